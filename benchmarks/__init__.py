@@ -1,0 +1,1 @@
+"""Benchmarks beside the official client, in one run: `python -m benchmarks [name ...]`."""

@@ -1,0 +1,114 @@
+"""`%%devbox exec` in a real kernel."""
+
+from __future__ import annotations
+
+import asyncio
+import os
+import tempfile
+import time
+from collections.abc import AsyncIterator, Callable
+from contextlib import asynccontextmanager
+from pathlib import Path
+from typing import Any
+
+from jupyter_client.asynchronous.client import AsyncKernelClient
+from jupyter_client.manager import AsyncKernelManager
+
+from benchmarks.measure import Row
+from benchmarks.running import running_service
+
+LOAD = "%load_ext runloop_jupyter"
+FLOOD = "%%devbox exec -o flood\nhead -c 100000000 /dev/zero | tr '\\0' 'x' | fold -w 99"
+CHECK = "print(len(flood.stdout.replace(chr(10), '')))"
+PEAK = "import resource; print(resource.getrusage(resource.RUSAGE_SELF).ru_maxrss // 1024)"
+STALL = """
+import asyncio, time
+longest = 0.0
+async def watch():
+    global longest
+    while True:
+        start = time.perf_counter()
+        await asyncio.sleep(0.01)
+        longest = max(longest, time.perf_counter() - start - 0.01)
+watcher = asyncio.get_running_loop().create_task(watch())
+"""
+
+
+async def run() -> list[Row]:
+    """A fresh kernel, its service already running."""
+    async with running_service() as service, kernel(service.base_url, service.api_key) as client:
+        await execute(client, LOAD)
+        await execute(client, "%devbox create --name bench")
+        first = await first_byte_ms(client, "%%devbox exec\necho hello")
+        again = await first_byte_ms(client, "%%devbox exec\necho hello")
+        await execute(client, STALL)
+        before = int(await execute(client, PEAK))
+        start = time.perf_counter()
+        await execute(client, FLOOD)
+        seconds = time.perf_counter() - start
+        grown = int(await execute(client, PEAK)) - before
+        stall = float(await execute(client, "print(longest * 1000)"))
+        assert int(await execute(client, CHECK)) == 100_000_000, "the result does not have the whole output"
+    async with running_service() as service, kernel(service.base_url, service.api_key) as client:
+        await execute(client, LOAD)
+        cold = await first_byte_ms(client, "%%devbox exec\necho hello", "hello")
+    return [
+        Row("first %%devbox exec, creating its devbox: first byte", cold, "ms", goal="< 150 ms"),
+        Row("%%devbox exec on a devbox, first cell: first byte", first, "ms", goal="< 150 ms"),
+        Row("%%devbox exec, next cell: first byte", again, "ms"),
+        Row("100 MB through a cell: took", seconds, "s"),
+        Row("  the kernel's memory grew by", grown, "MB", goal="< 150 MB"),
+        Row("  longest stall of its event loop", stall, "ms"),
+    ]
+
+
+@asynccontextmanager
+async def kernel(base_url: str, api_key: str) -> AsyncIterator[AsyncKernelClient]:
+    """An IPython kernel with a home of its own."""
+    with tempfile.TemporaryDirectory(prefix="runloop-bench-", ignore_cleanup_errors=True) as home:
+        environ = {**os.environ, "HOME": home, "RUNLOOP_BASE_URL": base_url, "RUNLOOP_API_KEY": api_key}
+        manager = AsyncKernelManager(kernel_name="python3")
+        await manager.start_kernel(env=environ, cwd=Path(home), extra_arguments=["--log-level=ERROR"])
+        client = manager.client()
+        client.start_channels()
+        await client.wait_for_ready(timeout=60)
+        try:
+            yield client
+        finally:
+            client.stop_channels()
+            await manager.shutdown_kernel()
+
+
+async def execute(client: AsyncKernelClient, code: str) -> str:
+    """What `code` printed; raises what it raised."""
+    printed: list[str] = []
+
+    def show(message: dict[str, Any]) -> None:
+        content = message["content"]
+        if message["msg_type"] == "error":
+            raise RuntimeError(f"{content['ename']}: {content['evalue']}")
+        if message["msg_type"] == "stream":
+            printed.append(content["text"])
+
+    await client.execute_interactive(code, output_hook=show, timeout=300)
+    return "".join(printed)
+
+
+async def first_byte_ms(client: AsyncKernelClient, code: str, text: str = "hello") -> float:
+    """From sending a cell to the first message that shows `text`."""
+    shown: list[float] = []
+    start = time.perf_counter()
+    await client.execute_interactive(code, output_hook=noting(text, shown), timeout=60)
+    assert shown, "the cell showed nothing"
+    await asyncio.sleep(0)
+    return (shown[0] - start) * 1000
+
+
+def noting(text: str, shown: list[float]) -> Callable[[dict[str, Any]], None]:
+    """An output hook that notes when `text` is seen."""
+
+    def show(message: dict[str, Any]) -> None:
+        if text in str(message["content"].get("text", "")):
+            shown.append(time.perf_counter())
+
+    return show

@@ -1,0 +1,68 @@
+"""Commands through the SDK and the embedded service, beside the official client and a bare subprocess."""
+
+from __future__ import annotations
+
+import asyncio
+import time
+
+from runloop_api_client import AsyncRunloopSDK as Official
+
+from benchmarks.measure import Row, median_ms, paired_ms
+from benchmarks.running import running_service
+from runloop_sdk import AsyncDevbox, AsyncRunloopSDK
+
+MEGABYTES = 64
+FLOOD = f"head -c {MEGABYTES * 1024 * 1024} /dev/zero | tr '\\0' 'x' | fold -w 99"
+
+
+async def run() -> list[Row]:
+    """One service, one devbox, both clients in turn."""
+    async with running_service() as service:
+        options = {"bearer_token": service.api_key, "base_url": service.base_url}
+        async with AsyncRunloopSDK(**options) as sdk, await sdk.devbox.create(name="bench") as devbox:
+            async with Official(**options) as official:
+                peer = official.devbox.from_id(devbox.id)
+                short = await paired_ms(lambda: devbox.cmd.exec("true"), lambda: peer.cmd.exec("true"), 50)
+                first = await paired_ms(lambda: first_byte(devbox), lambda: first_byte(peer), 30)
+                bare = await median_ms(bare_subprocess, 50)
+                return [
+                    Row('cmd.exec("true")', short[0], "ms", short[1], "official"),
+                    Row("  more than the same in a bare subprocess", short[0] - bare, "ms", goal="< 15 ms"),
+                    Row("exec_async to the first byte of stdout", first[0], "ms", first[1], "official"),
+                    Row(f"stdout, {MEGABYTES} MB streamed", *await throughput(devbox, peer), goal=">= 40 MB/s"),
+                ]
+
+
+async def first_byte(devbox: AsyncDevbox) -> None:
+    """From asking to the first callback."""
+    seen = asyncio.Event()
+    execution = await devbox.cmd.exec_async("echo x; sleep 0.01", stdout=lambda _: seen.set())
+    await seen.wait()
+    await execution.result()
+
+
+async def bare_subprocess() -> None:
+    """The same login shell, without a devbox around it."""
+    environ = {"HOME": "/nonexistent", "PATH": "/usr/local/bin:/usr/bin:/bin"}  # no profile of this user's, as there
+    process = await asyncio.create_subprocess_exec("/bin/bash", "-lc", "true", env=environ)
+    await process.wait()
+
+
+async def throughput(ours: AsyncDevbox, peer: AsyncDevbox) -> tuple[float, str, float, str]:
+    """MB/s of both, one after the other."""
+    return await megabytes_per_second(ours), "MB/s", await megabytes_per_second(peer), "official"
+
+
+async def megabytes_per_second(devbox: AsyncDevbox) -> float:
+    """Streams a flood through a callback and checks that all of it came."""
+    size = 0
+
+    def count(text: str) -> None:
+        nonlocal size
+        size += len(text)
+
+    start = time.perf_counter()
+    await devbox.cmd.exec(FLOOD, stdout=count)
+    seconds = time.perf_counter() - start
+    assert size >= MEGABYTES * 1024 * 1024, f"only {size} bytes came"
+    return size / seconds / 1e6

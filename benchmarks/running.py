@@ -1,0 +1,39 @@
+"""An embedded service of the benchmark's own, on a free port."""
+
+from __future__ import annotations
+
+import asyncio
+import sys
+import tempfile
+import time
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+from dataclasses import dataclass
+
+
+@dataclass(frozen=True, slots=True)
+class Running:
+    """A service that answers."""
+
+    base_url: str
+    api_key: str
+    pid: int
+    ready_ms: float
+
+
+@asynccontextmanager
+async def running_service() -> AsyncIterator[Running]:
+    """Start `runloop-local serve`, and end it at the end."""
+    with tempfile.TemporaryDirectory(prefix="runloop-bench-", ignore_cleanup_errors=True) as folder:
+        start = time.perf_counter()
+        arguments = ["-m", "runloop_local", "serve", "--data-dir", folder, "--api-key", "bench"]
+        process = await asyncio.create_subprocess_exec(sys.executable, *arguments, stdout=asyncio.subprocess.PIPE)
+        assert process.stdout is not None
+        line = (await process.stdout.readline()).decode()
+        ready = (time.perf_counter() - start) * 1000
+        assert line.startswith("ready "), f"the service did not start: {line!r}"
+        try:
+            yield Running(line.split()[1], "bench", process.pid, ready)
+        finally:
+            process.terminate()
+            await process.wait()

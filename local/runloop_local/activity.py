@@ -1,0 +1,33 @@
+"""Whether anyone uses the service: when nobody has for a while, it stops."""
+
+from __future__ import annotations
+
+from contextlib import contextmanager
+from typing import TYPE_CHECKING
+
+from .engine.expiry import Expiry
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterator
+
+
+class Activity:
+    """Calls `stop` after `seconds` with no request and nothing running."""
+
+    def __init__(self, seconds: float, stop: Callable[[], None], running: Callable[[], bool]) -> None:
+        self._requests = 0
+        self._running = running
+        self._expiry = Expiry(seconds, stop, self._busy)
+
+    @contextmanager
+    def request(self) -> Iterator[None]:
+        """The time of one request."""
+        self._requests += 1
+        try:
+            yield
+        finally:
+            self._requests -= 1
+            self._expiry.touch()
+
+    def _busy(self) -> bool:
+        return self._requests > 0 or self._running()

@@ -1,0 +1,190 @@
+"""The ASGI application: who may ask, the routes, and errors in the API's form."""
+
+from __future__ import annotations
+
+import hmac
+import secrets
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from typing import TYPE_CHECKING
+
+from starlette.applications import Starlette
+from starlette.datastructures import Headers, MutableHeaders
+from starlette.exceptions import HTTPException
+from starlette.middleware import Middleware
+
+from .engine import errors
+from .engine.keys import OWNER
+from .proxy.door import TunnelDoor
+from .routes import all_routes
+from .routes.objects import STORAGE
+from .routes.pty import build_terminals
+from .routes.wire import REQUEST_ID, answer
+from .sandbox import SandboxEnded, SandboxError
+from .scopes import is_open
+
+if TYPE_CHECKING:
+    from starlette.requests import Request
+    from starlette.responses import Response
+    from starlette.types import ASGIApp, Message, Receive, Scope, Send
+
+    from .activity import Activity
+    from .engine.engine import Engine
+    from .engine.keys import Key, Keys
+
+# By the class itself, so that a new kind of error without a status is noticed at once.
+_STATUS: dict[type[errors.EngineError], int] = {
+    errors.EngineError: 500,
+    errors.NotFoundError: 404,
+    errors.InvalidError: 400,
+    errors.ForbiddenError: 403,
+    errors.ConflictError: 409,
+    errors.TooLargeError: 413,
+    errors.WaitExpiredError: 408,
+    errors.NotServedError: 501,
+    errors.StoppingError: 503,
+    errors.DiskFullError: 507,
+}
+_RETRYABLE = frozenset({408, 409, 503})
+
+
+@dataclass(frozen=True, slots=True)
+class Access:
+    """Who may use the service: holders of the key, and no page of a foreign site."""
+
+    api_key: str
+    host: str
+    keys: Keys
+
+    def refusal(self, scope: Scope) -> tuple[int, str, str] | None:
+        """(status, code, sentence) when the request is not let in."""
+        headers = Headers(scope=scope)
+        known = self._addresses(scope)
+        if headers.get("host", "").lower() not in known:
+            return 403, "foreign_host", f"The Host header {headers.get('host', '')!r} is not this service's."
+        origin = headers.get("origin")
+        if origin is not None and origin.lower().removeprefix("http://") not in known:
+            return 403, "foreign_origin", f"Requests from pages of {origin!r} are not let in."
+        if scope["path"].startswith(f"{STORAGE}/"):
+            return None  # these addresses carry their own permission
+        key = self._key(headers.get("authorization", ""))
+        if key is None:
+            return 401, "unauthorized", "The API key is missing, wrong or expired: see RUNLOOP_API_KEY."
+        if not is_open(key, scope["method"], scope["path"]):
+            return (
+                403,
+                "forbidden",
+                f"The scopes of this restricted key do not cover {scope['method']} {scope['path']}.",
+            )
+        scope["key"] = key
+        return None
+
+    def _key(self, authorization: str) -> Key | None:
+        if hmac.compare_digest(authorization.encode(), f"Bearer {self.api_key}".encode()):
+            return OWNER
+        kind, _, secret = authorization.partition(" ")
+        return self.keys.find(secret) if kind == "Bearer" else None
+
+    def _addresses(self, scope: Scope) -> frozenset[str]:
+        address, port = scope["server"]
+        hosts = (address, self.host, "localhost", "127.0.0.1", "[::1]", f"[{address}]")
+        return frozenset(f"{host}:{port}".lower() for host in hosts)
+
+
+class Door:
+    """Lets requests in, marks their answers with the request's id, and notes that the service is in use."""
+
+    def __init__(self, app: ASGIApp, access: Access, activity: Activity) -> None:
+        self._app = app
+        self._access = access
+        self._activity = activity
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        """ASGI."""
+        if scope["type"] != "http":
+            await self._app(scope, receive, send)
+            return
+        marked = _marking(scope, send)
+        refusal = self._access.refusal(scope)
+        if refusal is not None:
+            await error_answer(*refusal, scope["request_id"])(scope, receive, marked)
+            return
+        with self._activity.request():
+            await self._app(scope, receive, marked)
+
+
+def _marking(scope: Scope, send: Send) -> Send:
+    given = Headers(scope=scope).get(REQUEST_ID) or f"req_{secrets.token_hex(12)}"
+    scope["request_id"] = given
+
+    async def marked(message: Message) -> None:
+        if message["type"] == "http.response.start":
+            headers = MutableHeaders(scope=message)
+            headers["x-runloop-request-id"] = given
+        await send(message)
+
+    return marked
+
+
+def error_answer(status: int, code: str, sentence: str, request_id: str) -> Response:
+    """An error in the API's form."""
+    body = {
+        "error": code,
+        "message": sentence,
+        "retryable": status in _RETRYABLE,
+        "phase": None,
+        "request_id": request_id,
+        "details": None,
+    }
+    response = answer(body, status)
+    response.headers["x-runloop-error-code"] = code
+    return response
+
+
+def _on_engine_error(request: Request, error: Exception) -> Response:
+    assert isinstance(error, errors.EngineError)
+    return error_answer(_STATUS[type(error)], error.code, str(error), request.scope["request_id"])
+
+
+def _on_sandbox_error(request: Request, error: Exception) -> Response:
+    status, code = (400, "devbox_ended") if isinstance(error, SandboxEnded) else (500, "sandbox_error")
+    return error_answer(status, code, str(error), request.scope["request_id"])
+
+
+def _on_http_error(request: Request, error: Exception) -> Response:
+    assert isinstance(error, HTTPException)
+    sentence = f"{error.detail}: {request.method} {request.url.path}"
+    return error_answer(error.status_code, "http_error", sentence, request.scope["request_id"])
+
+
+def _on_surprise(request: Request, error: Exception) -> Response:
+    sentence = f"The service ran into {type(error).__name__}; its log says where."
+    return error_answer(500, "internal_error", sentence, request.scope.get("request_id", ""))
+
+
+_ANSWERS = {
+    errors.EngineError: _on_engine_error,
+    SandboxError: _on_sandbox_error,
+    HTTPException: _on_http_error,
+    Exception: _on_surprise,
+}
+
+
+def build_app(engine: Engine, access: Access, activity: Activity) -> Starlette:
+    """The whole API on one engine."""
+    terminals = build_terminals(engine, _ANSWERS)
+
+    async def marked_terminals(scope: Scope, receive: Receive, send: Send) -> None:
+        await terminals(scope, receive, _marking(scope, send))
+
+    app = Starlette(
+        routes=all_routes(),
+        middleware=[
+            Middleware(TunnelDoor, tunnels=engine.tunnels, terminals=marked_terminals, activity=activity),
+            Middleware(Door, access=access, activity=activity),
+        ],
+        exception_handlers=_ANSWERS,
+    )
+    app.state.engine = engine
+    app.state.started_at = datetime.now(UTC).isoformat()
+    return app

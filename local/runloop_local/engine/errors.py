@@ -1,0 +1,75 @@
+"""What can go wrong in the engine.
+
+EngineError
+├── NotFoundError       no such resource
+├── InvalidError        the request cannot be carried out as it stands
+├── ForbiddenError      whoever asks may not
+├── ConflictError       something else is going on that forbids it
+├── TooLargeError       more bytes than the service takes
+├── WaitExpiredError    a wait ran out before the status was reached
+├── NotServedError      an operation or option that the embedded service does not have
+├── StoppingError       the service is on its way out
+└── DiskFullError       the disk of this machine is full or refuses writes
+"""
+
+from __future__ import annotations
+
+
+class EngineError(Exception):
+    """One clear sentence for the person who made the request."""
+
+    code = "internal_error"
+
+
+class NotFoundError(EngineError):
+    """There is no such resource."""
+
+    code = "not_found"
+
+
+class InvalidError(EngineError):
+    """The request cannot be carried out as it stands."""
+
+    code = "invalid_request"
+
+
+class ForbiddenError(EngineError):
+    """Whoever asks may not."""
+
+    code = "forbidden"
+
+
+class ConflictError(EngineError):
+    """Something else is going on that forbids it for now."""
+
+    code = "conflict"
+
+
+class TooLargeError(EngineError):
+    """More bytes than the service takes."""
+
+    code = "too_large"
+
+
+class WaitExpiredError(EngineError):
+    """A wait ran out before the status was reached; asking again is right."""
+
+    code = "wait_expired"
+
+
+class NotServedError(EngineError):
+    """The embedded service does not have this operation or option."""
+
+    code = "not_served"
+
+
+class StoppingError(EngineError):
+    """The service is on its way out."""
+
+    code = "stopping"
+
+
+class DiskFullError(EngineError):
+    """The disk of this machine is full or refuses writes."""
+
+    code = "disk_full"

@@ -1,0 +1,259 @@
+"""One command in a devbox: its process, its output, its end."""
+
+from __future__ import annotations
+
+import asyncio
+import os
+import signal
+from dataclasses import asdict, dataclass, replace
+from typing import TYPE_CHECKING, Any, Literal, Protocol
+
+from ..sandbox.base import Command, SandboxEnded, SandboxError
+from .bell import Bell
+from .errors import DiskFullError, InvalidError
+from .ids import now_ms
+from .pipes import PipeReader, PipeWriter, close_all, open_pipe
+from .store import Document
+from .waiting import wait_until
+
+if TYPE_CHECKING:
+    from collections.abc import Awaitable, Callable
+
+    from ..sandbox.base import Process, Sandbox
+    from .output_log import OutputLog, Stream
+
+ExecutionStatus = Literal["queued", "running", "completed"]
+Source = Literal["exec", "setup_commands", "entrypoint"]
+KILLED = 128 + signal.SIGKILL
+CANNOT_START = 126
+# A background child may hold the pipes open for ever. What the command itself printed is in the pipes when it
+# ends, so this much silence, or this much time in all, is enough; what comes later is read and dropped.
+SILENCE_S = 0.05
+GRACE_S = 0.2
+_REMEMBERED_REQUESTS = 1000
+
+
+@dataclass(frozen=True, slots=True)
+class ExecutionRecord:
+    """All that is known of an execution, apart from its output."""
+
+    id: str
+    devbox_id: str
+    command: str
+    source: Source = "exec"
+    shell: str | None = None
+    status: ExecutionStatus = "queued"
+    start_time_ms: int = 0
+    end_time_ms: int | None = None
+    exit_status: int | None = None
+    failure: str | None = None
+    """Why the service ended it, where it did: one sentence."""
+
+    def document(self) -> Document:
+        """It, as the store keeps it."""
+        key = f"{self.devbox_id}/{self.id}"
+        return Document("execution", key, asdict(self), self.devbox_id, self.status, time_ms=self.start_time_ms)
+
+
+def loaded(body: dict[str, Any]) -> ExecutionRecord:
+    """The record from its stored form."""
+    return ExecutionRecord(**body)
+
+
+class Runner(Protocol):
+    """A way to run an execution's command: a process of its own, or a turn in a named shell."""
+
+    async def run(self, execution: Execution) -> int:
+        """Run it to its end; its exit status."""
+        ...
+
+    async def signal(self, number: int, *, group: bool) -> None:
+        """Send a signal to what runs."""
+        ...
+
+
+class Execution:
+    """A command that is queued or runs, and its growing output."""
+
+    stdin: PipeWriter | None = None
+
+    def __init__(self, record: ExecutionRecord, log: OutputLog, runner: Runner) -> None:
+        self.record = record
+        self.log = log
+        self._bell = Bell()
+        self._runner = runner
+        self._kill: asyncio.Task[None] | None = None
+        self._sent: dict[str, None] = {}
+
+    async def run(self, finished: Callable[[ExecutionRecord], Awaitable[None]]) -> None:
+        """Run the command to its end and keep the outcome by `finished`, before anyone hears of it."""
+        code = CANNOT_START
+        try:
+            code = await self._outcome()
+            await finished(self._ended(code))
+        except DiskFullError as error:
+            self.note(str(error))
+        finally:
+            # Whatever went wrong, nobody waits for it for ever.
+            self._complete(self._ended(code))
+
+    async def _outcome(self) -> int:
+        try:
+            return await self._runner.run(self)
+        except SandboxEnded:
+            return KILLED
+        except (SandboxError, OSError) as error:
+            self.note(f"The command could not be started: {error}")
+            return CANNOT_START
+
+    def _ended(self, code: int) -> ExecutionRecord:
+        return replace(self.record, status="completed", exit_status=code, end_time_ms=now_ms())
+
+    def started(self) -> None:
+        """Its turn has come."""
+        self.record = replace(self.record, status="running")
+        self._bell.ring()
+
+    def note(self, failure: str) -> None:
+        """Remember why the service ended it, or could not run it."""
+        if self.record.failure is None:
+            self.record = replace(self.record, failure=failure)
+
+    def output(self, stream: Stream, data: bytes) -> None:
+        """Keep what it printed; a disk that refuses ends the command, never the service."""
+        if self.record.failure is not None or self.log.finished:
+            return
+        try:
+            self.log.append(stream, data)
+        except OSError as error:
+            self.note(f"The command was killed: its output cannot be kept ({error.strerror}).")
+            self._kill = asyncio.ensure_future(self.signal(signal.SIGKILL, group=True))
+
+    async def signal(self, number: int, *, group: bool) -> None:
+        """Send a signal; nothing happens once it has completed."""
+        if self.record.status != "completed":
+            await self._runner.signal(number, group=group)
+
+    async def send(self, data: bytes, request_id: str | None = None) -> bool:
+        """Write to its standard input, once for each request; False when it no longer reads."""
+        stdin = await self._input()
+        if request_id is not None and request_id in self._sent:
+            return True
+        if request_id is not None:
+            self._sent[request_id] = None
+            self._forget_old_requests()
+        try:
+            await stdin.write(data)
+        except BrokenPipeError:
+            return False
+        return True
+
+    def _forget_old_requests(self) -> None:
+        if len(self._sent) > _REMEMBERED_REQUESTS:
+            del self._sent[next(iter(self._sent))]
+
+    async def end_input(self) -> None:
+        """Close its standard input."""
+        await (await self._input()).finish()
+
+    async def wait(self, statuses: frozenset[str], timeout: float) -> bool:
+        """True once its status is one of `statuses`, False after `timeout` seconds."""
+        return await wait_until(self._bell, lambda: self.record.status in statuses, timeout)
+
+    async def completed(self) -> None:
+        """Wait for its end, however long it takes."""
+        await wait_until(self._bell, lambda: self.record.status == "completed")
+
+    async def _input(self) -> PipeWriter:
+        await wait_until(self._bell, lambda: self.record.status != "queued")
+        if self.stdin is None:
+            raise InvalidError(f"Execution {self.record.id} has no standard input: start it with attach_stdin.")
+        return self.stdin
+
+    def _complete(self, record: ExecutionRecord) -> None:
+        self.record = record
+        if self.stdin is not None:
+            self.stdin.close()
+        self.log.finish()
+        self._bell.ring()
+
+
+class Ended:
+    """What is left of a command that ran in an earlier life of the service or the devbox."""
+
+    async def run(self, execution: Execution) -> int:
+        """What it ended with."""
+        return execution.record.exit_status or 0
+
+    async def signal(self, number: int, *, group: bool) -> None:
+        """Nothing is there to hear it."""
+
+
+class ProcessRunner:
+    """Runs one command as one process."""
+
+    def __init__(self, sandbox: Sandbox, command: Command, *, stdin: bool = False) -> None:
+        self._sandbox = sandbox
+        self._command = command
+        self._stdin = stdin
+        self._process: Process | None = None
+        self._pending_signal: tuple[int, bool] | None = None
+
+    async def run(self, execution: Execution) -> int:
+        """Start the process, follow its output, return its exit status."""
+        readers = await self._start(execution)
+        execution.started()
+        try:
+            assert self._process is not None
+            if self._pending_signal is not None:
+                await self._process.signal(self._pending_signal[0], group=self._pending_signal[1])
+            code = await self._process.wait()
+            await settle(readers)
+        except BaseException:
+            for reader in readers:
+                reader.close()
+            raise
+        return code
+
+    async def signal(self, number: int, *, group: bool) -> None:
+        """Send a signal to the process, as soon as there is one."""
+        if self._process is None:
+            self._pending_signal = (number, group)
+        else:
+            await self._process.signal(number, group=group)
+
+    async def _start(self, execution: Execution) -> list[PipeReader]:
+        output, error, source = open_pipe(), open_pipe(), self._input_pipe()
+        try:
+            self._process = await self._sandbox.spawn(self._command, stdin=source[0], stdout=output[1], stderr=error[1])
+        except BaseException:
+            close_all(output[0], error[0], source[1])
+            raise
+        finally:
+            close_all(source[0], output[1], error[1])
+        if source[1] >= 0:
+            execution.stdin = PipeWriter(source[1])
+        return [
+            PipeReader(output[0], lambda data: execution.output("stdout", data)),
+            PipeReader(error[0], lambda data: execution.output("stderr", data)),
+        ]
+
+    def _input_pipe(self) -> tuple[int, int]:
+        if self._stdin:
+            return os.pipe()
+        return os.open(os.devnull, os.O_RDONLY | os.O_CLOEXEC), -1
+
+
+async def settle(readers: list[PipeReader]) -> None:
+    """Wait until all that an ended process printed has been read."""
+    loop = asyncio.get_running_loop()
+    deadline = loop.time() + GRACE_S
+    while loop.time() < deadline:
+        before = [reader.reads for reader in readers]
+        await asyncio.wait([reader.ended for reader in readers], timeout=SILENCE_S)
+        if all(reader.ended.done() for reader in readers):
+            return
+        if before == [reader.reads for reader in readers]:
+            break
+    for reader in readers:
+        reader.drain()

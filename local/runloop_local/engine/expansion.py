@@ -1,0 +1,163 @@
+"""Words, quotes and variables of Dockerfiles. Pure functions; `ValueError` with a sentence for what is malformed."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Callable, Mapping
+
+_NAME = re.compile(r"[A-Za-z_]\w*|\d")
+_OPERATOR = re.compile(r":?[-+?]")
+
+
+def split_words(text: str, escape: str = "\\") -> list[str]:
+    """The words of a line, their quotes and escapes still in them."""
+    words, word, quote, place = [], "", "", 0
+    while place < len(text):
+        character = text[place]
+        taken = 2 if character == escape and quote != "'" else 1
+        if taken == 1 and character in "'\"":
+            quote = "" if quote == character else quote or character
+        if not quote and taken == 1 and character.isspace():
+            words.append(word)
+            word = ""
+        else:
+            word += text[place : place + taken]
+        place += taken
+    return [word for word in (*words, word) if word]
+
+
+def pairs(text: str, escape: str = "\\") -> list[tuple[str, str]]:
+    """The names and raw values of `ENV a=1 b=2`, or of the old form `ENV a 1 2`."""
+    words = split_words(text, escape)
+    if "=" not in words[0]:
+        name, _, value = text.partition(" ")
+        if not value.strip():
+            raise ValueError(f"{name!r} has no value: write {name}=value")
+        return [(name, value.strip())]
+    for word in words:
+        if "=" not in word.lstrip("="):
+            raise ValueError(f"{word!r} must be name=value; a value with spaces needs quotes")
+    return [(name, value) for name, _, value in (word.partition("=") for word in words)]
+
+
+def expand(text: str, variables: Mapping[str, str], escape: str = "\\") -> str:
+    """`text` without its quotes and escapes, and with the variables' values in place of `$x` and `${x:-y}`."""
+    return _Expansion(text, variables, escape).whole()
+
+
+def expand_document(text: str, variables: Mapping[str, str]) -> str:
+    r"""A document with the variables' values; quotes in it are text, and `\$` is a dollar sign."""
+    return _Expansion(text, variables, "\\").document()
+
+
+class _Expansion:
+    """A reader of one piece of text."""
+
+    def __init__(self, text: str, variables: Mapping[str, str], escape: str) -> None:
+        self._text = text
+        self._variables = variables
+        self._escape = escape
+        self._place = 0
+
+    def whole(self) -> str:
+        return self._until("")
+
+    def document(self) -> str:
+        found = ""
+        while self._place < len(self._text):
+            character = self._text[self._place]
+            if self._text[self._place : self._place + 2] in ("\\$", "\\\\"):
+                found += self._text[self._place + 1]
+                self._place += 2
+            elif character == "$":
+                found += self._variable()
+            else:
+                found += character
+                self._place += 1
+        return found
+
+    def _until(self, end: str) -> str:
+        """Everything up to the character `end`, which is passed over."""
+        readers: dict[str, Callable[[], str]] = {
+            "'": self._single,
+            '"': self._double,
+            "$": self._variable,
+            self._escape: self._escaped,
+        }
+        found = ""
+        while self._place < len(self._text):
+            character = self._text[self._place]
+            if character == end:
+                self._place += 1
+                return found
+            found += readers.get(character, self._plain)()
+        if end:
+            raise ValueError(f"{end!r} is missing")
+        return found
+
+    def _plain(self) -> str:
+        self._place += 1
+        return self._text[self._place - 1]
+
+    def _escaped(self) -> str:
+        self._place += 2
+        return self._text[self._place - 1 : self._place]
+
+    def _single(self) -> str:
+        end = self._text.find("'", self._place + 1)
+        if end < 0:
+            raise ValueError("a ' is not closed")
+        found = self._text[self._place + 1 : end]
+        self._place = end + 1
+        return found
+
+    def _double(self) -> str:
+        self._place += 1
+        found = ""
+        while self._place < len(self._text):
+            character = self._text[self._place]
+            following = self._text[self._place + 1 : self._place + 2]
+            if character == '"':
+                self._place += 1
+                return found
+            if character == self._escape and following in ('"', "$", self._escape):
+                found += self._escaped()
+            else:
+                found += self._variable() if character == "$" else self._plain()
+        raise ValueError('a " is not closed')
+
+    def _variable(self) -> str:
+        self._place += 1
+        if self._text[self._place : self._place + 1] == "{":
+            self._place += 1
+            return self._braced()
+        name = _NAME.match(self._text, self._place)
+        if name is None:
+            return "$"
+        self._place = name.end()
+        return self._variables.get(name[0], "")
+
+    def _braced(self) -> str:
+        name = _NAME.match(self._text, self._place)
+        if name is None:
+            raise ValueError("${ needs the name of a variable")
+        self._place = name.end()
+        operator = _OPERATOR.match(self._text, self._place)
+        if operator is not None:
+            self._place = operator.end()
+            return self._chosen(name[0], operator[0], self._until("}"))
+        if self._text[self._place : self._place + 1] != "}":
+            raise ValueError(f"${{{name[0]}...}} has no }}, or a modifier other than :- :+ :? - + ?")
+        self._place += 1
+        return self._variables.get(name[0], "")
+
+    def _chosen(self, name: str, operator: str, word: str) -> str:
+        value = self._variables.get(name)
+        given = bool(value) if operator.startswith(":") else value is not None
+        if operator.endswith("+"):
+            return word if given else ""
+        if given:
+            return value or ""
+        if operator.endswith("?"):
+            raise ValueError(f"{name} is not set{': ' if word else ''}{word}")
+        return word

@@ -1,0 +1,22 @@
+"""The moment at which the service begins to stop, for those who would wait on."""
+
+from __future__ import annotations
+
+from .bell import Bell
+
+
+class Farewell:
+    """Is said once."""
+
+    def __init__(self) -> None:
+        self.said = False
+        self._bell = Bell()
+
+    def say(self) -> None:
+        """Whoever waits goes."""
+        self.said = True
+        self._bell.ring()
+
+    async def wait(self, timeout: float) -> bool:
+        """True once it has been said, False after `timeout` seconds."""
+        return self.said or await self._bell.wait(timeout)

@@ -1,0 +1,147 @@
+"""Pipes between the service and a devbox's processes, on the event loop and without threads."""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import fcntl
+import os
+import sys
+from collections.abc import AsyncIterator, Callable
+
+CHUNK = 256 * 1024
+
+
+def open_pipe() -> tuple[int, int]:
+    """A pipe (read end, write end) with as much room as one read takes."""
+    ends = os.pipe()
+    if sys.platform == "linux":
+        # A user's pipes share a quota; beyond it the kernel refuses, and the default size does.
+        with contextlib.suppress(OSError):
+            fcntl.fcntl(ends[0], fcntl.F_SETPIPE_SZ, CHUNK)
+    return ends
+
+
+class PipeReader:
+    """Hands everything that arrives in a pipe to `on_data`, until its end or `close`. Owns the descriptor."""
+
+    def __init__(self, file: int, on_data: Callable[[bytes], None]) -> None:
+        self._file = file
+        self._on_data = on_data
+        self._loop = asyncio.get_running_loop()
+        self.ended: asyncio.Future[None] = self._loop.create_future()
+        self.reads = 0
+        os.set_blocking(file, False)
+        self._loop.add_reader(file, self._read)
+
+    def close(self) -> None:
+        """Stop reading."""
+        if not self.ended.done():
+            self._loop.remove_reader(self._file)
+            os.close(self._file)
+            self.ended.set_result(None)
+
+    def drain(self) -> None:
+        """Read what is in the pipe now."""
+        limit = self.reads + 8
+        while not self.ended.done() and self.reads < limit and self._read():
+            pass
+
+    def _read(self) -> bool:
+        try:
+            data = os.read(self._file, CHUNK)
+        except BlockingIOError:
+            return False
+        self.reads += 1
+        if data:
+            self._on_data(data)
+        else:
+            self.close()
+        return bool(data)
+
+
+class PipeWriter:
+    """Writes to a pipe, waiting where it is full. Owns the descriptor."""
+
+    def __init__(self, file: int) -> None:
+        self._file = file
+        self._turn = asyncio.Lock()
+        self._open = True
+        os.set_blocking(file, False)
+
+    async def write(self, data: bytes) -> None:
+        """Write all of `data`. `BrokenPipeError` when nobody reads, or after `close`."""
+        async with self._turn:
+            view = memoryview(data)
+            while view:
+                view = view[await self._some(view) :]
+
+    def close(self) -> None:
+        """The end of the input."""
+        if self._open:
+            self._open = False
+            asyncio.get_running_loop().remove_writer(self._file)
+            os.close(self._file)
+
+    async def finish(self) -> None:
+        """The end of the input, after all that is being written."""
+        async with self._turn:
+            self.close()
+
+    async def _some(self, view: memoryview) -> int:
+        while self._open:
+            try:
+                return os.write(self._file, view)
+            except BlockingIOError:
+                await self._writable()
+        raise BrokenPipeError("the pipe is closed")
+
+    async def _writable(self) -> None:
+        loop = asyncio.get_running_loop()
+        ready: asyncio.Future[None] = loop.create_future()
+        loop.add_writer(self._file, _settle, ready)
+        try:
+            # A pipe closed by us never becomes writable: look again now and then.
+            await asyncio.wait({ready}, timeout=1)
+        finally:
+            if self._open:
+                loop.remove_writer(self._file)
+
+
+async def chunks(file: int) -> AsyncIterator[bytes]:
+    """What arrives in a pipe, read only as fast as it is consumed. Owns the descriptor."""
+    loop = asyncio.get_running_loop()
+    os.set_blocking(file, False)
+    try:
+        while True:
+            try:
+                data = os.read(file, CHUNK)
+            except BlockingIOError:
+                await _readable(loop, file)
+                continue
+            if not data:
+                return
+            yield data
+    finally:
+        os.close(file)
+
+
+async def _readable(loop: asyncio.AbstractEventLoop, file: int) -> None:
+    ready: asyncio.Future[None] = loop.create_future()
+    loop.add_reader(file, _settle, ready)
+    try:
+        await ready
+    finally:
+        loop.remove_reader(file)
+
+
+def close_all(*files: int) -> None:
+    """Close descriptors that are still ours."""
+    for file in files:
+        if file >= 0:
+            os.close(file)
+
+
+def _settle(ready: asyncio.Future[None]) -> None:
+    if not ready.done():
+        ready.set_result(None)

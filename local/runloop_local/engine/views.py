@@ -1,0 +1,105 @@
+"""The public form of what the engine knows, as the REST API sends it."""
+
+from __future__ import annotations
+
+from dataclasses import asdict
+from typing import TYPE_CHECKING, Any
+
+from .ids import now_ms
+from .lifecycle import active_ms
+from .limits import size_of
+
+if TYPE_CHECKING:
+    from .execution import ExecutionRecord
+    from .lifecycle import DevboxRecord, Transition
+    from .output_log import OutputLog
+
+
+def devbox_view(record: DevboxRecord) -> dict[str, Any]:
+    """`DevboxView`."""
+    return {
+        "id": record.id,
+        "name": record.name,
+        "status": record.status,
+        "capabilities": [],
+        "create_time_ms": record.create_time_ms,
+        "end_time_ms": record.end_time_ms,
+        "launch_parameters": dict(record.launch_parameters),
+        "metadata": dict(record.metadata),
+        "state_transitions": [_transition_view(transition) for transition in record.transitions],
+        "failure_reason": record.failure_reason,
+        "shutdown_reason": record.shutdown_reason,
+        "blueprint_id": record.blueprint_id,
+        "snapshot_id": record.snapshot_id,
+        "initiator_type": "api",
+        "initiator_id": None,
+        "tunnel": None if record.tunnel is None else asdict(record.tunnel),
+    }
+
+
+def _transition_view(transition: Transition) -> dict[str, Any]:
+    view = {"status": transition.status, "transition_time_ms": transition.time_ms}
+    return view if transition.reason is None else {**view, "failure_reason": transition.reason}
+
+
+def usage_view(record: DevboxRecord) -> dict[str, Any]:
+    """`DevboxResourceUsageView`, counted by the size that was asked for."""
+    end = record.end_time_ms or now_ms()
+    active = active_ms(record, end) // 1000
+    size = size_of(record.launch_parameters)
+    return {
+        "id": record.id,
+        "status": record.status,
+        "start_time_ms": record.create_time_ms,
+        "end_time_ms": record.end_time_ms,
+        "total_elapsed_seconds": (end - record.create_time_ms) // 1000,
+        "total_active_seconds": active,
+        "vcpu_seconds": int(active * size.cores),
+        "memory_gb_seconds": active * size.memory_gb,
+        "disk_gb_seconds": (end - record.create_time_ms) // 1000 * size.disk_gb,
+    }
+
+
+def execution_view(record: ExecutionRecord, log: OutputLog, lines: int) -> dict[str, Any]:
+    """`DevboxAsyncExecutionDetailView`; with the last `lines` lines of output once it has completed."""
+    view: dict[str, Any] = {
+        "devbox_id": record.devbox_id,
+        "execution_id": record.id,
+        "status": record.status,
+    }
+    if record.status != "completed":
+        return view
+    stdout, stdout_cut = log.tail("stdout", lines)
+    stderr, stderr_cut = log.tail("stderr", lines)
+    return {
+        **view,
+        "exit_status": record.exit_status,
+        "stdout": stdout,
+        "stdout_truncated": stdout_cut,
+        "stderr": stderr + (record.failure or ""),
+        "stderr_truncated": stderr_cut,
+    }
+
+
+def whole_execution_view(record: ExecutionRecord, log: OutputLog, limit: int) -> dict[str, Any]:
+    """`DevboxExecutionDetailView`: all output, or its last `limit` bytes."""
+    return {
+        "devbox_id": record.devbox_id,
+        "exit_status": record.exit_status,
+        "stdout": log.tail("stdout", limit, limit)[0],
+        "stderr": log.tail("stderr", limit, limit)[0] + (record.failure or ""),
+    }
+
+
+def log_views(record: ExecutionRecord, log: OutputLog, lines: int) -> list[dict[str, Any]]:
+    """The `Log` entries of one execution: its command, the last lines it printed, its end."""
+    base = {"source": record.source, "cmd_id": record.id}
+    start, end = record.start_time_ms, record.end_time_ms or now_ms()
+    logs: list[dict[str, Any]] = [{**base, "level": "info", "timestamp_ms": start, "cmd": record.command}]
+    for level, text in (("info", log.tail("stdout", lines)[0]), ("error", log.tail("stderr", lines)[0])):
+        logs += [{**base, "level": level, "timestamp_ms": end, "message": line} for line in text.splitlines()]
+    if record.failure is not None:
+        logs.append({**base, "level": "error", "timestamp_ms": end, "message": record.failure})
+    if record.status == "completed":
+        logs.append({**base, "level": "info", "timestamp_ms": end, "exit_code": record.exit_status})
+    return logs

@@ -1,0 +1,148 @@
+"""Everything that runs in one devbox: executions, and the named shells some of them share."""
+
+from __future__ import annotations
+
+import asyncio
+import signal
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING
+
+from ..sandbox.base import Command
+from .errors import InvalidError
+from .execution import Execution, ExecutionRecord, ProcessRunner
+from .ids import now_ms
+from .output_log import OutputLog
+from .shell import Shell
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+    from ..sandbox.base import Sandbox, User
+    from .execution import Runner, Source
+    from .store import Store
+
+RECENT = 32
+
+
+@dataclass(frozen=True, slots=True)
+class Order:
+    """A command to run, as it was asked for."""
+
+    command: str
+    id: str
+    stdin: bool = False
+    shell: str | None = None
+    source: Source = "exec"
+    env: Mapping[str, str] = field(default_factory=dict, repr=False)
+    """Added to what every command gets."""
+
+
+@dataclass(frozen=True, slots=True)
+class Setting:
+    """What every command of a devbox gets."""
+
+    devbox_id: str
+    user: User
+    env: Mapping[str, str]
+    login_shell: str
+    logs: Path
+    """The folder with one folder of output per execution."""
+    cwd: str | None = None
+    """Where commands start; the home directory by default."""
+
+
+class Workload:
+    """The commands of one started sandbox, until `end`."""
+
+    def __init__(self, sandbox: Sandbox, setting: Setting, store: Store) -> None:
+        self._sandbox = sandbox
+        self._setting = setting
+        self._store = store
+        self._executions: dict[str, Execution] = {}
+        self._recent: dict[str, Execution] = {}
+        self._shells: dict[str, Shell] = {}
+        self._tasks: set[asyncio.Task[None]] = set()
+
+    @property
+    def busy(self) -> bool:
+        """Whether a command runs."""
+        return bool(self._executions)
+
+    def get(self, execution_id: str) -> Execution | None:
+        """A queued, running or just completed execution."""
+        return self._executions.get(execution_id) or self._recent.get(execution_id)
+
+    async def start(self, order: Order) -> Execution:
+        """Start a command; the id of one that runs or has just completed is that one."""
+        if (known := self.get(order.id)) is not None:
+            return known
+        record = ExecutionRecord(
+            order.id, self._setting.devbox_id, order.command, order.source, order.shell, start_time_ms=now_ms()
+        )
+        execution = Execution(record, OutputLog(self._setting.logs / order.id), self._runner(order))
+        self._executions[order.id] = execution
+        try:
+            await self._store.put(record.document())
+        except BaseException:
+            del self._executions[order.id]
+            raise
+        self._follow(execution)
+        return execution
+
+    async def run(self, order: Order) -> int:
+        """Run a command to its end; its exit status."""
+        execution = await self.start(order)
+        await execution.completed()
+        return execution.record.exit_status or 0
+
+    async def end(self) -> None:
+        """Wait until every command has ended; the sandbox must have been stopped."""
+        for shell in self._shells.values():
+            shell.close()
+        if self._tasks:
+            await asyncio.wait(self._tasks)
+
+    async def kill(self) -> None:
+        """Kill every command."""
+        for execution in list(self._executions.values()):
+            await execution.signal(signal.SIGKILL, group=True)
+
+    def _follow(self, execution: Execution) -> None:
+        task = asyncio.create_task(self._run(execution))
+        self._tasks.add(task)
+        task.add_done_callback(self._tasks.discard)
+
+    async def _run(self, execution: Execution) -> None:
+        try:
+            await execution.run(self._keep)
+        finally:
+            self._remember(self._executions.pop(execution.record.id))
+
+    def _remember(self, execution: Execution) -> None:
+        self._recent[execution.record.id] = execution
+        if len(self._recent) > RECENT:
+            del self._recent[next(iter(self._recent))]
+
+    async def _keep(self, record: ExecutionRecord) -> None:
+        await self._store.put(record.document())
+
+    def _runner(self, order: Order) -> Runner:
+        if order.shell is not None:
+            return self._shell(order).runner()
+        argv = (self._setting.login_shell, "-lc", order.command)
+        env = {**self._setting.env, **order.env}
+        command = Command(argv, self._setting.user, self._setting.cwd, env)
+        return ProcessRunner(self._sandbox, command, stdin=order.stdin)
+
+    def _shell(self, order: Order) -> Shell:
+        if order.stdin:
+            raise InvalidError("A command in a named shell cannot have attach_stdin: leave out one of the two.")
+        if not self._setting.login_shell.endswith("bash"):
+            raise InvalidError("Named shells need bash, which this machine does not have: leave out shell_name.")
+        assert order.shell is not None
+        if order.shell not in self._shells:
+            argv = (self._setting.login_shell, "-l")
+            command = Command(argv, self._setting.user, self._setting.cwd, self._setting.env)
+            self._shells[order.shell] = Shell(self._sandbox, command)
+        return self._shells[order.shell]

@@ -1,0 +1,1 @@
+"""Tunnels as a reverse proxy on the service's own port, told apart by host name."""

@@ -1,0 +1,85 @@
+"""Who may come in by a tunnel, and the connection to the devbox's port."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+from ..engine.errors import EngineError
+from ..engine.tunnels import wakes
+from ..sandbox import SandboxEnded, SandboxError
+
+if TYPE_CHECKING:
+    import socket
+
+    from ..engine.devbox import Devbox
+    from ..engine.tunnels import Tunnel, Tunnels
+    from .hosts import Target
+
+AUTHORIZATION = "x-runloop-tunnel-authorization"
+_WAKE_SECONDS = 60.0
+
+
+class Refusal(Exception):  # noqa: N818 -- an answer rather than an error of ours
+    """Why a request does not come through: an HTTP status and one sentence."""
+
+    def __init__(self, status: int, sentence: str) -> None:
+        super().__init__(sentence)
+        self.status = status
+
+
+@dataclass(frozen=True, slots=True)
+class Passage:
+    """A way through to a devbox's port."""
+
+    sock: socket.socket
+    """Connected and non-blocking; whoever gets the passage closes it."""
+    devbox: Devbox
+    tunnel: Tunnel
+
+    def used(self) -> None:
+        """Bytes went through."""
+        if self.tunnel.http_keep_alive:
+            self.devbox.touch()
+
+
+def bearer(header: str | None) -> str | None:
+    """The token of an authorization header."""
+    kind, _, token = (header or "").partition(" ")
+    return token.strip() if kind.lower() == "bearer" else None
+
+
+async def enter(tunnels: Tunnels, target: Target, authorization: str | None) -> Passage:
+    """A way through for a request with this authorization header; `Refusal` where there is none."""
+    found = tunnels.find(target.key)
+    if found is None:
+        raise Refusal(404, "There is no such tunnel: it was removed, its devbox has ended, or its name is misspelt.")
+    devbox, tunnel = found
+    if not tunnel.admits(bearer(authorization)):
+        raise Refusal(401, "This tunnel asks for X-Runloop-Tunnel-Authorization: Bearer and its auth_token.")
+    await _require_running(devbox, tunnel)
+    passage = Passage(await _dial(devbox, target.port), devbox, tunnel)
+    passage.used()
+    return passage
+
+
+async def _require_running(devbox: Devbox, tunnel: Tunnel) -> None:
+    if devbox.status == "running":
+        return
+    if not wakes(devbox, tunnel):
+        raise Refusal(503, f"Devbox {devbox.record.id} is {devbox.status}; resume it, or set wake_on_http.")
+    try:
+        awake = await devbox.wake(_WAKE_SECONDS)
+    except EngineError as error:
+        raise Refusal(503, f"Devbox {devbox.record.id} cannot be resumed: {error}") from error
+    if not awake:
+        raise Refusal(503, f"Devbox {devbox.record.id} was to be resumed, and is {devbox.status}.")
+
+
+async def _dial(devbox: Devbox, port: int) -> socket.socket:
+    try:
+        return await devbox.dial(port)
+    except SandboxEnded:
+        raise Refusal(503, f"Devbox {devbox.record.id} is ending.") from None
+    except SandboxError as error:
+        raise Refusal(502, f"Nothing answers on port {port} of devbox {devbox.record.id}. {error}") from None

@@ -1,0 +1,35 @@
+"""What a reverse proxy does to headers. Names are in lower case."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from .gate import AUTHORIZATION
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable, Iterator
+
+Header = tuple[bytes, bytes]
+
+_HOP_BY_HOP = frozenset(
+    {b"connection", b"keep-alive", b"proxy-authenticate", b"proxy-authorization", b"proxy-connection", b"te"}
+    | {b"trailer", b"transfer-encoding", b"upgrade"}
+)
+_OURS = frozenset({AUTHORIZATION.encode(), b"x-forwarded-for", b"x-forwarded-host", b"x-forwarded-proto"})
+
+
+def end_to_end(headers: Iterable[Header]) -> list[Header]:
+    """Those that go on to the next hop."""
+    headers = list(headers)
+    named = {word.strip().lower() for name, value in headers if name == b"connection" for word in value.split(b",")}
+    return [(name, value) for name, value in headers if name not in _HOP_BY_HOP and name not in named]
+
+
+def forwarded(headers: Iterable[Header], client: str) -> Iterator[Header]:
+    """Those that a request has behind the proxy: without our token, with where it came from."""
+    headers = list(headers)
+    yield from ((name, value) for name, value in headers if name not in _OURS)
+    earlier = [value for name, value in headers if name == b"x-forwarded-for"]
+    yield b"x-forwarded-for", b", ".join([*earlier, client.encode()])
+    yield b"x-forwarded-proto", b"http"
+    yield from ((b"x-forwarded-host", value) for name, value in headers if name == b"host")

@@ -1,0 +1,101 @@
+"""One HTTP request through a tunnel: body and answer as streams, at the pace of the slower side."""
+
+from __future__ import annotations
+
+import asyncio
+import socket
+from typing import TYPE_CHECKING
+
+import h11
+
+from .gate import Refusal
+from .headers import end_to_end, forwarded
+
+if TYPE_CHECKING:
+    from starlette.types import Receive, Scope, Send
+
+    from .gate import Passage
+
+_CHUNK = 128 * 1024
+_HEADERS_BYTES = 256 * 1024
+
+
+async def forward(scope: Scope, receive: Receive, send: Send, passage: Passage) -> None:
+    """Send the request through, and the answer back. `Refusal` while nothing has been answered yet."""
+    with passage.sock:
+        await _Exchange(scope, receive, send, passage).run()
+
+
+class _Exchange:
+    def __init__(self, scope: Scope, receive: Receive, send: Send, passage: Passage) -> None:
+        self._scope = scope
+        self._receive = receive
+        self._send = send
+        self._passage = passage
+        self._peer = h11.Connection(h11.CLIENT, max_incomplete_event_size=_HEADERS_BYTES)
+        self._loop = asyncio.get_running_loop()
+        self._started = False
+
+    async def run(self) -> None:
+        asking = asyncio.create_task(self._ask())
+        try:
+            await self._answer()
+        except (h11.RemoteProtocolError, OSError) as error:
+            # Once it has begun, an answer can only be cut: the server closes what is left unfinished.
+            if not self._started:
+                raise Refusal(502, f"The devbox's server gave no HTTP answer: {error}.") from error
+        finally:
+            asking.cancel()
+            await asyncio.wait({asking})
+
+    async def _ask(self) -> None:
+        """Send the request, then watch for the client's leaving."""
+        try:
+            await self._write(self._head())
+            while True:
+                message = await self._receive()
+                if message["type"] == "http.disconnect":
+                    break
+                await self._write(h11.Data(data=message.get("body", b"")))
+                if not message.get("more_body"):
+                    await self._write(h11.EndOfMessage())
+                    await self._left()
+                    break
+            self._passage.sock.shutdown(socket.SHUT_RDWR)
+        except (OSError, h11.LocalProtocolError):
+            return  # the answer, or its absence, says it
+
+    async def _left(self) -> None:
+        while (await self._receive())["type"] != "http.disconnect":
+            pass
+
+    def _head(self) -> h11.Request:
+        scope = self._scope
+        headers = [*forwarded(end_to_end(scope["headers"]), scope["client"][0]), (b"connection", b"close")]
+        if any(name == b"transfer-encoding" for name, _ in scope["headers"]):
+            headers.append((b"transfer-encoding", b"chunked"))
+        query = scope["query_string"]
+        target = scope["raw_path"] + (b"?" + query if query else b"")
+        return h11.Request(method=scope["method"], target=target, headers=headers)
+
+    async def _write(self, event: h11.Request | h11.Data | h11.EndOfMessage) -> None:
+        data = self._peer.send(event)
+        if data:
+            await self._loop.sock_sendall(self._passage.sock, data)
+            self._passage.used()
+
+    async def _answer(self) -> None:
+        while True:
+            event = self._peer.next_event()
+            if event is h11.NEED_DATA:
+                self._peer.receive_data(await self._loop.sock_recv(self._passage.sock, _CHUNK))
+                self._passage.used()
+            elif isinstance(event, h11.Response):
+                self._started = True
+                headers = end_to_end(event.headers)
+                await self._send({"type": "http.response.start", "status": event.status_code, "headers": headers})
+            elif isinstance(event, h11.Data):
+                await self._send({"type": "http.response.body", "body": bytes(event.data), "more_body": True})
+            elif isinstance(event, (h11.EndOfMessage, h11.ConnectionClosed)):
+                await self._send({"type": "http.response.body", "body": b""})
+                return

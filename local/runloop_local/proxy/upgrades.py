@@ -1,0 +1,172 @@
+"""WebSockets through a tunnel: once the request's head has been sent on, bytes are relayed as they are.
+
+Uvicorn hands each connection that asks for a WebSocket to a protocol, with the request's head as its first data.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from http import HTTPStatus
+from typing import TYPE_CHECKING, Any, cast
+
+from .gate import AUTHORIZATION, Passage, Refusal, enter
+from .headers import Header, forwarded
+from .hosts import Target, parse
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    from uvicorn.config import Config
+    from uvicorn.server import ServerState
+
+    from ..engine.tunnels import Tunnels
+
+
+def upgrades(tunnels: Tunnels) -> Callable[..., asyncio.Protocol]:
+    """What uvicorn makes for a connection that becomes a WebSocket."""
+
+    def make(config: Config, server_state: ServerState, app_state: dict[str, Any]) -> asyncio.Protocol:
+        return Upgrade(tunnels, config, server_state, app_state)
+
+    return make
+
+
+class Upgrade(asyncio.Protocol):
+    """A connection that asks for a WebSocket: relayed to a devbox, or left to the service's own WebSockets."""
+
+    def __init__(self, tunnels: Tunnels, config: Config, server_state: ServerState, app_state: dict[str, Any]) -> None:
+        self._tunnels = tunnels
+        self._config = config
+        self._state = server_state
+        self._connections: set[Any] = server_state.connections
+        self._app_state = app_state
+        self._opening: asyncio.Task[None] | None = None
+
+    def connection_made(self, transport: asyncio.BaseTransport) -> None:
+        """Uvicorn has passed the connection on."""
+        self._transport = cast("asyncio.Transport", transport)
+        self._connections.add(self)  # which the server shuts down when it stops
+
+    def data_received(self, data: bytes) -> None:
+        """The head of the request, which is the only data before it has been answered."""
+        if self._opening is not None:
+            self._transport.close()
+            return
+        request, headers = _parsed(data)
+        port = self._transport.get_extra_info("sockname")[1]
+        target = parse(_value(headers, b"host"), port)
+        if target is None or self._tunnels.find_pty(target.key) is not None:
+            self._leave_to_service(data)
+        else:
+            self._transport.pause_reading()
+            self._opening = asyncio.create_task(self._open(target, request, headers))
+
+    def connection_lost(self, exc: Exception | None) -> None:
+        """The client has gone."""
+        self._connections.discard(self)
+        if self._opening is not None:
+            self._opening.cancel()
+
+    def shutdown(self) -> None:
+        """The service stops."""
+        self._transport.close()
+
+    def _leave_to_service(self, data: bytes) -> None:
+        # Imported at the first WebSocket: most services never see one.
+        from uvicorn.protocols.websockets.websockets_sansio_impl import WebSocketsSansIOProtocol
+
+        self._connections.discard(self)
+        own = WebSocketsSansIOProtocol(self._config, self._state, self._app_state)
+        own.connection_made(self._transport)
+        own.data_received(data)
+        # Uvicorn sets this protocol when we return.
+        asyncio.get_running_loop().call_soon(self._transport.set_protocol, own)
+
+    async def _open(self, target: Target, request: bytes, headers: list[Header]) -> None:
+        try:
+            passage = await enter(self._tunnels, target, _value(headers, AUTHORIZATION.encode()))
+        except Refusal as refusal:
+            self._refuse(refusal)
+            return
+        await self._relay(passage, request, headers)
+
+    async def _relay(self, passage: Passage, request: bytes, headers: list[Header]) -> None:
+        near, far = Side(passage), Side(passage)
+        near.transport, near.other, far.other = self._transport, far, near
+        client = self._transport.get_extra_info("peername")[0]
+        lines = [request, *(name + b": " + value for name, value in forwarded(headers, client)), b"\r\n"]
+        try:
+            await asyncio.get_running_loop().create_connection(lambda: far, sock=passage.sock)
+        except BaseException:
+            passage.sock.close()
+            raise
+        far.transport.write(b"\r\n".join(lines))
+        self._hand_over(near)
+
+    def _hand_over(self, near: Side) -> None:
+        self._opening = None
+        self._connections.discard(self)
+        self._connections.add(near)
+        near.connections = self._connections
+        self._transport.set_protocol(near)
+        self._transport.resume_reading()
+
+    def _refuse(self, refusal: Refusal) -> None:
+        body = f"{refusal}\n".encode()
+        status = HTTPStatus(refusal.status)
+        head = (
+            f"HTTP/1.1 {status.value} {status.phrase}\r\ncontent-type: text/plain; charset=utf-8\r\n"
+            f"content-length: {len(body)}\r\nconnection: close\r\n\r\n"
+        )
+        self._transport.write(head.encode() + body)
+        self._transport.close()
+
+
+class Side(asyncio.Protocol):
+    """One of the two connections of a relay. Reads no faster than the other side writes."""
+
+    other: Side
+    transport: asyncio.Transport
+    connections: set[Any] | None = None
+    """Those that the server closes when it stops."""
+
+    def __init__(self, passage: Passage) -> None:
+        self._passage = passage
+
+    def connection_made(self, transport: asyncio.BaseTransport) -> None:
+        """It is open."""
+        self.transport = cast("asyncio.Transport", transport)
+
+    def data_received(self, data: bytes) -> None:
+        """Pass it on."""
+        self._passage.used()
+        self.other.transport.write(data)
+
+    def pause_writing(self) -> None:
+        """It reads slowly."""
+        self.other.transport.pause_reading()
+
+    def resume_writing(self) -> None:
+        """It has caught up."""
+        self.other.transport.resume_reading()
+
+    def connection_lost(self, exc: Exception | None) -> None:
+        """The other side ends with it."""
+        if self.connections is not None:
+            self.connections.discard(self)
+        self.other.transport.close()
+
+    def shutdown(self) -> None:
+        """The service stops."""
+        self.transport.close()
+
+
+def _parsed(head: bytes) -> tuple[bytes, list[Header]]:
+    """The request line and the headers, as uvicorn wrote them: names in lower case, one line each."""
+    request, *lines = head.split(b"\r\n\r\n", 1)[0].split(b"\r\n")
+    parted = (line.partition(b": ") for line in lines)
+    return request, [(name, value) for name, _, value in parted]
+
+
+def _value(headers: list[Header], name: bytes) -> str:
+    return next((value.decode("latin-1") for found, value in headers if found == name), "")

@@ -1,0 +1,278 @@
+"""`/v1/devboxes`: a devbox's life."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Annotated, Any, Literal, get_args
+
+from pydantic import Field
+from starlette.routing import Route
+
+from ..engine.devbox import MAX_KEEP_ALIVE_S
+from ..engine.errors import InvalidError, NotServedError
+from ..engine.ids import new_id, now_ms
+from ..engine.lifecycle import DevboxRecord, Status
+from ..engine.limits import size_of
+from ..engine.store import Query
+from ..engine.views import devbox_view, usage_view
+from .mounts import CodeMountParameters, Mount, code_of, files_of, objects_of, refuse_brokers
+from .tunnels import EnableTunnel
+from .wire import Body, answer, engine_of, expired, flag, hold, integer, page_answer, path_id, read_body, request_id
+
+if TYPE_CHECKING:
+    from starlette.requests import Request
+    from starlette.responses import Response
+
+    from ..engine.blueprint_setup import CodeMount
+    from ..engine.devbox import Devbox
+
+HOLD_S = 30.0
+MAX_SUSPEND_DEADLINE_MS = 60_000
+_LIST_LIMIT = 5000
+_CLOUD_ONLY = ("gateways", "mcp")
+
+
+class AfterIdle(Body):
+    """What to do with a devbox that nobody uses."""
+
+    idle_time_seconds: Annotated[int, Field(gt=0)]
+    on_idle: Literal["shutdown", "suspend"]
+
+
+class ResumeTriggers(Body):
+    """What resumes a suspended devbox."""
+
+    http: bool | None = None
+    axon_event: bool | None = None
+
+
+class LifecycleHooks(Body):
+    """What to run in a devbox that is to be suspended, and for how long."""
+
+    suspend_commands: list[str] | None = None
+    suspend_deadline_ms: Annotated[int, Field(gt=0, le=MAX_SUSPEND_DEADLINE_MS)] | None = None
+
+
+class Lifecycle(Body):
+    """The newer place of `after_idle`."""
+
+    after_idle: AfterIdle | None = None
+    lifecycle_hooks: LifecycleHooks | None = None
+    resume_triggers: ResumeTriggers | None = None
+
+
+class UserParameters(Body):
+    """Whose commands run."""
+
+    username: str
+    uid: int
+
+
+class LaunchParameters(Body):
+    """How a devbox starts, and when it ends by itself."""
+
+    keep_alive_time_seconds: Annotated[int, Field(gt=0, le=MAX_KEEP_ALIVE_S)] | None = None
+    after_idle: AfterIdle | None = None
+    lifecycle: Lifecycle | None = None
+    launch_commands: list[str] | None = None
+    user_parameters: UserParameters | None = None
+    resource_size_request: (
+        Literal["X_SMALL", "SMALL", "MEDIUM", "LARGE", "X_LARGE", "XX_LARGE", "CUSTOM_SIZE"] | None
+    ) = None
+    custom_cpu_cores: float | None = None
+    custom_gb_memory: int | None = None
+    custom_disk_size: int | None = None
+    architecture: Literal["x86_64", "arm64"] | None = None
+    available_ports: list[int] | None = None
+    network_policy_id: str | None = None
+    provisioning_tier: Literal["standard", "flex"] | None = None
+    required_services: list[str] | None = None
+
+    def check(self) -> None:
+        """`InvalidError` for what contradicts itself."""
+        size_of(self.model_dump())
+        newer = self.lifecycle and self.lifecycle.after_idle
+        if self.after_idle and newer and self.after_idle != newer:
+            raise InvalidError("after_idle and lifecycle.after_idle differ: give the second only.")
+
+
+class Create(Body):
+    """POST /v1/devboxes."""
+
+    name: str | None = None
+    metadata: dict[str, str] | None = None
+    environment_variables: dict[str, str] | None = None
+    file_mounts: dict[str, str] | None = None
+    mounts: list[Mount] | None = None
+    launch_parameters: LaunchParameters | None = None
+    entrypoint: str | None = None
+    snapshot_id: str | None = None
+    blueprint_id: str | None = None
+    blueprint_name: str | None = None
+    code_mounts: list[CodeMountParameters] | None = None
+    gateways: dict[str, Any] | None = None
+    mcp: dict[str, Any] | None = None
+    secrets: dict[str, str] | None = None
+    tunnel: EnableTunnel | None = None
+
+    def record(self) -> DevboxRecord:
+        """A devbox as it was asked for."""
+        self._check()
+        parameters = self.launch_parameters or LaunchParameters()
+        parameters.check()
+        return DevboxRecord(
+            id=new_id("dbx"),
+            create_time_ms=now_ms(),
+            name=self.name,
+            metadata=self.metadata or {},
+            launch_parameters=parameters.model_dump(exclude_none=True),
+            environment_variables=self.environment_variables or {},
+            file_mounts=files_of(self.mounts or (), self.file_mounts or {}),
+            object_mounts=objects_of(self.mounts or ()),
+            secrets=self.secrets or {},
+            entrypoint=self.entrypoint,
+            snapshot_id=self.snapshot_id,
+            blueprint_id=self.blueprint_id,
+            tunnel=None if self.tunnel is None else self.tunnel.tunnel(),
+        )
+
+    def code(self) -> tuple[CodeMount, ...]:
+        """The repositories to clone into it."""
+        return code_of(self.mounts or (), self.code_mounts or ())
+
+    def _check(self) -> None:
+        refuse_brokers(self.mounts or ())
+        for option in _CLOUD_ONLY:
+            if getattr(self, option):
+                raise NotServedError(
+                    f"A devbox of the embedded service cannot have {option}: its requests would go through a server "
+                    "of Runloop's cloud, which adds the secret. Leave it out, or give the secret in `secrets`."
+                )
+
+
+class Update(Body):
+    """POST /v1/devboxes/{id}."""
+
+    name: str | None = None
+    metadata: dict[str, str] | None = None
+
+
+class Wait(Body):
+    """POST .../wait_for_status."""
+
+    statuses: Annotated[list[Status], Field(min_length=1)]
+    timeout_seconds: float | None = None
+
+
+async def create(request: Request) -> Response:
+    """POST /v1/devboxes."""
+    return _view(await _created(request))
+
+
+async def create_and_await_running(request: Request) -> Response:
+    """POST /v1/devboxes/create_and_await_running: answers what it is at the latest after the hold."""
+    devbox = await _created(request)
+    await devbox.wait(frozenset({"running", "failure", "shutdown", "suspended"}), HOLD_S)
+    return _view(devbox)
+
+
+async def _created(request: Request) -> Devbox:
+    body = await read_body(request, Create)
+    engine = engine_of(request)
+    record = await engine.furnishing.checked(body.record(), body.code())
+    return await engine.origins.create(record, body.blueprint_name, request_id(request))
+
+
+async def list_all(request: Request) -> Response:
+    """GET /v1/devboxes."""
+    status = request.query_params.get("status")
+    if status and status not in (*get_args(Status), "scheduled"):
+        raise InvalidError(f"status must be one of {', '.join(get_args(Status))}, not {status!r}.")
+    query = Query(
+        "devbox",
+        limit=integer(request, "limit", 20, _LIST_LIMIT),
+        starting_after=request.query_params.get("starting_after") or None,
+        status="queued" if status == "scheduled" else status or None,
+        search=request.query_params.get("search"),
+        count=flag(request, "include_total_count", default=True),
+    )
+    page = await engine_of(request).devboxes.page(query)
+    return page_answer("devboxes", page)
+
+
+async def retrieve(request: Request) -> Response:
+    """GET /v1/devboxes/{id}."""
+    return _view(await _devbox(request))
+
+
+async def update(request: Request) -> Response:
+    """POST /v1/devboxes/{id}."""
+    body = await read_body(request, Update)
+    devbox = await _devbox(request)
+    await devbox.update(**body.model_dump(exclude_none=True))
+    return _view(devbox)
+
+
+async def wait_for_status(request: Request) -> Response:
+    """POST /v1/devboxes/{id}/wait_for_status."""
+    body = await read_body(request, Wait)
+    devbox = await _devbox(request)
+    if not await devbox.wait(frozenset(body.statuses), hold(body.timeout_seconds, HOLD_S)):
+        raise expired(f"Devbox {devbox.record.id}", list(body.statuses))
+    return _view(devbox)
+
+
+async def suspend(request: Request) -> Response:
+    """POST /v1/devboxes/{id}/suspend."""
+    devbox = await _devbox(request)
+    await devbox.suspend()
+    return _view(devbox)
+
+
+async def resume(request: Request) -> Response:
+    """POST /v1/devboxes/{id}/resume."""
+    devbox = await _devbox(request)
+    await devbox.resume()
+    return _view(devbox)
+
+
+async def keep_alive(request: Request) -> Response:
+    """POST /v1/devboxes/{id}/keep_alive."""
+    await (await _devbox(request)).keep_alive()
+    return answer({})
+
+
+async def shutdown(request: Request) -> Response:
+    """POST /v1/devboxes/{id}/shutdown; with `force`, also while a snapshot is being made."""
+    devbox = await _devbox(request)
+    if not flag(request, "force", default=False):
+        engine_of(request).snapshots.require_none(devbox.record.id)
+    await devbox.shutdown("api_shutdown")
+    return _view(devbox)
+
+
+async def usage(request: Request) -> Response:
+    """GET /v1/devboxes/{id}/usage."""
+    return answer(usage_view((await _devbox(request)).record))
+
+
+async def _devbox(request: Request) -> Devbox:
+    return await engine_of(request).devboxes.get(path_id(request))
+
+
+def _view(devbox: Devbox) -> Response:
+    return answer(devbox_view(devbox.record))
+
+
+ROUTES = [
+    Route("/v1/devboxes", create, methods=["POST"]),
+    Route("/v1/devboxes", list_all, methods=["GET"]),
+    Route("/v1/devboxes/create_and_await_running", create_and_await_running, methods=["POST"]),
+    Route("/v1/devboxes/{id}/wait_for_status", wait_for_status, methods=["POST"]),
+    Route("/v1/devboxes/{id}/suspend", suspend, methods=["POST"]),
+    Route("/v1/devboxes/{id}/resume", resume, methods=["POST"]),
+    Route("/v1/devboxes/{id}/keep_alive", keep_alive, methods=["POST"]),
+    Route("/v1/devboxes/{id}/shutdown", shutdown, methods=["POST"]),
+    Route("/v1/devboxes/{id}/usage", usage, methods=["GET"]),
+    Route("/v1/devboxes/{id}", retrieve, methods=["GET"]),
+    Route("/v1/devboxes/{id}", update, methods=["POST"]),
+]

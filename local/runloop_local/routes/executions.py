@@ -1,0 +1,150 @@
+"""Commands: `/v1/devboxes/{id}/execute...` and `/v1/devboxes/{devbox_id}/executions/...`."""
+
+from __future__ import annotations
+
+import signal
+from typing import TYPE_CHECKING, Annotated, Literal
+
+from pydantic import Field
+from starlette.routing import Route
+
+from ..engine.errors import InvalidError
+from ..engine.ids import checked_id, new_id
+from ..engine.views import execution_view, whole_execution_view
+from ..engine.workload import Order
+from .wire import Body, answer, engine_of, expired, hold, integer, path_id, read_body, request_id
+
+if TYPE_CHECKING:
+    from starlette.requests import Request
+    from starlette.responses import Response
+
+    from ..engine.execution import Execution
+
+HOLD_S = 25.0
+DEFAULT_LINES = 100
+SYNC_BYTES = 16 * 1024 * 1024
+_COMPLETED = frozenset({"completed"})
+
+
+class Execute(Body):
+    """POST .../execute, execute_async and execute_sync."""
+
+    command: str
+    command_id: str | None = None
+    optimistic_timeout: Annotated[float, Field(ge=0, le=HOLD_S)] | None = None
+    attach_stdin: bool | None = None
+    shell_name: str | None = None
+
+    def order(self) -> Order:
+        """The command as the engine takes it."""
+        if "\0" in self.command:
+            raise InvalidError("The command holds a NUL character, which no program can be given.")
+        chosen = new_id("exec") if self.command_id is None else checked_id(self.command_id, "command_id")
+        return Order(self.command, chosen, stdin=bool(self.attach_stdin), shell=self.shell_name or None)
+
+
+class Wait(Body):
+    """POST .../executions/{id}/wait_for_status."""
+
+    statuses: Annotated[list[Literal["queued", "running", "completed"]], Field(min_length=1)]
+    timeout_seconds: float | None = None
+
+
+class Kill(Body):
+    """POST .../executions/{id}/kill."""
+
+    kill_process_group: bool | None = None
+
+
+class Send(Body):
+    """POST .../executions/{id}/send_std_in."""
+
+    text: str | None = None
+    signal: Literal["EOF", "INTERRUPT"] | None = None
+
+
+async def execute(request: Request) -> Response:
+    """POST /v1/devboxes/{id}/execute: answers with the result if that takes no longer than the timeout."""
+    body = await read_body(request, Execute)
+    execution = await engine_of(request).devboxes.execute(path_id(request), body.order())
+    await execution.wait(_COMPLETED, hold(body.optimistic_timeout, HOLD_S))
+    return _view(request, execution)
+
+
+async def execute_async(request: Request) -> Response:
+    """POST /v1/devboxes/{id}/execute_async."""
+    body = await read_body(request, Execute)
+    execution = await engine_of(request).devboxes.execute(path_id(request), body.order(), request_id(request))
+    return _view(request, execution)
+
+
+async def execute_sync(request: Request) -> Response:
+    """POST /v1/devboxes/{id}/execute_sync: answers when the command has ended."""
+    body = await read_body(request, Execute)
+    execution = await engine_of(request).devboxes.execute(path_id(request), body.order(), request_id(request))
+    await execution.completed()
+    return answer(whole_execution_view(execution.record, execution.log, SYNC_BYTES))
+
+
+async def retrieve(request: Request) -> Response:
+    """GET .../executions/{execution_id}."""
+    return _view(request, await _execution(request))
+
+
+async def wait_for_status(request: Request) -> Response:
+    """POST .../executions/{execution_id}/wait_for_status."""
+    body = await read_body(request, Wait)
+    execution = await _execution(request)
+    if not await execution.wait(frozenset(body.statuses), hold(body.timeout_seconds, HOLD_S)):
+        raise expired(f"Execution {execution.record.id}", list(body.statuses))
+    return _view(request, execution)
+
+
+async def kill(request: Request) -> Response:
+    """POST .../executions/{execution_id}/kill: SIGKILL, so that nothing can ignore it."""
+    body = await read_body(request, Kill)
+    execution = await _execution(request)
+    await execution.signal(signal.SIGKILL, group=bool(body.kill_process_group))
+    return _view(request, execution)
+
+
+async def send_std_in(request: Request) -> Response:
+    """POST .../executions/{execution_id}/send_std_in."""
+    body = await read_body(request, Send)
+    execution = await _execution(request)
+    success = execution.record.status != "completed" and await _send(execution, body, request_id(request))
+    record = execution.record
+    return answer({"devbox_id": record.devbox_id, "execution_id": record.id, "success": success})
+
+
+async def _send(execution: Execution, body: Send, sender: str | None) -> bool:
+    if body.text is None and body.signal is None:
+        raise InvalidError("Nothing to send: give text or signal.")
+    delivered = body.text is None or await execution.send(body.text.encode(), sender)
+    if body.signal == "EOF":
+        await execution.end_input()
+    elif body.signal == "INTERRUPT":
+        await execution.signal(signal.SIGINT, group=True)
+    return delivered
+
+
+async def _execution(request: Request) -> Execution:
+    devbox_id, execution_id = path_id(request, "devbox_id"), path_id(request, "execution_id")
+    return await engine_of(request).devboxes.execution(devbox_id, execution_id)
+
+
+def _view(request: Request, execution: Execution) -> Response:
+    lines = integer(request, "last_n", DEFAULT_LINES)
+    return answer(execution_view(execution.record, execution.log, lines))
+
+
+_ONE = "/v1/devboxes/{devbox_id}/executions/{execution_id}"
+ROUTES = [
+    Route("/v1/devboxes/{id}/execute", execute, methods=["POST"]),
+    Route("/v1/devboxes/{id}/execute_async", execute_async, methods=["POST"]),
+    Route("/v1/devboxes/{id}/execute_sync", execute_sync, methods=["POST"]),
+    Route(_ONE, retrieve, methods=["GET"]),
+    Route(f"{_ONE}/wait_for_status", wait_for_status, methods=["POST"]),
+    Route(f"{_ONE}/kill", kill, methods=["POST"]),
+    Route(f"{_ONE}/send_std_in", send_std_in, methods=["POST"]),
+]

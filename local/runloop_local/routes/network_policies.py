@@ -1,0 +1,96 @@
+"""`/v1/network-policies`."""
+
+from __future__ import annotations
+
+import ipaddress
+from typing import Annotated, Any, Literal
+
+from pydantic import AfterValidator, Field
+from starlette.requests import Request
+from starlette.responses import Response
+from starlette.routing import Route
+
+from .catalogue import Entries, Naming
+from .wire import Body, answer, engine_of, path_id, read_body, request_id
+
+_Port = Annotated[int, Field(ge=1, le=65535)]
+_Host = Annotated[str, Field(max_length=253, pattern=r"^(\*\.)?[A-Za-z0-9_-]+(\.[A-Za-z0-9_-]+)*\.?$")]
+
+
+def _network(text: str) -> str:
+    return str(ipaddress.IPv4Network(text))
+
+
+class PortRule(Body):
+    """A port, or the ports from it to `end_port`."""
+
+    port: _Port
+    end_port: _Port | None = None
+    protocol: Literal["TCP", "UDP"] | None = None
+
+
+class AllowedCidr(Body):
+    """A network that may be reached."""
+
+    cidr: Annotated[str, AfterValidator(_network)]
+    ports: list[PortRule] | None = None
+
+
+class Update(Naming):
+    """POST /v1/network-policies/{id}."""
+
+    allow_all: bool | None = None
+    allow_agent_gateway: bool | None = None
+    allow_devbox_to_devbox: bool | None = None
+    allow_mcp_gateway: bool | None = None
+    allow_runloop_mirrors: bool | None = None
+    allowed_cidrs: list[AllowedCidr] | None = None
+    allowed_hostnames: list[_Host] | None = None
+
+    def egress(self, before: dict[str, Any]) -> dict[str, Any]:
+        """What may be reached: as before, but for what was given."""
+        given = self.model_dump(exclude_none=True, exclude={"name", "description"})
+        merged = {**before, **given}
+        implied = ("allow_devbox_to_devbox", "allow_runloop_mirrors") if merged["allow_all"] else ()
+        return {**merged, **dict.fromkeys(implied, True)}
+
+
+class Create(Update):
+    """POST /v1/network-policies."""
+
+    name: Annotated[str, Field(min_length=1, max_length=255)]
+
+
+_NOTHING: dict[str, Any] = {
+    "allow_all": False,
+    "allow_agent_gateway": False,
+    "allow_devbox_to_devbox": False,
+    "allow_mcp_gateway": False,
+    "allow_runloop_mirrors": False,
+    "allowed_cidrs": [],
+    "allowed_hostnames": [],
+}
+_ENTRIES = Entries("network_policy", "network_policies", lambda engine: engine.network_policies)
+
+
+async def create(request: Request) -> Response:
+    """POST /v1/network-policies."""
+    body = await read_body(request, Create)
+    fields = {"name": body.name, "description": body.description, "egress": body.egress(_NOTHING)}
+    return answer(await engine_of(request).network_policies.create(fields, request_id(request)))
+
+
+async def update(request: Request) -> Response:
+    """POST /v1/network-policies/{id}: holds for devboxes that start from then on."""
+    body = await read_body(request, Update)
+    policies = engine_of(request).network_policies
+    policy = await policies.get(path_id(request))
+    changes = {**body.names(), "egress": body.egress(policy["egress"])}
+    return answer(await policies.update(policy["id"], changes))
+
+
+ROUTES = [
+    Route("/v1/network-policies", create, methods=["POST"]),
+    Route("/v1/network-policies/{id}", update, methods=["POST"]),
+    *_ENTRIES.routes("/v1/network-policies"),
+]

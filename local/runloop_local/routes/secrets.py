@@ -1,0 +1,89 @@
+"""`/v1/secrets`: by name and by id; values go in and never come out."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from pydantic import Field
+from starlette.routing import Route
+
+from ..engine.secrets import secret_view
+from ..engine.store import Query
+from .wire import Body, answer, engine_of, flag, integer, page_answer, path_id, read_body, request_id
+
+if TYPE_CHECKING:
+    from starlette.requests import Request
+    from starlette.responses import Response
+
+    from ..engine.secrets import SecretRecord
+
+_LIST_LIMIT = 5000
+
+
+class Update(Body):
+    """POST /v1/secrets/{name}."""
+
+    value: str = Field(repr=False)
+
+
+class Create(Update):
+    """POST /v1/secrets."""
+
+    name: str
+
+
+async def create(request: Request) -> Response:
+    """POST /v1/secrets."""
+    body = await read_body(request, Create)
+    record = await engine_of(request).secrets.create(body.name, body.value, request_id(request))
+    return answer(secret_view(record))
+
+
+async def list_all(request: Request) -> Response:
+    """GET /v1/secrets."""
+    query = Query(
+        "secret",
+        limit=integer(request, "limit", 20, _LIST_LIMIT),
+        starting_after=request.query_params.get("starting_after") or None,
+        search=request.query_params.get("search"),
+        count=flag(request, "include_total_count", default=True),
+    )
+    return page_answer("secrets", await engine_of(request).secrets.page(query))
+
+
+async def retrieve(request: Request) -> Response:
+    """GET /v1/secrets/{name} and /v1/secrets/id/{id}."""
+    return answer(secret_view(await _secret(request)))
+
+
+async def update(request: Request) -> Response:
+    """POST /v1/secrets/{name} and /v1/secrets/id/{id}/update."""
+    body = await read_body(request, Update)
+    record = await engine_of(request).secrets.update(await _secret(request), body.value)
+    return answer(secret_view(record))
+
+
+async def delete(request: Request) -> Response:
+    """POST /v1/secrets/{name}/delete and /v1/secrets/id/{id}/delete: what it was."""
+    record = await _secret(request)
+    await engine_of(request).secrets.delete(record)
+    return answer(secret_view(record))
+
+
+async def _secret(request: Request) -> SecretRecord:
+    secrets = engine_of(request).secrets
+    if "name" in request.path_params:
+        return await secrets.named(path_id(request, "name"))
+    return await secrets.get(path_id(request))
+
+
+ROUTES = [
+    Route("/v1/secrets", create, methods=["POST"]),
+    Route("/v1/secrets", list_all, methods=["GET"]),
+    Route("/v1/secrets/id/{id}", retrieve, methods=["GET"]),
+    Route("/v1/secrets/id/{id}/update", update, methods=["POST"]),
+    Route("/v1/secrets/id/{id}/delete", delete, methods=["POST"]),
+    Route("/v1/secrets/{name}", retrieve, methods=["GET"]),
+    Route("/v1/secrets/{name}", update, methods=["POST"]),
+    Route("/v1/secrets/{name}/delete", delete, methods=["POST"]),
+]

@@ -1,0 +1,113 @@
+"""Snapshots: `/v1/devboxes/{id}/snapshot_disk...` and `/v1/devboxes/disk_snapshots`."""
+
+from __future__ import annotations
+
+import re
+from typing import TYPE_CHECKING, Annotated
+
+from pydantic import Field
+from starlette.routing import Route
+
+from ..engine.errors import EngineError
+from ..engine.snapshots import HIDDEN, Wish, snapshot_view, status_view
+from ..engine.store import Query
+from .wire import Body, answer, engine_of, flag, integer, page_answer, path_id, read_body, request_id
+
+if TYPE_CHECKING:
+    from starlette.requests import Request
+    from starlette.responses import Response
+
+    from ..engine.snapshots import SnapshotRecord
+
+MAX_MESSAGE = 1000
+_LIST_LIMIT = 5000
+_METADATA = re.compile(r"metadata\[(.+?)\](\[in\])?")
+
+
+class Naming(Body):
+    """What a snapshot is to be called; when taken, and later."""
+
+    name: str | None = None
+    commit_message: Annotated[str, Field(max_length=MAX_MESSAGE)] | None = None
+    metadata: dict[str, str] | None = None
+
+    def wish(self) -> Wish:
+        """It, as the engine takes it."""
+        return Wish(self.name, self.commit_message, self.metadata or {})
+
+
+async def snapshot_disk(request: Request) -> Response:
+    """POST /v1/devboxes/{id}/snapshot_disk: answers when the disk is saved."""
+    begun = await _taken(request)
+    record = await engine_of(request).snapshots.finished(begun.id)
+    if record.status == "error":
+        raise EngineError(f"The snapshot failed: {record.error_message}")
+    return answer(snapshot_view(record))
+
+
+async def snapshot_disk_async(request: Request) -> Response:
+    """POST /v1/devboxes/{id}/snapshot_disk_async: answers at once."""
+    return answer(snapshot_view(await _taken(request)))
+
+
+async def _taken(request: Request) -> SnapshotRecord:
+    body = await read_body(request, Naming)
+    engine = engine_of(request)
+    devbox = await engine.devboxes.get(path_id(request))
+    return await engine.snapshots.take(devbox, body.wish(), request_id(request))
+
+
+async def list_all(request: Request) -> Response:
+    """GET /v1/devboxes/disk_snapshots: those that are being made and those that are complete."""
+    blueprint = request.query_params.get("source_blueprint_id")
+    query = Query(
+        "snapshot",
+        limit=integer(request, "limit", 20, _LIST_LIMIT),
+        starting_after=request.query_params.get("starting_after") or None,
+        search=request.query_params.get("search"),
+        count=flag(request, "include_total_count", default=True),
+        parent=request.query_params.get("devbox_id") or None,
+        without=HIDDEN,
+        fields={"source_blueprint_id": blueprint} if blueprint else {},
+        metadata=metadata_filter(request.query_params.multi_items()),
+    )
+    return page_answer("snapshots", await engine_of(request).snapshots.page(query))
+
+
+def metadata_filter(query: list[tuple[str, str]]) -> dict[str, frozenset[str]]:
+    """`metadata[k]=v` and `metadata[k][in]=v,w` of a query: the values of which each key must have one."""
+    found: dict[str, frozenset[str]] = {}
+    for name, value in query:
+        match = _METADATA.fullmatch(name)
+        if match is not None:
+            choice = value.split(",") if match[2] else [value]
+            found[match[1]] = found.get(match[1], frozenset()) | frozenset(choice)
+    return found
+
+
+async def status(request: Request) -> Response:
+    """GET /v1/devboxes/disk_snapshots/{id}/status."""
+    return answer(status_view(await engine_of(request).snapshots.get(path_id(request))))
+
+
+async def update(request: Request) -> Response:
+    """POST /v1/devboxes/disk_snapshots/{id}."""
+    body = await read_body(request, Naming)
+    changes = body.model_dump(exclude_none=True)
+    return answer(snapshot_view(await engine_of(request).snapshots.update(path_id(request), changes)))
+
+
+async def delete(request: Request) -> Response:
+    """POST /v1/devboxes/disk_snapshots/{id}/delete."""
+    await engine_of(request).snapshots.delete(path_id(request))
+    return answer({})
+
+
+ROUTES = [
+    Route("/v1/devboxes/disk_snapshots", list_all, methods=["GET"]),
+    Route("/v1/devboxes/disk_snapshots/{id}/status", status, methods=["GET"]),
+    Route("/v1/devboxes/disk_snapshots/{id}/delete", delete, methods=["POST"]),
+    Route("/v1/devboxes/disk_snapshots/{id}", update, methods=["POST"]),
+    Route("/v1/devboxes/{id}/snapshot_disk", snapshot_disk, methods=["POST"]),
+    Route("/v1/devboxes/{id}/snapshot_disk_async", snapshot_disk_async, methods=["POST"]),
+]

@@ -1,0 +1,49 @@
+"""`/v1/devboxes/{id}/enable_tunnel` and `remove_tunnel`."""
+
+from __future__ import annotations
+
+from dataclasses import asdict
+from typing import TYPE_CHECKING, Literal
+
+from starlette.routing import Route
+
+from ..engine.tunnels import Tunnel, new_tunnel
+from .wire import Body, answer, engine_of, path_id, read_body
+
+if TYPE_CHECKING:
+    from starlette.requests import Request
+    from starlette.responses import Response
+
+
+class EnableTunnel(Body):
+    """POST .../enable_tunnel, and `tunnel` of a new devbox."""
+
+    auth_mode: Literal["open", "authenticated"] | None = None
+    http_keep_alive: bool | None = None
+    wake_on_http: bool | None = None
+
+    def tunnel(self) -> Tunnel:
+        """A new tunnel as it was asked for."""
+        kept_alive = self.http_keep_alive is not False
+        return new_tunnel(self.auth_mode or "open", http_keep_alive=kept_alive, wake_on_http=bool(self.wake_on_http))
+
+
+async def enable(request: Request) -> Response:
+    """POST /v1/devboxes/{id}/enable_tunnel."""
+    body = await read_body(request, EnableTunnel)
+    devbox = await engine_of(request).devboxes.get(path_id(request))
+    tunnel = body.tunnel()
+    await devbox.open_tunnel(tunnel)
+    return answer(asdict(tunnel))
+
+
+async def remove(request: Request) -> Response:
+    """POST /v1/devboxes/{id}/remove_tunnel."""
+    await (await engine_of(request).devboxes.get(path_id(request))).close_tunnel()
+    return answer({})
+
+
+ROUTES = [
+    Route("/v1/devboxes/{id}/enable_tunnel", enable, methods=["POST"]),
+    Route("/v1/devboxes/{id}/remove_tunnel", remove, methods=["POST"]),
+]

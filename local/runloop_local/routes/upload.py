@@ -1,0 +1,119 @@
+"""A multipart upload as a stream: the file's bytes go on while they come in."""
+
+from __future__ import annotations
+
+import tempfile
+from collections import deque
+from contextlib import asynccontextmanager
+from typing import TYPE_CHECKING, Protocol
+
+import python_multipart as multipart
+from python_multipart.exceptions import MultipartParseError
+
+from ..engine.errors import InvalidError
+
+if TYPE_CHECKING:
+    from collections.abc import AsyncIterator
+
+    from starlette.requests import Request
+
+_MAX_PATH_BYTES = 16 * 1024
+_SPOOL_BYTES = 1024 * 1024
+
+
+class _Parts:
+    """What the parser has found so far: the path, and pieces of the file that nobody has taken yet."""
+
+    def __init__(self, content_type: str | None) -> None:
+        kind, options = multipart.multipart.parse_options_header(content_type)
+        boundary = options.get(b"boundary")
+        if kind != b"multipart/form-data" or not boundary:
+            raise InvalidError("An upload must be multipart/form-data with the parts path and file.")
+        self.path: bytes | None = None
+        self.file_seen = False
+        self.pieces: deque[bytes] = deque()
+        self._part = b""
+        self._name, self._value = b"", b""
+        self._parser = multipart.MultipartParser(
+            boundary,
+            {
+                "on_part_begin": self._begin,
+                "on_header_field": self._header_name,
+                "on_header_value": self._header_value,
+                "on_header_end": self._header_end,
+                "on_headers_finished": self._headers_end,
+                "on_part_data": self._data,
+            },
+        )
+
+    def feed(self, chunk: bytes) -> None:
+        try:
+            self._parser.write(chunk)
+        except MultipartParseError as error:
+            raise InvalidError(f"The upload is not valid multipart/form-data: {error}.") from error
+
+    def _begin(self) -> None:
+        self._part = self._name = self._value = b""
+
+    def _header_name(self, data: bytes, start: int, end: int) -> None:
+        self._name += data[start:end]
+
+    def _header_value(self, data: bytes, start: int, end: int) -> None:
+        self._value += data[start:end]
+
+    def _header_end(self) -> None:
+        if self._name.lower() == b"content-disposition":
+            self._part = multipart.multipart.parse_options_header(self._value)[1].get(b"name", b"")
+        self._name = self._value = b""
+
+    def _headers_end(self) -> None:
+        if self._part == b"path":
+            self.path = b""
+        self.file_seen = self.file_seen or self._part == b"file"
+
+    def _data(self, data: bytes, start: int, end: int) -> None:
+        if self._part == b"file":
+            self.pieces.append(data[start:end])
+        elif self._part == b"path":
+            self.path = (self.path or b"") + data[start:end]
+            if len(self.path) > _MAX_PATH_BYTES:
+                raise InvalidError("The part path is too long.")
+
+
+class _Spool(Protocol):
+    def write(self, data: bytes, /) -> int: ...
+
+
+@asynccontextmanager
+async def read_upload(request: Request) -> AsyncIterator[tuple[str, AsyncIterator[bytes]]]:
+    """The target path and the file's bytes; those are kept on disk only where the path comes after them."""
+    parts = _Parts(request.headers.get("content-type"))
+    body = request.stream()
+    with tempfile.SpooledTemporaryFile(_SPOOL_BYTES) as spool:
+        async for chunk in body:
+            parts.feed(chunk)
+            if parts.file_seen and parts.path is not None:
+                break
+            _keep(parts, spool)
+        if not parts.path or not parts.file_seen:
+            raise InvalidError("An upload needs the parts path and file.")
+        spool.seek(0)
+        yield parts.path.decode("utf-8", "surrogateescape"), _file(spool, parts, body)
+
+
+def _keep(parts: _Parts, spool: _Spool) -> None:
+    while parts.pieces:
+        spool.write(parts.pieces.popleft())
+
+
+async def _file(
+    spool: tempfile.SpooledTemporaryFile[bytes], parts: _Parts, body: AsyncIterator[bytes]
+) -> AsyncIterator[bytes]:
+    while early := spool.read(_SPOOL_BYTES):
+        yield early
+    while parts.pieces:
+        yield parts.pieces.popleft()
+    async for chunk in body:
+        parts.feed(chunk)
+        while parts.pieces:
+            yield parts.pieces.popleft()

@@ -1,0 +1,136 @@
+"""`/v1/gateway-configs` and `/v1/mcp-configs`: kept, and used by nothing here."""
+
+from __future__ import annotations
+
+from typing import Annotated, Literal, NoReturn
+from urllib.parse import urlsplit
+
+from pydantic import AfterValidator, Field, model_validator
+from starlette.requests import Request
+from starlette.responses import Response
+from starlette.routing import Route
+
+from ..engine.errors import NotServedError
+from .catalogue import Entries, Name, Naming
+from .wire import Body, answer, engine_of, path_id, read_body, request_id
+
+MAX_HEADERS = 8
+
+
+def _endpoint(text: str) -> str:
+    parts = urlsplit(text)
+    if parts.scheme not in ("http", "https") or not parts.hostname:
+        raise ValueError("must be an http or https URL")
+    return text
+
+
+_Endpoint = Annotated[str, Field(max_length=2048), AfterValidator(_endpoint)]
+
+
+class AuthMechanism(Body):
+    """How a secret is added to a request."""
+
+    type: Literal["header", "bearer"]
+    key: str | None = None
+
+    @model_validator(mode="after")
+    def _has_key(self) -> AuthMechanism:
+        if self.type == "header" and not self.key:
+            raise ValueError("a header mechanism needs key, the header's name")
+        return self
+
+
+class CustomHeader(Body):
+    """A header that is added."""
+
+    name: str
+    secret: str | None = None
+    value: str | None = None
+
+
+_Headers = Annotated[list[CustomHeader], Field(max_length=MAX_HEADERS)]
+
+
+class Update(Naming):
+    """POST /v1/gateway-configs/{id} and /v1/mcp-configs/{id}."""
+
+    endpoint: _Endpoint | None = None
+    auth_mechanism: AuthMechanism | None = None
+    custom_headers: _Headers | None = None
+
+
+class McpUpdate(Update):
+    """POST /v1/mcp-configs/{id}."""
+
+    allowed_tools: list[str] | None = None
+
+
+class GatewayCreate(Update):
+    """POST /v1/gateway-configs."""
+
+    name: Name
+    endpoint: _Endpoint
+    auth_mechanism: AuthMechanism
+
+
+class McpCreate(McpUpdate):
+    """POST /v1/mcp-configs."""
+
+    name: Name
+    endpoint: _Endpoint
+    auth_mechanism: AuthMechanism = AuthMechanism(type="bearer")
+    allowed_tools: list[str]
+
+
+async def create_gateway(request: Request) -> Response:
+    """POST /v1/gateway-configs."""
+    body = await read_body(request, GatewayCreate)
+    return answer(await engine_of(request).gateway_configs.create(body.model_dump(), request_id(request)))
+
+
+async def update_gateway(request: Request) -> Response:
+    """POST /v1/gateway-configs/{id}."""
+    body = await read_body(request, Update)
+    changes = body.model_dump(exclude_none=True)
+    return answer(await engine_of(request).gateway_configs.update(path_id(request), changes))
+
+
+async def create_mcp(request: Request) -> Response:
+    """POST /v1/mcp-configs."""
+    body = await read_body(request, McpCreate)
+    return answer(await engine_of(request).mcp_configs.create(body.model_dump(), request_id(request)))
+
+
+async def update_mcp(request: Request) -> Response:
+    """POST /v1/mcp-configs/{id}."""
+    body = await read_body(request, McpUpdate)
+    changes = body.model_dump(exclude_none=True)
+    return answer(await engine_of(request).mcp_configs.update(path_id(request), changes))
+
+
+async def create_gateway_token(request: Request) -> NoReturn:
+    """POST /v1/devboxes/{id}/create_gateway_token."""
+    raise _cloud_only("devboxes.create_gateway_token", "a gateway")
+
+
+async def create_mcp_token(request: Request) -> NoReturn:
+    """POST /v1/devboxes/{id}/create_mcp_token."""
+    raise _cloud_only("devboxes.create_mcp_token", "an MCP hub")
+
+
+def _cloud_only(operation: str, what: str) -> NotServedError:
+    return NotServedError(
+        f"The embedded service does not have {operation}: it would be a token for {what} in the cloud."
+    )
+
+
+ROUTES = [
+    Route("/v1/gateway-configs", create_gateway, methods=["POST"]),
+    Route("/v1/gateway-configs/{id}", update_gateway, methods=["POST"]),
+    *Entries("gateway_config", "gateway_configs", lambda engine: engine.gateway_configs).routes("/v1/gateway-configs"),
+    Route("/v1/mcp-configs", create_mcp, methods=["POST"]),
+    Route("/v1/mcp-configs/{id}", update_mcp, methods=["POST"]),
+    *Entries("mcp_config", "mcp_configs", lambda engine: engine.mcp_configs).routes("/v1/mcp-configs"),
+    Route("/v1/devboxes/{id}/create_gateway_token", create_gateway_token, methods=["POST"]),
+    Route("/v1/devboxes/{id}/create_mcp_token", create_mcp_token, methods=["POST"]),
+]

@@ -1,0 +1,26 @@
+"""Ways to isolate a devbox on this machine, behind one interface."""
+
+from runloop_local.sandbox.base import (
+    Command,
+    Isolation,
+    IsolationName,
+    Process,
+    Sandbox,
+    SandboxEnded,
+    SandboxError,
+    User,
+)
+from runloop_local.sandbox.probe import Requested, open_isolation
+
+__all__ = [
+    "Command",
+    "Isolation",
+    "IsolationName",
+    "Process",
+    "Requested",
+    "Sandbox",
+    "SandboxEnded",
+    "SandboxError",
+    "User",
+    "open_isolation",
+]

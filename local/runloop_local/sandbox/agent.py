@@ -1,0 +1,233 @@
+"""The process that runs a sandbox's commands: PID 1 inside namespaces, or the root of a process tree without them.
+
+It is reached over one inherited socket and relays nothing: descriptors travel over that socket. When the service is
+gone the socket ends and so does the agent. Everything it needs is imported before the sandbox's root is entered; from
+then on it loads no code, because the sandbox could have written it.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import os
+import resource
+import select
+import signal
+import socket
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING, NoReturn
+
+from runloop_local.sandbox import frames, terminal
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Mapping
+
+_MAX_REQUEST = 4 << 20
+_STANDARD = (0, 1, 2)
+
+
+@dataclass(frozen=True, slots=True)
+class Place:
+    """How this machine's way of isolation differs from the others, from the agent's point of view."""
+
+    become: Callable[[str], None]
+    """Turn the calling process into one of `user` or `root`."""
+    signal_all: Callable[[int, set[int]], None]
+    """Send a signal to every process of the sandbox but the agent; gets the process groups that commands led."""
+    end_all: Callable[[set[int]], None]
+    """End every process of the sandbox but the agent; gets the same."""
+    rlimits: Mapping[int, int] = field(default_factory=dict)
+    is_idle: Callable[[], bool] = lambda: False
+    """Whether the sandbox could be stopped and started again without anything in it noticing."""
+    load: Callable[[], tuple[int, int]] = lambda: (0, 0)
+    """How many bytes of memory the sandbox uses, and how many processes it has, apart from the agent."""
+
+
+class Agent:
+    """Serves one sandbox until its socket ends."""
+
+    def __init__(self, sock: socket.socket, place: Place) -> None:
+        self._sock = sock
+        self._place = place
+        self._jobs: dict[int, int] = {}  # pid -> the service's number for it
+        self._groups: set[int] = set()
+        self._decoder = frames.Decoder(_MAX_REQUEST)
+        self._operations = {
+            "spawn": self._spawn,
+            "signal": self._signal,
+            "all": self._signal_all,
+            "idle": self._idle,
+            "load": self._load,
+            "dial": self._dial,
+            "listen": self._listen,
+        }
+
+    def serve(self) -> None:
+        """Answer requests and reap children until the service is gone, then end every process."""
+        try:
+            serve(self._sock, self._receive, self._reap)
+        finally:
+            self._place.end_all(self._groups)
+
+    def _receive(self) -> bool:
+        data, descriptors = frames.receive(self._sock)
+        for request, passed in self._decoder.feed(data, descriptors):
+            try:
+                self._operations[request["op"]](request, passed)
+            except OSError as error:
+                frames.send(self._sock, {"id": request["id"], "error": os.strerror(error.errno or 0)})
+            finally:
+                frames.close_all(passed)
+        return bool(data)
+
+    def _reap(self) -> None:
+        for pid, status in ended_children():
+            job = self._jobs.pop(pid, None)
+            if job is not None:
+                self._forget_empty_group(pid)
+                frames.send(self._sock, {"id": job, "status": status})
+
+    def _forget_empty_group(self, group: int) -> None:
+        try:
+            os.killpg(group, 0)
+        except ProcessLookupError:
+            self._groups.discard(group)
+        except PermissionError:
+            pass  # somebody is in it
+
+    def _spawn(self, request: frames.Message, passed: list[int]) -> None:
+        pid = os.fork()
+        if not pid:
+            self._become_command(request, passed)
+        self._jobs[pid] = request["id"]
+        self._groups.add(pid)
+
+    def _become_command(self, request: frames.Message, passed: list[int]) -> NoReturn:
+        try:
+            reset_signals()
+            os.setsid()
+            for target in _STANDARD:
+                os.dup2(passed[target], target)
+            self._sock.close()  # before another process of the sandbox can look into this one
+            self._place.become(request["user"])
+            set_rlimits(self._place.rlimits)
+            if "terminal" in request:
+                terminal.take(request)
+            run_program(request["argv"], request["cwd"], request["env"])
+        except BaseException as error:  # noqa: BLE001 - a forked child must not return into the agent's loop
+            os.write(2, f"{error}\n".encode(errors="replace"))
+        finally:
+            os._exit(126)
+
+    def _signal(self, request: frames.Message, _passed: list[int]) -> None:
+        pids = [pid for pid, job in self._jobs.items() if job == request["job"]]
+        for pid in pids:  # not reaped yet, so the number cannot belong to another process
+            kill = os.killpg if request["group"] else os.kill
+            try:
+                kill(pid, request["number"])
+            except (ProcessLookupError, PermissionError) as error:
+                if request["group"] and isinstance(error, ProcessLookupError):  # between fork and setsid
+                    os.kill(pid, request["number"])
+        frames.send(self._sock, {"id": request["id"]})
+
+    def _signal_all(self, request: frames.Message, _passed: list[int]) -> None:
+        self._place.signal_all(request["number"], self._groups)
+        frames.send(self._sock, {"id": request["id"]})
+
+    def _idle(self, request: frames.Message, _passed: list[int]) -> None:
+        frames.send(self._sock, {"id": request["id"], "status": 0 if self._place.is_idle() else 1})
+
+    def _load(self, request: frames.Message, _passed: list[int]) -> None:
+        memory, count = self._place.load()
+        frames.send(self._sock, {"id": request["id"], "memory": memory, "processes": count})
+
+    def _dial(self, request: frames.Message, _passed: list[int]) -> None:
+        family = socket.AF_INET6 if ":" in request["host"] else socket.AF_INET
+        with socket.socket(family, socket.SOCK_STREAM) as outgoing:
+            outgoing.setblocking(False)
+            with contextlib.suppress(BlockingIOError):  # the service waits for it
+                outgoing.connect((request["host"], request["port"]))
+            frames.send(self._sock, {"id": request["id"]}, [outgoing.fileno()])
+
+    def _listen(self, request: frames.Message, _passed: list[int]) -> None:
+        with socket.socket(socket.AF_INET, socket.SOCK_STREAM) as listening:
+            listening.bind(("127.0.0.1", request["port"]))
+            listening.listen(128)
+            frames.send(self._sock, {"id": request["id"]}, [listening.fileno()])
+
+
+def run_program(argv: list[str], cwd: str, environment: dict[str, str]) -> NoReturn:
+    """Become this program; what prevents it goes to stderr and to the exit status, as a shell does it."""
+    what = cwd
+    try:
+        os.chdir(cwd)
+        what = argv[0]
+        os.execvpe(argv[0], argv, environment)  # noqa: S606 - that is its purpose
+    except OSError as error:
+        os.write(2, f"{what}: {os.strerror(error.errno or 0)}\n".encode(errors="replace"))
+        os._exit(127 if isinstance(error, FileNotFoundError) else 126)
+
+
+def serve(sock: socket.socket, receive: Callable[[], bool], reap: Callable[[], None]) -> None:
+    """Greet the service, then answer it and reap children; returns when the service is gone."""
+    wake = child_wakeups()
+    try:
+        frames.send(sock, {"id": 0})
+        while True:
+            ready = select.select([sock.fileno(), wake], [], [])[0]
+            if wake in ready:
+                os.read(wake, 4096)
+                reap()
+            if sock.fileno() in ready and not receive():
+                return
+    except ConnectionError:
+        return  # it went while we were answering
+
+
+def child_wakeups() -> int:
+    """A descriptor that becomes readable when a child has ended."""
+    reader, writer = os.pipe()
+    os.set_blocking(reader, False)
+    os.set_blocking(writer, False)
+    signal.signal(signal.SIGCHLD, lambda _number, _frame: None)
+    signal.set_wakeup_fd(writer, warn_on_full_buffer=False)
+    return reader
+
+
+def ended_children() -> list[tuple[int, int]]:
+    """The children that have ended since the last call, with exit statuses from 0 to 255."""
+    found: list[tuple[int, int]] = []
+    while True:
+        try:
+            pid, status = os.waitpid(-1, os.WNOHANG)
+        except ChildProcessError:
+            return found
+        if not pid:
+            return found
+        code = os.waitstatus_to_exitcode(status)
+        found.append((pid, code if code >= 0 else 128 - code))
+
+
+def reset_signals() -> None:
+    """What Python set up for itself must not be what a command inherits."""
+    signal.set_wakeup_fd(-1)
+    for number in (signal.SIGPIPE, signal.SIGXFSZ, signal.SIGCHLD, signal.SIGINT):
+        signal.signal(number, signal.SIG_DFL)
+
+
+def set_rlimits(limits: Mapping[int, int]) -> None:
+    """Lower limits; what is lower already stays."""
+    for kind, wanted in limits.items():
+        hard = resource.getrlimit(kind)[1]
+        value = wanted if hard == resource.RLIM_INFINITY else min(wanted, hard)
+        resource.setrlimit(kind, (value, value))
+
+
+def request_limits(request: frames.Message) -> dict[int, int]:
+    """The rlimits of a request; JSON made their numbers strings."""
+    return {int(kind): value for kind, value in request["rlimits"].items()}
+
+
+def refuse(sock: socket.socket, error: OSError) -> None:
+    """Tell the service why there will be no agent."""
+    with contextlib.suppress(ConnectionError):
+        frames.send(sock, {"id": 0, "error": str(error)})

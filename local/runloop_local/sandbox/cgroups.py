@@ -1,0 +1,247 @@
+"""Control groups: what a sandbox may use, enforced by the kernel. Version 1 and 2, where this account may make them.
+
+A service has one group below its own (version 1) or beside it (version 2, where a group with processes can have no
+groups below it), and in that one for each sandbox.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import os
+import signal
+import sys
+from contextlib import suppress
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from runloop_local.sandbox.base import Limits, Load
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable, Iterator, Mapping
+
+CONTROLLERS = ("memory", "pids", "cpu")
+_PERIOD_US = 100_000
+_SHARES = 1024
+_WEIGHT = 100
+_PREFIX = "runloop-local-"
+_PROBE = "probe"
+Settings = list[tuple[str, str]]
+
+
+def settings(limits: Limits, version: int) -> dict[str, Settings]:
+    """What to write into which file of a group, by controller. Files that a kernel may lack come after `?`."""
+    memory, quota = str(limits.memory_bytes), int(limits.cpus * _PERIOD_US)
+    if version == 1:
+        return {
+            "memory": [("memory.limit_in_bytes", memory), ("?memory.memsw.limit_in_bytes", memory)],
+            "pids": [("pids.max", str(limits.processes))],
+            "cpu": [
+                ("cpu.shares", str(max(2, int(limits.cpus * _SHARES)))),
+                ("?cpu.cfs_period_us", str(_PERIOD_US)),
+                ("?cpu.cfs_quota_us", str(quota)),
+            ],
+        }
+    return {
+        "memory": [("memory.max", memory), ("?memory.swap.max", "0")],
+        "pids": [("pids.max", str(limits.processes))],
+        "cpu": [("cpu.weight", str(max(1, int(limits.cpus * _WEIGHT)))), ("cpu.max", f"{quota} {_PERIOD_US}")],
+    }
+
+
+@dataclass(frozen=True, slots=True)
+class Mount:
+    """Where a hierarchy is mounted, and which part of it."""
+
+    root: str
+    folder: str
+    version: int
+    controllers: frozenset[str]
+
+
+def mounts(mountinfo: str) -> Iterator[Mount]:
+    """The hierarchies in the text of /proc/self/mountinfo."""
+    for line in mountinfo.splitlines():
+        before, _, after = line.partition(" - ")
+        kind, _, options = after.split(" ", 2)
+        if kind in ("cgroup", "cgroup2"):
+            root, folder = before.split(" ")[3:5]
+            yield Mount(root, folder, 1 if kind == "cgroup" else 2, frozenset(options.split(",")))
+
+
+def own_paths(cgroup: str) -> dict[str, str]:
+    """This process's path in each hierarchy, by controller ("" for version 2), from the text of /proc/self/cgroup."""
+    lines = (line.split(":", 2) for line in cgroup.splitlines())
+    return {controller: path for _, names, path in lines for controller in names.split(",")}
+
+
+def own_folder(mount: Mount, path: str) -> Path:
+    """Where this process's own group of a hierarchy is."""
+    return Path(mount.folder, os.path.relpath(path, mount.root)) if path.startswith(mount.root) else Path(mount.folder)
+
+
+def places(mountinfo: str, cgroup: str) -> tuple[int, dict[str, Path]]:
+    """The version in use, and below which folder a service can make its group, by controller."""
+    paths = own_paths(cgroup)
+    found = {
+        controller: own_folder(mount, paths[controller])
+        for mount in mounts(mountinfo)
+        for controller in CONTROLLERS
+        if mount.version == 1 and controller in mount.controllers and controller in paths
+    }
+    if found:
+        return 1, found
+    for mount in mounts(mountinfo):
+        if mount.version == 2 and "" in paths:
+            own = own_folder(mount, paths[""])
+            return 2, dict.fromkeys(CONTROLLERS, own if own == Path(mount.folder) else own.parent)
+    return 2, {}
+
+
+class Groups:
+    """The groups of one service's sandboxes, for the controllers that could be had."""
+
+    def __init__(self, version: int, folders: Mapping[str, Path]) -> None:
+        self._version = version
+        self._folders = folders
+
+    @classmethod
+    def open(cls, owner: str) -> Groups:
+        """Groups for the service that is known by `owner`; without any controller where none works here."""
+        try:
+            mountinfo, cgroup = Path("/proc/self/mountinfo").read_text(), Path("/proc/self/cgroup").read_text()
+        except OSError:
+            return cls(1, {})
+        version, below = places(mountinfo, cgroup)
+        _remove_abandoned(below.values())
+        name = f"{_PREFIX}{os.getpid()}-{hashlib.sha256(owner.encode()).hexdigest()[:12]}"
+        groups = cls(version, {controller: folder / name for controller, folder in below.items()})
+        return cls(
+            version, {controller: groups._folders[controller] for controller in below if groups._try(controller)}
+        )
+
+    def has(self, controller: str) -> bool:
+        """Whether this controller limits the sandboxes."""
+        return controller in self._folders
+
+    def make(self, sandbox_id: str, limits: Limits) -> list[str]:
+        """Make or change a sandbox's group; returns the files by which processes join it. `OSError` if it cannot."""
+        wanted = settings(limits, self._version)
+        for controller, folder in self._folders.items():
+            (folder / sandbox_id).mkdir(parents=True, exist_ok=True)
+            _apply(folder / sandbox_id, wanted[controller])
+        return sorted({str(folder / sandbox_id / "cgroup.procs") for folder in self._folders.values()})
+
+    def load(self, sandbox_id: str) -> Load | None:
+        """What a sandbox uses now; None where its memory and processes are not counted here."""
+        if not (self.has("memory") and self.has("pids")):
+            return None
+        memory, pids = self._folders["memory"] / sandbox_id, self._folders["pids"] / sandbox_id
+        usage, events = (
+            ("memory.usage_in_bytes", "memory.oom_control")
+            if self._version == 1
+            else ("memory.current", "memory.events")
+        )
+        try:
+            counted = dict(line.split(" ") for line in (memory / events).read_text().splitlines())
+            return Load(
+                memory_bytes=int((memory / usage).read_text()),
+                processes=int((pids / "pids.current").read_text()),
+                killed_for_memory=int(counted.get("oom_kill", 0)) > 0,
+            )
+        except FileNotFoundError:
+            return None
+
+    def end(self, sandbox_id: str) -> None:
+        """Kill all processes of a sandbox; with more CPU than it had, as thousands of them need some for that too."""
+        quota = ("cpu.cfs_quota_us", "-1") if self._version == 1 else ("cpu.max", "max")
+        for controller, (name, value) in (("cpu", quota), ("pids", ("pids.max", "0"))):
+            if self.has(controller):
+                with suppress(OSError):  # it never had limits
+                    _write(self._folders[controller] / sandbox_id / name, value)
+        if self.has("pids"):
+            _kill(self._folders["pids"] / sandbox_id / "cgroup.procs")
+
+    def remove(self, sandbox_id: str) -> None:
+        """Remove the group of a sandbox whose processes have ended."""
+        for folder in {*self._folders.values()}:
+            with suppress(OSError):  # gone already, or not empty: the next service looks again
+                (folder / sandbox_id).rmdir()
+
+    def close(self) -> None:
+        """Remove the service's own group, with what earlier services have left."""
+        for folder in {*self._folders.values()}:
+            _remove(folder)
+
+    def _try(self, controller: str) -> bool:
+        """Make the service's group and one in it: mounts may be read-only, controllers not handed down."""
+        folder = self._folders[controller]
+        try:
+            folder.mkdir(exist_ok=True)
+            if self._version == 2:
+                with suppress(OSError):  # handed down already, in most cases
+                    (folder.parent / "cgroup.subtree_control").write_text(f"+{controller}")
+                (folder / "cgroup.subtree_control").write_text(f"+{controller}")
+            _sweep(folder)
+            (folder / _PROBE).mkdir()
+            _apply(folder / _PROBE, settings(Limits(1 << 30, 1.0, 1 << 30, 100), self._version)[controller])
+            (folder / _PROBE).rmdir()
+        except OSError:
+            return False
+        return True
+
+
+def _remove_abandoned(folders: Iterable[Path]) -> None:
+    """What killed services have left. A living one's are not touched: a sandbox may be about to join its group."""
+    for folder in folders:
+        for service in folder.glob(f"{_PREFIX}*"):
+            pid = service.name.removeprefix(_PREFIX).partition("-")[0]
+            if not Path("/proc", pid).exists():
+                _remove(service)
+
+
+def _remove(service: Path) -> None:
+    with suppress(OSError):  # in use, or another service has removed it
+        _sweep(service)
+        service.rmdir()
+
+
+def _apply(group: Path, wanted: Settings) -> None:
+    for name, value in wanted:
+        file = group / name.removeprefix("?")
+        if file.exists() or not name.startswith("?"):
+            _write(file, value)
+
+
+def _write(file: Path, value: str) -> None:
+    descriptor = os.open(file, os.O_WRONLY)
+    try:
+        os.write(descriptor, value.encode())
+    finally:
+        os.close(descriptor)
+
+
+def _kill(members: Path) -> None:
+    """None of them can make another: that was forbidden before."""
+    with suppress(FileNotFoundError):
+        for pid in members.read_text().split():
+            with suppress(ProcessLookupError):
+                os.kill(int(pid), signal.SIGKILL)
+
+
+def _sweep(folder: Path) -> None:
+    for group in folder.iterdir():
+        if group.is_dir():
+            with suppress(OSError):
+                group.rmdir()
+
+
+def enforced(groups: Groups, processes: str) -> dict[str, str]:
+    """What holds on this machine and by what means; `processes` where there is no group for their number."""
+    looked_at = "looked at while a devbox is in use" if sys.platform == "linux" else "not limited"
+    return {
+        "memory": "by control group" if groups.has("memory") else looked_at,
+        "processes": "by control group" if groups.has("pids") else processes,
+        "disk": "looked at while a devbox is in use",
+        "cpu": "by control group" if groups.has("cpu") else "behind other programs",
+    }

@@ -1,0 +1,106 @@
+"""Messages with descriptors over a stream socket, as the service and its helper processes speak them.
+
+A message is a JSON object behind a header that holds its length and the number of descriptors that came with it.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import socket
+import struct
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator, Sequence
+
+Message = dict[str, Any]
+
+_HEADER = struct.Struct("!IB")
+MAX_DESCRIPTORS = 8
+CHUNK = 1 << 16
+
+
+class FrameError(Exception):
+    """The other side does not keep to the format."""
+
+
+def encode(message: Message, descriptors: int = 0) -> bytes:
+    """The bytes of one message that travels with so many descriptors."""
+    body = json.dumps(message).encode()
+    return _HEADER.pack(len(body), descriptors) + body
+
+
+def receive(sock: socket.socket) -> tuple[bytes, list[int]]:
+    """What has arrived: bytes (none at the end of the stream) and close-on-exec descriptors."""
+    data, descriptors, _flags, _address = socket.recv_fds(sock, CHUNK, MAX_DESCRIPTORS)
+    for fd in descriptors:  # recv_fds has no way to pass MSG_CMSG_CLOEXEC
+        os.set_inheritable(fd, False)
+    return data, descriptors
+
+
+def send(sock: socket.socket, message: Message, descriptors: Sequence[int] = ()) -> None:
+    """Send on a blocking socket."""
+    data = encode(message, len(descriptors))
+    sent = socket.send_fds(sock, [data], list(descriptors))
+    sock.sendall(data[sent:])
+
+
+class Decoder:
+    """Puts what `receive` returned together again as messages.
+
+    Descriptors of a message that never became whole are closed by `close`.
+    """
+
+    def __init__(self, limit: int) -> None:
+        self._limit = limit
+        self._data = bytearray()
+        self._descriptors: list[int] = []
+
+    def feed(self, data: bytes, descriptors: Sequence[int]) -> Iterator[tuple[Message, list[int]]]:
+        """The messages that are complete now, each with its descriptors; raises FrameError."""
+        self._data += data
+        self._descriptors += descriptors
+        if len(self._descriptors) > MAX_DESCRIPTORS:
+            raise FrameError("more descriptors came than messages announce")
+        while (found := self._next()) is not None:
+            yield found
+
+    def _next(self) -> tuple[Message, list[int]] | None:
+        if len(self._data) < _HEADER.size:
+            return None
+        length, count = _HEADER.unpack_from(self._data)
+        if length > self._limit:
+            raise FrameError(f"a message of {length} bytes is over the limit of {self._limit}")
+        if len(self._data) < _HEADER.size + length:
+            return None
+        message = _parse(bytes(self._data[_HEADER.size : _HEADER.size + length]))
+        del self._data[: _HEADER.size + length]
+        return message, self._take(count)
+
+    def _take(self, count: int) -> list[int]:
+        if count > len(self._descriptors):
+            raise FrameError(f"{count} descriptors were announced and {len(self._descriptors)} came")
+        taken, self._descriptors = self._descriptors[:count], self._descriptors[count:]
+        return taken
+
+    def close(self) -> None:
+        """Close the descriptors that nobody took."""
+        close_all(self._descriptors)
+        self._descriptors = []
+
+
+def _parse(body: bytes) -> Message:
+    try:
+        message = json.loads(body)
+    except (ValueError, RecursionError) as error:
+        raise FrameError(f"a message is not JSON: {error}") from error
+    if not isinstance(message, dict):
+        raise FrameError("a message is not a JSON object")
+    return message
+
+
+def close_all(descriptors: Sequence[int]) -> None:
+    """Close each of them."""
+    for fd in descriptors:
+        os.close(fd)

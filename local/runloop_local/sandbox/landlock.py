@@ -1,0 +1,89 @@
+"""Linux's Landlock: a process gives up, for itself and its children, what it may reach in the file system."""
+
+from __future__ import annotations
+
+import os
+import struct
+from pathlib import Path
+
+from runloop_local.sandbox import linux
+
+_CREATE_RULESET, _ADD_RULE, _RESTRICT_SELF = 444, 445, 446
+_QUERY_VERSION = 1
+_RULE_PATH_BENEATH = 1
+_EXECUTE, _WRITE_FILE, _READ_FILE, _READ_DIR, _TRUNCATE, _IOCTL_DEV = 1, 2, 4, 8, 1 << 14, 1 << 15
+_FILE_RIGHTS = _EXECUTE | _WRITE_FILE | _READ_FILE | _TRUNCATE | _IOCTL_DEV
+_READ = _EXECUTE | _READ_FILE | _READ_DIR
+_SCOPE_ABSTRACT_SOCKETS_AND_SIGNALS = 3
+_READABLE = ("/usr", "/bin", "/sbin", "/lib", "/lib32", "/lib64", "/opt", "/proc", "/var/lib/dpkg", "/sys/devices")
+_DEVICES = ("null", "zero", "full", "random", "urandom", "tty")
+_PRIVATE_IN_ETC = frozenset({"shadow", "shadow-", "gshadow", "gshadow-", "ssh", "sudoers", "sudoers.d"})
+
+
+def version() -> int:
+    """The version of Landlock that the kernel offers; 0 when none."""
+    try:
+        return linux.call("syscall", _CREATE_RULESET, None, 0, _QUERY_VERSION)
+    except OSError:
+        return 0
+
+
+def scopes_signals() -> bool:
+    """Whether this kernel's Landlock also keeps signals and abstract sockets inside."""
+    return version() >= 6
+
+
+def restrict(folder: str) -> None:
+    """Leave this process and its children one folder to write to, and the system's programs to read."""
+    everything = _all_rights()
+    ruleset = _create(everything)
+    for path in [*_READABLE, *_etc()]:
+        _allow(ruleset, path, _READ, everything)
+    for name in _DEVICES:
+        _allow(ruleset, f"/dev/{name}", _READ_FILE | _WRITE_FILE | _IOCTL_DEV, everything)
+    _allow(ruleset, folder, everything, everything)
+    linux.no_new_privileges()
+    linux.call("syscall", _RESTRICT_SELF, ruleset, 0)
+    os.close(ruleset)
+
+
+def _all_rights() -> int:
+    newest = version()
+    bits = 16 if newest >= 5 else 15 if newest >= 3 else 14 if newest == 2 else 13
+    return (1 << bits) - 1
+
+
+def _create(rights: int) -> int:
+    scoped = scopes_signals()
+    attributes = struct.pack("QQQ", rights, 0, _SCOPE_ABSTRACT_SOCKETS_AND_SIGNALS if scoped else 0)
+    return linux.call("syscall", _CREATE_RULESET, attributes, 24 if scoped else 8, 0)
+
+
+def _allow(ruleset: int, path: str, rights: int, known: int) -> None:
+    try:
+        fd = os.open(path, os.O_PATH | os.O_CLOEXEC)
+    except FileNotFoundError:
+        return
+    if not Path(path).is_dir():
+        rights &= _FILE_RIGHTS
+    linux.call("syscall", _ADD_RULE, ruleset, _RULE_PATH_BENEATH, struct.pack("=Qi", rights & known, fd), 0)
+    os.close(fd)
+
+
+def _etc() -> list[str]:
+    """What everybody may read in /etc: as root, ownership would open the rest too."""
+    open_to_all = [entry for entry in os.scandir("/etc") if entry.name not in _PRIVATE_IN_ETC and _is_open(entry)]
+    return [path for entry in open_to_all for path in _split(entry)]
+
+
+def _split(entry: os.DirEntry[str]) -> list[str]:
+    if entry.name in ("ssl", "pki"):  # private keys beside the certificates that everything needs
+        return [inner.path for inner in os.scandir(entry.path) if inner.name != "private" and _is_open(inner)]
+    return [entry.path]
+
+
+def _is_open(entry: os.DirEntry[str]) -> bool:
+    try:
+        return bool(entry.stat().st_mode & 0o004)
+    except OSError:  # a dangling link
+        return False

@@ -1,0 +1,370 @@
+"""The service's end of the sockets to its helper processes: requests out, replies matched to them by number."""
+
+from __future__ import annotations
+
+import asyncio
+import itertools
+import os
+import socket
+import subprocess
+import sys
+import tempfile
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from runloop_local.sandbox import frames
+from runloop_local.sandbox.base import SandboxEnded, SandboxError
+from runloop_local.sandbox.cgroups import Groups
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Sequence
+
+_MAX_REPLY = 1 << 16
+_MAX_REASON = 500
+_START_SECONDS = 30.0
+_END_SECONDS = 10.0
+_PACKAGE = Path(__file__).resolve().parents[1]
+
+# The helper loads these files only: no package's __init__, no site-packages, nothing named by the environment.
+_BOOTSTRAP = """
+import sys, types
+for name, folder in (("runloop_local", sys.argv[1]), ("runloop_local.sandbox", sys.argv[1] + "/sandbox")):
+    sys.modules[name] = types.ModuleType(name)
+    sys.modules[name].__path__ = [folder]
+from runloop_local.sandbox import zygote
+zygote.main(int(sys.argv[2]), *sys.argv[3:])
+"""
+
+
+@dataclass(frozen=True, slots=True)
+class Reply:
+    """What came back for one request. Its sender is not trusted."""
+
+    message: frames.Message
+    descriptors: tuple[int, ...]
+
+    def error(self) -> str | None:
+        """Why the request failed, when it did."""
+        found = self.message.get("error")
+        return None if found is None else str(found)[:500]
+
+    def number(self, name: str) -> int:
+        """A number that is not negative."""
+        found = self.message.get(name)
+        if not isinstance(found, int) or found < 0:
+            raise SandboxError(f"The sandbox sent something else than a number: {str(found)[:40]}.")
+        return found
+
+    def status(self) -> int:
+        """An exit status."""
+        found = self.message.get("status")
+        if not isinstance(found, int) or not 0 <= found <= 255:
+            raise SandboxError(f"The sandbox sent an exit status that is none: {str(found)[:40]}.")
+        return found
+
+
+class Channel:
+    """One socket to a helper process, on the running event loop."""
+
+    def __init__(self, sock: socket.socket) -> None:
+        sock.setblocking(False)
+        self._sock = sock
+        self._loop = asyncio.get_running_loop()
+        self._decoder = frames.Decoder(_MAX_REPLY)
+        self._numbers = itertools.count(1)
+        self._sending = asyncio.Lock()
+        self._open = True
+        self._waiting: dict[int, asyncio.Future[Reply | None]] = {0: self._loop.create_future()}
+        self._takes: dict[int, int] = {}
+        self.hello = self._waiting[0]
+        """The helper's first message: it is ready, or why it is not."""
+        self.closed: asyncio.Future[None] = self._loop.create_future()
+        self._loop.add_reader(sock, self._readable)
+
+    @property
+    def is_open(self) -> bool:
+        """Whether the helper is still there, as far as its socket tells."""
+        return self._open
+
+    async def ask(
+        self, message: frames.Message, descriptors: Sequence[int] = (), *, takes: int = 0
+    ) -> tuple[int, asyncio.Future[Reply | None]]:
+        """Send a request; returns its number and its reply to come, None if the channel ends before.
+
+        The reply may bring up to `takes` descriptors.
+        """
+        if not self._open:
+            raise SandboxEnded("The sandbox is not running.")
+        number = next(self._numbers)
+        self._waiting[number] = reply = self._loop.create_future()
+        self._takes[number] = takes
+        await self._send(frames.encode({**message, "id": number}, len(descriptors)), descriptors)
+        return number, reply
+
+    async def _send(self, data: bytes, descriptors: Sequence[int]) -> None:
+        try:
+            async with self._sending:
+                sent = await self._send_first(data, descriptors)
+                if sent < len(data):
+                    await self._loop.sock_sendall(self._sock, data[sent:])
+        except (ConnectionError, OSError) as error:
+            raise SandboxEnded("The sandbox ended while it was asked.") from error
+
+    async def _send_first(self, data: bytes, descriptors: Sequence[int]) -> int:
+        while True:
+            try:
+                return socket.send_fds(self._sock, [data], list(descriptors))
+            except BlockingIOError:
+                await writable(self._sock)
+
+    def _readable(self) -> None:
+        try:
+            data, descriptors = frames.receive(self._sock)
+            for message, passed in self._decoder.feed(data, descriptors):
+                self._deliver(Reply(message, tuple(passed)))
+        except BlockingIOError:
+            return
+        except (OSError, frames.FrameError):
+            data = b""
+        if not data:
+            self.close()
+
+    def _deliver(self, reply: Reply) -> None:
+        number = reply.message.get("id")
+        waiting = self._waiting.pop(number, None) if isinstance(number, int) else None
+        wanted = self._takes.pop(number, 0) if isinstance(number, int) else 0
+        if waiting is None or waiting.done():
+            frames.close_all(reply.descriptors)  # nobody waits any more
+        elif len(reply.descriptors) > wanted:
+            frames.close_all(reply.descriptors)
+            waiting.set_result(None)
+            raise frames.FrameError("a reply brought descriptors that nobody asked for")
+        else:
+            waiting.set_result(reply)
+
+    def close(self) -> None:
+        """End the channel: its helper exits, its open requests get None."""
+        if not self._open:
+            return
+        self._open = False
+        self._loop.remove_reader(self._sock)
+        self._sock.close()
+        self._decoder.close()
+        for waiting in self._waiting.values():
+            if not waiting.done():
+                waiting.set_result(None)
+        self._waiting.clear()
+        _resolve(self.closed)
+
+
+async def writable(sock: socket.socket) -> None:
+    """Wait until a socket can be written to."""
+    loop = asyncio.get_running_loop()
+    ready: asyncio.Future[None] = loop.create_future()
+    loop.add_writer(sock, _resolve, ready)
+    try:
+        await ready
+    finally:
+        loop.remove_writer(sock)
+
+
+async def readable(sock: socket.socket) -> None:
+    """Wait until a socket can be read from."""
+    loop = asyncio.get_running_loop()
+    ready: asyncio.Future[None] = loop.create_future()
+    loop.add_reader(sock, _resolve, ready)
+    try:
+        await ready
+    finally:
+        loop.remove_reader(sock)
+
+
+def _resolve(future: asyncio.Future[None]) -> None:
+    if not future.done():
+        future.set_result(None)
+
+
+class Helper:
+    """The process that forks sandboxes' agents, started at first need and again should it have been killed."""
+
+    def __init__(self, way: str, folder: Path) -> None:
+        self._arguments = (way, str(folder))
+        self._process: subprocess.Popen[bytes] | None = None
+        self._channel: Channel | None = None
+        self._starting = asyncio.Lock()
+        self._closed = False
+        self._launched: dict[Channel, Ending] = {}
+        self.groups = Groups.open(str(folder))
+        """What its sandboxes may use, where control groups can be had."""
+
+    async def launch(self, request: frames.Message) -> tuple[Channel, Ending]:
+        """Start an agent; returns the channel to it and the end of all its processes, which is still to come."""
+        helper = await self._running()
+        ours, theirs = socket.socketpair()
+        try:
+            number, ended = await helper.ask({**request, "op": "start"}, [theirs.fileno()])
+        except SandboxError:
+            ours.close()
+            raise
+        finally:
+            theirs.close()
+        return self._keep(Channel(ours), Ending(helper, number, ended))
+
+    def _keep(self, channel: Channel, ending: Ending) -> tuple[Channel, Ending]:
+        """Know the channel until all its processes have ended, and close it when the helper ends before."""
+        self._launched[channel] = ending
+
+        def forget() -> None:
+            channel.close()
+            del self._launched[channel]
+
+        ending.then(forget)
+        return channel, ending
+
+    async def tool(self, *argv: str) -> None:
+        """Run a trusted program on files of this machine; raises SandboxError with what it complained of."""
+        helper = await self._running()
+        with tempfile.TemporaryFile() as complaints:
+            _, reply = await helper.ask({"op": "tool", "argv": argv}, [complaints.fileno()])
+            answer = await reply
+            if answer is None:
+                raise SandboxEnded(f"The helper process ended while it ran {argv[0]}.")
+            if answer.status():
+                complaints.seek(0)
+                text = complaints.read(2000).decode(errors="replace").strip()
+                raise SandboxError(f"{argv[0]} failed with status {answer.status()}: {text}.")
+
+    async def _running(self) -> Channel:
+        async with self._starting:
+            if self._closed:
+                raise SandboxEnded("The service is stopping.")
+            if self._channel is None or self._has_ended(self._channel):
+                await self._end()
+                self._process, self._channel = self._start()
+                await greeted(self._channel, "The helper process for sandboxes")
+            return self._channel
+
+    def _has_ended(self, channel: Channel) -> bool:
+        """Whether the helper was killed: its socket may tell before its exit status does, or after it."""
+        return not channel.is_open or self._process is None or self._process.poll() is not None
+
+    def _start(self) -> tuple[subprocess.Popen[bytes], Channel]:
+        ours, theirs = socket.socketpair()
+        with theirs:
+            fd = theirs.fileno()
+            argv = [sys.executable, "-IS", "-c", _BOOTSTRAP, str(_PACKAGE), str(fd), *self._arguments]
+            quiet = subprocess.DEVNULL
+            process = subprocess.Popen(
+                argv, pass_fds=[fd], env={}, stdin=quiet, stdout=quiet, start_new_session=True, cwd="/"
+            )
+        return process, Channel(ours)
+
+    async def aclose(self) -> None:
+        """End every sandbox's processes, then the helper."""
+        self._closed = True
+        for channel, ending in [*self._launched.items()]:
+            channel.close()
+            await ending.wait(_END_SECONDS)
+        async with self._starting:
+            await self._end()
+        self.groups.close()
+
+    async def _end(self) -> None:
+        if self._channel is not None:
+            self._channel.close()
+            self._channel = None
+        if self._process is not None:
+            await asyncio.to_thread(self._process.wait)
+            self._process = None
+
+
+@dataclass(frozen=True, slots=True)
+class Ending:
+    """When all processes of a sandbox have ended, as its helper sees it."""
+
+    _helper: Channel
+    _number: int
+    _reply: asyncio.Future[Reply | None]
+
+    def then(self, callback: Callable[[], None]) -> None:
+        """Call back once they have."""
+        self._reply.add_done_callback(lambda _reply: callback())
+
+    def done(self) -> bool:
+        """Whether they have."""
+        return self._reply.done()
+
+    async def wait(self, seconds: float | None = None) -> None:
+        """Wait for it; after so many seconds the agent is killed."""
+        try:
+            await asyncio.wait_for(asyncio.shield(self._reply), seconds)
+        except TimeoutError:
+            await self._helper.ask({"op": "kill", "target": self._number})
+            await asyncio.shield(self._reply)
+
+
+async def greeted(channel: Channel, who: str) -> None:
+    """Wait for a helper's first message; raises SandboxError with its reason if it cannot work."""
+    try:
+        reply = await asyncio.wait_for(asyncio.shield(channel.hello), _START_SECONDS)
+    except TimeoutError:
+        channel.close()
+        raise SandboxError(f"{who} did not start within {_START_SECONDS:.0f} seconds.") from None
+    if reply is None:
+        raise SandboxError(f"{who} ended while it started.")
+    reason = reply.error()
+    if reason is not None:
+        channel.close()
+        raise SandboxError(f"{who} could not start: {reason}.")
+
+
+async def connected(sock: socket.socket, seconds: float) -> None:
+    """Wait for a connection under way; raises SandboxError if it is refused."""
+    try:
+        await asyncio.wait_for(writable(sock), seconds)
+    except TimeoutError:
+        raise SandboxError(f"The port did not answer within {seconds:.0f} seconds.") from None
+    number = sock.getsockopt(socket.SOL_SOCKET, socket.SO_ERROR)
+    if number:
+        raise SandboxError(f"The port could not be reached: {os.strerror(number)}.")
+
+
+def take_socket(reply: Reply) -> socket.socket:
+    """The TCP socket that came with a reply."""
+    if len(reply.descriptors) != 1:
+        frames.close_all(reply.descriptors)
+        raise SandboxError("The sandbox did not pass a socket.")
+    try:
+        sock = socket.socket(fileno=reply.descriptors[0])
+    except OSError as error:
+        os.close(reply.descriptors[0])
+        raise SandboxError("The sandbox passed something that is no socket.") from error
+    if sock.family not in (socket.AF_INET, socket.AF_INET6) or sock.type != socket.SOCK_STREAM:
+        sock.close()
+        raise SandboxError("The sandbox passed a socket that is not TCP.")
+    sock.setblocking(False)
+    return sock
+
+
+async def take_terminal(sock: socket.socket, seconds: float) -> int:
+    """The terminal that a command passes out through this socket. Its sender is not trusted."""
+    try:
+        await asyncio.wait_for(readable(sock), seconds)
+    except TimeoutError:
+        raise SandboxError(f"The terminal was not opened within {seconds:.0f} seconds.") from None
+    data, descriptors, _flags, _address = socket.recv_fds(sock, _MAX_REASON, 1)
+    if not descriptors:
+        reason = data.decode(errors="replace").strip() or "the sandbox ended"
+        raise SandboxError(f"The terminal could not be opened: {reason}.")
+    return checked_terminal(descriptors[0])
+
+
+def checked_terminal(file: int) -> int:
+    """The descriptor, close-on-exec and non-blocking, if it is a terminal; otherwise it is closed."""
+    if not os.isatty(file):
+        os.close(file)
+        raise SandboxError("The sandbox passed something that is no terminal.")
+    os.set_inheritable(file, False)
+    os.set_blocking(file, False)
+    return file

@@ -1,0 +1,171 @@
+"""Makes one layer of many, as a program of its own: `python merge.py FOLDER TARGET TOP ... BOTTOM`.
+
+A mount takes only so many layers. Layers never change, so the merged one shares their files by hard links: it costs
+names, not data. Prints nothing; what goes wrong is a traceback on stderr and the exit status.
+"""
+
+from __future__ import annotations
+
+import errno
+import os
+import shutil
+import stat
+import sys
+from pathlib import Path
+
+_PREFIXES = ("trusted.overlay.", "user.overlay.")
+
+
+def merge(layers: list[str], target: str, below: list[str]) -> None:
+    """Put the layers (folders, top first) together in `target`, which does not exist yet.
+
+    `below` are the folders under them, and what a whiteout hides there it must go on hiding; any other whiteout has to
+    go, as it would show up as a name without a file.
+    """
+    Path(target).mkdir(0o755)
+    for layer in reversed(layers):
+        _add(layer, target)
+    _prune(target, "", below)
+
+
+def has_redirects(layer: str) -> bool:
+    """Whether a renamed folder of a lower layer is in it: then its parts below cannot be found by their paths."""
+    return any(_is_redirected(folder) for folder, _, _ in os.walk(layer))
+
+
+def groups(layers: list[str]) -> list[list[str]]:
+    """The layers (top first) in runs of which each can become one layer: only the lowest may have redirects."""
+    found: list[list[str]] = [[]]
+    for layer in layers:
+        found[-1].append(layer)
+        if has_redirects(layer):
+            found.append([])
+    return [group for group in found if group]
+
+
+def _prune(folder: str, path: str, below: list[str]) -> None:
+    """Remove whiteouts from a folder that hides all of those below it, or has none."""
+    needed = _overlay_attribute(folder, "opaque") is None and (_exists(path, below) or _is_redirected(folder))
+    with os.scandir(folder) as entries:
+        for entry in entries:
+            if entry.is_dir(follow_symlinks=False):
+                _prune(entry.path, f"{path}/{entry.name}", below if needed else [])
+            elif not needed and _is_whiteout(entry.path):
+                Path(entry.path).unlink()
+
+
+def _exists(path: str, below: list[str]) -> bool:
+    """Whether a folder of this path may be in one of those below, by its name or by that of a renamed one."""
+    for layer in below:
+        if os.path.isdir(f"{layer}{path}"):  # noqa: PTH112 - False also where nothing may be read
+            return True
+        parents = [path[:place] for place, character in enumerate(path) if character == "/" and place]
+        if any(_is_redirected(f"{layer}{parent}") for parent in parents if os.path.isdir(f"{layer}{parent}")):  # noqa: PTH112 - as above
+            return True
+    return False
+
+
+def _is_redirected(folder: str) -> bool:
+    return _overlay_attribute(folder, "redirect") is not None
+
+
+def _is_whiteout(path: str) -> bool:
+    found = os.lstat(path)
+    if stat.S_ISREG(found.st_mode) and not found.st_size:
+        return _overlay_attribute(path, "whiteout") is not None
+    return stat.S_ISCHR(found.st_mode) and found.st_rdev == 0
+
+
+def _add(source: str, target: str) -> None:
+    """Put the contents of a layer's folder over those of the same folder below it."""
+    with os.scandir(source) as entries:
+        for entry in entries:
+            below = f"{target}/{entry.name}"
+            if entry.is_dir(follow_symlinks=False):
+                _add_folder(entry.path, below)
+            else:
+                _remove(below)
+                _link(entry.path, below)
+
+
+def _add_folder(source: str, below: str) -> None:
+    hidden = _overlay_attribute(source, "opaque") is not None
+    if os.path.lexists(below) and (hidden or not _is_folder(below)):
+        hidden = True  # what the lower layer hid from those below it stays hidden
+        _remove(below)
+    known = os.path.lexists(below)
+    if not known:
+        Path(below).mkdir(0o700)
+    _add(source, below)
+    _copy_attributes(source, below)
+    if hidden and _overlay_attribute(below, "opaque") is None:
+        os.setxattr(below, f"{_PREFIXES[os.getuid() != 0]}opaque", b"y")
+
+
+def _is_folder(path: str) -> bool:
+    return stat.S_ISDIR(os.lstat(path).st_mode)
+
+
+def _remove(path: str) -> None:
+    if not os.path.lexists(path):
+        return
+    if _is_folder(path):
+        shutil.rmtree(path)
+    else:
+        Path(path).unlink()
+
+
+def _link(source: str, target: str) -> None:
+    try:
+        os.link(source, target, follow_symlinks=False)
+    except OSError as error:
+        if error.errno != errno.EMLINK:
+            raise
+        _copy(source, target)
+
+
+def _copy(source: str, target: str) -> None:
+    """For a file that has as many links as the file system takes; those are whiteouts, mostly."""
+    found = os.lstat(source)
+    if stat.S_ISREG(found.st_mode):
+        shutil.copyfile(source, target)
+        _copy_attributes(source, target)
+    else:
+        os.mknod(target, found.st_mode, found.st_rdev)
+
+
+def _copy_attributes(source: str, target: str) -> None:
+    found = os.lstat(source)
+    os.chown(target, found.st_uid, found.st_gid)
+    Path(target).chmod(stat.S_IMODE(found.st_mode))
+    for name in os.listxattr(source):
+        overlay = name.startswith(_PREFIXES)
+        if not overlay or name.endswith((".opaque", ".redirect", ".whiteouts")):
+            os.setxattr(target, name, os.getxattr(source, name))
+    os.utime(target, ns=(found.st_atime_ns, found.st_mtime_ns))
+
+
+def _overlay_attribute(path: str, name: str) -> bytes | None:
+    for prefix in _PREFIXES:
+        try:
+            return os.getxattr(path, f"{prefix}{name}")
+        except OSError as error:
+            if error.errno not in (errno.ENODATA, errno.EPERM, errno.EOPNOTSUPP):
+                raise
+    return None
+
+
+def main(folder: str, target: str, names: list[str]) -> None:
+    """Merge layers of a folder into its `TARGET.0`, `TARGET.1` ..., top first."""
+    below = [f"{folder}/base", f"{folder}/skeleton", ""]  # and this machine's own folders
+    runs = groups([f"{folder}/{name}" for name in names])
+    for number, run in reversed([*enumerate(runs)]):
+        unfinished = f"{folder}/{target}.{number}.new"
+        _remove(unfinished)
+        merge(run, unfinished, below)
+        Path(unfinished).rename(f"{folder}/{target}.{number}")
+        below = [f"{folder}/{target}.{number}", *below]
+
+
+if __name__ == "__main__":
+    main(sys.argv[1], sys.argv[2], sys.argv[3:])

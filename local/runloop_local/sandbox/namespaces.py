@@ -1,0 +1,280 @@
+"""Devboxes in Linux namespaces: a copy of this machine's userland each, with a private disk on top."""
+
+from __future__ import annotations
+
+import asyncio
+import json
+import os
+import resource
+import sys
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Literal
+
+from runloop_local.sandbox import disks, egress, link, merge, rootfs
+from runloop_local.sandbox.base import IsolationName, SandboxError, User
+from runloop_local.sandbox.cgroups import enforced
+from runloop_local.sandbox.egress import Egress
+from runloop_local.sandbox.link import Helper
+from runloop_local.sandbox.running import AgentSandbox, Run
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+    from runloop_local.sandbox.frames import Message
+
+Way = Literal["idmapped", "root", "unprivileged"]
+Network = Literal["none", "host"]
+
+_MANY_LAYERS = 64
+_MOST_LAYERS = 220  # their names must fit into the options of a mount, which are a page
+_PATH = "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin"
+_HOMES = {"user": "/home/user", "root": "/root"}
+_LIMITS = {resource.RLIMIT_NOFILE: 65536, resource.RLIMIT_CORE: 0}
+_OVERLAID = ("/usr", "/etc", "/var", "/opt", "/srv", "/bin", "/sbin", "/lib", "/lib32", "/lib64", "/libx32")
+_NOTES: dict[Way, tuple[str, ...]] = {
+    "idmapped": (),
+    "root": ("This machine has no idmapped mounts: root in a devbox is this machine's root with fewer rights.",),
+    "unprivileged": (
+        "All accounts of a devbox are one, as the service has no privileges: "
+        "changing owners has no effect, and sudo is no boundary.",
+    ),
+}
+
+
+def ways() -> tuple[Way, ...]:
+    """What this account may try, best first."""
+    return ("idmapped", "root") if os.getuid() == 0 else ("unprivileged",)
+
+
+@dataclass(frozen=True, slots=True)
+class Shared:
+    """What all sandboxes of one isolation have in common."""
+
+    store: disks.Store
+    helper: Helper
+    network: Network
+    rlimits: Mapping[int, int]
+    egress: Egress
+
+
+class NamespacesIsolation:
+    """Makes devboxes in namespaces, in one of the ways that `inside` knows."""
+
+    name: IsolationName = "namespaces"
+
+    def __init__(
+        self,
+        data_dir: Path,
+        way: Way,
+        *,
+        network: Network = "none",
+        egress: Egress | None = None,
+        processes: int = 8192,
+        notes: tuple[str, ...] = (),
+    ) -> None:
+        self.restricts = network == "none"
+        self.notes = (*notes, *_NOTES[way], *_network_notes(network))
+        self._store = disks.Store(data_dir, way)
+        self._way = way
+        self._helper = Helper(way, self._store.folder)
+        self.limits: Mapping[str, str] = enforced(self._helper.groups, _process_limit(way, processes))
+        rlimits = {**_LIMITS, resource.RLIMIT_NPROC: processes}
+        self._shared = Shared(self._store, self._helper, network, rlimits, egress or Egress())
+        self._making: dict[str, asyncio.Task[None]] = {}
+        self._layers = [rootfs.BASE]
+
+    async def create(self, sandbox_id: str, *, layers: tuple[str, ...] = ()) -> NamespacesSandbox:
+        """A sandbox that is not started yet; one with this id that was left on disk is taken up again."""
+        check_folder(self._store.folder)
+        self._store.check_kind(sandbox_id)
+        preparing = tuple(self._make(layer) for layer in self._layers)
+        folder = self._store.sandbox(sandbox_id)
+        if not folder.exists():
+            for layer in layers:
+                self._store.existing_layer(layer)
+            (folder / "m").mkdir(parents=True)
+            save_layers(folder, layers)
+        finish_freeze(folder, self._store)
+        return NamespacesSandbox(sandbox_id, self._shared, preparing)
+
+    def prepare(self) -> None:
+        """Begin what later sandboxes wait for: without privileges a layer that is made once, in some seconds."""
+        if self._way == "unprivileged" and not (self._store.layers / rootfs.SKELETON).exists():
+            self._layers.append(rootfs.SKELETON)
+            self._make(rootfs.SKELETON)
+
+    def _make(self, layer: str) -> asyncio.Task[None]:
+        """The making of a layer, once; again should it have failed."""
+        task = self._making.get(layer)
+        if task is None or (task.done() and (task.cancelled() or task.exception() is not None)):
+            task = self._making[layer] = asyncio.create_task(self._helper.tool(layer))
+        return task
+
+    async def remove_layer(self, layer: str) -> None:
+        """Delete a snapshot's layer that no sandbox uses."""
+        await self._store.remove(self._helper, self._store.existing_layer(layer))
+
+    def layers(self) -> frozenset[str]:
+        """The layers on disk that snapshots made, half-made ones too."""
+        return self._store.snapshot_layers()
+
+    def used_layers(self) -> frozenset[str]:
+        """Those that sandboxes on disk stand on."""
+        folders = [self._store.sandbox(name) for name in self._store.sandboxes()]
+        return frozenset(layer for folder in folders for layer in standing_on(folder))
+
+    def sandboxes(self) -> frozenset[str]:
+        """The ids of the sandboxes on disk."""
+        return self._store.sandboxes()
+
+    async def aclose(self) -> None:
+        """End all sandboxes' processes and helpers; disks stay."""
+        await self._helper.aclose()
+        await asyncio.gather(*self._making.values(), return_exceptions=True)
+
+
+class NamespacesSandbox(AgentSandbox):
+    """A devbox with a PID 1 and a root of its own."""
+
+    has_terminals = True
+    own_processes = 2  # PID 1, and who waits for its end
+
+    def __init__(self, sandbox_id: str, shared: Shared, preparing: tuple[asyncio.Task[None], ...]) -> None:
+        super().__init__(sandbox_id, shared.helper)
+        self._shared = shared
+        self._store = shared.store
+        self._folder = shared.store.sandbox(sandbox_id)
+        self._preparing = preparing
+
+    async def _prepare(self) -> Message:
+        for task in self._preparing:
+            await asyncio.shield(task)
+        if not self._folder.is_dir():
+            raise SandboxError(f"The disk of sandbox {self.id} is gone.")
+        return {
+            "folder": str(self._store.folder),
+            "sandbox": self.id,
+            "hostname": self.id[:63],
+            "layers": load_layers(self._folder),
+            "network": self._shared.network,
+            "rlimits": self._shared.rlimits,
+        }
+
+    async def _open(self, run: Run) -> None:
+        """The way out, which ends with the run."""
+        if self._shared.network == "host":
+            return
+        listener = link.take_socket(await run.ask({"op": "listen", "port": egress.PORT}, takes=1))
+        server = await self._shared.egress.serve(listener, self._reach)
+        run.ending.then(server.close)
+
+    async def _copy_disk(self, layer: str) -> tuple[str, ...]:
+        await self._store.copy(self._helper, self._folder / "upper", self._store.new_layer(layer))
+        return await self._few((layer, *load_layers(self._folder)))
+
+    async def _freeze_disk(self, layer: str) -> tuple[str, ...]:
+        """The upper layer becomes a lower one; a new one begins with the next start."""
+        layers = (layer, *load_layers(self._folder))
+        if len(layers) > _MOST_LAYERS:
+            raise SandboxError(f"The disk stands on {len(layers)} layers already: start from a smaller snapshot.")
+        (self._folder / "upper").mkdir(exist_ok=True)
+        target = self._store.new_layer(layer)
+        save_layers(self._folder, layers, "freeze.json")
+        (self._folder / "upper").rename(target)
+        finish_freeze(self._folder, self._store)
+        if (self._folder / "work").exists():  # an ending run may still have it
+            (self._folder / "work").rename(self._folder / f"work.{layer}")
+        few = await self._few(layers)
+        save_layers(self._folder, few)
+        return few
+
+    async def _few(self, layers: tuple[str, ...]) -> tuple[str, ...]:
+        """The same layers, those below the top merged into few now and then: a mount takes only so many."""
+        if len(layers) % _MANY_LAYERS:
+            return layers
+        top, *rest = layers
+        program = (sys.executable, "-IS", str(Path(merge.__file__)))
+        try:
+            await self._helper.tool(*program, str(self._store.layers), top, *rest)
+        except SandboxError:  # a full disk, say; the next one tries again
+            return layers
+        merged = (f"{top}.{number}" for number in range(len(rest)))
+        return (top, *(name for name in merged if self._store.layer(name).is_dir()))
+
+    async def _tidy(self) -> None:
+        for work in self._folder.glob("work.*"):
+            await self._store.remove(self._helper, work)
+
+    def _own_disk(self) -> Path:
+        return self._folder / "upper"
+
+    async def _remove_disk(self) -> None:
+        if self._folder.exists():
+            await self._store.remove(self._helper, self._folder)
+
+    def _environment(self, user: User) -> dict[str, str]:
+        home = _HOMES[user]
+        return {
+            "HOME": home,
+            "USER": user,
+            "LOGNAME": user,
+            "PATH": f"{home}/.local/bin:{_PATH}",
+            "LANG": "C.UTF-8",
+            "SHELL": "/bin/bash",
+            **({} if self._shared.network == "host" else egress.ENVIRONMENT),
+        }
+
+    def path(self, path: str) -> str:
+        """The same path: processes inside have a root of their own."""
+        return path
+
+
+def check_folder(folder: Path) -> None:
+    """Raises SandboxError if sandboxes would see this data folder."""
+    for top in _OVERLAID:
+        if folder.is_relative_to(top):
+            raise SandboxError(
+                f"The data folder {folder} lies inside {top}, which devboxes see: choose another with --data-dir."
+            )
+
+
+def save_layers(folder: Path, layers: tuple[str, ...], name: str = "layers.json") -> None:
+    """Keep which layers a sandbox stands on."""
+    unfinished = folder / f"{name}.new"
+    unfinished.write_text(json.dumps(layers))
+    unfinished.rename(folder / name)
+
+
+def load_layers(folder: Path) -> tuple[str, ...]:
+    """Which layers a sandbox stands on, top first."""
+    return tuple(json.loads((folder / "layers.json").read_text()))
+
+
+def standing_on(folder: Path) -> tuple[str, ...]:
+    """All layers that a sandbox may stand on, those of a freeze that was begun included."""
+    noted = [folder / name for name in ("layers.json", "freeze.json")]
+    return tuple(layer for file in noted if file.exists() for layer in json.loads(file.read_text()))
+
+
+def finish_freeze(folder: Path, store: disks.Store) -> None:
+    """Note a freeze's new layer, or forget about it if the freeze did not happen before the service ended."""
+    noted = folder / "freeze.json"
+    if not noted.exists():
+        return
+    if store.layer(json.loads(noted.read_text())[0]).exists():
+        noted.rename(folder / "layers.json")
+    else:
+        noted.unlink()
+
+
+def _process_limit(way: Way, processes: int) -> str:
+    if way == "root":  # no user namespace, so the kernel counts by this machine's accounts
+        return f"{processes} for the user of all devboxes together, none for their root, by rlimit"
+    return f"{processes} for each account of a devbox, by rlimit"
+
+
+def _network_notes(network: Network) -> tuple[str, ...]:
+    if network == "host":
+        return ("Devboxes share this machine's network.",)
+    return ("Devboxes have a network of their own; the way out is the proxy that http_proxy and https_proxy name.",)

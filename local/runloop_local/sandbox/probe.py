@@ -1,0 +1,72 @@
+"""Choosing the isolation that this machine allows, by trying it."""
+
+from __future__ import annotations
+
+import asyncio
+import os
+import secrets
+import sys
+from typing import TYPE_CHECKING, Literal
+
+from runloop_local.sandbox.base import Command, Isolation, SandboxError
+from runloop_local.sandbox.namespaces import NamespacesIsolation, ways
+from runloop_local.sandbox.process import ProcessIsolation
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+Requested = Literal["auto", "namespaces", "process"]
+
+
+async def open_isolation(data_dir: Path, requested: Requested = "auto") -> Isolation:
+    """The isolation that was asked for, or with `auto` the best that works here.
+
+    Raises SandboxError when what was asked for does not work on this machine.
+    """
+    await asyncio.to_thread(data_dir.mkdir, 0o700, parents=True, exist_ok=True)
+    if requested == "process":
+        return await _open_process(data_dir, ())
+    failures: list[str] = []
+    for way in ways():
+        isolation = NamespacesIsolation(data_dir, way, notes=tuple(failures))
+        try:
+            await try_out(isolation)
+        except SandboxError as error:
+            await isolation.aclose()
+            failures.append(f"Namespaces ({way}) do not work here: {error}")
+        else:
+            isolation.prepare()
+            return isolation
+    if requested == "namespaces":
+        raise SandboxError(" ".join([*failures, "Start with --isolation process to run devboxes as plain processes."]))
+    return await _open_process(data_dir, tuple(failures))
+
+
+async def _open_process(data_dir: Path, notes: tuple[str, ...]) -> Isolation:
+    isolation = ProcessIsolation(data_dir, landlock=has_landlock(), notes=notes)
+    await try_out(isolation)
+    return isolation
+
+
+async def try_out(isolation: Isolation) -> None:
+    """Create a sandbox and run `true`; raises SandboxError, and leaves nothing behind."""
+    sandbox = await isolation.create(f"probe-{secrets.token_hex(4)}")
+    null = os.open(os.devnull, os.O_RDWR)
+    try:
+        await sandbox.start()
+        process = await sandbox.spawn(Command(("true",)), stdin=null, stdout=null, stderr=null)
+        status = await asyncio.wait_for(process.wait(), 10)
+    finally:
+        os.close(null)
+        await sandbox.destroy()
+    if status:
+        raise SandboxError(f"The command `true` ended with status {status} in a sandbox.")
+
+
+def has_landlock() -> bool:
+    """Whether the kernel offers Landlock."""
+    if sys.platform != "linux":
+        return False
+    from runloop_local.sandbox import landlock
+
+    return landlock.version() > 0

@@ -1,0 +1,142 @@
+"""Devboxes as plain processes with a folder each, where namespaces are not to be had."""
+
+from __future__ import annotations
+
+import resource
+import shutil
+import sys
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from runloop_local.sandbox import disks
+from runloop_local.sandbox.base import IsolationName, SandboxError, User
+from runloop_local.sandbox.cgroups import enforced
+from runloop_local.sandbox.link import Helper
+from runloop_local.sandbox.running import AgentSandbox
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+    from runloop_local.sandbox.frames import Message
+
+_PATH = "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin"
+_HOME = "/home/user"
+_LIMITS = {resource.RLIMIT_NOFILE: 65536, resource.RLIMIT_CORE: 0}
+
+
+class ProcessIsolation:
+    """Makes devboxes of plain processes; behind Landlock where `landlock` says so."""
+
+    def __init__(self, data_dir: Path, *, landlock: bool, notes: tuple[str, ...] = ()) -> None:
+        self.name: IsolationName = "landlock" if landlock else "none"
+        self.restricts = False
+        self.notes = (*notes, *_notes(landlock=landlock))
+        self._store = disks.Store(data_dir, disks.PROCESS)
+        self._helper = Helper(disks.PROCESS, self._store.folder)
+        self.limits: Mapping[str, str] = enforced(self._helper.groups, "not limited")
+
+    async def create(self, sandbox_id: str, *, layers: tuple[str, ...] = ()) -> ProcessSandbox:
+        """A sandbox that is not started yet; one with this id that was left on disk is taken up again."""
+        self._store.check_kind(sandbox_id)
+        folder = self._store.sandbox(sandbox_id)
+        if not folder.exists():
+            await self._make(folder, [self._store.existing_layer(layer) for layer in layers[:1]])
+        return ProcessSandbox(sandbox_id, self._store, self._helper, landlock=self.name == "landlock")
+
+    async def _make(self, folder: Path, layers: list[Path]) -> None:
+        unfinished = folder.with_name(f"{folder.name}.new")
+        if unfinished.exists():
+            await self._store.remove(self._helper, unfinished)
+        unfinished.mkdir(parents=True, mode=0o700)
+        for layer in layers:
+            await self._store.copy(self._helper, layer, unfinished / "disk")
+        for name in ("home", "tmp"):
+            (unfinished / "disk" / name).mkdir(parents=True, exist_ok=True)
+        unfinished.rename(folder)
+
+    async def remove_layer(self, layer: str) -> None:
+        """Delete a snapshot's layer that no sandbox uses."""
+        await self._store.remove(self._helper, self._store.existing_layer(layer))
+
+    def layers(self) -> frozenset[str]:
+        """The layers on disk that snapshots made, half-made ones too."""
+        return self._store.snapshot_layers()
+
+    def used_layers(self) -> frozenset[str]:
+        """Those that sandboxes on disk stand on: none, as each has a whole copy."""
+        return frozenset()
+
+    def sandboxes(self) -> frozenset[str]:
+        """The ids of the sandboxes on disk."""
+        return self._store.sandboxes()
+
+    async def aclose(self) -> None:
+        """End all sandboxes' processes and helpers; disks stay."""
+        await self._helper.aclose()
+
+
+class ProcessSandbox(AgentSandbox):
+    """A devbox of plain processes; /home/user of the file API is a folder of its own."""
+
+    has_terminals = False
+    own_processes = 1
+
+    def __init__(self, sandbox_id: str, store: disks.Store, helper: Helper, *, landlock: bool) -> None:
+        super().__init__(sandbox_id, helper)
+        self._store = store
+        self._folder = store.sandbox(sandbox_id)
+        self._disk = self._folder / "disk"
+        self._landlock = landlock
+
+    async def _prepare(self) -> Message:
+        if not self._disk.is_dir():
+            raise SandboxError(f"The disk of sandbox {self.id} is gone.")
+        return {"disk": str(self._disk), "landlock": self._landlock, "rlimits": _LIMITS}
+
+    async def _copy_disk(self, layer: str) -> tuple[str, ...]:
+        await self._store.copy(self._helper, self._disk, self._store.new_layer(layer))
+        return (layer,)
+
+    _freeze_disk = _copy_disk
+
+    async def _tidy(self) -> None:
+        """Copies leave nothing."""
+
+    def _own_disk(self) -> Path:
+        return self._disk
+
+    async def _remove_disk(self) -> None:
+        if self._folder.exists():
+            await self._store.remove(self._helper, self._folder)
+
+    def _environment(self, user: User) -> dict[str, str]:
+        home = str(self._disk / "home")
+        brew = "/opt/homebrew/bin:" if sys.platform == "darwin" else ""
+        return {
+            "HOME": home,
+            "TMPDIR": str(self._disk / "tmp"),
+            "USER": user,
+            "LOGNAME": user,
+            "PATH": f"{home}/.local/bin:{brew}{_PATH}",
+            "LANG": "en_US.UTF-8" if sys.platform == "darwin" else "C.UTF-8",
+            "SHELL": shutil.which("bash", path=_PATH) or "/bin/sh",
+        }
+
+    def path(self, path: str) -> str:
+        """The path that processes inside use for a file API path: /home/user is this sandbox's folder."""
+        if path == _HOME or path.startswith(f"{_HOME}/"):
+            return f"{self._disk}/home{path[len(_HOME) :]}"
+        return path
+
+
+def _notes(*, landlock: bool) -> tuple[str, ...]:
+    behind = (
+        "Files outside their folder are closed to them by Landlock."
+        if landlock
+        else "Nothing keeps them from your files."
+    )
+    return (
+        f"Devboxes are plain processes of your own account that share its network. {behind}",
+        "There is no root: sudo does not work, and /home/user is a folder that only the file calls translate.",
+        *(() if sys.platform == "linux" else ("A program that leaves its process group outlives its devbox.",)),
+    )

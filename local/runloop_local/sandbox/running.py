@@ -1,0 +1,353 @@
+"""What both ways of isolation share: a sandbox whose commands an agent starts."""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import os
+import signal
+import socket
+from abc import ABC, abstractmethod
+from dataclasses import replace
+from typing import TYPE_CHECKING, ClassVar
+
+from runloop_local.sandbox import link
+from runloop_local.sandbox.base import Command, Limits, Load, Reach, SandboxEnded, SandboxError, User
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+    from runloop_local.sandbox.frames import Message
+    from runloop_local.sandbox.link import Channel, Ending, Helper, Reply
+
+_ANSWER_SECONDS = 10.0
+_KILLED = 128 + signal.SIGKILL
+_NICE = 5
+"""How far commands stand back where there is no control group for it."""
+
+
+class Run:
+    """One span of a sandbox's life, from start to stop."""
+
+    def __init__(self, channel: Channel, ending: Ending) -> None:
+        self.channel = channel
+        self.ending = ending
+        self.asked_to_end = False
+        self.next: asyncio.Future[Run | None] = asyncio.get_running_loop().create_future()
+        """What a snapshot put in its place; None if that could not be started."""
+
+    async def ask(self, message: Message, *, takes: int = 0) -> Reply:
+        """One request and its reply; raises SandboxError for a refusal or silence."""
+        _, waiting = await self.channel.ask(message, takes=takes)
+        try:
+            reply = await asyncio.wait_for(waiting, _ANSWER_SECONDS)
+        except TimeoutError:
+            raise SandboxError(f"The sandbox did not answer within {_ANSWER_SECONDS:.0f} seconds.") from None
+        if reply is None:
+            raise SandboxEnded("The sandbox ended while it was asked.")
+        reason = reply.error()
+        if reason is not None:
+            raise SandboxError(f"{message['op']} failed in the sandbox: {reason}.")
+        return reply
+
+    async def end(self) -> None:
+        """End every process and wait until they are gone."""
+        self.asked_to_end = True
+        self.channel.close()
+        await self.ending.wait(_ANSWER_SECONDS)
+
+
+class Job:
+    """A program that runs in a sandbox."""
+
+    def __init__(self, run: Run, number: int, exit_reply: asyncio.Future[Reply | None]) -> None:
+        self._run = run
+        self._number = number
+        self._exit = exit_reply
+
+    async def wait(self) -> int:
+        """Its exit status, 0 to 255; 128 + N when signal N ended it."""
+        reply = await asyncio.shield(self._exit)
+        if reply is None:  # the sandbox has ended, and whatever was left of it was killed
+            await self._run.ending.wait()
+            return _KILLED
+        reason = reply.error()
+        if reason is not None:
+            raise SandboxError(f"The program could not be started: {reason}.")
+        return reply.status()
+
+    async def signal(self, number: int, *, group: bool = False) -> None:
+        """Send a signal to it, or to its whole process group. A process that has ended is left alone."""
+        if self._exit.done():
+            return
+        try:
+            await self._run.ask({"op": "signal", "job": self._number, "number": number, "group": group})
+        except SandboxEnded:
+            return
+
+
+class AgentSandbox(ABC):
+    """A sandbox with an agent; its ways with disks are left to the kinds below."""
+
+    own_processes: ClassVar[int]
+    """How many processes it has besides those of commands."""
+    has_terminals: ClassVar[bool]
+    """Whether it has a /dev/pts of its own."""
+
+    def __init__(self, sandbox_id: str, helper: Helper) -> None:
+        self.id = sandbox_id
+        self._helper = helper
+        self._run: Run | None = None
+        self._changing = asyncio.Lock()
+        self._limits: Limits | None = None
+        self._reach: Reach | None = None
+        self._leaving: set[asyncio.Task[None]] = set()
+        self._asking = asyncio.Lock()
+        """Held while something is asked of the agent, and for all of a snapshot: nothing begins meanwhile."""
+
+    @abstractmethod
+    async def _prepare(self) -> Message:
+        """Make the disk ready; returns what the agent has to know."""
+
+    @abstractmethod
+    async def _copy_disk(self, layer: str) -> tuple[str, ...]:
+        """Copy the disk, whose processes are stopped or paused, as a layer."""
+
+    @abstractmethod
+    async def _freeze_disk(self, layer: str) -> tuple[str, ...]:
+        """Make a layer of the disk of a sandbox that has no processes."""
+
+    @abstractmethod
+    async def _tidy(self) -> None:
+        """Delete what freezes left beside the disk, once no earlier run needs it."""
+
+    @abstractmethod
+    async def _remove_disk(self) -> None:
+        """Delete everything that is kept for the sandbox."""
+
+    @abstractmethod
+    def _own_disk(self) -> Path:
+        """The folder that the sandbox writes to."""
+
+    @abstractmethod
+    def _environment(self, user: User) -> dict[str, str]:
+        """What a program of this user finds in its environment."""
+
+    @abstractmethod
+    def path(self, path: str) -> str:
+        """The path that processes inside use for a file API path."""
+
+    async def start(self) -> None:
+        """Make it able to run commands."""
+        async with self._changing:
+            if self._run is not None and not self._run.ending.done():
+                return
+            await self._end()
+            await self._begin()
+
+    async def _begin(self) -> None:
+        channel, ending = await self._helper.launch({**await self._prepare(), **self._confinement()})
+        try:
+            await link.greeted(channel, "The sandbox")
+        except BaseException:
+            channel.close()
+            await asyncio.shield(ending.wait(_ANSWER_SECONDS))
+            raise
+        self._run = Run(channel, ending)
+        await self._open(self._run)
+
+    def limit(self, limits: Limits) -> None:
+        """What it may use from its next start on."""
+        self._limits = limits
+
+    def restrict(self, reach: Reach | None) -> None:
+        """What it may connect to from its next start on."""
+        self._reach = reach
+
+    def _confinement(self) -> Message:
+        groups = self._helper.groups
+        nice = 0 if groups.has("cpu") else _NICE
+        if self._limits is None:
+            return {"nice": nice}
+        try:
+            return {"nice": nice, "groups": groups.make(self.id, self._limits)}
+        except OSError as error:
+            raise SandboxError(f"The limits of sandbox {self.id} cannot be set: {error.strerror}.") from error
+
+    async def load(self) -> Load:
+        """What it uses now; after its end, what the kernel has counted."""
+        counted = self._helper.groups.load(self.id) if self._limits is not None else None
+        if counted is not None:
+            return replace(counted, processes=max(0, counted.processes - self.own_processes))
+        async with self._asking:
+            reply = await self._running().ask({"op": "load"})
+        return Load(reply.number("memory"), reply.number("processes"))
+
+    async def disk_bytes(self) -> int:
+        """What its own disk takes, apart from the layers it stands on."""
+        quiet = asyncio.subprocess.DEVNULL
+        process = await asyncio.create_subprocess_exec(
+            "du", "-skx", str(self._own_disk()), stdin=quiet, stdout=asyncio.subprocess.PIPE, stderr=quiet
+        )
+        found, _ = await process.communicate()  # it fails where files go away meanwhile, and counts the rest
+        return int(found.split(b"\t")[0] or 0) * 1024
+
+    async def _open(self, run: Run) -> None:  # noqa: B027 - a kind may have nothing to add
+        """What a kind adds to a run that has just begun."""
+
+    def _running(self) -> Run:
+        if self._run is None or self._run.ending.done():
+            raise SandboxEnded(f"Sandbox {self.id} is not running.")
+        return self._run
+
+    async def spawn(self, command: Command, *, stdin: int, stdout: int, stderr: int) -> Job:
+        """Start a program on three descriptors. The caller keeps its own copies and closes them."""
+        return await self._spawn(self._order(command), [stdin, stdout, stderr])
+
+    def _order(self, command: Command) -> Message:
+        environment = self._environment(command.user)
+        return {
+            "op": "spawn",
+            "argv": command.argv,
+            "user": command.user,
+            "cwd": command.cwd or environment["HOME"],
+            "env": {**environment, **command.env},
+        }
+
+    async def _spawn(self, order: Message, standard: list[int]) -> Job:
+        async with self._asking:
+            run = self._running()
+            number, exit_reply = await run.channel.ask(order, standard)
+        return Job(run, number, exit_reply)
+
+    async def spawn_on_terminal(self, command: Command, *, rows: int, cols: int) -> tuple[Job, int]:
+        """Start a program on a terminal of its own; returns it and the terminal's other end."""
+        order = self._order(command)
+        if self.has_terminals:
+            return await self._spawn_opening({**order, "terminal": {"open": True, "rows": rows, "cols": cols}})
+        return await self._spawn_given({**order, "terminal": {"open": False, "rows": rows, "cols": cols}})
+
+    async def _spawn_opening(self, order: Message) -> tuple[Job, int]:
+        ours, theirs = socket.socketpair()
+        with ours:
+            with theirs:
+                job = await self._spawn(order, [theirs.fileno()] * 3)
+            try:
+                return job, await link.take_terminal(ours, _ANSWER_SECONDS)
+            except BaseException:
+                await job.signal(signal.SIGKILL)
+                raise
+
+    async def _spawn_given(self, order: Message) -> tuple[Job, int]:
+        control, given = os.openpty()
+        try:
+            return await self._spawn(order, [given] * 3), link.checked_terminal(control)
+        except BaseException:
+            os.close(control)
+            raise
+        finally:
+            os.close(given)
+
+    async def dial(self, port: int) -> socket.socket:
+        """A connected, non-blocking TCP socket to `port` of the sandbox's localhost, whichever address that has."""
+        try:
+            return await self._dial(port, "127.0.0.1")
+        except SandboxEnded:
+            raise
+        except SandboxError as refusal:
+            with contextlib.suppress(SandboxError):
+                return await self._dial(port, "::1")
+            raise refusal from None
+
+    async def _dial(self, port: int, host: str) -> socket.socket:
+        async with self._asking:
+            sock = link.take_socket(await self._running().ask({"op": "dial", "port": port, "host": host}, takes=1))
+        try:
+            await link.connected(sock, _ANSWER_SECONDS)
+        except BaseException:
+            sock.close()
+            raise
+        return sock
+
+    async def ended(self) -> None:
+        """Returns when the sandbox has ended without having been asked to."""
+        run: Run | None = self._running()
+        while run is not None:
+            await run.ending.wait()
+            if not run.asked_to_end:
+                return
+            run = await asyncio.shield(run.next)
+
+    async def snapshot(self, layer: str) -> tuple[str, ...]:
+        """Freeze the disk as the new layer `layer`; returns the layers to create a sandbox from, top first.
+
+        Takes no longer for a large disk while nothing runs in the sandbox. Where something does, its open files would
+        go on writing into a frozen disk: all processes are paused, and the disk is copied.
+        """
+        try:
+            async with self._asking, self._changing:
+                return await self._snapshot(layer)
+        except OSError as error:
+            raise SandboxError(f"The disk of sandbox {self.id} cannot be kept: {error.strerror}.") from error
+
+    async def _snapshot(self, layer: str) -> tuple[str, ...]:
+        run = self._run
+        if run is None or run.ending.done():
+            return await self._freeze_disk(layer)
+        if (await run.ask({"op": "idle"})).status() == 0:
+            return await self._freeze_between(run, layer)
+        await run.ask({"op": "all", "number": signal.SIGSTOP})
+        try:
+            return await self._copy_disk(layer)
+        finally:
+            await run.ask({"op": "all", "number": signal.SIGCONT})
+
+    async def _freeze_between(self, run: Run, layer: str) -> tuple[str, ...]:
+        """Freeze the disk between two runs, which nobody in the sandbox is there to notice.
+
+        The end of the first run is not waited for: it can do nothing more, but its kernel's caches may take a while.
+        """
+        try:
+            layers = await self._freeze_disk(layer)
+        except BaseException:
+            await self._end()  # it may stand on a frozen disk
+            await self._restart(run)
+            raise
+        self._run = None
+        try:
+            await self._restart(run)
+        finally:
+            leaving = asyncio.create_task(self._leave(run))
+            self._leaving.add(leaving)
+            leaving.add_done_callback(self._leaving.discard)
+        return layers
+
+    async def _restart(self, run: Run) -> None:
+        try:
+            await self._begin()
+        finally:
+            run.next.set_result(self._run)
+
+    async def _leave(self, run: Run) -> None:
+        await run.end()
+        await self._tidy()
+
+    async def stop(self) -> None:
+        """End every process; keep the disk."""
+        async with self._changing:
+            await self._end()
+
+    async def _end(self) -> None:
+        if self._run is not None:
+            self._helper.groups.end(self.id)
+            await self._run.end()
+            self._run = None
+        if self._leaving:
+            await asyncio.wait(self._leaving)
+        self._helper.groups.remove(self.id)
+
+    async def destroy(self) -> None:
+        """End every process and remove the disk."""
+        async with self._changing:
+            await self._end()
+            await self._remove_disk()

@@ -1,0 +1,174 @@
+"""The helper process that forks a sandbox's agent in a few milliseconds, because everything is imported already.
+
+One per service, single-threaded. The service asks on an inherited socket; when that ends, so does the helper.
+"""
+
+from __future__ import annotations
+
+import errno
+import os
+import signal
+import socket
+import sys
+from dataclasses import dataclass
+from functools import partial
+from typing import TYPE_CHECKING, NoReturn
+
+from runloop_local.sandbox import agent, frames, linux, plain, processes
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Mapping
+
+_MAX_REQUEST = 1 << 20
+_HIGHEST = 1 << 16  # more descriptors than this process ever has
+
+
+@dataclass(frozen=True, slots=True)
+class Mode:
+    """What the helper does in its way of isolation; each in a process of its own."""
+
+    run: Callable[[frames.Message, socket.socket], None]
+    """Be a sandbox's agent."""
+    as_owner: Callable[[], None]
+    """Become whoever may do everything with sandboxes' files."""
+    builders: Mapping[str, Callable[[], None]]
+    """Make one of the layers below all others, by its name."""
+    keep: tuple[int, ...] = ()
+    """Descriptors that agents need."""
+
+
+class Zygote:
+    """Forks agents and file operations, and reports their end."""
+
+    def __init__(self, control: socket.socket, mode: Mode) -> None:
+        self._control = control
+        self._mode = mode
+        self._children: dict[int, int] = {}  # pid -> the service's number for it
+        self._decoder = frames.Decoder(_MAX_REQUEST)
+        self._operations = {"start": self._start, "tool": self._tool, "kill": self._kill}
+
+    def serve(self) -> None:
+        """Answer requests; returns when the service is gone."""
+        agent.serve(self._control, self._receive, self._reap)
+
+    def _receive(self) -> bool:
+        data, descriptors = frames.receive(self._control)
+        for request, passed in self._decoder.feed(data, descriptors):
+            self._operations[request["op"]](request, passed)
+            frames.close_all(passed)
+        return bool(data)
+
+    def _reap(self) -> None:
+        for pid, status in agent.ended_children():
+            number = self._children.pop(pid, None)
+            if number is not None:
+                self._end_strays()
+                frames.send(self._control, {"id": number, "status": status})
+
+    def _end_strays(self) -> None:
+        """What an agent that was killed left behind has become ours."""
+        if sys.platform == "linux":
+            processes.end_children(keep=self._children)
+
+    def _start(self, request: frames.Message, passed: list[int]) -> None:
+        sock = socket.socket(fileno=os.dup(passed[0]))
+        pid = os.fork()
+        if not pid:
+            self._become_agent(request, sock)
+        sock.close()
+        self._children[pid] = request["id"]
+
+    def _become_agent(self, request: frames.Message, sock: socket.socket) -> NoReturn:
+        status = 1
+        try:
+            agent.reset_signals()
+            _enter_groups(request)
+            self._mode.run(request, only(sock, self._mode.keep))
+            status = 0
+        except OSError as error:
+            frames.send(sock, {"id": 0, "error": str(error)})
+        finally:
+            os._exit(status)
+
+    def _tool(self, request: frames.Message, passed: list[int]) -> None:
+        """Run a trusted program, or make a layer; `passed` is where its complaints go."""
+        pid = os.fork()
+        if not pid:
+            self._become_tool(request, passed[0])
+        self._children[pid] = request["id"]
+
+    def _become_tool(self, request: frames.Message, complaints: int) -> NoReturn:
+        status = 1
+        try:
+            agent.reset_signals()
+            os.dup2(complaints, 2)
+            if request["argv"][0] in self._mode.builders:
+                self._mode.builders[request["argv"][0]]()
+                status = 0
+            else:
+                self._mode.as_owner()
+                os.execvp(request["argv"][0], request["argv"])  # noqa: S606 - argv is ours
+        except OSError as error:
+            os.write(2, str(error).encode(errors="replace"))
+        finally:
+            os._exit(status)
+
+    def _kill(self, request: frames.Message, _passed: list[int]) -> None:
+        for pid in [pid for pid, number in self._children.items() if number == request["target"]]:
+            os.kill(pid, signal.SIGKILL)
+
+
+def only(sock: socket.socket, keep: tuple[int, ...]) -> socket.socket:
+    """The same socket, in a process that has no other descriptor left but the standard ones and those to keep."""
+    previous = 2
+    for fd in (*sorted({sock.fileno(), *keep}), _HIGHEST):
+        os.closerange(previous + 1, fd)
+        previous = fd
+    return sock
+
+
+def main(control: int, way: str, folder: str) -> None:
+    """Serve on an inherited descriptor; `way` says how sandboxes are made, `folder` where they lie."""
+    sock = socket.socket(fileno=control)
+    sock.set_inheritable(False)
+    try:
+        if sys.platform == "linux":
+            linux.become_subreaper()
+            linux.set_title("runloop-local sandboxes")
+        mode = _mode(way, folder)
+    except OSError as error:
+        agent.refuse(sock, error)
+        return
+    Zygote(sock, mode).serve()
+
+
+def _mode(way: str, folder: str) -> Mode:
+    if way == "process":
+        return Mode(plain.run, _nothing, {})
+    if sys.platform != "linux":
+        raise OSError(errno.ENOSYS, "namespaces are a matter of Linux")
+    from runloop_local.sandbox import base_layer, inside, rootfs
+
+    chosen = inside.WAYS[way]()
+    chosen.prepare(folder)
+    shift = inside.FIRST_UID if way == "idmapped" else 0
+    layers = f"{folder}/layers"
+    builders = {
+        rootfs.BASE: partial(base_layer.build, layers, shift, real_accounts=way != "unprivileged"),
+        rootfs.SKELETON: partial(base_layer.build_skeleton, layers),
+    }
+    return Mode(partial(inside.run, chosen), chosen.as_owner, builders, chosen.keep)
+
+
+def _enter_groups(request: frames.Message) -> None:
+    """Be limited as the service wants it, with all that comes from this process."""
+    if request.get("nice"):
+        os.nice(request["nice"])
+    for file in request.get("groups", ()):
+        linux.write(file, "0")
+    if request.get("groups") and os.getuid() == 0:
+        linux.unshare(linux.NEW_GROUPS)  # so that no path of this machine shows in the sandbox's /proc
+
+
+def _nothing() -> None:
+    pass

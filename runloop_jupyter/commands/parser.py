@@ -1,0 +1,156 @@
+"""Parsing of a magic's line: argparse with errors that say what to type, and no way to end the kernel."""
+
+from __future__ import annotations
+
+import argparse
+import io
+import re
+import shlex
+from collections.abc import Sequence
+from itertools import pairwise
+from typing import Any, NoReturn
+
+from ..durations import parse_duration
+from ..errors import UsageError, did_you_mean
+from ..templates import Evaluate, expand, fill, mark
+
+_IDENTIFIER = re.compile(r"[A-Za-z_]\w*", re.ASCII)
+
+
+class HelpRequested(Exception):  # noqa: N818 - not an error: `--help` was typed
+    """The user asked for help; the text is what to print."""
+
+
+class _Help(argparse.Action):
+    def __call__(self, parser: argparse.ArgumentParser, *_: object) -> NoReturn:
+        raise HelpRequested(parser.format_help().rstrip())
+
+
+class Parser(argparse.ArgumentParser):
+    """An argument parser whose mistakes are `UsageError`s. `takes_command`: what follows the options is kept as is."""
+
+    takes_command = False
+
+    def __init__(self, verb: str, description: str, epilog: str = "") -> None:
+        super().__init__(
+            prog=f"%devbox {verb}",
+            description=description,
+            epilog=epilog,
+            add_help=False,
+            allow_abbrev=False,
+            formatter_class=argparse.RawDescriptionHelpFormatter,
+        )
+        self.color = False  # Python 3.14 would colour the help
+        self.add_argument("--help", "-h", action=_Help, nargs=0, help="show this help")
+
+    def error(self, message: str) -> NoReturn:
+        """Raise a `UsageError` instead of ending the process."""
+        raise UsageError(f"{self.prog}: {message}. {self.prog} --help explains.")
+
+    def parse_line(self, line: str, evaluate: Evaluate) -> argparse.Namespace:
+        """The options on `line`, with {{expr}} replaced; `.command` is what follows them, where one is taken."""
+        marked, expressions = mark(line)
+        tokens, command = _split_command(marked, self._value_options()) if self.takes_command else (_split(marked), "")
+        literal = "off" in _values(tokens, "--template")
+
+        def value(number: int) -> str:
+            source = expressions[number]
+            return f"{{{{{source}}}}}" if literal else expand(f"{{{{{source}}}}}", evaluate)
+
+        args, rest = self.parse_known_args([fill(token, value) for token in tokens])
+        if rest:
+            self._refuse(rest)
+        args.command = fill(command, value)
+        return args
+
+    def options(self) -> list[str]:
+        """The long names of all options."""
+        return [name for name in self._option_string_actions if name.startswith("--")]
+
+    def _value_options(self) -> frozenset[str]:
+        return frozenset(name for name, action in self._option_string_actions.items() if action.nargs != 0)
+
+    def _refuse(self, rest: Sequence[str]) -> NoReturn:
+        unknown = next((word for word in rest if word.startswith("-")), None)
+        if unknown is None:
+            self.error(f"{rest[0]!r} is one word too many")
+        name = unknown.partition("=")[0]
+        suggestion = did_you_mean(name, self._option_string_actions)
+        raise UsageError(f"{self.prog} has no option {name!r}.{suggestion} {self.prog} --help lists them.")
+
+
+def _split(line: str) -> list[str]:
+    try:
+        return shlex.split(line)
+    except ValueError as error:
+        raise UsageError(f"{line.strip()!r}: {str(error).lower()}: is a quote missing?") from error
+
+
+def _split_command(line: str, value_options: frozenset[str]) -> tuple[list[str], str]:
+    """The leading options, and the rest of the line untouched: it belongs to the shell in the devbox."""
+    source = io.StringIO(line)
+    lexer = shlex.shlex(source, posix=True, punctuation_chars="")
+    lexer.whitespace_split, lexer.commenters = True, ""
+    tokens: list[str] = []
+    while True:
+        start = source.tell()
+        word = _next(lexer, line)
+        if word is None or word == "--":
+            return tokens, line[source.tell() :].strip()
+        if not word.startswith("-"):
+            return tokens, line[start:].strip()
+        tokens.append(word)
+        if word in value_options and (value := _next(lexer, line)) is not None:
+            tokens.append(value)
+
+
+def _next(lexer: shlex.shlex, line: str) -> str | None:
+    try:
+        return lexer.get_token()
+    except ValueError as error:
+        raise UsageError(f"{line.strip()!r}: {str(error).lower()}: is a quote missing?") from error
+
+
+def _values(tokens: Sequence[str], option: str) -> list[str]:
+    after = [value for name, value in pairwise(tokens) if name == option]
+    return after + [token.partition("=")[2] for token in tokens if token.startswith(option + "=")]
+
+
+def duration(text: str) -> float:
+    """An argument in seconds: 90, 90s, 30m, 2h."""
+    try:
+        return parse_duration(text)
+    except ValueError as error:
+        raise argparse.ArgumentTypeError(str(error)) from error
+
+
+def variable(text: str) -> str:
+    """The name of a Python variable."""
+    import keyword
+
+    if not text.isidentifier() or keyword.iskeyword(text):
+        raise argparse.ArgumentTypeError(f"{text!r} cannot be the name of a Python variable")
+    return text
+
+
+def assignment(text: str) -> tuple[str, str]:
+    """An environment variable: K=V."""
+    name, equals, value = text.partition("=")
+    if not equals or not _IDENTIFIER.fullmatch(name):
+        raise argparse.ArgumentTypeError(f"{text!r} is no NAME=VALUE")
+    return name, value
+
+
+def pair(text: str) -> tuple[str, str]:
+    """A key with a value: K=V."""
+    name, equals, value = text.partition("=")
+    if not equals or not name:
+        raise argparse.ArgumentTypeError(f"{text!r} is no KEY=VALUE")
+    return name, value
+
+
+def add_devbox_argument(parser: argparse.ArgumentParser, **options: Any) -> None:
+    """The positional NAME|ID, optional: the current devbox when it is absent."""
+    parser.add_argument(
+        "devbox", metavar="NAME|ID", help="a devbox's name or id, or its beginning", **{"nargs": "?", **options}
+    )

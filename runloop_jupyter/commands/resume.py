@@ -1,0 +1,34 @@
+"""`%devbox resume`."""
+
+from __future__ import annotations
+
+import argparse
+import time
+from typing import TYPE_CHECKING
+
+from ..devboxes import describe
+from ..durations import spell_duration
+from ..rendering import Outcome
+from .parser import Parser, add_devbox_argument
+
+if TYPE_CHECKING:
+    from ..session import Session
+
+
+def parser() -> Parser:
+    """The options of `%devbox resume`."""
+    made = Parser("resume", "Start a suspended devbox again and make it the current one.")
+    add_devbox_argument(made)
+    return made
+
+
+async def run(session: Session, args: argparse.Namespace) -> Outcome:
+    """Wake it and wait until it runs."""
+    devbox = await session.find(args.devbox)
+    handle = (await session.sdk()).devbox.from_id(devbox.id)
+    started = time.monotonic()
+    await handle.resume()
+    resumed = describe(await handle.await_running())
+    session.choose(resumed)
+    took = spell_duration(time.monotonic() - started)
+    return Outcome(f"Resumed {resumed.label} in {took}: it is running and the current devbox.", resumed)

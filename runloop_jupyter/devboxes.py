@@ -1,0 +1,139 @@
+"""Devboxes as the magics see them: a short description, and how to find one by name or id."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Iterable
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+from .errors import DevboxUnavailableError, UsageError, did_you_mean
+
+if TYPE_CHECKING:
+    from runloop_sdk import AsyncRunloopSDK
+    from runloop_sdk.models.devboxes import DevboxView
+    from runloop_sdk.params.devboxes import DevboxStatus
+
+LIVE: tuple[DevboxStatus, ...] = (
+    "queued",
+    "provisioning",
+    "initializing",
+    "running",
+    "suspending",
+    "suspended",
+    "resuming",
+)
+"""States that a devbox can still be used in, or come back from."""
+
+
+@dataclass(frozen=True, slots=True)
+class DevboxInfo:
+    """What one look at a devbox showed. Times are milliseconds since 1970."""
+
+    id: str
+    name: str
+    status: str
+    created_ms: int
+    ended_ms: int | None = None
+    reason: str = ""
+    source: str = ""
+    size: str = ""
+    keep_alive: int | None = None
+    metadata: tuple[tuple[str, str], ...] = ()
+    history: tuple[tuple[str, int], ...] = ()
+
+    @property
+    def alive(self) -> bool:
+        """Whether it runs, or can run again."""
+        return self.status not in ("shutdown", "failure")
+
+    @property
+    def age(self) -> float:
+        """Seconds since it was created, until now or its end."""
+        return max((self.ended_ms or time.time() * 1000) - self.created_ms, 0) / 1000
+
+    @property
+    def label(self) -> str:
+        """The name and the id, or the id alone."""
+        return f"{self.name} ({self.id})" if self.name else self.id
+
+    @property
+    def short(self) -> str:
+        """What to type to mean it: the name, else the id."""
+        return self.name or self.id
+
+
+def describe(view: DevboxView) -> DevboxInfo:
+    """The description of a devbox from the API's view of it."""
+    launch = view.launch_parameters
+    return DevboxInfo(
+        id=view.id,
+        name=view.name or "",
+        status=view.status,
+        created_ms=view.create_time_ms or 0,
+        ended_ms=view.end_time_ms,
+        reason=view.failure_reason or view.shutdown_reason or "",
+        source=view.blueprint_id or view.snapshot_id or "",
+        size=launch.resource_size_request or "",
+        keep_alive=launch.keep_alive_time_seconds,
+        metadata=tuple((view.metadata or {}).items()),
+        history=tuple((step.status or "", step.transition_time_ms or 0) for step in view.state_transitions or ()),
+    )
+
+
+async def find(sdk: AsyncRunloopSDK, reference: str) -> DevboxInfo:
+    """The devbox with this id, this name, or a name or id that alone begins so. Raises `UsageError`."""
+    if reference.startswith("dbx_"):
+        found = await _by_id(sdk, reference)
+        if found:
+            return found
+    return choose(reference, await _candidates(sdk))
+
+
+async def _by_id(sdk: AsyncRunloopSDK, devbox_id: str) -> DevboxInfo | None:
+    from runloop_sdk import NotFoundError
+
+    try:
+        return describe(await sdk.api.devboxes.retrieve(devbox_id))
+    except NotFoundError:
+        return None
+
+
+async def _candidates(sdk: AsyncRunloopSDK) -> list[DevboxInfo]:
+    return [describe(view) async for view in sdk.api.devboxes.list(limit=1000)]
+
+
+def choose(reference: str, known: Iterable[DevboxInfo]) -> DevboxInfo:
+    """The one devbox that `reference` means: live ones before ended ones, whole names before beginnings."""
+    known = list(known)
+    for pool in ([each for each in known if each.alive], [each for each in known if not each.alive]):
+        for matches in (
+            [each for each in pool if reference in (each.id, each.name)],
+            [each for each in pool if each.id.startswith(reference) or each.name.startswith(reference)],
+        ):
+            if len(matches) > 1:
+                raise UsageError(_ambiguous(reference, matches))
+            if matches:
+                return matches[0]
+    names = [each.short for each in known if each.alive]
+    raise UsageError(f"No devbox {reference!r}.{did_you_mean(reference, names)} %devbox list shows them all.")
+
+
+def _ambiguous(reference: str, matches: list[DevboxInfo]) -> str:
+    shown = ", ".join(each.label for each in matches[:8]) + (", …" if len(matches) > 8 else "")
+    return f"{reference!r} means {len(matches)} devboxes: {shown}. Type one's id."
+
+
+def unavailable(devbox: DevboxInfo) -> DevboxUnavailableError | None:
+    """Why the devbox cannot run a command now, and what to do; None if it can."""
+    because = f" ({devbox.reason})" if devbox.reason else ""
+    if devbox.status == "running":
+        return None
+    if devbox.status in ("suspended", "suspending"):
+        return DevboxUnavailableError(f"{devbox.label} is {devbox.status}. Wake it: %devbox resume {devbox.short}")
+    if devbox.alive:
+        return DevboxUnavailableError(f"{devbox.label} is {devbox.status}; try again in a moment.")
+    ended = "has been shut down" if devbox.status == "shutdown" else "has failed"
+    return DevboxUnavailableError(
+        f"{devbox.label} {ended}{because}. Choose another with %devbox use NAME, or create one: %devbox create"
+    )

@@ -1,0 +1,146 @@
+"""Where the output of a cell goes: a kernel's front ends, a terminal, or whatever replaced `sys.stdout`."""
+
+from __future__ import annotations
+
+import os
+import sys
+from typing import TYPE_CHECKING, Any, Protocol, TextIO
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+    from .transcript import Stream
+
+
+class Screen(Protocol):
+    """Shows text, and one passing status line."""
+
+    knows_cursor: bool
+
+    def show(self, stream: Stream, text: str) -> None:
+        """Append text to what is shown; never blocks for long."""
+
+    def show_status(self, text: str) -> None:
+        """Show the status line, or replace it."""
+
+    def clear_status(self) -> None:
+        """Take the status line away."""
+
+    def conclude(self, text: str) -> None:
+        """Leave a last line under the output."""
+
+
+# A status line parts the output before it from what comes after, even when it is empty again.
+_STATUSES = 3
+
+
+class KernelScreen:
+    """The cell of a notebook, by messages that name the cell: they reach it even after it has ended."""
+
+    knows_cursor = False
+
+    def __init__(self, streams: Mapping[Stream, Any]) -> None:
+        any_stream = next(iter(streams.values()))
+        self._streams = streams
+        self._session = any_stream.session
+        self._socket = any_stream.pub_thread
+        self._cell = dict(any_stream.parent_header)
+        self._status_id = ""
+        self._statuses = 0
+        self._status_is_last = False
+
+    def show(self, stream: Stream, text: str) -> None:
+        """Send text as a stream message of the cell."""
+        self._send("stream", {"name": stream, "text": text}, f"stream.{stream}")
+        self._status_is_last = False
+
+    def show_status(self, text: str) -> None:
+        """Show the status line under the output so far, from the third on where the last one was."""
+        is_new = not self._status_is_last and self._statuses < _STATUSES
+        if is_new:
+            self._statuses += 1
+            self._status_id = os.urandom(16).hex()
+        self._display(text, update=not is_new)
+        self._status_is_last = self._status_is_last or is_new
+
+    def clear_status(self) -> None:
+        """Empty the status line; the front end shows nothing in its place."""
+        if self._status_id:
+            self._display("", update=True)
+
+    def conclude(self, text: str) -> None:
+        """Make the status line the last line, or add one under the output."""
+        if not self._status_is_last:
+            self.clear_status()
+            self._status_id = os.urandom(16).hex()
+        self._display(text, update=self._status_is_last)
+
+    def _display(self, text: str, *, update: bool = False) -> None:
+        content = {
+            "data": {"text/plain": text},
+            "metadata": {},
+            "transient": {"display_id": self._status_id},
+        }
+        self._send("update_display_data" if update else "display_data", content, "display_data")
+
+    def _send(self, kind: str, content: dict[str, Any], topic: str) -> None:
+        # What the cell printed itself comes first. To flush means to wait 0.4 ms for another thread: only if needed.
+        for stream in self._streams.values():
+            if getattr(stream, "_flush_pending", True):
+                stream.flush()
+        self._session.send(self._socket, kind, content, parent=self._cell, ident=topic.encode())
+
+
+class TerminalScreen:
+    """A real terminal: it gets the output as it is, and the status line only where a line begins."""
+
+    knows_cursor = True
+
+    def __init__(self, streams: Mapping[Stream, TextIO]) -> None:
+        self._streams = streams
+        self._at_line_start = True
+        self._has_status = False
+
+    def show(self, stream: Stream, text: str) -> None:
+        """Write text to the terminal."""
+        self.clear_status()
+        self._at_line_start = text.endswith("\n")
+        self._write(text, self._streams.get(stream))
+
+    def show_status(self, text: str) -> None:
+        """Show the status line, if the cursor stands where a line begins."""
+        if self._at_line_start:
+            self._write(f"\r\x1b[2K{text.splitlines()[-1] if text else ''}")
+            self._has_status = True
+
+    def clear_status(self) -> None:
+        """Take the status line away."""
+        if self._has_status:
+            self._write("\r\x1b[2K")
+            self._has_status = False
+
+    def conclude(self, text: str) -> None:
+        """Write a last line."""
+        self.show("stdout", text + "\n" if self._at_line_start else f"\n{text}\n")
+
+    def _write(self, text: str, stream: TextIO | None = None) -> None:
+        stream = stream or next(iter(self._streams.values()))
+        stream.write(text)
+        stream.flush()
+
+
+def screen_of_cell() -> tuple[Screen | None, dict[Stream, TextIO]]:
+    """Return what shows the running cell's output, and the streams that somebody redirected (`%%capture`)."""
+    streams: dict[Stream, Any] = {"stdout": sys.stdout, "stderr": sys.stderr}
+    kernel = {name: stream for name, stream in streams.items() if _is_kernel_stream(stream)}
+    terminal = {name: stream for name, stream in streams.items() if name not in kernel and stream.isatty()}
+    redirected = {name: stream for name, stream in streams.items() if name not in kernel and name not in terminal}
+    if kernel:
+        return KernelScreen(kernel), redirected
+    if terminal:
+        return TerminalScreen(terminal), redirected
+    return None, redirected
+
+
+def _is_kernel_stream(stream: Any) -> bool:
+    return all(hasattr(stream, name) for name in ("session", "pub_thread", "parent_header"))

@@ -1,0 +1,153 @@
+"""Terminal output made fit for a notebook, which knows colours, carriage returns and backspaces but no cursor."""
+
+from __future__ import annotations
+
+import re
+
+_SGR = re.compile(r"\x1b\[[0-9;:]*m")
+_LAST_SGR = re.compile(r"\x1b\[[0-9;:]*m\Z")
+_LONGEST_SGR = 64
+
+# Everything that is neither text nor a line's own business: escapes and the control characters but \b \t \n \r.
+_CONTROL = re.compile(
+    r"""
+      \x1b\[ (?P<parameters>[0-?]*) [\ -/]* (?P<final>[@-~])   # CSI
+    | \x1b[\]P^_X] [^\x07\x1b\n]* (?: \x07 | \x1b\\ )           # OSC, DCS, PM, APC, SOS
+    | \x1b[\ -/]* [0-~]                                         # a character set and other short ones
+    | [\x00-\x07\x0b\x0c\x0e-\x1f\x7f\ud800-\udfff]        # surrogates: no message can carry them
+    """,
+    re.VERBOSE,
+)
+
+# What may still become an escape with the next text.
+_INCOMPLETE = re.compile(r"\x1b (?: \[ [0-?]* [\ -/]* | [\]P^_X] [^\x07\x1b\n]* \x1b? | [\ -/]* ) \Z", re.VERBOSE)
+_LONGEST_ESCAPE = 4096
+
+_EDIT = re.compile(r"(\r|\x08|\x1b\[[0-2]?K)")
+_CELL = re.compile(r"\x1b\[[0-9;:]*m|.", re.DOTALL)
+# What keeps hostile output cheap: longer lines are no longer edited, and of a flood of edits only the last count.
+_LONGEST_LINE = 4096
+_EDITS_PLAYED = 400
+
+_RESETS = ("\x1b[m", "\x1b[0m")
+
+
+class EscapeFilter:
+    """Takes from one stream what a notebook cannot show; an escape split between two texts is kept together.
+
+    Colours, `\\r`, `\\b` and "erase line" stay; a move to the first column becomes `\\r`.
+    """
+
+    def __init__(self) -> None:
+        self._held = ""
+
+    def feed(self, text: str) -> str:
+        """Return what can be shown of all text so far and was not returned before."""
+        text = self._held + text
+        held = _INCOMPLETE.search(text[-_LONGEST_ESCAPE:])
+        self._held = held.group() if held else ""
+        return _CONTROL.sub(_kept, text[: len(text) - len(self._held)])
+
+
+class LineFolder:
+    """Plays `\\r`, `\\b` and "erase line" on the line they belong to and returns what came of it, not how.
+
+    A progress bar redrawn a hundred times within one text costs a single redraw.
+    """
+
+    def __init__(self) -> None:
+        self._before = ""  # the last line up to the cursor ...
+        self._after = ""  # ... and beyond
+        self._shown = ""  # that line in the notebook, which cannot erase: spaces stand for what was
+        self._finished = 0
+
+    @property
+    def size(self) -> int:
+        """How many characters the notebook shows; those written over are not counted twice."""
+        return self._finished + len(self._shown)
+
+    def feed(self, text: str) -> str:
+        """Return what to append to the notebook's output so that it shows what a terminal would."""
+        first, *others = text.split("\n")
+        parts = [self._typed(first)]
+        for line in others:
+            self._end_line()
+            parts.append(self._typed(line))
+        return "\n".join(parts)
+
+    def next_item(self) -> None:
+        """Begin on an empty line: the notebook shows what follows apart."""
+        self._finished -= 1  # no newline
+        self._end_line()
+
+    def _end_line(self) -> None:
+        self._finished += len(self._shown) + 1
+        self._before = self._after = self._shown = ""
+
+    def _typed(self, text: str) -> str:
+        if not text:
+            return ""
+        for part in _EDIT.split(text)[-_EDITS_PLAYED:]:
+            self._play(part)
+        shown = (self._before + self._after).ljust(len(self._shown))
+        previous, self._shown = self._shown, shown
+        return shown[len(previous) :] if shown.startswith(previous) else "\r" + shown
+
+    def _play(self, part: str) -> None:
+        if len(self._before) + len(self._after) > _LONGEST_LINE:
+            self._before, self._after = self._before + self._after + _EDIT.sub("", part), ""
+        elif part == "\r":
+            self._before, self._after = "", self._before + self._after
+        elif part == "\b":
+            self._before, cell = _without_last(self._before)
+            self._after = cell + self._after
+        elif _EDIT.fullmatch(part):
+            self._erase(part)
+        else:
+            self._before += part
+            self._after = _beyond(self._after, _width(part))
+
+    def _erase(self, escape: str) -> None:
+        if escape != "\x1b[1K":
+            self._after = ""
+        if escape in ("\x1b[1K", "\x1b[2K"):
+            self._before = " " * _width(self._before)
+
+
+def _kept(control: re.Match[str]) -> str:
+    final, parameters = control["final"], control["parameters"]
+    if final == "m" and _SGR.fullmatch(control[0]):
+        return control[0]
+    if final == "K" and parameters in ("", "0", "1", "2"):
+        return control[0]
+    if final == "G" and parameters in ("", "0", "1"):
+        return "\r"
+    return ""
+
+
+def _width(text: str) -> int:
+    return len(_SGR.sub("", text) if "\x1b" in text else text)
+
+
+def _beyond(text: str, width: int) -> str:
+    """Return `text` without its first `width` characters, in the colours it had."""
+    if "\x1b" not in text:
+        return text[width:]
+    colours: list[str] = []
+    for cell in _CELL.finditer(text):
+        if cell[0][0] == "\x1b":
+            colours = [] if cell[0] in _RESETS else [*colours[-3:], cell[0]]
+        elif width == 0:
+            return "".join(colours) + text[cell.start() :]
+        else:
+            width -= 1
+    return ""
+
+
+def _without_last(text: str) -> tuple[str, str]:
+    """Part the last character from the text before it; escapes take no room and stay before."""
+    escapes = ""
+    while escape := _LAST_SGR.search(text[-_LONGEST_SGR:]):
+        escapes = escape[0] + escapes
+        text = text[: -len(escape[0])]
+    return text[:-1] + escapes, text[-1:]

@@ -1,0 +1,83 @@
+"""The whole output of one command, however long it is."""
+
+from __future__ import annotations
+
+import weakref
+from array import array
+from itertools import pairwise
+from typing import Literal
+
+Stream = Literal["stdout", "stderr"]
+
+_IN_MEMORY = 8 * 1024 * 1024
+
+
+class Transcript:
+    """All that a command printed: in memory up to 8 MB, in an unlinked temporary file beyond.
+
+    `len` counts characters. `append` raises OSError when the temporary directory is full.
+    """
+
+    def __init__(self, *, in_memory: int = _IN_MEMORY) -> None:
+        import tempfile
+
+        self._file = tempfile.SpooledTemporaryFile(max_size=in_memory)  # noqa: SIM115 - closed with this object
+        weakref.finalize(self, self._file.close)
+        # Where each run of one stream begins, in bytes; the runs take turns, from `_first` on.
+        self._starts = array("Q")
+        self._first: Stream = "stdout"
+        self._last: Stream | None = None
+        self._bytes = 0
+        self._characters = 0
+
+    def append(self, stream: Stream, text: str) -> None:
+        """Add text to the end of one of the two streams."""
+        if not text:
+            return
+        if stream != self._last:
+            self._begin(stream)
+        data = text.encode("utf-8", "surrogatepass")
+        self._file.seek(0, 2)
+        self._file.write(data)
+        self._bytes += len(data)
+        self._characters += len(text)
+
+    @property
+    def stdout(self) -> str:
+        """What the command wrote to its standard output."""
+        return self._read("stdout")
+
+    @property
+    def stderr(self) -> str:
+        """What the command wrote to its standard error."""
+        return self._read("stderr")
+
+    @property
+    def output(self) -> str:
+        """Both streams together, in the order in which they came."""
+        self._file.seek(0)
+        return _text(self._file.read())
+
+    def __len__(self) -> int:
+        return self._characters
+
+    def __repr__(self) -> str:
+        return f"<Transcript of {self._characters:,} characters>"
+
+    def _begin(self, stream: Stream) -> None:
+        if self._last is None:
+            self._first = stream
+        self._last = stream
+        self._starts.append(self._bytes)
+
+    def _read(self, stream: Stream) -> str:
+        runs = list(pairwise([*self._starts, self._bytes]))[0 if stream == self._first else 1 :: 2]
+        return _text(b"".join(self._slice(start, end) for start, end in runs))
+
+    def _slice(self, start: int, end: int) -> bytes:
+        self._file.seek(start)
+        return self._file.read(end - start)
+
+
+def _text(data: bytes) -> str:
+    return data.decode("utf-8", "surrogatepass")

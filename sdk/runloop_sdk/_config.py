@@ -1,0 +1,99 @@
+"""What a client needs to know: where the API is, and who asks."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from urllib.parse import urlsplit
+
+from ._errors import ConfigurationError
+
+DEFAULT_BASE_URL = "https://api.runloop.ai"
+DEFAULT_MAX_RETRIES = 5
+DEFAULT_TIMEOUT = 30.0
+"""Seconds for an ordinary request; connecting may take `CONNECT_TIMEOUT` of them."""
+LONG_TIMEOUT = 600.0
+"""Seconds for commands and file transfers, between two pieces of the answer."""
+CONNECT_TIMEOUT = 5.0
+
+
+@dataclass(frozen=True, slots=True)
+class ClientConfig:
+    """Settings of one client, complete and checked."""
+
+    base_url: str
+    bearer_token: str = field(repr=False)
+    timeout: float | None = DEFAULT_TIMEOUT
+    max_retries: int = DEFAULT_MAX_RETRIES
+    headers: Mapping[str, str] = field(default_factory=dict, repr=False)
+    query: Mapping[str, str] = field(default_factory=dict, repr=False)
+
+    @property
+    def encrypted(self) -> bool:
+        """Whether requests travel over TLS."""
+        return self.base_url.startswith("https:")
+
+    @property
+    def loopback(self) -> bool:
+        """Whether the API is served on this machine."""
+        return is_loopback(urlsplit(self.base_url).hostname)
+
+
+def resolve_config(
+    *,
+    bearer_token: str | None = None,
+    base_url: str | None = None,
+    timeout: float | None = DEFAULT_TIMEOUT,
+    max_retries: int = DEFAULT_MAX_RETRIES,
+    default_headers: Mapping[str, str] | None = None,
+    default_query: Mapping[str, str] | None = None,
+    environ: Mapping[str, str] = os.environ,
+) -> ClientConfig:
+    """The settings from arguments, else from RUNLOOP_API_KEY, RUNLOOP_BASE_URL and RUNLOOP_CUSTOM_HEADERS."""
+    _check_types(bearer_token=bearer_token, base_url=base_url, timeout=timeout, max_retries=max_retries)
+    token = bearer_token or environ.get("RUNLOOP_API_KEY")
+    if not token:
+        raise ConfigurationError("No API key: set the environment variable RUNLOOP_API_KEY, or pass bearer_token=.")
+    if max_retries < 0:
+        raise ConfigurationError(f"max_retries is {max_retries}; it must be 0 or more.")
+    return ClientConfig(
+        base_url=_checked_url(base_url or environ.get("RUNLOOP_BASE_URL") or DEFAULT_BASE_URL),
+        bearer_token=token.strip(),
+        timeout=timeout,
+        max_retries=max_retries,
+        headers={**_custom_headers(environ.get("RUNLOOP_CUSTOM_HEADERS", "")), **(default_headers or {})},
+        query=dict(default_query or {}),
+    )
+
+
+def is_loopback(host: str | None) -> bool:
+    """Whether a host's name can only mean this machine."""
+    return host in ("127.0.0.1", "localhost", "::1")
+
+
+_TYPES: dict[str, tuple[type, ...]] = {
+    "bearer_token": (str,),
+    "base_url": (str,),
+    "timeout": (float, int),
+    "max_retries": (int,),
+}
+
+
+def _check_types(**given: object) -> None:
+    for name, value in given.items():
+        if value is not None and (not isinstance(value, _TYPES[name]) or isinstance(value, bool)):
+            words = " or ".join(each.__name__ for each in _TYPES[name])
+            raise ConfigurationError(f"{name} takes {words}, not {type(value).__name__}.")
+
+
+def _checked_url(url: str) -> str:
+    parts = urlsplit(url)
+    if parts.scheme not in ("http", "https") or not parts.hostname:
+        raise ConfigurationError(f"{url!r} is no base URL: write it like {DEFAULT_BASE_URL} (RUNLOOP_BASE_URL).")
+    return url.rstrip("/")
+
+
+def _custom_headers(text: str) -> dict[str, str]:
+    pairs = (line.partition(":") for line in text.splitlines() if line.strip())
+    return {name.strip(): value.strip() for name, colon, value in pairs if colon}

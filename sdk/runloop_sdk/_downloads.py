@@ -1,0 +1,53 @@
+"""Downloads of any size: in constant memory, and on from where a connection was cut."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import AsyncGenerator, AsyncIterator, Callable
+from contextlib import AbstractAsyncContextManager
+from typing import BinaryIO
+
+from ._errors import APIConnectionError
+from ._retry import backoff
+
+Progress = Callable[[int], None]
+"""Called with the number of bytes that were moved so far."""
+
+
+async def resumed(
+    open_at: Callable[[int], AbstractAsyncContextManager[AsyncIterator[bytes]]], max_retries: int
+) -> AsyncGenerator[bytes, None]:
+    """The bytes that `open_at(offset)` gives, asked for again from where each cut was.
+
+    Raises `APIConnectionError` after `max_retries` cuts in a row without a byte between them.
+    """
+    position, failures = 0, 0
+    while True:
+        try:
+            async with open_at(position) as pieces:
+                async for piece in pieces:
+                    position, failures = position + len(piece), 0
+                    yield piece
+            return
+        except APIConnectionError:
+            if failures >= max_retries:
+                raise
+            await asyncio.sleep(backoff(failures))
+            failures += 1
+
+
+async def after(pieces: AsyncIterator[bytes], skip: int) -> AsyncGenerator[bytes, None]:
+    """What comes after the first `skip` bytes."""
+    async for piece in pieces:
+        if skip < len(piece):
+            yield piece[skip:]
+        skip = max(0, skip - len(piece))
+
+
+async def write_to(file: BinaryIO, pieces: AsyncIterator[bytes], progress: Progress | None) -> None:
+    """Write the pieces to a file as they come."""
+    written = 0
+    async for piece in pieces:
+        written += await asyncio.to_thread(file.write, piece)
+        if progress is not None:
+            progress(written)

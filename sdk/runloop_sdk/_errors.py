@@ -1,0 +1,204 @@
+"""Every exception this SDK raises.
+
+RunloopError
+├── ConfigurationError          no API key, a URL that is none, an empty id
+├── APIConnectionError          no answer: refused, cut, unreachable
+│   └── APITimeoutError         no answer in time
+├── APIStatusError              an answer that says no
+│   ├── BadRequestError         400, 422
+│   ├── AuthenticationError     401
+│   ├── PermissionDeniedError   403
+│   ├── NotFoundError           404
+│   ├── WaitTimeoutError        408: the server's hold on a wait ran out
+│   ├── ConflictError           409
+│   ├── RateLimitError          429
+│   └── ServerError             5xx
+├── APIResponseError            an answer that is not what the API promises
+├── PollingTimeoutError         a wait reached the caller's own deadline
+├── UnexpectedStateError        a resource ended in a state from which the awaited one cannot come
+├── StreamError                 an output stream that could not be resumed
+└── CommandError                a command that had to succeed did not
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping
+from typing import Any
+
+
+class RunloopError(Exception):
+    """The base of all errors of this SDK; its text is one sentence for a person."""
+
+
+class ConfigurationError(RunloopError):
+    """The SDK was given something it cannot work with."""
+
+
+class APIConnectionError(RunloopError):
+    """No answer came: `method` and `path` say to what, `retryable` whether asking again may help."""
+
+    def __init__(self, message: str, *, method: str, path: str, retryable: bool = True) -> None:
+        super().__init__(message)
+        self.retryable = retryable
+        self.method = method
+        self.path = path
+
+
+class APITimeoutError(APIConnectionError):
+    """No answer came in time."""
+
+
+class APIResponseError(RunloopError):
+    """The answer was not what the API promises."""
+
+
+class PollingTimeoutError(RunloopError):
+    """A wait reached its deadline; `last` is the value seen last."""
+
+    def __init__(self, message: str, *, last: object = None) -> None:
+        super().__init__(message)
+        self.last = last
+
+
+class UnexpectedStateError(RunloopError):
+    """A resource ended in a state from which the awaited one cannot come; `view` is how it was seen last."""
+
+    def __init__(self, message: str, *, view: object) -> None:
+        super().__init__(message)
+        self.view = view
+
+
+class StreamError(RunloopError):
+    """An output stream ended before the command's output did, and could not be resumed."""
+
+
+class CommandError(RunloopError):
+    """A command that had to succeed ended with another exit code than 0."""
+
+    def __init__(self, message: str, *, exit_code: int | None) -> None:
+        super().__init__(message)
+        self.exit_code = exit_code
+
+
+class APIStatusError(RunloopError):
+    """The API said no.
+
+    `status_code`, the API's own `code`, its `request_id`, the `method` and `path` asked, `details`, and whether
+    asking again may help (`retryable`; None when the API does not say).
+    """
+
+    def __init__(
+        self,
+        message: str,
+        *,
+        status_code: int,
+        method: str,
+        path: str,
+        code: str | None = None,
+        request_id: str | None = None,
+        retryable: bool | None = None,
+        details: object = None,
+    ) -> None:
+        reference = f", request {request_id}" if request_id else ""
+        super().__init__(f"{message} ({status_code} for {method} {path}{reference})")
+        self.message = message
+        self.status_code = status_code
+        self.method = method
+        self.path = path
+        self.code = code
+        self.request_id = request_id
+        self.retryable = retryable
+        self.details = details
+        self.told_delay: float | None = None  # seconds that the answer asked to wait before a retry
+
+
+class BadRequestError(APIStatusError):
+    """400 or 422: the request makes no sense in the resource's state."""
+
+
+class AuthenticationError(APIStatusError):
+    """401: the API key is missing, wrong or expired."""
+
+
+class PermissionDeniedError(APIStatusError):
+    """403: the API key may not do this."""
+
+
+class NotFoundError(APIStatusError):
+    """404: there is no such resource."""
+
+
+class WaitTimeoutError(APIStatusError):
+    """408: the server's hold on a wait ran out."""
+
+
+class ConflictError(APIStatusError):
+    """409: something else is going on with the resource."""
+
+
+class RateLimitError(APIStatusError):
+    """429: too many requests."""
+
+
+class ServerError(APIStatusError):
+    """5xx: the service failed, or does not serve this operation (501)."""
+
+
+_BY_STATUS: dict[int, type[APIStatusError]] = {
+    400: BadRequestError,
+    401: AuthenticationError,
+    403: PermissionDeniedError,
+    404: NotFoundError,
+    408: WaitTimeoutError,
+    409: ConflictError,
+    422: BadRequestError,
+    429: RateLimitError,
+}
+
+
+def status_error(
+    status_code: int, headers: Mapping[str, str], body: bytes, *, method: str, path: str
+) -> APIStatusError:
+    """The exception for an answer with an error status, whatever form its body has."""
+    fields = _error_fields(body)
+    kind = _BY_STATUS.get(status_code, ServerError if status_code >= 500 else APIStatusError)
+    return kind(
+        _sentence(fields, body, status_code),
+        status_code=status_code,
+        method=method,
+        path=path,
+        code=headers.get("x-runloop-error-code") or _text(fields.get("error")),
+        request_id=headers.get("x-runloop-request-id") or _text(fields.get("request_id")),
+        retryable=_retryable(headers, fields),
+        details=fields.get("details"),
+    )
+
+
+def _error_fields(body: bytes) -> dict[str, Any]:
+    try:
+        fields = json.loads(body)
+    except ValueError:
+        return {}
+    return fields if isinstance(fields, dict) else {}
+
+
+def _sentence(fields: Mapping[str, Any], body: bytes, status_code: int) -> str:
+    message = _text(fields.get("message")) or _text(fields.get("error"))
+    if not message and not fields:
+        message = body[:300].decode(errors="replace").strip()
+    if not message or message.startswith("<"):  # a proxy's HTML page helps nobody
+        message = f"the API answered {status_code}"
+    return message.rstrip(".")
+
+
+def _text(value: object) -> str | None:
+    return value if isinstance(value, str) and value else None
+
+
+def _retryable(headers: Mapping[str, str], fields: Mapping[str, Any]) -> bool | None:
+    said = headers.get("x-should-retry")
+    if said in ("true", "false"):
+        return said == "true"
+    value = fields.get("retryable")
+    return value if isinstance(value, bool) else None

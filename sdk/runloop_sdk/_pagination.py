@@ -1,0 +1,72 @@
+"""Lists: `await` one for its first page, `async for` it to walk every item of every page."""
+
+from __future__ import annotations
+
+from collections.abc import AsyncIterator, Awaitable, Callable, Generator, Iterator
+from dataclasses import dataclass
+from typing import Generic, TypeVar
+
+T = TypeVar("T")
+U = TypeVar("U")
+
+
+@dataclass(frozen=True, slots=True)
+class Page(Generic[T]):
+    """One page of a list, newest first. `total_count` is None where the API was not asked or does not say."""
+
+    items: tuple[T, ...]
+    has_more: bool = False
+    total_count: int | None = None
+
+    def __iter__(self) -> Iterator[T]:
+        """The items of this page."""
+        return iter(self.items)
+
+    def __len__(self) -> int:
+        """How many items this page has."""
+        return len(self.items)
+
+
+class Listing(Generic[T]):
+    """A list that asks the API only when awaited (a `Page`) or walked (`async for`, page by page, lazily)."""
+
+    def __init__(
+        self,
+        fetch: Callable[[str | None], Awaitable[Page[T]]],
+        key: Callable[[T], str],
+        starting_after: str | None = None,
+    ) -> None:
+        self._fetch = fetch
+        self._key = key
+        self._starting_after = starting_after
+
+    def __await__(self) -> Generator[object, None, Page[T]]:
+        return self._fetch(self._starting_after).__await__()
+
+    async def __aiter__(self) -> AsyncIterator[T]:
+        cursor = self._starting_after
+        while True:
+            page = await self._fetch(cursor)
+            for item in page.items:
+                yield item
+            if not page.has_more or not page.items:
+                return
+            cursor = self._key(page.items[-1])
+
+
+class ResourceListing(Generic[T, U]):
+    """A `Listing` whose views are handed out as resources; awaited it gives a plain list."""
+
+    def __init__(self, listing: Listing[T], wrap: Callable[[T], U]) -> None:
+        self._listing = listing
+        self._wrap = wrap
+
+    def __await__(self) -> Generator[object, None, list[U]]:
+        return self._first_page().__await__()
+
+    async def _first_page(self) -> list[U]:
+        return [self._wrap(view) for view in await self._listing]
+
+    async def __aiter__(self) -> AsyncIterator[U]:
+        async for view in self._listing:
+            yield self._wrap(view)

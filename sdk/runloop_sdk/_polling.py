@@ -1,0 +1,111 @@
+"""Waiting for a state: deadlines that the caller sets, and none that it did not."""
+
+from __future__ import annotations
+
+import asyncio
+import time
+from collections.abc import Awaitable, Callable
+from dataclasses import dataclass
+from typing import Generic, TypeVar
+
+from ._errors import ConfigurationError, PollingTimeoutError, WaitTimeoutError
+
+V = TypeVar("V")
+
+
+@dataclass(frozen=True, slots=True)
+class PollingConfig:
+    """How long to wait, and how often to look.
+
+    `timeout_seconds`: raise `PollingTimeoutError` after so long; None, the default, waits as long as it takes.
+    `interval_seconds`: between two looks, where the API cannot hold the request until the state is there.
+    `max_attempts`: raise after so many looks; None for no such limit.
+    """
+
+    timeout_seconds: float | None = None
+    interval_seconds: float = 1.0
+    max_attempts: int | None = None
+
+    def __post_init__(self) -> None:
+        for name in self.__slots__:
+            value = getattr(self, name)
+            if value is not None and (isinstance(value, bool) or not isinstance(value, int | float)):
+                raise ConfigurationError(f"{name} takes a number, not {type(value).__name__}.")
+
+
+def checked_config(config: PollingConfig | None) -> PollingConfig | None:
+    """The same; raises `ConfigurationError` for what is none."""
+    given: object = config
+    if given is not None and not isinstance(given, PollingConfig):
+        raise ConfigurationError(f"polling_config takes a PollingConfig, not {type(given).__name__}.")
+    return config
+
+
+class Deadline:
+    """A point in time that may never come."""
+
+    def __init__(self, seconds: float | None) -> None:
+        self._end = None if seconds is None else time.monotonic() + seconds
+
+    def remaining(self, at_most: float) -> float:
+        """Seconds left, no more than `at_most`."""
+        return at_most if self._end is None else max(0.0, min(at_most, self._end - time.monotonic()))
+
+    @property
+    def left(self) -> float | None:
+        """Seconds left; None for ever."""
+        return None if self._end is None else max(0.0, self._end - time.monotonic())
+
+    @property
+    def passed(self) -> bool:
+        """Whether the time is up."""
+        return self._end is not None and time.monotonic() >= self._end
+
+
+class Wait(Generic[V]):
+    """One wait for a resource's state, under one `PollingConfig`; `last` is the value seen last."""
+
+    def __init__(self, what: str, config: PollingConfig | None) -> None:
+        self.config = checked_config(config) or PollingConfig()
+        self.last: V | None = None
+        self._what = what
+        self._deadline = Deadline(self.config.timeout_seconds)
+        self._attempts = 0
+
+    async def held(self, look: Callable[[float], Awaitable[V]], *, hold: float) -> V:
+        """The first answer of `look(seconds)`, a request that the server holds for `hold` seconds, then answers 408."""
+        while True:
+            self._count()
+            try:
+                return await look(self._deadline.remaining(hold))
+            except WaitTimeoutError:
+                continue
+
+    async def polled(self, look: Callable[[], Awaitable[V]], done: Callable[[V], bool]) -> V:
+        """The first value of `look()` that is `done`, looking every `interval_seconds`."""
+        while True:
+            self._count()
+            self.last = await look()
+            if done(self.last):
+                return self.last
+            await asyncio.sleep(self._deadline.remaining(self.config.interval_seconds))
+
+    async def joined(self, task: asyncio.Task[None]) -> None:
+        """Wait for `task`, and raise what it raised; it goes on when the wait ends before it."""
+        done, _ = await asyncio.wait([task], timeout=self._deadline.left)
+        if not done:
+            raise self._late()
+        task.result()
+
+    def _count(self) -> None:
+        limit = self.config.max_attempts
+        if (self._attempts and self._deadline.passed) or (limit is not None and self._attempts >= limit):
+            raise self._late()
+        self._attempts += 1
+
+    def _late(self) -> PollingTimeoutError:
+        return PollingTimeoutError(f"Gave up waiting for {self._what} after {self._spent()}", last=self.last)
+
+    def _spent(self) -> str:
+        seconds = self.config.timeout_seconds
+        return f"{seconds:g} s" if seconds is not None and self._deadline.passed else f"{self._attempts} attempts"

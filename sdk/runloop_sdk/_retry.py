@@ -1,0 +1,55 @@
+"""When to ask again, and after how long. Decides only; `_transport.py` and `_streams.py` do the waiting."""
+
+from __future__ import annotations
+
+import math
+import random
+import time
+from collections.abc import Mapping
+
+from ._errors import APIConnectionError, APIStatusError
+
+FIRST_DELAY = 0.5
+LONGEST_DELAY = 8.0
+LONGEST_TOLD_DELAY = 60.0
+
+
+def is_retryable(error: Exception) -> bool:
+    """Whether the same request may succeed if sent again.
+
+    A 409 is retried only when the API says so: most tell of a state that a second try will not change.
+    """
+    if isinstance(error, APIStatusError):
+        if error.retryable is not None:
+            return error.retryable
+        status = error.status_code
+        return status in (408, 429) or (status >= 500 and status != 501)
+    return isinstance(error, APIConnectionError) and error.retryable
+
+
+def backoff(attempt: int) -> float:
+    """Seconds to wait before attempt number `attempt` + 1 (the first try is number 0), with jitter."""
+    delay = min(FIRST_DELAY * 2.0**attempt, LONGEST_DELAY)
+    return delay * random.uniform(0.75, 1.0)  # noqa: S311 - jitter, not a secret
+
+
+def told_delay(headers: Mapping[str, str]) -> float | None:
+    """The wait in seconds that an answer asks for (`retry-after-ms`, `retry-after` in seconds or until a date)."""
+    for name, unit in (("retry-after-ms", 0.001), ("retry-after", 1.0)):
+        try:
+            seconds = float(headers.get(name, "")) * unit
+        except ValueError:
+            seconds = _until(headers.get(name, ""))
+        if 0 <= seconds <= LONGEST_TOLD_DELAY:
+            return seconds
+    return None
+
+
+def _until(date: str) -> float:
+    """Seconds from now until an HTTP date; infinitely many until what is none."""
+    if not date:
+        return math.inf
+    from email.utils import mktime_tz, parsedate_tz
+
+    parts = parsedate_tz(date)
+    return math.inf if parts is None else max(0.0, mktime_tz(parts) - time.time())

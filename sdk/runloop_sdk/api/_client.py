@@ -1,0 +1,118 @@
+"""`.api`: the whole REST API."""
+
+from __future__ import annotations
+
+from functools import cached_property
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from .._config import ClientConfig
+    from .._transport import Transport
+    from .accounts import AccountsAPI
+    from .apikeys import ApikeysAPI
+    from .axons import AxonsAPI
+    from .blueprints import BlueprintsAPI
+    from .devboxes import DevboxesAPI
+    from .gateway_configs import GatewayConfigsAPI
+    from .mcp_configs import McpConfigsAPI
+    from .network_policies import NetworkPoliciesAPI
+    from .objects import ObjectsAPI
+    from .pty import PtyAPI
+    from .restricted_keys import RestrictedKeysAPI
+    from .secrets import SecretsAPI
+
+
+class AsyncRunloopAPI:
+    """One attribute per kind of resource, imported when first used."""
+
+    def __init__(self, transport: Transport) -> None:
+        self._transport = transport
+
+    @property
+    def config(self) -> ClientConfig:
+        """The client's settings."""
+        return self._transport.config
+
+    @cached_property
+    def accounts(self) -> AccountsAPI:
+        """Who one is to the API."""
+        from .accounts import AccountsAPI
+
+        return AccountsAPI(self._transport)
+
+    @cached_property
+    def apikeys(self) -> ApikeysAPI:
+        """API keys."""
+        from .apikeys import ApikeysAPI
+
+        return ApikeysAPI(self._transport)
+
+    @cached_property
+    def axons(self) -> AxonsAPI:
+        """Ordered streams of events."""
+        from .axons import AxonsAPI
+
+        return AxonsAPI(self._transport)
+
+    @cached_property
+    def blueprints(self) -> BlueprintsAPI:
+        """Disk images that devboxes start from."""
+        from .blueprints import BlueprintsAPI
+
+        return BlueprintsAPI(self._transport)
+
+    @cached_property
+    def devboxes(self) -> DevboxesAPI:
+        """Devboxes, their commands, files, tunnels and disks."""
+        from .devboxes import DevboxesAPI
+
+        return DevboxesAPI(self._transport)
+
+    @cached_property
+    def gateway_configs(self) -> GatewayConfigsAPI:
+        """APIs that devboxes call without knowing the credential."""
+        from .gateway_configs import GatewayConfigsAPI
+
+        return GatewayConfigsAPI(self._transport)
+
+    @cached_property
+    def mcp_configs(self) -> McpConfigsAPI:
+        """Tool servers that devboxes call without knowing the credential."""
+        from .mcp_configs import McpConfigsAPI
+
+        return McpConfigsAPI(self._transport)
+
+    @cached_property
+    def network_policies(self) -> NetworkPoliciesAPI:
+        """What devboxes may reach."""
+        from .network_policies import NetworkPoliciesAPI
+
+        return NetworkPoliciesAPI(self._transport)
+
+    @cached_property
+    def objects(self) -> ObjectsAPI:
+        """Storage objects."""
+        from .objects import ObjectsAPI
+
+        return ObjectsAPI(self._transport)
+
+    @cached_property
+    def pty(self) -> PtyAPI:
+        """Terminals."""
+        from .pty import PtyAPI
+
+        return PtyAPI(self._transport)
+
+    @cached_property
+    def restricted_keys(self) -> RestrictedKeysAPI:
+        """API keys that may do only some things."""
+        from .restricted_keys import RestrictedKeysAPI
+
+        return RestrictedKeysAPI(self._transport)
+
+    @cached_property
+    def secrets(self) -> SecretsAPI:
+        """Secrets, by name or by id."""
+        from .secrets import SecretsAPI
+
+        return SecretsAPI(self._transport)

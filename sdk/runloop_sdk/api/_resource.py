@@ -1,0 +1,183 @@
+"""What every REST resource is made of: parameters in, one request, a view out."""
+
+from __future__ import annotations
+
+from collections.abc import AsyncIterator, Callable, Iterable, Iterator, Mapping, Sequence
+from contextlib import contextmanager, suppress
+from dataclasses import replace
+from functools import partial
+from typing import Any, TypeVar, cast
+from urllib.parse import quote
+
+from pydantic import ValidationError
+from pydantic_core import from_json
+
+from .._errors import APIResponseError, ConfigurationError
+from .._event_stream import EVENT_TIMEOUT, EventStream
+from .._pagination import Listing, Page
+from .._transport import Request, Transport
+from ..models._view import View
+from ..params._options import OPTION_NAMES, LongPollingRequestOptions
+from ._keywords import check_keywords
+
+V = TypeVar("V", bound=View)
+
+
+class APIResource:
+    """A group of operations that share a path."""
+
+    def __init_subclass__(cls) -> None:
+        check_keywords(cls)
+
+    def __init__(self, transport: Transport) -> None:
+        self._transport = transport
+
+    async def _get(self, path: str, params: Mapping[str, Any], view: type[V]) -> V:
+        return await self._view(_without_body("GET", path, params), view)
+
+    async def _act(self, path: str, params: Mapping[str, Any], view: type[V]) -> V:
+        """A POST that has no body."""
+        return await self._view(_without_body("POST", path, params), view)
+
+    async def _done(self, path: str, params: Mapping[str, Any], *, method: str = "POST") -> object:
+        return await self._loose(_without_body(method, path, params))
+
+    async def _loose(self, request: Request) -> object:
+        """The answer of an operation that promises none: whatever it sends, in most cases `{}`."""
+        response = await self._transport.send(request)
+        with suppress(ValueError):
+            return cast("object", response.json())
+        return response.text
+
+    async def _post(
+        self,
+        path: str,
+        params: Mapping[str, Any],
+        view: type[V],
+        *,
+        in_query: Iterable[str] = (),
+        timeout: float | None = None,
+        surface: Sequence[int] = (),
+    ) -> V:
+        body, options = split_options(params)
+        query = {name: body.pop(name) for name in in_query if name in body}
+        request = build_request("POST", path, options, query=query, json=body, timeout=timeout, surface=surface)
+        return await self._view(request, view)
+
+    async def _events(self, path: str, params: Mapping[str, Any], view: type[V]) -> EventStream[V]:
+        query, options = split_options(params)
+        request = build_request("GET", path, options, query=query, headers={"accept": "text/event-stream"})
+        return EventStream(self._transport, replace(request, timeout=options.get("timeout", EVENT_TIMEOUT)), view)
+
+    async def _view(self, request: Request, view: type[V]) -> V:
+        response = await self._transport.send(request)
+        with _promised(request, view.__name__):
+            return view.model_validate_json(response.content or b"{}")
+
+    def _list(self, path: str, params: Mapping[str, Any], view: type[V], *, items: str, key: str = "id") -> Listing[V]:
+        query, options = split_options(params)
+        starting_after = query.pop("starting_after", None)
+        request = build_request("GET", path, options, query=query)
+        fetch = partial(self._page, request, view, items, key)
+        return Listing(fetch, key=lambda item: str(getattr(item, key)), starting_after=starting_after)
+
+    async def _page(self, request: Request, view: type[V], items: str, key: str, starting_after: str | None) -> Page[V]:
+        if starting_after:
+            request = replace(request, query={**request.query, "starting_after": starting_after})
+        response = await self._transport.send(request)
+        with _promised(request, f"list of {items}"):
+            answer = from_json(response.content)
+            found = tuple(view.model_validate(item) for item in answer.get(items) or ())
+            if starting_after and found and str(getattr(found[-1], key)) == starting_after:
+                return Page(())  # the service ignores `starting_after`: its pages would never end
+            return Page(found, bool(answer.get("has_more")), answer.get("total_count"))
+
+
+@contextmanager
+def _promised(request: Request, what: str) -> Iterator[None]:
+    """Says which answer was not what the API promises, without the answer itself: it may hold tokens."""
+    try:
+        yield
+    except ValidationError as error:
+        problems = "; ".join(f"{'.'.join(map(str, e['loc']))}: {e['msg']}" for e in error.errors()[:3])
+    except (ValueError, AttributeError, TypeError):
+        problems = "not the JSON that was expected"
+    else:
+        return
+    raise APIResponseError(f"The answer to {request.method} {request.path} is no {what} ({problems})") from None
+
+
+def path_of(template: str, *parts: str) -> str:
+    """`template` with each `{}` replaced by a part, quoted; raises for one that would name another route."""
+    for part in parts:
+        if not _is_name(part):
+            raise ConfigurationError(f"{template} needs an id or a name, not {part!r}.")
+    return template.format(*(quote(part, safe="") for part in parts))
+
+
+def _is_name(part: object) -> bool:
+    return isinstance(part, str) and part not in ("", ".", "..")
+
+
+def split_options(params: Mapping[str, Any]) -> tuple[dict[str, Any], LongPollingRequestOptions]:
+    """A call's keywords as the API's own parameters (None means not given) and the call's options."""
+    given = {name: value for name, value in params.items() if value is not None}
+    options = {name: given.pop(name) for name in OPTION_NAMES & given.keys()}
+    return given, cast("LongPollingRequestOptions", options)
+
+
+def _without_body(method: str, path: str, params: Mapping[str, Any]) -> Request:
+    query, options = split_options(params)
+    return build_request(method, path, options, query=query)
+
+
+def build_request(
+    method: str,
+    path: str,
+    options: LongPollingRequestOptions,
+    *,
+    query: Mapping[str, Any] | None = None,
+    json: Mapping[str, Any] | None = None,
+    content: AsyncIterator[bytes] | Callable[[], AsyncIterator[bytes]] | None = None,
+    headers: Mapping[str, str] | None = None,
+    timeout: float | None = None,
+    surface: Sequence[int] = (),
+) -> Request:
+    """The request of one operation; the caller's options go before the operation's own `timeout`."""
+    return Request(
+        method,
+        path,
+        query={**_query(query or {}), **(options.get("extra_query") or {})},
+        json=_merged(json, options.get("extra_body")),
+        content=content,
+        headers={**(headers or {}), **(options.get("extra_headers") or {})},
+        idempotency_key=options.get("idempotency_key"),
+        timeout=options.get("timeout", timeout),
+        surface=surface,
+    )
+
+
+def _merged(body: Mapping[str, Any] | None, extra: Mapping[str, Any] | None) -> dict[str, Any] | None:
+    return None if body is None and not extra else {**(body or {}), **(extra or {})}
+
+
+_ALIASES = {"metadata_key": "metadata[key]", "metadata_key_in": "metadata[key][in]"}
+
+
+def _query(values: Mapping[str, Any]) -> dict[str, Any]:
+    """Query parameters as the API reads them: `true` and `false`, a mapping's items as `name[key]`."""
+    flat: dict[str, Any] = {}
+    for name, value in values.items():
+        if isinstance(value, Mapping):
+            flat.update(_filter(name, key, wanted) for key, wanted in value.items())
+        elif isinstance(value, bool):
+            flat[name] = "true" if value else "false"
+        else:
+            flat[_ALIASES.get(name, name)] = value
+    return flat
+
+
+def _filter(name: str, key: str, wanted: str | Sequence[str]) -> tuple[str, str]:
+    if isinstance(wanted, str):
+        return f"{name}[{key}]", wanted
+    return f"{name}[{key}][in]", ",".join(wanted)

@@ -1,0 +1,87 @@
+"""`.api.axons`: ordered streams of events."""
+
+from __future__ import annotations
+
+from functools import cached_property
+from typing import TYPE_CHECKING, Unpack
+
+from ..models.axons import AxonEventView, AxonView, PublishResultView, SqlBatchResultView, SqlQueryResultView
+from ._resource import APIResource, path_of
+
+if TYPE_CHECKING:
+    from .._event_stream import EventStream
+    from .._pagination import Listing
+    from ..params._options import LongRequestOptions, RequestOptions
+    from ..params.axons import (
+        AxonCreateParams,
+        AxonListParams,
+        AxonPublishParams,
+        AxonSubscribeSseParams,
+        AxonUpdateParams,
+        EventListParams,
+        SqlBatchParams,
+        SqlQueryParams,
+    )
+
+
+class AxonsAPI(APIResource):
+    """Operations on axons."""
+
+    @cached_property
+    def events(self) -> AxonEventsAPI:
+        """Events of an axon."""
+        return AxonEventsAPI(self._transport)
+
+    @cached_property
+    def sql(self) -> AxonSqlAPI:
+        """The database of an axon."""
+        return AxonSqlAPI(self._transport)
+
+    async def create(self, **params: Unpack[AxonCreateParams]) -> AxonView:
+        """A new axon (`POST /v1/axons`)."""
+        return await self._post("/v1/axons", params, AxonView)
+
+    async def retrieve(self, id: str, **options: Unpack[RequestOptions]) -> AxonView:
+        """An axon as it is now (`GET /v1/axons/{id}`)."""
+        return await self._get(path_of("/v1/axons/{}", id), options, AxonView)
+
+    async def update(self, id: str, **params: Unpack[AxonUpdateParams]) -> AxonView:
+        """The axon with new metadata (`POST /v1/axons/{id}`)."""
+        return await self._post(path_of("/v1/axons/{}", id), params, AxonView)
+
+    def list(self, **params: Unpack[AxonListParams]) -> Listing[AxonView]:
+        """Axons, newest first (`GET /v1/axons`)."""
+        return self._list("/v1/axons", params, AxonView, items="axons")
+
+    async def delete(self, id: str, **options: Unpack[LongRequestOptions]) -> object:
+        """Delete an axon (`DELETE /v1/axons/{id}`)."""
+        return await self._done(path_of("/v1/axons/{}", id), options, method="DELETE")
+
+    async def publish(self, id: str, **params: Unpack[AxonPublishParams]) -> PublishResultView:
+        """Where the new event is in the axon (`POST /v1/axons/{id}/publish`)."""
+        return await self._post(path_of("/v1/axons/{}/publish", id), params, PublishResultView)
+
+    async def subscribe_sse(self, id: str, **params: Unpack[AxonSubscribeSseParams]) -> EventStream[AxonEventView]:
+        """Its events, as they come (`GET /v1/axons/{id}/subscribe/sse`)."""
+        return await self._events(path_of("/v1/axons/{}/subscribe/sse", id), params, AxonEventView)
+
+
+class AxonEventsAPI(APIResource):
+    """`.api.axons.events`."""
+
+    def list(self, id: str, **params: Unpack[EventListParams]) -> Listing[AxonEventView]:
+        """Events of an axon (`GET /v1/axons/{id}/events`)."""
+        path = path_of("/v1/axons/{}/events", id)
+        return self._list(path, params, AxonEventView, items="events", key="sequence")
+
+
+class AxonSqlAPI(APIResource):
+    """`.api.axons.sql`."""
+
+    async def query(self, id: str, **params: Unpack[SqlQueryParams]) -> SqlQueryResultView:
+        """What one statement gives (`POST /v1/axons/{id}/sql/query`)."""
+        return await self._post(path_of("/v1/axons/{}/sql/query", id), params, SqlQueryResultView)
+
+    async def batch(self, id: str, **params: Unpack[SqlBatchParams]) -> SqlBatchResultView:
+        """What several statements give, in one transaction (`POST /v1/axons/{id}/sql/batch`)."""
+        return await self._post(path_of("/v1/axons/{}/sql/batch", id), params, SqlBatchResultView)

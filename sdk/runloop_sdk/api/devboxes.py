@@ -1,0 +1,275 @@
+"""`.api.devboxes`: devboxes, their commands, files, tunnels and disks."""
+
+from __future__ import annotations
+
+from collections.abc import AsyncIterator
+from contextlib import aclosing, asynccontextmanager
+from functools import cached_property
+from typing import TYPE_CHECKING, Unpack
+
+from .._config import LONG_TIMEOUT
+from .._ids import uuid7
+from ..models.devboxes import (
+    DevboxCreateSSHKeyResponse,
+    DevboxEvictionEventView,
+    DevboxResourceUsageView,
+    DevboxView,
+    GatewayTokenView,
+    McpTokenView,
+    PtyTunnelView,
+    TunnelView,
+)
+from ..models.disk_snapshots import DevboxSnapshotView
+from ..models.executions import DevboxAsyncExecutionDetailView, DevboxExecutionDetailView
+from ._resource import APIResource, build_request, path_of, split_options
+
+if TYPE_CHECKING:
+    from .._event_stream import EventStream
+    from .._pagination import Listing
+    from .._transport import Request
+    from ..params._options import LongRequestOptions, RequestOptions
+    from ..params.devboxes import (
+        DevboxCreateGatewayTokenParams,
+        DevboxCreateMcpTokenParams,
+        DevboxCreateParams,
+        DevboxDownloadFileParams,
+        DevboxEnableTunnelParams,
+        DevboxExecuteAsyncParams,
+        DevboxExecuteParams,
+        DevboxExecuteSyncParams,
+        DevboxListParams,
+        DevboxReadFileContentsParams,
+        DevboxShutdownParams,
+        DevboxSnapshotDiskAsyncParams,
+        DevboxSnapshotDiskParams,
+        DevboxUpdateParams,
+        DevboxUploadFileParams,
+        DevboxWaitForCommandParams,
+        DevboxWaitForStatusParams,
+        DevboxWriteFileContentsParams,
+    )
+    from ..params.disk_snapshots import DiskSnapshotListParams
+    from .disk_snapshots import DiskSnapshotsAPI
+    from .executions import ExecutionsAPI
+    from .logs import LogsAPI
+
+DEVBOX_WAIT_TIMEOUT = 40.0
+"""The service holds a wait for a devbox for 30 s at most, one for a command for 25 s; and 10 s for the way."""
+COMMAND_WAIT_TIMEOUT = 35.0
+
+
+class DevboxesAPI(APIResource):
+    """Operations on devboxes."""
+
+    @cached_property
+    def executions(self) -> ExecutionsAPI:
+        """Commands that were started."""
+        from .executions import ExecutionsAPI
+
+        return ExecutionsAPI(self._transport)
+
+    @cached_property
+    def disk_snapshots(self) -> DiskSnapshotsAPI:
+        """Snapshots of disks."""
+        from .disk_snapshots import DiskSnapshotsAPI
+
+        return DiskSnapshotsAPI(self._transport)
+
+    @cached_property
+    def logs(self) -> LogsAPI:
+        """What happened in a devbox."""
+        from .logs import LogsAPI
+
+        return LogsAPI(self._transport)
+
+    async def create(self, **params: Unpack[DevboxCreateParams]) -> DevboxView:
+        """A new devbox, which starts (`POST /v1/devboxes`)."""
+        return await self._post("/v1/devboxes", params, DevboxView)
+
+    async def create_and_await_running(self, **params: Unpack[DevboxCreateParams]) -> DevboxView:
+        """A new devbox, which may run already; else wait on (`POST /v1/devboxes/create_and_await_running`)."""
+        return await self._post(
+            "/v1/devboxes/create_and_await_running", params, DevboxView, timeout=DEVBOX_WAIT_TIMEOUT
+        )
+
+    async def retrieve(self, id: str, **options: Unpack[RequestOptions]) -> DevboxView:
+        """A devbox as it is now (`GET /v1/devboxes/{id}`)."""
+        return await self._get(path_of("/v1/devboxes/{}", id), options, DevboxView)
+
+    async def update(self, id: str, **params: Unpack[DevboxUpdateParams]) -> DevboxView:
+        """The devbox with a new name or new metadata (`POST /v1/devboxes/{id}`)."""
+        return await self._post(path_of("/v1/devboxes/{}", id), params, DevboxView)
+
+    def list(self, **params: Unpack[DevboxListParams]) -> Listing[DevboxView]:
+        """Devboxes, newest first (`GET /v1/devboxes`)."""
+        return self._list("/v1/devboxes", params, DevboxView, items="devboxes")
+
+    async def wait_for_status(self, id: str, **params: Unpack[DevboxWaitForStatusParams]) -> DevboxView:
+        """The devbox in one of `statuses`; `WaitTimeoutError` when the service holds the request no longer.
+
+        (`POST /v1/devboxes/{id}/wait_for_status`)
+        """
+        path = path_of("/v1/devboxes/{}/wait_for_status", id)
+        return await self._post(path, params, DevboxView, timeout=DEVBOX_WAIT_TIMEOUT, surface=(408,))
+
+    async def suspend(self, id: str, **options: Unpack[LongRequestOptions]) -> DevboxView:
+        """The devbox, whose processes end and whose disk is kept (`POST /v1/devboxes/{id}/suspend`)."""
+        return await self._act(path_of("/v1/devboxes/{}/suspend", id), options, DevboxView)
+
+    async def resume(self, id: str, **options: Unpack[LongRequestOptions]) -> DevboxView:
+        """The devbox, which starts again from its disk (`POST /v1/devboxes/{id}/resume`)."""
+        return await self._act(path_of("/v1/devboxes/{}/resume", id), options, DevboxView)
+
+    async def shutdown(self, id: str, **params: Unpack[DevboxShutdownParams]) -> DevboxView:
+        """The devbox, ended for good (`POST /v1/devboxes/{id}/shutdown`)."""
+        return await self._act(path_of("/v1/devboxes/{}/shutdown", id), params, DevboxView)
+
+    async def keep_alive(self, id: str, **options: Unpack[LongRequestOptions]) -> object:
+        """Start its keep-alive time again (`POST /v1/devboxes/{id}/keep_alive`)."""
+        return await self._done(path_of("/v1/devboxes/{}/keep_alive", id), options)
+
+    async def retrieve_resource_usage(self, id: str, **options: Unpack[RequestOptions]) -> DevboxResourceUsageView:
+        """What a devbox used so far (`GET /v1/devboxes/{id}/usage`)."""
+        return await self._get(path_of("/v1/devboxes/{}/usage", id), options, DevboxResourceUsageView)
+
+    async def watch_evictions(self, **options: Unpack[RequestOptions]) -> EventStream[DevboxEvictionEventView]:
+        """The account's devboxes whose machine goes away, as it is planned (`GET /v1/devboxes/evictions/watch`)."""
+        return await self._events("/v1/devboxes/evictions/watch", options, DevboxEvictionEventView)
+
+    # Commands
+
+    async def execute(self, id: str, **params: Unpack[DevboxExecuteParams]) -> DevboxAsyncExecutionDetailView:
+        """A command that has ended, or still runs after `optimistic_timeout` (`POST /v1/devboxes/{id}/execute`)."""
+        params["command_id"] = params.get("command_id") or str(uuid7())
+        return await self._post(
+            path_of("/v1/devboxes/{}/execute", id),
+            params,
+            DevboxAsyncExecutionDetailView,
+            in_query=["last_n"],
+            timeout=LONG_TIMEOUT,
+        )
+
+    async def execute_async(
+        self, id: str, **params: Unpack[DevboxExecuteAsyncParams]
+    ) -> DevboxAsyncExecutionDetailView:
+        """A command that was just started (`POST /v1/devboxes/{id}/execute_async`)."""
+        path = path_of("/v1/devboxes/{}/execute_async", id)
+        return await self._post(path, params, DevboxAsyncExecutionDetailView)
+
+    async def execute_sync(self, id: str, **params: Unpack[DevboxExecuteSyncParams]) -> DevboxExecutionDetailView:
+        """A command that has ended; deprecated by the API, use `execute` (`POST /v1/devboxes/{id}/execute_sync`)."""
+        path = path_of("/v1/devboxes/{}/execute_sync", id)
+        return await self._post(path, params, DevboxExecutionDetailView, timeout=LONG_TIMEOUT)
+
+    async def wait_for_command(
+        self, execution_id: str, *, devbox_id: str, **params: Unpack[DevboxWaitForCommandParams]
+    ) -> DevboxAsyncExecutionDetailView:
+        """The command in one of `statuses`; `WaitTimeoutError` when the service holds the request no longer.
+
+        (`POST /v1/devboxes/{devbox_id}/executions/{execution_id}/wait_for_status`)
+        """
+        return await self._post(
+            path_of("/v1/devboxes/{}/executions/{}/wait_for_status", devbox_id, execution_id),
+            params,
+            DevboxAsyncExecutionDetailView,
+            in_query=["last_n"],
+            timeout=COMMAND_WAIT_TIMEOUT,
+            surface=(408,),
+        )
+
+    # Files
+
+    async def read_file_contents(self, id: str, **params: Unpack[DevboxReadFileContentsParams]) -> str:
+        """The text of a file, up to 100 MB (`POST /v1/devboxes/{id}/read_file_contents`)."""
+        request = _file_request(path_of("/v1/devboxes/{}/read_file_contents", id), params, accept="text/plain")
+        return (await self._transport.send(request)).text
+
+    async def write_file_contents(
+        self, id: str, **params: Unpack[DevboxWriteFileContentsParams]
+    ) -> DevboxExecutionDetailView:
+        """Write a text file, up to 100 MB (`POST /v1/devboxes/{id}/write_file_contents`)."""
+        path = path_of("/v1/devboxes/{}/write_file_contents", id)
+        return await self._post(path, params, DevboxExecutionDetailView, timeout=LONG_TIMEOUT)
+
+    async def download_file(self, id: str, **params: Unpack[DevboxDownloadFileParams]) -> bytes:
+        """The bytes of a file, all in memory (`POST /v1/devboxes/{id}/download_file`)."""
+        request = _file_request(path_of("/v1/devboxes/{}/download_file", id), params)
+        return (await self._transport.send(request)).content
+
+    @asynccontextmanager
+    async def download_file_stream(
+        self, id: str, **params: Unpack[DevboxDownloadFileParams]
+    ) -> AsyncIterator[AsyncIterator[bytes]]:
+        """The bytes of a file as they come: `async with` it, then `async for` (`POST .../download_file`)."""
+        request = _file_request(path_of("/v1/devboxes/{}/download_file", id), params)
+        async with self._transport.open(request) as response:
+            async with aclosing(self._transport.body(response, request)) as pieces:
+                yield pieces
+
+    async def upload_file(self, id: str, **params: Unpack[DevboxUploadFileParams]) -> object:
+        """Upload a file of any size, read while it is sent (`POST /v1/devboxes/{id}/upload_file`).
+
+        Raises `OSError` when the file cannot be read. Retried, unless `file` can be read only once.
+        """
+        from .._upload import multipart, open_upload
+
+        form, options = split_options(params)
+        upload, content_type = multipart(await open_upload(form.pop("file")), "file", form)
+        path, headers = path_of("/v1/devboxes/{}/upload_file", id), {"content-type": content_type, **upload.headers}
+        request = build_request("POST", path, options, content=upload.content, headers=headers, timeout=LONG_TIMEOUT)
+        return await self._loose(request)
+
+    # Tunnels and other ways in
+
+    async def enable_tunnel(self, id: str, **params: Unpack[DevboxEnableTunnelParams]) -> TunnelView:
+        """The devbox's tunnel, opened (`POST /v1/devboxes/{id}/enable_tunnel`)."""
+        return await self._post(path_of("/v1/devboxes/{}/enable_tunnel", id), params, TunnelView)
+
+    async def remove_tunnel(self, id: str, **options: Unpack[LongRequestOptions]) -> object:
+        """Close the devbox's tunnel (`POST /v1/devboxes/{id}/remove_tunnel`)."""
+        return await self._done(path_of("/v1/devboxes/{}/remove_tunnel", id), options)
+
+    async def create_pty_tunnel(self, id: str, **options: Unpack[LongRequestOptions]) -> PtyTunnelView:
+        """The tunnel to the devbox's terminals, see `.api.pty` (`POST /v1/devboxes/{id}/create_pty_tunnel`)."""
+        return await self._act(path_of("/v1/devboxes/{}/create_pty_tunnel", id), options, PtyTunnelView)
+
+    async def create_ssh_key(self, id: str, **options: Unpack[LongRequestOptions]) -> DevboxCreateSSHKeyResponse:
+        """A new key to log in with over SSH (`POST /v1/devboxes/{id}/create_ssh_key`)."""
+        return await self._act(path_of("/v1/devboxes/{}/create_ssh_key", id), options, DevboxCreateSSHKeyResponse)
+
+    async def create_gateway_token(self, id: str, **params: Unpack[DevboxCreateGatewayTokenParams]) -> GatewayTokenView:
+        """A token for a gateway (`POST /v1/devboxes/{id}/create_gateway_token`)."""
+        return await self._post(path_of("/v1/devboxes/{}/create_gateway_token", id), params, GatewayTokenView)
+
+    async def create_mcp_token(self, id: str, **params: Unpack[DevboxCreateMcpTokenParams]) -> McpTokenView:
+        """A token for an MCP server (`POST /v1/devboxes/{id}/create_mcp_token`)."""
+        return await self._post(path_of("/v1/devboxes/{}/create_mcp_token", id), params, McpTokenView)
+
+    # Disks
+
+    async def snapshot_disk(self, id: str, **params: Unpack[DevboxSnapshotDiskParams]) -> DevboxSnapshotView:
+        """A snapshot of the disk, complete (`POST /v1/devboxes/{id}/snapshot_disk`)."""
+        path = path_of("/v1/devboxes/{}/snapshot_disk", id)
+        return await self._post(path, params, DevboxSnapshotView, timeout=LONG_TIMEOUT)
+
+    async def snapshot_disk_async(self, id: str, **params: Unpack[DevboxSnapshotDiskAsyncParams]) -> DevboxSnapshotView:
+        """A snapshot of the disk that was just begun (`POST /v1/devboxes/{id}/snapshot_disk_async`)."""
+        return await self._post(path_of("/v1/devboxes/{}/snapshot_disk_async", id), params, DevboxSnapshotView)
+
+    def list_disk_snapshots(self, **params: Unpack[DiskSnapshotListParams]) -> Listing[DevboxSnapshotView]:
+        """Snapshots, newest first; `disk_snapshots.list` by its other name (`GET /v1/devboxes/disk_snapshots`)."""
+        return self.disk_snapshots.list(**params)
+
+    async def delete_disk_snapshot(self, id: str, **options: Unpack[LongRequestOptions]) -> object:
+        """`disk_snapshots.delete` by its other name (`POST /v1/devboxes/disk_snapshots/{id}/delete`)."""
+        return await self.disk_snapshots.delete(id, **options)
+
+
+def _file_request(
+    path: str,
+    params: DevboxReadFileContentsParams | DevboxDownloadFileParams,
+    *,
+    accept: str = "application/octet-stream",
+) -> Request:
+    body, options = split_options(params)
+    return build_request("POST", path, options, json=body, headers={"accept": accept}, timeout=LONG_TIMEOUT)

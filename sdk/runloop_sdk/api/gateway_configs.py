@@ -1,0 +1,37 @@
+"""`.api.gateway_configs`: APIs that devboxes call without knowing the credential."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Unpack
+
+from ..models.gateway_configs import GatewayConfigView
+from ._resource import APIResource, path_of
+
+if TYPE_CHECKING:
+    from .._pagination import Listing
+    from ..params._options import LongRequestOptions, RequestOptions
+    from ..params.gateway_configs import GatewayConfigCreateParams, GatewayConfigListParams, GatewayConfigUpdateParams
+
+
+class GatewayConfigsAPI(APIResource):
+    """Operations on gateway configurations."""
+
+    async def create(self, **params: Unpack[GatewayConfigCreateParams]) -> GatewayConfigView:
+        """A new gateway configuration (`POST /v1/gateway-configs`)."""
+        return await self._post("/v1/gateway-configs", params, GatewayConfigView)
+
+    async def retrieve(self, id: str, **options: Unpack[RequestOptions]) -> GatewayConfigView:
+        """A gateway configuration as it is now (`GET /v1/gateway-configs/{id}`)."""
+        return await self._get(path_of("/v1/gateway-configs/{}", id), options, GatewayConfigView)
+
+    async def update(self, id: str, **params: Unpack[GatewayConfigUpdateParams]) -> GatewayConfigView:
+        """The gateway configuration, changed (`POST /v1/gateway-configs/{id}`)."""
+        return await self._post(path_of("/v1/gateway-configs/{}", id), params, GatewayConfigView)
+
+    def list(self, **params: Unpack[GatewayConfigListParams]) -> Listing[GatewayConfigView]:
+        """Gateway configurations, newest first (`GET /v1/gateway-configs`)."""
+        return self._list("/v1/gateway-configs", params, GatewayConfigView, items="gateway_configs")
+
+    async def delete(self, id: str, **options: Unpack[LongRequestOptions]) -> GatewayConfigView:
+        """The gateway configuration, deleted (`POST /v1/gateway-configs/{id}/delete`)."""
+        return await self._act(path_of("/v1/gateway-configs/{}/delete", id), options, GatewayConfigView)

@@ -1,0 +1,37 @@
+"""`.api.mcp_configs`: tool servers that devboxes call without knowing the credential."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Unpack
+
+from ..models.mcp_configs import McpConfigView
+from ._resource import APIResource, path_of
+
+if TYPE_CHECKING:
+    from .._pagination import Listing
+    from ..params._options import LongRequestOptions, RequestOptions
+    from ..params.mcp_configs import McpConfigCreateParams, McpConfigListParams, McpConfigUpdateParams
+
+
+class McpConfigsAPI(APIResource):
+    """Operations on MCP configurations."""
+
+    async def create(self, **params: Unpack[McpConfigCreateParams]) -> McpConfigView:
+        """A new MCP configuration (`POST /v1/mcp-configs`)."""
+        return await self._post("/v1/mcp-configs", params, McpConfigView)
+
+    async def retrieve(self, id: str, **options: Unpack[RequestOptions]) -> McpConfigView:
+        """An MCP configuration as it is now (`GET /v1/mcp-configs/{id}`)."""
+        return await self._get(path_of("/v1/mcp-configs/{}", id), options, McpConfigView)
+
+    async def update(self, id: str, **params: Unpack[McpConfigUpdateParams]) -> McpConfigView:
+        """The MCP configuration, changed (`POST /v1/mcp-configs/{id}`)."""
+        return await self._post(path_of("/v1/mcp-configs/{}", id), params, McpConfigView)
+
+    def list(self, **params: Unpack[McpConfigListParams]) -> Listing[McpConfigView]:
+        """MCP configurations, newest first (`GET /v1/mcp-configs`)."""
+        return self._list("/v1/mcp-configs", params, McpConfigView, items="mcp_configs")
+
+    async def delete(self, id: str, **options: Unpack[LongRequestOptions]) -> McpConfigView:
+        """The MCP configuration, deleted (`POST /v1/mcp-configs/{id}/delete`)."""
+        return await self._act(path_of("/v1/mcp-configs/{}/delete", id), options, McpConfigView)

@@ -1,0 +1,75 @@
+"""`.api.objects`: storage objects."""
+
+from __future__ import annotations
+
+from collections.abc import AsyncIterator, Mapping
+from contextlib import aclosing, asynccontextmanager
+from typing import TYPE_CHECKING, Any, Unpack
+from urllib.parse import parse_qsl, urlsplit
+
+from .._config import LONG_TIMEOUT
+from .._downloads import after
+from .._transport import Request
+from ..models.objects import ObjectDownloadURLView, ObjectView
+from ._resource import APIResource, path_of
+
+if TYPE_CHECKING:
+    from .._pagination import Listing
+    from .._upload import Upload
+    from ..params._options import LongRequestOptions, RequestOptions
+    from ..params.objects import ObjectCreateParams, ObjectDownloadParams, ObjectListParams, ObjectListPublicParams
+
+
+class ObjectsAPI(APIResource):
+    """Operations on storage objects."""
+
+    async def create(self, **params: Unpack[ObjectCreateParams]) -> ObjectView:
+        """A new object: PUT its bytes to `upload_url`, without the API key, then `complete` it (`POST /v1/objects`)."""
+        return await self._post("/v1/objects", params, ObjectView)
+
+    async def retrieve(self, id: str, **options: Unpack[RequestOptions]) -> ObjectView:
+        """An object, deleted ones too (`GET /v1/objects/{id}`)."""
+        return await self._get(path_of("/v1/objects/{}", id), options, ObjectView)
+
+    def list(self, **params: Unpack[ObjectListParams]) -> Listing[ObjectView]:
+        """Objects, newest first (`GET /v1/objects`)."""
+        return self._list("/v1/objects", params, ObjectView, items="objects")
+
+    def list_public(self, **params: Unpack[ObjectListPublicParams]) -> Listing[ObjectView]:
+        """Objects that everybody may use (`GET /v1/objects/list_public`)."""
+        return self._list("/v1/objects/list_public", params, ObjectView, items="objects")
+
+    async def complete(self, id: str, **options: Unpack[LongRequestOptions]) -> ObjectView:
+        """The object, now that its bytes are uploaded (`POST /v1/objects/{id}/complete`)."""
+        return await self._act(path_of("/v1/objects/{}/complete", id), options, ObjectView)
+
+    async def download(self, id: str, **params: Unpack[ObjectDownloadParams]) -> ObjectDownloadURLView:
+        """A URL to get its bytes from, without the API key (`GET /v1/objects/{id}/download`)."""
+        return await self._get(path_of("/v1/objects/{}/download", id), params, ObjectDownloadURLView)
+
+    async def delete(self, id: str, **options: Unpack[LongRequestOptions]) -> ObjectView:
+        """The object, deleted (`POST /v1/objects/{id}/delete`)."""
+        return await self._act(path_of("/v1/objects/{}/delete", id), options, ObjectView)
+
+    # Bytes travel by presigned URLs, which name another host and carry their own permission
+
+    async def put_presigned(self, url: str, upload: Upload, headers: Mapping[str, str]) -> None:
+        """Send an object's bytes to its `upload_url`, without the API key; retried if they can be read again."""
+        request = _presigned("PUT", url, content=upload.content, headers={**upload.headers, **headers})
+        await self._transport.send(request)
+
+    @asynccontextmanager
+    async def get_presigned(self, url: str, *, offset: int = 0) -> AsyncIterator[AsyncIterator[bytes]]:
+        """An object's bytes from its `download_url` as they come, from byte `offset`, without the API key."""
+        request = _presigned("GET", url, headers={"range": f"bytes={offset}-"} if offset else {})
+        async with self._transport.open(request) as response:
+            async with aclosing(self._transport.body(response, request)) as pieces:
+                skip = offset if response.status_code == 200 else 0  # a host that knows no ranges starts over
+                yield after(pieces, skip)
+
+
+def _presigned(method: str, url: str, **more: Any) -> Request:
+    # The signature is in the query, and errors name the path only.
+    parts = urlsplit(url)
+    base_url, query = f"{parts.scheme}://{parts.netloc}", dict(parse_qsl(parts.query, keep_blank_values=True))
+    return Request(method, parts.path or "/", base_url=base_url, query=query, timeout=LONG_TIMEOUT, **more)

@@ -1,0 +1,19 @@
+"""`.api.restricted_keys`: API keys that may do only some things."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Unpack
+
+from ..models.restricted_keys import RestrictedKeyCreatedView
+from ._resource import APIResource
+
+if TYPE_CHECKING:
+    from ..params.restricted_keys import RestrictedKeyCreateParams
+
+
+class RestrictedKeysAPI(APIResource):
+    """Operations on restricted keys."""
+
+    async def create(self, **params: Unpack[RestrictedKeyCreateParams]) -> RestrictedKeyCreatedView:
+        """A new restricted key, told this once (`POST /v1/restricted_keys`)."""
+        return await self._post("/v1/restricted_keys", params, RestrictedKeyCreatedView)

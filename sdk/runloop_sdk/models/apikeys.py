@@ -1,0 +1,16 @@
+"""API keys."""
+
+from __future__ import annotations
+
+from pydantic import Field
+
+from ._view import View
+
+
+class APIKeyCreatedView(View):
+    """A new API key. `key_secret` is told this once; the time is milliseconds since 1970."""
+
+    id: str | None = None
+    expires_at_ms: int | None = None
+    key_secret: str | None = Field(default=None, repr=False)
+    name: str | None = None

@@ -1,0 +1,79 @@
+"""How a devbox is started: views shared by devboxes and blueprints."""
+
+from __future__ import annotations
+
+from typing import Literal
+
+from pydantic import Field
+
+from ._view import View
+
+IdleAction = Literal["shutdown", "suspend"] | str
+Architecture = Literal["x86_64", "arm64"] | str
+ProvisioningTier = Literal["standard", "flex"] | str
+ResourceSize = Literal["X_SMALL", "SMALL", "MEDIUM", "LARGE", "X_LARGE", "XX_LARGE", "CUSTOM_SIZE"] | str
+
+
+class AfterIdle(View):
+    """What happens to a devbox that nobody used for a while."""
+
+    idle_time_seconds: int
+    on_idle: IdleAction
+
+
+class LifecycleHooks(View):
+    """Commands that run before a devbox is suspended, and the milliseconds that they may take."""
+
+    suspend_commands: list[str] | None = None
+    suspend_deadline_ms: int | None = None
+
+
+class ResumeTriggers(View):
+    """What wakes a suspended devbox."""
+
+    axon_event: bool | None = None
+    http: bool | None = None
+
+
+class LifecycleConfiguration(View):
+    """When a devbox is suspended, and what wakes it."""
+
+    after_idle: AfterIdle | None = None
+    lifecycle_hooks: LifecycleHooks | None = None
+    resume_triggers: ResumeTriggers | None = None
+
+
+class UserParameters(View):
+    """The Linux user that commands run as."""
+
+    uid: int
+    username: str
+
+
+class LaunchParameters(View):
+    """Resources, user and life span of a devbox: sizes in GB, CPU in cores, times in seconds."""
+
+    after_idle: AfterIdle | None = None
+    architecture: Architecture | None = None
+    available_ports: list[int] | None = None
+    custom_cpu_cores: float | None = None
+    custom_disk_size: int | None = None
+    custom_gb_memory: int | None = None
+    keep_alive_time_seconds: int | None = None
+    launch_commands: list[str] | None = None
+    lifecycle: LifecycleConfiguration | None = None
+    network_policy_id: str | None = None
+    provisioning_tier: ProvisioningTier | None = None
+    required_services: list[str] | None = None
+    resource_size_request: ResourceSize | None = None
+    user_parameters: UserParameters | None = None
+
+
+class CodeMountParameters(View):
+    """A git repository that is checked out into a devbox."""
+
+    repo_name: str
+    repo_owner: str
+    token: str | None = Field(default=None, repr=False)
+    git_ref: str | None = None
+    install_command: str | None = None

@@ -1,0 +1,1 @@
+"""What callers pass: one TypedDict per operation, by the API's own field names."""

@@ -1,0 +1,1 @@
+"""What users hold: devboxes, executions and the rest, with their operations as methods."""

@@ -1,0 +1,90 @@
+"""Axons: streams of events with a small database."""
+
+from __future__ import annotations
+
+from functools import cached_property
+from typing import TYPE_CHECKING, Unpack
+
+from .._pagination import ResourceListing
+from ..models.axons import AxonEventView, AxonView, PublishResultView, SqlBatchResultView, SqlQueryResultView
+
+if TYPE_CHECKING:
+    from .._event_stream import EventStream
+    from ..api._client import AsyncRunloopAPI
+    from ..params._options import RequestOptions
+    from ..params.axons import (
+        AxonCreateParams,
+        AxonListParams,
+        AxonPublishParams,
+        AxonSubscribeSseParams,
+        SqlBatchParams,
+        SqlQueryParams,
+    )
+
+
+class AsyncAxonSqlOps:
+    """`axon.sql`: the axon's database."""
+
+    def __init__(self, api: AsyncRunloopAPI, axon_id: str) -> None:
+        self._api = api
+        self._axon_id = axon_id
+
+    async def query(self, **params: Unpack[SqlQueryParams]) -> SqlQueryResultView:
+        """The rows of one statement (`POST /v1/axons/{id}/sql/query`)."""
+        return await self._api.axons.sql.query(self._axon_id, **params)
+
+    async def batch(self, **params: Unpack[SqlBatchParams]) -> SqlBatchResultView:
+        """What each of several statements gave (`POST /v1/axons/{id}/sql/batch`)."""
+        return await self._api.axons.sql.batch(self._axon_id, **params)
+
+
+class AsyncAxon:
+    """One axon."""
+
+    def __init__(self, api: AsyncRunloopAPI, axon_id: str) -> None:
+        self._api = api
+        self._id = axon_id
+
+    def __repr__(self) -> str:
+        return f"<AsyncAxon {self._id}>"
+
+    @property
+    def id(self) -> str:
+        """The axon's id."""
+        return self._id
+
+    @cached_property
+    def sql(self) -> AsyncAxonSqlOps:
+        """Its database."""
+        return AsyncAxonSqlOps(self._api, self._id)
+
+    async def get_info(self, **options: Unpack[RequestOptions]) -> AxonView:
+        """The axon as it is now (`GET /v1/axons/{id}`)."""
+        return await self._api.axons.retrieve(self._id, **options)
+
+    async def publish(self, **params: Unpack[AxonPublishParams]) -> PublishResultView:
+        """Add an event (`POST /v1/axons/{id}/publish`)."""
+        return await self._api.axons.publish(self._id, **params)
+
+    async def subscribe_sse(self, **params: Unpack[AxonSubscribeSseParams]) -> EventStream[AxonEventView]:
+        """Its events as they come (`GET /v1/axons/{id}/subscribe/sse`)."""
+        return await self._api.axons.subscribe_sse(self._id, **params)
+
+
+class AsyncAxonOps:
+    """`sdk.axon`: make and find axons."""
+
+    def __init__(self, api: AsyncRunloopAPI) -> None:
+        self._api = api
+
+    async def create(self, **params: Unpack[AxonCreateParams]) -> AsyncAxon:
+        """A new axon (`POST /v1/axons`)."""
+        return AsyncAxon(self._api, (await self._api.axons.create(**params)).id)
+
+    def from_id(self, axon_id: str) -> AsyncAxon:
+        """The axon with this id; asks nothing."""
+        return AsyncAxon(self._api, axon_id)
+
+    def list(self, **params: Unpack[AxonListParams]) -> ResourceListing[AxonView, AsyncAxon]:
+        """Axons, newest first: `await` gives a list of one page, or `async for` (`GET /v1/axons`)."""
+        return ResourceListing(self._api.axons.list(**params), lambda view: AsyncAxon(self._api, view.id))

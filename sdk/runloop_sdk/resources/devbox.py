@@ -1,0 +1,259 @@
+"""Devboxes: isolated Linux environments in which commands run."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Iterable, Sequence
+from functools import cached_property
+from typing import TYPE_CHECKING, Self, Unpack
+
+from .._errors import RunloopError, UnexpectedStateError
+from .._pagination import ResourceListing
+from .._polling import PollingConfig, Wait
+from .._tunnels import tunnel_url
+from ..models.devboxes import DevboxView, TunnelView
+from ..models.logs import DevboxLogsListView
+from ._undo import complete_or_undo, run_undo
+from .command import AsyncCommandInterface, ExecOptions
+from .execution import AsyncExecution, AsyncExecutionResult
+from .fan_out import OnFailure, checked, fan_out
+from .file import AsyncFileInterface
+from .network import AsyncNetworkInterface
+from .pty import AsyncPty
+from .shell import AsyncNamedShell
+from .snapshot import AsyncSnapshot
+
+if TYPE_CHECKING:
+    from ..api._client import AsyncRunloopAPI
+    from ..params._options import LongRequestOptions, PollingRequestOptions, RequestOptions
+    from ..params.devboxes import (
+        DevboxCreateFromImageParams,
+        DevboxCreateParams,
+        DevboxListParams,
+        DevboxSnapshotDiskAsyncParams,
+    )
+
+    class SDKDevboxCreateParams(DevboxCreateParams, PollingRequestOptions, total=False):
+        """What `create` takes."""
+
+    class SDKDevboxCreateFromImageParams(DevboxCreateFromImageParams, PollingRequestOptions, total=False):
+        """What `create_from_...` takes."""
+
+    class SDKDevboxSnapshotDiskParams(DevboxSnapshotDiskAsyncParams, PollingRequestOptions, total=False):
+        """What `snapshot_disk` takes."""
+
+
+DEVBOX_HOLD = 30.0
+"""Seconds that the API holds a wait for a devbox."""
+ENDED = ("failure", "shutdown")
+
+
+class AsyncDevbox:
+    """One devbox. `async with` shuts it down at the end."""
+
+    def __init__(self, api: AsyncRunloopAPI, devbox_id: str) -> None:
+        self._api = api
+        self._id = devbox_id
+        self._shells: dict[str, AsyncNamedShell] = {}
+
+    def __repr__(self) -> str:
+        return f"<AsyncDevbox {self._id}>"
+
+    async def __aenter__(self) -> Self:
+        return self
+
+    async def __aexit__(self, kind: object, error: BaseException | None, trace: object) -> None:
+        if error is None:
+            await self.close()
+        else:  # what went wrong inside matters more than a shutdown that fails
+            await run_undo(self.close(), error)
+
+    @property
+    def id(self) -> str:
+        """The devbox's id."""
+        return self._id
+
+    @cached_property
+    def cmd(self) -> AsyncCommandInterface:
+        """Runs commands in it."""
+        return AsyncCommandInterface(self._api, self._id)
+
+    @cached_property
+    def file(self) -> AsyncFileInterface:
+        """Reads and writes its files."""
+        return AsyncFileInterface(self._api, self._id, self.cmd)
+
+    @cached_property
+    def net(self) -> AsyncNetworkInterface:
+        """Opens ways into it: SSH, tunnels."""
+        return AsyncNetworkInterface(self._api, self._id)
+
+    def shell(self, name: str) -> AsyncNamedShell:
+        """A shell by name, whose commands share a directory and an environment; made at its first command."""
+        return self._shells.setdefault(name, AsyncNamedShell(self.cmd, name))
+
+    def pty(self, session: str | None = None, *, cols: int | None = None, rows: int | None = None) -> AsyncPty:
+        """A terminal by name, a new one without: `async with devbox.pty("main") as terminal`. Asks nothing yet.
+
+        `cols` and `rows` are its size in characters, 1 to 1000, both or none.
+        """
+        return AsyncPty(self._api, self._id, session, cols=cols, rows=rows)
+
+    def execution(self, execution_id: str) -> AsyncExecution:
+        """A handle on a command that was started before, perhaps by another process. Asks nothing."""
+        return AsyncExecution(self._api, self._id, execution_id)
+
+    async def get_info(self, **options: Unpack[RequestOptions]) -> DevboxView:
+        """The devbox as it is now (`GET /v1/devboxes/{id}`)."""
+        return await self._api.devboxes.retrieve(self._id, **options)
+
+    async def await_running(self, *, polling_config: PollingConfig | None = None) -> DevboxView:
+        """The devbox once it runs; raises `UnexpectedStateError` if it fails or is shut down meanwhile."""
+        return await self._await("running", polling_config)
+
+    async def await_suspended(self, *, polling_config: PollingConfig | None = None) -> DevboxView:
+        """The devbox once it is suspended; raises `UnexpectedStateError` if it fails or is shut down meanwhile."""
+        return await self._await("suspended", polling_config)
+
+    async def suspend(self, **options: Unpack[LongRequestOptions]) -> DevboxView:
+        """End its processes and keep its disk; `await_suspended` waits for it (`POST /v1/devboxes/{id}/suspend`)."""
+        return await self._api.devboxes.suspend(self._id, **options)
+
+    async def resume(
+        self, *, polling_config: PollingConfig | None = None, **options: Unpack[LongRequestOptions]
+    ) -> DevboxView:
+        """Start it again from its disk and wait until it runs (`POST /v1/devboxes/{id}/resume`)."""
+        await self.resume_async(**options)
+        return await self.await_running(polling_config=polling_config)
+
+    async def resume_async(self, **options: Unpack[LongRequestOptions]) -> DevboxView:
+        """Start it again from its disk; `await_running` waits for it (`POST /v1/devboxes/{id}/resume`)."""
+        return await self._api.devboxes.resume(self._id, **options)
+
+    async def keep_alive(self, **options: Unpack[LongRequestOptions]) -> object:
+        """Start its keep-alive time again (`POST /v1/devboxes/{id}/keep_alive`)."""
+        return await self._api.devboxes.keep_alive(self._id, **options)
+
+    async def shutdown(self, *, force: bool | None = None, **options: Unpack[LongRequestOptions]) -> DevboxView:
+        """End it for good; `force` also in the middle of a snapshot (`POST /v1/devboxes/{id}/shutdown`)."""
+        return await self._api.devboxes.shutdown(self._id, force=force, **options)
+
+    async def logs(self, *, execution_id: str | None = None, **options: Unpack[RequestOptions]) -> DevboxLogsListView:
+        """What happened in it, or in one of its commands (`GET /v1/devboxes/{id}/logs`)."""
+        return await self._api.devboxes.logs.list(self._id, execution_id=execution_id, **options)
+
+    async def get_tunnel(self, **options: Unpack[RequestOptions]) -> TunnelView | None:
+        """Its tunnel, if one is open (`GET /v1/devboxes/{id}`)."""
+        return (await self.get_info(**options)).tunnel
+
+    async def get_tunnel_url(self, port: int, **options: Unpack[RequestOptions]) -> str | None:
+        """Where the tunnel serves the devbox's `port`, if one is open."""
+        tunnel = await self.get_tunnel(**options)
+        return None if tunnel is None else tunnel_url(self._api.config.base_url, tunnel.tunnel_key, port)
+
+    async def snapshot_disk(self, **params: Unpack[SDKDevboxSnapshotDiskParams]) -> AsyncSnapshot:
+        """A complete snapshot of its disk; raises `UnexpectedStateError` if that fails."""
+        polling = params.pop("polling_config", None)
+        snapshot = await self._snapshot(params)
+        await snapshot.await_completed(polling_config=polling)
+        return snapshot
+
+    async def snapshot_disk_async(self, **params: Unpack[DevboxSnapshotDiskAsyncParams]) -> AsyncSnapshot:
+        """A snapshot of its disk that was begun; `await_completed` waits for it (`POST .../snapshot_disk_async`)."""
+        return await self._snapshot(params)
+
+    async def _snapshot(self, params: DevboxSnapshotDiskAsyncParams) -> AsyncSnapshot:
+        return AsyncSnapshot(self._api, (await self._api.devboxes.snapshot_disk_async(self._id, **params)).id)
+
+    async def close(self) -> None:
+        """Shut it down."""
+        await self.shutdown()
+
+    async def _await(self, status: str, config: PollingConfig | None) -> DevboxView:
+        wait: Wait[DevboxView] = Wait(f"devbox {self._id} to be {status}", config)
+
+        async def look(seconds: float) -> DevboxView:
+            return await self._api.devboxes.wait_for_status(
+                self._id, statuses=[status, *ENDED], timeout_seconds=seconds
+            )
+
+        view = await wait.held(look, hold=DEVBOX_HOLD)
+        if view.status != status:
+            why = view.failure_reason or view.shutdown_reason
+            reason = f" ({why})" if why else ""
+            raise UnexpectedStateError(f"Devbox {self._id} is {view.status}{reason}, not {status}", view=view)
+        return view
+
+
+class AsyncDevboxOps:
+    """`sdk.devbox`: make and find devboxes."""
+
+    def __init__(self, api: AsyncRunloopAPI) -> None:
+        self._api = api
+
+    async def create(self, **params: Unpack[SDKDevboxCreateParams]) -> AsyncDevbox:
+        """A new devbox that runs (`POST /v1/devboxes`, then waits).
+
+        Cancelled meanwhile, it shuts the devbox down. Raises `UnexpectedStateError` if it fails to start, and
+        `PollingTimeoutError` at the deadline of `polling_config`, if there is one.
+        """
+        polling = params.pop("polling_config", None)
+        devbox = await complete_or_undo(self._start(params), AsyncDevbox.close)
+        try:
+            await devbox.await_running(polling_config=polling)
+        except asyncio.CancelledError as cancelled:
+            await run_undo(devbox.close(), cancelled)
+            raise
+        return devbox
+
+    async def create_from_blueprint_id(
+        self, blueprint_id: str, **params: Unpack[SDKDevboxCreateFromImageParams]
+    ) -> AsyncDevbox:
+        """A new devbox from the blueprint with this id."""
+        return await self.create(blueprint_id=blueprint_id, **params)
+
+    async def create_from_blueprint_name(
+        self, blueprint_name: str, **params: Unpack[SDKDevboxCreateFromImageParams]
+    ) -> AsyncDevbox:
+        """A new devbox from the latest blueprint of this name that was built."""
+        return await self.create(blueprint_name=blueprint_name, **params)
+
+    async def create_from_snapshot(
+        self, snapshot_id: str, **params: Unpack[SDKDevboxCreateFromImageParams]
+    ) -> AsyncDevbox:
+        """A new devbox with the disk of a snapshot."""
+        return await self.create(snapshot_id=snapshot_id, **params)
+
+    def from_id(self, devbox_id: str) -> AsyncDevbox:
+        """The devbox with this id; asks nothing and waits for nothing."""
+        return AsyncDevbox(self._api, devbox_id)
+
+    def list(self, **params: Unpack[DevboxListParams]) -> ResourceListing[DevboxView, AsyncDevbox]:
+        """Devboxes, newest first: `await` gives a list of one page, `async for` walks all (`GET /v1/devboxes`)."""
+        return ResourceListing(self._api.devboxes.list(**params), lambda view: AsyncDevbox(self._api, view.id))
+
+    async def map(
+        self,
+        command: str,
+        devboxes: Iterable[AsyncDevbox],
+        *,
+        concurrency: int = 64,
+        on_failure: OnFailure = "stop",
+        check: bool = False,
+        **params: Unpack[ExecOptions],
+    ) -> Sequence[AsyncExecutionResult | RunloopError]:
+        """The results of one command on many devboxes, in their order, at most `concurrency` at a time.
+
+        `on_failure` says what a failure does: `stop` (cancel the rest, raise it), `finish` (let the rest end, raise
+        all as an `ExceptionGroup`) or `keep` (return it in place of the result). `check` counts an exit code other
+        than 0 as a failure (`CommandError`). The devboxes are taken from their iterable as their turn comes.
+        """
+
+        async def run(devbox: AsyncDevbox) -> AsyncExecutionResult:
+            result = await devbox.cmd.exec(command, **params)
+            return checked(devbox, result) if check else result
+
+        return await fan_out(run, devboxes, concurrency=concurrency, on_failure=on_failure)
+
+    async def _start(self, params: DevboxCreateParams) -> AsyncDevbox:
+        return AsyncDevbox(self._api, (await self._api.devboxes.create(**params)).id)

@@ -1,0 +1,259 @@
+"""Commands that run, and commands that ran."""
+
+from __future__ import annotations
+
+import asyncio
+import inspect
+from collections.abc import AsyncGenerator, AsyncIterator, Awaitable, Callable, Sequence
+from contextlib import aclosing
+from typing import TYPE_CHECKING, Literal, Unpack
+
+from .._errors import APIStatusError, ConfigurationError, WaitTimeoutError
+from .._polling import Wait
+from .._streams import BOTH, OutputChunk, OutputReader, StreamName, collect
+from ..models.executions import DevboxAsyncExecutionDetailView, DevboxSendStdInResult, ExecutionUpdateChunk
+
+if TYPE_CHECKING:
+    from .._event_stream import EventStream
+    from ..api._client import AsyncRunloopAPI
+    from ..params._options import LongRequestOptions, PollingRequestOptions, RequestOptions
+
+OutputCallback = Callable[[str], Awaitable[None] | None]
+EXECUTION_HOLD = 25.0
+"""Seconds that the API holds a wait for a command."""
+
+
+class AsyncExecution:
+    """A command in a devbox that was started and may still run.
+
+    `async for chunk in execution` gives its output from the start, stdout and stderr in their order, until it ends.
+    """
+
+    def __init__(
+        self,
+        api: AsyncRunloopAPI,
+        devbox_id: str,
+        execution_id: str,
+        *,
+        view: DevboxAsyncExecutionDetailView | None = None,
+    ) -> None:
+        self._api = api
+        self._devbox_id = devbox_id
+        self._execution_id = execution_id
+        self._final = view if view is not None and view.status == "completed" else None
+        self._delivery: asyncio.Task[None] | None = None
+        self._starting: asyncio.Task[None] | None = None
+
+    def __repr__(self) -> str:
+        return f"<AsyncExecution {self._execution_id} on {self._devbox_id}>"
+
+    @property
+    def execution_id(self) -> str:
+        """The command's id; `devbox.execution(id)` finds it again."""
+        return self._execution_id
+
+    @property
+    def devbox_id(self) -> str:
+        """The devbox it runs in."""
+        return self._devbox_id
+
+    async def get_state(self, **options: Unpack[RequestOptions]) -> DevboxAsyncExecutionDetailView:
+        """The execution as it is now (`GET /v1/devboxes/{devbox_id}/executions/{execution_id}`)."""
+        return await self._api.devboxes.executions.retrieve(self._execution_id, devbox_id=self._devbox_id, **options)
+
+    async def result(self, **options: Unpack[PollingRequestOptions]) -> AsyncExecutionResult:
+        """Its result once it has ended; raises what an output callback raised, and `PollingTimeoutError`.
+
+        Without a `polling_config` it waits as long as the command runs.
+        """
+        wait: Wait[DevboxAsyncExecutionDetailView] = Wait(
+            f"command {self._execution_id} to end", options.get("polling_config")
+        )
+        for task in (self._delivery, self._starting):
+            if task is not None:
+                await wait.joined(task)
+        return AsyncExecutionResult(self._api, self._final or await wait.held(self._look, hold=EXECUTION_HOLD))
+
+    async def kill(self, **options: Unpack[LongRequestOptions]) -> None:
+        """Kill the command and what it started (`POST .../kill`)."""
+        await self._api.devboxes.executions.kill(
+            self._execution_id, devbox_id=self._devbox_id, kill_process_group=True, **options
+        )
+
+    async def send_stdin(
+        self,
+        text: str | None = None,
+        *,
+        signal: Literal["EOF", "INTERRUPT"] | None = None,
+        **options: Unpack[LongRequestOptions],
+    ) -> DevboxSendStdInResult:
+        """Write `text` to the command, or end its input (`EOF`), or interrupt it; needs `attach_stdin=True`."""
+        return await self._api.devboxes.executions.send_std_in(
+            self._execution_id, devbox_id=self._devbox_id, text=text, signal=signal, **options
+        )
+
+    async def send_std_in(self, text: str, **options: Unpack[LongRequestOptions]) -> None:
+        """Write `text` to the command; `send_stdin` by its other name."""
+        await self.send_stdin(text, **options)
+
+    async def close_std_in(self, **options: Unpack[LongRequestOptions]) -> None:
+        """End the command's input."""
+        await self.send_stdin(signal="EOF", **options)
+
+    def __aiter__(self) -> AsyncIterator[OutputChunk]:
+        return self.output()
+
+    def output(self, streams: Sequence[StreamName] = BOTH) -> AsyncGenerator[OutputChunk, None]:
+        """Its output from the start until it ends; `StreamError` if a cut stream cannot be resumed."""
+        reader = OutputReader(
+            self._open_stream,
+            self._completed,
+            streams=streams,
+            max_retries=self._api.config.max_retries,
+            starting=self._starting,
+        )
+        return reader.chunks()
+
+    def start(self, request: Callable[[], Awaitable[DevboxAsyncExecutionDetailView]]) -> None:
+        """Send the request that starts the command under this id; its answer may come when the command has ended."""
+        self._starting = asyncio.create_task(self._start(request))
+        self._starting.add_done_callback(lambda task: task.cancelled() or task.exception())
+
+    async def _start(self, request: Callable[[], Awaitable[DevboxAsyncExecutionDetailView]]) -> None:
+        view = await request()
+        self._execution_id = view.execution_id  # a service may choose its own
+        self._final = view if view.status == "completed" else None
+
+    def deliver(self, callbacks: Callbacks) -> None:
+        """Begin to call `callbacks` with the output; `result` waits for the last call."""
+        self._delivery = asyncio.create_task(self._deliver(callbacks))
+        # A failure reaches the caller through `result`; this keeps asyncio from reporting it a second time.
+        self._delivery.add_done_callback(lambda task: task.cancelled() or task.exception())
+
+    async def abandon(self, *, kill: bool = True) -> None:
+        """Call no callback any more, and kill the command unless it may go on."""
+        tasks = [task for task in (self._starting, self._delivery) if task is not None]
+        for task in tasks:
+            task.cancel()
+        outcomes = await asyncio.gather(*tasks, return_exceptions=True)
+        if kill and not any(_never_started(outcome) for outcome in outcomes):
+            await self.kill()
+
+    async def _deliver(self, callbacks: Callbacks) -> None:
+        async with aclosing(self.output(callbacks.streams)) as chunks:
+            async for chunk in chunks:
+                await callbacks.call(chunk)
+
+    async def _open_stream(self, stream: StreamName, offset: int) -> EventStream[ExecutionUpdateChunk]:
+        executions = self._api.devboxes.executions
+        ask = executions.stream_stdout_updates if stream == "stdout" else executions.stream_stderr_updates
+        return await ask(self._execution_id, devbox_id=self._devbox_id, offset=offset or None)
+
+    async def _completed(self) -> DevboxAsyncExecutionDetailView | None:
+        if self._starting is not None:
+            await asyncio.shield(self._starting)
+        try:
+            return await self._look(1.0)
+        except WaitTimeoutError:
+            return None
+
+    async def _look(self, seconds: float) -> DevboxAsyncExecutionDetailView:
+        if self._final is None:
+            self._final = await self._api.devboxes.wait_for_command(
+                self._execution_id, devbox_id=self._devbox_id, statuses=["completed"], timeout_seconds=seconds
+            )
+        return self._final
+
+
+def _never_started(outcome: object) -> bool:
+    refused = isinstance(outcome, APIStatusError) and outcome.status_code < 500
+    return refused or isinstance(outcome, ConfigurationError)
+
+
+class Callbacks:
+    """Functions, plain or async, that get the output of a command as text."""
+
+    def __init__(
+        self,
+        stdout: OutputCallback | None = None,
+        stderr: OutputCallback | None = None,
+        output: OutputCallback | None = None,
+    ) -> None:
+        for name, callback in (("stdout", stdout), ("stderr", stderr), ("output", output)):
+            if callback is not None and not callable(callback):
+                raise ConfigurationError(f"{name} takes a function, not {type(callback).__name__}.")
+        own: dict[StreamName, OutputCallback | None] = {"stdout": stdout, "stderr": stderr}
+        self._by_stream = {stream: [f for f in (own[stream], output) if f is not None] for stream in BOTH}
+
+    @property
+    def streams(self) -> list[StreamName]:
+        """The streams that somebody listens to."""
+        return [stream for stream in BOTH if self._by_stream[stream]]
+
+    async def call(self, chunk: OutputChunk) -> None:
+        """Hand a chunk to those who listen to its stream, one after the other."""
+        for callback in self._by_stream[chunk.stream]:
+            answer = callback(chunk.text)
+            if inspect.isawaitable(answer):
+                await answer
+
+
+class AsyncExecutionResult:
+    """A command that has ended: how, and what it printed."""
+
+    def __init__(self, api: AsyncRunloopAPI, view: DevboxAsyncExecutionDetailView) -> None:
+        self._api = api
+        self._view = view
+
+    def __repr__(self) -> str:
+        return f"<AsyncExecutionResult {self.execution_id} exit_code={self.exit_code}>"
+
+    @property
+    def devbox_id(self) -> str:
+        """The devbox it ran in."""
+        return self._view.devbox_id
+
+    @property
+    def execution_id(self) -> str:
+        """The command's id."""
+        return self._view.execution_id
+
+    @property
+    def exit_code(self) -> int | None:
+        """Its exit status; 128 + N when signal N ended it."""
+        return self._view.exit_status
+
+    @property
+    def success(self) -> bool:
+        """Whether its exit status is 0."""
+        return self.exit_code == 0
+
+    @property
+    def failed(self) -> bool:
+        """Whether it has an exit status other than 0."""
+        return self.exit_code not in (0, None)
+
+    @property
+    def result(self) -> DevboxAsyncExecutionDetailView:
+        """The API's own view, whose output may be cut."""
+        return self._view
+
+    async def stdout(self, num_lines: int | None = None) -> str:
+        """All it printed to stdout, or the last `num_lines` lines; read again from the API where the view was cut."""
+        return await self._text("stdout", self._view.stdout, self._view.stdout_truncated, num_lines)
+
+    async def stderr(self, num_lines: int | None = None) -> str:
+        """All it printed to stderr, or the last `num_lines` lines; read again from the API where the view was cut."""
+        return await self._text("stderr", self._view.stderr, self._view.stderr_truncated, num_lines)
+
+    async def _text(self, stream: StreamName, known: str | None, truncated: bool | None, num_lines: int | None) -> str:
+        text = known or ""
+        if truncated and (num_lines is None or len(_lines(text)) < num_lines):
+            execution = AsyncExecution(self._api, self.devbox_id, self.execution_id, view=self._view)
+            async with aclosing(execution.output([stream])) as chunks:
+                text = await collect(chunks)
+        return text if num_lines is None else "\n".join(_lines(text)[-num_lines:] if num_lines > 0 else [])
+
+
+def _lines(text: str) -> list[str]:
+    return text.removesuffix("\n").split("\n") if text else []

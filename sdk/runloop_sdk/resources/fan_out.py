@@ -1,0 +1,68 @@
+"""One command on many devboxes."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Awaitable, Callable, Iterable, Iterator
+from typing import TYPE_CHECKING, Literal, TypeVar
+
+from .._errors import CommandError, ConfigurationError, RunloopError
+
+if TYPE_CHECKING:
+    from .devbox import AsyncDevbox
+    from .execution import AsyncExecutionResult
+
+T = TypeVar("T")
+R = TypeVar("R")
+OnFailure = Literal["stop", "finish", "keep"]
+"""The first failure: `stop` cancels the rest and raises it; `finish` lets the rest end, then raises all of them as an
+`ExceptionGroup`; `keep` puts each failure where its result would be."""
+
+
+async def fan_out(
+    work: Callable[[T], Awaitable[R]], items: Iterable[T], *, concurrency: int, on_failure: OnFailure
+) -> list[R | RunloopError]:
+    """What `work` gave for each item, in their order, at most `concurrency` at a time."""
+    if concurrency < 1:
+        raise ConfigurationError(f"concurrency is {concurrency}; it must be 1 or more.")
+    queue = enumerate(items)
+    outcomes: dict[int, R | RunloopError] = {}
+    workers = [_drain(queue, work, outcomes, stop=on_failure == "stop") for _ in range(concurrency)]
+    try:
+        async with asyncio.TaskGroup() as group:
+            for worker in workers:
+                group.create_task(worker)
+    except* RunloopError as failures:
+        raise _first(failures) from None
+    failed = [outcome for outcome in outcomes.values() if isinstance(outcome, RunloopError)]
+    if failed and on_failure == "finish":
+        raise ExceptionGroup(f"{len(failed)} of {len(outcomes)} failed", failed)
+    return [outcomes[index] for index in range(len(outcomes))]
+
+
+async def _drain(
+    queue: Iterator[tuple[int, T]],
+    work: Callable[[T], Awaitable[R]],
+    outcomes: dict[int, R | RunloopError],
+    *,
+    stop: bool,
+) -> None:
+    for index, item in queue:
+        try:
+            outcomes[index] = await work(item)
+        except RunloopError as error:
+            if stop:
+                raise
+            outcomes[index] = error
+
+
+def _first(failures: BaseExceptionGroup[RunloopError]) -> RunloopError:
+    error = failures.exceptions[0]
+    return error if isinstance(error, RunloopError) else _first(error)
+
+
+def checked(devbox: AsyncDevbox, result: AsyncExecutionResult) -> AsyncExecutionResult:
+    """The result, if the command succeeded; raises `CommandError` if not."""
+    if result.failed:
+        raise CommandError(f"The command ended with {result.exit_code} on {devbox.id}", exit_code=result.exit_code)
+    return result

@@ -1,0 +1,189 @@
+"""`devbox.file`: a devbox's files."""
+
+from __future__ import annotations
+
+import asyncio
+import shlex
+import tempfile
+from collections.abc import AsyncIterator, Sequence
+from contextlib import aclosing, asynccontextmanager
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from pathlib import Path, PurePosixPath
+from typing import TYPE_CHECKING, BinaryIO, Literal, Unpack, cast
+
+from .._archives import SMALL, TarFilter, pack, unpack
+from .._downloads import Progress, after, resumed, write_to
+from .._errors import CommandError
+from .._upload import open_upload, watched
+
+if TYPE_CHECKING:
+    from ..api._client import AsyncRunloopAPI
+    from ..models.executions import DevboxExecutionDetailView
+    from ..params.devboxes import (
+        DevboxDownloadFileParams,
+        DevboxReadFileContentsParams,
+        DevboxUploadFileParams,
+        DevboxWriteFileContentsParams,
+    )
+    from .command import AsyncCommandInterface
+
+FileKind = Literal["file", "directory", "symlink", "other"]
+_KINDS: dict[str, FileKind] = {"f": "file", "d": "directory", "l": "symlink"}
+_FORMAT = r"%y\0%s\0%T@\0%m\0%p\0%l\0"
+_FIELDS = 6
+
+
+@dataclass(frozen=True, slots=True)
+class FileInfo:
+    """One file of a devbox: its path, what it is, its size in bytes, when it was changed, its permissions."""
+
+    path: str
+    kind: FileKind
+    size: int
+    modified: datetime
+    mode: int
+    target: str | None = None
+    """Where a symbolic link points."""
+
+    @property
+    def name(self) -> str:
+        """The last part of the path."""
+        return PurePosixPath(self.path).name
+
+
+class AsyncFileInterface:
+    """Files of one devbox. Paths are relative to the user's home; `~/` and absolute ones work too."""
+
+    def __init__(self, api: AsyncRunloopAPI, devbox_id: str, commands: AsyncCommandInterface) -> None:
+        self._api = api
+        self._devbox_id = devbox_id
+        self._commands = commands
+
+    async def read(self, **params: Unpack[DevboxReadFileContentsParams]) -> str:
+        """The text of `file_path`, up to 100 MB (`POST /v1/devboxes/{id}/read_file_contents`)."""
+        return await self._api.devboxes.read_file_contents(self._devbox_id, **params)
+
+    async def write(self, **params: Unpack[DevboxWriteFileContentsParams]) -> DevboxExecutionDetailView:
+        """Write `contents` to `file_path`, up to 100 MB (`POST /v1/devboxes/{id}/write_file_contents`)."""
+        return await self._api.devboxes.write_file_contents(self._devbox_id, **params)
+
+    async def upload(self, *, progress: Progress | None = None, **params: Unpack[DevboxUploadFileParams]) -> object:
+        """Upload `file` (bytes, a path, an open file, an async iterator of bytes) to `path`, of any size.
+
+        Sent as it is read, so memory stays constant (`POST /v1/devboxes/{id}/upload_file`).
+        """
+        if progress is not None:
+            params["file"] = watched(await open_upload(params["file"]), progress)
+        return await self._api.devboxes.upload_file(self._devbox_id, **params)
+
+    async def download(self, **params: Unpack[DevboxDownloadFileParams]) -> bytes:
+        """The bytes of `path`, all in memory (`POST /v1/devboxes/{id}/download_file`)."""
+        return await self._api.devboxes.download_file(self._devbox_id, **params)
+
+    @asynccontextmanager
+    async def stream(self, **params: Unpack[DevboxDownloadFileParams]) -> AsyncIterator[AsyncIterator[bytes]]:
+        """The bytes of `path` as they come, in constant memory; after a cut it goes on where it was.
+
+        The API has no ranges for files: what was received before a cut is read again, and dropped.
+        """
+
+        @asynccontextmanager
+        async def open_at(offset: int) -> AsyncIterator[AsyncIterator[bytes]]:
+            async with self._api.devboxes.download_file_stream(self._devbox_id, **params) as pieces:
+                yield after(pieces, offset)
+
+        async with aclosing(resumed(open_at, self._api.config.max_retries)) as pieces:
+            yield pieces
+
+    async def download_to(
+        self, local: Path, *, progress: Progress | None = None, **params: Unpack[DevboxDownloadFileParams]
+    ) -> None:
+        """Write the bytes of `path` to a local file as they come."""
+        with await asyncio.to_thread(local.open, "wb") as file:
+            await self._download_into(cast("BinaryIO", file), progress, params)
+
+    async def upload_dir(self, local: Path, path: str, *, ignore: TarFilter | None = None) -> None:
+        """Upload a folder's content into the folder `path`, which is made; `ignore` may leave members out.
+
+        `gitignored(local)` gives a filter that leaves out what `.gitignore` files name. Links are kept as links.
+        """
+        with tempfile.SpooledTemporaryFile(max_size=SMALL) as packed:
+            archive = cast("BinaryIO", packed)
+            await asyncio.to_thread(pack, local, archive, ignore)
+            async with self._parked() as remote:
+                await self.upload(path=remote, file=archive)
+                await self._run(f"mkdir -p {_path(path)} && tar -xzf {remote} -C {_path(path)}")
+
+    async def download_dir(self, path: str, local: Path, *, progress: Progress | None = None) -> None:
+        """Download the content of the folder `path` into a local folder, which is made. No member leaves it."""
+        with tempfile.SpooledTemporaryFile(max_size=SMALL) as packed:
+            archive = cast("BinaryIO", packed)
+            async with self._parked() as remote:
+                await self._run(f"tar -czf {remote} -C {_path(path)} .")
+                await self._download_into(archive, progress, {"path": remote})
+            await asyncio.to_thread(unpack, archive, local)
+
+    async def list(self, path: str = ".") -> list[FileInfo]:
+        """What the folder `path` has, by name; raises `CommandError` if it is no folder."""
+        found = await self._find(path, "-mindepth 1 -maxdepth 1", f"test -d {_path(path)}/ && ")
+        return sorted(found, key=lambda info: info.path)
+
+    async def stat(self, path: str) -> FileInfo:
+        """The file, folder or link at `path`; raises `CommandError` if there is none."""
+        return (await self._find(path, "-maxdepth 0", ""))[0]
+
+    async def mkdir(self, path: str) -> None:
+        """Make a folder and those above it; one that is there is fine."""
+        await self._run(f"mkdir -p -- {_path(path)}")
+
+    async def move(self, source: str, destination: str) -> None:
+        """Move or rename a file or folder."""
+        await self._run(f"mv -- {_path(source)} {_path(destination)}")
+
+    async def remove(self, path: str, *, recursive: bool = False) -> None:
+        """Remove a file or an empty folder; `recursive` also a folder with all that it has."""
+        await self._run(f"rm {'-r' if recursive else '-d'} -- {_path(path)}")
+
+    async def _download_into(self, file: BinaryIO, progress: Progress | None, params: DevboxDownloadFileParams) -> None:
+        async with self.stream(**params) as pieces:
+            await write_to(file, pieces, progress)
+
+    async def _find(self, path: str, depth: str, guard: str) -> Sequence[FileInfo]:
+        output = await self._run(f"{guard}find {_path(path)} {depth} -printf {shlex.quote(_FORMAT)}")
+        fields = output.split("\0")[:-1]
+        return [_file_info(*fields[i : i + _FIELDS]) for i in range(0, len(fields), _FIELDS)]
+
+    async def _run(self, command: str) -> str:
+        result = await self._commands.exec(command)
+        if not result.success:
+            reason = (await result.stderr()).strip() or f"it ended with {result.exit_code}"
+            raise CommandError(f"{command.split()[0]} failed: {reason}", exit_code=result.exit_code)
+        return await result.stdout()
+
+    @asynccontextmanager
+    async def _parked(self) -> AsyncIterator[str]:
+        """A path in the devbox for an archive on its way."""
+        path = (await self._run("mktemp /tmp/runloop-XXXXXXXX")).strip()
+        try:
+            yield path
+        finally:
+            await self._run(f"rm -f -- {path}")
+
+
+def _path(path: str) -> str:
+    """A path for a command line: quoted, `~/` as the home, and never taken for an option."""
+    if path == "~" or path.startswith("~/"):
+        return '"$HOME"' + shlex.quote(path[1:])
+    return shlex.quote(path if path.startswith("/") else f"./{path}")
+
+
+def _file_info(kind: str, size: str, modified: str, mode: str, path: str, target: str) -> FileInfo:
+    return FileInfo(
+        path=path.removeprefix("./"),
+        kind=_KINDS.get(kind, "other"),
+        size=int(size),
+        modified=datetime.fromtimestamp(float(modified), UTC),
+        mode=int(mode, 8),
+        target=target or None,
+    )

@@ -1,0 +1,248 @@
+"""`devbox.pty(session)`: an interactive terminal."""
+
+from __future__ import annotations
+
+import asyncio
+import re
+from collections.abc import AsyncIterator
+from typing import TYPE_CHECKING, Literal, Self, TypedDict, Unpack
+
+from .._errors import APIConnectionError, APIStatusError, ConfigurationError, StreamError, status_error
+from .._ids import uuid7
+from .._retry import backoff
+from .._tunnels import tunnel_address
+from ._undo import run_undo
+
+if TYPE_CHECKING:
+    from websockets.asyncio.client import ClientConnection
+    from websockets.http11 import Response
+
+    from .._tunnels import TunnelAddress
+    from ..api._client import AsyncRunloopAPI
+    from ..models.pty import PtyConnectView
+
+PORT = 13
+ENDED = 4000
+"""The code with which the server closes the connection when the terminal has ended."""
+_OFFSET = "x-runloop-pty-offset"
+_NAME = re.compile(r"[A-Za-z0-9_-]{1,256}")
+_LARGEST = 1000
+
+
+class _Host(TypedDict):
+    base_url: str
+    auth_token: str
+    extra_headers: dict[str, str]
+
+
+class _Action(TypedDict, total=False):
+    action: Literal["resize", "signal", "close"]
+    cols: int
+    rows: int
+    signal: str
+
+
+class AsyncPty:
+    """One terminal session: a login shell, and what is typed and printed.
+
+    `async with` attaches to it; leaving detaches, and the shell runs on for a while, to be found again by its name.
+    A session without a name of the caller's is closed instead. One client at a time (`ConflictError`).
+    """
+
+    def __init__(
+        self,
+        api: AsyncRunloopAPI,
+        devbox_id: str,
+        session: str | None = None,
+        *,
+        cols: int | None = None,
+        rows: int | None = None,
+    ) -> None:
+        self._api = api
+        self._devbox_id = devbox_id
+        self._anonymous = session is None
+        self._session = f"pty-{uuid7().hex}" if session is None else session
+        self._cols, self._rows = _checked_size(cols, rows)
+        self._socket: ClientConnection | None = None
+        self._address: TunnelAddress | None = None
+        self._token = ""
+        self._position: int | None = None
+        self._ended = False
+        self._created = False
+        if not _NAME.fullmatch(self._session):
+            raise ConfigurationError(
+                f"{self._session[:80]!r} is no name for a terminal: use up to 256 of A-Z a-z 0-9 _ -"
+            )
+
+    def __repr__(self) -> str:
+        state = "ended" if self._ended else "detached" if self._socket is None else "attached"
+        return f"<AsyncPty {self._session} {state}>"
+
+    async def __aenter__(self) -> Self:
+        await self.reattach()
+        return self
+
+    async def __aexit__(self, kind: object, error: BaseException | None, trace: object) -> None:
+        leaving = self.close() if self._anonymous else self.detach()
+        if error is None:
+            await leaving
+        else:
+            await run_undo(leaving, error)
+
+    async def __aiter__(self) -> AsyncIterator[bytes]:
+        while data := await self.read():
+            yield data
+
+    @property
+    def session(self) -> str:
+        """The session's name."""
+        return self._session
+
+    @property
+    def created(self) -> bool:
+        """Whether the last attaching began a new shell."""
+        return self._created
+
+    @property
+    def ended(self) -> bool:
+        """Whether the shell has ended, as far as `read` has come."""
+        return self._ended
+
+    async def read(self) -> bytes:
+        """What was printed next, as soon as there is something; empty when the shell has ended.
+
+        Raises `StreamError` when the connection is lost, after which `reattach` goes on.
+        """
+        from websockets.exceptions import ConnectionClosed
+
+        if self._ended:
+            return b""
+        try:
+            data = await self._attached().recv()
+        except ConnectionClosed as closed:
+            self._note_end(closed.rcvd.code if closed.rcvd else None)
+            return b""
+        data = data.encode() if isinstance(data, str) else data
+        if self._position is not None:
+            self._position += len(data)
+        return data or await self.read()
+
+    async def write(self, data: bytes | str) -> None:
+        """Type something; "\\x03" is Ctrl-C, "\\x04" Ctrl-D. Lost when the shell has ended."""
+        from websockets.exceptions import ConnectionClosed
+
+        try:
+            await self._attached().send(data.encode() if isinstance(data, str) else data)
+        except ConnectionClosed as closed:
+            if closed.rcvd is None or closed.rcvd.code != ENDED:
+                raise StreamError(f"The connection to the terminal {self._session!r} is lost: reattach()") from closed
+
+    async def resize(self, cols: int, rows: int) -> None:
+        """Set the size in characters, 1 to 1000; programs in the foreground get SIGWINCH."""
+        self._cols, self._rows = _checked_size(cols, rows)
+        await self._control(action="resize", cols=cols, rows=rows)
+
+    async def signal(self, name: str) -> None:
+        """Send a signal, like "SIGINT", to what runs in the foreground (`BadRequestError` for an unknown name)."""
+        await self._control(action="signal", signal=name)
+
+    async def detach(self) -> None:
+        """Disconnect; the shell runs on for its idle time. What it prints meanwhile is there at `reattach`."""
+        socket, self._socket = self._socket, None
+        if socket is not None:
+            await socket.close()
+
+    async def reattach(self) -> None:
+        """Connect again, to a new shell if the old one has ended. Goes on where `read` was, if the server can."""
+        await self.detach()
+        tunnel = await self._api.devboxes.create_pty_tunnel(self._devbox_id)
+        self._token = tunnel.auth_token
+        address = self._address = tunnel_address(self._api.config.base_url, tunnel.tunnel_key, PORT)
+        view = await self._api.pty.connect(self._session, cols=self._cols, rows=self._rows, **self._host())
+        self._created, self._ended = view.created, False
+        if view.created:
+            self._position = None
+        self._socket = await self._connect(address, view)
+
+    async def close(self) -> None:
+        """End the shell. Once more is no error."""
+        try:
+            if not self._ended and self._address is not None:
+                await self._control(action="close")
+        except APIStatusError as error:
+            if error.status_code != 404:
+                raise
+        finally:
+            await self.detach()
+            self._ended = True
+
+    def _attached(self) -> ClientConnection:
+        if self._socket is None:
+            raise self._detached()
+        return self._socket
+
+    def _detached(self) -> StreamError:
+        return StreamError(f"The terminal {self._session!r} is detached: use it in `async with`, or reattach()")
+
+    def _note_end(self, code: int | None) -> None:
+        if code != ENDED:
+            raise StreamError(f"The connection to the terminal {self._session!r} is lost: reattach()")
+        self._ended = True
+
+    async def _control(self, **action: Unpack[_Action]) -> None:
+        await self._api.pty.control(self._session, **action, **self._host())
+
+    def _host(self) -> _Host:
+        if self._address is None:
+            raise self._detached()
+        headers = {} if self._address.host is None else {"host": self._address.host}
+        return {"base_url": self._address.base_url, "auth_token": self._token, "extra_headers": headers}
+
+    async def _connect(self, address: TunnelAddress, view: PtyConnectView) -> ClientConnection:
+        from websockets.exceptions import InvalidHandshake, InvalidStatus
+
+        if not view.connect_url:
+            raise StreamError(f"The server gave no address for the terminal {self._session!r}")
+        for attempt in range(self._api.config.max_retries + 1):
+            try:
+                return await self._open(address, view.connect_url)
+            except InvalidStatus as error:
+                # The devbox's own server may not be up yet.
+                if error.response.status_code not in (502, 503) or attempt == self._api.config.max_retries:
+                    raise _refusal(error.response, view.connect_url) from error
+            except (OSError, InvalidHandshake) as error:
+                raise APIConnectionError(
+                    f"The terminal cannot be reached ({error})", method="GET", path=view.connect_url
+                ) from error
+            await asyncio.sleep(backoff(attempt))
+        raise AssertionError("unreachable")
+
+    async def _open(self, address: TunnelAddress, path: str) -> ClientConnection:
+        from websockets.asyncio.client import connect
+        from websockets.typing import Subprotocol
+
+        if self._position is not None:
+            path += f"{'&' if '?' in path else '?'}offset={self._position}"
+        socket = await connect(
+            address.websocket_url + path,
+            subprotocols=[Subprotocol(self._token)],
+            compression=None,
+            max_size=None,
+            **address.reached_at(),
+        )
+        offset = socket.response.headers.get(_OFFSET) if socket.response is not None else None
+        self._position = int(offset) if offset is not None and offset.isdigit() else None
+        return socket
+
+
+def _checked_size(cols: int | None, rows: int | None) -> tuple[int | None, int | None]:
+    if cols is not None or rows is not None:
+        for name, value in (("cols", cols), ("rows", rows)):
+            if value is None or not 1 <= value <= _LARGEST:
+                raise ConfigurationError(f"{name} is {value!r}; a terminal has 1 to {_LARGEST} cols and as many rows.")
+    return cols, rows
+
+
+def _refusal(response: Response, path: str) -> APIStatusError:
+    headers = {name.lower(): value for name, value in response.headers.raw_items()}
+    return status_error(response.status_code, headers, bytes(response.body or b""), method="GET", path=path)

@@ -1,0 +1,77 @@
+"""`devbox.shell(name)`: commands that share a directory and an environment, on every server."""
+
+from __future__ import annotations
+
+import asyncio
+import re
+import shlex
+from typing import TYPE_CHECKING, Unpack
+
+from .._errors import ConfigurationError
+
+if TYPE_CHECKING:
+    from .command import AsyncCommandInterface, CommandOptions, ExecOptions
+    from .execution import AsyncExecution, AsyncExecutionResult
+
+FOLDER = "$HOME/.runloop/shells"
+# Plain POSIX shell. What one command leaves is on the devbox's disk, so that it outlives the client, a suspend and a
+# snapshot. The trap runs however the command ends, except by `exec` or a signal: then the state stays as it was.
+_WRAPPED = """mkdir -p "{folder}"
+[ ! -f "{state}.env" ] || . "{state}.env"
+[ ! -f "{state}.cwd" ] || cd -- "$(cat "{state}.cwd")" || exit
+trap 'set -- $?; export -p > "{state}.env"; pwd > "{state}.cwd"; exit $1' EXIT
+eval {command}"""
+
+
+class AsyncNamedShell:
+    """A shell by name: its commands run one after the other, each in the directory and environment the last one left.
+
+    That holds for exported variables and the directory, also from another client with the same name.
+    """
+
+    def __init__(self, commands: AsyncCommandInterface, name: str) -> None:
+        if not re.fullmatch(r"[A-Za-z0-9_.-]{1,64}", name):
+            raise ConfigurationError(f"{name!r} is no name for a shell: use up to 64 of A-Z a-z 0-9 _ . -")
+        self._commands = commands
+        self._name = name
+        self._turn = asyncio.Lock()
+
+    def __repr__(self) -> str:
+        return f"<AsyncNamedShell {self._name}>"
+
+    @property
+    def name(self) -> str:
+        """The shell's name."""
+        return self._name
+
+    async def exec(self, command: str, **params: Unpack[ExecOptions]) -> AsyncExecutionResult:
+        """The result of `command`, as `devbox.cmd.exec` gives it."""
+        async with self._turn:
+            return await self._commands.exec(self.wrapped(command), **params)
+
+    async def exec_async(self, command: str, **params: Unpack[CommandOptions]) -> AsyncExecution:
+        """A handle on `command`, as `devbox.cmd.exec_async` gives it; the next command waits until it has ended."""
+        await self._turn.acquire()
+        try:
+            execution = await self._commands.exec_async(self.wrapped(command), **params)
+        except BaseException:
+            self._turn.release()
+            raise
+        self._release_after(execution)
+        return execution
+
+    def wrapped(self, command: str) -> str:
+        """`command` between taking up the shell's state and leaving it."""
+        state = f"{FOLDER}/{self._name}"
+        return _WRAPPED.format(folder=FOLDER, state=state, command=shlex.quote(command))
+
+    def _release_after(self, execution: AsyncExecution) -> None:
+        async def wait() -> None:
+            try:
+                await execution.result()
+            finally:
+                self._turn.release()
+
+        self._waiting = asyncio.create_task(wait())
+        # Whoever holds the execution learns of a failure from it; here only the turn matters.
+        self._waiting.add_done_callback(lambda task: task.cancelled() or task.exception())

@@ -1,0 +1,221 @@
+"""A real ipykernel, driven through jupyter_client as a front end would."""
+
+from __future__ import annotations
+
+import ast
+import contextlib
+import os
+import sys
+import time
+from dataclasses import dataclass, field
+from itertools import groupby
+from typing import TYPE_CHECKING, Any, Self
+
+import zmq
+from jupyter_client.blocking.client import BlockingKernelClient
+from jupyter_client.manager import KernelManager
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterator, Mapping
+
+PATIENCE = 30.0
+
+
+@dataclass(frozen=True)
+class Message:
+    """One message to the front end; `at` is when it was read, in seconds after the cell was sent."""
+
+    kind: str
+    content: dict[str, Any]
+    at: float
+
+    @property
+    def text(self) -> str:
+        """What a reader sees of it."""
+        if self.kind == "stream":
+            return str(self.content["text"])
+        return str(self.content.get("data", {}).get("text/plain", ""))
+
+
+@dataclass
+class Cell:
+    """An execution: what came of it, in order, also what comes after its end."""
+
+    sent_at: float
+    messages: list[Message] = field(default_factory=list)
+    reply: dict[str, Any] = field(default_factory=dict)
+    is_idle: bool = False
+    seconds: float = 0.0
+
+    @property
+    def status(self) -> str:
+        """`ok` or `error`; empty while it runs."""
+        return str(self.reply.get("status", ""))
+
+    @property
+    def error(self) -> str:
+        """The error's name, or nothing."""
+        return str(self.reply.get("ename", ""))
+
+    @property
+    def error_text(self) -> str:
+        """What the error says."""
+        return str(self.reply.get("evalue", ""))
+
+    @property
+    def traceback(self) -> str:
+        """What the front end prints for the error."""
+        return "\n".join(self.reply.get("traceback", []))
+
+    @property
+    def streams(self) -> list[tuple[str, str]]:
+        """The text shown, each run of one stream together, as a notebook stores it."""
+        items = [m for m in self.messages if m.kind != "update_display_data"]
+        runs = [(m.content["name"], m.text) if m.kind == "stream" else ("", "") for m in items]
+        merged = [(name, "".join(text for _, text in run)) for name, run in groupby(runs, key=lambda r: r[0])]
+        return [(name, text) for name, text in merged if name]
+
+    @property
+    def stdout(self) -> str:
+        """All its standard output."""
+        return "".join(text for name, text in self.streams if name == "stdout")
+
+    @property
+    def stderr(self) -> str:
+        """All its standard error."""
+        return "".join(text for name, text in self.streams if name == "stderr")
+
+    @property
+    def displays(self) -> list[str]:
+        """What each display shows in the end, after its updates, in the order of first showing."""
+        shown: dict[str, str] = {}
+        for number, message in enumerate(self.messages):
+            if message.kind in ("display_data", "update_display_data"):
+                identity = message.content.get("transient", {}).get("display_id", str(number))
+                shown[identity] = message.text
+        return list(shown.values())
+
+    @property
+    def results(self) -> list[str]:
+        """The value of its last line, as text, if it has one."""
+        return [m.text for m in self.messages if m.kind == "execute_result"]
+
+    def check(self) -> Self:
+        """Fail, with the traceback, unless the cell succeeded."""
+        assert self.status == "ok", self.traceback or "the cell has not ended"
+        return self
+
+
+class Kernel:
+    """One running kernel."""
+
+    def __init__(self, manager: KernelManager, client: BlockingKernelClient) -> None:
+        self.client = client
+        self._manager = manager
+        self._cells: dict[str, Cell] = {}
+        self._poller = zmq.Poller()
+        for channel in (client.iopub_channel, client.shell_channel):
+            self._poller.register(channel.socket, zmq.POLLIN)
+
+    @property
+    def process_id(self) -> int:
+        """The kernel's process."""
+        return int(self._manager.provisioner.pid)  # type: ignore[union-attr]
+
+    @property
+    def cells(self) -> list[Cell]:
+        """All executions so far."""
+        return list(self._cells.values())
+
+    def run(self, code: str, *, within: float = PATIENCE) -> Cell:
+        """Run a cell to its end."""
+        return self.ended(self.send(code), within=within)
+
+    def send(self, code: str) -> Cell:
+        """Send a cell without waiting for it."""
+        cell = Cell(time.monotonic())
+        self._cells[self.client.execute(code)] = cell
+        return cell
+
+    def ended(self, cell: Cell, *, within: float = PATIENCE) -> Cell:
+        """Wait until a cell is over: replied to, and its output here."""
+        self.until(lambda: cell.reply and cell.is_idle, "the cell's end", within=within)
+        return cell
+
+    def shows(self, cell: Cell, text: str, *, within: float = PATIENCE) -> None:
+        """Wait until a cell shows a text."""
+        self.until(lambda: text in "".join(m.text for m in cell.messages), repr(text), within=within)
+
+    def value(self, expression: str) -> Any:
+        """Return the value of a Python expression in the kernel: anything whose repr is a literal."""
+        code = f"__import__('IPython').display.display({{'text/plain': repr(({expression}))}}, raw=True)"
+        return ast.literal_eval(self.run(code).check().displays[-1])
+
+    def until(self, condition: Callable[[], object], what: str = "it", *, within: float = PATIENCE) -> None:
+        """Read messages until something is true of the cells."""
+        deadline = time.monotonic() + within
+        while not condition():
+            left = deadline - time.monotonic()
+            assert left > 0, f"waited {within} s for {what}"
+            self._read(left)
+
+    def listen(self, seconds: float) -> None:
+        """Read messages for some time."""
+        deadline = time.monotonic() + seconds
+        while (left := deadline - time.monotonic()) > 0:
+            self._read(left)
+
+    def interrupt(self) -> None:
+        """Press Stop."""
+        self._manager.interrupt_kernel()
+
+    def restart(self, *, now: bool = False) -> None:
+        """Restart it; with `now` its process is killed."""
+        self._manager.restart_kernel(now=now)
+        self.client.wait_for_ready(timeout=PATIENCE)
+
+    def _read(self, seconds: float) -> None:
+        for socket, _ in self._poller.poll(int(seconds * 1000) + 1):
+            if socket is self.client.iopub_channel.socket:
+                self._take(self.client.get_iopub_msg(timeout=0))
+            else:
+                self._take_reply(self.client.get_shell_msg(timeout=0))
+
+    def _take(self, message: dict[str, Any]) -> None:
+        cell = self._cells.get(message["parent_header"].get("msg_id", ""))
+        if cell is None:
+            return
+        kind, content = message["msg_type"], message["content"]
+        if kind == "status":
+            cell.is_idle = content["execution_state"] == "idle"
+        elif kind not in ("execute_input", "error"):
+            cell.messages.append(Message(kind, content, time.monotonic() - cell.sent_at))
+
+    def _take_reply(self, message: dict[str, Any]) -> None:
+        cell = self._cells.get(message["parent_header"].get("msg_id", ""))
+        if cell is not None and message["msg_type"] == "execute_reply":
+            cell.reply = message["content"]
+            cell.seconds = time.monotonic() - cell.sent_at
+
+
+@contextlib.contextmanager
+def start(
+    env: Mapping[str, str] | None = None, *, cwd: str | None = None, command: list[str] | None = None
+) -> Iterator[Kernel]:
+    """Start a kernel, by default of this Python, and shut it down in the end as a front end does."""
+    manager = KernelManager(transport="ipc")
+    command = command or [os.environ.get("KERNEL_PYTHON", sys.executable), "-m", "ipykernel_launcher"]
+    assert manager.kernel_spec is not None
+    manager.kernel_spec.argv = [*command, "-f", "{connection_file}"]
+    manager.start_kernel(env={**os.environ, **(env or {})}, cwd=cwd)
+    client = manager.client()
+    client.start_channels()
+    try:
+        client.wait_for_ready(timeout=PATIENCE)
+        yield Kernel(manager, client)
+    finally:
+        client.stop_channels()
+        if manager.is_alive():
+            manager.shutdown_kernel()
+        manager.cleanup_resources()
+        manager.context.destroy()

@@ -1,0 +1,42 @@
+"""The notebooks of the project run from top to bottom, as `jupyter execute` or CI would run them."""
+
+import os
+from pathlib import Path
+
+import nbformat
+import pytest
+from nbclient import NotebookClient
+
+from tests.jupyter.embedded import embedded_home
+
+NOTEBOOKS = sorted((Path(__file__).parents[2] / "notebooks").glob("*.ipynb"))
+
+
+def texts(cell: nbformat.NotebookNode) -> str:
+    """What a cell shows, as text."""
+    return "".join(output.get("text") or output.get("data", {}).get("text/plain", "") for output in cell.outputs)
+
+
+@pytest.fixture(scope="module")
+def environ(tmp_path_factory: pytest.TempPathFactory):
+    with embedded_home(tmp_path_factory.mktemp("home")) as home:
+        yield {**os.environ, **home.env}
+
+
+@pytest.mark.parametrize("path", NOTEBOOKS, ids=[path.stem for path in NOTEBOOKS])
+def test_notebook_runs_from_top_to_bottom(path: Path, environ: dict[str, str]) -> None:
+    notebook = nbformat.read(path, as_version=4)
+    assert not any(cell.get("outputs") for cell in notebook.cells), "commit notebooks without outputs"
+    client = NotebookClient(notebook, timeout=120, extra_arguments=["--log-level=ERROR"])
+    with client.setup_kernel(env=environ):
+        for index, cell in enumerate(notebook.cells):
+            client.execute_cell(cell, index)
+    ran = [cell for cell in notebook.cells if cell.cell_type == "code"]
+    assert [cell.execution_count for cell in ran] == list(range(1, len(ran) + 1))
+    if path.stem == "quickstart":
+        assert "working on part 1 of 3 ...\n" in texts(ran[2])
+        assert "100%  π ≈ 3.1" in texts(ran[4])
+        assert texts(ran[5]) == "", "--quiet shows nothing"
+        assert "off by 0.00" in texts(ran[6])
+        assert "exit code 2" in texts(ran[7])
+        assert "Shut down quickstart" in texts(ran[9])

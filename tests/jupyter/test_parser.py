@@ -1,0 +1,86 @@
+"""Lines of %devbox as they are typed, and what a mistake says."""
+
+from __future__ import annotations
+
+import pytest
+
+from runloop_jupyter.commands import VERBS, load
+from runloop_jupyter.commands.parser import HelpRequested
+from runloop_jupyter.errors import UsageError
+from runloop_jupyter.templates import evaluator
+
+NAMESPACE = {"name": "my box", "n": 3, "box": "web"}
+
+
+def parse(verb: str, line: str):
+    return load(verb).parser().parse_line(line, evaluator(dict(NAMESPACE), hint=verb == "exec"))
+
+
+@pytest.mark.parametrize(
+    ("line", "command"),
+    [
+        pytest.param("ls -la | wc -l", "ls -la | wc -l", id="plain"),
+        pytest.param("--timeout 5 ls --timeout 9", "ls --timeout 9", id="options after the command are its own"),
+        pytest.param("--timeout=5 --quiet ls", "ls", id="value with equals sign"),
+        pytest.param("-- --strange", "--strange", id="two dashes end the options"),
+        pytest.param("echo it's", "echo it's", id="quotes belong to the shell"),
+        pytest.param("echo 'a  b' # c", "echo 'a  b' # c", id="blanks and comments stay"),
+        pytest.param("--cwd 'a b' echo {{n}} $HOME {x}", "echo 3 $HOME {x}", id="expressions are replaced"),
+        pytest.param("--template off echo {{n}}", "echo {{n}}", id="unless told not to"),
+        pytest.param("--template=off echo {{.Names}}", "echo {{.Names}}", id="told with equals sign"),
+        pytest.param("--quiet", "", id="no command"),
+    ],
+)
+def test_the_command_after_the_options_is_kept_as_typed(line: str, command: str) -> None:
+    assert parse("exec", line).command == command
+
+
+def test_options_of_exec_are_converted() -> None:
+    args = parse("exec", "--timeout 1m30s --env A=1 --env B='x y' --cwd ~/a -o r --out o --err e --on {{box}} make")
+    assert args.timeout == 90
+    assert args.env == [("A", "1"), ("B", "x y")]
+    assert (args.cwd, args.result, args.out, args.err, args.on) == ("~/a", "r", "o", "e", "web")
+
+
+def test_a_value_with_blanks_stays_one_word() -> None:
+    assert parse("create", "--name {{name}}").name == "my box"
+    assert parse("create", '--name "{{ name }}-{{n}}"').name == "my box-3"
+
+
+@pytest.mark.parametrize(
+    ("verb", "line", "words"),
+    [
+        pytest.param("create", "--nmae x", ("'--nmae'", "Did you mean '--name'?"), id="nearest option"),
+        pytest.param("exec", "--no-raise ls", ("'--no-raise'", "'--no-raise-error'"), id="no abbreviations"),
+        pytest.param("exec", "--out 1x ls", ("'1x'", "variable"), id="no variable"),
+        pytest.param("exec", "--out class ls", ("'class'", "variable"), id="a keyword"),
+        pytest.param("exec", "--timeout soon ls", ("'soon'", "90s"), id="no duration"),
+        pytest.param("exec", "--timeout 0 ls", ("'0'", "duration"), id="no time at all"),
+        pytest.param("exec", "--env A-B=1 ls", ("'A-B=1'", "NAME=VALUE"), id="no variable of the shell"),
+        pytest.param("exec", "--env 'A ls", ("quotation",), id="open quote"),
+        pytest.param("exec", "echo {{missing}}", ("{{missing}}", "NameError", "--template off"), id="undefined name"),
+        pytest.param("create", "--name {{missing}}", ("{{missing}}", "NameError"), id="undefined name in an option"),
+        pytest.param("create", "--keep-alive 3d", ("3d", "48h"), id="too long"),
+        pytest.param("create", "--size huge", ("huge", "small"), id="no size"),
+        pytest.param("create", "x", ("'x'", "one word too many"), id="a word too many"),
+        pytest.param("use", "", ("NAME|ID",), id="no name"),
+        pytest.param("list", "--limit 0", ("'0'",), id="no number"),
+        pytest.param("list", "--status gone", ("gone", "running"), id="no state"),
+    ],
+)
+def test_a_mistake_is_one_sentence_that_names_it(verb: str, line: str, words: tuple[str, ...]) -> None:
+    with pytest.raises(UsageError) as caught:
+        parse(verb, line)
+    assert all(word in str(caught.value) for word in words), str(caught.value)
+    assert "\n" not in str(caught.value)
+
+
+def test_an_unknown_subcommand_suggests_the_nearest() -> None:
+    with pytest.raises(UsageError, match=r"'craete'\. Did you mean 'create'"):
+        load("craete")
+
+
+@pytest.mark.parametrize("verb", VERBS)
+def test_every_subcommand_explains_itself(verb: str) -> None:
+    with pytest.raises(HelpRequested, match=f"usage: %devbox {verb}"):
+        parse(verb, "--help")

@@ -1,0 +1,107 @@
+"""An engine's blueprints on a real isolation, with build contexts straight from this machine's disk."""
+
+import asyncio
+import io
+import json
+import tarfile
+from collections.abc import AsyncIterator, Mapping
+from contextlib import asynccontextmanager
+from dataclasses import dataclass
+from pathlib import Path
+
+from runloop_local.engine.blueprint_setup import Setup
+from runloop_local.engine.blueprints import BlueprintRecord, Blueprints, Order, Sources
+from runloop_local.engine.build import Workshop
+from runloop_local.engine.dockerfile import parse
+from runloop_local.engine.files import Files
+from runloop_local.engine.layers import Layers
+from runloop_local.engine.store import Store
+from runloop_local.sandbox import Isolation, Requested, open_isolation
+
+TERMINAL = ("failed", "build_complete")
+Member = str | bytes | tarfile.TarInfo
+
+
+def tar(path: Path, members: Mapping[str, Member], mode: str = "w") -> Path:
+    """An archive: text is a file, None a folder, a TarInfo what it says."""
+    with tarfile.open(path, mode) as archive:  # type: ignore[call-overload] # the mode is a caller's
+        for name, member in members.items():
+            if isinstance(member, tarfile.TarInfo):
+                archive.addfile(member)
+                continue
+            info = tarfile.TarInfo(name)
+            data = member.encode() if isinstance(member, str) else member
+            info.size, info.mode = len(data), 0o640
+            archive.addfile(info, io.BytesIO(data))
+    return path
+
+
+def special(name: str, kind: bytes, target: str = "") -> tarfile.TarInfo:
+    """A member that is a link, a folder, a device."""
+    info = tarfile.TarInfo(name)
+    info.type, info.linkname, info.mode = kind, target, 0o755
+    return info
+
+
+@dataclass(frozen=True)
+class Yard:
+    """Where a test builds."""
+
+    blueprints: Blueprints
+    isolation: Isolation
+    store: Store
+
+    async def build(self, dockerfile: str, context: str | None = None, **options: object) -> BlueprintRecord:
+        """A blueprint, built or failed."""
+        order = Order(
+            "test", {}, parse(dockerfile), options.pop("setup", None) or Setup(), context_id=context, **options
+        )  # type: ignore[arg-type]
+        record = await self.blueprints.create(order, None)
+        async with asyncio.timeout(60):
+            while record.status not in TERMINAL:
+                await asyncio.sleep(0.01)
+                record = await self.blueprints.get(record.id)
+        return record
+
+    async def log(self, record: BlueprintRecord) -> str:
+        """What a build said."""
+        lines = json.loads(f"[{await self.blueprints.logs(record.id)}]")
+        return "\n".join(line["message"] for line in lines)
+
+    async def disk(self, record: BlueprintRecord, *paths: str) -> dict[str, str]:
+        """Files of a built disk."""
+        assert record.status == "build_complete", await self.log(record)
+        sandbox = await self.isolation.create(f"look-{record.id}", layers=record.layers)
+        await sandbox.start()
+        try:
+            found = {}
+            for path in paths:
+                found[path] = b"".join([chunk async for chunk in await Files(sandbox, "root").read(path)]).decode()
+            return found
+        finally:
+            await sandbox.destroy()
+
+
+@asynccontextmanager
+async def yard(folder: Path, requested: Requested = "auto") -> AsyncIterator[Yard]:
+    """A place to build in; the ids of contexts are names of files in `folder`."""
+
+    async def context(name: str) -> Path:
+        return folder / name
+
+    async def secrets(wanted: Mapping[str, str]) -> Mapping[str, str]:
+        return {name: f"value of {secret}" for name, secret in wanted.items()}
+
+    isolation = await open_isolation(folder / "sandboxes", requested)
+    store = Store.open(folder / "service.db")
+    layers = Layers(isolation, store)
+    shop = Workshop(isolation, store, layers, folder / "builds")
+    blueprints = Blueprints(shop, Sources(context, secrets), "/bin/bash", folder / "logs")
+    await blueprints.restore()
+    try:
+        yield Yard(blueprints, isolation, store)
+    finally:
+        await blueprints.aclose()
+        await layers.aclose()
+        await isolation.aclose()
+        await store.aclose()

@@ -1,0 +1,384 @@
+"""Escapes, tried inside a sandbox: `python3 -c SOURCE NAME FACTS USER`. Each returns what it got, or raises OSError.
+
+Facts about the machine outside come as JSON, as if an attacker knew them all.
+"""
+
+import ctypes
+import json
+import os
+import pathlib
+import signal
+import socket
+import struct
+import subprocess
+import sys
+import time
+
+libc = ctypes.CDLL(None, use_errno=True)
+
+
+def call(name, *arguments):
+    result = getattr(libc, name)(*arguments)
+    if result < 0:
+        raise OSError(ctypes.get_errno(), f"{name}: {os.strerror(ctypes.get_errno())}")
+    return result
+
+
+def read(path):
+    with open(path, "rb") as file:
+        return file.read(2000).decode(errors="replace")
+
+
+def write(path):
+    os.close(os.open(path, os.O_WRONLY))
+    return f"{path} can be written"
+
+
+# -- files of the machine
+
+
+def state_folder(facts):
+    return os.listdir(facts["data_dir"])
+
+
+def secret_in_home(facts):
+    return read(facts["secret"])
+
+
+def secret_through_symlink(facts):
+    os.symlink(facts["secret"], "link")
+    return read("link")
+
+
+def secret_through_hard_link(facts):
+    os.link(facts["secret"], "hard")
+    return read("hard")
+
+
+def secret_through_dots(facts):
+    return read("../" * 30 + facts["secret"])
+
+
+def secret_through_proc_root(facts):
+    return read("/proc/self/root" + facts["secret"])
+
+
+def secret_through_pid_1(facts):
+    return read("/proc/1/root" + facts["secret"])
+
+
+def secret_through_pid_1_cwd(facts):
+    return read("/proc/1/cwd" + "/.." * 30 + facts["secret"])
+
+
+def secret_through_service_root(facts):
+    return read(f"/proc/{facts['service']}/root{facts['secret']}")
+
+
+def other_sandboxes_file(facts):
+    return read(facts["other_file"])
+
+
+def other_sandboxes_folder(facts):
+    return os.listdir(os.path.dirname(facts["other_file"]))
+
+
+def homes(facts):
+    return [name for name in os.listdir("/home") if name != "user"] or os.listdir("/root")[5:]
+
+
+def cloud_credentials(facts):
+    return [*os.listdir(os.path.join(facts["home"], ".ssh")), read(os.path.join(facts["home"], ".aws"))]
+
+
+def run_folder(facts):
+    return [name for name in os.listdir("/run") if name != "lock"]
+
+
+def docker_socket(facts):
+    return [path for path in ("/run/docker.sock", "/var/run/docker.sock", "/run/containerd") if os.path.exists(path)]
+
+
+def host_tmp(facts):
+    return read(facts["tmp_file"])
+
+
+def password_hashes(facts):
+    return [line for line in read("/etc/shadow").splitlines() if line.split(":")[1][:1] in ("$", "")]
+
+
+def password_hashes_backup(facts):
+    return read("/etc/shadow-")
+
+
+def private_keys(facts):
+    names = "-name '*_key' -o -name '*.key' -o -path '*/private/*'"
+    find = f"find /etc /var /opt /srv \\( {names} \\) -type f -size +0 -readable"
+    return subprocess.run(find, shell=True, capture_output=True, text=True).stdout.split()
+
+
+def file_only_root_may_read(facts):
+    return read(facts["root_only"]) if facts["root_only"] else []
+
+
+def write_machine_program(facts):
+    with open("/usr/bin/planted-by-devbox", "w") as file:
+        file.write("x")
+    time.sleep(0.05)
+    return []  # whether the machine has it is looked up outside
+
+
+def write_secret(facts):
+    return write(facts["secret"])
+
+
+def plant_code_of_the_service(facts):
+    with open(os.path.join(facts["package"], "planted.py"), "w") as file:
+        file.write("x")
+    return "planted"
+
+
+def handle_of_root_inode(facts):
+    for folder in ("/etc", os.path.expanduser("~")):
+        for inode in (2, 128, 256):
+            handle = ctypes.create_string_buffer(struct.pack("IiII", 8, 1, inode, 0), 64)
+            fd = os.open(folder, os.O_RDONLY)
+            result = libc.syscall(304 if os.uname().machine == "x86_64" else 265, fd, handle, os.O_RDONLY)
+            if result >= 0:
+                return os.listdir(result)
+    raise OSError(ctypes.get_errno(), "open_by_handle_at")
+
+
+def inherited_descriptors(facts):
+    links = {
+        fd: os.readlink(f"/proc/self/fd/{fd}")
+        for fd in os.listdir("/proc/self/fd")
+        if os.path.exists(f"/proc/self/fd/{fd}")
+    }
+    return [link for fd, link in links.items() if int(fd) > 2]
+
+
+def inherited_environment(facts):
+    return [name for name, value in os.environ.items() if facts["canary"] in value]
+
+
+def paths_in_mounts(facts):
+    text = pathlib.Path("/proc/self/mountinfo").read_text()
+    return [line for line in text.splitlines() if facts["data_dir"] in line]
+
+
+def paths_in_command_lines(facts):
+    others = [pid for pid in os.listdir("/proc") if pid.isdigit() and int(pid) != os.getpid()]
+    found = [read(f"/proc/{pid}/cmdline") for pid in others]
+    return [line for line in found if facts["data_dir"] in line or facts["package"] in line]
+
+
+# -- processes of the machine
+
+
+def see_processes(facts):
+    others = [pid for pid in os.listdir("/proc") if pid.isdigit() and int(pid) != os.getpid()]
+    return [pid for pid in others if facts["canary"] in read(f"/proc/{pid}/cmdline")]
+
+
+def signal_service(facts):
+    os.kill(facts["victim"], 0)
+    return "can be signalled"
+
+
+def kill_everything(facts):
+    if not os.fork():
+        os.setsid()
+        os.kill(-1, signal.SIGCONT)
+        os._exit(0)
+    os.wait()
+    return []  # whether the victim got it is looked up outside
+
+
+def environment_of_the_service(facts):
+    return read(f"/proc/{facts['victim']}/environ")
+
+
+def environment_of_pid_1(facts):
+    return read("/proc/1/environ")
+
+
+def memory_of_pid_1(facts):
+    return write("/proc/1/mem")
+
+
+def descriptors_of_pid_1(facts):
+    return [os.readlink(f"/proc/1/fd/{fd}") for fd in os.listdir("/proc/1/fd")]
+
+
+def program_of_pid_1(facts):
+    return os.readlink("/proc/1/exe")
+
+
+def mounts_of_pid_1(facts):
+    return os.readlink("/proc/1/ns/mnt")
+
+
+def trace_pid_1(facts):
+    call("ptrace", 16, 1, None, None)
+    return "attached"
+
+
+def trace_the_service(facts):
+    call("ptrace", 16, facts["victim"], None, None)
+    return "attached"
+
+
+def take_descriptors_of_pid_1(facts):
+    pidfd = os.pidfd_open(1)
+    return [fd for fd in range(10) if libc.syscall(438, pidfd, fd, 0) >= 0]
+
+
+def kill_pid_1(facts):
+    os.kill(1, signal.SIGKILL)
+    os.kill(1, signal.SIGTERM)
+    return []  # being here means it lives: the sandbox would have ended
+
+
+# -- the kernel
+
+
+def block_device(facts):
+    os.mknod("block", 0o60600, os.makedev(*facts["disk"]))
+    return read("block")
+
+
+def mount_disk(facts):
+    os.mknod("disk", 0o60600, os.makedev(*facts["disk"]))
+    call("mount", b"disk", b"/mnt", b"ext4", 1, None)
+    return "mounted"
+
+
+def mount_kernel_file_systems(facts):
+    kinds = (b"sysfs", b"cgroup", b"cgroup2", b"debugfs", b"tracefs", b"securityfs", b"bpf", b"devtmpfs")
+    mounted = [
+        kind for kind in kinds if libc.mount(b"x", b"/mnt", kind, 0, b"memory" if kind == b"cgroup" else None) == 0
+    ]
+    return [kind.decode() for kind in mounted]
+
+
+def remount_root(facts):
+    call("umount2", b"/proc", 2)
+    return os.listdir("/proc")
+
+
+def undo_masks_in_own_namespace(facts):
+    unshared = subprocess.run(
+        ["unshare", "-Urm", "sh", "-c", "umount /proc/keys || umount -l /usr || umount -l /proc"], capture_output=True
+    )
+    return "unmounted" if unshared.returncode == 0 else []
+
+
+def change_settings(facts):
+    names = (
+        "kernel/core_pattern",
+        "kernel/modprobe",
+        "vm/drop_caches",
+        "kernel/hostname",
+        "fs/file-max",
+        "kernel/sysrq",
+    )
+    open_ones = []
+    for name in names:
+        try:
+            open_ones.append(write(f"/proc/sys/{name}"))
+        except OSError:
+            continue
+    return [line for line in open_ones if "hostname" not in line]
+
+
+def sysrq(facts):
+    return write("/proc/sysrq-trigger") if "null" not in _node("/proc/sysrq-trigger") else []
+
+
+def kernel_memory(facts):
+    found = []
+    for path in ("/proc/kcore", "/dev/mem", "/dev/kmem", "/proc/kmsg", "/dev/kmsg"):
+        try:
+            found += [path] if read(path) else []
+        except OSError:
+            continue
+    return found
+
+
+def _node(path):
+    status = os.stat(path)
+    return "null" if (os.major(status.st_rdev), os.minor(status.st_rdev)) == (1, 3) else ""
+
+
+def kernel_addresses(facts):
+    return [line for line in read("/proc/kallsyms").splitlines() if line.split()[0].strip("0")][:1]
+
+
+def kernel_keys(facts):
+    return read("/proc/keys")
+
+
+def load_module(facts):
+    call("syscall", 175 if os.uname().machine == "x86_64" else 105, b"", 0, b"")
+    return "loaded"
+
+
+def reboot(facts):
+    call("reboot", 0)  # turns Ctrl-Alt-Del off, which needs the same right as a restart
+    return "may reboot"
+
+
+def set_clock(facts):
+    now = time.clock_gettime(time.CLOCK_REALTIME)
+    time.clock_settime(time.CLOCK_REALTIME, now)
+    return "may set the clock"
+
+
+def raise_own_priority(facts):
+    os.nice(-10)
+    return "raised"
+
+
+# -- the machine's network
+
+
+def loopback(facts):
+    socket.create_connection(("127.0.0.1", facts["port"]), 2).close()
+    return "connected"
+
+
+def abstract_socket(facts):
+    with socket.socket(socket.AF_UNIX) as client:
+        client.connect("\0" + facts["abstract"])
+    return "connected"
+
+
+def interfaces(facts):
+    return [
+        name
+        for _, name in socket.if_nameindex()
+        if name
+        not in ("lo", "tunl0", "sit0", "ip6tnl0", "gre0", "gretap0", "erspan0", "ip_vti0", "ip6_vti0", "ip6gre0")
+    ]
+
+
+def raw_socket(facts):
+    with socket.socket(socket.AF_PACKET, socket.SOCK_RAW, 0) as raw:
+        raw.bind(("eth0", 0))
+    return "bound"
+
+
+if __name__ == "__main__":
+    attempt, given = globals()[sys.argv[1]], json.loads(sys.argv[2])
+    folder = f"{attempt.__name__}-{sys.argv[3]}"
+    os.mkdir(folder)
+    os.chdir(folder)
+    try:
+        got = attempt(given)
+    except OSError as error:
+        sys.stdout.write(f"held: {error}")
+    except subprocess.SubprocessError as error:
+        sys.stdout.write(f"held: {error}")
+    else:
+        sys.stdout.write(f"escaped: {got}" if got else "held: nothing")

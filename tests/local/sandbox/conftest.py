@@ -1,0 +1,169 @@
+from __future__ import annotations
+
+import asyncio
+import os
+import secrets
+import sys
+import tempfile
+from collections.abc import AsyncIterator, Awaitable, Callable
+from dataclasses import dataclass
+from pathlib import Path
+from typing import IO
+
+import pytest
+import pytest_asyncio
+
+from runloop_local.sandbox import Command, Isolation, Sandbox, SandboxError, User
+from runloop_local.sandbox.namespaces import NamespacesIsolation, ways
+from runloop_local.sandbox.probe import has_landlock, try_out
+from runloop_local.sandbox.process import ProcessIsolation
+
+DATA_DIR = Path(tempfile.mkdtemp(prefix="sandbox-tests-"))
+
+
+def open_way(way: str, data_dir: Path) -> Isolation:
+    if way in ("landlock", "none"):
+        return ProcessIsolation(data_dir, landlock=way == "landlock")
+    return NamespacesIsolation(data_dir, way)
+
+
+async def _works(way: str) -> bool:
+    isolation = NamespacesIsolation(DATA_DIR / "offered", way)
+    try:
+        await try_out(isolation)
+    except SandboxError:
+        return False
+    finally:
+        await isolation.aclose()
+    return True
+
+
+NAMESPACES = [way for way in ways() if sys.platform == "linux" and asyncio.run(_works(way))]
+LANDLOCK = ["landlock"] if has_landlock() else []
+EVERY_WAY = [*NAMESPACES, *LANDLOCK, "none"]
+
+
+def every_way(function: Callable[..., object]) -> Callable[..., object]:
+    return pytest.mark.parametrize("way", EVERY_WAY, scope="session")(function)
+
+
+def namespaces_only(function: Callable[..., object]) -> Callable[..., object]:
+    """Where the machine offers none, the ways that it has must say so: see test_choice."""
+    return pytest.mark.parametrize("way", NAMESPACES or ["none"], scope="session")(function)
+
+
+@pytest.fixture(scope="session", autouse=True)
+def _clean_up():
+    yield
+    os.system(f"rm -rf {DATA_DIR}")
+
+
+@pytest_asyncio.fixture(scope="session", loop_scope="session")
+async def isolations() -> AsyncIterator[Callable[[str], Isolation]]:
+    opened: dict[str, Isolation] = {}
+
+    def of(way: str) -> Isolation:
+        if way not in opened:
+            opened[way] = isolation = open_way(way, DATA_DIR / way)
+            if isinstance(isolation, NamespacesIsolation):
+                isolation.prepare()
+        return opened[way]
+
+    yield of
+    for isolation in opened.values():
+        await isolation.aclose()
+
+
+@pytest_asyncio.fixture(loop_scope="session")
+async def isolation(isolations: Callable[[str], Isolation], way: str) -> Isolation:
+    return isolations(way)
+
+
+MakeSandbox = Callable[..., Awaitable[Sandbox]]
+
+
+@pytest_asyncio.fixture(loop_scope="session")
+async def make(isolation: Isolation) -> AsyncIterator[MakeSandbox]:
+    made: list[Sandbox] = []
+
+    async def make_one(*, layers: tuple[str, ...] = ()) -> Sandbox:
+        sandbox = await isolation.create(f"box-{secrets.token_hex(4)}", layers=layers)
+        made.append(sandbox)
+        await sandbox.start()
+        return sandbox
+
+    yield make_one
+    for sandbox in made:
+        await sandbox.destroy()
+
+
+@pytest_asyncio.fixture(loop_scope="session")
+async def sandbox(make: MakeSandbox) -> Sandbox:
+    return await make()
+
+
+@dataclass(frozen=True)
+class Result:
+    status: int
+    out: str
+    err: str
+
+
+def _text(file: IO[bytes]) -> str:
+    file.seek(0)
+    return file.read().decode()
+
+
+async def run(
+    sandbox: Sandbox,
+    command: str | tuple[str, ...],
+    *,
+    user: User = "user",
+    stdin: str = "",
+    cwd: str | None = None,
+    env: dict[str, str] | None = None,
+    seconds: float = 30,
+) -> Result:
+    argv = ("sh", "-c", command) if isinstance(command, str) else command
+    with tempfile.TemporaryFile() as given, tempfile.TemporaryFile() as out, tempfile.TemporaryFile() as err:
+        given.write(stdin.encode())
+        given.seek(0)
+        process = await sandbox.spawn(
+            Command(argv, user=user, cwd=cwd, env=env or {}),
+            stdin=given.fileno(),
+            stdout=out.fileno(),
+            stderr=err.fileno(),
+        )
+        status = await asyncio.wait_for(process.wait(), seconds)
+        return Result(status, _text(out), _text(err))
+
+
+async def output(sandbox: Sandbox, command: str, **options: object) -> str:
+    """What a command that must succeed prints."""
+    result = await run(sandbox, command, **options)
+    assert result.status == 0, result
+    return result.out.strip()
+
+
+async def until(condition: Callable[[], object], seconds: float = 10) -> None:
+    """Returns once the condition holds; fails when it does not in time."""
+    async with asyncio.timeout(seconds):
+        while not condition():  # noqa: ASYNC110 - nothing tells when other processes have ended
+            await asyncio.sleep(0.01)
+
+
+def processes_with(marker: str) -> list[int]:
+    """The processes of this machine that have the marker in their command line."""
+    found = []
+    for folder in Path("/proc").glob("[0-9]*"):
+        try:
+            if marker.encode() in (folder / "cmdline").read_bytes():
+                found.append(int(folder.name))
+        except OSError:
+            continue
+    return found
+
+
+def marker() -> str:
+    """A time to sleep that no other process has."""
+    return f"{3_000_000 + secrets.randbelow(10**9)}"

@@ -1,0 +1,155 @@
+"""Snapshots of sandboxes that run: what is in use is paused and copied, what is not is frozen in place."""
+
+import asyncio
+import secrets
+
+import pytest
+
+from runloop_local.sandbox import SandboxError, namespaces
+
+from .conftest import every_way, namespaces_only, output
+
+pytestmark = pytest.mark.asyncio(loop_scope="session")
+
+
+def layer_name() -> str:
+    return f"layer-{secrets.token_hex(4)}"
+
+
+HOLDERS = {
+    "a daemon": "setsid sleep 1000 >/dev/null 2>&1 & until pgrep -x sleep >/dev/null; do :; done",
+    "a file in memory": "echo kept > /dev/shm/file",
+}
+
+
+@namespaces_only
+@pytest.mark.parametrize("holder", HOLDERS.values(), ids=HOLDERS.keys())
+async def test_whatever_lives_in_memory_lives_on_after_a_snapshot(make, isolation, holder):
+    sandbox = await make()
+    await output(sandbox, f"echo one > file; {holder}")
+    held = await output(sandbox, "ls /dev/shm; pgrep -x sleep || true")
+    assert held
+    layers = await sandbox.snapshot(layer_name())
+    assert await output(sandbox, "ls /dev/shm; pgrep -x sleep || true") == held
+    await output(sandbox, "echo two > file")
+    assert await output(await make(layers=layers), "cat file; ls /dev/shm") == "one"
+
+
+@every_way
+async def test_an_unused_sandbox_goes_on_after_many_snapshots(make, isolation):
+    sandbox = await make()
+    ended = asyncio.create_task(sandbox.ended())
+    kept = []
+    for number in range(3):
+        await output(sandbox, f"echo {number} > file")
+        kept.append(await sandbox.snapshot(layer_name()))
+    assert not ended.done()
+    assert await output(sandbox, "cat file") == "2"
+    assert [await output(await make(layers=layers), "cat file") for layers in kept] == ["0", "1", "2"]
+    await sandbox.stop()
+    assert not ended.done()
+    ended.cancel()
+
+
+@namespaces_only
+async def test_freezing_takes_no_longer_for_many_files(make, isolation):
+    sandbox = await make()
+    await output(sandbox, "mkdir d; cd d; seq 5000 | xargs touch")
+    started = asyncio.get_running_loop().time()
+    layers = await sandbox.snapshot(layer_name())
+    seconds = asyncio.get_running_loop().time() - started
+    assert await output(await make(layers=layers), "ls d | wc -l") == "5000"
+    assert seconds < 1.0, "copying them would have been faster"
+
+
+@namespaces_only
+async def test_the_end_is_noticed_after_a_snapshot_too(make, isolation):
+    sandbox = await make()
+    ended = asyncio.create_task(sandbox.ended())
+    await sandbox.snapshot(layer_name())
+    await output(sandbox, "true")
+    sandbox._run.channel.close()
+    await asyncio.wait_for(ended, 10)
+
+
+@every_way
+async def test_commands_begin_before_or_after_a_snapshot_and_not_during_it(make, isolation):
+    sandbox = await make()
+    snapshot, *results = await asyncio.gather(
+        sandbox.snapshot(layer_name()), *(output(sandbox, f"echo {number}") for number in range(8))
+    )
+    assert results == [str(number) for number in range(8)]
+    assert snapshot
+
+
+@every_way
+async def test_layers_are_known_with_who_stands_on_them(make, isolation):
+    sandbox = await make()
+    name = layer_name()
+    layers = await sandbox.snapshot(name)
+    assert name in isolation.layers()
+    user = await make(layers=layers)
+    assert {sandbox.id, user.id} <= isolation.sandboxes()
+    assert (name in isolation.used_layers()) == (isolation.name == "namespaces")
+    await user.destroy()
+    await sandbox.destroy()
+    assert name not in isolation.used_layers()
+    await isolation.remove_layer(name)
+    assert name not in isolation.layers()
+
+
+CHANGES = (
+    "mkdir -p a/b c; echo 1 > a/b/f; echo 1 > a/g; ln -s g a/l; sudo rm /etc/hosts; sudo mkdir /opt/x",
+    "echo 2 > a/b/f; rm a/g; sudo sh -c 'rm -rf /etc/default; mkdir /etc/default; echo log > /etc/default/mine'",
+    "rm -rf a/b; echo file > a/b; chmod 711 c; touch -d 2001-01-01 c; sudo rmdir /opt/x; echo i > a/i",
+    "rm a/b; mkdir a/b; echo 4 > a/b/h; mkfifo c/p; sudo sh -c 'echo 4 > /opt/x'; ln a/i a/j",
+    "mv c d; sudo mv /etc/skel /etc/moved; echo 5 > d/n; sudo rm -f /opt/x",
+    "mv d/n d/m; sudo sh -c 'mkdir /opt/x; echo 6 > /opt/x/y; echo hosts > /etc/hosts'; chmod 600 a/i",
+    "sudo mv /etc/moved /etc/again; rm -rf a/b; mkdir a/b; echo 7 > 'a/b/ü x'",
+    "echo 8 > a/g; rm a/l; mkdir a/l; sudo rm -r /etc/default",
+)
+LISTING = (
+    "cd /; for f in home/user opt/x etc/hosts etc/default etc/skel etc/again etc/moved; do "
+    "find $f -printf '%p %y %m %u %s %l\\n' 2>&1 | grep -v ' d ' ; find $f -type d -printf '%p %m %u\\n' 2>/dev/null; "
+    "find $f -type f -exec cat {} + 2>/dev/null; done | sort"
+)
+
+
+@namespaces_only
+async def test_many_layers_become_few_and_the_disk_stays_the_same(make, isolation, monkeypatch, way):
+    monkeypatch.setattr(namespaces, "_MANY_LAYERS", 3)
+    sandbox = await make()
+    changes = [change.replace("sudo mv /etc", "true") for change in CHANGES] if way == "unprivileged" else CHANGES
+    counts = []
+    for change in changes:
+        await output(sandbox, change)
+        before = await output(sandbox, LISTING)
+        layers = await sandbox.snapshot(layer_name())
+        counts.append(len(layers))
+        assert await output(sandbox, LISTING) == before
+        assert await output(await make(layers=layers), LISTING) == before
+    assert max(counts) < len(CHANGES)
+    await output(sandbox, 'echo on > a/g; mkdir -p a/b/c; rm -r a; test ! -e a; mkdir a; test -z "$(ls -A a)"')
+
+
+@namespaces_only
+async def test_a_disk_on_too_many_layers_is_not_frozen_and_goes_on(make, isolation, monkeypatch):
+    monkeypatch.setattr(namespaces, "_MOST_LAYERS", 2)
+    sandbox = await make()
+    for _ in range(2):
+        await sandbox.snapshot(layer_name())
+    await output(sandbox, "echo kept > file")
+    with pytest.raises(SandboxError, match="stands on 3 layers"):
+        await sandbox.snapshot(layer_name())
+    assert await output(sandbox, "cat file") == "kept"
+
+
+@namespaces_only
+async def test_a_merge_that_fails_is_left_for_later(make, isolation, monkeypatch):
+    monkeypatch.setattr(namespaces, "_MANY_LAYERS", 2)
+    monkeypatch.setattr(namespaces.sys, "executable", "/bin/false")
+    sandbox = await make()
+    await output(sandbox, "echo kept > file")
+    kept = [await sandbox.snapshot(layer_name()) for _ in range(4)]
+    assert [len(layers) for layers in kept] == [1, 2, 3, 4]
+    assert await output(await make(layers=kept[-1]), "cat file") == "kept"

@@ -1,0 +1,63 @@
+from __future__ import annotations
+
+import asyncio
+import subprocess
+import sys
+from pathlib import Path
+
+from .conftest import every_way, marker, processes_with, until
+
+SERVICE = """
+import asyncio, os, sys
+from pathlib import Path
+from runloop_local.sandbox import Command
+from runloop_local.sandbox.namespaces import NamespacesIsolation
+from runloop_local.sandbox.process import ProcessIsolation
+
+async def main(way, data, time):
+    process = way in ("landlock", "none")
+    isolation = ProcessIsolation(data, landlock=way == "landlock") if process else NamespacesIsolation(data, way)
+    null = os.open(os.devnull, os.O_RDWR)
+
+    async def one(number):
+        sandbox = await isolation.create(f"box-{number}")
+        await sandbox.start()
+        for argv in (("sleep", time), ("sh", "-c", f"(setsid sleep {time} &)")):
+            await sandbox.spawn(Command(argv), stdin=null, stdout=null, stderr=null)
+
+    await asyncio.gather(*map(one, range(40)))
+    print("ready", flush=True)
+    await asyncio.sleep(1000)
+
+asyncio.run(main(sys.argv[1], Path(sys.argv[2]), sys.argv[3]))
+"""
+
+
+@every_way
+def test_a_killed_service_takes_forty_sandboxes_with_it(way, tmp_path):
+    time = marker()
+    argv = [sys.executable, "-c", SERVICE, way, str(tmp_path), time]
+    with subprocess.Popen(argv, stdout=subprocess.PIPE) as service:
+        try:
+            assert service.stdout.readline() == b"ready\n"
+            asyncio.run(until(lambda: len(processes_with(f"sleep\0{time}")) == 80))
+        finally:
+            service.kill()
+    asyncio.run(until(lambda: not processes_with(time)))
+    asyncio.run(until(lambda: not any_process_in(tmp_path)))
+
+
+def any_process_in(folder: Path) -> bool:
+    """Whether an agent still has the folder for its working directory, or a mount of it."""
+    own = Path("/proc/self/mountinfo").read_text()
+    return str(folder) in own or any(str(folder) in cwd for cwd in working_directories())
+
+
+def working_directories() -> list[str]:
+    found = []
+    for link in Path("/proc").glob("[0-9]*/cwd"):
+        try:
+            found.append(str(link.readlink()))
+        except OSError:
+            continue
+    return found

@@ -1,0 +1,113 @@
+"""The wire between service and helpers: whole messages from any pieces, and a sandbox that lies."""
+
+from __future__ import annotations
+
+import asyncio
+import os
+import socket
+import struct
+
+import pytest
+
+from runloop_local.sandbox import SandboxError, frames
+from runloop_local.sandbox.link import Channel, Reply, take_socket
+from runloop_local.sandbox.running import Job, Run
+
+
+@pytest.mark.parametrize("size", [1, 3, 7, 1000])
+def test_messages_come_whole_from_any_pieces(size):
+    messages = [{"id": 1, "text": "ü" * 50}, {"id": 2}, {"id": 3, "list": [1, None, "x"]}]
+    data = b"".join(map(frames.encode, messages))
+    decoder = frames.Decoder(1000)
+    pieces = [data[start : start + size] for start in range(0, len(data), size)]
+    assert [message for piece in pieces for message, _ in decoder.feed(piece, [])] == messages
+
+
+def test_descriptors_arrive_with_their_message():
+    ours, theirs = socket.socketpair()
+    reader, writer = os.pipe()
+    with ours, theirs:
+        frames.send(ours, {"id": 1, "text": "x" * 50_000})
+        frames.send(ours, {"id": 2}, [writer])
+        decoder = frames.Decoder(1 << 20)
+        found = []
+        while len(found) < 2:
+            found += decoder.feed(*frames.receive(theirs))
+    assert [len(passed) for _, passed in found] == [0, 1]
+    os.write(found[1][1][0], b"through")
+    assert os.read(reader, 100) == b"through"
+    frames.close_all([reader, writer, *found[1][1]])
+
+
+@pytest.mark.parametrize(
+    "data",
+    [
+        struct.pack("!IB", 1 << 30, 0),
+        struct.pack("!IB", 2, 3) + b"{}",
+        struct.pack("!IB", 2, 0) + b"[]",
+        struct.pack("!IB", 3, 0) + b"\xff\xfe\xfd",
+        struct.pack("!IB", 900, 0) + b"[" * 900,
+    ],
+    ids=["too-long", "descriptors-that-did-not-come", "no-object", "no-text", "no-json"],
+)
+def test_what_is_no_message_is_refused(data):
+    with pytest.raises(frames.FrameError):
+        list(frames.Decoder(1000).feed(data, []))
+
+
+@pytest.mark.parametrize(
+    "reply",
+    [
+        b"\xff" * 5000,
+        frames.encode({"id": 1}, 2),
+        struct.pack("!IB", 2, 0) + b"17",
+    ],
+    ids=["noise", "too-many-descriptors", "no-object"],
+)
+async def test_a_sandbox_that_breaks_the_format_is_cut_off(reply):
+    ours, theirs = socket.socketpair()
+    with theirs:
+        channel = Channel(ours)
+        _, waiting = await channel.ask({"op": "signal"})
+        reader, writer = os.pipe()
+        socket.send_fds(theirs, [reply], [reader, writer])
+        frames.close_all([reader])
+        assert await asyncio.wait_for(waiting, 5) is None
+        os.set_blocking(writer, False)
+        with pytest.raises(BrokenPipeError):  # the service keeps no copy of the other end
+            os.write(writer, b"x")
+        os.close(writer)
+
+
+@pytest.mark.parametrize("status", [-1, 256, "0", None, 1.5, [0]])
+async def test_an_exit_status_that_is_none_is_an_error(status):
+    ours, theirs = socket.socketpair()
+    with theirs:
+        channel = Channel(ours)
+        number, waiting = await channel.ask({"op": "spawn"})
+        frames.send(theirs, {"id": number, "status": status})
+        with pytest.raises(SandboxError, match="exit status"):
+            await Job(Run(channel, None), number, waiting).wait()
+        channel.close()
+
+
+@pytest.mark.parametrize("number", [99, -1, "1", None, [1], {}])
+async def test_replies_to_nothing_are_ignored(number):
+    ours, theirs = socket.socketpair()
+    with theirs:
+        channel = Channel(ours)
+        mine, waiting = await channel.ask({"op": "signal"})
+        frames.send(theirs, {"id": number, "status": 3})
+        frames.send(theirs, {"id": mine, "status": 4})
+        assert (await asyncio.wait_for(waiting, 5)).status() == 4
+        channel.close()
+
+
+def test_only_a_tcp_socket_is_taken_for_a_connection():
+    for kind in (socket.socket(socket.AF_UNIX), socket.socket(socket.AF_INET, socket.SOCK_DGRAM)):
+        with pytest.raises(SandboxError, match="not TCP"):
+            take_socket(Reply({}, (kind.detach(),)))
+    with pytest.raises(SandboxError, match="no socket"):
+        take_socket(Reply({}, (os.open(os.devnull, os.O_RDONLY),)))
+    with pytest.raises(SandboxError, match="did not pass"):
+        take_socket(Reply({}, ()))

@@ -1,0 +1,72 @@
+"""A real service in a process of its own, for tests to talk to over a socket."""
+
+import json
+import os
+import signal
+import subprocess
+import sys
+import time
+import urllib.request
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+
+READY_SECONDS = 15
+
+
+@dataclass(frozen=True)
+class Service:
+    base_url: str
+    api_key: str
+    isolation: str
+    data_dir: Path
+    process: subprocess.Popen[str]
+    ready_after: float
+
+    def kill(self) -> None:
+        self.process.send_signal(signal.SIGKILL)
+        self.process.wait()
+
+
+@contextmanager
+def serving(data_dir: Path, *options: str, before: Sequence[str] = (), api_key: str = "test-key") -> Iterator[Service]:
+    """Start `runloop-local serve`; `before` is a program to start it through, such as prlimit.
+
+    SERVICE_ISOLATION=process in the environment runs the tests without namespaces.
+    """
+    options = ("--isolation", os.environ.get("SERVICE_ISOLATION", "auto"), *options)
+    errors = data_dir.with_name(f"{data_dir.name}.log")
+    data_dir.parent.mkdir(parents=True, exist_ok=True)
+    command = [*before, sys.executable, "-m", "runloop_local", "serve", "--data-dir", str(data_dir)]
+    with errors.open("w") as log:
+        start = time.monotonic()
+        process = subprocess.Popen(
+            [*command, "--api-key", api_key, *options], stdout=subprocess.PIPE, stderr=log, text=True, env=_env()
+        )
+    try:
+        assert process.stdout is not None
+        line = process.stdout.readline()
+        ready_after = time.monotonic() - start
+        assert line.startswith("ready http://"), errors.read_text()
+        url = line.removeprefix("ready ").strip()
+        yield Service(url, api_key, _isolation(url, api_key), data_dir, process, ready_after)
+    finally:
+        process.terminate()
+        try:
+            process.wait(15)
+        finally:
+            process.kill()
+            process.wait()
+            process.stdout.close()
+
+
+def _env() -> dict[str, str]:
+    return {name: value for name, value in os.environ.items() if not name.startswith("RUNLOOP_")}
+
+
+def _isolation(url: str, api_key: str) -> str:
+    request = urllib.request.Request(f"{url}/local/status", headers={"Authorization": f"Bearer {api_key}"})
+    with urllib.request.urlopen(request, timeout=READY_SECONDS) as answer:
+        name: str = json.load(answer)["isolation"]
+        return name

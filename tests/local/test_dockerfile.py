@@ -1,0 +1,349 @@
+"""Dockerfiles as tables: instructions, words, variables, ignore rules, selections, plans."""
+
+import pytest
+
+from runloop_local.engine.dockerfile import json_form, parse
+from runloop_local.engine.errors import InvalidError
+from runloop_local.engine.expansion import expand, expand_document, pairs, split_words
+from runloop_local.engine.image import Image
+from runloop_local.engine.patterns import clean, ignore_rules, select
+from runloop_local.engine.plan import Copy, Folder, Run, Setting, Stage, outside_names, plan
+
+PARSED: dict[str, tuple[str, list[tuple[str, str, int]]]] = {
+    "nothing": ("", []),
+    "comments and blank lines": ("# a\n\n  # b\nFROM x\n\n#c\n", [("FROM", "x", 4)]),
+    "keywords in any case": ("from x\nRun y", [("FROM", "x", 1), ("RUN", "y", 2)]),
+    "indented, tabs, CRLF": ("  FROM\tx\r\n\tRUN  y \r\n", [("FROM", "x", 1), ("RUN", "y", 2)]),
+    "a byte order mark": ("\ufeffFROM x", [("FROM", "x", 1)]),
+    "continued": ("RUN a \\\n  && b\nRUN c", [("RUN", "a   && b", 1), ("RUN", "c", 3)]),
+    "continued with spaces behind": ("RUN a \\  \nb", [("RUN", "a b", 1)]),
+    "comments and blanks within": ("RUN a \\\n# no\n\n  # no\n b \\\n#no\n c", [("RUN", "a  b  c", 1)]),
+    "continued at the end": ("RUN a \\", [("RUN", "a", 1)]),
+    "two backslashes go on too": ("RUN a \\\\\nb", [("RUN", "a \\b", 1)]),
+    "another escape": ("# escape=`\nRUN a `\n b \\\nRUN c", [("RUN", "a  b \\", 2), ("RUN", "c", 4)]),
+    "escape after syntax": ("# syntax=docker/dockerfile:1\n# Escape = `\nRUN a `\nb", [("RUN", "a b", 3)]),
+    "escape too late is a comment": ("# hello\n# escape=`\nRUN a \\\nb", [("RUN", "a b", 3)]),
+    "a hash in a command is no comment": ("RUN echo # x", [("RUN", "echo # x", 1)]),
+}
+
+
+@pytest.mark.parametrize(("text", "expected"), PARSED.values(), ids=PARSED.keys())
+def test_instructions(text: str, expected: list[tuple[str, str, int]]) -> None:
+    assert [(found.keyword, found.text, found.line) for found in parse(text)] == expected
+
+
+@pytest.mark.parametrize(
+    ("text", "flags", "rest"),
+    [
+        ("COPY --from=a --chown=1:2 x y", {"from": "a", "chown": "1:2"}, "x y"),
+        ("COPY --link x y", {"link": ""}, "x y"),
+        ("COPY --exclude=a --exclude=b x y", {"exclude": "a,b"}, "x y"),
+        ("RUN --mount=type=cache,target=/x make", {"mount": "type=cache,target=/x"}, "make"),
+        ("RUN ls --all", {}, "ls --all"),
+        ("ENV --x=1", {}, "--x=1"),
+    ],
+)
+def test_flags(text: str, flags: dict[str, str], rest: str) -> None:
+    (found,) = parse(text)
+    assert (found.flags, found.text) == (flags, rest)
+
+
+DOCUMENTS: dict[str, tuple[str, list[tuple[str, str, bool]]]] = {
+    "one": ("RUN <<EOF\na\n # b\n\nEOF\nRUN x", [("EOF", "a\n # b\n\n", True)]),
+    "quoted": ("RUN cat <<'E O'\nRUN <<\"E\"\n$a\nE", [("E", "$a\n", False)]),
+    "tabs": ("RUN <<-EOF\n\ta\n\t\tb\n\tEOF", [("EOF", "a\nb\n", True)]),
+    "two": ("COPY <<a <<b /x/\n1\na\n2\nb", [("a", "1\n", True), ("b", "2\n", True)]),
+    "empty": ("RUN <<EOF\nEOF", [("EOF", "", True)]),
+    "to a file": ("RUN cat <<EOF>x\n1\nEOF", [("EOF", "1\n", True)]),
+    "in quotes it is none": ("RUN echo '<<EOF'", []),
+    "a string of bash is none": ("RUN cat <<<x", []),
+    "other instructions have none": ("ENV a=<<EOF", []),
+}
+
+
+@pytest.mark.parametrize(("text", "expected"), DOCUMENTS.values(), ids=DOCUMENTS.keys())
+def test_documents(text: str, expected: list[tuple[str, str, bool]]) -> None:
+    found = [document for instruction in parse(text) for document in instruction.heredocs]
+    assert [(document.name, document.text, document.expand) for document in found] == expected
+
+
+MALFORMED: dict[str, tuple[str, str]] = {
+    "unknown": ("FROM x\n\nFETCH y", "line 3: unknown instruction 'FETCH'"),
+    "no argument": ("FROM x\nRUN", "line 2: RUN needs an argument"),
+    "only flags": ("FROM x\nRUN --network=none", "line 2: RUN needs an argument"),
+    "document without end": ("FROM x\nRUN <<EOF\na\n", "line 2: the document EOF has no end"),
+    "escape": ("# escape=x\nFROM x", r"line 1: escape must be"),
+    "before FROM": ("RUN x\nFROM y", "line 1: RUN comes before FROM"),
+    "no FROM": ("ARG x", "no FROM"),
+    "FROM with too much": ("FROM x y", "line 1: FROM: write FROM name"),
+    "COPY with too little": ("FROM x\nCOPY y", "line 2: COPY: a source and a target"),
+    "COPY of several to a file": ("FROM x\nCOPY a b c", "line 2: COPY: the target of several"),
+    "COPY flag": ("FROM x\nCOPY --parents a b", "line 2: COPY: --parents is not served"),
+    "mode": ("FROM x\nCOPY --chmod=u+x a b", "line 2: COPY: --chmod=u.x must be octal"),
+    "address": ("FROM x\nADD https://a/b c", "line 2: ADD: addresses are not fetched"),
+    "mount": ("FROM x\nRUN --mount=type=bind,source=a make", "line 2: RUN: --mount=type=bind is not served"),
+    "ENV without value": ("FROM x\nENV a", "line 2: ENV: 'a' has no value"),
+    "ENV with a stray word": ("FROM x\nENV a=1 b", "line 2: ENV: 'b' must be name=value"),
+    "quote": ("FROM x\nENV a='1", "line 2: ENV: a ' is not closed"),
+    "brace": ("FROM x\nENV a=${b", "line 2: ENV: .* has no }"),
+    "modifier": ("FROM x\nENV a=${b^^}", "line 2: ENV: .* modifier"),
+    "required": ('FROM x\nENV a="${b:?must be}"', "line 2: ENV: b is not set: must be"),
+    "SHELL": ("FROM x\nSHELL /bin/bash", "line 2: SHELL: write it as"),
+    "USER": ("FROM x\nUSER a b", "line 2: USER: 'a b' is no account"),
+}
+
+
+@pytest.mark.parametrize(("text", "message"), MALFORMED.values(), ids=MALFORMED.keys())
+def test_mistakes_are_named_with_their_line(text: str, message: str) -> None:
+    with pytest.raises(InvalidError, match=message):
+        plan(parse(text), {}, {})
+
+
+@pytest.mark.parametrize(
+    ("text", "words"),
+    [
+        ('["a", "b c"]', ("a", "b c")),
+        ("[]", ()),
+        ("['a']", None),
+        ("[1]", None),
+        ("[ -f x ]", None),
+        ("a b", None),
+    ],
+)
+def test_json_form(text: str, words: tuple[str, ...] | None) -> None:
+    assert json_form(text) == words
+
+
+@pytest.mark.parametrize(
+    ("text", "words"),
+    [
+        ("a  b\tc", ["a", "b", "c"]),
+        ("a='b c' d", ["a='b c'", "d"]),
+        (r"a\ b c", [r"a\ b", "c"]),
+        ('"a \\" b" c', ['"a \\" b"', "c"]),
+        ("'a\\' b", ["'a\\'", "b"]),
+        ("", []),
+    ],
+)
+def test_split_words(text: str, words: list[str]) -> None:
+    assert split_words(text) == words
+
+
+@pytest.mark.parametrize(
+    ("text", "found"),
+    [
+        ("a=1 b=2", [("a", "1"), ("b", "2")]),
+        ("a='1 2' b=x=y c=", [("a", "'1 2'"), ("b", "x=y"), ("c", "")]),
+        ("a 1 2", [("a", "1 2")]),
+    ],
+)
+def test_pairs(text: str, found: list[tuple[str, str]]) -> None:
+    assert pairs(text) == found
+
+
+VARIABLES = {"x": "1", "empty": "", "path": "/a b"}
+
+
+@pytest.mark.parametrize(
+    ("text", "value"),
+    [
+        ("$x${x}", "11"),
+        ("$y${y}", ""),
+        ("$xy", ""),
+        ("${x}y", "1y"),
+        ("$path/c", "/a b/c"),
+        (r"\$x", "$x"),
+        (r"a\ b", "a b"),
+        ("'$x'", "$x"),
+        ("\"$x '$x'\"", "1 '1'"),
+        (r'"\$x \" \\ \n"', r'$x " \ \n'),
+        ("a$", "a$"),
+        ("$-", "$-"),
+        ("${y:-d}${empty:-d}${x:-d}", "dd1"),
+        ("${y-d}${empty-d}", "d"),
+        ("${x:+s}${empty:+s}${y:+s}", "s"),
+        ("${empty+s}${y+s}", "s"),
+        ("${x:?no}${empty?no}", "1"),
+        ("${y:-${x}2}", "12"),
+        ("${y:-'a}b'}", "a}b"),
+        ("${y:-}", ""),
+    ],
+)
+def test_expand(text: str, value: str) -> None:
+    assert expand(text, VARIABLES) == value
+
+
+def test_expand_with_another_escape() -> None:
+    assert expand(r"a\b`$x", VARIABLES, "`") == r"a\b$x"
+
+
+def test_documents_keep_their_quotes() -> None:
+    assert expand_document("'$x' \"${x}\" \\$x \\n\n", VARIABLES) == "'1' \"1\" $x \\n\n"
+
+
+@pytest.mark.parametrize(
+    ("path", "found"), [(".", ""), ("./a//b/", "a/b"), ("/a", "a"), ("", ""), ("a/../b", "b"), ("..a", "..a")]
+)
+def test_clean(path: str, found: str) -> None:
+    assert clean(path) == found
+
+
+@pytest.mark.parametrize("path", ["..", "../a", "a/../../b", "/.."])
+def test_paths_out_of_the_context_are_refused(path: str) -> None:
+    with pytest.raises(ValueError, match="leaves the build context"):
+        clean(path)
+
+
+IGNORED: dict[str, tuple[str, list[str], list[str]]] = {
+    "a name at the top": ("node_modules", ["node_modules", "node_modules/a/b"], ["a/node_modules", "node_modules2"]),
+    "slashes around": ("/build/", ["build", "build/x"], ["a/build"]),
+    "one folder": ("*.log", ["a.log", ".log"], ["b/a.log", "a.logs"]),
+    "any folder": ("**/*.log", ["a.log", "b/a.log", "c/b/a.log"], ["a.txt"]),
+    "below": ("a/**", ["a/b", "a/b/c"], ["b"]),
+    "in the middle": ("a/**/z", ["a/z", "a/b/z", "a/b/c/z/y"], ["z", "az"]),
+    "one character": ("?.txt", ["a.txt"], ["ab.txt", "/.txt"]),
+    "a class": ("[a-c].t", ["b.t"], ["d.t"]),
+    "not of a class": ("[^a-c].t", ["d.t"], ["b.t"]),
+    "an exception": ("*.md\n!README.md", ["a.md"], ["README.md"]),
+    "the last one decides": ("!a\na", ["a"], []),
+    "comments": ("# a\n\n  b  ", ["b"], ["a", "# a"]),
+    "dots are dots": ("a.b", ["a.b"], ["axb"]),
+}
+
+
+@pytest.mark.parametrize(("rules", "ignored", "kept"), IGNORED.values(), ids=IGNORED.keys())
+def test_ignore_rules(rules: str, ignored: list[str], kept: list[str]) -> None:
+    ignore = ignore_rules(rules)
+    assert [path for path in [*ignored, *kept] if ignore(path)] == ignored
+
+
+NAMES = {"a.txt": False, "b.txt": False, "d": True, "d/x": False, "d/e": True, "d/e/y": False, "implied/z": False}
+SELECTED: dict[str, tuple[list[str], dict[str, str], bool]] = {
+    "a file": (["a.txt"], {"a.txt": "a.txt"}, True),
+    "a file below": (["./d/e/y"], {"d/e/y": "y"}, True),
+    "a folder's contents": (["d"], {"d/x": "x", "d/e": "e", "d/e/y": "e/y"}, False),
+    "everything": (["."], {name: name for name in NAMES}, False),
+    "a folder that only its files tell of": (["implied"], {"implied/z": "z"}, False),
+    "a pattern": (["*.txt"], {"a.txt": "a.txt", "b.txt": "b.txt"}, False),
+    "a pattern that fits one": (["a*"], {"a.txt": "a.txt"}, True),
+    "a pattern that fits a folder": (["[d]"], {"d/x": "x", "d/e": "e", "d/e/y": "e/y"}, False),
+    "several": (["a.txt", "d/x"], {"a.txt": "a.txt", "d/x": "x"}, False),
+}
+
+
+@pytest.mark.parametrize(("sources", "targets", "single"), SELECTED.values(), ids=SELECTED.keys())
+def test_select(sources: list[str], targets: dict[str, str], single: bool) -> None:
+    found = select(NAMES, sources)
+    assert (found.targets, found.single_file) == (targets, single)
+
+
+@pytest.mark.parametrize("source", ["c.txt", "*.md", "d/z", "../a", "[z-a]"])
+def test_sources_that_take_nothing_are_errors(source: str) -> None:
+    with pytest.raises(ValueError, match=r"nothing in the build context|leaves|malformed"):
+        select(NAMES, [source])
+
+
+def planned(text: str, **args: str) -> tuple[Stage, ...]:
+    return plan(parse(text), args, {"base": Image({"B": "base"}, "/w", "app")})
+
+
+def runs(stage: Stage) -> list[tuple[str, ...]]:
+    return [step.action.argv for step in stage.steps if isinstance(step.action, Run)]
+
+
+def test_settings_accumulate() -> None:
+    (stage,) = planned(
+        "FROM x\nENV a=1 b=$PATH:x\nENV a=2 c=$a\nWORKDIR /w\nWORKDIR d/../e\nUSER me:us\n"
+        'SHELL ["/bin/bash", "-c"]\nRUN go\nCMD ["s", "t"]\nENTRYPOINT run it'
+    )
+    step = next(step for step in stage.steps if isinstance(step.action, Run))
+    env = {"a": "2", "b": "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin:x", "c": "1"}
+    assert step.setting == Setting(env, {}, "/w/e", "me:us", ("/bin/bash", "-c"))
+    assert (step.line, step.title) == (8, "RUN go")
+    assert stage.image() == Image(env, "/w/e", "me:us", ("/bin/bash", "-c", "run it"), ("s", "t"))
+    assert [step.action for step in stage.steps if isinstance(step.action, Folder)] == [Folder("/w"), Folder("/w/e")]
+
+
+PROGRAMS: dict[str, tuple[str, tuple[str, ...]]] = {
+    "shell": ("RUN a && b", ("/bin/sh", "-c", "a && b")),
+    "program": ('RUN ["a", "$b"]', ("a", "$b")),
+    "nearly JSON is shell": ("RUN [ -f x ]", ("/bin/sh", "-c", "[ -f x ]")),
+    "document": ("RUN <<EOF\na\nb\nEOF", ("/bin/sh", "-c", "a\nb\n")),
+    "document for a program": ("RUN python <<EOF\na\nEOF", ("/bin/sh", "-c", "python <<EOF\na\nEOF")),
+    "variables are the shell's": ("RUN echo $a '$b'", ("/bin/sh", "-c", "echo $a '$b'")),
+}
+
+
+@pytest.mark.parametrize(("text", "argv"), PROGRAMS.values(), ids=PROGRAMS.keys())
+def test_programs(text: str, argv: tuple[str, ...]) -> None:
+    assert runs(planned(f"FROM x\n{text}")[0]) == [argv]
+
+
+def test_a_document_with_an_interpreter_is_run_by_it() -> None:
+    (argv,) = runs(planned("FROM x\nRUN <<EOF\n#!/usr/bin/env python3\nprint(1)\nEOF")[0])
+    assert argv[-1] == "#!/usr/bin/env python3\nprint(1)\n"
+
+
+ARGS: dict[str, tuple[str, dict[str, str], dict[str, str]]] = {
+    "default": ("FROM x\nARG a=1\nRUN x", {}, {"a": "1"}),
+    "given": ("FROM x\nARG a=1\nRUN x", {"a": "2"}, {"a": "2"}),
+    "without default": ("FROM x\nARG a\nRUN x", {}, {}),
+    "undeclared": ("FROM x\nRUN x", {"a": "2"}, {}),
+    "global, declared again": ("ARG a=1\nFROM x\nARG a\nRUN x", {}, {"a": "1"}),
+    "global, not declared again": ("ARG a=1\nFROM x\nRUN x", {}, {}),
+    "from another": ("FROM x\nARG a=1 b=${a}2\nRUN x", {}, {"a": "1", "b": "12"}),
+    "predefined": ("FROM x\nARG TARGETOS\nRUN x", {}, {"TARGETOS": "linux"}),
+    "of another stage": ("FROM x AS s\nARG a=1\nFROM s\nRUN x", {}, {}),
+}
+
+
+@pytest.mark.parametrize(("text", "given", "args"), ARGS.values(), ids=ARGS.keys())
+def test_args(text: str, given: dict[str, str], args: dict[str, str]) -> None:
+    last = planned(text, **given)[-1]
+    assert [step.setting.args for step in last.steps if isinstance(step.action, Run)] == [args]
+
+
+def test_env_wins_over_arg() -> None:
+    (stage,) = planned("FROM x\nARG a=arg\nENV a=env\nWORKDIR /$a", a="given")
+    assert stage.setting.cwd == "/env"
+
+
+def test_stages_and_bases() -> None:
+    text = (
+        "ARG v=se\nFROM ba$v AS One\nENV E=1\nFROM one\nRUN x\nFROM other:1\nCOPY --from=0 /a /b\nCOPY --from=far /c /d"
+    )
+    stages = planned(text)
+    assert [(stage.base, stage.name) for stage in stages] == [("base", "one"), (0, None), ("other:1", None)]
+    assert stages[1].setting == Setting({"B": "base", "E": "1"}, {}, "/w", "app")
+    assert stages[2].setting == Setting()
+    copies = [step.action.stage for step in stages[2].steps if isinstance(step.action, Copy)]
+    assert copies == [0, "far"]
+    assert outside_names(parse(text), {}) == {"base", "other:1", "far"}
+
+
+def test_a_base_blueprint_stands_in_for_from() -> None:
+    (stage,) = plan(parse("RUN x"), {}, {}, Image({"A": "1"}))
+    assert (stage.base, stage.setting.env) == (None, {"A": "1"})
+    with pytest.raises(InvalidError, match="line 1: FROM and a base blueprint"):
+        plan(parse("FROM x"), {}, {}, Image())
+
+
+COPIES: dict[str, tuple[str, Copy]] = {
+    "relative": ("COPY a b", Copy(("a",), "/w/b")),
+    "folder": ("COPY a b /c/", Copy(("a", "b"), "/c/")),
+    "here": ("COPY . .", Copy((".",), "/w/.")),
+    "quoted": ('COPY "a b" /c', Copy(("a b",), "/c")),
+    "program form": ('COPY ["a b", "c d"]', Copy(("a b",), "/w/c d")),
+    "variables": ("COPY $v/a /$v", Copy(("1/a",), "/1")),
+    "flags": ("COPY --chown=$v:2 --chmod=0640 a /b", Copy(("a",), "/b", owner="1:2", mode=0o640)),
+    "ADD unpacks": ("ADD a.tar /b", Copy(("a.tar",), "/b", unpack=True)),
+    "document": ("COPY <<x /b\n$v\nx", Copy((), "/b", documents={"x": "1\n"})),
+    "document beside a file": ("COPY a <<'x' /b/\n$v\nx", Copy(("a",), "/b/", documents={"x": "$v\n"})),
+    "exclude": ("COPY --exclude=*.md . /b", Copy((".",), "/b", exclude=("*.md",))),
+}
+
+
+@pytest.mark.parametrize(("text", "copy"), COPIES.values(), ids=COPIES.keys())
+def test_copies(text: str, copy: Copy) -> None:
+    (stage,) = planned(f"FROM x\nARG v=1\nWORKDIR /w\n{text}")
+    assert stage.steps[-1].action == copy

@@ -1,0 +1,148 @@
+"""Files in and out of a devbox."""
+
+import hashlib
+
+import httpx
+import pytest
+
+from tests.local.api import Api
+from tests.local.serving import Service
+
+
+async def write(api: Api, devbox: str, path: str, contents: str, status: int = 200):
+    body = {"file_path": path, "contents": contents}
+    return await api.json(f"/v1/devboxes/{devbox}/write_file_contents", body, status=status)
+
+
+async def read(api: Api, devbox: str, path: str) -> httpx.Response:
+    return await api.post(f"/v1/devboxes/{devbox}/read_file_contents", json={"file_path": path})
+
+
+async def download(api: Api, devbox: str, path: str) -> httpx.Response:
+    return await api.post(f"/v1/devboxes/{devbox}/download_file", json={"path": path})
+
+
+async def upload(api: Api, devbox: str, path: str, data: bytes) -> httpx.Response:
+    url = f"/v1/devboxes/{devbox}/upload_file"
+    return await api.post(url, data={"path": path}, files={"file": ("name", data)})
+
+
+@pytest.mark.parametrize(
+    "path",
+    ["plain.txt", "new/deep/er.txt", "~/tilde.txt", "/home/user/abs.txt", "with space ü.txt", "-rf"],
+)
+async def test_write_and_read(api: Api, devbox: str, path: str) -> None:
+    written = await write(api, devbox, path, "héllo\nwörld")
+    assert (written["exit_status"], written["devbox_id"]) == (0, devbox)
+    answer = await read(api, devbox, path)
+    assert answer.headers["content-type"].startswith("text/plain")
+    assert answer.text == "héllo\nwörld"
+    assert (await download(api, devbox, path)).content == "héllo\nwörld".encode()
+
+
+async def test_an_empty_file(api: Api, devbox: str) -> None:
+    await write(api, devbox, "empty", "")
+    answer = await download(api, devbox, "empty")
+    assert (answer.status_code, answer.content) == (200, b"")
+
+
+@pytest.mark.parametrize(
+    ("path", "status", "said"),
+    [
+        ("missing", 404, "No file 'missing'"),
+        ("folder", 400, "'folder' is a folder"),
+        ("secret", 400, "permission denied"),
+        ("", 400, "empty"),
+        ("dangling", 400, "dangling"),
+    ],
+)
+async def test_what_cannot_be_read_says_why(
+    api: Api, service: Service, devbox: str, path: str, status: int, said: str
+) -> None:
+    if path == "secret" and service.isolation == "landlock":
+        path = "/etc/shadow"  # its user may be the real root, whom only Landlock keeps out
+    await api.execute(devbox, "mkdir -p folder; ln -sf nowhere dangling; touch secret; chmod 0 secret")
+    for answer in (await read(api, devbox, path), await download(api, devbox, path)):
+        assert answer.status_code == status
+        assert said in answer.json()["message"]
+
+
+@pytest.mark.parametrize(
+    ("path", "said"), [("folder", "is a folder"), ("/proc/nope/x", "/proc/nope/x"), ("file/x", "")]
+)
+async def test_what_cannot_be_written_says_why(api: Api, devbox: str, path: str, said: str) -> None:
+    await api.execute(devbox, "mkdir -p folder; touch file")
+    error = await write(api, devbox, path, "x", status=400)
+    assert said in error["message"]
+    answer = await upload(api, devbox, path, b"x" * 3_000_000)
+    assert answer.status_code == 400
+    assert said in answer.json()["message"]
+
+
+async def test_large_bytes_survive_up_and_down(api: Api, devbox: str) -> None:
+    data = bytes(range(256)) * 80_000
+    assert (await upload(api, devbox, "big/file.bin", data)).json() == {}
+    assert (await download(api, devbox, "big/file.bin")).content == data
+    result = await api.execute(devbox, "sha256sum < big/file.bin")
+    assert result["stdout"].split()[0] == hashlib.sha256(data).hexdigest()
+
+
+@pytest.mark.parametrize("order", ["path first", "file first"])
+async def test_parts_may_come_in_any_order(api: Api, devbox: str, order: str) -> None:
+    data = bytes(range(256)) * 20_000
+    parts = [("path", (None, b"some file")), ("file", ("f", data))]
+    files = parts if order == "path first" else parts[::-1]
+    answer = await api.post(f"/v1/devboxes/{devbox}/upload_file", files=files)
+    assert answer.status_code == 200
+    assert (await download(api, devbox, "some file")).content == data
+
+
+@pytest.mark.parametrize(
+    ("content", "kind"),
+    [
+        (b"", "multipart/form-data; boundary=x"),
+        (b"{}", "application/json"),
+        (b"--x\r\nContent-Disposition: form-data; name=path\r\n\r\na\r\n--x--\r\n", "multipart/form-data; boundary=x"),
+        (b"garbage", "multipart/form-data; boundary=x"),
+    ],
+    ids=["empty", "json", "no file", "garbage"],
+)
+async def test_an_upload_without_its_parts_is_a_400(api: Api, devbox: str, content: bytes, kind: str) -> None:
+    url = f"/v1/devboxes/{devbox}/upload_file"
+    answer = await api.post(url, content=content, headers={"content-type": kind})
+    assert answer.status_code == 400
+
+
+async def test_a_cut_upload_leaves_the_devbox_usable(api: Api, devbox: str) -> None:
+    async def cut():
+        yield b'--x\r\nContent-Disposition: form-data; name="path"\r\n\r\nhalf\r\n--x\r\n'
+        yield b'Content-Disposition: form-data; name="file"; filename="f"\r\n\r\n' + b"a" * 100_000
+        raise ConnectionError
+
+    kind = {"content-type": "multipart/form-data; boundary=x"}
+    with pytest.raises(ConnectionError):
+        await api.post(f"/v1/devboxes/{devbox}/upload_file", content=cut(), headers=kind)
+    assert (await api.execute(devbox, "echo fine; pgrep -x cat"))["stdout"] == "fine\n"
+
+
+async def test_a_download_that_is_left_ends_its_program(api: Api, devbox: str) -> None:
+    url = f"/v1/devboxes/{devbox}/download_file"
+    async with api.stream("POST", url, json={"path": "/dev/zero"}) as answer:
+        async for _ in answer.aiter_raw(1000):
+            break
+    gone = await api.execute(
+        devbox, "while pgrep -x cat; do sleep 0.02; done > /dev/null; echo gone", optimistic_timeout=5
+    )
+    assert gone["stdout"] == "gone\n"
+
+
+async def test_a_symbolic_link_is_followed_inside_the_devbox(api: Api, devbox: str) -> None:
+    await api.execute(devbox, "mkdir real; ln -s real link")
+    await write(api, devbox, "link/f", "through")
+    assert (await api.execute(devbox, "cat real/f"))["stdout"] == "through"
+
+
+async def test_files_of_a_suspended_devbox_are_a_400(api: Api, devbox: str) -> None:
+    await api.json(f"/v1/devboxes/{devbox}/suspend", {})
+    await api.wait(devbox, "suspended")
+    assert "suspended" in (await read(api, devbox, "x")).json()["message"]

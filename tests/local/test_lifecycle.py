@@ -1,0 +1,87 @@
+"""The state machine as tables."""
+
+from itertools import pairwise
+from typing import get_args
+
+import pytest
+
+from runloop_local.engine.errors import InvalidError
+from runloop_local.engine.lifecycle import (
+    MOVES,
+    DevboxRecord,
+    Status,
+    Transition,
+    active_ms,
+    after_restart,
+    move,
+)
+
+
+def record(*path: str) -> DevboxRecord:
+    return DevboxRecord("dbx_1", 0, transitions=tuple(Transition(status, at) for at, status in enumerate(path)))
+
+
+PATHS = {
+    "a whole life": "queued provisioning initializing running suspending suspended resuming running shutdown",
+    "shut down while queued": "queued shutdown",
+    "failed while launching": "queued provisioning failure",
+    "a failed one is shut down": "queued failure shutdown",
+    "a lost service": "queued provisioning initializing running suspended",
+}
+
+
+@pytest.mark.parametrize("path", PATHS.values(), ids=PATHS.keys())
+def test_allowed_paths_keep_every_transition_with_its_time(path: str) -> None:
+    found = DevboxRecord("dbx_1", 0)
+    for time, status in enumerate(path.split()):
+        found = move(found, status, time)
+    assert [transition.status for transition in found.transitions] == path.split()
+    assert all(earlier.time_ms < later.time_ms for earlier, later in pairwise(found.transitions))
+
+
+ALLOWED = {(source, target) for source, targets in MOVES.items() for target in targets}
+FORBIDDEN = sorted({(a, b) for a in get_args(Status) for b in get_args(Status)} - ALLOWED)
+
+
+@pytest.mark.parametrize(("source", "target"), FORBIDDEN)
+def test_any_other_move_is_refused(source: Status, target: Status) -> None:
+    with pytest.raises(InvalidError, match=f"is {source}, so it cannot become {target}"):
+        move(record(source), target, 1)
+
+
+def test_nothing_leaves_shutdown_and_everything_reaches_it() -> None:
+    assert MOVES["shutdown"] == frozenset()
+    assert all("shutdown" in MOVES[status] for status in get_args(Status) if status != "shutdown")
+
+
+@pytest.mark.parametrize(
+    ("status", "becomes"),
+    [
+        ("queued", "failure"),
+        ("provisioning", "failure"),
+        ("initializing", "failure"),
+        ("running", "suspended"),
+        ("suspending", "suspended"),
+        ("resuming", "suspended"),
+        ("suspended", "suspended"),
+        ("failure", "failure"),
+        ("shutdown", "shutdown"),
+    ],
+)
+def test_a_restart_leaves_no_devbox_between_states(status: Status, becomes: Status) -> None:
+    found = after_restart(record(status), 9)
+    assert found.status == becomes
+    assert status == becomes or "service restarted" in (found.transitions[-1].reason or "")
+
+
+@pytest.mark.parametrize(
+    ("path", "active"),
+    [("queued", 0), ("queued running", 8), ("queued running suspending", 1), ("running suspended resuming running", 7)],
+)
+def test_only_running_time_is_active(path: str, active: int) -> None:
+    assert active_ms(record(*path.split()), 9) == active
+
+
+def test_end_is_the_first_end() -> None:
+    assert record("queued", "running").end_time_ms is None
+    assert record("queued", "failure", "shutdown").end_time_ms == 1

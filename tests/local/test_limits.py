@@ -1,0 +1,147 @@
+"""What devboxes may use: sizes, and what happens to one that takes more."""
+
+import asyncio
+import time
+from typing import Any
+
+import pytest
+
+from runloop_local.engine.errors import InvalidError
+from runloop_local.engine.limits import DEFAULT, GIB, SIZES, Size, disk_excess, memory_excess, size_of
+from runloop_local.sandbox.base import Load
+from tests.local.api import Api
+
+SMALLEST = {"resource_size_request": "X_SMALL"}
+CUSTOM = {"resource_size_request": "CUSTOM_SIZE", "custom_cpu_cores": 1, "custom_gb_memory": 4, "custom_disk_size": 2}
+MEMORY_BOMB = "python3 -c 'a = []\nwhile True: a.append(bytearray(16 << 20))'"
+DISK_BOMB = "for n in 1 2 3; do fallocate -l 1G file$n || head -c 1G /dev/zero > file$n; done; sleep 20"
+FORK_BOMB = "bomb() { bomb | bomb & }; bomb; sleep 20"
+
+
+async def ended(api: Api, devbox: str) -> dict[str, Any]:
+    return await api.wait(devbox, "failure", timeout=20)
+
+
+async def answers_in(api: Api, devbox: str) -> float:
+    """How long a short command takes."""
+    begin = time.monotonic()
+    assert (await api.execute(devbox, "echo alive"))["stdout"] == "alive\n"
+    return time.monotonic() - begin
+
+
+@pytest.mark.parametrize(
+    ("bomb", "parameters", "reason", "sentence"),
+    [
+        (MEMORY_BOMB, SMALLEST, "out_of_memory", "1 GB of memory"),
+        (DISK_BOMB, CUSTOM, "out_of_disk", "2 GB of disk"),
+    ],
+    ids=["memory", "disk"],
+)
+async def test_a_devbox_that_takes_too_much_ends_and_its_neighbour_does_not(
+    api: Api, devbox: str, bomb: str, parameters: dict[str, Any], reason: str, sentence: str
+) -> None:
+    greedy = await api.create(launch_parameters=parameters)
+    execution = await api.start(greedy, bomb)
+    view = await ended(api, greedy)
+    assert view["failure_reason"] == reason
+    assert sentence in view["state_transitions"][-1]["failure_reason"]
+    assert (await api.finish(execution))["exit_status"] == 137
+    assert await answers_in(api, devbox) < 5
+
+
+async def test_a_background_process_is_looked_after_as_well(api: Api) -> None:
+    greedy = await api.create(launch_parameters=SMALLEST)
+    await api.execute(greedy, f"(sleep 1; {MEMORY_BOMB}) >/dev/null 2>&1 &")
+    assert (await ended(api, greedy))["failure_reason"] == "out_of_memory"
+
+
+async def test_a_fork_bomb_disturbs_nobody(api: Api, devbox: str) -> None:
+    forking = await api.create(launch_parameters=SMALLEST)
+    await api.start(forking, FORK_BOMB)
+    await asyncio.sleep(1)
+    assert await answers_in(api, devbox) < 5
+    begin = time.monotonic()
+    assert (await api.json(f"/v1/devboxes/{forking}/shutdown", {}))["status"] == "shutdown"
+    assert time.monotonic() - begin < 10
+    assert await answers_in(api, devbox) < 5
+
+
+async def test_memory_of_a_bigger_devbox_is_its_own(api: Api) -> None:
+    devbox = await api.create(launch_parameters=CUSTOM)
+    done = await api.execute(devbox, "python3 -c 'print(len(bytearray(1300 << 20)))'")
+    assert (done["exit_status"], done["stdout"]) == (0, f"{1300 << 20}\n")
+    assert (await api.json(f"/v1/devboxes/{devbox}"))["status"] == "running"
+    await api.json(f"/v1/devboxes/{devbox}/shutdown", {})
+
+
+async def test_usage_is_counted_by_the_size(api: Api) -> None:
+    devbox = await api.create(launch_parameters=CUSTOM)
+    await asyncio.sleep(1.1)
+    usage = await api.json(f"/v1/devboxes/{devbox}/usage")
+    active = usage["total_active_seconds"]
+    assert active >= 1
+    assert (usage["vcpu_seconds"], usage["memory_gb_seconds"]) == (active, 4 * active)
+    assert usage["disk_gb_seconds"] == 2 * usage["total_elapsed_seconds"]
+    await api.json(f"/v1/devboxes/{devbox}/shutdown", {})
+    ended = await api.json(f"/v1/devboxes/{devbox}/usage")
+    assert ended["end_time_ms"] >= ended["start_time_ms"]
+
+
+@pytest.mark.parametrize(
+    ("parameters", "size"),
+    [
+        ({}, DEFAULT),
+        *(({"resource_size_request": name}, size) for name, size in SIZES.items()),
+        ({"resource_size_request": "LARGE", "custom_cpu_cores": 3}, SIZES["LARGE"]),
+        (CUSTOM, Size(1, 4, 2)),
+        ({**CUSTOM, "custom_cpu_cores": 0.5, "custom_gb_memory": 1, "custom_disk_size": None}, Size(0.5, 1, 4)),
+        ({**CUSTOM, "custom_cpu_cores": 16, "custom_gb_memory": 64, "custom_disk_size": 64}, Size(16, 64, 64)),
+    ],
+    ids=str,
+)
+def test_sizes(parameters: dict[str, Any], size: Size) -> None:
+    assert size_of(parameters) == size
+
+
+@pytest.mark.parametrize(
+    ("change", "complaint"),
+    [
+        ({"custom_cpu_cores": None}, "needs custom_cpu_cores"),
+        ({"custom_gb_memory": None}, "needs custom_cpu_cores and custom_gb_memory"),
+        ({"custom_cpu_cores": 3}, "custom_cpu_cores must be"),
+        ({"custom_cpu_cores": 0.25}, "custom_cpu_cores must be"),
+        ({"custom_cpu_cores": 18}, "custom_cpu_cores must be"),
+        ({"custom_gb_memory": 3}, "custom_gb_memory must be 1"),
+        ({"custom_gb_memory": 66}, "custom_gb_memory must be 1"),
+        ({"custom_disk_size": 3}, "custom_disk_size must be"),
+        ({"custom_disk_size": 66}, "custom_disk_size must be"),
+        ({"custom_gb_memory": 1}, "2 to 8 times"),
+        ({"custom_gb_memory": 10}, "2 to 8 times"),
+    ],
+    ids=str,
+)
+async def test_sizes_that_there_are_not(api: Api, change: dict[str, Any], complaint: str) -> None:
+    with pytest.raises(InvalidError, match=complaint):
+        size_of({**CUSTOM, **change})
+    answer = await api.json("/v1/devboxes", {"launch_parameters": {**CUSTOM, **change}}, status=400)
+    assert complaint in answer["message"]
+
+
+@pytest.mark.parametrize(
+    ("load", "reason"),
+    [
+        (Load(GIB, 5), None),
+        (Load(GIB + 1, 5), "out_of_memory"),
+        (Load(0, 0, killed_for_memory=True), "out_of_memory"),
+    ],
+    ids=str,
+)
+def test_when_memory_is_too_much(load: Load, reason: str | None) -> None:
+    excess = memory_excess(load, SIZES["X_SMALL"].limits())
+    assert (excess and excess.reason) == reason
+
+
+@pytest.mark.parametrize(("used", "reason"), [(0, None), (4 * GIB, None), (4 * GIB + 1, "out_of_disk")])
+def test_when_a_disk_is_too_much(used: int, reason: str | None) -> None:
+    excess = disk_excess(used, SIZES["X_SMALL"].limits())
+    assert (excess and excess.reason) == reason

@@ -1,0 +1,152 @@
+"""Output as server-sent events over a socket."""
+
+import asyncio
+import json
+import time
+from pathlib import Path
+
+import httpx
+import pytest
+
+from runloop_local.engine.output_log import OutputLog
+from runloop_local.routes.output import events
+from tests.local.api import Api
+
+
+def joined(frames) -> str:
+    return "".join(frame["output"] for frame in frames)
+
+
+async def test_both_streams_tile_the_merged_output(api: Api, devbox: str) -> None:
+    execution = await api.start(devbox, "for n in $(seq 300); do echo o$n; echo e$n >&2; done")
+    streams = await asyncio.gather(api.frames(execution), api.frames(execution, "stderr"))
+    assert joined(streams[0]) == "".join(f"o{n}\n" for n in range(1, 301))
+    assert joined(streams[1]) == "".join(f"e{n}\n" for n in range(1, 301))
+    spans = sorted(tuple(frame["span"]) for frames in streams for frame in frames)
+    assert [begin for begin, _ in spans] == [0, *(end for _, end in spans)][:-1]
+
+
+async def test_the_order_of_both_streams_is_kept(api: Api, devbox: str) -> None:
+    execution = await api.start(devbox, "for n in 1 2 3 4; do echo o$n; sleep 0.03; echo e$n >&2; sleep 0.03; done")
+    await api.finish(execution)
+    frames = [*await api.frames(execution), *await api.frames(execution, "stderr")]
+    in_order = sorted(frames, key=lambda frame: frame["span"])
+    assert joined(in_order) == "o1\ne1\no2\ne2\no3\ne3\no4\ne4\n"
+
+
+async def test_a_stream_is_replayed_from_any_offset(api: Api, devbox: str) -> None:
+    text = "zeile ü\n" * 5
+    execution = await api.start(devbox, "for n in 1 2 3 4 5; do echo zeile ü; done")
+    await api.finish(execution)
+    frames = await api.frames(execution)
+    assert frames[-1]["offset"] == len(text.encode())
+    for offset in (0, 3, 6, 8, 9, len(text.encode()), 10_000):
+        assert joined(await api.frames(execution, offset=offset)) == text.encode()[offset:].decode()
+
+
+async def test_an_offset_inside_a_character_gives_the_character(api: Api, devbox: str) -> None:
+    execution = await api.start(devbox, "echo aü")
+    assert joined(await api.frames(execution, offset=2)) == "ü\n"
+
+
+async def test_offset_is_the_byte_after_the_chunk(api: Api, devbox: str) -> None:
+    execution = await api.start(devbox, "echo ü; sleep 0.1; echo €")
+    frames = await api.frames(execution)
+    assert [(frame["output"], frame["offset"]) for frame in frames] == [("ü\n", 3), ("€\n", 7)]
+
+
+async def test_a_character_in_two_writes_is_one_frame(api: Api, devbox: str) -> None:
+    execution = await api.start(devbox, r"printf 'a\342\202'; sleep 0.1; printf '\254b'")
+    frames = [frame["output"] for frame in await api.frames(execution)]
+    assert "".join(frames) == "a€b"
+    assert not any("\ufffd" in frame for frame in frames)
+
+
+async def test_invalid_bytes_become_replacement_characters(api: Api, devbox: str) -> None:
+    execution = await api.start(devbox, r"printf '\377ok\200'")
+    assert joined(await api.frames(execution)) == "\ufffdok\ufffd"
+
+
+async def test_headers_come_before_any_output(api: Api, devbox: str) -> None:
+    execution = await api.start(devbox, "sleep 1000")
+    start = time.monotonic()
+    async with api.stream("GET", f"{execution}/stream_stdout_updates") as answer:
+        assert time.monotonic() - start < 1
+        assert answer.headers["content-type"].startswith("text/event-stream")
+    await api.json(f"{execution}/kill", {})
+
+
+async def test_each_line_arrives_as_it_is_printed(api: Api, devbox: str) -> None:
+    execution = await api.start(devbox, 'while read line; do echo "$line"; done', attach_stdin=True)
+    stream = api.follow(execution)
+    for n in range(20):
+        start = time.monotonic()
+        await api.json(f"{execution}/send_std_in", {"text": f"{n}\n"})
+        assert (await asyncio.wait_for(anext(stream), 5))["output"] == f"{n}\n"
+        assert time.monotonic() - start < 0.5
+    await api.json(f"{execution}/send_std_in", {"signal": "EOF"})
+    assert [frame async for frame in stream] == []
+
+
+async def test_frames_follow_the_form_of_server_sent_events(api: Api, devbox: str) -> None:
+    execution = await api.start(devbox, r"printf 'one\r\ntwo\n\nthree\342\200\250'")
+    body = (await api.get(f"{execution}/stream_stdout_updates")).text
+    assert body.endswith("\n\n")
+    events = body.removesuffix("\n\n").split("\n\n")
+    assert all(event.startswith("data: ") and "\n" not in event for event in events)
+    assert joined(json.loads(event.removeprefix("data: ")) for event in events) == "one\r\ntwo\n\nthree\u2028"
+
+
+async def test_a_reader_that_stops_reading_holds_nobody_up(api: Api, devbox: str) -> None:
+    execution = await api.start(devbox, "head -c 30000000 /dev/zero | tr '\\0' a; echo end")
+    async with api.stream("GET", f"{execution}/stream_stdout_updates") as lazy:
+        first = await anext(lazy.aiter_raw(1000))
+        assert first.startswith(b"data: ")
+        assert (await api.finish(execution))["stdout"].endswith("aend\n")
+
+
+async def test_large_output_is_whole_and_in_bounded_frames(api: Api, devbox: str) -> None:
+    execution = await api.start(devbox, "seq 500000")
+    size = longest = 0
+    last = ""
+    async for frame in api.follow(execution):
+        begin, end = frame["span"]
+        assert begin == size
+        size, last = end, (last + frame["output"])[-20:]
+        longest = max(longest, end - begin)
+    assert size == sum(len(str(n)) + 1 for n in range(1, 500_001))
+    assert longest <= 64 * 1024
+    assert last.endswith("499999\n500000\n")
+
+
+async def test_a_silent_stream_is_kept_open_by_comments(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("runloop_local.routes.output.HEARTBEAT_S", 0.01)
+    log = OutputLog(tmp_path)
+    stream = events(log, "stdout", 0)
+    assert await anext(stream) == b": ping\n\n"
+    log.append("stdout", b"late")
+    assert await anext(stream) == b'data: {"output":"late","offset":4,"span":[0,4]}\n\n'
+    log.finish()
+    assert [piece async for piece in stream] == []
+
+
+async def test_many_subscribers_get_the_same(api: Api, devbox: str) -> None:
+    execution = await api.start(devbox, "for n in $(seq 200); do echo $n; done")
+    streams = await asyncio.gather(*(api.frames(execution) for _ in range(10)))
+    assert {joined(frames) for frames in streams} == {"".join(f"{n}\n" for n in range(1, 201))}
+
+
+@pytest.mark.parametrize("offset", ["-1", "x", "1.5"])
+async def test_a_wrong_offset_is_a_400(api: Api, devbox: str, offset: str) -> None:
+    execution = await api.start(devbox, "true")
+    answer = await api.get(f"{execution}/stream_stdout_updates?offset={offset}")
+    assert answer.status_code == 400
+
+
+async def test_a_subscriber_that_leaves_is_forgotten(api: Api, devbox: str) -> None:
+    execution = await api.start(devbox, "sleep 1000")
+    for _ in range(5):
+        with pytest.raises(httpx.ReadTimeout):
+            await api.get(f"{execution}/stream_stdout_updates", timeout=httpx.Timeout(5, read=0.05))
+    await api.json(f"{execution}/kill", {})
+    assert (await api.finish(execution))["exit_status"] == 137

@@ -1,0 +1,100 @@
+"""Files on the real embedded service."""
+
+import os
+from pathlib import Path
+
+import pytest
+
+from runloop_sdk import APIStatusError, CommandError
+from runloop_sdk._archives import gitignored
+
+
+async def test_text_written_is_read_again(devbox) -> None:
+    await devbox.file.write(file_path="a/b c/ü.txt", contents="grün\n")
+    assert await devbox.file.read(file_path="~/a/b c/ü.txt") == "grün\n"
+    assert await devbox.file.read(file_path="/home/user/a/b c/ü.txt") == "grün\n"
+
+
+@pytest.mark.parametrize("form", ["bytes", "path", "open file"])
+async def test_bytes_uploaded_are_downloaded_again(devbox, tmp_path: Path, form: str) -> None:
+    data = os.urandom(3_000_001)
+    source = tmp_path / "data.bin"
+    source.write_bytes(data)
+    if form == "open file":
+        with source.open("rb") as file:
+            await devbox.file.upload(path="up/data.bin", file=file)
+    else:
+        await devbox.file.upload(path="up/data.bin", file=data if form == "bytes" else source)
+    assert await devbox.file.download(path="up/data.bin") == data
+
+
+async def test_empty_file_is_a_file(devbox) -> None:
+    await devbox.file.upload(path="empty", file=b"")
+    assert await devbox.file.download(path="empty") == b""
+    assert await devbox.file.read(file_path="empty") == ""
+
+
+async def test_missing_file_is_named(devbox) -> None:
+    with pytest.raises(APIStatusError, match=r"nothing\.txt"):
+        await devbox.file.read(file_path="nothing.txt")
+    with pytest.raises(APIStatusError, match=r"nothing\.bin"):
+        await devbox.file.download(path="nothing.bin")
+
+
+async def test_folder_can_be_made_listed_moved_and_removed(devbox) -> None:
+    await devbox.file.mkdir("work/deep")
+    await devbox.file.write(file_path="work/a file", contents="12345")
+    await devbox.cmd.exec("cd work && ln -s deep link && chmod 640 'a file'")
+    listed = {info.name: info for info in await devbox.file.list("work")}
+    assert {name: info.kind for name, info in listed.items()} == {
+        "a file": "file",
+        "deep": "directory",
+        "link": "symlink",
+    }
+    assert (listed["a file"].size, listed["a file"].mode, listed["link"].target) == (5, 0o640, "deep")
+    await devbox.file.move("work/a file", "work/-b")
+    assert (await devbox.file.stat("~/work/-b")).path == "/home/user/work/-b"
+    await devbox.file.remove("work/-b")
+    await devbox.file.remove("work", recursive=True)
+    with pytest.raises(CommandError, match="No such file"):
+        await devbox.file.stat("work")
+
+
+async def test_file_that_is_no_folder_is_not_listed(devbox) -> None:
+    await devbox.file.write(file_path="plain", contents="")
+    with pytest.raises(CommandError):
+        await devbox.file.list("plain")
+
+
+async def test_folder_with_something_in_it_needs_recursive(devbox) -> None:
+    await devbox.file.write(file_path="full/x", contents="")
+    with pytest.raises(CommandError, match="not empty"):
+        await devbox.file.remove("full")
+
+
+async def test_folder_goes_up_and_down_without_what_git_ignores(devbox, tmp_path: Path) -> None:
+    source, back = tmp_path / "source", tmp_path / "back"
+    for name in ("keep.py", "junk.log", "sub/keep.txt", "sub/local.tmp", ".git/config", "build/out"):
+        (source / name).parent.mkdir(parents=True, exist_ok=True)
+        (source / name).write_text(name)
+    (source / ".gitignore").write_text("*.log\nbuild/\n")
+    (source / "sub" / ".gitignore").write_text("*.tmp\n")
+    await devbox.file.upload_dir(source, "up/there", ignore=gitignored(source))
+    await devbox.file.download_dir("up/there", back)
+    assert sorted(str(path.relative_to(back)) for path in back.rglob("*") if path.is_file()) == [
+        ".gitignore",
+        "keep.py",
+        "sub/.gitignore",
+        "sub/keep.txt",
+    ]
+    assert await (await devbox.cmd.exec("ls /tmp/runloop-* | wc -l")).stdout() == "0\n"
+
+
+async def test_download_to_a_file_tells_its_progress(devbox, tmp_path: Path) -> None:
+    seen: list[int] = []
+    sent: list[int] = []
+    await devbox.file.upload(path="big", file=b"x" * 3_000_000, progress=sent.append)
+    await devbox.file.download_to(tmp_path / "big", path="big", progress=seen.append)
+    assert (tmp_path / "big").read_bytes() == b"x" * 3_000_000
+    assert seen[-1] == sent[-1] == 3_000_000
+    assert seen == sorted(seen)
