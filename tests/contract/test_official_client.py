@@ -155,8 +155,8 @@ async def test_pages(client: AsyncRunloop) -> None:
 async def test_errors(sdk: AsyncRunloopSDK, service: Service) -> None:
     with pytest.raises(NotFoundError, match="dbx_nope"):
         await sdk.api.devboxes.retrieve("dbx_nope")
-    with pytest.raises(APIStatusError, match=r"axons\.list") as error:
-        await sdk.api.axons.list()
+    with pytest.raises(APIStatusError, match=r"devboxes\.create_ssh_key") as error:
+        await sdk.api.devboxes.create_ssh_key("dbx_any")
     assert error.value.status_code == 501
     async with AsyncRunloopSDK(bearer_token="wrong", base_url=service.base_url, max_retries=0) as stranger:
         with pytest.raises(AuthenticationError):

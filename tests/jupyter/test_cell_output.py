@@ -178,7 +178,7 @@ def test_an_error_inside_still_shows_what_was_written(kernel: Kernel) -> None:
 
 STATUS = """
 async def wait(first, seconds, last, final=""):
-    async with CellOutput(limits=DisplayLimits(silence=0.1)) as cell:
+    async with CellOutput(limits=DisplayLimits(silence=0.6)) as cell:
         cell.status(lambda: "waiting")
         cell.write("stdout", first)
         await asyncio.sleep(seconds)
@@ -189,7 +189,7 @@ async def wait(first, seconds, last, final=""):
 
 
 def test_a_silent_command_shows_its_status_and_leaves_none(kernel: Kernel) -> None:
-    cell = kernel.send(STATUS + "run(wait('one\\n', 0.4, 'two\\n'))")
+    cell = kernel.send(STATUS + "run(wait('one\\n', 1.5, 'two\\n'))")
     kernel.shows(cell, "waiting")
     kernel.ended(cell).check()
     assert cell.displays == [""]
@@ -218,13 +218,13 @@ def test_a_short_command_shows_no_status(kernel: Kernel) -> None:
 
 
 def test_the_final_line_comes_last_and_stays(kernel: Kernel) -> None:
-    cell = kernel.run(STATUS + "run(wait('one\\n', 0.4, 'two\\n', 'done'))").check()
+    cell = kernel.run(STATUS + "run(wait('one\\n', 1.5, 'two\\n', 'done'))").check()
     assert cell.displays == ["", "done"]
     assert cell.messages[-1].text == "done"
 
 
 def test_the_final_line_takes_the_place_of_a_status_under_the_output(kernel: Kernel) -> None:
-    cell = kernel.run(STATUS + "run(wait('one\\n', 0.4, '', 'done'))").check()
+    cell = kernel.run(STATUS + "run(wait('one\\n', 1.5, '', 'done'))").check()
     assert cell.displays == ["done"]
 
 
@@ -246,7 +246,7 @@ def test_beyond_the_head_the_last_lines_are_shown_live(kernel: Kernel) -> None:
 def test_it_is_the_same_with_nested_capture_of_displays(kernel: Kernel) -> None:
     cell = kernel.run(
         f"{STATUS}\nfrom IPython.utils.capture import capture_output\n"
-        "with capture_output() as caught: run(wait('one\\n', 0.3, 'two\\n', 'done'))"
+        "with capture_output() as caught: run(wait('one\\n', 1.5, 'two\\n', 'done'))"
     ).check()
     assert cell.messages == []
     assert kernel.value("caught.stdout, caught.outputs") == ("one\ntwo\n", [])
