@@ -62,6 +62,7 @@ def serve_lab(folder: Path, home: Path) -> Iterator[str]:
         finally:
             lab.terminate()
             lab.wait(timeout=20)
+            subprocess.run([sys.executable, "-m", "runloop_local", "stop"], env=environ, check=True)
 
 
 def decline_news(settings: Path) -> None:

@@ -2,7 +2,6 @@
 
 import asyncio
 import subprocess
-import sys
 from collections.abc import AsyncIterator, Iterator
 from pathlib import Path
 
@@ -20,7 +19,6 @@ from runloop_api_client.sdk import AsyncDevbox, AsyncRunloopSDK, Devbox, Runloop
 from tests.local.serving import Service
 
 ROOT = Path(__file__).parents[2]
-OLD = "1.29.0"
 
 
 @pytest.fixture
@@ -197,19 +195,6 @@ def test_sync_creation_options(sync_sdk: RunloopSDK) -> None:
     devbox = sync_sdk.devbox.from_id(view.id)
     assert devbox.cmd.exec("echo $A; cat mounted done").stdout() == "1\nxset up\n"
     devbox.shutdown()
-
-
-@pytest.fixture(scope="session")
-def old_python() -> Path:
-    """The interpreter of an environment that has the client's last 1.x release, made once."""
-    folder = ROOT / f".venv-{OLD.rpartition('.')[0]}"
-    python, uv = folder / "bin" / "python", Path(sys.executable).with_name("uv")
-    if not (folder / "ready").exists():
-        subprocess.run([uv, "venv", "--quiet", "--clear", "--python", sys.executable, folder], check=True)
-        wanted = f"runloop-api-client=={OLD}"
-        subprocess.run([uv, "pip", "install", "--quiet", "--python", python, wanted], check=True)
-        (folder / "ready").touch()
-    return python
 
 
 def test_the_last_client_of_the_1_series(service: Service, old_python: Path) -> None:

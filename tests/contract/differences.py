@@ -1,0 +1,39 @@
+"""How the embedded service differs from Runloop's cloud, by operation; `docs/conformance.md` is made of it."""
+
+CLOUD = "Part of Runloop's cloud: a token for a gateway there."
+UPSTREAM = "Kept and checked; requests through it need the cloud."
+PUBLIC = "Always empty: nobody publishes here."
+
+DIFFERENCES: dict[str, str] = {
+    "pty.connect": "On the service's own port, by the host name `13-{tunnel_key}.tunnel.localhost`.",
+    "accounts.me": "One account, the owner of this machine's service.",
+    "blueprints.create": (
+        "Without a Docker engine: `FROM` is this machine's userland, or another blueprint by name. "
+        "`ENTRYPOINT` and `CMD` are recorded, not run."
+    ),
+    "blueprints.list_public": PUBLIC,
+    "blueprints.preview": "The Dockerfile that this service would build.",
+    "devboxes.create": (
+        "An isolated process tree on this machine: the architecture is this machine's, and sizes are enforced as "
+        "`runloop-local status` says. Running in milliseconds. Gateways and MCP hubs answer 501."
+    ),
+    "devboxes.create_and_await_running": "As `devboxes.create`.",
+    "devboxes.create_gateway_token": CLOUD,
+    "devboxes.create_mcp_token": CLOUD,
+    "devboxes.create_ssh_key": "Devboxes here have no SSH server: use a terminal (PTY), or commands.",
+    "devboxes.enable_tunnel": "URLs are `http://{port}-{tunnel_key}.tunnel.localhost:PORT`, for this machine only.",
+    "devboxes.execute": "Output may be streamed again for as long as the devbox is there.",
+    "devboxes.executions.stream_stdout_updates": "A frame also has `span`: where it lies in both streams together.",
+    "devboxes.executions.stream_stderr_updates": "As `stream_stdout_updates`.",
+    "devboxes.snapshot_disk": "Costs what has changed; programs are paused for a moment.",
+    "devboxes.watch_evictions": "Nothing is ever evicted: heartbeats only.",
+    "gateway_configs.create": UPSTREAM,
+    "mcp_configs.create": UPSTREAM,
+    "network_policies.create": (
+        "Enforced by an HTTP proxy where devboxes have namespaces. Elsewhere a devbox that asks for one that "
+        "restricts it is refused (501)."
+    ),
+    "objects.list_public": PUBLIC,
+    "objects.create": "The upload URL leads to this service, and ends after its time.",
+    "secrets.create": "Encrypted on this machine's disk, with a key that only its owner can read.",
+}
