@@ -5,9 +5,9 @@ from __future__ import annotations
 import asyncio
 import sys
 
-from benchmarks import cells, commands, imports, sdk, service
+from benchmarks import cells, commands, imports, sdk, service, storage
 
-GROUPS = {"imports": imports, "sdk": sdk, "service": service, "commands": commands, "cells": cells}
+GROUPS = {"imports": imports, "sdk": sdk, "service": service, "storage": storage, "commands": commands, "cells": cells}
 
 
 def main(names: list[str]) -> int:

@@ -1,0 +1,180 @@
+"""The embedded service's disks: snapshots, blueprints and storage objects, beside a plain copy over loopback."""
+
+from __future__ import annotations
+
+import asyncio
+import re
+import socket
+import tempfile
+import threading
+import time
+from pathlib import Path
+from urllib.parse import urlsplit
+
+from benchmarks.measure import Row, median_ms
+from benchmarks.running import Running, running_service
+from runloop_sdk import AsyncDevbox, AsyncRunloopSDK
+
+FILES, GIGABYTE = 50_000, 1 << 30
+FILL = f"""
+python3 - <<'END'
+import os
+for n in range({FILES}):
+    if n % 500 == 0: os.makedirs(f"d{{n // 500}}")
+    with open(f"d{{n // 500}}/f{{n}}", "wb") as file: file.write(os.urandom(20_000))
+END
+"""
+STEPS = 17
+DOCKERFILE = "FROM runloop:base\n" + "".join(f"RUN echo {n} > /step-{n}\n" for n in range(STEPS))
+
+
+async def run() -> list[Row]:
+    """One service of its own."""
+    async with running_service() as service:
+        async with AsyncRunloopSDK(bearer_token=service.api_key, base_url=service.base_url) as sdk:
+            return [*await snapshots(sdk), await blueprint(sdk), *await objects(sdk, service)]
+
+
+async def snapshots(sdk: AsyncRunloopSDK) -> list[Row]:
+    """Of a disk of 1 GB in 50,000 files, with nothing running and with a program that lives."""
+    devbox = await sdk.devbox.create()
+    await devbox.cmd.exec(FILL)
+    taken = []
+
+    async def snap() -> None:
+        taken.append(await devbox.snapshot_disk())
+
+    await snap()  # moves what was written into a layer; the next ones write some more before
+
+    async def change_and_snap() -> None:
+        await devbox.cmd.exec("date +%s%N > changed")
+        await snap()
+
+    again = await median_ms(change_and_snap, 3)
+    await devbox.cmd.exec(FILL.replace('f"d', 'f"e'))
+    start = time.perf_counter()
+    await snap()
+    large = (time.perf_counter() - start) * 1000
+    created: list[AsyncDevbox] = []
+
+    async def restore() -> None:
+        created.append(await taken[-1].create_devbox())
+
+    from_snapshot = await median_ms(restore, 10)
+    for one in (devbox, *created):
+        await one.shutdown()
+    return [
+        Row("snapshot of 1 GB in 50,000 files", large, "ms", goal="< 100 ms"),
+        Row("  a command that changes one file, and the next snapshot", again, "ms"),
+        Row("a devbox from that snapshot", from_snapshot, "ms", goal="< 63-85 ms"),
+    ]
+
+
+async def blueprint(sdk: AsyncRunloopSDK) -> Row:
+    """The same Dockerfile again."""
+
+    async def build() -> None:
+        await sdk.blueprint.create(name="bench", dockerfile=DOCKERFILE)
+
+    return Row(f"a blueprint of {STEPS} steps, all cached", await median_ms(build, 5), "ms", goal="< 200 ms")
+
+
+async def objects(sdk: AsyncRunloopSDK, service: Running) -> list[Row]:
+    """1 GiB up and down with a plain socket, beside a plain copy from file to file over loopback."""
+    with tempfile.TemporaryDirectory(prefix="runloop-bench-") as folder:
+        source, target = Path(folder, "source"), Path(folder, "target")
+        await asyncio.to_thread(fill, source)
+        before = peak_mb(service.pid)
+        copies, ups, downs = [], [], []
+        for _ in range(3):
+            copies.append(await asyncio.to_thread(plain_copy, source, target))
+            made = await sdk.api.objects.create(name="bench", content_type="binary")
+            ups.append(await asyncio.to_thread(upload, str(made.upload_url), source))
+            await sdk.api.objects.complete(made.id)
+            url = (await sdk.api.objects.download(made.id)).download_url
+            downs.append(await asyncio.to_thread(download, url, target))
+            await sdk.api.objects.delete(made.id)
+    copy = max(copies)
+    goal = ">= 60 %"
+    return [
+        Row("an object of 1 GiB, up", max(ups), "MB/s", copy, "plain copy", goal),
+        Row("an object of 1 GiB, down", max(downs), "MB/s", copy, "plain copy", goal),
+        Row("  the service's memory grew at most by", peak_mb(service.pid) - before, "MB", goal="< 100 MB"),
+    ]
+
+
+def fill(file: Path) -> None:
+    """Write a gigabyte."""
+    with file.open("wb") as opened:
+        for _ in range(GIGABYTE >> 20):
+            opened.write(bytes(1 << 20))
+
+
+def plain_copy(source: Path, target: Path) -> float:
+    """A file through a socket into another file, in MB/s."""
+    with socket.create_server(("127.0.0.1", 0)) as server:
+
+        def give() -> None:
+            connection, _ = server.accept()
+            with connection, source.open("rb") as file:
+                connection.sendfile(file)
+
+        giver = threading.Thread(target=give)
+        start = time.perf_counter()
+        giver.start()
+        with socket.create_connection(server.getsockname()) as sock:
+            receive(sock, target, b"", GIGABYTE)
+        giver.join()
+        return GIGABYTE / (time.perf_counter() - start) / 1e6
+
+
+def upload(url: str, source: Path) -> float:
+    """PUT a file, in MB/s."""
+    start = time.perf_counter()
+    with ask(url, "PUT", f"Content-Length: {source.stat().st_size}\r\n") as sock:
+        with source.open("rb") as file:
+            sock.sendfile(file)
+        assert b" 200 " in sock.recv(4096)
+    return GIGABYTE / (time.perf_counter() - start) / 1e6
+
+
+def download(url: str, target: Path) -> float:
+    """GET a file, in MB/s."""
+    start = time.perf_counter()
+    with ask(url, "GET", "") as sock:
+        head = b""
+        while b"\r\n\r\n" not in head:
+            head += sock.recv(4096)
+        head, _, early = head.partition(b"\r\n\r\n")
+        assert b" 200 " in head
+        receive(sock, target, early, GIGABYTE)
+    return GIGABYTE / (time.perf_counter() - start) / 1e6
+
+
+def ask(url: str, method: str, headers: str) -> socket.socket:
+    """A connection on which a request's head has been sent."""
+    parts = urlsplit(url)
+    sock = socket.create_connection((parts.hostname or "", parts.port or 80))
+    request = f"{method} {parts.path}?{parts.query} HTTP/1.1\r\nHost: {parts.netloc}\r\n{headers}\r\n"
+    sock.sendall(request.encode())
+    return sock
+
+
+def receive(sock: socket.socket, target: Path, early: bytes, size: int) -> None:
+    """Write what comes into a file."""
+    buffer = memoryview(bytearray(1 << 20))
+    with target.open("wb", buffering=0) as file:
+        left = size - file.write(early)
+        while left:
+            count = sock.recv_into(buffer)
+            assert count, f"{left} bytes did not come"
+            left -= file.write(buffer[:count])
+
+
+def peak_mb(pid: int) -> float:
+    """The most memory that a process has had so far (Linux; 0 elsewhere)."""
+    try:
+        found = re.search(r"VmHWM:\s+(\d+)", Path(f"/proc/{pid}/status").read_text())
+    except OSError:
+        return 0
+    return int(found[1]) / 1000 if found else 0
