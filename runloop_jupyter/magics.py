@@ -8,23 +8,18 @@ from collections.abc import Coroutine
 from functools import cached_property
 from typing import TYPE_CHECKING, Any, TypeVar
 
-from IPython.core.magic import Magics, line_cell_magic, line_magic, magics_class, needs_local_scope, no_var_expand
+from IPython.core.magic import Magics, line_cell_magic, magics_class, needs_local_scope, no_var_expand
 
 if TYPE_CHECKING:
-    import argparse
-
     from IPython.core.completer import CompletionContext, SimpleMatcherResult
     from IPython.core.interactiveshell import InteractiveShell
 
-    from .errors import UsageError
-    from .results import DevboxResult
+    from .commands.noun import Noun
     from .session import Session
-    from .templates import Evaluate
 
 T = TypeVar("T")
 
-_NAMES = (("line", "runloop"), ("line", "devbox"), ("cell", "devbox"))
-_HELP = ("", "help", "-h", "--help")
+_NAMES = (("line", "runloop"), ("cell", "runloop"), ("line", "devbox"), ("cell", "devbox"))
 
 
 def load(shell: InteractiveShell) -> None:
@@ -68,14 +63,26 @@ class RunloopMagics(Magics):
         return session
 
     @no_var_expand
-    @line_magic
-    def runloop(self, line: str) -> object:
-        """Show what this notebook is connected to, the devboxes, and what can be typed."""
-        from .commands import overview
+    @needs_local_scope
+    @line_cell_magic
+    def runloop(self, line: str, cell: str | None = None, local_ns: dict[str, Any] | None = None) -> object:
+        """Runloop in this notebook; alone it shows the connection, the devboxes and what can be typed.
 
+        %runloop devbox|blueprint|snapshot|object|secret|policy VERB   work with one kind of resource
+        %runloop VERB                                                  the connection and this kernel
+
+        %runloop --help lists all; %runloop NOUN VERB --help explains one.
+        """
+        from .commands import resolve, usage
+
+        noun, verb, rest = resolve(line)
+        if verb:
+            return self._command(noun, verb, rest, cell, local_ns)
+        if noun.typed != "%runloop":
+            return self.session.say(noun.usage())
         if line.strip():
-            raise _unknown(line.split()[0])
-        return self._run(overview.run(self.session), "asking")
+            return self.session.say(usage())
+        return self._command(noun, "overview", "", cell, local_ns)
 
     @no_var_expand
     @needs_local_scope
@@ -83,30 +90,32 @@ class RunloopMagics(Magics):
     def devbox(self, line: str, cell: str | None = None, local_ns: dict[str, Any] | None = None) -> object:
         """Work with Runloop devboxes: isolated Linux machines that run a notebook's commands.
 
-        %devbox create | use | list | info | exec | suspend | resume | shutdown
+        %devbox create | use | list | info | exec | upload | download | snapshot | shutdown ...
         %%devbox exec   runs the cell as a shell script in the current devbox, its output streaming in
 
         %devbox --help lists them; %devbox VERB --help explains one.
         """
-        from .commands import load, usage
-        from .commands.parser import HelpRequested
-        from .errors import UsageError
-        from .templates import evaluator
+        from .commands import DEVBOX, resolve
 
-        verb, rest = _first_word(line)
-        if verb in _HELP:
-            return self.session.say(usage())
-        command, evaluate = load(verb), evaluator(self._namespace, local_ns, hint=verb == "exec")
+        noun, verb, rest = resolve(line, DEVBOX)
+        return self._command(noun, verb, rest, cell, local_ns) if verb else self.session.say(noun.usage())
+
+    def _command(self, noun: Noun, verb: str, line: str, cell: str | None, local_ns: dict[str, Any] | None) -> object:
+        from .commands.parser import HelpRequested
+        from .templates import evaluator
+        from .variables import Variables
+
+        command = noun.load(verb)
+        parser = command.parser()
+        evaluate = evaluator(self._namespace, local_ns, hint="--template" in parser.options())
         try:
-            args = command.parser().parse_line(rest, evaluate)
+            args = parser.parse_line(line, evaluate)
         except HelpRequested as help_text:
             return self.session.say(str(help_text))
-        if verb == "exec":
-            self._take_cell(args, cell, evaluate)
-        elif cell is not None:
-            raise UsageError(f"%%devbox {verb} takes no cell: write %devbox {verb}, or %%devbox exec to run a cell.")
-        result = self._run(command.run(self.session, args), "" if verb == "exec" else f"%devbox {verb}")
-        return result if cell is None else None
+        parser.take_cell(args, cell, evaluate)
+        args.variables = Variables(self._namespace, local_ns)
+        result = self._run(command.run(self.session, args), "" if parser.shows_output else parser.prog)
+        return None if parser.shows_output and cell is not None else result
 
     def close(self) -> None:
         """End the session, if there is one: its connections, and the devboxes that it created."""
@@ -117,23 +126,6 @@ class RunloopMagics(Magics):
         atexit.unregister(self.session.end)
         self.session.end()
         loop.run(self.session.disconnect())
-
-    def _take_cell(self, args: argparse.Namespace, cell: str | None, evaluate: Evaluate) -> None:
-        from .errors import UsageError
-        from .templates import expand
-
-        def keep(result: DevboxResult) -> None:
-            wanted = {args.out: "stdout", args.err: "stderr"}
-            self._namespace.update({name: getattr(result, text) for name, text in wanted.items() if name})
-            if args.result:
-                self._namespace[args.result] = result
-
-        args.keep_result, args.show_status = keep, cell is not None
-        if cell is None:
-            return
-        if args.command:
-            raise UsageError(f"{args.command!r} follows %%devbox exec: the command belongs below it, in the cell.")
-        args.command = cell if args.template == "off" else expand(cell, evaluate)
 
     def _run(self, work: Coroutine[Any, Any, T], doing: str) -> T:
         from . import loop
@@ -149,21 +141,8 @@ class RunloopMagics(Magics):
             sys.stdout.flush()  # streamed output goes another way than prints: what is printed next comes after it
 
 
-def _unknown(word: str) -> UsageError:
-    from .commands import VERBS
-    from .errors import UsageError
-
-    instead = f"%devbox {word}" if word in VERBS else "%devbox --help"
-    return UsageError(f"%runloop takes nothing after it, not {word!r}. Try {instead}.")
-
-
 def _stopped(stop: KeyboardInterrupt) -> str:
     return f"stopped, but the clean-up failed: {stop.__cause__}" if stop.__cause__ else "stopped."
-
-
-def _first_word(line: str) -> tuple[str, str]:
-    word, *rest = line.split(maxsplit=1) or [""]
-    return word, rest[0] if rest else ""
 
 
 def _matcher(magics: RunloopMagics) -> Any:
@@ -174,6 +153,6 @@ def _matcher(magics: RunloopMagics) -> Any:
     def devbox_matcher(context: CompletionContext) -> SimpleMatcherResult:
         from .completion import complete
 
-        return complete(magics.session, context.text_until_cursor)
+        return complete(magics.session, context.text_until_cursor, context.full_text)
 
     return devbox_matcher

@@ -15,6 +15,7 @@ from .connection import Connection, from_environment
 from .devboxes import DevboxInfo, describe, find, unavailable
 from .errors import MagicError, RemoteError, UsageError
 from .leases import Leases
+from .names import KnownNames
 from .progress import waiting
 
 if TYPE_CHECKING:
@@ -43,7 +44,7 @@ class Session:
         self.leases = Leases()
         self.current: DevboxInfo | None = None
         self.connection: Connection | None = None
-        self.known_names: tuple[str, ...] = ()
+        self.names = KnownNames()
         self._environ = environ
         self._sdk: AsyncRunloopSDK | None = None
         self._embedded: Connection | None = None
@@ -62,7 +63,7 @@ class Session:
 
         before, self.connection = self.connection, to
         if before is not None and before != to and not (before.embedded and to.embedded):
-            self.current, self.known_names = None, ()  # they belong to another service
+            self.current, self.names = None, KnownNames()  # they belong to another service
         if to.embedded:
             self._meet_embedded(to, changed=before is None or not before.embedded)
         if to.embedded:
@@ -122,12 +123,12 @@ class Session:
     def choose(self, devbox: DevboxInfo) -> None:
         """Make `devbox` the current one."""
         self.current = devbox
-        self.known_names = tuple(dict.fromkeys((devbox.short, *self.known_names)))
+        self.names.add("devbox", devbox.short)
 
     def ended(self, devbox: DevboxInfo) -> None:
         """Forget a devbox that was shut down or failed."""
         self.leases.drop(devbox.id)
-        self.known_names = tuple(name for name in self.known_names if name not in (devbox.id, devbox.name))
+        self.names.drop("devbox", devbox.short)
         if self.current is not None and self.current.id == devbox.id:
             self.current = None
 

@@ -1,50 +1,52 @@
-"""One file per subcommand: its `parser()` and its `run()`. They are imported when first used."""
+"""One folder per kind of resource, one file per subcommand: its `parser()` and its `run()`, imported at first use."""
 
 from __future__ import annotations
 
-import argparse
-from importlib import import_module
-from typing import TYPE_CHECKING, Protocol, cast
-
 from ..errors import UsageError, did_you_mean
+from .devbox import NOUN as DEVBOX
+from .noun import Noun
+from .runloop import NOUN as RUNLOOP
 
-if TYPE_CHECKING:
-    from ..session import Session
-    from .parser import Parser
+NOUNS = {"devbox": DEVBOX}
+"""The kinds of resources, by the word that follows %runloop."""
 
-VERBS = {
-    "create": "create a devbox and make it the current one",
-    "use": "choose the devbox that the next cells run on",
-    "list": "show the devboxes",
-    "info": "show one devbox in detail",
-    "exec": "run a shell command; %%devbox exec runs the whole cell",
-    "suspend": "end a devbox's processes and keep its disk",
-    "resume": "start a suspended devbox again",
-    "shutdown": "end devboxes for good",
-}
+__all__ = ["DEVBOX", "NOUNS", "RUNLOOP", "first_word", "resolve", "usage"]
+
+_HELP = ("help", "-h", "--help")
 
 
-class Command(Protocol):
-    """What each module of this package is."""
+def resolve(line: str, noun: Noun | None = None) -> tuple[Noun, str, str]:
+    """The noun, the verb and the rest of a line after `%runloop`, or after `noun`'s own magic.
 
-    def parser(self) -> Parser:
-        """The options that the subcommand takes."""
-        ...
-
-    async def run(self, session: Session, args: argparse.Namespace) -> object:
-        """Do it; the result is what the magic returns."""
-        ...
-
-
-def load(verb: str) -> Command:
-    """The subcommand of %devbox with this name. Raises `UsageError` that suggests the nearest one."""
-    if verb not in VERBS:
-        raise UsageError(f"%devbox has no subcommand {verb!r}.{did_you_mean(verb, VERBS)} %devbox --help lists them.")
-    return cast("Command", import_module(f".{verb}", __name__))
+    The verb is empty where --help or nothing was typed. Raises `UsageError` for a word that is neither.
+    """
+    word, rest = first_word(line)
+    if noun is None and word in NOUNS:
+        noun = NOUNS[word]
+        word, rest = first_word(rest)
+    elif noun is None:
+        noun = RUNLOOP
+        _check(word)
+    return noun, "" if word in _HELP else word, rest
 
 
 def usage() -> str:
-    """What `%devbox --help` prints."""
-    width = max(map(len, VERBS))
-    lines = [f"  %devbox {verb:<{width}}  {summary}" for verb, summary in VERBS.items()]
-    return "\n".join(["usage: %devbox VERB [options]", "", *lines, "", "%devbox VERB --help explains one of them."])
+    """What `%runloop --help` prints."""
+    width = max(map(len, NOUNS))
+    nouns = [f"  {noun.typed:<{width + 9}}  {noun.summary}: {', '.join(noun.verbs)}" for noun in NOUNS.values()]
+    return "\n".join([RUNLOOP.usage(), "", *nouns])
+
+
+def first_word(line: str) -> tuple[str, str]:
+    """The first word of a line, and the rest."""
+    word, *rest = line.split(maxsplit=1) or [""]
+    return word, rest[0] if rest else ""
+
+
+def _check(word: str) -> None:
+    if not word or word in _HELP or word in RUNLOOP.verbs:
+        return
+    if word in DEVBOX.verbs:
+        raise UsageError(f"%runloop has no subcommand {word!r}, but a devbox has: %devbox {word}")
+    suggestion = did_you_mean(word, [*NOUNS, *RUNLOOP.verbs])
+    raise UsageError(f"%runloop has no subcommand {word!r}.{suggestion} %runloop --help lists them.")

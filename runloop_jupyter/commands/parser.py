@@ -27,13 +27,19 @@ class _Help(argparse.Action):
 
 
 class Parser(argparse.ArgumentParser):
-    """An argument parser whose mistakes are `UsageError`s. `takes_command`: what follows the options is kept as is."""
+    """An argument parser whose mistakes are `UsageError`s. `prog` is what is typed: "%devbox create"."""
 
     takes_command = False
+    """Whether what follows the options is kept as it is, as `.command`."""
+    cell = ""
+    """What the cell below the line is, where one can be: "the command"."""
+    needs_cell = False
+    shows_output = False
+    """Whether the subcommand shows in the cell itself what it does: no line about waiting, no result of a cell."""
 
-    def __init__(self, verb: str, description: str, epilog: str = "") -> None:
+    def __init__(self, prog: str, description: str, epilog: str = "") -> None:
         super().__init__(
-            prog=f"%devbox {verb}",
+            prog=prog,
             description=description,
             epilog=epilog,
             add_help=False,
@@ -41,7 +47,12 @@ class Parser(argparse.ArgumentParser):
             formatter_class=argparse.RawDescriptionHelpFormatter,
         )
         self.color = False  # Python 3.14 would colour the help
+        self.names: dict[str, str] = {}
         self.add_argument("--help", "-h", action=_Help, nargs=0, help="show this help")
+
+    def add_name(self, kind: str, *names: str, **options: Any) -> None:
+        """Add an argument whose value names something, so that it can be completed: a "devbox", a "remote path"."""
+        self.names[self.add_argument(*names, **options).dest] = kind
 
     def error(self, message: str) -> NoReturn:
         """Raise a `UsageError` instead of ending the process."""
@@ -63,9 +74,37 @@ class Parser(argparse.ArgumentParser):
         args.command = fill(command, value)
         return args
 
+    def take_cell(self, args: argparse.Namespace, cell: str | None, evaluate: Evaluate) -> None:
+        """Set `args.cell`, with {{expr}} replaced unless --template is off. Raises `UsageError` if it must not be."""
+        args.cell = None
+        if cell is None:
+            if self.needs_cell:
+                raise UsageError(f"{self.prog} needs {self.cell}: write %{self.prog} and put it below, in the cell.")
+            return
+        if not self.cell:
+            raise UsageError(f"%{self.prog} takes no cell: write {self.prog}, or %%devbox exec to run a cell.")
+        if args.command:
+            raise UsageError(f"{args.command!r} follows %{self.prog}: {self.cell} belongs below it, in the cell.")
+        args.cell = cell if getattr(args, "template", "off") == "off" else expand(cell, evaluate)
+
     def options(self) -> list[str]:
         """The long names of all options."""
         return [name for name in self._option_string_actions if name.startswith("--")]
+
+    def positionals(self) -> list[str]:
+        """What kinds of names stand without an option."""
+        return [
+            self.names[action.dest]
+            for action in self._actions
+            if not action.option_strings and action.dest in self.names
+        ]
+
+    def value_of(self, option: str) -> tuple[str, Sequence[str]] | None:
+        """For an option that takes a value: the kind of name that it is, if any, and the choices, if there are some."""
+        action = self._option_string_actions.get(option)
+        if action is None or action.nargs == 0:
+            return None
+        return self.names.get(action.dest, ""), tuple(action.choices or ())
 
     def _value_options(self) -> frozenset[str]:
         return frozenset(name for name, action in self._option_string_actions.items() if action.nargs != 0)
@@ -149,8 +188,18 @@ def pair(text: str) -> tuple[str, str]:
     return name, value
 
 
-def add_devbox_argument(parser: argparse.ArgumentParser, **options: Any) -> None:
+def add_template_option(parser: argparse.ArgumentParser, default: str) -> None:
+    """--template on|off: whether {{expr}} in the cell is replaced by the value of a Python expression."""
+    other = {"on": "off: leave {{ and }} as they are", "off": "on: replace {{expr}} in the cell by its value"}
+    parser.add_argument("--template", choices=("on", "off"), default=default, help=other[default])
+
+
+def add_devbox_argument(parser: Parser, **options: Any) -> None:
     """The positional NAME|ID, optional: the current devbox when it is absent."""
-    parser.add_argument(
-        "devbox", metavar="NAME|ID", help="a devbox's name or id, or its beginning", **{"nargs": "?", **options}
-    )
+    told = {"metavar": "NAME|ID", "help": "a devbox's name or id, or its beginning", "nargs": "?"}
+    parser.add_name("devbox", "devbox", **{**told, **options})
+
+
+def add_on_option(parser: Parser, what: str = "the devbox to work on instead of the current one") -> None:
+    """--on NAME|ID: another devbox than the current one."""
+    parser.add_name("devbox", "--on", metavar="NAME|ID", help=what)

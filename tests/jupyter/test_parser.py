@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import pytest
 
-from runloop_jupyter.commands import VERBS, load
+from runloop_jupyter.commands import DEVBOX, NOUNS, RUNLOOP, resolve
+from runloop_jupyter.commands.noun import Noun
 from runloop_jupyter.commands.parser import HelpRequested
 from runloop_jupyter.errors import UsageError
 from runloop_jupyter.templates import evaluator
@@ -13,7 +14,7 @@ NAMESPACE = {"name": "my box", "n": 3, "box": "web"}
 
 
 def parse(verb: str, line: str):
-    return load(verb).parser().parse_line(line, evaluator(dict(NAMESPACE), hint=verb == "exec"))
+    return DEVBOX.load(verb).parser().parse_line(line, evaluator(dict(NAMESPACE), hint=verb == "exec"))
 
 
 @pytest.mark.parametrize(
@@ -75,12 +76,43 @@ def test_a_mistake_is_one_sentence_that_names_it(verb: str, line: str, words: tu
     assert "\n" not in str(caught.value)
 
 
+@pytest.mark.parametrize(
+    ("line", "found"),
+    [
+        pytest.param("devbox list --all", ("%devbox", "list", "--all"), id="a kind of resource"),
+        pytest.param("overview", ("%runloop", "overview", ""), id="its own"),
+        pytest.param("", ("%runloop", "", ""), id="nothing"),
+        pytest.param("--help", ("%runloop", "", ""), id="help"),
+        pytest.param("devbox --help", ("%devbox", "", ""), id="help on a kind"),
+    ],
+)
+def test_the_first_words_name_the_subcommand(line: str, found: tuple[str, str, str]) -> None:
+    noun, verb, rest = resolve(line)
+    assert (noun.typed, verb, rest) == found
+
+
+@pytest.mark.parametrize(
+    ("line", "words"),
+    [
+        pytest.param("list", "%devbox list", id="a devbox's"),
+        pytest.param("devbx list", "Did you mean 'devbox'", id="a mistyped kind"),
+        pytest.param("zzz", "%runloop --help lists them", id="nothing like it"),
+    ],
+)
+def test_a_wrong_first_word_says_what_to_type(line: str, words: str) -> None:
+    with pytest.raises(UsageError, match=words):
+        resolve(line)
+
+
 def test_an_unknown_subcommand_suggests_the_nearest() -> None:
     with pytest.raises(UsageError, match=r"'craete'\. Did you mean 'create'"):
-        load("craete")
+        DEVBOX.load("craete")
 
 
-@pytest.mark.parametrize("verb", VERBS)
-def test_every_subcommand_explains_itself(verb: str) -> None:
-    with pytest.raises(HelpRequested, match=f"usage: %devbox {verb}"):
-        parse(verb, "--help")
+ALL = [(noun, verb) for noun in (RUNLOOP, *NOUNS.values()) for verb in noun.verbs]
+
+
+@pytest.mark.parametrize(("noun", "verb"), ALL, ids=[f"{noun.typed} {verb}" for noun, verb in ALL])
+def test_every_subcommand_explains_itself(noun: Noun, verb: str) -> None:
+    with pytest.raises(HelpRequested, match=f"usage: %?{noun.typed} {verb}"):
+        noun.load(verb).parser().parse_line("--help", evaluator({}))

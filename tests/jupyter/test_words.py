@@ -6,7 +6,7 @@ import subprocess
 
 import pytest
 
-from runloop_jupyter.commands.exec import prepared
+from runloop_jupyter.commands.devbox.exec import prepared
 from runloop_jupyter.connection import Connection, from_environment
 from runloop_jupyter.devboxes import DevboxInfo, choose, unavailable
 from runloop_jupyter.durations import parse_duration, spell_duration

@@ -5,17 +5,17 @@ from __future__ import annotations
 import argparse
 from typing import TYPE_CHECKING
 
-from ..devboxes import describe
-from ..rendering import Outcome
-from .parser import Parser, add_devbox_argument
+from ...devboxes import describe
+from ...rendering import Outcome
+from ..parser import Parser, add_devbox_argument
 
 if TYPE_CHECKING:
-    from ..session import Session
+    from ...session import Session
 
 
 def parser() -> Parser:
     """The options of `%devbox suspend`."""
-    made = Parser("suspend", "End a devbox's processes and keep its disk; %devbox resume starts it again.")
+    made = Parser("%devbox suspend", "End a devbox's processes and keep its disk; %devbox resume starts it again.")
     add_devbox_argument(made)
     return made
 

@@ -6,13 +6,13 @@ import argparse
 import time
 from typing import TYPE_CHECKING, Any
 
-from ..durations import spell_duration
-from ..rendering import Outcome
-from ..session import KEEP_ALIVE
-from .parser import Parser, assignment, duration, pair
+from ...durations import spell_duration
+from ...rendering import Outcome
+from ...session import KEEP_ALIVE
+from ..parser import Parser, assignment, duration, pair
 
 if TYPE_CHECKING:
-    from ..session import Session
+    from ...session import Session
 
 SIZES = ("x_small", "small", "medium", "large", "x_large", "xx_large")
 _LONGEST = 48 * 3600
@@ -21,13 +21,13 @@ _LONGEST = 48 * 3600
 def parser() -> Parser:
     """The options of `%devbox create`."""
     made = Parser(
-        "create",
+        "%devbox create",
         "Create a devbox, wait until it runs and make it the current one.",
         "It is shut down when this kernel ends. If the kernel is killed, it ends after its keep-alive time.",
     )
     made.add_argument("--name", help="what to call it")
-    made.add_argument("--blueprint", metavar="NAME|ID", help="the blueprint to start from")
-    made.add_argument("--snapshot", metavar="ID", help="the snapshot to start from")
+    made.add_name("blueprint", "--blueprint", metavar="NAME|ID", help="the blueprint to start from")
+    made.add_name("snapshot", "--snapshot", metavar="ID", help="the snapshot to start from")
     made.add_argument(
         "--size", choices=SIZES, type=_size, help="how large a machine: " + ", ".join(SIZES), metavar="SIZE"
     )

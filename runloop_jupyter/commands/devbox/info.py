@@ -5,16 +5,16 @@ from __future__ import annotations
 import argparse
 from typing import TYPE_CHECKING
 
-from ..rendering import DevboxCard
-from .parser import Parser, add_devbox_argument
+from ...rendering import DevboxCard
+from ..parser import Parser, add_devbox_argument
 
 if TYPE_CHECKING:
-    from ..session import Session
+    from ...session import Session
 
 
 def parser() -> Parser:
     """The options of `%devbox info`."""
-    made = Parser("info", "Show one devbox in detail: the current one unless another is named.")
+    made = Parser("%devbox info", "Show one devbox in detail: the current one unless another is named.")
     add_devbox_argument(made)
     return made
 

@@ -6,18 +6,18 @@ import argparse
 import time
 from typing import TYPE_CHECKING
 
-from ..devboxes import describe
-from ..durations import spell_duration
-from ..rendering import Outcome
-from .parser import Parser, add_devbox_argument
+from ...devboxes import describe
+from ...durations import spell_duration
+from ...rendering import Outcome
+from ..parser import Parser, add_devbox_argument
 
 if TYPE_CHECKING:
-    from ..session import Session
+    from ...session import Session
 
 
 def parser() -> Parser:
     """The options of `%devbox resume`."""
-    made = Parser("resume", "Start a suspended devbox again and make it the current one.")
+    made = Parser("%devbox resume", "Start a suspended devbox again and make it the current one.")
     add_devbox_argument(made)
     return made
 

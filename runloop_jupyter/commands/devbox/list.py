@@ -6,15 +6,15 @@ import argparse
 import asyncio
 from typing import TYPE_CHECKING
 
-from ..devboxes import LIVE, DevboxInfo, describe
-from ..rendering import DevboxTable
-from .parser import Parser
+from ...devboxes import LIVE, DevboxInfo, describe
+from ...rendering import DevboxTable
+from ..parser import Parser
 
 if TYPE_CHECKING:
     from runloop_sdk import AsyncRunloopSDK
     from runloop_sdk.params.devboxes import DevboxStatus
 
-    from ..session import Session
+    from ...session import Session
 
 _STATES = (*LIVE, "shutdown", "failure")
 _LIMIT = 1000
@@ -22,7 +22,7 @@ _LIMIT = 1000
 
 def parser() -> Parser:
     """The options of `%devbox list`."""
-    made = Parser("list", "Show the devboxes that run or can run again, newest first.")
+    made = Parser("%devbox list", "Show the devboxes that run or can run again, newest first.")
     made.add_argument("--all", action="store_true", help="also those that have ended")
     made.add_argument("--status", choices=_STATES, metavar="STATE", help="only these: " + ", ".join(_STATES))
     made.add_argument("--limit", type=_count, default=_LIMIT, metavar="N", help=f"at most so many (default {_LIMIT})")
@@ -33,7 +33,7 @@ async def run(session: Session, args: argparse.Namespace) -> DevboxTable:
     """The table."""
     sdk = await session.sdk()
     found, more = await _collect(sdk, _wanted(args), args.limit)
-    session.known_names = tuple(each.short for each in found if each.alive)
+    session.names.keep("devbox", [each.short for each in found if each.alive])
     note = f"The newest {args.limit:,}; --limit N shows more." if more else ""
     if not found and (args.status or args.all):
         note = "No such devbox."

@@ -5,18 +5,18 @@ from __future__ import annotations
 import argparse
 from typing import TYPE_CHECKING
 
-from ..devboxes import describe
-from ..rendering import DevboxTable, Outcome
-from .parser import Parser, add_devbox_argument
+from ...devboxes import describe
+from ...rendering import DevboxTable, Outcome
+from ..parser import Parser, add_devbox_argument
 
 if TYPE_CHECKING:
-    from ..devboxes import DevboxInfo
-    from ..session import Session
+    from ...devboxes import DevboxInfo
+    from ...session import Session
 
 
 def parser() -> Parser:
     """The options of `%devbox shutdown`."""
-    made = Parser("shutdown", "End devboxes for good, disk included: the current one unless others are named.")
+    made = Parser("%devbox shutdown", "End devboxes for good, disk included: the current one unless others are named.")
     add_devbox_argument(made, nargs="*")
     return made
 

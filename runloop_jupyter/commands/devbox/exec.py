@@ -9,19 +9,19 @@ import time
 from contextlib import aclosing
 from typing import TYPE_CHECKING
 
-from ..devboxes import DevboxInfo
-from ..durations import spell_duration
-from ..errors import DevboxCommandError, DevboxTimeoutError, RemoteError, UsageError
-from ..progress import counting, waiting
-from ..results import DevboxResult, outcome
-from .parser import Parser, assignment, duration, variable
+from ...devboxes import DevboxInfo
+from ...durations import spell_duration
+from ...errors import DevboxCommandError, DevboxTimeoutError, RemoteError, UsageError
+from ...progress import counting, waiting
+from ...results import DevboxResult, outcome
+from ..parser import Parser, add_on_option, add_template_option, assignment, duration, variable
 
 if TYPE_CHECKING:
     from runloop_sdk import AsyncCommandInterface, AsyncDevbox, AsyncExecution, AsyncNamedShell
 
-    from ..cell_output import CellOutput
-    from ..session import Session
-    from ..transcript import Transcript
+    from ...cell_output import CellOutput
+    from ...session import Session
+    from ...transcript import Transcript
 
 _NO_DIRECTORY = 213
 """How the command's first line says that --cwd does not exist; checked before it is believed."""
@@ -32,14 +32,15 @@ _END_PATIENCE = 10.0  # seconds that a command's end may lag behind the end of i
 def parser() -> Parser:
     """The options of `%devbox exec`."""
     made = Parser(
-        "exec",
+        "%devbox exec",
         "Run a shell command in the current devbox; %%devbox exec runs the whole cell.",
         "Stop kills the command with all that it started. {{expr}} is replaced by the value of a Python expression.\n"
         "An exit code other than 0 fails the cell.",
     )
-    made.takes_command = True
+    made.takes_command = made.shows_output = True
+    made.cell = "the command"
     made.usage = "%%devbox exec [options] COMMAND\n       %%%%devbox exec [options]"  # argparse halves them
-    made.add_argument("--on", metavar="NAME|ID", help="the devbox to run on instead of the current one")
+    add_on_option(made, "the devbox to run on instead of the current one")
     made.add_argument("--out", metavar="NAME", type=variable, help="put stdout into this variable")
     made.add_argument("--err", metavar="NAME", type=variable, help="put stderr into this variable")
     made.add_argument("--result", "-o", metavar="NAME", type=variable, help="put the result object into this variable")
@@ -49,23 +50,31 @@ def parser() -> Parser:
     made.add_argument("--shell", metavar="NAME", help="a named shell: directory and variables last from cell to cell")
     made.add_argument("--quiet", action="store_true", help="show neither output nor status")
     made.add_argument("--no-raise-error", action="store_true", help="let the cell succeed whatever the exit code")
-    made.add_argument("--template", choices=("on", "off"), default="on", help="off: leave {{ and }} as they are")
+    add_template_option(made, "on")
     return made
 
 
 async def run(session: Session, args: argparse.Namespace) -> DevboxResult:
-    """Run the command, its output streaming into the cell. `args.keep_result` gets the result in any case."""
+    """Run the command, its output streaming into the cell. The variables get the result in any case."""
+    args.show_status = args.cell is not None
+    args.command = args.cell or args.command
     if not args.command.strip():
         raise UsageError("There is no command: write it after %devbox exec, or below %%devbox exec.")
     devbox = await session.target(args.on)
     result, timed_out = await _Run(session, devbox, args).run()
-    args.keep_result(result)
+    _keep(result, args)
     if timed_out:
         told = f"stopped after --timeout {spell_duration(args.timeout)} on {devbox.label}; the command was killed."
         raise DevboxTimeoutError(told[0].upper() + told[1:], result)
     if not result.success and not args.no_raise_error:
         raise DevboxCommandError(_failed(result, devbox), result)
     return result
+
+
+def _keep(result: DevboxResult, args: argparse.Namespace) -> None:
+    for name, value in ((args.out, result.stdout), (args.err, result.stderr), (args.result, result)):
+        if name:
+            args.variables[name] = value
 
 
 def _whole(args: argparse.Namespace) -> str:
@@ -100,7 +109,7 @@ class _Run:
     """One command from its start to its end."""
 
     def __init__(self, session: Session, devbox: DevboxInfo, args: argparse.Namespace) -> None:
-        from ..transcript import Transcript
+        from ...transcript import Transcript
 
         self._session = session
         self._devbox = devbox
@@ -110,7 +119,7 @@ class _Run:
 
     async def run(self) -> tuple[DevboxResult, bool]:
         """The result, and whether --timeout ended the command."""
-        from ..cell_output import CellOutput
+        from ...cell_output import CellOutput
 
         execution = await self._start()
         async with CellOutput(quiet=self._args.quiet, whole=_whole(self._args)) as output:

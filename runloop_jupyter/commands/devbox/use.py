@@ -5,17 +5,17 @@ from __future__ import annotations
 import argparse
 from typing import TYPE_CHECKING
 
-from ..devboxes import unavailable
-from ..rendering import Outcome
-from .parser import Parser, add_devbox_argument
+from ...devboxes import unavailable
+from ...rendering import Outcome
+from ..parser import Parser, add_devbox_argument
 
 if TYPE_CHECKING:
-    from ..session import Session
+    from ...session import Session
 
 
 def parser() -> Parser:
     """The options of `%devbox use`."""
-    made = Parser("use", "Choose the devbox that the next cells run on.")
+    made = Parser("%devbox use", "Choose the devbox that the next cells run on.")
     add_devbox_argument(made, nargs=None)
     return made
 

@@ -1,0 +1,19 @@
+"""The subcommands of `%devbox`."""
+
+from ..noun import Noun
+
+NOUN = Noun(
+    "%devbox",
+    __name__,
+    "isolated Linux machines",
+    {
+        "create": "create a devbox and make it the current one",
+        "use": "choose the devbox that the next cells run on",
+        "list": "show the devboxes",
+        "info": "show one devbox in detail",
+        "exec": "run a shell command; %%devbox exec runs the whole cell",
+        "suspend": "end a devbox's processes and keep its disk",
+        "resume": "start a suspended devbox again",
+        "shutdown": "end devboxes for good",
+    },
+)

@@ -1,0 +1,54 @@
+"""What a magic's first words can be."""
+
+from __future__ import annotations
+
+import argparse
+from collections.abc import Mapping
+from dataclasses import dataclass
+from importlib import import_module
+from typing import TYPE_CHECKING, Protocol, cast
+
+from ..errors import UsageError, did_you_mean
+
+if TYPE_CHECKING:
+    from ..session import Session
+    from .parser import Parser
+
+
+class Command(Protocol):
+    """What the module of each subcommand is."""
+
+    def parser(self) -> Parser:
+        """The options that the subcommand takes."""
+        ...
+
+    async def run(self, session: Session, args: argparse.Namespace) -> object:
+        """Do it; the result is what the magic returns. `args` also has `.cell` and `.variables`."""
+        ...
+
+
+@dataclass(frozen=True, slots=True)
+class Noun:
+    """A kind of resource, or `%runloop` itself: how it is typed, and its subcommands with what each does.
+
+    The module of a subcommand is in the package `folder`: `keep_alive.py` is `keep-alive`.
+    """
+
+    typed: str
+    folder: str
+    summary: str
+    verbs: Mapping[str, str]
+
+    def load(self, verb: str) -> Command:
+        """The subcommand of this name. Raises `UsageError` that suggests the nearest one."""
+        if verb not in self.verbs:
+            suggestion = did_you_mean(verb, self.verbs)
+            raise UsageError(f"{self.typed} has no subcommand {verb!r}.{suggestion} {self.typed} --help lists them.")
+        return cast("Command", import_module(f"{self.folder}.{verb.replace('-', '_')}"))
+
+    def usage(self) -> str:
+        """What `--help` prints in place of a subcommand."""
+        width = max(map(len, self.verbs))
+        lines = [f"  {self.typed} {verb:<{width}}  {summary}" for verb, summary in self.verbs.items()]
+        explains = f"{self.typed} VERB --help explains one of them."
+        return "\n".join([f"usage: {self.typed} VERB [options]", "", *lines, "", explains])

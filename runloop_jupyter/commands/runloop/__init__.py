@@ -1,0 +1,12 @@
+"""What `%runloop` itself does: the overview, the connection, and this kernel."""
+
+from ..noun import Noun
+
+NOUN = Noun(
+    "%runloop",
+    __name__,
+    "this notebook",
+    {
+        "overview": "show the connection, the devboxes and what can be typed, as %runloop alone does",
+    },
+)

@@ -1,0 +1,45 @@
+"""`%runloop`."""
+
+from __future__ import annotations
+
+import argparse
+from collections.abc import Iterator
+from typing import TYPE_CHECKING
+
+from ...rendering import DevboxTable, Overview
+from ..devbox.list import live
+from ..parser import Parser
+
+if TYPE_CHECKING:
+    from ...connection import Connection
+    from ...session import Session
+
+
+def parser() -> Parser:
+    """The options of `%runloop overview`."""
+    return Parser("%runloop overview", "Show what this notebook is connected to, its devboxes, and what can be typed.")
+
+
+async def run(session: Session, args: argparse.Namespace) -> Overview:
+    """What the notebook is connected to, its devboxes, and what can be typed."""
+    sdk = await session.sdk()
+    assert session.connection is not None
+    devboxes = await live(sdk)
+    session.names.keep("devbox", [each.short for each in devboxes])
+    table = DevboxTable(devboxes, current=session.current.id if session.current else None)
+    return Overview(_connection(session.connection), table, tuple(_lines()))
+
+
+def _lines() -> Iterator[tuple[str, str]]:
+    from .. import NOUNS, RUNLOOP
+
+    yield from ((f"%devbox {verb}", summary) for verb, summary in NOUNS["devbox"].verbs.items())
+    yield from ((f"{noun.typed} VERB", ", ".join(noun.verbs)) for word, noun in NOUNS.items() if word != "devbox")
+    yield ("%runloop VERB", ", ".join(RUNLOOP.verbs))
+
+
+def _connection(connection: Connection) -> tuple[str, ...]:
+    if not connection.embedded:
+        return (f"Connected to {connection.label}.",)
+    first = f"Connected to {connection.label}, {connection.base_url} (isolation: {connection.isolation})."
+    return (first, *connection.warnings, "Set RUNLOOP_API_KEY to use Runloop's cloud.")

@@ -1,0 +1,74 @@
+"""Questions to the person at the notebook, asked through the front end's own prompt.
+
+The event loop goes on turning while a notebook's prompt is open, and Stop takes the question back.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import getpass
+import signal
+import sys
+from typing import Any
+
+from .errors import UsageError
+
+_LOOK = 0.02  # seconds between looks at whether the answer is there
+
+
+async def ask(question: str, *, hidden: bool = False, instead: str = "") -> str:
+    """The answer; `hidden` shows none of it.
+
+    Raises `UsageError`, which says what to do `instead`, where nobody can answer.
+    """
+    from IPython.core.getipython import get_ipython
+
+    kernel = getattr(get_ipython(), "kernel", None)
+    if kernel is not None:
+        return await _ask_front_end(kernel, question, hidden, instead)
+    if not sys.stdin.isatty():
+        raise _nobody(question, instead)
+    return _ask_terminal(question, hidden)
+
+
+async def confirm(question: str, *, instead: str) -> bool:
+    """Whether the answer is yes; anything else means no."""
+    answer = await ask(f"{question} [y/N] ", instead=instead)
+    return answer.strip().lower() in ("y", "yes")
+
+
+async def _ask_front_end(kernel: Any, question: str, hidden: bool, instead: str) -> str:
+    if not kernel._allow_stdin:  # papermill, nbconvert
+        raise _nobody(question, instead)
+    sys.stdout.flush()
+    while _reply(kernel) is not None:
+        pass  # the answer to a question that was taken back
+    content = {"prompt": question, "password": hidden}
+    kernel.session.send(kernel.stdin_socket, "input_request", content, kernel.get_parent("shell"), ident=_front(kernel))
+    while (answer := _reply(kernel)) is None:
+        await asyncio.sleep(_LOOK)
+    return answer
+
+
+def _reply(kernel: Any) -> str | None:
+    _, reply = kernel.session.recv(kernel.stdin_socket)
+    return None if reply is None else str(reply["content"]["value"])
+
+
+def _front(kernel: Any) -> Any:
+    """The front end that runs the cell."""
+    if hasattr(kernel, "_shell_parent_ident"):  # ipykernel 7
+        return kernel._get_shell_context_var(kernel._shell_parent_ident)
+    return kernel._parent_ident["shell"]
+
+
+def _ask_terminal(question: str, hidden: bool) -> str:
+    before = signal.signal(signal.SIGINT, signal.default_int_handler)  # Ctrl-C ends the question at once
+    try:
+        return getpass.getpass(question) if hidden else input(question)
+    finally:
+        signal.signal(signal.SIGINT, before)
+
+
+def _nobody(question: str, instead: str) -> UsageError:
+    return UsageError(f"{question.strip()!r} cannot be asked here: nobody can answer. {instead}".strip())

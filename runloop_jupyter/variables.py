@@ -1,0 +1,27 @@
+"""The notebook's variables, as a magic reads and sets them."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any
+
+from .errors import UsageError, did_you_mean
+
+
+class Variables:
+    """Reads the variables that the magic's line sees, and sets those of the notebook."""
+
+    def __init__(self, namespace: dict[str, Any], local: Mapping[str, Any] | None = None) -> None:
+        self._namespace = namespace
+        self._local = local or {}
+
+    def __getitem__(self, name: str) -> Any:
+        """The value. Raises `UsageError` that suggests the nearest name."""
+        for names in (self._local, self._namespace):
+            if name in names:
+                return names[name]
+        near = did_you_mean(name, (each for each in self._namespace if not each.startswith("_")))
+        raise UsageError(f"There is no variable {name!r}.{near}")
+
+    def __setitem__(self, name: str, value: Any) -> None:
+        self._namespace[name] = value
