@@ -44,8 +44,10 @@ async def _ask_front_end(kernel: Any, question: str, hidden: bool, instead: str)
     while _reply(kernel) is not None:
         pass  # the answer to a question that was taken back
     content = {"prompt": question, "password": hidden}
-    kernel.session.send(kernel.stdin_socket, "input_request", content, kernel.get_parent("shell"), ident=_front(kernel))
-    while (answer := _reply(kernel)) is None:
+    kernel.session.send(
+        kernel.stdin_socket, "input_request", content, kernel.get_parent("shell"), ident=kernel._parent_ident["shell"]
+    )
+    while (answer := _reply(kernel)) is None:  # noqa: ASYNC110 - a ZeroMQ socket, which nothing waits for
         await asyncio.sleep(_LOOK)
     return answer
 
@@ -53,13 +55,6 @@ async def _ask_front_end(kernel: Any, question: str, hidden: bool, instead: str)
 def _reply(kernel: Any) -> str | None:
     _, reply = kernel.session.recv(kernel.stdin_socket)
     return None if reply is None else str(reply["content"]["value"])
-
-
-def _front(kernel: Any) -> Any:
-    """The front end that runs the cell."""
-    if hasattr(kernel, "_shell_parent_ident"):  # ipykernel 7
-        return kernel._get_shell_context_var(kernel._shell_parent_ident)
-    return kernel._parent_ident["shell"]
 
 
 def _ask_terminal(question: str, hidden: bool) -> str:
