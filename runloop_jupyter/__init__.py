@@ -10,7 +10,17 @@ from typing import TYPE_CHECKING
 if TYPE_CHECKING:
     from IPython.core.interactiveshell import InteractiveShell
 
-__all__ = ["load_ipython_extension", "unload_ipython_extension"]
+    from .resource_panel.panel import Panel
+
+__all__ = ["load_ipython_extension", "panel", "unload_ipython_extension"]
+
+
+def panel() -> Panel:
+    """The resource panel: devboxes, blueprints, snapshots and storage objects, live. `%runloop panel` shows it too."""
+    from .magics import session_of_this_shell
+    from .resource_panel import open_panel
+
+    return open_panel(session_of_this_shell())
 
 
 def load_ipython_extension(shell: InteractiveShell) -> None:

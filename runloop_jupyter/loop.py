@@ -10,6 +10,7 @@ One loop serves a kernel for its whole life, so that the connections of the SDK 
 from __future__ import annotations
 
 import asyncio
+import concurrent.futures
 import contextlib
 import functools
 import inspect
@@ -32,6 +33,7 @@ _LAST_GRACE = 0.1
 _START_PATIENCE = 30.0
 
 _background: set[asyncio.Task[Any]] = set()
+_started: set[concurrent.futures.Future[Any]] = set()
 
 
 def run(coro: Coroutine[Any, Any, T]) -> T:
@@ -63,6 +65,31 @@ def background(coro: Coroutine[Any, Any, T]) -> asyncio.Task[T]:
         return run(_keep_there(coro))
     _turn_at_the_prompt()
     return _keep(home, coro)
+
+
+def start(
+    coro: Coroutine[Any, Any, T], on_failure: Callable[[Exception], object]
+) -> concurrent.futures.Future[T | None]:
+    """Hand a coroutine over to the notebook's loop, from any thread, and return at once: for callbacks of widgets.
+
+    What it raises goes to `on_failure`, on that loop. Coroutines begin in the order in which they were handed over;
+    cancelling the result cancels its coroutine.
+    """
+    home = _home(_running_loop())
+    if not home.is_running() and _in_main_thread():
+        _turn_at_the_prompt()
+    future = asyncio.run_coroutine_threadsafe(_reporting(coro, on_failure), home)
+    _started.add(future)  # the loop itself holds tasks weakly
+    future.add_done_callback(_started.discard)
+    return future
+
+
+async def _reporting(coro: Coroutine[Any, Any, T], on_failure: Callable[[Exception], object]) -> T | None:
+    try:
+        return await coro
+    except Exception as error:  # noqa: BLE001 - the caller has gone on; who hears of it is `on_failure`
+        on_failure(error)
+        return None
 
 
 class _Run(Generic[T]):

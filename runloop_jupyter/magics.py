@@ -43,6 +43,21 @@ def unload(shell: InteractiveShell) -> None:
         manager.magics[kind].update({name: before}) if before else manager.magics[kind].pop(name, None)
 
 
+def session_of_this_shell() -> Session:
+    """The session of the magics in the running shell, which are loaded if need be. Raises `UsageError` in no shell."""
+    from IPython.core.getipython import get_ipython
+
+    from .errors import UsageError
+
+    shell: Any = get_ipython()
+    if shell is None:
+        raise UsageError("This works in a notebook or in IPython only.")
+    if RunloopMagics.__name__ not in shell.magics_manager.registry:
+        shell.extension_manager.load_extension("runloop_jupyter")
+    magics: RunloopMagics = shell.magics_manager.registry[RunloopMagics.__name__]
+    return magics.session
+
+
 @magics_class
 class RunloopMagics(Magics):
     """The magics of one shell, around its session."""

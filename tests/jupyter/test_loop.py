@@ -366,3 +366,41 @@ def test_a_kernel_told_to_shut_down_cleans_up_first(kernels: ModuleType, tmp_pat
         while not mark.is_symlink():
             kernel.listen(0.05)
     assert str(mark.readlink()) == "work cleaned up"
+
+
+START = """
+from runloop_jupyter.loop import start
+
+home = asyncio.get_running_loop()
+seen = []
+
+async def callback(name):
+    seen.append((name, asyncio.get_running_loop() is home, threading.current_thread() is threading.main_thread()))
+    await asyncio.sleep(0.01)
+    if name == "fails":
+        raise ValueError(name)
+    return name
+
+failures = []
+
+def from_a_thread_with_a_loop_of_its_own(*names):
+    async def main():
+        return [start(callback(name), failures.append) for name in names]
+    return asyncio.run(main())
+"""
+
+
+def test_callbacks_of_any_thread_are_handed_over_in_order_and_report_failures(kernel: Kernel) -> None:
+    kernel.run(START).check()
+    kernel.run("futures = await asyncio.to_thread(from_a_thread_with_a_loop_of_its_own, 'a', 'fails', 'b')").check()
+    kernel.run("futures.append(start(callback('here'), failures.append)); await asyncio.sleep(0.3)").check()
+    assert kernel.value("seen") == [(name, True, True) for name in ("a", "fails", "b", "here")]
+    assert kernel.value("[future.result() for future in futures]") == ["a", None, "b", "here"]
+    assert kernel.value("[repr(error) for error in failures]") == ["ValueError('fails')"]
+
+
+def test_cancelling_what_was_handed_over_ends_it(kernel: Kernel) -> None:
+    kernel.run(START).check()
+    kernel.run("future = start(work(60, name='cancelled'), failures.append); await asyncio.sleep(0.1)").check()
+    kernel.run("future.cancel(); await asyncio.sleep(0.1)").check()
+    assert "cancelled cleaned up" in kernel.value("log")

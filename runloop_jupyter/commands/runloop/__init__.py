@@ -8,5 +8,6 @@ NOUN = Noun(
     "this notebook",
     {
         "overview": "show the connection, the devboxes and what can be typed, as %runloop alone does",
+        "panel": "open the resource panel: everything live, to click",
     },
 )

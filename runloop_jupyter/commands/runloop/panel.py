@@ -1,0 +1,28 @@
+"""`%runloop panel`."""
+
+from __future__ import annotations
+
+import argparse
+from typing import TYPE_CHECKING
+
+from ..parser import Parser
+
+if TYPE_CHECKING:
+    from ...resource_panel.panel import Panel
+    from ...session import Session
+
+
+def parser() -> Parser:
+    """The options of `%runloop panel`."""
+    return Parser(
+        "%runloop panel",
+        "Open the resource panel: devboxes, blueprints, snapshots and storage objects, live.",
+        "It stays alive while cells run. Closing its output ends it; `runloop_jupyter.panel()` opens it from Python.",
+    )
+
+
+async def run(session: Session, args: argparse.Namespace) -> Panel:
+    """The panel, which the notebook shows as the cell's result."""
+    from ...resource_panel import connected_panel
+
+    return await connected_panel(session)
