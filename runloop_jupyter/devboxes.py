@@ -84,13 +84,14 @@ def describe(view: DevboxView) -> DevboxInfo:
 async def find(sdk: AsyncRunloopSDK, reference: str) -> DevboxInfo:
     """The devbox with this id, this name, or a name or id that alone begins so. Raises `UsageError`."""
     if reference.startswith("dbx_"):
-        found = await _by_id(sdk, reference)
+        found = await by_id(sdk, reference)
         if found:
             return found
     return choose(reference, await _candidates(sdk))
 
 
-async def _by_id(sdk: AsyncRunloopSDK, devbox_id: str) -> DevboxInfo | None:
+async def by_id(sdk: AsyncRunloopSDK, devbox_id: str) -> DevboxInfo | None:
+    """The devbox with this id, if there is one."""
     from runloop_sdk import NotFoundError
 
     try:

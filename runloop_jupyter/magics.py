@@ -129,7 +129,8 @@ class RunloopMagics(Magics):
             return self.session.say(str(help_text))
         parser.take_cell(args, cell, evaluate)
         args.variables = Variables(self._namespace, local_ns)
-        result = self._run(command.run(self.session, args), "" if parser.shows_output else parser.prog)
+        doing = "" if parser.shows_output or parser.shows_progress else parser.prog
+        result = self._run(command.run(self.session, args), doing)
         return None if parser.shows_output and cell is not None else result
 
     def close(self) -> None:

@@ -5,26 +5,27 @@ from __future__ import annotations
 import asyncio
 import os
 import sys
-from collections.abc import Awaitable, Callable, Coroutine, Mapping
+from collections.abc import Awaitable, Callable, Coroutine, Mapping, Sequence
 from contextlib import nullcontext
 from typing import TYPE_CHECKING, Any, TypeVar
 from urllib.parse import urlsplit
 from urllib.request import getproxies
 
 from .connection import Connection, from_environment
-from .devboxes import DevboxInfo, describe, find, unavailable
+from .devboxes import DevboxInfo, by_id, describe, find, unavailable
 from .errors import MagicError, RemoteError, UsageError
 from .leases import Leases
+from .ledger import Entry, Ledger, forget, notebook, of_dead_kernels
 from .names import KnownNames
-from .progress import waiting
+from .progress import Progress, telling, waiting
+from .settings import Settings
 
 if TYPE_CHECKING:
     from runloop_sdk import AsyncRunloopSDK, RunloopError
+    from runloop_sdk.models.devboxes import DevboxView
 
 T = TypeVar("T")
 
-KEEP_ALIVE = 3600.0
-"""Seconds that a new devbox outlives a kernel that was killed."""
 _PATIENCE = 10.0  # seconds for the first connection to a service
 _EMBEDDED_RETRIES = 2  # a service on this machine that refuses connections has ended: no reason to wait long
 _PULSE = 1.0  # seconds between looks at whether the embedded service still lives
@@ -39,24 +40,55 @@ def say(text: str) -> None:
 class Session:
     """The composition root: makes the SDK when first needed and knows the current devbox."""
 
-    def __init__(self, environ: Mapping[str, str] = os.environ, say: Callable[[str], None] = say) -> None:
+    def __init__(
+        self,
+        environ: Mapping[str, str] = os.environ,
+        say: Callable[[str], None] = say,
+        settings: Callable[[], Settings] = Settings,
+    ) -> None:
         self.say = say
         self.leases = Leases()
+        self.ledger = Ledger()
         self.current: DevboxInfo | None = None
         self.connection: Connection | None = None
         self.names = KnownNames()
-        self._environ = environ
+        self.environ = environ
+        self._settings = settings
+        self._chosen: Connection | None = None
         self._sdk: AsyncRunloopSDK | None = None
         self._embedded: Connection | None = None
 
+    @property
+    def settings(self) -> Settings:
+        """What the user has set, as it is now."""
+        return self._settings()
+
     async def sdk(self) -> AsyncRunloopSDK:
-        """The SDK, connected to what the environment names now; the embedded service is started if need be."""
-        wanted = from_environment(self._environ) or await _start_embedded()
+        """The SDK, connected to what was chosen, else to what the environment names now.
+
+        The embedded service is started if need be.
+        """
+        wanted = self._chosen or from_environment(self.environ) or await start_embedded()
         if self._sdk is None or wanted != self.connection:
             await self.disconnect()
             await _reach(wanted)
             self._sdk = self._connect(wanted)
         return self._sdk
+
+    async def connect(self, to: Connection | None) -> Connection:
+        """Use another service from now on, whatever the environment says; None for what it says again.
+
+        Nothing changes where the service cannot be reached or does not accept the key.
+        """
+        before, self._chosen = self._chosen, to
+        try:
+            await (await self.sdk()).api.devboxes.list(limit=1)
+        except BaseException:
+            self._chosen = before
+            await self.disconnect()
+            raise
+        assert self.connection is not None
+        return self.connection
 
     def _connect(self, to: Connection) -> AsyncRunloopSDK:
         from runloop_sdk import AsyncRunloopSDK
@@ -107,30 +139,87 @@ class Session:
         return self.current
 
     async def create(
-        self, parameters: Mapping[str, Any], *, keep_alive: float = KEEP_ALIVE, keep: bool = False
+        self,
+        parameters: Mapping[str, Any],
+        *,
+        keep_alive: float | None = None,
+        keep: bool | None = None,
+        progress: Progress | None = None,
     ) -> DevboxInfo:
-        """Create a devbox, wait until it runs and make it the current one. Stop undoes it."""
+        """Create a devbox, wait until it runs and make it the current one. Stop undoes it.
+
+        What is not given is as the user has set it; `progress` tells how far the devbox is.
+        """
         sdk = await self.sdk()
         assert self.connection is not None
-        launch = {**parameters.get("launch_parameters", {}), "keep_alive_time_seconds": round(keep_alive)}
-        request: dict[str, Any] = {**parameters, "launch_parameters": launch}
-        devbox = await sdk.devbox.create(**request)
-        self.leases.add(devbox.id, self.connection, keep_alive=keep_alive, keep=keep)
-        created = describe(await devbox.get_info())
+        settings = self.settings
+        keep_alive = settings.keep_alive if keep_alive is None else keep_alive
+        keep = settings.keep if keep is None else keep
+        created = await self._running(sdk, _request(parameters, settings, keep_alive), progress or Progress(""))
+        self.leases.add(created.id, self.connection, keep_alive=keep_alive, keep=keep)
+        self._note(created, made=True, keep=keep)
         self.choose(created)
         return created
+
+    async def _running(self, sdk: AsyncRunloopSDK, request: dict[str, Any], progress: Progress) -> DevboxInfo:
+        """A new devbox that runs; shut down again where the wait is cancelled or fails for lack of an answer."""
+        from runloop_sdk.resources._undo import complete_or_undo, run_undo
+
+        async def shut_down(view: DevboxView) -> None:
+            await sdk.devbox.from_id(view.id).shutdown()
+
+        view = await complete_or_undo(sdk.api.devboxes.create(**request), shut_down)
+        handle = sdk.devbox.from_id(view.id)
+
+        async def status() -> str:
+            return str((await handle.get_info()).status)
+
+        progress.step = view.status
+        try:
+            async with telling(progress, status):
+                return describe(await handle.await_running())
+        except asyncio.CancelledError as cancelled:
+            await run_undo(handle.close(), cancelled)
+            raise
 
     def choose(self, devbox: DevboxInfo) -> None:
         """Make `devbox` the current one."""
         self.current = devbox
         self.names.add("devbox", devbox.short)
+        self._note(devbox)
+
+    def _note(self, devbox: DevboxInfo, *, made: bool = False, keep: bool = False) -> None:
+        if self.connection is None:
+            return
+        try:
+            self.ledger.note(devbox.id, devbox.name, self.connection.base_url, made=made, keep=keep)
+        except OSError as error:
+            self.say(f"This devbox is not remembered for %runloop cleanup: {error}.")
 
     def ended(self, devbox: DevboxInfo) -> None:
         """Forget a devbox that was shut down or failed."""
         self.leases.drop(devbox.id)
         self.names.drop("devbox", devbox.short)
+        self.ledger.drop(devbox.id)
+        forget(devbox.id)
         if self.current is not None and self.current.id == devbox.id:
             self.current = None
+
+    async def remembered(self) -> Sequence[Entry]:
+        """Devboxes of this service that kernels knew which do not live any more, the last used first."""
+        await self.sdk()
+        assert self.connection is not None
+        return [entry for entry in of_dead_kernels() if entry.base_url == self.connection.base_url]
+
+    async def last_used(self) -> DevboxInfo | None:
+        """The devbox that this notebook used last, before its kernel was started again, if it can still be used."""
+        here, sdk = notebook(), await self.sdk()
+        for entry in await self.remembered():
+            if entry.notebook == here:
+                found = await by_id(sdk, entry.devbox_id)
+                if found is not None and found.alive:
+                    return found
+        return None
 
     async def check_usable(self, devbox_id: str) -> None:
         """Raise `DevboxUnavailableError` if the devbox cannot run commands now."""
@@ -206,10 +295,27 @@ class Session:
     def end(self) -> None:
         """Shut down what this kernel created. Takes a second at most; safe to call twice."""
         self.leases.end()
+        self.ledger.end()
         self.current = None
 
 
-async def _start_embedded() -> Connection:
+def _request(parameters: Mapping[str, Any], settings: Settings, keep_alive: float) -> dict[str, Any]:
+    """What the API is asked for: `parameters`, and what the user has set for all devboxes."""
+    launch = {**parameters.get("launch_parameters", {}), "keep_alive_time_seconds": round(keep_alive)}
+    if settings.size:
+        launch.setdefault("resource_size_request", settings.size.upper())
+    request = {**parameters, "launch_parameters": launch}
+    if settings.blueprint and not {"blueprint_id", "blueprint_name", "snapshot_id"} & request.keys():
+        request[blueprint_key(settings.blueprint)] = settings.blueprint
+    return request
+
+
+def blueprint_key(reference: str) -> str:
+    """The API's word for a blueprint's name or id."""
+    return "blueprint_id" if reference.startswith(("bpt_", "bp_")) else "blueprint_name"
+
+
+async def start_embedded() -> Connection:
     """The user's own embedded service, started if it does not run. Raises `RemoteError` when it cannot be."""
     from runloop_local import service
 

@@ -3,11 +3,23 @@
 from __future__ import annotations
 
 from ..errors import UsageError, did_you_mean
+from .blueprint import NOUN as BLUEPRINT
 from .devbox import NOUN as DEVBOX
 from .noun import Noun
+from .object import NOUN as OBJECT
+from .policy import NOUN as POLICY
 from .runloop import NOUN as RUNLOOP
+from .secret import NOUN as SECRET
+from .snapshot import NOUN as SNAPSHOT
 
-NOUNS = {"devbox": DEVBOX}
+NOUNS = {
+    "devbox": DEVBOX,
+    "blueprint": BLUEPRINT,
+    "snapshot": SNAPSHOT,
+    "object": OBJECT,
+    "secret": SECRET,
+    "policy": POLICY,
+}
 """The kinds of resources, by the word that follows %runloop."""
 
 __all__ = ["DEVBOX", "NOUNS", "RUNLOOP", "first_word", "resolve", "usage"]

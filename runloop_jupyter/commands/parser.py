@@ -6,7 +6,7 @@ import argparse
 import io
 import re
 import shlex
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from itertools import pairwise
 from typing import Any, NoReturn
 
@@ -36,6 +36,8 @@ class Parser(argparse.ArgumentParser):
     needs_cell = False
     shows_output = False
     """Whether the subcommand shows in the cell itself what it does: no line about waiting, no result of a cell."""
+    shows_progress = False
+    """Whether it shows in the cell itself how far it is: no line about waiting."""
 
     def __init__(self, prog: str, description: str, epilog: str = "") -> None:
         super().__init__(
@@ -186,6 +188,26 @@ def pair(text: str) -> tuple[str, str]:
     if not equals or not name:
         raise argparse.ArgumentTypeError(f"{text!r} is no KEY=VALUE")
     return name, value
+
+
+def add_limit_option(parser: argparse.ArgumentParser, what: str, default: int = 1000) -> None:
+    """--limit N: how many of a list."""
+    told = f"at most so many (default {default:,})"
+    parser.add_argument("--limit", type=_number_of(what), default=default, metavar="N", help=told)
+
+
+def _number_of(what: str) -> Callable[[str], int]:
+    def number(text: str) -> int:
+        if not text.isdecimal() or not int(text):
+            raise argparse.ArgumentTypeError(f"{text!r} is no number of {what}")
+        return int(text)
+
+    return number
+
+
+def add_metadata_option(parser: argparse.ArgumentParser, told: str = "metadata") -> None:
+    """--metadata K=V, as often as there are pairs."""
+    parser.add_argument("--metadata", metavar="K=V", action="append", default=[], type=pair, help=told)
 
 
 def add_template_option(parser: argparse.ArgumentParser, default: str) -> None:

@@ -73,7 +73,7 @@ def fails(kernel: Kernel, cell: Cell, error: str, *words: str) -> None:
         pytest.param("%devbox exec --on gone ls", "DevboxUnavailableError", ("has been shut down",), id="run on ended"),
         pytest.param("%devbox exec --cwd /no/dir ls", "UsageError", ("'/no/dir'", "--cwd"), id="no directory"),
         pytest.param("%devbox resume main", "RemoteError", ("suspended",), id="resume what runs"),
-        pytest.param("%devbox create --snapshot snp_none", "RemoteError", ("snp_none",), id="no such snapshot"),
+        pytest.param("%devbox create --snapshot snp_none", "UsageError", ("snp_none",), id="no such snapshot"),
         pytest.param("%devbox create --blueprint none", "RemoteError", ("none",), id="no such blueprint"),
     ],
 )

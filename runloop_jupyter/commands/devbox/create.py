@@ -3,19 +3,28 @@
 from __future__ import annotations
 
 import argparse
+import asyncio
+import re
 import time
 from typing import TYPE_CHECKING, Any
 
 from ...durations import spell_duration
+from ...errors import UsageError
+from ...finding import OBJECT, POLICY, SNAPSHOT
+from ...progress import progress
 from ...rendering import Outcome
-from ...session import KEEP_ALIVE
-from ..parser import Parser, assignment, duration, pair
+from ...session import blueprint_key
+from ...transfers import here
+from ..parser import Parser, add_metadata_option, assignment, duration
 
 if TYPE_CHECKING:
+    from runloop_sdk import AsyncRunloopSDK
+
     from ...session import Session
 
 SIZES = ("x_small", "small", "medium", "large", "x_large", "xx_large")
 _LONGEST = 48 * 3600
+_REPOSITORY = re.compile(r"(?P<repo_owner>[\w.-]+)/(?P<repo_name>[\w.-]+)(?:@(?P<git_ref>\S+))?")
 
 
 def parser() -> Parser:
@@ -25,46 +34,128 @@ def parser() -> Parser:
         "Create a devbox, wait until it runs and make it the current one.",
         "It is shut down when this kernel ends. If the kernel is killed, it ends after its keep-alive time.",
     )
-    made.add_argument("--name", help="what to call it")
+    made.shows_progress = True
     made.add_name("blueprint", "--blueprint", metavar="NAME|ID", help="the blueprint to start from")
-    made.add_name("snapshot", "--snapshot", metavar="ID", help="the snapshot to start from")
-    made.add_argument(
-        "--size", choices=SIZES, type=_size, help="how large a machine: " + ", ".join(SIZES), metavar="SIZE"
-    )
-    made.add_argument("--env", metavar="K=V", action="append", default=[], type=assignment, help="environment variable")
-    made.add_argument("--metadata", metavar="K=V", action="append", default=[], type=pair, help="metadata")
-    made.add_argument(
-        "--keep-alive", metavar="DURATION", type=_keep_alive, default=KEEP_ALIVE, help="90s, 30m, 2h; at most 48h"
-    )
-    made.add_argument("--keep", action="store_true", help="leave it running when this kernel ends")
+    made.add_name("snapshot", "--snapshot", metavar="NAME|ID", help="the snapshot to start from")
+    add_options(made)
     return made
+
+
+def add_options(made: Parser) -> None:
+    """What a new devbox may have, whatever disk it starts from."""
+    made.add_argument("--name", help="what to call it")
+    made.add_argument(
+        "--size", choices=SIZES, type=size, help="how large a machine: " + ", ".join(SIZES), metavar="SIZE"
+    )
+    _add_list(made, "--env", "K=V", assignment, "environment variable")
+    made.add_name(
+        "secret",
+        "--secret",
+        metavar="VARIABLE=NAME",
+        action="append",
+        default=[],
+        type=assignment,
+        help="a secret as an environment variable",
+    )
+    made.add_name(
+        "object",
+        "--mount",
+        metavar="OBJECT:PATH",
+        action="append",
+        default=[],
+        type=_placed,
+        help="a storage object at this path; archives are extracted",
+    )
+    made.add_name(
+        "local path",
+        "--file",
+        metavar="FILE:PATH",
+        action="append",
+        default=[],
+        type=_placed,
+        help="a small local text file at this path",
+    )
+    _add_list(made, "--repo", "OWNER/NAME[@REF]", _repository, "a repository of GitHub, checked out")
+    _add_list(made, "--run", "COMMAND", str, "a command to run at each start, before the devbox is ready")
+    made.add_argument("--tunnel", nargs="?", const="open", choices=("open", "authenticated"), help="open its tunnel")
+    made.add_name("policy", "--policy", metavar="NAME|ID", help="the network policy that it is under")
+    add_metadata_option(made)
+    made.add_argument("--keep-alive", metavar="DURATION", type=_keep_alive, help="90s, 30m, 2h; at most 48h")
+    made.add_argument("--keep", action="store_true", default=None, help="leave it running when this kernel ends")
+
+
+def _add_list(made: Parser, option: str, metavar: str, kind: Any, told: str) -> None:
+    made.add_argument(option, metavar=metavar, action="append", default=[], type=kind, help=told)
 
 
 async def run(session: Session, args: argparse.Namespace) -> Outcome:
     """Create it, and say how long that took."""
     if args.blueprint and args.snapshot:
-        parser().error("--blueprint and --snapshot exclude each other")
+        raise UsageError("%devbox create: --blueprint and --snapshot exclude each other.")
     started = time.monotonic()
-    devbox = await session.create(_parameters(args), keep_alive=args.keep_alive, keep=args.keep)
+    async with progress(f"creating {args.name or 'a devbox'}") as made:
+        parameters = await _parameters(await session.sdk(), args)
+        devbox = await session.create(parameters, keep_alive=args.keep_alive, keep=args.keep, progress=made)
     took = spell_duration(time.monotonic() - started)
     return Outcome(f"Created {devbox.label} in {took}: it is {devbox.status} and the current devbox.", devbox)
 
 
-def _parameters(args: argparse.Namespace) -> dict[str, Any]:
-    blueprint_key = "blueprint_id" if (args.blueprint or "").startswith(("bpt_", "bp_")) else "blueprint_name"
+async def _parameters(sdk: AsyncRunloopSDK, args: argparse.Namespace) -> dict[str, Any]:
+    launch = {
+        "resource_size_request": args.size.upper() if args.size else None,
+        "launch_commands": args.run,
+        "network_policy_id": (await POLICY.find(sdk, args.policy)).id if args.policy else None,
+    }
     wanted = {
         "name": args.name,
-        blueprint_key: args.blueprint,
-        "snapshot_id": args.snapshot,
+        blueprint_key(args.blueprint or ""): args.blueprint,
+        "snapshot_id": (await SNAPSHOT.find(sdk, args.snapshot)).id if args.snapshot else None,
         "environment_variables": dict(args.env),
+        "secrets": dict(args.secret),
         "metadata": dict(args.metadata),
-        "launch_parameters": {"resource_size_request": args.size.upper()} if args.size else {},
+        "mounts": await _mounts(sdk, args),
+        "tunnel": {"auth_mode": args.tunnel} if args.tunnel else None,
+        "launch_parameters": {key: value for key, value in launch.items() if value},
     }
     return {key: value for key, value in wanted.items() if value}
 
 
-def _size(text: str) -> str:
+async def _mounts(sdk: AsyncRunloopSDK, args: argparse.Namespace) -> list[dict[str, Any]]:
+    objects = await asyncio.gather(*(OBJECT.find(sdk, name) for name, _ in args.mount))
+    mounts: list[dict[str, Any]] = [
+        {"type": "object_mount", "object_id": found.id, "object_path": path}
+        for found, (_, path) in zip(objects, args.mount, strict=True)
+    ]
+    mounts += [{"type": "file_mount", "content": _text_of(name), "target": path} for name, path in args.file]
+    return mounts + [{"type": "code_mount", **repository} for repository in args.repo]
+
+
+def _text_of(name: str) -> str:
+    try:
+        return here(name).read_text()
+    except (UnicodeDecodeError, IsADirectoryError) as error:
+        raise UsageError(
+            f"{name!r} is no text file: %runloop object upload {name}, then --mount OBJECT:PATH."
+        ) from error
+
+
+def size(text: str) -> str:
+    """A size as the API spells it, but for its case."""
     return text.lower().replace("-", "_")
+
+
+def _placed(text: str) -> tuple[str, str]:
+    name, colon, path = text.rpartition(":")
+    if not colon or not name or not path:
+        raise argparse.ArgumentTypeError(f"{text!r} does not say where to: write it like NAME:PATH")
+    return name, path
+
+
+def _repository(text: str) -> dict[str, str]:
+    found = _REPOSITORY.fullmatch(text)
+    if found is None:
+        raise argparse.ArgumentTypeError(f"{text!r} is no repository: write it like OWNER/NAME or OWNER/NAME@BRANCH")
+    return {key: value for key, value in found.groupdict().items() if value}
 
 
 def _keep_alive(text: str) -> float:

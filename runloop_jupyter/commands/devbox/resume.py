@@ -6,8 +6,9 @@ import argparse
 import time
 from typing import TYPE_CHECKING
 
-from ...devboxes import describe
+from ... import actions
 from ...durations import spell_duration
+from ...progress import progress
 from ...rendering import Outcome
 from ..parser import Parser, add_devbox_argument
 
@@ -18,6 +19,7 @@ if TYPE_CHECKING:
 def parser() -> Parser:
     """The options of `%devbox resume`."""
     made = Parser("%devbox resume", "Start a suspended devbox again and make it the current one.")
+    made.shows_progress = True
     add_devbox_argument(made)
     return made
 
@@ -25,10 +27,8 @@ def parser() -> Parser:
 async def run(session: Session, args: argparse.Namespace) -> Outcome:
     """Wake it and wait until it runs."""
     devbox = await session.find(args.devbox)
-    handle = (await session.sdk()).devbox.from_id(devbox.id)
     started = time.monotonic()
-    await handle.resume()
-    resumed = describe(await handle.await_running())
-    session.choose(resumed)
+    async with progress(f"resuming {devbox.short}") as made:
+        resumed = await actions.resume(session, devbox, made)
     took = spell_duration(time.monotonic() - started)
     return Outcome(f"Resumed {resumed.label} in {took}: it is running and the current devbox.", resumed)

@@ -5,7 +5,8 @@ from __future__ import annotations
 import argparse
 from typing import TYPE_CHECKING
 
-from ...devboxes import describe
+from ... import actions
+from ...progress import progress
 from ...rendering import Outcome
 from ..parser import Parser, add_devbox_argument
 
@@ -16,6 +17,7 @@ if TYPE_CHECKING:
 def parser() -> Parser:
     """The options of `%devbox suspend`."""
     made = Parser("%devbox suspend", "End a devbox's processes and keep its disk; %devbox resume starts it again.")
+    made.shows_progress = True
     add_devbox_argument(made)
     return made
 
@@ -23,9 +25,7 @@ def parser() -> Parser:
 async def run(session: Session, args: argparse.Namespace) -> Outcome:
     """Suspend it and wait until that is done."""
     devbox = await session.find(args.devbox)
-    handle = (await session.sdk()).devbox.from_id(devbox.id)
-    await handle.suspend()
-    suspended = describe(await handle.await_suspended())
-    return Outcome(
-        f"Suspended {suspended.label}; its files are kept. Wake it: %devbox resume {devbox.short}", suspended
-    )
+    async with progress(f"suspending {devbox.short}") as made:
+        suspended = await actions.suspend(session, devbox, made)
+    text = f"Suspended {suspended.label}; its files are kept. Wake it: %devbox resume {devbox.short}"
+    return Outcome(text, suspended)

@@ -1,0 +1,184 @@
+"""`%runloop blueprint build` and `%%runloop blueprint build`."""
+
+from __future__ import annotations
+
+import argparse
+import asyncio
+import time
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from ...builds import delete, excerpt, failing_line, failure, follow, renumbered, step_of
+from ...durations import spell_duration
+from ...errors import UsageError
+from ...finding import POLICY
+from ...listing import Done
+from ...transfers import here, upload_object
+from ..devbox.create import SIZES, size
+from ..parser import Parser, add_metadata_option, add_template_option, assignment, pair
+
+if TYPE_CHECKING:
+    from runloop_sdk import AsyncBlueprint, AsyncRunloopSDK
+    from runloop_sdk.models.blueprints import BlueprintView
+
+    from ...cell_output import CellOutput
+    from ...session import Session
+
+
+def parser() -> Parser:
+    """The options of `%runloop blueprint build`."""
+    made = Parser(
+        "%runloop blueprint build",
+        "Build a blueprint; the cell below %%runloop blueprint build NAME is its Dockerfile.",
+        "The log of the build streams in. Stop ends the build and deletes what there is of it.",
+    )
+    made.shows_progress = True
+    made.cell = "the Dockerfile"
+    made.add_name("blueprint", "name", metavar="NAME", help="what to call it; the latest of a name is what counts")
+    made.add_name("local path", "--file", metavar="FILE", help="the Dockerfile, instead of the cell")
+    made.add_name("local path", "--context", metavar="DIR", help="the folder that COPY and ADD take files from")
+    made.add_name("blueprint", "--base", metavar="NAME|ID", help="the blueprint to build on, instead of FROM")
+    made.add_argument(
+        "--run", metavar="COMMAND", action="append", default=[], help="a command to run after the Dockerfile"
+    )
+    made.add_argument("--build-arg", metavar="K=V", action="append", default=[], type=assignment, help="for ARG")
+    made.add_argument(
+        "--secret", metavar="VARIABLE=NAME", action="append", default=[], type=pair, help="a secret for the build"
+    )
+    made.add_name("policy", "--policy", metavar="NAME|ID", help="the network policy in force during the build")
+    made.add_argument("--size", choices=SIZES, type=size, metavar="SIZE", help="for devboxes that start from it")
+    add_metadata_option(made)
+    add_template_option(made, "off")
+    return made
+
+
+async def run(session: Session, args: argparse.Namespace) -> Done[BlueprintView]:
+    """Build it, the log streaming into the cell."""
+    source = _Source(args)
+    started = time.monotonic()
+    async with _request(session, args, source.text) as request:
+        view = await _build(session, args.name, source, request)
+    session.names.add("blueprint", view.name)
+    took = spell_duration(time.monotonic() - started)
+    return Done(f"Built {view.name} ({view.id}) in {took}. Use it: %devbox create --blueprint {view.name}", view)
+
+
+class _Source:
+    """Where the Dockerfile is, and what its lines are called there."""
+
+    def __init__(self, args: argparse.Namespace) -> None:
+        if args.cell is not None and args.file:
+            raise UsageError("Give the Dockerfile in the cell or as --file, not both.")
+        self.text: str = args.cell if args.cell is not None else _read(args.file) if args.file else ""
+        self.where = "the cell" if args.cell is not None else args.file or "the Dockerfile"
+        self.offset = 1 if args.cell is not None else 0  # the line with the magic is the cell's first
+        if not self.text.strip() and not (args.base or args.run):
+            raise UsageError(
+                f"There is nothing to build: write a Dockerfile below %%runloop blueprint build {args.name}, "
+                "or give --file, --base or --run."
+            )
+
+
+def _read(name: str) -> str:
+    path = here(name)
+    if path.is_dir():
+        raise UsageError(f"{name!r} is a folder: give a file, like {name.rstrip('/')}/Dockerfile.")
+    return path.read_text()
+
+
+@asynccontextmanager
+async def _request(session: Session, args: argparse.Namespace, dockerfile: str) -> AsyncIterator[dict[str, Any]]:
+    """What the API is asked for; the context is a storage object that lives as long as the build."""
+    sdk = await session.sdk()
+    request = {
+        "name": args.name,
+        "dockerfile": dockerfile,
+        "build_args": dict(args.build_arg),
+        "secrets": dict(args.secret),
+        "system_setup_commands": args.run,
+        "metadata": dict(args.metadata),
+        "launch_parameters": {"resource_size_request": args.size.upper()} if args.size else {},
+        "network_policy_id": (await POLICY.find(sdk, args.policy)).id if args.policy else None,
+        _base_key(args.base): args.base,
+    }
+    given = {key: value for key, value in request.items() if value}
+    if not args.context:
+        yield given
+        return
+    context = await _context(sdk, _folder(args.context), args.name)
+    try:
+        yield {**given, "build_context": {"type": "object", "object_id": context}}
+    finally:
+        await sdk.api.objects.delete(context)
+
+
+def _base_key(base: str | None) -> str:
+    return "base_blueprint_id" if (base or "").startswith(("bpt_", "bp_")) else "base_blueprint_name"
+
+
+def _folder(name: str) -> Path:
+    folder = here(name)
+    if not folder.is_dir():
+        raise UsageError(f"{name!r} is no folder: --context takes one.")
+    return folder
+
+
+async def _context(sdk: AsyncRunloopSDK, folder: Path, name: str) -> str:
+    from ...progress import progress
+
+    async with progress(f"uploading {folder}") as made:
+        return (await upload_object(sdk, folder, f"context of {name}.tar.gz", progress=made)).id
+
+
+async def _build(session: Session, name: str, source: _Source, request: dict[str, Any]) -> BlueprintView:
+    from runloop_sdk import BadRequestError
+    from runloop_sdk.resources._undo import complete_or_undo
+
+    from ...cell_output import CellOutput
+
+    sdk = await session.sdk()
+
+    async def undo(view: BlueprintView) -> None:
+        await delete(sdk.blueprint.from_id(view.id))
+
+    async with CellOutput(whole=f"%runloop blueprint logs {name} shows all of it") as output:
+        try:
+            view = await complete_or_undo(sdk.api.blueprints.create(**request), undo)
+        except BadRequestError as error:
+            _mark(output, source, [error.message])
+            raise UsageError(renumbered(f"{error.message}.", source.where, source.offset)) from error
+        return await _watch(sdk.blueprint.from_id(view.id), name, source, output)
+
+
+async def _watch(blueprint: AsyncBlueprint, name: str, source: _Source, output: CellOutput) -> BlueprintView:
+    from runloop_sdk.resources._undo import run_undo
+
+    messages: list[str] = []
+    began = time.monotonic()
+
+    def status() -> str:
+        steps = list(filter(None, map(step_of, messages)))
+        return f"building {name} {spell_duration(time.monotonic() - began)} · {steps[-1][:80] if steps else 'queued'}"
+
+    output.status(status)
+    try:
+        async for line in follow(blueprint):
+            messages.append(line.message)
+            output.write("stderr" if line.level == "error" else "stdout", line.message + "\n")
+    except asyncio.CancelledError as cancelled:
+        await run_undo(delete(blueprint), cancelled)
+        raise
+    view = await blueprint.get_info()
+    if view.status == "failed":
+        line_number = _mark(output, source, messages)
+        raise failure(f"{name} ({view.id})", messages, source.where, line_number, source.offset)
+    return view
+
+
+def _mark(output: CellOutput, source: _Source, messages: list[str]) -> int | None:
+    line = failing_line(messages, source.text)
+    if line is not None:
+        output.write("stderr", f"\n{excerpt(source.text, line, source.offset)}\n")
+    return line

@@ -1,0 +1,32 @@
+"""`%runloop blueprint delete`."""
+
+from __future__ import annotations
+
+import argparse
+from typing import TYPE_CHECKING
+
+from ...finding import BLUEPRINT
+from ...listing import Done
+from .. import removing
+from ..parser import Parser
+
+if TYPE_CHECKING:
+    from runloop_sdk import AsyncRunloopSDK
+    from runloop_sdk.models.blueprints import BlueprintView
+
+    from ...session import Session
+
+
+def parser() -> Parser:
+    """The options of `%runloop blueprint delete`."""
+    return removing.deleting_parser(BLUEPRINT, "Delete blueprints that no snapshot depends on.")
+
+
+async def run(session: Session, args: argparse.Namespace) -> Done[object]:
+    """Delete them."""
+    return await removing.delete(session, BLUEPRINT, args.names, remove)
+
+
+async def remove(sdk: AsyncRunloopSDK, view: BlueprintView) -> None:
+    """Delete one."""
+    await sdk.api.blueprints.delete(view.id)

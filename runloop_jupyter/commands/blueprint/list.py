@@ -1,0 +1,44 @@
+"""`%runloop blueprint list`."""
+
+from __future__ import annotations
+
+import argparse
+from typing import TYPE_CHECKING
+
+from ...finding import BLUEPRINT, short
+from ...listing import Listing, ago
+from ..parser import Parser, add_limit_option
+
+if TYPE_CHECKING:
+    from runloop_sdk.models.blueprints import BlueprintView
+
+    from ...session import Session
+
+STATES = ("queued", "provisioning", "building", "awaiting_upload", "failed", "build_complete")
+_COLUMNS = {
+    "name": lambda view: view.name,
+    "id": lambda view: view.id,
+    "status": lambda view: view.status + (f" ({view.failure_reason})" if view.failure_reason else ""),
+    "created": lambda view: ago(view.create_time_ms),
+}
+
+
+def parser() -> Parser:
+    """The options of `%runloop blueprint list`."""
+    made = Parser("%runloop blueprint list", "Show the blueprints, newest first.")
+    made.add_name("blueprint", "--name", metavar="NAME", help="only builds of this name")
+    made.add_argument("--status", choices=STATES, metavar="STATE", help="only these: " + ", ".join(STATES))
+    made.add_argument("--search", metavar="TEXT", help="only those whose name or id has this text")
+    add_limit_option(made, "blueprints")
+    return made
+
+
+async def run(session: Session, args: argparse.Namespace) -> Listing[BlueprintView]:
+    """The table."""
+    filters = {"name": args.name, "status": args.status, "search": args.search}
+    given = {key: value for key, value in filters.items() if value}
+    found = await BLUEPRINT.all(await session.sdk(), limit=args.limit, **given)
+    if not given:
+        session.names.keep("blueprint", map(short, found))
+    none = "No such blueprint." if given else "No blueprints. Build one: %%runloop blueprint build NAME"
+    return Listing(found, _COLUMNS, none=none)

@@ -1,0 +1,40 @@
+"""`%runloop blueprint logs`."""
+
+from __future__ import annotations
+
+import argparse
+from typing import TYPE_CHECKING
+
+from ...builds import follow
+from ...finding import BLUEPRINT
+from ...progress import counting
+from ..parser import Parser
+
+if TYPE_CHECKING:
+    from ...session import Session
+
+
+def parser() -> Parser:
+    """The options of `%runloop blueprint logs`."""
+    made = Parser("%runloop blueprint logs", "Show what the latest build of a name printed.")
+    made.shows_output = True
+    made.add_name("blueprint", "name", metavar="NAME|ID", help="a blueprint's name or id")
+    made.add_argument("--follow", "-f", action="store_true", help="go on until the build has ended; Stop stops looking")
+    return made
+
+
+async def run(session: Session, args: argparse.Namespace) -> None:
+    """Print it."""
+    from ...cell_output import CellOutput
+
+    sdk = await session.sdk()
+    view = await BLUEPRINT.find(sdk, args.name)
+    blueprint = sdk.blueprint.from_id(view.id)
+    async with CellOutput() as output:
+        output.status(counting(f"building {view.name} {{}} — Stop stops looking"))
+        if args.follow:
+            async for line in follow(blueprint):
+                output.write("stderr" if line.level == "error" else "stdout", line.message + "\n")
+            return
+        for line in (await blueprint.logs()).logs:
+            output.write("stderr" if line.level == "error" else "stdout", line.message + "\n")

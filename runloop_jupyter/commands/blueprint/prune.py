@@ -1,0 +1,45 @@
+"""`%runloop blueprint prune`."""
+
+from __future__ import annotations
+
+import argparse
+from collections.abc import Iterable, Iterator
+from typing import TYPE_CHECKING
+
+from ...finding import BLUEPRINT
+from ...listing import Done
+from .. import removing
+from ..parser import Parser
+from .delete import remove
+
+if TYPE_CHECKING:
+    from runloop_sdk.models.blueprints import BlueprintView
+
+    from ...session import Session
+
+_ENDED = ("build_complete", "failed")
+
+
+def parser() -> Parser:
+    """The options of `%runloop blueprint prune`."""
+    return removing.pruning_parser(
+        BLUEPRINT, "Delete failed builds and those that newer ones of the same name replace, after a question."
+    )
+
+
+async def run(session: Session, args: argparse.Namespace) -> Done[object]:
+    """List, ask, delete."""
+    doomed = list(replaced(await BLUEPRINT.all(await session.sdk())))
+    return await removing.prune(session, BLUEPRINT, doomed, remove, args)
+
+
+def replaced(newest_first: Iterable[BlueprintView]) -> Iterator[BlueprintView]:
+    """Failed builds, and complete ones of a name that has a newer complete one."""
+    kept = set()
+    for view in newest_first:
+        if view.status not in _ENDED:
+            continue
+        if view.status == "failed" or view.name in kept:
+            yield view
+        else:
+            kept.add(view.name)

@@ -1,0 +1,35 @@
+"""`%runloop object download`."""
+
+from __future__ import annotations
+
+import argparse
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from ...finding import OBJECT, label
+from ...listing import Done
+from ...progress import progress
+from ...sizes import spell_size
+from ...transfers import download_object, place
+from ..parser import Parser
+
+if TYPE_CHECKING:
+    from ...session import Session
+
+
+def parser() -> Parser:
+    """The options of `%runloop object download`."""
+    made = Parser("%runloop object download", "Download a storage object into a file.")
+    made.shows_progress = True
+    made.add_name("object", "name", metavar="NAME|ID", help="an object's name or id")
+    made.add_name("local path", "path", metavar="PATH", nargs="?", default=".", help="the file, or the folder for it")
+    return made
+
+
+async def run(session: Session, args: argparse.Namespace) -> Done[Path]:
+    """Download it; the path is `.item`."""
+    sdk = await session.sdk()
+    view = await OBJECT.find(sdk, args.name)
+    async with progress(f"downloading {view.name}") as made:
+        target = await download_object(sdk, view, place(args.path), made)
+    return Done(f"Downloaded {label(view)} into {target}, {spell_size(target.stat().st_size)}.", target)

@@ -1,0 +1,50 @@
+"""`%runloop object list`."""
+
+from __future__ import annotations
+
+import argparse
+from typing import TYPE_CHECKING
+
+from ...finding import OBJECT, short
+from ...listing import Listing, ago
+from ...sizes import spell_size
+from ..parser import Parser, add_limit_option
+
+if TYPE_CHECKING:
+    from runloop_sdk.models.objects import ObjectView
+
+    from ...session import Session
+
+STATES = ("UPLOADING", "READ_ONLY", "DELETED", "ERROR")
+TYPES = ("text", "binary", "gzip", "tar", "tgz", "unspecified")
+_COLUMNS = {
+    "name": lambda view: view.name,
+    "id": lambda view: view.id,
+    "type": lambda view: view.content_type,
+    "size": lambda view: "" if view.size_bytes is None else spell_size(view.size_bytes),
+    "state": lambda view: view.state.lower().replace("_", " "),
+    "created": lambda view: ago(view.create_time_ms),
+}
+
+
+def parser() -> Parser:
+    """The options of `%runloop object list`."""
+    made = Parser("%runloop object list", "Show the storage objects, newest first.")
+    made.add_argument("--search", metavar="TEXT", help="only those whose name or id has this text")
+    made.add_argument(
+        "--state", choices=STATES, type=str.upper, metavar="STATE", help="only these: " + ", ".join(STATES).lower()
+    )
+    made.add_argument("--type", choices=TYPES, metavar="TYPE", help="only these: " + ", ".join(TYPES))
+    add_limit_option(made, "objects")
+    return made
+
+
+async def run(session: Session, args: argparse.Namespace) -> Listing[ObjectView]:
+    """The table."""
+    filters = {"search": args.search, "state": args.state, "content_type": args.type}
+    given = {key: value for key, value in filters.items() if value}
+    found = await OBJECT.all(await session.sdk(), limit=args.limit, **given)
+    if not given:
+        session.names.keep("object", map(short, found))
+    none = "No such object." if given else "No storage objects. Upload one: %runloop object upload FILE"
+    return Listing(found, _COLUMNS, none=none)

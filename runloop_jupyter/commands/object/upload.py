@@ -1,0 +1,55 @@
+"""`%runloop object upload`."""
+
+from __future__ import annotations
+
+import argparse
+from datetime import timedelta
+from typing import TYPE_CHECKING
+
+from ...finding import label
+from ...listing import Done
+from ...progress import progress
+from ...sizes import spell_size
+from ...transfers import here, upload_object
+from ..parser import Parser, add_metadata_option, duration
+from .list import TYPES
+
+if TYPE_CHECKING:
+    from runloop_sdk.models.objects import ObjectView
+
+    from ...session import Session
+
+
+def parser() -> Parser:
+    """The options of `%runloop object upload`."""
+    made = Parser(
+        "%runloop object upload",
+        "Upload a file, or a folder as a .tar.gz without what its .gitignore names.",
+        "%devbox create --mount NAME:PATH puts it into a devbox; archives are extracted there.",
+    )
+    made.shows_progress = True
+    made.add_name("local path", "path", metavar="PATH", help="the file or folder")
+    made.add_argument("--name", help="what to call it; its own name by default")
+    made.add_argument("--type", choices=TYPES, metavar="TYPE", help="what it is: " + ", ".join(TYPES))
+    made.add_argument("--ttl", metavar="DURATION", type=duration, help="delete it after so long: 30m, 2h, 7d")
+    add_metadata_option(made)
+    return made
+
+
+async def run(session: Session, args: argparse.Namespace) -> Done[ObjectView]:
+    """Upload it."""
+    path = here(args.path)
+    name = args.name or path.resolve().name + (".tar.gz" if path.is_dir() else "")
+    ttl = timedelta(seconds=args.ttl) if args.ttl else None
+    async with progress(f"uploading {args.path}") as made:
+        view = await upload_object(
+            await session.sdk(),
+            path,
+            name,
+            content_type=args.type,
+            metadata=dict(args.metadata),
+            ttl=ttl,
+            progress=made,
+        )
+    session.names.add("object", view.name)
+    return Done(f"Uploaded {label(view)}, {spell_size(view.size_bytes or made.total or 0)}.", view)

@@ -1,0 +1,52 @@
+"""`%runloop policy create`."""
+
+from __future__ import annotations
+
+import argparse
+from typing import TYPE_CHECKING
+
+from ...finding import label
+from ...listing import Done
+from ..parser import Parser
+from .info import allowed
+
+if TYPE_CHECKING:
+    from runloop_sdk.models.network_policies import NetworkPolicyView
+
+    from ...session import Session
+
+
+def parser() -> Parser:
+    """The options of `%runloop policy create`."""
+    made = Parser(
+        "%runloop policy create",
+        "Make a network policy: what it does not allow, devboxes cannot connect to.",
+        "%devbox create --policy NAME puts a devbox under it.",
+    )
+    made.add_argument("name", metavar="NAME", help="what to call it")
+    made.add_argument("--description", help="what it is for")
+    made.add_argument(
+        "--host", metavar="NAME", action="append", default=[], dest="hosts", help="allow this host, like *.example.com"
+    )
+    made.add_argument(
+        "--cidr", metavar="RANGE", action="append", default=[], dest="ranges", help="allow addresses, like 10.0.0.0/8"
+    )
+    made.add_argument("--allow-all", action="store_true", help="allow everything")
+    made.add_argument("--allow-devboxes", action="store_true", help="allow other devboxes")
+    made.add_argument("--allow-mirrors", action="store_true", help="allow Runloop's package mirrors")
+    return made
+
+
+async def run(session: Session, args: argparse.Namespace) -> Done[NetworkPolicyView]:
+    """Make it."""
+    view = await (await session.sdk()).api.network_policies.create(
+        name=args.name,
+        description=args.description,
+        allowed_hostnames=args.hosts,
+        allowed_cidrs=[{"cidr": each} for each in args.ranges],
+        allow_all=args.allow_all,
+        allow_devbox_to_devbox=args.allow_devboxes,
+        allow_runloop_mirrors=args.allow_mirrors,
+    )
+    session.names.add("policy", view.name)
+    return Done(f"Made network policy {label(view)}: it allows {allowed(view.egress)}.", view)

@@ -1,0 +1,32 @@
+"""`%runloop policy delete`."""
+
+from __future__ import annotations
+
+import argparse
+from typing import TYPE_CHECKING
+
+from ...finding import POLICY
+from ...listing import Done
+from .. import removing
+from ..parser import Parser
+
+if TYPE_CHECKING:
+    from runloop_sdk import AsyncRunloopSDK
+    from runloop_sdk.models.network_policies import NetworkPolicyView
+
+    from ...session import Session
+
+
+def parser() -> Parser:
+    """The options of `%runloop policy delete`."""
+    return removing.deleting_parser(POLICY, "Delete network policies.")
+
+
+async def run(session: Session, args: argparse.Namespace) -> Done[object]:
+    """Delete them."""
+    return await removing.delete(session, POLICY, args.names, remove)
+
+
+async def remove(sdk: AsyncRunloopSDK, view: NetworkPolicyView) -> None:
+    """Delete one."""
+    await sdk.api.network_policies.delete(view.id)

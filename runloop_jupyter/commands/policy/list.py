@@ -1,0 +1,41 @@
+"""`%runloop policy list`."""
+
+from __future__ import annotations
+
+import argparse
+from typing import TYPE_CHECKING
+
+from ...finding import POLICY, short
+from ...listing import Listing, ago
+from ..parser import Parser, add_limit_option
+from .info import allowed
+
+if TYPE_CHECKING:
+    from runloop_sdk.models.network_policies import NetworkPolicyView
+
+    from ...session import Session
+
+_COLUMNS = {
+    "name": lambda view: view.name,
+    "id": lambda view: view.id,
+    "allows": lambda view: allowed(view.egress),
+    "created": lambda view: ago(view.create_time_ms),
+}
+
+
+def parser() -> Parser:
+    """The options of `%runloop policy list`."""
+    made = Parser("%runloop policy list", "Show the network policies, newest first.")
+    made.add_argument("--search", metavar="TEXT", help="only those whose name or id has this text")
+    add_limit_option(made, "network policies")
+    return made
+
+
+async def run(session: Session, args: argparse.Namespace) -> Listing[NetworkPolicyView]:
+    """The table."""
+    given = {"search": args.search} if args.search else {}
+    found = await POLICY.all(await session.sdk(), limit=args.limit, **given)
+    if not given:
+        session.names.keep("policy", map(short, found))
+    none = "No such network policy." if given else "No network policies. Make one: %runloop policy create NAME"
+    return Listing(found, _COLUMNS, none=none)

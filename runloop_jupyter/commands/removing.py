@@ -1,0 +1,97 @@
+"""What delete and prune of all kinds of resources share: look everything up, ask, remove, say what was done."""
+
+from __future__ import annotations
+
+import argparse
+import asyncio
+from collections.abc import Awaitable, Callable, Sequence
+from typing import TYPE_CHECKING, Any, TypeVar
+
+from ..errors import RemoteError
+from ..finding import Kind, Named, label, plural, short
+from ..listing import Done
+from ..prompts import confirm
+from .parser import Parser
+
+if TYPE_CHECKING:
+    from runloop_sdk import AsyncRunloopSDK
+
+    from ..session import Session
+
+V = TypeVar("V", bound=Named)
+Remove = Callable[["AsyncRunloopSDK", V], Awaitable[object]]
+_AT_ONCE = 16
+_SHOWN = 20
+
+
+def add_yes_option(parser: argparse.ArgumentParser) -> None:
+    """--yes: do it without asking."""
+    parser.add_argument("--yes", "-y", action="store_true", help="do not ask")
+
+
+def deleting_parser(kind: Kind[Any], description: str) -> Parser:
+    """The options of a `delete`."""
+    made = Parser(f"%runloop {kind.noun} delete", description)
+    made.add_name(kind.noun, "names", metavar="NAME|ID", nargs="+", help=f"a {kind.word}'s name or id")
+    return made
+
+
+def pruning_parser(kind: Kind[Any], description: str) -> Parser:
+    """The options that each `prune` has."""
+    made = Parser(f"%runloop {kind.noun} prune", description)
+    made.add_argument("--dry-run", action="store_true", help="only say what would be deleted")
+    add_yes_option(made)
+    return made
+
+
+async def delete(session: Session, kind: Kind[V], references: Sequence[str], remove: Remove[V]) -> Done[object]:
+    """Delete those that are named. All are looked up first, so that a mistyped name deletes none."""
+    sdk = await session.sdk()
+    found = {view.id: view for reference in references for view in [await kind.find(sdk, reference)]}
+    doomed = list(found.values())
+    await _remove(session, kind, doomed, remove)
+    if len(doomed) == 1:
+        return Done(f"Deleted {kind.word} {label(doomed[0])}.", doomed[0])
+    return Done(f"Deleted {len(doomed)} {plural(kind.word)}: {', '.join(map(short, doomed))}.", tuple(doomed))
+
+
+async def prune(
+    session: Session, kind: Kind[V], doomed: Sequence[V], remove: Remove[V], args: argparse.Namespace
+) -> Done[object]:
+    """Delete what a prune has found, after asking."""
+    if not doomed:
+        return Done(f"There is no {kind.word} to prune.", ())
+    for view in doomed[:_SHOWN]:
+        session.say(f"  {label(view)}")
+    if len(doomed) > _SHOWN:
+        session.say(f"  … and {len(doomed) - _SHOWN} more")
+    counted = f"{len(doomed)} {plural(kind.word) if len(doomed) > 1 else kind.word}"
+    if args.dry_run:
+        return Done(f"Would delete {counted}.", tuple(doomed))
+    if not args.yes and not await confirm(f"Delete {counted}?", instead="Add --yes to delete them without a question."):
+        return Done("Nothing was deleted.", ())
+    await _remove(session, kind, doomed, remove)
+    return Done(f"Deleted {counted}.", tuple(doomed))
+
+
+async def _remove(session: Session, kind: Kind[V], doomed: Sequence[V], remove: Remove[V]) -> None:
+    from runloop_sdk import RunloopError
+
+    sdk, turns = await session.sdk(), asyncio.Semaphore(_AT_ONCE)
+    failed: dict[str, RunloopError] = {}
+
+    async def one(view: V) -> None:
+        async with turns:
+            try:
+                await remove(sdk, view)
+            except RunloopError as error:
+                failed[label(view)] = error
+            else:
+                session.names.drop(kind.noun, short(view))
+
+    await asyncio.gather(*map(one, doomed))
+    if failed and len(doomed) == 1:
+        raise next(iter(failed.values()))
+    if failed:
+        reasons = "; ".join(f"{name}: {error}" for name, error in list(failed.items())[:3])
+        raise RemoteError(f"{len(failed)} of {len(doomed)} {plural(kind.word)} could not be deleted: {reasons}")

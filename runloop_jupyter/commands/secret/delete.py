@@ -1,0 +1,32 @@
+"""`%runloop secret delete`."""
+
+from __future__ import annotations
+
+import argparse
+from typing import TYPE_CHECKING
+
+from ...finding import SECRET
+from ...listing import Done
+from .. import removing
+from ..parser import Parser
+
+if TYPE_CHECKING:
+    from runloop_sdk import AsyncRunloopSDK
+    from runloop_sdk.models.secrets import SecretView
+
+    from ...session import Session
+
+
+def parser() -> Parser:
+    """The options of `%runloop secret delete`."""
+    return removing.deleting_parser(SECRET, "Delete secrets. Devboxes that have them already keep them.")
+
+
+async def run(session: Session, args: argparse.Namespace) -> Done[object]:
+    """Delete them."""
+    return await removing.delete(session, SECRET, args.names, remove)
+
+
+async def remove(sdk: AsyncRunloopSDK, view: SecretView) -> None:
+    """Delete one."""
+    await sdk.api.secrets.delete(view.name)

@@ -1,0 +1,36 @@
+"""`%runloop secret list`."""
+
+from __future__ import annotations
+
+import argparse
+from typing import TYPE_CHECKING
+
+from ...finding import SECRET, short
+from ...listing import Listing, ago
+from ..parser import Parser, add_limit_option
+
+if TYPE_CHECKING:
+    from runloop_sdk.models.secrets import SecretView
+
+    from ...session import Session
+
+_COLUMNS = {
+    "name": lambda view: view.name,
+    "id": lambda view: view.id,
+    "created": lambda view: ago(view.create_time_ms),
+    "changed": lambda view: ago(view.update_time_ms),
+}
+
+
+def parser() -> Parser:
+    """The options of `%runloop secret list`."""
+    made = Parser("%runloop secret list", "Show the secrets. Nobody can read their values back.")
+    add_limit_option(made, "secrets")
+    return made
+
+
+async def run(session: Session, args: argparse.Namespace) -> Listing[SecretView]:
+    """The table."""
+    found = await SECRET.all(await session.sdk(), limit=args.limit)
+    session.names.keep("secret", map(short, found))
+    return Listing(found, _COLUMNS, none="No secrets. Make one: %runloop secret set NAME")

@@ -1,0 +1,53 @@
+"""`%runloop secret set`."""
+
+from __future__ import annotations
+
+import argparse
+from typing import TYPE_CHECKING
+
+from ...errors import UsageError
+from ...listing import Done
+from ...prompts import ask
+from ..parser import Parser
+
+if TYPE_CHECKING:
+    from runloop_sdk.models.secrets import SecretView
+
+    from ...session import Session
+
+
+def parser() -> Parser:
+    """The options of `%runloop secret set`."""
+    made = Parser(
+        "%runloop secret set",
+        "Make a secret, or give it a new value. The value is asked for and never shown: it gets into no notebook.",
+        "%devbox create --secret VARIABLE=NAME gives it to a devbox as an environment variable.",
+    )
+    made.add_name("secret", "name", metavar="NAME", help="what to call it")
+    made.add_argument("--from-env", metavar="VARIABLE", help="take the value of this kernel's environment variable")
+    return made
+
+
+async def run(session: Session, args: argparse.Namespace) -> Done[SecretView]:
+    """Make or change it."""
+    from runloop_sdk import NotFoundError
+
+    sdk = await session.sdk()
+    value = await _value(session, args)
+    try:
+        view, what = await sdk.api.secrets.update(args.name, value=value), "Changed"
+    except NotFoundError:
+        view, what = await sdk.api.secrets.create(name=args.name, value=value), "Made"
+    session.names.add("secret", view.name)
+    return Done(f"{what} secret {view.name}. Use it: %devbox create --secret VARIABLE={view.name}", view)
+
+
+async def _value(session: Session, args: argparse.Namespace) -> str:
+    if args.from_env:
+        if not session.environ.get(args.from_env):
+            raise UsageError(f"There is no environment variable {args.from_env!r} in this kernel, or it is empty.")
+        return session.environ[args.from_env]
+    value = await ask(f"Value of secret {args.name}: ", hidden=True, instead="Add --from-env VARIABLE.")
+    if not value:
+        raise UsageError(f"No value was given for secret {args.name}: nothing was changed.")
+    return value

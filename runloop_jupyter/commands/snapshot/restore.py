@@ -1,0 +1,33 @@
+"""`%runloop snapshot restore`."""
+
+from __future__ import annotations
+
+import argparse
+from typing import TYPE_CHECKING
+
+from ...finding import SNAPSHOT
+from ...rendering import Outcome
+from ..devbox import create
+from ..parser import Parser
+
+if TYPE_CHECKING:
+    from ...session import Session
+
+
+def parser() -> Parser:
+    """The options of `%runloop snapshot restore`."""
+    made = Parser(
+        "%runloop snapshot restore",
+        "Create a devbox with a snapshot's disk, wait until it runs and make it the current one.",
+    )
+    made.shows_progress = True
+    made.add_name("snapshot", "snapshot", metavar="NAME|ID", help="a snapshot's name or id")
+    create.add_options(made)
+    return made
+
+
+async def run(session: Session, args: argparse.Namespace) -> Outcome:
+    """Create it."""
+    args.snapshot = (await SNAPSHOT.find(await session.sdk(), args.snapshot)).id
+    args.blueprint = None
+    return await create.run(session, args)

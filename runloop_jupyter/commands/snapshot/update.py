@@ -1,0 +1,40 @@
+"""`%runloop snapshot update`."""
+
+from __future__ import annotations
+
+import argparse
+from typing import TYPE_CHECKING
+
+from ...errors import UsageError
+from ...finding import SNAPSHOT, label
+from ...listing import Done
+from ..parser import Parser, add_metadata_option
+
+if TYPE_CHECKING:
+    from runloop_sdk.models.disk_snapshots import DevboxSnapshotView
+
+    from ...session import Session
+
+
+def parser() -> Parser:
+    """The options of `%runloop snapshot update`."""
+    made = Parser("%runloop snapshot update", "Change a snapshot's name, message or metadata.")
+    made.add_name("snapshot", "snapshot", metavar="NAME|ID", help="a snapshot's name or id")
+    made.add_argument("--name", help="its new name")
+    made.add_argument("--message", help="its new message")
+    add_metadata_option(made, "its new metadata, all of it")
+    return made
+
+
+async def run(session: Session, args: argparse.Namespace) -> Done[DevboxSnapshotView]:
+    """Change it."""
+    changes = {"name": args.name, "commit_message": args.message, "metadata": dict(args.metadata) or None}
+    given = {key: value for key, value in changes.items() if value is not None}
+    if not given:
+        raise UsageError("There is nothing to change: give --name, --message or --metadata.")
+    sdk = await session.sdk()
+    before = await SNAPSHOT.find(sdk, args.snapshot)
+    view = await sdk.snapshot.from_id(before.id).update(**given)
+    session.names.drop("snapshot", before.name or before.id)
+    session.names.add("snapshot", view.name or view.id)
+    return Done(f"Changed snapshot {label(view)}.", view)
