@@ -14,6 +14,7 @@ from urllib.request import getproxies
 from .connection import Connection, from_environment
 from .devboxes import DevboxInfo, by_id, describe, find, unavailable
 from .errors import MagicError, RemoteError, UsageError
+from .executions.journal import Journal
 from .leases import Leases
 from .ledger import Entry, Ledger, forget, notebook, of_dead_kernels
 from .names import KnownNames
@@ -23,6 +24,8 @@ from .settings import Settings
 if TYPE_CHECKING:
     from runloop_sdk import AsyncRunloopSDK, RunloopError
     from runloop_sdk.models.devboxes import DevboxView
+
+    from .executions.background import BackgroundExecution
 
 T = TypeVar("T")
 
@@ -52,6 +55,8 @@ class Session:
         self.current: DevboxInfo | None = None
         self.connection: Connection | None = None
         self.names = KnownNames()
+        self.journal = Journal()
+        self.executions: list[BackgroundExecution] = []
         self.environ = environ
         self._settings = settings
         self._chosen: Connection | None = None

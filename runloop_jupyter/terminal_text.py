@@ -66,6 +66,11 @@ class LineFolder:
         """How many characters the notebook shows; those written over are not counted twice."""
         return self._finished + len(self._shown)
 
+    @property
+    def line(self) -> str:
+        """The last line as it is shown."""
+        return self._shown
+
     def feed(self, text: str) -> str:
         """Return what to append to the notebook's output so that it shows what a terminal would."""
         first, *others = text.split("\n")
@@ -112,6 +117,13 @@ class LineFolder:
             self._after = ""
         if escape in ("\x1b[1K", "\x1b[2K"):
             self._before = " " * _width(self._before)
+
+
+def plain(text: str) -> str:
+    """One line as it reads: without colours and other escapes, its edits played."""
+    folder = LineFolder()
+    folder.feed(EscapeFilter().feed(text))
+    return _SGR.sub("", folder.line).rstrip("\n")
 
 
 def _kept(control: re.Match[str]) -> str:

@@ -61,19 +61,25 @@ class Parser(argparse.ArgumentParser):
         raise UsageError(f"{self.prog}: {message}. {self.prog} --help explains.")
 
     def parse_line(self, line: str, evaluate: Evaluate) -> argparse.Namespace:
-        """The options on `line`, with {{expr}} replaced; `.command` is what follows them, where one is taken."""
+        """The options on `line`, with {{expr}} replaced; `.command` is what follows them, where one is taken.
+
+        `.typed` is the same with each {{expr}} as it was typed, for notes that must not keep its value.
+        """
         marked, expressions = mark(line)
         tokens, command = _split_command(marked, self._value_options()) if self.takes_command else (_split(marked), "")
         literal = "off" in _values(tokens, "--template")
 
+        def typed(number: int) -> str:
+            return f"{{{{{expressions[number]}}}}}"
+
         def value(number: int) -> str:
-            source = expressions[number]
-            return f"{{{{{source}}}}}" if literal else expand(f"{{{{{source}}}}}", evaluate)
+            return typed(number) if literal else expand(typed(number), evaluate)
 
         args, rest = self.parse_known_args([fill(token, value) for token in tokens])
         if rest:
             self._refuse(rest)
         args.command = fill(command, value)
+        args.typed = fill(command, typed)
         return args
 
     def take_cell(self, args: argparse.Namespace, cell: str | None, evaluate: Evaluate) -> None:
@@ -87,6 +93,7 @@ class Parser(argparse.ArgumentParser):
             raise UsageError(f"%{self.prog} takes no cell: write {self.prog}, or %%devbox exec to run a cell.")
         if args.command:
             raise UsageError(f"{args.command!r} follows %{self.prog}: {self.cell} belongs below it, in the cell.")
+        args.typed = cell
         args.cell = cell if getattr(args, "template", "off") == "off" else expand(cell, evaluate)
 
     def options(self) -> list[str]:

@@ -29,7 +29,13 @@ class Home:
     @property
     def env(self) -> dict[str, str]:
         """The environment of a kernel that uses it."""
-        return {"RUNLOOP_LOCAL_HOME": str(self.folder), "RUNLOOP_API_KEY": "", "RUNLOOP_BASE_URL": ""}
+        folder = str(self.folder)
+        return {
+            "RUNLOOP_LOCAL_HOME": folder,
+            "XDG_STATE_HOME": folder,
+            "RUNLOOP_API_KEY": "",
+            "RUNLOOP_BASE_URL": "",
+        }
 
     @property
     def endpoint(self) -> dict[str, Any]:

@@ -1,0 +1,68 @@
+"""What is to be run, and how."""
+
+from __future__ import annotations
+
+import shlex
+from collections.abc import Iterator
+from dataclasses import dataclass
+
+NO_DIRECTORY = 213
+"""How the command's first line says that its directory does not exist; checked before it is believed."""
+NO_USER = 214
+"""The same for its user."""
+
+
+@dataclass(frozen=True, slots=True)
+class Order:
+    """A shell command with what surrounds it. `timeout` is in seconds; `title` is its first line as it was typed."""
+
+    command: str
+    title: str = ""
+    cwd: str | None = None
+    env: tuple[tuple[str, str], ...] = ()
+    user: str | None = None
+    shell: str | None = None
+    timeout: float | None = None
+    stdin: str | None = None
+    interactive: bool = False
+
+    @property
+    def attaches_stdin(self) -> bool:
+        """Whether the command gets an input."""
+        return self.interactive or self.stdin is not None
+
+    @property
+    def prepared(self) -> str:
+        """The command as sent: what goes before it stands on its first line, so that its line numbers stay."""
+        exports = "".join(f"export {name}={shlex.quote(value)}; " for name, value in self.env)
+        move = f"cd -- {self._directory} 2>/dev/null || exit {NO_DIRECTORY}; " if self.cwd else ""
+        command = exports + move + self.command
+        return _as_user(self.user, command) if self.user else command
+
+    def checks(self, exit_code: int) -> Iterator[tuple[str, str]]:
+        """What an exit code may mean: commands that fail if it does, and what then is the case."""
+        if exit_code == NO_USER and self.user:
+            yield f"id -u -- {shlex.quote(self.user)}", f"There is no user {self.user!r} on {{}} (--user)."
+        if exit_code == NO_DIRECTORY and self.cwd:
+            test = f"test -d {self._directory}"
+            command = _as_user(self.user, test) if self.user else test
+            yield command, f"There is no directory {self.cwd!r} on {{}} (--cwd)."
+
+    @property
+    def _directory(self) -> str:
+        """The directory, quoted for the shell but for a leading ~ that means the home directory."""
+        path = self.cwd or "."
+        if path == "~":
+            return "~"
+        return "~/" + shlex.quote(path[2:]) if path.startswith("~/") and path[2:] else shlex.quote(path)
+
+
+def _as_user(user: str, command: str) -> str:
+    """A command that runs another as `user`, whoever it starts as: that user, root, or one who may use sudo."""
+    name, script = shlex.quote(user), shlex.quote(command)
+    return (
+        f"id -u -- {name} >/dev/null 2>&1 || exit {NO_USER}; "
+        f'[ "$(id -un)" = {name} ] && exec bash -c {script}; '
+        f'[ "$(id -u)" = 0 ] && exec su {name} -s /bin/bash -c {script}; '
+        f"exec sudo -n -H -u {name} -- bash -c {script}"
+    )

@@ -1,0 +1,184 @@
+"""One command from its start to its end."""
+
+from __future__ import annotations
+
+import asyncio
+import time
+from contextlib import aclosing
+from typing import TYPE_CHECKING, Any, Protocol
+
+from ..devboxes import DevboxInfo
+from ..durations import spell_duration
+from ..errors import RemoteError, UsageError
+from ..progress import waiting
+from ..results import DevboxResult
+from ..transcript import Transcript
+from .journal import entry
+from .order import Order
+
+if TYPE_CHECKING:
+    from runloop_sdk import AsyncCommandInterface, AsyncDevbox, AsyncExecution, AsyncNamedShell
+
+    from ..session import Session
+    from ..transcript import Stream
+
+_KILLED = 128 + 9  # also what a command ends with whose devbox went away
+_END_PATIENCE = 10.0  # seconds that a command's end may lag behind the end of its output, or behind a kill
+_STDIN_PIECE = 64 * 1024  # characters
+
+
+class Sink(Protocol):
+    """Where the output of a command goes while it runs."""
+
+    def write(self, stream: Stream, text: str) -> None:
+        """Take a piece of it."""
+
+
+class CommandRun:
+    """One command on one devbox: `start`, then `finish`; `kill` at any time between."""
+
+    def __init__(self, session: Session, devbox: DevboxInfo, order: Order) -> None:
+        self.devbox = devbox
+        self.order = order
+        self.transcript = Transcript()
+        self.timed_out = False
+        self._session = session
+        self._started = time.monotonic()
+        self._execution: AsyncExecution | None = None
+
+    @property
+    def execution(self) -> AsyncExecution:
+        """The SDK's handle on it, once it has started."""
+        assert self._execution is not None
+        return self._execution
+
+    @property
+    def seconds(self) -> float:
+        """How long ago it started."""
+        return time.monotonic() - self._started
+
+    @property
+    def elapsed(self) -> str:
+        """The same in words."""
+        return spell_duration(self.seconds)
+
+    async def start(self) -> None:
+        """Start it; `DevboxUnavailableError` tells what the devbox is doing instead."""
+        from runloop_sdk import APIStatusError, AuthenticationError
+
+        runner = self._runner(await self._handle())
+        try:
+            self._execution = await runner.exec_async(self.order.prepared, attach_stdin=self._attach_stdin)
+        except AuthenticationError:
+            raise
+        except APIStatusError:
+            await self._session.check_usable(self.devbox.id)
+            raise
+        self._note()
+
+    def _note(self) -> None:
+        connection = self._session.connection
+        assert connection is not None
+        problem = self._session.journal.note(
+            entry(connection, self.devbox, self.execution.execution_id, self.order.title)
+        )
+        if problem:
+            self._session.say(problem)
+
+    async def attach(self, execution_id: str) -> None:
+        """Take up one that runs already."""
+        self._execution = (await self._handle()).execution(execution_id)
+
+    async def finish(self, sink: Sink) -> DevboxResult:
+        """Its result, its output going to `sink` as it comes; past the order's timeout it is killed."""
+        deadline = asyncio.timeout(self.order.timeout)
+        try:
+            async with deadline:
+                await self._session.while_service_lives(self._follow(sink))
+                return await self._ended()
+        except TimeoutError:
+            if not deadline.expired():
+                raise
+        self.timed_out = True
+        await self.kill()
+        return await self._ended()
+
+    async def kill(self) -> None:
+        """Kill it with all that it started."""
+        await self.execution.kill()
+
+    async def _follow(self, sink: Sink) -> None:
+        """Stream its output and feed its input, until the output ends."""
+        feeding = asyncio.create_task(self._feed()) if self.order.stdin is not None else None
+        try:
+            async with aclosing(self.execution.output()) as chunks:
+                async for chunk in chunks:
+                    self.transcript.append(chunk.stream, chunk.text)
+                    sink.write(chunk.stream, chunk.text)
+        finally:
+            if feeding is not None:
+                await _over(feeding)
+
+    async def _feed(self) -> None:
+        text = self.order.stdin or ""
+        for start in range(0, len(text), _STDIN_PIECE):
+            if not (await self.execution.send_stdin(text[start : start + _STDIN_PIECE])).success:
+                return  # the command ended, or closed its input
+        await self.execution.close_std_in()
+
+    async def _ended(self) -> DevboxResult:
+        exit_code = await self._exit_code()
+        if not len(self.transcript):
+            await self._check_surroundings(exit_code)
+        return DevboxResult(
+            exit_code,
+            self.transcript,
+            duration=self.seconds,
+            execution_id=self.execution.execution_id,
+            devbox_id=self.devbox.id,
+        )
+
+    async def _exit_code(self) -> int:
+        from runloop_sdk import PollingConfig
+
+        result = await self.execution.result(polling_config=PollingConfig(timeout_seconds=_END_PATIENCE))
+        if result.exit_code is None:  # the devbox ended before the command did
+            await self._session.check_usable(self.devbox.id)
+            raise RemoteError(f"The command on {self.devbox.label} ended without an exit code.")
+        if result.exit_code == _KILLED:
+            await self._session.check_usable(self.devbox.id)
+        return result.exit_code
+
+    async def _check_surroundings(self, exit_code: int) -> None:
+        """Raise `UsageError` where the command did not begin because its directory or user does not exist."""
+        for command, problem in self.order.checks(exit_code):
+            if not (await (await self._handle()).cmd.exec(command)).success:
+                raise UsageError(problem.format(self.devbox.label))
+
+    @property
+    def _attach_stdin(self) -> bool | None:
+        return True if self.order.attaches_stdin else None
+
+    def _runner(self, devbox: AsyncDevbox) -> AsyncCommandInterface | AsyncNamedShell:
+        return devbox.shell(self.order.shell) if self.order.shell else devbox.cmd
+
+    async def _handle(self) -> AsyncDevbox:
+        return (await self._session.sdk()).devbox.from_id(self.devbox.id)
+
+
+async def started(session: Session, devbox: DevboxInfo, order: Order) -> CommandRun:
+    """The command, started; a line in the cell tells so when that takes its time."""
+    run = CommandRun(session, devbox, order)
+    async with waiting(f"starting on {devbox.short}"):
+        await run.start()
+    return run
+
+
+async def _over(task: asyncio.Task[Any]) -> None:
+    """End a task that has nothing more to do; what it failed with is raised."""
+    task.cancel()
+    try:
+        await task
+    except asyncio.CancelledError:
+        if not task.cancelled():
+            raise
