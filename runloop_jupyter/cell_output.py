@@ -4,14 +4,14 @@ from __future__ import annotations
 
 import asyncio
 from itertools import groupby
-from typing import TYPE_CHECKING, Self
+from typing import TYPE_CHECKING, Any, Self
 
 from .elision import DisplayLimits, Pace, Tail, after_line
-from .screens import screen_of_cell
+from .screens import display_of_cell, screen_of_cell
 from .terminal_text import EscapeFilter, LineFolder
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Callable, Collection, Mapping
     from types import TracebackType
 
     from .screens import Screen
@@ -37,8 +37,8 @@ class CellOutput:
 
     To be used with `async with`. A notebook gets a few messages a second, the head and the tail of a long output,
     and no escapes that it cannot show; a terminal the same without the filtering; a stream that somebody
-    redirected (`%%capture`) gets everything as it is. `quiet` shows nothing at all. `whole` says where the whole
-    output is, in the line that stands for what is not shown.
+    redirected (`%%capture`) gets everything as it is. `quiet` shows nothing at all, and nothing of the streams in
+    `hidden` is shown. `whole` says where the whole output is, in the line that stands for what is not shown.
     """
 
     def __init__(
@@ -46,11 +46,14 @@ class CellOutput:
         *,
         limits: DisplayLimits = DisplayLimits(),  # noqa: B008 - frozen
         quiet: bool = False,
+        hidden: Collection[Stream] = (),
         whole: str = "the result holds all of it",
         pace: Pace = _KERNEL_PACE,
     ) -> None:
         screen, self._redirected = screen_of_cell()
+        self._display = display_of_cell(screen)
         self._quiet = quiet
+        self._hidden = hidden
         self._composer = _Composer(screen, limits, pace, whole) if screen and not quiet else None
         self._closed = False
 
@@ -81,12 +84,29 @@ class CellOutput:
         """
         if self._closed:
             raise ValueError("this cell's output has ended: write inside its `async with` block")
-        if self._quiet or not text:
+        if self._quiet or not text or stream in self._hidden:
             return
         if stream in self._redirected:
             self._redirected[stream].write(text)
         elif self._composer:
             self._composer.add(stream, text)
+
+    @property
+    def shows_displays(self) -> bool:
+        """Whether rich output can be shown, and changed later."""
+        return self._display is not None and not self._quiet
+
+    def display(self, bundle: Mapping[str, Any], *, key: str = "") -> None:
+        """Show a MIME bundle after the output so far; one with a `key` takes the place of the last with that key."""
+        if self._quiet:
+            return
+        if self._display is None:
+            if not key:
+                self.write("stdout", str(bundle.get("text/plain", "")) + "\n")
+            return
+        if self._composer and not self._display.knows(key):
+            self._composer.flush()
+        self._display.show(bundle, key)
 
     def status(self, text: str | Callable[[], str]) -> None:
         """Set the passing line shown while nothing has come in for 2 s; a function is called anew every second."""
@@ -143,6 +163,13 @@ class _Composer:
         while self._outgoing:
             self._send()
             await asyncio.sleep(self._limits.interval if self._outgoing else 0)
+
+    def flush(self) -> None:
+        """Show at once what has come in, because something else is to follow it."""
+        self._take_in()
+        while self._outgoing:
+            self._send(unpaced=True)
+        self._head.end_item()
 
     def finish(self) -> None:
         """Show at once what is left, and end."""
@@ -265,6 +292,11 @@ class _Head:
         text = self._folder.feed(text)
         self._size = self._folder.size
         return item, text
+
+    def end_item(self) -> None:
+        """What comes next is shown apart from what came before."""
+        if self._in_notebook:
+            self._folder.next_item()
 
     def note(self, text: str) -> tuple[Stream, str]:
         """Compose a line about the output."""

@@ -16,7 +16,7 @@ from typing import TYPE_CHECKING
 from IPython.core.error import UsageError as IPythonUsageError
 
 if TYPE_CHECKING:
-    from .results import DevboxResult
+    from .results import DevboxResult, FanOutResult
 
 _RED, _PLAIN = "\x1b[31m", "\x1b[0m"
 
@@ -41,9 +41,9 @@ class DevboxUnavailableError(MagicError):
 
 
 class DevboxCommandError(MagicError):
-    """The command ended with an exit code other than 0; `result` has its output."""
+    """The command ended with an exit code other than 0, somewhere at least; `result` has its output."""
 
-    def __init__(self, message: str, result: DevboxResult) -> None:
+    def __init__(self, message: str, result: DevboxResult | FanOutResult) -> None:
         super().__init__(message)
         self.result = result
 

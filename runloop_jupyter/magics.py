@@ -130,8 +130,7 @@ class RunloopMagics(Magics):
         parser.take_cell(args, cell, evaluate)
         args.variables = Variables(self._namespace, local_ns)
         doing = "" if parser.shows_output or parser.shows_progress else parser.prog
-        result = self._run(command.run(self.session, args), doing)
-        return None if parser.shows_output and cell is not None else result
+        return self._run(command.run(self.session, args), doing)
 
     def close(self) -> None:
         """End the session, if there is one: its connections, and the devboxes that it created."""

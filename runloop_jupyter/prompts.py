@@ -31,6 +31,14 @@ async def ask(question: str, *, hidden: bool = False, instead: str = "") -> str:
     return _ask_terminal(question, hidden)
 
 
+def can_ask() -> bool:
+    """Whether somebody can answer: not where papermill or nbconvert runs the notebook, nor a script."""
+    from IPython.core.getipython import get_ipython
+
+    kernel = getattr(get_ipython(), "kernel", None)
+    return sys.stdin.isatty() if kernel is None else bool(kernel._allow_stdin)
+
+
 async def confirm(question: str, *, instead: str) -> bool:
     """Whether the answer is yes; anything else means no."""
     answer = await ask(f"{question} [y/N] ", instead=instead)

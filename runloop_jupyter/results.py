@@ -1,26 +1,46 @@
-"""What a command left behind: what `%%devbox exec -o NAME` puts into NAME."""
+"""What commands left behind: what `%%devbox exec -o NAME` puts into NAME."""
 
 from __future__ import annotations
 
 import html
-from typing import TYPE_CHECKING
+import json
+from collections.abc import Iterable, Iterator, Mapping
+from typing import TYPE_CHECKING, Any
 
 from .durations import spell_duration
+from .errors import UsageError
+from .terminal_text import last_line
 
 if TYPE_CHECKING:
     from .transcript import Transcript
 
+_EXCERPT = 30  # characters on either side of where JSON is wrong
+_COLOURS = {True: "var(--jp-success-color1, #2e7d32)", False: "var(--jp-error-color1, #c62828)"}
+
 
 class DevboxResult:
-    """A finished command: exit code, the whole output, how long it took. `duration` is in seconds."""
+    """A command that is over: exit code, the whole output, how long it took. `duration` is in seconds.
+
+    `exit_code` is None where there is none, because the devbox ended before the command did; `error` says so then.
+    """
 
     def __init__(
-        self, exit_code: int, transcript: Transcript, *, duration: float, execution_id: str, devbox_id: str
+        self,
+        exit_code: int | None,
+        transcript: Transcript,
+        *,
+        duration: float,
+        execution_id: str,
+        devbox_id: str,
+        devbox: str = "",
+        error: str = "",
     ) -> None:
         self.exit_code = exit_code
         self.duration = duration
         self.execution_id = execution_id
         self.devbox_id = devbox_id
+        self.devbox = devbox or devbox_id
+        self.error = error
         self._transcript = transcript
 
     @property
@@ -43,14 +63,129 @@ class DevboxResult:
         """Standard output and error together, in the order in which they came."""
         return self._transcript.output
 
+    @property
+    def outcome(self) -> str:
+        """How it ended, in one line."""
+        return f"✗ {self.error}" if self.exit_code is None else outcome(self.exit_code, self.duration)
+
+    @property
+    def replaced(self) -> bool:
+        """Whether some bytes of the output were no UTF-8: a � stands for each."""
+        return self._transcript.replaced
+
+    @property
+    def last_line(self) -> str:
+        """The last line that it printed, without colours."""
+        return last_line(self._transcript.end())
+
+    def json(self) -> Any:
+        """Its standard output, read as JSON. Raises `UsageError` that says where it is wrong."""
+        return parse_json(self.stdout, self.devbox)
+
     def __repr__(self) -> str:
-        return f"{outcome(self.exit_code, self.duration)} · {len(self._transcript):,} characters of output"
+        return f"{self.outcome} · {len(self._transcript):,} characters of output"
 
     def _repr_html_(self) -> str:
-        colour = "var(--jp-success-color1, #2e7d32)" if self.success else "var(--jp-error-color1, #c62828)"
-        return f'<span style="color: {colour}">{html.escape(repr(self))}</span>'
+        return f'<span style="color: {_COLOURS[self.success]}">{html.escape(repr(self))}</span>'
+
+
+class FanOutResult(Mapping[str, DevboxResult]):
+    """What one command left on each of many devboxes, by the devbox's name, or its id where two share a name."""
+
+    def __init__(self, results: Iterable[DevboxResult]) -> None:
+        results = list(results)
+        names = [result.devbox for result in results]
+        self._results = {
+            name if names.count(name) == 1 else result.devbox_id: result
+            for name, result in zip(names, results, strict=True)
+        }
+
+    def __getitem__(self, name: str) -> DevboxResult:
+        return self._results[name]
+
+    def __iter__(self) -> Iterator[str]:
+        return iter(self._results)
+
+    def __len__(self) -> int:
+        return len(self._results)
+
+    @property
+    def failed(self) -> dict[str, DevboxResult]:
+        """Those that did not end with exit code 0."""
+        return {name: result for name, result in self.items() if not result.success}
+
+    @property
+    def success(self) -> bool:
+        """Whether all ended with exit code 0."""
+        return not self.failed
+
+    @property
+    def stdout(self) -> dict[str, str]:
+        """The standard output of each."""
+        return {name: result.stdout for name, result in self.items()}
+
+    @property
+    def stderr(self) -> dict[str, str]:
+        """The standard error of each."""
+        return {name: result.stderr for name, result in self.items()}
+
+    def json(self) -> dict[str, Any]:
+        """The standard output of each, read as JSON. Raises `UsageError` that says where it is wrong."""
+        return {name: result.json() for name, result in self.items()}
+
+    def to_dataframe(self) -> Any:
+        """A pandas DataFrame with one row for each devbox."""
+        import pandas  # type: ignore[import-untyped]  # heavy, and only for those who ask
+
+        rows = [
+            {
+                "devbox": name,
+                "exit_code": result.exit_code,
+                "seconds": result.duration,
+                "stdout": result.stdout,
+                "stderr": result.stderr,
+                "error": result.error,
+                "devbox_id": result.devbox_id,
+                "execution_id": result.execution_id,
+            }
+            for name, result in self.items()
+        ]
+        return pandas.DataFrame(rows).astype({"exit_code": "Int64"})
+
+    @property
+    def outcome(self) -> str:
+        """How many ended well, in one line."""
+        failed = self.failed
+        if not failed:
+            return f"✓ all {len(self)} succeeded"
+        return f"✗ {len(failed)} of {len(self)} failed"
+
+    def __repr__(self) -> str:
+        from .rendering import aligned
+
+        if not self:
+            return "no devboxes"
+        rows = [(name, result.outcome, result.last_line) for name, result in self.items()]
+        return f"{aligned(rows)}\n{self.outcome}"
+
+    def _repr_html_(self) -> str:
+        from .executions.grid import grid_html, row_of
+
+        return grid_html([row_of(name, result) for name, result in self.items()], self.outcome)
 
 
 def outcome(exit_code: int, duration: float) -> str:
     """The one-line summary of a command: "✓ exit code 0 · 0.31 s"."""
     return f"{'✗' if exit_code else '✓'} exit code {exit_code} · {spell_duration(duration)}"
+
+
+def parse_json(text: str, where: str) -> Any:
+    """The value. Raises `UsageError` that says where the text is wrong."""
+    if not text.strip():
+        raise UsageError(f"The command on {where} printed nothing to stdout, where --json wants JSON.")
+    try:
+        return json.loads(text)
+    except json.JSONDecodeError as error:
+        around = text[max(error.pos - _EXCERPT, 0) : error.pos + _EXCERPT]
+        place = f"line {error.lineno}, column {error.colno}"
+        raise UsageError(f"stdout on {where} is no JSON at {place}: {error.msg}, near {around!r}.") from error

@@ -75,13 +75,14 @@ class KernelScreen:
             self._status_id = os.urandom(16).hex()
         self._display(text, update=self._status_is_last)
 
-    def _display(self, text: str, *, update: bool = False) -> None:
-        content = {
-            "data": {"text/plain": text},
-            "metadata": {},
-            "transient": {"display_id": self._status_id},
-        }
+    def show_bundle(self, bundle: Mapping[str, Any], display_id: str, *, update: bool = False) -> None:
+        """Show rich output under the output so far, or in the place of an earlier one."""
+        content = {"data": dict(bundle), "metadata": {}, "transient": {"display_id": display_id}}
         self._send("update_display_data" if update else "display_data", content, "display_data")
+        self._status_is_last = self._status_is_last and update
+
+    def _display(self, text: str, *, update: bool = False) -> None:
+        self.show_bundle({"text/plain": text}, self._status_id, update=update)
 
     def _send(self, kind: str, content: dict[str, Any], topic: str) -> None:
         # What the cell printed itself comes first. To flush means to wait 0.4 ms for another thread: only if needed.
@@ -140,6 +141,46 @@ def screen_of_cell() -> tuple[Screen | None, dict[Stream, TextIO]]:
     if terminal:
         return TerminalScreen(terminal), redirected
     return None, redirected
+
+
+class Display:
+    """Rich output of one cell; what was shown with a key can be shown anew in its place."""
+
+    def __init__(self, screen: KernelScreen | None) -> None:
+        self._screen = screen
+        self._ids: dict[str, str] = {}
+
+    def knows(self, key: str) -> bool:
+        """Whether something was shown with this key."""
+        return key in self._ids
+
+    def show(self, bundle: Mapping[str, Any], key: str = "") -> None:
+        """Show a MIME bundle: in its place if its key is known."""
+        update = self.knows(key)
+        display_id = self._ids.get(key) or os.urandom(16).hex()
+        if key:
+            self._ids[key] = display_id
+        if self._screen is not None:
+            self._screen.show_bundle(bundle, display_id, update=update)
+        else:
+            from IPython.display import publish_display_data
+
+            publish: Any = publish_display_data
+            publish(dict(bundle), transient={"display_id": display_id}, update=update)
+
+
+def display_of_cell(screen: Screen | None) -> Display | None:
+    """What shows the running cell's rich output; none in a terminal."""
+    from IPython.core.displaypub import CapturingDisplayPublisher
+    from IPython.core.getipython import get_ipython
+
+    shell = get_ipython()
+    if shell is None or isinstance(screen, TerminalScreen):
+        return None
+    captured = isinstance(shell.display_pub, CapturingDisplayPublisher)
+    if isinstance(screen, KernelScreen) and not captured:
+        return Display(screen)
+    return Display(None) if captured or hasattr(shell, "kernel") else None
 
 
 def _is_kernel_stream(stream: Any) -> bool:

@@ -126,6 +126,12 @@ def plain(text: str) -> str:
     return _SGR.sub("", folder.line).rstrip("\n")
 
 
+def last_line(text: str) -> str:
+    """The last line of a text that is not empty, as it reads."""
+    lines = text.rstrip().rpartition("\n")
+    return plain(lines[2]).strip()
+
+
 def _kept(control: re.Match[str]) -> str:
     final, parameters = control["final"], control["parameters"]
     if final == "m" and _SGR.fullmatch(control[0]):

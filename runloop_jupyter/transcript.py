@@ -29,6 +29,8 @@ class Transcript:
         self._last: Stream | None = None
         self._bytes = 0
         self._characters = 0
+        self.replaced = False
+        """Whether some of it came as � because it was no UTF-8."""
 
     def append(self, stream: Stream, text: str) -> None:
         """Add text to the end of one of the two streams."""
@@ -36,6 +38,7 @@ class Transcript:
             return
         if stream != self._last:
             self._begin(stream)
+        self.replaced = self.replaced or "\ufffd" in text
         data = text.encode("utf-8", "surrogatepass")
         self._file.seek(0, 2)
         self._file.write(data)
@@ -57,6 +60,11 @@ class Transcript:
         """Both streams together, in the order in which they came."""
         self._file.seek(0)
         return _text(self._file.read())
+
+    def end(self, size: int = 4096) -> str:
+        """The last `size` bytes of both streams together."""
+        self._file.seek(max(self._bytes - size, 0))
+        return self._file.read().decode("utf-8", "ignore")
 
     def __len__(self) -> int:
         return self._characters

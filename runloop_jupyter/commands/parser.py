@@ -35,7 +35,7 @@ class Parser(argparse.ArgumentParser):
     """What the cell below the line is, where one can be: "the command"."""
     needs_cell = False
     shows_output = False
-    """Whether the subcommand shows in the cell itself what it does: no line about waiting, no result of a cell."""
+    """Whether the subcommand shows in the cell itself what it does: no line about waiting."""
     shows_progress = False
     """Whether it shows in the cell itself how far it is: no line about waiting."""
 

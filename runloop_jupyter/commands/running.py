@@ -3,84 +3,251 @@
 from __future__ import annotations
 
 import argparse
+from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
 from ..durations import spell_duration
-from ..errors import DevboxCommandError, DevboxTimeoutError
+from ..errors import DevboxCommandError, DevboxTimeoutError, UsageError
 from ..executions.order import Order
-from .parser import Parser, add_on_option, assignment, duration, variable
+from .parser import Parser, assignment, duration, variable
 
 if TYPE_CHECKING:
     from ..cell_output import CellOutput
+    from ..devboxes import DevboxInfo
+    from ..executions.background import BackgroundExecution
     from ..executions.run import CommandRun
-    from ..results import DevboxResult
+    from ..results import DevboxResult, FanOutResult
     from ..session import Session
+    from ..transcript import Stream
+
+_OPEN = "-"
+_NAMED = 5  # devboxes that failed
 
 
 def add_running_options(made: Parser) -> None:
     """The options that say where and how to run, and where the results go."""
-    add_on_option(made, "the devbox to run on instead of the current one")
+    add_target_option(made)
+    made.add_argument("--fail-fast", action="store_true", help="of several devboxes: the first failure kills the rest")
     made.add_argument("--out", metavar="NAME", type=variable, help="put stdout into this variable")
     made.add_argument("--err", metavar="NAME", type=variable, help="put stderr into this variable")
     made.add_argument("--result", "-o", metavar="NAME", type=variable, help="put the result object into this variable")
+    made.add_argument("--json", action="store_true", help="read stdout as JSON: the result, and what --out gets")
+    add_background_option(made)
+    made.add_argument(
+        "--stdin",
+        metavar="NAME|TEXT",
+        help="the input: a variable's value, or this text and a newline; - with --bg: what .send_stdin() sends",
+    )
+    made.add_argument("--interactive", "-i", action="store_true", help="answer the command's questions at a prompt")
     made.add_argument("--timeout", metavar="SECONDS", type=duration, help="kill the command after so long: 90, 90s, 5m")
     made.add_argument("--cwd", metavar="DIR", help="the directory to run in")
     made.add_argument("--env", metavar="K=V", action="append", default=[], type=assignment, help="environment variable")
+    made.add_argument("--user", metavar="NAME", help="the user to run as, in place of the devbox's own")
+    add_showing_options(made)
+
+
+def add_target_option(made: Parser) -> None:
+    """--on, as often as there are devboxes to name."""
+    made.add_name(
+        "devbox",
+        "--on",
+        metavar="NAME|ID|GLOB|all",
+        action="append",
+        help="the devbox to run on instead of the current one; several with 'web-*', all, or --on again",
+    )
+
+
+def add_background_option(made: Parser) -> None:
+    """--bg."""
+    made.add_argument(
+        "--bg", action="store_true", help="return at once a handle with .wait() .kill() .send_stdin(); output goes on"
+    )
+
+
+def add_showing_options(made: Parser) -> None:
+    """How much the cell shows, and whether a failure fails it."""
     made.add_argument("--quiet", action="store_true", help="show neither output nor status")
+    made.add_argument("--tail", metavar="N", type=_count, help="show only the last N lines")
     made.add_argument("--no-raise-error", action="store_true", help="let the cell succeed whatever the exit code")
 
 
 def order_of(args: argparse.Namespace, command: str) -> Order:
-    """The order for a command, from the options."""
+    """The order for a command, from the options. Raises `UsageError` for options that exclude each other."""
+    shell = getattr(args, "shell", None)
+    if shell and args.user:
+        raise UsageError("--shell and --user exclude each other: a named shell belongs to the devbox's own user.")
+    if args.interactive and args.stdin is not None:
+        raise UsageError("--interactive and --stdin exclude each other: the input comes from you or from a value.")
+    if args.stdin == _OPEN and not args.bg:
+        raise UsageError(
+            "--stdin - keeps the input open for .send_stdin() of a handle: add --bg, or use --interactive."
+        )
     return Order(
         command,
         title=args.typed.strip().partition("\n")[0],
         cwd=args.cwd,
         env=tuple(args.env),
-        shell=getattr(args, "shell", None),
+        user=args.user,
+        shell=shell,
         timeout=args.timeout,
+        stdin=None if args.stdin in (None, _OPEN) else _input(args.stdin, args),
+        open_input=args.stdin == _OPEN,
+        interactive=args.interactive,
     )
 
 
-async def execute(session: Session, args: argparse.Namespace, order: Order) -> DevboxResult:
+async def execute(session: Session, args: argparse.Namespace, order: Order) -> object:
     """Run the order as the options say. The variables get the result in any case."""
-    from ..executions.foreground import run_in_cell
     from ..executions.run import started
 
-    run = await started(session, await session.target(args.on), order)
+    if args.interactive:
+        _check_interactive(args)
+    if _means_several(args.on):
+        return await _on_several(session, args, order)
+    run = await started(session, await session.target(args.on[0] if args.on else None), order)
+    return in_background(session, run, args) if args.bg else await follow(run, args)
+
+
+async def follow(run: CommandRun, args: argparse.Namespace) -> object:
+    """What comes of a command that has started, for the variables and for the cell."""
+    from ..executions.foreground import run_in_cell
+
     result = await run_in_cell(run, _output(args), show_status=args.cell is not None)
-    _keep(result, args)
-    _check(run, result, args)
-    return result
+    return _concluded(run, result, args)
 
 
-def _output(args: argparse.Namespace) -> CellOutput:
-    from ..cell_output import CellOutput
+async def watch(run: CommandRun, args: argparse.Namespace) -> object:
+    """What comes of a command that goes on if the cell is stopped."""
+    from ..executions.foreground import watch_in_cell
 
-    return CellOutput(quiet=args.quiet, whole=_whole(args))
+    return _concluded(run, await watch_in_cell(run, _output(args)), args)
 
 
-def _keep(result: DevboxResult, args: argparse.Namespace) -> None:
-    for name, value in ((args.out, result.stdout), (args.err, result.stderr), (args.result, result)):
-        if name:
-            args.variables[name] = value
+def _concluded(run: CommandRun, result: DevboxResult, args: argparse.Namespace) -> object:
+    value = _keep(result, args)
+    if run.timed_out:
+        told = f"Stopped after --timeout {spell_duration(args.timeout)} on {run.devbox.label}; the command was killed."
+        raise DevboxTimeoutError(told, result)
+    if not result.success and not args.no_raise_error:
+        raise DevboxCommandError(_failed(result, run.devbox), result)
+    return value
+
+
+def in_background(session: Session, run: CommandRun, args: argparse.Namespace) -> BackgroundExecution | None:
+    """The handle on a command that has started; its output goes to this cell when the cell has ended."""
+    from ..executions.background import start_in_background
+
+    execution = start_in_background(session, run, _output(args, "its .output has all of it"))
+    if not args.result:
+        return execution
+    args.variables[args.result] = execution
+    return None if args.cell is not None else execution
+
+
+async def _on_several(session: Session, args: argparse.Namespace, order: Order) -> object:
+    from ..executions.fan_out import FanOut, matching
+    from ..executions.foreground import run_on_all
+
+    for option in ("bg", "interactive"):
+        if getattr(args, option):
+            raise UsageError(f"--{option} takes one devbox; --on names several.")
+    output = _output(args)
+    fan_out = FanOut(session, await matching(session, args.on), order, output, tail=args.tail)
+    result = await run_on_all(fan_out, output, fail_fast=args.fail_fast, keep=args.cell is not None)
+    value = _keep(result, args)
+    if not result.success and not args.no_raise_error:
+        raise DevboxCommandError(_several_failed(result), result)
+    return value
+
+
+def _means_several(references: Sequence[str] | str | None) -> bool:
+    from ..executions.fan_out import is_pattern
+
+    if not references or isinstance(references, str):  # attach takes one
+        return False
+    return len(references) > 1 or is_pattern(references[0])
+
+
+def _check_interactive(args: argparse.Namespace) -> None:
+    from ..prompts import can_ask
+
+    if args.bg:
+        raise UsageError("--bg and --interactive exclude each other: give input with .send_stdin() of the handle.")
+    if not can_ask():
+        raise UsageError("--interactive cannot be used here: nobody can answer. Give the input with --stdin.")
+
+
+def _output(args: argparse.Namespace, whole: str = "") -> CellOutput:
+    from ..cell_output import CellOutput, DisplayLimits
+
+    hidden: tuple[Stream, ...] = ("stdout",) if getattr(args, "json", False) else ()
+    limits = DisplayLimits()
+    if args.tail and not _means_several(args.on):
+        limits = DisplayLimits(head=0, head_lines=0, tail=limits.head, tail_lines=args.tail)
+    return CellOutput(limits=limits, quiet=args.quiet, hidden=hidden, whole=whole or _whole(args))
+
+
+def _keep(result: DevboxResult | FanOutResult, args: argparse.Namespace) -> object:
+    """Set the variables; what the magic returns, which for a cell is nothing unless it is JSON."""
+    out, is_json = getattr(args, "out", None), getattr(args, "json", False)
+    if getattr(args, "err", None):
+        args.variables[args.err] = result.stderr
+    if args.result:
+        args.variables[args.result] = result
+    if not is_json:
+        if out:
+            args.variables[out] = result.stdout
+        return None if args.cell is not None else result
+    if not result.success:
+        return result  # its stdout is what it printed before it failed
+    value = result.json()
+    if out:
+        args.variables[out] = value
+    return None if args.cell is not None and (out or args.result) else value
 
 
 def _whole(args: argparse.Namespace) -> str:
     """Where all of a long output is, for the line that stands for what a cell does not show."""
     if args.result:
         return f"{args.result}.output has all of it"
-    if args.out:
+    if getattr(args, "out", None):
         return f"{args.out} has all of stdout"
     return "-o NAME keeps all of it in a variable"
 
 
-def _check(run: CommandRun, result: DevboxResult, args: argparse.Namespace) -> None:
-    where = run.devbox.label
-    if run.timed_out:
-        told = f"Stopped after --timeout {spell_duration(args.timeout)} on {where}; the command was killed."
-        raise DevboxTimeoutError(told, result)
-    if not result.success and not args.no_raise_error:
-        killed = f" (killed by signal {result.exit_code - 128})" if 128 < result.exit_code <= 192 else ""
-        took = spell_duration(result.duration)
-        raise DevboxCommandError(f"exit code {result.exit_code}{killed} after {took} on {where}.", result)
+def _failed(result: DevboxResult, devbox: DevboxInfo) -> str:
+    code = result.exit_code or 0
+    killed = f" (killed by signal {code - 128})" if 128 < code <= 192 else ""
+    return f"exit code {code}{killed} after {spell_duration(result.duration)} on {devbox.label}."
+
+
+def _several_failed(result: FanOutResult) -> str:
+    failed = [
+        f"{name} {f'exit code {each.exit_code}' if each.exit_code is not None else each.error.rstrip('.')}"
+        for name, each in result.failed.items()
+    ]
+    named = "; ".join(failed[:_NAMED]) + ("; …" if len(failed) > _NAMED else "")
+    return f"{len(failed)} of {len(result)} devboxes failed: {named}."
+
+
+def _input(reference: str, args: argparse.Namespace) -> str:
+    """What follows --stdin: a variable's value if it is a name, else the text itself with a newline."""
+    if not reference.isidentifier():
+        return reference if reference.endswith("\n") else reference + "\n"
+    value = args.variables[reference]
+    if isinstance(value, str):
+        return value
+    if isinstance(value, (bytes, bytearray)):
+        try:
+            return value.decode()
+        except UnicodeDecodeError as error:
+            raise UsageError(
+                f"--stdin {reference}: its bytes are no UTF-8 text (byte {error.start}); upload them as a file."
+            ) from error
+    raise UsageError(f"--stdin {reference}: it is a {type(value).__name__}; an input is text, str or bytes.")
+
+
+def _count(text: str) -> int:
+    if not text.isdecimal() or not int(text):
+        raise argparse.ArgumentTypeError(f"{text!r} is no number of lines")
+    return int(text)

@@ -7,12 +7,12 @@ from collections.abc import Coroutine, Generator
 from typing import TYPE_CHECKING, Any, TypeVar
 
 from .. import loop
-from ..cell_output import CellOutput
 from ..errors import MagicError
 from ..progress import counting
-from ..results import DevboxResult, outcome
 
 if TYPE_CHECKING:
+    from ..cell_output import CellOutput
+    from ..results import DevboxResult
     from ..session import Session
     from .run import CommandRun
 
@@ -56,6 +56,21 @@ class BackgroundExecution:
         return self._result
 
     @property
+    def title(self) -> str:
+        """Its first line, as it was typed."""
+        return self._run.order.title
+
+    @property
+    def devbox(self) -> str:
+        """The name of the devbox that it runs on."""
+        return self._run.devbox.short
+
+    @property
+    def age(self) -> float:
+        """Seconds since it was started."""
+        return self._run.seconds
+
+    @property
     def output(self) -> str:
         """What it has printed so far, stdout and stderr together."""
         return self._run.transcript.output
@@ -80,8 +95,7 @@ class BackgroundExecution:
         return self._wait(None).__await__()
 
     def __repr__(self) -> str:
-        title = self._run.order.title.strip().partition("\n")[0]
-        return f"{self.state} · {self._run.devbox.short} · {title} · {self.execution_id}"
+        return " · ".join(filter(None, [self.state, self.devbox, self.title, self.execution_id]))
 
     @property
     def state(self) -> str:
@@ -89,7 +103,7 @@ class BackgroundExecution:
         if self._error is not None:
             return f"✗ {self._error}"
         if self._result is not None:
-            return outcome(self._result.exit_code, self._result.duration)
+            return self._result.outcome + (" · --timeout" if self._run.timed_out else "")
         return f"● running for {self._run.elapsed}"
 
     async def follow(self) -> None:
@@ -119,9 +133,9 @@ class BackgroundExecution:
         return loop.run(self._session.guard(work))
 
 
-def start_in_background(session: Session, run: CommandRun, *, quiet: bool) -> BackgroundExecution:
+def start_in_background(session: Session, run: CommandRun, output: CellOutput) -> BackgroundExecution:
     """Go on with a command that has started when the cell has ended."""
-    execution = BackgroundExecution(session, run, CellOutput(quiet=quiet, whole="its .output has all of it"))
+    execution = BackgroundExecution(session, run, output)
     loop.background(execution.follow())
     session.executions.append(execution)
     return execution

@@ -13,6 +13,9 @@ if TYPE_CHECKING:
     from .run import CommandRun, Sink
 
 _REST = 0.3  # seconds of silence in the middle of a line: the command waits for an answer
+_SILENCE = 2.0  # seconds of silence between lines after which it may wait for one
+_END = "\x04"
+_LONGEST = 2000  # characters of a line that are a question
 
 
 class Dialogue:
@@ -27,17 +30,27 @@ class Dialogue:
     def write(self, stream: Stream, text: str) -> None:
         """Take a piece of the output."""
         self._sink.write(stream, text)
-        self._line = (self._line + text).rpartition("\n")[2]
+        self._line = (self._line + text).rpartition("\n")[2][-_LONGEST:]
         self._came.set()
 
     async def answer(self) -> None:
-        """Ask whenever the command does; runs until it is cancelled."""
+        """Ask whenever the command does, until it reads no more or is cancelled. Ctrl-D, or ^D, ends its input."""
         while True:
-            await self._came.wait()
-            self._came.clear()
-            await asyncio.sleep(_REST)
-            if self._came.is_set() or not self._line:
-                continue
-            question, self._line = plain(self._line), ""
+            await self._rest()
+            question, self._line = plain(self._line) or f"input for {self._run.devbox.short}: ", ""
             reply = await ask(question, instead="Give the input with --stdin.")
-            await self._run.execution.send_stdin(reply + "\n")
+            if reply.strip() in (_END, "^D"):
+                await self._run.execution.close_std_in()
+                return
+            if not (await self._run.execution.send_stdin(reply + "\n")).success:
+                return
+
+    async def _rest(self) -> None:
+        """Wait until the command has printed nothing for so long that it may wait for an answer."""
+        while True:
+            self._came.clear()
+            try:
+                async with asyncio.timeout(_REST if self._line else _SILENCE):
+                    await self._came.wait()
+            except TimeoutError:
+                return

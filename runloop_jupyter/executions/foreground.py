@@ -1,4 +1,4 @@
-"""A command that the cell waits for: Stop kills it."""
+"""Commands that the cell waits for: Stop kills them."""
 
 from __future__ import annotations
 
@@ -6,12 +6,16 @@ import asyncio
 from typing import TYPE_CHECKING
 
 from ..progress import counting
-from ..results import outcome
+from .grid import grid_html, grid_text
 
 if TYPE_CHECKING:
     from ..cell_output import CellOutput
-    from ..results import DevboxResult
+    from ..results import DevboxResult, FanOutResult
+    from .fan_out import FanOut
+    from .grid import Row
     from .run import CommandRun
+
+_REPLACED = " · some of it is no UTF-8 text: � stands for each such byte"
 
 
 async def run_in_cell(run: CommandRun, output: CellOutput, *, show_status: bool) -> DevboxResult:
@@ -25,6 +29,43 @@ async def run_in_cell(run: CommandRun, output: CellOutput, *, show_status: bool)
             await run.kill()
             output.final(f"✗ stopped and killed · {run.elapsed} · {where}")
             raise
+        note = _REPLACED if result.replaced else ""
         if show_status:
-            output.final(f"{outcome(result.exit_code, result.duration)} · {where}")
+            output.final(f"{result.outcome} · {where}{note}")
+        elif note:
+            output.final(note.removeprefix(" · "))
+    return result
+
+
+async def watch_in_cell(run: CommandRun, output: CellOutput) -> DevboxResult:
+    """Its result, its output streaming into the cell; Stop leaves the command alone."""
+    where = run.devbox.short
+    async with output:
+        output.status(lambda: f"running for {run.elapsed} on {where} — Stop to leave it alone")
+        try:
+            return await run.finish(output)
+        except asyncio.CancelledError:
+            output.final(f"left running on {where} — %devbox kill {run.execution.execution_id}")
+            raise
+
+
+async def run_on_all(fan_out: FanOut, output: CellOutput, *, fail_fast: bool, keep: bool) -> FanOutResult:
+    """The result of each devbox, above their output a live grid, which stays if `keep` or if one failed."""
+    async with output:
+        if not output.shows_displays:
+            output.status(lambda: f"{fan_out.summary} — Stop to kill")
+        note = "Stop kills all."
+
+        def show(rows: list[Row]) -> None:
+            grid = {"text/plain": grid_text(rows, note), "text/html": grid_html(rows, note)}
+            output.display(grid if rows else {"text/plain": ""}, key="grid")
+
+        try:
+            result = await fan_out.run(fail_fast=fail_fast, show=show)
+        except asyncio.CancelledError:
+            note = "✗ stopped: all that ran was killed"
+            show(fan_out.rows)
+            raise
+        note = result.outcome
+        show(fan_out.rows if keep or not result.success else [])
     return result

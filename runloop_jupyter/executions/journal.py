@@ -14,6 +14,8 @@ from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from ..ledger import folder
+
 if TYPE_CHECKING:
     from ..connection import Connection
     from ..devboxes import DevboxInfo
@@ -45,11 +47,7 @@ class Journal:
     @property
     def path(self) -> Path:
         """Where it is."""
-        if self._path is None:
-            from platformdirs import user_state_path
-
-            self._path = user_state_path("runloop-jupyter") / "executions.jsonl"
-        return self._path
+        return self._path or folder() / "executions.jsonl"
 
     def note(self, entry: Entry) -> str:
         """Note a command that was started; why that is impossible, the first time that it is."""

@@ -25,11 +25,13 @@ class Order:
     timeout: float | None = None
     stdin: str | None = None
     interactive: bool = False
+    open_input: bool = False
+    """Whether its input stays open for whoever holds it."""
 
     @property
     def attaches_stdin(self) -> bool:
         """Whether the command gets an input."""
-        return self.interactive or self.stdin is not None
+        return self.interactive or self.open_input or self.stdin is not None
 
     @property
     def prepared(self) -> str:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 import time
 from contextlib import aclosing
-from typing import TYPE_CHECKING, Any, Protocol
+from typing import TYPE_CHECKING, Protocol
 
 from ..devboxes import DevboxInfo
 from ..durations import spell_duration
@@ -13,6 +13,7 @@ from ..errors import RemoteError, UsageError
 from ..progress import waiting
 from ..results import DevboxResult
 from ..transcript import Transcript
+from .dialogue import Dialogue
 from .journal import entry
 from .order import Order
 
@@ -37,10 +38,12 @@ class Sink(Protocol):
 class CommandRun:
     """One command on one devbox: `start`, then `finish`; `kill` at any time between."""
 
-    def __init__(self, session: Session, devbox: DevboxInfo, order: Order) -> None:
+    def __init__(
+        self, session: Session, devbox: DevboxInfo, order: Order, transcript: Transcript | None = None
+    ) -> None:
         self.devbox = devbox
         self.order = order
-        self.transcript = Transcript()
+        self.transcript = Transcript() if transcript is None else transcript
         self.timed_out = False
         self._session = session
         self._started = time.monotonic()
@@ -85,8 +88,9 @@ class CommandRun:
         if problem:
             self._session.say(problem)
 
-    async def attach(self, execution_id: str) -> None:
-        """Take up one that runs already."""
+    async def attach(self, execution_id: str, *, since: float = 0.0) -> None:
+        """Take up one that runs already, since so many seconds."""
+        self._started -= since
         self._execution = (await self._handle()).execution(execution_id)
 
     async def finish(self, sink: Sink) -> DevboxResult:
@@ -108,16 +112,27 @@ class CommandRun:
         await self.execution.kill()
 
     async def _follow(self, sink: Sink) -> None:
-        """Stream its output and feed its input, until the output ends."""
-        feeding = asyncio.create_task(self._feed()) if self.order.stdin is not None else None
+        """Stream its output and give it its input, until the output ends."""
+        if self.order.stdin is None and not self.order.interactive:
+            return await self._stream(sink)
+        dialogue = Dialogue(self, sink) if self.order.interactive else None
+        streaming = asyncio.create_task(self._stream(dialogue or sink))
+        giving = asyncio.create_task(dialogue.answer() if dialogue else self._feed())
         try:
-            async with aclosing(self.execution.output()) as chunks:
-                async for chunk in chunks:
-                    self.transcript.append(chunk.stream, chunk.text)
-                    sink.write(chunk.stream, chunk.text)
+            await asyncio.wait((streaming, giving), return_when=asyncio.FIRST_COMPLETED)
+            if not streaming.done():
+                giving.result()  # it raises what kept the command from its input
+            await streaming
         finally:
-            if feeding is not None:
-                await _over(feeding)
+            streaming.cancel()
+            giving.cancel()
+            await asyncio.gather(streaming, giving, return_exceptions=True)
+
+    async def _stream(self, sink: Sink) -> None:
+        async with aclosing(self.execution.output()) as chunks:
+            async for chunk in chunks:
+                self.transcript.append(chunk.stream, chunk.text)
+                sink.write(chunk.stream, chunk.text)
 
     async def _feed(self) -> None:
         text = self.order.stdin or ""
@@ -136,6 +151,7 @@ class CommandRun:
             duration=self.seconds,
             execution_id=self.execution.execution_id,
             devbox_id=self.devbox.id,
+            devbox=self.devbox.short,
         )
 
     async def _exit_code(self) -> int:
@@ -172,13 +188,3 @@ async def started(session: Session, devbox: DevboxInfo, order: Order) -> Command
     async with waiting(f"starting on {devbox.short}"):
         await run.start()
     return run
-
-
-async def _over(task: asyncio.Task[Any]) -> None:
-    """End a task that has nothing more to do; what it failed with is raised."""
-    task.cancel()
-    try:
-        await task
-    except asyncio.CancelledError:
-        if not task.cancelled():
-            raise

@@ -40,7 +40,7 @@ def test_options_of_exec_are_converted() -> None:
     args = parse("exec", "--timeout 1m30s --env A=1 --env B='x y' --cwd ~/a -o r --out o --err e --on {{box}} make")
     assert args.timeout == 90
     assert args.env == [("A", "1"), ("B", "x y")]
-    assert (args.cwd, args.result, args.out, args.err, args.on) == ("~/a", "r", "o", "e", "web")
+    assert (args.cwd, args.result, args.out, args.err, args.on) == ("~/a", "r", "o", "e", ["web"])
 
 
 def test_a_value_with_blanks_stays_one_word() -> None:

@@ -12,6 +12,8 @@ NOUN = Noun(
         "list": "show the devboxes",
         "info": "show one devbox in detail",
         "exec": "run a shell command; %%devbox exec runs the whole cell",
+        "attach": "stream the output of a command that runs",
+        "kill": "end commands with all that they started",
         "suspend": "end a devbox's processes and keep its disk",
         "resume": "start a suspended devbox again",
         "shutdown": "end devboxes for good",

@@ -8,6 +8,7 @@ NOUN = Noun(
     "this notebook",
     {
         "overview": "show the connection, the devboxes and what can be typed, as %runloop alone does",
+        "executions": "show the commands that run in the background",
         "panel": "open the resource panel: everything live, to click",
     },
 )

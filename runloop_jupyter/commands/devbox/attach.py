@@ -1,0 +1,35 @@
+"""`%devbox attach`."""
+
+from __future__ import annotations
+
+import argparse
+from typing import TYPE_CHECKING
+
+from ...executions.known import find_execution
+from ..parser import Parser, add_on_option, variable
+from ..running import add_background_option, add_showing_options, in_background, watch
+
+if TYPE_CHECKING:
+    from ...session import Session
+
+
+def parser() -> Parser:
+    """The options of `%devbox attach`."""
+    made = Parser(
+        "%devbox attach",
+        "Stream the output of a command that runs, from its beginning, until it ends.",
+        "Stop ends the watching and leaves the command alone; %devbox kill ID ends it. --bg gives a handle on it.",
+    )
+    made.shows_output = True
+    made.add_name("execution", "execution", metavar="ID", help="an execution's id, or its beginning")
+    add_on_option(made, "the devbox it runs on, if no kernel of yours started it")
+    made.add_argument("--result", "-o", metavar="NAME", type=variable, help="put the result object into this variable")
+    add_background_option(made)
+    add_showing_options(made)
+    return made
+
+
+async def run(session: Session, args: argparse.Namespace) -> object:
+    """Its result once it has ended, or the handle on it."""
+    found = await find_execution(session, args.execution, args.on)
+    return in_background(session, found, args) if args.bg else await watch(found, args)

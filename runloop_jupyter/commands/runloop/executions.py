@@ -1,0 +1,66 @@
+"""`%runloop executions`."""
+
+from __future__ import annotations
+
+import argparse
+import time
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+from ...durations import spell_duration
+from ...executions.known import running
+from ...listing import Listing
+from ..parser import Parser
+
+if TYPE_CHECKING:
+    from ...executions.background import BackgroundExecution
+    from ...executions.known import Found
+    from ...session import Session
+
+
+@dataclass(frozen=True, slots=True)
+class ExecutionInfo:
+    """One command as it was when looked at. `handle` is there if this kernel holds it in the background."""
+
+    id: str
+    devbox: str
+    command: str
+    state: str
+    since: float
+    handle: BackgroundExecution | None = None
+
+
+def parser() -> Parser:
+    """The options of `%runloop executions`."""
+    return Parser(
+        "%runloop executions",
+        "Show the commands in the background of this kernel, and those of earlier kernels that still run.",
+        "%devbox attach ID streams the output of one; %devbox kill ID ends it.",
+    )
+
+
+async def run(session: Session, args: argparse.Namespace) -> Listing[ExecutionInfo]:
+    """The table: what this kernel started, newest first, then what else still runs."""
+    own = [_own(handle) for handle in reversed(session.executions)]
+    known = {each.id for each in own}
+    others = [_other(found) for found in await running(session) if found.entry.execution_id not in known]
+    columns = {
+        "state": lambda each: each.state,
+        "devbox": lambda each: each.devbox,
+        "command": lambda each: each.command,
+        "started": lambda each: f"{spell_duration(time.time() - each.since)} ago",
+        "id": lambda each: each.id,
+    }
+    note = "Not attached: %devbox attach ID streams its output." if others else ""
+    none = "No command runs in the background. Start one: %devbox exec --bg COMMAND"
+    return Listing([*own, *others], columns, none=none, note=note)
+
+
+def _own(handle: BackgroundExecution) -> ExecutionInfo:
+    since = time.time() - handle.age
+    return ExecutionInfo(handle.execution_id, handle.devbox, handle.title, handle.state, since, handle)
+
+
+def _other(found: Found) -> ExecutionInfo:
+    entry = found.entry
+    return ExecutionInfo(entry.execution_id, found.devbox.short, entry.title, "● running, not attached", entry.started)

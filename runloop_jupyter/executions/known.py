@@ -1,0 +1,96 @@
+"""Finding a command again: one of this kernel, or one that an earlier kernel started and that still runs."""
+
+from __future__ import annotations
+
+import asyncio
+import time
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+from ..devboxes import DevboxInfo, describe
+from ..errors import UsageError
+from .order import Order
+from .run import CommandRun
+
+if TYPE_CHECKING:
+    from runloop_sdk import AsyncRunloopSDK
+
+    from ..session import Session
+    from .background import BackgroundExecution
+    from .journal import Entry
+
+_MOST = 200  # commands of earlier kernels that are asked about
+_AT_ONCE = 16
+
+
+@dataclass(frozen=True, slots=True)
+class Found:
+    """A command that runs, on a devbox that runs. `handle` is there if this kernel holds it in the background."""
+
+    entry: Entry
+    devbox: DevboxInfo
+    handle: BackgroundExecution | None = None
+
+
+async def running(session: Session) -> list[Found]:
+    """The commands of this user's kernels that still run, newest first."""
+    sdk = await session.sdk()
+    boxes = {view.id: describe(view) async for view in sdk.api.devboxes.list(limit=1000, status="running")}
+    assert session.connection is not None
+    entries = [entry for entry in session.journal.entries(session.connection) if entry.devbox_id in boxes][:_MOST]
+    turn = asyncio.Semaphore(_AT_ONCE)
+    alive = await asyncio.gather(*(_runs(sdk, entry, turn) for entry in entries))
+    handles = {each.execution_id: each for each in session.executions}
+    return [
+        Found(entry, boxes[entry.devbox_id], handles.get(entry.execution_id))
+        for entry, runs in zip(entries, alive, strict=True)
+        if runs
+    ]
+
+
+async def find_execution(session: Session, reference: str, on: str | None) -> CommandRun:
+    """The command that an id, or its beginning, means; on a named devbox also one that no kernel here started."""
+    matches = [found for found in await running(session) if found.entry.execution_id.startswith(reference)]
+    if on is None and len(matches) > 1:
+        shown = ", ".join(f"{each.entry.execution_id} ({each.devbox.short})" for each in matches[:8])
+        raise UsageError(f"{reference!r} means {len(matches)} executions: {shown}. Type more of one's id.")
+    if len(matches) == 1:
+        found = matches[0]
+        return await _attached(session, found.devbox, found.entry.execution_id, found.entry)
+    if on is None:
+        raise UsageError(
+            f"No execution {reference!r} runs. %runloop executions lists those that do; --on NAME finds others."
+        )
+    devbox = await session.find(on)
+    await _check_known(await session.sdk(), devbox, reference)
+    return await _attached(session, devbox, reference, None)
+
+
+async def _attached(session: Session, devbox: DevboxInfo, execution_id: str, entry: Entry | None) -> CommandRun:
+    title = entry.title if entry is not None else ""
+    since = time.time() - entry.started if entry is not None else 0.0
+    run = CommandRun(session, devbox, Order("", title=title))
+    await run.attach(execution_id, since=since)
+    return run
+
+
+async def _runs(sdk: AsyncRunloopSDK, entry: Entry, turn: asyncio.Semaphore) -> bool:
+    from runloop_sdk import BadRequestError, NotFoundError
+
+    async with turn:
+        try:
+            state = await sdk.devbox.from_id(entry.devbox_id).execution(entry.execution_id).get_state()
+        except (NotFoundError, BadRequestError):  # the service keeps ended commands for some time only
+            return False
+    return state.status != "completed"
+
+
+async def _check_known(sdk: AsyncRunloopSDK, devbox: DevboxInfo, execution_id: str) -> None:
+    from runloop_sdk import BadRequestError, NotFoundError
+
+    try:
+        await sdk.devbox.from_id(devbox.id).execution(execution_id).get_state()
+    except (NotFoundError, BadRequestError) as error:
+        raise UsageError(
+            f"There is no execution {execution_id!r} on {devbox.label}; with --on, give the whole id."
+        ) from error

@@ -1,0 +1,175 @@
+"""Commands in the background: handles, output after the cell's end, finding them again after a restart."""
+
+from __future__ import annotations
+
+import os
+import re
+import signal
+from typing import TYPE_CHECKING
+
+import pytest
+
+from runloop_jupyter.connection import Connection
+from runloop_jupyter.devboxes import DevboxInfo
+from runloop_jupyter.executions.journal import Journal, entry
+from tests.jupyter import kernels
+from tests.jupyter.embedded import Home, embedded_home
+from tests.jupyter.remote import ends, remote
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+    from pathlib import Path
+
+    from tests.jupyter.kernels import Kernel
+
+
+@pytest.fixture(scope="module")
+def home(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Home]:
+    with embedded_home(tmp_path_factory.mktemp("home")) as folder:
+        yield folder
+
+
+@pytest.fixture(scope="module")
+def kernel(home: Home) -> Iterator[Kernel]:
+    with kernels.start(home.env) as started:
+        started.run("%load_ext runloop_jupyter\n%devbox create --name main").check()
+        yield started
+
+
+def test_output_goes_on_into_its_own_cell_after_the_cell_has_ended(kernel: Kernel) -> None:
+    first = kernel.run("%%devbox exec --bg -o job\nfor i in 1 2 3 4 5 6; do echo line $i; sleep 0.2; done").check()
+    assert first.seconds < 1
+    second = kernel.run("print('second')").check()
+    kernel.until(lambda: "line 6" in first.stdout and "exit code 0" in str(first.displays), "its end")
+    assert second.stdout == "second\n"
+    assert kernel.value("job.wait().exit_code, job.done, job.output.count('line')") == (0, True, 6)
+
+
+def test_a_handle_shows_how_it_is_and_can_be_awaited(kernel: Kernel) -> None:
+    cell = kernel.run("job = %devbox exec --bg sleep 0.5; echo done\njob").check()
+    assert re.fullmatch(r"● running for \d.* s · main · sleep 0.5; echo done · \S+", cell.results[0])
+    kernel.run("r = await job").check()
+    assert kernel.value("r.stdout, job.result is r, job.state[:13]") == ("done\n", True, "✓ exit code 0")
+
+
+def test_a_handle_kills(kernel: Kernel, home: Home) -> None:
+    kernel.run("job = %devbox exec --bg sleep 5711").check()
+    kernel.run("job.kill()\nr = job.wait()").check()
+    assert kernel.value("r.exit_code") == 137
+    assert ends(home, "[5]711")
+
+
+def test_a_handle_sends_input(kernel: Kernel) -> None:
+    kernel.run("job = %devbox exec --bg --stdin 'the first' cat").check()
+    assert kernel.run("job.wait().stdout").check().results == ["'the first\\n'"]
+    kernel.run("job = %devbox exec --bg --stdin - cat").check()
+    kernel.run("job.send_stdin('one\\n'); job.send_stdin('two\\n'); job.close_stdin()").check()
+    assert kernel.value("job.wait().stdout") == "one\ntwo\n"
+
+
+def test_stop_ends_the_wait_and_not_the_command(kernel: Kernel) -> None:
+    kernel.run("job = %devbox exec --bg sleep 5712").check()
+    cell = kernel.send("job.wait()")
+    kernel.listen(0.5)
+    kernel.interrupt()
+    assert kernel.ended(cell, within=5).error == "KeyboardInterrupt"
+    assert kernel.value("job.done") is False
+    assert kernel.run("job.wait(timeout=0.1)").error == "TimeoutError"
+    kernel.run("job.kill(); job.wait()").check()
+
+
+def test_a_failure_in_the_background_is_shown_and_fails_no_other_cell(kernel: Kernel) -> None:
+    first = kernel.run("%%devbox exec --bg -o job\nsleep 0.3; exit 4").check()
+    kernel.run("x = 1").check()
+    kernel.until(lambda: first.displays and "✗ exit code 4" in first.displays[-1], "its end")
+    assert kernel.value("job.result.exit_code") == 4
+
+
+def test_a_devbox_that_dies_is_told_by_the_handle(kernel: Kernel) -> None:
+    kernel.run("%devbox create --name brief").check()
+    first = kernel.run("job = %devbox exec --bg --on brief sleep 5713").check()
+    kernel.run("%devbox shutdown brief\n%devbox use main").check()
+    kernel.until(lambda: first.displays and "has been shut down" in first.displays[-1], "its end")
+    failed = kernel.run("job.wait()")
+    assert (failed.error, "brief" in failed.error_text) == ("DevboxUnavailableError", True)
+
+
+def test_a_timeout_counts_in_the_background(kernel: Kernel, home: Home) -> None:
+    first = kernel.run("%%devbox exec --bg --timeout 1 -o job\nsleep 5714").check()
+    kernel.until(lambda: first.displays and "--timeout" in first.displays[-1], "its end")
+    assert ends(home, "[5]714")
+
+
+def test_executions_are_listed(kernel: Kernel) -> None:
+    kernel.run("secret = 'hidden-value'\njob = %devbox exec --bg echo {{secret}} >/dev/null; sleep 5715").check()
+    shown = kernel.run("%runloop executions").check().results[0]
+    assert re.search(r"● running for .* +main +echo \{\{secret\}\} >/dev/null; sleep 5715 +\d.* s ago", shown)
+    assert "hidden-value" not in shown
+    kernel.run("table = %runloop executions").check()
+    assert kernel.value("table[0].handle is job and table[0].id == job.execution_id") is True
+    killed = kernel.run("%devbox kill {{job.execution_id}}").check()
+    assert killed.results[0].startswith("Killed ")
+    assert kernel.value("job.wait().exit_code") == 137
+
+
+def test_an_unknown_execution_is_refused(kernel: Kernel) -> None:
+    for line in ("%devbox kill nonsense", "%devbox attach nonsense", "%devbox attach --on main nonsense"):
+        cell = kernel.run(line)
+        assert (cell.error, "'nonsense'" in cell.error_text) == ("UsageError", True), cell.traceback
+        assert "\n" not in cell.traceback
+
+
+def test_a_killed_kernel_leaves_a_command_that_the_next_one_finds(home: Home) -> None:
+    load = "%load_ext runloop_jupyter\n"
+    with kernels.start(home.env) as kernel:
+        kernel.run(load + "%devbox create --name kept --keep").check()
+        kernel.run("job = %devbox exec --bg for i in $(seq 5716); do echo tick $i; sleep 0.1; done").check()
+        os.kill(kernel.process_id, signal.SIGKILL)
+    with kernels.start(home.env) as kernel:
+        kernel.run(load + "%devbox use kept").check()
+        assert "● running, not attached  kept" in kernel.run("%runloop executions").check().results[0]
+        kernel.run("found = %runloop executions").check()
+        attached = kernel.send("%devbox attach {{found[0].id}}")
+        kernel.shows(attached, "tick 1\n")
+        kernel.interrupt()
+        kernel.ended(attached, within=5)
+        assert attached.error == "KeyboardInterrupt"
+        assert "left running on kept — %devbox kill " in attached.displays[-1]
+        assert remote(home, "pgrep -f '[5]716'", "kept")
+        kernel.run("job = %devbox attach --bg {{found[0].id[:20]}}").check()
+        kernel.run("job.kill()").check()
+        assert kernel.value("job.wait().exit_code") == 137
+        assert "not attached" not in kernel.run("%runloop executions").check().results[0]
+        kernel.run("%devbox shutdown kept").check()
+
+
+CLOUD = Connection("https://api.example", "key")
+BOX = DevboxInfo("dbx_1", "main", "running", 0)
+
+
+def test_the_journal_keeps_services_apart_and_survives_a_torn_line(tmp_path: Path) -> None:
+    journal = Journal(tmp_path / "deep" / "journal")
+    assert journal.note(entry(CLOUD, BOX, "one", "ls")) == ""
+    assert journal.note(entry(Connection("http://127.0.0.1:1", "k", embedded=True), BOX, "two", "ls")) == ""
+    with journal.path.open("a") as file:
+        file.write('{"torn": \n')
+    assert journal.note(entry(CLOUD, BOX, "three", "x" * 500)) == ""
+    assert [each.execution_id for each in journal.entries(CLOUD)] == ["three", "one"]
+    assert [each.execution_id for each in journal.entries(Connection("http://127.0.0.1:9", "k", True))] == ["two"]
+    assert journal.path.stat().st_mode & 0o777 == 0o600
+    assert "key" not in journal.path.read_text()
+
+
+def test_the_journal_stays_short(tmp_path: Path) -> None:
+    journal = Journal(tmp_path / "journal")
+    for number in range(3000):
+        journal.note(entry(CLOUD, BOX, f"id{number}", "x" * 100))
+    assert journal.path.stat().st_size < 300 * 1024
+    assert journal.entries(CLOUD)[0].execution_id == "id2999"
+
+
+def test_a_journal_that_cannot_be_written_says_so_once(tmp_path: Path) -> None:
+    (tmp_path / "file").write_text("")
+    journal = Journal(tmp_path / "file" / "journal")
+    assert "cannot be found again" in journal.note(entry(CLOUD, BOX, "one", "ls"))
+    assert journal.note(entry(CLOUD, BOX, "two", "ls")) == ""
