@@ -7,7 +7,7 @@ from runloop_local.engine.errors import InvalidError
 from runloop_local.engine.expansion import expand, expand_document, pairs, split_words
 from runloop_local.engine.image import Image
 from runloop_local.engine.patterns import clean, ignore_rules, select
-from runloop_local.engine.plan import Copy, Folder, Run, Setting, Stage, outside_names, plan
+from runloop_local.engine.plan import PLATFORM, Copy, Folder, Run, Setting, Stage, needed, outside_names, plan
 
 PARSED: dict[str, tuple[str, list[tuple[str, str, int]]]] = {
     "nothing": ("", []),
@@ -78,6 +78,10 @@ MALFORMED: dict[str, tuple[str, str]] = {
     "FROM with too much": ("FROM x y", "line 1: FROM: write FROM name"),
     "COPY with too little": ("FROM x\nCOPY y", "line 2: COPY: a source and a target"),
     "COPY of several to a file": ("FROM x\nCOPY a b c", "line 2: COPY: the target of several"),
+    "RUN flag": ("FROM x\nRUN --network=none make", "line 2: RUN: --network is not served"),
+    "FROM flag": ("FROM --arch=arm x", "line 1: FROM: --arch is not served"),
+    "two stages of one name": ("FROM x AS a\nFROM y AS A", "line 2: FROM: an earlier stage is called a already"),
+    "byte 0": ("FROM x\nRUN a\0b", "line 2: a byte 0 has no place"),
     "COPY flag": ("FROM x\nCOPY --parents a b", "line 2: COPY: --parents is not served"),
     "mode": ("FROM x\nCOPY --chmod=u+x a b", "line 2: COPY: --chmod=u.x must be octal"),
     "address": ("FROM x\nADD https://a/b c", "line 2: ADD: addresses are not fetched"),
@@ -293,6 +297,7 @@ ARGS: dict[str, tuple[str, dict[str, str], dict[str, str]]] = {
     "global, not declared again": ("ARG a=1\nFROM x\nRUN x", {}, {}),
     "from another": ("FROM x\nARG a=1 b=${a}2\nRUN x", {}, {"a": "1", "b": "12"}),
     "predefined": ("FROM x\nARG TARGETOS\nRUN x", {}, {"TARGETOS": "linux"}),
+    "platform": ("FROM x\nARG TARGETPLATFORM\nRUN x", {}, {"TARGETPLATFORM": PLATFORM}),
     "of another stage": ("FROM x AS s\nARG a=1\nFROM s\nRUN x", {}, {}),
 }
 
@@ -319,6 +324,21 @@ def test_stages_and_bases() -> None:
     copies = [step.action.stage for step in stages[2].steps if isinstance(step.action, Copy)]
     assert copies == [0, "far"]
     assert outside_names(parse(text), {}) == {"base", "other:1", "far"}
+
+
+@pytest.mark.parametrize(
+    ("platform", "noted"),
+    [("$BUILDPLATFORM", False), (PLATFORM, False), ("linux/s390x", True)],
+    ids=["variable", "this machine's", "another"],
+)
+def test_another_platform_is_noted(platform: str, noted: bool) -> None:
+    (stage,) = planned(f"FROM --platform={platform} x")
+    assert ("has no effect" in (stage.steps[0].note or "")) == noted
+
+
+def test_stages_that_the_last_one_needs() -> None:
+    text = "FROM x AS a\nFROM a AS b\nFROM x AS idle\nFROM x AS c\nCOPY --from=b /a /b\nFROM c"
+    assert needed(planned(text)) == {0, 1, 3, 4}
 
 
 def test_a_base_blueprint_stands_in_for_from() -> None:

@@ -22,7 +22,7 @@ from .ids import now_ms
 from .patterns import Ignore, ignore_rules, is_pattern, select
 from .patterns import clean as clean_path
 from .pipes import PipeReader, close_all, open_pipe
-from .plan import HOME, Copy, Folder, Run, Write
+from .plan import HOME, Copy, Folder, Run, Write, needed
 from .store import Document
 
 if TYPE_CHECKING:
@@ -115,15 +115,16 @@ class Build:
         self._shop = shop
         self._job = job
         self._log = log
-        self._built: list[Base] = []
+        self._built: dict[int, Base] = {}
         self._names: dict[str, bool] | None = None
         self._pins = ExitStack()
 
     async def run(self) -> Base:
         """The disk of the last stage; `BuildError` where a step fails. Pinned until `close`."""
-        total = sum(len(stage.steps) for stage in self._job.stages)
+        stages = {number: self._job.stages[number] for number in sorted(needed(self._job.stages))}
+        total = sum(len(stage.steps) for stage in stages.values())
         done = 0
-        for stage in self._job.stages:
+        for number, stage in stages.items():
             disk = _Disk(self._shop, self._job, self._log, self._start(stage))
             try:
                 for step in stage.steps:
@@ -132,8 +133,8 @@ class Build:
                     await self._guarded(disk, step)
             finally:
                 await disk.discard()
-            self._built.append(disk.base)
-        return self._built[-1]
+            self._built[number] = disk.base
+        return self._built[len(self._job.stages) - 1]
 
     def close(self) -> None:
         """Nothing more needs the layers."""

@@ -66,6 +66,7 @@ def parse(text: str) -> tuple[Instruction, ...]:
     """All instructions of a Dockerfile; `InvalidError` with the line of the first mistake."""
     lines = text.removeprefix("\ufeff").replace("\r\n", "\n").split("\n")
     escape = _escape(lines)
+    _refuse_nul(lines)
     found: list[Instruction] = []
     place = 0
     while place < len(lines):
@@ -103,6 +104,12 @@ def _escape(lines: list[str]) -> str:
                 raise bad(number, f"escape must be \\ or `, not {directive[2]!r}.")
             return directive[2]
     return "\\"
+
+
+def _refuse_nul(lines: list[str]) -> None:
+    number = next((number for number, line in enumerate(lines, 1) if "\0" in line), None)
+    if number is not None:
+        raise bad(number, "a byte 0 has no place in a Dockerfile.")
 
 
 def _is_skipped(line: str) -> bool:

@@ -6,6 +6,7 @@ folder, account, shell) that each step happens in.
 
 from __future__ import annotations
 
+import os
 import posixpath
 import re
 from collections.abc import Callable, Mapping, Sequence
@@ -22,10 +23,23 @@ if TYPE_CHECKING:
 HOME = "/home/user"
 PATH = "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin"
 _SHELL = ("/bin/sh", "-c")
-_PREDEFINED = {"TARGETOS": "linux", "BUILDOS": "linux"}
+_ARCHITECTURE = {"x86_64": "amd64", "aarch64": "arm64"}.get(os.uname().machine, os.uname().machine)
+PLATFORM = f"linux/{_ARCHITECTURE}"
+_PREDEFINED = {
+    f"{side}{name}": value
+    for side in ("TARGET", "BUILD")
+    for name, value in (("OS", "linux"), ("ARCH", _ARCHITECTURE), ("PLATFORM", PLATFORM))
+}
 _SCRIPT = 'f=$(mktemp) && printf %s "$1" >"$f" && chmod 755 "$f" && { "$f"; s=$?; rm -f "$f"; exit "$s"; }'
 _ADDRESS = re.compile(r"(https?|ftp|git|ssh)://|git@")
 _COPY_FLAGS = frozenset({"from", "chown", "chmod", "link", "exclude", "checksum", "keep-git-dir"})
+_FLAGS = {
+    "ADD": _COPY_FLAGS,
+    "COPY": _COPY_FLAGS,
+    "FROM": frozenset({"platform"}),
+    "HEALTHCHECK": frozenset({"interval", "timeout", "start-period", "start-interval", "retries"}),
+    "RUN": frozenset({"mount"}),
+}
 _NOTES = {
     "HEALTHCHECK": "HEALTHCHECK is not run.",
     "ONBUILD": "ONBUILD is not run.",
@@ -122,6 +136,22 @@ class Stage:
         setting = self.setting
         return Image(setting.env, setting.cwd, setting.user, self.entrypoint, self.command)
 
+    @property
+    def uses(self) -> frozenset[int]:
+        """The earlier stages that it stands on or copies from."""
+        named = [self.base, *(step.action.stage for step in self.steps if isinstance(step.action, Copy))]
+        return frozenset(stage for stage in named if isinstance(stage, int))
+
+
+def needed(stages: Sequence[Stage]) -> frozenset[int]:
+    """The numbers of the stages that the last one is made of, itself included."""
+    found, queue = set[int](), [len(stages) - 1]
+    while queue:
+        number = queue.pop()
+        found.add(number)
+        queue += stages[number].uses - found
+    return frozenset(found)
+
 
 def outside_names(instructions: Sequence[Instruction], build_args: Mapping[str, str]) -> set[str]:
     """The names in FROM and COPY --from that are no stages: blueprints, perhaps."""
@@ -173,6 +203,7 @@ class _Plan:
             if self._stage is None and instruction.keyword not in ("ARG", "FROM"):
                 raise bad(instruction.line, f"{instruction.keyword} comes before FROM.")
             try:
+                _check_flags(instruction)
                 step = self._handlers.get(instruction.keyword, self._other)(instruction)
             except ValueError as error:
                 raise bad(instruction.line, f"{instruction.keyword}: {error}.") from error
@@ -207,19 +238,23 @@ class _Plan:
     def _from(self, instruction: Instruction) -> None:
         if self._base is not None:
             raise bad(instruction.line, "FROM and a base blueprint exclude each other: leave out one of them.")
-        words = [expand(word, self._global_args, instruction.escape) for word in instruction.text.split()]
+        variables = {**_PREDEFINED, **self._global_args}
+        words = [expand(word, variables, instruction.escape) for word in instruction.text.split()]
         if len(words) not in (1, 3) or (len(words) == 3 and words[1].upper() != "AS") or not words[0]:
             raise ValueError("write FROM name, or FROM name AS stage")
         if self._stage is not None:
             self._done.append(self._stage)
         base = self._stage_number(words[0])
         name = words[2].lower() if len(words) == 3 else None
+        if name is not None and name in [stage.name for stage in self._done]:
+            raise ValueError(f"an earlier stage is called {name} already")
+        platform = expand(instruction.flags.get("platform", ""), variables, instruction.escape)
         if isinstance(base, int):
             earlier = self._done[base]
             self._stage = replace(earlier, base=base, steps=(), name=name, setting=replace(earlier.setting, args={}))
         else:
             self._stage = replace(_begun(base, self._images.get(base, Image())), name=name)
-        self._change(steps=(Step(instruction.title, self._setting, None, instruction.line),))
+        self._change(steps=(Step(instruction.title, self._setting, None, instruction.line, _platform_note(platform)),))
 
     def _stage_number(self, name: str) -> int | str:
         """The earlier stage of this name, or the name itself."""
@@ -297,9 +332,6 @@ class _Plan:
         return posixpath.join(self._setting.cwd or "/", path)
 
     def _copy(self, instruction: Instruction) -> Step:
-        unknown = instruction.flags.keys() - _COPY_FLAGS
-        if unknown:
-            raise ValueError(f"--{min(unknown)} is not served")
         words = json_form(instruction.text) or tuple(split_words(instruction.text, instruction.escape))
         if len(words) < 2:
             raise ValueError("a source and a target are needed")
@@ -352,6 +384,18 @@ class _Plan:
 def _begun(base: str | None, image: Image) -> Stage:
     setting = Setting(env=image.env, cwd=image.cwd, user=image.user)
     return Stage(base, setting=setting, entrypoint=image.entrypoint, command=image.command)
+
+
+def _check_flags(instruction: Instruction) -> None:
+    unknown = instruction.flags.keys() - _FLAGS.get(instruction.keyword, frozenset())
+    if unknown:
+        raise ValueError(f"--{min(unknown)} is not served")
+
+
+def _platform_note(platform: str) -> str | None:
+    if platform in ("", PLATFORM) or platform.startswith(f"{PLATFORM}/"):
+        return None
+    return f"This machine is {PLATFORM}, and so is what is built here: --platform={platform} has no effect."
 
 
 def _check_mounts(instruction: Instruction) -> None:
