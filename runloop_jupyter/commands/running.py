@@ -33,17 +33,22 @@ def add_running_options(made: Parser) -> None:
     made.add_argument("--result", "-o", metavar="NAME", type=variable, help="put the result object into this variable")
     made.add_argument("--json", action="store_true", help="read stdout as JSON: the result, and what --out gets")
     add_background_option(made)
+    made.add_argument("--timeout", metavar="SECONDS", type=duration, help="kill the command after so long: 90, 90s, 5m")
+    made.add_argument("--cwd", metavar="DIR", help="the directory to run in")
+    made.add_argument("--env", metavar="K=V", action="append", default=[], type=assignment, help="environment variable")
+    made.add_argument("--user", metavar="NAME", help="the user to run as, in place of the devbox's own")
+    add_showing_options(made)
+    made.set_defaults(stdin=None, interactive=False)
+
+
+def add_input_options(made: Parser) -> None:
+    """Where the command's input comes from."""
     made.add_argument(
         "--stdin",
         metavar="NAME|TEXT",
         help="the input: a variable's value, or this text and a newline; - with --bg: what .send_stdin() sends",
     )
     made.add_argument("--interactive", "-i", action="store_true", help="answer the command's questions at a prompt")
-    made.add_argument("--timeout", metavar="SECONDS", type=duration, help="kill the command after so long: 90, 90s, 5m")
-    made.add_argument("--cwd", metavar="DIR", help="the directory to run in")
-    made.add_argument("--env", metavar="K=V", action="append", default=[], type=assignment, help="environment variable")
-    made.add_argument("--user", metavar="NAME", help="the user to run as, in place of the devbox's own")
-    add_showing_options(made)
 
 
 def add_target_option(made: Parser) -> None:
@@ -71,8 +76,11 @@ def add_showing_options(made: Parser) -> None:
     made.add_argument("--no-raise-error", action="store_true", help="let the cell succeed whatever the exit code")
 
 
-def order_of(args: argparse.Namespace, command: str) -> Order:
-    """The order for a command, from the options. Raises `UsageError` for options that exclude each other."""
+def order_of(args: argparse.Namespace, command: str, *, stdin: str | None = None) -> Order:
+    """The order for a command, from the options; `stdin` is its input where no option gives one.
+
+    Raises `UsageError` for options that exclude each other.
+    """
     shell = getattr(args, "shell", None)
     if shell and args.user:
         raise UsageError("--shell and --user exclude each other: a named shell belongs to the devbox's own user.")
@@ -90,7 +98,7 @@ def order_of(args: argparse.Namespace, command: str) -> Order:
         user=args.user,
         shell=shell,
         timeout=args.timeout,
-        stdin=None if args.stdin in (None, _OPEN) else _input(args.stdin, args),
+        stdin=stdin if args.stdin in (None, _OPEN) else _input(args.stdin, args),
         open_input=args.stdin == _OPEN,
         interactive=args.interactive,
     )

@@ -12,6 +12,8 @@ NOUN = Noun(
         "list": "show the devboxes",
         "info": "show one devbox in detail",
         "exec": "run a shell command; %%devbox exec runs the whole cell",
+        "script": "run the cell by any interpreter: %%devbox script --proc node",
+        "write": "write the cell to a file: %%devbox write PATH",
         "attach": "stream the output of a command that runs",
         "kill": "end commands with all that they started",
         "suspend": "end a devbox's processes and keep its disk",

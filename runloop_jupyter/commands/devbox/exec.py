@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 
 from ...errors import UsageError
 from ..parser import Parser, add_template_option
-from ..running import add_running_options, execute, order_of
+from ..running import add_input_options, add_running_options, execute, order_of
 
 if TYPE_CHECKING:
     from ...session import Session
@@ -25,6 +25,7 @@ def parser() -> Parser:
     made.cell = "the command"
     made.usage = "%%devbox exec [options] COMMAND\n       %%%%devbox exec [options]"  # argparse halves them
     add_running_options(made)
+    add_input_options(made)
     made.add_argument("--shell", metavar="NAME", help="a named shell: directory and variables last from cell to cell")
     add_template_option(made, "on")
     return made

@@ -1,0 +1,82 @@
+"""`%%devbox write`."""
+
+from __future__ import annotations
+
+import argparse
+import os
+from shlex import quote
+from typing import TYPE_CHECKING
+
+from ...errors import RemoteError, UsageError
+from ...rendering import Outcome
+from ...sizes import spell_size
+from ..parser import Parser, add_on_option, add_template_option
+
+if TYPE_CHECKING:
+    from runloop_sdk import AsyncDevbox
+
+    from ...session import Session
+
+
+def parser() -> Parser:
+    """The options of `%%devbox write`."""
+    made = Parser(
+        "%devbox write",
+        "Write the cell below %%devbox write PATH to a file in the devbox; folders that are missing are made.",
+        "A path is relative to the home directory; ~/ and absolute ones work too.",
+    )
+    made.needs_cell = True
+    made.cell = "the text"
+    made.add_name("remote path", "path", metavar="PATH", help="the file")
+    made.add_argument("--append", "-a", action="store_true", help="add the cell to the end of the file")
+    made.add_argument("--mode", metavar="MODE", type=_mode, help="the file's permissions: 755")
+    add_on_option(made, "the devbox to write on instead of the current one")
+    add_template_option(made, "off")
+    return made
+
+
+async def run(session: Session, args: argparse.Namespace) -> Outcome:
+    """Write it. What is there is replaced at once or, if that fails, stays as it was."""
+    if args.path.endswith("/"):
+        raise UsageError(f"{args.path!r} is a folder: name the file to write.")
+    devbox = await session.target(args.on)
+    await session.check_usable(devbox.id)
+    handle = (await session.sdk()).devbox.from_id(devbox.id)
+    data = args.cell.encode("utf-8", "surrogatepass")
+    await (_append if args.append else _replace)(handle, args.path, data)
+    if args.mode:
+        await _run(handle, f"chmod {args.mode} -- {_quoted(args.path)}", args.path)
+    did = "Appended" if args.append else "Wrote"
+    return Outcome(f"{did} {spell_size(len(data))} to {args.path} on {devbox.short}.", devbox)
+
+
+async def _replace(devbox: AsyncDevbox, path: str, data: bytes) -> None:
+    await devbox.file.upload(path=path, file=data)
+
+
+async def _append(devbox: AsyncDevbox, path: str, data: bytes) -> None:
+    parked = f"/tmp/runloop-{os.urandom(8).hex()}"  # noqa: S108 - in the devbox, which is its user's alone
+    await devbox.file.upload(path=parked, file=data)
+    target = _quoted(path)
+    move = f'mkdir -p -- "$(dirname -- {target})" && cat {parked} >> {target}'
+    await _run(devbox, f"{move}; code=$?; rm -f {parked}; exit $code", path)
+
+
+async def _run(devbox: AsyncDevbox, command: str, path: str) -> None:
+    result = await devbox.cmd.exec(command)
+    if not result.success:
+        reason = (await result.stderr()).strip().rpartition("\n")[2] or f"exit code {result.exit_code}"
+        raise RemoteError(f"{path!r} cannot be written: {reason}")
+
+
+def _quoted(path: str) -> str:
+    """The path for a command line, as the file calls of the API take it: relative to the home directory."""
+    if path.startswith("/"):
+        return quote(path)
+    return '"$HOME"/' + quote(path.removeprefix("~/"))
+
+
+def _mode(text: str) -> str:
+    if not (3 <= len(text) <= 4 and set(text) <= set("01234567")):
+        raise argparse.ArgumentTypeError(f"{text!r} is no mode: write it like 755 or 0600")
+    return text
