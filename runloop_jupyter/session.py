@@ -7,6 +7,7 @@ import os
 import sys
 from collections.abc import Awaitable, Callable, Coroutine, Mapping, Sequence
 from contextlib import nullcontext
+from functools import cached_property
 from typing import TYPE_CHECKING, Any, TypeVar
 from urllib.parse import urlsplit
 from urllib.request import getproxies
@@ -22,10 +23,12 @@ from .progress import Progress, telling, waiting
 from .settings import Settings
 
 if TYPE_CHECKING:
+    from runloop_local.service import Endpoint
     from runloop_sdk import AsyncRunloopSDK, RunloopError
     from runloop_sdk.models.devboxes import DevboxView
 
     from .executions.background import BackgroundExecution
+    from .resource_panel.feed import Feed
 
 T = TypeVar("T")
 
@@ -95,6 +98,17 @@ class Session:
         assert self.connection is not None
         return self.connection
 
+    @cached_property
+    def feed(self) -> Feed:
+        """What all panels of this notebook show."""
+        from .resource_panel.feed import Feed
+
+        return Feed(self)
+
+    def service(self) -> Connection | None:
+        """What the environment names now; None while the embedded service does not run, which is not started."""
+        return self._chosen or from_environment(self.environ) or _running_embedded()
+
     def _connect(self, to: Connection) -> AsyncRunloopSDK:
         from runloop_sdk import AsyncRunloopSDK
 
@@ -150,8 +164,9 @@ class Session:
         keep_alive: float | None = None,
         keep: bool | None = None,
         progress: Progress | None = None,
+        use: bool = True,
     ) -> DevboxInfo:
-        """Create a devbox, wait until it runs and make it the current one. Stop undoes it.
+        """Create a devbox, wait until it runs and, with `use`, make it the current one. Stop undoes it.
 
         What is not given is as the user has set it; `progress` tells how far the devbox is.
         """
@@ -163,7 +178,8 @@ class Session:
         created = await self._running(sdk, _request(parameters, settings, keep_alive), progress or Progress(""))
         self.leases.add(created.id, self.connection, keep_alive=keep_alive, keep=keep)
         self._note(created, made=True, keep=keep)
-        self.choose(created)
+        if use:
+            self.choose(created)
         return created
 
     async def _running(self, sdk: AsyncRunloopSDK, request: dict[str, Any], progress: Progress) -> DevboxInfo:
@@ -328,6 +344,21 @@ async def start_embedded() -> Connection:
         endpoint = await service.ensure_running()
     except service.ServiceError as error:
         raise RemoteError(str(error)) from error
+    return _connection(endpoint)
+
+
+def _running_embedded() -> Connection | None:
+    """The user's own embedded service if it runs. Raises `RemoteError` when its state cannot be read."""
+    from runloop_local import service
+
+    try:
+        endpoint = service.find()
+    except service.ServiceError as error:
+        raise RemoteError(str(error)) from error
+    return None if endpoint is None else _connection(endpoint)
+
+
+def _connection(endpoint: Endpoint) -> Connection:
     return Connection(endpoint.base_url, endpoint.api_key, True, endpoint.isolation, tuple(endpoint.notes))
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 from typing import TYPE_CHECKING
 
 from .. import loop
@@ -9,6 +10,8 @@ from .. import loop
 if TYPE_CHECKING:
     from ..session import Session
     from .panel import Panel
+
+_FIRST_LOOK = 1.5  # seconds that the cell waits for devboxes to show where there are no widgets
 
 __all__ = ["connected_panel", "open_panel"]
 
@@ -20,7 +23,15 @@ def open_panel(session: Session) -> Panel:
 
 async def connected_panel(session: Session) -> Panel:
     """The same, awaited on the notebook's loop."""
+    from runloop_sdk import RunloopError
+
     from .panel import Panel
 
     await session.sdk()
-    return Panel(session)
+    made = Panel(session)
+    try:
+        async with asyncio.timeout(_FIRST_LOOK):
+            await session.feed.look(["devbox"])
+    except (TimeoutError, RunloopError):
+        return made  # the panel itself says what is wrong, and tries again
+    return made

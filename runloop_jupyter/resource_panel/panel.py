@@ -1,18 +1,324 @@
-"""The panel as a whole: the table of resources, and below it the tools that were opened."""
+"""The panel as a whole: the table of resources, and below it the tools that were opened.
+
+The page sends intents, each a small message with a number that is answered at once; all state is here. Callbacks may
+come on any thread: they do nothing but hand over to the notebook's loop.
+"""
 
 from __future__ import annotations
 
+import asyncio
+import time
+from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
 import ipywidgets
 
+from .. import loop
+from ..devboxes import DevboxInfo, describe
+from ..errors import MagicError
+from ..rendering import DevboxTable
+from .audience import Audience
+from .desk import Desk, action_of
+from .dock import TOOLS, Dock
+from .follow import Follower
+from .kinds import KINDS, Row
+from .uploads import Upload
+from .view import ResourceView
+
 if TYPE_CHECKING:
     from ..session import Session
+    from .feed import Health
+    from .table import Change
+
+_GRACE = 5.0  # seconds that a panel without a view goes on: a page that is reloaded is back by then
+_CHECK = 30.0  # seconds between looks at whether anybody is left
+_WAITS = "This kernel (ipykernel {}) answers clicks only between cells; ipykernel 7 answers while a cell runs."
 
 
 class Panel(ipywidgets.VBox):  # type: ignore[misc]  # ipywidgets has no types
-    """What `%runloop panel` shows."""
+    """What `%runloop panel` shows. `close` ends it; so does closing its output."""
 
-    def __init__(self, session: Session, **options: Any) -> None:
-        super().__init__(**options)
+    def __init__(self, session: Session) -> None:
+        self.view = ResourceView(notice=_notice())
+        super().__init__(children=[self.view])
+        self.add_class("runloop-panel-box")
+        self.wanted: frozenset[str] = frozenset({"devbox", "blueprint"})
+        self.dock = Dock(session, self._dock_changed)
         self._session = session
+        self._feed = session.feed
+        self._follower = Follower(session, self.view.post)
+        self._desk = Desk(session, self._feed, mark=self._mark, say=self._say, post=self.view.post)
+        self._audience = Audience()
+        self._marks: dict[tuple[str, str], dict[str, str]] = {}
+        self._uploads: dict[str, Upload] = {}
+        self._check: asyncio.TimerHandle | None = None
+        self.view.on_msg(self._received)
+
+    def close(self) -> None:
+        """End everything that it does, and take it off the page."""
+        loop.start(self._end(), self._failed)
+        super().close()
+
+    @property
+    def running(self) -> bool:
+        """Whether it is kept up to date."""
+        return self._check is not None
+
+    # What the page sends
+
+    def _received(self, _: object, content: Mapping[str, Any], buffers: Sequence[memoryview]) -> None:
+        loop.start(self._take(content, buffers), self._failed)
+
+    async def _take(self, content: Mapping[str, Any], buffers: Sequence[memoryview]) -> None:
+        self.view.post("ack", n=content.get("n"))
+        op = content.get("op")
+        handler = getattr(self, f"_on_{op}", None)
+        if handler is None:
+            raise MagicError(f"The page asked for {op!r}, which this panel does not know: run its cell again.")
+        rest = {key: value for key, value in content.items() if key not in ("op", "n")}
+        if op == "upload_part":
+            rest["piece"] = bytes(buffers[0])
+        await handler(**rest)
+
+    async def _on_hello(self, view: str, visible: bool, kinds: list[str]) -> None:
+        self._audience.here(view, time.monotonic(), visible=visible)
+        self._begin()
+        self._want(kinds)
+        self._welcome()
+
+    async def _on_here(self, view: str, visible: bool) -> None:
+        self._audience.here(view, time.monotonic(), visible=visible)
+        if not self.running:
+            self._begin()
+            self._welcome()
+
+    async def _on_bye(self, view: str) -> None:
+        self._audience.gone(view)
+        self._check_later(_GRACE)
+
+    async def _on_want(self, kinds: list[str]) -> None:
+        self._want(kinds)
+        self._feed.poke()
+
+    async def _on_resync(self, kind: str) -> None:
+        self.view.post_table(kind, self._feed.tables[kind])
+
+    async def _on_retry(self) -> None:
+        await self._session.guard(self._session.sdk())  # starts the embedded service where it has ended
+        self._feed.poke()
+
+    async def _on_act(self, kind: str, action: str, ids: list[str]) -> None:
+        chosen = action_of(kind, action)
+        self._feed.poke()
+        if chosen.opens or (chosen.name == "snapshot" and len(ids) == 1):
+            await self._open(chosen.name, kind, ids[0])
+        else:
+            await self._desk.act(chosen, tuple(ids))
+
+    async def _on_answer(self, token: str, yes: bool) -> None:
+        await self._desk.answer(token, yes=yes)
+
+    async def _on_prune(self, kind: str) -> None:
+        await self._feed.fetch_all(kind)
+        self._desk.prune(kind)
+
+    async def _on_form(self, name: str) -> None:
+        await self._desk.open_form(name)
+
+    async def _on_check(self, name: str, values: dict[str, str]) -> None:
+        self._desk.check(name, values)
+
+    async def _on_submit(self, name: str, values: dict[str, str]) -> None:
+        await self._desk.submit(name, values)
+
+    async def _on_detail(self, kind: str, id: str) -> None:  # noqa: A002 - the page's word
+        self._follower.follow(kind, id)
+
+    async def _on_close_detail(self) -> None:
+        self._follower.stop()
+
+    async def _on_dismiss(self, kind: str, id: str) -> None:  # noqa: A002
+        self._mark(kind, id)
+
+    async def _on_show_tool(self, key: str) -> None:
+        self.dock.show(key)
+
+    async def _on_close_tool(self, key: str) -> None:
+        self.dock.close(key)
+
+    async def _on_upload(self, key: str, name: str) -> None:
+        self._uploads[key] = Upload(name)
+        self.view.post("upload", key=key, received=0)
+
+    async def _on_upload_part(self, key: str, piece: bytes) -> None:
+        upload = self._uploads[key]
+        await upload.put(piece)
+        self.view.post("upload", key=key, received=upload.received)
+
+    async def _on_upload_end(self, key: str, whole: bool) -> None:
+        upload = self._uploads.pop(key)
+        try:
+            if whole:
+                self._say(await self._session.guard(upload.finish(self._session, self._feed)))
+        finally:
+            upload.close()
+            self.view.post("upload", key=key, done=True)
+
+    # Beginning and end
+
+    def _begin(self) -> None:
+        self._feed.join(self)
+        self._check_later(_CHECK)
+
+    def _check_later(self, seconds: float) -> None:
+        if self._check is not None:
+            self._check.cancel()
+        self._check = asyncio.get_running_loop().call_later(seconds, self._end_unless_seen)
+
+    def _end_unless_seen(self) -> None:
+        if self._audience.present(time.monotonic()):
+            self._check_later(_CHECK)
+        else:
+            self._stop()
+
+    async def _end(self) -> None:
+        self._stop()
+
+    def _stop(self) -> None:
+        if self._check is not None:
+            self._check.cancel()
+            self._check = None
+        self._feed.leave(self)
+        self._follower.stop()
+        for upload in self._uploads.values():
+            upload.close()
+        self._uploads.clear()
+        self.dock.close_all()
+        self._dock_changed()
+
+    # What the feed tells
+
+    @property
+    def visible(self) -> bool:
+        """Whether somebody can see it."""
+        return self._audience.visible(time.monotonic())
+
+    def changed(self, kind: str, change: Change) -> None:
+        """Rows changed."""
+        self.view.post_change(kind, change)
+        self._follower.changed(kind, {row[0] for row in change.rows})
+
+    def replaced(self, kind: str) -> None:
+        """All rows are different ones."""
+        self.view.post_table(kind, self._feed.tables[kind])
+
+    def told(self, kind: str, health: Health) -> None:
+        """Looking goes better or worse."""
+        self.view.post("health", kind=kind, **_health(health))
+
+    def served(self, kinds: tuple[str, ...]) -> None:
+        """These kinds have a tab."""
+        self.view.post("served", kinds=list(kinds))
+
+    def chosen(self, devbox_id: str) -> None:
+        """The notebook's current devbox is another one."""
+        self.view.post("current", id=devbox_id)
+
+    # What the page is told
+
+    def _welcome(self) -> None:
+        connection = self._session.connection
+        self.view.post(
+            "welcome",
+            now=round(time.time() * 1000),
+            served=list(self._feed.kinds),
+            current=self._feed.current,
+            health={kind: _health(health) for kind, health in self._feed.health.items()},
+            marks=[[kind, identity, mark] for (kind, identity), mark in self._marks.items()],
+            service=connection.label if connection else "",
+            tools=self.dock.spec(),
+            tool=self.dock.active,
+            model=self.model_id,
+        )
+        for kind, table in self._feed.tables.items():
+            self.view.post_table(kind, table)
+
+    def _want(self, kinds: Sequence[str]) -> None:
+        self.wanted = frozenset(kinds) & KINDS.keys()
+
+    def _mark(self, kind: str, identity: str, *, doing: str = "", error: str = "") -> None:
+        mark = {key: text for key, text in (("doing", doing), ("error", error)) if text}
+        if not mark and (kind, identity) not in self._marks:
+            return
+        self._marks.pop((kind, identity), None)
+        if mark:
+            self._marks[kind, identity] = mark
+        self.view.post("mark", kind=kind, id=identity, **mark)
+
+    def _say(self, text: str, *, error: bool = False) -> None:
+        self.view.post("say", text=text, error=error)
+
+    def _failed(self, error: Exception) -> None:
+        """What nobody else took: it is shown, with its kind where it is not written for people."""
+        text = str(error) if isinstance(error, MagicError) else f"{type(error).__name__}: {error}"
+        self._say(text, error=True)
+
+    def _dock_changed(self) -> None:
+        self.children = [self.view, *(tool.widget for tool in self.dock.tools)]
+        self.view.post("dock", tools=self.dock.spec(), tool=self.dock.active)
+
+    # Tools and forms for one resource
+
+    async def _open(self, action: str, kind: str, identity: str) -> None:
+        if action in TOOLS:
+            self.dock.open(action, await self._devbox(identity))
+        elif action == "create_devbox":
+            await self._desk.open_form("devbox", f"{kind}:{identity}")
+        else:
+            await self._desk.open_form(action, identity)
+
+    async def _devbox(self, identity: str) -> DevboxInfo:
+        sdk = await self._session.sdk()
+        return describe(await self._session.guard(sdk.devbox.from_id(identity).get_info()))
+
+    # Where no widgets are
+
+    def _table(self) -> DevboxTable:
+        rows = self._feed.tables["devbox"].rows.values()
+        shown = [_info(row) for row in rows if KINDS["devbox"].status(row) not in KINDS["devbox"].ended]
+        return DevboxTable(shown, current=self._feed.current or None)
+
+    def _repr_mimebundle_(self, **options: Any) -> dict[str, Any]:
+        bundle: dict[str, Any] = dict(super()._repr_mimebundle_(**options) or {})
+        table = self._table()
+        return {**bundle, "text/plain": repr(table), "text/html": table._repr_html_()}
+
+
+def _info(row: Row) -> DevboxInfo:
+    values = dict(zip(("id", *(column.key for column in KINDS["devbox"].columns)), row, strict=False))
+    return DevboxInfo(
+        id=row[0],
+        name=values["name"],
+        status=values["status"],
+        created_ms=values["created"] or 0,
+        ended_ms=values["ended"],
+        reason=values["reason"],
+        source=values["source"],
+        size=values["size"],
+    )
+
+
+def _health(health: Health) -> dict[str, Any]:
+    return {"loading": health.loading, "error": health.error, "retry": health.retry_ms}
+
+
+def _notice() -> str:
+    """What the user must know about this kernel; empty where all is well."""
+    from IPython.core.getipython import get_ipython
+
+    if getattr(get_ipython(), "kernel", None) is None:
+        return ""
+    from importlib.metadata import version as version_of
+
+    version = version_of("ipykernel")
+    return "" if int(version.partition(".")[0]) >= 7 else _WAITS.format(version)

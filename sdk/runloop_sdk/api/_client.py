@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 from functools import cached_property
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
+    from collections.abc import Mapping
+
     from .._config import ClientConfig
     from .._transport import Transport
     from .accounts import AccountsAPI
@@ -32,6 +34,12 @@ class AsyncRunloopAPI:
     def config(self) -> ClientConfig:
         """The client's settings."""
         return self._transport.config
+
+    async def get_json(self, path: str, query: Mapping[str, Any] | None = None, *, timeout: float | None = None) -> Any:
+        """The JSON with which any route answers a GET, unchecked. Raises as the operations do."""
+        from ._resource import get_json
+
+        return await get_json(self._transport, path, query or {}, timeout)
 
     @cached_property
     def accounts(self) -> AccountsAPI:

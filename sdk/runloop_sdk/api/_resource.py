@@ -107,6 +107,14 @@ def _promised(request: Request, what: str) -> Iterator[None]:
     raise APIResponseError(f"The answer to {request.method} {request.path} is no {what} ({problems})") from None
 
 
+async def get_json(transport: Transport, path: str, query: Mapping[str, Any], timeout: float | None) -> Any:
+    """The JSON with which a route answers a GET; `APIResponseError` for what is none."""
+    request = Request("GET", path, query=_query(query), timeout=timeout)
+    response = await transport.send(request)
+    with _promised(request, "JSON"):
+        return from_json(response.content)
+
+
 def path_of(template: str, *parts: str) -> str:
     """`template` with each `{}` replaced by a part, quoted; raises for one that would name another route."""
     for part in parts:

@@ -1,0 +1,73 @@
+"""The tools that are open below the table: consoles, terminals, logs, files."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from importlib import import_module
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from ..devboxes import DevboxInfo
+    from ..session import Session
+
+TOOLS = {
+    "console": ("Console", "console", "Console"),
+    "terminal": ("Terminal", "terminal", "Terminal"),
+    "logs": ("Logs", "logs", "LogView"),
+    "files": ("Files", "files", "FileBrowser"),
+}
+"""By the action that opens it: its title, its module and its class."""
+
+
+@dataclass(frozen=True, slots=True)
+class Tool:
+    """One that is open. `key` names it."""
+
+    key: str
+    title: str
+    widget: Any
+
+
+class Dock:
+    """The open tools, of which one is shown. `changed` is called when that is another one, or there are others."""
+
+    def __init__(self, session: Session, changed: Callable[[], None]) -> None:
+        self.tools: list[Tool] = []
+        self.active = ""
+        self._session = session
+        self._changed = changed
+
+    def open(self, action: str, devbox: DevboxInfo) -> None:
+        """Show this tool of the devbox; one that is open already is shown again."""
+        title, module, name = TOOLS[action]
+        key = f"{action}:{devbox.id}"
+        if all(tool.key != key for tool in self.tools):
+            make = getattr(import_module(f".{module}", __package__), name)  # imported when first opened
+            self.tools.append(Tool(key, f"{title} · {devbox.short}", make(self._session, devbox)))
+        self.show(key)
+
+    def show(self, key: str) -> None:
+        """Show this one; nothing for none."""
+        self.active = key
+        for tool in self.tools:
+            tool.widget.layout.display = "" if tool.key == key else "none"
+        self._changed()
+
+    def close(self, key: str) -> None:
+        """End one."""
+        for tool in [tool for tool in self.tools if tool.key == key]:
+            self.tools.remove(tool)
+            tool.widget.close()
+        self.show(self.tools[-1].key if self.tools and self.active == key else self.active)
+
+    def close_all(self) -> None:
+        """End all."""
+        for tool in self.tools:
+            tool.widget.close()
+        self.tools.clear()
+        self.active = ""
+
+    def spec(self) -> list[list[str]]:
+        """Key and title of each."""
+        return [[tool.key, tool.title] for tool in self.tools]

@@ -1,0 +1,327 @@
+"""What all panels of a session show: one set of tables, kept up to date by one task while anybody looks.
+
+A look asks for the newest page; where the list is longer, it also asks for one page of the rest, in turn. So a look
+costs the same for ten thousand devboxes as for two thousand, and each of them is seen every few looks.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import time
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any, Protocol
+
+from .kinds import KINDS, OPTIONAL, Kind, Row
+from .pace import delay, delay_after_failures
+from .table import Change, Table
+
+if TYPE_CHECKING:
+    from runloop_sdk import AsyncRunloopSDK
+
+    from ..connection import Connection
+    from ..session import Session
+
+_HEAD = 200  # entries of the newest page
+_PAGE = 1000  # entries of a page of the rest
+_PATIENCE = 12.0  # seconds for one answer
+_NOT_SERVED = (404, 405, 501)
+_ROUND = 15  # looks until the kinds that nobody looks at are looked at as well, for their numbers
+
+
+@dataclass(frozen=True, slots=True)
+class Health:
+    """How looking at a kind goes. `retry_ms` is when it is tried again, in milliseconds since 1970."""
+
+    loading: bool = True
+    error: str = ""
+    retry_ms: int | None = None
+
+
+class Listener(Protocol):
+    """A panel."""
+
+    wanted: frozenset[str]
+    """The kinds that it shows now."""
+    visible: bool
+
+    def changed(self, kind: str, change: Change) -> None:
+        """Rows changed."""
+
+    def replaced(self, kind: str) -> None:
+        """All rows are different ones."""
+
+    def told(self, kind: str, health: Health) -> None:
+        """Looking goes better or worse."""
+
+    def served(self, kinds: tuple[str, ...]) -> None:
+        """These kinds have a tab."""
+
+    def chosen(self, devbox_id: str) -> None:
+        """The notebook's current devbox is another one; empty for none."""
+
+
+class EmbeddedServiceEnded(Exception):  # noqa: N818 - what happened, not what went wrong in here
+    """The embedded service does not run."""
+
+
+class _Sweep:
+    """The walk over the pages after the newest one: where it stands, and when it began."""
+
+    def __init__(self) -> None:
+        self.cursor: str | None = None
+        self.began_at = 0.0
+
+
+class Feed:
+    """The tables of one session. Everything happens on the notebook's loop."""
+
+    def __init__(self, session: Session) -> None:
+        self.tables = {name: Table() for name in KINDS}
+        self.health = dict.fromkeys(KINDS, Health())
+        self.kinds = tuple(name for name in KINDS if name not in OPTIONAL)
+        self.current = ""
+        self._session = session
+        self._listeners: list[Listener] = []
+        self._task: asyncio.Task[None] | None = None
+        self._wake = asyncio.Event()
+        self._sweeps = {name: _Sweep() for name in KINDS}
+        self._failures = 0
+        self._looks = 0
+        self._active_at = time.monotonic()
+        self._sdk: AsyncRunloopSDK | None = None
+        self._connection: Connection | None = None
+
+    # Who looks
+
+    def join(self, listener: Listener) -> None:
+        """Keep this panel informed from now on."""
+        if listener not in self._listeners:
+            self._listeners.append(listener)
+        if self._task is None:
+            self._task = asyncio.get_running_loop().create_task(self._run())
+        self.poke()
+
+    def leave(self, listener: Listener) -> None:
+        """Tell this panel nothing more; the last one that leaves ends the task."""
+        if listener in self._listeners:
+            self._listeners.remove(listener)
+        if not self._listeners and self._task is not None:
+            self._task.cancel()
+            self._task = None
+
+    @property
+    def running(self) -> bool:
+        """Whether anybody looks."""
+        return self._task is not None
+
+    def poke(self) -> None:
+        """Look now."""
+        self._active_at = time.monotonic()
+        self._wake.set()
+
+    # What is known
+
+    def row(self, kind: str, identity: str) -> Row | None:
+        """A row as last seen."""
+        return self.tables[kind].rows.get(identity)
+
+    def put(self, kind: str, entry: Mapping[str, Any]) -> None:
+        """This is how one resource is now: what an action was answered."""
+        row = KINDS[kind].row(entry)
+        if row is not None:
+            self._tell(kind, self.tables[kind].put(row, time.monotonic()))
+
+    def drop(self, kind: str, identity: str) -> None:
+        """One resource is gone."""
+        self._tell(kind, self.tables[kind].drop(identity))
+
+    async def look(self, kinds: Iterable[str]) -> None:
+        """Bring these kinds up to date; raises what stands in the way."""
+        sdk = await self._client()
+        await asyncio.gather(*(self._look_at(sdk, KINDS[name]) for name in kinds))
+        self._note_current()
+
+    async def fetch_all(self, kind: str) -> None:
+        """See every page of a kind once, however many there are."""
+        await self.look([kind])
+        while self._sweeps[kind].cursor is not None:
+            await self.look([kind])
+
+    # The task
+
+    async def _run(self) -> None:
+        try:
+            await self._find_optional_kinds()
+            while True:
+                self._wake.clear()
+                pause = await self._try_to_look()
+                try:
+                    async with asyncio.timeout(pause):
+                        await self._wake.wait()
+                except TimeoutError:
+                    continue
+        finally:
+            await self._disconnect()
+
+    async def _try_to_look(self) -> float:
+        """Look once; the result is the number of seconds until the next look. Never raises for long."""
+        wanted = self.kinds if self._looks % _ROUND == 0 else self._wanted()
+        began = time.monotonic()
+        try:
+            await self.look(wanted)
+        except Exception as error:  # noqa: BLE001 - whatever it is, the panel says so and tries again
+            return self._failed(wanted, error)
+        self._failures = 0
+        self._looks += 1
+        now = time.monotonic()
+        for kind in wanted:
+            self._set_health(kind, Health(loading=False))
+        if any(not self.tables[kind].complete for kind in wanted):
+            return 0.0  # the first time all pages come one after the other
+        visible = any(listener.visible for listener in self._listeners)
+        return delay(visible=visible, idle=now - self._active_at, spent=now - began)
+
+    def _wanted(self) -> tuple[str, ...]:
+        wanted = frozenset[str]().union(*(listener.wanted for listener in self._listeners))
+        return tuple(kind for kind in KINDS if kind in wanted)
+
+    def _failed(self, wanted: Iterable[str], error: Exception) -> float:
+        self._failures += 1
+        pause = delay_after_failures(self._failures, getattr(error, "told_delay", None))
+        text = explain(error, self._connection)
+        for kind in wanted:
+            self._sweeps[kind] = _Sweep()  # what it stood at may be gone
+            self._set_health(kind, Health(False, text, round((time.time() + pause) * 1000)))
+        return pause
+
+    async def _find_optional_kinds(self) -> None:
+        """Which kinds the service has; those that it does not serve get no tab."""
+        found = []
+        for name in OPTIONAL:
+            try:
+                sdk = await self._client()
+                await self._ask(sdk, KINDS[name], {"limit": 1})
+            except Exception as error:  # noqa: BLE001 - the loop that follows says what is wrong
+                if getattr(error, "status_code", None) in _NOT_SERVED:
+                    continue
+            found.append(name)
+        self.kinds = tuple(name for name in KINDS if name not in OPTIONAL or name in found)
+        for listener in self._listeners:
+            listener.served(self.kinds)
+
+    # Looking
+
+    async def _look_at(self, sdk: AsyncRunloopSDK, kind: Kind) -> None:
+        table, sweep, asked_at = self.tables[kind.name], self._sweeps[kind.name], time.monotonic()
+        head, more = await self._page(sdk, kind, _HEAD, None)
+        self._tell(kind.name, table.take(_rows(kind, head), asked_at))
+        if not more:
+            sweep.cursor = None
+            self._tell(kind.name, table.finish(asked_at))
+            return
+        if sweep.cursor is None:
+            sweep.cursor, sweep.began_at = head[-1].get("id"), asked_at
+        asked_at = time.monotonic()
+        page, more = await self._page(sdk, kind, _PAGE, sweep.cursor)
+        self._tell(kind.name, table.take(_rows(kind, page), asked_at))
+        sweep.cursor = page[-1].get("id") if more else None
+        if sweep.cursor is None:
+            self._tell(kind.name, table.finish(sweep.began_at))
+
+    async def _page(
+        self, sdk: AsyncRunloopSDK, kind: Kind, limit: int, after: str | None
+    ) -> tuple[list[Mapping[str, Any]], bool]:
+        query = {"limit": limit, "include_total_count": False} | ({"starting_after": after} if after else {})
+        answer = await self._ask(sdk, kind, query)
+        items = answer.get(kind.items) if isinstance(answer, Mapping) else None
+        found = [entry for entry in items if isinstance(entry, Mapping)] if isinstance(items, list) else []
+        stuck = bool(found) and found[-1].get("id") in (after, None)
+        return found, bool(found) and not stuck and answer.get("has_more") is True
+
+    async def _ask(self, sdk: AsyncRunloopSDK, kind: Kind, query: Mapping[str, Any]) -> Any:
+        async with asyncio.timeout(_PATIENCE):
+            return await sdk.api.get_json(kind.path, query)
+
+    # The connection: the feed's own, which neither retries in silence nor is closed by a cell
+
+    async def _client(self) -> AsyncRunloopSDK:
+        from runloop_sdk import AsyncRunloopSDK
+
+        now = self._session.service()
+        if now is None:
+            raise EmbeddedServiceEnded
+        if self._sdk is None or now != self._connection:
+            await self._disconnect()
+            self._meet(now)
+            self._sdk = AsyncRunloopSDK(bearer_token=now.api_key, base_url=now.base_url, max_retries=0)
+        return self._sdk
+
+    def _meet(self, now: Connection) -> None:
+        before, self._connection = self._connection, now
+        if before is None or before == now or (before.embedded and now.embedded):
+            return
+        for kind, table in self.tables.items():  # they belong to another service
+            table.clear()
+            self._sweeps[kind] = _Sweep()
+            self._set_health(kind, Health())
+            for listener in self._listeners:
+                listener.replaced(kind)
+
+    async def _disconnect(self) -> None:
+        sdk, self._sdk = self._sdk, None
+        if sdk is not None:
+            await sdk.aclose()
+
+    # Telling
+
+    def _tell(self, kind: str, change: Change | None) -> None:
+        if change is None:
+            return
+        self._active_at = time.monotonic()
+        for listener in tuple(self._listeners):
+            listener.changed(kind, change)
+
+    def _set_health(self, kind: str, health: Health) -> None:
+        if health == self.health[kind]:
+            return
+        self.health[kind] = health
+        for listener in tuple(self._listeners):
+            listener.told(kind, health)
+
+    def _note_current(self) -> None:
+        current = self._session.current.id if self._session.current else ""
+        if current != self.current:
+            self.current = current
+            for listener in tuple(self._listeners):
+                listener.chosen(current)
+
+    def note_current(self) -> None:
+        """The notebook may have another current devbox now."""
+        self._note_current()
+
+
+def _rows(kind: Kind, entries: Iterable[Mapping[str, Any]]) -> Iterable[Row]:
+    rows = map(kind.row, entries)
+    return (row for row in rows if row is not None)
+
+
+def explain(error: Exception, connection: Connection | None) -> str:
+    """What went wrong, and what to do, in a sentence for the panel."""
+    from runloop_sdk import APIConnectionError, APIStatusError, AuthenticationError, RateLimitError
+
+    label = connection.label if connection else "Runloop"
+    label = label[0].upper() + label[1:]
+    if isinstance(error, EmbeddedServiceEnded):
+        return "The embedded service has ended. The next cell that uses it starts it again, or press Start."
+    if isinstance(error, AuthenticationError):
+        return f"{label} does not accept the API key (401). Set a valid RUNLOOP_API_KEY."
+    if isinstance(error, RateLimitError):
+        return f"{label} asks for fewer requests (429)."
+    if isinstance(error, APIStatusError):
+        return f"{label} answered {error.status_code}: {error.message}."
+    if isinstance(error, TimeoutError):
+        return f"{label} does not answer ({_PATIENCE:.0f} s)."
+    if isinstance(error, APIConnectionError):
+        return f"{label} is out of reach: {error}"
+    return str(error) or type(error).__name__

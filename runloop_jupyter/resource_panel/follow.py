@@ -1,0 +1,71 @@
+"""Keeps the details of one resource up to date while they are shown, and the log of a build while it runs."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Callable
+from typing import TYPE_CHECKING, Any
+
+from .detail import detail
+
+if TYPE_CHECKING:
+    from ..session import Session
+
+_BUILD_EVERY = 1.0  # seconds between looks at a build that runs
+
+
+class Follower:
+    """One resource at a time. `post` gets what is to be shown: all of it at first, then what is different."""
+
+    def __init__(self, session: Session, post: Callable[..., None]) -> None:
+        self._session = session
+        self._post = post
+        self._task: asyncio.Task[None] | None = None
+        self._wake = asyncio.Event()
+        self.shown: tuple[str, str] | None = None
+
+    def follow(self, kind: str, identity: str) -> None:
+        """Show this one from now on."""
+        self.stop()
+        self.shown = (kind, identity)
+        self._task = asyncio.get_running_loop().create_task(self._run(kind, identity))
+
+    def changed(self, kind: str, identities: set[str]) -> None:
+        """These look different in the table."""
+        if self.shown is not None and self.shown[0] == kind and self.shown[1] in identities:
+            self._wake.set()
+
+    def stop(self) -> None:
+        """Show none."""
+        self.shown = None
+        if self._task is not None:
+            self._task.cancel()
+            self._task = None
+
+    async def _run(self, kind: str, identity: str) -> None:
+        last: dict[str, Any] = {}
+        lines = 0
+        while True:
+            self._wake.clear()
+            try:
+                sdk = await self._session.sdk()
+                seen = await self._session.guard(detail(sdk, kind, identity))
+            except Exception as error:  # noqa: BLE001 - it stands where the details would
+                self._post("detail", kind=kind, id=identity, error=str(error) or type(error).__name__)
+                await self._wake.wait()
+                continue
+            log = seen.pop("log", None)
+            if seen != last:
+                last = seen
+                self._post("detail", **seen)
+            if log is not None and (len(log) != lines or not lines):
+                self._post("log", id=identity, start=lines, lines=log[lines:])
+                lines = len(log)
+            await self._pause(building=bool(seen.get("building")))
+
+    async def _pause(self, *, building: bool) -> None:
+        try:
+            async with asyncio.timeout(_BUILD_EVERY if building else None):
+                await self._wake.wait()
+        except TimeoutError:
+            return

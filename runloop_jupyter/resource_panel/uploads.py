@@ -1,0 +1,47 @@
+"""Files that come from the page in pieces and become storage objects, never whole in memory."""
+
+from __future__ import annotations
+
+import asyncio
+import tempfile
+from typing import TYPE_CHECKING, BinaryIO, cast
+
+if TYPE_CHECKING:
+    from ..session import Session
+    from .feed import Feed
+
+_SMALL = 8 << 20  # bytes that stay in memory
+
+
+class Upload:
+    """One file on its way. It is kept on disk until it is whole: a store wants to know its size at the beginning."""
+
+    def __init__(self, name: str) -> None:
+        self.name = name
+        self.received = 0
+        self._file = cast("BinaryIO", tempfile.SpooledTemporaryFile(_SMALL))  # noqa: SIM115 - closed by `close`
+
+    async def put(self, piece: bytes) -> None:
+        """The next piece."""
+        await asyncio.to_thread(self._file.write, piece)
+        self.received += len(piece)
+
+    async def finish(self, session: Session, feed: Feed) -> str:
+        """Make it a storage object, which is deleted again where that fails; the result says what was made."""
+        from runloop_sdk.resources.storage_object import content_type_of
+
+        await asyncio.to_thread(self._file.seek, 0)
+        sdk = await session.sdk()
+        made = await sdk.storage_object.create(name=self.name, content_type=content_type_of(self.name))
+        try:
+            await made.upload_content(self._file)
+            view = await made.complete()
+        except BaseException:
+            await made.delete()
+            raise
+        feed.put("object", view.model_dump(exclude={"upload_url", "upload_headers"}))
+        return f"Uploaded {self.name}."
+
+    def close(self) -> None:
+        """Forget the file."""
+        self._file.close()

@@ -1,0 +1,56 @@
+"""The widget in the page: what it is told, and nothing else of it is kept.
+
+Rows travel as messages, not as synced state: what the notebook file may save of this widget holds no resources and no
+secrets. Each page asks for a snapshot when it opens, and then gets the changes, numbered by kind.
+"""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import anywidget
+import traitlets
+from pydantic_core import to_json
+
+from .actions import specs
+from .kinds import KINDS
+
+if TYPE_CHECKING:
+    from .table import Change, Table
+
+_STATIC = Path(__file__).parent / "static"
+_SCRIPTS = ("dom.js", "format.js", "store.js", "table.js", "dialogs.js", "detail.js", "panel.js")
+
+
+def _script() -> str:
+    """The parts as the one module that a widget can have, without what only people need: it travels with each panel."""
+    lines = (line.strip() for name in _SCRIPTS for line in (_STATIC / name).read_text().splitlines())
+    return "\n".join(line for line in lines if line and not line.startswith(("// ", "/** ")))
+
+
+class ResourceView(anywidget.AnyWidget):
+    """Tabs, table, forms and details. `layout_state` is how the user has arranged it: tab, sort, filters, widths."""
+
+    _esm = _script()
+    _css = _STATIC / "panel.css"
+    kinds: traitlets.List[dict[str, Any]] = traitlets.List().tag(sync=True)
+    layout_state: traitlets.Dict[str, Any] = traitlets.Dict().tag(sync=True)
+    notice = traitlets.Unicode().tag(sync=True)
+
+    def __init__(self, **traits: Any) -> None:
+        kinds = [{**kind.spec(), "actions": specs(kind.name)} for kind in KINDS.values()]
+        super().__init__(kinds=kinds, **traits)
+
+    def post(self, op: str, **content: Any) -> None:
+        """Tell all pages something."""
+        self.send({"op": op, **content})
+
+    def post_change(self, kind: str, change: Change) -> None:
+        """Rows changed."""
+        self.send({"op": "patch", "kind": kind, "seq": change.seq, "rows": change.rows, "gone": change.gone})
+
+    def post_table(self, kind: str, table: Table) -> None:
+        """All rows, as bytes: ten thousand of them cost some milliseconds."""
+        content = {"op": "snapshot", "kind": kind, "seq": table.seq}
+        self.send(content, [to_json(list(table.rows.values()))])

@@ -1,0 +1,21 @@
+"""Fixtures: a session on the tests' embedded service, and pages with panels on it."""
+
+from collections.abc import AsyncIterator
+from pathlib import Path
+
+import pytest
+
+from runloop_jupyter.session import Session
+from tests.jupyter.panel.page import pages
+
+__all__ = ["pages"]
+
+
+@pytest.fixture
+async def session(service, monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> AsyncIterator[Session]:
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setenv("RUNLOOP_JUPYTER_HOME", str(tmp_path / "home"))
+    made = Session({"RUNLOOP_API_KEY": service.api_key, "RUNLOOP_BASE_URL": service.base_url}, say=lambda text: None)
+    yield made
+    made.end()
+    await made.disconnect()

@@ -1,0 +1,272 @@
+"""The panel's state, driven as its page drives it, on a real service."""
+
+import asyncio
+import json
+from pathlib import Path
+
+import pytest
+
+from runloop_jupyter.resource_panel.kinds import KINDS
+
+
+def only(page, name: str, kind: str = "devbox") -> str:
+    return next(row[0] for row in page.rows(kind).values() if row[1] == name)
+
+
+async def made(session, page, name: str, **parameters) -> str:
+    """A devbox that the page shows."""
+    box = await session.create({"name": name, **parameters}, keep_alive=600)
+    page.send("want", kinds=["devbox"])
+    await page.until(lambda: page.status(name) == "running", f"{name} to be shown")
+    return box.id
+
+
+async def opened(session, pages):
+    page = pages(session)
+    page.open()
+    await page.until(lambda: page.told("welcome") and page.told("snapshot"), "the welcome")
+    return page
+
+
+async def test_a_page_gets_what_there_is_and_then_only_changes(session, pages) -> None:
+    page = await opened(session, pages)
+    identity = await made(session, page, "first")
+    before = len(page.raw)
+    await session.sdk()
+    page.send("act", kind="devbox", action="suspend", ids=[identity])
+    await page.until(lambda: page.status("first") == "suspended", "the suspension")
+    ops = {content["op"] for content, _ in page.raw[before:]}
+    assert "snapshot" not in ops
+    patches = [c for c, _ in page.raw[before:] if c["op"] == "patch" and c["kind"] == "devbox"]
+    assert all(len(json.dumps(patch)) < 1000 for patch in patches)
+    await page.until(lambda: page.told("say"), "a word about it")
+    assert page.told("say")[-1]["text"] == "Suspended first."
+
+
+async def test_each_action_does_what_it_says_and_its_row_follows(session, pages) -> None:
+    page = await opened(session, pages)
+    identity = await made(session, page, "acted-on")
+    for action, status in (("suspend", "suspended"), ("resume", "running")):
+        page.send("act", kind="devbox", action=action, ids=[identity])
+        await page.until(lambda wanted=status: page.status("acted-on") == wanted, action)
+        await page.until(lambda: not page.panel._marks, "the end of its mark")
+    page.send("act", kind="devbox", action="keep_alive", ids=[identity])
+    await page.until(lambda: "starts again" in page.told("say")[-1]["text"], "keep-alive")
+    page.send("act", kind="devbox", action="snapshot", ids=[identity, identity])
+    await page.until(lambda: page.rows("snapshot"), "the snapshot")
+    session.current = None
+    page.send("act", kind="devbox", action="use", ids=[identity])
+    await page.until(lambda: session.current and session.current.id == identity, "use")
+    await page.until(lambda: page.told("current")[-1]["id"] == identity, "the page's word of it")
+
+
+async def test_what_cannot_be_undone_is_asked_about_and_no_means_no(session, pages) -> None:
+    page = await opened(session, pages)
+    one, two = await made(session, page, "doomed-1"), await made(session, page, "doomed-2")
+    page.send("act", kind="devbox", action="shutdown", ids=[one, two])
+    question = (await page.until(lambda: page.told("confirm"), "the question"))[-1]
+    assert question["title"] == "Shut down 2 devboxes?"
+    assert [item[:2] for item in question["items"]] == [["doomed-1", one], ["doomed-2", two]]
+    page.send("answer", token=question["token"], yes=False)
+    page.send("answer", token=question["token"], yes=True)  # answered before: it is no question any more
+    await asyncio.sleep(0.3)
+    assert page.status("doomed-1") == page.status("doomed-2") == "running"
+    page.send("act", kind="devbox", action="shutdown", ids=[one, two])
+    question = (await page.until(lambda: len(page.told("confirm")) > 1 and page.told("confirm"), "again"))[-1]
+    page.send("answer", token=question["token"], yes=True)
+    await page.until(lambda: page.status("doomed-1") == page.status("doomed-2") == "shutdown", "their end")
+
+
+async def test_a_failure_stands_on_the_row_until_it_is_dismissed(session, pages) -> None:
+    page = await opened(session, pages)
+    identity = await made(session, page, "refused")
+    sdk = await session.sdk()
+    await sdk.devbox.from_id(identity).shutdown()  # the panel has not seen it yet
+    page.send("act", kind="devbox", action="suspend", ids=[identity])
+    mark = await page.until(lambda: [m for m in page.told("mark") if m.get("error")], "the failure")
+    assert mark[-1]["id"] == identity
+    assert "(400 for POST" in mark[-1]["error"] or "It is shutdown now" in mark[-1]["error"]
+    page.send("dismiss", kind="devbox", id=identity)
+    await page.until(lambda: page.told("mark")[-1] == {"op": "mark", "kind": "devbox", "id": identity}, "its end")
+
+
+async def test_an_action_on_something_gone_says_so(session, pages) -> None:
+    page = await opened(session, pages)
+    page.send("act", kind="devbox", action="suspend", ids=["dbx_that_never_was"])
+    mark = await page.until(lambda: [m for m in page.told("mark") if m.get("error")], "the failure")
+    assert mark[-1]["error"] == "This devbox is gone."
+
+
+async def test_a_second_page_and_a_reload_start_with_what_is_shown(session, pages) -> None:
+    page = await opened(session, pages)
+    await made(session, page, "seen-by-two")
+    other = pages(session)
+    other.open("v2")
+    await other.until(lambda: other.status("seen-by-two") == "running", "the second page")
+    assert other.panel._feed is page.panel._feed
+    before = len(page.raw)
+    page.open("v1-reloaded")
+    await page.until(lambda: any(c["op"] == "snapshot" for c, _ in page.raw[before:]), "the snapshot")
+    assert page.rows() == other.rows()
+
+
+async def test_closing_the_last_view_ends_the_tasks_and_a_view_that_comes_back_starts_them(
+    session, pages, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("runloop_jupyter.resource_panel.panel._GRACE", 0.05)
+    page = await opened(session, pages)
+    assert session.feed.running
+    page.send("bye", view="v1")
+    await page.until(lambda: not session.feed.running, "the end of the feed")
+    assert not page.panel.running
+    page.open("v2")
+    await page.until(lambda: session.feed.running, "the feed")
+
+
+async def test_the_form_says_what_is_wrong_at_the_field_and_makes_a_devbox(session, pages) -> None:
+    page = await opened(session, pages)
+    page.send("form", name="devbox")
+    form = (await page.until(lambda: page.told("form"), "the form"))[-1]
+    assert {field["name"] for field in form["fields"]} >= {
+        "name", "source", "size", "env", "secrets", "mounts", "keep_alive", "tunnel", "metadata",
+    }  # fmt: skip
+    wrong = {"name": "x" * 1001, "env": "A=1\n2B=2", "keep_alive": "99h", "mounts": "no", "metadata": "team"}
+    page.send("submit", name="devbox", values=wrong)
+    await page.until(lambda: page.told("refused"), "the refusal")
+    problems = page.told("checked")[-1]["problems"]
+    assert problems.keys() == wrong.keys()
+    assert "'2B=2'" in problems["env"]
+    good = {
+        "name": "by-form",
+        "env": "A=1",
+        "metadata": "team=blue",
+        "keep_alive": "10m",
+        "use": "yes",
+        "tunnel": "open",
+    }
+    page.send("submit", name="devbox", values=good)
+    await page.until(lambda: page.status("by-form") == "running", "the devbox")
+    await page.until(lambda: page.told("form_done"), "the form's end")
+    magic = page.told("checked")[-1]["magic"]
+    assert magic == "%devbox create --name by-form --env A=1 --tunnel open --metadata team=blue --keep-alive 10m"
+    await page.until(lambda: page.panel._session.current, "the current devbox")
+    sdk = await session.sdk()
+    result = await sdk.devbox.from_id(only(page, "by-form")).cmd.exec("echo $A")
+    assert await result.stdout() == "1\n"
+    page.send("act", kind="devbox", action="tunnel", ids=[only(page, "by-form")])
+    await page.until(lambda: page.told("form")[-1]["name"] == "tunnel", "the tunnel's form")
+    page.send("submit", name="tunnel", values={"port": "8000", "auth": "open"})
+    link = (await page.until(lambda: page.told("link"), "the link"))[-1]
+    assert link["url"].startswith("http://8000-")
+
+
+async def test_a_blueprint_is_built_with_its_log_and_starts_a_devbox_and_goes(session, pages) -> None:
+    page = await opened(session, pages)
+    page.send("form", name="blueprint")
+    await page.until(lambda: page.told("form"), "the form")
+    values = {"name": "by-panel", "commands": "echo a step of the build"}
+    page.send("submit", name="blueprint", values=values)
+    look = (await page.until(lambda: page.told("look_at"), "where to look"))[-1]
+    page.send("want", kinds=["blueprint"])
+    page.send("detail", kind="blueprint", id=look["id"])
+    await page.until(lambda: page.status("by-panel", "blueprint") == "build_complete", "the build", within=60)
+    lines = await page.until(
+        lambda: [line[1] for log in page.told("log") for line in log["lines"]], "the log of the build"
+    )
+    await page.until(
+        lambda: "a step of the build" in "".join(t for g in page.told("log") for _, t in g["lines"]), lines
+    )
+    page.send("act", kind="blueprint", action="create_devbox", ids=[look["id"]])
+    await page.until(lambda: page.told("form")[-1]["name"] == "devbox", "the devbox's form")
+    source = next(field for field in page.told("form")[-1]["fields"] if field["name"] == "source")
+    assert source["value"] == f"blueprint:{look['id']}"
+    page.send("submit", name="devbox", values={"name": "from-blueprint", "source": source["value"]})
+    await page.until(lambda: page.status("from-blueprint") == "running", "the devbox")
+    page.send("act", kind="blueprint", action="delete", ids=[look["id"]])
+    question = (await page.until(lambda: page.told("confirm"), "the question"))[-1]
+    page.send("answer", token=question["token"], yes=True)
+    await page.until(lambda: not page.status("by-panel", "blueprint"), "its end")
+
+
+async def test_a_file_goes_up_in_pieces_and_comes_down_beside_the_notebook(session, pages, tmp_path: Path) -> None:
+    page = await opened(session, pages)
+    page.open(kinds=("object",))
+    page.send("upload", key="k", name="data.bin")
+    pieces = [bytes([number]) * 300_000 for number in range(5)]
+    for piece in pieces:
+        page.send("upload_part", (piece,), key="k")
+    page.send("upload_end", key="k", whole=True)
+    await page.until(lambda: page.status("data.bin", "object") == "read_only", "the object")
+    identity = only(page, "data.bin", "object")
+    (tmp_path / "data.bin").write_text("somebody's own")
+    page.send("act", kind="object", action="download", ids=[identity])
+    await page.until(lambda: (tmp_path / "data (1).bin").exists() and page.told("say")[-1]["text"].startswith("Saved"))
+    assert (tmp_path / "data (1).bin").read_bytes() == b"".join(pieces)
+    assert (tmp_path / "data.bin").read_text() == "somebody's own"
+
+
+async def test_secrets_are_saved_and_their_values_are_nowhere_in_what_a_notebook_keeps(session, pages) -> None:
+    page = await opened(session, pages)
+    page.send("form", name="secret")
+    await page.until(lambda: page.told("form"), "the form")
+    page.send("submit", name="secret", values={"name": "PANEL_TOKEN", "value": "hunter2-hunter2"})
+    await page.until(lambda: page.told("say"), "the secret")
+    page.send("detail", kind="secret", id=only(page, "PANEL_TOKEN", "secret"))
+    await page.until(lambda: page.told("detail"), "its details")
+    assert "hunter2" not in page.saved
+    assert all("hunter2" not in json.dumps(content) for content, _ in page.raw)
+    page.send("act", kind="secret", action="delete", ids=[only(page, "PANEL_TOKEN", "secret")])
+    question = (await page.until(lambda: page.told("confirm"), "the question"))[-1]
+    page.send("answer", token=question["token"], yes=True)
+    await page.until(lambda: not page.rows("secret"), "its end")
+
+
+async def test_details_have_history_metadata_cells_and_raw_json_without_secrets(session, pages) -> None:
+    page = await opened(session, pages)
+    identity = await made(session, page, "detailed", metadata={"team": "blue"}, tunnel={"auth_mode": "authenticated"})
+    page.send("detail", kind="devbox", id=identity)
+    shown = (await page.until(lambda: page.told("detail"), "the details"))[-1]
+    assert shown["metadata"] == [["team", "blue"]]
+    assert [step[0] for step in shown["history"]][-1] == "running"
+    assert ["Run a command", "%%devbox exec --on detailed\necho hello"] in shown["cells"]
+    raw = json.loads(shown["raw"])
+    assert raw["tunnel"]["auth_token"] == raw["tunnel"]["tunnel_key"] == "(hidden)"
+    assert raw["id"] == identity
+    page.send("act", kind="devbox", action="suspend", ids=[identity])
+    await page.until(lambda: page.told("detail")[-1]["history"][-1][0] == "suspended", "the details to follow")
+
+
+async def test_pruning_lists_what_goes_and_keeps_the_newest(session, pages) -> None:
+    page = await opened(session, pages)
+    identity = await made(session, page, "pruned")
+    sdk = await session.sdk()
+    taken = [(await sdk.devbox.from_id(identity).snapshot_disk(name=f"s{n}")).id for n in range(3)]
+    page.send("prune", kind="snapshot")
+    question = (await page.until(lambda: page.told("confirm"), "the question"))[-1]
+    listed = [item[1] for item in question["items"]]
+    assert set(taken[:2]) <= set(listed)
+    assert taken[2] not in listed
+    page.send("answer", token=question["token"], yes=True)
+    await page.until(lambda: not set(taken[:2]) & page.rows("snapshot").keys(), "their end")
+    assert taken[2] in page.rows("snapshot")
+
+
+async def test_what_a_page_of_another_version_asks_for_is_refused_in_words(session, pages) -> None:
+    page = await opened(session, pages)
+    page.send("levitate")
+    told = (await page.until(lambda: page.told("say"), "the refusal"))[-1]
+    assert told["error"]
+    assert "'levitate'" in told["text"]
+
+
+async def test_where_there_are_no_widgets_the_panel_is_a_table(session, pages) -> None:
+    page = await opened(session, pages)
+    await made(session, page, "<b>plain</b>")
+    bundle = page.panel._repr_mimebundle_()
+    assert "<b>plain</b>" in bundle["text/plain"]
+    assert "&lt;b&gt;plain&lt;/b&gt;" in bundle["text/html"]
+
+
+def test_columns_fit_rows() -> None:
+    for kind in KINDS.values():
+        assert len(kind.row({"id": "x"}) or ()) == len(kind.columns), kind.name
