@@ -66,9 +66,9 @@ class EventStream(Generic[V]):
 
     async def _read(self, transport: Transport) -> AsyncGenerator[list[V], None]:
         decoder = SSEDecoder()
-        async with transport.open(self._request) as response:
+        async with transport.open(self._request) as answer:
             self.opened = time.monotonic()
-            async with aclosing(transport.body(response, self._request)) as pieces:
+            async with aclosing(transport.body(answer, self._request)) as pieces:
                 async for piece in pieces:
                     for found in decoder.feed_fast(piece):
                         for batch in self._views(found):

@@ -1,50 +1,47 @@
-"""HTTP/1.1 on bare asyncio connections, parsed in C by httptools: an httpx transport with the costs of a socket.
+"""HTTP/1.1 on bare asyncio connections, parsed in C by httptools: a request with the costs of a socket.
 
-httpx's own transport spends most of a short call in its connection pool and in a parser written in Python. This one
-reaches a server directly; proxies are left to httpx's own.
+General clients spend most of a short call in their connection pools, their parsers and their own import. This one
+reaches a server directly; proxies, and clients that the caller brings, are left to `_httpx.py`.
 """
 
 from __future__ import annotations
 
 import asyncio
+import os
 import select
 import ssl
-import sys
 import time
 from collections import deque
-from collections.abc import AsyncIterator
-from typing import cast
+from collections.abc import AsyncIterator, Iterator, Mapping
+from typing import Any, cast
+from urllib.parse import SplitResult, quote, urlencode, urlsplit
 
 import httptools
-import httpx
+
+from ._messages import (
+    HTTPAnswer,
+    HTTPRequest,
+    TooLateError,
+    TransportError,
+    UnreachableError,
+    UnsendableError,
+    decompressed,
+)
 
 KEEP_ALIVE = 30.0
 """Seconds after which an unused connection is not trusted any more."""
 _SECOND_ADDRESS_DELAY = 0.25
 _READ_SIZE = 1 << 18
 _BUFFERED = 1 << 20
+_PRINTABLE = "".join(map(chr, range(0x21, 0x7F)))
 Origin = tuple[str, str, int]
 _PORTS = {"http": 80, "https": 443}
 
 
-def is_replaced() -> bool:
-    """Whether something, in most cases a test, stands in for httpx's own transport (respx, pytest-httpx, vcrpy)."""
-    httpcore = sys.modules.get("httpcore")  # costs as much to import as httpx; who replaces it has imported it
-    pool = getattr(httpcore, "AsyncConnectionPool", None)
-    return _is_foreign(httpx.AsyncHTTPTransport) or (pool is not None and _is_foreign(pool))
-
-
-def _is_foreign(owner: type) -> bool:
-    method = vars(owner)["handle_async_request"]
-    return hasattr(method, "__wrapped__") or _package(method) != _package(owner)
-
-
-def _package(thing: object) -> str:
-    return getattr(thing, "__module__", "").partition(".")[0]
-
-
-class DirectTransport(httpx.AsyncBaseTransport):
+class DirectTransport:
     """Keeps connections alive between requests; made for one event loop."""
+
+    is_closed = False  # who owns it knows
 
     def __init__(self) -> None:
         self._idle: dict[Origin, deque[_Connection]] = {}
@@ -52,26 +49,18 @@ class DirectTransport(httpx.AsyncBaseTransport):
         self._tls: ssl.SSLContext | None = None
         self._buffer = memoryview(bytearray(_READ_SIZE))  # one for all: what is read into it is parsed at once
 
-    async def handle_async_request(self, request: httpx.Request) -> httpx.Response:
-        """The answer to `request`, its body still to be read unless it came at once with the head."""
-        timeouts = request.extensions.get("timeout", {})
-        connection = await self._connect(request.url, timeouts.get("connect"))
+    async def send(self, request: HTTPRequest) -> HTTPAnswer:
+        """The answer to `request`, its body still to be read."""
+        url = urlsplit(request.url)
+        head = _head(request, url)
+        connection = await self._connect(url, request.connect_timeout)
         try:
-            await connection.send(request, timeouts.get("write"))
-            await connection.head(timeouts.get("read"))
-            response = self._response(connection, timeouts.get("read"))
+            await connection.send(head, request)
+            await connection.head(request.timeout)
         except BaseException:
             connection.abort()  # also when cancelled: the server sees at once that nobody waits any more
             raise
-        if connection.complete:
-            self.release(connection)
-        return response
-
-    def _response(self, connection: _Connection, seconds: float | None) -> httpx.Response:
-        if connection.complete:
-            return httpx.Response(connection.status, headers=connection.headers, content=connection.take())
-        stream = _Body(self, connection, seconds)
-        return httpx.Response(connection.status, headers=connection.headers, stream=stream)
+        return _Answer(self, connection, request.timeout)
 
     async def aclose(self) -> None:
         """Close every connection, also those in use."""
@@ -88,8 +77,8 @@ class DirectTransport(httpx.AsyncBaseTransport):
         else:
             connection.abort()
 
-    async def _connect(self, url: httpx.URL, seconds: float | None) -> _Connection:
-        origin = (url.scheme, url.host, url.port or _PORTS[url.scheme])
+    async def _connect(self, url: SplitResult, seconds: float) -> _Connection:
+        origin = (url.scheme, url.hostname or "", url.port or _PORTS[url.scheme])
         idle = self._idle.get(origin)
         while idle:
             connection = idle.pop()
@@ -98,7 +87,7 @@ class DirectTransport(httpx.AsyncBaseTransport):
             connection.abort()
         return await self._dial(origin, seconds)
 
-    async def _dial(self, origin: Origin, seconds: float | None) -> _Connection:
+    async def _dial(self, origin: Origin, seconds: float) -> _Connection:
         scheme, host, port = origin
         loop, delay = asyncio.get_running_loop(), None if _is_address(host) else _SECOND_ADDRESS_DELAY
         try:
@@ -112,15 +101,14 @@ class DirectTransport(httpx.AsyncBaseTransport):
                     happy_eyeballs_delay=delay,
                 )
         except TimeoutError as error:
-            raise httpx.ConnectTimeout("connecting took too long") from error
+            raise TooLateError("connecting took too long") from error
         except OSError as error:
-            raise httpx.ConnectError(str(error)) from error
+            raise UnreachableError(str(error)) from error
         return connection
 
     async def _tls_context(self) -> ssl.SSLContext:
         if self._tls is None:
-            self._tls = await asyncio.to_thread(httpx.create_ssl_context)  # reads the certificates: 30 ms
-            self._tls.set_alpn_protocols(["http/1.1"])
+            self._tls = await asyncio.to_thread(_tls_context)  # reads the certificates: 30 ms
         return self._tls
 
 
@@ -153,23 +141,22 @@ class _Connection(asyncio.BufferedProtocol):
 
     # What a request does
 
-    async def send(self, request: httpx.Request, seconds: float | None) -> None:
+    async def send(self, head: bytes, request: HTTPRequest) -> None:
         """Send the request; stops early when the answer comes before all of it was sent."""
         self._begin()
-        if isinstance(request.stream, httpx.ByteStream):
-            self._transport.write(b"".join([_head(request), *request.stream]))
+        if isinstance(request.body, bytes):
+            self._transport.write(head + request.body)
             self._sent = True
         else:
-            self._transport.write(_head(request))
-            await self._send_body(request, seconds)
+            self._transport.write(head)
+            await self._send_body(request.body, "content-length" not in request.headers, request.timeout)
 
-    async def _send_body(self, request: httpx.Request, seconds: float | None) -> None:
-        chunked = "content-length" not in request.headers
-        async for piece in cast("httpx.AsyncByteStream", request.stream):
+    async def _send_body(self, pieces: AsyncIterator[bytes], chunked: bool, seconds: float | None) -> None:
+        async for piece in pieces:
             if piece:
                 self._transport.write(b"%x\r\n%b\r\n" % (len(piece), piece) if chunked else piece)
             while not (self._writable or self._has_head or self._lost):
-                await self._news(seconds, httpx.WriteTimeout)
+                await self._news(seconds)
             if self._has_head or self._lost:
                 return
         if chunked:
@@ -180,7 +167,7 @@ class _Connection(asyncio.BufferedProtocol):
         """Wait for the head of the answer."""
         while not self._has_head:
             self._raise_failure()
-            await self._news(seconds, httpx.ReadTimeout)
+            await self._news(seconds)
 
     async def body(self, seconds: float | None) -> AsyncIterator[bytes]:
         """The body in pieces, each as much as came since the one before."""
@@ -191,7 +178,7 @@ class _Connection(asyncio.BufferedProtocol):
                 return
             else:
                 self._raise_failure()
-                await self._news(seconds, httpx.ReadTimeout)
+                await self._news(seconds)
 
     def take(self) -> bytes:
         """All that has come of the body and was not taken yet."""
@@ -223,12 +210,12 @@ class _Connection(asyncio.BufferedProtocol):
         poll.register(self._transport.get_extra_info("socket").fileno(), select.POLLIN)
         return not poll.poll(0)
 
-    async def _news(self, seconds: float | None, too_late: type[httpx.TimeoutException]) -> None:
+    async def _news(self, seconds: float | None) -> None:
         self._waiter = waiter = self._loop.create_future()
         timer = None if seconds is None else self._loop.call_later(seconds, self._wake, True)
         try:
             if await waiter:
-                raise too_late("too long without a byte")
+                raise TooLateError("too long without a byte")
         finally:
             self._waiter = None
             if timer is not None:
@@ -238,7 +225,7 @@ class _Connection(asyncio.BufferedProtocol):
         if self._failure is not None:
             raise self._failure
         if self._lost:
-            raise httpx.RemoteProtocolError("the server closed the connection before its answer was complete")
+            raise TransportError("the server closed the connection before its answer was complete")
 
     def _wake(self, too_late: bool = False) -> None:
         if self._waiter is not None and not self._waiter.done():
@@ -260,7 +247,7 @@ class _Connection(asyncio.BufferedProtocol):
         try:
             self._parser.feed_data(self._buffer[:nbytes])
         except (httptools.HttpParserError, httptools.HttpParserUpgrade) as error:
-            self._failure = httpx.RemoteProtocolError(f"the answer is no HTTP: {error}")
+            self._failure = TransportError(f"the answer is no HTTP: {error}")
             self._transport.abort()
         if self._buffered > _BUFFERED:
             self._transport.pause_reading()
@@ -272,7 +259,7 @@ class _Connection(asyncio.BufferedProtocol):
         if exc is None and self._has_head and not self._has_length:
             self.complete = True  # such a body ends with the connection
         elif exc is not None and self._failure is None:
-            self._failure = httpx.ReadError(str(exc))
+            self._failure = TransportError(str(exc))
         self._wake()
 
     def pause_writing(self) -> None:
@@ -305,17 +292,20 @@ class _Connection(asyncio.BufferedProtocol):
             self.headers.clear()  # 100 Continue and its like: the answer is still to come
 
 
-class _Body(httpx.AsyncByteStream):
-    """The body of an answer; closed before its end, it closes the connection."""
+class _Answer(HTTPAnswer):
+    """An answer on a connection; closed before the end of its body, it closes the connection."""
 
     def __init__(self, transport: DirectTransport, connection: _Connection, seconds: float | None) -> None:
+        self.status = connection.status
+        self.headers = {name.lower().decode("latin-1"): value.decode("latin-1") for name, value in connection.headers}
         self._transport = transport
         self._connection = connection
         self._seconds = seconds
         self._closed = False
 
-    def __aiter__(self) -> AsyncIterator[bytes]:
-        return self._connection.body(self._seconds)
+    def pieces(self) -> AsyncIterator[bytes]:
+        body, encoding = self._connection.body(self._seconds), self.headers.get("content-encoding")
+        return body if encoding is None else decompressed(body, encoding)
 
     async def aclose(self) -> None:
         if not self._closed:
@@ -327,10 +317,45 @@ def _is_address(host: str) -> bool:
     return ":" in host or host.replace(".", "").isdigit()
 
 
-def _head(request: httpx.Request) -> bytes:
-    line = b"%b %b HTTP/1.1\r\n" % (request.method.encode(), request.url.raw_path)
-    fields = request.headers.raw
-    head = b"".join([line, *[b"%b: %b\r\n" % field for field in fields], b"\r\n"])
+def _tls_context() -> ssl.SSLContext:
+    """Trusts what SSL_CERT_FILE or SSL_CERT_DIR name, else the authorities that browsers trust."""
+    import certifi
+
+    file, folder = os.environ.get("SSL_CERT_FILE"), os.environ.get("SSL_CERT_DIR")
+    context = ssl.create_default_context(cafile=file or (None if folder else certifi.where()), capath=folder)
+    context.set_alpn_protocols(["http/1.1"])
+    return context
+
+
+def _head(request: HTTPRequest, url: SplitResult) -> bytes:
+    """The request line and the headers; raises `UnsendableError` for what would break them."""
+    target = quote(url.path or "/", safe=_PRINTABLE) + ("?" + query_string(request.query) if request.query else "")
+    fields = {"host": url.netloc.rpartition("@")[2], **_framing(request), **request.headers}
+    lines = [f"{request.method} {target} HTTP/1.1", *[f"{name}: {value}" for name, value in fields.items()], "", ""]
+    try:
+        head = "\r\n".join(lines).encode("ascii")
+    except UnicodeEncodeError as error:
+        raise UnsendableError("a header is no ASCII") from error
     if not head.count(b"\n") == head.count(b"\r") == len(fields) + 2 or b"\0" in head:
-        raise httpx.LocalProtocolError("a header has a line break or a NUL")
+        raise UnsendableError("a header has a line break or a NUL")
     return head
+
+
+def _framing(request: HTTPRequest) -> dict[str, str]:
+    """How the length of the body is told, where the caller's headers do not."""
+    if not isinstance(request.body, bytes):
+        return {} if "content-length" in request.headers else {"transfer-encoding": "chunked"}
+    return {"content-length": str(len(request.body))} if request.body or request.method != "GET" else {}
+
+
+def query_string(query: Mapping[str, Any]) -> str:
+    """`query` as a URL has it; a list gives its name once for each value."""
+    return urlencode([(name, _written(each)) for name, value in query.items() for each in _each(value)])
+
+
+def _each(value: object) -> Iterator[object]:
+    yield from value if isinstance(value, list | tuple) else (value,)
+
+
+def _written(value: object) -> str:
+    return str(value).lower() if isinstance(value, bool) else str(value)

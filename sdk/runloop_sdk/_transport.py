@@ -1,34 +1,32 @@
-"""Requests to the API: headers, time limits, retries, errors. The one place that knows httpx."""
+"""Requests to the API: headers, time limits, retries, errors."""
 
 from __future__ import annotations
 
 import asyncio
+import json
+import sys
 import uuid
 from collections.abc import AsyncGenerator, AsyncIterator, Awaitable, Callable, Mapping, Sequence
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
 from itertools import count
-from typing import Any
+from typing import TYPE_CHECKING, Any, TypeVar
 from urllib.parse import urlsplit
-from urllib.request import getproxies
-
-import httpx
 
 from ._config import CONNECT_TIMEOUT, ClientConfig
-from ._errors import (
-    APIConnectionError,
-    APIStatusError,
-    APITimeoutError,
-    ConfigurationError,
-    status_error,
-)
-from ._http import DirectTransport, is_replaced
+from ._errors import APIConnectionError, APIStatusError, APITimeoutError, ConfigurationError, status_error
+from ._http import DirectTransport
+from ._messages import HTTPAnswer, HTTPRequest, TooLateError, TransportError, UnreachableError, UnsendableError, Way
 from ._retry import backoff, is_retryable, told_delay
+
+if TYPE_CHECKING:
+    import httpx
+
+R = TypeVar("R")
 
 IDEMPOTENCY_HEADER = "x-request-id"
 _DEFAULT_HEADERS = {"user-agent": "runloop-jupyter", "accept": "*/*", "accept-encoding": "gzip, deflate"}
 _UNSENDABLE = "The API key, a header or the path has characters that cannot be sent over HTTP."
-_POOL = httpx.Limits(max_connections=None, max_keepalive_connections=64, keepalive_expiry=30.0)
 
 
 @dataclass(frozen=True, slots=True)
@@ -57,50 +55,58 @@ class Request:
         return not isinstance(self.content, AsyncIterator)
 
 
+@dataclass(frozen=True, slots=True)
+class Response:
+    """A whole answer."""
+
+    status: int
+    content: bytes
+
+    @property
+    def text(self) -> str:
+        """The body, read as UTF-8."""
+        return self.content.decode(errors="replace")
+
+
 class Transport:
-    """Sends requests with one connection pool; made for the event loop that uses it first, closed with `aclose`."""
+    """Sends requests over its own connections; made for the event loop that uses it first, closed with `aclose`."""
 
     def __init__(self, config: ClientConfig, http_client: httpx.AsyncClient | None = None) -> None:
-        if http_client is not None and not isinstance(http_client, httpx.AsyncClient):
-            raise ConfigurationError(f"http_client takes an httpx.AsyncClient, not {type(http_client).__name__}.")
         self.config = config
-        self._owned = http_client is None
-        self._direct = DirectTransport()
-        self._client = http_client or (httpx.AsyncClient(limits=_POOL) if _behind_proxy(config) else None)
+        self._way: Way = DirectTransport()
+        self._is_direct = True
+        if http_client is not None or _behind_proxy(config):
+            self._use_httpx(http_client)
         self._loop: asyncio.AbstractEventLoop | None = None
         self._closed = False
 
     async def aclose(self) -> None:
         """Close the connections, unless they are a client that the caller brought."""
         self._closed = True
-        await self._direct.aclose()
-        if self._owned and self._client is not None:
-            await self._client.aclose()
+        await self._way.aclose()
 
-    async def send(self, request: Request) -> httpx.Response:
+    async def send(self, request: Request) -> Response:
         """The whole answer to `request`; raises `APIStatusError` or `APIConnectionError`."""
         return await self._with_retries(request, self._whole)
 
     @asynccontextmanager
-    async def open(self, request: Request) -> AsyncIterator[httpx.Response]:
+    async def open(self, request: Request) -> AsyncIterator[HTTPAnswer]:
         """The answer to `request` with its body still to be read."""
-        response = await self._with_retries(request, self._begin)
+        answer = await self._with_retries(request, self._begin)
         try:
-            yield response
+            yield answer
         finally:
-            await response.aclose()
+            await answer.aclose()
 
-    async def body(self, response: httpx.Response, request: Request) -> AsyncGenerator[bytes, None]:
+    async def body(self, answer: HTTPAnswer, request: Request) -> AsyncGenerator[bytes, None]:
         """The pieces of an answer's body as they come; a cut raises `APIConnectionError`."""
         try:
-            async for piece in response.aiter_bytes():
+            async for piece in answer.pieces():
                 yield piece
-        except httpx.HTTPError as error:
+        except TransportError as error:
             raise self._connection_error(error, request) from error
 
-    async def _with_retries(
-        self, request: Request, ask: Callable[[Request, str], Awaitable[httpx.Response]]
-    ) -> httpx.Response:
+    async def _with_retries(self, request: Request, ask: Callable[[Request, str], Awaitable[R]]) -> R:
         key = request.idempotency_key or str(uuid.uuid4())
         for attempt in count():
             try:
@@ -111,59 +117,50 @@ class Transport:
                 await asyncio.sleep(_delay(error, attempt))
         raise AssertionError("unreachable")
 
-    async def _whole(self, request: Request, key: str) -> httpx.Response:
-        response = await self._begin(request, key)
+    async def _whole(self, request: Request, key: str) -> Response:
+        answer = await self._begin(request, key)
         try:
-            await response.aread()
-        except httpx.HTTPError as error:
+            return Response(answer.status, await answer.read())
+        except TransportError as error:
             raise self._connection_error(error, request) from error
         finally:
-            await response.aclose()
-        return response
+            await answer.aclose()
 
-    async def _begin(self, request: Request, key: str) -> httpx.Response:
+    async def _begin(self, request: Request, key: str) -> HTTPAnswer:
         self._check_usable()
         try:
-            response = await self._send(self._build(request, key))
-            if response.status_code < 300:
-                return response
+            answer = await self._way.send(self._built(request, key))
+            if answer.status < 300:
+                return answer
             try:
-                body = await response.aread()
+                body = await answer.read()
             finally:
-                await response.aclose()
-        except (httpx.LocalProtocolError, httpx.UnsupportedProtocol) as error:
+                await answer.aclose()
+        except UnsendableError as error:
             raise ConfigurationError(_UNSENDABLE) from error
-        except httpx.HTTPError as error:
+        except TransportError as error:
             raise self._connection_error(error, request) from error
-        raise self._refusal(response, body, request)
+        raise self._refusal(answer, body, request)
 
-    async def _send(self, request: httpx.Request) -> httpx.Response:
-        if self._client is None and is_replaced():
-            self._client = httpx.AsyncClient(limits=_POOL)
-        if self._client is None:
-            return await self._direct.handle_async_request(request)
-        return await self._client.send(request, stream=True, follow_redirects=False)
+    def _use_httpx(self, client: httpx.AsyncClient | None = None) -> None:
+        from ._httpx import HttpxTransport
 
-    def _build(self, request: Request, key: str) -> httpx.Request:
-        make = httpx.Request if self._client is None else self._client.build_request
-        seconds = self.config.timeout if request.timeout is None else request.timeout
-        limits = {"connect": CONNECT_TIMEOUT, "read": seconds, "write": seconds, "pool": seconds}
-        try:
-            return make(
-                request.method,
-                (request.base_url or self.config.base_url) + request.path,
-                params={**(self.config.query if request.base_url is None else {}), **request.query} or None,
-                json=request.json,
-                content=request.content() if callable(request.content) else request.content,
-                headers=self._headers_of(request, key),
-                extensions={"timeout": limits},
-            )
-        except (UnicodeEncodeError, httpx.InvalidURL) as error:
-            raise ConfigurationError(_UNSENDABLE) from error
-        except (TypeError, ValueError) as error:
-            raise ConfigurationError(
-                f"A parameter of {request.method} {request.path} cannot be sent: {error}"
-            ) from None
+        self._way, self._is_direct = HttpxTransport(client), False
+
+    def _built(self, request: Request, key: str) -> HTTPRequest:
+        headers, body = self._headers_of(request, key), b""
+        content = request.content() if callable(request.content) else request.content
+        if request.json is not None:
+            headers, body = {"content-type": "application/json", **headers}, _json(request)
+        return HTTPRequest(
+            request.method,
+            (request.base_url or self.config.base_url) + request.path,
+            query={**(self.config.query if request.base_url is None else {}), **request.query},
+            headers=headers,
+            body=body if content is None else content,
+            connect_timeout=CONNECT_TIMEOUT,
+            timeout=self.config.timeout if request.timeout is None else request.timeout,
+        )
 
     def _headers_of(self, request: Request, key: str) -> dict[str, str]:
         """Each kind overrides those before it, whatever the case of their names. Another host gets only its own."""
@@ -175,28 +172,30 @@ class Transport:
 
     def _check_usable(self) -> None:
         loop = asyncio.get_running_loop()
-        if self._closed or (self._client is not None and self._client.is_closed):
+        if self._is_direct and _is_replaced():
+            self._use_httpx()
+        if self._closed or self._way.is_closed:
             raise ConfigurationError("This client is closed: make another one.")
         if self._loop is None:
             self._loop = loop
         elif self._loop is not loop:
             raise ConfigurationError("This client belongs to another event loop: make one client per event loop.")
 
-    def _refusal(self, response: httpx.Response, body: bytes, request: Request) -> APIStatusError:
-        if response.status_code < 400:
-            body = _redirection(self._host_of(request), response.headers.get("location", ""))
-        error = status_error(response.status_code, response.headers, body, method=request.method, path=request.path)
-        error.told_delay = told_delay(response.headers)
+    def _refusal(self, answer: HTTPAnswer, body: bytes, request: Request) -> APIStatusError:
+        if answer.status < 400:
+            body = _redirection(self._host_of(request), answer.headers.get("location", ""))
+        error = status_error(answer.status, answer.headers, body, method=request.method, path=request.path)
+        error.told_delay = told_delay(answer.headers)
         return error
 
     def _host_of(self, request: Request) -> str:
         return urlsplit(request.base_url or self.config.base_url).netloc
 
-    def _connection_error(self, error: httpx.HTTPError, request: Request) -> APIConnectionError:
+    def _connection_error(self, error: TransportError, request: Request) -> APIConnectionError:
         host, call = self._host_of(request), f"{request.method} {request.path}"
-        if isinstance(error, httpx.TimeoutException):
+        if isinstance(error, TooLateError):
             return APITimeoutError(f"{host} did not answer {call} in time", method=request.method, path=request.path)
-        if isinstance(error, httpx.ConnectError):
+        if isinstance(error, UnreachableError):
             text = f"{host} cannot be reached ({str(error) or 'connection refused'})"
         else:
             text = f"The connection to {host} was cut during {call}"
@@ -205,7 +204,35 @@ class Transport:
 
 
 def _behind_proxy(config: ClientConfig) -> bool:
-    return not config.loopback and bool(getproxies().keys() & {"http", "https", "all"})
+    if config.loopback:
+        return False
+    from urllib.request import getproxies
+
+    return bool(getproxies().keys() & {"http", "https", "all"})
+
+
+def _is_replaced() -> bool:
+    """Whether something, in most cases a test, stands in for httpx's own transport (respx, pytest-httpx, vcrpy)."""
+    owners = (("httpx", "AsyncHTTPTransport"), ("httpcore", "AsyncConnectionPool"))  # who replaces them imported them
+    found = [getattr(sys.modules.get(module), owner, None) for module, owner in owners]
+    return any(_is_foreign(owner) for owner in found if owner is not None)
+
+
+def _is_foreign(owner: type) -> bool:
+    method = vars(owner)["handle_async_request"]
+    return hasattr(method, "__wrapped__") or _package(method) != _package(owner)
+
+
+def _package(thing: object) -> str:
+    return getattr(thing, "__module__", "").partition(".")[0]
+
+
+def _json(request: Request) -> bytes:
+    try:
+        return json.dumps(request.json, ensure_ascii=False, separators=(",", ":"), allow_nan=False).encode()
+    except (TypeError, ValueError) as error:
+        reason = "it is no Unicode text" if isinstance(error, UnicodeEncodeError) else error
+        raise ConfigurationError(f"A parameter of {request.method} {request.path} cannot be sent: {reason}") from None
 
 
 def _redirection(host: str, location: str) -> bytes:

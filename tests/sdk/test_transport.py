@@ -5,9 +5,12 @@ import gzip
 import re
 import ssl
 import subprocess
+import sys
 import time
+import zlib
 from contextlib import asynccontextmanager
 from pathlib import Path
+from urllib.parse import parse_qsl
 
 import httpx
 import pytest
@@ -15,7 +18,7 @@ import respx
 
 from runloop_sdk import APIConnectionError, APITimeoutError, AsyncRunloopSDK, NotFoundError
 from runloop_sdk._config import resolve_config
-from runloop_sdk._transport import Request, Transport
+from runloop_sdk._transport import Request, Response, Transport
 from tests.sdk.raw_server import RawServer, serving, whole
 
 GET, POST = Request("GET", "/v1/x"), Request("POST", "/v1/x", json={"a": "ü"})
@@ -25,7 +28,7 @@ def connect(url: str, **options) -> Transport:
     return Transport(resolve_config(bearer_token="key", base_url=url, environ={}, **options))
 
 
-async def asked(*answers: bytes, request: Request = GET, ends: bool = False, **options) -> httpx.Response:
+async def asked(*answers: bytes, request: Request = GET, ends: bool = False, **options) -> Response:
     """The answer to a request to a server that sends these bytes."""
     async with RawServer(*answers, ends=ends).serve() as url:
         transport = connect(url, **options)
@@ -46,6 +49,11 @@ BODIES = {
     b"2\r\nhe\r\n3;x=y\r\nllo\r\n0\r\nx-sum: 1\r\n\r\n",
     "until the end of the connection": b"HTTP/1.1 200 OK\r\n\r\nhello",
     "compressed": whole(gzip.compress(b"hello"), headers=b"content-encoding: gzip\r\n"),
+    "compressed by zlib": whole(zlib.compress(b"hello"), headers=b"content-encoding: deflate\r\n"),
+    "compressed and in chunks": b"HTTP/1.1 200 OK\r\ncontent-encoding: gzip\r\ntransfer-encoding: chunked\r\n\r\n"
+    + b"".join(b"1\r\n%c\r\n" % byte for byte in gzip.compress(b"hello"))
+    + b"0\r\n\r\n",
+    "compressed as nobody knows": whole(b"hello", headers=b"content-encoding: x-own\r\n"),
     "after an interim answer": b"HTTP/1.1 103 Early Hints\r\nlink: x\r\n\r\n" + whole(b"hello"),
     "from HTTP/1.0": whole(b"hello").replace(b"HTTP/1.1", b"HTTP/1.0"),
 }
@@ -96,10 +104,13 @@ async def test_end_of_a_connection_is_noticed_though_the_loop_was_busy() -> None
         await transport.aclose()
 
 
-async def test_request_carries_what_the_api_needs() -> None:
+@pytest.mark.parametrize("own", [True, False], ids=["its own connections", "the caller's client"])
+async def test_request_carries_what_the_api_needs(own: bool) -> None:
     server = RawServer(whole(b"{}"))
-    async with server.serve() as url:
-        transport = connect(url, default_headers={"X-Team": "blue", "User-Agent": "mine"})
+    async with server.serve() as url, httpx.AsyncClient() as client:
+        headers = {"X-Team": "blue", "User-Agent": "mine"}
+        config = resolve_config(bearer_token="key", base_url=url, environ={}, default_headers=headers)
+        transport = Transport(config, None if own else client)
         await transport.send(Request("POST", "/v1/x", query={"q": "a b"}, json={"a": "ü"}, idempotency_key="once"))
         await transport.aclose()
     (head,) = server.heads
@@ -109,6 +120,28 @@ async def test_request_carries_what_the_api_needs() -> None:
     assert (fields["authorization"], fields["x-request-id"]) == ("bearer key", "once")
     assert (fields["x-team"], fields["user-agent"], fields["content-type"]) == ("blue", "mine", "application/json")
     assert server.bodies == ['{"a":"ü"}'.encode()]
+
+
+QUERIES = {
+    "text": ({"a": "ü &=+/"}, "a=%C3%BC+%26%3D%2B%2F"),
+    "truth": ({"a": True}, "a=true"),
+    "list": ({"a": ["x", 1]}, "a=x&a=1"),
+    "brackets": ({"metadata[a]": "b"}, "metadata%5Ba%5D=b"),
+}
+
+
+@pytest.mark.parametrize(("query", "sent"), QUERIES.values(), ids=QUERIES.keys())
+@pytest.mark.parametrize("own", [True, False], ids=["its own connections", "the caller's client"])
+async def test_query_means_the_same_on_every_way(query, sent: str, own: bool) -> None:
+    server = RawServer(whole(b"{}"))
+    async with server.serve() as url, httpx.AsyncClient() as client:
+        config = resolve_config(bearer_token="key", base_url=url, environ={})
+        transport = Transport(config, None if own else client)
+        await transport.send(Request("GET", "/v1/ü", query=query))
+        await transport.aclose()
+    target = server.heads[0].split(" ")[1]
+    assert target.partition("?")[0] == "/v1/%C3%BC"
+    assert parse_qsl(target.partition("?")[2]) == parse_qsl(sent)
 
 
 @pytest.mark.parametrize("headers", [{}, {"content-length": "12"}], ids=["in chunks", "with a length"])
@@ -159,8 +192,8 @@ async def test_slow_reader_slows_the_server_down() -> None:
 
     async with serving(flood) as url:
         transport = connect(url)
-        async with transport.open(GET) as response:
-            body = transport.body(response, GET)
+        async with transport.open(GET) as answer:
+            body = transport.body(answer, GET)
             size = len(await anext(body))
             await asyncio.sleep(0.3)  # the server has the time to send everything
             assert sent < 20 << 20
@@ -246,6 +279,7 @@ BROKEN = {
     "half a chunk": b"HTTP/1.1 200 OK\r\ntransfer-encoding: chunked\r\n\r\n9\r\nx",
     "no last chunk": b"HTTP/1.1 200 OK\r\ntransfer-encoding: chunked\r\n\r\n1\r\nx\r\n",
     "a wrong compression": whole(b"no gzip", headers=b"content-encoding: gzip\r\n"),
+    "half a compressed body": whole(gzip.compress(b"hello")[:-9], headers=b"content-encoding: gzip\r\n"),
     "another protocol": b"HTTP/1.1 101 Switching Protocols\r\nupgrade: x\r\nconnection: upgrade\r\n\r\n",
 }
 
@@ -265,6 +299,12 @@ async def test_requests_at_once_have_a_connection_each_and_share_them_later() ->
             await asyncio.gather(*(transport.send(GET) for _ in range(20)))
         await transport.aclose()
     assert server.connections == 20
+
+
+def test_client_is_made_without_loading_a_second_http_client_or_the_models() -> None:
+    make = "import sys, runloop_sdk; runloop_sdk.AsyncRunloopSDK(bearer_token='k', base_url='http://127.0.0.1:9')"
+    loaded = subprocess.run([sys.executable, "-c", f"{make}; print(*sys.modules)"], capture_output=True, check=True)
+    assert not {"httpx", "httpcore", "click", "pydantic", "urllib.request"} & {*loaded.stdout.decode().split()}
 
 
 @respx.mock

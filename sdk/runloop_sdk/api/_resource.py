@@ -46,7 +46,7 @@ class APIResource:
         """The answer of an operation that promises none: whatever it sends, in most cases `{}`."""
         response = await self._transport.send(request)
         with suppress(ValueError):
-            return cast("object", response.json())
+            return cast("object", from_json(response.content))
         return response.text
 
     async def _post(

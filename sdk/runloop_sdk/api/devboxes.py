@@ -202,8 +202,8 @@ class DevboxesAPI(APIResource):
     ) -> AsyncIterator[AsyncIterator[bytes]]:
         """The bytes of a file as they come: `async with` it, then `async for` (`POST .../download_file`)."""
         request = _file_request(path_of("/v1/devboxes/{}/download_file", id), params)
-        async with self._transport.open(request) as response:
-            async with aclosing(self._transport.body(response, request)) as pieces:
+        async with self._transport.open(request) as answer:
+            async with aclosing(self._transport.body(answer, request)) as pieces:
                 yield pieces
 
     async def upload_file(self, id: str, **params: Unpack[DevboxUploadFileParams]) -> object:

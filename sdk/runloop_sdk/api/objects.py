@@ -62,9 +62,9 @@ class ObjectsAPI(APIResource):
     async def get_presigned(self, url: str, *, offset: int = 0) -> AsyncIterator[AsyncIterator[bytes]]:
         """An object's bytes from its `download_url` as they come, from byte `offset`, without the API key."""
         request = _presigned("GET", url, headers={"range": f"bytes={offset}-"} if offset else {})
-        async with self._transport.open(request) as response:
-            async with aclosing(self._transport.body(response, request)) as pieces:
-                skip = offset if response.status_code == 200 else 0  # a host that knows no ranges starts over
+        async with self._transport.open(request) as answer:
+            async with aclosing(self._transport.body(answer, request)) as pieces:
+                skip = offset if answer.status == 200 else 0  # a host that knows no ranges starts over
                 yield after(pieces, skip)
 
 
