@@ -1,0 +1,94 @@
+"""A service that answers lists, and only as well as it is told to."""
+
+from __future__ import annotations
+
+import asyncio
+import json
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+from typing import Any
+from urllib.parse import parse_qs, urlsplit
+
+ITEMS = {
+    "/v1/devboxes": "devboxes",
+    "/v1/blueprints": "blueprints",
+    "/v1/devboxes/disk_snapshots": "snapshots",
+    "/v1/objects": "objects",
+}
+
+
+def devbox(number: int, **fields: Any) -> dict[str, Any]:
+    """A devbox as the API shows it."""
+    known = {
+        "id": f"dbx_{number:05}",
+        "name": f"box-{number}",
+        "status": "running",
+        "create_time_ms": 1_700_000_000_000,
+    }
+    return {**known, "launch_parameters": {"resource_size_request": "SMALL"}, **fields}
+
+
+class Moody:
+    """What it serves: `devboxes`, newest first; `status` other than 200 refuses; `hangs` never answers."""
+
+    def __init__(self) -> None:
+        self.devboxes: list[dict[str, Any]] = []
+        self.status = 200
+        self.headers = ""
+        self.hangs = False
+        self.asked: list[str] = []
+        self.base_url = ""
+
+    def answer(self, target: str) -> tuple[int, object]:
+        """Status and body."""
+        parts = urlsplit(target)
+        self.asked.append(target)
+        if self.status != 200:
+            return self.status, {"message": "in a mood"}
+        items = ITEMS.get(parts.path)
+        if items is None:
+            return 404, {"message": "no such route"}
+        query = parse_qs(parts.query)
+        found = self.devboxes if items == "devboxes" else []
+        after, limit = query.get("starting_after", [""])[0], int(query["limit"][0])
+        start = next((at + 1 for at, each in enumerate(found) if after and each["id"] == after), 0)
+        page = found[start : start + limit]
+        return 200, {items: page, "has_more": start + limit < len(found), "total_count": len(found)}
+
+    async def serve(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        """One connection."""
+        try:
+            while line := await reader.readline():
+                while (await reader.readline()).strip():
+                    pass
+                if self.hangs:
+                    await asyncio.sleep(3600)
+                status, body = self.answer(line.decode().split()[1])
+                content = json.dumps(body).encode()
+                head = f"HTTP/1.1 {status} X\r\ncontent-type: application/json\r\n{self.headers}"
+                writer.write(f"{head}content-length: {len(content)}\r\n\r\n".encode() + content)
+                await writer.drain()
+        except ConnectionError:
+            pass
+        finally:
+            writer.close()
+
+
+@asynccontextmanager
+async def moody_service() -> AsyncIterator[Moody]:
+    """One that answers, on a free port."""
+    moody = Moody()
+    tasks: set[asyncio.Task[None]] = set()
+
+    def connected(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        tasks.add(asyncio.ensure_future(moody.serve(reader, writer)))
+
+    server = await asyncio.start_server(connected, "127.0.0.1", 0)
+    moody.base_url = f"http://127.0.0.1:{server.sockets[0].getsockname()[1]}"
+    try:
+        yield moody
+    finally:
+        server.close()
+        for task in tasks:
+            task.cancel()
+        await asyncio.gather(*tasks, return_exceptions=True)

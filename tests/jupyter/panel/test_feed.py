@@ -1,0 +1,203 @@
+"""Looking: what is asked for, how often, and what becomes of it when the service does not do as it should."""
+
+from __future__ import annotations
+
+import asyncio
+import time
+
+import pytest
+
+from runloop_jupyter.resource_panel import feed as feeds
+from runloop_jupyter.resource_panel.audience import Audience
+from runloop_jupyter.resource_panel.pace import delay, delay_after_failures
+from runloop_jupyter.resource_panel.table import Change, Table
+from runloop_jupyter.session import Session
+from tests.jupyter.panel.moody import devbox, moody_service
+
+
+@pytest.fixture
+async def moody(monkeypatch: pytest.MonkeyPatch):
+    monkeypatch.setattr("runloop_jupyter.resource_panel.pace.EVERY", 0.05)
+    async with moody_service() as service:
+        yield service
+
+
+@pytest.fixture
+async def session(moody):
+    made = Session({"RUNLOOP_API_KEY": "key", "RUNLOOP_BASE_URL": moody.base_url}, say=lambda text: None)
+    yield made
+    await made.disconnect()
+
+
+@pytest.fixture
+async def page(session, pages):
+    shown = pages(session)
+    shown.open()
+    return shown
+
+
+def health(page, kind: str = "devbox") -> dict[str, object]:
+    """The latest word on how looking goes."""
+    return next((h for h in reversed(page.told("health")) if h["kind"] == kind), {})
+
+
+async def lost(page, text: str) -> None:
+    await page.until(lambda: text in str(health(page).get("error", "")), text)
+
+
+async def recovers(page) -> None:
+    await page.until(lambda: health(page).get("error") == "", "the recovery")
+
+
+MOODS = {
+    "401": (401, "", "does not accept the API key (401)"),
+    "403": (403, "", "answered 403: in a mood"),
+    "429": (429, "retry-after: 0\r\n", "asks for fewer requests (429)"),
+    "500": (500, "", "answered 500: in a mood"),
+    "503": (503, "", "answered 503: in a mood"),
+}
+
+
+@pytest.mark.parametrize("mood", MOODS.values(), ids=MOODS)
+async def test_a_refusal_is_told_rows_stay_and_it_recovers_by_itself(moody, page, mood) -> None:
+    moody.devboxes = [devbox(1)]
+    await page.until(lambda: page.rows(), "the row")
+    moody.status, moody.headers, words = mood
+    await lost(page, words)
+    assert health(page)["retry"] > time.time() * 1000 - 1000
+    assert page.rows()
+    moody.status, moody.headers, moody.devboxes = 200, "", [devbox(2), devbox(1)]
+    await recovers(page)
+    await page.until(lambda: len(page.rows()) == 2, "the new row")
+
+
+async def test_a_service_that_hangs_is_told_and_it_recovers(moody, page, monkeypatch: pytest.MonkeyPatch) -> None:
+    moody.devboxes = [devbox(1)]
+    await page.until(lambda: page.rows(), "the row")
+    monkeypatch.setattr(feeds, "_PATIENCE", 0.2)
+    moody.hangs = True
+    await lost(page, "does not answer")
+    moody.hangs = False
+    await recovers(page)
+
+
+async def test_a_service_that_is_not_there_is_told(moody, session, pages) -> None:
+    async with moody_service() as gone:
+        session.environ = {**session.environ, "RUNLOOP_BASE_URL": gone.base_url}
+        page = pages(session)
+    page.open()
+    await lost(page, "is out of reach")
+
+
+async def test_nothing_travels_while_nothing_changes(moody, page) -> None:
+    moody.devboxes = [devbox(number) for number in range(50)]
+    await page.until(lambda: len(page.rows()) == 50, "the rows")
+    await page.until(lambda: health(page).get("loading") is False, "the first look")
+    before, asked = len(page.raw), len(moody.asked)
+    await page.until(lambda: len(moody.asked) > asked + 20, "more looks")
+    assert page.raw[before:] == []
+    moody.devboxes[7] = devbox(7, status="suspending")
+    await page.until(lambda: page.status("box-7") == "suspending", "the change")
+    assert [c["rows"][0][0] for c, _ in page.raw[before:]] == ["dbx_00007"]
+
+
+async def test_thousands_are_seen_page_by_page_and_each_look_stays_small(moody, page) -> None:
+    moody.devboxes = [devbox(number) for number in range(3500)]
+    await page.until(lambda: len(page.rows()) == 3500, "all rows")
+    moody.devboxes[3400] = devbox(3400, status="suspended")
+    await page.until(lambda: page.status("box-3400") == "suspended", "a change far down")
+    del moody.devboxes[3000]
+    await page.until(lambda: "dbx_03000" not in page.rows(), "one that is gone")
+    asked = len(moody.asked)
+    await page.until(lambda: len(moody.asked) > asked + 8, "more looks")
+    assert max(int(each.split("limit=")[1].split("&")[0]) for each in moody.asked) <= 1000
+
+
+ODD = {
+    "no fields": {"id": "dbx_odd"},
+    "wrong types": {"id": "dbx_odd", "name": 7, "status": None, "create_time_ms": "soon", "launch_parameters": []},
+    "unknown state": devbox(0, id="dbx_odd", status="hibernating"),
+    "markup": devbox(0, id="dbx_odd", name="<img src=x onerror=alert(1)>", status="<b>running"),
+    "long name": devbox(0, id="dbx_odd", name="n" * 1000),
+    "odd states": devbox(0, id="dbx_odd", state_transitions=[7, {"status": "running"}, {}], tunnel="yes"),
+    "from tomorrow": devbox(0, id="dbx_odd", create_time_ms=4_000_000_000_000),
+}
+
+
+@pytest.mark.parametrize("entry", ODD.values(), ids=ODD)
+async def test_an_odd_entry_is_shown_beside_the_others(moody, page, entry) -> None:
+    moody.devboxes = [devbox(1), entry, {"name": "without an id"}, 7]
+    await page.until(lambda: len(page.rows()) == 2, "both rows")
+    assert page.rows().keys() == {"dbx_00001", "dbx_odd"}
+    assert page.panel._repr_mimebundle_()["text/html"].count("<img") == 0
+
+
+async def test_kinds_that_are_not_served_have_no_tab(moody, page) -> None:
+    served = await page.until(lambda: page.told("served"), "the kinds")
+    assert served[-1]["kinds"] == ["devbox", "blueprint", "snapshot", "object"]
+
+
+async def test_another_service_empties_the_tables(moody, page, session) -> None:
+    moody.devboxes = [devbox(1)]
+    await page.until(lambda: page.rows(), "the row")
+    async with moody_service() as other:
+        other.devboxes = [devbox(2)]
+        session.environ = {**session.environ, "RUNLOOP_BASE_URL": other.base_url}
+        await page.until(lambda: page.rows().keys() == {"dbx_00002"}, "the other service's row")
+
+
+async def test_two_panels_ask_once(moody, page, session, pages) -> None:
+    second = pages(session)
+    second.open("v2")
+    moody.devboxes = [devbox(1)]
+    await page.until(lambda: page.rows() and second.rows(), "the row in both")
+    tasks = [task for task in asyncio.all_tasks() if "Feed._run" in repr(task)]
+    assert len(tasks) == 1
+
+
+# What decides
+
+
+def test_a_table_numbers_its_changes_and_knows_what_is_newer() -> None:
+    table = Table()
+    assert table.take([["a", 1], ["b", 1]], asked_at=1) == Change(1, (["a", 1], ["b", 1]))
+    assert table.take([["a", 1], ["b", 1]], asked_at=2) is None
+    assert table.put(["a", 2], now=5) == Change(2, (["a", 2],))
+    assert table.take([["a", 1]], asked_at=4) is None, "an answer that was asked for before is older"
+    assert table.finish(began_at=4) == Change(3, (), ("b",))
+    assert table.drop("a") == Change(4, (), ("a",))
+    assert table.drop("a") is None
+
+
+@pytest.mark.parametrize(
+    ("looking", "seconds"),
+    [
+        ({"visible": True, "idle": 0, "spent": 0.1}, 2),
+        ({"visible": True, "idle": 0, "spent": 1.0}, 5),
+        ({"visible": True, "idle": 3600, "spent": 0.1}, 10),
+        ({"visible": False, "idle": 0, "spent": 0.1}, 30),
+    ],
+    ids=["watched", "slow service", "idle", "hidden"],
+)
+def test_the_pace_follows_who_looks(looking, seconds: float) -> None:
+    assert delay(**looking) == seconds
+
+
+def test_failures_make_it_patient_but_never_stop_it() -> None:
+    waits = [delay_after_failures(failures) for failures in range(1, 200)]
+    assert 1.5 <= waits[0] <= 2
+    assert all(48 <= wait <= 60 for wait in waits[6:])
+    assert delay_after_failures(1, told=30) == 30
+    assert delay_after_failures(1, told=3000) == 60
+
+
+def test_views_that_fall_silent_are_gone_after_a_while() -> None:
+    audience = Audience()
+    audience.here("a", 0, visible=True)
+    audience.here("b", 0, visible=False)
+    assert audience.visible(50)
+    audience.here("b", 90, visible=False)
+    assert audience.present(120)
+    assert not audience.visible(120)
+    audience.gone("b")
+    assert not audience.present(121)
