@@ -72,7 +72,7 @@ class DetailPane {
   }
 
   cell(label, code) {
-    const actions = [button("Insert", () => this.insert(code), { shape: "insert", kind: "rl-quiet-button", title: `Insert a cell: ${label}` }), copyButton(code, `Copy: ${label}`, this.say)];
+    const actions = [button("Insert", () => this.insert(code), { shape: "insert", kind: "rl-quiet-button", "aria-label": `Insert a cell: ${label}` }), copyButton(code, `Copy: ${label}`, this.say)];
     return h("div", { class: "rl-snippet" }, h("div", { class: "rl-snippet-head" }, h("span", {}, label), ...actions), h("pre", { tabindex: "0", "aria-label": label }, code));
   }
 

@@ -44,7 +44,7 @@ class PanelView {
     this.wait = h("div", { class: "rl-banner rl-wait", role: "status", hidden: true });
     this.grid = new Grid(this.store, this);
     this.empty = h("div", { class: "rl-empty", hidden: true });
-    this.side = h("aside", { class: "rl-side", hidden: true, "aria-label": "Details" });
+    this.side = h("div", { class: "rl-side", role: "group", hidden: true, "aria-label": "Details" });
     this.foot = h("div", { class: "rl-foot" });
     this.strip = h("div", { class: "rl-strip", role: "tablist", "aria-label": "Open tools", hidden: true });
     this.told = h("div", { class: "rl-hidden", role: "status", "aria-live": "polite" });
@@ -53,8 +53,8 @@ class PanelView {
     const notice = this.model.get("notice");
     this.panelBody = h("div", { class: "rl-body", role: "tabpanel", id: `${this.name}-body` }, h("div", { class: "rl-main" }, this.grid.element, this.empty), this.side);
     this.element = h(
-      "section",
-      { class: "rl-panel", "aria-label": "Runloop resources", "data-lm-suppress-shortcuts": "true", "data-jp-suppress-context-menu": true },
+      "div",
+      { class: "rl-panel", role: "group", "aria-label": "Runloop resources", "data-jp-suppress-context-menu": true },
       h("div", { class: "rl-top" }, this.tabs, this.live),
       h("div", { class: "rl-bar" }, h("div", { class: "rl-search" }, icon("search"), this.searchBox), this.chips, h("span", { class: "rl-spring" }), this.pruneButton, this.make),
       notice && h("div", { class: "rl-banner rl-wait" }, icon("warn", "warn"), h("span", {}, notice)),
@@ -67,7 +67,7 @@ class PanelView {
     this.onStore = (event, detail) => this.hear(event, detail);
     this.store.listeners.add(this.onStore);
     this.element.addEventListener("keydown", (event) => this.key(event));
-    for (const type of ["keydown", "keypress", "keyup", "paste", "copy"]) this.element.addEventListener(type, (event) => event.stopPropagation());
+    for (const type of ["keypress", "keyup", "paste", "copy"]) this.element.addEventListener(type, (event) => event.stopPropagation());
     this.sizes = new ResizeObserver(() => this.resized());
     this.sizes.observe(this.grid.element);
     this.sizes.observe(this.element);
@@ -539,6 +539,8 @@ class PanelView {
   }
 
   key(event) {
+    // Plain keys are ours: the notebook would take D twice for "delete this cell". Ctrl+S and its like are its own.
+    if (!(event.ctrlKey || event.metaKey) || "acvxz".includes(event.key.toLowerCase())) event.stopPropagation();
     if (event.key !== "Escape" || this.element.querySelector(".rl-menu, dialog[open]")) return;
     if (event.target === this.searchBox && this.searchBox.value) {
       this.searchBox.value = "";
@@ -582,7 +584,7 @@ class PanelView {
     if (!(pane instanceof DetailPane)) this.openId = null;
     this.pane = pane;
     const close = button("", () => this.closePane(), { shape: "cross", kind: "rl-quiet-button", title: "Close" });
-    this.side.replaceChildren(h("header", { class: "rl-pane-head" }, h("h2", { title }, title), close), pane.element);
+    this.side.replaceChildren(h("div", { class: "rl-pane-head" }, h("h2", { title }, title), close), pane.element);
     this.side.setAttribute("aria-label", title);
     this.side.hidden = false;
     this.element.classList.add("rl-with-side");

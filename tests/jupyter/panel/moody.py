@@ -1,9 +1,14 @@
-"""A service that answers lists, and only as well as it is told to."""
+"""A service that answers lists, and only as well as it is told to.
+
+In a process of its own, with so many devboxes: `python -m tests.jupyter.panel.moody 10000`. It prints its URL and ends
+with its standard input; `GET /change/NUMBER/STATUS` changes one of them.
+"""
 
 from __future__ import annotations
 
 import asyncio
 import json
+import sys
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from typing import Any
@@ -45,6 +50,9 @@ class Moody:
         self.asked.append(target)
         if self.status != 200:
             return self.status, {"message": "in a mood"}
+        if parts.path.startswith("/change/"):
+            _, _, number, status = parts.path.split("/")
+            self.devboxes[int(number)] = devbox(int(number), status=status)
         items = ITEMS.get(parts.path)
         if items is None:
             return 404, {"message": "no such route"}
@@ -92,3 +100,16 @@ async def moody_service() -> AsyncIterator[Moody]:
         for task in tasks:
             task.cancel()
         await asyncio.gather(*tasks, return_exceptions=True)
+
+
+async def main(count: int) -> None:
+    """Serve until standard input ends."""
+    async with moody_service() as moody:
+        moody.devboxes = [devbox(n, create_time_ms=1_700_000_000_000 - n * 60_000) for n in range(count)]
+        sys.stdout.write(f"{moody.base_url}\n")
+        sys.stdout.flush()
+        await asyncio.to_thread(sys.stdin.read)
+
+
+if __name__ == "__main__":
+    asyncio.run(main(int(sys.argv[1])))
