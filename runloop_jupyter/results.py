@@ -69,6 +69,15 @@ class DevboxResult:
         return f"✗ {self.error}" if self.exit_code is None else outcome(self.exit_code, self.duration)
 
     @property
+    def failure(self) -> str:
+        """What to say of a command that failed, before the name of its devbox."""
+        code = self.exit_code
+        if code is None:
+            return self.error.rstrip(".")
+        killed = f" (killed by signal {code - 128})" if 128 < code <= 192 else ""
+        return f"exit code {code}{killed} after {spell_duration(self.duration)}"
+
+    @property
     def replaced(self) -> bool:
         """Whether some bytes of the output were no UTF-8: a � stands for each."""
         return self._transcript.replaced
@@ -87,6 +96,21 @@ class DevboxResult:
 
     def _repr_html_(self) -> str:
         return f'<span style="color: {_COLOURS[self.success]}">{html.escape(repr(self))}</span>'
+
+
+class PythonResult(DevboxResult):
+    """A Python cell that is over: also the values that `--out` asked for, and what it displayed, by MIME types."""
+
+    def __init__(self, exit_code: int | None, transcript: Transcript, **facts: Any) -> None:
+        super().__init__(exit_code, transcript, **facts)
+        self.values: dict[str, Any] = {}
+        self.displays: list[dict[str, Any]] = []
+        self.exception = ""
+
+    @property
+    def failure(self) -> str:
+        """The exception and the line of the cell that raised it."""
+        return self.exception or super().failure
 
 
 class FanOutResult(Mapping[str, DevboxResult]):

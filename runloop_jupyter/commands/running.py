@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import argparse
 from collections.abc import Sequence
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from ..durations import spell_duration
 from ..errors import DevboxCommandError, DevboxTimeoutError, UsageError
@@ -12,9 +12,11 @@ from ..executions.order import Order
 from .parser import Parser, assignment, duration, variable
 
 if TYPE_CHECKING:
+    from collections.abc import Callable
+
     from ..cell_output import CellOutput
-    from ..devboxes import DevboxInfo
     from ..executions.background import BackgroundExecution
+    from ..executions.fan_out import MakeRun
     from ..executions.run import CommandRun
     from ..results import DevboxResult, FanOutResult
     from ..session import Session
@@ -26,12 +28,17 @@ _NAMED = 5  # devboxes that failed
 
 def add_running_options(made: Parser) -> None:
     """The options that say where and how to run, and where the results go."""
-    add_target_option(made)
-    made.add_argument("--fail-fast", action="store_true", help="of several devboxes: the first failure kills the rest")
     made.add_argument("--out", metavar="NAME", type=variable, help="put stdout into this variable")
     made.add_argument("--err", metavar="NAME", type=variable, help="put stderr into this variable")
     made.add_argument("--result", "-o", metavar="NAME", type=variable, help="put the result object into this variable")
     made.add_argument("--json", action="store_true", help="read stdout as JSON: the result, and what --out gets")
+    add_common_options(made)
+
+
+def add_common_options(made: Parser) -> None:
+    """Those that do not depend on what is run."""
+    add_target_option(made)
+    made.add_argument("--fail-fast", action="store_true", help="of several devboxes: the first failure kills the rest")
     add_background_option(made)
     made.add_argument("--timeout", metavar="SECONDS", type=duration, help="kill the command after so long: 90, 90s, 5m")
     made.add_argument("--cwd", metavar="DIR", help="the directory to run in")
@@ -104,23 +111,35 @@ def order_of(args: argparse.Namespace, command: str, *, stdin: str | None = None
     )
 
 
-async def execute(session: Session, args: argparse.Namespace, order: Order) -> object:
-    """Run the order as the options say. The variables get the result in any case."""
-    from ..executions.run import started
+def runs(session: Session, order: Order) -> MakeRun:
+    """How an order becomes a run on a devbox."""
+    from ..executions.run import CommandRun
+
+    return lambda devbox, transcript: CommandRun(session, devbox, order, transcript)
+
+
+async def execute(
+    session: Session, args: argparse.Namespace, make: MakeRun, *, keep: Callable[[Any], None] | None = None
+) -> object:
+    """Run as the options say. The variables get the result in any case; `keep` gets it first."""
+    from ..executions.run import start_in_cell
+    from ..transcript import Transcript
 
     if args.interactive:
         _check_interactive(args)
     if _means_several(args.on):
-        return await _on_several(session, args, order)
-    run = await started(session, await session.target(args.on[0] if args.on else None), order)
-    return in_background(session, run, args) if args.bg else await follow(run, args)
+        return await _on_several(session, args, make, keep)
+    run = make(await session.target(args.on[0] if args.on else None), Transcript())
+    await start_in_cell(run)
+    return in_background(session, run, args) if args.bg else await _follow(run, args, keep)
 
 
-async def follow(run: CommandRun, args: argparse.Namespace) -> object:
-    """What comes of a command that has started, for the variables and for the cell."""
+async def _follow(run: CommandRun, args: argparse.Namespace, keep: Callable[[Any], None] | None) -> object:
     from ..executions.foreground import run_in_cell
 
     result = await run_in_cell(run, _output(args), show_status=args.cell is not None)
+    if keep is not None:
+        keep(result)
     return _concluded(run, result, args)
 
 
@@ -137,7 +156,7 @@ def _concluded(run: CommandRun, result: DevboxResult, args: argparse.Namespace) 
         told = f"Stopped after --timeout {spell_duration(args.timeout)} on {run.devbox.label}; the command was killed."
         raise DevboxTimeoutError(told, result)
     if not result.success and not args.no_raise_error:
-        raise DevboxCommandError(_failed(result, run.devbox), result)
+        raise DevboxCommandError(f"{result.failure} on {run.devbox.label}.", result)
     return value
 
 
@@ -152,7 +171,9 @@ def in_background(session: Session, run: CommandRun, args: argparse.Namespace) -
     return None if args.cell is not None else execution
 
 
-async def _on_several(session: Session, args: argparse.Namespace, order: Order) -> object:
+async def _on_several(
+    session: Session, args: argparse.Namespace, make: MakeRun, keep: Callable[[Any], None] | None
+) -> object:
     from ..executions.fan_out import FanOut, matching
     from ..executions.foreground import run_on_all
 
@@ -160,8 +181,10 @@ async def _on_several(session: Session, args: argparse.Namespace, order: Order) 
         if getattr(args, option):
             raise UsageError(f"--{option} takes one devbox; --on names several.")
     output = _output(args)
-    fan_out = FanOut(session, await matching(session, args.on), order, output, tail=args.tail)
+    fan_out = FanOut(session, await matching(session, args.on), make, output, tail=args.tail)
     result = await run_on_all(fan_out, output, fail_fast=args.fail_fast, keep=args.cell is not None)
+    if keep is not None:
+        keep(result)
     value = _keep(result, args)
     if not result.success and not args.no_raise_error:
         raise DevboxCommandError(_several_failed(result), result)
@@ -223,15 +246,9 @@ def _whole(args: argparse.Namespace) -> str:
     return "-o NAME keeps all of it in a variable"
 
 
-def _failed(result: DevboxResult, devbox: DevboxInfo) -> str:
-    code = result.exit_code or 0
-    killed = f" (killed by signal {code - 128})" if 128 < code <= 192 else ""
-    return f"exit code {code}{killed} after {spell_duration(result.duration)} on {devbox.label}."
-
-
 def _several_failed(result: FanOutResult) -> str:
     failed = [
-        f"{name} {f'exit code {each.exit_code}' if each.exit_code is not None else each.error.rstrip('.')}"
+        f"{name} {f'exit code {each.exit_code}' if each.exit_code is not None else each.failure}"
         for name, each in result.failed.items()
     ]
     named = "; ".join(failed[:_NAMED]) + ("; …" if len(failed) > _NAMED else "")

@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import asyncio
-from typing import TYPE_CHECKING
+from collections.abc import Mapping
+from typing import TYPE_CHECKING, Any
 
 from ..prompts import ask
 from ..terminal_text import plain
@@ -32,6 +33,10 @@ class Dialogue:
         self._sink.write(stream, text)
         self._line = (self._line + text).rpartition("\n")[2][-_LONGEST:]
         self._came.set()
+
+    def display(self, bundle: Mapping[str, Any]) -> None:
+        """Pass on what is shown by MIME types."""
+        self._sink.display(bundle)
 
     async def answer(self) -> None:
         """Ask whenever the command does, until it reads no more or is cancelled. Ctrl-D, or ^D, ends its input."""

@@ -12,14 +12,15 @@ from ..results import DevboxResult, FanOutResult
 from ..transcript import Transcript
 from .grid import Row, row_of, summary
 from .prefixed import PrefixedOutput
-from .run import CommandRun
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
 
     from ..cell_output import CellOutput
     from ..session import Session
-    from .order import Order
+    from .run import CommandRun
+
+    MakeRun = Callable[[DevboxInfo, Transcript], CommandRun]
 
 _HEAD = 300_000  # characters that all devboxes together may show; beyond their shares only their last lines are
 _IN_MEMORY = 64 * 1024 * 1024  # bytes of output that all together keep in memory
@@ -31,12 +32,12 @@ _INTERVAL = 0.25  # seconds between two looks of a small grid
 class Member:
     """One devbox's part."""
 
-    def __init__(self, session: Session, devbox: DevboxInfo, order: Order, output: PrefixedOutput, memory: int) -> None:
-        self.devbox = devbox
+    def __init__(self, session: Session, run: CommandRun, output: PrefixedOutput) -> None:
+        self.devbox = run.devbox
         self.result: DevboxResult | None = None
         self._session = session
         self._output = output
-        self._run = CommandRun(session, devbox, order, Transcript(in_memory=memory))
+        self._run = run
         self._is_started = False
 
     async def run(self) -> DevboxResult:
@@ -44,7 +45,7 @@ class Member:
         try:
             self.result = await self._session.guard(self._finish())
         except MagicError as error:
-            self.result = self._without_exit_code(str(error))
+            self.result = DevboxResult(None, self._run.transcript, **self._run.facts, error=str(error))
         finally:
             self._output.close()
         return self.result
@@ -73,30 +74,23 @@ class Member:
             await self._run.kill()
             raise
 
-    def _without_exit_code(self, error: str) -> DevboxResult:
-        return DevboxResult(
-            None,
-            self._run.transcript,
-            duration=self._run.seconds,
-            execution_id=self._run.execution.execution_id if self._is_started else "",
-            devbox_id=self.devbox.id,
-            devbox=self.devbox.short,
-            error=error,
-        )
-
 
 class FanOut:
-    """One order on many devboxes: `run`, while `rows` shows how they are."""
+    """One command on many devboxes: `run`, while `rows` shows how they are."""
 
     def __init__(
-        self, session: Session, devboxes: Sequence[DevboxInfo], order: Order, output: CellOutput, *, tail: int | None
+        self, session: Session, devboxes: Sequence[DevboxInfo], make: MakeRun, output: CellOutput, *, tail: int | None
     ) -> None:
         width = max(len(devbox.short) for devbox in devboxes)
         budget = 0 if tail is not None else _HEAD // len(devboxes)
         last = tail or max(min(500 // len(devboxes), 10), 3)
         memory = max(_IN_MEMORY // len(devboxes), 64 * 1024)
         self._members = [
-            Member(session, box, order, PrefixedOutput(box.short, width, n, output, budget=budget, last=last), memory)
+            Member(
+                session,
+                make(box, Transcript(in_memory=memory)),
+                PrefixedOutput(box.short, width, n, output, budget=budget, last=last),
+            )
             for n, box in enumerate(devboxes)
         ]
 

@@ -29,7 +29,7 @@ async def run_in_cell(run: CommandRun, output: CellOutput, *, show_status: bool)
             await run.kill()
             output.final(f"✗ stopped and killed · {run.elapsed} · {where}")
             raise
-        note = _REPLACED if result.replaced else ""
+        note = (f" · {run.note}" if run.note else "") + (_REPLACED if result.replaced else "")
         if show_status:
             output.final(f"{result.outcome} · {where}{note}")
         elif note:

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING
 
 from ..devboxes import DevboxInfo, describe
 from ..errors import UsageError
+from ..transcript import Transcript
 from .order import Order
 from .run import CommandRun
 
@@ -69,7 +70,7 @@ async def find_execution(session: Session, reference: str, on: str | None) -> Co
 async def _attached(session: Session, devbox: DevboxInfo, execution_id: str, entry: Entry | None) -> CommandRun:
     title = entry.title if entry is not None else ""
     since = time.time() - entry.started if entry is not None else 0.0
-    run = CommandRun(session, devbox, Order("", title=title))
+    run = CommandRun(session, devbox, Order("", title=title), Transcript())
     await run.attach(execution_id, since=since)
     return run
 

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import re
 from collections import deque
-from typing import TYPE_CHECKING
+from collections.abc import Mapping
+from typing import TYPE_CHECKING, Any
 
 from ..terminal_text import plain
 
@@ -48,6 +49,12 @@ class PrefixedOutput:
             self._rest[stream] = rest
         if newline:
             self._take(stream, whole)
+
+    def display(self, bundle: Mapping[str, Any]) -> None:
+        """Pass on what is shown by MIME types, below the devbox's name."""
+        if self._left > 0:
+            self._sink.write("stdout", f"{self._prefix}\n")
+            self._sink.display(bundle)
 
     def close(self) -> None:
         """Pass on unfinished lines, and the last ones of those that were held back."""

@@ -4,8 +4,9 @@ from __future__ import annotations
 
 import asyncio
 import time
+from collections.abc import Mapping
 from contextlib import aclosing
-from typing import TYPE_CHECKING, Protocol
+from typing import TYPE_CHECKING, Any, Protocol
 
 from ..devboxes import DevboxInfo
 from ..durations import spell_duration
@@ -34,20 +35,24 @@ class Sink(Protocol):
     def write(self, stream: Stream, text: str) -> None:
         """Take a piece of it."""
 
+    def display(self, bundle: Mapping[str, Any]) -> None:
+        """Take something to show by MIME types."""
+
 
 class CommandRun:
     """One command on one devbox: `start`, then `finish`; `kill` at any time between."""
 
-    def __init__(
-        self, session: Session, devbox: DevboxInfo, order: Order, transcript: Transcript | None = None
-    ) -> None:
+    def __init__(self, session: Session, devbox: DevboxInfo, order: Order, transcript: Transcript) -> None:
         self.devbox = devbox
         self.order = order
-        self.transcript = Transcript() if transcript is None else transcript
+        self.transcript = transcript
         self.timed_out = False
         self._session = session
         self._started = time.monotonic()
         self._execution: AsyncExecution | None = None
+
+    note = ""
+    """What else there is to say about it when it is over."""
 
     @property
     def execution(self) -> AsyncExecution:
@@ -131,8 +136,12 @@ class CommandRun:
     async def _stream(self, sink: Sink) -> None:
         async with aclosing(self.execution.output()) as chunks:
             async for chunk in chunks:
-                self.transcript.append(chunk.stream, chunk.text)
-                sink.write(chunk.stream, chunk.text)
+                self._take(chunk.stream, chunk.text, sink)
+
+    def _take(self, stream: Stream, text: str, sink: Sink) -> None:
+        """Keep and show a piece of the output."""
+        self.transcript.append(stream, text)
+        sink.write(stream, text)
 
     async def _feed(self) -> None:
         text = self.order.stdin or ""
@@ -145,14 +154,20 @@ class CommandRun:
         exit_code = await self._exit_code()
         if not len(self.transcript):
             await self._check_surroundings(exit_code)
-        return DevboxResult(
-            exit_code,
-            self.transcript,
-            duration=self.seconds,
-            execution_id=self.execution.execution_id,
-            devbox_id=self.devbox.id,
-            devbox=self.devbox.short,
-        )
+        return await self._result(exit_code)
+
+    async def _result(self, exit_code: int | None, error: str = "") -> DevboxResult:
+        return DevboxResult(exit_code, self.transcript, **self.facts, error=error)
+
+    @property
+    def facts(self) -> dict[str, Any]:
+        """What its result has beside the exit code and the output."""
+        return {
+            "duration": self.seconds,
+            "execution_id": self.execution.execution_id if self._execution else "",
+            "devbox_id": self.devbox.id,
+            "devbox": self.devbox.short,
+        }
 
     async def _exit_code(self) -> int:
         from runloop_sdk import PollingConfig
@@ -182,9 +197,7 @@ class CommandRun:
         return (await self._session.sdk()).devbox.from_id(self.devbox.id)
 
 
-async def started(session: Session, devbox: DevboxInfo, order: Order) -> CommandRun:
-    """The command, started; a line in the cell tells so when that takes its time."""
-    run = CommandRun(session, devbox, order)
-    async with waiting(f"starting on {devbox.short}"):
+async def start_in_cell(run: CommandRun) -> None:
+    """Start a command; a line in the cell tells so when that takes its time."""
+    async with waiting(f"starting on {run.devbox.short}"):
         await run.start()
-    return run

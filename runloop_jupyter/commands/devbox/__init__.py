@@ -12,6 +12,7 @@ NOUN = Noun(
         "list": "show the devboxes",
         "info": "show one devbox in detail",
         "exec": "run a shell command; %%devbox exec runs the whole cell",
+        "python": "run the cell in the devbox's Python: %%devbox python",
         "script": "run the cell by any interpreter: %%devbox script --proc node",
         "write": "write the cell to a file: %%devbox write PATH",
         "attach": "stream the output of a command that runs",

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 
 from ...errors import UsageError
 from ..parser import Parser, add_template_option
-from ..running import add_input_options, add_running_options, execute, order_of
+from ..running import add_input_options, add_running_options, execute, order_of, runs
 
 if TYPE_CHECKING:
     from ...session import Session
@@ -36,4 +36,4 @@ async def run(session: Session, args: argparse.Namespace) -> object:
     command = args.cell or args.command
     if not command.strip():
         raise UsageError("There is no command: write it after %devbox exec, or below %%devbox exec.")
-    return await execute(session, args, order_of(args, command))
+    return await execute(session, args, runs(session, order_of(args, command)))

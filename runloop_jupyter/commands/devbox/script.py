@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 
 from ...errors import UsageError
 from ..parser import Parser, add_template_option
-from ..running import add_running_options, execute, order_of
+from ..running import add_running_options, execute, order_of, runs
 
 if TYPE_CHECKING:
     from ...session import Session
@@ -32,4 +32,4 @@ async def run(session: Session, args: argparse.Namespace) -> object:
     """Run the interpreter, its output streaming into the cell. The variables get the result in any case."""
     if not args.proc or not args.proc.strip():
         raise UsageError("Which program is to run the cell? Name it: %%devbox script --proc node")
-    return await execute(session, args, order_of(args, args.proc, stdin=args.cell))
+    return await execute(session, args, runs(session, order_of(args, args.proc, stdin=args.cell)))

@@ -1,0 +1,95 @@
+"""`%%devbox python`."""
+
+from __future__ import annotations
+
+import argparse
+import re
+from typing import TYPE_CHECKING, Any
+
+from ...errors import UsageError
+from ..parser import Parser, add_template_option, variable
+from ..running import add_common_options, add_input_options, execute, order_of
+
+if TYPE_CHECKING:
+    from ...devboxes import DevboxInfo
+    from ...executions.python import PythonCell
+    from ...executions.run import CommandRun
+    from ...results import FanOutResult, PythonResult
+    from ...session import Session
+    from ...transcript import Transcript
+
+_SESSION = re.compile(r"[\w.-]{1,64}", re.ASCII)
+
+
+def parser() -> Parser:
+    """The options of `%%devbox python`."""
+    made = Parser(
+        "%devbox python",
+        "Run the cell below %%devbox python in the devbox's Python. Variables last from cell to cell.",
+        "Tables, pictures and the last value show as in a notebook. Stop interrupts the cell and keeps the variables.\n"
+        "--in sends any value that can be pickled. --out brings back JSON values, numpy arrays and data frames only:\n"
+        "what a devbox sends is never unpickled here, and scripts in its HTML do not run in your page.",
+    )
+    made.shows_output = made.needs_cell = True
+    made.cell = "the code"
+    names: dict[str, Any] = {"metavar": "NAME", "nargs": "+", "action": "extend", "default": [], "type": variable}
+    made.add_argument("--in", dest="send", help="variables to send to the devbox", **names)
+    made.add_argument("--out", dest="wanted", help="variables to bring back", **names)
+    made.add_argument("--result", "-o", metavar="NAME", type=variable, help="put the result object into this variable")
+    made.add_argument("--session", metavar="NAME", default="main", help="which of the devbox's Pythons (default main)")
+    made.add_argument("--restart", action="store_true", help="end the session first: variables are gone")
+    made.add_argument("--python", metavar="PROGRAM", default="python3", help="the interpreter, 3.8 or newer")
+    add_common_options(made)
+    add_input_options(made)
+    add_template_option(made, "off")
+    return made
+
+
+async def run(session: Session, args: argparse.Namespace) -> object:
+    """Run the code, its output streaming into the cell. The variables get what --out names."""
+    from ...executions.python import PythonRun
+
+    cell = _cell(args)
+    order = order_of(args, "")
+
+    def make(devbox: DevboxInfo, transcript: Transcript) -> CommandRun:
+        return PythonRun(session, devbox, order, cell, transcript)
+
+    def keep(result: PythonResult | FanOutResult) -> None:
+        for name in cell.out:
+            found = _value(result, name)
+            if found:
+                args.variables[name] = found[0]
+
+    return await execute(session, args, make, keep=keep)
+
+
+def _cell(args: argparse.Namespace) -> PythonCell:
+    from shlex import quote
+
+    from ...executions.python import PythonCell
+
+    if not args.cell.strip():
+        raise UsageError("There is no code: write it below %%devbox python.")
+    if not _SESSION.fullmatch(args.session):
+        raise UsageError(f"{args.session!r} is no name for a session: use up to 64 of A-Z a-z 0-9 _ . -")
+    return PythonCell(
+        args.cell,
+        offset=1,  # the line with the magic is the cell's first
+        session=args.session,
+        interpreter=quote(args.python),
+        values={name: args.variables[name] for name in args.send},
+        out=tuple(args.wanted),
+        restart=args.restart,
+    )
+
+
+def _value(result: PythonResult | FanOutResult, name: str) -> list[object]:
+    """What became of a variable, in a list; by devbox where there were several; nothing where it did not come back."""
+    from ...results import FanOutResult, PythonResult
+
+    if isinstance(result, PythonResult):
+        return [result.values[name]] if name in result.values else []
+    assert isinstance(result, FanOutResult)
+    pythons = {box: each for box, each in result.items() if isinstance(each, PythonResult)}
+    return [{box: each.values[name] for box, each in pythons.items() if name in each.values}]

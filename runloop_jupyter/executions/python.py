@@ -1,0 +1,207 @@
+"""Python cells: run by a session in the devbox that keeps its variables, with values and rich output both ways."""
+
+from __future__ import annotations
+
+import base64
+import json
+import os
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass, field, replace
+from shlex import quote
+from typing import TYPE_CHECKING, Any
+
+from ..errors import RemoteError, UsageError
+from ..remote import program
+from ..remote.values import ValueProblem, pack, unpack
+from ..results import PythonResult
+from ..untrusted import harmless
+from .order import Order
+from .run import CommandRun
+
+if TYPE_CHECKING:
+    from ..devboxes import DevboxInfo
+    from ..results import DevboxResult
+    from ..session import Session
+    from ..transcript import Stream, Transcript
+    from .run import Sink
+
+MARK = "\x1e"
+_INLINE = 48 * 1024  # bytes of a request that go along with the command
+_MISSING = 127
+
+
+@dataclass(frozen=True, slots=True)
+class PythonCell:
+    """A cell of Python and what goes with it. `offset` is how many lines stand above it in the notebook's cell."""
+
+    code: str
+    offset: int = 0
+    session: str = "main"
+    interpreter: str = "python3"
+    values: Mapping[str, Any] = field(default_factory=dict)
+    out: tuple[str, ...] = ()
+    restart: bool = False
+
+
+class Frames:
+    """Parts a stream's text into what was printed and the session's structured lines. No I/O."""
+
+    def __init__(self, word: str) -> None:
+        self._mark = MARK + word
+        self._held = ""
+
+    def feed(self, text: str) -> Iterator[str | dict[str, Any]]:
+        """The pieces, in their order; what may still become a structured line is kept."""
+        text, self._held = self._held + text, ""
+        while text:
+            start = text.find(self._mark)
+            if start < 0:
+                cut = len(text) - self._begun(text)
+                self._held = text[cut:]
+                if text[:cut]:
+                    yield text[:cut]
+                return
+            if start:
+                yield text[:start]
+            line, newline, rest = text[start + len(self._mark) :].partition("\n")
+            if not newline:
+                self._held = text[start:]
+                return
+            yield _content(line) or text[start : start + len(self._mark) + len(line) + 1]
+            text = rest
+
+    def _begun(self, text: str) -> int:
+        """How many characters at the end may be the beginning of a mark."""
+        start = text.rfind(MARK, -len(self._mark))
+        return len(text) - start if start >= 0 and self._mark.startswith(text[start:]) else 0
+
+    def end(self) -> str:
+        """What was kept and belongs to the output after all."""
+        return self._held
+
+
+class PythonRun(CommandRun):
+    """One Python cell on one devbox."""
+
+    def __init__(
+        self, session: Session, devbox: DevboxInfo, order: Order, cell: PythonCell, transcript: Transcript
+    ) -> None:
+        super().__init__(session, devbox, order, transcript)
+        self._cell = cell
+        self._word = os.urandom(8).hex()
+        self._frames = Frames(self._word)
+        self._displays: list[dict[str, Any]] = []
+        self._exception = ""
+        self._lost = False
+        self._packed: dict[str, Any] | None = None
+
+    async def start(self) -> None:
+        """Send the cell along with the command that hands it to its session."""
+        try:
+            values = pack(dict(self._cell.values), pickles=True)
+        except ValueProblem as problem:
+            raise UsageError(f"--in: {problem}.") from problem
+        request = self._request(values if len(values) < _INLINE // 2 else b"")
+        if len(values) >= _INLINE // 2:
+            request["values_path"] = await self._park(values, "values")
+        data = json.dumps(request).encode()
+        argument = base64.b64encode(data).decode()
+        if len(argument) > _INLINE:
+            argument = "@" + await self._park(data, "cell")
+        interpreter = self._cell.interpreter
+        command = f"exec {interpreter} -c {quote(program())} {quote(argument)}"
+        self.order = replace(self.order, command=command, cwd=None, env=())
+        await super().start()
+
+    def _request(self, values: bytes) -> dict[str, Any]:
+        return {
+            "session": self._cell.session,
+            "restart": self._cell.restart,
+            "word": self._word,
+            "code": self._cell.code,
+            "offset": self._cell.offset,
+            "cwd": self.order.cwd,
+            "env": dict(self.order.env),
+            "values": base64.b64encode(values).decode(),
+            "values_path": "",
+            "out": self._cell.out,
+            "spill": self._parked("out"),
+        }
+
+    def _take(self, stream: Stream, text: str, sink: Sink) -> None:
+        if stream == "stderr":
+            super()._take(stream, text, sink)
+            return
+        for piece in self._frames.feed(text):
+            if isinstance(piece, str):
+                super()._take(stream, piece, sink)
+            else:
+                self._take_frame(piece, sink)
+
+    def _take_frame(self, frame: dict[str, Any], sink: Sink) -> None:
+        kind = frame.get("kind")
+        if kind == "display" and isinstance(frame.get("data"), dict):
+            bundle = harmless(frame["data"])
+            self._displays.append(bundle)
+            sink.display(bundle)
+        elif kind == "new":
+            self.note = f"new session of Python {_short(frame.get('python'))}"
+        elif kind == "lost":
+            self._lost = True
+        elif kind == "values":
+            self._packed = frame
+        elif kind in ("error", "value"):
+            line = frame.get("line")
+            where = f" (line {line})" if isinstance(line, int) else ""
+            self._exception = _short(frame.get("text")) + where
+
+    async def _result(self, exit_code: int | None, error: str = "") -> DevboxResult:
+        result = PythonResult(exit_code, self.transcript, **self.facts, error=error)
+        result.displays = self._displays
+        result.exception = self._exception
+        if self._lost:
+            result.exception = "the Python session died with the cell, and its variables are gone; this was"
+        elif exit_code == _MISSING:
+            result.exception = f"{self._cell.interpreter} cannot be started (--python)"
+        if self._cell.out and exit_code == 0:
+            result.values = await self._values()
+        return result
+
+    async def _values(self) -> dict[str, Any]:
+        """The values that came back. What a devbox sends is never unpickled."""
+        frame = self._packed
+        if frame is None:
+            raise RemoteError(f"No values came back from {self.devbox.label}.")
+        try:
+            data = base64.b64decode(str(frame["data"])) if "data" in frame else await self._fetch()
+            values = unpack(data, pickles=False)
+        except (ValueProblem, ValueError) as problem:
+            raise UsageError(f"--out: {str(problem).rstrip('.')}.") from problem
+        return {name: values[name] for name in self._cell.out if name in values}
+
+    async def _fetch(self) -> bytes:
+        devbox = await self._handle()
+        path = self._parked("out")
+        data = await devbox.file.download(path=path)
+        await devbox.file.remove(path)
+        return data
+
+    async def _park(self, data: bytes, what: str) -> str:
+        path = self._parked(what)
+        await (await self._handle()).file.upload(path=path, file=data)
+        return path
+
+    def _parked(self, what: str) -> str:
+        return f"/tmp/runloop-{self._word}.{what}"  # noqa: S108 - in the devbox, which is its user's alone
+
+
+def _content(line: str) -> dict[str, Any] | None:
+    try:
+        found = json.loads(line)
+    except (ValueError, RecursionError):
+        return None  # not from the session: it is shown as what was printed
+    return found if isinstance(found, dict) else None
+
+
+def _short(text: object) -> str:
+    return "".join(char if char.isprintable() else " " for char in str(text))[:500]

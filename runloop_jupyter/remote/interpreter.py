@@ -1,0 +1,457 @@
+"""A Python session in a devbox: it keeps its variables from cell to cell.
+
+`main` is what a cell starts: it finds the session's process, or forks it, hands over the cell together with its own
+standard descriptors, and ends when the cell does. So a cell's output, its exit code and its end are those of one
+command, and Ctrl-C is its death: the session notices, interrupts the cell, and keeps its variables.
+
+Structured results go into the same stdout, one line each: a mark, the cell's own word, and JSON.
+"""
+
+from __future__ import annotations
+
+import array
+import ast
+import asyncio
+import base64
+import builtins
+import fcntl
+import hashlib
+import inspect
+import io
+import json
+import linecache
+import os
+import select
+import signal
+import socket
+import struct
+import sys
+import tempfile
+import threading
+import traceback
+import types
+import warnings
+from contextlib import contextmanager, suppress
+from typing import Any, Iterator
+
+from .values import ValueProblem, pack, unpack
+
+_CELL = "<cell "
+MARK = "\x1e"
+_INLINE = 256 * 1024  # bytes of values that go into stdout
+_PATIENCE = 3.0  # seconds that an interrupted cell has before its session is killed
+_LONGEST_REPR = 100_000
+_INTERRUPTED = 130
+_LONGEST_ERROR = 500
+_TAKEN = b"!"
+_LOST = 120  # the exit code of a cell whose session died
+
+
+def main(arguments: list[str]) -> int:
+    """Run one cell in its session; the exit code."""
+    request = json.loads(_given(arguments[0]))
+    name = _name(request)
+    with _sessions():
+        if request["restart"]:
+            _end_session(name)
+        connection = _handed_over(request, name)
+    answer = _receive_all(connection)
+    if not answer:
+        _frame(request["word"], {"kind": "lost"})
+        return _LOST
+    return int(json.loads(answer)["exit_code"])
+
+
+def _handed_over(request: dict[str, Any], name: str) -> socket.socket:
+    """The connection to the session that runs the cell now; one that died before its turn came is replaced."""
+    while True:
+        connection, request["is_new"] = _connect(name)
+        with suppress(ConnectionError):
+            _send(connection, request)
+            if connection.recv(1) == _TAKEN:
+                return connection
+        connection.close()
+
+
+def _given(argument: str) -> bytes:
+    """The request: inline, or in a file that is read once."""
+    if not argument.startswith("@"):
+        return base64.b64decode(argument)
+    with open(argument[1:], "rb") as file:
+        data = file.read()
+    os.unlink(argument[1:])
+    return data
+
+
+def _name(request: dict[str, Any]) -> str:
+    """What a session's files are called: each interpreter has its own sessions."""
+    key = f"{request['session']}\0{sys.executable}\0{sys.version}"
+    return hashlib.sha256(key.encode()).hexdigest()[:16]
+
+
+@contextmanager
+def _sessions() -> Iterator[None]:
+    """Inside the folder of all sessions: a socket's path is short only from there."""
+    before = os.getcwd()
+    folder = os.path.join(tempfile.gettempdir(), f"runloop-python-{os.getuid()}")
+    os.makedirs(folder, mode=0o700, exist_ok=True)
+    os.chdir(folder)
+    try:
+        yield
+    finally:
+        os.chdir(before)
+
+
+def _connect(path: str) -> tuple[socket.socket, bool]:
+    """A connection to the session's process, and whether the process is new."""
+    with open(path + ".lock", "w") as lock:
+        fcntl.flock(lock, fcntl.LOCK_EX)
+        connection = socket.socket(socket.AF_UNIX)
+        try:
+            connection.connect(path)
+            return connection, False
+        except OSError:
+            connection.close()
+        _start_session(path, lock)
+        connection = socket.socket(socket.AF_UNIX)
+        connection.connect(path)
+        return connection, True
+
+
+def _end_session(path: str) -> None:
+    """End the session's process with all that it started; its number alone may mean another process by now."""
+    try:
+        with socket.socket(socket.AF_UNIX) as connection:
+            connection.connect(path)
+        with open(path + ".pid") as file:
+            os.killpg(int(file.read()), signal.SIGKILL)
+    except (OSError, ValueError):
+        return
+    os.unlink(path)
+
+
+def _start_session(path: str, lock: Any) -> None:
+    if os.path.exists(path):
+        os.unlink(path)
+    listener = socket.socket(socket.AF_UNIX)
+    listener.bind(path)
+    listener.listen(64)
+    child = os.fork()
+    if child:
+        listener.close()
+        os.waitpid(child, 0)
+        return
+    lock.close()
+    os.setsid()
+    if os.fork():
+        os._exit(0)
+    with open(path + ".pid", "w") as file:
+        file.write(str(os.getpgid(0)))
+    os.chdir(os.path.expanduser("~"))
+    _release_descriptors()
+    Session(listener).serve()
+
+
+def _release_descriptors() -> None:
+    nothing = os.open(os.devnull, os.O_RDWR)
+    for number in (0, 1, 2):
+        os.dup2(nothing, number)
+    os.close(nothing)
+
+
+def _send(connection: socket.socket, request: dict[str, Any]) -> None:
+    data = json.dumps(request).encode()
+    descriptors = array.array("i", [0, 1, 2])
+    connection.sendmsg([struct.pack("!Q", len(data))], [(socket.SOL_SOCKET, socket.SCM_RIGHTS, descriptors.tobytes())])
+    connection.sendall(data)
+
+
+def _receive(connection: socket.socket) -> tuple[dict[str, Any], list[int]]:
+    """A request, and the descriptors that came with it."""
+    descriptors = array.array("i")
+    head, ancillary, _, _ = connection.recvmsg(8, socket.CMSG_LEN(3 * descriptors.itemsize))
+    for _, _, data in ancillary:
+        descriptors.frombytes(data[: len(data) - len(data) % descriptors.itemsize])
+    left, pieces = struct.unpack("!Q", head)[0], []
+    while left:
+        piece = connection.recv(min(left, 1 << 20))
+        if not piece:
+            raise ConnectionError("the cell went away")
+        pieces.append(piece)
+        left -= len(piece)
+    return json.loads(b"".join(pieces)), list(descriptors)
+
+
+def _receive_all(connection: socket.socket) -> bytes:
+    pieces: list[bytes] = []
+    while True:
+        try:
+            piece = connection.recv(65536)
+        except ConnectionError:
+            return b""
+        if not piece:
+            return b"".join(pieces)
+        pieces.append(piece)
+
+
+def _frame(word: str, content: dict[str, Any]) -> None:
+    sys.stdout.flush()
+    line = f"{MARK}{word}{json.dumps(content)}\n".encode("ascii")
+    while line:
+        line = line[os.write(1, line) :]
+
+
+class Session:
+    """The process that keeps the variables."""
+
+    def __init__(self, listener: socket.socket) -> None:
+        self._listener = listener
+        self._module = types.ModuleType("__main__")
+        self._names = vars(self._module)
+        sys.modules["__main__"] = self._module
+        sys.argv = [""]
+        sys.path[0:1] = [""]
+        os.environ.setdefault("MPLBACKEND", "agg")
+        warnings.filterwarnings("ignore", message=".*[Aa]gg is (a )?non-(GUI|interactive).*")
+        self._loop: asyncio.AbstractEventLoop | None = None
+        self._cells = 0
+        builtins.display = self.display  # type: ignore[attr-defined]  # as in a notebook
+        self._word = ""
+
+    def serve(self) -> None:
+        """Run cells, one after the other, until the process is killed."""
+        signal.signal(signal.SIGINT, signal.SIG_IGN)
+        while True:
+            connection, _ = self._listener.accept()
+            try:
+                request, descriptors = _receive(connection)
+            except (OSError, ValueError, struct.error):
+                connection.close()
+                continue
+            with suppress(OSError):  # the cell was stopped while it waited for its turn
+                connection.sendall(_TAKEN)
+            self._take(descriptors)
+            try:
+                exit_code = self._guarded(connection, request)
+            except KeyboardInterrupt:  # in the moment in which the cell ended
+                exit_code = _INTERRUPTED
+            self._let_go()
+            with suppress(OSError):  # the cell was stopped
+                connection.sendall(json.dumps({"exit_code": exit_code}).encode())
+            connection.close()
+
+    def _take(self, descriptors: list[int]) -> None:
+        for number, descriptor in enumerate(descriptors):
+            os.dup2(descriptor, number)
+            os.close(descriptor)
+        sys.stdin = open(0, closefd=False, encoding="utf-8", errors="surrogateescape")  # noqa: SIM115
+        for name, number in (("stdout", 1), ("stderr", 2)):
+            raw: Any = io.FileIO(number, "w", closefd=False)  # unbuffered, as by python -u
+            setattr(sys, name, io.TextIOWrapper(raw, "utf-8", "backslashreplace", write_through=True))
+
+    def _let_go(self) -> None:
+        for stream in (sys.stdout, sys.stderr):
+            with suppress(OSError, ValueError):  # whoever read it has gone
+                stream.flush()
+        _release_descriptors()
+
+    def _guarded(self, connection: socket.socket, request: dict[str, Any]) -> int:
+        """The cell's exit code. It is interrupted when who asked for it goes away."""
+        over, done = os.pipe()
+        watching = threading.Thread(target=_watch, args=(connection, over), daemon=True)
+        watching.start()
+        try:
+            signal.signal(signal.SIGINT, signal.default_int_handler)
+            return self._run(request)
+        finally:
+            signal.signal(signal.SIGINT, signal.SIG_IGN)
+            os.close(done)
+            watching.join()
+            os.close(over)
+
+    def _run(self, request: dict[str, Any]) -> int:
+        self._word = request["word"]
+        try:
+            self._prepare(request)
+            self._execute(request["code"], request["offset"])
+            self._return(request)
+        except ValueProblem as problem:
+            _frame(self._word, {"kind": "value", "text": str(problem)})
+            return 1
+        except SystemExit as end:
+            return _exit_code(end)
+        except BaseException as error:  # noqa: BLE001 - whatever a cell raises is shown, and the session goes on
+            self._fail(error)
+            return _INTERRUPTED if isinstance(error, KeyboardInterrupt) else 1
+        return 0
+
+    def _prepare(self, request: dict[str, Any]) -> None:
+        if request["is_new"]:
+            _frame(self._word, {"kind": "new", "python": ".".join(map(str, sys.version_info[:3]))})
+        if request["cwd"]:
+            os.chdir(os.path.expanduser(request["cwd"]))
+        os.environ.update(request["env"])
+        self._names.update(unpack(_values_of(request), pickles=True))
+
+    def _execute(self, code: str, offset: int) -> None:
+        self._cells += 1
+        filename = f"{_CELL}{self._cells}>"
+        source = "\n" * offset + code  # line numbers are those of the notebook's cell
+        linecache.cache[filename] = (len(source), None, source.splitlines(keepends=True), filename)
+        tree = ast.parse(source, filename)
+        last: ast.Expression | None = None
+        end = tree.body[-1] if tree.body else None
+        if isinstance(end, ast.Expr) and not _is_silenced(code):
+            last = ast.Expression(end.value)
+            tree.body.pop()
+        self._evaluate(tree, filename, "exec")
+        if last is not None:
+            value = self._evaluate(last, filename, "eval")
+            if value is not None:
+                self._names["_"] = value
+                self.display(value)
+        self._show_figures()
+
+    def _evaluate(self, tree: ast.Module | ast.Expression, filename: str, mode: str) -> Any:
+        code: Any = compile(tree, filename, mode, flags=ast.PyCF_ALLOW_TOP_LEVEL_AWAIT)
+        if not code.co_flags & inspect.CO_COROUTINE:
+            return eval(code, self._names)  # noqa: S307 - to run code is what this is for
+        if self._loop is None:
+            self._loop = asyncio.new_event_loop()
+            asyncio.set_event_loop(self._loop)
+        return self._loop.run_until_complete(eval(code, self._names))  # noqa: S307
+
+    def display(self, *values: Any) -> None:
+        """Show values in the notebook as it shows its own: tables, pictures, text."""
+        for value in values:
+            _frame(self._word, {"kind": "display", "data": bundle(value)})
+
+    def _show_figures(self) -> None:
+        pyplot: Any = sys.modules.get("matplotlib.pyplot")
+        if pyplot is None:
+            return
+        for number in pyplot.get_fignums():
+            self.display(pyplot.figure(number))
+        pyplot.close("all")
+
+    def _return(self, request: dict[str, Any]) -> None:
+        if not request["out"]:
+            return
+        missing = [name for name in request["out"] if name not in self._names]
+        if missing:
+            raise ValueProblem(f"{missing[0]!r} is no variable of the Python session")
+        data = pack({name: self._names[name] for name in request["out"]}, pickles=False)
+        if len(data) <= _INLINE:
+            _frame(self._word, {"kind": "values", "data": base64.b64encode(data).decode()})
+            return
+        with open(request["spill"], "wb") as file:
+            file.write(data)
+        _frame(self._word, {"kind": "values", "size": len(data)})
+
+    def _fail(self, error: BaseException) -> None:
+        lines, place = _traceback(error)
+        text = traceback.format_exception_only(type(error), error)[-1].strip().partition("\n")[0]
+        try:
+            sys.stderr.write("".join(lines))
+            _frame(self._word, {"kind": "error", "text": text[:_LONGEST_ERROR], "line": place})
+        except (OSError, ValueError):
+            pass  # whoever would have read it has gone
+
+
+def _values_of(request: dict[str, Any]) -> bytes:
+    if not request["values_path"]:
+        return base64.b64decode(request["values"])
+    with open(request["values_path"], "rb") as file:
+        data = file.read()
+    os.unlink(request["values_path"])
+    return data
+
+
+def _exit_code(end: SystemExit) -> int:
+    if end.code is None or isinstance(end.code, int):
+        return end.code or 0
+    sys.stderr.write(f"{end.code}\n")
+    return 1
+
+
+def _watch(connection: socket.socket, over: int) -> None:
+    """Interrupt the cell once its connection is closed, and kill the session if that does not help."""
+    ready, _, _ = select.select([connection.fileno(), over], [], [])
+    if over in ready:
+        return
+    os.killpg(0, signal.SIGINT)
+    ready, _, _ = select.select([over], [], [], _PATIENCE)
+    if not ready:
+        os.killpg(0, signal.SIGKILL)
+
+
+def _is_silenced(code: str) -> bool:
+    return code.rstrip().endswith(";")
+
+
+def _traceback(error: BaseException) -> tuple[list[str], int | None]:
+    """The lines of a traceback that begins in the cell, and the line of the cell where it went wrong."""
+    if isinstance(error, SyntaxError) and str(error.filename).startswith(_CELL):
+        return traceback.format_exception_only(type(error), error), error.lineno
+    frames = error.__traceback__
+    while frames is not None and not frames.tb_frame.f_code.co_filename.startswith(_CELL):
+        frames = frames.tb_next
+    places = [each.lineno for each in traceback.extract_tb(frames) if each.filename.startswith(_CELL)]
+    lines = traceback.format_exception(type(error), error, frames)
+    return lines, places[-1] if places else None
+
+
+def bundle(value: Any) -> dict[str, Any]:
+    """What a notebook can show of a value, by MIME type; bytes as base64."""
+    if _is_figure(value):
+        return {"image/png": _text(_png(value)), "text/plain": _shortened(repr(value))}
+    found = {} if inspect.isclass(value) else dict(_representations(value))
+    if any("vega" in mime for mime in found) and callable(getattr(value, "to_html", None)):
+        found["text/html"] = value.to_html()
+    found.setdefault("text/plain", _shortened(repr(value)))
+    return {mime: _text(data) for mime, data in found.items()}
+
+
+def _representations(value: Any) -> Iterator[tuple[str, Any]]:
+    for name, mime in _REPRS:
+        method = getattr(value, name, None)
+        if callable(method):
+            shown = method()
+            if shown is not None:
+                yield mime, shown[0] if isinstance(shown, tuple) else shown
+    method = getattr(value, "_repr_mimebundle_", None)
+    if callable(method):
+        made = method(include=None, exclude=None)
+        data = made[0] if isinstance(made, tuple) else made
+        yield from ((mime, each) for mime, each in (data or {}).items() if each is not None)
+
+
+_REPRS = (
+    ("_repr_html_", "text/html"),
+    ("_repr_png_", "image/png"),
+    ("_repr_jpeg_", "image/jpeg"),
+    ("_repr_svg_", "image/svg+xml"),
+    ("_repr_json_", "application/json"),
+)
+
+
+def _is_figure(value: Any) -> bool:
+    return any(kind.__module__ == "matplotlib.figure" and kind.__name__ == "Figure" for kind in type(value).__mro__)
+
+
+def _png(figure: Any) -> bytes:
+    target = io.BytesIO()
+    figure.savefig(target, format="png", bbox_inches="tight")
+    return target.getvalue()
+
+
+def _text(data: Any) -> Any:
+    if isinstance(data, (bytes, bytearray)):
+        return base64.b64encode(data).decode()
+    return data if isinstance(data, (str, dict, list)) else str(data)
+
+
+def _shortened(text: str) -> str:
+    if len(text) <= _LONGEST_REPR:
+        return text
+    return f"{text[:_LONGEST_REPR]} ... {len(text):,} characters in all"

@@ -1,0 +1,81 @@
+"""Rich output that comes from a devbox, made harmless: nothing in it runs in the notebook's page.
+
+Pictures stay. HTML keeps its tables and text, without scripts, styles and what loads from elsewhere. HTML that lives
+by its scripts (an interactive plot) is shown in a frame that the browser keeps apart from the notebook.
+"""
+
+from __future__ import annotations
+
+import base64
+import binascii
+import html
+import re
+from collections.abc import Mapping
+from typing import Any
+
+_PICTURES = ("image/png", "image/jpeg")
+_SCRIPTED = re.compile(r"<script\b", re.IGNORECASE)
+_STYLED = re.compile(r"<style(?!\s+scoped)\b", re.IGNORECASE)
+_FRAME = (
+    '<iframe sandbox="allow-scripts" referrerpolicy="no-referrer" srcdoc="{}" '
+    'style="width: 100%; height: 420px; border: 0; resize: vertical; overflow: auto"></iframe>'
+)
+_LARGEST = 10_000_000  # characters of one MIME type
+_ATTRIBUTES = {"align", "colspan", "rowspan", "span", "scope", "title", "class", "width", "height"}
+_CLASSES = {"dataframe"}
+
+
+def harmless(bundle: Mapping[str, Any]) -> dict[str, Any]:
+    """The MIME bundle to show in its place; what is of no known kind is left out."""
+    shown: dict[str, Any] = {"text/plain": str(bundle.get("text/plain", ""))[:_LARGEST]}
+    for mime in _PICTURES:
+        if _is_picture(bundle.get(mime)):
+            shown[mime] = bundle[mime]
+    markup, svg = bundle.get("text/html"), bundle.get("image/svg+xml")
+    if isinstance(markup, str) and len(markup) <= _LARGEST:
+        shown["text/html"] = _safe_html(markup)
+    elif isinstance(svg, str) and len(svg) <= _LARGEST:
+        shown["text/html"] = _picture("image/svg+xml", base64.b64encode(svg.encode()).decode())
+    if isinstance(bundle.get("application/json"), (dict, list)):
+        shown["application/json"] = bundle["application/json"]
+    return shown
+
+
+def _safe_html(markup: str) -> str:
+    if _SCRIPTED.search(markup) or _STYLED.search(markup):
+        return _FRAME.format(html.escape(markup, quote=True))
+    import nh3
+
+    attributes = {tag: set(names) for tag, names in nh3.ALLOWED_ATTRIBUTES.items()}
+    attributes["*"] = _ATTRIBUTES
+    return nh3.clean(
+        markup,
+        attributes=attributes,
+        attribute_filter=_kept,
+        url_schemes={"http", "https", "mailto", "data"},
+    )
+
+
+def _kept(tag: str, name: str, value: str) -> str | None:
+    """An attribute's value; a picture is one that the markup itself has, and classes are not the notebook's own."""
+    if name == "class":
+        return " ".join(word for word in value.split() if word in _CLASSES) or None
+    if name == "src" and not value.startswith("data:image/"):
+        return None
+    if name == "href" and value.startswith("data:"):
+        return None
+    return value
+
+
+def _picture(mime: str, data: str) -> str:
+    return f'<img src="data:{mime};base64,{data}">'  # as a picture it runs no scripts
+
+
+def _is_picture(data: object) -> bool:
+    if not isinstance(data, str) or len(data) > _LARGEST:
+        return False
+    try:
+        base64.b64decode("".join(data.split()), validate=True)
+    except (binascii.Error, ValueError):
+        return False
+    return True
