@@ -34,7 +34,57 @@ watcher = asyncio.get_running_loop().create_task(watch())
 """
 
 
+FAN_OUT = "%%devbox exec --on all -o r\nhead -c 5000000 /dev/zero | tr '\\0' 'x' | fold -w 99"
+FAN_CHECK = "print(sum(len(each.stdout.replace(chr(10), '')) for each in r.values()))"
+SPREAD = "print(min(each.duration for each in r.values()) / max(each.duration for each in r.values()))"
+IN_FLIGHT = """
+jobs = []
+for number in range(1000):
+    jobs.append(get_ipython().run_line_magic("devbox", "exec --bg --quiet --on box{{number % 20}} sleep 600"))
+"""
+
+
 async def run() -> list[Row]:
+    """What one command costs, and what many do."""
+    return [*await _one_command(), *await _many_commands()]
+
+
+async def _many_commands() -> list[Row]:
+    async with running_service() as service, kernel(service.base_url, service.api_key) as client:
+        await execute(client, LOAD)
+        for number in range(20):
+            await execute(client, f"%devbox create --name box{number}")
+        await execute(client, "%devbox exec true")
+        await execute(client, STALL)
+        before = int(await execute(client, PEAK))
+        start = time.perf_counter()
+        await execute(client, FAN_OUT)
+        seconds = time.perf_counter() - start
+        stall = float(await execute(client, "print(longest * 1000)"))
+        grown = int(await execute(client, PEAK)) - before
+        spread = float(await execute(client, SPREAD))
+        assert int(await execute(client, FAN_CHECK)) == 100_000_000, "the results do not have the whole output"
+    async with running_service() as service, kernel(service.base_url, service.api_key) as client:
+        await execute(client, LOAD)
+        for number in range(20):
+            await execute(client, f"%devbox create --name box{number}")
+        start = time.perf_counter()
+        await execute(client, IN_FLIGHT)
+        started = time.perf_counter() - start  # of 1,000, in seconds: of one, in milliseconds
+        await asyncio.sleep(2)
+        peak = int(await execute(client, PEAK))
+        assert await execute(client, "print(sum(not job.done for job in jobs))") == "1000\n", "some have ended"
+    return [
+        Row("100 MB from 20 devboxes through one cell: took", seconds, "s"),
+        Row("  the kernel's memory grew by", grown, "MB", goal="< 150 MB"),
+        Row("  longest stall of its event loop", stall, "ms"),
+        Row("  the first devbox to end took, as a part of what the last took", spread * 100, "%", goal="> 50 %"),
+        Row("1,000 executions in flight: the whole kernel's memory", peak, "MB", goal="< 200 MB"),
+        Row("  to start one", started, "ms"),
+    ]
+
+
+async def _one_command() -> list[Row]:
     """A fresh kernel, its service already running."""
     async with running_service() as service, kernel(service.base_url, service.api_key) as client:
         await execute(client, LOAD)

@@ -20,6 +20,7 @@ from .leases import Leases
 from .ledger import Entry, Ledger, forget, notebook, of_dead_kernels
 from .names import KnownNames
 from .progress import Progress, telling, waiting
+from .pulse import Pulse
 from .settings import Settings
 
 if TYPE_CHECKING:
@@ -34,7 +35,6 @@ T = TypeVar("T")
 
 _PATIENCE = 10.0  # seconds for the first connection to a service
 _EMBEDDED_RETRIES = 2  # a service on this machine that refuses connections has ended: no reason to wait long
-_PULSE = 1.0  # seconds between looks at whether the embedded service still lives
 
 
 def say(text: str) -> None:
@@ -63,6 +63,7 @@ class Session:
         self.environ = environ
         self._settings = settings
         self._chosen: Connection | None = None
+        self._pulse = Pulse()
         self._sdk: AsyncRunloopSDK | None = None
         self._embedded: Connection | None = None
 
@@ -256,15 +257,15 @@ class Session:
         assert self.connection is not None
         if not self.connection.embedded:
             return await work
-        working, ending = asyncio.ensure_future(work), asyncio.ensure_future(_refuses(self.connection))
-        try:
-            await asyncio.wait((working, ending), return_when=asyncio.FIRST_COMPLETED)
-            if working.done():
-                return working.result()
-        finally:
-            working.cancel()
-            ending.cancel()
-            await asyncio.gather(working, ending, return_exceptions=True)
+        working = asyncio.ensure_future(work)
+        with self._pulse.of(self.connection) as ending:
+            try:
+                await asyncio.wait((working, ending), return_when=asyncio.FIRST_COMPLETED)
+                if working.done():
+                    return working.result()
+            finally:
+                working.cancel()
+                await asyncio.gather(working, return_exceptions=True)
         raise await self._service_gone(self.connection)
 
     async def _service_gone(self, connection: Connection) -> RemoteError:
@@ -379,20 +380,6 @@ async def _reach(connection: Connection) -> None:
 def _unreachable(connection: Connection, error: Exception) -> RemoteError:
     cause = str(error) or f"no answer within {_PATIENCE:.0f} s"
     return RemoteError(f"Cannot reach {connection.label}: {cause}. Check the network and RUNLOOP_BASE_URL.")
-
-
-async def _refuses(connection: Connection) -> None:
-    """Returns once nothing listens any more where the service was."""
-    where = urlsplit(connection.base_url)
-    while True:
-        await asyncio.sleep(_PULSE)
-        try:
-            _, writer = await asyncio.open_connection(where.hostname, where.port)
-        except ConnectionRefusedError:
-            return
-        except OSError:  # no descriptor left, say: that tells nothing about the service
-            continue
-        writer.close()
 
 
 def service_gone(connection: Connection) -> RemoteError:
