@@ -5,9 +5,17 @@ from __future__ import annotations
 import asyncio
 import sys
 
-from benchmarks import cells, commands, imports, sdk, service, storage
+from benchmarks import cells, commands, imports, panel, sdk, service, storage
 
-GROUPS = {"imports": imports, "sdk": sdk, "service": service, "storage": storage, "commands": commands, "cells": cells}
+GROUPS = {
+    "imports": imports,
+    "sdk": sdk,
+    "service": service,
+    "storage": storage,
+    "commands": commands,
+    "cells": cells,
+    "panel": panel,
+}
 
 
 def main(names: list[str]) -> int:

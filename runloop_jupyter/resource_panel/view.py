@@ -6,6 +6,7 @@ secrets. Each page asks for a snapshot when it opens, and then gets the changes,
 
 from __future__ import annotations
 
+import re
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -19,6 +20,8 @@ from .kinds import KINDS
 if TYPE_CHECKING:
     from .table import Change, Table
 
+_ODD = re.compile(r"['`/]")
+_SPACES = re.compile(r"""("[^"]*")| ?([=(){}\[\],;:?<>&|*]) ?""")
 _STATIC = Path(__file__).parent / "static"
 _SCRIPTS = ("dom.js", "format.js", "store.js", "table.js", "dialogs.js", "detail.js", "panel.js")
 
@@ -26,7 +29,12 @@ _SCRIPTS = ("dom.js", "format.js", "store.js", "table.js", "dialogs.js", "detail
 def _script() -> str:
     """The parts as the one module that a widget can have, without what only people need: it travels with each panel."""
     lines = (line.strip() for name in _SCRIPTS for line in (_STATIC / name).read_text().splitlines())
-    return "\n".join(line for line in lines if line and not line.startswith(("// ", "/** ")))
+    return "\n".join(_squeezed(line) for line in lines if line and not line.startswith(("// ", "/** ")))
+
+
+def _squeezed(line: str) -> str:
+    """A line without spaces around punctuation, but in texts; one that may hold a pattern or a template stays."""
+    return line if _ODD.search(line) else _SPACES.sub(r"\1\2", line)
 
 
 class ResourceView(anywidget.AnyWidget):

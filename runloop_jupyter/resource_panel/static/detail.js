@@ -67,13 +67,13 @@ class DetailPane {
       const last = index === steps.length - 1;
       const lasted = at && (next || (last && !ended.has(status))) ? exactSpan((next || this.store.now()) - at) : "";
       const when = at ? new Date(at).toLocaleTimeString() : "";
-      return h("li", {}, last || shape !== "spin" ? icon(shape, tone) : icon("ring", "quiet"), h("span", {}, label + (reason ? ` (${reason})` : "")), h("time", {}, when), h("span", { class: "rl-lasted" }, last && lasted ? `for ${lasted}` : lasted));
+      return h("li", {}, last || shape !== "spin" ? icon(shape, tone) : icon("ring", "quiet"), words(label + (reason ? ` (${reason})` : "")), h("time", {}, when), h("span", { class: "rl-lasted" }, last && lasted ? `for ${lasted}` : lasted));
     }));
   }
 
   cell(label, code) {
-    const actions = [button("Insert", () => this.insert(code), { shape: "insert", kind: "rl-quiet-button", "aria-label": `Insert a cell: ${label}` }), copyButton(code, `Copy: ${label}`, this.say)];
-    return h("div", { class: "rl-snippet" }, h("div", { class: "rl-snippet-head" }, h("span", {}, label), ...actions), h("pre", { tabindex: "0", "aria-label": label }, code));
+    const actions = [button("Insert", () => this.insert(code), { shape: "insert", kind: "rl-flat", "aria-label": `Insert a cell: ${label}` }), copyButton(code, `Copy: ${label}`, this.say)];
+    return h("div", { class: "rl-snippet" }, h("div", { class: "rl-snippet-head" }, words(label), ...actions), h("pre", { tabindex: "0", "aria-label": label }, code));
   }
 
   addLog({ start, lines }) {

@@ -3,7 +3,7 @@
 /** A question that is answered with no unless one says yes. */
 function ask(root, { title, text, items, more, yes }, answer) {
   const list = h("ul", { class: "rl-doomed", tabindex: "0", "aria-label": "What it is about" }, items.map(([name, id, status]) =>
-    h("li", {}, h("b", {}, name), name === id ? null : h("code", {}, id), status && h("span", {}, statusLook(status).label)),
+    h("li", {}, h("b", {}, name), name === id ? null : h("code", {}, id), status && words(statusLook(status).label)),
   ));
   if (more) list.append(h("li", {}, `and ${more.toLocaleString()} more`));
   const no = button("Cancel", () => close(false));
@@ -24,7 +24,7 @@ function ask(root, { title, text, items, more, yes }, answer) {
 /** A link to copy or open, with the token that it needs. */
 function showLink(root, { title, url, token }) {
   const close = () => (dialog.close(), dialog.remove());
-  const open = h("a", { class: "rl-button rl-primary", href: /^https?:/.test(url) ? url : null, target: "_blank", rel: "noopener noreferrer" }, icon("link"), h("span", {}, "Open"));
+  const open = h("a", { class: "rl-button rl-primary", href: /^https?:/.test(url) ? url : null, target: "_blank", rel: "noopener noreferrer" }, icon("link"), words("Open"));
   const dialog = h(
     "dialog",
     { class: "rl-dialog", "aria-label": title },
@@ -56,7 +56,7 @@ function copyButton(text, title, say = () => {}) {
     made.replaceChildren(icon("tick", "ok"));
     say("Copied.");
     setTimeout(() => made.replaceChildren(icon("copy")), 1200);
-  }, { shape: "copy", kind: "rl-quiet-button", title });
+  }, { shape: "copy", kind: "rl-flat", title });
   return made;
 }
 
@@ -104,7 +104,7 @@ class FormPane {
     this.fields = new Map(spec.fields.map((field) => [field.name, this.field(field)]));
     this.problem = h("p", { class: "rl-form-problem", role: "alert", hidden: true });
     this.magic = h("code", {});
-    this.submit = h("button", { type: "submit", class: "rl-button rl-primary" }, h("span", {}, spec.submit));
+    this.submit = h("button", { type: "submit", class: "rl-button rl-primary" }, words(spec.submit));
     const plain = spec.fields.filter((field) => !field.more).map((field) => this.fields.get(field.name).element);
     const more = spec.fields.filter((field) => field.more).map((field) => this.fields.get(field.name).element);
     const secret = spec.fields.some((field) => field.form === "hidden");
@@ -114,8 +114,8 @@ class FormPane {
       this.problem,
       ...plain,
       more.length ? h("details", {}, h("summary", {}, "More"), ...more) : null,
-      h("div", { class: "rl-magic" }, h("span", {}, secret ? "In a cell, which asks for the value:" : "The same in a cell:"),
-        h("pre", { tabindex: "0", "aria-label": "The same in a cell" }, this.magic), button("Insert cell", () => insert(this.magic.textContent), { shape: "insert", kind: "rl-quiet-button" })),
+      h("div", { class: "rl-magic" }, words(secret ? "In a cell, which asks for the value:" : "The same in a cell:"),
+        h("pre", { tabindex: "0", "aria-label": "The same in a cell" }, this.magic), button("Insert cell", () => insert(this.magic.textContent), { shape: "insert", kind: "rl-flat" })),
       h("div", { class: "rl-form-end" }, button("Cancel", close), this.submit),
     );
     const about = spec.about ? h("p", { class: "rl-about" }, spec.about) : null;

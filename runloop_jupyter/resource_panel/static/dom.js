@@ -32,6 +32,10 @@ function h(tag, props, ...children) {
   return element;
 }
 
+function words(...text) {
+  return h("span", {}, ...text);
+}
+
 function icon(shape, tone = "") {
   const svg = document.createElementNS(SVG, "svg");
   svg.setAttribute("viewBox", "0 0 16 16");
@@ -44,7 +48,7 @@ function icon(shape, tone = "") {
 }
 
 function button(label, onclick, { shape, kind = "", title, ...props } = {}) {
-  const content = [shape && icon(shape), label && h("span", {}, label)];
+  const content = [shape && icon(shape), label && words(label)];
   return h("button", { type: "button", class: `rl-button ${kind}`, onclick, title, "aria-label": label ? null : title, ...props }, ...content);
 }
 

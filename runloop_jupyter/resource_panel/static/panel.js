@@ -28,6 +28,10 @@ class PanelView {
     return this.store.kinds.get(this.tab);
   }
 
+  get table() {
+    return this.store.tables.get(this.tab);
+  }
+
   get arrangement() {
     return this.arrangements.get(this.tab);
   }
@@ -39,7 +43,7 @@ class PanelView {
     this.searchBox = h("input", { type: "search", class: "rl-search-input", placeholder: "Search", "aria-label": "Search", oninput: () => this.search() });
     this.chips = h("div", { class: "rl-chips", role: "group", "aria-label": "Filter by status" });
     this.make = button("", () => this.create(), { shape: "plus", kind: "rl-primary rl-make", title: "New" });
-    this.pruneButton = button("Prune…", () => this.store.send("prune", { kind: this.tab }), { kind: "rl-quiet-button", title: "Delete what is of no more use, after a question" });
+    this.pruneButton = button("Prune…", () => this.send("prune", { kind: this.tab }), { kind: "rl-flat", title: "Delete what is of no more use, after a question" });
     this.banner = h("div", { class: "rl-banner", role: "alert", hidden: true });
     this.wait = h("div", { class: "rl-banner rl-wait", role: "status", hidden: true });
     this.grid = new Grid(this.store, this);
@@ -57,9 +61,10 @@ class PanelView {
       { class: "rl-panel", role: "group", "aria-label": "Runloop resources", "data-jp-suppress-context-menu": true },
       h("div", { class: "rl-top" }, this.tabs, this.live),
       h("div", { class: "rl-bar" }, h("div", { class: "rl-search" }, icon("search"), this.searchBox), this.chips, h("span", { class: "rl-spring" }), this.pruneButton, this.make),
-      notice && h("div", { class: "rl-banner rl-wait" }, icon("warn", "warn"), h("span", {}, notice)),
+      notice && h("div", { class: "rl-banner rl-wait" }, icon("warn", "warn"), words(notice)),
       this.banner, this.wait, this.panelBody, this.foot, this.strip, this.toasts, this.told, this.picker,
     );
+    this.element.runloop = this; // for whoever looks into the page
     this.root.replaceChildren(this.element);
   }
 
@@ -77,10 +82,10 @@ class PanelView {
     document.addEventListener("visibilitychange", this.onPage);
     this.inView = true;
     this.visible = !document.hidden;
-    this.beat = setInterval(() => this.store.send("here", { view: this.name, visible: this.visible }), 15000);
+    this.beat = setInterval(() => this.send("here", { view: this.name, visible: this.visible }), 15000);
     this.ticker = setInterval(() => this.tick(), 1000);
     this.dropTarget();
-    this.store.send("hello", { view: this.name, visible: this.visible, kinds: this.wanted() });
+    this.send("hello", { view: this.name, visible: this.visible, kinds: this.wanted() });
   }
 
   dispose() {
@@ -90,7 +95,11 @@ class PanelView {
     document.removeEventListener("visibilitychange", this.onPage);
     clearInterval(this.beat);
     clearInterval(this.ticker);
-    this.store.send("bye", { view: this.name });
+    this.send("bye", { view: this.name });
+  }
+
+  send(op, content) {
+    this.store.send(op, content);
   }
 
   wanted() {
@@ -103,7 +112,7 @@ class PanelView {
     const visible = inView && !document.hidden;
     if (visible === this.visible) return;
     this.visible = visible;
-    this.store.send("here", { view: this.name, visible });
+    this.send("here", { view: this.name, visible });
     if (visible) this.grid.redecorate();
   }
 
@@ -125,7 +134,7 @@ class PanelView {
       : waited > 20000 ? "No answer from the kernel for a while. If it was restarted, run this cell again."
       : waited > 1500 ? "Waiting for the kernel: a running cell blocks it. Your click is not lost." : "";
     this.wait.hidden = !text;
-    if (text && this.wait.textContent !== text) this.wait.replaceChildren(icon("warn", "warn"), h("span", {}, text));
+    if (text && this.wait.textContent !== text) this.wait.replaceChildren(icon("warn", "warn"), words(text));
     this.showHealth();
   }
 
@@ -165,7 +174,7 @@ class PanelView {
     const kinds = this.dirty;
     this.dirty = new Set();
     if (kinds.has(this.tab)) {
-      const { rows } = this.store.tables.get(this.tab);
+      const { rows } = this.table;
       for (const id of this.selected) if (!rows.has(id)) this.selected.delete(id);
       this.grid.refresh();
       this.showChips();
@@ -200,12 +209,12 @@ class PanelView {
   }
 
   hear_confirm(question) {
-    if (this.isMine()) ask(this.element, question, (yes) => this.store.send("answer", { token: question.token, yes }));
+    if (this.isMine()) ask(this.element, question, (yes) => this.send("answer", { token: question.token, yes }));
   }
 
   hear_form(spec) {
     if (!this.isMine()) return;
-    const pane = new FormPane(spec, { send: (op, content) => this.store.send(op, content), close: () => this.closePane(), insert: (code) => this.insert(code) });
+    const pane = new FormPane(spec, { send: (op, content) => this.send(op, content), close: () => this.closePane(), insert: (code) => this.insert(code) });
     this.openPane(pane, spec.title);
     pane.focus();
   }
@@ -266,13 +275,13 @@ class PanelView {
       const chosen = name === this.tab;
       return h("button", { type: "button", role: "tab", class: "rl-tab", "aria-selected": String(chosen), "aria-controls": `${this.name}-body`,
         tabindex: chosen ? "0" : "-1", "data-kind": name, onclick: () => this.switchTo(name) },
-        h("span", {}, kind.title), live ? h("span", { class: "rl-count" }, live.toLocaleString()) : null);
+        words(kind.title), live ? h("span", { class: "rl-count" }, live.toLocaleString()) : null);
     }));
     if (focused) this.tabs.querySelector("[aria-selected=true]")?.focus();
   }
 
   showChips() {
-    const { counts, rows } = this.store.tables.get(this.tab);
+    const { counts, rows } = this.table;
     const { kind } = this;
     if (kind.at.status === undefined && kind.at.state === undefined) {
       this.chips.replaceChildren();
@@ -293,7 +302,7 @@ class PanelView {
     this.chips.replaceChildren(...entries.map(([status, label, number]) => {
       const { shape, tone } = status ? statusLook(status) : {};
       return h("button", { type: "button", class: "rl-chip", "aria-pressed": String(this.arrangement.status === status), onclick: () => this.filter(status) },
-        status && icon(shape, tone), h("span", {}, label), h("span", { class: "rl-count" }, number.toLocaleString()));
+        status && icon(shape, tone), words(label), h("span", { class: "rl-count" }, number.toLocaleString()));
     }));
     if (at >= 0) this.chips.children[at]?.focus();
   }
@@ -305,14 +314,14 @@ class PanelView {
     const key = live.join();
     if (key !== this.liveKey) {
       this.liveKey = key;
-      this.live.replaceChildren(icon(live[0], live[1]), h("span", {}, live[2]));
+      this.live.replaceChildren(icon(live[0], live[1]), words(live[2]));
       this.live.title = this.store.service ? `Connected to ${this.store.service}` : "";
     }
     this.banner.hidden = !health.error;
     if (health.error && health.error !== this.bannerText) {
       this.countdown = h("span", { class: "rl-quiet", "aria-hidden": "true" });
       const label = health.error.includes("press Start") ? "Start" : "Try now";
-      this.banner.replaceChildren(icon("warn", "bad"), h("span", {}, health.error), this.countdown, button(label, () => this.store.send("retry"), { kind: "rl-quiet-button" }));
+      this.banner.replaceChildren(icon("warn", "bad"), words(health.error), this.countdown, button(label, () => this.send("retry"), { kind: "rl-flat" }));
     }
     this.bannerText = health.error;
     if (health.error) setText(this.countdown, seconds === null ? "" : seconds > 0 ? `Trying again in ${seconds} s.` : "Trying again…");
@@ -321,7 +330,7 @@ class PanelView {
 
   showEmpty() {
     const { kind, arrangement } = this;
-    const { rows } = this.store.tables.get(this.tab);
+    const { rows } = this.table;
     const health = this.store.health[this.tab] || { loading: true };
     const none = arrangement.shown.length === 0;
     let key = "";
@@ -351,7 +360,7 @@ class PanelView {
   showFoot() {
     const count = this.selected.size;
     if (!count) {
-      const { rows } = this.store.tables.get(this.tab);
+      const { rows } = this.table;
       const shown = this.arrangement.shown.length;
       const progress = [...this.uploads.values()].map((upload) => h("span", { class: "rl-progress" }, upload.text(), h("progress", { max: "1", value: String(upload.part()), "aria-label": `Upload of ${upload.file.name}` })));
       const text = shown === rows.size ? plural(rows.size, this.kind.singular) : `${shown.toLocaleString()} of ${plural(rows.size, this.kind.singular)}`;
@@ -364,7 +373,7 @@ class PanelView {
       const label = fit.length === rows.length || !fit.length ? action.label : `${action.label.replace("…", "")} ${fit.length}${action.grave ? "…" : ""}`;
       return button(label, () => this.act(action, fit), { kind: action.grave ? "rl-grave" : "", disabled: !fit.length, "data-action": action.name });
     });
-    this.foot.replaceChildren(h("b", {}, `${count.toLocaleString()} selected`), ...actions, h("span", { class: "rl-spring" }), button("Clear", () => this.select([]), { kind: "rl-quiet-button" }));
+    this.foot.replaceChildren(h("b", {}, `${count.toLocaleString()} selected`), ...actions, h("span", { class: "rl-spring" }), button("Clear", () => this.select([]), { kind: "rl-flat" }));
   }
 
   showStrip() {
@@ -372,15 +381,15 @@ class PanelView {
     this.strip.hidden = !tools.length;
     this.strip.replaceChildren(...tools.map(([key, title]) =>
       h("span", { class: "rl-tool", role: "presentation" },
-        h("button", { type: "button", class: "rl-tool-title", role: "tab", "aria-selected": String(key === tool), onclick: () => this.store.send("show_tool", { key: key === tool ? "" : key }) }, title),
-        h("button", { type: "button", class: "rl-tool-close", title: `Close ${title}`, "aria-label": `Close ${title}`, onclick: () => this.store.send("close_tool", { key }) }, icon("cross")))));
+        h("button", { type: "button", class: "rl-tool-title", role: "tab", "aria-selected": String(key === tool), onclick: () => this.send("show_tool", { key: key === tool ? "" : key }) }, title),
+        h("button", { type: "button", class: "rl-tool-close", title: `Close ${title}`, "aria-label": `Close ${title}`, onclick: () => this.send("close_tool", { key }) }, icon("cross")))));
   }
 
   say(text, error = false) {
     setText(this.told, "");
     setText(this.told, text);
-    const toast = h("div", { class: `rl-toast ${error ? "rl-toast-error" : ""}` }, icon(error ? "warn" : "tick", error ? "bad" : "ok"), h("span", {}, text),
-      button("", () => toast.remove(), { shape: "cross", kind: "rl-quiet-button", title: "Dismiss" }));
+    const toast = h("div", { class: `rl-toast ${error ? "rl-toast-error" : ""}` }, icon(error ? "warn" : "tick", error ? "bad" : "ok"), words(text),
+      button("", () => toast.remove(), { shape: "cross", kind: "rl-flat", title: "Dismiss" }));
     this.toasts.append(toast);
     while (this.toasts.children.length > 3) this.toasts.firstChild.remove();
     setTimeout(() => toast.remove(), error ? 12000 : 5000);
@@ -397,7 +406,7 @@ class PanelView {
     this.searchBox.value = this.arrangement.search;
     this.searchBox.placeholder = `Search ${this.kind.title.toLowerCase()}`;
     this.make.hidden = !NEW[name];
-    this.make.replaceChildren(icon("plus"), h("span", {}, NEW[name] || ""));
+    this.make.replaceChildren(icon("plus"), words(NEW[name] || ""));
     this.make.setAttribute("aria-label", NEW[name] || "");
     this.pruneButton.hidden = !PRUNED.has(name);
     this.arrangement.all(this.store.tables.get(name).rows);
@@ -413,7 +422,7 @@ class PanelView {
     if (first) return;
     this.keep({ tab: name });
     this.used();
-    this.store.send("want", { kinds: this.wanted() });
+    this.send("want", { kinds: this.wanted() });
   }
 
   keep(change) {
@@ -464,7 +473,7 @@ class PanelView {
   sortBy(key) {
     const [before, direction] = this.arrangement.sort;
     this.arrangement.sort = [key, before === key ? -direction : 1];
-    this.arrangement.all(this.store.tables.get(this.tab).rows);
+    this.arrangement.all(this.table.rows);
     this.grid.layout();
     this.grid.header.querySelector(`.rl-head:not([aria-sort=none]) .rl-sort`)?.focus();
     this.keep({ sorts: { ...this.state.sorts, [this.tab]: this.arrangement.sort } });
@@ -488,7 +497,7 @@ class PanelView {
   }
 
   selectedRows() {
-    const { rows } = this.store.tables.get(this.tab);
+    const { rows } = this.table;
     return [...this.selected].map((id) => rows.get(id)).filter(Boolean);
   }
 
@@ -502,7 +511,7 @@ class PanelView {
 
   act(action, rows) {
     this.used();
-    if (rows.length) this.store.send("act", { kind: this.tab, action: action.name, ids: rows.map((row) => row[0]) });
+    if (rows.length) this.send("act", { kind: this.tab, action: action.name, ids: rows.map((row) => row[0]) });
   }
 
   remove(row) {
@@ -512,7 +521,7 @@ class PanelView {
   }
 
   dismiss(id) {
-    this.store.send("dismiss", { kind: this.tab, id });
+    this.send("dismiss", { kind: this.tab, id });
   }
 
   menu(row, at) {
@@ -535,7 +544,7 @@ class PanelView {
   create() {
     this.used();
     if (this.tab === "object") this.picker.click();
-    else this.store.send("form", { name: this.tab });
+    else this.send("form", { name: this.tab });
   }
 
   key(event) {
@@ -564,7 +573,7 @@ class PanelView {
     const pane = new DetailPane(spec, id, { store: this.store, say: (text) => this.say(text), insert: (code) => this.insert(code), actions: (row) => this.detailActions(row) });
     this.openId = id;
     this.openPane(pane, this.nameOf(kind, id), { status: true });
-    this.store.send("detail", { kind, id });
+    this.send("detail", { kind, id });
     this.grid.redecorate();
   }
 
@@ -579,11 +588,11 @@ class PanelView {
   }
 
   openPane(pane, title) {
-    if (this.pane instanceof DetailPane && !(pane instanceof DetailPane)) this.store.send("close_detail");
+    if (this.pane instanceof DetailPane && !(pane instanceof DetailPane)) this.send("close_detail");
     if (!this.pane) this.before = document.activeElement;
     if (!(pane instanceof DetailPane)) this.openId = null;
     this.pane = pane;
-    const close = button("", () => this.closePane(), { shape: "cross", kind: "rl-quiet-button", title: "Close" });
+    const close = button("", () => this.closePane(), { shape: "cross", kind: "rl-flat", title: "Close" });
     this.side.replaceChildren(h("div", { class: "rl-pane-head" }, h("h2", { title }, title), close), pane.element);
     this.side.setAttribute("aria-label", title);
     this.side.hidden = false;
@@ -592,7 +601,7 @@ class PanelView {
 
   closePane() {
     if (!this.pane) return;
-    if (this.pane instanceof DetailPane) this.store.send("close_detail");
+    if (this.pane instanceof DetailPane) this.send("close_detail");
     this.pane = null;
     this.openId = null;
     const inside = this.side.contains(document.activeElement);

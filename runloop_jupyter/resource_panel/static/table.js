@@ -142,7 +142,7 @@ class Grid {
         { type: "button", class: "rl-sort", tabindex: at ? "-1" : "0", onclick: () => this.host.sortBy(column.key),
           title: `Sort by ${column.label.toLowerCase()}. Shift with left or right changes the width.`,
           onkeydown: (event) => this.widen(event, column) },
-        h("span", {}, column.label),
+        words(column.label),
         sorted && icon(direction > 0 ? "up" : "down"),
       );
       const handle = h("div", { class: "rl-resize", "aria-hidden": "true", onpointerdown: (event) => this.resize(event, column) });
@@ -436,9 +436,9 @@ function statusContent(status, mark, reason) {
     const dismiss = h("button", { type: "button", class: "rl-dismiss", tabindex: "-1", title: "Dismiss this message", "aria-label": "Dismiss this message" }, icon("cross"));
     return [icon("warn", "bad"), h("span", { class: "rl-error-text" }, mark.error), dismiss];
   }
-  if (mark?.doing) return [icon("spin", "info"), h("span", {}, `${mark.doing}…`)];
+  if (mark?.doing) return [icon("spin", "info"), words(`${mark.doing}…`)];
   const { shape, tone, label } = statusLook(status);
-  return [icon(shape, tone), h("span", {}, label), reason ? h("span", { class: "rl-reason" }, reason.replaceAll("_", " ")) : null].filter(Boolean);
+  return [icon(shape, tone), words(label), reason ? h("span", { class: "rl-reason" }, reason.replaceAll("_", " ")) : null].filter(Boolean);
 }
 
 function nameContent(row, name, current, mark) {

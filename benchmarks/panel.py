@@ -1,0 +1,224 @@
+"""The resource panel: its Python side in this process, its page in Chromium."""
+
+from __future__ import annotations
+
+import asyncio
+import json
+import statistics
+import tempfile
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any
+
+import comm
+from comm.base_comm import BaseComm
+from playwright.sync_api import Page
+from pydantic_core import from_json, to_json
+
+from benchmarks.measure import Row
+from runloop_jupyter.resource_panel.kinds import KINDS
+from runloop_jupyter.resource_panel.table import Table
+from runloop_jupyter.resource_panel.view import ResourceView
+from tests.browser.lab import open_browser, serve_lab
+from tests.browser.panels import PanelPage, many_devboxes, write
+from tests.jupyter.panel.moody import devbox
+
+COUNT = 10_000
+FLOOD = """%%devbox exec --on here
+for n in $(seq 300); do head -c 100000 /dev/zero | tr '\\0' x | fold -w 99; sleep 0.1; done"""
+FIRST_ROWS = """() => new Promise((resolve) => {
+    const start = performance.now();
+    const look = () => document.querySelector('.rl-row:not([hidden])')
+        ? requestAnimationFrame(() => resolve(performance.now() - start)) : requestAnimationFrame(look);
+    look();
+})"""
+SCROLL = """() => new Promise((resolve) => {
+    const grid = document.querySelector('.rl-grid');
+    const gaps = [], work = [];
+    let last = performance.now(), step = 0;
+    const frame = (now) => {
+        gaps.push(now - last);
+        last = now;
+        if (++step > 240) return resolve([gaps.slice(5), work]);
+        const start = performance.now();
+        grid.scrollTop += 400;
+        grid.dispatchEvent(new Event('scroll'));
+        void grid.offsetHeight;
+        work.push(performance.now() - start);
+        requestAnimationFrame(frame);
+    };
+    requestAnimationFrame(frame);
+})"""
+KEYSTROKE = """(text) => {
+    const box = document.querySelector('.rl-search-input');
+    box.value = text;
+    const start = performance.now();
+    box.dispatchEvent(new Event('input', { bubbles: true }));
+    void document.querySelector('.rl-grid').offsetHeight;
+    return performance.now() - start;
+}"""
+CLICK = """(name) => new Promise((resolve) => {
+    const row = [...document.querySelectorAll('.rl-row:not([hidden])')].find((each) => each.textContent.includes(name));
+    row.querySelector('.rl-form-age').click();
+    const start = performance.now();
+    const look = () => document.querySelector('.rl-facts dd')
+        ? resolve(performance.now() - start) : setTimeout(look, 2);
+    look();
+})"""
+
+
+async def run() -> list[Row]:
+    """The two sides."""
+    return [*python_side(), *await asyncio.to_thread(in_chromium)]
+
+
+class Wire(BaseComm):  # type: ignore[misc]  # comm has no types
+    """Counts bytes as a notebook's session packs them."""
+
+    size = 0
+
+    def publish_msg(self, msg_type: str, data: Any = None, metadata: Any = None, buffers: Any = None, **_: Any) -> None:
+        Wire.size += len(json.dumps(data)) + sum(map(len, buffers or ()))
+
+
+def python_side() -> list[Row]:
+    """From the service's answer to what goes to the page."""
+    kind = KINDS["devbox"]
+    answer = to_json([devbox(number) for number in range(COUNT)])
+    before, comm.create_comm = comm.create_comm, Wire
+    try:
+        view = ResourceView()
+        table = Table()
+        start = time.perf_counter()
+        table.take([row for entry in from_json(answer) if (row := kind.row(entry))], 1)
+        view.post_table("devbox", table)
+        all_ms = (time.perf_counter() - start) * 1000
+        Wire.size = 0
+        start = time.perf_counter()
+        change = table.put(kind.row(devbox(7, status="suspended")) or [], 2)
+        assert change is not None
+        view.post_change("devbox", change)
+        one_ms = (time.perf_counter() - start) * 1000
+    finally:
+        comm.create_comm = before
+    return [
+        Row("10,000 devboxes, from the answer to the page's message", all_ms, "ms", goal="< 150 ms"),
+        Row("one changed row of 10,000: Python", one_ms, "ms", goal="< 5 ms"),
+        Row("  on the wire", Wire.size, "B", goal="< 1000 B"),
+        Row("the panel's script", len(ResourceView._esm) / 1000, "kB", goal="< 60 kB"),
+    ]
+
+
+@contextmanager
+def notebook(name: str, cells: list[str]) -> Iterator[PanelPage]:
+    """A notebook in JupyterLab in Chromium."""
+    with tempfile.TemporaryDirectory(prefix="runloop-bench-", ignore_cleanup_errors=True) as home:
+        folder = Path(home) / "notebooks"
+        folder.mkdir()
+        with open_browser() as browser, serve_lab(folder, Path(home)) as address:
+            page = browser.new_page(viewport={"width": 1280, "height": 900})
+            yield PanelPage(page, address, write(folder, name, cells))
+
+
+def in_chromium() -> list[Row]:
+    """Ten thousand rows, then a panel beside a cell that streams."""
+    return [*many(), *beside_a_stream()]
+
+
+def many() -> list[Row]:
+    """Ten thousand devboxes."""
+    with many_devboxes(COUNT) as url:
+        connect = f"import os\nos.environ.update(RUNLOOP_BASE_URL={url!r}, RUNLOOP_API_KEY='key')"
+        warm = "import runloop_jupyter\nfirst = runloop_jupyter.panel()\nawait first._feed.fetch_all('devbox')"
+        with notebook("many.ipynb", [f"{connect}\n{warm}", "runloop_jupyter.panel()"]) as shown:
+            page = shown.page
+            shown.run(0)
+            shown.wait_until_finished()
+            shown.cell(1).locator(".cm-content").click()
+            page.keyboard.press("Control+Enter")
+            painted = page.evaluate(FIRST_ROWS)
+            shown.panel.locator(".rl-foot", has_text="10,000").wait_for(timeout=30_000)
+            gaps, work = page.evaluate(SCROLL)
+            page.evaluate("document.querySelector('.rl-grid').scrollTop = 0")
+            keys = [
+                page.evaluate(KEYSTROKE, text) for text in ("b", "bo", "box", "box-", "box-9", "box-98", "box-987", "")
+            ]
+            patches = patch_costs(page)
+            heap = heap_growth(page)
+    return [
+        Row("10,000 devboxes in Chromium: cell run to first rows painted", painted, "ms", goal="< 1000 ms"),
+        Row("scrolling: frames a second, median", 1000 / statistics.median(gaps), "/s", goal="60 /s"),
+        Row(
+            "  script and layout of a frame, 95th percentile", sorted(work)[len(work) * 95 // 100], "ms", goal="< 16 ms"
+        ),
+        Row("search among 10,000: slowest keystroke", max(keys), "ms", goal="< 50 ms"),
+        Row("a changed row of 10,000 in the page", statistics.median(patches), "ms", goal="< 5 ms"),
+        Row("heap after 2,000 changes and 240 frames of scrolling, growth", heap, "kB", goal="flat"),
+    ]
+
+
+PATCHES = """(count) => {
+    const panel = document.querySelector('.rl-panel').runloop;
+    const { store } = panel;
+    const rows = [...store.tables.get('devbox').rows.values()];
+    const times = [];
+    for (let n = 0; n < count; n++) {
+        const row = [...rows[(n * 7919) % rows.length]];
+        row[2] = n % 2 ? 'running' : 'suspended';
+        const seq = store.tables.get('devbox').seq + 1;
+        const start = performance.now();
+        store.message({ op: 'patch', kind: 'devbox', seq, rows: [row], gone: [] });
+        panel.showRows();
+        times.push(performance.now() - start);
+    }
+    return times;
+}"""
+
+
+def patch_costs(page: Page) -> list[float]:
+    """Milliseconds from a change's arrival to the page that shows it."""
+    found: list[float] = page.evaluate(PATCHES, 200)
+    return found
+
+
+def heap_growth(page: Page) -> float:
+    """Kilobytes that the page's heap has grown by after many changes."""
+    session = page.context.new_cdp_session(page)
+
+    def used() -> float:
+        session.send("HeapProfiler.collectGarbage")
+        return float(session.send("Runtime.getHeapUsage")["usedSize"]) / 1000
+
+    page.evaluate(PATCHES, 500)
+    before = used()
+    page.evaluate(PATCHES, 2000)
+    page.evaluate(SCROLL)
+    return used() - before
+
+
+def beside_a_stream() -> list[Row]:
+    """Clicks while a cell streams a megabyte a second."""
+    cells = [
+        "%load_ext runloop_jupyter\n%devbox create --name here\n%devbox create --name there",
+        "%runloop panel",
+        FLOOD,
+    ]
+    with notebook("stream.ipynb", cells) as shown:
+        shown.run(0)
+        shown.wait_until_finished()
+        shown.run(1)
+        shown.shows("there", "running")
+        shown.run(2)
+        shown.page.wait_for_timeout(3000)
+        clicks = []
+        for name in ("here", "there") * 5:
+            clicks.append(shown.page.evaluate(CLICK, name))
+            shown.panel.locator(".rl-side").get_by_role("button", name="Close").click()
+        shown.menu("Kernel", "Interrupt Kernel")
+        shown.wait_until_finished()
+    return [
+        Row("click to details while a cell streams 1 MB/s: median", statistics.median(clicks), "ms", goal="< 100 ms"),
+        Row("  slowest of 10", max(clicks), "ms"),
+    ]
