@@ -105,7 +105,7 @@ _LAUNCH = {
 def _facts(kind: str, entry: Entry) -> Iterable[list[Any]]:
     """Label, value, and how it is shown: text, id, time, bytes or seconds."""
     for key, label in _FACTS.items():
-        if entry.get(key) not in (None, "", []):
+        if entry.get(key) not in (None, "", []) and (kind, key) != ("blueprint", "state"):
             yield [label, entry[key], _form(key)]
     launch = entry.get("launch_parameters")
     for key, label in _LAUNCH.items():

@@ -11,7 +11,7 @@ class DetailPane {
     this.content = h("div", { class: "rl-detail-content" }, h("p", { class: "rl-quiet" }, "Loading…"));
     this.tools = h("div", { class: "rl-detail-actions" });
     this.log = h("pre", { class: "rl-log", tabindex: "0", "aria-label": "Build log", hidden: true });
-    this.element = h("div", { class: "rl-pane-body" }, this.tools, this.content, this.log);
+    this.element = h("div", { class: "rl-pane-body" }, this.tools, this.log, this.content);
     this.opened = new Set(["Details", "Cells that do this"]);
     this.refresh();
   }
@@ -30,7 +30,7 @@ class DetailPane {
       this.content.replaceChildren(h("p", { class: "rl-form-problem", role: "alert" }, detail.error));
       return;
     }
-    this.detail = detail;
+    this.lasting = null;
     const top = this.element.scrollTop;
     this.content.replaceChildren(
       this.section("Details", h("dl", { class: "rl-facts" }, detail.facts.map((fact) => this.fact(...fact)))),
@@ -40,6 +40,12 @@ class DetailPane {
       this.section("Raw JSON", h("div", { class: "rl-raw" }, copyButton(detail.raw, "Copy the JSON", this.say), h("pre", { tabindex: "0", "aria-label": "Raw JSON" }, detail.raw))),
     );
     this.element.scrollTop = top;
+    this.tick();
+  }
+
+  /** The state that it is in goes on. */
+  tick() {
+    if (this.lasting) setText(this.lasting[0], `for ${exactSpan(this.store.now() - this.lasting[1])}`);
   }
 
   section(title, body) {
@@ -54,9 +60,8 @@ class DetailPane {
   fact(label, value, form) {
     const text = form === "time" ? exactTime(value) : form === "bytes" ? bytes(value) : form === "seconds" ? span(value * 1000) : String(value);
     const shown = label === "Status" || label === "State" ? statusLook(String(value).toLowerCase()).label : text;
-    const extra = form === "time" ? h("span", { class: "rl-quiet" }, ` ${relative(value, this.store.now())}`) : "";
     const copied = form === "id" || label === "Name" || label === "ID" ? copyButton(text, `Copy ${label}`, this.say) : "";
-    return [h("dt", {}, label), h("dd", {}, form === "id" ? h("code", {}, shown) : shown, extra, copied)];
+    return [h("dt", {}, label), h("dd", {}, form === "id" ? h("code", {}, shown) : shown, copied)];
   }
 
   history(steps) {
@@ -65,9 +70,11 @@ class DetailPane {
       const { shape, tone, label } = statusLook(status);
       const next = steps[index + 1]?.[1];
       const last = index === steps.length - 1;
-      const lasted = at && (next || (last && !ended.has(status))) ? exactSpan((next || this.store.now()) - at) : "";
+      const lasts = last && at && !ended.has(status);
+      const lasted = h("span", { class: "rl-lasted" }, at && next ? exactSpan(next - at) : "");
+      if (lasts) this.lasting = [lasted, at];
       const when = at ? new Date(at).toLocaleTimeString() : "";
-      return h("li", {}, last || shape !== "spin" ? icon(shape, tone) : icon("ring", "quiet"), words(label + (reason ? ` (${reason})` : "")), h("time", {}, when), h("span", { class: "rl-lasted" }, last && lasted ? `for ${lasted}` : lasted));
+      return h("li", {}, last || shape !== "spin" ? icon(shape, tone) : icon("ring", "quiet"), words(label + (reason ? ` (${reason})` : "")), h("time", {}, when), lasted);
     }));
   }
 

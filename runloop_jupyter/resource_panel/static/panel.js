@@ -128,6 +128,7 @@ class PanelView {
 
   tick() {
     if (this.visible) this.grid.tick();
+    this.pane?.tick?.();
     const waited = this.store.waiting();
     const cut = this.root.closest(".jupyter-widgets-disconnected, .jp-mod-disconnected");
     const text = cut ? "The kernel was restarted or has ended. Run this cell again for a live panel."
