@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any
 
 from ..devboxes import describe
 from ..errors import UsageError
+from .dock import missing
 from .kinds import KINDS, Row
 
 if TYPE_CHECKING:
@@ -81,7 +82,8 @@ ACTIONS: Mapping[tuple[str, str], Action] = {
 
 def specs(kind: str) -> list[dict[str, Any]]:
     """What the front end needs to know of a kind's actions."""
-    return [action.spec() for action in ACTIONS.values() if action.kind == kind]
+    absent = missing()
+    return [action.spec() for action in ACTIONS.values() if action.kind == kind and action.name not in absent]
 
 
 class Doer:

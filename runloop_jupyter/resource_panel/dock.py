@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from dataclasses import dataclass
 from importlib import import_module
+from importlib.util import find_spec
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
@@ -18,6 +19,11 @@ TOOLS = {
     "files": ("Files", "files", "FileBrowser"),
 }
 """By the action that opens it: its title, its module and its class."""
+
+
+def missing() -> frozenset[str]:
+    """The actions whose tool this installation does not have."""
+    return frozenset(action for action, (_, module, _) in TOOLS.items() if find_spec(f"{__package__}.{module}") is None)
 
 
 @dataclass(frozen=True, slots=True)

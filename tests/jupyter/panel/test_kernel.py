@@ -1,0 +1,92 @@
+"""The panel in a real kernel: callbacks on other threads, its end, and what is left where there are no widgets."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+import nbformat
+import pytest
+from nbclient import NotebookClient
+from nbconvert import HTMLExporter
+
+from tests.jupyter import kernels
+from tests.jupyter.embedded import Home, embedded_home
+from tests.jupyter.kernels import Kernel
+
+OPEN = """
+import asyncio, threading, runloop_jupyter
+%load_ext runloop_jupyter
+%devbox create --name in-kernel
+panel = runloop_jupyter.panel()
+loops = set()
+post = panel.view.post
+
+def posting(op, **content):
+    loops.add((asyncio.get_running_loop(), threading.current_thread() is threading.main_thread()))
+    post(op, **content)
+
+panel.view.post = posting
+
+def as_a_subshell_would(**content):
+    async def main():
+        panel.view._handle_custom_msg({"n": 1, **content}, [])
+    return asyncio.run(main())
+"""
+
+
+@pytest.fixture(scope="module")
+def home(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Home]:
+    with embedded_home(tmp_path_factory.mktemp("home")) as folder:
+        yield folder
+
+
+@pytest.fixture(scope="module")
+def kernel(home: Home) -> Iterator[Kernel]:
+    with kernels.start(home.env) as started:
+        started.run(OPEN).check()
+        yield started
+
+
+def test_a_callback_on_a_subshells_thread_works_on_the_notebooks_loop(kernel: Kernel, home: Home) -> None:
+    say = "await asyncio.to_thread(as_a_subshell_would, op='hello', view='v', visible=True, kinds=['devbox'])"
+    kernel.run(say).check()
+    kernel.run("box = next(iter(panel._feed.tables['devbox'].rows)); await asyncio.sleep(0.3)").check()
+    act = "op='act', kind='devbox', action='suspend', ids=[box]"
+    kernel.run(f"await asyncio.to_thread(as_a_subshell_would, {act})").check()
+    kernel.run("while panel._marks: await asyncio.sleep(0.05)\nawait asyncio.sleep(0.3)").check()
+    assert home.statuses()["in-kernel"] == "suspended"
+    assert kernel.value("[(loop is asyncio.get_running_loop(), main) for loop, main in loops]") == [(True, True)]
+
+
+def test_it_works_while_a_cell_runs(kernel: Kernel, home: Home) -> None:
+    kernel.run("%devbox resume in-kernel\nawait panel._feed.look(['devbox'])").check()
+    cell = kernel.send(
+        "asyncio.get_running_loop().call_later(0.3, lambda: panel.view._handle_custom_msg("
+        "{'op': 'act', 'n': 2, 'kind': 'devbox', 'action': 'snapshot', 'ids': [box, box]}, []))\n"
+        "%devbox exec --on in-kernel sleep 2; echo done"
+    )
+    kernel.shows(cell, "done")
+    kernel.ended(cell).check()
+    assert kernel.value("len(panel._feed.tables['snapshot'].rows)") >= 1, "taken before the cell was over"
+
+
+def test_closing_it_ends_its_tasks(kernel: Kernel) -> None:
+    tasks = "[t.get_coro().__qualname__ for t in asyncio.all_tasks() if 'Feed' in repr(t) or 'Follower' in repr(t)]"
+    assert kernel.value(tasks) == ["Feed._run"]
+    kernel.run("panel.close(); await asyncio.sleep(0.3)").check()
+    assert kernel.value(tasks) == []
+
+
+def test_a_notebook_that_is_run_and_converted_without_widgets_shows_a_table(
+    home: Home, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    for name, value in home.env.items():
+        monkeypatch.setenv(name, value)
+    source = "%load_ext runloop_jupyter\n%devbox create --name converted --keep\n%runloop panel"
+    notebook = nbformat.v4.new_notebook(cells=[nbformat.v4.new_code_cell(source)])
+    NotebookClient(notebook, timeout=60, kernel_name="python3", store_widget_state=False).execute()
+    bundle = notebook.cells[0].outputs[-1].data
+    assert "converted" in bundle["text/plain"]
+    assert "converted" in bundle["text/html"]
+    page, _ = HTMLExporter(template_name="basic").from_notebook_node(notebook)
+    assert "converted" in page
