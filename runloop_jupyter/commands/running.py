@@ -9,12 +9,14 @@ from typing import TYPE_CHECKING, Any
 from ..durations import spell_duration
 from ..errors import DevboxCommandError, DevboxTimeoutError, UsageError
 from ..executions.order import Order
+from ..progress import waiting
 from .parser import Parser, assignment, duration, variable
 
 if TYPE_CHECKING:
     from collections.abc import Callable
 
     from ..cell_output import CellOutput
+    from ..devboxes import DevboxInfo
     from ..executions.background import BackgroundExecution
     from ..executions.fan_out import MakeRun
     from ..executions.run import CommandRun
@@ -129,9 +131,18 @@ async def execute(
         _check_interactive(args)
     if _means_several(args.on):
         return await _on_several(session, args, make, keep)
-    run = make(await session.target(args.on[0] if args.on else None), Transcript())
+    run = make(await _target(session, args.on), Transcript())
     await start_in_cell(run)
     return in_background(session, run, args) if args.bg else await _follow(run, args, keep)
+
+
+async def _target(session: Session, references: Sequence[str] | None) -> DevboxInfo:
+    if not references:
+        async with waiting("connecting"):
+            await session.sdk()
+        return await session.target(None)
+    async with waiting(f"looking for {references[0]}"):
+        return await session.find(references[0])
 
 
 async def _follow(run: CommandRun, args: argparse.Namespace, keep: Callable[[Any], None] | None) -> object:
@@ -180,8 +191,10 @@ async def _on_several(
     for option in ("bg", "interactive"):
         if getattr(args, option):
             raise UsageError(f"--{option} takes one devbox; --on names several.")
+    async with waiting("looking for the devboxes"):
+        devboxes = await matching(session, args.on)
     output = _output(args)
-    fan_out = FanOut(session, await matching(session, args.on), make, output, tail=args.tail)
+    fan_out = FanOut(session, devboxes, make, output, tail=args.tail)
     result = await run_on_all(fan_out, output, fail_fast=args.fail_fast, keep=args.cell is not None)
     if keep is not None:
         keep(result)

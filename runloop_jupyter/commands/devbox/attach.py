@@ -6,6 +6,7 @@ import argparse
 from typing import TYPE_CHECKING
 
 from ...executions.known import find_execution
+from ...progress import waiting
 from ..parser import Parser, add_on_option, variable
 from ..running import add_background_option, add_showing_options, in_background, watch
 
@@ -31,5 +32,6 @@ def parser() -> Parser:
 
 async def run(session: Session, args: argparse.Namespace) -> object:
     """Its result once it has ended, or the handle on it."""
-    found = await find_execution(session, args.execution, args.on)
+    async with waiting("looking for the execution"):
+        found = await find_execution(session, args.execution, args.on)
     return in_background(session, found, args) if args.bg else await watch(found, args)
