@@ -12,7 +12,7 @@ class DetailPane {
     this.tools = h("div", { class: "rl-detail-actions" });
     this.log = h("pre", { class: "rl-log", tabindex: "0", "aria-label": "Build log", hidden: true });
     this.element = h("div", { class: "rl-pane-body" }, this.tools, this.log, this.content);
-    this.opened = new Set(["Details", "Cells that do this"]);
+    this.opened = new Set(["Details", "Metadata", "Cells that do this"]);
     this.refresh();
   }
 

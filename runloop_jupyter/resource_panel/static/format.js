@@ -29,6 +29,13 @@ function span(ms) {
   return `${Math.floor(seconds / 86400)} d ${Math.floor((seconds % 86400) / 3600)} h`;
 }
 
+/** The same in one unit, rounded up. */
+function roughSpan(ms) {
+  const minutes = Math.ceil(ms / 60000);
+  if (minutes < 60) return `${minutes} min`;
+  return minutes < 2880 ? `${Math.ceil(minutes / 60)} h` : `${Math.ceil(minutes / 1440)} d`;
+}
+
 function exactSpan(ms) {
   if (ms < 10000) return `${(Math.max(0, ms) / 1000).toFixed(1)} s`;
   return ms < 3600000 && ms >= 60000 ? `${Math.floor(ms / 60000)} min ${Math.floor((ms % 60000) / 1000)} s` : span(ms);

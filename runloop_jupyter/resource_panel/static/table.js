@@ -297,7 +297,7 @@ class Grid {
     if (created === null) return "";
     if (ended) return `lived ${span(ended - created)}`;
     const until = row[this.kind.at.until];
-    const left = until && until > now ? ` · ${span(until - now)} left` : "";
+    const left = until && until > now ? ` · ${roughSpan(until - now)} left` : "";
     return span(now - created) + left;
   }
 
