@@ -118,8 +118,8 @@ class Desk:
         """Do it to one; a failure stands on its row."""
         try:
             told = await self._doer.do(action, identity)
-        except (MagicError, OSError) as error:
-            self._mark(action.kind, identity, error=str(error))
+        except Exception as error:  # noqa: BLE001 - whatever it is, the row says so
+            self._mark(action.kind, identity, error=in_words(error))
             return ""
         self._mark(action.kind, identity)
         return told
@@ -148,8 +148,8 @@ class Desk:
             return
         try:
             await self._session.guard(_SUBMITS[name](self, form, about, values))
-        except (MagicError, OSError) as error:
-            self._post("refused", name=name, text=str(error))
+        except Exception as error:  # noqa: BLE001 - whatever it is, the form says so
+            self._post("refused", name=name, text=in_words(error))
 
     async def _form(self, name: str, about: str) -> forms.Form:
         if name == "devbox":
@@ -206,7 +206,7 @@ class Desk:
             sdk = await self._session.sdk()
             snapshot = await sdk.devbox.from_id(about).snapshot_disk(**form.request(values))
         except BaseException as error:
-            self._mark("devbox", about, error=str(error) or "The snapshot was broken off.")
+            self._mark("devbox", about, error=in_words(error))
             raise
         self._mark("devbox", about)
         await self._feed.look(["snapshot"])
@@ -256,6 +256,13 @@ def _count(kind: str, number: int) -> str:
     singular = KINDS[kind].singular
     plural = singular[:-1] + "ies" if singular.endswith("y") else singular + ("es" if singular.endswith("x") else "s")
     return f"1 {singular}" if number == 1 else f"{number} {plural}"
+
+
+def in_words(error: BaseException) -> str:
+    """What went wrong, with its kind where it is not written for people."""
+    if isinstance(error, MagicError | OSError) and str(error):
+        return str(error)
+    return f"{type(error).__name__}: {error}".rstrip(": ")
 
 
 def action_of(kind: str, name: str) -> Action:

@@ -79,13 +79,13 @@ class Feed:
     def __init__(self, session: Session) -> None:
         self.tables = {name: Table() for name in KINDS}
         self.health = dict.fromkeys(KINDS, Health())
-        self.kinds = tuple(name for name in KINDS if name not in OPTIONAL)
         self.current = ""
         self._session = session
         self._listeners: list[Listener] = []
         self._task: asyncio.Task[None] | None = None
         self._wake = asyncio.Event()
         self._sweeps = {name: _Sweep() for name in KINDS}
+        self._served: dict[str, bool] = {name: True for name in KINDS if name not in OPTIONAL}
         self._failures = 0
         self._looks = 0
         self._active_at = time.monotonic()
@@ -109,6 +109,11 @@ class Feed:
         if not self._listeners and self._task is not None:
             self._task.cancel()
             self._task = None
+
+    @property
+    def kinds(self) -> tuple[str, ...]:
+        """The kinds that have a tab."""
+        return tuple(name for name in KINDS if self._served.get(name, False))
 
     @property
     def running(self) -> bool:
@@ -140,7 +145,7 @@ class Feed:
         """Bring these kinds up to date; raises what stands in the way."""
         sdk = await self._client()
         await asyncio.gather(*(self._look_at(sdk, KINDS[name]) for name in kinds))
-        self._note_current()
+        self.note_current()
 
     async def fetch_all(self, kind: str) -> None:
         """See every page of a kind once, however many there are."""
@@ -152,7 +157,6 @@ class Feed:
 
     async def _run(self) -> None:
         try:
-            await self._find_optional_kinds()
             while True:
                 self._wake.clear()
                 pause = await self._try_to_look()
@@ -165,49 +169,66 @@ class Feed:
             await self._disconnect()
 
     async def _try_to_look(self) -> float:
-        """Look once; the result is the number of seconds until the next look. Never raises for long."""
-        wanted = self.kinds if self._looks % _ROUND == 0 else self._wanted()
+        """Look once; the result is the number of seconds until the next look. What goes wrong is told, not raised."""
+        wanted = self._wanted()
+        asked = self._round() if self._looks % _ROUND == 0 else wanted
         began = time.monotonic()
-        try:
-            await self.look(wanted)
-        except Exception as error:  # noqa: BLE001 - whatever it is, the panel says so and tries again
-            return self._failed(wanted, error)
-        self._failures = 0
+        failed = await self._look_at_each(asked)
         self._looks += 1
-        now = time.monotonic()
-        for kind in wanted:
-            self._set_health(kind, Health(loading=False))
+        pause = self._pause(wanted, failed, began)
+        for kind in asked:
+            self._note_outcome(kind, failed.get(kind), pause)
+        return pause
+
+    async def _look_at_each(self, kinds: Iterable[str]) -> dict[str, Exception]:
+        """Look at these; what went wrong with each, where something did."""
+        kinds = tuple(kinds)
+        try:
+            sdk = await self._client()
+        except Exception as error:  # noqa: BLE001 - whatever it is, the panel says so and tries again
+            return dict.fromkeys(kinds, error)
+        looks = (self._look_at(sdk, KINDS[name]) for name in kinds)
+        outcomes = await asyncio.gather(*looks, return_exceptions=True)
+        self.note_current()
+        return {kind: error for kind, error in zip(kinds, outcomes, strict=True) if isinstance(error, Exception)}
+
+    def _pause(self, wanted: tuple[str, ...], failed: Mapping[str, Exception], began: float) -> float:
+        errors = [failed[kind] for kind in wanted if kind in failed]
+        self._failures = self._failures + 1 if errors else 0
+        if errors:
+            return delay_after_failures(self._failures, getattr(errors[0], "told_delay", None))
         if any(not self.tables[kind].complete for kind in wanted):
             return 0.0  # the first time all pages come one after the other
+        now = time.monotonic()
         visible = any(listener.visible for listener in self._listeners)
         return delay(visible=visible, idle=now - self._active_at, spent=now - began)
+
+    def _note_outcome(self, kind: str, error: Exception | None, pause: float) -> None:
+        if error is None:
+            self._set_served(kind, True)
+            self._set_health(kind, Health(loading=False))
+            return
+        self._sweeps[kind] = _Sweep()  # what it stood at may be gone
+        if kind in OPTIONAL and getattr(error, "status_code", None) in _NOT_SERVED:
+            self._set_served(kind, False)
+        retry = round((time.time() + pause) * 1000)
+        self._set_health(kind, Health(False, explain(error, self._connection), retry))
 
     def _wanted(self) -> tuple[str, ...]:
         wanted = frozenset[str]().union(*(listener.wanted for listener in self._listeners))
         return tuple(kind for kind in KINDS if kind in wanted)
 
-    def _failed(self, wanted: Iterable[str], error: Exception) -> float:
-        self._failures += 1
-        pause = delay_after_failures(self._failures, getattr(error, "told_delay", None))
-        text = explain(error, self._connection)
-        for kind in wanted:
-            self._sweeps[kind] = _Sweep()  # what it stood at may be gone
-            self._set_health(kind, Health(False, text, round((time.time() + pause) * 1000)))
-        return pause
+    def _round(self) -> tuple[str, ...]:
+        """All kinds but those that the service is known not to have."""
+        return tuple(kind for kind in KINDS if self._served.get(kind, True))
 
-    async def _find_optional_kinds(self) -> None:
-        """Which kinds the service has; those that it does not serve get no tab."""
-        found = []
-        for name in OPTIONAL:
-            try:
-                sdk = await self._client()
-                await self._ask(sdk, KINDS[name], {"limit": 1})
-            except Exception as error:  # noqa: BLE001 - the loop that follows says what is wrong
-                if getattr(error, "status_code", None) in _NOT_SERVED:
-                    continue
-            found.append(name)
-        self.kinds = tuple(name for name in KINDS if name not in OPTIONAL or name in found)
-        for listener in self._listeners:
+    def _set_served(self, kind: str, served: bool) -> None:
+        """A kind that not every service has gets its tab once it was seen, and loses it where it is not served."""
+        if self._served.get(kind, False) == served:
+            self._served[kind] = served
+            return
+        self._served[kind] = served
+        for listener in tuple(self._listeners):
             listener.served(self.kinds)
 
     # Looking
@@ -261,6 +282,7 @@ class Feed:
         before, self._connection = self._connection, now
         if before is None or before == now or (before.embedded and now.embedded):
             return
+        self._looks = 0
         for kind, table in self.tables.items():  # they belong to another service
             table.clear()
             self._sweeps[kind] = _Sweep()
@@ -289,16 +311,13 @@ class Feed:
         for listener in tuple(self._listeners):
             listener.told(kind, health)
 
-    def _note_current(self) -> None:
+    def note_current(self) -> None:
+        """The notebook may have another current devbox now."""
         current = self._session.current.id if self._session.current else ""
         if current != self.current:
             self.current = current
             for listener in tuple(self._listeners):
                 listener.chosen(current)
-
-    def note_current(self) -> None:
-        """The notebook may have another current devbox now."""
-        self._note_current()
 
 
 def _rows(kind: Kind, entries: Iterable[Mapping[str, Any]]) -> Iterable[Row]:

@@ -18,8 +18,9 @@ from ..devboxes import DevboxInfo, describe
 from ..errors import MagicError
 from ..rendering import DevboxTable
 from .audience import Audience
-from .desk import Desk, action_of
+from .desk import Desk, action_of, in_words
 from .dock import TOOLS, Dock
+from .feed import EmbeddedServiceEnded, explain
 from .follow import Follower
 from .kinds import KINDS, Row
 from .uploads import Upload
@@ -259,9 +260,11 @@ class Panel(ipywidgets.VBox):  # type: ignore[misc]  # ipywidgets has no types
         self.view.post("say", text=text, error=error)
 
     def _failed(self, error: Exception) -> None:
-        """What nobody else took: it is shown, with its kind where it is not written for people."""
-        text = str(error) if isinstance(error, MagicError) else f"{type(error).__name__}: {error}"
-        self._say(text, error=True)
+        """What nobody else took is shown."""
+        from runloop_sdk import RunloopError
+
+        looking = isinstance(error, RunloopError | TimeoutError | EmbeddedServiceEnded)
+        self._say(explain(error, self._session.connection) if looking else in_words(error), error=True)
 
     def _dock_changed(self) -> None:
         self.children = [self.view, *(tool.widget for tool in self.dock.tools)]

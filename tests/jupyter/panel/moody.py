@@ -34,13 +34,17 @@ def devbox(number: int, **fields: Any) -> dict[str, Any]:
 
 
 class Moody:
-    """What it serves: `devboxes`, newest first; `status` other than 200 refuses; `hangs` never answers."""
+    """What it serves: `devboxes`, newest first; `status` other than 200 refuses; `hangs` never answers.
+
+    `refused` is a path that alone is refused.
+    """
 
     def __init__(self) -> None:
         self.devboxes: list[dict[str, Any]] = []
         self.status = 200
         self.headers = ""
         self.hangs = False
+        self.refused = ""
         self.asked: list[str] = []
         self.base_url = ""
 
@@ -53,6 +57,8 @@ class Moody:
         if parts.path.startswith("/change/"):
             _, _, number, status = parts.path.split("/")
             self.devboxes[int(number)] = devbox(int(number), status=status)
+        if parts.path == self.refused:
+            return 403, {"message": "in a mood"}
         items = ITEMS.get(parts.path)
         if items is None:
             return 404, {"message": "no such route"}

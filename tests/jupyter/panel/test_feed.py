@@ -132,9 +132,26 @@ async def test_an_odd_entry_is_shown_beside_the_others(moody, page, entry) -> No
     assert page.panel._repr_mimebundle_()["text/html"].count("<img") == 0
 
 
-async def test_kinds_that_are_not_served_have_no_tab(moody, page) -> None:
-    served = await page.until(lambda: page.told("served"), "the kinds")
-    assert served[-1]["kinds"] == ["devbox", "blueprint", "snapshot", "object"]
+async def test_kinds_that_are_not_served_have_no_tab_and_trouble_no_other(moody, page, session) -> None:
+    await page.until(lambda: health(page).get("loading") is False, "the first look")
+    assert page.told("welcome")[-1]["served"] == ["devbox", "blueprint", "snapshot", "object"]
+    assert session.feed.kinds == ("devbox", "blueprint", "snapshot", "object")
+    await page.until(lambda: len([each for each in moody.asked if each.startswith("/v1/objects")]) > 1, "a round")
+    assert len([each for each in moody.asked if each.startswith("/v1/secrets")]) == 1
+    assert health(page)["error"] == ""
+
+
+async def test_a_kind_that_is_refused_troubles_no_other(moody, page) -> None:
+    await page.until(lambda: health(page).get("loading") is False, "the first look")
+    moody.refused = "/v1/objects"
+    await lost_kind(page, "object", "answered 403")
+    assert health(page)["error"] == ""
+    asked = len(moody.asked)
+    await page.until(lambda: len(moody.asked) > asked + 10, "more looks at the usual pace", within=5)
+
+
+async def lost_kind(page, kind: str, text: str) -> None:
+    await page.until(lambda: text in str(health(page, kind).get("error", "")), text)
 
 
 async def test_another_service_empties_the_tables(moody, page, session) -> None:
