@@ -26,6 +26,13 @@ def missing() -> frozenset[str]:
     return frozenset(action for action, (_, module, _) in TOOLS.items() if find_spec(f"{__package__}.{module}") is None)
 
 
+def load(action: str) -> Callable[..., Any]:
+    """The class of a tool, imported when first opened."""
+    _, module, name = TOOLS[action]
+    made: Callable[..., Any] = getattr(import_module(f".{module}", __package__), name)
+    return made
+
+
 @dataclass(frozen=True, slots=True)
 class Tool:
     """One that is open. `key` names it."""
@@ -38,19 +45,21 @@ class Tool:
 class Dock:
     """The open tools, of which one is shown. `changed` is called when that is another one, or there are others."""
 
-    def __init__(self, session: Session, changed: Callable[[], None]) -> None:
+    def __init__(
+        self, session: Session, changed: Callable[[], None], load: Callable[[str], Callable[..., Any]] = load
+    ) -> None:
         self.tools: list[Tool] = []
         self.active = ""
         self._session = session
         self._changed = changed
+        self._load = load
 
     def open(self, action: str, devbox: DevboxInfo) -> None:
         """Show this tool of the devbox; one that is open already is shown again."""
-        title, module, name = TOOLS[action]
         key = f"{action}:{devbox.id}"
         if all(tool.key != key for tool in self.tools):
-            make = getattr(import_module(f".{module}", __package__), name)  # imported when first opened
-            self.tools.append(Tool(key, f"{title} · {devbox.short}", make(self._session, devbox)))
+            widget = self._load(action)(self._session, devbox)
+            self.tools.append(Tool(key, f"{TOOLS[action][0]} · {devbox.short}", widget))
         self.show(key)
 
     def show(self, key: str) -> None:

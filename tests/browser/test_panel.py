@@ -25,6 +25,13 @@ CELLS = [
     "%devbox list",
 ]
 
+DROP = """(body) => {
+    const files = new DataTransfer();
+    files.items.add(new File(['dropped'], 'dropped.txt'));
+    for (const type of ['dragover', 'drop'])
+        body.dispatchEvent(new DragEvent(type, { dataTransfer: files, bubbles: true, cancelable: true }));
+}"""
+
 
 @pytest.fixture(scope="module")
 def requests() -> list[str]:
@@ -70,6 +77,19 @@ def test_search_filter_and_sort(shown: PanelPage) -> None:
     assert min(rows.all(), key=lambda row: row.bounding_box()["y"]).inner_text().startswith(EVIL[:4])
     panel.get_by_role("button", name="Created").click()
     panel.get_by_role("button", name="Created").click()
+
+
+def test_columns_can_be_made_wider(shown: PanelPage) -> None:
+    head = shown.panel.locator(".rl-head", has_text="Status")
+    before = head.bounding_box()["width"]
+    handle = head.locator(".rl-resize").bounding_box()
+    shown.page.mouse.move(handle["x"] + 3, handle["y"] + 5)
+    shown.page.mouse.down()
+    shown.page.mouse.move(handle["x"] + 43, handle["y"] + 5, steps=4)
+    shown.page.mouse.up()
+    assert abs(head.bounding_box()["width"] - before - 40) < 4
+    shown.panel.get_by_role("button", name="Status", exact=True).press("Shift+ArrowLeft")
+    assert abs(head.bounding_box()["width"] - before - 20) < 4
 
 
 def test_suspend_and_resume_from_the_menu_and_the_row_follows(shown: PanelPage) -> None:
@@ -190,6 +210,8 @@ def test_files_go_up_and_come_down(shown: PanelPage, lab_folder: Path) -> None:
     shown.menu_of("data.bin", "Download")
     shown.told("Saved data.bin")
     assert (lab_folder / "data.bin").read_bytes() == content
+    shown.panel.locator(".rl-body").evaluate(DROP)
+    shown.shows("dropped.txt", "ready")
     shown.menu_of("data.bin", "Delete…")
     shown.answer("Delete")
     shown.lacks("data.bin")

@@ -50,7 +50,7 @@ class PanelView {
     this.empty = h("div", { class: "rl-empty", hidden: true });
     this.side = h("div", { class: "rl-side", role: "group", hidden: true, "aria-label": "Details" });
     this.foot = h("div", { class: "rl-foot" });
-    this.strip = h("div", { class: "rl-strip", role: "tablist", "aria-label": "Open tools", hidden: true });
+    this.strip = h("div", { class: "rl-strip", role: "group", "aria-label": "Open tools", hidden: true });
     this.told = h("div", { class: "rl-hidden", role: "status", "aria-live": "polite" });
     this.toasts = h("div", { class: "rl-toasts" });
     this.picker = h("input", { type: "file", multiple: true, hidden: true, onchange: () => { this.upload([...this.picker.files]); this.picker.value = ""; } });
@@ -381,8 +381,8 @@ class PanelView {
     const { tools, tool } = this.store;
     this.strip.hidden = !tools.length;
     this.strip.replaceChildren(...tools.map(([key, title]) =>
-      h("span", { class: "rl-tool", role: "presentation" },
-        h("button", { type: "button", class: "rl-tool-title", role: "tab", "aria-selected": String(key === tool), onclick: () => this.send("show_tool", { key: key === tool ? "" : key }) }, title),
+      h("span", { class: "rl-tool" },
+        h("button", { type: "button", class: "rl-tool-title", "aria-pressed": String(key === tool), onclick: () => this.send("show_tool", { key: key === tool ? "" : key }) }, title),
         h("button", { type: "button", class: "rl-tool-close", title: `Close ${title}`, "aria-label": `Close ${title}`, onclick: () => this.send("close_tool", { key }) }, icon("cross")))));
   }
 

@@ -4,8 +4,11 @@ import asyncio
 import json
 from pathlib import Path
 
+import ipywidgets
 import pytest
 
+from runloop_jupyter.devboxes import DevboxInfo
+from runloop_jupyter.resource_panel.dock import Dock
 from runloop_jupyter.resource_panel.kinds import KINDS
 
 
@@ -219,6 +222,53 @@ async def test_secrets_are_saved_and_their_values_are_nowhere_in_what_a_notebook
     question = (await page.until(lambda: page.told("confirm"), "the question"))[-1]
     page.send("answer", token=question["token"], yes=True)
     await page.until(lambda: not page.rows("secret"), "its end")
+
+
+async def test_a_network_policy_is_made_and_deleted(session, pages) -> None:
+    page = await opened(session, pages)
+    page.send("form", name="policy")
+    await page.until(lambda: page.told("form"), "the form")
+    page.send("submit", name="policy", values={"name": "some-hosts", "hosts": "example.com\nnot a host"})
+    await page.until(lambda: page.told("refused"), "the refusal")
+    assert "'not a host'" in page.told("checked")[-1]["problems"]["hosts"]
+    page.send("submit", name="policy", values={"name": "some-hosts", "hosts": "example.com\n*.example.org"})
+    await page.until(lambda: page.rows("policy"), "the policy")
+    (row,) = page.rows("policy").values()
+    assert KINDS["policy"].value(row, "allows") == "example.com, *.example.org"
+    page.send("act", kind="policy", action="delete", ids=[row[0]])
+    question = (await page.until(lambda: page.told("confirm"), "the question"))[-1]
+    page.send("answer", token=question["token"], yes=True)
+    await page.until(lambda: not page.rows("policy"), "its end")
+
+
+class Tool(ipywidgets.HTML):  # type: ignore[misc]  # ipywidgets has no types
+    """One that only notes that it was closed."""
+
+    def __init__(self, session, devbox) -> None:
+        super().__init__(devbox.id)
+        self.is_closed = False
+
+    def close(self) -> None:
+        self.is_closed = True
+        super().close()
+
+
+async def test_tools_open_below_the_table_one_is_shown_and_they_end_with_the_panel(session) -> None:
+    changes = []
+    dock = Dock(session, lambda: changes.append(dock.active), load=lambda action: Tool)
+    one, two = (DevboxInfo(identity, name, "running", 0) for identity, name in (("dbx_1", "one"), ("dbx_2", "two")))
+    dock.open("console", one)
+    dock.open("logs", two)
+    dock.open("console", one)
+    assert dock.spec() == [["console:dbx_1", "Console · one"], ["logs:dbx_2", "Logs · two"]]
+    console, logs = (tool.widget for tool in dock.tools)
+    assert (console.layout.display, logs.layout.display) == ("", "none")
+    dock.close("console:dbx_1")
+    assert console.is_closed
+    assert dock.active == "logs:dbx_2"
+    dock.close_all()
+    assert logs.is_closed
+    assert changes == ["console:dbx_1", "logs:dbx_2", "console:dbx_1", "logs:dbx_2"]
 
 
 async def test_details_have_history_metadata_cells_and_raw_json_without_secrets(session, pages) -> None:
