@@ -1,6 +1,7 @@
 """Storage objects: states, signed addresses, ranges, lists, and what breaks on the way."""
 
 import asyncio
+import itertools
 import json
 import socket
 import time
@@ -13,6 +14,9 @@ from urllib.parse import urlsplit
 import httpx
 import pytest
 
+from runloop_local.engine import objects
+from runloop_local.engine.signatures import Signer
+from runloop_local.engine.store import Store
 from tests.local.api import Api, connect
 from tests.local.serving import Service, serving
 
@@ -334,3 +338,17 @@ async def test_a_killed_service_keeps_finished_objects_and_clears_cut_ones(tmp_p
             assert (await api.json(f"/v1/objects/{cut['id']}"))["state"] == "UPLOADING"
             assert (await api.json(f"/v1/objects/{ending['id']}"))["state"] == "DELETED"
             assert (tmp_path / "data" / "service.key").stat().st_mode & 0o777 == 0o600
+
+
+async def test_an_object_without_a_ttl_lives_on_however_the_clock_ticks(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    ticks = itertools.count(1)
+    monkeypatch.setattr(objects, "now_ms", lambda: next(ticks))
+    store = Store.open(tmp_path / "db")
+    stored_objects = objects.Objects(store, tmp_path / "objects", Signer(b"key"))
+    await stored_objects.restore()
+    made = await stored_objects.create(objects.Wish("n", "binary"), None)
+    assert (await stored_objects.get(made.id)).state == "UPLOADING"
+    await stored_objects.aclose()
+    await store.aclose()

@@ -63,6 +63,20 @@ async def test_a_killed_service_leaves_devboxes_suspended_and_resumable(tmp_path
             await api.wait(devbox, "running")
             assert (await api.execute(devbox, "cat file; echo $A"))["stdout"] == "on disk\nkept\n"
             assert [view["id"] for view in (await api.json("/v1/devboxes"))["devboxes"]] == [ended, devbox]
+            await api.json(f"/v1/devboxes/{devbox}/shutdown", {})
+
+
+async def test_a_devbox_that_is_shut_down_without_having_been_resumed_leaves_no_disk(tmp_path: Path) -> None:
+    with serving(tmp_path / "data") as first:
+        async with connect(first) as api:
+            devbox = await api.create()
+        first.kill()
+    with serving(tmp_path / "data") as second:
+        disks = f"sandboxes/*/sandboxes/{devbox}"
+        assert [folder.name for folder in second.data_dir.glob(disks)] == [devbox]
+        async with connect(second) as api:
+            await api.json(f"/v1/devboxes/{devbox}/shutdown", {})
+        assert list(second.data_dir.glob(disks)) == []
 
 
 async def test_a_devbox_whose_creation_was_cut_off_has_failed(tmp_path: Path) -> None:

@@ -136,7 +136,7 @@ class Devbox:
 
     async def remove_disk(self) -> None:
         """Remove the disk that an ended devbox of an earlier service has left."""
-        self._sandbox = await self._ground.isolation.create(self.record.id, layers=self.record.layers)
+        await self._disk()
         await self._destroy()
 
     async def keep_alive(self) -> None:
@@ -431,7 +431,9 @@ class Devbox:
         await self._stop()
         if self._work is not None and self._work is not asyncio.current_task():
             await asyncio.wait({self._work})
-        sandbox, self._sandbox = self._sandbox, None
+        # One that an earlier service has left suspended has a disk, and no sandbox was made for it yet.
+        sandbox = await self._disk() if self.record.has_disk else self._sandbox
+        self._sandbox = None
         if sandbox is not None:
             await sandbox.destroy()
         if self.record.has_disk:

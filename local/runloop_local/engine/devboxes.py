@@ -8,6 +8,7 @@ from dataclasses import replace
 from typing import TYPE_CHECKING
 
 from . import lifecycle
+from .build import SANDBOX_PREFIX
 from .devbox import Devbox, document, loaded
 from .errors import InvalidError, NotFoundError
 from .execution import KILLED, Ended, Execution, ExecutionRecord
@@ -44,6 +45,7 @@ class Devboxes:
             for body in await self._ground.store.bodies("execution", status=status):
                 record = replace(loaded_execution(body), status="completed", exit_status=KILLED, end_time_ms=now_ms())
                 await self._ground.store.put(record.document())
+        await self._clear_away()
 
     async def create(self, record: DevboxRecord, request_id: str | None) -> Devbox:
         """A new devbox, on its way to running; the same request once more is the same devbox."""
@@ -167,6 +169,12 @@ class Devboxes:
             await devbox.remove_disk()
         else:
             self._live[record.id] = devbox
+
+    async def _clear_away(self) -> None:
+        """Remove disks that nobody owns: a kill may come between a disk's end and the word of it."""
+        for name in self._ground.isolation.sandboxes() - self._live.keys():
+            if not name.startswith(SANDBOX_PREFIX):
+                await (await self._ground.isolation.create(name)).destroy()
 
     async def _forget(self, record: DevboxRecord) -> None:
         await self._ground.store.delete_children("execution", record.id)

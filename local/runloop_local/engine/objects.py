@@ -113,7 +113,8 @@ class Objects:
     async def get(self, object_id: str) -> ObjectRecord:
         """One object, deleted ones too; `NotFoundError` if there never was one."""
         record = await self._load(object_id)
-        if record.state != "DELETED" and (record.delete_after_time_ms or now_ms()) < now_ms():
+        due = record.delete_after_time_ms
+        if record.state != "DELETED" and due is not None and due < now_ms():
             return await self.delete(object_id)  # its timer may be late: machines sleep
         return record
 
