@@ -43,6 +43,7 @@ _PATIENCE = 3.0  # seconds that an interrupted cell has before its session is ki
 _LONGEST_REPR = 100_000
 _INTERRUPTED = 130
 _LONGEST_ERROR = 500
+_MOST_SESSIONS = 5  # started for one cell, should each end at once
 _TAKEN = b"!"
 _LOST = 120  # the exit code of a cell whose session died
 
@@ -64,13 +65,14 @@ def main(arguments: list[str]) -> int:
 
 def _handed_over(request: dict[str, Any], name: str) -> socket.socket:
     """The connection to the session that runs the cell now; one that died before its turn came is replaced."""
-    while True:
+    for _ in range(_MOST_SESSIONS):
         connection, request["is_new"] = _connect(name)
         with suppress(ConnectionError):
             _send(connection, request)
             if connection.recv(1) == _TAKEN:
                 return connection
         connection.close()
+    sys.exit(f"{_MOST_SESSIONS} Python sessions ended before they could take the cell: is the devbox out of memory?")
 
 
 def _given(argument: str) -> bytes:
