@@ -66,7 +66,16 @@ def from_environment(environ: Mapping[str, str]) -> Connection | None:
         )
     if not key:
         return None
-    parts = urlsplit(url or CLOUD_URL)
-    if parts.scheme not in ("http", "https") or not parts.hostname:
-        raise UsageError(f"RUNLOOP_BASE_URL is {url!r}, which is no URL: write it like {CLOUD_URL}.")
-    return Connection((url or CLOUD_URL).rstrip("/"), key)
+    return Connection(checked_url(url or CLOUD_URL, f"RUNLOOP_BASE_URL is {url!r}, which"), key)
+
+
+def checked_url(url: str, what: str) -> str:
+    """The URL of a service. Raises `UsageError` about `what` that it is none."""
+    try:
+        parts = urlsplit(url)
+        good = parts.scheme in ("http", "https") and parts.hostname and parts.port != 0
+    except ValueError:  # a port that is no number, half an IPv6 address
+        good = False
+    if not good:
+        raise UsageError(f"{what} is no URL: write it like {CLOUD_URL}.")
+    return url.rstrip("/")

@@ -10,6 +10,7 @@ from __future__ import annotations
 import os
 import threading
 import time
+from collections.abc import Iterator
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
@@ -78,6 +79,9 @@ class Leases:
 
     def __contains__(self, devbox_id: str) -> bool:
         return devbox_id in self._held
+
+    def __iter__(self) -> Iterator[str]:
+        return iter(tuple(self._held))
 
     def keeps(self, devbox_id: str) -> bool:
         """Whether a devbox stays when the kernel ends."""

@@ -9,6 +9,7 @@ from functools import cached_property
 from typing import TYPE_CHECKING, Any, TypeVar
 
 from IPython.core.magic import Magics, line_cell_magic, magics_class, needs_local_scope, no_var_expand
+from traitlets import Bool, TraitError, Unicode, validate
 
 if TYPE_CHECKING:
     from IPython.core.completer import CompletionContext, SimpleMatcherResult
@@ -16,9 +17,11 @@ if TYPE_CHECKING:
 
     from .commands.noun import Noun
     from .session import Session
+    from .settings import Settings
 
 T = TypeVar("T")
 
+_LONGEST = 48 * 3600  # seconds, as the API has it
 _NAMES = (("line", "runloop"), ("cell", "runloop"), ("line", "devbox"), ("cell", "devbox"))
 
 
@@ -62,6 +65,43 @@ def session_of_this_shell() -> Session:
 class RunloopMagics(Magics):
     """The magics of one shell, around its session."""
 
+    keep_alive = Unicode("1h", help="How long a new devbox outlives a kernel that was killed: 90s, 30m, 2h.").tag(
+        config=True
+    )
+    keep = Bool(False, help="Whether new devboxes stay when the kernel ends.").tag(config=True)
+    size = Unicode("", help="The size of new devboxes: x_small, small, medium, large, x_large, xx_large.").tag(
+        config=True
+    )
+    blueprint = Unicode("", help="The blueprint that new devboxes start from, a name or an id.").tag(config=True)
+
+    @validate("keep_alive")
+    def _check_keep_alive(self, proposal: Any) -> str:
+        from .durations import parse_duration
+
+        try:
+            seconds = parse_duration(proposal["value"])
+        except ValueError as error:
+            raise TraitError(str(error)) from error
+        if not 1 <= seconds <= _LONGEST:
+            raise TraitError(f"{proposal['value']!r} is out of range: from 1s to 48h")
+        return str(proposal["value"])
+
+    @validate("size")
+    def _check_size(self, proposal: Any) -> str:
+        from .settings import SIZES
+
+        size = str(proposal["value"]).lower().replace("-", "_")
+        if size and size not in SIZES:
+            raise TraitError(f"{proposal['value']!r} is no size: {', '.join(SIZES)}")
+        return size
+
+    def _settings(self) -> Settings:
+        from .durations import parse_duration
+        from .settings import Settings
+
+        seconds = parse_duration(self.keep_alive)
+        return Settings(seconds, self.keep, self.size, self.blueprint)
+
     def __init__(self, shell: InteractiveShell) -> None:
         super().__init__(shell=shell)
         self.displaced = {(kind, name): shell.magics_manager.magics[kind].get(name) for kind, name in _NAMES}
@@ -73,7 +113,7 @@ class RunloopMagics(Magics):
         """Made at first use; what it creates ends with the kernel."""
         from .session import Session
 
-        session = Session()
+        session = Session(settings=self._settings)
         atexit.register(session.end)
         return session
 

@@ -7,6 +7,7 @@ import html
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 
+from .connection import Connection
 from .devboxes import DevboxInfo
 from .durations import spell_duration
 
@@ -190,6 +191,29 @@ class Overview:
         connection = "".join(f"<p>{html.escape(line)}</p>" for line in self.connection)
         lines = "".join(f"<tr><td><code>{html.escape(line)}</code></td>{_cell(text)}</tr>" for line, text in self.lines)
         return _page(f"{connection}{self.devboxes.to_html()}<p></p><table>{lines}</table>")
+
+
+@dataclass(frozen=True, slots=True, repr=False)
+class Connected:
+    """Which service the notebook uses now."""
+
+    connection: Connection
+
+    @property
+    def base_url(self) -> str:
+        """Where its API is."""
+        return self.connection.base_url
+
+    def __repr__(self) -> str:
+        return "\n".join(connection_lines(self.connection))
+
+
+def connection_lines(connection: Connection) -> tuple[str, ...]:
+    """What to say about a connection."""
+    if not connection.embedded:
+        return (f"Connected to {connection.label}.",)
+    first = f"Connected to {connection.label}, {connection.base_url} (isolation: {connection.isolation})."
+    return (first, *connection.warnings)
 
 
 def _clock(milliseconds: int) -> str:

@@ -80,7 +80,7 @@ class Session:
         wanted = self._chosen or from_environment(self.environ) or await start_embedded()
         if self._sdk is None or wanted != self.connection:
             await self.disconnect()
-            await _reach(wanted)
+            await reach(wanted)
             self._sdk = self._connect(wanted)
         return self._sdk
 
@@ -363,7 +363,7 @@ def _connection(endpoint: Endpoint) -> Connection:
     return Connection(endpoint.base_url, endpoint.api_key, True, endpoint.isolation, tuple(endpoint.notes))
 
 
-async def _reach(connection: Connection) -> None:
+async def reach(connection: Connection) -> None:
     """Raise `RemoteError` at once, not after many tries, where nothing answers at the address of a first use."""
     if connection.embedded or getproxies():
         return

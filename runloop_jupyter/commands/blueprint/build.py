@@ -15,8 +15,9 @@ from ...durations import spell_duration
 from ...errors import UsageError
 from ...finding import POLICY
 from ...listing import Done
+from ...settings import SIZES
 from ...transfers import here, upload_object
-from ..devbox.create import SIZES, size
+from ..devbox.create import size
 from ..parser import Parser, add_metadata_option, add_template_option, assignment, pair
 
 if TYPE_CHECKING:
@@ -148,7 +149,8 @@ async def _build(session: Session, name: str, source: _Source, request: dict[str
             view = await complete_or_undo(sdk.api.blueprints.create(**request), undo)
         except BadRequestError as error:
             _mark(output, source, [error.message])
-            raise UsageError(renumbered(f"{error.message}.", source.where, source.offset)) from error
+            told = renumbered(f"{error.message}.", source.where, source.offset)
+            raise UsageError(told[0].upper() + told[1:]) from error
         return await _watch(sdk.blueprint.from_id(view.id), name, source, output)
 
 
@@ -166,7 +168,8 @@ async def _watch(blueprint: AsyncBlueprint, name: str, source: _Source, output: 
     try:
         async for line in follow(blueprint):
             messages.append(line.message)
-            output.write("stderr" if line.level == "error" else "stdout", line.message + "\n")
+            told = renumbered(line.message, source.where, source.offset)
+            output.write("stderr" if line.level == "error" else "stdout", told + "\n")
     except asyncio.CancelledError as cancelled:
         await run_undo(delete(blueprint), cancelled)
         raise

@@ -14,6 +14,7 @@ from ...finding import OBJECT, POLICY, SNAPSHOT
 from ...progress import progress
 from ...rendering import Outcome
 from ...session import blueprint_key
+from ...settings import SIZES
 from ...transfers import here
 from ..parser import Parser, add_metadata_option, assignment, duration
 
@@ -22,7 +23,6 @@ if TYPE_CHECKING:
 
     from ...session import Session
 
-SIZES = ("x_small", "small", "medium", "large", "x_large", "xx_large")
 _LONGEST = 48 * 3600
 _REPOSITORY = re.compile(r"(?P<repo_owner>[\w.-]+)/(?P<repo_name>[\w.-]+)(?:@(?P<git_ref>\S+))?")
 

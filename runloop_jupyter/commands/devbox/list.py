@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 
 from ...devboxes import LIVE, DevboxInfo, describe
 from ...rendering import DevboxTable
-from ..parser import Parser
+from ..parser import Parser, add_limit_option, add_metadata_option
 
 if TYPE_CHECKING:
     from runloop_sdk import AsyncRunloopSDK
@@ -25,19 +25,29 @@ def parser() -> Parser:
     made = Parser("%devbox list", "Show the devboxes that run or can run again, newest first.")
     made.add_argument("--all", action="store_true", help="also those that have ended")
     made.add_argument("--status", choices=_STATES, metavar="STATE", help="only these: " + ", ".join(_STATES))
-    made.add_argument("--limit", type=_count, default=_LIMIT, metavar="N", help=f"at most so many (default {_LIMIT})")
+    made.add_argument("--mine", action="store_true", help="only those that this kernel created")
+    made.add_argument("--search", metavar="TEXT", help="only those whose name or id has this text")
+    add_metadata_option(made, "only those with this metadata")
+    add_limit_option(made, "devboxes", _LIMIT)
     return made
 
 
 async def run(session: Session, args: argparse.Namespace) -> DevboxTable:
     """The table."""
     sdk = await session.sdk()
-    found, more = await _collect(sdk, _wanted(args), args.limit)
-    session.names.keep("devbox", [each.short for each in found if each.alive])
+    found, more = await _collect(sdk, _wanted(args), args.limit, args.search)
+    if not args.search:
+        session.names.keep("devbox", [each.short for each in found if each.alive])
+    shown = [each for each in found if _matches(session, args, each)]
     note = f"The newest {args.limit:,}; --limit N shows more." if more else ""
-    if not found and (args.status or args.all):
+    if not shown and (args.status or args.all or args.mine or args.search or args.metadata):
         note = "No such devbox."
-    return DevboxTable(found, current=session.current.id if session.current else None, note=note)
+    return DevboxTable(shown, current=session.current.id if session.current else None, note=note)
+
+
+def _matches(session: Session, args: argparse.Namespace, devbox: DevboxInfo) -> bool:
+    mine = not args.mine or devbox.id in session.leases
+    return mine and set(args.metadata) <= set(devbox.metadata)
 
 
 async def live(sdk: AsyncRunloopSDK) -> list[DevboxInfo]:
@@ -52,25 +62,21 @@ def _wanted(args: argparse.Namespace) -> tuple[DevboxStatus | None, ...]:
 
 
 async def _collect(
-    sdk: AsyncRunloopSDK, states: tuple[DevboxStatus | None, ...], limit: int
+    sdk: AsyncRunloopSDK, states: tuple[DevboxStatus | None, ...], limit: int, search: str | None = None
 ) -> tuple[list[DevboxInfo], bool]:
     """Asks per state, together: an account's live devboxes may be older than thousands that have ended."""
-    parts = await asyncio.gather(*(_newest(sdk, state, limit + 1) for state in states))
+    parts = await asyncio.gather(*(_newest(sdk, state, limit + 1, search) for state in states))
     found = {devbox.id: devbox for part in parts for devbox in part}
     newest = sorted(found.values(), key=lambda each: each.created_ms, reverse=True)
     return newest[:limit], len(newest) > limit
 
 
-async def _newest(sdk: AsyncRunloopSDK, status: DevboxStatus | None, limit: int) -> list[DevboxInfo]:
+async def _newest(
+    sdk: AsyncRunloopSDK, status: DevboxStatus | None, limit: int, search: str | None
+) -> list[DevboxInfo]:
     found: list[DevboxInfo] = []
-    async for view in sdk.api.devboxes.list(limit=min(limit, _LIMIT), status=status):
+    async for view in sdk.api.devboxes.list(limit=min(limit, _LIMIT), status=status, search=search):
         found.append(describe(view))
         if len(found) >= limit:
             break
     return found
-
-
-def _count(text: str) -> int:
-    if not text.isdecimal() or not int(text):
-        raise argparse.ArgumentTypeError(f"{text!r} is no number of devboxes")
-    return int(text)

@@ -3,34 +3,72 @@
 from __future__ import annotations
 
 import argparse
+import asyncio
 from typing import TYPE_CHECKING
 
-from ...devboxes import describe
+from ... import actions
+from ...errors import UsageError
+from ...prompts import confirm
 from ...rendering import DevboxTable, Outcome
 from ..parser import Parser, add_devbox_argument
+from ..removing import add_yes_option
+from .list import live
 
 if TYPE_CHECKING:
+    from collections.abc import Sequence
+
     from ...devboxes import DevboxInfo
     from ...session import Session
+
+_AT_ONCE = 16
 
 
 def parser() -> Parser:
     """The options of `%devbox shutdown`."""
     made = Parser("%devbox shutdown", "End devboxes for good, disk included: the current one unless others are named.")
     add_devbox_argument(made, nargs="*")
+    made.add_argument("--mine", action="store_true", help="all that this kernel created, also with --keep")
+    made.add_argument("--all", action="store_true", help="all that there are, whoever created them; asks first")
+    made.add_argument("--force", action="store_true", help="also while a snapshot is being taken")
+    add_yes_option(made)
     return made
 
 
 async def run(session: Session, args: argparse.Namespace) -> Outcome | DevboxTable:
     """Shut them down. All are looked up first, so that a mistyped name ends none."""
-    found = [await session.find(reference) for reference in args.devbox or [None]]
-    ended = [await _end(session, devbox) for devbox in found]
-    if len(ended) == 1:
+    doomed = await _doomed(session, args)
+    if args.all and doomed and not args.yes and not await _sure(session, doomed):
+        return DevboxTable((), note="Nothing was shut down.")
+    ended = await end_all(session, doomed, force=args.force)
+    if len(ended) == 1 and not (args.mine or args.all):
         return Outcome(f"Shut down {ended[0].label}.", ended[0])
-    return DevboxTable(ended)
+    return DevboxTable(ended, note="" if ended else "There is none to shut down.")
 
 
-async def _end(session: Session, devbox: DevboxInfo) -> DevboxInfo:
-    view = await (await session.sdk()).devbox.from_id(devbox.id).shutdown()
-    session.ended(devbox)
-    return describe(view)
+async def _doomed(session: Session, args: argparse.Namespace) -> Sequence[DevboxInfo]:
+    if bool(args.devbox) + args.mine + args.all > 1:
+        raise UsageError("%devbox shutdown takes names, --mine or --all, one of them.")
+    if not (args.mine or args.all):
+        found = [await session.find(reference) for reference in args.devbox or [None]]
+        return list({devbox.id: devbox for devbox in found}.values())
+    known = await live(await session.sdk())
+    return [devbox for devbox in known if args.all or devbox.id in session.leases]
+
+
+async def _sure(session: Session, doomed: Sequence[DevboxInfo]) -> bool:
+    session.say(repr(DevboxTable(doomed, current=session.current.id if session.current else None)))
+    return await confirm(
+        f"Shut down {len(doomed)} devbox{'es' if len(doomed) > 1 else ''} for good?",
+        instead="Add --yes to do it without a question.",
+    )
+
+
+async def end_all(session: Session, doomed: Sequence[DevboxInfo], *, force: bool = False) -> list[DevboxInfo]:
+    """Shut devboxes down together; what they are then."""
+    turns = asyncio.Semaphore(_AT_ONCE)
+
+    async def one(devbox: DevboxInfo) -> DevboxInfo:
+        async with turns:
+            return await actions.shutdown(session, devbox, force=force)
+
+    return list(await asyncio.gather(*map(one, doomed)))

@@ -5,9 +5,10 @@ from __future__ import annotations
 import argparse
 from typing import TYPE_CHECKING
 
-from ...devboxes import unavailable
-from ...rendering import Outcome
+from ...devboxes import DevboxInfo, unavailable
+from ...rendering import DevboxTable, Outcome
 from ..parser import Parser, add_devbox_argument
+from .list import live
 
 if TYPE_CHECKING:
     from ...session import Session
@@ -15,17 +16,34 @@ if TYPE_CHECKING:
 
 def parser() -> Parser:
     """The options of `%devbox use`."""
-    made = Parser("%devbox use", "Choose the devbox that the next cells run on.")
-    add_devbox_argument(made, nargs=None)
+    made = Parser(
+        "%devbox use",
+        "Choose the devbox that the next cells run on; without a name the one that this notebook used last.",
+    )
+    add_devbox_argument(made)
     return made
 
 
-async def run(session: Session, args: argparse.Namespace) -> Outcome:
-    """Choose it; one that has ended is refused."""
-    devbox = await session.find(args.devbox)
+async def run(session: Session, args: argparse.Namespace) -> Outcome | DevboxTable:
+    """Choose it; one that has ended is refused. Without any to go on with, the table of those there are."""
+    devbox = await session.find(args.devbox) if args.devbox else await session.last_used()
+    if devbox is None:
+        return await _offer(session)
     error = unavailable(devbox)
     if error is not None and not devbox.alive:
         raise error
     session.choose(devbox)
-    text = f"Using {devbox.label}, which is {devbox.status}."
-    return Outcome(f"{text} Wake it: %devbox resume" if devbox.status == "suspended" else text, devbox)
+    return Outcome(_said(devbox, found_again=not args.devbox), devbox)
+
+
+def _said(devbox: DevboxInfo, *, found_again: bool) -> str:
+    why = ", which this notebook used last" if found_again else ""
+    text = f"Using {devbox.label}{why}: it is {devbox.status}."
+    return f"{text} Wake it: %devbox resume" if devbox.status == "suspended" else text
+
+
+async def _offer(session: Session) -> DevboxTable:
+    devboxes = await live(await session.sdk())
+    session.names.keep("devbox", [each.short for each in devboxes])
+    note = "This notebook has used none of them lately: choose one, %devbox use NAME." if devboxes else ""
+    return DevboxTable(devboxes, current=session.current.id if session.current else None, note=note)

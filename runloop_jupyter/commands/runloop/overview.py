@@ -6,7 +6,7 @@ import argparse
 from collections.abc import Iterator
 from typing import TYPE_CHECKING
 
-from ...rendering import DevboxTable, Overview
+from ...rendering import DevboxTable, Overview, connection_lines
 from ..devbox.list import live
 from ..parser import Parser
 
@@ -39,7 +39,7 @@ def _lines() -> Iterator[tuple[str, str]]:
 
 
 def _connection(connection: Connection) -> tuple[str, ...]:
-    if not connection.embedded:
-        return (f"Connected to {connection.label}.",)
-    first = f"Connected to {connection.label}, {connection.base_url} (isolation: {connection.isolation})."
-    return (first, *connection.warnings, "Set RUNLOOP_API_KEY to use Runloop's cloud.")
+    hint = (
+        ("Set RUNLOOP_API_KEY to use Runloop's cloud, or type %runloop connect cloud.",) if connection.embedded else ()
+    )
+    return (*connection_lines(connection), *hint)

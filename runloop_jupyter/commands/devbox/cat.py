@@ -1,0 +1,71 @@
+"""`%devbox cat`."""
+
+from __future__ import annotations
+
+import argparse
+import codecs
+from typing import TYPE_CHECKING
+
+from ...actions import handle_of
+from ...errors import UsageError
+from ...sizes import spell_size
+from ...transfers import there
+from ..parser import Parser, add_on_option, variable
+
+if TYPE_CHECKING:
+    from ...session import Session
+
+
+def parser() -> Parser:
+    """The options of `%devbox cat`."""
+    made = Parser("%devbox cat", "Show a text file of the devbox.")
+    made.shows_output = True
+    made.add_name("remote path", "path", metavar="PATH", help="the file")
+    made.add_argument("--out", metavar="NAME", type=variable, help="put the text into this variable, and show nothing")
+    made.add_argument("--encoding", default="utf-8", help="of the file (default utf-8)")
+    add_on_option(made)
+    return made
+
+
+async def run(session: Session, args: argparse.Namespace) -> None:
+    """Show it as it comes, or keep it."""
+    from ...cell_output import CellOutput
+
+    decoder = _decoder(args.encoding)
+    devbox = await session.target(args.on)
+    handle = await handle_of(session, devbox)
+    found = await there(handle, args.path, devbox.label)
+    if found.kind == "directory":
+        raise UsageError(f"{args.path!r} is a folder: %devbox ls {args.path}")
+    kept: list[str] = []
+    async with CellOutput(quiet=bool(args.out), whole=f"%devbox cat {args.path} --out NAME keeps all of it") as output:
+        async with handle.file.stream(path=args.path) as pieces:
+            async for piece in pieces:
+                if b"\0" in piece:
+                    raise _binary(args.path, found.size)
+                text = _decoded(decoder, piece, args)
+                output.write("stdout", text)
+                if args.out:
+                    kept.append(text)
+    if args.out:
+        args.variables[args.out] = "".join(kept)
+
+
+def _decoder(encoding: str) -> codecs.IncrementalDecoder:
+    try:
+        return codecs.getincrementaldecoder(encoding)()
+    except LookupError as error:
+        raise UsageError(f"There is no encoding {encoding!r}: try utf-8, latin-1 or utf-16.") from error
+
+
+def _decoded(decoder: codecs.IncrementalDecoder, piece: bytes, args: argparse.Namespace) -> str:
+    try:
+        return decoder.decode(piece)
+    except UnicodeDecodeError as error:
+        raise UsageError(
+            f"{args.path!r} is no {args.encoding} text: give --encoding, or %devbox download {args.path}"
+        ) from error
+
+
+def _binary(path: str, size: int) -> UsageError:
+    return UsageError(f"{path!r} is no text ({spell_size(size)}): %devbox download {path}")

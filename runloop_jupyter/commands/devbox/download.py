@@ -1,0 +1,40 @@
+"""`%devbox download`."""
+
+from __future__ import annotations
+
+import argparse
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from ...actions import handle_of
+from ...listing import Done
+from ...progress import progress
+from ...sizes import spell_size
+from ...transfers import download, place
+from ..parser import Parser, add_on_option
+
+if TYPE_CHECKING:
+    from ...session import Session
+
+
+def parser() -> Parser:
+    """The options of `%devbox download`."""
+    made = Parser(
+        "%devbox download",
+        "Download a file, or a folder's content, of any size.",
+        "%devbox pull fetches only what has changed in a folder.",
+    )
+    made.shows_progress = True
+    made.add_name("remote path", "remote", metavar="REMOTE", help="the file or folder of the devbox")
+    made.add_name("local path", "local", metavar="LOCAL", nargs="?", help="where to; here by default")
+    add_on_option(made)
+    return made
+
+
+async def run(session: Session, args: argparse.Namespace) -> Done[Path]:
+    """Download it; where it went is `.item`."""
+    local = None if args.local is None else place(args.local)
+    devbox = await session.target(args.on)
+    async with progress(f"downloading {args.remote} from {devbox.short}") as made:
+        target = await download(await handle_of(session, devbox), args.remote, devbox.label, local, made)
+    return Done(f"Downloaded {args.remote} from {devbox.short} into {target}, {spell_size(made.done)}.", target)

@@ -1,0 +1,37 @@
+"""`%devbox keep-alive`."""
+
+from __future__ import annotations
+
+import argparse
+from typing import TYPE_CHECKING
+
+from ... import actions
+from ...devboxes import unavailable
+from ...durations import spell_duration
+from ...rendering import Outcome
+from ..parser import Parser, add_devbox_argument
+
+if TYPE_CHECKING:
+    from ...session import Session
+
+
+def parser() -> Parser:
+    """The options of `%devbox keep-alive`."""
+    made = Parser(
+        "%devbox keep-alive",
+        "Start a devbox's keep-alive time again.",
+        "For devboxes that this kernel created, this happens by itself while the kernel lives.",
+    )
+    add_devbox_argument(made)
+    return made
+
+
+async def run(session: Session, args: argparse.Namespace) -> Outcome:
+    """Do it, and say how long the devbox lives now."""
+    devbox = await session.find(args.devbox)
+    error = unavailable(devbox)
+    if error is not None:
+        raise error
+    await actions.keep_alive(session, devbox)
+    lives = f" for {spell_duration(devbox.keep_alive)} from now" if devbox.keep_alive else ""
+    return Outcome(f"{devbox.label} is kept alive{lives}.", devbox)

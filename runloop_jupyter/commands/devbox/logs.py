@@ -1,0 +1,90 @@
+"""`%devbox logs`."""
+
+from __future__ import annotations
+
+import argparse
+import asyncio
+import datetime
+from collections.abc import Sequence
+from typing import TYPE_CHECKING
+
+from ...actions import handle_of
+from ...devboxes import by_id
+from ...progress import counting
+from ..parser import Parser, add_devbox_argument
+
+if TYPE_CHECKING:
+    from runloop_sdk.models.logs import Log
+
+    from ...devboxes import DevboxInfo
+    from ...session import Session
+
+SOURCES = ("setup_commands", "entrypoint", "exec", "files", "stats", "kmsg")
+_LOOK = 1.0  # seconds between two looks; the API has no stream of a devbox's logs
+
+
+def parser() -> Parser:
+    """The options of `%devbox logs`."""
+    made = Parser("%devbox logs", "Show what happened in a devbox: its commands and what they printed, oldest first.")
+    made.shows_output = True
+    add_devbox_argument(made)
+    made.add_argument("--follow", "-f", action="store_true", help="go on as more comes, until Stop or the devbox's end")
+    made.add_argument("--tail", metavar="N", type=_count, help="only the last lines")
+    made.add_argument("--source", choices=SOURCES, metavar="SOURCE", help="only these: " + ", ".join(SOURCES))
+    made.add_argument("--execution", metavar="ID", help="only those of one command")
+    return made
+
+
+async def run(session: Session, args: argparse.Namespace) -> None:
+    """Print them."""
+    from ...cell_output import CellOutput
+
+    devbox = await session.find(args.devbox)
+    async with CellOutput(whole="--tail N shows the last of it") as output:
+        output.status(counting(f"following {devbox.short} {{}} — Stop stops looking") if args.follow else "")
+        lines = await _lines(session, devbox, args)
+        shown = lines[-args.tail :] if args.tail else lines
+        output.write("stdout", _text(shown))
+        if not shown and not args.follow:
+            output.write("stdout", f"{devbox.label} has no such logs.\n")
+        seen = len(lines)
+        while args.follow and await _lives(session, devbox):
+            await asyncio.sleep(_LOOK)
+            lines = await _lines(session, devbox, args)
+            output.write("stdout", _text(lines[seen:]))
+            seen = len(lines)
+
+
+async def _lines(session: Session, devbox: DevboxInfo, args: argparse.Namespace) -> list[Log]:
+    view = await (await handle_of(session, devbox)).logs(execution_id=args.execution)
+    return [line for line in view.logs if args.source in (None, line.source)]
+
+
+async def _lives(session: Session, devbox: DevboxInfo) -> bool:
+    found = await by_id(await session.sdk(), devbox.id)
+    return found is not None and found.alive
+
+
+def _text(lines: Sequence[Log]) -> str:
+    return "".join(f"{_clock(line.timestamp_ms)} {line.source:<8} {said(line)}\n" for line in lines)
+
+
+def said(line: Log) -> str:
+    """What a line tells."""
+    if line.cmd:
+        return f"$ {line.cmd}"
+    if line.exit_code is not None and not line.message:
+        return f"exit code {line.exit_code}"
+    return line.message or ""
+
+
+def _clock(milliseconds: int) -> str:
+    return (
+        datetime.datetime.fromtimestamp(milliseconds / 1000, tz=datetime.UTC).astimezone().strftime("%H:%M:%S.%f")[:-3]
+    )
+
+
+def _count(text: str) -> int:
+    if not text.isdecimal() or not int(text):
+        raise argparse.ArgumentTypeError(f"{text!r} is no number of lines")
+    return int(text)

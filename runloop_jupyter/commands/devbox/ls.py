@@ -1,0 +1,46 @@
+"""`%devbox ls`."""
+
+from __future__ import annotations
+
+import argparse
+from typing import TYPE_CHECKING
+
+from ...actions import handle_of
+from ...listing import Listing
+from ...sizes import spell_size
+from ...transfers import there
+from ..parser import Parser, add_on_option
+
+if TYPE_CHECKING:
+    from runloop_sdk.resources.file import FileInfo
+
+    from ...session import Session
+
+_SIGNS = {"directory": "/", "symlink": "@", "file": ""}
+_COLUMNS = {
+    "name": lambda info: info.name + _SIGNS.get(info.kind, "?") + (f" → {info.target}" if info.target else ""),
+    "size": lambda info: spell_size(info.size) if info.kind == "file" else "",
+    "changed": lambda info: info.modified.astimezone().strftime("%Y-%m-%d %H:%M"),
+    "mode": lambda info: f"{info.mode:o}",
+}
+
+
+def parser() -> Parser:
+    """The options of `%devbox ls`."""
+    made = Parser("%devbox ls", "Show what a folder of the devbox has.")
+    made.add_name("remote path", "path", metavar="PATH", nargs="?", default=".", help="the folder; home by default")
+    made.add_argument("--all", "-a", action="store_true", help="also names that begin with a dot")
+    add_on_option(made)
+    return made
+
+
+async def run(session: Session, args: argparse.Namespace) -> Listing[FileInfo]:
+    """The table; a file shows as itself."""
+    devbox = await session.target(args.on)
+    handle = await handle_of(session, devbox)
+    found = await there(handle, args.path, devbox.label)
+    entries = await handle.file.list(args.path) if found.kind == "directory" else [found]
+    shown = [each for each in entries if args.all or not each.name.startswith(".") or each is found]
+    hidden = len(entries) - len(shown)
+    none = f"{args.path} is empty" + (f" but for {hidden} hidden: --all shows them." if hidden else ".")
+    return Listing(shown, _COLUMNS, none=none)

@@ -1,0 +1,136 @@
+"""`%devbox pty`."""
+
+from __future__ import annotations
+
+import argparse
+import asyncio
+import os
+import signal
+import sys
+from contextlib import contextmanager
+from importlib import import_module
+from importlib.util import find_spec
+from typing import TYPE_CHECKING
+
+from ...actions import handle_of
+from ...devboxes import unavailable
+from ...errors import UsageError
+from ..parser import Parser, add_devbox_argument
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+    from runloop_sdk import AsyncPty
+
+    from ...devboxes import DevboxInfo
+    from ...session import Session
+
+_DETACH = b"\x1d"  # Ctrl-]
+_WIDGET = "runloop_jupyter.resource_panel.terminal"
+
+
+def parser() -> Parser:
+    """The options of `%devbox pty`."""
+    made = Parser(
+        "%devbox pty",
+        "Open an interactive terminal in a devbox: in the cell of a notebook, or right here in a terminal.",
+        "In a terminal Ctrl-] leaves it; a named one runs on and is found again by its name.",
+    )
+    made.shows_output = True
+    add_devbox_argument(made)
+    made.add_argument("--session", metavar="NAME", help="a terminal by name, that runs on when it is left")
+    return made
+
+
+async def run(session: Session, args: argparse.Namespace) -> object:
+    """Open it."""
+    from IPython.core.getipython import get_ipython
+
+    devbox = await session.find(args.devbox) if args.devbox else await session.target(None)
+    error = unavailable(devbox)
+    if error is not None:
+        raise error
+    if getattr(get_ipython(), "kernel", None) is not None:
+        return _widget(session, devbox)
+    if not (sys.stdin.isatty() and sys.stdout.isatty()):
+        raise UsageError("%devbox pty needs a terminal or a notebook; %devbox exec runs single commands.")
+    size = os.get_terminal_size()
+    handle = await handle_of(session, devbox)
+    async with handle.pty(args.session, cols=size.columns, rows=size.lines) as pty:
+        session.say(f"Terminal on {devbox.label}; Ctrl-] leaves it.")
+        await _pass_through(pty)
+    session.say(f"\r\nLeft the terminal on {devbox.short}.")
+    return None
+
+
+def _widget(session: Session, devbox: DevboxInfo) -> object:
+    if find_spec(_WIDGET) is None:
+        raise UsageError(
+            f"This version has no terminal for notebooks. In a terminal: ipython, %load_ext runloop_jupyter, "
+            f"%devbox pty {devbox.short}; or use %devbox exec --shell NAME here."
+        )
+    return import_module(_WIDGET).Terminal(session, devbox)
+
+
+async def _pass_through(pty: AsyncPty) -> None:
+    """Keys go to the devbox as they are typed, what it prints comes as it is, until its shell ends or Ctrl-]."""
+    loop = asyncio.get_running_loop()
+    keys: asyncio.Queue[bytes] = asyncio.Queue()
+    stdin = sys.stdin.fileno()
+    resized = asyncio.Event()
+    with _raw(stdin):
+        loop.add_reader(stdin, lambda: keys.put_nowait(os.read(stdin, 65536)))
+        loop.add_signal_handler(signal.SIGWINCH, resized.set)
+        tasks = [asyncio.create_task(each) for each in (_print(pty), _type(pty, keys), _resize(pty, resized))]
+        try:
+            done, _ = await asyncio.wait(tasks, return_when=asyncio.FIRST_COMPLETED)
+        finally:
+            loop.remove_reader(stdin)
+            loop.remove_signal_handler(signal.SIGWINCH)
+            for task in tasks:
+                task.cancel()
+            await asyncio.gather(*tasks, return_exceptions=True)
+    for task in done:
+        task.result()
+
+
+@contextmanager
+def _raw(descriptor: int) -> Iterator[None]:
+    import termios
+    import tty
+
+    before = termios.tcgetattr(descriptor)
+    tty.setraw(descriptor)
+    try:
+        yield
+    finally:
+        termios.tcsetattr(descriptor, termios.TCSADRAIN, before)
+
+
+async def _print(pty: AsyncPty) -> None:
+    while data := await pty.read():
+        await asyncio.to_thread(_write_all, data)
+
+
+def _write_all(data: bytes) -> None:
+    sys.stdout.flush()
+    while data:
+        data = data[os.write(sys.stdout.fileno(), data) :]
+
+
+async def _type(pty: AsyncPty, keys: asyncio.Queue[bytes]) -> None:
+    while True:
+        data = await keys.get()
+        before, detach, _ = data.partition(_DETACH)
+        if before:
+            await pty.write(before)
+        if detach or not data:
+            return
+
+
+async def _resize(pty: AsyncPty, resized: asyncio.Event) -> None:
+    while True:
+        await resized.wait()
+        resized.clear()
+        size = os.get_terminal_size()
+        await pty.resize(size.columns, size.lines)

@@ -1,0 +1,53 @@
+"""`%devbox pull`."""
+
+from __future__ import annotations
+
+import argparse
+from pathlib import Path, PurePosixPath
+from typing import TYPE_CHECKING
+
+from ...actions import handle_of
+from ...errors import UsageError
+from ...listing import Done
+from ...progress import progress
+from ...syncing import Synced, pull
+from ...transfers import place
+from ..parser import Parser
+from .push import add_sync_options, spelled
+
+if TYPE_CHECKING:
+    from ...session import Session
+
+
+def parser() -> Parser:
+    """The options of `%devbox pull`."""
+    made = Parser(
+        "%devbox pull",
+        "Fetch a folder of the devbox: only files that are new or have another size or time.",
+        ".git and what .gitignore files there name stay there.",
+    )
+    made.shows_progress = True
+    made.add_name("remote path", "remote", metavar="DIR", help="the folder of the devbox")
+    made.add_name("local path", "local", metavar="LOCAL", nargs="?", help="the folder here; of the same name")
+    add_sync_options(made, "there")
+    return made
+
+
+async def run(session: Session, args: argparse.Namespace) -> Done[Synced]:
+    """Fetch what has changed; what that was is `.item`."""
+    folder = _folder(args.local or PurePosixPath(args.remote).name)
+    devbox = await session.target(args.on)
+    async with progress(f"pulling {args.remote} from {devbox.short}") as made:
+        done = await pull(
+            await handle_of(session, devbox), args.remote, folder, made, delete=args.delete, all_files=args.no_ignore
+        )
+    return Done(f"{spelled('Pulled', done)} from {args.remote} on {devbox.short} into {folder}.", done)
+
+
+def _folder(name: str) -> Path:
+    if not name or name in (".", "~"):
+        raise UsageError("Say which folder here to pull into: %devbox pull DIR LOCAL")
+    folder = place(name)
+    if folder.is_file():
+        raise UsageError(f"{name!r} is a file here: choose another folder.")
+    return folder

@@ -1,0 +1,75 @@
+"""`%devbox push`."""
+
+from __future__ import annotations
+
+import argparse
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from ...actions import handle_of
+from ...errors import UsageError
+from ...listing import Done
+from ...progress import progress
+from ...sizes import spell_size
+from ...syncing import Synced, push
+from ...transfers import here
+from ..parser import Parser, add_on_option
+
+if TYPE_CHECKING:
+    from ...session import Session
+
+
+def parser() -> Parser:
+    """The options of `%devbox push`."""
+    made = Parser(
+        "%devbox push",
+        "Send a folder to the devbox: only files that are new or have another size or time.",
+        ".git and what .gitignore files name stay here.",
+    )
+    made.shows_progress = True
+    made.add_name("local path", "local", metavar="DIR", help="the folder here")
+    made.add_name("remote path", "remote", metavar="REMOTE", nargs="?", help="the folder there; of the same name")
+    add_sync_options(made, "here")
+    return made
+
+
+def add_sync_options(made: Parser, source: str) -> None:
+    """What push and pull have alike."""
+    made.add_argument("--delete", action="store_true", help=f"remove files that are not {source}")
+    made.add_argument("--no-ignore", action="store_true", help="also what .gitignore files name, and .git")
+    add_on_option(made)
+
+
+async def run(session: Session, args: argparse.Namespace) -> Done[Synced]:
+    """Send what has changed; what that was is `.item`."""
+    folder = _folder(args.local)
+    remote = args.remote or _name(folder)
+    devbox = await session.target(args.on)
+    async with progress(f"pushing {args.local} to {devbox.short}") as made:
+        done = await push(
+            await handle_of(session, devbox), folder, remote, made, delete=args.delete, all_files=args.no_ignore
+        )
+    return Done(f"{spelled('Pushed', done)} to {remote} on {devbox.short}.", done)
+
+
+def _folder(name: str) -> Path:
+    folder = here(name)
+    if not folder.is_dir():
+        raise UsageError(f"{name!r} is no folder: %devbox upload {name}")
+    return folder
+
+
+def _name(folder: Path) -> str:
+    return folder.absolute().resolve().name
+
+
+def spelled(verb: str, done: Synced) -> str:
+    """What travelled, in words."""
+    sent = f"{verb} {_files(len(done.sent))}, {spell_size(done.size)}" if done.sent else f"{verb} nothing"
+    parts = [sent, f"deleted {_files(len(done.deleted))}" if done.deleted else ""]
+    parts.append(f"{done.unchanged:,} unchanged" if done.unchanged else "")
+    return ", ".join(filter(None, parts)) + ","
+
+
+def _files(count: int) -> str:
+    return f"{count:,} file{'' if count == 1 else 's'}"

@@ -1,0 +1,47 @@
+"""`%devbox snapshot`."""
+
+from __future__ import annotations
+
+import argparse
+import time
+from typing import TYPE_CHECKING
+
+from ... import actions
+from ...durations import spell_duration
+from ...finding import label, short
+from ...listing import Done
+from ...progress import progress
+from ..parser import Parser, add_metadata_option, add_on_option
+
+if TYPE_CHECKING:
+    from runloop_sdk.models.disk_snapshots import DevboxSnapshotView
+
+    from ...session import Session
+
+
+def parser() -> Parser:
+    """The options of `%devbox snapshot`."""
+    made = Parser(
+        "%devbox snapshot",
+        "Keep the devbox's disk as it is now; the devbox runs on.",
+        "%runloop snapshot restore NAME makes a new devbox of it.",
+    )
+    made.shows_progress = True
+    made.add_argument("name", metavar="NAME", nargs="?", default="", help="what to call the snapshot")
+    made.add_argument("--message", default="", help="what it is for")
+    add_metadata_option(made)
+    add_on_option(made)
+    return made
+
+
+async def run(session: Session, args: argparse.Namespace) -> Done[DevboxSnapshotView]:
+    """Take it, and wait until it is complete."""
+    devbox = await session.find(args.on)
+    started = time.monotonic()
+    async with progress(f"taking a snapshot of {devbox.short}"):
+        view = await actions.snapshot(
+            session, devbox, name=args.name, message=args.message, metadata=dict(args.metadata)
+        )
+    took = spell_duration(time.monotonic() - started)
+    text = f"Took snapshot {label(view)} of {devbox.short} in {took}. Use it: %runloop snapshot restore {short(view)}"
+    return Done(text, view)

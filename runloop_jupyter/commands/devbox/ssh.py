@@ -1,0 +1,59 @@
+"""`%devbox ssh`."""
+
+from __future__ import annotations
+
+import argparse
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+from ... import actions
+from ..parser import Parser, add_devbox_argument
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+    from ...session import Session
+
+
+def parser() -> Parser:
+    """The options of `%devbox ssh`."""
+    made = Parser(
+        "%devbox ssh",
+        "Make a key for the devbox and show how to log in with it: a command, and lines for ~/.ssh/config.",
+        "The key goes into a file that you alone can read, never into the notebook.",
+    )
+    add_devbox_argument(made)
+    return made
+
+
+async def run(session: Session, args: argparse.Namespace) -> SSHCard:
+    """Make the key."""
+    return SSHCard(await actions.ssh_login(session, await session.find(args.devbox)))
+
+
+@dataclass(frozen=True, slots=True, repr=False)
+class SSHCard:
+    """How to log in, as text to copy: `command`, `config`, `key_file`."""
+
+    login: actions.SSHLogin
+
+    @property
+    def command(self) -> str:
+        """For a terminal."""
+        return self.login.command
+
+    @property
+    def config(self) -> str:
+        """For ~/.ssh/config."""
+        return self.login.config
+
+    @property
+    def key_file(self) -> Path:
+        """Where the private key is."""
+        return self.login.key_file
+
+    def __repr__(self) -> str:
+        return (
+            f"In a terminal:\n\n{self.command}\n\nOr put this into ~/.ssh/config, for ssh {self.login.alias}, "
+            f"scp, rsync and editors:\n\n{self.config}"
+        )

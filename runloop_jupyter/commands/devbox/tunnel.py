@@ -1,0 +1,92 @@
+"""`%devbox tunnel`."""
+
+from __future__ import annotations
+
+import argparse
+import html
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+from ... import actions
+from ...errors import UsageError
+from ...rendering import Outcome
+from ..parser import Parser, add_on_option
+
+if TYPE_CHECKING:
+    from ...session import Session
+
+_HEIGHT = 400  # pixels of the frame
+
+
+def parser() -> Parser:
+    """The options of `%devbox tunnel`."""
+    made = Parser(
+        "%devbox tunnel",
+        "Show what a port of the devbox serves: a link, and a frame in the cell.",
+        "The devbox has one tunnel for all its ports. Whoever knows the link gets in, unless it is --private.",
+    )
+    made.add_argument("port", metavar="PORT", nargs="?", type=_port, help="the port that a server in it listens on")
+    made.add_argument("--private", action="store_true", help="ask for a token, the result's `.token`")
+    made.add_argument("--no-frame", action="store_true", help="only the link")
+    made.add_argument("--height", metavar="PIXELS", type=_pixels, default=_HEIGHT, help=f"of the frame ({_HEIGHT})")
+    made.add_argument("--close", action="store_true", help="close the devbox's tunnel")
+    add_on_option(made)
+    return made
+
+
+async def run(session: Session, args: argparse.Namespace) -> TunnelLink | Outcome:
+    """Open it if need be."""
+    if args.port is None and not args.close:
+        raise UsageError("Say which port: %devbox tunnel 8000")
+    devbox = await session.find(args.on)
+    if args.close:
+        await actions.close_tunnel(session, devbox)
+        return Outcome(f"Closed the tunnel of {devbox.label}.", devbox)
+    tunnel = await actions.open_tunnel(session, devbox, args.port, private=args.private)
+    return TunnelLink(tunnel, 0 if args.no_frame or args.private else args.height)
+
+
+@dataclass(frozen=True, slots=True, repr=False)
+class TunnelLink:
+    """Shows as a link and a frame. `url` and, for private tunnels, `token` are there for programs."""
+
+    tunnel: actions.OpenTunnel
+    height: int
+
+    @property
+    def url(self) -> str:
+        """Where the port is served."""
+        return self.tunnel.url
+
+    @property
+    def token(self) -> str | None:
+        """What goes into the header `X-Runloop-Tunnel-Authorization: Bearer TOKEN` of a private tunnel."""
+        return self.tunnel.token
+
+    def __repr__(self) -> str:
+        private = " (private: send `.token` as X-Runloop-Tunnel-Authorization: Bearer)" if self.token else ""
+        return f"Port {self.tunnel.port} of {self.tunnel.devbox.short}: {self.url}{private}"
+
+    def _repr_html_(self) -> str:
+        url, words = html.escape(self.url, quote=True), html.escape(repr(self).partition(": ")[0])
+        link = f'{words}: <a href="{url}" target="_blank" rel="noopener">{url}</a>'
+        if self.token:
+            link += " (private: the result's <code>.token</code> opens it)"
+        frame = (
+            f'<iframe src="{url}" width="100%" height="{self.height}" style="border: 1px solid '
+            'var(--jp-border-color2, #8884)" sandbox="allow-scripts allow-forms allow-same-origin allow-popups"'
+            "></iframe>"
+        )
+        return f"<div>{link}</div>" + (frame if self.height else "")
+
+
+def _port(text: str) -> int:
+    if not text.isdecimal() or not 1 <= int(text) <= 65535:
+        raise argparse.ArgumentTypeError(f"{text!r} is no port: 1 to 65535")
+    return int(text)
+
+
+def _pixels(text: str) -> int:
+    if not text.isdecimal() or not 1 <= int(text) <= 10_000:
+        raise argparse.ArgumentTypeError(f"{text!r} is no height in pixels")
+    return int(text)

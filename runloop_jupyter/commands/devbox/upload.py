@@ -1,0 +1,40 @@
+"""`%devbox upload`."""
+
+from __future__ import annotations
+
+import argparse
+from typing import TYPE_CHECKING
+
+from ...actions import handle_of
+from ...listing import Done
+from ...progress import progress
+from ...sizes import spell_size
+from ...transfers import here, upload
+from ..parser import Parser, add_on_option
+
+if TYPE_CHECKING:
+    from ...session import Session
+
+
+def parser() -> Parser:
+    """The options of `%devbox upload`."""
+    made = Parser(
+        "%devbox upload",
+        "Upload a file, or a folder's content, of any size.",
+        "%devbox push sends only what has changed in a folder.",
+    )
+    made.shows_progress = True
+    made.add_name("local path", "local", metavar="LOCAL", help="the file or folder here")
+    made.add_name("remote path", "remote", metavar="REMOTE", nargs="?", help="where to; in the home folder by default")
+    add_on_option(made)
+    return made
+
+
+async def run(session: Session, args: argparse.Namespace) -> Done[str]:
+    """Upload it; where it went is `.item`."""
+    path = here(args.local)
+    devbox = await session.target(args.on)
+    async with progress(f"uploading {args.local} to {devbox.short}") as made:
+        target = await upload(await handle_of(session, devbox), path, args.remote, made)
+    size = "" if made.total is None else f", {spell_size(made.total)}"
+    return Done(f"Uploaded {args.local} to {target} on {devbox.short}{size}.", target)

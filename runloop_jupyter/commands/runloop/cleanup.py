@@ -1,0 +1,72 @@
+"""`%runloop cleanup`."""
+
+from __future__ import annotations
+
+import argparse
+import asyncio
+from typing import TYPE_CHECKING
+
+from ...devboxes import DevboxInfo, by_id
+from ...ledger import forget
+from ...prompts import confirm
+from ...rendering import DevboxTable
+from ..devbox.shutdown import end_all
+from ..parser import Parser
+from ..removing import add_yes_option
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable
+
+    from ...session import Session
+
+
+def parser() -> Parser:
+    """The options of `%runloop cleanup`."""
+    made = Parser(
+        "%runloop cleanup",
+        "Shut down the devboxes that this kernel and dead kernels of yours created, after showing them and asking.",
+        "Kernels that still run keep theirs.",
+    )
+    made.add_argument("--kept", action="store_true", help="also those that were created with --keep")
+    made.add_argument("--dead", action="store_true", help="only those of dead kernels")
+    made.add_argument("--dry-run", action="store_true", help="only show them")
+    add_yes_option(made)
+    return made
+
+
+async def run(session: Session, args: argparse.Namespace) -> DevboxTable:
+    """Look, ask, shut down."""
+    left = await _left(session, args)
+    if not left or args.dry_run:
+        return DevboxTable(left, current=_current(session), note="" if left else "Nothing is left to clean up.")
+    if not args.yes and not await _sure(session, left):
+        return DevboxTable((), note="Nothing was shut down.")
+    ended = await end_all(session, left)
+    return DevboxTable(ended, note=f"Shut down {len(ended)}.")
+
+
+async def _left(session: Session, args: argparse.Namespace) -> list[DevboxInfo]:
+    sdk = await session.sdk()
+    dead = [entry.devbox_id for entry in await session.remembered() if entry.made and (args.kept or not entry.keep)]
+    own = [] if args.dead else [each for each in session.leases if args.kept or not session.leases.keeps(each)]
+    ids = dict.fromkeys([*own, *dead])
+    found = await asyncio.gather(*(by_id(sdk, devbox_id) for devbox_id in ids))
+    _forget_ended(devbox_id for devbox_id, box in zip(ids, found, strict=True) if box is None or not box.alive)
+    return [devbox for devbox in found if devbox is not None and devbox.alive]
+
+
+def _forget_ended(devbox_ids: Iterable[str]) -> None:
+    for devbox_id in devbox_ids:
+        forget(devbox_id)
+
+
+async def _sure(session: Session, left: list[DevboxInfo]) -> bool:
+    session.say(repr(DevboxTable(left, current=_current(session))))
+    return await confirm(
+        f"Shut down {len(left)} devbox{'es' if len(left) > 1 else ''} for good?",
+        instead="Add --yes to do it without a question.",
+    )
+
+
+def _current(session: Session) -> str | None:
+    return session.current.id if session.current else None

@@ -1,0 +1,37 @@
+"""`%runloop config`."""
+
+from __future__ import annotations
+
+import argparse
+import dataclasses
+from typing import TYPE_CHECKING
+
+from ...listing import Listing
+from ...settings import Settings, spelled
+from ..parser import Parser
+
+if TYPE_CHECKING:
+    from ...session import Session
+
+_COLUMNS = {
+    "setting": lambda row: row[0],
+    "value": lambda row: row[1],
+    "what it is": lambda row: row[2],
+}
+
+
+def parser() -> Parser:
+    """The options of `%runloop config`."""
+    return Parser(
+        "%runloop config",
+        "Show what can be set for this notebook, and how it is set.",
+        "Change one: %config RunloopMagics.keep_alive = '2h'. For all notebooks: c.RunloopMagics.keep_alive = '2h'\n"
+        "in ipython_config.py, which `ipython profile create` makes.",
+    )
+
+
+async def run(session: Session, args: argparse.Namespace) -> Listing[tuple[str, str, str]]:
+    """The table."""
+    settings = session.settings
+    rows = [(each.name, spelled(settings, each.name), each.metadata["help"]) for each in dataclasses.fields(Settings)]
+    return Listing(rows, _COLUMNS, none="", note="Change one: %config RunloopMagics.NAME = VALUE")

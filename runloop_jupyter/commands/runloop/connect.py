@@ -1,0 +1,50 @@
+"""`%runloop connect`."""
+
+from __future__ import annotations
+
+import argparse
+from typing import TYPE_CHECKING
+
+from ...connection import CLOUD_URL, Connection, checked_url, from_environment
+from ...prompts import ask
+from ...rendering import Connected
+from ..parser import Parser
+
+if TYPE_CHECKING:
+    from ...session import Session
+
+
+def parser() -> Parser:
+    """The options of `%runloop connect`."""
+    made = Parser(
+        "%runloop connect",
+        "Choose the service that this notebook uses: local (on this machine), cloud, or a URL.\n"
+        "Without one, what RUNLOOP_API_KEY and RUNLOOP_BASE_URL name counts again.",
+        "The key comes from RUNLOOP_API_KEY, or is asked for and never shown.",
+    )
+    made.add_name("service", "to", metavar="local|cloud|URL", nargs="?", help="the service")
+    return made
+
+
+async def run(session: Session, args: argparse.Namespace) -> Connected:
+    """Connect, and try whether the service answers and accepts the key."""
+    connection = await session.connect(await _wanted(session, args.to))
+    return Connected(connection)
+
+
+async def _wanted(session: Session, to: str | None) -> Connection | None:
+    if to is None:
+        return None
+    from ...session import reach, start_embedded
+
+    if to == "local":
+        return await start_embedded()
+    url = checked_url(CLOUD_URL if to == "cloud" else to, f"{to!r}")
+    known = from_environment(session.environ)
+    if known is not None and known.base_url == url:
+        return known  # a key goes only to the service that it is meant for
+    await reach(Connection(url, ""))
+    key = await ask(
+        f"API key for {url}: ", hidden=True, instead="Set RUNLOOP_API_KEY, and RUNLOOP_BASE_URL for another service."
+    )
+    return Connection(url, key.strip()) if key.strip() else None

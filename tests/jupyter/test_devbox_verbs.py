@@ -1,0 +1,184 @@
+"""The devbox verbs beside running commands, and what `%runloop` does for a notebook."""
+
+from __future__ import annotations
+
+import urllib.request
+from typing import TYPE_CHECKING
+from urllib.parse import urlsplit
+
+import pytest
+
+from tests.jupyter import kernels
+from tests.jupyter.embedded import Home, embedded_home
+from tests.jupyter.remote import remote
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+    from tests.jupyter.kernels import Cell, Kernel
+
+
+@pytest.fixture(scope="module")
+def home(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Home]:
+    with embedded_home(tmp_path_factory.mktemp("home")) as folder:
+        yield folder
+
+
+@pytest.fixture(scope="module")
+def kernel(home: Home) -> Iterator[Kernel]:
+    with kernels.start(home.env) as started:
+        started.run("%load_ext runloop_jupyter\n%devbox create --name main").check()
+        yield started
+
+
+def answered(kernel: Kernel, line: str, answer: str) -> tuple[Cell, str]:
+    """Run a line that asks, and answer it; the cell and the question."""
+    kernel.client.allow_stdin = True
+    cell = kernel.send(line)
+    question = str(kernel.client.get_stdin_msg(timeout=20)["content"]["prompt"])
+    kernel.client.input(answer)
+    kernel.client.allow_stdin = False
+    return kernel.ended(cell).check(), question
+
+
+def fetched(url: str) -> str:
+    """What a browser gets, which knows every name below localhost."""
+    host = urlsplit(url).netloc
+    here = f"http://127.0.0.1:{urlsplit(url).port}/"
+    with urllib.request.urlopen(urllib.request.Request(here, headers={"Host": host}), timeout=10) as page:
+        return str(page.read(), "utf-8")
+
+
+def test_logs_tell_what_ran(kernel: Kernel) -> None:
+    kernel.run("%devbox exec echo one of the words").check()
+    assert "one of the words" in kernel.run("%devbox logs").check().stdout
+    assert kernel.run("%devbox logs --tail 1").check().stdout.count("\n") == 1
+    assert "has no such logs" in kernel.run("%devbox logs --source kmsg").check().stdout
+
+
+def test_logs_are_followed_until_stop(kernel: Kernel, home: Home) -> None:
+    cell = kernel.send("%devbox logs -f")
+    kernel.shows(cell, "one of the words")
+    remote(home, "echo came later")
+    kernel.shows(cell, "came later")
+    kernel.interrupt()
+    assert kernel.ended(cell).error == "KeyboardInterrupt"
+    assert remote(home, "echo lives") == "lives\n"
+
+
+def test_a_snapshot_is_taken_and_restored(kernel: Kernel, home: Home) -> None:
+    remote(home, "echo kept > /tmp/kept")
+    told = kernel.run("s = %devbox snapshot before --message 'first try' --metadata a=b\ns").check().results[-1]
+    assert "%runloop snapshot restore before" in told
+    kernel.run("%runloop snapshot restore before --name again").check()
+    assert remote(home, "cat /tmp/kept", "again") == "kept\n"
+    kernel.run("%runloop snapshot update before --name after").check()
+    kernel.run("%devbox use main").check()
+    assert kernel.value("[each.name for each in get_ipython().run_line_magic('runloop', 'snapshot list')]") == ["after"]
+    kernel.run("%runloop snapshot delete after").check()
+    assert kernel.value("len(get_ipython().run_line_magic('runloop', 'snapshot list'))") == 0
+
+
+def test_a_tunnel_shows_what_a_port_serves(kernel: Kernel, home: Home) -> None:
+    remote(home, "echo '<h1>served</h1>' > index.html")
+    kernel.run("job = %devbox exec --bg --quiet python3 -m http.server 8123").check()
+    kernel.run("%devbox exec until curl -s localhost:8123; do sleep 0.05; done").check()
+    kernel.run("link = %devbox tunnel 8123").check()
+    assert fetched(kernel.value("link.url")) == "<h1>served</h1>\n"
+    assert kernel.value("link.url in link._repr_html_() and '<iframe' in link._repr_html_()") is True
+    kernel.run("%devbox tunnel --close").check()
+    kernel.run("link = %devbox tunnel 8123 --private").check()
+    assert kernel.value("link.token not in repr(link) + link._repr_html_()") is True
+    kernel.run("%devbox tunnel --close\njob.kill()").check()
+
+
+def test_keep_alive_says_how_long(kernel: Kernel) -> None:
+    assert "kept alive for 1 h" in kernel.run("%devbox keep-alive").check().results[-1]
+
+
+@pytest.mark.parametrize(
+    ("line", "words"),
+    [
+        ("%devbox ssh", ("no SSH", "%devbox pty")),
+        ("%devbox tunnel", ("%devbox tunnel 8000",)),
+        ("%devbox tunnel http", ("'http'", "65535")),
+        ("%devbox logs --tail none", ("'none'",)),
+        ("%devbox snapshot --on nobody", ("'nobody'",)),
+        ("%devbox shutdown main --mine", ("one of them",)),
+        ("%devbox pty", ("%devbox exec --shell",)),
+        ("%runloop connect ftp://x", ("'ftp://x'", "https://")),
+        ("%runloop connect http://127.0.0.1:1", ("127.0.0.1:1",)),
+        ("%runloop snapshot restore nothing", ("'nothing'",)),
+    ],
+)
+def test_a_mistake_is_one_sentence(kernel: Kernel, line: str, words: tuple[str, ...]) -> None:
+    cell = kernel.run(line)
+    assert cell.status == "error"
+    assert all(word in cell.error_text for word in words), cell.error_text
+    assert "\n" not in cell.traceback
+    assert kernel.run("%devbox exec echo fine").check().stdout == "fine\n"
+
+
+def test_settings_are_shown_checked_and_used(kernel: Kernel) -> None:
+    assert "keep_alive" in kernel.run("%runloop config").check().results[-1]
+    assert "'soon'" in kernel.run("%config RunloopMagics.keep_alive = 'soon'").stderr
+    assert "'huge' is no size" in kernel.run("%config RunloopMagics.size = 'huge'").stderr
+    kernel.run("%config RunloopMagics.keep_alive = '2h'").check()
+    kernel.run("made = %devbox create --name longer").check()
+    assert kernel.value("made.devbox.keep_alive") == 7200
+    kernel.run("%config RunloopMagics.keep_alive = '1h'\n%devbox shutdown longer\n%devbox use main").check()
+
+
+def test_the_doctor_finds_nothing_wrong_and_tells_no_key(kernel: Kernel, home: Home) -> None:
+    told = kernel.run("%runloop doctor").check().results[-1]
+    assert "All is well." in told
+    assert "ipykernel" in told
+    assert home.endpoint["api_key"] not in told
+
+
+def test_connecting_elsewhere_asks_for_the_key_and_hides_it(kernel: Kernel, home: Home) -> None:
+    url, key = home.endpoint["base_url"], home.endpoint["api_key"]
+    cell, question = answered(kernel, f"%runloop connect {url}", key)
+    assert url in question
+    assert url in cell.results[-1]
+    assert key not in repr(cell.messages)
+    assert kernel.run("len(%devbox list)") is not None
+    kernel.run("%runloop connect local\n%devbox use main").check()
+
+
+def test_a_restarted_notebook_finds_its_devbox_again(home: Home) -> None:
+    with kernels.start({**home.env, "JPY_SESSION_NAME": "/notebooks/one.ipynb"}) as kernel:
+        kernel.run("%load_ext runloop_jupyter\n%devbox create --name again-here --keep").check()
+        kernel.restart()
+        assert "used last" in kernel.run("%load_ext runloop_jupyter\n%devbox use").check().results[-1]
+        assert kernel.run("%devbox exec hostname").check().stdout.startswith("dbx_")
+        kernel.run("%devbox shutdown again-here").check()
+
+
+def test_all_are_shut_down_only_after_a_yes(kernel: Kernel, home: Home) -> None:
+    kernel.run("%devbox create --name second --keep").check()
+    cell, question = answered(kernel, "%devbox shutdown --all", "")
+    assert question.endswith("[y/N] ")
+    assert "second" in cell.stdout
+    assert home.statuses()["second"] == "running"
+    answered(kernel, "%devbox shutdown --all", "y")
+    assert {home.statuses()[name] for name in ("main", "second")} == {"shutdown"}
+
+
+def test_mine_are_those_of_this_kernel(kernel: Kernel, home: Home) -> None:
+    kernel.run("%devbox create --name mine").check()
+    with kernels.start(home.env) as other:
+        other.run("%load_ext runloop_jupyter\n%devbox create --name theirs").check()
+        kernel.run("%devbox shutdown --mine").check()
+        assert (home.statuses()["mine"], home.statuses()["theirs"]) == ("shutdown", "running")
+
+
+def test_cleanup_offers_what_a_killed_kernel_left(kernel: Kernel, home: Home) -> None:
+    with kernels.start(home.env) as other:
+        other.run("%load_ext runloop_jupyter\n%devbox create --name left").check()
+        other.restart(now=True)
+    assert "left" in kernel.run("%runloop cleanup --dry-run").check().results[-1]
+    assert home.statuses()["left"] == "running"
+    kernel.run("%runloop cleanup --yes").check()
+    assert home.statuses()["left"] == "shutdown"
+    assert "Nothing is left" in kernel.run("%runloop cleanup").check().results[-1]
