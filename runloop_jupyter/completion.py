@@ -107,12 +107,19 @@ async def _secrets(session: Session) -> list[str]:
     return [view.name async for view in (await session.sdk()).api.secrets.list(limit=1000)]
 
 
+async def _executions(session: Session) -> list[str]:
+    from .executions.known import running
+
+    return [found.entry.execution_id for found in await running(session)]
+
+
 _LOOKUPS: dict[str, Callable[[Session], Awaitable[list[str]]]] = {
     "devbox": _devboxes,
     "blueprint": _blueprints,
     "snapshot": _snapshots,
     "object": _objects,
     "secret": _secrets,
+    "execution": _executions,
 }
 
 

@@ -28,7 +28,7 @@ async def ask(question: str, *, hidden: bool = False, instead: str = "") -> str:
         return await _ask_front_end(kernel, question, hidden, instead)
     if not sys.stdin.isatty():
         raise _nobody(question, instead)
-    return _ask_terminal(question, hidden)
+    return _ask_hidden(question) if hidden else await _ask_terminal(question)
 
 
 def can_ask() -> bool:
@@ -65,10 +65,22 @@ def _reply(kernel: Any) -> str | None:
     return None if reply is None else str(reply["content"]["value"])
 
 
-def _ask_terminal(question: str, hidden: bool) -> str:
+async def _ask_terminal(question: str) -> str:
+    sys.stdout.write(question)
+    sys.stdout.flush()
+    loop, typed = asyncio.get_running_loop(), asyncio.Event()
+    loop.add_reader(sys.stdin.fileno(), typed.set)
+    try:
+        await typed.wait()
+    finally:
+        loop.remove_reader(sys.stdin.fileno())
+    return sys.stdin.readline().removesuffix("\n")
+
+
+def _ask_hidden(question: str) -> str:
     before = signal.signal(signal.SIGINT, signal.default_int_handler)  # Ctrl-C ends the question at once
     try:
-        return getpass.getpass(question) if hidden else input(question)
+        return getpass.getpass(question)
     finally:
         signal.signal(signal.SIGINT, before)
 

@@ -18,6 +18,8 @@ if TYPE_CHECKING:
 
 T = TypeVar("T")
 
+_KEPT = 100  # ended ones that are still listed
+
 
 class BackgroundExecution:
     """A command that runs in the background; its output goes to the cell that started it.
@@ -137,5 +139,8 @@ def start_in_background(session: Session, run: CommandRun, output: CellOutput) -
     """Go on with a command that has started when the cell has ended."""
     execution = BackgroundExecution(session, run, output)
     loop.background(execution.follow())
+    ended = [each for each in session.executions if each.done]
+    for old in ended[:-_KEPT]:
+        session.executions.remove(old)
     session.executions.append(execution)
     return execution

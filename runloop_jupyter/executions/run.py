@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any, Protocol
 
 from ..devboxes import DevboxInfo
 from ..durations import spell_duration
-from ..errors import RemoteError, UsageError
+from ..errors import MagicError, RemoteError, UsageError
 from ..progress import waiting
 from ..results import DevboxResult
 from ..transcript import Transcript
@@ -134,13 +134,28 @@ class CommandRun:
             await asyncio.gather(streaming, giving, return_exceptions=True)
 
     async def _stream(self, sink: Sink) -> None:
+        from runloop_sdk import RunloopError, StreamError
+
+        try:
+            await self._read(sink)
+        except (StreamError, MagicError) as error:  # a command that nobody hears of must not go on
+            try:
+                await self.kill()
+            except RunloopError as problem:
+                error.add_note(f"It could not be killed: {problem}")
+            raise
+
+    async def _read(self, sink: Sink) -> None:
         async with aclosing(self.execution.output()) as chunks:
             async for chunk in chunks:
                 self._take(chunk.stream, chunk.text, sink)
 
     def _take(self, stream: Stream, text: str, sink: Sink) -> None:
         """Keep and show a piece of the output."""
-        self.transcript.append(stream, text)
+        try:
+            self.transcript.append(stream, text)
+        except OSError as error:
+            raise RemoteError(f"The output of {self.devbox.label} cannot be kept here: {error.strerror}.") from error
         sink.write(stream, text)
 
     async def _feed(self) -> None:

@@ -1,0 +1,68 @@
+"""What runs something, in terminal IPython."""
+
+from __future__ import annotations
+
+import os
+from typing import TYPE_CHECKING
+
+import pytest
+
+from tests.jupyter.embedded import Home, embedded_home
+from tests.jupyter.test_terminal import Terminal
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+    from pathlib import Path
+
+
+@pytest.fixture(scope="module")
+def home(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Home]:
+    with embedded_home(tmp_path_factory.mktemp("home")) as folder:
+        yield folder
+
+
+@pytest.fixture
+def terminal(home: Home, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Terminal]:
+    for name, value in home.env.items():
+        monkeypatch.setitem(os.environ, name, value)
+    program = tmp_path / "setup.py"
+    program.write_text("get_ipython().run_line_magic('load_ext', 'runloop_jupyter')\n")
+    started = Terminal(program)
+    started.type("%devbox create --name term")
+    started.shows("Created term")
+    yield started
+    started.close()
+
+
+def test_many_devboxes_have_their_lines_and_a_table(terminal: Terminal) -> None:
+    terminal.type("%devbox exec --on 'te*' echo one; sleep 2.5; echo two")
+    terminal.shows("term │.* one")
+    terminal.shows("1 running — Stop to kill")
+    terminal.shows("term │.* two")
+    terminal.shows("all 1 succeeded")
+
+
+def test_questions_are_answered_and_ctrl_c_takes_them_back(terminal: Terminal) -> None:
+    terminal.type("%devbox exec -i printf 'Who? '; read x; echo hello $x")
+    terminal.shows(r"Who\? Who\? ")
+    terminal.type("Ada")
+    terminal.shows("hello Ada")
+    terminal.type("%devbox exec -i printf 'Again? '; read x; echo hello $x")
+    terminal.shows(r"Again\? Again\? ")
+    terminal.press("c")
+    terminal.shows("KeyboardInterrupt.*: stopped")
+    terminal.type("%devbox exec echo next-one")
+    terminal.shows("\nnext-one")
+
+
+def test_the_background_goes_on_at_the_prompt(terminal: Terminal) -> None:
+    terminal.type("job = %devbox exec --bg sleep 1; echo late-$((1 + 1))")
+    terminal.shows("late-2")
+    terminal.type("job.wait().success")
+    terminal.shows("True")
+
+
+def test_python_cells_show_their_values(terminal: Terminal) -> None:
+    terminal.type("get_ipython().run_cell_magic('devbox', 'python', 'x = 20\\nx * 2 + 2')")
+    terminal.shows("\n42")
+    terminal.shows("exit code 0 .* term .* new session")
