@@ -59,11 +59,12 @@ def background(coro: Coroutine[Any, Any, T]) -> asyncio.Task[T]:
     """
     running = _running_loop()
     home = _home(running)
+    if _in_main_thread():
+        _turn_at_the_prompt()
     if home is running:
         return _keep(home, coro)
     if home.is_running() or not _in_main_thread():
         return run(_keep_there(coro))
-    _turn_at_the_prompt()
     return _keep(home, coro)
 
 

@@ -37,22 +37,21 @@ def terminal(home: Home, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Ite
 def test_many_devboxes_have_their_lines_and_a_table(terminal: Terminal) -> None:
     terminal.type("%devbox exec --on 'te*' echo one; sleep 2.5; echo two")
     terminal.shows("term │.* one")
-    terminal.shows("1 running — Stop to kill")
     terminal.shows("term │.* two")
     terminal.shows("all 1 succeeded")
 
 
 def test_questions_are_answered_and_ctrl_c_takes_them_back(terminal: Terminal) -> None:
     terminal.type("%devbox exec -i printf 'Who? '; read x; echo hello $x")
-    terminal.shows(r"Who\? Who\? ")
+    terminal.shows(r"Who\? .*Who\? ")
     terminal.type("Ada")
     terminal.shows("hello Ada")
     terminal.type("%devbox exec -i printf 'Again? '; read x; echo hello $x")
-    terminal.shows(r"Again\? Again\? ")
+    terminal.shows(r"Again\? .*Again\? ")
     terminal.press("c")
     terminal.shows("KeyboardInterrupt.*: stopped")
     terminal.type("%devbox exec echo next-one")
-    terminal.shows("\nnext-one")
+    terminal.shows("next-one.*next-one")
 
 
 def test_the_background_goes_on_at_the_prompt(terminal: Terminal) -> None:
@@ -64,5 +63,5 @@ def test_the_background_goes_on_at_the_prompt(terminal: Terminal) -> None:
 
 def test_python_cells_show_their_values(terminal: Terminal) -> None:
     terminal.type("get_ipython().run_cell_magic('devbox', 'python', 'x = 20\\nx * 2 + 2')")
-    terminal.shows("\n42")
+    terminal.shows("42\r\n")
     terminal.shows("exit code 0 .* term .* new session")
