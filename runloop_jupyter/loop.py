@@ -269,5 +269,6 @@ def _turn_at_the_prompt() -> None:
     from IPython.core.getipython import get_ipython
 
     shell: Any = get_ipython()
-    if getattr(shell, "active_eventloop", "") is None and not shell.simple_prompt:
+    has_prompt = not getattr(shell, "simple_prompt", True)  # which only a terminal's shell knows of
+    if has_prompt and shell.active_eventloop is None:
         shell.enable_gui("asyncio")

@@ -16,8 +16,8 @@ from .errors import UsageError
 _LOOK = 0.02  # seconds between looks at whether the answer is there
 
 
-async def ask(question: str, *, hidden: bool = False, instead: str = "") -> str:
-    """The answer; `hidden` shows none of it.
+async def ask(question: str, *, hidden: bool = False, printed: bool = False, instead: str = "") -> str:
+    """The answer; `hidden` shows none of it. A question that is `printed` already is not repeated in a terminal.
 
     Raises `UsageError`, which says what to do `instead`, where nobody can answer.
     """
@@ -28,7 +28,7 @@ async def ask(question: str, *, hidden: bool = False, instead: str = "") -> str:
         return await _ask_front_end(kernel, question, hidden, instead)
     if not sys.stdin.isatty():
         raise _nobody(question, instead)
-    return _ask_hidden(question) if hidden else await _ask_terminal(question)
+    return _ask_hidden(question) if hidden else await _ask_terminal("" if printed else question)
 
 
 def can_ask() -> bool:

@@ -42,8 +42,9 @@ class Dialogue:
         """Ask whenever the command does, until it reads no more or is cancelled. Ctrl-D, or ^D, ends its input."""
         while True:
             await self._rest()
-            question, self._line = plain(self._line) or f"input for {self._run.devbox.short}: ", ""
-            reply = await ask(question, instead="Give the input with --stdin.")
+            printed, self._line = plain(self._line), ""
+            question = printed or f"input for {self._run.devbox.short}: "
+            reply = await ask(question, printed=bool(printed), instead="Give the input with --stdin.")
             if reply.strip() in (_END, "^D"):
                 await self._run.execution.close_std_in()
                 return
