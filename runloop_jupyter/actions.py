@@ -63,7 +63,7 @@ async def snapshot(
     metadata: Mapping[str, str] | None = None,
 ) -> DevboxSnapshotView:
     """A complete snapshot of its disk. Stopped meanwhile, the snapshot is deleted."""
-    from runloop_sdk.resources._undo import complete_or_undo, run_undo
+    from runloop_sdk import complete_or_undo, run_undo
 
     handle = await handle_of(session, devbox)
     asked = handle.snapshot_disk_async(name=name or None, commit_message=message or None, metadata=metadata or None)

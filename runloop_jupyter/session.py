@@ -185,7 +185,7 @@ class Session:
 
     async def _running(self, sdk: AsyncRunloopSDK, request: dict[str, Any], progress: Progress) -> DevboxInfo:
         """A new devbox that runs; shut down again where the wait is cancelled or fails for lack of an answer."""
-        from runloop_sdk.resources._undo import complete_or_undo, run_undo
+        from runloop_sdk import complete_or_undo, run_undo
 
         async def shut_down(view: DevboxView) -> None:
             await sdk.devbox.from_id(view.id).shutdown()

@@ -264,7 +264,7 @@ class _parked:  # noqa: N801 - used as a function
         return self
 
     async def __aexit__(self, kind: object, error: BaseException | None, trace: object) -> None:
-        from runloop_sdk.resources._undo import run_undo
+        from runloop_sdk import run_undo
 
         removing = _output(self._devbox, f"rm -f -- {self.path} {self.path}.tar.gz")
         if error is None:

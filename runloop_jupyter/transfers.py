@@ -17,10 +17,9 @@ from .progress import Progress
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
-    from runloop_sdk import AsyncDevbox, AsyncRunloopSDK
+    from runloop_sdk import AsyncDevbox, AsyncRunloopSDK, FileInfo
     from runloop_sdk.models.objects import ObjectView
     from runloop_sdk.params.objects import ObjectContentType
-    from runloop_sdk.resources.file import FileInfo
 
 _SMALL = 8 << 20  # bytes of an archive that stay in memory
 
@@ -116,7 +115,7 @@ async def upload_object(
     progress: Progress,
 ) -> ObjectView:
     """A storage object of a file, or of a folder as `tgz` without what its `.gitignore` names. Stop undoes it."""
-    from runloop_sdk.resources.storage_object import content_type_of
+    from runloop_sdk import content_type_of
 
     request: dict[str, Any] = {"name": name, "metadata": metadata or None}
     if ttl is not None:
@@ -131,8 +130,7 @@ async def upload_object(
 async def _upload_bytes(
     sdk: AsyncRunloopSDK, content: Path | BinaryIO, request: dict[str, Any], progress: Progress
 ) -> ObjectView:
-    from runloop_sdk import RunloopError
-    from runloop_sdk.resources._undo import complete_or_undo, run_undo
+    from runloop_sdk import RunloopError, complete_or_undo, run_undo
 
     progress.total = await asyncio.to_thread(_size, content)
     made = await complete_or_undo(sdk.storage_object.create(**request), lambda obj: obj.delete())
@@ -155,7 +153,7 @@ async def download_object(sdk: AsyncRunloopSDK, view: ObjectView, local: Path, p
 
 @asynccontextmanager
 async def _packed(folder: Path) -> AsyncIterator[BinaryIO]:
-    from runloop_sdk._archives import gitignored, pack
+    from runloop_sdk.archives import gitignored, pack
 
     with tempfile.SpooledTemporaryFile(max_size=_SMALL) as packed:
         archive = cast("BinaryIO", packed)

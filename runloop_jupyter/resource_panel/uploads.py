@@ -28,7 +28,7 @@ class Upload:
 
     async def finish(self, session: Session, feed: Feed) -> str:
         """Make it a storage object, which is deleted again where that fails; the result says what was made."""
-        from runloop_sdk.resources.storage_object import content_type_of
+        from runloop_sdk import content_type_of
 
         await asyncio.to_thread(self._file.seek, 0)
         sdk = await session.sdk()

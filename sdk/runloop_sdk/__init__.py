@@ -37,12 +37,14 @@ from ._sdk import AsyncRunloopSDK
 from ._streams import OutputChunk
 
 if TYPE_CHECKING:
+    from .archives import gitignored
+    from .cancellation import complete_or_undo, run_undo
     from .resources.axon import AsyncAxon, AsyncAxonOps
     from .resources.blueprint import AsyncBlueprint, AsyncBlueprintOps
     from .resources.command import AsyncCommandInterface
     from .resources.devbox import AsyncDevbox, AsyncDevboxOps
     from .resources.execution import AsyncExecution, AsyncExecutionResult
-    from .resources.file import AsyncFileInterface
+    from .resources.file import AsyncFileInterface, FileInfo
     from .resources.gateway_config import AsyncGatewayConfig, AsyncGatewayConfigOps
     from .resources.mcp_config import AsyncMcpConfig, AsyncMcpConfigOps
     from .resources.network import AsyncNetworkInterface
@@ -51,36 +53,41 @@ if TYPE_CHECKING:
     from .resources.secret import AsyncSecret, AsyncSecretById, AsyncSecretOps
     from .resources.shell import AsyncNamedShell
     from .resources.snapshot import AsyncSnapshot, AsyncSnapshotOps
-    from .resources.storage_object import AsyncStorageObject, AsyncStorageObjectOps
+    from .resources.storage_object import AsyncStorageObject, AsyncStorageObjectOps, content_type_of
 
 # Resources are imported when first named: a notebook that runs a command does not pay for blueprints.
 _FILES = {
-    "AsyncAxon": "axon",
-    "AsyncAxonOps": "axon",
-    "AsyncBlueprint": "blueprint",
-    "AsyncBlueprintOps": "blueprint",
-    "AsyncCommandInterface": "command",
-    "AsyncDevbox": "devbox",
-    "AsyncDevboxOps": "devbox",
-    "AsyncExecution": "execution",
-    "AsyncExecutionResult": "execution",
-    "AsyncFileInterface": "file",
-    "AsyncGatewayConfig": "gateway_config",
-    "AsyncGatewayConfigOps": "gateway_config",
-    "AsyncMcpConfig": "mcp_config",
-    "AsyncMcpConfigOps": "mcp_config",
-    "AsyncNamedShell": "shell",
-    "AsyncNetworkInterface": "network",
-    "AsyncNetworkPolicy": "network_policy",
-    "AsyncNetworkPolicyOps": "network_policy",
-    "AsyncPty": "pty",
-    "AsyncSecret": "secret",
-    "AsyncSecretById": "secret",
-    "AsyncSecretOps": "secret",
-    "AsyncSnapshot": "snapshot",
-    "AsyncSnapshotOps": "snapshot",
-    "AsyncStorageObject": "storage_object",
-    "AsyncStorageObjectOps": "storage_object",
+    "AsyncAxon": "resources.axon",
+    "AsyncAxonOps": "resources.axon",
+    "AsyncBlueprint": "resources.blueprint",
+    "AsyncBlueprintOps": "resources.blueprint",
+    "AsyncCommandInterface": "resources.command",
+    "AsyncDevbox": "resources.devbox",
+    "AsyncDevboxOps": "resources.devbox",
+    "AsyncExecution": "resources.execution",
+    "AsyncExecutionResult": "resources.execution",
+    "AsyncFileInterface": "resources.file",
+    "AsyncGatewayConfig": "resources.gateway_config",
+    "AsyncGatewayConfigOps": "resources.gateway_config",
+    "AsyncMcpConfig": "resources.mcp_config",
+    "AsyncMcpConfigOps": "resources.mcp_config",
+    "AsyncNamedShell": "resources.shell",
+    "AsyncNetworkInterface": "resources.network",
+    "AsyncNetworkPolicy": "resources.network_policy",
+    "AsyncNetworkPolicyOps": "resources.network_policy",
+    "AsyncPty": "resources.pty",
+    "AsyncSecret": "resources.secret",
+    "AsyncSecretById": "resources.secret",
+    "AsyncSecretOps": "resources.secret",
+    "AsyncSnapshot": "resources.snapshot",
+    "AsyncSnapshotOps": "resources.snapshot",
+    "AsyncStorageObject": "resources.storage_object",
+    "AsyncStorageObjectOps": "resources.storage_object",
+    "FileInfo": "resources.file",
+    "complete_or_undo": "cancellation",
+    "content_type_of": "resources.storage_object",
+    "gitignored": "archives",
+    "run_undo": "cancellation",
 }
 
 __all__ = [
@@ -120,6 +127,7 @@ __all__ = [
     "CommandError",
     "ConfigurationError",
     "ConflictError",
+    "FileInfo",
     "Listing",
     "NotFoundError",
     "OutputChunk",
@@ -134,10 +142,14 @@ __all__ = [
     "StreamError",
     "UnexpectedStateError",
     "WaitTimeoutError",
+    "complete_or_undo",
+    "content_type_of",
+    "gitignored",
+    "run_undo",
 ]
 
 
 def __getattr__(name: str) -> Any:
     if name not in _FILES:
         raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
-    return getattr(import_module(f".resources.{_FILES[name]}", __name__), name)
+    return getattr(import_module(f".{_FILES[name]}", __name__), name)

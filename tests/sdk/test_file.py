@@ -5,8 +5,7 @@ from pathlib import Path
 
 import pytest
 
-from runloop_sdk import APIStatusError, CommandError
-from runloop_sdk._archives import gitignored
+from runloop_sdk import APIStatusError, CommandError, gitignored
 
 
 async def test_text_written_is_read_again(devbox) -> None:

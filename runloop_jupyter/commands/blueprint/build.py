@@ -134,8 +134,7 @@ async def _context(sdk: AsyncRunloopSDK, folder: Path, name: str) -> str:
 
 
 async def _build(session: Session, name: str, source: _Source, request: dict[str, Any]) -> BlueprintView:
-    from runloop_sdk import BadRequestError
-    from runloop_sdk.resources._undo import complete_or_undo
+    from runloop_sdk import BadRequestError, complete_or_undo
 
     from ...cell_output import CellOutput
 
@@ -155,7 +154,7 @@ async def _build(session: Session, name: str, source: _Source, request: dict[str
 
 
 async def _watch(blueprint: AsyncBlueprint, name: str, source: _Source, output: CellOutput) -> BlueprintView:
-    from runloop_sdk.resources._undo import run_undo
+    from runloop_sdk import run_undo
 
     messages: list[str] = []
     began = time.monotonic()

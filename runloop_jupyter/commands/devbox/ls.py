@@ -12,7 +12,7 @@ from ...transfers import there
 from ..parser import Parser, add_on_option
 
 if TYPE_CHECKING:
-    from runloop_sdk.resources.file import FileInfo
+    from runloop_sdk import FileInfo
 
     from ...session import Session
 

@@ -9,8 +9,8 @@ from typing import TYPE_CHECKING, Any, Unpack
 from .._ids import uuid7
 from .._polling import checked_config
 from ..api._resource import split_options
+from ..cancellation import complete_or_undo, run_undo
 from ..params._options import LongPollingRequestOptions, LongRequestOptions
-from ._undo import complete_or_undo, run_undo
 from .execution import AsyncExecution, AsyncExecutionResult, Callbacks, OutputCallback
 
 if TYPE_CHECKING:

@@ -11,9 +11,9 @@ from .._errors import RunloopError, UnexpectedStateError
 from .._pagination import ResourceListing
 from .._polling import PollingConfig, Wait
 from .._tunnels import tunnel_url
+from ..cancellation import complete_or_undo, run_undo
 from ..models.devboxes import DevboxView, TunnelView
 from ..models.logs import DevboxLogsListView
-from ._undo import complete_or_undo, run_undo
 from .command import AsyncCommandInterface, ExecOptions
 from .execution import AsyncExecution, AsyncExecutionResult
 from .fan_out import OnFailure, checked, fan_out

@@ -12,10 +12,10 @@ from datetime import UTC, datetime
 from pathlib import Path, PurePosixPath
 from typing import TYPE_CHECKING, BinaryIO, Literal, Unpack, cast
 
-from .._archives import SMALL, TarFilter, pack, unpack
 from .._downloads import Progress, after, resumed, write_to
 from .._errors import CommandError
 from .._upload import open_upload, watched
+from ..archives import SMALL, TarFilter, pack, unpack
 
 if TYPE_CHECKING:
     from ..api._client import AsyncRunloopAPI

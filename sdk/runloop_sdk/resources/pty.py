@@ -11,7 +11,7 @@ from .._errors import APIConnectionError, APIStatusError, ConfigurationError, St
 from .._ids import uuid7
 from .._retry import backoff
 from .._tunnels import tunnel_address
-from ._undo import run_undo
+from ..cancellation import run_undo
 
 if TYPE_CHECKING:
     from websockets.asyncio.client import ClientConnection

@@ -10,13 +10,13 @@ from datetime import timedelta
 from pathlib import Path
 from typing import TYPE_CHECKING, BinaryIO, Unpack, cast
 
-from .._archives import SMALL, TarFilter, pack
 from .._downloads import Progress, resumed, write_to
 from .._errors import ConfigurationError, RunloopError
 from .._pagination import ResourceListing
 from .._upload import UploadSource, open_upload, watched
+from ..archives import SMALL, TarFilter, pack
+from ..cancellation import run_undo
 from ..models.objects import ObjectDownloadURLView, ObjectView
-from ._undo import run_undo
 
 if TYPE_CHECKING:
     from ..api._client import AsyncRunloopAPI

@@ -6,7 +6,7 @@ import asyncio
 from collections.abc import Awaitable, Callable, Coroutine
 from typing import Any, TypeVar
 
-from .._errors import RunloopError
+from ._errors import RunloopError
 
 T = TypeVar("T")
 UNDO_SECONDS = 10.0
