@@ -198,6 +198,14 @@ class Kernel:
             cell.seconds = time.monotonic() - cell.sent_at
 
 
+def fails(kernel: Kernel, cell: Cell, error: str, *words: str) -> None:
+    """The cell failed with one sentence that has these words, and the kernel goes on."""
+    assert (cell.status, cell.error) == ("error", error), cell.traceback
+    assert all(word in cell.error_text for word in words), cell.error_text
+    assert "\n" not in cell.error_text + cell.traceback
+    assert kernel.value("1 + 1") == 2
+
+
 @contextlib.contextmanager
 def start(
     env: Mapping[str, str] | None = None, *, cwd: str | None = None, command: list[str] | None = None

@@ -13,19 +13,14 @@ import pytest
 
 from tests.jupyter import kernels
 from tests.jupyter.embedded import Home, embedded_home
+from tests.jupyter.kernels import fails
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
     from pathlib import Path
 
-    from tests.jupyter.kernels import Cell, Kernel
+    from tests.jupyter.kernels import Kernel
     from tests.local.serving import Service
-
-
-@pytest.fixture(scope="module")
-def home(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Home]:
-    with embedded_home(tmp_path_factory.mktemp("home")) as folder:
-        yield folder
 
 
 @pytest.fixture(scope="module")
@@ -42,15 +37,6 @@ def kernel(loaded: Kernel) -> Kernel:
     """The module's kernel, with the devbox `main` as the current one."""
     loaded.run("%devbox use main").check()
     return loaded
-
-
-def fails(kernel: Kernel, cell: Cell, error: str, *words: str) -> None:
-    """The cell failed with one sentence that has these words, and the kernel goes on."""
-    assert (cell.status, cell.error) == ("error", error), cell.traceback
-    assert all(word in cell.error_text for word in words), cell.error_text
-    assert "\n" not in cell.error_text
-    assert cell.traceback.count("\n") == 0
-    assert kernel.value("1 + 1") == 2
 
 
 @pytest.mark.parametrize(

@@ -7,33 +7,17 @@ import re
 import signal
 from typing import TYPE_CHECKING
 
-import pytest
-
 from runloop_jupyter.connection import Connection
 from runloop_jupyter.devboxes import DevboxInfo
 from runloop_jupyter.executions.journal import Journal, entry
 from tests.jupyter import kernels
-from tests.jupyter.embedded import Home, embedded_home
+from tests.jupyter.embedded import Home
 from tests.jupyter.remote import ends, remote
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
     from pathlib import Path
 
     from tests.jupyter.kernels import Kernel
-
-
-@pytest.fixture(scope="module")
-def home(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Home]:
-    with embedded_home(tmp_path_factory.mktemp("home")) as folder:
-        yield folder
-
-
-@pytest.fixture(scope="module")
-def kernel(home: Home) -> Iterator[Kernel]:
-    with kernels.start(home.env) as started:
-        started.run("%load_ext runloop_jupyter\n%devbox create --name main").check()
-        yield started
 
 
 def test_output_goes_on_into_its_own_cell_after_the_cell_has_ended(kernel: Kernel) -> None:

@@ -12,7 +12,7 @@ from runloop_jupyter.executions.fan_out import is_pattern
 from runloop_jupyter.executions.grid import Row, grid_html, grid_text, summary
 from runloop_jupyter.executions.prefixed import PrefixedOutput
 from tests.jupyter import kernels
-from tests.jupyter.embedded import Home, embedded_home
+from tests.jupyter.embedded import Home
 from tests.jupyter.remote import ends
 
 if TYPE_CHECKING:
@@ -21,12 +21,6 @@ if TYPE_CHECKING:
     from tests.jupyter.kernels import Kernel
 
 NAMES = ("web-1", "web-2", "web-10", "db")
-
-
-@pytest.fixture(scope="module")
-def home(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Home]:
-    with embedded_home(tmp_path_factory.mktemp("home")) as folder:
-        yield folder
 
 
 @pytest.fixture(scope="module")

@@ -7,25 +7,15 @@ import signal
 import time
 from typing import TYPE_CHECKING
 
-import pytest
-
 from runloop_jupyter.connection import Connection
 from runloop_jupyter.leases import Leases
 from tests.jupyter import kernels
-from tests.jupyter.embedded import Home, embedded_home
+from tests.jupyter.embedded import Home
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
-
     from tests.local.serving import Service
 
 LOAD = "%load_ext runloop_jupyter\n"
-
-
-@pytest.fixture(scope="module")
-def home(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Home]:
-    with embedded_home(tmp_path_factory.mktemp("home")) as folder:
-        yield folder
 
 
 def becomes(home: Home, name: str, status: str, within: float = 10) -> bool:

@@ -13,17 +13,11 @@ from typing import TYPE_CHECKING
 import pytest
 
 from tests.jupyter import kernels
-from tests.jupyter.embedded import Home, embedded_home
+from tests.jupyter.embedded import Home
 from tests.jupyter.kernels import Kernel
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
-
-
-@pytest.fixture(scope="module")
-def home(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Home]:
-    with embedded_home(tmp_path_factory.mktemp("home")) as folder:
-        yield folder
 
 
 @pytest.fixture(scope="module")

@@ -12,11 +12,10 @@ from nbclient import NotebookClient
 from nbconvert import HTMLExporter
 
 from tests.jupyter import kernels
-from tests.jupyter.embedded import Home, embedded_home
+from tests.jupyter.embedded import Home
 from tests.jupyter.remote import ends
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
     from pathlib import Path
 
     from tests.jupyter.kernels import Kernel
@@ -32,19 +31,6 @@ CELLS = {
     "python": "%%devbox python\nimport os; print('begun'); os.system('sleep 9711')",
     "python on all": "%%devbox python --on 'ma*'\nimport os; print('begun'); os.system('sleep 9711')",
 }
-
-
-@pytest.fixture(scope="module")
-def home(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Home]:
-    with embedded_home(tmp_path_factory.mktemp("home")) as folder:
-        yield folder
-
-
-@pytest.fixture(scope="module")
-def kernel(home: Home) -> Iterator[Kernel]:
-    with kernels.start(home.env) as started:
-        started.run("%load_ext runloop_jupyter\n%devbox create --name main").check()
-        yield started
 
 
 @pytest.mark.parametrize("code", CELLS.values(), ids=CELLS)

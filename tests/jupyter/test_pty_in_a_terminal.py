@@ -24,9 +24,11 @@ def test_a_shell_is_used_left_and_found_again(tmp_path: Path, monkeypatch: pytes
             terminal.shows("Created main")
             terminal.type("%devbox pty --session work")
             terminal.shows("Ctrl-\\] leaves it")
-            terminal.type("stty size; kept=here; sleep 100")
+            terminal.type("stty size; kept=here; sh -c 'echo begun-$((6 * 7)); exec sleep 100'")
             terminal.shows("50 200")
+            terminal.shows("begun-42")  # not between two commands: there bash may not take a Ctrl-C
             terminal.press("c")
+            terminal.shows(r"\^C.*\$ ")
             terminal.type("echo $((6 * 7)) alive")
             terminal.shows("42 alive")
             terminal.press("]")

@@ -9,37 +9,14 @@ import pytest
 
 from runloop_jupyter.executions.python import Frames
 from runloop_jupyter.untrusted import harmless
-from tests.jupyter import kernels
-from tests.jupyter.embedded import Home, embedded_home
+from tests.jupyter.embedded import Home
+from tests.jupyter.kernels import fails
 from tests.jupyter.remote import ends, remote
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
-
     from tests.jupyter.kernels import Cell, Kernel
 
 PIXEL = "iVBORw0KGgoAAAANSUhEUgAAAAEAAAABCAYAAAAfFcSJAAAADUlEQVR42mNk+M9QDwADhgGAWjR9awAAAABJRU5ErkJggg=="
-
-
-@pytest.fixture(scope="module")
-def home(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Home]:
-    with embedded_home(tmp_path_factory.mktemp("home")) as folder:
-        yield folder
-
-
-@pytest.fixture(scope="module")
-def kernel(home: Home) -> Iterator[Kernel]:
-    with kernels.start(home.env) as started:
-        started.run("%load_ext runloop_jupyter\n%devbox create --name main").check()
-        yield started
-
-
-def fails(kernel: Kernel, cell: Cell, error: str, *words: str) -> None:
-    """The cell failed with one sentence that has these words, and the kernel goes on."""
-    assert (cell.status, cell.error) == ("error", error), cell.traceback
-    assert all(word in cell.error_text for word in words), cell.error_text
-    assert "\n" not in cell.traceback
-    assert kernel.value("1 + 1") == 2
 
 
 def bundles(cell: Cell) -> list[dict[str, Any]]:

@@ -6,27 +6,11 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from tests.jupyter import kernels
-from tests.jupyter.embedded import Home, embedded_home
+from tests.jupyter.embedded import Home
 from tests.jupyter.remote import ends, remote
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
-
     from tests.jupyter.kernels import Kernel
-
-
-@pytest.fixture(scope="module")
-def home(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Home]:
-    with embedded_home(tmp_path_factory.mktemp("home")) as folder:
-        yield folder
-
-
-@pytest.fixture(scope="module")
-def kernel(home: Home) -> Iterator[Kernel]:
-    with kernels.start(home.env) as started:
-        started.run("%load_ext runloop_jupyter\n%devbox create --name main").check()
-        yield started
 
 
 def test_a_cell_becomes_a_file(kernel: Kernel, home: Home) -> None:
