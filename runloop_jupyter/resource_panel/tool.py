@@ -52,7 +52,7 @@ def style(name: str) -> str:
     return static("tool.css") + static(f"{name}.css")
 
 
-class Tool(anywidget.AnyWidget):  # type: ignore[misc]  # anywidget has no types
+class Tool(anywidget.AnyWidget):
     """A widget for one devbox, or another resource. `close` ends its tasks and connections."""
 
     heading = Unicode().tag(sync=True)
@@ -74,7 +74,7 @@ class Tool(anywidget.AnyWidget):  # type: ignore[misc]  # anywidget has no types
         return f"<{self.heading}>"
 
     def _repr_mimebundle_(self, **options: Any) -> tuple[dict[str, Any], dict[str, Any]]:
-        data, metadata = super()._repr_mimebundle_(**options)
+        data, metadata = super()._repr_mimebundle_(**options) or ({}, {})
         plain = f"{self.heading}: run this cell again to open it."
         return {**data, "text/plain": plain, "text/html": f"<p>{html.escape(plain)}</p>"}, metadata
 
