@@ -9,19 +9,29 @@ from functools import cached_property
 from typing import TYPE_CHECKING, Any, TypeVar
 
 from IPython.core.magic import Magics, line_cell_magic, magics_class, needs_local_scope, no_var_expand
-from traitlets import Bool, TraitError, Unicode, validate
+from traitlets import Bool, List, TraitError, Unicode, validate
 
 if TYPE_CHECKING:
     from IPython.core.completer import CompletionContext, SimpleMatcherResult
     from IPython.core.interactiveshell import InteractiveShell
 
     from .commands.noun import Noun
+    from .completion import Completer
     from .session import Session
     from .settings import Settings
 
 T = TypeVar("T")
 
 _LONGEST = 48 * 3600  # seconds, as the API has it
+_SNIPPETS = [
+    "python3 -m pip install -q ",
+    "python3 -m venv ~/venv && . ~/venv/bin/activate",
+    "git clone --depth 1 https://github.com/",
+    "sudo apt-get update -qq && sudo apt-get install -yqq ",
+    "curl -fsSLO https://",
+    "set -euo pipefail",
+    "du -sh -- * | sort -h",
+]
 _NAMES = (("line", "runloop"), ("cell", "runloop"), ("line", "devbox"), ("cell", "devbox"))
 
 
@@ -73,6 +83,7 @@ class RunloopMagics(Magics):
         config=True
     )
     blueprint = Unicode("", help="The blueprint that new devboxes start from, a name or an id.").tag(config=True)
+    snippets = List(Unicode(), _SNIPPETS, help="Lines that Tab offers where a shell command begins.").tag(config=True)
 
     @validate("keep_alive")
     def _check_keep_alive(self, proposal: Any) -> str:
@@ -106,6 +117,7 @@ class RunloopMagics(Magics):
         super().__init__(shell=shell)
         self.displaced = {(kind, name): shell.magics_manager.magics[kind].get(name) for kind, name in _NAMES}
         self._namespace = shell.user_ns
+        self._hidden = shell.user_ns_hidden
         self.matcher = _matcher(self)
 
     @cached_property
@@ -116,6 +128,16 @@ class RunloopMagics(Magics):
         session = Session(settings=self._settings)
         atexit.register(session.end)
         return session
+
+    @cached_property
+    def completer(self) -> Completer:
+        """Made when first asked for a completion."""
+        from .completion import Completer
+
+        return Completer(self.session, self._variables, lambda: self.snippets)
+
+    def _variables(self) -> list[str]:
+        return [name for name in self._namespace if name not in self._hidden and not name.startswith("_")]
 
     @no_var_expand
     @needs_local_scope
@@ -170,6 +192,7 @@ class RunloopMagics(Magics):
         parser.take_cell(args, cell, evaluate)
         args.variables = Variables(self._namespace, local_ns)
         doing = "" if parser.shows_output or parser.shows_progress else parser.prog
+        self.session.printed.forget()  # completion asks anew for what this may change
         return self._run(command.run(self.session, args), doing)
 
     def close(self) -> None:
@@ -204,10 +227,8 @@ def _matcher(magics: RunloopMagics) -> Any:
     """The completion of %devbox lines; what finds them is imported when first asked."""
     from IPython.core.completer import context_matcher
 
-    @context_matcher(identifier="runloop_jupyter")  # type: ignore[untyped-decorator]  # IPython's has no types
+    @context_matcher(identifier="runloop_jupyter", priority=100)  # type: ignore[untyped-decorator]  # has no types
     def devbox_matcher(context: CompletionContext) -> SimpleMatcherResult:
-        from .completion import complete
-
-        return complete(magics.session, context.text_until_cursor, context.full_text)
+        return magics.completer.complete(context.text_until_cursor, context.full_text)
 
     return devbox_matcher

@@ -9,7 +9,7 @@ _FRESH = 10.0  # seconds
 
 
 class KnownNames:
-    """Names by kind: "devbox", "blueprint", "snapshot", "object", "secret"."""
+    """Names by kind, as "devbox" and "blueprint" are, or by the question that they answer."""
 
     def __init__(self) -> None:
         self._names: dict[str, dict[str, None]] = {}  # dicts keep the order in which they came
@@ -30,6 +30,11 @@ class KnownNames:
     def add(self, kind: str, name: str) -> None:
         """There is this name as well, and it is the likeliest now."""
         self._names[kind] = {name: None, **self._names.get(kind, {})}
+
+    def forget(self) -> None:
+        """What was seen may have changed."""
+        self._names.clear()
+        self._seen.clear()
 
     def drop(self, kind: str, name: str) -> None:
         """There is no such name any more."""

@@ -58,6 +58,7 @@ class Session:
         self.current: DevboxInfo | None = None
         self.connection: Connection | None = None
         self.names = KnownNames()
+        self.printed = KnownNames()
         self.journal = Journal()
         self.executions: list[BackgroundExecution] = []
         self.environ = environ
@@ -115,7 +116,7 @@ class Session:
 
         before, self.connection = self.connection, to
         if before is not None and before != to and not (before.embedded and to.embedded):
-            self.current, self.names = None, KnownNames()  # they belong to another service
+            self.current, self.names, self.printed = None, KnownNames(), KnownNames()  # they belong to another service
         if to.embedded:
             self._meet_embedded(to, changed=before is None or not before.embedded)
         if to.embedded:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import argparse
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from importlib import import_module
 from typing import TYPE_CHECKING, Protocol, cast
@@ -31,13 +31,15 @@ class Command(Protocol):
 class Noun:
     """A kind of resource, or `%runloop` itself: how it is typed, and its subcommands with what each does.
 
-    The module of a subcommand is in the package `folder`: `keep_alive.py` is `keep-alive`.
+    The module of a subcommand is in the package `folder`: `keep_alive.py` is `keep-alive`. `cells` are those that can
+    have a cell below them.
     """
 
     typed: str
     folder: str
     summary: str
     verbs: Mapping[str, str]
+    cells: Sequence[str] = ()
 
     def load(self, verb: str) -> Command:
         """The subcommand of this name. Raises `UsageError` that suggests the nearest one."""

@@ -8,12 +8,13 @@ import re
 import shlex
 from collections.abc import Callable, Sequence
 from itertools import pairwise
-from typing import Any, NoReturn
+from typing import Any, NamedTuple, NoReturn
 
 from ..durations import parse_duration
 from ..errors import UsageError, did_you_mean
 from ..templates import Evaluate, expand, fill, mark
 
+_MANY = ("*", "+")
 _IDENTIFIER = re.compile(r"[A-Za-z_]\w*", re.ASCII)
 
 
@@ -24,6 +25,15 @@ class HelpRequested(Exception):  # noqa: N818 - not an error: `--help` was typed
 class _Help(argparse.Action):
     def __call__(self, parser: argparse.ArgumentParser, *_: object) -> NoReturn:
         raise HelpRequested(parser.format_help().rstrip())
+
+
+class Expected(NamedTuple):
+    """What a word may be: the kind of name, the choices where there are some, its form, the value of an option."""
+
+    kind: str = ""
+    choices: Sequence[str] = ()
+    form: str = ""
+    is_value: bool = False
 
 
 class Parser(argparse.ArgumentParser):
@@ -100,20 +110,31 @@ class Parser(argparse.ArgumentParser):
         """The long names of all options."""
         return [name for name in self._option_string_actions if name.startswith("--")]
 
-    def positionals(self) -> list[str]:
-        """What kinds of names stand without an option."""
-        return [
-            self.names[action.dest]
-            for action in self._actions
-            if not action.option_strings and action.dest in self.names
-        ]
+    def expected(self, before: Sequence[str]) -> Expected:
+        """What may follow these words."""
+        option: argparse.Action | None = None
+        places = [action for action in self._actions if not action.option_strings]
+        for word in before:
+            if word.startswith("-") and word != "-":
+                option = self._option_string_actions.get(word)
+            elif option is not None and option.nargs != 0:
+                option = option if option.nargs in _MANY else None
+            elif self.takes_command:
+                return Expected("command's word")
+            elif places and places[0].nargs not in _MANY:
+                del places[0]
+        if option is not None and option.nargs != 0:
+            return self._expected(
+                option, is_value=option.nargs not in ("?", *_MANY) or before[-1] in self._value_options()
+            )
+        if self.takes_command:
+            return Expected("command")
+        return self._expected(places[0]) if places else Expected()
 
-    def value_of(self, option: str) -> tuple[str, Sequence[str]] | None:
-        """For an option that takes a value: the kind of name that it is, if any, and the choices, if there are some."""
-        action = self._option_string_actions.get(option)
-        if action is None or action.nargs == 0:
-            return None
-        return self.names.get(action.dest, ""), tuple(action.choices or ())
+    def _expected(self, action: argparse.Action, *, is_value: bool = False) -> Expected:
+        kind = "variable" if action.type is variable else self.names.get(action.dest, "")
+        form = action.metavar if isinstance(action.metavar, str) else ""
+        return Expected(kind, tuple(action.choices or ()), form, is_value)
 
     def _value_options(self) -> frozenset[str]:
         return frozenset(name for name, action in self._option_string_actions.items() if action.nargs != 0)

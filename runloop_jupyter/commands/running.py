@@ -52,7 +52,8 @@ def add_common_options(made: Parser) -> None:
 
 def add_input_options(made: Parser) -> None:
     """Where the command's input comes from."""
-    made.add_argument(
+    made.add_name(
+        "variable",
         "--stdin",
         metavar="NAME|TEXT",
         help="the input: a variable's value, or this text and a newline; - with --bg: what .send_stdin() sends",
@@ -63,7 +64,7 @@ def add_input_options(made: Parser) -> None:
 def add_target_option(made: Parser) -> None:
     """--on, as often as there are devboxes to name."""
     made.add_name(
-        "devbox",
+        "devboxes",
         "--on",
         metavar="NAME|ID|GLOB|all",
         action="append",

@@ -255,24 +255,6 @@ def test_help_is_printed_and_does_not_end_the_kernel(kernel: Kernel) -> None:
     assert "%devbox create" in kernel.run("%devbox").check().stdout
 
 
-@pytest.mark.parametrize(
-    ("line", "found"),
-    [
-        ("%devbox ", {"create", "exec", "list", "--help"}),
-        ("%devbox cr", {"create"}),
-        ("x = %devbox exec --ti", {"--timeout"}),
-        ("%%devbox exec --on m", {"main"}),
-        ("%devbox use ma", {"main"}),
-    ],
-)
-def test_tab_completes_verbs_options_and_names(kernel: Kernel, line: str, found: set[str]) -> None:
-    reply = kernel.client.complete(line, reply=True, timeout=10)
-    content = reply["content"]
-    assert found <= set(content["matches"])
-    assert "import" not in content["matches"]
-    assert line[content["cursor_start"] : content["cursor_end"]] == line.split(" ")[-1]
-
-
 def test_it_works_in_terminal_ipython(home: Home) -> None:
     script = "\n".join(
         [

@@ -14,4 +14,5 @@ NOUN = Noun(
         "delete": "delete blueprints",
         "prune": "delete failed builds and those that newer ones of the same name replace",
     },
+    cells=("build",),
 )

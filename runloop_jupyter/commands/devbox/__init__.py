@@ -34,4 +34,5 @@ NOUN = Noun(
         "keep-alive": "start a devbox's keep-alive time again",
         "shutdown": "end devboxes for good",
     },
+    cells=("exec", "python", "script", "write"),
 )
