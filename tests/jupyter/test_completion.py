@@ -27,12 +27,13 @@ def completed(kernel: Kernel, code: str) -> list[str]:
 
 
 @pytest.fixture(scope="module")
-def furnished(kernel: Kernel) -> Kernel:
+def furnished(kernel: Kernel, tmp_path_factory: pytest.TempPathFactory) -> Kernel:
     """A kernel whose devbox has files, beside another of two words; with a secret, a policy, a blueprint, an object."""
     kernel.run("%devbox create --name 'two words'").check()
     kernel.run("%devbox exec mkdir -p elsewhere; touch elsewhere/there").check()
     kernel.run("%devbox use main").check()
     kernel.run("%%devbox exec\nmkdir -p data/deep; touch data/table.csv 'data/a name' .hidden data/.also").check()
+    kernel.run(f"%cd -q {tmp_path_factory.mktemp('here')}").check()
     kernel.run("import os; os.environ['TOKEN'] = 'x'; mine = 'text'").check()
     kernel.run("%runloop secret set GH_TOKEN --from-env TOKEN").check()
     kernel.run("%runloop policy create closed").check()
