@@ -4,9 +4,10 @@ from __future__ import annotations
 
 import asyncio
 import os
+import statistics
 import tempfile
 import time
-from collections.abc import AsyncIterator, Callable
+from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import asynccontextmanager
 from pathlib import Path
 from typing import Any
@@ -16,6 +17,7 @@ from jupyter_client.manager import AsyncKernelManager
 
 from benchmarks.measure import Row
 from benchmarks.running import running_service
+from tests.browser.panels import many_devboxes
 
 LOAD = "%load_ext runloop_jupyter"
 FLOOD = "%%devbox exec -o flood\nhead -c 100000000 /dev/zero | tr '\\0' 'x' | fold -w 99"
@@ -37,6 +39,11 @@ watcher = asyncio.get_running_loop().create_task(watch())
 FAN_OUT = "%%devbox exec --on all -o r\nhead -c 5000000 /dev/zero | tr '\\0' 'x' | fold -w 99"
 FAN_CHECK = "print(sum(len(each.stdout.replace(chr(10), '')) for each in r.values()))"
 SPREAD = "d = sorted(each.duration for each in r.values()); print(d[-1] / d[len(d) // 2])"
+SILENT = """
+from runloop_jupyter.connection import Connection
+from runloop_sdk import AsyncRunloopSDK  # as where a session is connected
+session().connection = Connection("{base_url}", "bench")
+"""
 IN_FLIGHT = """
 jobs = []
 for number in range(1000):
@@ -46,7 +53,7 @@ for number in range(1000):
 
 async def run() -> list[Row]:
     """What one command costs, and what many do."""
-    return [*await _one_command(), *await _many_commands()]
+    return [*await _one_command(), *await _many_commands(), *await _lists_and_completion()]
 
 
 async def _many_commands() -> list[Row]:
@@ -82,6 +89,46 @@ async def _many_commands() -> list[Row]:
         Row("1,000 executions in flight: the whole kernel's memory", peak, "MB", goal="< 200 MB"),
         Row("  to start one", started, "ms"),
     ]
+
+
+async def _lists_and_completion() -> list[Row]:
+    """A service with 1,000 devboxes, which answers at once, and then not at all."""
+    with many_devboxes(1000) as base_url:
+        async with kernel(base_url, "bench") as client:
+            await execute(client, LOAD)
+            await execute(client, "%devbox list --limit 1")
+            listed = [await _took_ms(execute(client, "%devbox list")) for _ in range(5)]
+            await execute(client, "%devbox create --help")
+            known = [await _took_ms(client.complete("%devbox use box-99", reply=True)) for _ in range(9)]
+            await asyncio.sleep(10.5)  # by then the names are no longer fresh
+            asked = await _took_ms(client.complete("%devbox use box-99", reply=True))
+    async with _silent_service() as base_url, kernel(base_url, "bench") as client:
+        await execute(client, f"{LOAD}\nfrom runloop_jupyter.magics import session_of_this_shell as session")
+        await execute(client, SILENT.format(base_url=base_url))
+        waited = await _took_ms(client.complete("%devbox use box-99", reply=True))
+    return [
+        Row("%devbox list of 1,000", statistics.median(listed), "ms", goal="< 250 ms"),
+        Row("completing a name among 1,000, known: median", statistics.median(known), "ms", goal="< 50 ms"),
+        Row("  known some time ago, asked for again", asked, "ms"),
+        Row("  from a service that never answers", waited, "ms", goal="< 300 ms"),
+    ]
+
+
+async def _took_ms(work: Awaitable[object]) -> float:
+    start = time.perf_counter()
+    await work
+    return (time.perf_counter() - start) * 1000
+
+
+@asynccontextmanager
+async def _silent_service() -> AsyncIterator[str]:
+    """Takes connections and says nothing."""
+
+    async def listen(reader: asyncio.StreamReader, _: asyncio.StreamWriter) -> None:
+        await reader.read()
+
+    async with await asyncio.start_server(listen, "127.0.0.1", 0) as server:
+        yield f"http://127.0.0.1:{server.sockets[0].getsockname()[1]}"
 
 
 async def _one_command() -> list[Row]:

@@ -5,6 +5,8 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable, Sequence
 from typing import TYPE_CHECKING
 
+from IPython.core.completer import SimpleCompletion
+
 from .cells import complete_cell
 from .lines import complete_line
 from .lookups import Lookups
@@ -31,4 +33,7 @@ class Completer:
         if offer is None:
             return {"completions": [], "suppress": False}
         found = offer.completions()
+        if not found and offer.word:
+            # IPython asks its other matchers where this one finds nothing, and they offer Python: let the word stand
+            found = [SimpleCompletion(offer.word, type="")]
         return {"completions": found, "matched_fragment": offer.word, "suppress": bool(found)}

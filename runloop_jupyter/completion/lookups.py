@@ -17,7 +17,7 @@ if TYPE_CHECKING:
     from ..names import KnownNames
     from ..session import Session
 
-_PATIENCE = 0.25  # seconds that a completion may wait for the network
+_PATIENCE = 0.2  # seconds that a completion may wait for the network
 _PATIENCE_WITH_OLD = 0.04  # where there are names already, of some time ago
 _MOST = 5000  # entries of one folder
 _COMMANDS = "bash -c 'compgen -c' | LC_ALL=C grep -x '[[:alnum:]._+-]*' | sort -u"

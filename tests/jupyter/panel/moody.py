@@ -64,6 +64,8 @@ class Moody:
             return 404, {"message": "no such route"}
         query = parse_qs(parts.query)
         found = self.devboxes if items == "devboxes" else []
+        if "status" in query:
+            found = [each for each in found if each["status"] == query["status"][0]]
         after, limit = query.get("starting_after", [""])[0], int(query["limit"][0])
         start = next((at + 1 for at, each in enumerate(found) if after and each["id"] == after), 0)
         page = found[start : start + limit]
