@@ -39,7 +39,7 @@ from ._streams import OutputChunk
 if TYPE_CHECKING:
     from .archives import gitignored
     from .cancellation import complete_or_undo, run_undo
-    from .resources.axon import AsyncAxon, AsyncAxonOps
+    from .resources.axon import AsyncAxon, AsyncAxonOps, AsyncAxonSqlOps
     from .resources.blueprint import AsyncBlueprint, AsyncBlueprintOps
     from .resources.command import AsyncCommandInterface
     from .resources.devbox import AsyncDevbox, AsyncDevboxOps
@@ -59,6 +59,7 @@ if TYPE_CHECKING:
 _FILES = {
     "AsyncAxon": "resources.axon",
     "AsyncAxonOps": "resources.axon",
+    "AsyncAxonSqlOps": "resources.axon",
     "AsyncBlueprint": "resources.blueprint",
     "AsyncBlueprintOps": "resources.blueprint",
     "AsyncCommandInterface": "resources.command",
@@ -97,6 +98,7 @@ __all__ = [
     "APITimeoutError",
     "AsyncAxon",
     "AsyncAxonOps",
+    "AsyncAxonSqlOps",
     "AsyncBlueprint",
     "AsyncBlueprintOps",
     "AsyncCommandInterface",

@@ -1,17 +1,23 @@
-"""Nothing of the official client's async surface is missing here."""
+"""Nothing of the official client's async surface is missing here: classes, members, parameters, what they give."""
 
 import importlib
 import inspect
 import pkgutil
-from collections.abc import Iterator
+import re
+import sys
+import typing
+from collections.abc import Callable, Iterator
+from typing import Any
 
+import httpx
 import pytest
 import runloop_api_client.sdk as official_sdk
 
 import runloop_sdk
-import runloop_sdk.resources
+from runloop_sdk import AsyncRunloopSDK, ConfigurationError
 
-RENAMED_PARAMETERS = {"client", "devbox"}  # how the official classes are constructed: nobody calls that
+RENAMED_TYPES = {"AsyncStream": "EventStream"}
+Method = Callable[..., Any]
 
 
 def official_classes() -> dict[str, type]:
@@ -25,63 +31,140 @@ def official_classes() -> dict[str, type]:
     return found
 
 
-def our_classes() -> dict[str, type]:
-    """All classes of our resources, by name."""
-    found: dict[str, type] = {}
-    for module in pkgutil.iter_modules(runloop_sdk.resources.__path__):
-        loaded = importlib.import_module(f"{runloop_sdk.resources.__name__}.{module.name}")
-        found |= dict(inspect.getmembers(loaded, inspect.isclass))
-    return found
+def missing_members(name: str, official: type) -> list[str]:
+    """What a user of the official class would look for in vain in ours of the same name."""
+    ours = getattr(runloop_sdk, name, None)
+    if ours is None:
+        return [name]
+    public = [member for member in dir(official) if not member.startswith("_")]
+    return [f"{name}.{member}" for member in public if not hasattr(ours, member)]
 
 
-def public_members(kind: type) -> Iterator[tuple[str, object]]:
-    """Names that a user of the class meets, with what they are."""
-    for name in dir(kind):
-        if not name.startswith("_"):
-            yield name, inspect.getattr_static(kind, name)
+CLASSES = official_classes()
+METHODS = {
+    f"{kind.__name__}.{name}": method
+    for kind in CLASSES.values()
+    for name, method in inspect.getmembers(kind, inspect.isfunction)
+    if not name.startswith("_")
+}
+every_method = pytest.mark.parametrize("name", METHODS)
 
 
-def parameters(method: object) -> set[str]:
-    """The names of the parameters that a caller may pass by name."""
-    signature = inspect.signature(method)  # type: ignore[arg-type]
-    kinds = (inspect.Parameter.POSITIONAL_OR_KEYWORD, inspect.Parameter.KEYWORD_ONLY)
-    return {name for name, p in signature.parameters.items() if p.kind in kinds and name != "self"}
+def ours(name: str) -> Method:
+    """Our method of this name."""
+    kind, _, member = name.partition(".")
+    return typing.cast("Method", getattr(getattr(runloop_sdk, kind), member))
 
 
-def takes_any(method: object) -> bool:
-    """Whether a method takes keywords that its TypedDict lists."""
-    return any(p.kind is inspect.Parameter.VAR_KEYWORD for p in inspect.signature(method).parameters.values())  # type: ignore[arg-type]
+def positional(method: Method) -> list[str]:
+    return [p.name for p in inspect.signature(method).parameters.values() if p.kind is p.POSITIONAL_OR_KEYWORD][1:]
 
 
-def test_no_class_member_or_parameter_of_the_official_sdk_is_missing() -> None:
-    ours, missing = our_classes(), []
-    for class_name, official in official_classes().items():
-        kind = getattr(runloop_sdk, class_name, None) or ours.get(class_name)
-        if kind is None:
-            missing.append(class_name)
-            continue
-        for name, member in public_members(official):
-            mine = inspect.getattr_static(kind, name, None)
-            if mine is None:
-                missing.append(f"{class_name}.{name}")
-            elif inspect.isfunction(member):
-                lacking = parameters(member) - parameters(mine) - RENAMED_PARAMETERS
-                missing += [f"{class_name}.{name}({parameter})" for parameter in lacking if not takes_any(mine)]
-    assert missing == []
-    assert len(official_classes()) >= 20
+def needed(method: Method) -> list[str]:
+    """The parameters without a default."""
+    named = [p for p in inspect.signature(method).parameters.values() if p.kind is not p.VAR_KEYWORD]
+    return [p.name for p in named if p.default is p.empty and p.name != "self"]
+
+
+def keywords(method: Method) -> Iterator[str]:
+    """What a caller may pass by name, those of a TypedDict too."""
+    for parameter in inspect.signature(method).parameters.values():
+        if parameter.kind is parameter.VAR_KEYWORD:
+            named = str(parameter.annotation).removeprefix("Unpack[").removesuffix("]")
+            yield from typing.get_type_hints(vars(sys.modules[method.__module__])[named])
+        elif parameter.name != "self":
+            yield parameter.name
+
+
+def test_no_class_and_no_member_of_the_official_sdk_is_missing() -> None:
+    assert [each for name, kind in CLASSES.items() for each in missing_members(name, kind)] == []
+    assert len(CLASSES) >= 20
+    assert len(METHODS) >= 100
+
+
+def test_what_were_missing_would_be_listed() -> None:
+    tomorrow = type("AsyncDevbox", (), {"hibernate": lambda self: self, "id": ""})
+    assert missing_members("AsyncDevbox", tomorrow) == ["AsyncDevbox.hibernate"]
+    assert missing_members("AsyncFleet", tomorrow) == ["AsyncFleet"]
+
+
+@every_method
+def test_arguments_without_a_name_come_in_the_official_order(name: str) -> None:
+    theirs = positional(METHODS[name])
+    assert positional(ours(name))[: len(theirs)] == theirs
+
+
+@every_method
+def test_every_official_method_gives_the_same(name: str) -> None:
+    """Lists give the same when awaited; they can be walked besides."""
+    theirs = inspect.signature(METHODS[name]).return_annotation.strip("\"'")
+    mine = inspect.signature(ours(name)).return_annotation
+    for official, renamed in RENAMED_TYPES.items():
+        theirs = theirs.replace(official, renamed)
+    if theirs.startswith("list["):
+        assert mine.startswith("ResourceListing[")
+        assert mine.endswith(theirs.removeprefix("list["))
+    else:
+        assert mine == theirs
+        assert inspect.iscoroutinefunction(ours(name)) == inspect.iscoroutinefunction(METHODS[name])
+
+
+class SentError(Exception):
+    """The call went as far as the network."""
+
+
+def refuse(request: httpx.Request) -> httpx.Response:
+    raise SentError
+
+
+@pytest.fixture
+async def holders() -> dict[str, object]:
+    """One of each class, by name."""
+    client = httpx.AsyncClient(transport=httpx.MockTransport(refuse))
+    sdk = AsyncRunloopSDK(bearer_token="key", base_url="http://127.0.0.1:9", http_client=client)
+    managers = [value for name in dir(sdk) if type(value := getattr(sdk, name)).__name__.endswith("Ops")]
+    resources = [manager.from_id("x") for manager in managers]
+    devbox, axon = sdk.devbox.from_id("x"), sdk.axon.from_id("x")
+    parts = [axon.sql, devbox.cmd, devbox.file, devbox.net, devbox.execution("x"), sdk.secret.from_name("x")]
+    return {type(each).__name__: each for each in [sdk, *managers, *resources, *parts]}
+
+
+async def is_taken(method: Method, required: list[str], keyword: str) -> bool:
+    """Whether a method takes a keyword: one it does not know is refused before anything else happens."""
+    given = {name: "x" for name in required if name != keyword}
+    try:
+        answer = method(**given, **{keyword: None})
+        if inspect.isawaitable(answer):
+            await answer
+    except (TypeError, ConfigurationError) as error:
+        return re.search(f"(no parameter|unexpected keyword argument) '{keyword}'", str(error)) is None
+    except (SentError, OSError):
+        return True
+    return True
+
+
+@every_method
+async def test_every_official_keyword_is_taken(holders: dict[str, object], name: str) -> None:
+    kind, _, member = name.partition(".")
+    holder = holders.get(kind)
+    if holder is None:  # its methods need a command that has ended
+        assert set(keywords(METHODS[name])) <= set(keywords(ours(name)))
+        return
+    method, required = getattr(holder, member), needed(ours(name))
+    assert [each for each in keywords(METHODS[name]) if not await is_taken(method, required, each)] == []
+    assert not await is_taken(method, required, "of_tomorrow")
 
 
 def test_managers_hang_on_the_sdk_by_the_official_names() -> None:
-    with_key = {"bearer_token": "x", "base_url": "http://127.0.0.1:1"}
-    official, ours = importlib.import_module("runloop_api_client").AsyncRunloopSDK(**with_key), None
-    ours = runloop_sdk.AsyncRunloopSDK(**with_key)
+    official = official_sdk.AsyncRunloopSDK(bearer_token="x", base_url="http://127.0.0.1:1")
+    sdk = AsyncRunloopSDK(bearer_token="x", base_url="http://127.0.0.1:1")
     names = [name for name in vars(official) if not name.startswith("_")]
     assert {"api", "devbox", "blueprint", "snapshot", "storage_object"} <= set(names)
-    assert [name for name in names if not hasattr(ours, name)] == []
+    assert [name for name in names if not hasattr(sdk, name)] == []
 
 
 @pytest.mark.parametrize(
     "name", ["bearer_token", "base_url", "timeout", "max_retries", "default_headers", "default_query"]
 )
 def test_the_entry_point_takes_the_official_options(name: str) -> None:
-    assert name in inspect.signature(runloop_sdk.AsyncRunloopSDK).parameters
+    assert name in inspect.signature(AsyncRunloopSDK).parameters
