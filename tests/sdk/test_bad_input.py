@@ -1,11 +1,15 @@
 """What cannot work fails with one sentence of the error tree, before the network where that is possible."""
 
 import asyncio
+import importlib
+import inspect
+import pkgutil
 from pathlib import Path
 
 import httpx
 import pytest
 
+import runloop_sdk
 from runloop_sdk import (
     APIResponseError,
     APIStatusError,
@@ -13,6 +17,7 @@ from runloop_sdk import (
     ConfigurationError,
     PollingConfig,
     RunloopError,
+    _arguments,
 )
 from runloop_sdk._transport import Request
 from tests.sdk.raw_server import RawServer, whole
@@ -48,7 +53,7 @@ WRONG = {
     "text": (lambda sdk: sdk.devbox.create(name=3), "name of create takes str, not int"),
     "number": (lambda sdk: sdk.api.devboxes.list(limit="3"), "limit of list takes int, not str"),
     "number, not a truth": (lambda sdk: sdk.api.devboxes.list(limit=True), "limit of list takes int, not bool"),
-    "command": (lambda sdk: box(sdk).cmd.exec(["true"]), "command of execute takes str, not list"),
+    "command": (lambda sdk: box(sdk).cmd.exec(["true"]), "command of exec takes str, not list"),
     "mapping": (lambda sdk: sdk.devbox.create(metadata=["a"]), "metadata of create takes a mapping to str, not list"),
     "in a mapping": (lambda sdk: sdk.devbox.create(metadata={"a": 1}), "metadata of create takes a mapping to str"),
     "list": (lambda sdk: sdk.api.devboxes.wait_for_status("d", statuses="running"), "statuses .* takes a list of"),
@@ -56,11 +61,11 @@ WRONG = {
         lambda sdk: sdk.devbox.create(launch_parameters={"launch_commands": "x"}),
         "launch_parameters of create takes a mapping",
     ),
-    "time": (lambda sdk: box(sdk).get_info(timeout="3"), "timeout of retrieve takes float, not str"),
-    "headers": (lambda sdk: box(sdk).get_info(extra_headers="x"), "extra_headers of retrieve takes a mapping"),
+    "time": (lambda sdk: box(sdk).get_info(timeout="3"), "timeout of get_info takes float, not str"),
+    "headers": (lambda sdk: box(sdk).get_info(extra_headers="x"), "extra_headers of get_info takes a mapping"),
     "callback": (lambda sdk: box(sdk).cmd.exec("true", stdout="x"), "stdout takes a function, not str"),
     "polling": (lambda sdk: box(sdk).cmd.exec("true", polling_config={"a": 1}), "polling_config takes a PollingConfig"),
-    "id": (lambda sdk: sdk.devbox.from_id(3).get_info(), "needs an id or a name, not 3"),
+    "id": (lambda sdk: sdk.devbox.from_id(3).get_info(), "devbox_id of from_id takes str, not int"),
     "no id": (lambda sdk: sdk.devbox.from_id("").get_info(), "needs an id or a name, not ''"),
     "what JSON does not know": (lambda sdk: box(sdk).cmd.exec("true", extra_body={"a": {1}}), "cannot be sent"),
     "what HTTP does not know": (lambda sdk: box(sdk).get_info(extra_headers={"x": "ü\n"}), "cannot be sent"),
@@ -217,3 +222,18 @@ async def test_absent_file_and_folder_are_named(offline, tmp_path: Path) -> None
 def test_limits_of_a_wait_are_numbers(name: str) -> None:
     with pytest.raises(ConfigurationError, match=f"{name} takes a number, not str"):
         PollingConfig(**{name: "3"})
+
+
+def test_the_keywords_of_every_method_are_known() -> None:
+    fields = [
+        name
+        for module in pkgutil.walk_packages(runloop_sdk.__path__, "runloop_sdk.")
+        for kind in vars(importlib.import_module(module.name)).values()
+        if inspect.isclass(kind) and kind.__module__ == module.name
+        for method in vars(kind).values()
+        if inspect.isfunction(method)
+        and hasattr(method, "__wrapped__")
+        and (name := _arguments._name_of_fields(method.__annotations__))
+    ]
+    assert len(fields) > 100
+    assert all("extra_headers" in _arguments._hints(name) for name in fields)

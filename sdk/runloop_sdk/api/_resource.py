@@ -12,13 +12,13 @@ from urllib.parse import quote
 from pydantic import ValidationError
 from pydantic_core import from_json
 
+from .._arguments import check_arguments
 from .._errors import APIResponseError, ConfigurationError
 from .._event_stream import EVENT_TIMEOUT, EventStream
 from .._pagination import Listing, Page
 from .._transport import Request, Transport
 from ..models._view import View
 from ..params._options import OPTION_NAMES, LongPollingRequestOptions
-from ._keywords import check_keywords
 
 V = TypeVar("V", bound=View)
 
@@ -27,7 +27,7 @@ class APIResource:
     """A group of operations that share a path."""
 
     def __init_subclass__(cls) -> None:
-        check_keywords(cls)
+        check_arguments(cls)
 
     def __init__(self, transport: Transport) -> None:
         self._transport = transport

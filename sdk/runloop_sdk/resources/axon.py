@@ -5,6 +5,7 @@ from __future__ import annotations
 from functools import cached_property
 from typing import TYPE_CHECKING, Unpack
 
+from .._arguments import check_arguments
 from .._pagination import ResourceListing
 from ..models.axons import AxonEventView, AxonView, PublishResultView, SqlBatchResultView, SqlQueryResultView
 
@@ -22,6 +23,7 @@ if TYPE_CHECKING:
     )
 
 
+@check_arguments
 class AsyncAxonSqlOps:
     """`axon.sql`: the axon's database."""
 
@@ -38,6 +40,7 @@ class AsyncAxonSqlOps:
         return await self._api.axons.sql.batch(self._axon_id, **params)
 
 
+@check_arguments
 class AsyncAxon:
     """One axon."""
 
@@ -71,6 +74,7 @@ class AsyncAxon:
         return await self._api.axons.subscribe_sse(self._id, **params)
 
 
+@check_arguments
 class AsyncAxonOps:
     """`sdk.axon`: make and find axons."""
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Unpack
 
+from .._arguments import check_arguments
 from .._errors import UnexpectedStateError
 from .._pagination import ResourceListing
 from .._polling import PollingConfig, Wait
@@ -11,18 +12,16 @@ from ..models.blueprints import BlueprintBuildLogsListView, BlueprintView
 
 if TYPE_CHECKING:
     from ..api._client import AsyncRunloopAPI
-    from ..params._options import LongRequestOptions, PollingRequestOptions, RequestOptions
+    from ..params._options import LongRequestOptions, RequestOptions
+    from ..params._waiting import SDKBlueprintCreateParams, SDKDevboxCreateFromImageParams
     from ..params.blueprints import BlueprintCreateParams, BlueprintListParams
-    from .devbox import AsyncDevbox, SDKDevboxCreateFromImageParams
-
-    class SDKBlueprintCreateParams(BlueprintCreateParams, PollingRequestOptions, total=False):
-        """What `create` takes."""
-
+    from .devbox import AsyncDevbox
 
 BUILT = "build_complete"
 ENDED = (BUILT, "failed")
 
 
+@check_arguments
 class AsyncBlueprint:
     """One blueprint."""
 
@@ -66,6 +65,7 @@ class AsyncBlueprint:
         return view
 
 
+@check_arguments
 class AsyncBlueprintOps:
     """`sdk.blueprint`: build and find blueprints."""
 

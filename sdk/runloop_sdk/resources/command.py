@@ -6,15 +6,17 @@ import asyncio
 from functools import partial
 from typing import TYPE_CHECKING, Any, Unpack
 
+from .._arguments import check_arguments
 from .._ids import uuid7
 from .._polling import checked_config
 from ..api._resource import split_options
 from ..cancellation import complete_or_undo, run_undo
-from ..params._options import LongPollingRequestOptions, LongRequestOptions
-from .execution import AsyncExecution, AsyncExecutionResult, Callbacks, OutputCallback
+from .execution import AsyncExecution, AsyncExecutionResult, Callbacks
 
 if TYPE_CHECKING:
     from ..api._client import AsyncRunloopAPI
+    from ..params._options import LongPollingRequestOptions, LongRequestOptions
+    from ..params.commands import CommandOptions, ExecOptions
 
 OPTIMISTIC_SECONDS = 25
 """The longest that one `execute` request waits for its command."""
@@ -22,28 +24,7 @@ STREAMED_SECONDS = 1
 """The same for one whose output is read meanwhile, should a service show that only once the request is answered."""
 
 
-class CommandOptions(LongRequestOptions, total=False):
-    """What `exec_async` takes beside the command."""
-
-    stdout: OutputCallback | None
-    """Called with each piece of stdout; a plain or a coroutine function."""
-    stderr: OutputCallback | None
-    """Called with each piece of stderr."""
-    output: OutputCallback | None
-    """Called with each piece of either, in their order."""
-    attach_stdin: bool | None
-    """Whether `send_stdin` will be used."""
-    shell_name: str | None
-    """A named shell: its commands run one after the other and share directory and environment."""
-
-
-class ExecOptions(CommandOptions, LongPollingRequestOptions, total=False):
-    """What `exec` takes beside the command."""
-
-    kill_on_cancel: bool | None
-    """False lets the command go on when `exec` is cancelled or fails; a note on the exception has its id."""
-
-
+@check_arguments
 class AsyncCommandInterface:
     """Runs commands in one devbox."""
 

@@ -7,14 +7,15 @@ from collections.abc import Iterable, Sequence
 from functools import cached_property
 from typing import TYPE_CHECKING, Self, Unpack
 
-from .._errors import RunloopError, UnexpectedStateError
+from .._arguments import check_arguments
+from .._errors import ConfigurationError, RunloopError, UnexpectedStateError
 from .._pagination import ResourceListing
 from .._polling import PollingConfig, Wait
 from .._tunnels import tunnel_url
 from ..cancellation import complete_or_undo, run_undo
 from ..models.devboxes import DevboxView, TunnelView
 from ..models.logs import DevboxLogsListView
-from .command import AsyncCommandInterface, ExecOptions
+from .command import AsyncCommandInterface
 from .execution import AsyncExecution, AsyncExecutionResult
 from .fan_out import OnFailure, checked, fan_out
 from .file import AsyncFileInterface
@@ -25,29 +26,25 @@ from .snapshot import AsyncSnapshot
 
 if TYPE_CHECKING:
     from ..api._client import AsyncRunloopAPI
-    from ..params._options import LongRequestOptions, PollingRequestOptions, RequestOptions
+    from ..params._options import LongRequestOptions, RequestOptions
+    from ..params._waiting import (
+        SDKDevboxCreateFromImageParams,
+        SDKDevboxCreateParams,
+        SDKDevboxSnapshotDiskParams,
+    )
+    from ..params.commands import ExecOptions
     from ..params.devboxes import (
-        DevboxCreateFromImageParams,
         DevboxCreateParams,
         DevboxListParams,
         DevboxSnapshotDiskAsyncParams,
     )
-
-    class SDKDevboxCreateParams(DevboxCreateParams, PollingRequestOptions, total=False):
-        """What `create` takes."""
-
-    class SDKDevboxCreateFromImageParams(DevboxCreateFromImageParams, PollingRequestOptions, total=False):
-        """What `create_from_...` takes."""
-
-    class SDKDevboxSnapshotDiskParams(DevboxSnapshotDiskAsyncParams, PollingRequestOptions, total=False):
-        """What `snapshot_disk` takes."""
-
 
 DEVBOX_HOLD = 30.0
 """Seconds that the API holds a wait for a devbox."""
 ENDED = ("failure", "shutdown")
 
 
+@check_arguments
 class AsyncDevbox:
     """One devbox. `async with` shuts it down at the end."""
 
@@ -185,6 +182,7 @@ class AsyncDevbox:
         return view
 
 
+@check_arguments
 class AsyncDevboxOps:
     """`sdk.devbox`: make and find devboxes."""
 
@@ -250,6 +248,12 @@ class AsyncDevboxOps:
         """
 
         async def run(devbox: AsyncDevbox) -> AsyncExecutionResult:
+            given: object = devbox
+            if not isinstance(given, AsyncDevbox):
+                kind = type(given).__name__
+                raise ConfigurationError(
+                    f"devboxes of map takes AsyncDevbox, not {kind}: sdk.devbox.from_id(id) is one."
+                )
             result = await devbox.cmd.exec(command, **params)
             return checked(devbox, result) if check else result
 

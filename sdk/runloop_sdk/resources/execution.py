@@ -8,6 +8,7 @@ from collections.abc import AsyncGenerator, AsyncIterator, Awaitable, Callable, 
 from contextlib import aclosing
 from typing import TYPE_CHECKING, Literal, Unpack
 
+from .._arguments import check_arguments
 from .._errors import APIStatusError, ConfigurationError, WaitTimeoutError
 from .._polling import Wait
 from .._streams import BOTH, OutputChunk, OutputReader, StreamName, collect
@@ -17,12 +18,13 @@ if TYPE_CHECKING:
     from .._event_stream import EventStream
     from ..api._client import AsyncRunloopAPI
     from ..params._options import LongRequestOptions, PollingRequestOptions, RequestOptions
+    from ..params.commands import OutputCallback
 
-OutputCallback = Callable[[str], Awaitable[None] | None]
 EXECUTION_HOLD = 25.0
 """Seconds that the API holds a wait for a command."""
 
 
+@check_arguments
 class AsyncExecution:
     """A command in a devbox that was started and may still run.
 
@@ -105,6 +107,9 @@ class AsyncExecution:
 
     def output(self, streams: Sequence[StreamName] = BOTH) -> AsyncGenerator[OutputChunk, None]:
         """Its output from the start until it ends; `StreamError` if a cut stream cannot be resumed."""
+        given: object = streams
+        if isinstance(given, str) or not set(streams) <= set(BOTH):
+            raise ConfigurationError(f"streams of output takes a list of {' or '.join(BOTH)}, not {given!r}.")
         reader = OutputReader(
             self._open_stream,
             self._completed,
@@ -198,6 +203,7 @@ class Callbacks:
                 await answer
 
 
+@check_arguments
 class AsyncExecutionResult:
     """A command that has ended: how, and what it printed."""
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Awaitable, Callable, Iterable, Iterator
-from typing import TYPE_CHECKING, Literal, TypeVar
+from typing import TYPE_CHECKING, Literal, TypeVar, get_args
 
 from .._errors import CommandError, ConfigurationError, RunloopError
 
@@ -25,6 +25,8 @@ async def fan_out(
     """What `work` gave for each item, in their order, at most `concurrency` at a time."""
     if concurrency < 1:
         raise ConfigurationError(f"concurrency is {concurrency}; it must be 1 or more.")
+    if on_failure not in get_args(OnFailure):
+        raise ConfigurationError(f"on_failure is {on_failure!r}; it is one of {', '.join(get_args(OnFailure))}.")
     queue = enumerate(items)
     outcomes: dict[int, R | RunloopError] = {}
     workers = [_drain(queue, work, outcomes, stop=on_failure == "stop") for _ in range(concurrency)]

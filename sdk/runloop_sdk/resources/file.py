@@ -12,6 +12,7 @@ from datetime import UTC, datetime
 from pathlib import Path, PurePosixPath
 from typing import TYPE_CHECKING, BinaryIO, Literal, Unpack, cast
 
+from .._arguments import check_arguments
 from .._downloads import Progress, after, resumed, write_to
 from .._errors import CommandError
 from .._upload import open_upload, watched
@@ -52,6 +53,7 @@ class FileInfo:
         return PurePosixPath(self.path).name
 
 
+@check_arguments
 class AsyncFileInterface:
     """Files of one devbox. Paths are relative to the user's home; `~/` and absolute ones work too."""
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Unpack
 
+from .._arguments import check_arguments
 from .._pagination import ResourceListing
 from ..models.gateway_configs import GatewayConfigView
 
@@ -13,6 +14,7 @@ if TYPE_CHECKING:
     from ..params.gateway_configs import GatewayConfigCreateParams, GatewayConfigListParams, GatewayConfigUpdateParams
 
 
+@check_arguments
 class AsyncGatewayConfig:
     """One gateway config."""
 
@@ -41,6 +43,7 @@ class AsyncGatewayConfig:
         return await self._api.gateway_configs.delete(self._id, **options)
 
 
+@check_arguments
 class AsyncGatewayConfigOps:
     """`sdk.gateway_config`: make and find gateway configs."""
 

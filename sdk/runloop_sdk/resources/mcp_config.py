@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Unpack
 
+from .._arguments import check_arguments
 from .._pagination import ResourceListing
 from ..models.mcp_configs import McpConfigView
 
@@ -13,6 +14,7 @@ if TYPE_CHECKING:
     from ..params.mcp_configs import McpConfigCreateParams, McpConfigListParams, McpConfigUpdateParams
 
 
+@check_arguments
 class AsyncMcpConfig:
     """One MCP config."""
 
@@ -41,6 +43,7 @@ class AsyncMcpConfig:
         return await self._api.mcp_configs.delete(self._id, **options)
 
 
+@check_arguments
 class AsyncMcpConfigOps:
     """`sdk.mcp_config`: make and find MCP configs."""
 

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Unpack
 
+from .._arguments import check_arguments
+
 if TYPE_CHECKING:
     from ..api._client import AsyncRunloopAPI
     from ..models.devboxes import DevboxCreateSSHKeyResponse, TunnelView
@@ -11,6 +13,7 @@ if TYPE_CHECKING:
     from ..params.devboxes import DevboxEnableTunnelParams
 
 
+@check_arguments
 class AsyncNetworkInterface:
     """SSH and tunnels of one devbox."""
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Unpack
 
+from .._arguments import check_arguments
 from .._pagination import ResourceListing
 from ..models.network_policies import NetworkPolicyView
 
@@ -13,6 +14,7 @@ if TYPE_CHECKING:
     from ..params.network_policies import NetworkPolicyCreateParams, NetworkPolicyListParams, NetworkPolicyUpdateParams
 
 
+@check_arguments
 class AsyncNetworkPolicy:
     """One network policy."""
 
@@ -41,6 +43,7 @@ class AsyncNetworkPolicy:
         return await self._api.network_policies.delete(self._id, **options)
 
 
+@check_arguments
 class AsyncNetworkPolicyOps:
     """`sdk.network_policy`: make and find network policies."""
 

@@ -7,6 +7,7 @@ import re
 from collections.abc import AsyncIterator
 from typing import TYPE_CHECKING, Literal, Self, TypedDict, Unpack
 
+from .._arguments import check_arguments
 from .._errors import APIConnectionError, APIStatusError, ConfigurationError, StreamError, status_error
 from .._ids import uuid7
 from .._retry import backoff
@@ -42,6 +43,7 @@ class _Action(TypedDict, total=False):
     signal: str
 
 
+@check_arguments
 class AsyncPty:
     """One terminal session: a login shell, and what is typed and printed.
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Unpack
 
+from .._arguments import check_arguments
 from .._pagination import ResourceListing
 from ..models.secrets import SecretView
 
@@ -13,6 +14,7 @@ if TYPE_CHECKING:
     from ..params.secrets import SecretListParams
 
 
+@check_arguments
 class AsyncSecret:
     """One secret, by its name."""
 
@@ -47,6 +49,7 @@ class AsyncSecret:
         return await self._api.secrets.delete(self._name, **options)
 
 
+@check_arguments
 class AsyncSecretById:
     """One secret, by its id."""
 
@@ -75,6 +78,7 @@ class AsyncSecretById:
         return await self._api.secrets.delete_by_id(self._id, **options)
 
 
+@check_arguments
 class AsyncSecretOps:
     """`sdk.secret`: make and find secrets."""
 

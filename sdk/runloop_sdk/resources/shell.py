@@ -7,10 +7,12 @@ import re
 import shlex
 from typing import TYPE_CHECKING, Unpack
 
+from .._arguments import check_arguments
 from .._errors import ConfigurationError
 
 if TYPE_CHECKING:
-    from .command import AsyncCommandInterface, CommandOptions, ExecOptions
+    from ..params.commands import CommandOptions, ExecOptions
+    from .command import AsyncCommandInterface
     from .execution import AsyncExecution, AsyncExecutionResult
 
 FOLDER = "$HOME/.runloop/shells"
@@ -23,6 +25,7 @@ trap 'set -- $?; export -p > "{state}.env"; pwd > "{state}.cwd"; exit $1' EXIT
 eval {command}"""
 
 
+@check_arguments
 class AsyncNamedShell:
     """A shell by name: its commands run one after the other, each in the directory and environment the last one left.
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Unpack
 
+from .._arguments import check_arguments
 from .._errors import UnexpectedStateError
 from .._pagination import ResourceListing
 from .._polling import Wait
@@ -12,10 +13,12 @@ from ..models.disk_snapshots import DevboxSnapshotAsyncStatusView, DevboxSnapsho
 if TYPE_CHECKING:
     from ..api._client import AsyncRunloopAPI
     from ..params._options import LongRequestOptions, PollingRequestOptions, RequestOptions
+    from ..params._waiting import SDKDevboxCreateFromImageParams
     from ..params.disk_snapshots import DiskSnapshotListParams, DiskSnapshotUpdateParams
-    from .devbox import AsyncDevbox, SDKDevboxCreateFromImageParams
+    from .devbox import AsyncDevbox
 
 
+@check_arguments
 class AsyncSnapshot:
     """One snapshot."""
 
@@ -61,6 +64,7 @@ class AsyncSnapshot:
         return await AsyncDevboxOps(self._api).create_from_snapshot(self._id, **params)
 
 
+@check_arguments
 class AsyncSnapshotOps:
     """`sdk.snapshot`: find snapshots; `devbox.snapshot_disk()` makes them."""
 

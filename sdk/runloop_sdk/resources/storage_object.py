@@ -10,6 +10,7 @@ from datetime import timedelta
 from pathlib import Path
 from typing import TYPE_CHECKING, BinaryIO, Unpack, cast
 
+from .._arguments import check_arguments
 from .._downloads import Progress, resumed, write_to
 from .._errors import ConfigurationError, RunloopError
 from .._pagination import ResourceListing
@@ -30,6 +31,7 @@ _BY_SUFFIX: dict[str, ObjectContentType] = {
 }  # fmt: skip
 
 
+@check_arguments
 class AsyncStorageObject:
     """One storage object."""
 
@@ -125,6 +127,7 @@ class AsyncStorageObject:
         return {"type": "object", "object_id": self._id}
 
 
+@check_arguments
 class AsyncStorageObjectOps:
     """`sdk.storage_object`: upload and find storage objects."""
 
