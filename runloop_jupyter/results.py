@@ -159,7 +159,7 @@ class FanOutResult(Mapping[str, DevboxResult]):
 
     def to_dataframe(self) -> Any:
         """A pandas DataFrame with one row for each devbox."""
-        import pandas  # type: ignore[import-untyped]  # heavy, and only for those who ask
+        from .rendering import data_frame
 
         rows = [
             {
@@ -174,7 +174,7 @@ class FanOutResult(Mapping[str, DevboxResult]):
             }
             for name, result in self.items()
         ]
-        return pandas.DataFrame(rows).astype({"exit_code": "Int64"})
+        return data_frame(rows).astype({"exit_code": "Int64"})
 
     @property
     def outcome(self) -> str:

@@ -9,8 +9,8 @@ from typing import TYPE_CHECKING, Any, TypeVar
 
 from ..errors import RemoteError
 from ..finding import Kind, Named, label, plural, short
-from ..listing import Done
 from ..prompts import confirm
+from ..rendering import Done
 from .parser import Parser
 
 if TYPE_CHECKING:

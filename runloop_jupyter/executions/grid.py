@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-import html
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Literal
 
 from ..durations import spell_duration
-from ..rendering import aligned, printable
+from ..rendering import aligned, page
+from ..rendering.states import tone_of
 
 if TYPE_CHECKING:
     from ..results import DevboxResult
@@ -16,27 +16,10 @@ if TYPE_CHECKING:
 State = Literal["starting", "running", "done", "failed"]
 
 _SIGNS: dict[State, str] = {"starting": "◌", "running": "●", "done": "✓", "failed": "✗"}
-_COLOURS: dict[State, str] = {
-    "starting": "var(--jp-ui-font-color2, #757575)",
-    "running": "var(--jp-info-color1, #1565c0)",
-    "done": "var(--jp-success-color1, #2e7d32)",
-    "failed": "var(--jp-error-color1, #c62828)",
-}
 _ORDER: tuple[State, ...] = ("failed", "running", "starting", "done")
 _MOST_ROWS = 100
 _LONGEST = 160  # characters of a last line
 _HEAD = ("devbox", "state", "time", "last line")
-_STYLE = """<style>
-.runloop-grid {max-height: 30em; overflow: auto; font-family: var(--jp-ui-font-family, sans-serif);
-  font-size: var(--jp-ui-font-size1, 13px); color: var(--jp-ui-font-color1, inherit)}
-.runloop-grid table {border-collapse: collapse; margin: 0; font-size: inherit}
-.runloop-grid th, .runloop-grid td {text-align: left; padding: 2px 12px 2px 4px; white-space: nowrap;
-  border-bottom: 1px solid var(--jp-border-color2, #8884)}
-.runloop-grid th {color: var(--jp-ui-font-color2, inherit); font-weight: 600; position: sticky; top: 0;
-  background: var(--jp-layout-color0, inherit)}
-.runloop-grid code {font-family: var(--jp-code-font-family, monospace); font-size: 0.95em}
-.runloop-grid p {margin: 4px}
-</style>"""
 
 
 @dataclass(frozen=True, slots=True)
@@ -79,11 +62,8 @@ def grid_text(rows: Iterable[Row], note: str) -> str:
 def grid_html(rows: Iterable[Row], note: str) -> str:
     """The grid as HTML; everything in it is escaped."""
     shown, left_out = _shown(rows)
-    head = "".join(f"<th>{title}</th>" for title in _HEAD)
-    body = "".join(map(_row_html, shown))
-    notes = "".join(f"<p>{html.escape(printable(text))}</p>" for text in (left_out, note) if text)
-    table = f"<table><thead><tr>{head}</tr></thead><tbody>{body}</tbody></table>"
-    return f'{_STYLE}<div class="runloop-grid">{table}{notes}</div>'
+    notes = page.paragraph(left_out) + page.paragraph(note)
+    return page.page(page.table(_HEAD, map(_row_html, shown)) + notes)
 
 
 def _shown(rows: Iterable[Row]) -> tuple[list[Row], str]:
@@ -96,6 +76,11 @@ def _shown(rows: Iterable[Row]) -> tuple[list[Row], str]:
 
 
 def _row_html(row: Row) -> str:
-    devbox, state, time, last = (html.escape(printable(cell)) for cell in row.cells)
-    coloured = f'<td style="color: {_COLOURS[row.state]}">{state}</td>'
-    return f"<tr><td>{devbox}</td>{coloured}<td>{time}</td><td><code>{last}</code></td></tr>"
+    devbox, state, time, last = row.cells
+    cells = (
+        page.cell(page.escaped(devbox), "runloop-long"),
+        page.cell(page.escaped(state), tone_of(state)),
+        page.cell(time),
+        page.cell(page.code(last), "runloop-long"),
+    )
+    return f"<tr>{''.join(cells)}</tr>"

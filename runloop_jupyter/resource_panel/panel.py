@@ -16,7 +16,7 @@ import ipywidgets
 from .. import loop
 from ..devboxes import DevboxInfo, describe
 from ..errors import MagicError
-from ..rendering import DevboxTable
+from ..rendering import Listing, devbox_listing
 from .audience import Audience
 from .desk import Desk, action_of, in_words
 from .dock import TOOLS, Dock
@@ -286,10 +286,10 @@ class Panel(ipywidgets.VBox):  # type: ignore[misc]  # ipywidgets has no types
 
     # Where no widgets are
 
-    def _table(self) -> DevboxTable:
+    def _table(self) -> Listing[DevboxInfo]:
         rows = self._feed.tables["devbox"].rows.values()
         shown = [_info(row) for row in rows if KINDS["devbox"].status(row) not in KINDS["devbox"].ended]
-        return DevboxTable(shown, current=self._feed.current or None)
+        return devbox_listing(shown, current=self._feed.current or None)
 
     def _repr_mimebundle_(self, **options: Any) -> dict[str, Any]:
         bundle: dict[str, Any] = dict(super()._repr_mimebundle_(**options) or {})

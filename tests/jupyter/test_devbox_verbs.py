@@ -110,7 +110,7 @@ def test_settings_are_shown_checked_and_used(kernel: Kernel) -> None:
     assert "'huge' is no size" in kernel.run("%config RunloopMagics.size = 'huge'").stderr
     kernel.run("%config RunloopMagics.keep_alive = '2h'").check()
     kernel.run("made = %devbox create --name longer").check()
-    assert kernel.value("made.devbox.keep_alive") == 7200
+    assert kernel.value("made.keep_alive") == 7200
     kernel.run("%config RunloopMagics.keep_alive = '1h'\n%devbox shutdown longer\n%devbox use main").check()
 
 

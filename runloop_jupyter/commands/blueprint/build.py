@@ -14,7 +14,7 @@ from ...builds import delete, excerpt, failing_line, failure, follow, renumbered
 from ...durations import spell_duration
 from ...errors import UsageError
 from ...finding import POLICY
-from ...listing import Done
+from ...rendering import Done
 from ...settings import SIZES
 from ...transfers import here, upload_object
 from ..devbox.create import size

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 
 from ...durations import spell_duration
 from ...finding import BLUEPRINT
-from ...listing import Details, ago, pairs
+from ...rendering import Details, ago, pairs, state_text
 from ..parser import Parser
 
 if TYPE_CHECKING:
@@ -35,7 +35,7 @@ def _rows(view: BlueprintView) -> list[tuple[str, str]]:
     return [
         ("name", view.name),
         ("id", view.id),
-        ("status", view.status + (f" ({view.failure_reason})" if view.failure_reason else "")),
+        ("status", state_text(view.status, view.failure_reason)),
         ("created", ago(view.create_time_ms)),
         ("build", f"took {spell_duration(took / 1000)}" if view.build_finish_time_ms else ""),
         ("base", built_from.base_blueprint_name or view.base_blueprint_id or ""),

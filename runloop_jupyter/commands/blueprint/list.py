@@ -6,7 +6,7 @@ import argparse
 from typing import TYPE_CHECKING
 
 from ...finding import BLUEPRINT, short
-from ...listing import Listing, ago
+from ...rendering import Listing, ago, state_text
 from ..parser import Parser, add_limit_option
 
 if TYPE_CHECKING:
@@ -18,9 +18,11 @@ STATES = ("queued", "provisioning", "building", "awaiting_upload", "failed", "bu
 _COLUMNS = {
     "name": lambda view: view.name,
     "id": lambda view: view.id,
-    "status": lambda view: view.status + (f" ({view.failure_reason})" if view.failure_reason else ""),
+    "status": lambda view: state_text(view.status, view.failure_reason),
     "created": lambda view: ago(view.create_time_ms),
 }
+_NONE = "No blueprints. Build one: %%runloop blueprint build NAME"
+_NO_SUCH = "No such blueprint. All of them: %runloop blueprint list"
 
 
 def parser() -> Parser:
@@ -40,5 +42,4 @@ async def run(session: Session, args: argparse.Namespace) -> Listing[BlueprintVi
     found = await BLUEPRINT.all(await session.sdk(), limit=args.limit, **given)
     if not given:
         session.names.keep("blueprint", map(short, found))
-    none = "No such blueprint." if given else "No blueprints. Build one: %%runloop blueprint build NAME"
-    return Listing(found, _COLUMNS, none=none)
+    return Listing(found, _COLUMNS, none=_NO_SUCH if given else _NONE)

@@ -12,7 +12,7 @@ from ...durations import spell_duration
 from ...errors import UsageError
 from ...finding import OBJECT, POLICY, SNAPSHOT
 from ...progress import progress
-from ...rendering import Outcome
+from ...rendering import Done
 from ...session import blueprint_key
 from ...settings import SIZES
 from ...transfers import here
@@ -21,6 +21,7 @@ from ..parser import Parser, add_metadata_option, assignment, duration
 if TYPE_CHECKING:
     from runloop_sdk import AsyncRunloopSDK
 
+    from ...devboxes import DevboxInfo
     from ...session import Session
 
 _LONGEST = 48 * 3600
@@ -88,7 +89,7 @@ def _add_list(made: Parser, option: str, metavar: str, kind: Any, told: str) -> 
     made.add_argument(option, metavar=metavar, action="append", default=[], type=kind, help=told)
 
 
-async def run(session: Session, args: argparse.Namespace) -> Outcome:
+async def run(session: Session, args: argparse.Namespace) -> Done[DevboxInfo]:
     """Create it, and say how long that took."""
     if args.blueprint and args.snapshot:
         raise UsageError("%devbox create: --blueprint and --snapshot exclude each other.")
@@ -97,7 +98,7 @@ async def run(session: Session, args: argparse.Namespace) -> Outcome:
         parameters = await _parameters(await session.sdk(), args)
         devbox = await session.create(parameters, keep_alive=args.keep_alive, keep=args.keep, progress=made)
     took = spell_duration(time.monotonic() - started)
-    return Outcome(f"Created {devbox.label} in {took}: it is {devbox.status} and the current devbox.", devbox)
+    return Done(f"Created {devbox.label} in {took}: it is {devbox.status} and the current devbox.", devbox)
 
 
 async def _parameters(sdk: AsyncRunloopSDK, args: argparse.Namespace) -> dict[str, Any]:

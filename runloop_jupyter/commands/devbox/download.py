@@ -7,8 +7,8 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from ...actions import handle_of
-from ...listing import Done
 from ...progress import progress
+from ...rendering import Done
 from ...sizes import spell_size
 from ...transfers import download, place
 from ..parser import Parser, add_on_option

@@ -5,10 +5,11 @@ from __future__ import annotations
 import argparse
 from typing import TYPE_CHECKING
 
-from ...rendering import DevboxCard
+from ...rendering import Details, devbox_details
 from ..parser import Parser, add_devbox_argument
 
 if TYPE_CHECKING:
+    from ...devboxes import DevboxInfo
     from ...session import Session
 
 
@@ -19,11 +20,11 @@ def parser() -> Parser:
     return made
 
 
-async def run(session: Session, args: argparse.Namespace) -> DevboxCard:
+async def run(session: Session, args: argparse.Namespace) -> Details[DevboxInfo]:
     """The card."""
     devbox = await session.find(args.devbox)
     notes: tuple[str, ...] = ()
     if devbox.id in session.leases and devbox.alive:
         ends = "stays when this kernel ends" if session.leases.keeps(devbox.id) else "ends with this kernel"
         notes = (f"Created by this kernel; {ends}.",)
-    return DevboxCard(devbox, notes)
+    return devbox_details(devbox, notes)

@@ -8,10 +8,11 @@ from typing import TYPE_CHECKING
 from ... import actions
 from ...devboxes import unavailable
 from ...durations import spell_duration
-from ...rendering import Outcome
+from ...rendering import Done
 from ..parser import Parser, add_devbox_argument
 
 if TYPE_CHECKING:
+    from ...devboxes import DevboxInfo
     from ...session import Session
 
 
@@ -26,7 +27,7 @@ def parser() -> Parser:
     return made
 
 
-async def run(session: Session, args: argparse.Namespace) -> Outcome:
+async def run(session: Session, args: argparse.Namespace) -> Done[DevboxInfo]:
     """Do it, and say how long the devbox lives now."""
     devbox = await session.find(args.devbox)
     error = unavailable(devbox)
@@ -34,4 +35,4 @@ async def run(session: Session, args: argparse.Namespace) -> Outcome:
         raise error
     await actions.keep_alive(session, devbox)
     lives = f" for {spell_duration(devbox.keep_alive)} from now" if devbox.keep_alive else ""
-    return Outcome(f"{devbox.label} is kept alive{lives}.", devbox)
+    return Done(f"{devbox.label} is kept alive{lives}.", devbox)

@@ -7,7 +7,7 @@ import asyncio
 from typing import TYPE_CHECKING
 
 from ...devboxes import LIVE, DevboxInfo, describe
-from ...rendering import DevboxTable
+from ...rendering import Listing, devbox_listing
 from ..parser import Parser, add_limit_option, add_metadata_option
 
 if TYPE_CHECKING:
@@ -32,7 +32,7 @@ def parser() -> Parser:
     return made
 
 
-async def run(session: Session, args: argparse.Namespace) -> DevboxTable:
+async def run(session: Session, args: argparse.Namespace) -> Listing[DevboxInfo]:
     """The table."""
     sdk = await session.sdk()
     found, more = await _collect(sdk, _wanted(args), args.limit, args.search)
@@ -40,9 +40,9 @@ async def run(session: Session, args: argparse.Namespace) -> DevboxTable:
         session.names.keep("devbox", [each.short for each in found if each.alive])
     shown = [each for each in found if _matches(session, args, each)]
     note = f"The newest {args.limit:,}; --limit N shows more." if more else ""
-    if not shown and (args.status or args.all or args.mine or args.search or args.metadata):
-        note = "No such devbox."
-    return DevboxTable(shown, current=session.current.id if session.current else None, note=note)
+    narrowed = args.status or args.all or args.mine or args.search or args.metadata
+    none = {"none": "No such devbox. All that live: %devbox list"} if narrowed else {}
+    return devbox_listing(shown, current=session.current.id if session.current else None, note=note, **none)
 
 
 def _matches(session: Session, args: argparse.Namespace, devbox: DevboxInfo) -> bool:

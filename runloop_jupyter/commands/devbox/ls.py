@@ -6,7 +6,7 @@ import argparse
 from typing import TYPE_CHECKING
 
 from ...actions import handle_of
-from ...listing import Listing
+from ...rendering import Listing
 from ...sizes import spell_size
 from ...transfers import there
 from ..parser import Parser, add_on_option

@@ -8,8 +8,8 @@ from typing import TYPE_CHECKING
 
 from ...actions import handle_of
 from ...errors import UsageError
-from ...listing import Done
 from ...progress import progress
+from ...rendering import Done
 from ...syncing import Synced, pull
 from ...transfers import place
 from ..parser import Parser

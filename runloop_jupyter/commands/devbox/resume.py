@@ -9,10 +9,11 @@ from typing import TYPE_CHECKING
 from ... import actions
 from ...durations import spell_duration
 from ...progress import progress
-from ...rendering import Outcome
+from ...rendering import Done
 from ..parser import Parser, add_devbox_argument
 
 if TYPE_CHECKING:
+    from ...devboxes import DevboxInfo
     from ...session import Session
 
 
@@ -24,11 +25,11 @@ def parser() -> Parser:
     return made
 
 
-async def run(session: Session, args: argparse.Namespace) -> Outcome:
+async def run(session: Session, args: argparse.Namespace) -> Done[DevboxInfo]:
     """Wake it and wait until it runs."""
     devbox = await session.find(args.devbox)
     started = time.monotonic()
     async with progress(f"resuming {devbox.short}") as made:
         resumed = await actions.resume(session, devbox, made)
     took = spell_duration(time.monotonic() - started)
-    return Outcome(f"Resumed {resumed.label} in {took}: it is running and the current devbox.", resumed)
+    return Done(f"Resumed {resumed.label} in {took}: it is running and the current devbox.", resumed)

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 
 from ...actions import handle_of
 from ...errors import UsageError
-from ...listing import Done
+from ...rendering import Done
 from ...transfers import there
 from ..parser import Parser, add_on_option
 

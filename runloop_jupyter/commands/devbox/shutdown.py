@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 from ... import actions
 from ...errors import UsageError
 from ...prompts import confirm
-from ...rendering import DevboxTable, Outcome
+from ...rendering import Done, Listing, devbox_listing
 from ..parser import Parser, add_devbox_argument
 from ..removing import add_yes_option
 from .list import live
@@ -34,15 +34,15 @@ def parser() -> Parser:
     return made
 
 
-async def run(session: Session, args: argparse.Namespace) -> Outcome | DevboxTable:
+async def run(session: Session, args: argparse.Namespace) -> Done[DevboxInfo] | Listing[DevboxInfo]:
     """Shut them down. All are looked up first, so that a mistyped name ends none."""
     doomed = await _doomed(session, args)
     if args.all and doomed and not args.yes and not await _sure(session, doomed):
-        return DevboxTable((), note="Nothing was shut down.")
+        return devbox_listing((), none="Nothing was shut down.")
     ended = await end_all(session, doomed, force=args.force)
     if len(ended) == 1 and not (args.mine or args.all):
-        return Outcome(f"Shut down {ended[0].label}.", ended[0])
-    return DevboxTable(ended, note="" if ended else "There is none to shut down.")
+        return Done(f"Shut down {ended[0].label}.", ended[0])
+    return devbox_listing(ended, none="There is none to shut down.")
 
 
 async def _doomed(session: Session, args: argparse.Namespace) -> Sequence[DevboxInfo]:
@@ -56,7 +56,7 @@ async def _doomed(session: Session, args: argparse.Namespace) -> Sequence[Devbox
 
 
 async def _sure(session: Session, doomed: Sequence[DevboxInfo]) -> bool:
-    session.say(repr(DevboxTable(doomed, current=session.current.id if session.current else None)))
+    session.say(repr(devbox_listing(doomed, current=session.current.id if session.current else None)))
     return await confirm(
         f"Shut down {len(doomed)} devbox{'es' if len(doomed) > 1 else ''} for good?",
         instead="Add --yes to do it without a question.",

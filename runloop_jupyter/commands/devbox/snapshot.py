@@ -9,8 +9,8 @@ from typing import TYPE_CHECKING
 from ... import actions
 from ...durations import spell_duration
 from ...finding import label, short
-from ...listing import Done
 from ...progress import progress
+from ...rendering import Done
 from ..parser import Parser, add_metadata_option, add_on_option
 
 if TYPE_CHECKING:

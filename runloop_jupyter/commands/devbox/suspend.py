@@ -7,10 +7,11 @@ from typing import TYPE_CHECKING
 
 from ... import actions
 from ...progress import progress
-from ...rendering import Outcome
+from ...rendering import Done
 from ..parser import Parser, add_devbox_argument
 
 if TYPE_CHECKING:
+    from ...devboxes import DevboxInfo
     from ...session import Session
 
 
@@ -22,10 +23,10 @@ def parser() -> Parser:
     return made
 
 
-async def run(session: Session, args: argparse.Namespace) -> Outcome:
+async def run(session: Session, args: argparse.Namespace) -> Done[DevboxInfo]:
     """Suspend it and wait until that is done."""
     devbox = await session.find(args.devbox)
     async with progress(f"suspending {devbox.short}") as made:
         suspended = await actions.suspend(session, devbox, made)
     text = f"Suspended {suspended.label}; its files are kept. Wake it: %devbox resume {devbox.short}"
-    return Outcome(text, suspended)
+    return Done(text, suspended)

@@ -9,10 +9,11 @@ from typing import TYPE_CHECKING
 
 from ... import actions
 from ...errors import UsageError
-from ...rendering import Outcome
+from ...rendering import Done
 from ..parser import Parser, add_on_option
 
 if TYPE_CHECKING:
+    from ...devboxes import DevboxInfo
     from ...session import Session
 
 _HEIGHT = 400  # pixels of the frame
@@ -34,14 +35,14 @@ def parser() -> Parser:
     return made
 
 
-async def run(session: Session, args: argparse.Namespace) -> TunnelLink | Outcome:
+async def run(session: Session, args: argparse.Namespace) -> TunnelLink | Done[DevboxInfo]:
     """Open it if need be."""
     if args.port is None and not args.close:
         raise UsageError("Say which port: %devbox tunnel 8000")
     devbox = await session.find(args.on)
     if args.close:
         await actions.close_tunnel(session, devbox)
-        return Outcome(f"Closed the tunnel of {devbox.label}.", devbox)
+        return Done(f"Closed the tunnel of {devbox.label}.", devbox)
     tunnel = await actions.open_tunnel(session, devbox, args.port, private=args.private)
     return TunnelLink(tunnel, 0 if args.no_frame or args.private else args.height)
 

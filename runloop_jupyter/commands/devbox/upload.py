@@ -6,8 +6,8 @@ import argparse
 from typing import TYPE_CHECKING
 
 from ...actions import handle_of
-from ...listing import Done
 from ...progress import progress
+from ...rendering import Done
 from ...sizes import spell_size
 from ...transfers import here, upload
 from ..parser import Parser, add_on_option

@@ -6,7 +6,7 @@ import argparse
 from typing import TYPE_CHECKING
 
 from ...devboxes import DevboxInfo, unavailable
-from ...rendering import DevboxTable, Outcome
+from ...rendering import Done, Listing, devbox_listing
 from ..parser import Parser, add_devbox_argument
 from .list import live
 
@@ -24,7 +24,7 @@ def parser() -> Parser:
     return made
 
 
-async def run(session: Session, args: argparse.Namespace) -> Outcome | DevboxTable:
+async def run(session: Session, args: argparse.Namespace) -> Done[DevboxInfo] | Listing[DevboxInfo]:
     """Choose it; one that has ended is refused. Without any to go on with, the table of those there are."""
     devbox = await session.find(args.devbox) if args.devbox else await session.last_used()
     if devbox is None:
@@ -33,7 +33,7 @@ async def run(session: Session, args: argparse.Namespace) -> Outcome | DevboxTab
     if error is not None and not devbox.alive:
         raise error
     session.choose(devbox)
-    return Outcome(_said(devbox, found_again=not args.devbox), devbox)
+    return Done(_said(devbox, found_again=not args.devbox), devbox)
 
 
 def _said(devbox: DevboxInfo, *, found_again: bool) -> str:
@@ -42,8 +42,8 @@ def _said(devbox: DevboxInfo, *, found_again: bool) -> str:
     return f"{text} Wake it: %devbox resume" if devbox.status == "suspended" else text
 
 
-async def _offer(session: Session) -> DevboxTable:
+async def _offer(session: Session) -> Listing[DevboxInfo]:
     devboxes = await live(await session.sdk())
     session.names.keep("devbox", [each.short for each in devboxes])
     note = "This notebook has used none of them lately: choose one, %devbox use NAME." if devboxes else ""
-    return DevboxTable(devboxes, current=session.current.id if session.current else None, note=note)
+    return devbox_listing(devboxes, current=session.current.id if session.current else None, note=note)

@@ -8,13 +8,14 @@ from shlex import quote
 from typing import TYPE_CHECKING
 
 from ...errors import RemoteError, UsageError
-from ...rendering import Outcome
+from ...rendering import Done
 from ...sizes import spell_size
 from ..parser import Parser, add_on_option, add_template_option
 
 if TYPE_CHECKING:
     from runloop_sdk import AsyncDevbox
 
+    from ...devboxes import DevboxInfo
     from ...session import Session
 
 
@@ -35,7 +36,7 @@ def parser() -> Parser:
     return made
 
 
-async def run(session: Session, args: argparse.Namespace) -> Outcome:
+async def run(session: Session, args: argparse.Namespace) -> Done[DevboxInfo]:
     """Write it. What is there is replaced at once or, if that fails, stays as it was."""
     if args.path.endswith("/"):
         raise UsageError(f"{args.path!r} is a folder: name the file to write.")
@@ -47,7 +48,7 @@ async def run(session: Session, args: argparse.Namespace) -> Outcome:
     if args.mode:
         await _run(handle, f"chmod {args.mode} -- {_quoted(args.path)}", args.path)
     did = "Appended" if args.append else "Wrote"
-    return Outcome(f"{did} {spell_size(len(data))} to {args.path} on {devbox.short}.", devbox)
+    return Done(f"{did} {spell_size(len(data))} to {args.path} on {devbox.short}.", devbox)
 
 
 async def _replace(devbox: AsyncDevbox, path: str, data: bytes) -> None:

@@ -7,8 +7,8 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from ...finding import OBJECT, label
-from ...listing import Done
 from ...progress import progress
+from ...rendering import Done
 from ...sizes import spell_size
 from ...transfers import download_object, place
 from ..parser import Parser

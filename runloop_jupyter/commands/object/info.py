@@ -3,11 +3,10 @@
 from __future__ import annotations
 
 import argparse
-import datetime
 from typing import TYPE_CHECKING
 
 from ...finding import OBJECT
-from ...listing import Details, ago, pairs
+from ...rendering import Details, ago, moment, pairs, state_text
 from ...sizes import spell_size
 from ..parser import Parser
 
@@ -32,16 +31,10 @@ async def run(session: Session, args: argparse.Namespace) -> Details[ObjectView]
         ("id", view.id),
         ("type", view.content_type),
         ("size", "" if view.size_bytes is None else spell_size(view.size_bytes)),
-        ("state", view.state.lower().replace("_", " ")),
+        ("state", state_text(view.state)),
         ("created", ago(view.create_time_ms)),
-        ("deleted at", _moment(view.delete_after_time_ms)),
+        ("deleted at", moment(view.delete_after_time_ms)),
         ("metadata", pairs(view.metadata)),
         ("use it", f"%devbox create --mount {view.id}:PATH"),
     )
     return Details(view, rows)
-
-
-def _moment(milliseconds: int | None) -> str:
-    if milliseconds is None:
-        return ""
-    return datetime.datetime.fromtimestamp(milliseconds / 1000, tz=datetime.UTC).astimezone().strftime("%Y-%m-%d %H:%M")

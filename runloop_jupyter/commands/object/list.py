@@ -6,7 +6,7 @@ import argparse
 from typing import TYPE_CHECKING
 
 from ...finding import OBJECT, short
-from ...listing import Listing, ago
+from ...rendering import Listing, ago, state_text
 from ...sizes import spell_size
 from ..parser import Parser, add_limit_option
 
@@ -22,9 +22,11 @@ _COLUMNS = {
     "id": lambda view: view.id,
     "type": lambda view: view.content_type,
     "size": lambda view: "" if view.size_bytes is None else spell_size(view.size_bytes),
-    "state": lambda view: view.state.lower().replace("_", " "),
+    "state": lambda view: state_text(view.state),
     "created": lambda view: ago(view.create_time_ms),
 }
+_NONE = "No storage objects. Upload one: %runloop object upload FILE"
+_NO_SUCH = "No such object. All of them: %runloop object list"
 
 
 def parser() -> Parser:
@@ -46,5 +48,4 @@ async def run(session: Session, args: argparse.Namespace) -> Listing[ObjectView]
     found = await OBJECT.all(await session.sdk(), limit=args.limit, **given)
     if not given:
         session.names.keep("object", map(short, found))
-    none = "No such object." if given else "No storage objects. Upload one: %runloop object upload FILE"
-    return Listing(found, _COLUMNS, none=none)
+    return Listing(found, _COLUMNS, none=_NO_SUCH if given else _NONE)

@@ -7,8 +7,8 @@ from datetime import timedelta
 from typing import TYPE_CHECKING
 
 from ...finding import label
-from ...listing import Done
 from ...progress import progress
+from ...rendering import Done
 from ...sizes import spell_size
 from ...transfers import here, upload_object
 from ..parser import Parser, add_metadata_option, duration

@@ -6,7 +6,7 @@ import argparse
 from typing import TYPE_CHECKING
 
 from ...finding import label
-from ...listing import Done
+from ...rendering import Done
 from ..parser import Parser
 from .info import allowed
 

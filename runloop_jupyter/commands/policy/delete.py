@@ -6,7 +6,7 @@ import argparse
 from typing import TYPE_CHECKING
 
 from ...finding import POLICY
-from ...listing import Done
+from ...rendering import Done
 from .. import removing
 from ..parser import Parser
 

@@ -6,7 +6,7 @@ import argparse
 from typing import TYPE_CHECKING
 
 from ...finding import POLICY
-from ...listing import Details, ago
+from ...rendering import Details, ago
 from ..parser import Parser
 
 if TYPE_CHECKING:

@@ -6,7 +6,7 @@ import argparse
 from typing import TYPE_CHECKING
 
 from ...finding import POLICY, short
-from ...listing import Listing, ago
+from ...rendering import Listing, ago
 from ..parser import Parser, add_limit_option
 from .info import allowed
 
@@ -21,6 +21,8 @@ _COLUMNS = {
     "allows": lambda view: allowed(view.egress),
     "created": lambda view: ago(view.create_time_ms),
 }
+_NONE = "No network policies. Make one: %runloop policy create NAME"
+_NO_SUCH = "No such network policy. All of them: %runloop policy list"
 
 
 def parser() -> Parser:
@@ -37,5 +39,4 @@ async def run(session: Session, args: argparse.Namespace) -> Listing[NetworkPoli
     found = await POLICY.all(await session.sdk(), limit=args.limit, **given)
     if not given:
         session.names.keep("policy", map(short, found))
-    none = "No such network policy." if given else "No network policies. Make one: %runloop policy create NAME"
-    return Listing(found, _COLUMNS, none=none)
+    return Listing(found, _COLUMNS, none=_NO_SUCH if given else _NONE)

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 from ...devboxes import DevboxInfo, by_id
 from ...ledger import forget
 from ...prompts import confirm
-from ...rendering import DevboxTable
+from ...rendering import Listing, devbox_listing
 from ..devbox.shutdown import end_all
 from ..parser import Parser
 from ..removing import add_yes_option
@@ -34,15 +34,15 @@ def parser() -> Parser:
     return made
 
 
-async def run(session: Session, args: argparse.Namespace) -> DevboxTable:
+async def run(session: Session, args: argparse.Namespace) -> Listing[DevboxInfo]:
     """Look, ask, shut down."""
     left = await _left(session, args)
     if not left or args.dry_run:
-        return DevboxTable(left, current=_current(session), note="" if left else "Nothing is left to clean up.")
+        return devbox_listing(left, current=_current(session), none="Nothing is left to clean up.")
     if not args.yes and not await _sure(session, left):
-        return DevboxTable((), note="Nothing was shut down.")
+        return devbox_listing((), none="Nothing was shut down.")
     ended = await end_all(session, left)
-    return DevboxTable(ended, note=f"Shut down {len(ended)}.")
+    return devbox_listing(ended, note=f"Shut down {len(ended)}.")
 
 
 async def _left(session: Session, args: argparse.Namespace) -> list[DevboxInfo]:
@@ -61,7 +61,7 @@ def _forget_ended(devbox_ids: Iterable[str]) -> None:
 
 
 async def _sure(session: Session, left: list[DevboxInfo]) -> bool:
-    session.say(repr(DevboxTable(left, current=_current(session))))
+    session.say(repr(devbox_listing(left, current=_current(session))))
     return await confirm(
         f"Shut down {len(left)} devbox{'es' if len(left) > 1 else ''} for good?",
         instead="Add --yes to do it without a question.",

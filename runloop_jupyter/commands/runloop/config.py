@@ -6,7 +6,7 @@ import argparse
 import dataclasses
 from typing import TYPE_CHECKING
 
-from ...listing import Listing
+from ...rendering import Listing
 from ...settings import Settings, spelled
 from ..parser import Parser
 

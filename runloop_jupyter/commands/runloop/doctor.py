@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Literal
 from ...connection import Connection, from_environment
 from ...durations import spell_duration
 from ...errors import MagicError, UsageError
-from ...listing import Listing
+from ...rendering import Listing
 from ..parser import Parser
 
 if TYPE_CHECKING:

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 
 from ...durations import spell_duration
 from ...executions.known import running
-from ...listing import Listing
+from ...rendering import Listing
 from ..parser import Parser
 
 if TYPE_CHECKING:

@@ -6,7 +6,7 @@ import argparse
 from collections.abc import Iterator
 from typing import TYPE_CHECKING
 
-from ...rendering import DevboxTable, Overview, connection_lines
+from ...rendering import Overview, connection_lines, devbox_listing
 from ..devbox.list import live
 from ..parser import Parser
 
@@ -26,7 +26,7 @@ async def run(session: Session, args: argparse.Namespace) -> Overview:
     assert session.connection is not None
     devboxes = await live(sdk)
     session.names.keep("devbox", [each.short for each in devboxes])
-    table = DevboxTable(devboxes, current=session.current.id if session.current else None)
+    table = devbox_listing(devboxes, current=session.current.id if session.current else None)
     return Overview(_connection(session.connection), table, tuple(_lines()))
 
 

@@ -6,7 +6,7 @@ import argparse
 from typing import TYPE_CHECKING
 
 from ...finding import SECRET, short
-from ...listing import Listing, ago
+from ...rendering import Listing, ago
 from ..parser import Parser, add_limit_option
 
 if TYPE_CHECKING:

@@ -6,8 +6,8 @@ import argparse
 from typing import TYPE_CHECKING
 
 from ...errors import UsageError
-from ...listing import Done
 from ...prompts import ask
+from ...rendering import Done
 from ..parser import Parser
 
 if TYPE_CHECKING:

@@ -6,7 +6,7 @@ import argparse
 from typing import TYPE_CHECKING
 
 from ...finding import SNAPSHOT, short
-from ...listing import Details, ago, pairs
+from ...rendering import Details, ago, pairs, state_text
 from ...sizes import spell_size
 from ..parser import Parser
 
@@ -31,7 +31,7 @@ async def run(session: Session, args: argparse.Namespace) -> Details[DevboxSnaps
     rows = (
         ("name", view.name or ""),
         ("id", view.id),
-        ("status", seen.status + (f" ({seen.error_message})" if seen.error_message else "")),
+        ("status", state_text(seen.status, seen.error_message)),
         ("created", ago(view.create_time_ms)),
         ("message", view.commit_message or ""),
         ("devbox", view.source_devbox_id),

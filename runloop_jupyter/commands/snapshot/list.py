@@ -6,7 +6,7 @@ import argparse
 from typing import TYPE_CHECKING
 
 from ...finding import SNAPSHOT, short
-from ...listing import Listing, ago
+from ...rendering import Listing, ago
 from ...sizes import spell_size
 from ..parser import Parser, add_limit_option, add_metadata_option
 
@@ -23,6 +23,8 @@ _COLUMNS = {
     "message": lambda view: view.commit_message or "",
     "created": lambda view: ago(view.create_time_ms),
 }
+_NONE = "No snapshots. Take one: %devbox snapshot"
+_NO_SUCH = "No such snapshot. All of them: %runloop snapshot list"
 
 
 def parser() -> Parser:
@@ -43,4 +45,4 @@ async def run(session: Session, args: argparse.Namespace) -> Listing[DevboxSnaps
     found = await SNAPSHOT.all(await session.sdk(), limit=args.limit, **given)
     if not given:
         session.names.keep("snapshot", map(short, found))
-    return Listing(found, _COLUMNS, none="No such snapshot." if given else "No snapshots. Take one: %devbox snapshot")
+    return Listing(found, _COLUMNS, none=_NO_SUCH if given else _NONE)

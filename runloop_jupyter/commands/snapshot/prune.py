@@ -8,7 +8,7 @@ from collections.abc import Iterable, Iterator
 from typing import TYPE_CHECKING, Any
 
 from ...finding import SNAPSHOT
-from ...listing import Done
+from ...rendering import Done
 from .. import removing
 from ..parser import Parser
 from .delete import remove

@@ -6,11 +6,12 @@ import argparse
 from typing import TYPE_CHECKING
 
 from ...finding import SNAPSHOT
-from ...rendering import Outcome
+from ...rendering import Done
 from ..devbox import create
 from ..parser import Parser
 
 if TYPE_CHECKING:
+    from ...devboxes import DevboxInfo
     from ...session import Session
 
 
@@ -26,7 +27,7 @@ def parser() -> Parser:
     return made
 
 
-async def run(session: Session, args: argparse.Namespace) -> Outcome:
+async def run(session: Session, args: argparse.Namespace) -> Done[DevboxInfo]:
     """Create it."""
     args.snapshot = (await SNAPSHOT.find(await session.sdk(), args.snapshot)).id
     args.blueprint = None

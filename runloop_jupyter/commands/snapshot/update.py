@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 
 from ...errors import UsageError
 from ...finding import SNAPSHOT, label
-from ...listing import Done
+from ...rendering import Done
 from ..parser import Parser, add_metadata_option
 
 if TYPE_CHECKING:

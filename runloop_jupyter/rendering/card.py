@@ -1,0 +1,73 @@
+"""The card of one thing, and the sentence about what was done."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Any, Generic, TypeVar
+
+from . import page
+from .frames import data_frame, row_of
+from .states import tone_of
+from .text import aligned, printable
+
+T = TypeVar("T")
+
+_CODES = frozenset({"id", "use it", "see why"})
+_SIGNED = frozenset({"status", "state"})
+
+
+class _Wrapped(Generic[T]):
+    """Something with the attributes of another thing, its `item`."""
+
+    __slots__ = ()
+    item: T
+
+    def __getattr__(self, name: str) -> Any:
+        if name.startswith("_"):
+            raise AttributeError(name)
+        return getattr(self.item, name)
+
+    def __dir__(self) -> list[str]:
+        return [*super().__dir__(), *(name for name in dir(self.item) if not name.startswith("_"))]
+
+    def to_dataframe(self) -> Any:
+        """A pandas DataFrame with a row for the thing, or for each of several. Raises `UsageError` without pandas."""
+        items = self.item if isinstance(self.item, tuple) else (self.item,)
+        return data_frame(row_of(item) or {"value": item} for item in items)
+
+
+@dataclass(frozen=True, slots=True, repr=False)
+class Details(_Wrapped[T]):
+    """One thing in detail: titles with texts, and perhaps a figure below, which is HTML already."""
+
+    item: T
+    rows: Sequence[tuple[str, str]]
+    figure: str = ""
+
+    def __repr__(self) -> str:
+        return aligned(row for row in self.rows if row[1])
+
+    def to_html(self) -> str:
+        """The card alone, for a page that has more."""
+        return page.fields((title, _cell(title, text)) for title, text in self.rows if text) + self.figure
+
+    def _repr_html_(self) -> str:
+        return page.page(self.to_html())
+
+
+@dataclass(frozen=True, slots=True, repr=False)
+class Done(_Wrapped[T]):
+    """What a verb did, as one sentence; `item` is what it was done to."""
+
+    text: str
+    item: T
+
+    def __repr__(self) -> str:
+        return printable(self.text)
+
+
+def _cell(title: str, text: str) -> str:
+    if title in _CODES:
+        return page.cell(page.code(text), "runloop-long")
+    return page.cell(page.link(text), f"runloop-long {tone_of(text) if title in _SIGNED else ''}".rstrip())

@@ -1,0 +1,101 @@
+"""Devboxes, and what the notebook is connected to."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from dataclasses import dataclass
+from typing import Any
+
+from ..connection import Connection
+from ..devboxes import DevboxInfo
+from ..durations import spell_duration
+from . import page
+from .card import Details
+from .history import timeline
+from .states import state_text
+from .table import Columns, Listing
+from .text import aligned, clock, pairs
+
+_COLUMNS: Columns[DevboxInfo] = {
+    "name": lambda box: box.name,
+    "id": lambda box: box.id,
+    "status": lambda box: state_text(box.status, box.reason),
+    "created": lambda box: _age(box),
+}
+
+
+def _age(box: DevboxInfo) -> str:
+    return f"{spell_duration(box.age)} ago" if box.alive else f"lived {spell_duration(box.age)}"
+
+
+def devbox_listing(
+    devboxes: Iterable[DevboxInfo],
+    *,
+    current: str | None = None,
+    note: str = "",
+    none: str = "No devboxes. Create one: %devbox create",
+) -> Listing[DevboxInfo]:
+    """The table of devboxes, the one with the id `current` marked; an empty one says `none`."""
+    return Listing(devboxes, _COLUMNS, current=current, note=note, none=none)
+
+
+def devbox_details(box: DevboxInfo, notes: tuple[str, ...] = ()) -> Details[DevboxInfo]:
+    """One devbox in detail, with the states that it has been in."""
+    steps = " → ".join(f"{status} {clock(at)}" for status, at in box.history)
+    rows = (
+        ("name", box.name),
+        ("id", box.id),
+        ("status", state_text(box.status, box.reason)),
+        ("created", _age(box)),
+        ("from", box.source),
+        ("size", box.size.lower()),
+        ("keep-alive", spell_duration(box.keep_alive) if box.keep_alive else ""),
+        ("metadata", pairs(dict(box.metadata))),
+        ("history", steps),
+        ("note", " ".join(notes)),
+    )
+    return Details(box, rows, timeline(box.history, box.ended_ms))
+
+
+@dataclass(frozen=True, slots=True, repr=False)
+class Overview:
+    """What `%runloop` shows: the connection, this notebook's devboxes, and what can be typed."""
+
+    connection: tuple[str, ...]
+    devboxes: Listing[DevboxInfo]
+    lines: tuple[tuple[str, str], ...]
+
+    def to_dataframe(self) -> Any:
+        """The devboxes as a pandas DataFrame. Raises `UsageError` without pandas."""
+        return self.devboxes.to_dataframe()
+
+    def __repr__(self) -> str:
+        return "\n".join([*self.connection, "", repr(self.devboxes), "", aligned(self.lines)])
+
+    def _repr_html_(self) -> str:
+        connection = "".join(map(page.paragraph, self.connection))
+        lines = page.fields((line, page.cell(page.escaped(text), "runloop-long")) for line, text in self.lines)
+        return page.page(f"{connection}{self.devboxes.to_html()}<p></p>{lines}")
+
+
+@dataclass(frozen=True, slots=True, repr=False)
+class Connected:
+    """Which service the notebook uses now."""
+
+    connection: Connection
+
+    @property
+    def base_url(self) -> str:
+        """Where its API is."""
+        return self.connection.base_url
+
+    def __repr__(self) -> str:
+        return "\n".join(connection_lines(self.connection))
+
+
+def connection_lines(connection: Connection) -> tuple[str, ...]:
+    """What to say about a connection."""
+    if not connection.embedded:
+        return (f"Connected to {connection.label}.",)
+    first = f"Connected to {connection.label}, {connection.base_url} (isolation: {connection.isolation})."
+    return (first, *connection.warnings)

@@ -1,0 +1,39 @@
+"""Things as rows of pandas data frames."""
+
+from __future__ import annotations
+
+import dataclasses
+from collections.abc import Iterable, Mapping
+from typing import Any
+
+from ..errors import UsageError
+
+
+def data_frame(rows: Iterable[Mapping[str, Any]]) -> Any:
+    """A pandas DataFrame. Raises `UsageError` where pandas is not installed."""
+    try:
+        import pandas as pd  # type: ignore[import-untyped]  # heavy, optional, and so are its stubs
+    except ImportError as error:
+        raise UsageError("A data frame needs pandas: %pip install pandas") from error
+    return pd.DataFrame(list(rows))
+
+
+def row_of(item: object) -> dict[str, Any] | None:
+    """The fields of an API view or a dataclass, but for the secret ones; None for anything else."""
+    if dataclasses.is_dataclass(item):
+        return {field.name: getattr(item, field.name) for field in dataclasses.fields(item) if field.repr}
+    return _plain_view(item) if hasattr(type(item), "model_fields") else None
+
+
+def _plain_view(view: Any) -> dict[str, Any]:
+    """Signed URLs, tokens and keys are the fields that a view's own repr leaves out."""
+    shown = (name for name, field in type(view).model_fields.items() if field.repr)
+    return {name: _plain(getattr(view, name)) for name in shown}
+
+
+def _plain(value: Any) -> Any:
+    if hasattr(type(value), "model_fields"):
+        return _plain_view(value)
+    if isinstance(value, Mapping):
+        return {key: _plain(each) for key, each in value.items()}
+    return [_plain(each) for each in value] if isinstance(value, list) else value

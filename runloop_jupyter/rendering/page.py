@@ -1,0 +1,72 @@
+"""The pieces of HTML that everything is made of. Every text is escaped here; colours are JupyterLab's own."""
+
+from __future__ import annotations
+
+import html
+from collections.abc import Iterable
+
+from .text import printable
+
+_STYLE = """<style>
+.runloop-view {color: var(--jp-ui-font-color1, inherit); font-family: var(--jp-ui-font-family, sans-serif);
+  font-size: var(--jp-ui-font-size1, 13px); max-height: 32em; overflow: auto}
+.runloop-view table {border-collapse: collapse; margin: 0; font-size: inherit}
+.runloop-view table th, .runloop-view table td {text-align: left; vertical-align: top; padding: 3px 12px 3px 4px;
+  white-space: nowrap; border-bottom: 1px solid var(--jp-border-color2, #8884)}
+.runloop-view table th {font-weight: 600; color: var(--jp-ui-font-color2, inherit)}
+.runloop-view thead th {position: sticky; top: 0; background: var(--jp-layout-color0, Canvas)}
+.runloop-view table td.runloop-long {white-space: normal; overflow-wrap: anywhere; min-width: 8em; max-width: 44em}
+.runloop-view code {font-family: var(--jp-code-font-family, monospace); font-size: 0.95em}
+.runloop-view a {color: var(--jp-content-link-color, #1976d2)}
+.runloop-view p {margin: 4px}
+.runloop-view .runloop-current {font-weight: 600}
+.runloop-view .runloop-good {color: var(--jp-success-color1, #2e7d32)}
+.runloop-view .runloop-busy {color: var(--jp-info-color1, #1976d2)}
+.runloop-view .runloop-warn {color: var(--jp-warn-color1, #b26a00)}
+.runloop-view .runloop-bad {color: var(--jp-error-color1, #c62828)}
+.runloop-view .runloop-quiet {color: var(--jp-ui-font-color2, #757575)}
+</style>"""
+
+
+def page(body: str) -> str:
+    """A whole output: `body`, which is HTML already, with the style."""
+    return f'{_STYLE}<div class="runloop-view">{body}</div>'
+
+
+def escaped(text: str) -> str:
+    """A text as HTML."""
+    return html.escape(printable(text))
+
+
+def paragraph(text: str) -> str:
+    """A line of text; nothing for none."""
+    return f"<p>{escaped(text)}</p>" if text else ""
+
+
+def code(text: str) -> str:
+    """A text to type or to copy."""
+    return f"<code>{escaped(text)}</code>"
+
+
+def link(url: str, text: str = "") -> str:
+    """A link for a web address, plain text for any other."""
+    if not url.startswith(("https://", "http://")):
+        return escaped(text or url)
+    return f'<a href="{escaped(url)}" target="_blank" rel="noopener noreferrer">{escaped(text or url)}</a>'
+
+
+def cell(body: str, css: str = "") -> str:
+    """A cell with HTML in it."""
+    return f'<td class="{css}">{body}</td>' if css else f"<td>{body}</td>"
+
+
+def table(head: Iterable[str], rows: Iterable[str]) -> str:
+    """A table with titles above."""
+    titles = "".join(f'<th scope="col">{escaped(title)}</th>' for title in head)
+    return f"<table><thead><tr>{titles}</tr></thead><tbody>{''.join(rows)}</tbody></table>"
+
+
+def fields(rows: Iterable[tuple[str, str]]) -> str:
+    """A table with titles on the left; the cells beside them are HTML already."""
+    lines = (f'<tr><th scope="row">{escaped(title)}</th>{body}</tr>' for title, body in rows)
+    return f"<table><tbody>{''.join(lines)}</tbody></table>"

@@ -1,0 +1,91 @@
+"""The table of all kinds of things."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from typing import Any, Generic, TypeVar
+
+from . import page
+from .frames import data_frame, row_of
+from .states import tone_of
+from .text import aligned
+
+T = TypeVar("T")
+Columns = Mapping[str, Callable[[T], str]]
+"""Titles, and what to show below each. "id" shows as code; "status", "state" and "" in the colour of their sign."""
+
+_CODES = frozenset({"id"})
+_SIGNED = frozenset({"", "status", "state"})
+_SHORT = _CODES | _SIGNED | {"created", "changed", "started", "type", "size", "time"}
+_WIDEST = 60  # characters of a column in plain text
+_CURRENT = "→"
+
+
+class Listing(Sequence[T], Generic[T]):
+    """Things, newest first: a sequence of them that shows as a table.
+
+    `none` is what an empty one says, which is what to type; `current` is the id of the one to mark.
+    """
+
+    def __init__(
+        self, items: Iterable[T], columns: Columns[T], *, none: str, note: str = "", current: str | None = None
+    ) -> None:
+        self._items = tuple(items)
+        self._columns = columns
+        self._none = none
+        self._note = note
+        self._current = current
+
+    def __len__(self) -> int:
+        return len(self._items)
+
+    def __getitem__(self, index: int) -> T:  # type: ignore[override]  # one at a time; slices are not needed
+        return self._items[index]
+
+    def __iter__(self) -> Iterator[T]:
+        return iter(self._items)
+
+    def rows(self) -> list[list[str]]:
+        """The texts of the table."""
+        return [[show(item) for show in self._columns.values()] for item in self._items]
+
+    def to_dataframe(self) -> Any:
+        """A pandas DataFrame with a row for each, and all fields as columns. Raises `UsageError` without pandas."""
+        texts = (dict(zip(self._columns, row, strict=True)) for row in self.rows())
+        return data_frame(row_of(item) or text for item, text in zip(self._items, texts, strict=True))
+
+    def __repr__(self) -> str:
+        if not self._items:
+            return self._none
+        head, rows = list(self._columns), self.rows()
+        if self._current is not None:
+            marks = (_CURRENT if self._is_current(item) else "" for item in self._items)
+            head, rows = ["", *head], [[mark, *row] for mark, row in zip(marks, rows, strict=True)]
+        table = aligned(rows, head, widest=_WIDEST)
+        return f"{table}\n{self._note}" if self._note else table
+
+    def to_html(self) -> str:
+        """The table alone, for a page that has more."""
+        if not self._items:
+            return page.paragraph(self._none)
+        rows = map(self._html_row, self._items, self.rows())
+        return page.table(self._columns, rows) + page.paragraph(self._note)
+
+    def _repr_html_(self) -> str:
+        return page.page(self.to_html())
+
+    def _html_row(self, item: T, row: list[str]) -> str:
+        current = self._is_current(item)
+        if current:
+            row = [f"{_CURRENT} {row[0]}", *row[1:]]
+        cells = "".join(map(_cell, self._columns, row))
+        return f'<tr class="runloop-current" aria-current="true">{cells}</tr>' if current else f"<tr>{cells}</tr>"
+
+    def _is_current(self, item: T) -> bool:
+        return self._current is not None and getattr(item, "id", None) == self._current
+
+
+def _cell(title: str, text: str) -> str:
+    body = page.code(text) if title in _CODES else page.escaped(text)
+    css = tone_of(text) if title in _SIGNED else ""
+    return page.cell(body, css if title in _SHORT else "runloop-long")
