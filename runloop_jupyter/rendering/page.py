@@ -7,15 +7,16 @@ from collections.abc import Iterable
 
 from .text import printable
 
+# The class stands twice to win over the rules that JupyterLab has for tables in an output.
 _STYLE = """<style>
 .runloop-view {color: var(--jp-ui-font-color1, inherit); font-family: var(--jp-ui-font-family, sans-serif);
   font-size: var(--jp-ui-font-size1, 13px); max-height: 32em; overflow: auto}
-.runloop-view table {border-collapse: collapse; margin: 0; font-size: inherit}
-.runloop-view table th, .runloop-view table td {text-align: left; vertical-align: top; padding: 3px 12px 3px 4px;
-  white-space: nowrap; border-bottom: 1px solid var(--jp-border-color2, #8884)}
-.runloop-view table th {font-weight: 600; color: var(--jp-ui-font-color2, inherit)}
+.runloop-view.runloop-view table {border-collapse: collapse; margin: 0; font-size: inherit}
+.runloop-view.runloop-view :is(th, td) {text-align: left; vertical-align: top; white-space: nowrap;
+  padding: 3px 12px 3px 4px; border-bottom: 1px solid var(--jp-border-color2, #8884)}
+.runloop-view.runloop-view th {font-weight: 600; color: var(--jp-ui-font-color2, inherit)}
 .runloop-view thead th {position: sticky; top: 0; background: var(--jp-layout-color0, Canvas)}
-.runloop-view table td.runloop-long {white-space: normal; overflow-wrap: anywhere; min-width: 8em; max-width: 44em}
+.runloop-view.runloop-view td.runloop-long {white-space: normal; overflow-wrap: break-word; max-width: 44em}
 .runloop-view code {font-family: var(--jp-code-font-family, monospace); font-size: 0.95em}
 .runloop-view a {color: var(--jp-content-link-color, #1976d2)}
 .runloop-view p {margin: 4px}

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
-from typing import Any, Generic, TypeVar
+from typing import Any, Generic, TypeVar, overload
 
 from . import page
 from .frames import data_frame, row_of
@@ -39,7 +39,13 @@ class Listing(Sequence[T], Generic[T]):
     def __len__(self) -> int:
         return len(self._items)
 
-    def __getitem__(self, index: int) -> T:  # type: ignore[override]  # one at a time; slices are not needed
+    @overload
+    def __getitem__(self, index: int) -> T: ...
+    @overload
+    def __getitem__(self, index: slice) -> Listing[T]: ...
+    def __getitem__(self, index: int | slice) -> T | Listing[T]:
+        if isinstance(index, slice):
+            return Listing(self._items[index], self._columns, none=self._none, current=self._current)
         return self._items[index]
 
     def __iter__(self) -> Iterator[T]:
@@ -57,7 +63,7 @@ class Listing(Sequence[T], Generic[T]):
     def __repr__(self) -> str:
         if not self._items:
             return self._none
-        head, rows = list(self._columns), self.rows()
+        head, rows = self._filled()
         if self._current is not None:
             marks = (_CURRENT if self._is_current(item) else "" for item in self._items)
             head, rows = ["", *head], [[mark, *row] for mark, row in zip(marks, rows, strict=True)]
@@ -68,17 +74,24 @@ class Listing(Sequence[T], Generic[T]):
         """The table alone, for a page that has more."""
         if not self._items:
             return page.paragraph(self._none)
-        rows = map(self._html_row, self._items, self.rows())
-        return page.table(self._columns, rows) + page.paragraph(self._note)
+        head, rows = self._filled()
+        lines = (self._html_row(item, head, row) for item, row in zip(self._items, rows, strict=True))
+        return page.table(head, lines) + page.paragraph(self._note)
 
     def _repr_html_(self) -> str:
         return page.page(self.to_html())
 
-    def _html_row(self, item: T, row: list[str]) -> str:
+    def _filled(self) -> tuple[list[str], list[list[str]]]:
+        """The titles and the rows without the columns that have no text at all."""
+        columns = zip(self._columns, zip(*self.rows(), strict=True), strict=True)
+        filled = [(title, texts) for title, texts in columns if any(texts)]
+        return [title for title, _ in filled], [list(row) for row in zip(*(texts for _, texts in filled), strict=True)]
+
+    def _html_row(self, item: T, head: list[str], row: list[str]) -> str:
         current = self._is_current(item)
         if current:
             row = [f"{_CURRENT} {row[0]}", *row[1:]]
-        cells = "".join(map(_cell, self._columns, row))
+        cells = "".join(map(_cell, head, row))
         return f'<tr class="runloop-current" aria-current="true">{cells}</tr>' if current else f"<tr>{cells}</tr>"
 
     def _is_current(self, item: T) -> bool:

@@ -170,3 +170,15 @@ def test_a_result_is_one_line_and_keeps_everything() -> None:
     assert (result.stdout, result.stderr, result.output) == ("out\n", "err\n", "out\nerr\n")
     assert not result.success
     assert "exit code 3" in result._repr_html_()
+
+
+def test_a_column_without_any_text_is_left_out() -> None:
+    table = Listing(["a", "b"], {"name": str, "message": lambda _: ""}, none="")
+    assert repr(table).split() == ["name", "a", "b"]
+    assert "message" not in table._repr_html_()
+
+
+def test_a_slice_of_a_table_is_a_table() -> None:
+    table = devbox_listing([box(f"box-{i}", id=f"dbx_{i}") for i in range(5)])
+    assert [each.name for each in table[1:3]] == ["box-1", "box-2"]
+    assert "box-1" in table[1:3]._repr_html_()
