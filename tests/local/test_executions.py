@@ -22,6 +22,8 @@ from tests.local.api import Api
         ("(while :; do echo x; done) > /dev/null & echo loop", 0, "loop\n", ""),
         ("cat <<'X'\na 'b' \"c\" $d\nX", 0, "a 'b' \"c\" $d\n", ""),
         ("", 0, "", ""),
+        ("echo out >/dev/stdout; echo err | tee /dev/stderr >/dev/null", 0, "out\n", "err\n"),
+        ("cat /dev/stdin | wc -l", 0, "0\n", ""),
     ],
 )
 async def test_execute(api: Api, devbox: str, command: str, status: int, stdout: str, stderr: str | None) -> None:
@@ -90,6 +92,14 @@ async def test_standard_input(api: Api, devbox: str) -> None:
     await api.json(f"{execution}/send_std_in", {"text": "drei", "signal": "EOF"})
     assert (await api.finish(execution))["stdout"] == "got eins\nzwei ü\ndrei"
     assert (await api.json(f"{execution}/send_std_in", {"text": "late"}))["success"] is False
+
+
+async def test_standard_input_can_be_opened_by_its_name(api: Api, devbox: str) -> None:
+    execution = await api.start(devbox, "cat /dev/stdin", attach_stdin=True)
+    await api.json(f"{execution}/send_std_in", {"text": "by name\n"})
+    await api.json(f"{execution}/send_std_in", {"signal": "EOF"})
+    result = await api.finish(execution)
+    assert (result["exit_status"], result["stdout"], result["stderr"]) == (0, "by name\n", "")
 
 
 async def test_retried_input_is_written_once(api: Api, devbox: str) -> None:

@@ -12,7 +12,7 @@ from ..sandbox.base import Command, SandboxEnded, SandboxError
 from .bell import Bell
 from .errors import DiskFullError, InvalidError
 from .ids import now_ms
-from .pipes import PipeReader, PipeWriter, close_all, open_pipe
+from .pipes import PipeReader, PipeWriter, close_all, open_pipe, open_small_pipe
 from .store import Document
 from .waiting import wait_until
 
@@ -240,7 +240,7 @@ class ProcessRunner:
 
     def _input_pipe(self) -> tuple[int, int]:
         if self._stdin:
-            return os.pipe()
+            return open_small_pipe()
         return os.open(os.devnull, os.O_RDONLY | os.O_CLOEXEC), -1
 
 

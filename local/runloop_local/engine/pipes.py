@@ -14,11 +14,20 @@ CHUNK = 256 * 1024
 
 def open_pipe() -> tuple[int, int]:
     """A pipe (read end, write end) with as much room as one read takes."""
-    ends = os.pipe()
+    ends = open_small_pipe()
     if sys.platform == "linux":
         # A user's pipes share a quota; beyond it the kernel refuses, and the default size does.
         with contextlib.suppress(OSError):
             fcntl.fcntl(ends[0], fcntl.F_SETPIPE_SZ, CHUNK)
+    return ends
+
+
+def open_small_pipe() -> tuple[int, int]:
+    """A pipe (read end, write end) that programs may open again by its name, such as /dev/stdin."""
+    ends = os.pipe()
+    if sys.platform == "linux":
+        # Its owner, the service, is nobody in a devbox. The name leads through the process that has it, as ever.
+        os.fchmod(ends[0], 0o666)
     return ends
 
 

@@ -10,13 +10,12 @@ is dropped.
 from __future__ import annotations
 
 import asyncio
-import os
 import secrets
 import shlex
 from typing import TYPE_CHECKING, Any
 
 from .execution import settle
-from .pipes import PipeReader, PipeWriter, close_all, open_pipe
+from .pipes import PipeReader, PipeWriter, close_all, open_pipe, open_small_pipe
 
 if TYPE_CHECKING:
     from ..sandbox.base import Command, Process, Sandbox
@@ -117,7 +116,7 @@ class Shell:
             await self._bash.process.signal(number, group=True)
 
     async def _start(self) -> _Bash:
-        source, output, error = os.pipe(), open_pipe(), open_pipe()
+        source, output, error = open_small_pipe(), open_pipe(), open_pipe()
         try:
             process = await self._sandbox.spawn(self._command, stdin=source[0], stdout=output[1], stderr=error[1])
         except BaseException:
