@@ -43,6 +43,7 @@ _STATUS: dict[type[errors.EngineError], int] = {
     errors.WaitExpiredError: 408,
     errors.NotServedError: 501,
     errors.StoppingError: 503,
+    errors.ExhaustedError: 503,
     errors.DiskFullError: 507,
 }
 _RETRYABLE = frozenset({408, 409, 503})
@@ -141,23 +142,41 @@ def error_answer(status: int, code: str, sentence: str, request_id: str) -> Resp
     return response
 
 
-def _on_engine_error(request: Request, error: Exception) -> Response:
+async def turn_away(scope: Scope, receive: Receive, send: Send) -> None:
+    """An ASGI application for connections that are too many."""
+    known = errors.ExhaustedError("The service has no descriptors left: end commands or connections, then try again.")
+    response = error_answer(503, known.code, str(known), f"req_{secrets.token_hex(12)}")
+    response.headers["connection"] = "close"
+    await response(scope, receive, send)
+
+
+# Coroutines, as a plain function would be called on a thread, and there may be none left to be had.
+
+
+async def _on_engine_error(request: Request, error: Exception) -> Response:
     assert isinstance(error, errors.EngineError)
     return error_answer(_STATUS[type(error)], error.code, str(error), request.scope["request_id"])
 
 
-def _on_sandbox_error(request: Request, error: Exception) -> Response:
-    status, code = (400, "devbox_ended") if isinstance(error, SandboxEnded) else (500, "sandbox_error")
+async def _on_sandbox_error(request: Request, error: Exception) -> Response:
+    status, code = (400, "devbox_ended") if isinstance(error, SandboxEnded) else (503, "sandbox_error")
     return error_answer(status, code, str(error), request.scope["request_id"])
 
 
-def _on_http_error(request: Request, error: Exception) -> Response:
+async def _on_http_error(request: Request, error: Exception) -> Response:
     assert isinstance(error, HTTPException)
     sentence = f"{error.detail}: {request.method} {request.url.path}"
     return error_answer(error.status_code, "http_error", sentence, request.scope["request_id"])
 
 
-def _on_surprise(request: Request, error: Exception) -> Response:
+async def _on_machine_error(request: Request, error: Exception) -> Response:
+    known = errors.of_machine(error)
+    if known is None:
+        raise error
+    return await _on_engine_error(request, known)
+
+
+async def _on_surprise(request: Request, error: Exception) -> Response:
     sentence = f"The service ran into {type(error).__name__}; its log says where."
     return error_answer(500, "internal_error", sentence, request.scope.get("request_id", ""))
 
@@ -166,6 +185,8 @@ _ANSWERS = {
     errors.EngineError: _on_engine_error,
     SandboxError: _on_sandbox_error,
     HTTPException: _on_http_error,
+    OSError: _on_machine_error,
+    RuntimeError: _on_machine_error,
     Exception: _on_surprise,
 }
 

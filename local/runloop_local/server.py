@@ -12,8 +12,9 @@ from typing import TYPE_CHECKING
 import uvicorn
 
 from .activity import Activity
-from .app import Access, build_app
+from .app import Access, build_app, turn_away
 from .direct import DirectHttp
+from .engine import descriptors
 from .engine.engine import Engine
 from .engine.pty import IDLE_TTL_S
 from .proxy.upgrades import upgrades
@@ -25,6 +26,9 @@ if TYPE_CHECKING:
     from .sandbox import Requested
 
 _CLOSE_SECONDS = 3
+_QUEUE = 512
+_LAST_SECONDS = 0.5
+"""How long a connection for which there is no room may take to ask, and hear so."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -58,6 +62,17 @@ class _Server(uvicorn.Server):
         self._answers()
 
 
+class _Http(DirectHttp):
+    """HTTP that turns requests away while there are too few descriptors for what they may need."""
+
+    def connection_made(self, transport: asyncio.Transport) -> None:  # type: ignore[override] # as uvicorn has it
+        """A client has come."""
+        super().connection_made(transport)
+        if descriptors.are_short(transport.get_extra_info("socket").fileno(), descriptors.FOR_FILES):
+            self.app = turn_away
+            self.loop.call_later(_LAST_SECONDS, transport.close)
+
+
 async def serve(settings: Settings, listener: socket.socket, ready: Callable[[str, Engine], None]) -> None:
     """Serve until a signal or idleness; `ready` gets the base URL once requests are answered."""
     engine = await Engine.open(settings.data_dir, settings.isolation, settings.pty_idle_ttl)
@@ -76,7 +91,12 @@ async def _serve(
     activity = Activity(settings.idle_timeout, stopping.set, lambda: engine.devboxes.busy)
     app = build_app(engine, Access(settings.api_key, settings.host, engine.keys), activity)
     url = base_url(listener)
-    server = _Server(_config(app, upgrades(engine.tunnels)), lambda: ready(url, engine))
+
+    def answers() -> None:
+        listener.listen(_QUEUE)
+        ready(url, engine)
+
+    server = _Server(_config(app, upgrades(engine.tunnels)), answers)
     serving = asyncio.create_task(server.serve([listener]))
     stop = asyncio.create_task(stopping.wait())
     await asyncio.wait({serving, stop}, return_when=asyncio.FIRST_COMPLETED)
@@ -91,7 +111,8 @@ async def _serve(
 def _config(app: object, upgrade: Callable[..., asyncio.Protocol]) -> uvicorn.Config:
     return uvicorn.Config(
         app,  # type: ignore[arg-type] # an ASGI application; Starlette's type is a narrower callable
-        http=DirectHttp,
+        http=_Http,
+        backlog=1,  # accepted at once; asyncio tries that often without a descriptor, and the more often the longer
         ws=upgrade,  # type: ignore[arg-type] # called as uvicorn calls a class
         ws_per_message_deflate=False,
         lifespan="off",
@@ -113,7 +134,7 @@ def listen(host: str, port: int) -> socket.socket:
     try:
         listener.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
         listener.bind((host, port))
-        listener.listen(512)
+        listener.listen(_QUEUE)
     except BaseException:
         listener.close()
         raise

@@ -272,7 +272,7 @@ async def test_a_snapshot_that_cannot_be_written_is_an_error_and_leaves_the_devb
             await api.execute(devbox, f"echo one > file; {BUSY}")
             layers = next(service.data_dir.glob("sandboxes/*/layers"))
             layers.rename(layers.with_name("elsewhere"))
-            failed = await api.json(f"/v1/devboxes/{devbox}/snapshot_disk", {}, status=500)
+            failed = await api.json(f"/v1/devboxes/{devbox}/snapshot_disk", {}, status=503)
             assert "snapshot failed" in failed["message"]
             layers.with_name("elsewhere").rename(layers)
             assert (await api.execute(devbox, "cat file; pgrep -x sleep >/dev/null && echo lives"))["stdout"] == (

@@ -14,7 +14,7 @@ from .archive import Archive
 from .blueprint_setup import setup_steps
 from .build import KEEP_STEPS_MS, SANDBOX_PREFIX, Base, Build, BuildError, Job
 from .build_log import BuildLog, read_log
-from .errors import DiskFullError, EngineError, InvalidError, NotFoundError
+from .errors import DiskFullError, EngineError, InvalidError, NotFoundError, of_machine
 from .ids import new_id, now_ms
 from .image import Image
 from .image import loaded as loaded_image
@@ -262,8 +262,8 @@ class Blueprints:
                     image=image,
                 )
             )
-        except (BuildError, SandboxError, EngineError, OSError) as error:
-            log.write(str(error), "error")
+        except (BuildError, SandboxError, EngineError, OSError, RuntimeError) as error:
+            log.write(str(of_machine(error) or error), "error")
             reason = "out_of_disk" if _is_full(error) else "build_failed"
             await self._keep(_failed(record, reason))
         finally:

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any
 from ..sandbox.base import Command, SandboxError
 from . import lifecycle
 from .bell import Bell
-from .errors import DiskFullError, EngineError, InvalidError
+from .errors import DiskFullError, EngineError, InvalidError, of_machine
 from .expiry import Expiry
 from .files import Files, whole
 from .ids import new_id, now_ms
@@ -41,6 +41,8 @@ if TYPE_CHECKING:
 DEFAULT_KEEP_ALIVE_S = 3600
 MAX_KEEP_ALIVE_S = 48 * 3600
 SUSPEND_DEADLINE_MS = 30_000
+_ALREADY_SO = lifecycle.TERMINAL | {"suspended"}
+"""What a full disk, on which it cannot be kept, does not undo; a restart comes to the same."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -82,6 +84,7 @@ class Devbox:
         self._watch: asyncio.Task[None] | None = None
         self._expiry: Expiry | None = None
         self._alarm: asyncio.Task[None] | None = None
+        self._is_kept = True
 
     @property
     def status(self) -> Status:
@@ -220,6 +223,7 @@ class Devbox:
     async def save(self) -> None:
         """Keep the record as it is now."""
         await self._ground.store.put(document(self.record))
+        self._is_kept = True
 
     def _running(self, action: str) -> Workload:
         lifecycle.require(self.record, "running", action)
@@ -234,9 +238,17 @@ class Devbox:
             self._guard.notice()
 
     async def _move(self, status: Status, reason: str | None = None, **changes: Any) -> None:
-        self.record = lifecycle.move(replace(self.record, **changes), status, now_ms(), reason)
+        before = self.record
+        self.record = moved = lifecycle.move(replace(before, **changes), status, now_ms(), reason)
         try:
             await self.save()
+        except DiskFullError:
+            if status in _ALREADY_SO:
+                self._is_kept = False
+                return
+            if self.record is moved:
+                self.record = before
+            raise
         finally:
             self._bell.ring()
 
@@ -262,6 +274,8 @@ class Devbox:
             await self._fail(str(error), "out_of_disk")
         except (_LaunchError, SandboxError, EngineError) as error:
             await self._fail(str(error))
+        except (OSError, RuntimeError) as error:
+            await self._fail(str(of_machine(error) or error))
 
     async def _launch(self) -> None:
         await self._advance("provisioning")
@@ -436,8 +450,8 @@ class Devbox:
         self._sandbox = None
         if sandbox is not None:
             await sandbox.destroy()
-        if self.record.has_disk:
-            await self.update(has_disk=False)
+        if self.record.has_disk or not self._is_kept:
+            await self.update(has_disk=False)  # there is room now
             self._ground.layers.sweep_soon()
 
 

@@ -160,7 +160,7 @@ def _locked(data_dir: Path) -> int:
 
 
 def _raise_descriptor_limit() -> None:
-    """A running command takes a handful of descriptors, and the usual soft limit is 1024."""
+    """A running command takes a handful of them, and the usual soft limit is 1024."""
     _, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
     with suppress(ValueError, OSError):
         resource.setrlimit(resource.RLIMIT_NOFILE, (hard, hard))

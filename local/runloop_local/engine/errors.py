@@ -9,10 +9,17 @@ EngineError
 ├── WaitExpiredError    a wait ran out before the status was reached
 ├── NotServedError      an operation or option that the embedded service does not have
 ├── StoppingError       the service is on its way out
+├── ExhaustedError      this machine is out of processes, descriptors or memory for now
 └── DiskFullError       the disk of this machine is full or refuses writes
 """
 
 from __future__ import annotations
+
+import errno
+
+_DESCRIPTORS = frozenset({errno.EMFILE, errno.ENFILE})
+_PROCESSES = frozenset({errno.EAGAIN, errno.ENOMEM})
+_DISK = frozenset({errno.ENOSPC, errno.EDQUOT, errno.EFBIG})
 
 
 class EngineError(Exception):
@@ -69,7 +76,25 @@ class StoppingError(EngineError):
     code = "stopping"
 
 
+class ExhaustedError(EngineError):
+    """This machine is out of processes, descriptors or memory for now; asking again later is right."""
+
+    code = "exhausted"
+
+
 class DiskFullError(EngineError):
     """The disk of this machine is full or refuses writes."""
 
     code = "disk_full"
+
+
+def of_machine(error: Exception) -> EngineError | None:
+    """What to tell of an error that means that this machine has no more of something; None for any other."""
+    number = error.errno if isinstance(error, OSError) else None
+    if number in _DESCRIPTORS:
+        return ExhaustedError("The service has no descriptors left: end commands or connections, then try again.")
+    if number in _PROCESSES or (isinstance(error, RuntimeError) and "start new thread" in str(error)):
+        return ExhaustedError("This machine starts no more processes for the service: end commands, then try again.")
+    if number in _DISK:
+        return DiskFullError("The service's disk is full: free some of it, then try again.")
+    return None

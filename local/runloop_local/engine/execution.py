@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any, Literal, Protocol
 
 from ..sandbox.base import Command, SandboxEnded, SandboxError
 from .bell import Bell
-from .errors import DiskFullError, InvalidError
+from .errors import DiskFullError, InvalidError, of_machine
 from .ids import now_ms
 from .pipes import PipeReader, PipeWriter, close_all, open_pipe, open_small_pipe
 from .store import Document
@@ -103,7 +103,7 @@ class Execution:
         except SandboxEnded:
             return KILLED
         except (SandboxError, OSError) as error:
-            self.note(f"The command could not be started: {error}")
+            self.note(f"The command could not be started: {of_machine(error) or error}")
             return CANNOT_START
 
     def _ended(self, code: int) -> ExecutionRecord:

@@ -145,6 +145,8 @@ class Guard:
                 excess = memory_excess(load, self._limits) or await self._disk.excess()
             except SandboxError:
                 return  # it has ended, or is too busy to answer: the next use looks again
+            except OSError:
+                continue  # neither files nor programs can be opened for now
             if excess is not None:
                 self._on_excess(excess)
                 return

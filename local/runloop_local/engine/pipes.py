@@ -4,10 +4,13 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+import errno
 import fcntl
 import os
 import sys
 from collections.abc import AsyncIterator, Callable
+
+from . import descriptors
 
 CHUNK = 256 * 1024
 
@@ -25,6 +28,9 @@ def open_pipe() -> tuple[int, int]:
 def open_small_pipe() -> tuple[int, int]:
     """A pipe (read end, write end) that programs may open again by its name, such as /dev/stdin."""
     ends = os.pipe()
+    if descriptors.are_short(ends[1], descriptors.FOR_ALL_BUT_WORK):
+        close_all(*ends)
+        raise OSError(errno.EMFILE, os.strerror(errno.EMFILE))
     if sys.platform == "linux":
         # Its owner, the service, is nobody in a devbox. The name leads through the process that has it, as ever.
         os.fchmod(ends[0], 0o666)

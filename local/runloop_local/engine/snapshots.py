@@ -9,7 +9,7 @@ from dataclasses import asdict, dataclass, field, replace
 from typing import TYPE_CHECKING, Any, Literal
 
 from ..sandbox.base import SandboxError
-from .errors import ConflictError, EngineError, InvalidError, NotFoundError
+from .errors import ConflictError, EngineError, InvalidError, NotFoundError, of_machine
 from .ids import new_id, now_ms
 from .image import Image
 from .image import loaded as loaded_image
@@ -158,8 +158,8 @@ class Snapshots:
             layers = await devbox.save_disk(record.layers[0])
             with self._layers.held(layers):
                 await self._settle(record, status="complete", layers=layers)
-        except (SandboxError, EngineError) as error:
-            await self._fail(record, str(error))
+        except (SandboxError, EngineError, OSError, RuntimeError) as error:
+            await self._fail(record, str(of_machine(error) or error))
         finally:
             del self._underway[record.id]
             del self._tasks[record.id]

@@ -164,7 +164,7 @@ def _connect(file: Path) -> sqlite3.Connection:
 
 def _converted(error: sqlite3.Error) -> EngineError:
     if isinstance(error, sqlite3.OperationalError):
-        return DiskFullError(f"The service cannot keep its records: {error}. Is the disk full?")
+        return DiskFullError(f"The service cannot keep its records: {error}. If its disk is full, shut a devbox down.")
     return EngineError(f"The service's records are damaged: {error}.")
 
 

@@ -19,7 +19,7 @@ from ..proxy.hosts import target_of
 from .wire import Body, answer, engine_of, integer, path_id, read_body
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Mapping
+    from collections.abc import Awaitable, Callable, Mapping
 
     from starlette.requests import HTTPConnection, Request
     from starlette.types import ASGIApp, Receive, Scope, Send
@@ -199,7 +199,7 @@ def _tokens(scope: Scope) -> list[str]:
     return [token for token in (*given, *scope.get("subprotocols", ())) if token is not None]
 
 
-def build_terminals(engine: Engine, errors: Mapping[type[Exception], Callable[..., Response]]) -> ASGIApp:
+def build_terminals(engine: Engine, errors: Mapping[type[Exception], Callable[..., Awaitable[Response]]]) -> ASGIApp:
     """What the host of a PTY tunnel serves; `errors` makes answers of exceptions."""
     routes: list[BaseRoute] = [
         Route("/pty/{session_name}", connect, methods=["GET"]),

@@ -8,9 +8,10 @@ from typing import TYPE_CHECKING, Annotated
 from pydantic import Field
 from starlette.routing import Route
 
-from ..engine.errors import EngineError
+from ..engine.errors import DiskFullError
 from ..engine.snapshots import HIDDEN, Wish, snapshot_view, status_view
 from ..engine.store import Query
+from ..sandbox import SandboxError
 from .wire import Body, answer, engine_of, flag, integer, page_answer, path_id, read_body, request_id
 
 if TYPE_CHECKING:
@@ -41,7 +42,8 @@ async def snapshot_disk(request: Request) -> Response:
     begun = await _taken(request)
     record = await engine_of(request).snapshots.finished(begun.id)
     if record.status == "error":
-        raise EngineError(f"The snapshot failed: {record.error_message}")
+        full = "No space left" in (record.error_message or "")
+        raise (DiskFullError if full else SandboxError)(f"The snapshot failed: {record.error_message}")
     return answer(snapshot_view(record))
 
 

@@ -8,6 +8,7 @@ then on it loads no code, because the sandbox could have written it.
 from __future__ import annotations
 
 import contextlib
+import errno
 import os
 import resource
 import select
@@ -74,7 +75,7 @@ class Agent:
             try:
                 self._operations[request["op"]](request, passed)
             except OSError as error:
-                frames.send(self._sock, {"id": request["id"], "error": os.strerror(error.errno or 0)})
+                frames.send(self._sock, {"id": request["id"], "error": reason(error)})
             finally:
                 frames.close_all(passed)
         return bool(data)
@@ -230,4 +231,11 @@ def request_limits(request: frames.Message) -> dict[int, int]:
 def refuse(sock: socket.socket, error: OSError) -> None:
     """Tell the service why there will be no agent."""
     with contextlib.suppress(ConnectionError):
-        frames.send(sock, {"id": 0, "error": str(error)})
+        frames.send(sock, {"id": 0, "error": reason(error)})
+
+
+def reason(error: OSError) -> str:
+    """The system's words for an error; plainer ones where a fork is refused."""
+    if error.errno == errno.EAGAIN:
+        return "no more processes can be started"
+    return str(error) if error.filename is not None or error.strerror is None else error.strerror

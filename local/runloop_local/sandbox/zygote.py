@@ -71,12 +71,20 @@ class Zygote:
             processes.end_children(keep=self._children)
 
     def _start(self, request: frames.Message, passed: list[int]) -> None:
-        sock = socket.socket(fileno=os.dup(passed[0]))
-        pid = os.fork()
-        if not pid:
-            self._become_agent(request, sock)
-        sock.close()
+        with socket.socket(fileno=os.dup(passed[0])) as sock:
+            try:
+                pid = os.fork()
+            except OSError as error:
+                agent.refuse(sock, error)
+                self._refused(request)
+                return
+            if not pid:
+                self._become_agent(request, sock)
         self._children[pid] = request["id"]
+
+    def _refused(self, request: frames.Message) -> None:
+        """There are no more processes to be had; what runs goes on."""
+        frames.send(self._control, {"id": request["id"], "status": 1})
 
     def _become_agent(self, request: frames.Message, sock: socket.socket) -> NoReturn:
         status = 1
@@ -86,13 +94,18 @@ class Zygote:
             self._mode.run(request, only(sock, self._mode.keep))
             status = 0
         except OSError as error:
-            frames.send(sock, {"id": 0, "error": str(error)})
+            agent.refuse(sock, error)
         finally:
             os._exit(status)
 
     def _tool(self, request: frames.Message, passed: list[int]) -> None:
         """Run a trusted program, or make a layer; `passed` is where its complaints go."""
-        pid = os.fork()
+        try:
+            pid = os.fork()
+        except OSError as error:
+            os.write(passed[0], agent.reason(error).encode())
+            self._refused(request)
+            return
         if not pid:
             self._become_tool(request, passed[0])
         self._children[pid] = request["id"]

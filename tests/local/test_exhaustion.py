@@ -1,0 +1,174 @@
+"""A machine that has no more of something: one clear error, nothing that hangs, and a service that goes on."""
+
+import asyncio
+import os
+from collections.abc import AsyncIterator, Iterator
+from contextlib import asynccontextmanager, contextmanager
+from pathlib import Path
+from typing import Any
+
+import httpx
+import pytest
+
+from runloop_local.sandbox.cgroups import places
+from tests.local.api import Api, connect
+from tests.local.serving import Service, serving
+
+WAYS = ["auto", "process"]
+PATIENCE_S = 20
+
+
+async def soon(api: Api, path: str, body: object = None) -> httpx.Response:
+    """An answer that comes in time, whatever it says; a connection that was turned away is used again."""
+    async with asyncio.timeout(PATIENCE_S):
+        return await api.request("GET" if body is None else "POST", path, json=body)
+
+
+async def fill_with_commands(api: Api, devbox: str, most: int) -> list[str]:
+    """Commands that run, started until one cannot be; it must say why."""
+    started: list[str] = []
+    for _ in range(most):
+        execution = await api.start(devbox, "echo up; sleep 1000", attach_stdin=True)
+        body = {"statuses": ["completed"], "timeout_seconds": 0.2}
+        answer = await soon(api, f"{execution}/wait_for_status", body)
+        if answer.status_code == 200:
+            assert answer.json()["exit_status"] == 126
+            assert "could not be started" in answer.json()["stderr"]
+            return started
+        started.append(execution)
+    raise AssertionError(f"{most} commands ran")
+
+
+async def end_all(api: Api, executions: list[str]) -> None:
+    for execution in executions:
+        await api.json(f"{execution}/kill", {})
+        await api.finish(execution)
+
+
+async def works(api: Api, devbox: str) -> None:
+    """It runs commands as before, and so do new ones."""
+    for each in (devbox, await api.create()):
+        assert (await api.execute(each, "echo fine"))["stdout"] == "fine\n"
+
+
+@pytest.mark.parametrize("way", WAYS)
+async def test_without_descriptors_for_commands_all_else_is_answered(tmp_path: Path, way: str) -> None:
+    with serving(tmp_path / "data", "--isolation", way, before=("prlimit", "--nofile=100:100")) as service:
+        async with connect(service) as api:
+            devbox = await api.create()
+            running = await fill_with_commands(api, devbox, 40)
+            refused = await soon(api, f"/v1/devboxes/{devbox}/read_file_contents", {"file_path": "/etc/hostname"})
+            assert (refused.status_code, refused.json()["retryable"]) == (503, True)
+            assert "no descriptors left" in refused.json()["message"]
+            assert (await api.json("/v1/secrets", {"name": "KEPT", "value": "v"}))["name"] == "KEPT"
+            failed = (await soon(api, "/v1/devboxes/create_and_await_running", {})).json()
+            assert failed["status"] in ("failure", "running")
+            await end_all(api, running)
+            await works(api, devbox)
+    assert (tmp_path / "data.log").read_text() == ""
+
+
+@asynccontextmanager
+async def idle_connections(service: Service, count: int) -> AsyncIterator[None]:
+    """Connections on which nothing is asked."""
+    port = int(service.base_url.rpartition(":")[2])
+    writers = [(await asyncio.open_connection("127.0.0.1", port))[1] for _ in range(count)]
+    yield
+    for writer in writers:
+        writer.close()
+
+
+async def test_a_connection_for_which_there_is_no_room_is_told_so(tmp_path: Path) -> None:
+    with serving(tmp_path / "data", before=("prlimit", "--nofile=100:100")) as service:
+        async with connect(service) as api:
+            devbox = await api.create()
+            async with idle_connections(service, 120), connect(service) as late:
+                refused = await soon(late, "/v1/accounts/me")
+                assert (refused.status_code, refused.json()["error"]) == (503, "exhausted")
+                assert (await soon(api, f"/v1/devboxes/{devbox}")).json()["status"] == "running"
+            await works(api, devbox)
+
+
+@contextmanager
+def counted_processes() -> Iterator[Path]:
+    """A control group in which the number of processes can be limited."""
+    version, below = places(Path("/proc/self/mountinfo").read_text(), Path("/proc/self/cgroup").read_text())
+    group = below["pids"] / f"test-exhaustion-{os.getpid()}"
+    group.mkdir()
+    if version == 2:
+        (group.parent / "cgroup.subtree_control").write_text("+pids")
+    try:
+        yield group
+    finally:
+        group.rmdir()
+
+
+if os.getuid() == 0:
+
+    @pytest.mark.parametrize("way", WAYS)
+    async def test_without_processes_devboxes_live_on_and_say_what_is_missing(tmp_path: Path, way: str) -> None:
+        with counted_processes() as group:
+            before = ("sh", "-c", 'echo $$ > "$0/cgroup.procs" && exec "$@"', str(group))
+            with serving(tmp_path / "data", "--isolation", way, before=before) as service:
+                async with connect(service) as api:
+                    devbox = await api.create()
+                    now = int((group / "pids.current").read_text())
+                    (group / "pids.max").write_text(f"{now + 8}")
+                    running = await fill_with_commands(api, devbox, 20)
+                    await nothing_starts(api, devbox)
+                    (group / "pids.max").write_text("max")
+                    await end_all(api, running)
+                    await works(api, devbox)
+            assert (tmp_path / "data.log").read_text() == ""
+
+    async def nothing_starts(api: Api, devbox: str) -> None:
+        failed = (await soon(api, "/v1/devboxes/create_and_await_running", {})).json()
+        assert failed["status"] == "failure"
+        assert "no more processes" in failed["state_transitions"][-1]["failure_reason"]
+        for path, body in (
+            (f"/v1/devboxes/{devbox}/read_file_contents", {"file_path": "/etc/hostname"}),
+            (f"/v1/devboxes/{devbox}/snapshot_disk", {}),
+        ):
+            refused = await soon(api, path, body)
+            assert refused.status_code == 503
+            assert "no more processes" in refused.json()["message"]
+        blueprint = (await soon(api, "/v1/blueprints", {"name": "b", "dockerfile": "FROM x\nRUN echo"})).json()["id"]
+        while (view := (await soon(api, f"/v1/blueprints/{blueprint}")).json())["status"] != "failed":
+            assert view["status"] in ("queued", "provisioning", "building")
+            await asyncio.sleep(0.02)
+
+    @pytest.mark.parametrize("way", WAYS)
+    async def test_on_a_full_disk_a_shutdown_makes_room(tmp_path: Path, way: str) -> None:
+        """The disk is a small one of its own, in a mount namespace that ends with the service."""
+        data = tmp_path / "data"
+        data.mkdir()
+        mount = 'mount -t tmpfs -o size=24m tmpfs "$0" && exec "$@"'
+        with serving(data, "--isolation", way, before=("unshare", "-m", "sh", "-c", mount, str(data))) as service:
+            async with connect(service) as api:
+                greedy, other, third = [await api.create() for _ in range(3)]
+                assert (await api.execute(other, "echo kept > file"))["exit_status"] == 0
+                await api.execute(greedy, "head -c 100M /dev/zero > big; echo $?")
+                await everything_is_a_507(api, other)
+                assert (await api.json(f"/v1/devboxes/{other}"))["status"] == "running"
+                assert (await api.json(f"/v1/devboxes/{greedy}/shutdown", {}))["status"] == "shutdown"
+                assert (await api.execute(other, "cat file"))["stdout"] == "kept\n"
+                await works(api, third)
+                listed = (await api.json("/v1/devboxes?status=shutdown"))["devboxes"]
+                assert [view["id"] for view in listed] == [greedy]
+        assert (tmp_path / "data.log").read_text() == ""
+
+    async def everything_is_a_507(api: Api, devbox: str) -> None:
+        asked: list[tuple[str, Any]] = [
+            ("/v1/devboxes", {}),
+            (f"/v1/devboxes/{devbox}/execute", {"command": "true", "command_id": "one"}),
+            (f"/v1/devboxes/{devbox}/suspend", {}),
+            (f"/v1/devboxes/{devbox}/snapshot_disk", {}),
+            (f"/v1/devboxes/{devbox}/write_file_contents", {"file_path": "x", "contents": "y" * 100_000}),
+            ("/v1/blueprints", {"name": "b", "dockerfile": "FROM x\nRUN echo"}),
+            ("/v1/objects", {"name": "o", "content_type": "text"}),
+            ("/v1/secrets", {"name": "S", "value": "v"}),
+        ]
+        for path, body in asked:
+            refused = await soon(api, path, body)
+            assert refused.status_code == 507, (path, refused.text)
+            assert refused.json()["error"] == "disk_full"
