@@ -12,6 +12,8 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 
+from runloop_local.sandbox.cgroups import places
+
 READY_SECONDS = 15
 
 
@@ -70,3 +72,18 @@ def _isolation(url: str, api_key: str) -> str:
     with urllib.request.urlopen(request, timeout=READY_SECONDS) as answer:
         name: str = json.load(answer)["isolation"]
         return name
+
+
+@contextmanager
+def counted_processes(most: int | None = None) -> Iterator[Path]:
+    """A control group in which the number of processes is limited, as its `pids.max` says; for root."""
+    version, below = places(Path("/proc/self/mountinfo").read_text(), Path("/proc/self/cgroup").read_text())
+    group = below["pids"] / f"tests-{os.getpid()}"
+    group.mkdir()
+    if version == 2:
+        (group.parent / "cgroup.subtree_control").write_text("+pids")
+    try:
+        (group / "pids.max").write_text("max" if most is None else f"{most}")
+        yield group
+    finally:
+        group.rmdir()

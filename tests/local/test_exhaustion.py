@@ -2,17 +2,16 @@
 
 import asyncio
 import os
-from collections.abc import AsyncIterator, Iterator
-from contextlib import asynccontextmanager, contextmanager
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
 from pathlib import Path
 from typing import Any
 
 import httpx
 import pytest
 
-from runloop_local.sandbox.cgroups import places
 from tests.local.api import Api, connect
-from tests.local.serving import Service, serving
+from tests.local.serving import Service, counted_processes, serving
 
 WAYS = ["auto", "process"]
 PATIENCE_S = 20
@@ -87,20 +86,6 @@ async def test_a_connection_for_which_there_is_no_room_is_told_so(tmp_path: Path
                 assert (refused.status_code, refused.json()["error"]) == (503, "exhausted")
                 assert (await soon(api, f"/v1/devboxes/{devbox}")).json()["status"] == "running"
             await works(api, devbox)
-
-
-@contextmanager
-def counted_processes() -> Iterator[Path]:
-    """A control group in which the number of processes can be limited."""
-    version, below = places(Path("/proc/self/mountinfo").read_text(), Path("/proc/self/cgroup").read_text())
-    group = below["pids"] / f"test-exhaustion-{os.getpid()}"
-    group.mkdir()
-    if version == 2:
-        (group.parent / "cgroup.subtree_control").write_text("+pids")
-    try:
-        yield group
-    finally:
-        group.rmdir()
 
 
 if os.getuid() == 0:

@@ -1,15 +1,28 @@
 """What devboxes may use: sizes, and what happens to one that takes more."""
 
 import asyncio
+import os
 import time
+from collections.abc import AsyncIterator, Iterator
 from typing import Any
 
 import pytest
 
 from runloop_local.engine.errors import InvalidError
-from runloop_local.engine.limits import DEFAULT, GIB, SIZES, Size, disk_excess, memory_excess, size_of
+from runloop_local.engine.limits import (
+    DEFAULT,
+    GIB,
+    PROCESSES,
+    SIZES,
+    Size,
+    disk_excess,
+    memory_excess,
+    process_excess,
+    size_of,
+)
 from runloop_local.sandbox.base import Load
-from tests.local.api import Api
+from tests.local.api import Api, connect
+from tests.local.serving import Service, counted_processes, serving
 
 SMALLEST = {"resource_size_request": "X_SMALL"}
 CUSTOM = {"resource_size_request": "CUSTOM_SIZE", "custom_cpu_cores": 1, "custom_gb_memory": 4, "custom_disk_size": 2}
@@ -64,6 +77,51 @@ async def test_a_fork_bomb_disturbs_nobody(api: Api, devbox: str) -> None:
     assert (await api.json(f"/v1/devboxes/{forking}/shutdown", {}))["status"] == "shutdown"
     assert time.monotonic() - begin < 10
     assert await answers_in(api, devbox) < 5
+
+
+# Where there are no control groups, the service looks itself. Their folder is covered, for it and what it starts; a
+# control group that it does not know of keeps the machine from harm.
+if os.getuid() == 0:
+
+    @pytest.fixture(scope="module", params=["auto", "process"])
+    def without_groups(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Service]:
+        cover = 'echo $$ > "$0/cgroup.procs" && mount -t tmpfs -o ro none /sys/fs/cgroup && exec "$@"'
+        with counted_processes(most=PROCESSES + 400) as group:
+            before = ("unshare", "-m", "sh", "-c", cover, str(group))
+            data = tmp_path_factory.mktemp("without-groups") / "data"
+            with serving(data, "--isolation", request.param, before=before) as service:
+                yield service
+            assert data.with_name("data.log").read_text() == ""
+
+    @pytest.fixture
+    async def bare(without_groups: Service) -> AsyncIterator[Api]:
+        async with connect(without_groups) as api:
+            limits = (await api.get("/local/status")).json()["limits"]
+            assert "by control group" not in limits.values()
+            yield api
+
+    @pytest.mark.parametrize(
+        ("bomb", "parameters", "sentence"),
+        [(MEMORY_BOMB, SMALLEST, "1 GB of memory"), (DISK_BOMB, CUSTOM, "2 GB of disk")],
+        ids=["memory", "disk"],
+    )
+    async def test_without_control_groups_too_much_is_noticed(
+        bare: Api, bomb: str, parameters: dict[str, Any], sentence: str
+    ) -> None:
+        greedy, neighbour = await bare.create(launch_parameters=parameters), await bare.create()
+        await bare.start(greedy, bomb)
+        assert sentence in (await ended(bare, greedy))["state_transitions"][-1]["failure_reason"]
+        assert await answers_in(bare, neighbour) < 5
+
+    async def test_without_control_groups_a_fork_bomb_ends_with_its_devbox(bare: Api) -> None:
+        forking, neighbour = await bare.create(launch_parameters=SMALLEST), await bare.create()
+        await bare.start(forking, FORK_BOMB)
+        await asyncio.sleep(1)
+        begin = time.monotonic()
+        assert (await bare.json(f"/v1/devboxes/{forking}/shutdown", {}))["status"] == "shutdown"
+        assert time.monotonic() - begin < 20
+        assert await answers_in(bare, neighbour) < 5
+        assert (await bare.json(f"/v1/devboxes/{neighbour}"))["status"] == "running"
 
 
 async def test_memory_of_a_bigger_devbox_is_its_own(api: Api) -> None:
@@ -139,6 +197,12 @@ async def test_sizes_that_there_are_not(api: Api, change: dict[str, Any], compla
 def test_when_memory_is_too_much(load: Load, reason: str | None) -> None:
     excess = memory_excess(load, SIZES["X_SMALL"].limits())
     assert (excess and excess.reason) == reason
+
+
+def test_when_there_are_too_many_processes() -> None:
+    limits = SIZES["X_SMALL"].limits()
+    assert process_excess(Load(0, PROCESSES), limits) is None
+    assert "4096 processes" in str(process_excess(Load(0, PROCESSES + 1), limits))
 
 
 @pytest.mark.parametrize(("used", "reason"), [(0, None), (4 * GIB, None), (4 * GIB + 1, "out_of_disk")])

@@ -98,6 +98,13 @@ def memory_excess(load: Load, limits: Limits) -> Excess | None:
     return None
 
 
+def process_excess(load: Load, limits: Limits) -> Excess | None:
+    """What is to be said if it has too many processes, where the kernel does not keep it from starting them."""
+    if load.processes > limits.processes:
+        return Excess("execution_failed", f"The devbox started more than {limits.processes} processes.")
+    return None
+
+
 def disk_excess(used: int, limits: Limits) -> Excess | None:
     """What is to be said if its disk is too large."""
     if used > limits.disk_bytes:
@@ -142,7 +149,8 @@ class Guard:
             self._noticed.clear()
             try:
                 load = await self._sandbox.load()
-                excess = memory_excess(load, self._limits) or await self._disk.excess()
+                excess = memory_excess(load, self._limits) or process_excess(load, self._limits)
+                excess = excess or await self._disk.excess()
             except SandboxError:
                 return  # it has ended, or is too busy to answer: the next use looks again
             except OSError:

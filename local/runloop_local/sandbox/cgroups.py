@@ -236,12 +236,12 @@ def _sweep(folder: Path) -> None:
                 group.rmdir()
 
 
-def enforced(groups: Groups, processes: str) -> dict[str, str]:
+def enforced(groups: Groups, processes: str = "") -> dict[str, str]:
     """What holds on this machine and by what means; `processes` where there is no group for their number."""
     looked_at = "looked at while a devbox is in use" if sys.platform == "linux" else "not limited"
     return {
         "memory": "by control group" if groups.has("memory") else looked_at,
-        "processes": "by control group" if groups.has("pids") else processes,
+        "processes": "by control group" if groups.has("pids") else processes or looked_at,
         "disk": "looked at while a devbox is in use",
         "cpu": "by control group" if groups.has("cpu") else "behind other programs",
     }

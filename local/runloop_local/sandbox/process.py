@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
+import os
 import resource
 import shutil
 import sys
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from runloop_local.sandbox import disks
+from runloop_local.sandbox import disks, processes
 from runloop_local.sandbox.base import IsolationName, SandboxError, User
 from runloop_local.sandbox.cgroups import enforced
 from runloop_local.sandbox.link import Helper
@@ -22,6 +23,8 @@ if TYPE_CHECKING:
 _PATH = "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin"
 _HOME = "/home/user"
 _LIMITS = {resource.RLIMIT_NOFILE: 65536, resource.RLIMIT_CORE: 0}
+_PROCESSES_OF_OTHERS = 1024
+"""So many more may the account have, before a devbox with too many is ended."""
 
 
 class ProcessIsolation:
@@ -33,7 +36,7 @@ class ProcessIsolation:
         self.notes = (*notes, *_notes(landlock=landlock))
         self._store = disks.Store(data_dir, disks.PROCESS)
         self._helper = Helper(disks.PROCESS, self._store.folder)
-        self.limits: Mapping[str, str] = enforced(self._helper.groups, "not limited")
+        self.limits: Mapping[str, str] = enforced(self._helper.groups)
 
     async def create(self, sandbox_id: str, *, layers: tuple[str, ...] = ()) -> ProcessSandbox:
         """A sandbox that is not started yet; one with this id that was left on disk is taken up again."""
@@ -91,7 +94,13 @@ class ProcessSandbox(AgentSandbox):
     async def _prepare(self) -> Message:
         if not self._disk.is_dir():
             raise SandboxError(f"The disk of sandbox {self.id} is gone.")
-        return {"disk": str(self._disk), "landlock": self._landlock, "rlimits": _LIMITS}
+        return {"disk": str(self._disk), "landlock": self._landlock, "rlimits": {**_LIMITS, **self._process_limit()}}
+
+    def _process_limit(self) -> dict[int, int]:
+        """The kernel counts those of the whole account; the superuser's it does not count."""
+        if self._limits is None or self._helper.groups.has("pids") or sys.platform != "linux" or os.getuid() == 0:
+            return {}
+        return {resource.RLIMIT_NPROC: processes.count_of_account() + self._limits.processes + _PROCESSES_OF_OTHERS}
 
     async def _copy_disk(self, layer: str) -> tuple[str, ...]:
         await self._store.copy(self._helper, self._disk, self._store.new_layer(layer))

@@ -5,7 +5,6 @@ from __future__ import annotations
 import contextlib
 import os
 import signal
-from pathlib import Path
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
@@ -16,11 +15,13 @@ _PAGE = os.sysconf("SC_PAGE_SIZE")
 
 
 def children(pid: int) -> list[int]:
-    """The direct children of a process; none when it has ended."""
-    try:
-        return [int(text) for text in Path(f"/proc/{pid}/task/{pid}/children").read_text().split()]
-    except (FileNotFoundError, ProcessLookupError):
-        return []
+    """The direct children of a process, those of all its threads; none when it has ended."""
+    found: list[int] = []
+    with contextlib.suppress(FileNotFoundError, ProcessLookupError):
+        for thread in os.listdir(f"/proc/{pid}/task"):  # noqa: PTH208 - called thousands of times
+            with open(f"/proc/{pid}/task/{thread}/children", "rb") as file:  # noqa: PTH123 - as above
+                found += map(int, file.read().split())
+    return found
 
 
 def descendants(pid: int) -> list[int]:
@@ -51,12 +52,35 @@ def end_children(keep: Container[int] = ()) -> None:
 
     This process must be a subreaper, so that whatever loses its parent becomes a child of this one.
     """
-    while doomed := [pid for pid in children(os.getpid()) if pid not in keep]:
+    while doomed := _halted(keep):
         for pid in doomed:
-            for lower in descendants(pid):
-                kill(lower)
             kill(pid)
-            os.waitpid(pid, 0)
+        for pid in _own(keep):
+            if pid in doomed:
+                os.waitpid(pid, 0)
+
+
+def _own(keep: Container[int]) -> list[int]:
+    return [pid for pid in children(os.getpid()) if pid not in keep]
+
+
+def _halted(keep: Container[int]) -> set[int]:
+    """Everything below this process, stopped: of many that fork, the last ones would outrun their killer."""
+    stopped: set[int] = set()
+    while moving := {pid for own in _own(keep) for pid in (own, *descendants(own))} - stopped:
+        for pid in moving:
+            kill(pid, signal.SIGSTOP)
+        stopped |= moving
+    return stopped
+
+
+def count_of_account() -> int:
+    """How many processes this account has on this machine."""
+    own, count = os.getuid(), 0
+    for entry in os.scandir("/proc"):
+        with contextlib.suppress(FileNotFoundError):
+            count += entry.name.isdigit() and entry.stat().st_uid == own
+    return count
 
 
 def kill(pid: int, number: int = signal.SIGKILL) -> None:
