@@ -69,7 +69,7 @@ async def many_clients(devbox: AsyncDevbox) -> list[Row]:
     total = CLIENTS * EACH_MEGABYTES * 1024 * 1024 / max(seconds) / 1e6
     return [
         Row(f"{CLIENTS} clients that stream {EACH_MEGABYTES} MB each at once", total, "MB/s"),
-        Row("  the last one's time over the median one's", max(seconds) / statistics.median(seconds), "x"),
+        Row("  the last one's time over the median one's", max(seconds) / statistics.median(seconds), "x", goal="< 2 x"),
     ]
 
 

@@ -28,6 +28,14 @@ SMALLEST = {"resource_size_request": "X_SMALL"}
 CUSTOM = {"resource_size_request": "CUSTOM_SIZE", "custom_cpu_cores": 1, "custom_gb_memory": 4, "custom_disk_size": 2}
 MEMORY_BOMB = "python3 -c 'a = []\nwhile True: a.append(bytearray(16 << 20))'"
 DISK_BOMB = "for n in 1 2 3; do fallocate -l 1G file$n || head -c 1G /dev/zero > file$n; done; sleep 20"
+DESCRIPTOR_BOMB = """exec python3 -c '
+import time
+held = []
+try:
+    while True: held.append(open("/dev/null"))
+except OSError as error:
+    print(error.strerror, flush=True)
+time.sleep(1000)'"""
 FORK_BOMB = "bomb() { bomb | bomb & }; bomb; sleep 20"
 
 
@@ -66,6 +74,17 @@ async def test_a_background_process_is_looked_after_as_well(api: Api) -> None:
     greedy = await api.create(launch_parameters=SMALLEST)
     await api.execute(greedy, f"(sleep 1; {MEMORY_BOMB}) >/dev/null 2>&1 &")
     assert (await ended(api, greedy))["failure_reason"] == "out_of_memory"
+
+
+async def test_a_program_that_opens_all_it_can_disturbs_nobody(api: Api, devbox: str) -> None:
+    opening = await api.create(launch_parameters=SMALLEST)
+    execution = await api.start(opening, DESCRIPTOR_BOMB)
+    async for frame in api.follow(execution):
+        assert frame["output"] == "Too many open files\n"
+        break
+    assert await answers_in(api, devbox) < 5
+    assert await answers_in(api, opening) < 5
+    await api.json(f"/v1/devboxes/{opening}/shutdown", {})
 
 
 async def test_a_fork_bomb_disturbs_nobody(api: Api, devbox: str) -> None:

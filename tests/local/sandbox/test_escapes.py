@@ -6,6 +6,7 @@ import json
 import os
 import secrets
 import socket
+import stat
 import subprocess
 import sys
 from collections.abc import Iterator
@@ -17,7 +18,7 @@ import pytest_asyncio
 import runloop_local
 
 from . import attempts
-from .conftest import DATA_DIR, LANDLOCK, NAMESPACES, output, run
+from .conftest import DATA_DIR, LANDLOCK, NAMESPACES, namespaces_only, output, run
 
 pytestmark = pytest.mark.asyncio(loop_scope="session")
 
@@ -203,6 +204,21 @@ async def test_the_escape_is_held(name, pair, outside, user, victim):
 @pytest.mark.parametrize("name", CONTROLS)
 async def test_without_isolation_the_same_attempt_succeeds(name, pair, outside, way):
     assert (await attempt(name, pair, outside, "user")).startswith("escaped"), name
+
+
+@namespaces_only
+async def test_a_set_uid_file_of_a_devbox_makes_nobody_root_outside(sandbox, way):
+    if way == "none":
+        return
+    await output(sandbox, "sudo cp /bin/sh /home/user/set-uid && sudo chmod 4755 /home/user/set-uid")
+    [disk] = DATA_DIR.glob(f"*/*/sandboxes/{sandbox.id}")
+    [file] = disk.rglob("set-uid")
+    assert file.stat().st_mode & stat.S_ISUID
+    assert file.stat().st_uid != 0 or any(is_closed_to_others(folder) for folder in file.parents)
+
+
+def is_closed_to_others(folder: Path) -> bool:
+    return not folder.stat().st_mode & 0o077
 
 
 async def test_every_attempt_is_in_a_list():
