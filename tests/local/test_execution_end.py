@@ -32,7 +32,7 @@ class Runner:
         (None, 0, None),
         (SandboxEnded("gone"), 137, None),
         (SandboxError("no such user"), 126, "could not be started: no such user"),
-        (OSError(24, "Too many open files"), 126, "Too many open files"),
+        (OSError(24, "Too many open files"), 126, "no descriptors left"),
     ],
     ids=["none", "devbox ended", "sandbox refuses", "no descriptors"],
 )
