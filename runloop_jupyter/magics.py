@@ -11,6 +11,8 @@ from typing import TYPE_CHECKING, Any, TypeVar
 from IPython.core.magic import Magics, line_cell_magic, magics_class, needs_local_scope, no_var_expand
 from traitlets import Bool, List, TraitError, Unicode, validate
 
+from . import displays
+
 if TYPE_CHECKING:
     from IPython.core.completer import CompletionContext, SimpleMatcherResult
     from IPython.core.interactiveshell import InteractiveShell
@@ -36,10 +38,11 @@ _NAMES = (("line", "runloop"), ("cell", "runloop"), ("line", "devbox"), ("cell",
 
 
 def load(shell: InteractiveShell) -> None:
-    """Register the magics and their completion."""
+    """Register the magics, their completion, and how the SDK's objects show."""
     magics = RunloopMagics(shell)
     shell.register_magics(magics)
     shell.Completer.custom_matchers.append(magics.matcher)
+    displays.register(shell)
 
 
 def unload(shell: InteractiveShell) -> None:
@@ -50,6 +53,7 @@ def unload(shell: InteractiveShell) -> None:
         return
     magics.close()
     shell.Completer.custom_matchers.remove(magics.matcher)
+    displays.unregister(shell)
     shell.configurables[:] = [each for each in shell.configurables if not isinstance(each, RunloopMagics)]
     for kind, name in _NAMES:
         before = magics.displaced[kind, name]

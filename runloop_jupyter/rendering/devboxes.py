@@ -39,8 +39,8 @@ def devbox_listing(
     return Listing(devboxes, _COLUMNS, current=current, note=note, none=none)
 
 
-def devbox_details(box: DevboxInfo, notes: tuple[str, ...] = ()) -> Details[DevboxInfo]:
-    """One devbox in detail, with the states that it has been in."""
+def devbox_details(box: DevboxInfo, notes: tuple[str, ...] = (), used: str = "") -> Details[DevboxInfo]:
+    """One devbox in detail, with the states that it has been in and what it has used."""
     steps = " → ".join(f"{status} {clock(at)}" for status, at in box.history)
     rows = (
         ("name", box.name),
@@ -50,6 +50,7 @@ def devbox_details(box: DevboxInfo, notes: tuple[str, ...] = ()) -> Details[Devb
         ("from", box.source),
         ("size", box.size.lower()),
         ("keep-alive", spell_duration(box.keep_alive) if box.keep_alive else ""),
+        ("used", used),
         ("metadata", pairs(dict(box.metadata))),
         ("history", steps),
         ("note", " ".join(notes)),

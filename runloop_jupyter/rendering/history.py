@@ -12,7 +12,6 @@ from .states import sign_of, tone_of
 from .text import clock
 
 _ENDED = ("shutdown", "failure")
-_LEAST = 2.0  # percent: short states can be seen and pointed at
 
 
 def timeline(history: Sequence[tuple[str, int]], ended_ms: int | None = None) -> str:
@@ -20,13 +19,8 @@ def timeline(history: Sequence[tuple[str, int]], ended_ms: int | None = None) ->
     spans = _spans(history, ended_ms)
     if not spans:
         return ""
-    parts = "".join(_part(state, since, until) for state, since, until in spans)
     legend = ", ".join(f"{state} {spell_duration((until - since) / 1000)}" for state, since, until in spans)
-    style = "display: flex; gap: 1px; height: 10px; max-width: 44em; margin: 6px 4px 2px"
-    return (
-        f'<div role="img" aria-label="{page.escaped(legend)}" style="{style}">{parts}</div>'
-        f'<p class="runloop-quiet">{page.escaped(legend)}</p>'
-    )
+    return page.bar(legend, [_part(state, since, until) for state, since, until in spans])
 
 
 def _spans(history: Sequence[tuple[str, int]], ended_ms: int | None) -> list[tuple[str, int, int]]:
@@ -39,7 +33,6 @@ def _spans(history: Sequence[tuple[str, int]], ended_ms: int | None) -> list[tup
     return [(state, since, max(until, since)) for (state, since), (_, until) in pairwise(steps)]
 
 
-def _part(state: str, since: int, until: int) -> str:
+def _part(state: str, since: int, until: int) -> tuple[str, str, float]:
     told = f"{state} from {clock(since)} for {spell_duration((until - since) / 1000)}"
-    style = f"flex: {max(until - since, 1)} 1 0; min-width: {_LEAST}%; background: currentColor; border-radius: 2px"
-    return f'<span class="{tone_of(sign_of(state))}" title="{page.escaped(told)}" style="{style}"></span>'
+    return tone_of(sign_of(state)), told, max(until - since, 1)

@@ -20,6 +20,8 @@ _STYLE = """<style>
 .runloop-view code {font-family: var(--jp-code-font-family, monospace); font-size: 0.95em}
 .runloop-view a {color: var(--jp-content-link-color, #1976d2)}
 .runloop-view p {margin: 4px}
+.runloop-view .runloop-bar {display: flex; gap: 1px; height: 10px; max-width: 44em; margin: 6px 4px 2px}
+.runloop-view .runloop-bar span {flex: 1 1 0; min-width: 2%; background: currentColor; border-radius: 2px}
 .runloop-view .runloop-current {font-weight: 600}
 .runloop-view .runloop-good {color: var(--jp-success-color1, #2e7d32)}
 .runloop-view .runloop-busy {color: var(--jp-info-color1, #1976d2)}
@@ -59,6 +61,16 @@ def link(url: str, text: str = "") -> str:
 def cell(body: str, css: str = "") -> str:
     """A cell with HTML in it."""
     return f'<td class="{css}">{body}</td>' if css else f"<td>{body}</td>"
+
+
+def bar(told: str, parts: Iterable[tuple[str, str, float]]) -> str:
+    """A bar of coloured parts, each a CSS class, what it is and how long; below it `told`, its meaning in words."""
+    spans = "".join(
+        f'<span class="{css}" title="{escaped(title)}" style="flex-grow: {size:g}"></span>'
+        for css, title, size in parts
+    )
+    picture = f'<div class="runloop-bar" role="img" aria-label="{escaped(told)}">{spans}</div>'
+    return f'{picture}<p class="runloop-quiet">{escaped(told)}</p>'
 
 
 def table(head: Iterable[str], rows: Iterable[str]) -> str:

@@ -143,7 +143,7 @@ def test_a_bar_shows_how_long_each_state_lasted() -> None:
     page = devbox_details(box(status="shutdown", history=history, ended_ms=71_000))._repr_html_()
     assert "provisioning 2.0 s, running 1 min, suspended 7.0 s, running 1.0 s" in page
     assert page.count("<span") == 4
-    assert "flex: 60000" in page
+    assert "flex-grow: 60000" in page
     assert "<span" not in devbox_details(box())._repr_html_(), "no history, no bar"
 
 

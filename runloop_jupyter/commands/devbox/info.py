@@ -27,4 +27,17 @@ async def run(session: Session, args: argparse.Namespace) -> Details[DevboxInfo]
     if devbox.id in session.leases and devbox.alive:
         ends = "stays when this kernel ends" if session.leases.keeps(devbox.id) else "ends with this kernel"
         notes = (f"Created by this kernel; {ends}.",)
-    return devbox_details(devbox, notes)
+    return devbox_details(devbox, notes, await _used(session, devbox))
+
+
+async def _used(session: Session, devbox: DevboxInfo) -> str:
+    """What the devbox has used so far, on one line."""
+    from runloop_sdk import NotFoundError
+
+    from ...rendering.cards import usage_rows
+
+    try:
+        usage = await (await session.sdk()).api.devboxes.retrieve_resource_usage(devbox.id)
+    except NotFoundError:
+        return ""  # not every service counts it
+    return ", ".join(f"{title} {text}" for title, text in usage_rows(usage))

@@ -6,8 +6,7 @@ import argparse
 from typing import TYPE_CHECKING
 
 from ...finding import OBJECT
-from ...rendering import Details, ago, moment, pairs, state_text
-from ...sizes import spell_size
+from ...rendering import Details
 from ..parser import Parser
 
 if TYPE_CHECKING:
@@ -25,16 +24,6 @@ def parser() -> Parser:
 
 async def run(session: Session, args: argparse.Namespace) -> Details[ObjectView]:
     """The card."""
-    view = await OBJECT.find(await session.sdk(), args.name)
-    rows = (
-        ("name", view.name),
-        ("id", view.id),
-        ("type", view.content_type),
-        ("size", "" if view.size_bytes is None else spell_size(view.size_bytes)),
-        ("state", state_text(view.state)),
-        ("created", ago(view.create_time_ms)),
-        ("deleted at", moment(view.delete_after_time_ms)),
-        ("metadata", pairs(view.metadata)),
-        ("use it", f"%devbox create --mount {view.id}:PATH"),
-    )
-    return Details(view, rows)
+    from ...rendering.cards import card_of
+
+    return card_of(await OBJECT.find(await session.sdk(), args.name))

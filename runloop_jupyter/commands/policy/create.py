@@ -7,8 +7,8 @@ from typing import TYPE_CHECKING
 
 from ...finding import label
 from ...rendering import Done
+from ...rendering.policies import allowed
 from ..parser import Parser
-from .info import allowed
 
 if TYPE_CHECKING:
     from runloop_sdk.models.network_policies import NetworkPolicyView

@@ -6,20 +6,13 @@ import argparse
 from typing import TYPE_CHECKING
 
 from ...finding import POLICY
-from ...rendering import Details, ago
+from ...rendering import Details
 from ..parser import Parser
 
 if TYPE_CHECKING:
-    from runloop_sdk.models.network_policies import AllowedCidr, Egress, NetworkPolicyView
+    from runloop_sdk.models.network_policies import NetworkPolicyView
 
     from ...session import Session
-
-_SWITCHES = {
-    "allow_devbox_to_devbox": "other devboxes",
-    "allow_runloop_mirrors": "Runloop's package mirrors",
-    "allow_agent_gateway": "the agent gateway",
-    "allow_mcp_gateway": "the MCP gateway",
-}
 
 
 def parser() -> Parser:
@@ -31,29 +24,6 @@ def parser() -> Parser:
 
 async def run(session: Session, args: argparse.Namespace) -> Details[NetworkPolicyView]:
     """The card."""
-    view = await POLICY.find(await session.sdk(), args.name)
-    rows = (
-        ("name", view.name),
-        ("id", view.id),
-        ("description", view.description or ""),
-        ("allows", allowed(view.egress)),
-        ("created", ago(view.create_time_ms)),
-        ("changed", ago(view.update_time_ms)),
-        ("use it", f"%devbox create --policy {view.name}"),
-    )
-    return Details(view, rows)
+    from ...rendering.cards import card_of
 
-
-def allowed(egress: Egress) -> str:
-    """Where devboxes may connect to, on one line."""
-    if egress.allow_all:
-        return "everything"
-    switches = [words for name, words in _SWITCHES.items() if getattr(egress, name)]
-    return ", ".join([*egress.allowed_hostnames, *map(_cidr, egress.allowed_cidrs), *switches]) or "nothing"
-
-
-def _cidr(allowed: AllowedCidr) -> str:
-    ports = "/".join(
-        f"{rule.port}-{rule.end_port}" if rule.end_port else f"{rule.port}" for rule in allowed.ports or ()
-    )
-    return f"{allowed.cidr} port {ports}" if ports else allowed.cidr
+    return card_of(await POLICY.find(await session.sdk(), args.name))

@@ -7,8 +7,8 @@ from typing import TYPE_CHECKING
 
 from ...finding import POLICY, short
 from ...rendering import Listing, ago
+from ...rendering.policies import allowed
 from ..parser import Parser, add_limit_option
-from .info import allowed
 
 if TYPE_CHECKING:
     from runloop_sdk.models.network_policies import NetworkPolicyView

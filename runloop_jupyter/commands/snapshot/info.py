@@ -5,9 +5,8 @@ from __future__ import annotations
 import argparse
 from typing import TYPE_CHECKING
 
-from ...finding import SNAPSHOT, short
-from ...rendering import Details, ago, pairs, state_text
-from ...sizes import spell_size
+from ...finding import SNAPSHOT
+from ...rendering import Details, state_text
 from ..parser import Parser
 
 if TYPE_CHECKING:
@@ -25,19 +24,9 @@ def parser() -> Parser:
 
 async def run(session: Session, args: argparse.Namespace) -> Details[DevboxSnapshotView]:
     """The card."""
+    from ...rendering.cards import snapshot_card
+
     sdk = await session.sdk()
     view = await SNAPSHOT.find(sdk, args.name)
     seen = await sdk.snapshot.from_id(view.id).get_info()
-    rows = (
-        ("name", view.name or ""),
-        ("id", view.id),
-        ("status", state_text(seen.status, seen.error_message)),
-        ("created", ago(view.create_time_ms)),
-        ("message", view.commit_message or ""),
-        ("devbox", view.source_devbox_id),
-        ("blueprint", view.source_blueprint_id or ""),
-        ("size", "" if view.size_bytes is None else spell_size(view.size_bytes)),
-        ("metadata", pairs(view.metadata)),
-        ("use it", f"%runloop snapshot restore {short(view)}"),
-    )
-    return Details(view, rows)
+    return snapshot_card(view, state_text(seen.status, seen.error_message))
