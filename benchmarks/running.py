@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import os
 import sys
 import tempfile
 import time
@@ -23,11 +24,14 @@ class Running:
 
 @asynccontextmanager
 async def running_service() -> AsyncIterator[Running]:
-    """Start `runloop-local serve`, and end it at the end."""
+    """Start `runloop-local serve`, as a user's Python does it, and end it at the end."""
+    env = {name: value for name, value in os.environ.items() if name != "PYTHONDONTWRITEBYTECODE"}
     with tempfile.TemporaryDirectory(prefix="runloop-bench-", ignore_cleanup_errors=True) as folder:
         start = time.perf_counter()
         arguments = ["-m", "runloop_local", "serve", "--data-dir", folder, "--api-key", "bench"]
-        process = await asyncio.create_subprocess_exec(sys.executable, *arguments, stdout=asyncio.subprocess.PIPE)
+        process = await asyncio.create_subprocess_exec(
+            sys.executable, *arguments, stdout=asyncio.subprocess.PIPE, env=env
+        )
         assert process.stdout is not None
         line = (await process.stdout.readline()).decode()
         ready = (time.perf_counter() - start) * 1000

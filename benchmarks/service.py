@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import os
 import re
+import statistics
 import time
 from pathlib import Path
 from urllib.parse import urlsplit
@@ -18,7 +19,8 @@ READS, READERS = 4000, 8
 
 
 async def run() -> list[Row]:
-    """One service of its own."""
+    """One service of its own, after some that only start."""
+    ready = await ready_ms()
     async with running_service() as service:
         async with AsyncRunloopSDK(bearer_token=service.api_key, base_url=service.base_url) as sdk:
             idle = await idleness(service.pid)
@@ -38,7 +40,7 @@ async def run() -> list[Row]:
             await asyncio.gather(*(devbox.shutdown() for devbox in created))
             ending = (time.perf_counter() - end) * 1000
     return [
-        Row("service ready", service.ready_ms, "ms", goal="< 700 ms"),
+        Row("service ready", ready, "ms", goal="< 700 ms"),
         Row("memory of the service when idle (PSS)", idle[0], "MB", goal="< 60 MB"),
         Row("  processor time that it takes then", idle[1], "ms/s", goal="~ 0"),
         Row("reads of the API by a client on raw sockets", reads, "/s", goal=">= 2000 /s"),
@@ -48,6 +50,15 @@ async def run() -> list[Row]:
         Row("  with the first 16", before, "MB"),
         Row(f"{DEVBOXES} devboxes shut down", ending, "ms"),
     ]
+
+
+async def ready_ms() -> float:
+    """From the start of the program to its first answer: the median of five, after one that compiles what is new."""
+    found = []
+    for _ in range(6):
+        async with running_service() as service:
+            found.append(service.ready_ms)
+    return statistics.median(found[1:])
 
 
 async def idleness(pid: int) -> tuple[float, float]:
