@@ -8,6 +8,7 @@ import secrets
 import sys
 from typing import TYPE_CHECKING, Literal
 
+from runloop_local.sandbox import processes
 from runloop_local.sandbox.base import Command, Isolation, SandboxError
 from runloop_local.sandbox.namespaces import NamespacesIsolation, ways
 from runloop_local.sandbox.process import ProcessIsolation
@@ -43,6 +44,8 @@ async def open_isolation(data_dir: Path, requested: Requested = "auto") -> Isola
 
 
 async def _open_process(data_dir: Path, notes: tuple[str, ...]) -> Isolation:
+    if sys.platform == "linux":
+        await asyncio.to_thread(processes.end_with_home_in, data_dir)
     isolation = ProcessIsolation(data_dir, landlock=has_landlock(), notes=notes)
     await try_out(isolation)
     return isolation

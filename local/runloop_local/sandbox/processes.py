@@ -5,6 +5,7 @@ from __future__ import annotations
 import contextlib
 import os
 import signal
+from pathlib import Path
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
@@ -72,6 +73,27 @@ def _halted(keep: Container[int]) -> set[int]:
             kill(pid, signal.SIGSTOP)
         stopped |= moving
     return stopped
+
+
+def end_with_home_in(folder: Path) -> None:
+    """Kill programs whose home lies in `folder`, after everything that looked after them has been killed."""
+    home = f"\0HOME={folder}/".encode()
+    strays: set[int] = set()
+    while more := {pid for pid in _all() if home in _environment(pid)} - strays:
+        for pid in more:
+            kill(pid)
+        strays |= more
+
+
+def _all() -> list[int]:
+    return [int(entry.name) for entry in os.scandir("/proc") if entry.name.isdigit()]
+
+
+def _environment(pid: int) -> bytes:
+    try:
+        return b"\0" + Path(f"/proc/{pid}/environ").read_bytes()
+    except OSError:  # another account's, or it has ended
+        return b""
 
 
 def count_of_account() -> int:

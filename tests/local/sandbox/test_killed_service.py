@@ -1,11 +1,17 @@
 from __future__ import annotations
 
 import asyncio
+import os
+import signal
 import subprocess
 import sys
 from pathlib import Path
 
-from .conftest import every_way, marker, processes_with, until
+import pytest
+
+from runloop_local.sandbox import open_isolation, processes
+
+from .conftest import LANDLOCK, every_way, marker, processes_with, until
 
 SERVICE = """
 import asyncio, os, sys
@@ -45,6 +51,32 @@ def test_a_killed_service_takes_forty_sandboxes_with_it(way, tmp_path):
             service.kill()
     asyncio.run(until(lambda: not processes_with(time)))
     asyncio.run(until(lambda: not any_process_in(tmp_path)))
+
+
+@pytest.mark.parametrize("way", [*LANDLOCK, "none"])
+def test_what_outlives_a_service_and_all_its_helpers_ends_when_the_next_one_starts(way, tmp_path):
+    time = marker()
+    argv = [sys.executable, "-c", SERVICE, way, str(tmp_path), time]
+    with subprocess.Popen(argv, stdout=subprocess.PIPE) as service:
+        try:
+            assert service.stdout.readline() == b"ready\n"
+            asyncio.run(until(lambda: len(processes_with(f"sleep\0{time}")) == 80))
+        finally:
+            kill_at_once([service.pid, *(set(processes.descendants(service.pid)) - set(processes_with(time)))])
+    assert len(processes_with(f"sleep\0{time}")) == 80
+    asyncio.run(open_and_close(tmp_path))
+    asyncio.run(until(lambda: not processes_with(time)))
+
+
+def kill_at_once(pids):
+    """So that none of them sees another one's end."""
+    for number in (signal.SIGSTOP, signal.SIGKILL):
+        for pid in pids:
+            os.kill(pid, number)
+
+
+async def open_and_close(folder):
+    await (await open_isolation(folder, "process")).aclose()
 
 
 def any_process_in(folder: Path) -> bool:
