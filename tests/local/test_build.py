@@ -212,6 +212,11 @@ async def test_secrets_reach_commands_and_neither_the_log_nor_the_disk(works: Ya
     assert record.image.env == {}
 
 
+async def test_a_step_s_streams_can_be_opened_by_their_names(works: Yard) -> None:
+    log = await works.log(await works.build("FROM x\nUSER user\nRUN echo by name >/dev/stdout; echo too >/dev/stderr"))
+    assert "by name\ntoo\n" in log
+
+
 async def test_much_output_is_cut_and_does_not_stop_the_build(works: Yard, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("runloop_local.engine.build_log.MAX_BYTES", 100_000)
     log = await works.log(await works.build("FROM x\nRUN yes | head -c 3000000; echo the end"))

@@ -151,6 +151,15 @@ async def test_memory_of_a_bigger_devbox_is_its_own(api: Api) -> None:
     await api.json(f"/v1/devboxes/{devbox}/shutdown", {})
 
 
+async def test_half_a_core_is_no_whole_one(api: Api) -> None:
+    devbox = await api.create(launch_parameters=SMALLEST)
+    busy = "import time; end = time.time() + 2\nwhile time.time() < end: pass\nprint(time.process_time())"
+    used = float((await api.execute(devbox, f"python3 -c '{busy}'"))["stdout"])
+    by = (await api.get("/local/status")).json()["limits"]["cpu"]
+    assert used < 1.5 or by == "behind other programs", used
+    await api.json(f"/v1/devboxes/{devbox}/shutdown", {})
+
+
 async def test_usage_is_counted_by_the_size(api: Api) -> None:
     devbox = await api.create(launch_parameters=CUSTOM)
     await asyncio.sleep(1.1)

@@ -17,6 +17,11 @@ async def test_a_shell_keeps_folder_variables_functions_and_status(api: Api, dev
     assert other["stdout"] == "[]\n"
 
 
+async def test_a_shell_s_streams_can_be_opened_by_their_names(api: Api, devbox: str) -> None:
+    result = await api.execute(devbox, "echo out >/dev/stdout; echo err >/dev/stderr; cat /dev/stdin", shell_name="s")
+    assert (result["exit_status"], result["stdout"], result["stderr"]) == (0, "out\n", "err\n")
+
+
 async def test_commands_of_one_shell_run_one_after_the_other(api: Api, devbox: str) -> None:
     commands = [f"echo start {n}; sleep 0.05; echo end {n}" for n in range(5)]
     started = [await api.start(devbox, f"({command}) | tee -a all", shell_name="s") for command in commands]
