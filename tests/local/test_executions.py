@@ -46,8 +46,17 @@ async def test_only_the_last_lines_are_in_the_view(api: Api, devbox: str) -> Non
     assert result["stdout_truncated"] is True
     result = await api.execute(devbox, "seq 1000", query="?last_n=2")
     assert result["stdout"] == "999\n1000\n"
+    result = await api.execute(devbox, "seq 1000", last_n="2")
+    assert result["stdout"] == "999\n1000\n"
     again = await api.json(f"/v1/devboxes/{devbox}/executions/{result['execution_id']}?last_n=1")
     assert again["stdout"] == "1000\n"
+
+
+async def test_a_command_with_a_wrong_number_of_lines_is_not_run(api: Api, devbox: str) -> None:
+    body = {"command": "touch ran", "command_id": str(uuid.uuid4())}
+    refused = await api.json(f"/v1/devboxes/{devbox}/execute?last_n=many", body, status=400)
+    assert "last_n must be a whole number" in refused["message"]
+    assert (await api.execute(devbox, "ls"))["stdout"] == ""
 
 
 async def test_a_long_command_is_answered_as_running_and_goes_on(api: Api, devbox: str) -> None:

@@ -33,7 +33,7 @@ async def ids(api: Api, query: str) -> list[str]:
 
 async def shut_down(api: Api, *devboxes: str) -> None:
     for devbox in devboxes:
-        await api.json(f"/v1/devboxes/{devbox}/shutdown?force=true", {})
+        await api.json(f"/v1/devboxes/{devbox}/shutdown", {"force": "true"})
 
 
 def layers_on_disk(service: Service) -> set[str]:

@@ -163,6 +163,12 @@ class Wait(Body):
     timeout_seconds: float | None = None
 
 
+class Shutdown(Body):
+    """POST .../shutdown; clients give it in the query."""
+
+    force: str | None = None
+
+
 async def create(request: Request) -> Response:
     """POST /v1/devboxes."""
     return _view(await _created(request))
@@ -243,8 +249,9 @@ async def keep_alive(request: Request) -> Response:
 
 async def shutdown(request: Request) -> Response:
     """POST /v1/devboxes/{id}/shutdown; with `force`, also while a snapshot is being made."""
+    body = await read_body(request, Shutdown)
     devbox = await _devbox(request)
-    if not flag(request, "force", default=False):
+    if not flag(request, "force", default=False, given=body.force):
         engine_of(request).snapshots.require_none(devbox.record.id)
     await devbox.shutdown("api_shutdown")
     return _view(devbox)

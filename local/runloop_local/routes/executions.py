@@ -32,6 +32,7 @@ class Execute(Body):
     command: str
     command_id: str | None = None
     optimistic_timeout: Annotated[float, Field(ge=0, le=HOLD_S)] | None = None
+    last_n: str | None = None
     attach_stdin: bool | None = None
     shell_name: str | None = None
 
@@ -48,6 +49,7 @@ class Wait(Body):
 
     statuses: Annotated[list[Literal["queued", "running", "completed"]], Field(min_length=1)]
     timeout_seconds: float | None = None
+    last_n: str | None = None
 
 
 class Kill(Body):
@@ -66,16 +68,17 @@ class Send(Body):
 async def execute(request: Request) -> Response:
     """POST /v1/devboxes/{id}/execute: answers with the result if that takes no longer than the timeout."""
     body = await read_body(request, Execute)
+    lines = _lines(request, body.last_n)
     execution = await engine_of(request).devboxes.execute(path_id(request), body.order())
     await execution.wait(_COMPLETED, hold(body.optimistic_timeout, HOLD_S))
-    return _view(request, execution)
+    return _view(execution, lines)
 
 
 async def execute_async(request: Request) -> Response:
     """POST /v1/devboxes/{id}/execute_async."""
     body = await read_body(request, Execute)
     execution = await engine_of(request).devboxes.execute(path_id(request), body.order(), request_id(request))
-    return _view(request, execution)
+    return _view(execution, _lines(request))
 
 
 async def execute_sync(request: Request) -> Response:
@@ -88,16 +91,17 @@ async def execute_sync(request: Request) -> Response:
 
 async def retrieve(request: Request) -> Response:
     """GET .../executions/{execution_id}."""
-    return _view(request, await _execution(request))
+    return _view(await _execution(request), _lines(request))
 
 
 async def wait_for_status(request: Request) -> Response:
     """POST .../executions/{execution_id}/wait_for_status."""
     body = await read_body(request, Wait)
+    lines = _lines(request, body.last_n)
     execution = await _execution(request)
     if not await execution.wait(frozenset(body.statuses), hold(body.timeout_seconds, HOLD_S)):
         raise expired(f"Execution {execution.record.id}", list(body.statuses))
-    return _view(request, execution)
+    return _view(execution, lines)
 
 
 async def kill(request: Request) -> Response:
@@ -105,7 +109,7 @@ async def kill(request: Request) -> Response:
     body = await read_body(request, Kill)
     execution = await _execution(request)
     await execution.signal(signal.SIGKILL, group=bool(body.kill_process_group))
-    return _view(request, execution)
+    return _view(execution, _lines(request))
 
 
 async def send_std_in(request: Request) -> Response:
@@ -133,8 +137,11 @@ async def _execution(request: Request) -> Execution:
     return await engine_of(request).devboxes.execution(devbox_id, execution_id)
 
 
-def _view(request: Request, execution: Execution) -> Response:
-    lines = integer(request, "last_n", DEFAULT_LINES)
+def _lines(request: Request, given: str | None = None) -> int:
+    return integer(request, "last_n", DEFAULT_LINES, given=given)
+
+
+def _view(execution: Execution, lines: int) -> Response:
     return answer(execution_view(execution.record, execution.log, lines))
 
 

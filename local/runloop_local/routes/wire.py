@@ -71,21 +71,21 @@ def _too_large(limit: int) -> TooLargeError:
     return TooLargeError(f"The request's body is over {limit:,} bytes.")
 
 
-def integer(request: Request, name: str, default: int, most: int | None = None) -> int:
-    """A whole number out of the query, from 0 to `most`."""
-    text = request.query_params.get(name)
+def integer(request: Request, name: str, default: int, most: int | None = None, *, given: str | None = None) -> int:
+    """A whole number out of the query, or else `given` in the body, from 0 to `most`."""
+    text = request.query_params.get(name) or given
     if not text:
         return default
     if not (text.isascii() and text.isdigit()) or (most is not None and int(text) > most):
         raise InvalidError(
-            f"{name} must be a whole number from 0{'' if most is None else f' to {most}'}, not {text!r}."
+            f"{name} must be a whole number from 0{'' if most is None else f' to {most}'}, not {text[:40]!r}."
         )
     return int(text)
 
 
-def flag(request: Request, name: str, *, default: bool) -> bool:
-    """A true or false out of the query."""
-    text = request.query_params.get(name, "").lower()
+def flag(request: Request, name: str, *, default: bool, given: str | None = None) -> bool:
+    """A true or false out of the query, or else `given` in the body."""
+    text = (request.query_params.get(name) or given or "").lower()
     return default if not text else text in ("true", "1")
 
 
