@@ -1,4 +1,4 @@
-"""Operations of the API that the embedded service does not have yet: they answer 501 with their name."""
+"""The operation of the API that the embedded service does not have: it answers 501 and says what to do instead."""
 
 from __future__ import annotations
 
@@ -9,25 +9,15 @@ from starlette.routing import Route
 from ..engine.errors import NotServedError
 
 if TYPE_CHECKING:
-    from collections.abc import Awaitable, Callable
-
     from starlette.requests import Request
 
-_OPERATIONS = """
-POST /v1/devboxes/{id}/create_ssh_key devboxes.create_ssh_key
-"""
+
+async def create_ssh_key(_request: Request) -> NoReturn:
+    """POST /v1/devboxes/{id}/create_ssh_key."""
+    raise NotServedError(
+        "The embedded service does not have devboxes.create_ssh_key: its devboxes run no SSH server. "
+        "Use a terminal (PTY), or commands."
+    )
 
 
-def _refuse(operation: str) -> Callable[[Request], Awaitable[NoReturn]]:
-    async def refuse(_request: Request) -> NoReturn:
-        raise NotServedError(f"The embedded service does not have {operation} yet.")
-
-    return refuse
-
-
-def _route(line: str) -> Route:
-    method, path, operation = line.split()
-    return Route(path, _refuse(operation), methods=[method])
-
-
-ROUTES = [_route(line) for line in _OPERATIONS.split("\n") if line]
+ROUTES = [Route("/v1/devboxes/{id}/create_ssh_key", create_ssh_key, methods=["POST"])]
