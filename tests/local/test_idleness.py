@@ -75,8 +75,8 @@ async def test_what_counts_as_use(api: Api, service: Service) -> None:
 async def test_keep_alive_is_put_off_by_traffic(api: Api, service: Service) -> None:
     devbox = await api.create(tunnel={}, launch_parameters={"keep_alive_time_seconds": 1})
     key = (await api.json(f"/v1/devboxes/{devbox}"))["tunnel"]["tunnel_key"]
-    await api.start(devbox, "nohup python3 -m http.server 8000 >/dev/null 2>&1 &")
-    host = f"8000-{key}.tunnel.localhost:{service.base_url.rpartition(':')[2]}"
+    await api.start(devbox, "nohup python3 -m http.server 8001 >/dev/null 2>&1 &")
+    host = f"8001-{key}.tunnel.localhost:{service.base_url.rpartition(':')[2]}"
     async with httpx.AsyncClient(base_url=service.base_url, headers={"host": host}) as client:
         assert await status_after(api, devbox, lambda: client.get("/")) == "running"
     assert (await api.wait(devbox, "shutdown"))["shutdown_reason"] == "keep_alive_timeout"
