@@ -17,7 +17,7 @@ from tests.local.test_restart import alive, descendants
 
 ROUNDS = 3
 SETTLED = {"suspended", "failure", "shutdown"}
-DOCKERFILE = "FROM x\nRUN echo {0} > ~/step\nCOPY <<EOF /home/user/copied\n{0}\nEOF\n"
+DOCKERFILE = "FROM x\nUSER user\nRUN echo {0} > ~/step\nCOPY <<EOF /home/user/copied\n{0}\nEOF\n"
 
 
 @dataclass
