@@ -19,6 +19,7 @@ _SIGNED = frozenset({"", "status", "state"})
 _SHORT = _CODES | _SIGNED | {"created", "changed", "started", "type", "size", "time"}
 _WIDEST = 60  # characters of a column in plain text
 _CURRENT = "→"
+_NO_PART = "Nothing in this part of the list."
 
 
 class Listing(Sequence[T], Generic[T]):
@@ -45,7 +46,8 @@ class Listing(Sequence[T], Generic[T]):
     def __getitem__(self, index: slice) -> Listing[T]: ...
     def __getitem__(self, index: int | slice) -> T | Listing[T]:
         if isinstance(index, slice):
-            return Listing(self._items[index], self._columns, none=self._none, current=self._current)
+            none = _NO_PART if self._items else self._none
+            return Listing(self._items[index], self._columns, none=none, current=self._current)
         return self._items[index]
 
     def __iter__(self) -> Iterator[T]:
@@ -82,9 +84,9 @@ class Listing(Sequence[T], Generic[T]):
         return page.page(self.to_html())
 
     def _filled(self) -> tuple[list[str], list[list[str]]]:
-        """The titles and the rows without the columns that have no text at all."""
-        columns = zip(self._columns, zip(*self.rows(), strict=True), strict=True)
-        filled = [(title, texts) for title, texts in columns if any(texts)]
+        """The titles and the rows without the columns that have no text at all; all of them where none has any."""
+        columns = list(zip(self._columns, zip(*self.rows(), strict=True), strict=True))
+        filled = [(title, texts) for title, texts in columns if any(texts)] or columns
         return [title for title, _ in filled], [list(row) for row in zip(*(texts for _, texts in filled), strict=True)]
 
     def _html_row(self, item: T, head: list[str], row: list[str]) -> str:

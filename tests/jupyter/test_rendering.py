@@ -182,3 +182,16 @@ def test_a_slice_of_a_table_is_a_table() -> None:
     table = devbox_listing([box(f"box-{i}", id=f"dbx_{i}") for i in range(5)])
     assert [each.name for each in table[1:3]] == ["box-1", "box-2"]
     assert "box-1" in table[1:3]._repr_html_()
+
+
+def test_a_table_of_things_without_any_text_still_has_a_row_for_each() -> None:
+    table = Listing(["a", "b"], {"message": lambda _: ""}, none="")
+    assert repr(table) == "message\n\n"
+    assert table._repr_html_().count("<tr") == 3
+
+
+def test_an_empty_slice_does_not_say_that_there_is_nothing() -> None:
+    table = devbox_listing([box()])
+    assert repr(table[1:]) == "Nothing in this part of the list."
+    assert "No devboxes" not in table[1:]._repr_html_()
+    assert "%devbox create" in repr(devbox_listing([])[:1])
