@@ -30,7 +30,7 @@ from .states import state_text
 from .table import Columns, Listing
 from .text import ago, moment, pairs
 
-_LONGEST = 400  # characters of what has a structure of its own
+_LONGEST = 400  # characters of one field: an output may have megabytes
 _COLUMNS: dict[str, Any] = {
     "name": lambda view: str(getattr(view, "name", None) or ""),
     "id": lambda view: str(getattr(view, "id", "")),
@@ -228,7 +228,5 @@ def _row(name: str, value: Any) -> tuple[str, str]:
         return title.removesuffix(" seconds"), spell_duration(value)
     if isinstance(value, bool):
         return title, "yes" if value else "no"
-    if isinstance(value, (dict, list)):
-        text = json.dumps(value, ensure_ascii=False, default=str)
-        return title, text if len(text) <= _LONGEST else text[:_LONGEST] + "…"
-    return title, str(value)
+    text = json.dumps(value, ensure_ascii=False, default=str) if isinstance(value, (dict, list)) else str(value)
+    return title, text if len(text) <= _LONGEST else text[:_LONGEST] + "…"

@@ -12,6 +12,7 @@ from runloop_jupyter.rendering.cards import card_of, table_of
 from runloop_sdk._pagination import Page
 from runloop_sdk.models.axons import AxonView
 from runloop_sdk.models.devboxes import DevboxResourceUsageView, DevboxView
+from runloop_sdk.models.executions import DevboxAsyncExecutionDetailView
 from runloop_sdk.models.objects import ObjectView
 
 if TYPE_CHECKING:
@@ -105,6 +106,13 @@ def test_a_signed_address_is_on_no_card() -> None:
         upload_url="https://a?signature=1",
     )
     assert "signature" not in card_of(view)._repr_html_() + repr(card_of(view))
+
+
+def test_a_field_that_is_very_long_is_cut() -> None:
+    view = DevboxAsyncExecutionDetailView(
+        devbox_id="dbx_1", execution_id="exec_1", status="completed", stdout="x" * 1_000_000
+    )
+    assert len(card_of(view)._repr_html_()) < 10_000
 
 
 def test_a_bar_shows_how_much_of_its_life_a_devbox_was_active() -> None:
