@@ -7,9 +7,8 @@ from collections.abc import Iterable, Mapping
 from functools import singledispatch
 from typing import Any
 
-from runloop_sdk import AsyncExecutionResult
-from runloop_sdk._pagination import Page
-from runloop_sdk.models._view import View
+from runloop_sdk import AsyncExecutionResult, Page
+from runloop_sdk.models import View
 from runloop_sdk.models.blueprints import BlueprintView
 from runloop_sdk.models.devboxes import DevboxResourceUsageView, DevboxView
 from runloop_sdk.models.disk_snapshots import DevboxSnapshotAsyncStatusView, DevboxSnapshotView

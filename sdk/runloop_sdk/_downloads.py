@@ -8,6 +8,7 @@ from contextlib import AbstractAsyncContextManager
 from typing import BinaryIO
 
 from ._errors import APIConnectionError
+from ._local_files import local_file
 from ._retry import backoff
 
 Progress = Callable[[int], None]
@@ -48,6 +49,7 @@ async def write_to(file: BinaryIO, pieces: AsyncIterator[bytes], progress: Progr
     """Write the pieces to a file as they come."""
     written = 0
     async for piece in pieces:
-        written += await asyncio.to_thread(file.write, piece)
+        with local_file():
+            written += await asyncio.to_thread(file.write, piece)
         if progress is not None:
             progress(written)

@@ -2,6 +2,7 @@
 
 RunloopError
 ├── ConfigurationError          no API key, a URL that is none, an empty id
+├── LocalFileError              a file of this machine that cannot be read or written; an OSError too
 ├── APIConnectionError          no answer: refused, cut, unreachable
 │   └── APITimeoutError         no answer in time
 ├── APIStatusError              an answer that says no
@@ -28,11 +29,30 @@ from typing import Any
 
 
 class RunloopError(Exception):
-    """The base of all errors of this SDK; its text is one sentence for a person."""
+    """The base of all errors of this SDK; its text is one sentence for a person.
+
+    Every error has these attributes; None where there was no request, or no answer, to take them from.
+    """
+
+    status_code: int | None = None
+    code: str | None = None
+    """The API's own name for what is wrong."""
+    request_id: str | None = None
+    method: str | None = None
+    path: str | None = None
+    retryable: bool = False
+    """Whether the same again may succeed."""
 
 
 class ConfigurationError(RunloopError):
     """The SDK was given something it cannot work with."""
+
+
+class LocalFileError(RunloopError, OSError):
+    """A file of this machine cannot be read or written; `errno` and `filename` are those of the `OSError`."""
+
+    def __str__(self) -> str:
+        return f"{self.strerror}" if self.filename is None else f"{self.filename}: {self.strerror}"
 
 
 class APIConnectionError(RunloopError):
@@ -50,11 +70,18 @@ class APITimeoutError(APIConnectionError):
 
 
 class APIResponseError(RunloopError):
-    """The answer was not what the API promises."""
+    """The answer to `method` and `path` was not what the API promises."""
+
+    def __init__(self, message: str, *, method: str, path: str) -> None:
+        super().__init__(message)
+        self.method = method
+        self.path = path
 
 
 class PollingTimeoutError(RunloopError):
-    """A wait reached its deadline; `last` is the value seen last."""
+    """A wait reached its deadline; `last` is the value seen last, None if there was none in time."""
+
+    retryable = True
 
     def __init__(self, message: str, *, last: object = None) -> None:
         super().__init__(message)
@@ -70,7 +97,18 @@ class UnexpectedStateError(RunloopError):
 
 
 class StreamError(RunloopError):
-    """An output stream ended before the command's output did, and could not be resumed."""
+    """An output stream ended before the command's output did, and could not be resumed.
+
+    Its attributes are those of the last error, where there was one.
+    """
+
+    retryable = True
+
+    def __init__(self, message: str, *, cause: RunloopError | None = None) -> None:
+        super().__init__(message)
+        if cause is not None:
+            self.status_code, self.code, self.request_id = cause.status_code, cause.code, cause.request_id
+            self.method, self.path = cause.method, cause.path
 
 
 class CommandError(RunloopError):
@@ -85,8 +123,12 @@ class APIStatusError(RunloopError):
     """The API said no.
 
     `status_code`, the API's own `code`, its `request_id`, the `method` and `path` asked, `details`, and whether
-    asking again may help (`retryable`; None when the API does not say).
+    asking again may help (`retryable`: what the API says, else what the status says).
     """
+
+    status_code: int
+    method: str
+    path: str
 
     def __init__(
         self,
@@ -108,7 +150,7 @@ class APIStatusError(RunloopError):
         self.path = path
         self.code = code
         self.request_id = request_id
-        self.retryable = retryable
+        self.retryable = _may_pass(status_code) if retryable is None else retryable
         self.details = details
         self.told_delay: float | None = None  # seconds that the answer asked to wait before a retry
 
@@ -173,6 +215,11 @@ def status_error(
         retryable=_retryable(headers, fields),
         details=fields.get("details"),
     )
+
+
+def _may_pass(status_code: int) -> bool:
+    """What a status says of a second try; a 409 mostly tells of a state that it will not change."""
+    return status_code in (408, 429) or (status_code >= 500 and status_code != 501)
 
 
 def _error_fields(body: bytes) -> dict[str, Any]:

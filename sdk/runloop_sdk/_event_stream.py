@@ -98,7 +98,8 @@ class EventStream(Generic[V]):
         try:
             return self._view.model_validate_json(event.data)
         except ValidationError:
-            raise APIResponseError(f"{self._request.path} sent an event that is no {self._view.__name__}") from None
+            asked, message = self._request, f"{self._request.path} sent an event that is no {self._view.__name__}"
+            raise APIResponseError(message, method=asked.method, path=asked.path) from None
 
     def _error(self, data: str) -> APIStatusError:
         try:

@@ -5,15 +5,17 @@ from __future__ import annotations
 import asyncio
 import time
 from collections.abc import Awaitable, Callable
+from contextlib import suppress
 from dataclasses import dataclass
 from typing import Generic, TypeVar
 
-from ._errors import ConfigurationError, PollingTimeoutError, WaitTimeoutError
+from ._errors import ConfigurationError, PollingTimeoutError, RunloopError, WaitTimeoutError
 
 V = TypeVar("V")
 
 _FIRST_PAUSE = 0.02
 """Between the first two looks of a wait without a config; doubled from look to look: what is done soon is seen soon."""
+_PEEK_SECONDS = 2.0
 
 
 @dataclass(frozen=True, slots=True)
@@ -67,9 +69,13 @@ class Deadline:
 
 
 class Wait(Generic[V]):
-    """One wait for a resource's state, under one `PollingConfig`; `last` is the value seen last."""
+    """One wait for a resource's state, under one `PollingConfig`; `last` is the value seen last.
 
-    def __init__(self, what: str, config: PollingConfig | None) -> None:
+    Where looking does not show a value that is not there yet, `peek()` gives it at the deadline.
+    """
+
+    def __init__(self, what: str, config: PollingConfig | None, peek: Callable[[], Awaitable[V]] | None = None) -> None:
+        self._peek = peek
         self.config = checked_config(config) or PollingConfig()
         self._pause = self.config.interval_seconds if config is not None else _FIRST_PAUSE
         self.last: V | None = None
@@ -80,7 +86,7 @@ class Wait(Generic[V]):
     async def held(self, look: Callable[[float], Awaitable[V]], *, hold: float) -> V:
         """The first answer of `look(seconds)`, a request that the server holds for `hold` seconds, then answers 408."""
         while True:
-            self._count()
+            await self._count()
             try:
                 return await look(self._deadline.remaining(hold))
             except WaitTimeoutError:
@@ -89,7 +95,7 @@ class Wait(Generic[V]):
     async def polled(self, look: Callable[[], Awaitable[V]], done: Callable[[V], bool]) -> V:
         """The first value of `look()` that is `done`, looking every `interval_seconds`, more often at first."""
         while True:
-            self._count()
+            await self._count()
             self.last = await look()
             if done(self.last):
                 return self.last
@@ -100,18 +106,28 @@ class Wait(Generic[V]):
         """Wait for `task`, and raise what it raised; it goes on when the wait ends before it."""
         done, _ = await asyncio.wait([task], timeout=self._deadline.left)
         if not done:
-            raise self._late()
+            raise await self._late()
         task.result()
 
-    def _count(self) -> None:
+    async def _count(self) -> None:
         limit = self.config.max_attempts
         if (self._attempts and self._deadline.passed) or (limit is not None and self._attempts >= limit):
-            raise self._late()
+            raise await self._late()
         self._attempts += 1
 
-    def _late(self) -> PollingTimeoutError:
+    async def _late(self) -> PollingTimeoutError:
+        if self._peek is not None:
+            self.last = await _seen(self._peek)
         return PollingTimeoutError(f"Gave up waiting for {self._what} after {self._spent()}", last=self.last)
 
     def _spent(self) -> str:
         seconds = self.config.timeout_seconds
         return f"{seconds:g} s" if seconds is not None and self._deadline.passed else f"{self._attempts} attempts"
+
+
+async def _seen(peek: Callable[[], Awaitable[V]]) -> V | None:
+    """The value, if it can be had soon: the deadline has passed, and is what the caller shall hear of."""
+    with suppress(RunloopError, TimeoutError):
+        async with asyncio.timeout(_PEEK_SECONDS):
+            return await peek()
+    return None

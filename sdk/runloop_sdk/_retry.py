@@ -15,16 +15,8 @@ LONGEST_TOLD_DELAY = 60.0
 
 
 def is_retryable(error: Exception) -> bool:
-    """Whether the same request may succeed if sent again.
-
-    A 409 is retried only when the API says so: most tell of a state that a second try will not change.
-    """
-    if isinstance(error, APIStatusError):
-        if error.retryable is not None:
-            return error.retryable
-        status = error.status_code
-        return status in (408, 429) or (status >= 500 and status != 501)
-    return isinstance(error, APIConnectionError) and error.retryable
+    """Whether the same request may succeed if sent again."""
+    return isinstance(error, APIStatusError | APIConnectionError) and error.retryable
 
 
 def backoff(attempt: int) -> float:

@@ -13,7 +13,15 @@ from contextlib import aclosing
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Literal
 
-from ._errors import APIConnectionError, APIStatusError, APITimeoutError, NotFoundError, StreamError, WaitTimeoutError
+from ._errors import (
+    APIConnectionError,
+    APIStatusError,
+    APITimeoutError,
+    NotFoundError,
+    RunloopError,
+    StreamError,
+    WaitTimeoutError,
+)
 from ._retry import backoff, is_retryable
 
 if TYPE_CHECKING:
@@ -266,12 +274,13 @@ class OutputReader:
             if self._starting.done():
                 self._starting.result()
 
-    async def _wait_to_resume(self, stream: StreamName, failures: int, error: Exception | None) -> None:
+    async def _wait_to_resume(self, stream: StreamName, failures: int, error: RunloopError | None) -> None:
         if error is not None and not is_retryable(error):
             raise error
         if failures > self._max_retries:
             reason = error or "it ends before the output does"
-            raise StreamError(f"The {stream} stream was cut and could not be resumed: {reason}") from error
+            message = f"The {stream} stream was cut and could not be resumed: {reason}"
+            raise StreamError(message, cause=error) from error
         if failures or not isinstance(error, WaitTimeoutError):  # that is the service's limit on one response
             await asyncio.sleep(backoff(max(0, failures - 1)))
 
@@ -286,7 +295,7 @@ def _is_whole(
     return None if text is None or cut else len(text) <= position.characters
 
 
-def _was_alive(events: EventStream[ExecutionUpdateChunk], error: Exception | None) -> bool:
+def _was_alive(events: EventStream[ExecutionUpdateChunk], error: RunloopError | None) -> bool:
     lived = 0.0 if events.opened is None else time.monotonic() - events.opened
     return lived >= _ALIVE_SECONDS and not isinstance(error, APITimeoutError)
 

@@ -3,15 +3,17 @@
 from __future__ import annotations
 
 import asyncio
+import errno
 import io
 import os
 import secrets
 from collections.abc import AsyncIterable, AsyncIterator, Callable, Mapping
 from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import BinaryIO, cast
+from typing import BinaryIO
 
-from ._errors import ConfigurationError
+from ._errors import ConfigurationError, LocalFileError
+from ._local_files import local_file, open_local
 
 PIECE = 1 << 20
 
@@ -35,14 +37,15 @@ UploadSource = bytes | os.PathLike[str] | BinaryIO | AsyncIterable[bytes] | Uplo
 
 
 async def open_upload(source: UploadSource) -> Upload:
-    """What `source` holds, not read yet; raises `OSError` for a path that cannot be read."""
+    """What `source` holds, not read yet; raises `LocalFileError` for a path that cannot be read."""
     if isinstance(source, Upload):
         return source
     if isinstance(source, bytes | bytearray | memoryview):
         return Upload(lambda: _whole(bytes(source)), len(source))
     if isinstance(source, os.PathLike):
         path = Path(source)
-        size = await asyncio.to_thread(_size_of_file, path)
+        with local_file():
+            size = await asyncio.to_thread(_size_of_file, path)
         return Upload(lambda: _from_path(path, size), size, path.name)
     if isinstance(source, AsyncIterator):
         return Upload(source, None)
@@ -121,13 +124,13 @@ def _of_file(file: BinaryIO) -> Upload:
 
 def _size_of_file(path: Path) -> int:
     if path.is_dir():
-        raise IsADirectoryError(f"{path} is a folder: upload_dir and upload_from_dir take folders.")
+        raise LocalFileError(errno.EISDIR, "a folder: upload_dir and upload_from_dir take folders", str(path))
     return path.stat().st_size
 
 
 async def _from_path(path: Path, size: int) -> AsyncIterator[bytes]:
-    with await asyncio.to_thread(path.open, "rb") as file:
-        async for piece in _pieces(cast("BinaryIO", file), size):
+    with await open_local(path, "rb") as file:
+        async for piece in _pieces(file, size):
             yield piece
 
 

@@ -2,10 +2,14 @@
 
 from __future__ import annotations
 
+import errno
 import tarfile
 from collections.abc import Callable
 from pathlib import Path
 from typing import BinaryIO
+
+from ._errors import LocalFileError
+from ._local_files import local_file
 
 TarFilter = Callable[[tarfile.TarInfo], tarfile.TarInfo | None]
 """What `tarfile` calls a filter: gives the member to add, changed or not, or None to leave it out."""
@@ -14,10 +18,10 @@ SMALL = 8 << 20
 
 
 def pack(folder: Path, archive: BinaryIO, ignore: TarFilter | None = None) -> None:
-    """Write `folder`'s content to `archive` and rewind it; raises `OSError` if it is no folder."""
+    """Write `folder`'s content to `archive` and rewind it; raises `LocalFileError` if it is no folder."""
     if not folder.is_dir():
-        raise NotADirectoryError(f"{folder} is no folder.")
-    with tarfile.open(fileobj=archive, mode="w:gz") as tar:
+        raise LocalFileError(errno.ENOTDIR, "no folder", str(folder))
+    with local_file(), tarfile.open(fileobj=archive, mode="w:gz") as tar:
         for member in sorted(folder.iterdir()):
             tar.add(member, arcname=member.name, filter=ignore)
     archive.seek(0)
@@ -26,9 +30,10 @@ def pack(folder: Path, archive: BinaryIO, ignore: TarFilter | None = None) -> No
 def unpack(archive: BinaryIO, folder: Path) -> None:
     """Write `archive`'s members into `folder`, which is made; one that would leave it raises `tarfile.FilterError`."""
     archive.seek(0)
-    folder.mkdir(parents=True, exist_ok=True)
-    with tarfile.open(fileobj=archive, mode="r:gz") as tar:
-        tar.extractall(folder, filter="data")
+    with local_file():
+        folder.mkdir(parents=True, exist_ok=True)
+        with tarfile.open(fileobj=archive, mode="r:gz") as tar:
+            tar.extractall(folder, filter="data")
 
 
 def gitignored(folder: Path) -> TarFilter:

@@ -56,7 +56,7 @@ def test_what_runs_shows_as_it_should(notebook: Notebook) -> None:
         run(notebook, index)
     notebook.wait_for_output(1, "● running")
     notebook.wait_for_output(1, "web-5 │ step 3")
-    expect(notebook.cell(1).locator(".runloop-grid td", has_text="web-3").first).to_be_visible()
+    expect(notebook.cell(1).locator(".runloop-view td", has_text="web-3").first).to_be_visible()
     run(notebook, 2)
     run(notebook, 3)
     box = page.locator(".jp-Stdin-input")

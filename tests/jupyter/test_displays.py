@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 import pytest
 
 from runloop_jupyter.rendering.cards import card_of, table_of
-from runloop_sdk._pagination import Page
+from runloop_sdk import Page
 from runloop_sdk.models.axons import AxonView
 from runloop_sdk.models.devboxes import DevboxResourceUsageView, DevboxView
 from runloop_sdk.models.executions import DevboxAsyncExecutionDetailView

@@ -95,6 +95,8 @@ class FaultServer:
     def __init__(self, *, faults: int = 12) -> None:
         self._faults = faults
         self.commands: dict[int, Command] = {}
+        self.open = self.most_open = 0
+        """Connections, now and at most."""
 
     def command(self, seed: int) -> Command:
         """The command of a devbox."""
@@ -107,6 +109,14 @@ class FaultServer:
             yield url
 
     async def _handle(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        self.open += 1
+        self.most_open = max(self.open, self.most_open)
+        try:
+            await self._answer_all(reader, writer)
+        finally:
+            self.open -= 1
+
+    async def _answer_all(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
         with suppress(CutError):
             while True:
                 head = (await reader.readuntil(b"\r\n\r\n")).decode()

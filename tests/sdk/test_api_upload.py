@@ -12,7 +12,7 @@ from typing import Any
 import httpx
 import pytest
 
-from runloop_sdk import ConfigurationError, ServerError
+from runloop_sdk import ConfigurationError, LocalFileError, ServerError
 from runloop_sdk._config import resolve_config
 from runloop_sdk._transport import IDEMPOTENCY_HEADER, Transport
 from runloop_sdk._upload import PIECE
@@ -158,7 +158,7 @@ async def test_large_upload_takes_little_memory(tmp_path: Path) -> None:
 
 async def test_missing_file_raises_before_anything_is_sent(tmp_path: Path) -> None:
     server = Server()
-    with pytest.raises(FileNotFoundError):
+    with pytest.raises(LocalFileError):
         await server.api.devboxes.upload_file("box", path="a", file=tmp_path / "nothing")
     assert server.requests == []
 

@@ -15,6 +15,7 @@ from runloop_sdk import (
     APIStatusError,
     AsyncRunloopSDK,
     ConfigurationError,
+    LocalFileError,
     PollingConfig,
     RunloopError,
     _arguments,
@@ -211,11 +212,27 @@ async def test_header_that_would_break_the_request_is_refused(header: str) -> No
     assert server.heads == []
 
 
-async def test_absent_file_and_folder_are_named(offline, tmp_path: Path) -> None:
-    with pytest.raises(OSError, match="absent"):
-        await box(offline).file.upload(path="a", file=tmp_path / "absent")
-    with pytest.raises((OSError, ConfigurationError), match=tmp_path.name):
-        await box(offline).file.upload(path="a", file=tmp_path)
+LOCAL = {
+    "upload": lambda sdk, path: box(sdk).file.upload(path="a", file=path),
+    "upload with progress": lambda sdk, path: box(sdk).file.upload(path="a", file=path, progress=print),
+    "upload_from_file": lambda sdk, path: sdk.storage_object.upload_from_file(path),
+    "upload_dir": lambda sdk, path: box(sdk).file.upload_dir(path / "absent", "a"),
+    "upload_from_dir": lambda sdk, path: sdk.storage_object.upload_from_dir(path / "absent"),
+    "download_to": lambda sdk, path: box(sdk).file.download_to(path / "absent" / "a", path="a"),
+    "download of an object": lambda sdk, path: sdk.storage_object.from_id("obj_1").download_to(path / "absent" / "a"),
+}
+
+
+@pytest.mark.parametrize("call", LOCAL.values(), ids=LOCAL.keys())
+@pytest.mark.parametrize("kind", ["absent", "a folder"])
+async def test_absent_file_and_folder_are_named(offline, tmp_path: Path, kind: str, call) -> None:
+    with pytest.raises(LocalFileError, match=f"{tmp_path.name}.*: "):
+        await call(offline, tmp_path if kind == "a folder" else tmp_path / "absent")
+
+
+async def test_download_into_a_folder_is_refused(offline, tmp_path: Path) -> None:
+    with pytest.raises(LocalFileError, match=f"{tmp_path.name}: Is a directory"):
+        await box(offline).file.download_to(tmp_path, path="a")
 
 
 @pytest.mark.parametrize("name", ["timeout_seconds", "interval_seconds", "max_attempts"])

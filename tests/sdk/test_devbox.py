@@ -32,8 +32,9 @@ async def test_waiting_for_what_can_not_come_says_why(sdk) -> None:
 
 
 async def test_wait_ends_at_the_callers_deadline(devbox) -> None:
-    with pytest.raises(PollingTimeoutError, match=r"0\.2 s"):
+    with pytest.raises(PollingTimeoutError, match=r"0\.2 s") as caught:
         await devbox.await_suspended(polling_config=PollingConfig(timeout_seconds=0.2))
+    assert caught.value.last.status == "running"
 
 
 async def test_body_that_fails_still_shuts_the_devbox_down(sdk) -> None:

@@ -54,8 +54,42 @@ def test_error_carries_code_request_id_and_details() -> None:
 
 def test_every_error_has_one_root_and_is_exported() -> None:
     kinds = [value for value in vars(_errors).values() if isinstance(value, type) and issubclass(value, Exception)]
-    assert len(kinds) == 18
+    assert len(kinds) == 19
     for kind in kinds:
         assert issubclass(kind, runloop_sdk.RunloopError)
         assert getattr(runloop_sdk, kind.__name__) is kind
         assert kind.__name__ in (_errors.__doc__ or "")
+
+
+MADE = {
+    "ConfigurationError": lambda kind: kind("no key"),
+    "LocalFileError": lambda kind: kind(2, "No such file or directory", "/a"),
+    "APIConnectionError": lambda kind: kind("cut", method="GET", path="/v1/x"),
+    "APIResponseError": lambda kind: kind("no JSON", method="GET", path="/v1/x"),
+    "PollingTimeoutError": lambda kind: kind("late", last=1),
+    "UnexpectedStateError": lambda kind: kind("failed", view=1),
+    "StreamError": lambda kind: kind("cut", cause=status_error(503, {}, b"", method="GET", path="/v1/x")),
+    "CommandError": lambda kind: kind("ended with 1", exit_code=1),
+}
+RETRYABLE = {"APIConnectionError", "PollingTimeoutError", "StreamError"}
+
+
+@pytest.mark.parametrize("name", MADE)
+def test_every_error_says_what_was_asked_and_whether_again_may_help(name: str) -> None:
+    error = MADE[name](getattr(runloop_sdk, name))
+    asked = name in ("APIConnectionError", "APIResponseError", "StreamError")
+    assert (error.method, error.path) == (("GET", "/v1/x") if asked else (None, None))
+    assert error.status_code == (503 if name == "StreamError" else None)
+    assert (error.code, error.request_id) == (None, None)
+    assert error.retryable == (name in RETRYABLE)
+
+
+@pytest.mark.parametrize(("status", "again"), [(404, False), (408, True), (409, False), (429, True), (503, True)])
+def test_status_says_whether_again_may_help_where_the_api_does_not(status: int, again: bool) -> None:
+    assert status_error(status, {}, b"", method="GET", path="/").retryable is again
+
+
+def test_local_file_error_is_one_sentence_and_an_os_error() -> None:
+    error = MADE["LocalFileError"](runloop_sdk.LocalFileError)
+    assert isinstance(error, OSError)
+    assert (str(error), error.errno, error.filename) == ("/a: No such file or directory", 2, "/a")

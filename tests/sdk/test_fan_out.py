@@ -4,8 +4,9 @@ import asyncio
 
 import pytest
 
-from runloop_sdk import CommandError, ConfigurationError, NotFoundError
+from runloop_sdk import AsyncRunloopSDK, CommandError, ConfigurationError, NotFoundError
 from runloop_sdk.resources.fan_out import fan_out
+from tests.sdk.fault_server import FaultServer
 
 
 @pytest.fixture
@@ -71,3 +72,12 @@ async def test_first_failure_cancels_the_rest() -> None:
 async def test_concurrency_of_nothing_is_refused() -> None:
     with pytest.raises(ConfigurationError, match="1 or more"):
         await fan_out(asyncio.sleep, [0], concurrency=0, on_failure="stop")
+
+
+async def test_a_thousand_devboxes_share_the_connections_of_those_that_run() -> None:
+    server = FaultServer(faults=0)
+    async with server.serve() as url, AsyncRunloopSDK(bearer_token="key", base_url=url) as sdk:
+        devboxes = [sdk.devbox.from_id(f"dbx_{n}") for n in range(1000)]
+        results = await sdk.devbox.map("run", devboxes, concurrency=20)
+    assert [result.devbox_id for result in results] == [devbox.id for devbox in devboxes]
+    assert server.most_open <= 60  # a command and its two streams

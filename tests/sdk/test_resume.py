@@ -5,6 +5,7 @@ import os
 import pytest
 
 from runloop_sdk import APIConnectionError, AsyncRunloopSDK, StreamError
+from tests.local.serving import serving
 from tests.sdk.cutting_proxy import CuttingProxy
 
 LINES = 20_000
@@ -65,3 +66,21 @@ async def test_download_that_is_cut_goes_on_where_it_was(service, no_backoff, tm
         await devbox.file.download_to(tmp_path / "data", path="data")
     assert (tmp_path / "data").read_bytes() == data
     assert proxy.cut == 3
+
+
+async def test_output_goes_on_where_it_was_when_the_service_is_killed_and_started_again(tmp_path) -> None:
+    lines = "".join(f"line {n}\n" for n in range(1, 300_001))
+    with serving(tmp_path / "data") as first:
+        port = first.base_url.rpartition(":")[2]
+        async with AsyncRunloopSDK(bearer_token=first.api_key, base_url=first.base_url) as sdk:
+            devbox = await sdk.devbox.create()
+            execution = await devbox.cmd.exec_async("seq -f 'line %.0f' 300000; touch printed; sleep 1000")
+            output = execution.output(["stdout"])
+            seen = [(await anext(output)).text]
+            await devbox.cmd.exec("until test -e printed; do sleep 0.05; done")
+            first.kill()
+            with serving(tmp_path / "data", "--port", port):
+                seen += [chunk.text async for chunk in output]
+                assert (await execution.result()).exit_code == 137
+    assert len(seen[0]) < len(lines)
+    assert "".join(seen) == lines

@@ -8,7 +8,7 @@ from datetime import timedelta
 import httpx
 import pytest
 
-from runloop_sdk import APIStatusError, AsyncRunloopSDK, ConfigurationError
+from runloop_sdk import APIStatusError, AsyncRunloopSDK, ConfigurationError, LocalFileError
 
 SIGNED = "https://bucket.example/path/file?X-Signature=se%2Fcret&expires=1"
 
@@ -78,7 +78,7 @@ async def test_absent_file_makes_no_object(tmp_path) -> None:
     host = Host()
     with pytest.raises(OSError, match="absent"):
         await host.sdk().storage_object.upload_from_file(tmp_path / "absent")
-    with pytest.raises(NotADirectoryError):
+    with pytest.raises(LocalFileError):
         await host.sdk().storage_object.upload_from_dir(tmp_path / "absent")
     assert host.requests == []
 
@@ -142,7 +142,7 @@ async def test_download_that_is_cut_asks_for_the_rest(monkeypatch: pytest.Monkey
 
 async def test_folder_is_not_uploaded_as_a_file(tmp_path) -> None:
     host = Host()
-    with pytest.raises(IsADirectoryError, match="upload_from_dir"):
+    with pytest.raises(LocalFileError, match="upload_from_dir"):
         await host.sdk().storage_object.upload_from_file(tmp_path)
     assert host.requests == []
 

@@ -104,7 +104,8 @@ def _promised(request: Request, what: str) -> Iterator[None]:
         problems = "not the JSON that was expected"
     else:
         return
-    raise APIResponseError(f"The answer to {request.method} {request.path} is no {what} ({problems})") from None
+    message = f"The answer to {request.method} {request.path} is no {what} ({problems})"
+    raise APIResponseError(message, method=request.method, path=request.path) from None
 
 
 async def get_json(transport: Transport, path: str, query: Mapping[str, Any], timeout: float | None) -> Any:

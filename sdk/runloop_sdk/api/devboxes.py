@@ -209,7 +209,7 @@ class DevboxesAPI(APIResource):
     async def upload_file(self, id: str, **params: Unpack[DevboxUploadFileParams]) -> object:
         """Upload a file of any size, read while it is sent (`POST /v1/devboxes/{id}/upload_file`).
 
-        Raises `OSError` when the file cannot be read. Retried, unless `file` can be read only once.
+        Raises `LocalFileError` when the file cannot be read. Retried, unless `file` can be read only once.
         """
         from .._upload import multipart, open_upload
 

@@ -167,7 +167,7 @@ class AsyncDevbox:
         await self.shutdown()
 
     async def _await(self, status: str, config: PollingConfig | None) -> DevboxView:
-        wait: Wait[DevboxView] = Wait(f"devbox {self._id} to be {status}", config)
+        wait: Wait[DevboxView] = Wait(f"devbox {self._id} to be {status}", config, peek=self.get_info)
 
         async def look(seconds: float) -> DevboxView:
             return await self._api.devboxes.wait_for_status(

@@ -69,7 +69,7 @@ class AsyncExecution:
         Without a `polling_config` it waits as long as the command runs.
         """
         wait: Wait[DevboxAsyncExecutionDetailView] = Wait(
-            f"command {self._execution_id} to end", options.get("polling_config")
+            f"command {self._execution_id} to end", options.get("polling_config"), peek=self.get_state
         )
         for task in (self._delivery, self._starting):
             if task is not None:

@@ -15,6 +15,7 @@ from typing import TYPE_CHECKING, BinaryIO, Literal, Unpack, cast
 from .._arguments import check_arguments
 from .._downloads import Progress, after, resumed, write_to
 from .._errors import CommandError
+from .._local_files import open_local
 from .._upload import open_upload, watched
 from ..archives import SMALL, TarFilter, pack, unpack
 
@@ -102,8 +103,8 @@ class AsyncFileInterface:
         self, local: Path, *, progress: Progress | None = None, **params: Unpack[DevboxDownloadFileParams]
     ) -> None:
         """Write the bytes of `path` to a local file as they come."""
-        with await asyncio.to_thread(local.open, "wb") as file:
-            await self._download_into(cast("BinaryIO", file), progress, params)
+        with await open_local(local, "wb") as file:
+            await self._download_into(file, progress, params)
 
     async def upload_dir(self, local: Path, path: str, *, ignore: TarFilter | None = None) -> None:
         """Upload a folder's content into the folder `path`, which is made; `ignore` may leave members out.

@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING, BinaryIO, Unpack, cast
 from .._arguments import check_arguments
 from .._downloads import Progress, resumed, write_to
 from .._errors import ConfigurationError, RunloopError
+from .._local_files import open_local
 from .._pagination import ResourceListing
 from .._upload import UploadSource, open_upload, watched
 from ..archives import SMALL, TarFilter, pack
@@ -105,9 +106,9 @@ class AsyncStorageObject:
         self, path: Path, *, progress: Progress | None = None, **params: Unpack[ObjectDownloadParams]
     ) -> None:
         """Write its bytes to a file as they come; `progress` gets the number written so far."""
-        with await asyncio.to_thread(path.open, "wb") as file:
+        with await open_local(path, "wb") as file:
             async with self.stream(**params) as pieces:
-                await write_to(cast("BinaryIO", file), pieces, progress)
+                await write_to(file, pieces, progress)
 
     @asynccontextmanager
     async def stream(self, **params: Unpack[ObjectDownloadParams]) -> AsyncIterator[AsyncIterator[bytes]]:
@@ -160,7 +161,7 @@ class AsyncStorageObjectOps:
         ttl: timedelta | None = None,
         **options: Unpack[LongRequestOptions],
     ) -> AsyncStorageObject:
-        """A complete object with a file's bytes, named like it by default; raises `OSError` if it cannot be read."""
+        """A complete object with a file's bytes, named like it by default; `LocalFileError` if it cannot be read."""
         path = Path(file_path)
         kind = content_type or content_type_of(path.name)
         return await self._upload(path, name or path.name, kind, metadata, ttl, options)

@@ -1,0 +1,28 @@
+"""Files of this machine, whose errors are of the SDK's tree."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import BinaryIO, Literal, cast
+
+from ._errors import LocalFileError
+
+
+@contextmanager
+def local_file() -> Iterator[None]:
+    """What fails inside raises `LocalFileError`."""
+    try:
+        yield
+    except LocalFileError:
+        raise
+    except OSError as error:
+        raise LocalFileError(error.errno, error.strerror or str(error), error.filename) from error
+
+
+async def open_local(path: Path, mode: Literal["rb", "wb"]) -> BinaryIO:
+    """The file, opened; raises `LocalFileError`."""
+    with local_file():
+        return cast("BinaryIO", await asyncio.to_thread(path.open, mode))
