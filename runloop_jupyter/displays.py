@@ -5,7 +5,6 @@ IPython is told the names of the classes only: the SDK is not imported for it.
 
 from __future__ import annotations
 
-import asyncio
 from collections.abc import Awaitable
 from typing import TYPE_CHECKING, Any
 
@@ -77,5 +76,7 @@ def _card_of_now(resource: Any) -> str | None:
 
 
 async def _soon(view: Awaitable[Any]) -> Any:
+    import asyncio
+
     async with asyncio.timeout(_PATIENCE):
         return await view
