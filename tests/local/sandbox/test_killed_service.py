@@ -5,6 +5,7 @@ import os
 import signal
 import subprocess
 import sys
+from contextlib import contextmanager
 from pathlib import Path
 
 import pytest
@@ -39,16 +40,24 @@ asyncio.run(main(sys.argv[1], Path(sys.argv[2]), sys.argv[3]))
 """
 
 
-@every_way
-def test_a_killed_service_takes_forty_sandboxes_with_it(way, tmp_path):
-    time = marker()
-    argv = [sys.executable, "-c", SERVICE, way, str(tmp_path), time]
+@contextmanager
+def forty_sandboxes(way, folder, time):
+    """A service, with two programs that outlive their command's end in each of its sandboxes."""
+    argv = [sys.executable, "-c", SERVICE, way, str(folder), time]
     with subprocess.Popen(argv, stdout=subprocess.PIPE) as service:
         try:
             assert service.stdout.readline() == b"ready\n"
             asyncio.run(until(lambda: len(processes_with(f"sleep\0{time}")) == 80))
+            yield service
         finally:
             service.kill()
+
+
+@every_way
+def test_a_killed_service_takes_forty_sandboxes_with_it(way, tmp_path):
+    time = marker()
+    with forty_sandboxes(way, tmp_path, time):
+        pass  # its end is that of a killed service
     asyncio.run(until(lambda: not processes_with(time)))
     asyncio.run(until(lambda: not any_process_in(tmp_path)))
 
@@ -56,13 +65,8 @@ def test_a_killed_service_takes_forty_sandboxes_with_it(way, tmp_path):
 @pytest.mark.parametrize("way", [*LANDLOCK, "none"])
 def test_what_outlives_a_service_and_all_its_helpers_ends_when_the_next_one_starts(way, tmp_path):
     time = marker()
-    argv = [sys.executable, "-c", SERVICE, way, str(tmp_path), time]
-    with subprocess.Popen(argv, stdout=subprocess.PIPE) as service:
-        try:
-            assert service.stdout.readline() == b"ready\n"
-            asyncio.run(until(lambda: len(processes_with(f"sleep\0{time}")) == 80))
-        finally:
-            kill_at_once([service.pid, *(set(processes.descendants(service.pid)) - set(processes_with(time)))])
+    with forty_sandboxes(way, tmp_path, time) as service:
+        kill_at_once([service.pid, *(set(processes.descendants(service.pid)) - set(processes_with(time)))])
     assert len(processes_with(f"sleep\0{time}")) == 80
     asyncio.run(open_and_close(tmp_path))
     asyncio.run(until(lambda: not processes_with(time)))
