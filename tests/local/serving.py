@@ -74,10 +74,25 @@ def _isolation(url: str, api_key: str) -> str:
         return name
 
 
+def _places() -> tuple[int, dict[str, Path]]:
+    return places(Path("/proc/self/mountinfo").read_text(), Path("/proc/self/cgroup").read_text())
+
+
+def _counts_processes() -> bool:
+    if sys.platform != "linux" or os.getuid() != 0:
+        return False
+    below = _places()[1]
+    return "pids" in below and os.access(below["pids"], os.W_OK)  # root cannot write where it is mounted read-only
+
+
+COUNTS_PROCESSES = _counts_processes()
+"""Whether `counted_processes` can be had, and the mounts of the tests that use it."""
+
+
 @contextmanager
 def counted_processes(most: int | None = None) -> Iterator[Path]:
     """A control group in which the number of processes is limited, as its `pids.max` says; for root."""
-    version, below = places(Path("/proc/self/mountinfo").read_text(), Path("/proc/self/cgroup").read_text())
+    version, below = _places()
     group = below["pids"] / f"tests-{os.getpid()}"
     group.mkdir()
     if version == 2:

@@ -1,7 +1,6 @@
 """What devboxes may use: sizes, and what happens to one that takes more."""
 
 import asyncio
-import os
 import time
 from collections.abc import AsyncIterator, Iterator
 from typing import Any
@@ -22,7 +21,7 @@ from runloop_local.engine.limits import (
 )
 from runloop_local.sandbox.base import Load
 from tests.local.api import Api, connect
-from tests.local.serving import Service, counted_processes, serving
+from tests.local.serving import COUNTS_PROCESSES, Service, counted_processes, serving
 
 SMALLEST = {"resource_size_request": "X_SMALL"}
 CUSTOM = {"resource_size_request": "CUSTOM_SIZE", "custom_cpu_cores": 1, "custom_gb_memory": 4, "custom_disk_size": 2}
@@ -100,7 +99,7 @@ async def test_a_fork_bomb_disturbs_nobody(api: Api, devbox: str) -> None:
 
 # Where there are no control groups, the service looks itself. Their folder is covered, for it and what it starts; a
 # control group that it does not know of keeps the machine from harm.
-if os.getuid() == 0:
+if COUNTS_PROCESSES:
 
     @pytest.fixture(scope="module", params=["auto", "process"])
     def without_groups(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Service]:
