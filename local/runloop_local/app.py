@@ -144,7 +144,7 @@ def error_answer(status: int, code: str, sentence: str, request_id: str) -> Resp
 
 async def turn_away(scope: Scope, receive: Receive, send: Send) -> None:
     """An ASGI application for connections that are too many."""
-    known = errors.ExhaustedError("The service has no descriptors left: end commands or connections, then try again.")
+    known = errors.no_descriptors()
     response = error_answer(503, known.code, str(known), f"req_{secrets.token_hex(12)}")
     response.headers["connection"] = "close"
     await response(scope, receive, send)

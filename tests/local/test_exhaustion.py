@@ -1,7 +1,7 @@
 """A machine that has no more of something: one clear error, nothing that hangs, and a service that goes on."""
 
 import asyncio
-import os
+import errno
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from pathlib import Path
@@ -10,8 +10,11 @@ from typing import Any
 import httpx
 import pytest
 
+from runloop_local.engine.build import BuildError
+from runloop_local.engine.errors import DiskFullError, is_disk_full
+from runloop_local.sandbox import SandboxError
 from tests.local.api import Api, connect
-from tests.local.serving import Service, counted_processes, serving
+from tests.local.serving import COUNTS_PROCESSES, Service, counted_processes, serving
 
 WAYS = ["auto", "process"]
 PATIENCE_S = 20
@@ -88,7 +91,29 @@ async def test_a_connection_for_which_there_is_no_room_is_told_so(tmp_path: Path
             await works(api, devbox)
 
 
-if os.getuid() == 0:
+def caused(error: Exception, cause: Exception) -> Exception:
+    error.__cause__ = cause
+    return error
+
+
+@pytest.mark.parametrize(
+    ("error", "full"),
+    [
+        (OSError(errno.ENOSPC, "x"), True),
+        (OSError(errno.EDQUOT, "x"), True),
+        (OSError(errno.EMFILE, "x"), False),
+        (DiskFullError("The service cannot keep its records."), True),
+        (caused(BuildError("RUN failed"), DiskFullError("x")), True),
+        (SandboxError("cp: cannot write: No space left on device"), True),
+        (SandboxError("The sandbox has ended."), False),
+    ],
+    ids=str,
+)
+def test_whether_a_disk_is_full(error: Exception, full: bool) -> None:
+    assert is_disk_full(error) is full
+
+
+if COUNTS_PROCESSES:
 
     @pytest.mark.parametrize("way", WAYS)
     async def test_without_processes_devboxes_live_on_and_say_what_is_missing(tmp_path: Path, way: str) -> None:

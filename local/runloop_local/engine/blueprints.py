@@ -14,7 +14,7 @@ from .archive import Archive
 from .blueprint_setup import setup_steps
 from .build import KEEP_STEPS_MS, SANDBOX_PREFIX, Base, Build, BuildError, Job
 from .build_log import BuildLog, read_log
-from .errors import DiskFullError, EngineError, InvalidError, NotFoundError, of_machine
+from .errors import EngineError, InvalidError, NotFoundError, is_disk_full, of_machine
 from .ids import new_id, now_ms
 from .image import Image
 from .image import loaded as loaded_image
@@ -264,7 +264,7 @@ class Blueprints:
             )
         except (BuildError, SandboxError, EngineError, OSError, RuntimeError) as error:
             log.write(str(of_machine(error) or error), "error")
-            reason = "out_of_disk" if _is_full(error) else "build_failed"
+            reason = "out_of_disk" if is_disk_full(error) else "build_failed"
             await self._keep(_failed(record, reason))
         finally:
             build.close()
@@ -284,10 +284,6 @@ def _emptied(folder: Path) -> None:
 
 def _bases(job: Job) -> list[Base]:
     return [*job.bases.values(), *([] if job.base is None else [job.base])]
-
-
-def _is_full(error: Exception) -> bool:
-    return isinstance(error.__cause__, DiskFullError) or "No space left" in str(error)
 
 
 def _failed(record: BlueprintRecord, reason: str = "build_failed") -> BlueprintRecord:

@@ -88,11 +88,23 @@ class DiskFullError(EngineError):
     code = "disk_full"
 
 
+def no_descriptors() -> ExhaustedError:
+    """What to tell when there is none left."""
+    return ExhaustedError("The service has no descriptors left: end commands or connections, then try again.")
+
+
+def is_disk_full(error: BaseException) -> bool:
+    """Whether a disk has no room: in our own words, in the system's, or in those of a program that a helper ran."""
+    if isinstance(error, DiskFullError) or isinstance(error.__cause__, DiskFullError):
+        return True
+    return (isinstance(error, OSError) and error.errno in _DISK) or "No space left" in str(error)
+
+
 def of_machine(error: Exception) -> EngineError | None:
     """What to tell of an error that means that this machine has no more of something; None for any other."""
     number = error.errno if isinstance(error, OSError) else None
     if number in _DESCRIPTORS:
-        return ExhaustedError("The service has no descriptors left: end commands or connections, then try again.")
+        return no_descriptors()
     if number in _PROCESSES or (isinstance(error, RuntimeError) and "start new thread" in str(error)):
         return ExhaustedError("This machine starts no more processes for the service: end commands, then try again.")
     if number in _DISK:

@@ -9,7 +9,7 @@ from dataclasses import asdict, dataclass, field, replace
 from typing import TYPE_CHECKING, Any, Literal
 
 from ..sandbox.base import SandboxError
-from .errors import ConflictError, EngineError, InvalidError, NotFoundError, of_machine
+from .errors import ConflictError, EngineError, InvalidError, NotFoundError, is_disk_full, of_machine
 from .ids import new_id, now_ms
 from .image import Image
 from .image import loaded as loaded_image
@@ -47,6 +47,8 @@ class SnapshotRecord:
     metadata: Mapping[str, str] = field(default_factory=dict)
     status: SnapshotStatus = "in_progress"
     error_message: str | None = None
+    out_of_disk: bool = False
+    """Whether it failed because a disk has no room."""
     layers: tuple[str, ...] = ()
     """Its disk, top first; while it is being made, the layer that is to be."""
     image: Image = field(default_factory=Image)
@@ -159,13 +161,13 @@ class Snapshots:
             with self._layers.held(layers):
                 await self._settle(record, status="complete", layers=layers)
         except (SandboxError, EngineError, OSError, RuntimeError) as error:
-            await self._fail(record, str(of_machine(error) or error))
+            await self._fail(record, str(of_machine(error) or error), out_of_disk=is_disk_full(error))
         finally:
             del self._underway[record.id]
             del self._tasks[record.id]
 
-    async def _fail(self, record: SnapshotRecord, sentence: str) -> None:
-        await self._settle(record, status="error", error_message=sentence, layers=())
+    async def _fail(self, record: SnapshotRecord, sentence: str, *, out_of_disk: bool = False) -> None:
+        await self._settle(record, status="error", error_message=sentence, out_of_disk=out_of_disk, layers=())
         self._layers.sweep_soon()
 
     async def _settle(self, record: SnapshotRecord, **outcome: Any) -> None:

@@ -42,8 +42,7 @@ async def snapshot_disk(request: Request) -> Response:
     begun = await _taken(request)
     record = await engine_of(request).snapshots.finished(begun.id)
     if record.status == "error":
-        full = "No space left" in (record.error_message or "")
-        raise (DiskFullError if full else SandboxError)(f"The snapshot failed: {record.error_message}")
+        raise (DiskFullError if record.out_of_disk else SandboxError)(f"The snapshot failed: {record.error_message}")
     return answer(snapshot_view(record))
 
 
