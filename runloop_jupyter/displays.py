@@ -26,6 +26,7 @@ _ASKED = (
     "resources.gateway_config.AsyncGatewayConfig",
     "resources.mcp_config.AsyncMcpConfig",
     "resources.axon.AsyncAxon",
+    "resources.execution.AsyncExecution",
 )
 """What is shown as the service says that it is now."""
 
@@ -70,9 +71,15 @@ def _card_of_now(resource: Any) -> str | None:
     from . import loop
 
     try:
-        return _card(loop.run(_soon(resource.refresh() if hasattr(resource, "refresh") else resource.get_info())))
+        return _card(loop.run(_soon(_look(resource))))
     except (RunloopError, TimeoutError):
         return None
+
+
+async def _look(resource: Any) -> Any:
+    """What the service says of it now, by the name that the SDK has for that."""
+    names = ("get_info", "refresh", "get_state")
+    return await next(getattr(resource, name) for name in names if hasattr(resource, name))()
 
 
 async def _soon(view: Awaitable[Any]) -> Any:

@@ -12,6 +12,7 @@ from runloop_sdk.models import View
 from runloop_sdk.models.blueprints import BlueprintView
 from runloop_sdk.models.devboxes import DevboxResourceUsageView, DevboxView
 from runloop_sdk.models.disk_snapshots import DevboxSnapshotAsyncStatusView, DevboxSnapshotView
+from runloop_sdk.models.executions import DevboxAsyncExecutionDetailView
 from runloop_sdk.models.network_policies import NetworkPolicyView
 from runloop_sdk.models.objects import ObjectView
 from runloop_sdk.models.secrets import SecretView
@@ -158,17 +159,25 @@ def _(view: NetworkPolicyView) -> Details[NetworkPolicyView]:
 
 
 @card_of.register
+def _(view: DevboxAsyncExecutionDetailView) -> Details[DevboxAsyncExecutionDetailView]:
+    return Details(view, _command_rows(view))
+
+
+@card_of.register
 def _(result: AsyncExecutionResult) -> Details[AsyncExecutionResult]:
-    code = result.exit_code
-    ended = "still running" if code is None else f"{'✓' if code == 0 else '✗'} exit code {code}"
-    printed = [line for text in (result.result.stdout, result.result.stderr) for line in (text or "").splitlines()]
-    rows = (
-        ("status", ended),
-        ("id", result.execution_id),
-        ("devbox", result.devbox_id),
-        ("last line", printed[-1] if printed else ""),
-    )
-    return Details(result, rows)
+    return Details(result, _command_rows(result.result))
+
+
+def _command_rows(view: DevboxAsyncExecutionDetailView) -> list[tuple[str, str]]:
+    """Of a command's output the last line only: it may have megabytes."""
+    code = view.exit_status
+    printed = [line for text in (view.stdout, view.stderr) for line in (text or "").splitlines()]
+    return [
+        ("status", state_text(view.status) if code is None else f"{'✗' if code else '✓'} exit code {code}"),
+        ("id", view.execution_id),
+        ("devbox", view.devbox_id),
+        ("last line", printed[-1][:_LONGEST] if printed else ""),
+    ]
 
 
 def usage_rows(view: DevboxResourceUsageView) -> list[tuple[str, str]]:

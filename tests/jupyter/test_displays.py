@@ -42,6 +42,7 @@ def sdk(kernel: Kernel) -> Kernel:
         ("box", ("shown", "● running", "runloop-bar")),
         ("await box.get_info()", ("shown", "● running")),
         ("await box.cmd.exec('echo hello; exit 3')", ("✗ exit code 3", "hello")),
+        ("await box.cmd.exec_async('sleep 1000')", ("● running", "dbx_")),
         ("await sdk.api.devboxes.list()", ("shown", "main", '<th scope="col">status</th>')),
         ("await sdk.api.devboxes.retrieve_resource_usage(box.id)", ("processors", "vCPU")),
         ("await box.snapshot_disk(name='before')", ("before", "✓ complete", "%runloop snapshot restore before")),
@@ -50,7 +51,7 @@ def sdk(kernel: Kernel) -> Kernel:
         ("await sdk.network_policy.create(name='closed')", ("closed", "nothing")),
         ("await sdk.axon.create(name='events')", ("events", "created")),
     ],
-    ids=["devbox", "view", "result", "page", "usage", "snapshot", "object", "secret", "policy", "axon"],
+    ids=["devbox", "view", "result", "command", "page", "usage", "snapshot", "object", "secret", "policy", "axon"],
 )
 def test_the_last_value_of_a_cell_is_a_card(sdk: Kernel, code: str, words: tuple[str, ...]) -> None:
     page = page_of(sdk.run(code))
@@ -109,10 +110,10 @@ def test_a_signed_address_is_on_no_card() -> None:
 
 
 def test_a_field_that_is_very_long_is_cut() -> None:
-    view = DevboxAsyncExecutionDetailView(
-        devbox_id="dbx_1", execution_id="exec_1", status="completed", stdout="x" * 1_000_000
-    )
-    assert len(card_of(view)._repr_html_()) < 10_000
+    long = "x" * 1_000_000
+    command = DevboxAsyncExecutionDetailView(devbox_id="dbx_1", execution_id="exec_1", status="running", stdout=long)
+    for view in (command, AxonView(id="axn_1", name="events", created_at_ms=0, of_tomorrow=long)):
+        assert len(card_of(view)._repr_html_()) < 10_000
 
 
 def test_a_bar_shows_how_much_of_its_life_a_devbox_was_active() -> None:
