@@ -25,17 +25,19 @@ _AGAIN = 0.2  # seconds until the deletion of an unfinished snapshot is tried ag
 
 
 async def suspend(session: Session, devbox: DevboxInfo, progress: Progress | None = None) -> DevboxInfo:
-    """Suspend it and wait until that is done."""
+    """Suspend it and wait until that is done; one that is suspended, or will be soon, is only waited for."""
     handle = await handle_of(session, devbox)
-    await handle.suspend()
+    if devbox.status not in ("suspending", "suspended"):
+        await handle.suspend()
     async with telling(progress or Progress(""), lambda: _status(handle)):
         return describe(await handle.await_suspended())
 
 
 async def resume(session: Session, devbox: DevboxInfo, progress: Progress | None = None) -> DevboxInfo:
-    """Wake it, wait until it runs, and make it the current one."""
+    """Wake it, wait until it runs, and make it the current one; one that runs, or will soon, is only waited for."""
     handle = await handle_of(session, devbox)
-    await handle.resume_async()
+    if devbox.status not in ("running", "resuming"):
+        await handle.resume_async()
     async with telling(progress or Progress(""), lambda: _status(handle)):
         resumed = describe(await handle.await_running())
     session.choose(resumed)

@@ -70,6 +70,14 @@ class Parser(argparse.ArgumentParser):
         """Raise a `UsageError` instead of ending the process."""
         raise UsageError(f"{self.prog}: {message}. {self.prog} --help explains.")
 
+    def _check_value(self, action: argparse.Action, value: Any) -> None:
+        if action.choices is not None and value not in action.choices:
+            known = tuple(map(str, action.choices))
+            name = next(iter(action.option_strings), action.dest.upper())
+            raise UsageError(
+                f"{self.prog}: {name} is one of {', '.join(known)}, not {value!r}.{did_you_mean(str(value), known)}"
+            )
+
     def parse_line(self, line: str, evaluate: Evaluate) -> argparse.Namespace:
         """The options on `line`, with {{expr}} replaced; `.command` is what follows them, where one is taken.
 

@@ -10,6 +10,8 @@ from itertools import zip_longest
 
 from ..durations import spell_duration
 
+_NOW = 1.0  # seconds in which something counts as happening now
+
 
 def printable(text: str) -> str:
     """`text` without control characters: a name from the wire must not move a terminal's cursor."""
@@ -36,7 +38,10 @@ def _wrapped(row: Sequence[str], widest: int) -> Iterable[Sequence[str]]:
 
 def ago(milliseconds: int | None) -> str:
     """How long ago a time was, given in milliseconds since 1970."""
-    return "" if milliseconds is None else f"{spell_duration(time.time() - milliseconds / 1000)} ago"
+    if milliseconds is None:
+        return ""
+    seconds = time.time() - milliseconds / 1000
+    return f"{spell_duration(seconds)} ago" if seconds >= _NOW else "just now"
 
 
 def moment(milliseconds: int | None) -> str:

@@ -113,16 +113,35 @@ async def test_an_upload_without_its_parts_is_a_400(api: Api, devbox: str, conte
     assert answer.status_code == 400
 
 
-async def test_a_cut_upload_leaves_the_devbox_usable(api: Api, devbox: str) -> None:
+@pytest.mark.parametrize("before", ["cat whole", "! ls whole"], ids=["a file", "none"])
+async def test_a_cut_upload_leaves_what_was_there(api: Api, devbox: str, before: str) -> None:
+    if before == "cat whole":
+        await write(api, devbox, "whole", "as it was")
+
     async def cut():
-        yield b'--x\r\nContent-Disposition: form-data; name="path"\r\n\r\nhalf\r\n--x\r\n'
+        yield b'--x\r\nContent-Disposition: form-data; name="path"\r\n\r\nwhole\r\n--x\r\n'
         yield b'Content-Disposition: form-data; name="file"; filename="f"\r\n\r\n' + b"a" * 100_000
         raise ConnectionError
 
     kind = {"content-type": "multipart/form-data; boundary=x"}
     with pytest.raises(ConnectionError):
         await api.post(f"/v1/devboxes/{devbox}/upload_file", content=cut(), headers=kind)
-    assert (await api.execute(devbox, "echo fine; pgrep -x cat"))["stdout"] == "fine\n"
+    after = await api.execute(devbox, f"{before}; pgrep -x cat; ls -A | grep part")
+    assert after["stdout"] == ("as it was" if before == "cat whole" else "")
+
+
+async def test_a_file_that_is_written_again_keeps_its_mode_and_its_links(api: Api, devbox: str) -> None:
+    await api.execute(devbox, "echo old > script; chmod 751 script; ln -s script called; mkfifo pipe; cat pipe > got &")
+    await write(api, devbox, "called", "new")
+    await write(api, devbox, "pipe", "through")
+    result = await api.execute(devbox, "wait; stat -c '%a %F' script called; cat script got; ls -A | grep part")
+    assert result["stdout"] == "751 regular file\n777 symbolic link\nnewthrough"
+
+
+async def test_a_file_in_a_folder_of_somebody_else_can_be_written(api: Api, devbox: str) -> None:
+    await api.execute(devbox, "mkdir closed; echo old > closed/f; chmod 555 closed")
+    await write(api, devbox, "closed/f", "new")
+    assert (await api.execute(devbox, "cat closed/f"))["stdout"] == "new"
 
 
 async def test_a_download_that_is_left_ends_its_program(api: Api, devbox: str) -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import os
 import signal
 from collections.abc import AsyncIterator
@@ -27,11 +28,32 @@ _CLAIM = """[ -d "$1" ] || { mkdir -p -- "$1" && chown user -- "$1"; }
 Packing = Literal["tar", "tar.gz", "gz"]
 _UNPACK = """mkdir -p -- "$1" && exec tar -xo%sf - -C "$1"
 """
+# A file comes into being, or changes, as a whole or not at all, where its folder and its owner allow that; it keeps
+# its mode, and links to it. What is no regular file, or belongs to somebody else, is written to as it is.
 _WRITE = f"""[ ! -d "$1" ] || exit {_FOLDER}
-mkdir -p -- "$(dirname -- "$1")" && exec cat >"$1"
+to=$1; [ ! -L "$1" ] || to=$(readlink -f -- "$1") || to=$1
+case $to in */*) folder=${{to%/*}} ;; *) folder=. ;; esac
+[ -d "${{folder:=/}}" ] || mkdir -p -- "$folder" || exit
+if [ ! -w "$folder" ] || {{ [ -e "$to" ] && {{ [ ! -f "$to" ] || [ ! -O "$to" ] || [ ! -w "$to" ]; }}; }}; then
+    exec COPY >"$to"
+fi
+part=$folder/.${{to##*/}}.$$.part
+trap 'rm -f -- "$part"' EXIT
+trap 'exit 143' TERM
+COPY >"$part" || exit
+if [ -e "$to" ]; then
+    chmod "$(stat -c %a -- "$to" 2>/dev/null || stat -f %Lp -- "$to")" "$part" || exit
+fi
+mv -f -- "$part" "$to" || exit
+trap - EXIT
 """
-_GUNZIP = _WRITE.replace("exec cat", "exec gzip -dc")
-_SCRIPTS: dict[Packing | None, str] = {None: _WRITE, "gz": _GUNZIP, "tar": _UNPACK % "", "tar.gz": _UNPACK % "z"}
+_SCRIPTS: dict[Packing | None, str] = {
+    None: _WRITE.replace("COPY", "cat"),
+    "gz": _WRITE.replace("COPY", "gzip -dc"),
+    "tar": _UNPACK % "",
+    "tar.gz": _UNPACK % "z",
+}
+_LAST_CALL = 2.0  # seconds for a program to clear up after itself
 
 
 @dataclass(slots=True)
@@ -61,8 +83,13 @@ class _Program:
             raise _problem(self.path, code, self.complaints.text.decode("utf-8", "replace").strip())
 
     async def kill(self) -> None:
-        """End it, whatever it is at."""
-        await self.process.signal(signal.SIGKILL, group=True)
+        """End it; what it had begun to write goes as well."""
+        await self.process.signal(signal.SIGTERM, group=True)
+        try:
+            async with asyncio.timeout(_LAST_CALL):
+                await self.process.wait()
+        except TimeoutError:
+            await self.process.signal(signal.SIGKILL, group=True)
         for reader in self.readers:
             reader.close()
 
@@ -83,7 +110,8 @@ class Files:
     async def write(self, path: str, source: AsyncIterator[bytes], packing: Packing | None = None) -> None:
         """Write what comes from `source` to `path`, making its folders; at once, in constant memory.
 
-        What is packed is unpacked: an archive into the folder `path`, where its members stay.
+        Where the source fails, a file stays as it was. What is packed is unpacked: an archive into the folder `path`,
+        where its members stay.
         """
         read, write = open_pipe()
         try:
@@ -100,8 +128,10 @@ class Files:
         except BrokenPipeError:
             pass  # it gave up; `check` says why
         except BaseException:
-            writer.close()
-            await program.kill()
+            try:
+                await program.kill()  # before the pipe is closed, which would say that this was all
+            finally:
+                writer.close()
             raise
         writer.close()
         await program.check()

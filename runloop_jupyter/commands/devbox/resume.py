@@ -28,6 +28,9 @@ def parser() -> Parser:
 async def run(session: Session, args: argparse.Namespace) -> Done[DevboxInfo]:
     """Wake it and wait until it runs."""
     devbox = await session.find(args.devbox)
+    if devbox.status == "running":
+        session.choose(devbox)
+        return Done(f"{devbox.label} is running already, and the current devbox.", devbox)
     started = time.monotonic()
     async with progress(f"resuming {devbox.short}") as made:
         resumed = await actions.resume(session, devbox, made)

@@ -26,6 +26,8 @@ def parser() -> Parser:
 async def run(session: Session, args: argparse.Namespace) -> Done[DevboxInfo]:
     """Suspend it and wait until that is done."""
     devbox = await session.find(args.devbox)
+    if devbox.status == "suspended":
+        return Done(f"{devbox.label} is suspended already. Wake it: %devbox resume {devbox.short}", devbox)
     async with progress(f"suspending {devbox.short}") as made:
         suspended = await actions.suspend(session, devbox, made)
     text = f"Suspended {suspended.label}; its files are kept. Wake it: %devbox resume {devbox.short}"

@@ -15,7 +15,7 @@ if TYPE_CHECKING:
 
     from ...session import Session
 
-STATES = ("UPLOADING", "READ_ONLY", "DELETED", "ERROR")
+STATES = ("uploading", "read_only", "deleted", "error")
 TYPES = ("text", "binary", "gzip", "tar", "tgz", "unspecified")
 _COLUMNS = {
     "name": lambda view: view.name,
@@ -33,9 +33,7 @@ def parser() -> Parser:
     """The options of `%runloop object list`."""
     made = Parser("%runloop object list", "Show the storage objects, newest first.")
     made.add_argument("--search", metavar="TEXT", help="only those whose name or id has this text")
-    made.add_argument(
-        "--state", choices=STATES, type=str.upper, metavar="STATE", help="only these: " + ", ".join(STATES).lower()
-    )
+    made.add_argument("--state", choices=STATES, metavar="STATE", help="only these: " + ", ".join(STATES))
     made.add_argument("--type", choices=TYPES, metavar="TYPE", help="only these: " + ", ".join(TYPES))
     add_limit_option(made, "objects")
     return made
@@ -43,7 +41,7 @@ def parser() -> Parser:
 
 async def run(session: Session, args: argparse.Namespace) -> Listing[ObjectView]:
     """The table."""
-    filters = {"search": args.search, "state": args.state, "content_type": args.type}
+    filters = {"search": args.search, "state": args.state and args.state.upper(), "content_type": args.type}
     given = {key: value for key, value in filters.items() if value}
     found = await OBJECT.all(await session.sdk(), limit=args.limit, **given)
     if not given:

@@ -49,4 +49,5 @@ async def run(session: Session, args: argparse.Namespace) -> Done[NetworkPolicyV
         allow_runloop_mirrors=args.allow_mirrors,
     )
     session.names.add("policy", view.name)
-    return Done(f"Made network policy {label(view)}: it allows {allowed(view.egress)}.", view)
+    use = f"Use it: %devbox create --policy {view.name}"
+    return Done(f"Made network policy {label(view)}: it allows {allowed(view.egress)}. {use}", view)

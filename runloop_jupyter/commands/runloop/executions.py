@@ -7,9 +7,8 @@ import time
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-from ...durations import spell_duration
 from ...executions.known import running
-from ...rendering import Listing
+from ...rendering import Listing, ago
 from ..parser import Parser
 
 if TYPE_CHECKING:
@@ -48,7 +47,7 @@ async def run(session: Session, args: argparse.Namespace) -> Listing[ExecutionIn
         "state": lambda each: each.state,
         "devbox": lambda each: each.devbox,
         "command": lambda each: each.command,
-        "started": lambda each: f"{spell_duration(time.time() - each.since)} ago",
+        "started": lambda each: ago(int(each.since * 1000)),
         "id": lambda each: each.id,
     }
     note = "Not attached: %devbox attach ID streams its output." if others else ""
