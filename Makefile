@@ -2,7 +2,7 @@
 PYTHON ?= python3
 BIN := .venv/bin
 .DEFAULT_GOAL := help
-.PHONY: help demo lab test lint bench clean
+.PHONY: help demo lab test lint bench docs clean
 
 help: ## show this list
 	@grep -hE '^[a-z]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/^([a-z]+):.*## (.*)/  make \1\t\2/' | expand -t 16
@@ -26,6 +26,9 @@ lint: $(BIN)/.dev ## ruff and mypy --strict
 
 bench: $(BIN)/.dev ## the benchmarks, beside the official client in the same run
 	@$(BIN)/python -m benchmarks
+
+docs: $(BIN)/.run ## write the pages of docs/magics from what the magics know of themselves
+	@$(BIN)/python -m scripts.magics_pages
 
 clean: ## remove the virtual environment and caches
 	@rm -rf .venv .venv-1.29 .mypy_cache .pytest_cache .ruff_cache

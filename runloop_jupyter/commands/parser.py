@@ -6,7 +6,8 @@ import argparse
 import io
 import re
 import shlex
-from collections.abc import Callable, Sequence
+import textwrap
+from collections.abc import Callable, Iterator, Sequence
 from itertools import pairwise
 from typing import Any, NamedTuple, NoReturn
 
@@ -14,6 +15,9 @@ from ..durations import parse_duration
 from ..errors import UsageError, did_you_mean
 from ..templates import Evaluate, expand, fill, mark
 
+LISTED = "A sequence, newest first, that shows as a table; `.to_dataframe()` makes it a pandas DataFrame."
+"""What each `list` returns."""
+NONE_LISTED = "A list that has none says what to type; it is not an error."
 _MANY = ("*", "+")
 _IDENTIFIER = re.compile(r"[A-Za-z_]\w*", re.ASCII)
 
@@ -36,6 +40,20 @@ class Expected(NamedTuple):
     is_value: bool = False
 
 
+class Argument(NamedTuple):
+    """One row of what a subcommand takes: how it is typed, in each way that there is, and what it does."""
+
+    forms: tuple[str, ...]
+    told: str
+
+
+class Example(NamedTuple):
+    """What is done, and the cell that does it, as it is typed."""
+
+    told: str
+    cell: str
+
+
 class Parser(argparse.ArgumentParser):
     """An argument parser whose mistakes are `UsageError`s. `prog` is what is typed: "%devbox create"."""
 
@@ -48,6 +66,11 @@ class Parser(argparse.ArgumentParser):
     """Whether the subcommand shows in the cell itself what it does: no line about waiting."""
     shows_progress = False
     """Whether it shows in the cell itself how far it is: no line about waiting."""
+    examples: tuple[Example, ...] = ()
+    returns = ""
+    """What the magic's value is, in a sentence or two."""
+    mistakes: tuple[str, ...] = ()
+    """What can go wrong, and what happens then."""
 
     def __init__(self, prog: str, description: str, epilog: str = "") -> None:
         super().__init__(
@@ -65,6 +88,37 @@ class Parser(argparse.ArgumentParser):
     def add_name(self, kind: str, *names: str, **options: Any) -> None:
         """Add an argument whose value names something, so that it can be completed: a "devbox", a "remote path"."""
         self.names[self.add_argument(*names, **options).dest] = kind
+
+    def explain(self, *examples: tuple[str, str], returns: str = "", mistakes: Sequence[str] = ()) -> Parser:
+        """What `--help` and the page of the subcommand say beside its options; each example is told, then shown."""
+        self.examples = tuple(Example(*each) for each in examples)
+        self.returns = returns or self.returns
+        self.mistakes = tuple(mistakes)
+        return self
+
+    def format_help(self) -> str:
+        """What `--help` prints: usage, options, examples."""
+        text = super().format_help().rstrip()
+        shown = [f"  # {told}\n{textwrap.indent(cell, '  ')}" for told, cell in self.examples]
+        text = "\n\n".join([text, "examples:\n" + "\n\n".join(shown)]) if shown else text
+        return text.replace(f"usage: {self.prog}", f"usage: %{self.prog}", 1) if self.needs_cell else text
+
+    def synopsis(self) -> list[str]:
+        """Each way to type it, on one line, or with the cell below it."""
+        options = ["[options]"] if self.options() != ["--help"] else []
+        words = [_placed(action) for action in self._actions if not action.option_strings]
+        line = " ".join([self.prog, *options, *words])
+        below = [f"%{line}\n{self.cell} ..."] if self.cell else []
+        return below if self.needs_cell else [f"{line} COMMAND" if self.takes_command else line, *below]
+
+    def arguments(self) -> list[Argument]:
+        """All that it takes, but for --help, places first."""
+        actions = sorted(self._actions, key=lambda action: bool(action.option_strings))
+        return [
+            Argument(tuple(_forms(action)), _told(action))
+            for action in actions
+            if "--help" not in action.option_strings
+        ]
 
     def error(self, message: str) -> NoReturn:
         """Raise a `UsageError` instead of ending the process."""
@@ -156,6 +210,33 @@ class Parser(argparse.ArgumentParser):
         raise UsageError(f"{self.prog} has no option {name!r}.{suggestion} {self.prog} --help lists them.")
 
 
+def _value(action: argparse.Action) -> str:
+    """What stands for the value of an option or a place."""
+    if action.metavar is None and action.choices:
+        return "|".join(map(str, action.choices))
+    return str(action.metavar or action.dest.upper())
+
+
+def _placed(action: argparse.Action) -> str:
+    word = _value(action)
+    several = {"?": f"[{word}]", "*": f"[{word} ...]", "+": f"{word} [...]"}
+    return several.get(str(action.nargs), word)
+
+
+def _forms(action: argparse.Action) -> Iterator[str]:
+    if not action.option_strings:
+        yield _value(action)
+        return
+    value = "" if action.nargs == 0 else " " + _placed(action)
+    yield from (f"{name}{value}" for name in action.option_strings)
+
+
+def _told(action: argparse.Action) -> str:
+    told = (action.help or "").replace("%%", "%")
+    several = action.option_strings and isinstance(action.default, list)
+    return f"{told}; can be given several times" if several else told
+
+
 def _split(line: str) -> list[str]:
     try:
         return shlex.split(line)
@@ -241,7 +322,7 @@ def _number_of(what: str) -> Callable[[str], int]:
     return number
 
 
-def add_metadata_option(parser: argparse.ArgumentParser, told: str = "metadata") -> None:
+def add_metadata_option(parser: argparse.ArgumentParser, told: str = "a key with a value, to find it by") -> None:
     """--metadata K=V, as often as there are pairs."""
     parser.add_argument("--metadata", metavar="K=V", action="append", default=[], type=pair, help=told)
 

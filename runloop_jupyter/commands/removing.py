@@ -29,11 +29,15 @@ def add_yes_option(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--yes", "-y", action="store_true", help="do not ask")
 
 
-def deleting_parser(kind: Kind[Any], description: str) -> Parser:
+def deleting_parser(kind: Kind[Any], description: str, example: str, mistakes: Sequence[str] = ()) -> Parser:
     """The options of a `delete`."""
     made = Parser(f"%runloop {kind.noun} delete", description)
     made.add_name(kind.noun, "names", metavar="NAME|ID", nargs="+", help=f"a {kind.word}'s name or id")
-    return made
+    return made.explain(
+        ("by name or by id", example),
+        returns="A sentence about what was done; its `.item` is what was deleted, a tuple where that is several.",
+        mistakes=["All names are looked up first, so that a mistyped one deletes none.", *mistakes],
+    )
 
 
 def pruning_parser(kind: Kind[Any], description: str) -> Parser:

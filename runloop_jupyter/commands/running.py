@@ -24,6 +24,26 @@ if TYPE_CHECKING:
     from ..session import Session
     from ..transcript import Stream
 
+RESULT = (
+    "For a line a result with `.exit_code`, `.stdout`, `.stderr`, `.output` and `.duration`; for "
+    "several devboxes one for each, by name. A cell shows its output and returns nothing: -o NAME "
+    "keeps the result. With --bg it is a handle with .wait(), .kill(), .send_stdin() and `.output`."
+)
+"""What running something returns."""
+MISTAKES = (
+    (
+        "An exit code other than 0 raises `DevboxCommandError`, so that Run All stops there; its "
+        "`.result` has everything. --no-raise-error lets the cell succeed."
+    ),
+    ("A command that takes longer than --timeout is killed and raises `DevboxTimeoutError`, with the output so far."),
+    "Stop kills the command with all that it started; a second Stop gives up at once.",
+    ("A devbox that ends in the middle fails the cell and says why; what it printed until then is kept."),
+    (
+        "Where --on names several, all run to their end and the cell fails if one of them did; "
+        "--fail-fast kills the others."
+    ),
+)
+"""What can go wrong when something runs."""
 _OPEN = "-"
 _NAMED = 5  # devboxes that failed
 

@@ -52,7 +52,31 @@ def parser() -> Parser:
     made.add_argument("--size", choices=SIZES, type=size, metavar="SIZE", help="for devboxes that start from it")
     add_metadata_option(made)
     add_template_option(made, "off")
-    return made
+    return made.explain(
+        (
+            "the cell is the Dockerfile",
+            (
+                "%%runloop blueprint build science\n"
+                "FROM ubuntu:24.04\n"
+                "RUN apt-get update && apt-get install -y python3-pip"
+            ),
+        ),
+        (
+            "a Dockerfile with its folder, for COPY",
+            "%runloop blueprint build app --file Dockerfile --context . --build-arg VERSION=2",
+        ),
+        (
+            "on another blueprint, without a Dockerfile",
+            "%runloop blueprint build tools --base science --run 'pip install ruff'",
+        ),
+        returns="A sentence about what was done, with the fields of the blueprint: `.id`, `.name`, `.status`.",
+        mistakes=[
+            "A step that fails is marked, with the line of the cell or file, and what it printed last.",
+            "A mistake in the Dockerfile is named with its line before anything is built.",
+            "Stop ends the build and deletes what there is of it.",
+            "A value of ARG is part of the blueprint: pass keys and tokens with --secret.",
+        ],
+    )
 
 
 async def run(session: Session, args: argparse.Namespace) -> Done[BlueprintView]:

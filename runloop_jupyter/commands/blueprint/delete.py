@@ -19,7 +19,12 @@ if TYPE_CHECKING:
 
 def parser() -> Parser:
     """The options of `%runloop blueprint delete`."""
-    return removing.deleting_parser(BLUEPRINT, "Delete blueprints that no snapshot depends on.")
+    return removing.deleting_parser(
+        BLUEPRINT,
+        "Delete blueprints that no snapshot depends on.",
+        "%runloop blueprint delete science tools",
+        mistakes=["One that snapshots depend on is refused by the service, which names the reason."],
+    )
 
 
 async def run(session: Session, args: argparse.Namespace) -> Done[object]:

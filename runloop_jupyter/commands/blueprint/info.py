@@ -19,7 +19,14 @@ def parser() -> Parser:
     """The options of `%runloop blueprint info`."""
     made = Parser("%runloop blueprint info", "Show one blueprint in detail: the latest build of its name.")
     made.add_name("blueprint", "name", metavar="NAME|ID", help="a blueprint's name or id")
-    return made
+    return made.explain(
+        ("by name: its latest build", "%runloop blueprint info science"),
+        ("in Python", "science = %runloop blueprint info science\nscience.status"),
+        returns="A card with the fields of the blueprint as attributes, such as `.status` and `.parameters`.",
+        mistakes=[
+            "A name that there is none of suggests the nearest one.",
+        ],
+    )
 
 
 async def run(session: Session, args: argparse.Namespace) -> Details[BlueprintView]:

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 
 from ...finding import BLUEPRINT, short
 from ...rendering import Listing, ago, state_text
-from ..parser import Parser, add_limit_option
+from ..parser import LISTED, NONE_LISTED, Parser, add_limit_option
 
 if TYPE_CHECKING:
     from runloop_sdk.models.blueprints import BlueprintView
@@ -32,7 +32,14 @@ def parser() -> Parser:
     made.add_argument("--status", choices=STATES, metavar="STATE", help="only these: " + ", ".join(STATES))
     made.add_argument("--search", metavar="TEXT", help="only those whose name or id has this text")
     add_limit_option(made, "blueprints")
-    return made
+    return made.explain(
+        ("all, newest first", "%runloop blueprint list"),
+        ("those that failed", "%runloop blueprint list --status failed"),
+        returns=LISTED,
+        mistakes=[
+            NONE_LISTED,
+        ],
+    )
 
 
 async def run(session: Session, args: argparse.Namespace) -> Listing[BlueprintView]:

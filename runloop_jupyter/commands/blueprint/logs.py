@@ -20,7 +20,14 @@ def parser() -> Parser:
     made.shows_output = True
     made.add_name("blueprint", "name", metavar="NAME|ID", help="a blueprint's name or id")
     made.add_argument("--follow", "-f", action="store_true", help="go on until the build has ended; Stop stops looking")
-    return made
+    return made.explain(
+        ("of the latest build of a name", "%runloop blueprint logs science"),
+        ("of one that is being built, until it has ended", "%runloop blueprint logs -f science"),
+        returns="Nothing: it prints.",
+        mistakes=[
+            "With -f, Stop ends the looking; the build goes on.",
+        ],
+    )
 
 
 async def run(session: Session, args: argparse.Namespace) -> None:

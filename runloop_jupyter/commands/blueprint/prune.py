@@ -24,6 +24,14 @@ def parser() -> Parser:
     """The options of `%runloop blueprint prune`."""
     return removing.pruning_parser(
         BLUEPRINT, "Delete failed builds and those that newer ones of the same name replace, after a question."
+    ).explain(
+        ("what would go", "%runloop blueprint prune --dry-run"),
+        ("delete it without the question", "%runloop blueprint prune --yes"),
+        returns="A sentence; its `.item` has the blueprints.",
+        mistakes=[
+            "Where nobody can answer the question it needs --yes.",
+            "Those that cannot be deleted are named; the others are deleted all the same.",
+        ],
     )
 
 

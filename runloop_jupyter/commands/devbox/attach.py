@@ -27,7 +27,19 @@ def parser() -> Parser:
     made.add_argument("--result", "-o", metavar="NAME", type=variable, help="put the result object into this variable")
     add_background_option(made)
     add_showing_options(made)
-    return made
+    return made.explain(
+        ("by the beginning of its id, which %runloop executions shows", "%devbox attach exec_3f"),
+        ("a handle on it, also after a restart of the kernel", "job = %devbox attach exec_3f --bg\njob.wait()"),
+        returns="The result once it has ended, or with --bg a handle with .wait(), .kill() and `.output`.",
+        mistakes=[
+            "Stop ends the watching; the command runs on.",
+            (
+                "An id of none that runs is named, and how to see those that do; of a command that another "
+                "machine started, give the whole id and --on NAME."
+            ),
+            ("A command that failed fails the cell, as it would have in its own; --no-raise-error lets it succeed."),
+        ],
+    )
 
 
 async def run(session: Session, args: argparse.Namespace) -> object:

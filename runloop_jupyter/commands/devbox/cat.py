@@ -24,7 +24,15 @@ def parser() -> Parser:
     made.add_argument("--out", metavar="NAME", type=variable, help="put the text into this variable, and show nothing")
     made.add_argument("--encoding", default="utf-8", help="of the file (default utf-8)")
     add_on_option(made)
-    return made
+    return made.explain(
+        ("show it", "%devbox cat project/README.md"),
+        ("keep its text in a variable", "%devbox cat --out config ~/config.toml"),
+        returns="Nothing: it prints, or with --out sets the variable.",
+        mistakes=[
+            "A folder is named, with %devbox ls for it; a binary file with %devbox download.",
+            "A text in another encoding is named: give --encoding.",
+        ],
+    )
 
 
 async def run(session: Session, args: argparse.Namespace) -> None:

@@ -39,7 +39,32 @@ def parser() -> Parser:
     made.add_name("blueprint", "--blueprint", metavar="NAME|ID", help="the blueprint to start from")
     made.add_name("snapshot", "--snapshot", metavar="NAME|ID", help="the snapshot to start from")
     add_options(made)
-    return made
+    return made.explain(
+        ("a devbox with a name, which ends with this kernel", "%devbox create --name lab"),
+        (
+            "a large one that stays when the kernel ends, and outlives it by two hours",
+            "%devbox create --name train --size large --keep --keep-alive 2h",
+        ),
+        (
+            "from a blueprint, with an environment variable and a secret",
+            "%devbox create --blueprint science --env MODE=test --secret TOKEN=my-token",
+        ),
+        (
+            "with a repository, a storage object and a command at each start",
+            "%devbox create --repo psf/requests@main --mount data.tar.gz:/home/user/data --run 'make deps'",
+        ),
+        ("the id in Python", "box = %devbox create --name lab\nprint(box.id)"),
+        returns="A sentence about what was done, with the fields of the devbox: `.id`, `.name`, `.status`.",
+        mistakes=[
+            "--blueprint and --snapshot exclude each other: a disk comes from one of them.",
+            "A name of a snapshot, object or policy that there is none of is refused before anything is made.",
+            "Stop in the middle shuts down what has been made so far.",
+            (
+                "A devbox that fails to start raises an error with its reason; %devbox logs shows what its "
+                "commands printed."
+            ),
+        ],
+    )
 
 
 def add_options(made: Parser) -> None:

@@ -28,7 +28,15 @@ def parser() -> Parser:
     made.add_name("remote path", "remote", metavar="REMOTE", help="the file or folder of the devbox")
     made.add_name("local path", "local", metavar="LOCAL", nargs="?", help="where to; here by default")
     add_on_option(made)
-    return made
+    return made.explain(
+        ("a file into the folder of the notebook", "%devbox download results.csv"),
+        ("a folder to a place of its own", "%devbox download /var/log logs --on web"),
+        returns="A sentence; its `.item` is the `Path` here.",
+        mistakes=[
+            "A path that is not in the devbox is named; so is a folder here that is missing.",
+            "Stop in the middle leaves what was here before.",
+        ],
+    )
 
 
 async def run(session: Session, args: argparse.Namespace) -> Done[Path]:

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 
 from ...errors import UsageError
 from ..parser import Parser, add_template_option
-from ..running import add_input_options, add_running_options, execute, order_of, runs
+from ..running import MISTAKES, RESULT, add_input_options, add_running_options, execute, order_of, runs
 
 if TYPE_CHECKING:
     from ...session import Session
@@ -28,7 +28,34 @@ def parser() -> Parser:
     add_input_options(made)
     made.add_argument("--shell", metavar="NAME", help="a named shell: directory and variables last from cell to cell")
     add_template_option(made, "on")
-    return made
+    return made.explain(
+        ("a line", "%devbox exec uname -a"),
+        (
+            "a cell, with a Python value in it, its result kept in a variable",
+            "%%devbox exec -o result --timeout 10m\ncd project\npytest --maxfail {{limit}}",
+        ),
+        ("JSON comes back as a Python value", "usage = %devbox exec --json echo '{\"used\": 3}'"),
+        ("a shell whose directory and variables last", "%%devbox exec --shell work\ncd project && export MODE=test"),
+        ("on many devboxes at once", "%%devbox exec --on 'web-*' --fail-fast\ngit pull --quiet && make test"),
+        (
+            "in the background, with a handle on it",
+            "server = %devbox exec --bg python3 -m http.server 8000\nserver.kill()",
+        ),
+        ("with text or the value of a variable as its input", "%devbox exec --stdin 'some text' wc -w"),
+        ("and answer its questions", "%devbox exec -i ssh-keygen -f key"),
+        returns=RESULT,
+        mistakes=[
+            *MISTAKES,
+            (
+                "An expression in {{ }} that fails is named, and nothing runs; --template off sends {{ and }} "
+                "as they are."
+            ),
+            (
+                "Output that is no UTF-8 shows with � for what cannot be read; output that is long shows its "
+                "beginning and its end."
+            ),
+        ],
+    )
 
 
 async def run(session: Session, args: argparse.Namespace) -> object:

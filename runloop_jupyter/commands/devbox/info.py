@@ -17,7 +17,17 @@ def parser() -> Parser:
     """The options of `%devbox info`."""
     made = Parser("%devbox info", "Show one devbox in detail: the current one unless another is named.")
     add_devbox_argument(made)
-    return made
+    return made.explain(
+        ("the current devbox", "%devbox info"),
+        ("another, in Python", "box = %devbox info web\nbox.status"),
+        returns=(
+            "A card with the fields of the devbox as attributes, such as `.status`, `.size` and "
+            "`.metadata`. It shows the devbox's history as a timeline."
+        ),
+        mistakes=[
+            ("Without a name and without a current devbox it says how to choose one: %devbox use or %devbox create."),
+        ],
+    )
 
 
 async def run(session: Session, args: argparse.Namespace) -> Details[DevboxInfo]:

@@ -24,7 +24,14 @@ def parser() -> Parser:
         "For devboxes that this kernel created, this happens by itself while the kernel lives.",
     )
     add_devbox_argument(made)
-    return made
+    return made.explain(
+        ("the current devbox", "%devbox keep-alive"),
+        ("one that another kernel made with --keep", "%devbox keep-alive web"),
+        returns="A sentence about what was done, with the fields of the devbox: `.id`, `.name`, `.status`.",
+        mistakes=[
+            "One that does not run is refused, and how to wake it is said.",
+        ],
+    )
 
 
 async def run(session: Session, args: argparse.Namespace) -> Done[DevboxInfo]:

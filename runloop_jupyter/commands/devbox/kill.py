@@ -30,7 +30,15 @@ def parser() -> Parser:
     made = Parser("%devbox kill", "Kill commands with all that they started; %runloop executions lists what runs.")
     made.add_name("execution", "execution", metavar="ID", nargs="+", help="executions' ids, or their beginnings")
     add_on_option(made, "the devbox they run on, if no kernel of yours started them")
-    return made
+    return made.explain(
+        ("one or several, by the beginnings of their ids", "%devbox kill exec_3f exec_40"),
+        ("one that no kernel of yours started", "%devbox kill exec_3fa9 --on web"),
+        returns="What was killed, a line for each; `.ids` has their ids.",
+        mistakes=[
+            "All ids are looked up first, so that a mistyped one kills none.",
+            "An id of none that runs is named: %runloop executions shows those that do.",
+        ],
+    )
 
 
 async def run(session: Session, args: argparse.Namespace) -> Killed:

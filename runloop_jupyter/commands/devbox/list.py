@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 
 from ...devboxes import LIVE, DevboxInfo, describe
 from ...rendering import Listing, devbox_listing
-from ..parser import Parser, add_limit_option, add_metadata_option
+from ..parser import LISTED, NONE_LISTED, Parser, add_limit_option, add_metadata_option
 
 if TYPE_CHECKING:
     from runloop_sdk import AsyncRunloopSDK
@@ -29,7 +29,16 @@ def parser() -> Parser:
     made.add_argument("--search", metavar="TEXT", help="only those whose name or id has this text")
     add_metadata_option(made, "only those with this metadata")
     add_limit_option(made, "devboxes", _LIMIT)
-    return made
+    return made.explain(
+        ("those that run or can run again", "%devbox list"),
+        ("the newest 20 of all, ended ones too", "%devbox list --all --limit 20"),
+        ("in Python, and as a data frame", "boxes = %devbox list --status running\nboxes.to_dataframe()"),
+        returns=LISTED,
+        mistakes=[
+            NONE_LISTED,
+            "A mistyped --status names the ones that there are.",
+        ],
+    )
 
 
 async def run(session: Session, args: argparse.Namespace) -> Listing[DevboxInfo]:

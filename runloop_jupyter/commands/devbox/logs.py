@@ -32,7 +32,16 @@ def parser() -> Parser:
     made.add_argument("--tail", metavar="N", type=_count, help="only the last lines")
     made.add_argument("--source", choices=SOURCES, metavar="SOURCE", help="only these: " + ", ".join(SOURCES))
     made.add_argument("--execution", metavar="ID", help="only those of one command")
-    return made
+    return made.explain(
+        ("the current devbox", "%devbox logs"),
+        ("the last 20 lines of what its start printed", "%devbox logs web --tail 20 --source setup_commands"),
+        ("as it comes, until Stop", "%devbox logs -f"),
+        returns="Nothing: it prints.",
+        mistakes=[
+            "A devbox without such logs says so.",
+            "With -f, Stop ends the looking and leaves the devbox alone; it also ends when the devbox does.",
+        ],
+    )
 
 
 async def run(session: Session, args: argparse.Namespace) -> None:

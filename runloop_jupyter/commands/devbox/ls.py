@@ -31,7 +31,18 @@ def parser() -> Parser:
     made.add_name("remote path", "path", metavar="PATH", nargs="?", default=".", help="the folder; home by default")
     made.add_argument("--all", "-a", action="store_true", help="also names that begin with a dot")
     add_on_option(made)
-    return made
+    return made.explain(
+        ("the home folder", "%devbox ls"),
+        ("another, with hidden names", "%devbox ls -a /etc"),
+        ("in Python", "files = %devbox ls project\n[each.name for each in files if each.size > 1000]"),
+        returns=(
+            "A sequence of entries with `.name`, `.kind`, `.size`, `.modified` and `.mode` that shows as a table."
+        ),
+        mistakes=[
+            "A path that is not in the devbox is named.",
+            "A folder that is empty says so, and how many hidden names it has.",
+        ],
+    )
 
 
 async def run(session: Session, args: argparse.Namespace) -> Listing[FileInfo]:

@@ -39,7 +39,14 @@ def parser() -> Parser:
     made.shows_output = True
     add_devbox_argument(made)
     made.add_argument("--session", metavar="NAME", help="a terminal by name, that runs on when it is left")
-    return made
+    return made.explain(
+        ("a terminal in the current devbox", "%devbox pty"),
+        ("one that runs on when it is left, and is found again", "%devbox pty web --session work"),
+        returns="Nothing in a terminal; in a notebook the terminal, as a widget.",
+        mistakes=[
+            "Where there is neither a notebook nor a terminal, as in a script, it says so.",
+        ],
+    )
 
 
 async def run(session: Session, args: argparse.Namespace) -> object:

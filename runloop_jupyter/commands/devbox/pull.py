@@ -30,7 +30,15 @@ def parser() -> Parser:
     made.add_name("remote path", "remote", metavar="DIR", help="the folder of the devbox")
     made.add_name("local path", "local", metavar="LOCAL", nargs="?", help="the folder here; of the same name")
     add_sync_options(made, "there")
-    return made
+    return made.explain(
+        ("a folder, into one of the same name here", "%devbox pull project"),
+        ("into another, with what .gitignore names", "%devbox pull project/build build --no-ignore"),
+        returns="A sentence; its `.item` has `.sent`, `.deleted`, `.unchanged` and `.size` in bytes.",
+        mistakes=[
+            "The home folder itself needs a name for the folder here: it is asked for.",
+            "A path that would lead out of the folder here is refused.",
+        ],
+    )
 
 
 async def run(session: Session, args: argparse.Namespace) -> Done[Synced]:

@@ -30,7 +30,15 @@ def parser() -> Parser:
     made.add_name("local path", "local", metavar="DIR", help="the folder here")
     made.add_name("remote path", "remote", metavar="REMOTE", nargs="?", help="the folder there; of the same name")
     add_sync_options(made, "here")
-    return made
+    return made.explain(
+        ("a folder; the second time only what has changed", "%devbox push project"),
+        ("make the other side the same, files that are gone included", "%devbox push project /srv/project --delete"),
+        returns="A sentence; its `.item` has `.sent`, `.deleted`, `.unchanged` and `.size` in bytes.",
+        mistakes=[
+            "A file in place of a folder is named: %devbox upload takes it.",
+            "Stop leaves each file whole, old or new; the next push goes on.",
+        ],
+    )
 
 
 def add_sync_options(made: Parser, source: str) -> None:

@@ -42,7 +42,31 @@ def parser() -> Parser:
     add_common_options(made)
     add_input_options(made)
     add_template_option(made, "off")
-    return made
+    return made.explain(
+        ("variables last from cell to cell", "%%devbox python\nimport platform\nsystem = platform.platform()"),
+        ("send a value, bring one back", "%%devbox python --in numbers --out total\ntotal = sum(numbers)"),
+        (
+            "a new interpreter of one's own",
+            "%%devbox python --session tests --python ~/venv/bin/python --restart\nimport sys; sys.version",
+        ),
+        (
+            "on all devboxes: seen gets a value of each, by name",
+            "%%devbox python --on all --out seen\nimport os; seen = os.cpu_count()",
+        ),
+        returns=(
+            "Nothing: the last expression, tables and figures show as in a notebook. --out NAME sets "
+            "variables, -o NAME keeps the result, whose `.values` has them too. With --bg it is a handle."
+        ),
+        mistakes=[
+            "An exception fails the cell with its traceback, which names the cell's own lines.",
+            (
+                "--in of a value that cannot be pickled, or --out of one that is neither JSON nor an array nor "
+                "a data frame, names it and says what can be sent."
+            ),
+            "Stop interrupts the code and keeps the variables; --restart begins anew.",
+            ("A Python that is missing in the devbox, or older than 3.8, is named: choose another with --python."),
+        ],
+    )
 
 
 async def run(session: Session, args: argparse.Namespace) -> object:

@@ -22,7 +22,18 @@ def parser() -> Parser:
     made = Parser("%devbox resume", "Start a suspended devbox again and make it the current one.")
     made.shows_progress = True
     add_devbox_argument(made)
-    return made
+    return made.explain(
+        ("the current devbox", "%devbox resume"),
+        ("another, which is the current one then", "%devbox resume web"),
+        returns="A sentence about what was done, with the fields of the devbox: `.id`, `.name`, `.status`.",
+        mistakes=[
+            "One that runs already is not an error.",
+            (
+                "One that has been shut down cannot be resumed: %runloop snapshot restore makes a new one of a "
+                "disk that was kept."
+            ),
+        ],
+    )
 
 
 async def run(session: Session, args: argparse.Namespace) -> Done[DevboxInfo]:

@@ -21,7 +21,15 @@ def parser() -> Parser:
     made.add_name("remote path", "paths", metavar="PATH", nargs="+", help="a file, or an empty folder")
     made.add_argument("--recursive", "-r", action="store_true", help="also folders, with all that they have")
     add_on_option(made)
-    return made
+    return made.explain(
+        ("files", "%devbox rm a.txt b.txt"),
+        ("a folder with all that it has", "%devbox rm -r build"),
+        returns="A sentence; its `.item` has the paths.",
+        mistakes=[
+            "All paths are looked up first, so that a mistyped one removes none.",
+            "A folder that is not empty needs -r.",
+        ],
+    )
 
 
 async def run(session: Session, args: argparse.Namespace) -> Done[list[str]]:

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 
 from ...errors import UsageError
 from ..parser import Parser, add_template_option
-from ..running import add_running_options, execute, order_of, runs
+from ..running import MISTAKES, RESULT, add_running_options, execute, order_of, runs
 
 if TYPE_CHECKING:
     from ...session import Session
@@ -18,14 +18,22 @@ def parser() -> Parser:
     made = Parser(
         "%devbox script",
         "Run the cell below %%devbox script --proc PROGRAM by any interpreter: it gets the cell as its input.",
-        "%%devbox script --proc node\n%%devbox script --proc 'perl -w'\n%%devbox script --proc 'psql -d shop' --json",
     )
     made.shows_output = made.needs_cell = True
     made.cell = "the script"
     made.add_argument("--proc", metavar="PROGRAM", help="the interpreter, with its arguments: node, 'perl -w'")
     add_running_options(made)
     add_template_option(made, "on")
-    return made
+    return made.explain(
+        ("JavaScript", "%%devbox script --proc node\nconsole.log([1, 2, 3].map(n => n * n))"),
+        ("an interpreter with arguments", "%%devbox script --proc 'perl -w'\nprint \"hello\\n\";"),
+        ("its output as a Python value", "%%devbox script --proc 'python3 -' --json --out found\nprint('[1, 2]')"),
+        returns=RESULT,
+        mistakes=[
+            "Without --proc it asks for one: the cell is its input.",
+            *MISTAKES,
+        ],
+    )
 
 
 async def run(session: Session, args: argparse.Namespace) -> object:

@@ -31,7 +31,18 @@ def parser() -> Parser:
     made.add_argument("--all", action="store_true", help="all that there are, whoever created them; asks first")
     made.add_argument("--force", action="store_true", help="also while a snapshot is being taken")
     add_yes_option(made)
-    return made
+    return made.explain(
+        ("the current devbox", "%devbox shutdown"),
+        ("several", "%devbox shutdown web-1 web-2"),
+        ("all that this kernel created", "%devbox shutdown --mine"),
+        ("all that there are, without the question", "%devbox shutdown --all --yes"),
+        returns="The devbox as a sentence with its fields, or the table of those that were shut down.",
+        mistakes=[
+            "All names are looked up first, so that a mistyped one ends none.",
+            "--all shows them and asks; where nobody can answer it needs --yes.",
+            "While a snapshot is being taken the service refuses; --force does it all the same.",
+        ],
+    )
 
 
 async def run(session: Session, args: argparse.Namespace) -> Done[DevboxInfo] | Listing[DevboxInfo]:

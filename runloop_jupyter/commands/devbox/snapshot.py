@@ -31,7 +31,15 @@ def parser() -> Parser:
     made.add_argument("--message", default="", help="what it is for")
     add_metadata_option(made)
     add_on_option(made)
-    return made
+    return made.explain(
+        ("of the current devbox", "%devbox snapshot ready"),
+        ("of another, with a message", "%devbox snapshot ready --on web --message 'after the setup'"),
+        returns=("A sentence about what was done, with the fields of the snapshot: `.id`, `.name`, `.create_time_ms`."),
+        mistakes=[
+            "A snapshot that fails raises an error with the service's reason.",
+            "Stop in the middle deletes what there is of it; the devbox runs on.",
+        ],
+    )
 
 
 async def run(session: Session, args: argparse.Namespace) -> Done[DevboxSnapshotView]:

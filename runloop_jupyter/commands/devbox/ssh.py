@@ -23,7 +23,17 @@ def parser() -> Parser:
         "The key goes into a file that you alone can read, never into the notebook.",
     )
     add_devbox_argument(made)
-    return made
+    return made.explain(
+        ("the command, and lines for ~/.ssh/config", "%devbox ssh"),
+        ("in Python", "login = %devbox ssh web\nlogin.command"),
+        returns="What to type, with `.command`, `.config` and `.key_file`, the path of the key.",
+        mistakes=[
+            (
+                "The service on this machine has no SSH; it says what to use instead: %devbox pty, %devbox push"
+                " and %devbox pull."
+            ),
+        ],
+    )
 
 
 async def run(session: Session, args: argparse.Namespace) -> SSHCard:

@@ -20,7 +20,15 @@ def parser() -> Parser:
     made = Parser("%devbox suspend", "End a devbox's processes and keep its disk; %devbox resume starts it again.")
     made.shows_progress = True
     add_devbox_argument(made)
-    return made
+    return made.explain(
+        ("the current devbox", "%devbox suspend"),
+        ("another", "%devbox suspend web"),
+        returns="A sentence about what was done, with the fields of the devbox: `.id`, `.name`, `.status`.",
+        mistakes=[
+            "One that is suspended already is not an error.",
+            "Commands that run in it end; their cells say so.",
+        ],
+    )
 
 
 async def run(session: Session, args: argparse.Namespace) -> Done[DevboxInfo]:

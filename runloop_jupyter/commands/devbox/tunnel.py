@@ -32,7 +32,24 @@ def parser() -> Parser:
     made.add_argument("--height", metavar="PIXELS", type=_pixels, default=_HEIGHT, help=f"of the frame ({_HEIGHT})")
     made.add_argument("--close", action="store_true", help="close the devbox's tunnel")
     add_on_option(made)
-    return made
+    return made.explain(
+        ("a link to what port 8000 serves, and a frame with it", "%devbox tunnel 8000"),
+        (
+            "in Python, for nobody who has no token",
+            (
+                "web = %devbox tunnel 8000 --private\n"
+                'headers = {"X-Runloop-Tunnel-Authorization": f"Bearer {web.token}"}'
+            ),
+        ),
+        ("close it, for all ports", "%devbox tunnel --close"),
+        returns=(
+            "A link that shows as such, with `.url` and, for a private tunnel, `.token`. The token is never shown."
+        ),
+        mistakes=[
+            "A tunnel that is open the other way is named: close it first.",
+            "A port on which nothing listens opens, and its page says so.",
+        ],
+    )
 
 
 async def run(session: Session, args: argparse.Namespace) -> TunnelLink | Done[DevboxInfo]:

@@ -27,7 +27,15 @@ def parser() -> Parser:
     made.add_name("local path", "local", metavar="LOCAL", help="the file or folder here")
     made.add_name("remote path", "remote", metavar="REMOTE", nargs="?", help="where to; in the home folder by default")
     add_on_option(made)
-    return made
+    return made.explain(
+        ("a file into the home folder", "%devbox upload data.csv"),
+        ("a folder's content to a place of its own", "%devbox upload results /tmp/results"),
+        returns="A sentence; its `.item` is the path in the devbox.",
+        mistakes=[
+            ("A file or folder that is not here is named, with the nearest name and the folder that was looked in."),
+            "Stop in the middle leaves what was in the devbox before.",
+        ],
+    )
 
 
 async def run(session: Session, args: argparse.Namespace) -> Done[str]:

@@ -21,7 +21,20 @@ def parser() -> Parser:
         "Choose the devbox that the next cells run on; without a name the one that this notebook used last.",
     )
     add_devbox_argument(made)
-    return made
+    return made.explain(
+        ("by name, by id, or by the beginning of either", "%devbox use lab"),
+        ("after a restart of the kernel: the one that this notebook used last", "%devbox use"),
+        returns=(
+            "The devbox, as a sentence with its fields; the table of all devboxes where there is none to go on with."
+        ),
+        mistakes=[
+            "A name that several devboxes share lists their ids: type one of those.",
+            (
+                "One that has been shut down or has failed is refused; one that is suspended is chosen, and "
+                "%devbox resume wakes it."
+            ),
+        ],
+    )
 
 
 async def run(session: Session, args: argparse.Namespace) -> Done[DevboxInfo] | Listing[DevboxInfo]:

@@ -33,7 +33,19 @@ def parser() -> Parser:
     made.add_argument("--mode", metavar="MODE", type=_mode, help="the file's permissions: 755")
     add_on_option(made, "the devbox to write on instead of the current one")
     add_template_option(made, "off")
-    return made
+    return made.explain(
+        ("a file in the home folder; folders that are missing are made", "%%devbox write app/main.py\nprint('hello')"),
+        (
+            "an executable, with a value from the notebook",
+            "%%devbox write --mode 755 --template on run.sh\n#!/bin/sh\necho {{greeting}}",
+        ),
+        ("more at its end", "%%devbox write -a notes.txt\none more line"),
+        returns="A sentence about what was done, with the fields of the devbox: `.id`, `.name`, `.status`.",
+        mistakes=[
+            "The file is replaced at once or, if that fails, stays as it was.",
+            "A path that ends in / or that may not be written is named, with the devbox's own reason.",
+        ],
+    )
 
 
 async def run(session: Session, args: argparse.Namespace) -> Done[DevboxInfo]:

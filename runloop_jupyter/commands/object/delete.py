@@ -19,7 +19,7 @@ if TYPE_CHECKING:
 
 def parser() -> Parser:
     """The options of `%runloop object delete`."""
-    return removing.deleting_parser(OBJECT, "Delete storage objects.")
+    return removing.deleting_parser(OBJECT, "Delete storage objects.", "%runloop object delete data.csv")
 
 
 async def run(session: Session, args: argparse.Namespace) -> Done[object]:

@@ -23,7 +23,15 @@ def parser() -> Parser:
     made.shows_progress = True
     made.add_name("object", "name", metavar="NAME|ID", help="an object's name or id")
     made.add_name("local path", "path", metavar="PATH", nargs="?", default=".", help="the file, or the folder for it")
-    return made
+    return made.explain(
+        ("into the folder of the notebook", "%runloop object download data.csv"),
+        ("into a file of another name", "%runloop object download data.csv copy.csv"),
+        returns="A sentence; its `.item` is the `Path`.",
+        mistakes=[
+            "A folder here that is missing is named.",
+            "Stop in the middle leaves what was here before.",
+        ],
+    )
 
 
 async def run(session: Session, args: argparse.Namespace) -> Done[Path]:

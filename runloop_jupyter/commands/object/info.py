@@ -19,7 +19,15 @@ def parser() -> Parser:
     """The options of `%runloop object info`."""
     made = Parser("%runloop object info", "Show one storage object in detail.")
     made.add_name("object", "name", metavar="NAME|ID", help="an object's name or id")
-    return made
+    return made.explain(
+        ("by name or id", "%runloop object info data.csv"),
+        returns=(
+            "A card with the fields of the object as attributes, such as `.content_type`, `.state` and `.size_bytes`."
+        ),
+        mistakes=[
+            "A name that several objects share lists their ids: type one of those.",
+        ],
+    )
 
 
 async def run(session: Session, args: argparse.Namespace) -> Details[ObjectView]:

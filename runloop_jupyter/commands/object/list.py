@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 from ...finding import OBJECT, short
 from ...rendering import Listing, ago, state_text
 from ...sizes import spell_size
-from ..parser import Parser, add_limit_option
+from ..parser import LISTED, NONE_LISTED, Parser, add_limit_option
 
 if TYPE_CHECKING:
     from runloop_sdk.models.objects import ObjectView
@@ -36,7 +36,14 @@ def parser() -> Parser:
     made.add_argument("--state", choices=STATES, metavar="STATE", help="only these: " + ", ".join(STATES))
     made.add_argument("--type", choices=TYPES, metavar="TYPE", help="only these: " + ", ".join(TYPES))
     add_limit_option(made, "objects")
-    return made
+    return made.explain(
+        ("all, newest first", "%runloop object list"),
+        ("by a part of the name", "%runloop object list --search data"),
+        returns=LISTED,
+        mistakes=[
+            NONE_LISTED,
+        ],
+    )
 
 
 async def run(session: Session, args: argparse.Namespace) -> Listing[ObjectView]:

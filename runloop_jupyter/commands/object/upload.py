@@ -33,7 +33,18 @@ def parser() -> Parser:
     made.add_argument("--type", choices=TYPES, metavar="TYPE", help="what it is: " + ", ".join(TYPES))
     made.add_argument("--ttl", metavar="DURATION", type=duration, help="delete it after so long: 30m, 2h, 7d")
     add_metadata_option(made)
-    return made
+    return made.explain(
+        ("a file", "%runloop object upload data.csv"),
+        (
+            "a folder, as an archive that is deleted after a week",
+            "%runloop object upload project --name project.tar.gz --ttl 7d",
+        ),
+        returns="A sentence about what was done, with the fields of the object: `.id`, `.name`, `.size_bytes`.",
+        mistakes=[
+            "A file or folder that is not here is named, with the nearest name.",
+            "Stop in the middle deletes what there is of the object.",
+        ],
+    )
 
 
 async def run(session: Session, args: argparse.Namespace) -> Done[ObjectView]:

@@ -34,7 +34,15 @@ def parser() -> Parser:
     made.add_argument("--allow-all", action="store_true", help="allow everything")
     made.add_argument("--allow-devboxes", action="store_true", help="allow other devboxes")
     made.add_argument("--allow-mirrors", action="store_true", help="allow Runloop's package mirrors")
-    return made
+    return made.explain(
+        ("only these hosts", "%runloop policy create only-pypi --host pypi.org --host '*.pythonhosted.org'"),
+        ("nothing at all", "%runloop policy create offline --description 'no network'"),
+        ("then a devbox under it", "%devbox create --policy only-pypi"),
+        returns="A sentence about what was done, with the fields of the policy: `.id`, `.name`, `.egress`.",
+        mistakes=[
+            "A host or a range that the service does not take is refused with its reason.",
+        ],
+    )
 
 
 async def run(session: Session, args: argparse.Namespace) -> Done[NetworkPolicyView]:

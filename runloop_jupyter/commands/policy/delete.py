@@ -19,7 +19,7 @@ if TYPE_CHECKING:
 
 def parser() -> Parser:
     """The options of `%runloop policy delete`."""
-    return removing.deleting_parser(POLICY, "Delete network policies.")
+    return removing.deleting_parser(POLICY, "Delete network policies.", "%runloop policy delete offline")
 
 
 async def run(session: Session, args: argparse.Namespace) -> Done[object]:

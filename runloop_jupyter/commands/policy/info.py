@@ -19,7 +19,13 @@ def parser() -> Parser:
     """The options of `%runloop policy info`."""
     made = Parser("%runloop policy info", "Show one network policy in detail.")
     made.add_name("policy", "name", metavar="NAME|ID", help="a network policy's name or id")
-    return made
+    return made.explain(
+        ("by name or id", "%runloop policy info only-pypi"),
+        returns="A card with the fields of the policy as attributes, such as `.name` and `.egress`.",
+        mistakes=[
+            "A name that there is none of suggests the nearest one.",
+        ],
+    )
 
 
 async def run(session: Session, args: argparse.Namespace) -> Details[NetworkPolicyView]:

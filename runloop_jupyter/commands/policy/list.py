@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 from ...finding import POLICY, short
 from ...rendering import Listing, ago
 from ...rendering.policies import allowed
-from ..parser import Parser, add_limit_option
+from ..parser import LISTED, NONE_LISTED, Parser, add_limit_option
 
 if TYPE_CHECKING:
     from runloop_sdk.models.network_policies import NetworkPolicyView
@@ -30,7 +30,13 @@ def parser() -> Parser:
     made = Parser("%runloop policy list", "Show the network policies, newest first.")
     made.add_argument("--search", metavar="TEXT", help="only those whose name or id has this text")
     add_limit_option(made, "network policies")
-    return made
+    return made.explain(
+        ("all, newest first", "%runloop policy list"),
+        returns=LISTED,
+        mistakes=[
+            NONE_LISTED,
+        ],
+    )
 
 
 async def run(session: Session, args: argparse.Namespace) -> Listing[NetworkPolicyView]:

@@ -31,7 +31,15 @@ def parser() -> Parser:
     made.add_argument("--dead", action="store_true", help="only those of dead kernels")
     made.add_argument("--dry-run", action="store_true", help="only show them")
     add_yes_option(made)
-    return made
+    return made.explain(
+        ("show what would be shut down", "%runloop cleanup --dry-run"),
+        ("what dead kernels left, without the question", "%runloop cleanup --dead --yes"),
+        returns="The table of devboxes that were shut down.",
+        mistakes=[
+            "Where nobody can answer the question it needs --yes.",
+            "Nothing to clean up is not an error.",
+        ],
+    )
 
 
 async def run(session: Session, args: argparse.Namespace) -> Listing[DevboxInfo]:

@@ -27,6 +27,13 @@ def parser() -> Parser:
         "Show what can be set for this notebook, and how it is set.",
         "Change one: %config RunloopMagics.keep_alive = '2h'. For all notebooks: c.RunloopMagics.keep_alive = '2h'\n"
         "in ipython_config.py, which `ipython profile create` makes.",
+    ).explain(
+        ("what is set", "%runloop config"),
+        ("set one, for this notebook", "%config RunloopMagics.keep_alive = '2h'"),
+        returns="A table of settings with their values and what they are.",
+        mistakes=[
+            "A value that does not fit is refused, and the old one stays.",
+        ],
     )
 
 

@@ -23,7 +23,19 @@ def parser() -> Parser:
         "The key comes from RUNLOOP_API_KEY, or is asked for and never shown.",
     )
     made.add_name("service", "to", metavar="local|cloud|URL", nargs="?", help="the service")
-    return made
+    return made.explain(
+        ("the service on this machine", "%runloop connect local"),
+        ("the cloud; the key is asked for if RUNLOOP_API_KEY is not set", "%runloop connect cloud"),
+        ("what the environment names again", "%runloop connect"),
+        returns="The connection, which shows as a sentence.",
+        mistakes=[
+            (
+                "An address that does not answer, or a key that it does not accept, is named, and the "
+                "connection stays what it was."
+            ),
+            "A key is sent only to the service that it was given for.",
+        ],
+    )
 
 
 async def run(session: Session, args: argparse.Namespace) -> Connected:

@@ -44,7 +44,16 @@ _COLUMNS = {
 
 def parser() -> Parser:
     """The options of `%runloop doctor`."""
-    return Parser("%runloop doctor", "Check the key, the network, the versions and the isolation; say what to do.")
+    return Parser(
+        "%runloop doctor", "Check the key, the network, the versions and the isolation; say what to do."
+    ).explain(
+        ("check everything", "%runloop doctor"),
+        ("in Python", "checks = %runloop doctor\n[each.advice for each in checks if each.verdict == 'problem']"),
+        returns="A sequence of checks with `.what`, `.verdict`, `.found` and `.advice` that shows as a table.",
+        mistakes=[
+            "It never fails: what it cannot reach is a row of the table.",
+        ],
+    )
 
 
 async def run(session: Session, args: argparse.Namespace) -> Listing[Check]:

@@ -35,6 +35,19 @@ def parser() -> Parser:
         "%runloop executions",
         "Show the commands in the background of this kernel, and those of earlier kernels that still run.",
         "%devbox attach ID streams the output of one; %devbox kill ID ends it.",
+    ).explain(
+        ("what runs", "%runloop executions"),
+        (
+            "in Python: wait for all that this kernel started",
+            "jobs = %runloop executions\nfor job in jobs:\n    job.handle and job.handle.wait()",
+        ),
+        returns=(
+            "A sequence with `.id`, `.devbox`, `.command`, `.state` and, for those of this kernel, "
+            "`.handle`, that shows as a table."
+        ),
+        mistakes=[
+            "None is not an error: it says how to start one.",
+        ],
     )
 
 

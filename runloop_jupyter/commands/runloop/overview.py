@@ -17,7 +17,15 @@ if TYPE_CHECKING:
 
 def parser() -> Parser:
     """The options of `%runloop overview`."""
-    return Parser("%runloop overview", "Show what this notebook is connected to, its devboxes, and what can be typed.")
+    return Parser(
+        "%runloop overview", "Show what this notebook is connected to, its devboxes, and what can be typed."
+    ).explain(
+        ("the same, shorter", "%runloop"),
+        returns="What is shown, as text and as a table.",
+        mistakes=[
+            "A service that cannot be reached is named; %runloop doctor looks for the reason.",
+        ],
+    )
 
 
 async def run(session: Session, args: argparse.Namespace) -> Overview:

@@ -18,6 +18,13 @@ def parser() -> Parser:
         "%runloop panel",
         "Open the resource panel: devboxes, blueprints, snapshots and storage objects, live.",
         "It stays alive while cells run. Closing its output ends it; `runloop_jupyter.panel()` opens it from Python.",
+    ).explain(
+        ("open it", "%runloop panel"),
+        returns="The panel, a widget that the notebook shows.",
+        mistakes=[
+            "In a terminal it shows as text.",
+            "On ipykernel 6 clicks wait until the running cell has ended; the panel says so.",
+        ],
     )
 
 

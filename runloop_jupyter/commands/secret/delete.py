@@ -19,7 +19,9 @@ if TYPE_CHECKING:
 
 def parser() -> Parser:
     """The options of `%runloop secret delete`."""
-    return removing.deleting_parser(SECRET, "Delete secrets. Devboxes that have them already keep them.")
+    return removing.deleting_parser(
+        SECRET, "Delete secrets. Devboxes that have them already keep them.", "%runloop secret delete my-token"
+    )
 
 
 async def run(session: Session, args: argparse.Namespace) -> Done[object]:

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 
 from ...finding import SECRET, short
 from ...rendering import Listing, ago
-from ..parser import Parser, add_limit_option
+from ..parser import LISTED, NONE_LISTED, Parser, add_limit_option
 
 if TYPE_CHECKING:
     from runloop_sdk.models.secrets import SecretView
@@ -26,7 +26,13 @@ def parser() -> Parser:
     """The options of `%runloop secret list`."""
     made = Parser("%runloop secret list", "Show the secrets. Nobody can read their values back.")
     add_limit_option(made, "secrets")
-    return made
+    return made.explain(
+        ("all of them, without their values", "%runloop secret list"),
+        returns=LISTED + " No value is among the fields.",
+        mistakes=[
+            NONE_LISTED,
+        ],
+    )
 
 
 async def run(session: Session, args: argparse.Namespace) -> Listing[SecretView]:

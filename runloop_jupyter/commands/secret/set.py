@@ -25,7 +25,18 @@ def parser() -> Parser:
     )
     made.add_name("secret", "name", metavar="NAME", help="what to call it")
     made.add_argument("--from-env", metavar="VARIABLE", help="take the value of this kernel's environment variable")
-    return made
+    return made.explain(
+        ("ask for the value, at a prompt that does not show it", "%runloop secret set my-token"),
+        (
+            "take it from the kernel's environment, where nobody can answer",
+            "%runloop secret set my-token --from-env MY_TOKEN",
+        ),
+        returns="A sentence about what was done, with the fields of the secret: `.id`, `.name`. Never its value.",
+        mistakes=[
+            "An empty answer changes nothing.",
+            ("Where nobody can answer, as in a notebook that runs by itself, it says to add --from-env VARIABLE."),
+        ],
+    )
 
 
 async def run(session: Session, args: argparse.Namespace) -> Done[SecretView]:

@@ -19,7 +19,11 @@ if TYPE_CHECKING:
 
 def parser() -> Parser:
     """The options of `%runloop snapshot delete`."""
-    return removing.deleting_parser(SNAPSHOT, "Delete snapshots. Devboxes that started from them stay as they are.")
+    return removing.deleting_parser(
+        SNAPSHOT,
+        "Delete snapshots. Devboxes that started from them stay as they are.",
+        "%runloop snapshot delete ready tested",
+    )
 
 
 async def run(session: Session, args: argparse.Namespace) -> Done[object]:

@@ -19,7 +19,15 @@ def parser() -> Parser:
     """The options of `%runloop snapshot info`."""
     made = Parser("%runloop snapshot info", "Show one snapshot in detail.")
     made.add_name("snapshot", "name", metavar="NAME|ID", help="a snapshot's name or id")
-    return made
+    return made.explain(
+        ("by name or id", "%runloop snapshot info ready"),
+        returns=(
+            "A card with the fields of the snapshot as attributes, such as `.source_devbox_id` and `.size_bytes`."
+        ),
+        mistakes=[
+            "A name that several snapshots share lists their ids: type one of those.",
+        ],
+    )
 
 
 async def run(session: Session, args: argparse.Namespace) -> Details[DevboxSnapshotView]:

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 from ...finding import SNAPSHOT, short
 from ...rendering import Listing, ago
 from ...sizes import spell_size
-from ..parser import Parser, add_limit_option, add_metadata_option
+from ..parser import LISTED, NONE_LISTED, Parser, add_limit_option, add_metadata_option
 
 if TYPE_CHECKING:
     from runloop_sdk.models.disk_snapshots import DevboxSnapshotView
@@ -34,7 +34,14 @@ def parser() -> Parser:
     made.add_argument("--search", metavar="TEXT", help="only those whose name or id has this text")
     add_metadata_option(made, "only those with this metadata")
     add_limit_option(made, "snapshots")
-    return made
+    return made.explain(
+        ("all, newest first", "%runloop snapshot list"),
+        ("those of one devbox", "%runloop snapshot list --devbox web"),
+        returns=LISTED,
+        mistakes=[
+            NONE_LISTED,
+        ],
+    )
 
 
 async def run(session: Session, args: argparse.Namespace) -> Listing[DevboxSnapshotView]:

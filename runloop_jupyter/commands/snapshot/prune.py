@@ -24,7 +24,15 @@ def parser() -> Parser:
     made = removing.pruning_parser(SNAPSHOT, "Delete all but the newest snapshots of each devbox, after a question.")
     made.add_name("devbox", "--devbox", metavar="NAME|ID", help="only those of this devbox")
     made.add_argument("--keep", type=_count, default=1, metavar="N", help="how many to keep of each (default 1)")
-    return made
+    return made.explain(
+        ("what would go if two of each devbox stayed", "%runloop snapshot prune --keep 2 --dry-run"),
+        ("of one devbox, without the question", "%runloop snapshot prune --devbox web --yes"),
+        returns="A sentence; its `.item` has the snapshots.",
+        mistakes=[
+            "Where nobody can answer the question it needs --yes.",
+            "Those that cannot be deleted are named; the others are deleted all the same.",
+        ],
+    )
 
 
 async def run(session: Session, args: argparse.Namespace) -> Done[object]:

@@ -24,7 +24,15 @@ def parser() -> Parser:
     made.shows_progress = True
     made.add_name("snapshot", "snapshot", metavar="NAME|ID", help="a snapshot's name or id")
     create.add_options(made)
-    return made
+    return made.explain(
+        ("a devbox with the snapshot's disk", "%runloop snapshot restore ready"),
+        ("with a name, and larger", "%runloop snapshot restore ready --name web-2 --size large"),
+        returns="A sentence about what was done, with the fields of the devbox: `.id`, `.name`, `.status`.",
+        mistakes=[
+            "A name that several snapshots share lists their ids: type one of those.",
+            "Stop in the middle shuts down what has been made so far.",
+        ],
+    )
 
 
 async def run(session: Session, args: argparse.Namespace) -> Done[DevboxInfo]:

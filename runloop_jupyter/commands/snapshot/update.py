@@ -23,7 +23,14 @@ def parser() -> Parser:
     made.add_argument("--name", help="its new name")
     made.add_argument("--message", help="its new message")
     add_metadata_option(made, "its new metadata, all of it")
-    return made
+    return made.explain(
+        ("a new name", "%runloop snapshot update ready --name tested"),
+        ("a message and metadata", "%runloop snapshot update tested --message 'all tests pass' --metadata release=2"),
+        returns="A sentence about what was done, with the fields of the snapshot: `.id`, `.name`.",
+        mistakes=[
+            "Without anything to change it says what can be.",
+        ],
+    )
 
 
 async def run(session: Session, args: argparse.Namespace) -> Done[DevboxSnapshotView]:
