@@ -58,7 +58,7 @@ ACTIONS: Mapping[tuple[str, str], Action] = {
     for action in (
         Action("use", "Use in this notebook", "devbox", _LIVE, many=False),
         Action("console", "Run a command", "devbox", ("running",), many=False, opens=True),
-        Action("terminal", "Terminal", "devbox", ("running",), many=False, opens=True),
+        Action("terminal", "Open terminal", "devbox", ("running",), many=False, opens=True),
         Action("files", "Files", "devbox", ("running",), many=False, opens=True),
         Action("logs", "Logs", "devbox", many=False, opens=True),
         Action("tunnel", "Tunnel link…", "devbox", ("running",), many=False, opens=True),

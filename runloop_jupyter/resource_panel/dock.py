@@ -20,6 +20,9 @@ TOOLS = {
 }
 """By the action that opens it: its title, its module and its class."""
 
+_SEVERAL = frozenset({"terminal"})
+"""Of these one devbox can have more than one, each opened by the same action; tabs lead back to those that are open."""
+
 
 def missing() -> frozenset[str]:
     """The actions whose tool this installation does not have."""
@@ -55,11 +58,15 @@ class Dock:
         self._load = load
 
     def open(self, action: str, devbox: DevboxInfo) -> None:
-        """Show this tool of the devbox; one that is open already is shown again."""
-        key = f"{action}:{devbox.id}"
+        """Show this tool of the devbox: the one that is open already, or another one where there may be several."""
+        key, number = f"{action}:{devbox.id}", 1
+        while action in _SEVERAL and any(tool.key == key for tool in self.tools):
+            number += 1
+            key = f"{action}:{devbox.id}:{number}"
         if all(tool.key != key for tool in self.tools):
             widget = self._load(action)(self._session, devbox)
-            self.tools.append(Tool(key, f"{TOOLS[action][0]} · {devbox.short}", widget))
+            title = TOOLS[action][0] if number == 1 else f"{TOOLS[action][0]} {number}"
+            self.tools.append(Tool(key, f"{title} · {devbox.short}", widget))
         self.show(key)
 
     def show(self, key: str) -> None:
@@ -69,12 +76,15 @@ class Dock:
             tool.widget.layout.display = "" if tool.key == key else "none"
         self._changed()
 
-    def close(self, key: str) -> None:
-        """End one."""
+    def close(self, key: str) -> str:
+        """End one, and return what the user should know of what it leaves behind."""
+        farewell = ""
         for tool in [tool for tool in self.tools if tool.key == key]:
+            farewell = tool.widget.farewell
             self.tools.remove(tool)
             tool.widget.close()
         self.show(self.tools[-1].key if self.tools and self.active == key else self.active)
+        return farewell
 
     def close_all(self) -> None:
         """End all."""

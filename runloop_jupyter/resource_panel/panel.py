@@ -145,7 +145,8 @@ class Panel(ipywidgets.VBox):  # type: ignore[misc]  # ipywidgets has no types
         self.dock.show(key)
 
     async def _on_close_tool(self, key: str) -> None:
-        self.dock.close(key)
+        if farewell := self.dock.close(key):
+            self._say(farewell)
 
     async def _on_upload(self, key: str, name: str) -> None:
         self._uploads[key] = Upload(name)

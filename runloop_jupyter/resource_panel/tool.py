@@ -58,6 +58,7 @@ class Tool(anywidget.AnyWidget):
     heading = Unicode().tag(sync=True)
     handlers: ClassVar[dict[str, Handler]] = {}
     """What a tool does on each kind of message, beside those of every tool."""
+    _closed = True  # until it is made
 
     def __init__(self, session: Session, heading: str, **options: Any) -> None:
         super().__init__(heading=heading, **options)
@@ -82,6 +83,11 @@ class Tool(anywidget.AnyWidget):
     def visible(self) -> bool:
         """Whether somebody can see it now."""
         return any(view.visible for view in self._views.values())
+
+    @property
+    def farewell(self) -> str:
+        """What closing it leaves behind, for the one who closes it; mostly nothing."""
+        return ""
 
     def close(self) -> None:
         """End it, with its tasks and connections."""

@@ -94,9 +94,9 @@ def many_devboxes(count: int) -> Iterator[str]:
         process.stdout.close()
 
 
-def axe(page: Page) -> list[str]:
-    """What is wrong with the panel for people who cannot see or use a mouse, by the rules of axe-core."""
+def axe(page: Page, within: str = ".rl-panel") -> list[str]:
+    """What is wrong with a part of the page for people who cannot see or use a mouse, by the rules of axe-core."""
     from axe_playwright_python.sync_playwright import Axe
 
-    found = Axe().run(page, context=".rl-panel").response["violations"]
+    found = Axe().run(page, context=within).response["violations"]
     return [f"{v['id']}: {n['html'][:200]} {n['failureSummary'][:300]}" for v in found for n in v["nodes"]]

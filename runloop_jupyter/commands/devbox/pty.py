@@ -8,8 +8,6 @@ import os
 import signal
 import sys
 from contextlib import contextmanager
-from importlib import import_module
-from importlib.util import find_spec
 from typing import TYPE_CHECKING
 
 from ...actions import handle_of
@@ -22,11 +20,9 @@ if TYPE_CHECKING:
 
     from runloop_sdk import AsyncPty
 
-    from ...devboxes import DevboxInfo
     from ...session import Session
 
 _DETACH = b"\x1d"  # Ctrl-]
-_WIDGET = "runloop_jupyter.resource_panel.terminal"
 
 
 def parser() -> Parser:
@@ -58,7 +54,9 @@ async def run(session: Session, args: argparse.Namespace) -> object:
     if error is not None:
         raise error
     if getattr(get_ipython(), "kernel", None) is not None:
-        return _widget(session, devbox)
+        from ...resource_panel.terminal import Terminal
+
+        return Terminal(session, devbox, args.session)
     if not (sys.stdin.isatty() and sys.stdout.isatty()):
         raise UsageError("%devbox pty needs a terminal or a notebook; %devbox exec runs single commands.")
     size = os.get_terminal_size()
@@ -68,15 +66,6 @@ async def run(session: Session, args: argparse.Namespace) -> object:
         await _pass_through(pty)
     session.say(f"\r\nLeft the terminal on {devbox.short}.")
     return None
-
-
-def _widget(session: Session, devbox: DevboxInfo) -> object:
-    if find_spec(_WIDGET) is None:
-        raise UsageError(
-            f"This version has no terminal for notebooks. In a terminal: ipython, %load_ext runloop_jupyter, "
-            f"%devbox pty {devbox.short}; or use %devbox exec --shell NAME here."
-        )
-    return import_module(_WIDGET).Terminal(session, devbox)
 
 
 async def _pass_through(pty: AsyncPty) -> None:

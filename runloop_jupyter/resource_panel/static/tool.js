@@ -25,7 +25,7 @@ function icon(name) {
   const svg = document.createElementNS("http://www.w3.org/2000/svg", "svg");
   svg.setAttribute("viewBox", "0 0 16 16");
   svg.setAttribute("aria-hidden", "true");
-  svg.classList.add("rl-icon");
+  svg.classList.add("rlt-icon");
   const path = svg.appendChild(document.createElementNS("http://www.w3.org/2000/svg", "path"));
   path.setAttribute("d", ICONS[name]);
   return svg;
@@ -45,7 +45,7 @@ function make(tag, properties = {}, ...children) {
 }
 
 function button(name, label, onclick, { text = false, ...rest } = {}) {
-  const made = make("button", { type: "button", class: text ? "rl-button" : "rl-button rl-bare", title: label,
+  const made = make("button", { type: "button", class: text ? "rlt-button" : "rlt-button rlt-bare", title: label,
     "aria-label": label, onclick, ...rest }, icon(name));
   if (text) made.append(make("span", { text: label }));
   return made;
@@ -71,9 +71,9 @@ function connect(model, el, handlers, hello = () => ({})) {
     if (message.op === "problem") problem(message.text);
     else handlers[message.op]?.(message, buffers);
   };
-  const waiting = make("div", { class: "rl-note", role: "status", hidden: true,
+  const waiting = make("div", { class: "rlt-note", role: "status", hidden: true,
     text: "The kernel is busy; this opens as soon as it is free." });
-  const banner = make("div", { class: "rl-problem", role: "alert", hidden: true });
+  const banner = make("div", { class: "rlt-problem", role: "alert", hidden: true });
   const problem = (text) => {
     banner.hidden = !text;
     banner.replaceChildren(make("span", { text }), button("close", "Dismiss", () => { banner.hidden = true; }));
@@ -98,11 +98,12 @@ function connect(model, el, handlers, hello = () => ({})) {
   return { send, greet, close, problem, notices: [waiting, banner] };
 }
 
-// The frame of a tool: a bar, what has to be said, and its body. Keys pressed inside are not the notebook's.
+// The frame of a tool: a bar, what has to be said, and its body. Keys pressed inside are not the notebook's: JupyterLab
+// looks for the attribute from the focused element upwards, and for a shortcut's selector at each step before the next.
 function frame(el, kind, model) {
-  const bar = make("div", { class: "rl-bar", role: "toolbar", "aria-label": model.get("heading") });
-  const root = make("section", { class: `rl-tool rl-${kind}`, "aria-label": model.get("heading"),
-    "data-lm-suppress-shortcuts": "true" }, bar);
+  const bar = make("div", { class: "rlt-bar", role: "toolbar", "aria-label": model.get("heading") });
+  const root = make("section", { class: `rlt-tool rlt-${kind}`, "aria-label": model.get("heading"),
+    onfocusin: (event) => event.target.setAttribute("data-lm-suppress-shortcuts", "true") }, bar);
   el.append(root);
   return { root, bar };
 }
@@ -134,11 +135,11 @@ class VirtualList {
     this.count = 0;
     this.active = -1;
     this.onactive = onactive;
-    this.rows = make("div", { class: "rl-rows" });
-    this.space = make("div", { class: "rl-space" }, this.rows);
-    this.node = make("div", { class: "rl-list", tabindex: "0", role, "aria-label": label,
+    this.rows = make("div", { class: "rlt-rows" });
+    this.space = make("div", { class: "rlt-space" }, this.rows);
+    this.node = make("div", { class: "rlt-list", tabindex: "0", role, "aria-label": label,
       onscroll: () => this.draw(), onkeydown: (event) => this.key(event) }, this.space);
-    this.id = `rl-${crypto.getRandomValues(new Uint32Array(1))[0]}`;
+    this.id = `rlt-${crypto.getRandomValues(new Uint32Array(1))[0]}`;
     this.resize = new ResizeObserver(() => this.draw());
     this.resize.observe(this.node);
   }
@@ -157,7 +158,7 @@ class VirtualList {
     const made = [];
     for (let index = first; index < last; index++) {
       const node = this.row(index);
-      node.classList.add("rl-row");
+      node.classList.add("rlt-row");
       node.id = `${this.id}-${index}`;
       node.setAttribute("role", "option");
       node.setAttribute("aria-posinset", index + 1);

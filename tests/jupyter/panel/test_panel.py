@@ -244,6 +244,8 @@ async def test_a_network_policy_is_made_and_deleted(session, pages) -> None:
 class Tool(ipywidgets.HTML):  # type: ignore[misc]  # ipywidgets has no types
     """One that only notes that it was closed."""
 
+    farewell = "it runs on"
+
     def __init__(self, session, devbox) -> None:
         super().__init__(devbox.id)
         self.is_closed = False
@@ -263,12 +265,15 @@ async def test_tools_open_below_the_table_one_is_shown_and_they_end_with_the_pan
     assert dock.spec() == [["console:dbx_1", "Console · one"], ["logs:dbx_2", "Logs · two"]]
     console, logs = (tool.widget for tool in dock.tools)
     assert (console.layout.display, logs.layout.display) == ("", "none")
-    dock.close("console:dbx_1")
+    assert dock.close("console:dbx_1") == "it runs on"
     assert console.is_closed
     assert dock.active == "logs:dbx_2"
     dock.close_all()
     assert logs.is_closed
     assert changes == ["console:dbx_1", "logs:dbx_2", "console:dbx_1", "logs:dbx_2"]
+    dock.open("terminal", one)
+    dock.open("terminal", one)
+    assert [title for _, title in dock.spec()] == ["Terminal · one", "Terminal 2 · one"]
 
 
 async def test_details_have_history_metadata_cells_and_raw_json_without_secrets(session, pages) -> None:

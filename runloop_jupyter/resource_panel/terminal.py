@@ -1,0 +1,247 @@
+"""A terminal in the notebook: a login shell of the devbox, drawn by xterm.js.
+
+The shell outlives the widget: closing detaches, and the next terminal of this notebook on the same devbox finds the
+shell again, with what it printed meanwhile. At most `_WINDOW` bytes are on their way to the browser; while they are,
+the shell waits, so `yes` costs nothing that Ctrl-C could not end.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import hashlib
+from typing import TYPE_CHECKING, Any, ClassVar
+
+from .. import ledger
+from ..errors import MagicError
+from .tool import DevboxTool, script, static, style
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+    from runloop_sdk import AsyncDevbox, AsyncPty
+
+    from ..devboxes import DevboxInfo
+    from ..session import Session
+    from .tool import Handler
+
+_WINDOW = 256 * 1024  # bytes
+_KEPT = 256 * 1024  # bytes that a second view, or a page that was loaded again, gets
+_LARGEST = 64 * 1024  # bytes in one message
+_TIE = 0.004  # seconds in which what follows closely becomes one message
+_MOST = 32  # terminals of one notebook on one devbox
+_VENDOR = {"xterm": "vendor/xterm.mjs", "fit": "vendor/addon-fit.mjs", "css": "vendor/xterm.css"}
+
+
+class Terminal(DevboxTool):
+    """An interactive shell in the devbox."""
+
+    _esm = script("terminal")
+    _css = style("terminal")
+
+    def __init__(self, session: Session, devbox: DevboxInfo, name: str | None = None, **options: Any) -> None:
+        super().__init__(session, devbox, "Terminal", **options)
+        self.state = "detached"
+        """`detached`, `connecting`, `attached`, `ended` or `lost`."""
+        self._name = name
+        self._pty: AsyncPty | None = None
+        self._serving = asyncio.Lock()
+        self._size = (80, 24)
+        self._sent = self._taken = 0  # bytes since the widget was made
+        self._room = asyncio.Event()
+        self._kept = bytearray()
+        self._typed = bytearray()
+        self._typing = asyncio.Event()
+
+    @property
+    def farewell(self) -> str:
+        """What closing it means, for the one who closes it."""
+        if self.state != "attached":
+            return ""
+        return f"The shell on {self.devbox.short} runs on for a while; the next terminal finds it again."
+
+    async def greet(self, view: str, hello: dict[str, Any]) -> None:
+        """Replay what the terminal shows to the new view; attach, if nobody looked so far."""
+        self._size = _size(hello, self._size)
+        self._taken = self._sent
+        self._room.set()
+        self.post("snapshot", {"state": self.state, "offset": self._sent}, [bytes(self._kept)], view=view)
+        if self.state == "detached":
+            await self._open()
+        else:
+            await self._resize()
+
+    async def forsaken(self, *, closed: bool) -> None:
+        """Detach: the shell runs on for its idle time."""
+        await self._detach()
+
+    async def ended(self) -> None:
+        """Detach, and leave the shell to the next terminal."""
+        await self._detach()
+
+    async def _vendor(self, content: dict[str, Any], _: list[memoryview]) -> None:
+        """Send xterm.js: once per page, only when there is a terminal, and never as state that a notebook saves."""
+        parts = {name: static(path).encode() for name, path in _VENDOR.items()}
+        self.post("vendor", {"names": list(parts)}, list(parts.values()), view=content["view"])
+
+    async def _input(self, _: dict[str, Any], buffers: list[memoryview]) -> None:
+        if self.state == "attached":
+            for data in buffers:
+                self._typed += data
+            self._typing.set()
+
+    async def _took(self, content: dict[str, Any], _: list[memoryview]) -> None:
+        self._taken = max(self._taken, min(int(content["offset"]), self._sent))
+        self._room.set()
+
+    async def _sized(self, content: dict[str, Any], _: list[memoryview]) -> None:
+        self._size = _size(content, self._size)
+        await self._resize()
+
+    async def _reopen(self, content: dict[str, Any], _: list[memoryview]) -> None:
+        if self.state in ("ended", "lost", "detached"):
+            self._size = _size(content, self._size)
+            await self._open()
+
+    handlers: ClassVar[dict[str, Handler]] = {
+        "vendor": _vendor,
+        "input": _input,
+        "took": _took,
+        "size": _sized,
+        "open": _reopen,
+    }
+
+    async def _open(self) -> None:
+        self._become("connecting")
+        try:
+            async with self._serving:
+                pty = await self.checked(self._attach())
+        except (MagicError, asyncio.CancelledError):
+            self._become("lost")
+            raise
+        self.say("")
+        if pty.created or pty is not self._pty:  # what another shell showed before is over
+            self._kept.clear()
+            self.post("reset")
+        self._pty = pty
+        self._typed.clear()
+        self._become("attached", found=not pty.created)
+        self.begin(self._serve(pty))
+
+    async def _attach(self) -> AsyncPty:
+        """The shell that this terminal had, else the first of this notebook's that no other terminal holds."""
+        from runloop_sdk import ConflictError
+
+        for pty in self._candidates(await self.handle()):
+            try:
+                await pty.reattach()
+            except ConflictError:
+                continue
+            await self._fit(pty)
+            return pty
+        raise MagicError(f"All terminals on {self.devbox.label} are in use: close one.")
+
+    def _candidates(self, devbox: AsyncDevbox) -> Iterator[AsyncPty]:
+        cols, rows = self._size
+        if self._pty is not None:
+            yield self._pty
+        if self._name is not None:
+            yield devbox.pty(self._name, cols=cols, rows=rows)
+            return
+        prefix = _prefix()
+        for number in range(1, _MOST + 1):
+            yield devbox.pty(f"{prefix}-{number}", cols=cols, rows=rows)
+
+    async def _serve(self, pty: AsyncPty) -> None:
+        """Move bytes both ways until the shell ends or the connection is lost."""
+        from runloop_sdk import StreamError
+
+        async with self._serving:
+            typing = asyncio.create_task(self._type(pty))
+            try:
+                await self._session.while_service_lives(self._show(pty))
+            except (StreamError, MagicError) as error:
+                if self.state == "attached":
+                    await self._over("lost", error)
+            else:
+                if self.state == "attached":
+                    await self._over("ended")
+            finally:
+                typing.cancel()
+                with contextlib.suppress(asyncio.CancelledError, StreamError):
+                    await typing
+
+    async def _over(self, state: str, error: Exception | None = None) -> None:
+        """Say that the shell ended or was lost, and why, as far as can be known."""
+        self._become(state)
+        if isinstance(error, MagicError):
+            raise error
+        await self.checked(self._session.check_usable(self.devbox.id))
+        if error is not None:
+            raise MagicError("The connection to the terminal was lost; the shell may still run.") from error
+
+    async def _show(self, pty: AsyncPty) -> None:
+        reading: asyncio.Task[bytes] | None = None
+        try:
+            while data := await (reading or pty.read()):
+                reading = asyncio.ensure_future(pty.read())
+                pieces = [data]
+                while sum(map(len, pieces)) < _LARGEST:
+                    await asyncio.wait((reading,), timeout=_TIE)
+                    if not reading.done() or reading.exception() is not None or not reading.result():
+                        break
+                    pieces.append(reading.result())
+                    reading = asyncio.ensure_future(pty.read())
+                await self._draw(b"".join(pieces))
+        finally:
+            if reading is not None:
+                reading.cancel()
+
+    async def _draw(self, data: bytes) -> None:
+        self._sent += len(data)
+        self._kept += data
+        if len(self._kept) > 2 * _KEPT:
+            del self._kept[: self._kept.find(b"\n", len(self._kept) - _KEPT) + 1 or len(self._kept) - _KEPT]
+        self.post("data", {"offset": self._sent}, [data])
+        while self._sent - self._taken > _WINDOW and self.state == "attached":
+            self._room.clear()
+            await self._room.wait()
+
+    async def _type(self, pty: AsyncPty) -> None:
+        while True:
+            await self._typing.wait()
+            self._typing.clear()
+            data, self._typed = bytes(self._typed), bytearray()
+            await pty.write(data)
+
+    async def _resize(self) -> None:
+        if self._pty is not None and self.state == "attached":
+            await self._fit(self._pty)
+
+    async def _fit(self, pty: AsyncPty) -> None:
+        from runloop_sdk import APIStatusError
+
+        with contextlib.suppress(APIStatusError):  # it has ended meanwhile, which `_show` tells
+            await pty.resize(*self._size)
+
+    async def _detach(self) -> None:
+        self._become("detached")
+        self._room.set()
+        if self._pty is not None:
+            await self._pty.detach()
+
+    def _become(self, state: str, *, found: bool = False) -> None:
+        self.state = state
+        self.post("state", {"state": state, "found": found})
+
+
+def _size(content: dict[str, Any], otherwise: tuple[int, int]) -> tuple[int, int]:
+    cols, rows = content.get("cols"), content.get("rows")
+    if not isinstance(cols, int) or not isinstance(rows, int):
+        return otherwise
+    return min(max(cols, 2), 1000), min(max(rows, 1), 1000)
+
+
+def _prefix() -> str:
+    """What the names of this notebook's shells begin with: the same again after a restart of its kernel."""
+    return f"jupyter-{hashlib.sha256(ledger.notebook().encode()).hexdigest()[:16]}"

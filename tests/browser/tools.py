@@ -1,0 +1,42 @@
+"""The tools that open below the panel's table, as a user works them."""
+
+from __future__ import annotations
+
+from playwright.sync_api import Locator, Page, expect
+
+from tests.browser.panels import PanelPage
+
+
+class TerminalPage:
+    """One terminal that is in sight."""
+
+    def __init__(self, root: Locator) -> None:
+        self.root = root
+        self.page: Page = root.page
+        self.rows = root.locator(".xterm-rows")
+
+    def shows(self, text: str, seconds: float = 20) -> None:
+        """Wait until its screen has a text."""
+        expect(self.rows).to_contain_text(text, timeout=seconds * 1000)
+
+    def lacks(self, text: str) -> None:
+        """Wait until its screen has a text no more."""
+        expect(self.rows).not_to_contain_text(text)
+
+    def run(self, line: str) -> None:
+        """Type a line, and Enter."""
+        self.root.locator(".xterm-helper-textarea").focus()
+        self.page.keyboard.type(line)
+        self.page.keyboard.press("Enter")
+
+    def is_(self, status: str, seconds: float = 20) -> None:
+        """Wait until it says what state it is in."""
+        expect(self.root.locator(".rlt-status")).to_contain_text(status, timeout=seconds * 1000)
+
+
+def open_terminal(panel: PanelPage, name: str) -> TerminalPage:
+    """Open a terminal from the menu of a devbox's row, and wait for the shell."""
+    panel.menu_of(name, "Open terminal")
+    opened = TerminalPage(panel.page.locator(".rlt-terminal:visible"))
+    opened.is_("onnected")
+    return opened

@@ -1,0 +1,78 @@
+"""A tool in this process, and the page that it believes it is shown in."""
+
+from __future__ import annotations
+
+import asyncio
+import json
+from collections.abc import Callable, Iterator
+from typing import Any
+
+import comm
+import pytest
+
+from tests.jupyter.panel.page import PageComm
+
+
+class ToolPage:
+    """What a browser would do with one view of a tool: it notes what it is told."""
+
+    def __init__(self, tool: Any, view: str = "v1") -> None:
+        self.tool = tool
+        self.view = view
+
+    @property
+    def raw(self) -> list[tuple[dict[str, Any], list[bytes]]]:
+        """All messages that reached this view, in order, with their buffers."""
+        sent = vars(self.tool.comm).get("sent", [])
+        custom = [(data["content"], buffers) for _, data, buffers in sent if data.get("method") == "custom"]
+        return [message for message in custom if message[0].get("view", self.view) == self.view]
+
+    def told(self, op: str) -> list[dict[str, Any]]:
+        """All messages of one kind."""
+        return [content for content, _ in self.raw if content["op"] == op]
+
+    @property
+    def problem(self) -> str:
+        """The sentence that stands in the tool."""
+        return next((content["text"] for content in reversed(self.told("problem"))), "")
+
+    @property
+    def saved(self) -> str:
+        """What a notebook file may keep of the widget."""
+        return json.dumps({k: v for k, v in self.tool.get_state().items() if k not in ("_esm", "_css")})
+
+    def send(self, op: str, *buffers: bytes, **content: Any) -> None:
+        """What the page's script sends."""
+        self.tool._handle_custom_msg({"op": op, "view": self.view, **content}, [memoryview(each) for each in buffers])
+
+    async def open(self, **hello: Any) -> ToolPage:
+        """Say hello, and wait for the snapshot."""
+        before = len(self.told("snapshot"))
+        self.send("hello", visible=True, **hello)
+        await self.until(lambda: len(self.told("snapshot")) > before, "the snapshot")
+        return self
+
+    async def until(self, condition: Callable[[], Any], what: str = "it", within: float = 20) -> Any:
+        """Wait until something is true, and return it."""
+        try:
+            async with asyncio.timeout(within):
+                while not (found := condition()):  # noqa: ASYNC110 - what is waited for are messages of many kinds
+                    await asyncio.sleep(0.01)
+        except TimeoutError:
+            raise AssertionError(f"waited {within} s for {what}; the page was told {self.raw[-5:]}") from None
+        return found
+
+
+@pytest.fixture
+def tools(monkeypatch: pytest.MonkeyPatch) -> Iterator[Callable[..., ToolPage]]:
+    """Makes pages of tools, which are closed in the end."""
+    monkeypatch.setattr(comm, "create_comm", PageComm)
+    made: list[ToolPage] = []
+
+    def make(tool: Callable[..., Any], *arguments: Any) -> ToolPage:
+        made.append(ToolPage(tool(*arguments)))
+        return made[-1]
+
+    yield make
+    for page in made:
+        page.tool.close()
