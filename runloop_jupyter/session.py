@@ -28,7 +28,7 @@ if TYPE_CHECKING:
     from runloop_sdk import AsyncRunloopSDK, RunloopError
     from runloop_sdk.models.devboxes import DevboxView
 
-    from .executions.background import BackgroundExecution
+    from .executions.background import Background
     from .resource_panel.feed import Feed
 
 T = TypeVar("T")
@@ -60,7 +60,7 @@ class Session:
         self.names = KnownNames()
         self.printed = KnownNames()
         self.journal = Journal()
-        self.executions: list[BackgroundExecution] = []
+        self.executions: list[Background[Any]] = []
         self.environ = environ
         self._settings = settings
         self._chosen: Connection | None = None

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import argparse
 from collections.abc import Sequence
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, TypeVar
 
 from ..durations import spell_duration
 from ..errors import DevboxCommandError, DevboxTimeoutError, UsageError
@@ -23,6 +23,8 @@ if TYPE_CHECKING:
     from ..results import DevboxResult, FanOutResult
     from ..session import Session
     from ..transcript import Stream
+
+T = TypeVar("T")
 
 RESULT = (
     "For a line a result with `.exit_code`, `.stdout`, `.stderr`, `.output` and `.duration`; for "
@@ -44,7 +46,9 @@ MISTAKES = (
     ),
 )
 """What can go wrong when something runs."""
+
 _OPEN = "-"
+_HANDLE_HAS_IT = "its .output has all of it"
 _NAMED = 5  # devboxes that failed
 
 
@@ -196,7 +200,11 @@ def in_background(session: Session, run: CommandRun, args: argparse.Namespace) -
     """The handle on a command that has started; its output goes to this cell when the cell has ended."""
     from ..executions.background import start_in_background
 
-    execution = start_in_background(session, run, _output(args, "its .output has all of it"))
+    return _handed_over(start_in_background(session, run, _output(args, _HANDLE_HAS_IT)), args)
+
+
+def _handed_over(execution: T, args: argparse.Namespace) -> T | None:
+    """A handle goes into its variable; what the magic returns."""
     if not args.result:
         return execution
     args.variables[args.result] = execution
@@ -206,16 +214,18 @@ def in_background(session: Session, run: CommandRun, args: argparse.Namespace) -
 async def _on_several(
     session: Session, args: argparse.Namespace, make: MakeRun, keep: Callable[[Any], None] | None
 ) -> object:
+    from ..executions.background import fan_out_in_background
     from ..executions.fan_out import FanOut, matching
     from ..executions.foreground import run_on_all
 
-    for option in ("bg", "interactive"):
-        if getattr(args, option):
-            raise UsageError(f"--{option} takes one devbox; --on names several.")
+    if args.interactive:
+        raise UsageError("--interactive takes one devbox; --on names several. --stdin gives the input to all.")
     async with waiting("looking for the devboxes"):
         devboxes = await matching(session, args.on)
-    output = _output(args)
+    output = _output(args, _HANDLE_HAS_IT if args.bg else "")
     fan_out = FanOut(session, devboxes, make, output, tail=args.tail)
+    if args.bg:
+        return _handed_over(await fan_out_in_background(session, fan_out, output, fail_fast=args.fail_fast), args)
     result = await run_on_all(fan_out, output, fail_fast=args.fail_fast, keep=args.cell is not None)
     if keep is not None:
         keep(result)

@@ -1,39 +1,133 @@
-"""A command that goes on when its cell has ended."""
+"""Commands that go on when their cell has ended."""
 
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Coroutine, Generator
-from typing import TYPE_CHECKING, Any, TypeVar
+from collections.abc import Coroutine, Generator, Sequence
+from typing import TYPE_CHECKING, Any, Generic, Protocol, TypeVar
 
 from .. import loop
 from ..errors import MagicError
 from ..progress import counting
+from .foreground import watch_fan_out
 
 if TYPE_CHECKING:
     from ..cell_output import CellOutput
-    from ..results import DevboxResult
+    from ..results import DevboxResult, FanOutResult
     from ..session import Session
+    from .fan_out import FanOut
     from .run import CommandRun
 
 T = TypeVar("T")
+R = TypeVar("R")
 
 _KEPT = 100  # ended ones that are still listed
 
 
-class BackgroundExecution:
+class Part(Protocol):
+    """One command of what runs in the background, as lists show it."""
+
+    @property
+    def execution_id(self) -> str:
+        """Its id, for `%devbox attach` and `%devbox kill`."""
+
+    @property
+    def devbox(self) -> str:
+        """The name of the devbox that it runs on."""
+
+    @property
+    def title(self) -> str:
+        """Its first line, as it was typed."""
+
+    @property
+    def state(self) -> str:
+        """How it is, in words."""
+
+    @property
+    def age(self) -> float:
+        """Seconds since it was started."""
+
+
+class Background(Generic[R]):
+    """What goes on when its cell has ended, and has a result in the end."""
+
+    def __init__(self, session: Session, output: CellOutput) -> None:
+        self._session = session
+        self._output = output
+        self._result: R | None = None
+        self._error: BaseException | None = None
+        self._over = asyncio.Event()
+
+    @property
+    def parts(self) -> Sequence[Part]:
+        """Its commands."""
+        raise NotImplementedError
+
+    @property
+    def done(self) -> bool:
+        """Whether it has ended."""
+        return self._over.is_set()
+
+    @property
+    def result(self) -> R | None:
+        """Its result once it has ended. Raises what kept it from having one."""
+        if self._error is not None:
+            raise self._error
+        return self._result
+
+    def wait(self, timeout: float | None = None) -> R:
+        """Its result once it has ended; `TimeoutError` after `timeout` seconds. Stop ends the wait, not the command."""
+        return self._do(self._wait(timeout))
+
+    def __await__(self) -> Generator[Any, None, R]:
+        return self._wait(None).__await__()
+
+    async def follow(self) -> None:
+        """Stream its output until it ends. What keeps it from ending well is kept, and shown where the output is."""
+        async with self._output as output:
+            try:
+                self._result = await self._session.guard(self._finish(output))
+            except MagicError as error:
+                self._error = error
+            except BaseException as error:
+                self._error = error
+                raise
+            finally:
+                self._conclude(output)
+                self._over.set()
+
+    async def _finish(self, output: CellOutput) -> R:
+        raise NotImplementedError
+
+    def _conclude(self, output: CellOutput) -> None:
+        """Leave a last word under the output."""
+        raise NotImplementedError
+
+    async def _wait(self, timeout: float | None) -> R:
+        async with asyncio.timeout(timeout):
+            await self._over.wait()
+        result = self.result
+        assert result is not None
+        return result
+
+    def _do(self, work: Coroutine[Any, Any, T]) -> T:
+        return loop.run(self._session.guard(work))
+
+
+class BackgroundExecution(Background["DevboxResult"]):
     """A command that runs in the background; its output goes to the cell that started it.
 
     `wait()`, `kill()` and `send_stdin()` are plain calls; `await execution` waits as well.
     """
 
     def __init__(self, session: Session, run: CommandRun, output: CellOutput) -> None:
-        self._session = session
+        super().__init__(session, output)
         self._run = run
-        self._output = output
-        self._result: DevboxResult | None = None
-        self._error: BaseException | None = None
-        self._over = asyncio.Event()
+
+    @property
+    def parts(self) -> Sequence[Part]:
+        """Itself."""
+        return (self,)
 
     @property
     def execution_id(self) -> str:
@@ -44,18 +138,6 @@ class BackgroundExecution:
     def devbox_id(self) -> str:
         """The devbox it runs on."""
         return self._run.devbox.id
-
-    @property
-    def done(self) -> bool:
-        """Whether it has ended."""
-        return self._over.is_set()
-
-    @property
-    def result(self) -> DevboxResult | None:
-        """Its result once it has ended. Raises what kept it from having one."""
-        if self._error is not None:
-            raise self._error
-        return self._result
 
     @property
     def title(self) -> str:
@@ -77,9 +159,14 @@ class BackgroundExecution:
         """What it has printed so far, stdout and stderr together."""
         return self._run.transcript.output
 
-    def wait(self, timeout: float | None = None) -> DevboxResult:
-        """Its result once it has ended; `TimeoutError` after `timeout` seconds. Stop ends the wait, not the command."""
-        return self._do(self._wait(timeout))
+    @property
+    def state(self) -> str:
+        """How it is, in words."""
+        if self._error is not None:
+            return f"✗ {self._error}"
+        if self._result is not None:
+            return self._result.outcome + (" · --timeout" if self._run.timed_out else "")
+        return f"● running for {self._run.elapsed}"
 
     def kill(self) -> None:
         """Kill it with all that it started."""
@@ -93,54 +180,100 @@ class BackgroundExecution:
         """End its input."""
         self._do(self._run.execution.close_std_in())
 
-    def __await__(self) -> Generator[Any, None, DevboxResult]:
-        return self._wait(None).__await__()
-
     def __repr__(self) -> str:
         return " · ".join(filter(None, [self.state, self.devbox, self.title, self.execution_id]))
 
+    async def _finish(self, output: CellOutput) -> DevboxResult:
+        output.status(counting(f"running {{}} in the background on {self.devbox}"))
+        return await self._run.finish(output)
+
+    def _conclude(self, output: CellOutput) -> None:
+        output.final(f"{self.state} · {self.devbox}")
+
+
+class BackgroundFanOut(Background["FanOutResult"]):
+    """A command that runs in the background on several devboxes; its grid and its output stay in their cell.
+
+    `kill()` and `send_stdin()` mean all of them; the result is a `FanOutResult`.
+    """
+
+    def __init__(self, session: Session, fan_out: FanOut, output: CellOutput, *, fail_fast: bool) -> None:
+        super().__init__(session, output)
+        self._fan_out = fan_out
+        self._fail_fast = fail_fast
+
+    @property
+    def parts(self) -> Sequence[Part]:
+        """The command on each devbox."""
+        return self._fan_out.members
+
+    @property
+    def output(self) -> dict[str, str]:
+        """What each has printed so far, stdout and stderr together, by the devbox's name or its id."""
+        return self._fan_out.outputs
+
     @property
     def state(self) -> str:
-        """How it is, in words."""
+        """How they are, in words."""
         if self._error is not None:
             return f"✗ {self._error}"
-        if self._result is not None:
-            return self._result.outcome + (" · --timeout" if self._run.timed_out else "")
-        return f"● running for {self._run.elapsed}"
+        return self._result.outcome if self._result is not None else f"● {self._fan_out.summary}"
 
-    async def follow(self) -> None:
-        """Stream its output until it ends. What keeps it from ending well is shown where the output is."""
-        where = self._run.devbox.short
-        async with self._output as output:
-            output.status(counting(f"running {{}} in the background on {where}"))
-            try:
-                self._result = await self._session.guard(self._run.finish(output))
-            except MagicError as error:
-                self._error = error
-            except BaseException as error:
-                self._error = error
-                raise
-            finally:
-                output.final(f"{self.state} · {where}")
-                self._over.set()
+    def kill(self) -> None:
+        """Kill all that still run, with all that they started."""
+        self._do(self._fan_out.kill())
 
-    async def _wait(self, timeout: float | None) -> DevboxResult:
-        async with asyncio.timeout(timeout):
-            await self._over.wait()
-        result = self.result
-        assert result is not None
-        return result
+    def send_stdin(self, text: str) -> None:
+        """Write to the input of all that still run; they must have been started with --stdin."""
+        self._do(self._fan_out.send_stdin(text))
 
-    def _do(self, work: Coroutine[Any, Any, T]) -> T:
-        return loop.run(self._session.guard(work))
+    def close_stdin(self) -> None:
+        """End the input of all that still run."""
+        self._do(self._fan_out.close_stdin())
+
+    def __repr__(self) -> str:
+        devboxes = len(self.parts)
+        return f"{self.state} · {devboxes} {'devbox' if devboxes == 1 else 'devboxes'} · {self.parts[0].title}"
+
+    async def begun(self) -> None:
+        """Wait until each has started, or cannot be."""
+        await self._fan_out.begun()
+
+    async def _finish(self, output: CellOutput) -> FanOutResult:
+        return await watch_fan_out(
+            self._fan_out, output, fail_fast=self._fail_fast, note="in the background", stopped="", keep=True
+        )
+
+    def _conclude(self, output: CellOutput) -> None:
+        if self._error is not None or not output.shows_displays:
+            output.final(self.state)
 
 
 def start_in_background(session: Session, run: CommandRun, output: CellOutput) -> BackgroundExecution:
     """Go on with a command that has started when the cell has ended."""
     execution = BackgroundExecution(session, run, output)
     loop.background(execution.follow())
+    _keep(session, execution)
+    return execution
+
+
+async def fan_out_in_background(
+    session: Session, fan_out: FanOut, output: CellOutput, *, fail_fast: bool
+) -> BackgroundFanOut:
+    """Start a command on several devboxes, and go on with it when the cell has ended. Stop meanwhile kills all."""
+    execution = BackgroundFanOut(session, fan_out, output, fail_fast=fail_fast)
+    following = loop.background(execution.follow())
+    try:
+        await execution.begun()
+    except asyncio.CancelledError:
+        following.cancel()
+        raise
+    _keep(session, execution)
+    return execution
+
+
+def _keep(session: Session, execution: Background[Any]) -> None:
     ended = [each for each in session.executions if each.done]
     for old in ended[:-_KEPT]:
         session.executions.remove(old)
     session.executions.append(execution)
-    return execution

@@ -33,12 +33,44 @@ class Member:
     """One devbox's part."""
 
     def __init__(self, session: Session, run: CommandRun, output: PrefixedOutput) -> None:
-        self.devbox = run.devbox
+        self.info = run.devbox
         self.result: DevboxResult | None = None
         self._session = session
         self._output = output
         self._run = run
         self._is_started = False
+        self.begun = asyncio.Event()
+        """Set when it has started, or cannot be."""
+
+    @property
+    def devbox(self) -> str:
+        """The devbox's name, else its id."""
+        return self.info.short
+
+    @property
+    def execution_id(self) -> str:
+        """Its id; empty where it could not be started."""
+        return str(self._run.facts["execution_id"])
+
+    @property
+    def title(self) -> str:
+        """The command's first line, as it was typed."""
+        return self._run.order.title
+
+    @property
+    def state(self) -> str:
+        """How it is, in words."""
+        return self.result.outcome if self.result is not None else f"● running for {self._run.elapsed}"
+
+    @property
+    def age(self) -> float:
+        """Seconds since it was started."""
+        return self._run.seconds
+
+    @property
+    def output(self) -> str:
+        """What it has printed so far."""
+        return self._run.transcript.output
 
     async def run(self) -> DevboxResult:
         """Run the command to its end; a devbox that fails has a result that says so. Cancelled, it is killed."""
@@ -48,26 +80,43 @@ class Member:
             self.result = DevboxResult(None, self._run.transcript, **self._run.facts, error=str(error))
         finally:
             self._output.close()
+            self.begun.set()
         return self.result
+
+    @property
+    def runs(self) -> bool:
+        """Whether it has started and not ended."""
+        return self._is_started and self.result is None
 
     async def kill(self) -> None:
         """Kill the command if it runs."""
-        if self._is_started and self.result is None:
+        if self.runs:
             await self._session.guard(self._run.kill())
+
+    async def send_stdin(self, text: str) -> None:
+        """Write to its input if it runs."""
+        if self.runs:
+            await self._run.execution.send_stdin(text)
+
+    async def close_stdin(self) -> None:
+        """End its input if it runs."""
+        if self.runs:
+            await self._run.execution.close_std_in()
 
     @property
     def row(self) -> Row:
         """How it is now."""
         if self.result is not None:
-            return row_of(self.devbox.short, self.result)
+            return row_of(self.devbox, self.result)
         last = self._output.last_line
         if self._is_started:
-            return Row(self.devbox.short, "running", "running", self._run.seconds, last)
-        return Row(self.devbox.short, "starting", "starting", self._run.seconds, last)
+            return Row(self.devbox, "running", "running", self._run.seconds, last)
+        return Row(self.devbox, "starting", "starting", self._run.seconds, last)
 
     async def _finish(self) -> DevboxResult:
         await self._run.start()
         self._is_started = True
+        self.begun.set()
         try:
             return await self._run.finish(self._output)
         except asyncio.CancelledError:
@@ -85,7 +134,7 @@ class FanOut:
         budget = 0 if tail is not None else _HEAD // len(devboxes)
         last = tail or max(min(500 // len(devboxes), 10), 3)
         memory = max(_IN_MEMORY // len(devboxes), 64 * 1024)
-        self._members = [
+        self.members = [
             Member(
                 session,
                 make(box, Transcript(in_memory=memory)),
@@ -94,10 +143,36 @@ class FanOut:
             for n, box in enumerate(devboxes)
         ]
 
+    async def begun(self) -> None:
+        """Wait until each has started, or cannot be."""
+        for member in self.members:
+            await member.begun.wait()
+
+    async def kill(self) -> None:
+        """Kill all that run."""
+        await asyncio.gather(*(member.kill() for member in self.members))
+
+    async def send_stdin(self, text: str) -> None:
+        """Write to the input of all that run."""
+        await asyncio.gather(*(member.send_stdin(text) for member in self.members))
+
+    async def close_stdin(self) -> None:
+        """End the input of all that run."""
+        await asyncio.gather(*(member.close_stdin() for member in self.members))
+
+    @property
+    def outputs(self) -> dict[str, str]:
+        """What each has printed so far, by the devbox's name, or its id where two share a name."""
+        names = [member.devbox for member in self.members]
+        return {
+            member.devbox if names.count(member.devbox) == 1 else member.info.id: member.output
+            for member in self.members
+        }
+
     @property
     def rows(self) -> list[Row]:
         """How each devbox is now."""
-        return [member.row for member in self._members]
+        return [member.row for member in self.members]
 
     @property
     def summary(self) -> str:
@@ -109,7 +184,7 @@ class FanOut:
         showing = asyncio.create_task(self._show(show))
         try:
             async with asyncio.TaskGroup() as group:
-                tasks = [group.create_task(self._run(member, fail_fast=fail_fast)) for member in self._members]
+                tasks = [group.create_task(self._run(member, fail_fast=fail_fast)) for member in self.members]
         finally:
             showing.cancel()
         return FanOutResult(task.result() for task in tasks)
@@ -117,11 +192,11 @@ class FanOut:
     async def _run(self, member: Member, *, fail_fast: bool) -> DevboxResult:
         result = await member.run()
         if fail_fast and not result.success:
-            await asyncio.gather(*(other.kill() for other in self._members))
+            await self.kill()
         return result
 
     async def _show(self, show: Callable[[list[Row]], None]) -> None:
-        pause = min(_INTERVAL + len(self._members) / 500, _LONGEST_INTERVAL)
+        pause = min(_INTERVAL + len(self.members) / 500, _LONGEST_INTERVAL)
         while True:
             show(self.rows)
             await asyncio.sleep(pause)

@@ -52,20 +52,34 @@ async def watch_in_cell(run: CommandRun, output: CellOutput) -> DevboxResult:
 async def run_on_all(fan_out: FanOut, output: CellOutput, *, fail_fast: bool, keep: bool) -> FanOutResult:
     """The result of each devbox, above their output a live grid, which stays if `keep` or if one failed."""
     async with output:
-        if not output.shows_displays:
-            output.status(lambda: f"{fan_out.summary} — Stop to kill")
-        note = "Stop kills all."
+        return await watch_fan_out(
+            fan_out,
+            output,
+            fail_fast=fail_fast,
+            note="Stop kills all.",
+            stopped="✗ stopped: all that ran was killed",
+            keep=keep,
+        )
 
-        def show(rows: list[Row]) -> None:
-            grid = {"text/plain": grid_text(rows, note), "text/html": grid_html(rows, note)}
-            output.display(grid if rows else {"text/plain": ""}, key="grid")
 
-        try:
-            result = await fan_out.run(fail_fast=fail_fast, show=show)
-        except asyncio.CancelledError:
-            note = "✗ stopped: all that ran was killed"
-            show(fan_out.rows)
-            raise
-        note = result.outcome
-        show(fan_out.rows if keep or not result.success else [])
+async def watch_fan_out(
+    fan_out: FanOut, output: CellOutput, *, fail_fast: bool, note: str, stopped: str, keep: bool
+) -> FanOutResult:
+    """The result of each devbox; the grid says `note` while they run, and `stopped` when that is cancelled."""
+    if not output.shows_displays:
+        output.status(lambda: f"{fan_out.summary} — {note}")
+    said = note
+
+    def show(rows: list[Row]) -> None:
+        grid = {"text/plain": grid_text(rows, said), "text/html": grid_html(rows, said)}
+        output.display(grid if rows else {"text/plain": ""}, key="grid")
+
+    try:
+        result = await fan_out.run(fail_fast=fail_fast, show=show)
+    except asyncio.CancelledError:
+        said = stopped
+        show(fan_out.rows)
+        raise
+    said = result.outcome
+    show(fan_out.rows if keep or not result.success else [])
     return result

@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 import time
 from dataclasses import dataclass
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from ..devboxes import DevboxInfo, describe
 from ..errors import UsageError
@@ -17,7 +17,7 @@ if TYPE_CHECKING:
     from runloop_sdk import AsyncRunloopSDK
 
     from ..session import Session
-    from .background import BackgroundExecution
+    from .background import Background
     from .journal import Entry
 
 _MOST = 200  # commands of earlier kernels that are asked about
@@ -30,7 +30,7 @@ class Found:
 
     entry: Entry
     devbox: DevboxInfo
-    handle: BackgroundExecution | None = None
+    handle: Background[Any] | None = None
 
 
 async def running(session: Session) -> list[Found]:
@@ -41,7 +41,7 @@ async def running(session: Session) -> list[Found]:
     entries = [entry for entry in session.journal.entries(session.connection) if entry.devbox_id in boxes][:_MOST]
     turn = asyncio.Semaphore(_AT_ONCE)
     alive = await asyncio.gather(*(_runs(sdk, entry, turn) for entry in entries))
-    handles = {each.execution_id: each for each in session.executions}
+    handles = {part.execution_id: each for each in session.executions for part in each.parts}
     return [
         Found(entry, boxes[entry.devbox_id], handles.get(entry.execution_id))
         for entry, runs in zip(entries, alive, strict=True)

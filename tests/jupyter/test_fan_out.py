@@ -157,9 +157,35 @@ def test_only_last_lines_can_be_shown_of_each(kernel: Kernel) -> None:
 
 
 def test_one_devbox_only_where_one_is_needed(kernel: Kernel) -> None:
-    for option in ("--bg", "--interactive"):
-        cell = kernel.run(f"%devbox exec --on all {option} ls")
-        assert (cell.error, option in cell.error_text) == ("UsageError", True)
+    cell = kernel.run("%devbox exec --on all --interactive ls")
+    assert (cell.error, "--interactive" in cell.error_text) == ("UsageError", True)
+
+
+def test_in_the_background_the_grid_goes_on_in_its_cell(kernel: Kernel) -> None:
+    cell = kernel.run("%%devbox exec --on 'web-*' --bg -o jobs\necho begun; sleep 1; echo $WHO; test $WHO != web-2")
+    assert cell.check().seconds < 1
+    assert kernel.run("print('meanwhile')").check().stdout == "meanwhile\n"
+    listed = kernel.run("%runloop executions").check().results[0]
+    assert listed.count("● running for") == 3
+    assert "not attached" not in listed
+    assert "3 devboxes" in kernel.value("repr(jobs)")
+    kernel.until(lambda: "✗ 1 of 3 failed" in cell.displays[-1], "the end")
+    kernel.until(lambda: "web-10 │ web-10" in plain(cell.stdout), "the last output")
+    assert kernel.value("list(jobs.wait().failed), jobs.done, jobs.output['web-1']") == (
+        ["web-2"],
+        True,
+        "begun\nweb-1\n",
+    )
+
+
+def test_a_handle_on_several_kills_and_gives_input_to_all(kernel: Kernel, home: Home) -> None:
+    kernel.run("jobs = %devbox exec --on 'web-?' --bg sleep 9715").check()
+    kernel.run("jobs.kill()\nr = jobs.wait()").check()
+    assert kernel.value("[each.exit_code for each in r.values()]") == [137, 137]
+    assert ends(home, "[s]leep 9715", "web-1")
+    kernel.run("jobs = %devbox exec --on 'web-?' --bg --stdin - cat").check()
+    kernel.run("jobs.send_stdin('to all\\n'); jobs.close_stdin()").check()
+    assert kernel.value("jobs.wait(timeout=10).stdout") == {"web-1": "to all\n", "web-2": "to all\n"}
 
 
 def test_it_works_below_capture_and_time(kernel: Kernel) -> None:

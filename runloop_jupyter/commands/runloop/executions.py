@@ -5,14 +5,14 @@ from __future__ import annotations
 import argparse
 import time
 from dataclasses import dataclass
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from ...executions.known import running
 from ...rendering import Listing, ago
 from ..parser import Parser
 
 if TYPE_CHECKING:
-    from ...executions.background import BackgroundExecution
+    from ...executions.background import Background, Part
     from ...executions.known import Found
     from ...session import Session
 
@@ -26,7 +26,7 @@ class ExecutionInfo:
     command: str
     state: str
     since: float
-    handle: BackgroundExecution | None = None
+    handle: Background[Any] | None = None
 
 
 def parser() -> Parser:
@@ -53,7 +53,7 @@ def parser() -> Parser:
 
 async def run(session: Session, args: argparse.Namespace) -> Listing[ExecutionInfo]:
     """The table: what this kernel started, newest first, then what else still runs."""
-    own = [_own(handle) for handle in reversed(session.executions)]
+    own = [_own(handle, part) for handle in reversed(session.executions) for part in handle.parts]
     known = {each.id for each in own}
     others = [_other(found) for found in await running(session) if found.entry.execution_id not in known]
     columns = {
@@ -68,9 +68,9 @@ async def run(session: Session, args: argparse.Namespace) -> Listing[ExecutionIn
     return Listing([*own, *others], columns, none=none, note=note)
 
 
-def _own(handle: BackgroundExecution) -> ExecutionInfo:
-    since = time.time() - handle.age
-    return ExecutionInfo(handle.execution_id, handle.devbox, handle.title, handle.state, since, handle)
+def _own(handle: Background[Any], part: Part) -> ExecutionInfo:
+    since = time.time() - part.age
+    return ExecutionInfo(part.execution_id, part.devbox, part.title, part.state, since, handle)
 
 
 def _other(found: Found) -> ExecutionInfo:
