@@ -16,6 +16,7 @@ import ipywidgets
 from .. import loop
 from ..devboxes import DevboxInfo, describe
 from ..errors import MagicError
+from ..prompts import can_ask
 from ..rendering import Listing, devbox_listing
 from .audience import Audience
 from .desk import Desk, action_of, in_words
@@ -293,9 +294,11 @@ class Panel(ipywidgets.VBox):  # type: ignore[misc]  # ipywidgets has no types
         return devbox_listing(shown, current=self._feed.current or None)
 
     def _repr_mimebundle_(self, **options: Any) -> dict[str, Any]:
-        bundle: dict[str, Any] = dict(super()._repr_mimebundle_(**options) or {})
         table = self._table()
-        return {**bundle, "text/plain": repr(table), "text/html": table._repr_html_()}
+        texts = {"text/plain": repr(table), "text/html": table._repr_html_()}
+        if not can_ask():  # the page that nbconvert makes would show an empty widget
+            return texts
+        return {**(super()._repr_mimebundle_(**options) or {}), **texts}
 
 
 def _info(row: Row) -> DevboxInfo:

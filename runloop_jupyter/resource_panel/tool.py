@@ -18,6 +18,7 @@ from traitlets import Unicode
 
 from .. import loop
 from ..errors import MagicError
+from ..prompts import can_ask
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Coroutine, Sequence
@@ -75,9 +76,12 @@ class Tool(anywidget.AnyWidget):
         return f"<{self.heading}>"
 
     def _repr_mimebundle_(self, **options: Any) -> tuple[dict[str, Any], dict[str, Any]]:
-        data, metadata = super()._repr_mimebundle_(**options) or ({}, {})
         plain = f"{self.heading}: run this cell again to open it."
-        return {**data, "text/plain": plain, "text/html": f"<p>{html.escape(plain)}</p>"}, metadata
+        texts = {"text/plain": plain, "text/html": f"<p>{html.escape(plain)}</p>"}
+        if not can_ask():  # the page that nbconvert makes would show an empty widget
+            return texts, {}
+        data, metadata = super()._repr_mimebundle_(**options) or ({}, {})
+        return {**data, **texts}, metadata
 
     @property
     def visible(self) -> bool:

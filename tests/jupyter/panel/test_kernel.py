@@ -4,10 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
-import nbformat
 import pytest
-from nbclient import NotebookClient
-from nbconvert import HTMLExporter
 
 from tests.jupyter import kernels
 from tests.jupyter.embedded import Home, embedded_home
@@ -75,18 +72,3 @@ def test_closing_it_ends_its_tasks(kernel: Kernel) -> None:
     assert kernel.value(tasks) == ["Feed._run"]
     kernel.run("panel.close(); await asyncio.sleep(0.3)").check()
     assert kernel.value(tasks) == []
-
-
-def test_a_notebook_that_is_run_and_converted_without_widgets_shows_a_table(
-    home: Home, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    for name, value in home.env.items():
-        monkeypatch.setenv(name, value)
-    source = "%load_ext runloop_jupyter\n%devbox create --name converted --keep\n%runloop panel"
-    notebook = nbformat.v4.new_notebook(cells=[nbformat.v4.new_code_cell(source)])
-    NotebookClient(notebook, timeout=60, kernel_name="python3", store_widget_state=False).execute()
-    bundle = notebook.cells[0].outputs[-1].data
-    assert "converted" in bundle["text/plain"]
-    assert "converted" in bundle["text/html"]
-    page, _ = HTMLExporter(template_name="basic").from_notebook_node(notebook)
-    assert "converted" in page
