@@ -76,7 +76,9 @@ async def snapshot(
         await run_undo(_delete(made), cancelled)
         raise
     if view is None:
-        raise RemoteError(f"Snapshot {made.id} is complete, but the service does not show it.")
+        raise RemoteError(
+            f"Snapshot {made.id} is complete, but the service does not show it yet. Look again: %runloop snapshot list"
+        )
     session.names.add("snapshot", view.name or view.id)
     return view
 

@@ -77,5 +77,5 @@ def checked_url(url: str, what: str) -> str:
     except ValueError:  # a port that is no number, half an IPv6 address
         good = False
     if not good:
-        raise UsageError(f"{what} is no URL: write it like {CLOUD_URL}.")
+        raise UsageError(f"{what} is not a URL: write it like {CLOUD_URL}.")
     return url.rstrip("/")

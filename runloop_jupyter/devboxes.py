@@ -122,7 +122,7 @@ def choose(reference: str, known: Iterable[DevboxInfo]) -> DevboxInfo:
 
 def _ambiguous(reference: str, matches: list[DevboxInfo]) -> str:
     shown = ", ".join(each.label for each in matches[:8]) + (", …" if len(matches) > 8 else "")
-    return f"{reference!r} means {len(matches)} devboxes: {shown}. Type one's id."
+    return f"{reference!r} means {len(matches)} devboxes: {shown}. Type the id of the one you mean."
 
 
 def unavailable(devbox: DevboxInfo) -> DevboxUnavailableError | None:

@@ -10,7 +10,7 @@ _PART = re.compile(r"(\d+(?:\.\d+)?)\s*(ms|min|s|m|h|d|)\s*")
 
 def parse_duration(text: str) -> float:
     """Seconds in "90", "90s", "30m", "2h" or "1h30m". Raises ValueError that says how to write it."""
-    wrong = ValueError(f"{text!r} is no duration: write it like 90s, 30m or 2h")
+    wrong = ValueError(f"{text!r} is not a duration: write it like 90s, 30m or 2h")
     seconds, end = 0.0, 0
     while end < len(text):
         part = _PART.match(text, end)

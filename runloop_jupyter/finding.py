@@ -86,7 +86,7 @@ class Kind(Generic[V]):
     def ambiguous(self, reference: str, matches: Sequence[V]) -> str:
         """The sentence about a name of several."""
         shown = ", ".join(map(label, matches[:_SHOWN])) + (", …" if len(matches) > _SHOWN else "")
-        return f"{reference!r} means {len(matches)} {plural(self.word)}: {shown}. Type one's id."
+        return f"{reference!r} means {len(matches)} {plural(self.word)}: {shown}. Type the id of the one you mean."
 
     def unknown(self, reference: str, known: Iterable[V]) -> UsageError:
         """The error about a name of none."""

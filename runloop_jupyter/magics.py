@@ -107,7 +107,7 @@ class RunloopMagics(Magics):
 
         size = str(proposal["value"]).lower().replace("-", "_")
         if size and size not in SIZES:
-            raise TraitError(f"{proposal['value']!r} is no size: {', '.join(SIZES)}")
+            raise TraitError(f"{proposal['value']!r} is not a size: choose one of {', '.join(SIZES)}")
         return size
 
     def _settings(self) -> Settings:

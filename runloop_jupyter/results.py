@@ -212,4 +212,4 @@ def parse_json(text: str, where: str) -> Any:
     except json.JSONDecodeError as error:
         around = text[max(error.pos - _EXCERPT, 0) : error.pos + _EXCERPT]
         place = f"line {error.lineno}, column {error.colno}"
-        raise UsageError(f"stdout on {where} is no JSON at {place}: {error.msg}, near {around!r}.") from error
+        raise UsageError(f"stdout on {where} is not JSON at {place}: {error.msg}, near {around!r}.") from error

@@ -287,7 +287,7 @@ def _unpack(archive: BinaryIO, folder: Path) -> None:
             tar.extractall(folder, filter="data")
         except tarfile.FilterError as error:
             raise UsageError(
-                f"{error.tarinfo.name!r} leads out of {str(folder)!r}: it and what follows stay."
+                f"{error.tarinfo.name!r} would be written outside of {str(folder)!r}: nothing from it on was fetched."
             ) from error
 
 

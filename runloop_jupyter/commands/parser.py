@@ -295,7 +295,7 @@ def assignment(text: str) -> tuple[str, str]:
     """An environment variable: K=V."""
     name, equals, value = text.partition("=")
     if not equals or not _IDENTIFIER.fullmatch(name):
-        raise argparse.ArgumentTypeError(f"{text!r} is no NAME=VALUE")
+        raise argparse.ArgumentTypeError(f"{text!r} is not NAME=VALUE: write it like MODE=test")
     return name, value
 
 
@@ -303,7 +303,7 @@ def pair(text: str) -> tuple[str, str]:
     """A key with a value: K=V."""
     name, equals, value = text.partition("=")
     if not equals or not name:
-        raise argparse.ArgumentTypeError(f"{text!r} is no KEY=VALUE")
+        raise argparse.ArgumentTypeError(f"{text!r} is not KEY=VALUE: write it like team=web")
     return name, value
 
 
@@ -316,7 +316,7 @@ def add_limit_option(parser: argparse.ArgumentParser, what: str, default: int = 
 def _number_of(what: str) -> Callable[[str], int]:
     def number(text: str) -> int:
         if not text.isdecimal() or not int(text):
-            raise argparse.ArgumentTypeError(f"{text!r} is no number of {what}")
+            raise argparse.ArgumentTypeError(f"{text!r} is not a number of {what}: write it like 20")
         return int(text)
 
     return number

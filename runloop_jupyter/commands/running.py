@@ -117,9 +117,9 @@ def order_of(args: argparse.Namespace, command: str, *, stdin: str | None = None
     """
     shell = getattr(args, "shell", None)
     if shell and args.user:
-        raise UsageError("--shell and --user exclude each other: a named shell belongs to the devbox's own user.")
+        raise UsageError("--shell and --user cannot be used together: a named shell belongs to the devbox's own user.")
     if args.interactive and args.stdin is not None:
-        raise UsageError("--interactive and --stdin exclude each other: the input comes from you or from a value.")
+        raise UsageError("--interactive and --stdin cannot be used together: the input comes from you or from a value.")
     if args.stdin == _OPEN and not args.bg:
         raise UsageError(
             "--stdin - keeps the input open for .send_stdin() of a handle: add --bg, or use --interactive."
@@ -219,7 +219,7 @@ async def _on_several(
     from ..executions.foreground import run_on_all
 
     if args.interactive:
-        raise UsageError("--interactive takes one devbox; --on names several. --stdin gives the input to all.")
+        raise UsageError("--interactive works on one devbox, but --on names several. --stdin gives the input to all.")
     async with waiting("looking for the devboxes"):
         devboxes = await matching(session, args.on)
     output = _output(args, _HANDLE_HAS_IT if args.bg else "")
@@ -247,7 +247,7 @@ def _check_interactive(args: argparse.Namespace) -> None:
     from ..prompts import can_ask
 
     if args.bg:
-        raise UsageError("--bg and --interactive exclude each other: give input with .send_stdin() of the handle.")
+        raise UsageError("--bg and --interactive cannot be used together: give input with .send_stdin() of the handle.")
     if not can_ask():
         raise UsageError("--interactive cannot be used here: nobody can answer. Give the input with --stdin.")
 
@@ -311,12 +311,13 @@ def _input(reference: str, args: argparse.Namespace) -> str:
             return value.decode()
         except UnicodeDecodeError as error:
             raise UsageError(
-                f"--stdin {reference}: its bytes are no UTF-8 text (byte {error.start}); upload them as a file."
+                f"--stdin {reference}: its bytes are not UTF-8 text (see byte {error.start}). "
+                "Send them as a file: %devbox upload FILE"
             ) from error
-    raise UsageError(f"--stdin {reference}: it is a {type(value).__name__}; an input is text, str or bytes.")
+    raise UsageError(f"--stdin {reference}: it is a {type(value).__name__}, but an input must be str or bytes.")
 
 
 def _count(text: str) -> int:
     if not text.isdecimal() or not int(text):
-        raise argparse.ArgumentTypeError(f"{text!r} is no number of lines")
+        raise argparse.ArgumentTypeError(f"{text!r} is not a number of lines: write it like 20")
     return int(text)

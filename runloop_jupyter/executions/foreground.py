@@ -15,7 +15,7 @@ if TYPE_CHECKING:
     from .grid import Row
     from .run import CommandRun
 
-_REPLACED = " · some of it is no UTF-8 text: � stands for each such byte"
+_REPLACED = " · some of it is not UTF-8 text: � stands for each such byte"
 
 
 async def run_in_cell(run: CommandRun, output: CellOutput, *, show_status: bool) -> DevboxResult:

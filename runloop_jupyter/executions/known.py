@@ -54,7 +54,7 @@ async def find_execution(session: Session, reference: str, on: str | None) -> Co
     matches = [found for found in await running(session) if found.entry.execution_id.startswith(reference)]
     if on is None and len(matches) > 1:
         shown = ", ".join(f"{each.entry.execution_id} ({each.devbox.short})" for each in matches[:8])
-        raise UsageError(f"{reference!r} means {len(matches)} executions: {shown}. Type more of one's id.")
+        raise UsageError(f"{reference!r} means {len(matches)} executions: {shown}. Type more of the id.")
     if len(matches) == 1:
         found = matches[0]
         return await _attached(session, found.devbox, found.entry.execution_id, found.entry)

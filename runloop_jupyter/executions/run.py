@@ -190,7 +190,9 @@ class CommandRun:
         result = await self.execution.result(polling_config=PollingConfig(timeout_seconds=_END_PATIENCE))
         if result.exit_code is None:  # the devbox ended before the command did
             await self._session.check_usable(self.devbox.id)
-            raise RemoteError(f"The command on {self.devbox.label} ended without an exit code.")
+            raise RemoteError(
+                f"The command on {self.devbox.label} ended without an exit code: %devbox logs may say why."
+            )
         if result.exit_code == _KILLED:
             await self._session.check_usable(self.devbox.id)
         return result.exit_code

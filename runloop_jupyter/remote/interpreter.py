@@ -341,7 +341,7 @@ class Session:
             return
         missing = [name for name in request["out"] if name not in self._names]
         if missing:
-            raise ValueProblem(f"{missing[0]!r} is no variable of the Python session")
+            raise ValueProblem(f"{missing[0]!r} is not a variable of the Python session")
         data = pack({name: self._names[name] for name in request["out"]}, pickles=False)
         if len(data) <= _INLINE:
             _frame(self._word, {"kind": "values", "data": base64.b64encode(data).decode()})

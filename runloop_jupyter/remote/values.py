@@ -40,12 +40,12 @@ def unpack(data: bytes, *, pickles: bool) -> dict[str, Any]:
         with zipfile.ZipFile(io.BytesIO(data)) as archive:
             members = archive.infolist()
             if sum(member.file_size for member in members) > len(data):
-                raise ValueProblem("What came is larger than it says: it is no pack of values")
+                raise ValueProblem("What came is larger than it says: it cannot be read")
             for member in members:
                 name, _, suffix = member.filename.rpartition(".")
                 found[name] = _read(name, suffix, archive.read(member), pickles=pickles)
     except (zipfile.BadZipFile, NotImplementedError) as error:
-        raise ValueProblem(f"What came is no pack of values: {error}") from error
+        raise ValueProblem(f"What came cannot be read as values: {error}") from error
     return found
 
 
@@ -79,7 +79,7 @@ def _plain_or_pickled(name: str, value: Any, *, pickles: bool) -> tuple[str, byt
 def _read(name: str, suffix: str, data: bytes, *, pickles: bool) -> Any:
     reader = _unpickled if pickles and suffix == "pickle" else _READERS.get(suffix)
     if reader is None:
-        raise ValueProblem(f"{name!r} comes as {suffix!r}, which is not read")
+        raise ValueProblem(f"{name!r} comes as {suffix!r}, which cannot be read here")
     try:
         return reader(data)
     except ImportError as error:

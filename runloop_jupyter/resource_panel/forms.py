@@ -83,7 +83,7 @@ def _each(check: Check) -> Check:
 def _pair(what: str) -> Check:
     def check(line: str) -> str:
         key, equals, _ = line.partition("=")
-        return "" if equals and key.strip() else f"{line!r} is no {what}: write each on a line of its own."
+        return "" if equals and key.strip() else f"{line!r} is not {what}: write each on a line of its own."
 
     return _each(check)
 
@@ -92,7 +92,7 @@ def _assignment(line: str) -> str:
     name, equals, _ = line.partition("=")
     if equals and _ENV_NAME.fullmatch(name.strip()):
         return ""
-    return f"{line!r} is no NAME=value: write each on a line of its own; a name has letters, digits and _."
+    return f"{line!r} is not NAME=value: write each on a line of its own; a name has letters, digits and _."
 
 
 def _short(text: str) -> str:
@@ -123,7 +123,7 @@ def _env_name(text: str) -> str:
 
 
 def _host(line: str) -> str:
-    return "" if _HOST.fullmatch(line) else f"{line!r} is no host name: write it like example.com or *.example.com."
+    return "" if _HOST.fullmatch(line) else f"{line!r} is not a host name: write it like example.com or *.example.com."
 
 
 # What the API is asked for

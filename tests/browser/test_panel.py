@@ -132,7 +132,7 @@ def test_the_form_marks_mistakes_and_creates_a_devbox(shown: PanelPage) -> None:
     panel = shown.panel
     panel.get_by_role("button", name="New devbox").click()
     shown.fill(name="by-form", keep_alive="soon")
-    expect(panel.locator(".rl-field", has_text="Keep alive")).to_contain_text("'soon' is no duration")
+    expect(panel.locator(".rl-field", has_text="Keep alive")).to_contain_text("'soon' is not a duration")
     expect(panel.locator("[name=keep_alive]")).to_have_attribute("aria-invalid", "true")
     shown.fill(keep_alive="2h")
     expect(panel.locator(".rl-magic")).to_contain_text("%devbox create --name by-form --keep-alive 2h")

@@ -32,7 +32,7 @@ def test_durations_are_read(text: str, seconds: float) -> None:
 
 @pytest.mark.parametrize("text", ["", "x", "-5", "5 parsecs", "h", "0", "1h-30m"])
 def test_what_is_no_duration_is_refused(text: str) -> None:
-    with pytest.raises(ValueError, match="is no duration: write it like"):
+    with pytest.raises(ValueError, match="is not a duration: write it like"):
         parse_duration(text)
 
 
@@ -143,7 +143,7 @@ def test_the_environment_names_the_service() -> None:
     ("environ", "words"),
     [
         ({"RUNLOOP_BASE_URL": "https://x.example"}, "RUNLOOP_API_KEY is not set"),
-        ({"RUNLOOP_API_KEY": "k", "RUNLOOP_BASE_URL": "x.example"}, "'x.example', which is no URL"),
+        ({"RUNLOOP_API_KEY": "k", "RUNLOOP_BASE_URL": "x.example"}, "'x.example', which is not a URL"),
     ],
 )
 def test_a_half_set_environment_says_what_is_missing(environ: dict[str, str], words: str) -> None:

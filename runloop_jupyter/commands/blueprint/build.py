@@ -146,7 +146,7 @@ def _base_key(base: str | None) -> str:
 def _folder(name: str) -> Path:
     folder = here(name)
     if not folder.is_dir():
-        raise UsageError(f"{name!r} is no folder: --context takes one.")
+        raise UsageError(f"{name!r} is not a folder: --context takes the one that COPY and ADD take files from.")
     return folder
 
 

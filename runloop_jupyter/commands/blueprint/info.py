@@ -24,7 +24,7 @@ def parser() -> Parser:
         ("in Python", "science = %runloop blueprint info science\nscience.status"),
         returns="A card with the fields of the blueprint as attributes, such as `.status` and `.parameters`.",
         mistakes=[
-            "A name that there is none of suggests the nearest one.",
+            "A name that does not exist is named, with the nearest one.",
         ],
     )
 

@@ -22,7 +22,7 @@ _COLUMNS = {
     "created": lambda view: ago(view.create_time_ms),
 }
 _NONE = "No blueprints. Build one: %%runloop blueprint build NAME"
-_NO_SUCH = "No such blueprint. All of them: %runloop blueprint list"
+_NO_SUCH = "No blueprint matches. See them all: %runloop blueprint list"
 
 
 def parser() -> Parser:

@@ -44,7 +44,7 @@ async def run(session: Session, args: argparse.Namespace) -> None:
     handle = await handle_of(session, devbox)
     found = await there(handle, args.path, devbox.label)
     if found.kind == "directory":
-        raise UsageError(f"{args.path!r} is a folder: %devbox ls {args.path}")
+        raise UsageError(f"{args.path!r} is a folder. See what it has: %devbox ls {args.path}")
     kept: list[str] = []
     async with CellOutput(quiet=bool(args.out), whole=f"%devbox cat {args.path} --out NAME keeps all of it") as output:
         async with handle.file.stream(path=args.path) as pieces:
@@ -71,9 +71,9 @@ def _decoded(decoder: codecs.IncrementalDecoder, piece: bytes, args: argparse.Na
         return decoder.decode(piece)
     except UnicodeDecodeError as error:
         raise UsageError(
-            f"{args.path!r} is no {args.encoding} text: give --encoding, or %devbox download {args.path}"
+            f"{args.path!r} is not {args.encoding} text: name its --encoding, or fetch it: %devbox download {args.path}"
         ) from error
 
 
 def _binary(path: str, size: int) -> UsageError:
-    return UsageError(f"{path!r} is no text ({spell_size(size)}): %devbox download {path}")
+    return UsageError(f"{path!r} is not text ({spell_size(size)}). Fetch it: %devbox download {path}")

@@ -56,8 +56,8 @@ def parser() -> Parser:
         ("the id in Python", "box = %devbox create --name lab\nprint(box.id)"),
         returns="A sentence about what was done, with the fields of the devbox: `.id`, `.name`, `.status`.",
         mistakes=[
-            "--blueprint and --snapshot exclude each other: a disk comes from one of them.",
-            "A name of a snapshot, object or policy that there is none of is refused before anything is made.",
+            "--blueprint and --snapshot cannot be used together: a disk comes from one of them.",
+            "A snapshot, object or policy that does not exist is named before anything is made.",
             "Stop in the middle shuts down what has been made so far.",
             (
                 "A devbox that fails to start raises an error with its reason; %devbox logs shows what its "
@@ -117,7 +117,9 @@ def _add_list(made: Parser, option: str, metavar: str, kind: Any, told: str) -> 
 async def run(session: Session, args: argparse.Namespace) -> Done[DevboxInfo]:
     """Create it, and say how long that took."""
     if args.blueprint and args.snapshot:
-        raise UsageError("%devbox create: --blueprint and --snapshot exclude each other.")
+        raise UsageError(
+            "%devbox create: --blueprint and --snapshot cannot be used together: a disk comes from one of them."
+        )
     started = time.monotonic()
     async with progress(f"creating {args.name or 'a devbox'}") as made:
         parameters = await _parameters(await session.sdk(), args)
@@ -161,7 +163,7 @@ def _text_of(name: str) -> str:
         return here(name).read_text()
     except (UnicodeDecodeError, IsADirectoryError) as error:
         raise UsageError(
-            f"{name!r} is no text file: %runloop object upload {name}, then --mount OBJECT:PATH."
+            f"{name!r} is not a text file: %runloop object upload {name}, then --mount OBJECT:PATH."
         ) from error
 
 
@@ -173,14 +175,14 @@ def size(text: str) -> str:
 def _placed(text: str) -> tuple[str, str]:
     name, colon, path = text.rpartition(":")
     if not colon or not name or not path:
-        raise argparse.ArgumentTypeError(f"{text!r} does not say where to: write it like NAME:PATH")
+        raise argparse.ArgumentTypeError(f"{text!r} has no path: write it like NAME:PATH")
     return name, path
 
 
 def _repository(text: str) -> dict[str, str]:
     found = _REPOSITORY.fullmatch(text)
     if found is None:
-        raise argparse.ArgumentTypeError(f"{text!r} is no repository: write it like OWNER/NAME or OWNER/NAME@BRANCH")
+        raise argparse.ArgumentTypeError(f"{text!r} is not a repository: write it like OWNER/NAME or OWNER/NAME@BRANCH")
     return {key: value for key, value in found.groupdict().items() if value}
 
 

@@ -51,7 +51,7 @@ def parser() -> Parser:
                 "as they are."
             ),
             (
-                "Output that is no UTF-8 shows with � for what cannot be read; output that is long shows its "
+                "Output that is not UTF-8 shows with � for what cannot be read; output that is long shows its "
                 "beginning and its end."
             ),
         ],

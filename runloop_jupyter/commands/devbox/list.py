@@ -50,7 +50,7 @@ async def run(session: Session, args: argparse.Namespace) -> Listing[DevboxInfo]
     shown = [each for each in found if _matches(session, args, each)]
     note = f"The newest {args.limit:,}; --limit N shows more." if more else ""
     narrowed = args.status or args.all or args.mine or args.search or args.metadata
-    none = {"none": "No such devbox. All that live: %devbox list"} if narrowed else {}
+    none = {"none": "No devbox matches. See all that live: %devbox list"} if narrowed else {}
     return devbox_listing(shown, current=session.current.id if session.current else None, note=note, **none)
 
 

@@ -55,7 +55,8 @@ async def run(session: Session, args: argparse.Namespace) -> None:
         shown = lines[-args.tail :] if args.tail else lines
         output.write("stdout", _text(shown))
         if not shown and not args.follow:
-            output.write("stdout", f"{devbox.label} has no such logs.\n")
+            narrowed = args.source or args.execution
+            output.write("stdout", f"{devbox.label} has no logs {'that match' if narrowed else 'yet'}.\n")
         seen = len(lines)
         while args.follow and await _lives(session, devbox):
             await asyncio.sleep(_LOOK)
@@ -95,5 +96,5 @@ def _clock(milliseconds: int) -> str:
 
 def _count(text: str) -> int:
     if not text.isdecimal() or not int(text):
-        raise argparse.ArgumentTypeError(f"{text!r} is no number of lines")
+        raise argparse.ArgumentTypeError(f"{text!r} is not a number of lines: write it like 20")
     return int(text)

@@ -63,7 +63,7 @@ async def run(session: Session, args: argparse.Namespace) -> Done[Synced]:
 def _folder(name: str) -> Path:
     folder = here(name)
     if not folder.is_dir():
-        raise UsageError(f"{name!r} is no folder: %devbox upload {name}")
+        raise UsageError(f"{name!r} is not a folder. To send a file: %devbox upload {name}")
     return folder
 
 

@@ -96,7 +96,7 @@ def _cell(args: argparse.Namespace) -> PythonCell:
     if not args.cell.strip():
         raise UsageError("There is no code: write it below %%devbox python.")
     if not _SESSION.fullmatch(args.session):
-        raise UsageError(f"{args.session!r} is no name for a session: use up to 64 of A-Z a-z 0-9 _ . -")
+        raise UsageError(f"{args.session!r} cannot name a session: use up to 64 letters, digits, _ . or -")
     return PythonCell(
         args.cell,
         offset=1,  # the line with the magic is the cell's first

@@ -53,7 +53,7 @@ async def run(session: Session, args: argparse.Namespace) -> Done[DevboxInfo] | 
     ended = await end_all(session, doomed, force=args.force)
     if len(ended) == 1 and not (args.mine or args.all):
         return Done(f"Shut down {ended[0].label}.", ended[0])
-    return devbox_listing(ended, none="There is none to shut down.")
+    return devbox_listing(ended, none="There are no devboxes to shut down.")
 
 
 async def _doomed(session: Session, args: argparse.Namespace) -> Sequence[DevboxInfo]:

@@ -100,11 +100,11 @@ class TunnelLink:
 
 def _port(text: str) -> int:
     if not text.isdecimal() or not 1 <= int(text) <= 65535:
-        raise argparse.ArgumentTypeError(f"{text!r} is no port: 1 to 65535")
+        raise argparse.ArgumentTypeError(f"{text!r} is not a port: write a number from 1 to 65535")
     return int(text)
 
 
 def _pixels(text: str) -> int:
     if not text.isdecimal() or not 1 <= int(text) <= 10_000:
-        raise argparse.ArgumentTypeError(f"{text!r} is no height in pixels")
+        raise argparse.ArgumentTypeError(f"{text!r} is not a height in pixels: write a number from 1 to 10000")
     return int(text)

@@ -91,5 +91,5 @@ def _quoted(path: str) -> str:
 
 def _mode(text: str) -> str:
     if not (3 <= len(text) <= 4 and set(text) <= set("01234567")):
-        raise argparse.ArgumentTypeError(f"{text!r} is no mode: write it like 755 or 0600")
+        raise argparse.ArgumentTypeError(f"{text!r} is not a mode: write it like 755 or 0600")
     return text

@@ -26,7 +26,7 @@ _COLUMNS = {
     "created": lambda view: ago(view.create_time_ms),
 }
 _NONE = "No storage objects. Upload one: %runloop object upload FILE"
-_NO_SUCH = "No such object. All of them: %runloop object list"
+_NO_SUCH = "No storage object matches. See them all: %runloop object list"
 
 
 def parser() -> Parser:

@@ -23,7 +23,7 @@ def parser() -> Parser:
         ("by name or id", "%runloop policy info only-pypi"),
         returns="A card with the fields of the policy as attributes, such as `.name` and `.egress`.",
         mistakes=[
-            "A name that there is none of suggests the nearest one.",
+            "A name that does not exist is named, with the nearest one.",
         ],
     )
 

@@ -22,7 +22,7 @@ _COLUMNS = {
     "created": lambda view: ago(view.create_time_ms),
 }
 _NONE = "No network policies. Make one: %runloop policy create NAME"
-_NO_SUCH = "No such network policy. All of them: %runloop policy list"
+_NO_SUCH = "No network policy matches. See them all: %runloop policy list"
 
 
 def parser() -> Parser:

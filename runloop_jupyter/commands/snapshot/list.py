@@ -24,7 +24,7 @@ _COLUMNS = {
     "created": lambda view: ago(view.create_time_ms),
 }
 _NONE = "No snapshots. Take one: %devbox snapshot"
-_NO_SUCH = "No such snapshot. All of them: %runloop snapshot list"
+_NO_SUCH = "No snapshot matches. See them all: %runloop snapshot list"
 
 
 def parser() -> Parser:

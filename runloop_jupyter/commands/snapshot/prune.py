@@ -53,5 +53,5 @@ def older(newest_first: Iterable[DevboxSnapshotView], keep: int) -> Iterator[Dev
 
 def _count(text: str) -> int:
     if not text.isdecimal():
-        raise argparse.ArgumentTypeError(f"{text!r} is no number of snapshots")
+        raise argparse.ArgumentTypeError(f"{text!r} is not a number of snapshots: write it like 3")
     return int(text)
