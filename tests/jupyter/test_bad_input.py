@@ -58,7 +58,6 @@ def kernel(loaded: Kernel) -> Kernel:
         pytest.param("%devbox use gone", "DevboxUnavailableError", ("has been shut down",), id="ended devbox"),
         pytest.param("%devbox exec --on gone ls", "DevboxUnavailableError", ("has been shut down",), id="run on ended"),
         pytest.param("%devbox exec --cwd /no/dir ls", "UsageError", ("'/no/dir'", "--cwd"), id="no directory"),
-        pytest.param("%devbox resume main", "RemoteError", ("suspended",), id="resume what runs"),
         pytest.param("%devbox create --snapshot snp_none", "UsageError", ("snp_none",), id="no such snapshot"),
         pytest.param("%devbox create --blueprint none", "RemoteError", ("none",), id="no such blueprint"),
     ],

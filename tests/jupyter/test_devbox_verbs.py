@@ -90,7 +90,6 @@ def test_keep_alive_says_how_long(kernel: Kernel) -> None:
         ("%devbox logs --tail none", ("'none'",)),
         ("%devbox snapshot --on nobody", ("'nobody'",)),
         ("%devbox shutdown main --mine", ("one of them",)),
-        ("%devbox pty", ("%devbox exec --shell",)),
         ("%runloop connect ftp://x", ("'ftp://x'", "https://")),
         ("%runloop connect http://127.0.0.1:1", ("127.0.0.1:1",)),
         ("%runloop snapshot restore nothing", ("'nothing'",)),
