@@ -142,7 +142,7 @@ class Doer:
         return f"Shut down {_name(row)}."
 
     async def _download(self, sdk: AsyncRunloopSDK, row: Row) -> str:
-        target = await asyncio.to_thread(_free_path, Path(str(row[1]) or row[0]).name or row[0])
+        target = await asyncio.to_thread(free_path, Path(str(row[1]) or row[0]).name or row[0])
         await sdk.storage_object.from_id(row[0]).download_to(target)
         return f"Saved {target.name} beside the notebook."
 
@@ -182,7 +182,7 @@ def _name(row: Row) -> str:
     return str(row[1] or row[0])
 
 
-def _free_path(name: str) -> Path:
+def free_path(name: str) -> Path:
     """A path in the notebook's folder that no file has: `name`, else `name (1)` and so on."""
     wanted = Path(name)
     numbered = (Path(f"{wanted.stem} ({number}){wanted.suffix}") for number in range(1, 1000))

@@ -1,4 +1,4 @@
-"""Files that come from the page in pieces and become storage objects, never whole in memory."""
+"""Files that come from the page in pieces and become storage objects or a devbox's files, never whole in memory."""
 
 from __future__ import annotations
 
@@ -19,22 +19,30 @@ class Upload:
     def __init__(self, name: str) -> None:
         self.name = name
         self.received = 0
+        self._turn = asyncio.Lock()  # pieces are written in the order in which they came
         self._file = cast("BinaryIO", tempfile.SpooledTemporaryFile(_SMALL))  # noqa: SIM115 - closed by `close`
 
     async def put(self, piece: bytes) -> None:
         """The next piece."""
-        await asyncio.to_thread(self._file.write, piece)
-        self.received += len(piece)
+        async with self._turn:
+            await asyncio.to_thread(self._file.write, piece)
+            self.received += len(piece)
+
+    async def content(self) -> BinaryIO:
+        """All that came, to be read from its start."""
+        async with self._turn:
+            await asyncio.to_thread(self._file.seek, 0)
+        return self._file
 
     async def finish(self, session: Session, feed: Feed) -> str:
         """Make it a storage object, which is deleted again where that fails; the result says what was made."""
         from runloop_sdk import content_type_of
 
-        await asyncio.to_thread(self._file.seek, 0)
+        content = await self.content()
         sdk = await session.sdk()
         made = await sdk.storage_object.create(name=self.name, content_type=content_type_of(self.name))
         try:
-            await made.upload_content(self._file)
+            await made.upload_content(content)
             view = await made.complete()
         except BaseException:
             await made.delete()

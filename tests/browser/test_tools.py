@@ -1,19 +1,24 @@
-"""The tools below the panel's table in JupyterLab, on the embedded service: what a user does with a terminal."""
+"""The tools below the panel's table in JupyterLab, on the embedded service: terminals and files."""
 
 from __future__ import annotations
 
+import struct
+import zlib
 from pathlib import Path
 
 import pytest
 from playwright.sync_api import expect
 
 from tests.browser.panels import PanelPage, axe, write
-from tests.browser.tools import TerminalPage, open_terminal
+from tests.browser.tools import FilesPage, TerminalPage, open_terminal
 
+EVIL = "<img src=x onerror=window.pwned=1>"
 CELLS = [
     "%load_ext runloop_jupyter\n%devbox create --name analysis\n%devbox create --name doomed",
     "import runloop_jupyter\npanel = runloop_jupyter.panel()\npanel",
     "%%devbox exec --on analysis\nfor n in $(seq 600); do echo line $n; sleep 0.05; done",
+    "%%devbox exec --on analysis\nmkdir -p data/deep .cache; seq 300 > data/numbers.csv; printf 'a\\0b' > blob.bin\n"
+    f"echo shown > note.txt; ln -s data latest; touch -- '{EVIL}'; mkdir locked; chmod 000 locked",
     "panel.close()",
 ]
 PASTE = """(area) => {
@@ -21,6 +26,23 @@ PASTE = """(area) => {
     data.setData('text/plain', 'echo "pasted $((20 + 3)) ünï"');
     area.dispatchEvent(new ClipboardEvent('paste', { clipboardData: data, bubbles: true, cancelable: true }));
 }"""
+DROP = """(root) => {
+    const files = new DataTransfer();
+    files.items.add(new File(['dropped'], 'dropped.txt'));
+    for (const type of ['dragover', 'drop'])
+        root.dispatchEvent(new DragEvent(type, { dataTransfer: files, bubbles: true, cancelable: true }));
+}"""
+
+
+def png(size: int) -> bytes:
+    """A picture of so many pixels in each direction."""
+
+    def chunk(kind: bytes, data: bytes) -> bytes:
+        return struct.pack(">I", len(data)) + kind + data + struct.pack(">I", zlib.crc32(kind + data))
+
+    header = struct.pack(">IIBBBBB", size, size, 8, 0, 0, 0, 0)
+    pixels = zlib.compress((b"\0" + bytes(size)) * size)
+    return b"\x89PNG\r\n\x1a\n" + chunk(b"IHDR", header) + chunk(b"IDAT", pixels) + chunk(b"IEND", b"")
 
 
 @pytest.fixture(scope="module")
@@ -77,6 +99,7 @@ def test_a_program_of_the_whole_screen_leaves_it_as_it_was(terminal: TerminalPag
     terminal.shows("~")
     terminal.lacks("before")
     terminal.page.keyboard.type("iwritten ")
+    terminal.shows("written")
     terminal.page.keyboard.press("Escape")
     terminal.run(":wq")
     terminal.shows("before")
@@ -145,7 +168,127 @@ def test_a_devbox_that_is_shut_down_is_said_in_its_terminal(shown: PanelPage) ->
     expect(doomed.root.get_by_role("button", name="Connect again")).to_be_visible()
 
 
-def test_closing_the_panel_closes_its_terminals(shown: PanelPage) -> None:
-    expect(shown.page.locator(".rlt-terminal")).to_have_count(2)
+@pytest.fixture(scope="module")
+def files(shown: PanelPage) -> FilesPage:
+    """The files of a devbox, which the tests below use one after the other."""
     shown.run(3)
-    expect(shown.page.locator(".rlt-terminal")).to_have_count(0)
+    shown.wait_until_finished()
+    shown.menu_of("analysis", "Files")
+    return FilesPage(shown.page.locator(".rlt-files:visible"))
+
+
+def test_a_folder_shows_names_as_text_sizes_and_what_is_hidden(shown: PanelPage, files: FilesPage) -> None:
+    files.is_at("/home/user")
+    expect(files.row("blob.bin")).to_contain_text("3 B")
+    expect(files.row("latest")).to_contain_text("→ data")
+    expect(files.row(EVIL)).to_have_count(1)
+    assert shown.page.evaluate("window.pwned") is None
+    expect(files.row(".cache")).to_have_count(0)
+    files.press("Show hidden files")
+    expect(files.row(".cache")).to_have_count(1)
+    files.press("Sort by size")
+    expect(files.root.get_by_role("option").nth(-2)).to_contain_text(EVIL)
+    files.press("Sort by name")
+
+
+def test_the_keyboard_alone_walks_through_folders_and_opens_a_file(shown: PanelPage, files: FilesPage) -> None:
+    keyboard = shown.page.keyboard
+    files.list.focus()
+    keyboard.type("da")
+    keyboard.press("Enter")
+    files.is_at("/home/user/data")
+    keyboard.press("End")
+    keyboard.press("Enter")
+    expect(files.root.locator(".rlt-text")).to_contain_text("299\n300")
+    keyboard.press("Escape")
+    expect(files.root.locator(".rlt-text")).to_have_count(0)
+    keyboard.press("Backspace")
+    files.is_at("/home/user")
+    expect(files.row("data")).to_have_attribute("aria-selected", "true")
+    expect(shown.page.locator(".jp-CodeCell")).to_have_count(len(CELLS))  # no key was the notebook's
+
+
+def test_the_mouse_opens_links_and_binary_files_are_said(files: FilesPage) -> None:
+    files.row("latest").dblclick()
+    files.is_at("/home/user/latest")
+    files.press("Up: ")
+    files.row("blob.bin").dblclick()
+    expect(files.root.locator(".rlt-remark")).to_have_text("A binary file of 3 B: no text to show.")
+
+
+def test_what_cannot_be_shown_is_said_in_its_place(files: FilesPage) -> None:
+    for path, words in (("/no/such", "no folder '/no/such'"), ("locked", "may not be read")):
+        files.root.get_by_label("Path").fill(path)
+        files.root.get_by_label("Path").press("Enter")
+        expect(files.root.locator(".rlt-problem")).to_contain_text(words)
+    files.press("Refresh")
+    expect(files.root.locator(".rlt-problem")).to_be_hidden()
+    files.is_at("/home/user")
+
+
+def test_files_go_up_by_a_button_and_by_drag_and_drop_and_existing_ones_ask(files: FilesPage) -> None:
+    with files.page.expect_file_chooser() as chooser:
+        files.press("Upload", exact=True)
+    chooser.value.set_files({"name": "plot.png", "mimeType": "image/png", "buffer": png(48)})
+    files.row("plot.png").dblclick()
+    image = files.root.locator(".rlt-image img")
+    expect(image).to_be_visible()
+    assert image.evaluate("image => image.decode().then(() => image.naturalWidth)") == 48
+    files.root.evaluate(DROP)
+    expect(files.row("dropped.txt")).to_contain_text("7 B")
+    files.root.evaluate(DROP)
+    expect(files.root.get_by_role("dialog")).to_contain_text("Replace dropped.txt?")
+    files.page.keyboard.press("Enter")  # no is what is focused
+    expect(files.root.get_by_role("dialog")).to_have_count(0)
+    files.root.evaluate(DROP)
+    files.press("Replace")
+    expect(files.root.locator(".rlt-rest")).to_have_text("Uploaded dropped.txt.")
+
+
+def test_a_large_file_shows_how_far_it_is_and_can_be_cancelled(files: FilesPage) -> None:
+    with files.page.expect_file_chooser() as chooser:
+        files.press("Upload", exact=True)
+    large = {"name": "large.bin", "mimeType": "application/octet-stream", "buffer": bytes(40 << 20)}
+    chooser.value.set_files(large)
+    expect(files.root.get_by_label("Uploading large.bin")).to_be_visible()
+    expect(files.root.locator(".rlt-transfer")).to_contain_text("% of 42 MB")
+    files.press("Cancel large.bin")
+    expect(files.root.locator(".rlt-transfer")).to_have_count(0)
+    files.press("Refresh")
+    files.is_at("/home/user")
+    expect(files.row("large.bin")).to_have_count(0)
+
+
+def test_files_come_down_and_are_deleted_after_a_yes(files: FilesPage, lab_folder: Path) -> None:
+    files.row("note.txt").click()
+    files.press("Download beside the notebook")
+    expect(files.root.locator(".rlt-rest")).to_have_text("Saved note.txt beside the notebook.")
+    assert (lab_folder / "note.txt").read_text() == "shown\n"
+    files.press("New folder")
+    files.page.keyboard.type("made here")
+    files.page.keyboard.press("Enter")
+    expect(files.row("made here")).to_have_attribute("aria-selected", "true")
+    files.page.keyboard.press("Delete")
+    expect(files.root.get_by_role("dialog")).to_contain_text("Delete made here?")
+    files.page.keyboard.press("Enter")  # no is what is focused
+    expect(files.row("made here")).to_have_count(1)
+    files.page.keyboard.press("Delete")
+    files.press("Delete", exact=True)
+    expect(files.row("made here")).to_have_count(0)
+
+
+@pytest.mark.parametrize("theme", ["JupyterLab Dark High Contrast", "JupyterLab Dark", "JupyterLab Light"])
+def test_axe_finds_nothing_in_the_files(shown: PanelPage, files: FilesPage, theme: str) -> None:
+    shown.menu("Settings", "Theme", theme)
+    files.row("note.txt").dblclick()
+    expect(files.root.locator(".rlt-text")).to_contain_text("shown")
+    files.press("New folder")
+    shown.page.wait_for_timeout(1000)  # the theme has come
+    assert axe(shown.page, ".rlt-files") == []
+    shown.page.keyboard.press("Escape")
+
+
+def test_closing_the_panel_closes_its_tools(shown: PanelPage, files: FilesPage) -> None:
+    expect(shown.page.locator(".rlt-tool")).to_have_count(3)
+    shown.run(4)
+    expect(shown.page.locator(".rlt-tool")).to_have_count(0)

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import re
+
 from playwright.sync_api import Locator, Page, expect
 
 from tests.browser.panels import PanelPage
@@ -40,3 +42,24 @@ def open_terminal(panel: PanelPage, name: str) -> TerminalPage:
     opened = TerminalPage(panel.page.locator(".rlt-terminal:visible"))
     opened.is_("onnected")
     return opened
+
+
+class FilesPage:
+    """The files of a devbox that are in sight."""
+
+    def __init__(self, root: Locator) -> None:
+        self.root = root
+        self.page: Page = root.page
+        self.list = root.get_by_role("listbox")
+
+    def row(self, name: str) -> Locator:
+        """The row of a file or folder."""
+        return self.root.get_by_role("option", name=re.compile(f"^{re.escape(name)}, "))
+
+    def press(self, label: str, *, exact: bool = False) -> None:
+        """Press a button."""
+        self.root.get_by_role("button", name=label, exact=exact).click()
+
+    def is_at(self, path: str) -> None:
+        """Wait until it shows this folder."""
+        expect(self.root.get_by_label("Path")).to_have_value(path, timeout=20_000)

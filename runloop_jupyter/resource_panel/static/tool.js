@@ -121,7 +121,7 @@ function saveBlob(blob, name) {
 
 function spellSize(bytes) {
   if (bytes < 1000) return `${bytes} B`;
-  for (const [unit, size] of [["GB", 1e9], ["MB", 1e6], ["kB", 1e3]]) {
+  for (const [unit, size] of [["GB", 1e9], ["MB", 1e6], ["KB", 1e3]]) {
     if (bytes >= size * 0.9995) return `${(bytes / size).toFixed(bytes < size * 9.995 ? 1 : 0)} ${unit}`;
   }
   return `${bytes} B`;
