@@ -292,3 +292,16 @@ def test_closing_the_panel_closes_its_tools(shown: PanelPage, files: FilesPage) 
     expect(shown.page.locator(".rlt-tool")).to_have_count(3)
     shown.run(4)
     expect(shown.page.locator(".rlt-tool")).to_have_count(0)
+
+
+def test_a_restarted_kernel_is_told_in_its_tools(shown: PanelPage) -> None:
+    shown.run(1)
+    terminal = open_terminal(shown, "analysis")
+    terminal.run("echo typed")
+    terminal.shows("typed")
+    shown.menu("Kernel", "Restart Kernel…")
+    shown.page.locator(".jp-Dialog-button.jp-mod-accept").click()
+    expect(terminal.root.locator(".rlt-note")).to_contain_text("Run this cell again", timeout=45_000)
+    terminal.is_("Not connected")
+    terminal.page.keyboard.type("nobody reads this")
+    terminal.lacks("nobody")

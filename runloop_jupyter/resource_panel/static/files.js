@@ -79,6 +79,7 @@ function render({ model, el }) {
     told({ text }) { rest.textContent = text; },
     made({ name }) { wanted = name; endFolder(); },
     transfers(message) { moved(message); },
+    cut() { spinner.hidden = true; },
     exists: ({ key, name }) => replace(key, name),
     begin: ({ key }) => send(key),
   });

@@ -91,6 +91,10 @@ function render({ model, el }) {
       become(message.state, message.found);
     },
     reset() { early = []; terminal?.reset(); },
+    cut() {
+      become("lost");
+      over.hidden = true; // who could connect again is gone
+    },
     vendor(message, buffers) {
       globalThis.__runloopXtermIsHere = true;
       globalThis.__runloopXtermCame(Object.fromEntries(message.names.map((name, index) => [name, buffers[index]])));

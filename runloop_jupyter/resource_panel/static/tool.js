@@ -57,7 +57,8 @@ function connect(model, el, handlers, hello = () => ({})) {
   let seen = -1;
   let inSight = true;
   const visible = () => inSight && document.visibilityState !== "hidden";
-  const send = (op, content = {}, buffers = []) => model.send({ op, view, ...content }, undefined, buffers);
+  const cut = () => el.closest(".jupyter-widgets-disconnected, .jp-mod-disconnected") !== null;
+  const send = (op, content = {}, buffers = []) => { if (!cut()) model.send({ op, view, ...content }, undefined, buffers); };
   const greet = () => { seen = -1; send("hello", { visible: visible(), ...hello() }); };
   const receive = (message, buffers) => {
     if (message.view !== undefined && message.view !== view) return;
@@ -83,12 +84,20 @@ function connect(model, el, handlers, hello = () => ({})) {
     if (entry.isIntersecting !== inSight) { inSight = entry.isIntersecting; alive(); }
   });
   const timer = setInterval(alive, 30000);
+  const look = setInterval(() => {
+    if (!cut()) return;
+    clearInterval(look);
+    waiting.textContent = "The kernel was restarted or has ended. Run this cell again.";
+    waiting.hidden = false;
+    handlers.cut?.();
+  }, 1000);
   const patience = setTimeout(() => { waiting.hidden = seen >= 0; }, 2000);
   model.on("msg:custom", receive);
   document.addEventListener("visibilitychange", alive);
   sight.observe(el);
   const close = () => {
     clearInterval(timer);
+    clearInterval(look);
     clearTimeout(patience);
     sight.disconnect();
     model.off("msg:custom", receive);
