@@ -79,7 +79,7 @@ class DevboxResult:
 
     @property
     def replaced(self) -> bool:
-        """Whether some bytes of the output were no UTF-8: a � stands for each."""
+        """Whether some bytes of the output were not UTF-8: a � stands for each."""
         return self._transcript.replaced
 
     @property

@@ -34,7 +34,7 @@ def test_an_input_that_is_not_read_does_not_hold_the_cell(kernel: Kernel) -> Non
     [
         ("%devbox exec --stdin wordz cat", ("'wordz'", "'words'")),
         ("%devbox exec --stdin json_module cat", ("json_module", "module")),
-        ("%devbox exec --stdin binary cat", ("binary", "no UTF-8")),
+        ("%devbox exec --stdin binary cat", ("binary", "not UTF-8")),
         ("%devbox exec --stdin words -i cat", ("--stdin", "--interactive")),
         ("%devbox exec --bg -i cat", ("--bg", "--interactive")),
         ("%devbox exec --shell s --user root ls", ("--shell", "--user")),
@@ -89,10 +89,10 @@ def test_another_user_can_run_it(kernel: Kernel) -> None:
 def test_bytes_that_are_no_text_are_shown_and_told(kernel: Kernel) -> None:
     cell = kernel.run("%%devbox exec -o r\nprintf 'a\\377\\000b\\n'").check()
     assert cell.stdout.replace("\0", "") == "a�b\n"
-    assert "no UTF-8" in cell.displays[-1]
+    assert "not UTF-8" in cell.displays[-1]
     assert kernel.value("r.replaced") is True
     latin = kernel.run("%devbox exec printf 'caf\\351\\n'").check()
-    assert (latin.stdout, "no UTF-8" in latin.displays[-1]) == ("caf�\n", True)
+    assert (latin.stdout, "not UTF-8" in latin.displays[-1]) == ("caf�\n", True)
 
 
 @pytest.mark.parametrize("value", ['it\'s "so"', "two\nlines\n", "$HOME `id` \\ {{x}}", "é漢", "'" * 50])
