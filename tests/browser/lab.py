@@ -60,9 +60,19 @@ def serve_lab(folder: Path, home: Path) -> Iterator[str]:
             wait_until_served(address, lab, home / "lab.log")
             yield address
         finally:
-            lab.terminate()
-            lab.wait(timeout=20)
+            end(lab)
             subprocess.run([sys.executable, "-m", "runloop_local", "stop"], env=environ, check=True)
+
+
+def end(lab: subprocess.Popen[bytes]) -> None:
+    """End JupyterLab and its kernels. Fails when it does not end by itself, and leaves nothing running even so."""
+    lab.terminate()
+    try:
+        lab.wait(timeout=20)
+    except subprocess.TimeoutExpired:
+        lab.kill()
+        lab.wait()
+        raise
 
 
 def decline_news(settings: Path) -> None:
