@@ -2,14 +2,19 @@
 
 from __future__ import annotations
 
+import asyncio
 import weakref
 from array import array
 from itertools import pairwise
-from typing import Literal
+from typing import TYPE_CHECKING, Literal
+
+if TYPE_CHECKING:
+    from pathlib import Path
 
 Stream = Literal["stdout", "stderr"]
 
 _IN_MEMORY = 8 * 1024 * 1024
+_PIECE = 1024 * 1024
 
 
 class Transcript:
@@ -60,6 +65,15 @@ class Transcript:
         """Both streams together, in the order in which they came."""
         self._file.seek(0)
         return _text(self._file.read())
+
+    async def save(self, path: Path) -> None:
+        """Write both streams together into a new file, as UTF-8. Raises OSError where that cannot be done."""
+        with await asyncio.to_thread(path.open, "xb") as file:
+            position = 0
+            while position < self._bytes:  # by pieces: more may come meanwhile
+                piece = self._slice(position, min(position + _PIECE, self._bytes))
+                await asyncio.to_thread(file.write, piece)
+                position += len(piece)
 
     def end(self, size: int = 4096) -> str:
         """The last `size` bytes of both streams together."""

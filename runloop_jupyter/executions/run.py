@@ -61,6 +61,11 @@ class CommandRun:
         return self._execution
 
     @property
+    def started(self) -> bool:
+        """Whether it runs, or has run."""
+        return self._execution is not None
+
+    @property
     def seconds(self) -> float:
         """How long ago it started."""
         return time.monotonic() - self._started

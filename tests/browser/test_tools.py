@@ -1,4 +1,4 @@
-"""The tools below the panel's table in JupyterLab, on the embedded service: terminals and files."""
+"""The tools below the panel's table in JupyterLab, on the embedded service: terminals, consoles and files."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ import pytest
 from playwright.sync_api import expect
 
 from tests.browser.panels import PanelPage, axe, write
-from tests.browser.tools import FilesPage, TerminalPage, open_terminal
+from tests.browser.tools import ConsolePage, FilesPage, TerminalPage, open_terminal
 
 EVIL = "<img src=x onerror=window.pwned=1>"
 CELLS = [
@@ -166,6 +166,90 @@ def test_a_devbox_that_is_shut_down_is_said_in_its_terminal(shown: PanelPage) ->
     shown.answer("Shut down")
     expect(doomed.root.locator(".rlt-problem")).to_contain_text("shut down")
     expect(doomed.root.get_by_role("button", name="Connect again")).to_be_visible()
+
+
+@pytest.fixture(scope="module")
+def console(shown: PanelPage) -> ConsolePage:
+    """The console of a devbox, which the tests below use one after the other."""
+    shown.menu_of("analysis", "Run a command")
+    return ConsolePage(shown.page.locator(".rlt-console:visible"))
+
+
+def test_commands_show_both_streams_in_colours_and_as_text(shown: PanelPage, console: ConsolePage) -> None:
+    console.run("mkdir -p deep && cd deep; printf '\\033[31mred\\033[0m plain\\n'")
+    colour = console.screen.locator("span", has_text="red").last
+    assert colour.evaluate("span => getComputedStyle(span).color") == "rgb(198, 40, 40)"
+    console.run(f"pwd; echo '{EVIL}' >&2; false", ends="exit code 1")
+    expect(console.screen.locator(".rlc-stdout").last).to_contain_text("/home/user/deep")
+    expect(console.screen.locator(".rlc-stderr")).to_have_text(f"{EVIL}\n")
+    assert shown.page.evaluate("window.pwned") is None
+    console.run(r"for n in 1 2 3; do printf '\rpart %d' $n; sleep 0.1; done; echo")
+    expect(console.screen.locator(".rlc-stdout").last).to_have_text("part 3\n")
+
+
+def test_earlier_commands_come_back_and_many_lines_are_one_command(console: ConsolePage) -> None:
+    console.line.focus()
+    console.page.keyboard.press("ArrowUp")
+    expect(console.line).to_have_value(r"for n in 1 2 3; do printf '\rpart %d' $n; sleep 0.1; done; echo")
+    console.page.keyboard.press("ArrowUp")
+    expect(console.line).to_have_value(f"pwd; echo '{EVIL}' >&2; false")
+    console.page.keyboard.press("ArrowDown")
+    console.page.keyboard.press("ArrowDown")
+    expect(console.line).to_have_value("")
+    console.page.keyboard.type("echo first")
+    console.page.keyboard.press("Shift+Enter")
+    console.page.keyboard.type("echo second")
+    console.page.keyboard.press("Enter")
+    expect(console.screen.locator(".rlc-stdout").last).to_have_text("first\nsecond\n")
+
+
+def test_ctrl_c_stops_a_flood_and_the_page_lives(shown: PanelPage, console: ConsolePage) -> None:
+    console.type("yes many words")
+    console.is_("running")
+    console.shows("not shown: they came too fast")
+    assert shown.page.evaluate("document.querySelectorAll('.rlc-screen *').length") < 500
+    shown.page.keyboard.press("Control+c")
+    console.ended("stopped after")
+    console.is_("stopped after")
+    expect(console.root.get_by_role("button", name="Stop")).to_be_hidden()
+    expect(shown.page.locator(".jp-CodeCell")).to_have_count(len(CELLS))  # no key was the notebook's
+    console.page.keyboard.press("Control+l")
+    expect(console.screen).to_have_text("")
+
+
+def test_what_is_typed_while_it_runs_is_its_input_while_a_cell_streams(shown: PanelPage, console: ConsolePage) -> None:
+    shown.run(2)
+    shown.wait_for_output(2, "line 5\n")
+    console.type("read name; echo hello $name; cat; echo over")
+    console.is_("running")
+    console.type("Ada")
+    console.shows("hello Ada")
+    assert axe(shown.page, ".rlt-console") == []
+    console.page.keyboard.press("Control+d")
+    console.ended("exit code 0")
+    console.shows("over")
+    assert "line 600" not in shown.outputs()[2], "the cell still ran meanwhile"
+    shown.menu("Kernel", "Interrupt Kernel")
+    shown.wait_until_finished()
+
+
+def test_the_whole_output_is_saved_beside_the_notebook(console: ConsolePage, lab_folder: Path) -> None:
+    console.run("seq 100000")
+    console.root.get_by_role("button", name="Save the whole output").click()
+    console.shows("Saved the whole output of the last command as analysis-output.txt")
+    assert (lab_folder / "analysis-output.txt").read_text().endswith("99999\n100000\n")
+    console.screen.hover()
+    console.page.mouse.wheel(0, -3000)
+    console.root.get_by_role("button", name="To the end").click()
+    expect(console.root.get_by_role("button", name="To the end")).to_be_hidden()
+
+
+def test_closing_the_console_stops_what_runs(shown: PanelPage, console: ConsolePage) -> None:
+    console.type("sleep 876")
+    console.is_("running")
+    shown.panel.get_by_role("button", name="Close Console").click()
+    shown.told("Stopped 'sleep 876' on analysis.")
+    expect(console.root).to_have_count(0)
 
 
 @pytest.fixture(scope="module")

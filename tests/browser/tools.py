@@ -63,3 +63,37 @@ class FilesPage:
     def is_at(self, path: str) -> None:
         """Wait until it shows this folder."""
         expect(self.root.get_by_label("Path")).to_have_value(path, timeout=20_000)
+
+
+class ConsolePage:
+    """The console of a devbox that is in sight."""
+
+    def __init__(self, root: Locator) -> None:
+        self.root = root
+        self.page: Page = root.page
+        self.line = root.locator("textarea")
+        self.screen = root.get_by_role("log")
+
+    def type(self, text: str) -> None:
+        """Type a line, and Enter."""
+        self.line.focus()
+        self.page.keyboard.type(text)
+        self.page.keyboard.press("Enter")
+
+    def run(self, command: str, *, ends: str = "exit code 0") -> None:
+        """Run a command, and wait until it has ended."""
+        self.type(command)
+        expect(self.screen.locator(".rlc-command").last).to_contain_text(command)
+        self.ended(ends)
+
+    def ended(self, words: str) -> None:
+        """Wait until it says how the last command ended."""
+        expect(self.screen.locator(".rlc-told").last).to_contain_text(words, timeout=20_000)
+
+    def shows(self, text: str) -> None:
+        """Wait until it shows a text."""
+        expect(self.screen).to_contain_text(text, timeout=20_000)
+
+    def is_(self, status: str) -> None:
+        """Wait until its bar says this."""
+        expect(self.root.get_by_role("status")).to_contain_text(status, timeout=20_000)

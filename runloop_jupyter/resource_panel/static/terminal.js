@@ -18,11 +18,9 @@ function library(ask) {
 }
 
 function colours(element) {
-  const probe = getComputedStyle(element);
-  const background = probe.backgroundColor;
-  const [r, g, b] = (background.match(/[\d.]+/g) ?? [255, 255, 255]).map(Number);
-  const dark = 0.299 * r + 0.587 * g + 0.114 * b < 128;
-  return { ...(dark ? DARK : LIGHT), background, foreground: probe.color, cursor: probe.color, cursorAccent: background,
+  const { color, backgroundColor } = getComputedStyle(element);
+  const dark = isDark(background(element));
+  return { ...(dark ? DARK : LIGHT), background: backgroundColor, foreground: color, cursor: color, cursorAccent: backgroundColor,
     selectionBackground: dark ? "#64b5f666" : "#1976d244" };
 }
 
@@ -104,8 +102,7 @@ function render({ model, el }) {
   become("connecting");
 
   const repaint = () => { if (terminal) terminal.options.theme = colours(screen); };
-  const theme = new MutationObserver(() => setTimeout(repaint, 50));
-  theme.observe(document.body, { attributes: true, attributeFilter: ["class", "data-jp-theme-name", "data-jp-theme-light"] });
+  const forgetTheme = onTheme(repaint);
   let later = 0;
   const resize = new ResizeObserver(() => {
     clearTimeout(later);
@@ -149,7 +146,7 @@ function render({ model, el }) {
     closed = true;
     clearTimeout(later);
     resize.disconnect();
-    theme.disconnect();
+    forgetTheme();
     talk.close();
     terminal?.dispose();
   };

@@ -117,6 +117,20 @@ function frame(el, kind, model) {
   return { root, bar };
 }
 
+function background(element) {
+  return (getComputedStyle(element).backgroundColor.match(/[\d.]+/g) ?? [255, 255, 255]).map(Number);
+}
+
+function isDark([r, g, b]) {
+  return 0.299 * r + 0.587 * g + 0.114 * b < 128;
+}
+
+function onTheme(changed) {
+  const theme = new MutationObserver(() => setTimeout(changed, 50));
+  theme.observe(document.body, { attributes: true, attributeFilter: ["class", "data-jp-theme-name", "data-jp-theme-light"] });
+  return () => theme.disconnect();
+}
+
 async function copyText(text) {
   await navigator.clipboard.writeText(text);
 }

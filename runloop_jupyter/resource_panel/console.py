@@ -1,0 +1,217 @@
+"""A console in the notebook: commands on a devbox, one at a time, their output as it comes.
+
+All views show the same. What a command printed is kept whole; a page gets the last of it, at a pace it can follow. The
+commands share a directory and exported variables; what is typed while one runs is its input.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import re
+import secrets
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any, ClassVar
+
+from ..errors import MagicError
+from ..executions.order import Order
+from ..executions.run import CommandRun
+from ..transcript import Transcript
+from .actions import free_path
+from .scroll import Printer, Scroll
+from .tool import DevboxTool, script, style
+
+if TYPE_CHECKING:
+    from ..devboxes import DevboxInfo
+    from ..results import DevboxResult
+    from ..session import Session
+    from .scroll import Piece
+    from .tool import Handler
+
+_REMEMBERED = 200  # commands
+_REST = 1.0  # seconds in which the rest of the output of a killed command comes, or is left
+
+
+@dataclass(slots=True)
+class _Command:
+    """One that runs. `task` follows it; `stopping` once its end was asked for, `killed` after it."""
+
+    run: CommandRun
+    task: asyncio.Task[Any] | None
+    stopping: bool = False
+    killed: bool = False
+
+    def leave(self) -> None:
+        """Follow it no more."""
+        if self.task is not None:
+            self.task.cancel()
+
+    @property
+    def title(self) -> str:
+        """Its first line."""
+        return self.run.order.title
+
+
+class Console(DevboxTool):
+    """Runs commands on the devbox, one at a time."""
+
+    _esm = script("console")
+    _css = style("console")
+
+    def __init__(self, session: Session, devbox: DevboxInfo, **options: Any) -> None:
+        super().__init__(session, devbox, "Console", **options)
+        self._shell = f"console-{secrets.token_hex(4)}"
+        self._scroll = Scroll()
+        self._history: list[str] = []
+        self._command: _Command | None = None
+        self._printed = Transcript()
+
+    @property
+    def running(self) -> bool:
+        """Whether a command runs."""
+        return self._command is not None
+
+    @property
+    def farewell(self) -> str:
+        """What closing it ends."""
+        return f"Stopped {self._command.title!r} on {self.devbox.short}." if self._command else ""
+
+    async def greet(self, view: str, hello: dict[str, Any]) -> None:
+        """Send what is shown, what runs, and what was typed before."""
+        self.post("snapshot", {"pieces": self._scroll.pieces, "history": self._history, **self._state()}, view=view)
+
+    async def ended(self) -> None:
+        """A command that nobody can stop any more ends."""
+        if self._command is not None:
+            await self._kill(self._command)
+
+    # What the page asks for
+
+    async def _execute(self, content: dict[str, Any], _: list[memoryview]) -> None:
+        text = str(content["command"]).strip()
+        if not text:
+            return
+        if self._command is not None:
+            self.say(f"{self._command.title!r} still runs: stop it before you run another command.")
+            return
+        self.say("")
+        self._history = [*[line for line in self._history if line != text][1 - _REMEMBERED :], text]
+        self._printed = Transcript()
+        order = Order(text, text.partition("\n")[0], shell=self._shell, open_input=True)
+        command = _Command(CommandRun(self._session, self.devbox, order, self._printed), asyncio.current_task())
+        self._command = command
+        self._show(("command", text))
+        self._post_state()
+        try:
+            await self._follow(command)
+        finally:
+            if not self._closed:  # else `ended` wants to know what ran
+                self._command = None
+                self._post_state()
+
+    async def _input(self, content: dict[str, Any], _: list[memoryview]) -> None:
+        """Give the command a line. One that comes too late is never taken for a command."""
+        text = str(content["text"])
+        if self._command is None or not self._command.run.started:
+            self.say("No command waits for input now: nothing was sent.")
+        elif (await self.checked(self._command.run.execution.send_stdin(f"{text}\n"))).success:
+            self._show(("input", text))
+        else:
+            self.say("The command takes no more input: nothing was sent.")
+
+    async def _end_input(self, _: dict[str, Any], __: list[memoryview]) -> None:
+        if self._command is not None and self._command.run.started:
+            await self.checked(self._command.run.execution.close_std_in())
+
+    async def _stop(self, _: dict[str, Any], __: list[memoryview]) -> None:
+        """Kill the command with all it started; asked a second time, wait for it no more."""
+        command = self._command
+        if command is not None and command.stopping:
+            command.leave()
+        elif command is not None:
+            await self._kill(command)
+
+    async def _clear(self, _: dict[str, Any], __: list[memoryview]) -> None:
+        self._scroll.clear()
+        self.post("clear")
+
+    async def _save(self, _: dict[str, Any], __: list[memoryview]) -> None:
+        if not len(self._printed):
+            self.say("There is no output to save: run a command first.")
+            return
+        name = re.sub(r"[^\w.-]", "_", f"{self.devbox.short[:80]}-output.txt")
+        path = await asyncio.to_thread(free_path, name)
+        await self._printed.save(path)
+        self._show(("quiet", f"Saved the whole output of the last command as {path} beside the notebook."))
+
+    handlers: ClassVar[dict[str, Handler]] = {
+        "run": _execute,
+        "input": _input,
+        "end_input": _end_input,
+        "stop": _stop,
+        "clear": _clear,
+        "save": _save,
+    }
+
+    # One command
+
+    async def _follow(self, command: _Command) -> None:
+        """Show its output and how it ended. When this console is closed, `ended` does the rest."""
+        printer = Printer(lambda pieces: self._show(*pieces))
+        try:
+            news = await self._outcome(command, printer)
+        except asyncio.CancelledError:
+            if self._closed or not command.stopping:
+                raise
+            news = ("bad", self._left(command))
+        except MagicError as error:
+            news = ("bad", str(error))
+        printer.flush()
+        self._show(news)
+
+    async def _outcome(self, command: _Command, printer: Printer) -> Piece:
+        # A start that was asked for happens, whether it is waited for or not: whoever stops it must be able to.
+        starting = asyncio.ensure_future(self._start(command))
+        starting.add_done_callback(lambda task: task.cancelled() or task.exception())
+        await asyncio.shield(starting)
+        return _news(command, await self.checked(command.run.finish(printer)))
+
+    async def _start(self, command: _Command) -> None:
+        await self.checked(command.run.start())
+        if command.stopping:
+            await self._kill(command)
+        self._post_state()
+
+    async def _kill(self, command: _Command) -> None:
+        command.stopping = True
+        self._post_state()
+        if not command.run.started:  # `_start` does it
+            return
+        await self.checked(command.run.kill())
+        command.killed = True
+        await asyncio.sleep(_REST)
+        if command is self._command:
+            command.leave()
+
+    def _left(self, command: _Command) -> str:
+        if command.killed:
+            return f"stopped after {command.run.elapsed}; the rest of what it had printed was not read"
+        return f"given up after {command.run.elapsed}: it may still run on {self.devbox.short}"
+
+    def _show(self, *pieces: Piece) -> None:
+        self._scroll.add(pieces)
+        self.post("pieces", {"pieces": pieces})
+
+    def _state(self) -> dict[str, Any]:
+        command = self._command
+        if command is None:
+            return {"running": False}
+        return {"running": True, "stopping": command.stopping, "seconds": round(command.run.seconds, 1)}
+
+    def _post_state(self) -> None:
+        self.post("state", self._state())
+
+
+def _news(command: _Command, result: DevboxResult) -> Piece:
+    if command.stopping:
+        return "bad", f"stopped after {command.run.elapsed}"
+    return "good" if result.success else "bad", f"exit code {result.exit_code} · {command.run.elapsed}"

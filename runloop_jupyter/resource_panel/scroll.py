@@ -1,0 +1,153 @@
+"""What a console shows: pieces of text and of news, as many as a page can bear, sent at a pace it can follow."""
+
+from __future__ import annotations
+
+import asyncio
+from collections import deque
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
+
+from ..elision import Tail
+from ..terminal_text import EscapeFilter, LineFolder
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterable, Mapping
+
+    from ..transcript import Stream
+
+LINES, CHARACTERS = 5_000, 1_000_000
+"""What is kept, and shown, at most."""
+_BURST = 400_000  # characters that may be sent at once, beside LINES lines
+_LINES_A_SECOND, _CHARACTERS_A_SECOND = 2_500, 800_000
+_INTERVAL = 0.04  # seconds between two messages
+_LEAST = 100  # lines that may always be sent
+_MERGED = 4_096  # characters: texts below that become one piece with what came before
+
+Piece = tuple[str, str]
+"""A kind and a text. Kinds: `stdout` and `stderr`, `command`, `input`, and the news `good`, `bad` and `quiet`."""
+
+
+class Scroll:
+    """The last pieces, for a view that opens later."""
+
+    def __init__(self) -> None:
+        self._pieces: deque[Piece] = deque()
+        self._lines = self._characters = 0
+
+    def add(self, pieces: Iterable[Piece]) -> None:
+        """Add at the end; what is too much goes at the beginning."""
+        for kind, text in pieces:
+            self._append(*self._joined(kind, text))
+        while len(self._pieces) > 1 and (self._lines > LINES or self._characters > CHARACTERS):
+            self._forget(self._pieces.popleft())
+
+    def clear(self) -> None:
+        """Forget all."""
+        self._pieces.clear()
+        self._lines = self._characters = 0
+
+    @property
+    def pieces(self) -> list[Piece]:
+        """All that is kept."""
+        return list(self._pieces)
+
+    def _joined(self, kind: str, text: str) -> Piece:
+        """A text with the one before it, where that is short: a progress bar stays one piece, and one line."""
+        if kind in ("stdout", "stderr") and self._pieces:
+            before_kind, before = self._pieces[-1]
+            if before_kind == kind and len(before) < _MERGED:
+                self._forget(self._pieces.pop())
+                written_over = text.startswith("\r")
+                return kind, (before[: before.rfind("\n") + 1] + text if written_over else before + text)
+        return kind, text
+
+    def _append(self, kind: str, text: str) -> None:
+        self._pieces.append((kind, text))
+        self._lines += _lines(kind, text)
+        self._characters += len(text)
+
+    def _forget(self, piece: Piece) -> None:
+        self._lines -= _lines(*piece)
+        self._characters -= len(piece[1])
+
+
+def _lines(kind: str, text: str) -> int:
+    return text.count("\n") + (kind not in ("stdout", "stderr"))
+
+
+@dataclass(slots=True)
+class _Allowance:
+    """What may be sent, in lines and characters, filling up with time."""
+
+    lines: float = LINES
+    characters: float = _BURST
+    updated: float = 0.0
+
+    def fill(self, now: float) -> tuple[int, int]:
+        """Characters and lines that may be sent now."""
+        passed = now - self.updated
+        self.lines = min(max(self.lines + passed * _LINES_A_SECOND, _LEAST), LINES)
+        self.characters = min(max(self.characters + passed * _CHARACTERS_A_SECOND, _MERGED), _BURST)
+        self.updated = now
+        return int(self.characters), int(self.lines)
+
+    def spend(self, text: str) -> None:
+        """So much was sent."""
+        self.lines -= text.count("\n")
+        self.characters -= len(text)
+
+
+class Printer:
+    """Takes a command's output and passes it on as pieces, at once after a pause, else every 40 ms.
+
+    What is more than a page can bear is left out, with a line that says how much.
+    """
+
+    def __init__(self, emit: Callable[[list[Piece]], None]) -> None:
+        self._emit = emit
+        self._allowance = _Allowance()
+        self._tail: Tail | None = None
+        self._tick: asyncio.TimerHandle | None = None
+        self._last = 0.0
+        self._filters: dict[str, EscapeFilter] = {}
+        self._folder = LineFolder()
+        self._stream: str | None = None
+
+    def write(self, stream: Stream, text: str) -> None:
+        """Take a piece of it."""
+        loop = asyncio.get_running_loop()
+        if self._tail is None:
+            self._tail = Tail(*self._allowance.fill(loop.time()))
+            self._tick = loop.call_at(max(self._last + _INTERVAL, loop.time()), self.flush)
+        self._tail.append(stream, text)
+
+    def display(self, bundle: Mapping[str, Any]) -> None:
+        """Take something that other places show by MIME types."""
+        self.write("stdout", f"{bundle.get('text/plain', '')}\n")
+
+    def flush(self) -> None:
+        """Pass on what has come."""
+        if self._tick is not None:
+            self._tick.cancel()
+        tail, self._tail = self._tail, None
+        if tail is None:
+            return
+        self._last = asyncio.get_running_loop().time()
+        runs = tail.end()
+        pieces: list[Piece] = []
+        if tail.hidden:
+            self._filters.clear()  # what follows does not continue what came before
+            self._stream = None
+            pieces.append(("quiet", f"{tail.hidden} not shown: they came too fast. Save keeps all of it."))
+        pieces += [(stream, self._fit(stream, text)) for stream, text in runs]
+        for _, text in pieces:
+            self._allowance.spend(text)
+        self._emit([piece for piece in pieces if piece[1]])
+
+    def _fit(self, stream: Stream, text: str) -> str:
+        """The text as a page can show it: without escapes that it does not know, a line written over only once."""
+        text = self._filters.setdefault(stream, EscapeFilter()).feed(text)
+        if text and stream != self._stream:
+            self._folder = LineFolder()
+            self._stream = stream
+        return self._folder.feed(text)
