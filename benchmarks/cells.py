@@ -155,8 +155,13 @@ async def _one_command() -> list[Row]:
     async with running_service() as service, kernel(service.base_url, service.api_key) as client:
         await execute(client, LOAD)
         cold = await first_byte_ms(client, "%%devbox exec\necho hello", "hello")
+    async with running_service() as service, kernel(service.base_url, service.api_key) as client:
+        await execute(client, LOAD)
+        await asyncio.sleep(2)  # somebody types the next cell meanwhile
+        typed = await first_byte_ms(client, "%%devbox exec\necho hello", "hello")
     return [
-        Row("first %%devbox exec, creating its devbox: first byte", cold, "ms", goal="< 150 ms"),
+        Row("first %%devbox exec, typed after %load_ext: first byte", typed, "ms", goal="< 150 ms"),
+        Row("first %%devbox exec, at once (Run All): first byte", cold, "ms", goal="< 150 ms"),
         Row("%%devbox exec on a devbox, first cell: first byte", first, "ms", goal="< 150 ms"),
         Row("%%devbox exec, next cell: first byte", again, "ms"),
         Row("100 MB through a cell: took", seconds, "s"),

@@ -12,6 +12,7 @@ from IPython.core.magic import Magics, line_cell_magic, magics_class, needs_loca
 from traitlets import Bool, List, TraitError, Unicode, validate
 
 from . import displays
+from .ahead import import_ahead
 
 if TYPE_CHECKING:
     from IPython.core.completer import CompletionContext, SimpleMatcherResult
@@ -43,6 +44,7 @@ def load(shell: InteractiveShell) -> None:
     shell.register_magics(magics)
     shell.Completer.custom_matchers.append(magics.matcher)
     displays.register(shell)
+    import_ahead()
 
 
 def unload(shell: InteractiveShell) -> None:

@@ -7,6 +7,7 @@ import signal
 import time
 from typing import TYPE_CHECKING
 
+from runloop_jupyter import ahead
 from runloop_jupyter.connection import Connection
 from runloop_jupyter.leases import Leases
 from tests.jupyter import kernels
@@ -96,7 +97,7 @@ def test_loading_is_quick_and_imports_nothing_heavy(home: Home) -> None:
     heavy = ("runloop_sdk", "runloop_local", "httpx", "pydantic", "ipywidgets", "anywidget")
     measure = (
         "import sys, time\nbegan = time.perf_counter()\nget_ipython().run_line_magic('load_ext', 'runloop_jupyter')\n"
-        "took = time.perf_counter() - began"
+        "took, loaded = time.perf_counter() - began, set(sys.modules)"
     )
     times = []
     for _ in range(3):
@@ -104,9 +105,19 @@ def test_loading_is_quick_and_imports_nothing_heavy(home: Home) -> None:
             kernel.run("%load_ext autoreload").check()
             before = kernel.value("list(__import__('sys').modules)")
             kernel.run(measure).check()
-            assert not {m for m in kernel.value("list(sys.modules)") if m.split(".")[0] in heavy} - set(before)
+            assert not {m for m in kernel.value("list(loaded)") if m.split(".")[0] in heavy} - set(before)
             times.append(kernel.value("took"))
     assert min(times) < 0.01
+
+
+def test_a_kernel_that_waits_imports_what_the_first_command_needs(home: Home) -> None:
+    needed = set(ahead._MODULES)
+    with kernels.start(home.env) as kernel:
+        kernel.run("%load_ext runloop_jupyter").check()
+        end = time.monotonic() + 30
+        while missing := needed - set(kernel.value("list(__import__('sys').modules)")):
+            assert time.monotonic() < end, missing
+            time.sleep(0.1)
 
 
 def test_a_forked_child_ends_nothing(service: Service) -> None:
