@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import html
 import json
 from collections.abc import Iterable, Iterator, Mapping
 from typing import TYPE_CHECKING, Any
@@ -95,7 +94,9 @@ class DevboxResult:
         return f"{self.outcome} · {len(self._transcript):,} characters of output"
 
     def _repr_html_(self) -> str:
-        return f'<span style="color: {_COLOURS[self.success]}">{html.escape(repr(self))}</span>'
+        from .rendering.page import escaped
+
+        return f'<span style="color: {_COLOURS[self.success]}">{escaped(repr(self))}</span>'
 
 
 class PythonResult(DevboxResult):

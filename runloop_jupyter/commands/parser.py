@@ -22,6 +22,14 @@ _MANY = ("*", "+")
 _IDENTIFIER = re.compile(r"[A-Za-z_]\w*", re.ASCII)
 
 
+def one_name(prog: str, *names: str | None) -> str:
+    """The name, which can be typed as a word or as an option. Raises `UsageError` where both were typed."""
+    given = [name for name in names if name]
+    if len(given) > 1:
+        raise UsageError(f"{prog}: the name is given twice, {given[0]!r} and {given[1]!r}.")
+    return given[0] if given else ""
+
+
 class HelpRequested(Exception):  # noqa: N818 - not an error: `--help` was typed
     """The user asked for help; the text is what to print."""
 

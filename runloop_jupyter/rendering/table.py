@@ -69,7 +69,7 @@ class Listing(Sequence[T], Generic[T]):
         if self._current is not None:
             marks = (_CURRENT if self._is_current(item) else "" for item in self._items)
             head, rows = ["", *head], [[mark, *row] for mark, row in zip(marks, rows, strict=True)]
-        table = aligned(rows, head, widest=_WIDEST)
+        table = aligned(rows, head, widest=_WIDEST, whole=_CODES)
         return f"{table}\n{self._note}" if self._note else table
 
     def to_html(self) -> str:

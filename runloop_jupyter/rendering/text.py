@@ -3,13 +3,17 @@
 from __future__ import annotations
 
 import datetime
+import os
+import sys
 import textwrap
 import time
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Collection, Iterable, Mapping, Sequence
 from itertools import zip_longest
 
 from ..durations import spell_duration
 
+_GAP = "  "
+_NARROWEST = 12  # characters to which a column is narrowed
 _NOW = 1.0  # seconds in which something counts as happening now
 
 
@@ -20,20 +24,55 @@ def printable(text: str) -> str:
     return "".join(char if char.isprintable() else "\N{REPLACEMENT CHARACTER}" for char in text)
 
 
-def aligned(rows: Iterable[Sequence[str]], head: Sequence[str] = (), *, widest: int | None = None) -> str:
-    """Rows of text as columns; what is longer than `widest` characters goes on below."""
+def aligned(
+    rows: Iterable[Sequence[str]],
+    head: Sequence[str] = (),
+    *,
+    widest: int | None = None,
+    whole: Collection[str] = (),
+) -> str:
+    """Rows of text as columns.
+
+    With `widest`, what is longer than so many characters goes on below, and in a terminal also what has no room beside
+    the other columns; those whose titles are in `whole` are not broken.
+    """
     table: list[Sequence[str]] = [[printable(cell) for cell in row] for row in ([head] if head else []) + list(rows)]
     if widest is not None:
-        table = [line for row in table for line in _wrapped(row, widest)]
-    widths = [max(map(len, column)) for column in zip(*table, strict=True)]
-    lines = ("  ".join(cell.ljust(width) for cell, width in zip(row, widths, strict=True)) for row in table)
+        broken = [title not in whole for title in head] or [True] * len(table[0])
+        limits = _limits(_widths(table), broken, widest)
+        table = [line for row in table for line in _wrapped(row, limits)]
+    widths = _widths(table)
+    lines = (_GAP.join(cell.ljust(width) for cell, width in zip(row, widths, strict=True)) for row in table)
     return "\n".join(line.rstrip() for line in lines)
 
 
-def _wrapped(row: Sequence[str], widest: int) -> Iterable[Sequence[str]]:
-    if all(len(cell) <= widest for cell in row):
+def _widths(table: Iterable[Sequence[str]]) -> list[int]:
+    return [max(map(len, column)) for column in zip(*table, strict=True)]
+
+
+def _limits(widths: Sequence[int], broken: Sequence[bool], widest: int) -> list[int]:
+    """How wide each column may be: the widest ones give way until all have room."""
+    room = _terminal_width()
+
+    def limited(most: int) -> list[int]:
+        return [min(width, most) if breaks else width for width, breaks in zip(widths, broken, strict=True)]
+
+    while room and widest > _NARROWEST and sum(limited(widest)) + len(_GAP) * (len(widths) - 1) > room:
+        widest -= 1
+    return limited(widest)
+
+
+def _terminal_width() -> int | None:
+    """The columns of the terminal that text is printed to, if it is one."""
+    stream = sys.stdout
+    return os.get_terminal_size(stream.fileno()).columns if stream.isatty() else None
+
+
+def _wrapped(row: Sequence[str], limits: Sequence[int]) -> Iterable[Sequence[str]]:
+    if all(len(cell) <= limit for cell, limit in zip(row, limits, strict=True)):
         return [row]
-    return zip_longest(*(textwrap.wrap(cell, widest) or [""] for cell in row), fillvalue="")
+    columns = (textwrap.wrap(cell, limit) or [""] for cell, limit in zip(row, limits, strict=True))
+    return zip_longest(*columns, fillvalue="")
 
 
 def ago(milliseconds: int | None) -> str:

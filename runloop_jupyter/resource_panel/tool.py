@@ -8,7 +8,6 @@ tool shows is not saved with the notebook.
 from __future__ import annotations
 
 import asyncio
-import html
 import time
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, ClassVar, TypeVar
@@ -19,6 +18,7 @@ from traitlets import Unicode
 from .. import loop
 from ..errors import MagicError
 from ..prompts import can_ask
+from ..rendering.page import paragraph
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Coroutine, Sequence
@@ -77,7 +77,7 @@ class Tool(anywidget.AnyWidget):
 
     def _repr_mimebundle_(self, **options: Any) -> tuple[dict[str, Any], dict[str, Any]]:
         plain = f"{self.heading}: run this cell again to open it."
-        texts = {"text/plain": plain, "text/html": f"<p>{html.escape(plain)}</p>"}
+        texts = {"text/plain": plain, "text/html": paragraph(plain)}
         if not can_ask():  # the page that nbconvert makes would show an empty widget
             return texts, {}
         data, metadata = super()._repr_mimebundle_(**options) or ({}, {})

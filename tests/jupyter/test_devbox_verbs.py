@@ -56,6 +56,10 @@ def test_a_snapshot_is_taken_and_restored(kernel: Kernel, home: Home) -> None:
     told = kernel.run("s = %devbox snapshot before --message 'first try' --metadata a=b\ns").check().results[-1]
     assert "%runloop snapshot restore before" in told
     kernel.run("%runloop snapshot restore before --name again").check()
+    assert kernel.run("t = %devbox snapshot --name before2\nt.name").check().results[-1] == "'before2'"
+    kernel.run("%runloop snapshot delete before2").check()
+    refused = kernel.run("%devbox snapshot before3 --name before4")
+    assert refused.error_text == "%devbox snapshot: the name is given twice, 'before3' and 'before4'."
     assert remote(home, "cat /tmp/kept", "again") == "kept\n"
     kernel.run("%runloop snapshot update before --name after").check()
     kernel.run("%devbox use main").check()

@@ -212,7 +212,7 @@ def test_another_devbox_can_be_named_for_one_command(kernel: Kernel) -> None:
 
 
 def test_a_devbox_goes_through_its_life(kernel: Kernel, home: Home) -> None:
-    made = kernel.run("box = %devbox create --name life --metadata k=v --keep-alive 20m\nbox").check()
+    made = kernel.run("box = %devbox create life --metadata k=v --keep-alive 20m\nbox").check()
     assert re.fullmatch(r"Created life \(dbx_\w+\) in .* s: it is running and the current devbox\.", made.results[0])
     kernel.run("%devbox exec echo here > file").check()
     assert "Suspended life" in kernel.run("%devbox suspend").check().results[0]

@@ -63,7 +63,7 @@ def test_a_value_with_blanks_stays_one_word() -> None:
         pytest.param("create", "--name {{missing}}", ("{{missing}}", "NameError"), id="undefined name in an option"),
         pytest.param("create", "--keep-alive 3d", ("3d", "48h"), id="too long"),
         pytest.param("create", "--size huge", ("huge", "small"), id="no size"),
-        pytest.param("create", "x", ("'x'", "one word too many"), id="a word too many"),
+        pytest.param("create", "x y", ("'y'", "one word too many"), id="a word too many"),
         pytest.param("rm", "", ("PATH",), id="no name"),
         pytest.param("list", "--limit 0", ("'0'",), id="no number"),
         pytest.param("list", "--status gone", ("gone", "running"), id="no state"),

@@ -35,6 +35,16 @@ def test_many_devboxes_have_their_lines_and_a_table(terminal: Terminal) -> None:
     terminal.shows("all 1 succeeded")
 
 
+def test_a_table_has_the_width_of_the_terminal(terminal: Terminal) -> None:
+    terminal.resize(64)
+    terminal.type("%devbox list")
+    rows = terminal.shows("created\r\n.*ago.*In ").replace("\r", "").splitlines()
+    assert any("term" in row and "running" in row for row in rows)
+    terminal.type("from runloop_jupyter.rendering.text import aligned")
+    terminal.type("print(aligned([['x' * 50 + ' y', 'dbx_' + 'z' * 26]], ['name', 'id'], widest=60, whole={'id'}))")
+    assert "x" * 32 + "  dbx_" + "z" * 26 in terminal.shows("x{18} y\r\n")
+
+
 def test_questions_are_answered_and_ctrl_c_takes_them_back(terminal: Terminal) -> None:
     terminal.type("%devbox exec -i printf 'Who? '; read x; echo hello $x")
     terminal.shows(r"\x1b\[\?2004l")  # the line has been taken; what follows is output

@@ -54,6 +54,9 @@ class Terminal:
     def type(self, line: str) -> None:
         self._child.send(line + "\r")
 
+    def resize(self, columns: int) -> None:
+        self._child.setwinsize(50, columns)
+
     def press(self, key: str) -> None:
         self._child.sendcontrol(key)
 

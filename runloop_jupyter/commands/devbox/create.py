@@ -16,7 +16,7 @@ from ...rendering import Done
 from ...session import blueprint_key
 from ...settings import SIZES
 from ...transfers import here
-from ..parser import Parser, add_metadata_option, assignment, duration
+from ..parser import Parser, add_metadata_option, assignment, duration, one_name
 
 if TYPE_CHECKING:
     from runloop_sdk import AsyncRunloopSDK
@@ -36,14 +36,15 @@ def parser() -> Parser:
         "It is shut down when this kernel ends. If the kernel is killed, it ends after its keep-alive time.",
     )
     made.shows_progress = True
+    made.add_argument("word", metavar="NAME", nargs="?", help="what to call it; the same as --name NAME")
     made.add_name("blueprint", "--blueprint", metavar="NAME|ID", help="the blueprint to start from")
     made.add_name("snapshot", "--snapshot", metavar="NAME|ID", help="the snapshot to start from")
     add_options(made)
     return made.explain(
-        ("a devbox with a name, which ends with this kernel", "%devbox create --name lab"),
+        ("a devbox with a name, which ends with this kernel", "%devbox create lab"),
         (
             "a large one that stays when the kernel ends, and outlives it by two hours",
-            "%devbox create --name train --size large --keep --keep-alive 2h",
+            "%devbox create train --size large --keep --keep-alive 2h",
         ),
         (
             "from a blueprint, with an environment variable and a secret",
@@ -53,7 +54,7 @@ def parser() -> Parser:
             "with a repository, a storage object and a command at each start",
             "%devbox create --repo psf/requests@main --mount data.tar.gz:/home/user/data --run 'make deps'",
         ),
-        ("the id in Python", "box = %devbox create --name lab\nprint(box.id)"),
+        ("the id in Python", "box = %devbox create lab\nprint(box.id)"),
         returns="A sentence about what was done, with the fields of the devbox: `.id`, `.name`, `.status`.",
         mistakes=[
             "--blueprint and --snapshot cannot be used together: a disk comes from one of them.",
@@ -70,6 +71,7 @@ def parser() -> Parser:
 def add_options(made: Parser) -> None:
     """What a new devbox may have, whatever disk it starts from."""
     made.add_argument("--name", help="what to call it")
+    made.set_defaults(word=None)  # where the name is no word
     made.add_argument(
         "--size", choices=SIZES, type=size, help="how large a machine: " + ", ".join(SIZES), metavar="SIZE"
     )
@@ -120,6 +122,7 @@ async def run(session: Session, args: argparse.Namespace) -> Done[DevboxInfo]:
         raise UsageError(
             "%devbox create: --blueprint and --snapshot cannot be used together: a disk comes from one of them."
         )
+    args.name = one_name("%devbox create", args.word, args.name)
     started = time.monotonic()
     async with progress(f"creating {args.name or 'a devbox'}") as made:
         parameters = await _parameters(await session.sdk(), args)

@@ -11,7 +11,7 @@ from ...durations import spell_duration
 from ...finding import label, short
 from ...progress import progress
 from ...rendering import Done
-from ..parser import Parser, add_metadata_option, add_on_option
+from ..parser import Parser, add_metadata_option, add_on_option, one_name
 
 if TYPE_CHECKING:
     from runloop_sdk.models.disk_snapshots import DevboxSnapshotView
@@ -27,7 +27,8 @@ def parser() -> Parser:
         "%runloop snapshot restore NAME makes a new devbox of it.",
     )
     made.shows_progress = True
-    made.add_argument("name", metavar="NAME", nargs="?", default="", help="what to call the snapshot")
+    made.add_argument("word", metavar="NAME", nargs="?", help="what to call the snapshot")
+    made.add_argument("--name", help="the same as NAME")
     made.add_argument("--message", default="", help="what it is for")
     add_metadata_option(made)
     add_on_option(made)
@@ -44,12 +45,11 @@ def parser() -> Parser:
 
 async def run(session: Session, args: argparse.Namespace) -> Done[DevboxSnapshotView]:
     """Take it, and wait until it is complete."""
+    name = one_name("%devbox snapshot", args.word, args.name)
     devbox = await session.find(args.on)
     started = time.monotonic()
     async with progress(f"taking a snapshot of {devbox.short}"):
-        view = await actions.snapshot(
-            session, devbox, name=args.name, message=args.message, metadata=dict(args.metadata)
-        )
+        view = await actions.snapshot(session, devbox, name=name, message=args.message, metadata=dict(args.metadata))
     took = spell_duration(time.monotonic() - started)
     text = f"Took snapshot {label(view)} of {devbox.short} in {took}. Use it: %runloop snapshot restore {short(view)}"
     return Done(text, view)

@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 import argparse
-import html
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from ... import actions
 from ...errors import UsageError
 from ...rendering import Done
+from ...rendering.page import escaped
 from ..parser import Parser, add_on_option
 
 if TYPE_CHECKING:
@@ -86,7 +86,7 @@ class TunnelLink:
         return f"Port {self.tunnel.port} of {self.tunnel.devbox.short}: {self.url}{private}"
 
     def _repr_html_(self) -> str:
-        url, words = html.escape(self.url, quote=True), html.escape(repr(self).partition(": ")[0])
+        url, words = escaped(self.url), escaped(repr(self).partition(": ")[0])
         link = f'{words}: <a href="{url}" target="_blank" rel="noopener">{url}</a>'
         if self.token:
             link += " (private: the result's <code>.token</code> opens it)"
