@@ -54,6 +54,7 @@ async def shutdown(session: Session, devbox: DevboxInfo, *, force: bool = False)
 async def keep_alive(session: Session, devbox: DevboxInfo) -> None:
     """Start its keep-alive time again."""
     await (await handle_of(session, devbox)).keep_alive()
+    session.leases.note_renewal(devbox.id)
 
 
 async def snapshot(

@@ -29,6 +29,7 @@ class Lease:
         self.devbox_id = devbox_id
         self.connection = connection
         self.keep = keep
+        self.renewed_at = time.time()
         self._interval = keep_alive / 3
         self._over = threading.Event()
         self._shut_down = False
@@ -47,9 +48,15 @@ class Lease:
     def _hold(self) -> None:
         delay = self._interval
         while not self._over.wait(delay):
-            delay = self._interval if self._ask("keep_alive", timeout=10) else min(_RETRY, self._interval)
+            delay = self._interval if self._renew() else min(_RETRY, self._interval)
         if self._shut_down:
             self._ask("shutdown", timeout=_LAST_CALL)
+
+    def _renew(self) -> bool:
+        renewed = self._ask("keep_alive", timeout=10)
+        if renewed:
+            self.renewed_at = time.time()
+        return renewed
 
     def _ask(self, action: str, *, timeout: float) -> bool:
         import httpx
@@ -75,6 +82,7 @@ class Leases:
 
     def __init__(self) -> None:
         self._held: dict[str, Lease] = {}
+        self._renewed: dict[str, float] = {}
         self._process = os.getpid()
 
     def __contains__(self, devbox_id: str) -> bool:
@@ -88,12 +96,22 @@ class Leases:
         lease = self._held.get(devbox_id)
         return lease is None or lease.keep
 
+    def renewed_at(self, devbox_id: str) -> float:
+        """When this kernel last started a devbox's keep-alive time again, in seconds since 1970; 0 for never."""
+        lease = self._held.get(devbox_id)
+        return max(self._renewed.get(devbox_id, 0.0), lease.renewed_at if lease else 0.0)
+
+    def note_renewal(self, devbox_id: str) -> None:
+        """A devbox's keep-alive time was started again now, by the user."""
+        self._renewed[devbox_id] = time.time()
+
     def add(self, devbox_id: str, connection: Connection, *, keep_alive: float, keep: bool) -> None:
         """Take care of a devbox from now on."""
         self._held[devbox_id] = Lease(devbox_id, connection, keep_alive=keep_alive, keep=keep)
 
     def drop(self, devbox_id: str) -> None:
         """Forget a devbox that has ended."""
+        self._renewed.pop(devbox_id, None)
         lease = self._held.pop(devbox_id, None)
         if lease is not None:
             lease.end(shut_down=False)

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import asyncio
 from typing import TYPE_CHECKING
 
 from .. import loop
@@ -23,15 +22,9 @@ def open_panel(session: Session) -> Panel:
 
 async def connected_panel(session: Session) -> Panel:
     """The same, awaited on the notebook's loop."""
-    from runloop_sdk import RunloopError
-
     from .panel import Panel
 
     await session.sdk()
     made = Panel(session)
-    try:
-        async with asyncio.timeout(_FIRST_LOOK):
-            await session.feed.look(["devbox"])
-    except (TimeoutError, RunloopError):
-        return made  # the panel itself says what is wrong, and tries again
+    await session.feed.try_to_look(["devbox"], within=_FIRST_LOOK)
     return made

@@ -6,10 +6,10 @@ import asyncio
 from collections.abc import Awaitable, Callable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, TypeVar
 
 from ..devboxes import describe
-from ..errors import UsageError
+from ..errors import MagicError, UsageError
 from .dock import missing
 from .kinds import KINDS, Row
 
@@ -22,6 +22,9 @@ if TYPE_CHECKING:
     from ..session import Session
     from .feed import Feed
 
+T = TypeVar("T")
+
+_PATIENCE = 20.0  # seconds for an answer, with the tries after a refusal that may pass
 _CHANGING = ("scheduled", "queued", "provisioning", "initializing", "suspending", "resuming")
 _LIVE = ("running", "suspended", *_CHANGING)
 
@@ -86,6 +89,16 @@ def specs(kind: str) -> list[dict[str, Any]]:
     return [action.spec() for action in ACTIONS.values() if action.kind == kind and action.name not in absent]
 
 
+async def answered(feed: Feed, kind: str, request: Awaitable[T]) -> T:
+    """The answer to a request that makes the service wait for nothing. Raises `MagicError` where none comes in time."""
+    try:
+        async with asyncio.timeout(_PATIENCE):
+            return await request
+    except TimeoutError:
+        why = feed.health[kind].error or "The service does not answer."
+        raise MagicError(f"Not confirmed within {_PATIENCE:.0f} s: {why} Whether it was done shows here.") from None
+
+
 class Doer:
     """Does what needs no more of the panel than its table. Each method's result is a word for the user, or nothing."""
 
@@ -106,36 +119,37 @@ class Doer:
         return await self._session.guard(_METHODS[action.name](self, sdk, row))
 
     async def _use(self, sdk: AsyncRunloopSDK, row: Row) -> str:
-        devbox = describe(await sdk.devbox.from_id(row[0]).get_info())
+        devbox = describe(await self._answer("devbox", sdk.devbox.from_id(row[0]).get_info()))
         self._session.choose(devbox)
         self._feed.note_current()
         return f"{devbox.short} is the current devbox: the next %%devbox cells run on it."
 
     async def _keep_alive(self, sdk: AsyncRunloopSDK, row: Row) -> str:
-        await sdk.devbox.from_id(row[0]).keep_alive()
+        await self._answer("devbox", sdk.devbox.from_id(row[0]).keep_alive())
+        self._session.leases.note_renewal(row[0])
         return f"The keep-alive time of {_name(row)} starts again."
 
     async def _snapshot(self, sdk: AsyncRunloopSDK, row: Row) -> str:
-        snapshot = await sdk.devbox.from_id(row[0]).snapshot_disk()
-        seen = (await snapshot.get_info()).snapshot
+        snapshot = await self._answer("devbox", sdk.devbox.from_id(row[0]).snapshot_disk_async())
+        seen = (await snapshot.await_completed()).snapshot
         if seen is not None:
             self._put("snapshot", seen)
         return f"Took snapshot {snapshot.id} of {_name(row)}."
 
     async def _suspend(self, sdk: AsyncRunloopSDK, row: Row) -> str:
         devbox = sdk.devbox.from_id(row[0])
-        self._put("devbox", await devbox.suspend())
+        self._put("devbox", await self._answer("devbox", devbox.suspend()))
         self._put("devbox", await devbox.await_suspended())
         return f"Suspended {_name(row)}."
 
     async def _resume(self, sdk: AsyncRunloopSDK, row: Row) -> str:
         devbox = sdk.devbox.from_id(row[0])
-        self._put("devbox", await devbox.resume_async())
+        self._put("devbox", await self._answer("devbox", devbox.resume_async()))
         self._put("devbox", await devbox.await_running())
         return f"{_name(row)} runs again."
 
     async def _shutdown(self, sdk: AsyncRunloopSDK, row: Row) -> str:
-        view: DevboxView = await sdk.devbox.from_id(row[0]).shutdown()
+        view: DevboxView = await self._answer("devbox", sdk.devbox.from_id(row[0]).shutdown())
         self._put("devbox", view)
         self._session.ended(describe(view))
         self._feed.note_current()
@@ -147,12 +161,15 @@ class Doer:
         return f"Saved {target.name} beside the notebook."
 
     async def _delete(self, sdk: AsyncRunloopSDK, kind: str, row: Row) -> str:
-        await _deletion(sdk, kind, row)
+        await self._answer(kind, _deletion(sdk, kind, row))
         self._feed.drop(kind, row[0])
         return f"Deleted {_name(row)}."
 
     def _put(self, kind: str, view: BaseModel) -> None:
         self._feed.put(kind, view.model_dump())
+
+    async def _answer(self, kind: str, request: Awaitable[T]) -> T:
+        return await answered(self._feed, kind, request)
 
 
 _METHODS: Mapping[str, Callable[[Doer, AsyncRunloopSDK, Row], Awaitable[str]]] = {

@@ -19,6 +19,10 @@ class Audience:
         """A view was closed."""
         self._views.pop(view, None)
 
+    def has(self, view: str) -> bool:
+        """Whether this view is there, as far as is known."""
+        return view in self._views
+
     def present(self, now: float) -> bool:
         """Whether there is any view: one that was closed without a word counts for a while."""
         self._views = {view: seen for view, seen in self._views.items() if now - seen[0] < _SILENT}

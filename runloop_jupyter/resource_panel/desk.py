@@ -10,16 +10,20 @@ from typing import TYPE_CHECKING
 
 from ..durations import parse_duration
 from ..errors import MagicError, UsageError
+from ..progress import Progress
 from . import forms
-from .actions import ACTIONS, Action, Doer, prunable
+from .actions import ACTIONS, Action, Doer, answered, prunable
 from .kinds import KINDS
 
 if TYPE_CHECKING:
+    from runloop_sdk.models.devboxes import TunnelView
+
     from ..session import Session
     from .feed import Feed
 
 _TOGETHER = 16  # resources that are worked on at once
 _SHOWN = 200  # names in a question
+_GLANCE = 2.0  # seconds that is waited for a list before going on without it
 
 _LOSES = {
     "devbox": "Their processes end and their disks are lost. Snapshots of them stay.",
@@ -60,6 +64,7 @@ class Desk:
         self._questions: dict[str, _Question] = {}
         self._tokens = (f"q{number}" for number in itertools.count())
         self._forms: dict[str, tuple[forms.Form, str]] = {}
+        self._open: set[str] = set()
 
     # Actions on rows
 
@@ -130,6 +135,7 @@ class Desk:
         """Show a form; `about` is what a new devbox shall start from, or the devbox that it is for."""
         form = await self._form(name, about)
         self._forms[name] = (form, about)
+        self._open.add(name)
         row = self._feed.row("devbox", about) if about else None
         self._post("form", about=KINDS["devbox"].name_of(row) if row else "", **form.spec())
 
@@ -141,19 +147,25 @@ class Desk:
         return problems
 
     async def submit(self, name: str, values: Mapping[str, str]) -> None:
-        """Do what a form asks for; the form closes once that has begun, and stays open where it is refused."""
+        """Do what a form asks for; the form closes once that has begun, and stays open where it is refused.
+
+        What goes wrong after it has closed is told.
+        """
         form, about = self._forms[name]
         if self.check(name, values):
             self._post("refused", name=name, text="")
             return
         try:
             await self._session.guard(_SUBMITS[name](self, form, about, values))
-        except Exception as error:  # noqa: BLE001 - whatever it is, the form says so
-            self._post("refused", name=name, text=in_words(error))
+        except Exception as error:  # noqa: BLE001 - whatever it is, the form or the panel says so
+            if name in self._open:
+                self._post("refused", name=name, text=in_words(error))
+            else:
+                self._say(in_words(error), error=True)
 
     async def _form(self, name: str, about: str) -> forms.Form:
         if name == "devbox":
-            await self._feed.look(["blueprint", "snapshot"])
+            await self._feed.try_to_look(["blueprint", "snapshot"], within=_GLANCE)
             return forms.devbox_form(self._choices("blueprint"), self._choices("snapshot"), about)
         return _FORMS[name]
 
@@ -166,35 +178,37 @@ class Desk:
     async def _create_devbox(self, form: forms.Form, about: str, values: Mapping[str, str]) -> None:
         seconds = parse_duration(values["keep_alive"]) if values.get("keep_alive", "").strip() else None
         use, keep = values.get("use") == "yes", values.get("keep") == "yes"
+        progress = Progress("")
         creating = asyncio.ensure_future(
-            self._session.create(form.request(values), keep_alive=seconds, keep=keep, use=use)
+            self._session.create(form.request(values), keep_alive=seconds, keep=keep, progress=progress, use=use)
         )
-        await asyncio.wait({creating}, timeout=0.4)  # what the service refuses, it refuses at once
+        while not creating.done() and not progress.step:  # until the service has it, or has refused
+            await asyncio.wait({creating}, timeout=0.1)
         if not creating.done():
             self._closed(form)
-            await self._feed.look(["devbox"])
+            await self._feed.try_to_look(["devbox"], within=_GLANCE)
         devbox = await creating
         self._closed(form)
-        await self._feed.look(["devbox"])
+        await self._feed.try_to_look(["devbox"], within=_GLANCE)
         self._say(f"Created {devbox.short}." + (" It is the current devbox." if use else ""))
 
     async def _build_blueprint(self, form: forms.Form, about: str, values: Mapping[str, str]) -> None:
         sdk = await self._session.sdk()
-        view = await sdk.api.blueprints.create(**form.request(values))
+        view = await answered(self._feed, "blueprint", sdk.api.blueprints.create(**form.request(values)))
         self._feed.put("blueprint", view.model_dump())
         self._closed(form)
         self._post("look_at", kind="blueprint", id=view.id)
 
     async def _save_secret(self, form: forms.Form, about: str, values: Mapping[str, str]) -> None:
         sdk = await self._session.sdk()
-        view = await sdk.api.secrets.create(**form.request(values))
+        view = await answered(self._feed, "secret", sdk.api.secrets.create(**form.request(values)))
         self._feed.put("secret", view.model_dump())
         self._closed(form)
         self._say(f"Saved secret {view.name}.")
 
     async def _save_policy(self, form: forms.Form, about: str, values: Mapping[str, str]) -> None:
         sdk = await self._session.sdk()
-        view = await sdk.api.network_policies.create(**form.request(values))
+        view = await answered(self._feed, "policy", sdk.api.network_policies.create(**form.request(values)))
         self._feed.put("policy", view.model_dump())
         self._closed(form)
         self._say(f"Saved network policy {view.name}.")
@@ -204,24 +218,34 @@ class Desk:
         self._mark("devbox", about, doing="taking a snapshot")
         try:
             sdk = await self._session.sdk()
-            snapshot = await sdk.devbox.from_id(about).snapshot_disk(**form.request(values))
-        except BaseException as error:
+            devbox = sdk.devbox.from_id(about)
+            request = devbox.snapshot_disk_async(**form.request(values))
+            snapshot = await self._session.guard(answered(self._feed, "devbox", request))
+            seen = (await self._session.guard(snapshot.await_completed())).snapshot
+        except Exception as error:  # noqa: BLE001 - whatever it is, the row says so
             self._mark("devbox", about, error=in_words(error))
-            raise
+            return
         self._mark("devbox", about)
-        await self._feed.look(["snapshot"])
+        if seen is not None:
+            self._feed.put("snapshot", seen.model_dump())
         self._say(f"Took snapshot {snapshot.id}.")
 
     async def _open_tunnel(self, form: forms.Form, about: str, values: Mapping[str, str]) -> None:
         sdk = await self._session.sdk()
         devbox = sdk.devbox.from_id(about)
-        tunnel = await devbox.get_tunnel() or await devbox.net.enable_tunnel(**form.request(values))
-        url = await devbox.get_tunnel_url(int(values["port"]))
+        request = form.request(values)
+
+        async def opened() -> tuple[TunnelView, str | None]:
+            tunnel = await devbox.get_tunnel() or await devbox.net.enable_tunnel(**request)
+            return tunnel, await devbox.get_tunnel_url(int(values["port"]))
+
+        tunnel, url = await answered(self._feed, "devbox", opened())
         self._closed(form)
         self._post("link", title=f"Port {values['port']}", url=url or "", token=tunnel.auth_token or "")
-        await self._feed.look(["devbox"])
+        await self._feed.try_to_look(["devbox"], within=_GLANCE)
 
     def _closed(self, form: forms.Form) -> None:
+        self._open.discard(form.name)
         self._post("form_done", name=form.name)
 
 

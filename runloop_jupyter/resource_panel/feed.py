@@ -26,6 +26,7 @@ _HEAD = 200  # entries of the newest page
 _PAGE = 1000  # entries of a page of the rest
 _PATIENCE = 12.0  # seconds for one answer
 _NOT_SERVED = (404, 405, 501)
+_TOLERANCE = 2.0  # seconds: answers say the time to a second, and were on their way for a moment
 _ROUND = 15  # looks until the kinds that nobody looks at are looked at as well, for their numbers
 
 
@@ -60,6 +61,9 @@ class Listener(Protocol):
     def chosen(self, devbox_id: str) -> None:
         """The notebook's current devbox is another one; empty for none."""
 
+    def clocked(self) -> None:
+        """The service's clock shows another time than was believed."""
+
 
 class EmbeddedServiceEnded(Exception):  # noqa: N818 - what happened, not what went wrong in here
     """The embedded service does not run."""
@@ -80,6 +84,7 @@ class Feed:
         self.tables = {name: Table() for name in KINDS}
         self.health = dict.fromkeys(KINDS, Health())
         self.current = ""
+        self._ahead = 0.0
         self._session = session
         self._listeners: list[Listener] = []
         self._task: asyncio.Task[None] | None = None
@@ -131,9 +136,13 @@ class Feed:
         """A row as last seen."""
         return self.tables[kind].rows.get(identity)
 
+    def now_ms(self) -> int:
+        """What the service's clock shows: all times that it sends are of that clock."""
+        return round((time.time() + self._ahead) * 1000)
+
     def put(self, kind: str, entry: Mapping[str, Any]) -> None:
         """This is how one resource is now: what an action was answered."""
-        row = KINDS[kind].row(entry)
+        row = self._row(KINDS[kind], entry)
         if row is not None:
             self._tell(kind, self.tables[kind].put(row, time.monotonic()))
 
@@ -145,7 +154,18 @@ class Feed:
         """Bring these kinds up to date; raises what stands in the way."""
         sdk = await self._client()
         await asyncio.gather(*(self._look_at(sdk, KINDS[name]) for name in kinds))
+        self._note_clock(sdk)
         self.note_current()
+
+    async def try_to_look(self, kinds: Iterable[str], *, within: float) -> None:
+        """The same, as far as that goes in so many seconds: what stands in the way the task finds, and tells."""
+        from runloop_sdk import RunloopError
+
+        try:
+            async with asyncio.timeout(within):
+                await self.look(kinds)
+        except (TimeoutError, RunloopError, EmbeddedServiceEnded):
+            self.poke()
 
     async def fetch_all(self, kind: str) -> None:
         """See every page of a kind once, however many there are."""
@@ -189,6 +209,7 @@ class Feed:
             return dict.fromkeys(kinds, error)
         looks = (self._look_at(sdk, KINDS[name]) for name in kinds)
         outcomes = await asyncio.gather(*looks, return_exceptions=True)
+        self._note_clock(sdk)
         self.note_current()
         return {kind: error for kind, error in zip(kinds, outcomes, strict=True) if isinstance(error, Exception)}
 
@@ -211,7 +232,7 @@ class Feed:
         self._sweeps[kind] = _Sweep()  # what it stood at may be gone
         if kind in OPTIONAL and getattr(error, "status_code", None) in _NOT_SERVED:
             self._set_served(kind, False)
-        retry = round((time.time() + pause) * 1000)
+        retry = self.now_ms() + round(pause * 1000)
         self._set_health(kind, Health(False, explain(error, self._connection), retry))
 
     def _wanted(self) -> tuple[str, ...]:
@@ -236,7 +257,7 @@ class Feed:
     async def _look_at(self, sdk: AsyncRunloopSDK, kind: Kind) -> None:
         table, sweep, asked_at = self.tables[kind.name], self._sweeps[kind.name], time.monotonic()
         head, more = await self._page(sdk, kind, _HEAD, None)
-        self._tell(kind.name, table.take(_rows(kind, head), asked_at))
+        self._tell(kind.name, table.take(self._rows(kind, head), asked_at))
         if not more:
             sweep.cursor = None
             self._tell(kind.name, table.finish(asked_at))
@@ -245,10 +266,21 @@ class Feed:
             sweep.cursor, sweep.began_at = head[-1].get("id"), asked_at
         asked_at = time.monotonic()
         page, more = await self._page(sdk, kind, _PAGE, sweep.cursor)
-        self._tell(kind.name, table.take(_rows(kind, page), asked_at))
+        self._tell(kind.name, table.take(self._rows(kind, page), asked_at))
         sweep.cursor = page[-1].get("id") if more else None
         if sweep.cursor is None:
             self._tell(kind.name, table.finish(sweep.began_at))
+
+    def _rows(self, kind: Kind, entries: Iterable[Mapping[str, Any]]) -> Iterable[Row]:
+        rows = (self._row(kind, entry) for entry in entries)
+        return (row for row in rows if row is not None)
+
+    def _row(self, kind: Kind, entry: Mapping[str, Any]) -> Row | None:
+        row = kind.row(entry)
+        renewed = 0.0 if row is None else self._session.leases.renewed_at(row[0])
+        if renewed:
+            return kind.row({**entry, "renewed_time_ms": round((renewed + self._ahead) * 1000)})
+        return row
 
     async def _page(
         self, sdk: AsyncRunloopSDK, kind: Kind, limit: int, after: str | None
@@ -311,6 +343,13 @@ class Feed:
         for listener in tuple(self._listeners):
             listener.told(kind, health)
 
+    def _note_clock(self, sdk: AsyncRunloopSDK) -> None:
+        ahead = sdk.api.clock_ahead
+        if abs(ahead - self._ahead) > _TOLERANCE:
+            self._ahead = ahead
+            for listener in tuple(self._listeners):
+                listener.clocked()
+
     def note_current(self) -> None:
         """The notebook may have another current devbox now."""
         current = self._session.current.id if self._session.current else ""
@@ -318,11 +357,6 @@ class Feed:
             self.current = current
             for listener in tuple(self._listeners):
                 listener.chosen(current)
-
-
-def _rows(kind: Kind, entries: Iterable[Mapping[str, Any]]) -> Iterable[Row]:
-    rows = map(kind.row, entries)
-    return (row for row in rows if row is not None)
 
 
 def explain(error: Exception, connection: Connection | None) -> str:

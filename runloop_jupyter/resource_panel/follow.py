@@ -1,4 +1,4 @@
-"""Keeps the details of one resource up to date while they are shown, and the log of a build while it runs."""
+"""Keeps the details of one resource up to date while a page shows them, and the log of a build while it runs."""
 
 from __future__ import annotations
 
@@ -7,6 +7,7 @@ from collections.abc import Callable
 from typing import TYPE_CHECKING, Any
 
 from .detail import detail
+from .pace import delay_after_failures
 
 if TYPE_CHECKING:
     from ..session import Session
@@ -44,16 +45,19 @@ class Follower:
 
     async def _run(self, kind: str, identity: str) -> None:
         last: dict[str, Any] = {}
-        lines = 0
+        lines = failures = 0
         while True:
             self._wake.clear()
             try:
                 sdk = await self._session.sdk()
                 seen = await self._session.guard(detail(sdk, kind, identity))
             except Exception as error:  # noqa: BLE001 - it stands where the details would
+                failures += 1
+                last = {}
                 self._post("detail", kind=kind, id=identity, error=str(error) or type(error).__name__)
-                await self._wake.wait()
+                await self._pause(delay_after_failures(failures, getattr(error, "told_delay", None)))
                 continue
+            failures = 0
             log = seen.pop("log", None)
             if seen != last:
                 last = seen
@@ -61,11 +65,11 @@ class Follower:
             if log is not None and (len(log) != lines or not lines):
                 self._post("log", id=identity, start=lines, lines=log[lines:])
                 lines = len(log)
-            await self._pause(building=bool(seen.get("building")))
+            await self._pause(_BUILD_EVERY if seen.get("building") else None)
 
-    async def _pause(self, *, building: bool) -> None:
+    async def _pause(self, seconds: float | None) -> None:
         try:
-            async with asyncio.timeout(_BUILD_EVERY if building else None):
+            async with asyncio.timeout(seconds):
                 await self._wake.wait()
         except TimeoutError:
             return

@@ -103,7 +103,7 @@ def _devbox(entry: Entry) -> list[Any]:
 
 
 def _runs_until(entry: Entry, launch: Entry) -> int | None:
-    """When its keep-alive time would be over, had nobody renewed it since it began to run."""
+    """When its keep-alive time is over, if nobody but this kernel renewed it since it began to run."""
     seconds = _number(launch.get("keep_alive_time_seconds"))
     if entry.get("status") != "running" or not seconds or launch.get("after_idle"):
         return None
@@ -114,7 +114,8 @@ def _runs_until(entry: Entry, launch: Entry) -> int | None:
         if isinstance(step, Mapping) and step.get("status") == "running"
     ]
     start = (began[-1] if began else None) or _number(entry.get("create_time_ms"))
-    return None if start is None else start + seconds * 1000
+    renewed = _number(entry.get("renewed_time_ms"))
+    return max(start or 0, renewed or 0) + seconds * 1000 if start or renewed else None
 
 
 def _blueprint(entry: Entry) -> list[Any]:

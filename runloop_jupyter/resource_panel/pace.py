@@ -9,6 +9,7 @@ EVERY = 2.0
 _IDLE_EVERY, _HIDDEN_EVERY = 10.0, 30.0
 _IDLE_AFTER = 600.0  # seconds without a change or a click
 _LONGEST = 60.0  # seconds between two tries after errors
+_LONGEST_TOLD = 600.0  # that the service may ask for
 _SHARE = 0.2  # of the time may go into looking: a list that takes a second is asked for every five
 
 
@@ -22,4 +23,4 @@ def delay_after_failures(failures: int, told: float | None = None) -> float:
     """Seconds until the next try, after so many failures in a row; `told` is the wait that the service asked for."""
     own = min(EVERY * 2.0 ** min(failures - 1, 10), _LONGEST)
     jittered = own * random.uniform(0.8, 1.0)  # noqa: S311 - jitter, not a secret
-    return min(max(jittered, told or 0.0), _LONGEST)
+    return max(jittered, min(told or 0.0, _LONGEST_TOLD))

@@ -9,6 +9,7 @@ from __future__ import annotations
 import asyncio
 import time
 from collections.abc import Mapping, Sequence
+from functools import partial
 from typing import TYPE_CHECKING, Any
 
 import ipywidgets
@@ -48,7 +49,7 @@ class Panel(ipywidgets.VBox):  # type: ignore[misc]  # ipywidgets has no types
         self.dock = Dock(session, self._dock_changed)
         self._session = session
         self._feed = session.feed
-        self._follower = Follower(session, self.view.post)
+        self._followers: dict[str, Follower] = {}
         self._desk = Desk(session, self._feed, mark=self._mark, say=self._say, post=self.view.post)
         self._audience = Audience()
         self._marks: dict[tuple[str, str], dict[str, str]] = {}
@@ -96,6 +97,7 @@ class Panel(ipywidgets.VBox):  # type: ignore[misc]  # ipywidgets has no types
 
     async def _on_bye(self, view: str) -> None:
         self._audience.gone(view)
+        self._unfollow(view)
         self._check_later(_GRACE)
 
     async def _on_want(self, kinds: list[str]) -> None:
@@ -133,11 +135,13 @@ class Panel(ipywidgets.VBox):  # type: ignore[misc]  # ipywidgets has no types
     async def _on_submit(self, name: str, values: dict[str, str]) -> None:
         await self._desk.submit(name, values)
 
-    async def _on_detail(self, kind: str, id: str) -> None:  # noqa: A002 - the page's word
-        self._follower.follow(kind, id)
+    async def _on_detail(self, view: str, kind: str, id: str) -> None:  # noqa: A002 - the page's word
+        if view not in self._followers:
+            self._followers[view] = Follower(self._session, partial(self.view.post, view=view))
+        self._followers[view].follow(kind, id)
 
-    async def _on_close_detail(self) -> None:
-        self._follower.stop()
+    async def _on_close_detail(self, view: str) -> None:
+        self._unfollow(view)
 
     async def _on_dismiss(self, kind: str, id: str) -> None:  # noqa: A002
         self._mark(kind, id)
@@ -180,6 +184,8 @@ class Panel(ipywidgets.VBox):  # type: ignore[misc]  # ipywidgets has no types
 
     def _end_unless_seen(self) -> None:
         if self._audience.present(time.monotonic()):
+            for view in [view for view in self._followers if not self._audience.has(view)]:
+                self._unfollow(view)
             self._check_later(_CHECK)
         else:
             self._stop()
@@ -192,12 +198,18 @@ class Panel(ipywidgets.VBox):  # type: ignore[misc]  # ipywidgets has no types
             self._check.cancel()
             self._check = None
         self._feed.leave(self)
-        self._follower.stop()
+        for view in tuple(self._followers):
+            self._unfollow(view)
         for upload in self._uploads.values():
             upload.close()
         self._uploads.clear()
         self.dock.close_all()
         self._dock_changed()
+
+    def _unfollow(self, view: str) -> None:
+        follower = self._followers.pop(view, None)
+        if follower is not None:
+            follower.stop()
 
     # What the feed tells
 
@@ -209,7 +221,11 @@ class Panel(ipywidgets.VBox):  # type: ignore[misc]  # ipywidgets has no types
     def changed(self, kind: str, change: Change) -> None:
         """Rows changed."""
         self.view.post_change(kind, change)
-        self._follower.changed(kind, {row[0] for row in change.rows})
+        for identity in change.gone:
+            self._marks.pop((kind, identity), None)
+        changed = {row[0] for row in change.rows}.union(change.gone)
+        for follower in self._followers.values():
+            follower.changed(kind, changed)
 
     def replaced(self, kind: str) -> None:
         """All rows are different ones."""
@@ -227,13 +243,17 @@ class Panel(ipywidgets.VBox):  # type: ignore[misc]  # ipywidgets has no types
         """The notebook's current devbox is another one."""
         self.view.post("current", id=devbox_id)
 
+    def clocked(self) -> None:
+        """The service's clock shows another time than was believed."""
+        self.view.post("clock", now=self._feed.now_ms())
+
     # What the page is told
 
     def _welcome(self) -> None:
         connection = self._session.connection
         self.view.post(
             "welcome",
-            now=round(time.time() * 1000),
+            now=self._feed.now_ms(),
             served=list(self._feed.kinds),
             current=self._feed.current,
             health={kind: _health(health) for kind, health in self._feed.health.items()},
@@ -254,7 +274,7 @@ class Panel(ipywidgets.VBox):  # type: ignore[misc]  # ipywidgets has no types
         if not mark and (kind, identity) not in self._marks:
             return
         self._marks.pop((kind, identity), None)
-        if mark:
+        if mark and self._feed.row(kind, identity) is not None:
             self._marks[kind, identity] = mark
         self.view.post("mark", kind=kind, id=identity, **mark)
 

@@ -20,8 +20,8 @@ from .kinds import KINDS
 if TYPE_CHECKING:
     from .table import Change, Table
 
-_ODD = re.compile(r"['`/]")
-_SPACES = re.compile(r"""("[^"]*")| ?([=(){}\[\],;:?<>&|*]) ?""")
+_TEXT = r"""("(?:[^"\\]|\\.)*"|`[^`]*`)"""
+_SPACES = re.compile(_TEXT + r"| ?([=(){}\[\],;:?<>&|*]) ?")
 _STATIC = Path(__file__).parent / "static"
 _SCRIPTS = ("dom.js", "format.js", "store.js", "table.js", "dialogs.js", "detail.js", "panel.js")
 
@@ -29,12 +29,20 @@ _SCRIPTS = ("dom.js", "format.js", "store.js", "table.js", "dialogs.js", "detail
 def _script() -> str:
     """The parts as the one module that a widget can have, without what only people need: it travels with each panel."""
     lines = (line.strip() for name in _SCRIPTS for line in (_STATIC / name).read_text().splitlines())
-    return "\n".join(_squeezed(line) for line in lines if line and not line.startswith(("// ", "/** ")))
+    shorter = [_squeezed(line) for line in lines if line and not line.startswith(("// ", "/** "))]
+    return "".join(line if line.endswith(("{", ";", ",")) else f"{line}\n" for line in shorter)
 
 
 def _squeezed(line: str) -> str:
-    """A line without spaces around punctuation, but in texts; one that may hold a pattern or a template stays."""
-    return line if _ODD.search(line) else _SPACES.sub(r"\1\2", line)
+    """A line without its comment, and without spaces around punctuation but in texts.
+
+    One that may hold a pattern, or a template in a template, keeps its spaces.
+    """
+    if " // " in re.sub(_TEXT, "", line):
+        line = line.rpartition(" // ")[0]
+    nested = any(text.count("${") != text.count("}") for text in re.findall(_TEXT, line))
+    odd = nested or any(sign in re.sub(_TEXT, "", line) for sign in "'`/")
+    return line if odd else _SPACES.sub(r"\1\2", line)
 
 
 class ResourceView(anywidget.AnyWidget):

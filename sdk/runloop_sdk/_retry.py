@@ -25,23 +25,32 @@ def backoff(attempt: int) -> float:
     return delay * random.uniform(0.75, 1.0)  # noqa: S311 - jitter, not a secret
 
 
-def told_delay(headers: Mapping[str, str]) -> float | None:
-    """The wait in seconds that an answer asks for (`retry-after-ms`, `retry-after` in seconds or until a date)."""
+def told_delay(headers: Mapping[str, str], *, longest: float = LONGEST_TOLD_DELAY) -> float | None:
+    """The wait in seconds that an answer asks for (`retry-after-ms`, `retry-after` in seconds or until a date).
+
+    None where it asks for none, or for one of more than `longest` seconds.
+    """
     for name, unit in (("retry-after-ms", 0.001), ("retry-after", 1.0)):
         try:
             seconds = float(headers.get(name, "")) * unit
         except ValueError:
             seconds = _until(headers.get(name, ""))
-        if 0 <= seconds <= LONGEST_TOLD_DELAY:
+        if 0 <= seconds <= longest:
             return seconds
     return None
 
 
 def _until(date: str) -> float:
     """Seconds from now until an HTTP date; infinitely many until what is none."""
+    then = seconds_of(date)
+    return math.inf if then is None else max(0.0, then - time.time())
+
+
+def seconds_of(date: str) -> float | None:
+    """An HTTP date in seconds since 1970; None for what is no date."""
     if not date:
-        return math.inf
+        return None
     from email.utils import mktime_tz, parsedate_tz
 
     parts = parsedate_tz(date)
-    return math.inf if parts is None else max(0.0, mktime_tz(parts) - time.time())
+    return None if parts is None else float(mktime_tz(parts))

@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import json
 import sys
+import time
 import uuid
 from collections.abc import AsyncGenerator, AsyncIterator, Awaitable, Callable, Mapping, Sequence
 from contextlib import asynccontextmanager
@@ -17,7 +18,7 @@ from ._config import CONNECT_TIMEOUT, ClientConfig
 from ._errors import APIConnectionError, APIStatusError, APITimeoutError, ConfigurationError, status_error
 from ._http import DirectTransport
 from ._messages import HTTPAnswer, HTTPRequest, TooLateError, TransportError, UnreachableError, UnsendableError, Way
-from ._retry import backoff, is_retryable, told_delay
+from ._retry import LONGEST_TOLD_DELAY, backoff, is_retryable, seconds_of, told_delay
 
 if TYPE_CHECKING:
     import httpx
@@ -79,11 +80,19 @@ class Transport:
             self._use_httpx(http_client)
         self._loop: asyncio.AbstractEventLoop | None = None
         self._closed = False
+        self._dated = ("", 0.0)
 
     async def aclose(self) -> None:
         """Close the connections, unless they are a client that the caller brought."""
         self._closed = True
         await self._way.aclose()
+
+    @property
+    def clock_ahead(self) -> float:
+        """Seconds that the service's clock is ahead of this machine's, to a second; 0 while nothing was answered."""
+        date, received = self._dated
+        sent = seconds_of(date)
+        return 0.0 if sent is None else sent - received
 
     async def send(self, request: Request) -> Response:
         """The whole answer to `request`; raises `APIStatusError` or `APIConnectionError`."""
@@ -130,6 +139,8 @@ class Transport:
         self._check_usable()
         try:
             answer = await self._way.send(self._built(request, key))
+            if request.base_url is None:
+                self._dated = (answer.headers.get("date", ""), time.time())
             if answer.status < 300:
                 return answer
             try:
@@ -185,7 +196,7 @@ class Transport:
         if answer.status < 400:
             body = _redirection(self._host_of(request), answer.headers.get("location", ""))
         error = status_error(answer.status, answer.headers, body, method=request.method, path=request.path)
-        error.told_delay = told_delay(answer.headers)
+        error.told_delay = told_delay(answer.headers, longest=86_400)
         return error
 
     def _host_of(self, request: Request) -> str:
@@ -254,4 +265,4 @@ def _may_retry(error: APIStatusError | APIConnectionError, request: Request) -> 
 
 def _delay(error: APIStatusError | APIConnectionError, attempt: int) -> float:
     told = error.told_delay if isinstance(error, APIStatusError) else None
-    return backoff(attempt) if told is None else told
+    return backoff(attempt) if told is None or told > LONGEST_TOLD_DELAY else told

@@ -75,6 +75,10 @@ def test_search_filter_and_sort(shown: PanelPage) -> None:
     panel.get_by_role("button", name="Name", exact=True).click()
     rows = panel.locator(".rl-row:not([hidden])")
     assert min(rows.all(), key=lambda row: row.bounding_box()["y"]).inner_text().startswith(EVIL[:4])
+    for youngest_first in (True, False):
+        panel.get_by_role("button", name="Age", exact=True).click()
+        top = min(rows.all(), key=lambda row: row.bounding_box()["y"])
+        expect(top).to_contain_text(EVIL[:4] if youngest_first else "analysis")
     panel.get_by_role("button", name="Created").click()
     panel.get_by_role("button", name="Created").click()
 
@@ -238,6 +242,10 @@ def test_two_views_and_a_reload_show_the_same(shown: PanelPage) -> None:
     shown.menu_of("crawler", "Suspend")
     for view in (first, second):
         expect(view.locator(".rl-row", has_text="crawler")).to_contain_text("suspended")
+    for view, name in ((first, "analysis"), (second, "crawler")):
+        view.locator(".rl-row", has_text=name).locator(".rl-form-age").click()
+        expect(view.locator(".rl-facts dd").first).to_contain_text(name)
+    expect(first.locator(".rl-facts dd").first).to_contain_text("analysis")
     shown.panel.locator(".rl-grid").focus()
     shown.page.keyboard.press("Control+s")  # the notebook's own keys work in the panel
     expect(shown.page.locator(".lm-DockPanel-tabBar .jp-mod-dirty")).to_have_count(0)

@@ -19,10 +19,12 @@ class DetailPane {
   /** The row changed: other actions are possible. */
   refresh() {
     const row = this.store.tables.get(this.kind.name).rows.get(this.id);
-    const key = row ? `${this.kind.status(row)}` : null;
+    const mark = this.store.marks.get(`${this.kind.name}:${this.id}`);
+    const key = row ? `${this.kind.status(row)} ${mark?.error || ""}` : null;
     if (key === this.key) return;
     this.key = key;
-    this.tools.replaceChildren(...(row ? this.actions(row) : [h("p", { class: "rl-quiet" }, "It is gone.")]));
+    const failure = mark?.error && h("p", { class: "rl-form-problem" }, mark.error);
+    this.tools.replaceChildren(...(row ? this.actions(row) : [h("p", { class: "rl-quiet" }, "It is gone.")]), failure || "");
   }
 
   show(detail) {

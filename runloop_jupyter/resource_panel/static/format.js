@@ -48,6 +48,11 @@ function relative(ms, now) {
   return past > 0 ? `${span(past)} ago` : `in ${span(-past)}`;
 }
 
+/** A time that has been: a clock that is ahead does not make it one to come. */
+function past(ms, now) {
+  return ms === null || ms === undefined ? ms : Math.min(ms, now);
+}
+
 function exactTime(ms) {
   return ms === null || ms === undefined ? "" : new Date(ms).toLocaleString();
 }

@@ -12,7 +12,7 @@ class PanelView {
     this.root = root;
     this.name = `v${Math.random().toString(36).slice(2)}`;
     this.state = { tab: "devbox", widths: {}, sorts: {}, ...model.get("layout_state") };
-    this.arrangements = new Map([...store.kinds].map(([name, kind]) => [name, new Arrangement(kind)]));
+    this.arrangements = new Map([...store.kinds].map(([name, kind]) => [name, new Arrangement(kind, store)]));
     for (const [name, sort] of Object.entries(this.state.sorts)) if (this.arrangements.has(name)) this.arrangements.get(name).sort = sort;
     this.selected = new Set();
     this.openId = null;
@@ -39,11 +39,12 @@ class PanelView {
   build() {
     this.tabs = h("div", { class: "rl-tabs", role: "tablist", "aria-label": "Kinds of resources" });
     roving(this.tabs, "[role=tab]");
+    this.tabs.addEventListener("wheel", (event) => { this.tabs.scrollLeft += event.deltaY; }, { passive: true });
     this.live = h("div", { class: "rl-live" });
     this.searchBox = h("input", { type: "search", class: "rl-search-input", placeholder: "Search", "aria-label": "Search", oninput: () => this.search() });
     this.chips = h("div", { class: "rl-chips", role: "group", "aria-label": "Filter by status" });
     this.make = button("", () => this.create(), { shape: "plus", kind: "rl-primary rl-make", title: "New" });
-    this.pruneButton = button("Prune…", () => this.send("prune", { kind: this.tab }), { kind: "rl-flat", title: "Delete what is of no more use, after a question" });
+    this.pruneButton = button("Prune…", () => this.prune(), { kind: "rl-flat", title: "Delete what is of no more use, after a question" });
     this.banner = h("div", { class: "rl-banner", role: "alert", hidden: true });
     this.wait = h("div", { class: "rl-banner rl-wait", role: "status", hidden: true });
     this.grid = new Grid(this.store, this);
@@ -60,7 +61,7 @@ class PanelView {
       "div",
       { class: "rl-panel", role: "group", "aria-label": "Runloop resources", "data-jp-suppress-context-menu": true },
       h("div", { class: "rl-top" }, this.tabs, this.live),
-      h("div", { class: "rl-bar" }, h("div", { class: "rl-search" }, icon("search"), this.searchBox), this.chips, h("span", { class: "rl-spring" }), this.pruneButton, this.make),
+      h("div", { class: "rl-bar" }, h("div", { class: "rl-search" }, icon("search"), this.searchBox), this.chips, h("div", { class: "rl-bar-end" }, this.pruneButton, this.make)),
       notice && h("div", { class: "rl-banner rl-wait" }, icon("warn", "warn"), words(notice)),
       this.banner, this.wait, this.panelBody, this.foot, this.strip, this.toasts, this.told, this.picker,
     );
@@ -90,6 +91,7 @@ class PanelView {
 
   dispose() {
     this.store.listeners.delete(this.onStore);
+    if (this.store.lastUsed === this) this.store.lastUsed = undefined;
     this.sizes.disconnect();
     this.seen.disconnect();
     document.removeEventListener("visibilitychange", this.onPage);
@@ -127,6 +129,7 @@ class PanelView {
   }
 
   tick() {
+    this.store.fade(FLASH_MS);
     if (this.visible) this.grid.tick();
     this.pane?.tick?.();
     const waited = this.store.waiting();
@@ -182,9 +185,10 @@ class PanelView {
       this.showEmpty();
       this.showFoot();
       this.pane?.refresh?.();
-      const now = performance.now();
-      for (const [key, at] of this.store.flashes) if (now - at > FLASH_MS) this.store.flashes.delete(key);
-    } else this.grid.redecorate();
+    } else {
+      this.arrangement.sourcesChanged();
+      this.grid.redecorate();
+    }
     this.showTabs();
   }
 
@@ -194,6 +198,7 @@ class PanelView {
 
   hear_mark({ kind, id, mark }) {
     if (kind === this.tab) this.grid.redecorate();
+    this.pane?.refresh?.();
     if (mark.error) this.say(`${this.nameOf(kind, id)}: ${mark.error}`, true);
   }
 
@@ -243,11 +248,11 @@ class PanelView {
   }
 
   hear_detail(content) {
-    if (this.pane instanceof DetailPane && this.pane.id === content.id) this.pane.show(content);
+    if (content.view === this.name && this.pane instanceof DetailPane && this.pane.id === content.id) this.pane.show(content);
   }
 
   hear_log(content) {
-    if (this.pane instanceof DetailPane && this.pane.id === content.id) this.pane.addLog(content);
+    if (content.view === this.name && this.pane instanceof DetailPane && this.pane.id === content.id) this.pane.addLog(content);
   }
 
   hear_upload({ key, received, done }) {
@@ -542,6 +547,11 @@ class PanelView {
     this.say("Copied.");
   }
 
+  prune() {
+    this.used();
+    this.send("prune", { kind: this.tab });
+  }
+
   create() {
     this.used();
     if (this.tab === "object") this.picker.click();
@@ -574,7 +584,7 @@ class PanelView {
     const pane = new DetailPane(spec, id, { store: this.store, say: (text) => this.say(text), insert: (code) => this.insert(code), actions: (row) => this.detailActions(row) });
     this.openId = id;
     this.openPane(pane, this.nameOf(kind, id), { status: true });
-    this.send("detail", { kind, id });
+    this.send("detail", { view: this.name, kind, id });
     this.grid.redecorate();
   }
 
@@ -589,7 +599,7 @@ class PanelView {
   }
 
   openPane(pane, title) {
-    if (this.pane instanceof DetailPane && !(pane instanceof DetailPane)) this.send("close_detail");
+    if (this.pane instanceof DetailPane && !(pane instanceof DetailPane)) this.send("close_detail", { view: this.name });
     if (!this.pane) this.before = document.activeElement;
     if (!(pane instanceof DetailPane)) this.openId = null;
     this.pane = pane;
@@ -602,7 +612,7 @@ class PanelView {
 
   closePane() {
     if (!this.pane) return;
-    if (this.pane instanceof DetailPane) this.send("close_detail");
+    if (this.pane instanceof DetailPane) this.send("close_detail", { view: this.name });
     this.pane = null;
     this.openId = null;
     const inside = this.side.contains(document.activeElement);

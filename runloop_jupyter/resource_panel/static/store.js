@@ -60,8 +60,12 @@ class Store {
     this.tell("ack");
   }
 
+  on_clock({ now }) {
+    this.skew = now - Date.now();
+  }
+
   on_welcome(content) {
-    this.skew = content.now - Date.now();
+    this.on_clock(content);
     this.served = content.served;
     this.current = content.current;
     this.health = content.health;
@@ -96,8 +100,26 @@ class Store {
       if (table.rows.has(row[0])) this.flashes.set(`${kind}:${row[0]}`, performance.now());
       put(this.kinds.get(kind), table, row);
     }
-    for (const id of gone) drop(this.kinds.get(kind), table, id);
+    for (const id of gone) {
+      drop(this.kinds.get(kind), table, id);
+      this.marks.delete(`${kind}:${id}`);
+    }
     this.tell("rows", { kind, rows, before, gone });
+  }
+
+  /** Forget which rows have flashed. */
+  fade(ms) {
+    const now = performance.now();
+    for (const [key, at] of this.flashes) if (now - at > ms) this.flashes.delete(key);
+  }
+
+  /** The name of what a devbox or a snapshot was made from; its id where it is not known. */
+  sourceName(id) {
+    for (const kind of ["blueprint", "snapshot", "devbox"]) {
+      const row = id && this.tables.get(kind)?.rows.get(id);
+      if (row?.[1]) return row[1];
+    }
+    return id || "";
   }
 
   on_health({ kind, ...health }) {
@@ -107,7 +129,7 @@ class Store {
 
   on_mark({ kind, id, ...mark }) {
     const key = `${kind}:${id}`;
-    if (mark.doing || mark.error) this.marks.set(key, mark);
+    if ((mark.doing || mark.error) && this.tables.get(kind).rows.has(id)) this.marks.set(key, mark);
     else this.marks.delete(key);
     this.tell("mark", { kind, id, mark });
   }

@@ -5,39 +5,57 @@ const SPARE = 6;
 const FLASH_MS = 1400;
 const CHECK_WIDTH = 34;
 const MORE_WIDTH = 36;
-const haystacks = new WeakMap();
-
-function haystack(row) {
-  let text = haystacks.get(row);
-  if (text === undefined) {
-    text = row.filter((value) => typeof value === "string").join("\n").toLowerCase();
-    haystacks.set(row, text);
-  }
-  return text;
-}
+const SIZES = ["x-small", "small", "medium", "large", "x-large", "xx-large"];
 
 /** Which rows are shown, in which order. Keeps all rows sorted, so that a change costs little. */
 class Arrangement {
-  constructor(kind) {
+  constructor(kind, store) {
     this.kind = kind;
+    this.store = store;
+    this.source = kind.columns.find((column) => column.form === "source");
     this.sorted = [];
     this.shown = [];
     this.search = "";
     this.status = null; // null: all that have not ended; "": all
     this.sort = [this.kind.at.created === undefined ? "name" : "created", -1];
+    this.sourcesChanged();
+  }
+
+  /** What is found in rows, and how they are sorted, may be by other names now. */
+  sourcesChanged() {
+    this.haystacks = new WeakMap();
+    this.value = this.valueBy(this.sort[0]);
+  }
+
+  haystack(row) {
+    let text = this.haystacks.get(row);
+    if (text === undefined) {
+      const source = this.source ? this.store.sourceName(row[this.source.at]) : "";
+      text = [...row.filter((value) => typeof value === "string"), source].join("\n").toLowerCase();
+      this.haystacks.set(row, text);
+    }
+    return text;
+  }
+
+  /** What rows are sorted by: what the column shows, as a number or in small letters. */
+  valueBy(key) {
+    const { at, form } = this.kind.columns.find((column) => column.key === key) || {};
+    const { created } = this.kind.at;
+    const now = this.store.now();
+    if (form === "age" || form === "span") return (row) => (row[created] === null ? -1 : (row[at] ?? now) - row[created]);
+    if (form === "source") return (row) => this.store.sourceName(row[at]).toLowerCase();
+    if (key === "size" && form === "text") return (row) => SIZES.indexOf(row[at]);
+    return (row) => (typeof row[at] === "string" ? row[at].toLowerCase() : row[at] ?? -1);
   }
 
   compare(a, b) {
-    const at = this.kind.at[this.sort[0]];
-    const x = a[at];
-    const y = b[at];
-    let order;
-    if (typeof x === "string" && typeof y === "string") order = x < y ? -1 : x > y ? 1 : 0;
-    else order = (x ?? -1) < (y ?? -1) ? -1 : (x ?? -1) > (y ?? -1) ? 1 : 0;
-    return order * this.sort[1] || (a[0] < b[0] ? -1 : 1);
+    const x = this.value(a);
+    const y = this.value(b);
+    return (x < y ? -1 : x > y ? 1 : 0) * this.sort[1] || (a[0] < b[0] ? -1 : 1);
   }
 
   all(rows) {
+    this.value = this.valueBy(this.sort[0]);
     this.sorted = [...rows.values()].sort((a, b) => this.compare(a, b));
     this.filter();
   }
@@ -72,7 +90,7 @@ class Arrangement {
     const words = this.search.toLowerCase().split(/\s+/).filter(Boolean);
     const { status, kind } = this;
     const fits = status === null ? (row) => !kind.ended.has(kind.status(row)) : (row) => !status || kind.status(row) === status;
-    this.shown = this.sorted.filter((row) => fits(row) && words.every((word) => haystack(row).includes(word)));
+    this.shown = this.sorted.filter((row) => fits(row) && words.every((word) => this.haystack(row).includes(word)));
   }
 }
 
@@ -280,7 +298,7 @@ class Grid {
 
   text(column, row, value) {
     const now = this.store.now();
-    if (column.form === "time") return relative(value, now);
+    if (column.form === "time") return relative(column.key === "expires" ? value : past(value, now), now);
     if (column.form === "bytes") return bytes(value);
     if (column.form === "span") {
       const created = row[this.kind.at.created];
@@ -288,7 +306,7 @@ class Grid {
       return created && !this.kind.settled.has(this.kind.status(row)) ? `${exactSpan(now - created)} so far` : "";
     }
     if (column.form === "age") return this.age(row, value, now);
-    if (column.form === "source") return this.source(value);
+    if (column.form === "source") return this.store.sourceName(value);
     return value === null || value === undefined ? "" : String(value);
   }
 
@@ -299,14 +317,6 @@ class Grid {
     const until = row[this.kind.at.until];
     const left = until && until > now ? ` · ${roughSpan(until - now)} left` : "";
     return span(now - created) + left;
-  }
-
-  source(id) {
-    for (const kind of ["blueprint", "snapshot", "devbox"]) {
-      const row = id && this.store.tables.get(kind)?.rows.get(id);
-      if (row?.[1]) return row[1];
-    }
-    return id || "";
   }
 
   /** Times go on. */
@@ -438,7 +448,7 @@ function statusContent(status, mark, reason) {
   }
   if (mark?.doing) return [icon("spin", "info"), words(`${mark.doing}…`)];
   const { shape, tone, label } = statusLook(status);
-  return [icon(shape, tone), words(label), reason ? h("span", { class: "rl-reason" }, reason.replaceAll("_", " ")) : null].filter(Boolean);
+  return [icon(shape, tone), h("span", { class: "rl-status" }, label), reason ? h("span", { class: "rl-reason" }, reason.replaceAll("_", " ")) : null].filter(Boolean);
 }
 
 function nameContent(row, name, current, mark) {

@@ -35,6 +35,11 @@ class AsyncRunloopAPI:
         """The client's settings."""
         return self._transport.config
 
+    @property
+    def clock_ahead(self) -> float:
+        """Seconds that the service's clock is ahead of this machine's, to a second; 0 while nothing was answered."""
+        return self._transport.clock_ahead
+
     async def get_json(self, path: str, query: Mapping[str, Any] | None = None, *, timeout: float | None = None) -> Any:
         """The JSON with which any route answers a GET, unchecked. Raises as the operations do."""
         from ._resource import get_json

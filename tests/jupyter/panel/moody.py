@@ -34,9 +34,9 @@ def devbox(number: int, **fields: Any) -> dict[str, Any]:
 
 
 class Moody:
-    """What it serves: `devboxes`, newest first; `status` other than 200 refuses; `hangs` never answers.
+    """What it serves: `devboxes`, newest first, and any action on one of them.
 
-    `refused` is a path that alone is refused.
+    `status` other than 200 refuses; `hangs` never answers; `refused` is a path that alone is refused.
     """
 
     def __init__(self) -> None:
@@ -59,6 +59,9 @@ class Moody:
             self.devboxes[int(number)] = devbox(int(number), status=status)
         if parts.path == self.refused:
             return 403, {"message": "in a mood"}
+        if parts.path.startswith("/v1/devboxes/dbx_"):
+            identity, _, action = parts.path.removeprefix("/v1/devboxes/").partition("/")
+            return 200, next((each for each in self.devboxes if each["id"] == identity and not action), {})
         items = ITEMS.get(parts.path)
         if items is None:
             return 404, {"message": "no such route"}
@@ -75,8 +78,11 @@ class Moody:
         """One connection."""
         try:
             while line := await reader.readline():
-                while (await reader.readline()).strip():
-                    pass
+                length = 0
+                while header := (await reader.readline()).strip().lower():
+                    if header.startswith(b"content-length:"):
+                        length = int(header.partition(b":")[2])
+                await reader.readexactly(length)
                 if self.hangs:
                     await asyncio.sleep(3600)
                 status, body = self.answer(line.decode().split()[1])

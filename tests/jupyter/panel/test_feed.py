@@ -4,11 +4,14 @@ from __future__ import annotations
 
 import asyncio
 import time
+from email.utils import formatdate
 
 import pytest
 
+from runloop_jupyter.resource_panel import actions, desk
 from runloop_jupyter.resource_panel import feed as feeds
 from runloop_jupyter.resource_panel.audience import Audience
+from runloop_jupyter.resource_panel.kinds import KINDS
 from runloop_jupyter.resource_panel.pace import delay, delay_after_failures
 from runloop_jupyter.resource_panel.table import Change, Table
 from runloop_jupyter.session import Session
@@ -79,6 +82,82 @@ async def test_a_service_that_hangs_is_told_and_it_recovers(moody, page, monkeyp
     await lost(page, "does not answer")
     moody.hangs = False
     await recovers(page)
+
+
+async def test_an_action_says_after_a_while_that_the_service_does_not_answer(
+    moody, page, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    moody.devboxes = [devbox(1)]
+    await page.until(lambda: page.rows(), "the row")
+    monkeypatch.setattr(actions, "_PATIENCE", 0.3)
+    monkeypatch.setattr(desk, "_GLANCE", 0.1)
+    moody.hangs = True
+    page.send("act", kind="devbox", action="keep_alive", ids=["dbx_00001"])
+    mark = (await page.until(lambda: [m for m in page.told("mark") if m.get("error")], "the failure"))[-1]
+    assert mark["error"].startswith("Not confirmed within 0 s: The service does not answer.")
+    page.send("form", name="devbox")
+    await page.until(lambda: page.told("form"), "the form, all the same")
+    moody.hangs = False
+    page.send("dismiss", kind="devbox", id="dbx_00001")
+
+
+async def test_a_form_that_is_refused_stays_open_and_says_why(moody, page, session) -> None:
+    await page.until(lambda: health(page).get("loading") is False, "the first look")
+    page.send("form", name="devbox")
+    await page.until(lambda: page.told("form"), "the form")
+    moody.status = 403
+    page.send("submit", name="devbox", values={"name": "x"})
+    refused = (await page.until(lambda: page.told("refused"), "the refusal"))[-1]
+    assert "in a mood (403" in refused["text"]
+    assert page.told("form_done") == []
+
+
+async def test_details_that_fail_are_tried_again(moody, page) -> None:
+    moody.devboxes = [devbox(1)]
+    await page.until(lambda: page.rows(), "the row")
+    moody.status = 403
+    page.send("detail", view="v1", kind="devbox", id="dbx_00001")
+    await page.until(lambda: page.told("detail") and "in a mood" in page.told("detail")[-1]["error"], "the failure")
+    moody.status = 200
+    await page.until(lambda: page.told("detail")[-1].get("facts"), "the details")
+
+
+async def test_times_are_told_by_the_clock_of_the_service(moody, page) -> None:
+    await page.until(lambda: health(page).get("loading") is False, "the first look")
+    assert abs(page.told("welcome")[-1]["now"] / 1000 - time.time()) < 60
+    moody.headers = f"date: {formatdate(time.time() + 3600, usegmt=True)}\r\n"
+    clock = (await page.until(lambda: page.told("clock"), "the clock"))[-1]
+    assert abs(clock["now"] / 1000 - time.time() - 3600) < 60
+    moody.status = 500
+    await lost(page, "answered 500")
+    assert abs(health(page)["retry"] / 1000 - time.time() - 3600) < 120
+
+
+async def test_the_time_left_begins_again_with_keep_alive(moody, page) -> None:
+    hour_ago = round(time.time() - 3600) * 1000
+    launch = {"keep_alive_time_seconds": 7200}
+    moody.devboxes = [devbox(1, create_time_ms=hour_ago, launch_parameters=launch)]
+    await page.until(lambda: page.rows(), "the row")
+
+    def left() -> float:
+        return KINDS["devbox"].value(page.rows()["dbx_00001"], "until") / 1000 - time.time()
+
+    assert 3500 < left() < 3700
+    page.send("act", kind="devbox", action="keep_alive", ids=["dbx_00001"])
+    await page.until(lambda: 7100 < left() < 7300, "the renewal")
+
+
+async def test_marks_go_with_their_rows(moody, page) -> None:
+    moody.devboxes = [devbox(1)]
+    await page.until(lambda: page.rows(), "the row")
+    moody.refused = "/v1/devboxes/dbx_00001/keep_alive"
+    page.send("act", kind="devbox", action="keep_alive", ids=["dbx_00001"])
+    await page.until(lambda: [m for m in page.told("mark") if m.get("error")], "the failure")
+    moody.devboxes = []
+    await page.until(lambda: not page.rows(), "the end of the row")
+    page.open("v2")
+    await page.until(lambda: len(page.told("welcome")) > 1, "another welcome")
+    assert page.told("welcome")[-1]["marks"] == []
 
 
 async def test_a_service_that_is_not_there_is_told(moody, session, pages) -> None:
@@ -205,7 +284,8 @@ def test_failures_make_it_patient_but_never_stop_it() -> None:
     assert 1.5 <= waits[0] <= 2
     assert all(48 <= wait <= 60 for wait in waits[6:])
     assert delay_after_failures(1, told=30) == 30
-    assert delay_after_failures(1, told=3000) == 60
+    assert delay_after_failures(1, told=300) == 300
+    assert delay_after_failures(1, told=3000) == 600
 
 
 def test_views_that_fall_silent_are_gone_after_a_while() -> None:

@@ -171,7 +171,7 @@ async def test_a_blueprint_is_built_with_its_log_and_starts_a_devbox_and_goes(se
     page.send("submit", name="blueprint", values=values)
     look = (await page.until(lambda: page.told("look_at"), "where to look"))[-1]
     page.send("want", kinds=["blueprint"])
-    page.send("detail", kind="blueprint", id=look["id"])
+    page.send("detail", view="v1", kind="blueprint", id=look["id"])
     await page.until(lambda: page.status("by-panel", "blueprint") == "build_complete", "the build", within=60)
     lines = await page.until(
         lambda: [line[1] for log in page.told("log") for line in log["lines"]], "the log of the build"
@@ -214,7 +214,7 @@ async def test_secrets_are_saved_and_their_values_are_nowhere_in_what_a_notebook
     await page.until(lambda: page.told("form"), "the form")
     page.send("submit", name="secret", values={"name": "PANEL_TOKEN", "value": "hunter2-hunter2"})
     await page.until(lambda: page.told("say"), "the secret")
-    page.send("detail", kind="secret", id=only(page, "PANEL_TOKEN", "secret"))
+    page.send("detail", view="v1", kind="secret", id=only(page, "PANEL_TOKEN", "secret"))
     await page.until(lambda: page.told("detail"), "its details")
     assert "hunter2" not in page.saved
     assert all("hunter2" not in json.dumps(content) for content, _ in page.raw)
@@ -279,7 +279,7 @@ async def test_tools_open_below_the_table_one_is_shown_and_they_end_with_the_pan
 async def test_details_have_history_metadata_cells_and_raw_json_without_secrets(session, pages) -> None:
     page = await opened(session, pages)
     identity = await made(session, page, "detailed", metadata={"team": "blue"}, tunnel={"auth_mode": "authenticated"})
-    page.send("detail", kind="devbox", id=identity)
+    page.send("detail", view="v1", kind="devbox", id=identity)
     shown = (await page.until(lambda: page.told("detail"), "the details"))[-1]
     assert shown["metadata"] == [["team", "blue"]]
     assert [step[0] for step in shown["history"]][-1] == "running"
@@ -289,6 +289,21 @@ async def test_details_have_history_metadata_cells_and_raw_json_without_secrets(
     assert raw["id"] == identity
     page.send("act", kind="devbox", action="suspend", ids=[identity])
     await page.until(lambda: page.told("detail")[-1]["history"][-1][0] == "suspended", "the details to follow")
+
+
+async def test_each_page_follows_its_own_details(session, pages) -> None:
+    page = await opened(session, pages)
+    one, two = await made(session, page, "followed-1"), await made(session, page, "followed-2")
+    page.open("v2")
+    page.send("detail", view="v1", kind="devbox", id=one)
+    page.send("detail", view="v2", kind="devbox", id=two)
+    await page.until(lambda: len(page.told("detail")) == 2, "both details")
+    page.send("act", kind="devbox", action="suspend", ids=[one])
+    await page.until(lambda: page.told("detail")[-1]["history"][-1][0] == "suspended", "the first to follow")
+    assert (page.told("detail")[-1]["view"], page.told("detail")[-1]["id"]) == ("v1", one)
+    page.send("close_detail", view="v2")
+    page.send("bye", view="v1")
+    await page.until(lambda: not page.panel._followers, "the end of both")
 
 
 async def test_pruning_lists_what_goes_and_keeps_the_newest(session, pages) -> None:
