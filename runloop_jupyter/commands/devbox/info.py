@@ -50,4 +50,6 @@ async def _used(session: Session, devbox: DevboxInfo) -> str:
         usage = await (await session.sdk()).api.devboxes.retrieve_resource_usage(devbox.id)
     except NotFoundError:
         return ""  # not every service counts it
+    if not usage.total_elapsed_seconds:
+        return ""
     return ", ".join(f"{title} {text}" for title, text in usage_rows(usage))
