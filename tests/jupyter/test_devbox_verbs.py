@@ -46,8 +46,12 @@ def test_logs_are_followed_until_stop(kernel: Kernel, home: Home) -> None:
     kernel.shows(cell, "one of the words")
     remote(home, "echo came later")
     kernel.shows(cell, "came later")
+    remote(home, "for n in 1 2 3; do echo out-$n; echo err-$n >&2; sleep 0.7; done")
+    kernel.shows(cell, "err-3")
     kernel.interrupt()
     assert kernel.ended(cell).error == "KeyboardInterrupt"
+    for line in ("out-1", "err-1", "out-2", "err-2", "out-3", "err-3"):
+        assert cell.stdout.count(f"{line}\n") == 1
     assert remote(home, "echo lives") == "lives\n"
 
 

@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING
 
 from ...actions import handle_of
 from ...devboxes import by_id
+from ...log_lines import LogLines, said
 from ...progress import counting
 from ..parser import Parser, add_devbox_argument
 
@@ -51,18 +52,16 @@ async def run(session: Session, args: argparse.Namespace) -> None:
     devbox = await session.find(args.devbox)
     async with CellOutput(whole="--tail N shows the last of it") as output:
         output.status(counting(f"following {devbox.short} {{}} — Stop stops looking") if args.follow else "")
-        lines = await _lines(session, devbox, args)
+        seen = LogLines()
+        lines = seen.new(await _lines(session, devbox, args))
         shown = lines[-args.tail :] if args.tail else lines
         output.write("stdout", _text(shown))
         if not shown and not args.follow:
             narrowed = args.source or args.execution
             output.write("stdout", f"{devbox.label} has no logs {'that match' if narrowed else 'yet'}.\n")
-        seen = len(lines)
         while args.follow and await _lives(session, devbox):
             await asyncio.sleep(_LOOK)
-            lines = await _lines(session, devbox, args)
-            output.write("stdout", _text(lines[seen:]))
-            seen = len(lines)
+            output.write("stdout", _text(seen.new(await _lines(session, devbox, args))))
 
 
 async def _lines(session: Session, devbox: DevboxInfo, args: argparse.Namespace) -> list[Log]:
@@ -77,15 +76,6 @@ async def _lives(session: Session, devbox: DevboxInfo) -> bool:
 
 def _text(lines: Sequence[Log]) -> str:
     return "".join(f"{_clock(line.timestamp_ms)} {line.source:<8} {said(line)}\n" for line in lines)
-
-
-def said(line: Log) -> str:
-    """What a line tells."""
-    if line.cmd:
-        return f"$ {line.cmd}"
-    if line.exit_code is not None and not line.message:
-        return f"exit code {line.exit_code}"
-    return line.message or ""
 
 
 def _clock(milliseconds: int) -> str:
