@@ -81,4 +81,4 @@ def _overlap(before: Sequence[Any], after: Sequence[Any]) -> int:
 def _longer(wanted: Sequence[Any], shorter: Sequence[int], length: int, item: Any) -> int:
     while length and wanted[length] != item:
         length = shorter[length - 1]
-    return length + (wanted[length] == item)
+    return length + 1 if wanted[length] == item else length

@@ -93,6 +93,11 @@ def clock(milliseconds: int) -> str:
     return _local(milliseconds).strftime("%H:%M:%S")
 
 
+def exact_clock(milliseconds: int) -> str:
+    """The same to the millisecond."""
+    return _local(milliseconds).strftime("%H:%M:%S.%f")[:-3]
+
+
 def pairs(metadata: Mapping[str, str] | None) -> str:
     """Metadata on one line."""
     return ", ".join(f"{key}={value}" for key, value in (metadata or {}).items())

@@ -1,4 +1,4 @@
-"""The tools below the panel's table in JupyterLab, on the embedded service: terminals, consoles and files."""
+"""The tools below the panel's table in JupyterLab, on the embedded service: terminals, consoles, logs, files."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ import pytest
 from playwright.sync_api import expect
 
 from tests.browser.panels import PanelPage, axe, write
-from tests.browser.tools import ConsolePage, FilesPage, TerminalPage, open_terminal
+from tests.browser.tools import ConsolePage, FilesPage, LogsPage, TerminalPage, open_terminal
 
 EVIL = "<img src=x onerror=window.pwned=1>"
 CELLS = [
@@ -250,6 +250,75 @@ def test_closing_the_console_stops_what_runs(shown: PanelPage, console: ConsoleP
     shown.panel.get_by_role("button", name="Close Console").click()
     shown.told("Stopped 'sleep 876' on analysis.")
     expect(console.root).to_have_count(0)
+
+
+@pytest.fixture(scope="module")
+def logs(shown: PanelPage) -> LogsPage:
+    """The logs of a devbox, which the tests below use one after the other."""
+    shown.run(3)
+    shown.wait_until_finished()
+    shown.menu_of("analysis", "Logs")
+    return LogsPage(shown.page.locator(".rlt-logs:visible"))
+
+
+def test_what_a_cell_prints_comes_while_it_runs_and_as_text(shown: PanelPage, logs: LogsPage) -> None:
+    shown.run(2)
+    logs.search.fill("line 20")
+    expect(logs.root.locator(".rll-count")).to_contain_text("1", timeout=20_000)
+    assert "line 600" not in shown.outputs()[2], "the cell still ran meanwhile"
+    logs.search.fill("onerror")
+    expect(logs.root.locator("mark").first).to_have_text("onerror")
+    assert shown.page.evaluate("window.pwned") is None
+
+
+def test_lines_are_found_by_the_keyboard_alone(shown: PanelPage, logs: LogsPage) -> None:
+    logs.press("Pause")
+    logs.search.fill("line 1")
+    found = int(logs.root.locator(".rll-count").inner_text().split(" of ")[1])
+    assert found > 5
+    logs.counts(f"{found} of {found}")
+    shown.page.keyboard.press("Shift+Enter")
+    logs.counts(f"{found - 1} of {found}")
+    shown.page.keyboard.press("Enter")
+    shown.page.keyboard.press("F3")
+    logs.counts(f"1 of {found}")
+    logs.press("Only lines with it")
+    expect(logs.root.locator(".rll-row").first).to_have_attribute("aria-setsize", str(found))
+    logs.press("Only lines with it")
+    shown.page.keyboard.press("Tab")
+    logs.list.focus()
+    shown.page.keyboard.press("/")
+    expect(logs.search).to_be_focused()
+    logs.search.fill("no such line")
+    logs.counts("none")
+    shown.page.keyboard.press("Escape")
+    logs.root.get_by_label("Show", exact=True).select_option("Errors")
+    expect(logs.line("exit code 0")).to_have_count(0)
+    logs.root.get_by_label("Show", exact=True).select_option("All")
+    expect(shown.page.locator(".jp-CodeCell")).to_have_count(len(CELLS))  # no key was the notebook's
+
+
+def test_paused_lines_wait_and_the_end_is_found_again(shown: PanelPage, logs: LogsPage) -> None:
+    expect(logs.root.get_by_role("button", name="new")).to_be_visible(timeout=20_000)
+    logs.list.focus()
+    shown.page.keyboard.press("Home")
+    logs.root.get_by_role("button", name="new").click()
+    expect(logs.root.get_by_role("button", name="Pause")).to_be_visible()
+    logs.press("To the end")
+    expect(logs.root.get_by_role("button", name="To the end")).to_be_hidden()
+    shown.menu("Kernel", "Interrupt Kernel")
+    shown.wait_until_finished()
+    logs.shows("exit code 137")
+    assert axe(shown.page, ".rlt-logs") == []
+
+
+def test_logs_are_saved_beside_the_notebook(shown: PanelPage, logs: LogsPage, lab_folder: Path) -> None:
+    logs.press("Save all lines")
+    expect(logs.root.locator(".rll-told")).to_have_text("Saved analysis-logs.txt beside the notebook.")
+    assert " exec           line 3\n" in (lab_folder / "analysis-logs.txt").read_text()
+    logs.press("Clear")
+    expect(logs.root.locator(".rlt-empty")).to_contain_text("No lines yet")
+    shown.panel.get_by_role("button", name="Close Logs").click()
 
 
 @pytest.fixture(scope="module")

@@ -97,3 +97,29 @@ class ConsolePage:
     def is_(self, status: str) -> None:
         """Wait until its bar says this."""
         expect(self.root.get_by_role("status")).to_contain_text(status, timeout=20_000)
+
+
+class LogsPage:
+    """The logs of a devbox that are in sight."""
+
+    def __init__(self, root: Locator) -> None:
+        self.root = root
+        self.page: Page = root.page
+        self.list = root.get_by_role("listbox")
+        self.search = root.get_by_role("searchbox")
+
+    def line(self, text: str) -> Locator:
+        """The lines in sight whose text is this."""
+        return self.root.locator(".rll-text").get_by_text(text, exact=True)
+
+    def shows(self, text: str) -> None:
+        """Wait until a line with this text is in sight."""
+        expect(self.line(text).last).to_be_visible(timeout=20_000)
+
+    def press(self, label: str) -> None:
+        """Press a button."""
+        self.root.get_by_role("button", name=label).click()
+
+    def counts(self, words: str) -> None:
+        """Wait until it says how many lines were found."""
+        expect(self.root.locator(".rll-count")).to_have_text(words)

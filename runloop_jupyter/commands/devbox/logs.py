@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import argparse
 import asyncio
-import datetime
 from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
@@ -12,6 +11,7 @@ from ...actions import handle_of
 from ...devboxes import by_id
 from ...log_lines import LogLines, said
 from ...progress import counting
+from ...rendering.text import exact_clock
 from ..parser import Parser, add_devbox_argument
 
 if TYPE_CHECKING:
@@ -75,13 +75,7 @@ async def _lives(session: Session, devbox: DevboxInfo) -> bool:
 
 
 def _text(lines: Sequence[Log]) -> str:
-    return "".join(f"{_clock(line.timestamp_ms)} {line.source:<8} {said(line)}\n" for line in lines)
-
-
-def _clock(milliseconds: int) -> str:
-    return (
-        datetime.datetime.fromtimestamp(milliseconds / 1000, tz=datetime.UTC).astimezone().strftime("%H:%M:%S.%f")[:-3]
-    )
+    return "".join(f"{exact_clock(line.timestamp_ms)} {line.source:<8} {said(line)}\n" for line in lines)
 
 
 def _count(text: str) -> int:

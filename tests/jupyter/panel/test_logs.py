@@ -1,0 +1,146 @@
+"""The logs of a devbox, driven as their page drives them, on a real service."""
+
+from __future__ import annotations
+
+import asyncio
+from pathlib import Path
+
+import pytest
+
+from runloop_jupyter.errors import RemoteError
+from runloop_jupyter.resource_panel import logs, pace
+from runloop_jupyter.resource_panel.logs import LogView
+from tests.jupyter.panel.tool_page import ToolPage, tools
+
+__all__ = ["tools"]
+
+
+def rows(page: ToolPage) -> list[list[object]]:
+    """The lines that the page shows."""
+    shown: list[list[object]] = []
+    for content, _ in page.raw:
+        if content["op"] in ("snapshot", "clear"):
+            shown = []
+        shown += content.get("rows", [])
+    return shown
+
+
+def texts(page: ToolPage) -> list[str]:
+    return [str(row[4]) for row in rows(page)]
+
+
+def state(page: ToolPage) -> str:
+    return [str(content["state"]) for content, _ in page.raw if "state" in content][-1]
+
+
+@pytest.fixture(autouse=True)
+def quick(monkeypatch: pytest.MonkeyPatch) -> None:
+    """No test waits for the next look."""
+    monkeypatch.setattr(pace, "EVERY", 0.05)
+
+
+@pytest.fixture
+async def box(session):
+    return await session.create({"name": "logged"}, keep_alive=600)
+
+
+@pytest.fixture
+async def devbox(session, box):
+    return (await session.sdk()).devbox.from_id(box.id)
+
+
+@pytest.fixture
+async def page(session, box, tools) -> ToolPage:
+    return await tools(LogView, session, box).open()
+
+
+async def test_what_runs_comes_as_it_is_printed_each_line_once(devbox, page) -> None:
+    await page.until(lambda: state(page) == "live", "the first look")
+    await devbox.cmd.exec("for n in 1 2 3; do echo out $n; echo err $n >&2; sleep 0.3; done; exit 4")
+    await page.until(lambda: "exit code 4" in texts(page), "the end")
+    assert texts(page)[0].startswith("$ for n in 1 2 3")
+    assert sorted(texts(page)[1:-1]) == ["err 1", "err 2", "err 3", "out 1", "out 2", "out 3"]
+    kinds = {str(row[4]): (row[2], row[3]) for row in rows(page)}
+    assert kinds["err 2"] == ("line", "error")
+    assert kinds["out 2"] == ("line", "info")
+    assert kinds["exit code 4"][0] == "exit"
+    assert "out 1" not in page.saved  # nothing of it goes into the notebook's file
+
+
+async def test_a_second_view_gets_all_and_only_what_is_new_travels(devbox, page) -> None:
+    await devbox.cmd.exec("seq 50")
+    await page.until(lambda: "50" in texts(page), "the lines")
+    await devbox.cmd.exec("echo one more")
+    await page.until(lambda: "one more" in texts(page), "the line")
+    assert len(page.told("lines")[-1]["rows"]) <= 3
+    second = await ToolPage(page.tool, "v2").open()
+    await second.until(lambda: texts(second) == texts(page), "all lines")
+    page.send("clear")
+    await second.until(lambda: rows(second) == [], "the clearing")
+
+
+async def test_missing_lines_are_said(devbox, page) -> None:
+    slow = asyncio.create_task(devbox.cmd.exec("echo first; sleep 1; seq 5000; sleep 1"))
+    await page.until(lambda: "first" in texts(page), "its first line")
+    await slow
+    await page.until(lambda: "5000" in texts(page), "its last line")
+    gap = [row for row in rows(page) if row[2] == "gap"]
+    assert len(gap) == 1
+    assert "missing here" in str(gap[0][4])
+
+
+async def test_after_an_error_it_says_so_and_goes_on_by_itself(devbox, page, monkeypatch) -> None:
+    await page.until(lambda: state(page) == "live", "the first look")
+    ask = page.tool._ask
+
+    async def fails():
+        raise RemoteError("The service is away.")
+
+    monkeypatch.setattr(page.tool, "_ask", fails)
+    await page.until(lambda: state(page) == "waiting", "the error")
+    assert page.problem == "The service is away. Trying again."
+    monkeypatch.setattr(page.tool, "_ask", ask)
+    await devbox.cmd.exec("echo back")
+    await page.until(lambda: state(page) == "live" and "back" in texts(page), "it to go on")
+    assert page.problem == ""
+
+
+async def test_a_devbox_that_ends_is_told_and_its_lines_stay(devbox, page) -> None:
+    await devbox.cmd.exec("echo last words")
+    await devbox.shutdown()
+    await page.until(lambda: state(page) == "ended", "its end")
+    assert "last words" in texts(page)
+    assert page.problem == ""
+
+
+async def test_lines_are_saved_beside_the_notebook(devbox, page) -> None:
+    page.send("save")
+    await page.until(lambda: "no lines to save" in page.problem, "the sentence")
+    await devbox.cmd.exec("printf '\\033[31mred\\033[0m\\n'")
+    await page.until(lambda: "red" in texts(page), "the line, without its colour")
+    page.send("save")
+    await page.until(lambda: page.told("saved"), "the file")
+    assert page.told("saved")[0]["text"] == "Saved logged-logs.txt beside the notebook."
+    saved = await asyncio.to_thread(Path("logged-logs.txt").read_text)
+    assert saved.splitlines()[1].endswith(" exec           red")
+
+
+async def test_nobody_asks_when_nobody_looks(devbox, page, monkeypatch) -> None:
+    monkeypatch.setattr("runloop_jupyter.resource_panel.tool._PULSE", 0.01)
+    await page.until(lambda: state(page) == "live", "the first look")
+    page.send("bye")
+    await page.until(lambda: page.tool._following.done(), "the end of looking")
+    await devbox.cmd.exec("echo meanwhile")
+    again = await ToolPage(page.tool, "v3").open()
+    await again.until(lambda: "meanwhile" in texts(again), "what was missed")
+
+
+async def test_many_and_long_lines_come_in_messages_of_some_size(session, devbox, page, monkeypatch) -> None:
+    monkeypatch.setattr(logs, "_MESSAGE", 20_000)
+    await devbox.cmd.exec(
+        "for n in $(seq 60); do head -c 1000 /dev/zero | tr '\\0' x; echo $n; done; "
+        "head -c 20000 /dev/zero | tr '\\0' y"
+    )
+    await page.until(lambda: any("20,000 characters" in text for text in texts(page)), "the longest")
+    assert max(sum(len(row[4]) for row in told["rows"]) for told in page.told("lines")) < 40_000
+    assert [text.lstrip("x") for text in texts(page)[1:61]] == [str(n) for n in range(1, 61)]
