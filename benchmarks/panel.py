@@ -3,12 +3,15 @@
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import json
+import re
 import statistics
 import tempfile
 import time
+import urllib.error
+import urllib.request
 from collections.abc import Iterator
-from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
@@ -59,6 +62,28 @@ KEYSTROKE = """(text) => {
     void document.querySelector('.rl-grid').offsetHeight;
     return performance.now() - start;
 }"""
+HOUR = """
+import asyncio, json, pathlib, re
+from runloop_jupyter.resource_panel import pace
+pace.EVERY, pace._SHARE = 0.0, 1.0
+panel = runloop_jupyter.panel()
+feed, publish, sent = panel._feed, panel.view.comm.publish_msg, 0
+
+def counting(kind, data=None, metadata=None, buffers=None, **keys):
+    global sent
+    sent += len(json.dumps(data)) + sum(map(len, buffers or ()))
+    publish(kind, data, metadata, buffers, **keys)
+
+panel.view.comm.publish_msg = counting
+
+async def polled(part):
+    goal, before = feed._looks + 600, sent
+    while feed._looks < goal:
+        await asyncio.sleep(0.02)
+    resident = re.search(r"VmRSS:\\s+(\\d+)", pathlib.Path("/proc/self/status").read_text())[1]
+    print(f"{part}: {sent - before} bytes, {resident} kB", flush=True)
+panel"""
+POLLED = "for part in ('warm', 'changes', 'quiet', 'end'): await polled(part)"
 CLICK = """(name) => new Promise((resolve) => {
     const row = [...document.querySelectorAll('.rl-row:not([hidden])')].find((each) => each.textContent.includes(name));
     row.querySelector('.rl-form-age').click();
@@ -111,7 +136,7 @@ def python_side() -> list[Row]:
     ]
 
 
-@contextmanager
+@contextlib.contextmanager
 def notebook(name: str, cells: list[str]) -> Iterator[PanelPage]:
     """A notebook in JupyterLab in Chromium."""
     with tempfile.TemporaryDirectory(prefix="runloop-bench-", ignore_cleanup_errors=True) as home:
@@ -124,7 +149,7 @@ def notebook(name: str, cells: list[str]) -> Iterator[PanelPage]:
 
 def in_chromium() -> list[Row]:
     """Ten thousand rows, then a panel beside a cell that streams."""
-    return [*many(), *beside_a_stream()]
+    return [*many(), *an_hour(), *beside_a_stream()]
 
 
 def many() -> list[Row]:
@@ -159,6 +184,55 @@ def many() -> list[Row]:
     ]
 
 
+def an_hour() -> list[Row]:
+    """The polls of an hour in a minute, after some to get warm: a third of them with changes, the rest without."""
+    with many_devboxes(200) as url:
+        connect = f"import os, runloop_jupyter\nos.environ.update(RUNLOOP_BASE_URL={url!r}, RUNLOOP_API_KEY='key')"
+        with notebook("hour.ipynb", [connect, HOUR, POLLED]) as shown:
+            for index in range(2):
+                shown.run(index)
+                shown.wait_until_finished()
+            shown.run(2)
+            shown.wait_for_output(2, "warm")
+            heap, nodes = page_memory(shown.page)
+            changes = 0
+            while "changes" not in shown.outputs()[2]:
+                change(url, changes % 20, ("suspended", "running")[changes // 20 % 2])
+                changes += 1
+                shown.page.wait_for_timeout(100)
+            shown.wait_for_output(2, "end")
+            heap_after, nodes_after = page_memory(shown.page)
+            (_, before), (changed, _), (quiet, _), (quiet_too, after) = map(numbers, shown.outputs()[2].splitlines())
+    return [
+        Row("an hour's 1,800 polls: sent, for each row that changed", changed / changes, "B", goal="< 1000 B"),
+        Row("  sent in the 1,200 without changes, but for answers to beats", quiet + quiet_too, "B", goal="flat"),
+        Row("  the page's heap, growth", heap_after - heap, "kB", goal="flat"),
+        Row("  nodes in the page, growth", nodes_after - nodes, "", goal="flat"),
+        Row("  the kernel's memory, growth", after - before, "kB", goal="flat"),
+    ]
+
+
+def numbers(text: str) -> list[int]:
+    """Those in a text."""
+    return [int(number) for number in re.findall(r"\d+", text)]
+
+
+def change(url: str, number: int, status: str) -> None:
+    """Change one devbox of the service."""
+    with contextlib.suppress(urllib.error.HTTPError):  # it changes, and has no page about it
+        urllib.request.urlopen(f"{url}/change/{number}/{status}", timeout=5)
+
+
+def page_memory(page: Page) -> tuple[float, int]:
+    """Kilobytes of the page's heap, and its nodes, after the garbage was collected."""
+    session = page.context.new_cdp_session(page)
+    session.send("HeapProfiler.collectGarbage")
+    used = float(session.send("Runtime.getHeapUsage")["usedSize"]) / 1000
+    nodes = int(session.send("Memory.getDOMCounters")["nodes"])
+    session.detach()
+    return used, nodes
+
+
 PATCHES = """(count) => {
     const panel = document.querySelector('.rl-panel').runloop;
     const { store } = panel;
@@ -185,17 +259,11 @@ def patch_costs(page: Page) -> list[float]:
 
 def heap_growth(page: Page) -> float:
     """Kilobytes that the page's heap has grown by after many changes."""
-    session = page.context.new_cdp_session(page)
-
-    def used() -> float:
-        session.send("HeapProfiler.collectGarbage")
-        return float(session.send("Runtime.getHeapUsage")["usedSize"]) / 1000
-
     page.evaluate(PATCHES, 500)
-    before = used()
+    before, _ = page_memory(page)
     page.evaluate(PATCHES, 2000)
     page.evaluate(SCROLL)
-    return used() - before
+    return page_memory(page)[0] - before
 
 
 def beside_a_stream() -> list[Row]:
