@@ -202,14 +202,14 @@ class RunloopMagics(Magics):
         return self._run(command.run(self.session, args), doing)
 
     def close(self) -> None:
-        """End the session, if there is one: its connections, and the devboxes that it created."""
+        """End the session, if there is one: its panels and connections, and the devboxes that it created."""
         from . import loop
 
         if "session" not in vars(self):
             return
         atexit.unregister(self.session.end)
         self.session.end()
-        loop.run(self.session.disconnect())
+        loop.run(self.session.close())
 
     def _run(self, work: Coroutine[Any, Any, T], doing: str) -> T:
         from . import loop

@@ -315,6 +315,12 @@ class Session:
             return RemoteError(str(error))
         return _unreachable(connection, error)
 
+    async def close(self) -> None:
+        """End its panels and its connections."""
+        if "feed" in vars(self):
+            self.feed.end()
+        await self.disconnect()
+
     def end(self) -> None:
         """Shut down what this kernel created. Takes a second at most; safe to call twice."""
         self.leases.end()

@@ -64,6 +64,9 @@ class Listener(Protocol):
     def clocked(self) -> None:
         """The service's clock shows another time than was believed."""
 
+    def ended(self) -> None:
+        """There will be nothing to show any more."""
+
 
 class EmbeddedServiceEnded(Exception):  # noqa: N818 - what happened, not what went wrong in here
     """The embedded service does not run."""
@@ -114,6 +117,11 @@ class Feed:
         if not self._listeners and self._task is not None:
             self._task.cancel()
             self._task = None
+
+    def end(self) -> None:
+        """The session is over: all panels end."""
+        for listener in tuple(self._listeners):
+            listener.ended()
 
     @property
     def kinds(self) -> tuple[str, ...]:

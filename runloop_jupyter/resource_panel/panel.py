@@ -37,6 +37,8 @@ _GRACE = 5.0  # seconds that a panel without a view goes on: a page that is relo
 _CHECK = 30.0  # seconds between looks at whether anybody is left
 _WAITS = "This kernel (ipykernel {}) answers clicks only between cells; ipykernel 7 answers while a cell runs."
 
+_UNLOADED = "The extension was unloaded. Load it and run this cell again for a live panel."
+
 
 class Panel(ipywidgets.VBox):  # type: ignore[misc]  # ipywidgets has no types
     """What `%runloop panel` shows. `close` ends it; so does closing its output."""
@@ -55,6 +57,7 @@ class Panel(ipywidgets.VBox):  # type: ignore[misc]  # ipywidgets has no types
         self._marks: dict[tuple[str, str], dict[str, str]] = {}
         self._uploads: dict[str, Upload] = {}
         self._check: asyncio.TimerHandle | None = None
+        self._over = False
         self.view.on_msg(self._received)
 
     def close(self) -> None:
@@ -74,6 +77,9 @@ class Panel(ipywidgets.VBox):  # type: ignore[misc]  # ipywidgets has no types
 
     async def _take(self, content: Mapping[str, Any], buffers: Sequence[memoryview]) -> None:
         self.view.post("ack", n=content.get("n"))
+        if self._over:
+            self.view.post("over", text=_UNLOADED)
+            return
         op = content.get("op")
         handler = getattr(self, f"_on_{op}", None)
         if handler is None:
@@ -246,6 +252,12 @@ class Panel(ipywidgets.VBox):  # type: ignore[misc]  # ipywidgets has no types
     def clocked(self) -> None:
         """The service's clock shows another time than was believed."""
         self.view.post("clock", now=self._feed.now_ms())
+
+    def ended(self) -> None:
+        """There will be nothing to show any more."""
+        self._over = True
+        self._stop()
+        self.view.post("over", text=_UNLOADED)
 
     # What the page is told
 

@@ -78,9 +78,11 @@ function roving(container, selector, { vertical = false } = {}) {
 }
 
 async function copyText(text) {
-  if (navigator.clipboard && window.isSecureContext) {
+  try {
     await navigator.clipboard.writeText(text);
     return;
+  } catch {
+    // no clipboard here, or not for this page: the old way works in most of these
   }
   const area = h("textarea", { style: "position:fixed;opacity:0" });
   area.value = text;

@@ -135,6 +135,7 @@ class PanelView {
     const waited = this.store.waiting();
     const cut = this.root.closest(".jupyter-widgets-disconnected, .jp-mod-disconnected");
     const text = cut ? "The kernel was restarted or has ended. Run this cell again for a live panel."
+      : this.store.over ? this.store.over
       : waited > 20000 ? "No answer from the kernel for a while. If it was restarted, run this cell again."
       : waited > 1500 ? "Waiting for the kernel: a running cell blocks it. Your click is not lost." : "";
     this.wait.hidden = !text;
@@ -150,7 +151,7 @@ class PanelView {
   }
 
   hear_ack() {
-    if (!this.wait.hidden) this.tick();
+    if (!this.wait.hidden || this.store.over) this.tick();
   }
 
   hear_welcome() {
@@ -538,6 +539,7 @@ class PanelView {
     });
     const grave = entries.findIndex((entry) => entry[2].grave);
     if (grave > 0) entries.splice(grave, 0, null);
+    if (this.store.marks.get(`${this.tab}:${row[0]}`)?.error) entries.push(["Dismiss the message", () => this.dismiss(row[0])]);
     entries.push(null, ["Copy ID", () => this.copy(row[0])], ["Show details", () => this.openDetail(row)]);
     openMenu(this.element, entries, at, () => this.grid.element.focus({ preventScroll: true }));
   }

@@ -17,6 +17,7 @@ class Store {
     this.tools = [];
     this.tool = "";
     this.welcomed = false;
+    this.over = "";
     this.listeners = new Set();
     this.pending = new Map();
     this.number = 0;
@@ -120,6 +121,11 @@ class Store {
       if (row?.[1]) return row[1];
     }
     return id || "";
+  }
+
+  on_over({ text }) {
+    this.over = text;
+    this.tell("ack");
   }
 
   on_health({ kind, ...health }) {

@@ -72,3 +72,15 @@ def test_closing_it_ends_its_tasks(kernel: Kernel) -> None:
     assert kernel.value(tasks) == ["Feed._run"]
     kernel.run("panel.close(); await asyncio.sleep(0.3)").check()
     assert kernel.value(tasks) == []
+
+
+def test_unloading_the_extension_ends_its_tasks_and_the_panel_says_so(kernel: Kernel) -> None:
+    hello = "{'op': 'hello', 'n': 3, 'view': 'v', 'visible': True, 'kinds': ['devbox']}"
+    kernel.run(
+        "other, told = runloop_jupyter.panel(), []\nother.view.post = lambda op, **content: told.append(op)"
+    ).check()
+    kernel.run(f"other.view._handle_custom_msg({hello}, []); await asyncio.sleep(0.3)").check()
+    kernel.run("%unload_ext runloop_jupyter\nawait asyncio.sleep(0.1)").check()
+    assert kernel.value("[t for t in asyncio.all_tasks() if 'Feed' in repr(t)]") == []
+    kernel.run(f"told.clear(); other.view._handle_custom_msg({hello}, []); await asyncio.sleep(0.1)").check()
+    assert kernel.value("told") == ["ack", "over"]
