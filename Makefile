@@ -1,17 +1,18 @@
 # Every target sets up what it needs: a virtual environment in .venv, and (for browser tests) a Chromium.
 PYTHON ?= python3
 BIN := .venv/bin
+NOTEBOOK ?= notebooks/quickstart.ipynb
 .DEFAULT_GOAL := help
 .PHONY: help demo lab test lint bench docs clean
 
 help: ## show this list
 	@grep -hE '^[a-z]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/^([a-z]+):.*## (.*)/  make \1\t\2/' | expand -t 16
 
-demo: $(BIN)/.run ## run the quickstart notebook on the embedded service and show every cell with its output
-	@$(BIN)/python scripts/demo.py notebooks/quickstart.ipynb
+demo: $(BIN)/.run ## run the quickstart notebook (or NOTEBOOK=...) on the embedded service and show every cell with its output
+	@$(BIN)/python scripts/demo.py $(NOTEBOOK)
 
-lab: $(BIN)/.lab ## open the quickstart notebook in JupyterLab
-	@$(BIN)/jupyter lab notebooks/quickstart.ipynb
+lab: $(BIN)/.lab ## open the quickstart notebook (or NOTEBOOK=...) in JupyterLab
+	@$(BIN)/jupyter lab $(NOTEBOOK)
 
 # Real kernels, a real browser and real processes: on a machine that stalls, one of 3,000 tests may come too late.
 # What failed runs once more by itself; both runs are shown, and what fails twice has failed.

@@ -10,9 +10,11 @@ from typing import TYPE_CHECKING
 if TYPE_CHECKING:
     from IPython.core.interactiveshell import InteractiveShell
 
+    from runloop_sdk import AsyncRunloopSDK
+
     from .resource_panel.panel import Panel
 
-__all__ = ["load_ipython_extension", "panel", "unload_ipython_extension"]
+__all__ = ["load_ipython_extension", "panel", "sdk", "unload_ipython_extension"]
 
 
 def panel() -> Panel:
@@ -21,6 +23,16 @@ def panel() -> Panel:
     from .resource_panel import open_panel
 
     return open_panel(session_of_this_shell())
+
+
+async def sdk() -> AsyncRunloopSDK:
+    """The async SDK, connected to what the magics use: `sdk = await runloop_jupyter.sdk()`. The kernel closes it.
+
+    Raises `UsageError` outside of IPython, `RemoteError` where the service is out of reach.
+    """
+    from .magics import session_of_this_shell
+
+    return await session_of_this_shell().sdk()
 
 
 def load_ipython_extension(shell: InteractiveShell) -> None:

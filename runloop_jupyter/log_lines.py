@@ -61,7 +61,7 @@ def said(line: Log) -> str:
     """What a line tells."""
     kind = kind_of(line)
     if kind == "command":
-        return f"$ {line.cmd}"
+        return f"$ {line.cmd}".rstrip()
     return f"exit code {line.exit_code}" if kind == "exit" else line.message or ""
 
 

@@ -215,8 +215,9 @@ async def _on_several(
     session: Session, args: argparse.Namespace, make: MakeRun, keep: Callable[[Any], None] | None
 ) -> object:
     from ..executions.background import fan_out_in_background
-    from ..executions.fan_out import FanOut, matching
+    from ..executions.fan_out import FanOut
     from ..executions.foreground import run_on_all
+    from .matching import matching
 
     if args.interactive:
         raise UsageError("--interactive works on one devbox, but --on names several. --stdin gives the input to all.")
@@ -236,7 +237,7 @@ async def _on_several(
 
 
 def _means_several(references: Sequence[str] | str | None) -> bool:
-    from ..executions.fan_out import is_pattern
+    from .matching import is_pattern
 
     if not references or isinstance(references, str):  # attach takes one
         return False

@@ -3,11 +3,10 @@
 from __future__ import annotations
 
 import asyncio
-from fnmatch import fnmatchcase
 from typing import TYPE_CHECKING
 
-from ..devboxes import DevboxInfo, describe
-from ..errors import MagicError, UsageError, did_you_mean
+from ..devboxes import DevboxInfo
+from ..errors import MagicError
 from ..results import DevboxResult, FanOutResult
 from ..transcript import Transcript
 from .grid import Row, row_of, summary
@@ -25,7 +24,6 @@ if TYPE_CHECKING:
 _HEAD = 300_000  # characters that all devboxes together may show; beyond their shares only their last lines are
 _IN_MEMORY = 64 * 1024 * 1024  # bytes of output that all together keep in memory
 _LONGEST_INTERVAL = 2.0
-_ID = "dbx_"
 _INTERVAL = 0.25  # seconds between two looks of a small grid
 
 
@@ -200,51 +198,3 @@ class FanOut:
         while True:
             show(self.rows)
             await asyncio.sleep(pause)
-
-
-def is_pattern(reference: str) -> bool:
-    """Whether what follows --on may mean several devboxes."""
-    return reference == "all" or any(char in reference for char in "*?[")
-
-
-async def matching(session: Session, references: Sequence[str]) -> list[DevboxInfo]:
-    """The devboxes that names, ids and patterns mean together, each once. Raises `UsageError` for one without any."""
-    found: dict[str, DevboxInfo] = {}
-    running: list[DevboxInfo] | None = None
-    for reference in references:
-        if not is_pattern(reference):
-            devbox = await session.find(reference)
-            found[devbox.id] = devbox
-            continue
-        if running is None:
-            running = await _running(session)
-        matches = [box for box in running if reference == "all" or _matches(box, reference)]
-        if not matches:
-            raise UsageError(_no_match(reference, running))
-        found.update((box.id, box) for box in matches)
-    return list(found.values())
-
-
-async def _running(session: Session) -> list[DevboxInfo]:
-    """The running devboxes by name, so that the rows of a grid have an order that a reader can follow."""
-    sdk = await session.sdk()
-    found = [describe(view) async for view in sdk.api.devboxes.list(limit=1000, status="running")]
-    return sorted(found, key=lambda box: (_natural(box.name), box.created_ms))
-
-
-def _natural(name: str) -> list[tuple[int, str]]:
-    """A key that puts web-2 before web-10."""
-    import re
-
-    return [(int(part), "") if part.isdecimal() else (-1, part) for part in re.split(r"(\d+)", name) if part]
-
-
-def _matches(devbox: DevboxInfo, pattern: str) -> bool:
-    return fnmatchcase(devbox.id if pattern.startswith(_ID) else devbox.name, pattern)
-
-
-def _no_match(reference: str, running: Sequence[DevboxInfo]) -> str:
-    if not running:
-        return f"--on {reference}: no devbox is running. Create one: %devbox create"
-    near = did_you_mean(reference.strip("*?"), [box.short for box in running])
-    return f"--on {reference}: no running devbox has such a name or id.{near} %devbox list shows them all."

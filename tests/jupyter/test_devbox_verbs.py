@@ -78,10 +78,12 @@ def test_a_tunnel_shows_what_a_port_serves(kernel: Kernel, home: Home) -> None:
     kernel.run("%devbox exec until curl -s localhost:8123; do sleep 0.05; done").check()
     kernel.run("link = %devbox tunnel 8123").check()
     assert fetched(kernel.value("link.url")) == "<h1>served</h1>\n"
+    assert kernel.run("(await link.get('/index.html')).text").check().results == ["'<h1>served</h1>\\n'"]
     assert kernel.value("link.url in link._repr_html_() and '<iframe' in link._repr_html_()") is True
     kernel.run("%devbox tunnel --close").check()
     kernel.run("link = %devbox tunnel 8123 --private").check()
     assert kernel.value("link.token not in repr(link) + link._repr_html_()") is True
+    assert kernel.run("(await link.get()).status_code").check().results == ["200"]
     kernel.run("%devbox tunnel --close\njob.kill()").check()
 
 
@@ -155,6 +157,22 @@ def test_all_are_shut_down_only_after_a_yes(kernel: Kernel, home: Home) -> None:
     assert home.statuses()["second"] == "running"
     answered(kernel, "%devbox shutdown --all", "y")
     assert {home.statuses()[name] for name in ("main", "second")} == {"shutdown"}
+
+
+def test_patterns_shut_down_what_they_match_after_a_yes(kernel: Kernel, home: Home) -> None:
+    kernel.run("for n in range(2):\n    %devbox create node-{{n}}").check()
+    cell, _ = answered(kernel, "%devbox shutdown 'node-*'", "")
+    assert "node-1" in cell.stdout
+    assert home.statuses()["node-1"] == "running"
+    kernel.run("%devbox shutdown 'node-*' --yes").check()
+    assert {home.statuses()[name] for name in ("node-0", "node-1")} == {"shutdown"}
+    kernels.fails(kernel, kernel.run("%devbox shutdown 'node-*' --yes"), "UsageError", "'node-*'")
+
+
+def test_the_sdk_is_connected_to_what_the_magics_use(kernel: Kernel) -> None:
+    code = "import runloop_jupyter\nsdk = await runloop_jupyter.sdk()\n(await sdk.devbox.list())[0].id"
+    assert kernel.run(f"%devbox create for-the-sdk\n{code}").check().results[-1].startswith("'dbx_")
+    kernel.run("%devbox shutdown for-the-sdk").check()
 
 
 def test_mine_are_those_of_this_kernel(kernel: Kernel, home: Home) -> None:

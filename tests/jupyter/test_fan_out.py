@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from runloop_jupyter.executions.fan_out import is_pattern
+from runloop_jupyter.commands.matching import is_pattern
 from runloop_jupyter.executions.grid import Row, grid_html, grid_text, summary
 from runloop_jupyter.executions.prefixed import PrefixedOutput
 from tests.jupyter import kernels

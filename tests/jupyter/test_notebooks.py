@@ -7,9 +7,20 @@ import nbformat
 import pytest
 from nbclient import NotebookClient
 
-from tests.jupyter.embedded import embedded_home
+from tests.jupyter.embedded import Home, embedded_home
 
-NOTEBOOKS = sorted((Path(__file__).parents[2] / "notebooks").glob("*.ipynb"))
+NOTEBOOKS = sorted((Path(__file__).parents[2] / "notebooks").rglob("*.ipynb"))
+SHOWN = {
+    "data_work": ["'harbour'", "hill 168", "hill,114,3.08", "coldest.csv", "image/svg+xml"],
+    "blueprint": ["a step that takes its time", "cached", "→ 5 │ RUN cp no-such-file /tmp", "Deleted 2 blueprints."],
+    "fan_out": [
+        "after 100,000 throws: 3.1",
+        "20 devboxes, 2,000,000 throws: π ≈ 3.14",
+        "node-10 ended with 3 and said: number 10 had no luck",
+    ],
+    "web_app": ["serving on port 8000", "{'visits': ", "GET /api/visits"],
+    "agents": ["✓ careful", "✗ hasty", "raise ValueError", "Ran 3 tests"],
+}
 
 
 def texts(cell: nbformat.NotebookNode) -> str:
@@ -18,21 +29,25 @@ def texts(cell: nbformat.NotebookNode) -> str:
 
 
 @pytest.fixture(scope="module")
-def environ(tmp_path_factory: pytest.TempPathFactory):
+def home(tmp_path_factory: pytest.TempPathFactory):
     with embedded_home(tmp_path_factory.mktemp("home")) as home:
-        yield {**os.environ, **home.env}
+        yield home
 
 
 @pytest.mark.parametrize("path", NOTEBOOKS, ids=[path.stem for path in NOTEBOOKS])
-def test_notebook_runs_from_top_to_bottom(path: Path, environ: dict[str, str]) -> None:
+def test_notebook_runs_from_top_to_bottom(path: Path, home: Home) -> None:
     notebook = nbformat.read(path, as_version=4)
     assert not any(cell.get("outputs") for cell in notebook.cells), "commit notebooks without outputs"
     client = NotebookClient(notebook, timeout=120, extra_arguments=["--log-level=ERROR"])
-    with client.setup_kernel(env=environ):
+    with client.setup_kernel(env={**os.environ, **home.env}):
         for index, cell in enumerate(notebook.cells):
             client.execute_cell(cell, index)
+        assert "running" not in home.statuses().values(), "the notebook tidies up"
     ran = [cell for cell in notebook.cells if cell.cell_type == "code"]
     assert [cell.execution_count for cell in ran] == list(range(1, len(ran) + 1))
+    pages = (output.get("data", {}).get("text/html", "") for cell in ran for output in cell.outputs)
+    everything = "".join([*map(texts, ran), *pages])
+    assert [text for text in SHOWN.get(path.stem, []) if text not in everything] == []
     if path.stem == "quickstart":
         assert "working on part 1 of 3 ...\n" in texts(ran[2])
         assert "100%  π ≈ 3.1" in texts(ran[4])

@@ -10,6 +10,7 @@ from ... import actions
 from ...errors import UsageError
 from ...prompts import confirm
 from ...rendering import Done, Listing, devbox_listing
+from ..matching import is_pattern, matching
 from ..parser import Parser, add_devbox_argument
 from ..removing import add_yes_option
 from .list import live
@@ -34,12 +35,13 @@ def parser() -> Parser:
     return made.explain(
         ("the current devbox", "%devbox shutdown"),
         ("several", "%devbox shutdown web-1 web-2"),
+        ("all whose names begin so, without the question", "%devbox shutdown 'web-*' --yes"),
         ("all that this kernel created", "%devbox shutdown --mine"),
         ("all that there are, without the question", "%devbox shutdown --all --yes"),
         returns="The devbox as a sentence with its fields, or the table of those that were shut down.",
         mistakes=[
             "All names are looked up first, so that a mistyped one ends none.",
-            "--all shows them and asks; where nobody can answer it needs --yes.",
+            "--all and patterns such as 'web-*' show them and ask; where nobody can answer they need --yes.",
             "While a snapshot is being taken the service refuses; --force does it all the same.",
         ],
     )
@@ -48,7 +50,7 @@ def parser() -> Parser:
 async def run(session: Session, args: argparse.Namespace) -> Done[DevboxInfo] | Listing[DevboxInfo]:
     """Shut them down. All are looked up first, so that a mistyped name ends none."""
     doomed = await _doomed(session, args)
-    if args.all and doomed and not args.yes and not await _sure(session, doomed):
+    if (args.all or any(map(is_pattern, args.devbox))) and doomed and not args.yes and not await _sure(session, doomed):
         return devbox_listing((), none="Nothing was shut down.")
     ended = await end_all(session, doomed, force=args.force)
     if len(ended) == 1 and not (args.mine or args.all):
@@ -60,8 +62,9 @@ async def _doomed(session: Session, args: argparse.Namespace) -> Sequence[Devbox
     if bool(args.devbox) + args.mine + args.all > 1:
         raise UsageError("%devbox shutdown takes names, --mine or --all, one of them.")
     if not (args.mine or args.all):
-        found = [await session.find(reference) for reference in args.devbox or [None]]
-        return list({devbox.id: devbox for devbox in found}.values())
+        if not args.devbox:
+            return [await session.find(None)]
+        return await matching(session, args.devbox, running=False)
     known = await live(await session.sdk())
     return [devbox for devbox in known if args.all or devbox.id in session.leases]
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import argparse
 from dataclasses import dataclass
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from ... import actions
 from ...errors import UsageError
@@ -13,6 +13,8 @@ from ...rendering.page import escaped
 from ..parser import Parser, add_on_option
 
 if TYPE_CHECKING:
+    from httpx import Response
+
     from ...devboxes import DevboxInfo
     from ...session import Session
 
@@ -43,7 +45,8 @@ def parser() -> Parser:
         ),
         ("close it, for all ports", "%devbox tunnel --close"),
         returns=(
-            "A link that shows as such, with `.url` and, for a private tunnel, `.token`. The token is never shown."
+            "A link that shows as such, with `.url` and, for a private tunnel, `.token`, which is never shown. "
+            '`await link.get("/path")` asks the server from Python.'
         ),
         mistakes=[
             "A tunnel that is open the other way is named: close it first.",
@@ -66,7 +69,7 @@ async def run(session: Session, args: argparse.Namespace) -> TunnelLink | Done[D
 
 @dataclass(frozen=True, slots=True, repr=False)
 class TunnelLink:
-    """Shows as a link and a frame. `url` and, for private tunnels, `token` are there for programs."""
+    """Shows as a link and a frame. `url` and, for private tunnels, `token` are there for programs, and `get` asks."""
 
     tunnel: actions.OpenTunnel
     height: int
@@ -80,6 +83,20 @@ class TunnelLink:
     def token(self) -> str | None:
         """What goes into the header `X-Runloop-Tunnel-Authorization: Bearer TOKEN` of a private tunnel."""
         return self.tunnel.token
+
+    async def get(self, path: str = "/", **options: Any) -> Response:
+        """What the server in the devbox answers: `(await link.get("/api")).json()`. `options` are those of httpx."""
+        import httpx
+
+        url = httpx.URL(self.url).join(path)
+        headers = httpx.Headers(options.pop("headers", None))
+        if self.token:
+            headers["X-Runloop-Tunnel-Authorization"] = f"Bearer {self.token}"
+        if url.host.endswith(".localhost"):  # browsers know that this is here; not every machine's resolver does
+            headers["Host"] = url.netloc.decode()
+            url = url.copy_with(host="127.0.0.1")
+        async with httpx.AsyncClient() as client:
+            return await client.get(url, headers=headers, **options)
 
     def __repr__(self) -> str:
         private = " (private: send `.token` as X-Runloop-Tunnel-Authorization: Bearer)" if self.token else ""
