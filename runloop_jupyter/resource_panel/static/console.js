@@ -184,7 +184,10 @@ class Printed {
     return nodes;
   }
 
-  get text() { return [...this.inner.children].map((each) => each.textContent.replace(/\n$/, "")).join("\n"); }
+  get text() {
+    const spell = (each) => (each.classList.contains("rlc-told") ? [...each.children].map((part) => part.textContent).join(" ") : each.textContent);
+    return [...this.inner.children].map((each) => spell(each).replace(/\n$/, "")).join("\n");
+  }
 }
 
 const spellSeconds = (seconds) => (seconds < 60 ? `${Math.floor(seconds)} s`
