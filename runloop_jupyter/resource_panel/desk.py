@@ -13,7 +13,7 @@ from ..errors import MagicError, UsageError
 from ..progress import Progress
 from . import forms
 from .actions import ACTIONS, Action, Doer, answered, prunable
-from .kinds import KINDS
+from .kinds import KINDS, typed
 
 if TYPE_CHECKING:
     from runloop_sdk.models.devboxes import TunnelView
@@ -141,9 +141,11 @@ class Desk:
 
     def check(self, name: str, values: Mapping[str, str]) -> dict[str, str]:
         """Say what is wrong with what was typed, and how the same is typed in a cell."""
-        form, _ = self._forms[name]
+        form, about = self._forms[name]
         problems = form.check(values)
-        self._post("checked", name=name, problems=problems, magic=form.magic(values))
+        row = self._feed.row("devbox", about)
+        known = {"about": typed(str(row[1]), row[0])} if row else {}
+        self._post("checked", name=name, problems=problems, magic=form.magic({**values, **known}))
         return problems
 
     async def submit(self, name: str, values: Mapping[str, str]) -> None:

@@ -4,12 +4,11 @@ from __future__ import annotations
 
 import json
 import re
-import shlex
 from collections.abc import Iterable, Mapping
 from typing import TYPE_CHECKING, Any
 from urllib.parse import quote
 
-from .kinds import KINDS, Entry
+from .kinds import KINDS, Entry, typed
 
 if TYPE_CHECKING:
     from runloop_sdk import AsyncRunloopSDK
@@ -141,8 +140,8 @@ def _form(key: str) -> str:
 
 def cells(kind: str, entry: Entry) -> list[list[str]]:
     """What to type for what the panel does: a label and the cell's text for each."""
-    name = shlex.quote(str(entry.get("name") or entry.get("id") or ""))
-    identity = shlex.quote(str(entry.get("id") or ""))
+    name = typed(str(entry.get("name") or ""), str(entry.get("id") or ""))
+    identity = typed("", str(entry.get("id") or ""))
     if kind == "devbox":
         return _devbox_cells(str(entry.get("status")), name)
     if kind == "blueprint":

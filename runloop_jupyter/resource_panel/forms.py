@@ -1,7 +1,8 @@
 """What can be made in the panel: the fields of each form, what is wrong with what was typed, and what is asked for.
 
 A form's values are text by field, as typed. `check` finds a sentence for each field that cannot stay so; `magic` is the
-line that does the same. Values are never kept: they may be secrets.
+line that does the same, where the value `about` names the devbox that the form is for, as it is typed in a cell. Values
+are never kept: they may be secrets.
 """
 
 from __future__ import annotations
@@ -200,8 +201,13 @@ def _policy_request(values: Values) -> dict[str, Any]:
 
 
 def _line(start: str, options: Iterable[tuple[str, str]]) -> str:
-    given = [f"{name} {shlex.quote(value)}" for name, value in options if value]
+    given = [f"{name}{'=' if value.startswith('-') else ' '}{shlex.quote(value)}" for name, value in options if value]
     return " ".join([start, *given])
+
+
+def _repository(mount: Mapping[str, str]) -> str:
+    ref = f"@{mount['git_ref']}" if "git_ref" in mount else ""
+    return f"{mount['repo_owner']}/{mount['repo_name']}{ref}"
 
 
 def _repeated(option: str, text: str) -> list[tuple[str, str]]:
@@ -218,7 +224,7 @@ def _devbox_magic(values: Values) -> str:
         *_repeated("--env", values.get("env", "")),
         *_repeated("--secret", values.get("secrets", "")),
         *(("--mount", f"{m['object_id']}:{m['object_path']}") for m in mounts if "object_id" in m),
-        *(("--repo", f"{m['repo_owner']}/{m['repo_name']}") for m in mounts if "repo_name" in m),
+        *(("--repo", _repository(m)) for m in mounts if "repo_name" in m),
         ("--tunnel", values.get("tunnel", "")),
         *_repeated("--metadata", values.get("metadata", "")),
         ("--keep-alive", values.get("keep_alive", "").strip()),
@@ -228,14 +234,16 @@ def _devbox_magic(values: Values) -> str:
 
 def _blueprint_magic(values: Values) -> str:
     name = shlex.quote(values.get("name", "").strip() or "NAME")
-    commands = _repeated("--run", values.get("commands", ""))
-    line = _line(f"%%runloop blueprint build {name}", commands)
-    return f"{line}\n{values.get('dockerfile', '').strip()}".rstrip()
+    options = [*_repeated("--run", values.get("commands", "")), *_repeated("--metadata", values.get("metadata", ""))]
+    line = _line(f"%runloop blueprint build {name}", options)
+    dockerfile = values.get("dockerfile", "").strip()
+    return f"%{line}\n{dockerfile}" if dockerfile else line
 
 
 def _policy_magic(values: Values) -> str:
     start = f"%runloop policy create {shlex.quote(values.get('name', '').strip() or 'NAME')}"
-    return _line(start, _repeated("--allow", values.get("hosts", "")))
+    options = [*_repeated("--host", values.get("hosts", "")), ("--description", values.get("description", "").strip())]
+    return _line(start, options) + (" --allow-all" if values.get("allow_all") == "yes" else "")
 
 
 Choice = tuple[str, str]
@@ -312,7 +320,17 @@ def _snapshot_request(values: Values) -> dict[str, Any]:
 
 
 def _snapshot_magic(values: Values) -> str:
-    return _line("%devbox snapshot", [("--name", values.get("name", "")), ("--message", values.get("message", ""))])
+    options = [(f"--{name}", values.get(name, "").strip()) for name in ("name", "message")]
+    return _line("%devbox snapshot", options) + _on(values)
+
+
+def _on(values: Values) -> str:
+    return f" --on {values['about']}" if values.get("about") else ""
+
+
+def _tunnel_magic(values: Values) -> str:
+    private = " --private" if values.get("auth") == "authenticated" else ""
+    return f"%devbox tunnel {shlex.quote(values.get('port', '').strip() or 'PORT')}{private}{_on(values)}"
 
 
 def _port(text: str) -> str:
@@ -340,5 +358,5 @@ TUNNEL = Form(
         Field("auth", "Who gets in", "choice", options=_OPENNESS, value="open"),
     ),
     lambda values: {"auth_mode": values.get("auth") or "open"},
-    lambda values: f"%devbox tunnel {values.get('port', '').strip() or 'PORT'}",
+    _tunnel_magic,
 )

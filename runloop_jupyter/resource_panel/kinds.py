@@ -6,9 +6,13 @@ thousand entries cost a tenth of the time. A row is a list, with the id first an
 
 from __future__ import annotations
 
+import re
+import shlex
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from typing import Any
+
+_OTHERWISE = re.compile(r"^-|^all$|^$|[*?\[\]{},]")
 
 Entry = Mapping[str, Any]
 Row = list[Any]
@@ -72,6 +76,15 @@ class Kind:
         columns = [[c.key, c.label, c.form, c.width, c.rank] for c in self.columns]
         facts = {"name": self.name, "title": self.title, "singular": self.singular, "empty": self.empty}
         return {**facts, "columns": columns, "settled": sorted(self.settled), "ended": sorted(self.ended)}
+
+
+def typed(name: str, identity: str) -> str:
+    """How a resource is named in a cell: by its name, or by its id where the cell would read the name otherwise.
+
+    Names come from anybody: one must be neither a second line, nor an expression, an option or a pattern.
+    """
+    fitting = (text for text in (name, identity) if text.isprintable() and not _OTHERWISE.search(text))
+    return shlex.quote(next(fitting, "NAME"))
 
 
 def _text(value: object) -> str:

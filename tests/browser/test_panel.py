@@ -65,7 +65,10 @@ def test_search_filter_and_sort(shown: PanelPage) -> None:
     panel = shown.panel
     panel.get_by_role("searchbox").fill("crawl")
     expect(panel.locator(".rl-row:not([hidden])")).to_have_count(1)
+    panel.locator(".rl-header input").check()
     panel.get_by_role("searchbox").fill("no such thing")
+    expect(panel.locator(".rl-foot")).to_contain_text("1 selected1 of them not shown")
+    panel.locator(".rl-foot").get_by_role("button", name="Clear").click()
     expect(panel.locator(".rl-empty")).to_contain_text("Nothing matches")
     panel.get_by_role("searchbox").press("Escape")
     expect(panel.locator(".rl-row:not([hidden])")).to_have_count(3)

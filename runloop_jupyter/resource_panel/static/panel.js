@@ -159,6 +159,7 @@ class PanelView {
     this.showHealth();
     this.showStrip();
     this.grid.redecorate();
+    if (this.pane instanceof DetailPane) this.send("detail", { view: this.name, kind: this.pane.kind.name, id: this.pane.id });
   }
 
   hear_served() {
@@ -180,7 +181,7 @@ class PanelView {
     this.dirty = new Set();
     if (kinds.has(this.tab)) {
       const { rows } = this.table;
-      for (const id of this.selected) if (!rows.has(id)) this.selected.delete(id);
+      for (const id of this.selected) if (!rows.has(id) || this.isAway(rows.get(id))) this.selected.delete(id);
       this.grid.refresh();
       this.showChips();
       this.showEmpty();
@@ -191,6 +192,11 @@ class PanelView {
       this.grid.redecorate();
     }
     this.showTabs();
+  }
+
+  /** What has ended is chosen no longer where only those are shown that have not. */
+  isAway(row) {
+    return this.arrangement.status === null && this.kind.ended.has(this.kind.status(row));
   }
 
   hear_health({ kind }) {
@@ -375,12 +381,14 @@ class PanelView {
       return;
     }
     const rows = this.selectedRows();
+    const seen = this.arrangement.shown.reduce((sum, row) => sum + this.selected.has(row[0]), 0);
+    const unseen = seen < count ? words(`${(count - seen).toLocaleString()} of them not shown`) : null;
     const actions = this.kind.actions.filter((action) => action.many).map((action) => {
       const fit = rows.filter((row) => this.allowed(action, row));
       const label = fit.length === rows.length || !fit.length ? action.label : `${action.label.replace("…", "")} ${fit.length}${action.grave ? "…" : ""}`;
       return button(label, () => this.act(action, fit), { kind: action.grave ? "rl-grave" : "", disabled: !fit.length, "data-action": action.name });
     });
-    this.foot.replaceChildren(h("b", {}, `${count.toLocaleString()} selected`), ...actions, h("span", { class: "rl-spring" }), button("Clear", () => this.select([]), { kind: "rl-flat" }));
+    this.foot.replaceChildren(h("b", {}, `${count.toLocaleString()} selected`), unseen || "", ...actions, h("span", { class: "rl-spring" }), button("Clear", () => this.select([]), { kind: "rl-flat" }));
   }
 
   showStrip() {

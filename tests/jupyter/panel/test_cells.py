@@ -1,0 +1,96 @@
+"""The cells that the panel offers: each is taken by the subcommand that it calls, and is no more than that."""
+
+from __future__ import annotations
+
+import argparse
+
+import pytest
+
+from runloop_jupyter.commands import DEVBOX, resolve
+from runloop_jupyter.resource_panel import forms
+from runloop_jupyter.resource_panel.detail import cells
+from runloop_jupyter.resource_panel.kinds import typed
+
+NAMES = {
+    "plain": "web-1",
+    "spaces": "my own box",
+    "quotes": 'it\'s "mine" $HOME; rm',
+    "markup": "<b>bold</b>",
+}
+ODD = {
+    "a second line": "x\nimport os",
+    "an expression": "{{open('/etc/passwd').read()}}",
+    "an option": "--force",
+    "a pattern": "web-*",
+    "all": "all",
+    "turned around": "x\u202eevil",
+    "none": "",
+}
+STATES = [
+    *(("devbox", {"status": status}) for status in ("running", "suspended", "shutdown")),
+    *((kind, {}) for kind in ("blueprint", "snapshot", "object", "secret", "policy")),
+]
+DEVBOX_VALUES = {
+    "name": "-x", "source": "blueprint:bpt_1", "size": "x-large", "keep_alive": "2h", "keep": "yes",
+    "env": "A=1\nB=two words", "secrets": "TOKEN=my-token", "mounts": "obj_1 /data\nowner/repo@main",
+    "tunnel": "authenticated", "metadata": "team=blue",
+}  # fmt: skip
+FORMS = {
+    "devbox": (forms.devbox_form([("bpt_1", "b")], []), DEVBOX_VALUES),
+    "empty devbox": (forms.devbox_form([], []), {}),
+    "blueprint": (forms.BLUEPRINT, {"name": "b", "dockerfile": "FROM x\nRUN y", "commands": "a\nb", "metadata": "k=v"}),
+    "blueprint without a Dockerfile": (forms.BLUEPRINT, {"name": "b", "commands": "echo 'a b'"}),
+    "secret": (forms.SECRET, {"name": "TOKEN", "value": "hunter2"}),
+    "policy": (forms.POLICY, {"name": "p", "hosts": "a.org\n*.b.org", "description": "only these", "allow_all": "yes"}),
+    "snapshot": (forms.SNAPSHOT, {"name": "s", "message": "as it was", "about": "web-1"}),
+    "tunnel": (forms.TUNNEL, {"port": "8000", "auth": "authenticated", "about": "web-1"}),
+}
+
+
+def taken(cell: str) -> argparse.Namespace:
+    """What the subcommand understands; raises for what it does not take."""
+    line, *below = cell.split("\n", 1)
+    magic, _, rest = line.lstrip("%").partition(" ")
+    noun, verb, options = resolve(rest, DEVBOX if magic == "devbox" else None)
+    parser = noun.load(verb).parser()
+
+    def refuse(expression: str) -> object:
+        raise AssertionError(f"{expression} would be evaluated")
+
+    args = parser.parse_line(options, refuse)
+    assert line.startswith("%%") == bool(below)
+    parser.take_cell(args, below[0] if below else None, refuse)
+    return args
+
+
+@pytest.mark.parametrize("name", [*NAMES.values(), *ODD.values()], ids=[*NAMES, *ODD])
+def test_the_cells_of_each_kind_are_taken_whatever_the_name(name: str) -> None:
+    for kind, fields in STATES:
+        for label, cell in cells(kind, {"id": "xyz_1", "name": name, **fields}):
+            taken(cell)
+            assert cell.count("\n") == (label == "Run a command")
+            if name in ODD.values():
+                assert "xyz_1" in cell
+
+
+def test_what_has_no_name_that_can_be_typed_is_left_to_the_user() -> None:
+    assert typed("x\ny", "{{id}}") == "NAME"
+
+
+@pytest.mark.parametrize(("form", "values"), FORMS.values(), ids=FORMS)
+def test_the_line_below_a_form_is_taken(form: forms.Form, values: dict[str, str]) -> None:
+    assert form.check(values) == {}
+    line = form.magic(values)
+    assert "hunter2" not in line
+    taken(line)
+
+
+def test_the_line_below_a_form_says_all_that_the_form_asks_for() -> None:
+    box = taken(FORMS["devbox"][0].magic(DEVBOX_VALUES))
+    assert (box.name, box.size, box.keep_alive, box.keep) == ("-x", "x_large", 7200, True)
+    assert "main" in str(vars(box))
+    tunnel = taken(FORMS["tunnel"][0].magic(FORMS["tunnel"][1]))
+    assert (tunnel.on, tunnel.private) == ("web-1", True)
+    policy = taken(FORMS["policy"][0].magic(FORMS["policy"][1]))
+    assert policy.allow_all
+    assert "only these" in str(vars(policy))
