@@ -45,7 +45,7 @@ def static(name: str) -> str:
 
 def script(name: str) -> str:
     """A tool's script: what all tools share, and its own."""
-    return static("tool.js") + static(f"{name}.js")
+    return static("clipboard.js") + static("tool.js") + static(f"{name}.js")
 
 
 def style(name: str) -> str:

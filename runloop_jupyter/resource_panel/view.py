@@ -23,7 +23,7 @@ if TYPE_CHECKING:
 _TEXT = r"""("(?:[^"\\]|\\.)*"|`[^`]*`)"""
 _SPACES = re.compile(_TEXT + r"| ?([=(){}\[\],;:?<>&|*]) ?")
 _STATIC = Path(__file__).parent / "static"
-_SCRIPTS = ("dom.js", "format.js", "store.js", "table.js", "dialogs.js", "detail.js", "panel.js")
+_SCRIPTS = ("clipboard.js", "dom.js", "format.js", "store.js", "table.js", "dialogs.js", "detail.js", "panel.js")
 
 
 def _script() -> str:

@@ -217,7 +217,7 @@ function render({ model, el }) {
   bar.append(make("span", { class: "rlt-title", text: model.get("heading") }), make("span", { class: "rlt-grow" }), status,
     clock, stop,
     button("download", "Save the whole output beside the notebook", () => talk.send("save")),
-    button("copy", "Copy what is shown", () => copyText(printed.text)),
+    copyButton("Copy what is shown", () => printed.text),
     button("clear", "Clear (Ctrl+L)", () => talk.send("clear")));
   const entry = make("form", { class: "rlc-entry", onsubmit: (event) => event.preventDefault() }, mark, line);
 

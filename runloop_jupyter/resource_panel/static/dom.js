@@ -76,18 +76,3 @@ function roving(container, selector, { vertical = false } = {}) {
     next.focus();
   });
 }
-
-async function copyText(text) {
-  try {
-    await navigator.clipboard.writeText(text);
-    return;
-  } catch {
-    // no clipboard here, or not for this page: the old way works in most of these
-  }
-  const area = h("textarea", { style: "position:fixed;opacity:0" });
-  area.value = text;
-  document.body.append(area);
-  area.select();
-  document.execCommand("copy");
-  area.remove();
-}

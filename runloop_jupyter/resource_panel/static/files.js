@@ -218,7 +218,7 @@ function render({ model, el }) {
     }
     side.append(make("div", { class: "rlt-side-bar" }, make("span", { class: "rlt-title", text: message.name, title: message.path }),
       make("span", { class: "rlt-size", text: spellSize(message.size) }), make("span", { class: "rlt-grow" }),
-      message.kind === "text" && button("copy", "Copy the text", () => copyText(message.text)),
+      message.kind === "text" && copyButton("Copy the text", () => message.text),
       button("close", "Close the preview (Escape)", () => talk.send("shut"))));
     if (message.remark) side.append(make("div", { class: "rlt-remark", text: message.remark }));
     if (message.kind === "text") side.append(make("pre", { class: "rlt-text", tabindex: "0", "aria-label": message.name, text: message.text }));

@@ -70,7 +70,7 @@ function render({ model, el }) {
   bar.append(make("span", { class: "rlt-title", text: model.get("heading") }), status, make("span", { class: "rlt-grow" }), search, count, only, filter, pause,
     button("again", "Look now", () => talk.send("look")),
     button("download", "Save all lines beside the notebook", () => talk.send("save")),
-    button("copy", "Copy the lines that are shown", () => copyText(shown.map((index) => spell(all[index])).join("\n"))),
+    copyButton("Copy the lines that are shown", () => shown.map((index) => spell(all[index])).join("\n")),
     button("clear", "Clear", () => talk.send("clear")));
   bar.classList.add("rll-bar");
 

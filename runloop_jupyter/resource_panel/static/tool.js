@@ -7,6 +7,7 @@ const ICONS = {
   copy: "M5 1h8a1 1 0 0 1 1 1v9h-1.5V2.5H5zM3 4h7a1 1 0 0 1 1 1v9a1 1 0 0 1-1 1H3a1 1 0 0 1-1-1V5a1 1 0 0 1 1-1zm.5 1.5v8h6v-8z",
   download: "M7.25 1h1.5v7.2l2.5-2.5 1.05 1.05L8 11 3.7 6.75 4.75 5.7l2.5 2.5zM2 12.5h12V14H2z",
   upload: "M7.25 11h1.5V3.8l2.5 2.5 1.05-1.05L8 1 3.7 5.25 4.75 6.3l2.5-2.5zM2 12.5h12V14H2z",
+  tick: "M6.4 12.6 2 8.2l1.2-1.2 3.2 3.2 6.4-6.8L14 4.6z",
   again: "M8 2a6 6 0 1 0 6 6h-1.6A4.4 4.4 0 1 1 8 3.6c1.2 0 2.3.5 3.1 1.3L9 7h5V2l-1.8 1.8A6 6 0 0 0 8 2z",
   close: "M4.1 3 8 6.9 11.9 3 13 4.1 9.1 8l3.9 3.9-1.1 1.1L8 9.1 4.1 13 3 11.9 6.9 8 3 4.1z",
   folder: "M1.5 3h4.6l1.5 1.6h6.9a.5.5 0 0 1 .5.5v7.9a.5.5 0 0 1-.5.5h-13a.5.5 0 0 1-.5-.5v-9.5a.5.5 0 0 1 .5-.5z",
@@ -131,8 +132,14 @@ function onTheme(changed) {
   return () => theme.disconnect();
 }
 
-async function copyText(text) {
-  await navigator.clipboard.writeText(text);
+// Copies what `text()` gives, and shows for a moment that it did.
+function copyButton(label, text) {
+  const made = button("copy", label, async () => {
+    await copyText(text());
+    made.replaceChildren(icon("tick"), make("span", { role: "status", text: "Copied" }));
+    setTimeout(() => made.replaceChildren(icon("copy")), 1500);
+  });
+  return made;
 }
 
 function saveBlob(blob, name) {
