@@ -22,30 +22,39 @@ class LogLines:
     """Remembers what was there at the last look."""
 
     def __init__(self) -> None:
-        self._last: dict[tuple[Any, ...], list[Any]] = {}
+        self._last: dict[tuple[Any, ...], list[Log]] = {}
 
     def new(self, lines: Sequence[Log]) -> list[Log]:
-        """Those that were not there, in their order; a line with the level `gap` stands where some were missed."""
+        """Those that were not there, in their order; a line with the level `gap` stands where some were missed.
+
+        Of a line that had not ended at the last look, what has been added.
+        """
         streams: dict[tuple[Any, ...], list[Log]] = defaultdict(list)
         for line in lines:
             streams[line.cmd_id, line.source, line.level, kind_of(line)].append(line)
-        fresh: dict[int, Log | None] = {}  # by place in memory; what stands before it, where that is a gap
-        last: dict[tuple[Any, ...], list[Any]] = {}
+        fresh: dict[int, list[Log]] = {}  # what to show for a line, by the line's place in memory
         for stream, found in streams.items():
-            last[stream] = [(line.cmd, line.message, line.exit_code) for line in found]
-            before = self._last.get(stream, [])
-            known = len(before) if before == last[stream] else _overlap(before, last[stream])
-            for line in found[known:]:
-                fresh[id(line)] = None
-            if before and not known:
-                fresh[id(found[0])] = found[0].model_copy(update={"level": "gap", "message": _GAP, "cmd": None})
-        self._last = last
-        made: list[Log] = []
-        for line in lines:
-            if id(line) in fresh:
-                gap = fresh[id(line)]
-                made += [gap, line] if gap is not None else [line]
-        return made
+            fresh.update(_added(self._last.get(stream, []), found))
+        self._last = dict(streams)
+        return [shown for line in lines for shown in fresh.get(id(line), ())]
+
+
+def _added(before: Sequence[Log], after: Sequence[Log]) -> dict[int, list[Log]]:
+    """What of `after` comes after the end of `before`."""
+    known = _overlap([_text(line) for line in before], [_text(line) for line in after])
+    if known or not before:
+        return {id(line): [line] for line in after[known:]}
+    known = _overlap([_text(line) for line in before[:-1]], [_text(line) for line in after])
+    begun, grown = before[-1].message or "", after[known].message if known < len(after) else None
+    if begun and grown and grown.startswith(begun) and (known or len(before) == 1):
+        rest = after[known].model_copy(update={"message": f"…{grown[len(begun) :]}"})
+        return {id(after[known]): [rest], **{id(line): [line] for line in after[known + 1 :]}}
+    gap = after[0].model_copy(update={"level": "gap", "message": _GAP, "cmd": None})
+    return {id(after[0]): [gap, after[0]], **{id(line): [line] for line in after[1:]}}
+
+
+def _text(line: Log) -> tuple[str | None, str | None, int | None]:
+    return line.cmd, line.message, line.exit_code
 
 
 def kind_of(line: Log) -> Kind:

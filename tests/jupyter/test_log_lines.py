@@ -35,6 +35,16 @@ def test_a_window_that_moved_gives_what_follows_and_says_what_was_missed() -> No
     assert told(seen.new(lines(*range(500, 600))))[:2] == ["gap", "500"]
 
 
+def test_a_line_that_had_not_ended_gives_what_was_added() -> None:
+    seen = LogLines()
+    assert told(seen.new(lines("a", "half"))) == ["a", "half"]
+    assert told(seen.new(lines("a", "half a line", "b"))) == ["… a line", "b"]
+    assert told(seen.new(lines("b", "c"))) == ["c"]
+    alone = LogLines()
+    alone.new(lines("who? "))
+    assert told(alone.new(lines("who? me"))) == ["…me"]
+
+
 def test_a_commands_first_and_last_line_do_not_move_with_the_window() -> None:
     begin = Log(level="info", source="exec", timestamp_ms=1, cmd_id="c1", cmd="seq")
     end = Log(level="info", source="exec", timestamp_ms=9, cmd_id="c1", exit_code=0)

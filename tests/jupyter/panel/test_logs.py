@@ -139,8 +139,9 @@ async def test_many_and_long_lines_come_in_messages_of_some_size(session, devbox
     monkeypatch.setattr(logs, "_MESSAGE", 20_000)
     await devbox.cmd.exec(
         "for n in $(seq 60); do head -c 1000 /dev/zero | tr '\\0' x; echo $n; done; "
-        "head -c 20000 /dev/zero | tr '\\0' y"
+        "head -c 300000 /dev/zero | tr '\\0' y"
     )
-    await page.until(lambda: any("20,000 characters" in text for text in texts(page)), "the longest")
+    await page.until(lambda: any("characters)" in text for text in texts(page)), "the longest")
     assert max(sum(len(row[4]) for row in told["rows"]) for told in page.told("lines")) < 40_000
-    assert [text.lstrip("x") for text in texts(page)[1:61]] == [str(n) for n in range(1, 61)]
+    numbers = "".join(texts(page)[1:]).replace("…", "").replace("x", " ").split("y")[0].split()
+    assert numbers == [str(n) for n in range(1, 61)]  # a line that was looked at too early came in two parts
