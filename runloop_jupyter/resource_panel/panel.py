@@ -55,6 +55,7 @@ class Panel(ipywidgets.VBox):  # type: ignore[misc]  # ipywidgets has no types
         self._desk = Desk(session, self._feed, mark=self._mark, say=self._say, post=self.view.post)
         self._audience = Audience()
         self._marks: dict[tuple[str, str], dict[str, str]] = {}
+        self._unsent: dict[tuple[str, str], dict[str, str]] = {}
         self._uploads: dict[str, Upload] = {}
         self._check: asyncio.TimerHandle | None = None
         self._over = False
@@ -288,7 +289,14 @@ class Panel(ipywidgets.VBox):  # type: ignore[misc]  # ipywidgets has no types
         self._marks.pop((kind, identity), None)
         if mark and self._feed.row(kind, identity) is not None:
             self._marks[kind, identity] = mark
-        self.view.post("mark", kind=kind, id=identity, **mark)
+        if not self._unsent:
+            asyncio.get_running_loop().call_soon(self._send_marks)
+        self._unsent[kind, identity] = mark
+
+    def _send_marks(self) -> None:
+        """Those of one moment in one message: a notebook server drops what comes in thousands."""
+        marks, self._unsent = self._unsent, {}
+        self.view.post("marks", marks=[[kind, identity, mark] for (kind, identity), mark in marks.items()])
 
     def _say(self, text: str, *, error: bool = False) -> None:
         self.view.post("say", text=text, error=error)

@@ -203,10 +203,12 @@ class PanelView {
     if (kind === this.tab) this.showHealth();
   }
 
-  hear_mark({ kind, id, mark }) {
-    if (kind === this.tab) this.grid.redecorate();
+  hear_marks(marks) {
+    this.grid.redecorate();
     this.pane?.refresh?.();
-    if (mark.error) this.say(`${this.nameOf(kind, id)}: ${mark.error}`, true);
+    const [failed, ...others] = marks.filter(([, , mark]) => mark.error);
+    const more = others.length ? ` And ${others.length.toLocaleString()} more failed: each row says why.` : "";
+    if (failed) this.say(`${this.nameOf(failed[0], failed[1])}: ${failed[2].error}${more}`, true);
   }
 
   hear_current() {

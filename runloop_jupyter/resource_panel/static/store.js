@@ -133,11 +133,12 @@ class Store {
     this.tell("health", { kind });
   }
 
-  on_mark({ kind, id, ...mark }) {
-    const key = `${kind}:${id}`;
-    if ((mark.doing || mark.error) && this.tables.get(kind).rows.has(id)) this.marks.set(key, mark);
-    else this.marks.delete(key);
-    this.tell("mark", { kind, id, mark });
+  on_marks({ marks }) {
+    for (const [kind, id, mark] of marks) {
+      if ((mark.doing || mark.error) && this.tables.get(kind).rows.has(id)) this.marks.set(`${kind}:${id}`, mark);
+      else this.marks.delete(`${kind}:${id}`);
+    }
+    this.tell("marks", marks);
   }
 
   on_served({ kinds }) {

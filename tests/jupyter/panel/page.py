@@ -42,6 +42,16 @@ class Page:
         return [content for content, _ in self.raw if content["op"] == op]
 
     @property
+    def marks(self) -> list[tuple[str, dict[str, str]]]:
+        """The id of each row that was marked, and what with, in order."""
+        return [(identity, mark) for told in self.told("marks") for _, identity, mark in told["marks"]]
+
+    @property
+    def failures(self) -> list[tuple[str, str]]:
+        """The id of each row on which something failed, and what it says."""
+        return [(identity, mark["error"]) for identity, mark in self.marks if "error" in mark]
+
+    @property
     def saved(self) -> str:
         """What a notebook file may keep of the panel's widgets."""
         widgets = (self.panel, self.panel.view)

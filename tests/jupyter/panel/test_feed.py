@@ -93,12 +93,32 @@ async def test_an_action_says_after_a_while_that_the_service_does_not_answer(
     monkeypatch.setattr(desk, "_GLANCE", 0.1)
     moody.hangs = True
     page.send("act", kind="devbox", action="keep_alive", ids=["dbx_00001"])
-    mark = (await page.until(lambda: [m for m in page.told("mark") if m.get("error")], "the failure"))[-1]
-    assert mark["error"].startswith("Not confirmed within 0 s: The service does not answer.")
+    _, error = (await page.until(lambda: page.failures, "the failure"))[-1]
+    assert error.startswith("Not confirmed within 0 s: The service does not answer.")
     page.send("form", name="devbox")
     await page.until(lambda: page.told("form"), "the form, all the same")
     moody.hangs = False
     page.send("dismiss", kind="devbox", id="dbx_00001")
+
+
+async def test_a_wait_that_the_service_asks_for_is_kept_unless_the_user_tries_now(moody, page) -> None:
+    await page.until(lambda: health(page).get("loading") is False, "the first look")
+    moody.status, moody.headers = 429, "retry-after: 120\r\n"
+    await lost(page, "asks for fewer requests (429)")
+    assert 100_000 < health(page)["retry"] - time.time() * 1000 < 125_000
+    moody.status, moody.headers = 200, ""
+    page.send("retry")
+    await recovers(page)
+
+
+async def test_hundreds_at_once_travel_in_few_messages(moody, page) -> None:
+    moody.devboxes = [devbox(number) for number in range(300)]
+    await page.until(lambda: len(page.rows()) == 300, "the rows")
+    page.send("act", kind="devbox", action="keep_alive", ids=list(page.rows()))
+    await page.until(lambda: page.told("say"), "the end")
+    assert page.told("say")[-1]["text"] == "Keep alive: done for 300."
+    assert len(page.told("marks")[0]["marks"]) == 300
+    assert [mark for _, mark in page.marks[300:]] == [{}] * 300
 
 
 async def test_a_form_that_is_refused_stays_open_and_says_why(moody, page, session) -> None:
@@ -152,7 +172,7 @@ async def test_marks_go_with_their_rows(moody, page) -> None:
     await page.until(lambda: page.rows(), "the row")
     moody.refused = "/v1/devboxes/dbx_00001/keep_alive"
     page.send("act", kind="devbox", action="keep_alive", ids=["dbx_00001"])
-    await page.until(lambda: [m for m in page.told("mark") if m.get("error")], "the failure")
+    await page.until(lambda: page.failures, "the failure")
     moody.devboxes = []
     await page.until(lambda: not page.rows(), "the end of the row")
     page.open("v2")

@@ -86,18 +86,17 @@ async def test_a_failure_stands_on_the_row_until_it_is_dismissed(session, pages)
     sdk = await session.sdk()
     await sdk.devbox.from_id(identity).shutdown()  # the panel has not seen it yet
     page.send("act", kind="devbox", action="suspend", ids=[identity])
-    mark = await page.until(lambda: [m for m in page.told("mark") if m.get("error")], "the failure")
-    assert mark[-1]["id"] == identity
-    assert "(400 for POST" in mark[-1]["error"] or "It is shutdown now" in mark[-1]["error"]
+    marked, error = (await page.until(lambda: page.failures, "the failure"))[-1]
+    assert marked == identity
+    assert "(400 for POST" in error or "It is shutdown now" in error
     page.send("dismiss", kind="devbox", id=identity)
-    await page.until(lambda: page.told("mark")[-1] == {"op": "mark", "kind": "devbox", "id": identity}, "its end")
+    await page.until(lambda: page.marks[-1] == (identity, {}), "its end")
 
 
 async def test_an_action_on_something_gone_says_so(session, pages) -> None:
     page = await opened(session, pages)
     page.send("act", kind="devbox", action="suspend", ids=["dbx_that_never_was"])
-    mark = await page.until(lambda: [m for m in page.told("mark") if m.get("error")], "the failure")
-    assert mark[-1]["error"] == "This devbox is gone."
+    assert (await page.until(lambda: page.failures, "the failure"))[-1][1] == "This devbox is gone."
 
 
 async def test_a_second_page_and_a_reload_start_with_what_is_shown(session, pages) -> None:
