@@ -21,6 +21,7 @@ _BURST = 400_000  # characters that may be sent at once, beside LINES lines
 _LINES_A_SECOND, _CHARACTERS_A_SECOND = 2_500, 800_000
 _INTERVAL = 0.04  # seconds between two messages
 _LEAST = 100  # lines that may always be sent
+_LONGEST_LINE = 16_384  # characters: a longer one is not written over any more
 _MERGED = 4_096  # characters: texts below that become one piece with what came before
 
 Piece = tuple[str, str]
@@ -147,7 +148,7 @@ class Printer:
     def _fit(self, stream: Stream, text: str) -> str:
         """The text as a page can show it: without escapes that it does not know, a line written over only once."""
         text = self._filters.setdefault(stream, EscapeFilter()).feed(text)
-        if text and stream != self._stream:
+        if text and (stream != self._stream or len(self._folder.line) > _LONGEST_LINE):
             self._folder = LineFolder()
             self._stream = stream
         return self._folder.feed(text)

@@ -211,6 +211,12 @@ def test_ctrl_c_stops_a_flood_and_the_page_lives(shown: PanelPage, console: Cons
     shown.page.keyboard.press("Control+c")
     console.ended("stopped after")
     console.is_("stopped after")
+    console.type("yes | tr -d '\\n'")  # a line without an end
+    console.shows("not shown: they came too fast")
+    expect(console.screen.locator(".rlc-stdout").last).to_contain_text("yyy")
+    shown.page.keyboard.press("Control+c")
+    console.ended("stopped after")
+    assert shown.page.evaluate("document.querySelector('.rlc-screen').textContent.length") < 1_100_000
     expect(console.root.get_by_role("button", name="Stop")).to_be_hidden()
     expect(shown.page.locator(".jp-CodeCell")).to_have_count(len(CELLS))  # no key was the notebook's
     console.page.keyboard.press("Control+l")

@@ -1,5 +1,7 @@
 const MOST_LINES = 5000;
-const CHUNK = 250; // lines that come and go together
+const MOST_CHARACTERS = 1000000;
+const CHUNK = 250; // lines that come and go together ...
+const CHUNK_CHARACTERS = 40000; // ... or characters, where a line never ends
 const SGR = /\x1b\[([0-9;:]*)m/g;
 
 // The style of text: colours as numbers below 16 or as [r, g, b], and what is on of bold, underline and the like.
@@ -63,6 +65,8 @@ function colour(rest) {
   return [level(Math.floor(cube / 36)), level(Math.floor(cube / 6) % 6), level(cube % 6)];
 }
 
+const length = (nodes) => nodes.reduce((sum, node) => sum + node.textContent.length, 0);
+
 // What was printed, in chunks of lines; the oldest go when there are too many.
 class Printed {
   constructor(label) {
@@ -80,7 +84,7 @@ class Printed {
   clear() {
     this.waiting = [];
     this.chunk = null;
-    this.lines = 0;
+    this.lines = this.characters = 0;
     this.inner.replaceChildren();
   }
 
@@ -104,9 +108,11 @@ class Printed {
       if (kind === "stdout" || kind === "stderr") this.print(kind, text);
       else this.tell(kind, text);
     }
-    while (this.lines > MOST_LINES && this.inner.childElementCount > 1) {
-      this.lines -= this.inner.firstElementChild.lines;
-      this.inner.firstElementChild.remove();
+    while ((this.lines > MOST_LINES || this.characters > MOST_CHARACTERS) && this.inner.childElementCount > 1) {
+      const oldest = this.inner.firstElementChild;
+      this.lines -= oldest.lines;
+      this.characters -= oldest.characters;
+      oldest.remove();
     }
     if (this.stuck) this.toEnd();
   }
@@ -117,24 +123,31 @@ class Printed {
     const marks = { command: "$", input: "›", good: "✓", bad: "✗", quiet: "…" };
     const line = make("div", { class: `rlc-told rlc-${kind}` }, make("span", { class: "rlc-mark", text: marks[kind] ?? "" }),
       make("span", { text }));
-    line.lines = 1 + text.split("\n").length;
-    this.lines += line.lines;
+    this.count(line, 1 + text.split("\n").length, text.length);
     this.inner.append(line);
     this.chunk = null;
+  }
+
+  count(node, lines, characters) {
+    node.lines = (node.lines ?? 0) + lines;
+    node.characters = (node.characters ?? 0) + characters;
+    this.lines += lines;
+    this.characters += characters;
   }
 
   print(kind, text) {
     if (this.chunk?.kind !== kind) this.open(kind);
     for (let start = 0; start < text.length;) {
+      const { lines, characters } = this.chunk.node;
+      if (lines >= CHUNK || characters >= CHUNK_CHARACTERS) this.open(kind);
+      const last = start + CHUNK_CHARACTERS;
       let end = start;
-      let lines = this.chunk.lines;
-      while (lines < CHUNK && end < text.length) {
+      for (let line = this.chunk.node.lines; line < CHUNK && end < Math.min(text.length, last); line++) {
         end = text.indexOf("\n", end) + 1 || text.length;
-        lines++;
       }
+      end = Math.min(end, last);
       this.append(text.slice(start, end));
       start = end;
-      if (start < text.length) this.open(kind);
     }
   }
 
@@ -142,8 +155,8 @@ class Printed {
     const style = this.chunk?.kind === kind ? this.chunk.style : new Style();
     const node = make("div", { class: `rlc-text rlc-${kind}` });
     // `line`: the nodes of the last line, which a carriage return writes over, and how it began.
-    this.chunk = { node, kind, lines: 0, style, line: [], began: style.copy() };
-    node.lines = 0;
+    this.chunk = { node, kind, style, line: [], began: style.copy() };
+    this.count(node, 0, 0);
     this.inner.append(node);
   }
 
@@ -152,24 +165,24 @@ class Printed {
     const parts = text.split("\r");
     parts.forEach((part, index) => {
       if (index) {
+        this.count(node, 0, -length(this.chunk.line));
         this.chunk.line.forEach((each) => each.remove());
         this.chunk.line = [];
         this.chunk.style = this.chunk.began.copy();
       }
       const cut = part.lastIndexOf("\n") + 1;
       if (cut) {
-        node.append(...this.styled(part.slice(0, cut)));
+        const ended = this.styled(part.slice(0, cut));
+        node.append(...ended);
+        this.count(node, part.split("\n").length - 1, length(ended));
         this.chunk.line = [];
         this.chunk.began = this.chunk.style.copy();
       }
       const rest = this.styled(part.slice(cut));
       node.append(...rest);
       this.chunk.line.push(...rest);
+      this.count(node, 0, length(rest));
     });
-    const lines = text.split("\n").length - 1;
-    this.chunk.lines += lines;
-    node.lines += lines;
-    this.lines += lines;
   }
 
   styled(text) {

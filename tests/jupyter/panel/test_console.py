@@ -220,6 +220,16 @@ def test_a_scroll_keeps_the_last_lines_and_merges_small_pieces() -> None:
     assert scroll.pieces == [("stdout", "a\n\r20%"), ("stderr", "!"), ("stdout", "b"), ("quiet", "q"), ("stdout", "c")]
 
 
+async def test_a_line_without_an_end_costs_no_more_as_it_grows() -> None:
+    sent: list[tuple[str, str]] = []
+    printer = Printer(sent.extend)
+    for _ in range(200):
+        printer.write("stdout", "y" * 4000)
+        printer.flush()
+    assert len(printer._folder.line) < 25_000
+    assert not any("\r" in text for _, text in sent)
+
+
 async def test_a_printer_sends_little_after_a_burst_and_catches_its_breath(monkeypatch) -> None:
     sent: list[tuple[str, str]] = []
     printer = Printer(sent.extend)
