@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import itertools
+from collections import Counter
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
@@ -168,14 +169,19 @@ class Desk:
     async def _form(self, name: str, about: str) -> forms.Form:
         if name == "devbox":
             await self._feed.try_to_look(["blueprint", "snapshot"], within=_GLANCE)
-            return forms.devbox_form(self._choices("blueprint"), self._choices("snapshot"), about)
+            return forms.devbox_form(self._choices("blueprint", about), self._choices("snapshot", about), about)
         return _FORMS[name]
 
-    def _choices(self, kind: str) -> list[forms.Choice]:
+    def _choices(self, kind: str, about: str) -> list[forms.Choice]:
+        """The newest, and the one that it is about; those that share their name have their ids beside it."""
         rows = self._feed.tables[kind].rows.values()
         usable = [row for row in rows if kind != "blueprint" or KINDS[kind].status(row) == "build_complete"]
         newest = sorted(usable, key=lambda row: KINDS[kind].value(row, "created") or 0, reverse=True)
-        return [(row[0], KINDS[kind].name_of(row)) for row in newest[:_SHOWN]]
+        shown = [row for at, row in enumerate(newest) if at < _SHOWN or f"{kind}:{row[0]}" == about]
+        times = Counter(KINDS[kind].name_of(row) for row in shown)
+        return [
+            (row[0], name if times[name := KINDS[kind].name_of(row)] == 1 else f"{name} ({row[0]})") for row in shown
+        ]
 
     async def _create_devbox(self, form: forms.Form, about: str, values: Mapping[str, str]) -> None:
         seconds = parse_duration(values["keep_alive"]) if values.get("keep_alive", "").strip() else None

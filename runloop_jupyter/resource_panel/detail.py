@@ -25,7 +25,7 @@ async def detail(sdk: AsyncRunloopSDK, kind: str, identity: str) -> dict[str, An
         "kind": kind,
         "id": identity,
         "facts": list(_facts(kind, entry)),
-        "metadata": _pairs(entry.get("metadata")),
+        "metadata": _pairs(without_secrets(entry.get("metadata"))),
         "history": _history(entry),
         "cells": cells(kind, entry),
         "raw": json.dumps(without_secrets(entry), indent=2, ensure_ascii=False, default=str),

@@ -97,6 +97,8 @@ class PanelView {
     document.removeEventListener("visibilitychange", this.onPage);
     clearInterval(this.beat);
     clearInterval(this.ticker);
+    if (!this.store.listeners.size) this.store.forget();
+    this.root.replaceChildren(); // a front end may keep its element: not with all that is in it
     this.send("bye", { view: this.name });
   }
 

@@ -30,6 +30,11 @@ class Store {
     this.model.off("msg:custom", this.take);
   }
 
+  /** Nobody looks: keep nothing that a snapshot will bring. */
+  forget() {
+    for (const name of this.tables.keys()) this.tables.set(name, { ...newTable(), seq: null });
+  }
+
   now() {
     return Date.now() + this.skew;
   }

@@ -34,13 +34,14 @@ def devbox(number: int, **fields: Any) -> dict[str, Any]:
 
 
 class Moody:
-    """What it serves: `devboxes`, newest first, and any action on one of them.
+    """What it serves: `devboxes`, newest first, and any action on one of them; `others`, such as "snapshots".
 
     `status` other than 200 refuses; `hangs` never answers; `refused` is a path that alone is refused.
     """
 
     def __init__(self) -> None:
         self.devboxes: list[dict[str, Any]] = []
+        self.others: dict[str, list[dict[str, Any]]] = {}
         self.status = 200
         self.headers = ""
         self.hangs = False
@@ -66,7 +67,7 @@ class Moody:
         if items is None:
             return 404, {"message": "no such route"}
         query = parse_qs(parts.query)
-        found = self.devboxes if items == "devboxes" else []
+        found = self.devboxes if items == "devboxes" else self.others.get(items, [])
         if "status" in query:
             found = [each for each in found if each["status"] == query["status"][0]]
         after, limit = query.get("starting_after", [""])[0], int(query["limit"][0])

@@ -121,6 +121,26 @@ async def test_hundreds_at_once_travel_in_few_messages(moody, page) -> None:
     assert [mark for _, mark in page.marks[300:]] == [{}] * 300
 
 
+async def test_a_form_offers_the_snapshot_that_it_is_about_however_old_it_is(moody, page, session) -> None:
+    taken = [{"id": f"snp_{number}", "name": f"s{number}", "create_time_ms": number} for number in range(205)]
+    moody.others["snapshots"] = taken[::-1]
+    await page.until(lambda: len(session.feed.tables["snapshot"].rows) == 205, "all snapshots")
+    page.send("act", kind="snapshot", action="create_devbox", ids=["snp_1"])
+    form = (await page.until(lambda: page.told("form"), "the form"))[-1]
+    source = next(field for field in form["fields"] if field["name"] == "source")
+    assert source["value"] == "snapshot:snp_1"
+    assert len(source["options"]) == 202
+
+
+async def test_choices_of_one_name_have_their_ids_beside_it(moody, page) -> None:
+    ids = ("bpt_0", "bpt_1")
+    moody.others["blueprints"] = [{"id": each, "name": "tools", "status": "build_complete"} for each in ids]
+    page.send("form", name="devbox")
+    form = (await page.until(lambda: page.told("form"), "the form"))[-1]
+    source = next(field for field in form["fields"] if field["name"] == "source")
+    assert [label for _, label in source["options"][1:]] == ["Blueprint tools (bpt_0)", "Blueprint tools (bpt_1)"]
+
+
 async def test_a_form_that_is_refused_stays_open_and_says_why(moody, page, session) -> None:
     await page.until(lambda: health(page).get("loading") is False, "the first look")
     page.send("form", name="devbox")
