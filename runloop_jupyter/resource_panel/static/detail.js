@@ -10,7 +10,7 @@ class DetailPane {
     this.actions = actions;
     this.content = h("div", { class: "rl-detail-content" }, h("p", { class: "rl-quiet" }, "Loading…"));
     this.tools = h("div", { class: "rl-detail-actions" });
-    this.log = h("pre", { class: "rl-log", tabindex: "0", "aria-label": "Build log", hidden: true });
+    this.log = h("pre", { class: "rl-log", tabindex: "0", role: "log", "aria-label": "Build log", hidden: true });
     this.element = h("div", { class: "rl-pane-body" }, this.tools, this.log, this.content);
     this.opened = new Set(["Details", "Metadata", "Cells that do this"]);
     this.refresh();
@@ -39,7 +39,7 @@ class DetailPane {
       detail.history.length ? this.section("History", this.history(detail.history)) : "",
       detail.metadata.length ? this.section("Metadata", h("dl", { class: "rl-facts" }, detail.metadata.map(([key, value]) => this.fact(key, value, "text")))) : "",
       this.section("Cells that do this", h("div", {}, detail.cells.map((cell) => this.cell(...cell)))),
-      this.section("Raw JSON", h("div", { class: "rl-raw" }, copyButton(detail.raw, "Copy the JSON", this.say), h("pre", { tabindex: "0", "aria-label": "Raw JSON" }, detail.raw))),
+      this.section("Raw JSON", h("div", { class: "rl-raw" }, copyButton(detail.raw, "Copy the JSON", this.say), h("pre", { tabindex: "0", role: "group", "aria-label": "Raw JSON" }, detail.raw))),
     );
     this.element.scrollTop = top;
     this.tick();
@@ -82,7 +82,7 @@ class DetailPane {
 
   cell(label, code) {
     const actions = [button("Insert", () => this.insert(code), { shape: "insert", kind: "rl-flat", "aria-label": `Insert a cell: ${label}` }), copyButton(code, `Copy: ${label}`, this.say)];
-    return h("div", { class: "rl-snippet" }, h("div", { class: "rl-snippet-head" }, words(label), ...actions), h("pre", { tabindex: "0", "aria-label": label }, code));
+    return h("div", { class: "rl-snippet" }, h("div", { class: "rl-snippet-head" }, words(label), ...actions), h("pre", { tabindex: "0", role: "group", "aria-label": label }, code));
   }
 
   addLog({ start, lines }) {

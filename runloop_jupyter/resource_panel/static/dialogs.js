@@ -115,7 +115,7 @@ class FormPane {
       ...plain,
       more.length ? h("details", {}, h("summary", {}, "More"), ...more) : null,
       h("div", { class: "rl-magic" }, words(secret ? "In a cell, which asks for the value:" : "The same in a cell:"),
-        h("pre", { tabindex: "0", "aria-label": "The same in a cell" }, this.magic), button("Insert cell", () => insert(this.magic.textContent), { shape: "insert", kind: "rl-flat" })),
+        h("pre", { tabindex: "0", role: "group", "aria-label": "The same in a cell" }, this.magic), button("Insert cell", () => insert(this.magic.textContent), { shape: "insert", kind: "rl-flat" })),
       h("div", { class: "rl-form-end" }, button("Cancel", close), this.submit),
     );
     const about = spec.about ? h("p", { class: "rl-about" }, spec.about) : null;
