@@ -270,8 +270,9 @@ def test_two_views_and_a_reload_show_the_same(shown: PanelPage) -> None:
 def test_axe_finds_nothing(shown: PanelPage, theme: str) -> None:
     shown.menu("Settings", "Theme", theme)
     shown.row("analysis").locator(".rl-form-age").click()
-    shown.row("crawler").locator("input").click()
     expect(shown.panel.locator(".rl-side")).to_contain_text("History")
+    shown.row("crawler").locator("input").click()
+    expect(shown.panel.locator(".rl-foot")).to_contain_text("1 selected")
     shown.page.wait_for_timeout(1500)  # nothing flashes or rises any more
     assert axe(shown.page) == []
     shown.panel.get_by_role("button", name="New devbox").click()

@@ -622,6 +622,7 @@ class PanelView {
     this.side.setAttribute("aria-label", title);
     this.side.hidden = false;
     this.element.classList.add("rl-with-side");
+    this.resized(); // at once: rows that were laid out anew a moment later would lose the next click
   }
 
   closePane() {
@@ -633,6 +634,7 @@ class PanelView {
     this.side.hidden = true;
     this.side.replaceChildren();
     this.element.classList.remove("rl-with-side");
+    this.resized();
     this.grid.redecorate();
     if (inside) (this.before?.isConnected ? this.before : this.grid.element).focus({ preventScroll: true });
   }
