@@ -166,10 +166,11 @@ class Tool(anywidget.AnyWidget):
         if op == "bye":
             await self._bye(view)
             return
+        forgotten = view not in self._views  # as after a computer's sleep
         self._views[view] = _View(time.monotonic(), bool(content.get("visible", True)))
-        if op == "hello":
+        if op == "hello" or forgotten:
             await self._hello(view, content)
-        elif op in self.handlers:
+        if op in self.handlers:
             await self.handlers[op](self, content, buffers)
 
     async def _hello(self, view: str, content: dict[str, Any]) -> None:

@@ -135,6 +135,19 @@ async def test_nobody_asks_when_nobody_looks(devbox, page, monkeypatch) -> None:
     await again.until(lambda: "meanwhile" in texts(again), "what was missed")
 
 
+async def test_a_page_that_was_silent_for_long_goes_on(devbox, page, monkeypatch) -> None:
+    monkeypatch.setattr("runloop_jupyter.resource_panel.tool._PULSE", 0.01)
+    monkeypatch.setattr("runloop_jupyter.resource_panel.tool._SILENCE", 0.01)
+    again = await ToolPage(page.tool, "v2").open()  # whose hello begins the watch anew
+    page.tool._watch.cancel()
+    page.tool.begin(page.tool._watch_views())
+    await again.until(lambda: page.tool._following.done(), "the end of looking")
+    monkeypatch.undo()
+    await devbox.cmd.exec("echo meanwhile")
+    page.send("alive", visible=True)
+    await page.until(lambda: "meanwhile" in texts(page), "what was missed")
+
+
 async def test_many_and_long_lines_come_in_messages_of_some_size(session, devbox, page, monkeypatch) -> None:
     monkeypatch.setattr(logs, "_MESSAGE", 20_000)
     await devbox.cmd.exec(
