@@ -35,7 +35,7 @@ def parser() -> Parser:
     made.add_argument("--allow-devboxes", action="store_true", help="allow other devboxes")
     made.add_argument("--allow-mirrors", action="store_true", help="allow Runloop's package mirrors")
     return made.explain(
-        ("only these hosts", "%runloop policy create only-pypi --host pypi.org --host '*.pythonhosted.org'"),
+        ("only these hosts", "%runloop policy create only-github --host github.com --host '*.githubusercontent.com'"),
         ("nothing at all", "%runloop policy create offline --description 'no network'"),
         ("then a devbox under it", "%devbox create --policy only-pypi"),
         returns="A sentence about what was done, with the fields of the policy: `.id`, `.name`, `.egress`.",
