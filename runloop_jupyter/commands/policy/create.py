@@ -37,7 +37,7 @@ def parser() -> Parser:
     return made.explain(
         ("only these hosts", "%runloop policy create only-github --host github.com --host '*.githubusercontent.com'"),
         ("nothing at all", "%runloop policy create offline --description 'no network'"),
-        ("then a devbox under it", "%devbox create --policy only-pypi"),
+        ("then a devbox under it", "%devbox create --policy only-github"),
         returns="A sentence about what was done, with the fields of the policy: `.id`, `.name`, `.egress`.",
         mistakes=[
             "A host or a range that the service does not take is refused with its reason.",

@@ -20,7 +20,7 @@ def parser() -> Parser:
     made = Parser("%runloop policy info", "Show one network policy in detail.")
     made.add_name("policy", "name", metavar="NAME|ID", help="a network policy's name or id")
     return made.explain(
-        ("by name or id", "%runloop policy info only-pypi"),
+        ("by name or id", "%runloop policy info only-github"),
         returns="A card with the fields of the policy as attributes, such as `.name` and `.egress`.",
         mistakes=[
             "A name that does not exist is named, with the nearest one.",
