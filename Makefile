@@ -3,7 +3,7 @@ PYTHON ?= python3
 BIN := .venv/bin
 NOTEBOOK ?= notebooks/quickstart.ipynb
 .DEFAULT_GOAL := help
-.PHONY: help demo lab test lint bench docs clean
+.PHONY: help demo lab test lint bench soak docs clean
 
 help: ## show this list
 	@grep -hE '^[a-z]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/^([a-z]+):.*## (.*)/  make \1\t\2/' | expand -t 16
@@ -14,11 +14,9 @@ demo: $(BIN)/.run ## run the quickstart notebook (or NOTEBOOK=...) on the embedd
 lab: $(BIN)/.lab ## open the quickstart notebook (or NOTEBOOK=...) in JupyterLab
 	@$(BIN)/jupyter lab $(NOTEBOOK)
 
-# Real kernels, a real browser and real processes: on a machine that stalls, one of 3,000 tests may come too late.
-# What failed runs once more by itself; both runs are shown, and what fails twice has failed.
 test: $(BIN)/.dev ## run every test, browser included
 	@scripts/chromium.sh
-	@$(BIN)/pytest || $(BIN)/pytest --last-failed --last-failed-no-failures none
+	@$(BIN)/pytest
 
 lint: $(BIN)/.dev ## ruff and mypy --strict
 	@$(BIN)/ruff check .
@@ -28,11 +26,14 @@ lint: $(BIN)/.dev ## ruff and mypy --strict
 bench: $(BIN)/.dev ## the benchmarks, beside the official client in the same run
 	@$(BIN)/python -m benchmarks
 
+soak: $(BIN)/.dev ## look for faults under load, kills, cuts and fuzz: MINUTES=10, SEED=..., SOAK='kills --kills 100'
+	@$(BIN)/python -m soak --minutes $(or $(MINUTES),10) $(if $(SEED),--seed $(SEED)) $(SOAK)
+
 docs: $(BIN)/.run ## write the pages of docs/magics from what the magics know of themselves
 	@$(BIN)/python -m scripts.magics_pages
 
 clean: ## remove the virtual environment and caches
-	@rm -rf .venv .venv-1.29 .mypy_cache .pytest_cache .ruff_cache
+	@rm -rf .venv .venv-1.29 .venv-1.32 .npm-clients .mypy_cache .pytest_cache .ruff_cache
 
 # One stamp per set of packages, so `make demo` does not wait for the test tools.
 $(BIN)/uv:

@@ -5,16 +5,18 @@ from __future__ import annotations
 import asyncio
 import sys
 
-from benchmarks import cells, commands, imports, panel, sdk, service, storage
+from benchmarks import cells, commands, imports, neighbours, panel, records, sdk, service, storage
 
 GROUPS = {
     "imports": imports,
     "sdk": sdk,
     "service": service,
+    "records": records,
     "storage": storage,
     "commands": commands,
     "cells": cells,
     "panel": panel,
+    "neighbours": neighbours,
 }
 
 

@@ -42,6 +42,31 @@ watcher = asyncio.get_running_loop().create_task(watch())
 """
 
 
+SLEEP = "%%devbox exec\necho begun; sleep 1000"
+MACHINERY = """
+import time
+from runloop_jupyter.cell_output import CellOutput
+from runloop_jupyter.loop import run
+from runloop_jupyter.terminal_text import EscapeFilter, LineFolder
+
+def seconds(act):
+    start = time.perf_counter()
+    act()
+    return time.perf_counter() - start
+
+async def nothing(): pass
+
+async def write():
+    async with CellOutput() as cell:
+        return seconds(lambda: [cell.write("stdout", "x") for _ in range(10_000)])
+
+bars = "\\r\\x1b[32m 10%\\x1b[0m |####    |" * 34_000
+each = seconds(lambda: [run(nothing()) for _ in range(2000)]) / 2000
+written = run(write()) / 10_000
+print("\\n", each * 1e6, written * 1e6, seconds(lambda: LineFolder().feed(EscapeFilter().feed(bars))) * 1e3)
+"""
+
+
 FAN_OUT = "%%devbox exec --on all -o r\nhead -c 5000000 /dev/zero | tr '\\0' 'x' | fold -w 99"
 FAN_CHECK = "print(sum(len(each.stdout.replace(chr(10), '')) for each in r.values()))"
 SPREAD = "d = sorted(each.duration for each in r.values()); print(d[-1] / d[len(d) // 2])"
@@ -59,7 +84,13 @@ for number in range(1000):
 
 async def run() -> list[Row]:
     """What one command costs, and what many do."""
-    return [*await _one_command(), *await _many_commands(), *await _lists_and_completion()]
+    return [
+        *await _one_command(),
+        *await _many_commands(),
+        *await _stop_and_restart(),
+        *await _in_the_kernel(),
+        *await _lists_and_completion(),
+    ]
 
 
 async def _many_commands() -> list[Row]:
@@ -94,6 +125,49 @@ async def _many_commands() -> list[Row]:
         Row("  the last devbox to end took, times the median", spread, "", goal="< 2"),
         Row("1,000 executions in flight: the whole kernel's memory", peak, "MB", goal="< 200 MB"),
         Row("  to start one", started, "ms"),
+    ]
+
+
+async def _stop_and_restart() -> list[Row]:
+    """How soon Stop gives the prompt back, and what a kernel's devboxes cost its restart."""
+    async with running_service() as service, kernel(service.base_url, service.api_key) as client:
+        await execute(client, LOAD)
+        for number in range(5):
+            await execute(client, f"%devbox create --name box{number}")
+        in_background = await _took_ms(execute(client, "%%devbox exec --bg -o job\nsleep 1000"))
+        stops = [await _stopped_ms(client) for _ in range(5)]
+        restart = await _took_ms(client.parent.restart_kernel())
+    return [
+        Row("%%devbox exec --bg: the cell", in_background, "ms", goal="< 150 ms"),
+        Row("Stop, to the end of the cell whose command it kills: median", statistics.median(stops), "ms"),
+        Row("restart of a kernel with 5 devboxes: its end", restart, "ms", goal="< 2000 ms"),
+    ]
+
+
+async def _stopped_ms(client: AsyncKernelClient) -> float:
+    """From Stop to the end of a cell that runs a command."""
+    begun = asyncio.Event()
+
+    def show(message: dict[str, Any]) -> None:
+        if "begun" in str(message["content"].get("text", "")):
+            begun.set()
+
+    running = asyncio.create_task(client.execute_interactive(SLEEP, output_hook=show, timeout=60))
+    await begun.wait()
+    start = time.perf_counter()
+    await client.parent.interrupt_kernel()
+    await running
+    return (time.perf_counter() - start) * 1000
+
+
+async def _in_the_kernel() -> list[Row]:
+    """What the magics' own machinery costs."""
+    async with running_service() as service, kernel(service.base_url, service.api_key) as client:
+        each, write, flood = [float(part) for part in (await execute(client, MACHINERY)).split()[-3:]]
+    return [
+        Row("a coroutine run from a magic, beside the coroutine itself", each, "us", goal="< 1000 us"),
+        Row("a text written into a cell's output", write, "us", goal="< 10 us"),
+        Row("1 MB of redrawn progress bars made fit for a notebook", flood, "ms", goal="< 1000 ms"),
     ]
 
 

@@ -27,10 +27,12 @@ async def run() -> list[Row]:
                 short = await paired_ms(lambda: devbox.cmd.exec("true"), lambda: peer.cmd.exec("true"), 50)
                 first = await paired_ms(lambda: first_byte(devbox), lambda: first_byte(peer), 30)
                 bare = await median_ms(bare_subprocess, 50)
+                echo = await echoed_ms(devbox)
                 return [
                     Row('cmd.exec("true")', short[0], "ms", short[1], "official"),
                     Row("  more than the same in a bare subprocess", short[0] - bare, "ms", goal="< 15 ms"),
                     Row("exec_async to the first byte of stdout", first[0], "ms", first[1], "official"),
+                    Row("a line of input to the line that answers it", echo, "ms", goal="< 20 ms"),
                     *await many_clients(devbox),
                     Row(f"stdout, {MEGABYTES} MB streamed", *await throughput(devbox, peer), goal=">= 80 MB/s"),
                 ]
@@ -42,6 +44,21 @@ async def first_byte(devbox: AsyncDevbox) -> None:
     execution = await devbox.cmd.exec_async("echo x; sleep 0.01", stdout=lambda _: seen.set())
     await seen.wait()
     await execution.result()
+
+
+async def echoed_ms(devbox: AsyncDevbox) -> float:
+    """From sending a line to a command until what it prints is here, over its live stream."""
+    execution = await devbox.cmd.exec_async("cat", attach_stdin=True)
+    output = execution.output(["stdout"])
+
+    async def echo() -> None:
+        await execution.send_std_in("line\n")
+        await anext(output)
+
+    found = await median_ms(echo, 50)
+    await execution.close_std_in()
+    await execution.result()
+    return found
 
 
 async def bare_subprocess() -> None:

@@ -86,7 +86,7 @@ panel"""
 POLLED = "for part in ('warm', 'changes', 'quiet', 'end'): await polled(part)"
 CLICK = """(name) => new Promise((resolve) => {
     const row = [...document.querySelectorAll('.rl-row:not([hidden])')].find((each) => each.textContent.includes(name));
-    row.querySelector('.rl-form-age').click();
+    row.querySelector('.rl-form-ending').click();
     const start = performance.now();
     const look = () => document.querySelector('.rl-facts dd')
         ? resolve(performance.now() - start) : setTimeout(look, 2);

@@ -23,12 +23,13 @@ class Running:
 
 
 @asynccontextmanager
-async def running_service() -> AsyncIterator[Running]:
-    """Start `runloop-local serve`, as a user's Python does it, and end it at the end."""
+async def running_service(data: str | None = None) -> AsyncIterator[Running]:
+    """Start `runloop-local serve`, as a user's Python does it, on `data` or on nothing, and end it at the end."""
     env = {name: value for name, value in os.environ.items() if name != "PYTHONDONTWRITEBYTECODE"}
+    env["RUNLOOP_LOCAL_API_KEY"] = "bench"
     with tempfile.TemporaryDirectory(prefix="runloop-bench-", ignore_cleanup_errors=True) as folder:
         start = time.perf_counter()
-        arguments = ["-m", "runloop_local", "serve", "--data-dir", folder, "--api-key", "bench"]
+        arguments = ["-m", "runloop_local", "serve", "--data-dir", data or folder]
         process = await asyncio.create_subprocess_exec(
             sys.executable, *arguments, stdout=asyncio.subprocess.PIPE, env=env
         )

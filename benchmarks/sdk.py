@@ -15,7 +15,7 @@ from typing import Any
 from runloop_api_client import AsyncRunloopSDK as Official
 
 from benchmarks.canned_server import EVENTS
-from benchmarks.imports import median_of_processes
+from benchmarks.imports import median_of_processes, printed
 from benchmarks.measure import Row, paired_ms
 from runloop_sdk import AsyncRunloopSDK
 
@@ -187,7 +187,7 @@ async def memory(url: str) -> list[Row]:
 
 
 async def _transfer(url: str, file: Path, way: str) -> float:
-    return await median_of_processes(TRANSFER.format(url=url, file=file, way=way, size=2 * GIB), times=1)
+    return await printed(TRANSFER.format(url=url, file=file, way=way, size=2 * GIB))
 
 
 async def delayed(ours: AsyncRunloopSDK, peer: Official) -> list[Row]:

@@ -12,27 +12,35 @@ if TYPE_CHECKING:
 
     from runloop_sdk import AsyncRunloopSDK
 
+    from .devboxes import DevboxInfo
+    from .rendering import Listing
     from .resource_panel.panel import Panel
 
 __all__ = ["load_ipython_extension", "panel", "sdk", "unload_ipython_extension"]
 
 
-def panel() -> Panel:
-    """The resource panel: devboxes, blueprints, snapshots and storage objects, live. `%runloop panel` shows it too."""
+def panel() -> Panel | Listing[DevboxInfo]:
+    """The resource panel: devboxes, blueprints, snapshots and storage objects, live. `%runloop panel` shows it too.
+
+    Where nobody watches, as when papermill runs the notebook, it is a table of the devboxes.
+    """
     from .magics import session_of_this_shell
     from .resource_panel import open_panel
 
     return open_panel(session_of_this_shell())
 
 
-async def sdk() -> AsyncRunloopSDK:
+async def sdk(*, keep: bool | None = None) -> AsyncRunloopSDK:
     """The async SDK, connected to what the magics use: `sdk = await runloop_jupyter.sdk()`. The kernel closes it.
+
+    Devboxes that it creates end with the kernel, as those of `%devbox create` do. With `keep=True` they stay; None
+    for what is set by `%config RunloopMagics.keep`. A keep-alive time that a request gives is left as it is.
 
     Raises `UsageError` outside of IPython, `RemoteError` where the service is out of reach.
     """
     from .magics import session_of_this_shell
 
-    return await session_of_this_shell().sdk()
+    return await session_of_this_shell().user_sdk(keep=keep)
 
 
 def load_ipython_extension(shell: InteractiveShell) -> None:

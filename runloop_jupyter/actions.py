@@ -10,9 +10,8 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 from urllib.parse import urlsplit
 
-from .devboxes import DevboxInfo, describe
+from .devboxes import DevboxInfo, describe, unavailable
 from .errors import RemoteError
-from .ledger import folder
 from .progress import Progress, telling
 
 if TYPE_CHECKING:
@@ -20,6 +19,7 @@ if TYPE_CHECKING:
     from runloop_sdk.models.disk_snapshots import DevboxSnapshotView
 
     from .session import Session
+    from .state import StateFolder
 
 _AGAIN = 0.2  # seconds until the deletion of an unfinished snapshot is tried again
 
@@ -45,8 +45,8 @@ async def resume(session: Session, devbox: DevboxInfo, progress: Progress | None
 
 
 async def shutdown(session: Session, devbox: DevboxInfo, *, force: bool = False) -> DevboxInfo:
-    """End it for good; `force` also while a snapshot is being taken."""
-    view = await (await handle_of(session, devbox)).shutdown(force=force or None)
+    """End it for good, also one that has failed; `force` also while a snapshot is being taken."""
+    view = await (await session.sdk()).devbox.from_id(devbox.id).shutdown(force=force or None)
     session.ended(devbox)
     return describe(view)
 
@@ -54,7 +54,7 @@ async def shutdown(session: Session, devbox: DevboxInfo, *, force: bool = False)
 async def keep_alive(session: Session, devbox: DevboxInfo) -> None:
     """Start its keep-alive time again."""
     await (await handle_of(session, devbox)).keep_alive()
-    session.leases.note_renewal(devbox.id)
+    session.owned.note_renewal(devbox.id)
 
 
 async def snapshot(
@@ -115,7 +115,7 @@ async def open_tunnel(session: Session, devbox: DevboxInfo, port: int, *, privat
         tunnel = await handle.net.enable_tunnel(auth_mode="authenticated" if private else "open")
     elif private and tunnel.auth_mode != "authenticated":
         raise RemoteError(
-            f"{devbox.label} has an open tunnel already; close it first: %devbox tunnel --close --on {devbox.short}"
+            f"{devbox.label} has an open tunnel already; close it first: %devbox tunnel --close --on {devbox.reference}"
         )
     url = await handle.get_tunnel_url(port)
     assert url is not None
@@ -180,16 +180,15 @@ async def ssh_login(session: Session, devbox: DevboxInfo) -> SSHLogin:
             "or connect to Runloop's cloud: %runloop connect cloud"
         ) from error
     assert session.connection is not None
-    key_file = await asyncio.to_thread(_write_key, devbox.id, made.ssh_private_key)
+    with session.state.required():
+        key_file = await asyncio.to_thread(_write_key, session.state, devbox.id, made.ssh_private_key)
     domain = (urlsplit(session.connection.base_url).hostname or "").removeprefix("api.")
     proxy = f"openssl s_client -quiet -verify_quiet -servername %h -connect ssh.{domain}:443 2>/dev/null"
     return SSHLogin(devbox, made.url, made.ssh_user, key_file, proxy)
 
 
-def _write_key(devbox_id: str, key: str) -> Path:
-    home = folder() / "ssh"
-    home.mkdir(mode=0o700, parents=True, exist_ok=True)
-    file = home / f"{devbox_id}.pem"
+def _write_key(state: StateFolder, devbox_id: str, key: str) -> Path:
+    file = state.made("ssh") / f"{devbox_id}.pem"
     descriptor = os.open(file, os.O_WRONLY | os.O_CREAT | os.O_TRUNC | os.O_CLOEXEC, 0o600)
     with os.fdopen(descriptor, "w") as opened:
         os.fchmod(descriptor, 0o600)  # also where it was there before
@@ -198,8 +197,11 @@ def _write_key(devbox_id: str, key: str) -> Path:
 
 
 async def handle_of(session: Session, devbox: DevboxInfo) -> AsyncDevbox:
-    """The SDK's handle on it."""
+    """The SDK's handle on it. Raises `DevboxUnavailableError` for one that has ended, which says why."""
     sdk: AsyncRunloopSDK = await session.sdk()
+    error = None if devbox.alive else unavailable(devbox)
+    if error is not None:
+        raise error
     return sdk.devbox.from_id(devbox.id)
 
 

@@ -3,24 +3,24 @@
 from __future__ import annotations
 
 import asyncio
+import time
 from itertools import groupby
+from operator import itemgetter
 from typing import TYPE_CHECKING, Any, Self
 
-from .elision import DisplayLimits, Pace, Tail, after_line
-from .screens import display_of_cell, screen_of_cell
-from .terminal_text import EscapeFilter, LineFolder
+from .elision import DisplayLimits, Pace, Tail
+from .head import Clear, Head, Region
+from .screens import KernelScreen, ScreenSize, display_of_cell, screen_of_cell
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Collection, Mapping
     from types import TracebackType
 
+    from .head import Piece
     from .screens import Screen
     from .transcript import Stream
 
 __all__ = ["CellOutput", "DisplayLimits"]
-
-# A notebook opens a new output item wherever the stream changes, and JupyterLab shows 50.
-_CHANGES_OF_STREAM = 24
 
 # The server counts what a whole kernel sends, whichever cell it is for.
 _KERNEL_PACE = Pace()
@@ -28,7 +28,11 @@ _KERNEL_PACE = Pace()
 # So many characters at most wait for the next tick: what will not be shown need not be kept.
 _MOST_WAITING = 1_000_000
 
+# Who runs a notebook to keep it keeps an output for each message: there are fewer the longer the cell takes.
+_UNWATCHED_INTERVAL, _LONGEST_INTERVAL = 1.0, 60.0
+
 _STATUS_INTERVAL = 1.0
+_REGION_INTERVAL = 0.1  # seconds between two drawings of a region: the page renders all of it
 _LAST_LINES = 10
 
 
@@ -36,9 +40,11 @@ class CellOutput:
     """Shows the output of a command in the cell in which this object was made, even after the cell has ended.
 
     To be used with `async with`. A notebook gets a few messages a second, the head and the tail of a long output,
-    and no escapes that it cannot show; a terminal the same without the filtering; a stream that somebody
-    redirected (`%%capture`) gets everything as it is. `quiet` shows nothing at all, and nothing of the streams in
-    `hidden` is shown. `whole` says where the whole output is, in the line that stands for what is not shown.
+    and no escapes that it cannot show; lines that a program draws anew, as on a screen of `size`, are drawn anew in
+    their place. A terminal gets the same without the filtering; a stream that somebody redirected (`%%capture`) gets
+    everything as it is. `quiet` shows nothing at all, and nothing of the streams in `hidden` is shown. `whole` says
+    where the whole output is, in the line that stands for what is not shown. `fills_cell` tells whether everything
+    else that the cell shows can be lost: then lines that were shown before they were drawn anew are there once only.
     """
 
     def __init__(
@@ -49,12 +55,14 @@ class CellOutput:
         hidden: Collection[Stream] = (),
         whole: str = "the result holds all of it",
         pace: Pace = _KERNEL_PACE,
+        size: ScreenSize = ScreenSize(),  # noqa: B008 - frozen
+        fills_cell: Callable[[], bool] = lambda: False,
     ) -> None:
         screen, self._redirected = screen_of_cell()
         self._display = display_of_cell(screen)
         self._quiet = quiet
         self._hidden = hidden
-        self._composer = _Composer(screen, limits, pace, whole) if screen and not quiet else None
+        self._composer = _Composer(screen, limits, pace, whole, size, fills_cell) if screen and not quiet else None
         self._closed = False
 
     async def __aenter__(self) -> Self:
@@ -122,7 +130,15 @@ class CellOutput:
 class _Composer:
     """Makes what a screen shows of what comes in, a few times a second."""
 
-    def __init__(self, screen: Screen, limits: DisplayLimits, pace: Pace, whole: str) -> None:
+    def __init__(
+        self,
+        screen: Screen,
+        limits: DisplayLimits,
+        pace: Pace,
+        whole: str,
+        size: ScreenSize,
+        fills_cell: Callable[[], bool],
+    ) -> None:
         self.status: str | Callable[[], str] = ""
         self.final = ""
         self._screen = screen
@@ -131,14 +147,15 @@ class _Composer:
         self._whole = whole
         self._incoming: list[tuple[Stream, str]] = []
         self._waiting = 0
-        self._head = _Head(limits, in_notebook=not screen.knows_cursor)
+        self._head = Head(limits, size, in_notebook=not screen.knows_cursor, may_clear=fills_cell)
         self._tail = Tail(limits.tail, limits.tail_lines)
-        self._outgoing: list[tuple[Stream, str]] = []
+        self._outgoing: list[Piece] = []
         self._loop: asyncio.AbstractEventLoop | None = None
         self._tick_handle: asyncio.Handle | None = None
         self._status_handle: asyncio.TimerHandle | None = None
         self._status_is_shown = False
-        self._last_tick = self._last_added = 0.0
+        self._last_tick = self._last_added = self._last_region = 0.0
+        self._interval = limits.interval if screen.is_watched else max(limits.interval, _UNWATCHED_INTERVAL)
 
     def start(self, loop: asyncio.AbstractEventLoop) -> None:
         self._loop = loop
@@ -165,11 +182,14 @@ class _Composer:
             await asyncio.sleep(self._limits.interval if self._outgoing else 0)
 
     def flush(self) -> None:
-        """Show at once what has come in, because something else is to follow it."""
+        """Show at once what has come in, because something else is to follow it, which no status stands above."""
         self._take_in()
+        self._outgoing += self._head.end_item()
         while self._outgoing:
             self._send(unpaced=True)
-        self._head.end_item()
+        if self._status_is_shown:
+            self._screen.clear_status()
+            self._status_is_shown = False
 
     def finish(self) -> None:
         """Show at once what is left, and end."""
@@ -187,7 +207,7 @@ class _Composer:
 
     def _tick_soon(self) -> None:
         if self._loop and (self._incoming or self._outgoing):
-            delay = self._last_tick + self._limits.interval - self._loop.time()
+            delay = self._last_tick + self._interval - self._loop.time()
             later = self._loop.call_later(delay, self._tick) if delay > 0 else self._loop.call_soon(self._tick)
             self._tick_handle = later
 
@@ -195,44 +215,78 @@ class _Composer:
         assert self._loop is not None
         self._tick_handle = None
         self._last_tick = self._loop.time()
+        if not self._screen.is_watched:
+            self._interval = min(2 * self._interval, _LONGEST_INTERVAL)
         self._take_in()
         self._send()
         self._tick_soon()
 
     def _take_in(self) -> None:
         incoming, self._incoming, self._waiting = self._incoming, [], 0
-        for stream, runs in groupby(incoming, key=_stream_of):
+        for stream, runs in groupby(incoming, key=itemgetter(0)):
             text = "".join(text for _, text in runs)
             while text and not self._head.is_full:
                 part, text = self._head.part(text)
-                self._outgoing.append(self._head.compose(stream, part))
+                self._outgoing += self._head.compose(stream, part)
             if text:
                 self._tail.append(stream, text)
 
     def _take_tail(self) -> None:
         tail = self._tail.end()
         if self._tail.hidden:
-            self._outgoing.append(self._head.note(f"{self._tail.hidden} not shown; {self._whole}"))
-        self._outgoing += [self._head.compose(stream, text) for stream, text in tail]
+            self._outgoing += self._head.note(f"{self._tail.hidden} not shown; {self._whole}")
+        for stream, text in tail:
+            self._outgoing += self._head.compose(stream, text)
+        self._outgoing += self._head.end_region()
         self._tail = Tail(self._limits.tail, self._limits.tail_lines)
 
     def _send(self, *, unpaced: bool = False) -> None:
         """Send what the pace allows, one message for each change of stream."""
         outgoing, self._outgoing = self._outgoing, []
-        merged = [(s, "".join(text for _, text in runs)) for s, runs in groupby(outgoing, key=_stream_of)]
-        for i, (stream, text) in enumerate(merged):
-            now, later = (text, "") if unpaced else self._pace.part(text)
-            if now:
-                self._show(stream, now)
-            if later:
-                self._outgoing = [(stream, later), *merged[i + 1 :]]
+        merged = [(target, "".join(text for _, text in run)) for target, run in groupby(outgoing, key=itemgetter(0))]
+        for i, (target, text) in enumerate(merged):
+            later = self._send_piece(target, text, unpaced=unpaced)
+            if later is not None:
+                self._outgoing = [later, *merged[i + 1 :]]
                 return
 
-    def _show(self, stream: Stream, text: str) -> None:
+    def _send_piece(self, target: Stream | Region | Clear, text: str, *, unpaced: bool) -> Piece | None:
+        """Send a piece as far as the pace allows; what is left of it."""
+        if isinstance(target, Region):
+            return None if self._draw(target, unpaced=unpaced) else (target, "")
+        if isinstance(target, Clear):
+            self._notebook.clear()
+            return None
+        now, later = (text, "") if unpaced else self._pace.part(text)
+        if now:
+            self._clear_status()
+            self._screen.show(target, now)
+        return (target, later) if later else None
+
+    def _draw(self, region: Region, *, unpaced: bool) -> bool:
+        """Show a region as it is now; False where it is not its time yet."""
+        now = time.monotonic()
+        if region.shown is not None and not unpaced and now < self._last_region + _REGION_INTERVAL:
+            return False
+        text = self._pace.fitting(region.text)
+        if text == region.shown:
+            return True
+        if not unpaced and not self._pace.takes(text):
+            return False
+        self._last_region, region.shown = now, text
+        self._clear_status()
+        self._notebook.show_region(region.id, text)
+        return True
+
+    @property
+    def _notebook(self) -> KernelScreen:
+        assert isinstance(self._screen, KernelScreen)  # no other has regions
+        return self._screen
+
+    def _clear_status(self) -> None:
         if self._status_is_shown and not self._tail:
             self._screen.clear_status()
             self._status_is_shown = False
-        self._screen.show(stream, text)
 
     def _show_status(self) -> None:
         assert self._loop is not None
@@ -250,70 +304,3 @@ class _Composer:
             return text
         so_far = f"... {self._tail.size_in_words} more so far"
         return "\n".join([self._tail.lines(_LAST_LINES), f"{so_far}, {text}" if text else so_far])
-
-
-class _Head:
-    """The beginning of the output, as the screen is to show it; what comes after it is composed here as well."""
-
-    def __init__(self, limits: DisplayLimits, *, in_notebook: bool) -> None:
-        self._limit = limits.head
-        self._lines_left = limits.head_lines
-        self._in_notebook = in_notebook
-        self._filters: dict[Stream, EscapeFilter] = {}
-        self._folder = LineFolder()
-        self._current: Stream | None = None
-        self._changes = 0
-        self._size = 0
-
-    @property
-    def is_full(self) -> bool:
-        return self._size >= self._limit or self._lines_left <= 0
-
-    def part(self, text: str) -> tuple[str, str]:
-        """Part what may still belong to the head from what comes after, between lines if there are any."""
-        room = max(self._limit - self._size, 4096)
-        if text.count("\n", 0, room) >= self._lines_left:
-            cut = after_line(text, self._lines_left)
-            return text[:cut], text[cut:]
-        if len(text) <= room:
-            return text, ""
-        cut = text.rfind("\n", 0, room) + 1 or room
-        return text[:cut], text[cut:]
-
-    def compose(self, stream: Stream, text: str) -> tuple[Stream, str]:
-        self._lines_left -= text.count("\n")
-        if not self._in_notebook:
-            self._size += len(text)
-            return stream, text
-        text = self._filters.setdefault(stream, EscapeFilter()).feed(text)
-        item = self._item_for(stream)
-        if item != stream and stream == "stderr":
-            text = f"\x1b[31m{text}\x1b[39m"
-        text = self._folder.feed(text)
-        self._size = self._folder.size
-        return item, text
-
-    def end_item(self) -> None:
-        """What comes next is shown apart from what came before."""
-        if self._in_notebook:
-            self._folder.next_item()
-
-    def note(self, text: str) -> tuple[Stream, str]:
-        """Compose a line about the output."""
-        self._filters.clear()  # what follows does not continue what came before
-        stream = self._current or "stdout"
-        return stream, self._folder.feed(f"\x1b[0m\n\x1b[1m... {text} ...\x1b[0m\n")
-
-    def _item_for(self, stream: Stream) -> Stream:
-        """Return the stream to show the text in: always stdout once there have been too many changes."""
-        if self._current is None:
-            self._current = stream
-        elif stream != self._current and (self._changes < _CHANGES_OF_STREAM or stream == "stdout"):
-            self._changes += 1
-            self._folder.next_item()
-            self._current = stream
-        return self._current
-
-
-def _stream_of(run: tuple[Stream, str]) -> Stream:
-    return run[0]

@@ -21,11 +21,25 @@ class Connection:
     embedded: bool = False
     isolation: str | None = None
     notes: tuple[str, ...] = ()
+    requested: str = "auto"
+    """The isolation that the embedded service was asked for."""
+    home: str = ""
+    """The folder of the embedded service, which is at another address after each start."""
+
+    @property
+    def service(self) -> str:
+        """What tells services apart for as long as they have their data: the address, or the embedded one's folder."""
+        return self.home or self.base_url
 
     @property
     def loopback(self) -> bool:
         """Whether it is on this machine."""
         return urlsplit(self.base_url).hostname in _LOOPBACK
+
+    @property
+    def may_see_kernels(self) -> bool:
+        """Whether it may be a service that shares this machine's files: one of ours speaks plain HTTP."""
+        return urlsplit(self.base_url).scheme == "http"
 
     @property
     def label(self) -> str:

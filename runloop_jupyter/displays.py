@@ -18,7 +18,7 @@ _KNOWN = ("models._view.View", "resources.execution.AsyncExecutionResult")
 _ASKED = (
     "resources.devbox.AsyncDevbox",
     "resources.blueprint.AsyncBlueprint",
-    "resources.snapshot.AsyncSnapshot",
+    "resources.devbox.AsyncSnapshot",
     "resources.storage_object.AsyncStorageObject",
     "resources.secret.AsyncSecret",
     "resources.secret.AsyncSecretById",

@@ -8,11 +8,14 @@ from collections import deque
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
+from .terminal_text import without_colours
+
 if TYPE_CHECKING:
     from .transcript import Stream
 
 # Below this many characters a message is not worth sending while more than that waits.
 _WORTH_A_MESSAGE = 4096
+_MOST_BYTES = 6  # of one character in JSON
 
 
 @dataclass(frozen=True)
@@ -38,9 +41,7 @@ class Pace:
 
     def part(self, text: str) -> tuple[str, str]:
         """Part what may be sent now from what has to wait, between lines if possible."""
-        now = time.monotonic()
-        self._allowance = min(self._burst, self._allowance + (now - self._updated) * self._rate)
-        self._updated = now
+        self._fill()
         cost = _cost(text)
         if cost > self._allowance:
             fitting = max(0, int(len(text) * self._allowance / cost))
@@ -51,6 +52,27 @@ class Pace:
             rest = ""
         self._allowance -= cost
         return text, rest
+
+    def takes(self, text: str) -> bool:
+        """Whether all of it may be sent now; it counts as sent then."""
+        self._fill()
+        cost = _cost(text)
+        if cost > self._allowance:
+            return False
+        self._allowance -= cost
+        return True
+
+    def fitting(self, text: str) -> str:
+        """A text that may be sent at once some time: without its colours, and cut, where it is too long for that."""
+        if _cost(text) > self._burst:
+            text = without_colours(text)
+            text = text[-int(self._burst) // _MOST_BYTES :] if _cost(text) > self._burst else text
+        return text
+
+    def _fill(self) -> None:
+        now = time.monotonic()
+        self._allowance = min(self._burst, self._allowance + (now - self._updated) * self._rate)
+        self._updated = now
 
 
 class Tail:

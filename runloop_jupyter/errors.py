@@ -3,20 +3,19 @@
 MagicError
 ├── UsageError                  what was typed makes no sense; says what to type instead
 ├── RemoteError                 Runloop, or the embedded service, refused or is out of reach
+│   └── ConnectionLostError     an answer, or the rest of a command's output, was lost; the command may go on
 ├── DevboxUnavailableError      the devbox is suspended, shut down, failed or unknown
 └── DevboxCommandError          the command's exit code was not 0; `.result` has everything
-    └── DevboxTimeoutError      --timeout passed, and the command was killed
+    └── DevboxTimeoutError      --timeout passed; the text says whether the command was killed
+
+The last two are in `results`, which they carry.
 """
 
 from __future__ import annotations
 
 from collections.abc import Iterable
-from typing import TYPE_CHECKING
 
 from IPython.core.error import UsageError as IPythonUsageError
-
-if TYPE_CHECKING:
-    from .results import DevboxResult, FanOutResult
 
 _RED, _PLAIN = "\x1b[31m", "\x1b[0m"
 
@@ -36,25 +35,19 @@ class RemoteError(MagicError):
     """Runloop, or the embedded service, refused the request or is out of reach."""
 
 
+class ConnectionLostError(RemoteError):
+    """An answer, or the rest of a command's output, was lost; the text says what is known of the command."""
+
+
 class DevboxUnavailableError(MagicError):
     """The devbox cannot run commands now; the text says why and what to do."""
 
 
-class DevboxCommandError(MagicError):
-    """The command ended with an exit code other than 0, somewhere at least; `result` has its output."""
-
-    def __init__(self, message: str, result: DevboxResult | FanOutResult) -> None:
-        super().__init__(message)
-        self.result = result
-
-
-class DevboxTimeoutError(DevboxCommandError):
-    """The command ran for longer than --timeout and was killed; `result` has its output so far."""
-
-
 def error_lines(name: str, text: str) -> list[str]:
     """What IPython shows in place of a traceback: the error's name in red and its sentence."""
-    return [f"{_RED}{name}{_PLAIN}: {text}"]
+    from .terminal_text import sentence
+
+    return [f"{_RED}{name}{_PLAIN}: {sentence(text)}"]
 
 
 def did_you_mean(word: str, known: Iterable[str]) -> str:

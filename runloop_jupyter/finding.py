@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Generic, Protocol, TypeVar
 
 from .errors import UsageError, did_you_mean
+from .quoting import printable
 
 if TYPE_CHECKING:
     from runloop_sdk import AsyncRunloopSDK
@@ -95,12 +96,12 @@ class Kind(Generic[V]):
 
 
 def label(view: Named) -> str:
-    """The name and the id, or the id alone."""
-    return f"{view.name} ({view.id})" if view.name else view.id
+    """The name and the id, or the id alone, as they are shown."""
+    return printable(f"{view.name} ({view.id})" if view.name else view.id)
 
 
 def short(view: Named) -> str:
-    """What to type to mean it: the name, else the id."""
+    """The name, else the id, as they are."""
     return view.name or view.id
 
 
@@ -122,5 +123,3 @@ SECRET: Kind[SecretView] = Kind(
 POLICY: Kind[NetworkPolicyView] = Kind(
     "network policy", "policy", lambda sdk, page: aiter(sdk.api.network_policies.list(**page))
 )
-KINDS: dict[str, Kind[Any]] = {kind.noun: kind for kind in (BLUEPRINT, SNAPSHOT, OBJECT, SECRET, POLICY)}
-"""By the word that follows %runloop."""

@@ -10,138 +10,210 @@ import fcntl
 import json
 import os
 import time
-from collections.abc import Iterator
+from collections.abc import Iterable
+from contextlib import suppress
 from dataclasses import asdict, dataclass, replace
 from pathlib import Path
+
+from . import state
+from .state import StateFolder
 
 _OLD = 14 * 86400  # seconds after which a dead kernel's file is of no use: no devbox lives so long unused
 
 
 @dataclass(frozen=True, slots=True)
 class Entry:
-    """One devbox as a kernel knew it; `made` says whether that kernel created it, `used_at` is seconds since 1970."""
+    """One devbox as a kernel knew it; `made` says whether that kernel created it, `used_at` is seconds since 1970.
+
+    `service` tells whose id it is, as `Connection.service` does.
+    """
 
     devbox_id: str
     name: str
-    base_url: str
+    service: str
     notebook: str
     made: bool
     keep: bool
     used_at: float
 
 
-def folder() -> Path:
-    """Where this user's files are."""
-    chosen = os.environ.get("RUNLOOP_JUPYTER_HOME")
-    if chosen:
-        return Path(chosen).expanduser().absolute()
-    from platformdirs import user_state_dir
+@dataclass(frozen=True, slots=True)
+class Made:
+    """What a kernel noted of a devbox that it made, and whether that kernel lives."""
 
-    return Path(user_state_dir("runloop-jupyter"))
+    entry: Entry
+    lives: bool
 
 
 def notebook() -> str:
-    """What names the running notebook: its path where the front end tells it, else the folder that is worked in."""
+    """What names the running notebook: its path where the front end tells it, else the folder that is worked in.
+
+    Empty where that folder was removed.
+    """
     from IPython.core.getipython import get_ipython
 
     shell = get_ipython()
     told = shell.user_ns.get("__vsc_ipynb_file__") if shell else None
-    return str(told or os.environ.get("JPY_SESSION_NAME") or Path.cwd())
+    return str(told or os.environ.get("JPY_SESSION_NAME") or _working_folder())
+
+
+def _working_folder() -> str:
+    with suppress(FileNotFoundError):
+        return str(Path.cwd())
+    return ""
 
 
 class Ledger:
-    """The file of this kernel, made at the first entry."""
+    """The file of this kernel, made at the first entry, and those of others. None of it is worth a cell."""
 
-    def __init__(self) -> None:
+    def __init__(self, folder: StateFolder) -> None:
+        self._folder = folder
         self._entries: dict[str, Entry] = {}
         self._file: Path | None = None
         self._lock: int | None = None
         self._process = os.getpid()
 
-    def note(self, devbox_id: str, name: str, base_url: str, *, made: bool = False, keep: bool = False) -> None:
+    def note(self, devbox_id: str, name: str, service: str, *, made: bool = False, keep: bool = False) -> None:
         """A devbox was created or chosen, just now."""
         known = self._entries.get(devbox_id)
         if known is not None:
             entry = replace(known, name=name, used_at=time.time())
         else:
-            entry = Entry(devbox_id, name, base_url, notebook(), made, keep, time.time())
+            entry = Entry(devbox_id, name, service, notebook(), made, keep, time.time())
         self._entries[devbox_id] = entry
-        self._write()
+        self._keep()
 
     def drop(self, devbox_id: str) -> None:
         """A devbox has ended."""
         if self._entries.pop(devbox_id, None) is not None:
-            self._write()
+            self._keep()
+        self.forget(devbox_id)
 
     def end(self) -> None:
         """The kernel ends: what is left are devboxes that it leaves running."""
         if self._file is None or os.getpid() != self._process:
             return
         self._entries = {name: entry for name, entry in self._entries.items() if entry.keep or not entry.made}
-        self._write()
-        self._release()
+        with self._folder.best_effort(quiet=True):  # nobody would read it, and a later cleanup asks the service
+            self._write()
+        with self._folder.best_effort(quiet=True):
+            self._release()
+
+    def of_dead_kernels(self) -> list[Entry]:
+        """What kernels knew that do not live any more, the last used first."""
+        found: list[Entry] = []
+        with self._folder.best_effort():
+            found = [entry for file in _files(self._kernels) if _is_dead(file) for entry in read(file)]
+        return sorted(found, key=lambda entry: entry.used_at, reverse=True)
+
+    def made(self, service: str) -> dict[str, Made]:
+        """What kernels of this user made on a service, and have not ended as far as they know, by its id."""
+        found: dict[str, Made] = {}
+        with self._folder.best_effort():
+            for file in _files(self._kernels):
+                lives = not _is_dead(file)
+                entries = (entry for entry in read(file) if entry.made and entry.service == service)
+                found.update((entry.devbox_id, Made(entry, lives)) for entry in entries)
+        return found
+
+    def forget(self, devbox_id: str) -> None:
+        """A devbox of a dead kernel has ended."""
+        with self._folder.best_effort():
+            for file in _files(self._kernels):
+                _forget(file, devbox_id)
+
+    @property
+    def _kernels(self) -> Path:
+        return self._folder.path / "kernels"
+
+    def _keep(self) -> None:
+        with self._folder.best_effort():
+            try:
+                self._write()
+            except (FileNotFoundError, NotADirectoryError):  # the folder was removed
+                self._release()
+                self._write()
 
     def _write(self) -> None:
-        file = self._file or self._open()
-        new = file.with_suffix(".new")
-        new.write_text(json.dumps([asdict(entry) for entry in self._entries.values()]))
-        new.replace(file)
+        _write(self._file or self._open(), self._entries.values())
 
     def _open(self) -> Path:
-        home = folder() / "kernels"
-        home.mkdir(mode=0o700, parents=True, exist_ok=True)
+        home = self._folder.made("kernels")
         _sweep(home)
-        self._file = home / f"{os.getpid()}-{time.time_ns()}.json"
-        self._lock = os.open(self._file.with_suffix(".lock"), os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
-        fcntl.flock(self._lock, fcntl.LOCK_EX)
-        return self._file
+        file = home / f"{os.getpid()}-{time.time_ns()}.json"
+        self._lock = _locked(file.with_suffix(".lock"))
+        self._file = file
+        os.register_at_fork(after_in_child=self._leave_to_parent)
+        return file
+
+    def _leave_to_parent(self) -> None:
+        """A forked child that lives on must not hold the lock of a kernel that has ended."""
+        if self._lock is not None:
+            os.close(self._lock)
+            self._lock = None
 
     def _release(self) -> None:
-        if self._lock is not None and self._file is not None:
-            if not self._entries:
-                _remove(self._file)
-            os.close(self._lock)
+        file, lock = self._file, self._lock
         self._file = self._lock = None
-
-
-def of_dead_kernels() -> list[Entry]:
-    """What kernels knew that do not live any more, the last used first."""
-    found = [entry for file in _files(folder() / "kernels") if _is_dead(file) for entry in read(file)]
-    return sorted(found, key=lambda entry: entry.used_at, reverse=True)
-
-
-def forget(devbox_id: str) -> None:
-    """A devbox of a dead kernel has ended."""
-    for file in _files(folder() / "kernels"):
-        entries = read(file)
-        left = [entry for entry in entries if entry.devbox_id != devbox_id]
-        if len(left) == len(entries) or not _is_dead(file):
-            continue
-        if left:
-            file.write_text(json.dumps([asdict(entry) for entry in left]))
-        else:
-            _remove(file)
+        try:
+            if file is not None and not self._entries:
+                _remove(file)
+        finally:
+            if lock is not None:
+                os.close(lock)
 
 
 def read(file: Path) -> list[Entry]:
-    """The entries of one file; none where another version of this program wrote it."""
+    """The entries of one file; none where another account, or another version of this program, wrote it."""
     try:
-        return [Entry(**entry) for entry in json.loads(file.read_text())]
-    except (FileNotFoundError, ValueError, TypeError):
+        entries = json.loads(state.read(file))
+    except (FileNotFoundError, PermissionError, ValueError, RecursionError):
         return []
+    return state.entries_of(Entry, entries if isinstance(entries, list) else ())
 
 
-def _files(home: Path) -> Iterator[Path]:
-    return home.glob("*.json") if home.is_dir() else iter(())
+def _write(file: Path, entries: Iterable[Entry]) -> None:
+    state.replace(file, json.dumps([asdict(entry) for entry in entries]))
+
+
+def _files(home: Path) -> list[Path]:
+    return list(home.glob("*.json")) if home.is_dir() else []
+
+
+def _forget(file: Path, devbox_id: str) -> None:
+    entries = read(file)
+    left = [entry for entry in entries if entry.devbox_id != devbox_id]
+    if len(left) == len(entries) or not _is_dead(file):
+        return
+    if left:
+        _write(file, left)
+    else:
+        _remove(file)
+
+
+def _locked(path: Path) -> int:
+    """A new file, locked by this process. Raises OSError, also where locks cannot be had."""
+    lock = os.open(path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
+    try:
+        fcntl.flock(lock, fcntl.LOCK_EX)
+    except OSError:
+        os.close(lock)
+        path.unlink(missing_ok=True)
+        raise
+    return lock
 
 
 def _is_dead(file: Path) -> bool:
+    """Whether the kernel of a file has ended; another account's counts as one that lives."""
     try:
-        lock = os.open(file.with_suffix(".lock"), os.O_RDWR | os.O_CLOEXEC)
+        lock = os.open(file.with_suffix(".lock"), os.O_RDONLY | os.O_CLOEXEC)
     except FileNotFoundError:
         return True
+    except PermissionError:
+        return False
     try:
-        fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        fcntl.flock(lock, fcntl.LOCK_SH | fcntl.LOCK_NB)
+        fcntl.flock(lock, fcntl.LOCK_UN)  # closing alone would not do if another thread forks at this moment
     except BlockingIOError:
         return False
     finally:
@@ -150,11 +222,13 @@ def _is_dead(file: Path) -> bool:
 
 
 def _sweep(home: Path) -> None:
-    for file in list(_files(home)):
-        if time.time() - file.stat().st_mtime > _OLD and _is_dead(file):
-            _remove(file)
+    """Remove what is of no use any more; other kernels may be doing so at the same time."""
+    for file in home.iterdir():
+        with suppress(FileNotFoundError, PermissionError):
+            if time.time() - file.stat().st_mtime > _OLD and _is_dead(file):
+                _remove(file)
 
 
 def _remove(file: Path) -> None:
-    file.unlink(missing_ok=True)
-    file.with_suffix(".lock").unlink(missing_ok=True)
+    for each in (file, file.with_suffix(".lock")):
+        each.unlink(missing_ok=True)

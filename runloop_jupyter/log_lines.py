@@ -23,12 +23,18 @@ class LogLines:
 
     def __init__(self) -> None:
         self._last: dict[tuple[Any, ...], list[Log]] = {}
+        self._own: set[str | None] = set()
 
     def new(self, lines: Sequence[Log]) -> list[Log]:
         """Those that were not there, in their order; a line with the level `gap` stands where some were missed.
 
-        Of a line that had not ended at the last look, what has been added.
+        Of a line that had not ended at the last look, what has been added. Commands that were run for the sake of the
+        notebook or the panel alone are left out, with what they printed.
         """
+        from runloop_sdk.own_commands import is_own
+
+        self._own.update(line.cmd_id for line in lines if line.cmd and line.cmd_id and is_own(line.cmd))
+        lines = [line for line in lines if line.cmd_id not in self._own]
         streams: dict[tuple[Any, ...], list[Log]] = defaultdict(list)
         for line in lines:
             streams[line.cmd_id, line.source, line.level, kind_of(line)].append(line)
@@ -70,7 +76,9 @@ def said(line: Log) -> str:
     """What a line tells."""
     kind = kind_of(line)
     if kind == "command":
-        return f"$ {line.cmd}".rstrip()
+        from runloop_sdk.resources.shell import typed
+
+        return f"$ {typed(line.cmd or '')}".rstrip()
     return f"exit code {line.exit_code}" if kind == "exit" else line.message or ""
 
 

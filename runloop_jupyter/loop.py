@@ -17,8 +17,11 @@ import inspect
 import signal
 import sys
 import threading
+import time
 from typing import TYPE_CHECKING, Any, Generic, TypeVar
 
+from .errors import UsageError
+from .joined import main_waits_for_this_thread
 from .pump import Pump, can_pump, forget
 
 if TYPE_CHECKING:
@@ -31,6 +34,8 @@ _LAST_GRACE = 0.1
 
 # When a thread waits for a loop that does not turn, the cell that should turn it probably waits for the thread.
 _START_PATIENCE = 30.0
+
+_LOOK = 0.1  # seconds between looks at whether a loop in another thread has begun
 
 _background: set[asyncio.Task[Any]] = set()
 _started: set[concurrent.futures.Future[Any]] = set()
@@ -74,14 +79,24 @@ def start(
     """Hand a coroutine over to the notebook's loop, from any thread, and return at once: for callbacks of widgets.
 
     What it raises goes to `on_failure`, on that loop. Coroutines begin in the order in which they were handed over;
-    cancelling the result cancels its coroutine.
+    cancelling the result cancels its coroutine. While the interpreter ends, when widgets are closed by their
+    finalizers, there is no loop any more: the result is cancelled.
     """
+    if sys.is_finalizing():
+        coro.close()
+        return _cancelled()
     home = _home(_running_loop())
     if not home.is_running() and _in_main_thread():
         _turn_at_the_prompt()
     future = asyncio.run_coroutine_threadsafe(_reporting(coro, on_failure), home)
     _started.add(future)  # the loop itself holds tasks weakly
     future.add_done_callback(_started.discard)
+    return future
+
+
+def _cancelled() -> concurrent.futures.Future[Any]:
+    future: concurrent.futures.Future[Any] = concurrent.futures.Future()
+    future.cancel()
     return future
 
 
@@ -125,13 +140,11 @@ class _Run(Generic[T]):
 
         with _stops_go_to(self.stop):
             begin = self._loop.call_soon_threadsafe(start)
-            if not started.wait(_START_PATIENCE):
+            problem = _never_begins(started)
+            if problem:
                 begin.cancel()
                 self._coro.close()
-                raise RuntimeError(
-                    f"the notebook's event loop has not turned for {_START_PATIENCE:.0f} s: "
-                    "the running cell blocks it; wait for threads with `await asyncio.to_thread(...)`"
-                )
+                raise UsageError(problem)
             ended.wait()
         return self._outcome()
 
@@ -175,6 +188,20 @@ class _Run(Generic[T]):
         if self._stops:
             raise KeyboardInterrupt from (_failure(task) if task.done() else None)
         return task.result()
+
+
+def _never_begins(started: threading.Event) -> str:
+    """Wait for the beginning of what another thread's loop is to do; why it does not come, if it does not."""
+    advice = "let the cell wait for its threads with `await asyncio.to_thread(thread.join)`."
+    deadline = time.monotonic() + _START_PATIENCE
+    while not started.wait(_LOOK):
+        if main_waits_for_this_thread():
+            return (
+                f"The cell waits for this thread, and this thread for the event loop that the cell holds up: {advice}"
+            )
+        if time.monotonic() > deadline:
+            return f"The running cell has held up the notebook's event loop for {_START_PATIENCE:.0f} s: {advice}"
+    return ""
 
 
 def _failure(task: asyncio.Task[Any]) -> BaseException | None:

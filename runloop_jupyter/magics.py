@@ -3,15 +3,17 @@
 from __future__ import annotations
 
 import atexit
+import reprlib
 import sys
-from collections.abc import Coroutine
+from collections.abc import Callable, Coroutine
 from functools import cached_property
 from typing import TYPE_CHECKING, Any, TypeVar
 
 from IPython.core.magic import Magics, line_cell_magic, magics_class, needs_local_scope, no_var_expand
-from traitlets import Bool, List, TraitError, Unicode, validate
+from traitlets import Bool, Int, List, TraitError, Unicode, validate
+from traitlets.config import Config
 
-from . import displays
+from . import displays, input_lines
 from .ahead import import_ahead
 
 if TYPE_CHECKING:
@@ -41,8 +43,11 @@ _NAMES = (("line", "runloop"), ("cell", "runloop"), ("line", "devbox"), ("cell",
 def load(shell: InteractiveShell) -> None:
     """Register the magics, their completion, and how the SDK's objects show."""
     magics = RunloopMagics(shell)
+    for sentence in magics.refused:
+        sys.stderr.write(f"{sentence}\n")
     shell.register_magics(magics)
     shell.Completer.custom_matchers.append(magics.matcher)
+    input_lines.add(shell)
     displays.register(shell)
     import_ahead()
 
@@ -55,6 +60,7 @@ def unload(shell: InteractiveShell) -> None:
         return
     magics.close()
     shell.Completer.custom_matchers.remove(magics.matcher)
+    input_lines.remove(shell)
     displays.unregister(shell)
     shell.configurables[:] = [each for each in shell.configurables if not isinstance(each, RunloopMagics)]
     for kind, name in _NAMES:
@@ -81,27 +87,52 @@ def session_of_this_shell() -> Session:
 class RunloopMagics(Magics):
     """The magics of one shell, around its session."""
 
-    keep_alive = Unicode("1h", help="How long a new devbox outlives a kernel that was killed: 90s, 30m, 2h.").tag(
-        config=True
-    )
+    keep_alive = Unicode(
+        "",
+        help="How long a devbox outlives a kernel that its service cannot see, with keep any: 90s, 2h. Unless set, "
+        "10m, with keep 1h.",
+    ).tag(config=True)
     keep = Bool(False, help="Whether new devboxes stay when the kernel ends.").tag(config=True)
     size = Unicode("", help="The size of new devboxes: x_small, small, medium, large, x_large, xx_large.").tag(
         config=True
     )
     blueprint = Unicode("", help="The blueprint that new devboxes start from, a name or an id.").tag(config=True)
+    start_timeout = Unicode(
+        "",
+        help="How long a cell waits for the embedded service to start: 90s, 5m. Unless set, the number of seconds in "
+        "RUNLOOP_LOCAL_START_TIMEOUT, else 60.",
+    ).tag(config=True)
+    frame_network = Bool(
+        False, help="Whether plots and other output with scripts may load what is elsewhere: libraries, maps."
+    ).tag(config=True)
+    columns = Int(
+        0,
+        help="How many characters wide commands take the cell to be, 20 to 500. Unless set, 100, in a terminal as "
+        "wide as that is.",
+    ).tag(config=True)
     snippets = List(Unicode(), _SNIPPETS, help="Lines that Tab offers where a shell command begins.").tag(config=True)
 
-    @validate("keep_alive")
-    def _check_keep_alive(self, proposal: Any) -> str:
+    @validate("keep_alive", "start_timeout")
+    def _check_duration(self, proposal: Any) -> str:
+        text = str(proposal["value"])
+        if not text:
+            return text
         from .durations import parse_duration
 
         try:
-            seconds = parse_duration(proposal["value"])
+            seconds = parse_duration(text)
         except ValueError as error:
             raise TraitError(str(error)) from error
         if not 1 <= seconds <= _LONGEST:
-            raise TraitError(f"{proposal['value']!r} is out of range: from 1s to 48h")
-        return str(proposal["value"])
+            raise TraitError(f"{text!r} is out of range: from 1s to 48h")
+        return text
+
+    @validate("columns")
+    def _check_columns(self, proposal: Any) -> int:
+        columns = int(proposal["value"])
+        if columns and not 20 <= columns <= 500:
+            raise TraitError(f"{columns} is out of range: from 20 to 500 columns")
+        return columns
 
     @validate("size")
     def _check_size(self, proposal: Any) -> str:
@@ -116,15 +147,44 @@ class RunloopMagics(Magics):
         from .durations import parse_duration
         from .settings import Settings
 
-        seconds = parse_duration(self.keep_alive)
-        return Settings(seconds, self.keep, self.size, self.blueprint)
+        seconds = parse_duration(self.keep_alive) if self.keep_alive else None
+        limit = parse_duration(self.start_timeout) if self.start_timeout else None
+        return Settings(
+            seconds, self.keep, self.size, self.blueprint, limit, self.frame_network, self.columns, self.refused
+        )
 
     def __init__(self, shell: InteractiveShell) -> None:
+        self.refused: tuple[str, ...] = ()
         super().__init__(shell=shell)
         self.displaced = {(kind, name): shell.magics_manager.magics[kind].get(name) for kind, name in _NAMES}
         self._namespace = shell.user_ns
         self._hidden = shell.user_ns_hidden
         self.matcher = _matcher(self)
+
+    def _load_config(self, cfg: Config, section_names: Any = None, traits: Any = None) -> None:
+        """Take each value that fits by itself: one that does not must not keep the magics from being loaded."""
+        from .errors import did_you_mean
+
+        known, refused = self.trait_names(config=True), []
+        for name, value in self._find_my_config(cfg).items():
+            if name not in known:
+                refused.append(
+                    f"RunloopMagics has no setting {name!r}.{did_you_mean(name, known)} %runloop config shows all."
+                )
+                continue
+            try:
+                super()._load_config(Config({type(self).__name__: {name: value}}), section_names, traits)
+            except Exception as error:  # noqa: BLE001 - a configuration file may hold anything
+                refused.append(_refusal(name, value, error, getattr(self, name)))
+        self.refused = tuple(refused)
+
+    def update_config(self, config: Config) -> None:
+        """Set what %config says. Raises `TraitError` about what does not fit."""
+        before = self.refused
+        super().update_config(config)
+        refused, self.refused = self.refused, before
+        if refused:
+            raise TraitError(" ".join(refused))
 
     @cached_property
     def session(self) -> Session:
@@ -156,11 +216,13 @@ class RunloopMagics(Magics):
 
         %runloop --help lists all; %runloop NOUN VERB --help explains one.
         """
-        from .commands import resolve, usage
+        from .commands import asks_for_help, resolve, usage
 
         noun, verb, rest = resolve(line)
         if verb:
             return self._command(noun, verb, rest, cell, local_ns)
+        if cell is not None and not asks_for_help(line):
+            raise noun.verb_is_missing()
         if noun.typed != "%runloop":
             return self.session.say(noun.usage())
         if line.strip():
@@ -178,10 +240,14 @@ class RunloopMagics(Magics):
 
         %devbox --help lists them; %devbox VERB --help explains one.
         """
-        from .commands import DEVBOX, resolve
+        from .commands import DEVBOX, asks_for_help, resolve
 
         noun, verb, rest = resolve(line, DEVBOX)
-        return self._command(noun, verb, rest, cell, local_ns) if verb else self.session.say(noun.usage())
+        if verb:
+            return self._command(noun, verb, rest, cell, local_ns)
+        if cell is not None and not asks_for_help(line):
+            raise noun.verb_is_missing()
+        return self.session.say(noun.usage())
 
     def _command(self, noun: Noun, verb: str, line: str, cell: str | None, local_ns: dict[str, Any] | None) -> object:
         from .commands.parser import HelpRequested
@@ -199,7 +265,7 @@ class RunloopMagics(Magics):
         args.variables = Variables(self._namespace, local_ns)
         doing = "" if parser.shows_output or parser.shows_progress else parser.prog
         self.session.printed.forget()  # completion asks anew for what this may change
-        return self._run(command.run(self.session, args), doing)
+        return self._run(lambda: command.run(self.session, args), doing)
 
     def close(self) -> None:
         """End the session, if there is one: its panels and connections, and the devboxes that it created."""
@@ -208,21 +274,28 @@ class RunloopMagics(Magics):
         if "session" not in vars(self):
             return
         atexit.unregister(self.session.end)
-        self.session.end()
         loop.run(self.session.close())
 
-    def _run(self, work: Coroutine[Any, Any, T], doing: str) -> T:
+    def _run(self, work: Callable[[], Coroutine[Any, Any, T]], doing: str) -> T:
         from . import loop
         from .errors import error_lines
 
+        async def guarded() -> T:
+            return await self.session.guard(work(), doing)  # begun on the loop: where that cannot be had, nothing is
+
         try:
-            return loop.run(self.session.guard(work, doing))
+            return loop.run(guarded())
         except KeyboardInterrupt as stop:
             lines = error_lines("KeyboardInterrupt", _stopped(stop))
             vars(stop)["_render_traceback_"] = lambda: lines  # IPython asks the exception itself how to show it
             raise
         finally:
             sys.stdout.flush()  # streamed output goes another way than prints: what is printed next comes after it
+
+
+def _refusal(name: str, value: object, error: Exception, kept: object) -> str:
+    reason = str(error).rstrip(".").removeprefix(f"The {name!r} trait of a RunloopMagics instance ")
+    return f"RunloopMagics.{name} = {reprlib.repr(value)} is not used ({reason}): it stays {reprlib.repr(kept)}."
 
 
 def _stopped(stop: KeyboardInterrupt) -> str:

@@ -4,8 +4,9 @@ from __future__ import annotations
 
 import asyncio
 import time
-from collections.abc import AsyncIterator, Awaitable, Callable
-from contextlib import asynccontextmanager
+from collections.abc import AsyncIterator, Awaitable, Callable, Iterator
+from contextlib import asynccontextmanager, contextmanager
+from contextvars import ContextVar
 
 from .durations import spell_duration
 from .sizes import spell_size
@@ -14,6 +15,7 @@ _SOON = 0.4  # seconds until a bar is shown, and between two looks of it
 _LOOK = 1.0  # seconds between two questions about how far the other side is
 _WIDTH = 24  # characters
 _PARTS = " ▏▎▍▌▋▊▉█"
+_waits: ContextVar[list[str] | None] = ContextVar("waits", default=None)
 
 
 def counting(text: str) -> Callable[[], str]:
@@ -24,12 +26,45 @@ def counting(text: str) -> Callable[[], str]:
 
 @asynccontextmanager
 async def waiting(text: str) -> AsyncIterator[None]:
-    """Show "`text` … 4 s" in the cell while the body takes longer than two seconds."""
+    """Show "`text` … 4 s" in the cell while the body takes longer than two seconds; inside of a wait, on its line."""
+    outer = _waits.get()
+    if outer:
+        outer.append(text)
+        try:
+            yield
+        finally:
+            outer.remove(text)
+        return
     from .cell_output import CellOutput
 
     async with CellOutput() as output:
-        output.status(counting(text + " … {}"))
+        with _line_about(text) as waits:
+            passed = counting("{}")
+            output.status(lambda: f"{_joined(waits)} … {passed()}")
+            yield
+
+
+@contextmanager
+def unseen() -> Iterator[None]:
+    """Show no line for what is waited for in the body: it belongs to no cell."""
+    with _line_about(""):
         yield
+
+
+@contextmanager
+def _line_about(text: str) -> Iterator[list[str]]:
+    """All that is waited for, outermost first, for one line in the cell; empty once the body has ended."""
+    waits, before = [text], _waits.get()
+    _waits.set(waits)
+    try:
+        yield waits
+    finally:
+        _waits.set(before)
+        waits.clear()  # what goes on in the background has no line any more
+
+
+def _joined(waits: list[str]) -> str:
+    return " · ".join(dict.fromkeys(waits))
 
 
 class Progress:
@@ -40,13 +75,15 @@ class Progress:
         self.step = ""
         self.done = 0
         self.total: int | None = None
+        self.waits = [doing]
+        """What is waited for at the moment, outermost first."""
         self._unit = unit
         self._started = time.monotonic()
 
     def line(self) -> str:
         """All of it as one line; ``done`` and ``total`` as a bar."""
         passed = time.monotonic() - self._started
-        parts = [self.step, self._amount(), self._rest(passed), spell_duration(passed)]
+        parts = [self.step, *self.waits[1:], self._amount(), self._rest(passed), spell_duration(passed)]
         return " · ".join(filter(None, [f"{self.doing} {self._bar()}".rstrip(), *parts]))
 
     def _bar(self) -> str:
@@ -79,8 +116,9 @@ async def progress(doing: str, *, unit: str = "") -> AsyncIterator[Progress]:
 
     made = Progress(doing, unit=unit)
     async with CellOutput(limits=DisplayLimits(silence=_SOON)) as output:
-        output.status(lambda: made.line() + " — Stop ends it")
-        yield made
+        with _line_about(doing) as made.waits:
+            output.status(lambda: made.line() + " — Stop ends it")
+            yield made
 
 
 @asynccontextmanager

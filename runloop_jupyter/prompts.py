@@ -6,7 +6,7 @@ The event loop goes on turning while a notebook's prompt is open, and Stop takes
 from __future__ import annotations
 
 import asyncio
-import getpass
+import os
 import signal
 import sys
 from typing import Any
@@ -28,7 +28,8 @@ async def ask(question: str, *, hidden: bool = False, printed: bool = False, ins
         return await _ask_front_end(kernel, question, hidden, instead)
     if not sys.stdin.isatty():
         raise _nobody(question, instead)
-    return _ask_hidden(question) if hidden else await _ask_terminal("" if printed else question)
+    question = "" if printed else question
+    return _ask_hidden(question) if hidden else await _ask_terminal(question)
 
 
 def can_ask() -> bool:
@@ -37,6 +38,14 @@ def can_ask() -> bool:
 
     kernel = getattr(get_ipython(), "kernel", None)
     return sys.stdin.isatty() if kernel is None else bool(kernel._allow_stdin)
+
+
+def is_live() -> bool:
+    """Whether somebody sees the cell while it runs, as in a notebook, a terminal or on a page of Voila.
+
+    Voila runs a notebook as papermill does, without questions, but its page then goes on with the kernel.
+    """
+    return can_ask() or os.environ.get("SERVER_SOFTWARE", "").startswith("voila/")
 
 
 async def confirm(question: str, *, instead: str) -> bool:
@@ -78,6 +87,8 @@ async def _ask_terminal(question: str) -> str:
 
 
 def _ask_hidden(question: str) -> str:
+    import getpass
+
     before = signal.signal(signal.SIGINT, signal.default_int_handler)  # Ctrl-C ends the question at once
     try:
         return getpass.getpass(question)

@@ -23,7 +23,7 @@ class Pulse:
     @contextmanager
     def of(self, connection: Connection) -> Iterator[asyncio.Task[None]]:
         """A task that is done once nothing listens any more where the service was."""
-        task, watchers = self._watched.get(connection) or (asyncio.create_task(_refuses(connection)), 0)
+        task, watchers = self._watched.get(connection) or (asyncio.create_task(_until_it_refuses(connection)), 0)
         self._watched[connection] = task, watchers + 1
         try:
             yield task
@@ -38,14 +38,22 @@ class Pulse:
             task.cancel()
 
 
-async def _refuses(connection: Connection) -> None:
+async def refuses(connection: Connection) -> bool:
+    """Whether nothing listens at a service's address; False also where that cannot be known."""
     where = urlsplit(connection.base_url)
+    try:
+        async with asyncio.timeout(_INTERVAL):
+            _, writer = await asyncio.open_connection(where.hostname, where.port)
+    except ConnectionRefusedError:
+        return True
+    except OSError:  # no descriptor left, say: that tells nothing about the service
+        return False
+    writer.close()
+    return False
+
+
+async def _until_it_refuses(connection: Connection) -> None:
     while True:
         await asyncio.sleep(_INTERVAL)
-        try:
-            _, writer = await asyncio.open_connection(where.hostname, where.port)
-        except ConnectionRefusedError:
+        if await refuses(connection):
             return
-        except OSError:  # no descriptor left, say: that tells nothing about the service
-            continue
-        writer.close()

@@ -3,24 +3,49 @@
 from __future__ import annotations
 
 import json
+import signal
 from collections.abc import Iterable, Iterator, Mapping
 from typing import TYPE_CHECKING, Any
 
 from .durations import spell_duration
-from .errors import UsageError
-from .terminal_text import last_line
+from .errors import MagicError, UsageError
+from .terminal_text import last_line, shown_text
 
 if TYPE_CHECKING:
+    from .executions.grid import Row
     from .transcript import Transcript
 
 _EXCERPT = 30  # characters on either side of where JSON is wrong
 _COLOURS = {True: "var(--jp-success-color1, #2e7d32)", False: "var(--jp-error-color1, #c62828)"}
 
 
+def running_cell() -> int | None:
+    """The number of the cell that runs; None outside of IPython."""
+    from IPython.core.getipython import get_ipython
+
+    shell = get_ipython()
+    return None if shell is None else int(shell.execution_count)
+
+
+def excerpt(text: str) -> str:
+    """A text as a cell shows it: of a long one the head and the tail."""
+    from .elision import DisplayLimits, Tail
+
+    limits = DisplayLimits()
+    if len(text) <= limits.head + limits.tail and text.count("\n") <= limits.head_lines + limits.tail_lines:
+        return shown_text(text)
+    head = "".join(text[: limits.head].splitlines(keepends=True)[: limits.head_lines])
+    tail = Tail(limits.tail, limits.tail_lines)
+    tail.append("stdout", text[len(head) :])
+    end = "".join(part for _, part in tail.end())
+    return f"{shown_text(head)}\x1b[0m\n... {tail.hidden} not shown; .output has all of it ...\n{shown_text(end)}"
+
+
 class DevboxResult:
     """A command that is over: exit code, the whole output, how long it took. `duration` is in seconds.
 
-    `exit_code` is None where there is none, because the devbox ended before the command did; `error` says so then.
+    `exit_code` is None where there is none, as when the devbox ended before the command did; `error` says why then.
+    `timed_out` tells that --timeout passed.
     """
 
     def __init__(
@@ -33,14 +58,18 @@ class DevboxResult:
         devbox_id: str,
         devbox: str = "",
         error: str = "",
+        timed_out: bool = False,
+        shown_in: int | None = None,
     ) -> None:
         self.exit_code = exit_code
+        self.timed_out = timed_out
         self.duration = duration
         self.execution_id = execution_id
         self.devbox_id = devbox_id
         self.devbox = devbox or devbox_id
         self.error = error
         self._transcript = transcript
+        self._shown_in = shown_in
 
     @property
     def success(self) -> bool:
@@ -65,7 +94,8 @@ class DevboxResult:
     @property
     def outcome(self) -> str:
         """How it ended, in one line."""
-        return f"✗ {self.error}" if self.exit_code is None else outcome(self.exit_code, self.duration)
+        said = f"✗ {self.error}" if self.exit_code is None else outcome(self.exit_code, self.duration)
+        return said + (" · --timeout" if self.timed_out else "")
 
     @property
     def failure(self) -> str:
@@ -73,8 +103,7 @@ class DevboxResult:
         code = self.exit_code
         if code is None:
             return self.error.rstrip(".")
-        killed = f" (killed by signal {code - 128})" if 128 < code <= 192 else ""
-        return f"exit code {code}{killed} after {spell_duration(self.duration)}"
+        return f"exit code {code}{_as_after_signal(code)} after {spell_duration(self.duration)}"
 
     @property
     def replaced(self) -> bool:
@@ -93,10 +122,21 @@ class DevboxResult:
     def __repr__(self) -> str:
         return f"{self.outcome} · {len(self._transcript):,} characters of output"
 
-    def _repr_html_(self) -> str:
+    def __str__(self) -> str:
+        return self.output
+
+    def _repr_mimebundle_(self, **_: object) -> dict[str, str]:
+        """What was printed; in the cell that streamed it, a line about the end alone."""
+        if self._shown_in == running_cell() or not len(self._transcript):
+            return {"text/plain": repr(self), "text/html": self._html(repr(self))}
+        shown = excerpt(self.output)
+        end = "" if self.success else f"\n{self.outcome}"
+        return {"text/plain": shown.rstrip("\n") + end}
+
+    def _html(self, text: str) -> str:
         from .rendering.page import escaped
 
-        return f'<span style="color: {_COLOURS[self.success]}">{escaped(repr(self))}</span>'
+        return f'<span style="color: {_COLOURS[self.success]}">{escaped(text)}</span>'
 
 
 class PythonResult(DevboxResult):
@@ -194,9 +234,39 @@ class FanOutResult(Mapping[str, DevboxResult]):
         return f"{aligned(rows)}\n{self.outcome}"
 
     def _repr_html_(self) -> str:
-        from .executions.grid import grid_html, row_of
+        from .executions.grid import grid_html
 
         return grid_html([row_of(name, result) for name, result in self.items()], self.outcome)
+
+
+def row_of(name: str, result: DevboxResult) -> Row:
+    """The row of a command that is over, in the grid of a fan-out."""
+    from .executions.grid import Row, State
+
+    if result.exit_code is None:
+        return Row(name, "failed", "no exit code", result.duration, result.error)
+    state: State = "done" if result.success else "failed"
+    return Row(name, state, f"exit code {result.exit_code}", result.duration, result.last_line)
+
+
+class DevboxCommandError(MagicError):
+    """The command ended with an exit code other than 0, somewhere at least; `result` has its output."""
+
+    def __init__(self, message: str, result: DevboxResult | FanOutResult) -> None:
+        super().__init__(message)
+        self.result = result
+
+
+class DevboxTimeoutError(DevboxCommandError):
+    """The command ran for longer than --timeout, for which it is killed; `result` has its output so far."""
+
+
+def _as_after_signal(code: int) -> str:
+    """What shells mean by an exit code above 128, which programs also choose themselves."""
+    try:
+        return f" (as after {signal.Signals(code - 128).name})"
+    except ValueError:
+        return ""
 
 
 def outcome(exit_code: int, duration: float) -> str:
@@ -214,3 +284,5 @@ def parse_json(text: str, where: str) -> Any:
         around = text[max(error.pos - _EXCERPT, 0) : error.pos + _EXCERPT]
         place = f"line {error.lineno}, column {error.colno}"
         raise UsageError(f"stdout on {where} is not JSON at {place}: {error.msg}, near {around!r}.") from error
+    except (ValueError, RecursionError) as error:  # a number of too many digits; lists within lists within lists
+        raise UsageError(f"stdout on {where} is JSON that Python cannot read: {error}.") from error

@@ -3,8 +3,12 @@
 from __future__ import annotations
 
 import os
+import re
 import sys
+from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Protocol, TextIO
+
+from .prompts import is_live
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -12,10 +16,30 @@ if TYPE_CHECKING:
     from .transcript import Stream
 
 
+@dataclass(frozen=True, slots=True)
+class ScreenSize:
+    """How many characters there are in a line, and how many lines a program may draw anew."""
+
+    columns: int = 100
+    lines: int = 40
+
+    @classmethod
+    def of_cell(cls, columns: int = 0) -> ScreenSize:
+        """That of the terminal in which the cell runs; in a notebook, which does not tell, `columns` if given."""
+        if sys.stdout.isatty():
+            import shutil  # only a terminal pays for it
+
+            found = shutil.get_terminal_size()
+            return cls(columns or found.columns, found.lines)
+        return cls(columns or cls().columns)
+
+
 class Screen(Protocol):
     """Shows text, and one passing status line."""
 
     knows_cursor: bool
+    is_watched: bool
+    """Whether somebody sees it now."""
 
     def show(self, stream: Stream, text: str) -> None:
         """Append text to what is shown; never blocks for long."""
@@ -29,6 +53,10 @@ class Screen(Protocol):
     def conclude(self, text: str) -> None:
         """Leave a last line under the output."""
 
+
+_OTHER_MAGIC = re.compile(r"%%time\b")
+_CELL_MAGIC = re.compile(r"%%(devbox|runloop)\b")
+_LINE_MAGIC = re.compile(r"(\w+\s*=\s*)?%(devbox|runloop)\b")
 
 # A status line parts the output before it from what comes after, even when it is empty again.
 _STATUSES = 3
@@ -48,6 +76,8 @@ class KernelScreen:
         self._status_id = ""
         self._statuses = 0
         self._status_is_last = False
+        self._regions: set[str] = set()
+        self.is_watched = is_live()
 
     def show(self, stream: Stream, text: str) -> None:
         """Send text as a stream message of the cell."""
@@ -56,6 +86,8 @@ class KernelScreen:
 
     def show_status(self, text: str) -> None:
         """Show the status line under the output so far, from the third on where the last one was."""
+        if not self.is_watched:
+            return  # who runs a notebook to keep it has no use for what has passed
         is_new = not self._status_is_last and self._statuses < _STATUSES
         if is_new:
             self._statuses += 1
@@ -81,6 +113,19 @@ class KernelScreen:
         self._send("update_display_data" if update else "display_data", content, "display_data")
         self._status_is_last = self._status_is_last and update
 
+    def show_region(self, region_id: str, text: str) -> None:
+        """Show lines under the output so far, or in the place of those with the same id."""
+        self.show_bundle({"text/plain": text}, region_id, update=region_id in self._regions)
+        self._regions.add(region_id)
+
+    def clear(self) -> None:
+        """Empty the cell, as soon as something else is shown in it."""
+        self._send("clear_output", {"wait": True}, "clear_output")
+        self._regions.clear()
+        self._status_id = ""
+        self._statuses = 0
+        self._status_is_last = False
+
     def _display(self, text: str, *, update: bool = False) -> None:
         self.show_bundle({"text/plain": text}, self._status_id, update=update)
 
@@ -96,6 +141,7 @@ class TerminalScreen:
     """A real terminal: it gets the output as it is, and the status line only where a line begins."""
 
     knows_cursor = True
+    is_watched = True
 
     def __init__(self, streams: Mapping[Stream, TextIO]) -> None:
         self._streams = streams
@@ -143,6 +189,25 @@ def screen_of_cell() -> tuple[Screen | None, dict[Stream, TextIO]]:
     return None, redirected
 
 
+def is_one_magic(cell: str) -> bool:
+    """Whether all that a cell does is to run one of our magics, be it under `%%time`."""
+    lines = [line for line in cell.splitlines() if line.strip() and not line.lstrip().startswith("#")]
+    while len(lines) > 1 and _OTHER_MAGIC.match(lines[0]):
+        del lines[0]
+    return bool(lines) and bool(_CELL_MAGIC.match(lines[0]) or (len(lines) == 1 and _LINE_MAGIC.match(lines[0])))
+
+
+def runs_one_magic() -> bool:
+    """Whether the running cell of a kernel does nothing but run one of our magics."""
+    from IPython.core.getipython import get_ipython
+
+    kernel = getattr(get_ipython(), "kernel", None)
+    if kernel is None:
+        return False
+    content = (kernel.get_parent("shell") or {}).get("content", {})
+    return is_one_magic(str(content.get("code", "")))
+
+
 class Display:
     """Rich output of one cell; what was shown with a key can be shown anew in its place."""
 
@@ -166,7 +231,8 @@ class Display:
             from IPython.display import publish_display_data
 
             publish: Any = publish_display_data
-            publish(dict(bundle), transient={"display_id": display_id}, update=update)
+            # Not every shell takes None for the metadata, as xeus-python's does not.
+            publish(dict(bundle), metadata={}, transient={"display_id": display_id}, update=update)
 
 
 def display_of_cell(screen: Screen | None) -> Display | None:

@@ -12,16 +12,19 @@ from typing import TYPE_CHECKING, Any, TypeVar
 from urllib.parse import urlsplit
 from urllib.request import getproxies
 
+from .client import client
 from .connection import Connection, from_environment
 from .devboxes import DevboxInfo, by_id, describe, find, unavailable
+from .diagnosis import Subject, conclusion, look_into
 from .errors import MagicError, RemoteError, UsageError
 from .executions.journal import Journal
-from .leases import Leases
-from .ledger import Entry, Ledger, forget, notebook, of_dead_kernels
+from .ledger import Entry, Ledger, notebook
 from .names import KnownNames
+from .owned import OwnedDevboxes
 from .progress import Progress, telling, waiting
-from .pulse import Pulse
+from .pulse import Pulse, refuses
 from .settings import Settings
+from .state import StateFolder
 
 if TYPE_CHECKING:
     from runloop_local.service import Endpoint
@@ -34,7 +37,6 @@ if TYPE_CHECKING:
 T = TypeVar("T")
 
 _PATIENCE = 10.0  # seconds for the first connection to a service
-_EMBEDDED_RETRIES = 2  # a service on this machine that refuses connections has ended: no reason to wait long
 
 
 def say(text: str) -> None:
@@ -52,21 +54,34 @@ class Session:
         say: Callable[[str], None] = say,
         settings: Callable[[], Settings] = Settings,
     ) -> None:
-        self.say = say
-        self.leases = Leases()
-        self.ledger = Ledger()
+        self.said = 0
+        """How often a line was written to a cell."""
+        self.say = self._counted(say)
+        self.state = StateFolder(lambda text: self.say(text))
+        self.owned = OwnedDevboxes()
+        self.ledger = Ledger(self.state)
         self.current: DevboxInfo | None = None
         self.connection: Connection | None = None
         self.names = KnownNames()
         self.printed = KnownNames()
-        self.journal = Journal()
+        self.journal = Journal(self.state)
         self.executions: list[Background[Any]] = []
         self.environ = environ
         self._settings = settings
         self._chosen: Connection | None = None
         self._pulse = Pulse()
+        self._is_doubted = False  # whether it is to be seen that the service can be reached, before many tries
         self._sdk: AsyncRunloopSDK | None = None
+        self._former: list[AsyncRunloopSDK] = []
+        self._user_sdks: dict[bool | None, AsyncRunloopSDK] = {}
         self._embedded: Connection | None = None
+
+    def _counted(self, say: Callable[[str], None]) -> Callable[[str], None]:
+        def count_and_say(text: str) -> None:
+            self.said += 1
+            say(text)
+
+        return count_and_say
 
     @property
     def settings(self) -> Settings:
@@ -78,12 +93,36 @@ class Session:
 
         The embedded service is started if need be.
         """
-        wanted = self._chosen or from_environment(self.environ) or await start_embedded()
+        wanted = self._named() or await self.embedded()
         if self._sdk is None or wanted != self.connection:
-            await self.disconnect()
+            self._retire()
             await reach(wanted)
-            self._sdk = self._connect(wanted)
+            self._sdk = await self._connect(wanted)
+        elif self._is_doubted:
+            await reach(wanted)
+        self._is_doubted = False
         return self._sdk
+
+    async def embedded(self) -> Connection:
+        """The user's own embedded service, started if it does not run. Raises `RemoteError` when it cannot be."""
+        running = _running_embedded()
+        if running is not None:
+            return running
+        async with waiting("starting the embedded service"):
+            return await _start_embedded(self.settings.start_timeout)
+
+    async def user_sdk(self, *, keep: bool | None = None) -> AsyncRunloopSDK:
+        """The SDK for the notebook's own code: what it creates ends with the kernel unless `keep`.
+
+        None for `keep` is what the user has set.
+        """
+        from .kernel_sdk import kernel_sdk
+
+        await self.sdk()
+        assert self.connection is not None
+        if keep not in self._user_sdks:
+            self._user_sdks[keep] = kernel_sdk(self, self.connection, keep=keep)
+        return self._user_sdks[keep]
 
     async def connect(self, to: Connection | None) -> Connection:
         """Use another service from now on, whatever the environment says; None for what it says again.
@@ -95,7 +134,7 @@ class Session:
             await (await self.sdk()).api.devboxes.list(limit=1)
         except BaseException:
             self._chosen = before
-            await self.disconnect()
+            self._retire()
             raise
         assert self.connection is not None
         return self.connection
@@ -109,34 +148,46 @@ class Session:
 
     def service(self) -> Connection | None:
         """What the environment names now; None while the embedded service does not run, which is not started."""
-        return self._chosen or from_environment(self.environ) or _running_embedded()
+        return self._named() or _running_embedded()
 
-    def _connect(self, to: Connection) -> AsyncRunloopSDK:
-        from runloop_sdk import AsyncRunloopSDK
+    def _named(self) -> Connection | None:
+        """What was chosen, else what the environment names; None for the embedded service, wherever that is now."""
+        named = self._chosen or from_environment(self.environ)
+        return None if named is None or named.embedded else named
 
+    async def _connect(self, to: Connection) -> AsyncRunloopSDK:
         before, self.connection = self.connection, to
-        if before is not None and before != to and not (before.embedded and to.embedded):
+        if before is not None and before.service != to.service:
             self.current, self.names, self.printed = None, KnownNames(), KnownNames()  # they belong to another service
         if to.embedded:
-            self._meet_embedded(to, changed=before is None or not before.embedded)
-        if to.embedded:
-            return AsyncRunloopSDK(bearer_token=to.api_key, base_url=to.base_url, max_retries=_EMBEDDED_RETRIES)
-        return AsyncRunloopSDK(bearer_token=to.api_key, base_url=to.base_url)
+            await self._meet_embedded(to, changed=before is None or not before.embedded)
+        return client(to)
 
-    def _meet_embedded(self, to: Connection, *, changed: bool) -> None:
+    async def _meet_embedded(self, to: Connection, *, changed: bool) -> None:
         before, self._embedded = self._embedded, to
         if before is not None and before != to:
-            self.leases.follow(before, to)
-            self.say("The embedded service had ended and was started again; what ran is suspended: %devbox resume")
+            is_same = before.service == to.service
+            if is_same:
+                self.owned.follow(before, to)
+            if is_same and await refuses(before):
+                self.say("The embedded service had ended and was started again; what ran is suspended: %devbox resume")
+            else:
+                self.say(f"Another embedded service is used from now on, at {to.base_url}.")
         elif changed:
             for line in to.greeting:
                 self.say(line)
 
     async def disconnect(self) -> None:
         """Let go of the SDK; the next use connects anew."""
-        sdk, self._sdk = self._sdk, None
-        if sdk is not None:
+        self._retire()
+        former, self._former = self._former, []
+        for sdk in former:
             await sdk.aclose()
+
+    def _retire(self) -> None:
+        """Use another SDK from now on; what goes on with this one, as commands in the background do, may go on."""
+        self._former += [*([] if self._sdk is None else [self._sdk]), *self._user_sdks.values()]
+        self._sdk, self._user_sdks = None, {}
 
     async def find(self, reference: str | None) -> DevboxInfo:
         """The devbox that a name or id means, or the current one as it is now. Raises `UsageError`."""
@@ -174,24 +225,44 @@ class Session:
         """
         sdk = await self.sdk()
         assert self.connection is not None
-        settings = self.settings
-        keep_alive = settings.keep_alive if keep_alive is None else keep_alive
-        keep = settings.keep if keep is None else keep
-        created = await self._running(sdk, _request(parameters, settings, keep_alive), progress or Progress(""))
-        self.leases.add(created.id, self.connection, keep_alive=keep_alive, keep=keep)
-        self._note(created, made=True, keep=keep)
+        request = _request(parameters, self.settings)
+        making = self.own(sdk.api.devboxes.create, request, self.connection, keep=keep, keep_alive=keep_alive)
+        created = await self._running(sdk, making, progress or Progress(""))
         if use:
             self.choose(created)
         return created
 
-    async def _running(self, sdk: AsyncRunloopSDK, request: dict[str, Any], progress: Progress) -> DevboxInfo:
-        """A new devbox that runs; shut down again where the wait is cancelled or fails for lack of an answer."""
-        from runloop_sdk import complete_or_undo, run_undo
+    async def own(
+        self,
+        make: Callable[..., Awaitable[DevboxView]],
+        params: Mapping[str, Any],
+        on: Connection,
+        *,
+        keep: bool | None = None,
+        keep_alive: float | None = None,
+    ) -> DevboxView:
+        """A devbox that `make` creates with `params` on a service, and that belongs to this kernel from then on.
+
+        What is not given is as the user has set it; times that `params` say themselves are left as they are.
+        """
+        settings = self.settings
+        keep = settings.keep if keep is None else keep
+        keep_alive = settings.keep_alive if keep_alive is None else keep_alive
+        view = await self.owned.create(on, make, params, keep=keep, keep_alive=keep_alive)
+        self._note(describe(view), made=True, keep=keep)
+        return view
+
+    async def _running(
+        self, sdk: AsyncRunloopSDK, making: Coroutine[Any, Any, DevboxView], progress: Progress
+    ) -> DevboxInfo:
+        """The devbox that `making` creates, once it runs; shut down again where the wait is cancelled."""
+        from runloop_sdk import UnexpectedStateError, complete_or_undo, run_undo
 
         async def shut_down(view: DevboxView) -> None:
             await sdk.devbox.from_id(view.id).shutdown()
+            self.ended(describe(view))
 
-        view = await complete_or_undo(sdk.api.devboxes.create(**request), shut_down)
+        view = await complete_or_undo(making, shut_down)
         handle = sdk.devbox.from_id(view.id)
 
         async def status() -> str:
@@ -202,29 +273,27 @@ class Session:
             async with telling(progress, status):
                 return describe(await handle.await_running())
         except asyncio.CancelledError as cancelled:
-            await run_undo(handle.close(), cancelled)
+            await run_undo(shut_down(view), cancelled)
+            raise
+        except UnexpectedStateError:
+            self.ended(describe(view))
             raise
 
     def choose(self, devbox: DevboxInfo) -> None:
         """Make `devbox` the current one."""
         self.current = devbox
-        self.names.add("devbox", devbox.short)
+        self.names.add("devbox", devbox.known_as)
         self._note(devbox)
 
     def _note(self, devbox: DevboxInfo, *, made: bool = False, keep: bool = False) -> None:
-        if self.connection is None:
-            return
-        try:
-            self.ledger.note(devbox.id, devbox.name, self.connection.base_url, made=made, keep=keep)
-        except OSError as error:
-            self.say(f"This devbox is not remembered for %runloop cleanup: {error}.")
+        if self.connection is not None:
+            self.ledger.note(devbox.id, devbox.name, self.connection.service, made=made, keep=keep)
 
     def ended(self, devbox: DevboxInfo) -> None:
         """Forget a devbox that was shut down or failed."""
-        self.leases.drop(devbox.id)
-        self.names.drop("devbox", devbox.short)
+        self.owned.drop(devbox.id)
+        self.names.drop("devbox", devbox.known_as)
         self.ledger.drop(devbox.id)
-        forget(devbox.id)
         if self.current is not None and self.current.id == devbox.id:
             self.current = None
 
@@ -232,13 +301,13 @@ class Session:
         """Devboxes of this service that kernels knew which do not live any more, the last used first."""
         await self.sdk()
         assert self.connection is not None
-        return [entry for entry in of_dead_kernels() if entry.base_url == self.connection.base_url]
+        return [entry for entry in self.ledger.of_dead_kernels() if entry.service == self.connection.service]
 
     async def last_used(self) -> DevboxInfo | None:
         """The devbox that this notebook used last, before its kernel was started again, if it can still be used."""
         here, sdk = notebook(), await self.sdk()
         for entry in await self.remembered():
-            if entry.notebook == here:
+            if here and entry.notebook == here:
                 found = await by_id(sdk, entry.devbox_id)
                 if found is not None and found.alive:
                     return found
@@ -246,20 +315,27 @@ class Session:
 
     async def check_usable(self, devbox_id: str) -> None:
         """Raise `DevboxUnavailableError` if the devbox cannot run commands now."""
-        devbox = await find(await self.sdk(), devbox_id)
+        self.check(await find(await self.sdk(), devbox_id))
+
+    def check(self, devbox: DevboxInfo) -> None:
+        """The same for one that was just looked at."""
         if not devbox.alive:
             self.ended(devbox)
         error = unavailable(devbox)
         if error is not None:
             raise error
 
-    async def while_service_lives(self, work: Coroutine[Any, Any, T]) -> T:
-        """`work`'s result; `RemoteError` within a second or so of the embedded service's end."""
-        assert self.connection is not None
-        if not self.connection.embedded:
+    async def while_service_lives(self, work: Coroutine[Any, Any, T], connection: Connection | None = None) -> T:
+        """`work`'s result; `ConnectionLostError` within a second or so of the embedded service's end.
+
+        `connection` is the service that it needs, if it may be another one than now.
+        """
+        connection = connection or self.connection
+        assert connection is not None
+        if not connection.embedded:
             return await work
         working = asyncio.ensure_future(work)
-        with self._pulse.of(self.connection) as ending:
+        with self._pulse.of(connection) as ending:
             try:
                 await asyncio.wait((working, ending), return_when=asyncio.FIRST_COMPLETED)
                 if working.done():
@@ -267,14 +343,28 @@ class Session:
             finally:
                 working.cancel()
                 await asyncio.gather(working, return_exceptions=True)
-        raise await self._service_gone(self.connection)
+        raise await self._diagnosed("The connection was lost", Subject(), connection)
 
-    async def _service_gone(self, connection: Connection) -> RemoteError:
-        await self.disconnect()
-        return service_gone(connection)
+    async def diagnosed(
+        self,
+        error: RunloopError,
+        subject: Subject = Subject(),  # noqa: B008 - frozen
+        connection: Connection | None = None,
+    ) -> MagicError:
+        """The error to raise where an answer was lost: it says what the service, the devbox and the command do now.
+
+        `connection` is the service that was asked, if it may be another one than now.
+        """
+        asked = connection or self.connection
+        return RemoteError(str(error)) if asked is None else await self._diagnosed(str(error), subject, asked)
+
+    async def _diagnosed(self, happened: str, subject: Subject, connection: Connection) -> MagicError:
+        self._is_doubted = self._is_doubted or connection == self.connection
+        found = await look_into(subject, connection, _running_embedded if connection.embedded else None)
+        return conclusion(happened, subject, found, connection)
 
     async def guard(self, work: Awaitable[T], doing: str = "") -> T:
-        """`work`'s result; what the SDK raises comes out as one clear sentence.
+        """`work`'s result; what the SDK raises, or the system about a file, comes out as one clear sentence.
 
         With `doing` a line in the cell tells so once it has taken two seconds.
         """
@@ -285,52 +375,66 @@ class Session:
                 return await work
         except RunloopError as error:
             raise await self._explained(error) from error
+        except OSError as error:
+            if error.filename is None:
+                raise
+            raise UsageError(f"{error.filename}: {error.strerror}.") from error  # a file of this machine
 
     async def _explained(self, error: RunloopError) -> MagicError:
-        from runloop_sdk import APIConnectionError, AuthenticationError, PermissionDeniedError, StreamError
+        from runloop_sdk import (
+            APIConnectionError,
+            AuthenticationError,
+            PermissionDeniedError,
+            StreamError,
+            UnexpectedStateError,
+        )
+        from runloop_sdk.models.devboxes import DevboxView
 
+        if isinstance(error, UnexpectedStateError) and isinstance(error.view, DevboxView):
+            return unavailable(describe(error.view)) or RemoteError(str(error))
         if isinstance(error, AuthenticationError):
-            return await self._key_refused()
+            return self._key_refused()
         if isinstance(error, PermissionDeniedError):
             return RemoteError(f"The key in RUNLOOP_API_KEY may not do this: {error.message} (403).")
         if isinstance(error, APIConnectionError | StreamError):
-            return await self._out_of_reach(error)
+            return await self.diagnosed(error)
         return RemoteError(str(error))
 
-    async def _key_refused(self) -> RemoteError:
-        label = self.connection.label if self.connection else "Runloop"
-        embedded = self.connection is not None and self.connection.embedded
-        await self.disconnect()
-        if embedded:
-            return RemoteError(f"The key of {label} has changed (401); the next cell connects to it again.")
-        label = label[0].upper() + label[1:]
-        return RemoteError(f"{label} does not accept the key in RUNLOOP_API_KEY (401): set a valid one, or none.")
-
-    async def _out_of_reach(self, error: RunloopError) -> RemoteError:
+    def _key_refused(self) -> RemoteError:
         connection = self.connection
+        label = connection.label if connection else "Runloop"
         if connection is not None and connection.embedded:
-            return await self._service_gone(connection)
-        await self.disconnect()
-        if connection is None:
-            return RemoteError(str(error))
-        return _unreachable(connection, error)
+            now = _running_embedded()
+            if now is not None and now.api_key != connection.api_key:
+                return RemoteError(f"The key of {label} has changed (401); the next cell connects to it again.")
+            return RemoteError(f"{_capital(label)} does not accept its own key (401): %runloop doctor looks for more.")
+        return RemoteError(
+            f"{_capital(label)} does not accept the key in RUNLOOP_API_KEY (401): set a valid one, or none."
+        )
 
     async def close(self) -> None:
-        """End its panels and its connections."""
+        """End its panels, its connections and what it created, although the process lives on."""
+        from runloop_sdk import RunloopError
+
         if "feed" in vars(self):
             self.feed.end()
+        try:
+            await self.owned.leave()
+        except RunloopError as error:
+            self.say(f"The devboxes of this kernel end when its process does: {error}.")
+        self.ledger.end()
+        self.current = None
         await self.disconnect()
 
     def end(self) -> None:
-        """Shut down what this kernel created. Takes a second at most; safe to call twice."""
-        self.leases.end()
+        """The process ends, and with it what this kernel created. Takes three seconds at most; safe to call twice."""
+        self.owned.end()
         self.ledger.end()
-        self.current = None
 
 
-def _request(parameters: Mapping[str, Any], settings: Settings, keep_alive: float) -> dict[str, Any]:
+def _request(parameters: Mapping[str, Any], settings: Settings) -> dict[str, Any]:
     """What the API is asked for: `parameters`, and what the user has set for all devboxes."""
-    launch = {**parameters.get("launch_parameters", {}), "keep_alive_time_seconds": round(keep_alive)}
+    launch = dict(parameters.get("launch_parameters", {}))
     if settings.size:
         launch.setdefault("resource_size_request", settings.size.upper())
     request = {**parameters, "launch_parameters": launch}
@@ -344,12 +448,11 @@ def blueprint_key(reference: str) -> str:
     return "blueprint_id" if reference.startswith(("bpt_", "bp_")) else "blueprint_name"
 
 
-async def start_embedded() -> Connection:
-    """The user's own embedded service, started if it does not run. Raises `RemoteError` when it cannot be."""
+async def _start_embedded(limit: float | None) -> Connection:
     from runloop_local import service
 
     try:
-        endpoint = await service.ensure_running()
+        endpoint = await service.ensure_running(limit)
     except service.ServiceError as error:
         raise RemoteError(str(error)) from error
     return _connection(endpoint)
@@ -367,7 +470,17 @@ def _running_embedded() -> Connection | None:
 
 
 def _connection(endpoint: Endpoint) -> Connection:
-    return Connection(endpoint.base_url, endpoint.api_key, True, endpoint.isolation, tuple(endpoint.notes))
+    from runloop_local import service
+
+    return Connection(
+        endpoint.base_url,
+        endpoint.api_key,
+        embedded=True,
+        isolation=endpoint.isolation,
+        notes=tuple(endpoint.notes),
+        requested=endpoint.requested,
+        home=str(service.home()),
+    )
 
 
 async def reach(connection: Connection) -> None:
@@ -389,9 +502,5 @@ def _unreachable(connection: Connection, error: Exception) -> RemoteError:
     return RemoteError(f"Cannot reach {connection.label}: {cause}. Check the network and RUNLOOP_BASE_URL.")
 
 
-def service_gone(connection: Connection) -> RemoteError:
-    """The error for an embedded service that ended on its own."""
-    return RemoteError(
-        f"The embedded service at {connection.base_url} ended; the next cell starts it again. "
-        "Its devboxes come back suspended, with their files: %devbox resume wakes the current one."
-    )
+def _capital(text: str) -> str:
+    return text[:1].upper() + text[1:]

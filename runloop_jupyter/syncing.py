@@ -1,320 +1,348 @@
-"""Folders kept alike here and in a devbox: only files that differ in size or time travel.
-
-Deciding is apart from doing: `changed` compares two manifests, `Ignored` knows `.gitignore` files; both do no I/O.
-"""
+"""Folders kept alike here and in a devbox: only what differs travels. `comparing` decides, here it is carried out."""
 
 from __future__ import annotations
 
 import asyncio
-import os
-import shlex
-import tarfile
-import tempfile
-from collections.abc import Iterable, Iterator, Mapping
-from dataclasses import dataclass
-from pathlib import Path, PurePosixPath
-from typing import TYPE_CHECKING, BinaryIO, cast
+import hashlib
+import secrets
+import shutil
+from collections.abc import Callable, Iterable, Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import TYPE_CHECKING
 
-from .errors import RemoteError, UsageError
+from .comparing import Comparison, Ignored, Sides, check_content, check_way, compare, doomed, settled
+from .errors import UsageError
 from .progress import Progress
 
 if TYPE_CHECKING:
-    from runloop_sdk import AsyncDevbox
+    from runloop_sdk import AsyncDevbox, Skipped
+    from runloop_sdk.archives import ArchiveWriter
+    from runloop_sdk.folders import Fetched, Listing, Packed, Placing, RemoteFolder
+    from runloop_sdk.gitignore import IgnoreRules
 
-_SMALL = 8 << 20  # bytes of an archive that stay in memory
-_FIND = r"%y\0%s\0%T@\0%m\0%l\0%P\0"
-_FIELDS = 6
-_NEVER = (".git",)
-
-
-@dataclass(frozen=True, slots=True)
-class Entry:
-    """A file as it is compared: its size in bytes and when it was changed, in whole seconds. Or where a link points."""
-
-    size: int
-    modified: int
-    executable: bool = False
-    link: str | None = None
-
-
-Manifest = Mapping[str, Entry]
-"""Paths relative to a folder, with what is there. Folders themselves are not told."""
-
-
-@dataclass(frozen=True, slots=True)
-class Changes:
-    """What has to travel, and what is there too much."""
-
-    send: tuple[str, ...]
-    extra: tuple[str, ...]
-    size: int
-    """Bytes of what has to travel."""
+_READ_BYTES = 1 << 20
+_HERE, _THERE = "here", "on the devbox"
+_PULLED_MODE = 0o155
+"""Of permissions, what a pull can give: see `file_mode` of the SDK's extraction."""
 
 
 @dataclass(frozen=True, slots=True)
 class Synced:
-    """What a push or pull did."""
+    """What a push or pull did. The names of folders end in a slash."""
 
     sent: tuple[str, ...]
+    """Files and links."""
     deleted: tuple[str, ...]
     unchanged: int
     size: int
-
-
-def changed(source: Manifest, target: Manifest) -> Changes:
-    """What `target` lacks of `source` or has in another state, and what it has beyond."""
-    send = tuple(path for path, entry in source.items() if target.get(path) != entry)
-    extra = tuple(path for path in target if path not in source)
-    return Changes(send, extra, sum(source[path].size for path in send))
-
-
-class Ignored:
-    """Which paths of a folder its `.gitignore` files name; `.git` always. Add the files from the top down."""
-
-    def __init__(self, *, everything_counts: bool = False) -> None:
-        from pathspec import GitIgnoreSpec
-
-        self._make = GitIgnoreSpec.from_lines
-        self._specs: dict[str, GitIgnoreSpec] = {}
-        self._off = everything_counts
-
-    def add(self, folder: str, text: str) -> None:
-        """The text of the `.gitignore` in `folder`, which is "" for the top."""
-        self._specs[folder] = self._make(text.splitlines())
-
-    def __call__(self, path: str, *, is_folder: bool) -> bool:
-        """Whether `path` is to be left out; what is below such a folder is not asked about."""
-        if self._off:
-            return False
-        if PurePosixPath(path).name in _NEVER:
-            return True
-        slash = "/" if is_folder else ""
-        for folder in ["", *map(str, reversed(PurePosixPath(path).parents[:-1]))]:
-            spec = self._specs.get(folder)
-            if spec is not None and spec.match_file(path[len(folder) + 1 if folder else 0 :] + slash):
-                return True
-        return False
-
-
-def local_manifest(folder: Path, ignored: Ignored) -> dict[str, Entry]:
-    """What a folder here has. Blocking: call it in a thread."""
-    return dict(_walk(folder, "", ignored))
-
-
-def _walk(folder: Path, inside: str, ignored: Ignored) -> Iterator[tuple[str, Entry]]:
-    rules = folder / ".gitignore"
-    if rules.is_file():
-        ignored.add(inside.rstrip("/"), rules.read_text(errors="replace"))
-    with os.scandir(folder) as entries:
-        for entry in sorted(entries, key=lambda each: each.name):
-            path, is_folder = inside + entry.name, entry.is_dir(follow_symlinks=False)
-            if ignored(path, is_folder=is_folder):
-                continue
-            if is_folder:
-                yield from _walk(folder / entry.name, f"{path}/", ignored)
-            elif entry.is_file(follow_symlinks=False) or entry.is_symlink():
-                yield path, _entry(entry)
-
-
-def _entry(entry: os.DirEntry[str]) -> Entry:
-    if entry.is_symlink():
-        return _link(str(Path(entry).readlink()))
-    stat = entry.stat(follow_symlinks=False)
-    return Entry(stat.st_size, int(stat.st_mtime), bool(stat.st_mode & 0o100))
-
-
-def _link(target: str) -> Entry:
-    return Entry(0, 0, link=target)
-
-
-async def remote_manifest(devbox: AsyncDevbox, folder: str, ignored: Ignored | None = None) -> dict[str, Entry]:
-    """What a folder of a devbox has; nothing where there is no such folder."""
-    place = remote_path(folder)
-    listing = await _output(devbox, f"test -d {place} && find {place} -mindepth 1 -printf {shlex.quote(_FIND)} || true")
-    fields = listing.split("\0")[:-1]
-    rows = [fields[i : i + _FIELDS] for i in range(0, len(fields), _FIELDS)]
-    if ignored is not None:
-        await _read_rules(devbox, folder, [path for kind, *_, path in rows if _is_rules(kind, path)], ignored)
-    return dict(_remote_entries(rows, ignored))
-
-
-def _is_rules(kind: str, path: str) -> bool:
-    return kind == "f" and PurePosixPath(path).name == ".gitignore"
-
-
-async def _read_rules(devbox: AsyncDevbox, folder: str, paths: Iterable[str], ignored: Ignored) -> None:
-    for path in sorted(paths, key=lambda each: each.count("/")):
-        parent = str(PurePosixPath(path).parent)
-        text = await devbox.file.read(file_path=f"{folder.rstrip('/')}/{path}")
-        ignored.add("" if parent == "." else parent, text)
-
-
-def _remote_entries(rows: Iterable[list[str]], ignored: Ignored | None) -> Iterator[tuple[str, Entry]]:
-    pruned: tuple[str, ...] = ()
-    for kind, size, modified, mode, target, path in rows:  # a folder comes before what it has
-        if path.startswith(pruned) and pruned:
-            continue
-        if ignored is not None and ignored(path, is_folder=kind == "d"):
-            pruned = (*pruned, f"{path}/") if kind == "d" else pruned
-        elif kind == "l":
-            yield path, _link(target)
-        elif kind == "f":
-            yield path, Entry(int(size), int(float(modified)), bool(int(mode, 8) & 0o100))
+    """Bytes of the files that were sent."""
+    left_out: tuple[Skipped, ...] = ()
+    """What was not taken, and why."""
+    made: tuple[str, ...] = ()
+    """Folders that are new."""
+    changed: tuple[str, ...] = ()
+    """Files that changed while they were read; they arrived as they were then."""
+    kept: tuple[str, ...] = ()
+    """What `--delete` should have removed and could not."""
+    gaps: bool = False
+    """Whether the listing had gaps of which nobody knows where, so that nothing was deleted."""
 
 
 async def push(
     devbox: AsyncDevbox, local: Path, remote: str, progress: Progress, *, delete: bool = False, all_files: bool = False
 ) -> Synced:
     """Make a devbox's folder like one here. `delete` removes what is not here, `all_files` ignores no file."""
+    from runloop_sdk.folders import Listing, RemoteFolder
+
     progress.step = "comparing"
-    here, there = await asyncio.gather(
-        asyncio.to_thread(local_manifest, local, Ignored(everything_counts=all_files)), remote_manifest(devbox, remote)
+    folder = RemoteFolder(devbox.file, devbox.cmd, remote)
+    (here, rules), found = await asyncio.gather(asyncio.to_thread(list_here, local, all_files=all_files), folder.list())
+    if not here.complete:
+        raise UsageError(f"{str(local)!r} cannot be listed by this account.")
+    there = found or Listing()
+    changes = compare(here, there)
+    check_way(changes, here, there, Sides(_HERE, _THERE), delete=delete)
+    theirs = await folder.rules(there) if delete and found is not None and not all_files else None
+    ignored = _by_any(rules, theirs)
+    for path in changes.in_the_way:
+        check_content(path, _content(there, path), ignored, _THERE)
+    files, folders = doomed(changes.extra, there, ignored) if delete else ([], [])
+    changes = await _decided(changes, local, folder, pushes=True)
+    left_out = list(here.left_out)
+    if found is not None and not (changes.send or changes.folders or files or folders):
+        return Synced((), (), changes.unchanged, 0, _once(left_out))
+    progress.step = f"{len(changes.send):,} files"
+
+    def pack(writer: ArchiveWriter) -> tuple[Packed, Placing]:
+        return _packed(writer, local, here, changes, files, folders)
+
+    packed, done = await folder.send(pack, progress=_moved(progress), expect=_expected(progress))
+    refused = {each.name for each in done.left_out}
+    sent = tuple(path for path in packed.paths if path not in refused)
+    return Synced(
+        sent,
+        tuple(_named(files, folders, done.kept)),
+        changes.unchanged,
+        sum(here.entries[path].size for path in sent),
+        _once([*left_out, *packed.left_out, *done.left_out]),
+        tuple(f"{path}/" for path in changes.folders if path not in there.entries),
+        tuple(packed.changed),
+        done.kept,
     )
-    changes = changed(here, there)
-    doomed = _not_ignored(local, changes.extra, all_files=all_files) if delete else ()
-    if changes.send:
-        await _send(devbox, local, remote, changes, progress)
-    if doomed:
-        await _remove(devbox, remote, doomed)
-    return Synced(changes.send, doomed, len(here) - len(changes.send), changes.size)
+
+
+def _packed(
+    writer: ArchiveWriter, local: Path, here: Listing, changes: Comparison, files: list[str], folders: list[str]
+) -> tuple[Packed, Placing]:
+    from runloop_sdk.folders import TREE, Placing
+
+    packed = writer.add(local, changes.send, TREE)
+    modes = {path: here.entries[path].mode & 0o777 | 0o700 for path in changes.folders}
+    return packed, Placing(modes, packed.paths, changes.in_the_way, files, folders)
 
 
 async def pull(
     devbox: AsyncDevbox, remote: str, local: Path, progress: Progress, *, delete: bool = False, all_files: bool = False
 ) -> Synced:
     """Make a folder here like a devbox's. `delete` removes what is not there, `all_files` ignores no file."""
+    from runloop_sdk.folders import RemoteFolder
+
     progress.step = "comparing"
-    ignored = Ignored(everything_counts=all_files)
-    there = await remote_manifest(devbox, remote, ignored)
-    if not there and not await _has_folder(devbox, remote):
-        raise UsageError(f"There is no folder {remote!r} on the devbox.")
-    here = await asyncio.to_thread(local_manifest, local, ignored) if await asyncio.to_thread(local.is_dir) else {}
-    changes = changed(there, here)
-    if changes.send:
-        await _fetch(devbox, remote, local, changes, progress)
-    doomed = changes.extra if delete else ()
-    for path in doomed:
-        await asyncio.to_thread((local / path).unlink, missing_ok=True)
-    return Synced(changes.send, doomed, len(there) - len(changes.send), changes.size)
-
-
-def _not_ignored(local: Path, paths: Iterable[str], *, all_files: bool) -> tuple[str, ...]:
-    """Of what only the devbox has, what is not ignored: builds and caches there are nobody's business."""
-    ignored = Ignored(everything_counts=all_files)
-    local_manifest(local, ignored)  # reads the rules
-    return tuple(path for path in paths if not any(_is_ignored(part, path, ignored) for part in _ancestry(path)))
-
-
-def _ancestry(path: str) -> Iterator[str]:
-    yield path
-    yield from map(str, PurePosixPath(path).parents[:-1])
-
-
-def _is_ignored(part: str, path: str, ignored: Ignored) -> bool:
-    return ignored(part, is_folder=part != path)
-
-
-async def _send(devbox: AsyncDevbox, local: Path, remote: str, changes: Changes, progress: Progress) -> None:
-    progress.step, progress.total = f"{len(changes.send):,} files", None
-    with tempfile.SpooledTemporaryFile(max_size=_SMALL) as packed:
-        archive = cast("BinaryIO", packed)
-        await asyncio.to_thread(_pack, local, changes.send, archive)
-        progress.total = await asyncio.to_thread(_rewound, archive)
-        async with _parked(devbox) as parcel:
-            await devbox.file.upload(path=parcel.path, file=archive, progress=lambda done: _moved(progress, done))
-            place = remote_path(remote)
-            await _output(devbox, f"mkdir -p {place} && tar -xzf {parcel.path} -C {place} --unlink-first")
-
-
-async def _fetch(devbox: AsyncDevbox, remote: str, local: Path, changes: Changes, progress: Progress) -> None:
+    folder = RemoteFolder(devbox.file, devbox.cmd, remote)
+    there, theirs = await _list_there(folder, all_files=all_files)
+    here, ours = await asyncio.to_thread(_list_target, local, theirs)
+    changes = compare(there, here, mode=_PULLED_MODE)
+    check_way(changes, there, here, Sides(_THERE, _HERE), delete=delete)
+    ignored = _by_any(theirs, None if all_files else ours)
+    for path in changes.in_the_way:
+        check_content(path, await asyncio.to_thread(_content_here, local / path), ignored, _HERE)
+    files, folders = await asyncio.to_thread(doomed, changes.extra, here, ignored) if delete else ([], [])
+    changes = await _decided(changes, local, folder, pushes=False)
     progress.step = f"{len(changes.send):,} files"
-    with tempfile.SpooledTemporaryFile(max_size=_SMALL) as packed:
-        archive = cast("BinaryIO", packed)
-        async with _parked(devbox) as parcel:
-            names = "\0".join(changes.send).encode()
-            await devbox.file.upload(path=parcel.path, file=names)
-            place, tar = remote_path(remote), f"{parcel.path}.tar.gz"
-            size = await _output(
-                devbox,
-                f"tar -czf {tar} -C {place} --null --verbatim-files-from -T {parcel.path} && stat -c %s {tar}",
-            )
-            progress.total = int(size)
-            async with devbox.file.stream(path=tar) as pieces:
-                async for piece in pieces:
-                    await asyncio.to_thread(archive.write, piece)
-                    progress.done += len(piece)
-        await asyncio.to_thread(_unpack, archive, local)
+    fetched = await _fetch(folder, local, there, changes, progress)
+    kept = await asyncio.to_thread(_delete_here, local, files, folders)
+    sent = tuple(path for path in changes.send if path in fetched.placed)
+    return Synced(
+        sent,
+        tuple(_named(files, folders, kept)),
+        changes.unchanged,
+        sum(there.entries[path].size for path in sent),
+        _once([*there.left_out, *fetched.left_out]),
+        tuple(f"{path}/" for path in changes.folders if path in fetched.placed and path not in here.entries),
+        fetched.changed,
+        kept,
+        gaps=not there.complete,
+    )
 
 
-async def _remove(devbox: AsyncDevbox, remote: str, paths: Iterable[str]) -> None:
-    async with _parked(devbox) as parcel:
-        await devbox.file.upload(path=parcel.path, file="\0".join(paths).encode())
-        await _output(devbox, f"cd {remote_path(remote)} && xargs -0 rm -f -- < {parcel.path}")
+def list_here(local: Path, *, all_files: bool) -> tuple[Listing, IgnoreRules | None]:
+    """What a folder here has that git does not ignore, and the rules by which it was chosen."""
+    from runloop_sdk.folders import list_folder
+    from runloop_sdk.gitignore import local_rules
+
+    if all_files:
+        return list_folder(local), None
+    rules = local_rules(local)
+    with _bounded():
+        return list_folder(local, rules.read_below(local)), rules
 
 
-class _parked:  # noqa: N801 - used as a function
-    """A path in the devbox for something on its way; it and what is named after it are gone in the end."""
+@contextmanager
+def _bounded() -> Iterator[None]:
+    """Rules here that are too large are the user's to leave out."""
+    from runloop_sdk.gitignore import CostlyRulesError
 
-    def __init__(self, devbox: AsyncDevbox) -> None:
-        self._devbox = devbox
-        self.path = ""
-
-    async def __aenter__(self) -> _parked:
-        self.path = (await _output(self._devbox, "mktemp /tmp/runloop-XXXXXXXX")).strip()
-        return self
-
-    async def __aexit__(self, kind: object, error: BaseException | None, trace: object) -> None:
-        from runloop_sdk import run_undo
-
-        removing = _output(self._devbox, f"rm -f -- {self.path} {self.path}.tar.gz")
-        if error is None:
-            await removing
-        else:
-            await run_undo(removing, error)
+    try:
+        yield
+    except CostlyRulesError as error:
+        raise UsageError(f"{error}: --no-ignore leaves it out of account.") from error
 
 
-def _pack(folder: Path, paths: Iterable[str], archive: BinaryIO) -> None:
-    with tarfile.open(fileobj=archive, mode="w:gz", compresslevel=3) as tar:
-        for path in paths:
-            tar.add(folder / path, arcname=path, recursive=False)
+def _list_target(local: Path, theirs: IgnoreRules | None) -> tuple[Listing, IgnoreRules]:
+    """What a folder here has apart from what the devbox's rules ignore, and the rules that hold here."""
+    from runloop_sdk.folders import Listing, list_folder
+    from runloop_sdk.gitignore import local_rules
+
+    rules = local_rules(local)
+    if not local.is_dir():
+        return Listing(), rules
+    with _bounded():
+        note = rules.read_below(local)
+
+    def keep(path: str, is_folder: bool) -> bool:
+        with _bounded():
+            note(path, is_folder)
+        return theirs is None or not _ignores(theirs, path, is_folder)
+
+    return list_folder(local, keep), rules
 
 
-def _unpack(archive: BinaryIO, folder: Path) -> None:
-    archive.seek(0)
-    folder.mkdir(parents=True, exist_ok=True)
-    with tarfile.open(fileobj=archive, mode="r:gz") as tar:
+async def _list_there(folder: RemoteFolder, *, all_files: bool) -> tuple[Listing, IgnoreRules | None]:
+    """What a devbox's folder has that can be taken and that git does not ignore, and the rules."""
+    from runloop_sdk import ArchiveError
+
+    listing = await folder.list()
+    if listing is None:
+        raise UsageError(f"There is no folder {folder.path!r} on the devbox.")
+    if all_files:
+        return await asyncio.to_thread(_takeable, listing, None), None
+    try:
+        rules = await folder.rules(listing)
+    except ArchiveError as error:
+        raise UsageError(f"{str(error).rstrip('.')}: --no-ignore pulls without it.") from error
+    return await asyncio.to_thread(_takeable, listing, rules), rules
+
+
+def _takeable(listing: Listing, rules: IgnoreRules | None) -> Listing:
+    """A listing without what is ignored, and without links that lead out of the folder, which are named."""
+    from runloop_sdk.folders import Listing, refused_link
+
+    kept, refused = {}, []
+    for path, entry in listing.entries.items():
+        if rules is not None and _ignores(rules, path, entry.kind == "folder"):
+            continue
+        reason = refused_link(path, entry)
+        if reason is not None:
+            refused.append(reason)
+        kept[path] = entry if reason is None else replace(entry, kind="other")  # it is there, and not taken
+    named = [each for each in listing.left_out if each.name in kept or each.name not in listing.entries]
+    return Listing(kept, [*named, *refused], listing.complete)
+
+
+def _ignores(rules: IgnoreRules, path: str, is_folder: bool) -> bool:
+    from runloop_sdk.gitignore import CostlyRulesError
+
+    try:
+        return rules(path, is_folder=is_folder)
+    except CostlyRulesError as error:
+        raise UsageError(f"{error} on the devbox: --no-ignore goes without it.") from error
+
+
+def _by_any(*rules: IgnoreRules | None) -> Ignored:
+    """What is ignored by one of them: builds and caches on either side are nobody's business."""
+    return lambda path, is_folder: any(each is not None and _ignores(each, path, is_folder) for each in rules)
+
+
+def _content(listing: Listing, folder: str) -> Listing:
+    """What a listing says of a folder in it."""
+    from runloop_sdk.folders import Listing
+
+    start = f"{folder}/"
+    below = {path.removeprefix(start): each for path, each in listing.entries.items() if path.startswith(start)}
+    itself = listing.entries[folder]
+    return Listing(below, complete=listing.complete and (itself.kind != "folder" or itself.readable))
+
+
+def _content_here(path: Path) -> Listing:
+    from runloop_sdk.folders import Listing, list_folder
+
+    return list_folder(path) if path.is_dir() and not path.is_symlink() else Listing()
+
+
+async def _decided(changes: Comparison, local: Path, folder: RemoteFolder, *, pushes: bool) -> Comparison:
+    """The comparison with the files whose content had to decide."""
+    if not changes.unsure:
+        return changes
+    here, there = await asyncio.gather(
+        asyncio.to_thread(_checksums, local, changes.unsure), folder.checksums(changes.unsure)
+    )
+    return settled(changes, here, there) if pushes else settled(changes, there, here)
+
+
+def _checksums(folder: Path, paths: Iterable[str]) -> dict[str, str]:
+    """The SHA-256 of files here, of those that can be read."""
+    found = {}
+    for path in paths:
         try:
-            tar.extractall(folder, filter="data")
-        except tarfile.FilterError as error:
-            raise UsageError(
-                f"{error.tarinfo.name!r} would be written outside of {str(folder)!r}: nothing from it on was fetched."
-            ) from error
+            with (folder / path).open("rb") as file:
+                found[path] = hashlib.file_digest(file, "sha256").hexdigest()
+        except OSError:
+            continue  # whoever sends it says so
+    return found
 
 
-def _rewound(archive: BinaryIO) -> int:
-    size = archive.seek(0, os.SEEK_END)
-    archive.seek(0)
-    return size
+async def _fetch(folder: RemoteFolder, local: Path, there: Listing, changes: Comparison, progress: Progress) -> Fetched:
+    """Fetch what differs; what is in the way here makes room once all has arrived, or is put back."""
+    from runloop_sdk.folders import Fetched
+
+    wanted = {path: there.entries[path] for path in (*changes.folders, *changes.send)}
+    if not wanted:
+        await asyncio.to_thread(local.mkdir, exist_ok=True)
+        return Fetched()
+    return await folder.fetch(
+        local,
+        wanted,
+        room=lambda: _made_room(local, changes.in_the_way),
+        progress=_moved(progress),
+        expect=_expected(progress),
+    )
 
 
-def _moved(progress: Progress, done: int) -> None:
-    progress.done = done
+@contextmanager
+def _made_room(local: Path, paths: Iterable[str]) -> Iterator[None]:
+    """Lay files and folders aside while others take their place; what has no successor comes back."""
+    aside = local / f".runloop-{secrets.token_hex(8)}.part"
+    moved = {local / path: aside / str(number) for number, path in enumerate(paths)}
+    if moved:
+        aside.mkdir()
+    try:
+        for path, place in moved.items():
+            path.rename(place)
+        yield
+    finally:
+        for path, place in moved.items():
+            if _is_there(place) and not _is_there(path):
+                place.rename(path)
+        if moved:
+            shutil.rmtree(aside, ignore_errors=True)
 
 
-async def _has_folder(devbox: AsyncDevbox, path: str) -> bool:
-    return (await devbox.cmd.exec(f"test -d {remote_path(path)}")).success
+def _is_there(path: Path) -> bool:
+    return path.is_symlink() or path.exists()
 
 
-async def _output(devbox: AsyncDevbox, command: str) -> str:
-    result = await devbox.cmd.exec(command)
-    if not result.success:
-        told = (await result.stderr()).strip().splitlines()
-        raise RemoteError(f"{command.split()[0]} failed on the devbox: {told[-1] if told else result.exit_code}")
-    return await result.stdout()
+def _delete_here(local: Path, files: Iterable[str], folders: Iterable[str]) -> tuple[str, ...]:
+    """Delete files, links and folders that are empty then; what is still there."""
+    kept = []
+    for path in files:
+        try:
+            (local / path).unlink(missing_ok=True)
+        except OSError:
+            kept.append(path)
+    for path in sorted(folders, key=lambda each: -each.count("/")):
+        try:
+            (local / path).rmdir()
+        except OSError:
+            kept.append(path)
+    return tuple(kept)
 
 
-def remote_path(path: str) -> str:
-    """A path for a command line: quoted, `~/` as the home, and never taken for an option."""
-    if path == "~" or path.startswith("~/"):
-        return '"$HOME"' + shlex.quote(path[1:])
-    return shlex.quote(path if path.startswith("/") else f"./{path}")
+def _named(files: Iterable[str], folders: Iterable[str], kept: Iterable[str]) -> Iterator[str]:
+    """What was deleted, as it is told."""
+    still = set(kept)
+    yield from (path for path in files if path not in still)
+    yield from (f"{path}/" for path in folders if path not in still)
+
+
+def _once(left_out: Iterable[Skipped]) -> tuple[Skipped, ...]:
+    """Each name with its first reason."""
+    first: dict[str, Skipped] = {}
+    for each in left_out:
+        first.setdefault(each.name, each)
+    return tuple(first.values())
+
+
+def _moved(progress: Progress) -> Callable[[int], None]:
+    def moved(done: int) -> None:
+        progress.done = done
+
+    return moved
+
+
+def _expected(progress: Progress) -> Callable[[int], None]:
+    def expected(total: int) -> None:
+        progress.total = total
+
+    return expected

@@ -4,24 +4,47 @@ from __future__ import annotations
 
 import re
 
+from .quoting import printable
+
 _SGR = re.compile(r"\x1b\[[0-9;:]*m")
 _LAST_SGR = re.compile(r"\x1b\[[0-9;:]*m\Z")
 _LONGEST_SGR = 64
 
-# Everything that is neither text nor a line's own business: escapes and the control characters but \b \t \n \r.
+# Everything that is neither text nor a line's own business: escapes and the control characters but \b \t \n \r. Those
+# of one character beyond ASCII (C1) begin the same escapes; none of them is kept, as notebooks would show it.
 _CONTROL = re.compile(
     r"""
       \x1b\[ (?P<parameters>[0-?]*) [\ -/]* (?P<final>[@-~])   # CSI
-    | \x1b[\]P^_X] [^\x07\x1b\n]* (?: \x07 | \x1b\\ )           # OSC, DCS, PM, APC, SOS
+    | \x9b [0-?]* [\ -/]* [@-~]
+    | (?: \x1b[\]P^_X] | [\x90\x98\x9d-\x9f] )               # OSC, DCS, PM, APC, SOS
+      [^\x07\x1b\x9c\n]* (?: \x07 | \x1b\\ | \x9c )
     | \x1b[\ -/]* [0-~]                                         # a character set and other short ones
-    | [\x00-\x07\x0b\x0c\x0e-\x1f\x7f\ud800-\udfff]        # surrogates: no message can carry them
+    | [\x00-\x07\x0b\x0c\x0e-\x1f\x7f-\x9f\ud800-\udfff]     # surrogates: no message can carry them
     """,
     re.VERBOSE,
 )
 
 # What may still become an escape with the next text.
-_INCOMPLETE = re.compile(r"\x1b (?: \[ [0-?]* [\ -/]* | [\]P^_X] [^\x07\x1b\n]* \x1b? | [\ -/]* ) \Z", re.VERBOSE)
+_INCOMPLETE = re.compile(
+    r"""
+    (?: (?: \x1b\[ | \x9b ) [0-?]* [\ -/]*
+      | (?: \x1b[\]P^_X] | [\x90\x98\x9d-\x9f] ) [^\x07\x1b\x9c\n]* \x1b?
+      | \x1b [\ -/]*
+    ) \Z
+    """,
+    re.VERBOSE,
+)
 _LONGEST_ESCAPE = 4096
+
+# What moves the cursor, or changes more than the text to its right: `TerminalEmulator` knows it, a notebook does not.
+_MOVE = re.compile(
+    r"""
+      \x1b\[ [0-9;]{0,24} [A-HJLMPSTX@`bdfrsu]
+    | \x1b\[ \? (?: 25l | (?: 47 | 1047 | 1049 ) [hl] )       # the cursor is hidden; another screen
+    | \x1b [78DEMc]
+    """,
+    re.VERBOSE,
+)
 
 _EDIT = re.compile(r"(\r|\x08|\x1b\[[0-2]?K)")
 _CELL = re.compile(r"\x1b\[[0-9;:]*m|.", re.DOTALL)
@@ -29,24 +52,28 @@ _CELL = re.compile(r"\x1b\[[0-9;:]*m|.", re.DOTALL)
 _LONGEST_LINE = 4096
 _EDITS_PLAYED = 400
 
+MOST_CHARACTERS = 1_000_000
+"""So many characters of one text are shown."""
 _RESETS = ("\x1b[m", "\x1b[0m")
 
 
 class EscapeFilter:
     """Takes from one stream what a notebook cannot show; an escape split between two texts is kept together.
 
-    Colours, `\\r`, `\\b` and "erase line" stay; a move to the first column becomes `\\r`.
+    Colours, `\\r`, `\\b` and "erase line" stay; a move to the first column becomes `\\r`. With `moves`, what
+    `TerminalEmulator` knows stays as well.
     """
 
-    def __init__(self) -> None:
+    def __init__(self, *, moves: bool = False) -> None:
         self._held = ""
+        self._kept = _kept_with_moves if moves else _kept
 
     def feed(self, text: str) -> str:
         """Return what can be shown of all text so far and was not returned before."""
         text = self._held + text
         held = _INCOMPLETE.search(text[-_LONGEST_ESCAPE:])
         self._held = held.group() if held else ""
-        return _CONTROL.sub(_kept, text[: len(text) - len(self._held)])
+        return _CONTROL.sub(self._kept, text[: len(text) - len(self._held)])
 
 
 class LineFolder:
@@ -119,6 +146,27 @@ class LineFolder:
             self._before = " " * _width(self._before)
 
 
+def shown_text(text: str, most: int = MOST_CHARACTERS) -> str:
+    """A whole text as a notebook or a terminal may show it: with its colours, and without any other escape.
+
+    What is longer than `most` characters is cut, and says so.
+    """
+    if len(text) <= most:
+        return EscapeFilter().feed(text)
+    return f"{EscapeFilter().feed(text[:most])}\x1b[0m\n... (cut: only the first {most:,} of {len(text):,} characters)"
+
+
+def without_colours(text: str) -> str:
+    """The text without SGR sequences."""
+    return _SGR.sub("", text)
+
+
+def sentence(text: str) -> str:
+    """A text of our own with words from elsewhere: without escapes, colours and what turns the direction of writing."""
+    lines = _SGR.sub("", shown_text(text)).replace("\t", " ").splitlines()
+    return "\n".join(map(printable, lines))
+
+
 def plain(text: str) -> str:
     """One line as it reads: without colours and other escapes, its edits played."""
     folder = LineFolder()
@@ -141,6 +189,18 @@ def _kept(control: re.Match[str]) -> str:
     if final == "G" and parameters in ("", "0", "1"):
         return "\r"
     return ""
+
+
+def _kept_with_moves(control: re.Match[str]) -> str:
+    return _kept(control) or (control[0] if _MOVE.fullmatch(control[0]) else "")
+
+
+def first_move(text: str) -> int:
+    """Where, in what a filter with `moves` let through, the cursor is moved first; -1 if it is not."""
+    if "\x1b" not in text:
+        return -1
+    found = _MOVE.search(text)
+    return found.start() if found else -1
 
 
 def _width(text: str) -> int:

@@ -1,49 +1,69 @@
 """Rich output that comes from a devbox, made harmless: nothing in it runs in the notebook's page.
 
 Pictures stay. HTML keeps its tables and text, without scripts, styles and what loads from elsewhere. HTML that lives
-by its scripts (an interactive plot) is shown in a frame that the browser keeps apart from the notebook.
+by its scripts (an interactive plot) is shown in a frame that the browser keeps apart from the notebook. Markdown and
+LaTeX that would load, link or define something are shown as they were written. Text keeps its colours, and no other
+escape.
 """
 
 from __future__ import annotations
 
 import base64
 import binascii
-import html
 import re
 from collections.abc import Mapping
 from typing import Any
 
+from .script_frame import frame
+from .terminal_text import shown_text
+
 _PICTURES = ("image/png", "image/jpeg")
 _SCRIPTED = re.compile(r"<script\b", re.IGNORECASE)
 _STYLED = re.compile(r"<style(?!\s+scoped)\b", re.IGNORECASE)
-_FRAME = (
-    '<iframe sandbox="allow-scripts" referrerpolicy="no-referrer" srcdoc="{}" '
-    'style="width: 100%; height: 420px; border: 0; resize: vertical; overflow: auto"></iframe>'
+_MATHS_THAT_ACTS = re.compile(
+    r"\\(href|url|require|style|class|cssId|data|html|include|input|csname|[gx]?def|let|(re)?new|provide|Declare)"
 )
+_MARKDOWN_THAT_ACTS = re.compile(r"<[a-zA-Z/!?]|!\[|\]\(\s*(?!https?://|mailto:|#)|\]:")
 _LARGEST = 10_000_000  # characters of one MIME type
 _ATTRIBUTES = {"align", "colspan", "rowspan", "span", "scope", "title", "class", "width", "height"}
 _CLASSES = {"dataframe"}
 
 
-def harmless(bundle: Mapping[str, Any]) -> dict[str, Any]:
-    """The MIME bundle to show in its place; what is of no known kind is left out."""
-    shown: dict[str, Any] = {"text/plain": str(bundle.get("text/plain", ""))[:_LARGEST]}
+def harmless(bundle: Mapping[str, Any], *, frame_network: bool = False) -> dict[str, Any]:
+    """The MIME bundle to show in its place; what is of no known kind is left out, and of what is too large the end.
+
+    Frames for scripts get no network unless `frame_network` says so.
+    """
+    shown: dict[str, Any] = {"text/plain": shown_text(str(bundle.get("text/plain", "")))}
     for mime in _PICTURES:
         if _is_picture(bundle.get(mime)):
             shown[mime] = bundle[mime]
     markup, svg = bundle.get("text/html"), bundle.get("image/svg+xml")
     if isinstance(markup, str) and len(markup) <= _LARGEST:
-        shown["text/html"] = _safe_html(markup)
+        shown["text/html"] = _safe_html(markup, frame_network=frame_network)
     elif isinstance(svg, str) and len(svg) <= _LARGEST:
         shown["text/html"] = _picture("image/svg+xml", base64.b64encode(svg.encode()).decode())
+    _add_source(shown, bundle, "text/latex", _MATHS_THAT_ACTS)
+    _add_source(shown, bundle, "text/markdown", _MATHS_THAT_ACTS, _MARKDOWN_THAT_ACTS)
     if isinstance(bundle.get("application/json"), (dict, list)):
         shown["application/json"] = bundle["application/json"]
     return shown
 
 
-def _safe_html(markup: str) -> str:
+def _add_source(shown: dict[str, Any], bundle: Mapping[str, Any], mime: str, *acting: re.Pattern[str]) -> None:
+    """Show mathematics or Markdown; as its source where it would load, link or define something."""
+    source = bundle.get(mime)
+    if not isinstance(source, str) or len(source) > _LARGEST:
+        return
+    if any(pattern.search(source) for pattern in acting):
+        shown["text/plain"] = shown_text(source)
+    else:
+        shown[mime] = source
+
+
+def _safe_html(markup: str, *, frame_network: bool) -> str:
     if _SCRIPTED.search(markup) or _STYLED.search(markup):
-        return _FRAME.format(html.escape(markup, quote=True))
+        return frame(markup, network=frame_network)
     import nh3
 
     attributes = {tag: set(names) for tag, names in nh3.ALLOWED_ATTRIBUTES.items()}

@@ -42,7 +42,7 @@ def take(target: Path) -> None:
             shown.run(0)
             shown.wait_until_finished()
             shown.run(1)
-            shown.row("analysis").locator(".rl-form-age").click()
+            shown.row("analysis").locator(".rl-form-ending").click()
             expect(shown.panel.locator(".rl-side")).to_contain_text("team")
             shown.menu_of("analysis", "Run a command")
             console = ConsolePage(page.locator(".rlt-console:visible"))

@@ -1,10 +1,42 @@
-"""Fixtures for all tests: one embedded service for the whole session."""
+"""Fixtures for all tests: one embedded service for the whole session, and a state folder for each test."""
 
 from collections.abc import Iterator
+from itertools import count
+from pathlib import Path
 
 import pytest
+from hypothesis import HealthCheck, settings
 
 from tests.local.serving import Service, serving
+from tests.own_state import own_state
+
+_numbers = count(1)
+
+
+@pytest.fixture(scope="session", autouse=True)
+def _states(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Path]:
+    """The folder of all state folders; what lives longer than a test has one there, too."""
+    folder = tmp_path_factory.mktemp("states")
+    with own_state(folder / "session"):
+        yield folder
+
+
+@pytest.fixture(autouse=True)
+def _own_state(_states: Path) -> Iterator[None]:
+    with own_state(_states / str(next(_numbers))):
+        yield
+
+
+# What fails here fails everywhere. `pytest --hypothesis-profile search` looks for more, for as many examples.
+_ALWAYS = settings(
+    database=None,
+    deadline=None,
+    print_blob=True,
+    suppress_health_check=[HealthCheck.too_slow, HealthCheck.data_too_large, HealthCheck.function_scoped_fixture],
+)
+settings.register_profile("suite", _ALWAYS, derandomize=True, max_examples=100)
+settings.register_profile("search", _ALWAYS, max_examples=10_000)
+settings.load_profile("suite")
 
 
 @pytest.fixture(scope="session")

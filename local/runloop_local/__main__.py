@@ -1,32 +1,61 @@
-"""`runloop-local serve | status | env | stop`."""
+"""`runloop-local serve | status | prune | env | stop`."""
 
 from __future__ import annotations
 
 import argparse
 import os
+import signal
 import sys
+from contextlib import contextmanager
 from pathlib import Path
-from typing import TYPE_CHECKING
+from textwrap import fill
+from typing import TYPE_CHECKING, Any
 
 from . import service
+from .engine.errors import InvalidError
+from .engine.retention_limits import DEFAULTS, MEANINGS, VARIABLE, parse_age, parse_limits, shown_age, shown_size
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Callable, Iterator, Sequence
 
     from .engine.engine import Engine
+    from .engine.retention_limits import Limit
 
 _DESCRIPTION = "The Runloop REST API on this machine."
 _SERVE = """Serve until stopped. Without --data-dir and --port this is your own service, which notebooks find and
-`status`, `env` and `stop` act on; with one of them it stands by itself and disturbs no other."""
+`status`, `prune`, `env` and `stop` act on; with one of them it stands by itself and disturbs no other."""
+_KEEP = """How much is kept of what nothing needs any more, and for how long, is said in the environment's
+RUNLOOP_LOCAL_KEEP when the service starts, also by a notebook, or to serve --keep: like logs=2GB/3d cache=20GB, a size
+(KB, MB, GB), a time (m, h, d) or both. What goes past that goes by itself, the oldest first."""
+_STATUS = f"""Show your service: its address, how devboxes are isolated, how many there are, what is kept and how much
+of that may be. {_KEEP}"""
+_PRUNE = f"""Free room at once, whatever the limits: of logs, builds and cache unless others are named. Nothing that
+lives is touched: no devbox that has not ended, no snapshot, no blueprint, no object. {_KEEP}"""
+_MOVE = "Name a folder of your own with --data-dir, or close this one: chmod 700."
 
 
 def main(arguments: Sequence[str] | None = None) -> None:
     """Run the command line; exits with status 1 and one sentence where it cannot do what was asked."""
-    options = _parser().parse_args(arguments)
+    with _ending_with_its_reader():
+        options = _parser().parse_args(arguments)
+        try:
+            options.run(options)
+        except service.ServiceError as error:
+            sys.exit(f"runloop-local: {error}")
+
+
+@contextmanager
+def _ending_with_its_reader() -> Iterator[None]:
+    """End without a word where nobody reads the output any more, as other tools do: `runloop-local status | head`."""
     try:
-        options.run(options)
-    except service.ServiceError as error:
-        sys.exit(f"runloop-local: {error}")
+        try:
+            yield
+        finally:
+            if sys.stdout is not None:
+                sys.stdout.flush()
+    except BrokenPipeError:
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())  # what is left is not complained about either
+        sys.exit(128 + signal.SIGPIPE)
 
 
 def _parser() -> argparse.ArgumentParser:
@@ -34,30 +63,76 @@ def _parser() -> argparse.ArgumentParser:
     commands = parser.add_subparsers(required=True, metavar="COMMAND")
     serve = commands.add_parser("serve", help="serve the API", description=_SERVE)
     serve.set_defaults(run=_serve)
-    serve.add_argument("--host", default="127.0.0.1", help="address to listen on (default: 127.0.0.1)")
+    serve.add_argument(
+        "--host", default="127.0.0.1", help="address to listen on, besides 127.0.0.1 and [::1] (default: these)"
+    )
     serve.add_argument("--port", type=int, help="port to listen on (default: a free one)")
     serve.add_argument("--data-dir", type=Path, metavar="DIR", help="where devboxes are kept")
-    serve.add_argument("--api-key", metavar="KEY", help="the key to ask for (default: a random one)")
+    keys = serve.add_mutually_exclusive_group()
+    keys.add_argument(
+        "--api-key-file",
+        type=Path,
+        metavar="FILE",
+        help="a file with the key to ask for (default: RUNLOOP_LOCAL_API_KEY, else a random one)",
+    )
+    keys.add_argument("--api-key", metavar="KEY", help="the key itself, which other accounts may see")
     serve.add_argument("--isolation", choices=["auto", "namespaces", "process"], default="auto")
     serve.add_argument("--idle-timeout", type=float, default=1800.0, metavar="SECONDS", help="stop when unused so long")
     serve.add_argument("--pty-idle-ttl", type=float, default=900.0, metavar="SECONDS", help="end unused terminals")
+    serve.add_argument("--keep", default="", metavar="LIMITS", help="see status --help (default: RUNLOOP_LOCAL_KEEP)")
+    serve.add_argument(
+        "--heartbeat",
+        type=float,
+        default=15.0,
+        metavar="SECONDS",
+        help="send a comment on event streams that were silent so long; 0 for none (default: 15)",
+    )
     serve.add_argument("--detach", action="store_true", help=argparse.SUPPRESS)
+    serve.add_argument("--lock", type=int, help=argparse.SUPPRESS)  # the descriptor of `service.lock`
+    kinds = "kinds:\n" + "\n".join(f"  {kind:9}{text}" for kind, text in MEANINGS.items())
+    _add(commands, "status", _status, "show your service: address, isolation, devboxes, room", _STATUS, kinds)
+    prune = _add(commands, "prune", _prune, "free room: logs, cached steps of builds", _PRUNE, kinds)
+    prune.add_argument("kinds", nargs="*", metavar="KIND", help="see below (default: logs builds cache)")
+    prune.add_argument("--older-than", default="0s", metavar="TIME", help="only what was of use last so long ago: 12h")
+    prune.add_argument("--all", action="store_true", help="all kinds, and old output of devboxes that live")
     for name, run, text in (
-        ("status", _status, "show your service: address, isolation, devboxes"),
         ("env", _env, "print exports that point any Runloop client to your service"),
         ("stop", _stop, "stop your service; disks of devboxes are kept, suspended"),
     ):
-        commands.add_parser(name, help=text, description=text).set_defaults(run=run)
+        _add(commands, name, run, text)
     return parser
 
 
+def _add(
+    commands: argparse._SubParsersAction[argparse.ArgumentParser],
+    name: str,
+    run: Callable[[argparse.Namespace], None],
+    text: str,
+    description: str = "",
+    epilog: str | None = None,
+) -> argparse.ArgumentParser:
+    command = commands.add_parser(name, help=text, description=fill(description or text, 80), epilog=epilog)
+    command.formatter_class = argparse.RawDescriptionHelpFormatter
+    command.set_defaults(run=run)
+    return command
+
+
 def _serve(options: argparse.Namespace) -> None:
+    from .given_key import SHOWN, given_key
+
+    options.api_key, was_shown = given_key(options.api_key, options.api_key_file), options.api_key is not None
+    if was_shown:
+        print(f"runloop-local: {SHOWN}", file=sys.stderr)  # noqa: T201 -- the command line's own output
     if options.detach:
         _leave_starter()
     if options.data_dir is not None or options.port is not None:
-        _run(options, options.data_dir or service.home() / f"data-{options.port}", own=False)
+        _run(options, options.data_dir or service.made_home() / f"data-{options.port}", own=False)
         return
-    with service.published():
+    with service.published(options.lock):
+        if options.detach:
+            from .service_log import keep_bounded
+
+            keep_bounded(service.home() / "service.log")
         try:
             _run(options, service.home() / "data", own=True)
         finally:
@@ -76,31 +151,51 @@ def _run(options: argparse.Namespace, data_dir: Path, *, own: bool) -> None:
     import secrets
 
     from .engine.errors import EngineError
+    from .listening import listen
     from .sandbox import SandboxError
-    from .server import Settings, listen, serve
+    from .server import Settings, serve
 
     key = options.api_key or f"local_{secrets.token_urlsafe(24)}"
     settings = Settings(
-        options.host, options.port or 0, data_dir, key, options.isolation, options.idle_timeout, options.pty_idle_ttl
+        options.host,
+        options.port or 0,
+        data_dir,
+        key,
+        options.isolation,
+        options.idle_timeout,
+        options.pty_idle_ttl,
+        _limits(options.keep),
+        max(options.heartbeat, 0.0),
     )
     try:
-        listener = listen(settings.host, settings.port)
+        listeners = listen(settings.host, settings.port)
     except (OSError, OverflowError) as error:
         raise service.ServiceError(_unusable_address(settings.host, settings.port, error)) from error
 
     def ready(url: str, engine: Engine) -> None:
         if own:
-            service.publish(service.Endpoint(url, key, os.getpid(), engine.isolation.name, tuple(engine.notes)))
+            isolation, notes = engine.isolation.name, tuple(engine.notes)
+            service.publish(service.Endpoint(url, key, os.getpid(), isolation, notes, options.isolation))
         _say(f"ready {url}")
-        if options.detach:
-            _close_stdout()
 
     try:
-        asyncio.run(serve(settings, listener, ready))
+        asyncio.run(serve(settings, listeners, ready))
     except (EngineError, SandboxError) as error:
         raise service.ServiceError(str(error)) from error
     except OSError as error:
-        raise service.ServiceError(f"The data folder {data_dir} cannot be used: {error}.") from error
+        reason = service.told(error, data_dir)
+        raise service.ServiceError(f"The data folder {data_dir} cannot be used: {reason}. {_MOVE}") from error
+
+
+def _limits(given: str) -> dict[str, Limit]:
+    """What is said on the command line goes before what the environment says."""
+    limits = dict(DEFAULTS)
+    for place, text in ((VARIABLE, os.environ.get(VARIABLE, "")), ("--keep", given)):
+        try:
+            limits = parse_limits(text, limits)
+        except InvalidError as error:
+            raise service.ServiceError(f"{place}: {error}") from None
+    return limits
 
 
 def _unusable_address(host: str, port: int, error: Exception) -> str:
@@ -108,16 +203,9 @@ def _unusable_address(host: str, port: int, error: Exception) -> str:
     return f"Cannot listen on {host}:{port}: {reason}. Choose another --port, or leave it out for a free one."
 
 
-def _close_stdout() -> None:
-    sys.stdout.flush()
-    nothing = os.open(os.devnull, os.O_WRONLY)
-    os.dup2(nothing, 1)
-    os.close(nothing)
-
-
 def _status(_options: argparse.Namespace) -> None:
     found = _found()
-    state = _ask(found)
+    state = _ask(found, "/local/status")
     _say(f"address    {found.base_url}")
     _say(f"pid        {found.pid}")
     _say(f"version    {state['version']}")
@@ -128,16 +216,40 @@ def _status(_options: argparse.Namespace) -> None:
         _say(f"  {note}")
     devboxes = ", ".join(f"{count} {status}" for status, count in state["devboxes"].items())
     _say(f"devboxes   {devboxes or 'none'}")
+    _say("kept")
+    for kind, usage in state["kept"].items():
+        limit = f"{shown_size(usage['limit']['bytes'])}, {shown_age(usage['limit']['age_ms'])}"
+        _say(f"  {kind:9}{shown_size(usage['bytes'])} (at most {limit})")
 
 
-def _ask(found: service.Endpoint) -> dict[str, dict[str, str]]:
+def _prune(options: argparse.Namespace) -> None:
+    kinds = list(MEANINGS) if options.all and not options.kinds else options.kinds or ["logs", "builds", "cache"]
+    unknown = [kind for kind in kinds if kind not in MEANINGS]
+    if unknown:
+        raise service.ServiceError(f"{unknown[0]!r} is no kind of what is kept: there are {', '.join(MEANINGS)}.")
+    try:
+        older_than_ms = parse_age(options.older_than)
+    except InvalidError as error:
+        raise service.ServiceError(f"--older-than: {error}") from None
+    wanted = {"kinds": kinds, "older_than_ms": older_than_ms, "live": options.all}
+    freed = _ask(_found(), "/local/prune", wanted, timeout=600)["freed"]
+    for kind, count in freed.items():
+        _say(f"{kind:9}{shown_size(count)} freed")
+
+
+def _ask(found: service.Endpoint, path: str, body: object = None, timeout: float = 10) -> dict[str, Any]:
     import json
+    from urllib.error import HTTPError
     from urllib.request import ProxyHandler, Request, build_opener
 
-    request = Request(f"{found.base_url}/local/status", headers={"Authorization": f"Bearer {found.api_key}"})  # noqa: S310 -- our own http address
+    data = None if body is None else json.dumps(body).encode()
+    headers = {"Authorization": f"Bearer {found.api_key}"}
+    request = Request(f"{found.base_url}{path}", data, headers)  # noqa: S310 -- our own http address
     try:
-        with build_opener(ProxyHandler({})).open(request, timeout=10) as answer:
-            state: dict[str, dict[str, str]] = json.load(answer)
+        with build_opener(ProxyHandler({})).open(request, timeout=timeout) as answer:
+            state: dict[str, Any] = json.load(answer)
+    except HTTPError as error:
+        raise service.ServiceError(f"The service (pid {found.pid}) refuses: {json.load(error)['message']}") from error
     except OSError as error:
         raise service.ServiceError(f"The service (pid {found.pid}) does not answer: {error}.") from error
     return state
@@ -159,6 +271,8 @@ def _stop(_options: argparse.Namespace) -> None:
 
 def _found() -> service.Endpoint:
     found = service.find()
+    if found is None and service.is_starting():
+        raise service.ServiceError("Your service does not answer: it is just being started, or about to end.")
     if found is None:
         raise service.ServiceError("Your service is not running: start it with runloop-local serve.")
     return found

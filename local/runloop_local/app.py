@@ -2,49 +2,60 @@
 
 from __future__ import annotations
 
+import asyncio
 import hmac
 import secrets
 from dataclasses import dataclass
 from datetime import UTC, datetime
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from starlette.applications import Starlette
 from starlette.datastructures import Headers, MutableHeaders
 from starlette.exceptions import HTTPException
 from starlette.middleware import Middleware
+from starlette.requests import ClientDisconnect
+from starlette.responses import Response
 
+from .direct import cut
 from .engine import errors
 from .engine.keys import OWNER
 from .proxy.door import TunnelDoor
+from .proxy.own_keys import OwnKeys
 from .routes import all_routes
+from .routes.event_stream import HEARTBEAT_S
 from .routes.objects import STORAGE
 from .routes.pty import build_terminals
 from .routes.wire import REQUEST_ID, answer
-from .sandbox import SandboxEnded, SandboxError
+from .sandbox import SandboxEnded, SandboxError, SandboxFull
 from .scopes import is_open
 
 if TYPE_CHECKING:
     from starlette.requests import Request
-    from starlette.responses import Response
     from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
     from .activity import Activity
     from .engine.engine import Engine
+    from .engine.fair_queue import FairQueue
     from .engine.keys import Key, Keys
 
 # By the class itself, so that a new kind of error without a status is noticed at once.
 _STATUS: dict[type[errors.EngineError], int] = {
     errors.EngineError: 500,
     errors.NotFoundError: 404,
+    errors.PrunedError: 410,
     errors.InvalidError: 400,
     errors.ForbiddenError: 403,
     errors.ConflictError: 409,
     errors.TooLargeError: 413,
+    errors.ReusedRequestIdError: 422,
     errors.WaitExpiredError: 408,
+    errors.UnknownKernelError: 412,
     errors.NotServedError: 501,
     errors.StoppingError: 503,
     errors.ExhaustedError: 503,
     errors.DiskFullError: 507,
+    errors.StorageError: 500,
+    errors.UnreadableError: 500,
 }
 _RETRYABLE = frozenset({408, 409, 503})
 
@@ -56,6 +67,11 @@ class Access:
     api_key: str
     host: str
     keys: Keys
+
+    @property
+    def own_keys(self) -> OwnKeys:
+        """What must not reach a devbox."""
+        return OwnKeys(self.api_key, self.keys)
 
     def refusal(self, scope: Scope) -> tuple[int, str, str] | None:
         """(status, code, sentence) when the request is not let in."""
@@ -93,10 +109,11 @@ class Access:
 
 
 class Door:
-    """Lets requests in, marks their answers with the request's id, and notes that the service is in use."""
+    """Lets requests in, marks their answers with the request's id, and notes what is in use meanwhile."""
 
-    def __init__(self, app: ASGIApp, access: Access, activity: Activity) -> None:
+    def __init__(self, app: ASGIApp, access: Access, activity: Activity, fair_queue: FairQueue) -> None:
         self._app = app
+        self._fair_queue = fair_queue
         self._access = access
         self._activity = activity
 
@@ -110,8 +127,48 @@ class Door:
         if refusal is not None:
             await error_answer(*refusal, scope["request_id"])(scope, receive, marked)
             return
-        with self._activity.request():
-            await self._app(scope, receive, marked)
+        with self._activity.request(), self._fair_queue.request(devbox_of(scope["path"])):
+            try:
+                await self._app(scope, receive, marked)
+            except RuntimeError as error:  # Starlette's, where the reply has begun and no other can be given
+                if not _is_known(error):
+                    raise
+                cut(scope)
+
+
+def _is_known(error: BaseException | None) -> bool:
+    """Whether an error, or what caused it, is one that replies tell of."""
+    while error is not None:
+        if isinstance(error, errors.EngineError | SandboxError):
+            return True
+        error = error.__cause__
+    return False
+
+
+class TurnTaking:
+    """Gives others a turn after each piece of a body.
+
+    Nothing else would, while there is more to send to a client that takes it all, or to one that has gone.
+    """
+
+    def __init__(self, app: ASGIApp) -> None:
+        self._app = app
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        """ASGI."""
+
+        async def take_turns(message: Message) -> None:
+            await send(message)
+            if message.get("more_body"):
+                await asyncio.sleep(0)
+
+        await self._app(scope, receive, take_turns)
+
+
+def devbox_of(path: str) -> str:
+    """The devbox that a request of the API is about, empty where that is none."""
+    _, _, found = path.partition("/v1/devboxes/")
+    return found.partition("/")[0]
 
 
 def _marking(scope: Scope, send: Send) -> Send:
@@ -139,6 +196,8 @@ def error_answer(status: int, code: str, sentence: str, request_id: str) -> Resp
     }
     response = answer(body, status)
     response.headers["x-runloop-error-code"] = code
+    if status >= 500 and status not in _RETRYABLE:
+        response.headers["x-should-retry"] = "false"  # or clients would ask again for half a minute
     return response
 
 
@@ -153,18 +212,18 @@ async def turn_away(scope: Scope, receive: Receive, send: Send) -> None:
 # Coroutines, as a plain function would be called on a thread, and there may be none left to be had.
 
 
-async def _on_engine_error(request: Request, error: Exception) -> Response:
-    assert isinstance(error, errors.EngineError)
+async def _on_engine_error(request: Request, error: errors.EngineError) -> Response:
     return error_answer(_STATUS[type(error)], error.code, str(error), request.scope["request_id"])
 
 
 async def _on_sandbox_error(request: Request, error: Exception) -> Response:
+    if isinstance(error, SandboxFull):
+        return error_answer(507, errors.DiskFullError.code, str(error), request.scope["request_id"])
     status, code = (400, "devbox_ended") if isinstance(error, SandboxEnded) else (503, "sandbox_error")
     return error_answer(status, code, str(error), request.scope["request_id"])
 
 
-async def _on_http_error(request: Request, error: Exception) -> Response:
-    assert isinstance(error, HTTPException)
+async def _on_http_error(request: Request, error: HTTPException) -> Response:
     sentence = f"{error.detail}: {request.method} {request.url.path}"
     return error_answer(error.status_code, "http_error", sentence, request.scope["request_id"])
 
@@ -176,23 +235,29 @@ async def _on_machine_error(request: Request, error: Exception) -> Response:
     return await _on_engine_error(request, known)
 
 
+async def _on_disconnect(_request: Request, _error: ClientDisconnect) -> Response:
+    return Response(status_code=400)  # nobody is left to read it
+
+
 async def _on_surprise(request: Request, error: Exception) -> Response:
     sentence = f"The service ran into {type(error).__name__}; its log says where."
     return error_answer(500, "internal_error", sentence, request.scope.get("request_id", ""))
 
 
-_ANSWERS = {
+# Each is called with errors of its class only, which Starlette's types cannot say.
+_ANSWERS: dict[type[Exception], Any] = {
     errors.EngineError: _on_engine_error,
     SandboxError: _on_sandbox_error,
     HTTPException: _on_http_error,
+    ClientDisconnect: _on_disconnect,
     OSError: _on_machine_error,
     RuntimeError: _on_machine_error,
     Exception: _on_surprise,
 }
 
 
-def build_app(engine: Engine, access: Access, activity: Activity) -> Starlette:
-    """The whole API on one engine."""
+def build_app(engine: Engine, access: Access, activity: Activity, heartbeat: float = HEARTBEAT_S) -> Starlette:
+    """The whole API on one engine; `heartbeat` is in seconds, and 0 for none."""
     terminals = build_terminals(engine, _ANSWERS)
 
     async def marked_terminals(scope: Scope, receive: Receive, send: Send) -> None:
@@ -201,11 +266,19 @@ def build_app(engine: Engine, access: Access, activity: Activity) -> Starlette:
     app = Starlette(
         routes=all_routes(),
         middleware=[
-            Middleware(TunnelDoor, tunnels=engine.tunnels, terminals=marked_terminals, activity=activity),
-            Middleware(Door, access=access, activity=activity),
+            Middleware(TurnTaking),
+            Middleware(
+                TunnelDoor,
+                tunnels=engine.tunnels,
+                own_keys=access.own_keys,
+                terminals=marked_terminals,
+                activity=activity,
+            ),
+            Middleware(Door, access=access, activity=activity, fair_queue=engine.fair_queue),
         ],
         exception_handlers=_ANSWERS,
     )
     app.state.engine = engine
+    app.state.heartbeat = heartbeat
     app.state.started_at = datetime.now(UTC).isoformat()
     return app

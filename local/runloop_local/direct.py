@@ -13,12 +13,16 @@ import select
 import socket
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
+from functools import partial
 from pathlib import Path
 from typing import Any, cast
 
 from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol, RequestResponseCycle
 
+from .request_check import complaint
+
 KEY = "runloop_local.direct"
+CUT = "runloop_local.cut"
 _BUFFER = 1 << 20
 _BURST = 16 << 20
 """After so many bytes it is another connection's turn."""
@@ -72,6 +76,8 @@ class Direct:
 
     async def _move(self, left: int, writing: bool, burst: Callable[[socket.socket, int], int]) -> None:
         own = self._protocol.transport.get_extra_info("socket")
+        if own.fileno() < 0:
+            raise ConnectionAbortedError("the connection has ended")
         with socket.socket(fileno=os.dup(own.fileno())) as sock:
             sock.setblocking(False)
             while left:
@@ -145,16 +151,35 @@ def _write_all(handle: int, data: memoryview) -> None:
 
 
 class DirectHttp(HttpToolsProtocol):
-    """Uvicorn's HTTP, with a way past it for requests below one path."""
+    """Uvicorn's HTTP, with a way past it for requests below one path. Heads that could be misread are refused."""
 
     path = b"/storage/"
+    _complaint: str | None = None
 
     def on_headers_complete(self) -> None:
         """Uvicorn's, and the way past it."""
+        self._complaint = complaint(self.parser.get_http_version(), self.url, self.headers)
+        if self._complaint is not None:
+            raise ValueError(self._complaint)  # the parser's end: a 400, as for what is no HTTP
         scope = cast("dict[str, Any]", self.scope)
         super().on_headers_complete()
-        if self.url.startswith(self.path) and self.cycle is not None:
-            scope["extensions"] = {KEY: Direct(self, self.cycle)}
+        if self.cycle is not None:
+            scope["extensions"] = {CUT: partial(self._cut, self.cycle)}
+            if self.url.startswith(self.path):
+                scope["extensions"][KEY] = Direct(self, self.cycle)
+
+    def send_400_response(self, msg: str) -> None:
+        """Say what is wrong, and close the connection."""
+        super().send_400_response(msg if self._complaint is None else self._complaint)
+
+    def _cut(self, cycle: RequestResponseCycle) -> None:
+        cycle.disconnected = True  # or uvicorn would say in the log that the reply is incomplete
+        self.transport.close()
+
+
+def cut(scope: Any) -> None:
+    """End a request's connection where its reply has got to: whoever reads it sees that it is not whole."""
+    scope["extensions"][CUT]()
 
 
 def direct_of(scope: Any) -> Direct | None:

@@ -1,32 +1,40 @@
-"""Serves the API on a socket until it is told to stop, or nobody has used it for a while."""
+"""Serves the API on sockets until it is told to stop, or nobody has used it for a while."""
 
 from __future__ import annotations
 
 import asyncio
+import logging
 import signal
 import socket
 from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
 import uvicorn
 
 from .activity import Activity
 from .app import Access, build_app, turn_away
-from .direct import DirectHttp
 from .engine import descriptors
 from .engine.engine import Engine
 from .engine.pty import IDLE_TTL_S
+from .engine.retention_limits import DEFAULTS, Limit
+from .http2.preface import EitherHttp
+from .listening import base_url, listen_again
 from .proxy.upgrades import upgrades
+from .routes.event_stream import HEARTBEAT_S
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator
+    from collections.abc import Callable, Iterator, Mapping
     from pathlib import Path
 
     from .sandbox import Requested
 
 _CLOSE_SECONDS = 3
-_QUEUE = 512
+_STRANGERS = (
+    "Invalid HTTP request received",
+    "Unsupported upgrade request",
+    "ASGI callable returned without completing handshake",  # as whoever asked for a WebSocket has left meanwhile
+)
 _LAST_SECONDS = 0.5
 """How long a connection for which there is no room may take to ask, and hear so."""
 
@@ -42,6 +50,9 @@ class Settings:
     isolation: Requested = "auto"
     idle_timeout: float = 1800.0
     pty_idle_ttl: float = IDLE_TTL_S
+    limits: Mapping[str, Limit] = field(default_factory=lambda: DEFAULTS)
+    """How much is kept of what nothing needs any more."""
+    heartbeat: float = HEARTBEAT_S
 
 
 class _Server(uvicorn.Server):
@@ -62,7 +73,7 @@ class _Server(uvicorn.Server):
         self._answers()
 
 
-class _Http(DirectHttp):
+class _Http(EitherHttp):
     """HTTP that turns requests away while there are too few descriptors for what they may need."""
 
     def connection_made(self, transport: asyncio.Transport) -> None:  # type: ignore[override] # as uvicorn has it
@@ -73,39 +84,47 @@ class _Http(DirectHttp):
             self.loop.call_later(_LAST_SECONDS, transport.close)
 
 
-async def serve(settings: Settings, listener: socket.socket, ready: Callable[[str, Engine], None]) -> None:
+async def serve(settings: Settings, listeners: list[socket.socket], ready: Callable[[str, Engine], None]) -> None:
     """Serve until a signal or idleness; `ready` gets the base URL once requests are answered."""
-    engine = await Engine.open(settings.data_dir, settings.isolation, settings.pty_idle_ttl)
+    engine = await Engine.open(settings.data_dir, settings.isolation, settings.pty_idle_ttl, settings.limits)
     try:
-        await _serve(settings, listener, engine, ready)
+        await _serve(settings, listeners, engine, ready)
     finally:
         await engine.aclose()
 
 
 async def _serve(
-    settings: Settings, listener: socket.socket, engine: Engine, ready: Callable[[str, Engine], None]
+    settings: Settings, listeners: list[socket.socket], engine: Engine, ready: Callable[[str, Engine], None]
 ) -> None:
     stopping = asyncio.Event()
     for number in (signal.SIGINT, signal.SIGTERM):
         asyncio.get_running_loop().add_signal_handler(number, stopping.set)
     activity = Activity(settings.idle_timeout, stopping.set, lambda: engine.devboxes.busy)
-    app = build_app(engine, Access(settings.api_key, settings.host, engine.keys), activity)
-    url = base_url(listener)
+    access = Access(settings.api_key, settings.host, engine.keys)
+    app = build_app(engine, access, activity, settings.heartbeat)
+    url = base_url(listeners[0])
 
     def answers() -> None:
-        listener.listen(_QUEUE)
+        listen_again(listeners)
         ready(url, engine)
 
-    server = _Server(_config(app, upgrades(engine.tunnels)), answers)
-    serving = asyncio.create_task(server.serve([listener]))
+    logging.getLogger("uvicorn.error").addFilter(_is_ours)
+    server = _Server(_config(app, upgrades(engine.tunnels, access.own_keys)), answers)
+    serving = asyncio.create_task(server.serve(listeners))
     stop = asyncio.create_task(stopping.wait())
     await asyncio.wait({serving, stop}, return_when=asyncio.FIRST_COMPLETED)
     stop.cancel()
     server.should_exit = True
     # Connections are given some seconds: commands end at once, so whoever follows their output hears of it.
     engine.end_streams()
+    await engine.kernels.aclose()  # before the devboxes, so that none is closed by both
     await engine.devboxes.aclose()
     await serving
+
+
+def _is_ours(record: logging.LogRecord) -> bool:
+    """Whether a log record is about the service, and not about what a stranger has sent."""
+    return not record.getMessage().startswith(_STRANGERS)
 
 
 def _config(app: object, upgrade: Callable[..., asyncio.Protocol]) -> uvicorn.Config:
@@ -124,25 +143,3 @@ def _config(app: object, upgrade: Callable[..., asyncio.Protocol]) -> uvicorn.Co
         timeout_keep_alive=75,
         timeout_graceful_shutdown=_CLOSE_SECONDS,
     )
-
-
-def listen(host: str, port: int) -> socket.socket:
-    """A listening socket. `OSError` where the port is taken or the host is not ours."""
-    family = socket.AF_INET6 if ":" in host else socket.AF_INET
-    # With the protocol left at 0, asyncio does not turn Nagle's algorithm off, and small answers wait 40 ms.
-    listener = socket.socket(family, socket.SOCK_STREAM, socket.IPPROTO_TCP)
-    try:
-        listener.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
-        listener.bind((host, port))
-        listener.listen(_QUEUE)
-    except BaseException:
-        listener.close()
-        raise
-    return listener
-
-
-def base_url(listener: socket.socket) -> str:
-    """The address of a listening socket."""
-    host, port = listener.getsockname()[:2]
-    shown = {"0.0.0.0": "127.0.0.1", "::": "[::1]"}.get(host, f"[{host}]" if ":" in host else host)  # noqa: S104 -- shown, not bound
-    return f"http://{shown}:{port}"

@@ -1,7 +1,10 @@
 """The user's own embedded service: find it, start it when needed, stop it.
 
 Imports the standard library only, and little of it: the notebook extension imports this on every load.
-The service keeps a lock on `service.lock` while it lives, and writes `service.json` once it answers.
+`service.lock` is locked from the moment at which a service is started until it is gone, and holds its process id;
+`service.json` says where it answers. Locked without a `service.json`, it is starting, or about to end. Whoever starts
+it takes the lock and hands it down to the new process: there is never more than one, it can be seen from its first
+instruction on, and it goes on starting where its starter gives up waiting or is killed.
 """
 
 from __future__ import annotations
@@ -12,18 +15,25 @@ import os
 import signal
 import sys
 import time
-from contextlib import asynccontextmanager, contextmanager, suppress
-from dataclasses import dataclass, field
+from contextlib import contextmanager, suppress
+from dataclasses import dataclass, field, fields
+from functools import cache
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-if TYPE_CHECKING:
-    import subprocess
-    from collections.abc import AsyncIterator, Iterator
+from . import private_folder
 
-_POLL_SECONDS = 0.01
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+DEFAULT_START_SECONDS = 60.0
+_START_VARIABLE = "RUNLOOP_LOCAL_START_TIMEOUT"
+_FIRST_PAUSE, _LONGEST_PAUSE = 0.01, 0.1  # seconds between two looks at a service that starts
 _LOG_CHARACTERS = 600
 _STOP_SECONDS = 15.0
+_FILES = ("service.lock", "service.json", "service.json.new", "service.log", "data", "data-*")
+"""What the folder holds."""
+_MOVE = "Set RUNLOOP_LOCAL_HOME to a folder of your own on a local disk."
 
 
 class ServiceError(Exception):
@@ -39,65 +49,132 @@ class Endpoint:
     pid: int = 0
     isolation: str = ""
     notes: tuple[str, ...] = ()
+    requested: str = "auto"
+    """The isolation that was asked for."""
 
 
 def home() -> Path:
-    """The folder of the user's service: its state, its log, and the data of its devboxes."""
+    """The folder of the user's service: its state, its log, and the data of its devboxes. Raises `ServiceError`."""
     chosen = os.environ.get("RUNLOOP_LOCAL_HOME")
-    if chosen:
-        return Path(chosen).expanduser().absolute()
+    try:
+        return _resolved(chosen) if chosen else _usual()
+    except (OSError, RuntimeError) as error:  # the working folder was removed; there is no such account, or home
+        reason = str(error).rstrip(".")
+        raise ServiceError(f"There is no folder {chosen or '~'!r} for the service: {reason}. {_MOVE}") from error
+
+
+@cache  # a relative folder is the same one for as long as this process lives, wherever it works
+def _resolved(name: str) -> Path:
+    return Path(name).expanduser().absolute()
+
+
+def _usual() -> Path:
     from platformdirs import user_state_dir
 
-    return Path(user_state_dir("runloop-local"))
+    found = Path(user_state_dir("runloop-local"))
+    # Older versions of platformdirs take a relative XDG_STATE_HOME, which its specification has ignored, and leave
+    # the "~" as it is where there is no home.
+    return found if found.is_absolute() else Path("~/.local/state/runloop-local").expanduser()
+
+
+def made_home() -> Path:
+    """The same folder, made if need be. Raises `ServiceError`."""
+    folder = home()
+    with _usable(folder):
+        private_folder.make(folder, _FILES)
+    return folder
 
 
 def find() -> Endpoint | None:
-    """The user's running service, or None."""
-    folder = home()
-    try:
-        state = json.loads((folder / "service.json").read_text())
-        endpoint = Endpoint(**{**state, "notes": tuple(state["notes"])})
-    except (FileNotFoundError, NotADirectoryError):
-        return None
-    except (OSError, ValueError, TypeError, KeyError) as error:
-        raise ServiceError(f"The state of the service in {folder / 'service.json'} cannot be read: {error}.") from error
-    return endpoint if _is_held(folder / "service.lock") else None
+    """The user's running service, or None. Raises `ServiceError` where that cannot be told."""
+    return _look(home())[1]
 
 
-async def ensure_running(timeout: float = 15.0) -> Endpoint:
-    """The user's service, started if needed: it outlives this process. `ServiceError` if it cannot be started."""
-    found = find()
-    if found is not None:
-        return found
-    deadline = time.monotonic() + timeout
-    async with _only_starter(deadline):
-        return find() or await _start(deadline)
+def is_starting() -> bool:
+    """Whether there is a service that does not answer yet, or does not answer any more."""
+    exists, found = _look(home())
+    return exists and found is None
+
+
+def _look(folder: Path) -> tuple[bool, Endpoint | None]:
+    """Whether there is a service, and where it answers if it does."""
+    with _usable(folder):
+        exists = _is_held(folder / "service.lock")
+        return exists, _endpoint(folder / "service.json") if exists else None
+
+
+def start_limit() -> float:
+    """How many seconds a start may take before it is waited for no longer. Raises `ServiceError`."""
+    text = os.environ.get(_START_VARIABLE, "").strip()
+    if not text:
+        return DEFAULT_START_SECONDS
+    with suppress(ValueError):
+        if (seconds := float(text)) > 0:  # which NaN is not
+            return seconds
+    raise ServiceError(f"{_START_VARIABLE} is {text!r}, which is no number of seconds: write it like 120.")
+
+
+async def ensure_running(limit: float | None = None) -> Endpoint:
+    """The user's service, started if needed: it outlives this process.
+
+    `ServiceError` if it cannot be started, or does not answer within `limit` seconds (by default those of the
+    environment's RUNLOOP_LOCAL_START_TIMEOUT, else 60). It goes on starting then, as it does when the wait is
+    cancelled: the next call finds it.
+    """
+    import asyncio
+
+    limit = start_limit() if limit is None else limit
+    folder, deadline = home(), time.monotonic() + limit
+    pause, started = _FIRST_PAUSE, False
+    while True:
+        exists, found = _look(folder)
+        if found is not None:
+            return found
+        if exists and time.monotonic() > deadline:
+            raise ServiceError(_late(folder, limit))
+        if not exists and started:
+            raise ServiceError(f"The service could not be started. {_end_of_log(folder)}")
+        started = started or (not exists and _start(folder))
+        await asyncio.sleep(pause)
+        pause = min(pause * 1.1, _LONGEST_PAUSE)
 
 
 async def stop() -> bool:
-    """Stop the user's service and wait until it is gone; False when none was running."""
+    """Stop the user's service, or its start, and wait until it is gone; False when there was none."""
     import asyncio
 
-    found = find()
-    if found is None:
-        return False
-    with suppress(ProcessLookupError):
-        os.kill(found.pid, signal.SIGTERM)
-    deadline = time.monotonic() + _STOP_SECONDS
-    while _is_held(home() / "service.lock"):
-        if time.monotonic() > deadline:
-            raise ServiceError(f"The service (pid {found.pid}) has not stopped within {_STOP_SECONDS:.0f} seconds.")
-        await asyncio.sleep(_POLL_SECONDS)
+    folder = home()
+    lock = folder / "service.lock"
+    with _usable(folder):
+        if not _is_held(lock):
+            return False
+        told, deadline = 0, time.monotonic() + _STOP_SECONDS
+        while _is_held(lock):
+            if (pid := _process_id(folder)) != told:  # in its first moments it has not told it yet
+                told = pid
+                _terminate(pid)
+            if time.monotonic() > deadline:
+                raise ServiceError(f"The service (pid {told}) has not stopped within {_STOP_SECONDS:.0f} seconds.")
+            await asyncio.sleep(_FIRST_PAUSE)
     return True
 
 
 @contextmanager
-def published() -> Iterator[int]:
-    """For the service itself: be the user's one. `ServiceError` when another one is."""
-    folder = _made_home()
-    lock = _open_lock(folder / "service.lock")
+def published(inherited: int | None = None) -> Iterator[int]:
+    """For the service itself: be the user's one. `ServiceError` when another one is.
+
+    `inherited` is the descriptor of the lock where the starter has taken it.
+    """
+    folder = home()
+    lock = _opened(folder) if inherited is None else inherited
     try:
-        _hold(lock, folder)
+        with _usable(folder):
+            os.set_inheritable(lock, False)
+            if inherited is None:
+                _hold(lock, folder)
+                (folder / "service.json").unlink(missing_ok=True)  # of one that was killed
+            os.ftruncate(lock, 0)
+            os.pwrite(lock, f"{os.getpid()}\n".encode(), 0)
         yield lock
     finally:
         os.close(lock)
@@ -106,12 +183,13 @@ def published() -> Iterator[int]:
 def publish(endpoint: Endpoint) -> None:
     """For the service itself: tell the user's programs where it answers."""
     folder = home()
-    state = {name: getattr(endpoint, name) for name in Endpoint.__slots__}
+    state = {each.name: getattr(endpoint, each.name) for each in fields(endpoint)}
     temporary = folder / "service.json.new"
-    temporary.unlink(missing_ok=True)
-    with os.fdopen(os.open(temporary, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600), "w") as file:
-        json.dump(state, file)
-    temporary.replace(folder / "service.json")
+    with _usable(folder):
+        temporary.unlink(missing_ok=True)
+        with os.fdopen(os.open(temporary, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600), "w") as file:
+            json.dump(state, file)
+        temporary.replace(folder / "service.json")
 
 
 def withdraw() -> None:
@@ -119,21 +197,46 @@ def withdraw() -> None:
     (home() / "service.json").unlink(missing_ok=True)
 
 
-def _made_home() -> Path:
-    folder = home()
+@contextmanager
+def _usable(folder: Path) -> Iterator[None]:
+    """Let the body use the folder if it is the user's alone.
+
+    `ServiceError` says why not, or what the system says of a file in it, and names the variable which moves it.
+    """
     try:
-        folder.mkdir(mode=0o700, parents=True, exist_ok=True)
-        folder.chmod(0o700)
+        private_folder.require(folder, _FILES)
+        yield
     except OSError as error:
-        raise ServiceError(f"The folder {folder} of the service cannot be used: {error.strerror}.") from error
-    return folder
+        raise ServiceError(
+            f"The folder {folder} of the service cannot be used: {told(error, folder)}. {_MOVE}"
+        ) from error
 
 
-def _open_lock(path: Path) -> int:
+def told(error: OSError, folder: Path) -> str:
+    """What an error says, and of which file where that is not the folder itself."""
+    reason = error.strerror or str(error)
+    return reason if error.filename in (None, str(folder)) else f"{reason}: {error.filename}"
+
+
+def _endpoint(file: Path) -> Endpoint | None:
+    """What the service has published; None where it has not yet."""
     try:
-        return os.open(path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
-    except OSError as error:
-        raise ServiceError(f"The lock {path} cannot be opened: {error.strerror}.") from error
+        state = json.loads(file.read_text(encoding="utf-8"))
+        known = {each.name: state[each.name] for each in fields(Endpoint) if each.name in state}
+        return Endpoint(**{**known, "notes": tuple(known["notes"])})
+    except FileNotFoundError:
+        return None
+    except (ValueError, TypeError, KeyError) as error:
+        raise ServiceError(
+            f"The state of the service in {file} cannot be read ({error}): runloop-local stop ends it."
+        ) from error
+
+
+def _opened(folder: Path) -> int:
+    """The lock's descriptor, in a folder that is made if need be."""
+    with _usable(folder):
+        private_folder.make(folder, _FILES)
+        return os.open(folder / "service.lock", os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
 
 
 def _hold(lock: int, folder: Path) -> None:
@@ -141,7 +244,7 @@ def _hold(lock: int, folder: Path) -> None:
     for _ in range(50):
         if _try_lock(lock, fcntl.LOCK_EX):
             return
-        time.sleep(_POLL_SECONDS)
+        time.sleep(_FIRST_PAUSE)
     raise ServiceError(f"The service of {folder} is already running: see runloop-local status, runloop-local stop.")
 
 
@@ -156,68 +259,89 @@ def _try_lock(lock: int, kind: int) -> bool:
 def _is_held(path: Path) -> bool:
     try:
         lock = os.open(path, os.O_RDONLY | os.O_CLOEXEC)
-    except FileNotFoundError:
+    except (FileNotFoundError, NotADirectoryError):
         return False
     try:
-        return not _try_lock(lock, fcntl.LOCK_SH)
+        if not _try_lock(lock, fcntl.LOCK_SH):
+            return True
+        fcntl.flock(lock, fcntl.LOCK_UN)  # closing alone would not do if another thread forks at this moment
+        return False
     finally:
         os.close(lock)
 
 
-@asynccontextmanager
-async def _only_starter(deadline: float) -> AsyncIterator[None]:
-    import asyncio
+def _process_id(folder: Path) -> int:
+    """The process that holds the lock; 0 where it has not told yet."""
+    with suppress(ValueError):
+        return int((folder / "service.lock").read_text())
+    with suppress(ServiceError):
+        found = _endpoint(folder / "service.json")
+        return 0 if found is None else found.pid
+    return 0
 
-    lock = _open_lock(_made_home() / "start.lock")
+
+def _terminate(pid: int) -> None:
+    if pid > 0:
+        with suppress(ProcessLookupError):
+            os.kill(pid, signal.SIGTERM)
+
+
+def _start(folder: Path) -> bool:
+    """Start the service; False where another program is doing so already."""
+    lock = _opened(folder)
     try:
-        while not _try_lock(lock, fcntl.LOCK_EX):
-            if time.monotonic() > deadline:
-                raise ServiceError("Another program has been starting the service for too long.")
-            await asyncio.sleep(_POLL_SECONDS)
-        yield
+        with _usable(folder):
+            if not _try_lock(lock, fcntl.LOCK_EX):
+                return False
+            (folder / "service.json").unlink(missing_ok=True)  # of one that was killed
+            os.ftruncate(lock, 0)
+            pid = _spawn(folder, lock)
+            if not os.fstat(lock).st_size:  # until it tells its own, which it has once it left its starter behind
+                os.pwrite(lock, f"{pid}\n".encode(), 0)
     finally:
         os.close(lock)
+    return True
 
 
-async def _start(deadline: float) -> Endpoint:
-    import asyncio
-
-    log = home() / "service.log"
-    process = _spawn(log)
-    assert process.stdout is not None
-    try:
-        os.set_blocking(process.stdout.fileno(), False)
-        while (said := process.stdout.read()) is None:
-            if time.monotonic() > deadline:
-                raise ServiceError(f"The service has not answered in time. {_end_of(log)}")
-            await asyncio.sleep(_POLL_SECONDS)
-    finally:
-        process.stdout.close()
-        process.wait()  # the service has left this process behind at once: see `serve --detach`
-    found = find() if said else None
-    if found is None:
-        raise ServiceError(f"The service could not be started. {_end_of(log)}")
-    return found
-
-
-def _spawn(log: Path) -> subprocess.Popen[bytes]:
-    # -P, because a notebook's folder may hold a secrets.py or a json.py of its own.
+def _spawn(folder: Path, lock: int) -> int:
     import subprocess
+    import threading
 
+    # -P, because a notebook's folder may hold a secrets.py or a json.py of its own.
+    command = [sys.executable, "-P", "-m", "runloop_local", "serve", "--detach", "--lock", str(lock)]
+    log = os.open(_log(folder), os.O_WRONLY | os.O_CREAT | os.O_TRUNC | os.O_CLOEXEC, 0o600)
     try:
-        with os.fdopen(os.open(log, os.O_WRONLY | os.O_CREAT | os.O_TRUNC | os.O_CLOEXEC, 0o600), "wb") as errors:
-            return subprocess.Popen(
-                [sys.executable, "-P", "-m", "runloop_local", "serve", "--detach"],
-                stdin=subprocess.DEVNULL,
-                stdout=subprocess.PIPE,
-                stderr=errors,
-                start_new_session=True,
-            )
-    except OSError as error:
-        raise ServiceError(f"The service could not be started: {error}.") from error
+        process = subprocess.Popen(
+            command,
+            env={**os.environ, "RUNLOOP_LOCAL_HOME": str(folder)},  # it works in another folder: see `serve --detach`
+            stdin=subprocess.DEVNULL,
+            stdout=subprocess.DEVNULL,
+            stderr=log,
+            start_new_session=True,
+            pass_fds=(lock,),
+        )
+    finally:
+        os.close(log)
+    # The service leaves this process behind, but on a busy machine not at once.
+    threading.Thread(target=process.wait, name="start of runloop-local", daemon=True).start()
+    return process.pid
 
 
-def _end_of(log: Path) -> str:
+def _late(folder: Path, limit: float) -> str:
+    pid = _process_id(folder)
+    return (
+        f"The service{f' (pid {pid})' if pid else ''} does not answer within {limit:g} s, but goes on starting: try "
+        f"again in a while, or set {_START_VARIABLE} to more seconds. `runloop-local stop` ends one that hangs. "
+        f"{_end_of_log(folder)}"
+    )
+
+
+def _log(folder: Path) -> Path:
+    return folder / "service.log"
+
+
+def _end_of_log(folder: Path) -> str:
+    log = _log(folder)
     with suppress(OSError):
         text = log.read_text(errors="replace").strip()
         if text:

@@ -22,7 +22,7 @@ NOUNS = {
 }
 """The kinds of resources, by the word that follows %runloop."""
 
-__all__ = ["DEVBOX", "NOUNS", "RUNLOOP", "first_word", "resolve", "usage"]
+__all__ = ["DEVBOX", "NOUNS", "RUNLOOP", "asks_for_help", "first_word", "resolve", "usage"]
 
 _HELP = ("help", "-h", "--help")
 
@@ -33,6 +33,7 @@ def resolve(line: str, noun: Noun | None = None) -> tuple[Noun, str, str]:
     The verb is empty where --help or nothing was typed. Raises `UsageError` for a word that is neither.
     """
     word, rest = first_word(line)
+    word = word if rest else word.removesuffix(";")  # the cell that loads the magics has it still
     if noun is None and word in NOUNS:
         noun = NOUNS[word]
         word, rest = first_word(rest)
@@ -40,6 +41,11 @@ def resolve(line: str, noun: Noun | None = None) -> tuple[Noun, str, str]:
         noun = RUNLOOP
         _check(word)
     return noun, "" if word in _HELP else word, rest
+
+
+def asks_for_help(line: str) -> bool:
+    """Whether the line without a verb is one that asks what there is."""
+    return line.split()[-1:] != [] and line.split()[-1] in _HELP
 
 
 def usage() -> str:

@@ -7,9 +7,8 @@ from collections.abc import Sequence
 from fnmatch import fnmatchcase
 from typing import TYPE_CHECKING
 
-from ..devboxes import describe
+from ..devboxes import describe, live
 from ..errors import UsageError, did_you_mean
-from .devbox.list import live
 
 if TYPE_CHECKING:
     from ..devboxes import DevboxInfo
@@ -66,5 +65,5 @@ def _matches(devbox: DevboxInfo, pattern: str) -> bool:
 def _no_match(reference: str, known: Sequence[DevboxInfo], which: str) -> str:
     if not known:
         return f"No devbox matches {reference!r}: there are no {which}devboxes. Create one: %devbox create"
-    near = did_you_mean(reference.strip("*?"), [box.short for box in known])
+    near = did_you_mean(reference.strip("*?"), [box.known_as for box in known])
     return f"No {which}devbox matches {reference!r}.{near} %devbox list shows them all."

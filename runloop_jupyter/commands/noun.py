@@ -48,6 +48,14 @@ class Noun:
             raise UsageError(f"{self.typed} has no subcommand {verb!r}.{suggestion} {self.typed} --help lists them.")
         return cast("Command", import_module(f"{self.folder}.{verb.replace('-', '_')}"))
 
+    def verb_is_missing(self) -> UsageError:
+        """The error about a cell of which nothing says what to do with it."""
+        known = ", ".join(f"%{self.typed} {verb}" for verb in self.cells) or "%%devbox exec"
+        return UsageError(
+            f"%{self.typed} does not say what to do with the cell, and nothing was run: write {known}. "
+            f"{self.typed} --help explains them."
+        )
+
     def usage(self) -> str:
         """What `--help` prints in place of a subcommand."""
         width = max(map(len, self.verbs))

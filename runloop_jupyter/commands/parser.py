@@ -70,6 +70,8 @@ class Parser(argparse.ArgumentParser):
     cell = ""
     """What the cell below the line is, where one can be: "the command"."""
     needs_cell = False
+    keeps_line_ends = False
+    """Whether the ends of the cell's lines are kept as they are; else CRLF becomes LF, which all programs take."""
     shows_output = False
     """Whether the subcommand shows in the cell itself what it does: no line about waiting."""
     shows_progress = False
@@ -146,7 +148,10 @@ class Parser(argparse.ArgumentParser):
         `.typed` is the same with each {{expr}} as it was typed, for notes that must not keep its value.
         """
         marked, expressions = mark(line)
-        tokens, command = _split_command(marked, self._value_options()) if self.takes_command else (_split(marked), "")
+        if self.takes_command:
+            tokens, command = _split_command(marked, self._value_options())
+        else:
+            tokens, command = _split(marked.rstrip().removesuffix(";")), ""
         literal = "off" in _values(tokens, "--template")
 
         def typed(number: int) -> str:
@@ -173,6 +178,7 @@ class Parser(argparse.ArgumentParser):
             raise UsageError(f"%{self.prog} takes no cell: write {self.prog}, or %%devbox exec to run a cell.")
         if args.command:
             raise UsageError(f"{args.command!r} follows %{self.prog}: {self.cell} belongs below it, in the cell.")
+        cell = cell if self.keeps_line_ends else cell.replace("\r\n", "\n")
         args.typed = cell
         args.cell = cell if getattr(args, "template", "off") == "off" else expand(cell, evaluate)
 

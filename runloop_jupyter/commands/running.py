@@ -7,9 +7,11 @@ from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any, TypeVar
 
 from ..durations import spell_duration
-from ..errors import DevboxCommandError, DevboxTimeoutError, UsageError
+from ..errors import UsageError
 from ..executions.order import Order
 from ..progress import waiting
+from ..results import DevboxCommandError, DevboxTimeoutError
+from ..screens import ScreenSize, runs_one_magic
 from .parser import Parser, assignment, duration, variable
 
 if TYPE_CHECKING:
@@ -39,6 +41,10 @@ MISTAKES = (
     ),
     ("A command that takes longer than --timeout is killed and raises `DevboxTimeoutError`, with the output so far."),
     "Stop kills the command with all that it started; a second Stop gives up at once.",
+    (
+        "A connection that is lost kills nothing: it is tried again for as long as the command runs, and a cell that "
+        "gives up says what the command does and how %devbox attach finds it again."
+    ),
     ("A devbox that ends in the middle fails the cell and says why; what it printed until then is kept."),
     (
         "Where --on names several, all run to their end and the cell fails if one of them did; "
@@ -69,6 +75,9 @@ def add_common_options(made: Parser) -> None:
     made.add_argument("--timeout", metavar="SECONDS", type=duration, help="kill the command after so long: 90, 90s, 5m")
     made.add_argument("--cwd", metavar="DIR", help="the directory to run in")
     made.add_argument("--env", metavar="K=V", action="append", default=[], type=assignment, help="environment variable")
+    made.add_argument(
+        "--tty", action="store_true", help="give it a terminal: colours, the width, bars that are redrawn"
+    )
     made.add_argument("--user", metavar="NAME", help="the user to run as, in place of the devbox's own")
     add_showing_options(made)
     made.set_defaults(stdin=None, interactive=False)
@@ -82,7 +91,9 @@ def add_input_options(made: Parser) -> None:
         metavar="NAME|TEXT",
         help="the input: a variable's value, or this text and a newline; - with --bg: what .send_stdin() sends",
     )
-    made.add_argument("--interactive", "-i", action="store_true", help="answer the command's questions at a prompt")
+    made.add_argument(
+        "--interactive", "-i", action="store_true", help="answer at a prompt what the command asks at its terminal"
+    )
 
 
 def add_target_option(made: Parser) -> None:
@@ -110,7 +121,7 @@ def add_showing_options(made: Parser) -> None:
     made.add_argument("--no-raise-error", action="store_true", help="let the cell succeed whatever the exit code")
 
 
-def order_of(args: argparse.Namespace, command: str, *, stdin: str | None = None) -> Order:
+def order_of(session: Session, args: argparse.Namespace, command: str, *, stdin: str | None = None) -> Order:
     """The order for a command, from the options; `stdin` is its input where no option gives one.
 
     Raises `UsageError` for options that exclude each other.
@@ -124,6 +135,9 @@ def order_of(args: argparse.Namespace, command: str, *, stdin: str | None = None
         raise UsageError(
             "--stdin - keeps the input open for .send_stdin() of a handle: add --bg, or use --interactive."
         )
+    # What a named shell runs leaves its state to the next, which a program on a terminal of its own cannot.
+    terminal = args.tty or (args.interactive and not shell)
+    _check_terminal(args, shell, terminal=terminal)
     return Order(
         command,
         title=args.typed.strip().partition("\n")[0],
@@ -135,7 +149,17 @@ def order_of(args: argparse.Namespace, command: str, *, stdin: str | None = None
         stdin=stdin if args.stdin in (None, _OPEN) else _input(args.stdin, args),
         open_input=args.stdin == _OPEN,
         interactive=args.interactive,
+        size=_size(session),
+        terminal=terminal,
     )
+
+
+def _check_terminal(args: argparse.Namespace, shell: str | None, *, terminal: bool) -> None:
+    if args.tty and shell:
+        raise UsageError("--tty and --shell cannot be used together: what a named shell runs has no terminal.")
+    if terminal and getattr(args, "err", None):
+        option = "--tty" if args.tty else "--interactive"
+        raise UsageError(f"--err and {option} cannot be used together: a terminal has one stream, which --out gets.")
 
 
 def runs(session: Session, order: Order) -> MakeRun:
@@ -154,11 +178,15 @@ async def execute(
 
     if args.interactive:
         _check_interactive(args)
+    said = session.said
     if _means_several(args.on):
         return await _on_several(session, args, make, keep)
     run = make(await _target(session, args.on), Transcript())
     await start_in_cell(run)
-    return in_background(session, run, args) if args.bg else await _follow(run, args, keep)
+    if args.bg:
+        return in_background(session, run, args)
+    is_alone = runs_one_magic()
+    return await _follow(session, run, args, keep, fills_cell=lambda: is_alone and session.said == said)
 
 
 async def _target(session: Session, references: Sequence[str] | None) -> DevboxInfo:
@@ -170,26 +198,34 @@ async def _target(session: Session, references: Sequence[str] | None) -> DevboxI
         return await session.find(references[0])
 
 
-async def _follow(run: CommandRun, args: argparse.Namespace, keep: Callable[[Any], None] | None) -> object:
+async def _follow(
+    session: Session,
+    run: CommandRun,
+    args: argparse.Namespace,
+    keep: Callable[[Any], None] | None,
+    *,
+    fills_cell: Callable[[], bool],
+) -> object:
     from ..executions.foreground import run_in_cell
 
-    result = await run_in_cell(run, _output(args), show_status=args.cell is not None)
+    output = _output(session, args, fills_cell=fills_cell)
+    result = await run_in_cell(run, output, show_status=args.cell is not None)
     if keep is not None:
         keep(result)
     return _concluded(run, result, args)
 
 
-async def watch(run: CommandRun, args: argparse.Namespace) -> object:
+async def watch(session: Session, run: CommandRun, args: argparse.Namespace) -> object:
     """What comes of a command that goes on if the cell is stopped."""
     from ..executions.foreground import watch_in_cell
 
-    return _concluded(run, await watch_in_cell(run, _output(args)), args)
+    return _concluded(run, await watch_in_cell(run, _output(session, args)), args)
 
 
 def _concluded(run: CommandRun, result: DevboxResult, args: argparse.Namespace) -> object:
     value = _keep(result, args)
-    if run.timed_out:
-        told = f"Stopped after --timeout {spell_duration(args.timeout)} on {run.devbox.label}; the command was killed."
+    if result.timed_out:
+        told = f"Stopped after --timeout {spell_duration(args.timeout)} on {run.devbox.label}; {run.fate}."
         raise DevboxTimeoutError(told, result)
     if not result.success and not args.no_raise_error:
         raise DevboxCommandError(f"{result.failure} on {run.devbox.label}.", result)
@@ -200,7 +236,7 @@ def in_background(session: Session, run: CommandRun, args: argparse.Namespace) -
     """The handle on a command that has started; its output goes to this cell when the cell has ended."""
     from ..executions.background import start_in_background
 
-    return _handed_over(start_in_background(session, run, _output(args, _HANDLE_HAS_IT)), args)
+    return _handed_over(start_in_background(session, run, _output(session, args, _HANDLE_HAS_IT)), args)
 
 
 def _handed_over(execution: T, args: argparse.Namespace) -> T | None:
@@ -223,7 +259,7 @@ async def _on_several(
         raise UsageError("--interactive works on one devbox, but --on names several. --stdin gives the input to all.")
     async with waiting("looking for the devboxes"):
         devboxes = await matching(session, args.on)
-    output = _output(args, _HANDLE_HAS_IT if args.bg else "")
+    output = _output(session, args, _HANDLE_HAS_IT if args.bg else "")
     fan_out = FanOut(session, devboxes, make, output, tail=args.tail)
     if args.bg:
         return _handed_over(await fan_out_in_background(session, fan_out, output, fail_fast=args.fail_fast), args)
@@ -253,14 +289,27 @@ def _check_interactive(args: argparse.Namespace) -> None:
         raise UsageError("--interactive cannot be used here: nobody can answer. Give the input with --stdin.")
 
 
-def _output(args: argparse.Namespace, whole: str = "") -> CellOutput:
+def _size(session: Session) -> ScreenSize:
+    return ScreenSize.of_cell(session.settings.columns)
+
+
+def _output(
+    session: Session, args: argparse.Namespace, whole: str = "", *, fills_cell: Callable[[], bool] = lambda: False
+) -> CellOutput:
     from ..cell_output import CellOutput, DisplayLimits
 
     hidden: tuple[Stream, ...] = ("stdout",) if getattr(args, "json", False) else ()
     limits = DisplayLimits()
     if args.tail and not _means_several(args.on):
         limits = DisplayLimits(head=0, head_lines=0, tail=limits.head, tail_lines=args.tail)
-    return CellOutput(limits=limits, quiet=args.quiet, hidden=hidden, whole=whole or _whole(args))
+    return CellOutput(
+        limits=limits,
+        quiet=args.quiet,
+        hidden=hidden,
+        whole=whole or _whole(args),
+        size=_size(session),
+        fills_cell=fills_cell,
+    )
 
 
 def _keep(result: DevboxResult | FanOutResult, args: argparse.Namespace) -> object:
@@ -294,6 +343,7 @@ def _whole(args: argparse.Namespace) -> str:
 def _several_failed(result: FanOutResult) -> str:
     failed = [
         f"{name} {f'exit code {each.exit_code}' if each.exit_code is not None else each.failure}"
+        + (" (--timeout)" if each.timed_out else "")
         for name, each in result.failed.items()
     ]
     named = "; ".join(failed[:_NAMED]) + ("; …" if len(failed) > _NAMED else "")

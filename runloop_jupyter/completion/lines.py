@@ -29,7 +29,7 @@ def complete_line(lookups: Lookups, text: str) -> Offer | None:
     if noun is RUNLOOP and before and before[0] in NOUNS:
         noun = NOUNS[before.pop(0)]
     if not before:
-        return Offer(word, Texts("magic", _first_words(noun, has_cell=has_cell)))
+        return Offer(word, Texts("magic", _first_words(noun, has_cell=has_cell), quoted=False))
     if before[0] not in noun.verbs:
         return Offer(word)
     return _Arguments(lookups, noun.load(before[0]).parser(), before[1:]).offer(word)
@@ -72,7 +72,7 @@ class _Arguments:
             return self._values(self._parser.expected([*self._before, option]), value)
         expected = self._parser.expected(self._before)
         if word.startswith("-") and not expected.is_value:
-            return Offer(word, Texts("option", self._parser.options()))
+            return Offer(word, Texts("option", self._parser.options(), quoted=False))
         return self._values(expected, word)
 
     def _values(self, expected: Expected, word: str) -> Offer:
@@ -80,7 +80,7 @@ class _Arguments:
             _, equals, word = word.rpartition("=")
             return Offer(word, Texts(expected.kind, self._lookups.names(expected.kind) if equals else ()))
         options = () if word or expected.is_value else self._parser.options()
-        return Offer(word, *self._candidates(expected, word), Texts("option", options))
+        return Offer(word, *self._candidates(expected, word), Texts("option", options, quoted=False))
 
     def _candidates(self, expected: Expected, word: str) -> Sequence[Texts]:
         kind, lookups, on = expected.kind, self._lookups, option_value(self._before, "--on")

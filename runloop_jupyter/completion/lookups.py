@@ -9,6 +9,7 @@ from shlex import quote
 from typing import TYPE_CHECKING
 
 from ..errors import MagicError
+from ..progress import unseen
 
 if TYPE_CHECKING:
     from runloop_sdk import AsyncRunloopSDK
@@ -20,6 +21,7 @@ if TYPE_CHECKING:
 _PATIENCE = 0.2  # seconds that a completion may wait for the network
 _PATIENCE_WITH_OLD = 0.04  # where there are names already, of some time ago
 _MOST = 5000  # entries of one folder
+_MOST_CHARACTERS = 2_000_000  # of what a command prints to be offered
 _COMMANDS = "bash -c 'compgen -c' | LC_ALL=C grep -x '[[:alnum:]._+-]*' | sort -u"
 
 
@@ -72,8 +74,8 @@ class Lookups:
         start = word[: word.rfind("/") + 1]
         try:
             entries = sorted(Path(folder, start).expanduser().iterdir())
-        except OSError:
-            return ()  # no such folder: nothing to offer
+        except (OSError, RuntimeError):
+            return ()  # no such folder, or account: nothing to offer
         hidden = word[len(start) :].startswith(".")
         shown = [each for each in entries if hidden or not each.name.startswith(".")]
         return [start + each.name + ("/" if each.is_dir() else "") for each in shown[:_MOST]]
@@ -82,11 +84,14 @@ class Lookups:
         """The lines that a command prints in a devbox, asked for once until something else runs there."""
 
         async def ask() -> list[str]:
+            from runloop_sdk.own_commands import own_command
+
             devbox = await self._devbox(reference)
             if devbox is None or devbox.status != "running":
                 return []
-            result = await (await self._session.sdk()).devbox.from_id(devbox.id).cmd.exec(question)
-            return (await result.stdout()).splitlines()
+            command = own_command(question)
+            result = await (await self._session.sdk()).devbox.from_id(devbox.id).cmd.exec(command)
+            return (await result.stdout(limit=_MOST_CHARACTERS)).splitlines()
 
         return self._known(self._session.printed, f"{reference}: {question}", ask)
 
@@ -113,7 +118,8 @@ class Lookups:
         from runloop_sdk import RunloopError
 
         try:
-            names.keep(key, await ask())
+            with unseen():
+                names.keep(key, await ask())
         except (RunloopError, MagicError, OSError):
             return  # nothing is offered: a completion is no place for errors
         finally:
@@ -127,9 +133,9 @@ def _place(folder: str) -> str:
 
 
 async def _devboxes(session: Session) -> list[str]:
-    from ..commands.devbox.list import live
+    from ..devboxes import live
 
-    return [each.short for each in await live(await session.sdk())]
+    return [each.known_as for each in await live(await session.sdk())]
 
 
 async def _executions(session: Session) -> list[str]:

@@ -5,11 +5,10 @@ from __future__ import annotations
 import re
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
-from shlex import quote
 
 from IPython.core.completer import SimpleCompletion
 
-_PLAIN = re.compile(r"[\w@%+=:,./~-]*")
+from ..quoting import as_word, is_typable
 
 
 @dataclass(frozen=True, slots=True)
@@ -19,7 +18,7 @@ class Texts:
     kind: str
     texts: Iterable[str]
     quoted: bool = True
-    """Whether blanks and the like are quoted for a shell."""
+    """Whether they are names, which are quoted where need be, and not words of ours."""
 
 
 class Offer:
@@ -30,19 +29,11 @@ class Offer:
         self._candidates: Sequence[Texts] = candidates
 
     def completions(self) -> list[SimpleCompletion]:
-        """The candidates that begin with the word, quoted where need be."""
+        """The candidates that begin with the word, quoted where need be; none that would be read as something else."""
         bare = re.sub(r"['\"\\]", "", self.word)
         return [
-            SimpleCompletion(_quoted(text) if each.quoted else text, type=each.kind)
+            SimpleCompletion(as_word(text) if each.quoted else text, type=each.kind)
             for each in self._candidates
             for text in each.texts
-            if text.startswith(bare)
+            if text.startswith(bare) and (not each.quoted or is_typable(text))
         ]
-
-
-def _quoted(text: str) -> str:
-    if _PLAIN.fullmatch(text):
-        return text
-    if text.startswith("~/"):
-        return "~/" + quote(text[2:])  # a quoted ~ is no home folder
-    return quote(text)

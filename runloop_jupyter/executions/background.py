@@ -8,7 +8,6 @@ from typing import TYPE_CHECKING, Any, Generic, Protocol, TypeVar
 
 from .. import loop
 from ..errors import MagicError
-from ..progress import counting
 from .foreground import watch_fan_out
 
 if TYPE_CHECKING:
@@ -165,8 +164,8 @@ class BackgroundExecution(Background["DevboxResult"]):
         if self._error is not None:
             return f"✗ {self._error}"
         if self._result is not None:
-            return self._result.outcome + (" · --timeout" if self._run.timed_out else "")
-        return f"● running for {self._run.elapsed}"
+            return self._result.outcome
+        return self._run.line("● running for {}")()
 
     def kill(self) -> None:
         """Kill it with all that it started."""
@@ -184,7 +183,7 @@ class BackgroundExecution(Background["DevboxResult"]):
         return " · ".join(filter(None, [self.state, self.devbox, self.title, self.execution_id]))
 
     async def _finish(self, output: CellOutput) -> DevboxResult:
-        output.status(counting(f"running {{}} in the background on {self.devbox}"))
+        output.status(self._run.line(f"running {{}} in the background on {self.devbox}"))
         return await self._run.finish(output)
 
     def _conclude(self, output: CellOutput) -> None:

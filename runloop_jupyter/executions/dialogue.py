@@ -44,7 +44,8 @@ class Dialogue:
             await self._rest()
             printed, self._line = plain(self._line), ""
             question = printed or f"input for {self._run.devbox.short}: "
-            reply = await ask(question, printed=bool(printed), instead="Give the input with --stdin.")
+            hidden = self._run.hides_input
+            reply = await ask(question, hidden=hidden, printed=bool(printed), instead="Give the input with --stdin.")
             if reply.strip() in (_END, "^D"):
                 await self._run.execution.close_std_in()
                 return

@@ -6,10 +6,10 @@ import asyncio
 from typing import TYPE_CHECKING
 
 from ..devboxes import DevboxInfo
-from ..errors import MagicError
-from ..results import DevboxResult, FanOutResult
+from ..errors import ConnectionLostError, MagicError
+from ..results import DevboxResult, FanOutResult, row_of
 from ..transcript import Transcript
-from .grid import Row, row_of, summary
+from .grid import Row, summary
 from .prefixed import PrefixedOutput
 
 if TYPE_CHECKING:
@@ -37,6 +37,8 @@ class Member:
         self._output = output
         self._run = run
         self._is_started = False
+        self.is_lost = False
+        """Whether nobody knows how it ended, or whether it did."""
         self.begun = asyncio.Event()
         """Set when it has started, or cannot be."""
 
@@ -58,7 +60,7 @@ class Member:
     @property
     def state(self) -> str:
         """How it is, in words."""
-        return self.result.outcome if self.result is not None else f"● running for {self._run.elapsed}"
+        return self.result.outcome if self.result is not None else self._run.line("● running for {}")()
 
     @property
     def age(self) -> float:
@@ -75,6 +77,7 @@ class Member:
         try:
             self.result = await self._session.guard(self._finish())
         except MagicError as error:
+            self.is_lost = isinstance(error, ConnectionLostError)
             self.result = DevboxResult(None, self._run.transcript, **self._run.facts, error=str(error))
         finally:
             self._output.close()
@@ -108,7 +111,8 @@ class Member:
             return row_of(self.devbox, self.result)
         last = self._output.last_line
         if self._is_started:
-            return Row(self.devbox, "running", "running", self._run.seconds, last)
+            text = "running, no connection" if self._run.trouble else "running"
+            return Row(self.devbox, "running", text, self._run.seconds, last)
         return Row(self.devbox, "starting", "starting", self._run.seconds, last)
 
     async def _finish(self) -> DevboxResult:
@@ -178,18 +182,21 @@ class FanOut:
         return summary(self.rows)
 
     async def run(self, *, fail_fast: bool, show: Callable[[list[Row]], None]) -> FanOutResult:
-        """The result of each. With `fail_fast` the first failure kills the others; Stop kills all."""
+        """The result of each. With `fail_fast` the first failure kills the others; Stop kills all.
+
+        Whatever goes wrong with one, the others run to their end before it is raised.
+        """
         showing = asyncio.create_task(self._show(show))
         try:
-            async with asyncio.TaskGroup() as group:
-                tasks = [group.create_task(self._run(member, fail_fast=fail_fast)) for member in self.members]
+            runs = (self._run(member, fail_fast=fail_fast) for member in self.members)
+            outcomes = await asyncio.gather(*runs, return_exceptions=True)
         finally:
             showing.cancel()
-        return FanOutResult(task.result() for task in tasks)
+        return FanOutResult(map(_result, outcomes))
 
     async def _run(self, member: Member, *, fail_fast: bool) -> DevboxResult:
         result = await member.run()
-        if fail_fast and not result.success:
+        if fail_fast and not result.success and not member.is_lost:
             await self.kill()
         return result
 
@@ -198,3 +205,9 @@ class FanOut:
         while True:
             show(self.rows)
             await asyncio.sleep(pause)
+
+
+def _result(outcome: DevboxResult | BaseException) -> DevboxResult:
+    if isinstance(outcome, BaseException):
+        raise outcome
+    return outcome

@@ -5,7 +5,6 @@ from __future__ import annotations
 import asyncio
 from typing import TYPE_CHECKING
 
-from ..progress import counting
 from .grid import grid_html, grid_text
 
 if TYPE_CHECKING:
@@ -22,10 +21,11 @@ async def run_in_cell(run: CommandRun, output: CellOutput, *, show_status: bool)
     """Its result, its output streaming into the cell, with a line about the end where `show_status`."""
     where = run.devbox.short
     async with output:
-        output.status(counting(f"running {{}} on {where} — Stop to kill"))
+        output.status(run.line(f"running {{}} on {where} — Stop to kill"))
         try:
             result = await run.finish(output)
         except asyncio.CancelledError:
+            output.final(f"✗ stopped, perhaps not killed: %devbox kill {run.reference} · {where}")
             await run.kill()
             output.final(f"✗ stopped and killed · {run.elapsed} · {where}")
             raise
@@ -41,11 +41,11 @@ async def watch_in_cell(run: CommandRun, output: CellOutput) -> DevboxResult:
     """Its result, its output streaming into the cell; Stop leaves the command alone."""
     where = run.devbox.short
     async with output:
-        output.status(lambda: f"running for {run.elapsed} on {where} — Stop to leave it alone")
+        output.status(run.line(f"running for {{}} on {where} — Stop to leave it alone"))
         try:
             return await run.finish(output)
         except asyncio.CancelledError:
-            output.final(f"left running on {where} — %devbox kill {run.execution.execution_id}")
+            output.final(f"left running on {where} — %devbox kill {run.reference}")
             raise
 
 

@@ -4,14 +4,11 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Literal
+from typing import Literal
 
 from ..durations import spell_duration
 from ..rendering import aligned, page
 from ..rendering.states import tone_of
-
-if TYPE_CHECKING:
-    from ..results import DevboxResult
 
 State = Literal["starting", "running", "done", "failed"]
 
@@ -36,14 +33,6 @@ class Row:
     def cells(self) -> tuple[str, str, str, str]:
         """The row as text."""
         return self.devbox, f"{_SIGNS[self.state]} {self.text}", spell_duration(self.seconds), self.last_line[:_LONGEST]
-
-
-def row_of(name: str, result: DevboxResult) -> Row:
-    """The row of a command that is over."""
-    if result.exit_code is None:
-        return Row(name, "failed", "no exit code", result.duration, result.error)
-    state: State = "done" if result.success else "failed"
-    return Row(name, state, f"exit code {result.exit_code}", result.duration, result.last_line)
 
 
 def summary(rows: Sequence[Row]) -> str:

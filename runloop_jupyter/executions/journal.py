@@ -9,24 +9,28 @@ from __future__ import annotations
 import json
 import os
 import time
-from collections.abc import Iterator
+from collections.abc import Iterable
+from contextlib import suppress
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from ..ledger import folder
+from .. import state
 
 if TYPE_CHECKING:
     from ..connection import Connection
     from ..devboxes import DevboxInfo
+    from ..state import StateFolder
 
+_FILE = "executions.jsonl"
 _MOST_BYTES = 256 * 1024
+_MOST_ENTRIES = _MOST_BYTES // 1024  # of a file that became too long, and of what waits to be written
 _TITLE = 120  # characters
 
 
 @dataclass(frozen=True, slots=True)
 class Entry:
-    """One command. `started` is in seconds since 1970; `service` tells whose ids these are."""
+    """One command. `started` is in seconds since 1970; `service` tells whose ids these are (`Connection.service`)."""
 
     service: str
     devbox_id: str
@@ -35,72 +39,64 @@ class Entry:
     title: str
     started: float
     kernel: int
+    word: str = ""
+    """`CommandRun.word`: without it nobody can tell a Python cell's output from what goes with it."""
 
 
 class Journal:
-    """The file."""
+    """The file. What cannot be written to it is kept in memory, until it can."""
 
-    def __init__(self, path: Path | None = None) -> None:
-        self._path = path
-        self._complained = False
+    def __init__(self, folder: StateFolder) -> None:
+        self._folder = folder
+        self._unwritten: list[Entry] = []
 
     @property
     def path(self) -> Path:
-        """Where it is."""
-        return self._path or folder() / "executions.jsonl"
+        """Where it is. Raises OSError where there is no place for it."""
+        return self._folder.path / _FILE
 
-    def note(self, entry: Entry) -> str:
-        """Note a command that was started; why that is impossible, the first time that it is."""
-        try:
-            self._add(entry)
-        except OSError as error:
-            told, self._complained = self._complained, True
-            return "" if told else f"Commands cannot be found again after a restart of the kernel: {error}."
-        return ""
-
-    def _add(self, entry: Entry) -> None:
-        line = json.dumps(asdict(entry)) + "\n"
-        try:
-            file = os.open(self.path, os.O_WRONLY | os.O_APPEND | os.O_CREAT, 0o600)
-        except FileNotFoundError:
-            self.path.parent.mkdir(parents=True, exist_ok=True)
-            file = os.open(self.path, os.O_WRONLY | os.O_APPEND | os.O_CREAT, 0o600)
-        with os.fdopen(file, "w") as journal:
-            journal.write(line)
-            size = journal.tell()
-        if size > _MOST_BYTES:
-            self._shorten()
+    def note(self, entry: Entry) -> None:
+        """Note a command that was started."""
+        self._unwritten = [*self._unwritten[-_MOST_ENTRIES:], entry]
+        with self._folder.best_effort():
+            self._add(self._folder.made() / _FILE, self._unwritten)
+            self._unwritten = []
 
     def entries(self, connection: Connection) -> list[Entry]:
-        """The commands on one service, newest first. Raises OSError when the file cannot be read."""
-        service = service_of(connection)
-        return [entry for entry in reversed(list(self._read())) if entry.service == service]
+        """The commands on one service, newest first."""
+        known = {entry.execution_id: entry for entry in [*self._read(), *self._unwritten]}
+        return [entry for entry in reversed(known.values()) if entry.service == connection.service]
 
-    def _read(self) -> Iterator[Entry]:
-        try:
-            text = self.path.read_text()
-        except FileNotFoundError:
-            return
-        for line in text.splitlines():
-            try:
-                yield Entry(**json.loads(line))
-            except (ValueError, TypeError):  # cut short by a full disk, or from another version
-                continue
+    def _add(self, path: Path, entries: Iterable[Entry]) -> None:
+        # Each line begins with its newline, so that one that a full disk cut short does not spoil the next.
+        lines = "".join("\n" + json.dumps(asdict(entry)) for entry in entries)
+        file = os.open(path, os.O_WRONLY | os.O_APPEND | os.O_CREAT | os.O_CLOEXEC, 0o600)
+        with os.fdopen(file, "w", encoding="utf-8") as journal:
+            journal.write(lines)
+            size = journal.tell()
+        if size > _MOST_BYTES:
+            self._shorten(path)
 
-    def _shorten(self) -> None:
-        newest = list(self._read())[-_MOST_BYTES // 1024 :]
-        rest = self.path.with_suffix(f".{os.getpid()}")
-        rest.touch(0o600)
-        rest.write_text("".join(json.dumps(asdict(entry)) + "\n" for entry in newest))
-        rest.replace(self.path)
+    def _read(self) -> list[Entry]:
+        text = ""
+        with self._folder.best_effort(), suppress(FileNotFoundError):
+            text = state.read(self.path)
+        return state.entries_of(Entry, map(_parsed, text.splitlines()))
+
+    def _shorten(self, path: Path) -> None:
+        newest = self._read()[-_MOST_ENTRIES:]
+        state.replace(path, "".join("\n" + json.dumps(asdict(entry)) for entry in newest))
 
 
-def entry(connection: Connection, devbox: DevboxInfo, execution_id: str, title: str) -> Entry:
+def _parsed(line: str) -> object:
+    """What a line holds; None where it was cut short."""
+    try:
+        return json.loads(line)
+    except (ValueError, RecursionError):
+        return None
+
+
+def entry(connection: Connection, devbox: DevboxInfo, execution_id: str, title: str, word: str = "") -> Entry:
     """What is noted of a command that was started now."""
-    service = service_of(connection)
-    return Entry(service, devbox.id, devbox.name, execution_id, title[:_TITLE], time.time(), os.getpid())
-
-
-def service_of(connection: Connection) -> str:
-    """What tells services apart: the embedded one is at another port after each start."""
-    return "embedded" if connection.embedded else connection.base_url
+    now, kernel = time.time(), os.getpid()
+    return Entry(connection.service, devbox.id, devbox.name, execution_id, title[:_TITLE], now, kernel, word)

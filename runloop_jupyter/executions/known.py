@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any
 
 from ..devboxes import DevboxInfo, describe
 from ..errors import UsageError
+from ..quoting import printable
 from ..transcript import Transcript
 from .order import Order
 from .run import CommandRun
@@ -53,7 +54,7 @@ async def find_execution(session: Session, reference: str, on: str | None) -> Co
     """The command that an id, or its beginning, means; on a named devbox also one that no kernel here started."""
     matches = [found for found in await running(session) if found.entry.execution_id.startswith(reference)]
     if on is None and len(matches) > 1:
-        shown = ", ".join(f"{each.entry.execution_id} ({each.devbox.short})" for each in matches[:8])
+        shown = ", ".join(f"{printable(each.entry.execution_id)} ({each.devbox.short})" for each in matches[:8])
         raise UsageError(f"{reference!r} means {len(matches)} executions: {shown}. Type more of the id.")
     if len(matches) == 1:
         found = matches[0]
@@ -68,11 +69,18 @@ async def find_execution(session: Session, reference: str, on: str | None) -> Co
 
 
 async def _attached(session: Session, devbox: DevboxInfo, execution_id: str, entry: Entry | None) -> CommandRun:
-    title = entry.title if entry is not None else ""
-    since = time.time() - entry.started if entry is not None else 0.0
-    run = CommandRun(session, devbox, Order("", title=title), Transcript())
-    await run.attach(execution_id, since=since)
+    run = _run(session, devbox, entry)
+    await run.attach(execution_id, since=time.time() - entry.started if entry is not None else 0.0)
     return run
+
+
+def _run(session: Session, devbox: DevboxInfo, entry: Entry | None) -> CommandRun:
+    order = Order("", title=entry.title if entry is not None else "")
+    if entry is None or not entry.word:
+        return CommandRun(session, devbox, order, Transcript())
+    from .python import PythonOutput
+
+    return PythonOutput(session, devbox, order, Transcript(), entry.word)
 
 
 async def _runs(sdk: AsyncRunloopSDK, entry: Entry, turn: asyncio.Semaphore) -> bool:

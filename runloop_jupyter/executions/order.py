@@ -5,11 +5,20 @@ from __future__ import annotations
 import shlex
 from collections.abc import Iterator
 from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+from ..remote import terminal_program
+
+if TYPE_CHECKING:
+    from ..screens import ScreenSize
 
 NO_DIRECTORY = 213
 """How the command's first line says that its directory does not exist; checked before it is believed."""
 NO_USER = 214
 """The same for its user."""
+NO_PYTHON = 215
+"""The same for the Python that makes its terminal."""
+_SHOWN = '[ "${TERM:-dumb}" = dumb ] && TERM=xterm-256color; export TERM; '  # of itself bash says dumb
 
 
 @dataclass(frozen=True, slots=True)
@@ -27,6 +36,10 @@ class Order:
     interactive: bool = False
     open_input: bool = False
     """Whether its input stays open for whoever holds it."""
+    size: ScreenSize | None = None
+    """What its output is shown on."""
+    terminal: bool = False
+    """Whether it has a terminal of that size: for its output, and where it is interactive for its input."""
 
     @property
     def attaches_stdin(self) -> bool:
@@ -38,13 +51,35 @@ class Order:
         """The command as sent: what goes before it stands on its first line, so that its line numbers stay."""
         exports = "".join(f"export {name}={shlex.quote(value)}; " for name, value in self.env)
         move = f"cd -- {self._directory} 2>/dev/null || exit {NO_DIRECTORY}; " if self.cwd else ""
-        command = exports + move + self.command
+        command = self._surroundings + exports + move + self.command
+        command = self._on_terminal(command) if self.terminal else command
         return _as_user(self.user, command) if self.user else command
+
+    @property
+    def _surroundings(self) -> str:
+        """Tells the command what its output is shown on; what the devbox says of that counts."""
+        if self.size is None:
+            return ""
+        if self.terminal:  # which says how wide it is; nobody turns pages in a cell
+            return f"{_SHOWN}export PAGER=cat GIT_PAGER=cat; "
+        return f'{_SHOWN}export COLUMNS="${{COLUMNS:-{self.size.columns}}}"; '
+
+    def _on_terminal(self, command: str) -> str:
+        """A command that runs another on a terminal: in a shell like the one that it finds itself in."""
+        assert self.size is not None
+        mode = "both" if self.interactive else "output"
+        return (
+            f"command -v python3 >/dev/null 2>&1 || exit {NO_PYTHON}; "
+            f"exec python3 -ISc {shlex.quote(terminal_program())} {self.size.columns} {self.size.lines} {mode} "
+            f'"${{BASH:-sh}}" {"-c" if self.user else "-lc"} {shlex.quote(command)}'
+        )
 
     def checks(self, exit_code: int) -> Iterator[tuple[str, str]]:
         """What an exit code may mean: commands that fail if it does, and what then is the case."""
         if exit_code == NO_USER and self.user:
             yield f"id -u -- {shlex.quote(self.user)}", f"There is no user {self.user!r} on {{}} (--user)."
+        if exit_code == NO_PYTHON and self.terminal:
+            yield "command -v python3", "There is no python3 on {}, which makes the terminal (--tty, -i)."
         if exit_code == NO_DIRECTORY and self.cwd:
             test = f"test -d {self._directory}"
             command = _as_user(self.user, test) if self.user else test

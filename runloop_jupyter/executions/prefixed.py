@@ -7,7 +7,7 @@ from collections import deque
 from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any
 
-from ..terminal_text import plain
+from ..terminal_text import EscapeFilter, plain
 
 if TYPE_CHECKING:
     from ..transcript import Stream
@@ -21,13 +21,15 @@ _OVERWRITTEN = re.compile(r"[^\n]*\r(?!\n)")
 class PrefixedOutput:
     """Passes one devbox's output on by whole lines, "name │ line"; beyond `budget` characters only the last lines.
 
-    What was passed over is told at the end. `close` passes on what is left.
+    Its lines stand among those of others, so none is drawn anew. What was passed over is told at the end. `close`
+    passes on what is left.
     """
 
     def __init__(self, name: str, width: int, number: int, sink: Sink, *, budget: int, last: int = 10) -> None:
         self._prefix = f"\x1b[{_COLOURS[number % len(_COLOURS)]}m{name.ljust(width)} │\x1b[0m "
         self._sink = sink
         self._left = budget
+        self._filters: dict[Stream, EscapeFilter] = {}
         self._rest: dict[Stream, str] = {}
         self._kept: deque[tuple[Stream, str]] = deque(maxlen=last)
         self._hidden_lines = 0
@@ -41,6 +43,7 @@ class PrefixedOutput:
 
     def write(self, stream: Stream, text: str) -> None:
         """Take a piece of the output."""
+        text = self._filters.setdefault(stream, EscapeFilter()).feed(text)
         self._recent = (self._recent + text[-_LONGEST:])[-2000:]
         whole, newline, rest = (self._rest.pop(stream, "") + text).rpartition("\n")
         if len(rest) > _LONGEST:

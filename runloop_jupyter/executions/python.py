@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import base64
 import json
 import os
@@ -20,13 +21,15 @@ from .run import CommandRun
 
 if TYPE_CHECKING:
     from ..devboxes import DevboxInfo
-    from ..results import DevboxResult
     from ..session import Session
     from ..transcript import Stream, Transcript
     from .run import Sink
 
 MARK = "\x1e"
 _INLINE = 48 * 1024  # bytes of a request that go along with the command
+MOST_OF_A_LINE = 32_000_000  # characters: a display may have several pictures
+MOST_OF_DISPLAYS = 100_000_000  # characters of all that one cell displays
+MOST_OF_VALUES = 2 << 30  # bytes that --out brings back
 _MISSING = 127
 
 
@@ -49,10 +52,20 @@ class Frames:
     def __init__(self, word: str) -> None:
         self._mark = MARK + word
         self._held = ""
+        self._line: list[str] = []
+        """The pieces of a structured line that has no end yet."""
+        self._length = 0
+        self._skips = False
 
     def feed(self, text: str) -> Iterator[str | dict[str, Any]]:
         """The pieces, in their order; what may still become a structured line is kept."""
-        text, self._held = self._held + text, ""
+        if self._skips:
+            _, newline, text = text.partition("\n")
+            self._skips = not newline
+        if self._line and "\n" not in text:
+            yield from self._go_on(text)
+            return
+        text, self._held, self._line = "".join([*self._line, self._held, text]), "", []
         while text:
             start = text.find(self._mark)
             if start < 0:
@@ -63,12 +76,22 @@ class Frames:
                 return
             if start:
                 yield text[:start]
-            line, newline, rest = text[start + len(self._mark) :].partition("\n")
-            if not newline:
-                self._held = text[start:]
+            end = text.find("\n", start)
+            if end < 0:
+                self._length = 0
+                yield from self._go_on(text[start:])
                 return
-            yield _content(line) or text[start : start + len(self._mark) + len(line) + 1]
-            text = rest
+            line = text[start + len(self._mark) : end]
+            yield _content(line) or text[start : end + 1]
+            text = text[end + 1 :]
+
+    def _go_on(self, text: str) -> Iterator[str]:
+        """Keep more of a structured line; one that is too long is left out, to its end."""
+        self._line.append(text)
+        self._length += len(text)
+        if self._length > MOST_OF_A_LINE:
+            self._line, self._skips = [], True
+            yield f"... (a display of over {MOST_OF_A_LINE:,} characters is not shown) ...\n"
 
     def _begun(self, text: str) -> int:
         """How many characters at the end may be the beginning of a mark."""
@@ -76,29 +99,87 @@ class Frames:
         return len(text) - start if start >= 0 and self._mark.startswith(text[start:]) else 0
 
     def end(self) -> str:
-        """What was kept and belongs to the output after all."""
+        """What was kept and belongs to the output after all; not a structured line that was cut short."""
         return self._held
 
 
-class PythonRun(CommandRun):
-    """One Python cell on one devbox."""
+class PythonOutput(CommandRun):
+    """One Python cell that runs on one devbox: its output, its displays, its exception."""
 
-    def __init__(
-        self, session: Session, devbox: DevboxInfo, order: Order, cell: PythonCell, transcript: Transcript
-    ) -> None:
+    def __init__(self, session: Session, devbox: DevboxInfo, order: Order, transcript: Transcript, word: str) -> None:
         super().__init__(session, devbox, order, transcript)
-        self._cell = cell
-        self._word = os.urandom(8).hex()
-        self._frames = Frames(self._word)
+        self.word = word
+        self._frames = Frames(word)
         self._displays: list[dict[str, Any]] = []
+        self._displayed = 0
         self._exception = ""
         self._lost = False
         self._packed: dict[str, Any] | None = None
 
+    async def _stream(self, sink: Sink) -> None:
+        await super()._stream(sink)
+        if rest := self._frames.end():
+            super()._take("stdout", rest, sink)
+
+    def _take(self, stream: Stream, text: str, sink: Sink) -> None:
+        if stream == "stderr":
+            super()._take(stream, text, sink)
+            return
+        for piece in self._frames.feed(text):
+            if isinstance(piece, str):
+                super()._take(stream, piece, sink)
+            else:
+                self._take_frame(piece, sink)
+
+    def _take_frame(self, frame: dict[str, Any], sink: Sink) -> None:
+        kind = frame.get("kind")
+        if kind == "display" and isinstance(frame.get("data"), dict):
+            self._take_display(harmless(frame["data"], frame_network=self._session.settings.frame_network), sink)
+        elif kind == "new":
+            self.note = f"new session of Python {_short(frame.get('python'))}"
+        elif kind == "lost":
+            self._lost = True
+        elif kind == "values":
+            self._packed = frame
+        elif kind in ("error", "value"):
+            line = frame.get("line")
+            where = f" (line {line})" if isinstance(line, int) else ""
+            self._exception = _short(frame.get("text")) + where
+
+    def _take_display(self, bundle: dict[str, Any], sink: Sink) -> None:
+        size = sum(len(data) if isinstance(data, str) else len(json.dumps(data)) for data in bundle.values())
+        if self._displayed + size > MOST_OF_DISPLAYS:
+            if self._displayed <= MOST_OF_DISPLAYS:
+                sink.write("stderr", f"... (what a cell displays is shown up to {MOST_OF_DISPLAYS:,} characters) ...\n")
+            self._displayed = MOST_OF_DISPLAYS + 1
+            return
+        self._displayed += size
+        self._displays.append(bundle)
+        sink.display(bundle)
+
+    async def _result(self, exit_code: int | None, error: str = "") -> PythonResult:
+        result = PythonResult(exit_code, self.transcript, **self.facts, error=error)
+        result.displays = self._displays
+        result.exception = self._exception
+        if self._lost:
+            await self.check_ended()
+            result.exception = "the Python session died with the cell, and its variables are gone; this was"
+        return result
+
+
+class PythonRun(PythonOutput):
+    """One Python cell from its start to its end."""
+
+    def __init__(
+        self, session: Session, devbox: DevboxInfo, order: Order, cell: PythonCell, transcript: Transcript
+    ) -> None:
+        super().__init__(session, devbox, order, transcript, os.urandom(8).hex())
+        self._cell = cell
+
     async def start(self) -> None:
         """Send the cell along with the command that hands it to its session."""
         try:
-            values = pack(dict(self._cell.values), pickles=True)
+            values = await asyncio.to_thread(pack, dict(self._cell.values), pickles=True)
         except ValueProblem as problem:
             raise UsageError(f"--in: {problem}.") from problem
         request = self._request(values if len(values) < _INLINE // 2 else b"")
@@ -117,7 +198,7 @@ class PythonRun(CommandRun):
         return {
             "session": self._cell.session,
             "restart": self._cell.restart,
-            "word": self._word,
+            "word": self.word,
             "code": self._cell.code,
             "offset": self._cell.offset,
             "cwd": self.order.cwd,
@@ -128,44 +209,21 @@ class PythonRun(CommandRun):
             "spill": self._parked("out"),
         }
 
-    def _take(self, stream: Stream, text: str, sink: Sink) -> None:
-        if stream == "stderr":
-            super()._take(stream, text, sink)
-            return
-        for piece in self._frames.feed(text):
-            if isinstance(piece, str):
-                super()._take(stream, piece, sink)
-            else:
-                self._take_frame(piece, sink)
-
-    def _take_frame(self, frame: dict[str, Any], sink: Sink) -> None:
-        kind = frame.get("kind")
-        if kind == "display" and isinstance(frame.get("data"), dict):
-            bundle = harmless(frame["data"])
-            self._displays.append(bundle)
-            sink.display(bundle)
-        elif kind == "new":
-            self.note = f"new session of Python {_short(frame.get('python'))}"
-        elif kind == "lost":
-            self._lost = True
-        elif kind == "values":
-            self._packed = frame
-        elif kind in ("error", "value"):
-            line = frame.get("line")
-            where = f" (line {line})" if isinstance(line, int) else ""
-            self._exception = _short(frame.get("text")) + where
-
-    async def _result(self, exit_code: int | None, error: str = "") -> DevboxResult:
-        result = PythonResult(exit_code, self.transcript, **self.facts, error=error)
-        result.displays = self._displays
-        result.exception = self._exception
-        if self._lost:
-            result.exception = "the Python session died with the cell, and its variables are gone; this was"
-        elif exit_code == _MISSING:
+    async def _result(self, exit_code: int | None, error: str = "") -> PythonResult:
+        result = await super()._result(exit_code, error)
+        if exit_code == _MISSING and not self._lost and not await self._can_start():
             result.exception = f"{self._cell.interpreter} cannot be started (--python)"
         if self._cell.out and exit_code == 0:
             result.values = await self._values()
         return result
+
+    async def _can_start(self) -> bool:
+        """Whether there is such an interpreter: a cell may end with any exit code."""
+        from runloop_sdk.own_commands import own_command
+
+        program = self._cell.interpreter.partition(" ")[0]
+        look = Order(f"command -v {program}", user=self.order.user)
+        return (await (await self._handle()).cmd.exec(own_command(look.prepared))).success
 
     async def _values(self) -> dict[str, Any]:
         """The values that came back. What a devbox sends is never unpickled."""
@@ -174,7 +232,7 @@ class PythonRun(CommandRun):
             raise RemoteError(f"No values came back from {self.devbox.label}.")
         try:
             data = base64.b64decode(str(frame["data"])) if "data" in frame else await self._fetch()
-            values = unpack(data, pickles=False)
+            values = await asyncio.to_thread(unpack, data, pickles=False)
         except (ValueProblem, ValueError) as problem:
             raise UsageError(f"--out: {str(problem).rstrip('.')}.") from problem
         return {name: values[name] for name in self._cell.out if name in values}
@@ -182,9 +240,16 @@ class PythonRun(CommandRun):
     async def _fetch(self) -> bytes:
         devbox = await self._handle()
         path = self._parked("out")
-        data = await devbox.file.download(path=path)
+        data = bytearray()
+        async with devbox.file.stream(path=path) as pieces:
+            async for piece in pieces:
+                data += piece
+                if len(data) > MOST_OF_VALUES:
+                    raise UsageError(
+                        f"--out: the values have over {MOST_OF_VALUES:,} bytes: %devbox download takes files."
+                    )
         await devbox.file.remove(path)
-        return data
+        return bytes(data)
 
     async def _park(self, data: bytes, what: str) -> str:
         path = self._parked(what)
@@ -192,7 +257,7 @@ class PythonRun(CommandRun):
         return path
 
     def _parked(self, what: str) -> str:
-        return f"/tmp/runloop-{self._word}.{what}"  # noqa: S108 - in the devbox, which is its user's alone
+        return f"/tmp/runloop-{self.word}.{what}"  # noqa: S108 - in the devbox, which is its user's alone
 
 
 def _content(line: str) -> dict[str, Any] | None:

@@ -3,16 +3,20 @@
 from __future__ import annotations
 
 import asyncio
+import re
 import time
-from collections.abc import Mapping
-from contextlib import aclosing
-from typing import TYPE_CHECKING, Any, Protocol
+from collections.abc import Awaitable, Callable, Mapping
+from contextlib import aclosing, suppress
+from typing import TYPE_CHECKING, Any, Protocol, TypeVar
 
-from ..devboxes import DevboxInfo
+from ..devboxes import DevboxInfo, describe
+from ..diagnosis import Subject
 from ..durations import spell_duration
 from ..errors import MagicError, RemoteError, UsageError
 from ..progress import waiting
-from ..results import DevboxResult
+from ..quoting import reference
+from ..remote import terminal
+from ..results import DevboxResult, running_cell
 from ..transcript import Transcript
 from .dialogue import Dialogue
 from .journal import entry
@@ -21,12 +25,19 @@ from .order import Order
 if TYPE_CHECKING:
     from runloop_sdk import AsyncCommandInterface, AsyncDevbox, AsyncExecution, AsyncNamedShell
 
+    from ..connection import Connection
     from ..session import Session
     from ..transcript import Stream
 
+T = TypeVar("T")
+
+CONCEAL, REVEAL = terminal.CONCEAL.decode(), terminal.REVEAL.decode()
+_CONCEALMENT = re.compile("|".join(map(re.escape, (CONCEAL, REVEAL))))
 _KILLED = 128 + 9  # also what a command ends with whose devbox went away
 _END_PATIENCE = 10.0  # seconds that a command's end may lag behind the end of its output, or behind a kill
+_SETTLING = 2.5  # seconds that a devbox's end may lag behind that of the program which used all its memory
 _STDIN_PIECE = 64 * 1024  # characters
+_LOST = 3.0  # seconds without a connection to the output that are worth telling
 
 
 class Sink(Protocol):
@@ -46,13 +57,23 @@ class CommandRun:
         self.devbox = devbox
         self.order = order
         self.transcript = transcript
-        self.timed_out = False
+        self.fate = "the command was killed"
+        """What became of it when its time was up."""
+        self.hides_input = False
+        """Whether what is typed now is not to be shown, as a password's."""
+        self._timed_out = False
         self._session = session
         self._started = time.monotonic()
         self._execution: AsyncExecution | None = None
+        self._box: AsyncDevbox | None = None
+        self._connection: Connection | None = None
+        self._killed = False  # by this program
+        self._shown_in = running_cell()  # where its output is shown
 
     note = ""
     """What else there is to say about it when it is over."""
+    word = ""
+    """What marks the structured lines in its output, where it has such."""
 
     @property
     def execution(self) -> AsyncExecution:
@@ -66,6 +87,11 @@ class CommandRun:
         return self._execution is not None
 
     @property
+    def reference(self) -> str:
+        """What to type to mean it, once it has started."""
+        return reference(self.execution.execution_id, "")
+
+    @property
     def seconds(self) -> float:
         """How long ago it started."""
         return time.monotonic() - self._started
@@ -75,28 +101,27 @@ class CommandRun:
         """The same in words."""
         return spell_duration(self.seconds)
 
+    @property
+    def trouble(self) -> str:
+        """What to tell of it while it runs beside that: that its output does not come, and why."""
+        lost = 0.0 if self._execution is None else self._execution.output_lost_for
+        return f"no connection to its output for {spell_duration(lost)}, trying again" if lost > _LOST else ""
+
+    def line(self, text: str) -> Callable[[], str]:
+        """A status line: `text` with {} for the time that has passed, and the trouble there is."""
+        return lambda: " · ".join(filter(None, [text.replace("{}", self.elapsed), self.trouble]))
+
     async def start(self) -> None:
         """Start it; `DevboxUnavailableError` tells what the devbox is doing instead."""
-        from runloop_sdk import APIStatusError, AuthenticationError
-
         runner = self._runner(await self._handle())
-        try:
-            self._execution = await runner.exec_async(self.order.prepared, attach_stdin=self._attach_stdin)
-        except AuthenticationError:
-            raise
-        except APIStatusError:
-            await self._session.check_usable(self.devbox.id)
-            raise
+        starting = runner.exec_async(self.order.prepared, attach_stdin=self._attach_stdin)
+        self._execution = await self._told(starting, starting=True)
         self._note()
 
     def _note(self) -> None:
-        connection = self._session.connection
-        assert connection is not None
-        problem = self._session.journal.note(
-            entry(connection, self.devbox, self.execution.execution_id, self.order.title)
-        )
-        if problem:
-            self._session.say(problem)
+        assert self._connection is not None
+        execution_id, title = self.execution.execution_id, self.order.title
+        self._session.journal.note(entry(self._connection, self.devbox, execution_id, title, self.word))
 
     async def attach(self, execution_id: str, *, since: float = 0.0) -> None:
         """Take up one that runs already, since so many seconds."""
@@ -104,22 +129,68 @@ class CommandRun:
         self._execution = (await self._handle()).execution(execution_id)
 
     async def finish(self, sink: Sink) -> DevboxResult:
-        """Its result, its output going to `sink` as it comes; past the order's timeout it is killed."""
+        """Its result, its output going to `sink` as it comes; past the order's timeout it is killed.
+
+        Nothing else ends it: `ConnectionLostError` says how to find it again.
+        """
         deadline = asyncio.timeout(self.order.timeout)
         try:
             async with deadline:
-                await self._session.while_service_lives(self._follow(sink))
-                return await self._ended()
+                return await self._told(self._to_its_end(sink))
         except TimeoutError:
             if not deadline.expired():
                 raise
-        self.timed_out = True
-        await self.kill()
+        return await self._time_out()
+
+    async def _to_its_end(self, sink: Sink) -> DevboxResult:
+        await self._session.while_service_lives(self._follow(sink), self._connection)
         return await self._ended()
+
+    async def _time_out(self) -> DevboxResult:
+        """Kill it, and tell what is known of that: no refusal hides that its time was up."""
+        from runloop_sdk import RunloopError
+
+        self._timed_out, refusal = True, None
+        try:
+            await self.execution.kill()
+        except RunloopError as error:
+            refusal = error
+        try:
+            result = await self._ended()
+        except (RunloopError, MagicError) as error:
+            result = await self._result(None, str(error))
+        if refusal is not None:
+            is_over = result.exit_code is not None
+            unknown = f"it could not be killed ({refusal}): %devbox kill {self.reference}"
+            self.fate = "the command has ended" if is_over else unknown
+        return result
 
     async def kill(self) -> None:
         """Kill it with all that it started."""
-        await self.execution.kill()
+        self._killed = True
+        await self._told(self.execution.kill())
+
+    async def _told(self, work: Awaitable[T], *, starting: bool = False) -> T:
+        """`work`'s result; where an answer is lost or refused, the error says what the devbox and the command do."""
+        from runloop_sdk import (
+            APIConnectionError,
+            APIStatusError,
+            AuthenticationError,
+            PermissionDeniedError,
+            StreamError,
+        )
+
+        try:
+            return await work
+        except (AuthenticationError, PermissionDeniedError):
+            raise
+        except APIStatusError:
+            await self._check_devbox()
+            raise
+        except (APIConnectionError, StreamError) as error:
+            execution_id = self._execution.execution_id if self._execution else ""
+            subject = Subject(self.devbox, execution_id, starting)
+            raise await self._session.diagnosed(error, subject, self._connection) from error
 
     async def _follow(self, sink: Sink) -> None:
         """Stream its output and give it its input, until the output ends."""
@@ -139,29 +210,28 @@ class CommandRun:
             await asyncio.gather(streaming, giving, return_exceptions=True)
 
     async def _stream(self, sink: Sink) -> None:
-        from runloop_sdk import RunloopError, StreamError
-
-        try:
-            await self._read(sink)
-        except (StreamError, MagicError) as error:  # a command that nobody hears of must not go on
-            try:
-                await self.kill()
-            except RunloopError as problem:
-                error.add_note(f"It could not be killed: {problem}")
-            raise
-
-    async def _read(self, sink: Sink) -> None:
         async with aclosing(self.execution.output()) as chunks:
             async for chunk in chunks:
                 self._take(chunk.stream, chunk.text, sink)
 
     def _take(self, stream: Stream, text: str, sink: Sink) -> None:
         """Keep and show a piece of the output."""
+        if stream == "stderr" and self.order.terminal:
+            text = self._heard(text)
         try:
             self.transcript.append(stream, text)
         except OSError as error:
-            raise RemoteError(f"The output of {self.devbox.label} cannot be kept here: {error.strerror}.") from error
+            raise RemoteError(
+                f"The output of {self.devbox.label} cannot be kept here: {error.strerror}; the command goes on: "
+                f"%devbox kill {self.reference} ends it."
+            ) from error
         sink.write(stream, text)
+
+    def _heard(self, text: str) -> str:
+        """Heed what the maker of the terminal tells: all that the command prints comes by stdout."""
+        told = _CONCEALMENT.findall(text)
+        self.hides_input = told[-1] == CONCEAL if told else self.hides_input
+        return _CONCEALMENT.sub("", text)
 
     async def _feed(self) -> None:
         text = self.order.stdin or ""
@@ -186,26 +256,42 @@ class CommandRun:
             "duration": self.seconds,
             "execution_id": self.execution.execution_id if self._execution else "",
             "devbox_id": self.devbox.id,
-            "devbox": self.devbox.short,
+            "devbox": self.devbox.known_as,
+            "timed_out": self._timed_out,
+            "shown_in": self._shown_in,
         }
 
     async def _exit_code(self) -> int:
         from runloop_sdk import PollingConfig
 
         result = await self.execution.result(polling_config=PollingConfig(timeout_seconds=_END_PATIENCE))
-        if result.exit_code is None:  # the devbox ended before the command did
-            await self._session.check_usable(self.devbox.id)
+        if result.exit_code is None:  # mostly the devbox ended before the command did
+            await self._check_devbox()
             raise RemoteError(
                 f"The command on {self.devbox.label} ended without an exit code: %devbox logs may say why."
             )
-        if result.exit_code == _KILLED:
-            await self._session.check_usable(self.devbox.id)
+        if result.exit_code == _KILLED and not (self._timed_out or self._killed):
+            await self.check_ended()
         return result.exit_code
+
+    async def check_ended(self) -> None:
+        """Raise `DevboxUnavailableError` if the devbox has ended, or is about to: it does so after what it ran."""
+        from runloop_sdk import PollingConfig, PollingTimeoutError, UnexpectedStateError
+
+        with suppress(PollingTimeoutError, UnexpectedStateError):
+            await (await self._handle()).await_suspended(polling_config=PollingConfig(timeout_seconds=_SETTLING))
+        await self._check_devbox()
+
+    async def _check_devbox(self) -> None:
+        """Raise `DevboxUnavailableError` if the devbox, on the service where the command is, cannot run commands."""
+        self._session.check(describe(await (await self._handle()).get_info()))
 
     async def _check_surroundings(self, exit_code: int) -> None:
         """Raise `UsageError` where the command did not begin because its directory or user does not exist."""
+        from runloop_sdk.own_commands import own_command
+
         for command, problem in self.order.checks(exit_code):
-            if not (await (await self._handle()).cmd.exec(command)).success:
+            if not (await (await self._handle()).cmd.exec(own_command(command))).success:
                 raise UsageError(problem.format(self.devbox.label))
 
     @property
@@ -216,7 +302,11 @@ class CommandRun:
         return devbox.shell(self.order.shell) if self.order.shell else devbox.cmd
 
     async def _handle(self) -> AsyncDevbox:
-        return (await self._session.sdk()).devbox.from_id(self.devbox.id)
+        """The SDK's devbox, on the service that was used first: the notebook may use another one meanwhile."""
+        if self._box is None:
+            self._box = (await self._session.sdk()).devbox.from_id(self.devbox.id)
+            self._connection = self._session.connection
+        return self._box
 
 
 async def start_in_cell(run: CommandRun) -> None:

@@ -1,6 +1,6 @@
 """What runs inside a devbox: plain Python 3.8 or newer without packages, sent along as text.
 
-`values` is the same code on both sides. Nothing here may import anything else of this project.
+`values` and the codecs are the same code on both sides. Nothing here may import anything else of this project.
 """
 
 from __future__ import annotations
@@ -10,21 +10,45 @@ import zlib
 from functools import cache
 from pathlib import Path
 
-_PARTS = ("values", "interpreter")
+_PARTS = (
+    "codec",
+    "zone_codec",
+    "numpy_codec",
+    "pandas_codec",
+    "arrow_codec",
+    "values",
+    "displays",
+    "display_names",
+    "figures",
+    "cells",
+    "ipython_cells",
+    "interpreter",
+)
 _PACKAGE = "runloop_remote"
 _BOOT = """
-import sys, types
-def module(name, source):
-    made = types.ModuleType(name)
-    made.__package__, made.__path__ = {package!r}, []
-    sys.modules[name] = made
-    exec(compile(source, '<' + name + '>', 'exec'), vars(made))
-    return made
-module({package!r}, '')
-for name, source in {sources!r}.items():
-    last = module({package!r} + '.' + name, source)
-sys.exit(last.main(sys.argv[1:]))
+import sys
+from importlib.machinery import ModuleSpec
+package, sources = {package!r}, {sources!r}
+class Parts:  # read where they are needed: a cell that is handed over needs a part of them
+    def find_spec(self, name, path=None, target=None):
+        if name == package or name.rpartition('.')[0] == package and name.rpartition('.')[2] in sources:
+            return ModuleSpec(name, self, is_package=name == package)
+    def create_module(self, spec):
+        return None
+    def exec_module(self, module):
+        source = sources.get(module.__name__.rpartition('.')[2], '')
+        exec(compile(source, '<' + module.__name__ + '>', 'exec'), vars(module))
+sys.meta_path.append(Parts())
+from runloop_remote.interpreter import main
+sys.exit(main(sys.argv[1:]))
 """
+
+
+@cache
+def terminal_program() -> str:
+    """The text for `python3 -c` that runs a command on a terminal: see `terminal`."""
+    packed = base64.b64encode(zlib.compress((Path(__file__).parent / "terminal.py").read_bytes(), 9)).decode()
+    return f'import binascii,zlib;exec(zlib.decompress(binascii.a2b_base64("{packed}")))'
 
 
 @cache

@@ -14,16 +14,18 @@ import ast
 import asyncio
 import base64
 import builtins
+import contextvars
 import fcntl
 import hashlib
+import importlib.machinery
 import inspect
 import io
 import json
-import linecache
 import os
 import select
 import signal
 import socket
+import stat
 import struct
 import sys
 import tempfile
@@ -32,16 +34,19 @@ import traceback
 import types
 import warnings
 from contextlib import contextmanager, suppress
-from typing import Any, Iterator
+from typing import Any, Callable, Iterator
 
-from .values import ValueProblem, pack, unpack
+from .cells import NAME as CELL
+from .cells import parsed
+from .display_names import provide
+from .displays import bundle, sendable, tell
+from .figures import connect
 
-_CELL = "<cell "
 MARK = "\x1e"
 _INLINE = 256 * 1024  # bytes of values that go into stdout
 _PATIENCE = 3.0  # seconds that an interrupted cell has before its session is killed
-_LONGEST_REPR = 100_000
 _INTERRUPTED = 130
+_MOST_LATE = 100_000  # characters that are kept from one cell to the next
 _LONGEST_ERROR = 500
 _MOST_SESSIONS = 5  # started for one cell, should each end at once
 _TAKEN = b"!"
@@ -97,6 +102,9 @@ def _sessions() -> Iterator[None]:
     before = os.getcwd()
     folder = os.path.join(tempfile.gettempdir(), f"runloop-python-{os.getuid()}")
     os.makedirs(folder, mode=0o700, exist_ok=True)
+    found = os.lstat(folder)
+    if not stat.S_ISDIR(found.st_mode) or found.st_uid != os.getuid() or found.st_mode & 0o077:
+        raise PermissionError(f"{folder} is not a folder of this account alone, and sessions would be open: remove it")
     os.chdir(folder)
     try:
         yield
@@ -197,10 +205,34 @@ def _receive_all(connection: socket.socket) -> bytes:
 
 
 def _frame(word: str, content: dict[str, Any]) -> None:
-    sys.stdout.flush()
+    flush: Any = getattr(sys.stdout, "flush", None)  # a cell may have put anything there
+    if flush is not None:
+        flush()
     line = f"{MARK}{word}{json.dumps(content)}\n".encode("ascii")
     while line:
         line = line[os.write(1, line) :]
+
+
+class _Late(io.TextIOBase):
+    """What threads and tasks print while no cell runs: it comes with the next one, or the last of it."""
+
+    def __init__(self) -> None:
+        self._text = ""
+        self._lock = threading.Lock()
+
+    def writable(self) -> bool:
+        return True
+
+    def write(self, text: str) -> int:
+        with self._lock:
+            self._text = (self._text + text)[-_MOST_LATE:]
+        return len(text)
+
+    def taken(self) -> str:
+        """All of it, once."""
+        with self._lock:
+            text, self._text = self._text, ""
+        return text
 
 
 class Session:
@@ -215,16 +247,21 @@ class Session:
         sys.path[0:1] = [""]
         os.environ.setdefault("MPLBACKEND", "agg")
         warnings.filterwarnings("ignore", message=".*[Aa]gg is (a )?non-(GUI|interactive).*")
-        self._loop: asyncio.AbstractEventLoop | None = None
+        self._event_loop: asyncio.AbstractEventLoop | None = None
         self._cells = 0
+        self._late = {"stdout": _Late(), "stderr": _Late()}
         builtins.display = self.display  # type: ignore[attr-defined]  # as in a notebook
         self._word = ""
+        self._show_fetched = connect(self.show)
+        provide(self.show)
+        self._ipython: Any = None
+        """What runs cells where IPython is."""
 
     def serve(self) -> None:
         """Run cells, one after the other, until the process is killed."""
         signal.signal(signal.SIGINT, signal.SIG_IGN)
         while True:
-            connection, _ = self._listener.accept()
+            connection = self._accepted()
             try:
                 request, descriptors = _receive(connection)
             except (OSError, ValueError, struct.error):
@@ -242,6 +279,22 @@ class Session:
                 connection.sendall(json.dumps({"exit_code": exit_code}).encode())
             connection.close()
 
+    def _accepted(self) -> socket.socket:
+        """The next cell's connection. Until it comes, the loop runs what earlier cells began."""
+        self._listener.setblocking(False)
+        while True:
+            loop = self._loop()
+            accepting = loop.create_task(loop.sock_accept(self._listener))
+            while not accepting.done() and not loop.is_closed():
+                with suppress(
+                    SystemExit, KeyboardInterrupt, RuntimeError
+                ):  # of a task: it ends, stops or closes the loop
+                    loop.run_until_complete(accepting)
+            if accepting.done():
+                connection, _ = accepting.result()
+                connection.setblocking(True)
+                return connection
+
     def _take(self, descriptors: list[int]) -> None:
         for number, descriptor in enumerate(descriptors):
             os.dup2(descriptor, number)
@@ -249,12 +302,18 @@ class Session:
         sys.stdin = open(0, closefd=False, encoding="utf-8", errors="surrogateescape")  # noqa: SIM115
         for name, number in (("stdout", 1), ("stderr", 2)):
             raw: Any = io.FileIO(number, "w", closefd=False)  # unbuffered, as by python -u
-            setattr(sys, name, io.TextIOWrapper(raw, "utf-8", "backslashreplace", write_through=True))
+            stream = io.TextIOWrapper(raw, "utf-8", "backslashreplace", write_through=True)
+            setattr(sys, name, stream)
+            with suppress(OSError):  # the cell was stopped
+                stream.write(self._late[name].taken())
 
     def _let_go(self) -> None:
-        for stream in (sys.stdout, sys.stderr):
-            with suppress(OSError, ValueError):  # whoever read it has gone
+        for name, late in self._late.items():
+            stream: Any = getattr(sys, name, None)  # a cell may have put anything there
+            with suppress(OSError, ValueError, AttributeError, TypeError):  # or whoever read it has gone
+                stream.write(late.taken())  # of a thread that began to print before the cell
                 stream.flush()
+        sys.stdout, sys.stderr = self._late["stdout"], self._late["stderr"]
         _release_descriptors()
 
     def _guarded(self, connection: socket.socket, request: dict[str, Any]) -> int:
@@ -272,6 +331,8 @@ class Session:
             os.close(over)
 
     def _run(self, request: dict[str, Any]) -> int:
+        from .values import ValueProblem
+
         self._word = request["word"]
         try:
             self._prepare(request)
@@ -290,45 +351,100 @@ class Session:
     def _prepare(self, request: dict[str, Any]) -> None:
         if request["is_new"]:
             _frame(self._word, {"kind": "new", "python": ".".join(map(str, sys.version_info[:3]))})
+            self._look_for_ipython()
         if request["cwd"]:
             os.chdir(os.path.expanduser(request["cwd"]))
         os.environ.update(request["env"])
+        from .values import unpack
+
         self._names.update(unpack(_values_of(request), pickles=True))
+
+    def _look_for_ipython(self) -> None:
+        if not _has_ipython():
+            return
+        try:
+            from .ipython_cells import IPythonCells
+
+            self._ipython = IPythonCells(self._module, self.show, self._awaited, self._called)
+        except Exception as error:  # noqa: BLE001 - whatever is wrong with it: cells run without it
+            tell(f"IPython is not used, as it cannot be started here: {type(error).__name__}: {error}\n")
 
     def _execute(self, code: str, offset: int) -> None:
         self._cells += 1
-        filename = f"{_CELL}{self._cells}>"
-        source = "\n" * offset + code  # line numbers are those of the notebook's cell
-        linecache.cache[filename] = (len(source), None, source.splitlines(keepends=True), filename)
-        tree = ast.parse(source, filename)
-        last: ast.Expression | None = None
-        end = tree.body[-1] if tree.body else None
-        if isinstance(end, ast.Expr) and not _is_silenced(code):
-            last = ast.Expression(end.value)
-            tree.body.pop()
-        self._evaluate(tree, filename, "exec")
+        if self._ipython is None:
+            self._execute_plainly(code, offset)
+        else:
+            self._ipython.run(code, offset, self._cells)
+        self._show_figures()
+
+    def _execute_plainly(self, code: str, offset: int) -> None:
+        statements, last, filename = parsed(code, offset, self._cells)
+        self._evaluate(statements, filename, "exec")
         if last is not None:
             value = self._evaluate(last, filename, "eval")
             if value is not None:
                 self._names["_"] = value
                 self.display(value)
-        self._show_figures()
 
     def _evaluate(self, tree: ast.Module | ast.Expression, filename: str, mode: str) -> Any:
+        """The value, made while the session's loop counts as running: `asyncio.create_task` works in any cell."""
         code: Any = compile(tree, filename, mode, flags=ast.PyCF_ALLOW_TOP_LEVEL_AWAIT)
-        if not code.co_flags & inspect.CO_COROUTINE:
-            return eval(code, self._names)  # noqa: S307 - to run code is what this is for
-        if self._loop is None:
-            self._loop = asyncio.new_event_loop()
-            asyncio.set_event_loop(self._loop)
-        return self._loop.run_until_complete(eval(code, self._names))  # noqa: S307
+        if code.co_flags & inspect.CO_COROUTINE:
+            return self._awaited(eval(code, self._names))  # noqa: S307 - to run code is what this is for
+        return self._called(lambda: eval(code, self._names))  # noqa: S307
+
+    def _called(self, function: Callable[[], Any]) -> Any:
+        asyncio._set_running_loop(self._loop())
+        try:
+            return function()
+        finally:
+            asyncio._set_running_loop(None)
+
+    def _awaited(self, coroutine: Any) -> Any:
+        """What a coroutine returns. Context variables that it set stay set, as for code without `await`."""
+        context: list[contextvars.Context] = []
+
+        async def run() -> Any:
+            try:
+                return await coroutine
+            finally:
+                context.append(contextvars.copy_context())
+
+        loop = self._loop()
+        task = loop.create_task(run())
+        try:
+            return loop.run_until_complete(task)
+        except KeyboardInterrupt:
+            task.cancel()
+            with suppress(asyncio.CancelledError, KeyboardInterrupt):
+                loop.run_until_complete(task)
+            raise
+        finally:
+            if task.done() and not task.cancelled():
+                task.exception()  # it is told by whoever called: asyncio need not
+            for variable, value in [item for each in context for item in each.items()]:
+                variable.set(value)
+
+    def _loop(self) -> asyncio.AbstractEventLoop:
+        """The session's one loop; another, if a cell has closed it."""
+        if self._event_loop is None or self._event_loop.is_closed():
+            self._event_loop = asyncio.new_event_loop()
+            asyncio.set_event_loop(self._event_loop)
+        return self._event_loop
 
     def display(self, *values: Any) -> None:
         """Show values in the notebook as it shows its own: tables, pictures, text."""
         for value in values:
-            _frame(self._word, {"kind": "display", "data": bundle(value)})
+            data = bundle(value)
+            if data is not None:
+                self.show(data)
+
+    def show(self, data: dict[str, Any]) -> None:
+        """Show a MIME bundle."""
+        _frame(self._word, {"kind": "display", "data": sendable(data)})
 
     def _show_figures(self) -> None:
+        self._show_fetched()
         pyplot: Any = sys.modules.get("matplotlib.pyplot")
         if pyplot is None:
             return
@@ -339,6 +455,8 @@ class Session:
     def _return(self, request: dict[str, Any]) -> None:
         if not request["out"]:
             return
+        from .values import ValueProblem, pack
+
         missing = [name for name in request["out"] if name not in self._names]
         if missing:
             raise ValueProblem(f"{missing[0]!r} is not a variable of the Python session")
@@ -352,12 +470,18 @@ class Session:
 
     def _fail(self, error: BaseException) -> None:
         lines, place = _traceback(error)
-        text = traceback.format_exception_only(type(error), error)[-1].strip().partition("\n")[0]
+        text = _summary(error)
         try:
-            sys.stderr.write("".join(lines))
+            tell("".join(lines))
             _frame(self._word, {"kind": "error", "text": text[:_LONGEST_ERROR], "line": place})
         except (OSError, ValueError):
             pass  # whoever would have read it has gone
+
+
+def _has_ipython() -> bool:
+    """Whether there is one to be imported; `display_names` stands in where there is none."""
+    finder: Any = importlib.machinery.PathFinder
+    return finder.find_spec("IPython") is not None
 
 
 def _values_of(request: dict[str, Any]) -> bytes:
@@ -372,7 +496,7 @@ def _values_of(request: dict[str, Any]) -> bytes:
 def _exit_code(end: SystemExit) -> int:
     if end.code is None or isinstance(end.code, int):
         return end.code or 0
-    sys.stderr.write(f"{end.code}\n")
+    tell(f"{end.code}\n")
     return 1
 
 
@@ -387,73 +511,24 @@ def _watch(connection: socket.socket, over: int) -> None:
         os.killpg(0, signal.SIGKILL)
 
 
-def _is_silenced(code: str) -> bool:
-    return code.rstrip().endswith(";")
+def _summary(error: BaseException) -> str:
+    """The last line of a traceback, and the first of each note that was added to it."""
+    told = traceback.TracebackException(type(error), error, None)
+    notes = getattr(error, "__notes__", None)  # anything, as a cell can set it
+    told.__notes__ = None  # type: ignore[attr-defined, unused-ignore]  # Python 3.11
+    reason = list(told.format_exception_only())[-1]
+    told_notes = [note for note in notes if isinstance(note, str)] if isinstance(notes, list) else []
+    lines = [each.strip().partition("\n")[0] for each in (reason, *told_notes)]
+    return "; ".join(line for line in lines if line)
 
 
 def _traceback(error: BaseException) -> tuple[list[str], int | None]:
     """The lines of a traceback that begins in the cell, and the line of the cell where it went wrong."""
-    if isinstance(error, SyntaxError) and str(error.filename).startswith(_CELL):
+    if isinstance(error, SyntaxError) and str(error.filename).startswith(CELL):
         return traceback.format_exception_only(type(error), error), error.lineno
     frames = error.__traceback__
-    while frames is not None and not frames.tb_frame.f_code.co_filename.startswith(_CELL):
+    while frames is not None and not frames.tb_frame.f_code.co_filename.startswith(CELL):
         frames = frames.tb_next
-    places = [each.lineno for each in traceback.extract_tb(frames) if each.filename.startswith(_CELL)]
+    places = [each.lineno for each in traceback.extract_tb(frames) if each.filename.startswith(CELL)]
     lines = traceback.format_exception(type(error), error, frames)
     return lines, places[-1] if places else None
-
-
-def bundle(value: Any) -> dict[str, Any]:
-    """What a notebook can show of a value, by MIME type; bytes as base64."""
-    if _is_figure(value):
-        return {"image/png": _text(_png(value)), "text/plain": _shortened(repr(value))}
-    found = {} if inspect.isclass(value) else dict(_representations(value))
-    if any("vega" in mime for mime in found) and callable(getattr(value, "to_html", None)):
-        found["text/html"] = value.to_html()
-    found.setdefault("text/plain", _shortened(repr(value)))
-    return {mime: _text(data) for mime, data in found.items()}
-
-
-def _representations(value: Any) -> Iterator[tuple[str, Any]]:
-    for name, mime in _REPRS:
-        method = getattr(value, name, None)
-        if callable(method):
-            shown = method()
-            if shown is not None:
-                yield mime, shown[0] if isinstance(shown, tuple) else shown
-    method = getattr(value, "_repr_mimebundle_", None)
-    if callable(method):
-        made = method(include=None, exclude=None)
-        data = made[0] if isinstance(made, tuple) else made
-        yield from ((mime, each) for mime, each in (data or {}).items() if each is not None)
-
-
-_REPRS = (
-    ("_repr_html_", "text/html"),
-    ("_repr_png_", "image/png"),
-    ("_repr_jpeg_", "image/jpeg"),
-    ("_repr_svg_", "image/svg+xml"),
-    ("_repr_json_", "application/json"),
-)
-
-
-def _is_figure(value: Any) -> bool:
-    return any(kind.__module__ == "matplotlib.figure" and kind.__name__ == "Figure" for kind in type(value).__mro__)
-
-
-def _png(figure: Any) -> bytes:
-    target = io.BytesIO()
-    figure.savefig(target, format="png", bbox_inches="tight")
-    return target.getvalue()
-
-
-def _text(data: Any) -> Any:
-    if isinstance(data, (bytes, bytearray)):
-        return base64.b64encode(data).decode()
-    return data if isinstance(data, (str, dict, list)) else str(data)
-
-
-def _shortened(text: str) -> str:
-    if len(text) <= _LONGEST_REPR:
-        return text
-    return f"{text[:_LONGEST_REPR]} ... {len(text):,} characters in all"

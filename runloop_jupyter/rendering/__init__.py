@@ -4,12 +4,13 @@
 three are the things themselves too. What comes from the wire is escaped in HTML and without control characters in text.
 """
 
+from ..quoting import printable
 from .card import Details, Done
 from .devboxes import Connected, Overview, connection_lines, devbox_details, devbox_listing
 from .frames import data_frame
 from .states import state_text
 from .table import Columns, Listing
-from .text import ago, aligned, moment, pairs, printable
+from .text import ago, aligned, moment, pairs
 
 __all__ = [
     "Columns",

@@ -6,10 +6,11 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any, Generic, TypeVar
 
+from ..quoting import printable
 from . import page
 from .frames import data_frame, row_of
 from .states import tone_of
-from .text import aligned, printable
+from .text import aligned
 
 T = TypeVar("T")
 

@@ -19,7 +19,7 @@ from runloop_sdk.models.secrets import SecretView
 
 from ..devboxes import describe
 from ..durations import spell_duration
-from ..finding import short
+from ..quoting import as_word, reference
 from ..sizes import spell_size
 from . import page
 from .card import Details
@@ -82,8 +82,11 @@ def _(view: BlueprintView) -> Details[BlueprintView]:
         ("base", built_from.base_blueprint_name or view.base_blueprint_id or ""),
         ("metadata", pairs(view.metadata)),
         ("Dockerfile", f"{len(built_from.dockerfile.splitlines())} lines" if built_from.dockerfile else ""),
-        ("use it", f"%devbox create --blueprint {view.name}" if view.status == "build_complete" else ""),
-        ("see why", f"%runloop blueprint logs {view.id}" if view.status == "failed" else ""),
+        (
+            "use it",
+            f"%devbox create --blueprint {reference(view.name, view.id)}" if view.status == "build_complete" else "",
+        ),
+        ("see why", f"%runloop blueprint logs {reference('', view.id)}" if view.status == "failed" else ""),
     )
     return Details(view, rows)
 
@@ -111,7 +114,7 @@ def snapshot_card(view: DevboxSnapshotView, state: str) -> Details[DevboxSnapsho
         ("blueprint", view.source_blueprint_id or ""),
         ("size", _size(view.size_bytes)),
         ("metadata", pairs(view.metadata)),
-        ("use it", f"%runloop snapshot restore {short(view)}"),
+        ("use it", f"%runloop snapshot restore {reference(view.name or '', view.id)}"),
     )
     return Details(view, rows)
 
@@ -127,7 +130,7 @@ def _(view: ObjectView) -> Details[ObjectView]:
         ("created", ago(view.create_time_ms)),
         ("deleted at", moment(view.delete_after_time_ms)),
         ("metadata", pairs(view.metadata)),
-        ("use it", f"%devbox create --mount {view.id}:PATH"),
+        ("use it", f"%devbox create --mount {reference('', view.id)}:PATH"),
     )
     return Details(view, rows)
 
@@ -139,7 +142,7 @@ def _(view: SecretView) -> Details[SecretView]:
         ("id", view.id),
         ("created", ago(view.create_time_ms)),
         ("changed", ago(view.update_time_ms)),
-        ("use it", f"%devbox create --secret VARIABLE={view.name}"),
+        ("use it", f"%devbox create --secret VARIABLE={as_word(view.name)}"),
     )
     return Details(view, rows)
 
@@ -153,7 +156,7 @@ def _(view: NetworkPolicyView) -> Details[NetworkPolicyView]:
         ("allows", allowed(view.egress)),
         ("created", ago(view.create_time_ms)),
         ("changed", ago(view.update_time_ms)),
-        ("use it", f"%devbox create --policy {view.name}"),
+        ("use it", f"%devbox create --policy {reference(view.name, view.id)}"),
     )
     return Details(view, rows)
 

@@ -21,6 +21,8 @@ _COLUMNS: Columns[DevboxInfo] = {
     "id": lambda box: box.id,
     "status": lambda box: state_text(box.status, box.reason),
     "created": lambda box: _age(box),
+    "owner": lambda box: box.owner,
+    "ends": lambda box: f"ended {box.ends}" if box.ends and not box.alive else box.ends,
 }
 
 
@@ -39,21 +41,23 @@ def devbox_listing(
     return Listing(devboxes, _COLUMNS, current=current, note=note, none=none)
 
 
-def devbox_details(box: DevboxInfo, notes: tuple[str, ...] = (), used: str = "") -> Details[DevboxInfo]:
+def devbox_details(box: DevboxInfo, used: str = "") -> Details[DevboxInfo]:
     """One devbox in detail, with the states that it has been in and what it has used."""
     steps = " → ".join(f"{status} {clock(at)}" for status, at in box.history)
     rows = (
         ("name", box.name),
         ("id", box.id),
         ("status", state_text(box.status, box.reason)),
+        ("why", box.why),
         ("created", _age(box)),
+        ("owner", box.owner),
+        ("ends" if box.alive else "ended", box.ends),
         ("from", box.source),
         ("size", box.size.lower()),
         ("keep-alive", spell_duration(box.keep_alive) if box.keep_alive else ""),
         ("used", used),
         ("metadata", pairs(dict(box.metadata))),
         ("history", steps),
-        ("note", " ".join(notes)),
     )
     return Details(box, rows, timeline(box.history, box.ended_ms))
 

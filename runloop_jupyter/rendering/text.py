@@ -11,17 +11,11 @@ from collections.abc import Collection, Iterable, Mapping, Sequence
 from itertools import zip_longest
 
 from ..durations import spell_duration
+from ..quoting import printable
 
 _GAP = "  "
 _NARROWEST = 12  # characters to which a column is narrowed
 _NOW = 1.0  # seconds in which something counts as happening now
-
-
-def printable(text: str) -> str:
-    """`text` without control characters: a name from the wire must not move a terminal's cursor."""
-    if text.isprintable():
-        return text
-    return "".join(char if char.isprintable() else "\N{REPLACEMENT CHARACTER}" for char in text)
 
 
 def aligned(
@@ -65,7 +59,10 @@ def _limits(widths: Sequence[int], broken: Sequence[bool], widest: int) -> list[
 def _terminal_width() -> int | None:
     """The columns of the terminal that text is printed to, if it is one."""
     stream = sys.stdout
-    return os.get_terminal_size(stream.fileno()).columns if stream.isatty() else None
+    try:
+        return os.get_terminal_size(stream.fileno()).columns if stream is not None and stream.isatty() else None
+    except (OSError, ValueError, AttributeError):  # as in Spyder: a stream that says it is a terminal, and has no file
+        return None
 
 
 def _wrapped(row: Sequence[str], limits: Sequence[int]) -> Iterable[Sequence[str]]:

@@ -5,8 +5,11 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from .. import loop
+from ..prompts import is_live
 
 if TYPE_CHECKING:
+    from ..devboxes import DevboxInfo
+    from ..rendering import Listing
     from ..session import Session
     from .panel import Panel
 
@@ -15,16 +18,16 @@ _FIRST_LOOK = 1.5  # seconds that the cell waits for devboxes to show where ther
 __all__ = ["connected_panel", "open_panel"]
 
 
-def open_panel(session: Session) -> Panel:
+def open_panel(session: Session) -> Panel | Listing[DevboxInfo]:
     """A panel on what `session` is connected to. Raises the magics' errors, such as `RemoteError`."""
     return loop.run(session.guard(connected_panel(session)))
 
 
-async def connected_panel(session: Session) -> Panel:
-    """The same, awaited on the notebook's loop."""
-    from .panel import Panel
+async def connected_panel(session: Session) -> Panel | Listing[DevboxInfo]:
+    """The same, awaited on the notebook's loop. Where nobody watches it is a table: widgets would only be saved."""
+    from .panel import Panel, static_panel
 
     await session.sdk()
-    made = Panel(session)
+    made = Panel(session) if is_live() else None
     await session.feed.try_to_look(["devbox"], within=_FIRST_LOOK)
-    return made
+    return made or static_panel(session.feed)

@@ -126,7 +126,7 @@ class Doer:
 
     async def _keep_alive(self, sdk: AsyncRunloopSDK, row: Row) -> str:
         await self._answer("devbox", sdk.devbox.from_id(row[0]).keep_alive())
-        self._session.leases.note_renewal(row[0])
+        self._session.owned.note_renewal(row[0])
         return f"The keep-alive time of {_name(row)} starts again."
 
     async def _snapshot(self, sdk: AsyncRunloopSDK, row: Row) -> str:

@@ -28,6 +28,7 @@ if TYPE_CHECKING:
     from .tool import Handler
 
 _REMEMBERED = 200  # commands
+_LOOK = 1.0  # seconds between two looks at whether the output of a command can be had
 _REST = 1.0  # seconds in which the rest of the output of a killed command comes, or is left
 
 
@@ -173,7 +174,20 @@ class Console(DevboxTool):
         starting = asyncio.ensure_future(self._start(command))
         starting.add_done_callback(lambda task: task.cancelled() or task.exception())
         await asyncio.shield(starting)
-        return _news(command, await self.checked(command.run.finish(printer)))
+        telling = asyncio.create_task(self._tell_trouble(command))
+        try:
+            return _news(command, await self.checked(command.run.finish(printer)))
+        finally:
+            telling.cancel()
+
+    async def _tell_trouble(self, command: _Command) -> None:
+        """Say while a command runs that its output cannot be had, and take that away when it can."""
+        told = ""
+        while True:
+            await asyncio.sleep(_LOOK)
+            if told or command.run.trouble:
+                told = command.run.trouble
+                self.say(told and f"{told}.")
 
     async def _start(self, command: _Command) -> None:
         await self.checked(command.run.start())
@@ -186,7 +200,12 @@ class Console(DevboxTool):
         self._post_state()
         if not command.run.started:  # `_start` does it
             return
-        await self.checked(command.run.kill())
+        try:
+            await self.checked(command.run.kill())
+        except MagicError:
+            command.stopping = False  # it goes on
+            self._post_state()
+            raise
         command.killed = True
         await asyncio.sleep(_REST)
         if command is self._command:

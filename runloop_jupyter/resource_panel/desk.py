@@ -11,10 +11,12 @@ from typing import TYPE_CHECKING
 
 from ..durations import parse_duration
 from ..errors import MagicError, UsageError
+from ..namesakes import check_free
 from ..progress import Progress
+from ..quoting import printable, reference
 from . import forms
 from .actions import ACTIONS, Action, Doer, answered, prunable
-from .kinds import KINDS, typed
+from .kinds import KINDS
 
 if TYPE_CHECKING:
     from runloop_sdk.models.devboxes import TunnelView
@@ -145,7 +147,7 @@ class Desk:
         form, about = self._forms[name]
         problems = form.check(values)
         row = self._feed.row("devbox", about)
-        known = {"about": typed(str(row[1]), row[0])} if row else {}
+        known = {"about": reference(str(row[1]), row[0])} if row else {}
         self._post("checked", name=name, problems=problems, magic=form.magic({**values, **known}))
         return problems
 
@@ -184,6 +186,7 @@ class Desk:
         ]
 
     async def _create_devbox(self, form: forms.Form, about: str, values: Mapping[str, str]) -> None:
+        await check_free(self._session, values.get("name", "").strip())
         seconds = parse_duration(values["keep_alive"]) if values.get("keep_alive", "").strip() else None
         use, keep = values.get("use") == "yes", values.get("keep") == "yes"
         progress = Progress("")
@@ -212,14 +215,14 @@ class Desk:
         view = await answered(self._feed, "secret", sdk.api.secrets.create(**form.request(values)))
         self._feed.put("secret", view.model_dump())
         self._closed(form)
-        self._say(f"Saved secret {view.name}.")
+        self._say(f"Saved secret {printable(view.name)}.")
 
     async def _save_policy(self, form: forms.Form, about: str, values: Mapping[str, str]) -> None:
         sdk = await self._session.sdk()
         view = await answered(self._feed, "policy", sdk.api.network_policies.create(**form.request(values)))
         self._feed.put("policy", view.model_dump())
         self._closed(form)
-        self._say(f"Saved network policy {view.name}.")
+        self._say(f"Saved network policy {printable(view.name)}.")
 
     async def _take_snapshot(self, form: forms.Form, about: str, values: Mapping[str, str]) -> None:
         self._closed(form)

@@ -8,7 +8,10 @@ from collections.abc import Iterable, Mapping
 from typing import TYPE_CHECKING, Any
 from urllib.parse import quote
 
-from .kinds import KINDS, Entry, typed
+from runloop_sdk.models.devboxes import reason_of
+
+from ..quoting import reference
+from .kinds import KINDS, Entry
 
 if TYPE_CHECKING:
     from runloop_sdk import AsyncRunloopSDK
@@ -94,6 +97,7 @@ _FACTS = {
     "source_blueprint_id": "Blueprint", "base_blueprint_id": "Base", "commit_message": "Message",
     "content_type": "Type", "size_bytes": "Size", "description": "Description", "initiator_id": "Initiator",
 }  # fmt: skip
+_REASONS = ("failure_reason", "shutdown_reason")
 _LAUNCH = {
     "resource_size_request": "Size", "architecture": "Architecture", "keep_alive_time_seconds": "Keep-alive",
     "custom_cpu_cores": "CPU cores", "custom_gb_memory": "Memory (GB)", "custom_disk_size": "Disk (GB)",
@@ -105,7 +109,8 @@ def _facts(kind: str, entry: Entry) -> Iterable[list[Any]]:
     """Label, value, and how it is shown: text, id, time, bytes or seconds."""
     for key, label in _FACTS.items():
         if entry.get(key) not in (None, "", []) and (kind, key) != ("blueprint", "state"):
-            yield [label, entry[key], _form(key)]
+            value = reason_of(entry) if kind == "devbox" and key in _REASONS else entry[key]
+            yield [label, value, _form(key)]
     launch = entry.get("launch_parameters")
     for key, label in _LAUNCH.items():
         value = launch.get(key) if isinstance(launch, Mapping) else None
@@ -140,8 +145,8 @@ def _form(key: str) -> str:
 
 def cells(kind: str, entry: Entry) -> list[list[str]]:
     """What to type for what the panel does: a label and the cell's text for each."""
-    name = typed(str(entry.get("name") or ""), str(entry.get("id") or ""))
-    identity = typed("", str(entry.get("id") or ""))
+    name = reference(str(entry.get("name") or ""), str(entry.get("id") or ""))
+    identity = reference("", str(entry.get("id") or ""))
     if kind == "devbox":
         return _devbox_cells(str(entry.get("status")), name)
     if kind == "blueprint":

@@ -12,6 +12,7 @@ from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Protocol
 
+from ..belonging import Belongings, belongings
 from .kinds import KINDS, OPTIONAL, Kind, Row
 from .pace import delay, delay_after_failures
 from .table import Change, Table
@@ -99,6 +100,7 @@ class Feed:
         self._active_at = time.monotonic()
         self._sdk: AsyncRunloopSDK | None = None
         self._connection: Connection | None = None
+        self._belongings = Belongings(session, {})
 
     # Who looks
 
@@ -263,6 +265,8 @@ class Feed:
     # Looking
 
     async def _look_at(self, sdk: AsyncRunloopSDK, kind: Kind) -> None:
+        if kind.name == "devbox":
+            self._belongings = await belongings(self._session)
         table, sweep, asked_at = self.tables[kind.name], self._sweeps[kind.name], time.monotonic()
         head, more = await self._page(sdk, kind, _HEAD, None)
         self._tell(kind.name, table.take(self._rows(kind, head), asked_at))
@@ -284,11 +288,19 @@ class Feed:
         return (row for row in rows if row is not None)
 
     def _row(self, kind: Kind, entry: Mapping[str, Any]) -> Row | None:
-        row = kind.row(entry)
-        renewed = 0.0 if row is None else self._session.leases.renewed_at(row[0])
-        if renewed:
-            return kind.row({**entry, "renewed_time_ms": round((renewed + self._ahead) * 1000)})
-        return row
+        if kind.name != "devbox":
+            return kind.row(entry)
+        identity = str(entry.get("id"))
+        belonging = self._belongings.of(identity)
+        renewed = self._session.owned.renewed_at(identity)
+        launch = entry.get("launch_parameters")
+        seconds = launch.get("keep_alive_time_seconds") if isinstance(launch, Mapping) else None
+        known = {
+            "owner": belonging.owner,
+            "with_kernel": belonging.end(seconds if isinstance(seconds, int) else None),
+            "renewed_time_ms": round((renewed + self._ahead) * 1000) if renewed else None,
+        }
+        return kind.row({**entry, **known})
 
     async def _page(
         self, sdk: AsyncRunloopSDK, kind: Kind, limit: int, after: str | None
@@ -320,7 +332,7 @@ class Feed:
 
     def _meet(self, now: Connection) -> None:
         before, self._connection = self._connection, now
-        if before is None or before == now or (before.embedded and now.embedded):
+        if before is None or before.service == now.service:
             return
         self._looks = 0
         for kind, table in self.tables.items():  # they belong to another service

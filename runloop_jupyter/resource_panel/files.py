@@ -13,9 +13,11 @@ import shlex
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any, ClassVar
 
+from runloop_sdk.own_commands import own_command
+
 from ..errors import MagicError, UsageError
 from ..progress import Progress
-from ..transfers import download, is_folder
+from ..transfers import download, is_folder, spelled_notes
 from .actions import free_path
 from .previews import Preview, preview
 from .tool import DevboxTool, script, style
@@ -152,7 +154,7 @@ class FileBrowser(DevboxTool):
 
     async def _real(self, path: str) -> str:
         """The path with links followed."""
-        result = await (await self.handle()).cmd.exec(f"readlink -e -z -- {shlex.quote(path)}")
+        result = await (await self.handle()).cmd.exec(own_command(f"readlink -e -z -- {shlex.quote(path)}"))
         if not result.success:
             raise MagicError(f"There is no file {path!r} on {self.devbox.short}, or it is a link that leads nowhere.")
         return (await result.stdout()).rstrip("\0")
@@ -165,7 +167,7 @@ class FileBrowser(DevboxTool):
 
     async def _home_folder(self) -> str:
         if not self._home:
-            result = await (await self.handle()).cmd.exec('printf %s "$HOME"')
+            result = await (await self.handle()).cmd.exec(own_command('printf %s "$HOME"'))
             self._home = await result.stdout() or "/"
         return self._home
 
@@ -229,8 +231,8 @@ class FileBrowser(DevboxTool):
         transfer = _Transfer(name, Progress("Downloading"))
         async with self._transfer(str(content["key"]), transfer):
             target = await asyncio.to_thread(free_path, name)
-            await download(await self.handle(), path, self.devbox.label, target, transfer.progress)
-            self._tell(f"Saved {target.name} beside the notebook.")
+            done = await download(await self.handle(), path, self.devbox.label, target, transfer.progress)
+            self._tell(f"Saved {target.name} beside the notebook.{spelled_notes(done)}")
 
     async def _upload(self, content: dict[str, Any], _: list[memoryview]) -> None:
         key, name = str(content["key"]), _checked_name(str(content["name"]))

@@ -8,12 +8,12 @@ are never kept: they may be secrets.
 from __future__ import annotations
 
 import re
-import shlex
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import asdict, dataclass
 from typing import Any
 
 from ..durations import parse_duration
+from ..quoting import as_word
 
 Values = Mapping[str, str]
 Check = Callable[[str], str]
@@ -201,7 +201,7 @@ def _policy_request(values: Values) -> dict[str, Any]:
 
 
 def _line(start: str, options: Iterable[tuple[str, str]]) -> str:
-    given = [f"{name}{'=' if value.startswith('-') else ' '}{shlex.quote(value)}" for name, value in options if value]
+    given = [f"{name}{'=' if value.startswith('-') else ' '}{as_word(value)}" for name, value in options if value]
     return " ".join([start, *given])
 
 
@@ -233,7 +233,7 @@ def _devbox_magic(values: Values) -> str:
 
 
 def _blueprint_magic(values: Values) -> str:
-    name = shlex.quote(values.get("name", "").strip() or "NAME")
+    name = as_word(values.get("name", "").strip() or "NAME")
     options = [*_repeated("--run", values.get("commands", "")), *_repeated("--metadata", values.get("metadata", ""))]
     line = _line(f"%runloop blueprint build {name}", options)
     dockerfile = values.get("dockerfile", "").strip()
@@ -241,7 +241,7 @@ def _blueprint_magic(values: Values) -> str:
 
 
 def _policy_magic(values: Values) -> str:
-    start = f"%runloop policy create {shlex.quote(values.get('name', '').strip() or 'NAME')}"
+    start = f"%runloop policy create {as_word(values.get('name', '').strip() or 'NAME')}"
     options = [*_repeated("--host", values.get("hosts", "")), ("--description", values.get("description", "").strip())]
     return _line(start, options) + (" --allow-all" if values.get("allow_all") == "yes" else "")
 
@@ -263,7 +263,7 @@ def devbox_form(blueprints: Iterable[Choice], snapshots: Iterable[Choice], sourc
         Field("name", "Name", hint="what to call it; optional", check=_short),
         Field("source", "Start from", "choice", options=tuple(sources), value=source if source in known else ""),
         Field("size", "Size", "choice", options=sizes),
-        Field("keep_alive", "Keep alive for", hint="90s, 30m, 2h; at most 48h", check=_duration, value="1h"),
+        Field("keep_alive", "Keep alive for", hint="as set; or 90s, 30m, 2h; at most 48h", check=_duration),
         Field("use", "Use it in this notebook", "switch", value="yes"),
         Field("keep", "Leave it running when this kernel ends", "switch"),
         Field("env", "Environment", "lines", "NAME=value, one a line", more=True, check=_each(_assignment)),
@@ -298,7 +298,7 @@ SECRET = Form(
               check=lambda text: "" if text else "A value is needed."),
     ),
     lambda values: {"name": values.get("name", "").strip(), "value": values.get("value", "")},
-    lambda values: f"%runloop secret set {shlex.quote(values.get('name', '').strip() or 'NAME')}",
+    lambda values: f"%runloop secret set {as_word(values.get('name', '').strip() or 'NAME')}",
 )  # fmt: skip
 POLICY = Form(
     "policy",
@@ -330,7 +330,7 @@ def _on(values: Values) -> str:
 
 def _tunnel_magic(values: Values) -> str:
     private = " --private" if values.get("auth") == "authenticated" else ""
-    return f"%devbox tunnel {shlex.quote(values.get('port', '').strip() or 'PORT')}{private}{_on(values)}"
+    return f"%devbox tunnel {as_word(values.get('port', '').strip() or 'PORT')}{private}{_on(values)}"
 
 
 def _port(text: str) -> str:

@@ -6,13 +6,13 @@ thousand entries cost a tenth of the time. A row is a list, with the id first an
 
 from __future__ import annotations
 
-import re
-import shlex
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from typing import Any
 
-_OTHERWISE = re.compile(r"^-|^all$|^$|[*?\[\]{},]")
+from runloop_sdk.models.devboxes import reason_of
+
+from ..owned import SEEN
 
 Entry = Mapping[str, Any]
 Row = list[Any]
@@ -20,7 +20,7 @@ Row = list[Any]
 
 @dataclass(frozen=True, slots=True)
 class Column:
-    """One column. `form` says how a value is shown: text, id, status, time, age, span, bytes or until.
+    """One column. `form` says how a value is shown: text, id, status, time, ending, span, bytes or until.
 
     `width` is in pixels; where there is little room, those with the highest `rank` go first. A column without a label
     is not shown: it holds what others need.
@@ -78,15 +78,6 @@ class Kind:
         return {**facts, "columns": columns, "settled": sorted(self.settled), "ended": sorted(self.ended)}
 
 
-def typed(name: str, identity: str) -> str:
-    """How a resource is named in a cell: by its name, or by its id where the cell would read the name otherwise.
-
-    Names come from anybody: one must be neither a second line, nor an expression, an option or a pattern.
-    """
-    fitting = (text for text in (name, identity) if text.isprintable() and not _OTHERWISE.search(text))
-    return shlex.quote(next(fitting, "NAME"))
-
-
 def _text(value: object) -> str:
     return value if isinstance(value, str) else ""
 
@@ -102,23 +93,30 @@ def _part(entry: Entry, key: str) -> Entry:
 
 def _devbox(entry: Entry) -> list[Any]:
     launch = _part(entry, "launch_parameters")
+    status = _text(entry.get("status")) or "unknown"
     return [
         _text(entry.get("name")),
-        _text(entry.get("status")) or "unknown",
+        status,
         _number(entry.get("create_time_ms")),
         _number(entry.get("end_time_ms")),
+        _text(entry.get("owner")),
         _text(entry.get("blueprint_id")) or _text(entry.get("snapshot_id")),
         _text(launch.get("resource_size_request")).lower().replace("_", "-"),
         _text(_part(entry, "tunnel").get("auth_mode")),
-        _text(entry.get("failure_reason")) or _text(entry.get("shutdown_reason")),
+        reason_of(entry) if status in ("failure", "shutdown") else "",
         _runs_until(entry, launch),
+        _text(entry.get("with_kernel")),
     ]
 
 
 def _runs_until(entry: Entry, launch: Entry) -> int | None:
-    """When its keep-alive time is over, if nobody but this kernel renewed it since it began to run."""
-    seconds = _number(launch.get("keep_alive_time_seconds"))
-    if entry.get("status") != "running" or not seconds or launch.get("after_idle"):
+    """When its keep-alive time is over, if nobody but this kernel renewed it since it began to run.
+
+    None where there is none, or where its end hangs on a kernel's.
+    """
+    seconds = _number(launch.get("keep_alive_time_seconds")) or round(SEEN)
+    idle = launch.get("after_idle") or _part(launch, "lifecycle").get("after_idle")
+    if entry.get("status") != "running" or idle or entry.get("with_kernel"):
         return None
     steps = entry.get("state_transitions")
     began = [
@@ -194,13 +192,15 @@ KINDS: Mapping[str, Kind] = {
             (
                 _NAME,
                 Column("status", "Status", "status", 130),
-                Column("created", "Created", "time", 110, 3),
-                Column("ended", "Age", "age", 150, 1),
+                Column("created", "Created", "time", 110, 2),
+                Column("ended", "Ends", "ending", 160, 1),
+                Column("owner", "Owner", width=125, rank=3),
                 Column("source", "Source", "source", 150, 4),
                 Column("size", "Size", width=80, rank=5),
                 Column("tunnel", "Tunnel", width=110, rank=6),
                 Column("reason"),
                 Column("until", form="until"),
+                Column("with_kernel", form="until"),
                 Column("id", "ID", "id", 230, 7),
             ),
             _devbox,

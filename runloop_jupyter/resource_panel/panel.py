@@ -16,9 +16,10 @@ import ipywidgets
 
 from .. import loop
 from ..devboxes import DevboxInfo, describe
+from ..durations import spell_duration
 from ..errors import MagicError
-from ..prompts import can_ask
-from ..rendering import Listing, devbox_listing
+from ..prompts import is_live
+from ..rendering import Listing, ago, devbox_listing
 from .audience import Audience
 from .desk import Desk, action_of, in_words
 from .dock import TOOLS, Dock
@@ -30,7 +31,7 @@ from .view import ResourceView
 
 if TYPE_CHECKING:
     from ..session import Session
-    from .feed import Health
+    from .feed import Feed, Health
     from .table import Change
 
 _GRACE = 5.0  # seconds that a panel without a view goes on: a page that is reloaded is back by then
@@ -328,17 +329,19 @@ class Panel(ipywidgets.VBox):  # type: ignore[misc]  # ipywidgets has no types
 
     # Where no widgets are
 
-    def _table(self) -> Listing[DevboxInfo]:
-        rows = self._feed.tables["devbox"].rows.values()
-        shown = [_info(row) for row in rows if KINDS["devbox"].status(row) not in KINDS["devbox"].ended]
-        return devbox_listing(shown, current=self._feed.current or None)
-
     def _repr_mimebundle_(self, **options: Any) -> dict[str, Any]:
-        table = self._table()
+        table = static_panel(self._feed)
         texts = {"text/plain": repr(table), "text/html": table._repr_html_()}
-        if not can_ask():  # the page that nbconvert makes would show an empty widget
+        if not is_live():  # the page that nbconvert makes would show an empty widget
             return texts
         return {**(super()._repr_mimebundle_(**options) or {}), **texts}
+
+
+def static_panel(feed: Feed) -> Listing[DevboxInfo]:
+    """The panel as a table that does not change."""
+    rows = feed.tables["devbox"].rows.values()
+    shown = [_info(row) for row in rows if KINDS["devbox"].status(row) not in KINDS["devbox"].ended]
+    return devbox_listing(shown, current=feed.current or None)
 
 
 def _info(row: Row) -> DevboxInfo:
@@ -352,7 +355,17 @@ def _info(row: Row) -> DevboxInfo:
         reason=values["reason"],
         source=values["source"],
         size=values["size"],
+        owner=values["owner"],
+        ends=_end(values),
     )
+
+
+def _end(values: Mapping[str, Any]) -> str:
+    if values["ended"]:
+        return ": ".join(filter(None, [ago(values["ended"]), values["reason"]]))
+    if values["with_kernel"] or not values["until"]:
+        return str(values["with_kernel"])
+    return f"in {spell_duration(max(values['until'] / 1000 - time.time(), 0))}"
 
 
 def _health(health: Health) -> dict[str, Any]:

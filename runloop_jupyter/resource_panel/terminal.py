@@ -244,4 +244,4 @@ def _size(content: dict[str, Any], otherwise: tuple[int, int]) -> tuple[int, int
 
 def _prefix() -> str:
     """What the names of this notebook's shells begin with: the same again after a restart of its kernel."""
-    return f"jupyter-{hashlib.sha256(ledger.notebook().encode()).hexdigest()[:16]}"
+    return f"jupyter-{hashlib.sha256(ledger.notebook().encode(errors='surrogatepass')).hexdigest()[:16]}"

@@ -1,8 +1,8 @@
 """What console, terminal, logs and files have in common: views in the browser, state and tasks in Python.
 
 A view says `hello` and gets a snapshot; what changes afterwards goes to all views, numbered, so that one that missed
-something asks for a snapshot again. It says `alive` now and then, and `bye`. Nothing is kept in synced traits: what a
-tool shows is not saved with the notebook.
+something asks for a snapshot again. It says `alive` now and then, and `bye`. Its own messages are numbered too, and
+taken in their order. Nothing is kept in synced traits: what a tool shows is not saved with the notebook.
 """
 
 from __future__ import annotations
@@ -17,8 +17,9 @@ from traitlets import Unicode
 
 from .. import loop
 from ..errors import MagicError
-from ..prompts import can_ask
+from ..prompts import is_live
 from ..rendering.page import paragraph
+from .in_order import InOrder
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Coroutine, Sequence
@@ -35,6 +36,7 @@ T = TypeVar("T")
 
 _STATIC = Path(__file__).parent / "static"
 _PULSE = 5.0  # seconds between looks at who is still there
+_GAP = 1.0  # seconds that a message waits for one that was sent before it
 _SILENCE = 150.0  # seconds after which a view that says nothing is gone: a hidden tab's timers run once a minute
 
 
@@ -45,12 +47,18 @@ def static(name: str) -> str:
 
 def script(name: str) -> str:
     """A tool's script: what all tools share, and its own."""
-    return static("clipboard.js") + static("tool.js") + static(f"{name}.js")
+    return static("clipboard.js") + static("kernel.js") + static("tool.js") + static(f"{name}.js")
 
 
 def style(name: str) -> str:
     """A tool's style sheet: what all tools share, and its own."""
     return static("tool.css") + static(f"{name}.css")
+
+
+def static_text(heading: str) -> dict[str, str]:
+    """What stands for a tool where there are no widgets: it may be one place or another, so it says where it opens."""
+    text = f"{heading}: it opens where this cell is run in a notebook with widgets, as in JupyterLab or VS Code."
+    return {"text/plain": text, "text/html": paragraph(text)}
 
 
 class Tool(anywidget.AnyWidget):
@@ -67,6 +75,7 @@ class Tool(anywidget.AnyWidget):
         self._session = session
         self._works: set[Future[Any]] = set()
         self._views: dict[str, _View] = {}
+        self._arrived: dict[str, InOrder[tuple[dict[str, Any], list[memoryview]]]] = {}
         self._number = 0
         self._watch: Future[Any] | None = None
         self._closed = False
@@ -76,9 +85,8 @@ class Tool(anywidget.AnyWidget):
         return f"<{self.heading}>"
 
     def _repr_mimebundle_(self, **options: Any) -> tuple[dict[str, Any], dict[str, Any]]:
-        plain = f"{self.heading}: run this cell again to open it."
-        texts = {"text/plain": plain, "text/html": paragraph(plain)}
-        if not can_ask():  # the page that nbconvert makes would show an empty widget
+        texts = static_text(self.heading)
+        if not is_live():  # the page that nbconvert makes would show an empty widget
             return texts, {}
         data, metadata = super()._repr_mimebundle_(**options) or ({}, {})
         return {**data, **texts}, metadata
@@ -159,6 +167,22 @@ class Tool(anywidget.AnyWidget):
     def _receive(self, _: object, content: Any, buffers: list[memoryview]) -> None:
         """Take a message; ipykernel calls this on the notebook's thread or on another one."""
         if isinstance(content, dict) and not self._closed:
+            self.begin(self._arrange(content, buffers))
+
+    async def _arrange(self, content: dict[str, Any], buffers: list[memoryview]) -> None:
+        """Begin to handle what is due; on the loop, one after the other, whichever threads the messages came by."""
+        number, view = content.get("n"), str(content.get("view"))
+        if not isinstance(number, int):
+            await self._handle(content, buffers)
+            return
+        arrived = self._arrived.setdefault(view, InOrder())
+        self._begin_all(arrived.take(number, (content, buffers)))
+        if arrived.holds(number):
+            await asyncio.sleep(_GAP)
+            self._begin_all(arrived.release(number))
+
+    def _begin_all(self, messages: list[tuple[dict[str, Any], list[memoryview]]]) -> None:
+        for content, buffers in messages:
             self.begin(self._handle(content, buffers))
 
     async def _handle(self, content: dict[str, Any], buffers: list[memoryview]) -> None:
@@ -181,6 +205,7 @@ class Tool(anywidget.AnyWidget):
 
     async def _bye(self, view: str) -> None:
         self._views.pop(view, None)
+        self._arrived.pop(view, None)
         await asyncio.sleep(_PULSE)  # a view that moves to another place closes and opens again
         if not self._views:
             await self.forsaken(closed=True)
@@ -191,6 +216,7 @@ class Tool(anywidget.AnyWidget):
             gone = [name for name, view in self._views.items() if time.monotonic() - view.heard > _SILENCE]
             for name in gone:
                 del self._views[name]
+                self._arrived.pop(name, None)
             if gone and not self._views:
                 await self.forsaken(closed=False)
 

@@ -35,18 +35,13 @@ class Upload:
         return self._file
 
     async def finish(self, session: Session, feed: Feed) -> str:
-        """Make it a storage object, which is deleted again where that fails; the result says what was made."""
+        """Make it a storage object, deleted again where its bytes cannot be sent; the result says what was made."""
         from runloop_sdk import content_type_of
 
         content = await self.content()
         sdk = await session.sdk()
         made = await sdk.storage_object.create(name=self.name, content_type=content_type_of(self.name))
-        try:
-            await made.upload_content(content)
-            view = await made.complete()
-        except BaseException:
-            await made.delete()
-            raise
+        view = await made.upload_and_complete(content)
         feed.put("object", view.model_dump(exclude={"upload_url", "upload_headers"}))
         return f"Uploaded {self.name}."
 

@@ -23,12 +23,12 @@ if TYPE_CHECKING:
 _TEXT = r"""("(?:[^"\\]|\\.)*"|`[^`]*`)"""
 _SPACES = re.compile(_TEXT + r"| ?([=(){}\[\],;:?<>&|*]) ?")
 _STATIC = Path(__file__).parent / "static"
-_SCRIPTS = ("clipboard.js", "dom.js", "format.js", "store.js", "table.js", "dialogs.js", "detail.js", "panel.js")
+_PARTS = ("clipboard", "kernel", "dom", "format", "store", "table", "dialogs", "detail", "panel")
 
 
 def _script() -> str:
     """The parts as the one module that a widget can have, without what only people need: it travels with each panel."""
-    lines = (line.strip() for name in _SCRIPTS for line in (_STATIC / name).read_text().splitlines())
+    lines = (line.strip() for name in _PARTS for line in (_STATIC / f"{name}.js").read_text().splitlines())
     shorter = [_squeezed(line) for line in lines if line and not line.startswith(("// ", "/** "))]
     return "".join(line if line.endswith(("{", ";", ",")) else f"{line}\n" for line in shorter)
 

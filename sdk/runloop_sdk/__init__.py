@@ -16,6 +16,7 @@ from ._errors import (
     APIResponseError,
     APIStatusError,
     APITimeoutError,
+    ArchiveError,
     AuthenticationError,
     BadRequestError,
     CommandError,
@@ -23,6 +24,7 @@ from ._errors import (
     ConflictError,
     LocalFileError,
     NotFoundError,
+    OutputTooLargeError,
     PermissionDeniedError,
     PollingTimeoutError,
     RateLimitError,
@@ -38,12 +40,14 @@ from ._sdk import AsyncRunloopSDK
 from ._streams import OutputChunk
 
 if TYPE_CHECKING:
+    from ._extraction import Skipped
+    from ._hostile_tar import ExtractionLimits
     from .archives import gitignored
     from .cancellation import complete_or_undo, run_undo
     from .resources.axon import AsyncAxon, AsyncAxonOps, AsyncAxonSqlOps
     from .resources.blueprint import AsyncBlueprint, AsyncBlueprintOps
     from .resources.command import AsyncCommandInterface
-    from .resources.devbox import AsyncDevbox, AsyncDevboxOps
+    from .resources.devbox import AsyncDevbox, AsyncDevboxOps, AsyncSnapshot
     from .resources.execution import AsyncExecution, AsyncExecutionResult
     from .resources.file import AsyncFileInterface, FileInfo
     from .resources.gateway_config import AsyncGatewayConfig, AsyncGatewayConfigOps
@@ -53,7 +57,7 @@ if TYPE_CHECKING:
     from .resources.pty import AsyncPty
     from .resources.secret import AsyncSecret, AsyncSecretById, AsyncSecretOps
     from .resources.shell import AsyncNamedShell
-    from .resources.snapshot import AsyncSnapshot, AsyncSnapshotOps
+    from .resources.snapshot import AsyncSnapshotOps
     from .resources.storage_object import AsyncStorageObject, AsyncStorageObjectOps, content_type_of
 
 # Resources are imported when first named: a notebook that runs a command does not pay for blueprints.
@@ -81,11 +85,13 @@ _FILES = {
     "AsyncSecret": "resources.secret",
     "AsyncSecretById": "resources.secret",
     "AsyncSecretOps": "resources.secret",
-    "AsyncSnapshot": "resources.snapshot",
+    "AsyncSnapshot": "resources.devbox",
     "AsyncSnapshotOps": "resources.snapshot",
     "AsyncStorageObject": "resources.storage_object",
     "AsyncStorageObjectOps": "resources.storage_object",
+    "ExtractionLimits": "_hostile_tar",
     "FileInfo": "resources.file",
+    "Skipped": "_extraction",
     "complete_or_undo": "cancellation",
     "content_type_of": "resources.storage_object",
     "gitignored": "archives",
@@ -97,6 +103,7 @@ __all__ = [
     "APIResponseError",
     "APIStatusError",
     "APITimeoutError",
+    "ArchiveError",
     "AsyncAxon",
     "AsyncAxonOps",
     "AsyncAxonSqlOps",
@@ -130,11 +137,13 @@ __all__ = [
     "CommandError",
     "ConfigurationError",
     "ConflictError",
+    "ExtractionLimits",
     "FileInfo",
     "Listing",
     "LocalFileError",
     "NotFoundError",
     "OutputChunk",
+    "OutputTooLargeError",
     "Page",
     "PermissionDeniedError",
     "PollingConfig",
@@ -143,6 +152,7 @@ __all__ = [
     "ResourceListing",
     "RunloopError",
     "ServerError",
+    "Skipped",
     "StreamError",
     "UnexpectedStateError",
     "WaitTimeoutError",

@@ -16,6 +16,8 @@ DEFAULT_TIMEOUT = 30.0
 LONG_TIMEOUT = 600.0
 """Seconds for commands and file transfers, between two pieces of the answer."""
 CONNECT_TIMEOUT = 5.0
+STREAM_TIMEOUT = 60.0
+"""Seconds without a byte after which a stream of events is asked for anew, or counts as cut where nobody does that."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -28,11 +30,7 @@ class ClientConfig:
     max_retries: int = DEFAULT_MAX_RETRIES
     headers: Mapping[str, str] = field(default_factory=dict, repr=False)
     query: Mapping[str, str] = field(default_factory=dict, repr=False)
-
-    @property
-    def encrypted(self) -> bool:
-        """Whether requests travel over TLS."""
-        return self.base_url.startswith("https:")
+    stream_timeout: float = field(default_factory=lambda: STREAM_TIMEOUT)
 
     @property
     def loopback(self) -> bool:

@@ -3,6 +3,7 @@
 RunloopError
 ├── ConfigurationError          no API key, a URL that is none, an empty id
 ├── LocalFileError              a file of this machine that cannot be read or written; an OSError too
+├── ArchiveError                an archive from a devbox that cannot be read, or holds more than it may
 ├── APIConnectionError          no answer: refused, cut, unreachable
 │   └── APITimeoutError         no answer in time
 ├── APIStatusError              an answer that says no
@@ -18,6 +19,7 @@ RunloopError
 ├── PollingTimeoutError         a wait reached the caller's own deadline
 ├── UnexpectedStateError        a resource ended in a state from which the awaited one cannot come
 ├── StreamError                 an output stream that could not be resumed
+├── OutputTooLargeError         a command printed more than was to be read of it
 └── CommandError                a command that had to succeed did not
 """
 
@@ -53,6 +55,10 @@ class LocalFileError(RunloopError, OSError):
 
     def __str__(self) -> str:
         return f"{self.strerror}" if self.filename is None else f"{self.filename}: {self.strerror}"
+
+
+class ArchiveError(RunloopError):
+    """An archive that a devbox sent cannot be read, or holds more than it may."""
 
 
 class APIConnectionError(RunloopError):
@@ -109,6 +115,10 @@ class StreamError(RunloopError):
         if cause is not None:
             self.status_code, self.code, self.request_id = cause.status_code, cause.code, cause.request_id
             self.method, self.path = cause.method, cause.path
+
+
+class OutputTooLargeError(RunloopError):
+    """A command printed more than the `limit` that its output was asked for with."""
 
 
 class CommandError(RunloopError):
@@ -225,7 +235,7 @@ def _may_pass(status_code: int) -> bool:
 def _error_fields(body: bytes) -> dict[str, Any]:
     try:
         fields = json.loads(body)
-    except ValueError:
+    except (ValueError, RecursionError):
         return {}
     return fields if isinstance(fields, dict) else {}
 

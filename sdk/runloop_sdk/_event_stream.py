@@ -1,4 +1,4 @@
-"""A response of server-sent events, read as views."""
+"""Server-sent events, read as views."""
 
 from __future__ import annotations
 
@@ -18,24 +18,16 @@ from .models._view import View
 
 V = TypeVar("V", bound=View)
 
+_ALIVE_SECONDS = 1.0
 _BATCH = 100
 """So few views at once that they are gone before the garbage collector looks at them twice."""
-EVENT_TIMEOUT = 60.0
-"""Seconds without a byte after which a stream counts as cut: a live one sends a heartbeat every 30 s at most."""
 
 
 class EventStream(Generic[V]):
-    """The events of one response, each as a view; asks when first read, ends with the body, `aclose` ends it early.
+    """Events, each as a view; asks when first read, `aclose` ends it early."""
 
-    An `error` event raises the `APIStatusError` it tells of; a cut raises `APIConnectionError`.
-    """
-
-    def __init__(self, transport: Transport, request: Request, view: type[V]) -> None:
-        self._request = request
-        self._view = view
-        self.opened: float | None = None
-        """When the answer began (`time.monotonic`)."""
-        self._batches = self._read(transport)
+    def __init__(self, batches: AsyncGenerator[list[V], None]) -> None:
+        self._batches = batches
         self._events = self._one_by_one()
 
     def __aiter__(self) -> AsyncIterator[V]:
@@ -63,6 +55,26 @@ class EventStream(Generic[V]):
         async for batch in self._batches:
             for view in batch:
                 yield view
+
+
+class EventResponse(EventStream[V]):
+    """The events of one response; ends with its body.
+
+    An `error` event raises the `APIStatusError` it tells of; a cut raises `APIConnectionError`, and so long a silence
+    that it may be one `APITimeoutError`.
+    """
+
+    def __init__(self, transport: Transport, request: Request, view: type[V]) -> None:
+        super().__init__(self._read(transport))
+        self._request = request
+        self._view = view
+        self.opened: float | None = None
+        """When the answer began (`time.monotonic`)."""
+
+    @property
+    def lived(self) -> bool:
+        """Whether it was open so long that it counts as one that worked: there may be nothing to tell."""
+        return self.opened is not None and time.monotonic() - self.opened >= _ALIVE_SECONDS
 
     async def _read(self, transport: Transport) -> AsyncGenerator[list[V], None]:
         decoder = SSEDecoder()
@@ -104,7 +116,7 @@ class EventStream(Generic[V]):
     def _error(self, data: str) -> APIStatusError:
         try:
             code = int(json.loads(data)["code"])
-        except (ValueError, TypeError, KeyError):
+        except (ValueError, TypeError, KeyError, RecursionError):
             code = 500
         return status_error(code, {}, data.encode(), method=self._request.method, path=self._request.path)
 

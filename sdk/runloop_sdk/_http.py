@@ -12,7 +12,7 @@ import select
 import ssl
 import time
 from collections import deque
-from collections.abc import AsyncIterator, Iterator, Mapping
+from collections.abc import AsyncIterator, Coroutine, Iterator, Mapping
 from typing import Any, cast
 from urllib.parse import SplitResult, quote, urlencode, urlsplit
 
@@ -21,6 +21,7 @@ import httptools
 from ._messages import (
     HTTPAnswer,
     HTTPRequest,
+    NoHTTPError,
     TooLateError,
     TransportError,
     UnreachableError,
@@ -31,6 +32,10 @@ from ._messages import (
 KEEP_ALIVE = 30.0
 """Seconds after which an unused connection is not trusted any more."""
 _SECOND_ADDRESS_DELAY = 0.25
+_DIALS_AT_ONCE = 32
+"""A thousand would keep this loop from hearing in time that they are connected."""
+_BUSY = 1.0
+"""Seconds by which a timer is late only where this loop was kept busy."""
 _READ_SIZE = 1 << 18
 _BUFFERED = 1 << 20
 _PRINTABLE = "".join(map(chr, range(0x21, 0x7F)))
@@ -47,6 +52,7 @@ class DirectTransport:
         self._idle: dict[Origin, deque[_Connection]] = {}
         self._open: set[_Connection] = set()
         self._tls: ssl.SSLContext | None = None
+        self._dialing = asyncio.Semaphore(_DIALS_AT_ONCE)
         self._buffer = memoryview(bytearray(_READ_SIZE))  # one for all: what is read into it is parsed at once
 
     async def send(self, request: HTTPRequest) -> HTTPAnswer:
@@ -88,20 +94,21 @@ class DirectTransport:
         return await self._dial(origin, seconds)
 
     async def _dial(self, origin: Origin, seconds: float) -> _Connection:
+        async with self._dialing:
+            return await _in_time(self._connected(origin), seconds)
+
+    async def _connected(self, origin: Origin) -> _Connection:
         scheme, host, port = origin
         loop, delay = asyncio.get_running_loop(), None if _is_address(host) else _SECOND_ADDRESS_DELAY
         try:
-            async with asyncio.timeout(seconds):
-                tls = await self._tls_context() if scheme == "https" else None
-                _, connection = await loop.create_connection(
-                    lambda: _Connection(origin, self._open, self._buffer),
-                    host,
-                    port,
-                    ssl=tls,
-                    happy_eyeballs_delay=delay,
-                )
-        except TimeoutError as error:
-            raise TooLateError("connecting took too long") from error
+            tls = await self._tls_context() if scheme == "https" else None
+            _, connection = await loop.create_connection(
+                lambda: _Connection(origin, self._open, self._buffer),
+                host,
+                port,
+                ssl=tls,
+                happy_eyeballs_delay=delay,
+            )
         except OSError as error:
             raise UnreachableError(str(error)) from error
         return connection
@@ -247,7 +254,7 @@ class _Connection(asyncio.BufferedProtocol):
         try:
             self._parser.feed_data(self._buffer[:nbytes])
         except (httptools.HttpParserError, httptools.HttpParserUpgrade) as error:
-            self._failure = TransportError(f"the answer is no HTTP: {error}")
+            self._failure = NoHTTPError(str(error))
             self._transport.abort()
         if self._buffered > _BUFFERED:
             self._transport.pause_reading()
@@ -311,6 +318,24 @@ class _Answer(HTTPAnswer):
         if not self._closed:
             self._closed = True
             self._transport.release(self._connection)
+
+
+async def _in_time(connecting: Coroutine[Any, Any, _Connection], seconds: float) -> _Connection:
+    """The connection; raises `TooLateError`, but not for time in which this loop had no turn to hear of it."""
+    loop, task = asyncio.get_running_loop(), asyncio.ensure_future(connecting)
+    try:
+        while not task.done():
+            began = loop.time()
+            await asyncio.wait({task}, timeout=seconds)
+            if not task.done() and loop.time() - began < seconds + _BUSY:
+                raise TooLateError("connecting took too long")
+        return task.result()
+    except BaseException:
+        task.cancel()
+        await asyncio.wait({task})
+        if not task.cancelled() and task.exception() is None:
+            task.result().abort()  # it came with the cancellation
+        raise
 
 
 def _is_address(host: str) -> bool:

@@ -28,12 +28,20 @@ class TransportError(Exception):
     """The connection was cut, or what came over it is no HTTP."""
 
 
+class NoHTTPError(TransportError):
+    """What came is no HTTP, or not compressed as it says."""
+
+
 class UnreachableError(TransportError):
     """There is no connection."""
 
 
 class TooLateError(TransportError):
     """Nothing came, or nothing was taken, for too long."""
+
+
+class OverlongError(Exception):
+    """A body has more bytes than are to be read."""
 
 
 class UnsendableError(Exception):
@@ -54,10 +62,15 @@ class HTTPAnswer(ABC):
     async def aclose(self) -> None:
         """Free the connection; one whose body was not read to its end is closed."""
 
-    async def read(self) -> bytes:
-        """The whole body, in memory once: a `BytesIO` grows in place and gives its bytes away without a copy."""
+    async def read(self, most: int | None = None) -> bytes:
+        """The whole body, in memory once: a `BytesIO` grows in place and gives its bytes away without a copy.
+
+        Raises `OverlongError` where it has more than `most` bytes.
+        """
         whole = io.BytesIO()
         async for piece in self.pieces():
+            if most is not None and whole.tell() + len(piece) > most:
+                raise OverlongError(f"over {most:,} bytes")
             whole.write(piece)
         return whole.getvalue()
 
@@ -88,6 +101,6 @@ async def decompressed(pieces: AsyncIterator[bytes], encoding: str) -> AsyncIter
             came = True
             yield decoder.decompress(piece)
     except zlib.error as error:
-        raise TransportError(f"the body is not compressed as it says: {error}") from error
+        raise NoHTTPError(f"the body is not compressed as it says: {error}") from error
     if came and not decoder.eof:
         raise TransportError("the compressed body ends early")

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 from collections.abc import AsyncIterator, Awaitable, Callable, Generator, Iterator
 from dataclasses import dataclass
 from typing import Generic, TypeVar
@@ -44,14 +45,20 @@ class Listing(Generic[T]):
         return self._fetch(self._starting_after).__await__()
 
     async def __aiter__(self) -> AsyncIterator[T]:
-        cursor = self._starting_after
-        while True:
-            page = await self._fetch(cursor)
-            for item in page.items:
+        page = await self._fetch(self._starting_after)
+        while page.items:
+            *items, last = page.items
+            for item in items:
                 yield item
-            if not page.has_more or not page.items:
+            if not page.has_more:
+                yield last
                 return
-            cursor = self._key(page.items[-1])
+            # Asked for while the last item is still there: whoever gets it may delete it.
+            (outcome,) = await asyncio.gather(self._fetch(self._key(last)), return_exceptions=True)
+            yield last
+            if isinstance(outcome, BaseException):
+                raise outcome
+            page = outcome
 
 
 class ResourceListing(Generic[T, U]):

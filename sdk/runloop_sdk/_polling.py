@@ -16,6 +16,8 @@ V = TypeVar("V")
 _FIRST_PAUSE = 0.02
 """Between the first two looks of a wait without a config; doubled from look to look: what is done soon is seen soon."""
 _PEEK_SECONDS = 2.0
+_GRACE = 5.0
+"""Seconds after the deadline in which the answer to the last look may come."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -88,7 +90,7 @@ class Wait(Generic[V]):
         while True:
             await self._count()
             try:
-                return await look(self._deadline.remaining(hold))
+                return await self._in_time(look(self._deadline.remaining(hold)))
             except WaitTimeoutError:
                 continue
 
@@ -96,7 +98,7 @@ class Wait(Generic[V]):
         """The first value of `look()` that is `done`, looking every `interval_seconds`, more often at first."""
         while True:
             await self._count()
-            self.last = await look()
+            self.last = await self._in_time(look())
             if done(self.last):
                 return self.last
             await asyncio.sleep(self._deadline.remaining(self._pause))
@@ -108,6 +110,19 @@ class Wait(Generic[V]):
         if not done:
             raise await self._late()
         task.result()
+
+    async def _in_time(self, looking: Awaitable[V]) -> V:
+        """What a look shows. Once the deadline has passed, that is what is raised, whatever the look led to."""
+        left = self._deadline.left
+        try:
+            async with asyncio.timeout(None if left is None else left + _GRACE):
+                return await looking
+        except WaitTimeoutError:
+            raise
+        except (RunloopError, TimeoutError) as error:
+            if not self._deadline.passed:
+                raise
+            raise await self._late() from error
 
     async def _count(self) -> None:
         limit = self.config.max_attempts

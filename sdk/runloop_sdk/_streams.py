@@ -1,32 +1,13 @@
-"""A command's output as it comes: resumed after every cut, stdout and stderr merged in their true order.
-
-`StreamPosition` and `Merger` decide and do no I/O; `OutputReader` reads.
-"""
+"""A command's output in pieces: how far a stream was read, and the order of two streams. No I/O; see `_output.py`."""
 
 from __future__ import annotations
 
-import asyncio
-import time
 from collections import deque
-from collections.abc import AsyncGenerator, AsyncIterator, Awaitable, Callable, Sequence
-from contextlib import aclosing
+from collections.abc import AsyncIterator, Sequence
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Literal
+from typing import Literal
 
-from ._errors import (
-    APIConnectionError,
-    APIStatusError,
-    APITimeoutError,
-    NotFoundError,
-    RunloopError,
-    StreamError,
-    WaitTimeoutError,
-)
-from ._retry import backoff, is_retryable
-
-if TYPE_CHECKING:
-    from ._event_stream import EventStream
-    from .models.executions import DevboxAsyncExecutionDetailView, ExecutionUpdateChunk
+from ._errors import OutputTooLargeError
 
 StreamName = Literal["stdout", "stderr"]
 BOTH: tuple[StreamName, ...] = ("stdout", "stderr")
@@ -34,12 +15,6 @@ Span = tuple[int, int]
 Frame = tuple[str, Span | None]
 """What a frame brought that is new, and where it belongs in the merged output."""
 _REPLACEMENT = "\ufffd"
-_READY_LIMIT = 8
-_HELD_LIMIT = 256
-_HEAD_START = 0.005
-_NOT_FOUND_PAUSE = 0.05
-_ALIVE_SECONDS = 1.0
-"""A stream that was open so long counts as progress: the command may be silent."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -180,132 +155,17 @@ class Merger:
         return stream if start <= self._position or not waiting_for else None
 
 
-class OutputReader:
-    """Reads the output streams of one execution to their end and gives them as one.
-
-    `open_stream(stream, offset)` asks for a stream; `completed()` gives the command's view once it has ended, so that
-    a body that a proxy closed early is not taken for the end. Cuts are resumed with back-off, up to `max_retries`
-    times in a row without progress; then `StreamError` is raised. While the request `starting` that starts the
-    command is on its way, the streams are asked for already, and one that is not found is asked for again.
-    """
-
-    def __init__(
-        self,
-        open_stream: Callable[[StreamName, int], Awaitable[EventStream[ExecutionUpdateChunk]]],
-        completed: Callable[[], Awaitable[DevboxAsyncExecutionDetailView | None]],
-        *,
-        streams: Sequence[StreamName] = BOTH,
-        max_retries: int,
-        starting: asyncio.Future[None] | None = None,
-    ) -> None:
-        self._starting = starting
-        self._open_stream = open_stream
-        self._completed = completed
-        self._streams = tuple(streams)
-        self._max_retries = max_retries
-        self._merger = Merger(self._streams)
-        self._ready: deque[OutputChunk] = deque()
-        self._changed = asyncio.Event()
-        self._room = asyncio.Event()
-
-    async def chunks(self) -> AsyncGenerator[OutputChunk, None]:
-        """The output, piece by piece."""
-        pumps = [asyncio.create_task(self._pump(stream)) for stream in self._streams]
-        for pump in pumps:
-            pump.add_done_callback(lambda _: self._changed.set())
-        try:
-            while not (all(pump.done() for pump in pumps) and not self._ready):
-                await self._changed.wait()
-                self._changed.clear()
-                while self._ready:
-                    yield self._ready.popleft()
-                self._room.set()
-                _raise_first_failure(pumps)
-        finally:
-            for pump in pumps:
-                pump.cancel()
-            await asyncio.gather(*pumps, return_exceptions=True)
-
-    async def _pump(self, stream: StreamName) -> None:
-        async with aclosing(self._frames(stream)) as batches:
-            async for frames in batches:
-                self._show(self._merger.push_all(stream, frames))
-                await self._wait_for_room(stream)
-        self._show(self._merger.close(stream))
-
-    def _show(self, chunks: list[OutputChunk]) -> None:
-        if chunks:
-            self._ready.extend(chunks)
-            self._changed.set()
-
-    async def _wait_for_room(self, stream: StreamName) -> None:
-        while len(self._ready) > _READY_LIMIT or self._merger.held(stream) > _HELD_LIMIT:
-            self._room.clear()
-            await self._room.wait()
-
-    async def _frames(self, stream: StreamName) -> AsyncGenerator[list[Frame], None]:
-        position, failures, final = StreamPosition(), 0, None
-        await self._give_head_start(_HEAD_START)
-        while True:
-            before, had_ended, error = position.characters, final is not None, None
-            starting = self._starting is not None and not self._starting.done()
-            events = await self._open_stream(stream, position.resume())
-            try:
-                async with events:
-                    async for batch in events.batches():
-                        yield [(position.take(frame.output, frame.offset), frame.span) for frame in batch]
-                final = await self._completed()
-            except (APIConnectionError, APIStatusError) as caught:
-                error = caught
-            if starting and isinstance(error, NotFoundError):
-                await self._give_head_start(_NOT_FOUND_PAUSE)
-                continue
-            progressed = position.characters > before or (final is not None and not had_ended)
-            whole = _is_whole(final, stream, position)
-            if error is None and (whole or (whole is None and not progressed)):
-                return
-            failures = 0 if progressed or _was_alive(events, error) else failures + 1
-            if failures or error is not None:
-                await self._wait_to_resume(stream, failures, error)
-
-    async def _give_head_start(self, seconds: float) -> None:
-        if self._starting is not None:
-            await asyncio.wait([self._starting], timeout=seconds)
-            if self._starting.done():
-                self._starting.result()
-
-    async def _wait_to_resume(self, stream: StreamName, failures: int, error: RunloopError | None) -> None:
-        if error is not None and not is_retryable(error):
-            raise error
-        if failures > self._max_retries:
-            reason = error or "it ends before the output does"
-            message = f"The {stream} stream was cut and could not be resumed: {reason}"
-            raise StreamError(message, cause=error) from error
-        if failures or not isinstance(error, WaitTimeoutError):  # that is the service's limit on one response
-            await asyncio.sleep(backoff(max(0, failures - 1)))
+async def collect(chunks: AsyncIterator[OutputChunk], limit: int | None = None) -> str:
+    """The whole text of a stream. Raises `OutputTooLargeError` where it has more than `limit` characters."""
+    texts, size = [], 0
+    async for chunk in chunks:
+        size += len(chunk.text)
+        require_size(size, limit)
+        texts.append(chunk.text)
+    return "".join(texts)
 
 
-def _is_whole(
-    final: DevboxAsyncExecutionDetailView | None, stream: StreamName, position: StreamPosition
-) -> bool | None:
-    """Whether all of an ended command's output has come; None when its view does not have all of it to compare."""
-    if final is None:
-        return False
-    text, cut = (final.stdout, final.stdout_truncated) if stream == "stdout" else (final.stderr, final.stderr_truncated)
-    return None if text is None or cut else len(text) <= position.characters
-
-
-def _was_alive(events: EventStream[ExecutionUpdateChunk], error: RunloopError | None) -> bool:
-    lived = 0.0 if events.opened is None else time.monotonic() - events.opened
-    return lived >= _ALIVE_SECONDS and not isinstance(error, APITimeoutError)
-
-
-def _raise_first_failure(pumps: Sequence[asyncio.Task[None]]) -> None:
-    for pump in pumps:
-        if pump.done() and not pump.cancelled() and (error := pump.exception()) is not None:
-            raise error
-
-
-async def collect(chunks: AsyncIterator[OutputChunk]) -> str:
-    """The whole text of a stream."""
-    return "".join([chunk.text async for chunk in chunks])
+def require_size(size: int, limit: int | None) -> None:
+    """Raises `OutputTooLargeError` where `size` characters of output are more than `limit`."""
+    if limit is not None and size > limit:
+        raise OutputTooLargeError(f"The command printed more than {limit:,} characters, the most that is read of it.")

@@ -4,20 +4,38 @@ from __future__ import annotations
 
 import asyncio
 import json
-import sys
 import time
 import uuid
-from collections.abc import AsyncGenerator, AsyncIterator, Awaitable, Callable, Mapping, Sequence
+from collections.abc import AsyncGenerator, AsyncIterator, Awaitable, Callable, Mapping
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
 from itertools import count
-from typing import TYPE_CHECKING, Any, TypeVar
+from typing import TYPE_CHECKING, Any, Protocol, TypeVar
 from urllib.parse import urlsplit
+from weakref import WeakSet
 
 from ._config import CONNECT_TIMEOUT, ClientConfig
-from ._errors import APIConnectionError, APIStatusError, APITimeoutError, ConfigurationError, status_error
+from ._errors import (
+    APIConnectionError,
+    APIResponseError,
+    APIStatusError,
+    APITimeoutError,
+    ConfigurationError,
+    RunloopError,
+    status_error,
+)
 from ._http import DirectTransport
-from ._messages import HTTPAnswer, HTTPRequest, TooLateError, TransportError, UnreachableError, UnsendableError, Way
+from ._messages import (
+    HTTPAnswer,
+    HTTPRequest,
+    NoHTTPError,
+    OverlongError,
+    TooLateError,
+    TransportError,
+    UnreachableError,
+    UnsendableError,
+    Way,
+)
 from ._retry import LONGEST_TOLD_DELAY, backoff, is_retryable, seconds_of, told_delay
 
 if TYPE_CHECKING:
@@ -25,7 +43,18 @@ if TYPE_CHECKING:
 
 R = TypeVar("R")
 
+
+class Dependent(Protocol):
+    """What has a connection of its own to the API."""
+
+    async def detach(self) -> None:
+        """Close it."""
+
+
 IDEMPOTENCY_HEADER = "x-request-id"
+MOST_BYTES = 256 << 20
+"""More has no answer of the API, whose longest is the text of a file."""
+_MOST_OF_A_REFUSAL = 1 << 20
 _DEFAULT_HEADERS = {"user-agent": "runloop-jupyter", "accept": "*/*", "accept-encoding": "gzip, deflate"}
 _UNSENDABLE = "The API key, a header or the path has characters that cannot be sent over HTTP."
 
@@ -43,12 +72,14 @@ class Request:
     headers: Mapping[str, str] = field(default_factory=dict, repr=False)
     timeout: float | None = None
     idempotency_key: str | None = None
-    surface: Sequence[int] = ()
-    """Statuses that the caller deals with: raised at once instead of retried."""
+    surface: tuple[type[RunloopError], ...] = ()
+    """Errors that the caller deals with: raised at once instead of retried."""
     base_url: str | None = None
     """Another host than the API's; the API key is never sent there."""
     bearer_token: str | None = field(default=None, repr=False)
     """To be sent instead of the API key."""
+    most: int | None = MOST_BYTES
+    """Bytes of an answer that is read whole; None for as many as there are."""
 
     @property
     def replayable(self) -> bool:
@@ -74,18 +105,23 @@ class Transport:
 
     def __init__(self, config: ClientConfig, http_client: httpx.AsyncClient | None = None) -> None:
         self.config = config
-        self._way: Way = DirectTransport()
-        self._is_direct = True
-        if http_client is not None or _behind_proxy(config):
-            self._use_httpx(http_client)
+        self._way = _way(config, http_client)
         self._loop: asyncio.AbstractEventLoop | None = None
-        self._closed = False
+        self._closing = asyncio.Event()
+        self._dependents: WeakSet[Dependent] = WeakSet()
         self._dated = ("", 0.0)
 
     async def aclose(self) -> None:
-        """Close the connections, unless they are a client that the caller brought."""
-        self._closed = True
+        """Close the connections, unless they are a client that the caller brought; calls that wait raise at once."""
+        self._closing.set()
+        await asyncio.gather(*(dependent.detach() for dependent in tuple(self._dependents)))
         await self._way.aclose()
+
+    async def adopt(self, dependent: Dependent) -> None:
+        """Detach `dependent`, which has a connection of its own, when this is closed; now, if it is."""
+        self._dependents.add(dependent)
+        if self._closing.is_set():
+            await dependent.detach()
 
     @property
     def clock_ahead(self) -> float:
@@ -123,13 +159,24 @@ class Transport:
             except (APIStatusError, APIConnectionError) as error:
                 if attempt >= self.config.max_retries or not _may_retry(error, request):
                     raise
-                await asyncio.sleep(_delay(error, attempt))
+                await self._pause(_delay(error, attempt), request)
         raise AssertionError("unreachable")
+
+    async def _pause(self, seconds: float, request: Request) -> None:
+        try:
+            async with asyncio.timeout(seconds):
+                await self._closing.wait()
+        except TimeoutError:
+            return
+        raise self._closed_error(request)
 
     async def _whole(self, request: Request, key: str) -> Response:
         answer = await self._begin(request, key)
         try:
-            return Response(answer.status, await answer.read())
+            return Response(answer.status, await answer.read(request.most))
+        except OverlongError as error:
+            sentence = f"The answer to {request.method} {request.path} is {error}, more than an answer may have."
+            raise APIResponseError(sentence, method=request.method, path=request.path) from error
         except TransportError as error:
             raise self._connection_error(error, request) from error
         finally:
@@ -144,7 +191,9 @@ class Transport:
             if answer.status < 300:
                 return answer
             try:
-                body = await answer.read()
+                body = await answer.read(_MOST_OF_A_REFUSAL)
+            except OverlongError:
+                body = b""  # the status alone has to do
             finally:
                 await answer.aclose()
         except UnsendableError as error:
@@ -152,11 +201,6 @@ class Transport:
         except TransportError as error:
             raise self._connection_error(error, request) from error
         raise self._refusal(answer, body, request)
-
-    def _use_httpx(self, client: httpx.AsyncClient | None = None) -> None:
-        from ._httpx import HttpxTransport
-
-        self._way, self._is_direct = HttpxTransport(client), False
 
     def _built(self, request: Request, key: str) -> HTTPRequest:
         headers, body = self._headers_of(request, key), b""
@@ -178,14 +222,14 @@ class Transport:
         own = request.base_url is None
         token = request.bearer_token or (self.config.bearer_token if own else None)
         authorization = {"authorization": f"Bearer {token}"} if token else {}
-        ours = {IDEMPOTENCY_HEADER: key, **_lower(self.config.headers)} if own else {}
-        return {**_DEFAULT_HEADERS, **authorization, **ours, **_lower(request.headers)}
+        ours = _lower(self.config.headers) if own else {}
+        # After those: a header that is the same for all requests cannot tell a retry from a new request.
+        mark = {IDEMPOTENCY_HEADER: key} if own or request.bearer_token else {}
+        return {**_DEFAULT_HEADERS, **authorization, **ours, **mark, **_lower(request.headers)}
 
     def _check_usable(self) -> None:
         loop = asyncio.get_running_loop()
-        if self._is_direct and _is_replaced():
-            self._use_httpx()
-        if self._closed or self._way.is_closed:
+        if self._closing.is_set() or self._way.is_closed:
             raise ConfigurationError("This client is closed: make another one.")
         if self._loop is None:
             self._loop = loop
@@ -204,14 +248,33 @@ class Transport:
 
     def _connection_error(self, error: TransportError, request: Request) -> APIConnectionError:
         host, call = self._host_of(request), f"{request.method} {request.path}"
+        if self._closing.is_set():
+            return self._closed_error(request)
         if isinstance(error, TooLateError):
             return APITimeoutError(f"{host} did not answer {call} in time", method=request.method, path=request.path)
         if isinstance(error, UnreachableError):
-            text = f"{host} cannot be reached ({str(error) or 'connection refused'})"
+            text = f"{host} cannot be reached" + (f" ({error})" if str(error) else "")
+        elif isinstance(error, NoHTTPError):
+            text = f"{host} answered {call} with what is no HTTP ({error})"
         else:
             text = f"The connection to {host} was cut during {call}"
         trusted = "CERTIFICATE_VERIFY_FAILED" not in text
         return APIConnectionError(text, method=request.method, path=request.path, retryable=trusted)
+
+    def _closed_error(self, request: Request) -> APIConnectionError:
+        text = f"This client was closed before {self._host_of(request)} had answered {request.method} {request.path}"
+        if request.method != "GET" and not request.path.endswith("/wait_for_status"):
+            text += "; what was asked for may have been done"
+        return APIConnectionError(text, method=request.method, path=request.path, retryable=False)
+
+
+def _way(config: ClientConfig, http_client: httpx.AsyncClient | None) -> Way:
+    """Own connections, but for a client that the caller brings, and for proxies, which httpx knows how to use."""
+    if http_client is None and not _behind_proxy(config):
+        return DirectTransport()
+    from ._httpx import HttpxTransport
+
+    return HttpxTransport(http_client)
 
 
 def _behind_proxy(config: ClientConfig) -> bool:
@@ -220,22 +283,6 @@ def _behind_proxy(config: ClientConfig) -> bool:
     from urllib.request import getproxies
 
     return bool(getproxies().keys() & {"http", "https", "all"})
-
-
-def _is_replaced() -> bool:
-    """Whether something, in most cases a test, stands in for httpx's own transport (respx, pytest-httpx, vcrpy)."""
-    owners = (("httpx", "AsyncHTTPTransport"), ("httpcore", "AsyncConnectionPool"))  # who replaces them imported them
-    found = [getattr(sys.modules.get(module), owner, None) for module, owner in owners]
-    return any(_is_foreign(owner) for owner in found if owner is not None)
-
-
-def _is_foreign(owner: type) -> bool:
-    method = vars(owner)["handle_async_request"]
-    return hasattr(method, "__wrapped__") or _package(method) != _package(owner)
-
-
-def _package(thing: object) -> str:
-    return getattr(thing, "__module__", "").partition(".")[0]
 
 
 def _json(request: Request) -> bytes:
@@ -258,9 +305,7 @@ def _lower(headers: Mapping[str, str]) -> dict[str, str]:
 
 
 def _may_retry(error: APIStatusError | APIConnectionError, request: Request) -> bool:
-    if isinstance(error, APIStatusError) and error.status_code in request.surface:
-        return False
-    return request.replayable and is_retryable(error)
+    return request.replayable and is_retryable(error) and not isinstance(error, request.surface)
 
 
 def _delay(error: APIStatusError | APIConnectionError, attempt: int) -> float:

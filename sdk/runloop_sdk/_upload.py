@@ -141,8 +141,14 @@ async def _from_start(file: BinaryIO, start: int, size: int) -> AsyncIterator[by
 
 
 async def _pieces(file: BinaryIO, size: int | None) -> AsyncIterator[bytes]:
-    """What is left of `file`; no more than `size`, which was promised, even if the file grows meanwhile."""
+    """What is left of `file`; no more than `size`, which was promised, even if the file grows meanwhile.
+
+    Raises `LocalFileError` where it has less by now.
+    """
     left = PIECE if size is None else size
     while left and (piece := await asyncio.to_thread(file.read, min(PIECE, left))):
         yield piece
         left -= 0 if size is None else len(piece)
+    if left and size is not None:
+        name = str(getattr(file, "name", "the file"))
+        raise LocalFileError(errno.EIO, "it became shorter while it was read", name)

@@ -26,13 +26,18 @@ async def complete_or_undo(make: Coroutine[Any, Any, T], undo: Callable[[T], Awa
         raise
 
 
-async def run_undo(undo: Coroutine[Any, Any, object], cause: BaseException) -> None:
-    """Run a clean-up for at most `UNDO_SECONDS`; its failure becomes a note on `cause`, which is being raised."""
+async def run_undo(undo: Coroutine[Any, Any, object], cause: BaseException) -> bool:
+    """Run a clean-up; whether that was done within `UNDO_SECONDS`. Its failure becomes a note on `cause`.
+
+    So what is raised is `cause`, and no refusal of a clean-up hides it.
+    """
     try:
         async with asyncio.timeout(UNDO_SECONDS):
             await undo
     except (RunloopError, TimeoutError) as error:
         cause.add_note(f"The clean-up failed: {str(error) or 'no answer in time'}")
+        return False
+    return True
 
 
 async def _then(task: asyncio.Future[T], undo: Callable[[T], Awaitable[object]]) -> None:

@@ -7,14 +7,18 @@ import shutil
 import socket
 import subprocess
 import sys
-import time
 import urllib.error
 import urllib.request
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
-from playwright.sync_api import Browser, Page, expect, sync_playwright
+from playwright.sync_api import Browser, Locator, Page, expect, sync_playwright
+
+from tests.own_state import kept_in
+from tests.waiting import PATIENCE, wait_until
+
+expect.set_options(timeout=PATIENCE * 1000)
 
 BROWSERS = ("chromium", "chromium-browser", "google-chrome")
 FLAGS = [
@@ -39,7 +43,8 @@ def open_browser() -> Iterator[Browser]:
     """A headless Chromium."""
     sandbox = [] if os.geteuid() else ["--no-sandbox"]  # Chromium's own sandbox refuses to run as root
     with sync_playwright() as playwright:
-        browser = playwright.chromium.launch(executable_path=browser_path(), args=[*FLAGS, *sandbox])
+        arguments = [*FLAGS, *sandbox]
+        browser = playwright.chromium.launch(executable_path=browser_path(), args=arguments, timeout=PATIENCE * 1000)
         yield browser
         browser.close()
 
@@ -53,7 +58,13 @@ def serve_lab(folder: Path, home: Path) -> Iterator[str]:
     options = ["--IdentityProvider.token=", f"--ServerApp.root_dir={folder}", "--allow-root"]
     settings = home / "settings"
     decline_news(settings)
-    environ = {**os.environ, "HOME": str(home), "JUPYTERLAB_SETTINGS_DIR": str(settings)}
+    environ = {
+        **os.environ,
+        **kept_in(home / "state"),
+        "HOME": str(home),
+        "JUPYTERLAB_SETTINGS_DIR": str(settings),
+        "RUNLOOP_LOCAL_START_TIMEOUT": str(PATIENCE),
+    }
     with (home / "lab.log").open("wb") as log:
         lab = subprocess.Popen([*command, *options], env=environ, stdout=log, stderr=log, cwd=folder)
         try:
@@ -68,7 +79,7 @@ def end(lab: subprocess.Popen[bytes]) -> None:
     """End JupyterLab and its kernels. Fails when it does not end by itself, and leaves nothing running even so."""
     lab.terminate()
     try:
-        lab.wait(timeout=20)
+        lab.wait(timeout=PATIENCE)
     except subprocess.TimeoutExpired:
         lab.kill()
         lab.wait()
@@ -89,16 +100,34 @@ def free_port() -> int:
         return int(probe.getsockname()[1])
 
 
-def wait_until_served(address: str, lab: subprocess.Popen[bytes], log: Path, seconds: float = 60) -> None:
+def wait_until_served(address: str, lab: subprocess.Popen[bytes], log: Path) -> None:
     """Return when JupyterLab answers; fail with its log when it does not."""
-    end = time.monotonic() + seconds
-    while time.monotonic() < end and lab.poll() is None:
+
+    def answers_or_ended() -> bool:
         try:
-            with urllib.request.urlopen(f"{address}/api/status", timeout=2):
-                return
+            with urllib.request.urlopen(f"{address}/api/status", timeout=PATIENCE):
+                return True
         except (urllib.error.URLError, TimeoutError):
-            time.sleep(0.1)
-    raise AssertionError(f"JupyterLab did not start:\n{log.read_text()[-3000:]}")
+            return lab.poll() is not None
+
+    wait_until(answers_or_ended, lambda: f"JupyterLab:\n{log.read_text()[-3000:]}")
+    assert lab.poll() is None, f"JupyterLab did not start:\n{log.read_text()[-3000:]}"
+
+
+@contextmanager
+def momentary(root: Locator, text: str) -> Iterator[None]:
+    """What is done here makes a part of the page show a text, be it for a moment that nobody happens to look."""
+    seen = root.evaluate_handle(
+        """(root, text) => {
+            const seen = { text: false };
+            const look = () => { seen.text ||= root.textContent.includes(text); };
+            new MutationObserver(look).observe(root, { childList: true, characterData: true, subtree: true });
+            return seen;
+        }""",
+        text,
+    )
+    yield
+    wait_until(lambda: seen.evaluate("seen => seen.text"), f"{text!r} to be shown")
 
 
 class Notebook:
@@ -106,9 +135,11 @@ class Notebook:
 
     def __init__(self, page: Page, address: str, name: str) -> None:
         self.page = page
+        self.address = address
+        page.set_default_timeout(PATIENCE * 1000)
         page.goto(f"{address}/lab/tree/{name}?reset")
-        page.wait_for_selector(".jp-Notebook .jp-Cell", timeout=60_000)
-        expect(page.locator(".jp-NotebookPanel-toolbar")).to_contain_text("Python 3", timeout=60_000)
+        page.wait_for_selector(".jp-Notebook .jp-Cell")
+        expect(page.locator(".jp-NotebookPanel-toolbar")).to_contain_text("Python 3")
         self.wait_for_idle()
 
     def menu(self, *labels: str) -> None:
@@ -122,27 +153,38 @@ class Notebook:
         self.menu("Run", "Run All Cells")
         self.wait_until_finished()
 
-    def wait_until_finished(self, seconds: float = 90) -> None:
+    def wait_until_finished(self) -> None:
         """Wait until no cell runs or waits, and every code cell that was run has its number."""
         self.page.wait_for_function(
             """() => [...document.querySelectorAll('.jp-CodeCell .jp-InputPrompt')]
                 .every(prompt => !prompt.textContent.includes('*'))""",
-            timeout=seconds * 1000,
         )
         self.wait_for_idle()
 
-    def wait_for_output(self, index: int, text: str, seconds: float = 60) -> None:
+    def wait_for_output(self, index: int, text: str) -> None:
         """Wait until the output of a code cell has `text`."""
         self.page.wait_for_function(
             """([index, text]) => (document.querySelectorAll('.jp-CodeCell')[index]
                 .querySelector('.jp-Cell-outputArea')?.innerText || '').includes(text)""",
             arg=[index, text],
-            timeout=seconds * 1000,
         )
 
     def wait_for_idle(self) -> None:
         """Wait until the kernel has nothing to do."""
-        self.page.wait_for_selector('.jp-Notebook-ExecutionIndicator[data-status="idle"]', timeout=60_000)
+        self.page.wait_for_selector('.jp-Notebook-ExecutionIndicator[data-status="idle"]')
+
+    def end_kernels(self) -> None:
+        """End all kernels of this JupyterLab."""
+        kernels = f"{self.address}/api/kernels"
+        token = {cookie["name"]: cookie["value"] for cookie in self.page.context.cookies()}["_xsrf"]
+        for kernel in self.page.request.get(kernels, timeout=PATIENCE * 1000).json():
+            one = f"{kernels}/{kernel['id']}"
+            gone = self.page.request.delete(one, headers={"X-XSRFToken": token}, timeout=PATIENCE * 1000)
+            assert gone.ok, gone.text()
+
+    def runs(self, index: int) -> bool:
+        """Whether a code cell has not ended."""
+        return "*" in self.cell(index).locator(".jp-InputPrompt").inner_text()
 
     def outputs(self) -> list[str]:
         """The text of each code cell's output, in order."""

@@ -4,15 +4,18 @@ from __future__ import annotations
 
 import subprocess
 import sys
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
 import nbformat
+import pytest
 from playwright.sync_api import Locator, Page, expect
 
 from tests.browser.lab import Notebook
+from tests.waiting import PATIENCE, wait_until
 
+LIGHT = "JupyterLab Light"
 KERNEL = {"kernelspec": {"name": "python3", "display_name": "Python 3 (ipykernel)", "language": "python"}}
 
 
@@ -27,6 +30,8 @@ class PanelPage(Notebook):
     """A notebook whose cells show panels; `view` says which of them is meant."""
 
     view = 0
+    spent = False
+    """Whether it is of no use to another test."""
 
     @property
     def panel(self) -> Locator:
@@ -38,17 +43,28 @@ class PanelPage(Notebook):
         self.cell(index).locator(".cm-content").click()
         self.page.keyboard.press("Control+Enter")
 
+    @contextmanager
+    def streaming(self, index: int) -> Iterator[None]:
+        """Run a cell that prints `line 1` and so on until it is interrupted, as it is at the end and not before."""
+        self.run(index)
+        expect(self.cell(index).locator(".jp-InputPrompt")).to_contain_text("*")
+        self.wait_for_output(index, "line 5\n")
+        yield
+        assert self.runs(index), "the cell was over before"
+        self.menu("Kernel", "Interrupt Kernel")
+        self.wait_until_finished()
+
     def row(self, name: str) -> Locator:
         """The row of a resource."""
         return self.panel.locator(".rl-row:not([hidden])", has_text=name)
 
-    def shows(self, name: str, text: str, seconds: float = 20) -> None:
+    def shows(self, name: str, text: str) -> None:
         """Wait until the row of a resource has a text."""
-        expect(self.row(name)).to_contain_text(text, timeout=seconds * 1000)
+        expect(self.row(name)).to_contain_text(text)
 
-    def lacks(self, name: str, seconds: float = 20) -> None:
+    def lacks(self, name: str) -> None:
         """Wait until there is no such row."""
-        expect(self.row(name)).to_have_count(0, timeout=seconds * 1000)
+        expect(self.row(name)).to_have_count(0)
 
     def tab(self, title: str) -> None:
         """Choose a tab."""
@@ -72,9 +88,60 @@ class PanelPage(Notebook):
         """Send the form that is open."""
         self.panel.locator(".rl-form button[type=submit]").click()
 
-    def told(self, text: str, seconds: float = 20) -> None:
+    def close_tools(self) -> None:
+        """Close the tools that are open below the table."""
+
+        def none_is_open() -> bool:
+            self.panel.locator(".rl-tool-close").evaluate_all("all => all.forEach(each => each.click())")
+            return self.panel.locator(".rl-tool-close").count() == 0
+
+        wait_until(none_is_open, "the tools to be closed")
+
+    def told(self, text: str) -> None:
         """Wait until the panel says something."""
-        expect(self.panel.locator(".rl-toast", has_text=text).first).to_be_visible(timeout=seconds * 1000)
+        expect(self.panel.locator(".rl-toast", has_text=text).first).to_be_visible()
+
+
+def open_panel(page: Page, address: str, name: str) -> PanelPage:
+    """Open a notebook whose first cell makes the devbox `analysis` and whose second shows the panel, and run both."""
+    notebook = PanelPage(page, address, name)
+    page.keyboard.press("Control+b")
+    notebook.run(0)
+    notebook.wait_until_finished()
+    notebook.run(1)
+    expect(notebook.row("analysis")).to_have_count(1)
+    notebook.shows("analysis", "running")
+    return notebook
+
+
+class SharedPanel:
+    """A notebook with a panel that the tests of a file share until one fails: what that leaves behind goes with it.
+
+    `opened` opens it. Each test finds it in JupyterLab's light theme, and without tools below the table.
+    """
+
+    def __init__(self, opened: Callable[[], PanelPage]) -> None:
+        self._opened = opened
+        self._notebook: PanelPage | None = None
+
+    @contextmanager
+    def lend(self, session: pytest.Session) -> Iterator[PanelPage]:
+        """The notebook for one test."""
+        failures = session.testsfailed
+        notebook = self._notebook = self._notebook or self._opened()
+        if notebook.page.locator("body").get_attribute("data-jp-theme-name") != LIGHT:
+            choose_theme(notebook, LIGHT)
+        notebook.close_tools()
+        yield notebook
+        if session.testsfailed > failures or notebook.spent:
+            self.close()
+
+    def close(self) -> None:
+        """Close it, and end its kernel with all that this owns."""
+        if self._notebook is not None:
+            notebook, self._notebook = self._notebook, None
+            notebook.end_kernels()
+            notebook.page.close()
 
 
 @contextmanager
@@ -90,13 +157,34 @@ def many_devboxes(count: int) -> Iterator[str]:
         yield process.stdout.readline().strip()
     finally:
         process.stdin.close()
-        process.wait(10)
+        process.wait(PATIENCE)
         process.stdout.close()
 
 
+# What an animation is like is asked for and its end is not awaited: one whose cell was scrolled out of sight never says
+# that it has ended, since the browser leaves out what JupyterLab marks with `content-visibility`.
+MOVES = """root => document.getAnimations().some(({ playState, effect }) => playState === "running"
+    && effect.getComputedTiming().endTime !== Infinity
+    && (root.contains(effect.target) || effect.target?.contains(root)))"""
+
+
+def choose_theme(notebook: Notebook, theme: str) -> None:
+    """Choose a theme of JupyterLab, and wait until it has come: JupyterLab hides all for a moment after it."""
+    notebook.menu("Settings", "Theme", theme)
+    expect(notebook.page.locator("body")).to_have_attribute("data-jp-theme-name", theme)
+    expect(notebook.page.locator(".jp-LabShell")).to_be_visible()
+
+
 def axe(page: Page, within: str = ".rl-panel") -> list[str]:
-    """What is wrong with a part of the page for people who cannot see or use a mouse, by the rules of axe-core."""
+    """What is wrong with a part of the page for people who cannot see or use a mouse, by the rules of axe-core.
+
+    It is looked at once it is in sight and nothing in it flashes or rises any more.
+    """
     from axe_playwright_python.sync_playwright import Axe
 
+    part = page.locator(within).first
+    part.scroll_into_view_if_needed()
+    expect(part).to_be_visible()
+    wait_until(lambda: not part.evaluate(MOVES), f"{within} to come to rest")
     found = Axe().run(page, context=within).response["violations"]
     return [f"{v['id']}: {n['html'][:200]} {n['failureSummary'][:300]}" for v in found for n in v["nodes"]]

@@ -7,7 +7,7 @@ import pytest
 
 from tests.browser.lab import Notebook
 
-COUNT = "%%devbox exec\nfor n in $(seq 1000); do echo line $n; sleep 0.05; done"
+COUNT = "%%devbox exec\nfor n in $(seq 100000); do echo line $n; sleep 0.05; done"
 CELLS = ["%load_ext runloop_jupyter", COUNT, "%%devbox exec\npgrep -fc '[s]eq 1000'; echo still here"]
 
 
@@ -27,7 +27,7 @@ def test_stop_ends_the_command_and_the_next_cell_works(notebook: Notebook) -> No
     notebook.page.locator('[data-command="notebook:interrupt-kernel"], [title^="Interrupt the kernel"]').first.click()
     notebook.wait_until_finished()
     assert "stopped" in notebook.outputs()[1]
-    assert "line 1000" not in notebook.outputs()[1]
+    assert "line 100000" not in notebook.outputs()[1]
     notebook.cell(2).click()
     notebook.page.keyboard.press("Shift+Enter")
     notebook.wait_for_output(2, "still here")

@@ -16,10 +16,11 @@ class TerminalPage:
         self.root = root
         self.page: Page = root.page
         self.rows = root.locator(".xterm-rows")
+        self.status = root.locator(".rlt-status")
 
-    def shows(self, text: str, seconds: float = 20) -> None:
+    def shows(self, text: str) -> None:
         """Wait until its screen has a text."""
-        expect(self.rows).to_contain_text(text, timeout=seconds * 1000)
+        expect(self.rows).to_contain_text(text)
 
     def lacks(self, text: str) -> None:
         """Wait until its screen has a text no more."""
@@ -31,16 +32,33 @@ class TerminalPage:
         self.page.keyboard.type(line)
         self.page.keyboard.press("Enter")
 
-    def is_(self, status: str, seconds: float = 20) -> None:
+    def is_(self, status: str) -> None:
         """Wait until it says what state it is in."""
-        expect(self.root.locator(".rlt-status")).to_contain_text(status, timeout=seconds * 1000)
+        expect(self.status).to_contain_text(status)
+
+    def prompts(self) -> None:
+        """Wait until the shell asks for a command."""
+        expect(self.rows).to_contain_text(re.compile("[$#%]"))
 
 
 def open_terminal(panel: PanelPage, name: str) -> TerminalPage:
     """Open a terminal from the menu of a devbox's row, and wait for the shell."""
     panel.menu_of(name, "Open terminal")
     opened = TerminalPage(panel.page.locator(".rlt-terminal:visible"))
-    opened.is_("onnected")
+    opened.is_("Connected")
+    opened.prompts()
+    return opened
+
+
+def open_new_shell(panel: PanelPage, name: str) -> TerminalPage:
+    """Open a terminal; its shell is a new one, also where an earlier terminal left one that waits at its prompt."""
+    opened = open_terminal(panel, name)
+    if "ran on" in opened.status.inner_text():
+        opened.run("exit")
+        opened.is_("The shell has ended")
+        opened.root.get_by_role("button", name="New shell").click()
+        opened.is_("Connected")
+        opened.prompts()
     return opened
 
 
@@ -62,7 +80,7 @@ class FilesPage:
 
     def is_at(self, path: str) -> None:
         """Wait until it shows this folder."""
-        expect(self.root.get_by_label("Path")).to_have_value(path, timeout=20_000)
+        expect(self.root.get_by_label("Path")).to_have_value(path)
 
 
 class ConsolePage:
@@ -88,15 +106,15 @@ class ConsolePage:
 
     def ended(self, words: str) -> None:
         """Wait until it says how the last command ended."""
-        expect(self.screen.locator(".rlc-told").last).to_contain_text(words, timeout=20_000)
+        expect(self.screen.locator(".rlc-told").last).to_contain_text(words)
 
     def shows(self, text: str) -> None:
         """Wait until it shows a text."""
-        expect(self.screen).to_contain_text(text, timeout=20_000)
+        expect(self.screen).to_contain_text(text)
 
     def is_(self, status: str) -> None:
         """Wait until its bar says this."""
-        expect(self.root.get_by_role("status")).to_contain_text(status, timeout=20_000)
+        expect(self.root.get_by_role("status")).to_contain_text(status)
 
 
 class LogsPage:
@@ -114,12 +132,16 @@ class LogsPage:
 
     def shows(self, text: str) -> None:
         """Wait until a line with this text is in sight."""
-        expect(self.line(text).last).to_be_visible(timeout=20_000)
+        expect(self.line(text).last).to_be_visible()
 
     def press(self, label: str) -> None:
         """Press a button."""
         self.root.get_by_role("button", name=label).click()
 
-    def counts(self, words: str) -> None:
+    def is_empty(self) -> None:
+        """Wait until it says that there are no lines."""
+        expect(self.root.locator(".rlt-empty")).to_contain_text("No lines yet")
+
+    def counts(self, words: str | re.Pattern[str]) -> None:
         """Wait until it says how many lines were found."""
         expect(self.root.locator(".rll-count")).to_have_text(words)

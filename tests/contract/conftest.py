@@ -2,22 +2,32 @@ from __future__ import annotations
 
 import subprocess
 import sys
+from dataclasses import dataclass
 from pathlib import Path
 
 import pytest
 
-OLD = "1.29.0"
+OLD = ("1.29.0", "1.32.0")
+"""Releases of the client's 1.x series: which openai-agents may have, and the last."""
 ROOT = Path(__file__).parents[2]
 
 
-@pytest.fixture(scope="session")
-def old_python() -> Path:
-    """The interpreter of an environment that has the client's last 1.x release, made once."""
-    folder = ROOT / f".venv-{OLD.rpartition('.')[0]}"
+@dataclass(frozen=True)
+class OldClient:
+    """An environment that has another release of the client than this one."""
+
+    version: str
+    python: Path
+
+
+@pytest.fixture(scope="session", params=OLD)
+def old_client(request: pytest.FixtureRequest) -> OldClient:
+    """Each old release, in an environment that is made once."""
+    folder = ROOT / f".venv-{request.param.rpartition('.')[0]}"
     python, uv = folder / "bin" / "python", Path(sys.executable).with_name("uv")
     if not (folder / "ready").exists():
         subprocess.run([uv, "venv", "--quiet", "--clear", "--python", sys.executable, folder], check=True)
-        wanted = f"runloop-api-client=={OLD}"
+        wanted = f"runloop-api-client=={request.param}"
         subprocess.run([uv, "pip", "install", "--quiet", "--python", python, wanted], check=True)
         (folder / "ready").touch()
-    return python
+    return OldClient(request.param, python)

@@ -1,5 +1,6 @@
 """Wrong bodies for every operation: each answer is an error as documented, never a 500, and the service lives on."""
 
+import asyncio
 import json
 from collections.abc import AsyncIterator, Iterator
 from typing import Any
@@ -110,3 +111,64 @@ async def test_what_is_not_there(bad: Api, method: str, path: str, name: str) ->
 )
 async def test_wrong_queries(bad: Api, path: str, query: str) -> None:
     checked(await bad.get(f"{path}?{query}"), query)
+
+
+FORMS = {
+    "no boundary": "multipart/form-data",
+    "an empty boundary": "multipart/form-data; boundary=",
+    "a boundary too long": f"multipart/form-data; boundary={'b' * 300}",
+    "a boundary of a megabyte's header": f"multipart/form-data; boundary={'b' * 5000}",
+    "an open quote": 'multipart/form-data; boundary="b',
+    "no form": "text/plain",
+    "nothing": "",
+}
+
+
+BROKEN_FORMS = (b"", b"--b--\r\n", b"--b\r\nx\r\n\r\n--b--\r\n", b"--b\r\n\xff: \0\r\n\r\n", b"\0" * 100)
+
+
+@pytest.mark.parametrize("kind", FORMS.values(), ids=FORMS)
+async def test_wrong_uploads(bad: Api, kind: str) -> None:
+    devbox = await bad.create()
+    for body in BROKEN_FORMS:
+        answer = await bad.post(f"/v1/devboxes/{devbox}/upload_file", content=body, headers={"content-type": kind})
+        assert checked(answer, (kind, body)) == 400, answer.text
+
+
+async def test_clients_that_vanish_are_no_errors(own_service: Service, bad: Api) -> None:
+    devbox = await bad.create()
+    stored = await bad.json("/v1/objects", {"name": "vanishing", "content_type": "text"})
+    axon = (await bad.json("/v1/axons", {"name": "vanishing"}))["id"]
+    running = await bad.start(devbox, "sleep 1000")
+    upload = f"POST /v1/devboxes/{devbox}/upload_file", "content-type: multipart/form-data; boundary=b"
+    part = b'--b\r\ncontent-disposition: form-data; name="%b"\r\n\r\n'
+    cases = [
+        ("POST /v1/devboxes", "content-length: 100", b"{"),
+        ("POST /v1/secrets", "transfer-encoding: chunked", b"5\r\n{"),
+        (upload[0], f"{upload[1]}\r\ncontent-length: 1000", part % b"path" + b"f"),
+        (upload[0], f"{upload[1]}\r\ncontent-length: 1000", part % b"path" + b"f\r\n" + part % b"file" + b"half"),
+        (f"PUT {stored['upload_url'].removeprefix(own_service.base_url)}", "content-length: 100", b"half"),
+        (f"POST {running}/wait_for_status", "content-length: 28", b'{"statuses": ["completed"] }'),
+        (f"GET {running}/stream_stdout_updates", "x: y", b""),
+        (f"GET /v1/axons/{axon}/subscribe/sse", "x: y", b""),
+        (f"POST /v1/devboxes/{devbox}/execute", "content-length: 25", b'{"command": "sleep 1000"}'),
+    ]
+    for line, headers, body in cases:
+        await vanish(own_service, f"{line} HTTP/1.1", headers, body)
+    await bad.json(f"/v1/devboxes/{devbox}/shutdown", {})
+    log = own_service.data_dir.with_name("data.log").read_text()
+    assert "Traceback" not in log
+
+
+async def vanish(service: Service, line: str, headers: str, body: bytes) -> None:
+    """Send some of a request, and be gone once it has been read."""
+    host, port = service.base_url.removeprefix("http://").split(":")
+    _, writer = await asyncio.open_connection(host, int(port))
+    key = f"host: {host}:{port}\r\nauthorization: Bearer {service.api_key}"
+    writer.write(f"{line}\r\n{key}\r\n{headers}\r\n\r\n".encode() + body)
+    await writer.drain()
+    async with connect(service) as api:  # answered later than what came before
+        await api.json("/v1/accounts/me")
+    writer.transport.abort()
+    async with connect(service) as api:
+        await api.json("/v1/accounts/me")

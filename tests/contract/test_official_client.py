@@ -1,4 +1,4 @@
-"""The official client, 3.0.0 in this process and 1.29.0 in one of its own, against the embedded service."""
+"""The official client, 3.0.0 in this process, 1.29.0 and 1.32.0 in ones of their own, against the embedded service."""
 
 import asyncio
 import subprocess
@@ -16,7 +16,9 @@ from runloop_api_client import (
 )
 from runloop_api_client.sdk import AsyncDevbox, AsyncRunloopSDK, Devbox, RunloopSDK
 
+from tests.contract.conftest import OldClient
 from tests.local.serving import Service
+from tests.waiting import PATIENCE
 
 ROOT = Path(__file__).parents[2]
 
@@ -197,9 +199,9 @@ def test_sync_creation_options(sync_sdk: RunloopSDK) -> None:
     devbox.shutdown()
 
 
-def test_the_last_client_of_the_1_series(service: Service, old_python: Path) -> None:
-    script = Path(__file__).with_name("client_1_29.py")
-    command = [old_python, script, service.base_url, service.api_key]
-    done = subprocess.run(command, capture_output=True, text=True, timeout=60, check=False)
+def test_the_clients_of_the_1_series(service: Service, old_client: OldClient) -> None:
+    script = Path(__file__).with_name("client_1.py")
+    command = [old_client.python, script, service.base_url, service.api_key, old_client.version]
+    done = subprocess.run(command, capture_output=True, text=True, timeout=10 * PATIENCE, check=False)
     assert done.returncode == 0, done.stdout + done.stderr
     assert done.stdout.split("\n")[-2] == "all done"

@@ -16,6 +16,7 @@ from runloop_api_client.sdk import AsyncRunloopSDK, RunloopSDK
 
 from tests.contract.schema import check
 from tests.local.serving import Service
+from tests.waiting import PATIENCE
 
 
 @pytest.fixture
@@ -25,7 +26,7 @@ async def sdk(service: Service) -> AsyncIterator[AsyncRunloopSDK]:
             await response.aread()
             check(response)
 
-    http = httpx.AsyncClient(event_hooks={"response": [checked]}, timeout=60)
+    http = httpx.AsyncClient(event_hooks={"response": [checked]}, timeout=PATIENCE)
     options = {"bearer_token": service.api_key, "base_url": service.base_url, "max_retries": 0}
     async with AsyncRunloopSDK(**options, http_client=http) as sdk:
         yield sdk

@@ -1,7 +1,8 @@
 """Every operation of the API, called with the official client of the interpreter that runs this.
 
 `walk.py BASE_URL KEY` prints a line of JSON for each answer: method, path, status, body (null where it is not JSON).
-A method that this release of the client does not have is called by its path instead.
+A method that this release of the client does not have is called by its path instead. With `retrying` after the key, it
+is on a network that loses answers, and the client may ask again.
 """
 
 import asyncio
@@ -11,11 +12,14 @@ import uuid
 from typing import Any
 
 import httpx
+import runloop_api_client._base_client as base_client
 from runloop_api_client import APIStatusError, AsyncRunloop, NotFoundError
 
-BASE_URL, KEY = sys.argv[1:]
+BASE_URL, KEY, *MANNER = sys.argv[1:]
+RETRIES = 2 if MANNER == ["retrying"] else 0
 PORT = BASE_URL.rpartition(":")[2]
 BEARER = {"type": "bearer"}
+base_client.INITIAL_RETRY_DELAY = 0.0
 
 
 async def record(response: httpx.Response) -> None:
@@ -27,7 +31,9 @@ async def record(response: httpx.Response) -> None:
 
 def client(key: str = KEY, **headers: str) -> AsyncRunloop:
     http = httpx.AsyncClient(event_hooks={"response": [record]}, timeout=60)
-    return AsyncRunloop(base_url=BASE_URL, bearer_token=key, http_client=http, default_headers=headers, max_retries=0)
+    return AsyncRunloop(
+        base_url=BASE_URL, bearer_token=key, http_client=http, default_headers=headers, max_retries=RETRIES
+    )
 
 
 async def first(stream: Any) -> Any:

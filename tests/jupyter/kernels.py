@@ -6,28 +6,28 @@ import ast
 import contextlib
 import os
 import sys
+import tempfile
 import time
 from dataclasses import dataclass, field
 from itertools import groupby
-from typing import TYPE_CHECKING, Any, Self
+from typing import IO, TYPE_CHECKING, Any, Self
 
 import zmq
 from jupyter_client.blocking.client import BlockingKernelClient
 from jupyter_client.manager import KernelManager
 
+from tests.waiting import PATIENCE
+
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Mapping
-
-PATIENCE = 30.0
 
 
 @dataclass(frozen=True)
 class Message:
-    """One message to the front end; `at` is when it was read, in seconds after the cell was sent."""
+    """One message to the front end."""
 
     kind: str
     content: dict[str, Any]
-    at: float
 
     @property
     def text(self) -> str:
@@ -41,11 +41,10 @@ class Message:
 class Cell:
     """An execution: what came of it, in order, also what comes after its end."""
 
-    sent_at: float
     messages: list[Message] = field(default_factory=list)
     reply: dict[str, Any] = field(default_factory=dict)
+    has_begun: bool = False
     is_idle: bool = False
-    seconds: float = 0.0
 
     @property
     def status(self) -> str:
@@ -127,36 +126,47 @@ class Kernel:
         """All executions so far."""
         return list(self._cells.values())
 
-    def run(self, code: str, *, within: float = PATIENCE) -> Cell:
+    def run(self, code: str) -> Cell:
         """Run a cell to its end."""
-        return self.ended(self.send(code), within=within)
+        return self.ended(self.send(code))
 
     def send(self, code: str) -> Cell:
         """Send a cell without waiting for it."""
-        cell = Cell(time.monotonic())
+        cell = Cell()
         self._cells[self.client.execute(code)] = cell
         return cell
 
-    def ended(self, cell: Cell, *, within: float = PATIENCE) -> Cell:
-        """Wait until a cell is over: replied to, and its output here."""
-        self.until(lambda: cell.reply and cell.is_idle, "the cell's end", within=within)
+    def begun(self, code: str) -> Cell:
+        """Send a cell and wait until the kernel works at it, and then so long that it comes to a wait of its own."""
+        cell = self.send(code)
+        self.until(lambda: cell.has_begun, "the cell's beginning")
+        self.listen(0.5)
         return cell
 
-    def shows(self, cell: Cell, text: str, *, within: float = PATIENCE) -> None:
+    def ended(self, cell: Cell) -> Cell:
+        """Wait until a cell is over: replied to, and its output here."""
+        self.until(lambda: cell.reply and cell.is_idle, "the cell's end")
+        return cell
+
+    def shows(self, cell: Cell, text: str) -> None:
         """Wait until a cell shows a text."""
-        self.until(lambda: text in "".join(m.text for m in cell.messages), repr(text), within=within)
+        self.until(lambda: text in "".join(m.text for m in cell.messages), repr(text))
+
+    def asks(self) -> str:
+        """The question of the running cell, once it asks one."""
+        return str(self.client.get_stdin_msg(timeout=PATIENCE)["content"]["prompt"])
 
     def value(self, expression: str) -> Any:
         """Return the value of a Python expression in the kernel: anything whose repr is a literal."""
         code = f"__import__('IPython').display.display({{'text/plain': repr(({expression}))}}, raw=True)"
         return ast.literal_eval(self.run(code).check().displays[-1])
 
-    def until(self, condition: Callable[[], object], what: str = "it", *, within: float = PATIENCE) -> None:
+    def until(self, condition: Callable[[], object], what: str = "it") -> None:
         """Read messages until something is true of the cells."""
-        deadline = time.monotonic() + within
+        deadline = time.monotonic() + PATIENCE
         while not condition():
             left = deadline - time.monotonic()
-            assert left > 0, f"waited {within} s for {what}"
+            assert left > 0, f"waited {PATIENCE:g} s for {what}"
             self._read(left)
 
     def listen(self, seconds: float) -> None:
@@ -174,6 +184,10 @@ class Kernel:
         self._manager.restart_kernel(now=now)
         self.client.wait_for_ready(timeout=PATIENCE)
 
+    def shutdown(self) -> None:
+        """Shut it down, as a front end does."""
+        self._manager.shutdown_kernel()
+
     def _read(self, seconds: float) -> None:
         for socket, _ in self._poller.poll(int(seconds * 1000) + 1):
             if socket is self.client.iopub_channel.socket:
@@ -188,14 +202,15 @@ class Kernel:
         kind, content = message["msg_type"], message["content"]
         if kind == "status":
             cell.is_idle = content["execution_state"] == "idle"
-        elif kind not in ("execute_input", "error"):
-            cell.messages.append(Message(kind, content, time.monotonic() - cell.sent_at))
+        elif kind == "execute_input":
+            cell.has_begun = True
+        elif kind != "error":
+            cell.messages.append(Message(kind, content))
 
     def _take_reply(self, message: dict[str, Any]) -> None:
         cell = self._cells.get(message["parent_header"].get("msg_id", ""))
         if cell is not None and message["msg_type"] == "execute_reply":
             cell.reply = message["content"]
-            cell.seconds = time.monotonic() - cell.sent_at
 
 
 def fails(kernel: Kernel, cell: Cell, error: str, *words: str) -> None:
@@ -208,14 +223,36 @@ def fails(kernel: Kernel, cell: Cell, error: str, *words: str) -> None:
 
 @contextlib.contextmanager
 def start(
-    env: Mapping[str, str] | None = None, *, cwd: str | None = None, command: list[str] | None = None
+    env: Mapping[str, str] | None = None,
+    *,
+    cwd: str | None = None,
+    command: list[str] | None = None,
+    transport: str = "ipc",
+    stderr: IO[bytes] | None = None,
 ) -> Iterator[Kernel]:
-    """Start a kernel, by default of this Python, and shut it down in the end as a front end does."""
-    manager = KernelManager(transport="ipc")
+    """Start a kernel, by default of this Python, and shut it down in the end as a front end does.
+
+    By `ipc` its account must be the one of the tests; for another it is `tcp`.
+    """
+    with tempfile.TemporaryDirectory(prefix="kernel-") as sockets:
+        yield from _started(sockets, env, cwd, command, transport, stderr)
+
+
+def _started(
+    sockets: str,
+    env: Mapping[str, str] | None,
+    cwd: str | None,
+    command: list[str] | None,
+    transport: str,
+    stderr: IO[bytes] | None,
+) -> Iterator[Kernel]:
+    # A folder of its own for its sockets: kernels that are started at the same time would choose the same names.
+    where = {"ip": f"{sockets}/socket"} if transport == "ipc" else {}
+    manager = KernelManager(transport=transport, shutdown_wait_time=PATIENCE, **where)
     command = command or [os.environ.get("KERNEL_PYTHON", sys.executable), "-m", "ipykernel_launcher"]
     assert manager.kernel_spec is not None
     manager.kernel_spec.argv = [*command, "-f", "{connection_file}"]
-    manager.start_kernel(env={**os.environ, **(env or {})}, cwd=cwd)
+    manager.start_kernel(env={**os.environ, **(env or {})}, cwd=cwd, stderr=stderr)
     client = manager.client()
     client.start_channels()
     try:

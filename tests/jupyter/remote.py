@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import asyncio
-import time
 from typing import TYPE_CHECKING
+
+from tests.waiting import wait_until
 
 if TYPE_CHECKING:
     from tests.jupyter.embedded import Home
@@ -21,11 +22,6 @@ def remote(home: Home, command: str, devbox: str = "main") -> str:
     return asyncio.run(ask())
 
 
-def ends(home: Home, pattern: str, devbox: str = "main", within: float = 5) -> bool:
-    """Whether no process with such a command line is left in the devbox, after a moment at most."""
-    deadline = time.monotonic() + within
-    while remote(home, f"pgrep -f '{pattern}'; true", devbox):
-        if time.monotonic() > deadline:
-            return False
-        time.sleep(0.05)
-    return True
+def ends(home: Home, pattern: str, devbox: str = "main") -> bool:
+    """True, once no process with such a command line is left in the devbox."""
+    return bool(wait_until(lambda: not remote(home, f"pgrep -f '{pattern}'; true", devbox), f"the end of {pattern}"))

@@ -37,7 +37,6 @@ def run(home: Home, folder: Path, *command: str) -> subprocess.CompletedProcess[
         env={**os.environ, **home.env},
         capture_output=True,
         text=True,
-        timeout=100,
         check=False,
     )
 
@@ -69,7 +68,7 @@ def test_papermill_gives_cells_their_parameters(home: Home, tmp_path: Path) -> N
     shown = texts(written(tmp_path))
     assert "milled\n" in shown
     assert "'in the devbox\\n' True" in shown
-    assert home.statuses()["given"] == "shutdown", "what the kernel created ends with it"
+    home.ends("given")  # what the kernel created ends with it
 
 
 def assert_one_sentence(ran: subprocess.CompletedProcess[str], box: str) -> None:
@@ -86,14 +85,14 @@ def test_a_failing_cell_stops_papermill_which_keeps_what_came_before(home: Home,
     shown = texts(written(tmp_path))
     assert "before\n" in shown
     assert "never printed" not in shown
-    assert home.statuses()["milled"] == "shutdown", "what the kernel created ends with it"
+    home.ends("milled")  # what the kernel created ends with it
 
 
 def test_a_failing_cell_stops_nbconvert(home: Home, tmp_path: Path) -> None:
     notebook(tmp_path, "word = 'none'", CREATE.format("converted"), FAIL, NEVER)
     assert_one_sentence(nbconvert(home, tmp_path, "--to", "notebook"), "converted")
     assert not (tmp_path / "out.ipynb").exists()
-    assert home.statuses()["converted"] == "shutdown", "what the kernel created ends with it"
+    home.ends("converted")  # what the kernel created ends with it
 
 
 def test_a_question_that_nobody_can_answer_fails_and_says_what_to_add(home: Home, tmp_path: Path) -> None:

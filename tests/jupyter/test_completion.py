@@ -10,6 +10,8 @@ import pytest
 
 from runloop_jupyter.commands import NOUNS, RUNLOOP
 from runloop_jupyter.completion.lines import split_words
+from tests.own_state import kept_in
+from tests.waiting import PATIENCE
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -20,7 +22,7 @@ if TYPE_CHECKING:
 
 def completed(kernel: Kernel, code: str) -> list[str]:
     """What the end of the code may become: the whole of the last line each time."""
-    content = kernel.client.complete(code, reply=True, timeout=10)["content"]
+    content = kernel.client.complete(code, reply=True, timeout=PATIENCE)["content"]
     assert content["status"] == "ok"
     before, word = code[: content["cursor_start"]].rpartition("\n")[2], code[content["cursor_start"] :]
     return [] if content["matches"] == [word] else [before + match for match in content["matches"]]
@@ -40,7 +42,14 @@ def furnished(kernel: Kernel, tmp_path_factory: pytest.TempPathFactory) -> Kerne
     kernel.run("%%runloop blueprint build tools\nFROM scratch\nRUN true").check()
     kernel.run("open('thing.txt', 'w').write('x'); os.makedirs('folder', exist_ok=True)").check()
     kernel.run("%runloop object upload thing.txt").check()
+    kernel.run("from runloop_jupyter.completion import lookups").check()
+    wait_for_names(kernel, PATIENCE)
     return kernel
+
+
+def wait_for_names(kernel: Kernel, seconds: float) -> None:
+    """Let completions wait so long for the service, not the moment after which a user has typed on."""
+    kernel.run(f"lookups._PATIENCE = lookups._PATIENCE_WITH_OLD = {seconds}").check()
 
 
 @pytest.mark.parametrize(
@@ -115,22 +124,24 @@ def test_python_is_left_to_others(furnished: Kernel) -> None:
 
 def test_an_answer_that_takes_too_long_is_there_the_next_time(furnished: Kernel, home: Home) -> None:
     furnished.run("%devbox exec true").check()  # whatever was known of folders may have changed
+    wait_for_names(furnished, 0.2)
     os.kill(home.endpoint["pid"], signal.SIGSTOP)
     try:
         assert completed(furnished, "%devbox ls dat") == []
         assert completed(furnished, "%devbox use ma") == ["%devbox use main"]
     finally:
         os.kill(home.endpoint["pid"], signal.SIGCONT)
+        wait_for_names(furnished, PATIENCE)
     assert completed(furnished, "%devbox ls dat") == ["%devbox ls data/"]
 
 
 def test_nothing_is_started_by_a_completion(tmp_path: Path) -> None:
     from tests.jupyter import kernels
 
-    with kernels.start({"HOME": str(tmp_path)}) as fresh:
+    with kernels.start(kept_in(tmp_path)) as fresh:
         fresh.run("%load_ext runloop_jupyter").check()
         assert "%devbox use main" not in completed(fresh, "%devbox use ma")
-        assert not list(tmp_path.glob("**/endpoint*"))
+        assert list(tmp_path.iterdir()) == []
 
 
 def test_the_cells_of_each_noun_are_those_that_take_one() -> None:

@@ -11,6 +11,7 @@ import pytest
 from tests.jupyter import kernels
 from tests.jupyter.embedded import Home
 from tests.jupyter.remote import remote
+from tests.waiting import PATIENCE
 
 if TYPE_CHECKING:
     from tests.jupyter.kernels import Cell, Kernel
@@ -20,7 +21,7 @@ def answered(kernel: Kernel, line: str, answer: str) -> tuple[Cell, str]:
     """Run a line that asks, and answer it; the cell and the question."""
     kernel.client.allow_stdin = True
     cell = kernel.send(line)
-    question = str(kernel.client.get_stdin_msg(timeout=20)["content"]["prompt"])
+    question = kernel.asks()
     kernel.client.input(answer)
     kernel.client.allow_stdin = False
     return kernel.ended(cell).check(), question
@@ -30,7 +31,7 @@ def fetched(url: str) -> str:
     """What a browser gets, which knows every name below localhost."""
     host = urlsplit(url).netloc
     here = f"http://127.0.0.1:{urlsplit(url).port}/"
-    with urllib.request.urlopen(urllib.request.Request(here, headers={"Host": host}), timeout=10) as page:
+    with urllib.request.urlopen(urllib.request.Request(here, headers={"Host": host}), timeout=PATIENCE) as page:
         return str(page.read(), "utf-8")
 
 
@@ -87,8 +88,11 @@ def test_a_tunnel_shows_what_a_port_serves(kernel: Kernel, home: Home) -> None:
     kernel.run("%devbox tunnel --close\njob.kill()").check()
 
 
-def test_keep_alive_says_how_long(kernel: Kernel) -> None:
-    assert "kept alive for 1 h" in kernel.run("%devbox keep-alive").check().results[-1]
+def test_keep_alive_says_how_long(kernel: Kernel, home: Home) -> None:
+    assert "kept alive while this kernel lives." in kernel.run("%devbox keep-alive").check().results[-1]
+    with kernels.start(home.env) as other:
+        told = other.run("%load_ext runloop_jupyter\n%devbox keep-alive main").check().results[-1]
+        assert "kept alive for 1 h from now." in told
 
 
 @pytest.mark.parametrize(
@@ -121,13 +125,6 @@ def test_settings_are_shown_checked_and_used(kernel: Kernel) -> None:
     kernel.run("made = %devbox create --name longer").check()
     assert kernel.value("made.keep_alive") == 7200
     kernel.run("%config RunloopMagics.keep_alive = '1h'\n%devbox shutdown longer\n%devbox use main").check()
-
-
-def test_the_doctor_finds_nothing_wrong_and_tells_no_key(kernel: Kernel, home: Home) -> None:
-    told = kernel.run("%runloop doctor").check().results[-1]
-    assert "All is well." in told
-    assert "ipykernel" in told
-    assert home.endpoint["api_key"] not in told
 
 
 def test_connecting_elsewhere_asks_for_the_key_and_hides_it(kernel: Kernel, home: Home) -> None:
@@ -185,10 +182,11 @@ def test_mine_are_those_of_this_kernel(kernel: Kernel, home: Home) -> None:
 
 def test_cleanup_offers_what_a_killed_kernel_left(kernel: Kernel, home: Home) -> None:
     with kernels.start(home.env) as other:
-        other.run("%load_ext runloop_jupyter\n%devbox create --name left").check()
+        other.run("%load_ext runloop_jupyter\n%devbox create --name stray --keep").check()
         other.restart(now=True)
-    assert "left" in kernel.run("%runloop cleanup --dry-run").check().results[-1]
-    assert home.statuses()["left"] == "running"
-    kernel.run("%runloop cleanup --yes").check()
-    assert home.statuses()["left"] == "shutdown"
+    assert "stray" not in kernel.run("%runloop cleanup --dry-run").check().results[-1]
+    assert "stray" in kernel.run("%runloop cleanup --kept --dry-run").check().results[-1]
+    assert home.statuses()["stray"] == "running"
+    kernel.run("%runloop cleanup --kept --yes").check()
+    assert home.statuses()["stray"] == "shutdown"
     assert "Nothing is left" in kernel.run("%runloop cleanup").check().results[-1]

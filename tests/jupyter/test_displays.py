@@ -14,6 +14,7 @@ from runloop_sdk.models.axons import AxonView
 from runloop_sdk.models.devboxes import DevboxResourceUsageView, DevboxView
 from runloop_sdk.models.executions import DevboxAsyncExecutionDetailView
 from runloop_sdk.models.objects import ObjectView
+from tests.waiting import PATIENCE
 
 if TYPE_CHECKING:
     from tests.jupyter.embedded import Home
@@ -33,6 +34,7 @@ def sdk(kernel: Kernel) -> Kernel:
     """A kernel whose `sdk` is the session's own."""
     kernel.run("from runloop_jupyter.magics import session_of_this_shell").check()
     kernel.run("sdk = await session_of_this_shell().sdk()\nbox = await sdk.devbox.create(name='shown')").check()
+    kernel.run(f"from runloop_jupyter import displays; displays._PATIENCE = {PATIENCE}").check()
     return kernel
 
 
@@ -67,11 +69,13 @@ def test_a_card_tells_the_state_of_now(sdk: Kernel) -> None:
 
 
 def test_without_an_answer_the_name_is_shown(sdk: Kernel, home: Home) -> None:
+    sdk.run("displays._PATIENCE = 1.0").check()
     os.kill(home.endpoint["pid"], signal.SIGSTOP)
     try:
-        cell = sdk.run("box", within=6).check()
+        cell = sdk.run("box").check()  # ends while the service is still silent
     finally:
         os.kill(home.endpoint["pid"], signal.SIGCONT)
+        sdk.run(f"displays._PATIENCE = {PATIENCE}").check()
     assert cell.results == [sdk.value("repr(box)")]
 
 

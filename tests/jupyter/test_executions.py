@@ -2,14 +2,19 @@
 
 from __future__ import annotations
 
+import json
 import os
 import re
 import signal
+from dataclasses import asdict, replace
 from typing import TYPE_CHECKING
+
+import pytest
 
 from runloop_jupyter.connection import Connection
 from runloop_jupyter.devboxes import DevboxInfo
 from runloop_jupyter.executions.journal import Journal, entry
+from runloop_jupyter.state import StateFolder
 from tests.jupyter import kernels
 from tests.jupyter.embedded import Home
 from tests.jupyter.remote import ends, remote
@@ -21,17 +26,20 @@ if TYPE_CHECKING:
 
 
 def test_output_goes_on_into_its_own_cell_after_the_cell_has_ended(kernel: Kernel) -> None:
-    first = kernel.run("%%devbox exec --bg -o job\nfor i in 1 2 3 4 5 6; do echo line $i; sleep 0.2; done").check()
-    assert first.seconds < 1
+    wait = "until [ -e go ]; do sleep 0.05; done"
+    first = kernel.run(f"%%devbox exec --bg -o job\necho line 1; {wait}; for i in 2 3 4 5 6; do echo line $i; done")
     second = kernel.run("print('second')").check()
+    kernel.shows(first.check(), "line 1")
+    kernel.run("%devbox exec --quiet touch go").check()
     kernel.until(lambda: "line 6" in first.stdout and "exit code 0" in str(first.displays), "its end")
     assert second.stdout == "second\n"
     assert kernel.value("job.wait().exit_code, job.done, job.output.count('line')") == (0, True, 6)
 
 
 def test_a_handle_shows_how_it_is_and_can_be_awaited(kernel: Kernel) -> None:
-    cell = kernel.run("job = %devbox exec --bg sleep 0.5; echo done\njob").check()
-    assert re.fullmatch(r"● running for \d.* s · main · sleep 0.5; echo done · \S+", cell.results[0])
+    cell = kernel.run("job = %devbox exec --bg until [ -e on ]; do sleep 0.1; done; echo done\njob").check()
+    assert re.fullmatch(r"● running for \d.* s · main · until \[ -e on \].*; echo done · \S+", cell.results[0])
+    kernel.run("%devbox exec --quiet touch on").check()
     kernel.run("r = await job").check()
     assert kernel.value("r.stdout, job.result is r, job.state[:13]") == ("done\n", True, "✓ exit code 0")
 
@@ -53,10 +61,9 @@ def test_a_handle_sends_input(kernel: Kernel) -> None:
 
 def test_stop_ends_the_wait_and_not_the_command(kernel: Kernel) -> None:
     kernel.run("job = %devbox exec --bg sleep 5712").check()
-    cell = kernel.send("job.wait()")
-    kernel.listen(0.5)
+    cell = kernel.begun("job.wait()")
     kernel.interrupt()
-    assert kernel.ended(cell, within=5).error == "KeyboardInterrupt"
+    assert kernel.ended(cell).error == "KeyboardInterrupt"
     assert kernel.value("job.done") is False
     assert kernel.run("job.wait(timeout=0.1)").error == "TimeoutError"
     kernel.run("job.kill(); job.wait()").check()
@@ -116,7 +123,7 @@ def test_a_killed_kernel_leaves_a_command_that_the_next_one_finds(home: Home) ->
         attached = kernel.send("%devbox attach {{found[0].id}}")
         kernel.shows(attached, "tick 1\n")
         kernel.interrupt()
-        kernel.ended(attached, within=5)
+        kernel.ended(attached)
         assert attached.error == "KeyboardInterrupt"
         assert "left running on kept — %devbox kill " in attached.displays[-1]
         assert remote(home, "pgrep -f '[5]716'", "kept")
@@ -127,33 +134,67 @@ def test_a_killed_kernel_leaves_a_command_that_the_next_one_finds(home: Home) ->
         kernel.run("%devbox shutdown kept").check()
 
 
+CELL = """%%devbox python --bg --session {name} -o {name}
+import os, time
+print("begun")
+while not os.path.exists("over"):
+    time.sleep(0.05)
+{last}
+"""
+
+
+def test_a_python_cell_that_is_taken_up_again_shows_what_it_would_have_shown(home: Home) -> None:
+    load = "%load_ext runloop_jupyter\n"
+    with kernels.start(home.env) as kernel:
+        kernel.run(load + "%devbox create --name snakes --keep").check()
+        kernel.run(CELL.format(name="value", last="6 * 7")).check()
+        kernel.run(CELL.format(name="failure", last="1 / 0")).check()
+        os.kill(kernel.process_id, signal.SIGKILL)
+    with kernels.start(home.env) as kernel:
+        kernel.run(load + "%devbox use snakes\nfound = %runloop executions").check()
+        attached = [kernel.run(f"job{n} = %devbox attach --bg {{{{found[{n}].id}}}}").check() for n in range(2)]
+        for cell in attached:
+            kernel.shows(cell, "begun\n")
+        kernel.run("%devbox exec touch over\n[job0.wait(), job1.wait()]").check()
+        kernel.until(lambda: all("exit code" in cell.displays[-1] for cell in attached), "their ends")
+        failure, value = attached
+        assert value.stdout == failure.stdout == "begun\n"
+        assert "42" in value.displays
+        assert "ZeroDivisionError" in failure.stderr
+        assert "\x1e" not in repr([cell.messages for cell in attached])
+        assert kernel.value("job0.result.failure") == "ZeroDivisionError: division by zero (line 6)"
+        kernel.run("%devbox shutdown snakes").check()
+
+
 CLOUD = Connection("https://api.example", "key")
 BOX = DevboxInfo("dbx_1", "main", "running", 0)
 
 
-def test_the_journal_keeps_services_apart_and_survives_a_torn_line(tmp_path: Path) -> None:
-    journal = Journal(tmp_path / "deep" / "journal")
-    assert journal.note(entry(CLOUD, BOX, "one", "ls")) == ""
-    assert journal.note(entry(Connection("http://127.0.0.1:1", "k", embedded=True), BOX, "two", "ls")) == ""
+@pytest.fixture
+def journal(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Journal:
+    monkeypatch.setenv("RUNLOOP_JUPYTER_HOME", str(tmp_path / "deep" / "home"))
+    return Journal(StateFolder(pytest.fail))
+
+
+def test_the_journal_keeps_services_apart_and_survives_a_torn_line(journal: Journal) -> None:
+    journal.note(entry(CLOUD, BOX, "one", "ls"))
+    first, again = (Connection(f"http://127.0.0.1:{port}", "k", embedded=True, home="/h") for port in (1, 9))
+    journal.note(entry(first, BOX, "two", "ls"))
     with journal.path.open("a") as file:
-        file.write('{"torn": \n')
-    assert journal.note(entry(CLOUD, BOX, "three", "x" * 500)) == ""
-    assert [each.execution_id for each in journal.entries(CLOUD)] == ["three", "one"]
-    assert [each.execution_id for each in journal.entries(Connection("http://127.0.0.1:9", "k", True))] == ["two"]
+        file.write('\n{"torn": ')
+    older = {name: value for name, value in asdict(entry(CLOUD, BOX, "older", "ls")).items() if name != "word"}
+    with journal.path.open("a") as file:
+        file.write("\n" + json.dumps(older))
+    journal.note(entry(CLOUD, BOX, "three", "x" * 500))
+    assert [each.execution_id for each in journal.entries(CLOUD)] == ["three", "older", "one"]
+    assert [each.execution_id for each in journal.entries(again)] == ["two"]
+    assert journal.entries(replace(again, home="/other")) == []
     assert journal.path.stat().st_mode & 0o777 == 0o600
     assert "key" not in journal.path.read_text()
 
 
-def test_the_journal_stays_short(tmp_path: Path) -> None:
-    journal = Journal(tmp_path / "journal")
+def test_the_journal_stays_short(journal: Journal) -> None:
     for number in range(3000):
         journal.note(entry(CLOUD, BOX, f"id{number}", "x" * 100))
     assert journal.path.stat().st_size < 300 * 1024
     assert journal.entries(CLOUD)[0].execution_id == "id2999"
-
-
-def test_a_journal_that_cannot_be_written_says_so_once(tmp_path: Path) -> None:
-    (tmp_path / "file").write_text("")
-    journal = Journal(tmp_path / "file" / "journal")
-    assert "cannot be found again" in journal.note(entry(CLOUD, BOX, "one", "ls"))
-    assert journal.note(entry(CLOUD, BOX, "two", "ls")) == ""

@@ -98,7 +98,6 @@ def test_one_failure_fails_the_cell_when_all_have_ended(kernel: Kernel) -> None:
 def test_the_first_failure_can_kill_the_rest(kernel: Kernel, home: Home) -> None:
     cell = kernel.run("%%devbox exec --on all --fail-fast -o r\n[ $WHO = db ] && exit 3; sleep 6711")
     assert cell.error == "DevboxCommandError"
-    assert cell.seconds < 10
     assert kernel.value("[x.exit_code for x in r.values()]") == [3, 137, 137, 137]
     assert ends(home, "[6]711", "web-1")
 
@@ -107,7 +106,7 @@ def test_stop_kills_all(kernel: Kernel, home: Home) -> None:
     cell = kernel.send("%%devbox exec --on all\necho begun; trap '' INT TERM; sleep 6712")
     kernel.until(lambda: plain(cell.stdout).count("begun") == 4, "all to begin")
     kernel.interrupt()
-    kernel.ended(cell, within=10)
+    kernel.ended(cell)
     assert cell.error == "KeyboardInterrupt"
     assert "stopped: all that ran was killed" in cell.displays[0]
     assert all(ends(home, "[6]712", name) for name in NAMES)
@@ -119,7 +118,7 @@ def test_a_devbox_that_dies_in_the_middle_has_a_result_that_says_so(kernel: Kern
     cell = kernel.send("%%devbox exec --on all -o r\necho begun; [ $WHO ] || sleep 1000; sleep 1")
     kernel.until(lambda: plain(cell.stdout).count("begun") == 5, "all to begin")
     asyncio.run(_shut_down(home, "dying"))
-    kernel.ended(cell, within=20)
+    kernel.ended(cell)
     assert cell.error == "DevboxCommandError"
     assert "1 of 5 devboxes failed: dying " in cell.error_text
     assert kernel.value("r['dying'].exit_code, 'has been shut down' in r['dying'].error, r['dying'].stdout") == (
@@ -162,13 +161,15 @@ def test_one_devbox_only_where_one_is_needed(kernel: Kernel) -> None:
 
 
 def test_in_the_background_the_grid_goes_on_in_its_cell(kernel: Kernel) -> None:
-    cell = kernel.run("%%devbox exec --on 'web-*' --bg -o jobs\necho begun; sleep 1; echo $WHO; test $WHO != web-2")
-    assert cell.check().seconds < 1
+    wait = "until [ -e go ]; do sleep 0.05; done"
+    cell = kernel.run(f"%%devbox exec --on 'web-*' --bg -o jobs\necho begun; {wait}; echo $WHO; test $WHO != web-2")
+    cell.check()
     assert kernel.run("print('meanwhile')").check().stdout == "meanwhile\n"
     listed = kernel.run("%runloop executions").check().results[0]
     assert listed.count("● running for") == 3
     assert "not attached" not in listed
     assert "3 devboxes" in kernel.value("repr(jobs)")
+    kernel.run("%devbox exec --quiet --on 'web-*' touch go").check()
     kernel.until(lambda: "✗ 1 of 3 failed" in cell.displays[-1], "the end")
     kernel.until(lambda: "web-10 │ web-10" in plain(cell.stdout), "the last output")
     assert kernel.value("list(jobs.wait().failed), jobs.done, jobs.output['web-1']") == (
@@ -185,7 +186,7 @@ def test_a_handle_on_several_kills_and_gives_input_to_all(kernel: Kernel, home: 
     assert ends(home, "[s]leep 9715", "web-1")
     kernel.run("jobs = %devbox exec --on 'web-?' --bg --stdin - cat").check()
     kernel.run("jobs.send_stdin('to all\\n'); jobs.close_stdin()").check()
-    assert kernel.value("jobs.wait(timeout=10).stdout") == {"web-1": "to all\n", "web-2": "to all\n"}
+    assert kernel.value("jobs.wait().stdout") == {"web-1": "to all\n", "web-2": "to all\n"}
 
 
 def test_it_works_below_capture_and_time(kernel: Kernel) -> None:

@@ -140,7 +140,48 @@ def test_pull_fetches_what_changed(kernel: Kernel, home: Home, here: Path) -> No
 
 
 def test_a_pulled_link_does_not_lead_out_of_the_folder(kernel: Kernel, home: Home, here: Path) -> None:
-    remote(home, "mkdir -p sly && ln -s /etc/passwd sly/out")
-    cell = kernel.run("%devbox pull sly")
-    assert (cell.error, "'out'" in cell.error_text) == ("UsageError", True), cell.traceback
-    assert not (here / "sly/out").exists()
+    remote(home, "mkdir -p sly && ln -s /etc/passwd sly/out && echo rest > sly/rest && ln -s rest sly/in")
+    for line in ("%devbox pull sly", "%devbox download sly sly2"):
+        told = kernel.run(line).check().results[-1]
+        assert "'out'" in told, told
+        assert "'/etc/passwd'" in told, told
+    for folder in (here / "sly", here / "sly2"):
+        assert sorted(each.name for each in folder.iterdir()) == ["in", "rest"]
+        assert (folder / "in").read_text() == "rest\n"
+
+
+HOSTILE_TAR = """#!/usr/bin/python3
+# Answers as a devbox's own tar does, with links and files that were not asked for and lead out of the folder.
+import io, os, sys, tarfile
+archives = [each for each in sys.argv if each.endswith(".tar.gz")]
+if not archives:
+    os.execv("/usr/bin/tar", sys.argv)
+with tarfile.open(archives[0], "w:gz") as tar:
+    link = tarfile.TarInfo("way"); link.type = tarfile.SYMTYPE; link.linkname = "VICTIM"; tar.addfile(link)
+    for name in ("way/victim", "VICTIM/victim", "../home/victim", "data.txt"):
+        file = tarfile.TarInfo(name); file.size = 4; tar.addfile(file, io.BytesIO(b"evil"))
+"""
+
+
+@pytest.mark.parametrize("verb", ["pull", "download"])
+def test_a_hostile_tar_in_the_devbox_writes_nothing_outside(
+    kernel: Kernel, home: Home, here: Path, tmp_path: Path, verb: str
+) -> None:
+    (tmp_path / "victim").write_text("as it was")
+    program = HOSTILE_TAR.replace("VICTIM", str(tmp_path))
+    made = f"mkdir -p ~/.local/bin {verb}ed && echo longer > {verb}ed/data.txt"
+    remote(home, f"{made} && cat > ~/.local/bin/tar <<'EOF'\n{program}EOF\nchmod +x ~/.local/bin/tar")
+    try:
+        told = kernel.run(f"%devbox {verb} {verb}ed").check().results[-1]
+    finally:
+        remote(home, "rm ~/.local/bin/tar")
+    assert "way" in told, told
+    assert (tmp_path / "victim").read_text() == "as it was"
+    files = {str(each.relative_to(here)) for each in (here / f"{verb}ed").rglob("*") if not each.is_dir()}
+    assert files - {f"{verb}ed/way/victim"} == {f"{verb}ed/data.txt"}  # a folder may have any name of its own
+
+
+def test_rules_of_no_end_are_not_read_into_memory(kernel: Kernel, home: Home) -> None:
+    remote(home, "mkdir -p bomb && truncate -s 40G bomb/.gitignore")
+    cell = kernel.run("%devbox pull bomb")
+    assert (cell.error, ".gitignore" in cell.error_text, "--no-ignore" in cell.error_text) == ("UsageError", True, True)

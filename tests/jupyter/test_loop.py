@@ -1,9 +1,7 @@
 """The crossing from a magic to the notebook's loop, in a real kernel."""
 
-import os
 import subprocess
 import sys
-import time
 from collections.abc import Iterator
 from pathlib import Path
 from types import ModuleType
@@ -24,8 +22,7 @@ async def work(seconds, clean_up=0.0, result=None, name="work"):
     assert task in asyncio.all_tasks()
     print(f"{name} begins")
     try:
-        async with asyncio.timeout(60):
-            await asyncio.sleep(seconds)
+        await asyncio.sleep(seconds)
     except asyncio.CancelledError:
         await asyncio.sleep(clean_up)
         log.append(f"{name} cleaned up")
@@ -94,18 +91,16 @@ def test_an_error_comes_out_as_it_is(kernel: Kernel) -> None:
 
 
 def test_stop_waits_for_the_clean_up_and_the_next_cell_runs(kernel: Kernel) -> None:
-    cell = begun(kernel, "%works 30, 0.3")
+    cell = begun(kernel, "%works 1000, 0.3")
     kernel.interrupt()
-    pressed = time.monotonic()
     kernel.ended(cell)
     assert cell.error == "KeyboardInterrupt"
-    assert 0.25 < time.monotonic() - pressed < 2
     assert cell.stdout == "work begins\nwork cleaned up\n"
     assert kernel.run("1 + 1").results == ["2"]
 
 
 def test_stop_in_an_awaiting_cell_is_the_same(kernel: Kernel) -> None:
-    cell = begun(kernel, "await asyncio.sleep(0)\n%works 30, 0.1")
+    cell = begun(kernel, "await asyncio.sleep(0)\n%works 1000, 0.1")
     kernel.interrupt()
     assert kernel.ended(cell).error == "KeyboardInterrupt"
     assert cell.stdout.endswith("work cleaned up\n")
@@ -122,7 +117,7 @@ def test_stop_ends_the_cell_even_if_the_coroutine_returns_all_the_same(kernel: K
         kernel,
         """
     async def stubborn():
-        try: await work(30)
+        try: await work(1000)
         except asyncio.CancelledError: return "a value"
     run(stubborn())
     """,
@@ -136,7 +131,7 @@ def test_a_failing_clean_up_is_told(kernel: Kernel) -> None:
         kernel,
         """
     async def unlucky():
-        try: await work(30)
+        try: await work(1000)
         except asyncio.CancelledError: raise OSError("could not kill it")
     run(unlucky())
     """,
@@ -147,7 +142,7 @@ def test_a_failing_clean_up_is_told(kernel: Kernel) -> None:
 
 
 CLEAN_UPS = {
-    "waits": "await asyncio.sleep(30)",
+    "waits": "await asyncio.sleep(1000)",
     "waits whatever happens": "\n            while True:\n                try: await asyncio.sleep(0.2)\n"
     "                except asyncio.CancelledError: pass\n                print('still here')",
 }
@@ -159,7 +154,7 @@ def test_a_second_stop_gives_up_at_once_and_leaves_nothing_behind(kernel: Kernel
         kernel,
         f"""
     async def slow():
-        try: await work(30)
+        try: await work(1000)
         finally:
             print("cleaning up")
             {clean_up}
@@ -170,10 +165,8 @@ def test_a_second_stop_gives_up_at_once_and_leaves_nothing_behind(kernel: Kernel
     kernel.interrupt()
     kernel.shows(cell, "cleaning up\n")
     kernel.interrupt()
-    pressed = time.monotonic()
-    kernel.ended(cell)
+    kernel.ended(cell)  # which the clean-up alone would not let it
     assert cell.error == "KeyboardInterrupt"
-    assert time.monotonic() - pressed < 0.5
     shown = cell.stdout
     after = kernel.run("import gc; await asyncio.sleep(0.5); gc.collect(); print('quiet')").check()
     assert cell.stdout == shown
@@ -184,7 +177,7 @@ def test_a_second_stop_gives_up_at_once_and_leaves_nothing_behind(kernel: Kernel
 def test_forty_stops_leave_nothing_behind(kernel: Kernel) -> None:
     kernel.run("log.clear(); before = len(asyncio.all_tasks())").check()
     for number in range(40):
-        cell = begun(kernel, f"run(work(30, 0.02, name='w{number}'))")
+        cell = begun(kernel, f"run(work(1000, 0.02, name='w{number}'))")
         kernel.interrupt()
         kernel.ended(cell)
         assert (cell.error, cell.stderr) == ("KeyboardInterrupt", "")
@@ -234,7 +227,7 @@ def test_a_widget_message_is_handled_while_the_cell_runs(kernel: Kernel) -> None
     button.on_msg(lambda message: clicks.put_nowait(message["content"]["data"]))
     async def click():
         print("begins")
-        return await asyncio.wait_for(clicks.get(), 5)
+        return await clicks.get()
     """).check()
     cell = begun(kernel, "run(click())")
     content = {"comm_id": kernel_comm_id(kernel), "data": {"click": 1}}
@@ -260,12 +253,16 @@ def test_a_thousand_runs_in_one_cell_stay_cheap_and_leave_nothing_on_the_loop(ke
     cell = kernel.run("""
     async def nothing(): pass
     loop = asyncio.get_running_loop()
-    before, begun = len(loop._ready), time.process_time()
-    for _ in range(2000): run(nothing())
-    spent, left = time.process_time() - begun, len(loop._ready) - before
+    def spent():
+        begun = time.process_time()
+        for _ in range(1000): run(nothing())
+        return time.process_time() - begun
+    before = len(loop._ready)
+    first, second, third = spent(), spent(), spent()
+    left = len(loop._ready) - before
     """)
     cell.check()
-    assert kernel.value("spent") < 2
+    assert kernel.value("min(second, third) < 3 * first"), "each costs more than the one before"
     assert kernel.value("left") < 5
 
 
@@ -276,7 +273,7 @@ def test_nested_runs_do_not_disturb_io_and_timers_of_others(kernel: Kernel) -> N
     async def ask():
         server = await asyncio.start_server(echo, "127.0.0.1")
         reader, writer = await asyncio.open_connection(*server.sockets[0].getsockname())
-        async with asyncio.timeout(5), server:
+        async with server:
             ticks = [asyncio.create_task(asyncio.sleep(0.01 * i, i)) for i in range(5)]
             writer.write(b"hello\\n")
             line = await reader.readline()
@@ -291,7 +288,7 @@ def test_it_works_beside_nest_asyncio2(kernels: ModuleType) -> None:
     with kernels.start() as patched:
         patched.run("import nest_asyncio2; nest_asyncio2.apply()\n" + PREAMBLE).check()
         assert patched.run("%works 0.01, 0, 7").check().results == ["7"]
-        cell = begun(patched, "%works 30, 0.1")
+        cell = begun(patched, "%works 1000, 0.1")
         patched.interrupt()
         assert patched.ended(cell).error == "KeyboardInterrupt"
         assert cell.stdout.endswith("cleaned up\n")
@@ -303,43 +300,67 @@ def test_a_loop_of_another_kind_is_left_alone(kernels: ModuleType) -> None:
     with kernels.start() as kernel:
         kernel.run(other).check()
         assert kernel.run("x = %works 0.01, 0, 7\nx").check().results == ["7"]
-        cell = begun(kernel, "%works 30, 0.1")
+        cell = begun(kernel, "%works 1000, 0.1")
         kernel.interrupt()
         assert kernel.ended(cell).error == "KeyboardInterrupt"
         assert cell.stdout == "work begins\nwork cleaned up\n"
         assert kernel.run("_ = background(work(0.05, name='task')); await asyncio.sleep(0.2)").stdout == "task begins\n"
 
 
-def test_a_thread_that_the_cell_waits_for_is_told_why_nothing_happens(kernel: Kernel) -> None:
-    cell = kernel.run("""
-    from runloop_jupyter import loop
-    loop._START_PATIENCE = 0.2
-    failures = []
-    def in_thread():
-        try: run(work(0))
-        except RuntimeError as failure: failures.append(str(failure))
-    thread = threading.Thread(target=in_thread)
-    thread.start(); thread.join()
-    """)
-    assert cell.check().stderr == ""
-    assert "the running cell blocks it" in kernel.value("failures")[0]
-
-
-def test_the_import_is_cheap(tmp_path: Path) -> None:
-    program = """
-import sys, time, IPython, asyncio
-before, begun = set(sys.modules), time.perf_counter()
-import runloop_jupyter.loop, runloop_jupyter.cell_output, runloop_jupyter.transcript
-print(time.perf_counter() - begun, *{name.partition(".")[0] for name in set(sys.modules) - before})
+IN_THREAD = """
+import concurrent.futures, multiprocessing.pool
+from runloop_jupyter import loop
+from runloop_jupyter.errors import UsageError
+told = []
+def in_thread(_=None):
+    try: run(work(0))
+    except UsageError as failure: told.append(str(failure))
 """
-    env = {**os.environ, "PYTHONPYCACHEPREFIX": str(tmp_path), "PYTHONDONTWRITEBYTECODE": ""}
-    command = [sys.executable, "-c", program]
-    runs = [
-        subprocess.run(command, env=env, capture_output=True, text=True, check=True).stdout.split()
-        for _ in range(4)  # the first one compiles
-    ]
-    assert min(float(seconds) for seconds, *_ in runs) < 0.006
-    assert {name for _, *names in runs for name in names} == {"runloop_jupyter"}
+
+
+@pytest.mark.parametrize(
+    "waits",
+    [
+        "t = threading.Thread(target=in_thread); t.start(); t.join()",
+        "with concurrent.futures.ThreadPoolExecutor() as pool: pool.submit(in_thread)",
+        "concurrent.futures.ThreadPoolExecutor().submit(in_thread).result()",
+        "list(concurrent.futures.ThreadPoolExecutor().map(in_thread, [1]))",
+        "with multiprocessing.pool.ThreadPool(1) as pool: pool.map(in_thread, [1])",
+        "with multiprocessing.pool.ThreadPool(1) as pool: pool.apply_async(in_thread).get()",
+    ],
+)
+def test_a_thread_that_the_cell_waits_for_is_told_at_once(kernel: Kernel, waits: str) -> None:
+    kernel.run(f"{IN_THREAD}loop._START_PATIENCE = float('inf')").check()
+    cell = kernel.run(waits)  # it ends although nothing else would end the thread's wait
+    assert cell.check().stderr == "", "nor is anything said of coroutines that were never awaited"
+    (told,) = kernel.value("told")
+    assert "The cell waits for this thread" in told
+    assert "await asyncio.to_thread" in told
+
+
+def test_a_thread_whose_loop_is_held_up_by_something_else_is_told_in_the_end(kernel: Kernel) -> None:
+    kernel.run(f"{IN_THREAD}loop._START_PATIENCE = 0.3").check()
+    kernel.run("t = threading.Thread(target=in_thread); t.start()\nwhile not told: time.sleep(0.01)").check()
+    assert "has held up the notebook's event loop" in kernel.value("told")[0]
+
+
+def test_a_thread_that_the_cell_does_not_wait_for_works(kernel: Kernel) -> None:
+    kernel.run(f"{IN_THREAD}loop._START_PATIENCE = float('inf')").check()
+    kernel.run(
+        "t = threading.Thread(target=in_thread); t.start(); t.join(0.5); await asyncio.to_thread(t.join)"
+    ).check()
+    assert kernel.value("told") == []
+
+
+def test_the_import_is_cheap() -> None:
+    program = """
+import sys, IPython, asyncio
+before = set(sys.modules)
+import runloop_jupyter.loop, runloop_jupyter.cell_output, runloop_jupyter.transcript
+print(*(set(sys.modules) - before))
+"""
+    ran = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True, check=True)
+    assert {name.partition(".")[0] for name in ran.stdout.split()} == {"runloop_jupyter"}
 
 
 def test_outside_of_any_kernel_a_script_and_its_threads_can_run_coroutines() -> None:
@@ -361,7 +382,9 @@ def test_a_kernel_told_to_shut_down_cleans_up_first(kernels: ModuleType, tmp_pat
     mark = tmp_path / "cleaned up"
     with kernels.start() as kernel:
         kernel.run(PREAMBLE).check()
-        begun(kernel, f"try: run(work(30, 0.1))\nfinally: __import__('pathlib').Path({str(mark)!r}).symlink_to(log[0])")
+        begun(
+            kernel, f"try: run(work(999, 0.1))\nfinally: __import__('pathlib').Path({str(mark)!r}).symlink_to(log[0])"
+        )
         kernel.client.shutdown()  # the message alone, without the SIGINT that most front ends send before it
         while not mark.is_symlink():
             kernel.listen(0.05)
@@ -393,7 +416,8 @@ def from_a_thread_with_a_loop_of_its_own(*names):
 def test_callbacks_of_any_thread_are_handed_over_in_order_and_report_failures(kernel: Kernel) -> None:
     kernel.run(START).check()
     kernel.run("futures = await asyncio.to_thread(from_a_thread_with_a_loop_of_its_own, 'a', 'fails', 'b')").check()
-    kernel.run("futures.append(start(callback('here'), failures.append)); await asyncio.sleep(0.3)").check()
+    kernel.run("futures.append(start(callback('here'), failures.append))").check()
+    kernel.run("while not all(future.done() for future in futures): await asyncio.sleep(0.01)").check()
     assert kernel.value("seen") == [(name, True, True) for name in ("a", "fails", "b", "here")]
     assert kernel.value("[future.result() for future in futures]") == ["a", None, "b", "here"]
     assert kernel.value("[repr(error) for error in failures]") == ["ValueError('fails')"]
@@ -401,6 +425,7 @@ def test_callbacks_of_any_thread_are_handed_over_in_order_and_report_failures(ke
 
 def test_cancelling_what_was_handed_over_ends_it(kernel: Kernel) -> None:
     kernel.run(START).check()
-    kernel.run("future = start(work(60, name='cancelled'), failures.append); await asyncio.sleep(0.1)").check()
-    kernel.run("future.cancel(); await asyncio.sleep(0.1)").check()
-    assert "cancelled cleaned up" in kernel.value("log")
+    cell = kernel.run("future = start(work(1000, name='cancelled'), failures.append)").check()
+    kernel.shows(cell, "cancelled begins")
+    kernel.run("future.cancel()").check()
+    kernel.shows(cell, "cancelled cleaned up")

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import re
 import signal
 from typing import TYPE_CHECKING
 
@@ -38,7 +39,7 @@ def test_stop_ends_what_runs(kernel: Kernel, home: Home, code: str) -> None:
     cell = kernel.send(code)
     kernel.until(lambda: "begun" in cell.stdout + cell.stderr + str(cell.displays), "its beginning")
     kernel.interrupt()
-    kernel.ended(cell, within=8)
+    kernel.ended(cell)
     assert cell.error == "KeyboardInterrupt", cell.traceback
     assert "\n" not in cell.traceback
     assert ends(home, "[s]leep 9711")
@@ -61,17 +62,19 @@ def test_stop_ends_what_runs(kernel: Kernel, home: Home, code: str) -> None:
 def test_stop_while_the_service_does_not_answer(kernel: Kernel, home: Home, code: str) -> None:
     os.kill(home.endpoint["pid"], signal.SIGSTOP)
     try:
-        cell = kernel.send(code)
-        kernel.listen(0.6)
+        cell = kernel.begun(code)
         kernel.interrupt()
         kernel.listen(0.3)
         kernel.interrupt()
-        kernel.ended(cell, within=4)
+        kernel.ended(cell)
     finally:
         os.kill(home.endpoint["pid"], signal.SIGCONT)
     assert cell.error == "KeyboardInterrupt", cell.traceback
     assert "\n" not in cell.traceback
     assert kernel.run("%devbox exec echo next").check().stdout == "next\n"
+
+
+TWO_SECONDS = re.compile(r"\b([2-9]|[1-9]\d)(\.\d)? s\b")  # or more, on a machine that is busy
 
 
 @pytest.mark.parametrize(
@@ -90,7 +93,7 @@ def test_a_wait_says_so_after_two_seconds(kernel: Kernel, home: Home, code: str)
     os.kill(home.endpoint["pid"], signal.SIGSTOP)
     try:
         cell = kernel.send(code)
-        kernel.shows(cell, "2.", within=10)
+        kernel.until(lambda: TWO_SECONDS.search("".join(m.text for m in cell.messages)), "a word of the wait")
     finally:
         os.kill(home.endpoint["pid"], signal.SIGCONT)
     kernel.ended(cell)
@@ -120,7 +123,7 @@ NOTEBOOK = (
 
 def test_a_notebook_runs_without_a_person_and_can_be_published(home: Home, tmp_path: Path) -> None:
     notebook = nbformat.v4.new_notebook(cells=[nbformat.v4.new_code_cell(source) for source in NOTEBOOK])
-    client = NotebookClient(notebook, kernel_name="python3", allow_errors=True, timeout=60)
+    client = NotebookClient(notebook, kernel_name="python3", allow_errors=True)
     client.execute(cwd=str(tmp_path), env={**os.environ, **home.env})
     errors = [[out for out in cell.outputs if out.output_type == "error"] for cell in notebook.cells]
     assert [len(each) for each in errors] == [0] * 7 + [1]

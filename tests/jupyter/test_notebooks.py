@@ -38,7 +38,7 @@ def home(tmp_path_factory: pytest.TempPathFactory):
 def test_notebook_runs_from_top_to_bottom(path: Path, home: Home) -> None:
     notebook = nbformat.read(path, as_version=4)
     assert not any(cell.get("outputs") for cell in notebook.cells), "commit notebooks without outputs"
-    client = NotebookClient(notebook, timeout=120, extra_arguments=["--log-level=ERROR"])
+    client = NotebookClient(notebook, extra_arguments=["--log-level=ERROR"])
     with client.setup_kernel(env={**os.environ, **home.env}):
         for index, cell in enumerate(notebook.cells):
             client.execute_cell(cell, index)

@@ -7,7 +7,6 @@ import io
 import os
 import signal
 import tarfile
-import time
 from typing import TYPE_CHECKING, Any
 
 import pytest
@@ -15,6 +14,7 @@ import pytest
 from tests.jupyter import kernels
 from tests.jupyter.kernels import fails
 from tests.jupyter.remote import ends, remote
+from tests.waiting import wait_until
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
@@ -92,7 +92,7 @@ def answered(kernel: Kernel, line: str, answer: str) -> str:
     """What a line says that asks first and gets this answer."""
     kernel.client.allow_stdin = True
     cell = kernel.send(line)
-    kernel.client.get_stdin_msg(timeout=20)
+    kernel.asks()
     kernel.client.input(answer)
     kernel.client.allow_stdin = False
     kernel.ended(cell).check()
@@ -219,7 +219,7 @@ def test_stop_ends_a_build_and_leaves_nothing_of_it(kernel: Kernel, home: Home) 
 def stopped(kernel: Kernel, cell: Cell) -> None:
     """Stop it; it ends soon, as stopped, in one line, and the next cell works."""
     kernel.interrupt()
-    kernel.ended(cell, within=8)
+    kernel.ended(cell)
     assert cell.error == "KeyboardInterrupt", cell.traceback
     assert "\n" not in cell.traceback
     assert kernel.run("%devbox exec echo next").check().stdout == "next\n"
@@ -229,18 +229,8 @@ def test_stop_ends_a_creation_and_leaves_no_devbox(kernel: Kernel, home: Home) -
     cell = kernel.send("%devbox create --name slow --run 'sleep 9714'")
     kernel.until(lambda: "slow" in home.statuses(), "the devbox")
     stopped(kernel, cell)
-    assert soon(lambda: home.statuses()["slow"] in ("shutdown", "failure")), home.statuses()
+    wait_until(lambda: home.statuses()["slow"] in ("shutdown", "failure"), "its end")
     assert "main" in told(kernel, "%devbox info")
-
-
-def soon(condition: Callable[[], bool], within: float = 8) -> bool:
-    """Whether something comes true in time."""
-    deadline = time.monotonic() + within
-    while not condition():
-        if time.monotonic() > deadline:
-            return False
-        time.sleep(0.05)
-    return True
 
 
 @pytest.mark.parametrize(
@@ -257,16 +247,15 @@ def test_stop_ends_a_transfer_and_leaves_nothing_of_it(kernel: Kernel, home: Hom
     before = leftovers(kernel, home)
     os.kill(home.endpoint["pid"], signal.SIGSTOP)  # an upload and a download are in the middle for as long as this
     try:
-        cell = kernel.send(code)
-        kernel.listen(0.4)
+        cell = kernel.begun(code)
         kernel.interrupt()
         kernel.listen(0.3)
     finally:
         os.kill(home.endpoint["pid"], signal.SIGCONT)
-    kernel.ended(cell, within=8)
+    kernel.ended(cell)
     assert cell.error == "KeyboardInterrupt", cell.traceback
     assert "\n" not in cell.traceback
-    assert soon(lambda: leftovers(kernel, home) == before), (leftovers(kernel, home), before)
+    wait_until(lambda: leftovers(kernel, home) == before, f"no more than {before}")
     assert kernel.run("%devbox exec echo next").check().stdout == "next\n"
 
 
@@ -308,12 +297,11 @@ def leftovers(kernel: Kernel, home: Home) -> tuple[list[str], list[str], str]:
 def test_stop_while_the_service_does_not_answer(kernel: Kernel, home: Home, code: str) -> None:
     os.kill(home.endpoint["pid"], signal.SIGSTOP)
     try:
-        cell = kernel.send(code)
-        kernel.listen(0.4)
+        cell = kernel.begun(code)
         kernel.interrupt()
         kernel.listen(0.2)
         kernel.interrupt()
-        kernel.ended(cell, within=4)
+        kernel.ended(cell)
     finally:
         os.kill(home.endpoint["pid"], signal.SIGCONT)
     assert cell.error == "KeyboardInterrupt", cell.traceback

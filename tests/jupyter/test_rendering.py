@@ -46,8 +46,8 @@ def test_an_empty_table_says_what_to_type() -> None:
 @pytest.mark.parametrize(
     "view",
     [
-        devbox_listing([box(MARKUP, status=MARKUP, reason=MARKUP, id=MARKUP)], note=MARKUP),
-        devbox_details(box(MARKUP, metadata=((MARKUP, MARKUP),), source=MARKUP, size=MARKUP), (MARKUP,)),
+        devbox_listing([box(MARKUP, status=MARKUP, reason=MARKUP, id=MARKUP, owner=MARKUP, ends=MARKUP)], note=MARKUP),
+        devbox_details(box(MARKUP, metadata=((MARKUP, MARKUP),), source=MARKUP, size=MARKUP, owner=MARKUP)),
         Overview((MARKUP,), devbox_listing([box(MARKUP)]), ((MARKUP, MARKUP),)),
     ],
     ids=["table", "card", "overview"],
@@ -169,7 +169,7 @@ def test_a_result_is_one_line_and_keeps_everything() -> None:
     assert repr(result) == "✗ exit code 3 · 0.50 s · 8 characters of output"
     assert (result.stdout, result.stderr, result.output) == ("out\n", "err\n", "out\nerr\n")
     assert not result.success
-    assert "exit code 3" in result._repr_html_()
+    assert "exit code 3" in result._repr_mimebundle_()["text/html"]
 
 
 def test_a_column_without_any_text_is_left_out() -> None:

@@ -3,12 +3,13 @@
 import os
 import re
 import sys
-import time
 from collections.abc import Iterator
 from pathlib import Path
 
 import pexpect
 import pytest
+
+from tests.waiting import PATIENCE
 
 SETUP = """
 import asyncio, sys
@@ -47,7 +48,12 @@ class Terminal:
             "PROMPT_TOOLKIT_NO_CPR": "1",
         }
         self._child = pexpect.spawn(
-            sys.executable, [*command, "-i", str(program)], env=env, encoding="utf-8", timeout=20, dimensions=(50, 200)
+            sys.executable,
+            [*command, "-i", str(program)],
+            env=env,
+            encoding="utf-8",
+            timeout=PATIENCE,
+            dimensions=(50, 200),
         )
         self._child.expect("In \\[")
 
@@ -94,7 +100,7 @@ def test_the_status_line_goes_before_the_next_text(terminal: Terminal) -> None:
 
 
 def test_ctrl_c_waits_for_the_clean_up(terminal: Terminal) -> None:
-    terminal.type("run(work(30, 0.2))")
+    terminal.type("run(work(1000, 0.2))")
     terminal.shows("begins\x1b\\[0m")
     terminal.press("c")
     assert "cleaning up" in terminal.shows("cleaned up")
@@ -104,14 +110,12 @@ def test_ctrl_c_waits_for_the_clean_up(terminal: Terminal) -> None:
 
 
 def test_a_second_ctrl_c_gives_up_at_once(terminal: Terminal) -> None:
-    terminal.type("run(work(30, 30))")
+    terminal.type("run(work(1000, 1000))")
     terminal.shows("begins\x1b\\[0m")
     terminal.press("c")
     terminal.shows("cleaning up")
     terminal.press("c")
-    pressed = time.monotonic()
     assert "cleaned up" not in terminal.shows("KeyboardInterrupt")
-    assert time.monotonic() - pressed < 2
     terminal.type("await asyncio.sleep(0.3, 6 * 7)")
     assert "destroyed" not in terminal.shows("Out\\[.*42")
 

@@ -1,10 +1,11 @@
 """Escapes, carriage returns and backspaces: what a notebook gets of a terminal's output."""
 
 import time
+from collections.abc import Callable
 
 import pytest
 
-from runloop_jupyter.terminal_text import EscapeFilter, LineFolder
+from runloop_jupyter.terminal_text import EscapeFilter, LineFolder, shown_text
 
 FILTERED = {
     "plain text": ("a\tb\r\nc\b", "a\tb\r\nc\b"),
@@ -23,6 +24,11 @@ FILTERED = {
     "half a character": ("a\ud800b", "ab"),
     "more than colours": ("\x1b[>4;2mx\x1b[4 qy", "xy"),
     "a title without end": ("\x1b]0;title\nnext", "0;title\nnext"),
+    "CSI of one character": ("\x9b31mx\x9b2Jy\x9b", "xy"),
+    "link of one character": ("\x9d8;;https://x.y/\x9chere\x9d0;t\x07.", "here."),
+    "strings of one character": ("\x90q#0\x9cz\x98a\x9c\x9eb\x1b\\\x9fc\x07.", "z."),
+    "a clipboard": ("\x1b]52;c;aGk=\x07x\x9d52;c;aGk=\x9cy", "xy"),
+    "other controls of one character": ("a\x85b\x80c\x9cd", "abcd"),
     "unicode": ("漢é🎉\x1b[0m", "漢é🎉\x1b[0m"),
 }
 
@@ -40,6 +46,17 @@ def test_the_filter_does_not_mind_where_the_text_is_cut(text: str) -> None:
         assert two.feed(text[:cut]) + two.feed(text[cut:]) == whole
     one_by_one = EscapeFilter()
     assert "".join(one_by_one.feed(character) for character in text) == whole
+
+
+@pytest.mark.parametrize("number", [*range(0x20), *range(0x7F, 0xA0)])
+def test_no_control_character_is_left_but_a_lines_own(number: int) -> None:
+    shown = EscapeFilter().feed(f"a{chr(number)}b{chr(number)}31mc\n")
+    assert not [char for char in shown if not char.isprintable() and char not in "\b\t\n\r"]
+
+
+def test_a_whole_text_is_shown_as_far_as_there_is_room() -> None:
+    assert shown_text("\x1b[31mred\x1b]0;t\x07\x9b2J\x1b[m") == "\x1b[31mred\x1b[m"
+    assert shown_text("x" * 50, 10) == "x" * 10 + "\x1b[0m\n... (cut: only the first 10 of 50 characters)"
 
 
 def test_an_escape_without_end_is_not_waited_for_for_ever() -> None:
@@ -93,26 +110,23 @@ def test_a_new_item_begins_on_an_empty_line() -> None:
     assert folder.size == 4
 
 
-@pytest.mark.parametrize(
-    "flood",
-    [
-        "\r\x1b[32m 10%\x1b[0m |####    |" * 30_000,
-        "x" * 4000 + "\b \b" * 100_000,
-        "\x1b[31mx" * 100_000 + "\ry" * 100_000,
-        "\x1b]" * 200_000,
-        "\x1b[31m" * 100_000 + "\b" * 100_000,
-        ("x" * 50_000 + "\r") * 20,
-    ],
-    ids=[
-        "progress",
-        "backspaces",
-        "long coloured line",
-        "titles without end",
-        "colours and backspaces",
-        "long redraws",
-    ],
-)
-def test_hostile_output_stays_cheap(flood: str) -> None:
-    begun = time.process_time()
-    LineFolder().feed(EscapeFilter().feed(flood))
-    assert time.process_time() - begun < 1.0
+FLOODS: dict[str, Callable[[int], str]] = {
+    "progress": lambda size: "\r\x1b[32m 10%\x1b[0m |####    |" * (30 * size),
+    "backspaces": lambda size: "x" * 4000 + "\b \b" * (100 * size),
+    "long coloured line": lambda size: "\x1b[31mx" * (100 * size) + "\ry" * (100 * size),
+    "titles without end": lambda size: "\x1b]" * (200 * size),
+    "colours and backspaces": lambda size: "\x1b[31m" * (100 * size) + "\b" * (100 * size),
+    "long redraws": lambda size: ("x" * (50 * size) + "\r") * 20,
+}
+
+
+@pytest.mark.parametrize("flood", FLOODS.values(), ids=FLOODS)
+def test_hostile_output_costs_no_more_than_its_length(flood: Callable[[int], str]) -> None:
+    def cost(size: int) -> float:
+        text = flood(size)
+        begun = time.process_time()
+        LineFolder().feed(EscapeFilter().feed(text))
+        return time.process_time() - begun
+
+    small = min(cost(125) for _ in range(5))
+    assert min(cost(1000) for _ in range(2)) < 24 * small + 0.05  # it is 8 times as long: 64 times would be its square

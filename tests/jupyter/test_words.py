@@ -11,6 +11,8 @@ from runloop_jupyter.devboxes import DevboxInfo, choose, unavailable
 from runloop_jupyter.durations import parse_duration, spell_duration
 from runloop_jupyter.errors import UsageError
 from runloop_jupyter.executions.order import Order
+from runloop_jupyter.results import DevboxResult
+from runloop_jupyter.transcript import Transcript
 
 
 @pytest.mark.parametrize(
@@ -159,3 +161,12 @@ def test_weak_isolation_is_said_openly(isolation: str, notes: tuple[str, ...], l
     greeting = Connection("http://127.0.0.1:1", "k", True, isolation, notes).greeting
     assert f"(isolation: {isolation})" in greeting[0]
     assert len(greeting) == lines
+
+
+@pytest.mark.parametrize(
+    ("exit_code", "words"),
+    [(1, "exit code 1 after"), (129, "129 (as after SIGHUP) after"), (137, "(as after SIGKILL)"), (255, "255 after")],
+)
+def test_an_exit_code_above_128_is_what_a_signal_leaves_but_no_proof_of_one(exit_code: int, words: str) -> None:
+    result = DevboxResult(exit_code, Transcript(), duration=1.0, execution_id="", devbox_id="")
+    assert words in result.failure

@@ -10,6 +10,7 @@ import httpx
 
 from tests.contract.schema import check
 from tests.local.serving import Service
+from tests.waiting import PATIENCE, until
 
 
 class Api(httpx.AsyncClient):
@@ -42,10 +43,7 @@ class Api(httpx.AsyncClient):
 
     async def finish(self, execution: str) -> dict[str, Any]:
         """Wait for the end of an execution."""
-        result: dict[str, Any] = await self.json(
-            f"{execution}/wait_for_status", {"statuses": ["completed"], "timeout_seconds": 25.0}
-        )
-        return result
+        return await self._reached(execution, "completed")
 
     async def frames(self, execution: str, stream: str = "stdout", offset: int = 0) -> list[dict[str, Any]]:
         """All frames of a stream, to its end."""
@@ -55,14 +53,27 @@ class Api(httpx.AsyncClient):
         """The frames of a stream as they come."""
         async with self.stream("GET", f"{execution}/stream_{stream}_updates?offset={offset}") as answer:
             assert answer.status_code == 200
-            async for line in answer.aiter_lines():
-                if line.startswith("data: "):
-                    yield json.loads(line.removeprefix("data: "))
+            rest = b""
+            async for data in answer.aiter_bytes():
+                *lines, rest = (rest + data).split(b"\n")  # httpx's own lines end at U+2028 too
+                for line in lines:
+                    if line.startswith(b"data: "):
+                        yield json.loads(line.removeprefix(b"data: "))
 
-    async def wait(self, devbox: str, *statuses: str, timeout: float = 10.0) -> dict[str, Any]:
+    async def wait(self, devbox: str, *statuses: str) -> dict[str, Any]:
         """Wait until the devbox is in one of `statuses`."""
-        body = {"statuses": statuses, "timeout_seconds": timeout}
-        view: dict[str, Any] = await self.json(f"/v1/devboxes/{devbox}/wait_for_status", body)
+        return await self._reached(f"/v1/devboxes/{devbox}", *statuses)
+
+    async def _reached(self, path: str, *statuses: str) -> dict[str, Any]:
+        """The view of what has come to one of `statuses`; the service holds one request for 25 s at most."""
+
+        async def ask() -> dict[str, Any] | None:
+            answer = await self.post(f"{path}/wait_for_status", json={"statuses": statuses, "timeout_seconds": 25.0})
+            assert answer.status_code in (200, 408), answer.text
+            view: dict[str, Any] = answer.json()
+            return view if answer.status_code == 200 else None
+
+        view: dict[str, Any] = await until(ask, f"{path} to be {' or '.join(statuses)}")
         return view
 
 
@@ -76,5 +87,6 @@ async def connect(service: Service) -> AsyncIterator[Api]:
             check(response)
 
     headers = {"Authorization": f"Bearer {service.api_key}"}
-    async with Api(base_url=service.base_url, headers=headers, timeout=60, event_hooks={"response": [checked]}) as api:
+    hooks = {"response": [checked]}
+    async with Api(base_url=service.base_url, headers=headers, timeout=PATIENCE, event_hooks=hooks) as api:
         yield api

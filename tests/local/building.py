@@ -1,6 +1,5 @@
 """An engine's blueprints on a real isolation, with build contexts straight from this machine's disk."""
 
-import asyncio
 import io
 import json
 import tarfile
@@ -12,11 +11,19 @@ from pathlib import Path
 from runloop_local.engine.blueprint_setup import Setup
 from runloop_local.engine.blueprints import BlueprintRecord, Blueprints, Order, Sources
 from runloop_local.engine.build import Workshop
+from runloop_local.engine.build_cache import BuildCache
+from runloop_local.engine.build_log import BuildLogs
+from runloop_local.engine.cache_mounts import CacheMounts
 from runloop_local.engine.dockerfile import parse
+from runloop_local.engine.errors import NotFoundError
+from runloop_local.engine.fair_queue import FairQueue
 from runloop_local.engine.files import Files
+from runloop_local.engine.idempotency import NO_REQUEST
 from runloop_local.engine.layers import Layers
+from runloop_local.engine.retention import Keeper, Together
 from runloop_local.engine.store import Store
 from runloop_local.sandbox import Isolation, Requested, open_isolation
+from tests.waiting import until
 
 TERMINAL = ("failed", "build_complete")
 Member = str | bytes | tarfile.TarInfo
@@ -50,18 +57,22 @@ class Yard:
     blueprints: Blueprints
     isolation: Isolation
     store: Store
+    cache: Keeper
+    """What steps have left."""
 
     async def build(self, dockerfile: str, context: str | None = None, **options: object) -> BlueprintRecord:
         """A blueprint, built or failed."""
         order = Order(
             "test", {}, parse(dockerfile), options.pop("setup", None) or Setup(), context_id=context, **options
         )  # type: ignore[arg-type]
-        record = await self.blueprints.create(order, None)
-        async with asyncio.timeout(60):
-            while record.status not in TERMINAL:
-                await asyncio.sleep(0.01)
-                record = await self.blueprints.get(record.id)
-        return record
+        record = await self.blueprints.create(order, NO_REQUEST)
+
+        async def ended() -> BlueprintRecord | None:
+            found = await self.blueprints.get(record.id)
+            return found if found.status in TERMINAL else None
+
+        built: BlueprintRecord = await until(ended, "the end of the build")
+        return built
 
     async def log(self, record: BlueprintRecord) -> str:
         """What a build said."""
@@ -76,7 +87,9 @@ class Yard:
         try:
             found = {}
             for path in paths:
-                found[path] = b"".join([chunk async for chunk in await Files(sandbox, "root").read(path)]).decode()
+                found[path] = b"".join(
+                    [chunk async for chunk in await Files(sandbox, "root", FairQueue().flow("test")).read(path)]
+                ).decode()
             return found
         finally:
             await sandbox.destroy()
@@ -90,16 +103,20 @@ async def yard(folder: Path, requested: Requested = "auto") -> AsyncIterator[Yar
         return folder / name
 
     async def secrets(wanted: Mapping[str, str]) -> Mapping[str, str]:
+        if "missing" in wanted.values():
+            raise NotFoundError("No secret is called 'missing'.")
         return {name: f"value of {secret}" for name, secret in wanted.items()}
 
     isolation = await open_isolation(folder / "sandboxes", requested)
     store = Store.open(folder / "service.db")
-    layers = Layers(isolation, store)
-    shop = Workshop(isolation, store, layers, folder / "builds")
-    blueprints = Blueprints(shop, Sources(context, secrets), "/bin/bash", folder / "logs")
+    layers = Layers(isolation)
+    cache = BuildCache(store, layers, lambda: None)
+    mounts = CacheMounts(isolation.caches, lambda: None)
+    shop = Workshop(isolation, store, layers, cache, FairQueue(), mounts, folder / "builds")
+    blueprints = Blueprints(shop, Sources(context, secrets), "/bin/bash", BuildLogs(folder / "logs"))
     await blueprints.restore()
     try:
-        yield Yard(blueprints, isolation, store)
+        yield Yard(blueprints, isolation, store, Together(cache, mounts))
     finally:
         await blueprints.aclose()
         await layers.aclose()

@@ -5,7 +5,6 @@ import os
 import signal
 import subprocess
 import sys
-import time
 import urllib.request
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
@@ -13,8 +12,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from runloop_local.sandbox.cgroups import places
-
-READY_SECONDS = 15
+from tests.waiting import PATIENCE
 
 
 @dataclass(frozen=True)
@@ -24,7 +22,6 @@ class Service:
     isolation: str
     data_dir: Path
     process: subprocess.Popen[str]
-    ready_after: float
 
     def kill(self) -> None:
         self.process.send_signal(signal.SIGKILL)
@@ -32,50 +29,59 @@ class Service:
 
 
 @contextmanager
-def serving(data_dir: Path, *options: str, before: Sequence[str] = (), api_key: str = "test-key") -> Iterator[Service]:
+def serving(
+    data_dir: Path,
+    *options: str,
+    before: Sequence[str] = (),
+    api_key: str = "test-key",
+    program: Path | None = None,
+) -> Iterator[Service]:
     """Start `runloop-local serve`; `before` is a program to start it through, such as prlimit.
+
+    `program` is run in its place.
 
     SERVICE_ISOLATION=process in the environment runs the tests without namespaces.
     """
     options = ("--isolation", os.environ.get("SERVICE_ISOLATION", "auto"), *options)
     errors = data_dir.with_name(f"{data_dir.name}.log")
     data_dir.parent.mkdir(parents=True, exist_ok=True)
-    command = [*before, sys.executable, "-m", "runloop_local", "serve", "--data-dir", str(data_dir)]
+    served = ["-m", "runloop_local"] if program is None else [str(program)]
+    command = [*before, sys.executable, *served, "serve", "--data-dir", str(data_dir)]
     with errors.open("w") as log:
-        start = time.monotonic()
         process = subprocess.Popen(
-            [*command, "--api-key", api_key, *options], stdout=subprocess.PIPE, stderr=log, text=True, env=_env()
+            [*command, *options], stdout=subprocess.PIPE, stderr=log, text=True, env=_env(api_key)
         )
     try:
         assert process.stdout is not None
         line = process.stdout.readline()
-        ready_after = time.monotonic() - start
         assert line.startswith("ready http://"), errors.read_text()
         url = line.removeprefix("ready ").strip()
-        yield Service(url, api_key, _isolation(url, api_key), data_dir, process, ready_after)
+        yield Service(url, api_key, isolation_of(url, api_key), data_dir, process)
     finally:
         process.terminate()
         try:
-            process.wait(15)
+            process.wait(PATIENCE)
         finally:
             process.kill()
             process.wait()
             process.stdout.close()
 
 
-def _env() -> dict[str, str]:
-    return {name: value for name, value in os.environ.items() if not name.startswith("RUNLOOP_")}
+def _env(api_key: str) -> dict[str, str]:
+    plain = {name: value for name, value in os.environ.items() if not name.startswith("RUNLOOP_")}
+    return {**plain, "RUNLOOP_LOCAL_API_KEY": api_key}
 
 
-def _isolation(url: str, api_key: str) -> str:
+def isolation_of(url: str, api_key: str) -> str:
+    """How the service at `url` isolates its devboxes."""
     request = urllib.request.Request(f"{url}/local/status", headers={"Authorization": f"Bearer {api_key}"})
-    with urllib.request.urlopen(request, timeout=READY_SECONDS) as answer:
+    with urllib.request.urlopen(request, timeout=PATIENCE) as answer:
         name: str = json.load(answer)["isolation"]
         return name
 
 
 def _places() -> tuple[int, dict[str, Path]]:
-    return places(Path("/proc/self/mountinfo").read_text(), Path("/proc/self/cgroup").read_text())
+    return places(Path("/proc/self/mountinfo").read_bytes(), Path("/proc/self/cgroup").read_text())
 
 
 def _counts_processes() -> bool:

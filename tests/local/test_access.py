@@ -1,8 +1,12 @@
 """Who is let in, and what errors look like."""
 
+import json
+
 import httpx
 import pytest
 
+from runloop_local.app import error_answer
+from runloop_local.routes.wire import hold
 from tests.contract.schema import operations
 from tests.local.api import Api
 from tests.local.serving import Service
@@ -70,7 +74,50 @@ async def test_wrong_json_is_a_400_that_says_where(api: Api, body: bytes) -> Non
 async def test_operations_of_later_are_501_with_their_name(api: Api, method: str, path: str, operation: str) -> None:
     answer = await api.request(method, path.replace("{id}", "x"))
     assert answer.status_code == 501
+    assert answer.headers["x-should-retry"] == "false"
     assert operation in answer.json()["message"]
+
+
+# What the official clients from 1.0 to 1.32 call, and the API no longer has.
+REMOVED = {
+    "agents": ("POST /v1/agents", "GET /v1/agents", "GET /v1/agents/list_public", "POST /v1/agents/agt_1/delete"),
+    "benchmarks": ("GET /v1/benchmarks", "POST /v1/benchmarks/start_run", "GET /v1/benchmarks/b/definitions"),
+    "benchmark_runs": ("GET /v1/benchmark_runs", "POST /v1/benchmark_runs/r/cancel"),
+    "benchmark_jobs": ("POST /v1/benchmark_jobs", "GET /v1/benchmark_jobs/j"),
+    "scenarios": ("GET /v1/scenarios", "POST /v1/scenarios/runs/r/score", "POST /v1/scenarios/s/archive"),
+    "scenarios.scorers": ("GET /v1/scenarios/scorers", "POST /v1/scenarios/scorers/s"),
+    "repositories": ("GET /v1/repositories", "POST /v1/repositories/r/inspect"),
+    "blueprints.create_from_inspection": ("POST /v1/blueprints/create_from_inspection",),
+    "devboxes.browsers": ("POST /v1/devboxes/browsers", "GET /v1/devboxes/browsers/b"),
+    "devboxes.computers": ("POST /v1/devboxes/computers", "POST /v1/devboxes/computers/c/mouse_interaction"),
+    "devboxes.create_tunnel": ("POST /v1/devboxes/d/create_tunnel",),
+}
+
+
+@pytest.mark.parametrize(
+    ("name", "call"), [(name, call) for name, calls in REMOVED.items() for call in calls], ids=lambda value: value
+)
+async def test_what_the_api_had_is_501_by_name(api: Api, name: str, call: str) -> None:
+    method, path = call.split()
+    answer = await api.request(method, path, json={} if method == "POST" else None)
+    assert answer.status_code == 501
+    assert answer.headers["x-should-retry"] == "false"
+    assert f" {name} " in answer.json()["message"]
+
+
+RETRIED = {500: False, 501: False, 503: True, 507: False}
+
+
+@pytest.mark.parametrize("status", RETRIED)
+def test_the_head_of_an_error_says_as_its_body_whether_to_try_again(status: int) -> None:
+    answer = error_answer(status, "code", "Sentence.", "req_1")
+    said = answer.headers.get("x-should-retry")
+    assert (said != "false", json.loads(bytes(answer.body))["retryable"]) == (RETRIED[status], RETRIED[status])
+
+
+@pytest.mark.parametrize(("asked", "held"), [(None, 25), (30.0, 25), (25.5, 25), (1.5, 1.5), (0.0, 0), (-1.0, 0)])
+def test_no_wait_is_held_longer_than_clients_wait(asked: float | None, held: float) -> None:
+    assert hold(asked) == held
 
 
 async def test_every_operation_of_the_api_is_known(api: Api) -> None:

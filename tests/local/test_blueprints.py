@@ -1,6 +1,5 @@
 """Blueprints over a socket: builds, their logs, devboxes from them, lists, deletion, restarts."""
 
-import asyncio
 from pathlib import Path
 from typing import Any
 
@@ -9,16 +8,18 @@ import pytest
 from tests.local.api import Api, connect
 from tests.local.serving import Service, serving
 from tests.local.test_snapshots import layers_on_disk, shut_down, snapshot, until_layers
+from tests.waiting import until
 
 
 async def ended(api: Api, blueprint_id: str) -> dict[str, Any]:
     """The blueprint, built or failed."""
-    async with asyncio.timeout(30):
-        while True:
-            view: dict[str, Any] = await api.json(f"/v1/blueprints/{blueprint_id}")
-            if view["status"] in ("failed", "build_complete"):
-                return view
-            await asyncio.sleep(0.01)
+
+    async def ask() -> dict[str, Any] | None:
+        found: dict[str, Any] = await api.json(f"/v1/blueprints/{blueprint_id}")
+        return found if found["status"] in ("failed", "build_complete") else None
+
+    view: dict[str, Any] = await until(ask, "the end of the build")
+    return view
 
 
 async def log(api: Api, blueprint_id: str) -> str:
@@ -132,9 +133,12 @@ async def test_views_hold_what_was_asked_for_and_no_tokens(api: Api) -> None:
 
 async def test_logs_grow_while_it_builds(api: Api) -> None:
     made = await api.json("/v1/blueprints", {"name": "live", "dockerfile": "FROM x\nRUN echo early; sleep 1000"})
-    async with asyncio.timeout(10):
-        while "early" not in (text := await log(api, made["id"])).split("\n"):  # noqa: ASYNC110 -- clients poll
-            await asyncio.sleep(0.01)
+
+    async def early() -> str:
+        text = await log(api, made["id"])
+        return text if "early" in text.split("\n") else ""
+
+    text = await until(early, "its first line")
     assert "this machine's own userland" in text
     assert "instead of x" in text
     assert (await api.json(f"/v1/blueprints/{made['id']}"))["status"] == "building"
@@ -304,16 +308,14 @@ async def test_a_kill_loses_no_blueprint_and_leaves_no_half_built_one(tmp_path: 
             done = await build(api, "done", dockerfile="FROM x\nENV A=kept\nRUN echo one > /file")
             kept = layers_on_disk(first)
             half = (await api.json("/v1/blueprints", {"name": "half", "dockerfile": "FROM x\nRUN sleep 1000"}))["id"]
-            async with asyncio.timeout(5):
-                while not list(first.data_dir.glob("sandboxes/*/sandboxes/build-*")):  # noqa: ASYNC110
-                    await asyncio.sleep(0.01)
+            await until(lambda: list(first.data_dir.glob("sandboxes/*/sandboxes/build-*")), "the beginning on disk")
         first.kill()
     with serving(tmp_path / "data") as second:
         async with connect(second) as api:
             view = await ended(api, half)
             assert (view["status"], view["failure_reason"]) == ("failed", "build_failed")
             assert "restarted" in await log(api, half)
-            assert not list(second.data_dir.glob("sandboxes/*/sandboxes/build-*"))
+            await until(lambda: not list(second.data_dir.glob("sandboxes/*/sandboxes/build-*")), "its disk to go")
             assert await prints(api, "cat /file; echo $A", blueprint_name="done") == "one\nkept\n"
             await until_layers(second, kept)
             again = await build(api, "done", dockerfile="FROM x\nENV A=kept\nRUN echo one > /file")

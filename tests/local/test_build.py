@@ -1,5 +1,7 @@
 """Builds with a context: what COPY and ADD take and where it goes, the cache, and what must not get out."""
 
+import gzip
+import json
 import os
 import re
 import tarfile
@@ -8,6 +10,8 @@ from pathlib import Path
 
 import pytest
 
+from runloop_local.engine.build_log import BuildLog
+from runloop_local.engine.limits import Size
 from tests.local.building import Yard, special, tar, yard
 
 CONTEXT = {
@@ -19,6 +23,9 @@ CONTEXT = {
     "./.dockerignore": "secret\n**/*.md\n",
     "./note.md": "N",
     "./with space": "W",
+    "./link": special("./link", tarfile.SYMTYPE, "a.txt"),
+    "./folder": special("./folder", tarfile.SYMTYPE, "/d"),
+    "./d/up": special("./d/up", tarfile.SYMTYPE, "../a.txt"),
 }
 
 
@@ -51,10 +58,29 @@ COPIES = {
         "RUN mkdir /s && echo s > /s/f.py\nFROM x\nCOPY --from=0 /s/*.py /w/",
         {"/w/f.py": "s\n"},
     ),
-    "without": ("COPY --exclude=d --exclude=*.txt . /w/\nRUN ls /w > /w/list", {"/w/list": "list\nwith space\n"}),
+    "a link to a file": ("COPY link /w", {"/w": "A"}),
+    "a link to a folder": ("COPY folder /w", {"/w/x.py": "X", "/w/e/y.py": "Y"}),
+    "a link within a folder": ("COPY d /w\nRUN readlink /w/up > /w/list", {"/w/list": "../a.txt\n"}),
+    "a link of a stage": (
+        "RUN mkdir -p /s/r && echo s > /s/r/f && ln -s r/f /s/l && ln -s /s/r /s/m && ln -s s /t\n"
+        "FROM x\nCOPY --from=0 /s/l /w/\nCOPY --from=0 /s/m /v\nCOPY --from=0 /t/l /t/r/* /u/",
+        {"/w/l": "s\n", "/v/f": "s\n", "/u/l": "s\n", "/u/f": "s\n"},
+    ),
+    "with folders": (
+        "COPY --parents d/e/*.py ./d/./x.py /w/\nRUN cd /w; find . -type f | sort > /list",
+        {"/list": "./d/e/y.py\n./x.py\n"},
+    ),
+    "with folders of a stage": (
+        "RUN mkdir -p /s/r && echo s > /s/r/f\nFROM x\nCOPY --from=0 --parents /s/r/f /s/./r /w/",
+        {"/w/s/r/f": "s\n", "/w/r/f": "s\n"},
+    ),
+    "without": (
+        "COPY --exclude=d --exclude=*.txt . /w/\nRUN ls /w > /w/list",
+        {"/w/list": "folder\nlink\nlist\nwith space\n"},
+    ),
     "ignored": (
         "COPY . /w/\nRUN ls -A /w > /w/list",
-        {"/w/list": ".dockerignore\na.txt\nb.txt\nd\nlist\nwith space\n"},
+        {"/w/list": ".dockerignore\na.txt\nb.txt\nd\nfolder\nlink\nlist\nwith space\n"},
     ),
 }
 
@@ -81,7 +107,10 @@ FAILURES = {
     "no account": ("COPY --chown=nobody-here a.txt /w", "--chown=nobody-here: id: .nobody-here.: no such user"),
     "no group": ("COPY --chown=root:none a.txt /w", "there is no group none"),
     "no stage": ("COPY --from=nowhere a /w", "no stage or blueprint is called 'nowhere'"),
-    "nothing in the stage": ("FROM y\nCOPY --from=0 /nothing /w", "Dockerfile line 3: .*nothing: Cannot stat"),
+    "nothing in the stage": (
+        "FROM y\nCOPY --from=0 /nothing /w",
+        "line 3: .*: nothing in that stage is called '/nothing'",
+    ),
     "the whole stage": ("FROM y\nCOPY --from=0 / /w", "whole disk of another stage"),
     "the target is a file": ("RUN touch /w\nCOPY a.txt /w/", "Dockerfile line 3: .*/w"),
     "command": (
@@ -225,8 +254,65 @@ async def test_much_output_is_cut_and_does_not_stop_the_build(works: Yard, monke
     assert log.endswith("is built.")
 
 
+@pytest.mark.parametrize("printed", [b"\n", b"\r\n", b"a\n", b"\x00\n", b"\xff" * 100, b"word " * 50 + b"\n"])
+def test_the_log_has_a_limit_of_its_own(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, printed: bytes) -> None:
+    """An empty line takes more of the log than of what was printed."""
+    monkeypatch.setattr("runloop_local.engine.build_log.MAX_BYTES", 100_000)
+    with BuildLog(tmp_path / "log") as log:
+        for _ in range(4):
+            log.output(printed * (200_000 // len(printed)))
+        log.end_output()
+    last = json.loads((tmp_path / "log").read_bytes().splitlines()[-1])
+    assert "Further output is left out" in last["message"]
+    assert 100_000 < (tmp_path / "log").stat().st_size < 800_000  # one piece may be a line, each byte of it three
+
+
 async def test_a_process_left_behind_ends_with_its_step(works: Yard) -> None:
     record = await works.build(
         "FROM x\nRUN setsid sleep 1000 >/dev/null 2>&1 & echo on\nRUN pgrep -x sleep || echo gone > /w"
     )
     assert await works.disk(record, "/w") == {"/w": "gone\n"}
+
+
+SMALL = Size(cores=1, memory_gb=1, disk_gb=1)
+EXCESSES = {
+    "memory": (
+        """RUN python3 -c 'import time; held = b"x" * (3 << 29); time.sleep(100)'""",
+        "out_of_memory",
+        "line 2: {step}: The build needed more than its 1 GB of memory.",
+    ),
+    "disk in one step": (
+        "RUN head -c 1500M /dev/zero > /big; sleep 100",
+        "out_of_disk",
+        "line 2: {step}: The build wrote more than its 1 GB of disk.",
+    ),
+    "disk over several steps": (
+        "RUN head -c 700M /dev/zero > /1\nRUN head -c 700M /dev/zero > /2",
+        "out_of_disk",
+        "line 3: RUN head -c 700M /dev/zero > /2: The build wrote more than its 1 GB of disk.",
+    ),
+    "a context": (
+        "COPY . /w/",
+        "build_failed",
+        "line 2: {step}: the archive holds more than 1,073,741,824 bytes, which is more than a build may use.",
+    ),
+}
+
+
+@pytest.mark.parametrize("case", EXCESSES)
+async def test_a_build_that_uses_too_much_is_ended_and_says_so(
+    works: Yard, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, case: str
+) -> None:
+    monkeypatch.setattr("runloop_local.engine.blueprints.BUILD", SMALL)
+    monkeypatch.setattr("runloop_local.engine.limits.DEFAULT", SMALL)
+    if case == "a context":
+        with gzip.open(tmp_path / "context", "wb") as bomb:
+            bomb.write(tarfile.TarInfo("big").tobuf())
+            for _ in range(1100):
+                bomb.write(bytes(1 << 20))
+    lines, reason, sentence = EXCESSES[case]
+    record = await works.build(f"FROM x\n{lines}", "context")
+    assert (record.status, record.failure_reason) == ("failed", reason)
+    assert sentence.format(step=lines.split("\n")[0]) in await works.log(record)
+    assert works.isolation.sandboxes() == frozenset()
+    assert (await works.build("FROM x\nRUN echo well > /w")).status == "build_complete"

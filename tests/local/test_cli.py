@@ -15,12 +15,13 @@ from pathlib import Path
 import pytest
 
 from runloop_local import service
-from tests.local.serving import serving
+from tests.local.serving import isolation_of, serving
+from tests.waiting import PATIENCE, until
 
 
 def run(*arguments: str, **options) -> subprocess.CompletedProcess[str]:
     command = [sys.executable, "-m", "runloop_local", *arguments]
-    return subprocess.run(command, capture_output=True, text=True, timeout=30, check=False, **options)
+    return subprocess.run(command, capture_output=True, text=True, timeout=PATIENCE, check=False, **options)
 
 
 def shell(script: str) -> str:
@@ -31,6 +32,7 @@ def shell(script: str) -> str:
 async def home(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> AsyncIterator[Path]:
     folder = tmp_path / "home"
     monkeypatch.setenv("RUNLOOP_LOCAL_HOME", str(folder))
+    monkeypatch.setenv("RUNLOOP_LOCAL_START_TIMEOUT", str(PATIENCE))
     yield folder
     await service.stop()
 
@@ -42,10 +44,6 @@ def put(file: Path, text: str) -> None:
 
 def read(file: Path):
     return json.loads(file.read_text())
-
-
-def remove(file: Path) -> None:
-    file.unlink()
 
 
 def modes(folder: Path) -> set[int]:
@@ -138,9 +136,7 @@ async def test_modules_in_the_notebooks_folder_are_not_taken_for_the_standard_li
 async def test_a_stale_state_file_is_replaced(home: Path) -> None:
     first = await service.ensure_running()
     os.kill(first.pid, signal.SIGKILL)
-    async with asyncio.timeout(5):
-        while service.find() is not None:  # noqa: ASYNC110 -- a kernel's work, which nothing announces
-            await asyncio.sleep(0.01)
+    await until(lambda: service.find() is None, "its end")
     assert read(home / "service.json")["pid"] == first.pid
     second = await service.ensure_running()
     assert second.pid != first.pid
@@ -173,13 +169,6 @@ async def test_a_home_that_cannot_be_is_one_sentence(tmp_path: Path, monkeypatch
     monkeypatch.setenv("RUNLOOP_LOCAL_HOME", str(tmp_path / "file" / "home"))
     with pytest.raises(service.ServiceError, match="cannot be used: Not a directory"):
         await service.ensure_running()
-
-
-async def test_a_damaged_state_file_is_named(home: Path) -> None:
-    put(home / "service.json", "{")
-    with pytest.raises(service.ServiceError, match=r"service\.json cannot be read"):
-        service.find()
-    remove(home / "service.json")
 
 
 def test_a_taken_port_is_one_sentence(tmp_path: Path) -> None:
@@ -217,23 +206,24 @@ def test_damaged_records_are_one_sentence(tmp_path: Path) -> None:
 
 def test_no_room_for_records_is_one_sentence(tmp_path: Path) -> None:
     command = ["prlimit", "--fsize=2000", sys.executable, "-m", "runloop_local", "serve", "--data-dir", str(tmp_path)]
-    result = subprocess.run(command, capture_output=True, text=True, timeout=30, check=False)
+    result = subprocess.run(command, capture_output=True, text=True, timeout=PATIENCE, check=False)
     assert result.returncode == 1
     assert result.stderr.startswith("runloop-local: ")
     assert result.stderr.count("\n") == 1
 
 
 def test_an_unused_service_stops_by_itself(tmp_path: Path) -> None:
-    with serving(tmp_path / "data", "--idle-timeout", "0.5") as running:
+    with serving(tmp_path / "data", "--idle-timeout", "2") as running:
         start = time.monotonic()
-        assert running.process.wait(10) == 0
-        assert time.monotonic() - start > 0.3
+        assert isolation_of(running.base_url, running.api_key) == running.isolation
+        assert running.process.wait(PATIENCE) == 0
+        assert time.monotonic() - start > 1.9
 
 
 def test_a_signal_stops_it_with_status_0(tmp_path: Path) -> None:
     with serving(tmp_path / "data") as running:
         running.process.send_signal(signal.SIGINT)
-        assert running.process.wait(10) == 0
+        assert running.process.wait(PATIENCE) == 0
     assert (tmp_path / "data.log").read_text() == ""
 
 
@@ -241,3 +231,15 @@ def test_service_is_cheap_to_import() -> None:
     code = "import sys, runloop_local.service; print(*sys.modules)"
     modules = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True).stdout.split()
     assert not {"asyncio", "starlette", "uvicorn", "httpx", "pydantic", "platformdirs", "subprocess"} & set(modules)
+
+
+@pytest.mark.parametrize(("command", "code"), [("stop", 128 + signal.SIGPIPE), ("--help", 0)])
+def test_output_that_nobody_reads_ends_it_without_a_word(command: str, code: int) -> None:
+    read, write = os.pipe()
+    os.close(read)
+    try:
+        program = [sys.executable, "-m", "runloop_local", command]
+        ran = subprocess.run(program, stdout=write, stderr=subprocess.PIPE, text=True, check=False)
+    finally:
+        os.close(write)
+    assert (ran.returncode, ran.stderr) == (code, "")

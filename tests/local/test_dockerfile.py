@@ -1,13 +1,18 @@
 """Dockerfiles as tables: instructions, words, variables, ignore rules, selections, plans."""
 
+import random
+import subprocess
+
 import pytest
 
 from runloop_local.engine.dockerfile import json_form, parse
 from runloop_local.engine.errors import InvalidError
 from runloop_local.engine.expansion import expand, expand_document, pairs, split_words
 from runloop_local.engine.image import Image
-from runloop_local.engine.patterns import clean, ignore_rules, select
+from runloop_local.engine.patterns import Source, Tree, clean, ignore_rules, select
 from runloop_local.engine.plan import PLATFORM, Copy, Folder, Run, Setting, Stage, needed, outside_names, plan
+from runloop_local.engine.run_mounts import Bind, Cache, Mount, Secret, Tmpfs
+from runloop_local.sandbox.base import Ownership
 
 PARSED: dict[str, tuple[str, list[tuple[str, str, int]]]] = {
     "nothing": ("", []),
@@ -35,17 +40,86 @@ def test_instructions(text: str, expected: list[tuple[str, str, int]]) -> None:
 @pytest.mark.parametrize(
     ("text", "flags", "rest"),
     [
-        ("COPY --from=a --chown=1:2 x y", {"from": "a", "chown": "1:2"}, "x y"),
-        ("COPY --link x y", {"link": ""}, "x y"),
-        ("COPY --exclude=a --exclude=b x y", {"exclude": "a,b"}, "x y"),
-        ("RUN --mount=type=cache,target=/x make", {"mount": "type=cache,target=/x"}, "make"),
+        ("COPY --from=a --chown=1:2 x y", {"from": ("a",), "chown": ("1:2",)}, "x y"),
+        ("COPY --link x y", {"link": ("",)}, "x y"),
+        ("COPY --exclude=a --exclude=b,c x y", {"exclude": ("a", "b,c")}, "x y"),
+        ("RUN --mount=type=cache,target=/x make", {"mount": ("type=cache,target=/x",)}, "make"),
+        ("RUN --mount=target=/x --mount=target=/y make", {"mount": ("target=/x", "target=/y")}, "make"),
+        ("RUN --mount=target='/a b' make", {"mount": ("target=/a b",)}, "make"),
+        ('RUN --mount="target=/a b,\\"source=x,y\\"" make', {"mount": ('target=/a b,"source=x,y"',)}, "make"),
+        ("RUN --mount=target=/a\\ b make", {"mount": ("target=/a b",)}, "make"),
         ("RUN ls --all", {}, "ls --all"),
         ("ENV --x=1", {}, "--x=1"),
     ],
 )
-def test_flags(text: str, flags: dict[str, str], rest: str) -> None:
+def test_flags(text: str, flags: dict[str, tuple[str, ...]], rest: str) -> None:
     (found,) = parse(text)
     assert (found.flags, found.text) == (flags, rest)
+
+
+MOUNTS: dict[str, tuple[str, Mount]] = {
+    "a bind of the context": ("target=/x", Bind("/x")),
+    "relative": ("type=bind,target=x/../y", Bind("/w/y")),
+    "the folder of work": ("type=bind", Bind("/w")),
+    "a part of the context": ("dst=/x,src=a/./b/", Bind("/x", "/a/b")),
+    "no way out of the context": ("dst=/x,src=../../b", Bind("/x", "/b")),
+    "of a stage": ("destination=/x,from=one,source=/s", Bind("/x", "/s", 0)),
+    "of a stage by number": ("target=/x,from=0", Bind("/x", "/", 0)),
+    "of a blueprint": ("target=/x,from=other", Bind("/x", "/", "other")),
+    "of a stage in a variable": ("target=/x,from=$S", Bind("/x", "/", 0)),
+    "writable": ("target=/x,rw", Bind("/x", read_only=False)),
+    "writable, in words": ("target=/x,readwrite=true", Bind("/x", read_only=False)),
+    "not read-only": ("target=/x,readonly=false", Bind("/x", read_only=False)),
+    "the last one decides": ("target=/x,rw,ro=1", Bind("/x")),
+    "in any case": ("TYPE=Bind,Target=/x", Bind("/x")),
+    "a cache": ("type=cache,target=/x", Cache("/x", "/x")),
+    "a cache by its path": ("type=cache,target=x//y/", Cache("/w/x/y", "x/y")),
+    "a cache by its id": ("type=cache,target=/x,id=$S", Cache("/x", "one")),
+    "a cache of one step": ("type=cache,target=/x,sharing=locked", Cache("/x", "/x", "locked")),
+    "a cache of an account": (
+        "type=cache,target=/x,uid=7,gid=8,mode=0700",
+        Cache("/x", "/x", ownership=Ownership(7, 8, 0o700)),
+    ),
+    "a cache that is only read": ("type=cache,target=/x,ro", Cache("/x", "/x", read_only=True)),
+    "a cache with a beginning": (
+        "type=cache,target=/x,from=one,source=/s",
+        Cache("/x", "/x", stage=0, source="/s"),
+    ),
+    "a secret": ("type=secret,id=s", Secret("s", "/run/secrets/s")),
+    "a secret by its source": ("type=secret,src=a/s", Secret("a/s", "/run/secrets/s")),
+    "a secret by its target": ("type=secret,target=/root/.npmrc", Secret(".npmrc", "/root/.npmrc")),
+    "a secret beside the work": ("type=secret,id=s,target=t", Secret("s", "/w/t")),
+    "a secret that is required": ("type=secret,id=s,required", Secret("s", "/run/secrets/s", required=True)),
+    "one that is not": ("type=secret,id=s,required=false", Secret("s", "/run/secrets/s")),
+    "a secret of an account": (
+        "type=secret,id=s,uid=1000,mode=0440",
+        Secret("s", "/run/secrets/s", ownership=Ownership(1000, 0, 0o440)),
+    ),
+    "a secret as a variable": ("type=secret,id=s,env=T", Secret("s", None, "T")),
+    "a secret as both": ("type=secret,id=s,env=T,target=/t", Secret("s", "/t", "T")),
+    "memory": ("type=tmpfs,target=/x", Tmpfs("/x")),
+    "memory of a size": ("type=tmpfs,target=/x,size=64m", Tmpfs("/x", 64 << 20)),
+    "memory of bytes": ("type=tmpfs,target=/x,size=4096", Tmpfs("/x", 4096)),
+    "memory of a fraction": ("type=tmpfs,target=/x,size=1.5GiB", Tmpfs("/x", 3 << 29)),
+}
+
+
+@pytest.mark.parametrize(("text", "expected"), MOUNTS.values(), ids=MOUNTS.keys())
+def test_mounts(text: str, expected: Mount) -> None:
+    dockerfile = f"FROM x AS one\nFROM y\nARG S=one\nWORKDIR /w\nRUN --mount={text} make"
+    action = plan(parse(dockerfile), {}, {})[-1].steps[-1].action
+    assert isinstance(action, Run)
+    assert action.mounts == (expected,)
+
+
+def test_what_a_step_mounts_is_built_before_it_and_a_folder_is_mounted_before_those_in_it() -> None:
+    text = "FROM x AS one\nFROM y\nFROM z\nRUN --mount=target=/a/b,from=one --mount=type=tmpfs,target=/a make"
+    stages = plan(parse(text), {}, {})
+    assert needed(stages) == {0, 2}
+    action = stages[-1].steps[-1].action
+    assert isinstance(action, Run)
+    assert [mount.target for mount in action.mounts] == ["/a", "/a/b"]
+    assert outside_names(parse("FROM x\nRUN --mount=target=/a,from=other make"), {}) == {"x", "other"}
 
 
 DOCUMENTS: dict[str, tuple[str, list[tuple[str, str, bool]]]] = {
@@ -72,6 +146,10 @@ MALFORMED: dict[str, tuple[str, str]] = {
     "no argument": ("FROM x\nRUN", "line 2: RUN needs an argument"),
     "only flags": ("FROM x\nRUN --network=none", "line 2: RUN needs an argument"),
     "document without end": ("FROM x\nRUN <<EOF\na\n", "line 2: the document EOF has no end"),
+    "a trigger of a trigger": ("FROM x\nONBUILD ONBUILD RUN a", "line 2: ONBUILD: ONBUILD cannot follow it"),
+    "a trigger that is FROM": ("FROM x\nONBUILD FROM a", "line 2: ONBUILD: FROM cannot follow it"),
+    "a trigger that is unknown": ("FROM x\nONBUILD GO", "line 2: ONBUILD: unknown instruction 'GO'"),
+    "a trigger that fails": ("FROM x AS s\nONBUILD USER $\n\nFROM s", "line 4: USER: '\\$' is no account"),
     "escape": ("# escape=x\nFROM x", r"line 1: escape must be"),
     "before FROM": ("RUN x\nFROM y", "line 1: RUN comes before FROM"),
     "no FROM": ("ARG x", "no FROM"),
@@ -82,10 +160,64 @@ MALFORMED: dict[str, tuple[str, str]] = {
     "FROM flag": ("FROM --arch=arm x", "line 1: FROM: --arch is not served"),
     "two stages of one name": ("FROM x AS a\nFROM y AS A", "line 2: FROM: an earlier stage is called a already"),
     "byte 0": ("FROM x\nRUN a\0b", "line 2: a byte 0 has no place"),
-    "COPY flag": ("FROM x\nCOPY --parents a b", "line 2: COPY: --parents is not served"),
+    "COPY flag": ("FROM x\nCOPY --unpack=x a b", "line 2: COPY: --unpack is not served"),
     "mode": ("FROM x\nCOPY --chmod=u+x a b", "line 2: COPY: --chmod=u.x must be octal"),
     "address": ("FROM x\nADD https://a/b c", "line 2: ADD: addresses are not fetched"),
-    "mount": ("FROM x\nRUN --mount=type=bind,source=a make", "line 2: RUN: --mount=type=bind is not served"),
+    "a flag twice": ("FROM x\nCOPY --from=a --from=b c d", "line 2: COPY: --from is given twice"),
+    "ssh": (
+        "FROM x\nRUN --mount=type=ssh make",
+        "line 2: RUN: --mount=type=ssh is not served, as builds here reach no",
+    ),
+    "mount of no kind": (
+        "FROM x\nRUN --mount=type=npipe make",
+        "line 2: RUN: --mount=type=npipe is none of bind, cache",
+    ),
+    "mount nowhere": (
+        "FROM x\nRUN --mount=type=bind,source=a make",
+        "line 2: RUN: a bind mount needs a target below /",
+    ),
+    "mount on all": ("FROM x\nRUN --mount=type=tmpfs,target=/.. make", "line 2: RUN: a tmpfs mount needs a target"),
+    "cache nowhere": ("FROM x\nWORKDIR /w\nRUN --mount=type=cache make", "line 3: RUN: a cache mount needs a target"),
+    "mount field": ("FROM x\nRUN --mount=target=/a,tgt=b make", "line 2: RUN: --mount has no 'tgt'"),
+    "mount without value": ("FROM x\nRUN --mount=target make", "line 2: RUN: --mount needs a value for target"),
+    "mount that is no csv": ('FROM x\nRUN --mount=\\"a make', 'line 2: RUN: --mount="a cannot be read'),
+    "sharing": (
+        "FROM x\nRUN --mount=type=cache,target=/a,sharing=no make",
+        "line 2: RUN: sharing=no is none of shared",
+    ),
+    "sharing of a bind": (
+        "FROM x\nRUN --mount=target=/a,sharing=locked make",
+        "line 2: RUN: a bind mount has no sharing",
+    ),
+    "size of a cache": (
+        "FROM x\nRUN --mount=type=cache,target=/a,size=1m make",
+        "line 2: RUN: a cache mount has no size",
+    ),
+    "size": ("FROM x\nRUN --mount=type=tmpfs,target=/a,size=big make", "line 2: RUN: size=big is no size such as 64m"),
+    "mode of a tmpfs": (
+        "FROM x\nRUN --mount=type=tmpfs,target=/a,mode=7 make",
+        "line 2: RUN: a tmpfs mount has no mode",
+    ),
+    "mode of a secret": ("FROM x\nRUN --mount=type=secret,id=a,mode=8 make", "line 2: RUN: mode=8 must be octal"),
+    "uid": ("FROM x\nRUN --mount=type=secret,id=a,uid=app make", "line 2: RUN: uid=app must be a number"),
+    "required or not": (
+        "FROM x\nRUN --mount=type=secret,id=a,required=maybe make",
+        "line 2: RUN: required=maybe must be true",
+    ),
+    "required cache": (
+        "FROM x\nRUN --mount=type=cache,target=/a,required make",
+        "line 2: RUN: a cache mount has no required",
+    ),
+    "secret without id": ("FROM x\nRUN --mount=type=secret make", "line 2: RUN: a secret mount needs an id"),
+    "secret of two names": (
+        "FROM x\nRUN --mount=type=secret,id=a,src=b make",
+        "line 2: RUN: a secret has an id or a source",
+    ),
+    "secret of a stage": (
+        "FROM x\nRUN --mount=type=secret,id=a,from=b make",
+        "line 2: RUN: a secret mount has no from",
+    ),
+    "variable of a secret": ("FROM x\nRUN --mount=type=secret,id=a,env=1 make", "line 2: RUN: env=1 is no name"),
     "ENV without value": ("FROM x\nENV a", "line 2: ENV: 'a' has no value"),
     "ENV with a stray word": ("FROM x\nENV a=1 b", "line 2: ENV: 'b' must be name=value"),
     "quote": ("FROM x\nENV a='1", "line 2: ENV: a ' is not closed"),
@@ -112,6 +244,8 @@ def test_mistakes_are_named_with_their_line(text: str, message: str) -> None:
         ("[1]", None),
         ("[ -f x ]", None),
         ("a b", None),
+        pytest.param("[" * 100_000, None, id="deeper than Python reads"),
+        pytest.param("[" + "1" * 5000 + "]", None, id="more digits than Python reads"),
     ],
 )
 def test_json_form(text: str, words: tuple[str, ...] | None) -> None:
@@ -139,13 +273,25 @@ def test_split_words(text: str, words: list[str]) -> None:
         ("a=1 b=2", [("a", "1"), ("b", "2")]),
         ("a='1 2' b=x=y c=", [("a", "'1 2'"), ("b", "x=y"), ("c", "")]),
         ("a 1 2", [("a", "1 2")]),
+        ("a\tb c", [("a", "b c")]),
+        ("a \t 1  2 ", [("a", "1  2")]),
+        ("a = b", [("a", "= b")]),
+        ("a=1\tb=2", [("a", "1"), ("b", "2")]),
     ],
 )
 def test_pairs(text: str, found: list[tuple[str, str]]) -> None:
     assert pairs(text) == found
 
 
-VARIABLES = {"x": "1", "empty": "", "path": "/a b"}
+VARIABLES = {
+    "x": "1",
+    "empty": "",
+    "path": "/a b",
+    "file": "a/b.tar.gz",
+    "kind": "gz",
+    "stars": "1*2*?",
+    "braces": "{1}",
+}
 
 
 @pytest.mark.parametrize(
@@ -171,10 +317,48 @@ VARIABLES = {"x": "1", "empty": "", "path": "/a b"}
         ("${y:-${x}2}", "12"),
         ("${y:-'a}b'}", "a}b"),
         ("${y:-}", ""),
+        ("${file%.gz}", "a/b.tar"),
+        ("${file%.*}", "a/b.tar"),
+        ("${file%%.*}", "a/b"),
+        ("${file#*/}", "b.tar.gz"),
+        ("${file##*.}", "gz"),
+        ("${file#x}${file%x}", "a/b.tar.gza/b.tar.gz"),
+        ("${file#a/?}", ".tar.gz"),
+        ("${file%$x}${file%.${kind}}", "a/b.tar.gza/b.tar"),
+        ("${file/./-}", "a/b-tar.gz"),
+        ("${file//./-}", "a/b-tar-gz"),
+        (r"${file/\//-}", "a-b.tar.gz"),
+        ("${file//[a]/x}", "a/b.tar.gz"),
+        ("${file/tar/$path}", "a/b./a b.gz"),
+        ("${file//t*z/}", "a/b."),
+        (r"${stars//\*/+}", "1+2+?"),
+        (r"${stars%\?}", "1*2*"),
+        ("${braces%\\}}", "{1"),
+        ("${y%x}${y/a/b}${empty#*}", ""),
+        ("${file%'.gz'}", "a/b.tar"),
     ],
 )
 def test_expand(text: str, value: str) -> None:
     assert expand(text, VARIABLES) == value
+
+
+def test_patterns_match_as_in_bash() -> None:
+    chance, cases = random.Random(1), []
+    for _ in range(3000):
+        wild = chance.choice((["*"], [r"\*", r"\?"]))  # bash does not see what is escaped behind a star
+        value = "".join(chance.choice("ab.*/") for _ in range(chance.randint(0, 8)))
+        pattern = "".join(chance.choice(["a", "b", ".", "?", *wild]) for _ in range(chance.randint(1, 5)))
+        operator = chance.choice(["#", "##", "%", "%%", "/", "//"])
+        cases.append((value, f"${{v{operator}{pattern}{'/X' if operator[0] == '/' else ''}}}"))
+    script = "".join(f"v='{value}'; echo \"[{text}]\"\n" for value, text in cases)
+    expected = subprocess.run(["bash", "-c", script], capture_output=True, text=True, check=True).stdout.splitlines()
+    found = [f"[{expand(text, {'v': value})}]" for value, text in cases]
+    assert [case for case, ours, theirs in zip(cases, found, expected, strict=True) if ours != theirs] == []
+
+
+@pytest.mark.timeout(60)  # a regular expression would take for ever
+def test_no_pattern_takes_for_ever() -> None:
+    assert expand("${v//" + "*a" * 50 + "*b/x}", {"v": "a" * 100_000}) == "a" * 100_000
 
 
 def test_expand_with_another_escape() -> None:
@@ -212,6 +396,11 @@ IGNORED: dict[str, tuple[str, list[str], list[str]]] = {
     "the last one decides": ("!a\na", ["a"], []),
     "comments": ("# a\n\n  b  ", ["b"], ["a", "# a"]),
     "dots are dots": ("a.b", ["a.b"], ["axb"]),
+    "what is outside": ("../x\n!../y\n..\n/..\na", ["a", "a/x"], ["x", "y"]),
+    "a hash that is not at the beginning": (" #a\n#b", ["#a"], ["a", "b", "#b"]),
+    "Windows lines": ("\ufeffa\r\n!a/b\r\n", ["a"], ["a/b"]),
+    "odd ends of line": ("a\u2028b\x0cc", ["a\u2028b\x0cc"], ["a", "b", "c"]),
+    "only an exclamation mark": ("a\n!\n! a", [], ["a", "!"]),
 }
 
 
@@ -221,30 +410,74 @@ def test_ignore_rules(rules: str, ignored: list[str], kept: list[str]) -> None:
     assert [path for path in [*ignored, *kept] if ignore(path)] == ignored
 
 
-NAMES = {"a.txt": False, "b.txt": False, "d": True, "d/x": False, "d/e": True, "d/e/y": False, "implied/z": False}
+TREE = Tree(
+    {"a.txt": False, "b.txt": False, "d": True, "d/x": False, "d/e": True, "d/e/y": False, "implied/z": False}
+    | dict.fromkeys(("one", "two", "folder", "d/up", "abs", "out", "d/l", "dangling", "round"), False),
+    {
+        "one": "a.txt",
+        "two": "one",
+        "folder": "d",
+        "d/up": "../a.txt",
+        "abs": "/d/e",
+        "out": "../../../a.txt",
+        "d/l": "x",
+        "dangling": "nowhere",
+        "round": "round",
+    },
+)
+D = {"x": "d/x", "e": "d/e", "e/y": "d/e/y", "up": "d/up", "l": "d/l"}
 SELECTED: dict[str, tuple[list[str], dict[str, str], bool]] = {
     "a file": (["a.txt"], {"a.txt": "a.txt"}, True),
-    "a file below": (["./d/e/y"], {"d/e/y": "y"}, True),
-    "a folder's contents": (["d"], {"d/x": "x", "d/e": "e", "d/e/y": "e/y"}, False),
-    "everything": (["."], {name: name for name in NAMES}, False),
-    "a folder that only its files tell of": (["implied"], {"implied/z": "z"}, False),
+    "a file below": (["./d/e/y"], {"y": "d/e/y"}, True),
+    "a folder's contents": (["d"], D, False),
+    "everything": (["."], {name: name for name in TREE.names}, False),
+    "a folder that only its files tell of": (["implied"], {"z": "implied/z"}, False),
     "a pattern": (["*.txt"], {"a.txt": "a.txt", "b.txt": "b.txt"}, False),
-    "a pattern that fits one": (["a*"], {"a.txt": "a.txt"}, True),
-    "a pattern that fits a folder": (["[d]"], {"d/x": "x", "d/e": "e", "d/e/y": "e/y"}, False),
-    "several": (["a.txt", "d/x"], {"a.txt": "a.txt", "d/x": "x"}, False),
+    "a pattern that fits one": (["a.*"], {"a.txt": "a.txt"}, True),
+    "a pattern that fits a folder": (["[d]"], D, False),
+    "several": (["a.txt", "d/x"], {"a.txt": "a.txt", "x": "d/x"}, False),
+    "a link": (["one"], {"one": "a.txt"}, True),
+    "a link to a link": (["two"], {"two": "a.txt"}, True),
+    "a link to a folder": (["folder"], D, False),
+    "through a link": (["folder/e/y"], {"y": "d/e/y"}, True),
+    "through a link to a link": (["folder/l"], {"l": "d/x"}, True),
+    "a link upwards": (["d/up"], {"up": "a.txt"}, True),
+    "a link from the root": (["abs"], {"y": "d/e/y"}, False),
+    "a link that would lead out": (["out"], {"out": "a.txt"}, True),
+    "links that fit a pattern": (["[ot][nw][eo]"], {"one": "a.txt", "two": "a.txt"}, False),
+    "a link and what it leads to": (["one", "a.txt"], {"one": "a.txt", "a.txt": "a.txt"}, False),
 }
 
 
 @pytest.mark.parametrize(("sources", "targets", "single"), SELECTED.values(), ids=SELECTED.keys())
 def test_select(sources: list[str], targets: dict[str, str], single: bool) -> None:
-    found = select(NAMES, sources)
+    found = select(TREE, map(Source, sources))
     assert (found.targets, found.single_file) == (targets, single)
 
 
-@pytest.mark.parametrize("source", ["c.txt", "*.md", "d/z", "../a", "[z-a]"])
+WITH_FOLDERS: dict[str, tuple[list[str], dict[str, str]]] = {
+    "a file": (["a.txt"], {"a.txt": "a.txt"}),
+    "a file below": (["d/e/y"], {"d": "d", "d/e": "d/e", "d/e/y": "d/e/y"}),
+    "from a place on": (["d/./e/y"], {"e": "d/e", "e/y": "d/e/y"}),
+    "from the root on": (["./d/x"], {"d": "d", "d/x": "d/x"}),
+    "a folder": (["d/e"], {"d": "d", "d/e": "d/e", "d/e/y": "d/e/y"}),
+    "patterns": (["**/y", "d/./*x"], {"d": "d", "d/e": "d/e", "d/e/y": "d/e/y", "x": "d/x"}),
+    "a folder that only its files tell of": (["implied/z"], {"implied/z": "implied/z"}),
+    "a link": (["d/l"], {"d": "d", "d/l": "d/x"}),
+}
+
+
+@pytest.mark.parametrize(("sources", "targets"), WITH_FOLDERS.values(), ids=WITH_FOLDERS.keys())
+def test_select_with_folders(sources: list[str], targets: dict[str, str]) -> None:
+    found = select(TREE, map(Source, sources), parents=True)
+    assert (found.targets, found.single_file) == (targets, False)
+
+
+@pytest.mark.parametrize("source", ["c.txt", "*.md", "d/z", "../a", "[z-a]", "dangling", "round", "one/x", "rou*"])
 def test_sources_that_take_nothing_are_errors(source: str) -> None:
-    with pytest.raises(ValueError, match=r"nothing in the build context|leaves|malformed"):
-        select(NAMES, [source])
+    sentence = r"nothing in the build context|leaves|malformed|'nowhere', which is not in|leads nowhere"
+    with pytest.raises(ValueError, match=sentence):
+        select(TREE, [Source(source)])
 
 
 def planned(text: str, **args: str) -> tuple[Stage, ...]:
@@ -298,7 +531,12 @@ ARGS: dict[str, tuple[str, dict[str, str], dict[str, str]]] = {
     "from another": ("FROM x\nARG a=1 b=${a}2\nRUN x", {}, {"a": "1", "b": "12"}),
     "predefined": ("FROM x\nARG TARGETOS\nRUN x", {}, {"TARGETOS": "linux"}),
     "platform": ("FROM x\nARG TARGETPLATFORM\nRUN x", {}, {"TARGETPLATFORM": PLATFORM}),
-    "of another stage": ("FROM x AS s\nARG a=1\nFROM s\nRUN x", {}, {}),
+    "of a stage that it stands on": ("FROM x AS s\nARG a=1\nFROM s\nRUN x", {}, {"a": "1"}),
+    "of a stage below that": ("FROM x AS s\nARG a\nFROM s AS t\nFROM t\nRUN x", {"a": "2"}, {"a": "2"}),
+    "of another stage": ("FROM x AS s\nARG a=1\nFROM x\nRUN x", {}, {}),
+    "global, through a stage": ("ARG a=1\nFROM x AS s\nARG a\nFROM s\nRUN x", {}, {"a": "1"}),
+    "said anew in the stage above": ("FROM x AS s\nARG a=1\nFROM s\nARG a=3\nRUN x", {}, {"a": "3"}),
+    "declared again in the stage above": ("FROM x AS s\nARG a=1\nFROM s\nARG a\nRUN x", {}, {"a": "1"}),
 }
 
 
@@ -336,6 +574,39 @@ def test_another_platform_is_noted(platform: str, noted: bool) -> None:
     assert ("has no effect" in (stage.steps[0].note or "")) == noted
 
 
+ON_BUILD: dict[str, tuple[str, list[tuple[str, ...]]]] = {
+    "runs in the stage above": (
+        "FROM x AS s\nONBUILD RUN a\nFROM s\nRUN b",
+        [("/bin/sh", "-c", "a"), ("/bin/sh", "-c", "b")],
+    ),
+    "does not run where it stands": ("FROM x\nONBUILD RUN a\nRUN b", [("/bin/sh", "-c", "b")]),
+    "does not run again above that": (
+        "FROM x AS s\nONBUILD RUN a\nFROM s AS t\nFROM t\nRUN b",
+        [("/bin/sh", "-c", "b")],
+    ),
+    "several, in their order": (
+        'FROM x AS s\nONBUILD ENV A=1\nONBUILD SHELL ["sh"]\nONBUILD RUN a\nFROM s',
+        [("sh", "a")],
+    ),
+    "with a document": ("FROM x AS s\nONBUILD RUN <<E\na\nE\nFROM s", [("/bin/sh", "-c", "a\n")]),
+    "with another escape": ("# escape=`\nFROM x AS s\nONBUILD RUN a `\n  b\nFROM s", [("/bin/sh", "-c", "a   b")]),
+    "of a blueprint": ("FROM built\nRUN b", [("/bin/sh", "-c", "a"), ("/bin/sh", "-c", "b")]),
+}
+
+
+@pytest.mark.parametrize(("text", "argvs"), ON_BUILD.values(), ids=ON_BUILD.keys())
+def test_on_build(text: str, argvs: list[tuple[str, ...]]) -> None:
+    first = plan(parse("FROM x\nONBUILD RUN a"), {}, {})[-1].image()
+    assert runs(plan(parse(text), {}, {"built": first})[-1]) == argvs
+
+
+def test_a_base_blueprint_has_its_say_first() -> None:
+    base = plan(parse("FROM x\nONBUILD ENV A=1\nONBUILD RUN a"), {}, {})[-1].image()
+    (stage,) = plan(parse("RUN b"), {}, {}, base)
+    assert (runs(stage), stage.setting.env) == ([("/bin/sh", "-c", "a"), ("/bin/sh", "-c", "b")], {"A": "1"})
+    assert stage.image().on_build == ()
+
+
 def test_stages_that_the_last_one_needs() -> None:
     text = "FROM x AS a\nFROM a AS b\nFROM x AS idle\nFROM x AS c\nCOPY --from=b /a /b\nFROM c"
     assert needed(planned(text)) == {0, 1, 3, 4}
@@ -360,6 +631,8 @@ COPIES: dict[str, tuple[str, Copy]] = {
     "document": ("COPY <<x /b\n$v\nx", Copy((), "/b", documents={"x": "1\n"})),
     "document beside a file": ("COPY a <<'x' /b/\n$v\nx", Copy(("a",), "/b/", documents={"x": "$v\n"})),
     "exclude": ("COPY --exclude=*.md . /b", Copy((".",), "/b", exclude=("*.md",))),
+    "parents": ("COPY --parents --link a b/./c /b/", Copy(("a", "b/./c"), "/b/", parents=True)),
+    "without parents": ("COPY --parents=false a /b", Copy(("a",), "/b")),
 }
 
 

@@ -1,12 +1,13 @@
 """Commands over the wire."""
 
 import asyncio
-import time
 import uuid
+from pathlib import Path
 
 import pytest
 
-from tests.local.api import Api
+from tests.local.api import Api, connect
+from tests.local.serving import serving
 
 
 @pytest.mark.parametrize(
@@ -34,10 +35,8 @@ async def test_execute(api: Api, devbox: str, command: str, status: int, stdout:
 
 
 async def test_a_chatty_background_child_does_not_hold_the_end_back(api: Api, devbox: str) -> None:
-    start = time.monotonic()
     result = await api.execute(devbox, "echo first; yes & sleep 0.01")
-    assert result["status"] == "completed"
-    assert time.monotonic() - start < 3
+    assert result["status"] == "completed"  # and not "running", as what waits for `yes` is answered
 
 
 async def test_only_the_last_lines_are_in_the_view(api: Api, devbox: str) -> None:
@@ -149,7 +148,7 @@ async def test_kill_cannot_be_ignored(api: Api, devbox: str, group: bool) -> Non
     async for _ in api.follow(execution):
         break
     await api.json(f"{execution}/kill", {"kill_process_group": group})
-    result = await asyncio.wait_for(api.finish(execution), 5)
+    result = await api.finish(execution)
     assert (result["exit_status"], result["stdout"]) == (137, "up\n")
     await api.json(f"{execution}/kill", {})
 
@@ -210,3 +209,30 @@ async def test_a_killed_devbox_ends_its_commands(api: Api) -> None:
     await api.json(f"/v1/devboxes/{devbox}/shutdown", {})
     assert [frame async for frame in stream] == []
     assert (await api.finish(execution))["exit_status"] == 137
+
+
+async def test_a_kill_that_overtakes_the_start_of_its_command_is_heeded(api: Api) -> None:
+    devbox = await api.create()
+    late = str(uuid.uuid4())
+    refused = await api.post(f"/v1/devboxes/{devbox}/executions/{late}/kill", json={})
+    assert refused.status_code == 404
+    started = await api.post(f"/v1/devboxes/{devbox}/execute", json={"command": "touch ran", "command_id": late})
+    assert (started.status_code, late in started.text) == (400, True)
+    assert (await api.execute(devbox, "test -e ran"))["exit_status"] == 1
+
+
+LIBC_S = 3 << 31
+"""Signals 32 and 33, which the C library keeps for itself and lets nobody change."""
+
+
+@pytest.mark.parametrize("isolation", ["auto", "process"])
+async def test_a_command_inherits_no_signals_from_how_the_service_was_started(tmp_path: Path, isolation: str) -> None:
+    """As `nohup` ignores SIGHUP: commands would outlive their terminal."""
+    before = ("env", "--ignore-signal=HUP,INT,QUIT,PIPE,TERM,USR1,WINCH", "--block-signal=USR2,CONT")
+    with serving(tmp_path / "data", "--isolation", isolation, before=before) as service:
+        async with connect(service) as api:
+            devbox = await api.create()
+            found = await api.execute(devbox, "grep -E 'Sig(Blk|Ign)' /proc/self/status")
+            signals = [int(line.split()[1], 16) for line in found["stdout"].splitlines()]
+            assert [mask & ~LIBC_S for mask in signals] == [0, 0]
+        service.kill()

@@ -11,18 +11,19 @@ import httpx
 import pytest
 
 from runloop_local.engine.build import BuildError
-from runloop_local.engine.errors import DiskFullError, is_disk_full
+from runloop_local.engine.errors import DiskFullError, InvalidError, StorageError, is_disk_full
 from runloop_local.sandbox import SandboxError
+from runloop_local.sandbox.base import failure
 from tests.local.api import Api, connect
 from tests.local.serving import COUNTS_PROCESSES, Service, counted_processes, serving
+from tests.waiting import PATIENCE
 
 WAYS = ["auto", "process"]
-PATIENCE_S = 20
 
 
 async def soon(api: Api, path: str, body: object = None) -> httpx.Response:
     """An answer that comes in time, whatever it says; a connection that was turned away is used again."""
-    async with asyncio.timeout(PATIENCE_S):
+    async with asyncio.timeout(PATIENCE):
         return await api.request("GET" if body is None else "POST", path, json=body)
 
 
@@ -104,7 +105,14 @@ def caused(error: Exception, cause: Exception) -> Exception:
         (OSError(errno.EMFILE, "x"), False),
         (DiskFullError("The service cannot keep its records."), True),
         (caused(BuildError("RUN failed"), DiskFullError("x")), True),
-        (SandboxError("cp: cannot write: No space left on device"), True),
+        (caused(InvalidError("x"), caused(SandboxError("y"), OSError(errno.ENOSPC, "x"))), True),
+        (failure("cp failed", "cp: cannot write: No space left on device"), True),
+        (failure("cp failed", "cp: Permission denied"), False),
+        (OSError(errno.EFBIG, "x"), True),
+        (OSError(errno.EIO, "x"), False),
+        (OSError(errno.EROFS, "x"), False),
+        (StorageError("service.db is locked."), False),
+        (BuildError("RUN echo No space left on device: exit status 1."), False),
         (SandboxError("The sandbox has ended."), False),
     ],
     ids=str,

@@ -1,12 +1,14 @@
 """Files in and out of a devbox."""
 
 import hashlib
+from pathlib import Path
 
 import httpx
 import pytest
 
-from tests.local.api import Api
-from tests.local.serving import Service
+from tests.local.api import Api, connect
+from tests.local.serving import Service, serving
+from tests.waiting import until
 
 
 async def write(api: Api, devbox: str, path: str, contents: str, status: int = 200):
@@ -20,6 +22,15 @@ async def read(api: Api, devbox: str, path: str) -> httpx.Response:
 
 async def download(api: Api, devbox: str, path: str) -> httpx.Response:
     return await api.post(f"/v1/devboxes/{devbox}/download_file", json={"path": path})
+
+
+async def until_no_cat(api: Api, devbox: str) -> None:
+    """Wait until the program that read a file for somebody has ended."""
+
+    async def is_gone() -> bool:
+        return bool((await api.execute(devbox, "pgrep -x cat")).get("exit_status") == 1)
+
+    await until(is_gone, "the end of the program that reads")
 
 
 async def upload(api: Api, devbox: str, path: str, data: bytes) -> httpx.Response:
@@ -53,7 +64,7 @@ async def test_an_empty_file(api: Api, devbox: str) -> None:
         ("folder", 400, "'folder' is a folder"),
         ("secret", 400, "permission denied"),
         ("", 400, "empty"),
-        ("dangling", 400, "dangling"),
+        ("dangling", 404, "No file 'dangling'"),
     ],
 )
 async def test_what_cannot_be_read_says_why(
@@ -126,7 +137,8 @@ async def test_a_cut_upload_leaves_what_was_there(api: Api, devbox: str, before:
     kind = {"content-type": "multipart/form-data; boundary=x"}
     with pytest.raises(ConnectionError):
         await api.post(f"/v1/devboxes/{devbox}/upload_file", content=cut(), headers=kind)
-    after = await api.execute(devbox, f"{before}; pgrep -x cat; ls -A | grep part")
+    await until_no_cat(api, devbox)
+    after = await api.execute(devbox, f"{before}; ls -A | grep part")
     assert after["stdout"] == ("as it was" if before == "cat whole" else "")
 
 
@@ -149,10 +161,42 @@ async def test_a_download_that_is_left_ends_its_program(api: Api, devbox: str) -
     async with api.stream("POST", url, json={"path": "/dev/zero"}) as answer:
         async for _ in answer.aiter_raw(1000):
             break
-    gone = await api.execute(
-        devbox, "while pgrep -x cat; do sleep 0.02; done > /dev/null; echo gone", optimistic_timeout=5
-    )
-    assert gone["stdout"] == "gone\n"
+    await until_no_cat(api, devbox)
+
+
+MB = 1 << 20
+
+
+async def test_a_file_is_read_as_text_up_to_100_mb(api: Api, devbox: str) -> None:
+    await api.execute(devbox, f"truncate -s {100 * MB} most; truncate -s {100 * MB + 1} more; truncate -s 1T huge")
+    assert (await read(api, devbox, "most")).content == bytes(100 * MB)
+    for path in ("more", "huge"):
+        answer = await read(api, devbox, path)
+        assert (answer.status_code, answer.json()["error"]) == (413, "too_large")
+        assert "download it" in answer.json()["message"]
+
+
+@pytest.mark.parametrize("case", ["no end", "it ends meanwhile"])
+async def test_a_reply_that_fails_on_its_way_is_not_taken_for_whole(tmp_path: Path, case: str) -> None:
+    """The client sees that it is not whole, the program ends, and the log has nothing to say."""
+    got = 0
+    with serving(tmp_path / "data") as service:
+        async with connect(service) as api:
+            devbox = await api.create()
+            operation, body = {
+                "no end": ("read_file_contents", {"file_path": "/dev/zero"}),
+                "it ends meanwhile": ("download_file", {"path": "/dev/zero"}),
+            }[case]
+            with pytest.raises(httpx.RemoteProtocolError, match="incomplete"):  # noqa: PT012 -- the last piece raises
+                async with api.stream("POST", f"/v1/devboxes/{devbox}/{operation}", json=body) as answer:
+                    async for piece in answer.aiter_raw():
+                        got += len(piece)
+                        if case == "it ends meanwhile" and got > MB:
+                            await api.execute(devbox, "pkill -9 -x cat")
+            if case == "no end":
+                assert 99 * MB < got <= 100 * MB
+            await until_no_cat(api, devbox)
+    assert (tmp_path / "data.log").read_text() == ""
 
 
 async def test_a_symbolic_link_is_followed_inside_the_devbox(api: Api, devbox: str) -> None:
@@ -165,3 +209,46 @@ async def test_files_of_a_suspended_devbox_are_a_400(api: Api, devbox: str) -> N
     await api.json(f"/v1/devboxes/{devbox}/suspend", {})
     await api.wait(devbox, "suspended")
     assert "suspended" in (await read(api, devbox, "x")).json()["message"]
+
+
+@pytest.mark.parametrize(
+    ("path", "make", "status", "word"),
+    [
+        ("shut/file", "mkdir shut; echo x > shut/file; chmod 000 shut", 400, "permission denied"),
+        ("shut2/none", "mkdir shut2; chmod 000 shut2", 400, "permission denied"),
+        ("secret", "echo x > secret; chmod 000 secret", 400, "permission denied"),
+        ("to-secret", "mkdir deep; echo x > deep/f; ln -s deep/f to-secret; chmod 000 deep", 400, "permission denied"),
+        ("loop", "ln -s loop loop", 400, "Too many levels of symbolic links"),
+        ("dangling", "ln -s nowhere dangling", 404, "No file"),
+        ("none", "true", 404, "No file"),
+        ("file/below", "echo x > file", 404, "No file"),
+        ("folder", "mkdir folder", 400, "is a folder"),
+        ("n" * 300, "true", 400, "File name too long"),
+    ],
+    ids=lambda value: value[:20] if isinstance(value, str) else None,
+)
+async def test_what_cannot_be_read_says_why_by_name(
+    api: Api, devbox: str, path: str, make: str, status: int, word: str
+) -> None:
+    await api.execute(devbox, make)
+    for answer in (await read(api, devbox, path), await download(api, devbox, path)):
+        assert answer.status_code == status, answer.text
+        assert word in answer.json()["message"]
+        assert path[:200] in answer.json()["message"]
+
+
+@pytest.mark.parametrize(
+    ("path", "make"),
+    [
+        ("closed/file", "mkdir closed; chmod 000 closed"),
+        ("closed2/new/file", "mkdir closed2; chmod 555 closed2; true"),
+        ("locked", "echo x > locked; chmod 000 locked"),
+    ],
+)
+async def test_what_cannot_be_written_says_why_by_name(api: Api, devbox: str, path: str, make: str) -> None:
+    await api.execute(devbox, make)
+    body = {"file_path": path, "contents": "x"}
+    told = await api.json(f"/v1/devboxes/{devbox}/write_file_contents", body, status=400)
+    assert "permission denied" in told["message"]
+    assert path in told["message"]
+    assert (await upload(api, devbox, path, b"x")).status_code == 400

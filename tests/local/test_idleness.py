@@ -1,85 +1,86 @@
 """What keeps a devbox from being idle, and what happens when it is."""
 
 import asyncio
+from functools import partial
 from typing import Any
 
 import httpx
 import pytest
 
 from tests.local.api import Api
+from tests.local.lasting import lasts, use_on
 from tests.local.serving import Service
 from tests.local.test_pty import tunnel_to
-
-IDLE = {"after_idle": {"idle_time_seconds": 1, "on_idle": "suspend"}}
-SPAN = 1.8
-"""Seconds after which a devbox that nobody uses is suspended for sure."""
+from tests.waiting import PATIENCE, until
 
 
-async def status_after(api: Api, devbox: str, use: Any) -> str:
-    """How a devbox is after being used every now and then for longer than its idle time."""
-    loop = asyncio.get_running_loop()
-    end = loop.time() + SPAN
-    while loop.time() < end:
-        await use()
-        await asyncio.sleep(0.2)
-    status: str = (await api.json(f"/v1/devboxes/{devbox}"))["status"]
-    return status
+def idle(span: int) -> dict[str, Any]:
+    """The parameters of a devbox that is suspended after so many seconds without use."""
+    return {"after_idle": {"idle_time_seconds": span, "on_idle": "suspend"}}
 
 
-async def visits(api: Api, service: Service, **tunnel: bool) -> str:
-    devbox = await api.create(tunnel=tunnel, launch_parameters=IDLE)
+async def serves(api: Api, service: Service, devbox: str) -> httpx.AsyncClient:
+    """A client of a web server in a devbox that has a tunnel."""
     key = (await api.json(f"/v1/devboxes/{devbox}"))["tunnel"]["tunnel_key"]
     await api.start(devbox, "nohup python3 -m http.server 8000 >/dev/null 2>&1 &")
     host = f"8000-{key}.tunnel.localhost:{service.base_url.rpartition(':')[2]}"
-    async with httpx.AsyncClient(base_url=service.base_url, headers={"host": host}) as client:
-        return await status_after(api, devbox, lambda: client.get("/"))
+    return httpx.AsyncClient(base_url=service.base_url, headers={"host": host}, timeout=PATIENCE)
 
 
-async def attaches(api: Api, service: Service) -> str:
-    devbox = await api.create(launch_parameters=IDLE)
+async def visits(api: Api, service: Service, span: int) -> bool | None:
+    devbox = await api.create(tunnel={}, launch_parameters=idle(span))
+    async with await serves(api, service, devbox) as client:
+        return await use_on(api, devbox, span, lambda: client.get("/"))
+
+
+async def attaches(api: Api, service: Service, span: int) -> bool | None:
+    devbox = await api.create(launch_parameters=idle(span))
     host = await tunnel_to(api, service, devbox)
     await host.bootstrap()
     async with host.attach():
-        return await status_after(api, devbox, lambda: asyncio.sleep(0))
+        return await use_on(api, devbox, span, lambda: asyncio.sleep(0))
 
 
-async def runs(api: Api, _service: Service) -> str:
-    devbox = await api.create(launch_parameters=IDLE)
-    await api.start(devbox, "sleep 20")
-    return await status_after(api, devbox, lambda: asyncio.sleep(0))
+async def runs(api: Api, _service: Service, span: int) -> bool | None:
+    devbox = await api.create(launch_parameters=idle(span))
+    await api.start(devbox, "sleep 1000")
+    return await use_on(api, devbox, span, lambda: asyncio.sleep(0))
 
 
-async def reads(api: Api, _service: Service) -> str:
-    devbox = await api.create(launch_parameters=IDLE)
+async def reads(api: Api, _service: Service, span: int) -> bool | None:
+    devbox = await api.create(launch_parameters=idle(span))
     file = {"file_path": "/etc/hostname"}
-    return await status_after(api, devbox, lambda: api.post(f"/v1/devboxes/{devbox}/read_file_contents", json=file))
-
-
-async def looks(api: Api, _service: Service) -> str:
-    devbox = await api.create(launch_parameters=IDLE)
-    return await status_after(api, devbox, lambda: api.json(f"/v1/devboxes/{devbox}"))
+    return await use_on(api, devbox, span, lambda: api.post(f"/v1/devboxes/{devbox}/read_file_contents", json=file))
 
 
 async def test_what_counts_as_use(api: Api, service: Service) -> None:
-    found = await asyncio.gather(
-        visits(api, service),
-        visits(api, service, http_keep_alive=False),
-        attaches(api, service),
-        runs(api, service),
-        reads(api, service),
-        looks(api, service),
-    )
-    assert found == ["running", "suspended", "running", "running", "running", "suspended"]
+    uses = (visits, attaches, runs, reads)
+    assert await asyncio.gather(*(lasts(partial(use, api, service)) for use in uses)) == [True] * 4
+
+
+async def test_what_does_not_count_as_use(api: Api, service: Service) -> None:
+    looked_at = await api.create(launch_parameters=idle(1))
+    await until(lambda: has_gone_to_sleep(api, looked_at), "a devbox that is only looked at to be suspended")
+    visited = await api.create(tunnel={"http_keep_alive": False}, launch_parameters=idle(1))
+    async with await serves(api, service, visited) as client:
+        await until(lambda: has_gone_to_sleep(api, visited, client), "one that is only visited to be suspended")
+
+
+async def has_gone_to_sleep(api: Api, devbox: str, visitor: httpx.AsyncClient | None = None) -> bool:
+    if visitor:
+        await visitor.get("/")
+    return bool((await api.json(f"/v1/devboxes/{devbox}"))["status"] == "suspended")
 
 
 async def test_keep_alive_is_put_off_by_traffic(api: Api, service: Service) -> None:
-    devbox = await api.create(tunnel={}, launch_parameters={"keep_alive_time_seconds": 1})
-    key = (await api.json(f"/v1/devboxes/{devbox}"))["tunnel"]["tunnel_key"]
-    await api.start(devbox, "nohup python3 -m http.server 8001 >/dev/null 2>&1 &")
-    host = f"8001-{key}.tunnel.localhost:{service.base_url.rpartition(':')[2]}"
-    async with httpx.AsyncClient(base_url=service.base_url, headers={"host": host}) as client:
-        assert await status_after(api, devbox, lambda: client.get("/")) == "running"
-    assert (await api.wait(devbox, "shutdown"))["shutdown_reason"] == "keep_alive_timeout"
+    async def attempt(span: int) -> bool | None:
+        devbox = await api.create(tunnel={}, launch_parameters={"keep_alive_time_seconds": span})
+        async with await serves(api, service, devbox) as client:
+            found = await use_on(api, devbox, span, lambda: client.get("/"))
+        assert (await api.wait(devbox, "shutdown"))["shutdown_reason"] == "keep_alive_timeout"
+        return found
+
+    assert await lasts(attempt)
 
 
 async def test_last_commands_run_before_a_suspend(api: Api) -> None:
@@ -96,10 +97,13 @@ async def test_last_commands_run_before_a_suspend(api: Api) -> None:
 
 
 async def test_last_commands_have_an_end(api: Api) -> None:
-    hooks = {"suspend_commands": ["sleep 30", "echo never > said"], "suspend_deadline_ms": 200}
+    hooks = {"suspend_commands": ["sleep 1000", "echo never > said"], "suspend_deadline_ms": 200}
     devbox = await api.create(launch_parameters={"lifecycle": {"lifecycle_hooks": hooks}})
     await api.json(f"/v1/devboxes/{devbox}/suspend", {})
-    assert (await api.wait(devbox, "suspended", timeout=5))["status"] == "suspended"
+    await api.wait(devbox, "suspended")
+    await api.json(f"/v1/devboxes/{devbox}/resume", {})
+    await api.wait(devbox, "running")
+    assert (await api.execute(devbox, "cat said"))["stdout"] == ""
     await api.json(f"/v1/devboxes/{devbox}/shutdown", {})
 
 
@@ -109,7 +113,7 @@ async def test_last_commands_have_an_end(api: Api) -> None:
         {"lifecycle": {"lifecycle_hooks": {"suspend_deadline_ms": 60_001}}},
         {"lifecycle": {"lifecycle_hooks": {"suspend_commands": "ls"}}},
         {"lifecycle": {"resume_triggers": {"http": "perhaps"}}},
-        {**IDLE, "lifecycle": {"after_idle": {"idle_time_seconds": 2, "on_idle": "suspend"}}},
+        {**idle(1), "lifecycle": idle(2)},
     ],
     ids=["too long a deadline", "no list", "no truth", "two rules"],
 )

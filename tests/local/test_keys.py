@@ -1,6 +1,8 @@
 """Further API keys: whole ones, restricted ones, and what is kept of them."""
 
+import asyncio
 import itertools
+import re
 import time
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
@@ -11,6 +13,7 @@ from typing import Any
 import pytest
 
 from runloop_local.engine.keys import Key
+from runloop_local.routes import all_routes
 from runloop_local.scopes import is_open, needed
 from tests.contract.schema import operations
 from tests.local.api import Api, connect
@@ -42,13 +45,19 @@ async def test_a_further_key_opens_everything(api: Api, service: Service) -> Non
 
 
 async def test_a_key_expires(api: Api, service: Service) -> None:
-    soon = int(time.time() * 1000) + 300
-    made = await api.json("/v1/apikeys", {"name": "short", "expires_at_ms": soon})
-    async with holding(service, made["key_secret"]) as short:
-        assert (await short.get("/v1/accounts/me")).status_code == 200
-        while time.time() * 1000 <= soon:
-            await short.get("/v1/accounts/me")
-        assert (await short.get("/v1/accounts/me")).status_code == 401
+    for seconds in (1, 4, 16, 64):  # one of them is long enough to ask before it has passed
+        soon = int(time.time() * 1000) + 1000 * seconds
+        made = await api.json("/v1/apikeys", {"name": "short", "expires_at_ms": soon})
+        async with holding(service, made["key_secret"]) as short:
+            status = (await short.get("/v1/accounts/me")).status_code
+            if time.time() * 1000 >= soon:
+                continue
+            assert status == 200
+            await asyncio.sleep(soon / 1000 - time.time() + 0.01)
+            assert (await short.get("/v1/accounts/me")).status_code == 401
+            break
+    else:
+        pytest.fail("no key could be used before it expired")
     await api.json("/v1/apikeys", {"expires_at_ms": soon}, status=400)
 
 
@@ -113,3 +122,56 @@ async def test_secrets_of_keys_are_not_kept_and_keys_survive_a_kill(tmp_path: Pa
         async with holding(second, secret) as restricted:
             await restricted.json("/v1/devboxes")
             await restricted.json("/v1/devboxes", {}, status=403)
+
+
+READING = {
+    "/v1/devboxes/{id}/wait_for_status",
+    "/v1/devboxes/{devbox_id}/executions/{execution_id}/wait_for_status",
+    "/v1/devboxes/{id}/read_file_contents",
+    "/v1/devboxes/{id}/download_file",
+    "/v1/blueprints/preview",
+}
+
+
+def routes() -> list[tuple[str, str]]:
+    return [(method, route.path) for route in all_routes() for method in sorted(route.methods or ())]
+
+
+@pytest.mark.parametrize(("method", "path"), routes(), ids=map(" ".join, routes()))
+def test_only_what_changes_nothing_is_reading(method: str, path: str) -> None:
+    reads = method in ("GET", "HEAD") or (method == "POST" and path in READING)
+    assert (needed(method, path)[1] == READ) == reads
+    for named in ("preview", "wait_for_status", "download_file", "read_file_contents", "x/preview", "preview\n"):
+        if method not in ("GET", "HEAD") and path not in READING and "{" in path:
+            filled = re.sub(r"\{\w+\}", named, path)
+            assert needed(method, filled)[1] == WRITE
+
+
+async def test_a_key_that_may_read_changes_no_secret_whatever_it_is_called(api: Api, service: Service) -> None:
+    made = await api.json("/v1/restricted_keys", scopes(ACCOUNT=READ))
+    await api.json("/v1/secrets", {"name": "preview", "value": "before"})
+    async with holding(service, made["key_secret"]) as reader:
+        assert "value" not in str(await reader.json("/v1/secrets"))
+        await reader.json("/v1/secrets/preview", {"value": "after"}, status=403)
+        await reader.json("/v1/secrets/preview/delete", {}, status=403)
+    devbox = await api.create(secrets={"T": "preview"})
+    assert (await api.execute(devbox, 'echo "$T"'))["stdout"] == "before\n"
+    await api.json(f"/v1/devboxes/{devbox}/shutdown", {})
+    await api.json("/v1/secrets/preview/delete", {})
+
+
+async def test_a_key_that_may_read_is_not_told_what_lets_in_by_a_tunnel(api: Api, service: Service) -> None:
+    devbox = await api.create(tunnel={"auth_mode": "authenticated"})
+    tunnel = (await api.json(f"/v1/devboxes/{devbox}"))["tunnel"]
+    reader = await api.json("/v1/restricted_keys", scopes(DEVBOXES=READ))
+    writer = await api.json("/v1/restricted_keys", scopes(DEVBOXES=WRITE))
+    for key, shown in ((reader, None), (writer, tunnel)):
+        async with holding(service, key["key_secret"]) as holder:
+            waited = await holder.json(f"/v1/devboxes/{devbox}/wait_for_status", {"statuses": ["running"]})
+            listed = [each for each in (await holder.json("/v1/devboxes"))["devboxes"] if each["id"] == devbox]
+            views = [await holder.json(f"/v1/devboxes/{devbox}"), waited, *listed]
+            assert [view["tunnel"] for view in views] == [shown] * 3
+    async with holding(service, reader["key_secret"]) as holder:
+        for path in ("create_pty_tunnel", "enable_tunnel", "remove_tunnel", "execute", "write_file_contents"):
+            await holder.json(f"/v1/devboxes/{devbox}/{path}", {}, status=403)
+    await api.json(f"/v1/devboxes/{devbox}/shutdown", {})

@@ -11,8 +11,8 @@ from runloop_local.engine.lifecycle import (
     DevboxRecord,
     Status,
     Transition,
-    active_ms,
     after_restart,
+    durations,
     move,
 )
 
@@ -74,14 +74,51 @@ def test_a_restart_leaves_no_devbox_between_states(status: Status, becomes: Stat
     assert status == becomes or "service restarted" in (found.transitions[-1].reason or "")
 
 
+def running_ms(found: DevboxRecord, time_ms: int, current_ms: int | None = None) -> int:
+    return sum(ms for status, ms in durations(found, time_ms, current_ms) if status == "running")
+
+
 @pytest.mark.parametrize(
     ("path", "active"),
     [("queued", 0), ("queued running", 8), ("queued running suspending", 1), ("running suspended resuming running", 7)],
 )
 def test_only_running_time_is_active(path: str, active: int) -> None:
-    assert active_ms(record(*path.split()), 9) == active
+    assert running_ms(record(*path.split()), 9) == active
 
 
 def test_end_is_the_first_end() -> None:
     assert record("queued", "running").end_time_ms is None
     assert record("queued", "failure", "shutdown").end_time_ms == 1
+
+
+def test_nothing_is_counted_after_the_end() -> None:
+    ended = record("queued", "provisioning", "initializing", "running", "failure", "shutdown")
+    assert durations(ended, 100) == [("queued", 1), ("provisioning", 1), ("initializing", 1), ("running", 1)]
+
+
+HOUR = 3_600_000
+CLOCKS: dict[str, tuple[int, int, int | None, int | None, int]] = {
+    # The clock when it began to run, when it was suspended, and what was measured: of the run, and since.
+    "as ever": (0, 5000, 5000, 7, 5000),
+    "set back in a run": (HOUR, 5000, 5000, 7, 5000),
+    "set forward in a run": (0, HOUR, 5000, 7, 5000),
+    "set back, and not measured": (HOUR, 5000, None, None, 0),
+    "not measured": (0, 5000, None, None, 5000),
+}
+
+
+@pytest.mark.parametrize(("began", "ended", "lasted", "since", "active"), CLOCKS.values(), ids=CLOCKS.keys())
+def test_a_clock_that_is_set_counts_for_nothing(
+    began: int, ended: int, lasted: int | None, since: int | None, active: int
+) -> None:
+    found = DevboxRecord("dbx_1", began, transitions=(Transition("running", began),))
+    found = move(found, "suspended", ended, lasted_ms=lasted)
+    assert running_ms(found, ended - HOUR, since) == active
+    assert all(ms >= 0 for _, ms in durations(found, ended - HOUR, since))
+
+
+def test_times_of_moves_never_go_back() -> None:
+    found = DevboxRecord("dbx_1", HOUR)
+    for time, status in ((HOUR, "queued"), (1, "provisioning"), (HOUR + 2, "initializing"), (3, "running")):
+        found = move(found, status, time)
+    assert [transition.time_ms for transition in found.transitions] == [HOUR, HOUR, HOUR + 2, HOUR + 2]

@@ -1,7 +1,6 @@
 """What devboxes may use: sizes, and what happens to one that takes more."""
 
 import asyncio
-import time
 from collections.abc import AsyncIterator, Iterator
 from typing import Any
 
@@ -13,6 +12,7 @@ from runloop_local.engine.limits import (
     GIB,
     PROCESSES,
     SIZES,
+    Excess,
     Size,
     disk_excess,
     memory_excess,
@@ -26,7 +26,17 @@ from tests.local.serving import COUNTS_PROCESSES, Service, counted_processes, se
 SMALLEST = {"resource_size_request": "X_SMALL"}
 CUSTOM = {"resource_size_request": "CUSTOM_SIZE", "custom_cpu_cores": 1, "custom_gb_memory": 4, "custom_disk_size": 2}
 MEMORY_BOMB = "python3 -c 'a = []\nwhile True: a.append(bytearray(16 << 20))'"
-DISK_BOMB = "for n in 1 2 3; do fallocate -l 1G file$n || head -c 1G /dev/zero > file$n; done; sleep 20"
+SHARED_BOMB = """exec python3 -c '
+import mmap, time
+held = mmap.mmap(-1, 3 << 29)
+for start in range(0, 3 << 29, 1 << 20): held[start:start + (1 << 20)] = b"x" * (1 << 20)
+time.sleep(1000)'"""
+MEMFD_BOMB = """exec python3 -c '
+import os, time
+held = os.memfd_create("held")
+for _ in range(1536): os.write(held, b"x" * (1 << 20))
+time.sleep(1000)'"""
+DISK_BOMB = "for n in 1 2 3; do fallocate -l 1G file$n || head -c 1G /dev/zero > file$n; done; sleep 1000"
 DESCRIPTOR_BOMB = """exec python3 -c '
 import time
 held = []
@@ -35,27 +45,26 @@ try:
 except OSError as error:
     print(error.strerror, flush=True)
 time.sleep(1000)'"""
-FORK_BOMB = "bomb() { bomb | bomb & }; bomb; sleep 20"
+FORK_BOMB = "bomb() { bomb | bomb & }; bomb; sleep 1000"
 
 
 async def ended(api: Api, devbox: str) -> dict[str, Any]:
-    return await api.wait(devbox, "failure", timeout=20)
+    return await api.wait(devbox, "failure")
 
 
-async def answers_in(api: Api, devbox: str) -> float:
-    """How long a short command takes."""
-    begin = time.monotonic()
-    assert (await api.execute(devbox, "echo alive"))["stdout"] == "alive\n"
-    return time.monotonic() - begin
+async def answers(api: Api, devbox: str) -> bool:
+    """Whether a short command comes to its end while it is waited for."""
+    return bool((await api.execute(devbox, "echo alive")).get("stdout") == "alive\n")
 
 
 @pytest.mark.parametrize(
     ("bomb", "parameters", "reason", "sentence"),
     [
         (MEMORY_BOMB, SMALLEST, "out_of_memory", "1 GB of memory"),
-        (DISK_BOMB, CUSTOM, "out_of_disk", "2 GB of disk"),
+        (DISK_BOMB, CUSTOM, "out_of_disk", "2 GB of disk."),
+        ("cat /dev/zero", CUSTOM, "out_of_disk", "GB of it by what its commands printed."),
     ],
-    ids=["memory", "disk"],
+    ids=["memory", "disk", "output"],
 )
 async def test_a_devbox_that_takes_too_much_ends_and_its_neighbour_does_not(
     api: Api, devbox: str, bomb: str, parameters: dict[str, Any], reason: str, sentence: str
@@ -66,7 +75,7 @@ async def test_a_devbox_that_takes_too_much_ends_and_its_neighbour_does_not(
     assert view["failure_reason"] == reason
     assert sentence in view["state_transitions"][-1]["failure_reason"]
     assert (await api.finish(execution))["exit_status"] == 137
-    assert await answers_in(api, devbox) < 5
+    assert await answers(api, devbox)
 
 
 async def test_a_background_process_is_looked_after_as_well(api: Api) -> None:
@@ -81,8 +90,8 @@ async def test_a_program_that_opens_all_it_can_disturbs_nobody(api: Api, devbox:
     async for frame in api.follow(execution):
         assert frame["output"] == "Too many open files\n"
         break
-    assert await answers_in(api, devbox) < 5
-    assert await answers_in(api, opening) < 5
+    assert await answers(api, devbox)
+    assert await answers(api, opening)
     await api.json(f"/v1/devboxes/{opening}/shutdown", {})
 
 
@@ -90,11 +99,9 @@ async def test_a_fork_bomb_disturbs_nobody(api: Api, devbox: str) -> None:
     forking = await api.create(launch_parameters=SMALLEST)
     await api.start(forking, FORK_BOMB)
     await asyncio.sleep(1)
-    assert await answers_in(api, devbox) < 5
-    begin = time.monotonic()
+    assert await answers(api, devbox)
     assert (await api.json(f"/v1/devboxes/{forking}/shutdown", {}))["status"] == "shutdown"
-    assert time.monotonic() - begin < 10
-    assert await answers_in(api, devbox) < 5
+    assert await answers(api, devbox)
 
 
 # Where there are no control groups, the service looks itself. Their folder is covered, for it and what it starts; a
@@ -120,8 +127,13 @@ if COUNTS_PROCESSES:
 
     @pytest.mark.parametrize(
         ("bomb", "parameters", "sentence"),
-        [(MEMORY_BOMB, SMALLEST, "1 GB of memory"), (DISK_BOMB, CUSTOM, "2 GB of disk")],
-        ids=["memory", "disk"],
+        [
+            (MEMORY_BOMB, SMALLEST, "1 GB of memory"),
+            (SHARED_BOMB, SMALLEST, "1 GB of memory"),
+            (MEMFD_BOMB, SMALLEST, "1 GB of memory"),
+            (DISK_BOMB, CUSTOM, "2 GB of disk"),
+        ],
+        ids=["memory", "shared memory", "memfd", "disk"],
     )
     async def test_without_control_groups_too_much_is_noticed(
         bare: Api, bomb: str, parameters: dict[str, Any], sentence: str
@@ -129,16 +141,21 @@ if COUNTS_PROCESSES:
         greedy, neighbour = await bare.create(launch_parameters=parameters), await bare.create()
         await bare.start(greedy, bomb)
         assert sentence in (await ended(bare, greedy))["state_transitions"][-1]["failure_reason"]
-        assert await answers_in(bare, neighbour) < 5
+        assert await answers(bare, neighbour)
+
+    async def test_without_control_groups_what_lies_beside_devices_is_memory(bare: Api) -> None:
+        if (await bare.get("/local/status")).json()["isolation"] != "namespaces":
+            return  # plain processes have this machine's devices
+        greedy = await bare.create(launch_parameters=SMALLEST)
+        await bare.start(greedy, "sudo sh -c 'head -c 1536M /dev/zero > /dev/held; sleep 1000'")
+        assert "1 GB of memory" in (await ended(bare, greedy))["state_transitions"][-1]["failure_reason"]
 
     async def test_without_control_groups_a_fork_bomb_ends_with_its_devbox(bare: Api) -> None:
         forking, neighbour = await bare.create(launch_parameters=SMALLEST), await bare.create()
         await bare.start(forking, FORK_BOMB)
         await asyncio.sleep(1)
-        begin = time.monotonic()
         assert (await bare.json(f"/v1/devboxes/{forking}/shutdown", {}))["status"] == "shutdown"
-        assert time.monotonic() - begin < 20
-        assert await answers_in(bare, neighbour) < 5
+        assert await answers(bare, neighbour)
         assert (await bare.json(f"/v1/devboxes/{neighbour}"))["status"] == "running"
 
 
@@ -232,7 +249,16 @@ def test_when_there_are_too_many_processes() -> None:
     assert "4096 processes" in str(process_excess(Load(0, PROCESSES + 1), limits))
 
 
-@pytest.mark.parametrize(("used", "reason"), [(0, None), (4 * GIB, None), (4 * GIB + 1, "out_of_disk")])
-def test_when_a_disk_is_too_much(used: int, reason: str | None) -> None:
-    excess = disk_excess(used, SIZES["X_SMALL"].limits())
-    assert (excess and excess.reason) == reason
+@pytest.mark.parametrize(
+    ("used", "printed", "sentence"),
+    [
+        (0, 0, None),
+        (4 * GIB, 0, None),
+        (GIB, 3 * GIB, None),
+        (4 * GIB, 1, "The devbox wrote more than its 4 GB of disk."),
+        (GIB, 3 * GIB + 1, "The devbox wrote more than its 4 GB of disk, 3.0 GB of it by what its commands printed."),
+    ],
+)
+def test_when_a_disk_is_too_much(used: int, printed: int, sentence: str | None) -> None:
+    excess = disk_excess(used, SIZES["X_SMALL"].limits(), printed=printed)
+    assert excess == (sentence and Excess("out_of_disk", sentence))

@@ -88,7 +88,8 @@ async def test_what_cannot_be_enforced_is_a_501_that_says_why(tmp_path_factory: 
 
 
 def rule(**changes: Any) -> policies.Egress:
-    return policies.loaded({"allow_all": False, "allowed_hostnames": [], "allowed_cidrs": [], **changes})
+    egress = {"allow_all": False, "allowed_hostnames": [], "allowed_cidrs": [], **changes}
+    return policies.loaded({"id": "npol_1", "egress": egress})
 
 
 @pytest.mark.parametrize(

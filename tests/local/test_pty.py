@@ -19,6 +19,7 @@ from tests.contract.schema import check
 from tests.local.api import Api
 from tests.local.api import connect as connect_api
 from tests.local.serving import Service, serving
+from tests.waiting import PATIENCE
 
 
 @dataclass(frozen=True)
@@ -36,7 +37,7 @@ class Host:
 
     async def ask(self, method: str, path: str, **options: Any) -> httpx.Response:
         headers = {"host": self.name, "authorization": f"Bearer {self.token}", **options.pop("headers", {})}
-        async with httpx.AsyncClient(base_url=self.service.base_url, headers=headers, timeout=10) as client:
+        async with httpx.AsyncClient(base_url=self.service.base_url, headers=headers, timeout=PATIENCE) as client:
             answer = await client.request(method, path, **options)
         check(answer)
         return answer
@@ -76,7 +77,7 @@ async def terminal(host: Host) -> AsyncIterator[ClientConnection]:
 
 async def sees(socket: ClientConnection, pattern: str) -> str:
     seen = ""
-    async with asyncio.timeout(10):
+    async with asyncio.timeout(PATIENCE):
         while not re.search(pattern, seen):
             data = await socket.recv()
             assert isinstance(data, bytes)
@@ -269,14 +270,14 @@ async def test_a_devbox_that_does_not_run_has_no_terminals(api: Api, service: Se
 
 
 async def test_a_session_ends_when_no_client_comes_for_long(tmp_path: Path) -> None:
-    with serving(tmp_path / "data", "--pty-idle-ttl", "0.3") as service:
+    with serving(tmp_path / "data", "--pty-idle-ttl", "1.5") as service:
         async with connect_api(service) as api:
             host = await tunnel_to(api, service, await api.create())
             await host.bootstrap()
             async with host.attach() as socket:
-                await asyncio.sleep(0.5)
+                await asyncio.sleep(2)
                 assert not (await host.bootstrap())["created"]
                 await socket.send(b"echo he''re\n")
                 await sees(socket, "here")
-            await asyncio.sleep(0.5)
+            await asyncio.sleep(2)
             assert (await host.bootstrap())["created"]

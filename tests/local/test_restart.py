@@ -1,35 +1,11 @@
 """What a service that was killed leaves to the next one."""
 
-import asyncio
-import os
 from pathlib import Path
 
 from tests.local.api import connect
+from tests.local.processes import alive, descendants
 from tests.local.serving import serving
-
-
-def descendants(pid: int) -> set[int]:
-    """All processes below `pid`."""
-    children: dict[int, list[int]] = {}
-    for folder in Path("/proc").glob("[0-9]*"):
-        try:
-            parent = int((folder / "stat").read_text().rpartition(")")[2].split()[1])
-        except (FileNotFoundError, ProcessLookupError):
-            continue
-        children.setdefault(parent, []).append(int(folder.name))
-    found, queue = set(), [pid]
-    while queue:
-        queue += (new := children.get(queue.pop(), []))
-        found.update(new)
-    return found
-
-
-def alive(pid: int) -> bool:
-    try:
-        os.kill(pid, 0)
-        return Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()[0] != "Z"
-    except (ProcessLookupError, FileNotFoundError):
-        return False
+from tests.waiting import until
 
 
 async def test_a_killed_service_leaves_devboxes_suspended_and_resumable(tmp_path: Path) -> None:
@@ -45,9 +21,7 @@ async def test_a_killed_service_leaves_devboxes_suspended_and_resumable(tmp_path
                 break
         below = descendants(first.process.pid)
         first.kill()
-        async with asyncio.timeout(5):
-            while any(map(alive, below)):  # noqa: ASYNC110 -- a kernel's work, which nothing announces
-                await asyncio.sleep(0.02)
+        await until(lambda: not any(map(alive, below)), "the end of its processes")
     with serving(tmp_path / "data") as second:
         async with connect(second) as api:
             view = await api.json(f"/v1/devboxes/{devbox}")
@@ -111,7 +85,7 @@ async def test_a_full_disk_ends_the_command_and_not_the_service(tmp_path: Path) 
     with serving(tmp_path / "data", "--isolation", "process", before=limit) as service:
         async with connect(service) as api:
             devbox = await api.create()
-            result = await asyncio.wait_for(api.execute(devbox, "yes"), 10)
+            result = await api.execute(devbox, "yes")
             assert (result["status"], result["exit_status"]) == ("completed", 137)
             assert "output cannot be kept" in result["stderr"]
             assert result["stdout"].endswith("y\n")

@@ -49,7 +49,9 @@ async def test_a_name_is_taken_once_and_a_retry_is_no_second_time(api: Api, secr
 @pytest.mark.parametrize(
     "body",
     [
-        {"name": "with-dash", "value": VALUE},
+        {"name": "with.dot", "value": VALUE},
+        {"name": "-dash", "value": VALUE},
+        {"name": "with space", "value": VALUE},
         {"name": "1ST", "value": VALUE},
         {"name": "", "value": VALUE},
         {"name": "A" * 256, "value": VALUE},
@@ -63,6 +65,20 @@ async def test_a_name_is_taken_once_and_a_retry_is_no_second_time(api: Api, secr
 )
 async def test_impossible_secrets_are_a_400_that_does_not_repeat_the_value(api: Api, body: object) -> None:
     assert "4711" not in json.dumps(await api.json("/v1/secrets", body, status=400))
+
+
+@pytest.mark.parametrize("name", ["npm-token", "_a-", "A--1", "a" * 255])
+async def test_a_name_may_have_dashes(api: Api, name: str) -> None:
+    await api.json("/v1/secrets", {"name": name, "value": VALUE})
+    devbox = await api.create(secrets={"TOKEN": name})
+    assert (await api.execute(devbox, "echo $TOKEN"))["stdout"] == f"{VALUE}\n"
+    await api.json(f"/v1/devboxes/{devbox}/shutdown", {})
+    assert (await api.json(f"/v1/secrets/{name}/delete", {}))["name"] == name
+
+
+async def test_a_variable_has_none(api: Api, secret: Any) -> None:
+    error = await api.json("/v1/devboxes", {"secrets": {"NPM-TOKEN": secret["name"]}}, status=400)
+    assert "NPM-TOKEN" in error["message"]
 
 
 async def test_secrets_reach_the_environment_and_nothing_else(api: Api, service: Service, secret: Any) -> None:
@@ -115,4 +131,4 @@ async def test_secrets_survive_a_kill_and_need_their_key(tmp_path: Path) -> None
         async with connect(third) as api:
             view = await api.json("/v1/devboxes/create_and_await_running", {"secrets": {"T": "KEPT"}})
             assert view["status"] == "failure"
-            assert "another key" in view["state_transitions"][-1]["failure_reason"]
+            assert "another service.key" in view["state_transitions"][-1]["failure_reason"]

@@ -9,6 +9,7 @@ import pytest
 from runloop_local.routes.snapshots import metadata_filter
 from tests.local.api import Api, connect
 from tests.local.serving import Service, serving
+from tests.waiting import until
 
 BUSY = "setsid sleep 1000 >/dev/null 2>&1 &"
 """Keeps a snapshot from being a mere freeze."""
@@ -41,9 +42,7 @@ def layers_on_disk(service: Service) -> set[str]:
 
 
 async def until_layers(service: Service, expected: set[str]) -> None:
-    async with asyncio.timeout(5):
-        while layers_on_disk(service) != expected:  # noqa: ASYNC110 -- removed in the background
-            await asyncio.sleep(0.01)
+    await until(lambda: layers_on_disk(service) == expected, f"the layers {expected}")
 
 
 @pytest.mark.parametrize("case", ["running", "busy", "suspended"])
@@ -110,9 +109,12 @@ async def test_async_answers_before_it_is_complete_and_knows_its_name(api: Api, 
     answer = await api.json(f"/v1/devboxes/{devbox}/shutdown", {}, status=409)
     assert "force=true" in answer["message"]
     assert "in_progress" in (await api.json("/v1/devboxes", {"snapshot_id": view["id"]}, status=400))["message"]
-    async with asyncio.timeout(20):
-        while (seen := await state(api, view["id"]))["status"] == "in_progress":  # noqa: ASYNC110 -- clients poll
-            await asyncio.sleep(0.02)
+
+    async def settled() -> dict[str, Any] | None:
+        found = await state(api, view["id"])
+        return found if found["status"] != "in_progress" else None
+
+    seen = await until(settled, "its end")
     assert seen["status"] == "complete"
     assert seen["snapshot"] == {**view, **wish}
     assert view["source_devbox_id"] == devbox
@@ -263,6 +265,27 @@ async def test_a_kill_loses_no_complete_snapshot_and_leaves_no_half_one(tmp_path
             await api.wait(devbox, "running")
             assert (await api.execute(devbox, "cat file; ls"))["stdout"] == "one\nbig\nfile\n"
             assert await api.json(f"/v1/devboxes/disk_snapshots/{half}/delete", {}) == {}
+
+
+@pytest.mark.parametrize("route", ["snapshot_disk", "snapshot_disk_async"])
+async def test_the_retry_of_a_snapshot_that_a_kill_cut_off_takes_one(tmp_path: Path, route: str) -> None:
+    once: dict[str, Any] = {"headers": {"x-request-id": "once"}}
+    with serving(tmp_path / "data") as first:
+        async with connect(first) as api:
+            devbox = await api.create()
+            await api.execute(devbox, "echo one > file; head -c 200M /dev/zero > big")
+            path = f"/v1/devboxes/{devbox}/{route}"
+            asked = asyncio.create_task(api.post(path, json={}, **once))
+            await until(lambda: ids(api, ""), "the snapshot under way")
+        first.kill()
+        await asyncio.gather(asked, return_exceptions=True)
+    with serving(tmp_path / "data") as second:
+        async with connect(second) as api:
+            assert await ids(api, "") == []
+            retried = [(await api.json(path, {}, **once))["id"] for _ in range(3)]
+            assert len(set(retried)) == 1
+            await until(lambda: ids(api, ""), "the snapshot")
+            assert await ids(api, "") == retried[:1]
 
 
 async def test_a_snapshot_that_cannot_be_written_is_an_error_and_leaves_the_devbox_as_it_was(tmp_path: Path) -> None:

@@ -1,8 +1,9 @@
 """Tunnels: a devbox's ports behind the service's own, by host name."""
 
 import asyncio
+import base64
 import json
-from collections.abc import AsyncIterator, Iterator
+from collections.abc import AsyncIterator, Callable, Iterator
 from pathlib import Path
 from typing import Any
 
@@ -13,6 +14,7 @@ from websockets.exceptions import InvalidStatus
 
 from tests.local.api import Api
 from tests.local.serving import Service
+from tests.waiting import PATIENCE
 
 SERVER = Path(__file__).with_name("web_server.py").read_text()
 UNTIL = "until (: </dev/tcp/127.0.0.1/{port}) 2>/dev/null; do sleep 0.01; done"
@@ -34,7 +36,7 @@ class Web(httpx.AsyncClient):
 
     def __init__(self, service: Service, key: str, port: int = PORT, **headers: str) -> None:
         self.host = host_of(service, key, port)
-        super().__init__(base_url=service.base_url, headers={"host": self.host, **headers}, timeout=20)
+        super().__init__(base_url=service.base_url, headers={"host": self.host, **headers}, timeout=PATIENCE)
 
 
 def websocket(service: Service, key: str, path: str = "/ws", **options: Any) -> connect:
@@ -48,7 +50,7 @@ def websocket(service: Service, key: str, path: str = "/ws", **options: Any) -> 
 def site(service: Service) -> Iterator[dict[str, Any]]:
     """A running devbox with an open tunnel and the web server on PORT."""
     with httpx.Client(
-        base_url=service.base_url, headers={"Authorization": f"Bearer {service.api_key}"}, timeout=30
+        base_url=service.base_url, headers={"Authorization": f"Bearer {service.api_key}"}, timeout=PATIENCE
     ) as client:
         body = {"tunnel": {}, "file_mounts": {"web_server.py": SERVER}}
         view = client.post("/v1/devboxes/create_and_await_running", json=body).json()
@@ -273,6 +275,79 @@ async def test_names_are_the_same_in_capitals(service: Service, key: str) -> Non
 async def test_a_devboxs_page_cannot_use_the_api(api: Api, web: Web) -> None:
     assert (await api.get("/v1/devboxes", headers={"origin": f"http://{web.host}"})).status_code == 403
     assert (await web.get("/v1/devboxes")).json()["path"] == "/v1/devboxes"  # it is the devbox that answers there
+
+
+# Keys of the service
+
+
+@pytest.fixture(scope="module")
+def made_key(service: Service) -> str:
+    headers = {"Authorization": f"Bearer {service.api_key}"}
+    answer = httpx.post(f"{service.base_url}/v1/apikeys", json={"name": "made"}, headers=headers)
+    made: str = answer.json()["key_secret"]
+    return made
+
+
+def basic(key: str, user: str = "me") -> str:
+    return "Basic " + base64.b64encode(f"{user}:{key}".encode()).decode()
+
+
+CARRIERS = {
+    "authorization": lambda key: {"Authorization": f"Bearer {key}"},
+    "basic authorization": lambda key: {"Authorization": basic(key)},
+    "the user of basic authorization": lambda key: {"Authorization": basic("x", key)},
+    "bare": lambda key: {"X-Api-Key": key},
+    "in words": lambda key: {"X-Note": f"use {key}, please"},
+    "quoted": lambda key: {"X-Note": f'"{key}"'},
+    "referer": lambda key: {"Referer": f"http://127.0.0.1/?key={key}&a=b"},
+    "percent-encoded": lambda key: {"X-Note": "".join(f"%{ord(letter):02x}" for letter in key)},
+    "cookie": lambda key: {"Cookie": f"a=1; token={key}; b=2"},
+    "only cookie": lambda key: {"Cookie": f"token={key}"},
+    "subprotocol": lambda key: {"Sec-WebSocket-Protocol": f"bearer, {key}"},
+}
+
+
+@pytest.mark.parametrize("further", [False, True], ids=["own key", "key made by the API"])
+@pytest.mark.parametrize("carried", CARRIERS.values(), ids=CARRIERS)
+async def test_no_key_of_the_service_reaches_a_devbox(
+    service: Service, web: Web, made_key: str, carried: Callable[[str], dict[str, str]], further: bool
+) -> None:
+    key = made_key if further else service.api_key
+    found = await seen(web, f"/a?x=1&key={key}&y=2", **{**carried(key), "X-Kept": "yes"})
+    assert key not in json.dumps(found)
+    assert basic(key) not in json.dumps(found)
+    assert found["path"] == "/a?x=1&y=2"
+    headers = dict(found["headers"])
+    assert headers["x-kept"] == "yes"
+    if "Cookie" in carried(key):
+        assert headers.get("cookie") == ("a=1; b=2" if "a=1" in carried(key)["Cookie"] else None)
+
+
+async def test_no_key_of_the_service_reaches_a_websocket_of_a_devbox(service: Service, key: str, made_key: str) -> None:
+    for secret in (service.api_key, made_key):
+        headers = {"Authorization": f"Bearer {secret}", "Cookie": f"t={secret}", "X-Kept": "yes"}
+        async with websocket(service, key, f"/ws?key={secret}&a=1", additional_headers=headers) as ws:
+            assert ws.response is not None
+            asked = ws.response.headers["x-asked"]
+        assert secret not in asked
+        assert "/ws?a=1" in asked
+        assert "yes" in asked
+        with pytest.raises(InvalidStatus, match="400"):
+            await websocket(service, key, f"/{secret}/ws")
+
+
+@pytest.mark.parametrize("shape", ["{key}x", "x{key}", "{key}-x", "ak_" + "x" * 43, "Bearer app"])
+async def test_what_is_no_key_of_the_service_goes_through(service: Service, web: Web, shape: str) -> None:
+    value = shape.format(key=service.api_key)
+    found = await seen(web, f"/a?key={value}", Authorization=value, Cookie=f"a={value}")
+    headers = dict(found["headers"])
+    assert (headers["authorization"], headers["cookie"]) == (value, f"a={value}")
+
+
+async def test_a_path_with_a_key_is_refused(service: Service, web: Web) -> None:
+    answer = await web.get(f"/a/{service.api_key}/b")
+    assert answer.status_code == 400
+    assert service.api_key not in answer.text
 
 
 async def test_an_authenticated_tunnel_asks_for_its_token(api: Api, service: Service) -> None:

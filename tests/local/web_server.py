@@ -86,6 +86,7 @@ class Handler(BaseHTTPRequestHandler):
         self.send_header("Connection", "Upgrade")
         self.send_header("Sec-WebSocket-Accept", accept.decode())
         self.send_header("X-Seen", self.headers["X-Forwarded-Host"])
+        self.send_header("X-Asked", json.dumps([self.path, self.headers.items()]))
         self.end_headers()
         while (frame := self.frame()) is not None:
             self.wfile.write(frame)

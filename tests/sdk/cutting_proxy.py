@@ -7,6 +7,8 @@ from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager, suppress
 from urllib.parse import urlsplit
 
+from tests.sdk.raw_server import serving
+
 
 class CuttingProxy:
     """Forwards bytes; a connection that asked for a path with `marker` is cut after `limit` bytes of its answer."""
@@ -19,34 +21,66 @@ class CuttingProxy:
         self.limit = limit
         self.cuts = cuts
         self.cut = 0
+        self.down = False
+        self.silent = False
+        """Whether new connections are dead from their beginning."""
         self.requests: list[bytes] = []
+        self._open: set[asyncio.Task[None] | None] = set()
+        self._dead: set[asyncio.Task[None] | None] = set()
+
+    def asked(self, word: bytes) -> int:
+        """How many requests had this in their first line."""
+        return sum(word in line for line in self.requests)
+
+    def go_down(self) -> None:
+        """Cut all connections, and each new one at once, until `down` is set back."""
+        self.down = True
+        self.cut_all()
+
+    def cut_all(self) -> None:
+        """Cut all connections that there are now."""
+        for task in self._open - {None}:
+            task.cancel()
+
+    def fall_silent(self) -> None:
+        """Let all connections that there are now be dead without a reset: nothing goes through, nothing ends them."""
+        self._dead |= self._open
 
     @asynccontextmanager
     async def serve(self) -> AsyncIterator[str]:
         """Its base URL."""
-        server = await asyncio.start_server(self._handle, "127.0.0.1", 0)
-        try:
-            port = server.sockets[0].getsockname()[1]
-            yield f"http://127.0.0.1:{port}"
-        finally:
-            server.close()
+        async with serving(self._handle) as url:
+            yield url
 
     async def _handle(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        if self.down:
+            writer.transport.abort()
+            return
+        if self.silent:
+            await asyncio.Event().wait()
+        self._open.add(asyncio.current_task())
         up_reader, up_writer = await asyncio.open_connection(*self._upstream)
         marked = asyncio.Event()
-        asking = asyncio.create_task(self._forward_requests(reader, up_writer, marked))
+        asking = asyncio.create_task(self._forward_requests(reader, up_writer, marked, asyncio.current_task()))
         try:
             await self._forward_answers(up_reader, writer, marked)
         finally:
+            self._open.discard(asyncio.current_task())
             asking.cancel()
             await asyncio.gather(asking, return_exceptions=True)
             for stream in (writer, up_writer):
                 stream.transport.abort()
 
     async def _forward_requests(
-        self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter, marked: asyncio.Event
+        self,
+        reader: asyncio.StreamReader,
+        writer: asyncio.StreamWriter,
+        marked: asyncio.Event,
+        connection: asyncio.Task[None] | None,
     ) -> None:
         while data := await reader.read(65536):
+            if connection in self._dead:
+                continue
             line = data.split(b"\r\n", 1)[0]
             self.requests.append(line)
             if self.marker in line:
@@ -60,6 +94,8 @@ class CuttingProxy:
         left = self.limit
         with suppress(ConnectionError, asyncio.CancelledError):
             while data := await reader.read(4096):
+                if asyncio.current_task() in self._dead:
+                    await asyncio.Event().wait()
                 if marked.is_set() and self.cut < self.cuts:
                     data, left = data[:left], left - len(data)
                     if left <= 0:

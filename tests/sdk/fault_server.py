@@ -142,6 +142,8 @@ class FaultServer:
             await answer.start(key[1], body)
         elif url.path.endswith("/wait_for_status"):
             await answer.wait()
+        elif method == "GET":
+            await answer.look()
         else:
             await answer.json(200, {})
 
@@ -179,6 +181,13 @@ class Answer:
             await self.json(408, {"message": "still running"})
         else:
             await self.json(200, self.command.view())
+
+    async def look(self) -> None:
+        """How it is."""
+        if self.command.fails():
+            await self.misbehave()
+        else:
+            await self.json(200, self.command.view() | ({"status": "running"} if self.command.looks else {}))
 
     async def misbehave(self) -> None:
         """Anything but an answer."""

@@ -43,11 +43,13 @@ async def serving(handle: Handler, tls: ssl.SSLContext | None = None) -> AsyncIt
 class RawServer:
     """`answers` are given in turn, the last one for ever.
 
-    After an answer it reads on, or `ends` the connection, or `stays` until the client has gone.
+    After an answer, which comes after `delay` seconds, it reads on, or `ends` the connection, or `stays` until the
+    client has gone.
     """
 
-    def __init__(self, *answers: bytes, ends: bool = False, stays: bool = False) -> None:
+    def __init__(self, *answers: bytes, ends: bool = False, stays: bool = False, delay: float = 0.0) -> None:
         self._answers = list(answers)
+        self._delay = delay
         self._ends = ends
         self._stays = stays
         self.heads: list[str] = []
@@ -66,6 +68,7 @@ class RawServer:
         try:
             while True:
                 await self._take(reader)
+                await asyncio.sleep(self._delay)
                 writer.write(self._answers.pop(0) if len(self._answers) > 1 else self._answers[0])
                 await writer.drain()
                 if self._ends:

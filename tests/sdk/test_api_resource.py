@@ -7,7 +7,7 @@ from typing import Any
 import httpx
 import pytest
 
-from runloop_sdk import APIResponseError, ConfigurationError, NotFoundError, WaitTimeoutError
+from runloop_sdk import APIResponseError, BadRequestError, ConfigurationError, NotFoundError, WaitTimeoutError
 from runloop_sdk._config import resolve_config
 from runloop_sdk._transport import Transport
 from runloop_sdk.api._client import AsyncRunloopAPI
@@ -63,7 +63,8 @@ async def test_options_reach_the_request() -> None:
 @pytest.mark.parametrize(
     ("call", "seconds"),
     [
-        (lambda api: api.devboxes.execute("box", command="ls"), 600),
+        (lambda api: api.devboxes.execute("box", command="ls"), 85),
+        (lambda api: api.devboxes.execute("box", command="ls", optimistic_timeout=0), 60),
         (lambda api: api.devboxes.execute_sync("box", command="ls"), 600),
         (lambda api: api.devboxes.execute_async("box", command="ls"), 30),
         (lambda api: api.devboxes.wait_for_status("box", statuses=["running"]), 40),
@@ -76,6 +77,7 @@ async def test_options_reach_the_request() -> None:
     ],
     ids=[
         "execute",
+        "execute without a wait",
         "execute_sync",
         "execute_async",
         "wait for devbox",
@@ -224,3 +226,57 @@ async def test_terminal_of_a_client_made_for_it_uses_the_clients_own_host() -> N
     await api.pty.connect("main")
     assert str(requests[0].url) == "http://api.test/pty/main"
     assert requests[0].headers["authorization"] == "Bearer the-key"
+
+
+class Shelf:
+    """Secrets in pages, newest first; a cursor that has been deleted is unknown, as a service may see it."""
+
+    def __init__(self, count: int) -> None:
+        self.ids = [str(number) for number in range(count)]
+
+    def answer(self, request: httpx.Request) -> httpx.Response:
+        if request.method == "POST":
+            self.ids.remove(request.url.path.split("/")[-2])
+            return httpx.Response(200, json=SECRET)
+        after = request.url.params.get("starting_after")
+        if after is not None and after not in self.ids:
+            return httpx.Response(404, json={"message": "unknown cursor"})
+        start = 0 if after is None else self.ids.index(after) + 1
+        found = self.ids[start : start + 3]
+        body = {"secrets": [SECRET | {"id": each} for each in found], "has_more": start + 3 < len(self.ids)}
+        return httpx.Response(200, json=body)
+
+
+@pytest.mark.parametrize("count", range(10))
+async def test_a_list_is_walked_whole_while_each_item_is_deleted(count: int) -> None:
+    shelf = Shelf(count)
+    api = served(shelf.answer)
+    seen = []
+    async for secret in api.secrets.list(limit=3):
+        seen.append(secret.id)
+        await api.secrets.delete_by_id(secret.id)
+    assert seen == [str(number) for number in range(count)]
+    assert shelf.ids == []
+
+
+async def test_a_page_that_cannot_be_had_is_told_once_all_before_it_was_handed_out() -> None:
+    def answer(request: httpx.Request) -> httpx.Response:
+        return paged(request) if "starting_after" not in request.url.params else httpx.Response(400)
+
+    walked = aiter(served(answer).secrets.list())
+    assert [(await anext(walked)).id for _ in range(2)] == ["0", "1"]
+    with pytest.raises(BadRequestError):
+        await anext(walked)
+
+
+async def test_no_page_is_asked_for_that_nobody_comes_near() -> None:
+    asked: list[str | None] = []
+
+    def answer(request: httpx.Request) -> httpx.Response:
+        asked.append(request.url.params.get("starting_after"))
+        return paged(request)
+
+    async for secret in served(answer).secrets.list():
+        if secret.id == "0":
+            break
+    assert asked == [None]

@@ -46,8 +46,13 @@ async def test_callbacks_get_all_output_plain_or_async(devbox) -> None:
         await asyncio.sleep(0)
         err.append(text)
 
-    command = "for n in 1 2 3; do echo out$n; sleep 0.02; echo err$n >&2; sleep 0.02; done"
-    result = await devbox.cmd.exec(command, stdout=out.append, stderr=on_err, output=both.append)
+    async def on_both(text: str) -> None:
+        both.append(text)
+        await devbox.file.write(file_path=text.strip(), contents="")  # the command goes on once this line is here
+
+    line = "echo {0}$n{1}; until [ -e {0}$n ]; do sleep 0.01; done; "
+    command = f"for n in 1 2 3; do {line.format('out', '')}{line.format('err', ' >&2')}done"
+    result = await devbox.cmd.exec(command, stdout=out.append, stderr=on_err, output=on_both)
     assert result.success
     assert "".join(out) == "out1\nout2\nout3\n"
     assert "".join(err) == "err1\nerr2\nerr3\n"
@@ -174,6 +179,14 @@ async def test_portable_shell_keeps_directory_and_environment_across_clients(dev
     result = await again.exec('echo "$PWD $GREETING"')
     assert await result.stdout() == "/tmp two\nlines\n"
     assert await (await devbox.shell("other").exec('echo "$PWD $GREETING"')).stdout() == "/home/user \n"
+
+
+async def test_a_portable_shell_without_a_name_is_a_new_one(devbox) -> None:
+    one, other = devbox.shell(), devbox.shell()
+    assert one.name != other.name
+    await one.exec("cd /tmp")
+    assert await (await devbox.shell(shell_name=one.name).exec("pwd")).stdout() == "/tmp\n"
+    assert await (await other.exec("pwd")).stdout() == "/home/user\n"
 
 
 async def test_commands_of_a_portable_shell_wait_for_each_other(devbox) -> None:

@@ -20,7 +20,6 @@ def test_environment_is_the_default() -> None:
     assert config.base_url == "http://127.0.0.1:8080"
     assert config.headers == {"X-Team": "blue", "X-Two": "a:b"}
     assert config.loopback
-    assert not config.encrypted
 
 
 def test_arguments_win_over_the_environment() -> None:

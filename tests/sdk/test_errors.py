@@ -36,6 +36,7 @@ def test_each_status_has_its_exception(status: int, kind: str) -> None:
         pytest.param(b"<html>Bad gateway</html>", "the API answered 404", id="a proxy's page"),
         pytest.param(b"", "the API answered 404", id="nothing"),
         pytest.param(b'["x"]', '["x"]', id="unexpected JSON"),
+        pytest.param(b"[" * 100_000, "[" * 300, id="deeper than Python reads"),
         pytest.param(b'{"message": 7}', "the API answered 404", id="message of another type"),
     ],
 )
@@ -54,7 +55,7 @@ def test_error_carries_code_request_id_and_details() -> None:
 
 def test_every_error_has_one_root_and_is_exported() -> None:
     kinds = [value for value in vars(_errors).values() if isinstance(value, type) and issubclass(value, Exception)]
-    assert len(kinds) == 19
+    assert len(kinds) == 21
     for kind in kinds:
         assert issubclass(kind, runloop_sdk.RunloopError)
         assert getattr(runloop_sdk, kind.__name__) is kind
@@ -63,6 +64,7 @@ def test_every_error_has_one_root_and_is_exported() -> None:
 
 MADE = {
     "ConfigurationError": lambda kind: kind("no key"),
+    "ArchiveError": lambda kind: kind("no archive"),
     "LocalFileError": lambda kind: kind(2, "No such file or directory", "/a"),
     "APIConnectionError": lambda kind: kind("cut", method="GET", path="/v1/x"),
     "APIResponseError": lambda kind: kind("no JSON", method="GET", path="/v1/x"),

@@ -5,7 +5,7 @@ from pathlib import Path
 
 import pytest
 
-from runloop_sdk import APIStatusError, CommandError, gitignored
+from runloop_sdk import APIStatusError, CommandError, LocalFileError, gitignored
 
 
 async def test_text_written_is_read_again(devbox) -> None:
@@ -97,3 +97,24 @@ async def test_download_to_a_file_tells_its_progress(devbox, tmp_path: Path) -> 
     assert (tmp_path / "big").read_bytes() == b"x" * 3_000_000
     assert seen[-1] == sent[-1] == 3_000_000
     assert seen == sorted(seen)
+
+
+async def test_a_file_that_becomes_shorter_while_it_is_sent_is_named(devbox, tmp_path: Path) -> None:
+    source = tmp_path / "log"
+    source.write_bytes(bytes(8_000_000))
+    with pytest.raises(LocalFileError, match="log: it became shorter while it was read"):
+        await devbox.file.upload(path="log", file=source, progress=lambda _: os.truncate(source, 10))
+
+
+async def test_a_folder_goes_up_and_what_cannot_is_told(devbox, tmp_path: Path) -> None:
+    source = tmp_path / "source"
+    (source / "folder").mkdir(parents=True)
+    (source / "folder/in").write_text("in")
+    (source / "file").write_text("f")
+    os.mkfifo(source / "pipe")
+    await devbox.cmd.exec("mkdir -p up/file && ln -s /etc up/folder")
+    left_out = await devbox.file.upload_dir(source, "up")
+    assert {each.name for each in left_out} == {"folder", "file", "pipe"}
+    assert await (await devbox.cmd.exec("ls -A up; readlink up/folder; ls /tmp/runloop-* | wc -l")).stdout() == (
+        "file\nfolder\n/etc\n0\n"
+    )

@@ -8,11 +8,12 @@ import re
 import pytest
 
 from runloop_sdk import AsyncPty, BadRequestError, ConfigurationError, ConflictError, NotFoundError, StreamError
+from tests.waiting import PATIENCE
 
 
 async def sees(terminal: AsyncPty, pattern: str, seen: str = "") -> str:
     """What was printed up to `pattern`, and with it."""
-    async with asyncio.timeout(10):
+    async with asyncio.timeout(PATIENCE):
         while not re.search(pattern, seen):
             data = await terminal.read()
             assert data, f"the terminal ended after {seen!r}"
@@ -21,7 +22,7 @@ async def sees(terminal: AsyncPty, pattern: str, seen: str = "") -> str:
 
 
 async def rest(terminal: AsyncPty) -> str:
-    async with asyncio.timeout(10):
+    async with asyncio.timeout(PATIENCE):
         return b"".join([data async for data in terminal]).decode()
 
 
@@ -114,7 +115,7 @@ async def test_close_ends_the_shell(devbox) -> None:
         assert await terminal.read() == b""
         await terminal.close()
         result = await devbox.cmd.exec(
-            "for i in $(seq 50); do [ -d /proc/$(cat pid) ] || exit 0; sleep 0.1; done; exit 1"
+            "for i in $(seq 600); do [ -d /proc/$(cat pid) ] || exit 0; sleep 0.1; done; exit 1"
         )
         assert result.exit_code == 0
 

@@ -3,7 +3,7 @@
 from pathlib import Path
 from typing import assert_type
 
-from runloop_sdk._event_stream import EventStream
+from runloop_sdk._event_stream import EventResponse
 from runloop_sdk._pagination import Page
 from runloop_sdk.api._client import AsyncRunloopAPI
 from runloop_sdk.models import DevboxAsyncExecutionDetailView, DevboxView, ExecutionUpdateChunk, ObjectView
@@ -22,7 +22,7 @@ async def right(api: AsyncRunloopAPI) -> None:
     assert_type(execution, DevboxAsyncExecutionDetailView)
     assert_type(execution.exit_status, int | None)
     events = await api.devboxes.executions.stream_stdout_updates(execution.execution_id, devbox_id=box.id, offset=3)
-    assert_type(events, EventStream[ExecutionUpdateChunk])
+    assert_type(events, EventResponse[ExecutionUpdateChunk])
     assert_type(await api.devboxes.read_file_contents(box.id, file_path="a"), str)
     assert_type(await api.devboxes.download_file(box.id, path="a"), bytes)
     async with api.devboxes.download_file_stream(box.id, path="a") as pieces:

@@ -1,20 +1,48 @@
-"""Tar archives whose members go into a disk. They are read where they lie and never unpacked on this machine."""
+"""Tar archives whose members go into a disk. They are read where they lie and never unpacked on this machine.
+
+An archive is whatever somebody has uploaded or a build has made: all that it could use up is bounded.
+"""
 
 from __future__ import annotations
 
+import bz2
+import gzip
 import hashlib
 import io
+import lzma
 import tarfile
-from collections.abc import Callable, Iterator, Mapping
-from dataclasses import dataclass, field
-from typing import IO, TYPE_CHECKING
+import tempfile
+import zlib
+from collections.abc import Iterator, Mapping
+from contextlib import ExitStack, closing, contextmanager
+from dataclasses import dataclass, field, replace
+from typing import IO, TYPE_CHECKING, Literal, cast
 
-from .patterns import clean
+from .patterns import Tree, clean
 
 if TYPE_CHECKING:
     from pathlib import Path
 
+    from typing_extensions import Buffer
+
 _CHUNK = 1 << 20
+_HEADER_BYTES = 64 << 10
+"""Of one member, with its extended headers, which `tarfile` would read into memory however long they say they are."""
+_TEXT_BYTES = 1 << 20
+_XZ = b"\xfd7zXZ\0"
+_XZ_MEMORY = 128 << 20
+"""`xz -9` needs 65 MB; a file can ask for 4 GB."""
+_MALFORMED = (tarfile.TarError, EOFError, OSError, zlib.error, lzma.LZMAError, OverflowError, RecursionError)
+"""What `tarfile` and the decompressors raise for bytes that are no archive."""
+Kind = Literal["file", "folder", "link", "other"]
+
+
+@dataclass(frozen=True, slots=True)
+class ArchiveLimits:
+    """What an archive may come to: bytes of its files once they are unpacked, and members."""
+
+    bytes: int
+    members: int = 500_000
 
 
 @dataclass(frozen=True, slots=True)
@@ -32,63 +60,139 @@ class Parcel:
     """Files to put below one folder."""
 
     targets: Mapping[str, str] = field(default_factory=dict)
-    """Members of an archive, and where each goes."""
+    """By the place, which member of an archive goes there."""
     documents: Mapping[str, str] = field(default_factory=dict)
     """Further files, and what is in them."""
     style: Style = field(default_factory=Style)
 
 
+@dataclass(frozen=True, slots=True)
+class Member:
+    """One file, folder or link of an archive."""
+
+    name: str
+    kind: Kind
+    mode: int
+    mtime: float
+    uid: int
+    gid: int
+    link: str = ""
+    """Where a link leads to."""
+    offset: int = 0
+    """Where the content of a file begins, in the archive without its compression."""
+    size: int = 0
+
+
 class Archive:
     """One archive. Its calls block: use them in a thread. `ValueError` says what is wrong with it."""
 
-    def __init__(self, path: Path) -> None:
-        self._path = path
+    def __init__(self, tar: IO[bytes], scratch: Path, limits: ArchiveLimits) -> None:
+        self._tar = tar
+        self._scratch = scratch
+        self._limits = limits
+        try:
+            self._members = _members(tar, limits)
+        except BaseException:
+            tar.close()
+            raise
 
-    def names(self) -> dict[str, bool]:
-        """Its members, and whether each is a folder; `ValueError` for a name that leads out of it."""
-        with self._open() as tar:
-            return {clean(member.name): member.isdir() for member in tar if clean(member.name)}
+    @classmethod
+    def open(cls, path: Path, scratch: Path, limits: ArchiveLimits) -> Archive:
+        """The archive in a file; without its compression it lies in the folder `scratch`, where nobody sees it."""
+        with path.open("rb") as source:
+            content = _decompressed(source)
+            if content is not None:
+                return cls(_copied(content, scratch, limits), scratch, limits)
+        return cls(path.open("rb"), scratch, limits)
+
+    def close(self) -> None:
+        """Let go of its file."""
+        self._tar.close()
+
+    def tree(self) -> Tree:
+        """Its members."""
+        members = self._members.values()
+        links = {member.name: member.link for member in members if member.kind == "link"}
+        return Tree({member.name: member.kind == "folder" for member in members}, links)
 
     def text(self, name: str) -> str:
         """What a member says; nothing where there is none."""
-        with self._open() as tar:
-            for member in tar:
-                if clean(member.name) == name and member.isfile():
-                    return _content(tar, member).read().decode("utf-8", "replace")
-        return ""
+        member = self._members.get(name)
+        if member is None or member.kind != "file":
+            return ""
+        if member.size > _TEXT_BYTES:
+            raise ValueError(f"{name!r} has {member.size:,} bytes, more than {_TEXT_BYTES:,}")
+        return b"".join(self._pieces(member)).decode("utf-8", "replace")
 
     def is_archive(self, name: str) -> bool:
         """Whether a member is itself an archive."""
-        with self._open() as tar:
-            return any(_unpacked(tar, member) is not None for member in tar if clean(member.name) == name)
+        return name in self._members and self._holds_tar(self._members[name])
 
     def digest(self, targets: Mapping[str, str]) -> str:
         """A hash of what would be put down."""
         found = hashlib.sha256()
-        with self._open() as tar:
-            for member, target in _chosen(tar, targets):
-                found.update(f"{target}\0{member.type!r}{member.mode}{member.linkname}\0{member.size}\0".encode())
-                if member.isfile():
-                    _feed(_content(tar, member), found.update)
+        for member, target in self._chosen(targets):
+            about = f"{target}\0{member.kind}{member.mode}{member.link}\0{member.size}\0"
+            found.update(about.encode("utf-8", "surrogateescape"))
+            for piece in self._pieces(member):
+                found.update(piece)
         return found.hexdigest()
 
     def send(self, parcel: Parcel, sink: IO[bytes]) -> None:
         """Write the parcel as a tar stream."""
         with tarfile.open(fileobj=sink, mode="w|", format=tarfile.PAX_FORMAT) as out:
-            with self._open() as tar:
-                for member, target in _chosen(tar, parcel.targets):
-                    inner = _unpacked(tar, member) if parcel.style.unpack else None
-                    if inner is None:
-                        _put(out, tar, member, target, parcel.style)
-                    else:
-                        _put_all(out, inner)
+            for member, target in self._chosen(parcel.targets):
+                if parcel.style.unpack and self._holds_tar(member):
+                    self._put_inner(out, member)
+                else:
+                    self._put(out, member, target, parcel.style)
             send_documents(parcel, out)
 
-    def _open(self) -> tarfile.TarFile:
+    def _chosen(self, targets: Mapping[str, str]) -> Iterator[tuple[Member, str]]:
+        for target, name in targets.items():
+            yield self._members[name], target
+
+    def _put(self, out: tarfile.TarFile, member: Member, target: str, style: Style) -> None:
+        info = tarfile.TarInfo(target)
+        info.mtime = member.mtime
+        match member.kind:
+            case "folder":
+                info.type = tarfile.DIRTYPE
+                out.addfile(_styled(info, style, 0, member.mode, reach=True))
+            case "link":
+                info.type, info.linkname = tarfile.SYMTYPE, member.link
+                out.addfile(_styled(info, style, 0, 0o777))
+            case "file":
+                out.addfile(_styled(info, style, member.size, member.mode), self._content(member))
+            case "other":
+                raise ValueError(f"{member.name!r} is a device or pipe")
+
+    def _put_inner(self, out: tarfile.TarFile, member: Member) -> None:
+        """The members of an archive within the archive, with their own owners."""
+        content = self._content(member)
+        tar = _copied(_decompressed(content) or content, self._scratch, self._limits)
+        with closing(Archive(tar, self._scratch, self._limits)) as inner:
+            for each in inner._members.values():
+                inner._put(out, each, each.name, Style(each.uid, each.gid))
+
+    def _holds_tar(self, member: Member) -> bool:
+        if member.kind != "file":
+            return False
+        content = self._content(member)
         try:
-            return tarfile.open(self._path, "r:*")
-        except (tarfile.TarError, EOFError) as error:
-            raise ValueError(f"the archive cannot be read: {error}") from error
+            header = (_decompressed(content) or content).read(tarfile.BLOCKSIZE)
+            tarfile.TarInfo.frombuf(header, "utf-8", "surrogateescape")
+        except _MALFORMED:
+            return False
+        return True
+
+    def _content(self, member: Member) -> io.BufferedReader:
+        return io.BufferedReader(_Slice(self._tar, member.offset, member.size))
+
+    def _pieces(self, member: Member) -> Iterator[bytes]:
+        content = self._content(member)
+        while piece := content.read(_CHUNK):
+            yield piece
 
 
 def send_alone(parcel: Parcel, sink: IO[bytes]) -> None:
@@ -104,31 +208,6 @@ def send_documents(parcel: Parcel, out: tarfile.TarFile) -> None:
         out.addfile(_styled(tarfile.TarInfo(name), parcel.style, len(data), 0o644), io.BytesIO(data))
 
 
-def _chosen(tar: tarfile.TarFile, targets: Mapping[str, str]) -> Iterator[tuple[tarfile.TarInfo, str]]:
-    for member in tar:
-        target = targets.get(clean(member.name))
-        if target:
-            yield member, target
-
-
-def _put(out: tarfile.TarFile, tar: tarfile.TarFile, member: tarfile.TarInfo, target: str, style: Style) -> None:
-    info = tarfile.TarInfo(target)
-    info.mtime = member.mtime
-    if member.isdir():
-        info.type = tarfile.DIRTYPE
-        out.addfile(_styled(info, style, 0, member.mode, reach=True))
-    elif member.issym():
-        info.type, info.linkname = tarfile.SYMTYPE, member.linkname
-        out.addfile(_styled(info, style, 0, 0o777))
-    elif member.isfile() or member.islnk():
-        content = _content(tar, member)
-        size = content.seek(0, io.SEEK_END)
-        content.seek(0)
-        out.addfile(_styled(info, style, size, member.mode), content)
-    else:
-        raise ValueError(f"{member.name!r} is a device or pipe")
-
-
 def _styled(info: tarfile.TarInfo, style: Style, size: int, mode: int, *, reach: bool = False) -> tarfile.TarInfo:
     info.uid, info.gid, info.size = style.uid, style.gid, size
     info.mode = mode if style.mode is None else style.mode
@@ -137,35 +216,182 @@ def _styled(info: tarfile.TarInfo, style: Style, size: int, mode: int, *, reach:
     return info
 
 
-def _put_all(out: tarfile.TarFile, inner: tarfile.TarFile) -> None:
-    """The members of an archive within the archive, with their own owners."""
-    with inner:
-        for member in inner:
-            name = clean(member.name)
-            if name:
-                style = Style(member.uid, member.gid)
-                _put(out, inner, member, name, style)
+def _decompressed(source: IO[bytes]) -> IO[bytes] | None:
+    """What comes out of its compression; None where it has none."""
+    begin = cast("io.BufferedReader", source).peek(len(_XZ))
+    if begin.startswith(b"\x1f\x8b"):
+        return cast("IO[bytes]", gzip.GzipFile(fileobj=source, mode="rb"))
+    if begin.startswith(b"BZh"):
+        return bz2.BZ2File(source)
+    if begin.startswith(_XZ):
+        return cast("IO[bytes]", io.BufferedReader(_Xz(source)))
+    return None
 
 
-def _unpacked(tar: tarfile.TarFile, member: tarfile.TarInfo) -> tarfile.TarFile | None:
-    if not member.isfile():
-        return None
-    try:
-        return tarfile.open(fileobj=_content(tar, member), mode="r:*")
-    except (tarfile.TarError, EOFError):
-        return None
+def _copied(source: IO[bytes], scratch: Path, limits: ArchiveLimits) -> IO[bytes]:
+    """A file that nobody else sees, with all that can be read from `source`."""
+    with ExitStack() as stack:
+        target = stack.enter_context(tempfile.TemporaryFile(dir=scratch))
+        written = 0
+        while piece := _read(source):
+            written += len(piece)
+            _check(written, limits.bytes, "bytes")
+            target.write(piece)
+        stack.pop_all()
+    return target
 
 
-def _content(tar: tarfile.TarFile, member: tarfile.TarInfo) -> IO[bytes]:
-    try:
-        found = tar.extractfile(member)
-    except KeyError as error:
-        raise ValueError(f"{member.name!r} is a link to nothing") from error
-    if found is None:
-        raise ValueError(f"{member.name!r} is not a file")
+def _read(source: IO[bytes]) -> bytes:
+    with _readable():
+        return source.read(_CHUNK)
+
+
+def _members(tar: IO[bytes], limits: ArchiveLimits) -> dict[str, Member]:
+    """What an archive without compression holds; `ValueError` for a name that leads out of it.
+
+    Of several that have one name it is the last, as for whoever unpacks it.
+    """
+    found: dict[str, Member] = {}
+    by_name: dict[str, Member] = {}
+    total = 0
+    for info in _headers(tar):
+        member = _linked(info, by_name) if info.islnk() else _member(info)
+        by_name[info.name] = member
+        total += member.size
+        _check(total, limits.bytes, "bytes")
+        if member.name:  # "" is the archive's own folder
+            found[member.name] = member
+        _check(len(found), limits.members, "members")
     return found
 
 
-def _feed(source: IO[bytes], take: Callable[[bytes], object]) -> None:
-    while chunk := source.read(_CHUNK):
-        take(chunk)
+def _linked(info: tarfile.TarInfo, by_name: Mapping[str, Member]) -> Member:
+    try:
+        return replace(by_name[info.linkname], name=clean(info.name))
+    except KeyError as error:
+        raise ValueError(f"{info.name!r} is a link to nothing") from error
+
+
+def _member(info: tarfile.TarInfo) -> Member:
+    about = (info.mode, info.mtime, info.uid, info.gid)
+    if info.isfile():
+        return Member(clean(info.name), "file", *about, offset=info.offset_data, size=info.size)
+    if info.issym():
+        return Member(clean(info.name), "link", *about, link=info.linkname)
+    return Member(clean(info.name), "folder" if info.isdir() else "other", *about)
+
+
+def _headers(tar: IO[bytes]) -> Iterator[tarfile.TarInfo]:
+    """Each member as the archive has it, in a file that holds all of them whole."""
+    size = tar.seek(0, io.SEEK_END)
+    tar.seek(0)
+    source = _Headers(tar)
+    parsed: tarfile.TarFile | None = None
+    while True:
+        source.left = _HEADER_BYTES
+        with _readable():
+            if parsed is None:
+                # One member is parsed already when it is opened.
+                parsed = tarfile.open(  # noqa: SIM115 -- has nothing to close but the source
+                    fileobj=cast("IO[bytes]", source), mode="r:", encoding="utf-8", errors="surrogateescape"
+                )
+            info = parsed.next()
+        if info is None:
+            return
+        parsed.members.clear()  # type: ignore[attr-defined]  # it keeps them all otherwise
+        if info.issparse():
+            raise ValueError(f"{info.name!r} is packed as a sparse file: pack it without --sparse")
+        if info.isfile() and not 0 <= info.size <= size - info.offset_data:
+            raise ValueError(f"the archive ends within {info.name!r}")
+        yield info
+
+
+@contextmanager
+def _readable() -> Iterator[None]:
+    try:
+        yield
+    except _MALFORMED as error:
+        raise ValueError(f"the archive cannot be read: {error}") from error
+
+
+def _check(number: int, most: int, what: str) -> None:
+    if number > most:
+        raise ValueError(f"the archive holds more than {most:,} {what}, which is more than a build may use")
+
+
+class _Headers(io.RawIOBase):
+    """A file of which only so much is read while a header is parsed."""
+
+    left = 0
+
+    def __init__(self, source: IO[bytes]) -> None:
+        self._source = source
+
+    def read(self, size: int = -1) -> bytes:
+        """At most `size` bytes."""
+        if not 0 <= size <= self.left:
+            raise tarfile.ReadError("a header is too long")
+        self.left -= size
+        return self._source.read(size)
+
+    def seek(self, offset: int, whence: int = io.SEEK_SET) -> int:
+        """Go on at another place."""
+        return self._source.seek(offset, whence)
+
+    def tell(self) -> int:
+        """Where it is."""
+        return self._source.tell()
+
+
+class _Slice(io.RawIOBase):
+    """A part of a file, from its beginning on."""
+
+    def __init__(self, source: IO[bytes], offset: int, size: int) -> None:
+        self._source = source
+        self._at = offset
+        self._end = offset + size
+
+    def readable(self) -> bool:
+        """It is."""
+        return True
+
+    def readinto(self, target: Buffer, /) -> int:
+        """Fill as much of `target` as there is."""
+        view = memoryview(target).cast("B")
+        self._source.seek(self._at)
+        data = self._source.read(min(len(view), self._end - self._at))
+        view[: len(data)] = data
+        self._at += len(data)
+        return len(data)
+
+
+class _Xz(io.RawIOBase):
+    """What comes out of xz; `lzma.LZMAFile` takes as much memory as the file asks for."""
+
+    def __init__(self, source: IO[bytes]) -> None:
+        self._source = source
+        self._decoder = self._fresh()
+
+    def readable(self) -> bool:
+        """It is."""
+        return True
+
+    def readinto(self, target: Buffer, /) -> int:
+        """Fill as much of `target` as there is now, at least one byte before the end."""
+        view = memoryview(target).cast("B")
+        while True:
+            data = b"" if self._decoder.eof or not self._decoder.needs_input else self._source.read(_CHUNK)
+            if self._decoder.eof:
+                data = self._decoder.unused_data or self._source.read(_CHUNK)
+                if not data.strip(b"\0"):  # padding, or the end
+                    return 0
+                self._decoder = self._fresh()
+            elif self._decoder.needs_input and not data:
+                raise EOFError("its compression ends early")
+            if made := self._decoder.decompress(data, len(view)):
+                view[: len(made)] = made
+                return len(made)
+
+    @staticmethod
+    def _fresh() -> lzma.LZMADecompressor:
+        return lzma.LZMADecompressor(memlimit=_XZ_MEMORY)

@@ -2,86 +2,97 @@
 
 from __future__ import annotations
 
-import asyncio
-import sqlite3
-from concurrent.futures import ThreadPoolExecutor
-from typing import TYPE_CHECKING, TypeVar
+from typing import TYPE_CHECKING
 
-from .errors import DiskFullError
+from . import migrations
+from .database import Database, transaction
+from .idempotency import IN_STORE
 from .store import Page
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    import sqlite3
     from pathlib import Path
 
-T = TypeVar("T")
+    from .idempotency import IdempotentRequest
+    from .reserve import Reserve
 
-_SCHEMA = """
-PRAGMA journal_mode = WAL;
-PRAGMA synchronous = NORMAL;
-CREATE TABLE IF NOT EXISTS events (
-    axon TEXT NOT NULL, sequence INTEGER NOT NULL, rest TEXT NOT NULL, PRIMARY KEY (axon, sequence)
-) WITHOUT ROWID;
-"""
 _ADD = """
 INSERT INTO events SELECT ?, coalesce(max(sequence), 0) + 1, ? FROM events WHERE axon = ? RETURNING sequence
 """
+_FIND = "SELECT fingerprint, sequence, time_ms FROM published WHERE request = ? AND time_ms >= ?"
+_NOTE = "INSERT OR REPLACE INTO published (request, fingerprint, sequence, time_ms) VALUES (?, ?, ?, ?)"
+_FORGET = "DELETE FROM published WHERE position <= (SELECT max(position) FROM published) - ?"
 _VIEW = "json_set(rest, '$.sequence', sequence)"
 
 
 class AxonEvents:
     """Events by axon and number. An event is kept as its public view, without its number."""
 
-    def __init__(self, thread: ThreadPoolExecutor, connection: sqlite3.Connection) -> None:
-        self._thread = thread
-        self._connection = connection
+    def __init__(self, database: Database) -> None:
+        self._database = database
 
     @classmethod
-    def open(cls, file: Path) -> AxonEvents:
-        """The events in `file`, made if needed."""
-        thread = ThreadPoolExecutor(1, "events")
-        return cls(thread, thread.submit(_connect, file).result())
+    def open(cls, file: Path, reserve: Reserve | None = None) -> AxonEvents:
+        """The events in `file`, made if needed. `EngineError` where that cannot be."""
+        return cls(Database.open(file, migrations.EVENTS, reserve))
 
-    async def add(self, axon_id: str, rest: str) -> int:
-        """Keep an event; its number, which is one more than the last one's."""
-        return await self._run(lambda: int(self._connection.execute(_ADD, (axon_id, rest, axon_id)).fetchall()[0][0]))
+    async def add(self, axon_id: str, rest: str, time_ms: int, request: IdempotentRequest | None) -> tuple[int, int]:
+        """Keep an event; its number, which is one more than the last one's, and its time.
+
+        They are kept with it for the retry of `request`, which is given them and adds nothing.
+        """
+        if request is None:
+            return await self._database.run(lambda events: (_add(events, axon_id, rest), time_ms))
+        return await self._database.run(lambda events: _add_once(events, axon_id, rest, time_ms, request))
 
     async def after(self, axon_id: str, sequence: int, limit: int) -> list[tuple[int, str]]:
         """The first `limit` numbers and views after `sequence`, oldest first."""
         statement = f"SELECT sequence, {_VIEW} FROM events WHERE axon = ? AND sequence > ? ORDER BY sequence LIMIT ?"  # noqa: S608 -- constants
-        return await self._run(lambda: self._connection.execute(statement, (axon_id, sequence, limit)).fetchall())
+        return await self._database.run(lambda events: events.execute(statement, (axon_id, sequence, limit)).fetchall())
 
     async def page(self, axon_id: str, limit: int, before: int | None, *, count: bool) -> Page:
         """One page, newest first, of those before the number `before`."""
-        return await self._run(lambda: self._page(axon_id, limit, before, count=count))
+        return await self._database.run(lambda events: _page(events, axon_id, limit, before, count=count))
 
     async def drop(self, axon_id: str) -> None:
         """Forget all events of an axon."""
-        await self._run(lambda: self._connection.execute("DELETE FROM events WHERE axon = ?", (axon_id,)))
+        statement = "DELETE FROM events WHERE axon = ?"
+        await self._database.run(lambda events: events.execute(statement, (axon_id,)), urgent=True)
 
     async def aclose(self) -> None:
         """Close the file."""
-        await self._run(self._connection.close)
-        self._thread.shutdown()
-
-    def _page(self, axon_id: str, limit: int, before: int | None, *, count: bool) -> Page:
-        where, values = ("axon = ?", [axon_id]) if before is None else ("axon = ? AND sequence < ?", [axon_id, before])
-        found = self._connection.execute(
-            f"SELECT {_VIEW} FROM events WHERE {where} ORDER BY sequence DESC LIMIT ?",  # noqa: S608 -- constants
-            (*values, limit + 1),
-        ).fetchall()
-        counted = self._connection.execute("SELECT count(*) FROM events WHERE axon = ?", (axon_id,)) if count else None
-        total = None if counted is None else int(counted.fetchone()[0])
-        return Page(tuple(view for (view,) in found[:limit]), len(found) > limit, total)
-
-    async def _run(self, work: Callable[[], T]) -> T:
-        try:
-            return await asyncio.get_running_loop().run_in_executor(self._thread, work)
-        except sqlite3.OperationalError as error:
-            raise DiskFullError(f"The service cannot keep its events: {error}. Is the disk full?") from error
+        await self._database.aclose()
 
 
-def _connect(file: Path) -> sqlite3.Connection:
-    connection = sqlite3.connect(file, isolation_level=None, check_same_thread=False)
-    connection.executescript(_SCHEMA)
-    return connection
+def _add(events: sqlite3.Connection, axon_id: str, rest: str) -> int:
+    return int(events.execute(_ADD, (axon_id, rest, axon_id)).fetchall()[0][0])
+
+
+def _add_once(
+    events: sqlite3.Connection, axon_id: str, rest: str, time_ms: int, request: IdempotentRequest
+) -> tuple[int, int]:
+    found = events.execute(_FIND, (request.key, time_ms - IN_STORE.age_ms)).fetchone()
+    if found is not None:
+        fingerprint, sequence, then_ms = found
+        request.require_same(fingerprint)
+        return sequence, then_ms
+    with transaction(events):
+        sequence = _add(events, axon_id, rest)
+        events.execute(_NOTE, (request.key, request.fingerprint, sequence, time_ms))
+        events.execute(_FORGET, (IN_STORE.count,))
+    return sequence, time_ms
+
+
+def _page(events: sqlite3.Connection, axon_id: str, limit: int, before: int | None, *, count: bool) -> Page:
+    where, values = ("axon = ?", [axon_id]) if before is None else ("axon = ? AND sequence < ?", [axon_id, before])
+    found = events.execute(
+        f"SELECT {_VIEW} FROM events WHERE {where} ORDER BY sequence DESC LIMIT ?",  # noqa: S608 -- constants
+        (*values, limit + 1),
+    ).fetchall()
+    total = _count(events, axon_id) if count else None
+    return Page(tuple(view for (view,) in found[:limit]), len(found) > limit, total)
+
+
+def _count(events: sqlite3.Connection, axon_id: str) -> int:
+    """As many as the number of the last one, as none is ever deleted alone."""
+    return int(events.execute("SELECT coalesce(max(sequence), 0) FROM events WHERE axon = ?", (axon_id,)).fetchone()[0])

@@ -5,17 +5,20 @@ from __future__ import annotations
 import asyncio
 import base64
 import math
+import secrets
 import sqlite3
 import sys
 import time
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
-from contextlib import contextmanager
+from contextlib import closing, contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from .errors import DiskFullError, InvalidError
+from .database import code_of, meaning
+from .errors import ConflictError
+from .reserve import free_bytes
 
 MAX_ROWS = 10_000
 MAX_RESULT_BYTES = 4 << 20
@@ -35,6 +38,25 @@ _FORBIDDEN = {
     sqlite3.SQLITE_TRANSACTION: "BEGIN, COMMIT and ROLLBACK (a batch is one transaction)",
     sqlite3.SQLITE_SAVEPOINT: "SAVEPOINT",
 }
+_READING = frozenset(
+    {
+        sqlite3.SQLITE_READ,
+        sqlite3.SQLITE_SELECT,
+        sqlite3.SQLITE_FUNCTION,
+        sqlite3.SQLITE_RECURSIVE,
+        sqlite3.SQLITE_PRAGMA,
+    }
+)
+_OF_MACHINE = frozenset(
+    {
+        sqlite3.SQLITE_CANTOPEN,
+        sqlite3.SQLITE_CORRUPT,
+        sqlite3.SQLITE_IOERR,
+        sqlite3.SQLITE_NOMEM,
+        sqlite3.SQLITE_NOTADB,
+        sqlite3.SQLITE_READONLY,
+    }
+)
 _PRAGMAS = frozenset(
     {"table_info", "table_xinfo", "table_list", "index_list", "index_info", "index_xinfo", "foreign_key_list"}
 )
@@ -64,6 +86,10 @@ class SqlError(Exception):
     """A statement cannot be carried out: one sentence."""
 
 
+Prepare = Callable[[int, Sequence[Result]], None]
+"""Hears, on a thread, of a change before it is committed: the mark that it leaves in the database, and its results."""
+
+
 class AxonSql:
     """Runs statements on the databases in one folder, on threads of its own."""
 
@@ -72,81 +98,124 @@ class AxonSql:
         self._seconds = seconds
         self._threads = ThreadPoolExecutor(2, "sql")
 
-    async def query(self, name: str, statement: Statement) -> Result:
-        """Run one statement; `InvalidError` where it cannot be."""
-        outcome = (await self.batch(name, [statement]))[0]
-        if isinstance(outcome, SqlError):
-            raise InvalidError(str(outcome))
-        return outcome
-
-    async def batch(self, name: str, statements: Sequence[Statement]) -> list[Result | SqlError]:
+    async def batch(
+        self, name: str, statements: Sequence[Statement], prepare: Prepare | None = None
+    ) -> list[Result | SqlError]:
         """Run statements, all or none: the error of one is the last outcome, and nothing has changed."""
-        loop = asyncio.get_running_loop()
-        try:
-            return await loop.run_in_executor(self._threads, self._batch, self._folder / f"{name}.db", statements)
-        except sqlite3.Error as error:
-            raise DiskFullError(f"The database of axon {name} cannot be used: {error}.") from error
+        file, loop = self._file(name), asyncio.get_running_loop()
+        return await loop.run_in_executor(self._threads, self._batch, file, statements, prepare)
+
+    async def mark(self, name: str) -> int:
+        """The mark of the last change that was prepared and committed, which no statement can alter; 0 for none.
+
+        `EngineError` where the database cannot be read.
+        """
+        return await asyncio.get_running_loop().run_in_executor(self._threads, _mark, self._file(name))
 
     async def drop(self, name: str) -> None:
         """Remove a database."""
         for suffix in ("", "-journal"):
-            await asyncio.to_thread((self._folder / f"{name}.db{suffix}").unlink, missing_ok=True)
+            await asyncio.to_thread(self._file(name).with_name(f"{name}.db{suffix}").unlink, missing_ok=True)
 
-    def close(self) -> None:
+    async def aclose(self) -> None:
         """End the threads."""
-        self._threads.shutdown()
+        await asyncio.to_thread(self._threads.shutdown)
 
-    def _batch(self, file: Path, statements: Sequence[Statement]) -> list[Result | SqlError]:
-        outcomes: list[Result | SqlError] = []
-        with _guarded(file, self._seconds) as (connection, refused):
+    def _file(self, name: str) -> Path:
+        return self._folder / f"{name}.db"
+
+    def _batch(self, file: Path, statements: Sequence[Statement], prepare: Prepare | None) -> list[Result | SqlError]:
+        try:
+            return self._outcomes(file, statements, prepare)
+        except sqlite3.Error as error:
+            if code_of(error) == sqlite3.SQLITE_BUSY:
+                raise ConflictError(f"The database of axon {file.stem} is in use: try again.") from error
+            raise meaning(error, file) from error
+
+    def _outcomes(
+        self, file: Path, statements: Sequence[Statement], prepare: Prepare | None
+    ) -> list[Result | SqlError]:
+        results: list[Result] = []
+        before = (file.stat().st_size if file.exists() else 0), free_bytes(file.parent)
+        with _guarded(file, self._seconds) as (connection, watch):
             for statement in statements:
                 try:
-                    outcomes.append(_run(connection, statement))
+                    results.append(_run(connection, statement))
                 except (sqlite3.Error, sqlite3.Warning, ValueError, OverflowError, TypeError) as error:
-                    outcomes.append(SqlError(_sentence(error, refused, self._seconds)))
-                    connection.set_authorizer(None)
-                    connection.set_progress_handler(None, 0)
+                    watch.end()
+                    if is_of_machine(code_of(error), *before):
+                        raise
                     if connection.in_transaction:
                         connection.execute("ROLLBACK")
-                    break
-        return outcomes
+                    return [*results, SqlError(_sentence(error, watch.refused, self._seconds))]
+            watch.end()
+            if prepare is not None and watch.has_changed:
+                _prepare(connection, prepare, results)
+        return [*results]
+
+
+class _Watch:
+    """Sees what statements are about to do, refuses some of it, and ends what takes too long."""
+
+    def __init__(self, connection: sqlite3.Connection, seconds: float) -> None:
+        self.refused: list[str] = []
+        self.has_changed = False
+        self._connection = connection
+        deadline = time.monotonic() + seconds
+        connection.set_progress_handler(lambda: time.monotonic() > deadline, _STEPS)
+        connection.set_authorizer(self._authorize)
+
+    def end(self) -> None:
+        """Let everything pass from here on."""
+        self._connection.set_authorizer(None)
+        self._connection.set_progress_handler(None, 0)
+
+    def _authorize(self, action: int, first: str | None, second: str | None, *_: str | None) -> int:
+        what = _FORBIDDEN.get(action)
+        if action == sqlite3.SQLITE_PRAGMA and (first or "").lower() not in _PRAGMAS:
+            what = f"PRAGMA {first}"
+        if action == sqlite3.SQLITE_FUNCTION and (second or "").lower() in ("load_extension", "fts3_tokenizer"):
+            what = f"{second}()"
+        if what is not None:
+            self.refused.append(what)
+            return sqlite3.SQLITE_DENY
+        self.has_changed = self.has_changed or action not in _READING
+        return sqlite3.SQLITE_OK
+
+
+def _prepare(connection: sqlite3.Connection, prepare: Prepare, results: Sequence[Result]) -> None:
+    mark = secrets.randbelow((1 << 31) - 1) + 1
+    prepare(mark, results)
+    connection.execute(f"PRAGMA user_version = {mark}")
+
+
+def _mark(file: Path) -> int:
+    if not file.exists():
+        return 0
+    try:
+        with closing(sqlite3.connect(file)) as connection:
+            return int(connection.execute("PRAGMA user_version").fetchone()[0])
+    except sqlite3.Error as error:
+        raise meaning(error, file) from error
 
 
 @contextmanager
-def _guarded(file: Path, seconds: float) -> Iterator[tuple[sqlite3.Connection, list[str]]]:
-    """A connection with a transaction under way, and the list of what it has refused."""
+def _guarded(file: Path, seconds: float) -> Iterator[tuple[sqlite3.Connection, _Watch]]:
+    """A connection with a transaction under way, and what watches it."""
     connection = sqlite3.connect(file, isolation_level=None, timeout=seconds)
-    refused: list[str] = []
     try:
         for limit, value in _LIMITS.items():
             connection.setlimit(limit, value)
         connection.execute(f"PRAGMA max_page_count = {MAX_DATABASE_BYTES // _PAGE_BYTES}")
         connection.execute("PRAGMA trusted_schema = OFF")
         connection.execute("BEGIN IMMEDIATE")
-        deadline = time.monotonic() + seconds
-        connection.set_progress_handler(lambda: time.monotonic() > deadline, _STEPS)
-        connection.set_authorizer(_authorizer(refused))
-        yield connection, refused
-        connection.set_authorizer(None)
+        watch = _Watch(connection, seconds)
+        yield connection, watch
+        watch.end()
         if connection.in_transaction:
             connection.execute("COMMIT")
     finally:
         connection.close()
-
-
-def _authorizer(refused: list[str]) -> Any:
-    def authorize(action: int, first: str | None, second: str | None, *_: str | None) -> int:
-        what = _FORBIDDEN.get(action)
-        if action == sqlite3.SQLITE_PRAGMA and (first or "").lower() not in _PRAGMAS:
-            what = f"PRAGMA {first}"
-        if action == sqlite3.SQLITE_FUNCTION and (second or "").lower() in ("load_extension", "fts3_tokenizer"):
-            what = f"{second}()"
-        if what is None:
-            return sqlite3.SQLITE_OK
-        refused.append(what)
-        return sqlite3.SQLITE_DENY
-
-    return authorize
 
 
 def _run(connection: sqlite3.Connection, statement: Statement) -> Result:
@@ -160,6 +229,14 @@ def _run(connection: sqlite3.Connection, statement: Statement) -> Result:
     duration = round((time.perf_counter() - begin) * 1000, 3)
     columns = tuple(zip(names, kinds, strict=True))
     return Result(columns, shown, connection.total_changes - before, duration, cut)
+
+
+def is_of_machine(code: int, size: int, free: int) -> bool:
+    """Whether the file or the machine is to blame for an error, not the statement.
+
+    What fails is undone, so that it is told by how large the database was, and how much was left on the disk.
+    """
+    return code in _OF_MACHINE or (code == sqlite3.SQLITE_FULL and size + free < MAX_DATABASE_BYTES)
 
 
 def _rows(cursor: sqlite3.Cursor) -> tuple[list[tuple[Any, ...]], bool]:
@@ -195,4 +272,6 @@ def _sentence(error: Exception, refused: list[str], seconds: float) -> str:
         return f"Not allowed in an axon's database: {refused[-1]}."
     if "interrupted" in str(error):
         return f"The statement took longer than {seconds:g} seconds and was ended."
+    if code_of(error) == sqlite3.SQLITE_FULL:
+        return f"The statement failed: the database would be over {MAX_DATABASE_BYTES >> 20} MB, or the disk is full."
     return f"The statement failed: {error}."

@@ -6,21 +6,22 @@ import asyncio
 import json
 import shutil
 from collections.abc import Mapping
-from dataclasses import asdict, dataclass, field, replace
+from contextlib import suppress
+from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING, Any, Literal
 
 from ..sandbox.base import SandboxError
-from .archive import Archive
 from .blueprint_setup import setup_steps
-from .build import KEEP_STEPS_MS, SANDBOX_PREFIX, Base, Build, BuildError, Job
-from .build_log import BuildLog, read_log
+from .build import SANDBOX_PREFIX, Base, Build, BuildError, Job
+from .clearing import Clearing
+from .dockerfile import bad
 from .errors import EngineError, InvalidError, NotFoundError, is_disk_full, of_machine
 from .ids import new_id, now_ms
 from .image import Image
-from .image import loaded as loaded_image
-from .plan import Stage, outside_names, plan
-from .requests import Requests
-from .snapshots import HIDDEN
+from .limits import BUILD, size_of
+from .plan import Stage, outside_names, plan, secrets_of
+from .record_set import RecordSet
+from .records import Record, body_of, loader
 from .store import Document, Query
 
 if TYPE_CHECKING:
@@ -29,7 +30,9 @@ if TYPE_CHECKING:
 
     from .blueprint_setup import Setup
     from .build import Workshop
+    from .build_log import BuildLog, BuildLogs
     from .dockerfile import Instruction
+    from .idempotency import Attempt
     from .store import Page
 
     ContextFile = Callable[[str], Awaitable[Path]]
@@ -38,7 +41,10 @@ if TYPE_CHECKING:
     """The values of secrets, by environment variable."""
 
 BlueprintStatus = Literal["queued", "provisioning", "building", "failed", "build_complete"]
+UNDERWAY: tuple[BlueprintStatus, ...] = ("queued", "provisioning", "building")
 BUILDS_AT_ONCE = 2
+_SAID = ("out_of_memory", "out_of_disk")
+"""Reasons of a failure that the API has for blueprints too."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -59,7 +65,7 @@ class Order:
 
 
 @dataclass(frozen=True, slots=True)
-class BlueprintRecord:
+class BlueprintRecord(Record):
     """All that is known of a blueprint, apart from its disk and its log."""
 
     id: str
@@ -92,62 +98,58 @@ class Sources:
 class Blueprints:
     """All blueprints of this machine."""
 
-    def __init__(self, shop: Workshop, sources: Sources, login_shell: str, logs: Path) -> None:
+    def __init__(self, shop: Workshop, sources: Sources, login_shell: str, logs: BuildLogs) -> None:
         self._shop = shop
         self._store = shop.store
+        self._records = RecordSet(shop.store, "blueprint", loaded, document)
         self._sources = sources
         self._login_shell = login_shell
         self._logs = logs
-        self._requests = Requests()
         self._turns = asyncio.Semaphore(BUILDS_AT_ONCE)
         self._tasks: dict[str, asyncio.Task[None]] = {}
+        self._clearing = Clearing(shop.store.notes)
 
     async def restore(self) -> None:
         """Note builds that the last service did not finish, and remove what they and old steps left on disk."""
         await asyncio.to_thread(_emptied, self._shop.folder)
-        for status in ("queued", "building"):
-            for body in await self._store.bodies("blueprint", status=status):
-                await self._keep(_failed(loaded(body)))
-                with self._log(body["id"]) as log:
-                    log.write("The build ended early: the service was restarted.", "error")
-        for name in self._shop.isolation.sandboxes():
-            if name.startswith(SANDBOX_PREFIX):
-                await (await self._shop.isolation.create(name)).destroy()
-        await self._store.delete_before("build_step", now_ms() - KEEP_STEPS_MS)
+        for record in await self._store.records("blueprint", loaded, status="build_complete"):
+            self._shop.layers.hold(_holder(record.id), record.layers)
+        for status in UNDERWAY:
+            for record in await self._store.records("blueprint", loaded, status=status):
+                await self._clearing.attempt(f"Blueprint {record.id}", self._end(record))
+        await self._logs.load()
+        left = [name for name in self._shop.isolation.sandboxes() if name.startswith(SANDBOX_PREFIX)]
+        self._clearing.begin("What builds have left", self._clear_away(left))
 
-    async def create(self, order: Order, request_id: str | None) -> BlueprintRecord:
-        """A new blueprint, on its way to being built; the same request once more is the same blueprint."""
-        known = self._requests.made(request_id)
-        if known is not None:
-            return await self.get(known)
+    async def create(self, order: Order, attempt: Attempt) -> BlueprintRecord:
+        """A new blueprint, on its way to being built; what an earlier attempt has made is that blueprint."""
+        if attempt.made is not None:
+            return await self.get(attempt.made)
         async with self._shop.layers.choosing:
             record, job = await self._prepared(order)
             held = self._shop.layers.held([layer for base in _bases(job) for layer in base.layers])
             held.__enter__()
-        self._requests.note(record.id, request_id)
         try:
-            await self._keep(record)
+            self._log(record.id).close()  # from here on there is one
+            await self._records.put(record, *attempt.note(record.id))
         except BaseException:
-            self._requests.forget(request_id)
             held.__exit__(None, None, None)
             raise
-        task = asyncio.create_task(self._run(record, job))
+        self._tasks[record.id] = task = asyncio.create_task(self._run(record, job))
         task.add_done_callback(lambda _task: held.__exit__(None, None, None))
-        self._tasks[record.id] = task
+        task.add_done_callback(lambda _task: self._ended(record.id))
         return record
 
     async def get(self, blueprint_id: str) -> BlueprintRecord:
         """One blueprint, deleted ones too; `NotFoundError` if there never was one."""
-        body = await self._store.get("blueprint", blueprint_id)
-        if body is None:
-            raise NotFoundError(f"No blueprint has the id {blueprint_id!r}.")
-        return loaded(body)
+        is_underway = blueprint_id in self._tasks  # asked first: its outcome is kept before it is over
+        record = await self._records.get(blueprint_id)
+        return record if is_underway or record.status not in UNDERWAY else _failed(record)
 
     async def built(self, blueprint_id: str | None, name: str | None) -> BlueprintRecord:
         """The blueprint of this id, or the latest of this name that built; `NotFoundError` or `InvalidError`."""
         if blueprint_id is None:
-            assert name is not None
-            return await self._latest(name)
+            return await self._latest(name or "")
         record = await self.get(blueprint_id)
         if record.deleted:
             raise NotFoundError(f"Blueprint {blueprint_id} has been deleted.")
@@ -162,7 +164,7 @@ class Blueprints:
     async def logs(self, blueprint_id: str) -> str:
         """What its build said so far, as the inside of a JSON list."""
         await self.get(blueprint_id)
-        return await asyncio.to_thread(read_log, self._logs / blueprint_id)
+        return await self._logs.read(blueprint_id)
 
     async def delete(self, blueprint_id: str) -> None:
         """Delete it; `InvalidError` while snapshots depend on it. A build under way is given up."""
@@ -172,26 +174,39 @@ class Blueprints:
         if task is not None:
             task.cancel()
             await asyncio.wait({task})
-            record = _failed(await self.get(blueprint_id))
-        await self._keep(replace(record, deleted=True, layers=()))
-        self._shop.layers.sweep_soon()
+        await self._records.change(blueprint_id, _deleted, urgent=True)
+        self._shop.layers.release(_holder(blueprint_id))
 
     async def aclose(self) -> None:
         """Give up the builds under way; the next service notes that they failed."""
+        await self._clearing.aclose()
         tasks = list(self._tasks.values())
         for task in tasks:
             task.cancel()
         if tasks:
             await asyncio.wait(tasks)
 
+    async def _end(self, record: BlueprintRecord) -> None:
+        await self._records.change(record.id, _failed, urgent=True)
+        with self._log(record.id) as log:
+            log.write("The build ended early: the service was restarted.", "error")
+
+    async def _clear_away(self, left: list[str]) -> None:
+        """Remove disks on which an earlier service was building."""
+        for name in left:
+            await self._clearing.attempt(f"The disk {name}", self._remove_disk(name))
+
+    async def _remove_disk(self, name: str) -> None:
+        await (await self._shop.isolation.create(name)).destroy()
+
     async def _latest(self, name: str) -> BlueprintRecord:
-        found = await self._store.bodies("blueprint", limit=1, name=name, status="build_complete")
+        found = await self._store.records("blueprint", loaded, limit=1, name=name, status="build_complete")
         if not found:
             raise NotFoundError(f"No blueprint called {name!r} has been built.")
-        return loaded(found[0])
+        return found[0]
 
     async def _require_no_snapshots(self, record: BlueprintRecord) -> None:
-        query = Query("snapshot", limit=0, without=HIDDEN, fields={"source_blueprint_id": record.id})
+        query = Query("snapshot", limit=0, fields={"source_blueprint_id": record.id})
         count = (await self._store.page(query)).total_count
         if count:
             raise InvalidError(f"{count} snapshots depend on blueprint {record.id}: delete them first.")
@@ -205,7 +220,7 @@ class Blueprints:
         stages = plan(
             order.instructions, order.build_args, {name: other.image for name, other in others.items()}, image
         )
-        context = None if order.context_id is None else Archive(await self._sources.context(order.context_id))
+        context = None if order.context_id is None else await self._sources.context(order.context_id)
         record = BlueprintRecord(
             id=new_id("bpt"),
             create_time_ms=now_ms(),
@@ -218,10 +233,25 @@ class Blueprints:
             {name: Base(other.layers, other.key) for name, other in others.items()},
             Base(base.layers, base.key) if base else None,
             context,
+            size_of(record.launch_parameters).at_least(BUILD),
             await self._sources.secrets(order.secrets),
+            await self._mounted_secrets(stages, order),
             tuple(word for mount in (order.setup.code if order.setup else ()) for word in mount.hidden),
         )
         return record, job
+
+    async def _mounted_secrets(self, stages: tuple[Stage, ...], order: Order) -> dict[str, str]:
+        """The secrets that steps mount: those that the order calls so, else those of that name."""
+        found: dict[str, str] = {}
+        for step, secret in secrets_of(stages):
+            name = order.secrets.get(secret.id, secret.id)
+            try:
+                found |= await self._sources.secrets({secret.id: name})
+            except NotFoundError as error:
+                if secret.required:
+                    sentence = f"RUN: the secret {secret.id} is required: {error} Make one, or name it in secrets."
+                    raise bad(step.line, sentence) from error
+        return found
 
     async def _named(self, name: str) -> BlueprintRecord | None:
         """The blueprint that FROM names; images of Docker have a tag, which `latest` is as good as none of."""
@@ -236,45 +266,43 @@ class Blueprints:
         return (*stages[:-1], replace(stages[-1], steps=(*stages[-1].steps, *added)))
 
     async def _run(self, record: BlueprintRecord, job: Job) -> None:
-        try:
-            async with self._turns:
-                with self._log(record.id, job) as log:
-                    await self._build(record, job, log)
-        finally:
-            del self._tasks[record.id]
+        async with self._turns:
+            with self._log(record.id, job) as log:
+                await self._build(record, job, log)
+
+    def _ended(self, blueprint_id: str) -> None:
+        del self._tasks[blueprint_id]
+        self._logs.end(blueprint_id)
 
     async def _build(self, record: BlueprintRecord, job: Job, log: BuildLog) -> None:
-        await self._keep(replace(record, status="building"))
-        if not self._shop.has_root:
-            log.write("Devboxes are plain processes here: the build has no root, and /home/user only.", "warn")
         build = Build(self._shop, job, log)
         try:
+            await self._records.change(record.id, lambda now: replace(now, status="building"))
+            if not self._shop.has_root:
+                log.write("Devboxes are plain processes here: the build has no root, and /home/user only.", "warn")
             base = await build.run()
             image = replace(job.stages[-1].image(), blueprint_id=record.id)
             log.write(f"Blueprint {record.name} is built.")
-            await self._keep(
-                replace(
-                    record,
-                    status="build_complete",
-                    finish_time_ms=now_ms(),
-                    layers=base.layers,
-                    key=base.key,
-                    image=image,
-                )
-            )
+            self._shop.layers.hold(_holder(record.id), base.layers)
+            await self._records.change(record.id, lambda now: _built(now, base, image))
         except (BuildError, SandboxError, EngineError, OSError, RuntimeError) as error:
-            log.write(str(of_machine(error) or error), "error")
-            reason = "out_of_disk" if is_disk_full(error) else "build_failed"
-            await self._keep(_failed(record, reason))
+            await self._fail(record.id, error, log)
         finally:
             build.close()
-            self._shop.layers.sweep_soon()
+
+    async def _fail(self, blueprint_id: str, error: Exception, log: BuildLog) -> None:
+        passed = error.reason if isinstance(error, BuildError) else None
+        reason = passed if passed in _SAID else "out_of_disk" if is_disk_full(error) else "build_failed"
+        self._shop.layers.release(_holder(blueprint_id))
+        # A full disk may take neither: `get` knows that a build which is not under way has failed.
+        with suppress(EngineError):
+            await self._records.change(blueprint_id, lambda now: _failed(now, reason), urgent=True)
+        with suppress(OSError):
+            log.write(str(of_machine(error) or error), "error")
 
     def _log(self, blueprint_id: str, job: Job | None = None) -> BuildLog:
-        return BuildLog(self._logs / blueprint_id, [] if job is None else [*job.secrets.values(), *job.hidden])
-
-    async def _keep(self, record: BlueprintRecord) -> None:
-        await self._store.put(document(record))
+        hidden = () if job is None else (*job.secrets.values(), *job.mounted.values(), *job.hidden)
+        return self._logs.write(blueprint_id, hidden)
 
 
 def _emptied(folder: Path) -> None:
@@ -282,12 +310,33 @@ def _emptied(folder: Path) -> None:
     folder.mkdir(mode=0o700, parents=True, exist_ok=True)
 
 
+def _holder(blueprint_id: str) -> str:
+    return f"blueprint/{blueprint_id}"
+
+
 def _bases(job: Job) -> list[Base]:
     return [*job.bases.values(), *([] if job.base is None else [job.base])]
 
 
+def _built(record: BlueprintRecord, base: Base, image: Image) -> BlueprintRecord:
+    return replace(
+        record,
+        status="build_complete",
+        finish_time_ms=now_ms(record.create_time_ms),
+        layers=base.layers,
+        key=base.key,
+        image=image,
+    )
+
+
 def _failed(record: BlueprintRecord, reason: str = "build_failed") -> BlueprintRecord:
-    return replace(record, status="failed", failure_reason=reason, finish_time_ms=now_ms())
+    end = now_ms(record.create_time_ms)
+    return replace(record, status="failed", failure_reason=reason, finish_time_ms=end)
+
+
+def _deleted(record: BlueprintRecord) -> BlueprintRecord:
+    ended = _failed(record) if record.status in UNDERWAY else record
+    return replace(ended, deleted=True, layers=())
 
 
 def document(record: BlueprintRecord) -> Document:
@@ -295,17 +344,17 @@ def document(record: BlueprintRecord) -> Document:
     return Document(
         "blueprint",
         record.id,
-        asdict(record),
+        body_of(record),
         status="deleted" if record.deleted else record.status,
         name=record.name,
         time_ms=record.create_time_ms,
         view=json.dumps(blueprint_view(record), ensure_ascii=False),
+        listed=not record.deleted,
     )
 
 
-def loaded(body: dict[str, Any]) -> BlueprintRecord:
-    """The record from its stored form."""
-    return BlueprintRecord(**{**body, "layers": tuple(body["layers"]), "image": loaded_image(body["image"])})
+loaded = loader(BlueprintRecord)
+"""The record from its stored form; `ValueError` where that is none."""
 
 
 def blueprint_view(record: BlueprintRecord) -> dict[str, Any]:

@@ -6,36 +6,47 @@ import asyncio
 import hashlib
 import json
 import os
+import posixpath
 import secrets
 from collections.abc import Mapping
-from contextlib import ExitStack, asynccontextmanager
+from contextlib import AsyncExitStack, ExitStack, asynccontextmanager, closing
 from dataclasses import asdict, dataclass, field, replace
 from pathlib import Path
 from typing import IO, TYPE_CHECKING
 
-from ..sandbox.base import Command, SandboxError
-from .archive import Archive, Parcel, Style, send_alone
+from ..sandbox.base import Command, SandboxError, failure
+from .archive import Archive, ArchiveLimits, Parcel, Style, send_alone
+from .build_mounts import BuildMounts, Mounted, Part
 from .errors import EngineError
 from .execution import settle
 from .files import Files, whole
-from .ids import now_ms
-from .patterns import Ignore, ignore_rules, is_pattern, select
+from .limits import BUILD, Excess, Guard, Size, disk_excess
+from .patterns import Selection, Source, Tree, ignore_rules, is_pattern, select
 from .patterns import clean as clean_path
-from .pipes import PipeReader, close_all, open_pipe
-from .plan import HOME, Copy, Folder, Run, Write, needed
-from .store import Document
+from .pipes import PipeReader, close_all, open_each, open_nothing, open_pipe, open_small_pipe
+from .plan import HOME, Copy, Folder, Run, Setting, Step, Write, needed
+from .run_mounts import Bind, Cache
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator
 
-    from ..sandbox.base import Isolation, Sandbox
+    from ..sandbox.base import Isolation, Limits, Sandbox
+    from ..sandbox.base import Mount as SandboxMount
+    from .build_cache import BuildCache
     from .build_log import BuildLog
+    from .cache_mounts import CacheMounts
+    from .fair_queue import FairQueue
     from .layers import Layers
-    from .plan import Action, Setting, Stage, Step
+    from .lifecycle import FailureReason
+    from .plan import Action, Stage
+    from .run_mounts import Mount
     from .store import Store
 
 SANDBOX_PREFIX = "build-"
-KEEP_STEPS_MS = 7 * 24 * 3600 * 1000
+_CONTEXT = "/.build-context"
+"""Where the disk that holds a build context has it."""
+_USER = "The build"
+"""Who uses more than the limits allow, where that is said."""
 _AS_ACCOUNT = """u=$1 g=$2; shift 2
 if entry=$(getent passwd "$u"); then
   HOME=$(echo "$entry" | cut -d: -f6) g=${g:-$(echo "$entry" | cut -d: -f4)} groups=--init-groups
@@ -47,6 +58,7 @@ export HOME
 exec setpriv --reuid "$u" --regid "$g" "$groups" -- "$@"
 """
 _MAKE_FOLDER = '[ -d "$1" ] || { mkdir -p -- "$1" && { [ -z "$2" ] || chown -- "$2" "$1"; }; }'
+_SEED = 'cp -a -- "$1/." "$2/"'
 _UNPACK = 'mkdir -p -- "$1" && exec tar -xp $2 -C "$1" -f -'
 _KEEPING = "--no-overwrite-dir --keep-directory-symlink"
 _OWNER = """u=${1%%:*}; g=${1#"$u"}; g=${g#:}
@@ -67,6 +79,11 @@ class StepError(Exception):
 class BuildError(Exception):
     """The build has failed: one sentence that names the step."""
 
+    def __init__(self, sentence: str, reason: FailureReason | None = None) -> None:
+        super().__init__(sentence)
+        self.reason = reason
+        """Which limit was passed."""
+
 
 @dataclass(frozen=True, slots=True)
 class Base:
@@ -86,8 +103,14 @@ class Job:
     """The blueprints that FROM and COPY --from name."""
     base: Base | None = None
     """What stands in for FROM."""
-    context: Archive | None = None
+    context: Path | None = None
+    """The archive of the build context."""
+    size: Size = BUILD
+    """What it may use."""
     secrets: Mapping[str, str] = field(default_factory=dict, repr=False)
+    """Variables that all its programs have."""
+    mounted: Mapping[str, str] = field(default_factory=dict, repr=False)
+    """Secrets that its steps mount, by the ids that they have there."""
     hidden: tuple[str, ...] = field(default=(), repr=False)
     """Further words that the log must not show."""
 
@@ -99,6 +122,9 @@ class Workshop:
     isolation: Isolation
     store: Store
     layers: Layers
+    cache: BuildCache
+    fair_queue: FairQueue
+    cache_mounts: CacheMounts
     folder: Path
     """For files that live as long as a step."""
 
@@ -116,8 +142,12 @@ class Build:
         self._job = job
         self._log = log
         self._built: dict[int, Base] = {}
-        self._names: dict[str, bool] | None = None
-        self._pins = ExitStack()
+        self._context: Archive | None = None
+        self._tree: Tree | None = None
+        self._stack = ExitStack()
+        """Layers that are held, and open archives."""
+        self._budget = Budget(job.size.limits())
+        self._mounts = BuildMounts(shop.cache_mounts, job.mounted, log)
 
     async def run(self) -> Base:
         """The disk of the last stage; `BuildError` where a step fails. Pinned until `close`."""
@@ -125,7 +155,7 @@ class Build:
         total = sum(len(stage.steps) for stage in stages.values())
         done = 0
         for number, stage in stages.items():
-            disk = _Disk(self._shop, self._job, self._log, self._start(stage))
+            disk = self._disk(self._start(stage))
             try:
                 for step in stage.steps:
                     done += 1
@@ -137,8 +167,11 @@ class Build:
         return self._built[len(self._job.stages) - 1]
 
     def close(self) -> None:
-        """Nothing more needs the layers."""
-        self._pins.close()
+        """Nothing more needs the layers and archives."""
+        self._stack.close()
+
+    def _disk(self, base: Base) -> _Disk:
+        return _Disk(self._shop, self._job, self._log, base, self._budget)
 
     def _start(self, stage: Stage) -> Base:
         if stage.base is None:
@@ -159,47 +192,54 @@ class Build:
         try:
             await self._step(disk, step)
         except (StepError, SandboxError, EngineError, ValueError) as error:
+            excess = await disk.excess()
             place = "" if step.line is None else f"Dockerfile line {step.line}: "
-            sentence = f"{place}{step.title[:200]}: {error}".rstrip(".")
-            raise BuildError(f"{sentence}.") from error
+            sentence = f"{place}{step.title[:200]}: {error if excess is None else excess.sentence}".rstrip(".")
+            raise BuildError(f"{sentence}.", None if excess is None else excess.reason) from error
 
     async def _step(self, disk: _Disk, step: Step) -> None:
         if step.note is not None:
             self._log.write(step.note, "warn")
         if step.action is None:
             return
-        key = _key(disk.base.key, step, await self._content_key(step.action))
-        cached = await self._cached(key, step.action)
-        if cached is not None:
+        if not await self._advance(disk, step, step.action):
             self._log.write("cached")
+
+    async def _advance(self, disk: _Disk, step: Step, action: Action) -> bool:
+        """Bring the disk to what it is after the step; whether there was anything to do."""
+        key = _key(disk.base.key, step, await self._content_key(action))
+        cached = await self._cached(key, action)
+        if cached is not None:
             await disk.discard()
             disk.base = cached
-        else:
-            await self._perform(disk, step)
-            await self._freeze(disk, key)
+            return False
+        await self._perform(disk, step)
+        await self._freeze(disk, key)
+        return True
 
     async def _cached(self, key: str, action: Action) -> Base | None:
         if isinstance(action, Run) and not action.cached:
             return None
-        body = await self._shop.store.get("build_step", key)
-        if body is None or not self._shop.layers.exist(body["layers"]):
+        step = self._shop.cache.find(key)
+        if step is None:
             return None
-        base = Base(tuple(body["layers"]), key)
-        self._pins.enter_context(self._shop.layers.held(base.layers))
-        if body["used_ms"] < now_ms() - KEEP_STEPS_MS // 7:
-            await self._shop.store.put(step_document(base))
-        return base
+        self._stack.enter_context(self._shop.layers.held(step.layers))
+        await self._shop.cache.touch(step)
+        return Base(step.layers, key)
 
     async def _freeze(self, disk: _Disk, key: str) -> None:
         layer = self._shop.layers.fresh()
-        self._pins.enter_context(self._shop.layers.held([layer]))
-        disk.base = Base(await disk.freeze(layer), key)
-        await self._shop.store.put(step_document(disk.base))
+        self._stack.enter_context(self._shop.layers.held([layer]))
+        await self._shop.layers.announce(layer)
+        layers = await disk.freeze(layer)
+        self._stack.enter_context(self._shop.layers.held(layers))
+        disk.base = Base(layers, key)
+        await self._shop.cache.add(key, layers)
 
     async def _perform(self, disk: _Disk, step: Step) -> None:
         match step.action:
             case Run():
-                await disk.run(step.action, step.setting)
+                await self._run(disk, step.action, step.setting)
             case Folder():
                 await disk.folder(step.action, step.setting)
             case Write():
@@ -207,28 +247,76 @@ class Build:
             case Copy():
                 await self._copy(disk, step.action)
 
+    async def _run(self, disk: _Disk, run: Run, setting: Setting) -> None:
+        self._mounts.require(run.mounts)
+        parts = {mount: part for mount in run.mounts if (part := await self._part(mount)) is not None}
+        async with AsyncExitStack() as stack:
+            mounted = await self._mounts.take(run.mounts, parts, stack)
+            before = self._shop.cache_mounts.bytes_of(mounted.caches)
+            await disk.run(run, setting, mounted, before)
+        self._budget.disk_used += max(0, self._shop.cache_mounts.bytes_of(mounted.caches) - before)
+
+    async def _part(self, mount: Mount) -> Part | None:
+        """The disk that a mount shows a part of; None for one that shows none."""
+        if not isinstance(mount, Bind | Cache) or (isinstance(mount, Cache) and mount.stage is None):
+            return None
+        if mount.stage is None:
+            base = await self._context_disk(mount.source)
+            return Part(base.layers, f"{_CONTEXT}{mount.source}", base.key)
+        base = self._other(mount.stage)
+        return Part(base.layers, mount.source, base.key)
+
+    async def _context_disk(self, source: str) -> Base:
+        """A disk with what is called so in the build context."""
+        copy = _whole(source)
+        disk = self._disk(Base(key="context"))
+        try:
+            await self._advance(disk, Step("build context", Setting(), copy), copy)
+        finally:
+            await disk.discard()
+        return disk.base
+
+    async def _mounts_key(self, mounts: tuple[Mount, ...]) -> str:
+        """What is mounted, but for what caches hold and secrets are."""
+        keys = []
+        for mount in mounts:
+            if isinstance(mount, Bind) and mount.stage is None:
+                keys.append(await self._content_key(_whole(mount.source)))
+            elif isinstance(mount, Bind | Cache) and mount.stage is not None:
+                keys.append(self._other(mount.stage).key)
+        return " ".join(keys)
+
     async def _content_key(self, action: Action) -> str:
         """What a step depends on besides its words."""
+        if isinstance(action, Run):
+            return await self._mounts_key(action.mounts)
         if not isinstance(action, Copy):
             return ""
         if action.stage is not None:
             return self._other(action.stage).key
         if not action.sources:
             return ""
-        selection = select(await self._context_names(action), action.sources)
-        return await asyncio.to_thread(self._context().digest, selection.targets)
+        selection = select(await self._context_tree(action), map(Source, action.sources), parents=action.parents)
+        context = await self._open_context()
+        return await asyncio.to_thread(context.digest, selection.targets)
 
-    def _context(self) -> Archive:
+    async def _open_context(self) -> Archive:
         if self._job.context is None:
             raise StepError("the build has no context: give it build_context, an object with a tar archive")
-        return self._job.context
+        if self._context is None:
+            self._context = self._stack.enter_context(closing(await self._opened(self._job.context)))
+        return self._context
 
-    async def _context_names(self, action: Copy) -> dict[str, bool]:
-        context = self._context()
-        if self._names is None:
+    async def _opened(self, archive: Path) -> Archive:
+        limits = ArchiveLimits(self._budget.limits.disk_bytes)
+        return await asyncio.to_thread(Archive.open, archive, self._shop.folder, limits)
+
+    async def _context_tree(self, action: Copy) -> Tree:
+        context = await self._open_context()
+        if self._tree is None:
             rules = ignore_rules(await asyncio.to_thread(context.text, ".dockerignore"))
-            self._names = _without(await asyncio.to_thread(context.names), rules)
-        return _without(self._names, ignore_rules("\n".join(action.exclude)))
+            self._tree = context.tree().without(rules)
+        return self._tree.without(ignore_rules("\n".join(action.exclude)))
 
     def _other(self, stage: int | str) -> Base:
         if isinstance(stage, int):
@@ -239,44 +327,73 @@ class Build:
 
     async def _copy(self, disk: _Disk, copy: Copy) -> None:
         if copy.stage is not None:
-            async with self._exported(copy) as archive:
-                names = _without(await asyncio.to_thread(archive.names), ignore_rules("\n".join(copy.exclude)))
-                await disk.put(copy, archive, names)
+            async with self._exported(copy.stage, copy) as (archive, sources):
+                tree = archive.tree().without(ignore_rules("\n".join(copy.exclude)))
+                await disk.put(copy, archive, select(tree, sources, parents=copy.parents))
         elif copy.sources:
-            await disk.put(copy, self._context(), await self._context_names(copy))
+            selection = select(await self._context_tree(copy), map(Source, copy.sources), parents=copy.parents)
+            await disk.put(copy, await self._open_context(), selection)
         else:
-            await disk.put(copy, None, {})
+            await disk.put(copy, None, Selection({}))
 
     @asynccontextmanager
-    async def _exported(self, copy: Copy) -> AsyncIterator[Archive]:
-        """What COPY --from takes, as an archive."""
-        assert copy.stage is not None
-        other = _Disk(self._shop, self._job, self._log, self._other(copy.stage))
+    async def _exported(self, stage: int | str, copy: Copy) -> AsyncIterator[tuple[Archive, list[Source]]]:
+        """What COPY --from takes, as an archive, and what it is called there."""
+        other = self._disk(self._other(stage))
         file = self._shop.folder / f"export-{secrets.token_hex(6)}"
         try:
-            await other.export([_folder_of(source) for source in copy.sources], file)
-            yield Archive(file)
+            sources = await other.export(copy, file)
+            archive = await self._opened(file)
+            try:
+                yield archive, sources
+            finally:
+                archive.close()
         finally:
             await other.discard()
             file.unlink(missing_ok=True)
 
 
+@dataclass(slots=True)
+class Budget:
+    """What a build may use, and the disk that its steps have used so far."""
+
+    limits: Limits
+    disk_used: int = 0
+
+
 class _Disk:
     """The disk of the stage that is being built; a sandbox is made once a step needs one."""
 
-    def __init__(self, shop: Workshop, job: Job, log: BuildLog, base: Base) -> None:
+    def __init__(self, shop: Workshop, job: Job, log: BuildLog, base: Base, budget: Budget) -> None:
         self.base = base
         self._shop = shop
         self._job = job
         self._log = log
+        self._budget = budget
+        self._flow = shop.fair_queue.flow("build")
         self._sandbox: Sandbox | None = None
+        self._guard: Guard | None = None
+        self._excess: Excess | None = None
+        self._stopping: asyncio.Task[None] | None = None
 
-    async def run(self, run: Run, setting: Setting) -> None:
-        """Run a program; `StepError` with its exit status."""
-        sandbox = await self._started()
-        code = await self._program(sandbox, self._command(sandbox, run.argv, setting))
-        if code:
-            raise StepError(f"exit status {code}")
+    async def run(self, run: Run, setting: Setting, mounted: Mounted, cache_bytes: int) -> None:
+        """Run a program; `StepError` with its exit status. Nothing that is mounted is in use any more then."""
+        sandbox = await self._started(mounted.mounts, cache_bytes)
+        try:
+            for source, target in mounted.seeds:
+                await self._script(sandbox, _SEED, source, target)
+            code = await self._program(sandbox, self._command(sandbox, run.argv, setting, mounted.env))
+            if code:
+                raise StepError(f"exit status {code}")
+        finally:
+            if mounted.mounts:
+                await self._unmount(sandbox)
+
+    async def _unmount(self, sandbox: Sandbox) -> None:
+        await self.excess()  # while it can be asked
+        await self._unguard()
+        await sandbox.stop()
+        sandbox.mount(())
 
     async def folder(self, folder: Folder, setting: Setting) -> None:
         """Make a folder."""
@@ -287,14 +404,12 @@ class _Disk:
     async def write(self, write: Write, setting: Setting) -> None:
         """Write a file as the account that it should belong to."""
         sandbox = await self._started()
-        await Files(sandbox, "root" if setting.user == "root" else "user").write(
-            write.path, whole(write.content.encode())
-        )
+        files = Files(sandbox, "root" if setting.user == "root" else "user", self._flow)
+        await files.write(write.path, whole(write.content.encode()))
 
-    async def put(self, copy: Copy, archive: Archive | None, names: dict[str, bool]) -> None:
+    async def put(self, copy: Copy, archive: Archive | None, selection: Selection) -> None:
         """Put files down below the target, or as the target."""
         sandbox = await self._started()
-        selection = select(names, copy.sources)
         style = replace(await self._style(sandbox, copy), unpack=copy.unpack)
         target = self._inside(sandbox, copy.target)
         parcel = Parcel(selection.targets, copy.documents, style)
@@ -304,47 +419,106 @@ class _Disk:
             target, _, name = target.rstrip("/").rpartition("/")
             parcel = replace(
                 parcel,
-                targets=dict.fromkeys(parcel.targets, name),
-                documents={name: text for text in copy.documents.values()},  # noqa: B035 -- there is one at most
+                targets={name: member for member in parcel.targets.values()},  # noqa: B035 -- there is one at most
+                documents={name: text for text in copy.documents.values()},  # noqa: B035 -- as above
             )
         await self._unpack(sandbox, target or "/", archive, parcel)
 
-    async def export(self, paths: list[str], file: Path) -> None:
-        """Write these paths, relative to the root, to an archive on this machine."""
+    async def export(self, copy: Copy, file: Path) -> list[Source]:
+        """Write what it takes to an archive on this machine; the sources as they are called there.
+
+        Links on the way to a source, and at its end, are followed on the disk that they lie on.
+        """
         if not self._shop.has_root:
             raise StepError("plain processes have no disks of their own to copy from")
         sandbox = await self._started()
+        paths, sources = [], []
+        for source in copy.sources:
+            place = _folder_of(source)
+            real = place if copy.parents else await self._real(sandbox, place)
+            paths.append(real)
+            rest = source if copy.parents else f"{real}{clean_path(source)[len(place) :]}"
+            sources.append(Source(rest, "" if is_pattern(source) else posixpath.basename(place)))
         with file.open("wb") as sink:
-            code, said = await self._quiet(sandbox, ("tar", "-C", "/", "-cf", "-", "--", *paths), stdout=sink.fileno())
+            argv = ("tar", "-C", "/", "-cf", "-", "--", *paths)
+            code, said = await self._quiet(sandbox, argv, stdout=sink.fileno())
         if code:
-            raise StepError(said or f"tar ended with exit status {code}")
+            raise failure(said or f"tar ended with exit status {code}", said)
+        return sources
+
+    async def _real(self, sandbox: Sandbox, path: str) -> str:
+        code, said = await self._quiet(sandbox, ("readlink", "-e", "--", f"/{path}"))
+        if code:
+            raise StepError(f"nothing in that stage is called '/{path}'")
+        return said.lstrip("/")
 
     async def freeze(self, layer: str) -> tuple[str, ...]:
         """End what still runs, and keep the disk as a layer."""
-        assert self._sandbox is not None
-        await self._sandbox.stop()
-        return await self._sandbox.snapshot(layer)
+        sandbox = self._sandbox or await self._started()
+        await self._unguard()
+        await sandbox.stop()
+        self._budget.disk_used += await sandbox.disk_bytes()
+        self._excess = self._excess or disk_excess(self._budget.disk_used, self._budget.limits, _USER)
+        self._require_within()
+        return await sandbox.snapshot(layer)
+
+    async def excess(self) -> Excess | None:
+        """Which limit was passed, if one was."""
+        if self._excess is None and self._guard is not None:
+            self._excess = await self._guard.memory()
+        return self._excess
 
     async def discard(self) -> None:
         """Remove the sandbox; layers stay."""
+        await self._unguard()
         sandbox, self._sandbox = self._sandbox, None
         if sandbox is not None:
             await sandbox.destroy()
 
-    async def _started(self) -> Sandbox:
+    async def _started(self, mounts: tuple[SandboxMount, ...] = (), cache_bytes: int = 0) -> Sandbox:
+        self._require_within()
+        limits, folder = self._budget.limits, str(self._shop.folder)
         if self._sandbox is None:
             name = f"{SANDBOX_PREFIX}{secrets.token_hex(6)}"
             self._sandbox = await self._shop.isolation.create(name, layers=self.base.layers)
+            self._sandbox.limit(limits)
+        if mounts:
+            await self._sandbox.stop()
+            self._sandbox.mount(mounts)
         await self._sandbox.start()
+        if self._guard is None:
+            before = self._budget.disk_used - cache_bytes
+            self._guard = Guard(self._sandbox, limits, folder, self._stop, user=_USER, disk_before=before)
+        self._guard.notice()
         return self._sandbox
+
+    def _stop(self, excess: Excess) -> None:
+        """End what runs: whoever waits for it looks at `excess` then."""
+        self._excess = excess
+        if self._sandbox is not None:
+            self._stopping = asyncio.create_task(self._sandbox.stop())
+
+    async def _unguard(self) -> None:
+        guard, self._guard = self._guard, None
+        if guard is not None:
+            guard.end()
+        stopping, self._stopping = self._stopping, None
+        if stopping is not None:
+            await stopping
+
+    def _require_within(self) -> None:
+        if self._excess is not None:
+            raise StepError(self._excess.sentence)
 
     def _inside(self, sandbox: Sandbox, path: str) -> str:
         if self._shop.has_root or path == HOME or path.startswith(f"{HOME}/"):
             return sandbox.path(path)
         raise StepError(f"devboxes are plain processes here and have {HOME} only, not {path}")
 
-    def _command(self, sandbox: Sandbox, argv: tuple[str, ...], setting: Setting) -> Command:
-        env = {**setting.args, **setting.env, **self._job.secrets}
+    def _command(
+        self, sandbox: Sandbox, argv: tuple[str, ...], setting: Setting, mounted: Mapping[str, str]
+    ) -> Command:
+        env = {**setting.args, **setting.env, **self._job.secrets, **mounted}
         cwd = self._inside(sandbox, setting.cwd) if setting.cwd else "/" if self._shop.has_root else None
         user, _, group = (setting.user or "root").partition(":")
         if user in ("root", "0") and not group:
@@ -355,9 +529,8 @@ class _Disk:
 
     async def _program(self, sandbox: Sandbox, command: Command) -> int:
         """Run a program to its end; what it prints goes to the log."""
-        read, write = open_pipe()
-        nothing = os.open(os.devnull, os.O_RDONLY | os.O_CLOEXEC)
-        reader = PipeReader(read, self._log.output)
+        (read, write), (nothing, _) = open_each(open_small_pipe, open_nothing)  # small: each line read becomes JSON
+        reader = PipeReader(read, self._log.output, self._flow)
         try:
             try:
                 process = await sandbox.spawn(command, stdin=nothing, stdout=write, stderr=write)
@@ -373,16 +546,15 @@ class _Disk:
     async def _script(self, sandbox: Sandbox, script: str, *arguments: str) -> None:
         code, said = await self._quiet(sandbox, ("/bin/sh", "-c", script, "sh", *arguments))
         if code:
-            raise StepError(said or f"exit status {code}")
+            raise failure(said or f"exit status {code}", said)
 
     async def _quiet(
         self, sandbox: Sandbox, argv: tuple[str, ...], *, stdin: int = -1, stdout: int = -1
     ) -> tuple[int, str]:
         """Run a program of ours as root; its exit status and the beginning of what it said. Closes `stdin`."""
         said = bytearray()
-        read, write = open_pipe()
-        nothing = os.open(os.devnull, os.O_RDWR | os.O_CLOEXEC)
-        reader = PipeReader(read, lambda data: said.extend(data[: max(0, 4096 - len(said))]))
+        (read, write), (nothing, _) = open_each(open_pipe, open_nothing)
+        reader = PipeReader(read, lambda data: said.extend(data[: max(0, 4096 - len(said))]), self._flow)
         try:
             try:
                 process = await sandbox.spawn(
@@ -423,7 +595,7 @@ class _Disk:
         finally:
             code, said = await unpacking
         if code:
-            raise StepError(said or f"tar ended with exit status {code}")
+            raise failure(said or f"tar ended with exit status {code}", said)
 
 
 def _send(archive: Archive | None, parcel: Parcel, sink: IO[bytes]) -> None:
@@ -438,14 +610,15 @@ def _send(archive: Archive | None, parcel: Parcel, sink: IO[bytes]) -> None:
 
 
 async def _is_archive(archive: Archive, targets: Mapping[str, str]) -> bool:
-    for name in targets:
+    for name in targets.values():
         if await asyncio.to_thread(archive.is_archive, name):
             return True
     return False
 
 
-def _without(names: dict[str, bool], ignore: Ignore) -> dict[str, bool]:
-    return {name: is_folder for name, is_folder in names.items() if not ignore(name)} if ignore.rules else names
+def _whole(source: str) -> Copy:
+    """The step that puts what is called so in the build context into a disk of its own."""
+    return Copy((source.lstrip("/") or ".",), f"{_CONTEXT}/", parents=True)
 
 
 def _folder_of(source: str) -> str:
@@ -469,11 +642,6 @@ def _key(parent: str, step: Step, content: str) -> str:
         ]
     )
     return hashlib.sha256(made_of.encode()).hexdigest()
-
-
-def step_document(base: Base) -> Document:
-    """A step's outcome as the store keeps it."""
-    return Document("build_step", base.key, {"layers": base.layers, "used_ms": now_ms()}, time_ms=now_ms())
 
 
 def machine_key(isolation: Isolation) -> str:

@@ -3,44 +3,52 @@
 from __future__ import annotations
 
 import asyncio
+import hashlib
 import json
-from dataclasses import asdict, dataclass, replace
+import time
+from dataclasses import dataclass, replace
+from functools import partial
 from typing import TYPE_CHECKING, Any
 
 from ..sandbox.base import Command, SandboxError
 from . import lifecycle
 from .bell import Bell
-from .errors import DiskFullError, EngineError, InvalidError, of_machine
+from .errors import DiskFullError, EngineError, InvalidError, StoppingError, is_disk_full, of_machine
 from .expiry import Expiry
 from .files import Files, whole
+from .idempotency import NO_REQUEST
 from .ids import new_id, now_ms
-from .image import loaded as loaded_image
-from .lifecycle import DevboxRecord, Transition
+from .lifecycle import DevboxRecord
 from .limits import Guard, size_of
 from .pty import IDLE_TTL_S, Terminals
+from .records import body_of, loader
 from .store import Document
-from .tunnels import Tunnel
-from .tunnels import loaded as loaded_tunnel
 from .views import devbox_view
 from .waiting import wait_until
 from .workload import Order, Setting, Workload
 
 if TYPE_CHECKING:
     import socket
-    from collections.abc import Coroutine, Mapping
-    from pathlib import Path
+    from collections.abc import Coroutine, Mapping, Sequence
 
     from ..sandbox.base import Isolation, Sandbox, User
     from .execution import Execution
+    from .fair_queue import FairQueue
     from .furnishing import Furnishing
+    from .history import History
+    from .idempotency import Attempt
+    from .kernels import Kernels
     from .layers import Layers
     from .lifecycle import FailureReason, ShutdownReason, Status
     from .limits import Excess
     from .store import Store
+    from .tunnel import Tunnel
+    from .vault import Vault
 
 DEFAULT_KEEP_ALIVE_S = 3600
 MAX_KEEP_ALIVE_S = 48 * 3600
 SUSPEND_DEADLINE_MS = 30_000
+OWNER_ENDED = "the kernel that created it has ended"
 _ALREADY_SO = lifecycle.TERMINAL | {"suspended"}
 """What a full disk, on which it cannot be kept, does not undo; a restart comes to the same."""
 
@@ -51,12 +59,25 @@ class Ground:
 
     isolation: Isolation
     store: Store
-    logs: Path
+    history: History
     login_shell: str
     layers: Layers
     furnishing: Furnishing
+    kernels: Kernels
+    vault: Vault
+    fair_queue: FairQueue
     pty_idle_ttl: float = IDLE_TTL_S
     """Seconds that a terminal outlives its client."""
+
+
+@dataclass(frozen=True, slots=True)
+class _Life:
+    """What there is of a devbox between a start and the stop that follows it."""
+
+    sandbox: Sandbox
+    workload: Workload
+    terminals: Terminals
+    guard: Guard
 
 
 class _SupersededError(Exception):
@@ -73,23 +94,33 @@ class Devbox:
     def __init__(self, record: DevboxRecord, ground: Ground) -> None:
         self.record = record
         self._bell = Bell()
+        self.flow = ground.fair_queue.flow(record.id)
+        """Its turns to move data."""
         self._ground = ground
         self._sandbox: Sandbox | None = None
-        self._workload: Workload | None = None
-        self._latest: Workload | None = None  # the same, still there while it ends
-        self._terminals: Terminals | None = None
-        self._guard: Guard | None = None
+        self._opening = asyncio.Lock()
+        """Held while its disk is opened or removed."""
+        self._life: _Life | None = None
+        self._latest: Workload | None = None  # that of the last life, still there while it ends
         self._waking = asyncio.Lock()
         self._work: asyncio.Task[None] | None = None
         self._watch: asyncio.Task[None] | None = None
         self._expiry: Expiry | None = None
         self._alarm: asyncio.Task[None] | None = None
         self._is_kept = True
+        self._moves = 0
+        """Of those that are on their way to the store."""
+        self._moved_at: float | None = None
 
     @property
     def status(self) -> Status:
         """Where it is now."""
         return self.record.status
+
+    @property
+    def in_status_ms(self) -> int | None:
+        """Milliseconds since it moved there; None where that was before this service began."""
+        return None if self._moved_at is None else int((time.monotonic() - self._moved_at) * 1000)
 
     @property
     def gone(self) -> bool:
@@ -106,28 +137,34 @@ class Devbox:
 
     def launch(self) -> None:
         """Bring a queued devbox to running, in the background."""
+        self._moved_at = time.monotonic()
         self._begin(self._launch())
 
-    async def suspend(self) -> None:
+    async def suspend(self, attempt: Attempt = NO_REQUEST) -> None:
         """Begin to suspend it: processes end, the disk stays."""
-        lifecycle.require(self.record, "running", "suspend it")
-        await self._move("suspending")
-        self._begin(self._suspend())
+        life = self._require_life("suspend it")
+        await self._move("suspending", notes=attempt.note(self.record.id))
+        self._begin(self._suspend(life))
 
     async def resume(self) -> None:
         """Begin to resume it from the disk that was kept."""
         lifecycle.require(self.record, "suspended", "resume it")
+        self._require_own_disk()
         await self._ground.furnishing.require(self.record)  # rather not resumed than failed for a lost secret
         await self._move("resuming")
         self._begin(self._resume())
 
-    async def shutdown(self, reason: ShutdownReason) -> None:
-        """End it for good: processes and disk. Once more is no error."""
+    async def shutdown(self, reason: ShutdownReason, sentence: str | None = None) -> None:
+        """End it for good: processes and disk. Once more is no error. `sentence` says why, for its history."""
         try:
             if self.status != "shutdown":
-                await self._move("shutdown", shutdown_reason=reason)
+                await self._move("shutdown", sentence, shutdown_reason=reason)
         finally:
             await self._destroy()
+
+    async def end_with_owner(self) -> None:
+        """End it because the kernel that it belongs to has ended."""
+        await self._guarded(self.shutdown("keep_alive_timeout", OWNER_ENDED))
 
     async def close(self) -> None:
         """End its processes because the service stops; at the next start it is suspended."""
@@ -138,8 +175,7 @@ class Devbox:
             await asyncio.wait({self._work})
 
     async def remove_disk(self) -> None:
-        """Remove the disk that an ended devbox of an earlier service has left."""
-        await self._disk()
+        """Remove the disk that an ended devbox has left."""
         await self._destroy()
 
     async def keep_alive(self) -> None:
@@ -147,12 +183,19 @@ class Devbox:
         lifecycle.require(self.record, "running", "keep it alive")
         self.touch()
 
-    async def open_tunnel(self, tunnel: Tunnel) -> None:
+    async def open_tunnel(self, tunnel: Tunnel, attempt: Attempt = NO_REQUEST) -> None:
         """Let requests in, by this tunnel."""
+        sealed = await tunnel.sealed_by(self._ground.vault)
         lifecycle.require(self.record, "running", "open its tunnel")
-        if self.record.tunnel is not None:
+        if self.record.tunnel is not None and self.record.tunnel.tunnel_key:
             raise InvalidError(f"Devbox {self.record.id} has a tunnel already: remove it first.")
-        await self.update(tunnel=tunnel)
+        await self._change({"tunnel": sealed}, attempt.note(_digest(tunnel.tunnel_key)))
+
+    def tunnel(self, noted: str) -> Tunnel:
+        """Its tunnel that a request has noted; `InvalidError` once that has been removed."""
+        if self.record.tunnel is None or _digest(self.record.tunnel.tunnel_key) != noted:
+            raise InvalidError(f"The tunnel of devbox {self.record.id} that was asked for has been removed since.")
+        return self.record.tunnel
 
     async def close_tunnel(self) -> None:
         """Let no request in any more. Once more is no error."""
@@ -160,9 +203,7 @@ class Devbox:
 
     async def dial(self, port: int) -> socket.socket:
         """A non-blocking connection to one of its ports; `SandboxError` where nothing listens."""
-        lifecycle.require(self.record, "running", "connect to it")
-        assert self._sandbox is not None
-        return await self._sandbox.dial(port)
+        return await self._require_life("connect to it").sandbox.dial(port)
 
     async def wake(self, timeout: float) -> bool:
         """Bring a suspended devbox back to running; False if it does not run after `timeout` seconds."""
@@ -174,31 +215,30 @@ class Devbox:
 
     def touch(self) -> None:
         """Somebody uses it: its time starts anew."""
-        self._notice()
+        if self._life is not None:
+            self._life.guard.notice()
         if self._expiry is not None:
             self._expiry.touch()
 
     def terminals(self) -> Terminals:
         """Its terminal sessions."""
-        self._running("use its terminals")
-        assert self._terminals is not None
-        return self._terminals
+        return self._use("use its terminals").terminals
 
     async def update(self, **changes: Any) -> None:
         """Give it another name or other metadata."""
-        # Kept first: a change that does not fit on the disk must not spoil what is kept later.
-        await self._ground.store.put(document(replace(self.record, **changes)))
-        self.record = replace(self.record, **changes)
+        await self._change(changes)
 
     async def wait(self, statuses: frozenset[str], timeout: float) -> bool:
-        """True once its status is one of `statuses`, False after `timeout` seconds."""
-        return await wait_until(self._bell, lambda: self.status in statuses, timeout)
+        """True once its status is one of `statuses`, and kept; False after `timeout` seconds."""
+        return await wait_until(self._bell, lambda: self.status in statuses and not self._moves, timeout)
+
+    async def settled(self) -> None:
+        """Return once its status is kept: what is told of it outlives the service."""
+        await wait_until(self._bell, lambda: not self._moves)
 
     def files(self) -> Files:
         """Its file operations."""
-        self._running("use its files")
-        assert self._sandbox is not None
-        return Files(self._sandbox, self.user)
+        return Files(self._use("use its files").sandbox, self.user, self.flow)
 
     def require_disk(self, action: str) -> None:
         """`InvalidError` unless it runs or is suspended, which `action` needs."""
@@ -214,42 +254,70 @@ class Devbox:
 
     async def execute(self, order: Order) -> Execution:
         """Start a command; the id of one that runs is that one."""
-        return await self._running("run a command").start(order)
+        return await self._use("run a command").workload.start(order)
+
+    def forbid(self, execution_id: str) -> None:
+        """Start no command with this id, of which the kill has come first."""
+        if self._life is not None:
+            self._life.workload.forbid(execution_id)
 
     def execution(self, execution_id: str) -> Execution | None:
         """A queued or running execution."""
         return None if self._latest is None else self._latest.get(execution_id)
 
-    async def save(self) -> None:
-        """Keep the record as it is now."""
-        await self._ground.store.put(document(self.record))
+    async def save(self, *notes: Document) -> None:
+        """Keep the record as it is now, and notes with it."""
+        # What has ended is about to make room, so it may use the room that is set aside for that.
+        await self._ground.store.put(document(self.record), *notes, urgent=self.status in _ALREADY_SO)
         self._is_kept = True
 
-    def _running(self, action: str) -> Workload:
-        lifecycle.require(self.record, "running", action)
-        assert self._workload is not None
+    def not_kept(self) -> None:
+        """The disk was too full to keep the record as it is: the next change keeps it."""
+        self._is_kept = False
+
+    async def _change(self, changes: Mapping[str, Any], notes: Sequence[Document] = ()) -> None:
+        before = self.record
+        self.record = replace(before, **changes)  # at once, so that a move meanwhile keeps both
+        try:
+            await self.save(*notes)
+        except BaseException:
+            # What does not fit on the disk must not spoil what is kept later.
+            own = {name: value for name, value in changes.items() if getattr(self.record, name) is value}
+            self.record = replace(self.record, **{name: getattr(before, name) for name in own})
+            raise
+
+    def _use(self, action: str) -> _Life:
+        life = self._require_life(action)
         if self._expiry is not None and _after_idle(self.record):
             self._expiry.touch()
-        self._notice()
-        return self._workload
+        life.guard.notice()
+        return life
 
-    def _notice(self) -> None:
-        if self._guard is not None:
-            self._guard.notice()
+    def _require_life(self, action: str) -> _Life:
+        lifecycle.require(self.record, "running", action)
+        if self._life is None:  # `close` has ended it, and has told nobody
+            raise StoppingError(f"Devbox {self.record.id} is being suspended, as the service stops.")
+        return self._life
 
-    async def _move(self, status: Status, reason: str | None = None, **changes: Any) -> None:
-        before = self.record
-        self.record = moved = lifecycle.move(replace(before, **changes), status, now_ms(), reason)
+    async def _move(
+        self, status: Status, reason: str | None = None, *, notes: Sequence[Document] = (), **changes: Any
+    ) -> None:
+        before, moved_at = self.record, self._moved_at
+        lasted_ms = self.in_status_ms
+        self.record = moved = lifecycle.move(replace(before, **changes), status, now_ms(), reason, lasted_ms)
+        self._moved_at = time.monotonic()
+        self._moves += 1
         try:
-            await self.save()
+            await self.save(*notes)
         except DiskFullError:
             if status in _ALREADY_SO:
                 self._is_kept = False
                 return
             if self.record is moved:
-                self.record = before
+                self.record, self._moved_at = before, moved_at
             raise
         finally:
+            self._moves -= 1
             self._bell.ring()
 
     async def _advance(self, status: Status) -> None:
@@ -263,6 +331,9 @@ class Devbox:
             raise _SupersededError
 
     def _begin(self, work: Coroutine[Any, Any, None]) -> None:
+        if self.status in lifecycle.TERMINAL:  # it was ended while its move was being kept
+            work.close()
+            return
         self._work = asyncio.create_task(self._guarded(work))
 
     async def _guarded(self, work: Coroutine[Any, Any, None]) -> None:
@@ -270,113 +341,115 @@ class Devbox:
             await work
         except _SupersededError:
             return
-        except DiskFullError as error:
-            await self._fail(str(error), "out_of_disk")
-        except (_LaunchError, SandboxError, EngineError) as error:
-            await self._fail(str(error))
-        except (OSError, RuntimeError) as error:
-            await self._fail(str(of_machine(error) or error))
+        except (_LaunchError, SandboxError, EngineError, OSError, RuntimeError) as error:
+            reason: FailureReason = "out_of_disk" if is_disk_full(error) else "execution_failed"
+            await self._fail(str(of_machine(error) or error), reason)
 
     async def _launch(self) -> None:
         await self._advance("provisioning")
-        await self._start()
+        life = await self._start()
         await self._advance("initializing")
+        files = Files(life.sandbox, self.user, self.flow)
         for path, content in self.record.file_mounts.items():
-            await self._mount(path, content)
-        await self._furnish()
-        await self._set_up()
-        await self._run()
+            await files.write(path, whole(content.encode()))
+            self._check()
+        await self._ground.furnishing.furnish(self.record, files, life.workload)
+        self._check()
+        await self._set_up(life)
+        await self._run(life)
 
-    async def _start(self) -> None:
+    async def _start(self) -> _Life:
         """Make the sandbox, or take its disk up again, and start it."""
         sandbox = await self._disk()
         limits = size_of(self.record.launch_parameters).limits()
         sandbox.limit(limits)
         sandbox.restrict(await self._ground.furnishing.reach(self.record))
+        setting = self._setting(sandbox, await self._ground.furnishing.environment(self.record))
         await sandbox.start()
         self._check()
-        self._guard = Guard(sandbox, limits, str(self._ground.logs.parent), self._on_excess)
-        self._guard.notice()
-        setting = self._setting(await self._ground.furnishing.environment(self.record))
-        self._workload = self._latest = Workload(sandbox, setting, self._ground.store)
-        self._terminals = Terminals(sandbox, _login(setting), self._ground.pty_idle_ttl)
-        self._watch = asyncio.create_task(self._watch_end(sandbox))
+        workload = Workload(sandbox, setting, self._ground.store, self._ground.history)
+        terminals = Terminals(sandbox, _login(setting), self._ground.pty_idle_ttl)
+        history = self._ground.history
+        printed = partial(history.output_bytes_of, self.record.id)
+        guard = Guard(sandbox, limits, str(history.folder.parent), self._on_excess, printed=printed)
+        self._life = life = _Life(sandbox, workload, terminals, guard)
+        self._latest = workload
+        self._watch = asyncio.create_task(self._watch_end(life))
+        guard.notice()
+        return life
+
+    def _require_own_disk(self) -> None:
+        """A missing disk is made anew by whoever asks for it, so it is better not asked for."""
+        if self._sandbox is None and self.record.id not in self._ground.isolation.sandboxes():
+            raise InvalidError(
+                f"Devbox {self.record.id} cannot be resumed, as its disk is not among those of "
+                f"{self._ground.isolation.name} isolation: it is missing, or was made with another --isolation."
+            )
 
     async def _disk(self) -> Sandbox:
+        async with self._opening:
+            if self.status in lifecycle.TERMINAL:
+                raise InvalidError(f"Devbox {self.record.id} is {self.status}: it has no disk any more.")
+            return await self._opened()
+
+    async def _opened(self) -> Sandbox:
         if self._sandbox is None:
             self._sandbox = await self._ground.isolation.create(self.record.id, layers=self.record.layers)
             self.record = replace(self.record, has_disk=True)
         return self._sandbox
 
-    def _setting(self, secrets: Mapping[str, str]) -> Setting:
-        logs = self._ground.logs / self.record.id
+    def _setting(self, sandbox: Sandbox, secrets: Mapping[str, str]) -> Setting:
         image = self.record.image
         env = {**image.env, **self.record.environment_variables, **secrets}
-        assert self._sandbox is not None
-        cwd = None if image.cwd is None else self._sandbox.path(image.cwd)
-        return Setting(self.record.id, self.user, env, self._ground.login_shell, logs, cwd)
+        cwd = None if image.cwd is None else sandbox.path(image.cwd)
+        return Setting(self.record.id, self.user, env, self._ground.login_shell, self.flow, cwd)
 
-    async def _mount(self, path: str, content: str) -> None:
-        assert self._sandbox is not None
-        await Files(self._sandbox, self.user).write(path, whole(content.encode()))
-        self._check()
-
-    async def _furnish(self) -> None:
-        assert self._sandbox is not None
-        assert self._workload is not None
-        await self._ground.furnishing.furnish(self.record, Files(self._sandbox, self.user), self._workload)
-        self._check()
-
-    async def _set_up(self) -> None:
-        assert self._workload is not None
+    async def _set_up(self, life: _Life) -> None:
         for command in self.record.launch_parameters.get("launch_commands") or ():
-            code = await self._workload.run(Order(command, new_id("exec"), source="setup_commands"))
+            code = await life.workload.run(Order(command, new_id("exec"), source="setup_commands"))
             self._check()
             if code:
                 raise _LaunchError(f"The launch command {command!r} ended with exit status {code}.")
 
-    async def _run(self) -> None:
+    async def _run(self, life: _Life) -> None:
         await self._advance("running")
         self._set_expiry()
         if self.record.entrypoint is not None:
-            await self._enter(self.record.entrypoint)
+            await self._enter(life, self.record.entrypoint)
 
-    async def _enter(self, entrypoint: str) -> None:
+    async def _enter(self, life: _Life, entrypoint: str) -> None:
         """Run the entrypoint; the devbox ends with it."""
-        workload = self._workload
-        assert workload is not None
-        await workload.run(Order(entrypoint, new_id("exec"), source="entrypoint"))
-        if self.status == "running" and workload is self._workload:
+        await life.workload.run(Order(entrypoint, new_id("exec"), source="entrypoint"))
+        if self.status == "running" and life is self._life:
             await self._move("shutdown", shutdown_reason="entrypoint_exit")
             await self._destroy()
 
-    async def _suspend(self) -> None:
+    async def _suspend(self, life: _Life) -> None:
         self._retire()
-        await self._run_last_commands()
+        await self._run_last_commands(life)
         await self._stop()
         await self._advance("suspended")
 
-    async def _run_last_commands(self) -> None:
+    async def _run_last_commands(self, life: _Life) -> None:
         """What is to be done before the processes end; neither a failure nor the time's end keeps them from it."""
         hooks = (self.record.launch_parameters.get("lifecycle") or {}).get("lifecycle_hooks") or {}
-        workload = self._workload
-        assert workload is not None
         try:
             async with asyncio.timeout(hooks.get("suspend_deadline_ms", SUSPEND_DEADLINE_MS) / 1000):
                 for command in hooks.get("suspend_commands") or ():
-                    await workload.run(Order(command, new_id("exec"), source="setup_commands"))
+                    self._check()
+                    await life.workload.run(Order(command, new_id("exec"), source="setup_commands"))
         except TimeoutError:
             return
 
     async def _resume(self) -> None:
-        await self._start()
-        await self._set_up()
-        await self._run()
+        life = await self._start()
+        await self._set_up(life)
+        await self._run(life)
 
-    async def _watch_end(self, sandbox: Sandbox) -> None:
-        await sandbox.ended()
+    async def _watch_end(self, life: _Life) -> None:
+        await life.sandbox.ended()
         if self.status in ("initializing", "running", "resuming"):
-            excess = await self._guard.memory() if self._guard is not None else None
+            excess = await life.guard.memory()
             if excess is not None:
                 await self._fail(excess.sentence, excess.reason)
             else:
@@ -396,10 +469,14 @@ class Devbox:
             self._expiry = Expiry(float(idle["idle_time_seconds"]), self._on_idle, self._is_busy)
         else:
             asked = self.record.launch_parameters.get("keep_alive_time_seconds")
-            self._expiry = Expiry(float(asked or DEFAULT_KEEP_ALIVE_S), self._on_expiry)
+            self._expiry = Expiry(float(asked or DEFAULT_KEEP_ALIVE_S), self._on_expiry, self._is_held)
+
+    def _is_held(self) -> bool:
+        owner = self.record.owner
+        return owner is not None and owner.holds and self._ground.kernels.lives(owner.id)
 
     def _is_busy(self) -> bool:
-        return any(part is not None and part.busy for part in (self._workload, self._terminals))
+        return self._life is not None and (self._life.workload.busy or self._life.terminals.busy)
 
     def _on_expiry(self) -> None:
         self._alarm = asyncio.create_task(self._guarded(self.shutdown("keep_alive_timeout")))
@@ -421,9 +498,8 @@ class Devbox:
 
     def _retire(self) -> None:
         """No timer and no watcher acts from here on."""
-        if self._guard is not None:
-            self._guard.end()
-            self._guard = None
+        if self._life is not None:
+            self._life.guard.end()
         if self._expiry is not None:
             self._expiry.cancel()
         if self._watch is not None and self._watch is not asyncio.current_task():
@@ -431,13 +507,12 @@ class Devbox:
 
     async def _stop(self) -> None:
         """End the processes of a started sandbox."""
-        workload, self._workload = self._workload, None
-        terminals, self._terminals = self._terminals, None
-        if terminals is not None:
-            terminals.end()
-        if workload is not None and self._sandbox is not None:
-            await self._sandbox.stop()
-            await workload.end()
+        life, self._life = self._life, None
+        if life is not None:
+            life.guard.end()
+            life.terminals.end()
+            await life.sandbox.stop()
+            await life.workload.end()
 
     async def _destroy(self) -> None:
         """End the processes, then the background work that waited for them, then the disk."""
@@ -445,23 +520,36 @@ class Devbox:
         await self._stop()
         if self._work is not None and self._work is not asyncio.current_task():
             await asyncio.wait({self._work})
+        async with self._opening:
+            await self._remove()
+
+    async def _remove(self) -> None:
         # One that an earlier service has left suspended has a disk, and no sandbox was made for it yet.
-        sandbox = await self._disk() if self.record.has_disk else self._sandbox
+        sandbox = await self._opened() if self.record.has_disk else self._sandbox
         self._sandbox = None
         if sandbox is not None:
             await sandbox.destroy()
         if self.record.has_disk or not self._is_kept:
-            await self.update(has_disk=False)  # there is room now
-            self._ground.layers.sweep_soon()
+            self.record = replace(self.record, has_disk=False)
+            await self.save()
+        await self._ground.history.end_devbox(self.record)
+        self._ground.layers.release(holder_of(self.record.id))
+
+
+def holder_of(devbox_id: str) -> str:
+    """What a devbox is called where layers are held."""
+    return f"devbox/{devbox_id}"
 
 
 def document(record: DevboxRecord) -> Document:
-    """A devbox as the store keeps it."""
-    view = json.dumps(devbox_view(record), ensure_ascii=False)
+    """A devbox as the store keeps it: without what lets in by its tunnel."""
+    stored = record if record.tunnel is None else replace(record, tunnel=record.tunnel.stored())
+    # The view has no tunnel: that of one which lives is put in as it is listed.
+    view = json.dumps(devbox_view(stored), ensure_ascii=False)
     return Document(
         "devbox",
         record.id,
-        asdict(record),
+        body_of(stored),
         status=record.status,
         name=record.name or "",
         time_ms=record.end_time_ms or record.create_time_ms,
@@ -469,13 +557,19 @@ def document(record: DevboxRecord) -> Document:
     )
 
 
-def loaded(body: dict[str, Any]) -> DevboxRecord:
-    """The record from its stored form."""
-    transitions = tuple(Transition(**transition) for transition in body.pop("transitions"))
-    image = loaded_image(body.pop("image", None))
-    tunnel = loaded_tunnel(body.pop("tunnel", None))
-    rest = {**body, "layers": tuple(body["layers"]), "code_mounts": tuple(body.get("code_mounts", ()))}
-    return DevboxRecord(transitions=transitions, image=image, tunnel=tunnel, **rest)
+def _digest(key: str) -> str:
+    return hashlib.sha256(key.encode()).hexdigest()
+
+
+def loaded(body: Any) -> DevboxRecord:
+    """The record from its stored form; `ValueError` where that is none."""
+    record = _loaded(body)
+    if not record.transitions:
+        raise ValueError("transitions: there are none")
+    return record
+
+
+_loaded = loader(DevboxRecord)
 
 
 def _login(setting: Setting) -> Command:

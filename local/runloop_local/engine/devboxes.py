@@ -3,30 +3,35 @@
 from __future__ import annotations
 
 import asyncio
-import shutil
+import json
 from dataclasses import replace
+from functools import partial
 from typing import TYPE_CHECKING
+from weakref import WeakValueDictionary
 
+from ..sandbox.base import SandboxError
 from . import lifecycle
 from .build import SANDBOX_PREFIX
-from .devbox import Devbox, document, loaded
-from .errors import InvalidError, NotFoundError
-from .execution import KILLED, Ended, Execution, ExecutionRecord
+from .clearing import Clearing
+from .devbox import Devbox, document, holder_of, loaded
+from .errors import DiskFullError, EngineError, InvalidError, NotFoundError
+from .execution import KILLED, UNFINISHED, Ended, Execution, ExecutionRecord
 from .execution import loaded as loaded_execution
+from .idempotency import NO_REQUEST, rendered
 from .ids import now_ms
 from .lifecycle import DevboxRecord, Transition
-from .output_log import OutputLog
-from .requests import Requests
+from .problems import tell
 from .store import Query
+from .views import tunnel_view
 from .workload import Order
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Awaitable, Callable, Iterator
 
     from .devbox import Ground
+    from .idempotency import Attempt
+    from .output_log import OutputLog
     from .store import Page
-
-KEEP_ENDED_MS = 3 * 24 * 3600 * 1000
 
 
 class Devboxes:
@@ -35,65 +40,87 @@ class Devboxes:
     def __init__(self, ground: Ground) -> None:
         self._ground = ground
         self._live: dict[str, Devbox] = {}
-        self._requests = Requests()
+        self._known: WeakValueDictionary[str, Devbox] = WeakValueDictionary()
+        """All that somebody holds, ended ones too: two of one devbox would not know of each other's changes."""
+        self.problems: dict[str, str] = {}
+        """Disks of devboxes that have ended and could not be removed, and why."""
+        self._clearing = Clearing(ground.store.notes)
+        self._since = now_ms()
 
     async def restore(self) -> None:
-        """Take up what the last service left: nothing runs, disks are kept."""
-        for body in await self._ground.store.bodies("devbox"):
-            await self._restore(loaded(body))
-        for status in ("queued", "running"):
-            for body in await self._ground.store.bodies("execution", status=status):
-                record = replace(loaded_execution(body), status="completed", exit_status=KILLED, end_time_ms=now_ms())
-                await self._ground.store.put(record.document())
-        await self._clear_away()
+        """Take up what the last service left: nothing runs, disks are kept. What has ended is cleared away meanwhile.
 
-    async def create(self, record: DevboxRecord, request_id: str | None) -> Devbox:
-        """A new devbox, on its way to running; the same request once more is the same devbox."""
-        known = self._requests.made("create", request_id)
-        if known is not None:
-            return await self.get(known)
-        self._drop_ended()
-        devbox = Devbox(replace(record, transitions=(Transition("queued", record.create_time_ms),)), self._ground)
-        self._live[record.id] = devbox
-        self._requests.note(record.id, "create", request_id)
+        This takes longer the more there is that had not ended, not the more there is.
+        """
+        left = self._ground.isolation.sandboxes()
+        moved: list[Devbox] = []
+        sealed = False
+        for status in lifecycle.LIVE:
+            for record in await self._ground.store.records("devbox", loaded, status=status):
+                known, sealed = await self._with_tunnel(record), sealed or _was_plain(record)
+                devbox = self._take_up(lifecycle.after_restart(known, self._since), has_disk=record.id in left)
+                moved += [devbox] if devbox.status != status or _was_plain(record) else []
+        ended = [execution for status in UNFINISHED for execution in await self._executions(status=status)]
+        documents = [document(devbox.record) for devbox in moved] + [each.document() for each in ended]
         try:
-            await devbox.save()
+            await self._ground.store.put(*documents, urgent=True)
+            if sealed:
+                await self._ground.store.write_out()
+        except DiskFullError:
+            for devbox in moved:
+                devbox.not_kept()
+        self._clearing.begin("What ended before", self.clear_away())
+
+    async def create(self, record: DevboxRecord, attempt: Attempt = NO_REQUEST) -> Devbox:
+        """A new devbox, on its way to running."""
+        self._drop_ended()
+        if record.tunnel is not None:
+            record = replace(record, tunnel=await record.tunnel.sealed_by(self._ground.vault))
+        if record.owner is not None:
+            self._ground.kernels.require(record.owner.id)  # with no await until it is known: it may end any moment
+        devbox = Devbox(replace(record, transitions=(Transition("queued", record.create_time_ms),)), self._ground)
+        self._keep(devbox)
+        try:
+            await devbox.save(*attempt.note(record.id))
         except BaseException:
             del self._live[record.id]
-            self._requests.forget("create", request_id)
+            self._ground.layers.release(holder_of(record.id))
             raise
         devbox.launch()
         return devbox
 
     async def get(self, devbox_id: str) -> Devbox:
         """One devbox; `NotFoundError` if there never was one."""
-        live = self._live.get(devbox_id)
-        if live is not None:
-            return live
-        body = await self._ground.store.get("devbox", devbox_id)
-        if body is None:
+        known = self._known.get(devbox_id)
+        if known is not None and not known.gone:
+            return known
+        record = await self._ground.store.record("devbox", devbox_id, loaded)
+        if record is None:
             raise NotFoundError(f"No devbox has the id {devbox_id!r}.")
-        return Devbox(loaded(body), self._ground)
+        return self._known.setdefault(devbox_id, Devbox(record, self._ground))
 
-    async def page(self, query: Query) -> Page:
-        """One page of the list, newest first."""
-        return await self._ground.store.page(query)
+    async def page(self, query: Query, *, tunnels: bool = True) -> Page:
+        """One page of the list, newest first; without `tunnels` it does not say what lets in by them."""
+        page = await self._ground.store.page(query)
+        if not tunnels or not any(devbox.record.tunnel for devbox in self._live.values()):
+            return page
+        return replace(page, views=tuple(map(self._listed, page.views)))
 
-    async def execute(self, devbox_id: str, order: Order, request_id: str | None = None) -> Execution:
-        """Start a command; the same request or the same id once more is the same execution."""
-        known = self._requests.made("execute", devbox_id, request_id)
-        if known is not None:
-            return await self.execution(devbox_id, known)
+    def _listed(self, view: str) -> str:
+        """A stored view, with the tunnel that such a view has none of."""
+        listed = json.loads(view)
+        known = self._live.get(listed["id"])
+        if known is None or known.record.tunnel is None:
+            return view
+        return rendered({**listed, "tunnel": tunnel_view(known.record.tunnel)})
+
+    async def execute(self, devbox_id: str, order: Order) -> Execution:
+        """Start a command; the same id once more is the same execution."""
         devbox = await self.get(devbox_id)
         done = await self._find(devbox, order.id)
         if done is not None:
             return _same(done, order)
-        self._requests.note(order.id, "execute", devbox_id, request_id)
-        try:
-            return _same(await devbox.execute(order), order)
-        except BaseException:
-            self._requests.forget("execute", devbox_id, request_id)
-            raise
+        return _same(await devbox.execute(order), order)
 
     async def execution(self, devbox_id: str, execution_id: str) -> Execution:
         """One execution, whatever became of it; `NotFoundError` if there never was one."""
@@ -105,24 +132,18 @@ class Devboxes:
     async def executions(self, devbox_id: str, limit: int) -> list[tuple[ExecutionRecord, OutputLog]]:
         """The newest executions of a devbox with their output, oldest first."""
         devbox = await self.get(devbox_id)
-        records = [
-            loaded_execution(body)
-            for body in await self._ground.store.bodies("execution", parent=devbox.record.id, limit=limit)
-        ]
+        found = await self._ground.store.records("execution", loaded_execution, parent=devbox.record.id, limit=limit)
+        records = [self._settled(record, devbox) for record in found]
         return [(record, self._log(record, devbox)) for record in records]
 
     def counts(self) -> dict[str, int]:
         """How many devboxes that have not ended are in each state."""
-        statuses = [devbox.status for devbox in self._live.values()]
+        statuses = [devbox.status for devbox in self._live.values() if not devbox.gone]
         return {status: statuses.count(status) for status in dict.fromkeys(statuses)}
 
     def live(self) -> Iterator[Devbox]:
         """Those that have not ended, and some that have."""
         return iter(self._live.values())
-
-    def layers(self) -> frozenset[str]:
-        """The layers that devboxes which have not ended were made from."""
-        return frozenset(layer for devbox in self._live.values() if not devbox.gone for layer in devbox.record.layers)
 
     @property
     def busy(self) -> bool:
@@ -131,6 +152,7 @@ class Devboxes:
 
     async def aclose(self) -> None:
         """End all processes; disks stay."""
+        await self._clearing.aclose()
         closing = [devbox.close() for devbox in self._live.values()]
         for outcome in await asyncio.gather(*closing, return_exceptions=True):
             if outcome is not None:
@@ -140,49 +162,103 @@ class Devboxes:
         running = devbox.execution(execution_id)
         if running is not None:
             return running
-        body = await self._ground.store.get("execution", f"{devbox.record.id}/{execution_id}")
-        if body is None:
-            return devbox.execution(execution_id)
-        record = loaded_execution(body)
+        record = await self._ground.store.record("execution", f"{devbox.record.id}/{execution_id}", loaded_execution)
+        started = devbox.execution(execution_id)  # meanwhile
+        if started is not None or record is None:
+            return started
+        record = self._settled(record, devbox)
         return Execution(record, self._log(record, devbox), Ended())
+
+    def _settled(self, record: ExecutionRecord, devbox: Devbox) -> ExecutionRecord:
+        """The record, also where the disk was too full to note that the command had ended."""
+        return self._killed(record) if record.status != "completed" and devbox.execution(record.id) is None else record
 
     def _log(self, record: ExecutionRecord, devbox: Devbox) -> OutputLog:
         running = devbox.execution(record.id)
         if running is not None:
             return running.log
-        return OutputLog(self._ground.logs / record.devbox_id / record.id, finished=True)
+        return self._ground.history.output(record)
 
     def _drop_ended(self) -> None:
         for devbox in [devbox for devbox in self._live.values() if devbox.gone]:
             del self._live[devbox.record.id]
 
-    async def _restore(self, record: DevboxRecord) -> None:
-        if record.status in lifecycle.TERMINAL and not record.has_disk:
-            if (record.end_time_ms or 0) < now_ms() - KEEP_ENDED_MS:
-                await self._forget(record)
-            return
-        settled = lifecycle.after_restart(record, now_ms())
-        devbox = Devbox(settled, self._ground)
-        if settled is not record:
-            await self._ground.store.put(document(settled))
-        if settled.status in lifecycle.TERMINAL:
-            await devbox.remove_disk()
-        else:
-            self._live[record.id] = devbox
+    def _take_up(self, record: DevboxRecord, *, has_disk: bool) -> Devbox:
+        if record.status in lifecycle.TERMINAL:
+            record = replace(record, has_disk=has_disk)
+        devbox = Devbox(record, self._ground)
+        self._keep(devbox)
+        return devbox
 
-    async def _clear_away(self) -> None:
-        """Remove disks that nobody owns: a kill may come between a disk's end and the word of it."""
-        for name in self._ground.isolation.sandboxes() - self._live.keys():
-            if not name.startswith(SANDBOX_PREFIX):
-                await (await self._ground.isolation.create(name)).destroy()
+    async def _with_tunnel(self, record: DevboxRecord) -> DevboxRecord:
+        """A record from the store, with what lets in by its tunnel."""
+        if record.tunnel is None:
+            return record
+        if _was_plain(record):
+            return replace(record, tunnel=await record.tunnel.sealed_by(self._ground.vault))
+        try:
+            tunnel = await record.tunnel.unsealed_by(self._ground.vault, f"The tunnel of devbox {record.id} was")
+        except EngineError as error:
+            self._ground.store.notes.add(str(error), "tunnel", record.id)
+            return record
+        return replace(record, tunnel=tunnel)
 
-    async def _forget(self, record: DevboxRecord) -> None:
-        await self._ground.store.delete_children("execution", record.id)
-        await self._ground.store.delete("devbox", record.id)
-        await asyncio.to_thread(shutil.rmtree, self._ground.logs / record.id, ignore_errors=True)
+    def _keep(self, devbox: Devbox) -> None:
+        record = devbox.record
+        self._live[record.id] = self._known[record.id] = devbox
+        self._ground.layers.hold(holder_of(record.id), record.layers)
+
+    async def _executions(self, status: str) -> list[ExecutionRecord]:
+        """Those that an earlier service has left in this state, as killed."""
+        found = await self._ground.store.records("execution", loaded_execution, status=status)
+        return [self._killed(record) for record in found]
+
+    def _killed(self, record: ExecutionRecord) -> ExecutionRecord:
+        ended_ms = max(self._since, record.start_time_ms)
+        return record.ended(self._ground.history.output(record), ended_ms, KILLED)
+
+    async def clear_away(self) -> None:
+        """Remove disks that devboxes have left: a kill, or a refusal of this machine, may have come between."""
+        for devbox in [devbox for devbox in self._live.values() if devbox.status in lifecycle.TERMINAL]:
+            await self._clear(devbox.record.id, devbox.remove_disk)
+        self._drop_ended()
+        left = [name for name in self._ground.isolation.sandboxes() if not name.startswith(SANDBOX_PREFIX)]
+        statuses = await self._ground.store.statuses("devbox", left)
+        for name in left:
+            if name.partition(".")[0] not in self._live:  # one that is being made has its name with an ending
+                await self._clear(name, partial(self._remove_left, name, statuses.get(name)))
+        unknown = [name for name in left if name not in statuses and _is_devbox(name)]
+        self._ground.store.notes.unowned(unknown, "disk", "in sandboxes/")
+        await self._ground.store.forget_positions()
+
+    async def _clear(self, name: str, remove: Callable[[], Awaitable[None]]) -> None:
+        try:
+            await remove()
+            self.problems.pop(name, None)
+        except (SandboxError, EngineError, OSError) as error:
+            tell(self.problems, name, f"The disk of {name}, which has ended, cannot be removed: {error}")
+
+    async def _remove_left(self, name: str, status: str | None) -> None:
+        """Only a disk goes of which a record that can be read says that it has ended."""
+        if status in lifecycle.TERMINAL:
+            await (await self.get(name)).remove_disk()
+        elif status is None and not _is_devbox(name):  # half made, or made to try something out
+            await (await self._ground.isolation.create(name)).destroy()
+
+
+def _was_plain(record: DevboxRecord) -> bool:
+    """Whether an earlier version has stored it with what lets in by its tunnel, as it is."""
+    return record.tunnel is not None and not record.tunnel.sealed
+
+
+def _is_devbox(name: str) -> bool:
+    return name.startswith("dbx_") and "." not in name
 
 
 def _same(execution: Execution, order: Order) -> Execution:
     if execution.record.command != order.command:
-        raise InvalidError(f"command_id {order.id!r} has already run another command: choose a fresh one.")
+        raise InvalidError(
+            f"Execution {order.id!r} has already run another command: give a new one a command_id or an x-request-id "
+            "of its own."
+        )
     return execution

@@ -23,7 +23,10 @@ KEYWORDS = frozenset(
 _FLAGGED = frozenset({"ADD", "COPY", "FROM", "HEALTHCHECK", "RUN"})
 _WITH_HEREDOCS = frozenset({"ADD", "COPY", "RUN"})
 _DIRECTIVE = re.compile(r"#\s*([A-Za-z][\w.-]*)\s*=\s*(.+?)\s*")
-_FLAG = re.compile(r"--([a-z][a-z-]*)(?:=(\S*))?(?:\s+|$)")
+_FLAG = re.compile(r"--([a-z][a-z-]*)(?:=((?:[^\s'\"\\]|\\.|'[^']*'|\"(?:[^\"\\]|\\.)*\")*))?(?:\s+|$)", re.DOTALL)
+_QUOTED = re.compile(r"'([^']*)'|\"((?:[^\"\\]|\\.)*)\"|\\(.)", re.DOTALL)
+_REPEATED = frozenset({"exclude", "mount"})
+"""Flags that may be given several times."""
 _HEREDOC = re.compile(r"\d*<<(-?)(['\"]?)([A-Za-z_][\w.-]*)\2(?=[>|;&)]|$)")
 
 
@@ -46,15 +49,21 @@ class Instruction:
     """What follows the keyword and the flags."""
     line: int
     """Where it begins, from 1."""
-    flags: Mapping[str, str] = field(default_factory=dict)
+    flags: Mapping[str, tuple[str, ...]] = field(default_factory=dict)
+    """Each with what it was given, once or several times."""
     heredocs: tuple[Heredoc, ...] = ()
     escape: str = "\\"
 
     @property
     def title(self) -> str:
         """It, as a build log shows it."""
-        flags = "".join(f" --{name}={value}" if value else f" --{name}" for name, value in self.flags.items())
+        given = [(name, value) for name, values in self.flags.items() for value in values]
+        flags = "".join(f" --{name}={value}" if value else f" --{name}" for name, value in given)
         return f"{self.keyword}{flags} {' '.join(self.text.split())}"
+
+    def flag(self, name: str, default: str = "") -> str:
+        """What a flag was given that may be given once."""
+        return self.flags.get(name, (default,))[0]
 
 
 def bad(line: int | None, sentence: str) -> InvalidError:
@@ -81,13 +90,27 @@ def parse(text: str) -> tuple[Instruction, ...]:
     return tuple(found)
 
 
+def trigger_text(instruction: Instruction) -> str:
+    """The instruction within an ONBUILD, as a Dockerfile of its own; `ValueError` for one that cannot be there."""
+    directive = "" if instruction.escape == "\\" else f"# escape={instruction.escape}\n"
+    documents = "".join(f"{document.text}{document.name}\n" for document in instruction.heredocs)
+    found = f"{directive}{instruction.text}\n{documents}"
+    try:
+        inner = parse(found)
+    except InvalidError as error:
+        raise ValueError(str(error).partition(": ")[2].removesuffix(".")) from error
+    if len(inner) != 1 or inner[0].keyword in ("FROM", "MAINTAINER", "ONBUILD"):
+        raise ValueError(f"{inner[0].keyword} cannot follow it")
+    return found
+
+
 def json_form(text: str) -> tuple[str, ...] | None:
     """The words of the form `["a", "b"]`; None for text that is not of that form."""
     if not text.startswith("["):
         return None
     try:
         found = json.loads(text)
-    except ValueError:
+    except (ValueError, RecursionError):
         return None
     strings = isinstance(found, list) and all(isinstance(word, str) for word in found)
     return tuple(found) if strings else None
@@ -140,19 +163,27 @@ def _instruction(logical: str, line: int, escape: str) -> Instruction:
     if name not in KEYWORDS:
         raise bad(line, f"unknown instruction {keyword[:40]!r}.")
     rest = rest.strip()
-    flags: dict[str, str] = {}
+    flags: dict[str, tuple[str, ...]] = {}
     while name in _FLAGGED and (flag := _FLAG.match(rest)) is not None:
-        flags[flag[1]] = ",".join(filter(None, (flags.get(flag[1]), flag[2])))
+        if flag[1] in flags and flag[1] not in _REPEATED:
+            raise bad(line, f"{name}: --{flag[1]} is given twice.")
+        flags[flag[1]] = (*flags.get(flag[1], ()), _QUOTED.sub(_unquoted, flag[2] or ""))
         rest = rest[flag.end() :]
     if not rest:
         raise bad(line, f"{name} needs an argument.")
     return Instruction(name, rest, line, flags, escape=escape)
 
 
+def _unquoted(quoted: re.Match[str]) -> str:
+    """What quotes hold, as flags have them: variables in it are replaced all the same."""
+    return quoted[1] if quoted[1] is not None else re.sub(r"\\(.)", r"\1", quoted[2] or quoted[3] or "")
+
+
 def _heredocs(instruction: Instruction, lines: list[str], place: int) -> tuple[list[Heredoc], int]:
     """The documents that an instruction announces, and the place after them."""
     found: list[Heredoc] = []
-    if instruction.keyword not in _WITH_HEREDOCS or "<<" not in instruction.text:
+    keyword = instruction.text.split()[0].upper() if instruction.keyword == "ONBUILD" else instruction.keyword
+    if keyword not in _WITH_HEREDOCS or "<<" not in instruction.text:
         return found, place
     for word in split_words(instruction.text, instruction.escape):
         announced = _HEREDOC.match(word)

@@ -5,36 +5,53 @@ from __future__ import annotations
 import fcntl
 import os
 import resource
-from contextlib import suppress
+from contextlib import AsyncExitStack, suppress
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 from ..sandbox import open_isolation
+from . import data_folder
 from .axons import Axons
 from .blueprints import Blueprints, Sources
 from .build import Workshop
+from .build_cache import BuildCache
+from .build_log import BuildLogs
+from .cache_mounts import CacheMounts
 from .catalogue import Catalogue
 from .devbox import Ground
 from .devboxes import Devboxes
 from .errors import ConflictError
+from .fair_queue import FairQueue
 from .farewell import Farewell
 from .furnishing import Furnishing
+from .history import EndedRecords, History, Outputs
+from .idempotency import Idempotency
+from .kernel_devboxes import KernelDevboxes
+from .kernels import Kernels
 from .keys import Keys
+from .layer_register import LayerRegister
 from .layers import Layers
 from .objects import Objects
 from .origins import Origins
 from .pty import IDLE_TTL_S
+from .reserve import Reserve
+from .retention import Retention, Together
+from .retention_limits import DEFAULTS
 from .secrets import Secrets
 from .service_key import ServiceKey
 from .signatures import Signer
 from .snapshots import Snapshots
-from .store import Store
+from .store import UNREADABLE, Store
 from .tunnels import Tunnels
 from .vault import Vault
 
 if TYPE_CHECKING:
+    from collections.abc import Collection, Mapping
+
     from ..sandbox import Isolation, Requested
+    from .retention_limits import Limit
 
 
 @dataclass(frozen=True, slots=True)
@@ -44,7 +61,10 @@ class Engine:
     isolation: Isolation
     store: Store
     layers: Layers
+    retention: Retention
     devboxes: Devboxes
+    kernels: Kernels
+    kernel_devboxes: KernelDevboxes
     snapshots: Snapshots
     blueprints: Blueprints
     origins: Origins
@@ -54,49 +74,99 @@ class Engine:
     furnishing: Furnishing
     axons: Axons
     keys: Keys
+    idempotency: Idempotency
+    fair_queue: FairQueue
     network_policies: Catalogue
     gateway_configs: Catalogue
     mcp_configs: Catalogue
     farewell: Farewell
-    lock: int
+    closing: AsyncExitStack
+    """Ends the parts, the last that was opened first."""
 
     @classmethod
-    async def open(cls, data_dir: Path, requested: Requested = "auto", pty_idle_ttl: float = IDLE_TTL_S) -> Engine:
+    async def open(
+        cls,
+        data_dir: Path,
+        requested: Requested = "auto",
+        pty_idle_ttl: float = IDLE_TTL_S,
+        limits: Mapping[str, Limit] = DEFAULTS,
+    ) -> Engine:
         """The engine on `data_dir`, which it alone uses. `OSError`, `SandboxError` or `EngineError` if it cannot."""
-        lock = _locked(data_dir)
+        async with AsyncExitStack() as closing:
+            return await cls._open(data_dir, requested, pty_idle_ttl, limits, closing)
+
+    @classmethod
+    async def _open(
+        cls,
+        data_dir: Path,
+        requested: Requested,
+        pty_idle_ttl: float,
+        limits: Mapping[str, Limit],
+        closing: AsyncExitStack,
+    ) -> Engine:
+        closing.callback(os.close, _locked(data_dir))
         _raise_descriptor_limit()
+        reserve = Reserve(data_dir / "reserve")
+        reserve.prepare()
+        # Before anything is made or removed: a database of a newer version, or none beside disks, ends it here.
+        store = _store(data_dir, reserve)
+        closing.push_async_callback(store.aclose)
         isolation = await open_isolation(data_dir / "sandboxes", requested)
-        try:
-            store = Store.open(data_dir / "service.db")
-            key = ServiceKey.open(data_dir / "service.key")
-            objects = Objects(store, data_dir / "objects", Signer(key.derived("addresses")))
-            vault = Vault(key.derived("secrets"))
-            secrets = Secrets(store, vault)
-            network_policies = Catalogue(store, "network_policy", "npol")
-            furnishing = Furnishing(isolation, objects, secrets, vault, network_policies)
-            layers = Layers(isolation, store)
-            devboxes = Devboxes(
-                Ground(isolation, store, data_dir / "logs", login_shell(), layers, furnishing, pty_idle_ttl)
+        closing.push_async_callback(isolation.aclose)
+        axons = Axons.open(store, data_dir / "axons", reserve)
+        key = ServiceKey.open(data_dir / "service.key")
+        objects = Objects(store, data_dir / "objects", Signer(key.derived("addresses")))
+        vault = Vault(key.derived("secrets"))
+        secrets = Secrets(store, vault)
+        network_policies = Catalogue(store, "network_policy", "npol")
+        furnishing = Furnishing(isolation, objects, secrets, vault, network_policies)
+        layers = Layers(isolation, LayerRegister(store))
+        retention = Retention(limits)
+        history = History(store, data_dir / "logs", partial(retention.notice, "logs", "records"))
+        build_logs = BuildLogs(data_dir / "build_logs", partial(retention.notice, "builds"))
+        cache = BuildCache(store, layers, partial(retention.notice, "cache"))
+        retention.add("logs", Outputs(history))
+        retention.add("records", EndedRecords(history))
+        retention.add("builds", build_logs)
+        fair_queue = FairQueue()
+        cache_mounts = CacheMounts(isolation.caches, partial(retention.notice, "cache"))
+        retention.add("cache", Together(cache, cache_mounts))
+        kernels = Kernels(data_dir / "kernels")
+        devboxes = Devboxes(
+            Ground(
+                isolation, store, history, login_shell(), layers, furnishing, kernels, vault, fair_queue, pty_idle_ttl
             )
-            snapshots = Snapshots(store, layers)
-            blueprints = _blueprints(isolation, store, layers, Sources(objects.path, secrets.values), data_dir)
-            origins = Origins(devboxes, snapshots, blueprints, layers)
-            layers.add_holder(devboxes.layers)
-            await devboxes.restore()
-            await snapshots.restore()
-            await blueprints.restore()
-            await objects.restore()
-            keys = Keys(store)
-            await keys.restore()
-            layers.sweep_soon()
-        except BaseException:
-            await isolation.aclose()
-            raise
+        )
+        snapshots = Snapshots(store, layers)
+        kernel_devboxes = KernelDevboxes(devboxes, snapshots)
+        shop = Workshop(isolation, store, layers, cache, fair_queue, cache_mounts, data_dir / "builds")
+        blueprints = Blueprints(shop, Sources(objects.path, secrets.values), login_shell(), build_logs)
+        origins = Origins(devboxes, snapshots, blueprints, layers)
+        keys = Keys(store, vault)
+        idempotency = Idempotency(store)
+        for part in (axons, objects, layers, devboxes, snapshots, blueprints, retention, kernels):
+            closing.push_async_callback(part.aclose)
+        await layers.restore()
+        await cache.load()
+        await devboxes.restore()
+        await snapshots.restore()
+        await blueprints.restore()
+        await objects.restore()
+        await keys.restore()
+        await secrets.restore(key_is_new=key.is_new)
+        await axons.restore()
+        await idempotency.restore()
+        await kernels.restore(kernel_devboxes.release)
+        _start_removing(store, layers)
+        retention.start()
         return cls(
             isolation,
             store,
             layers,
+            retention,
             devboxes,
+            kernels,
+            kernel_devboxes,
             snapshots,
             blueprints,
             origins,
@@ -104,19 +174,30 @@ class Engine:
             objects,
             secrets,
             furnishing,
-            Axons.open(store, data_dir / "axons"),
+            axons,
             keys,
+            idempotency,
+            fair_queue,
             network_policies,
             Catalogue(store, "gateway_config", "gwc"),
             Catalogue(store, "mcp_config", "mcp"),
             Farewell(),
-            lock,
+            closing.pop_all(),
         )
 
     @property
     def notes(self) -> tuple[str, ...]:
-        """What a person should know about the isolation, one sentence each."""
-        return self.isolation.notes
+        """What a person should know about the isolation, the data, and what could not be removed, one sentence each."""
+        parts = (self.layers, self.devboxes, self.retention)
+        problems = (problem for part in parts for problem in part.problems.values())
+        return (*self.isolation.notes, *self.store.notes.sentences(), *problems)
+
+    async def prune(self, kinds: Collection[str], older_than_ms: int, *, live: bool) -> dict[str, int]:
+        """Remove what nothing needs any more, and what could not be removed before; the bytes freed of each kind."""
+        freed = await self.retention.prune(kinds, older_than_ms, live=live)
+        await self.devboxes.clear_away()
+        await self.layers.swept()
+        return freed
 
     def end_streams(self) -> None:
         """End what would go on for as long as its client listens, as the service stops."""
@@ -125,22 +206,20 @@ class Engine:
 
     async def aclose(self) -> None:
         """End all processes and close the files; disks and records stay."""
-        try:
-            await self.blueprints.aclose()
-            await self.snapshots.aclose()
-            await self.devboxes.aclose()
-            await self.layers.aclose()
-            await self.objects.aclose()
-            await self.axons.aclose()
-        finally:
-            await self.isolation.aclose()
-            await self.store.aclose()
-            os.close(self.lock)
+        await self.closing.aclose()
 
 
-def _blueprints(isolation: Isolation, store: Store, layers: Layers, sources: Sources, data_dir: Path) -> Blueprints:
-    shop = Workshop(isolation, store, layers, data_dir / "builds")
-    return Blueprints(shop, sources, login_shell(), data_dir / "build_logs")
+def _store(data_dir: Path, reserve: Reserve) -> Store:
+    file = data_dir / "service.db"
+    return Store.open(file, reserve, lambda: data_folder.require_nothing(data_dir, file))
+
+
+def _start_removing(store: Store, layers: Layers) -> None:
+    """Remove layers that nothing needs, unless a record that cannot be read may need one."""
+    if store.notes.about(UNREADABLE):
+        store.notes.add("No layer is removed, as one may be needed that cannot be known.", "layers")
+    else:
+        layers.start()
 
 
 def login_shell() -> str:
@@ -149,7 +228,7 @@ def login_shell() -> str:
 
 
 def _locked(data_dir: Path) -> int:
-    data_dir.mkdir(mode=0o700, parents=True, exist_ok=True)
+    data_folder.make(data_dir)
     lock = os.open(data_dir / "lock", os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
     try:
         fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)

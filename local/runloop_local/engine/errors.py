@@ -2,24 +2,27 @@
 
 EngineError
 ├── NotFoundError       no such resource
+├── PrunedError         it was there, and is no longer kept
 ├── InvalidError        the request cannot be carried out as it stands
 ├── ForbiddenError      whoever asks may not
 ├── ConflictError       something else is going on that forbids it
+├── ReusedRequestIdError  another request came with the same x-request-id
 ├── TooLargeError       more bytes than the service takes
 ├── WaitExpiredError    a wait ran out before the status was reached
+├── UnknownKernelError  the kernel that a devbox is to belong to is not seen to live
 ├── NotServedError      an operation or option that the embedded service does not have
 ├── StoppingError       the service is on its way out
 ├── ExhaustedError      this machine is out of processes, descriptors or memory for now
-└── DiskFullError       the disk of this machine is full or refuses writes
+├── DiskFullError       there is no room for it on the disk
+├── StorageError        the disk, or a file on it, cannot be used for another reason
+└── UnreadableError     a record was stored that this service cannot read
 """
 
 from __future__ import annotations
 
 import errno
 
-_DESCRIPTORS = frozenset({errno.EMFILE, errno.ENFILE})
-_PROCESSES = frozenset({errno.EAGAIN, errno.ENOMEM})
-_DISK = frozenset({errno.ENOSPC, errno.EDQUOT, errno.EFBIG})
+from ..sandbox.base import SandboxFull
 
 
 class EngineError(Exception):
@@ -32,6 +35,12 @@ class NotFoundError(EngineError):
     """There is no such resource."""
 
     code = "not_found"
+
+
+class PrunedError(EngineError):
+    """It was there, and is no longer kept."""
+
+    code = "pruned"
 
 
 class InvalidError(EngineError):
@@ -52,6 +61,12 @@ class ConflictError(EngineError):
     code = "conflict"
 
 
+class ReusedRequestIdError(EngineError):
+    """Another request came with the same `x-request-id`."""
+
+    code = "request_id_reused"
+
+
 class TooLargeError(EngineError):
     """More bytes than the service takes."""
 
@@ -62,6 +77,12 @@ class WaitExpiredError(EngineError):
     """A wait ran out before the status was reached; asking again is right."""
 
     code = "wait_expired"
+
+
+class UnknownKernelError(EngineError):
+    """The kernel that a devbox is to belong to is not seen to live."""
+
+    code = "unknown_kernel"
 
 
 class NotServedError(EngineError):
@@ -83,9 +104,21 @@ class ExhaustedError(EngineError):
 
 
 class DiskFullError(EngineError):
-    """The disk of this machine is full or refuses writes."""
+    """There is no room for it on the disk."""
 
     code = "disk_full"
+
+
+class StorageError(EngineError):
+    """The disk, or a file on it, cannot be used, and not for want of room."""
+
+    code = "storage_error"
+
+
+class UnreadableError(EngineError):
+    """A record was stored that this service cannot read; it is kept as it is."""
+
+    code = "unreadable_record"
 
 
 def no_descriptors() -> ExhaustedError:
@@ -93,20 +126,32 @@ def no_descriptors() -> ExhaustedError:
     return ExhaustedError("The service has no descriptors left: end commands or connections, then try again.")
 
 
-def is_disk_full(error: BaseException) -> bool:
-    """Whether a disk has no room: in our own words, in the system's, or in those of a program that a helper ran."""
-    if isinstance(error, DiskFullError) or isinstance(error.__cause__, DiskFullError):
-        return True
-    return (isinstance(error, OSError) and error.errno in _DISK) or "No space left" in str(error)
+_NO_PROCESSES = (ExhaustedError, "This machine starts no more processes for the service: end commands, then try again.")
+_MEANINGS: dict[int, tuple[type[EngineError], str]] = {
+    errno.EMFILE: (ExhaustedError, str(no_descriptors())),
+    errno.ENFILE: (ExhaustedError, "This machine has no descriptors left: end programs on it, then try again."),
+    errno.EAGAIN: _NO_PROCESSES,
+    errno.ENOMEM: (ExhaustedError, "This machine has no memory left for the service: end commands, then try again."),
+    errno.ENOSPC: (DiskFullError, "The disk is full: shut devboxes down or delete snapshots, blueprints or objects."),
+    errno.EDQUOT: (DiskFullError, "The disk quota of the service's account is used up: delete something of it."),
+    errno.EFBIG: (DiskFullError, "The service may not write a file that large: see ulimit -f, or the file system."),
+    errno.EROFS: (StorageError, "The file system is mounted read-only."),
+}
 
 
-def of_machine(error: Exception) -> EngineError | None:
-    """What to tell of an error that means that this machine has no more of something; None for any other."""
+def of_machine(error: BaseException) -> EngineError | None:
+    """What to tell of an error in which the system says what this machine lacks; None for any other."""
     number = error.errno if isinstance(error, OSError) else None
-    if number in _DESCRIPTORS:
-        return no_descriptors()
-    if number in _PROCESSES or (isinstance(error, RuntimeError) and "start new thread" in str(error)):
-        return ExhaustedError("This machine starts no more processes for the service: end commands, then try again.")
-    if number in _DISK:
-        return DiskFullError("The service's disk is full: free some of it, then try again.")
-    return None
+    known = _MEANINGS.get(number) if number is not None else None
+    if isinstance(error, RuntimeError) and "start new thread" in str(error):
+        known = _NO_PROCESSES
+    return None if known is None else known[0](known[1])
+
+
+def is_disk_full(error: BaseException | None) -> bool:
+    """Whether an error, or what caused it, was said to be for want of room by the system or by a program."""
+    while error is not None:
+        if isinstance(error, DiskFullError | SandboxFull) or isinstance(of_machine(error), DiskFullError):
+            return True
+        error = error.__cause__
+    return False

@@ -3,16 +3,16 @@
 from __future__ import annotations
 
 import asyncio
-import os
 import signal
-from dataclasses import asdict, dataclass, replace
-from typing import TYPE_CHECKING, Any, Literal, Protocol
+from dataclasses import dataclass, replace
+from typing import TYPE_CHECKING, Literal, Protocol
 
 from ..sandbox.base import Command, SandboxEnded, SandboxError
 from .bell import Bell
 from .errors import DiskFullError, InvalidError, of_machine
 from .ids import now_ms
-from .pipes import PipeReader, PipeWriter, close_all, open_pipe, open_small_pipe
+from .pipes import PipeReader, PipeWriter, close_all, open_each, open_nothing, open_pipe, open_small_pipe
+from .records import Record, body_of, loader
 from .store import Document
 from .waiting import wait_until
 
@@ -20,21 +20,22 @@ if TYPE_CHECKING:
     from collections.abc import Awaitable, Callable
 
     from ..sandbox.base import Process, Sandbox
+    from .fair_queue import Flow
     from .output_log import OutputLog, Stream
 
 ExecutionStatus = Literal["queued", "running", "completed"]
 Source = Literal["exec", "setup_commands", "entrypoint"]
+UNFINISHED: tuple[ExecutionStatus, ...] = ("queued", "running")
 KILLED = 128 + signal.SIGKILL
 CANNOT_START = 126
 # A background child may hold the pipes open for ever. What the command itself printed is in the pipes when it
 # ends, so this much silence, or this much time in all, is enough; what comes later is read and dropped.
 SILENCE_S = 0.05
 GRACE_S = 0.2
-_REMEMBERED_REQUESTS = 1000
 
 
 @dataclass(frozen=True, slots=True)
-class ExecutionRecord:
+class ExecutionRecord(Record):
     """All that is known of an execution, apart from its output."""
 
     id: str
@@ -48,16 +49,39 @@ class ExecutionRecord:
     exit_status: int | None = None
     failure: str | None = None
     """Why the service ended it, where it did: one sentence."""
+    stdout_bytes: int | None = None
+    stderr_bytes: int | None = None
+    """How much it has printed, once it has ended; None where an earlier version has not noted that."""
+
+    @property
+    def printed(self) -> tuple[int, int] | None:
+        """The bytes of both streams."""
+        if self.stdout_bytes is None or self.stderr_bytes is None:
+            return None
+        return self.stdout_bytes, self.stderr_bytes
+
+    def ended(self, log: OutputLog, time_ms: int, exit_status: int | None) -> ExecutionRecord:
+        """It, after its end."""
+        sizes = log.sizes
+        return replace(
+            self,
+            status="completed",
+            end_time_ms=time_ms,
+            exit_status=exit_status,
+            stdout_bytes=sizes["stdout"],
+            stderr_bytes=sizes["stderr"],
+        )
 
     def document(self) -> Document:
         """It, as the store keeps it."""
         key = f"{self.devbox_id}/{self.id}"
-        return Document("execution", key, asdict(self), self.devbox_id, self.status, time_ms=self.start_time_ms)
+        return Document(
+            "execution", key, body_of(self), self.devbox_id, self.status, time_ms=self.start_time_ms, listed=False
+        )
 
 
-def loaded(body: dict[str, Any]) -> ExecutionRecord:
-    """The record from its stored form."""
-    return ExecutionRecord(**body)
+loaded = loader(ExecutionRecord)
+"""The record from its stored form; `ValueError` where that is none."""
 
 
 class Runner(Protocol):
@@ -83,7 +107,6 @@ class Execution:
         self._bell = Bell()
         self._runner = runner
         self._kill: asyncio.Task[None] | None = None
-        self._sent: dict[str, None] = {}
 
     async def run(self, finished: Callable[[ExecutionRecord], Awaitable[None]]) -> None:
         """Run the command to its end and keep the outcome by `finished`, before anyone hears of it."""
@@ -107,7 +130,7 @@ class Execution:
             return CANNOT_START
 
     def _ended(self, code: int) -> ExecutionRecord:
-        return replace(self.record, status="completed", exit_status=code, end_time_ms=now_ms())
+        return self.record.ended(self.log, now_ms(self.record.start_time_ms), code)
 
     def started(self) -> None:
         """Its turn has come."""
@@ -134,23 +157,14 @@ class Execution:
         if self.record.status != "completed":
             await self._runner.signal(number, group=group)
 
-    async def send(self, data: bytes, request_id: str | None = None) -> bool:
-        """Write to its standard input, once for each request; False when it no longer reads."""
+    async def send(self, data: bytes) -> bool:
+        """Write to its standard input; False when it no longer reads."""
         stdin = await self._input()
-        if request_id is not None and request_id in self._sent:
-            return True
-        if request_id is not None:
-            self._sent[request_id] = None
-            self._forget_old_requests()
         try:
             await stdin.write(data)
         except BrokenPipeError:
             return False
         return True
-
-    def _forget_old_requests(self) -> None:
-        if len(self._sent) > _REMEMBERED_REQUESTS:
-            del self._sent[next(iter(self._sent))]
 
     async def end_input(self) -> None:
         """Close its standard input."""
@@ -192,22 +206,30 @@ class Ended:
 class ProcessRunner:
     """Runs one command as one process."""
 
-    def __init__(self, sandbox: Sandbox, command: Command, *, stdin: bool = False) -> None:
+    def __init__(
+        self, sandbox: Sandbox, command: Command, starts: asyncio.Semaphore, flow: Flow, *, stdin: bool = False
+    ) -> None:
+        """`starts` are for all that are to start at the same time; until it has one, it is queued."""
         self._sandbox = sandbox
         self._command = command
+        self._starts = starts
+        self._flow = flow
         self._stdin = stdin
         self._process: Process | None = None
         self._pending_signal: tuple[int, bool] | None = None
 
     async def run(self, execution: Execution) -> int:
         """Start the process, follow its output, return its exit status."""
-        readers = await self._start(execution)
+        async with self._starts:
+            if self._pending_signal is not None:
+                return 128 + self._pending_signal[0]
+            process, readers = await self._start(execution)
+        self._process = process
         execution.started()
         try:
-            assert self._process is not None
-            if self._pending_signal is not None:
-                await self._process.signal(self._pending_signal[0], group=self._pending_signal[1])
-            code = await self._process.wait()
+            if self._pending_signal is not None:  # it came while the process was being started
+                await process.signal(self._pending_signal[0], group=self._pending_signal[1])
+            code = await process.wait()
             await settle(readers)
         except BaseException:
             for reader in readers:
@@ -222,10 +244,10 @@ class ProcessRunner:
         else:
             await self._process.signal(number, group=group)
 
-    async def _start(self, execution: Execution) -> list[PipeReader]:
-        output, error, source = open_pipe(), open_pipe(), self._input_pipe()
+    async def _start(self, execution: Execution) -> tuple[Process, list[PipeReader]]:
+        output, error, source = open_each(open_pipe, open_pipe, self._input_pipe)
         try:
-            self._process = await self._sandbox.spawn(self._command, stdin=source[0], stdout=output[1], stderr=error[1])
+            process = await self._sandbox.spawn(self._command, stdin=source[0], stdout=output[1], stderr=error[1])
         except BaseException:
             close_all(output[0], error[0], source[1])
             raise
@@ -233,15 +255,13 @@ class ProcessRunner:
             close_all(source[0], output[1], error[1])
         if source[1] >= 0:
             execution.stdin = PipeWriter(source[1])
-        return [
-            PipeReader(output[0], lambda data: execution.output("stdout", data)),
-            PipeReader(error[0], lambda data: execution.output("stderr", data)),
+        return process, [
+            PipeReader(output[0], lambda data: execution.output("stdout", data), self._flow),
+            PipeReader(error[0], lambda data: execution.output("stderr", data), self._flow),
         ]
 
     def _input_pipe(self) -> tuple[int, int]:
-        if self._stdin:
-            return open_small_pipe()
-        return os.open(os.devnull, os.O_RDONLY | os.O_CLOEXEC), -1
+        return open_small_pipe() if self._stdin else open_nothing()
 
 
 async def settle(readers: list[PipeReader]) -> None:

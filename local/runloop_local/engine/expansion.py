@@ -5,8 +5,9 @@ from __future__ import annotations
 import re
 from collections.abc import Callable, Mapping
 
+_PATTERN_PIECE = re.compile(r"\\.|.", re.DOTALL)
 _NAME = re.compile(r"[A-Za-z_]\w*|\d")
-_OPERATOR = re.compile(r":?[-+?]")
+_OPERATOR = re.compile(r":?[-+?]|##?|%%?|//?")
 
 
 def split_words(text: str, escape: str = "\\") -> list[str]:
@@ -30,10 +31,10 @@ def pairs(text: str, escape: str = "\\") -> list[tuple[str, str]]:
     """The names and raw values of `ENV a=1 b=2`, or of the old form `ENV a 1 2`."""
     words = split_words(text, escape)
     if "=" not in words[0]:
-        name, _, value = text.partition(" ")
-        if not value.strip():
+        name, *value = text.split(maxsplit=1)
+        if not value:
             raise ValueError(f"{name!r} has no value: write {name}=value")
-        return [(name, value.strip())]
+        return [(name, value[0].rstrip())]
     for word in words:
         if "=" not in word.lstrip("="):
             raise ValueError(f"{word!r} must be name=value; a value with spaces needs quotes")
@@ -76,13 +77,13 @@ class _Expansion:
                 self._place += 1
         return found
 
-    def _until(self, end: str) -> str:
-        """Everything up to the character `end`, which is passed over."""
+    def _until(self, end: str, *, pattern: bool = False) -> str:
+        """Everything up to the character `end`, which is passed over; a pattern keeps its escapes."""
         readers: dict[str, Callable[[], str]] = {
             "'": self._single,
             '"': self._double,
             "$": self._variable,
-            self._escape: self._escaped,
+            self._escape: self._escape_of_pattern if pattern else self._escaped,
         }
         found = ""
         while self._place < len(self._text):
@@ -102,6 +103,9 @@ class _Expansion:
     def _escaped(self) -> str:
         self._place += 2
         return self._text[self._place - 1 : self._place]
+
+    def _escape_of_pattern(self) -> str:
+        return f"\\{self._escaped()}"
 
     def _single(self) -> str:
         end = self._text.find("'", self._place + 1)
@@ -145,11 +149,25 @@ class _Expansion:
         operator = _OPERATOR.match(self._text, self._place)
         if operator is not None:
             self._place = operator.end()
-            return self._chosen(name[0], operator[0], self._until("}"))
+            return self._modified(name[0], operator[0])
         if self._text[self._place : self._place + 1] != "}":
-            raise ValueError(f"${{{name[0]}...}} has no }}, or a modifier other than :- :+ :? - + ?")
+            raise ValueError(f"${{{name[0]}...}} has no }}, or a modifier other than :- :+ :? - + ? # ## % %% / //")
         self._place += 1
         return self._variables.get(name[0], "")
+
+    def _modified(self, name: str, operator: str) -> str:
+        value = self._variables.get(name, "")
+        if operator in ("/", "//"):
+            pattern, replacement = self._until("/", pattern=True), self._until("}")
+            return _replaced(value, pattern, replacement, everywhere=operator == "//")
+        if operator[0] in "#%":
+            pattern, is_longest = self._until("}", pattern=True), len(operator) == 2
+            return (
+                _without_begin(value, pattern, is_longest)
+                if operator[0] == "#"
+                else _without_end(value, pattern, is_longest)
+            )
+        return self._chosen(name, operator, self._until("}"))
 
     def _chosen(self, name: str, operator: str, word: str) -> str:
         value = self._variables.get(name)
@@ -161,3 +179,70 @@ class _Expansion:
         if operator.endswith("?"):
             raise ValueError(f"{name} is not set{': ' if word else ''}{word}")
         return word
+
+
+class _Pattern:
+    """A shell's pattern: `*` is any text, `?` one character, and a backslash makes the next one text.
+
+    What is between two `*` has a length of its own, so one search for each is enough: the time that it takes grows with
+    the text, whatever the pattern.
+    """
+
+    def __init__(self, pattern: str) -> None:
+        parts: list[list[str]] = [[]]
+        for piece in _PATTERN_PIECE.findall(pattern):
+            if piece == "*":
+                parts.append([])
+            else:
+                parts[-1].append("." if piece == "?" else re.escape(piece[-1]))
+        first, *self._rest = ("".join(part) for part in parts)
+        self._first = re.compile(first, re.DOTALL)
+
+    def end(self, text: str, start: int, *, is_longest: bool) -> int | None:
+        """Where it ends if it begins at `start`."""
+        found = self._first.match(text, start)
+        return None if found is None else self._end_of_rest(text, found.end(), is_longest)
+
+    def find(self, text: str, start: int) -> tuple[int, int] | None:
+        """Where the first that is not empty begins and ends, as long as it can be."""
+        while (found := self._first.search(text, start)) is not None:
+            end = self._end_of_rest(text, found.end(), is_longest=True)
+            if end is None:
+                return None  # what does not follow here follows nowhere later
+            if end > found.start():
+                return found.start(), end
+            start = found.end() + 1
+            if start > len(text):
+                return None
+        return None
+
+    def _end_of_rest(self, text: str, end: int, is_longest: bool) -> int | None:
+        for number, part in enumerate(self._rest, 1):
+            goes_far = is_longest and number == len(self._rest)
+            found = re.compile(f".*{part}" if goes_far else f".*?{part}", re.DOTALL).match(text, end)
+            if found is None:
+                return None
+            end = found.end()
+        return end
+
+
+def _without_begin(value: str, pattern: str, is_longest: bool) -> str:
+    return value[_Pattern(pattern).end(value, 0, is_longest=is_longest) or 0 :]
+
+
+def _without_end(value: str, pattern: str, is_longest: bool) -> str:
+    """Read backwards, as only the first of several matches can be made short or long."""
+    backwards = "".join(reversed(_PATTERN_PIECE.findall(pattern)))
+    return _without_begin(value[::-1], backwards, is_longest)[::-1]
+
+
+def _replaced(value: str, pattern: str, replacement: str, *, everywhere: bool) -> str:
+    sought, found, place = _Pattern(pattern), "", 0
+    if pattern and not value and sought.end(value, 0, is_longest=True) is not None:
+        return replacement
+    while (match := sought.find(value, place)) is not None:
+        found += value[place : match[0]] + replacement
+        place = match[1]
+        if not everywhere:
+            break
+    return found + value[place:]

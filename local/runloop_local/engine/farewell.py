@@ -17,6 +17,7 @@ class Farewell:
         self.said = True
         self._bell.ring()
 
-    async def wait(self, timeout: float) -> bool:
-        """True once it has been said, False after `timeout` seconds."""
-        return self.said or await self._bell.wait(timeout)
+    async def wait(self) -> None:
+        """Until it has been said."""
+        if not self.said:
+            await self._bell.wait()

@@ -9,18 +9,22 @@ from collections.abc import AsyncIterator
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Literal
 
-from ..sandbox.base import Command
-from .errors import DiskFullError, InvalidError, NotFoundError
+from ..sandbox.base import NO_ROOM, Command
+from .errors import DiskFullError, InvalidError, NotFoundError, TooLargeError
 from .execution import settle
-from .pipes import PipeReader, PipeWriter, chunks, close_all, open_pipe
+from .pipes import PipeReader, PipeWriter, chunks, close_all, open_each, open_nothing, open_pipe
 
 if TYPE_CHECKING:
     from ..sandbox.base import Process, Sandbox, User
+    from .fair_queue import Flow
 
-_MISSING, _FOLDER, _DENIED = 44, 45, 46
-_READ = f"""[ -e "$1" ] || [ -L "$1" ] || exit {_MISSING}
-[ ! -d "$1" ] || exit {_FOLDER}
+_MISSING, _FOLDER, _DENIED, _TOO_LARGE = 44, 45, 46, 47
+_NOT_THERE = ("No such file or directory", "Not a directory")
+_NO_ROOM = (NO_ROOM, "Disk quota exceeded")
+_READ = f"""[ ! -d "$1" ] || exit {_FOLDER}
+[ -e "$1" ] || {{ cat -- "$1" && exit; exit {_MISSING}; }}
 [ -r "$1" ] || exit {_DENIED}
+[ -z "$2" ] || [ ! -f "$1" ] || [ "$(wc -c <"$1")" -le "$2" ] || exit {_TOO_LARGE}
 exec cat -- "$1"
 """
 _CLAIM = """[ -d "$1" ] || { mkdir -p -- "$1" && chown user -- "$1"; }
@@ -97,8 +101,9 @@ class _Program:
 class Files:
     """The file operations of one devbox."""
 
-    def __init__(self, sandbox: Sandbox, user: User) -> None:
+    def __init__(self, sandbox: Sandbox, user: User, flow: Flow) -> None:
         self._sandbox = sandbox
+        self._flow = flow
         self._user: User = user
 
     async def claim(self, path: str, *, folder: bool) -> None:
@@ -124,6 +129,8 @@ class Files:
         writer = PipeWriter(write)
         try:
             async for data in source:
+                await self._flow.turn()
+                self._flow.moved(len(data))
                 await writer.write(data)
         except BrokenPipeError:
             pass  # it gave up; `check` says why
@@ -136,28 +143,30 @@ class Files:
         writer.close()
         await program.check()
 
-    async def read(self, path: str) -> AsyncIterator[bytes]:
-        """The bytes of `path`, read only as fast as they are taken. Errors are raised before the first."""
+    async def read(self, path: str, most: int | None = None) -> AsyncIterator[bytes]:
+        """The bytes of `path`, read only as fast as they are taken. Errors are raised before the first.
+
+        With `most`, `TooLargeError` for a file that has more; where nobody can know (a device, a pipe), after so many.
+        """
         read, write = open_pipe()
         try:
-            program = await self._start(_READ, path, stdout=write)
+            program = await self._start(_READ, path, "" if most is None else str(most), stdout=write)
         except BaseException:
             os.close(read)
             raise
         finally:
             os.close(write)
-        stream = chunks(read)
+        stream = chunks(read, self._flow)
         first = await anext(stream, b"")
         if not first:
             await program.check()
-        return _contents(first, stream, program)
+        return _contents(first, stream, program, most)
 
     async def _start(
-        self, script: str, path: str, *, stdin: int = -1, stdout: int = -1, user: User | None = None
+        self, script: str, path: str, *more: str, stdin: int = -1, stdout: int = -1, user: User | None = None
     ) -> _Program:
-        argv = ("/bin/sh", "-c", script, "sh", self._sandbox.path(_from_home(path)))
-        nothing = os.open(os.devnull, os.O_RDWR | os.O_CLOEXEC)
-        error = open_pipe()
+        argv = ("/bin/sh", "-c", script, "sh", self._sandbox.path(_from_home(path)), *more)
+        error, (nothing, _) = open_each(open_pipe, open_nothing)
         try:
             process = await self._sandbox.spawn(
                 Command(argv, user or self._user),
@@ -171,15 +180,20 @@ class Files:
         finally:
             close_all(error[1], nothing)
         complaints = _Complaints()
-        return _Program(path, process, complaints, [PipeReader(error[0], complaints.add)])
+        return _Program(path, process, complaints, [PipeReader(error[0], complaints.add, self._flow)])
 
 
-async def _contents(first: bytes, rest: AsyncIterator[bytes], program: _Program) -> AsyncIterator[bytes]:
-    complete = False
+async def _contents(
+    first: bytes, rest: AsyncIterator[bytes], program: _Program, most: int | None
+) -> AsyncIterator[bytes]:
+    complete, left = False, float("inf") if most is None else most - len(first)
     try:
         if first:
             yield first
             async for data in rest:
+                left -= len(data)
+                if left < 0:
+                    raise _too_large(program.path)
                 yield data
             await program.check()
         complete = True
@@ -200,19 +214,25 @@ def _from_home(path: str) -> str:
     return path[2:] or "." if path.startswith("~/") else path
 
 
+def _too_large(path: str) -> TooLargeError:
+    return TooLargeError(f"{path!r} is too large to be read as text: download it instead.")
+
+
 def _problem(path: str, code: int, complaint: str) -> Exception:
     lines = [line for line in complaint.split("\n") if "previous errors" not in line] or [""]
     said = lines[-1].rpartition(": ")[2] or f"exit status {code}"
     denied = InvalidError(f"The devbox's user may not use {path!r}: permission denied.")
+    if code == _MISSING and said in _NOT_THERE:
+        return NotFoundError(f"No file {path!r} in the devbox.")
     known = {
-        _MISSING: NotFoundError(f"No file {path!r} in the devbox."),
         _FOLDER: InvalidError(f"{path!r} is a folder, not a file."),
         _DENIED: denied,
+        _TOO_LARGE: _too_large(path),
     }
     if code in known:
         return known[code]
     if "Permission denied" in complaint:
         return denied
-    if "No space left" in complaint or "quota" in complaint:
+    if said in _NO_ROOM:
         return DiskFullError(f"{path!r} cannot be written: {said}.")
     return InvalidError(f"{path!r} cannot be used: {said}.")

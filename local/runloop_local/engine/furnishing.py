@@ -12,8 +12,9 @@ from typing import TYPE_CHECKING, Any
 
 from . import policies
 from .blueprint_setup import CodeMount
-from .errors import InvalidError, NotServedError
+from .errors import InvalidError, NotServedError, UnreadableError
 from .ids import new_id
+from .records import loader
 from .workload import Order
 
 if TYPE_CHECKING:
@@ -65,7 +66,7 @@ class Furnishing:
         if policy_id is None:
             return None
         policy = await self._network_policies.get(policy_id)
-        egress = policies.loaded(policy["egress"])
+        egress = policies.loaded(policy)
         if egress.allow_all:
             return None
         if not self._restricts:
@@ -107,8 +108,17 @@ class Furnishing:
         return {"owner": mount.owner, "name": mount.name, "ref": mount.ref, "install": mount.install, "token": token}
 
     async def _loaded(self, kept: Mapping[str, Any]) -> CodeMount:
-        token = kept["token"]
-        return CodeMount(**{**kept, "token": None if token is None else await self._vault.unseal(token)})
+        try:
+            mount = _loaded_mount(kept)
+        except ValueError as error:
+            raise UnreadableError(f"What is stored of a repository cannot be read: {error}.") from error
+        if mount.token is None:
+            return mount
+        what = f"The token of the repository {mount.owner}/{mount.name} was"
+        return replace(mount, token=await self._vault.unseal(mount.token, what))
+
+
+_loaded_mount = loader(CodeMount)
 
 
 def _is_outside(path: str) -> bool:

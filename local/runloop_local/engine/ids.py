@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 import re
 import secrets
 import time
@@ -14,9 +15,12 @@ _SAFE = re.compile(r"[A-Za-z0-9][A-Za-z0-9_-]{0,127}")
 
 def new_id(prefix: str) -> str:
     """A fresh id such as `dbx_01h...`: sorts by time, 80 random bits."""
-    number = (now_ms() << 80) | secrets.randbits(80)
-    digits = [_ALPHABET[(number >> shift) & 31] for shift in range(125, -5, -5)]
-    return f"{prefix}_{''.join(digits)}"
+    return _written(prefix, (now_ms() << 80) | secrets.randbits(80))
+
+
+def derived_id(prefix: str, seed: str) -> str:
+    """An id that looks like those, the same for the same seed."""
+    return _written(prefix, int.from_bytes(hashlib.sha256(seed.encode()).digest()[:16]))
 
 
 def checked_id(value: str, what: str) -> str:
@@ -26,6 +30,11 @@ def checked_id(value: str, what: str) -> str:
     return value
 
 
-def now_ms() -> int:
-    """Milliseconds since 1970."""
-    return time.time_ns() // 1_000_000
+def _written(prefix: str, number: int) -> str:
+    digits = [_ALPHABET[(number >> shift) & 31] for shift in range(125, -5, -5)]
+    return f"{prefix}_{''.join(digits)}"
+
+
+def now_ms(not_before: int = 0) -> int:
+    """Milliseconds since 1970; never before `not_before`, as a clock may be set back."""
+    return max(not_before, time.time_ns() // 1_000_000)

@@ -4,14 +4,16 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
+
+from .records import Record
 
 if TYPE_CHECKING:
     from ..sandbox.base import User
 
 
 @dataclass(frozen=True, slots=True)
-class Image:
+class Image(Record):
     """The settings of a blueprint's last build stage."""
 
     env: Mapping[str, str] = field(default_factory=dict)
@@ -21,6 +23,8 @@ class Image:
     """The account of USER."""
     entrypoint: tuple[str, ...] = ()
     command: tuple[str, ...] = ()
+    on_build: tuple[str, ...] = ()
+    """Instructions for what is built on it."""
     blueprint_id: str | None = None
     """The blueprint that it comes from, also where snapshots lie between."""
 
@@ -28,11 +32,3 @@ class Image:
     def account(self) -> User:
         """Whose processes a devbox's commands are: devboxes know two accounts."""
         return "root" if (self.user or "").partition(":")[0] in ("root", "0") else "user"
-
-
-def loaded(body: dict[str, Any] | None) -> Image:
-    """An image from its stored form; the plain one where none was stored."""
-    if not body:
-        return Image()
-    entrypoint, command = tuple(body.pop("entrypoint")), tuple(body.pop("command"))
-    return Image(entrypoint=entrypoint, command=command, **body)

@@ -4,13 +4,12 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
-from typing import TYPE_CHECKING, Any, Literal
+from typing import Any, Literal
 
 from .errors import InvalidError
 from .image import Image
-
-if TYPE_CHECKING:
-    from .tunnels import Tunnel
+from .records import Record
+from .tunnel import Tunnel
 
 Status = Literal[
     "queued", "provisioning", "initializing", "running", "suspending", "suspended", "resuming", "failure", "shutdown"
@@ -32,20 +31,35 @@ MOVES: Mapping[Status, frozenset[Status]] = {
     "shutdown": frozenset(),
 }
 TERMINAL: frozenset[Status] = _ENDS
+LIVE: tuple[Status, ...] = tuple(status for status in MOVES if status not in TERMINAL)
 BUSY: frozenset[Status] = frozenset({"queued", "provisioning", "initializing", "running", "suspending", "resuming"})
 
 
 @dataclass(frozen=True, slots=True)
-class Transition:
+class Transition(Record):
     """One move, and when it happened."""
 
     status: Status
     time_ms: int
+    """By this machine's clock, which may be set, but never before the move before it."""
     reason: str | None = None
+    lasted_ms: int | None = None
+    """How long the state before it lasted, by a clock that nobody sets; None where nobody measured it."""
 
 
 @dataclass(frozen=True, slots=True)
-class DevboxRecord:
+class Owner(Record):
+    """The kernel that a devbox belongs to."""
+
+    id: str
+    ends: bool = True
+    """Whether the devbox ends with it."""
+    holds: bool = True
+    """Whether the devbox's keep-alive time begins only when it has ended."""
+
+
+@dataclass(frozen=True, slots=True)
+class DevboxRecord(Record):
     """All that is known of a devbox, apart from its processes and its disk."""
 
     id: str
@@ -71,6 +85,7 @@ class DevboxRecord:
     layers: tuple[str, ...] = ()
     has_disk: bool = False
     tunnel: Tunnel | None = None
+    owner: Owner | None = None
 
     @property
     def status(self) -> Status:
@@ -84,11 +99,18 @@ class DevboxRecord:
         return next(ends, None)
 
 
-def move(record: DevboxRecord, status: Status, time_ms: int, reason: str | None = None) -> DevboxRecord:
+def move(
+    record: DevboxRecord, status: Status, time_ms: int, reason: str | None = None, lasted_ms: int | None = None
+) -> DevboxRecord:
     """The record after a move to `status`; `InvalidError` where that is not possible from where it is."""
-    if record.transitions and status not in MOVES[record.status]:
+    if not record.transitions:
+        return replace(record, transitions=(Transition(status, time_ms, reason),))
+    if status not in MOVES[record.status]:
         raise InvalidError(f"Devbox {record.id} is {record.status}, so it cannot become {status}.")
-    return replace(record, transitions=(*record.transitions, Transition(status, time_ms, reason)))
+    not_before = record.transitions[-1].time_ms
+    moved = Transition(status, max(not_before, time_ms), reason, lasted_ms)
+    tunnel = None if status in TERMINAL else record.tunnel
+    return replace(record, transitions=(*record.transitions, moved), tunnel=tunnel)
 
 
 def require(record: DevboxRecord, status: Status, action: str) -> None:
@@ -106,8 +128,16 @@ def after_restart(record: DevboxRecord, time_ms: int) -> DevboxRecord:
     return move(record, "suspended", time_ms, "service restarted")
 
 
-def active_ms(record: DevboxRecord, time_ms: int) -> int:
-    """How long it has been running, in all."""
-    ends = [*(move.time_ms for move in record.transitions[1:]), time_ms]
-    spans = zip(record.transitions, ends, strict=True)
-    return sum(end - start.time_ms for start, end in spans if start.status == "running")
+def durations(record: DevboxRecord, time_ms: int, current_ms: int | None = None) -> list[tuple[Status, int]]:
+    """The states it has been in until it ended, or until `time_ms`, each with its milliseconds.
+
+    `current_ms` is how long it has been where it is now, where that was measured. What was not is what the machine's
+    clock says, and nothing where that was set back.
+    """
+    moves = record.transitions
+    ends = [(after.time_ms, after.lasted_ms) for after in moves[1:]] + [(time_ms, current_ms)]
+    return [
+        (state.status, max(0, end - state.time_ms) if measured is None else measured)
+        for state, (end, measured) in zip(moves, ends, strict=True)
+        if state.status not in TERMINAL
+    ]

@@ -28,6 +28,7 @@ _DISK_STEP = 64 << 20
 _DISK_SECONDS = 5.0
 _DISK_PAUSE = 20.0
 """Counting takes at most one part in so many of the time."""
+DEVBOX = "The devbox"
 _MOST_CORES, _MOST_MEMORY_GB, _MOST_DISK_GB = 16, 64, 64
 
 
@@ -43,6 +44,12 @@ class Size:
         """The same, as the sandbox takes it."""
         return Limits(self.memory_gb * GIB, self.cores, self.disk_gb * GIB, PROCESSES)
 
+    def at_least(self, other: Size) -> Size:
+        """The larger of both in each respect."""
+        return Size(
+            max(self.cores, other.cores), max(self.memory_gb, other.memory_gb), max(self.disk_gb, other.disk_gb)
+        )
+
 
 SIZES: Mapping[str, Size] = {
     "X_SMALL": Size(0.5, 1, 4),
@@ -53,6 +60,8 @@ SIZES: Mapping[str, Size] = {
     "XX_LARGE": Size(8, 32, 16),
 }
 DEFAULT = SIZES["SMALL"]
+BUILD = SIZES["LARGE"]
+"""What a build may use, unless its devboxes are to have more."""
 
 
 def size_of(parameters: Mapping[str, Any]) -> Size:
@@ -85,59 +94,73 @@ def _is_even(number: float, most: int) -> bool:
 
 @dataclass(frozen=True, slots=True)
 class Excess:
-    """Why a devbox is ended."""
+    """Why a devbox or a build is ended."""
 
     reason: FailureReason
     sentence: str
 
 
-def memory_excess(load: Load, limits: Limits) -> Excess | None:
-    """What is to be said if it uses too much memory."""
+def memory_excess(load: Load, limits: Limits, user: str = DEVBOX) -> Excess | None:
+    """What is to be said if `user` uses too much memory."""
     if load.killed_for_memory or load.memory_bytes > limits.memory_bytes:
-        return Excess("out_of_memory", f"The devbox needed more than its {limits.memory_bytes // GIB} GB of memory.")
+        return Excess("out_of_memory", f"{user} needed more than its {limits.memory_bytes // GIB} GB of memory.")
     return None
 
 
-def process_excess(load: Load, limits: Limits) -> Excess | None:
-    """What is to be said if it has too many processes, where the kernel does not keep it from starting them."""
+def process_excess(load: Load, limits: Limits, user: str = DEVBOX) -> Excess | None:
+    """What is to be said if `user` has too many processes, where the kernel does not keep it from starting them."""
     if load.processes > limits.processes:
-        return Excess("execution_failed", f"The devbox started more than {limits.processes} processes.")
+        return Excess("execution_failed", f"{user} started more than {limits.processes} processes.")
     return None
 
 
-def disk_excess(used: int, limits: Limits) -> Excess | None:
-    """What is to be said if its disk is too large."""
-    if used > limits.disk_bytes:
-        return Excess("out_of_disk", f"The devbox wrote more than its {limits.disk_bytes // GIB} GB of disk.")
-    return None
+def disk_excess(used: int, limits: Limits, user: str = DEVBOX, printed: int = 0) -> Excess | None:
+    """What is to be said if the disk of `user` is too large, with what its commands have printed."""
+    if used + printed <= limits.disk_bytes:
+        return None
+    share = f", {printed / GIB:.1f} GB of it by what its commands printed" if printed > limits.disk_bytes // 10 else ""
+    return Excess("out_of_disk", f"{user} wrote more than its {limits.disk_bytes // GIB} GB of disk{share}.")
 
 
 class Guard:
     """Looks after one started sandbox, as long as something runs in it or is done with it."""
 
-    def __init__(self, sandbox: Sandbox, limits: Limits, folder: str, on_excess: Callable[[Excess], None]) -> None:
+    def __init__(
+        self,
+        sandbox: Sandbox,
+        limits: Limits,
+        folder: str,
+        on_excess: Callable[[Excess], None],
+        *,
+        user: str = DEVBOX,
+        disk_before: int = 0,
+        printed: Callable[[], int] = lambda: 0,
+    ) -> None:
         self._sandbox = sandbox
         self._limits = limits
-        self._disk = _Disk(sandbox, limits, folder)
+        self._user = user
+        self._disk = _Disk(sandbox, limits, folder, user, disk_before, printed)
         self._on_excess = on_excess
         self._noticed = asyncio.Event()
         self._task: asyncio.Task[None] | None = None
+        self._has_ended = False
 
     def notice(self) -> None:
-        """Somebody does something with the devbox."""
+        """Somebody does something with the sandbox."""
         self._noticed.set()
-        if self._task is None or self._task.done():
+        if not self._has_ended and (self._task is None or self._task.done()):
             self._task = asyncio.create_task(self._look_after())
 
     def end(self) -> None:
         """Look no more."""
+        self._has_ended = True
         if self._task is not None and self._task is not asyncio.current_task():
             self._task.cancel()
 
     async def memory(self) -> Excess | None:
-        """Whether the devbox has used too much memory, also after its end."""
+        """Whether it has used too much memory, also after its end."""
         try:
-            return memory_excess(await self._sandbox.load(), self._limits)
+            return memory_excess(await self._sandbox.load(), self._limits, self._user)
         except SandboxError:
             return None  # nobody has counted
 
@@ -149,8 +172,8 @@ class Guard:
             self._noticed.clear()
             try:
                 load = await self._sandbox.load()
-                excess = memory_excess(load, self._limits) or process_excess(load, self._limits)
-                excess = excess or await self._disk.excess()
+                excess = memory_excess(load, self._limits, self._user)
+                excess = excess or process_excess(load, self._limits, self._user) or await self._disk.excess()
             except SandboxError:
                 return  # it has ended, or is too busy to answer: the next use looks again
             except OSError:
@@ -174,10 +197,15 @@ def _differs(load: Load, before: Load | None) -> bool:
 class _Disk:
     """Counts a sandbox's disk, when it may have grown."""
 
-    def __init__(self, sandbox: Sandbox, limits: Limits, folder: str) -> None:
+    def __init__(
+        self, sandbox: Sandbox, limits: Limits, folder: str, user: str, before: int, printed: Callable[[], int]
+    ) -> None:
         self._sandbox = sandbox
         self._limits = limits
         self._folder = folder
+        self._user = user
+        self._before = before
+        self._printed = printed
         self._free_then = _free(folder)
         self._not_before = 0.0
         self._at_latest = asyncio.get_running_loop().time() + _DISK_SECONDS
@@ -194,7 +222,7 @@ class _Disk:
         self._not_before = end + (end - begin) * _DISK_PAUSE
         self._at_latest = end + _DISK_SECONDS
         self._free_then = free
-        return disk_excess(used, self._limits)
+        return disk_excess(self._before + used, self._limits, self._user, self._printed())
 
 
 def _free(folder: str) -> int:

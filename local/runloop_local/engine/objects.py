@@ -7,22 +7,33 @@ import errno
 import json
 import os
 import secrets
-import shutil
 from collections.abc import AsyncIterator, Awaitable, Callable, Mapping
-from dataclasses import asdict, dataclass, field, replace
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal
 from weakref import WeakValueDictionary
 
 from .bulk import Bulk
+from .clearing import Clearing
 from .deadlines import Deadlines
-from .errors import ConflictError, DiskFullError, EngineError, ForbiddenError, InvalidError, NotFoundError
+from .errors import (
+    ConflictError,
+    DiskFullError,
+    EngineError,
+    ForbiddenError,
+    InvalidError,
+    NotFoundError,
+    StorageError,
+    of_machine,
+)
 from .ids import new_id, now_ms
-from .requests import Requests
+from .records import Record, body_of, loader, shown
+from .reserve import free_bytes
 from .service_key import sync_folder
 from .store import Document
 
 if TYPE_CHECKING:
+    from .idempotency import Attempt
     from .signatures import Method, Signer
     from .store import Page, Query, Store
 
@@ -30,7 +41,6 @@ ContentType = Literal["unspecified", "text", "binary", "gzip", "tar", "tgz"]
 State = Literal["UPLOADING", "READ_ONLY", "DELETED", "ERROR"]
 UPLOAD_SECONDS = 3600
 _PART = ".part"
-_FULL = frozenset({errno.ENOSPC, errno.EDQUOT, errno.EFBIG, errno.EROFS, errno.EIO})
 
 
 @dataclass(frozen=True, slots=True)
@@ -44,7 +54,7 @@ class Wish:
 
 
 @dataclass(frozen=True, slots=True)
-class ObjectRecord:
+class ObjectRecord(Record):
     """All that is known of an object, apart from its bytes."""
 
     id: str
@@ -77,36 +87,27 @@ class Objects:
         self._store = store
         self._folder = folder
         self._signer = signer
-        self._requests = Requests()
         self._deadlines = Deadlines(self._expire)
         self._locks: WeakValueDictionary[str, asyncio.Lock] = WeakValueDictionary()
         self._bulk = Bulk()
+        self._clearing = Clearing(store.notes)
 
     async def restore(self) -> None:
-        """Clear away uploads that were cut off, and take up the times at which objects end."""
+        """Take up the times at which objects end; what cut-off uploads have left is cleared away meanwhile."""
         self._folder.mkdir(mode=0o700, parents=True, exist_ok=True)
-        known = set()
-        for body in await self._store.bodies("object"):
-            record = ObjectRecord(**body)
-            if record.state != "DELETED":
-                known.add(record.id)
-                self._note_deadline(record)
-        await asyncio.to_thread(_keep_only, self._folder, known)
+        for object_id, due_ms in await self._store.due("object"):
+            self._deadlines.add(object_id, due_ms)
+        left = await asyncio.to_thread(os.listdir, self._folder)
+        self._clearing.begin("What uploads have left", self._clear_away(left))
 
-    async def create(self, wish: Wish, request_id: str | None) -> ObjectRecord:
-        """A new object that waits for its bytes; the same request once more is the same object."""
-        known = self._requests.made("create", request_id)
-        if known is not None:
-            return await self.get(known)
+    async def create(self, wish: Wish, attempt: Attempt) -> ObjectRecord:
+        """A new object that waits for its bytes; what an earlier attempt has made is that object."""
+        if attempt.made is not None:
+            return await self.get(attempt.made)
         now = now_ms()
         ends = None if wish.ttl_ms is None else now + wish.ttl_ms
         record = ObjectRecord(new_id("obj"), wish.name, wish.content_type, now, wish.metadata, ends)
-        self._requests.note(record.id, "create", request_id)
-        try:
-            await self._keep(record)
-        except BaseException:
-            self._requests.forget("create", request_id)
-            raise
+        await self._store.put(document(record), *attempt.note(record.id))
         self._note_deadline(record)
         return record
 
@@ -122,7 +123,7 @@ class Objects:
         """One page of the list, newest first."""
         return await self._store.page(query)
 
-    async def complete(self, object_id: str) -> ObjectRecord:
+    async def complete(self, object_id: str, attempt: Attempt) -> ObjectRecord:
         """Close it for writing and open it for reading; it survives a power cut from here on."""
         await self.get(object_id)
         async with self._lock(object_id):
@@ -134,12 +135,14 @@ class Objects:
             if not self._file(object_id).exists():
                 raise InvalidError(f"Object {object_id} has no bytes yet: PUT them to its upload_url, if only none.")
             size = await asyncio.to_thread(_sync, self._file(object_id))
-            return await self._keep(replace(record, state="READ_ONLY", size_bytes=size))
+            completed = replace(record, state="READ_ONLY", size_bytes=size)
+            await self._store.put(document(completed), *attempt.note_reply(object_view(completed)))
+            return completed
 
     async def delete(self, object_id: str) -> ObjectRecord:
         """Its bytes are gone, its record stays. Once more is no error."""
         async with self._lock(object_id):
-            record = await self._keep(replace(await self._load(object_id), state="DELETED"))
+            record = await self._keep(replace(await self._load(object_id), state="DELETED"), urgent=True)
             await asyncio.to_thread(self._file(object_id).unlink, missing_ok=True)
             return record
 
@@ -194,6 +197,7 @@ class Objects:
 
     async def aclose(self) -> None:
         """End what is done in the background."""
+        await self._clearing.aclose()
         await self._deadlines.aclose()
         self._bulk.close()
 
@@ -204,13 +208,22 @@ class Objects:
         return self._locks.setdefault(object_id, asyncio.Lock())
 
     async def _load(self, object_id: str) -> ObjectRecord:
-        body = await self._store.get("object", object_id)
-        if body is None:
+        record = await self._store.record("object", object_id, loaded)
+        if record is None:
             raise NotFoundError(f"No object has the id {object_id!r}.")
-        return ObjectRecord(**body)
+        return record
+
+    async def _clear_away(self, left: list[str]) -> None:
+        """Only a file goes of which a record says that it has been deleted, or which was never finished."""
+        states = await self._store.statuses("object", left)
+        for name in left:
+            if name.endswith(_PART) or states.get(name) == "DELETED":
+                await asyncio.to_thread((self._folder / name).unlink, missing_ok=True)
+        unknown = [name for name in left if name not in states and not name.endswith(_PART)]
+        self._store.notes.unowned(unknown, "file", "in objects/")
 
     def _require_room(self, announced: int | None) -> None:
-        free = shutil.disk_usage(self._folder).free
+        free = free_bytes(self._folder)
         if announced is not None and announced > free:
             raise DiskFullError(f"{announced:,} bytes do not fit: the service's disk has {free:,} left.")
 
@@ -218,12 +231,14 @@ class Objects:
         try:
             return await source(part)
         except OSError as error:
-            if error.errno not in _FULL:
+            known = of_machine(error)
+            if known is None and error.errno != errno.EIO:
                 raise
-            raise DiskFullError(f"The object cannot be kept: {error.strerror}.") from error
+            kind = StorageError if known is None else type(known)
+            raise kind(f"The object cannot be kept: {error.strerror}.") from error
 
-    async def _keep(self, record: ObjectRecord) -> ObjectRecord:
-        await self._store.put(document(record))
+    async def _keep(self, record: ObjectRecord, *, urgent: bool = False) -> ObjectRecord:
+        await self._store.put(document(record), urgent=urgent)
         return record
 
     def _note_deadline(self, record: ObjectRecord) -> None:
@@ -231,7 +246,7 @@ class Objects:
             self._deadlines.add(record.id, record.delete_after_time_ms)
 
     async def _expire(self, object_id: str) -> None:
-        await self.delete(object_id)
+        await self._clearing.attempt(f"Object {object_id}", self.delete(object_id))
 
 
 def _require_uploading(record: ObjectRecord) -> ObjectRecord:
@@ -243,21 +258,27 @@ def _require_uploading(record: ObjectRecord) -> ObjectRecord:
 def document(record: ObjectRecord) -> Document:
     """An object as the store keeps it."""
     view = json.dumps(object_view(record), ensure_ascii=False)
-    body = asdict(record)
+    is_there = record.state != "DELETED"
     return Document(
-        "object", record.id, body, status=record.state, name=record.name, time_ms=record.create_time_ms, view=view
+        "object",
+        record.id,
+        body_of(record),
+        status=record.state,
+        name=record.name,
+        time_ms=record.create_time_ms,
+        view=view,
+        listed=is_there,
+        due_ms=record.delete_after_time_ms if is_there else None,
     )
+
+
+loaded = loader(ObjectRecord)
+"""The record from its stored form; `ValueError` where that is none."""
 
 
 def object_view(record: ObjectRecord) -> dict[str, Any]:
     """`ObjectView`."""
-    return {**asdict(record), "upload_url": None, "upload_headers": None}
-
-
-def _keep_only(folder: Path, known: set[str]) -> None:
-    for file in folder.iterdir():
-        if file.name not in known:
-            file.unlink()
+    return {**shown(record), "upload_url": None, "upload_headers": None}
 
 
 def _sync(file: Path) -> int:

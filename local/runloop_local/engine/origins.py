@@ -11,6 +11,7 @@ if TYPE_CHECKING:
     from .blueprints import Blueprints
     from .devbox import Devbox
     from .devboxes import Devboxes
+    from .idempotency import Attempt
     from .layers import Layers
     from .lifecycle import DevboxRecord
     from .snapshots import Snapshots
@@ -25,15 +26,15 @@ class Origins:
         self._snapshots = snapshots
         self._layers = layers
 
-    async def create(self, record: DevboxRecord, blueprint_name: str | None, request_id: str | None) -> Devbox:
+    async def create(self, record: DevboxRecord, blueprint_name: str | None, attempt: Attempt) -> Devbox:
         """A new devbox from what the record names, on its way to running."""
         named = [record.snapshot_id, record.blueprint_id, blueprint_name]
         if named == [None, None, None]:
-            return await self._devboxes.create(record, request_id)
+            return await self._devboxes.create(record, attempt)
         if named.count(None) < 2:
             raise InvalidError("Give one of snapshot_id, blueprint_id and blueprint_name, not more.")
         async with self._layers.choosing:
-            return await self._devboxes.create(await self._based(record, blueprint_name), request_id)
+            return await self._devboxes.create(await self._based(record, blueprint_name), attempt)
 
     async def _based(self, record: DevboxRecord, blueprint_name: str | None) -> DevboxRecord:
         if record.snapshot_id is not None:

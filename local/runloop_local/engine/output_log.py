@@ -13,6 +13,8 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Literal
 
 from .bell import Bell
+from .errors import PrunedError
+from .pipes import close_all, write_all
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -21,6 +23,7 @@ Stream = Literal["stdout", "stderr"]
 FRAME_BYTES = 64 * 1024
 TAIL_BYTES = 1024 * 1024
 _ENTRY = struct.Struct("<QQQ")
+_BLOCK = 4096
 _NUMBERS: dict[Stream, int] = {"stdout": 0, "stderr": 1}
 
 
@@ -55,7 +58,8 @@ class Frame:
 class OutputLog:
     """An execution's output, growing or complete. Files come into being with the first byte."""
 
-    def __init__(self, folder: Path, *, finished: bool = False) -> None:
+    def __init__(self, folder: Path, *, finished: bool = False, printed: tuple[int, int] | None = None) -> None:
+        """`printed` are the bytes that each stream of a finished one had, should its files be gone."""
         self.folder = folder
         self.bell = Bell()
         self.finished = finished
@@ -63,20 +67,26 @@ class OutputLog:
         self.segments = 0
         self._last: Segment | None = None
         self._files: tuple[int, int] | None = None
-        if finished:
-            self._recover()
+        if finished and not self._recover() and printed is not None:
+            self.sizes = {"stdout": printed[0], "stderr": printed[1]}
 
     @property
     def total(self) -> int:
         """Bytes of both streams together."""
         return self.sizes["stdout"] + self.sizes["stderr"]
 
+    @property
+    def disk_bytes(self) -> int:
+        """About what it takes on disk."""
+        files = (self.total, self.segments * _ENTRY.size)
+        return sum(-(-size // _BLOCK) * _BLOCK for size in files) + _BLOCK if self.segments else 0
+
     def append(self, stream: Stream, data: bytes) -> None:
         """Add what `stream` just printed and wake the subscribers. `OSError` where the disk refuses."""
         output, order = self._files or self._create()
         if self._last is None or self._last.stream != stream:
             self._open_segment(order, stream)
-        _write_all(output, data)
+        write_all(output, data)
         self.sizes[stream] += len(data)
         self.bell.ring()
 
@@ -93,9 +103,26 @@ class OutputLog:
         return _entry(os.pread(order, _ENTRY.size, index * _ENTRY.size))
 
     def open_files(self) -> tuple[int, int]:
-        """Fresh descriptors of both files, for a reader to close."""
-        output = os.open(self.folder / "output", os.O_RDONLY | os.O_CLOEXEC)
-        return output, os.open(self.folder / "order", os.O_RDONLY | os.O_CLOEXEC)
+        """Fresh descriptors of both files, for a reader to close. `PrunedError` where they are gone."""
+        output = self._opened("output")
+        try:
+            return output, self._opened("order")
+        except BaseException:
+            os.close(output)
+            raise
+
+    def _opened(self, name: str) -> int:
+        try:
+            return os.open(self.folder / name, os.O_RDONLY | os.O_CLOEXEC)
+        except FileNotFoundError:
+            raise PrunedError(
+                f"What execution {self.folder.name} printed is no longer kept: see runloop-local status for the limits."
+            ) from None
+
+    def require(self) -> None:
+        """`PrunedError` where something was printed and is no longer kept."""
+        if self.total:
+            close_all(*self.open_files())
 
     def tail(self, stream: Stream, lines: int, limit: int = TAIL_BYTES) -> tuple[str, bool]:
         """The last `lines` lines of a stream (at most `limit` bytes), and whether something is missing."""
@@ -131,7 +158,7 @@ class OutputLog:
     def _open_segment(self, order: int, stream: Stream) -> None:
         other: Stream = "stderr" if stream == "stdout" else "stdout"
         last = Segment(stream, self.total, self.sizes[stream], self.sizes[other])
-        _write_all(order, _ENTRY.pack(last.merged, last.before("stdout"), _NUMBERS[stream]))
+        write_all(order, _ENTRY.pack(last.merged, last.before("stdout"), _NUMBERS[stream]))
         self._last = last
         self.segments += 1
 
@@ -140,10 +167,10 @@ class OutputLog:
             os.close(file)
         self._files = None
 
-    def _recover(self) -> None:
-        """Learn the sizes from the files; a segment that was announced but never written is dropped."""
+    def _recover(self) -> bool:
+        """Learn the sizes from the files, if they are there; a segment announced but never written is dropped."""
         if not (self.folder / "order").exists():
-            return
+            return False
         total = (self.folder / "output").stat().st_size
         entries = (self.folder / "order").read_bytes()[-2 * _ENTRY.size :]
         self.segments = (self.folder / "order").stat().st_size // _ENTRY.size
@@ -155,6 +182,7 @@ class OutputLog:
             self._last = last
             self.sizes[last.stream] = last.start + total - last.merged
             self.sizes["stderr" if last.stream == "stdout" else "stdout"] = last.other
+        return True
 
 
 class Reader:
@@ -164,7 +192,7 @@ class Reader:
         self._log = log
         self._stream: Stream = stream
         self._offset = max(0, offset)
-        self._files: tuple[int, int] | None = None
+        self._output = self._order = -1  # no descriptors yet
         self._index = 0
         self._carry = b""
         self._end = 0
@@ -195,16 +223,15 @@ class Reader:
 
     def close(self) -> None:
         """Give the descriptors back."""
-        for file in self._files or ():
-            os.close(file)
-        self._files = None
+        close_all(self._output, self._order)
+        self._output = self._order = -1
 
     def _opened(self) -> bool:
-        if self._files is None and self._log.total:
-            self._files = self._log.open_files()
+        if self._order < 0 and self._log.total:
+            self._output, self._order = self._log.open_files()
             self._index = self._find()
             self._carry = self._partial_character()
-        return self._files is not None
+        return self._order >= 0
 
     def _find(self) -> int:
         """The last segment with no more than `offset` bytes of the stream before it."""
@@ -216,11 +243,6 @@ class Reader:
             else:
                 high = middle - 1
         return low
-
-    @property
-    def _order(self) -> int:
-        assert self._files is not None
-        return self._files[1]
 
     def _segment(self) -> Segment | None:
         """The stream's own segment at or after the current place."""
@@ -272,7 +294,7 @@ class Reader:
         if not self._offset or self._offset >= size:
             return b""
         back = Reader(self._log, self._stream, max(0, self._offset - 3))
-        back._files = self._files
+        back._output, back._order = self._output, self._order
         back._index = back._find()
         data = back._exactly(self._offset - back._offset)
         while data and data[0] & 0xC0 == 0x80:
@@ -290,8 +312,7 @@ class Reader:
         return found
 
     def _bytes(self, begin: int, end: int) -> bytes:
-        assert self._files is not None
-        return os.pread(self._files[0], end - begin, begin)
+        return os.pread(self._output, end - begin, begin)
 
 
 def _entry(data: bytes) -> Segment:
@@ -299,12 +320,6 @@ def _entry(data: bytes) -> Segment:
     if number == _NUMBERS["stdout"]:
         return Segment("stdout", merged, stdout, merged - stdout)
     return Segment("stderr", merged, merged - stdout, stdout)
-
-
-def _write_all(file: int, data: bytes) -> None:
-    view = memoryview(data)
-    while view:
-        view = view[os.write(file, view) :]
 
 
 def _line_start(data: bytes, lines: int) -> int:

@@ -5,7 +5,10 @@ from __future__ import annotations
 import posixpath
 import re
 from collections.abc import Collection, Iterable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
+
+_MOST_LINKS = 40
+_PIECES = re.compile(r"\*\*/?|\*|\?|\[\^?\]?[^]]*\]|\\.|.", re.DOTALL)
 
 
 def clean(path: str) -> str:
@@ -34,16 +37,23 @@ class Ignore:
 def ignore_rules(text: str) -> Ignore:
     """The rules in a `.dockerignore`."""
     rules = []
-    for line in text.removeprefix("\ufeff").splitlines():
+    for line in text.removeprefix("\ufeff").split("\n"):
         rule = line.strip()
-        if not rule or rule.startswith("#"):
+        if not rule or line.startswith("#"):
             continue
-        leaves_out = not rule.startswith("!")
-        path = clean(rule.removeprefix("!").strip())
-        if path:
+        path = _path_of(rule.removeprefix("!").strip())
+        if path is not None:
             # What lies below a fitting folder fits too.
-            rules.append((_compiled(path, "(?:/.*)?"), leaves_out))
+            rules.append((_compiled(path, "(?:/.*)?"), not rule.startswith("!")))
     return Ignore(tuple(rules))
+
+
+def _path_of(rule: str) -> str | None:
+    """Where in the context it is; None for what is nowhere in it, and therefore fits nothing."""
+    try:
+        return clean(rule) or None
+    except ValueError:
+        return None
 
 
 def is_pattern(path: str) -> bool:
@@ -60,13 +70,7 @@ def _compiled(pattern: str, ending: str = "") -> re.Pattern[str]:
 
 def _expression(pattern: str) -> str:
     """`*` and `?` within one folder, `**` across folders, `[a-z]`, `\\x`."""
-    found, place = "", 0
-    while place < len(pattern):
-        piece = re.compile(r"\*\*/?|\*|\?|\[\^?\]?[^]]*\]|\\.|.", re.DOTALL).match(pattern, place)
-        assert piece is not None
-        place = piece.end()
-        found += _piece(piece[0])
-    return found
+    return "".join(map(_piece, _PIECES.findall(pattern)))
 
 
 def _piece(piece: str) -> str:
@@ -80,27 +84,83 @@ def _piece(piece: str) -> str:
 
 
 @dataclass(frozen=True, slots=True)
+class Tree:
+    """What a build context or a stage holds."""
+
+    names: Mapping[str, bool]
+    """Its paths, and whether each is a folder."""
+    links: Mapping[str, str] = field(default_factory=dict)
+    """Where those of them lead that are links."""
+
+    def without(self, ignore: Ignore) -> Tree:
+        """The same without what is left out."""
+        if not ignore.rules:
+            return self
+        return Tree({name: is_folder for name, is_folder in self.names.items() if not ignore(name)}, self.links)
+
+    def real(self, path: str) -> str:
+        """The path without links on its way and at its end, none of which leads out; `ValueError` if they go round."""
+        found: list[str] = []
+        left, followed = path.split("/")[::-1], 0
+        while left:
+            part = left.pop()
+            if part in ("", ".", ".."):
+                found = found[:-1] if part == ".." else found
+                continue
+            target = self.links.get("/".join([*found, part]))
+            if target is None:
+                found.append(part)
+                continue
+            followed += 1
+            if followed > _MOST_LINKS:
+                raise ValueError(f"{path!r} is a link that leads nowhere")
+            found = [] if target.startswith("/") else found
+            left += target.split("/")[::-1]
+        return "/".join(found)
+
+
+@dataclass(frozen=True, slots=True)
+class Source:
+    """What `COPY` is to take: a path, or a pattern of paths."""
+
+    path: str
+    name: str = ""
+    """What one path is called where it is put; as it is itself by default."""
+
+
+@dataclass(frozen=True, slots=True)
 class Selection:
-    """What `COPY` takes: members of the context, and where each goes below the target folder."""
+    """What `COPY` takes: by the place below the target folder, which member of the context goes there."""
 
     targets: Mapping[str, str]
     single_file: bool = False
     """One file was named, so the target may be its new name."""
 
 
-def select(names: Mapping[str, bool], sources: Iterable[str]) -> Selection:
-    """Which members of the context (name -> is a folder) the sources take; `ValueError` for one that takes nothing."""
-    folders = _folders(names)
+def select(tree: Tree, sources: Iterable[Source], *, parents: bool = False) -> Selection:
+    """Which members of a tree the sources take; `ValueError` for a source that takes nothing.
+
+    A link that a source names is what it leads to; links within a folder stay links. With `parents`, what is taken
+    keeps its folders, from a `/./` in the source on.
+    """
+    folders = _folders(tree.names)
     targets: dict[str, str] = {}
-    picked: list[str] = []
+    is_file = []
     for source in sources:
-        found = _picked(clean(source), names, folders)
+        found = _picked(clean(source.path), tree, folders)
         if not found:
-            raise ValueError(f"nothing in the build context is called {source!r}")
-        picked += found
-        for name in found:
-            targets.update(_below(name, names) if name in folders else {name: posixpath.basename(name)})
-    return Selection(targets, single_file=len(picked) == 1 and picked[0] not in folders)
+            raise ValueError(f"nothing in the build context is called {source.path!r}")
+        before = clean(source.path.partition("/./")[0]) if parents and "/./" in source.path else ""
+        for path in found:
+            real = _existing(path, tree, folders)
+            is_file.append(real not in folders)
+            if parents:
+                targets.update(_with_folders(path, real, before, tree, folders))
+            elif real in folders:
+                targets.update(_below(real, tree.names))
+            else:
+                targets[source.name or posixpath.basename(path)] = real
+    return Selection(targets, single_file=is_file == [True] and not parents)
 
 
 def _folders(names: Mapping[str, bool]) -> set[str]:
@@ -114,14 +174,37 @@ def _folders(names: Mapping[str, bool]) -> set[str]:
     return found
 
 
-def _picked(source: str, names: Mapping[str, bool], folders: Collection[str]) -> list[str]:
-    everything = {*names, *folders}
-    if source in everything or not is_pattern(source):
-        return [source] if source in everything else []
+def _picked(source: str, tree: Tree, folders: Collection[str]) -> list[str]:
+    everything = {*tree.names, *folders}
+    if source in everything:
+        return [source]
+    if not is_pattern(source):
+        return [source] if tree.real(source) in everything else []
     expression = _compiled(source)
     return sorted(name for name in everything if name and expression.match(name))
 
 
+def _existing(path: str, tree: Tree, folders: Collection[str]) -> str:
+    real = tree.real(path)
+    if real not in tree.names and real not in folders:
+        raise ValueError(f"{path!r} is a link to {tree.links.get(path, real)!r}, which is not in the build context")
+    return real
+
+
 def _below(folder: str, names: Mapping[str, bool]) -> dict[str, str]:
     start = f"{folder}/" if folder else ""
-    return {name: name[len(start) :] for name in names if name.startswith(start) and name != folder}
+    return {name[len(start) :]: name for name in names if name.startswith(start) and name != folder}
+
+
+def _with_folders(path: str, real: str, before: str, tree: Tree, folders: Collection[str]) -> dict[str, str]:
+    """A path, what is below it, and the folders above it, so that they keep their modes."""
+    start = f"{before}/" if before else ""
+    place = path.removeprefix(start)
+    parts = place.split("/")
+    above = ["/".join(parts[:count]) for count in range(1, len(parts))]
+    found = {name: f"{start}{name}" for name in above if f"{start}{name}" in tree.names}
+    if real in tree.names:
+        found[place] = real
+    if real in folders:
+        found.update({f"{place}/{rest}" if place else rest: name for rest, name in _below(real, tree.names).items()})
+    return found

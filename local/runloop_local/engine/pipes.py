@@ -9,10 +9,13 @@ import fcntl
 import os
 import sys
 from collections.abc import AsyncIterator, Callable
+from typing import TYPE_CHECKING
 
 from . import descriptors
+from .fair_queue import PIECE_BYTES
 
-CHUNK = 256 * 1024
+if TYPE_CHECKING:
+    from .fair_queue import Flow
 
 
 def open_pipe() -> tuple[int, int]:
@@ -21,7 +24,7 @@ def open_pipe() -> tuple[int, int]:
     if sys.platform == "linux":
         # A user's pipes share a quota; beyond it the kernel refuses, and the default size does.
         with contextlib.suppress(OSError):
-            fcntl.fcntl(ends[0], fcntl.F_SETPIPE_SZ, CHUNK)
+            fcntl.fcntl(ends[0], fcntl.F_SETPIPE_SZ, PIECE_BYTES)
     return ends
 
 
@@ -37,17 +40,35 @@ def open_small_pipe() -> tuple[int, int]:
     return ends
 
 
+def open_nothing() -> tuple[int, int]:
+    """A descriptor that gives nothing and takes everything, in the place of a pipe's first end."""
+    return os.open(os.devnull, os.O_RDWR | os.O_CLOEXEC), -1
+
+
+def open_each(*openers: Callable[[], tuple[int, int]]) -> list[tuple[int, int]]:
+    """What each of them opens; where one fails, what those before it have opened is closed."""
+    found: list[tuple[int, int]] = []
+    try:
+        for opener in openers:
+            found.append(opener())  # noqa: PERF401 -- those before a failure are wanted too
+    except BaseException:
+        close_all(*(file for ends in found for file in ends))
+        raise
+    return found
+
+
 class PipeReader:
     """Hands everything that arrives in a pipe to `on_data`, until its end or `close`. Owns the descriptor."""
 
-    def __init__(self, file: int, on_data: Callable[[bytes], None]) -> None:
+    def __init__(self, file: int, on_data: Callable[[bytes], None], flow: Flow) -> None:
         self._file = file
         self._on_data = on_data
+        self._flow = flow
         self._loop = asyncio.get_running_loop()
         self.ended: asyncio.Future[None] = self._loop.create_future()
         self.reads = 0
         os.set_blocking(file, False)
-        self._loop.add_reader(file, self._read)
+        self._wait()
 
     def close(self) -> None:
         """Stop reading."""
@@ -59,20 +80,37 @@ class PipeReader:
     def drain(self) -> None:
         """Read what is in the pipe now."""
         limit = self.reads + 8
-        while not self.ended.done() and self.reads < limit and self._read():
+        while not self.ended.done() and self.reads < limit and self._read(PIECE_BYTES):
             pass
 
-    def _read(self) -> bool:
+    def _wait(self) -> None:
+        self._loop.add_reader(self._file, self._ready)
+
+    def _ready(self) -> None:
+        self._loop.remove_reader(self._file)  # or it would be called until it has its turn
+        self._flow.ask(self._take_turn)
+
+    def _take_turn(self, most: int) -> None:
+        if self.ended.done():
+            return
+        count = self._read(most)
+        self._flow.moved(count)
+        if count == most:
+            self._flow.ask(self._take_turn)
+        elif not self.ended.done():
+            self._wait()
+
+    def _read(self, most: int) -> int:
         try:
-            data = os.read(self._file, CHUNK)
+            data = os.read(self._file, most)
         except BlockingIOError:
-            return False
+            return 0
         self.reads += 1
         if data:
             self._on_data(data)
         else:
             self.close()
-        return bool(data)
+        return len(data)
 
 
 class PipeWriter:
@@ -123,19 +161,21 @@ class PipeWriter:
                 loop.remove_writer(self._file)
 
 
-async def chunks(file: int) -> AsyncIterator[bytes]:
+async def chunks(file: int, flow: Flow) -> AsyncIterator[bytes]:
     """What arrives in a pipe, read only as fast as it is consumed. Owns the descriptor."""
     loop = asyncio.get_running_loop()
     os.set_blocking(file, False)
     try:
         while True:
+            most = await flow.turn()
             try:
-                data = os.read(file, CHUNK)
+                data = os.read(file, most)
             except BlockingIOError:
                 await _readable(loop, file)
                 continue
             if not data:
                 return
+            flow.moved(len(data))
             yield data
     finally:
         os.close(file)
@@ -155,6 +195,13 @@ def close_all(*files: int) -> None:
     for file in files:
         if file >= 0:
             os.close(file)
+
+
+def write_all(file: int, data: bytes) -> None:
+    """Write to a file of this machine, which may take a part at a time. `OSError` where it takes no more."""
+    view = memoryview(data)
+    while view:
+        view = view[os.write(file, view) :]
 
 
 def _settle(ready: asyncio.Future[None]) -> None:

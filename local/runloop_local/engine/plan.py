@@ -13,12 +13,14 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING
 
-from .dockerfile import bad, json_form
+from .dockerfile import bad, json_form, parse, trigger_text
 from .expansion import expand, expand_document, pairs, split_words
 from .image import Image
+from .run_mounts import Bind, Cache, Secret, mount_of
 
 if TYPE_CHECKING:
     from .dockerfile import Instruction
+    from .run_mounts import Mount
 
 HOME = "/home/user"
 PATH = "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin"
@@ -32,7 +34,7 @@ _PREDEFINED = {
 }
 _SCRIPT = 'f=$(mktemp) && printf %s "$1" >"$f" && chmod 755 "$f" && { "$f"; s=$?; rm -f "$f"; exit "$s"; }'
 _ADDRESS = re.compile(r"(https?|ftp|git|ssh)://|git@")
-_COPY_FLAGS = frozenset({"from", "chown", "chmod", "link", "exclude", "checksum", "keep-git-dir"})
+_COPY_FLAGS = frozenset({"from", "chown", "chmod", "link", "exclude", "parents", "checksum", "keep-git-dir"})
 _FLAGS = {
     "ADD": _COPY_FLAGS,
     "COPY": _COPY_FLAGS,
@@ -42,7 +44,6 @@ _FLAGS = {
 }
 _NOTES = {
     "HEALTHCHECK": "HEALTHCHECK is not run.",
-    "ONBUILD": "ONBUILD is not run.",
     "VOLUME": "A VOLUME is part of the disk here.",
     "CMD": "CMD is recorded, not run: give a devbox an entrypoint instead.",
     "ENTRYPOINT": "ENTRYPOINT is recorded, not run: give a devbox an entrypoint instead.",
@@ -72,6 +73,8 @@ class Run:
 
     argv: tuple[str, ...]
     cached: bool = True
+    mounts: tuple[Mount, ...] = ()
+    """Those of a folder before those below it."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -88,6 +91,8 @@ class Copy:
     """Whether archives are unpacked."""
     documents: Mapping[str, str] = field(default_factory=dict)
     exclude: tuple[str, ...] = ()
+    parents: bool = False
+    """Whether the sources keep their folders."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -130,17 +135,26 @@ class Stage:
     entrypoint: tuple[str, ...] = ()
     command: tuple[str, ...] = ()
     name: str | None = None
+    on_build: tuple[str, ...] = ()
+    """Instructions for the stages that begin with it, each a Dockerfile of its own."""
 
     def image(self) -> Image:
         """What devboxes from it get."""
         setting = self.setting
-        return Image(setting.env, setting.cwd, setting.user, self.entrypoint, self.command)
+        return Image(setting.env, setting.cwd, setting.user, self.entrypoint, self.command, self.on_build)
 
     @property
     def uses(self) -> frozenset[int]:
         """The earlier stages that it stands on or copies from."""
-        named = [self.base, *(step.action.stage for step in self.steps if isinstance(step.action, Copy))]
-        return frozenset(stage for stage in named if isinstance(stage, int))
+        return frozenset(stage for stage in self.named if isinstance(stage, int))
+
+    @property
+    def named(self) -> list[int | str | None]:
+        """All that it stands on, copies from or mounts."""
+        actions = [step.action for step in self.steps]
+        copied = [action.stage for action in actions if isinstance(action, Copy)]
+        mounts = [mount for action in actions if isinstance(action, Run) for mount in action.mounts]
+        return [self.base, *copied, *(mount.stage for mount in mounts if isinstance(mount, Bind | Cache))]
 
 
 def needed(stages: Sequence[Stage]) -> frozenset[int]:
@@ -153,12 +167,22 @@ def needed(stages: Sequence[Stage]) -> frozenset[int]:
     return frozenset(found)
 
 
+def secrets_of(stages: Sequence[Stage]) -> list[tuple[Step, Secret]]:
+    """The secrets that steps of the last stage, and of those that it is made of, have mounted."""
+    steps = [step for number in sorted(needed(stages)) for step in stages[number].steps]
+    return [
+        (step, mount)
+        for step in steps
+        if isinstance(step.action, Run)
+        for mount in step.action.mounts
+        if isinstance(mount, Secret)
+    ]
+
+
 def outside_names(instructions: Sequence[Instruction], build_args: Mapping[str, str]) -> set[str]:
-    """The names in FROM and COPY --from that are no stages: blueprints, perhaps."""
+    """The names in FROM, COPY --from and RUN --mount that are no stages: blueprints, perhaps."""
     stages = _Plan(build_args, {}, None).stages(instructions)
-    named = [stage.base for stage in stages]
-    named += [step.action.stage for stage in stages for step in stage.steps if isinstance(step.action, Copy)]
-    return {name for name in named if isinstance(name, str)}
+    return {name for stage in stages for name in stage.named if isinstance(name, str)}
 
 
 def plan(
@@ -192,6 +216,7 @@ class _Plan:
             "ENTRYPOINT": self._command,
             "ENV": self._env,
             "FROM": self._from,
+            "ONBUILD": self._on_build,
             "RUN": self._run,
             "SHELL": self._shell,
             "USER": self._user,
@@ -199,23 +224,35 @@ class _Plan:
         }
 
     def stages(self, instructions: Sequence[Instruction]) -> tuple[Stage, ...]:
+        if self._base is not None:
+            self._trigger(self._base.on_build, None)
         for instruction in instructions:
             if self._stage is None and instruction.keyword not in ("ARG", "FROM"):
                 raise bad(instruction.line, f"{instruction.keyword} comes before FROM.")
-            try:
-                _check_flags(instruction)
-                step = self._handlers.get(instruction.keyword, self._other)(instruction)
-            except ValueError as error:
-                raise bad(instruction.line, f"{instruction.keyword}: {error}.") from error
-            if step is not None:
-                self._change(steps=(*self._current.steps, step))
+            self._take(instruction, instruction.line)
         if self._stage is None:
             raise bad(None, "The Dockerfile has no FROM.")
         return (*self._done, self._stage)
 
+    def _take(self, instruction: Instruction, line: int | None) -> None:
+        try:
+            _check_flags(instruction)
+            step = self._handlers.get(instruction.keyword, self._other)(instruction)
+        except ValueError as error:
+            raise bad(line, f"{instruction.keyword}: {error}.") from error
+        if step is not None:
+            self._change(steps=(*self._current.steps, replace(step, line=line)))
+
+    def _trigger(self, on_build: Sequence[str], line: int | None) -> None:
+        """What a base has for whoever stands on it."""
+        for text in on_build:
+            for instruction in parse(text):
+                self._take(instruction, line)
+
     @property
     def _current(self) -> Stage:
-        assert self._stage is not None
+        if self._stage is None:
+            raise ValueError("it comes before FROM")
         return self._stage
 
     @property
@@ -248,13 +285,17 @@ class _Plan:
         name = words[2].lower() if len(words) == 3 else None
         if name is not None and name in [stage.name for stage in self._done]:
             raise ValueError(f"an earlier stage is called {name} already")
-        platform = expand(instruction.flags.get("platform", ""), variables, instruction.escape)
+        platform = expand(instruction.flag("platform"), variables, instruction.escape)
         if isinstance(base, int):
             earlier = self._done[base]
-            self._stage = replace(earlier, base=base, steps=(), name=name, setting=replace(earlier.setting, args={}))
+            on_build = earlier.on_build
+            self._stage = replace(earlier, base=base, steps=(), name=name, on_build=())
         else:
-            self._stage = replace(_begun(base, self._images.get(base, Image())), name=name)
+            image = self._images.get(base, Image())
+            on_build = image.on_build
+            self._stage = replace(_begun(base, image), name=name)
         self._change(steps=(Step(instruction.title, self._setting, None, instruction.line, _platform_note(platform)),))
+        self._trigger(on_build, instruction.line)
 
     def _stage_number(self, name: str) -> int | str:
         """The earlier stage of this name, or the name itself."""
@@ -287,8 +328,15 @@ class _Plan:
         return self._step(instruction)
 
     def _run(self, instruction: Instruction) -> Step:
-        _check_mounts(instruction)
-        return self._step(instruction, Run(self._program(instruction)))
+        return self._step(instruction, Run(self._program(instruction), mounts=self._mounts(instruction)))
+
+    def _mounts(self, instruction: Instruction) -> tuple[Mount, ...]:
+        def expanded(text: str) -> str:
+            return self._expanded(instruction, text)
+
+        flags = instruction.flags.get("mount", ())
+        found = [mount_of(text, expanded, self._absolute, self._named_stage) for text in flags]
+        return tuple(sorted(found, key=lambda mount: mount.target or ""))
 
     def _program(self, instruction: Instruction) -> tuple[str, ...]:
         words = json_form(instruction.text)
@@ -346,7 +394,7 @@ class _Plan:
     def _copied(
         self, instruction: Instruction, sources: tuple[str, ...], target: str, documents: Mapping[str, str]
     ) -> Copy:
-        flags = {name: self._expanded(instruction, value) for name, value in instruction.flags.items()}
+        flags = {name: self._expanded(instruction, instruction.flag(name)) for name in instruction.flags}
         mode = flags.get("chmod", "")
         if not re.fullmatch(r"[0-7]{0,4}", mode):
             raise ValueError(f"--chmod={mode} must be octal, such as 755")
@@ -360,12 +408,14 @@ class _Plan:
             mode=int(mode, 8) if mode else None,
             unpack=instruction.keyword == "ADD",
             documents=documents,
-            exclude=tuple(filter(None, flags.get("exclude", "").split(","))),
+            exclude=tuple(self._expanded(instruction, rule) for rule in instruction.flags.get("exclude", ()) if rule),
+            parents=flags.get("parents", "false") in ("", "true"),
         )
 
     def _source_stage(self, name: str | None) -> int | str | None:
-        if not name:
-            return None
+        return self._named_stage(name) if name else None
+
+    def _named_stage(self, name: str) -> int | str:
         if name.isdigit() and int(name) < len(self._done):
             return int(name)
         return self._stage_number(name)
@@ -376,6 +426,10 @@ class _Plan:
             document.name: expand_document(document.text, variables) if document.expand else document.text
             for document in instruction.heredocs
         }
+
+    def _on_build(self, instruction: Instruction) -> Step:
+        self._change(on_build=(*self._current.on_build, trigger_text(instruction)))
+        return self._step(instruction)
 
     def _other(self, instruction: Instruction) -> Step:
         return self._step(instruction)
@@ -396,10 +450,3 @@ def _platform_note(platform: str) -> str | None:
     if platform in ("", PLATFORM) or platform.startswith(f"{PLATFORM}/"):
         return None
     return f"This machine is {PLATFORM}, and so is what is built here: --platform={platform} has no effect."
-
-
-def _check_mounts(instruction: Instruction) -> None:
-    """Caches and the like only make a build faster; files that it would not find break it."""
-    for kind in re.findall(r"type=(\w+)", instruction.flags.get("mount", "")):
-        if kind not in ("cache", "tmpfs", "ssh"):
-            raise ValueError(f"--mount=type={kind} is not served: COPY the files, or give the build its secrets")

@@ -7,6 +7,8 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
+from .errors import UnreadableError
+
 if TYPE_CHECKING:
     from ..sandbox.base import Address
 
@@ -44,10 +46,14 @@ class Egress:
         return any(address in network.addresses and _is_open(port, network.ports) for network in self.networks)
 
 
-def loaded(egress: Mapping[str, Any]) -> Egress:
-    """The rule of a policy's `egress` as the API shows it."""
-    networks = tuple(_network(entry) for entry in egress["allowed_cidrs"])
-    return Egress(egress["allow_all"], tuple(egress["allowed_hostnames"]), networks)
+def loaded(policy: Mapping[str, Any]) -> Egress:
+    """The rule of a policy as the API shows it; `UnreadableError` where it is none, so that it allows nothing."""
+    try:
+        egress = policy["egress"]
+        networks = tuple(_network(entry) for entry in egress["allowed_cidrs"])
+        return Egress(egress["allow_all"], tuple(egress["allowed_hostnames"]), networks)
+    except (KeyError, TypeError, ValueError, AttributeError) as error:
+        raise UnreadableError(f"The network policy {policy.get('id')} cannot be read: {error!r}.") from error
 
 
 def _network(entry: Mapping[str, Any]) -> Network:

@@ -13,18 +13,21 @@ _BYTES = 32
 class ServiceKey:
     """A random key, kept in a file that only the service's user can read."""
 
-    def __init__(self, secret: bytes) -> None:
+    def __init__(self, secret: bytes, *, is_new: bool = False) -> None:
         self._secret = secret
+        self.is_new = is_new
+        """Whether there was none before."""
 
     @classmethod
     def open(cls, file: Path) -> ServiceKey:
         """The key in `file`, made if there is none. `OSError` where that cannot be."""
-        if not file.exists():
+        is_new = not file.exists()
+        if is_new:
             _make(file)
         secret = file.read_bytes()
         if len(secret) != _BYTES:
             raise OSError(f"The key in {file} is damaged: what it has sealed cannot be read any more; move it away")
-        return cls(secret)
+        return cls(secret, is_new=is_new)
 
     def derived(self, purpose: str) -> bytes:
         """A key of 32 bytes for one purpose, the same after each start."""

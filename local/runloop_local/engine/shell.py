@@ -10,16 +10,18 @@ is dropped.
 from __future__ import annotations
 
 import asyncio
+import re
 import secrets
 import shlex
 from typing import TYPE_CHECKING, Any
 
-from .execution import settle
-from .pipes import PipeReader, PipeWriter, close_all, open_pipe, open_small_pipe
+from .execution import CANNOT_START, settle
+from .pipes import PipeReader, PipeWriter, close_all, open_each, open_pipe, open_small_pipe
 
 if TYPE_CHECKING:
     from ..sandbox.base import Command, Process, Sandbox
     from .execution import Execution
+    from .fair_queue import Flow
     from .output_log import Stream
 
 # The mark goes to copies of the outputs, so that `exec >file` in a command does not swallow it, and what the
@@ -34,6 +36,7 @@ __runloop_mark() {{
 trap 'printf "\\036{word} exit %s\\036" "$PWD" >&198' EXIT
 cd {cwd} 2>/dev/null
 """
+_STATUS = re.compile(r"\d{1,3}", re.ASCII)
 _TURN = "eval {command} </dev/null\n{{ __runloop_mark; }} 2>/dev/null\n"
 
 
@@ -70,9 +73,10 @@ class Marks:
 class Shell:
     """One named shell of a devbox."""
 
-    def __init__(self, sandbox: Sandbox, command: Command) -> None:
+    def __init__(self, sandbox: Sandbox, command: Command, flow: Flow) -> None:
         self._sandbox = sandbox
         self._command = command
+        self._flow = flow
         self._turn = asyncio.Lock()
         self._bash: _Bash | None = None
         self._cwd: str | None = None
@@ -116,7 +120,7 @@ class Shell:
             await self._bash.process.signal(number, group=True)
 
     async def _start(self) -> _Bash:
-        source, output, error = open_small_pipe(), open_pipe(), open_pipe()
+        source, output, error = open_each(open_small_pipe, open_pipe, open_pipe)
         try:
             process = await self._sandbox.spawn(self._command, stdin=source[0], stdout=output[1], stderr=error[1])
         except BaseException:
@@ -124,7 +128,7 @@ class Shell:
             raise
         finally:
             close_all(source[0], output[1], error[1])
-        bash = _Bash(process, PipeWriter(source[1]), output[0], error[0])
+        bash = _Bash(process, PipeWriter(source[1]), output[0], error[0], self._flow)
         await bash.prepare(self._cwd)
         return bash
 
@@ -153,7 +157,7 @@ class ShellRunner:
 class _Bash:
     """A live bash and the command it is at."""
 
-    def __init__(self, process: Process, control: PipeWriter, output: int, error: int) -> None:
+    def __init__(self, process: Process, control: PipeWriter, output: int, error: int, flow: Flow) -> None:
         self.process = process
         self.cwd: str | None = None
         self.gone = False
@@ -165,8 +169,8 @@ class _Bash:
         self._execution: Execution | None = None
         self._at_mark: asyncio.Event = asyncio.Event()
         self._readers = [
-            PipeReader(output, lambda data: self._heard("stdout", data)),
-            PipeReader(error, lambda data: self._heard("stderr", data)),
+            PipeReader(output, lambda data: self._heard("stdout", data), flow),
+            PipeReader(error, lambda data: self._heard("stderr", data), flow),
         ]
         self._exit = asyncio.ensure_future(process.wait())
 
@@ -201,7 +205,7 @@ class _Bash:
 
     async def _tell(self, text: str) -> None:
         try:
-            await self._control.write(text.encode())
+            await self._control.write(text.encode("utf-8", "surrogateescape"))
         except BrokenPipeError:
             return  # it has ended; `run` sees that by its exit
 
@@ -231,6 +235,7 @@ class _Bash:
         if folder:
             self.cwd = folder
         if status != "exit":
-            self._status = int(status)
+            # A command can find out the secret word, and print marks of its own.
+            self._status = int(status) & 255 if _STATUS.fullmatch(status) else CANNOT_START
             if not self._missing:
                 self._at_mark.set()

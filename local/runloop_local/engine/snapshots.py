@@ -5,19 +5,21 @@ from __future__ import annotations
 import asyncio
 import json
 from collections.abc import Mapping
-from dataclasses import asdict, dataclass, field, replace
+from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING, Any, Literal
 
 from ..sandbox.base import SandboxError
+from .clearing import Clearing
 from .errors import ConflictError, EngineError, InvalidError, NotFoundError, is_disk_full, of_machine
 from .ids import new_id, now_ms
 from .image import Image
-from .image import loaded as loaded_image
-from .requests import Requests
+from .record_set import RecordSet
+from .records import Record, body_of, loader
 from .store import Document
 
 if TYPE_CHECKING:
     from .devbox import Devbox
+    from .idempotency import Attempt
     from .layers import Layers
     from .store import Page, Query, Store
 
@@ -36,7 +38,7 @@ class Wish:
 
 
 @dataclass(frozen=True, slots=True)
-class SnapshotRecord:
+class SnapshotRecord(Record):
     """All that is known of a snapshot, apart from its disk."""
 
     id: str
@@ -60,29 +62,34 @@ class Snapshots:
 
     def __init__(self, store: Store, layers: Layers) -> None:
         self._store = store
+        self._records = RecordSet(store, "snapshot", loaded, document)
         self._layers = layers
-        self._requests = Requests()
         self._underway: dict[str, str] = {}  # snapshot -> devbox
-        self._tasks: dict[str, asyncio.Task[None]] = {}
+        self._tasks: dict[str, asyncio.Task[SnapshotRecord]] = {}
+        self._clearing = Clearing(store.notes)
 
     async def restore(self) -> None:
-        """Note what the last service began and did not finish."""
-        for body in await self._store.bodies("snapshot", status="in_progress"):
-            await self._fail(loaded(body), "The service was restarted while the snapshot was being made.")
+        """Hold the layers of snapshots, and note what the last service began and did not finish."""
+        for record in await self._store.records("snapshot", loaded, status="complete"):
+            self._layers.hold(_holder(record.id), record.layers)
+        for record in await self._store.records("snapshot", loaded, status="in_progress"):
+            sentence = "The service was restarted while the snapshot was being made."
+            await self._clearing.attempt(f"Snapshot {record.id}", self._fail(record, sentence))
 
-    async def take(self, devbox: Devbox, wish: Wish, request_id: str | None) -> SnapshotRecord:
-        """Begin to snapshot a devbox's disk; the same request once more is the same snapshot."""
-        known = self._requests.made(devbox.record.id, request_id)
-        if known is not None:
-            return await self.get(known)
+    async def take(self, devbox: Devbox, wish: Wish, attempt: Attempt) -> SnapshotRecord:
+        """Begin to snapshot a devbox's disk, unless an earlier attempt has begun one that has not failed."""
+        if attempt.made is not None and (earlier := await self.get(attempt.made)).status != "error":
+            return earlier
         devbox.require_disk("take a snapshot of it")
         record = self._new(devbox, wish)
-        self._requests.note(record.id, devbox.record.id, request_id)
         self._underway[record.id] = devbox.record.id
+        self._layers.hold(_holder(record.id), record.layers)
         try:
-            await self._keep(record)
+            await self._layers.announce(record.layers[0])  # now: a shutdown right after is to find the disk being saved
+            await self._records.put(record, *attempt.note(record.id))
         except BaseException:
             del self._underway[record.id]
+            self._layers.release(_holder(record.id))
             raise
         self._tasks[record.id] = asyncio.create_task(self._take(devbox, record))
         return record
@@ -94,25 +101,28 @@ class Snapshots:
                 f"A snapshot of devbox {devbox_id} is being made: wait for it, or shut down with force=true."
             )
 
+    async def settled(self, devbox_id: str) -> None:
+        """Return once no snapshot of this devbox is being made."""
+        tasks = [self._tasks[name] for name, source in self._underway.items() if source == devbox_id]
+        if tasks:
+            await asyncio.wait(tasks)
+
     async def finished(self, snapshot_id: str) -> SnapshotRecord:
         """The snapshot, once it is no longer being made."""
         task = self._tasks.get(snapshot_id)
-        if task is not None:
-            await asyncio.wait({task})
-        return await self.get(snapshot_id)
+        return await (self.get(snapshot_id) if task is None else asyncio.shield(task))
 
     async def get(self, snapshot_id: str) -> SnapshotRecord:
         """One snapshot, deleted ones too; `NotFoundError` if there never was one."""
-        body = await self._store.get("snapshot", snapshot_id)
-        if body is None:
-            raise NotFoundError(f"No snapshot has the id {snapshot_id!r}.")
-        return loaded(body)
+        is_underway = snapshot_id in self._underway  # asked first: its outcome is kept before it is over
+        record = await self._records.get(snapshot_id)
+        if is_underway or record.status != "in_progress":
+            return record
+        return replace(record, status="error", error_message="Its outcome could not be kept.", layers=())
 
     async def complete(self, snapshot_id: str) -> SnapshotRecord:
         """A snapshot that devboxes can start from; `NotFoundError` or `InvalidError` otherwise."""
-        record = await self.get(snapshot_id)
-        if record.status == "deleted":
-            raise NotFoundError(f"Snapshot {snapshot_id} has been deleted.")
+        record = _there(await self.get(snapshot_id))
         if record.status != "complete":
             raise InvalidError(f"Snapshot {snapshot_id} is {record.status}; only a complete one can be used.")
         return record
@@ -123,18 +133,16 @@ class Snapshots:
 
     async def update(self, snapshot_id: str, changes: Mapping[str, Any]) -> SnapshotRecord:
         """Change the name, the message or the metadata."""
-        record = await self.get(snapshot_id)
-        if record.status == "deleted":
-            raise NotFoundError(f"Snapshot {snapshot_id} has been deleted.")
-        return await self._keep(replace(record, **changes))
+        return await self._records.change(snapshot_id, lambda record: replace(_there(record), **changes))
 
     async def delete(self, snapshot_id: str) -> None:
         """Delete it; its layers go once nothing else stands on them. Once more is no error."""
-        record = await self.get(snapshot_id)
-        if record.status == "in_progress":
+        if snapshot_id in self._underway:
             raise ConflictError(f"Snapshot {snapshot_id} is still being made: delete it when it is complete.")
-        await self._keep(replace(record, status="deleted", layers=()))
-        self._layers.sweep_soon()
+        await self._records.change(
+            snapshot_id, lambda record: replace(record, status="deleted", layers=()), urgent=True
+        )
+        self._layers.release(_holder(snapshot_id))
 
     async def aclose(self) -> None:
         """Wait for the snapshots under way."""
@@ -155,28 +163,37 @@ class Snapshots:
             source_blueprint_id=image.blueprint_id,
         )
 
-    async def _take(self, devbox: Devbox, record: SnapshotRecord) -> None:
+    async def _take(self, devbox: Devbox, record: SnapshotRecord) -> SnapshotRecord:
         try:
             layers = await devbox.save_disk(record.layers[0])
-            with self._layers.held(layers):
-                await self._settle(record, status="complete", layers=layers)
+            self._layers.hold(_holder(record.id), layers)
+            return await self._records.change(record.id, lambda now: replace(now, status="complete", layers=layers))
         except (SandboxError, EngineError, OSError, RuntimeError) as error:
-            await self._fail(record, str(of_machine(error) or error), out_of_disk=is_disk_full(error))
+            return await self._fail(record, str(of_machine(error) or error), out_of_disk=is_disk_full(error))
         finally:
             del self._underway[record.id]
             del self._tasks[record.id]
 
-    async def _fail(self, record: SnapshotRecord, sentence: str, *, out_of_disk: bool = False) -> None:
-        await self._settle(record, status="error", error_message=sentence, out_of_disk=out_of_disk, layers=())
-        self._layers.sweep_soon()
+    async def _fail(self, record: SnapshotRecord, sentence: str, *, out_of_disk: bool = False) -> SnapshotRecord:
+        def failed(now: SnapshotRecord) -> SnapshotRecord:
+            return replace(now, status="error", error_message=sentence, out_of_disk=out_of_disk, layers=())
 
-    async def _settle(self, record: SnapshotRecord, **outcome: Any) -> None:
-        current = await self.get(record.id)  # it may have been given another name meanwhile
-        await self._keep(replace(current, **outcome))
+        try:
+            return await self._records.change(record.id, failed, urgent=True)
+        except EngineError:
+            return failed(record)  # who waits hears why; who asks later, that its outcome was not kept
+        finally:
+            self._layers.release(_holder(record.id))
 
-    async def _keep(self, record: SnapshotRecord) -> SnapshotRecord:
-        await self._store.put(document(record))
-        return record
+
+def _holder(snapshot_id: str) -> str:
+    return f"snapshot/{snapshot_id}"
+
+
+def _there(record: SnapshotRecord) -> SnapshotRecord:
+    if record.status == "deleted":
+        raise NotFoundError(f"Snapshot {record.id} has been deleted.")
+    return record
 
 
 def document(record: SnapshotRecord) -> Document:
@@ -185,18 +202,18 @@ def document(record: SnapshotRecord) -> Document:
     return Document(
         "snapshot",
         record.id,
-        asdict(record),
+        body_of(record),
         parent=record.source_devbox_id,
         status=record.status,
         name=record.name or "",
         time_ms=record.create_time_ms,
         view=view,
+        listed=record.status not in HIDDEN,
     )
 
 
-def loaded(body: dict[str, Any]) -> SnapshotRecord:
-    """The record from its stored form."""
-    return SnapshotRecord(**{**body, "layers": tuple(body["layers"]), "image": loaded_image(body["image"])})
+loaded = loader(SnapshotRecord)
+"""The record from its stored form; `ValueError` where that is none."""
 
 
 def snapshot_view(record: SnapshotRecord) -> dict[str, Any]:

@@ -2,37 +2,21 @@
 
 from __future__ import annotations
 
-import hmac
 import secrets
 from collections import OrderedDict
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING, Any, Literal
+from typing import TYPE_CHECKING
 
 from . import lifecycle
 from .ids import now_ms
+from .tunnel import Tunnel, is_same
 
 if TYPE_CHECKING:
     from .devbox import Devbox
     from .devboxes import Devboxes
+    from .tunnel import AuthMode
 
-AuthMode = Literal["open", "authenticated"]
 _PTY_TUNNELS = 1000
-
-
-@dataclass(frozen=True, slots=True)
-class Tunnel:
-    """The tunnel of one devbox, for all its ports."""
-
-    tunnel_key: str
-    auth_mode: AuthMode
-    create_time_ms: int
-    auth_token: str | None = field(default=None, repr=False)
-    http_keep_alive: bool = True
-    wake_on_http: bool = False
-
-    def admits(self, token: str | None) -> bool:
-        """Whether a request that carries `token` may come in."""
-        return self.auth_token is None or _same(token, self.auth_token)
 
 
 @dataclass(frozen=True, slots=True)
@@ -45,18 +29,13 @@ class PtyTunnel:
 
     def admits(self, token: str | None) -> bool:
         """Whether a request that carries `token` may come in."""
-        return _same(token, self.auth_token)
+        return is_same(token, self.auth_token)
 
 
 def new_tunnel(auth_mode: AuthMode = "open", *, http_keep_alive: bool = True, wake_on_http: bool = False) -> Tunnel:
     """A tunnel with a fresh key, and a fresh token where it asks for one."""
     token = secrets.token_urlsafe(32) if auth_mode == "authenticated" else None
     return Tunnel(_new_key(), auth_mode, now_ms(), token, http_keep_alive, wake_on_http)
-
-
-def loaded(body: dict[str, Any] | None) -> Tunnel | None:
-    """The tunnel from its stored form."""
-    return None if body is None else Tunnel(**body)
 
 
 class Tunnels:
@@ -70,7 +49,7 @@ class Tunnels:
         """The devbox that `key` leads to, if it has not ended."""
         for devbox in self._devboxes.live():
             tunnel = devbox.record.tunnel
-            if tunnel is not None and tunnel.tunnel_key == key and devbox.status not in lifecycle.TERMINAL:
+            if tunnel is not None and is_same(key, tunnel.tunnel_key) and devbox.status not in lifecycle.TERMINAL:
                 return devbox, tunnel
         return None
 
@@ -97,7 +76,3 @@ def wakes(devbox: Devbox, tunnel: Tunnel) -> bool:
 
 def _new_key() -> str:
     return secrets.token_hex(16)  # a part of a host's name: lower case only
-
-
-def _same(given: str | None, token: str) -> bool:
-    return given is not None and hmac.compare_digest(given.encode(), token.encode())

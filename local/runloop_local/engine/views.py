@@ -2,17 +2,19 @@
 
 from __future__ import annotations
 
-from dataclasses import asdict
 from typing import TYPE_CHECKING, Any
 
+from .errors import PrunedError
 from .ids import now_ms
-from .lifecycle import active_ms
+from .lifecycle import durations
 from .limits import size_of
+from .records import shown
 
 if TYPE_CHECKING:
     from .execution import ExecutionRecord
     from .lifecycle import DevboxRecord, Transition
-    from .output_log import OutputLog
+    from .output_log import OutputLog, Stream
+    from .tunnel import Tunnel
 
 
 def devbox_view(record: DevboxRecord) -> dict[str, Any]:
@@ -33,8 +35,15 @@ def devbox_view(record: DevboxRecord) -> dict[str, Any]:
         "snapshot_id": record.snapshot_id,
         "initiator_type": "api",
         "initiator_id": None,
-        "tunnel": None if record.tunnel is None else asdict(record.tunnel),
+        "tunnel": None if record.tunnel is None else tunnel_view(record.tunnel),
     }
+
+
+def tunnel_view(tunnel: Tunnel) -> dict[str, Any] | None:
+    """`TunnelView`; None for one whose key cannot be read any more."""
+    view = shown(tunnel)
+    del view["sealed"]
+    return view if tunnel.tunnel_key else None
 
 
 def _transition_view(transition: Transition) -> dict[str, Any]:
@@ -42,21 +51,22 @@ def _transition_view(transition: Transition) -> dict[str, Any]:
     return view if transition.reason is None else {**view, "failure_reason": transition.reason}
 
 
-def usage_view(record: DevboxRecord) -> dict[str, Any]:
-    """`DevboxResourceUsageView`, counted by the size that was asked for."""
-    end = record.end_time_ms or now_ms()
-    active = active_ms(record, end) // 1000
+def usage_view(record: DevboxRecord, current_ms: int | None) -> dict[str, Any]:
+    """`DevboxResourceUsageView`, counted by the size that was asked for; `current_ms` as `durations` takes it."""
+    spans = durations(record, now_ms(), current_ms)
+    elapsed = sum(ms for _, ms in spans) // 1000
+    active = sum(ms for status, ms in spans if status == "running") // 1000
     size = size_of(record.launch_parameters)
     return {
         "id": record.id,
         "status": record.status,
         "start_time_ms": record.create_time_ms,
         "end_time_ms": record.end_time_ms,
-        "total_elapsed_seconds": (end - record.create_time_ms) // 1000,
+        "total_elapsed_seconds": elapsed,
         "total_active_seconds": active,
         "vcpu_seconds": int(active * size.cores),
         "memory_gb_seconds": active * size.memory_gb,
-        "disk_gb_seconds": (end - record.create_time_ms) // 1000 * size.disk_gb,
+        "disk_gb_seconds": elapsed * size.disk_gb,
     }
 
 
@@ -69,8 +79,8 @@ def execution_view(record: ExecutionRecord, log: OutputLog, lines: int) -> dict[
     }
     if record.status != "completed":
         return view
-    stdout, stdout_cut = log.tail("stdout", lines)
-    stderr, stderr_cut = log.tail("stderr", lines)
+    stdout, stdout_cut = _tail(log, "stdout", lines)
+    stderr, stderr_cut = _tail(log, "stderr", lines)
     return {
         **view,
         "exit_status": record.exit_status,
@@ -79,6 +89,13 @@ def execution_view(record: ExecutionRecord, log: OutputLog, lines: int) -> dict[
         "stderr": stderr + (record.failure or ""),
         "stderr_truncated": stderr_cut,
     }
+
+
+def _tail(log: OutputLog, stream: Stream, lines: int) -> tuple[str, bool]:
+    try:
+        return log.tail(stream, lines)
+    except PrunedError:
+        return "", True  # reading the stream says what has become of it
 
 
 def whole_execution_view(record: ExecutionRecord, log: OutputLog, limit: int) -> dict[str, Any]:
@@ -94,9 +111,13 @@ def whole_execution_view(record: ExecutionRecord, log: OutputLog, limit: int) ->
 def log_views(record: ExecutionRecord, log: OutputLog, lines: int) -> list[dict[str, Any]]:
     """The `Log` entries of one execution: its command, the last lines it printed, its end."""
     base = {"source": record.source, "cmd_id": record.id}
-    start, end = record.start_time_ms, record.end_time_ms or now_ms()
+    start, end = record.start_time_ms, record.end_time_ms or now_ms(record.start_time_ms)
     logs: list[dict[str, Any]] = [{**base, "level": "info", "timestamp_ms": start, "cmd": record.command}]
-    for level, text in (("info", log.tail("stdout", lines)[0]), ("error", log.tail("stderr", lines)[0])):
+    try:
+        texts = [("info", log.tail("stdout", lines)[0]), ("error", log.tail("stderr", lines)[0])]
+    except PrunedError as error:
+        texts = [("warn", str(error))]
+    for level, text in texts:
         logs += [{**base, "level": level, "timestamp_ms": end, "message": line} for line in text.splitlines()]
     if record.failure is not None:
         logs.append({**base, "level": "error", "timestamp_ms": end, "message": record.failure})

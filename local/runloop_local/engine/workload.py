@@ -11,18 +11,22 @@ from typing import TYPE_CHECKING
 from ..sandbox.base import Command
 from .errors import InvalidError
 from .execution import Execution, ExecutionRecord, ProcessRunner
+from .history import KEPT
 from .ids import now_ms
-from .output_log import OutputLog
 from .shell import Shell
 
 if TYPE_CHECKING:
-    from pathlib import Path
-
     from ..sandbox.base import Sandbox, User
     from .execution import Runner, Source
+    from .fair_queue import Flow
+    from .history import History
     from .store import Store
 
-RECENT = 32
+_STARTS_AT_ONCE = 16
+"""Further commands are queued: a thousand at once would leave nothing to whoever else asks something of a devbox."""
+
+
+_FORBIDDEN = 1000
 
 
 @dataclass(frozen=True, slots=True)
@@ -46,8 +50,7 @@ class Setting:
     user: User
     env: Mapping[str, str]
     login_shell: str
-    logs: Path
-    """The folder with one folder of output per execution."""
+    flow: Flow
     cwd: str | None = None
     """Where commands start; the home directory by default."""
 
@@ -55,13 +58,16 @@ class Setting:
 class Workload:
     """The commands of one started sandbox, until `end`."""
 
-    def __init__(self, sandbox: Sandbox, setting: Setting, store: Store) -> None:
+    def __init__(self, sandbox: Sandbox, setting: Setting, store: Store, history: History) -> None:
         self._sandbox = sandbox
         self._setting = setting
         self._store = store
+        self._history = history
         self._executions: dict[str, Execution] = {}
         self._recent: dict[str, Execution] = {}
+        self._forbidden: dict[str, None] = {}
         self._shells: dict[str, Shell] = {}
+        self._starts = asyncio.Semaphore(_STARTS_AT_ONCE)
         self._tasks: set[asyncio.Task[None]] = set()
 
     @property
@@ -77,18 +83,27 @@ class Workload:
         """Start a command; the id of one that runs or has just completed is that one."""
         if (known := self.get(order.id)) is not None:
             return known
+        if order.id in self._forbidden:
+            raise InvalidError(f"Execution {order.id} was killed before its command came: choose a fresh command_id.")
         record = ExecutionRecord(
             order.id, self._setting.devbox_id, order.command, order.source, order.shell, start_time_ms=now_ms()
         )
-        execution = Execution(record, OutputLog(self._setting.logs / order.id), self._runner(order))
+        execution = Execution(record, self._history.begin(record), self._runner(order))
         self._executions[order.id] = execution
         try:
             await self._store.put(record.document())
         except BaseException:
             del self._executions[order.id]
+            self._history.end(record, execution.log)
             raise
         self._follow(execution)
         return execution
+
+    def forbid(self, execution_id: str) -> None:
+        """Start no command with this id: its kill has come first, as requests overtake each other on their way."""
+        self._forbidden[execution_id] = None
+        if len(self._forbidden) > _FORBIDDEN:
+            del self._forbidden[next(iter(self._forbidden))]
 
     async def run(self, order: Order) -> int:
         """Run a command to its end; its exit status."""
@@ -118,10 +133,11 @@ class Workload:
             await execution.run(self._keep)
         finally:
             self._remember(self._executions.pop(execution.record.id))
+            self._history.end(execution.record, execution.log)
 
     def _remember(self, execution: Execution) -> None:
         self._recent[execution.record.id] = execution
-        if len(self._recent) > RECENT:
+        if len(self._recent) > KEPT:  # their output stays, too
             del self._recent[next(iter(self._recent))]
 
     async def _keep(self, record: ExecutionRecord) -> None:
@@ -129,20 +145,19 @@ class Workload:
 
     def _runner(self, order: Order) -> Runner:
         if order.shell is not None:
-            return self._shell(order).runner()
+            return self._shell(order, order.shell).runner()
         argv = (self._setting.login_shell, "-lc", order.command)
         env = {**self._setting.env, **order.env}
         command = Command(argv, self._setting.user, self._setting.cwd, env)
-        return ProcessRunner(self._sandbox, command, stdin=order.stdin)
+        return ProcessRunner(self._sandbox, command, self._starts, self._setting.flow, stdin=order.stdin)
 
-    def _shell(self, order: Order) -> Shell:
+    def _shell(self, order: Order, name: str) -> Shell:
         if order.stdin:
             raise InvalidError("A command in a named shell cannot have attach_stdin: leave out one of the two.")
         if not self._setting.login_shell.endswith("bash"):
             raise InvalidError("Named shells need bash, which this machine does not have: leave out shell_name.")
-        assert order.shell is not None
-        if order.shell not in self._shells:
+        if name not in self._shells:
             argv = (self._setting.login_shell, "-l")
             command = Command(argv, self._setting.user, self._setting.cwd, self._setting.env)
-            self._shells[order.shell] = Shell(self._sandbox, command)
-        return self._shells[order.shell]
+            self._shells[name] = Shell(self._sandbox, command, self._setting.flow)
+        return self._shells[name]

@@ -16,14 +16,18 @@ if TYPE_CHECKING:
 
     from ..activity import Activity
     from ..engine.tunnels import Tunnels
+    from .own_keys import OwnKeys
 
 
 class TunnelDoor:
     """Sends on what is for a devbox's port; the rest is left to the API, which knows no tunnel's host name."""
 
-    def __init__(self, app: ASGIApp, tunnels: Tunnels, terminals: ASGIApp, activity: Activity) -> None:
+    def __init__(
+        self, app: ASGIApp, tunnels: Tunnels, own_keys: OwnKeys, terminals: ASGIApp, activity: Activity
+    ) -> None:
         self._app = app
         self._tunnels = tunnels
+        self._own_keys = own_keys
         self._terminals = terminals
         self._activity = activity
 
@@ -42,6 +46,6 @@ class TunnelDoor:
     async def _send_on(self, target: Target, scope: Scope, receive: Receive, send: Send) -> None:
         try:
             passage = await enter(self._tunnels, target, Headers(scope=scope).get(AUTHORIZATION))
-            await forward(scope, receive, send, passage)
+            await forward(scope, receive, send, passage, self._own_keys)
         except Refusal as refusal:
             await PlainTextResponse(f"{refusal}\n", refusal.status)(scope, receive, send)

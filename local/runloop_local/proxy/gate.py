@@ -13,7 +13,8 @@ if TYPE_CHECKING:
     import socket
 
     from ..engine.devbox import Devbox
-    from ..engine.tunnels import Tunnel, Tunnels
+    from ..engine.tunnel import Tunnel
+    from ..engine.tunnels import Tunnels
     from .hosts import Target
 
 AUTHORIZATION = "x-runloop-tunnel-authorization"

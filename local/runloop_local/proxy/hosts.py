@@ -12,7 +12,7 @@ if TYPE_CHECKING:
     from starlette.types import Scope
 
 DOMAIN = "tunnel.localhost"
-_NAME = re.compile(rf"(?P<port>\d{{1,5}})-(?P<key>[0-9a-z]+)\.{re.escape(DOMAIN)}:(?P<own>\d+)", re.ASCII)
+_NAME = re.compile(rf"(?P<port>\d{{1,5}})-(?P<key>[0-9a-z]+)\.{re.escape(DOMAIN)}:(?P<own>\d{{1,5}})", re.ASCII)
 
 
 @dataclass(frozen=True, slots=True)

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 
 import h11
 
+from ..engine.fair_queue import SMALL_PIECE_BYTES
 from .gate import Refusal
 from .headers import end_to_end, forwarded
 
@@ -15,26 +16,29 @@ if TYPE_CHECKING:
     from starlette.types import Receive, Scope, Send
 
     from .gate import Passage
+    from .own_keys import OwnKeys
 
-_CHUNK = 128 * 1024
 _HEADERS_BYTES = 256 * 1024
 
 
-async def forward(scope: Scope, receive: Receive, send: Send, passage: Passage) -> None:
+async def forward(scope: Scope, receive: Receive, send: Send, passage: Passage, own_keys: OwnKeys) -> None:
     """Send the request through, and the answer back. `Refusal` while nothing has been answered yet."""
-    with passage.sock:
-        await _Exchange(scope, receive, send, passage).run()
+    with passage.sock, passage.devbox.flow.request():
+        head = _head(scope, own_keys)
+        await _Exchange(head, receive, send, passage).run()
 
 
 class _Exchange:
-    def __init__(self, scope: Scope, receive: Receive, send: Send, passage: Passage) -> None:
-        self._scope = scope
+    def __init__(self, head: h11.Request, receive: Receive, send: Send, passage: Passage) -> None:
+        self._head = head
         self._receive = receive
         self._send = send
         self._passage = passage
+        self._flow = passage.devbox.flow
         self._peer = h11.Connection(h11.CLIENT, max_incomplete_event_size=_HEADERS_BYTES)
         self._loop = asyncio.get_running_loop()
         self._started = False
+        self._client_left = False
 
     async def run(self) -> None:
         asking = asyncio.create_task(self._ask())
@@ -51,7 +55,7 @@ class _Exchange:
     async def _ask(self) -> None:
         """Send the request, then watch for the client's leaving."""
         try:
-            await self._write(self._head())
+            await self._write(self._head)
             while True:
                 message = await self._receive()
                 if message["type"] == "http.disconnect":
@@ -61,22 +65,14 @@ class _Exchange:
                     await self._write(h11.EndOfMessage())
                     await self._left()
                     break
-            self._passage.sock.shutdown(socket.SHUT_RDWR)
+            self._client_left = True
+            self._passage.sock.shutdown(socket.SHUT_RDWR)  # what waits for the answer sees its end
         except (OSError, h11.LocalProtocolError):
             return  # the answer, or its absence, says it
 
     async def _left(self) -> None:
         while (await self._receive())["type"] != "http.disconnect":
             pass
-
-    def _head(self) -> h11.Request:
-        scope = self._scope
-        headers = [*forwarded(end_to_end(scope["headers"]), scope["client"][0]), (b"connection", b"close")]
-        if any(name == b"transfer-encoding" for name, _ in scope["headers"]):
-            headers.append((b"transfer-encoding", b"chunked"))
-        query = scope["query_string"]
-        target = scope["raw_path"] + (b"?" + query if query else b"")
-        return h11.Request(method=scope["method"], target=target, headers=headers)
 
     async def _write(self, event: h11.Request | h11.Data | h11.EndOfMessage) -> None:
         data = self._peer.send(event)
@@ -85,10 +81,13 @@ class _Exchange:
             self._passage.used()
 
     async def _answer(self) -> None:
-        while True:
+        while not self._client_left:  # or a server that is fast enough would be read for ever
             event = self._peer.next_event()
             if event is h11.NEED_DATA:
-                self._peer.receive_data(await self._loop.sock_recv(self._passage.sock, _CHUNK))
+                data = await self._loop.sock_recv(self._passage.sock, SMALL_PIECE_BYTES)
+                await self._flow.turn()
+                self._flow.moved(len(data))
+                self._peer.receive_data(data)
                 self._passage.used()
             elif isinstance(event, h11.Response):
                 self._started = True
@@ -99,3 +98,13 @@ class _Exchange:
             elif isinstance(event, (h11.EndOfMessage, h11.ConnectionClosed)):
                 await self._send({"type": "http.response.body", "body": b""})
                 return
+
+
+def _head(scope: Scope, own_keys: OwnKeys) -> h11.Request:
+    sent = own_keys.without(end_to_end(scope["headers"]))
+    headers = [*forwarded(sent, scope["client"][0]), (b"connection", b"close")]
+    if any(name == b"transfer-encoding" for name, _ in scope["headers"]):
+        headers.append((b"transfer-encoding", b"chunked"))
+    query = scope["query_string"]
+    target = own_keys.target_without(scope["raw_path"] + (b"?" + query if query else b""))
+    return h11.Request(method=scope["method"], target=target, headers=headers)

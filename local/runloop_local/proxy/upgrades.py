@@ -20,13 +20,14 @@ if TYPE_CHECKING:
     from uvicorn.server import ServerState
 
     from ..engine.tunnels import Tunnels
+    from .own_keys import OwnKeys
 
 
-def upgrades(tunnels: Tunnels) -> Callable[..., asyncio.Protocol]:
+def upgrades(tunnels: Tunnels, own_keys: OwnKeys) -> Callable[..., asyncio.Protocol]:
     """What uvicorn makes for a connection that becomes a WebSocket."""
 
     def make(config: Config, server_state: ServerState, app_state: dict[str, Any]) -> asyncio.Protocol:
-        return Upgrade(tunnels, config, server_state, app_state)
+        return Upgrade(tunnels, own_keys, config, server_state, app_state)
 
     return make
 
@@ -34,13 +35,22 @@ def upgrades(tunnels: Tunnels) -> Callable[..., asyncio.Protocol]:
 class Upgrade(asyncio.Protocol):
     """A connection that asks for a WebSocket: relayed to a devbox, or left to the service's own WebSockets."""
 
-    def __init__(self, tunnels: Tunnels, config: Config, server_state: ServerState, app_state: dict[str, Any]) -> None:
+    def __init__(
+        self,
+        tunnels: Tunnels,
+        own_keys: OwnKeys,
+        config: Config,
+        server_state: ServerState,
+        app_state: dict[str, Any],
+    ) -> None:
         self._tunnels = tunnels
+        self._own_keys = own_keys
         self._config = config
         self._state = server_state
         self._connections: set[Any] = server_state.connections
         self._app_state = app_state
         self._opening: asyncio.Task[None] | None = None
+        self._own: asyncio.Protocol | None = None
 
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
         """Uvicorn has passed the connection on."""
@@ -66,6 +76,8 @@ class Upgrade(asyncio.Protocol):
         self._connections.discard(self)
         if self._opening is not None:
             self._opening.cancel()
+        if self._own is not None:  # it has closed the connection before that was its own
+            self._own.connection_lost(exc)
 
     def shutdown(self) -> None:
         """The service stops."""
@@ -76,7 +88,7 @@ class Upgrade(asyncio.Protocol):
         from uvicorn.protocols.websockets.websockets_sansio_impl import WebSocketsSansIOProtocol
 
         self._connections.discard(self)
-        own = WebSocketsSansIOProtocol(self._config, self._state, self._app_state)
+        own = self._own = WebSocketsSansIOProtocol(self._config, self._state, self._app_state)
         own.connection_made(self._transport)
         own.data_received(data)
         # Uvicorn sets this protocol when we return.
@@ -84,11 +96,13 @@ class Upgrade(asyncio.Protocol):
 
     async def _open(self, target: Target, request: bytes, headers: list[Header]) -> None:
         try:
+            method, asked, version = request.split(b" ")
+            line = b" ".join((method, self._own_keys.target_without(asked), version))
             passage = await enter(self._tunnels, target, _value(headers, AUTHORIZATION.encode()))
         except Refusal as refusal:
             self._refuse(refusal)
             return
-        await self._relay(passage, request, headers)
+        await self._relay(passage, line, self._own_keys.without(headers))
 
     async def _relay(self, passage: Passage, request: bytes, headers: list[Header]) -> None:
         near, far = Side(passage), Side(passage)

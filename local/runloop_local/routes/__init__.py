@@ -12,6 +12,7 @@ from . import (
     evictions,
     executions,
     files,
+    kernels,
     keys,
     logs,
     network_policies,
@@ -26,15 +27,17 @@ from . import (
     unserved,
     upstreams,
 )
+from .idempotency import idempotent
 
 if TYPE_CHECKING:
     from starlette.routing import Route
 
 
 def all_routes() -> list[Route]:
-    """Every route, literal paths before those with an id."""
+    """Every route, literal paths before those with an id; none carries a request out twice."""
     served = (
         status,
+        kernels,
         accounts,
         snapshots,
         blueprints,
@@ -54,4 +57,5 @@ def all_routes() -> list[Route]:
         axons,
         keys,
     )
-    return [*(route for concept in served for route in concept.ROUTES), *unserved.ROUTES]
+    routes = [idempotent(route) for concept in (*served, unserved) for route in concept.ROUTES]
+    return [*unserved.LITERAL_ROUTES, *routes, *unserved.REMOVED_ROUTES]

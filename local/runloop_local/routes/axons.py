@@ -2,19 +2,18 @@
 
 from __future__ import annotations
 
-from dataclasses import asdict
 from typing import TYPE_CHECKING, Annotated, Any, Literal
 
 from pydantic import Field
-from starlette.responses import StreamingResponse
 from starlette.routing import Route
 
 from ..engine.axon_sql import Result, SqlError, Statement
 from ..engine.errors import InvalidError
+from ..engine.records import shown
 from ..engine.store import Query
-from .output import HEADERS, HEARTBEAT_S, PING
+from .event_stream import event_stream
 from .snapshots import metadata_filter
-from .wire import Body, answer, engine_of, flag, integer, page_answer, path_id, read_body, request_id
+from .wire import Body, answer, attempt_of, engine_of, flag, integer, page_answer, path_id, read_body
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator
@@ -70,8 +69,8 @@ class Batch(Body):
 async def create(request: Request) -> Response:
     """POST /v1/axons."""
     body = await read_body(request, Create)
-    record = await engine_of(request).axons.create(body.name, body.metadata or {}, request_id(request))
-    return answer(asdict(record))
+    record = await engine_of(request).axons.create(body.name, body.metadata or {}, attempt_of(request))
+    return answer(shown(record))
 
 
 async def list_all(request: Request) -> Response:
@@ -79,13 +78,12 @@ async def list_all(request: Request) -> Response:
     wanted = request.query_params.get("id")
     query = Query(
         "axon",
+        id=wanted or None,
         limit=integer(request, "limit", 20, _LIST_LIMIT),
         starting_after=request.query_params.get("starting_after") or None,
         search=request.query_params.get("search"),
         count=flag(request, "include_total_count", default=True),
         name_part=request.query_params.get("name") or None,
-        without=("deleted",),
-        fields={"id": wanted} if wanted else {},
         metadata=metadata_filter(request.query_params.multi_items()),
     )
     return page_answer("axons", await engine_of(request).axons.page(query))
@@ -93,24 +91,24 @@ async def list_all(request: Request) -> Response:
 
 async def retrieve(request: Request) -> Response:
     """GET /v1/axons/{id}."""
-    return answer(asdict(await engine_of(request).axons.get(path_id(request))))
+    return answer(shown(await engine_of(request).axons.get(path_id(request))))
 
 
 async def update(request: Request) -> Response:
     """POST /v1/axons/{id}."""
     body = await read_body(request, Update)
-    return answer(asdict(await engine_of(request).axons.update(path_id(request), body.metadata)))
+    return answer(shown(await engine_of(request).axons.update(path_id(request), body.metadata)))
 
 
 async def delete(request: Request) -> Response:
     """DELETE /v1/axons/{id}."""
-    return answer(asdict(await engine_of(request).axons.delete(path_id(request))))
+    return answer(shown(await engine_of(request).axons.delete(path_id(request))))
 
 
 async def publish(request: Request) -> Response:
     """POST /v1/axons/{id}/publish."""
     body = await read_body(request, Publish)
-    sequence, time_ms = await engine_of(request).axons.publish(path_id(request), body.model_dump(), request_id(request))
+    sequence, time_ms = await engine_of(request).axons.publish(path_id(request), body.model_dump(), attempt_of(request))
     return answer({"sequence": sequence, "timestamp_ms": time_ms})
 
 
@@ -128,19 +126,21 @@ async def list_events(request: Request) -> Response:
 async def subscribe(request: Request) -> Response:
     """GET /v1/axons/{id}/subscribe/sse: what was published after `after_sequence`, then what is."""
     after = integer(request, "after_sequence", 0)
-    events = await engine_of(request).axons.subscribe(path_id(request), after, HEARTBEAT_S)
-    return StreamingResponse(_frames(events), 200, HEADERS, "text/event-stream")
+    events = await engine_of(request).axons.subscribe(path_id(request), after)
+    return event_stream(request, _frames(events))
 
 
-async def _frames(events: AsyncIterator[str | None]) -> AsyncIterator[bytes]:
+async def _frames(events: AsyncIterator[str]) -> AsyncIterator[bytes]:
     async for view in events:
-        yield PING if view is None else f"data: {view}\n\n".encode()
+        yield f"data: {view}\n\n".encode()
 
 
 async def query(request: Request) -> Response:
     """POST /v1/axons/{id}/sql/query."""
     body = await read_body(request, Sql)
-    return answer(_result(await engine_of(request).axons.query(path_id(request), body.statement())))
+    return answer(
+        _result(await engine_of(request).axons.query(path_id(request), body.statement(), attempt_of(request)))
+    )
 
 
 async def batch(request: Request) -> Response:
@@ -149,7 +149,7 @@ async def batch(request: Request) -> Response:
     if not body.statements:
         raise InvalidError("statements is empty.")
     statements = [sql.statement() for sql in body.statements]
-    outcomes = await engine_of(request).axons.batch(path_id(request), statements)
+    outcomes = await engine_of(request).axons.batch(path_id(request), statements, attempt_of(request))
     return answer({"results": [_step(outcome) for outcome in outcomes]})
 
 

@@ -14,7 +14,7 @@ from ..engine.errors import InvalidError
 from ..engine.store import Page, Query
 from .devboxes import LaunchParameters
 from .mounts import MAX_MOUNT_BYTES, CodeMountParameters
-from .wire import Body, answer, engine_of, flag, integer, page_answer, path_id, raw_answer, read_body, request_id
+from .wire import Body, answer, attempt_of, engine_of, flag, integer, page_answer, path_id, raw_answer, read_body
 
 if TYPE_CHECKING:
     from starlette.requests import Request
@@ -99,7 +99,7 @@ class Create(Body):
 async def create(request: Request) -> Response:
     """POST /v1/blueprints."""
     body = await read_body(request, Create)
-    record = await engine_of(request).blueprints.create(body.order(), request_id(request))
+    record = await engine_of(request).blueprints.create(body.order(), attempt_of(request))
     return answer(blueprint_view(record))
 
 
@@ -124,7 +124,6 @@ async def list_all(request: Request) -> Response:
         search=request.query_params.get("search"),
         count=flag(request, "include_total_count", default=True),
         name=request.query_params.get("name") or None,
-        without=("deleted",),
     )
     return page_answer("blueprints", await engine_of(request).blueprints.page(query))
 

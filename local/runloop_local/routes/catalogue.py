@@ -12,7 +12,7 @@ from starlette.responses import Response
 from starlette.routing import Route
 
 from ..engine.store import Query
-from .wire import Body, answer, engine_of, flag, integer, page_answer, path_id
+from .wire import Body, answer, attempt_of, engine_of, flag, integer, page_answer, path_id
 
 if TYPE_CHECKING:
     from ..engine.catalogue import Catalogue
@@ -54,12 +54,12 @@ class Entries:
         wanted = request.query_params.get("id")
         query = Query(
             self.kind,
+            id=wanted or None,
             limit=integer(request, "limit", 20, _LIST_LIMIT),
             starting_after=request.query_params.get("starting_after") or None,
             search=request.query_params.get("search"),
             count=flag(request, "include_total_count", default=True),
             name_part=request.query_params.get("name") or None,
-            fields={"id": wanted} if wanted else {},
         )
         return page_answer(self.key, await self.catalogue(engine_of(request)).page(query))
 
@@ -69,4 +69,4 @@ class Entries:
 
     async def delete(self, request: Request) -> Response:
         """POST: what it was."""
-        return answer(await self.catalogue(engine_of(request)).delete(path_id(request)))
+        return answer(await self.catalogue(engine_of(request)).delete(path_id(request), attempt_of(request)))

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from typing import TYPE_CHECKING, Annotated, Any, Literal, get_args
 
 from pydantic import Field
@@ -14,18 +15,35 @@ from ..engine.lifecycle import DevboxRecord, Status
 from ..engine.limits import size_of
 from ..engine.store import Query
 from ..engine.views import devbox_view, usage_view
-from .mounts import CodeMountParameters, Mount, code_of, files_of, objects_of, refuse_brokers
+from ..scopes import may_enter
+from .kernels import owner_of
+from .mounts import CodeMountParameters, Mount, code_of, files_of, objects_of, refuse_agents
 from .tunnels import EnableTunnel
-from .wire import Body, answer, engine_of, expired, flag, hold, integer, page_answer, path_id, read_body, request_id
+from .wire import (
+    HOLD_S,
+    Body,
+    Int64,
+    answer,
+    attempt_of,
+    engine_of,
+    expired,
+    flag,
+    hold,
+    integer,
+    page_answer,
+    path_id,
+    read_body,
+)
 
 if TYPE_CHECKING:
+    from collections.abc import Awaitable, Callable
+
     from starlette.requests import Request
     from starlette.responses import Response
 
     from ..engine.blueprint_setup import CodeMount
     from ..engine.devbox import Devbox
 
-HOLD_S = 30.0
 MAX_SUSPEND_DEADLINE_MS = 60_000
 _LIST_LIMIT = 5000
 _CLOUD_ONLY = ("gateways", "mcp")
@@ -34,7 +52,7 @@ _CLOUD_ONLY = ("gateways", "mcp")
 class AfterIdle(Body):
     """What to do with a devbox that nobody uses."""
 
-    idle_time_seconds: Annotated[int, Field(gt=0)]
+    idle_time_seconds: Annotated[Int64, Field(gt=0)]
     on_idle: Literal["shutdown", "suspend"]
 
 
@@ -64,7 +82,7 @@ class UserParameters(Body):
     """Whose commands run."""
 
     username: str
-    uid: int
+    uid: Int64
 
 
 class LaunchParameters(Body):
@@ -79,10 +97,10 @@ class LaunchParameters(Body):
         Literal["X_SMALL", "SMALL", "MEDIUM", "LARGE", "X_LARGE", "XX_LARGE", "CUSTOM_SIZE"] | None
     ) = None
     custom_cpu_cores: float | None = None
-    custom_gb_memory: int | None = None
-    custom_disk_size: int | None = None
+    custom_gb_memory: Int64 | None = None
+    custom_disk_size: Int64 | None = None
     architecture: Literal["x86_64", "arm64"] | None = None
-    available_ports: list[int] | None = None
+    available_ports: list[Int64] | None = None
     network_policy_id: str | None = None
     provisioning_tier: Literal["standard", "flex"] | None = None
     required_services: list[str] | None = None
@@ -140,7 +158,7 @@ class Create(Body):
         return code_of(self.mounts or (), self.code_mounts or ())
 
     def _check(self) -> None:
-        refuse_brokers(self.mounts or ())
+        refuse_agents(self.mounts or ())
         for option in _CLOUD_ONLY:
             if getattr(self, option):
                 raise NotServedError(
@@ -171,21 +189,23 @@ class Shutdown(Body):
 
 async def create(request: Request) -> Response:
     """POST /v1/devboxes."""
-    return _view(await _created(request))
+    return _view(request, await _created(request))
 
 
 async def create_and_await_running(request: Request) -> Response:
     """POST /v1/devboxes/create_and_await_running: answers what it is at the latest after the hold."""
     devbox = await _created(request)
     await devbox.wait(frozenset({"running", "failure", "shutdown", "suspended"}), HOLD_S)
-    return _view(devbox)
+    return _view(request, devbox)
 
 
 async def _created(request: Request) -> Devbox:
     body = await read_body(request, Create)
-    engine = engine_of(request)
-    record = await engine.furnishing.checked(body.record(), body.code())
-    return await engine.origins.create(record, body.blueprint_name, request_id(request))
+    engine, attempt = engine_of(request), attempt_of(request)
+    if attempt.made is not None:
+        return await engine.devboxes.get(attempt.made)
+    record = replace(await engine.furnishing.checked(body.record(), body.code()), owner=owner_of(request))
+    return await engine.origins.create(record, body.blueprint_name, attempt)
 
 
 async def list_all(request: Request) -> Response:
@@ -201,44 +221,40 @@ async def list_all(request: Request) -> Response:
         search=request.query_params.get("search"),
         count=flag(request, "include_total_count", default=True),
     )
-    page = await engine_of(request).devboxes.page(query)
+    page = await engine_of(request).devboxes.page(query, tunnels=may_enter(request.scope["key"]))
     return page_answer("devboxes", page)
 
 
 async def retrieve(request: Request) -> Response:
     """GET /v1/devboxes/{id}."""
-    return _view(await _devbox(request))
+    devbox = await _devbox(request)
+    await devbox.settled()
+    return _view(request, devbox)
 
 
 async def update(request: Request) -> Response:
     """POST /v1/devboxes/{id}."""
     body = await read_body(request, Update)
-    devbox = await _devbox(request)
-    await devbox.update(**body.model_dump(exclude_none=True))
-    return _view(devbox)
+    return await _changed(request, lambda devbox: devbox.update(**body.model_dump(exclude_none=True)))
 
 
 async def wait_for_status(request: Request) -> Response:
     """POST /v1/devboxes/{id}/wait_for_status."""
     body = await read_body(request, Wait)
     devbox = await _devbox(request)
-    if not await devbox.wait(frozenset(body.statuses), hold(body.timeout_seconds, HOLD_S)):
+    if not await devbox.wait(frozenset(body.statuses), hold(body.timeout_seconds)):
         raise expired(f"Devbox {devbox.record.id}", list(body.statuses))
-    return _view(devbox)
+    return _view(request, devbox)
 
 
 async def suspend(request: Request) -> Response:
     """POST /v1/devboxes/{id}/suspend."""
-    devbox = await _devbox(request)
-    await devbox.suspend()
-    return _view(devbox)
+    return await _changed(request, lambda devbox: devbox.suspend(attempt_of(request)))
 
 
 async def resume(request: Request) -> Response:
     """POST /v1/devboxes/{id}/resume."""
-    devbox = await _devbox(request)
-    await devbox.resume()
-    return _view(devbox)
+    return await _changed(request, lambda devbox: devbox.resume())
 
 
 async def keep_alive(request: Request) -> Response:
@@ -250,24 +266,37 @@ async def keep_alive(request: Request) -> Response:
 async def shutdown(request: Request) -> Response:
     """POST /v1/devboxes/{id}/shutdown; with `force`, also while a snapshot is being made."""
     body = await read_body(request, Shutdown)
-    devbox = await _devbox(request)
-    if not flag(request, "force", default=False, given=body.force):
-        engine_of(request).snapshots.require_none(devbox.record.id)
-    await devbox.shutdown("api_shutdown")
-    return _view(devbox)
+
+    async def end(devbox: Devbox) -> None:
+        if not flag(request, "force", default=False, given=body.force):
+            engine_of(request).snapshots.require_none(devbox.record.id)
+        await devbox.shutdown("api_shutdown")
+
+    return await _changed(request, end)
 
 
 async def usage(request: Request) -> Response:
     """GET /v1/devboxes/{id}/usage."""
-    return answer(usage_view((await _devbox(request)).record))
+    devbox = await _devbox(request)
+    return answer(usage_view(devbox.record, devbox.in_status_ms))
+
+
+async def _changed(request: Request, change: Callable[[Devbox], Awaitable[None]]) -> Response:
+    """What a devbox is after a change. That view is not remembered with the request: it may hold a tunnel's token."""
+    devbox, attempt = await _devbox(request), attempt_of(request)
+    if attempt.made is None:
+        await change(devbox)
+        attempt.refer_to(devbox.record.id)
+    return _view(request, devbox)
 
 
 async def _devbox(request: Request) -> Devbox:
     return await engine_of(request).devboxes.get(path_id(request))
 
 
-def _view(devbox: Devbox) -> Response:
-    return answer(devbox_view(devbox.record))
+def _view(request: Request, devbox: Devbox) -> Response:
+    view = devbox_view(devbox.record)
+    return answer(view if may_enter(request.scope["key"]) else {**view, "tunnel": None})
 
 
 ROUTES = [

@@ -4,10 +4,9 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from starlette.responses import StreamingResponse
 from starlette.routing import Route
 
-from .output import HEADERS, HEARTBEAT_S, PING
+from .event_stream import PING, event_stream
 from .wire import engine_of
 
 if TYPE_CHECKING:
@@ -21,13 +20,12 @@ if TYPE_CHECKING:
 
 async def watch(request: Request) -> Response:
     """GET /v1/devboxes/evictions/watch."""
-    return StreamingResponse(_silence(engine_of(request).farewell), 200, HEADERS, "text/event-stream")
+    return event_stream(request, _silence(engine_of(request).farewell))
 
 
 async def _silence(farewell: Farewell) -> AsyncIterator[bytes]:
     yield PING
-    while not await farewell.wait(HEARTBEAT_S):
-        yield PING
+    await farewell.wait()
 
 
 ROUTES = [Route("/v1/devboxes/evictions/watch", watch, methods=["GET"])]

@@ -8,19 +8,19 @@ from typing import TYPE_CHECKING, Annotated, Literal
 from pydantic import Field
 from starlette.routing import Route
 
-from ..engine.errors import InvalidError
-from ..engine.ids import checked_id, new_id
+from ..engine.errors import InvalidError, NotFoundError
+from ..engine.ids import checked_id
 from ..engine.views import execution_view, whole_execution_view
 from ..engine.workload import Order
-from .wire import Body, answer, engine_of, expired, hold, integer, path_id, read_body, request_id
+from .wire import HOLD_S, Body, answer, attempt_of, engine_of, expired, hold, integer, path_id, read_body
 
 if TYPE_CHECKING:
     from starlette.requests import Request
     from starlette.responses import Response
 
     from ..engine.execution import Execution
+    from ..engine.idempotency import Attempt
 
-HOLD_S = 25.0
 DEFAULT_LINES = 100
 SYNC_BYTES = 16 * 1024 * 1024
 _COMPLETED = frozenset({"completed"})
@@ -36,11 +36,11 @@ class Execute(Body):
     attach_stdin: bool | None = None
     shell_name: str | None = None
 
-    def order(self) -> Order:
-        """The command as the engine takes it."""
+    def order(self, attempt: Attempt) -> Order:
+        """The command as the engine takes it. Its id is the same for a retry, which so finds what runs."""
         if "\0" in self.command:
             raise InvalidError("The command holds a NUL character, which no program can be given.")
-        chosen = new_id("exec") if self.command_id is None else checked_id(self.command_id, "command_id")
+        chosen = attempt.new_id("exec") if self.command_id is None else checked_id(self.command_id, "command_id")
         return Order(self.command, chosen, stdin=bool(self.attach_stdin), shell=self.shell_name or None)
 
 
@@ -69,22 +69,22 @@ async def execute(request: Request) -> Response:
     """POST /v1/devboxes/{id}/execute: answers with the result if that takes no longer than the timeout."""
     body = await read_body(request, Execute)
     lines = _lines(request, body.last_n)
-    execution = await engine_of(request).devboxes.execute(path_id(request), body.order())
-    await execution.wait(_COMPLETED, hold(body.optimistic_timeout, HOLD_S))
+    execution = await engine_of(request).devboxes.execute(path_id(request), body.order(attempt_of(request)))
+    await execution.wait(_COMPLETED, hold(body.optimistic_timeout))
     return _view(execution, lines)
 
 
 async def execute_async(request: Request) -> Response:
     """POST /v1/devboxes/{id}/execute_async."""
     body = await read_body(request, Execute)
-    execution = await engine_of(request).devboxes.execute(path_id(request), body.order(), request_id(request))
+    execution = await engine_of(request).devboxes.execute(path_id(request), body.order(attempt_of(request)))
     return _view(execution, _lines(request))
 
 
 async def execute_sync(request: Request) -> Response:
     """POST /v1/devboxes/{id}/execute_sync: answers when the command has ended."""
     body = await read_body(request, Execute)
-    execution = await engine_of(request).devboxes.execute(path_id(request), body.order(), request_id(request))
+    execution = await engine_of(request).devboxes.execute(path_id(request), body.order(attempt_of(request)))
     await execution.completed()
     return answer(whole_execution_view(execution.record, execution.log, SYNC_BYTES))
 
@@ -99,7 +99,7 @@ async def wait_for_status(request: Request) -> Response:
     body = await read_body(request, Wait)
     lines = _lines(request, body.last_n)
     execution = await _execution(request)
-    if not await execution.wait(frozenset(body.statuses), hold(body.timeout_seconds, HOLD_S)):
+    if not await execution.wait(frozenset(body.statuses), hold(body.timeout_seconds)):
         raise expired(f"Execution {execution.record.id}", list(body.statuses))
     return _view(execution, lines)
 
@@ -107,7 +107,12 @@ async def wait_for_status(request: Request) -> Response:
 async def kill(request: Request) -> Response:
     """POST .../executions/{execution_id}/kill: SIGKILL, so that nothing can ignore it."""
     body = await read_body(request, Kill)
-    execution = await _execution(request)
+    try:
+        execution = await _execution(request)
+    except NotFoundError:
+        # The request that starts it may still be on its way, from a client that has given up on it.
+        (await engine_of(request).devboxes.get(path_id(request, "devbox_id"))).forbid(path_id(request, "execution_id"))
+        raise
     await execution.signal(signal.SIGKILL, group=bool(body.kill_process_group))
     return _view(execution, _lines(request))
 
@@ -116,15 +121,15 @@ async def send_std_in(request: Request) -> Response:
     """POST .../executions/{execution_id}/send_std_in."""
     body = await read_body(request, Send)
     execution = await _execution(request)
-    success = execution.record.status != "completed" and await _send(execution, body, request_id(request))
+    success = execution.record.status != "completed" and await _send(execution, body)
     record = execution.record
     return answer({"devbox_id": record.devbox_id, "execution_id": record.id, "success": success})
 
 
-async def _send(execution: Execution, body: Send, sender: str | None) -> bool:
+async def _send(execution: Execution, body: Send) -> bool:
     if body.text is None and body.signal is None:
         raise InvalidError("Nothing to send: give text or signal.")
-    delivered = body.text is None or await execution.send(body.text.encode(), sender)
+    delivered = body.text is None or await execution.send(body.text.encode())
     if body.signal == "EOF":
         await execution.end_input()
     elif body.signal == "INTERRUPT":

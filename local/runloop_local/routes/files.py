@@ -9,7 +9,7 @@ from starlette.routing import Route
 
 from ..engine.files import whole
 from .upload import read_upload
-from .wire import Body, answer, engine_of, path_id, read_body
+from .wire import MAX_WRITE_BYTES, Body, answer, engine_of, path_id, read_body
 
 if TYPE_CHECKING:
     from starlette.requests import Request
@@ -17,16 +17,15 @@ if TYPE_CHECKING:
 
     from ..engine.files import Files
 
-MAX_CONTENTS_BYTES = 100 * 1024 * 1024
-# JSON may spend six bytes on one.
-_MAX_WRITE_JSON = 2 * MAX_CONTENTS_BYTES
-
 
 class Write(Body):
     """POST .../write_file_contents."""
 
     file_path: str
     contents: str
+
+
+MAX_READ_BYTES = 100 * 1024 * 1024
 
 
 class Read(Body):
@@ -43,15 +42,16 @@ class Download(Body):
 
 async def write_contents(request: Request) -> Response:
     """POST /v1/devboxes/{id}/write_file_contents."""
-    body = await read_body(request, Write, _MAX_WRITE_JSON)
+    body = await read_body(request, Write, MAX_WRITE_BYTES)
     await (await _files(request)).write(body.file_path, whole(body.contents.encode()))
     return answer({"devbox_id": path_id(request), "exit_status": 0, "stdout": "", "stderr": ""})
 
 
 async def read_contents(request: Request) -> Response:
-    """POST /v1/devboxes/{id}/read_file_contents."""
+    """POST /v1/devboxes/{id}/read_file_contents: up to 100 MB."""
     body = await read_body(request, Read)
-    return StreamingResponse(await (await _files(request)).read(body.file_path), media_type="text/plain")
+    source = await (await _files(request)).read(body.file_path, MAX_READ_BYTES)
+    return StreamingResponse(source, media_type="text/plain")
 
 
 async def upload(request: Request) -> Response:

@@ -10,7 +10,7 @@ from starlette.routing import Route
 from ..engine.errors import InvalidError
 from ..engine.ids import now_ms
 from ..engine.keys import Key, Level, Resource
-from .wire import Body, answer, engine_of, read_body
+from .wire import Body, Int64, answer, attempt_of, engine_of, read_body
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -30,7 +30,7 @@ class Create(Body):
     """POST /v1/apikeys."""
 
     name: Annotated[str, Field(min_length=1, max_length=255)] | None = None
-    expires_at_ms: int | None = None
+    expires_at_ms: Int64 | None = None
 
 
 class Restricted(Create):
@@ -55,7 +55,7 @@ async def _made(request: Request, body: Create, scopes: Mapping[Resource, Level]
     if body.expires_at_ms is not None and body.expires_at_ms <= now_ms():
         raise InvalidError("expires_at_ms lies in the past.")
     by: Key = request.scope["key"]
-    key, secret = await engine_of(request).keys.create(by, body.name, body.expires_at_ms, scopes)
+    key, secret = await engine_of(request).keys.create(by, body.name, body.expires_at_ms, scopes, attempt_of(request))
     view: dict[str, Any] = {"id": key.id, "name": key.name, "expires_at_ms": key.expires_at_ms, "key_secret": secret}
     if key.scopes is not None:
         view["scopes"] = [{"resource_type": kind, "access_level": level} for kind, level in key.scopes.items()]

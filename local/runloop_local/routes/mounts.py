@@ -8,7 +8,7 @@ from typing import Annotated, Literal
 from pydantic import Field
 
 from ..engine.blueprint_setup import CodeMount
-from ..engine.errors import InvalidError
+from ..engine.errors import InvalidError, NotServedError
 from .wire import Body
 
 MAX_MOUNT_BYTES = 98_250
@@ -58,7 +58,13 @@ class BrokerMount(Body):
     axon_id: str
 
 
-Mount = Annotated[TypedCodeMount | FileMount | ObjectMount | BrokerMount, Field(discriminator="type")]
+class AgentMount(Body):
+    """An agent, which older clients know."""
+
+    type: Literal["agent_mount"]
+
+
+Mount = Annotated[TypedCodeMount | FileMount | ObjectMount | BrokerMount | AgentMount, Field(discriminator="type")]
 
 
 def files_of(mounts: Sequence[Mount], more: Mapping[str, str]) -> dict[str, str]:
@@ -80,8 +86,10 @@ def code_of(mounts: Sequence[Mount], more: Sequence[CodeMountParameters]) -> tup
     return tuple(mount.mount() for mount in (*mounts, *more) if isinstance(mount, CodeMountParameters))
 
 
-def refuse_brokers(mounts: Sequence[Mount]) -> None:
-    """`InvalidError` for a broker mount."""
+def refuse_agents(mounts: Sequence[Mount]) -> None:
+    """`NotServedError` for a mount of an agent, or of one at an axon."""
     for mount in mounts:
         if isinstance(mount, BrokerMount):
-            raise InvalidError("The embedded service has no broker mounts, as agents are run by Runloop's cloud.")
+            raise NotServedError("The embedded service has no broker_mount, as agents are run by Runloop's cloud.")
+        if isinstance(mount, AgentMount):
+            raise NotServedError("The API has no agent_mount any more: mount an object, or install it by a command.")

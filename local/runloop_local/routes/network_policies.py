@@ -11,7 +11,7 @@ from starlette.responses import Response
 from starlette.routing import Route
 
 from .catalogue import Entries, Naming
-from .wire import Body, answer, engine_of, path_id, read_body, request_id
+from .wire import Body, answer, attempt_of, engine_of, path_id, read_body
 
 _Port = Annotated[int, Field(ge=1, le=65535)]
 _Host = Annotated[str, Field(max_length=253, pattern=r"^(\*\.)?[A-Za-z0-9_-]+(\.[A-Za-z0-9_-]+)*\.?$")]
@@ -77,16 +77,20 @@ async def create(request: Request) -> Response:
     """POST /v1/network-policies."""
     body = await read_body(request, Create)
     fields = {"name": body.name, "description": body.description, "egress": body.egress(_NOTHING)}
-    return answer(await engine_of(request).network_policies.create(fields, request_id(request)))
+    return answer(await engine_of(request).network_policies.create(fields, attempt_of(request)))
 
 
 async def update(request: Request) -> Response:
     """POST /v1/network-policies/{id}: holds for devboxes that start from then on."""
     body = await read_body(request, Update)
     policies = engine_of(request).network_policies
-    policy = await policies.get(path_id(request))
-    changes = {**body.names(), "egress": body.egress(policy["egress"])}
-    return answer(await policies.update(policy["id"], changes))
+    return answer(
+        await policies.update(
+            path_id(request),
+            lambda policy: {**body.names(), "egress": body.egress(policy["egress"])},
+            attempt_of(request),
+        )
+    )
 
 
 ROUTES = [

@@ -10,7 +10,7 @@ from starlette.routing import Route
 from ..engine.errors import InvalidError
 from ..engine.objects import UPLOAD_SECONDS, ContentType, State, Wish, object_view
 from ..engine.store import Page, Query
-from .wire import Body, answer, engine_of, flag, integer, page_answer, path_id, read_body, request_id
+from .wire import Body, answer, attempt_of, engine_of, flag, integer, page_answer, path_id, read_body
 
 if TYPE_CHECKING:
     from starlette.requests import Request
@@ -41,7 +41,7 @@ async def create(request: Request) -> Response:
     """POST /v1/objects: with the address that takes its bytes."""
     body = await read_body(request, Create)
     wish = Wish(body.name, body.content_type, body.metadata or {}, body.ttl_ms)
-    record = await engine_of(request).objects.create(wish, request_id(request))
+    record = await engine_of(request).objects.create(wish, attempt_of(request))
     address = _address(request, "PUT", record.id, UPLOAD_SECONDS)
     return answer({**object_view(record), "upload_url": address, "upload_headers": _UPLOAD_HEADERS})
 
@@ -68,7 +68,6 @@ def _query(request: Request) -> Query:
         search=request.query_params.get("search"),
         count=flag(request, "include_total_count", default=True),
         name_part=request.query_params.get("name") or None,
-        without=() if state else ("DELETED",),
         fields={} if kind is None else {"content_type": kind},
     )
 
@@ -87,7 +86,7 @@ async def retrieve(request: Request) -> Response:
 
 async def complete(request: Request) -> Response:
     """POST /v1/objects/{id}/complete."""
-    return _view(await engine_of(request).objects.complete(path_id(request)))
+    return _view(await engine_of(request).objects.complete(path_id(request), attempt_of(request)))
 
 
 async def delete(request: Request) -> Response:

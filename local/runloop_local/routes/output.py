@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-import json
 from typing import TYPE_CHECKING
 
-from starlette.responses import StreamingResponse
+from pydantic_core import to_json
 from starlette.routing import Route
 
 from ..engine.output_log import Reader
+from .event_stream import event_stream
 from .wire import engine_of, integer, path_id
 
 if TYPE_CHECKING:
@@ -17,13 +17,8 @@ if TYPE_CHECKING:
     from starlette.requests import Request
     from starlette.responses import Response
 
+    from ..engine.fair_queue import Flow
     from ..engine.output_log import Frame, OutputLog, Stream
-
-HEARTBEAT_S = 15.0
-PING = b": ping\n\n"
-HEADERS = {"cache-control": "no-cache", "x-accel-buffering": "no"}
-_BATCH_BYTES = 256 * 1024
-_encode = json.JSONEncoder(ensure_ascii=False).encode
 
 
 async def stdout_updates(request: Request) -> Response:
@@ -38,30 +33,32 @@ async def stderr_updates(request: Request) -> Response:
 
 async def _stream(request: Request, stream: Stream) -> Response:
     devbox_id, execution_id = path_id(request, "devbox_id"), path_id(request, "execution_id")
-    execution = await engine_of(request).devboxes.execution(devbox_id, execution_id)
+    devboxes = engine_of(request).devboxes
+    execution, devbox = await devboxes.execution(devbox_id, execution_id), await devboxes.get(devbox_id)
+    execution.log.require()
     offset = integer(request, "offset", 0)
-    return StreamingResponse(events(execution.log, stream, offset), 200, HEADERS, "text/event-stream")
+    return event_stream(request, events(execution.log, stream, offset, devbox.flow))
 
 
-async def events(log: OutputLog, stream: Stream, offset: int) -> AsyncIterator[bytes]:
-    """The stream from `offset` on, until the execution has ended; a comment now and then while it is silent."""
+async def events(log: OutputLog, stream: Stream, offset: int, flow: Flow) -> AsyncIterator[bytes]:
+    """The stream from `offset` on, until the execution has ended."""
     reader = Reader(log, stream, offset)
     try:
         while True:
-            while batch := _batch(reader):
+            while batch := _batch(reader, await flow.turn()):
+                flow.moved(len(batch))
                 yield batch
             if log.finished:
                 return
-            if not await log.bell.wait(HEARTBEAT_S):
-                yield PING
+            await log.bell.wait()
     finally:
         reader.close()
 
 
-def _batch(reader: Reader) -> bytes:
-    """What is there to send, in one piece of bounded size."""
+def _batch(reader: Reader, most: int) -> bytes:
+    """What is there to send, about `most` bytes of it."""
     size, found = 0, []
-    while size < _BATCH_BYTES and (frame := reader.read()) is not None:
+    while size < most and (frame := reader.read()) is not None:
         found.append(encoded(frame))
         size += len(found[-1])
     return b"".join(found)
@@ -70,7 +67,7 @@ def _batch(reader: Reader) -> bytes:
 def encoded(frame: Frame) -> bytes:
     """One event."""
     begin, end = frame.span
-    return f'data: {{"output":{_encode(frame.text)},"offset":{frame.offset},"span":[{begin},{end}]}}\n\n'.encode()
+    return b'data: {"output":%b,"offset":%d,"span":[%d,%d]}\n\n' % (to_json(frame.text), frame.offset, begin, end)
 
 
 _ONE = "/v1/devboxes/{devbox_id}/executions/{execution_id}"

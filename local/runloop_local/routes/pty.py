@@ -4,19 +4,21 @@ from __future__ import annotations
 
 import asyncio
 import re
+from contextlib import suppress
 from typing import TYPE_CHECKING, Literal
 
-from pydantic import Field
 from starlette.applications import Starlette
 from starlette.datastructures import Headers
 from starlette.responses import Response
 from starlette.routing import BaseRoute, Route, WebSocketRoute
+from starlette.websockets import WebSocketDisconnect
 
 from ..engine.errors import EngineError, InvalidError, NotFoundError
 from ..engine.pty import Size
 from ..proxy.gate import AUTHORIZATION, bearer
 from ..proxy.hosts import target_of
-from .wire import Body, answer, engine_of, integer, path_id, read_body
+from .idempotency import idempotent
+from .wire import Body, Int64, answer, engine_of, integer, path_id, read_body, whole_number
 
 if TYPE_CHECKING:
     from collections.abc import Awaitable, Callable, Mapping
@@ -33,7 +35,7 @@ PORT = 13
 PROTOCOL_VERSION = "1"
 OFFSET = "x-runloop-pty-offset"
 """Tells a client where in the session's output its first byte lies; `?offset=` asks for it from there on."""
-EXITED, GOING_AWAY = 4000, 1001
+EXITED, GOING_AWAY, PROTOCOL_ERROR = 4000, 1001, 1002
 _DENIALS = {"conflict": 409, "not_found": 404}
 _NAME = re.compile(r"[A-Za-z0-9_-]{1,256}")
 
@@ -42,8 +44,8 @@ class Control(Body):
     """POST /pty/{session_name}/control."""
 
     action: Literal["resize", "signal", "close"]
-    cols: int | None = Field(default=None)
-    rows: int | None = Field(default=None)
+    cols: Int64 | None = None
+    rows: Int64 | None = None
     signal: str | None = None
 
 
@@ -96,7 +98,7 @@ async def control(request: Request) -> Response:
 
 
 async def attach(websocket: WebSocket) -> None:
-    """WebSocket /pty/{session_name}/ws: bytes of the terminal, both ways."""
+    """WebSocket /pty/{session_name}/ws: bytes of the terminal, both ways, until either side goes."""
     try:
         terminals = await _terminals(websocket)
         client = terminals.get(_name(websocket)).attach(_offset(websocket))
@@ -105,7 +107,8 @@ async def attach(websocket: WebSocket) -> None:
         return
     try:
         await websocket.accept(_subprotocol(websocket), [(OFFSET.encode(), str(client.offset).encode())])
-        await _relay(websocket, client)
+        with suppress(WebSocketDisconnect):  # the client may go at any time
+            await _relay(websocket, client)
     finally:
         terminals.detach(client)
 
@@ -119,9 +122,11 @@ async def _relay(websocket: WebSocket, client: Client) -> None:
         typing.cancel()
         printing.cancel()
         await asyncio.wait({typing, printing})
-    if printing.cancelled() or printing.exception() is not None:
-        return  # the client has gone
-    await websocket.close(GOING_AWAY if client.session.end == "lost" else EXITED)
+    for task in (typing, printing):
+        if not task.cancelled():
+            task.result()
+    if not printing.cancelled():  # the session has ended
+        await _sent(websocket.close(GOING_AWAY if client.session.end == "lost" else EXITED))
 
 
 async def _typed(websocket: WebSocket, client: Client) -> None:
@@ -132,7 +137,15 @@ async def _typed(websocket: WebSocket, client: Client) -> None:
 
 async def _printed(websocket: WebSocket, client: Client) -> None:
     while data := await client.read():
-        await websocket.send_bytes(data)
+        await _sent(websocket.send_bytes(data))
+
+
+async def _sent(sending: Awaitable[None]) -> None:
+    """Send something. `WebSocketDisconnect` also where the server has closed the connection over a broken frame."""
+    try:
+        await sending
+    except RuntimeError as error:
+        raise WebSocketDisconnect(PROTOCOL_ERROR) from error
 
 
 async def _terminals(connection: HTTPConnection) -> Terminals:
@@ -159,8 +172,7 @@ def _size(request: Request) -> Size | None:
 
 
 def _offset(websocket: WebSocket) -> int | None:
-    text = websocket.query_params.get("offset", "")
-    return int(text) if text.isascii() and text.isdigit() else None
+    return whole_number(websocket.query_params.get("offset", ""))
 
 
 def _subprotocol(websocket: WebSocket) -> str | None:
@@ -203,7 +215,7 @@ def build_terminals(engine: Engine, errors: Mapping[type[Exception], Callable[..
     """What the host of a PTY tunnel serves; `errors` makes answers of exceptions."""
     routes: list[BaseRoute] = [
         Route("/pty/{session_name}", connect, methods=["GET"]),
-        Route("/pty/{session_name}/control", control, methods=["POST"]),
+        idempotent(Route("/pty/{session_name}/control", control, methods=["POST"])),
         WebSocketRoute("/pty/{session_name}/ws", attach),
     ]
     app = Starlette(routes=routes, exception_handlers=dict(errors))

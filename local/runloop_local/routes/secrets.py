@@ -9,7 +9,7 @@ from starlette.routing import Route
 
 from ..engine.secrets import secret_view
 from ..engine.store import Query
-from .wire import Body, answer, engine_of, flag, integer, page_answer, path_id, read_body, request_id
+from .wire import Body, answer, attempt_of, engine_of, flag, integer, page_answer, path_id, read_body
 
 if TYPE_CHECKING:
     from starlette.requests import Request
@@ -35,7 +35,7 @@ class Create(Update):
 async def create(request: Request) -> Response:
     """POST /v1/secrets."""
     body = await read_body(request, Create)
-    record = await engine_of(request).secrets.create(body.name, body.value, request_id(request))
+    record = await engine_of(request).secrets.create(body.name, body.value, attempt_of(request))
     return answer(secret_view(record))
 
 
@@ -66,7 +66,7 @@ async def update(request: Request) -> Response:
 async def delete(request: Request) -> Response:
     """POST /v1/secrets/{name}/delete and /v1/secrets/id/{id}/delete: what it was."""
     record = await _secret(request)
-    await engine_of(request).secrets.delete(record)
+    await engine_of(request).secrets.delete(record, attempt_of(request))
     return answer(secret_view(record))
 
 

@@ -9,10 +9,10 @@ from pydantic import Field
 from starlette.routing import Route
 
 from ..engine.errors import DiskFullError
-from ..engine.snapshots import HIDDEN, Wish, snapshot_view, status_view
+from ..engine.snapshots import Wish, snapshot_view, status_view
 from ..engine.store import Query
 from ..sandbox import SandboxError
-from .wire import Body, answer, engine_of, flag, integer, page_answer, path_id, read_body, request_id
+from .wire import Body, answer, attempt_of, engine_of, flag, integer, page_answer, path_id, read_body
 
 if TYPE_CHECKING:
     from starlette.requests import Request
@@ -55,7 +55,7 @@ async def _taken(request: Request) -> SnapshotRecord:
     body = await read_body(request, Naming)
     engine = engine_of(request)
     devbox = await engine.devboxes.get(path_id(request))
-    return await engine.snapshots.take(devbox, body.wish(), request_id(request))
+    return await engine.snapshots.take(devbox, body.wish(), attempt_of(request))
 
 
 async def list_all(request: Request) -> Response:
@@ -68,7 +68,6 @@ async def list_all(request: Request) -> Response:
         search=request.query_params.get("search"),
         count=flag(request, "include_total_count", default=True),
         parent=request.query_params.get("devbox_id") or None,
-        without=HIDDEN,
         fields={"source_blueprint_id": blueprint} if blueprint else {},
         metadata=metadata_filter(request.query_params.multi_items()),
     )

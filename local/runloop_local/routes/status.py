@@ -1,22 +1,32 @@
-"""`/local/status`: what the embedded service is, which the cloud's API has no place for."""
+"""`/local/...`: what the embedded service is and keeps, which the cloud's API has no place for."""
 
 from __future__ import annotations
 
 import os
-from typing import TYPE_CHECKING
+from dataclasses import asdict
+from typing import TYPE_CHECKING, Annotated, Literal
 
+from pydantic import Field
 from starlette.routing import Route
 
 from .. import __version__
-from .wire import answer, engine_of
+from .wire import Body, Int64, answer, engine_of, read_body
 
 if TYPE_CHECKING:
     from starlette.requests import Request
     from starlette.responses import Response
 
 
+class Prune(Body):
+    """POST /local/prune."""
+
+    kinds: list[Literal["logs", "records", "builds", "cache"]]
+    older_than_ms: Annotated[Int64, Field(ge=0)] = 0
+    live: bool = False
+
+
 async def status(request: Request) -> Response:
-    """GET /local/status."""
+    """GET /local/status: all of it is known, nothing is looked up on disk."""
     engine = engine_of(request)
     return answer(
         {
@@ -25,9 +35,20 @@ async def status(request: Request) -> Response:
             "isolation": engine.isolation.name,
             "limits": dict(engine.isolation.limits),
             "notes": list(engine.notes),
+            "weaknesses": list(engine.isolation.weaknesses),
             "devboxes": engine.devboxes.counts(),
+            "kept": {kind: asdict(usage) for kind, usage in engine.retention.usage().items()},
         }
     )
 
 
-ROUTES = [Route("/local/status", status, methods=["GET"])]
+async def prune(request: Request) -> Response:
+    """POST /local/prune: removes what nothing needs any more, and answers the bytes freed of each kind."""
+    body = await read_body(request, Prune)
+    return answer({"freed": await engine_of(request).prune(body.kinds, body.older_than_ms, live=body.live)})
+
+
+ROUTES = [
+    Route("/local/status", status, methods=["GET"]),
+    Route("/local/prune", prune, methods=["POST"]),
+]

@@ -12,7 +12,7 @@ from starlette.routing import Route
 
 from ..direct import direct_of
 from .objects import STORAGE
-from .wire import engine_of, path_id
+from .wire import engine_of, path_id, whole_number
 
 if TYPE_CHECKING:
     from collections.abc import Awaitable, Callable, Mapping
@@ -31,14 +31,13 @@ _MEDIA: dict[ContentType, str] = {
     "tgz": "application/gzip",
     "tar": "application/x-tar",
 }
-_RANGE = re.compile(r"bytes=(\d*)-(\d*)", re.ASCII)
+_RANGE = re.compile(r"bytes=(\d{0,18})-(\d{0,18})", re.ASCII)
 
 
 async def put(request: Request) -> Response:
     """PUT: takes the bytes of an object that is UPLOADING."""
     object_id = _checked(request, "PUT")
-    length = request.headers.get("content-length", "")
-    announced = int(length) if length.isascii() and length.isdigit() else None
+    announced = whole_number(request.headers.get("content-length", ""))
     try:
         record = await engine_of(request).objects.receive(object_id, _source(request, announced), announced)
     except (ClientDisconnect, ConnectionError):

@@ -2,17 +2,19 @@
 
 from __future__ import annotations
 
-from dataclasses import asdict
 from typing import TYPE_CHECKING, Literal
 
 from starlette.routing import Route
 
-from ..engine.tunnels import Tunnel, new_tunnel
-from .wire import Body, answer, engine_of, path_id, read_body
+from ..engine.tunnels import new_tunnel
+from ..engine.views import tunnel_view
+from .wire import Body, answer, attempt_of, engine_of, path_id, read_body
 
 if TYPE_CHECKING:
     from starlette.requests import Request
     from starlette.responses import Response
+
+    from ..engine.tunnel import Tunnel
 
 
 class EnableTunnel(Body):
@@ -31,10 +33,12 @@ class EnableTunnel(Body):
 async def enable(request: Request) -> Response:
     """POST /v1/devboxes/{id}/enable_tunnel."""
     body = await read_body(request, EnableTunnel)
-    devbox = await engine_of(request).devboxes.get(path_id(request))
+    devbox, attempt = await engine_of(request).devboxes.get(path_id(request)), attempt_of(request)
+    if attempt.made is not None:
+        return answer(tunnel_view(devbox.tunnel(attempt.made)))
     tunnel = body.tunnel()
-    await devbox.open_tunnel(tunnel)
-    return answer(asdict(tunnel))
+    await devbox.open_tunnel(tunnel, attempt)
+    return answer(tunnel_view(tunnel))
 
 
 async def remove(request: Request) -> Response:

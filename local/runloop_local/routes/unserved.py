@@ -1,4 +1,7 @@
-"""The operation of the API that the embedded service does not have: it answers 501 and says what to do instead."""
+"""Operations that the embedded service does not have: each answers 501 by name, and says what to do instead.
+
+Some have been removed from the API, and older clients still call them: a 404 would say that a resource is missing.
+"""
 
 from __future__ import annotations
 
@@ -9,7 +12,24 @@ from starlette.routing import Route
 from ..engine.errors import NotServedError
 
 if TYPE_CHECKING:
+    from collections.abc import Awaitable, Callable
+
     from starlette.requests import Request
+    from starlette.responses import Response
+
+REMOVED: dict[str, str] = {
+    "agents": "Keep an agent's files in a storage object and mount it, or install it by a command.",
+    "benchmark_jobs": "Run the commands in devboxes of your own.",
+    "benchmark_runs": "Run the commands in devboxes of your own.",
+    "benchmarks": "Run the commands in devboxes of your own.",
+    "scenarios/scorers": "Run the commands in devboxes of your own.",
+    "scenarios": "Run the commands in devboxes of your own.",
+    "repositories": "Clone the repository by a code mount.",
+    "blueprints/create_from_inspection": "Create a blueprint from a Dockerfile.",
+    "devboxes/browsers": "Install a browser by a blueprint, and reach it by a tunnel.",
+    "devboxes/computers": "Install a desktop by a blueprint, and reach it by a tunnel.",
+}
+"""What the API had in earlier versions, by its path below /v1/, and what to use instead."""
 
 
 async def create_ssh_key(_request: Request) -> NoReturn:
@@ -20,4 +40,30 @@ async def create_ssh_key(_request: Request) -> NoReturn:
     )
 
 
-ROUTES = [Route("/v1/devboxes/{id}/create_ssh_key", create_ssh_key, methods=["POST"])]
+async def create_tunnel(_request: Request) -> NoReturn:
+    """POST /v1/devboxes/{id}/create_tunnel."""
+    raise NotServedError(
+        "The API has no devboxes.create_tunnel any more. Use devboxes.enable_tunnel, which opens all ports by one key."
+    )
+
+
+def _removed(name: str, instead: str) -> Callable[[Request], Awaitable[Response]]:
+    async def refuse(_request: Request) -> NoReturn:
+        raise NotServedError(f"The API has no {name} any more. {instead}")
+
+    return refuse
+
+
+def _route(address: str, path: str) -> Route:
+    refuse = _removed(path.replace("/", "."), REMOVED[path])
+    return Route(f"/v1/{address}", refuse, methods=["GET", "POST"])
+
+
+LITERAL_ROUTES = [_route(path, path) for path in REMOVED if path.startswith("devboxes/")]
+"""They come before routes with a devbox's id in the same place."""
+ROUTES = [
+    Route("/v1/devboxes/{id}/create_ssh_key", create_ssh_key, methods=["POST"]),
+    Route("/v1/devboxes/{id}/create_tunnel", create_tunnel, methods=["POST"]),
+]
+REMOVED_ROUTES = [_route(address, path) for path in REMOVED for address in (path, f"{path}/{{rest:path}}")]
+"""They come last, so that no other request is compared with them."""

@@ -4,17 +4,18 @@ from __future__ import annotations
 
 import tempfile
 from collections import deque
-from contextlib import asynccontextmanager
+from contextlib import asynccontextmanager, contextmanager
 from typing import TYPE_CHECKING, Protocol
 
 import python_multipart as multipart
-from python_multipart.exceptions import MultipartParseError
+from python_multipart.exceptions import FormParserError
 
 from ..engine.errors import InvalidError
 
 if TYPE_CHECKING:
-    from collections.abc import AsyncIterator
+    from collections.abc import AsyncIterator, Iterator
 
+    from python_multipart.multipart import MultipartCallbacks
     from starlette.requests import Request
 
 _MAX_PATH_BYTES = 16 * 1024
@@ -34,23 +35,20 @@ class _Parts:
         self.pieces: deque[bytes] = deque()
         self._part = b""
         self._name, self._value = b"", b""
-        self._parser = multipart.MultipartParser(
-            boundary,
-            {
-                "on_part_begin": self._begin,
-                "on_header_field": self._header_name,
-                "on_header_value": self._header_value,
-                "on_header_end": self._header_end,
-                "on_headers_finished": self._headers_end,
-                "on_part_data": self._data,
-            },
-        )
+        callbacks: MultipartCallbacks = {
+            "on_part_begin": self._begin,
+            "on_header_field": self._header_name,
+            "on_header_value": self._header_value,
+            "on_header_end": self._header_end,
+            "on_headers_finished": self._headers_end,
+            "on_part_data": self._data,
+        }
+        with _refusing():
+            self._parser = multipart.MultipartParser(boundary, callbacks)
 
     def feed(self, chunk: bytes) -> None:
-        try:
+        with _refusing():
             self._parser.write(chunk)
-        except MultipartParseError as error:
-            raise InvalidError(f"The upload is not valid multipart/form-data: {error}.") from error
 
     def _begin(self) -> None:
         self._part = self._name = self._value = b""
@@ -78,6 +76,14 @@ class _Parts:
             self.path = (self.path or b"") + data[start:end]
             if len(self.path) > _MAX_PATH_BYTES:
                 raise InvalidError("The part path is too long.")
+
+
+@contextmanager
+def _refusing() -> Iterator[None]:
+    try:
+        yield
+    except FormParserError as error:
+        raise InvalidError(f"The upload is not valid multipart/form-data: {error}.") from error
 
 
 class _Spool(Protocol):

@@ -12,7 +12,7 @@ from starlette.routing import Route
 
 from ..engine.errors import NotServedError
 from .catalogue import Entries, Name, Naming
-from .wire import Body, answer, engine_of, path_id, read_body, request_id
+from .wire import Body, answer, attempt_of, engine_of, path_id, read_body
 
 MAX_HEADERS = 8
 
@@ -85,27 +85,29 @@ class McpCreate(McpUpdate):
 async def create_gateway(request: Request) -> Response:
     """POST /v1/gateway-configs."""
     body = await read_body(request, GatewayCreate)
-    return answer(await engine_of(request).gateway_configs.create(body.model_dump(), request_id(request)))
+    return answer(await engine_of(request).gateway_configs.create(body.model_dump(), attempt_of(request)))
 
 
 async def update_gateway(request: Request) -> Response:
     """POST /v1/gateway-configs/{id}."""
     body = await read_body(request, Update)
     changes = body.model_dump(exclude_none=True)
-    return answer(await engine_of(request).gateway_configs.update(path_id(request), changes))
+    update = engine_of(request).gateway_configs.update
+    return answer(await update(path_id(request), lambda _: changes, attempt_of(request)))
 
 
 async def create_mcp(request: Request) -> Response:
     """POST /v1/mcp-configs."""
     body = await read_body(request, McpCreate)
-    return answer(await engine_of(request).mcp_configs.create(body.model_dump(), request_id(request)))
+    return answer(await engine_of(request).mcp_configs.create(body.model_dump(), attempt_of(request)))
 
 
 async def update_mcp(request: Request) -> Response:
     """POST /v1/mcp-configs/{id}."""
     body = await read_body(request, McpUpdate)
     changes = body.model_dump(exclude_none=True)
-    return answer(await engine_of(request).mcp_configs.update(path_id(request), changes))
+    update = engine_of(request).mcp_configs.update
+    return answer(await update(path_id(request), lambda _: changes, attempt_of(request)))
 
 
 async def create_gateway_token(request: Request) -> NoReturn:

@@ -2,30 +2,41 @@
 
 from __future__ import annotations
 
-import json
-from typing import TYPE_CHECKING, Any, TypeVar
+from typing import TYPE_CHECKING, Annotated, Any, TypeVar
 
-from pydantic import BaseModel, ConfigDict, ValidationError
+from pydantic import BaseModel, ConfigDict, Field, ValidationError
 from starlette.responses import Response
 
 from ..engine.errors import InvalidError, TooLargeError, WaitExpiredError
+from ..engine.idempotency import NO_REQUEST, rendered
 
 if TYPE_CHECKING:
     from starlette.requests import Request
 
     from ..engine.engine import Engine
+    from ..engine.idempotency import Attempt
     from ..engine.store import Page
 
 MAX_JSON_BYTES = 8 * 1024 * 1024
+MAX_WRITE_BYTES = 2 * 100 * 1024 * 1024
+"""Of a request that writes a file's contents, up to 100 MB: JSON may spend six bytes on one."""
+HOLD_S = 25.0
+"""How long a wait is held at most: clients give a request up after 30 s."""
 REQUEST_ID = "x-request-id"
+"""What stays the same when a client sends a request again."""
+ATTEMPT, BODY = "runloop_local.attempt", "runloop_local.body"
+"""In a request's scope: its `Attempt`, and its body where that was read already."""
 
+LARGEST = 2**63 - 1
+"""What the store, and any other program, can take."""
+Int64 = Annotated[int, Field(ge=-LARGEST, le=LARGEST)]
 B = TypeVar("B", bound=BaseModel)
 
 
 class Body(BaseModel):
     """A request's JSON. Unknown fields are let pass, as clients of other versions send them."""
 
-    model_config = ConfigDict(extra="ignore", frozen=True)
+    model_config = ConfigDict(extra="ignore", frozen=True, allow_inf_nan=False)
 
 
 def engine_of(request: Request) -> Engine:
@@ -39,9 +50,10 @@ def path_id(request: Request, name: str = "id") -> str:
     return str(request.path_params[name])
 
 
-def request_id(request: Request) -> str | None:
-    """What stays the same when a client sends a request again."""
-    return request.headers.get(REQUEST_ID)
+def attempt_of(request: Request) -> Attempt:
+    """The request's right to change something, once."""
+    attempt: Attempt = request.scope.get(ATTEMPT, NO_REQUEST)
+    return attempt
 
 
 async def read_body(request: Request, model: type[B], limit: int = MAX_JSON_BYTES) -> B:
@@ -55,9 +67,11 @@ async def read_body(request: Request, model: type[B], limit: int = MAX_JSON_BYTE
 
 
 async def read_bytes(request: Request, limit: int) -> bytes:
-    """The request's body, if it is no longer than `limit` bytes."""
-    announced = request.headers.get("content-length", "")
-    if announced.isdigit() and int(announced) > limit:
+    """The request's body, if it is no longer than `limit` bytes. It can be read once."""
+    known: bytes | None = request.scope.pop(BODY, None)
+    if known is not None:
+        return known
+    if (whole_number(request.headers.get("content-length", "")) or 0) > limit:
         raise _too_large(limit)
     found = bytearray()
     async for chunk in request.stream():
@@ -71,16 +85,22 @@ def _too_large(limit: int) -> TooLargeError:
     return TooLargeError(f"The request's body is over {limit:,} bytes.")
 
 
-def integer(request: Request, name: str, default: int, most: int | None = None, *, given: str | None = None) -> int:
+def integer(request: Request, name: str, default: int, most: int = LARGEST, *, given: str | None = None) -> int:
     """A whole number out of the query, or else `given` in the body, from 0 to `most`."""
     text = request.query_params.get(name) or given
     if not text:
         return default
-    if not (text.isascii() and text.isdigit()) or (most is not None and int(text) > most):
-        raise InvalidError(
-            f"{name} must be a whole number from 0{'' if most is None else f' to {most}'}, not {text[:40]!r}."
-        )
-    return int(text)
+    found = whole_number(text)
+    if found is None or found > most:
+        raise InvalidError(f"{name} must be a whole number from 0 to {most}, not {text[:40]!r}.")
+    return found
+
+
+def whole_number(text: str) -> int | None:
+    """The number that `text` is, if it is one from 0 to `LARGEST`."""
+    if not (text.isascii() and text.isdigit()) or len(text) > len(str(LARGEST)):
+        return None
+    return None if int(text) > LARGEST else int(text)
 
 
 def flag(request: Request, name: str, *, default: bool, given: str | None = None) -> bool:
@@ -89,9 +109,9 @@ def flag(request: Request, name: str, *, default: bool, given: str | None = None
     return default if not text else text in ("true", "1")
 
 
-def hold(asked: float | None, most: float) -> float:
-    """How long a wait is held: what was asked for, as far as the server goes."""
-    return most if asked is None else max(0.0, min(asked, most))
+def hold(asked: float | None) -> float:
+    """How long a wait is held: what was asked for, as far as the service goes."""
+    return HOLD_S if asked is None else max(0.0, min(asked, HOLD_S))
 
 
 def expired(what: str, statuses: list[str]) -> WaitExpiredError:
@@ -108,7 +128,7 @@ def page_answer(key: str, page: Page) -> Response:
 
 def answer(content: Any, status: int = 200) -> Response:
     """A JSON answer."""
-    return raw_answer(json.dumps(content, ensure_ascii=False, separators=(",", ":")), status)
+    return raw_answer(rendered(content), status)
 
 
 def raw_answer(text: str, status: int = 200) -> Response:

@@ -8,6 +8,7 @@ from runloop_local.sandbox.base import (
     Sandbox,
     SandboxEnded,
     SandboxError,
+    SandboxFull,
     User,
 )
 from runloop_local.sandbox.probe import Requested, open_isolation
@@ -21,6 +22,7 @@ __all__ = [
     "Sandbox",
     "SandboxEnded",
     "SandboxError",
+    "SandboxFull",
     "User",
     "open_isolation",
 ]

@@ -15,6 +15,7 @@ import select
 import signal
 import socket
 from dataclasses import dataclass, field
+from types import MappingProxyType
 from typing import TYPE_CHECKING, NoReturn
 
 from runloop_local.sandbox import frames, terminal
@@ -24,6 +25,8 @@ if TYPE_CHECKING:
 
 _MAX_REQUEST = 4 << 20
 _STANDARD = (0, 1, 2)
+_IGNORED = [number for number in signal.valid_signals() if signal.getsignal(number) == signal.SIG_IGN]
+"""Signals that this process was started with as ignored, or that Python ignores."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -41,6 +44,8 @@ class Place:
     """Whether the sandbox could be stopped and started again without anything in it noticing."""
     load: Callable[[], tuple[int, int]] = lambda: (0, 0)
     """How many bytes of memory the sandbox uses, and how many processes it has, apart from the agent."""
+    greeting: Mapping[str, list[str]] = field(default_factory=dict)
+    """What the service has to know before it asks for anything."""
 
 
 class Agent:
@@ -54,6 +59,7 @@ class Agent:
         self._decoder = frames.Decoder(_MAX_REQUEST)
         self._operations = {
             "spawn": self._spawn,
+            "ping": self._ping,
             "signal": self._signal,
             "all": self._signal_all,
             "idle": self._idle,
@@ -65,7 +71,7 @@ class Agent:
     def serve(self) -> None:
         """Answer requests and reap children until the service is gone, then end every process."""
         try:
-            serve(self._sock, self._receive, self._reap)
+            serve(self._sock, self._receive, self._reap, self._place.greeting)
         finally:
             self._place.end_all(self._groups)
 
@@ -119,6 +125,9 @@ class Agent:
         finally:
             os._exit(126)
 
+    def _ping(self, request: frames.Message, _passed: list[int]) -> None:
+        frames.send(self._sock, {"id": request["id"]})
+
     def _signal(self, request: frames.Message, _passed: list[int]) -> None:
         pids = [pid for pid, job in self._jobs.items() if job == request["job"]]
         for pid in pids:  # not reaped yet, so the number cannot belong to another process
@@ -168,11 +177,16 @@ def run_program(argv: list[str], cwd: str, environment: dict[str, str]) -> NoRet
         os._exit(127 if isinstance(error, FileNotFoundError) else 126)
 
 
-def serve(sock: socket.socket, receive: Callable[[], bool], reap: Callable[[], None]) -> None:
+def serve(
+    sock: socket.socket,
+    receive: Callable[[], bool],
+    reap: Callable[[], None],
+    greeting: Mapping[str, list[str]] = MappingProxyType({}),
+) -> None:
     """Greet the service, then answer it and reap children; returns when the service is gone."""
     wake = child_wakeups()
     try:
-        frames.send(sock, {"id": 0})
+        frames.send(sock, {"id": 0, **greeting})
         while True:
             ready = select.select([sock.fileno(), wake], [], [])[0]
             if wake in ready:
@@ -209,10 +223,11 @@ def ended_children() -> list[tuple[int, int]]:
 
 
 def reset_signals() -> None:
-    """What Python set up for itself must not be what a command inherits."""
+    """A command inherits neither what Python set up for itself, nor what was set for the service (by nohup, say)."""
     signal.set_wakeup_fd(-1)
-    for number in (signal.SIGPIPE, signal.SIGXFSZ, signal.SIGCHLD, signal.SIGINT):
+    for number in {signal.SIGPIPE, signal.SIGXFSZ, signal.SIGCHLD, signal.SIGINT, *_IGNORED}:
         signal.signal(number, signal.SIG_DFL)
+    signal.pthread_sigmask(signal.SIG_SETMASK, ())
 
 
 def set_rlimits(limits: Mapping[int, int]) -> None:

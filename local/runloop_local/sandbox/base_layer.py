@@ -11,13 +11,18 @@ import os
 import platform
 import shutil
 import stat
+from configparser import ConfigParser
+from configparser import Error as ConfigParserError
+from contextlib import suppress
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from runloop_local.sandbox import rootfs, sudo
+from runloop_local.sandbox import host_mounts, rootfs, sudo
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Iterator, Mapping
+
+    from runloop_local.sandbox.host_mounts import HostMount
 
 _PRIVATE_TREES = ("etc", "var", "opt", "srv")
 _OWN_FOLDERS = {"home": 0o755, "root": 0o700, "tmp": 0o1777, "mnt": 0o755, "media": 0o755}
@@ -31,6 +36,16 @@ DPkg::Pre-Install-Pkgs {"while read d; do dpkg -L $(dpkg-deb -f $d Package) 2>/d
 """  # noqa: E501 - a package's host files become ours before an upgrade links them, which others' files refuse
 
 
+_PIP = Path("/etc/pip.conf")
+_PROGRAMS = "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin"
+_PROFILE = r"""for each in /usr/local/sbin /usr/sbin /sbin; do
+    case ":$PATH:" in *":$each:"*) ;; *) PATH="$PATH:$each" ;; esac
+done
+case ":$PATH:" in *":$HOME/.local/bin:"*) ;; *) PATH="$HOME/.local/bin:$PATH" ;; esac
+export PATH
+unset each"""
+
+
 def build(layers: str, shift: int, *, real_accounts: bool) -> None:
     """Make the layer in this folder of layers, whole or not at all. `shift` is added to every owner."""
     layer, unfinished = _begin(layers, rootfs.BASE)
@@ -38,6 +53,8 @@ def build(layers: str, shift: int, *, real_accounts: bool) -> None:
     if real_accounts:
         _cover(unfinished)
     _make_accounts(unfinished / "etc")
+    _make_python(unfinished)
+    _make_chromium_setting(unfinished / "etc")
     _make_sudo(unfinished / "usr/local", real_accounts=real_accounts)
     if real_accounts:
         _give_away(unfinished, shift)
@@ -47,12 +64,14 @@ def build(layers: str, shift: int, *, real_accounts: bool) -> None:
 def build_skeleton(layers: str) -> None:
     """This machine's folders as folders of our account, and copies of what programs write to."""
     layer, unfinished = _begin(layers, rootfs.SKELETON)
+    mounted = host_mounts.by_folder()
     for top in rootfs.overlaid():
         for folder, folders, files in os.walk(f"/{top}"):
-            _own_folder(unfinished, folder, folders)
+            _own_folder(unfinished, folder, folders, mounted)
+            folders[:] = [name for name in folders if f"{folder}/{name}" not in mounted]
             if top in _COPIED and not folder.startswith(_NOT_COPIED):
                 for name in files:
-                    _own_file(f"{folder}/{name}", f"{unfinished}{folder}/{name}")
+                    _own_file(f"{folder}/{name}", f"{unfinished}{folder}/{name}", mounted)
     apt = unfinished / "etc/apt/apt.conf.d"
     if apt.is_dir():
         _put(apt / "99devbox", _APT.splitlines())
@@ -96,6 +115,32 @@ def _make_accounts(etc: Path) -> None:
     _put(etc / "resolv.conf", resolver.read_text().splitlines() if resolver.is_file() else [])
 
 
+def _make_python(layer: Path) -> None:
+    """pip installs, as nothing in a devbox depends on its Python; what it installs is found; `python` is there."""
+    pip = ConfigParser(interpolation=None, strict=False)
+    with suppress(ConfigParserError, OSError, UnicodeError):  # there is none, or none that can be read
+        # A link is not followed: what it leads to may be closed to other accounts.
+        if not _PIP.is_symlink() and not _is_private(str(_PIP), 0o004, host_mounts.by_folder()):
+            pip.read(_PIP)
+    if not pip.has_section("global"):
+        pip.add_section("global")
+    pip["global"].update({"break-system-packages": "true", "root-user-action": "ignore"})
+    with (layer / "etc/pip.conf").open("w") as file:
+        pip.write(file)
+    (layer / "etc/profile.d").mkdir(exist_ok=True)
+    _put(layer / "etc/profile.d/devbox.sh", _PROFILE.splitlines())
+    programs = layer / "usr/local/bin"
+    programs.mkdir(parents=True, exist_ok=True)
+    if shutil.which("python", path=_PROGRAMS) is None and shutil.which("python3", path="/usr/bin") is not None:
+        (programs / "python").symlink_to("/usr/bin/python3")
+
+
+def _make_chromium_setting(etc: Path) -> None:
+    """Chromium's own sandbox takes user namespaces, which a devbox is not given; it is one itself."""
+    (etc / "chromium.d").mkdir()
+    _put(etc / "chromium.d/devbox", ['export CHROMIUM_FLAGS="$CHROMIUM_FLAGS --no-sandbox"'])
+
+
 def _lines(path: str, *, but: str) -> list[str]:
     """The entries of an account file, but for that name and the number 1000."""
     entries = [line.split(":") for line in Path(path).read_text().splitlines() if line.count(":") > 2]
@@ -116,7 +161,6 @@ def _make_sudo(local: Path, *, real_accounts: bool) -> None:
     script = local / "lib/devbox/sudo"
     script.parent.mkdir(parents=True, exist_ok=True)
     _put(script, sudo.SCRIPT.splitlines(), 0o755)
-    (local / "bin").mkdir(exist_ok=True)
     program = sudo.program(platform.machine())
     if not real_accounts:
         (local / "bin/sudo").symlink_to(sudo.SCRIPT_PATH)
@@ -126,27 +170,43 @@ def _make_sudo(local: Path, *, real_accounts: bool) -> None:
 
 
 def _cover(layer: Path) -> None:
-    """Hide what this machine's other accounts may not read: a whiteout for a file, an empty folder for a folder."""
-    for top in _PRIVATE_TREES:
+    """Hide what this machine's other accounts may not read: a whiteout for a file, an empty folder for a folder.
+
+    A folder where something is mounted is covered unseen: an overlay shows what lies below the mount.
+    """
+    mounted = host_mounts.by_folder()
+    for top in rootfs.overlaid():
+        if top not in _PRIVATE_TREES:
+            continue
         for folder, folders, files in os.walk(f"/{top}"):
             for name in folders.copy():
-                if _is_private(f"{folder}/{name}", 0o005):
+                path = f"{folder}/{name}"
+                if path in mounted or _is_private(path, 0o005, mounted):
                     folders.remove(name)
-                    _cover_folder(layer, f"{folder}/{name}")
+                    _cover_folder(layer, folder, name, is_mounted=path in mounted)
             for name in files:
-                if _is_private(f"{folder}/{name}", 0o004):
+                if _is_private(f"{folder}/{name}", 0o004, mounted):
                     _parents(layer, folder)
                     os.mknod(f"{layer}{folder}/{name}", stat.S_IFCHR, 0)
 
 
-def _is_private(path: str, wanted: int) -> bool:
-    mode = os.lstat(path).st_mode
+def _is_private(path: str, wanted: int, mounted: Mapping[str, HostMount]) -> bool:
+    if path in mounted and mounted[path].may_hang:
+        return True
+    try:
+        mode = os.lstat(path).st_mode
+    except OSError:  # it has gone meanwhile, or nobody can see it
+        return True
     return not stat.S_ISLNK(mode) and mode & wanted != wanted
 
 
-def _cover_folder(layer: Path, path: str) -> None:
-    _parents(layer, path)
-    os.setxattr(f"{layer}{path}", "trusted.overlay.opaque", b"y")
+def _cover_folder(layer: Path, folder: str, name: str, *, is_mounted: bool) -> None:
+    if is_mounted:
+        _parents(layer, folder)
+        Path(f"{layer}{folder}/{name}").mkdir()
+    else:
+        _parents(layer, f"{folder}/{name}")
+    os.setxattr(f"{layer}{folder}/{name}", "trusted.overlay.opaque", b"y")
 
 
 def _parents(layer: Path, folder: str) -> None:
@@ -180,17 +240,19 @@ def _everything(layer: Path) -> Iterator[Path]:
             yield Path(folder, name)
 
 
-def _own_folder(layer: Path, folder: str, inner: list[str]) -> None:
+def _own_folder(layer: Path, folder: str, inner: list[str], mounted: Mapping[str, HostMount]) -> None:
     target = Path(f"{layer}{folder}")
     target.mkdir(parents=True, exist_ok=True)
     target.chmod(stat.S_IMODE(Path(folder).stat().st_mode) | 0o700)
     for name in inner:
-        if not os.access(f"{folder}/{name}", os.R_OK | os.X_OK):
+        if f"{folder}/{name}" in mounted or not os.access(f"{folder}/{name}", os.R_OK | os.X_OK):
             (target / name).mkdir()
             os.setxattr(target / name, "user.overlay.opaque", b"y")
 
 
-def _own_file(source: str, target: str) -> None:
+def _own_file(source: str, target: str, mounted: Mapping[str, HostMount]) -> None:
+    if source in mounted and mounted[source].may_hang:
+        return
     found = os.lstat(source)
     if not stat.S_ISREG(found.st_mode) or found.st_size > _COPY_LIMIT:
         return

@@ -15,6 +15,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from runloop_local.sandbox import host_mounts
 from runloop_local.sandbox.base import Limits, Load
 
 if TYPE_CHECKING:
@@ -26,6 +27,7 @@ _SHARES = 1024
 _WEIGHT = 100
 _PREFIX = "runloop-local-"
 _PROBE = "probe"
+_PASSES = 10  # what makes others faster than they are killed is a fork bomb
 Settings = list[tuple[str, str]]
 
 
@@ -59,14 +61,12 @@ class Mount:
     controllers: frozenset[str]
 
 
-def mounts(mountinfo: str) -> Iterator[Mount]:
-    """The hierarchies in the text of /proc/self/mountinfo."""
-    for line in mountinfo.splitlines():
-        before, _, after = line.partition(" - ")
-        kind, _, options = after.split(" ", 2)
-        if kind in ("cgroup", "cgroup2"):
-            root, folder = before.split(" ")[3:5]
-            yield Mount(root, folder, 1 if kind == "cgroup" else 2, frozenset(options.split(",")))
+def mounts(mountinfo: bytes) -> Iterator[Mount]:
+    """The hierarchies in the table of mounts."""
+    for each in host_mounts.parsed(mountinfo):
+        if each.kind in ("cgroup", "cgroup2"):
+            version = 1 if each.kind == "cgroup" else 2
+            yield Mount(each.root, each.folder, version, frozenset(each.options.split(",")))
 
 
 def own_paths(cgroup: str) -> dict[str, str]:
@@ -80,7 +80,7 @@ def own_folder(mount: Mount, path: str) -> Path:
     return Path(mount.folder, os.path.relpath(path, mount.root)) if path.startswith(mount.root) else Path(mount.folder)
 
 
-def places(mountinfo: str, cgroup: str) -> tuple[int, dict[str, Path]]:
+def places(mountinfo: bytes, cgroup: str) -> tuple[int, dict[str, Path]]:
     """The version in use, and below which folder a service can make its group, by controller."""
     paths = own_paths(cgroup)
     found = {
@@ -109,7 +109,7 @@ class Groups:
     def open(cls, owner: str) -> Groups:
         """Groups for the service that is known by `owner`; without any controller where none works here."""
         try:
-            mountinfo, cgroup = Path("/proc/self/mountinfo").read_text(), Path("/proc/self/cgroup").read_text()
+            mountinfo, cgroup = host_mounts.table(), os.fsdecode(Path("/proc/self/cgroup").read_bytes())
         except OSError:
             return cls(1, {})
         version, below = places(mountinfo, cgroup)
@@ -154,13 +154,13 @@ class Groups:
 
     def end(self, sandbox_id: str) -> None:
         """Kill all processes of a sandbox; with more CPU than it had, as thousands of them need some for that too."""
-        quota = ("cpu.cfs_quota_us", "-1") if self._version == 1 else ("cpu.max", "max")
-        for controller, (name, value) in (("cpu", quota), ("pids", ("pids.max", "0"))):
-            if self.has(controller):
-                with suppress(OSError):  # it never had limits
-                    _write(self._folders[controller] / sandbox_id / name, value)
+        self._set(sandbox_id, "cpu", *(("cpu.cfs_quota_us", "-1") if self._version == 1 else ("cpu.max", "max")))
         if self.has("pids"):
-            _kill(self._folders["pids"] / sandbox_id / "cgroup.procs")
+            members = self._folders["pids"] / sandbox_id / "cgroup.procs"
+            if not _kill(members):
+                # Only now, as a shell that may not fork says so in the output of its command.
+                self._set(sandbox_id, "pids", "pids.max", "0")
+                _kill(members)
 
     def remove(self, sandbox_id: str) -> None:
         """Remove the group of a sandbox whose processes have ended."""
@@ -172,6 +172,11 @@ class Groups:
         """Remove the service's own group, with what earlier services have left."""
         for folder in {*self._folders.values()}:
             _remove(folder)
+
+    def _set(self, sandbox_id: str, controller: str, name: str, value: str) -> None:
+        if self.has(controller):
+            with suppress(OSError):  # it never had limits
+                _write(self._folders[controller] / sandbox_id / name, value)
 
     def _try(self, controller: str) -> bool:
         """Make the service's group and one in it: mounts may be read-only, controllers not handed down."""
@@ -194,10 +199,11 @@ class Groups:
 def _remove_abandoned(folders: Iterable[Path]) -> None:
     """What killed services have left. A living one's are not touched: a sandbox may be about to join its group."""
     for folder in folders:
-        for service in folder.glob(f"{_PREFIX}*"):
-            pid = service.name.removeprefix(_PREFIX).partition("-")[0]
-            if not Path("/proc", pid).exists():
-                _remove(service)
+        with suppress(OSError):  # a hierarchy that cannot be read is not tried out either
+            for service in folder.glob(f"{_PREFIX}*"):
+                pid = service.name.removeprefix(_PREFIX).partition("-")[0]
+                if not Path("/proc", pid).exists():
+                    _remove(service)
 
 
 def _remove(service: Path) -> None:
@@ -221,12 +227,21 @@ def _write(file: Path, value: str) -> None:
         os.close(descriptor)
 
 
-def _kill(members: Path) -> None:
-    """None of them can make another: that was forbidden before."""
-    with suppress(FileNotFoundError):
-        for pid in members.read_text().split():
+def _kill(members: Path) -> bool:
+    """Kill the members of a group, those too that they make meanwhile; False if they go on making others."""
+    killed: set[str] = set()
+    for _ in range(_PASSES):
+        try:
+            found = [pid for pid in members.read_text().split() if pid not in killed]
+        except FileNotFoundError:
+            return True
+        if not found:
+            return True
+        for pid in found:  # in the order in which they were made: none sees its child end before it
             with suppress(ProcessLookupError):
                 os.kill(int(pid), signal.SIGKILL)
+        killed.update(found)
+    return False
 
 
 def _sweep(folder: Path) -> None:

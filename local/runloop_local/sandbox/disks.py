@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import asyncio
+import os
 import re
 import sys
 from typing import TYPE_CHECKING
@@ -9,12 +11,14 @@ from typing import TYPE_CHECKING
 from runloop_local.sandbox.base import SandboxError
 
 if TYPE_CHECKING:
+    from collections.abc import Mapping
     from pathlib import Path
 
     from runloop_local.sandbox.link import Helper
 
 _NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,99}")
 PROCESS = "process"
+_CACHES, _CONTENT = "caches", "content"
 _LOWEST = ("base", "skeleton")
 _COPY = ("cp", "-pPR") if sys.platform == "darwin" else ("cp", "-a", "--reflink=auto")
 
@@ -77,6 +81,55 @@ class Store:
         if self._kind == PROCESS:  # elsewhere the helper is root of what it deletes
             await helper.tool("chmod", "-R", "u+rwX", str(folder))
         await helper.tool("rm", "-rf", str(folder))
+
+
+class Caches:
+    """The folders that outlive sandboxes. What these see lies below one of the service's own, whose time is kept."""
+
+    def __init__(self, store: Store, helper: Helper) -> None:
+        self._store = store
+        self._helper = helper
+        self._folder = store.folder / _CACHES
+
+    def folder(self, name: str) -> Path:
+        """One's folder, with all that belongs to it."""
+        return self._folder / checked(name)
+
+    @staticmethod
+    def content(name: str) -> str:
+        """What sandboxes have mounted of one, below the store's folder."""
+        return f"{_CACHES}/{checked(name)}/{_CONTENT}"
+
+    def used(self) -> Mapping[str, int]:
+        """Those on disk, and when they were of use last, in ms."""
+        return {name: (self._folder / name).stat().st_mtime_ns // 10**6 for name in _names(self._folder)}
+
+    def touch(self, name: str) -> None:
+        """One is of use now; it is made if there is none."""
+        self.folder(name).mkdir(mode=0o700, parents=True, exist_ok=True)
+        os.utime(self.folder(name))
+
+    def is_new(self, name: str) -> bool:
+        """Whether no sandbox has had it yet."""
+        return not (self.folder(name) / _CONTENT).exists()
+
+    async def bytes_of(self, name: str) -> int:
+        """What one takes on disk; slower the more files it has."""
+        return await used_bytes(self.folder(name))
+
+    async def remove(self, name: str) -> None:
+        """Delete one that no sandbox has mounted."""
+        await self._store.remove(self._helper, self.folder(name))
+
+
+async def used_bytes(folder: Path) -> int:
+    """What a folder takes on disk; slower the more files it has."""
+    quiet = asyncio.subprocess.DEVNULL
+    process = await asyncio.create_subprocess_exec(
+        "du", "-skx", str(folder), stdin=quiet, stdout=asyncio.subprocess.PIPE, stderr=quiet
+    )
+    found, _ = await process.communicate()  # it fails where files go away meanwhile, and counts the rest
+    return int(found.split(b"\t")[0] or 0) * 1024
 
 
 def _names(folder: Path) -> frozenset[str]:

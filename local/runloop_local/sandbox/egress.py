@@ -8,13 +8,20 @@ from __future__ import annotations
 
 import asyncio
 import ipaddress
+import resource
 import socket
 from collections.abc import Callable
-from contextlib import suppress
-from functools import partial
-from urllib.parse import urlsplit
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import contextmanager, suppress
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING
 
 from runloop_local.sandbox.base import Address, Reach
+from runloop_local.sandbox.neighbourhood import is_neighbour, is_this_machine, own_networks
+from runloop_local.sandbox.proxy_request import ProxyRequest, RefusedError, parse
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
 
 PORT = 13128
 ADDRESS = f"http://127.0.0.1:{PORT}"
@@ -23,52 +30,61 @@ ENVIRONMENT = {
     "no_proxy": "localhost,127.0.0.1,::1",
     "NO_PROXY": "localhost,127.0.0.1,::1",
 }
+NAMES_AT_ONCE = 8
+"""Names of one devbox that are looked up at the same time; the others wait."""
 _CONNECT_SECONDS = 20.0
+_RESOLVE_SECONDS = 20.0
 _HEAD_SECONDS = 30.0
 _HEAD_BYTES = 64 << 10
 _PIECE = 64 << 10
+_RESOLVERS = 64
+_FEWEST_CONNECTIONS, _MOST_CONNECTIONS, _SHARE_OF_DESCRIPTORS = 16, 512, 32
 
 
-class RefusedError(Exception):
-    """A request that is not passed on: an HTTP status and one sentence."""
+@dataclass(slots=True)
+class _Usage:
+    """What one devbox has under way."""
 
-    def __init__(self, status: str, sentence: str) -> None:
-        super().__init__(sentence)
-        self.status = status
-
-
-def is_outside(address: Address) -> bool:
-    """Whether an address is neither this machine's nor one that only its neighbours and its cloud's host answer."""
-    mapped = getattr(address, "ipv4_mapped", None)
-    if mapped is not None:
-        return is_outside(mapped)
-    local = address.is_loopback or address.is_link_local or address.is_unspecified or address.is_multicast
-    return not local and not _is_own(address)
-
-
-def _is_own(address: Address) -> bool:
-    family = socket.AF_INET6 if address.version == 6 else socket.AF_INET
-    with socket.socket(family, socket.SOCK_DGRAM) as probe:
-        try:
-            probe.bind((str(address), 0))  # only an address of this machine can be bound
-        except OSError:
-            return False
-    return True
+    connections: int = 0
+    names: asyncio.Semaphore = field(default_factory=lambda: asyncio.Semaphore(NAMES_AT_ONCE))
 
 
 class Egress:
-    """Serves the proxies of all devboxes; `allowed` decides by address, after the name was resolved."""
+    """Serves the proxies of all devboxes.
 
-    def __init__(self, allowed: Callable[[Address], bool] = is_outside) -> None:
-        self._allowed = allowed
+    `is_closed` says which addresses nobody may reach, `is_guarded` which only a policy that names their network opens;
+    both are asked after the name was resolved, and what they let pass is what is connected to.
+    """
+
+    def __init__(
+        self,
+        is_closed: Callable[[Address], bool] = is_this_machine,
+        is_guarded: Callable[[Address], bool] = lambda address: is_neighbour(address, own_networks()),
+    ) -> None:
+        self._is_closed = is_closed
+        self._is_guarded = is_guarded
+        # Of its own: slow names must not keep the service's other work waiting for a thread.
+        self._resolvers = ThreadPoolExecutor(_RESOLVERS, "resolver")
+        self._serving: set[asyncio.Task[None]] = set()
 
     async def serve(self, listener: socket.socket, reach: Reach | None = None) -> asyncio.Server:
         """Begin to serve on a socket that listens inside a devbox; closing the server ends it."""
-        return await asyncio.start_server(partial(self._serve_one, reach), sock=listener, limit=_HEAD_BYTES)
+        usage = _Usage()
 
-    async def _serve_one(self, reach: Reach | None, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        def begin(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+            # asyncio lets go of what serves a connection when that is lost, which may be before it has cleared up.
+            task = asyncio.create_task(self._serve_one(reach, usage, reader, writer))
+            self._serving.add(task)
+            task.add_done_callback(self._serving.discard)
+
+        return await asyncio.start_server(begin, sock=listener, limit=_HEAD_BYTES)
+
+    async def _serve_one(
+        self, reach: Reach | None, usage: _Usage, reader: asyncio.StreamReader, writer: asyncio.StreamWriter
+    ) -> None:
         try:
-            await self._pass_on(reach or _anywhere, reader, writer)
+            with _counted(usage):
+                await self._pass_on(reach, usage, reader, writer)
         except RefusedError as refused:
             body = f"{refused}\n".encode()
             head = f"HTTP/1.1 {refused.status}\r\nContent-Type: text/plain\r\nContent-Length: {len(body)}\r\n"
@@ -80,40 +96,82 @@ class Egress:
                 writer.close()
                 await writer.wait_closed()
 
-    async def _pass_on(self, reach: Reach, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
-        method, target, rest = await _head(reader)
-        if method == "CONNECT":
-            host, port = _host_and_port(f"//{target}", 443)
-            out_reader, out_writer = await self._connect(reach, host, port)
+    async def _pass_on(
+        self, reach: Reach | None, usage: _Usage, reader: asyncio.StreamReader, writer: asyncio.StreamWriter
+    ) -> None:
+        request = parse(await _head(reader))
+        out_reader, out_writer = await self._connect(reach, usage, request)
+        if request.head is None:
             writer.write(b"HTTP/1.1 200 Connection established\r\n\r\n")
         else:
-            host, port = _host_and_port(target, 80)
-            out_reader, out_writer = await self._connect(reach, host, port)
-            out_writer.write(_relative(method, target, rest))
+            out_writer.write(request.head)
         await _relay((reader, out_writer), (out_reader, writer))
 
-    async def _connect(self, reach: Reach, host: str, port: int) -> tuple[asyncio.StreamReader, asyncio.StreamWriter]:
-        for address in await self._addresses(reach, host, port):
+    async def _connect(
+        self, reach: Reach | None, usage: _Usage, request: ProxyRequest
+    ) -> tuple[asyncio.StreamReader, asyncio.StreamWriter]:
+        host, port = request.host, request.port
+        for address in await self._addresses(reach, usage, host, port):
             with suppress(OSError, TimeoutError):
                 async with asyncio.timeout(_CONNECT_SECONDS):
                     return await asyncio.open_connection(address, port)
         raise RefusedError("502 Bad Gateway", f"{host}:{port} does not answer.")
 
-    async def _addresses(self, reach: Reach, host: str, port: int) -> list[str]:
-        if not reach(host, port, None):  # said before anyone is asked who that is
+    async def _addresses(self, reach: Reach | None, usage: _Usage, host: str, port: int) -> list[str]:
+        policy = reach or _anywhere
+        if not policy(host, port, None):  # said before anyone is asked who that is
             raise _out_of_reach(host, port)
-        try:
-            found = await asyncio.get_running_loop().getaddrinfo(host, port, type=socket.SOCK_STREAM)
-        except (OSError, UnicodeError):
-            raise RefusedError("502 Bad Gateway", f"There is no host named {host}.") from None
-        addresses = list(dict.fromkeys(str(entry[4][0]) for entry in found))
-        allowed = [address for address in addresses if self._allowed(ipaddress.ip_address(address))]
-        if not allowed:
+        found = [ipaddress.ip_address(each) for each in await self._resolved(usage, host, port)]
+        open_ones = [address for address in found if self._is_open(reach, address, port)]
+        if not open_ones:
             raise RefusedError("403 Forbidden", f"{host} is this machine or its neighbourhood, closed to devboxes.")
-        within = [address for address in allowed if reach(host, port, ipaddress.ip_address(address))]
+        within = [str(address) for address in open_ones if policy(host, port, address)]
         if not within:
             raise _out_of_reach(host, port)
         return within
+
+    def _is_open(self, reach: Reach | None, address: Address, port: int) -> bool:
+        if self._is_closed(address):
+            return False
+        # A name does not open what is guarded: who owns the name says where it leads.
+        return not self._is_guarded(address) or (reach is not None and reach("", port, address))
+
+    async def _resolved(self, usage: _Usage, host: str, port: int) -> list[str]:
+        """The addresses of a host; a lookup that takes too long keeps its place until it has ended."""
+        await usage.names.acquire()
+        looking = asyncio.get_running_loop().run_in_executor(self._resolvers, _lookup, host, port)
+        looking.add_done_callback(lambda _: usage.names.release())
+        try:
+            async with asyncio.timeout(_RESOLVE_SECONDS):
+                found = await asyncio.shield(looking)
+        except TimeoutError:
+            looking.add_done_callback(lambda late: late.cancelled() or late.exception())
+            raise RefusedError("504 Gateway Timeout", f"The name {host} could not be looked up in time.") from None
+        except (OSError, UnicodeError):
+            raise RefusedError("502 Bad Gateway", f"There is no host named {host}.") from None
+        return list(dict.fromkeys(found))
+
+
+def _lookup(host: str, port: int) -> list[str]:
+    return [str(entry[4][0]) for entry in socket.getaddrinfo(host, port, type=socket.SOCK_STREAM)]
+
+
+@contextmanager
+def _counted(usage: _Usage) -> Iterator[None]:
+    """The time of one connection; raises `RefusedError` where its devbox has too many."""
+    if usage.connections >= _most_connections():
+        raise RefusedError("503 Service Unavailable", "The devbox has too many connections to this proxy: end some.")
+    usage.connections += 1
+    try:
+        yield
+    finally:
+        usage.connections -= 1
+
+
+def _most_connections() -> int:
+    """Each takes two descriptors of the service, and other devboxes need theirs."""
+    share = resource.getrlimit(resource.RLIMIT_NOFILE)[0] // _SHARE_OF_DESCRIPTORS
+    return max(_FEWEST_CONNECTIONS, min(share, _MOST_CONNECTIONS))
 
 
 def _anywhere(_host: str, _port: int, _address: Address | None) -> bool:
@@ -124,38 +182,13 @@ def _out_of_reach(host: str, port: int) -> RefusedError:
     return RefusedError("403 Forbidden", f"The devbox's network policy does not let it reach {host}:{port}.")
 
 
-async def _head(reader: asyncio.StreamReader) -> tuple[str, str, list[bytes]]:
-    """Method, target and header lines of a request."""
+async def _head(reader: asyncio.StreamReader) -> bytes:
+    """The head of a request, the empty line after it included."""
     try:
         async with asyncio.timeout(_HEAD_SECONDS):
-            head = await reader.readuntil(b"\r\n\r\n")
+            return await reader.readuntil(b"\r\n\r\n")
     except asyncio.LimitOverrunError:
         raise RefusedError("431 Request Header Fields Too Large", "The request's head is too large.") from None
-    line, *rest = head[:-4].split(b"\r\n")
-    parts = line.decode("latin-1").split(" ")
-    if len(parts) != 3 or not parts[2].startswith("HTTP/1."):
-        raise RefusedError("400 Bad Request", "This is an HTTP proxy, and that was no HTTP request.")
-    return parts[0], parts[1], rest
-
-
-def _host_and_port(url: str, default: int) -> tuple[str, int]:
-    try:
-        parts = urlsplit(url)
-        host, port = parts.hostname, parts.port or default
-    except ValueError:
-        host, port = None, default
-    if not host or parts.scheme not in ("", "http"):
-        raise RefusedError("400 Bad Request", f"{url} is no address that this proxy can ask.")
-    return host, port
-
-
-def _relative(method: str, target: str, rest: list[bytes]) -> bytes:
-    """The request as its server expects it. One to a connection: the next may be for another server."""
-    parts = urlsplit(target)
-    path = (parts.path or "/") + (f"?{parts.query}" if parts.query else "")
-    dropped = (b"connection", b"proxy-connection", b"proxy-authorization", b"keep-alive")
-    kept = [line for line in rest if line.partition(b":")[0].strip().lower() not in dropped]
-    return b"\r\n".join([f"{method} {path} HTTP/1.1".encode("latin-1"), *kept, b"Connection: close", b"", b""])
 
 
 async def _relay(*ways: tuple[asyncio.StreamReader, asyncio.StreamWriter]) -> None:

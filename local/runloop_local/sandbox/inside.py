@@ -1,6 +1,6 @@
 """The agent of a sandbox in namespaces: three ways in, from most to least privilege of the service.
 
-- `idmapped`: the service is root; the sandbox's accounts 0 to 65535 are this machine's 100000 to 165535.
+- `idmapped`: the service is root; the sandbox's accounts 0 to 65535 are a range of this machine's for itself.
 - `root`: the service is root on a kernel or file system without idmapped mounts; fewer capabilities instead.
 - `unprivileged`: the service is any account, the only one that the sandbox then has.
 """
@@ -13,21 +13,24 @@ import signal
 import socket
 import struct
 import sys
+from dataclasses import dataclass, field
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, NoReturn, Protocol
 
-from runloop_local.sandbox import linux, processes, rootfs, seccomp
+from runloop_local.sandbox import linux, mounts, processes, rootfs, seccomp, uid_ranges
 from runloop_local.sandbox.agent import Agent, Place, refuse, request_limits
 from runloop_local.sandbox.linux import NEW_HOSTNAME, NEW_IPC, NEW_MOUNTS, NEW_NETWORK, NEW_PIDS, NEW_USERS
-from runloop_local.sandbox.rootfs import Owner
+from runloop_local.sandbox.mounts import Surroundings, Tree
+from runloop_local.sandbox.rootfs import Mapped, Owner
+from runloop_local.sandbox.uid_ranges import Claim, UidRanges
 
 if TYPE_CHECKING:
     from collections.abc import Callable
 
     from runloop_local.sandbox.frames import Message
 
-FIRST_UID = 100_000
-_UIDS = 65_536
+FIRST_UID_ON_DISK = 100_000
 _USER = 1000
 _SET_FLAGS = 0x8914  # SIOCSIFFLAGS
 _UP_AND_RUNNING = 0x49
@@ -40,22 +43,46 @@ _SHARED_MEMORY = ("/proc/sysvipc/shm", "/proc/sysvipc/sem", "/proc/sysvipc/msg")
 _NETWORK_SETTINGS = {"ip_unprivileged_port_start": "0"}
 
 
-class Way(Protocol):
-    """One of the ways in. The methods are called in this order, `prepare` once and in the helper process."""
+@dataclass(frozen=True, slots=True)
+class Root:
+    """A sandbox's root, with what is mounted beside its disk."""
 
-    keep: tuple[int, ...]
-    """Descriptors that must stay open in the helper process and its forks."""
+    owner: Owner
+    trees: list[Tree] = field(default_factory=list)
+
+    def enter(self) -> list[str]:
+        """Enter it and complete it; returns the paths that were made to mount something there."""
+        linux.pivot_to_here()
+        return mounts.attach(self.trees, self.owner)
+
+
+class Way(Protocol):
+    """One of the ways in. The methods are called in this order, the first three in the helper process."""
+
+    calls: seccomp.Filter
+    """What programs may ask of the kernel."""
 
     def prepare(self, folder: str) -> None:
         """What all sandboxes share."""
         ...
 
-    def leave(self, network: int) -> None:
+    def claim(self, request: Message) -> Claim:
+        """What a sandbox has for itself."""
+        ...
+
+    def release(self, claim: Claim) -> None:
+        """Take it back when the sandbox has ended."""
+        ...
+
+    def leave(self, network: int, claim: Claim) -> None:
         """Leave this machine's namespaces, before the fork that makes PID 1."""
         ...
 
-    def build(self, request: Message) -> None:
-        """In PID 1: mount the root, enter it and the remaining namespaces."""
+    def build(self, request: Message) -> tuple[list[Tree], list[str]]:
+        """In PID 1: mount the root, enter it and the remaining namespaces.
+
+        Returns what is mounted beside the disk, and the paths that were made for it.
+        """
         ...
 
     def commands(self) -> Callable[[str], None]:
@@ -70,45 +97,67 @@ class Way(Protocol):
 class Idmapped:
     """For root, on kernels and file systems that have idmapped mounts."""
 
-    keep: tuple[int, ...] = ()
+    def __init__(self) -> None:
+        self.calls = seccomp.Filter(seccomp.policy())
+        self._ranges = UidRanges()
+        self._disks: dict[int, int] = {}
 
     def prepare(self, folder: str) -> None:
-        """Mount this machine's folders a second time, with owners that the sandboxes know."""
-        ids = f"0 {FIRST_UID} {_UIDS}"
-        self._users = linux.user_namespace(ids, ids)
-        self.keep = (self._users,)
-        linux.unshare(NEW_MOUNTS)
-        linux.mount(None, "/", None, linux.RECURSIVE | linux.SLAVE)
-        for name in rootfs.overlaid():
-            target = f"{folder}/low/{name}"
-            os.makedirs(target, exist_ok=True)  # noqa: PTH103 - beside the calls that take strings
-            linux.mount_idmapped(f"/{name}", target, self._users)
+        """Make the mount points for this machine's folders."""
+        rootfs.prepare_lowest(folder)
 
-    def leave(self, network: int) -> None:
+    def claim(self, request: Message) -> Claim:
+        """A range of user ids, and the user namespace that says whose the files of its disk are."""
+        first = self._ranges.take()
+        try:
+            return Claim(first, (self._disk_users(first),))
+        except OSError:
+            self._ranges.release(first)
+            raise
+
+    def _disk_users(self, first: int) -> int:
+        """Made once, as ranges are used again. What is root's on the disk are folders around the sandbox's files."""
+        if first not in self._disks:
+            self._disks[first] = linux.user_namespace(f"0 0 1\n{FIRST_UID_ON_DISK} {first} {uid_ranges.SIZE}")
+        return self._disks[first]
+
+    def release(self, claim: Claim) -> None:
+        """Others may have the range."""
+        self._ranges.release(claim.first_uid)
+
+    def leave(self, network: int, claim: Claim) -> None:
         """Mounts are made with this machine's root; the rest belongs to the sandbox's root."""
         self._network = network
+        self._first = claim.first_uid
+        self._namespaces = linux.UserNamespaces(self._first)
+        self._namespaces.begin()
         linux.unshare(NEW_MOUNTS | NEW_PIDS)
 
-    def build(self, request: Message) -> None:
+    def build(self, request: Message) -> tuple[list[Tree], list[str]]:
         """Mount as root, then become the sandbox's own root, which is nobody here."""
-        mount_root(request, Owner(FIRST_UID, "redirect_dir=on,", "../low"))
+        users, disks = self._namespaces.finish(f"0 {self._first} {uid_ranges.SIZE}"), self._disks[self._first]
+        self._namespaces.begin()
+        owner = Owner(self._first, "redirect_dir=on,", Mapped(users, disks))
+        root = mount_root(request, owner, FIRST_UID_ON_DISK)
         rootfs.mask_proc()
-        linux.pivot_to_here()
-        linux.enter(self._users, NEW_USERS)
-        os.close(self._users)
-        become(0)
+        made = root.enter()
+        linux.enter(users, NEW_USERS)
+        os.close(users)
+        os.close(disks)
+        linux.become(0)
         linux.show_to_debuggers()  # or the files of /proc by which accounts are mapped would not be ours
         linux.unshare(NEW_HOSTNAME | NEW_IPC | self._network)
         set_up_network(self._network)
+        return root.trees, made
 
     def commands(self) -> Callable[[str], None]:
         """Commands get a child namespace with the same accounts, and so no power over PID 1."""
-        ids = f"0 0 {_UIDS}"
-        users = linux.user_namespace(ids, ids)
+        users = self._namespaces.finish(f"0 0 {uid_ranges.SIZE}")
+        self._namespaces.end()
 
         def enter(user: str) -> None:
             linux.enter(users, NEW_USERS)
-            become(0 if user == "root" else _USER)
+            linux.become(0 if user == "root" else _USER)
 
         return enter
 
@@ -116,31 +165,41 @@ class Idmapped:
         """Root is."""
 
 
-class Root:
+class WithoutMaps:
     """For root where there are no idmapped mounts."""
 
-    keep: tuple[int, ...] = ()
+    def __init__(self) -> None:
+        self.calls = seccomp.Filter(seccomp.policy())
 
     def prepare(self, folder: str) -> None:
         """Nothing is shared."""
 
-    def leave(self, network: int) -> None:
+    def claim(self, request: Message) -> Claim:
+        """Nothing."""
+        return Claim()
+
+    def release(self, claim: Claim) -> None:
+        """Nothing."""
+
+    def leave(self, network: int, claim: Claim) -> None:
         """All at once."""
         self._network = network
         linux.unshare(NEW_MOUNTS | NEW_PIDS | NEW_HOSTNAME | NEW_IPC | network)
 
-    def build(self, request: Message) -> None:
+    def build(self, request: Message) -> tuple[list[Tree], list[str]]:
         """Root inside is this machine's root, so the kernel's settings are locked and capabilities dropped."""
-        mount_root(request, Owner(0, "redirect_dir=on,"))
+        root = mount_root(request, Owner(0, "redirect_dir=on,"))
         set_up_network(self._network, "proc")
         rootfs.mask_proc()
         rootfs.lock_proc()
-        linux.pivot_to_here()
+        rootfs.lock_devices()
+        made = root.enter()
         linux.drop_capabilities(_CAPABILITIES)
+        return root.trees, made
 
     def commands(self) -> Callable[[str], None]:
         """Plain accounts."""
-        return lambda user: become(0 if user == "root" else _USER)
+        return lambda user: linux.become(0 if user == "root" else _USER)
 
     def as_owner(self) -> None:
         """Root is."""
@@ -149,23 +208,32 @@ class Root:
 class Unprivileged:
     """For any account."""
 
-    keep: tuple[int, ...] = ()
+    def __init__(self) -> None:
+        self.calls = seccomp.Filter(seccomp.policy(one_account=True))
 
     def prepare(self, folder: str) -> None:
         """Nothing is shared."""
 
-    def leave(self, network: int) -> None:
+    def claim(self, request: Message) -> Claim:
+        """Nothing."""
+        return Claim()
+
+    def release(self, claim: Claim) -> None:
+        """Nothing."""
+
+    def leave(self, network: int, claim: Claim) -> None:
         """The user namespace comes first: it gives the right to the others."""
         self._network = network
         linux.enter_own_user_namespace()
         linux.unshare(NEW_MOUNTS | NEW_PIDS | NEW_HOSTNAME | NEW_IPC | network)
 
-    def build(self, request: Message) -> None:
+    def build(self, request: Message) -> tuple[list[Tree], list[str]]:
         """Mount as the user namespace's root."""
-        mount_root(request, Owner(0, "userxattr,"))
+        root = mount_root(request, Owner(0, "userxattr,", has_accounts=False))
         set_up_network(self._network, "proc")
         rootfs.mask_proc()
-        linux.pivot_to_here()
+        made = root.enter()
+        return root.trees, made
 
     def commands(self) -> Callable[[str], None]:
         """Each account is a name for the one that there is, in a child namespace without power over PID 1."""
@@ -173,7 +241,7 @@ class Unprivileged:
 
         def enter(user: str) -> None:
             linux.enter(known[user], NEW_USERS)
-            seccomp.pretend_ownership()
+            linux.no_new_privileges()
 
         return enter
 
@@ -182,24 +250,21 @@ class Unprivileged:
         linux.enter_own_user_namespace()
 
 
-WAYS: dict[str, type[Way]] = {"idmapped": Idmapped, "root": Root, "unprivileged": Unprivileged}
+WAYS: dict[str, type[Way]] = {"idmapped": Idmapped, "root": WithoutMaps, "unprivileged": Unprivileged}
 
 
 def _one_account(uid: int) -> int:
-    return linux.user_namespace(f"{uid} 0 1", f"{uid} 0 1")
+    return linux.user_namespace(f"{uid} 0 1")
 
 
-def become(uid: int) -> None:
-    """Take this account and its group, and no others."""
-    os.setgroups([])
-    os.setresgid(uid, uid, uid)
-    os.setresuid(uid, uid, uid)
-
-
-def mount_root(request: Message, owner: Owner) -> None:
-    """Build the root in a mount namespace from which nothing reaches this machine's."""
+def mount_root(request: Message, owner: Owner, first_uid_on_disk: int = 0) -> Root:
+    """Build the root in a mount namespace from which nothing reaches this machine's; it is the working directory."""
     linux.mount(None, "/", None, linux.RECURSIVE | linux.PRIVATE)
-    rootfs.build(request["folder"], request["sandbox"], request["layers"], owner)
+    around = Surroundings(request["folder"], request["sandbox"], owner, first_uid_on_disk)
+    rootfs.build(around.folder, around.sandbox, request["layers"], owner)
+    trees = mounts.prepare(request.get("mounts", []), around)
+    os.chdir(f"{around.own}/m")
+    return Root(owner, trees)
 
 
 def set_up_network(network: int, proc: str = "/proc") -> None:
@@ -212,27 +277,31 @@ def set_up_network(network: int, proc: str = "/proc") -> None:
         linux.write(f"{proc}/sys/net/ipv4/{name}", value)
 
 
-def run(way: Way, request: Message, sock: socket.socket) -> None:
+def run(way: Way, request: Message, sock: socket.socket, claim: Claim) -> None:
     """Serve one sandbox from a PID 1 of its own; this process waits for its end."""
     os.umask(0o022)
-    way.leave(NEW_NETWORK if request["network"] == "none" else 0)
+    way.leave(NEW_NETWORK if request["network"] == "none" else 0, claim)
     pid = os.fork()
     if not pid:
         _be_first(way, request, sock)
     sock.close()
     linux.die_with_parent(signal.SIGKILL)  # and PID 1 dies with this process
-    os.waitpid(pid, 0)
+    while os.wait()[0] != pid:
+        pass  # the way in has processes of its own
 
 
 def _be_first(way: Way, request: Message, sock: socket.socket) -> NoReturn:
     try:
-        way.build(request)
+        trees, made = way.build(request)
         forget_code()
         become_command = way.commands()
         socket.sethostname(request["hostname"])
         linux.hide_from_debuggers()
         linux.die_with_parent(signal.SIGKILL)
-        Agent(sock, Place(become_command, signal_all, end_all, request_limits(request), is_idle, load)).serve()
+        way.calls.apply()  # all others are forked from here
+        limits, greeting = request_limits(request), {"made": made}
+        place = Place(become_command, signal_all, end_all, limits, is_idle, partial(load, trees), greeting)
+        Agent(sock, place).serve()
     except OSError as error:
         refuse(sock, error)
     finally:
@@ -266,10 +335,11 @@ def is_idle() -> bool:
     return False
 
 
-def load() -> tuple[int, int]:
+def load(trees: list[Tree]) -> tuple[int, int]:
     """Of everything but PID 1, with what lies in file systems that are memory."""
-    memory, count = processes.load([int(name) for name in os.listdir("/proc") if name.isdigit() and name != "1"])  # noqa: PTH208 - names, no paths
-    return memory + sum(_used(folder) for folder in _IN_MEMORY), count
+    pids = [int(name) for name in os.listdir("/proc") if name.isdigit() and name != "1"]  # noqa: PTH208 - names, no paths
+    in_memory = sum(_used(folder) for folder in ("/dev", *_IN_MEMORY)) + mounts.used_memory(trees)
+    return processes.load(pids, in_memory)
 
 
 def _used(folder: str) -> int:

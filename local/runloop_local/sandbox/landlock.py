@@ -6,7 +6,7 @@ import os
 import struct
 from pathlib import Path
 
-from runloop_local.sandbox import linux
+from runloop_local.sandbox import host_mounts, linux
 
 _CREATE_RULESET, _ADD_RULE, _RESTRICT_SELF = 444, 445, 446
 _QUERY_VERSION = 1
@@ -37,7 +37,8 @@ def restrict(folder: str) -> None:
     """Leave this process and its children one folder to write to, and the system's programs to read."""
     everything = _all_rights()
     ruleset = _create(everything)
-    for path in [*_READABLE, *_etc()]:
+    left_out = host_mounts.hanging() & {"/opt"}
+    for path in [each for each in (*_READABLE, *_etc()) if each not in left_out]:
         _allow(ruleset, path, _READ, everything)
     for name in _DEVICES:
         _allow(ruleset, f"/dev/{name}", _READ_FILE | _WRITE_FILE | _IOCTL_DEV, everything)
@@ -72,7 +73,9 @@ def _allow(ruleset: int, path: str, rights: int, known: int) -> None:
 
 def _etc() -> list[str]:
     """What everybody may read in /etc: as root, ownership would open the rest too."""
-    open_to_all = [entry for entry in os.scandir("/etc") if entry.name not in _PRIVATE_IN_ETC and _is_open(entry)]
+    hanging = host_mounts.hanging()
+    shown = [each for each in os.scandir("/etc") if each.name not in _PRIVATE_IN_ETC and each.path not in hanging]
+    open_to_all = [entry for entry in shown if _is_open(entry)]
     return [path for entry in open_to_all for path in _split(entry)]
 
 

@@ -14,7 +14,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from runloop_local.sandbox import frames
-from runloop_local.sandbox.base import SandboxEnded, SandboxError
+from runloop_local.sandbox.base import SandboxEnded, SandboxError, failure
 from runloop_local.sandbox.cgroups import Groups
 
 if TYPE_CHECKING:
@@ -54,6 +54,13 @@ class Reply:
         found = self.message.get(name)
         if not isinstance(found, int) or found < 0:
             raise SandboxError(f"The sandbox sent something else than a number: {str(found)[:40]}.")
+        return found
+
+    def texts(self, name: str) -> list[str]:
+        """Pieces of text, none where there is nothing of that name."""
+        found = self.message.get(name, [])
+        if not isinstance(found, list) or not all(isinstance(text, str) for text in found):
+            raise SandboxError(f"The sandbox sent something else than texts: {str(found)[:40]}.")
         return found
 
     def status(self) -> int:
@@ -233,7 +240,7 @@ class Helper:
             if answer.status():
                 complaints.seek(0)
                 text = complaints.read(2000).decode(errors="replace").strip()
-                raise SandboxError(f"{argv[0]} failed with status {answer.status()}: {text}.")
+                raise failure(f"{argv[0]} failed with status {answer.status()}: {text}.", text)
 
     async def _running(self) -> Channel:
         async with self._starting:
@@ -304,7 +311,7 @@ class Ending:
             await asyncio.shield(self._reply)
 
 
-async def greeted(channel: Channel, who: str) -> None:
+async def greeted(channel: Channel, who: str) -> Reply:
     """Wait for a helper's first message; raises SandboxError with its reason if it cannot work."""
     try:
         reply = await asyncio.wait_for(asyncio.shield(channel.hello), _START_SECONDS)
@@ -316,7 +323,8 @@ async def greeted(channel: Channel, who: str) -> None:
     reason = reply.error()
     if reason is not None:
         channel.close()
-        raise SandboxError(f"{who} could not start: {reason}.")
+        raise failure(f"{who} could not start: {reason}.", reason)
+    return reply
 
 
 async def connected(sock: socket.socket, seconds: float) -> None:

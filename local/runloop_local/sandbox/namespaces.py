@@ -7,21 +7,34 @@ import json
 import os
 import resource
 import sys
-from dataclasses import dataclass
+from contextlib import suppress
+from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Literal
 
-from runloop_local.sandbox import disks, egress, link, merge, rootfs
-from runloop_local.sandbox.base import IsolationName, SandboxError, User
+from runloop_local.sandbox import disks, egress, link, merge, mounts, rootfs
+from runloop_local.sandbox.base import (
+    CacheMount,
+    Caches,
+    DiskMount,
+    FileMount,
+    IsolationName,
+    MemoryMount,
+    Mount,
+    SandboxError,
+    User,
+)
 from runloop_local.sandbox.cgroups import enforced
 from runloop_local.sandbox.egress import Egress
 from runloop_local.sandbox.link import Helper
 from runloop_local.sandbox.running import AgentSandbox, Run
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
+    import socket
+    from collections.abc import Mapping, Sequence
 
     from runloop_local.sandbox.frames import Message
+    from runloop_local.sandbox.link import Reply
 
 Way = Literal["idmapped", "root", "unprivileged"]
 Network = Literal["none", "host"]
@@ -31,13 +44,27 @@ _MOST_LAYERS = 220  # their names must fit into the options of a mount, which ar
 _PATH = "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin"
 _HOMES = {"user": "/home/user", "root": "/root"}
 _LIMITS = {resource.RLIMIT_NOFILE: 65536, resource.RLIMIT_CORE: 0}
+_LIMITS_OF_ONE_ACCOUNT = {**_LIMITS, resource.RLIMIT_NOFILE: 4096}
+"""What a program may have open it may have in flight, where all devboxes and the service share one count."""
+_MOST_MOUNTS = 500_000
+"""Bytes of a request: the helper process takes twice as much."""
+_KINDS: Mapping[type[Mount], str] = {
+    MemoryMount: "tmpfs",
+    FileMount: "file",
+    CacheMount: "cache",
+    DiskMount: "disk",
+}
 _OVERLAID = ("/usr", "/etc", "/var", "/opt", "/srv", "/bin", "/sbin", "/lib", "/lib32", "/lib64", "/libx32")
 _NOTES: dict[Way, tuple[str, ...]] = {
     "idmapped": (),
-    "root": ("This machine has no idmapped mounts: root in a devbox is this machine's root with fewer rights.",),
+    "root": (
+        "This machine has no idmapped mounts: root in a devbox is this machine's root with fewer rights, can read "
+        "private files of /etc, /var, /opt and /srv that are made while the service runs and all those of /usr, and "
+        "shares with all devboxes what the kernel counts by account.",
+    ),
     "unprivileged": (
         "All accounts of a devbox are one, as the service has no privileges: "
-        "changing owners has no effect, and sudo is no boundary.",
+        "changing owners has no effect, sudo is no boundary, and they share what the kernel counts by account.",
     ),
 }
 
@@ -74,12 +101,15 @@ class NamespacesIsolation:
         notes: tuple[str, ...] = (),
     ) -> None:
         self.restricts = network == "none"
-        self.notes = (*notes, *_NOTES[way], *_network_notes(network))
+        self.weaknesses = (*notes, *_NOTES[way])
+        self.notes = (*self.weaknesses, *_network_notes(network))
         self._store = disks.Store(data_dir, way)
         self._way = way
         self._helper = Helper(way, self._store.folder)
+        self.caches: Caches | None = disks.Caches(self._store, self._helper)
         self.limits: Mapping[str, str] = enforced(self._helper.groups, _process_limit(way, processes))
-        rlimits = {**_LIMITS, resource.RLIMIT_NPROC: processes}
+        limits = _LIMITS_OF_ONE_ACCOUNT if way == "unprivileged" else _LIMITS
+        rlimits = {**limits, resource.RLIMIT_NPROC: processes}
         self._shared = Shared(self._store, self._helper, network, rlimits, egress or Egress())
         self._making: dict[str, asyncio.Task[None]] = {}
         self._layers = [rootfs.BASE]
@@ -115,6 +145,10 @@ class NamespacesIsolation:
         """Delete a snapshot's layer that no sandbox uses."""
         await self._store.remove(self._helper, self._store.existing_layer(layer))
 
+    async def layer_bytes(self, layer: str) -> int:
+        """What a layer takes on disk; slower the more files it has."""
+        return await disks.used_bytes(self._store.layer(layer))
+
     def layers(self) -> frozenset[str]:
         """The layers on disk that snapshots made, half-made ones too."""
         return self._store.snapshot_layers()
@@ -146,6 +180,8 @@ class NamespacesSandbox(AgentSandbox):
         self._store = shared.store
         self._folder = shared.store.sandbox(sandbox_id)
         self._preparing = preparing
+        self._mounts: list[Message] = []
+        self._made_for_mounts: list[str] = []
 
     async def _prepare(self) -> Message:
         for task in self._preparing:
@@ -159,7 +195,33 @@ class NamespacesSandbox(AgentSandbox):
             "layers": load_layers(self._folder),
             "network": self._shared.network,
             "rlimits": self._shared.rlimits,
+            "mounts": self._mounts,
         }
+
+    def mount(self, wanted: Sequence[Mount]) -> None:
+        """What it has beside its disk from its next start on; `SandboxError` where that is too much."""
+        found = [_message(mount) for mount in wanted]
+        if len(json.dumps(found)) > _MOST_MOUNTS:
+            raise SandboxError("That is too much to be mounted at once: mount less, or smaller files.")
+        self._mounts = found
+
+    def _greeted(self, greeting: Reply) -> None:
+        self._made_for_mounts = greeting.texts("made")
+
+    async def disk_bytes(self) -> int:
+        """What its own disk takes, and what is mounted, apart from layers."""
+        caches = [self._store.folder / mount["folder"] for mount in self._mounts if mount["kind"] == "cache"]
+        folders = [self._own_disk(), *caches, *(place / "upper" for place in self._places_of_disks())]
+        return sum([await disks.used_bytes(folder) for folder in folders if folder.exists()])
+
+    def _places_of_disks(self) -> list[Path]:
+        return [place for place in self._folder.glob("b*") if place.is_dir()]
+
+    async def _unmounted(self) -> None:
+        made, self._made_for_mounts = self._made_for_mounts, []
+        await asyncio.to_thread(mounts.remove_places, self._folder / "upper", made)
+        for place in self._places_of_disks():
+            await self._store.remove(self._helper, place)
 
     async def _open(self, run: Run) -> None:
         """The way out, which ends with the run."""
@@ -168,6 +230,12 @@ class NamespacesSandbox(AgentSandbox):
         listener = link.take_socket(await run.ask({"op": "listen", "port": egress.PORT}, takes=1))
         server = await self._shared.egress.serve(listener, self._reach)
         run.ending.then(server.close)
+
+    async def dial(self, port: int) -> socket.socket:
+        """A connected socket to one of its ports; not to the way out, which would be open to whoever has a tunnel."""
+        if port == egress.PORT and self._shared.network != "host":
+            raise SandboxError(f"Port {port} is the devbox's own way out, and closed to tunnels.")
+        return await super().dial(port)
 
     async def _copy_disk(self, layer: str) -> tuple[str, ...]:
         await self._store.copy(self._helper, self._folder / "upper", self._store.new_layer(layer))
@@ -230,6 +298,20 @@ class NamespacesSandbox(AgentSandbox):
         return path
 
 
+def _message(mount: Mount) -> Message:
+    """A mount, as the agent is told of it."""
+    found: Message = {"kind": _KINDS[type(mount)], "target": mount.target, "read_only": mount.read_only}
+    match mount:
+        case MemoryMount():
+            return {**found, "size": mount.size}
+        case FileMount():
+            return {**found, "content": mount.content, **asdict(mount.ownership)}
+        case CacheMount():
+            return {**found, "folder": disks.Caches.content(mount.name), **asdict(mount.ownership)}
+        case DiskMount():
+            return {**found, "layers": mount.layers, "source": mount.source}
+
+
 def check_folder(folder: Path) -> None:
     """Raises SandboxError if sandboxes would see this data folder."""
     for top in _OVERLAID:
@@ -252,9 +334,12 @@ def load_layers(folder: Path) -> tuple[str, ...]:
 
 
 def standing_on(folder: Path) -> tuple[str, ...]:
-    """All layers that a sandbox may stand on, those of a freeze that was begun included."""
-    noted = [folder / name for name in ("layers.json", "freeze.json")]
-    return tuple(layer for file in noted if file.exists() for layer in json.loads(file.read_text()))
+    """All layers that a sandbox may stand on, those of a freeze that was begun included; none of one that vanishes."""
+    found: list[str] = []
+    for name in ("freeze.json", "layers.json"):  # in this order: the first becomes the second
+        with suppress(FileNotFoundError):
+            found += json.loads((folder / name).read_text())
+    return tuple(found)
 
 
 def finish_freeze(folder: Path, store: disks.Store) -> None:

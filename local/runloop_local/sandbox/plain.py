@@ -2,13 +2,17 @@
 
 from __future__ import annotations
 
+import errno
 import os
 import signal
 import sys
+from functools import cache
+from pathlib import Path
 from typing import TYPE_CHECKING
 
-from runloop_local.sandbox import landlock, linux, processes
+from runloop_local.sandbox import landlock, linux, processes, seccomp
 from runloop_local.sandbox.agent import Agent, Place, request_limits
+from runloop_local.sandbox.uid_ranges import Claim, UidRanges
 
 if TYPE_CHECKING:
     import socket
@@ -16,22 +20,100 @@ if TYPE_CHECKING:
     from runloop_local.sandbox.frames import Message
 
 
-def run(request: Message, sock: socket.socket) -> None:
-    """Serve one sandbox whose files are in the request's `disk`."""
-    os.umask(0o022)
-    os.chdir(request["disk"])
-    place = Place(become=_stay, signal_all=_signal_groups, end_all=_end_groups, rlimits=request_limits(request))
-    if sys.platform == "linux":
-        linux.become_subreaper()
-        linux.drop_capabilities()
-        if request["landlock"]:
-            landlock.restrict(request["disk"])
-        place = Place(_stay, _signal_descendants, _end_descendants, place.rlimits, load=_load)
-    Agent(sock, place).serve()
+_OF_DAEMONS = ("/run", "/tmp", "/var/tmp")  # noqa: S108 - to hide them
+
+
+class PlainProcesses:
+    """Runs sandboxes; where the service is root, one behind Landlock has an account of its own."""
+
+    def __init__(self) -> None:
+        self._ranges = UidRanges()
+
+    def claim(self, request: Message) -> Claim:
+        """The account that its disk has, if nobody else has that now."""
+        if not request["landlock"]:
+            return Claim()
+        _calls()
+        if os.getuid():
+            return Claim()
+        return Claim(self._ranges.take(Path(request["disk"]).stat().st_uid))
+
+    def release(self, claim: Claim) -> None:
+        """Others may have it."""
+        if claim.first_uid:
+            self._ranges.release(claim.first_uid)
+
+    def run(self, request: Message, sock: socket.socket, claim: Claim) -> None:
+        """Serve one sandbox whose files are in the request's `disk`."""
+        os.umask(0o022)
+        disk = request["disk"]
+        place = Place(become=_stay, signal_all=_signal_groups, end_all=_end_groups, rlimits=request_limits(request))
+        if sys.platform == "linux":
+            linux.become_subreaper()
+            _give(disk, claim.first_uid or os.getuid())
+            if claim.first_uid:
+                _show_only(disk)
+            linux.drop_capabilities()
+            if request["landlock"]:
+                _confine(disk, claim.first_uid)
+            place = Place(_stay, _signal_descendants, _end_descendants, place.rlimits, load=_load)
+        os.chdir(disk)
+        Agent(sock, place).serve()
+
+
+@cache
+def _calls() -> seccomp.Filter:
+    """What programs may ask of the kernel; made by the helper process, once for all that it forks."""
+    return seccomp.Filter(seccomp.policy_on_this_machine(own_account=os.getuid() == 0))
+
+
+def _confine(disk: str, own_account: int) -> None:
+    calls = _calls()
+    landlock.restrict(disk)
+    if own_account:
+        linux.become(own_account)
+    calls.apply()
+
+
+def _give(disk: str, uid: int) -> None:
+    """The account of a disk is today's: the last one may be another sandbox's now."""
+    if os.getuid() == 0 and Path(disk).stat().st_uid != uid:
+        status = os.spawnlp(os.P_WAIT, "chown", "chown", "-RhP", f"{uid}:{uid}", disk)  # noqa: S606 - argv is ours
+        if status:
+            raise OSError(errno.EPERM, f"the disk cannot be given to account {uid}")
+
+
+def _show_only(disk: str) -> None:
+    """Let another account reach the disk, through folders that are closed to it, and hide where sockets are kept.
+
+    Those folders are seen with nothing in them but the way to the disk.
+    """
+    try:
+        linux.unshare(linux.NEW_MOUNTS)
+    except OSError as error:
+        raise OSError(error.errno, "Landlock for root takes the right to mount, for an account per devbox") from error
+    linux.mount(None, "/", None, linux.RECURSIVE | linux.PRIVATE)
+    held = os.open(disk, os.O_PATH | os.O_DIRECTORY | os.O_CLOEXEC)
+    covered = [folder for folder in _OF_DAEMONS if Path(folder).is_dir()]
+    covered += [folder for folder in _closed_above(disk) if not any(map(Path(folder).is_relative_to, covered))]
+    flags = linux.NO_SUID | linux.NO_DEV
+    for folder in covered:
+        linux.mount("tmpfs", folder, "tmpfs", flags, "mode=755,size=64k")
+    Path(disk).mkdir(parents=True, exist_ok=True)
+    linux.mount(f"/proc/self/fd/{held}", disk, None, linux.BIND)
+    os.close(held)
+    linux.mount(None, disk, None, linux.BIND | linux.REMOUNT | flags)
+    for folder in covered:
+        linux.mount(None, folder, None, linux.BIND | linux.REMOUNT | linux.READ_ONLY | flags)
+
+
+def _closed_above(disk: str) -> list[str]:
+    """The highest folder above that other accounts cannot pass, which hides those below it."""
+    return [str(above) for above in reversed(Path(disk).parents) if not above.stat().st_mode & 0o001][:1]
 
 
 def _stay(_user: str) -> None:
-    """There is one account only: that of the service."""
+    """There is one account only, which the agent has too."""
 
 
 def _signal_groups(number: int, groups: set[int]) -> None:

@@ -46,7 +46,16 @@ async def open_isolation(data_dir: Path, requested: Requested = "auto") -> Isola
 async def _open_process(data_dir: Path, notes: tuple[str, ...]) -> Isolation:
     if sys.platform == "linux":
         await asyncio.to_thread(processes.end_with_home_in, data_dir)
-    isolation = ProcessIsolation(data_dir, landlock=has_landlock(), notes=notes)
+    if has_landlock():
+        isolation = ProcessIsolation(data_dir, landlock=True, notes=notes)
+        try:
+            await try_out(isolation)
+        except SandboxError as error:
+            await isolation.aclose()
+            notes = (*notes, f"Landlock does not work here: {error}")
+        else:
+            return isolation
+    isolation = ProcessIsolation(data_dir, landlock=False, notes=notes)
     await try_out(isolation)
     return isolation
 

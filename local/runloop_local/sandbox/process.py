@@ -10,13 +10,13 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from runloop_local.sandbox import disks, processes
-from runloop_local.sandbox.base import IsolationName, SandboxError, User
+from runloop_local.sandbox.base import Caches, IsolationName, Mount, SandboxError, User
 from runloop_local.sandbox.cgroups import enforced
 from runloop_local.sandbox.link import Helper
 from runloop_local.sandbox.running import AgentSandbox
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
+    from collections.abc import Mapping, Sequence
 
     from runloop_local.sandbox.frames import Message
 
@@ -32,8 +32,9 @@ class ProcessIsolation:
 
     def __init__(self, data_dir: Path, *, landlock: bool, notes: tuple[str, ...] = ()) -> None:
         self.name: IsolationName = "landlock" if landlock else "none"
+        self.caches: Caches | None = None
         self.restricts = False
-        self.notes = (*notes, *_notes(landlock=landlock))
+        self.notes = self.weaknesses = (*notes, *_notes(landlock=landlock))
         self._store = disks.Store(data_dir, disks.PROCESS)
         self._helper = Helper(disks.PROCESS, self._store.folder)
         self.limits: Mapping[str, str] = enforced(self._helper.groups)
@@ -60,6 +61,10 @@ class ProcessIsolation:
     async def remove_layer(self, layer: str) -> None:
         """Delete a snapshot's layer that no sandbox uses."""
         await self._store.remove(self._helper, self._store.existing_layer(layer))
+
+    async def layer_bytes(self, layer: str) -> int:
+        """What a layer takes on disk; slower the more files it has."""
+        return await disks.used_bytes(self._store.layer(layer))
 
     def layers(self) -> frozenset[str]:
         """The layers on disk that snapshots made, half-made ones too."""
@@ -97,9 +102,11 @@ class ProcessSandbox(AgentSandbox):
         return {"disk": str(self._disk), "landlock": self._landlock, "rlimits": {**_LIMITS, **self._process_limit()}}
 
     def _process_limit(self) -> dict[int, int]:
-        """The kernel counts those of the whole account; the superuser's it does not count."""
-        if self._limits is None or self._helper.groups.has("pids") or sys.platform != "linux" or os.getuid() == 0:
+        """The kernel counts by account, which is a sandbox's own or not; the superuser's it does not count."""
+        if self._limits is None or self._helper.groups.has("pids") or sys.platform != "linux":
             return {}
+        if os.getuid() == 0:
+            return {resource.RLIMIT_NPROC: self._limits.processes + self.own_processes} if self._landlock else {}
         return {resource.RLIMIT_NPROC: processes.count_of_account() + self._limits.processes + _PROCESSES_OF_OTHERS}
 
     async def _copy_disk(self, layer: str) -> tuple[str, ...]:
@@ -110,6 +117,11 @@ class ProcessSandbox(AgentSandbox):
 
     async def _tidy(self) -> None:
         """Copies leave nothing."""
+
+    def mount(self, wanted: Sequence[Mount]) -> None:
+        """Refused: a plain process sees the folders of this machine."""
+        if wanted:
+            raise SandboxError("Devboxes are plain processes here, and nothing can be mounted for them.")
 
     def _own_disk(self) -> Path:
         return self._disk
@@ -139,13 +151,30 @@ class ProcessSandbox(AgentSandbox):
 
 
 def _notes(*, landlock: bool) -> tuple[str, ...]:
-    behind = (
-        "Files outside their folder are closed to them by Landlock."
-        if landlock
-        else "Nothing keeps them from your files."
-    )
     return (
-        f"Devboxes are plain processes of your own account that share its network. {behind}",
+        *(_behind_landlock() if landlock else _NO_ISOLATION),
         "There is no root: sudo does not work, and /home/user is a folder that only the file calls translate.",
         *(() if sys.platform == "linux" else ("A program that leaves its process group outlives its devbox.",)),
+    )
+
+
+_NO_ISOLATION = (
+    "Devboxes are plain processes of your own account that share its network. Nothing keeps them from your files.",
+)
+
+
+def _behind_landlock() -> tuple[str, ...]:
+    """Landlock is about the contents of files; who else they belong to decides about the rest."""
+    if os.getuid() == 0:
+        return (
+            "Devboxes are plain processes, each of an account of its own, that share this machine's network. Files "
+            "outside their folder are closed to them by Landlock.",
+            "What any account of this machine may do is open to them: its ports, the names of its processes, and unix "
+            "sockets that everybody may use, but for those in /run and /tmp.",
+        )
+    return (
+        "Devboxes are plain processes of your own account that share its network. Files outside their folder are "
+        "closed to them by Landlock.",
+        "Landlock does not close all: they can change modes and times of your other files, and reach the unix sockets "
+        "of your account (D-Bus, ssh-agent, Docker), by which a hostile program gets out.",
     )

@@ -9,10 +9,11 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
-    from collections.abc import Container
+    from collections.abc import Container, Iterable
 
 
 _PAGE = os.sysconf("SC_PAGE_SIZE")
+_LITTLE, _MUCH = 1 << 20, 256 << 20
 
 
 def children(pid: int) -> list[int]:
@@ -33,19 +34,61 @@ def descendants(pid: int) -> list[int]:
     return found
 
 
-def load(pids: list[int]) -> tuple[int, int]:
-    """What these processes hold of memory for themselves, in bytes, and how many of them there are."""
-    found = [pages for pid in pids if (pages := _own_pages(pid)) is not None]
-    return sum(found) * _PAGE, len(found)
+def load(pids: list[int], in_memory: int = 0) -> tuple[int, int]:
+    """What these processes hold of memory, in bytes, and how many of them there are.
+
+    `in_memory` are the bytes in file systems of theirs that are memory. What is mapped of those is not counted twice,
+    so of what they share the larger is taken: what is mapped, or what lies in such file systems and in memfds.
+    """
+    own, sharing = {}, []
+    for pid in pids:
+        pages = _pages(pid)
+        if pages is not None:
+            own[pid] = pages[0]
+            if pages[1] * _PAGE > _LITTLE:
+                sharing.append(pid)
+    return sum(own.values()) * _PAGE + max(_mapped(sharing), in_memory + _memfds(own)), len(own)
 
 
-def _own_pages(pid: int) -> int | None:
+def _pages(pid: int) -> tuple[int, int] | None:
+    """Those for itself, and those that may be shared: of files, too."""
     try:
         with open(f"/proc/{pid}/statm", "rb") as file:  # noqa: PTH123 - called thousands of times
             _, resident, shared, *_ = map(int, file.read().split())
     except OSError:
         return None
-    return resident - shared
+    return resident - shared, shared
+
+
+def _mapped(pids: list[int]) -> int:
+    """Shared memory that these have mapped. Each one's share costs milliseconds, so it is asked for where it counts."""
+    found = {pid: size for pid in pids if (size := _field(f"/proc/{pid}/status", b"RssShmem:"))}
+    if sum(found.values()) < _MUCH:
+        return sum(found.values())
+    return sum(_field(f"/proc/{pid}/smaps_rollup", b"Pss_Shmem:") or 0 for pid in found)
+
+
+def _field(file: str, name: bytes) -> int | None:
+    """A field in kB of one of /proc's files, in bytes."""
+    try:
+        with open(file, "rb") as lines:  # noqa: PTH123 - called thousands of times
+            return next((int(line.split()[1]) << 10 for line in lines if line.startswith(name)), None)
+    except OSError:
+        return None
+
+
+def _memfds(pids: Iterable[int]) -> int:
+    """What lies in files that are memory and have no name."""
+    found: dict[tuple[int, int], int] = {}
+    for pid in pids:
+        folder = f"/proc/{pid}/fd"
+        with contextlib.suppress(OSError):
+            for fd in os.listdir(folder):  # noqa: PTH208 - called thousands of times
+                with contextlib.suppress(OSError):
+                    if os.readlink(f"{folder}/{fd}").startswith("/memfd:"):  # noqa: PTH115 - as above
+                        about = os.stat(f"{folder}/{fd}")  # noqa: PTH116 - as above
+                        found[about.st_dev, about.st_ino] = about.st_blocks * 512
+    return sum(found.values())
 
 
 def end_children(keep: Container[int] = ()) -> None:

@@ -11,7 +11,7 @@ from abc import ABC, abstractmethod
 from dataclasses import replace
 from typing import TYPE_CHECKING, ClassVar
 
-from runloop_local.sandbox import link
+from runloop_local.sandbox import disks, link
 from runloop_local.sandbox.base import Command, Limits, Load, Reach, SandboxEnded, SandboxError, User
 
 if TYPE_CHECKING:
@@ -21,6 +21,7 @@ if TYPE_CHECKING:
     from runloop_local.sandbox.link import Channel, Ending, Helper, Reply
 
 _ANSWER_SECONDS = 10.0
+SPAWNS_AT_ONCE = 16
 _KILLED = 128 + signal.SIGKILL
 _NICE = 5
 """How far commands stand back where there is no control group for it."""
@@ -33,6 +34,7 @@ class Run:
         self.channel = channel
         self.ending = ending
         self.asked_to_end = False
+        self._spawned = 0
         self.next: asyncio.Future[Run | None] = asyncio.get_running_loop().create_future()
         """What a snapshot put in its place; None if that could not be started."""
 
@@ -49,6 +51,18 @@ class Run:
         if reason is not None:
             raise SandboxError(f"{message['op']} failed in the sandbox: {reason}.")
         return reply
+
+    async def before_spawn(self) -> None:
+        """Wait now and then until the agent has started what it was asked to start.
+
+        It forks one program after the other, and answers nothing meanwhile: with a thousand before it, anything else
+        that it is asked would come too late.
+        """
+        self._spawned += 1
+        if self._spawned % SPAWNS_AT_ONCE == 0:
+            _, pong = await self.channel.ask({"op": "ping"})
+            if await pong is None:
+                raise SandboxEnded("The sandbox ended while it was asked.")
 
     async def end(self) -> None:
         """End every process and wait until they are gone."""
@@ -148,7 +162,8 @@ class AgentSandbox(ABC):
     async def _begin(self) -> None:
         channel, ending = await self._helper.launch({**await self._prepare(), **self._confinement()})
         try:
-            await link.greeted(channel, "The sandbox")
+            greeting = await link.greeted(channel, "The sandbox")
+            self._greeted(greeting)
         except BaseException:
             channel.close()
             await asyncio.shield(ending.wait(_ANSWER_SECONDS))
@@ -185,12 +200,10 @@ class AgentSandbox(ABC):
 
     async def disk_bytes(self) -> int:
         """What its own disk takes, apart from the layers it stands on."""
-        quiet = asyncio.subprocess.DEVNULL
-        process = await asyncio.create_subprocess_exec(
-            "du", "-skx", str(self._own_disk()), stdin=quiet, stdout=asyncio.subprocess.PIPE, stderr=quiet
-        )
-        found, _ = await process.communicate()  # it fails where files go away meanwhile, and counts the rest
-        return int(found.split(b"\t")[0] or 0) * 1024
+        return await disks.used_bytes(self._own_disk())
+
+    def _greeted(self, greeting: Reply) -> None:  # noqa: B027 - a kind may have nothing to learn
+        """What the agent says at first."""
 
     async def _open(self, run: Run) -> None:  # noqa: B027 - a kind may have nothing to add
         """What a kind adds to a run that has just begun."""
@@ -217,6 +230,7 @@ class AgentSandbox(ABC):
     async def _spawn(self, order: Message, standard: list[int]) -> Job:
         async with self._asking:
             run = self._running()
+            await run.before_spawn()
             number, exit_reply = await run.channel.ask(order, standard)
         return Job(run, number, exit_reply)
 
@@ -345,6 +359,10 @@ class AgentSandbox(ABC):
         if self._leaving:
             await asyncio.wait(self._leaving)
         self._helper.groups.remove(self.id)
+        await self._unmounted()
+
+    async def _unmounted(self) -> None:  # noqa: B027 - a kind may have nothing to tidy
+        """Take away what mounts have left, once no run needs it."""
 
     async def destroy(self) -> None:
         """End every process and remove the disk."""

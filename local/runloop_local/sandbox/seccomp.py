@@ -1,46 +1,182 @@
-"""A filter under which changing owners and accounts succeeds without effect.
-
-Without privileges a user namespace has one account, and package managers give up when they cannot chown. This is a
-convenience and no boundary.
-"""
+"""The filter through which programs of a devbox reach the kernel, made from the tables of `syscalls`."""
 
 from __future__ import annotations
 
 import ctypes
+import errno
+import platform
 import struct
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
 
-from runloop_local.sandbox import linux
+from runloop_local.sandbox import linux, syscalls
+from runloop_local.sandbox.syscalls import Answer, Check
 
-_LOAD, _JUMP_IF_EQUAL, _RETURN = 0x20, 0x15, 0x06
-_ALLOW, _SUCCEED = 0x7FFF0000, 0x00050000  # SECCOMP_RET_ALLOW; SECCOMP_RET_ERRNO with errno 0
-_NUMBER_OFFSET, _ARCHITECTURE_OFFSET = 0, 4
+if TYPE_CHECKING:
+    from collections.abc import Iterator, Mapping
+
+_LOAD, _JUMP, _RETURN = 0x20, 0x05, 0x06
+_IF_EQUAL, _IF_NOT_LESS, _IF_ANY_BIT = 0x15, 0x35, 0x45
+_NUMBER, _ARCHITECTURE, _FIRST_ARGUMENT = 0, 4, 16  # where the kernel puts them, in bytes
 _PR_SET_SECCOMP, _MODE_FILTER = 22, 2
-
-# chown, fchown, lchown, fchownat; set(re)(res)(fs)uid and gid, setgroups
-_X86_64 = (92, 93, 94, 260, 105, 106, 113, 114, 116, 117, 119, 122, 123)
-_GENERIC = (54, 55, 143, 144, 145, 146, 147, 149, 151, 152, 159)
-_AUDIT_X86_64, _AUDIT_AARCH64 = 0xC000003E, 0xC00000B7
-
-
-def program(architecture: int, numbers: tuple[int, ...]) -> bytes:
-    """The filter's instructions: these calls of this architecture succeed, all others happen."""
-    count = len(numbers)
-    lines = [
-        (_LOAD, 0, 0, _ARCHITECTURE_OFFSET),
-        (_JUMP_IF_EQUAL, 0, count + 1, architecture),
-        (_LOAD, 0, 0, _NUMBER_OFFSET),
-        *((_JUMP_IF_EQUAL, count - index, 0, number) for index, number in enumerate(numbers)),
-        (_RETURN, 0, 0, _ALLOW),
-        (_RETURN, 0, 0, _SUCCEED),
-    ]
-    return b"".join(struct.pack("HBBI", *line) for line in lines)
+_X86_64, _X86, _GENERIC = range(3)
+_MACHINES = {
+    "x86_64": {0xC000003E: _X86_64, 0x40000003: _X86},
+    "aarch64": {0xC00000B7: _GENERIC},
+    "riscv64": {0xC00000F3: _GENERIC},
+    "loongarch64": {0xC0000102: _GENERIC},
+}
+"""The kernel's numbers for the kinds of programs that a machine runs, and which numbers their calls have."""
 
 
-def pretend_ownership() -> None:
-    """Put this process and its children under the filter."""
-    arguments = (_AUDIT_X86_64, _X86_64) if linux.is_x86_64() else (_AUDIT_AARCH64, _GENERIC)
-    code = ctypes.create_string_buffer(program(*arguments))
-    length = (len(code) - 1) // 8
-    pointer = ctypes.create_string_buffer(struct.pack("HxxxxxxP", length, ctypes.addressof(code)))
-    linux.no_new_privileges()
-    linux.call("prctl", _PR_SET_SECCOMP, _MODE_FILTER, ctypes.addressof(pointer), 0, 0)
+@dataclass(frozen=True, slots=True)
+class Policy:
+    """What a filter lets pass."""
+
+    refused: Mapping[Answer, tuple[syscalls.Numbers, ...]]
+    checks: tuple[Check, ...]
+
+
+def policy(*, one_account: bool = False) -> Policy:
+    """For programs of a devbox in namespaces; with one account only, `sudo` and changes of owners need help."""
+    refused = _refused()
+    checks = (*syscalls.CHECKS, syscalls.ENTER_USER_NAMESPACE)
+    if not one_account:
+        return _policy(refused, checks)
+    refused[Answer.DONE] = [*syscalls.OWNERS.values(), *syscalls.ACCOUNTS.values()]
+    return _policy(refused, (*checks, syscalls.USER_NAMESPACE))
+
+
+def policy_on_this_machine(*, own_account: bool) -> Policy:
+    """For programs whose files lie on this machine itself; it holds more where their account is the service's."""
+    refused = _refused()
+    refused[Answer.ABSENT] += syscalls.SET_ID_UNSEEN.values()
+    checks = (*syscalls.CHECKS, *syscalls.SET_ID)
+    if own_account:
+        return _policy(refused, checks)
+    refused[Answer.FORBIDDEN] += syscalls.OWNERS.values()
+    refused[Answer.NO_ATTRIBUTES] = [*syscalls.ATTRIBUTES.values()]
+    return _policy(refused, (*checks, *syscalls.OTHER_PROCESSES))
+
+
+def _refused() -> dict[Answer, list[syscalls.Numbers]]:
+    refused: dict[Answer, list[syscalls.Numbers]] = {}
+    for group in syscalls.REFUSED:
+        refused.setdefault(group.answer, []).extend(group.calls.values())
+    return refused
+
+
+def _policy(refused: Mapping[Answer, list[syscalls.Numbers]], checks: tuple[Check, ...]) -> Policy:
+    return Policy({answer: tuple(calls) for answer, calls in refused.items()}, checks)
+
+
+@dataclass(frozen=True, slots=True)
+class _Line:
+    """An instruction, or a place; a jump names the place where it leads, or how many instructions it leaves out."""
+
+    code: int = 0
+    value: int = 0
+    yes: str | int = 0
+    label: str = ""
+
+
+def program(wanted: Policy, machine: str) -> bytes:
+    """The filter's instructions for a machine; OSError for one whose calls are not known."""
+    if machine not in _MACHINES:
+        raise OSError(errno.ENOSYS, f"there is no system call filter for {machine}")
+    lines = [_Line(_LOAD, _ARCHITECTURE)]
+    for architecture, column in _MACHINES[machine].items():
+        block = [*_block(wanted, column)]
+        length = sum(not line.label for line in block)
+        lines += [_Line(_IF_EQUAL, architecture, yes=1), _Line(_JUMP, length), *block]
+    return _assemble([*lines, _Line(_RETURN, Answer.ABSENT)])
+
+
+def _block(wanted: Policy, column: int) -> Iterator[_Line]:
+    """What is done with the calls of one kind of programs."""
+    yield _Line(_LOAD, _NUMBER)
+    yield from _search(_decisions(wanted, column), column)
+    for check in wanted.checks:
+        if check.numbers[column] is not None:
+            yield _Line(label=f"{column} {check.call}")
+            yield from _argument(check)
+
+
+def _decisions(wanted: Policy, column: int) -> list[tuple[int, Answer | Check]]:
+    """What is decided from a number on, up to the next; x32's numbers are above all others."""
+    known: dict[int | None, Answer | Check] = {
+        numbers[column]: answer for answer, calls in wanted.refused.items() for numbers in calls
+    }
+    known |= {check.numbers[column]: check for check in wanted.checks}
+    known |= dict.fromkeys(range(*syscalls.GAPS[column]), Answer.ABSENT)
+    every = [known.get(number, Answer.ALLOWED) for number in range(syscalls.HIGHEST + 1)] + [Answer.ABSENT]
+    return [(number, made) for number, made in enumerate(every) if not number or every[number - 1] != made]
+
+
+def _search(decisions: list[tuple[int, Answer | Check]], column: int) -> Iterator[_Line]:
+    """Halve until one is left: the kernel goes through the filter once for each call there is, when it is put on."""
+    if len(decisions) == 1:
+        [(_, made)] = decisions
+        yield _Line(_RETURN, made) if isinstance(made, Answer) else _Line(_JUMP, yes=f"{column} {made.call}")
+        return
+    middle = len(decisions) // 2
+    lower = [*_search(decisions[:middle], column)]
+    yield _Line(_IF_NOT_LESS, decisions[middle][0], yes=len(lower))
+    yield from lower
+    yield from _search(decisions[middle:], column)
+
+
+def _argument(check: Check) -> Iterator[_Line]:
+    """The lower half of an argument, which is all that the kernel takes of these."""
+    if check.only_with is not None:
+        other, bits = check.only_with
+        yield _Line(_LOAD, _FIRST_ARGUMENT + 8 * other)
+        yield _Line(_IF_ANY_BIT, bits, yes=1)
+        yield _Line(_RETURN, Answer.ALLOWED)
+    if check.and_also is not None:
+        other, value = check.and_also
+        yield _Line(_LOAD, _FIRST_ARGUMENT + 8 * other)
+        yield _Line(_IF_EQUAL, value, yes=1)
+        yield _Line(_RETURN, check.answer)
+    yield _Line(_LOAD, _FIRST_ARGUMENT + 8 * check.argument)
+    if check.bits:
+        yield _Line(_IF_ANY_BIT, check.bits, yes=1)
+        yield _Line(_RETURN, Answer.ALLOWED)
+        yield _Line(_RETURN, check.answer)
+        return
+    for left, value in enumerate(reversed(check.values)):
+        yield _Line(_IF_EQUAL, value, yes=len(check.values) - left)
+    yield _Line(_RETURN, check.answer)
+    yield _Line(_RETURN, Answer.ALLOWED)
+
+
+def _assemble(lines: list[_Line]) -> bytes:
+    places: dict[str, int] = {}
+    instructions: list[_Line] = []
+    for line in lines:
+        if line.label:
+            places[line.label] = len(instructions)
+        else:
+            instructions.append(line)
+    return b"".join(_instruction(line, place, places) for place, line in enumerate(instructions))
+
+
+def _instruction(line: _Line, place: int, places: Mapping[str, int]) -> bytes:
+    if isinstance(line.yes, str):
+        return struct.pack("HBBI", line.code, 0, 0, places[line.yes] - place - 1)
+    return struct.pack("HBBI", line.code, line.yes, 0, line.value)
+
+
+class Filter:
+    """A filter that is ready, so that putting a process under it is one call."""
+
+    def __init__(self, wanted: Policy) -> None:
+        code = program(wanted, platform.machine())
+        self._code = ctypes.create_string_buffer(code, len(code))
+        self._pointer = ctypes.create_string_buffer(
+            struct.pack("HxxxxxxP", len(code) // 8, ctypes.addressof(self._code))
+        )
+
+    def apply(self) -> None:
+        """Put this process and its children under it: takes all capabilities, or `linux.no_new_privileges`."""
+        linux.call("prctl", _PR_SET_SECCOMP, _MODE_FILTER, ctypes.addressof(self._pointer), 0, 0)

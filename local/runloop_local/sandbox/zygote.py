@@ -19,6 +19,8 @@ from runloop_local.sandbox import agent, frames, linux, plain, processes
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
 
+    from runloop_local.sandbox.uid_ranges import Claim
+
 _MAX_REQUEST = 1 << 20
 _HIGHEST = 1 << 16  # more descriptors than this process ever has
 
@@ -27,14 +29,16 @@ _HIGHEST = 1 << 16  # more descriptors than this process ever has
 class Mode:
     """What the helper does in its way of isolation; each in a process of its own."""
 
-    run: Callable[[frames.Message, socket.socket], None]
+    run: Callable[[frames.Message, socket.socket, Claim], None]
     """Be a sandbox's agent."""
+    claim: Callable[[frames.Message], Claim]
+    """What a sandbox has for itself."""
+    release: Callable[[Claim], None]
+    """Take it back."""
     as_owner: Callable[[], None]
     """Become whoever may do everything with sandboxes' files."""
     builders: Mapping[str, Callable[[], None]]
     """Make one of the layers below all others, by its name."""
-    keep: tuple[int, ...] = ()
-    """Descriptors that agents need."""
 
 
 class Zygote:
@@ -44,6 +48,7 @@ class Zygote:
         self._control = control
         self._mode = mode
         self._children: dict[int, int] = {}  # pid -> the service's number for it
+        self._claims: dict[int, Claim] = {}  # pid -> what its sandbox has for itself
         self._decoder = frames.Decoder(_MAX_REQUEST)
         self._operations = {"start": self._start, "tool": self._tool, "kill": self._kill}
 
@@ -63,6 +68,7 @@ class Zygote:
             number = self._children.pop(pid, None)
             if number is not None:
                 self._end_strays()
+                self._release(self._claims.pop(pid, None))
                 frames.send(self._control, {"id": number, "status": status})
 
     def _end_strays(self) -> None:
@@ -71,27 +77,35 @@ class Zygote:
             processes.end_children(keep=self._children)
 
     def _start(self, request: frames.Message, passed: list[int]) -> None:
+        claim = None
         with socket.socket(fileno=os.dup(passed[0])) as sock:
             try:
+                claim = self._mode.claim(request)
                 pid = os.fork()
             except OSError as error:
                 agent.refuse(sock, error)
+                self._release(claim)
                 self._refused(request)
                 return
             if not pid:
-                self._become_agent(request, sock)
+                self._become_agent(request, sock, claim)
         self._children[pid] = request["id"]
+        self._claims[pid] = claim
+
+    def _release(self, claim: Claim | None) -> None:
+        if claim is not None:
+            self._mode.release(claim)
 
     def _refused(self, request: frames.Message) -> None:
         """There are no more processes to be had; what runs goes on."""
         frames.send(self._control, {"id": request["id"], "status": 1})
 
-    def _become_agent(self, request: frames.Message, sock: socket.socket) -> NoReturn:
+    def _become_agent(self, request: frames.Message, sock: socket.socket, claim: Claim) -> NoReturn:
         status = 1
         try:
             agent.reset_signals()
             _enter_groups(request)
-            self._mode.run(request, only(sock, self._mode.keep))
+            self._mode.run(request, only(sock, claim.descriptors), claim)
             status = 0
         except OSError as error:
             agent.refuse(sock, error)
@@ -157,20 +171,21 @@ def main(control: int, way: str, folder: str) -> None:
 
 def _mode(way: str, folder: str) -> Mode:
     if way == "process":
-        return Mode(plain.run, _nothing, {})
+        processes_here = plain.PlainProcesses()
+        return Mode(processes_here.run, processes_here.claim, processes_here.release, _nothing, {})
     if sys.platform != "linux":
         raise OSError(errno.ENOSYS, "namespaces are a matter of Linux")
     from runloop_local.sandbox import base_layer, inside, rootfs
 
     chosen = inside.WAYS[way]()
     chosen.prepare(folder)
-    shift = inside.FIRST_UID if way == "idmapped" else 0
+    shift = inside.FIRST_UID_ON_DISK if way == "idmapped" else 0
     layers = f"{folder}/layers"
     builders = {
         rootfs.BASE: partial(base_layer.build, layers, shift, real_accounts=way != "unprivileged"),
         rootfs.SKELETON: partial(base_layer.build_skeleton, layers),
     }
-    return Mode(partial(inside.run, chosen), chosen.as_owner, builders, chosen.keep)
+    return Mode(partial(inside.run, chosen), chosen.claim, chosen.release, chosen.as_owner, builders)
 
 
 def _enter_groups(request: frames.Message) -> None:

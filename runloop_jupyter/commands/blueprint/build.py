@@ -7,13 +7,15 @@ import asyncio
 import time
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
+from datetime import timedelta
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from ...builds import delete, excerpt, failing_line, failure, follow, renumbered, step_of
 from ...durations import spell_duration
 from ...errors import UsageError
-from ...finding import POLICY
+from ...finding import POLICY, label
+from ...quoting import as_word, reference
 from ...rendering import Done
 from ...settings import SIZES
 from ...transfers import here, upload_object
@@ -26,6 +28,8 @@ if TYPE_CHECKING:
 
     from ...cell_output import CellOutput
     from ...session import Session
+
+_LONGEST_BUILD = timedelta(days=1)
 
 
 def parser() -> Parser:
@@ -74,7 +78,8 @@ def parser() -> Parser:
             "A step that fails is marked, with the line of the cell or file, and what it printed last.",
             "A mistake in the Dockerfile is named with its line before anything is built.",
             "Stop ends the build and deletes what there is of it.",
-            "A value of ARG is part of the blueprint: pass keys and tokens with --secret.",
+            "A value of ARG is part of the blueprint: pass keys and tokens with --secret, or mount the account's: "
+            "RUN --mount=type=secret,id=NAME.",
         ],
     )
 
@@ -87,7 +92,8 @@ async def run(session: Session, args: argparse.Namespace) -> Done[BlueprintView]
         view = await _build(session, args.name, source, request)
     session.names.add("blueprint", view.name)
     took = spell_duration(time.monotonic() - started)
-    return Done(f"Built {view.name} ({view.id}) in {took}. Use it: %devbox create --blueprint {view.name}", view)
+    use = f"%devbox create --blueprint {reference(view.name, view.id)}"
+    return Done(f"Built {label(view)} in {took}. Use it: {use}", view)
 
 
 class _Source:
@@ -101,7 +107,7 @@ class _Source:
         self.offset = 1 if args.cell is not None else 0  # the line with the magic is the cell's first
         if not self.text.strip() and not (args.base or args.run):
             raise UsageError(
-                f"There is nothing to build: write a Dockerfile below %%runloop blueprint build {args.name}, "
+                f"There is nothing to build: write a Dockerfile below %%runloop blueprint build {as_word(args.name)}, "
                 "or give --file, --base or --run."
             )
 
@@ -115,7 +121,9 @@ def _read(name: str) -> str:
 
 @asynccontextmanager
 async def _request(session: Session, args: argparse.Namespace, dockerfile: str) -> AsyncIterator[dict[str, Any]]:
-    """What the API is asked for; the context is a storage object that lives as long as the build."""
+    """What the API is asked for; the context is a storage object that lives as long as the build, or for a day."""
+    from runloop_sdk import APIConnectionError
+
     sdk = await session.sdk()
     request = {
         "name": args.name,
@@ -132,11 +140,15 @@ async def _request(session: Session, args: argparse.Namespace, dockerfile: str) 
     if not args.context:
         yield given
         return
-    context = await _context(sdk, _folder(args.context), args.name)
+    context, is_needed = await _context(sdk, _folder(args.context), args.name), False
     try:
         yield {**given, "build_context": {"type": "object", "object_id": context}}
+    except APIConnectionError:
+        is_needed = True  # only we do not hear of the build any more
+        raise
     finally:
-        await sdk.api.objects.delete(context)
+        if not is_needed:
+            await sdk.api.objects.delete(context)
 
 
 def _base_key(base: str | None) -> str:
@@ -154,7 +166,7 @@ async def _context(sdk: AsyncRunloopSDK, folder: Path, name: str) -> str:
     from ...progress import progress
 
     async with progress(f"uploading {folder}") as made:
-        return (await upload_object(sdk, folder, f"context of {name}.tar.gz", progress=made)).id
+        return (await upload_object(sdk, folder, f"context of {name}.tar.gz", ttl=_LONGEST_BUILD, progress=made)).id
 
 
 async def _build(session: Session, name: str, source: _Source, request: dict[str, Any]) -> BlueprintView:
@@ -167,7 +179,7 @@ async def _build(session: Session, name: str, source: _Source, request: dict[str
     async def undo(view: BlueprintView) -> None:
         await delete(sdk.blueprint.from_id(view.id))
 
-    async with CellOutput(whole=f"%runloop blueprint logs {name} shows all of it") as output:
+    async with CellOutput(whole=f"%runloop blueprint logs {as_word(name)} shows all of it") as output:
         try:
             view = await complete_or_undo(sdk.api.blueprints.create(**request), undo)
         except BadRequestError as error:

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 from ...builds import follow
 from ...finding import BLUEPRINT
 from ...progress import counting
+from ...quoting import printable
 from ..parser import Parser
 
 if TYPE_CHECKING:
@@ -38,7 +39,7 @@ async def run(session: Session, args: argparse.Namespace) -> None:
     view = await BLUEPRINT.find(sdk, args.name)
     blueprint = sdk.blueprint.from_id(view.id)
     async with CellOutput() as output:
-        output.status(counting(f"building {view.name} {{}} — Stop stops looking"))
+        output.status(counting(f"building {printable(view.name)} {{}} — Stop stops looking"))
         if args.follow:
             async for line in follow(blueprint):
                 output.write("stderr" if line.level == "error" else "stdout", line.message + "\n")

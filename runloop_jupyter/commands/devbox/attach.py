@@ -37,6 +37,10 @@ def parser() -> Parser:
                 "An id of none that runs is named, and how to see those that do; of a command that another "
                 "machine started, give the whole id and --on NAME."
             ),
+            (
+                "A cell of %%devbox python shows what it shows in its own cell, where a kernel of yours started it; of "
+                "others the lines that carry its displays show as well."
+            ),
             ("A command that failed fails the cell, as it would have in its own; --no-raise-error lets it succeed."),
         ],
     )
@@ -46,4 +50,4 @@ async def run(session: Session, args: argparse.Namespace) -> object:
     """Its result once it has ended, or the handle on it."""
     async with waiting("looking for the execution"):
         found = await find_execution(session, args.execution, args.on)
-    return in_background(session, found, args) if args.bg else await watch(found, args)
+    return in_background(session, found, args) if args.bg else await watch(session, found, args)

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 
 from ...actions import handle_of
 from ...errors import UsageError
+from ...quoting import as_word
 from ...sizes import spell_size
 from ...transfers import there
 from ..parser import Parser, add_on_option, variable
@@ -44,9 +45,10 @@ async def run(session: Session, args: argparse.Namespace) -> None:
     handle = await handle_of(session, devbox)
     found = await there(handle, args.path, devbox.label)
     if found.kind == "directory":
-        raise UsageError(f"{args.path!r} is a folder. See what it has: %devbox ls {args.path}")
+        raise UsageError(f"{args.path!r} is a folder. See what it has: %devbox ls {as_word(args.path)}")
     kept: list[str] = []
-    async with CellOutput(quiet=bool(args.out), whole=f"%devbox cat {args.path} --out NAME keeps all of it") as output:
+    whole = f"%devbox cat {as_word(args.path)} --out NAME keeps all of it"
+    async with CellOutput(quiet=bool(args.out), whole=whole) as output:
         async with handle.file.stream(path=args.path) as pieces:
             async for piece in pieces:
                 if b"\0" in piece:
@@ -71,9 +73,10 @@ def _decoded(decoder: codecs.IncrementalDecoder, piece: bytes, args: argparse.Na
         return decoder.decode(piece)
     except UnicodeDecodeError as error:
         raise UsageError(
-            f"{args.path!r} is not {args.encoding} text: name its --encoding, or fetch it: %devbox download {args.path}"
+            f"{args.path!r} is not {args.encoding} text: name its --encoding, or fetch it: "
+            f"%devbox download {as_word(args.path)}"
         ) from error
 
 
 def _binary(path: str, size: int) -> UsageError:
-    return UsageError(f"{path!r} is not text ({spell_size(size)}). Fetch it: %devbox download {path}")
+    return UsageError(f"{path!r} is not text ({spell_size(size)}). Fetch it: %devbox download {as_word(path)}")

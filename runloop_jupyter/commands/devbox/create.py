@@ -11,7 +11,9 @@ from typing import TYPE_CHECKING, Any
 from ...durations import spell_duration
 from ...errors import UsageError
 from ...finding import OBJECT, POLICY, SNAPSHOT
+from ...namesakes import awake, check_free, namesakes
 from ...progress import progress
+from ...quoting import as_word
 from ...rendering import Done
 from ...session import blueprint_key
 from ...settings import SIZES
@@ -25,6 +27,10 @@ if TYPE_CHECKING:
     from ...session import Session
 
 _LONGEST = 48 * 3600
+_OF_NEW = (
+    "blueprint", "snapshot", "size", "env", "secret", "mount", "file", "repo", "run", "tunnel", "policy", "metadata",
+    "keep_alive", "keep",
+)  # fmt: skip
 _REPOSITORY = re.compile(r"(?P<repo_owner>[\w.-]+)/(?P<repo_name>[\w.-]+)(?:@(?P<git_ref>\S+))?")
 
 
@@ -33,15 +39,27 @@ def parser() -> Parser:
     made = Parser(
         "%devbox create",
         "Create a devbox, wait until it runs and make it the current one.",
-        "It is shut down when this kernel ends. If the kernel is killed, it ends after its keep-alive time.",
+        "It ends with this kernel, also where another notebook uses it; with --keep it goes on for its keep-alive\n"
+        "time. Where the service cannot see the kernel, as in the cloud, it ends at the latest ten minutes after the\n"
+        "kernel's last sign of life: give a longer --keep-alive to let a laptop sleep.",
     )
     made.shows_progress = True
     made.add_argument("word", metavar="NAME", nargs="?", help="what to call it; the same as --name NAME")
     made.add_name("blueprint", "--blueprint", metavar="NAME|ID", help="the blueprint to start from")
     made.add_name("snapshot", "--snapshot", metavar="NAME|ID", help="the snapshot to start from")
     add_options(made)
+    made.add_argument(
+        "--reuse",
+        action="store_true",
+        default=False,
+        help="where a devbox of this name runs or can run again, take it instead",
+    )
     return made.explain(
         ("a devbox with a name, which ends with this kernel", "%devbox create lab"),
+        (
+            "in a cell that is run many times: the one that is there, else a new one",
+            "%devbox create lab --reuse",
+        ),
         (
             "a large one that stays when the kernel ends, and outlives it by two hours",
             "%devbox create train --size large --keep --keep-alive 2h",
@@ -59,6 +77,11 @@ def parser() -> Parser:
         mistakes=[
             "--blueprint and --snapshot cannot be used together: a disk comes from one of them.",
             "A snapshot, object or policy that does not exist is named before anything is made.",
+            (
+                "A name that a devbox has which runs or can run again is refused; with --reuse that one is taken, this "
+                "notebook's before others, and a new one made where there is none. Its size, environment and end stay "
+                "as they are."
+            ),
             "Stop in the middle shuts down what has been made so far.",
             (
                 "A devbox that fails to start raises an error with its reason; %devbox logs shows what its "
@@ -71,7 +94,7 @@ def parser() -> Parser:
 def add_options(made: Parser) -> None:
     """What a new devbox may have, whatever disk it starts from."""
     made.add_argument("--name", help="what to call it")
-    made.set_defaults(word=None)  # where the name is no word
+    made.set_defaults(word=None, reuse=None)  # where the name is no word, and none is taken
     made.add_argument(
         "--size", choices=SIZES, type=size, help="how large a machine: " + ", ".join(SIZES), metavar="SIZE"
     )
@@ -108,7 +131,12 @@ def add_options(made: Parser) -> None:
     made.add_argument("--tunnel", nargs="?", const="open", choices=("open", "authenticated"), help="open its tunnel")
     made.add_name("policy", "--policy", metavar="NAME|ID", help="the network policy that it is under")
     add_metadata_option(made)
-    made.add_argument("--keep-alive", metavar="DURATION", type=_keep_alive, help="90s, 30m, 2h; at most 48h")
+    made.add_argument(
+        "--keep-alive",
+        metavar="DURATION",
+        type=_keep_alive,
+        help="how long it may go on without its kernel: 90s, 30m, 2h; at most 48h",
+    )
     made.add_argument("--keep", action="store_true", default=None, help="leave it running when this kernel ends")
 
 
@@ -123,12 +151,29 @@ async def run(session: Session, args: argparse.Namespace) -> Done[DevboxInfo]:
             "%devbox create: --blueprint and --snapshot cannot be used together: a disk comes from one of them."
         )
     args.name = one_name("%devbox create", args.word, args.name)
+    if args.reuse and not args.name:
+        raise UsageError("%devbox create --reuse takes the devbox of a name: %devbox create NAME --reuse")
+    found = await namesakes(session, args.name) if args.reuse else []
+    if found:
+        return await _reuse(session, args, found)
+    reuse = "" if args.reuse is None else f"%devbox create {as_word(args.name)} --reuse"
     started = time.monotonic()
     async with progress(f"creating {args.name or 'a devbox'}") as made:
+        await check_free(session, args.name, reuse=reuse)
         parameters = await _parameters(await session.sdk(), args)
         devbox = await session.create(parameters, keep_alive=args.keep_alive, keep=args.keep, progress=made)
     took = spell_duration(time.monotonic() - started)
     return Done(f"Created {devbox.label} in {took}: it is {devbox.status} and the current devbox.", devbox)
+
+
+async def _reuse(session: Session, args: argparse.Namespace, found: list[DevboxInfo]) -> Done[DevboxInfo]:
+    """Take one of those that have the name, and say so."""
+    async with progress(f"taking {args.name}") as made:
+        devbox, did = await awake(session, args.name, found, made)
+    owner = next(box.owner for box in found if box.id == devbox.id)
+    unused = " and ".join(f"--{name.replace('_', '-')}" for name in _OF_NEW if getattr(args, name))
+    note = f" It is as it was made: of this cell, {unused} hold for a new one." if unused else ""
+    return Done(f"{did} {devbox.label} of {owner}: it is {devbox.status} and the current devbox.{note}", devbox)
 
 
 async def _parameters(sdk: AsyncRunloopSDK, args: argparse.Namespace) -> dict[str, Any]:
@@ -166,7 +211,7 @@ def _text_of(name: str) -> str:
         return here(name).read_text()
     except (UnicodeDecodeError, IsADirectoryError) as error:
         raise UsageError(
-            f"{name!r} is not a text file: %runloop object upload {name}, then --mount OBJECT:PATH."
+            f"{name!r} is not a text file: %runloop object upload {as_word(name)}, then --mount OBJECT:PATH."
         ) from error
 
 

@@ -10,7 +10,7 @@ from ...actions import handle_of
 from ...progress import progress
 from ...rendering import Done
 from ...sizes import spell_size
-from ...transfers import download, place
+from ...transfers import download, place, spelled_notes
 from ..parser import Parser, add_on_option
 
 if TYPE_CHECKING:
@@ -35,6 +35,7 @@ def parser() -> Parser:
         mistakes=[
             "A path that is not in the devbox is named; so is a folder here that is missing.",
             "Stop in the middle leaves what was here before.",
+            "Links out of the folder, devices and set-id bits are left out, and named.",
         ],
     )
 
@@ -44,5 +45,6 @@ async def run(session: Session, args: argparse.Namespace) -> Done[Path]:
     local = None if args.local is None else place(args.local)
     devbox = await session.target(args.on)
     async with progress(f"downloading {args.remote} from {devbox.short}") as made:
-        target = await download(await handle_of(session, devbox), args.remote, devbox.label, local, made)
-    return Done(f"Downloaded {args.remote} from {devbox.short} into {target}, {spell_size(made.done)}.", target)
+        done = await download(await handle_of(session, devbox), args.remote, devbox.label, local, made)
+    text = f"Downloaded {args.remote} from {devbox.short} into {done.path}, {spell_size(made.done)}."
+    return Done(text + spelled_notes(done), done.path)

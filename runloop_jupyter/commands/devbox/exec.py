@@ -42,13 +42,22 @@ def parser() -> Parser:
             "server = %devbox exec --bg python3 -m http.server 8000\nserver.kill()",
         ),
         ("with text or the value of a variable as its input", "%devbox exec --stdin 'some text' wc -w"),
-        ("and answer its questions", "%devbox exec -i ssh-keygen -f key"),
+        ("and answer its questions, which it asks at a terminal", "%devbox exec -i ssh-keygen -f key"),
+        (
+            "with a terminal: colours, widths, bars that are drawn in their place",
+            "%devbox exec --tty docker compose pull",
+        ),
         returns=RESULT,
         mistakes=[
             *MISTAKES,
             (
                 "An expression in {{ }} that fails is named, and nothing runs; --template off sends {{ and }} "
                 "as they are."
+            ),
+            (
+                "Without --tty a command has no terminal, but knows by TERM and COLUMNS what the cell can show; so "
+                "ps cuts its lines unless it is ps -ww. With it stdout and stderr are one: --err cannot be used, "
+                "nor --shell, and the devbox needs a python3. Only with -i can it ask at its terminal."
             ),
             (
                 "Output that is not UTF-8 shows with � for what cannot be read; output that is long shows its "
@@ -63,4 +72,4 @@ async def run(session: Session, args: argparse.Namespace) -> object:
     command = args.cell or args.command
     if not command.strip():
         raise UsageError("There is no command: write it after %devbox exec, or below %%devbox exec.")
-    return await execute(session, args, runs(session, order_of(args, command)))
+    return await execute(session, args, runs(session, order_of(session, args, command)))

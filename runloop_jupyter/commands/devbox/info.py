@@ -5,6 +5,7 @@ from __future__ import annotations
 import argparse
 from typing import TYPE_CHECKING
 
+from ...belonging import told
 from ...rendering import Details, devbox_details
 from ..parser import Parser, add_devbox_argument
 
@@ -33,11 +34,8 @@ def parser() -> Parser:
 async def run(session: Session, args: argparse.Namespace) -> Details[DevboxInfo]:
     """The card."""
     devbox = await session.find(args.devbox)
-    notes: tuple[str, ...] = ()
-    if devbox.id in session.leases and devbox.alive:
-        ends = "stays when this kernel ends" if session.leases.keeps(devbox.id) else "ends with this kernel"
-        notes = (f"Created by this kernel; {ends}.",)
-    return devbox_details(devbox, notes, await _used(session, devbox))
+    (devbox,) = await told(session, [devbox])
+    return devbox_details(devbox, await _used(session, devbox))
 
 
 async def _used(session: Session, devbox: DevboxInfo) -> str:

@@ -41,5 +41,10 @@ async def run(session: Session, args: argparse.Namespace) -> Done[DevboxInfo]:
     if error is not None:
         raise error
     await actions.keep_alive(session, devbox)
-    lives = f" for {spell_duration(devbox.keep_alive)} from now" if devbox.keep_alive else ""
-    return Done(f"{devbox.label} is kept alive{lives}.", devbox)
+    return Done(f"{devbox.label} is kept alive{_how_long(session, devbox)}.", devbox)
+
+
+def _how_long(session: Session, devbox: DevboxInfo) -> str:
+    if session.owned.is_held(devbox.id):
+        return " while this kernel lives"
+    return f" for {spell_duration(devbox.keep_alive)} from now" if devbox.keep_alive else ""

@@ -7,6 +7,7 @@ import asyncio
 from typing import TYPE_CHECKING
 
 from ...executions.known import find_execution
+from ...quoting import printable
 from ..parser import Parser, add_on_option
 
 if TYPE_CHECKING:
@@ -50,4 +51,4 @@ async def run(session: Session, args: argparse.Namespace) -> Killed:
 
 def _line(run: CommandRun) -> str:
     title = f": {run.order.title}" if run.order.title else ""
-    return f"Killed {run.execution.execution_id} on {run.devbox.short}{title}"
+    return f"Killed {printable(run.execution.execution_id)} on {run.devbox.short}{title}"

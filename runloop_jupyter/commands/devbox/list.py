@@ -3,15 +3,14 @@
 from __future__ import annotations
 
 import argparse
-import asyncio
 from typing import TYPE_CHECKING
 
-from ...devboxes import LIVE, DevboxInfo, describe
+from ...belonging import told
+from ...devboxes import LIVE, DevboxInfo, collect
 from ...rendering import Listing, devbox_listing
 from ..parser import LISTED, NONE_LISTED, Parser, add_limit_option, add_metadata_option
 
 if TYPE_CHECKING:
-    from runloop_sdk import AsyncRunloopSDK
     from runloop_sdk.params.devboxes import DevboxStatus
 
     from ...session import Session
@@ -44,10 +43,10 @@ def parser() -> Parser:
 async def run(session: Session, args: argparse.Namespace) -> Listing[DevboxInfo]:
     """The table."""
     sdk = await session.sdk()
-    found, more = await _collect(sdk, _wanted(args), args.limit, args.search)
+    found, more = await collect(sdk, _wanted(args), args.limit, args.search)
     if not args.search:
-        session.names.keep("devbox", [each.short for each in found if each.alive])
-    shown = [each for each in found if _matches(session, args, each)]
+        session.names.keep("devbox", [each.known_as for each in found if each.alive])
+    shown = await told(session, [each for each in found if _matches(session, args, each)])
     note = f"The newest {args.limit:,}; --limit N shows more." if more else ""
     narrowed = args.status or args.all or args.mine or args.search or args.metadata
     none = {"none": "No devbox matches. See all that live: %devbox list"} if narrowed else {}
@@ -55,37 +54,11 @@ async def run(session: Session, args: argparse.Namespace) -> Listing[DevboxInfo]
 
 
 def _matches(session: Session, args: argparse.Namespace, devbox: DevboxInfo) -> bool:
-    mine = not args.mine or devbox.id in session.leases
+    mine = not args.mine or devbox.id in session.owned
     return mine and set(args.metadata) <= set(devbox.metadata)
-
-
-async def live(sdk: AsyncRunloopSDK) -> list[DevboxInfo]:
-    """The devboxes that run or can run again, newest first."""
-    return (await _collect(sdk, LIVE, _LIMIT))[0]
 
 
 def _wanted(args: argparse.Namespace) -> tuple[DevboxStatus | None, ...]:
     if args.status:
         return (args.status,)
     return (None,) if args.all else LIVE
-
-
-async def _collect(
-    sdk: AsyncRunloopSDK, states: tuple[DevboxStatus | None, ...], limit: int, search: str | None = None
-) -> tuple[list[DevboxInfo], bool]:
-    """Asks per state, together: an account's live devboxes may be older than thousands that have ended."""
-    parts = await asyncio.gather(*(_newest(sdk, state, limit + 1, search) for state in states))
-    found = {devbox.id: devbox for part in parts for devbox in part}
-    newest = sorted(found.values(), key=lambda each: each.created_ms, reverse=True)
-    return newest[:limit], len(newest) > limit
-
-
-async def _newest(
-    sdk: AsyncRunloopSDK, status: DevboxStatus | None, limit: int, search: str | None
-) -> list[DevboxInfo]:
-    found: list[DevboxInfo] = []
-    async for view in sdk.api.devboxes.list(limit=min(limit, _LIMIT), status=status, search=search):
-        found.append(describe(view))
-        if len(found) >= limit:
-            break
-    return found

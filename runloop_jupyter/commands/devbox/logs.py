@@ -7,7 +7,6 @@ import asyncio
 from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
-from ...actions import handle_of
 from ...devboxes import by_id
 from ...log_lines import LogLines, said
 from ...progress import counting
@@ -65,7 +64,7 @@ async def run(session: Session, args: argparse.Namespace) -> None:
 
 
 async def _lines(session: Session, devbox: DevboxInfo, args: argparse.Namespace) -> list[Log]:
-    view = await (await handle_of(session, devbox)).logs(execution_id=args.execution)
+    view = await (await session.sdk()).devbox.from_id(devbox.id).logs(execution_id=args.execution)
     return [line for line in view.logs if args.source in (None, line.source)]
 
 

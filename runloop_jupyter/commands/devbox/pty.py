@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING
 from ...actions import handle_of
 from ...devboxes import unavailable
 from ...errors import UsageError
+from ...prompts import is_live
 from ..parser import Parser, add_devbox_argument
 
 if TYPE_CHECKING:
@@ -54,6 +55,8 @@ async def run(session: Session, args: argparse.Namespace) -> object:
     if error is not None:
         raise error
     if getattr(get_ipython(), "kernel", None) is not None:
+        if not is_live():
+            raise UsageError("%devbox pty cannot be used here: nobody can type. %devbox exec runs single commands.")
         from ...resource_panel.terminal import Terminal
 
         return Terminal(session, devbox, args.session)

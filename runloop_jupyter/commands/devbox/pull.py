@@ -13,7 +13,7 @@ from ...rendering import Done
 from ...syncing import Synced, pull
 from ...transfers import place
 from ..parser import Parser
-from .push import add_sync_options, spelled
+from .push import add_sync_options, spelled, spelled_sync_notes
 
 if TYPE_CHECKING:
     from ...session import Session
@@ -23,8 +23,8 @@ def parser() -> Parser:
     """The options of `%devbox pull`."""
     made = Parser(
         "%devbox pull",
-        "Fetch a folder of the devbox: only files that are new or have another size or time.",
-        ".git and what .gitignore files there name stay there.",
+        "Fetch a folder of the devbox: only what is new or differs in size, time, permissions or target.",
+        ".git and what git ignores there stay there; files that it tracks all the same, too.",
     )
     made.shows_progress = True
     made.add_name("remote path", "remote", metavar="DIR", help="the folder of the devbox")
@@ -36,7 +36,9 @@ def parser() -> Parser:
         returns="A sentence; its `.item` has `.sent`, `.deleted`, `.unchanged` and `.size` in bytes.",
         mistakes=[
             "The home folder itself needs a name for the folder here: it is asked for.",
-            "A path that would lead out of the folder here is refused.",
+            "What cannot be read or would lead out of the folder here is left out, as are devices: see `.left_out`.",
+            "Where one side has a file and the other a folder, --delete replaces it; without it nothing moves.",
+            "Nothing is deleted where the devbox could not list a folder.",
         ],
     )
 
@@ -49,7 +51,8 @@ async def run(session: Session, args: argparse.Namespace) -> Done[Synced]:
         done = await pull(
             await handle_of(session, devbox), args.remote, folder, made, delete=args.delete, all_files=args.no_ignore
         )
-    return Done(f"{spelled('Pulled', done)} from {args.remote} on {devbox.short} into {folder}.", done)
+    text = f"{spelled('Pulled', done)} from {args.remote} on {devbox.short} into {folder}."
+    return Done(text + spelled_sync_notes(done), done)
 
 
 def _folder(name: str) -> Path:

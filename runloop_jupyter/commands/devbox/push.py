@@ -9,10 +9,11 @@ from typing import TYPE_CHECKING
 from ...actions import handle_of
 from ...errors import UsageError
 from ...progress import progress
+from ...quoting import as_word
 from ...rendering import Done
 from ...sizes import spell_size
 from ...syncing import Synced, push
-from ...transfers import here
+from ...transfers import here, listed_paths, spelled_notes
 from ..parser import Parser, add_on_option
 
 if TYPE_CHECKING:
@@ -23,8 +24,8 @@ def parser() -> Parser:
     """The options of `%devbox push`."""
     made = Parser(
         "%devbox push",
-        "Send a folder to the devbox: only files that are new or have another size or time.",
-        ".git and what .gitignore files name stay here.",
+        "Send a folder to the devbox: only what is new or differs in size, time, permissions or target.",
+        ".git and what git ignores stay here, as `git ls-files -co --exclude-standard` lists it.",
     )
     made.shows_progress = True
     made.add_name("local path", "local", metavar="DIR", help="the folder here")
@@ -37,6 +38,8 @@ def parser() -> Parser:
         mistakes=[
             "A file in place of a folder is named: %devbox upload takes it.",
             "Stop leaves each file whole, old or new; the next push goes on.",
+            "What cannot be read is left out, and named: it is in `.left_out`.",
+            "Where one side has a file and the other a folder, --delete replaces it; without it nothing moves.",
         ],
     )
 
@@ -57,13 +60,14 @@ async def run(session: Session, args: argparse.Namespace) -> Done[Synced]:
         done = await push(
             await handle_of(session, devbox), folder, remote, made, delete=args.delete, all_files=args.no_ignore
         )
-    return Done(f"{spelled('Pushed', done)} to {remote} on {devbox.short}.", done)
+    text = f"{spelled('Pushed', done)} to {remote} on {devbox.short}."
+    return Done(text + spelled_sync_notes(done), done)
 
 
 def _folder(name: str) -> Path:
     folder = here(name)
     if not folder.is_dir():
-        raise UsageError(f"{name!r} is not a folder. To send a file: %devbox upload {name}")
+        raise UsageError(f"{name!r} is not a folder. To send a file: %devbox upload {as_word(name)}")
     return folder
 
 
@@ -74,9 +78,22 @@ def _name(folder: Path) -> str:
 def spelled(verb: str, done: Synced) -> str:
     """What travelled, in words."""
     sent = f"{verb} {_files(len(done.sent))}, {spell_size(done.size)}" if done.sent else f"{verb} nothing"
-    parts = [sent, f"deleted {_files(len(done.deleted))}" if done.deleted else ""]
+    files = [path for path in done.deleted if not path.endswith("/")]
+    parts = [sent, f"made {_folders(len(done.made))}" if done.made else ""]
+    parts.append(f"deleted {_files(len(files))}" if files else "")
+    parts.append(f"deleted {_folders(len(done.deleted) - len(files))}" if len(done.deleted) > len(files) else "")
     parts.append(f"{done.unchanged:,} unchanged" if done.unchanged else "")
     return ", ".join(filter(None, parts)) + ","
+
+
+def spelled_sync_notes(done: Synced) -> str:
+    """What is to be known besides what travelled, as sentences to follow another."""
+    gaps = " Nothing was deleted: the devbox did not list the whole folder." if done.gaps else ""
+    return spelled_notes(done) + listed_paths("Could not be deleted", done.kept) + gaps
+
+
+def _folders(count: int) -> str:
+    return f"{count:,} folder{'' if count == 1 else 's'}"
 
 
 def _files(count: int) -> str:

@@ -27,8 +27,13 @@ def parser() -> Parser:
         "%devbox python",
         "Run the cell below %%devbox python in the devbox's Python. Variables last from cell to cell.",
         "Tables, pictures and the last value show as in a notebook. Stop interrupts the cell and keeps the variables.\n"
-        "--in sends any value that can be pickled. --out brings back JSON values, numpy arrays and data frames only:\n"
-        "what a devbox sends is never unpickled here, and scripts in its HTML do not run in your page.",
+        "await works at the top, and tasks go on from cell to cell in the one event loop of the session, in which\n"
+        "asyncio.run cannot be used. Where the devbox's Python has IPython, it runs the cells, with all its magics;\n"
+        "elsewhere !command, %pip and %matplotlib work. Figures of matplotlib, plotly, bokeh and altair show.\n"
+        "Values arrive as they left, or are refused by name before anything is sent. Plain values (numbers, text,\n"
+        "dates, containers), numpy arrays, pandas and polars frames and Arrow tables go both ways. --in also sends\n"
+        "whatever can be pickled; --out does not: what a devbox sends is never unpickled here, and scripts in its\n"
+        "HTML do not run in your page.",
     )
     made.shows_output = made.needs_cell = True
     made.cell = "the code"
@@ -60,8 +65,8 @@ def parser() -> Parser:
         mistakes=[
             "An exception fails the cell with its traceback, which names the cell's own lines.",
             (
-                "--in of a value that cannot be pickled, or --out of one that is neither JSON nor an array nor "
-                "a data frame, names it and says what can be sent."
+                "--in of a value that cannot be pickled, or --out of one that would have to be (a subclass of an "
+                "array, an object of one's own), names it and says what to send instead."
             ),
             "Stop interrupts the code and keeps the variables; --restart begins anew.",
             ("A Python that is missing in the devbox, or older than 3.8, is named: choose another with --python."),
@@ -74,7 +79,7 @@ async def run(session: Session, args: argparse.Namespace) -> object:
     from ...executions.python import PythonRun
 
     cell = _cell(args)
-    order = order_of(args, "")
+    order = order_of(session, args, "")
 
     def make(devbox: DevboxInfo, transcript: Transcript) -> CommandRun:
         return PythonRun(session, devbox, order, cell, transcript)

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 
 from ...actions import handle_of
 from ...errors import UsageError
+from ...quoting import as_word
 from ...rendering import Done
 from ...transfers import there
 from ..parser import Parser, add_on_option
@@ -44,6 +45,6 @@ async def run(session: Session, args: argparse.Namespace) -> Done[list[str]]:
             await handle.file.remove(path, recursive=args.recursive)
         except CommandError as error:
             if info.kind == "directory" and not args.recursive:
-                raise UsageError(f"{path!r} is a folder that is not empty: %devbox rm -r {path}") from error
+                raise UsageError(f"{path!r} is a folder that is not empty: %devbox rm -r {as_word(path)}") from error
             raise
     return Done(f"Removed {', '.join(args.paths)} on {devbox.short}.", args.paths)

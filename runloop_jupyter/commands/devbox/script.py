@@ -40,4 +40,4 @@ async def run(session: Session, args: argparse.Namespace) -> object:
     """Run the interpreter, its output streaming into the cell. The variables get the result in any case."""
     if not args.proc or not args.proc.strip():
         raise UsageError("Which program is to run the cell? Name it: %%devbox script --proc node")
-    return await execute(session, args, runs(session, order_of(args, args.proc, stdin=args.cell)))
+    return await execute(session, args, runs(session, order_of(session, args, args.proc, stdin=args.cell)))

@@ -7,13 +7,14 @@ import asyncio
 from typing import TYPE_CHECKING
 
 from ... import actions
+from ...belonging import told
+from ...devboxes import live
 from ...errors import UsageError
 from ...prompts import confirm
 from ...rendering import Done, Listing, devbox_listing
 from ..matching import is_pattern, matching
 from ..parser import Parser, add_devbox_argument
 from ..removing import add_yes_option
-from .list import live
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -66,11 +67,13 @@ async def _doomed(session: Session, args: argparse.Namespace) -> Sequence[Devbox
             return [await session.find(None)]
         return await matching(session, args.devbox, running=False)
     known = await live(await session.sdk())
-    return [devbox for devbox in known if args.all or devbox.id in session.leases]
+    return [devbox for devbox in known if args.all or devbox.id in session.owned]
 
 
 async def _sure(session: Session, doomed: Sequence[DevboxInfo]) -> bool:
-    session.say(repr(devbox_listing(doomed, current=session.current.id if session.current else None)))
+    session.say(
+        repr(devbox_listing(await told(session, doomed), current=session.current.id if session.current else None))
+    )
     return await confirm(
         f"Shut down {len(doomed)} devbox{'es' if len(doomed) > 1 else ''} for good?",
         instead="Add --yes to do it without a question.",

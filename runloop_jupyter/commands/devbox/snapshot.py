@@ -8,8 +8,9 @@ from typing import TYPE_CHECKING
 
 from ... import actions
 from ...durations import spell_duration
-from ...finding import label, short
+from ...finding import label
 from ...progress import progress
+from ...quoting import reference
 from ...rendering import Done
 from ..parser import Parser, add_metadata_option, add_on_option, one_name
 
@@ -51,5 +52,6 @@ async def run(session: Session, args: argparse.Namespace) -> Done[DevboxSnapshot
     async with progress(f"taking a snapshot of {devbox.short}"):
         view = await actions.snapshot(session, devbox, name=name, message=args.message, metadata=dict(args.metadata))
     took = spell_duration(time.monotonic() - started)
-    text = f"Took snapshot {label(view)} of {devbox.short} in {took}. Use it: %runloop snapshot restore {short(view)}"
+    use = f"%runloop snapshot restore {reference(view.name or '', view.id)}"
+    text = f"Took snapshot {label(view)} of {devbox.short} in {took}. Use it: {use}"
     return Done(text, view)

@@ -35,8 +35,8 @@ async def run(session: Session, args: argparse.Namespace) -> Done[DevboxInfo]:
     """Suspend it and wait until that is done."""
     devbox = await session.find(args.devbox)
     if devbox.status == "suspended":
-        return Done(f"{devbox.label} is suspended already. Wake it: %devbox resume {devbox.short}", devbox)
+        return Done(f"{devbox.label} is suspended already. Wake it: %devbox resume {devbox.reference}", devbox)
     async with progress(f"suspending {devbox.short}") as made:
         suspended = await actions.suspend(session, devbox, made)
-    text = f"Suspended {suspended.label}; its files are kept. Wake it: %devbox resume {devbox.short}"
+    text = f"Suspended {suspended.label}; its files are kept. Wake it: %devbox resume {devbox.reference}"
     return Done(text, suspended)

@@ -9,7 +9,7 @@ from ...actions import handle_of
 from ...progress import progress
 from ...rendering import Done
 from ...sizes import spell_size
-from ...transfers import here, upload
+from ...transfers import here, spelled_notes, upload
 from ..parser import Parser, add_on_option
 
 if TYPE_CHECKING:
@@ -43,6 +43,7 @@ async def run(session: Session, args: argparse.Namespace) -> Done[str]:
     path = here(args.local)
     devbox = await session.target(args.on)
     async with progress(f"uploading {args.local} to {devbox.short}") as made:
-        target = await upload(await handle_of(session, devbox), path, args.remote, made)
+        done = await upload(await handle_of(session, devbox), path, args.remote, made)
     size = "" if made.total is None else f", {spell_size(made.total)}"
-    return Done(f"Uploaded {args.local} to {target} on {devbox.short}{size}.", target)
+    text = f"Uploaded {args.local} to {done.path} on {devbox.short}{size}."
+    return Done(text + spelled_notes(done), done.path)

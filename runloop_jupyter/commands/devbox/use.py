@@ -5,10 +5,10 @@ from __future__ import annotations
 import argparse
 from typing import TYPE_CHECKING
 
-from ...devboxes import DevboxInfo, unavailable
+from ...belonging import told
+from ...devboxes import DevboxInfo, live, unavailable
 from ...rendering import Done, Listing, devbox_listing
 from ..parser import Parser, add_devbox_argument
-from .list import live
 
 if TYPE_CHECKING:
     from ...session import Session
@@ -56,7 +56,7 @@ def _said(devbox: DevboxInfo, *, found_again: bool) -> str:
 
 
 async def _offer(session: Session) -> Listing[DevboxInfo]:
-    devboxes = await live(await session.sdk())
-    session.names.keep("devbox", [each.short for each in devboxes])
+    devboxes = await told(session, await live(await session.sdk()))
+    session.names.keep("devbox", [each.known_as for each in devboxes])
     note = "This notebook has used none of them lately: choose one, %devbox use NAME." if devboxes else ""
     return devbox_listing(devboxes, current=session.current.id if session.current else None, note=note)

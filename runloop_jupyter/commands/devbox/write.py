@@ -26,7 +26,7 @@ def parser() -> Parser:
         "Write the cell below %%devbox write PATH to a file in the devbox; folders that are missing are made.",
         "A path is relative to the home directory; ~/ and absolute ones work too.",
     )
-    made.needs_cell = True
+    made.needs_cell = made.keeps_line_ends = True
     made.cell = "the text"
     made.add_name("remote path", "path", metavar="PATH", help="the file")
     made.add_argument("--append", "-a", action="store_true", help="add the cell to the end of the file")
@@ -44,6 +44,7 @@ def parser() -> Parser:
         mistakes=[
             "The file is replaced at once or, if that fails, stays as it was.",
             "A path that ends in / or that may not be written is named, with the devbox's own reason.",
+            "Lines of the cell that end in CRLF are written so, and the sentence says it.",
         ],
     )
 
@@ -60,7 +61,15 @@ async def run(session: Session, args: argparse.Namespace) -> Done[DevboxInfo]:
     if args.mode:
         await _run(handle, f"chmod {args.mode} -- {_quoted(args.path)}", args.path)
     did = "Appended" if args.append else "Wrote"
-    return Done(f"{did} {spell_size(len(data))} to {args.path} on {devbox.short}.", devbox)
+    return Done(f"{did} {spell_size(len(data))} to {args.path} on {devbox.short}{_line_ends(args.cell)}.", devbox)
+
+
+def _line_ends(text: str) -> str:
+    """What to say of lines that do not end as they do on Linux: few see it, and programs stumble over it."""
+    crlf = text.count("\r\n")
+    if not crlf:
+        return ""
+    return f", {'its' if crlf == text.count(chr(10)) else f'{crlf:,} of its'} lines ending in CRLF, as in the cell"
 
 
 async def _replace(devbox: AsyncDevbox, path: str, data: bytes) -> None:
@@ -76,7 +85,9 @@ async def _append(devbox: AsyncDevbox, path: str, data: bytes) -> None:
 
 
 async def _run(devbox: AsyncDevbox, command: str, path: str) -> None:
-    result = await devbox.cmd.exec(command)
+    from runloop_sdk.own_commands import own_command
+
+    result = await devbox.cmd.exec(own_command(command))
     if not result.success:
         reason = (await result.stderr()).strip().rpartition("\n")[2] or f"exit code {result.exit_code}"
         raise RemoteError(f"{path!r} cannot be written: {reason}")

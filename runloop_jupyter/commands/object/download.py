@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 
 from ...finding import OBJECT, label
 from ...progress import progress
+from ...quoting import printable
 from ...rendering import Done
 from ...sizes import spell_size
 from ...transfers import download_object, place
@@ -38,6 +39,6 @@ async def run(session: Session, args: argparse.Namespace) -> Done[Path]:
     """Download it; the path is `.item`."""
     sdk = await session.sdk()
     view = await OBJECT.find(sdk, args.name)
-    async with progress(f"downloading {view.name}") as made:
+    async with progress(f"downloading {printable(view.name)}") as made:
         target = await download_object(sdk, view, place(args.path), made)
     return Done(f"Downloaded {label(view)} into {target}, {spell_size(target.stat().st_size)}.", target)

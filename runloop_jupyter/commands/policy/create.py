@@ -6,6 +6,7 @@ import argparse
 from typing import TYPE_CHECKING
 
 from ...finding import label
+from ...quoting import reference
 from ...rendering import Done
 from ...rendering.policies import allowed
 from ..parser import Parser
@@ -57,5 +58,5 @@ async def run(session: Session, args: argparse.Namespace) -> Done[NetworkPolicyV
         allow_runloop_mirrors=args.allow_mirrors,
     )
     session.names.add("policy", view.name)
-    use = f"Use it: %devbox create --policy {view.name}"
+    use = f"Use it: %devbox create --policy {reference(view.name, view.id)}"
     return Done(f"Made network policy {label(view)}: it allows {allowed(view.egress)}. {use}", view)

@@ -6,8 +6,8 @@ import argparse
 import asyncio
 from typing import TYPE_CHECKING
 
+from ...belonging import told
 from ...devboxes import DevboxInfo, by_id
-from ...ledger import forget
 from ...prompts import confirm
 from ...rendering import Listing, devbox_listing
 from ..devbox.shutdown import end_all
@@ -15,8 +15,6 @@ from ..parser import Parser
 from ..removing import add_yes_option
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable
-
     from ...session import Session
 
 
@@ -56,16 +54,13 @@ async def run(session: Session, args: argparse.Namespace) -> Listing[DevboxInfo]
 async def _left(session: Session, args: argparse.Namespace) -> list[DevboxInfo]:
     sdk = await session.sdk()
     dead = [entry.devbox_id for entry in await session.remembered() if entry.made and (args.kept or not entry.keep)]
-    own = [] if args.dead else [each for each in session.leases if args.kept or not session.leases.keeps(each)]
+    own = [] if args.dead else [each for each in session.owned if args.kept or not session.owned.keeps(each)]
     ids = dict.fromkeys([*own, *dead])
     found = await asyncio.gather(*(by_id(sdk, devbox_id) for devbox_id in ids))
-    _forget_ended(devbox_id for devbox_id, box in zip(ids, found, strict=True) if box is None or not box.alive)
-    return [devbox for devbox in found if devbox is not None and devbox.alive]
-
-
-def _forget_ended(devbox_ids: Iterable[str]) -> None:
-    for devbox_id in devbox_ids:
-        forget(devbox_id)
+    for devbox_id, box in zip(ids, found, strict=True):
+        if box is None or not box.alive:
+            session.ledger.forget(devbox_id)
+    return await told(session, [devbox for devbox in found if devbox is not None and devbox.alive])
 
 
 async def _sure(session: Session, left: list[DevboxInfo]) -> bool:

@@ -33,6 +33,10 @@ def parser() -> Parser:
         returns="A table of settings with their values and what they are.",
         mistakes=[
             "A value that does not fit is refused, and the old one stays.",
+            (
+                "One that does not fit in ipython_config.py is left out with a sentence: the default counts, and all "
+                "else works."
+            ),
         ],
     )
 
@@ -40,5 +44,7 @@ def parser() -> Parser:
 async def run(session: Session, args: argparse.Namespace) -> Listing[tuple[str, str, str]]:
     """The table."""
     settings = session.settings
-    rows = [(each.name, spelled(settings, each.name), each.metadata["help"]) for each in dataclasses.fields(Settings)]
-    return Listing(rows, _COLUMNS, none="", note="Change one: %config RunloopMagics.NAME = VALUE")
+    shown = [each for each in dataclasses.fields(Settings) if each.metadata]
+    rows = [(each.name, spelled(settings, each.name), each.metadata["help"]) for each in shown]
+    note = "\n".join([*settings.refused, "Change one: %config RunloopMagics.NAME = VALUE"])
+    return Listing(rows, _COLUMNS, none="", note=note)

@@ -47,10 +47,10 @@ async def run(session: Session, args: argparse.Namespace) -> Connected:
 async def _wanted(session: Session, to: str | None) -> Connection | None:
     if to is None:
         return None
-    from ...session import reach, start_embedded
+    from ...session import reach
 
     if to == "local":
-        return await start_embedded()
+        return await session.embedded()
     url = checked_url(CLOUD_URL if to == "cloud" else to, f"{to!r}")
     known = from_environment(session.environ)
     if known is not None and known.base_url == url:

@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 import argparse
+import platform
 import time
-from collections.abc import AsyncIterator, Callable, Iterator, Mapping
+from collections.abc import AsyncIterator, Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from importlib import metadata
-from typing import TYPE_CHECKING, Literal
+from typing import TYPE_CHECKING, Any, Literal
 
 from ...connection import Connection, from_environment
 from ...durations import spell_duration
@@ -16,17 +17,26 @@ from ...rendering import Listing
 from ..parser import Parser
 
 if TYPE_CHECKING:
-    from ...session import Session
+    from runloop_sdk import AsyncRunloopSDK
 
-Verdict = Literal["ok", "note", "problem"]
-_SIGNS: Mapping[Verdict, str] = {"ok": "✓", "note": "•", "problem": "✗"}
+    from ...session import Session
+    from ...settings import Settings
+    from ...state import StateFolder
+
+Verdict = Literal["ok", "note", "weak", "problem"]
+_SIGNS: Mapping[Verdict, str] = {"ok": "✓", "note": "•", "weak": "◐", "problem": "✗"}
 _SLOW = 1.0  # seconds of one round trip
 _LIVE_PANEL = (7, 4)  # the first ipykernel on whose main loop a widget answers while a cell runs
+_BY_KERNEL = ("by control group", "by rlimit")
+_WANTED = {"auto": "the best that works here", "process": "plain processes"}
 
 
 @dataclass(frozen=True, slots=True)
 class Check:
-    """One thing that was looked at, and what to do about it."""
+    """One thing that was looked at, and what to do about it.
+
+    A verdict of `weak` tells that it works, but less well than it was asked to or than it can.
+    """
 
     what: str
     verdict: Verdict
@@ -49,9 +59,11 @@ def parser() -> Parser:
     ).explain(
         ("check everything", "%runloop doctor"),
         ("in Python", "checks = %runloop doctor\n[each.advice for each in checks if each.verdict == 'problem']"),
-        returns="A sequence of checks with `.what`, `.verdict`, `.found` and `.advice` that shows as a table.",
+        returns="A sequence of checks with `.what`, `.verdict`, `.found` and `.advice` that shows as a table. "
+        "`.verdict` is `ok`, `note`, `weak` (it works, but less well than it can) or `problem`.",
         mistakes=[
             "It never fails: what it cannot reach is a row of the table.",
+            "It says that all is well only where devboxes are isolated, and limited, as well as can be.",
         ],
     )
 
@@ -61,12 +73,24 @@ async def run(session: Session, args: argparse.Namespace) -> Listing[Check]:
     checks = [
         *_environment(session),
         *[check async for check in _service(session)],
+        *files(session.state),
+        *settings(session.settings),
+        Check("Python", "ok", f"{platform.python_version()} on {platform.system()}"),
         *versions(_installed),
         *_front_end(),
     ]
-    problems = sum(check.verdict == "problem" for check in checks)
-    note = "All is well." if not problems else f"{problems} problem{'s' if problems > 1 else ''} to look at."
-    return Listing(checks, _COLUMNS, none="", note=note)
+    return Listing(checks, _COLUMNS, none="", note=summary(checks))
+
+
+def summary(checks: Sequence[Check]) -> str:
+    """What all checks come to, in a sentence."""
+    problems = [check.what for check in checks if check.verdict == "problem"]
+    weak = [f"{check.what}: {check.found.partition('. ')[0]}" for check in checks if check.verdict == "weak"]
+    if problems:
+        return f"{len(problems)} problem{'s' if len(problems) > 1 else ''} to look at: {', '.join(problems)}."
+    if weak:
+        return f"It works, but less well than it can. {'; '.join(weak)}."
+    return "All is well."
 
 
 def _environment(session: Session) -> Iterator[Check]:
@@ -87,27 +111,83 @@ async def _service(session: Session) -> AsyncIterator[Check]:
         sdk = await session.guard(session.sdk())
         connected, started = time.monotonic() - started, time.monotonic()
         await session.guard(sdk.api.devboxes.list(limit=1))
+        took = time.monotonic() - started
+        connection = session.connection
+        assert connection is not None
+        state = await session.guard(_state(sdk)) if connection.embedded else {}
     except MagicError as error:
-        yield Check("service", "problem", "out of reach", str(error))
+        yield Check("service", "problem", "cannot be used", str(error))
         return
-    took = time.monotonic() - started
-    assert session.connection is not None
-    yield Check("service", "ok", f"{session.connection.label} answers, and accepts the key")
-    speed: Verdict = "note" if took > _SLOW else "ok"
-    advice = "The network is slow: completions may come without names." if took > _SLOW else ""
-    yield Check(
-        "network", speed, f"connected in {spell_duration(connected)}, answers in {spell_duration(took)}", advice
-    )
-    yield _isolation(session.connection)
-
-
-def _isolation(connection: Connection) -> Check:
+    yield Check("service", "ok", f"{connection.label} answers, and accepts the key")
+    yield network(connected, took)
     if not connection.embedded:
-        return Check("isolation", "ok", "the service's own")
-    if connection.isolation == "namespaces":
-        return Check("isolation", "ok", "namespaces: nothing on this machine can be reached from devboxes")
+        yield Check("isolation", "ok", "the service's own")
+        return
+    yield service_version(str(state.get("version", "")), _installed("runloop-jupyter") or "")
+    yield isolation(connection, state.get("weaknesses", connection.warnings))
+    yield limits(state.get("limits", {}))
+
+
+async def _state(sdk: AsyncRunloopSDK) -> Mapping[str, Any]:
+    state: Mapping[str, Any] = await sdk.api.get_json("/local/status")
+    return state
+
+
+def network(connected: float, took: float) -> Check:
+    """What the seconds until the connection stood, and of one answer, mean."""
+    found = f"connected in {spell_duration(connected)}, answers in {spell_duration(took)}"
+    if took > _SLOW:
+        return Check("network", "note", found, "The network is slow: completions may come without names.")
+    return Check("network", "ok", found)
+
+
+def service_version(running: str, installed: str) -> Check:
+    """Whether the embedded service that runs is of the version that is installed."""
+    if running == installed:
+        return Check("version", "ok", f"the service is {running}, as installed")
+    advice = "runloop-local stop ends it; the next cell starts the installed one."
+    return Check("version", "note", f"the service is {running}, installed is {installed}", advice)
+
+
+def isolation(connection: Connection, weaknesses: Iterable[str]) -> Check:
+    """What the embedded service was asked for, and what devboxes got."""
+    asked = _WANTED.get(connection.requested, connection.requested)
+    found = f"{connection.isolation} (asked for: {asked})"
+    told = " ".join(weaknesses)
+    if connection.isolation == "namespaces" and not told:
+        return Check("isolation", "ok", f"{found}. Nothing on this machine can be reached from devboxes")
     advice = "Run only what you trust; on Linux, allow user namespaces for full isolation; or use the cloud."
-    return Check("isolation", "note", f"{connection.isolation}: {' '.join(connection.warnings)}", advice)
+    return Check("isolation", "weak", f"{found}. {told}".strip(), advice)
+
+
+def limits(enforced: Mapping[str, str]) -> Check:
+    """By what means the embedded service holds devboxes to their size."""
+    found = ", ".join(f"{what} {means}" for what, means in enforced.items())
+    # The disk is looked at everywhere.
+    loose = [what for what, means in enforced.items() if what != "disk" and not means.endswith(_BY_KERNEL)]
+    if not loose:
+        return Check("limits", "ok", found or "not told")
+    advice = (
+        "A devbox that uses more is ended a moment later, or not at all. Control groups that the service can write "
+        "hold it to its size at once."
+    )
+    return Check("limits", "weak", found, advice)
+
+
+def files(folder: StateFolder) -> Iterator[Check]:
+    """Whether the extension can keep its own files."""
+    try:
+        folder.try_out()
+    except OSError as error:
+        yield Check("files", "weak", folder.problem(error), "Set RUNLOOP_JUPYTER_HOME to a folder of your own.")
+    else:
+        yield Check("files", "ok", f"kept in {folder.path}")
+
+
+def settings(seen: Settings) -> Iterator[Check]:
+    """What was set and does not fit."""
+    for sentence in seen.refused:
+        yield Check("settings", "note", sentence, "%runloop config shows what counts.")
 
 
 def _installed(package: str) -> str | None:

@@ -6,8 +6,9 @@ import argparse
 from collections.abc import Iterator
 from typing import TYPE_CHECKING
 
+from ...belonging import told
+from ...devboxes import live
 from ...rendering import Overview, connection_lines, devbox_listing
-from ..devbox.list import live
 from ..parser import Parser
 
 if TYPE_CHECKING:
@@ -32,8 +33,8 @@ async def run(session: Session, args: argparse.Namespace) -> Overview:
     """What the notebook is connected to, its devboxes, and what can be typed."""
     sdk = await session.sdk()
     assert session.connection is not None
-    devboxes = await live(sdk)
-    session.names.keep("devbox", [each.short for each in devboxes])
+    devboxes = await told(session, await live(sdk))
+    session.names.keep("devbox", [each.known_as for each in devboxes])
     table = devbox_listing(devboxes, current=session.current.id if session.current else None)
     return Overview(_connection(session.connection), table, tuple(_lines()))
 

@@ -8,6 +8,8 @@ from typing import TYPE_CHECKING
 from ..parser import Parser
 
 if TYPE_CHECKING:
+    from ...devboxes import DevboxInfo
+    from ...rendering import Listing
     from ...resource_panel.panel import Panel
     from ...session import Session
 
@@ -28,7 +30,7 @@ def parser() -> Parser:
     )
 
 
-async def run(session: Session, args: argparse.Namespace) -> Panel:
+async def run(session: Session, args: argparse.Namespace) -> Panel | Listing[DevboxInfo]:
     """The panel, which the notebook shows as the cell's result."""
     from ...resource_panel import connected_panel
 

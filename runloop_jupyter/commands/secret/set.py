@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 
 from ...errors import UsageError
 from ...prompts import ask
+from ...quoting import as_word
 from ...rendering import Done
 from ..parser import Parser
 
@@ -50,7 +51,7 @@ async def run(session: Session, args: argparse.Namespace) -> Done[SecretView]:
     except NotFoundError:
         view, what = await sdk.api.secrets.create(name=args.name, value=value), "Made"
     session.names.add("secret", view.name)
-    return Done(f"{what} secret {view.name}. Use it: %devbox create --secret VARIABLE={view.name}", view)
+    return Done(f"{what} secret {view.name}. Use it: %devbox create --secret VARIABLE={as_word(view.name)}", view)
 
 
 async def _value(session: Session, args: argparse.Namespace) -> str:

@@ -236,7 +236,9 @@ function render({ model, el }) {
 
   const fit = () => {
     line.style.height = "auto";
-    line.style.height = `${Math.min(line.scrollHeight, 160)}px`;
+    const needed = line.scrollHeight + line.offsetHeight - line.clientHeight;
+    line.style.height = `${Math.min(needed, 160)}px`;
+    line.style.overflowY = needed > 160 ? "auto" : "hidden";
   };
   const write = (text, cursor = text.length) => {
     line.value = text;

@@ -63,7 +63,7 @@ class DetailPane {
     const text = form === "time" ? exactTime(value) : form === "bytes" ? bytes(value) : form === "seconds" ? span(value * 1000) : String(value);
     const shown = label === "Status" || label === "State" ? statusLook(String(value).toLowerCase()).label : text;
     const copied = form === "id" || label === "Name" || label === "ID" ? copyButton(text, `Copy ${label}`, this.say) : "";
-    return [h("dt", {}, label), h("dd", {}, form === "id" ? h("code", {}, shown) : shown, copied)];
+    return [h("dt", {}, label), h("dd", {}, form === "id" ? h("code", {}, shown) : words(shown), copied)];
   }
 
   history(steps) {

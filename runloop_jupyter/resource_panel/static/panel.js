@@ -3,6 +3,7 @@
 const PIECE = 512 * 1024;
 const PIECES_AHEAD = 4;
 const NEW = { devbox: "New devbox", blueprint: "Build blueprint", object: "Upload file", secret: "New secret", policy: "New policy" };
+const KEYS = { console: ".rlc-line", terminal: ".xterm-helper-textarea", logs: ".rlt-list", files: ".rlt-list" };
 const PRUNED = new Set(["blueprint", "snapshot", "object"]);
 
 class PanelView {
@@ -132,14 +133,15 @@ class PanelView {
 
   tick() {
     this.store.fade(FLASH_MS);
-    if (this.visible) this.grid.tick();
-    this.pane?.tick?.();
     const waited = this.store.waiting();
-    const cut = this.root.closest(".jupyter-widgets-disconnected, .jp-mod-disconnected");
+    const cut = kernelIsGone(this.model, this.root);
+    this.lost = Boolean(cut || this.store.over || waited > 20000); // what is shown is as it was
+    if (this.visible && !this.lost) this.grid.tick();
+    if (!this.lost) this.pane?.tick?.();
     const text = cut ? "The kernel was restarted or has ended. Run this cell again for a live panel."
       : this.store.over ? this.store.over
       : waited > 20000 ? "No answer from the kernel for a while. If it was restarted, run this cell again."
-      : waited > 1500 ? "Waiting for the kernel: a running cell blocks it. Your click is not lost." : "";
+      : waited > 1500 ? "Waiting for the kernel: a running cell may block it. Your click is not lost." : "";
     this.wait.hidden = !text;
     if (text && this.wait.textContent !== text) this.wait.replaceChildren(icon("warn", "warn"), words(text));
     this.showHealth();
@@ -219,6 +221,24 @@ class PanelView {
 
   hear_dock() {
     this.showStrip();
+    if (this.opening && this.store.tool.startsWith(this.opening)) this.enterTool();
+  }
+
+  /** Put the keyboard into the tool that was asked for, once the page has it: what is typed next is meant for it. */
+  enterTool() {
+    const [tool, id] = this.opening.split(":");
+    const box = this.element.closest(".runloop-panel-box");
+    const until = performance.now() + 10000;
+    this.opening = null;
+    const look = () => {
+      const here = document.activeElement === document.body || this.element.contains(document.activeElement);
+      if (!here || performance.now() > until) return;
+      const open = [...(box?.querySelectorAll(`.rlt-${tool}[aria-label*="${CSS.escape(id)}"]`) ?? [])].filter((each) => each.offsetParent);
+      const field = open.at(-1)?.querySelector(KEYS[tool]);
+      if (field) field.focus();
+      else setTimeout(look, 50);
+    };
+    look();
   }
 
   hear_say({ text, error }) {
@@ -327,14 +347,14 @@ class PanelView {
   showHealth() {
     const health = this.store.health[this.tab] || { loading: true };
     const seconds = health.retry ? Math.max(0, Math.round((health.retry - this.store.now()) / 1000)) : null;
-    const live = health.error ? ["warn", "bad", "Not live"] : health.loading ? ["spin", "info", "Loading"] : ["disc", "ok", "Live"];
+    const live = this.lost ? ["ring", "quiet", "Not live"] : health.error ? ["warn", "bad", "Not live"] : health.loading ? ["spin", "info", "Loading"] : ["disc", "ok", "Live"];
     const key = live.join();
     if (key !== this.liveKey) {
       this.liveKey = key;
       this.live.replaceChildren(icon(live[0], live[1]), words(live[2]));
       this.live.title = this.store.service ? `Connected to ${this.store.service}` : "";
     }
-    this.banner.hidden = !health.error;
+    this.banner.hidden = !health.error || this.lost;
     if (health.error && health.error !== this.bannerText) {
       this.countdown = h("span", { class: "rl-quiet", "aria-hidden": "true" });
       const label = health.error.includes("press Start") ? "Start" : "Try now";
@@ -509,6 +529,11 @@ class PanelView {
     this.select(all ? this.arrangement.shown.map((row) => row[0]) : []);
   }
 
+  /** The table is as high as its rows, up to a limit. */
+  needs(height) {
+    this.panelBody.style.setProperty("--rl-need", `${height}px`);
+  }
+
   toggle(id) {
     const ids = new Set(this.selected);
     if (!ids.delete(id)) ids.add(id);
@@ -530,6 +555,7 @@ class PanelView {
 
   act(action, rows) {
     this.used();
+    this.opening = KEYS[action.name] && rows.length ? `${action.name}:${rows[0][0]}` : null;
     if (rows.length) this.send("act", { kind: this.tab, action: action.name, ids: rows.map((row) => row[0]) });
   }
 

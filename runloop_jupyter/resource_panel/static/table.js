@@ -42,7 +42,8 @@ class Arrangement {
     const { at, form } = this.kind.columns.find((column) => column.key === key) || {};
     const { created } = this.kind.at;
     const now = this.store.now();
-    if (form === "age" || form === "span") return (row) => (row[created] === null ? -1 : (row[at] ?? now) - row[created]);
+    if (form === "ending") return (row) => row[at] ?? row[this.kind.at.until] ?? Infinity;
+    if (form === "span") return (row) => (row[created] === null ? -1 : (row[at] ?? now) - row[created]);
     if (form === "source") return (row) => this.store.sourceName(row[at]).toLowerCase();
     if (key === "size" && form === "text") return (row) => SIZES.indexOf(row[at]);
     return (row) => (typeof row[at] === "string" ? row[at].toLowerCase() : row[at] ?? -1);
@@ -202,11 +203,15 @@ class Grid {
     const count = this.arrangement.shown.length;
     setAttribute(this.element, "aria-rowcount", count + 1);
     this.canvas.style.height = `${count * ROW}px`;
+    this.host.needs((count + 1) * ROW + 4);
     for (const slot of this.slots) slot.index = -1;
     this.paint();
   }
 
-  /** Fill the rows that can be seen. */
+  /**
+   * Fill the rows that can be seen. One keeps its element for as long as it is in sight: the rows above may come and go
+   * while somebody presses, and what is pressed on one row never ends on another.
+   */
   paint() {
     const { shown } = this.arrangement;
     const top = this.element.scrollTop;
@@ -215,11 +220,22 @@ class Grid {
     const last = Math.min(shown.length, Math.ceil((top + room) / ROW) + SPARE);
     const needed = Math.max(Math.ceil(room / ROW) + 2 * SPARE + 2, this.slots.length);
     while (this.slots.length < needed) this.slots.push(this.newSlot());
-    for (const slot of this.slots) if (slot.index >= last || (slot.index >= 0 && slot.index < first)) slot.index = -1;
-    for (let index = first; index < last; index++) {
-      const slot = this.slots[index % needed];
-      if (slot.index !== index || slot.row !== shown[index]) this.fill(slot, index, shown[index]);
+    const seen = new Set(shown.slice(first, last).map((row) => row[0]));
+    const kept = new Map();
+    const free = [];
+    for (const slot of this.slots) {
+      if (slot.row && seen.has(slot.row[0])) kept.set(slot.row[0], slot);
+      else free.push(slot);
     }
+    let below = null; // elements are in the order of the rows; one that is in its place is not moved, which would lose a click
+    for (let index = last - 1; index >= first; index--) {
+      const row = shown[index];
+      const slot = kept.get(row[0]) ?? free.pop();
+      if (slot.index !== index || slot.row !== row) this.fill(slot, index, row);
+      if (!kept.has(row[0]) || !precedes(slot.element, below)) this.canvas.insertBefore(slot.element, below);
+      below = slot.element;
+    }
+    for (const slot of free) slot.index = -1;
     for (const slot of this.slots) slot.element.hidden = slot.index < 0;
     this.markActive();
   }
@@ -279,7 +295,8 @@ class Grid {
     }
     const text = this.text(column, row, value);
     setText(cell, text);
-    const title = column.form === "time" || column.form === "age" ? exactTime(column.form === "age" ? row[this.kind.at.created] : value) : text;
+    const exact = column.form === "time" ? value : column.form === "ending" ? value ?? row[this.kind.at.until] : null;
+    const title = [exactTime(exact), exact && column.form === "time" ? "" : text].filter(Boolean).join(" · ");
     if (cell.title !== title) cell.title = title;
   }
 
@@ -305,23 +322,21 @@ class Grid {
       if (value) return exactSpan(value - created);
       return created && !this.kind.settled.has(this.kind.status(row)) ? `${exactSpan(now - created)} so far` : "";
     }
-    if (column.form === "age") return this.age(row, value, now);
+    if (column.form === "ending") return this.end(row, value, now);
     if (column.form === "source") return this.store.sourceName(value);
     return value === null || value === undefined ? "" : String(value);
   }
 
-  age(row, ended, now) {
-    const created = row[this.kind.at.created];
-    if (created === null) return "";
-    if (ended) return `lived ${span(ended - created)}`;
-    const until = row[this.kind.at.until];
-    const left = until && until > now ? ` · ${roughSpan(until - now)} left` : "";
-    return span(now - created) + left;
+  /** When it ends, or did, and why. */
+  end(row, ended, now) {
+    const { until, reason, with_kernel: withKernel } = this.kind.at;
+    if (ended) return [relative(past(ended, now), now), row[reason]].filter(Boolean).join(": ");
+    return row[withKernel] || (row[until] ? `in ${roughSpan(Math.max(0, row[until] - now))}` : "");
   }
 
   /** Times go on. */
   tick() {
-    const timed = this.columns?.map((column, at) => [column, at]).filter(([column]) => ["time", "age", "span"].includes(column.form));
+    const timed = this.columns?.map((column, at) => [column, at]).filter(([column]) => ["time", "ending", "span"].includes(column.form));
     for (const slot of this.slots) {
       if (slot.index < 0) continue;
       for (const [column, at] of timed) setText(slot.cells[at], this.text(column, slot.row, slot.row[column.at]));
@@ -441,6 +456,10 @@ class Grid {
   }
 }
 
+function precedes(element, other) {
+  return !other || Boolean(element.compareDocumentPosition(other) & Node.DOCUMENT_POSITION_FOLLOWING);
+}
+
 function statusContent(status, mark, reason) {
   if (mark?.error) {
     const dismiss = h("button", { type: "button", class: "rl-dismiss", tabindex: "-1", title: "Dismiss this message", "aria-label": "Dismiss this message" }, icon("cross"));
@@ -448,7 +467,7 @@ function statusContent(status, mark, reason) {
   }
   if (mark?.doing) return [icon("spin", "info"), words(`${mark.doing}…`)];
   const { shape, tone, label } = statusLook(status);
-  return [icon(shape, tone), h("span", { class: "rl-status" }, label), reason ? h("span", { class: "rl-reason" }, reason.replaceAll("_", " ")) : null].filter(Boolean);
+  return [icon(shape, tone), h("span", { class: "rl-status" }, label), reason ? h("span", { class: "rl-reason" }, reason) : null].filter(Boolean);
 }
 
 function nameContent(row, name, current, mark) {

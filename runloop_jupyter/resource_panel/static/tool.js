@@ -56,10 +56,11 @@ function button(name, label, onclick, { text = false, ...rest } = {}) {
 function connect(model, el, handlers, hello = () => ({})) {
   const view = crypto.getRandomValues(new Uint32Array(2)).join("-");
   let seen = -1;
+  let sent = 0;
   let inSight = true;
   const visible = () => inSight && document.visibilityState !== "hidden";
-  const cut = () => el.closest(".jupyter-widgets-disconnected, .jp-mod-disconnected") !== null;
-  const send = (op, content = {}, buffers = []) => { if (!cut()) model.send({ op, view, ...content }, undefined, buffers); };
+  const cut = () => kernelIsGone(model, el);
+  const send = (op, content = {}, buffers = []) => { if (!cut()) model.send({ op, view, n: sent++, ...content }, undefined, buffers); };
   const greet = () => { seen = -1; send("hello", { visible: visible(), ...hello() }); };
   const receive = (message, buffers) => {
     if (message.view !== undefined && message.view !== view) return;
@@ -74,7 +75,7 @@ function connect(model, el, handlers, hello = () => ({})) {
     else handlers[message.op]?.(message, buffers);
   };
   const waiting = make("div", { class: "rlt-note", role: "status", hidden: true,
-    text: "The kernel is busy; this opens as soon as it is free." });
+    text: "Waiting for the kernel: this opens as soon as it answers." });
   const banner = make("div", { class: "rlt-problem", role: "alert", hidden: true });
   const problem = (text) => {
     banner.hidden = !text;

@@ -9,7 +9,7 @@ if TYPE_CHECKING:
     from collections.abc import Mapping
 
     from .._config import ClientConfig
-    from .._transport import Transport
+    from .._transport import Dependent, Transport
     from .accounts import AccountsAPI
     from .apikeys import ApikeysAPI
     from .axons import AxonsAPI
@@ -40,11 +40,21 @@ class AsyncRunloopAPI:
         """Seconds that the service's clock is ahead of this machine's, to a second; 0 while nothing was answered."""
         return self._transport.clock_ahead
 
+    async def adopt(self, dependent: Dependent) -> None:
+        """Detach `dependent`, which has a connection of its own, when the client is closed."""
+        await self._transport.adopt(dependent)
+
     async def get_json(self, path: str, query: Mapping[str, Any] | None = None, *, timeout: float | None = None) -> Any:
         """The JSON with which any route answers a GET, unchecked. Raises as the operations do."""
         from ._resource import get_json
 
         return await get_json(self._transport, path, query or {}, timeout)
+
+    async def post_json(self, path: str, body: Mapping[str, Any]) -> Any:
+        """The JSON with which any route answers a POST, unchecked. Raises as the operations do."""
+        from ._resource import post_json
+
+        return await post_json(self._transport, path, body)
 
     @cached_property
     def accounts(self) -> AccountsAPI:

@@ -13,8 +13,8 @@ from pydantic import ValidationError
 from pydantic_core import from_json
 
 from .._arguments import check_arguments
-from .._errors import APIResponseError, ConfigurationError
-from .._event_stream import EVENT_TIMEOUT, EventStream
+from .._errors import APIResponseError, ConfigurationError, RunloopError
+from .._event_stream import EventResponse
 from .._pagination import Listing, Page
 from .._transport import Request, Transport
 from ..models._view import View
@@ -57,17 +57,19 @@ class APIResource:
         *,
         in_query: Iterable[str] = (),
         timeout: float | None = None,
-        surface: Sequence[int] = (),
+        surface: tuple[type[RunloopError], ...] = (),
     ) -> V:
         body, options = split_options(params)
         query = {name: body.pop(name) for name in in_query if name in body}
         request = build_request("POST", path, options, query=query, json=body, timeout=timeout, surface=surface)
         return await self._view(request, view)
 
-    async def _events(self, path: str, params: Mapping[str, Any], view: type[V]) -> EventStream[V]:
+    async def _events(self, path: str, params: Mapping[str, Any], view: type[V]) -> EventResponse[V]:
         query, options = split_options(params)
-        request = build_request("GET", path, options, query=query, headers={"accept": "text/event-stream"})
-        return EventStream(self._transport, replace(request, timeout=options.get("timeout", EVENT_TIMEOUT)), view)
+        timeout = self._transport.config.stream_timeout
+        headers = {"accept": "text/event-stream"}
+        request = build_request("GET", path, options, query=query, headers=headers, timeout=timeout)
+        return EventResponse(self._transport, request, view)
 
     async def _view(self, request: Request, view: type[V]) -> V:
         response = await self._transport.send(request)
@@ -110,7 +112,15 @@ def _promised(request: Request, what: str) -> Iterator[None]:
 
 async def get_json(transport: Transport, path: str, query: Mapping[str, Any], timeout: float | None) -> Any:
     """The JSON with which a route answers a GET; `APIResponseError` for what is none."""
-    request = Request("GET", path, query=_query(query), timeout=timeout)
+    return await _json(transport, Request("GET", path, query=_query(query), timeout=timeout))
+
+
+async def post_json(transport: Transport, path: str, body: Mapping[str, Any]) -> Any:
+    """The JSON with which a route answers a POST; `APIResponseError` for what is none."""
+    return await _json(transport, Request("POST", path, json=body))
+
+
+async def _json(transport: Transport, request: Request) -> Any:
     response = await transport.send(request)
     with _promised(request, "JSON"):
         return from_json(response.content)
@@ -150,7 +160,7 @@ def build_request(
     content: AsyncIterator[bytes] | Callable[[], AsyncIterator[bytes]] | None = None,
     headers: Mapping[str, str] | None = None,
     timeout: float | None = None,
-    surface: Sequence[int] = (),
+    surface: tuple[type[RunloopError], ...] = (),
 ) -> Request:
     """The request of one operation; the caller's options go before the operation's own `timeout`."""
     return Request(

@@ -9,7 +9,7 @@ from ..models.axons import AxonEventView, AxonView, PublishResultView, SqlBatchR
 from ._resource import APIResource, path_of
 
 if TYPE_CHECKING:
-    from .._event_stream import EventStream
+    from .._event_stream import EventResponse
     from .._pagination import Listing
     from ..params._options import LongRequestOptions, RequestOptions
     from ..params.axons import (
@@ -61,7 +61,7 @@ class AxonsAPI(APIResource):
         """Where the new event is in the axon (`POST /v1/axons/{id}/publish`)."""
         return await self._post(path_of("/v1/axons/{}/publish", id), params, PublishResultView)
 
-    async def subscribe_sse(self, id: str, **params: Unpack[AxonSubscribeSseParams]) -> EventStream[AxonEventView]:
+    async def subscribe_sse(self, id: str, **params: Unpack[AxonSubscribeSseParams]) -> EventResponse[AxonEventView]:
         """Its events, as they come (`GET /v1/axons/{id}/subscribe/sse`)."""
         return await self._events(path_of("/v1/axons/{}/subscribe/sse", id), params, AxonEventView)
 

@@ -4,10 +4,14 @@ from __future__ import annotations
 
 from collections.abc import AsyncIterator
 from contextlib import aclosing, asynccontextmanager
+from dataclasses import replace
 from functools import cached_property
+from itertools import count
 from typing import TYPE_CHECKING, Unpack
+from uuid import uuid4
 
 from .._config import LONG_TIMEOUT
+from .._errors import APITimeoutError, NotFoundError, WaitTimeoutError
 from .._ids import uuid7
 from ..models.devboxes import (
     DevboxCreateSSHKeyResponse,
@@ -24,7 +28,7 @@ from ..models.executions import DevboxAsyncExecutionDetailView, DevboxExecutionD
 from ._resource import APIResource, build_request, path_of, split_options
 
 if TYPE_CHECKING:
-    from .._event_stream import EventStream
+    from .._event_stream import EventResponse
     from .._pagination import Listing
     from .._transport import Request
     from ..params._options import LongRequestOptions, RequestOptions
@@ -49,13 +53,18 @@ if TYPE_CHECKING:
         DevboxWriteFileContentsParams,
     )
     from ..params.disk_snapshots import DiskSnapshotListParams
+    from ..params.executions import ExecutionRetrieveParams
     from .disk_snapshots import DiskSnapshotsAPI
     from .executions import ExecutionsAPI
     from .logs import LogsAPI
 
+COMMAND_HOLD = 25.0
+"""Seconds for which the service holds a request that waits for a command, at most and by default."""
+COMMAND_WAIT_TIMEOUT = COMMAND_HOLD + 10.0
+"""And 10 s for the way; a wait for a devbox is held for 30 s."""
 DEVBOX_WAIT_TIMEOUT = 40.0
-"""The service holds a wait for a devbox for 30 s at most, one for a command for 25 s; and 10 s for the way."""
-COMMAND_WAIT_TIMEOUT = 35.0
+EXECUTE_SILENCE = 60.0
+"""Seconds by which the answer to `execute` may be late: a busy service starts the command only then."""
 
 
 class DevboxesAPI(APIResource):
@@ -110,7 +119,7 @@ class DevboxesAPI(APIResource):
         (`POST /v1/devboxes/{id}/wait_for_status`)
         """
         path = path_of("/v1/devboxes/{}/wait_for_status", id)
-        return await self._post(path, params, DevboxView, timeout=DEVBOX_WAIT_TIMEOUT, surface=(408,))
+        return await self._post(path, params, DevboxView, timeout=DEVBOX_WAIT_TIMEOUT, surface=(WaitTimeoutError,))
 
     async def suspend(self, id: str, **options: Unpack[LongRequestOptions]) -> DevboxView:
         """The devbox, whose processes end and whose disk is kept (`POST /v1/devboxes/{id}/suspend`)."""
@@ -132,22 +141,50 @@ class DevboxesAPI(APIResource):
         """What a devbox used so far (`GET /v1/devboxes/{id}/usage`)."""
         return await self._get(path_of("/v1/devboxes/{}/usage", id), options, DevboxResourceUsageView)
 
-    async def watch_evictions(self, **options: Unpack[RequestOptions]) -> EventStream[DevboxEvictionEventView]:
+    async def watch_evictions(self, **options: Unpack[RequestOptions]) -> EventResponse[DevboxEvictionEventView]:
         """The account's devboxes whose machine goes away, as it is planned (`GET /v1/devboxes/evictions/watch`)."""
         return await self._events("/v1/devboxes/evictions/watch", options, DevboxEvictionEventView)
 
     # Commands
 
     async def execute(self, id: str, **params: Unpack[DevboxExecuteParams]) -> DevboxAsyncExecutionDetailView:
-        """A command that has ended, or still runs after `optimistic_timeout` (`POST /v1/devboxes/{id}/execute`)."""
-        params["command_id"] = params.get("command_id") or str(uuid7())
+        """A command that has ended, or still runs after `optimistic_timeout` (`POST /v1/devboxes/{id}/execute`).
+
+        Where its answer does not come, the connection may be dead without anybody having noticed: a minute after it
+        was due the command is asked for by its id, and sent again only where the service does not know it.
+        """
+        command_id = params["command_id"] = params.get("command_id") or str(uuid7())
+        params["idempotency_key"] = params.get("idempotency_key") or str(uuid4())
+        for attempt in count():
+            try:
+                return await self._execute(id, params)
+            except APITimeoutError:
+                if (known := await self._known(id, command_id, params)) is not None:
+                    return known
+                if attempt >= self._transport.config.max_retries:
+                    raise
+        raise AssertionError("unreachable")
+
+    async def _execute(self, id: str, params: DevboxExecuteParams) -> DevboxAsyncExecutionDetailView:
+        hold = params.get("optimistic_timeout")
         return await self._post(
             path_of("/v1/devboxes/{}/execute", id),
             params,
             DevboxAsyncExecutionDetailView,
             in_query=["last_n"],
-            timeout=LONG_TIMEOUT,
+            timeout=(COMMAND_HOLD if hold is None else hold) + EXECUTE_SILENCE,
+            surface=(APITimeoutError,),
         )
+
+    async def _known(
+        self, id: str, command_id: str, params: DevboxExecuteParams
+    ) -> DevboxAsyncExecutionDetailView | None:
+        """A command as it is now; None where the service knows none of this id."""
+        given: ExecutionRetrieveParams = {"last_n": params.get("last_n"), "extra_headers": params.get("extra_headers")}
+        try:
+            return await self.executions.retrieve(command_id, devbox_id=id, **given)
+        except NotFoundError:
+            return None
 
     async def execute_async(
         self, id: str, **params: Unpack[DevboxExecuteAsyncParams]
@@ -174,7 +211,7 @@ class DevboxesAPI(APIResource):
             DevboxAsyncExecutionDetailView,
             in_query=["last_n"],
             timeout=COMMAND_WAIT_TIMEOUT,
-            surface=(408,),
+            surface=(WaitTimeoutError,),
         )
 
     # Files
@@ -194,7 +231,7 @@ class DevboxesAPI(APIResource):
     async def download_file(self, id: str, **params: Unpack[DevboxDownloadFileParams]) -> bytes:
         """The bytes of a file, all in memory (`POST /v1/devboxes/{id}/download_file`)."""
         request = _file_request(path_of("/v1/devboxes/{}/download_file", id), params)
-        return (await self._transport.send(request)).content
+        return (await self._transport.send(replace(request, most=None))).content
 
     @asynccontextmanager
     async def download_file_stream(

@@ -14,7 +14,7 @@ from ..models.executions import (
 from ._resource import APIResource, path_of
 
 if TYPE_CHECKING:
-    from .._event_stream import EventStream
+    from .._event_stream import EventResponse
     from ..params.devboxes import DevboxExecuteAsyncParams, DevboxExecuteSyncParams
     from ..params.executions import (
         ExecutionKillParams,
@@ -63,14 +63,14 @@ class ExecutionsAPI(APIResource):
 
     async def stream_stdout_updates(
         self, execution_id: str, *, devbox_id: str, **params: Unpack[ExecutionStreamUpdatesParams]
-    ) -> EventStream[ExecutionUpdateChunk]:
+    ) -> EventResponse[ExecutionUpdateChunk]:
         """What it prints to stdout, as it comes (`GET .../{execution_id}/stream_stdout_updates`)."""
         path = path_of(_EXECUTION + "/stream_stdout_updates", devbox_id, execution_id)
         return await self._events(path, params, ExecutionUpdateChunk)
 
     async def stream_stderr_updates(
         self, execution_id: str, *, devbox_id: str, **params: Unpack[ExecutionStreamUpdatesParams]
-    ) -> EventStream[ExecutionUpdateChunk]:
+    ) -> EventResponse[ExecutionUpdateChunk]:
         """What it prints to stderr, as it comes (`GET .../{execution_id}/stream_stderr_updates`)."""
         path = path_of(_EXECUTION + "/stream_stderr_updates", devbox_id, execution_id)
         return await self._events(path, params, ExecutionUpdateChunk)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping, Sequence
 from typing import Any, Literal
 
 from pydantic import Field
@@ -30,6 +31,48 @@ ShutdownReason = Literal["api_shutdown", "keep_alive_timeout", "entrypoint_exit"
 DevboxCapability = Literal["unknown", "docker_in_docker"] | str
 InitiatorType = Literal["unknown", "api", "reflex"] | str
 TunnelAuthMode = Literal["open", "authenticated"] | str
+
+
+_IN_WORDS = {
+    "out_of_memory": "it needed more memory than it has",
+    "out_of_disk": "it needed more disk than it has",
+    "execution_failed": "a command that it needs failed",
+    "health_check_failed": "its health check failed",
+    "api_shutdown": "somebody asked for it",
+    "keep_alive_timeout": "its keep-alive time is over",
+    "entrypoint_exit": "its entrypoint ended",
+    "idle": "nobody used it",
+    "ttl_expired": "its time to live is over",
+}
+_LONGEST = 500  # characters: what git or a Dockerfile says may be long
+
+
+def reason_of(devbox: Mapping[str, Any]) -> str:
+    """Why a devbox failed, ended or was suspended, on one line without a full stop; empty where nobody said why.
+
+    `devbox` is one as the API sends it; nothing in it is trusted to be what it should. Its `failure_reason` and
+    `shutdown_reason` are words of the API's. The sentence, where there is one, stands in its `state_transitions`.
+    """
+    code = _line(devbox.get("failure_reason")) or _line(devbox.get("shutdown_reason"))
+    told = _told(devbox.get("state_transitions"), ended=bool(code))
+    if told in ("", code):
+        told = _IN_WORDS.get(code, "")
+    return f"{told} ({code})" if told and code else told or code
+
+
+def _told(transitions: object, *, ended: bool) -> str:
+    """What the last state came with. A devbox that failed is shut down later: that is told of an earlier one."""
+    steps = [step for step in transitions if isinstance(step, Mapping)] if isinstance(transitions, Sequence) else []
+    reasons = [_line(step.get("failure_reason")) for step in steps if not ended or step.get("status") == "failure"]
+    return reasons[-1] if reasons else ""
+
+
+def _line(text: object) -> str:
+    """It comes from programs in devboxes: one line that moves no cursor."""
+    if not isinstance(text, str):
+        return ""
+    line = " ".join("".join(char if char.isprintable() else " " for char in text).split())
+    return f"{line[:_LONGEST]}…" if len(line) > _LONGEST else line.rstrip(".")
 
 
 class StateTransition(View):
@@ -86,6 +129,11 @@ class DevboxView(View):
     shutdown_reason: ShutdownReason | None = None
     snapshot_id: str | None = None
     tunnel: TunnelView | None = None
+
+    @property
+    def reason(self) -> str:
+        """Why it failed, ended or was suspended, on one line; empty where nobody said why."""
+        return reason_of(self.model_dump(include={"failure_reason", "shutdown_reason", "state_transitions"}))
 
 
 class DevboxResourceUsageView(View):

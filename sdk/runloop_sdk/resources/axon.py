@@ -6,11 +6,13 @@ from functools import cached_property
 from typing import TYPE_CHECKING, Unpack
 
 from .._arguments import check_arguments
+from .._axon_events import AxonEventStream
+from .._errors import NotFoundError
 from .._pagination import ResourceListing
 from ..models.axons import AxonEventView, AxonView, PublishResultView, SqlBatchResultView, SqlQueryResultView
 
 if TYPE_CHECKING:
-    from .._event_stream import EventStream
+    from .._event_stream import EventResponse, EventStream
     from ..api._client import AsyncRunloopAPI
     from ..params._options import RequestOptions
     from ..params.axons import (
@@ -70,8 +72,28 @@ class AsyncAxon:
         return await self._api.axons.publish(self._id, **params)
 
     async def subscribe_sse(self, **params: Unpack[AxonSubscribeSseParams]) -> EventStream[AxonEventView]:
-        """Its events as they come (`GET /v1/axons/{id}/subscribe/sse`)."""
-        return await self._api.axons.subscribe_sse(self._id, **params)
+        """Its events as they come, however long it is silent and however often the stream is cut.
+
+        Ends once the axon was deleted. Raises `NotFoundError` where it went while the stream was quiet or cut, and
+        `StreamError` once neither the events nor the axon's state can be had. (`GET /v1/axons/{id}/subscribe/sse`)
+        """
+
+        async def subscribe(after: int | None) -> EventResponse[AxonEventView]:
+            params["after_sequence"] = after
+            return await self._api.axons.subscribe_sse(self._id, **params)
+
+        return AxonEventStream(
+            subscribe,
+            self._is_gone,
+            after=params.get("after_sequence"),
+            max_retries=self._api.config.max_retries,
+        )
+
+    async def _is_gone(self) -> bool:
+        try:
+            return (await self.get_info()).deleted_at_ms is not None
+        except NotFoundError:
+            return True
 
 
 @check_arguments

@@ -37,7 +37,8 @@ class AsyncCommandInterface:
 
         Without standard input a short command costs one round trip, also with callbacks. It lasts until the command
         ends, or until the deadline of `polling_config` (`PollingTimeoutError`). Cancelled, out of time, or failed by
-        a callback, it kills the command, unless `kill_on_cancel` is False.
+        a callback, it kills the command, unless `kill_on_cancel` is False. Nothing else does: where the service or
+        the output is out of reach (`APIConnectionError`, `StreamError`), a note on the error tells the command's id.
         (`POST /v1/devboxes/{id}/execute` or `execute_async`)
         """
         given, options = split_options(params)
@@ -49,10 +50,15 @@ class AsyncCommandInterface:
         try:
             return await execution.result(polling_config=polling)
         except (Exception, asyncio.CancelledError) as error:
-            await run_undo(execution.abandon(kill=kill), error)
-            if not kill:
-                error.add_note(f"The command may go on: devbox.execution({execution.execution_id!r})")
+            await self._leave(execution, error, kill=kill and execution.is_ended_by(error))
             raise
+
+    async def _leave(self, execution: AsyncExecution, error: BaseException, *, kill: bool) -> None:
+        """Let go of a command that is waited for no more; a note on `error` tells how to find one that may go on."""
+        if not await execution.leave():
+            return
+        if not (kill and await run_undo(execution.kill(), error)):
+            error.add_note(f"The command may go on: devbox.execution({execution.execution_id!r})")
 
     async def exec_async(self, command: str, **params: Unpack[CommandOptions]) -> AsyncExecution:
         """A handle on `command`, which goes on running; callbacks are called until it ends.

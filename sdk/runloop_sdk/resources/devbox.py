@@ -1,4 +1,4 @@
-"""Devboxes: isolated Linux environments in which commands run."""
+"""Devboxes, isolated Linux environments in which commands run, and the snapshots that they are made from and into."""
 
 from __future__ import annotations
 
@@ -6,27 +6,28 @@ import asyncio
 from collections.abc import Iterable, Sequence
 from functools import cached_property
 from typing import TYPE_CHECKING, Self, Unpack
+from uuid import uuid4
 
 from .._arguments import check_arguments
-from .._errors import ConfigurationError, RunloopError, UnexpectedStateError
+from .._errors import CommandError, ConfigurationError, RunloopError, UnexpectedStateError
 from .._pagination import ResourceListing
 from .._polling import PollingConfig, Wait
 from .._tunnels import tunnel_url
 from ..cancellation import complete_or_undo, run_undo
 from ..models.devboxes import DevboxView, TunnelView
+from ..models.disk_snapshots import DevboxSnapshotAsyncStatusView, DevboxSnapshotView
 from ..models.logs import DevboxLogsListView
 from .command import AsyncCommandInterface
 from .execution import AsyncExecution, AsyncExecutionResult
-from .fan_out import OnFailure, checked, fan_out
+from .fan_out import OnFailure, fan_out
 from .file import AsyncFileInterface
 from .network import AsyncNetworkInterface
 from .pty import AsyncPty
 from .shell import AsyncNamedShell
-from .snapshot import AsyncSnapshot
 
 if TYPE_CHECKING:
     from ..api._client import AsyncRunloopAPI
-    from ..params._options import LongRequestOptions, RequestOptions
+    from ..params._options import LongRequestOptions, PollingRequestOptions, RequestOptions
     from ..params._waiting import (
         SDKDevboxCreateFromImageParams,
         SDKDevboxCreateParams,
@@ -38,8 +39,9 @@ if TYPE_CHECKING:
         DevboxListParams,
         DevboxSnapshotDiskAsyncParams,
     )
+    from ..params.disk_snapshots import DiskSnapshotUpdateParams
 
-DEVBOX_HOLD = 30.0
+DEVBOX_HOLD = 25.0
 """Seconds that the API holds a wait for a devbox."""
 ENDED = ("failure", "shutdown")
 
@@ -85,8 +87,12 @@ class AsyncDevbox:
         """Opens ways into it: SSH, tunnels."""
         return AsyncNetworkInterface(self._api, self._id)
 
-    def shell(self, name: str) -> AsyncNamedShell:
-        """A shell by name, whose commands share a directory and an environment; made at its first command."""
+    def shell(self, shell_name: str | None = None) -> AsyncNamedShell:
+        """A shell by name, whose commands share a directory and an environment; a new one without a name.
+
+        It is made at its first command.
+        """
+        name = str(uuid4()) if shell_name is None else shell_name
         return self._shells.setdefault(name, AsyncNamedShell(self.cmd, name))
 
     def pty(self, session: str | None = None, *, cols: int | None = None, rows: int | None = None) -> AsyncPty:
@@ -176,10 +182,54 @@ class AsyncDevbox:
 
         view = await wait.held(look, hold=DEVBOX_HOLD)
         if view.status != status:
-            why = view.failure_reason or view.shutdown_reason
-            reason = f" ({why})" if why else ""
-            raise UnexpectedStateError(f"Devbox {self._id} is {view.status}{reason}, not {status}", view=view)
+            state = "has failed" if view.status == "failure" else f"is {view.status}, not {status}"
+            why = f": {view.reason}" if view.reason else ""
+            raise UnexpectedStateError(f"Devbox {self._id} {state}{why}", view=view)
         return view
+
+
+@check_arguments
+class AsyncSnapshot:
+    """One snapshot: a devbox's disk, kept."""
+
+    def __init__(self, api: AsyncRunloopAPI, snapshot_id: str) -> None:
+        self._api = api
+        self._id = snapshot_id
+
+    def __repr__(self) -> str:
+        return f"<AsyncSnapshot {self._id}>"
+
+    @property
+    def id(self) -> str:
+        """The snapshot's id."""
+        return self._id
+
+    async def get_info(self, **options: Unpack[RequestOptions]) -> DevboxSnapshotAsyncStatusView:
+        """Its status and, once it is complete, its view (`GET /v1/devboxes/disk_snapshots/{id}/status`)."""
+        return await self._api.devboxes.disk_snapshots.query_status(self._id, **options)
+
+    async def update(self, **params: Unpack[DiskSnapshotUpdateParams]) -> DevboxSnapshotView:
+        """Change its name, message or metadata (`POST /v1/devboxes/disk_snapshots/{id}`)."""
+        return await self._api.devboxes.disk_snapshots.update(self._id, **params)
+
+    async def delete(self, **options: Unpack[LongRequestOptions]) -> object:
+        """Delete it (`POST /v1/devboxes/disk_snapshots/{id}/delete`)."""
+        return await self._api.devboxes.disk_snapshots.delete(self._id, **options)
+
+    async def await_completed(self, **options: Unpack[PollingRequestOptions]) -> DevboxSnapshotAsyncStatusView:
+        """Its status once the disk is saved; raises `UnexpectedStateError` if that failed."""
+        wait: Wait[DevboxSnapshotAsyncStatusView] = Wait(
+            f"snapshot {self._id} to be complete", options.get("polling_config")
+        )
+        view = await wait.polled(self.get_info, lambda seen: seen.status != "in_progress")
+        if view.status != "complete":
+            reason = f" ({view.error_message})" if view.error_message else ""
+            raise UnexpectedStateError(f"Snapshot {self._id} is {view.status}{reason}, not complete", view=view)
+        return view
+
+    async def create_devbox(self, **params: Unpack[SDKDevboxCreateFromImageParams]) -> AsyncDevbox:
+        """A new devbox with this disk."""
+        return await AsyncDevboxOps(self._api).create_from_snapshot(self._id, **params)
 
 
 @check_arguments
@@ -255,9 +305,16 @@ class AsyncDevboxOps:
                     f"devboxes of map takes AsyncDevbox, not {kind}: sdk.devbox.from_id(id) is one."
                 )
             result = await devbox.cmd.exec(command, **params)
-            return checked(devbox, result) if check else result
+            return _checked(devbox, result) if check else result
 
         return await fan_out(run, devboxes, concurrency=concurrency, on_failure=on_failure)
 
     async def _start(self, params: DevboxCreateParams) -> AsyncDevbox:
         return AsyncDevbox(self._api, (await self._api.devboxes.create(**params)).id)
+
+
+def _checked(devbox: AsyncDevbox, result: AsyncExecutionResult) -> AsyncExecutionResult:
+    """The result, if the command succeeded; raises `CommandError` if not."""
+    if result.failed:
+        raise CommandError(f"The command ended with {result.exit_code} on {devbox.id}", exit_code=result.exit_code)
+    return result

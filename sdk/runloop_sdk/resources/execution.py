@@ -9,13 +9,14 @@ from contextlib import aclosing
 from typing import TYPE_CHECKING, Literal, Unpack
 
 from .._arguments import check_arguments
-from .._errors import APIStatusError, ConfigurationError, WaitTimeoutError
+from .._errors import APIStatusError, ConfigurationError, PollingTimeoutError, WaitTimeoutError
+from .._output import OutputReader
 from .._polling import Wait
-from .._streams import BOTH, OutputChunk, OutputReader, StreamName, collect
+from .._streams import BOTH, OutputChunk, StreamName, collect, require_size
 from ..models.executions import DevboxAsyncExecutionDetailView, DevboxSendStdInResult, ExecutionUpdateChunk
 
 if TYPE_CHECKING:
-    from .._event_stream import EventStream
+    from .._event_stream import EventResponse
     from ..api._client import AsyncRunloopAPI
     from ..params._options import LongRequestOptions, PollingRequestOptions, RequestOptions
     from ..params.commands import OutputCallback
@@ -45,6 +46,8 @@ class AsyncExecution:
         self._final = view if view is not None and view.status == "completed" else None
         self._delivery: asyncio.Task[None] | None = None
         self._starting: asyncio.Task[None] | None = None
+        self._reader: OutputReader | None = None
+        self._callback_failure: BaseException | None = None
 
     def __repr__(self) -> str:
         return f"<AsyncExecution {self._execution_id} on {self._devbox_id}>"
@@ -58,6 +61,11 @@ class AsyncExecution:
     def devbox_id(self) -> str:
         """The devbox it runs in."""
         return self._devbox_id
+
+    @property
+    def output_lost_for(self) -> float:
+        """Seconds for which the connection to the output that is read has been lost; 0 while it is there."""
+        return 0.0 if self._reader is None else self._reader.lost_for
 
     async def get_state(self, **options: Unpack[RequestOptions]) -> DevboxAsyncExecutionDetailView:
         """The execution as it is now (`GET /v1/devboxes/{devbox_id}/executions/{execution_id}`)."""
@@ -106,18 +114,22 @@ class AsyncExecution:
         return self.output()
 
     def output(self, streams: Sequence[StreamName] = BOTH) -> AsyncGenerator[OutputChunk, None]:
-        """Its output from the start until it ends; `StreamError` if a cut stream cannot be resumed."""
+        """Its output from the start until it ends, however long it is silent and however often a stream is cut.
+
+        Raises `StreamError` once neither the output nor the command's state can be had any more, or the output of a
+        command that has ended. The command goes on all the same.
+        """
         given: object = streams
         if isinstance(given, str) or not set(streams) <= set(BOTH):
             raise ConfigurationError(f"streams of output takes a list of {' or '.join(BOTH)}, not {given!r}.")
-        reader = OutputReader(
+        self._reader = OutputReader(
             self._open_stream,
-            self._completed,
+            self._ended,
             streams=streams,
             max_retries=self._api.config.max_retries,
             starting=self._starting,
         )
-        return reader.chunks()
+        return self._reader.chunks()
 
     def start(self, request: Callable[[], Awaitable[DevboxAsyncExecutionDetailView]]) -> None:
         """Send the request that starts the command under this id; its answer may come when the command has ended."""
@@ -135,32 +147,52 @@ class AsyncExecution:
         # A failure reaches the caller through `result`; this keeps asyncio from reporting it a second time.
         self._delivery.add_done_callback(lambda task: task.cancelled() or task.exception())
 
-    async def abandon(self, *, kill: bool = True) -> None:
-        """Call no callback any more, and kill the command unless it may go on."""
+    async def leave(self) -> bool:
+        """Call no callback any more; whether the command was started, as far as that is known."""
         tasks = [task for task in (self._starting, self._delivery) if task is not None]
         for task in tasks:
             task.cancel()
         outcomes = await asyncio.gather(*tasks, return_exceptions=True)
-        if kill and not any(_never_started(outcome) for outcome in outcomes):
-            await self.kill()
+        return not any(_never_started(outcome) for outcome in outcomes)
+
+    def is_ended_by(self, error: BaseException) -> bool:
+        """Whether the caller has asked for the command's end by `error`: by Stop, a deadline or a failing callback."""
+        return isinstance(error, asyncio.CancelledError | PollingTimeoutError) or error is self._callback_failure
 
     async def _deliver(self, callbacks: Callbacks) -> None:
         async with aclosing(self.output(callbacks.streams)) as chunks:
             async for chunk in chunks:
-                await callbacks.call(chunk)
+                try:
+                    await callbacks.call(chunk)
+                except BaseException as error:
+                    self._callback_failure = error
+                    raise
 
-    async def _open_stream(self, stream: StreamName, offset: int) -> EventStream[ExecutionUpdateChunk]:
+    async def _open_stream(self, stream: StreamName, offset: int) -> EventResponse[ExecutionUpdateChunk]:
         executions = self._api.devboxes.executions
         ask = executions.stream_stdout_updates if stream == "stdout" else executions.stream_stderr_updates
         return await ask(self._execution_id, devbox_id=self._devbox_id, offset=offset or None)
 
-    async def _completed(self) -> DevboxAsyncExecutionDetailView | None:
+    async def _ended(self, seconds: float) -> DevboxAsyncExecutionDetailView | None:
+        """Its view if it ends within so many seconds, of which 0 are for a look at how it is now."""
+        if not seconds:
+            return await self._ended_now()
         if self._starting is not None:
             await asyncio.shield(self._starting)
         try:
-            return await self._look(1.0)
+            return await self._look(seconds)
         except WaitTimeoutError:
             return None
+
+    async def _ended_now(self) -> DevboxAsyncExecutionDetailView | None:
+        if self._starting is not None:
+            if not self._starting.done():
+                return None
+            self._starting.result()
+        if self._final is None:
+            view = await self.get_state()
+            self._final = view if view.status == "completed" else None
+        return self._final
 
     async def _look(self, seconds: float) -> DevboxAsyncExecutionDetailView:
         if self._final is None:
@@ -244,20 +276,26 @@ class AsyncExecutionResult:
         """The API's own view, whose output may be cut."""
         return self._view
 
-    async def stdout(self, num_lines: int | None = None) -> str:
-        """All it printed to stdout, or the last `num_lines` lines; read again from the API where the view was cut."""
-        return await self._text("stdout", self._view.stdout, self._view.stdout_truncated, num_lines)
+    async def stdout(self, num_lines: int | None = None, *, limit: int | None = None) -> str:
+        """All it printed to stdout, or the last `num_lines` lines; read again from the API where the view was cut.
 
-    async def stderr(self, num_lines: int | None = None) -> str:
-        """All it printed to stderr, or the last `num_lines` lines; read again from the API where the view was cut."""
-        return await self._text("stderr", self._view.stderr, self._view.stderr_truncated, num_lines)
+        Raises `OutputTooLargeError` where that is more than `limit` characters, of which no more are read.
+        """
+        return await self._text("stdout", self._view.stdout, self._view.stdout_truncated, num_lines, limit)
 
-    async def _text(self, stream: StreamName, known: str | None, truncated: bool | None, num_lines: int | None) -> str:
+    async def stderr(self, num_lines: int | None = None, *, limit: int | None = None) -> str:
+        """All it printed to stderr, as `stdout` does."""
+        return await self._text("stderr", self._view.stderr, self._view.stderr_truncated, num_lines, limit)
+
+    async def _text(
+        self, stream: StreamName, known: str | None, truncated: bool | None, num_lines: int | None, limit: int | None
+    ) -> str:
         text = known or ""
+        require_size(len(text), limit)
         if truncated and (num_lines is None or len(_lines(text)) < num_lines):
             execution = AsyncExecution(self._api, self.devbox_id, self.execution_id, view=self._view)
             async with aclosing(execution.output([stream])) as chunks:
-                text = await collect(chunks)
+                text = await collect(chunks, limit)
         return text if num_lines is None else "\n".join(_lines(text)[-num_lines:] if num_lines > 0 else [])
 
 

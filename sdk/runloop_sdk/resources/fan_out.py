@@ -4,13 +4,9 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Awaitable, Callable, Iterable, Iterator
-from typing import TYPE_CHECKING, Literal, TypeVar, get_args
+from typing import Literal, TypeVar, get_args
 
-from .._errors import CommandError, ConfigurationError, RunloopError
-
-if TYPE_CHECKING:
-    from .devbox import AsyncDevbox
-    from .execution import AsyncExecutionResult
+from .._errors import ConfigurationError, RunloopError
 
 T = TypeVar("T")
 R = TypeVar("R")
@@ -61,10 +57,3 @@ async def _drain(
 def _first(failures: BaseExceptionGroup[RunloopError]) -> RunloopError:
     error = failures.exceptions[0]
     return error if isinstance(error, RunloopError) else _first(error)
-
-
-def checked(devbox: AsyncDevbox, result: AsyncExecutionResult) -> AsyncExecutionResult:
-    """The result, if the command succeeded; raises `CommandError` if not."""
-    if result.failed:
-        raise CommandError(f"The command ended with {result.exit_code} on {devbox.id}", exit_code=result.exit_code)
-    return result

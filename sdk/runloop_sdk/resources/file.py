@@ -2,25 +2,27 @@
 
 from __future__ import annotations
 
-import asyncio
 import shlex
-import tempfile
 from collections.abc import AsyncIterator, Sequence
 from contextlib import aclosing, asynccontextmanager
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from pathlib import Path, PurePosixPath
-from typing import TYPE_CHECKING, BinaryIO, Literal, Unpack, cast
+from typing import TYPE_CHECKING, BinaryIO, Literal, Unpack
 
 from .._arguments import check_arguments
 from .._downloads import Progress, after, resumed, write_to
 from .._errors import CommandError
 from .._local_files import open_local
 from .._upload import open_upload, watched
-from ..archives import SMALL, TarFilter, pack, unpack
+from ..archives import TarFilter
+from ..own_commands import own_command
 
 if TYPE_CHECKING:
+    from .._extraction import Skipped
+    from .._hostile_tar import ExtractionLimits
     from ..api._client import AsyncRunloopAPI
+    from ..folders import RemoteFolder
     from ..models.executions import DevboxExecutionDetailView
     from ..params.devboxes import (
         DevboxDownloadFileParams,
@@ -34,6 +36,9 @@ FileKind = Literal["file", "directory", "symlink", "other"]
 _KINDS: dict[str, FileKind] = {"f": "file", "d": "directory", "l": "symlink"}
 _FORMAT = r"%y\0%s\0%T@\0%m\0%p\0%l\0"
 _FIELDS = 6
+LISTING_LIMIT = 64_000_000
+"""Characters that are read of what a folder is said to have: some hundred thousand names."""
+_LONGEST_REASON = 2000
 
 
 @dataclass(frozen=True, slots=True)
@@ -106,29 +111,35 @@ class AsyncFileInterface:
         with await open_local(local, "wb") as file:
             await self._download_into(file, progress, params)
 
-    async def upload_dir(self, local: Path, path: str, *, ignore: TarFilter | None = None) -> None:
-        """Upload a folder's content into the folder `path`, which is made; `ignore` may leave members out.
+    async def upload_dir(
+        self, local: Path, path: str, *, ignore: TarFilter | None = None, progress: Progress | None = None
+    ) -> tuple[Skipped, ...]:
+        """Upload a folder's content into the folder `path`, which is made; what was left out, and why.
 
-        `gitignored(local)` gives a filter that leaves out what `.gitignore` files name. Links are kept as links.
+        `ignore` may leave members out: `gitignored(local)` gives a filter for what git ignores. Links stay links. What
+        is there is replaced file by file once all has arrived; a folder never takes the place of something else.
         """
-        with tempfile.SpooledTemporaryFile(max_size=SMALL) as packed:
-            archive = cast("BinaryIO", packed)
-            await asyncio.to_thread(pack, local, archive, ignore)
-            async with self._parked() as remote:
-                await self.upload(path=remote, file=archive)
-                await self._run(f"mkdir -p {_path(path)} && tar -xzf {remote} -C {_path(path)}")
+        from ..folder_transfers import upload_folder
 
-    async def download_dir(self, path: str, local: Path, *, progress: Progress | None = None) -> None:
-        """Download the content of the folder `path` into a local folder, which is made. No member leaves it."""
-        with tempfile.SpooledTemporaryFile(max_size=SMALL) as packed:
-            archive = cast("BinaryIO", packed)
-            async with self._parked() as remote:
-                await self._run(f"tar -czf {remote} -C {_path(path)} .")
-                await self._download_into(archive, progress, {"path": remote})
-            await asyncio.to_thread(unpack, archive, local)
+        return (await upload_folder(self._folder(path), local, ignore=ignore, progress=progress)).left_out
+
+    async def download_dir(
+        self, path: str, local: Path, *, progress: Progress | None = None, limits: ExtractionLimits | None = None
+    ) -> tuple[Skipped, ...]:
+        """Download the content of the folder `path` into a local folder, which is made; what was left out, and why.
+
+        Whatever the devbox sends, nothing is written outside of `local`: links that lead out of it, devices and
+        set-id bits are dropped. Raises `ArchiveError` where it sends no archive, or more than `limits` allow.
+        """
+        from ..folder_transfers import download_folder
+
+        return (await download_folder(self._folder(path), local, progress=progress, limits=limits)).left_out
 
     async def list(self, path: str = ".") -> list[FileInfo]:
-        """What the folder `path` has, by name; raises `CommandError` if it is no folder."""
+        """What the folder `path` has, by name; raises `CommandError` if it is no folder.
+
+        `OutputTooLargeError` where that is more than 64 million characters.
+        """
         found = await self._find(path, "-mindepth 1 -maxdepth 1", f"test -d {_path(path)}/ && ")
         return sorted(found, key=lambda info: info.path)
 
@@ -148,6 +159,11 @@ class AsyncFileInterface:
         """Remove a file or an empty folder; `recursive` also a folder with all that it has."""
         await self._run(f"rm {'-r' if recursive else '-d'} -- {_path(path)}")
 
+    def _folder(self, path: str) -> RemoteFolder:
+        from ..folders import RemoteFolder
+
+        return RemoteFolder(self, self._commands, path)
+
     async def _download_into(self, file: BinaryIO, progress: Progress | None, params: DevboxDownloadFileParams) -> None:
         async with self.stream(**params) as pieces:
             await write_to(file, pieces, progress)
@@ -158,20 +174,11 @@ class AsyncFileInterface:
         return [_file_info(*fields[i : i + _FIELDS]) for i in range(0, len(fields), _FIELDS)]
 
     async def _run(self, command: str) -> str:
-        result = await self._commands.exec(command)
+        result = await self._commands.exec(own_command(command))
         if not result.success:
-            reason = (await result.stderr()).strip() or f"it ended with {result.exit_code}"
+            reason = (result.result.stderr or "").strip()[-_LONGEST_REASON:] or f"it ended with {result.exit_code}"
             raise CommandError(f"{command.split()[0]} failed: {reason}", exit_code=result.exit_code)
-        return await result.stdout()
-
-    @asynccontextmanager
-    async def _parked(self) -> AsyncIterator[str]:
-        """A path in the devbox for an archive on its way."""
-        path = (await self._run("mktemp /tmp/runloop-XXXXXXXX")).strip()
-        try:
-            yield path
-        finally:
-            await self._run(f"rm -f -- {path}")
+        return await result.stdout(limit=LISTING_LIMIT)
 
 
 def _path(path: str) -> str:

@@ -165,6 +165,7 @@ class AsyncPty:
         if view.created:
             self._position = None
         self._socket = await self._connect(address, view)
+        await self._api.adopt(self)
 
     async def close(self) -> None:
         """End the shell. Once more is no error."""

@@ -25,6 +25,17 @@ trap 'set -- $?; export -p > "{state}.env"; pwd > "{state}.cwd"; exit $1' EXIT
 eval {command}"""
 
 
+def typed(command: str) -> str:
+    """A command as it was typed, where a named shell ran it; any other as it is."""
+    head, wrapper, quoted = command.partition("' EXIT\neval ")
+    if not (wrapper and head.startswith(f'mkdir -p "{FOLDER}"')):
+        return command
+    try:
+        return " ".join(shlex.split(quoted))
+    except ValueError:
+        return command
+
+
 @check_arguments
 class AsyncNamedShell:
     """A shell by name: its commands run one after the other, each in the directory and environment the last one left.

@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, BinaryIO, Unpack, cast
 
 from .._arguments import check_arguments
 from .._downloads import Progress, resumed, write_to
-from .._errors import ConfigurationError, RunloopError
+from .._errors import APIStatusError, ConfigurationError, RunloopError
 from .._local_files import open_local
 from .._pagination import ResourceListing
 from .._upload import UploadSource, open_upload, watched
@@ -88,6 +88,39 @@ class AsyncStorageObject:
         if progress is not None:
             upload = watched(upload, progress)
         await self._api.objects.put_presigned(self._upload_url, upload, self._upload_headers)
+
+    async def upload_and_complete(
+        self, content: str | Iterable[bytes] | UploadSource, *, progress: Progress | None = None
+    ) -> ObjectView:
+        """The object, with these bytes and complete. It is deleted where that fails, never once it may be complete."""
+        try:
+            await self.upload_content(content, progress=progress)
+        except (RunloopError, OSError, asyncio.CancelledError) as error:
+            await run_undo(self.delete(), error)
+            raise
+        return await self._completed()
+
+    async def _completed(self) -> ObjectView:
+        try:
+            return await self.complete()
+        except RunloopError as error:
+            view = await self._after(error)
+            if view is not None and view.state == "READ_ONLY":
+                self._upload_url = None
+                return view
+            if view is not None and isinstance(error, APIStatusError):
+                await run_undo(self.delete(), error)
+            else:
+                error.add_note(f"Storage object {self._id} was left as it is: it may still be completed.")
+            raise
+
+    async def _after(self, error: RunloopError) -> ObjectView | None:
+        """What became of it, if that can be had."""
+        try:
+            return await self.refresh()
+        except RunloopError as lost:
+            error.add_note(f"What became of storage object {self._id} is not known: {lost}")
+            return None
 
     async def get_download_url(self, **params: Unpack[ObjectDownloadParams]) -> ObjectDownloadURLView:
         """A URL that works for `duration_seconds`, without the API key (`GET /v1/objects/{id}/download`)."""
@@ -221,12 +254,7 @@ class AsyncStorageObjectOps:
         await open_upload(_source(content))  # a file that cannot be read shall leave no object behind
         ttl_ms = None if ttl is None else int(ttl.total_seconds() * 1000)
         made = await self.create(name=name, content_type=content_type, metadata=metadata, ttl_ms=ttl_ms, **options)
-        try:
-            await made.upload_content(content)
-            await made.complete()
-        except (RunloopError, OSError, asyncio.CancelledError) as error:
-            await run_undo(made.delete(), error)
-            raise
+        await made.upload_and_complete(content)
         return made
 
 

@@ -14,8 +14,6 @@ __all__ = ["pages"]
 @pytest.fixture
 async def session(service, monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> AsyncIterator[Session]:
     monkeypatch.chdir(tmp_path)
-    monkeypatch.setenv("RUNLOOP_JUPYTER_HOME", str(tmp_path / "home"))
     made = Session({"RUNLOOP_API_KEY": service.api_key, "RUNLOOP_BASE_URL": service.base_url}, say=lambda text: None)
     yield made
-    made.end()
-    await made.disconnect()
+    await made.close()

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import asyncio
 import json
 from collections.abc import Callable
 from typing import Any
@@ -14,6 +13,7 @@ from comm.base_comm import BaseComm
 from runloop_jupyter.resource_panel.kinds import KINDS, Row
 from runloop_jupyter.resource_panel.panel import Panel
 from runloop_jupyter.session import Session
+from tests.waiting import until
 
 
 class PageComm(BaseComm):  # type: ignore[misc]  # comm has no types
@@ -88,15 +88,9 @@ class Page:
         """The state of a resource as the page shows it; empty where there is no such row."""
         return next((KINDS[kind].status(row) for row in self.rows(kind).values() if row[1] == name), "")
 
-    async def until(self, condition: Callable[[], object], what: str = "it", within: float = 20) -> Any:
+    async def until(self, condition: Callable[[], Any], what: str = "it") -> Any:
         """Wait until something is true, and return it."""
-        try:
-            async with asyncio.timeout(within):
-                while not (found := condition()):  # noqa: ASYNC110 - what is waited for are messages of many kinds
-                    await asyncio.sleep(0.01)
-        except TimeoutError:
-            raise AssertionError(f"waited {within} s for {what}; the page was told {self.raw[-5:]}") from None
-        return found
+        return await until(condition, lambda: f"{what}; the page was told {self.raw[-5:]}")
 
 
 @pytest.fixture

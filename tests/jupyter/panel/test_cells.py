@@ -7,9 +7,9 @@ import argparse
 import pytest
 
 from runloop_jupyter.commands import DEVBOX, resolve
+from runloop_jupyter.quoting import reference
 from runloop_jupyter.resource_panel import forms
 from runloop_jupyter.resource_panel.detail import cells
-from runloop_jupyter.resource_panel.kinds import typed
 
 NAMES = {
     "plain": "web-1",
@@ -74,7 +74,7 @@ def test_the_cells_of_each_kind_are_taken_whatever_the_name(name: str) -> None:
 
 
 def test_what_has_no_name_that_can_be_typed_is_left_to_the_user() -> None:
-    assert typed("x\ny", "{{id}}") == "NAME"
+    assert reference("x\ny", "{{id}}") == "NAME"
 
 
 @pytest.mark.parametrize(("form", "values"), FORMS.values(), ids=FORMS)

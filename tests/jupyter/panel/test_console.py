@@ -174,7 +174,7 @@ async def test_closing_ends_the_command(session, box, page) -> None:
     await page.until(lambda: page.tool.running and page.tool._command.run.started, "its start")
     page.tool.close()
     devbox = (await session.sdk()).devbox.from_id(box.id)
-    check = "for n in $(seq 100); do pgrep -f 'sleep 97[7]' || exit 0; sleep 0.1; done; exit 1"
+    check = "for n in $(seq 1000); do pgrep -f 'sleep 97[7]' || exit 0; sleep 0.1; done; exit 1"
     assert (await devbox.cmd.exec(check)).exit_code == 0
 
 

@@ -266,7 +266,7 @@ async def test_a_kind_that_is_refused_troubles_no_other(moody, page) -> None:
     await lost_kind(page, "object", "answered 403")
     assert health(page)["error"] == ""
     asked = len(moody.asked)
-    await page.until(lambda: len(moody.asked) > asked + 10, "more looks at the usual pace", within=5)
+    await page.until(lambda: len(moody.asked) > asked + 10, "more looks at the usual pace")
 
 
 async def lost_kind(page, kind: str, text: str) -> None:

@@ -9,6 +9,8 @@ import pytest
 from tests.jupyter import kernels
 from tests.jupyter.embedded import Home, embedded_home
 from tests.jupyter.kernels import Kernel
+from tests.jupyter.remote import remote
+from tests.waiting import wait_until
 
 OPEN = """
 import asyncio, threading, runloop_jupyter
@@ -29,6 +31,13 @@ def as_a_subshell_would(**content):
         panel.view._handle_custom_msg({"n": 1, **content}, [])
     return asyncio.run(main())
 """
+SNAP = """
+async def snap():
+    act = {"op": "act", "n": 2, "kind": "devbox", "action": "snapshot", "ids": [box, box]}
+    panel.view._handle_custom_msg(act, [])
+    while not panel._feed.tables["snapshot"].rows: await asyncio.sleep(0.05)
+    print("one taken")
+"""
 
 
 @pytest.fixture(scope="module")
@@ -47,31 +56,33 @@ def kernel(home: Home) -> Iterator[Kernel]:
 def test_a_callback_on_a_subshells_thread_works_on_the_notebooks_loop(kernel: Kernel, home: Home) -> None:
     say = "await asyncio.to_thread(as_a_subshell_would, op='hello', view='v', visible=True, kinds=['devbox'])"
     kernel.run(say).check()
-    kernel.run("box = next(iter(panel._feed.tables['devbox'].rows)); await asyncio.sleep(0.3)").check()
+    kernel.run("while not (rows := panel._feed.tables['devbox'].rows): await asyncio.sleep(0.05)").check()
+    kernel.run("box = next(iter(rows))").check()
     act = "op='act', kind='devbox', action='suspend', ids=[box]"
     kernel.run(f"await asyncio.to_thread(as_a_subshell_would, {act})").check()
-    kernel.run("while panel._marks: await asyncio.sleep(0.05)\nawait asyncio.sleep(0.3)").check()
-    assert home.statuses()["in-kernel"] == "suspended"
+    wait_until(lambda: home.statuses()["in-kernel"] == "suspended", "the suspended devbox")
+    wait_until(lambda: kernel.value("not panel._marks"), "the end of its mark")
     assert kernel.value("[(loop is asyncio.get_running_loop(), main) for loop, main in loops]") == [(True, True)]
 
 
 def test_it_works_while_a_cell_runs(kernel: Kernel, home: Home) -> None:
     kernel.run("%devbox resume in-kernel\nawait panel._feed.look(['devbox'])").check()
+    kernel.run(SNAP).check()
     cell = kernel.send(
-        "asyncio.get_running_loop().call_later(0.3, lambda: panel.view._handle_custom_msg("
-        "{'op': 'act', 'n': 2, 'kind': 'devbox', 'action': 'snapshot', 'ids': [box, box]}, []))\n"
-        "%devbox exec --on in-kernel sleep 2; echo done"
+        "snapping = asyncio.create_task(snap())\n"
+        "%devbox exec --on in-kernel until [ -e taken ]; do sleep 0.1; done; echo done"
     )
-    kernel.shows(cell, "done")
+    kernel.shows(cell, "one taken\n")
+    remote(home, "touch taken", "in-kernel")
     kernel.ended(cell).check()
-    assert kernel.value("len(panel._feed.tables['snapshot'].rows)") >= 1, "taken before the cell was over"
+    assert cell.stdout.endswith("done\n")
 
 
 def test_closing_it_ends_its_tasks(kernel: Kernel) -> None:
     tasks = "[t.get_coro().__qualname__ for t in asyncio.all_tasks() if 'Feed' in repr(t) or 'Follower' in repr(t)]"
     assert kernel.value(tasks) == ["Feed._run"]
-    kernel.run("panel.close(); await asyncio.sleep(0.3)").check()
-    assert kernel.value(tasks) == []
+    kernel.run("panel.close()").check()
+    wait_until(lambda: kernel.value(tasks) == [], "their end")
 
 
 def test_unloading_the_extension_ends_its_tasks_and_the_panel_says_so(kernel: Kernel) -> None:
@@ -79,8 +90,11 @@ def test_unloading_the_extension_ends_its_tasks_and_the_panel_says_so(kernel: Ke
     kernel.run(
         "other, told = runloop_jupyter.panel(), []\nother.view.post = lambda op, **content: told.append(op)"
     ).check()
-    kernel.run(f"other.view._handle_custom_msg({hello}, []); await asyncio.sleep(0.3)").check()
-    kernel.run("%unload_ext runloop_jupyter\nawait asyncio.sleep(0.1)").check()
-    assert kernel.value("[t for t in asyncio.all_tasks() if 'Feed' in repr(t)]") == []
-    kernel.run(f"told.clear(); other.view._handle_custom_msg({hello}, []); await asyncio.sleep(0.1)").check()
+    tasks = "len([t for t in asyncio.all_tasks() if 'Feed' in repr(t)])"
+    kernel.run(f"other.view._handle_custom_msg({hello}, [])").check()
+    wait_until(lambda: kernel.value(tasks) == 1, "the looking")
+    kernel.run("%unload_ext runloop_jupyter").check()
+    wait_until(lambda: kernel.value(tasks) == 0, "its end")
+    kernel.run(f"told.clear(); other.view._handle_custom_msg({hello}, [])").check()
+    wait_until(lambda: len(kernel.value("told")) > 1, "the answers")
     assert kernel.value("told") == ["ack", "over"]

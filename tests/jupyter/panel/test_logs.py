@@ -69,19 +69,21 @@ async def test_what_runs_comes_as_it_is_printed_each_line_once(devbox, page) -> 
 
 async def test_a_second_view_gets_all_and_only_what_is_new_travels(devbox, page) -> None:
     await devbox.cmd.exec("seq 50")
-    await page.until(lambda: "50" in texts(page), "the lines")
+    await page.until(lambda: "50" in texts(page) and "exit code 0" in texts(page), "the lines and the end")
     await devbox.cmd.exec("echo one more")
     await page.until(lambda: "one more" in texts(page), "the line")
     assert len(page.told("lines")[-1]["rows"]) <= 3
     second = await ToolPage(page.tool, "v2").open()
+    await page.until(lambda: texts(page).count("exit code 0") == 2, "the last line")
     await second.until(lambda: texts(second) == texts(page), "all lines")
     page.send("clear")
     await second.until(lambda: rows(second) == [], "the clearing")
 
 
 async def test_missing_lines_are_said(devbox, page) -> None:
-    slow = asyncio.create_task(devbox.cmd.exec("echo first; sleep 1; seq 5000; sleep 1"))
+    slow = asyncio.create_task(devbox.cmd.exec("echo first; until [ -e go ]; do sleep 0.05; done; seq 5000"))
     await page.until(lambda: "first" in texts(page), "its first line")
+    await devbox.file.write(file_path="go", contents="")
     await slow
     await page.until(lambda: "5000" in texts(page), "its last line")
     gap = [row for row in rows(page) if row[2] == "gap"]
@@ -115,7 +117,7 @@ async def test_a_devbox_that_ends_is_told_and_its_lines_stay(devbox, page) -> No
 
 async def test_lines_are_saved_beside_the_notebook(devbox, page) -> None:
     page.send("save")
-    await page.until(lambda: "no lines to save" in page.problem, "the sentence")
+    await page.until(lambda: "no lines to save" in str(page.told("problem")), "the sentence")
     await devbox.cmd.exec("printf '\\033[31mred\\033[0m\\n'")
     await page.until(lambda: "red" in texts(page), "the line, without its colour")
     page.send("save")

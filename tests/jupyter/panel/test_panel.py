@@ -171,7 +171,7 @@ async def test_a_blueprint_is_built_with_its_log_and_starts_a_devbox_and_goes(se
     look = (await page.until(lambda: page.told("look_at"), "where to look"))[-1]
     page.send("want", kinds=["blueprint"])
     page.send("detail", view="v1", kind="blueprint", id=look["id"])
-    await page.until(lambda: page.status("by-panel", "blueprint") == "build_complete", "the build", within=60)
+    await page.until(lambda: page.status("by-panel", "blueprint") == "build_complete", "the build")
     lines = await page.until(
         lambda: [line[1] for log in page.told("log") for line in log["lines"]], "the log of the build"
     )

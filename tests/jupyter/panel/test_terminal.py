@@ -61,7 +61,7 @@ async def test_a_shell_answers_has_the_views_size_and_follows_it(opened) -> None
     await types(page, "stty size; echo $((6*7))\n", "33 101")
     await types(page, "", "42")
     page.send("size", cols=77, rows=22)
-    await types(page, "sleep 0.2; stty size\n", "22 77")
+    await types(page, "until stty size | grep $((11*2)).77; do sleep 0.1; done\n", "22 77")
     assert page.problem == ""
 
 

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import asyncio
 import json
 from collections.abc import Callable, Iterator
 from typing import Any
@@ -11,6 +10,7 @@ import comm
 import pytest
 
 from tests.jupyter.panel.page import PageComm
+from tests.waiting import until
 
 
 class ToolPage:
@@ -52,15 +52,9 @@ class ToolPage:
         await self.until(lambda: len(self.told("snapshot")) > before, "the snapshot")
         return self
 
-    async def until(self, condition: Callable[[], Any], what: str = "it", within: float = 20) -> Any:
+    async def until(self, condition: Callable[[], Any], what: str = "it") -> Any:
         """Wait until something is true, and return it."""
-        try:
-            async with asyncio.timeout(within):
-                while not (found := condition()):  # noqa: ASYNC110 - what is waited for are messages of many kinds
-                    await asyncio.sleep(0.01)
-        except TimeoutError:
-            raise AssertionError(f"waited {within} s for {what}; the page was told {self.raw[-5:]}") from None
-        return found
+        return await until(condition, lambda: f"{what}; the page was told {self.raw[-5:]}")
 
 
 @pytest.fixture

@@ -5,8 +5,10 @@ Facts about the machine outside come as JSON, as if an attacker knew them all.
 
 import ctypes
 import json
+import mmap
 import os
 import pathlib
+import resource
 import signal
 import socket
 import struct
@@ -128,6 +130,67 @@ def write_machine_program(facts):
     return []  # whether the machine has it is looked up outside
 
 
+def mode_of_secret(facts):
+    os.chmod(facts["secret"], 0o644)  # the mode that it has
+    return "may be changed"
+
+
+def times_of_secret(facts):
+    os.utime(facts["secret"])
+    return "changed"
+
+
+def owner_of_secret(facts):
+    os.chown(facts["secret"], os.stat(facts["secret"]).st_uid, -1)
+    return "may be changed"
+
+
+def attribute_of_secret(facts):
+    os.setxattr(facts["secret"], "user.planted", b"x")
+    return "planted"
+
+
+def existence_of_secret(facts):
+    return os.path.exists(facts["secret"])
+
+
+def private_unix_socket(facts):
+    with socket.socket(socket.AF_UNIX) as client:
+        client.connect(facts["socket"])
+    return "connected"
+
+
+def public_unix_socket(facts):
+    with socket.socket(socket.AF_UNIX) as client:
+        client.connect(facts["public_socket"])
+    return "connected"
+
+
+def set_id_bits(facts):
+    """Ways to a file that makes its owner of whoever starts it; those that a filter cannot see are not there."""
+    os.close(os.open("plain", os.O_CREAT | os.O_WRONLY))
+    ways = {
+        "chmod": lambda: os.chmod("plain", 0o4755),
+        "set-gid": lambda: os.chmod("plain", 0o2755),
+        "fchmod": lambda: os.fchmod(os.open("plain", os.O_RDONLY), 0o6755),
+        "open": lambda: os.close(os.open("new", os.O_CREAT | os.O_WRONLY, 0o4755)),
+        "mknod": lambda: os.mknod("node", 0o104755),
+        "openat2": lambda: syscall(437, 437, -100, b"more", struct.pack("QQQ", 0o101, 0o4755, 0), 24),
+        "fchmodat2": lambda: syscall(452, 452, -100, b"plain", 0o4755, 0),
+    }
+    for way in ways.values():
+        try:
+            way()
+        except OSError:
+            continue
+    return [name for name in os.listdir(".") if os.stat(name).st_mode & 0o6000]
+
+
+def change_device_node(facts):
+    os.chmod("/dev/null", 0o666)  # the mode that it has, which takes the right to change it
+    return "may be changed"
+
+
 def write_secret(facts):
     return write(facts["secret"])
 
@@ -177,8 +240,14 @@ def paths_in_command_lines(facts):
 
 
 def see_processes(facts):
-    others = [pid for pid in os.listdir("/proc") if pid.isdigit() and int(pid) != os.getpid()]
-    return [pid for pid in others if facts["canary"] in read(f"/proc/{pid}/cmdline")]
+    seen = []
+    for pid in os.listdir("/proc"):
+        if pid.isdigit() and int(pid) != os.getpid():
+            try:
+                seen += [pid] if facts["canary"] in read(f"/proc/{pid}/cmdline") else []
+            except (FileNotFoundError, ProcessLookupError):  # it has just ended
+                continue
+    return seen
 
 
 def signal_service(facts):
@@ -193,6 +262,25 @@ def kill_everything(facts):
         os._exit(0)
     os.wait()
     return []  # whether the victim got it is looked up outside
+
+
+def limits_of_the_service(facts):
+    return resource.prlimit(facts["victim"], resource.RLIMIT_NOFILE, resource.prlimit(0, resource.RLIMIT_NOFILE))
+
+
+def priority_of_the_service(facts):
+    os.setpriority(os.PRIO_PROCESS, facts["victim"], 1)
+    return "changed"
+
+
+def processors_of_the_service(facts):
+    os.sched_setaffinity(facts["victim"], os.sched_getaffinity(0))
+    return "changed"
+
+
+def scheduling_of_the_service(facts):
+    os.sched_setscheduler(facts["victim"], os.SCHED_OTHER, os.sched_param(0))
+    return "changed"
 
 
 def environment_of_the_service(facts):
@@ -338,6 +426,113 @@ def set_clock(facts):
 def raise_own_priority(facts):
     os.nice(-10)
     return "raised"
+
+
+def syscall(x86_64, generic, *arguments):
+    return call("syscall", x86_64 if os.uname().machine == "x86_64" else generic, *arguments)
+
+
+def user_keyring(facts):
+    return syscall(250, 219, 0, -4, 1)  # KEYCTL_GET_KEYRING_ID
+
+
+def add_key(facts):
+    return syscall(248, 217, b"user", b"canary", b"x", 1, -2)
+
+
+def user_namespace(facts):
+    call("unshare", 0x10000000)
+    return "own user namespace"
+
+
+def mounts_in_own_namespace(facts):
+    call("unshare", 0x10020000)
+    call("mount", b"x", b"/tmp", b"tmpfs", 0, None)
+    return "mounted"
+
+
+def network_in_own_namespace(facts):
+    call("unshare", 0x50000000)
+    return "own network"
+
+
+def child_in_own_namespace(facts):
+    pid = syscall(56, 220, 0x10000011, 0, 0, 0, 0)
+    if not pid:
+        os._exit(0)
+    os.waitpid(pid, 0)
+    return "child in its own user namespace"
+
+
+def namespaces_of_pid_1(facts):
+    entered = []
+    for name in ("user", "mnt", "net", "pid"):
+        try:
+            call("setns", os.open(f"/proc/1/ns/{name}", os.O_RDONLY), 0)
+            entered.append(name)
+        except OSError:
+            continue
+    try:
+        call("setns", os.pidfd_open(1), 0x10000000)
+        entered.append("user through a pidfd")
+    except OSError:
+        pass
+    return entered
+
+
+def user_fault_handler(facts):
+    return syscall(323, 282, 1)
+
+
+def io_uring(facts):
+    return syscall(425, 425, 4, ctypes.create_string_buffer(120))
+
+
+def secret_memory(facts):
+    return syscall(447, 447, 0)
+
+
+def compare_processes(facts):
+    syscall(312, 272, os.getpid(), os.getpid(), 0, 0, 0)
+    return "compared"
+
+
+def own_descriptor_through_pidfd(facts):
+    return syscall(438, 438, os.pidfd_open(os.getpid()), 0, 0)
+
+
+def rare_sockets(facts):
+    families = (socket.AF_VSOCK, socket.AF_ALG, socket.AF_CAN, socket.AF_TIPC, socket.AF_BLUETOOTH)
+    found = []
+    for family in families:
+        for kind in (socket.SOCK_STREAM, socket.SOCK_SEQPACKET, socket.SOCK_RAW, socket.SOCK_DGRAM):
+            try:
+                socket.socket(family, kind).close()
+            except OSError:
+                continue
+            found.append(family.name)
+    return found
+
+
+def keyring_as_x32(facts):
+    return syscall(0x40000000 | 250, 0x40000000 | 219, 0, -4, 1)
+
+
+KEYRING_AS_32_BIT = (  # push rbx; eax = 288, ebx = 0, ecx = -4, edx = 1; int 0x80; pop rbx; ret
+    b"\x53\xb8\x20\x01\x00\x00\x31\xdb\xb9\xfc\xff\xff\xff\xba\x01\x00\x00\x00\xcd\x80\x5b\xc3"
+)
+
+
+def keyring_as_32_bit(facts):
+    if os.uname().machine != "x86_64":
+        return []
+    pid = os.fork()
+    if not pid:  # a kernel without such calls ends the process
+        code = mmap.mmap(-1, 4096, prot=7)
+        code.write(KEYRING_AS_32_BIT)
+        run = ctypes.CFUNCTYPE(ctypes.c_int)(ctypes.addressof(ctypes.c_char.from_buffer(code)))
+        os._exit(0 if run() >= 0 else 1)
+    return ["has a keyring"] if os.waitpid(pid, 0)[1] == 0 else []
 
 
 # -- the machine's network

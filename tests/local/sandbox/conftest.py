@@ -3,9 +3,11 @@ from __future__ import annotations
 import asyncio
 import os
 import secrets
+import signal
 import sys
 import tempfile
 from collections.abc import AsyncIterator, Awaitable, Callable
+from contextlib import asynccontextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import IO
@@ -17,6 +19,7 @@ from runloop_local.sandbox import Command, Isolation, Sandbox, SandboxError, Use
 from runloop_local.sandbox.namespaces import NamespacesIsolation, ways
 from runloop_local.sandbox.probe import has_landlock, try_out
 from runloop_local.sandbox.process import ProcessIsolation
+from tests.waiting import PATIENCE
 
 DATA_DIR = Path(tempfile.mkdtemp(prefix="sandbox-tests-"))
 
@@ -122,7 +125,6 @@ async def run(
     stdin: str = "",
     cwd: str | None = None,
     env: dict[str, str] | None = None,
-    seconds: float = 30,
 ) -> Result:
     argv = ("sh", "-c", command) if isinstance(command, str) else command
     with tempfile.TemporaryFile() as given, tempfile.TemporaryFile() as out, tempfile.TemporaryFile() as err:
@@ -134,22 +136,31 @@ async def run(
             stdout=out.fileno(),
             stderr=err.fileno(),
         )
-        status = await asyncio.wait_for(process.wait(), seconds)
+        status = await asyncio.wait_for(process.wait(), PATIENCE)
         return Result(status, _text(out), _text(err))
 
 
-async def output(sandbox: Sandbox, command: str, **options: object) -> str:
+@asynccontextmanager
+async def spawned(sandbox: Sandbox, argv: tuple[str, ...], *, user: User = "user") -> AsyncIterator[str]:
+    """The first line of a program that goes on running; it is killed at the end."""
+    reader, writer = os.pipe()
+    null = os.open(os.devnull, os.O_RDWR)
+    process = await sandbox.spawn(Command(argv, user=user), stdin=null, stdout=writer, stderr=writer)
+    os.close(writer)
+    os.close(null)
+    with open(reader) as lines:  # noqa: ASYNC230 - a pipe that is there
+        try:
+            yield (await asyncio.wait_for(asyncio.to_thread(lines.readline), PATIENCE)).strip()
+        finally:
+            await process.signal(signal.SIGKILL)
+            await process.wait()
+
+
+async def output(sandbox: Sandbox, command: str | tuple[str, ...], **options: object) -> str:
     """What a command that must succeed prints."""
     result = await run(sandbox, command, **options)
     assert result.status == 0, result
     return result.out.strip()
-
-
-async def until(condition: Callable[[], object], seconds: float = 10) -> None:
-    """Returns once the condition holds; fails when it does not in time."""
-    async with asyncio.timeout(seconds):
-        while not condition():  # noqa: ASYNC110 - nothing tells when other processes have ended
-            await asyncio.sleep(0.01)
 
 
 def processes_with(marker: str) -> list[int]:

@@ -6,14 +6,16 @@ import asyncio
 import os
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
+from functools import partial
 from pathlib import Path
 
 import pytest
 
 from runloop_local.sandbox import Command, Sandbox
-from runloop_local.sandbox.base import Limits
+from runloop_local.sandbox.base import Limits, Load
 from runloop_local.sandbox.cgroups import Groups, places, settings
 from tests.local.sandbox.conftest import MakeSandbox, every_way, run
+from tests.waiting import until
 
 SESSION_LOOP = pytest.mark.asyncio(loop_scope="session")
 GIB = 1 << 30
@@ -56,7 +58,7 @@ SESSION = "/user.slice/user-1000.slice/user@1000.service/app.slice"
     ids=["version 1", "version 2 in a session", "version 2 in a container", "none"],
 )
 def test_where_groups_are_made(mountinfo: str, cgroup: str, version: int, folders: dict[str, str]) -> None:
-    assert places(mountinfo, cgroup) == (version, {name: Path(path) for name, path in folders.items()})
+    assert places(mountinfo.encode(), cgroup) == (version, {name: Path(path) for name, path in folders.items()})
 
 
 def test_what_is_written() -> None:
@@ -94,6 +96,12 @@ async def holding(sandbox: Sandbox, size: int) -> AsyncIterator[None]:
     assert await process.wait() == 0
 
 
+async def idle_load(sandbox: Sandbox) -> Load | None:
+    """What it uses while nothing runs in it."""
+    load = await sandbox.load()
+    return load if load.processes == 0 else None
+
+
 @SESSION_LOOP
 @every_way
 async def test_load_is_counted_with_and_without_groups(make: MakeSandbox) -> None:
@@ -103,8 +111,7 @@ async def test_load_is_counted_with_and_without_groups(make: MakeSandbox) -> Non
             await sandbox.stop()
             sandbox.limit(limits)
             await sandbox.start()
-        before = await sandbox.load()
-        assert before.processes == 0
+        before = await until(partial(idle_load, sandbox), "what starts a sandbox to have ended")
         async with holding(sandbox, 200 << 20):
             load = await sandbox.load()
             assert load.processes >= 1

@@ -3,12 +3,14 @@ from __future__ import annotations
 import asyncio
 import os
 import signal
+import socket
 
 import pytest
 
 from runloop_local.sandbox import Command, SandboxEnded, SandboxError, egress
+from tests.waiting import PATIENCE, until
 
-from .conftest import every_way, marker, namespaces_only, output, processes_with, run, until
+from .conftest import every_way, marker, namespaces_only, output, processes_with, run
 
 pytestmark = pytest.mark.asyncio(loop_scope="session")
 
@@ -96,7 +98,7 @@ async def test_many_commands_at_once_each_get_their_own_status(sandbox):
 @every_way
 async def test_a_background_child_that_holds_stdout_does_not_hold_up_the_end(sandbox):
     time = marker()
-    result = await run(sandbox, f"sleep {time} & echo started", seconds=5)
+    result = await run(sandbox, f"sleep {time} & echo started")
     assert (result.status, result.out) == (0, "started\n")
     await until(lambda: processes_with(time))  # a process between fork and exec has no command line
     await sandbox.stop()
@@ -168,7 +170,7 @@ async def test_stopping_ends_waiting_programs_as_killed(sandbox):
     waiting = asyncio.create_task(process.wait())
     await asyncio.sleep(0)
     await sandbox.stop()
-    assert await asyncio.wait_for(waiting, 5) == 137
+    assert await asyncio.wait_for(waiting, PATIENCE) == 137
     assert await process.wait() == 137
     await process.signal(signal.SIGTERM)
 
@@ -198,7 +200,8 @@ LISTEN = (
 
 @every_way
 async def test_dial_reaches_a_port_inside(sandbox):
-    port = 40_000 + os.getpid() % 20_000
+    with socket.create_server(("127.0.0.1", 0)) as free:  # plain processes have this machine's ports
+        port = free.getsockname()[1]
     reader, writer = os.pipe()
     null = os.open(os.devnull, os.O_RDWR)
     listen = ("python3", "-c", LISTEN.format(port=port))

@@ -5,23 +5,33 @@ from __future__ import annotations
 import asyncio
 import ipaddress
 import socket
+import threading
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
+from pathlib import Path
 
 import pytest
 
+from runloop_local.engine import policies
 from runloop_local.sandbox import egress
-from runloop_local.sandbox.base import Reach
-from runloop_local.sandbox.egress import Egress, is_outside
+from runloop_local.sandbox.base import Reach, SandboxError
+from runloop_local.sandbox.egress import Egress
 from runloop_local.sandbox.namespaces import NamespacesIsolation
+from runloop_local.sandbox.neighbourhood import is_neighbour, is_this_machine, own_networks
+from tests.waiting import PATIENCE, until
 
 from .conftest import DATA_DIR, namespaces_only, output, run
 
 pytestmark = pytest.mark.asyncio(loop_scope="session")
 
 
-def everywhere(address: egress.Address) -> bool:
-    return True
+def nothing(address: egress.Address) -> bool:
+    return False
+
+
+def open_proxy() -> Egress:
+    """One that also reaches this machine, where the tests' servers are."""
+    return Egress(nothing, nothing)
 
 
 @asynccontextmanager
@@ -46,31 +56,65 @@ async def through(proxy: Egress, request: bytes, reach: Reach | None = None) -> 
     async with server:
         reader, writer = await asyncio.open_connection(*listener.getsockname())
         writer.write(request)
-        answer = await asyncio.wait_for(reader.read(), 10)
+        answer = await asyncio.wait_for(reader.read(), PATIENCE)
         writer.close()
         await writer.wait_closed()
     return answer
 
 
+HERE = "this machine"
+NEAR = "its neighbourhood"
+ELSEWHERE = "elsewhere"
+
+
 @pytest.mark.parametrize(
-    ("address", "outside"),
+    ("address", "place"),
     [
-        ("93.184.216.34", True),
-        ("2606:2800:220:1::1", True),
-        ("127.0.0.1", False),
-        ("127.8.8.8", False),
-        ("0.0.0.0", False),
-        ("169.254.169.254", False),
-        ("224.0.0.1", False),
-        ("::1", False),
-        ("::", False),
-        ("fe80::1", False),
-        ("::ffff:127.0.0.1", False),
-        ("::ffff:169.254.169.254", False),
+        ("93.184.216.34", ELSEWHERE),
+        ("2606:2800:220:1::1", ELSEWHERE),
+        ("10.1.2.3", ELSEWHERE),
+        ("127.0.0.1", HERE),
+        ("127.8.8.8", HERE),
+        ("0.0.0.0", HERE),
+        ("224.0.0.1", HERE),
+        ("::1", HERE),
+        ("::", HERE),
+        ("ff02::1", HERE),
+        ("::ffff:127.0.0.1", HERE),
+        ("64:ff9b::7f00:1", HERE),
+        ("2002:7f00:1::", HERE),
+        ("::7f00:1", HERE),
+        ("169.254.169.254", NEAR),
+        ("255.255.255.255", HERE),
+        ("fe80::1", NEAR),
+        ("fd00:ec2::254", NEAR),
+        ("fd20:ce::254", NEAR),
+        ("168.63.129.16", NEAR),
+        ("100.100.100.200", NEAR),
+        ("::ffff:169.254.169.254", NEAR),
+        ("64:ff9b::a9fe:a9fe", NEAR),
+        ("192.168.7.9", NEAR),
+        ("fd12:3456::9", NEAR),
     ],
 )
-async def test_this_machine_and_its_neighbourhood_are_not_outside(address: str, outside: bool) -> None:
-    assert is_outside(ipaddress.ip_address(address)) is outside
+async def test_addresses_of_this_machine_and_of_its_neighbourhood_are_told(address: str, place: str) -> None:
+    networks = (ipaddress.ip_network("192.168.7.0/24"), ipaddress.ip_network("fd12:3456::/64"))
+    found = ipaddress.ip_address(address)
+    told = HERE if is_this_machine(found) else NEAR if is_neighbour(found, networks) else ELSEWHERE
+    assert told == place
+
+
+async def test_this_machines_networks_are_those_without_a_router(tmp_path: Path) -> None:
+    head = "Iface Destination Gateway Flags RefCnt Use Metric Mask MTU Window IRTT"
+    routes = ("eth0 00000000 0107A8C0 0003 0 0 0 00000000 0 0 0", "eth0 0007A8C0 00000000 0001 0 0 0 00FFFFFF 0 0 0")
+    (tmp_path / "route").write_text("\n".join((head, *routes)))
+    zero, router = "0" * 32, "fd123456" + "0" * 23 + "1"
+    (tmp_path / "ipv6_route").write_text(
+        f"fd123456{'0' * 24} 40 {zero} 00 {zero} 00000100 0 0 0 eth0\n"
+        f"{zero} 00 {zero} 00 {router} 00000400 0 0 0 eth0\n"
+    )
+    assert [str(each) for each in own_networks(tmp_path)] == ["192.168.7.0/24", "fd12:3456::/64"]
+    assert own_networks(tmp_path / "none") == ()
 
 
 async def test_plain_request_reaches_the_server_as_it_expects_it() -> None:
@@ -78,14 +122,15 @@ async def test_plain_request_reaches_the_server_as_it_expects_it() -> None:
         request = (
             f"GET http://localhost:{port}/a?b=c HTTP/1.1\r\nHost: x\r\nProxy-Authorization: s\r\nConnection: y\r\n\r\n"
         )
-        answer = await through(Egress(everywhere), request.encode())
-    assert answer.partition(b"\r\n\r\n")[2] == b"GET /a?b=c HTTP/1.1\r\nHost: x\r\nConnection: close\r\n\r\n"
+        answer = await through(open_proxy(), request.encode())
+    host = b"Host: localhost:%d\r\n" % port  # the one that was connected to
+    assert answer.partition(b"\r\n\r\n")[2] == b"GET /a?b=c HTTP/1.1\r\n" + host + b"Connection: close\r\n\r\n"
 
 
 async def test_connect_relays_bytes_both_ways() -> None:
     async with web_server() as port:
         request = f"CONNECT 127.0.0.1:{port} HTTP/1.1\r\n\r\nGET / HTTP/1.1\r\n\r\n"
-        answer = await through(Egress(everywhere), request.encode())
+        answer = await through(open_proxy(), request.encode())
     assert answer.startswith(b"HTTP/1.1 200 Connection established\r\n\r\nHTTP/1.1 200 OK\r\n")
     assert answer.endswith(b"GET / HTTP/1.1\r\n\r\n")
 
@@ -95,7 +140,7 @@ async def test_connect_relays_bytes_both_ways() -> None:
     [
         pytest.param(b"CONNECT 127.0.0.1:22 HTTP/1.1\r\n\r\n", b"403", b"closed to devboxes", id="this machine"),
         pytest.param(b"GET http://localhost/ HTTP/1.1\r\n\r\n", b"403", b"closed to devboxes", id="by name"),
-        pytest.param(b"GET http://0x7f000001/ HTTP/1.1\r\n\r\n", b"403", b"closed to devboxes", id="in hexadecimal"),
+        pytest.param(b"GET http://0x7f000001/ HTTP/1.1\r\n\r\n", b"400", b"no address", id="in hexadecimal"),
         pytest.param(
             b"CONNECT 169.254.169.254:80 HTTP/1.1\r\n\r\n", b"403", b"closed to devboxes", id="cloud metadata"
         ),
@@ -117,7 +162,7 @@ async def test_server_that_does_not_answer_is_named() -> None:
     with socket.socket() as closed:
         closed.bind(("127.0.0.1", 0))  # bound, but nobody listens
         port = closed.getsockname()[1]
-        answer = await through(Egress(everywhere), f"CONNECT 127.0.0.1:{port} HTTP/1.1\r\n\r\n".encode())
+        answer = await through(open_proxy(), f"CONNECT 127.0.0.1:{port} HTTP/1.1\r\n\r\n".encode())
     assert answer.startswith(b"HTTP/1.1 502")
     assert b"does not answer" in answer
 
@@ -127,14 +172,8 @@ FETCH = "import urllib.request as r; print(r.urlopen('http://outside.test:{}/x')
 
 @namespaces_only
 async def test_program_in_a_devbox_gets_out_by_what_its_environment_names(way: str, monkeypatch) -> None:
-    loop = asyncio.get_running_loop()
-    resolve = loop.getaddrinfo
-
-    async def getaddrinfo(host: str, port: int, **options: int):
-        return await resolve("127.0.0.1" if host == "outside.test" else host, port, **options)
-
-    monkeypatch.setattr(loop, "getaddrinfo", getaddrinfo)
-    isolation = NamespacesIsolation(DATA_DIR / f"egress-{way}", way, egress=Egress(everywhere))
+    monkeypatch.setattr(egress, "_lookup", lambda host, _port: ["127.0.0.1"] if host == "outside.test" else [])
+    isolation = NamespacesIsolation(DATA_DIR / f"egress-{way}", way, egress=open_proxy())
     sandbox = await isolation.create("egress")
     try:
         await sandbox.start()
@@ -171,10 +210,81 @@ async def test_what_is_out_of_reach_is_refused_before_its_name_is_looked_up() ->
 
     async with web_server() as port:
         request = f"GET http://{{}}:{port}/ HTTP/1.1\r\n\r\n"
-        refused = await through(Egress(everywhere), request.format("nowhere.invalid").encode(), reach)
-        let_through = await through(Egress(everywhere), request.format("localhost").encode(), reach)
+        refused = await through(open_proxy(), request.format("nowhere.invalid").encode(), reach)
+        let_through = await through(open_proxy(), request.format("localhost").encode(), reach)
     assert refused.startswith(b"HTTP/1.1 403 ")
     assert b"network policy does not let it reach nowhere.invalid" in refused
     assert let_through.startswith(b"HTTP/1.1 200 ")
     assert asked[0] == ("nowhere.invalid", port, None)
     assert ("localhost", port, ipaddress.ip_address("127.0.0.1")) in asked
+
+
+async def test_what_is_guarded_is_opened_by_a_network_of_a_policy_and_not_by_a_name() -> None:
+    async with web_server() as port:
+        request = f"GET http://localhost:{port}/ HTTP/1.1\r\n\r\n".encode()
+        guarded = Egress(nothing, lambda _address: True)
+        by_name = await through(guarded, request, policies.Egress(False, ("localhost",)).allows)
+        network = policies.Network(ipaddress.IPv4Network("127.0.0.0/8"))
+        by_network = await through(guarded, request, policies.Egress(False, (), (network,)).allows)
+        without = await through(guarded, request)
+    assert by_name.startswith(b"HTTP/1.1 403 ")
+    assert without.startswith(b"HTTP/1.1 403 ")
+    assert by_network.startswith(b"HTTP/1.1 200 ")
+
+
+async def test_slow_names_of_one_devbox_keep_no_other_waiting(monkeypatch: pytest.MonkeyPatch) -> None:
+    go = threading.Event()
+
+    def lookup(host: str, _port: int) -> list[str]:
+        if host.startswith("slow"):
+            go.wait()
+        return ["127.0.0.1"]
+
+    monkeypatch.setattr(egress, "_lookup", lookup)
+    proxy, before = open_proxy(), asyncio.all_tasks()
+    async with web_server() as port:
+        slow = [f"CONNECT slow{number}.test:{port} HTTP/1.1\r\n\r\n" for number in range(4 * egress.NAMES_AT_ONCE)]
+        listener = socket.create_server(("127.0.0.1", 0))
+        async with await proxy.serve(listener):
+            held = [await asyncio.open_connection(*listener.getsockname()) for _ in slow]
+            for (_, writer), request in zip(held, slow, strict=True):
+                writer.write(request.encode())
+            other = await through(proxy, f"GET http://quick.test:{port}/ HTTP/1.1\r\n\r\n".encode())
+            assert other.startswith(b"HTTP/1.1 200 ")
+            go.set()
+            for reader, writer in held:
+                assert (await reader.readuntil(b"\r\n\r\n")).startswith(b"HTTP/1.1 200 ")
+                writer.close()
+            await until(lambda: asyncio.all_tasks() <= before, "the end of what the proxy does for them")
+
+
+async def test_connections_of_one_devbox_are_bounded(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(egress, "_most_connections", lambda: 2)
+    async with web_server() as port:
+        listener = socket.create_server(("127.0.0.1", 0))
+        async with await open_proxy().serve(listener):
+            held = [await asyncio.open_connection(*listener.getsockname()) for _ in range(3)]
+            reader, writer = held[2]
+            assert (await reader.read()).startswith(b"HTTP/1.1 503 ")
+            writer.close()
+            held[0][1].close()
+            await held[0][1].wait_closed()
+            request = f"GET http://localhost:{port}/ HTTP/1.1\r\n\r\n".encode()
+            while (answer := await _asked(listener, request)).startswith(b"HTTP/1.1 503 "):  # noqa: ASYNC110 -- the
+                await asyncio.sleep(0.01)  # proxy tells nobody that it has seen the first go
+            assert answer.startswith(b"HTTP/1.1 200 ")
+            held[1][1].close()
+
+
+async def _asked(listener: socket.socket, request: bytes) -> bytes:
+    reader, writer = await asyncio.open_connection(*listener.getsockname())
+    writer.write(request)
+    answer = await reader.read()
+    writer.close()
+    return answer
+
+
+@namespaces_only
+async def test_the_way_out_cannot_be_reached_by_a_tunnel(sandbox) -> None:
+    with pytest.raises(SandboxError, match="closed to tunnels"):
+        await sandbox.dial(egress.PORT)

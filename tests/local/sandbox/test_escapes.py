@@ -10,6 +10,7 @@ import stat
 import subprocess
 import sys
 from collections.abc import Iterator
+from contextlib import ExitStack
 from pathlib import Path
 
 import pytest
@@ -70,7 +71,40 @@ EVERYWHERE = [
     "raise_own_priority",
     "abstract_socket",
     "write_machine_program",
+    "user_keyring",
+    "add_key",
+    "mounts_in_own_namespace",
+    "network_in_own_namespace",
+    "child_in_own_namespace",
+    "namespaces_of_pid_1",
+    "user_fault_handler",
+    "io_uring",
+    "secret_memory",
+    "compare_processes",
+    "own_descriptor_through_pidfd",
+    "rare_sockets",
+    "keyring_as_x32",
+    "keyring_as_32_bit",
 ]
+EVERYWHERE += [
+    "owner_of_secret",
+    "attribute_of_secret",
+    "limits_of_the_service",
+    "priority_of_the_service",
+    "processors_of_the_service",
+    "scheduling_of_the_service",
+]
+ON_THIS_MACHINE = ["set_id_bits"]  # elsewhere they are how sudo works, and mean nobody outside
+# Without an account of its own, a devbox behind Landlock has what only the owner of a file decides about.
+WITH_OWN_ACCOUNT = [
+    "mode_of_secret",
+    "times_of_secret",
+    "existence_of_secret",
+    "private_unix_socket",
+    "public_unix_socket",
+    "change_device_node",
+]
+WITH_REAL_ACCOUNTS = ["user_namespace"]  # elsewhere sudo is made of one
 IN_NAMESPACES = [
     "homes",
     "run_folder",
@@ -102,12 +136,36 @@ CONTROLS = [
     "see_processes",
     "loopback",
     "cloud_credentials",
+    "user_keyring",
+    "add_key",
+    "user_namespace",
+    "child_in_own_namespace",
+    "own_descriptor_through_pidfd",
+    "owner_of_secret",
+    "attribute_of_secret",
+    "limits_of_the_service",
+    "mode_of_secret",
+    "times_of_secret",
+    "existence_of_secret",
+    "private_unix_socket",
+    "public_unix_socket",
+    "set_id_bits",
 ]
 if os.getuid():  # root's commands have lost the right, even here
-    CONTROLS += ["environment_of_the_service", "trace_the_service"]
-CASES = [(way, name) for way in NAMESPACES for name in EVERYWHERE + IN_NAMESPACES] + [
-    (way, name) for way in LANDLOCK for name in EVERYWHERE
+    CONTROLS += [
+        "environment_of_the_service",
+        "trace_the_service",
+        "priority_of_the_service",
+        "processors_of_the_service",
+        "scheduling_of_the_service",
+    ]
+else:
+    CONTROLS += ["change_device_node"]
+LANDLOCK_CASES = EVERYWHERE + ON_THIS_MACHINE + (WITH_OWN_ACCOUNT if os.getuid() == 0 else [])
+CASES = [(way, name) for way in NAMESPACES for name in EVERYWHERE + WITH_OWN_ACCOUNT + IN_NAMESPACES] + [
+    (way, name) for way in LANDLOCK for name in LANDLOCK_CASES
 ]
+CASES += [(way, name) for way in (*NAMESPACES, *LANDLOCK) for name in WITH_REAL_ACCOUNTS if way != "unprivileged"]
 
 
 @pytest.fixture(scope="module")
@@ -136,9 +194,18 @@ def outside(canary: str, victim: subprocess.Popen[bytes], tmp_path_factory) -> I
     tmp_file = Path("/tmp", canary)
     tmp_file.write_text(canary)
     disk = os.stat("/").st_dev
-    with socket.create_server(("127.0.0.1", 0)) as tcp, socket.socket(socket.AF_UNIX) as abstract:
-        abstract.bind(f"\0{canary}")
-        abstract.listen()
+    sockets = {
+        "abstract": f"\0{canary}",
+        "private": str(home / "socket"),
+        "public": f"/tmp/{canary}.socket",
+    }
+    with socket.create_server(("127.0.0.1", 0)) as tcp, ExitStack() as listening:
+        for address in sockets.values():
+            listener = listening.enter_context(socket.socket(socket.AF_UNIX))
+            listener.bind(address)
+            listener.listen()
+        os.chmod(sockets["private"], 0o600)
+        os.chmod(sockets["public"], 0o666)
         yield {
             "canary": canary,
             "data_dir": str(DATA_DIR),
@@ -152,8 +219,11 @@ def outside(canary: str, victim: subprocess.Popen[bytes], tmp_path_factory) -> I
             "disk": [os.major(disk), os.minor(disk)],
             "port": tcp.getsockname()[1],
             "abstract": canary,
+            "socket": sockets["private"],
+            "public_socket": sockets["public"],
         }
     tmp_file.unlink()
+    Path(sockets["public"]).unlink()
 
 
 def root_only_file() -> str | None:
@@ -223,4 +293,10 @@ def is_closed_to_others(folder: Path) -> bool:
 
 async def test_every_attempt_is_in_a_list():
     defined = {name for name, value in vars(attempts).items() if getattr(value, "__module__", "") == attempts.__name__}
-    assert defined - {"call", "read", "write", "_node"} == {*EVERYWHERE, *IN_NAMESPACES}
+    assert defined - {"call", "read", "write", "_node", "syscall"} == {
+        *EVERYWHERE,
+        *IN_NAMESPACES,
+        *ON_THIS_MACHINE,
+        *WITH_OWN_ACCOUNT,
+        *WITH_REAL_ACCOUNTS,
+    }

@@ -6,8 +6,9 @@ import secrets
 import pytest
 
 from runloop_local.sandbox import SandboxError, namespaces
+from tests.waiting import PATIENCE
 
-from .conftest import every_way, namespaces_only, output
+from .conftest import DATA_DIR, every_way, namespaces_only, output
 
 pytestmark = pytest.mark.asyncio(loop_scope="session")
 
@@ -52,14 +53,16 @@ async def test_an_unused_sandbox_goes_on_after_many_snapshots(make, isolation):
 
 
 @namespaces_only
-async def test_freezing_takes_no_longer_for_many_files(make, isolation):
+async def test_freezing_takes_no_longer_for_many_files(make, isolation, way):
+    if way == "none":
+        return
     sandbox = await make()
-    await output(sandbox, "mkdir d; cd d; seq 5000 | xargs touch")
-    started = asyncio.get_running_loop().time()
+    await output(sandbox, "mkdir d; cd d; seq 50 | xargs touch")
+    disk = DATA_DIR / way / way / "sandboxes" / sandbox.id / "upper"
+    identity = disk.stat().st_ino
     layers = await sandbox.snapshot(layer_name())
-    seconds = asyncio.get_running_loop().time() - started
-    assert await output(await make(layers=layers), "ls d | wc -l") == "5000"
-    assert seconds < 1.0, "copying them would have been faster"
+    assert (DATA_DIR / way / way / "layers" / layers[0]).stat().st_ino == identity  # moved: no file was copied
+    assert await output(await make(layers=layers), "ls d | wc -l") == "50"
 
 
 @namespaces_only
@@ -69,7 +72,7 @@ async def test_the_end_is_noticed_after_a_snapshot_too(make, isolation):
     await sandbox.snapshot(layer_name())
     await output(sandbox, "true")
     sandbox._run.channel.close()
-    await asyncio.wait_for(ended, 10)
+    await asyncio.wait_for(ended, PATIENCE)
 
 
 @every_way

@@ -11,8 +11,9 @@ from pathlib import Path
 import pytest
 
 from runloop_local.sandbox import open_isolation, processes
+from tests.waiting import until
 
-from .conftest import LANDLOCK, every_way, marker, processes_with, until
+from .conftest import LANDLOCK, every_way, marker, processes_with
 
 SERVICE = """
 import asyncio, os, sys

@@ -9,8 +9,9 @@ from pathlib import Path
 import pytest
 
 from runloop_local.sandbox import SandboxError
+from tests.waiting import PATIENCE, until
 
-from .conftest import DATA_DIR, every_way, marker, open_way, output, processes_with, until
+from .conftest import DATA_DIR, every_way, marker, open_way, output, processes_with
 from .test_commands import start
 
 pytestmark = pytest.mark.asyncio(loop_scope="session")
@@ -52,7 +53,7 @@ async def test_a_sandbox_left_on_disk_is_taken_up_by_the_next_service(way, tmp_p
     await output(sandbox, "echo kept > file")
     process = await start(sandbox, "sleep 1000")
     await first.aclose()
-    assert await asyncio.wait_for(process.wait(), 5) == 137
+    assert await asyncio.wait_for(process.wait(), PATIENCE) == 137
 
     second = open_way(way, tmp_path)
     again = await second.create("box")
@@ -97,7 +98,7 @@ async def test_a_paused_program_goes_on_after_a_snapshot(sandbox, isolation):
     layer = f"layer-{secrets.token_hex(4)}"
     await sandbox.snapshot(layer)
     await output(sandbox, "touch stop")
-    assert await asyncio.wait_for(process.wait(), 5) == 6
+    assert await asyncio.wait_for(process.wait(), PATIENCE) == 6
     await isolation.remove_layer(layer)
 
 
@@ -172,8 +173,8 @@ async def test_ended_returns_when_the_sandbox_dies_and_not_when_it_is_stopped(ma
     ended = asyncio.create_task(sandbox.ended())
     await until(lambda: processes_with(f"sleep\0{time}"))
     os.kill(agent_above(processes_with(f"sleep\0{time}")[0]), signal.SIGKILL)
-    await asyncio.wait_for(ended, 5)
-    assert await asyncio.wait_for(process.wait(), 5) == 137
+    await asyncio.wait_for(ended, PATIENCE)
+    assert await asyncio.wait_for(process.wait(), PATIENCE) == 137
     assert not processes_with(time)
 
     await sandbox.start()
@@ -205,8 +206,8 @@ async def test_the_helper_killed_ends_sandboxes_and_the_next_start_brings_anothe
     await until(lambda: processes_with(f"sleep\0{time}"))
     helper = isolation._helper._process
     helper.kill()
-    assert await asyncio.wait_for(process.wait(), 5) == 137
-    await asyncio.wait_for(sandbox.ended(), 5) if sandbox._run and not sandbox._run.ending.done() else None
+    assert await asyncio.wait_for(process.wait(), PATIENCE) == 137
+    await asyncio.wait_for(sandbox.ended(), PATIENCE) if sandbox._run and not sandbox._run.ending.done() else None
     await until(lambda: not processes_with(time))
     await sandbox.start()
     assert await output(sandbox, "echo back") == "back"

@@ -12,6 +12,7 @@ import pytest
 from runloop_local.sandbox import SandboxError, frames
 from runloop_local.sandbox.link import Channel, Reply, take_socket
 from runloop_local.sandbox.running import Job, Run
+from tests.waiting import PATIENCE
 
 
 @pytest.mark.parametrize("size", [1, 3, 7, 1000])
@@ -72,7 +73,7 @@ async def test_a_sandbox_that_breaks_the_format_is_cut_off(reply):
         reader, writer = os.pipe()
         socket.send_fds(theirs, [reply], [reader, writer])
         frames.close_all([reader])
-        assert await asyncio.wait_for(waiting, 5) is None
+        assert await asyncio.wait_for(waiting, PATIENCE) is None
         os.set_blocking(writer, False)
         with pytest.raises(BrokenPipeError):  # the service keeps no copy of the other end
             os.write(writer, b"x")
@@ -99,7 +100,7 @@ async def test_replies_to_nothing_are_ignored(number):
         mine, waiting = await channel.ask({"op": "signal"})
         frames.send(theirs, {"id": number, "status": 3})
         frames.send(theirs, {"id": mine, "status": 4})
-        assert (await asyncio.wait_for(waiting, 5)).status() == 4
+        assert (await asyncio.wait_for(waiting, PATIENCE)).status() == 4
         channel.close()
 
 

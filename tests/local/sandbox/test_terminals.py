@@ -10,6 +10,7 @@ import pytest
 from runloop_local.sandbox import Command, Process, Sandbox
 from runloop_local.sandbox.terminal import resize
 from tests.local.sandbox.conftest import every_way, namespaces_only
+from tests.waiting import PATIENCE
 
 pytestmark = pytest.mark.asyncio(loop_scope="session")
 
@@ -36,7 +37,7 @@ class Terminal:
         os.write(self.file, text.encode())
 
     async def sees(self, pattern: str) -> str:
-        async with asyncio.timeout(10):
+        async with asyncio.timeout(PATIENCE):
             while not (found := re.search(pattern, self.seen)):
                 self._news.clear()
                 await self._news.wait()
@@ -44,7 +45,7 @@ class Terminal:
             return found.group()
 
     async def end(self) -> int:
-        async with asyncio.timeout(10):
+        async with asyncio.timeout(PATIENCE):
             return await self.process.wait()
 
 
@@ -73,9 +74,8 @@ async def test_a_shell_has_job_control_and_the_size_asked_for(sandbox: Sandbox) 
 async def test_ctrl_c_ends_what_is_in_the_foreground_and_not_the_shell(sandbox: Sandbox) -> None:
     shell = await opened(sandbox, *BASH)
     await shell.sees(PROMPT)
-    await shell.type("echo be''gun; sleep 100\n")
+    await shell.type("sh -c 'echo be\"\"gun; exec sleep 100'\n")  # said by what is in the foreground then
     await shell.sees("begun")
-    await asyncio.sleep(0.05)
     await shell.type("\x03")
     await shell.sees(PROMPT)
     await shell.type("echo status $?\n")

@@ -1,0 +1,78 @@
+"""How databases of earlier versions become today's. Steps are never changed once released, only added.
+
+`PRAGMA user_version` is how many steps a database has taken. Those of the first releases say 0 and have the tables of
+the first step, which therefore makes only what is not there.
+"""
+
+from __future__ import annotations
+
+_DOCUMENTS = """
+CREATE TABLE IF NOT EXISTS documents (
+    position INTEGER PRIMARY KEY AUTOINCREMENT,
+    kind TEXT NOT NULL,
+    id TEXT NOT NULL,
+    parent TEXT NOT NULL DEFAULT '',
+    status TEXT NOT NULL DEFAULT '',
+    name TEXT NOT NULL DEFAULT '',
+    time_ms INTEGER NOT NULL DEFAULT 0,
+    view TEXT NOT NULL DEFAULT '',
+    body TEXT NOT NULL,
+    UNIQUE (kind, id)
+);
+CREATE INDEX IF NOT EXISTS by_status ON documents (kind, status, position);
+CREATE INDEX IF NOT EXISTS by_parent ON documents (kind, parent, position);
+"""
+# An index for each way to list, with `listed` in it, though that is 1 in all, so that a count reads nothing else; where
+# the last item of a page was when it has been deleted since; times to end by.
+_LISTS = """
+ALTER TABLE documents ADD COLUMN listed INTEGER NOT NULL DEFAULT 1;
+ALTER TABLE documents ADD COLUMN due_ms INTEGER;
+UPDATE documents SET listed = 0 WHERE kind = 'execution'
+    OR (kind = 'snapshot' AND status IN ('deleted', 'error'))
+    OR (kind IN ('blueprint', 'axon') AND status = 'deleted')
+    OR (kind = 'object' AND status = 'DELETED');
+UPDATE documents SET due_ms = json_extract(body, '$.delete_after_time_ms') WHERE kind = 'object' AND listed = 1
+    AND CASE WHEN json_valid(body) THEN json_type(body, '$.delete_after_time_ms') = 'integer' END;
+CREATE INDEX listed ON documents (kind, listed, position) WHERE listed = 1;
+CREATE INDEX listed_by_parent ON documents (kind, listed, parent, position) WHERE listed = 1 AND parent <> '';
+CREATE INDEX listed_by_name ON documents (kind, listed, name, position) WHERE listed = 1 AND name <> '';
+CREATE INDEX listed_by_time ON documents (kind, time_ms) WHERE listed = 1;
+CREATE INDEX by_due ON documents (kind, due_ms, id) WHERE due_ms IS NOT NULL;
+CREATE TABLE deleted (
+    kind TEXT NOT NULL, id TEXT NOT NULL, position INTEGER NOT NULL, time_s INTEGER NOT NULL, PRIMARY KEY (kind, id)
+) WITHOUT ROWID;
+CREATE TRIGGER remember_position AFTER DELETE ON documents WHEN OLD.view <> '' BEGIN
+    INSERT OR REPLACE INTO deleted VALUES (OLD.kind, OLD.id, OLD.position, CAST(strftime('%s', 'now') AS INTEGER));
+END;
+"""
+_EVENTS = """
+CREATE TABLE IF NOT EXISTS events (
+    axon TEXT NOT NULL, sequence INTEGER NOT NULL, rest TEXT NOT NULL, PRIMARY KEY (axon, sequence)
+) WITHOUT ROWID;
+"""
+
+# Which requests have published events: a retry finds its own.
+_PUBLISHED = """
+CREATE TABLE published (
+    position INTEGER PRIMARY KEY,
+    request TEXT NOT NULL UNIQUE,
+    fingerprint TEXT NOT NULL,
+    sequence INTEGER NOT NULL,
+    time_ms INTEGER NOT NULL
+);
+"""
+
+# What lets in by a tunnel is stored sealed from here on. That of devboxes that have ended goes, and what requests have
+# noted of tunnels; that of devboxes that live is sealed as the service takes them up.
+_TUNNELS = """
+UPDATE documents SET view = json_set(view, '$.tunnel', NULL) WHERE kind = 'devbox' AND json_valid(view);
+UPDATE documents SET body = json_set(body, '$.tunnel', NULL)
+    WHERE kind = 'devbox' AND status IN ('failure', 'shutdown') AND json_valid(body);
+DELETE FROM documents WHERE kind = 'request' AND json_valid(body)
+    AND length(json_extract(body, '$.made')) = 32 AND json_extract(body, '$.made') NOT GLOB '*[^0-9a-f]*';
+"""
+
+STORE = (_DOCUMENTS, _LISTS, _TUNNELS)
+"""The steps of `service.db`."""
+EVENTS = (_EVENTS, _PUBLISHED)
+"""The steps of `axons/events`."""

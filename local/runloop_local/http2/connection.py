@@ -1,0 +1,341 @@
+"""HTTP/2 on one connection: streams over h2, the windows of both sides, and how it ends."""
+
+from __future__ import annotations
+
+import asyncio
+import struct
+from typing import TYPE_CHECKING, Any, cast
+
+from h2.config import H2Configuration
+from h2.connection import H2Connection
+from h2.errors import ErrorCodes
+from h2.events import (
+    DataReceived,
+    RemoteSettingsChanged,
+    RequestReceived,
+    StreamEnded,
+    StreamReset,
+    WindowUpdated,
+)
+from h2.exceptions import ProtocolError
+from h2.settings import SettingCodes, Settings
+from starlette.responses import PlainTextResponse
+from uvicorn.protocols.utils import get_local_addr, get_remote_addr
+
+from .exchange import Exchange
+from .frames import GOAWAY, Allowance, Frame, FrameSplitter, FrameTooLongError
+from .heads import HeadError, RequestHead
+from .preface import PREFACE
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    from h2.events import Event
+    from starlette.types import ASGIApp
+    from uvicorn.server import ServerState
+
+    from .heads import Header
+
+MOST_STREAMS = 128
+"""Clients take 100 for granted until they have heard otherwise."""
+STREAM_WINDOW = 256 * 1024
+"""What a stream may hold that its application has not read."""
+_CONNECTION_WINDOW = MOST_STREAMS * STREAM_WINDOW
+"""Streams that nobody reads leave room for the others."""
+_FRAME_BYTES = 16 * 1024
+_BURST = 64 * 1024
+"""After so many bytes of a reply it is another one's turn."""
+_TABLE_BYTES = 4096
+"""What is kept to shorten heads of replies, however much a client would keep."""
+_ALLOWED, _ALLOWED_PER_SECOND, _EARNED_BY_DATA = 4000, 1000, 10
+_LATE_S = 0.25
+"""How long requests still count that were on their way when the client was told to send no more."""
+_LAST_SECONDS = 1.0
+"""How long a client that broke the protocol may take to read what was wrong."""
+_ANY_STREAM = 2**31 - 1
+
+
+class Http2(asyncio.Protocol):
+    """A connection of HTTP/2, as uvicorn's own protocols are ones of HTTP/1.1."""
+
+    def __init__(self, app: ASGIApp, state: ServerState, keep_alive: float) -> None:
+        self._app = app
+        self._state = state
+        self._connections: set[Any] = state.connections
+        self._keep_alive = keep_alive
+        self._loop = asyncio.get_running_loop()
+        self._timer: asyncio.TimerHandle | None = None
+        self._frames = FrameSplitter(_FRAME_BYTES)
+        self._allowance = Allowance(_ALLOWED, _ALLOWED_PER_SECOND, self._loop.time())
+        self._h2 = _connection()
+        self._exchanges: dict[int, Exchange] = {}
+        self._running: set[asyncio.Task[None]] = set()
+        self._writable = asyncio.Event()
+        self._writable.set()
+        self._last = _ANY_STREAM
+        """The last stream that is answered."""
+        self._leaving = False
+
+    # asyncio's protocol
+
+    def connection_made(self, transport: asyncio.BaseTransport) -> None:
+        """The client has sent the preface."""
+        self._transport = cast("asyncio.Transport", transport)
+        self._server, self._client = get_local_addr(self._transport), get_remote_addr(self._transport)
+        self._connections.add(self)
+        self._h2.initiate_connection()
+        self._h2.increment_flow_control_window(_CONNECTION_WINDOW - self._h2.inbound_flow_control_window)
+        self._h2.receive_data(PREFACE)
+        self._rest()
+        self._flush()
+
+    def data_received(self, data: bytes) -> None:
+        """Take what has arrived, frame by frame."""
+        try:
+            for frame in self._frames.split(data):
+                self._take(frame)
+        except FrameTooLongError:
+            self._h2.close_connection(ErrorCodes.FRAME_SIZE_ERROR)
+            self._break_off()
+        except ProtocolError:  # h2 has already put it into words
+            self._break_off()
+        else:
+            self._flush()
+
+    def connection_lost(self, exc: Exception | None) -> None:
+        """The client has gone."""
+        self._connections.discard(self)
+        self._let_go()
+
+    def pause_writing(self) -> None:
+        """The client reads slowly."""
+        self._writable.clear()
+
+    def resume_writing(self) -> None:
+        """It has caught up."""
+        self._writable.set()
+
+    def shutdown(self) -> None:
+        """Answer what has been asked, and nothing more."""
+        if not self._transport.is_closing():
+            self._last = min(self._last, self._h2.highest_inbound_stream_id)
+            self._leaving = True
+            self._say_goodbye()
+            self._flush()
+
+    # What exchanges ask for
+
+    async def writable(self) -> None:
+        """Return once the connection takes more."""
+        while not self._writable.is_set():
+            await self._writable.wait()
+
+    def send_head(self, exchange: Exchange, fields: Sequence[Header], *, last: bool) -> None:
+        """Send a head; `last` where no body follows."""
+        self._h2.send_headers(exchange.stream_id, fields, end_stream=last)
+        self._flush()
+
+    async def send_body(self, exchange: Exchange, data: memoryview, *, last: bool) -> None:
+        """Send a part of the body as fast as the client takes it, or until the client has gone."""
+        while True:
+            await self.writable()
+            if exchange.gone:
+                return
+            sent = self._put(exchange.stream_id, data, last=last)
+            data = data[sent:]
+            if not data:
+                return
+            if sent:
+                await asyncio.sleep(0)
+            else:
+                exchange.room.clear()
+                await exchange.room.wait()
+
+    def acknowledge(self, exchange: Exchange, count: int) -> None:
+        """So many bytes of the request's body have been used."""
+        self._acknowledge(exchange.stream_id, count)
+        self._flush()
+
+    def reset(self, exchange: Exchange) -> None:
+        """End the stream where the reply has got to."""
+        self._h2.reset_stream(exchange.stream_id, ErrorCodes.INTERNAL_ERROR)
+        self.finished(exchange)
+
+    def finished(self, exchange: Exchange) -> None:
+        """Nothing more is sent."""
+        self._state.total_requests += 1
+        self._forget(exchange.stream_id)
+        self._flush()
+
+    def _put(self, stream_id: int, data: memoryview, *, last: bool) -> int:
+        """Send as much as there is room for; how much that was."""
+        room = max(0, min(self._h2.local_flow_control_window(stream_id), len(data), _BURST))
+        step = self._h2.max_outbound_frame_size
+        for start in range(0, room, step):
+            end = min(start + step, room)
+            self._h2.send_data(stream_id, data[start:end], end_stream=last and end == len(data))
+            self._allowance.earn(_EARNED_BY_DATA)
+        if last and not data:
+            self._h2.end_stream(stream_id)
+        self._flush()
+        return room
+
+    # What the client sends
+
+    def _take(self, frame: Frame) -> None:
+        if frame.cost and not self._allowance.spend(frame.cost, self._loop.time()):
+            self._h2.close_connection(ErrorCodes.ENHANCE_YOUR_CALM)
+            raise ProtocolError
+        if frame.kind == GOAWAY:
+            self._leaving = True  # h2 would end the connection here, and the client waits for the rest
+            return
+        for event in self._h2.receive_data(frame.octets):
+            self._handle(event)
+
+    def _handle(self, event: Event) -> None:
+        match event:
+            case RequestReceived():
+                self._begin(event)
+            case DataReceived():
+                self._take_body(event)
+            case StreamEnded(stream_id=number) if number in self._exchanges:
+                self._exchanges[number].body_ended()
+            case StreamReset():
+                self._forget(event.stream_id)
+            case WindowUpdated():
+                self._make_room(event.stream_id)
+            case RemoteSettingsChanged():
+                self._shrink_table()
+                self._make_room(0)
+
+    def _begin(self, event: RequestReceived) -> None:
+        stream_id = event.stream_id
+        if stream_id > self._last or len(self._running) >= 2 * MOST_STREAMS:
+            self._h2.reset_stream(stream_id, ErrorCodes.REFUSED_STREAM)
+            return
+        self._stop_timer()
+        whole = event.stream_ended is not None
+        app = self._app
+        try:
+            scope = self._scope(RequestHead(event.headers, has_body=not whole))
+        except HeadError as error:
+            app = PlainTextResponse(f"{error}", 400)
+            scope = {
+                "type": "http",
+                "method": dict(event.headers).get(b":method", b"").decode("latin-1"),
+                "headers": [],
+            }
+        exchange = self._exchanges[stream_id] = Exchange(self, stream_id, scope, whole=whole)
+        task = self._loop.create_task(exchange.run(app))
+        for tasks in (self._running, self._state.tasks):
+            tasks.add(task)
+            task.add_done_callback(tasks.discard)
+
+    def _scope(self, head: RequestHead) -> dict[str, Any]:
+        return {
+            "type": "http",
+            "asgi": {"version": "3.0", "spec_version": "2.3"},
+            "http_version": "2",
+            "server": self._server,
+            "client": self._client,
+            "scheme": "http",
+            "root_path": "",
+            "state": {},
+            "headers": head.headers,
+            "method": head.method,
+            "path": head.path,
+            "raw_path": head.raw_path,
+            "query_string": head.query,
+        }
+
+    def _take_body(self, event: DataReceived) -> None:
+        exchange = self._exchanges.get(event.stream_id)
+        if exchange is None:  # nobody wants it any more, and its sender shall not be stuck
+            self._acknowledge(event.stream_id, event.flow_controlled_length)
+        else:
+            exchange.body_came(event.data, event.flow_controlled_length)
+
+    def _make_room(self, stream_id: int) -> None:
+        """Windows have grown: that of one stream, or with 0 perhaps all."""
+        if stream_id in self._exchanges:
+            self._exchanges[stream_id].room.set()
+        for exchange in () if stream_id else self._exchanges.values():
+            exchange.room.set()
+
+    def _shrink_table(self) -> None:
+        encoder = self._h2.encoder
+        if encoder.header_table_size > _TABLE_BYTES:
+            encoder.header_table_size = _TABLE_BYTES
+        changes = encoder.table_size_changes  # what the next reply tells: the smallest and the last are enough
+        changes[:] = [min(changes), changes[-1]] if len(changes) > 2 else changes
+
+    # How streams and the connection end
+
+    def _forget(self, stream_id: int) -> None:
+        """A stream has ended, be it that its reply is complete or that the client wants none."""
+        exchange = self._exchanges.pop(stream_id, None)
+        if exchange is None:
+            return
+        exchange.leave()
+        self._acknowledge(stream_id, exchange.unused())
+        self._rest()
+
+    def _rest(self) -> None:
+        """Wait for the next request, or for the end."""
+        if not self._exchanges and not self._transport.is_closing():
+            self._stop_timer()
+            self._timer = self._loop.call_later(self._keep_alive, self._retire)
+
+    def _retire(self) -> None:
+        """Nobody has asked for long. What is on its way to us just now is still answered."""
+        self._say_goodbye()
+        self._loop.call_later(_LATE_S, self.shutdown)
+
+    def _say_goodbye(self) -> None:
+        # Not by h2, which would take the connection for closed and answer nothing more.
+        self._transport.write(struct.pack(">xHBBIII", 8, GOAWAY, 0, 0, self._last, ErrorCodes.NO_ERROR))
+
+    def _break_off(self) -> None:
+        """End it, as the client does not keep to the protocol; h2 knows what to tell it."""
+        self._flush()
+        self._transport.close()
+        self._loop.call_later(_LAST_SECONDS, self._transport.abort)
+        self._let_go()
+
+    def _let_go(self) -> None:
+        self._stop_timer()
+        self._writable.set()
+        exchanges, self._exchanges = self._exchanges, {}
+        for exchange in exchanges.values():
+            exchange.leave()
+
+    def _stop_timer(self) -> None:
+        if self._timer is not None:
+            self._timer.cancel()
+            self._timer = None
+
+    def _acknowledge(self, stream_id: int, count: int) -> None:
+        if count and not self._transport.is_closing():
+            self._h2.acknowledge_received_data(count, stream_id)
+
+    def _flush(self) -> None:
+        data = self._h2.data_to_send()
+        if data:
+            self._transport.write(data)
+        if self._leaving and not self._exchanges:
+            self._transport.close()
+
+
+def _connection() -> H2Connection:
+    made = H2Connection(H2Configuration(client_side=False, header_encoding=None))
+    made.local_settings = Settings(
+        client=False,
+        initial_values={
+            SettingCodes.MAX_CONCURRENT_STREAMS: MOST_STREAMS,
+            SettingCodes.MAX_HEADER_LIST_SIZE: H2Connection.DEFAULT_MAX_HEADER_LIST_SIZE,
+            SettingCodes.INITIAL_WINDOW_SIZE: STREAM_WINDOW,
+            SettingCodes.MAX_FRAME_SIZE: _FRAME_BYTES,
+            SettingCodes.ENABLE_PUSH: 0,
+        },
+    )
+    return made

@@ -1,0 +1,164 @@
+"""One request and its reply on a stream of HTTP/2, as ASGI has them."""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+from typing import TYPE_CHECKING, Any, Protocol
+
+from starlette.responses import PlainTextResponse
+
+from ..direct import CUT
+from .heads import length_of, reply_head
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    from starlette.types import ASGIApp, Message
+
+    from .heads import Header
+
+_BODILESS = frozenset({204, 304})
+logger = logging.getLogger("uvicorn.error")
+
+
+class Link(Protocol):
+    """What carries an exchange's frames."""
+
+    async def writable(self) -> None:
+        """Return once the connection takes more."""
+
+    def send_head(self, exchange: Exchange, fields: Sequence[Header], *, last: bool) -> None:
+        """Send a head; `last` where no body follows."""
+
+    async def send_body(self, exchange: Exchange, data: memoryview, *, last: bool) -> None:
+        """Send a part of the body as fast as the client takes it, or until the client has gone."""
+
+    def acknowledge(self, exchange: Exchange, count: int) -> None:
+        """So many bytes of the request's body have been used."""
+
+    def reset(self, exchange: Exchange) -> None:
+        """End the stream where the reply has got to."""
+
+    def finished(self, exchange: Exchange) -> None:
+        """The whole reply has been sent."""
+
+
+class Exchange:
+    """A request that is answered: what `receive` and `send` of its application are."""
+
+    def __init__(self, link: Link, stream_id: int, scope: dict[str, Any], *, whole: bool) -> None:
+        self.stream_id = stream_id
+        self.gone = False
+        """Whether nobody is left to read the reply."""
+        self.room = asyncio.Event()
+        """Set when there may be room in the client's windows again."""
+        self._link = link
+        self._scope = scope
+        scope["extensions"] = {CUT: self._cut}
+        self._body = bytearray()
+        self._unacknowledged = 0
+        self._whole = whole
+        self._changed = asyncio.Event()
+        if whole:
+            self._changed.set()
+        self._expects = (b"expect", b"100-continue") in scope["headers"]
+        self._started = self._complete = False
+        self._bodiless = scope["method"] == "HEAD"
+        self._left: int | None = None
+
+    async def run(self, app: ASGIApp) -> None:
+        """Have the request answered."""
+        try:
+            await app(self._scope, self.receive, self.send)
+        except Exception:
+            logger.exception("Exception in ASGI application\n")
+        else:
+            if not self._complete and not self.gone:
+                logger.error("ASGI callable returned without completing response.")
+        finally:
+            await self._end()
+
+    async def _end(self) -> None:
+        """Leave no stream open that nobody will go on with."""
+        if not self._started and not self.gone:
+            await PlainTextResponse("Internal Server Error", 500)(self._scope, self.receive, self.send)
+        if not self._complete:
+            self._cut()
+
+    async def receive(self) -> Message:
+        """ASGI: what has come of the body, or that the client has gone."""
+        if self._expects and not self._started and not self.gone:
+            self._expects = False
+            self._link.send_head(self, [(b":status", b"100")], last=False)
+        if not self.gone and not self._complete:
+            await self._changed.wait()
+            self._changed.clear()
+        if self.gone or self._complete:
+            return {"type": "http.disconnect"}
+        body = bytes(self._body)
+        self._body.clear()
+        self._link.acknowledge(self, self.unused())
+        return {"type": "http.request", "body": body, "more_body": not self._whole}
+
+    async def send(self, message: Message) -> None:
+        """ASGI: the reply's head, or more of its body."""
+        await self._link.writable()
+        if self.gone:
+            return
+        expected = "http.response.body" if self._started else "http.response.start"
+        if self._complete or message["type"] != expected:
+            raise RuntimeError(f"Unexpected ASGI message {message['type']!r}.")
+        if self._started:
+            await self._send_body(memoryview(message.get("body", b"")), last=not message.get("more_body", False))
+        else:
+            self._send_head(message["status"], message.get("headers", ()))
+
+    def body_came(self, data: bytes, counted: int) -> None:
+        """A part of the request's body has come, which counts as so many bytes of the windows."""
+        self._unacknowledged += counted
+        self._body += data
+        self._changed.set()
+
+    def body_ended(self) -> None:
+        """The whole of the request has come."""
+        self._whole = True
+        self._changed.set()
+
+    def unused(self) -> int:
+        """How many bytes of the windows the request's body takes up from now on no more."""
+        count, self._unacknowledged = self._unacknowledged, 0
+        return count
+
+    def leave(self) -> None:
+        """Nobody takes any more of the reply."""
+        self.gone = True
+        self._changed.set()
+        self.room.set()
+
+    def _send_head(self, status: int, headers: Sequence[Header]) -> None:
+        fields = reply_head(status, headers)
+        self._started = True
+        self._bodiless = self._bodiless or status in _BODILESS
+        self._left = None if self._bodiless else length_of(fields)
+        self._link.send_head(self, fields, last=self._bodiless)
+
+    async def _send_body(self, data: memoryview, *, last: bool) -> None:
+        if self._left is not None:
+            self._left -= len(data)
+            if self._left < 0 or (last and self._left):
+                raise RuntimeError("The reply's body is not as long as its head says.")
+        if not self._bodiless:
+            await self._link.send_body(self, data, last=last)
+        if last and not self.gone:
+            self._complete = True
+            self._link.finished(self)
+
+    def _cut(self) -> None:
+        if self.gone:
+            return
+        self.leave()
+        if self._started and self._bodiless:  # the head was the end of it
+            self._link.finished(self)
+        else:
+            self._link.reset(self)

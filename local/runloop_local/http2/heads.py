@@ -1,0 +1,95 @@
+"""Heads of requests and replies between HTTP/2 and HTTP/1.1, whose terms ASGI has. Decides by what a head says."""
+
+from __future__ import annotations
+
+import re
+from typing import TYPE_CHECKING
+from urllib.parse import unquote
+
+import httptools
+
+from ..request_check import complaint
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable, Sequence
+
+Header = tuple[bytes, bytes]
+
+_TARGET = re.compile(rb"/[!-~]*")
+_METHOD = re.compile(r"[A-Z-]{1,32}", re.ASCII)
+_NAME = re.compile(rb"[!#$%&'*+.^_`|~0-9a-z-]+")
+_CONTROL = re.compile(rb"[\x00-\x08\x0a-\x1f\x7f]")
+_LENGTH = re.compile(rb"[0-9]{1,19}")
+_CONNECTION = frozenset({b"connection", b"keep-alive", b"proxy-connection", b"transfer-encoding", b"upgrade"})
+"""Headers about a connection of HTTP/1.1, which HTTP/2 forbids."""
+
+
+class HeadError(Exception):
+    """One sentence about a head that is refused, with the request's method."""
+
+    def __init__(self, sentence: str, method: str) -> None:
+        super().__init__(sentence)
+        self.method = method
+
+
+class RequestHead:
+    """A request's head as HTTP/1.1 would have it: `host` for `:authority`, chunked where no length is told.
+
+    `HeadError` for one that HTTP/1.1's parser or `request_check` would refuse.
+    """
+
+    def __init__(self, fields: Iterable[Header], *, has_body: bool) -> None:
+        fields = list(fields)
+        pseudo = {name: value for name, value in fields if name.startswith(b":")}
+        self.headers = _with_host(pseudo.get(b":authority"), [field for field in fields if field[0] not in pseudo])
+        method, target = pseudo.get(b":method", b""), pseudo.get(b":path", b"")
+        self.method = method.decode("latin-1")
+        found = self._complaint(target, pseudo.get(b":scheme"))
+        if found is not None:
+            raise HeadError(found, self.method)
+        parsed = httptools.parse_url(target)  # as uvicorn does it, so that both mean the same
+        self.raw_path: bytes = parsed.path
+        self.path = unquote(self.raw_path.decode())
+        self.query: bytes = parsed.query or b""
+        if has_body and not any(name == b"content-length" for name, _ in self.headers):
+            self.headers.append((b"transfer-encoding", b"chunked"))
+
+    def _complaint(self, target: bytes, scheme: bytes | None) -> str | None:
+        if self.method == "CONNECT" or not _METHOD.fullmatch(self.method):
+            return "The service has no such method."
+        if scheme != b"http":
+            return "The service speaks http, and the request has another scheme."
+        if not _TARGET.fullmatch(target):
+            return "The path begins with / and holds no space, no control character and nothing but ASCII."
+        return _wrong_field(self.headers) or complaint("2", target, self.headers)
+
+
+def _with_host(authority: bytes | None, headers: list[Header]) -> list[Header]:
+    if authority is None:
+        return headers
+    return [(b"host", authority), *(header for header in headers if header != (b"host", authority))]
+
+
+def _wrong_field(headers: Sequence[Header]) -> str | None:
+    if any(not _NAME.fullmatch(name) for name, _ in headers):
+        return "The name of a header is letters in lower case, digits and some signs."
+    if any(_CONTROL.search(value) for _, value in headers):
+        return "A header holds a control character."
+    lengths = [value for name, value in headers if name == b"content-length"]
+    if len(lengths) > 1 or not all(map(_LENGTH.fullmatch, lengths)):
+        return "A body has one length, which is a whole number."
+    return None
+
+
+def reply_head(status: int, headers: Iterable[Header]) -> list[Header]:
+    """The head of a reply; `ValueError` for a header that could not be sent by HTTP/1.1 either."""
+    lowered = [(name.lower(), value) for name, value in headers]
+    for name, value in lowered:
+        if not _NAME.fullmatch(name) or _CONTROL.search(value):
+            raise ValueError(f"The header {name!r} cannot be sent.")
+    return [(b":status", b"%d" % status), *(field for field in lowered if field[0] not in _CONNECTION)]
+
+
+def length_of(headers: Iterable[Header]) -> int | None:
+    """The length of the body that a checked head announces."""
+    return next((int(value) for name, value in headers if name == b"content-length"), None)

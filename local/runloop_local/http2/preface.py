@@ -1,0 +1,53 @@
+"""Which HTTP a connection speaks, as its first bytes say."""
+
+from __future__ import annotations
+
+import asyncio
+from importlib import import_module
+
+from ..direct import DirectHttp
+
+PREFACE = b"PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n"
+
+
+class EitherHttp(DirectHttp):
+    """HTTP/1.1, or HTTP/2 for a client that begins with its preface."""
+
+    _first: bytes | None = b""
+    """What has come while it may be either."""
+
+    def data_received(self, data: bytes) -> None:
+        """Something has come."""
+        if self._first is None:
+            super().data_received(data)
+            return
+        first = self._first + data
+        if len(first) < len(PREFACE) and PREFACE.startswith(first):
+            self._first = first
+            return
+        self._first = None
+        if first.startswith(PREFACE):
+            self._become_http2(first[len(PREFACE) :])
+        else:
+            super().data_received(first)
+
+    def _become_http2(self, more: bytes) -> None:
+        self.transport.pause_reading()
+        task = self.loop.create_task(self._hand_over(more))
+        self.tasks.add(task)
+        task.add_done_callback(self.tasks.discard)
+
+    async def _hand_over(self, more: bytes) -> None:
+        try:
+            module = await asyncio.to_thread(import_module, f"{__package__}.connection")
+        except (RuntimeError, OSError):  # no thread or no descriptor is to be had for now; the client may try again
+            self.transport.close()
+            return
+        if self.transport.is_closing():
+            return
+        self.connections.discard(self)
+        protocol = module.Http2(self.app, self.server_state, self.timeout_keep_alive)
+        self.transport.set_protocol(protocol)
+        protocol.connection_made(self.transport)
+        protocol.data_received(more)
+        self.transport.resume_reading()

@@ -1,0 +1,89 @@
+"""The addresses that the service listens on: the one it was asked for, and this machine's own at the same port.
+
+Browsers take `localhost`, and so each tunnel's host name, for ::1 or for 127.0.0.1. Were one of the two free, any
+account could listen there and get what is meant for a tunnel.
+"""
+
+from __future__ import annotations
+
+import errno
+import os
+import socket
+from contextlib import ExitStack
+
+_QUEUE = 4096
+"""Connections that the system holds until they are accepted: what comes beyond would have to try again."""
+_LOOPBACK = ("127.0.0.1", "::1")
+_COVERED = {"0.0.0.0": ("127.0.0.1",), "localhost": ("127.0.0.1",), "::": _LOOPBACK}  # noqa: S104 -- not bound
+"""Addresses that a socket of another host takes, so that nobody else can."""
+_ANY = {"0.0.0.0": "127.0.0.1", "::": "[::1]"}  # noqa: S104 -- shown, not bound
+_MISSING = frozenset({errno.EAFNOSUPPORT, errno.EADDRNOTAVAIL})
+"""What says that a machine has no such address."""
+_PORTS_TRIED = 64
+
+
+def listen(host: str, port: int) -> list[socket.socket]:
+    """Listening sockets: of `host` first, then of 127.0.0.1 and ::1 where this machine has them; port 0 for a free one.
+
+    `OSError` where the port is taken at one of them or the host is not ours.
+    """
+    with ExitStack() as refused:  # kept to the end, so that each try gets another port
+        for _ in range(_PORTS_TRIED if port == 0 else 1):
+            first = _listener(host, port)
+            try:
+                return [first, *_others(host, first.getsockname()[1])]
+            except BaseException as error:
+                refused.enter_context(first)
+                if not (isinstance(error, OSError) and error.errno == errno.EADDRINUSE):
+                    raise
+    raise OSError(errno.EADDRINUSE, os.strerror(errno.EADDRINUSE))
+
+
+def listen_again(listeners: list[socket.socket]) -> None:
+    """Set the length of the queues anew, as asyncio has its own."""
+    for listener in listeners:
+        listener.listen(_QUEUE)
+
+
+def base_url(listener: socket.socket) -> str:
+    """The address of a listening socket."""
+    host, port = listener.getsockname()[:2]
+    return f"http://{_ANY.get(host, f'[{host}]' if ':' in host else host)}:{port}"
+
+
+def _others(host: str, port: int) -> list[socket.socket]:
+    made: list[socket.socket] = []
+    try:
+        for address in _LOOPBACK:
+            if address not in _COVERED.get(host, (host,)):
+                made += _if_there(address, port)
+    except BaseException:
+        for listener in made:
+            listener.close()
+        raise
+    return made
+
+
+def _if_there(address: str, port: int) -> list[socket.socket]:
+    try:
+        return [_listener(address, port)]
+    except OSError as error:
+        if error.errno in _MISSING:
+            return []
+        raise OSError(error.errno, f"{error.strerror} at {address}") from error
+
+
+def _listener(host: str, port: int) -> socket.socket:
+    family = socket.AF_INET6 if ":" in host else socket.AF_INET
+    # With the protocol left at 0, asyncio does not turn Nagle's algorithm off, and small answers wait 40 ms.
+    listener = socket.socket(family, socket.SOCK_STREAM, socket.IPPROTO_TCP)
+    try:
+        listener.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+        if family == socket.AF_INET6:
+            listener.setsockopt(socket.IPPROTO_IPV6, socket.IPV6_V6ONLY, int(host != "::"))
+        listener.bind((host, port))
+        listener.listen(_QUEUE)
+    except BaseException:
+        listener.close()
+        raise
+    return listener

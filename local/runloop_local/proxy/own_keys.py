@@ -1,0 +1,65 @@
+"""The service's own API keys on their way into a devbox: whoever runs code there must not get one."""
+
+from __future__ import annotations
+
+import base64
+import binascii
+import re
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING
+from urllib.parse import unquote
+
+from .gate import Refusal
+
+if TYPE_CHECKING:
+    from ..engine.keys import Keys
+    from .headers import Header
+
+_FURTHER = re.compile(r"(?<![\w-])[ar]k_[\w-]{43}(?![\w-])", re.ASCII)
+"""What a key looks like that was made by the API."""
+_BASIC = re.compile(r"basic\s+([\w+/=-]+)", re.IGNORECASE | re.ASCII)
+
+
+@dataclass(frozen=True, slots=True)
+class OwnKeys:
+    """Which texts hold a key of the service: the one that it was started with, or one that it has made."""
+
+    api_key: str = field(repr=False)
+    keys: Keys
+
+    def are_in(self, text: str) -> bool:
+        """Whether a text holds a key as a word of its own, as it is, percent-encoded or in basic authorization."""
+        return any(map(self._are_in, {text, unquote(text), *_decoded(text)}))
+
+    def _are_in(self, text: str) -> bool:
+        own = re.search(rf"(?<![\w-]){re.escape(self.api_key)}(?![\w-])", text, re.ASCII)
+        return own is not None or any(self.keys.find(found) is not None for found in _FURTHER.findall(text))
+
+    def without(self, headers: list[Header]) -> list[Header]:
+        """The headers that hold none; of a cookie header the cookies."""
+        return [(name, kept) for name, value in headers if (kept := self._kept(name, value)) is not None]
+
+    def target_without(self, target: bytes) -> bytes:
+        """A request's target whose query holds none. `Refusal` for a path that holds one."""
+        path, mark, query = target.partition(b"?")
+        if self.are_in(path.decode("latin-1")):
+            raise Refusal(400, "The path holds an API key of the service, which no devbox may get.")
+        kept = [each for each in query.split(b"&") if not self.are_in(each.decode("latin-1"))]
+        return path + (mark + b"&".join(kept) if kept else b"")
+
+    def _kept(self, name: bytes, value: bytes) -> bytes | None:
+        if not self.are_in(value.decode("latin-1")):
+            return value
+        if name != b"cookie":
+            return None
+        return b";".join(each for each in value.split(b";") if not self.are_in(each.decode("latin-1"))).strip() or None
+
+
+def _decoded(text: str) -> list[str]:
+    found = _BASIC.fullmatch(text.strip())
+    if found is None:
+        return []
+    try:
+        return [base64.b64decode(found[1], altchars=b"-_" if set("-_") & set(found[1]) else None).decode("latin-1")]
+    except binascii.Error:
+        return []

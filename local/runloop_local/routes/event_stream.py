@@ -1,0 +1,79 @@
+"""Responses of server-sent events, which are never silent for long."""
+
+from __future__ import annotations
+
+import asyncio
+from typing import TYPE_CHECKING
+
+from starlette.responses import StreamingResponse
+
+if TYPE_CHECKING:
+    from collections.abc import AsyncIterator
+
+    from starlette.requests import Request
+    from starlette.types import Message, Send
+
+PING = b": ping\n\n"
+HEARTBEAT_S = 15.0
+"""Clients, and what stands between, take a connection for dead after 30 to 60 s without a byte."""
+_HEADERS = {"cache-control": "no-cache", "x-accel-buffering": "no"}
+
+
+def event_stream(request: Request, frames: AsyncIterator[bytes]) -> EventStream:
+    """The frames as a response with the heartbeat that the service was started with."""
+    return EventStream(frames, request.app.state.heartbeat)
+
+
+class EventStream(StreamingResponse):
+    """Frames as they come, and a comment whenever nothing was sent for `heartbeat` seconds; never where that is 0.
+
+    What counts is the silence of this very response. A source of frames need not know of it, and whatever wakes it
+    up without giving it something to say, as output on the other stream does, puts no heartbeat off.
+    """
+
+    def __init__(self, frames: AsyncIterator[bytes], heartbeat: float = HEARTBEAT_S) -> None:
+        super().__init__(frames, 200, _HEADERS, "text/event-stream")
+        self._heartbeat = heartbeat
+
+    async def stream_response(self, send: Send) -> None:
+        """Send all of it."""
+        if not self._heartbeat:
+            await super().stream_response(send)
+            return
+        line = _Line(send, self._heartbeat)
+        beating = asyncio.create_task(line.beat())
+        try:
+            await super().stream_response(line.send)
+        finally:
+            beating.cancel()
+            await asyncio.gather(beating, return_exceptions=True)  # where it failed, the client has gone
+
+
+class _Line:
+    """A response's way to its client, on which one message is sent at a time."""
+
+    def __init__(self, send: Send, heartbeat: float) -> None:
+        self._send = send
+        self._heartbeat = heartbeat
+        self._turn = asyncio.Lock()
+        self._now = asyncio.get_running_loop().time
+        self._sent_at = self._now()
+
+    async def send(self, message: Message) -> None:
+        async with self._turn:
+            await self._pass_on(message)
+
+    async def beat(self) -> None:
+        while True:
+            await asyncio.sleep(self._left)
+            async with self._turn:
+                if self._left <= 0:
+                    await self._pass_on({"type": "http.response.body", "body": PING, "more_body": True})
+
+    @property
+    def _left(self) -> float:
+        return self._sent_at + self._heartbeat - self._now()
+
+    async def _pass_on(self, message: Message) -> None:
+        await self._send(message)
+        self._sent_at = self._now()

@@ -1,0 +1,90 @@
+"""`/local/kernels`: kernels whose devboxes end with them, which the cloud's API has no place for.
+
+A kernel registers, locks the file that it is told (fcntl, as a whole, for writing) and attaches; from then on it names
+itself in the header `x-runloop-kernel` of the requests that create its devboxes, and the service sees by itself when it
+has ended. Where it cannot attach (412), it has to renew keep-alive times instead.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Annotated
+
+from pydantic import Field
+from starlette.routing import Route
+
+from ..engine.errors import InvalidError
+from ..engine.lifecycle import Owner
+from .wire import Body, answer, attempt_of, engine_of, path_id, read_body
+
+if TYPE_CHECKING:
+    from starlette.requests import Request
+    from starlette.responses import Response
+
+KERNEL = "x-runloop-kernel"
+"""`krn_1`: with `; ends=no` the devbox goes on when the kernel ends; with `; holds=no` its keep-alive time counts while
+the kernel lives, too.
+"""
+
+
+class Register(Body):
+    """POST /local/kernels."""
+
+    name: Annotated[str, Field(max_length=4096)] = ""
+
+
+async def register(request: Request) -> Response:
+    """POST /local/kernels: the kernel's id, and the path of the file that it must lock."""
+    body = await read_body(request, Register)
+    kernel_id = attempt_of(request).new_id("krn")
+    lock = engine_of(request).kernels.register(kernel_id, body.name)
+    return answer({"id": kernel_id, "lock": str(lock)})
+
+
+async def attach(request: Request) -> Response:
+    """POST /local/kernels/{id}/attach; 412 where the lock is not seen."""
+    await engine_of(request).kernels.attach(path_id(request))
+    return answer({})
+
+
+async def end(request: Request) -> Response:
+    """POST /local/kernels/{id}/end: answers once its devboxes have ended. Once more is no error."""
+    await engine_of(request).kernels.end(path_id(request))
+    return answer({})
+
+
+async def list_all(request: Request) -> Response:
+    """GET /local/kernels: those that live, and their devboxes."""
+    engine = engine_of(request)
+    kernels = [
+        {
+            "id": kernel_id,
+            "name": name,
+            "devboxes": [devbox.record.id for devbox in engine.kernel_devboxes.of(kernel_id)],
+        }
+        for kernel_id, name in engine.kernels.names().items()
+    ]
+    return answer({"kernels": kernels})
+
+
+def owner_of(request: Request) -> Owner | None:
+    """The kernel that a devbox is created for; `InvalidError` for a header that is not understood."""
+    header = request.headers.get(KERNEL)
+    return None if header is None else parsed_owner(header)
+
+
+def parsed_owner(header: str) -> Owner:
+    """The kernel that a header names, and how the devbox belongs to it."""
+    kernel_id, *rest = [part.strip() for part in header.split(";")]
+    flags = dict(part.split("=", 1) for part in rest if "=" in part)
+    known = flags.keys() <= {"ends", "holds"} and set(flags.values()) <= {"yes", "no"} and len(flags) == len(rest)
+    if not kernel_id or not known:
+        raise InvalidError(f"{KERNEL} must be like 'krn_1; ends=no; holds=no', not {header[:80]!r}.")
+    return Owner(kernel_id, ends=flags.get("ends") != "no", holds=flags.get("holds") != "no")
+
+
+ROUTES = [
+    Route("/local/kernels", register, methods=["POST"]),
+    Route("/local/kernels", list_all, methods=["GET"]),
+    Route("/local/kernels/{id}/attach", attach, methods=["POST"]),
+    Route("/local/kernels/{id}/end", end, methods=["POST"]),
+]

@@ -1,0 +1,65 @@
+"""What is mounted on this machine, read from a table: to ask a file system itself may take for ever."""
+
+from __future__ import annotations
+
+import os
+import re
+from dataclasses import dataclass
+from pathlib import Path
+
+_TABLE = Path("/proc/self/mountinfo")
+_ESCAPE = re.compile(rb"\\([0-7]{3})")
+_REMOTE = frozenset(
+    {"9p", "afs", "autofs", "ceph", "cifs", "coda", "gfs2", "lustre", "ncpfs", "ocfs2", "smb3", "smbfs"}
+)
+
+
+@dataclass(frozen=True, slots=True)
+class HostMount:
+    """One mount: which part of a file system, and where."""
+
+    root: str
+    folder: str
+    kind: str
+    options: str
+    """Of the file system, not of the mount."""
+
+    @property
+    def may_hang(self) -> bool:
+        """Whether a server or a program answers for it, which may be gone."""
+        return self.kind.startswith(("fuse", "nfs")) or self.kind in _REMOTE
+
+
+def table() -> bytes:
+    """The system's table of mounts. `OSError` where there is none."""
+    return _TABLE.read_bytes()
+
+
+def parsed(text: bytes) -> list[HostMount]:
+    """The mounts in such a table, which may be called anything; a line that is none is left out."""
+    return [mount for line in text.split(b"\n") if (mount := _mount(line)) is not None]
+
+
+def by_folder() -> dict[str, HostMount]:
+    """What is seen at each folder or file where something is mounted; empty where the system does not say."""
+    try:
+        return {mount.folder: mount for mount in parsed(table())}
+    except OSError:  # another system, or no /proc
+        return {}
+
+
+def hanging() -> frozenset[str]:
+    """Where something is seen that may never answer."""
+    return frozenset(folder for folder, mount in by_folder().items() if mount.may_hang)
+
+
+def _mount(line: bytes) -> HostMount | None:
+    before, dash, after = line.partition(b" - ")
+    fields, file_system = before.split(b" "), after.split(b" ", 2)
+    if not dash or len(fields) < 5 or len(file_system) < 3:
+        return None
+    return HostMount(*map(_name, (fields[3], fields[4], file_system[0], file_system[2])))
+
+
+def _name(field: bytes) -> str:
+    return os.fsdecode(_ESCAPE.sub(lambda found: bytes([int(found[1], 8)]), field))

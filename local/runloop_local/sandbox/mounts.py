@@ -1,0 +1,207 @@
+"""What a sandbox has mounted beside its disk: trees made before its root is entered, put in place once it is.
+
+Where they go is a path inside, which programs of the sandbox may have laid links on: it is looked up once nothing else
+than the sandbox's own files can be found. Places that were not there are made for them, and told to the service, which
+removes them afterwards.
+"""
+
+from __future__ import annotations
+
+import errno
+import os
+import stat
+from contextlib import suppress
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from runloop_local.sandbox import linux, rootfs
+
+if TYPE_CHECKING:
+    from runloop_local.sandbox.frames import Message
+    from runloop_local.sandbox.rootfs import Owner
+
+
+@dataclass(frozen=True, slots=True)
+class Tree:
+    """A detached mount, and where it is to go."""
+
+    descriptor: int
+    target: str
+    in_memory: bool
+    """Whether what is written to it takes memory."""
+
+    @property
+    def is_folder(self) -> bool:
+        """Whether its root is a folder rather than a file."""
+        return stat.S_ISDIR(os.fstat(self.descriptor).st_mode)
+
+
+@dataclass(frozen=True, slots=True)
+class Surroundings:
+    """The sandbox that mounts are for."""
+
+    folder: str
+    """Where sandboxes, layers and caches lie."""
+    sandbox: str
+    owner: Owner
+    first_uid_on_disk: int
+    """The uid that its root's files have on disk."""
+
+    @property
+    def own(self) -> str:
+        """The sandbox's own folder."""
+        return f"{self.folder}/sandboxes/{self.sandbox}"
+
+
+def prepare(mounts: list[Message], around: Surroundings) -> list[Tree]:
+    """Make the trees, in the order in which they are to be put in place."""
+    makers = {"tmpfs": _tmpfs, "file": _file, "cache": _cache, "disk": _disk}
+    return [makers[mount["kind"]](mount, number, around) for number, mount in enumerate(mounts)]
+
+
+def attach(trees: list[Tree], owner: Owner) -> list[str]:
+    """Put the trees in place, the working directory being the sandbox's root; returns the paths made for them."""
+    made: list[str] = []
+    for tree in trees:
+        try:
+            place = _place(tree.target, owner, made, folder=tree.is_folder)
+            if stat.S_ISDIR(os.fstat(place).st_mode) != tree.is_folder:
+                raise OSError(errno.ENOTDIR if tree.is_folder else errno.EISDIR, "")
+            linux.attach(tree.descriptor, place)
+            os.close(place)
+        except OSError as error:
+            what = os.strerror(error.errno or 0)
+            raise OSError(error.errno, f"nothing can be mounted at {tree.target}: {what}") from error
+        if not tree.in_memory:
+            os.close(tree.descriptor)
+    return made
+
+
+def used_memory(trees: list[Tree]) -> int:
+    """What lies in those that are memory."""
+    found = [os.fstatvfs(tree.descriptor) for tree in trees if tree.in_memory]
+    return sum((system.f_blocks - system.f_bfree) * system.f_frsize for system in found)
+
+
+def remove_places(upper: Path, made: list[str]) -> None:
+    """Remove places that were made for mounts from a sandbox's own disk, where nothing has been put into them."""
+    for path in reversed(made):
+        top, _, rest = path.lstrip("/").partition("/")
+        whole = path.lstrip("/")
+        base, below = (upper / top, rest) if rest and (upper / top).is_dir() else (upper / rootfs.REST, whole)
+        with suppress(OSError):  # it has gone, or is in use
+            _remove_empty(base, below)
+
+
+def _remove_empty(base: Path, below: str) -> None:
+    """Follows no link: the sandbox may have put some on the way."""
+    *folders, name = below.split("/")
+    if ".." in (*folders, name):
+        raise OSError(errno.EINVAL, "no such place was made")
+    flags = os.O_RDONLY | os.O_DIRECTORY | os.O_NOFOLLOW | os.O_CLOEXEC
+    folder = os.open(base, flags)
+    try:
+        for part in folders:
+            inner = os.open(part, flags, dir_fd=folder)
+            os.close(folder)
+            folder = inner
+        found = os.lstat(name, dir_fd=folder)
+        if stat.S_ISDIR(found.st_mode):
+            os.rmdir(name, dir_fd=folder)
+        elif stat.S_ISREG(found.st_mode) and not found.st_size:
+            os.unlink(name, dir_fd=folder)
+    finally:
+        os.close(folder)
+
+
+def _tmpfs(mount: Message, number: int, around: Surroundings) -> Tree:
+    size = f"{mount['size']}" if mount["size"] else "50%"
+    place = _fresh_tmpfs(f"{around.own}/t{number}", around.owner, f"size={size},mode=1777")
+    return _taken(mount, place, place, in_memory=True)
+
+
+def _file(mount: Message, number: int, around: Surroundings) -> Tree:
+    place = _fresh_tmpfs(f"{around.own}/t{number}", around.owner, "size=1m,mode=755")
+    file = Path(place, "file")
+    file.write_bytes(mount["content"].encode("utf-8", "surrogatepass"))
+    _give(file, around.owner.uid, mount, around)
+    return _taken(mount, str(file), place, in_memory=True)
+
+
+def _fresh_tmpfs(place: str, owner: Owner, options: str) -> str:
+    Path(place).mkdir(exist_ok=True)
+    flags = linux.NO_SUID | linux.NO_DEV
+    linux.mount("tmpfs", place, "tmpfs", flags, f"uid={owner.uid},gid={owner.uid},{options}")
+    return place
+
+
+def _taken(mount: Message, path: str, place: str, *, in_memory: bool) -> Tree:
+    """What is mounted at `place`, or `path` in it, taken away from there."""
+    tree = linux.tree(path)
+    linux.detach(place)
+    return _finished(tree, mount, in_memory=in_memory)
+
+
+def _cache(mount: Message, _number: int, around: Surroundings) -> Tree:
+    content = Path(f"{around.folder}/{mount['folder']}")
+    if not content.exists():
+        unfinished = content.with_suffix(".new")
+        unfinished.mkdir(exist_ok=True)
+        _give(unfinished, around.first_uid_on_disk, mount, around)
+        unfinished.rename(content)
+    tree = linux.tree(str(content))
+    if around.owner.mapped is not None:
+        linux.set_attributes(tree, users=around.owner.mapped.disks)
+    return _finished(tree, mount)
+
+
+def _give(path: Path, root: int, mount: Message, around: Surroundings) -> None:
+    """Let it belong to an account of the sandbox; where there is one only, it does."""
+    if around.owner.has_accounts:
+        os.chown(path, root + mount["uid"], root + mount["gid"])
+    path.chmod(mount["mode"])
+
+
+def _disk(mount: Message, number: int, around: Surroundings) -> Tree:
+    """A part of another disk. What is written goes to a folder that the sandbox's end takes away."""
+    os.chdir(f"{around.folder}/layers")
+    root = f"../sandboxes/{around.sandbox}/b{number}"
+    Path(root, "m").mkdir(parents=True, exist_ok=True)
+    rootfs.overlay_all(root, mount["layers"], around.owner)
+    os.chdir(f"{root}/m")
+    try:
+        found = linux.open_in_root(".", mount["source"])
+    except OSError as error:
+        raise OSError(error.errno, f"{mount['source']}, which is to be mounted, is not there") from error
+    return _finished(linux.tree(found, recursive=True), mount)
+
+
+def _finished(tree: int, mount: Message, *, in_memory: bool = False) -> Tree:
+    linux.set_attributes(tree, read_only=mount["read_only"])
+    return Tree(tree, mount["target"], in_memory)
+
+
+def _place(path: str, owner: Owner, made: list[str], *, folder: bool) -> int:
+    """A descriptor of the place at `path`, made where there is none."""
+    try:
+        return linux.open_in_root(".", path)
+    except FileNotFoundError:
+        above, name = os.path.split(path)
+        if not name:
+            raise OSError(errno.EINVAL, os.strerror(errno.EINVAL)) from None
+    parent = _place(above, owner, made, folder=True)
+    try:
+        _make(name, parent, folder=folder)
+        os.chown(name, owner.uid, owner.uid, dir_fd=parent, follow_symlinks=False)
+        made.append(f"{os.readlink(f'/proc/self/fd/{parent}').rstrip('/')}/{name}")  # noqa: PTH115 - a name, no path
+    finally:
+        os.close(parent)
+    return linux.open_in_root(".", path)
+
+
+def _make(name: str, parent: int, *, folder: bool) -> None:
+    if folder:
+        os.mkdir(name, 0o755, dir_fd=parent)
+    else:
+        os.close(os.open(name, os.O_CREAT | os.O_EXCL | os.O_WRONLY | os.O_CLOEXEC, 0o644, dir_fd=parent))

@@ -1,0 +1,398 @@
+"""What a devbox's programs may not ask of the kernel, as tables: Docker's default profile with its default
+capabilities, and where ours differs from it. Numbers are those of x86-64, 32-bit x86 and the generic table (aarch64
+and later machines).
+"""
+
+from __future__ import annotations
+
+import errno
+from dataclasses import dataclass
+from enum import IntEnum
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+Numbers = tuple[int | None, int | None, int | None]
+HIGHEST = 466
+"""removexattrat, the last call that was looked at: what comes after it is not there."""
+GAPS = ((336, 424), (387, 393), (295, 403))
+"""Numbers below that have no call, or one that was not looked at, from and up to."""
+
+_RETURN_ERROR = 0x00050000
+
+
+class Answer(IntEnum):
+    """What becomes of a call, as the kernel's filters put it."""
+
+    ALLOWED = 0x7FFF0000
+    DONE = _RETURN_ERROR
+    """It succeeds without effect."""
+    FORBIDDEN = _RETURN_ERROR | errno.EPERM
+    ABSENT = _RETURN_ERROR | errno.ENOSYS
+    """As of a kernel that does not have it: programs take another way."""
+    NO_FAMILY = _RETURN_ERROR | errno.EAFNOSUPPORT
+    NO_ATTRIBUTES = _RETURN_ERROR | errno.EOPNOTSUPP
+    """As of a file system without attributes."""
+
+
+@dataclass(frozen=True, slots=True)
+class Refused:
+    """Calls that are refused whatever is asked."""
+
+    reason: str
+    answer: Answer
+    calls: Mapping[str, Numbers]
+
+
+@dataclass(frozen=True, slots=True)
+class Check:
+    """A call of which one argument decides: it has to be one of `values`, or to have none of these bits.
+
+    `only_with` is another argument, and bits of which it must have one for that: otherwise the call is allowed.
+    `and_also` is another argument, and the value that it has to have in any case.
+    """
+
+    call: str
+    numbers: Numbers
+    argument: int
+    answer: Answer
+    values: tuple[int, ...] = ()
+    bits: int = 0
+    only_with: tuple[int, int] | None = None
+    and_also: tuple[int, int] | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Difference:
+    """Where this is not what Docker does by default."""
+
+    calls: str
+    docker: str
+    here: str
+    reason: str
+
+
+REFUSED = (
+    Refused(
+        "keyrings are not divided by namespaces as files are, and their errors have been ways to root",
+        Answer.FORBIDDEN,
+        {
+            "add_key": (248, 286, 217),
+            "request_key": (249, 287, 218),
+            "keyctl": (250, 288, 219),
+        },
+    ),
+    Refused(
+        "much of the kernel by a way that no filter sees",
+        Answer.ABSENT,
+        {
+            "io_uring_setup": (425, 425, 425),
+            "io_uring_enter": (426, 426, 426),
+            "io_uring_register": (427, 427, 427),
+        },
+    ),
+    Refused(
+        "lets a program hold up the kernel in the middle of its work",
+        Answer.ABSENT,
+        {
+            "userfaultfd": (323, 374, 282),
+        },
+    ),
+    Refused(
+        "memory that no one else can look at, to measure it for instance",
+        Answer.ABSENT,
+        {
+            "memfd_secret": (447, 447, 447),
+        },
+    ),
+    Refused(
+        "its flags are in memory, where a filter cannot see them: libraries use clone instead",
+        Answer.ABSENT,
+        {
+            "clone3": (435, 435, 435),
+        },
+    ),
+    Refused(
+        "mounts are made before a devbox's first command, and none after",
+        Answer.FORBIDDEN,
+        {
+            "mount": (165, 21, 40),
+            "umount": (None, 22, None),
+            "umount2": (166, 52, 39),
+            "pivot_root": (155, 217, 41),
+            "open_tree": (428, 428, 428),
+            "move_mount": (429, 429, 429),
+            "fsopen": (430, 430, 430),
+            "fsconfig": (431, 431, 431),
+            "fsmount": (432, 432, 432),
+            "fspick": (433, 433, 433),
+            "mount_setattr": (442, 442, 442),
+            "quotactl": (179, 131, 60),
+            "quotactl_fd": (443, 443, 443),
+        },
+    ),
+    Refused(
+        "namespaces are made before a devbox's first command",
+        Answer.FORBIDDEN,
+        {
+            "unshare": (272, 310, 97),
+            "setns": (308, 346, 268),
+            "sethostname": (170, 74, 161),
+            "setdomainname": (171, 121, 162),
+        },
+    ),
+    Refused(
+        "programs and probes inside the kernel",
+        Answer.FORBIDDEN,
+        {
+            "bpf": (321, 357, 280),
+            "perf_event_open": (298, 336, 241),
+            "init_module": (175, 128, 105),
+            "finit_module": (313, 350, 273),
+            "delete_module": (176, 129, 106),
+            "kexec_load": (246, 283, 104),
+            "kexec_file_load": (320, None, 294),
+        },
+    ),
+    Refused(
+        "reads files by number, past the folders above them",
+        Answer.FORBIDDEN,
+        {
+            "open_by_handle_at": (304, 342, 265),
+        },
+    ),
+    Refused(
+        "looks into or takes from other programs beyond what a debugger needs",
+        Answer.FORBIDDEN,
+        {
+            "kcmp": (312, 349, 272),
+            "pidfd_getfd": (438, 438, 438),
+            "process_madvise": (440, 440, 440),
+        },
+    ),
+    Refused(
+        "belongs to the whole machine",
+        Answer.FORBIDDEN,
+        {
+            "acct": (163, 51, 89),
+            "reboot": (169, 88, 142),
+            "swapon": (167, 87, 224),
+            "swapoff": (168, 115, 225),
+            "syslog": (103, 103, 116),
+            "settimeofday": (164, 79, 170),
+            "stime": (None, 25, None),
+            "clock_settime": (227, 264, 112),
+            "clock_settime64": (None, 404, 404),
+            "vhangup": (153, 111, 58),
+            "iopl": (172, 110, None),
+            "ioperm": (173, 101, None),
+            "fanotify_init": (300, 338, 262),
+            "lsm_get_self_attr": (459, 459, 459),
+            "lsm_set_self_attr": (460, 460, 460),
+            "lsm_list_modules": (461, 461, 461),
+        },
+    ),
+    Refused(
+        "where memory lies in a machine of several nodes",
+        Answer.FORBIDDEN,
+        {
+            "mbind": (237, 274, 235),
+            "get_mempolicy": (239, 275, 236),
+            "set_mempolicy": (238, 276, 237),
+            "set_mempolicy_home_node": (450, 450, 450),
+            "migrate_pages": (256, 294, 238),
+            "move_pages": (279, 317, 239),
+        },
+    ),
+    Refused(
+        "nothing needs them any more",
+        Answer.FORBIDDEN,
+        {
+            "uselib": (134, 86, None),
+            "ustat": (136, 62, None),
+            "sysfs": (139, 135, None),
+            "_sysctl": (156, 149, None),
+            "lookup_dcookie": (212, 253, 18),
+            "nfsservctl": (180, 169, 42),
+            "create_module": (174, 127, None),
+            "query_module": (178, 167, None),
+            "get_kernel_syms": (177, 130, None),
+            "getpmsg": (181, 188, None),
+            "putpmsg": (182, 189, None),
+            "vm86": (None, 166, None),
+            "vm86old": (None, 113, None),
+            "bdflush": (None, 134, None),
+            "oldstat": (None, 18, None),
+            "oldfstat": (None, 28, None),
+            "oldlstat": (None, 84, None),
+            "oldolduname": (None, 59, None),
+            "olduname": (None, 109, None),
+            "nice": (None, 34, None),
+            "readdir": (None, 89, None),
+            "sgetmask": (None, 68, None),
+            "ssetmask": (None, 69, None),
+            "sigaction": (None, 67, None),
+            "signal": (None, 48, None),
+            "sigpending": (None, 73, None),
+            "sigsuspend": (None, 72, None),
+        },
+    ),
+)
+
+_NAMESPACES = 0x7E020000
+CLONE = Check("clone", (56, 120, 220), 0, Answer.FORBIDDEN, bits=_NAMESPACES)
+PERSONALITY = Check(
+    "personality", (135, 136, 92), 0, Answer.FORBIDDEN, values=(0, 8, 0x20000, 0x20008, 0x40000, 0xFFFFFFFF)
+)
+_UNIX, _IPV4, _IPV6, _NETLINK, _PACKET = 1, 2, 10, 16, 17
+SOCKET = Check("socket", (41, 359, 198), 0, Answer.NO_FAMILY, values=(_UNIX, _IPV4, _IPV6, _NETLINK, _PACKET))
+CHECKS = (CLONE, PERSONALITY, SOCKET)
+
+ENTER_USER_NAMESPACE = Check("setns", (308, 346, 268), 1, Answer.FORBIDDEN, values=(0x10000000,))
+"""The agent is under the filter too, from which all others have it, and takes them into their user namespace."""
+
+USER_NAMESPACE = Check("unshare", (272, 310, 97), 0, Answer.FORBIDDEN, values=(0x10000000,))
+"""For `sudo` where a devbox has one account."""
+
+OWNERS: Mapping[str, Numbers] = {
+    "chown": (92, 182, None),
+    "fchown": (93, 95, 55),
+    "lchown": (94, 16, None),
+    "fchownat": (260, 298, 54),
+    "chown32": (None, 212, None),
+    "fchown32": (None, 207, None),
+    "lchown32": (None, 198, None),
+}
+ACCOUNTS: Mapping[str, Numbers] = {
+    "setuid": (105, 23, 146),
+    "setgid": (106, 46, 144),
+    "setreuid": (113, 70, 145),
+    "setregid": (114, 71, 143),
+    "setgroups": (116, 81, 159),
+    "setresuid": (117, 164, 147),
+    "setresgid": (119, 170, 149),
+    "setfsuid": (122, 138, 151),
+    "setfsgid": (123, 139, 152),
+    "setuid32": (None, 213, None),
+    "setgid32": (None, 214, None),
+    "setreuid32": (None, 203, None),
+    "setregid32": (None, 204, None),
+    "setgroups32": (None, 206, None),
+    "setresuid32": (None, 208, None),
+    "setresgid32": (None, 210, None),
+    "setfsuid32": (None, 215, None),
+    "setfsgid32": (None, 216, None),
+}
+"""Package managers do not do without changing owners and accounts."""
+
+_SET_ID = 0o6000
+_CREATE = 0x400040  # O_CREAT, O_TMPFILE
+SET_ID = (
+    Check("chmod", (90, 15, None), 1, Answer.FORBIDDEN, bits=_SET_ID),
+    Check("fchmod", (91, 94, 52), 1, Answer.FORBIDDEN, bits=_SET_ID),
+    Check("fchmodat", (268, 306, 53), 2, Answer.FORBIDDEN, bits=_SET_ID),
+    Check("fchmodat2", (452, 452, 452), 2, Answer.FORBIDDEN, bits=_SET_ID),
+    Check("mknod", (133, 14, None), 1, Answer.FORBIDDEN, bits=_SET_ID),
+    Check("mknodat", (259, 297, 33), 2, Answer.FORBIDDEN, bits=_SET_ID),
+    Check("creat", (85, 8, None), 1, Answer.FORBIDDEN, bits=_SET_ID),
+    Check("open", (2, 5, None), 2, Answer.FORBIDDEN, bits=_SET_ID, only_with=(1, _CREATE)),
+    Check("openat", (257, 295, 56), 3, Answer.FORBIDDEN, bits=_SET_ID, only_with=(2, _CREATE)),
+)
+"""Where files lie on this machine itself, none may make its owner of whoever starts it."""
+SET_ID_UNSEEN: Mapping[str, Numbers] = {"openat2": (437, 437, 437)}
+"""Modes that a filter cannot see, as they are in memory."""
+
+OTHER_PROCESSES = (
+    Check("prlimit64", (302, 340, 261), 0, Answer.FORBIDDEN, values=(0,)),
+    Check("setpriority", (141, 97, 140), 1, Answer.FORBIDDEN, values=(0,), and_also=(0, 0)),  # PRIO_PROCESS
+    Check("ioprio_set", (251, 289, 30), 1, Answer.FORBIDDEN, values=(0,), and_also=(0, 1)),  # IOPRIO_WHO_PROCESS
+    Check("sched_setparam", (142, 154, 118), 0, Answer.FORBIDDEN, values=(0,)),
+    Check("sched_setscheduler", (144, 156, 119), 0, Answer.FORBIDDEN, values=(0,)),
+    Check("sched_setaffinity", (203, 241, 122), 0, Answer.FORBIDDEN, values=(0,)),
+    Check("sched_setattr", (314, 351, 274), 0, Answer.FORBIDDEN, values=(0,)),
+)
+"""Where processes have the account of this machine's own: each may change itself (0), and no other."""
+ATTRIBUTES: Mapping[str, Numbers] = {
+    "setxattr": (188, 226, 5),
+    "lsetxattr": (189, 227, 6),
+    "fsetxattr": (190, 228, 7),
+    "setxattrat": (463, 463, 463),
+    "removexattr": (197, 235, 14),
+    "lremovexattr": (198, 236, 15),
+    "fremovexattr": (199, 237, 16),
+    "removexattrat": (466, 466, 466),
+}
+
+DIFFERENCES = (
+    Difference(
+        "socket of any family but unix, IPv4, IPv6, netlink and packet",
+        "most families; not AF_VSOCK, AF_ALG",
+        "EAFNOSUPPORT",
+        "the kernel loads a family's module at anyone's first use; the rare ones have had the most faults, AF_VSOCK "
+        "reaches the hypervisor",
+    ),
+    Difference("memfd_secret", "allowed", "ENOSYS", "nothing needs memory that cannot be looked at"),
+    Difference(
+        "x32, calls above removexattrat (466), numbers without a call",
+        "x32 is allowed; new calls are refused once the profile does not know them",
+        "ENOSYS",
+        "a second set of all calls that nothing uses; what was not looked at is not open",
+    ),
+    Difference(
+        "io_uring_setup, io_uring_enter, io_uring_register, userfaultfd",
+        "EPERM",
+        "ENOSYS",
+        "programs that ask whether there is one take their other way",
+    ),
+    Difference("programs for 32-bit ARM on aarch64", "allowed", "ENOSYS", "their calls have numbers of their own"),
+    Difference(
+        "personality(ADDR_NO_RANDOMIZE)",
+        "EPERM",
+        "allowed",
+        "gdb and ThreadSanitizer turn address randomisation off for what they start; set-uid programs turn it on again",
+    ),
+    Difference(
+        "setns(..., CLONE_NEWUSER)",
+        "EPERM",
+        "allowed",
+        "the filter is put on once, on the agent, and the agent takes each command into its user namespace; nobody "
+        "else has the descriptor of one in which it could do something",
+    ),
+    Difference(
+        "unshare(CLONE_NEWUSER) and nothing else, where the service has no privileges",
+        "EPERM",
+        "allowed",
+        "sudo there enters a user namespace that calls the account root; mounts, networks and other namespaces, which "
+        "make user namespaces dangerous, stay closed inside",
+    ),
+    Difference(
+        "chown, setuid, setgid and their kind, where the service has no privileges",
+        "allowed",
+        "succeed without effect",
+        "there is one account, and package managers give up when they cannot change owners",
+    ),
+    Difference(
+        "chmod, mknod, creat and open with set-uid or set-gid bits; openat2, behind Landlock",
+        "allowed",
+        "EPERM; ENOSYS",
+        "files lie on this machine itself, where others could start them; openat2 has its mode in memory",
+    ),
+    Difference(
+        "chown and setxattr and their kind, behind Landlock where the service is not root",
+        "allowed",
+        "EPERM; EOPNOTSUPP",
+        "Landlock does not cover them, and other files of the account are on this machine",
+    ),
+    Difference(
+        "prlimit64, setpriority, ioprio_set and sched_set* of another process, behind Landlock where the service is "
+        "not root",
+        "allowed",
+        "EPERM",
+        "the service and all else of the account could be stopped by them; programs that set a thread of theirs go "
+        "without",
+    ),
+)
+"""Everything else is as in Docker's default profile with its default capabilities: ptrace and process_vm_readv for
+debuggers, chroot, memfd_create, name_to_handle_at and Landlock are open; user namespaces, mounts, keyrings, bpf and
+perf_event_open are not, so that podman, bubblewrap and Chromium's own sandbox (`--no-sandbox`) do not work inside."""

@@ -1,0 +1,176 @@
+"""What became of a service, a devbox and a command when an answer was lost: asked, never guessed.
+
+`look_into` asks, each for a short time; `conclusion` makes one sentence of what was answered. What nobody answered is
+said to be not known.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Awaitable, Callable
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any, Literal
+
+from .devboxes import DevboxInfo, describe, unavailable
+from .errors import ConnectionLostError, MagicError, RemoteError
+from .quoting import reference
+
+if TYPE_CHECKING:
+    from runloop_sdk import AsyncRunloopSDK
+
+    from .connection import Connection
+
+PATIENCE = 3.0
+"""Seconds for each answer."""
+_CLOSING = 2.0  # seconds in which an embedded service that takes no connections is expected to end
+_LOOK = 0.05
+
+Service = Literal["answers", "silent", "refuses", "ended", "replaced"]
+"""Whether it answers; or takes connections and says nothing; or takes none; or, the embedded one, has ended, or has
+ended and another one runs now."""
+
+
+@dataclass(frozen=True, slots=True)
+class Subject:
+    """What the lost answer was about: a command, or only its devbox, or neither."""
+
+    devbox: DevboxInfo | None = None
+    execution_id: str = ""
+    starting: bool = False
+    """Whether it was the answer to the command's start."""
+
+
+@dataclass(frozen=True, slots=True)
+class Findings:
+    """What was answered. None: nobody asked, or nobody answered."""
+
+    service: Service
+    devbox: DevboxInfo | Literal["unknown"] | None = None
+    execution: str | None = None
+    """Its status, or `unknown` to the service."""
+    exit_code: int | None = None
+
+
+def conclusion(happened: str, subject: Subject, found: Findings, connection: Connection) -> MagicError:
+    """The error for what happened, a clause, in the light of what was found."""
+    if found.service == "ended":
+        return ConnectionLostError(
+            f"The embedded service at {connection.base_url} has ended; the next cell starts it again. "
+            "Its devboxes come back suspended, with their files: %devbox resume wakes the current one."
+        )
+    if found.service == "replaced":
+        return ConnectionLostError(
+            f"The embedded service at {connection.base_url} has ended and was started again; what ran is suspended: "
+            "%devbox resume wakes the current devbox."
+        )
+    if isinstance(found.devbox, DevboxInfo) and (error := unavailable(found.devbox)):
+        return error
+    rest = filter(None, [_of_service(found, connection), _of_command(subject, found)])
+    return ConnectionLostError("; ".join([happened.rstrip("."), *rest]) + ".")
+
+
+def _of_service(found: Findings, connection: Connection) -> str:
+    if found.service == "silent":
+        return f"{connection.label} takes connections, but has not answered within {PATIENCE:g} s"
+    if found.service == "refuses":
+        return f"{connection.label} cannot be reached" + ("" if connection.embedded else ": check the network")
+    return ""
+
+
+def _of_command(subject: Subject, found: Findings) -> str:
+    """What is known of the command and how to find it again, or where there is none, what to do."""
+    if subject.devbox is None:
+        return "the service answers now" if found.service == "answers" else ""
+    name, command = subject.devbox.reference, reference(subject.execution_id, "")
+    if found.devbox == "unknown":
+        return f"the service does not know {subject.devbox.label} any more"
+    if subject.starting:
+        return f"whether the command was started is not known: %devbox logs {name} tells what ran"
+    if not subject.execution_id:
+        return ""
+    if found.execution == "completed":
+        code = "" if found.exit_code is None else f" with exit code {found.exit_code}"
+        return f"the command has ended{code}: %devbox attach {command} --on {name} shows what it printed"
+    if found.execution == "unknown":
+        return "the service does not know the command any more"
+    if found.execution is None:
+        return f"whether the command still runs is not known: %devbox attach {command} --on {name} finds it again"
+    advice = f"%devbox attach {command} follows it, %devbox kill {command} ends it"
+    return f"the command still runs on {subject.devbox.short}: {advice}"
+
+
+async def look_into(
+    subject: Subject, connection: Connection, running: Callable[[], Connection | None] | None
+) -> Findings:
+    """Ask the service, and about the subject. `running()` finds the embedded service; None where it is another one."""
+    from runloop_sdk import AsyncRunloopSDK
+
+    if running is not None and (fate := _fate(connection, running)):
+        return Findings(fate)
+    options: dict[str, Any] = {"timeout": PATIENCE, "max_retries": 0}
+    async with AsyncRunloopSDK(bearer_token=connection.api_key, base_url=connection.base_url, **options) as sdk:
+        service, devbox = await _first_answer(subject, sdk)
+        if service == "refuses" and running is not None:
+            service = await _settled(connection, running)
+        if service != "answers" or not isinstance(devbox, DevboxInfo) or not subject.execution_id:
+            return Findings(service, devbox)
+        return await _with_command(subject.execution_id, devbox, sdk)
+
+
+async def _first_answer(
+    subject: Subject, sdk: AsyncRunloopSDK
+) -> tuple[Service, DevboxInfo | Literal["unknown"] | None]:
+    from runloop_sdk import APIConnectionError, APIStatusError, APITimeoutError
+
+    asked = sdk.api.devboxes.list(limit=1) if subject.devbox is None else sdk.api.devboxes.retrieve(subject.devbox.id)
+    answer = await _answer(asked)
+    if isinstance(answer, APIConnectionError):
+        return "silent" if isinstance(answer, APITimeoutError) else "refuses", None
+    if isinstance(answer, APIStatusError):
+        return "answers", "unknown" if answer.status_code == 404 else None
+    return "answers", None if subject.devbox is None or isinstance(answer, Exception) else describe(answer)
+
+
+async def _with_command(execution_id: str, devbox: DevboxInfo, sdk: AsyncRunloopSDK) -> Findings:
+    from runloop_sdk import APIStatusError
+
+    answer = await _answer(sdk.api.devboxes.executions.retrieve(execution_id, devbox_id=devbox.id))
+    if isinstance(answer, APIStatusError) and answer.status_code == 404:
+        return Findings("answers", devbox, "unknown")
+    if isinstance(answer, Exception):
+        return Findings("answers", devbox)
+    return Findings("answers", devbox, answer.status, answer.exit_status)
+
+
+async def _answer(asked: Awaitable[Any]) -> Any:
+    """The answer, or the SDK's error in its place."""
+    from runloop_sdk import APITimeoutError, RunloopError
+
+    try:
+        async with asyncio.timeout(PATIENCE):
+            return await asked
+    except TimeoutError:
+        return APITimeoutError("no answer in time", method="GET", path="")
+    except RunloopError as error:
+        return error
+
+
+def _fate(connection: Connection, running: Callable[[], Connection | None]) -> Service | None:
+    """What became of the embedded service; None while it lives, or where nobody can tell."""
+    try:
+        now = running()
+    except RemoteError:
+        return None
+    if now is None:
+        return "ended"
+    is_same = (now.base_url, now.api_key) == (connection.base_url, connection.api_key)
+    return None if is_same else "replaced"
+
+
+async def _settled(connection: Connection, running: Callable[[], Connection | None]) -> Service:
+    """A service that takes no connections any more is about to end."""
+    for _ in range(int(_CLOSING / _LOOK)):
+        if fate := _fate(connection, running):
+            return fate
+        await asyncio.sleep(_LOOK)
+    return "refuses"

@@ -1,0 +1,98 @@
+"""Tables of pyarrow and polars, as streams of Arrow."""
+
+from __future__ import annotations
+
+import importlib
+import io
+from typing import Any, Tuple
+
+from .codec import Kind, Unwritable
+
+_SAFE = (14, 0, 1)  # earlier ones unpickle what a hostile stream names
+_EXTENSION = b"ARROW:extension:name"
+
+
+def kind_of(kind: type) -> Kind | None:
+    """How a table, or a column of one, is written."""
+    package = str(kind.__module__).partition(".")[0]
+    names = [base.__name__ for base in kind.__mro__ if str(base.__module__).partition(".")[0] == package]
+    return next((_KINDS[f"{package}.{name}"] for name in names if f"{package}.{name}" in _KINDS), None)
+
+
+def kind_tagged(tag: str) -> Kind | None:
+    """How it is read."""
+    return _KINDS.get(tag)
+
+
+def _pyarrow() -> Any:
+    pyarrow = importlib.import_module("pyarrow")
+    version: Tuple[int, ...] = tuple(int(part) for part in pyarrow.__version__.split(".")[:3] if part.isdigit())
+    if version < _SAFE:
+        raise ImportError(f"pyarrow {pyarrow.__version__} is too old to be safe")
+    return pyarrow
+
+
+def _write_table(table: Any) -> bytes:
+    target = io.BytesIO()
+    with importlib.import_module("pyarrow.ipc").new_stream(target, table.schema) as writer:
+        writer.write(table)
+    return target.getvalue()
+
+
+def _stream(data: bytes) -> Any:
+    """The stream, if all its types are known here: of any other, what it is made of would come."""
+    _pyarrow()
+    stream = importlib.import_module("pyarrow.ipc").open_stream(data)
+    for field in stream.schema:
+        if _EXTENSION in (field.metadata or {}):
+            raise ValueError(f"{field.metadata[_EXTENSION].decode()!r} is no type of Arrow that is known here")
+    return stream
+
+
+def _read_table(data: bytes) -> Any:
+    return _stream(data).read_all()
+
+
+def _read_batch(data: bytes) -> Any:
+    return _stream(data).read_next_batch()
+
+
+def _write_chunks(column: Any) -> bytes:
+    return _write_table(_pyarrow().table({"": column}))
+
+
+def _write_array(array: Any) -> bytes:
+    return _write_table(_pyarrow().record_batch([array], names=[""]))
+
+
+def _polars() -> Any:
+    return importlib.import_module("polars")
+
+
+def _write_frame(frame: Any) -> bytes:
+    if _polars().Object in frame.dtypes:
+        raise Unwritable("a column of Python objects", type(frame))
+    target = io.BytesIO()
+    frame.write_ipc_stream(target)
+    return target.getvalue()
+
+
+def _write_series(series: Any) -> bytes:
+    return _write_frame(series.to_frame())
+
+
+def _read_frame(data: bytes) -> Any:
+    return _polars().read_ipc_stream(io.BytesIO(data))
+
+
+_KINDS = {
+    kind.tag: kind
+    for kind in (
+        Kind("pyarrow.Table", _write_table, _read_table),
+        Kind("pyarrow.RecordBatch", _write_table, _read_batch),
+        Kind("pyarrow.ChunkedArray", _write_chunks, lambda data: _read_table(data).column(0)),
+        Kind("pyarrow.Array", _write_array, lambda data: _read_batch(data).column(0)),
+        Kind("polars.DataFrame", _write_frame, _read_frame),
+        Kind("polars.Series", _write_series, lambda data: _read_frame(data).to_series()),
+    )
+}

@@ -1,0 +1,76 @@
+"""A cell's text as Python: what is shown in the end, and the lines that IPython would understand."""
+
+from __future__ import annotations
+
+import ast
+import importlib
+import io
+import linecache
+import shlex
+import subprocess
+import sys
+import tokenize
+from typing import Tuple
+
+NAME = "<cell "
+_SILENT = {tokenize.COMMENT, tokenize.NL, tokenize.NEWLINE, tokenize.INDENT, tokenize.DEDENT, tokenize.ENDMARKER}
+
+
+def parsed(code: str, offset: int, number: int) -> Tuple[ast.Module, ast.Expression | None, str]:
+    """A cell's statements, the last expression if its value is shown, and the file name of both.
+
+    Line numbers are those of the notebook's cell, of which `offset` lines stand above.
+    """
+    filename = f"{NAME}{number}>"
+    source = "\n" * offset + code
+    linecache.cache[filename] = (len(source), None, source.splitlines(keepends=True), filename)
+    tree, source = _tree(source, filename)
+    end = tree.body[-1] if tree.body else None
+    if not isinstance(end, ast.Expr) or _is_silenced(source):
+        return tree, None, filename
+    tree.body.pop()
+    return tree, ast.Expression(end.value), filename
+
+
+def run_line(line: str) -> None:
+    """Do what a line of IPython says: `!command`, `%pip ...`, `%matplotlib ...`."""
+    if line.startswith("!"):
+        subprocess.call(line[1:], shell=True)  # noqa: S602 - as it was typed
+        return
+    name, _, rest = line[1:].partition(" ")
+    if name == "pip":
+        ended = subprocess.call([sys.executable, "-m", "pip", *shlex.split(rest)])
+        importlib.invalidate_caches()
+        if ended:
+            raise RuntimeError(f"pip ended with exit code {ended}")
+
+
+def _tree(source: str, filename: str) -> Tuple[ast.Module, str]:
+    """The source as Python. A line is taken for one of IPython only where Python does not understand it."""
+    lines = source.splitlines(keepends=True)
+    while True:
+        try:
+            return ast.parse("".join(lines), filename), "".join(lines)
+        except SyntaxError as error:
+            place = (error.lineno or 0) - 1
+            line = lines[place] if 0 <= place < len(lines) else ""
+            lines[place : place + 1] = [_as_python(line, error)]
+
+
+def _as_python(line: str, error: SyntaxError) -> str:
+    text = line.strip()
+    indent = line[: len(line) - len(line.lstrip())]
+    if text[:1] not in ("!", "%"):
+        raise error
+    name = text[1:].partition(" ")[0]
+    if text[0] == "%" and name not in ("pip", "matplotlib"):
+        works = "!command, %pip and %matplotlib work without IPython; %pip install ipython, then --restart, for others"
+        error.msg = f"%{name} is no Python: {works}"
+        raise error
+    return f"{indent}__import__({__name__!r}, fromlist=['run_line']).run_line({text!r})\n"
+
+
+def _is_silenced(source: str) -> bool:
+    """Whether the last word is a semicolon; one in a comment or a text is none."""
+    tokens = [each for each in tokenize.generate_tokens(io.StringIO(source).readline) if each.type not in _SILENT]
+    return bool(tokens) and tokens[-1].string == ";"

@@ -1,0 +1,156 @@
+"""What a notebook can show of a value, as IPython has it: a MIME bundle from the methods that the value's class has."""
+
+from __future__ import annotations
+
+import base64
+import inspect
+import io
+import json
+import os
+import sys
+from typing import Any, Callable, Dict, Iterator, Tuple
+
+_LONGEST_REPR = 100_000
+_CANARY = "_ipython_canary_method_should_not_exist_"
+_REPRS = (
+    ("_repr_html_", "text/html"),
+    ("_repr_markdown_", "text/markdown"),
+    ("_repr_latex_", "text/latex"),
+    ("_repr_png_", "image/png"),
+    ("_repr_jpeg_", "image/jpeg"),
+    ("_repr_svg_", "image/svg+xml"),
+    ("_repr_json_", "application/json"),
+)
+
+
+def bundle(value: Any) -> Dict[str, Any] | None:
+    """What can be shown of a value, by MIME type, bytes as base64; None if it has shown itself.
+
+    A method that raises costs its own part alone, and stderr says why.
+    """
+    if _is_figure(value):
+        return {"image/png": _text(_png(value)), "text/plain": plain(value)}
+    show = _method(value, "_ipython_display_")
+    if show is not None and _tried(value, "_ipython_display_", lambda: [show()]):
+        return None
+    found = dict(_representations(value))
+    if _is_a("altair", value) and _method(value, "to_html") is not None:
+        markup = _tried(value, "to_html", lambda: _chart(value))
+        found.update({"text/html": markup} if markup else {})
+    found.setdefault("text/plain", plain(value))
+    return found
+
+
+def sendable(data: Dict[str, Any]) -> Dict[str, Any]:
+    """A MIME bundle that a library made, as it travels."""
+    found = {str(mime): _text(each) for mime, each in data.items() if each is not None}
+    return found if _is_json(found) else {mime: str(each) for mime, each in found.items()}
+
+
+def draws_itself(value: Any) -> bool:
+    """Whether it is a figure or chart, of which `bundle` makes what no method of its own gives."""
+    return _is_figure(value) or (_is_a("altair", value) and _method(value, "to_html") is not None)
+
+
+def tell(text: str) -> None:
+    """Write to stderr, whatever a cell has made of `sys.stderr`."""
+    try:
+        sys.stderr.write(text)
+    except (AttributeError, TypeError, ValueError):
+        os.write(2, text.encode("utf-8", "backslashreplace"))
+
+
+def _chart(chart: Any) -> str:
+    """A chart of altair: with the scripts that draw it, where the devbox has them."""
+    try:
+        return str(chart.to_html(inline=True))
+    except (ImportError, TypeError, ValueError):
+        tell("The chart's scripts come from the network. To have them in the chart: %pip install vl-convert-python\n")
+        return str(chart.to_html())
+
+
+def _is_json(value: Any) -> bool:
+    try:
+        json.dumps(value)
+    except (TypeError, ValueError):
+        return False
+    return True
+
+
+def _representations(value: Any) -> Iterator[Tuple[str, Any]]:
+    for name, mime in _REPRS:
+        shown = _shown(value, name, lambda made: {mime: made})  # noqa: B023 - called at once
+        yield from shown.items()
+    yield from _shown(value, "_repr_mimebundle_", lambda made: made, include=None, exclude=None).items()
+
+
+def _shown(value: Any, name: str, by_mime: Callable[[Any], Dict[str, Any]], **arguments: Any) -> Dict[str, Any]:
+    """What one of its methods gives, by MIME type; nothing if it has no such method, or none that works."""
+    method = _method(value, name)
+    if method is None:
+        return {}
+
+    def make() -> Dict[str, Any]:
+        made = method(**arguments)
+        made = made[0] if isinstance(made, tuple) else made  # without the metadata
+        data = {mime: _text(each) for mime, each in by_mime(made).items() if each is not None} if made else {}
+        json.dumps(data)
+        return data
+
+    return _tried(value, name, make) or {}
+
+
+def _method(value: Any, name: str) -> Any:
+    """The method of this name, unless it is a class or answers to every name."""
+    if inspect.isclass(value):
+        return None
+    try:
+        method = None if getattr(value, _CANARY, None) is not None else getattr(value, name, None)
+    except Exception:  # noqa: BLE001 - whatever its __getattr__ raises: it has no such method
+        return None
+    return method if callable(method) else None
+
+
+def _tried(value: Any, name: str, make: Callable[[], Any]) -> Any:
+    """What was made, or None if that raised; then stderr has the reason."""
+    try:
+        return make()
+    except Exception as error:  # noqa: BLE001 - what else there is of the value is shown
+        reason = f"{type(error).__name__}: {_safely(error, str)}".strip().partition("\n")[0]
+        tell(f"{type(value).__name__}.{name} failed: {reason}\n")
+        return None
+
+
+def plain(value: Any) -> str:
+    """Its repr, if it has one."""
+    text = _safely(value, repr)
+    if len(text) <= _LONGEST_REPR:
+        return text
+    return f"{text[:_LONGEST_REPR]} ... {len(text):,} characters in all"
+
+
+def _safely(value: Any, say: Callable[[Any], str]) -> str:
+    try:
+        return say(value)
+    except Exception as error:  # noqa: BLE001 - a value that cannot be told is no failure of the cell
+        return f"<{type(value).__name__} whose {say.__name__} raised {type(error).__name__}>"
+
+
+def _is_a(package: str, value: Any) -> bool:
+    return any(str(kind.__module__).partition(".")[0] == package for kind in type(value).__mro__)
+
+
+def _is_figure(value: Any) -> bool:
+    return any(kind.__module__ == "matplotlib.figure" and kind.__name__ == "Figure" for kind in type(value).__mro__)
+
+
+def _png(figure: Any) -> bytes:
+    target = io.BytesIO()
+    figure.savefig(target, format="png", bbox_inches="tight")
+    return target.getvalue()
+
+
+def _text(data: Any) -> Any:
+    if isinstance(data, (bytes, bytearray)):
+        return base64.b64encode(data).decode()
+    return data if isinstance(data, (str, dict, list)) else str(data)

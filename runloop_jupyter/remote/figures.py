@@ -1,0 +1,141 @@
+"""How libraries that draw find the session: plotly's `fig.show()`, bokeh's `show(p)`, altair's `chart.show()`.
+
+Each library is told once it has been imported; none is imported here. A figure travels with the scripts that draw it,
+as it is shown in a frame without a network.
+"""
+
+from __future__ import annotations
+
+import importlib.util
+import os
+import sys
+import threading
+from contextlib import suppress
+from importlib.machinery import ModuleSpec
+from typing import Any, Callable, Dict
+from urllib.parse import unquote, urlsplit
+
+_PATIENCE = 5.0  # seconds that a server in the devbox has to answer
+_HEIGHT = 450  # plotly's own, for figures that say none
+Show = Callable[[Dict[str, Any]], None]
+"""Takes a MIME bundle."""
+
+
+def connect(show: Show) -> Callable[[], None]:
+    """Have figures shown by `show` from here on; what the user's environment says goes first.
+
+    What it returns is called at the end of a cell: it shows the pages that have been fetched meanwhile.
+    """
+    browser = _Browser(show)
+    os.environ.setdefault("BOKEH_RESOURCES", "inline")
+    told: Dict[str, Callable[[Any], None]] = {"bokeh.io": lambda module: _tell_bokeh(module, show)}
+    if "PLOTLY_RENDERER" not in os.environ:
+        told["plotly.io._renderers"] = lambda module: _tell_plotly(module, show)
+    if "BROWSER" not in os.environ:
+        told["webbrowser"] = lambda module: module.register("notebook", None, browser, preferred=True)
+    sys.meta_path.insert(0, _AfterImport(told))
+    return browser.show_fetched
+
+
+class _AfterImport:
+    """Finds modules as the others do, and calls back once one of these has been imported."""
+
+    def __init__(self, told: Dict[str, Callable[[Any], None]]) -> None:
+        self._told = told
+
+    def find_spec(self, name: str, path: Any = None, target: Any = None) -> ModuleSpec | None:
+        tell = self._told.pop(name, None)
+        if tell is None:
+            return None
+        found = importlib.util.find_spec(name)
+        if found is not None and found.loader is not None:
+            load = found.loader.exec_module
+
+            def load_and_tell(module: Any) -> None:
+                load(module)
+                tell(module)
+
+            found.loader.exec_module = load_and_tell  # type: ignore[method-assign]
+        return found
+
+
+def _tell_plotly(module: Any, show: Show) -> None:
+    from plotly.io.base_renderers import ExternalRenderer  # type: ignore[import-not-found, unused-ignore]
+
+    class Notebook(ExternalRenderer):  # type: ignore[misc, unused-ignore]
+        def render(self, fig: Any) -> None:
+            from plotly.io import to_html  # type: ignore[import-not-found, unused-ignore]
+
+            show({"text/html": to_html(fig, default_height=_HEIGHT, validate=False), "text/plain": "plotly figure"})
+
+    module.renderers["browser"] = Notebook()
+    module.renderers.default = "browser"
+
+
+def _tell_bokeh(module: Any, show: Show) -> None:
+    def load(*_arguments: Any) -> None:
+        """Nothing: each figure has its library with it."""
+
+    def show_document(obj: Any, state: Any, notebook_handle: Any = None) -> None:
+        from bokeh.embed import file_html  # type: ignore[import-not-found, unused-ignore]
+        from bokeh.resources import INLINE  # type: ignore[import-not-found, unused-ignore]
+
+        show({"text/html": file_html(obj, INLINE, ""), "text/plain": "bokeh figure"})
+
+    def show_application(*_arguments: Any, **_options: Any) -> None:
+        raise NotImplementedError("a bokeh application needs its server: run it in the devbox, with a tunnel to it")
+
+    module.install_notebook_hook("jupyter", load, show_document, show_application, overwrite=True)
+
+
+class _Browser:
+    """What `webbrowser` opens: pages in files are shown, addresses are told.
+
+    So are pages that a server in the devbox has, at the end of the cell: many a library has one that waits to be asked
+    by who opened the page, in the very thread of the cell.
+    """
+
+    name = "notebook"
+
+    def __init__(self, show: Show) -> None:
+        self._show = show
+        self._fetching: Dict[threading.Thread, Dict[str, str]] = {}
+
+    def open(self, url: str, new: int = 0, autoraise: bool = True) -> bool:
+        parts = urlsplit(url)
+        data = {"text/plain": url}
+        if parts.hostname in ("127.0.0.1", "localhost", "::1"):
+            thread = threading.Thread(target=_fetch, args=(url, data), daemon=True)
+            self._fetching[thread] = data
+            thread.start()
+            return True
+        if parts.scheme in ("", "file"):
+            try:
+                with open(unquote(parts.path), encoding="utf-8") as file:
+                    data["text/html"] = file.read()
+            except (OSError, ValueError):
+                return False
+        self._show(data)
+        return True
+
+    def show_fetched(self) -> None:
+        fetching, self._fetching = self._fetching, {}
+        for thread, data in fetching.items():
+            thread.join(_PATIENCE)
+            self._show(dict(data))
+
+    def open_new(self, url: str) -> bool:
+        return self.open(url, 1)
+
+    def open_new_tab(self, url: str) -> bool:
+        return self.open(url, 2)
+
+
+def _fetch(url: str, data: Dict[str, str]) -> None:
+    """Put the page at an address of this devbox into the bundle."""
+    from urllib.request import ProxyHandler, build_opener
+
+    with suppress(OSError, ValueError):
+        with build_opener(ProxyHandler({})).open(url, timeout=_PATIENCE) as answer:
+            if answer.headers.get_content_type() == "text/html":
+                data["text/html"] = answer.read().decode("utf-8", "replace")

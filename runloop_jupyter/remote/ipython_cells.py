@@ -1,0 +1,217 @@
+"""Cells run by IPython, where the devbox has it: its magics, `In` and `Out`, its formatters, in the session's frame.
+
+What a cell shows goes where the session's own displays go, and what it raises is told by the session, so that a
+traceback has the notebook's lines. There is no history on disk, and nothing is coloured.
+"""
+
+from __future__ import annotations
+
+import builtins
+import linecache
+import os
+import sys
+import tempfile
+import warnings
+from typing import Any, Callable, Dict
+
+from IPython import version_info
+from IPython.core.compilerop import CachingCompiler
+from IPython.core.displayhook import DisplayHook
+from IPython.core.displaypub import DisplayPublisher
+from IPython.core.formatters import DisplayFormatter, IPythonDisplayFormatter
+from IPython.core.interactiveshell import InteractiveShell
+from traitlets import Type
+from traitlets.config import Config
+
+from .cells import NAME, run_line
+from .displays import bundle as own_bundle
+from .displays import draws_itself, plain, tell
+
+_OLDEST = 8
+Show = Callable[[Dict[str, Any]], None]
+
+
+class IPythonCells:
+    """Runs cells in the names of a module.
+
+    `await_` awaits a coroutine on the session's loop; `call` calls while that counts as running.
+    """
+
+    def __init__(self, module: Any, show: Show, await_: Callable[[Any], Any], call: Callable[[Any], Any]) -> None:
+        if version_info[0] < _OLDEST:
+            raise ImportError(f"IPython {version_info[0]} is older than {_OLDEST}")
+        _Hook.show = _Publisher.show = staticmethod(show)
+        self._await, self._call = await_, call
+        self._shell = _started(module)
+
+    def run(self, code: str, offset: int, number: int) -> None:
+        """Run a cell; raises what it raises."""
+        shell = self._shell
+        shell.compile.place(offset, number)
+        error: Any = None
+        try:
+            transformed = shell.transform_cell(code)
+        except Exception as mistake:  # noqa: BLE001 - IPython tells it
+            transformed, error = code, (type(mistake), mistake, mistake.__traceback__)
+        cell = {"store_history": True, "transformed_cell": transformed, "preprocessing_exc_tuple": error}
+        result: Any = None
+        try:
+            asynchronous = error is None and shell.should_run_async(code, transformed_cell=transformed)
+            coroutine = shell.run_cell_async(code, **cell)
+            result = self._await(coroutine) if asynchronous else self._call(lambda: _driven(coroutine))
+        finally:
+            shell.events.trigger("post_execute")
+            shell.events.trigger("post_run_cell", result)
+        raised = result.error_before_exec or result.error_in_exec
+        if raised is not None:
+            raise raised
+
+
+class _Compiler(CachingCompiler):  # type: ignore[misc, unused-ignore]
+    """Names cells as the session does, with the lines that they have in the notebook."""
+
+    _offset, _number = 0, 0
+
+    def place(self, offset: int, number: int) -> None:
+        self._offset, self._number = offset, number
+
+    def get_code_name(self, raw_code: str, transformed_code: str, number: int) -> str:
+        return f"{NAME}{self._number}>"
+
+    def cache(self, transformed_code: str, number: int = 0, raw_code: Any = None) -> str:
+        name: str = super().cache(transformed_code, number, raw_code)
+        source = "\n" * self._offset + (raw_code or transformed_code)
+        linecache.cache[name] = (len(source), None, source.splitlines(keepends=True), name)
+        return name
+
+    def ast_parse(self, source: str, filename: str = "<unknown>", symbol: str = "exec") -> Any:
+        above = "\n" * self._offset if filename.startswith(NAME) else ""
+        return super().ast_parse(above + source, filename, symbol)
+
+
+class _Itself(IPythonDisplayFormatter):  # type: ignore[misc, unused-ignore]
+    """Knows whether the last object has shown itself."""
+
+    has_shown = False
+
+    def __call__(self, obj: Any) -> Any:
+        self.has_shown = bool(super().__call__(obj))
+        return self.has_shown
+
+
+class _Formatter(DisplayFormatter):  # type: ignore[misc, unused-ignore]
+    """IPython's formatters, with the figures that a devbox has no other way to show, and a text for every object."""
+
+    def format(self, obj: Any, include: Any = None, exclude: Any = None) -> Any:
+        if draws_itself(obj):
+            return own_bundle(obj) or {}, {}
+        formats: Any = super().format
+        data, metadata = formats(obj, include, exclude)
+        if not data and not self.ipython_display_formatter.has_shown:
+            data = {"text/plain": plain(obj)}
+        return data, metadata
+
+
+class _Hook(DisplayHook):  # type: ignore[misc, unused-ignore]
+    show: Any = None
+
+    def start_displayhook(self) -> None:
+        """Nothing: there is no prompt."""
+
+    def write_output_prompt(self) -> None:
+        """As above."""
+
+    def write_format_data(self, format_dict: Any, md_dict: Any = None) -> None:
+        self.show(format_dict)
+
+    def finish_displayhook(self) -> None:
+        """As above."""
+
+
+class _Publisher(DisplayPublisher):  # type: ignore[misc, unused-ignore]
+    show: Any = None
+
+    def publish(self, data: Any, metadata: Any = None, *_arguments: Any, **_options: Any) -> None:
+        self.show(data)
+
+    def clear_output(self, wait: bool = False) -> None:
+        """Nothing: what was shown stays."""
+
+
+class _Shell(InteractiveShell):  # type: ignore[misc, unused-ignore]
+    compiler_class = Type(_Compiler)
+    displayhook_class = Type(_Hook)
+    display_pub_class = Type(_Publisher)
+
+    def init_display_formatter(self) -> None:
+        self.display_formatter = _Formatter(parent=self)
+        self.display_formatter.ipython_display_formatter = _Itself(parent=self.display_formatter)
+        parts: Any = self.configurables
+        parts.append(self.display_formatter)
+
+    def init_virtualenv(self) -> None:
+        """Nothing: the interpreter is the one that was asked for."""
+
+    def showtraceback(self, exc_tuple: Any = None, *_arguments: Any, **_options: Any) -> None:
+        """Keep the error for `%debug`; that of a method that shows an object is told here, others by the session."""
+        found: Any = self._get_exc_info
+        kind, error, frames = found(exc_tuple)
+        formats = frames.tb_frame.f_locals if frames is not None else {}
+        name = getattr(formats.get("self"), "print_method", None)
+        if name is not None and name != "_repr_pretty_" and formats.get("args"):
+            reason = f"{kind.__name__}: {error}".strip().partition("\n")[0]
+            tell(f"{type(formats['args'][0]).__name__}.{name} failed: {reason}\n")
+
+    def showsyntaxerror(self, *_arguments: Any, **_options: Any) -> None:
+        """The session tells it."""
+
+    def showindentationerror(self) -> None:
+        """As above."""
+
+
+def _started(module: Any) -> Any:
+    """The one shell of the process."""
+    leave = {name: getattr(builtins, name) for name in ("exit", "quit") if hasattr(builtins, name)}
+    shell: Any = _Shell
+    shell = shell.instance(config=_config(), user_module=module, ipython_dir=_folder())
+    shell.system = shell.system_raw
+    shell.user_ns.update(leave)  # they end the cell, with an exit code
+    shell.user_ns_hidden.update(leave)
+    shell.set_hook("show_in_pager", _page)
+    for name in ("pip", "matplotlib"):
+        shell.register_magic_function(_line_of(name), "line", name)
+    warnings.filterwarnings("ignore", message="To exit: use")
+    return shell
+
+
+def _config() -> Config:
+    config = Config()
+    config.HistoryManager.enabled = False
+    config.InteractiveShell.colors = "nocolor" if version_info[0] >= 9 else "NoColor"
+    config.InteractiveShell.autocall = 0
+    return config
+
+
+def _folder() -> str:
+    """Where IPython keeps what it is told to keep: beside the sessions, not in the user's home."""
+    return os.path.join(tempfile.gettempdir(), f"runloop-python-{os.getuid()}", "ipython")
+
+
+def _driven(coroutine: Any) -> Any:
+    """What a coroutine returns that waits for nothing."""
+    try:
+        coroutine.send(None)
+    except StopIteration as end:
+        return end.value
+    finally:
+        coroutine.close()
+    raise RuntimeError("a cell without await has waited")
+
+
+def _line_of(name: str) -> Callable[[str], None]:
+    return lambda line: run_line(f"%{name} {line}")
+
+
+def _page(_shell: Any, data: Any, start: int = 0, screen_lines: int = 0) -> None:
+    """What `name?` tells."""
+    sys.stdout.write(f"{data.get('text/plain', '') if isinstance(data, dict) else data}\n")

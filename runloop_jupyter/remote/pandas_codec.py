@@ -1,0 +1,234 @@
+"""What pandas has, column by column: each dtype is reduced to arrays of numpy; the index and all labels are kept."""
+
+from __future__ import annotations
+
+import importlib
+from typing import Any, Callable, Dict, List
+
+from .codec import Kind, Unwritable
+
+numpy: Any = importlib.import_module("numpy")
+pandas: Any = importlib.import_module("pandas")
+
+
+def kind_of(kind: type) -> Kind | None:
+    """How a frame, a series, an index, an array or a single value of pandas is written."""
+    return _KINDS.get(_ALSO_CALLED.get(kind.__name__, kind.__name__))
+
+
+def kind_tagged(tag: str) -> Kind | None:
+    """How it is read."""
+    return _KINDS.get(tag.partition(".")[2])
+
+
+def _write_frame(frame: Any) -> Dict[str, Any]:
+    columns = [_array_of(frame.iloc[:, place]) for place in range(frame.shape[1])]
+    return {"index": frame.index, "labels": frame.columns, "columns": columns, **_write_notes(frame)}
+
+
+def _read_frame(parts: Dict[str, Any]) -> Any:
+    index = parts["index"]
+    columns = {place: _series(array) for place, array in enumerate(parts["columns"])}
+    frame = pandas.DataFrame(columns, index=pandas.RangeIndex(len(index)))
+    frame.index, frame.columns = index, parts["labels"]
+    return _with_notes(frame, parts)
+
+
+def _write_series(series: Any) -> Dict[str, Any]:
+    return {"index": series.index, "name": series.name, "values": _array_of(series), **_write_notes(series)}
+
+
+def _read_series(parts: Dict[str, Any]) -> Any:
+    series = _series(parts["values"])
+    series.index, series.name = parts["index"], parts["name"]
+    return _with_notes(series, parts)
+
+
+def _write_notes(value: Any) -> Dict[str, Any]:
+    return {"attrs": value.attrs, "duplicates": value.flags.allows_duplicate_labels}
+
+
+def _with_notes(value: Any, parts: Dict[str, Any]) -> Any:
+    value.attrs = parts["attrs"]
+    value.flags.allows_duplicate_labels = parts["duplicates"]
+    return value
+
+
+def _array_of(column: Any) -> Any:
+    """What a series or an index stands on: an array of numpy where its dtype is one of numpy."""
+    return numpy.asarray(column.array) if isinstance(column.dtype, numpy.dtype) else column.array
+
+
+def _series(array: Any) -> Any:
+    return _of_dtype(pandas.Series(array, dtype=array.dtype), array)
+
+
+def _of_dtype(made: Any, array: Any) -> Any:
+    """What was made of an array, if it kept its dtype: pandas 1 has times in nanoseconds only, and fewer indexes."""
+    if made.dtype != array.dtype:
+        raise ValueError(f"pandas {pandas.__version__} cannot hold {array.dtype}")
+    return made
+
+
+def _write_index(index: Any) -> List[Any]:
+    return [_array_of(index), index.name, getattr(index, "freqstr", None) if _is_timed(index) else None]
+
+
+def _read_index(parts: List[Any]) -> Any:
+    array, name, freq = parts
+    made = _of_dtype(pandas.Index(array, dtype=array.dtype, name=name, tupleize_cols=False), array)
+    if freq is None:
+        return made
+    try:
+        made.freq = pandas.tseries.frequencies.to_offset(freq)
+    except ValueError:  # what versions of pandas call a frequency differs
+        made = type(made)(made, freq="infer")
+    return made
+
+
+def _is_timed(index: Any) -> bool:
+    return isinstance(index, (pandas.DatetimeIndex, pandas.TimedeltaIndex))
+
+
+def _write_levels(index: Any) -> List[Any]:
+    return [list(index.levels), [numpy.asarray(codes) for codes in index.codes], list(index.names)]
+
+
+def _read_levels(parts: List[Any]) -> Any:
+    levels, codes, names = parts
+    return pandas.MultiIndex(levels=levels, codes=codes, names=names)
+
+
+def _read_range(parts: List[Any]) -> Any:
+    start, stop, step, name = parts
+    return pandas.RangeIndex(start, stop, step, name=name)
+
+
+def _read_categorical(parts: List[Any]) -> Any:
+    codes, categories, ordered = parts
+    return pandas.Categorical.from_codes(codes, dtype=pandas.CategoricalDtype(categories, ordered))
+
+
+def _write_masked(array: Any) -> List[Any]:
+    data = array._data.copy()
+    data[array._mask] = 0  # whatever lies below a missing value
+    return [data, array._mask]
+
+
+def _read_masked(name: str) -> Callable[[List[Any]], Any]:
+    return lambda parts: getattr(pandas.arrays, name)(*parts)
+
+
+def _write_texts(array: Any) -> List[Any]:
+    missing = "NA" if getattr(array.dtype, "na_value", pandas.NA) is pandas.NA else "nan"
+    return [array.dtype.storage, missing, list(array.to_numpy(dtype=object, na_value=None))]
+
+
+def _read_texts(parts: List[Any]) -> Any:
+    storage, missing, texts = parts
+    try:
+        return pandas.array(texts, dtype=_text_dtype(storage, missing))
+    except TypeError:  # a pandas before 2.3 has texts with NaN as objects
+        objects = numpy.empty(len(texts), dtype=object)
+        objects[:] = [numpy.nan if text is None else text for text in texts]
+        return objects
+
+
+def _text_dtype(storage: str, missing: str) -> Any:
+    options = {} if missing == "NA" else {"na_value": numpy.nan}
+    try:
+        return pandas.StringDtype(storage, **options)
+    except ImportError:  # pyarrow is not here: the same texts as Python's strings
+        return pandas.StringDtype("python", **options)
+
+
+def _write_times(array: Any) -> List[Any]:
+    zone = getattr(array, "tz", None)
+    return [numpy.asarray(array if zone is None else array.tz_convert(None)), zone]
+
+
+def _read_times(parts: List[Any]) -> Any:
+    times, zone = parts
+    made = _of_dtype(pandas.Index(times, dtype=times.dtype), times)
+    return made.array if zone is None else made.tz_localize("UTC").tz_convert(zone).array
+
+
+def _read_periods(parts: List[Any]) -> Any:
+    ordinals, name = parts
+    return pandas.arrays.PeriodArray(ordinals, dtype=pandas.api.types.pandas_dtype(name))
+
+
+def _read_period(parts: Dict[str, Any]) -> Any:
+    return pandas.Period(**parts)
+
+
+def _read_intervals(parts: List[Any]) -> Any:
+    left, right, closed = parts
+    return pandas.arrays.IntervalArray.from_arrays(left, right, closed=closed)
+
+
+def _write_arrow(array: Any) -> Any:
+    pyarrow = importlib.import_module("pyarrow")
+    column = array.__arrow_array__()
+    return column if isinstance(column, pyarrow.ChunkedArray) else pyarrow.chunked_array([column])
+
+
+def _write_timestamp(stamp: Any) -> List[Any]:
+    return [stamp.asm8, stamp.tz, stamp.fold]
+
+
+def _read_timestamp(parts: List[Any]) -> Any:
+    moment, zone, _ = parts
+    stamp = pandas.Timestamp(moment)
+    return stamp if zone is None else stamp.tz_localize("UTC").tz_convert(zone)
+
+
+def _nothing(value: Any) -> None:
+    if value is not pandas.NaT and value is not pandas.NA:
+        raise Unwritable("a missing value of another kind", type(value))
+
+
+def _kind(name: str, write: Callable[[Any], Any], read: Callable[[Any], Any]) -> Kind:
+    return Kind(f"pandas.{name}", write, read)
+
+
+_PLAIN_ARRAY = getattr(pandas.arrays, "NumpyExtensionArray", None) or pandas.arrays.PandasArray
+_ALSO_CALLED = {
+    "CategoricalIndex": "Index",
+    "DatetimeIndex": "Index",
+    "TimedeltaIndex": "Index",
+    "PeriodIndex": "Index",
+    "IntervalIndex": "Index",
+    "Int64Index": "Index",  # these three of pandas 1
+    "UInt64Index": "Index",
+    "Float64Index": "Index",
+    "TimedeltaArray": "DatetimeArray",
+    "ArrowStringArray": "StringArray",
+    "ArrowStringArrayNumpySemantics": "StringArray",
+    "StringArrayNumpySemantics": "StringArray",
+    "PandasArray": "NumpyExtensionArray",
+}
+_KINDS = {
+    kind.tag.partition(".")[2]: kind
+    for kind in (
+        _kind("DataFrame", _write_frame, _read_frame),
+        _kind("Series", _write_series, _read_series),
+        _kind("Index", _write_index, _read_index),
+        _kind("MultiIndex", _write_levels, _read_levels),
+        _kind("RangeIndex", lambda index: [index.start, index.stop, index.step, index.name], _read_range),
+        _kind("Categorical", lambda array: [array.codes, array.categories, array.ordered], _read_categorical),
+        *(_kind(name, _write_masked, _read_masked(name)) for name in ("IntegerArray", "FloatingArray", "BooleanArray")),
+        _kind("StringArray", _write_texts, _read_texts),
+        _kind("DatetimeArray", _write_times, _read_times),
+        _kind("PeriodArray", lambda array: [array.asi8, array.dtype.name], _read_periods),
+        _kind("IntervalArray", lambda array: [array.left, array.right, array.closed], _read_intervals),
+        _kind("ArrowExtensionArray", _write_arrow, lambda column: pandas.arrays.ArrowExtensionArray(column)),
+        _kind("NumpyExtensionArray", numpy.asarray, _PLAIN_ARRAY),
+        _kind("Timestamp", _write_timestamp, _read_timestamp),
+        _kind("Timedelta", lambda delta: delta.asm8, lambda delta: pandas.Timedelta(delta)),
+        _kind("Period", lambda period: {"ordinal": period.ordinal, "freq": period.freqstr}, _read_period),
+        _kind("Interval", lambda span: [span.left, span.right, span.closed], lambda parts: pandas.Interval(*parts)),
+        _kind("NaTType", _nothing, lambda _: pandas.NaT),
+        _kind("NAType", _nothing, lambda _: pandas.NA),
+    )
+}

@@ -1,0 +1,281 @@
+"""Puts the members of an archive that a stranger made below one folder, and nowhere else. Blocking.
+
+Every path is walked from the folder's own descriptor, one name at a time, without following a link, so that neither
+the archive nor what lies in the folder can lead out of it: not by `..`, not by links within the archive, not by links
+that were there before. A file is written beside its place and renamed into it; links are made last, and only those
+that stay inside. Set-id bits, owners and devices are dropped.
+"""
+
+from __future__ import annotations
+
+import errno
+import os
+import secrets
+import stat
+import tarfile
+from collections.abc import Callable, Collection, Iterator
+from contextlib import contextmanager, suppress
+from dataclasses import dataclass
+from pathlib import Path
+from typing import BinaryIO, ParamSpec
+
+from ._errors import LocalFileError
+from ._file_times import member_time
+from ._hostile_tar import ExtractionLimits, HostileTar
+
+P = ParamSpec("P")
+
+_FOLDER = os.O_RDONLY | os.O_DIRECTORY | os.O_NOFOLLOW | os.O_CLOEXEC
+_NEW_FILE = os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_NOFOLLOW | os.O_CLOEXEC
+_NAME_BYTES = 255
+_IN_THE_WAY = frozenset({errno.EISDIR, errno.ENOTDIR, errno.ELOOP, errno.EEXIST, errno.ENOTEMPTY})
+_FORBIDDEN = frozenset({errno.EACCES, errno.EPERM})
+_UNNAMEABLE = frozenset({errno.ENAMETOOLONG, errno.EILSEQ, errno.EINVAL})
+
+
+@dataclass(frozen=True, slots=True)
+class Skipped:
+    """A member that was left out, and why in a few words."""
+
+    name: str
+    reason: str
+
+
+@dataclass(frozen=True, slots=True)
+class Extracted:
+    """Which members were put in place, and which were left out."""
+
+    placed: frozenset[str]
+    left_out: tuple[Skipped, ...]
+
+
+class SkipError(Exception):
+    """A member cannot be put in place; the rest can."""
+
+
+Refusal = Callable[[str, int, int], str | None]
+"""Asked before a file is written, with its name, size and time in nanoseconds: why it is left out, if it is."""
+
+
+def extract(
+    archive: BinaryIO,
+    folder: Path,
+    *,
+    wanted: Collection[str] | None = None,
+    limits: ExtractionLimits | None = None,
+    refusal: Refusal | None = None,
+) -> Extracted:
+    """Write a gzipped tar's members into `folder`, which must exist; what was left out.
+
+    `wanted` names the only members to take, `refusal` may leave out files. Raises `ArchiveError` for what cannot be
+    read or passes the limits, and `LocalFileError` where this machine refuses; what was put in place by then stays,
+    whole files each.
+    """
+    limits = limits or ExtractionLimits()
+    tar = HostileTar(archive, limits)
+    root = os.open(folder, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
+    try:
+        return _Extraction(_Tree(root, folder), tar, limits.depth, wanted, refusal).run()
+    finally:
+        os.close(root)
+
+
+class _Extraction:
+    """One archive on its way into one tree."""
+
+    def __init__(
+        self, tree: _Tree, tar: HostileTar, depth: int, wanted: Collection[str] | None, refusal: Refusal | None
+    ) -> None:
+        self._tree = tree
+        self._tar = tar
+        self._depth = depth
+        self._wanted = None if wanted is None else frozenset(wanted)
+        self._refusal = refusal
+        self._skipped: dict[str, Skipped] = {}
+        self._placed: set[str] = set()
+        self._links: dict[str, str] = {}
+        self._modes: dict[str, int] = {}
+        self._written: set[str] = set()
+
+    def run(self) -> Extracted:
+        for member in self._tar.members():
+            self._attempt(member.name.removeprefix("./"), self._take, member)
+        for name, target in self._links.items():
+            self._attempt(name, self._link, name, target)
+        # The deepest first: a folder that takes no more entries must not keep its own from being set.
+        for name, mode in sorted(self._modes.items(), reverse=True):
+            self._attempt(name, self._tree.set_mode, name, mode)
+        placed = (self._placed | self._written | self._modes.keys()) - self._skipped.keys()
+        return Extracted(frozenset(placed), tuple(self._skipped.values()))
+
+    def _attempt(self, name: str, action: Callable[P, None], *given: P.args, **named: P.kwargs) -> None:
+        try:
+            action(*given, **named)
+        except SkipError as skip:
+            self._skipped[name] = Skipped(name, str(skip))
+
+    def _take(self, member: tarfile.TarInfo) -> None:
+        name = checked_name(member.name, self._depth)
+        if not name:
+            return  # the folder itself
+        if self._wanted is not None and name not in self._wanted:
+            raise SkipError("nobody asked for it")
+        # The last member of a name counts, as with tar.
+        self._links.pop(name, None)
+        if member.isdir():
+            self._tree.make_folder(name)
+            self._modes[name] = member.mode
+        elif member.issym():
+            self._links[name] = checked_target(name, member.linkname)
+        elif member.islnk():
+            self._take_hard_link(name, member)
+        elif member.isreg():
+            self._write(name, member)
+        else:
+            raise SkipError("it is a device or a pipe")
+
+    def _write(self, name: str, member: tarfile.TarInfo) -> None:
+        modified = member_time(member)
+        reason = self._refusal(name, member.size, modified) if self._refusal else None
+        if reason is not None:
+            raise SkipError(reason)
+        self._tree.write(name, self._tar.pieces(member), member.mode, modified)
+        self._written.add(name)
+
+    def _link(self, name: str, target: str) -> None:
+        self._tree.link(name, target)
+        self._placed.add(name)
+
+    def _take_hard_link(self, name: str, member: tarfile.TarInfo) -> None:
+        source = checked_name(member.linkname, self._depth)
+        if source not in self._written:
+            raise SkipError(f"it is a hard link to {member.linkname!r}, which did not come before it")
+        if source != name:
+            self._tree.hard_link(source, name)
+            self._written.add(name)
+
+
+def checked_name(name: str, depth: int) -> str:
+    """A member's path below the folder, "" for the folder itself; raises `SkipError` for one that leads elsewhere."""
+    parts = [part for part in name.split("/") if part not in ("", ".")]
+    if name.startswith("/") or ".." in parts or "\0" in name:
+        raise SkipError("it would be written outside of the folder")
+    if len(parts) > depth:
+        raise SkipError(f"it lies more than {depth} folders deep")
+    if any(len(os.fsencode(part)) > _NAME_BYTES for part in parts):
+        raise SkipError("its name is too long")
+    return "/".join(parts)
+
+
+def checked_target(name: str, target: str) -> str:
+    """Where a symbolic link points, if it stays below the folder for sure; raises `SkipError` otherwise.
+
+    `..` is taken at the beginning only: after a name, which may itself be a link, nobody knows where it leads.
+    """
+    parts = [part for part in target.split("/") if part not in ("", ".")]
+    up = next((number for number, part in enumerate(parts) if part != ".."), len(parts))
+    if not target or target.startswith("/") or "\0" in target or up > name.count("/") or ".." in parts[up:]:
+        raise SkipError(f"it is a link to {target!r}, outside of the folder")
+    return target
+
+
+class _Tree:
+    """A folder that is written below its descriptor only; the last way down is kept open."""
+
+    def __init__(self, root: int, folder: Path) -> None:
+        self._root = root
+        self._folder = folder
+
+    def make_folder(self, name: str) -> None:
+        """Make a folder and those above it; one that is there is fine."""
+        with self._parent(f"{name}/."):
+            pass
+
+    def write(self, name: str, pieces: Iterator[bytes], mode: int, modified: int) -> None:
+        """Write a file and put it in place of what has its name: a file or a link, never a folder."""
+        with self._parent(name) as (parent, last), self._beside(parent, name) as part:
+            with os.fdopen(os.open(part, _NEW_FILE, 0o600, dir_fd=parent), "wb", buffering=0) as file:
+                for piece in pieces:
+                    _write_all(file.fileno(), piece)
+                os.fchmod(file.fileno(), file_mode(mode))
+                os.utime(file.fileno(), ns=(modified, modified))
+            os.replace(part, last, src_dir_fd=parent, dst_dir_fd=parent)
+
+    def link(self, name: str, target: str) -> None:
+        """Make a symbolic link in place of a file or a link."""
+        with self._parent(name) as (parent, last), self._beside(parent, name) as part:
+            os.symlink(target, part, dir_fd=parent)
+            os.replace(part, last, src_dir_fd=parent, dst_dir_fd=parent)
+
+    def hard_link(self, source: str, name: str) -> None:
+        """Give a file that was written a second name."""
+        with self._parent(source) as (there, file), self._parent(name) as (parent, last):
+            with self._beside(parent, name) as part:
+                os.link(file, part, src_dir_fd=there, dst_dir_fd=parent, follow_symlinks=False)
+                os.replace(part, last, src_dir_fd=parent, dst_dir_fd=parent)
+
+    def set_mode(self, name: str, mode: int) -> None:
+        """Set a folder's permissions; its owner keeps access."""
+        with self._refusals(name), self._parent(f"{name}/.") as (handle, _):
+            os.fchmod(handle, file_mode(mode) | 0o700)
+
+    @contextmanager
+    def _parent(self, name: str) -> Iterator[tuple[int, str]]:
+        """The folder of a member, opened, made if need be; and the member's name in it."""
+        *above, last = name.split("/")
+        handle = os.dup(self._root)
+        try:
+            with self._refusals(name):
+                for part in above:
+                    inner = _opened(part, handle)
+                    os.close(handle)
+                    handle = inner
+                yield handle, last
+        finally:
+            os.close(handle)
+
+    @contextmanager
+    def _beside(self, parent: int, name: str) -> Iterator[str]:
+        """A name for what is not yet in place; gone in the end."""
+        part = f".runloop-{secrets.token_hex(8)}.part"
+        try:
+            with self._refusals(name):
+                yield part
+        finally:
+            with suppress(FileNotFoundError):  # it was put in place
+                os.unlink(part, dir_fd=parent)
+
+    @contextmanager
+    def _refusals(self, name: str) -> Iterator[None]:
+        """What lies in the way of one member is that member's misfortune; a full disk is everybody's."""
+        try:
+            yield
+        except LocalFileError:
+            raise
+        except OSError as error:
+            if error.errno in _IN_THE_WAY:
+                raise SkipError("a folder, a file or a link of this name is in the way here") from error
+            if error.errno in _FORBIDDEN:
+                raise SkipError("this account may not write it here") from error
+            if error.errno in _UNNAMEABLE:
+                raise SkipError("this machine cannot have such a name") from error
+            raise LocalFileError(error.errno, error.strerror or str(error), str(self._folder / name)) from error
+
+
+def file_mode(mode: int) -> int:
+    """The permissions that a file is given: no set-id bits; its owner may read and write it, nobody else write."""
+    return (stat.S_IMODE(mode) & 0o755) | 0o600
+
+
+def _opened(name: str, parent: int) -> int:
+    try:
+        return os.open(name, _FOLDER, dir_fd=parent)
+    except FileNotFoundError:
+        os.mkdir(name, 0o755, dir_fd=parent)
+        return os.open(name, _FOLDER, dir_fd=parent)
+
+
+def _write_all(handle: int, data: bytes) -> None:
+    view = memoryview(data)
+    while view:
+        view = view[os.write(handle, view) :]

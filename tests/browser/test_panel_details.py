@@ -1,0 +1,189 @@
+"""What makes the panel pleasant: where the keyboard is, what fits, and that nothing looks live which is not."""
+
+from __future__ import annotations
+
+import os
+from pathlib import Path
+
+import pytest
+from playwright.sync_api import Browser, Locator, expect
+
+from tests.browser.panels import PanelPage, SharedPanel, choose_theme, open_panel, write
+from tests.waiting import wait_until
+
+CELLS = [
+    "%load_ext runloop_jupyter\n%devbox create --name analysis\n%devbox create stays --keep --keep-alive 2h --reuse",
+    "import runloop_jupyter\npanel = runloop_jupyter.panel()\npanel",
+    "sdk = await runloop_jupyter.sdk()\nfor n in range(6): await sdk.devbox.create(name=f'many-{n}')",
+    "%devbox shutdown 'many-*' --yes",
+]
+
+
+@pytest.fixture(scope="module")
+def shared(browser: Browser, lab: str, lab_folder: Path):
+    def opened() -> PanelPage:
+        page = browser.new_page(viewport={"width": 1280, "height": 1200})
+        return open_panel(page, lab, write(lab_folder, "details.ipynb", CELLS))
+
+    shared = SharedPanel(opened)
+    yield shared
+    shared.close()
+
+
+@pytest.fixture
+def shown(shared: SharedPanel, request: pytest.FixtureRequest):
+    with shared.lend(request.session) as notebook:
+        yield notebook
+        notebook.page.set_viewport_size({"width": 1280, "height": 1200})
+
+
+def box(part: Locator) -> dict[str, float]:
+    found = part.bounding_box()
+    assert found is not None
+    return {name: float(value) for name, value in found.items()}
+
+
+def picture(shown: PanelPage, name: str) -> None:
+    if folder := os.environ.get("PICTURES"):
+        shown.page.screenshot(path=f"{folder}/{name}.png")
+
+
+def test_each_row_says_whose_it_is_and_when_it_ends(shown: PanelPage) -> None:
+    shown.shows("analysis", "this notebook")
+    shown.shows("analysis", "with this kernel")
+    shown.shows("stays", "2 h")
+    heads = shown.panel.get_by_role("columnheader").all_inner_texts()
+    assert heads[:6] == ["", "Name", "Status", "Created", "Ends", "Owner"]
+    picture(shown, "rows")
+
+
+@pytest.mark.parametrize(
+    ("entry", "typed", "shows"),
+    [("Run a command", "echo typed blindly", ".rlc-screen"), ("Open terminal", "echo typed blindly", ".xterm-rows")],
+)
+def test_what_is_typed_after_opening_a_tool_goes_there(shown: PanelPage, entry: str, typed: str, shows: str) -> None:
+    shown.menu_of("analysis", entry)
+    expect(shown.page.locator(".rlc-line:focus, .xterm-helper-textarea:focus")).to_have_count(1)
+    shown.page.keyboard.type(typed)
+    shown.page.keyboard.press("Enter")
+    expect(shown.page.locator(shows)).to_contain_text("typed blindly")
+    picture(shown, entry.replace(" ", "-"))
+
+
+@pytest.mark.parametrize("entry", ["Files", "Logs"])
+def test_a_list_that_was_opened_has_the_keyboard(shown: PanelPage, entry: str) -> None:
+    shown.menu_of("analysis", entry)
+    expect(shown.page.locator(".rlt-list:focus")).to_have_count(1)
+
+
+def test_the_keyboard_is_not_taken_from_where_the_user_went(shown: PanelPage) -> None:
+    shown.menu_of("analysis", "Run a command")
+    shown.cell(0).locator(".cm-content").click()
+    expect(shown.page.locator(".rlc-line")).to_be_visible()
+    shown.page.wait_for_timeout(300)
+    assert shown.cell(0).locator(".cm-content").evaluate("each => each.contains(document.activeElement)")
+
+
+def test_logs_leave_out_what_the_panel_ran_for_itself(shown: PanelPage) -> None:
+    shown.menu_of("analysis", "Files")
+    expect(shown.page.locator(".rlt-files .rlt-entry, .rlt-files .rlt-empty").first).to_be_visible()
+    shown.menu_of("analysis", "Run a command")
+    shown.page.locator(".rlc-line").fill("echo by hand")
+    shown.page.locator(".rlc-line").press("Enter")
+    expect(shown.page.locator(".rlc-screen")).to_contain_text("exit code 0")
+    shown.menu_of("analysis", "Logs")
+    expect(shown.page.locator(".rlt-logs .rll-row").filter(has_text="$ echo by hand")).to_have_count(1)
+    texts = shown.page.locator(".rlt-logs .rll-row").all_inner_texts()
+    assert not [text for text in texts if "find " in text or "$HOME" in text or "runloop_sdk" in text]
+    picture(shown, "logs")
+
+
+def test_a_tool_is_as_wide_as_the_panel(shown: PanelPage) -> None:
+    shown.menu_of("analysis", "Run a command")
+    tool = shown.page.locator(".rlt-console")
+    expect(tool).to_be_visible()
+    panel, below = box(shown.panel), box(tool)
+    assert (below["x"], below["width"]) == (panel["x"], panel["width"])
+
+
+def test_the_input_of_the_console_has_no_scrollbar_until_it_is_long(shown: PanelPage) -> None:
+    shown.menu_of("analysis", "Run a command")
+    line = shown.page.locator(".rlc-line")
+    room = "each => [each.scrollHeight - each.clientHeight, getComputedStyle(each).overflowY]"
+    assert line.evaluate(room) == [0, "hidden"]
+    line.fill("one\ntwo\nthree")
+    assert line.evaluate(room) == [0, "hidden"]
+    line.fill("\n" * 40)
+    assert line.evaluate(room)[1] == "auto"
+    line.fill("")
+    assert line.evaluate(room) == [0, "hidden"]
+
+
+def test_the_table_is_as_high_as_its_rows(shown: PanelPage) -> None:
+    rows, body = shown.panel.locator(".rl-row:not([hidden])"), shown.panel.locator(".rl-body")
+    expect(rows).to_have_count(2)
+    few = box(body)["height"]
+    assert few < 240
+    shown.run(2)
+    expect(rows).to_have_count(8)
+    wait_until(lambda: box(body)["height"] > few, "the table to grow")
+    assert box(body)["height"] == 9 * 28 + 4
+    assert shown.panel.locator(".rl-grid").evaluate("each => each.scrollHeight <= each.clientHeight")
+    shown.run(3)
+    expect(rows).to_have_count(2)
+    wait_until(lambda: box(body)["height"] == few, "the table to shrink")
+
+
+def test_in_a_narrow_place_the_first_row_is_near_the_top(shown: PanelPage) -> None:
+    shown.panel.evaluate("each => { each.closest('.runloop-panel-box').style.width = '353px'; }")
+    expect(shown.panel).to_have_class("rl-panel rl-narrow")
+    first = shown.row("analysis")
+    expect(first).to_be_visible()
+    top = min(box(row)["y"] for row in shown.panel.locator(".rl-row:not([hidden])").all())
+    picture(shown, "narrow")
+    assert top - box(shown.panel)["y"] < 135
+    expect(shown.panel.get_by_role("button", name="New devbox")).to_be_visible()
+    shown.panel.evaluate("each => { each.closest('.runloop-panel-box').style.width = ''; }")
+    expect(shown.panel).to_have_class("rl-panel")
+
+
+def test_ids_and_spans_stay_on_their_lines(shown: PanelPage) -> None:
+    shown.row("analysis").locator(".rl-form-ending").click()
+    side = shown.panel.locator(".rl-side")
+    expect(side).to_contain_text("History")
+    lasted = side.locator(".rl-lasted").last
+    lasted.evaluate("each => { each.textContent = 'for 57 min 33 s'; }")
+    assert lasted.evaluate("each => each.getClientRects().length") == 1
+    assert box(lasted)["height"] < 22
+    for fact in side.locator("dd:has(.rl-button)").all():
+        text, copy = box(fact.locator("> :first-child")), box(fact.locator(".rl-button"))
+        assert copy["y"] < text["y"] + 8, "the icon stands beside the first line"
+        assert copy["x"] >= text["x"] + text["width"]
+    picture(shown, "side")
+    side.get_by_role("button", name="Close").click()
+
+
+@pytest.mark.parametrize("theme", ["JupyterLab Light", "JupyterLab Dark High Contrast"])
+def test_a_placeholder_does_not_look_typed(shown: PanelPage, theme: str) -> None:
+    choose_theme(shown, theme)
+    shown.menu_of("analysis", "Run a command")
+    for field in (shown.panel.get_by_role("searchbox"), shown.page.locator(".rlc-line")):
+        look = (
+            "(each, part) => { const { color, fontStyle } = getComputedStyle(each, part); return [color, fontStyle]; }"
+        )
+        (colour, slant), (typed, upright) = field.evaluate(look, "::placeholder"), field.evaluate(look)
+        assert (slant, upright) == ("italic", "normal")
+        assert colour != typed
+    picture(shown, theme.replace(" ", "-"))
+
+
+def test_nothing_looks_live_after_the_end_of_the_kernel(shown: PanelPage) -> None:
+    shown.spent = True
+    expect(shown.panel.locator(".rl-live")).to_have_text("Live")
+    shown.menu("Kernel", "Shut Down Kernel")
+    expect(shown.panel.locator(".rl-live")).to_have_text("Not live")
+    created = shown.row("analysis").locator(".rl-form-time")
+    before = created.inner_text()
+    shown.page.wait_for_timeout(2500)
+    assert created.inner_text() == before
+    picture(shown, "ended")
