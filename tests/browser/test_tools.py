@@ -419,6 +419,23 @@ def test_the_keyboard_alone_walks_through_folders_and_opens_a_file(shown: PanelP
     expect(shown.page.locator(".jp-CodeCell")).to_have_count(len(CELLS))  # no key was the notebook's
 
 
+def test_the_keyboard_stays_in_a_folder_that_is_empty_and_leaves_it(files: FilesPage) -> None:
+    files.press("New folder")
+    files.page.keyboard.type("empty")
+    files.page.keyboard.press("Enter")
+    expect(files.row("empty")).to_have_attribute("aria-selected", "true")
+    files.page.keyboard.press("Enter")
+    files.is_at("/home/user/empty")
+    expect(files.root.locator(".rlt-empty")).to_contain_text("This folder is empty.")
+    expect(files.root.locator(".rlt-list:focus")).to_have_count(1)
+    files.page.keyboard.press("Backspace")
+    files.is_at("/home/user")
+    files.press("Delete… (Delete)")
+    files.press("Delete", exact=True)
+    expect(files.row("empty")).to_have_count(0)
+    expect(files.root.locator(".rlt-list:focus")).to_have_count(1)
+
+
 def test_the_mouse_opens_links_and_binary_files_are_said(files: FilesPage) -> None:
     files.row("latest").dblclick()
     files.is_at("/home/user/latest")

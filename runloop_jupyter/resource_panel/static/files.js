@@ -69,7 +69,7 @@ function render({ model, el }) {
   const side = make("section", { class: "rlt-side", "aria-label": "Preview", hidden: true });
   const rest = make("div", { class: "rlt-rest", role: "status" });
   const moving = make("div", { class: "rlt-moving", role: "group", "aria-label": "Files on their way", hidden: true });
-  const left = make("div", { class: "rlt-left" }, heads, folder, list.node, empty);
+  const left = make("div", { class: "rlt-left" }, heads, folder, make("div", { class: "rlt-folder" }, list.node, empty));
 
   const talk = connect(model, el, {
     snapshot(message) { take(message); },
@@ -108,16 +108,16 @@ function render({ model, el }) {
     const folders = (entry) => (entry[1] === "directory" ? 0 : 1);
     shown = entries.filter(([each]) => hidden || !each.startsWith(".")).sort((a, b) =>
       folders(a) - folders(b) || sign * (order.key === "name" ? byName(a[0], b[0]) : value(a) - value(b)) || byName(a[0], b[0]));
+    const head = [...heads.children].indexOf(document.activeElement);
     heads.replaceChildren(...COLUMNS.map(([key, title]) => make("button", { type: "button", class: `rlt-head rlt-${key}`,
       "aria-pressed": String(order.key === key), "aria-label": `Sort by ${title.toLowerCase()}`, onclick: () => {
         order = { key, down: order.key === key ? !order.down : key !== "name" };
         show();
-        heads.children[COLUMNS.findIndex(([each]) => each === key)].focus();
       } }, make("span", { text: title }), order.key === key && icon(order.down ? "down" : "up"))));
+    if (head >= 0) heads.children[head].focus();
     const rests = entries.length - shown.length;
     empty.hidden = shown.length > 0 || !path;
     empty.textContent = rests ? `Nothing but ${rests} hidden: the eye shows them.` : "This folder is empty. Drop files here to upload them.";
-    list.node.hidden = shown.length === 0;
     rest.textContent = [`${shown.length.toLocaleString()} ${shown.length === 1 ? "entry" : "entries"}`, rests && `${rests.toLocaleString()} hidden`,
       more && `${more.toLocaleString()} more are not shown`].filter(Boolean).join(" · ");
     list.active = shown.findIndex((entry) => entry[0] === name);
@@ -139,6 +139,7 @@ function render({ model, el }) {
 
   function showActive() {
     const entry = active();
+    if (!entry && [save, bin].includes(document.activeElement)) list.node.focus({ preventScroll: true });
     save.disabled = bin.disabled = !entry;
     bin.title = entry ? `Delete ${entry[0]}… (Delete)` : "Delete…";
   }

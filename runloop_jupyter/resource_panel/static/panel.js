@@ -235,8 +235,8 @@ class PanelView {
       if (!here || performance.now() > until) return;
       const open = [...(box?.querySelectorAll(`.rlt-${tool}[aria-label*="${CSS.escape(id)}"]`) ?? [])].filter((each) => each.offsetParent);
       const field = open.at(-1)?.querySelector(KEYS[tool]);
-      if (field) field.focus();
-      else setTimeout(look, 50);
+      field?.focus();
+      if (!field || document.activeElement !== field) setTimeout(look, 50); // it is not there yet, or cannot take it yet
     };
     look();
   }
