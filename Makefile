@@ -14,9 +14,9 @@ demo: $(BIN)/.run ## run the quickstart notebook (or NOTEBOOK=...) on the embedd
 lab: $(BIN)/.lab ## open the quickstart notebook (or NOTEBOOK=...) in JupyterLab
 	@$(BIN)/jupyter lab $(NOTEBOOK)
 
-test: $(BIN)/.dev ## run every test, browser included
+test: $(BIN)/.dev ## run every test, browser included, the files side by side: WORKERS=2
 	@scripts/chromium.sh
-	@$(BIN)/pytest
+	@$(BIN)/pytest --numprocesses $(or $(WORKERS),auto) --dist loadfile --no-loadscope-reorder
 
 lint: $(BIN)/.dev ## ruff and mypy --strict
 	@$(BIN)/ruff check .

@@ -1,4 +1,4 @@
-"""Fixtures for all tests: one embedded service for the whole session, and a state folder for each test."""
+"""Fixtures for all tests: one embedded service for each worker, and a state folder for each test."""
 
 from collections.abc import Iterator
 from itertools import count
@@ -11,6 +11,16 @@ from tests.local.serving import Service, serving
 from tests.own_state import own_state
 
 _numbers = count(1)
+
+
+_LONGEST_FIRST = ("soak", "browser", "contract", "jupyter", "local", "sdk")
+
+
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """Begin with the files that take longest: with several workers, one that comes last would be waited for."""
+    rank = {name: number for number, name in enumerate(_LONGEST_FIRST)}
+    folder = Path(__file__).parent
+    items.sort(key=lambda item: rank.get(item.path.relative_to(folder).parts[0], len(rank)))
 
 
 @pytest.fixture(scope="session", autouse=True)

@@ -1,7 +1,10 @@
 from __future__ import annotations
 
+import fcntl
 import subprocess
 import sys
+from collections.abc import Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -20,14 +23,23 @@ class OldClient:
     python: Path
 
 
+@contextmanager
+def _alone(name: str) -> Iterator[None]:
+    """The other workers wait, who would make the same at the same time."""
+    with Path(sys.prefix, f"{name}.lock").open("w") as lock:
+        fcntl.flock(lock, fcntl.LOCK_EX)
+        yield
+
+
 @pytest.fixture(scope="session", params=OLD)
 def old_client(request: pytest.FixtureRequest) -> OldClient:
     """Each old release, in an environment that is made once."""
     folder = ROOT / f".venv-{request.param.rpartition('.')[0]}"
     python, uv = folder / "bin" / "python", Path(sys.executable).with_name("uv")
-    if not (folder / "ready").exists():
-        subprocess.run([uv, "venv", "--quiet", "--clear", "--python", sys.executable, folder], check=True)
-        wanted = f"runloop-api-client=={request.param}"
-        subprocess.run([uv, "pip", "install", "--quiet", "--python", python, wanted], check=True)
-        (folder / "ready").touch()
+    with _alone(folder.name):
+        if not (folder / "ready").exists():
+            subprocess.run([uv, "venv", "--quiet", "--clear", "--python", sys.executable, folder], check=True)
+            wanted = f"runloop-api-client=={request.param}"
+            subprocess.run([uv, "pip", "install", "--quiet", "--python", python, wanted], check=True)
+            (folder / "ready").touch()
     return OldClient(request.param, python)
