@@ -16,6 +16,9 @@ CELLS = [
     "import runloop_jupyter\npanel = runloop_jupyter.panel()\npanel",
     "sdk = await runloop_jupyter.sdk()\nfor n in range(6): await sdk.devbox.create(name=f'many-{n}')",
     "%devbox shutdown 'many-*' --yes",
+    "import asyncio, os\nwhile not os.path.exists('go'): await asyncio.sleep(0.02)\nos.remove('go')\n"
+    "other = await (await runloop_jupyter.sdk()).devbox.create(name='other')",
+    "await other.shutdown()",
 ]
 
 
@@ -132,6 +135,37 @@ def test_the_table_is_as_high_as_its_rows(shown: PanelPage) -> None:
     shown.run(3)
     expect(rows).to_have_count(2)
     wait_until(lambda: box(body)["height"] == few, "the table to shrink")
+
+
+PRESSED = {
+    "a tab": ".rl-tab:has-text('Snapshots')",
+    "the number on a tab": ".rl-tab:has-text('Devboxes') .rl-count",
+    "a filter": ".rl-chip:has-text('All')",
+    "an open tool": ".rl-tool-title",
+    "a selection": ".rl-foot .rl-flat",
+}
+
+
+@pytest.mark.parametrize("part", PRESSED)
+def test_a_press_is_not_lost_to_what_changes_meanwhile(shown: PanelPage, lab_folder: Path, part: str) -> None:
+    shown.menu_of("analysis", "Files")
+    shown.row("analysis").get_by_role("checkbox").check()
+    shown.tab("Devboxes")
+    shown.run(4)
+    pressed = shown.panel.locator(PRESSED[part])
+    pressed.hover()
+    pressed.evaluate("each => each.closest('button').addEventListener('click', () => { window.clicked = true; })")
+    shown.page.evaluate("window.clicked = false")
+    shown.page.mouse.down()
+    (lab_folder / "go").touch()
+    shown.shows("other", "running")
+    shown.page.mouse.up()
+    assert shown.page.evaluate("window.clicked")
+    shown.tab("Devboxes")
+    shown.panel.locator(".rl-chip", has_text="Live").click()
+    shown.run(5)
+    shown.lacks("other")
+    shown.row("analysis").get_by_role("checkbox").uncheck()
 
 
 def test_in_a_narrow_place_the_first_row_is_near_the_top(shown: PanelPage) -> None:

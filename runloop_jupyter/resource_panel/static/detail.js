@@ -11,7 +11,7 @@ class DetailPane {
     this.content = h("div", { class: "rl-detail-content" }, h("p", { class: "rl-quiet" }, "Loading…"));
     this.tools = h("div", { class: "rl-detail-actions" });
     this.log = h("pre", { class: "rl-log", tabindex: "0", role: "log", "aria-label": "Build log", hidden: true });
-    this.element = h("div", { class: "rl-pane-body" }, this.tools, this.log, this.content);
+    this.element = h("div", { class: "rl-pane-body", tabindex: "-1" }, this.tools, this.log, this.content);
     this.opened = new Set(["Details", "Metadata", "Cells that do this"]);
     this.refresh();
   }
@@ -24,7 +24,7 @@ class DetailPane {
     if (key === this.key) return;
     this.key = key;
     const failure = mark?.error && h("p", { class: "rl-form-problem" }, mark.error);
-    this.tools.replaceChildren(...(row ? this.actions(row) : [h("p", { class: "rl-quiet" }, "It is gone.")]), failure || "");
+    renew(this.tools, [...(row ? this.actions(row) : [h("p", { class: "rl-quiet" }, "It is gone.")]), failure].filter(Boolean), this.log.hidden ? this.element : this.log);
   }
 
   show(detail) {

@@ -25,7 +25,7 @@ function h(tag, props, ...children) {
   for (const [key, value] of Object.entries(props || {})) {
     if (value === null || value === undefined || value === false) continue;
     if (key === "class") element.className = value;
-    else if (key.startsWith("on")) element.addEventListener(key.slice(2), value);
+    else if (key.startsWith("on")) element[key] = value;
     else element.setAttribute(key, value === true ? "" : value);
   }
   element.append(...children.flat(3).filter((child) => child || child === 0));
@@ -59,6 +59,39 @@ function setText(element, text) {
 function setAttribute(element, name, value) {
   if (value === null || value === false) element.removeAttribute(name);
   else if (element.getAttribute(name) !== String(value)) element.setAttribute(name, value);
+}
+
+/**
+ * Make `parent` have these children, and keep the elements that it has: by `data-key`, else by their place. The browser
+ * forgets a press, and the focus, of an element that leaves the page for a moment. If the focused one is not wanted any
+ * more, `otherwise` gets the focus.
+ */
+function renew(parent, children, otherwise = null) {
+  const focused = otherwise && parent.contains(document.activeElement);
+  const keys = new Set(children.map((child) => child.dataset?.key));
+  for (const child of [...parent.children]) if (child.dataset.key && !keys.has(child.dataset.key)) child.remove();
+  const kept = new Map([...parent.children].map((child) => [child.dataset.key, child]));
+  let at = parent.firstChild;
+  for (const child of children) {
+    const key = child.dataset?.key;
+    const old = key ? kept.get(key) : at && !at.dataset?.key && at.nodeName === child.nodeName ? at : null;
+    if (old) become(old, child);
+    if (old && old === at) at = at.nextSibling;
+    else parent.insertBefore(old ?? child, at);
+  }
+  while (at) [at] = [at.nextSibling, at.remove()];
+  if (focused && !parent.contains(document.activeElement)) otherwise.focus({ preventScroll: true });
+}
+
+function become(old, fresh) {
+  if (old.nodeType === Node.TEXT_NODE) {
+    if (old.data !== fresh.data) old.data = fresh.data;
+    return;
+  }
+  for (const { name } of [...old.attributes]) if (!fresh.hasAttribute(name)) old.removeAttribute(name);
+  for (const { name, value } of fresh.attributes) setAttribute(old, name, value);
+  old.onclick = fresh.onclick;
+  renew(old, [...fresh.childNodes]);
 }
 
 /** Moves the focus among elements of which one at a time can be reached by Tab. */

@@ -61,7 +61,11 @@ function render({ model, el }) {
 
   const list = new VirtualList({ row: makeRow, height: ROW, label: `${model.get("heading")}: the folder`, onactive: () => showActive() });
   const empty = make("div", { class: "rlt-empty", hidden: true });
-  const heads = make("div", { class: "rlt-heads", role: "group", "aria-label": "Sort" });
+  const heads = COLUMNS.map(([key, title]) => [key, make("button", { type: "button", class: `rlt-head rlt-${key}`, "aria-label": `Sort by ${title.toLowerCase()}`,
+    onclick: () => {
+      order = { key, down: order.key === key ? !order.down : key !== "name" };
+      show();
+    } }, make("span", { text: title }))]);
   const folder = make("div", { class: "rlt-newfolder", hidden: true });
   const folderName = make("input", { type: "text", "aria-label": "Name of the new folder", placeholder: "Name of the new folder" });
   folder.append(folderName, make("button", { type: "button", class: "rlt-button rlt-primary", text: "Make", onclick: () => makeFolder() }),
@@ -69,7 +73,8 @@ function render({ model, el }) {
   const side = make("section", { class: "rlt-side", "aria-label": "Preview", hidden: true });
   const rest = make("div", { class: "rlt-rest", role: "status" });
   const moving = make("div", { class: "rlt-moving", role: "group", "aria-label": "Files on their way", hidden: true });
-  const left = make("div", { class: "rlt-left" }, heads, folder, make("div", { class: "rlt-folder" }, list.node, empty));
+  const left = make("div", { class: "rlt-left" },
+    make("div", { class: "rlt-heads", role: "group", "aria-label": "Sort" }, ...heads.map(([, head]) => head)), folder, make("div", { class: "rlt-folder" }, list.node, empty));
 
   const talk = connect(model, el, {
     snapshot(message) { take(message); },
@@ -108,13 +113,11 @@ function render({ model, el }) {
     const folders = (entry) => (entry[1] === "directory" ? 0 : 1);
     shown = entries.filter(([each]) => hidden || !each.startsWith(".")).sort((a, b) =>
       folders(a) - folders(b) || sign * (order.key === "name" ? byName(a[0], b[0]) : value(a) - value(b)) || byName(a[0], b[0]));
-    const head = [...heads.children].indexOf(document.activeElement);
-    heads.replaceChildren(...COLUMNS.map(([key, title]) => make("button", { type: "button", class: `rlt-head rlt-${key}`,
-      "aria-pressed": String(order.key === key), "aria-label": `Sort by ${title.toLowerCase()}`, onclick: () => {
-        order = { key, down: order.key === key ? !order.down : key !== "name" };
-        show();
-      } }, make("span", { text: title }), order.key === key && icon(order.down ? "down" : "up"))));
-    if (head >= 0) heads.children[head].focus();
+    for (const [key, head] of heads) {
+      head.setAttribute("aria-pressed", order.key === key);
+      head.querySelector("svg")?.remove();
+      if (order.key === key) head.append(icon(order.down ? "down" : "up"));
+    }
     const rests = entries.length - shown.length;
     empty.hidden = shown.length > 0 || !path;
     empty.textContent = rests ? `Nothing but ${rests} hidden: the eye shows them.` : "This folder is empty. Drop files here to upload them.";

@@ -302,19 +302,17 @@ class PanelView {
   // What is shown
 
   showTabs() {
-    const focused = this.tabs.contains(document.activeElement);
     const names = [...this.store.kinds.keys()].filter((name) => this.store.served.includes(name));
-    this.tabs.replaceChildren(...names.map((name) => {
+    renew(this.tabs, names.map((name) => {
       const kind = this.store.kinds.get(name);
       const { rows } = this.store.tables.get(name);
       let live = rows.size;
       for (const [status, number] of this.store.tables.get(name).counts) if (kind.ended.has(status)) live -= number;
       const chosen = name === this.tab;
       return h("button", { type: "button", role: "tab", class: "rl-tab", "aria-selected": String(chosen), "aria-controls": `${this.name}-body`,
-        tabindex: chosen ? "0" : "-1", "data-kind": name, onclick: () => this.switchTo(name) },
+        tabindex: chosen ? "0" : "-1", "data-key": name, onclick: () => this.switchTo(name) },
         words(kind.title), live ? h("span", { class: "rl-count" }, live.toLocaleString()) : null);
     }));
-    if (focused) this.tabs.querySelector("[aria-selected=true]")?.focus();
   }
 
   showChips() {
@@ -335,13 +333,11 @@ class PanelView {
     const key = JSON.stringify([entries, this.arrangement.status]);
     if (key === this.chipKey) return;
     this.chipKey = key;
-    const at = [...this.chips.children].indexOf(document.activeElement);
-    this.chips.replaceChildren(...entries.map(([status, label, number]) => {
+    renew(this.chips, entries.map(([status, label, number]) => {
       const { shape, tone } = status ? statusLook(status) : {};
-      return h("button", { type: "button", class: "rl-chip", "aria-pressed": String(this.arrangement.status === status), onclick: () => this.filter(status) },
+      return h("button", { type: "button", class: "rl-chip", "data-key": `status ${status}`, "aria-pressed": String(this.arrangement.status === status), onclick: () => this.filter(status) },
         status && icon(shape, tone), words(label), h("span", { class: "rl-count" }, number.toLocaleString()));
     }));
-    if (at >= 0) this.chips.children[at]?.focus();
   }
 
   showHealth() {
@@ -377,7 +373,7 @@ class PanelView {
     key = `${this.tab} ${key} ${arrangement.status} ${rows.size}`;
     if (key === this.emptyKey) return;
     this.emptyKey = key;
-    this.empty.replaceChildren(...(none ? this.emptyContent(kind, rows, health) : []));
+    renew(this.empty, none ? this.emptyContent(kind, rows, health).filter(Boolean) : []);
   }
 
   emptyContent(kind, rows, health) {
@@ -401,7 +397,7 @@ class PanelView {
       const shown = this.arrangement.shown.length;
       const progress = [...this.uploads.values()].map((upload) => h("span", { class: "rl-progress" }, upload.text(), h("progress", { max: "1", value: String(upload.part()), "aria-label": `Upload of ${upload.file.name}` })));
       const text = shown === rows.size ? plural(rows.size, this.kind.singular) : `${shown.toLocaleString()} of ${plural(rows.size, this.kind.singular)}`;
-      this.foot.replaceChildren(h("span", { class: "rl-quiet" }, text), ...progress);
+      renew(this.foot, [h("span", { class: "rl-quiet" }, text), ...progress], this.grid.element);
       return;
     }
     const rows = this.selectedRows();
@@ -410,18 +406,19 @@ class PanelView {
     const actions = this.kind.actions.filter((action) => action.many).map((action) => {
       const fit = rows.filter((row) => this.allowed(action, row));
       const label = fit.length === rows.length || !fit.length ? action.label : `${action.label.replace("…", "")} ${fit.length}${action.grave ? "…" : ""}`;
-      return button(label, () => this.act(action, fit), { kind: action.grave ? "rl-grave" : "", disabled: !fit.length, "data-action": action.name });
+      return button(label, () => this.act(action, fit), { kind: action.grave ? "rl-grave" : "", disabled: !fit.length, "data-action": action.name, "data-key": action.name });
     });
-    this.foot.replaceChildren(h("b", {}, `${count.toLocaleString()} selected`), unseen || "", ...actions, h("span", { class: "rl-spring" }), button("Clear", () => this.select([]), { kind: "rl-flat" }));
+    const clear = button("Clear", () => this.select([]), { kind: "rl-flat", "data-key": "clear" });
+    renew(this.foot, [h("b", {}, `${count.toLocaleString()} selected`), unseen, ...actions, h("span", { class: "rl-spring" }), clear].filter(Boolean), this.grid.element);
   }
 
   showStrip() {
     const { tools, tool } = this.store;
     this.strip.hidden = !tools.length;
-    this.strip.replaceChildren(...tools.map(([key, title]) =>
-      h("span", { class: "rl-tool" },
+    renew(this.strip, tools.map(([key, title]) =>
+      h("span", { class: "rl-tool", "data-key": key },
         h("button", { type: "button", class: "rl-tool-title", "aria-pressed": String(key === tool), onclick: () => this.send("show_tool", { key: key === tool ? "" : key }) }, title),
-        h("button", { type: "button", class: "rl-tool-close", title: `Close ${title}`, "aria-label": `Close ${title}`, onclick: () => this.send("close_tool", { key }) }, icon("cross")))));
+        h("button", { type: "button", class: "rl-tool-close", title: `Close ${title}`, "aria-label": `Close ${title}`, onclick: () => this.send("close_tool", { key }) }, icon("cross")))), this.grid.element);
   }
 
   say(text, error = false) {
@@ -630,7 +627,7 @@ class PanelView {
 
   detailActions(row) {
     const possible = this.kind.actions.filter((action) => this.allowed(action, row));
-    return possible.map((action) => button(action.label, () => this.act(action, [row]), { kind: action.grave ? "rl-grave" : "", "data-action": action.name }));
+    return possible.map((action) => button(action.label, () => this.act(action, [row]), { kind: action.grave ? "rl-grave" : "", "data-action": action.name, "data-key": action.name }));
   }
 
   nameOf(kind, id) {
