@@ -23,6 +23,7 @@ from runloop_jupyter.errors import UsageError
 from runloop_jupyter.executions.journal import Journal, entry
 from runloop_jupyter.ledger import Entry, Ledger
 from runloop_jupyter.state import StateFolder
+from tests.own_state import open_to_all
 
 CLOUD = Connection("https://api.example", "key")
 BOX = DevboxInfo("dbx_1", "main", "running", 0)
@@ -168,8 +169,7 @@ CASES = {
 def test_a_folder_that_cannot_be_used_is_said_once_and_all_goes_on(
     surroundings: Callable[[Path], dict[str, str]], word: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    for folder in (tmp_path, *tmp_path.parents[:2]):  # those that pytest has made
-        folder.chmod(0o755)
+    open_to_all(tmp_path)
     for name, value in surroundings(tmp_path).items():
         monkeypatch.setenv(name, value)
     with other_account():

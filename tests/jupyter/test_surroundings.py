@@ -14,6 +14,7 @@ import pytest
 from tests.jupyter import kernels
 from tests.jupyter.kernels import Cell, Kernel, fails
 from tests.local.serving import Service
+from tests.own_state import open_to_all
 
 CHECKOUT = Path(__file__).parents[2]
 LAUNCHER = [sys.executable, "-m", "ipykernel_launcher"]
@@ -38,8 +39,7 @@ CELLS = (
 @pytest.fixture
 def env(service: Service, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[dict[str, str]]:
     """The environment of a kernel at the tests' service. What the kernel of any account needs is in open folders."""
-    for folder in (tmp_path, *tmp_path.parents[:2]):
-        folder.chmod(0o755)
+    open_to_all(tmp_path)
     runtime = Path(tempfile.mkdtemp(prefix="kernels-"))
     runtime.chmod(0o777)
     monkeypatch.setenv("JUPYTER_RUNTIME_DIR", str(runtime))
