@@ -190,6 +190,8 @@ class _Composer:
         if self._status_is_shown:
             self._screen.clear_status()
             self._status_is_shown = False
+        if self._loop:
+            self._last_added = self._loop.time()
 
     def finish(self) -> None:
         """Show at once what is left, and end."""

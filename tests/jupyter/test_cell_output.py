@@ -211,6 +211,20 @@ def test_a_status_comes_under_the_output_so_far_but_parts_it_three_times_at_most
     assert cell.streams == [("stdout", "0\n"), ("stdout", "1\n"), ("stdout", "2\n"), ("stdout", "3\n4\n")]
 
 
+def test_a_display_breaks_the_silence_as_text_does(kernel: Kernel) -> None:
+    cell = kernel.run("""
+    async def show():
+        async with CellOutput(limits=DisplayLimits(silence=2.0)) as cell:
+            cell.status("waiting")
+            time.sleep(1.9)
+            cell.display({"text/plain": "shown"})
+            await asyncio.sleep(0.3)
+    import time
+    run(show())
+    """).check()
+    assert cell.displays == ["shown"]
+
+
 def test_a_short_command_shows_no_status(kernel: Kernel) -> None:
     cell = kernel.run(
         "async def short():\n    async with CellOutput() as cell: cell.status('waiting')\nrun(short())"
