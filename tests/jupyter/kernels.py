@@ -162,12 +162,12 @@ class Kernel:
         return ast.literal_eval(self.run(code).check().displays[-1])
 
     def until(self, condition: Callable[[], object], what: str = "it") -> None:
-        """Read messages until something is true of the cells."""
+        """Read messages until something is true, of the cells or of anything else."""
         deadline = time.monotonic() + PATIENCE
         while not condition():
             left = deadline - time.monotonic()
             assert left > 0, f"waited {PATIENCE:g} s for {what}"
-            self._read(left)
+            self._read(min(left, 0.1))
 
     def listen(self, seconds: float) -> None:
         """Read messages for some time."""
