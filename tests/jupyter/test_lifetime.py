@@ -31,13 +31,13 @@ ENDED = ("keep_alive_timeout", "the kernel that created it has ended")
 ASKED = ("api_shutdown", "")
 RAN_OUT = ("keep_alive_timeout", "")
 IMPORTS_BLOCK = """
-import atexit, sys, time
+import atexit, os, sys
 class Blocked:
     def find_spec(self, name, path, target=None):
-        time.sleep(1000)
+        os._exit(1)
 atexit.register(lambda: sys.meta_path.insert(0, Blocked()))
 """
-"""From the first moment of its end on, the kernel can import nothing any more."""
+"""From the first moment of its end on, the kernel can import nothing any more: an import is its last deed."""
 
 
 @pytest.fixture(scope="module")
