@@ -39,6 +39,12 @@ def xz_with_dictionary(exponent: int) -> bytes:
     return bytes(made)
 
 
+def general(number: int) -> bytes:
+    """A header of 32,000 bytes that holds for all members after it."""
+    records = b"".join(b"32 k%06d.%04d=0123456789abcde\n" % (number, each) for each in range(1000))
+    return header("g", len(records), tarfile.XGLTYPE) + records + bytes(-len(records) % 512)
+
+
 END = bytes(1024)
 HOSTILE: dict[str, tuple[Callable[[], bytes], str]] = {
     "a bomb": (lambda: gzip.compress(file("a", bytes(40 * MB))), "more than 4,194,304 bytes"),
@@ -48,6 +54,12 @@ HOSTILE: dict[str, tuple[Callable[[], bytes], str]] = {
         "more than 4,194,304 bytes",
     ),
     "too many members": (lambda: b"".join(header(f"{n}") for n in range(1002)) + END, "more than 1,000 members"),
+    "members of one name": (lambda: header("a") * 1002 + END, "more than 1,000 members"),
+    "names of one member": (lambda: b"".join(header("./" * n + "a") for n in range(48)) * 21 + END, "more than 1,000"),
+    "general headers without end": (
+        lambda: b"".join(general(number) + file(f"{number}", b"") for number in range(200)) + END,
+        "too many general headers",
+    ),
     "a header that fills memory": (lambda: header("a", 40 * MB, tarfile.XHDTYPE) + bytes(40 * MB), "too long"),
     "a name that fills memory": (lambda: header("a", 40 * MB, tarfile.GNUTYPE_LONGNAME) + bytes(40 * MB), "too long"),
     "headers of headers": (lambda: header("a", 0, tarfile.XHDTYPE) * 5000 + END, "cannot be read"),

@@ -28,6 +28,8 @@ if TYPE_CHECKING:
 _CHUNK = 1 << 20
 _HEADER_BYTES = 64 << 10
 """Of one member, with its extended headers, which `tarfile` would read into memory however long they say they are."""
+_GENERAL = 100
+"""Of the headers that hold for all that follows, which `tarfile` keeps, and copies for each member."""
 _TEXT_BYTES = 1 << 20
 _XZ = b"\xfd7zXZ\0"
 _XZ_MEMORY = 128 << 20
@@ -254,14 +256,14 @@ def _members(tar: IO[bytes], limits: ArchiveLimits) -> dict[str, Member]:
     found: dict[str, Member] = {}
     by_name: dict[str, Member] = {}
     total = 0
-    for info in _headers(tar):
+    for number, info in enumerate(_headers(tar), 1):
+        _check(number, limits.members, "members")
         member = _linked(info, by_name) if info.islnk() else _member(info)
         by_name[info.name] = member
         total += member.size
         _check(total, limits.bytes, "bytes")
         if member.name:  # "" is the archive's own folder
             found[member.name] = member
-        _check(len(found), limits.members, "members")
     return found
 
 
@@ -296,6 +298,8 @@ def _headers(tar: IO[bytes]) -> Iterator[tarfile.TarInfo]:
                     fileobj=cast("IO[bytes]", source), mode="r:", encoding="utf-8", errors="surrogateescape"
                 )
             info = parsed.next()
+        if len(parsed.pax_headers) > _GENERAL:
+            raise ValueError("the archive cannot be read: it has too many general headers")
         if info is None:
             return
         parsed.members.clear()  # type: ignore[attr-defined]  # it keeps them all otherwise
