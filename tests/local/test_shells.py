@@ -125,7 +125,7 @@ def test_marks_are_found_however_reads_fall(seed: int) -> None:
 
 def test_a_mark_without_an_end_is_what_a_command_printed() -> None:
     """It may know the secret word: what is held back for a mark's sake has an end."""
-    marks, output = Marks(b"secret"), b""
+    marks = Marks(b"secret")
     pieces = [b"a\x1esecret ", *[b"b" * 50_000] * 5, b"\x1esecret 3 /home\x1e"]
     found = [marks.feed(piece) for piece in pieces]
     assert max(len(printed) for printed, _ in found) < 200_000

@@ -38,7 +38,7 @@ cd {cwd} 2>/dev/null
 """
 _STATUS = re.compile(r"\d{1,3}", re.ASCII)
 _LONGEST = 64 << 10
-"""A mark holds a folder's name, which is seldom longer than 4096 bytes. What goes on longer is what a command printed."""
+"""A mark holds a folder's name, seldom one of more than 4096 bytes. What goes on longer is what a command printed."""
 _TURN = "eval {command} </dev/null\n{{ __runloop_mark; }} 2>/dev/null\n"
 
 
