@@ -200,6 +200,38 @@ async def test_a_snapshot_whose_outcome_cannot_be_kept_has_failed(
     await isolation.aclose()
 
 
+@pytest.mark.parametrize("fails", [False, True])
+async def test_a_snapshot_that_is_about_to_begin_is_waited_for(
+    tmp_path: Path, store: Store, monkeypatch: pytest.MonkeyPatch, fails: bool
+) -> None:
+    """As its devbox's kernel ends just then."""
+    put, held, go_on = store.put, asyncio.Event(), asyncio.Event()
+
+    async def held_up(*documents: Document, urgent: bool = False) -> None:
+        held.set()
+        await go_on.wait()
+        if fails:
+            raise DiskFullError("There is no room.")
+        await put(*documents, urgent=urgent)
+
+    monkeypatch.setattr(store, "put", held_up)
+    isolation = await open_isolation(tmp_path / "sandboxes", "process")
+    snapshots = Snapshots(store, Layers(isolation))
+    taking = asyncio.create_task(snapshots.take(Source(), Wish(), NO_REQUEST))  # type: ignore[arg-type]
+    await held.wait()
+    settled = asyncio.create_task(snapshots.settled("dbx_1"))
+    await snapshots.settled("dbx_2")
+    assert not settled.done()
+    go_on.set()
+    await settled
+    if fails:
+        with pytest.raises(DiskFullError):
+            await taking
+    else:
+        assert (await snapshots.get((await taking).id)).status == "complete"
+    await isolation.aclose()
+
+
 @pytest.mark.parametrize("status", ["running", "suspended", "shutdown"])
 async def test_a_status_is_told_when_it_is_kept(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, status: Status
