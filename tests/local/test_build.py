@@ -310,6 +310,12 @@ EXCESSES = {
         "out_of_disk",
         "line 3: RUN head -c 700M /dev/zero > /2: The build wrote more than its 1 GB of disk.",
     ),
+    "holes of another stage": (
+        "RUN truncate -s 4T /big\nFROM x\nCOPY --from=0 /big /w",
+        "build_failed",
+        "line 4: COPY --from=0 /big /w: the archive holds more than 1,073,741,824 bytes, which is more than a build "
+        "may use.",
+    ),
     "a context": (
         "COPY . /w/",
         "build_failed",

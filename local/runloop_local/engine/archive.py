@@ -10,6 +10,8 @@ import gzip
 import hashlib
 import io
 import lzma
+import os
+import select
 import tarfile
 import tempfile
 import zlib
@@ -195,6 +197,38 @@ class Archive:
         content = self._content(member)
         while piece := content.read(_CHUNK):
             yield piece
+
+
+def save(source: int, over: int, file: Path, limits: ArchiveLimits) -> None:
+    """Write what comes in a pipe to a file, to its end, or to what is there once the pipe `over` has ended.
+
+    Somebody else may keep the pipe open. `ValueError` for too many bytes. Closes both descriptors.
+    """
+    try:
+        os.set_blocking(source, False)
+        poll, written, is_over = select.poll(), 0, False
+        for pipe in (source, over):
+            poll.register(pipe, select.POLLIN)
+        with file.open("wb") as sink:
+            while not is_over:
+                is_over = over in dict(poll.poll())
+                while (piece := _piece(source)) is not None:
+                    if not piece:
+                        return
+                    written += len(piece)
+                    _check(written, limits.bytes, "bytes")
+                    sink.write(piece)
+    finally:
+        os.close(source)
+        os.close(over)
+
+
+def _piece(source: int) -> bytes | None:
+    """What is in a pipe: nothing at its end, None where that is still to come."""
+    try:
+        return os.read(source, _CHUNK)
+    except BlockingIOError:
+        return None
 
 
 def send_alone(parcel: Parcel, sink: IO[bytes]) -> None:
