@@ -218,7 +218,8 @@ class Retention:
                 try:
                     await keeper.restore()
                 except _FAILURES as error:
-                    tell(self.problems, kind, f"The {kind} of earlier services cannot be counted: {of_machine(error) or error}")
+                    reason = of_machine(error) or error
+                    tell(self.problems, kind, f"The {kind} of earlier services cannot be counted: {reason}")
         self._due.update(self._keepers)
         while True:
             due = [kind for kind in self._keepers if kind in self._due]
