@@ -125,7 +125,7 @@ class OutputLog:
         size = self.sizes[stream]
         if not size or lines <= 0:
             return "", size > 0
-        window = min(size, 64 * 1024)
+        window = min(size, limit, 64 * 1024)
         while True:
             data = self._read(stream, size - window)
             cut = _line_start(data, lines)
