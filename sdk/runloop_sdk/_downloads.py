@@ -45,8 +45,8 @@ async def after(pieces: AsyncIterator[bytes], skip: int) -> AsyncGenerator[bytes
             yield piece[left:]
         left = max(0, left - len(piece))
     if left:
-        sentence = f"The file became shorter while it was read: {skip:,} bytes had come before a cut, {skip - left:,} after."
-        raise StreamError(sentence)
+        again = f"{skip:,} bytes had come before a cut, and there are {skip - left:,}"
+        raise StreamError(f"The file became shorter while it was read: {again}.")
 
 
 async def write_to(file: BinaryIO, pieces: AsyncIterator[bytes], progress: Progress | None) -> None:
