@@ -24,7 +24,7 @@ def given_key(option: str | None, file: Path | None) -> str | None:
     variable = os.environ.pop(VARIABLE, None)
     for secret in (option, variable):
         if secret:
-            _hide(secret.encode())
+            _hide(os.fsencode(secret))
     if file is not None:
         return _checked(_read(file), f"The file {file}")
     if option is not None:

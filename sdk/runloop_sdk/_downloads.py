@@ -7,7 +7,7 @@ from collections.abc import AsyncGenerator, AsyncIterator, Callable
 from contextlib import AbstractAsyncContextManager
 from typing import BinaryIO
 
-from ._errors import APIConnectionError
+from ._errors import APIConnectionError, StreamError
 from ._local_files import local_file
 from ._retry import backoff
 
@@ -38,11 +38,15 @@ async def resumed(
 
 
 async def after(pieces: AsyncIterator[bytes], skip: int) -> AsyncGenerator[bytes, None]:
-    """What comes after the first `skip` bytes."""
+    """What comes after the first `skip` bytes; `StreamError` where there are fewer by now."""
+    left = skip
     async for piece in pieces:
-        if skip < len(piece):
-            yield piece[skip:]
-        skip = max(0, skip - len(piece))
+        if left < len(piece):
+            yield piece[left:]
+        left = max(0, left - len(piece))
+    if left:
+        again = f"{skip:,} bytes had come before a cut, and there are {skip - left:,}"
+        raise StreamError(f"The file became shorter while it was read: {again}.")
 
 
 async def write_to(file: BinaryIO, pieces: AsyncIterator[bytes], progress: Progress | None) -> None:

@@ -19,6 +19,8 @@ from ._errors import ArchiveError
 
 _HEADER_BYTES = 32 << 10
 """A path and a link of 4,096 bytes each, several times over; old versions of `tarfile` take quadratic time for more."""
+_GENERAL = 100
+"""Of the headers that hold for all that follows, which `tarfile` keeps, and copies for each member."""
 _READ_BYTES = 256 << 10
 _MALFORMED = (tarfile.TarError, EOFError, OSError, zlib.error, ValueError, OverflowError, RecursionError)
 """What `tarfile` and `gzip` raise for bytes that are no archive: headers that follow headers nest, for example."""
@@ -79,6 +81,8 @@ class HostileTar:
                 )
             member = self._tar.next()
             self._tar.members.clear()  # type: ignore[attr-defined]  # it keeps them all otherwise
+        if len(self._tar.pax_headers) > _GENERAL:
+            raise ArchiveError("The archive cannot be read: it has too many general headers.")
         if member is not None and member.size < 0:
             raise ArchiveError(f"The archive says that {member.name!r} has {member.size} bytes.")
         return member

@@ -12,7 +12,6 @@ import io
 import os
 import re
 import secrets
-import shlex
 import tempfile
 from collections.abc import AsyncIterator, Callable, Iterable, Mapping
 from contextlib import AbstractAsyncContextManager, AbstractContextManager, asynccontextmanager, nullcontext
@@ -41,7 +40,7 @@ from ._placing import Placing, placing_script
 from .archives import SMALL, ArchiveWriter, Packed
 from .cancellation import run_undo
 from .gitignore import GITIGNORE, RULES_BYTES, IgnoreRules
-from .own_commands import own_command
+from .own_commands import own_command, quoted_path
 
 if TYPE_CHECKING:
     from .params.devboxes import DevboxDownloadFileParams, DevboxUploadFileParams
@@ -58,7 +57,6 @@ __all__ = [
     "conflicts",
     "is_below",
     "list_folder",
-    "quoted_path",
     "refused_link",
 ]
 
@@ -254,13 +252,6 @@ else ls -d -- {self._quoted} 2>&1; true; fi""")
             reason = told[0] if told else f"a command ended with {result.exit_code}"
             raise CommandError(f"The devbox could not do it in {self.path!r}: {reason}", exit_code=result.exit_code)
         return await result.stdout(limit=_PRINTED)
-
-
-def quoted_path(path: str) -> str:
-    """A path for a command line: quoted, `~/` as the home, and never taken for an option."""
-    if path == "~" or path.startswith("~/"):
-        return '"$HOME"' + shlex.quote(path[1:])
-    return shlex.quote(path if path.startswith("/") else f"./{path}")
 
 
 def _names(paths: Iterable[str]) -> bytes:

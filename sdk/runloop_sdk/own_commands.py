@@ -6,6 +6,8 @@ the user.
 
 from __future__ import annotations
 
+import shlex
+
 _MARK = ": runloop_sdk; "  # to a shell it does nothing
 
 
@@ -17,3 +19,10 @@ def own_command(command: str) -> str:
 def is_own(command: str) -> bool:
     """Whether a command has the mark."""
     return command.startswith(_MARK)
+
+
+def quoted_path(path: str) -> str:
+    """A path for a command line: quoted, `~/` as the home, and never taken for an option."""
+    if path == "~" or path.startswith("~/"):
+        return '"$HOME"' + shlex.quote(path[1:])
+    return shlex.quote(path if path.startswith("/") else f"./{path}")

@@ -3,17 +3,19 @@
 import gzip
 import io
 import lzma
+import os
 import random
 import tarfile
+import threading
 import tracemalloc
 import zlib
 from collections.abc import Callable
-from contextlib import closing
+from contextlib import closing, suppress
 from pathlib import Path
 
 import pytest
 
-from runloop_local.engine.archive import Archive, ArchiveLimits, Parcel, Style
+from runloop_local.engine.archive import Archive, ArchiveLimits, Parcel, Style, save
 
 LIMITS = ArchiveLimits(bytes=4 << 20, members=1000)
 MB = 1 << 20
@@ -39,6 +41,12 @@ def xz_with_dictionary(exponent: int) -> bytes:
     return bytes(made)
 
 
+def general(number: int) -> bytes:
+    """A header of 32,000 bytes that holds for all members after it."""
+    records = b"".join(b"32 k%06d.%04d=0123456789abcde\n" % (number, each) for each in range(1000))
+    return header("g", len(records), tarfile.XGLTYPE) + records + bytes(-len(records) % 512)
+
+
 END = bytes(1024)
 HOSTILE: dict[str, tuple[Callable[[], bytes], str]] = {
     "a bomb": (lambda: gzip.compress(file("a", bytes(40 * MB))), "more than 4,194,304 bytes"),
@@ -48,6 +56,12 @@ HOSTILE: dict[str, tuple[Callable[[], bytes], str]] = {
         "more than 4,194,304 bytes",
     ),
     "too many members": (lambda: b"".join(header(f"{n}") for n in range(1002)) + END, "more than 1,000 members"),
+    "members of one name": (lambda: header("a") * 1002 + END, "more than 1,000 members"),
+    "names of one member": (lambda: b"".join(header("./" * n + "a") for n in range(48)) * 21 + END, "more than 1,000"),
+    "general headers without end": (
+        lambda: b"".join(general(number) + file(f"{number}", b"") for number in range(200)) + END,
+        "too many general headers",
+    ),
     "a header that fills memory": (lambda: header("a", 40 * MB, tarfile.XHDTYPE) + bytes(40 * MB), "too long"),
     "a name that fills memory": (lambda: header("a", 40 * MB, tarfile.GNUTYPE_LONGNAME) + bytes(40 * MB), "too long"),
     "headers of headers": (lambda: header("a", 0, tarfile.XHDTYPE) * 5000 + END, "cannot be read"),
@@ -89,6 +103,37 @@ def test_an_archive_within_is_bounded_too(tmp_path: Path, compress: Callable[[by
         assert archive.is_archive("a.tgz")
         with pytest.raises(ValueError, match="more than 4,194,304 bytes"):
             archive.send(Parcel({"a.tgz": "a.tgz"}, style=Style(unpack=True)), io.BytesIO())
+
+
+@pytest.mark.parametrize("way", ["its end", "somebody keeps it open", "too much", "too much without end"])
+def test_what_a_program_prints_is_saved_as_far_as_it_may_go(tmp_path: Path, way: str) -> None:
+    (read, write), (over, ended) = os.pipe(), os.pipe()
+    printed = b"x" * (LIMITS.bytes + (1 if "too much" in way else 0))
+
+    def print_all() -> None:
+        with suppress(BrokenPipeError):
+            for start in range(0, len(printed), 65536):
+                os.write(write, printed[start : start + 65536])
+            while way == "too much without end":
+                os.write(write, b"y" * 65536)
+        if way == "somebody keeps it open":
+            os.close(ended)
+        else:
+            os.close(write)
+
+    program = threading.Thread(target=print_all)
+    program.start()
+    try:
+        if "too much" in way:
+            with pytest.raises(ValueError, match="more than 4,194,304 bytes"):
+                save(read, over, tmp_path / "saved", LIMITS)
+            assert (tmp_path / "saved").stat().st_size <= LIMITS.bytes
+        else:
+            save(read, over, tmp_path / "saved", LIMITS)
+            assert (tmp_path / "saved").read_bytes() == printed
+    finally:
+        program.join()
+        os.close(write if way == "somebody keeps it open" else ended)
 
 
 def sent(archive: Archive, **style: object) -> dict[str, tuple[bytes, str, bytes | None]]:

@@ -267,6 +267,25 @@ def test_the_log_has_a_limit_of_its_own(tmp_path: Path, monkeypatch: pytest.Monk
     assert 100_000 < (tmp_path / "log").stat().st_size < 800_000  # one piece may be a line, each byte of it three
 
 
+@pytest.mark.parametrize("before", range(65_500, 65_560))
+def test_a_line_without_an_end_is_not_cut_within_a_secret(tmp_path: Path, before: int) -> None:
+    secret = "a-secret-of-twenty-eight-bytes"
+    with BuildLog(tmp_path / "log", [secret]) as log:
+        log.output(b"x" * before + secret[:10].encode())
+        log.output(secret[10:].encode() + b"y" * 70_000 + secret[:9].encode())
+        log.end_output()
+    said = "".join(json.loads(line)["message"] for line in (tmp_path / "log").read_bytes().splitlines())
+    assert said == "x" * before + "***" + "y" * 70_000 + secret[:9]
+
+
+def test_secrets_without_end_take_no_room(tmp_path: Path) -> None:
+    with BuildLog(tmp_path / "log", ["s" * 60_000]) as log:
+        for _ in range(20):
+            log.output(b"s" * 60_000)
+        log.end_output()
+    assert json.loads((tmp_path / "log").read_bytes())["message"] == "***" * 20
+
+
 async def test_a_process_left_behind_ends_with_its_step(works: Yard) -> None:
     record = await works.build(
         "FROM x\nRUN setsid sleep 1000 >/dev/null 2>&1 & echo on\nRUN pgrep -x sleep || echo gone > /w"
@@ -290,6 +309,12 @@ EXCESSES = {
         "RUN head -c 700M /dev/zero > /1\nRUN head -c 700M /dev/zero > /2",
         "out_of_disk",
         "line 3: RUN head -c 700M /dev/zero > /2: The build wrote more than its 1 GB of disk.",
+    ),
+    "holes of another stage": (
+        "RUN truncate -s 4T /big\nFROM x\nCOPY --from=0 /big /w",
+        "build_failed",
+        "line 4: COPY --from=0 /big /w: the archive holds more than 1,073,741,824 bytes, which is more than a build "
+        "may use.",
     ),
     "a context": (
         "COPY . /w/",

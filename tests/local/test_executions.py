@@ -6,6 +6,7 @@ from pathlib import Path
 
 import pytest
 
+from runloop_local.routes.logs import MOST_BYTES
 from tests.local.api import Api, connect
 from tests.local.serving import serving
 
@@ -190,6 +191,15 @@ async def test_logs_tell_what_ran(api: Api, devbox: str) -> None:
     assert [log["cmd"] for log in everything if "cmd" in log] == ["echo out; echo err >&2; exit 3", "echo second"]
     of_shell = (await api.json(f"/v1/devboxes/{devbox}/logs?shell_name=s"))["logs"]
     assert [log["message"] for log in of_shell if "message" in log] == ["second"]
+
+
+async def test_logs_have_the_end_of_a_line_that_is_too_long_for_them(api: Api, devbox: str) -> None:
+    await api.execute(devbox, "head -c 3000000 /dev/zero | tr '\\0' x; printf end; echo error >&2")
+    await api.execute(devbox, "seq -f %0200g 150 >&2")
+    logs = (await api.json(f"/v1/devboxes/{devbox}/logs"))["logs"]
+    first, error, *lines = [log["message"] for log in logs if "message" in log]
+    assert (first, error) == ("x" * (MOST_BYTES - 3) + "end", "error")
+    assert lines == [f"{number:0200}" for number in range(51, 151)]
 
 
 async def test_output_outlives_the_devbox(api: Api) -> None:

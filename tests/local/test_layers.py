@@ -94,6 +94,26 @@ async def test_one_that_cannot_be_removed_is_told_and_the_others_go(
     assert (isolation.layers(), layers.problems) == (frozenset(), {})
 
 
+@pytest.mark.parametrize("failure", [OSError("no such disk"), RuntimeError("can't start new thread")])
+async def test_a_sweep_that_fails_is_told_and_comes_again(
+    isolation: Isolation, monkeypatch: pytest.MonkeyPatch, failure: Exception
+) -> None:
+    await made(isolation, "one")
+
+    def fail() -> frozenset[str]:
+        raise failure
+
+    layers = Layers(isolation)
+    layers.start()
+    with monkeypatch.context() as patched:
+        patched.setattr(isolation, "used_layers", fail)
+        await layers.swept()
+        (problem,) = layers.problems.values()
+        assert problem.startswith("Layers that nothing needs cannot be looked for: ")
+    await layers.swept()
+    assert (isolation.layers(), layers.problems) == (frozenset(), {})
+
+
 async def test_one_that_vanishes_does_not_end_the_sweep(isolation: Isolation, monkeypatch: pytest.MonkeyPatch) -> None:
     await made(isolation, "one", "two")
     seen = isolation.layers()

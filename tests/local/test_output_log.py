@@ -1,10 +1,13 @@
 """The output log: frames, spans, resumption, half characters, memory."""
 
+import os
 import random
+import sys
 from pathlib import Path
 
 import pytest
 
+from runloop_local.engine.errors import PrunedError
 from runloop_local.engine.output_log import FRAME_BYTES, Frame, OutputLog, Reader, Stream
 
 EURO = "€".encode()
@@ -146,6 +149,59 @@ def test_a_segment_announced_but_never_written_is_no_output(tmp_path: Path) -> N
     assert again.sizes == {"stdout": 3, "stderr": 0}
     assert text(frames(again, "stdout")) == "abc"
     assert frames(again, "stderr") == []
+
+
+@pytest.mark.parametrize("size", range(3 * 24 + 1))
+def test_a_kill_between_any_two_bytes_of_the_order_leaves_a_log_that_can_be_read(tmp_path: Path, size: int) -> None:
+    written(tmp_path, [("stdout", b"abc"), ("stderr", b"d"), ("stdout", b"e")])
+    entries = (tmp_path / "order").read_bytes()
+    (tmp_path / "order").write_bytes(entries[:size])
+    (tmp_path / "output").write_bytes(b"abcde"[: (0, 3, 4, 5)[size // 24]])
+    again = OutputLog(tmp_path, finished=True)
+    assert again.segments == size // 24
+    assert text(frames(again, "stdout")) == ("", "abc", "abc", "abce")[size // 24]
+    assert text(frames(again, "stderr")) == ("", "", "d", "d")[size // 24]
+
+
+@pytest.mark.parametrize("left", ["output", "order"])
+def test_of_files_whose_removal_was_cut_off_the_record_tells_the_sizes(tmp_path: Path, left: str) -> None:
+    written(tmp_path, [("stdout", b"abc"), ("stderr", b"d")])
+    for name in {"output", "order"} - {left}:
+        (tmp_path / name).unlink()
+    again = OutputLog(tmp_path, finished=True, printed=(3, 1))
+    assert again.sizes == {"stdout": 3, "stderr": 1}
+    with pytest.raises(PrunedError, match="no longer kept"):
+        again.require()
+
+
+def test_a_log_that_cannot_be_begun_keeps_no_descriptor(tmp_path: Path) -> None:
+    (tmp_path / "order").mkdir()
+    before = os.listdir("/dev/fd")
+    for _ in range(3):
+        with pytest.raises(IsADirectoryError):
+            OutputLog(tmp_path).append("stdout", b"a")
+    assert os.listdir("/dev/fd") == before
+
+
+@pytest.mark.parametrize("lines", [1, 60_000, 99_999, 10**9])
+def test_no_line_costs_a_step_of_its_own(tmp_path: Path, lines: int) -> None:
+    """All of a command's output may be asked for while others wait, and it may be nothing but line ends."""
+    log, calls = written(tmp_path, [("stdout", b"\n" * 100_000)]), []
+    sys.setprofile(lambda _frame, event, _about: calls.append(event))
+    try:
+        found, cut = log.tail("stdout", lines)
+    finally:
+        sys.setprofile(None)
+    assert (len(found), cut) == (min(lines, 100_000), lines < 100_000)
+    assert len(calls) < 1000
+
+
+@pytest.mark.parametrize("seed", range(30))
+def test_the_last_lines_are_those_that_splitting_finds(tmp_path: Path, seed: int) -> None:
+    chance = random.Random(seed)
+    data = bytes(chance.choices(b"ab\n", k=chance.randint(1, 40)))
+    log, lines = written(tmp_path, [("stdout", data)]), chance.randint(1, 12)
+    assert log.tail("stdout", lines)[0].encode() == b"".join(data.splitlines(keepends=True)[-lines:])
 
 
 @pytest.mark.parametrize(

@@ -23,7 +23,11 @@ from runloop_local.engine.record_set import RecordSet
 from runloop_local.engine.secrets import Secrets
 from runloop_local.engine.snapshots import Snapshots, Wish
 from runloop_local.engine.store import Document, Store
+from runloop_local.engine.tunnels import new_tunnel
 from runloop_local.engine.vault import Vault
+from runloop_local.engine.workload import Order
+from runloop_local.proxy.gate import Refusal, enter
+from runloop_local.proxy.hosts import Target
 from runloop_local.sandbox import open_isolation
 from tests.local.api import Api, connect
 from tests.local.serving import serving
@@ -200,6 +204,38 @@ async def test_a_snapshot_whose_outcome_cannot_be_kept_has_failed(
     await isolation.aclose()
 
 
+@pytest.mark.parametrize("fails", [False, True])
+async def test_a_snapshot_that_is_about_to_begin_is_waited_for(
+    tmp_path: Path, store: Store, monkeypatch: pytest.MonkeyPatch, fails: bool
+) -> None:
+    """As its devbox's kernel ends just then."""
+    put, held, go_on = store.put, asyncio.Event(), asyncio.Event()
+
+    async def held_up(*documents: Document, urgent: bool = False) -> None:
+        held.set()
+        await go_on.wait()
+        if fails:
+            raise DiskFullError("There is no room.")
+        await put(*documents, urgent=urgent)
+
+    monkeypatch.setattr(store, "put", held_up)
+    isolation = await open_isolation(tmp_path / "sandboxes", "process")
+    snapshots = Snapshots(store, Layers(isolation))
+    taking = asyncio.create_task(snapshots.take(Source(), Wish(), NO_REQUEST))  # type: ignore[arg-type]
+    await held.wait()
+    settled = asyncio.create_task(snapshots.settled("dbx_1"))
+    await snapshots.settled("dbx_2")
+    assert not settled.done()
+    go_on.set()
+    await settled
+    if fails:
+        with pytest.raises(DiskFullError):
+            await taking
+    else:
+        assert (await snapshots.get((await taking).id)).status == "complete"
+    await isolation.aclose()
+
+
 @pytest.mark.parametrize("status", ["running", "suspended", "shutdown"])
 async def test_a_status_is_told_when_it_is_kept(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, status: Status
@@ -229,6 +265,29 @@ async def test_a_status_is_told_when_it_is_kept(
     assert await devbox.wait(frozenset({status}), PATIENCE)
     await settled
     await moving
+    await engine.aclose()
+
+
+async def test_a_tunnel_of_a_devbox_that_is_being_closed_says_so(tmp_path: Path) -> None:
+    engine = await Engine.open(tmp_path / "data", "process")
+    devbox = await engine.devboxes.create(DevboxRecord(new_id("dbx"), now_ms(), tunnel=new_tunnel()))
+    assert await devbox.wait(frozenset({"running"}), PATIENCE)
+    assert devbox.record.tunnel is not None
+    await devbox.close()
+    with pytest.raises(Refusal, match="as the service stops") as refused:
+        await enter(engine.tunnels, Target(8080, devbox.record.tunnel.tunnel_key), None)
+    assert refused.value.status == 503
+    await engine.aclose()
+
+
+async def test_a_command_that_is_refused_leaves_nothing_behind(tmp_path: Path) -> None:
+    engine = await Engine.open(tmp_path / "data", "process")
+    devbox = await engine.devboxes.create(DevboxRecord(new_id("dbx"), now_ms()))
+    assert await devbox.wait(frozenset({"running"}), PATIENCE)
+    for number in range(3):
+        with pytest.raises(InvalidError, match="attach_stdin"):
+            await engine.devboxes.execute(devbox.record.id, Order("true", f"exec_{number}", stdin=True, shell="s"))
+    assert not any(live.running for live in devbox._ground.history._live.values())
     await engine.aclose()
 
 

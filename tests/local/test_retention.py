@@ -131,8 +131,8 @@ def test_sizes_and_ages_as_they_are_shown() -> None:
 class Stubborn:
     """A keeper of one item that cannot be removed at first."""
 
-    def __init__(self) -> None:
-        self.refusals = 1
+    def __init__(self, refusal: Exception) -> None:
+        self.refusals = [refusal]
         self.kept = [Item("thing", 0, {"thing": 10})]
 
     async def restore(self) -> None: ...
@@ -145,20 +145,27 @@ class Stubborn:
 
     async def remove(self, removal: object) -> int:
         if self.refusals:
-            self.refusals -= 1
-            raise OSError("it is stuck")
+            raise self.refusals.pop()
         self.kept.clear()
         return 10
 
 
-async def test_what_cannot_be_removed_is_told_and_tried_again(caplog: pytest.LogCaptureFixture) -> None:
-    retention, stubborn = Retention({"logs": Limit(100, 1)}), Stubborn()
+REFUSALS = {
+    "by the system": (OSError("it is stuck"), "it is stuck"),
+    "no thread": (RuntimeError("can't start new thread"), "This machine starts no more processes for the service"),
+}
+
+
+@pytest.mark.parametrize(("refusal", "told"), REFUSALS.values(), ids=REFUSALS)
+async def test_what_cannot_be_removed_is_told_and_tried_again(
+    caplog: pytest.LogCaptureFixture, refusal: Exception, told: str
+) -> None:
+    retention, stubborn = Retention({"logs": Limit(100, 1)}), Stubborn(refusal)
     retention.add("logs", stubborn)
     assert await retention.prune(["logs"], 0, live=False) == {"logs": 0}
-    assert list(retention.problems.values()) == [
-        "Of the logs that are no longer kept, thing cannot be removed: it is stuck"
-    ]
-    assert "it is stuck" in caplog.text
+    (problem,) = retention.problems.values()
+    assert problem.startswith(f"Of the logs that are no longer kept, thing cannot be removed: {told}")
+    assert told in caplog.text
     assert await retention.prune(["logs"], 0, live=False) == {"logs": 10}
     assert retention.problems == {}
 

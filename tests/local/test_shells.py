@@ -121,3 +121,13 @@ def test_marks_are_found_however_reads_fall(seed: int) -> None:
         piece, found = marks.feed(data[:size])
         output, data = output + piece, data[size:]
     assert (output, found) == (b"out\x1e\x1esecput", b"3 /home")
+
+
+def test_a_mark_without_an_end_is_what_a_command_printed() -> None:
+    """It may know the secret word: what is held back for a mark's sake has an end."""
+    marks = Marks(b"secret")
+    pieces = [b"a\x1esecret ", *[b"b" * 50_000] * 5, b"\x1esecret 3 /home\x1e"]
+    found = [marks.feed(piece) for piece in pieces]
+    assert max(len(printed) for printed, _ in found) < 200_000
+    assert b"".join(printed for printed, _ in found) == b"a\x1esecret " + b"b" * 250_000
+    assert found[-1][1] == b"3 /home"

@@ -584,7 +584,6 @@ async def test_what_is_urgent_is_done_once_more_with_the_room_that_was_set_aside
     reserved = file.with_name("reserve")
     reserve = Reserve(reserved)
     reserve.prepare()
-    monkeypatch.setattr(reserve, "restore", lambda: None)
     store = Store.open(file, reserve)
     sizes: list[int] = []
 
@@ -600,5 +599,7 @@ async def test_what_is_urgent_is_done_once_more_with_the_room_that_was_set_aside
     assert sizes == [BYTES, BYTES]  # once more after the log was restarted
     await store.put(thing(2), urgent=True)
     assert sizes[2:] == [BYTES, BYTES, BYTES - STEP, BYTES - 2 * STEP]
+    assert reserved.stat().st_size == BYTES  # set aside again, once it is done
+    monkeypatch.undo()
     assert names(await store.page(Query("thing"))) == ["thing-2"]
     await store.aclose()

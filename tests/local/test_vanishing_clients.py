@@ -256,3 +256,20 @@ async def test_nothing_is_kept_for_them(world: World) -> None:
     for _ in range(20):
         await of_events(world, 0.05)
     await until(lambda: len(os.listdir(folder)) <= before + 2)
+
+
+@pytest.mark.parametrize(
+    ("route", "name"), [("read_file_contents", "file_path"), ("download_file", "path")], ids=["read", "download"]
+)
+async def test_of_a_file_that_says_nothing(world: World, route: str, name: str) -> None:
+    """The program that reads it goes with the client: each of them would keep descriptors, and a process."""
+    await world.api.execute(world.devbox, "mkfifo silent; sleep 1000 3<>silent >/dev/null 2>&1 &")
+    body = json.dumps({name: "silent"}).encode()
+    head = world.head("POST", f"/v1/devboxes/{world.devbox}/{route}", length=len(body))
+    for pause in PAUSES:
+        await world.vanish(head + body, pause)
+
+    async def gone() -> bool:
+        return (await world.api.execute(world.devbox, "pgrep -fc '[c]at -- silent'"))["stdout"] == "0\n"
+
+    await until(gone, "the end of the programs that read it")

@@ -199,6 +199,20 @@ def header_of(size: int, kind: bytes) -> io.BytesIO:
     return io.BytesIO(gzip.compress(info.tobuf() + bytes(min(size, 1 << 20))))
 
 
+def general_headers() -> io.BytesIO:
+    """Headers that hold for all members after them, more of them before each."""
+    made = io.BytesIO()
+    with gzip.GzipFile(fileobj=made, mode="wb") as packed:
+        for number in range(99):
+            records = b"".join(b"32 k%06d.%04d=0123456789abcde\n" % (number, each) for each in range(900))
+            info = tarfile.TarInfo("g")
+            info.type, info.size = tarfile.XGLTYPE, len(records)
+            packed.write(info.tobuf() + records + bytes(-len(records) % 512) + tarfile.TarInfo(f"{number}").tobuf())
+        packed.write(bytes(1024))
+    made.seek(0)
+    return made
+
+
 MALFORMED: dict[str, tuple[Callable[[], io.BytesIO], str]] = {
     "no gzip": (lambda: io.BytesIO(b"<html>not an archive</html>" * 100), "cannot be read"),
     "nothing": (io.BytesIO, "cannot be read"),
@@ -208,6 +222,7 @@ MALFORMED: dict[str, tuple[Callable[[], io.BytesIO], str]] = {
     "too many members": (lambda: archive(*[(f"f{n}", FILE, b"") for n in range(101)]), "more than 100 members"),
     "pax header of 4 GiB": (lambda: header_of(4 << 30, tarfile.XHDTYPE), "header is too long"),
     "long name of 4 GiB": (lambda: header_of(4 << 30, tarfile.GNUTYPE_LONGNAME), "header is too long"),
+    "general headers without end": (general_headers, "too many general headers"),
     "headers within headers": (
         lambda: io.BytesIO(gzip.compress(b"".join(_long_name_header() for _ in range(5000)))),
         "cannot be read",

@@ -1,11 +1,14 @@
 """Files on the real embedded service."""
 
 import os
+from collections.abc import AsyncIterator, Iterator
+from contextlib import asynccontextmanager
 from pathlib import Path
 
 import pytest
 
-from runloop_sdk import APIStatusError, CommandError, LocalFileError, gitignored
+from runloop_sdk import APIConnectionError, APIStatusError, CommandError, LocalFileError, StreamError, gitignored
+from runloop_sdk._downloads import after, resumed
 
 
 async def test_text_written_is_read_again(devbox) -> None:
@@ -118,3 +121,37 @@ async def test_a_folder_goes_up_and_what_cannot_is_told(devbox, tmp_path: Path) 
     assert await (await devbox.cmd.exec("ls -A up; readlink up/folder; ls /tmp/runloop-* | wc -l")).stdout() == (
         "file\nfolder\n/etc\n0\n"
     )
+
+
+@pytest.mark.parametrize(
+    ("again", "came"),
+    [
+        ([b"abcdef"], b"abcdef"),
+        ([b"a", b"bcd", b"ef"], b"abcdef"),
+        ([b"abc"], b"abc"),
+        ([b"ab"], None),
+        ([], None),
+    ],
+    ids=["at once", "in pieces", "nothing more", "shorter", "empty"],
+)
+async def test_a_file_that_is_read_again_after_a_cut_has_not_become_shorter(
+    again: list[bytes], came: bytes | None
+) -> None:
+    answers: Iterator[list[bytes]] = iter([[b"abc"], again])
+
+    async def pieces(answer: list[bytes]) -> AsyncIterator[bytes]:
+        for piece in answer:
+            yield piece
+        if answer is not again:
+            raise APIConnectionError("cut", method="POST", path="/")
+
+    @asynccontextmanager
+    async def open_at(offset: int) -> AsyncIterator[AsyncIterator[bytes]]:
+        yield after(pieces(next(answers)), offset)
+
+    reading = resumed(open_at, 1)
+    if came is None:
+        with pytest.raises(StreamError, match="became shorter while it was read: 3 bytes"):
+            [piece async for piece in reading]
+    else:
+        assert b"".join([piece async for piece in reading]) == came

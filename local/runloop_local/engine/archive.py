@@ -10,6 +10,8 @@ import gzip
 import hashlib
 import io
 import lzma
+import os
+import select
 import tarfile
 import tempfile
 import zlib
@@ -28,6 +30,8 @@ if TYPE_CHECKING:
 _CHUNK = 1 << 20
 _HEADER_BYTES = 64 << 10
 """Of one member, with its extended headers, which `tarfile` would read into memory however long they say they are."""
+_GENERAL = 100
+"""Of the headers that hold for all that follows, which `tarfile` keeps, and copies for each member."""
 _TEXT_BYTES = 1 << 20
 _XZ = b"\xfd7zXZ\0"
 _XZ_MEMORY = 128 << 20
@@ -195,6 +199,38 @@ class Archive:
             yield piece
 
 
+def save(source: int, over: int, file: Path, limits: ArchiveLimits) -> None:
+    """Write what comes in a pipe to a file, to its end, or to what is there once the pipe `over` has ended.
+
+    Somebody else may keep the pipe open. `ValueError` for too many bytes. Closes both descriptors.
+    """
+    try:
+        os.set_blocking(source, False)
+        poll, written, is_over = select.poll(), 0, False
+        for pipe in (source, over):
+            poll.register(pipe, select.POLLIN)
+        with file.open("wb") as sink:
+            while not is_over:
+                is_over = over in dict(poll.poll())
+                while (piece := _piece(source)) is not None:
+                    if not piece:
+                        return
+                    written += len(piece)
+                    _check(written, limits.bytes, "bytes")
+                    sink.write(piece)
+    finally:
+        os.close(source)
+        os.close(over)
+
+
+def _piece(source: int) -> bytes | None:
+    """What is in a pipe: nothing at its end, None where that is still to come."""
+    try:
+        return os.read(source, _CHUNK)
+    except BlockingIOError:
+        return None
+
+
 def send_alone(parcel: Parcel, sink: IO[bytes]) -> None:
     """Write a parcel that holds documents only."""
     with tarfile.open(fileobj=sink, mode="w|", format=tarfile.PAX_FORMAT) as out:
@@ -254,14 +290,14 @@ def _members(tar: IO[bytes], limits: ArchiveLimits) -> dict[str, Member]:
     found: dict[str, Member] = {}
     by_name: dict[str, Member] = {}
     total = 0
-    for info in _headers(tar):
+    for number, info in enumerate(_headers(tar), 1):
+        _check(number, limits.members, "members")
         member = _linked(info, by_name) if info.islnk() else _member(info)
         by_name[info.name] = member
         total += member.size
         _check(total, limits.bytes, "bytes")
         if member.name:  # "" is the archive's own folder
             found[member.name] = member
-        _check(len(found), limits.members, "members")
     return found
 
 
@@ -296,6 +332,8 @@ def _headers(tar: IO[bytes]) -> Iterator[tarfile.TarInfo]:
                     fileobj=cast("IO[bytes]", source), mode="r:", encoding="utf-8", errors="surrogateescape"
                 )
             info = parsed.next()
+        if len(parsed.pax_headers) > _GENERAL:
+            raise ValueError("the archive cannot be read: it has too many general headers")
         if info is None:
             return
         parsed.members.clear()  # type: ignore[attr-defined]  # it keeps them all otherwise

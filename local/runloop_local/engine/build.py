@@ -15,7 +15,7 @@ from pathlib import Path
 from typing import IO, TYPE_CHECKING
 
 from ..sandbox.base import Command, SandboxError, failure
-from .archive import Archive, ArchiveLimits, Parcel, Style, send_alone
+from .archive import Archive, ArchiveLimits, Parcel, Style, save, send_alone
 from .build_mounts import BuildMounts, Mounted, Part
 from .errors import EngineError
 from .execution import settle
@@ -439,9 +439,7 @@ class _Disk:
             paths.append(real)
             rest = source if copy.parents else f"{real}{clean_path(source)[len(place) :]}"
             sources.append(Source(rest, "" if is_pattern(source) else posixpath.basename(place)))
-        with file.open("wb") as sink:
-            argv = ("tar", "-C", "/", "-cf", "-", "--", *paths)
-            code, said = await self._quiet(sandbox, argv, stdout=sink.fileno())
+        code, said = await self._saved(sandbox, ("tar", "-C", "/", "-cf", "-", "--", *paths), file)
         if code:
             raise failure(said or f"tar ended with exit status {code}", said)
         return sources
@@ -570,6 +568,22 @@ class _Disk:
         finally:
             reader.close()
         return code, said.decode("utf-8", "replace").strip()
+
+    async def _saved(self, sandbox: Sandbox, argv: tuple[str, ...], file: Path) -> tuple[int, str]:
+        """The same with all that it prints in a file here, which may be much: a file of holes takes no disk inside."""
+        (read, write), (over, ended) = open_each(open_small_pipe, os.pipe)
+        limits = ArchiveLimits(self._budget.limits.disk_bytes)
+        try:
+            saving = asyncio.get_running_loop().run_in_executor(None, save, read, over, file, limits)
+        except BaseException:
+            close_all(read, write, over, ended)
+            raise
+        try:
+            found = await self._quiet(sandbox, argv, stdout=write)
+        finally:
+            close_all(write, ended)
+            await saving
+        return found
 
     async def _style(self, sandbox: Sandbox, copy: Copy) -> Style:
         if not copy.owner or not self._shop.has_root:

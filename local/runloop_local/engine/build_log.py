@@ -33,6 +33,8 @@ class BuildLog:
         file.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
         self._file = os.open(file, os.O_WRONLY | os.O_CREAT | os.O_APPEND | os.O_CLOEXEC, 0o600)
         self._secrets = _words_of(secrets)
+        self._words = [word.encode("utf-8", "surrogatepass") for word in self._secrets if "\n" not in word]
+        self._longest = max(map(len, self._words), default=0)
         self._size = 0
         self._partial = b""
 
@@ -45,9 +47,8 @@ class BuildLog:
         if self._size > MAX_BYTES:
             return
         *lines, self._partial = (self._partial + data).split(b"\n")
-        if len(self._partial) > _MAX_LINE:
-            lines.append(self._partial)
-            self._partial = b""
+        if len(self._partial) > _MAX_LINE + self._longest:
+            lines += self._begun()
         kept = []
         for line in lines:
             kept.append(self._line(line.decode("utf-8", "replace").rstrip("\r"), "info"))
@@ -56,6 +57,14 @@ class BuildLog:
                 kept.append(self._line(f"Further output is left out: the log has {MAX_BYTES:,} bytes of it.", "warn"))
                 break
         write_all(self._file, b"".join(kept))
+
+    def _begun(self) -> list[bytes]:
+        """What there is of a line that is too long; its end stays, as it may be the beginning of a secret."""
+        for word in self._words:
+            self._partial = self._partial.replace(word, b"***")
+        cut = max(0, len(self._partial) - self._longest)
+        begun, self._partial = self._partial[:cut], self._partial[cut:]
+        return [begun] if begun else []
 
     def _line(self, message: str, level: Level) -> bytes:
         for secret in self._secrets:

@@ -13,6 +13,7 @@ from contextlib import contextmanager
 from typing import TYPE_CHECKING, TypeVar
 
 from .errors import DiskFullError, EngineError, ExhaustedError, StorageError, of_machine
+from .reserve import RELEASES
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Sequence
@@ -23,7 +24,6 @@ if TYPE_CHECKING:
 T = TypeVar("T")
 
 _PROBE_BYTES = 64 << 10
-_RELEASES = 4
 _MARGIN = 256 << 10
 """So much at most does a change add to a file."""
 
@@ -75,7 +75,14 @@ class Database:
         self._thread.shutdown()
 
     def _do(self, work: Callable[[sqlite3.Connection], T], urgent: bool) -> T:
-        released = [self._reserve.release] * _RELEASES if urgent and self._reserve is not None else []
+        try:
+            return self._done(work, urgent)
+        finally:
+            if self._reserve is not None:
+                self._reserve.restore()
+
+    def _done(self, work: Callable[[sqlite3.Connection], T], urgent: bool) -> T:
+        released = [self._reserve.release] * RELEASES if urgent and self._reserve is not None else []
         ways = iter([self._restart_log, *released])
         while True:
             try:
@@ -83,9 +90,6 @@ class Database:
             except DiskFullError:
                 if not any(make_room() for make_room in ways):
                     raise
-            finally:
-                if self._reserve is not None:
-                    self._reserve.restore()
 
     def _restart_log(self) -> bool:
         """Write what is in the log to its place, so that the log is used again from its beginning."""

@@ -129,11 +129,13 @@ class Devboxes:
             raise NotFoundError(f"Devbox {devbox_id} has no execution {execution_id!r}.")
         return found
 
-    async def executions(self, devbox_id: str, limit: int) -> list[tuple[ExecutionRecord, OutputLog]]:
-        """The newest executions of a devbox with their output, oldest first."""
+    async def executions(
+        self, devbox_id: str, limit: int, wanted: Callable[[ExecutionRecord], bool]
+    ) -> list[tuple[ExecutionRecord, OutputLog]]:
+        """Those that are wanted of the newest executions of a devbox, with their output, oldest first."""
         devbox = await self.get(devbox_id)
         found = await self._ground.store.records("execution", loaded_execution, parent=devbox.record.id, limit=limit)
-        records = [self._settled(record, devbox) for record in found]
+        records = [self._settled(record, devbox) for record in found if wanted(record)]
         return [(record, self._log(record, devbox)) for record in records]
 
     def counts(self) -> dict[str, int]:

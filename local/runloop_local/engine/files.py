@@ -157,9 +157,13 @@ class Files:
         finally:
             os.close(write)
         stream = chunks(read, self._flow)
-        first = await anext(stream, b"")
-        if not first:
-            await program.check()
+        try:
+            first = await anext(stream, b"")
+            if not first:
+                await program.check()
+        except asyncio.CancelledError:  # a pipe may have nothing to say for ever
+            await program.kill()
+            raise
         return _contents(first, stream, program, most)
 
     async def _start(

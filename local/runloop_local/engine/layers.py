@@ -10,6 +10,7 @@ from contextlib import contextmanager
 from typing import TYPE_CHECKING
 
 from ..sandbox.base import SandboxError
+from .errors import EngineError, of_machine
 from .problems import tell
 
 if TYPE_CHECKING:
@@ -17,6 +18,9 @@ if TYPE_CHECKING:
 
     from ..sandbox.base import Isolation
     from .layer_register import LayerRegister
+
+_SWEEP = "*"
+"""What stands for all layers where problems are told."""
 
 
 class Layers:
@@ -37,7 +41,7 @@ class Layers:
         self._is_started = False
         self._watch: Callable[[Iterable[str]], None] = lambda _: None
         self.problems: dict[str, str] = {}
-        """Layers that nobody needs and that could not be removed, and why."""
+        """Layers that nobody needs and that could not be removed, and why; or why nobody knows which."""
         self.choosing = asyncio.Lock()
         """Held from the moment that layers are looked up until whoever stands on them has said so."""
 
@@ -123,7 +127,12 @@ class Layers:
     async def _sweep_all(self) -> None:
         while self._again:
             self._again = False
-            await self._sweep()
+            try:
+                await self._sweep()
+                self.problems.pop(_SWEEP, None)
+            except (SandboxError, EngineError, OSError, RuntimeError) as error:
+                reason = of_machine(error) or error
+                tell(self.problems, _SWEEP, f"Layers that nothing needs cannot be looked for: {reason}")
 
     async def _sweep(self) -> None:
         unused = await self._unused()

@@ -17,6 +17,7 @@ from .errors import PrunedError
 from .pipes import close_all, write_all
 
 if TYPE_CHECKING:
+    from collections.abc import Callable
     from pathlib import Path
 
 Stream = Literal["stdout", "stderr"]
@@ -104,12 +105,7 @@ class OutputLog:
 
     def open_files(self) -> tuple[int, int]:
         """Fresh descriptors of both files, for a reader to close. `PrunedError` where they are gone."""
-        output = self._opened("output")
-        try:
-            return output, self._opened("order")
-        except BaseException:
-            os.close(output)
-            raise
+        return _both(self._opened)
 
     def _opened(self, name: str) -> int:
         try:
@@ -129,7 +125,7 @@ class OutputLog:
         size = self.sizes[stream]
         if not size or lines <= 0:
             return "", size > 0
-        window = min(size, 64 * 1024)
+        window = min(size, limit, 64 * 1024)
         while True:
             data = self._read(stream, size - window)
             cut = _line_start(data, lines)
@@ -149,10 +145,7 @@ class OutputLog:
     def _create(self) -> tuple[int, int]:
         self.folder.mkdir(mode=0o700, parents=True, exist_ok=True)
         flags = os.O_WRONLY | os.O_CREAT | os.O_APPEND | os.O_CLOEXEC
-        self._files = (
-            os.open(self.folder / "output", flags, 0o600),
-            os.open(self.folder / "order", flags, 0o600),
-        )
+        self._files = _both(lambda name: os.open(self.folder / name, flags, 0o600))
         return self._files
 
     def _open_segment(self, order: int, stream: Stream) -> None:
@@ -168,16 +161,18 @@ class OutputLog:
         self._files = None
 
     def _recover(self) -> bool:
-        """Learn the sizes from the files, if they are there; a segment announced but never written is dropped."""
-        if not (self.folder / "order").exists():
+        """Learn the sizes from the files, if they are there; what was announced and never written is dropped."""
+        try:
+            total = (self.folder / "output").stat().st_size
+            order = os.open(self.folder / "order", os.O_RDONLY | os.O_CLOEXEC)
+        except FileNotFoundError:  # none, or one of the two where a kill cut their removal off
             return False
-        total = (self.folder / "output").stat().st_size
-        entries = (self.folder / "order").read_bytes()[-2 * _ENTRY.size :]
-        self.segments = (self.folder / "order").stat().st_size // _ENTRY.size
-        last = _entry(entries[-_ENTRY.size :])
-        if last.merged >= total and self.segments:
-            self.segments -= 1
-            last = _entry(entries[: _ENTRY.size])
+        try:
+            self.segments = os.fstat(order).st_size // _ENTRY.size  # the last entry may have been written in part
+            while self.segments and (last := self.segment(order, self.segments - 1)).merged >= total:
+                self.segments -= 1
+        finally:
+            os.close(order)
         if self.segments:
             self._last = last
             self.sizes[last.stream] = last.start + total - last.merged
@@ -315,6 +310,16 @@ class Reader:
         return os.pread(self._output, end - begin, begin)
 
 
+def _both(opened: Callable[[str], int]) -> tuple[int, int]:
+    """The descriptors of both files, or of none."""
+    output = opened("output")
+    try:
+        return output, opened("order")
+    except BaseException:
+        os.close(output)
+        raise
+
+
 def _entry(data: bytes) -> Segment:
     merged, stdout, number = _ENTRY.unpack(data)
     if number == _NUMBERS["stdout"]:
@@ -323,13 +328,19 @@ def _entry(data: bytes) -> Segment:
 
 
 def _line_start(data: bytes, lines: int) -> int:
-    """Where the last `lines` lines begin; 0 when there are not that many."""
-    place = len(data) - 1 if data.endswith(b"\n") else len(data)
-    for _ in range(lines):
-        place = data.rfind(b"\n", 0, place)
-        if place < 0:
-            return 0
-    return place + 1
+    """Where the last `lines` lines begin; 0 when there are not that many. Halves and counts: there may be millions."""
+    low, high = 0, len(data) - 1 if data.endswith(b"\n") else len(data)
+    if data.count(b"\n", 0, high) < lines:
+        return 0
+    after = 0  # so many line ends from `high` on
+    while high - low > 1:
+        middle = (low + high) // 2
+        found = data.count(b"\n", middle, high)
+        if after + found >= lines:
+            low = middle
+        else:
+            high, after = middle, after + found
+    return low + 1
 
 
 def _from_character(data: bytes) -> bytes:

@@ -11,7 +11,9 @@ if TYPE_CHECKING:
 
 BYTES = 2 << 20
 STEP = 128 << 10
-"""So much is given back at once: more than a change of records takes, as others may be faster to use the rest."""
+"""So much is given back at once: more than most changes of records take, as others may be faster to use the rest."""
+RELEASES = BYTES // STEP
+"""So often can some be given back before there is none."""
 _FOR_A_START = 4
 _MARGIN = 64 << 10
 """So much is left to others while room is set aside."""

@@ -13,7 +13,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Protocol
 
 from ..sandbox.base import SandboxError
-from .errors import EngineError
+from .errors import EngineError, of_machine
 from .ids import now_ms
 from .problems import tell
 from .retention_limits import DEFAULTS, HOUR_MS
@@ -27,6 +27,8 @@ _ROOM = 0.9
 """Down to this part of its limit goes what has grown past it, so that not every further byte is an occasion."""
 _PAUSE_S = 1.0
 """Between two looks at all that there is."""
+_FAILURES = (OSError, SandboxError, EngineError, RuntimeError)
+"""What may go wrong with one thing, and the rest goes on; the last is what Python raises where no thread can be had."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -215,8 +217,9 @@ class Retention:
             for kind, keeper in self._keepers.items():
                 try:
                     await keeper.restore()
-                except (OSError, SandboxError, EngineError) as error:
-                    tell(self.problems, kind, f"The {kind} of earlier services cannot be counted: {error}")
+                except _FAILURES as error:
+                    reason = of_machine(error) or error
+                    tell(self.problems, kind, f"The {kind} of earlier services cannot be counted: {reason}")
         self._due.update(self._keepers)
         while True:
             due = [kind for kind in self._keepers if kind in self._due]
@@ -246,8 +249,9 @@ class Retention:
         for removal in removals:
             try:
                 freed += await self._keepers[kind].remove(removal)
-            except (OSError, SandboxError, EngineError) as error:
-                problem = f"Of the {kind} that are no longer kept, {removal.item.id} cannot be removed: {error}"
+            except _FAILURES as error:
+                reason = of_machine(error) or error
+                problem = f"Of the {kind} that are no longer kept, {removal.item.id} cannot be removed: {reason}"
         if problem is None:
             self.problems.pop(kind, None)
         else:

@@ -37,6 +37,8 @@ trap 'printf "\\036{word} exit %s\\036" "$PWD" >&198' EXIT
 cd {cwd} 2>/dev/null
 """
 _STATUS = re.compile(r"\d{1,3}", re.ASCII)
+_LONGEST = 64 << 10
+"""A mark holds a folder's name, seldom one of more than 4096 bytes. What goes on longer is what a command printed."""
 _TURN = "eval {command} </dev/null\n{{ __runloop_mark; }} 2>/dev/null\n"
 
 
@@ -56,6 +58,9 @@ class Marks:
             self._held = data[len(data) - keep :]
             return data[: len(data) - keep], None
         end = data.find(b"\x1e", begin + len(self._start))
+        if end < 0 and len(data) - begin > _LONGEST:
+            self._held = b""
+            return data, None
         self._held = data[begin:] if end < 0 else b""
         return data[:begin], None if end < 0 else data[begin + len(self._start) : end]
 

@@ -9,6 +9,7 @@ from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING, Any, Literal
 
 from ..sandbox.base import SandboxError
+from .bell import Bell
 from .clearing import Clearing
 from .errors import ConflictError, EngineError, InvalidError, NotFoundError, is_disk_full, of_machine
 from .ids import new_id, now_ms
@@ -16,6 +17,7 @@ from .image import Image
 from .record_set import RecordSet
 from .records import Record, body_of, loader
 from .store import Document
+from .waiting import wait_until
 
 if TYPE_CHECKING:
     from .devbox import Devbox
@@ -65,6 +67,8 @@ class Snapshots:
         self._records = RecordSet(store, "snapshot", loaded, document)
         self._layers = layers
         self._underway: dict[str, str] = {}  # snapshot -> devbox
+        self._left = Bell()
+        """Rings when one is no longer under way."""
         self._tasks: dict[str, asyncio.Task[SnapshotRecord]] = {}
         self._clearing = Clearing(store.notes)
 
@@ -88,7 +92,7 @@ class Snapshots:
             await self._layers.announce(record.layers[0])  # now: a shutdown right after is to find the disk being saved
             await self._records.put(record, *attempt.note(record.id))
         except BaseException:
-            del self._underway[record.id]
+            self._leave(record.id)
             self._layers.release(_holder(record.id))
             raise
         self._tasks[record.id] = asyncio.create_task(self._take(devbox, record))
@@ -103,9 +107,7 @@ class Snapshots:
 
     async def settled(self, devbox_id: str) -> None:
         """Return once no snapshot of this devbox is being made."""
-        tasks = [self._tasks[name] for name, source in self._underway.items() if source == devbox_id]
-        if tasks:
-            await asyncio.wait(tasks)
+        await wait_until(self._left, lambda: devbox_id not in self._underway.values())
 
     async def finished(self, snapshot_id: str) -> SnapshotRecord:
         """The snapshot, once it is no longer being made."""
@@ -171,8 +173,12 @@ class Snapshots:
         except (SandboxError, EngineError, OSError, RuntimeError) as error:
             return await self._fail(record, str(of_machine(error) or error), out_of_disk=is_disk_full(error))
         finally:
-            del self._underway[record.id]
             del self._tasks[record.id]
+            self._leave(record.id)
+
+    def _leave(self, snapshot_id: str) -> None:
+        del self._underway[snapshot_id]
+        self._left.ring()
 
     async def _fail(self, record: SnapshotRecord, sentence: str, *, out_of_disk: bool = False) -> SnapshotRecord:
         def failed(now: SnapshotRecord) -> SnapshotRecord:

@@ -108,13 +108,13 @@ def whole_execution_view(record: ExecutionRecord, log: OutputLog, limit: int) ->
     }
 
 
-def log_views(record: ExecutionRecord, log: OutputLog, lines: int) -> list[dict[str, Any]]:
-    """The `Log` entries of one execution: its command, the last lines it printed, its end."""
+def log_views(record: ExecutionRecord, log: OutputLog, lines: int, most: int) -> list[dict[str, Any]]:
+    """The `Log` entries of one execution: its command, the last lines it printed (to `most` bytes), its end."""
     base = {"source": record.source, "cmd_id": record.id}
     start, end = record.start_time_ms, record.end_time_ms or now_ms(record.start_time_ms)
     logs: list[dict[str, Any]] = [{**base, "level": "info", "timestamp_ms": start, "cmd": record.command}]
     try:
-        texts = [("info", log.tail("stdout", lines)[0]), ("error", log.tail("stderr", lines)[0])]
+        texts = [("info", log.tail("stdout", lines, most)[0]), ("error", log.tail("stderr", lines, most)[0])]
     except PrunedError as error:
         texts = [("warn", str(error))]
     for level, text in texts:

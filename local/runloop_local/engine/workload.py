@@ -88,7 +88,8 @@ class Workload:
         record = ExecutionRecord(
             order.id, self._setting.devbox_id, order.command, order.source, order.shell, start_time_ms=now_ms()
         )
-        execution = Execution(record, self._history.begin(record), self._runner(order))
+        runner = self._runner(order)  # which may refuse the order: before anything is begun
+        execution = Execution(record, self._history.begin(record), runner)
         self._executions[order.id] = execution
         try:
             await self._store.put(record.document())

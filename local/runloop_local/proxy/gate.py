@@ -80,6 +80,8 @@ async def _require_running(devbox: Devbox, tunnel: Tunnel) -> None:
 async def _dial(devbox: Devbox, port: int) -> socket.socket:
     try:
         return await devbox.dial(port)
+    except EngineError as error:  # its state has changed since, or the service stops
+        raise Refusal(503, str(error)) from error
     except SandboxEnded:
         raise Refusal(503, f"Devbox {devbox.record.id} is ending.") from None
     except SandboxError as error:

@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+import asyncio
+from typing import TYPE_CHECKING, Any, TypeVar
 
+from starlette.requests import ClientDisconnect
 from starlette.responses import StreamingResponse
 from starlette.routing import Route
 
@@ -12,10 +14,14 @@ from .upload import read_upload
 from .wire import MAX_WRITE_BYTES, Body, answer, engine_of, path_id, read_body
 
 if TYPE_CHECKING:
+    from collections.abc import Coroutine
+
     from starlette.requests import Request
     from starlette.responses import Response
 
     from ..engine.files import Files
+
+T = TypeVar("T")
 
 
 class Write(Body):
@@ -50,7 +56,7 @@ async def write_contents(request: Request) -> Response:
 async def read_contents(request: Request) -> Response:
     """POST /v1/devboxes/{id}/read_file_contents: up to 100 MB."""
     body = await read_body(request, Read)
-    source = await (await _files(request)).read(body.file_path, MAX_READ_BYTES)
+    source = await _while_somebody_waits(request, (await _files(request)).read(body.file_path, MAX_READ_BYTES))
     return StreamingResponse(source, media_type="text/plain")
 
 
@@ -65,8 +71,28 @@ async def upload(request: Request) -> Response:
 async def download(request: Request) -> Response:
     """POST /v1/devboxes/{id}/download_file."""
     body = await read_body(request, Download)
-    source = await (await _files(request)).read(body.path)
+    source = await _while_somebody_waits(request, (await _files(request)).read(body.path))
     return StreamingResponse(source, media_type="application/octet-stream")
+
+
+async def _while_somebody_waits(request: Request, work: Coroutine[Any, Any, T]) -> T:
+    """What `work` gives; it is cancelled where the client leaves before."""
+    working, leaving = asyncio.create_task(work), asyncio.create_task(_left(request))
+    try:
+        await asyncio.wait({working, leaving}, return_when=asyncio.FIRST_COMPLETED)
+        if not working.done():
+            raise ClientDisconnect
+        return working.result()
+    finally:
+        for task in (working, leaving):
+            task.cancel()
+        await asyncio.gather(working, leaving, return_exceptions=True)
+
+
+async def _left(request: Request) -> None:
+    """Return once the client has gone; its whole request has been read."""
+    while (await request.receive())["type"] != "http.disconnect":
+        pass
 
 
 async def _files(request: Request) -> Files:

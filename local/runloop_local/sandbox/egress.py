@@ -12,16 +12,16 @@ import resource
 import socket
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
-from contextlib import contextmanager, suppress
+from contextlib import asynccontextmanager, contextmanager, suppress
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Self
 
 from runloop_local.sandbox.base import Address, Reach
 from runloop_local.sandbox.neighbourhood import is_neighbour, is_this_machine, own_networks
 from runloop_local.sandbox.proxy_request import ProxyRequest, RefusedError, parse
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import AsyncIterator, Iterator
 
 PORT = 13128
 ADDRESS = f"http://127.0.0.1:{PORT}"
@@ -47,6 +47,47 @@ class _Usage:
 
     connections: int = 0
     names: asyncio.Semaphore = field(default_factory=lambda: asyncio.Semaphore(NAMES_AT_ONCE))
+    tasks: set[asyncio.Task[None]] = field(default_factory=set)
+    writers: set[asyncio.StreamWriter] = field(default_factory=set)
+    """The ends of connections, of both sides."""
+
+    @asynccontextmanager
+    async def open(self, writer: asyncio.StreamWriter) -> AsyncIterator[None]:
+        """The time of one end, until all that was written to it has been taken."""
+        self.writers.add(writer)
+        try:
+            yield
+        finally:
+            writer.close()
+            try:
+                with suppress(OSError):
+                    await writer.wait_closed()
+            finally:
+                self.writers.discard(writer)
+
+
+class Outlet:
+    """The proxy of one devbox."""
+
+    def __init__(self, server: asyncio.Server, usage: _Usage) -> None:
+        self._server = server
+        self._usage = usage
+
+    def close(self) -> None:
+        """End it with all connections: nobody inside is left to end them, and who is outside may never do so."""
+        self._server.close()
+        for writer in self._usage.writers:
+            with suppress(AttributeError):  # what asyncio raises of one that has just been closed
+                writer.transport.abort()
+        for task in self._usage.tasks:
+            task.cancel()
+
+    async def __aenter__(self) -> Self:
+        return self
+
+    async def __aexit__(self, *_error: object) -> None:
+        self.close()
+        await self._server.wait_closed()
 
 
 class Egress:
@@ -65,47 +106,51 @@ class Egress:
         self._is_guarded = is_guarded
         # Of its own: slow names must not keep the service's other work waiting for a thread.
         self._resolvers = ThreadPoolExecutor(_RESOLVERS, "resolver")
-        self._serving: set[asyncio.Task[None]] = set()
 
-    async def serve(self, listener: socket.socket, reach: Reach | None = None) -> asyncio.Server:
-        """Begin to serve on a socket that listens inside a devbox; closing the server ends it."""
+    async def serve(self, listener: socket.socket, reach: Reach | None = None) -> Outlet:
+        """Begin to serve on a socket that listens inside a devbox."""
         usage = _Usage()
 
         def begin(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
             # asyncio lets go of what serves a connection when that is lost, which may be before it has cleared up.
             task = asyncio.create_task(self._serve_one(reach, usage, reader, writer))
-            self._serving.add(task)
-            task.add_done_callback(self._serving.discard)
+            usage.tasks.add(task)
+            task.add_done_callback(usage.tasks.discard)
 
-        return await asyncio.start_server(begin, sock=listener, limit=_HEAD_BYTES)
+        return Outlet(await asyncio.start_server(begin, sock=listener, limit=_HEAD_BYTES), usage)
 
     async def _serve_one(
         self, reach: Reach | None, usage: _Usage, reader: asyncio.StreamReader, writer: asyncio.StreamWriter
     ) -> None:
         try:
             with _counted(usage):
-                await self._pass_on(reach, usage, reader, writer)
+                async with usage.open(writer):
+                    await self._answer(reach, usage, reader, writer)
+        except (OSError, asyncio.IncompleteReadError, TimeoutError):
+            pass  # one of the two sides has gone, and the other sees the end of its connection
+
+    async def _answer(
+        self, reach: Reach | None, usage: _Usage, reader: asyncio.StreamReader, writer: asyncio.StreamWriter
+    ) -> None:
+        try:
+            _require_room(usage)
+            await self._pass_on(reach, usage, reader, writer)
         except RefusedError as refused:
             body = f"{refused}\n".encode()
             head = f"HTTP/1.1 {refused.status}\r\nContent-Type: text/plain\r\nContent-Length: {len(body)}\r\n"
             writer.write(f"{head}Connection: close\r\n\r\n".encode() + body)
-        except (OSError, asyncio.IncompleteReadError, TimeoutError):
-            pass  # one of the two sides has gone, and the other sees the end of its connection
-        finally:
-            with suppress(OSError):
-                writer.close()
-                await writer.wait_closed()
 
     async def _pass_on(
         self, reach: Reach | None, usage: _Usage, reader: asyncio.StreamReader, writer: asyncio.StreamWriter
     ) -> None:
         request = parse(await _head(reader))
         out_reader, out_writer = await self._connect(reach, usage, request)
-        if request.head is None:
-            writer.write(b"HTTP/1.1 200 Connection established\r\n\r\n")
-        else:
-            out_writer.write(request.head)
-        await _relay((reader, out_writer), (out_reader, writer))
+        async with usage.open(out_writer):
+            if request.head is None:
+                writer.write(b"HTTP/1.1 200 Connection established\r\n\r\n")
+            else:
+                out_writer.write(request.head)
+            await _relay((reader, out_writer), (out_reader, writer))
 
     async def _connect(
         self, reach: Reach | None, usage: _Usage, request: ProxyRequest
@@ -139,13 +184,18 @@ class Egress:
     async def _resolved(self, usage: _Usage, host: str, port: int) -> list[str]:
         """The addresses of a host; a lookup that takes too long keeps its place until it has ended."""
         await usage.names.acquire()
-        looking = asyncio.get_running_loop().run_in_executor(self._resolvers, _lookup, host, port)
+        try:
+            looking = asyncio.get_running_loop().run_in_executor(self._resolvers, _lookup, host, port)
+        except RuntimeError:  # there is no thread to be had
+            usage.names.release()
+            sentence = f"The name {host} cannot be looked up now, as this machine starts no more processes."
+            raise RefusedError("503 Service Unavailable", sentence) from None
         looking.add_done_callback(lambda _: usage.names.release())
+        looking.add_done_callback(lambda late: late.cancelled() or late.exception())  # there may be nobody to hear it
         try:
             async with asyncio.timeout(_RESOLVE_SECONDS):
                 found = await asyncio.shield(looking)
         except TimeoutError:
-            looking.add_done_callback(lambda late: late.cancelled() or late.exception())
             raise RefusedError("504 Gateway Timeout", f"The name {host} could not be looked up in time.") from None
         except (OSError, UnicodeError):
             raise RefusedError("502 Bad Gateway", f"There is no host named {host}.") from None
@@ -158,14 +208,17 @@ def _lookup(host: str, port: int) -> list[str]:
 
 @contextmanager
 def _counted(usage: _Usage) -> Iterator[None]:
-    """The time of one connection; raises `RefusedError` where its devbox has too many."""
-    if usage.connections >= _most_connections():
-        raise RefusedError("503 Service Unavailable", "The devbox has too many connections to this proxy: end some.")
+    """The time of one connection, until both its ends are closed."""
     usage.connections += 1
     try:
         yield
     finally:
         usage.connections -= 1
+
+
+def _require_room(usage: _Usage) -> None:
+    if usage.connections > _most_connections():
+        raise RefusedError("503 Service Unavailable", "The devbox has too many connections to this proxy: end some.")
 
 
 def _most_connections() -> int:
@@ -199,8 +252,6 @@ async def _relay(*ways: tuple[asyncio.StreamReader, asyncio.StreamWriter]) -> No
     finally:
         for copy in copies:
             copy.cancel()
-        for _, sink in ways:
-            sink.close()
 
 
 async def _copy(source: asyncio.StreamReader, sink: asyncio.StreamWriter) -> None:

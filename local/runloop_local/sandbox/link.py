@@ -81,6 +81,8 @@ class Channel:
         self._decoder = frames.Decoder(_MAX_REPLY)
         self._numbers = itertools.count(1)
         self._sending = asyncio.Lock()
+        self._room: asyncio.Future[None] | None = None
+        """What a sender waits for whose message does not fit into the socket."""
         self._open = True
         self._waiting: dict[int, asyncio.Future[Reply | None]] = {0: self._loop.create_future()}
         self._takes: dict[int, int] = {}
@@ -106,7 +108,11 @@ class Channel:
         number = next(self._numbers)
         self._waiting[number] = reply = self._loop.create_future()
         self._takes[number] = takes
-        await self._send(frames.encode({**message, "id": number}, len(descriptors)), descriptors)
+        try:
+            await self._send(frames.encode({**message, "id": number}, len(descriptors)), descriptors)
+        except BaseException:
+            reply.cancel()  # so that what comes with it is closed
+            raise
         return number, reply
 
     async def _send(self, data: bytes, descriptors: Sequence[int]) -> None:
@@ -114,8 +120,8 @@ class Channel:
             async with self._sending:
                 sent = await self._send_first(data, descriptors)
                 if sent < len(data):
-                    await self._loop.sock_sendall(self._sock, data[sent:])
-        except (ConnectionError, OSError) as error:
+                    await self._send_whole(memoryview(data)[sent:])
+        except OSError as error:
             raise SandboxEnded("The sandbox ended while it was asked.") from error
 
     async def _send_first(self, data: bytes, descriptors: Sequence[int]) -> int:
@@ -123,7 +129,33 @@ class Channel:
             try:
                 return socket.send_fds(self._sock, [data], list(descriptors))
             except BlockingIOError:
-                await writable(self._sock)
+                await self._writable()
+
+    async def _send_whole(self, rest: memoryview) -> None:
+        """Send the rest of a message, also where the request is given up: half of one would spoil all that follow."""
+        sending = asyncio.create_task(self._send_rest(rest))
+        try:
+            await asyncio.shield(sending)
+        except asyncio.CancelledError:
+            await asyncio.gather(asyncio.shield(sending), return_exceptions=True)
+            raise
+
+    async def _send_rest(self, rest: memoryview) -> None:
+        while rest:
+            try:
+                rest = rest[self._sock.send(rest) :]
+            except BlockingIOError:
+                await self._writable()
+
+    async def _writable(self) -> None:
+        """Wait until the socket takes more, or is closed."""
+        self._room = room = self._loop.create_future()
+        self._loop.add_writer(self._sock, _resolve, room)
+        try:
+            await room
+        finally:
+            if self._open:
+                self._loop.remove_writer(self._sock)
 
     def _readable(self) -> None:
         try:
@@ -156,7 +188,10 @@ class Channel:
             return
         self._open = False
         self._loop.remove_reader(self._sock)
+        self._loop.remove_writer(self._sock)
         self._sock.close()
+        if self._room is not None:
+            _resolve(self._room)
         self._decoder.close()
         for waiting in self._waiting.values():
             if not waiting.done():
@@ -211,7 +246,7 @@ class Helper:
         ours, theirs = socket.socketpair()
         try:
             number, ended = await helper.ask({**request, "op": "start"}, [theirs.fileno()])
-        except SandboxError:
+        except BaseException:
             ours.close()
             raise
         finally:

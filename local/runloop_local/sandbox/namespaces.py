@@ -228,8 +228,8 @@ class NamespacesSandbox(AgentSandbox):
         if self._shared.network == "host":
             return
         listener = link.take_socket(await run.ask({"op": "listen", "port": egress.PORT}, takes=1))
-        server = await self._shared.egress.serve(listener, self._reach)
-        run.ending.then(server.close)
+        outlet = await self._shared.egress.serve(listener, self._reach)
+        run.ending.then(outlet.close)
 
     async def dial(self, port: int) -> socket.socket:
         """A connected socket to one of its ports; not to the way out, which would be open to whoever has a tunnel."""

@@ -246,8 +246,12 @@ PERSONALITY = Check(
     "personality", (135, 136, 92), 0, Answer.FORBIDDEN, values=(0, 8, 0x20000, 0x20008, 0x40000, 0xFFFFFFFF)
 )
 _UNIX, _IPV4, _IPV6, _NETLINK, _PACKET = 1, 2, 10, 16, 17
-SOCKET = Check("socket", (41, 359, 198), 0, Answer.NO_FAMILY, values=(_UNIX, _IPV4, _IPV6, _NETLINK, _PACKET))
-CHECKS = (CLONE, PERSONALITY, SOCKET)
+_FAMILIES = (_UNIX, _IPV4, _IPV6, _NETLINK, _PACKET)
+SOCKET = Check("socket", (41, 359, 198), 0, Answer.NO_FAMILY, values=_FAMILIES)
+SOCKET_PAIR = Check("socketpair", (53, 360, 199), 0, Answer.NO_FAMILY, values=_FAMILIES)
+_WITHOUT_FAMILIES = tuple(number for number in range(1, 21) if number not in (1, 8))  # SYS_SOCKET, SYS_SOCKETPAIR
+SOCKET_CALL = Check("socketcall", (None, 102, None), 0, Answer.ABSENT, values=_WITHOUT_FAMILIES)
+CHECKS = (CLONE, PERSONALITY, SOCKET, SOCKET_PAIR, SOCKET_CALL)
 
 ENTER_USER_NAMESPACE = Check("setns", (308, 346, 268), 1, Answer.FORBIDDEN, values=(0x10000000,))
 """The agent is under the filter too, from which all others have it, and takes them into their user namespace."""
@@ -326,11 +330,17 @@ ATTRIBUTES: Mapping[str, Numbers] = {
 
 DIFFERENCES = (
     Difference(
-        "socket of any family but unix, IPv4, IPv6, netlink and packet",
+        "socket and socketpair of any family but unix, IPv4, IPv6, netlink and packet",
         "most families; not AF_VSOCK, AF_ALG",
         "EAFNOSUPPORT",
         "the kernel loads a family's module at anyone's first use; the rare ones have had the most faults, AF_VSOCK "
         "reaches the hypervisor",
+    ),
+    Difference(
+        "socketcall(SYS_SOCKET) and socketcall(SYS_SOCKETPAIR) of 32-bit x86",
+        "allowed",
+        "ENOSYS",
+        "the family is in memory, where a filter cannot see it; 32-bit programs that know no other way have no network",
     ),
     Difference("memfd_secret", "allowed", "ENOSYS", "nothing needs memory that cannot be looked at"),
     Difference(

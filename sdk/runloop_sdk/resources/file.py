@@ -16,7 +16,7 @@ from .._errors import CommandError
 from .._local_files import open_local
 from .._upload import open_upload, watched
 from ..archives import TarFilter
-from ..own_commands import own_command
+from ..own_commands import own_command, quoted_path
 
 if TYPE_CHECKING:
     from .._extraction import Skipped
@@ -140,7 +140,7 @@ class AsyncFileInterface:
 
         `OutputTooLargeError` where that is more than 64 million characters.
         """
-        found = await self._find(path, "-mindepth 1 -maxdepth 1", f"test -d {_path(path)}/ && ")
+        found = await self._find(path, "-mindepth 1 -maxdepth 1", f"test -d {quoted_path(path)}/ && ")
         return sorted(found, key=lambda info: info.path)
 
     async def stat(self, path: str) -> FileInfo:
@@ -149,15 +149,15 @@ class AsyncFileInterface:
 
     async def mkdir(self, path: str) -> None:
         """Make a folder and those above it; one that is there is fine."""
-        await self._run(f"mkdir -p -- {_path(path)}")
+        await self._run(f"mkdir -p -- {quoted_path(path)}")
 
     async def move(self, source: str, destination: str) -> None:
         """Move or rename a file or folder."""
-        await self._run(f"mv -- {_path(source)} {_path(destination)}")
+        await self._run(f"mv -- {quoted_path(source)} {quoted_path(destination)}")
 
     async def remove(self, path: str, *, recursive: bool = False) -> None:
         """Remove a file or an empty folder; `recursive` also a folder with all that it has."""
-        await self._run(f"rm {'-r' if recursive else '-d'} -- {_path(path)}")
+        await self._run(f"rm {'-r' if recursive else '-d'} -- {quoted_path(path)}")
 
     def _folder(self, path: str) -> RemoteFolder:
         from ..folders import RemoteFolder
@@ -169,7 +169,7 @@ class AsyncFileInterface:
             await write_to(file, pieces, progress)
 
     async def _find(self, path: str, depth: str, guard: str) -> Sequence[FileInfo]:
-        output = await self._run(f"{guard}find {_path(path)} {depth} -printf {shlex.quote(_FORMAT)}")
+        output = await self._run(f"{guard}find {quoted_path(path)} {depth} -printf {shlex.quote(_FORMAT)}")
         fields = output.split("\0")[:-1]
         return [_file_info(*fields[i : i + _FIELDS]) for i in range(0, len(fields), _FIELDS)]
 
@@ -179,13 +179,6 @@ class AsyncFileInterface:
             reason = (result.result.stderr or "").strip()[-_LONGEST_REASON:] or f"it ended with {result.exit_code}"
             raise CommandError(f"{command.split()[0]} failed: {reason}", exit_code=result.exit_code)
         return await result.stdout(limit=LISTING_LIMIT)
-
-
-def _path(path: str) -> str:
-    """A path for a command line: quoted, `~/` as the home, and never taken for an option."""
-    if path == "~" or path.startswith("~/"):
-        return '"$HOME"' + shlex.quote(path[1:])
-    return shlex.quote(path if path.startswith("/") else f"./{path}")
 
 
 def _file_info(kind: str, size: str, modified: str, mode: str, path: str, target: str) -> FileInfo:

@@ -276,6 +276,81 @@ async def test_connections_of_one_devbox_are_bounded(monkeypatch: pytest.MonkeyP
             held[1][1].close()
 
 
+@asynccontextmanager
+async def silent_server(says: bytes = b"") -> AsyncIterator[tuple[int, list[asyncio.StreamWriter]]]:
+    """Reads nothing, and ends no connection by itself, not even one whose other side has ended."""
+    taken: list[asyncio.StreamWriter] = []
+
+    async def take(_reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        writer.transport.pause_reading()
+        taken.append(writer)
+        writer.write(says)
+
+    server = await asyncio.start_server(take, "127.0.0.1", 0)
+    try:
+        yield server.sockets[0].getsockname()[1], taken
+    finally:
+        server.close()
+        for writer in taken:
+            if not writer.is_closing():
+                writer.transport.abort()
+
+
+async def test_what_a_devbox_has_opened_ends_with_it() -> None:
+    """Whoever is outside may leave the connection open for ever, and keep the service's descriptors so."""
+    async with silent_server() as (port, taken):
+        listener = socket.create_server(("127.0.0.1", 0))
+        outlet = await open_proxy().serve(listener)
+        before, ends = asyncio.all_tasks(), []
+        for last in (b"", b"x" * (8 << 20)):  # by the second the way out is full, too
+            reader, writer = await asyncio.open_connection(*listener.getsockname())
+            writer.write(f"CONNECT 127.0.0.1:{port} HTTP/1.1\r\n\r\n".encode())
+            assert (await reader.readuntil(b"\r\n\r\n")).startswith(b"HTTP/1.1 200 ")
+            writer.write(last)
+            ends.append(writer)
+        for writer in ends:
+            writer.transport.abort()  # as the kernel does it for programs that are killed
+        await until(lambda: len(taken) == 2, "both connections to arrive")
+        assert asyncio.all_tasks() > before
+        outlet.close()
+        await until(lambda: asyncio.all_tasks() <= before, "the end of what the proxy does for them")
+
+
+async def test_a_connection_counts_until_all_of_it_has_been_taken(monkeypatch: pytest.MonkeyPatch) -> None:
+    """A program that reads nothing keeps the service's descriptors, however often it says that it is done."""
+    monkeypatch.setattr(egress, "_most_connections", lambda: 1)
+    async with silent_server(b"x" * 60_000) as (port, taken):
+        listener = socket.create_server(("127.0.0.1", 0))
+        listener.setsockopt(socket.SOL_SOCKET, socket.SO_SNDBUF, 4096)  # so the proxy itself has the rest to keep
+        async with await open_proxy().serve(listener):
+            with socket.socket() as client:
+                client.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, 4096)
+                client.connect(listener.getsockname())
+                client.sendall(f"CONNECT 127.0.0.1:{port} HTTP/1.1\r\n\r\n".encode())
+                await until(lambda: taken, "the connection outside")
+                client.shutdown(socket.SHUT_WR)
+                taken[0].close()  # once what it says is on its way
+                for _ in range(20):
+                    assert (await _asked(listener, b"")).startswith(b"HTTP/1.1 503 ")
+                    await asyncio.sleep(0.01)
+
+
+async def test_a_name_that_no_thread_looks_up_keeps_no_place(monkeypatch: pytest.MonkeyPatch) -> None:
+    proxy = open_proxy()
+
+    def refuse(*_work: object) -> None:
+        raise RuntimeError("can't start new thread")
+
+    listener = socket.create_server(("127.0.0.1", 0))
+    async with web_server() as port, await proxy.serve(listener):
+        request = f"GET http://localhost:{port}/ HTTP/1.1\r\n\r\n".encode()
+        with monkeypatch.context() as patched:
+            patched.setattr(proxy._resolvers, "submit", refuse)
+            for _ in range(egress.NAMES_AT_ONCE + 1):
+                assert (await _asked(listener, request)).startswith(b"HTTP/1.1 503 ")
+        assert (await _asked(listener, request)).startswith(b"HTTP/1.1 200 ")
+
+
 async def _asked(listener: socket.socket, request: bytes) -> bytes:
     reader, writer = await asyncio.open_connection(*listener.getsockname())
     writer.write(request)

@@ -83,6 +83,8 @@ EVERYWHERE = [
     "compare_processes",
     "own_descriptor_through_pidfd",
     "rare_sockets",
+    "rare_socket_pairs",
+    "socket_as_32_bit",
     "keyring_as_x32",
     "keyring_as_32_bit",
 ]

@@ -4,15 +4,16 @@ from __future__ import annotations
 
 import asyncio
 import os
+import select
 import socket
 import struct
 
 import pytest
 
-from runloop_local.sandbox import SandboxError, frames
+from runloop_local.sandbox import SandboxEnded, SandboxError, frames
 from runloop_local.sandbox.link import Channel, Reply, take_socket
 from runloop_local.sandbox.running import Job, Run
-from tests.waiting import PATIENCE
+from tests.waiting import PATIENCE, until
 
 
 @pytest.mark.parametrize("size", [1, 3, 7, 1000])
@@ -78,6 +79,70 @@ async def test_a_sandbox_that_breaks_the_format_is_cut_off(reply):
         with pytest.raises(BrokenPipeError):  # the service keeps no copy of the other end
             os.write(writer, b"x")
         os.close(writer)
+
+
+LARGE = {"op": "start", "mounts": "x" * (2 << 20)}
+
+
+async def blocked(channel: Channel, theirs: socket.socket) -> asyncio.Task:
+    """A request of which the helper has read nothing, and that does not fit into the socket."""
+    asking = asyncio.create_task(channel.ask(LARGE))
+    await until(lambda: select.select([theirs], [], [], 0)[0], "the beginning of the request")
+    return asking
+
+
+async def test_a_request_that_is_given_up_is_sent_whole_all_the_same():
+    """Its half would be taken for the beginning of the next one, by the helper that has all sandboxes."""
+    ours, theirs = socket.socketpair()
+    with theirs:
+        channel = Channel(ours)
+        asking = await blocked(channel, theirs)
+        asking.cancel()
+        after = asyncio.create_task(channel.ask({"op": "ping"}))
+        found, decoder = [], frames.Decoder(4 << 20)
+        while len(found) < 2:
+            found += [message for message, _ in decoder.feed(*await asyncio.to_thread(frames.receive, theirs))]
+        assert [message["op"] for message in found] == ["start", "ping"]
+        with pytest.raises(asyncio.CancelledError):
+            await asking
+        number, reply = await after
+        frames.send(theirs, {"id": number})
+        assert (await asyncio.wait_for(reply, PATIENCE)).message == {"id": number}
+        channel.close()
+
+
+@pytest.mark.parametrize("is_given_up", [False, True])
+async def test_a_request_that_is_being_sent_ends_with_the_channel(is_given_up):
+    ours, theirs = socket.socketpair()
+    with theirs:
+        channel = Channel(ours)
+        asking = await blocked(channel, theirs)
+        if is_given_up:
+            asking.cancel()
+            await asyncio.sleep(0)
+        channel.close()
+        with pytest.raises(asyncio.CancelledError if is_given_up else SandboxEnded):
+            await asyncio.wait_for(asking, PATIENCE)
+
+
+async def test_descriptors_of_a_reply_that_nobody_waits_for_are_closed():
+    ours, theirs = socket.socketpair()
+    with theirs:
+        channel = Channel(ours)
+        asking = await blocked(channel, theirs)
+        dialing = asyncio.create_task(channel.ask({"op": "dial"}, takes=1))
+        await asyncio.sleep(0)  # it waits for its turn to be sent
+        dialing.cancel()
+        await asyncio.gather(dialing, return_exceptions=True)
+        reader, writer = os.pipe()
+        frames.send(theirs, {"id": 2}, [reader])
+        frames.close_all([reader])
+        await until(lambda: not channel._takes.keys() & {2}, "the reply to be read")
+        with pytest.raises(BrokenPipeError):
+            os.write(writer, b"x")
+        os.close(writer)
+        channel.close()
+        await asyncio.gather(asking, return_exceptions=True)
 
 
 @pytest.mark.parametrize("status", [-1, 256, "0", None, 1.5, [0]])

@@ -101,6 +101,9 @@ def test_a_machine_that_is_not_known_is_refused():
         ("socket", 38, Answer.NO_FAMILY),  # AF_ALG
         ("socket", 40, Answer.NO_FAMILY),  # AF_VSOCK
         ("socket", 30, Answer.NO_FAMILY),  # AF_TIPC
+        ("socketpair", 1, Answer.ALLOWED),
+        ("socketpair", 30, Answer.NO_FAMILY),
+        ("socketpair", 40, Answer.NO_FAMILY),
         ("personality", 0, Answer.ALLOWED),
         ("personality", 0xFFFFFFFF, Answer.ALLOWED),
         ("personality", 0x40000, Answer.ALLOWED),
@@ -113,6 +116,14 @@ def test_an_argument_decides(kind, call, argument, expected):
     assert number is not None
     assert ask(kind, number, argument) is expected
     assert ask(kind, number, 1 << 40 | argument) is expected  # the kernel looks at the lower half too
+
+
+@pytest.mark.parametrize("call", range(22))
+def test_no_socket_is_made_past_the_look_at_its_family(call):
+    """32-bit x86 has a call for all that sockets do, whose own arguments are in memory."""
+    makes_one = call in (1, 8)
+    assert ask("x86", 102, call, 0x1000) is (Answer.ABSENT if makes_one or not 0 < call < 21 else Answer.ALLOWED)
+    assert ask("x86", 102, 1 << 40 | call, 0x1000) is ask("x86", 102, call, 0x1000)
 
 
 @pytest.mark.parametrize("kind", KINDS)
