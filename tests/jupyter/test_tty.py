@@ -105,6 +105,7 @@ def test_without_a_terminal_a_command_knows_what_the_cell_can_show(kernel: Kerne
     cell = kernel.run("%%devbox exec\ntput cols; ls --color=always -d /; test -t 1 || echo no terminal").check()
     assert cell.stdout.startswith("100\n")
     assert "\x1b[01;34m/\x1b[0m\nno terminal\n" in cell.stdout
+    assert kernel.run("%devbox exec echo $TERM").check().stdout == "xterm-256color\n"
     told = kernel.run("%devbox exec --env TERM=vt100 --env COLUMNS=33 echo $TERM; tput cols").check()
     assert told.stdout == "vt100\n33\n"
 

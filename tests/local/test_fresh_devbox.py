@@ -77,6 +77,13 @@ async def test_programs_are_found(namespaces: Api, program: str) -> None:
     assert (await namespaces.execute(devbox, f"command -v {program}"))["exit_status"] == 0
 
 
+async def test_programs_of_the_account_are_found(namespaces: Api) -> None:
+    devbox = await namespaces.create()
+    await namespaces.execute(devbox, "mkdir -p ~/.local/bin; echo 'echo mine runs' > ~/.local/bin/mine")
+    result = await namespaces.execute(devbox, "chmod +x ~/.local/bin/mine; mine")
+    assert result["stdout"] == "mine runs\n"
+
+
 @pytest.mark.parametrize(
     ("kind", "is_taken"),
     [("open", True), ("private", False), ("a link to a private one", False), ("malformed", False), ("none", False)],
