@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import os
-
 from ..terminal_emulator import TerminalEmulator
 
 
@@ -27,6 +25,16 @@ class RedrawnLines:
         out, self._out = self._out + self._emulator.feed(text), ""
         on_screen = self._emulator.text
         now = out + on_screen
-        kept = os.path.commonprefix([self.shown, now]).rfind("\n") + 1
+        kept = _lines_in_common(self.shown, now)
         gone, self.shown = self.shown[kept:], on_screen
         return gone.count("\n") if gone else None, now[kept:]
+
+
+def _lines_in_common(before: str, after: str) -> int:
+    """How many characters the first lines have that both texts begin with."""
+    length = 0
+    for line, other in zip(before.split("\n")[:-1], after.split("\n")[:-1], strict=False):
+        if line != other:
+            break
+        length += len(line) + 1
+    return length

@@ -186,7 +186,8 @@ def test_another_user_has_it(kernel: Kernel) -> None:
 def test_each_of_many_devboxes_has_one(kernel: Kernel) -> None:
     cell = kernel.run("%%devbox exec --on 'mai*' --tty\ntput cols; printf 'one\\ntwo\\n\\033[2Athree\\n'").check()
     lines = [line.split("│")[1].replace("\x1b[0m", "").strip() for line in cell.stdout.splitlines()]
-    assert lines == ["100", "one", "two", "three"]
+    assert lines[0] == "100"
+    assert lines[-2:] == ["three", "two"]  # above them what was passed on before it was written over, if anything
 
 
 def test_python_has_one(kernel: Kernel) -> None:

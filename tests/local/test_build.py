@@ -92,7 +92,10 @@ async def test_what_copy_takes_and_where_it_goes(works: Yard) -> None:
 
 
 SAID = {
-    "an argument of the stage below": ('FROM x AS base\nARG NAME=joe\nFROM base\nRUN echo "hello $NAME!" > /said', "hello joe!\n"),
+    "an argument of the stage below": (
+        'FROM x AS base\nARG NAME=joe\nFROM base\nRUN echo "hello $NAME!" > /said',
+        "hello joe!\n",
+    ),
     "a global one, through that stage": (
         'ARG NAME=joe\nFROM x AS base\nARG NAME\nFROM base\nRUN echo "hello $NAME!" > /said',
         "hello joe!\n",
