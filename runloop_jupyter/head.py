@@ -9,7 +9,8 @@ from __future__ import annotations
 
 import os
 from collections.abc import Callable
-from typing import TYPE_CHECKING, Final
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
 
 from .elision import after_line
 from .sizes import spell_size
@@ -31,11 +32,11 @@ _LONGEST_REGION = 8_192  # characters that are sent again with each change, besi
 _MOST_CLEARS = 8  # each sends again what the cell shows
 
 
+@dataclass(frozen=True, slots=True)
 class Clear:
-    """Stands for the emptying of the cell; what is to stay in it comes again."""
+    """Stands for the emptying of the cell, with `wait` once something follows; what is to stay in it comes again."""
 
-
-CLEAR: Final = Clear()
+    wait: bool = True
 
 
 class Region:
@@ -249,7 +250,7 @@ class Head:
             if count < len(item.text):
                 self._items.append(_Item(item.stream, item.text[:-count]))
             count = max(count - len(item.text), 0)
-        return [(CLEAR, ""), *((item.stream, item.text) for item in self._items if item.text)]
+        return [(Clear(), ""), *((item.stream, item.text) for item in self._items if item.text)]
 
     def _draw(self, region: Region, text: str) -> list[Piece]:
         done = region.emulator.feed(text)

@@ -118,9 +118,9 @@ class KernelScreen:
         self.show_bundle({"text/plain": text}, region_id, update=region_id in self._regions)
         self._regions.add(region_id)
 
-    def clear(self) -> None:
-        """Empty the cell, as soon as something else is shown in it."""
-        self._send("clear_output", {"wait": True}, "clear_output")
+    def clear(self, *, wait: bool = True) -> None:
+        """Empty the cell; with `wait` as soon as something else is shown in it."""
+        self._send("clear_output", {"wait": wait}, "clear_output")
         self._regions.clear()
         self._status_id = ""
         self._statuses = 0
@@ -209,22 +209,14 @@ def runs_one_magic() -> bool:
 
 
 class Display:
-    """Rich output of one cell; what was shown with a key can be shown anew in its place."""
+    """Rich output of one cell."""
 
     def __init__(self, screen: KernelScreen | None) -> None:
         self._screen = screen
-        self._ids: dict[str, str] = {}
 
-    def knows(self, key: str) -> bool:
-        """Whether something was shown with this key."""
-        return key in self._ids
-
-    def show(self, bundle: Mapping[str, Any], key: str = "") -> None:
-        """Show a MIME bundle: in its place if its key is known."""
-        update = self.knows(key)
-        display_id = self._ids.get(key) or os.urandom(16).hex()
-        if key:
-            self._ids[key] = display_id
+    def show(self, bundle: Mapping[str, Any], display_id: str = "", *, update: bool = False) -> None:
+        """Show a MIME bundle, or with `update` put it in the place of what was shown with this id."""
+        display_id = display_id or os.urandom(16).hex()
         if self._screen is not None:
             self._screen.show_bundle(bundle, display_id, update=update)
         else:
@@ -233,6 +225,15 @@ class Display:
             publish: Any = publish_display_data
             # Not every shell takes None for the metadata, as xeus-python's does not.
             publish(dict(bundle), metadata={}, transient={"display_id": display_id}, update=update)
+
+    def clear_captured(self, *, wait: bool) -> bool:
+        """Empty what somebody captures (`%%capture`), or what another kernel shows; False if nobody does."""
+        if self._screen is None:
+            from IPython import display
+
+            empty: Any = display.clear_output
+            empty(wait)
+        return self._screen is None
 
 
 def display_of_cell(screen: Screen | None) -> Display | None:

@@ -107,11 +107,16 @@ class PrefixedOutput:
         if lines:
             self._take("stdout", lines.removesuffix("\n"))
 
-    def display(self, bundle: Mapping[str, Any]) -> None:
-        """Pass on what is shown by MIME types, below the devbox's name."""
-        if self._left > 0:
+    def display(self, bundle: Mapping[str, Any], *, display_id: str = "", update: bool = False) -> None:
+        """Pass on what is shown by MIME types, below the devbox's name unless it stands there."""
+        if self._left <= 0:
+            return
+        if not update:
             self._sink.write("stdout", f"{self._prefix}\n")
-            self._sink.display(bundle)
+        self._sink.display(bundle, display_id=display_id, update=update)
+
+    def clear(self, *, wait: bool) -> None:
+        """Nothing: what others printed stands in the same cell."""
 
     def close(self) -> None:
         """Pass on unfinished lines, and the last ones of those that were held back."""

@@ -38,8 +38,8 @@ from typing import Any, Callable, Iterator
 
 from .cells import NAME as CELL
 from .cells import parsed
-from .display_names import provide
-from .displays import bundle, sendable, tell
+from .display_names import Displays, provide
+from .displays import sendable, tell
 from .figures import connect
 
 MARK = "\x1e"
@@ -250,10 +250,11 @@ class Session:
         self._event_loop: asyncio.AbstractEventLoop | None = None
         self._cells = 0
         self._late = {"stdout": _Late(), "stderr": _Late()}
-        builtins.display = self.display  # type: ignore[attr-defined]  # as in a notebook
+        self._displays = Displays(self.show, self.clear)
+        builtins.display = self._displays.display  # type: ignore[attr-defined]  # as in a notebook
         self._word = ""
         self._show_fetched = connect(self.show)
-        provide(self.show)
+        provide(self._displays)
         self._ipython: Any = None
         """What runs cells where IPython is."""
 
@@ -365,7 +366,7 @@ class Session:
         try:
             from .ipython_cells import IPythonCells
 
-            self._ipython = IPythonCells(self._module, self.show, self._awaited, self._called)
+            self._ipython = IPythonCells(self._module, self._displays, self._awaited, self._called)
         except Exception as error:  # noqa: BLE001 - whatever is wrong with it: cells run without it
             tell(f"IPython is not used, as it cannot be started here: {type(error).__name__}: {error}\n")
 
@@ -384,7 +385,7 @@ class Session:
             value = self._evaluate(last, filename, "eval")
             if value is not None:
                 self._names["_"] = value
-                self.display(value)
+                self._displays.display(value)
 
     def _evaluate(self, tree: ast.Module | ast.Expression, filename: str, mode: str) -> Any:
         """The value, made while the session's loop counts as running: `asyncio.create_task` works in any cell."""
@@ -432,16 +433,14 @@ class Session:
             asyncio.set_event_loop(self._event_loop)
         return self._event_loop
 
-    def display(self, *values: Any) -> None:
-        """Show values in the notebook as it shows its own: tables, pictures, text."""
-        for value in values:
-            data = bundle(value)
-            if data is not None:
-                self.show(data)
+    def show(self, data: dict[str, Any], display_id: str = "", update: bool = False) -> None:
+        """Show a MIME bundle, or with `update` in the place of what has this id."""
+        shown = {"kind": "display", "data": sendable(data)}
+        _frame(self._word, {**shown, "id": display_id, "update": update} if display_id else shown)
 
-    def show(self, data: dict[str, Any]) -> None:
-        """Show a MIME bundle."""
-        _frame(self._word, {"kind": "display", "data": sendable(data)})
+    def clear(self, wait: bool) -> None:
+        """Empty the cell, with `wait` once something is shown in it."""
+        _frame(self._word, {"kind": "clear", "wait": wait})
 
     def _show_figures(self) -> None:
         self._show_fetched()
@@ -449,7 +448,7 @@ class Session:
         if pyplot is None:
             return
         for number in pyplot.get_fignums():
-            self.display(pyplot.figure(number))
+            self._displays.display(pyplot.figure(number))
         pyplot.close("all")
 
     def _return(self, request: dict[str, Any]) -> None:

@@ -149,9 +149,12 @@ class Printer:
             self._tick = loop.call_at(max(self._last + _INTERVAL, loop.time()), self.flush)
         self._tail.append(stream, text)
 
-    def display(self, bundle: Mapping[str, Any]) -> None:
+    def display(self, bundle: Mapping[str, Any], *, display_id: str = "", update: bool = False) -> None:
         """Take something that other places show by MIME types."""
         self.write("stdout", f"{bundle.get('text/plain', '')}\n")
+
+    def clear(self, *, wait: bool) -> None:
+        """Nothing: a console goes on below."""
 
     def flush(self) -> None:
         """Pass on what has come."""

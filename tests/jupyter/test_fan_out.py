@@ -259,6 +259,21 @@ def test_what_is_drawn_anew_is_shown_as_it_was_in_the_end(kernel: Kernel, option
     assert not re.search(r"\x1b(?!\[[\d;]*m)|\r", cell.stdout)
 
 
+def test_displays_change_in_their_place_and_what_others_show_stays(kernel: Kernel) -> None:
+    cell = kernel.run(
+        "%%devbox python --on 'web-?'\nimport os\nfrom IPython.display import clear_output\n"
+        "h = display(os.environ['WHO'], display_id='same')\nclear_output()\nh.update(os.environ['WHO'] + ' then')"
+    ).check()
+    ids = {
+        message.text: message.content["transient"]["display_id"]
+        for message in cell.messages
+        if message.kind in ("display_data", "update_display_data") and message.text.startswith("'web")
+    }
+    assert ids["'web-1'"] == ids["'web-1 then'"] != ids["'web-2'"] == ids["'web-2 then'"]
+    assert [message.kind for message in cell.messages].count("clear_output") == 0
+    assert plain(cell.stdout).count("web-1 │") == 1
+
+
 def test_beyond_the_budget_the_last_lines_are_left() -> None:
     sink = Sink()
     output = PrefixedOutput("x", 1, 0, sink, budget=20, last=2)

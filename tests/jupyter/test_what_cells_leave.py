@@ -91,8 +91,8 @@ def test_displays_have_metadata_for_shells_that_need_it(kernel: Kernel) -> None:
     try:
         with contextlib.redirect_stdout(io.StringIO()), contextlib.redirect_stderr(io.StringIO()):
             output = CellOutput()
-            output.display({"text/plain": "x"}, key="one")
-            output.display({"text/plain": "y"}, key="one")
+            output.display_in_place({"text/plain": "x"}, "one")
+            output.display_in_place({"text/plain": "y"}, "one")
     finally:
         shell.display_pub.publish = publish
     """).check()
