@@ -7,8 +7,9 @@ import json
 import os
 import sys
 import types
+from contextlib import contextmanager
 from importlib.machinery import ModuleSpec
-from typing import Any, Callable, Dict
+from typing import Any, Callable, Dict, Iterator
 
 from .displays import bundle
 
@@ -201,6 +202,24 @@ def _spelled(display_id: Any) -> str:
 def provide(displays: Displays) -> None:
     """Let `IPython.display` be imported wherever no IPython is found."""
     sys.meta_path.append(_Finder(displays))
+
+
+@contextmanager
+def withdrawn() -> Iterator[None]:
+    """Without what was imported in the place of an IPython that is there by now; it comes back where that fails."""
+    taken = {name: sys.modules[name] for name in (_PACKAGE, _MODULE) if name in sys.modules and _is_ours(name)}
+    for name in taken:
+        del sys.modules[name]
+    try:
+        yield
+    except BaseException:
+        for name, module in taken.items():
+            sys.modules.setdefault(name, module)
+        raise
+
+
+def _is_ours(name: str) -> bool:
+    return isinstance(getattr(sys.modules[name].__spec__, "loader", None), _Finder)
 
 
 class _Finder:

@@ -37,8 +37,8 @@ from contextlib import contextmanager, suppress
 from typing import Any, Callable, Iterator
 
 from .cells import NAME as CELL
-from .cells import parsed
-from .display_names import Displays, provide
+from .cells import parsed, see_installed
+from .display_names import Displays, provide, withdrawn
 from .displays import sendable, tell
 from .figures import connect
 
@@ -257,6 +257,7 @@ class Session:
         provide(self._displays)
         self._ipython: Any = None
         """What runs cells where IPython is."""
+        self._is_ipython_broken = False
 
     def serve(self) -> None:
         """Run cells, one after the other, until the process is killed."""
@@ -352,7 +353,9 @@ class Session:
     def _prepare(self, request: dict[str, Any]) -> None:
         if request["is_new"]:
             _frame(self._word, {"kind": "new", "python": ".".join(map(str, sys.version_info[:3]))})
-            self._look_for_ipython()
+        see_installed()
+        if self._ipython is None and not self._is_ipython_broken and _has_ipython():
+            self._start_ipython()
         if request["cwd"]:
             os.chdir(os.path.expanduser(request["cwd"]))
         os.environ.update(request["env"])
@@ -360,14 +363,15 @@ class Session:
 
         self._names.update(unpack(_values_of(request), pickles=True))
 
-    def _look_for_ipython(self) -> None:
-        if not _has_ipython():
-            return
+    def _start_ipython(self) -> None:
+        """Let IPython run the cells: from the first, or from the one that follows its installation."""
         try:
-            from .ipython_cells import IPythonCells
+            with withdrawn():
+                from .ipython_cells import IPythonCells
 
-            self._ipython = IPythonCells(self._module, self._displays, self._awaited, self._called)
+                self._ipython = IPythonCells(self._module, self._displays, self._awaited, self._called)
         except Exception as error:  # noqa: BLE001 - whatever is wrong with it: cells run without it
+            self._is_ipython_broken = True
             tell(f"IPython is not used, as it cannot be started here: {type(error).__name__}: {error}\n")
 
     def _execute(self, code: str, offset: int) -> None:
