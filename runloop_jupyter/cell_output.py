@@ -30,6 +30,9 @@ _KERNEL_PACE = Pace()
 # So many characters at most wait for the next tick: what will not be shown need not be kept.
 _MOST_WAITING = 1_000_000
 
+# So many characters at most are shown once more, so that no emptied status lines stay among them.
+_MOST_AGAIN = 20_000
+
 # Who runs a notebook to keep it keeps an output for each message: there are fewer the longer the cell takes.
 _UNWATCHED_INTERVAL, _LONGEST_INTERVAL = 1.0, 60.0
 
@@ -233,6 +236,9 @@ class _Composer:
         self._take_tail()
         while self._outgoing:
             self._send(unpaced=True)
+        if isinstance(self._screen, KernelScreen) and self._screen.leaves_gaps(concluded=bool(self.final)):
+            for target, text in self._head.again(_MOST_AGAIN):
+                self._send_piece(target, text, unpaced=True)
         if self.final:
             self._screen.conclude(self.final)
         else:

@@ -182,6 +182,11 @@ class Head:
         self._items.append(_Item("stdout", region.end(with_screen=True)))
         return [(region, "")]
 
+    def again(self, most: int) -> list[Piece]:
+        """The pieces that empty the cell and show the same once more; none if that is over `most` characters."""
+        is_small = sum(len(item.text) for item in self._items) <= most
+        return self._shown_without(0) if is_small and self._may_clear() else []
+
     def note(self, text: str) -> list[Piece]:
         """Compose a line about the output."""
         pieces = self.end_region() if self._region else []

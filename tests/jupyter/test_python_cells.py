@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import html
+import itertools
 import re
 from typing import TYPE_CHECKING, Any
 
@@ -19,7 +20,7 @@ from tests.jupyter.remote import ends, remote
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
-    from tests.jupyter.kernels import Cell, Kernel, Message
+    from tests.jupyter.kernels import Cell, Kernel
 
 PIXEL = "iVBORw0KGgoAAAANSUhEUgAAAAEAAAABCAYAAAAfFcSJAAAADUlEQVR42mNk+M9QDwADhgGAWjR9awAAAABJRU5ErkJggg=="
 
@@ -309,28 +310,10 @@ def test_ipython_display_shows_as_in_a_notebook(kernel: Kernel, case: str) -> No
 
 def kept(cells: list[Cell]) -> list[str]:
     """What stands below cells in the end, but for their status lines: texts, and displays in brackets."""
-    outputs: list[list[Message]] = []
-    for cell in cells:
-        outputs.append([])
-        clears = False
-        for message in cell.messages:
-            if message.kind == "clear_output":
-                clears = bool(message.content["wait"])
-                outputs[-1] = outputs[-1] if clears else []
-                continue
-            outputs[-1], clears = [] if clears else outputs[-1], False
-            if message.kind == "update_display_data":
-                outputs = [[message if alike(message, each) else each for each in shown] for shown in outputs]
-            else:
-                outputs[-1].append(message)
-    texts = ("".join(f"[{each.text}]" if "display" in each.kind else each.text for each in shown) for shown in outputs)
+    for earlier, later in itertools.combinations(cells, 2):  # what is updated may stand below another cell
+        earlier.messages += [message for message in later.messages if message.kind == "update_display_data"]
+    texts = ("".join(f"[{m.text}]" if "display" in m.kind else m.text for m in cell.outputs) for cell in cells)
     return [re.sub(r"\[([✓✗][^]]*|running[^]]*|)\]", "", text) for text in texts]
-
-
-def alike(message: Message, other: Message) -> bool:
-    """Whether both are of one display."""
-    ids = [each.content.get("transient", {}).get("display_id") for each in (message, other)]
-    return ids[0] == ids[1] is not None
 
 
 DISPLAY_IDS = {

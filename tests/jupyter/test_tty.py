@@ -34,24 +34,8 @@ TERMINAL = "test -t 1 && test -t 2 && echo 'a terminal'; test -t 0 && echo 'that
 
 
 def kept(cell: Cell) -> list[Message]:
-    """The outputs that a notebook keeps of a cell."""
-    outputs: list[Message] = []
-    clears = False
-    for message in cell.messages:
-        if message.kind == "clear_output":
-            clears = True
-            continue
-        outputs, clears = [] if clears else outputs, False
-        if message.kind == "update_display_data":
-            shown = [display_of(output) == display_of(message) for output in outputs]
-            outputs[shown.index(True)] = message
-        else:
-            outputs.append(message)
-    return [output for output in outputs if output.text]
-
-
-def display_of(message: Message) -> object:
-    return message.content.get("transient", {}).get("display_id")
+    """The outputs that a notebook keeps of a cell, and that show something."""
+    return [output for output in cell.outputs if output.text]
 
 
 def text_of(cell: Cell) -> list[str]:
