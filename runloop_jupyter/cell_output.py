@@ -215,8 +215,6 @@ class _Composer:
 
     def flush(self) -> None:
         """Show at once what has come in, because something else is to follow it, which no status stands above."""
-        if self._loop:
-            self._last_added = self._loop.time()
         self._take_in()
         self._outgoing += self._head.end_item()
         while self._outgoing:
