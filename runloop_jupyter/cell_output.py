@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import asyncio
+import os
 import time
+from functools import partial
 from itertools import groupby
 from operator import itemgetter
 from typing import TYPE_CHECKING, Any, Self
@@ -27,6 +29,9 @@ _KERNEL_PACE = Pace()
 
 # So many characters at most wait for the next tick: what will not be shown need not be kept.
 _MOST_WAITING = 1_000_000
+
+# So many characters at most are shown once more, so that no emptied status lines stay among them.
+_MOST_AGAIN = 20_000
 
 # Who runs a notebook to keep it keeps an output for each message: there are fewer the longer the cell takes.
 _UNWATCHED_INTERVAL, _LONGEST_INTERVAL = 1.0, 60.0
@@ -60,6 +65,7 @@ class CellOutput:
     ) -> None:
         screen, self._redirected = screen_of_cell()
         self._display = display_of_cell(screen)
+        self._ids: dict[str, str] = {}
         self._quiet = quiet
         self._hidden = hidden
         self._composer = _Composer(screen, limits, pace, whole, size, fills_cell) if screen and not quiet else None
@@ -104,17 +110,29 @@ class CellOutput:
         """Whether rich output can be shown, and changed later."""
         return self._display is not None and not self._quiet
 
-    def display(self, bundle: Mapping[str, Any], *, key: str = "") -> None:
-        """Show a MIME bundle after the output so far; one with a `key` takes the place of the last with that key."""
+    def display(self, bundle: Mapping[str, Any], *, display_id: str = "", update: bool = False) -> None:
+        """Show a MIME bundle after the output so far, or with `update` in the place of what has this id."""
         if self._quiet:
             return
         if self._display is None:
-            if not key:
-                self.write("stdout", str(bundle.get("text/plain", "")) + "\n")
+            self.write("stdout", str(bundle.get("text/plain", "")) + "\n")
             return
-        if self._composer and not self._display.knows(key):
+        if self._composer and not update:
             self._composer.flush()
-        self._display.show(bundle, key)
+        self._display.show(bundle, display_id, update=update)
+
+    def display_in_place(self, bundle: Mapping[str, Any], key: str) -> None:
+        """Show a MIME bundle in the place of the last with this key; nothing where displays do not change."""
+        if self.shows_displays:
+            update, display_id = key in self._ids, self._ids.setdefault(key, os.urandom(16).hex())
+            self.display(bundle, display_id=display_id, update=update)
+
+    def clear(self, *, wait: bool) -> None:
+        """Empty the cell, as `clear_output` does."""
+        if self._quiet or (self._display is not None and self._display.clear_captured(wait=wait)):
+            return
+        if self._composer:
+            self._composer.clear(wait=wait)
 
     def status(self, text: str | Callable[[], str]) -> None:
         """Set the passing line shown while nothing has come in for 2 s; a function is called anew every second."""
@@ -147,7 +165,8 @@ class _Composer:
         self._whole = whole
         self._incoming: list[tuple[Stream, str]] = []
         self._waiting = 0
-        self._head = Head(limits, size, in_notebook=not screen.knows_cursor, may_clear=fills_cell)
+        self._new_head = partial(Head, limits, size, in_notebook=not screen.knows_cursor, may_clear=fills_cell)
+        self._head = self._new_head()
         self._tail = Tail(limits.tail, limits.tail_lines)
         self._outgoing: list[Piece] = []
         self._loop: asyncio.AbstractEventLoop | None = None
@@ -181,6 +200,19 @@ class _Composer:
             self._send()
             await asyncio.sleep(self._limits.interval if self._outgoing else 0)
 
+    def clear(self, *, wait: bool) -> None:
+        """Show nothing of what has come so far: what waits to be shown, nobody misses."""
+        if self._screen.knows_cursor:
+            self.add("stdout", "\r\x1b[2K")  # as IPython does in a terminal
+            return
+        self._incoming, self._waiting = [], 0
+        self._head = self._new_head()
+        self._tail = Tail(self._limits.tail, self._limits.tail_lines)
+        self._outgoing = [(Clear(wait=wait), "")]
+        self._status_is_shown = False
+        if self._loop and self._tick_handle is None:
+            self._tick_soon()
+
     def flush(self) -> None:
         """Show at once what has come in, because something else is to follow it, which no status stands above."""
         self._take_in()
@@ -202,6 +234,9 @@ class _Composer:
         self._take_tail()
         while self._outgoing:
             self._send(unpaced=True)
+        if isinstance(self._screen, KernelScreen) and self._screen.leaves_gaps(concluded=bool(self.final)):
+            for target, text in self._head.again(_MOST_AGAIN):
+                self._send_piece(target, text, unpaced=True)
         if self.final:
             self._screen.conclude(self.final)
         else:
@@ -257,7 +292,7 @@ class _Composer:
         if isinstance(target, Region):
             return None if self._draw(target, unpaced=unpaced) else (target, "")
         if isinstance(target, Clear):
-            self._notebook.clear()
+            self._notebook.clear(wait=target.wait)
             return None
         now, later = (text, "") if unpaced else self._pace.part(text)
         if now:

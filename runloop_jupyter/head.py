@@ -9,7 +9,8 @@ from __future__ import annotations
 
 import os
 from collections.abc import Callable
-from typing import TYPE_CHECKING, Final
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
 
 from .elision import after_line
 from .sizes import spell_size
@@ -31,11 +32,11 @@ _LONGEST_REGION = 8_192  # characters that are sent again with each change, besi
 _MOST_CLEARS = 8  # each sends again what the cell shows
 
 
+@dataclass(frozen=True, slots=True)
 class Clear:
-    """Stands for the emptying of the cell; what is to stay in it comes again."""
+    """Stands for the emptying of the cell, with `wait` once something follows; what is to stay in it comes again."""
 
-
-CLEAR: Final = Clear()
+    wait: bool = True
 
 
 class Region:
@@ -181,6 +182,11 @@ class Head:
         self._items.append(_Item("stdout", region.end(with_screen=True)))
         return [(region, "")]
 
+    def again(self, most: int) -> list[Piece]:
+        """The pieces that empty the cell and show the same once more; none if that is over `most` characters."""
+        is_small = sum(len(item.text) for item in self._items) <= most
+        return self._shown_without(0) if is_small and self._may_clear() else []
+
     def note(self, text: str) -> list[Piece]:
         """Compose a line about the output."""
         pieces = self.end_region() if self._region else []
@@ -249,7 +255,7 @@ class Head:
             if count < len(item.text):
                 self._items.append(_Item(item.stream, item.text[:-count]))
             count = max(count - len(item.text), 0)
-        return [(CLEAR, ""), *((item.stream, item.text) for item in self._items if item.text)]
+        return [(Clear(), ""), *((item.stream, item.text) for item in self._items if item.text)]
 
     def _draw(self, region: Region, text: str) -> list[Piece]:
         done = region.emulator.feed(text)

@@ -7,6 +7,8 @@ and what is new in it is what comes after the end of what was there.
 
 from __future__ import annotations
 
+import json
+import re
 from collections import defaultdict
 from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any, Literal
@@ -15,6 +17,8 @@ if TYPE_CHECKING:
     from runloop_sdk.models.logs import Log
 
 Kind = Literal["command", "exit", "line", "gap"]
+_STRUCTURED = re.compile(r"(?:\x1e|^)[0-9a-f]{16}(\{.*)", re.DOTALL)
+"""A line of `remote.interpreter` for the notebook: a mark, the cell's word, and JSON."""
 _GAP = "… lines are missing here: they came faster than logs can be asked for"
 
 
@@ -42,7 +46,7 @@ class LogLines:
         for stream, found in streams.items():
             fresh.update(_added(self._last.get(stream, []), found))
         self._last = dict(streams)
-        return [shown for line in lines for shown in fresh.get(id(line), ())]
+        return [shown for line in lines for shown in fresh.get(id(line), ()) if not _is_structured(shown)]
 
 
 def _added(before: Sequence[Log], after: Sequence[Log]) -> dict[int, list[Log]]:
@@ -76,10 +80,34 @@ def said(line: Log) -> str:
     """What a line tells."""
     kind = kind_of(line)
     if kind == "command":
-        from runloop_sdk.resources.shell import typed
+        return f"$ {_command(line.cmd or '')}".rstrip()
+    return f"exit code {line.exit_code}" if kind == "exit" else _STRUCTURED.sub(_displayed, line.message or "")
 
-        return f"$ {typed(line.cmd or '')}".rstrip()
-    return f"exit code {line.exit_code}" if kind == "exit" else line.message or ""
+
+def _command(sent: str) -> str:
+    """What was to be run, as it was typed: without what makes it run as it should."""
+    from runloop_sdk.resources import shell
+
+    from .executions import order
+    from .remote import code_of, is_cell
+
+    command = order.typed(shell.typed(sent))
+    return f"%%devbox python\n{code_of(command)}" if is_cell(command) else command
+
+
+def _is_structured(line: Log) -> bool:
+    """Whether a line has nothing but what a Python session says to the notebook."""
+    message = line.message or ""
+    return bool(_STRUCTURED.search(message)) and not _STRUCTURED.sub(_displayed, message)
+
+
+def _displayed(found: re.Match[str]) -> str:
+    """The text of what was displayed; nothing of all else that a session says."""
+    try:
+        frame = json.loads(found[1])
+        return str(frame["data"]["text/plain"]) if frame["kind"] == "display" else ""
+    except (ValueError, KeyError, TypeError, RecursionError):
+        return ""
 
 
 def _overlap(before: Sequence[Any], after: Sequence[Any]) -> int:

@@ -76,7 +76,7 @@ class KernelScreen:
         self._status_id = ""
         self._statuses = 0
         self._status_is_last = False
-        self._regions: set[str] = set()
+        self._regions: dict[str, str] = {}
         self.is_watched = is_live()
 
     def show(self, stream: Stream, text: str) -> None:
@@ -107,24 +107,39 @@ class KernelScreen:
             self._status_id = os.urandom(16).hex()
         self._display(text, update=self._status_is_last)
 
-    def show_bundle(self, bundle: Mapping[str, Any], display_id: str, *, update: bool = False) -> None:
+    def show_bundle(self, bundle: Mapping[str, Any], display_id: str = "", *, update: bool = False) -> None:
         """Show rich output under the output so far, or in the place of an earlier one."""
+        if not display_id:
+            display_id, update = self._place()
         content = {"data": dict(bundle), "metadata": {}, "transient": {"display_id": display_id}}
         self._send("update_display_data" if update else "display_data", content, "display_data")
         self._status_is_last = self._status_is_last and update
 
     def show_region(self, region_id: str, text: str) -> None:
         """Show lines under the output so far, or in the place of those with the same id."""
-        self.show_bundle({"text/plain": text}, region_id, update=region_id in self._regions)
-        self._regions.add(region_id)
+        place, update = (self._regions[region_id], True) if region_id in self._regions else self._place()
+        self._regions[region_id] = place
+        self.show_bundle({"text/plain": text}, place, update=update)
 
-    def clear(self) -> None:
-        """Empty the cell, as soon as something else is shown in it."""
-        self._send("clear_output", {"wait": True}, "clear_output")
+    def clear(self, *, wait: bool = True) -> None:
+        """Empty the cell; with `wait` as soon as something else is shown in it."""
+        self._send("clear_output", {"wait": wait}, "clear_output")
         self._regions.clear()
         self._status_id = ""
         self._statuses = 0
         self._status_is_last = False
+
+    def leaves_gaps(self, *, concluded: bool) -> bool:
+        """Whether emptied status lines stand among the output, or below it unless it is `concluded`."""
+        return self._statuses > int(self._status_is_last and concluded)
+
+    def _place(self) -> tuple[str, bool]:
+        """The id of what is shown next, and whether there is something with it: an emptied status line that is last."""
+        if not self._status_is_last:
+            return os.urandom(16).hex(), False
+        taken, self._status_id, self._status_is_last = self._status_id, "", False
+        self._statuses -= 1
+        return taken, True
 
     def _display(self, text: str, *, update: bool = False) -> None:
         self.show_bundle({"text/plain": text}, self._status_id, update=update)
@@ -209,30 +224,31 @@ def runs_one_magic() -> bool:
 
 
 class Display:
-    """Rich output of one cell; what was shown with a key can be shown anew in its place."""
+    """Rich output of one cell."""
 
     def __init__(self, screen: KernelScreen | None) -> None:
         self._screen = screen
-        self._ids: dict[str, str] = {}
 
-    def knows(self, key: str) -> bool:
-        """Whether something was shown with this key."""
-        return key in self._ids
-
-    def show(self, bundle: Mapping[str, Any], key: str = "") -> None:
-        """Show a MIME bundle: in its place if its key is known."""
-        update = self.knows(key)
-        display_id = self._ids.get(key) or os.urandom(16).hex()
-        if key:
-            self._ids[key] = display_id
+    def show(self, bundle: Mapping[str, Any], display_id: str = "", *, update: bool = False) -> None:
+        """Show a MIME bundle, or with `update` put it in the place of what was shown with this id."""
         if self._screen is not None:
             self._screen.show_bundle(bundle, display_id, update=update)
         else:
             from IPython.display import publish_display_data
 
             publish: Any = publish_display_data
+            display_id = display_id or os.urandom(16).hex()
             # Not every shell takes None for the metadata, as xeus-python's does not.
             publish(dict(bundle), metadata={}, transient={"display_id": display_id}, update=update)
+
+    def clear_captured(self, *, wait: bool) -> bool:
+        """Empty what somebody captures (`%%capture`), or what another kernel shows; False if nobody does."""
+        if self._screen is None:
+            from IPython import display
+
+            empty: Any = display.clear_output
+            empty(wait)
+        return self._screen is None
 
 
 def display_of_cell(screen: Screen | None) -> Display | None:

@@ -34,9 +34,13 @@ class Dialogue:
         self._line = (self._line + text).rpartition("\n")[2][-_LONGEST:]
         self._came.set()
 
-    def display(self, bundle: Mapping[str, Any]) -> None:
+    def display(self, bundle: Mapping[str, Any], *, display_id: str = "", update: bool = False) -> None:
         """Pass on what is shown by MIME types."""
-        self._sink.display(bundle)
+        self._sink.display(bundle, display_id=display_id, update=update)
+
+    def clear(self, *, wait: bool) -> None:
+        """Pass it on."""
+        self._sink.clear(wait=wait)
 
     async def answer(self) -> None:
         """Ask whenever the command does, until it reads no more or is cancelled. Ctrl-D, or ^D, ends its input."""

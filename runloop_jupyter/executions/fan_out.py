@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 from ..devboxes import DevboxInfo
 from ..errors import ConnectionLostError, MagicError
 from ..results import DevboxResult, FanOutResult, row_of
+from ..screens import ScreenSize
 from ..transcript import Transcript
 from .grid import Row, summary
 from .prefixed import PrefixedOutput
@@ -136,13 +137,16 @@ class FanOut:
         budget = 0 if tail is not None else _HEAD // len(devboxes)
         last = tail or max(min(500 // len(devboxes), 10), 3)
         memory = max(_IN_MEMORY // len(devboxes), 64 * 1024)
+        runs = [make(box, Transcript(in_memory=memory)) for box in devboxes]
         self.members = [
             Member(
                 session,
-                make(box, Transcript(in_memory=memory)),
-                PrefixedOutput(box.short, width, n, output, budget=budget, last=last),
+                run,
+                PrefixedOutput(
+                    run.devbox.short, width, n, output, budget=budget, last=last, size=run.order.size or ScreenSize()
+                ),
             )
-            for n, box in enumerate(devboxes)
+            for n, run in enumerate(runs)
         ]
 
     async def begun(self) -> None:

@@ -72,7 +72,7 @@ async def watch_fan_out(
 
     def show(rows: list[Row]) -> None:
         grid = {"text/plain": grid_text(rows, said), "text/html": grid_html(rows, said)}
-        output.display(grid if rows else {"text/plain": ""}, key="grid")
+        output.display_in_place(grid if rows else {"text/plain": ""}, "grid")
 
     try:
         result = await fan_out.run(fail_fast=fail_fast, show=show)

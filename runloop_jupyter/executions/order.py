@@ -18,6 +18,8 @@ NO_USER = 214
 """The same for its user."""
 NO_PYTHON = 215
 """The same for the Python that makes its terminal."""
+_BEGINS = ": runloop_jupyter; "
+"""Stands between what goes before a command and the command itself; to a shell it does nothing."""
 _SHOWN = '[ "${TERM:-dumb}" = dumb ] && TERM=xterm-256color; export TERM; '  # of itself bash says dumb
 
 
@@ -51,7 +53,8 @@ class Order:
         """The command as sent: what goes before it stands on its first line, so that its line numbers stay."""
         exports = "".join(f"export {name}={shlex.quote(value)}; " for name, value in self.env)
         move = f"cd -- {self._directory} 2>/dev/null || exit {NO_DIRECTORY}; " if self.cwd else ""
-        command = self._surroundings + exports + move + self.command
+        before = self._surroundings + exports + move
+        command = f"{before}{_BEGINS}{self.command}" if before else self.command
         command = self._on_terminal(command) if self.terminal else command
         return _as_user(self.user, command) if self.user else command
 
@@ -92,6 +95,24 @@ class Order:
         if path == "~":
             return "~"
         return "~/" + shlex.quote(path[2:]) if path.startswith("~/") and path[2:] else shlex.quote(path)
+
+
+def typed(prepared: str) -> str:
+    """What was to be run, of a command as it is sent (`Order.prepared`); of any other, all of it."""
+    for wrapper, end in (("id -u -- ", ";"), ("command -v python3 ", "")):
+        if prepared.startswith(wrapper):
+            inner = _quoted(prepared)
+            return typed(inner.removesuffix(end)) if inner else prepared
+    before, mark, command = prepared.partition(_BEGINS)
+    return command if mark and before.startswith(("[ ", "export ", "cd -- ")) else prepared
+
+
+def _quoted(wrapped: str) -> str:
+    """The prepared command in one that runs it as another user or on a terminal; nothing if there is none."""
+    try:
+        return next((word for word in shlex.split(wrapped) if _BEGINS in word), "")
+    except ValueError:
+        return ""
 
 
 def _as_user(user: str, command: str) -> str:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import base64
+import hashlib
 import json
 import os
 from collections.abc import Iterator, Mapping
@@ -44,6 +45,14 @@ class PythonCell:
     values: Mapping[str, Any] = field(default_factory=dict)
     out: tuple[str, ...] = ()
     restart: bool = False
+
+
+@dataclass(slots=True)
+class _Shown:
+    """What a cell displayed, as it is now."""
+
+    display_id: str
+    bundle: dict[str, Any]
 
 
 class Frames:
@@ -110,7 +119,7 @@ class PythonOutput(CommandRun):
         super().__init__(session, devbox, order, transcript)
         self.word = word
         self._frames = Frames(word)
-        self._displays: list[dict[str, Any]] = []
+        self._displays: list[_Shown] = []
         self._displayed = 0
         self._exception = ""
         self._lost = False
@@ -134,7 +143,9 @@ class PythonOutput(CommandRun):
     def _take_frame(self, frame: dict[str, Any], sink: Sink) -> None:
         kind = frame.get("kind")
         if kind == "display" and isinstance(frame.get("data"), dict):
-            self._take_display(harmless(frame["data"], frame_network=self._session.settings.frame_network), sink)
+            self._take_display(frame, sink)
+        elif kind == "clear":
+            sink.clear(wait=bool(frame.get("wait")))
         elif kind == "new":
             self.note = f"new session of Python {_short(frame.get('python'))}"
         elif kind == "lost":
@@ -146,7 +157,8 @@ class PythonOutput(CommandRun):
             where = f" (line {line})" if isinstance(line, int) else ""
             self._exception = _short(frame.get("text")) + where
 
-    def _take_display(self, bundle: dict[str, Any], sink: Sink) -> None:
+    def _take_display(self, frame: dict[str, Any], sink: Sink) -> None:
+        bundle = harmless(frame["data"], frame_network=self._session.settings.frame_network)
         size = sum(len(data) if isinstance(data, str) else len(json.dumps(data)) for data in bundle.values())
         if self._displayed + size > MOST_OF_DISPLAYS:
             if self._displayed <= MOST_OF_DISPLAYS:
@@ -154,12 +166,23 @@ class PythonOutput(CommandRun):
             self._displayed = MOST_OF_DISPLAYS + 1
             return
         self._displayed += size
-        self._displays.append(bundle)
-        sink.display(bundle)
+        display_id, update = self._display_id(frame), bool(frame.get("update"))
+        if update:
+            for shown in self._displays:
+                if shown.display_id == display_id:
+                    shown.bundle = bundle
+        else:
+            self._displays.append(_Shown(display_id, bundle))
+        sink.display(bundle, display_id=display_id, update=update)
+
+    def _display_id(self, frame: dict[str, Any]) -> str:
+        """The id of a display, which the notebook's later cells know too; it can mean no display of anything else."""
+        given = str(frame.get("id") or "")
+        return hashlib.sha256(f"{self.devbox.id}\0{given}".encode("utf-8", "replace")).hexdigest()[:32] if given else ""
 
     async def _result(self, exit_code: int | None, error: str = "") -> PythonResult:
         result = PythonResult(exit_code, self.transcript, **self.facts, error=error)
-        result.displays = self._displays
+        result.displays = [shown.bundle for shown in self._displays]
         result.exception = self._exception
         if self._lost:
             await self.check_ended()

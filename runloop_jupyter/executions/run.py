@@ -46,8 +46,11 @@ class Sink(Protocol):
     def write(self, stream: Stream, text: str) -> None:
         """Take a piece of it."""
 
-    def display(self, bundle: Mapping[str, Any]) -> None:
-        """Take something to show by MIME types."""
+    def display(self, bundle: Mapping[str, Any], *, display_id: str = "", update: bool = False) -> None:
+        """Take something to show by MIME types, or with `update` in the place of what has this id."""
+
+    def clear(self, *, wait: bool) -> None:
+        """Show nothing any more of what came so far."""
 
 
 class CommandRun:

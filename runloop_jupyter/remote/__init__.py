@@ -6,6 +6,7 @@
 from __future__ import annotations
 
 import base64
+import json
 import zlib
 from functools import cache
 from pathlib import Path
@@ -42,6 +43,25 @@ sys.meta_path.append(Parts())
 from runloop_remote.interpreter import main
 sys.exit(main(sys.argv[1:]))
 """
+
+
+_STARTS = "'import base64,zlib;exec(zlib.decompress(base64.b64decode("
+_LONGEST = 1_000_000  # characters of a request that are looked into
+
+
+def is_cell(command: str) -> bool:
+    """Whether a command hands a cell over to a session: it runs `program`."""
+    return command.startswith("exec ") and f" -c {_STARTS}" in command
+
+
+def code_of(command: str) -> str:
+    """The code of the cell that such a command hands over; nothing where it does not say it."""
+    argument = command.rpartition(" ")[2].strip("'\"")
+    try:
+        request = json.loads(base64.b64decode(argument[:_LONGEST], validate=True))
+        return str(request["code"])
+    except (ValueError, KeyError, TypeError, RecursionError):
+        return ""  # it is in a file of the devbox, or the command was made by others
 
 
 @cache

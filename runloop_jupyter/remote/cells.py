@@ -6,7 +6,9 @@ import ast
 import importlib
 import io
 import linecache
+import os
 import shlex
+import site
 import subprocess
 import sys
 import tokenize
@@ -36,13 +38,28 @@ def run_line(line: str) -> None:
     """Do what a line of IPython says: `!command`, `%pip ...`, `%matplotlib ...`."""
     if line.startswith("!"):
         subprocess.call(line[1:], shell=True)  # noqa: S602 - as it was typed
+        see_installed()
         return
     name, _, rest = line[1:].partition(" ")
     if name == "pip":
         ended = subprocess.call([sys.executable, "-m", "pip", *shlex.split(rest)])
-        importlib.invalidate_caches()
+        see_installed()
         if ended:
             raise RuntimeError(f"pip ended with exit code {ended}")
+
+
+def see_installed() -> None:
+    """Let what was installed since be imported, as by a Python that starts now: the account's own folder may be new."""
+    importlib.invalidate_caches()
+    folder = site.getusersitepackages() if site.ENABLE_USER_SITE else ""
+    if not folder or folder in sys.path or not os.path.isdir(folder):
+        return
+    before = list(sys.path)
+    site.addsitedir(folder)
+    added = [path for path in sys.path if path not in before]
+    systems = [before.index(path) for path in site.getsitepackages() if path in before]
+    place = min(systems, default=len(before))
+    sys.path[:] = [*before[:place], *added, *before[place:]]
 
 
 def _tree(source: str, filename: str) -> Tuple[ast.Module, str]:
@@ -64,7 +81,7 @@ def _as_python(line: str, error: SyntaxError) -> str:
         raise error
     name = text[1:].partition(" ")[0]
     if text[0] == "%" and name not in ("pip", "matplotlib"):
-        works = "!command, %pip and %matplotlib work without IPython; %pip install ipython, then --restart, for others"
+        works = "!command, %pip and %matplotlib work without IPython, others after %pip install ipython"
         error.msg = f"%{name} is no Python: {works}"
         raise error
     return f"{indent}__import__({__name__!r}, fromlist=['run_line']).run_line({text!r})\n"

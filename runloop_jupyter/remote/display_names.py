@@ -3,12 +3,15 @@
 from __future__ import annotations
 
 import base64
-import builtins
 import json
+import os
 import sys
 import types
+from contextlib import contextmanager
 from importlib.machinery import ModuleSpec
-from typing import Any, Callable, Dict
+from typing import Any, Callable, Dict, Iterator
+
+from .displays import bundle
 
 _PACKAGE, _MODULE = "IPython", "IPython.display"
 
@@ -100,16 +103,130 @@ class Image(DisplayObject):
         return {kind: base64.b64encode(data).decode()}
 
 
-def provide(show: Callable[[Dict[str, Any]], None]) -> None:
+Show = Callable[[Dict[str, Any], str, bool], None]
+
+
+class DisplayHandle:
+    """What was shown with an id, to be shown anew in its place."""
+
+    def __init__(self, displays: Displays, display_id: str) -> None:
+        self._displays = displays
+        self.display_id = display_id
+
+    def __repr__(self) -> str:
+        return f"<DisplayHandle display_id={self.display_id}>"
+
+    def display(self, obj: Any, **options: Any) -> None:
+        """Show it once more below, with the same id."""
+        self._displays.display(obj, display_id=self.display_id, **options)
+
+    def update(self, obj: Any, **options: Any) -> None:
+        """Show it in the place of what has the id."""
+        self._displays.update_display(obj, display_id=self.display_id, **options)
+
+
+class Displays:
+    """The functions of `IPython.display`, on a way to show MIME bundles and one to empty the cell."""
+
+    def __init__(self, show: Show, clear: Callable[[bool], None]) -> None:
+        self._show = show
+        self._clear = clear
+
+    def show(self, data: Dict[str, Any]) -> None:
+        """Show a MIME bundle."""
+        self._show(data, "", False)
+
+    def display(
+        self,
+        *values: Any,
+        display_id: Any = None,
+        raw: bool = False,
+        clear: bool = False,
+        update: bool = False,
+        **_options: Any,
+    ) -> DisplayHandle | None:
+        """Show values in the notebook as it shows its own: tables, pictures, text."""
+        if update and display_id is None:
+            raise TypeError("display_id required for update_display")
+        if clear:
+            self.clear_output(wait=True)
+        given = os.urandom(16).hex() if display_id is True else display_id
+        for value in values:
+            data = value if raw else bundle(value)
+            if data is not None:
+                self._show(data, _spelled(given), update)
+        return None if given is None else DisplayHandle(self, given)
+
+    def update_display(self, obj: Any, *, display_id: Any, **options: Any) -> None:
+        """Show it in the place of what has the id."""
+        self.display(obj, display_id=display_id, **{**options, "update": True})
+
+    def publish(
+        self,
+        data: Dict[str, Any],
+        metadata: Any = None,
+        *,
+        transient: Any = None,
+        update: bool = False,
+        **_options: Any,
+    ) -> None:
+        """Show a MIME bundle that somebody made."""
+        self._show(data, _spelled((transient or {}).get("display_id")), update)
+
+    def clear_output(self, wait: bool = False) -> None:
+        """Empty the cell, with `wait` once something is shown in it."""
+        self._clear(bool(wait))
+
+    def names(self, module: str) -> Dict[str, Any]:
+        """What is to be found in a module of that name."""
+        found: Dict[str, Any] = {"get_ipython": lambda: None, "display": self.display}
+        if module == _MODULE:
+            shown = (DisplayObject, HTML, Markdown, Latex, Math, SVG, JSON, Javascript, Image)
+            found.update({kind.__name__: kind for kind in (*shown, DisplayHandle)})
+            found.update(update_display=self.update_display, clear_output=self.clear_output)
+            found.update(publish_display_data=self.publish)
+            found.update({f"display_{kind.__name__.lower()}": self._of(kind) for kind in shown[1:]})
+        return found
+
+    def _of(self, kind: Callable[[Any], Any]) -> Callable[..., None]:
+        def display(*values: Any, raw: bool = False, **_options: Any) -> None:
+            self.display(*(kind(value) if raw else value for value in values))
+
+        return display
+
+
+def _spelled(display_id: Any) -> str:
+    return "" if display_id is None else str(display_id)
+
+
+def provide(displays: Displays) -> None:
     """Let `IPython.display` be imported wherever no IPython is found."""
-    sys.meta_path.append(_Finder(show))
+    sys.meta_path.append(_Finder(displays))
+
+
+@contextmanager
+def withdrawn() -> Iterator[None]:
+    """Without what was imported in the place of an IPython that is there by now; it comes back where that fails."""
+    taken = {name: sys.modules[name] for name in (_PACKAGE, _MODULE) if name in sys.modules and _is_ours(name)}
+    for name in taken:
+        del sys.modules[name]
+    try:
+        yield
+    except BaseException:
+        for name, module in taken.items():
+            sys.modules.setdefault(name, module)
+        raise
+
+
+def _is_ours(name: str) -> bool:
+    return isinstance(getattr(sys.modules[name].__spec__, "loader", None), _Finder)
 
 
 class _Finder:
     """The last to be asked for a module."""
 
-    def __init__(self, show: Callable[[Dict[str, Any]], None]) -> None:
-        self._show = show
+    def __init__(self, displays: Displays) -> None:
+        self._displays = displays
 
     def find_spec(self, name: str, path: Any = None, target: Any = None) -> ModuleSpec | None:
         return ModuleSpec(name, self, is_package=name == _PACKAGE) if name in (_PACKAGE, _MODULE) else None  # type: ignore[arg-type]  # all that is asked of a loader
@@ -118,26 +235,4 @@ class _Finder:
         """As usual."""
 
     def exec_module(self, module: types.ModuleType) -> None:
-        names: Dict[str, Any] = {"get_ipython": lambda: None, "display": self._display}
-        if module.__name__ == _MODULE:
-            shown = (DisplayObject, HTML, Markdown, Latex, Math, SVG, JSON, Javascript, Image)
-            names.update({kind.__name__: kind for kind in shown})
-            names.update(publish_display_data=self._publish, clear_output=lambda wait=False: None)
-            names.update({f"display_{kind.__name__.lower()}": self._of(kind) for kind in shown[1:]})
-        vars(module).update(names)
-
-    def _display(self, *values: Any, include: Any = None, exclude: Any = None, raw: bool = False, **_: Any) -> None:
-        for value in values:
-            if raw:
-                self._publish(value)
-            else:
-                builtins.display(value)  # type: ignore[attr-defined]
-
-    def _publish(self, data: Dict[str, Any], metadata: Any = None, **_options: Any) -> None:
-        self._show(data)
-
-    def _of(self, kind: Callable[[Any], Any]) -> Callable[..., None]:
-        def display(*values: Any, raw: bool = False, **_options: Any) -> None:
-            self._display(*(kind(value) if raw else value for value in values))
-
-        return display
+        vars(module).update(self._displays.names(module.__name__))

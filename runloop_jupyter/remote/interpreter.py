@@ -37,9 +37,9 @@ from contextlib import contextmanager, suppress
 from typing import Any, Callable, Iterator
 
 from .cells import NAME as CELL
-from .cells import parsed
-from .display_names import provide
-from .displays import bundle, sendable, tell
+from .cells import parsed, see_installed
+from .display_names import Displays, provide, withdrawn
+from .displays import sendable, tell
 from .figures import connect
 
 MARK = "\x1e"
@@ -250,12 +250,14 @@ class Session:
         self._event_loop: asyncio.AbstractEventLoop | None = None
         self._cells = 0
         self._late = {"stdout": _Late(), "stderr": _Late()}
-        builtins.display = self.display  # type: ignore[attr-defined]  # as in a notebook
+        self._displays = Displays(self.show, self.clear)
+        builtins.display = self._displays.display  # type: ignore[attr-defined]  # as in a notebook
         self._word = ""
         self._show_fetched = connect(self.show)
-        provide(self.show)
+        provide(self._displays)
         self._ipython: Any = None
         """What runs cells where IPython is."""
+        self._is_ipython_broken = False
 
     def serve(self) -> None:
         """Run cells, one after the other, until the process is killed."""
@@ -351,7 +353,9 @@ class Session:
     def _prepare(self, request: dict[str, Any]) -> None:
         if request["is_new"]:
             _frame(self._word, {"kind": "new", "python": ".".join(map(str, sys.version_info[:3]))})
-            self._look_for_ipython()
+        see_installed()
+        if self._ipython is None and not self._is_ipython_broken and _has_ipython():
+            self._start_ipython()
         if request["cwd"]:
             os.chdir(os.path.expanduser(request["cwd"]))
         os.environ.update(request["env"])
@@ -359,14 +363,15 @@ class Session:
 
         self._names.update(unpack(_values_of(request), pickles=True))
 
-    def _look_for_ipython(self) -> None:
-        if not _has_ipython():
-            return
+    def _start_ipython(self) -> None:
+        """Let IPython run the cells: from the first, or from the one that follows its installation."""
         try:
-            from .ipython_cells import IPythonCells
+            with withdrawn():
+                from .ipython_cells import IPythonCells
 
-            self._ipython = IPythonCells(self._module, self.show, self._awaited, self._called)
+                self._ipython = IPythonCells(self._module, self._displays, self._awaited, self._called)
         except Exception as error:  # noqa: BLE001 - whatever is wrong with it: cells run without it
+            self._is_ipython_broken = True
             tell(f"IPython is not used, as it cannot be started here: {type(error).__name__}: {error}\n")
 
     def _execute(self, code: str, offset: int) -> None:
@@ -384,7 +389,7 @@ class Session:
             value = self._evaluate(last, filename, "eval")
             if value is not None:
                 self._names["_"] = value
-                self.display(value)
+                self._displays.display(value)
 
     def _evaluate(self, tree: ast.Module | ast.Expression, filename: str, mode: str) -> Any:
         """The value, made while the session's loop counts as running: `asyncio.create_task` works in any cell."""
@@ -432,16 +437,14 @@ class Session:
             asyncio.set_event_loop(self._event_loop)
         return self._event_loop
 
-    def display(self, *values: Any) -> None:
-        """Show values in the notebook as it shows its own: tables, pictures, text."""
-        for value in values:
-            data = bundle(value)
-            if data is not None:
-                self.show(data)
+    def show(self, data: dict[str, Any], display_id: str = "", update: bool = False) -> None:
+        """Show a MIME bundle, or with `update` in the place of what has this id."""
+        shown = {"kind": "display", "data": sendable(data)}
+        _frame(self._word, {**shown, "id": display_id, "update": update} if display_id else shown)
 
-    def show(self, data: dict[str, Any]) -> None:
-        """Show a MIME bundle."""
-        _frame(self._word, {"kind": "display", "data": sendable(data)})
+    def clear(self, wait: bool) -> None:
+        """Empty the cell, with `wait` once something is shown in it."""
+        _frame(self._word, {"kind": "clear", "wait": wait})
 
     def _show_figures(self) -> None:
         self._show_fetched()
@@ -449,7 +452,7 @@ class Session:
         if pyplot is None:
             return
         for number in pyplot.get_fignums():
-            self.display(pyplot.figure(number))
+            self._displays.display(pyplot.figure(number))
         pyplot.close("all")
 
     def _return(self, request: dict[str, Any]) -> None:

@@ -12,7 +12,7 @@ import os
 import sys
 import tempfile
 import warnings
-from typing import Any, Callable, Dict
+from typing import Any, Callable
 
 from IPython import version_info
 from IPython.core.compilerop import CachingCompiler
@@ -24,11 +24,11 @@ from traitlets import Type
 from traitlets.config import Config
 
 from .cells import NAME, run_line
+from .display_names import Displays
 from .displays import bundle as own_bundle
 from .displays import draws_itself, plain, tell
 
 _OLDEST = 8
-Show = Callable[[Dict[str, Any]], None]
 
 
 class IPythonCells:
@@ -37,10 +37,12 @@ class IPythonCells:
     `await_` awaits a coroutine on the session's loop; `call` calls while that counts as running.
     """
 
-    def __init__(self, module: Any, show: Show, await_: Callable[[Any], Any], call: Callable[[Any], Any]) -> None:
+    def __init__(
+        self, module: Any, displays: Displays, await_: Callable[[Any], Any], call: Callable[[Any], Any]
+    ) -> None:
         if version_info[0] < _OLDEST:
             raise ImportError(f"IPython {version_info[0]} is older than {_OLDEST}")
-        _Hook.show = _Publisher.show = staticmethod(show)
+        _Hook.displays = _Publisher.displays = displays
         self._await, self._call = await_, call
         self._shell = _started(module)
 
@@ -113,7 +115,7 @@ class _Formatter(DisplayFormatter):  # type: ignore[misc, unused-ignore]
 
 
 class _Hook(DisplayHook):  # type: ignore[misc, unused-ignore]
-    show: Any = None
+    displays: Any = None
 
     def start_displayhook(self) -> None:
         """Nothing: there is no prompt."""
@@ -122,20 +124,20 @@ class _Hook(DisplayHook):  # type: ignore[misc, unused-ignore]
         """As above."""
 
     def write_format_data(self, format_dict: Any, md_dict: Any = None) -> None:
-        self.show(format_dict)
+        self.displays.show(format_dict)
 
     def finish_displayhook(self) -> None:
         """As above."""
 
 
 class _Publisher(DisplayPublisher):  # type: ignore[misc, unused-ignore]
-    show: Any = None
+    displays: Any = None
 
-    def publish(self, data: Any, metadata: Any = None, *_arguments: Any, **_options: Any) -> None:
-        self.show(data)
+    def publish(self, data: Any, metadata: Any = None, *_arguments: Any, **options: Any) -> None:
+        self.displays.publish(data, metadata, **options)
 
     def clear_output(self, wait: bool = False) -> None:
-        """Nothing: what was shown stays."""
+        self.displays.clear_output(wait)
 
 
 class _Shell(InteractiveShell):  # type: ignore[misc, unused-ignore]

@@ -15,6 +15,7 @@ from typing import TYPE_CHECKING, Any, ClassVar
 from ..errors import MagicError
 from ..executions.order import Order
 from ..executions.run import CommandRun
+from ..screens import ScreenSize
 from ..transcript import Transcript
 from .actions import free_path
 from .scroll import Printer, Scroll
@@ -65,6 +66,8 @@ class Console(DevboxTool):
         self._history: list[str] = []
         self._command: _Command | None = None
         self._printed = Transcript()
+        self._size = ScreenSize.of_cell(session.settings.columns)
+        self._printer = self._new_printer()
 
     @property
     def running(self) -> bool:
@@ -97,10 +100,11 @@ class Console(DevboxTool):
         self.say("")
         self._history = [*[line for line in self._history if line != text][1 - _REMEMBERED :], text]
         self._printed = Transcript()
-        order = Order(text, text.partition("\n")[0], shell=self._shell, open_input=True)
+        order = Order(text, text.partition("\n")[0], shell=self._shell, open_input=True, size=self._size)
         command = _Command(CommandRun(self._session, self.devbox, order, self._printed), asyncio.current_task())
         self._command = command
-        self._show(("command", text))
+        self._tell("command", text)
+        self._printer = self._new_printer()
         self._post_state()
         try:
             await self._follow(command)
@@ -115,7 +119,7 @@ class Console(DevboxTool):
         if self._command is None or not self._command.run.started:
             self.say("No command waits for input now: nothing was sent.")
         elif (await self.checked(self._command.run.execution.send_stdin(f"{text}\n"))).success:
-            self._show(("input", text))
+            self._tell("input", text)
         else:
             self.say("The command takes no more input: nothing was sent.")
 
@@ -132,6 +136,7 @@ class Console(DevboxTool):
             await self._kill(command)
 
     async def _clear(self, _: dict[str, Any], __: list[memoryview]) -> None:
+        self._printer.end_lines()
         self._scroll.clear()
         self.post("clear")
 
@@ -142,7 +147,7 @@ class Console(DevboxTool):
         name = re.sub(r"[^\w.-]", "_", f"{self.devbox.short[:80]}-output.txt")
         path = await asyncio.to_thread(free_path, name)
         await self._printed.save(path)
-        self._show(("quiet", f"Saved the whole output of the last command as {path} beside the notebook."))
+        self._tell("quiet", f"Saved the whole output of the last command as {path} beside the notebook.")
 
     handlers: ClassVar[dict[str, Handler]] = {
         "run": _execute,
@@ -157,26 +162,24 @@ class Console(DevboxTool):
 
     async def _follow(self, command: _Command) -> None:
         """Show its output and how it ended. When this console is closed, `ended` does the rest."""
-        printer = Printer(lambda pieces: self._show(*pieces))
         try:
-            news = await self._outcome(command, printer)
+            news = await self._outcome(command)
         except asyncio.CancelledError:
             if self._closed or not command.stopping:
                 raise
             news = ("bad", self._left(command))
         except MagicError as error:
             news = ("bad", str(error))
-        printer.flush()
-        self._show(news)
+        self._tell(*news)
 
-    async def _outcome(self, command: _Command, printer: Printer) -> Piece:
+    async def _outcome(self, command: _Command) -> Piece:
         # A start that was asked for happens, whether it is waited for or not: whoever stops it must be able to.
         starting = asyncio.ensure_future(self._start(command))
         starting.add_done_callback(lambda task: task.cancelled() or task.exception())
         await asyncio.shield(starting)
         telling = asyncio.create_task(self._tell_trouble(command))
         try:
-            return _news(command, await self.checked(command.run.finish(printer)))
+            return _news(command, await self.checked(command.run.finish(self._printer)))
         finally:
             telling.cancel()
 
@@ -215,6 +218,14 @@ class Console(DevboxTool):
         if command.killed:
             return f"stopped after {command.run.elapsed}; the rest of what it had printed was not read"
         return f"given up after {command.run.elapsed}: it may still run on {self.devbox.short}"
+
+    def _new_printer(self) -> Printer:
+        return Printer(lambda pieces: self._show(*pieces), self._size)
+
+    def _tell(self, kind: str, text: str) -> None:
+        """Show something that the command did not print, below what it has printed so far."""
+        self._printer.end_lines()
+        self._show((kind, text))
 
     def _show(self, *pieces: Piece) -> None:
         self._scroll.add(pieces)

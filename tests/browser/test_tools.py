@@ -224,6 +224,23 @@ def test_commands_show_both_streams_in_colours_and_as_text(shown: PanelPage, con
     expect(console.screen.locator(".rlc-stdout").last).to_have_text("part 3\n")
 
 
+def test_lines_that_a_program_draws_anew_stand_there_once(console: ConsolePage) -> None:
+    frame = r"printf '\033[2Kone %s\n\033[31m\033[2Ktwo %s\033[0m\n' $n $n"
+    console.run(f"seq 600; for n in 1 2 3 4; do [ $n = 1 ] || printf '\\033[2A'; {frame}; sleep 0.2; done; echo after")
+    printed = console.screen.locator(".rlc-command").last.locator(
+        "xpath=following-sibling::*[contains(@class, 'rlc-text')]"
+    )
+    lines = "".join(printed.all_inner_texts()).split("\n")
+    assert lines[-6:] == ["599", "600", "one 4", "two 4", "after", ""]
+    assert len(lines) == 604
+    colour = console.screen.locator("span", has_text="two 4").last
+    assert colour.evaluate("span => getComputedStyle(span).color") == "rgb(198, 40, 40)"
+    console.run(
+        r"printf 'err\n' >&2; printf 'a\nb\n'; sleep 0.2; printf '\033[2A\033[Kc\n'; sleep 0.2; printf '\033[2A\033[Jd'"
+    )
+    expect(console.screen.locator(".rlc-text").last).to_have_text("d\n")
+
+
 def test_earlier_commands_come_back_and_many_lines_are_one_command(console: ConsolePage) -> None:
     console.run("echo one")
     console.run("false", ends="exit code 1")

@@ -36,6 +36,11 @@ class Message:
             return str(self.content["text"])
         return str(self.content.get("data", {}).get("text/plain", ""))
 
+    @property
+    def display_id(self) -> str:
+        """By what it can be changed; empty if it cannot."""
+        return str(self.content.get("transient", {}).get("display_id", ""))
+
 
 @dataclass
 class Cell:
@@ -67,10 +72,26 @@ class Cell:
         return "\n".join(self.reply.get("traceback", []))
 
     @property
+    def outputs(self) -> list[Message]:
+        """What a notebook keeps of it: without what was cleared, each display as it became."""
+        outputs: list[Message] = []
+        clears = False
+        for message in self.messages:
+            if message.kind == "clear_output":
+                clears = bool(message.content["wait"])
+                outputs = outputs if clears else []
+                continue
+            outputs, clears = [] if clears else outputs, False
+            if message.kind == "update_display_data":
+                outputs = [message if message.display_id == each.display_id else each for each in outputs]
+            else:
+                outputs.append(message)
+        return outputs
+
+    @property
     def streams(self) -> list[tuple[str, str]]:
         """The text shown, each run of one stream together, as a notebook stores it."""
-        items = [m for m in self.messages if m.kind != "update_display_data"]
-        runs = [(m.content["name"], m.text) if m.kind == "stream" else ("", "") for m in items]
+        runs = [(m.content["name"], m.text) if m.kind == "stream" else ("", "") for m in self.outputs]
         merged = [(name, "".join(text for _, text in run)) for name, run in groupby(runs, key=lambda r: r[0])]
         return [(name, text) for name, text in merged if name]
 
@@ -87,12 +108,7 @@ class Cell:
     @property
     def displays(self) -> list[str]:
         """What each display shows in the end, after its updates, in the order of first showing."""
-        shown: dict[str, str] = {}
-        for number, message in enumerate(self.messages):
-            if message.kind in ("display_data", "update_display_data"):
-                identity = message.content.get("transient", {}).get("display_id", str(number))
-                shown[identity] = message.text
-        return list(shown.values())
+        return [m.text for m in self.outputs if m.kind in ("display_data", "update_display_data")]
 
     @property
     def results(self) -> list[str]:

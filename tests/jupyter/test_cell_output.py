@@ -213,14 +213,14 @@ def test_a_status_comes_under_the_output_so_far_but_parts_it_three_times_at_most
 
 def test_a_display_breaks_the_silence_as_text_does(kernel: Kernel) -> None:
     cell = kernel.run("""
-    async def show():
+    async def after_a_while():
         async with CellOutput(limits=DisplayLimits(silence=2.0)) as cell:
             cell.status("waiting")
             time.sleep(1.9)
             cell.display({"text/plain": "shown"})
             await asyncio.sleep(0.3)
     import time
-    run(show())
+    run(after_a_while())
     """).check()
     assert cell.displays == ["shown"]
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 import urllib.request
 from typing import TYPE_CHECKING
 from urllib.parse import urlsplit
@@ -40,6 +41,32 @@ def test_logs_tell_what_ran(kernel: Kernel) -> None:
     assert "one of the words" in kernel.run("%devbox logs").check().stdout
     assert kernel.run("%devbox logs --tail 1").check().stdout.count("\n") == 1
     assert "has no logs that match" in kernel.run("%devbox logs --source kmsg").check().stdout
+
+
+RUN = {
+    "%devbox exec echo there": "$ echo there\nthere\nexit code 0\n",
+    "%devbox exec --cwd /tmp --env A=secret echo $PWD": "$ echo $PWD\n/tmp\nexit code 0\n",
+    "%devbox exec --tty --user root id -un": "$ id -un\nroot\nexit code 0\n",
+    "%devbox exec --shell s --env A=secret echo x": "$ echo x\nx\nexit code 0\n",
+    "%%devbox script --proc sh\necho script": "$ sh\nscript\nexit code 0\n",
+    "%%devbox python\nx = 41\nprint('text')\nx + 1": (
+        "$ %%devbox python\nx = 41\nprint('text')\nx + 1\ntext\n42\nexit code 0\n"
+    ),
+    "%%devbox python --restart --out x\nx = 1": "$ %%devbox python\nx = 1\nexit code 0\n",
+    "%%devbox python --tty\nNone": "$ %%devbox python\nNone\nexit code 0\n",
+    "%%devbox python --no-raise-error\nprint('é' * 3, end='')\nexit(3)": (
+        "$ %%devbox python\nprint('é' * 3, end='')\nexit(3)\nééé\nexit code 3\n"
+    ),
+    "get_ipython().run_cell_magic('devbox', 'python', f'x = {\"y\" * 100_000!r}')": "$ %%devbox python\nexit code 0\n",
+}
+
+
+@pytest.mark.parametrize("cell", RUN)
+def test_logs_have_what_was_typed_and_what_it_printed(kernel: Kernel, cell: str) -> None:
+    before = kernel.run("%devbox logs").check().stdout.count("\n")
+    kernel.run(cell).check()
+    lines = kernel.run("%devbox logs").check().stdout.splitlines()[before:]
+    assert "".join(re.sub(r"^[\d:.]{12} exec {5}", "", line) + "\n" for line in lines) == RUN[cell]
 
 
 def test_logs_are_followed_until_stop(kernel: Kernel, home: Home) -> None:

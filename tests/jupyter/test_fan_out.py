@@ -33,7 +33,7 @@ def kernel(home: Home) -> Iterator[Kernel]:
 
 
 def plain(text: str) -> str:
-    return re.sub(r"\x1b\[\d+m", "", text)
+    return re.sub(r"\x1b\[[\d;]*m", "", text)
 
 
 @pytest.mark.parametrize(
@@ -209,7 +209,20 @@ PIECES = {
     "a line in pieces": (["a", "b", "c\n"], "x │ abc\n"),
     "no newline at the end": (["a\nb"], "x │ a\nx │ b\n"),
     "a progress bar": (["1%\r2%\r", "3%\n"], "x │ 3%\n"),
+    "a long progress bar": ([f"{n}%\r" for n in range(9000)], "x │ 8999%\n"),
+    "a shorter text over a longer one": (["100%\r", "  5\n"], "x │   5%\n"),
+    "a spinner": (["at work |", *("\b/" if n % 2 else "\b|" for n in range(9000)), "\n"], "x │ at work /\n"),
+    "an erased line": (["Downloading ...\r\x1b[K", "done\n"], "x │ done\n"),
     "carriage returns": (["a\r\nb\r\n"], "x │ a\nx │ b\n"),
+    "lines drawn anew": (["a\n", *(f"\x1b[A\x1b[2K{n}\n" for n in range(99)), "b\n"], "x │ a\nx │ 98\nx │ b\n"),
+    "lines drawn anew at once": (["a 1\nb 1\n\x1b[2Aa 2\nb 2\n"], "x │ a 2\nx │ b 2\n"),
+    "a line without an end above": (["a\nb", "\x1b[A1\n"], "x │ a\nx │ a1\nx │ b\n"),
+    "a hidden cursor": (["\x1b[?25l1%\r", "2%\r\x1b[?25h", "\n"], "x │ 2%\n"),
+    "lines that scroll out": (["\x1b[Ka\x1b[A\n", "b\n" * 60], "x │ a\n" + "x │ b\n" * 60),
+    "lines after what was drawn": (
+        ["\x1b[?25h\n" * 2, "b\n" * 30, "c\n" * 30, "d", "\x1b[Ae\n"],
+        "x │ \n" * 2 + "x │ b\n" * 30 + "x │ c\n" * 30 + "x │ ce\nx │ d\n",
+    ),
     "empty lines": (["\n\na\n"], "x │ \nx │ \nx │ a\n"),
 }
 
@@ -217,11 +230,48 @@ PIECES = {
 @pytest.mark.parametrize(("pieces", "shown"), PIECES.values(), ids=PIECES)
 def test_output_is_passed_on_by_lines(pieces: list[str], shown: str) -> None:
     sink = Sink()
-    output = PrefixedOutput("x", 1, 0, sink, budget=100)
+    output = PrefixedOutput("x", 1, 0, sink, budget=10_000)
     for piece in pieces:
         output.write("stdout", piece)
     output.close()
     assert plain(sink.text) == shown
+
+
+FRAMES = r"""
+echo before
+for i in $(seq 20); do
+  [ $i = 1 ] || printf '\033[2A'
+  printf '\033[2K\033[32mone %s\033[0m\n\033[2Ktwo %s\n' $i $i
+  sleep 0.05
+done
+for i in $(seq 200); do printf '\r%d%%' $i; done
+echo; echo after"""
+
+
+@pytest.mark.parametrize("options", ["", "--tty ", "--tail 9 "])
+def test_what_is_drawn_anew_is_shown_as_it_was_in_the_end(kernel: Kernel, options: str) -> None:
+    cell = kernel.run(f"%%devbox exec {options}--on 'web-?'{FRAMES}").check()
+    for name in ("web-1", "web-2"):
+        lines = [line.partition("│ ")[2] for line in plain(cell.stdout).splitlines() if line.startswith(name)]
+        assert lines[0] == "before"
+        assert lines[-4:] == ["one 20", "two 20", "200%", "after"]
+        assert len(lines) <= 7  # what was passed on before it was drawn anew stays
+    assert not re.search(r"\x1b(?!\[[\d;]*m)|\r", cell.stdout)
+
+
+def test_displays_change_in_their_place_and_what_others_show_stays(kernel: Kernel) -> None:
+    cell = kernel.run(
+        "%%devbox python --on 'web-?'\nimport os\nfrom IPython.display import clear_output\n"
+        "h = display(os.environ['WHO'], display_id='same')\nclear_output()\nh.update(os.environ['WHO'] + ' then')"
+    ).check()
+    ids = {
+        message.text: message.content["transient"]["display_id"]
+        for message in cell.messages
+        if message.kind in ("display_data", "update_display_data") and message.text.startswith("'web")
+    }
+    assert ids["'web-1'"] == ids["'web-1 then'"] != ids["'web-2'"] == ids["'web-2 then'"]
+    assert [message.kind for message in cell.messages].count("clear_output") == 0
+    assert plain(cell.stdout).count("web-1 │") == 1
 
 
 def test_beyond_the_budget_the_last_lines_are_left() -> None:

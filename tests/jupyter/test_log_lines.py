@@ -4,7 +4,12 @@ from __future__ import annotations
 
 import random
 
+import pytest
+
+from runloop_jupyter.executions.order import Order, typed
 from runloop_jupyter.log_lines import LogLines, said
+from runloop_jupyter.remote import code_of, is_cell, program
+from runloop_jupyter.screens import ScreenSize
 from runloop_sdk.models.logs import Log
 
 
@@ -70,3 +75,55 @@ def test_any_window_of_any_lines_is_joined_without_loss() -> None:
             got += told(seen.new(lines(*whole[max(grown - 20, 0) : grown])))
             end = grown
         assert got == whole
+
+
+ORDERS = {
+    "plain": Order("echo a"),
+    "shown": Order("echo a\necho b", size=ScreenSize()),
+    "with surroundings": Order("echo 'it'", cwd="~/a b", env=(("A", "x'y; z"),), size=ScreenSize()),
+    "as another": Order('echo "$HOME" `id`', user="root", size=ScreenSize()),
+    "on a terminal": Order("echo $'a\\n';", size=ScreenSize(), terminal=True),
+    "as another on a terminal": Order(
+        "cat <<E\n'\nE", user="o'neil", size=ScreenSize(), terminal=True, interactive=True
+    ),
+    "with nothing": Order("", cwd="/tmp"),
+}
+
+
+@pytest.mark.parametrize("order", ORDERS.values(), ids=ORDERS)
+def test_a_command_is_told_as_it_was_typed(order: Order) -> None:
+    assert typed(order.prepared) == order.command
+    begin = Log(level="info", source="exec", timestamp_ms=1, cmd_id="c1", cmd=order.prepared)
+    assert said(begin) == f"$ {order.command}".rstrip()
+
+
+@pytest.mark.parametrize(
+    "command", ["echo ': runloop_jupyter; x'", "id -u -- 'x", "command -v python3 x", "exec a -c b"]
+)
+def test_a_command_of_others_is_told_as_it_is(command: str) -> None:
+    assert typed(command) == command
+    assert not is_cell(command)
+
+
+@pytest.mark.parametrize("argument", ["@/tmp/x", "!", "", "bm8=", "e30=", "W10=", "Ww==" * 100])
+def test_a_cell_of_which_the_command_says_no_code_is_a_cell(argument: str) -> None:
+    command = f"exec python3 -c '{program()}' {argument}"
+    assert (is_cell(command), code_of(command)) == (True, "")
+
+
+STRUCTURED = {
+    "a display": ('\x1e0123456789abcdef{"kind": "display", "data": {"text/plain": "42", "text/html": "<b>"}}', ["42"]),
+    "after a text": ('text\x1e0123456789abcdef{"kind": "display", "data": {"text/plain": "42"}}', ["text42"]),
+    "without its mark": ('0123456789abcdef{"kind": "new"}', []),
+    "no display": ('\x1e0123456789abcdef{"kind": "values", "data": "abcd"}', []),
+    "cut short": ('\x1e0123456789abcdef{"kind": "display", "data": {"text/', []),
+    "deep": ("\x1e0123456789abcdef{" + "[" * 100_000, []),
+    "no word": ('\x1eabc{"kind": "new"}', ['\x1eabc{"kind": "new"}']),
+    "JSON": ('{"kind": "display"}', ['{"kind": "display"}']),
+    "an empty line": ("", [""]),
+}
+
+
+@pytest.mark.parametrize(("message", "shown"), STRUCTURED.values(), ids=STRUCTURED)
+def test_what_a_python_session_says_to_the_notebook_is_left_out(message: str, shown: list[str]) -> None:
+    assert told(LogLines().new(lines(message))) == shown

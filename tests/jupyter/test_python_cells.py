@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import html
+import itertools
 import re
 from typing import TYPE_CHECKING, Any
 
@@ -305,6 +306,79 @@ def test_ipython_display_shows_as_in_a_notebook(kernel: Kernel, case: str) -> No
     cell = kernel.run(f"%%devbox python\nfrom IPython.display import *\ndisplay({shown})").check()
     (bundle,) = bundles(cell)
     assert (bundle[mime].strip() if isinstance(bundle[mime], str) else bundle[mime]) == data
+
+
+def kept(cells: list[Cell]) -> list[str]:
+    """What stands below cells in the end, but for their status lines: texts, and displays in brackets."""
+    for earlier, later in itertools.combinations(cells, 2):  # what is updated may stand below another cell
+        earlier.messages += [message for message in later.messages if message.kind == "update_display_data"]
+    texts = ("".join(f"[{m.text}]" if "display" in m.kind else m.text for m in cell.outputs) for cell in cells)
+    return [re.sub(r"\[([✓✗][^]]*|running[^]]*|)\]", "", text) for text in texts]
+
+
+DISPLAY_IDS = {
+    "an id": ["h = display(1, display_id='a')\nh.update(2)", "[2]"],
+    "an id that is made": ["h = display(1, display_id=True)\ndisplay(7)\nh.update(2)", "[2][7]"],
+    "by name": ["display(1, display_id='a')\nupdate_display(2, display_id='a');", "[2]"],
+    "twice": ["display(1, display_id='a')\ndisplay(2, display_id='a')\nupdate_display(3, display_id='a')", "[3][3]"],
+    "the handle shows more": ["h = display(1, display_id='a')\nh.display(2)\nh.update(3)", "[3][3]"],
+    "as a MIME bundle": [
+        "h = display({'text/plain': 'x'}, raw=True, display_id='a')\nh.update({'text/plain': 'y'}, raw=True)",
+        "[y]",
+    ],
+    "between texts": ["print(1)\nh = display(2, display_id=True)\nprint(3)\nh.update(4)\nprint(5)", "1\n[4]3\n5\n"],
+    "a number as its id": ["display(1, display_id=5)\nupdate_display(2, display_id=5)", "[2]"],
+    "in another cell": ["h = display(1, display_id=True)\nprint('x')", "[3]x\n", "h.update(2); h.update(3)", ""],
+    "an unknown id": ["update_display(1, display_id='none')\nprint('x')", "x\n"],
+    "published": [
+        "publish_display_data({'text/plain': 'x'}, transient={'display_id': 'p'})\n"
+        "publish_display_data({'text/plain': 'y'}, transient={'display_id': 'p'}, update=True)",
+        "[y]",
+    ],
+    "cleared": ["print(1)\ndisplay(2)\nclear_output()\nprint(3)", "3\n"],
+    "cleared in the end": ["print(1)\ndisplay(2)\nclear_output()", ""],
+    "cleared once something follows": ["print(1)\nclear_output(wait=True)\nprint(2)", "2\n"],
+    "nothing follows": ["display(1)\nclear_output(wait=True);", "[1]"],
+    "cleared again and again": [
+        "for n in range(200):\n    clear_output(wait=True)\n    print(n)\n    display(n)",
+        "199\n[199]",
+    ],
+    "cleared with a display": ["print(1)\ndisplay(2)\ndisplay(3, clear=True)", "[3]"],
+    "cleared and updated": ["h = display(1, display_id='a')\nclear_output()\nh.update(2)\nprint(3)", "3\n"],
+    "lines drawn anew before": ["print('a\\nb\\n\\x1b[2Ac')\nclear_output()\nprint('d')", "d\n"],
+}
+
+
+@pytest.mark.parametrize("case", DISPLAY_IDS)
+def test_displays_change_in_their_place_and_go_as_in_a_notebook(kernel: Kernel, case: str) -> None:
+    names = "from IPython.display import clear_output, publish_display_data, update_display\n"
+    cells, right = DISPLAY_IDS[case][::2], DISPLAY_IDS[case][1::2]
+    ran = [kernel.run(f"%%devbox python\n{names}{cell}\nNone").check() for cell in cells]
+    if case == "nothing follows":
+        assert [message.content for message in ran[0].messages if message.kind == "clear_output"] == [{"wait": True}]
+        return
+    assert kept(ran) == right
+    here = [kernel.run(f"{names}{cell}\nNone").check() for cell in cells]
+    assert kept(here) == right, "the notebook's own cells do the same"
+
+
+def test_what_the_displays_of_a_cell_became_is_in_its_result(kernel: Kernel) -> None:
+    kernel.run("%%devbox python -o r\nh = display(1, display_id=True)\ndisplay(2)\nh.update(3)").check()
+    assert kernel.value("[each['text/plain'] for each in r.displays]") == ["3", "2"]
+
+
+def test_an_update_without_an_id_is_refused(kernel: Kernel) -> None:
+    cell = kernel.run("%%devbox python\ndisplay(1, update=True)")
+    fails(kernel, cell, "DevboxCommandError", "display_id required for update_display")
+
+
+def test_what_is_captured_is_cleared_too(kernel: Kernel) -> None:
+    kernel.run(
+        "from IPython.utils.capture import capture_output\nwith capture_output() as c:\n"
+        "    get_ipython().run_cell_magic('devbox', 'python', 'from IPython.display import clear_output\\n"
+        "display(1)\\nclear_output()\\nh = display(2, display_id=True)\\nh.update(3)')"
+    ).check()
+    assert kernel.value("[(o.data['text/plain'], o.update) for o in c.outputs]") == [("2", False), ("3", True)]
 
 
 def test_values_show_as_ipython_shows_them(kernel: Kernel) -> None:

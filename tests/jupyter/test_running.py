@@ -60,6 +60,8 @@ def test_json_that_is_wrong_is_told_with_its_place(kernel: Kernel) -> None:
     kernel.run(f"text = {text!r}").check()
     fails(kernel, kernel.run("%devbox exec --json --stdin text cat"), "UsageError", "line 2, column 6", "main", "b")
     fails(kernel, kernel.run("%devbox exec --json true"), "UsageError", "nothing to stdout")
+    digits = kernel.run("%devbox exec --json python3 -c \"print('1' * 5001)\"")
+    fails(kernel, digits, "UsageError", "main", "JSON that Python cannot read", "5001 digits")
     fails(kernel, kernel.run("%devbox exec --json exit 3"), "DevboxCommandError", "exit code 3")
 
 

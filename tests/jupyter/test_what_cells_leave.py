@@ -67,6 +67,37 @@ def test_no_status_stands_above_what_a_python_cell_ends_with(kernel: Kernel, las
     assert kinds[last_status + 1] == ("update_display_data", ""), "the line goes before anything follows"
 
 
+TABLE = "class T:\n    def _repr_html_(self): return '<table></table>'\n    def __repr__(self): return 'a table'\n"
+QUIET = {
+    "text": ("%%devbox exec\nsleep 2.4; echo a; sleep 2.4; echo b >&2; sleep 2.4; echo c", ["a\n", "b\n", "c\n"]),
+    "text without an end": ("%%devbox exec\nprintf a; sleep 3.4; printf b; sleep 3.4", ["ab"]),
+    "a table": (f"%%devbox python\nimport time\ntime.sleep(2.4)\n{TABLE}T()", ["a table"]),
+    "tables and text": (
+        f"%%devbox python\nimport time\n{TABLE}for n in 1, 2:\n    time.sleep(2.4)\n    display(T())\nprint('x')",
+        ["a table", "a table", "x\n"],
+    ),
+    "lines that are drawn anew": (r"%%devbox exec" + "\n" + r"sleep 2.4; printf 'a\nb\n\033[2Ac\n'", ["c\nb"]),
+    "an error": ("%%devbox exec --no-raise-error\nsleep 2.4; echo a; exit 3", ["a\n"]),
+    "a line": ("%devbox exec sleep 2.4; echo a", ["a\n"]),
+    "nothing": ("%%devbox exec\nsleep 2.4", []),
+}
+
+
+@pytest.mark.parametrize("case", QUIET)
+def test_no_status_line_stays_among_the_outputs_of_a_cell(kernel: Kernel, case: str) -> None:
+    code, right = QUIET[case]
+    cell = kernel.run(code).check()
+    assert any("Stop to kill" in message.text for message in cell.messages)
+    outputs = [output.text for output in cell.outputs]
+    assert outputs[: len(right)] == right
+    assert [text[:1] in "✓✗" and bool(text) for text in outputs[len(right) :]] == [True]
+
+
+def test_what_a_cell_shows_beside_its_magic_stays(kernel: Kernel) -> None:
+    cell = kernel.run("print('mine')\nget_ipython().run_cell_magic('devbox', 'exec', 'sleep 2.4; echo a')").check()
+    assert [output.text for output in cell.outputs if output.text][:2] == ["mine\n", "a\n"]
+
+
 def test_a_table_prints_where_the_stream_has_no_file(monkeypatch: pytest.MonkeyPatch) -> None:
     class Stream:
         def isatty(self) -> bool:
@@ -91,8 +122,8 @@ def test_displays_have_metadata_for_shells_that_need_it(kernel: Kernel) -> None:
     try:
         with contextlib.redirect_stdout(io.StringIO()), contextlib.redirect_stderr(io.StringIO()):
             output = CellOutput()
-            output.display({"text/plain": "x"}, key="one")
-            output.display({"text/plain": "y"}, key="one")
+            output.display_in_place({"text/plain": "x"}, "one")
+            output.display_in_place({"text/plain": "y"}, "one")
     finally:
         shell.display_pub.publish = publish
     """).check()

@@ -91,6 +91,29 @@ async def test_what_copy_takes_and_where_it_goes(works: Yard) -> None:
         assert await works.disk(record, *files) == files, title
 
 
+SAID = {
+    "an argument of the stage below": (
+        'FROM x AS base\nARG NAME=joe\nFROM base\nRUN echo "hello $NAME!" > /said',
+        "hello joe!\n",
+    ),
+    "a global one, through that stage": (
+        'ARG NAME=joe\nFROM x AS base\nARG NAME\nFROM base\nRUN echo "hello $NAME!" > /said',
+        "hello joe!\n",
+    ),
+    "a variable behind tabs": ("FROM x\nENV\tFOO\tbar baz\nRUN echo $FOO > /said", "bar baz\n"),
+    "without its end": ("FROM x\nENV P=a.tar.gz\nENV Q=${P%.gz}\nRUN echo $Q > /said", "a.tar\n"),
+    "left to the stage above": ("FROM x AS base\nONBUILD RUN echo ran > /said\nFROM base", "ran\n"),
+    "what is ignored outside of the context": ("FROM x\nCOPY x /said", "X"),
+}
+
+
+async def test_what_a_build_makes_of_arguments_variables_and_stages(works: Yard, tmp_path: Path) -> None:
+    tar(tmp_path / "said", {".dockerignore": "../x\n", "x": "X"})
+    for title, (dockerfile, said) in SAID.items():
+        record = await works.build(dockerfile, "said")
+        assert await works.disk(record, "/said") == {"/said": said}, title
+
+
 async def test_owners_and_modes(works: Yard) -> None:
     record = await works.build(
         "FROM x\nRUN useradd -u 4321 app\nCOPY a.txt /w/1\nCOPY --chown=app --chmod=0751 a.txt /w/2\n"

@@ -202,6 +202,12 @@ async def test_logs_have_the_end_of_a_line_that_is_too_long_for_them(api: Api, d
     assert lines == [f"{number:0200}" for number in range(51, 151)]
 
 
+async def test_lines_of_logs_end_where_lines_end(api: Api, devbox: str) -> None:
+    await api.execute(devbox, r"printf 'a\036b\013c\r\n\n1%%\r2%%\nd\302\205e'")
+    logs = (await api.json(f"/v1/devboxes/{devbox}/logs"))["logs"]
+    assert [log["message"] for log in logs if "message" in log] == ["a\x1eb\x0bc", "", "1%\r2%", "d\x85e"]
+
+
 async def test_output_outlives_the_devbox(api: Api) -> None:
     devbox = await api.create()
     result = await api.execute(devbox, "seq 500")

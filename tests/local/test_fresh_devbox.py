@@ -1,9 +1,6 @@
 """What works in a devbox that nobody has prepared."""
 
-import base64
-import io
 import shutil
-import zipfile
 from pathlib import Path
 from typing import Any
 
@@ -13,26 +10,9 @@ from runloop_local.sandbox import base_layer
 from tests.local.api import Api
 from tests.local.serving import Service
 from tests.waiting import until
+from tests.wheels import wheel
 
 SYSTEM = "/usr/local/bin:/usr/bin:/bin"
-
-
-def wheel(name: str) -> str:
-    """A package with a program of its name, in base64."""
-    tag = "Wheel-Version: 1.0\nGenerator: test\nRoot-Is-Purelib: true\nTag: py3-none-any\n"
-    about = f"Metadata-Version: 2.1\nName: {name}\nVersion: 1.0\n"
-    files = {
-        f"{name}.py": f"def main(): print('{name} runs')\n",
-        f"{name}-1.0.dist-info/METADATA": about,
-        f"{name}-1.0.dist-info/WHEEL": tag,
-        f"{name}-1.0.dist-info/entry_points.txt": f"[console_scripts]\n{name} = {name}:main\n",
-    }
-    files[f"{name}-1.0.dist-info/RECORD"] = "".join(f"{path},,\n" for path in files)
-    packed = io.BytesIO()
-    with zipfile.ZipFile(packed, "w") as archive:
-        for path, text in files.items():
-            archive.writestr(path, text)
-    return base64.b64encode(packed.getvalue()).decode()
 
 
 def install(name: str, by: str = "pip") -> str:
@@ -75,6 +55,13 @@ async def test_what_pip_installs_in_a_build_runs(namespaces: Api) -> None:
 async def test_programs_are_found(namespaces: Api, program: str) -> None:
     devbox = await namespaces.create()
     assert (await namespaces.execute(devbox, f"command -v {program}"))["exit_status"] == 0
+
+
+async def test_programs_of_the_account_are_found(namespaces: Api) -> None:
+    devbox = await namespaces.create()
+    await namespaces.execute(devbox, "mkdir -p ~/.local/bin; echo 'echo mine runs' > ~/.local/bin/mine")
+    result = await namespaces.execute(devbox, "chmod +x ~/.local/bin/mine; mine")
+    assert result["stdout"] == "mine runs\n"
 
 
 @pytest.mark.parametrize(

@@ -43,6 +43,13 @@ async def test_missing_file_is_named(devbox) -> None:
         await devbox.file.download(path="nothing.bin")
 
 
+async def test_a_file_in_a_folder_that_cannot_be_read_is_not_taken_for_missing(devbox) -> None:
+    await devbox.cmd.exec("mkdir shut && echo x > shut/file && chmod 000 shut")
+    with pytest.raises(APIStatusError, match=r"'shut/file': permission denied") as raised:
+        await devbox.file.read(file_path="shut/file")
+    assert raised.value.status_code == 400
+
+
 async def test_folder_can_be_made_listed_moved_and_removed(devbox) -> None:
     await devbox.file.mkdir("work/deep")
     await devbox.file.write(file_path="work/a file", contents="12345")

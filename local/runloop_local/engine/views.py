@@ -108,6 +108,11 @@ def whole_execution_view(record: ExecutionRecord, log: OutputLog, limit: int) ->
     }
 
 
+def _lines(text: str) -> list[str]:
+    """The lines of an output: what `str.splitlines` takes for their ends beside these, programs print within them."""
+    return [line.removesuffix("\r") for line in text.removesuffix("\n").split("\n")] if text else []
+
+
 def log_views(record: ExecutionRecord, log: OutputLog, lines: int, most: int) -> list[dict[str, Any]]:
     """The `Log` entries of one execution: its command, the last lines it printed (to `most` bytes), its end."""
     base = {"source": record.source, "cmd_id": record.id}
@@ -118,7 +123,7 @@ def log_views(record: ExecutionRecord, log: OutputLog, lines: int, most: int) ->
     except PrunedError as error:
         texts = [("warn", str(error))]
     for level, text in texts:
-        logs += [{**base, "level": level, "timestamp_ms": end, "message": line} for line in text.splitlines()]
+        logs += [{**base, "level": level, "timestamp_ms": end, "message": line} for line in _lines(text)]
     if record.failure is not None:
         logs.append({**base, "level": "error", "timestamp_ms": end, "message": record.failure})
     if record.status == "completed":

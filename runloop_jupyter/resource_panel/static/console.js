@@ -106,6 +106,7 @@ class Printed {
     this.waitingLines = 0;
     for (const [kind, text] of pieces) {
       if (kind === "stdout" || kind === "stderr") this.print(kind, text);
+      else if (kind === "back") this.takeBack(Number(text));
       else this.tell(kind, text);
     }
     while ((this.lines > MOST_LINES || this.characters > MOST_CHARACTERS) && this.inner.childElementCount > 1) {
@@ -149,6 +150,35 @@ class Printed {
       this.append(text.slice(start, end));
       start = end;
     }
+  }
+
+  // Takes back so many ends of line, and all that follows the one before them.
+  takeBack(lines) {
+    this.chunk = null;
+    for (let node = this.inner.lastElementChild; node?.classList.contains("rlc-text"); node = this.inner.lastElementChild) {
+      const parts = node.textContent.split("\n");
+      const left = parts.length - 1 - lines; // ends of line that stay here
+      this.count(node, left > 0 ? -lines : 1 - parts.length, 0);
+      if (left > 0) return this.shorten(node, parts.slice(0, left).join("\n").length + 1);
+      this.count(node, 0, -node.characters);
+      node.remove();
+      lines = -left;
+    }
+  }
+
+  // Leaves the first characters of a text that was printed.
+  shorten(node, characters) {
+    let excess = node.textContent.length - characters;
+    this.count(node, 0, -excess);
+    while (excess > 0) {
+      const last = node.lastChild;
+      const kept = last.textContent.slice(0, -excess);
+      excess -= last.textContent.length - kept.length;
+      if (kept) last.textContent = kept;
+      else last.remove();
+    }
+    const kind = node.classList.contains("rlc-stderr") ? "stderr" : "stdout";
+    this.chunk = { node, kind, style: new Style(), line: [], began: new Style() };
   }
 
   open(kind) {

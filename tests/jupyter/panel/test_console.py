@@ -11,6 +11,7 @@ import pytest
 from runloop_jupyter.devboxes import describe
 from runloop_jupyter.resource_panel.console import Console
 from runloop_jupyter.resource_panel.scroll import CHARACTERS, LINES, Printer, Scroll
+from runloop_jupyter.screens import ScreenSize
 from tests.jupyter.panel.tool_page import ToolPage, tools
 
 __all__ = ["tools"]
@@ -22,7 +23,20 @@ def pieces(page: ToolPage) -> list[list[str]]:
     for content, _ in page.raw:
         if content["op"] in ("snapshot", "clear"):
             shown = []
-        shown += content.get("pieces", [])
+        for piece in content.get("pieces", []):
+            shown = taken_back(shown, int(piece[1])) if piece[0] == "back" else [*shown, piece]
+    return shown
+
+
+def taken_back(shown: list[list[str]], lines: int) -> list[list[str]]:
+    """What is left of the pieces, as the page has it: see `Piece`."""
+    while shown and shown[-1][0] in ("stdout", "stderr"):
+        *above, (kind, text) = shown
+        begun = text.split("\n")
+        left = len(begun) - 1 - lines
+        if left > 0:
+            return [*above, [kind, "\n".join(begun[:left]) + "\n"]]
+        shown, lines = above, -left
     return shown
 
 
@@ -146,11 +160,49 @@ async def test_five_thousand_lines_are_shown_whole(page) -> None:
 
 
 async def test_progress_bars_are_one_line_and_escapes_that_are_no_colours_go(page) -> None:
-    command = r"for n in $(seq 40); do printf '\r%d%%' $n; sleep 0.01; done; printf '\n\033[2J\033[31mred\033[0m\n'"
+    command = r"for n in $(seq 40); do printf '\r%d%%' $n; sleep 0.01; done; printf '\n\033[?7h\033[31mred\033[0m\n'"
     await runs(page, command)
     snapshot = (await ToolPage(page.tool, "v2").open()).told("snapshot")[-1]
     output = "".join(text for kind, text in snapshot["pieces"] if kind == "stdout")
     assert output == "\r40%\n\x1b[31mred\x1b[0m\n"
+
+
+FRAMES = """echo before
+for i in 1 2 3 4 5; do
+  [ $i = 1 ] || printf '\\033[3A'
+  printf '\\033[2Kone %s\\n\\033[2Ktwo %s\\n\\033[2Kthree %s\\n' $i $i $i >&2
+  sleep 0.1
+done
+echo after"""
+
+
+async def test_lines_are_drawn_anew_in_their_place(page) -> None:
+    await runs(page, FRAMES)
+    assert text(page).splitlines() == ["before", "one 5", "two 5", "three 5", "after"]
+    assert text(await ToolPage(page.tool, "v2").open()) == text(page)
+    assert any("back" in (kind for kind, _ in content.get("pieces", [])) for content, _ in page.raw)
+
+
+async def test_what_was_told_between_lines_that_are_drawn_anew_stays(page) -> None:
+    page.send("run", command=r"echo one; read x; printf '\033[Atwo\nthree\n'; read y; printf '\033[Afour\n'")
+    for answer in ("one", "three"):
+        await page.until(lambda answer=answer: f"{answer}\n" in text(page), "the question")
+        page.send("input", text="go")
+        await page.until(lambda answer=answer: text(page, "input").count("go") > (answer == "three"), "the echo")
+    await page.until(lambda: not state(page)["running"], "its end")
+    kinds = [(kind, words) for kind, words in pieces(page) if kind in ("stdout", "input")]
+    assert kinds == [
+        ("stdout", "one\n"),
+        ("input", "go"),
+        ("stdout", "two\nthree\n"),
+        ("input", "go"),
+        ("stdout", "four\n"),
+    ]
+
+
+async def test_a_command_knows_how_wide_its_lines_are_shown(page) -> None:
+    await runs(page, "echo $COLUMNS $TERM")
+    assert text(page) == "100 xterm-256color\n"
 
 
 async def test_a_second_view_gets_what_is_shown_what_runs_and_the_history(page) -> None:
@@ -243,3 +295,48 @@ async def test_a_printer_sends_little_after_a_burst_and_catches_its_breath(monke
     assert sum(text.count("\n") for kind, text in sent if kind == "stdout") < 500
     assert sent[-1][1].endswith(f"{LINES * 2 - 1}\n")
     assert "not shown" in sent[0][1]
+
+
+DRAWINGS = {
+    "lines above": ("a\nb\nc\n\x1b[2AB\n", "a\nB\nc\n"),
+    "all lines": ("a\nb\n\x1b[2A\x1b[JA\n", "A\n"),
+    "a line without an end": ("a\nb\x1b[AA\n", "aA\nb\n"),
+    "more lines than before": ("a\n\x1b[Ax\ny\nz\n", "x\ny\nz\n"),
+    "fewer lines than before": ("a\nb\nc\n\x1b[3A\x1b[J1\n", "1\n"),
+    "the whole screen": ("a\nb\n\x1b[H\x1b[2Jc\n", "c\n"),
+    "colours": ("\x1b[31ma\x1b[0m\nb\n\x1b[2A\x1b[32mc\x1b[0m\n", "\x1b[0;32mc\x1b[0m\nb\n"),
+    "a bar below": ("a\n\x1b[A10%\r20%\r30%\n", "30%\n"),
+    "a hidden cursor": ("a\n\x1b[?25l50%\r100%\n\x1b[?25h", "a\n100%\n"),
+    "above the screen": ("".join(f"{n}\n" for n in range(9)) + "\x1b[9Ax\n", "0\n1\n2\n3\n4\nx\n6\n7\n8\n"),
+    "a long line": ("x" * 45 + "\n\x1b[3Ay\n", "y" + "x" * 44 + "\n"),
+    "plain text again": ("a\n\x1b[Ab\n" + "c\n" * 9 + "d\x1b[A\n", "b\n" + "c\n" * 9 + "d\n"),
+}
+
+
+@pytest.mark.parametrize("size", [1, 2, 5, 1000])
+@pytest.mark.parametrize("case", DRAWINGS)
+async def test_a_program_draws(case: str, size: int) -> None:
+    drawn, right = DRAWINGS[case]
+    scroll = Scroll()
+    printer = Printer(scroll.add, ScreenSize(20, 5))
+    for start in range(0, len(drawn), size):
+        printer.write("stdout", drawn[start : start + size])
+        printer.flush()
+    assert "".join(words for _, words in scroll.pieces) == right
+
+
+async def test_a_flood_of_drawings_is_left_out_but_for_its_end() -> None:
+    scroll = Scroll()
+    printer = Printer(scroll.add)
+    printer.write("stdout", "".join(f"\x1b[H{n}\n" for n in range(40_000)))
+    printer.flush()
+    assert [kind for kind, _ in scroll.pieces] == ["quiet", "stdout"]
+    assert "39999\n" in scroll.pieces[-1][1]
+
+
+def test_taking_back_ends_at_what_was_told() -> None:
+    scroll = Scroll()
+    scroll.add([("stdout", "a\n"), ("quiet", "q"), ("stdout", "b\nc\n"), ("stderr", "d\ne"), ("back", "1")])
+    assert scroll.pieces == [("stdout", "a\n"), ("quiet", "q"), ("stdout", "b\nc\n")]
+    scroll.add([("back", "7")])
+    assert scroll.pieces == [("stdout", "a\n"), ("quiet", "q")]
