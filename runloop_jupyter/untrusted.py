@@ -24,6 +24,7 @@ _MATHS_THAT_ACTS = re.compile(
     r"\\(href|url|require|style|class|cssId|data|html|include|input|csname|[gx]?def|let|(re)?new|provide|Declare)"
 )
 _MARKDOWN_THAT_ACTS = re.compile(r"<[a-zA-Z/!?]|!\[|\]\(\s*(?!https?://|mailto:|#)|\]:")
+_LINK = re.compile(r"\s*(https?://|mailto:|#)", re.IGNORECASE)  # not to the notebook's own server
 _LARGEST = 10_000_000  # characters of one MIME type
 _ATTRIBUTES = {"align", "colspan", "rowspan", "span", "scope", "title", "class", "width", "height"}
 _CLASSES = {"dataframe"}
@@ -72,17 +73,17 @@ def _safe_html(markup: str, *, frame_network: bool) -> str:
         markup,
         attributes=attributes,
         attribute_filter=_kept,
-        url_schemes={"http", "https", "mailto", "data"},
+        url_schemes={"http", "https", "mailto", "data"},  # data for pictures
     )
 
 
 def _kept(tag: str, name: str, value: str) -> str | None:
-    """An attribute's value; a picture is one that the markup itself has, and classes are not the notebook's own."""
+    """An attribute's value: pictures are those that the markup has, links lead out, classes are not the notebook's."""
     if name == "class":
         return " ".join(word for word in value.split() if word in _CLASSES) or None
     if name == "src" and not value.startswith("data:image/"):
         return None
-    if name == "href" and value.startswith("data:"):
+    if name == "href" and not _LINK.match(value):
         return None
     return value
 
