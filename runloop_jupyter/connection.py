@@ -84,7 +84,7 @@ def from_environment(environ: Mapping[str, str]) -> Connection | None:
 
 
 def checked_url(url: str, what: str, name: str = "The URL") -> str:
-    """The URL of a service. Raises `UsageError` about `what` that it is none, or about `name` that it has a password."""
+    """The URL of a service. Raises `UsageError`: about `what` that it is none, about `name` that it has a password."""
     if "@" in url.partition("//")[2].partition("/")[0]:  # shown with the URL, and sent in place of the key
         raise UsageError(f"{name} has a user name or a password in it: leave that out, the key is RUNLOOP_API_KEY.")
     try:

@@ -146,8 +146,8 @@ def test_the_environment_names_the_service() -> None:
     [
         ({"RUNLOOP_BASE_URL": "https://x.example"}, "RUNLOOP_API_KEY is not set"),
         ({"RUNLOOP_API_KEY": "k", "RUNLOOP_BASE_URL": "x.example"}, "'x.example', which is not a URL"),
-        ({"RUNLOOP_API_KEY": "k", "RUNLOOP_BASE_URL": "https://me:hidden@x.example:port"}, "RUNLOOP_BASE_URL has a user name"),
-        ({"RUNLOOP_API_KEY": "k", "RUNLOOP_BASE_URL": "ftp://me:hidden@x.example"}, "RUNLOOP_BASE_URL has a user name"),
+        ({"RUNLOOP_API_KEY": "k", "RUNLOOP_BASE_URL": "https://me:hidden@x.example:port"}, "_URL has a user name"),
+        ({"RUNLOOP_API_KEY": "k", "RUNLOOP_BASE_URL": "ftp://me:hidden@x.example"}, "_URL has a user name"),
         ({"RUNLOOP_BASE_URL": "https://hidden@x.example"}, "RUNLOOP_BASE_URL has a user name"),
     ],
 )
