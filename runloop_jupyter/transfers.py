@@ -105,7 +105,7 @@ async def upload(devbox: AsyncDevbox, local: Path, remote: str | None, progress:
     from runloop_sdk.folders import RemoteFolder
 
     if await asyncio.to_thread(local.is_dir):
-        target = remote or await asyncio.to_thread(local_name, local)
+        target = remote or local_name(local)
         done = await upload_folder(RemoteFolder(devbox.file, devbox.cmd, target), local, progress=_into(progress))
         return Uploaded(target, done.left_out, done.changed)
     before = await asyncio.to_thread(local.stat)
