@@ -1,4 +1,4 @@
-"""HTML from a devbox that is made to keep its reader busy."""
+"""HTML and build logs that are made to keep their reader busy."""
 
 from __future__ import annotations
 
@@ -7,6 +7,7 @@ import time
 import nh3
 import pytest
 
+from runloop_jupyter.builds import step_of
 from runloop_jupyter.nesting import nests_deeper
 from runloop_jupyter.untrusted import harmless
 
@@ -59,3 +60,15 @@ def test_a_long_table_is_shown_in_the_page() -> None:
     shown = harmless({"text/html": f"<table>{ROW * MANY}</table>"})["text/html"]
     assert shown.startswith("<table>")
     assert nh3.clean(shown).count("<tr>") == MANY
+
+
+@pytest.mark.parametrize("line", ["[{}", "#1 [{}"])
+def test_no_line_of_a_build_takes_more_than_its_length(line: str) -> None:
+    def cost(size: int) -> float:
+        begun = time.process_time()
+        assert step_of(line.format("1" * size)) == ""
+        return time.process_time() - begun
+
+    small = min(cost(1_000) for _ in range(5))
+    assert min(cost(8_000) for _ in range(2)) < 24 * small + 0.05
+    assert step_of("#5 [stage-0 2/5] RUN make") == step_of("[2/5] RUN make") == "RUN make"
