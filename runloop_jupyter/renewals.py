@@ -151,16 +151,16 @@ class Renewals:
         await _in_turns(partial(self._renew, name, each) for name, each in due)
 
     async def _renew(self, devbox_id: str, renewal: _Renewal) -> None:
-        renewal.delay = renewal.interval
+        delay = renewal.interval
         try:
             await self._sdk.api.devboxes.keep_alive(devbox_id, timeout=_PATIENCE)
             renewal.renewed_at = time.time()
         except RunloopError as error:
             if not _is_refusal(error):
-                renewal.delay = min(_RETRY, renewal.interval)
+                delay = min(_RETRY, renewal.interval)
             elif await self._has_ended(devbox_id):
                 self._renewals.pop(devbox_id, None)
-        renewal.tried = Moment()
+        renewal.delay, renewal.tried = delay, Moment()
 
     async def _has_ended(self, devbox_id: str) -> bool:
         try:
