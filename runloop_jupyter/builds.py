@@ -17,7 +17,7 @@ ENDED = ("build_complete", "failed")
 _FIRST_LOOK, _LOOK = 0.1, 1.0  # seconds between two looks at a build: soon at first
 _NUMBERED = re.compile(r"Dockerfile(?: line |:)(\d+)")
 _MARKED = re.compile(r"\s*(\d+)\s*\|\s*>>>")
-_STEP = re.compile(r"(?:Step \d+/\d+ : |#\d+ \[[^\]]*\d+/\d+\] |\[[^\]]*\d+/\d+\] )(.+)")
+_STEP = re.compile(r"(?:Step \d+/\d+ : |#\d+ \[[^\]]*\b\d+/\d+\] |\[[^\]]*\b\d+/\d+\] )(.+)")
 _AROUND = 2  # lines shown before and after the one that failed
 
 

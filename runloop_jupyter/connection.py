@@ -74,17 +74,19 @@ class Connection:
 def from_environment(environ: Mapping[str, str]) -> Connection | None:
     """The service that RUNLOOP_API_KEY and RUNLOOP_BASE_URL name; None asks for the embedded one."""
     key, url = environ.get("RUNLOOP_API_KEY", "").strip(), environ.get("RUNLOOP_BASE_URL", "").strip()
+    if url:
+        url = checked_url(url, f"RUNLOOP_BASE_URL is {url!r}, which", "RUNLOOP_BASE_URL")
     if url and not key:
         raise UsageError(
             f"RUNLOOP_BASE_URL is {url}, but RUNLOOP_API_KEY is not set: set both, or neither for the embedded service."
         )
-    if not key:
-        return None
-    return Connection(checked_url(url or CLOUD_URL, f"RUNLOOP_BASE_URL is {url!r}, which"), key)
+    return Connection(url or CLOUD_URL, key) if key else None
 
 
-def checked_url(url: str, what: str) -> str:
-    """The URL of a service. Raises `UsageError` about `what` that it is none."""
+def checked_url(url: str, what: str, name: str = "The URL") -> str:
+    """The URL of a service. Raises `UsageError`: about `what` that it is none, about `name` that it has a password."""
+    if "@" in url.partition("//")[2].partition("/")[0]:  # shown with the URL, and sent in place of the key
+        raise UsageError(f"{name} has a user name or a password in it: leave that out, the key is RUNLOOP_API_KEY.")
     try:
         parts = urlsplit(url)
         good = parts.scheme in ("http", "https") and parts.hostname and parts.port != 0

@@ -151,16 +151,16 @@ class Renewals:
         await _in_turns(partial(self._renew, name, each) for name, each in due)
 
     async def _renew(self, devbox_id: str, renewal: _Renewal) -> None:
-        renewal.delay = renewal.interval
+        delay = renewal.interval
         try:
             await self._sdk.api.devboxes.keep_alive(devbox_id, timeout=_PATIENCE)
             renewal.renewed_at = time.time()
-        except APIStatusError as error:
-            if error.status_code < 500 and await self._has_ended(devbox_id):
+        except RunloopError as error:
+            if not _is_refusal(error):
+                delay = min(_RETRY, renewal.interval)
+            elif await self._has_ended(devbox_id):
                 self._renewals.pop(devbox_id, None)
-        except RunloopError:
-            renewal.delay = min(_RETRY, renewal.interval)
-        renewal.tried = Moment()
+        renewal.delay, renewal.tried = delay, Moment()
 
     async def _has_ended(self, devbox_id: str) -> bool:
         try:
@@ -183,6 +183,11 @@ class Renewals:
     async def _follow(self, sdk: AsyncRunloopSDK) -> None:
         before, self._sdk = self._sdk, sdk
         await before.aclose()
+
+
+def _is_refusal(error: RunloopError) -> bool:
+    """Whether the service said no, and would say so again soon; not that it, or the way to it, has a problem."""
+    return isinstance(error, APIStatusError) and error.status_code < 500 and error.status_code != 429
 
 
 async def _in_turns(works: Iterable[Callable[[], Awaitable[None]]]) -> None:

@@ -249,7 +249,7 @@ class Session:
         keep = settings.keep if keep is None else keep
         keep_alive = settings.keep_alive if keep_alive is None else keep_alive
         view = await self.owned.create(on, make, params, keep=keep, keep_alive=keep_alive)
-        self._note(describe(view), made=True, keep=keep)
+        self._note(describe(view), on, made=True, keep=keep)
         return view
 
     async def _running(
@@ -283,11 +283,11 @@ class Session:
         """Make `devbox` the current one."""
         self.current = devbox
         self.names.add("devbox", devbox.known_as)
-        self._note(devbox)
-
-    def _note(self, devbox: DevboxInfo, *, made: bool = False, keep: bool = False) -> None:
         if self.connection is not None:
-            self.ledger.note(devbox.id, devbox.name, self.connection.service, made=made, keep=keep)
+            self._note(devbox, self.connection)
+
+    def _note(self, devbox: DevboxInfo, on: Connection, *, made: bool = False, keep: bool = False) -> None:
+        self.ledger.note(devbox.id, devbox.name, on.service, made=made, keep=keep)
 
     def ended(self, devbox: DevboxInfo) -> None:
         """Forget a devbox that was shut down or failed."""

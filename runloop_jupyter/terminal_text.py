@@ -11,13 +11,14 @@ _LAST_SGR = re.compile(r"\x1b\[[0-9;:]*m\Z")
 _LONGEST_SGR = 64
 
 # Everything that is neither text nor a line's own business: escapes and the control characters but \b \t \n \r. Those
-# of one character beyond ASCII (C1) begin the same escapes; none of them is kept, as notebooks would show it.
+# of one character beyond ASCII (C1) begin the same escapes; none of them is kept, as notebooks would show it. A string
+# has no beginning of another in it: so each character is looked at once, however many strings have no end.
 _CONTROL = re.compile(
     r"""
       \x1b\[ (?P<parameters>[0-?]*) [\ -/]* (?P<final>[@-~])   # CSI
     | \x9b [0-?]* [\ -/]* [@-~]
     | (?: \x1b[\]P^_X] | [\x90\x98\x9d-\x9f] )               # OSC, DCS, PM, APC, SOS
-      [^\x07\x1b\x9c\n]* (?: \x07 | \x1b\\ | \x9c )
+      [^\x07\x1b\x90\x98\x9c-\x9f\n]* (?: \x07 | \x1b\\ | \x9c )
     | \x1b[\ -/]* [0-~]                                         # a character set and other short ones
     | [\x00-\x07\x0b\x0c\x0e-\x1f\x7f-\x9f\ud800-\udfff]     # surrogates: no message can carry them
     """,
@@ -28,7 +29,7 @@ _CONTROL = re.compile(
 _INCOMPLETE = re.compile(
     r"""
     (?: (?: \x1b\[ | \x9b ) [0-?]* [\ -/]*
-      | (?: \x1b[\]P^_X] | [\x90\x98\x9d-\x9f] ) [^\x07\x1b\x9c\n]* \x1b?
+      | (?: \x1b[\]P^_X] | [\x90\x98\x9d-\x9f] ) [^\x07\x1b\x90\x98\x9c-\x9f\n]* \x1b?
       | \x1b [\ -/]*
     ) \Z
     """,

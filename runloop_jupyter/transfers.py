@@ -59,6 +59,17 @@ def _here() -> str:
         return "here: the folder that the notebook works in was removed"
 
 
+def own_name(path: str) -> str:
+    """The name that a path elsewhere ends in, as one to have here; nothing where it ends in none, as `~` or `..`."""
+    name = PurePosixPath(path).name
+    return "" if name in ("..", "~") else name
+
+
+def local_name(path: Path) -> str:
+    """The name of a file or folder here as it was given: of a link its own."""
+    return os.path.basename(os.path.abspath(path))  # noqa: PTH100, PTH119 - `Path` keeps "..", or follows links
+
+
 _NOT_THERE = ("No such file or directory", "Not a directory")
 
 
@@ -94,7 +105,7 @@ async def upload(devbox: AsyncDevbox, local: Path, remote: str | None, progress:
     from runloop_sdk.folders import RemoteFolder
 
     if await asyncio.to_thread(local.is_dir):
-        target = remote or (await asyncio.to_thread(local.absolute)).name
+        target = remote or local_name(local)
         done = await upload_folder(RemoteFolder(devbox.file, devbox.cmd, target), local, progress=_into(progress))
         return Uploaded(target, done.left_out, done.changed)
     before = await asyncio.to_thread(local.stat)
@@ -142,7 +153,7 @@ async def download(devbox: AsyncDevbox, remote: str, label: str, local: Path | N
     from runloop_sdk.folders import RemoteFolder
 
     found = await there(devbox, remote, label)
-    target = local or Path(PurePosixPath(remote).name or "download")
+    target = local or Path(own_name(remote) or "download")
     if found.kind == "directory":
         folder = RemoteFolder(devbox.file, devbox.cmd, remote)
         done = await download_folder(folder, target, progress=_into(progress))
@@ -217,7 +228,7 @@ async def _upload_bytes(
 
 async def download_object(sdk: AsyncRunloopSDK, view: ObjectView, local: Path, progress: Progress) -> Path:
     """Write an object's bytes into a file, or into a folder under its own name."""
-    target = local / PurePosixPath(view.name).name if await asyncio.to_thread(local.is_dir) else local
+    target = local / (own_name(view.name) or "download") if await asyncio.to_thread(local.is_dir) else local
     progress.total = view.size_bytes
     async with _replacing(target) as part:
         await sdk.storage_object.from_id(view.id).download_to(part, progress=_into(progress))

@@ -1,9 +1,9 @@
 """Rich output that comes from a devbox, made harmless: nothing in it runs in the notebook's page.
 
 Pictures stay. HTML keeps its tables and text, without scripts, styles and what loads from elsewhere. HTML that lives
-by its scripts (an interactive plot) is shown in a frame that the browser keeps apart from the notebook. Markdown and
-LaTeX that would load, link or define something are shown as they were written. Text keeps its colours, and no other
-escape.
+by its scripts (an interactive plot), or that would take long to look through, is shown in a frame that the browser
+keeps apart from the notebook. Markdown and LaTeX that would load, link or define something are shown as they were
+written. Text keeps its colours, and no other escape.
 """
 
 from __future__ import annotations
@@ -14,6 +14,7 @@ import re
 from collections.abc import Mapping
 from typing import Any
 
+from .nesting import nests_deeper
 from .script_frame import frame
 from .terminal_text import shown_text
 
@@ -24,6 +25,8 @@ _MATHS_THAT_ACTS = re.compile(
     r"\\(href|url|require|style|class|cssId|data|html|include|input|csname|[gx]?def|let|(re)?new|provide|Declare)"
 )
 _MARKDOWN_THAT_ACTS = re.compile(r"<[a-zA-Z/!?]|!\[|\]\(\s*(?!https?://|mailto:|#)|\]:")
+_LINK = re.compile(r"\s*(https?://|mailto:|#)", re.IGNORECASE)  # not to the notebook's own server
+_DEEPEST = 500  # elements in one another that are looked through here; browsers go about as deep
 _LARGEST = 10_000_000  # characters of one MIME type
 _ATTRIBUTES = {"align", "colspan", "rowspan", "span", "scope", "title", "class", "width", "height"}
 _CLASSES = {"dataframe"}
@@ -62,7 +65,7 @@ def _add_source(shown: dict[str, Any], bundle: Mapping[str, Any], mime: str, *ac
 
 
 def _safe_html(markup: str, *, frame_network: bool) -> str:
-    if _SCRIPTED.search(markup) or _STYLED.search(markup):
+    if _SCRIPTED.search(markup) or _STYLED.search(markup) or nests_deeper(markup, _DEEPEST):
         return frame(markup, network=frame_network)
     import nh3
 
@@ -72,17 +75,17 @@ def _safe_html(markup: str, *, frame_network: bool) -> str:
         markup,
         attributes=attributes,
         attribute_filter=_kept,
-        url_schemes={"http", "https", "mailto", "data"},
+        url_schemes={"http", "https", "mailto", "data"},  # data for pictures
     )
 
 
 def _kept(tag: str, name: str, value: str) -> str | None:
-    """An attribute's value; a picture is one that the markup itself has, and classes are not the notebook's own."""
+    """An attribute's value: pictures are those that the markup has, links lead out, classes are not the notebook's."""
     if name == "class":
         return " ".join(word for word in value.split() if word in _CLASSES) or None
     if name == "src" and not value.startswith("data:image/"):
         return None
-    if name == "href" and value.startswith("data:"):
+    if name == "href" and not _LINK.match(value):
         return None
     return value
 

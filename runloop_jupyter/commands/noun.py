@@ -50,7 +50,7 @@ class Noun:
 
     def verb_is_missing(self) -> UsageError:
         """The error about a cell of which nothing says what to do with it."""
-        known = ", ".join(f"%{self.typed} {verb}" for verb in self.cells) or "%%devbox exec"
+        known = " or ".join(f"%{self.typed} {verb}" for verb in self.cells) or "%%devbox exec"
         return UsageError(
             f"%{self.typed} does not say what to do with the cell, and nothing was run: write {known}. "
             f"{self.typed} --help explains them."

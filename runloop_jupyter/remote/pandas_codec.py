@@ -7,8 +7,8 @@ from typing import Any, Callable, Dict, List
 
 from .codec import Kind, Unwritable
 
+pandas: Any = importlib.import_module("pandas")  # first: where it is missing, it is what is to be installed
 numpy: Any = importlib.import_module("numpy")
-pandas: Any = importlib.import_module("pandas")
 
 
 def kind_of(kind: type) -> Kind | None:

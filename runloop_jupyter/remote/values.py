@@ -104,8 +104,11 @@ def _read(name: str, suffix: str, content: bytes, data: bytes, *, pickles: bool)
         if suffix == "pickle" and pickles:
             return _unpickled(content)
     except ImportError as error:
-        where = "in the notebook" if "runloop_jupyter" in sys.modules else "in the devbox"
-        raise ValueProblem(f"{name!r} needs what is missing {where}: {first_line(error)}") from error
+        is_here = "runloop_jupyter" in sys.modules
+        where, cell = ("in the notebook", "") if is_here else ("in the devbox", " in a %%devbox python cell")
+        package = (error.name or "").partition(".")[0]
+        advice = f": %pip install {package}{cell}" if package else ""
+        raise ValueProblem(f"{name!r} needs what is missing {where} ({first_line(error)}){advice}") from error
     except Exception as error:
         raise ValueProblem(f"{name!r} cannot be read: {first_line(error)}") from error
     raise ValueProblem(f"{name!r} comes as {suffix!r}, which cannot be read here")

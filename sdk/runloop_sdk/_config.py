@@ -87,6 +87,10 @@ def _check_types(**given: object) -> None:
 
 def _checked_url(url: str) -> str:
     parts = urlsplit(url)
+    if "@" in parts.netloc:  # httpx would send it in place of the key
+        raise ConfigurationError(
+            "The base URL has a user name or a password in it: leave that out, the key is RUNLOOP_API_KEY."
+        )
     if parts.scheme not in ("http", "https") or not parts.hostname:
         raise ConfigurationError(f"{url!r} is no base URL: write it like {DEFAULT_BASE_URL} (RUNLOOP_BASE_URL).")
     return url.rstrip("/")

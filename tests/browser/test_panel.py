@@ -149,6 +149,8 @@ def test_the_keyboard_alone_selects_opens_and_shuts_down(shown: PanelPage) -> No
 def test_the_form_marks_mistakes_and_creates_a_devbox(shown: PanelPage) -> None:
     panel = shown.panel
     panel.get_by_role("button", name="New devbox").click()
+    end, pane = (panel.locator(f".{name}").bounding_box() for name in ("rl-form-end", "rl-pane-body"))
+    assert end["y"] + end["height"] <= pane["y"] + pane["height"] + 1  # it needs no scrolling
     shown.fill(name="by-form", keep_alive="soon")
     expect(panel.locator(".rl-field", has_text="Keep alive")).to_contain_text("'soon' is not a duration")
     expect(panel.locator("[name=keep_alive]")).to_have_attribute("aria-invalid", "true")

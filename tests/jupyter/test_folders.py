@@ -391,3 +391,35 @@ def test_a_stopped_push_leaves_nothing_half_done(kernel: Kernel, home: Home, her
     assert kernel.ended(cell).status == "error"
     shown = remote(home, "cd w/d && ls -A && stat -c %s big; ls /tmp/runloop-* | wc -l")
     assert shown in ("big\n4\n0\n", "big\n60000000\n0\n")
+
+
+@pytest.mark.parametrize("name", ["..", "w/..", "w/d/../..", ".", "~", "/"])
+def test_what_has_no_name_of_its_own_is_pulled_into_no_folder_here(kernel: Kernel, here: Path, name: str) -> None:
+    (here / "in").mkdir()
+    kernel.run(f"%cd -q {here / 'in'}").check()
+    (here / "mine.txt").write_text("mine")
+    assert "Say which folder here" in kernel.run(f"%devbox pull {name} --delete").error_text
+    assert sorted(os.listdir(here)) == ["in", "mine.txt"]
+    assert os.listdir(here / "in") == []
+
+
+@pytest.mark.parametrize("name", ["w/d/..", "w/d/.", "w/d/../../w"])
+def test_a_download_has_a_name_of_its_own_here(kernel: Kernel, home: Home, here: Path, name: str) -> None:
+    remote(home, "mkdir w/d && echo theirs > w/theirs.txt && echo theirs > w/d/theirs.txt")
+    (here / "in").mkdir()
+    kernel.run(f"%cd -q {here / 'in'}").check()
+    run(kernel, f"%devbox download {name}")
+    assert os.listdir(here) == ["in"]
+    assert len(os.listdir(here / "in")) == 1
+
+
+@pytest.mark.parametrize("verb", ["upload", "push"])
+def test_a_folder_keeps_the_name_that_it_was_given_here(kernel: Kernel, home: Home, here: Path, verb: str) -> None:
+    (here / "w/data-3/inner").mkdir(parents=True)
+    (here / "w/data-3/mine.txt").write_text("mine")
+    (here / "latest").symlink_to("w/data-3")
+    run(kernel, f"%devbox {verb} latest")
+    assert remote(home, "cat latest/mine.txt; rm -r latest") == "mine"
+    kernel.run("%cd -q w/data-3/inner").check()
+    run(kernel, f"%devbox {verb} ..")
+    assert remote(home, "cat data-3/mine.txt; rm -r data-3") == "mine"

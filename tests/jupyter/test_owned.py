@@ -13,8 +13,10 @@ from runloop_jupyter.connection import Connection
 from runloop_jupyter.owned import SEEN, UNSEEN, OwnedDevboxes, _Owned, terms
 from runloop_jupyter.presence import Bond, SeenPresence
 from runloop_jupyter.renewals import Moment, Renewals
+from runloop_jupyter.session import Session
 from runloop_sdk import APIStatusError, AsyncRunloopSDK
 from tests.local.serving import Service, serving
+from tests.sdk.raw_server import RawServer, whole
 from tests.waiting import PATIENCE, until
 
 if TYPE_CHECKING:
@@ -158,6 +160,38 @@ async def test_a_devbox_that_ended_otherwise_is_renewed_no_more(cloud: Service) 
     await until(lambda: not renewals._renewals, "the end of renewals")
     await owned.leave()
     await until(lambda: not renewals._thread.is_alive(), "the thread's end")
+
+
+@pytest.mark.parametrize(
+    ("answer", "is_soon"),
+    [
+        pytest.param(b"200 OK", False, id="renewed"),
+        pytest.param(b"500 Internal Server Error", True, id="the service has a problem"),
+        pytest.param(b"503 Service Unavailable", True, id="the service is away"),
+        pytest.param(b"429 Too Many Requests", True, id="too many"),
+        pytest.param(b"403 Forbidden", False, id="it may not be: asking more often does not help"),
+    ],
+)
+async def test_a_renewal_that_failed_is_tried_again_before_the_time_is_up(answer: bytes, is_soon: bool) -> None:
+    server = RawServer(whole(b"{}", status=answer, headers=b"retry-after-ms: 1\r\n"))
+    async with server.serve() as url:
+        renewals = Renewals(Connection(url, "key"))
+        renewals.take("dbx_1", Bond(True, 600.0))
+        await until(lambda: "dbx_1" in renewals._renewals and renewals._renewals["dbx_1"].delay, "the first renewal")
+        assert (renewals._renewals["dbx_1"].delay < 30) is is_soon
+        await renewals.leave([])
+
+
+async def test_a_devbox_is_noted_for_the_service_that_it_is_on(service: Service, cloud: Service) -> None:
+    environ = {"RUNLOOP_API_KEY": service.api_key, "RUNLOOP_BASE_URL": service.base_url}
+    session = Session(environ, say=lambda text: None)
+    sdk = await session.user_sdk()
+    environ |= {"RUNLOOP_API_KEY": cloud.api_key, "RUNLOOP_BASE_URL": cloud.base_url}
+    await session.sdk()
+    view = await sdk.api.devboxes.create()
+    assert list(session.ledger.made(service.base_url)) == [view.id]
+    assert session.ledger.made(cloud.base_url) == {}
+    await session.close()
 
 
 async def test_another_service_at_the_same_address_gets_to_know_the_kernel(tmp_path: Path) -> None:

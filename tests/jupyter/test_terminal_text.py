@@ -115,6 +115,9 @@ FLOODS: dict[str, Callable[[int], str]] = {
     "backspaces": lambda size: "x" * 4000 + "\b \b" * (100 * size),
     "long coloured line": lambda size: "\x1b[31mx" * (100 * size) + "\ry" * (100 * size),
     "titles without end": lambda size: "\x1b]" * (200 * size),
+    "titles of one character without end": lambda size: "\x9d" * (100 * size),
+    "others without end": lambda size: "\x90\x98\x9e\x9f" * (25 * size),
+    "titles in titles": lambda size: "\x1b]0;\x9d" * (40 * size),
     "colours and backspaces": lambda size: "\x1b[31m" * (100 * size) + "\b" * (100 * size),
     "long redraws": lambda size: ("x" * (50 * size) + "\r") * 20,
 }

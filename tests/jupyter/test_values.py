@@ -301,7 +301,8 @@ def test_a_devbox_without_packages_takes_and_gives_plain_values_and_names_what_i
     assert alike([*values.values()], [came["b"], came["u"]])
     (said,) = run(session, "a", {"frame": FRAME}, [], "-S", exit_code=1)
     assert isinstance(said, dict)
-    assert re.fullmatch(r"'frame' needs what is missing in the devbox: .*No module named '\w+'", said["text"])
+    advice = "%pip install pandas in a %%devbox python cell"
+    assert re.fullmatch(rf"'frame' needs what is missing in the devbox \(.*'pandas'\): {advice}", said["text"])
 
 
 def test_texts_of_pyarrow_arrive_where_it_is_missing(session: Path) -> None:

@@ -146,11 +146,15 @@ def test_the_environment_names_the_service() -> None:
     [
         ({"RUNLOOP_BASE_URL": "https://x.example"}, "RUNLOOP_API_KEY is not set"),
         ({"RUNLOOP_API_KEY": "k", "RUNLOOP_BASE_URL": "x.example"}, "'x.example', which is not a URL"),
+        ({"RUNLOOP_API_KEY": "k", "RUNLOOP_BASE_URL": "https://me:hidden@x.example:port"}, "_URL has a user name"),
+        ({"RUNLOOP_API_KEY": "k", "RUNLOOP_BASE_URL": "ftp://me:hidden@x.example"}, "_URL has a user name"),
+        ({"RUNLOOP_BASE_URL": "https://hidden@x.example"}, "RUNLOOP_BASE_URL has a user name"),
     ],
 )
 def test_a_half_set_environment_says_what_is_missing(environ: dict[str, str], words: str) -> None:
-    with pytest.raises(UsageError, match=words):
+    with pytest.raises(UsageError, match=words) as raised:
         from_environment(environ)
+    assert "hidden" not in str(raised.value)
 
 
 @pytest.mark.parametrize(

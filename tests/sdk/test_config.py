@@ -39,6 +39,13 @@ def test_url_that_is_none_is_refused_by_name(url: str) -> None:
         resolve_config(bearer_token=KEY, base_url=url, environ={})
 
 
+@pytest.mark.parametrize("url", ["https://me:hidden@example.com", "ftp://me:hidden@example.com", "http://hidden@x:80"])
+def test_a_password_in_a_url_is_refused_and_not_shown(url: str) -> None:
+    with pytest.raises(ConfigurationError, match="user name or a password") as raised:
+        resolve_config(bearer_token=KEY, base_url=url, environ={})
+    assert "hidden" not in str(raised.value)
+
+
 async def test_key_is_in_no_repr() -> None:
     async with AsyncRunloopSDK(bearer_token=KEY, base_url="http://127.0.0.1:9") as sdk:
         assert KEY not in repr(sdk) + repr(sdk.api) + repr(vars(sdk._transport))

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import argparse
-from pathlib import Path, PurePosixPath
+from pathlib import Path
 from typing import TYPE_CHECKING
 
 from ...actions import handle_of
@@ -11,7 +11,7 @@ from ...errors import UsageError
 from ...progress import progress
 from ...rendering import Done
 from ...syncing import Synced, pull
-from ...transfers import place
+from ...transfers import own_name, place
 from ..parser import Parser
 from .push import add_sync_options, spelled, spelled_sync_notes
 
@@ -45,7 +45,7 @@ def parser() -> Parser:
 
 async def run(session: Session, args: argparse.Namespace) -> Done[Synced]:
     """Fetch what has changed; what that was is `.item`."""
-    folder = _folder(args.local or PurePosixPath(args.remote).name)
+    folder = _folder(args.local or own_name(args.remote))
     devbox = await session.target(args.on)
     async with progress(f"pulling {args.remote} from {devbox.short}") as made:
         done = await pull(

@@ -13,7 +13,7 @@ from ...quoting import as_word
 from ...rendering import Done
 from ...sizes import spell_size
 from ...syncing import Synced, push
-from ...transfers import here, listed_paths, spelled_notes
+from ...transfers import here, listed_paths, local_name, spelled_notes
 from ..parser import Parser, add_on_option
 
 if TYPE_CHECKING:
@@ -54,7 +54,7 @@ def add_sync_options(made: Parser, source: str) -> None:
 async def run(session: Session, args: argparse.Namespace) -> Done[Synced]:
     """Send what has changed; what that was is `.item`."""
     folder = _folder(args.local)
-    remote = args.remote or _name(folder)
+    remote = args.remote or local_name(folder)
     devbox = await session.target(args.on)
     async with progress(f"pushing {args.local} to {devbox.short}") as made:
         done = await push(
@@ -69,10 +69,6 @@ def _folder(name: str) -> Path:
     if not folder.is_dir():
         raise UsageError(f"{name!r} is not a folder. To send a file: %devbox upload {as_word(name)}")
     return folder
-
-
-def _name(folder: Path) -> str:
-    return folder.absolute().resolve().name
 
 
 def spelled(verb: str, done: Synced) -> str:

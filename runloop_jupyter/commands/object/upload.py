@@ -10,7 +10,7 @@ from ...finding import label
 from ...progress import progress
 from ...rendering import Done
 from ...sizes import spell_size
-from ...transfers import here, upload_object
+from ...transfers import here, local_name, upload_object
 from ..parser import Parser, add_metadata_option, duration
 from .list import TYPES
 
@@ -50,7 +50,7 @@ def parser() -> Parser:
 async def run(session: Session, args: argparse.Namespace) -> Done[ObjectView]:
     """Upload it."""
     path = here(args.path)
-    name = args.name or path.resolve().name + (".tar.gz" if path.is_dir() else "")
+    name = args.name or local_name(path) + (".tar.gz" if path.is_dir() else "")
     ttl = timedelta(seconds=args.ttl) if args.ttl else None
     async with progress(f"uploading {args.path}") as made:
         view = await upload_object(

@@ -1,0 +1,42 @@
+"""How deep the elements of HTML lie in one another, without parsing it: parsers take the square of that in time."""
+
+from __future__ import annotations
+
+import re
+
+_PART = re.compile(
+    r"""
+      <(?P<name>[a-z][a-z0-9]*) (?: \s+ [\w:.-]+ (?: \s*=\s* (?: "[^"<]*" | '[^'<]*' | [^\s"'<>=`]+ ) )? )* \s*/?>
+    | </(?P<closed>[a-z][a-z0-9]*)\s*>
+    | <!--[^<]*?--> | <!doctype[^<>]*>
+    | (?P<unclear><)
+    """,
+    re.VERBOSE | re.IGNORECASE | re.ASCII,
+)
+_WITHOUT_END = frozenset(
+    ("area", "base", "br", "col", "embed", "hr", "img", "input", "link", "meta", "param", "source", "track", "wbr")
+)
+_TEXT_INSIDE = frozenset(
+    ("iframe", "noembed", "noframes", "noscript", "plaintext", "script", "style", "textarea", "title", "xmp")
+)
+_OTHER_RULES = frozenset({"math", "svg"})
+"""In them elements without an end have one."""
+
+
+def nests_deeper(markup: str, most: int) -> bool:
+    """Whether elements may lie in more than so many others; also where that is not clear, as with tags in a comment."""
+    if markup.count("<") <= most:
+        return False
+    opened: list[str] = []
+    for part in _PART.finditer(markup):
+        inside = opened[-1] if opened else ""
+        name, closed = (part["name"] or "").lower(), (part["closed"] or "").lower()
+        if part["unclear"] or name in _OTHER_RULES or (inside in _TEXT_INSIDE and closed != inside):
+            return True
+        if closed and closed == inside:
+            opened.pop()
+        elif name and name not in _WITHOUT_END:
+            opened.append(name)
+            if len(opened) > most:
+                return True
+    return False
