@@ -16,8 +16,8 @@ if TYPE_CHECKING:
 
 EXECUTIONS = 200
 LINES = 100
-MOST_BYTES = 32 * 1024
-"""Of each stream of a command: a line may be as long as all that a devbox prints."""
+MOST_BYTES, LEAST_BYTES, TOTAL_BYTES = 1 << 20, 32 << 10, 4 << 20
+"""Of each stream of a command, and of all: a line may be as long as all that a devbox prints. The newest come first."""
 
 
 async def list_logs(request: Request) -> Response:
@@ -29,10 +29,13 @@ async def list_logs(request: Request) -> Response:
         -1 if execution_id or shell else EXECUTIONS,
         lambda record: execution_id in (None, "", record.id) and shell in (None, "", record.shell),
     )
-    logs = []
-    for record, log in found:
-        logs += log_views(record, log, LINES, MOST_BYTES)
+    parts, left = [], TOTAL_BYTES
+    for record, log in reversed(found):
+        part = log_views(record, log, LINES, max(LEAST_BYTES, min(left, MOST_BYTES)))
+        left -= sum(len(entry.get("message", "")) for entry in part)
+        parts.append(part)
         await asyncio.sleep(0)  # there may be many, and others have their turn
+    logs = [entry for part in reversed(parts) for entry in part]
     return answer({"logs": sorted(logs, key=lambda entry: int(entry["timestamp_ms"]))})
 
 
