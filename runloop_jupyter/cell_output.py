@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Any, Self
 
 from .elision import DisplayLimits, Pace, Tail
 from .head import Clear, Head, Region
+from .quoting import printable
 from .screens import KernelScreen, ScreenSize, display_of_cell, screen_of_cell
 
 if TYPE_CHECKING:
@@ -142,7 +143,7 @@ class CellOutput:
     def final(self, text: str) -> None:
         """Set the line that is left under the output in the end."""
         if self._composer:
-            self._composer.final = text
+            self._composer.final = _printable(text)
 
 
 class _Composer:
@@ -336,8 +337,13 @@ class _Composer:
                 self._status_is_shown = True
 
     def _status_text(self) -> str:
-        text = self.status if isinstance(self.status, str) else self.status()
+        text = _printable(self.status if isinstance(self.status, str) else self.status())
         if not self._tail:
             return text
         so_far = f"... {self._tail.size_in_words} more so far"
         return "\n".join([self._tail.lines(_LAST_LINES), f"{so_far}, {text}" if text else so_far])
+
+
+def _printable(text: str) -> str:
+    """Lines of ours, which may name what comes from a devbox."""
+    return "\n".join(map(printable, text.split("\n")))

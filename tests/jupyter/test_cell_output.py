@@ -211,6 +211,19 @@ def test_a_status_comes_under_the_output_so_far_but_parts_it_three_times_at_most
     assert cell.streams == [("stdout", "0\n"), ("stdout", "1\n"), ("stdout", "2\n"), ("stdout", "3\n4\n")]
 
 
+def test_lines_about_what_runs_show_no_control_of_the_names_in_them(kernel: Kernel) -> None:
+    cell = kernel.run("""
+    async def named():
+        async with CellOutput(limits=DisplayLimits(silence=0.01)) as cell:
+            cell.status("running a\u202eb\u200b\x1b[2J")
+            await asyncio.sleep(0.3)
+            cell.final("stopped\u2066\x9b")
+    run(named())
+    """).check()
+    assert cell.messages[0].text == "running a\ufffdb\ufffd\ufffd[2J"
+    assert cell.displays == ["stopped\ufffd\ufffd"]
+
+
 def test_a_display_breaks_the_silence_as_text_does(kernel: Kernel) -> None:
     cell = kernel.run("""
     async def after_a_while():
