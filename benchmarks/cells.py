@@ -45,9 +45,9 @@ watcher = asyncio.get_running_loop().create_task(watch())
 SLEEP = "%%devbox exec\necho begun; sleep 1000"
 MACHINERY = """
 import time
-from runloop_jupyter.cell_output import CellOutput
-from runloop_jupyter.loop import run
-from runloop_jupyter.terminal_text import EscapeFilter, LineFolder
+from runloop_jupyter.output.cell_output import CellOutput
+from runloop_jupyter.kernel.loop import run
+from runloop_jupyter.output.terminal_text import EscapeFilter, LineFolder
 
 def seconds(act):
     start = time.perf_counter()

@@ -22,7 +22,7 @@ print((time.perf_counter() - start) * 1000)
 MAGICS = """
 import time, asyncio, IPython
 start = time.perf_counter()
-import runloop_jupyter.loop, runloop_jupyter.cell_output, runloop_jupyter.transcript
+import runloop_jupyter.kernel.loop, runloop_jupyter.output.cell_output, runloop_jupyter.output.transcript
 print((time.perf_counter() - start) * 1000)
 """
 OURS = "import time; s=time.perf_counter(); import runloop_sdk; print((time.perf_counter()-s)*1000)"

@@ -26,7 +26,7 @@ from runloop_jupyter.resource_panel.table import Table
 from runloop_jupyter.resource_panel.view import ResourceView
 from tests.browser.lab import open_browser, serve_lab
 from tests.browser.panels import PanelPage, many_devboxes, write
-from tests.jupyter.panel.moody import devbox
+from tests.jupyter.panel.faulty_service import devbox
 
 COUNT = 10_000
 FLOOD = """%%devbox exec --on here

@@ -12,11 +12,11 @@ import httpx
 
 from benchmarks.measure import Row, median_ms
 from benchmarks.running import Running, running_service
-from runloop_local.engine import devbox
-from runloop_local.engine.execution import ExecutionRecord
+from runloop_local.engine.devbox import devbox
+from runloop_local.engine.devbox.execution import ExecutionRecord
+from runloop_local.engine.devbox.lifecycle import DevboxRecord, Status, Transition
 from runloop_local.engine.ids import new_id, now_ms
-from runloop_local.engine.lifecycle import DevboxRecord, Status, Transition
-from runloop_local.engine.store import Document, Store
+from runloop_local.engine.storage.store import Document, Store
 
 DEVBOXES, EXECUTIONS = 6000, 5
 SECRETS = 5000

@@ -12,9 +12,9 @@ if TYPE_CHECKING:
 
     from runloop_sdk import AsyncRunloopSDK
 
-    from .devboxes import DevboxInfo
     from .rendering import Listing
     from .resource_panel.panel import Panel
+    from .resources.devboxes import DevboxInfo
 
 __all__ = ["load_ipython_extension", "panel", "sdk", "unload_ipython_extension"]
 

@@ -11,9 +11,9 @@ from collections.abc import Awaitable, Callable
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Literal
 
-from .devboxes import DevboxInfo, describe, unavailable
 from .errors import ConnectionLostError, MagicError, RemoteError
-from .quoting import reference
+from .resources.devboxes import DevboxInfo, describe, unavailable
+from .text.quoting import reference
 
 if TYPE_CHECKING:
     from runloop_sdk import AsyncRunloopSDK

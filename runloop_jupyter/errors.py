@@ -45,7 +45,7 @@ class DevboxUnavailableError(MagicError):
 
 def error_lines(name: str, text: str) -> list[str]:
     """What IPython shows in place of a traceback: the error's name in red and its sentence."""
-    from .terminal_text import sentence
+    from .output.terminal_text import sentence
 
     return [f"{_RED}{name}{_PLAIN}: {sentence(text)}"]
 

@@ -13,8 +13,9 @@ from IPython.core.magic import Magics, line_cell_magic, magics_class, needs_loca
 from traitlets import Bool, Int, List, TraitError, Unicode, validate
 from traitlets.config import Config
 
-from . import displays, input_lines
-from .ahead import import_ahead
+from .kernel import input_lines
+from .kernel.preload import preload
+from .output import displays
 
 if TYPE_CHECKING:
     from IPython.core.completer import CompletionContext, SimpleMatcherResult
@@ -49,7 +50,7 @@ def load(shell: InteractiveShell) -> None:
     shell.Completer.custom_matchers.append(magics.matcher)
     input_lines.add(shell)
     displays.register(shell)
-    import_ahead()
+    preload()
 
 
 def unload(shell: InteractiveShell) -> None:
@@ -117,7 +118,7 @@ class RunloopMagics(Magics):
         text = str(proposal["value"])
         if not text:
             return text
-        from .durations import parse_duration
+        from .text.durations import parse_duration
 
         try:
             seconds = parse_duration(text)
@@ -144,8 +145,8 @@ class RunloopMagics(Magics):
         return size
 
     def _settings(self) -> Settings:
-        from .durations import parse_duration
         from .settings import Settings
+        from .text.durations import parse_duration
 
         seconds = parse_duration(self.keep_alive) if self.keep_alive else None
         limit = parse_duration(self.start_timeout) if self.start_timeout else None
@@ -251,7 +252,7 @@ class RunloopMagics(Magics):
 
     def _command(self, noun: Noun, verb: str, line: str, cell: str | None, local_ns: dict[str, Any] | None) -> object:
         from .commands.parser import HelpRequested
-        from .templates import evaluator
+        from .text.templates import evaluator
         from .variables import Variables
 
         command = noun.load(verb)
@@ -269,7 +270,7 @@ class RunloopMagics(Magics):
 
     def close(self) -> None:
         """End the session, if there is one: its panels and connections, and the devboxes that it created."""
-        from . import loop
+        from .kernel import loop
 
         if "session" not in vars(self):
             return
@@ -277,8 +278,8 @@ class RunloopMagics(Magics):
         loop.run(self.session.close())
 
     def _run(self, work: Callable[[], Coroutine[Any, Any, T]], doing: str) -> T:
-        from . import loop
         from .errors import error_lines
+        from .kernel import loop
 
         async def guarded() -> T:
             return await self.session.guard(work(), doing)  # begun on the loop: where that cannot be had, nothing is

@@ -7,13 +7,13 @@ import signal
 from collections.abc import Iterable, Iterator, Mapping
 from typing import TYPE_CHECKING, Any
 
-from .durations import spell_duration
 from .errors import MagicError, UsageError
-from .terminal_text import last_line, shown_text
+from .output.terminal_text import last_line, shown_text
+from .text.durations import spell_duration
 
 if TYPE_CHECKING:
     from .executions.grid import Row
-    from .transcript import Transcript
+    from .output.transcript import Transcript
 
 _EXCERPT = 30  # characters on either side of where JSON is wrong
 _COLOURS = {True: "var(--jp-success-color1, #2e7d32)", False: "var(--jp-error-color1, #c62828)"}
@@ -29,7 +29,7 @@ def running_cell() -> int | None:
 
 def excerpt(text: str) -> str:
     """A text as a cell shows it: of a long one the head and the tail."""
-    from .elision import DisplayLimits, Tail
+    from .output.output_limits import DisplayLimits, Tail
 
     limits = DisplayLimits()
     if len(text) <= limits.head + limits.tail and text.count("\n") <= limits.head_lines + limits.tail_lines:

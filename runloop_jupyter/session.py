@@ -14,15 +14,15 @@ from urllib.request import getproxies
 
 from .client import client
 from .connection import Connection, from_environment
-from .devboxes import DevboxInfo, by_id, describe, find, unavailable
 from .diagnosis import Subject, conclusion, look_into
 from .errors import MagicError, RemoteError, UsageError
-from .executions.journal import Journal
-from .ledger import Entry, Ledger, notebook
-from .names import KnownNames
-from .owned import OwnedDevboxes
-from .progress import Progress, telling, waiting
-from .pulse import Pulse, refuses
+from .executions.execution_history import ExecutionHistory
+from .kernel.kernel_registry import Entry, KernelRegistry, notebook
+from .kernel.owned import OwnedDevboxes
+from .kernel.service_watch import ServiceWatch, refuses
+from .output.progress import Progress, telling, waiting
+from .resources.devboxes import DevboxInfo, by_id, describe, find, unavailable
+from .resources.name_cache import NameCache
 from .settings import Settings
 from .state import StateFolder
 
@@ -59,17 +59,17 @@ class Session:
         self.say = self._counted(say)
         self.state = StateFolder(lambda text: self.say(text))
         self.owned = OwnedDevboxes()
-        self.ledger = Ledger(self.state)
+        self.kernel_registry = KernelRegistry(self.state)
         self.current: DevboxInfo | None = None
         self.connection: Connection | None = None
-        self.names = KnownNames()
-        self.printed = KnownNames()
-        self.journal = Journal(self.state)
+        self.names = NameCache()
+        self.printed = NameCache()
+        self.execution_history = ExecutionHistory(self.state)
         self.executions: list[Background[Any]] = []
         self.environ = environ
         self._settings = settings
         self._chosen: Connection | None = None
-        self._pulse = Pulse()
+        self._service_watch = ServiceWatch()
         self._is_doubted = False  # whether it is to be seen that the service can be reached, before many tries
         self._sdk: AsyncRunloopSDK | None = None
         self._former: list[AsyncRunloopSDK] = []
@@ -116,7 +116,7 @@ class Session:
 
         None for `keep` is what the user has set.
         """
-        from .kernel_sdk import kernel_sdk
+        from .kernel.kernel_sdk import kernel_sdk
 
         await self.sdk()
         assert self.connection is not None
@@ -158,7 +158,7 @@ class Session:
     async def _connect(self, to: Connection) -> AsyncRunloopSDK:
         before, self.connection = self.connection, to
         if before is not None and before.service != to.service:
-            self.current, self.names, self.printed = None, KnownNames(), KnownNames()  # they belong to another service
+            self.current, self.names, self.printed = None, NameCache(), NameCache()  # they belong to another service
         if to.embedded:
             await self._meet_embedded(to, changed=before is None or not before.embedded)
         return client(to)
@@ -287,13 +287,13 @@ class Session:
             self._note(devbox, self.connection)
 
     def _note(self, devbox: DevboxInfo, on: Connection, *, made: bool = False, keep: bool = False) -> None:
-        self.ledger.note(devbox.id, devbox.name, on.service, made=made, keep=keep)
+        self.kernel_registry.note(devbox.id, devbox.name, on.service, made=made, keep=keep)
 
     def ended(self, devbox: DevboxInfo) -> None:
         """Forget a devbox that was shut down or failed."""
         self.owned.drop(devbox.id)
         self.names.drop("devbox", devbox.known_as)
-        self.ledger.drop(devbox.id)
+        self.kernel_registry.drop(devbox.id)
         if self.current is not None and self.current.id == devbox.id:
             self.current = None
 
@@ -301,7 +301,7 @@ class Session:
         """Devboxes of this service that kernels knew which do not live any more, the last used first."""
         await self.sdk()
         assert self.connection is not None
-        return [entry for entry in self.ledger.of_dead_kernels() if entry.service == self.connection.service]
+        return [entry for entry in self.kernel_registry.of_dead_kernels() if entry.service == self.connection.service]
 
     async def last_used(self) -> DevboxInfo | None:
         """The devbox that this notebook used last, before its kernel was started again, if it can still be used."""
@@ -335,7 +335,7 @@ class Session:
         if not connection.embedded:
             return await work
         working = asyncio.ensure_future(work)
-        with self._pulse.of(connection) as ending:
+        with self._service_watch.of(connection) as ending:
             try:
                 await asyncio.wait((working, ending), return_when=asyncio.FIRST_COMPLETED)
                 if working.done():
@@ -422,14 +422,14 @@ class Session:
             await self.owned.leave()
         except RunloopError as error:
             self.say(f"The devboxes of this kernel end when its process does: {error}.")
-        self.ledger.end()
+        self.kernel_registry.end()
         self.current = None
         await self.disconnect()
 
     def end(self) -> None:
         """The process ends, and with it what this kernel created. Takes three seconds at most; safe to call twice."""
         self.owned.end()
-        self.ledger.end()
+        self.kernel_registry.end()
 
 
 def _request(parameters: Mapping[str, Any], settings: Settings) -> dict[str, Any]:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass, field
 
-from .durations import spell_duration
+from .text.durations import spell_duration
 
 SIZES = ("x_small", "small", "medium", "large", "x_large", "xx_large")
 

@@ -23,10 +23,10 @@ from contextlib import closing
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from runloop_local.engine.archive import Archive, ArchiveLimits
-from runloop_local.engine.dockerfile import parse as parse_dockerfile
+from runloop_local.engine.build.dockerfile import parse as parse_dockerfile
+from runloop_local.engine.build.plan import needed, plan
 from runloop_local.engine.errors import InvalidError
-from runloop_local.engine.plan import needed, plan
+from runloop_local.engine.storage.archive import Archive, ArchiveLimits
 from runloop_local.sandbox import frames, proxy_request
 from runloop_sdk import ArchiveError
 from runloop_sdk._extraction import extract

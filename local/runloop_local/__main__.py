@@ -13,13 +13,21 @@ from typing import TYPE_CHECKING, Any
 
 from . import service
 from .engine.errors import InvalidError
-from .engine.retention_limits import DEFAULTS, MEANINGS, VARIABLE, parse_age, parse_limits, shown_age, shown_size
+from .engine.storage.retention_limits import (
+    DEFAULTS,
+    MEANINGS,
+    VARIABLE,
+    parse_age,
+    parse_limits,
+    shown_age,
+    shown_size,
+)
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Sequence
 
     from .engine.engine import Engine
-    from .engine.retention_limits import Limit
+    from .engine.storage.retention_limits import Limit
 
 _DESCRIPTION = "The Runloop REST API on this machine."
 _SERVE = """Serve until stopped. Without --data-dir and --port this is your own service, which notebooks find and

@@ -5,7 +5,7 @@ from __future__ import annotations
 from contextlib import contextmanager
 from typing import TYPE_CHECKING
 
-from .engine.expiry import Expiry
+from .engine.idle_timer import IdleTimer
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
@@ -17,7 +17,7 @@ class Activity:
     def __init__(self, seconds: float, stop: Callable[[], None], running: Callable[[], bool]) -> None:
         self._requests = 0
         self._running = running
-        self._expiry = Expiry(seconds, stop, self._busy)
+        self._idle_timer = IdleTimer(seconds, stop, self._busy)
 
     @contextmanager
     def request(self) -> Iterator[None]:
@@ -27,7 +27,7 @@ class Activity:
             yield
         finally:
             self._requests -= 1
-            self._expiry.touch()
+            self._idle_timer.touch()
 
     def _busy(self) -> bool:
         return self._requests > 0 or self._running()

@@ -18,8 +18,8 @@ from starlette.responses import Response
 
 from .direct import cut
 from .engine import errors
-from .engine.keys import OWNER
-from .proxy.door import TunnelDoor
+from .engine.storage.keys import OWNER
+from .proxy.middleware import TunnelMiddleware
 from .proxy.own_keys import OwnKeys
 from .routes import all_routes
 from .routes.event_stream import HEARTBEAT_S
@@ -36,7 +36,7 @@ if TYPE_CHECKING:
     from .activity import Activity
     from .engine.engine import Engine
     from .engine.fair_queue import FairQueue
-    from .engine.keys import Key, Keys
+    from .engine.storage.keys import Key, Keys
 
 # By the class itself, so that a new kind of error without a status is noticed at once.
 _STATUS: dict[type[errors.EngineError], int] = {
@@ -108,7 +108,7 @@ class Access:
         return frozenset(f"{host}:{port}".lower() for host in hosts)
 
 
-class Door:
+class AuthMiddleware:
     """Lets requests in, marks their answers with the request's id, and notes what is in use meanwhile."""
 
     def __init__(self, app: ASGIApp, access: Access, activity: Activity, fair_queue: FairQueue) -> None:
@@ -268,13 +268,13 @@ def build_app(engine: Engine, access: Access, activity: Activity, heartbeat: flo
         middleware=[
             Middleware(TurnTaking),
             Middleware(
-                TunnelDoor,
+                TunnelMiddleware,
                 tunnels=engine.tunnels,
                 own_keys=access.own_keys,
                 terminals=marked_terminals,
                 activity=activity,
             ),
-            Middleware(Door, access=access, activity=activity, fair_queue=engine.fair_queue),
+            Middleware(AuthMiddleware, access=access, activity=activity, fair_queue=engine.fair_queue),
         ],
         exception_handlers=_ANSWERS,
     )

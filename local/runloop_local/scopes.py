@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
-    from .engine.keys import Key, Level, Resource
+    from .engine.storage.keys import Key, Level, Resource
 
 # Whole paths: the last part of another may be a name that somebody has chosen, as that of a secret is.
 _READING = re.compile(

@@ -15,9 +15,9 @@ import uvicorn
 from .activity import Activity
 from .app import Access, build_app, turn_away
 from .engine import descriptors
+from .engine.devbox.pty import IDLE_TTL_S
 from .engine.engine import Engine
-from .engine.pty import IDLE_TTL_S
-from .engine.retention_limits import DEFAULTS, Limit
+from .engine.storage.retention_limits import DEFAULTS, Limit
 from .http2.preface import EitherHttp
 from .listening import base_url, listen_again
 from .proxy.upgrades import upgrades

@@ -7,11 +7,11 @@ from collections.abc import Sequence
 from fnmatch import fnmatchcase
 from typing import TYPE_CHECKING
 
-from ..devboxes import describe, live
 from ..errors import UsageError, did_you_mean
+from ..resources.devboxes import describe, live
 
 if TYPE_CHECKING:
-    from ..devboxes import DevboxInfo
+    from ..resources.devboxes import DevboxInfo
     from ..session import Session
 
 _ID = "dbx_"

@@ -11,9 +11,9 @@ from collections.abc import Callable, Iterator, Sequence
 from itertools import pairwise
 from typing import Any, NamedTuple, NoReturn
 
-from ..durations import parse_duration
 from ..errors import UsageError, did_you_mean
-from ..templates import Evaluate, expand, fill, mark
+from ..text.durations import parse_duration
+from ..text.templates import Evaluate, expand, fill, mark
 
 LISTED = "A sequence, newest first, that shows as a table; `.to_dataframe()` makes it a pandas DataFrame."
 """What each `list` returns."""

@@ -8,9 +8,9 @@ from collections.abc import Awaitable, Callable, Sequence
 from typing import TYPE_CHECKING, Any, TypeVar
 
 from ..errors import RemoteError
-from ..finding import Kind, Named, label, plural, short
-from ..prompts import confirm
+from ..kernel.prompts import confirm
 from ..rendering import Done
+from ..resources.lookup import Kind, Named, label, plural, short
 from .parser import Parser
 
 if TYPE_CHECKING:

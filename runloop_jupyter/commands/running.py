@@ -6,25 +6,25 @@ import argparse
 from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any, TypeVar
 
-from ..durations import spell_duration
 from ..errors import UsageError
-from ..executions.order import Order
-from ..progress import waiting
+from ..executions.command_spec import CommandSpec
+from ..output.output_targets import ScreenSize, runs_one_magic
+from ..output.progress import waiting
 from ..results import DevboxCommandError, DevboxTimeoutError
-from ..screens import ScreenSize, runs_one_magic
+from ..text.durations import spell_duration
 from .parser import Parser, assignment, duration, variable
 
 if TYPE_CHECKING:
     from collections.abc import Callable
 
-    from ..cell_output import CellOutput
-    from ..devboxes import DevboxInfo
     from ..executions.background import BackgroundExecution
     from ..executions.fan_out import MakeRun
     from ..executions.run import CommandRun
+    from ..output.cell_output import CellOutput
+    from ..output.transcript import Stream
+    from ..resources.devboxes import DevboxInfo
     from ..results import DevboxResult, FanOutResult
     from ..session import Session
-    from ..transcript import Stream
 
 T = TypeVar("T")
 
@@ -121,7 +121,7 @@ def add_showing_options(made: Parser) -> None:
     made.add_argument("--no-raise-error", action="store_true", help="let the cell succeed whatever the exit code")
 
 
-def order_of(session: Session, args: argparse.Namespace, command: str, *, stdin: str | None = None) -> Order:
+def order_of(session: Session, args: argparse.Namespace, command: str, *, stdin: str | None = None) -> CommandSpec:
     """The order for a command, from the options; `stdin` is its input where no option gives one.
 
     Raises `UsageError` for options that exclude each other.
@@ -138,7 +138,7 @@ def order_of(session: Session, args: argparse.Namespace, command: str, *, stdin:
     # What a named shell runs leaves its state to the next, which a program on a terminal of its own cannot.
     terminal = args.tty or (args.interactive and not shell)
     _check_terminal(args, shell, terminal=terminal)
-    return Order(
+    return CommandSpec(
         command,
         title=args.typed.strip().partition("\n")[0],
         cwd=args.cwd,
@@ -162,7 +162,7 @@ def _check_terminal(args: argparse.Namespace, shell: str | None, *, terminal: bo
         raise UsageError(f"--err and {option} cannot be used together: a terminal has one stream, which --out gets.")
 
 
-def runs(session: Session, order: Order) -> MakeRun:
+def runs(session: Session, order: CommandSpec) -> MakeRun:
     """How an order becomes a run on a devbox."""
     from ..executions.run import CommandRun
 
@@ -174,7 +174,7 @@ async def execute(
 ) -> object:
     """Run as the options say. The variables get the result in any case; `keep` gets it first."""
     from ..executions.run import start_in_cell
-    from ..transcript import Transcript
+    from ..output.transcript import Transcript
 
     if args.interactive:
         _check_interactive(args)
@@ -281,7 +281,7 @@ def _means_several(references: Sequence[str] | str | None) -> bool:
 
 
 def _check_interactive(args: argparse.Namespace) -> None:
-    from ..prompts import can_ask
+    from ..kernel.prompts import can_ask
 
     if args.bg:
         raise UsageError("--bg and --interactive cannot be used together: give input with .send_stdin() of the handle.")
@@ -296,7 +296,7 @@ def _size(session: Session) -> ScreenSize:
 def _output(
     session: Session, args: argparse.Namespace, whole: str = "", *, fills_cell: Callable[[], bool] = lambda: False
 ) -> CellOutput:
-    from ..cell_output import CellOutput, DisplayLimits
+    from ..output.cell_output import CellOutput, DisplayLimits
 
     hidden: tuple[Stream, ...] = ("stdout",) if getattr(args, "json", False) else ()
     limits = DisplayLimits()

@@ -9,13 +9,13 @@ from shlex import quote
 from typing import TYPE_CHECKING
 
 from ..errors import MagicError
-from ..progress import unseen
+from ..output.progress import unseen
 
 if TYPE_CHECKING:
     from runloop_sdk import AsyncRunloopSDK
 
-    from ..devboxes import DevboxInfo
-    from ..names import KnownNames
+    from ..resources.devboxes import DevboxInfo
+    from ..resources.name_cache import NameCache
     from ..session import Session
 
 _PATIENCE = 0.2  # seconds that a completion may wait for the network
@@ -98,14 +98,14 @@ class Lookups:
     async def _devbox(self, reference: str | None) -> DevboxInfo | None:
         return self._session.current if reference is None else await self._session.find(reference)
 
-    def _known(self, names: KnownNames, key: str, ask: Callable[[], Awaitable[list[str]]]) -> Sequence[str]:
-        from .. import loop
+    def _known(self, names: NameCache, key: str, ask: Callable[[], Awaitable[list[str]]]) -> Sequence[str]:
+        from ..kernel import loop
 
         if self._session.connection is not None and not names.is_fresh(key):
             loop.run(self._briefly(names, key, ask))
         return names[key]
 
-    async def _briefly(self, names: KnownNames, key: str, ask: Callable[[], Awaitable[list[str]]]) -> None:
+    async def _briefly(self, names: NameCache, key: str, ask: Callable[[], Awaitable[list[str]]]) -> None:
         """Ask for a moment. An answer that takes longer is there for the next completion."""
         task = self._asking.get(key)
         if task is None:
@@ -114,7 +114,7 @@ class Lookups:
         if task.done():
             task.result()
 
-    async def _ask(self, names: KnownNames, key: str, ask: Callable[[], Awaitable[list[str]]]) -> None:
+    async def _ask(self, names: NameCache, key: str, ask: Callable[[], Awaitable[list[str]]]) -> None:
         from runloop_sdk import RunloopError
 
         try:
@@ -133,7 +133,7 @@ def _place(folder: str) -> str:
 
 
 async def _devboxes(session: Session) -> list[str]:
-    from ..devboxes import live
+    from ..resources.devboxes import live
 
     return [each.known_as for each in await live(await session.sdk())]
 

@@ -8,7 +8,7 @@ from dataclasses import dataclass
 
 from IPython.core.completer import SimpleCompletion
 
-from ..quoting import as_word, is_typable
+from ..text.quoting import as_word, is_typable
 
 
 @dataclass(frozen=True, slots=True)

@@ -6,12 +6,12 @@ import asyncio
 from collections.abc import Coroutine, Generator, Sequence
 from typing import TYPE_CHECKING, Any, Generic, Protocol, TypeVar
 
-from .. import loop
 from ..errors import MagicError
+from ..kernel import loop
 from .foreground import watch_fan_out
 
 if TYPE_CHECKING:
-    from ..cell_output import CellOutput
+    from ..output.cell_output import CellOutput
     from ..results import DevboxResult, FanOutResult
     from ..session import Session
     from .fan_out import FanOut

@@ -6,11 +6,11 @@ import asyncio
 from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any
 
-from ..prompts import ask
-from ..terminal_text import plain
+from ..kernel.prompts import ask
+from ..output.terminal_text import plain
 
 if TYPE_CHECKING:
-    from ..transcript import Stream
+    from ..output.transcript import Stream
     from .run import CommandRun, Sink
 
 _REST = 0.3  # seconds of silence in the middle of a line: the command waits for an answer

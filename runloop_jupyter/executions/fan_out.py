@@ -5,18 +5,18 @@ from __future__ import annotations
 import asyncio
 from typing import TYPE_CHECKING
 
-from ..devboxes import DevboxInfo
 from ..errors import ConnectionLostError, MagicError
+from ..output.output_targets import ScreenSize
+from ..output.transcript import Transcript
+from ..resources.devboxes import DevboxInfo
 from ..results import DevboxResult, FanOutResult, row_of
-from ..screens import ScreenSize
-from ..transcript import Transcript
 from .grid import Row, summary
 from .prefixed import PrefixedOutput
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
 
-    from ..cell_output import CellOutput
+    from ..output.cell_output import CellOutput
     from ..session import Session
     from .run import CommandRun
 

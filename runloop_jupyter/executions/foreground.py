@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 from .grid import grid_html, grid_text
 
 if TYPE_CHECKING:
-    from ..cell_output import CellOutput
+    from ..output.cell_output import CellOutput
     from ..results import DevboxResult, FanOutResult
     from .fan_out import FanOut
     from .grid import Row

@@ -6,9 +6,9 @@ from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from typing import Literal
 
-from ..durations import spell_duration
 from ..rendering import aligned, page
 from ..rendering.states import tone_of
+from ..text.durations import spell_duration
 
 State = Literal["starting", "running", "done", "failed"]
 

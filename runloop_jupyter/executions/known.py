@@ -7,11 +7,11 @@ import time
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
-from ..devboxes import DevboxInfo, describe
 from ..errors import UsageError
-from ..quoting import printable
-from ..transcript import Transcript
-from .order import Order
+from ..output.transcript import Transcript
+from ..resources.devboxes import DevboxInfo, describe
+from ..text.quoting import printable
+from .command_spec import CommandSpec
 from .run import CommandRun
 
 if TYPE_CHECKING:
@@ -19,7 +19,7 @@ if TYPE_CHECKING:
 
     from ..session import Session
     from .background import Background
-    from .journal import Entry
+    from .execution_history import Entry
 
 _MOST = 200  # commands of earlier kernels that are asked about
 _AT_ONCE = 16
@@ -39,7 +39,9 @@ async def running(session: Session) -> list[Found]:
     sdk = await session.sdk()
     boxes = {view.id: describe(view) async for view in sdk.api.devboxes.list(limit=1000, status="running")}
     assert session.connection is not None
-    entries = [entry for entry in session.journal.entries(session.connection) if entry.devbox_id in boxes][:_MOST]
+    entries = [entry for entry in session.execution_history.entries(session.connection) if entry.devbox_id in boxes][
+        :_MOST
+    ]
     turn = asyncio.Semaphore(_AT_ONCE)
     alive = await asyncio.gather(*(_runs(sdk, entry, turn) for entry in entries))
     handles = {part.execution_id: each for each in session.executions for part in each.parts}
@@ -75,7 +77,7 @@ async def _attached(session: Session, devbox: DevboxInfo, execution_id: str, ent
 
 
 def _run(session: Session, devbox: DevboxInfo, entry: Entry | None) -> CommandRun:
-    order = Order("", title=entry.title if entry is not None else "")
+    order = CommandSpec("", title=entry.title if entry is not None else "")
     if entry is None or not entry.word:
         return CommandRun(session, devbox, order, Transcript())
     from .python import PythonOutput

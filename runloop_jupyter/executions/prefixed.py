@@ -6,12 +6,12 @@ from collections import deque
 from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any
 
-from ..screens import ScreenSize
-from ..terminal_text import EscapeFilter, LineFolder, first_move, plain
+from ..output.output_targets import ScreenSize
+from ..output.terminal_text import EscapeFilter, LineFolder, first_move, plain
 
 if TYPE_CHECKING:
-    from ..terminal_emulator import TerminalEmulator
-    from ..transcript import Stream
+    from ..output.terminal_emulator import TerminalEmulator
+    from ..output.transcript import Stream
     from .run import Sink
 
 _COLOURS = (36, 33, 35, 32, 34, 96, 93, 95, 92, 94)
@@ -83,7 +83,7 @@ class PrefixedOutput:
 
     def _begun(self, text: str) -> TerminalEmulator:
         """What draws from now on: at first on the lines that were passed on last, which stay as they were."""
-        from ..terminal_emulator import TerminalEmulator
+        from ..output.terminal_emulator import TerminalEmulator
 
         emulator = TerminalEmulator(self._size.columns, self._size.lines)
         emulator.feed(self._recent[: self._recent.rfind("\n") + 1])

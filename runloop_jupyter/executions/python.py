@@ -13,17 +13,17 @@ from shlex import quote
 from typing import TYPE_CHECKING, Any
 
 from ..errors import RemoteError, UsageError
+from ..output.untrusted import harmless
 from ..remote import program
 from ..remote.values import ValueProblem, pack, unpack
 from ..results import PythonResult
-from ..untrusted import harmless
-from .order import Order
+from .command_spec import CommandSpec
 from .run import CommandRun
 
 if TYPE_CHECKING:
-    from ..devboxes import DevboxInfo
+    from ..output.transcript import Stream, Transcript
+    from ..resources.devboxes import DevboxInfo
     from ..session import Session
-    from ..transcript import Stream, Transcript
     from .run import Sink
 
 MARK = "\x1e"
@@ -115,7 +115,9 @@ class Frames:
 class PythonOutput(CommandRun):
     """One Python cell that runs on one devbox: its output, its displays, its exception."""
 
-    def __init__(self, session: Session, devbox: DevboxInfo, order: Order, transcript: Transcript, word: str) -> None:
+    def __init__(
+        self, session: Session, devbox: DevboxInfo, order: CommandSpec, transcript: Transcript, word: str
+    ) -> None:
         super().__init__(session, devbox, order, transcript)
         self.word = word
         self._frames = Frames(word)
@@ -194,7 +196,7 @@ class PythonRun(PythonOutput):
     """One Python cell from its start to its end."""
 
     def __init__(
-        self, session: Session, devbox: DevboxInfo, order: Order, cell: PythonCell, transcript: Transcript
+        self, session: Session, devbox: DevboxInfo, order: CommandSpec, cell: PythonCell, transcript: Transcript
     ) -> None:
         super().__init__(session, devbox, order, transcript, os.urandom(8).hex())
         self._cell = cell
@@ -245,7 +247,7 @@ class PythonRun(PythonOutput):
         from runloop_sdk.own_commands import own_command
 
         program = self._cell.interpreter.partition(" ")[0]
-        look = Order(f"command -v {program}", user=self.order.user)
+        look = CommandSpec(f"command -v {program}", user=self.order.user)
         return (await (await self._handle()).cmd.exec(own_command(look.prepared))).success
 
     async def _values(self) -> dict[str, Any]:

@@ -9,25 +9,25 @@ from collections.abc import Awaitable, Callable, Mapping
 from contextlib import aclosing, suppress
 from typing import TYPE_CHECKING, Any, Protocol, TypeVar
 
-from ..devboxes import DevboxInfo, describe
 from ..diagnosis import Subject
-from ..durations import spell_duration
 from ..errors import MagicError, RemoteError, UsageError
-from ..progress import waiting
-from ..quoting import reference
+from ..output.progress import waiting
+from ..output.transcript import Transcript
 from ..remote import terminal
+from ..resources.devboxes import DevboxInfo, describe
 from ..results import DevboxResult, running_cell
-from ..transcript import Transcript
+from ..text.durations import spell_duration
+from ..text.quoting import reference
+from .command_spec import CommandSpec
 from .dialogue import Dialogue
-from .journal import entry
-from .order import Order
+from .execution_history import entry
 
 if TYPE_CHECKING:
     from runloop_sdk import AsyncCommandInterface, AsyncDevbox, AsyncExecution, AsyncNamedShell
 
     from ..connection import Connection
+    from ..output.transcript import Stream
     from ..session import Session
-    from ..transcript import Stream
 
 T = TypeVar("T")
 
@@ -56,7 +56,7 @@ class Sink(Protocol):
 class CommandRun:
     """One command on one devbox: `start`, then `finish`; `kill` at any time between."""
 
-    def __init__(self, session: Session, devbox: DevboxInfo, order: Order, transcript: Transcript) -> None:
+    def __init__(self, session: Session, devbox: DevboxInfo, order: CommandSpec, transcript: Transcript) -> None:
         self.devbox = devbox
         self.order = order
         self.transcript = transcript
@@ -124,7 +124,7 @@ class CommandRun:
     def _note(self) -> None:
         assert self._connection is not None
         execution_id, title = self.execution.execution_id, self.order.title
-        self._session.journal.note(entry(self._connection, self.devbox, execution_id, title, self.word))
+        self._session.execution_history.note(entry(self._connection, self.devbox, execution_id, title, self.word))
 
     async def attach(self, execution_id: str, *, since: float = 0.0) -> None:
         """Take up one that runs already, since so many seconds."""

@@ -4,7 +4,7 @@
 three are the things themselves too. What comes from the wire is escaped in HTML and without control characters in text.
 """
 
-from ..quoting import printable
+from ..text.quoting import printable
 from .card import Details, Done
 from .devboxes import Connected, Overview, connection_lines, devbox_details, devbox_listing
 from .frames import data_frame

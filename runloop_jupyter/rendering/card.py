@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any, Generic, TypeVar
 
-from ..quoting import printable
+from ..text.quoting import printable
 from . import page
 from .frames import data_frame, row_of
 from .states import tone_of

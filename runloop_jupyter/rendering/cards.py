@@ -17,10 +17,10 @@ from runloop_sdk.models.network_policies import NetworkPolicyView
 from runloop_sdk.models.objects import ObjectView
 from runloop_sdk.models.secrets import SecretView
 
-from ..devboxes import describe
-from ..durations import spell_duration
-from ..quoting import as_word, reference
-from ..sizes import spell_size
+from ..resources.devboxes import describe
+from ..text.durations import spell_duration
+from ..text.quoting import as_word, reference
+from ..text.sizes import spell_size
 from . import page
 from .card import Details
 from .devboxes import devbox_details

@@ -7,8 +7,8 @@ from dataclasses import dataclass
 from typing import Any
 
 from ..connection import Connection
-from ..devboxes import DevboxInfo
-from ..durations import spell_duration
+from ..resources.devboxes import DevboxInfo
+from ..text.durations import spell_duration
 from . import page
 from .card import Details
 from .history import timeline

@@ -6,7 +6,7 @@ import time
 from collections.abc import Sequence
 from itertools import pairwise
 
-from ..durations import spell_duration
+from ..text.durations import spell_duration
 from . import page
 from .states import sign_of, tone_of
 from .text import clock

@@ -5,7 +5,7 @@ from __future__ import annotations
 import html
 from collections.abc import Iterable
 
-from ..quoting import printable
+from ..text.quoting import printable
 
 # The class stands twice to win over the rules that JupyterLab has for tables in an output.
 _STYLE = """<style>

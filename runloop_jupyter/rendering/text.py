@@ -10,8 +10,8 @@ import time
 from collections.abc import Collection, Iterable, Mapping, Sequence
 from itertools import zip_longest
 
-from ..durations import spell_duration
-from ..quoting import printable
+from ..text.durations import spell_duration
+from ..text.quoting import printable
 
 _GAP = "  "
 _NARROWEST = 12  # characters to which a column is narrowed

@@ -4,12 +4,12 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from .. import loop
-from ..prompts import is_live
+from ..kernel import loop
+from ..kernel.prompts import is_live
 
 if TYPE_CHECKING:
-    from ..devboxes import DevboxInfo
     from ..rendering import Listing
+    from ..resources.devboxes import DevboxInfo
     from ..session import Session
     from .panel import Panel
 

@@ -8,10 +8,10 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, TypeVar
 
-from ..devboxes import describe
 from ..errors import MagicError, UsageError
-from .dock import missing
+from ..resources.devboxes import describe
 from .kinds import KINDS, Row
+from .tool_tabs import missing
 
 if TYPE_CHECKING:
     from pydantic import BaseModel

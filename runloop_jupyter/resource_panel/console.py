@@ -13,19 +13,19 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, ClassVar
 
 from ..errors import MagicError
-from ..executions.order import Order
+from ..executions.command_spec import CommandSpec
 from ..executions.run import CommandRun
-from ..screens import ScreenSize
-from ..transcript import Transcript
+from ..output.output_targets import ScreenSize
+from ..output.transcript import Transcript
 from .actions import free_path
-from .scroll import Printer, Scroll
+from .console_buffer import ConsoleBuffer, Printer
 from .tool import DevboxTool, script, style
 
 if TYPE_CHECKING:
-    from ..devboxes import DevboxInfo
+    from ..resources.devboxes import DevboxInfo
     from ..results import DevboxResult
     from ..session import Session
-    from .scroll import Piece
+    from .console_buffer import Piece
     from .tool import Handler
 
 _REMEMBERED = 200  # commands
@@ -62,7 +62,7 @@ class Console(DevboxTool):
     def __init__(self, session: Session, devbox: DevboxInfo, **options: Any) -> None:
         super().__init__(session, devbox, "Console", **options)
         self._shell = f"console-{secrets.token_hex(4)}"
-        self._scroll = Scroll()
+        self._scroll = ConsoleBuffer()
         self._history: list[str] = []
         self._command: _Command | None = None
         self._printed = Transcript()
@@ -75,7 +75,7 @@ class Console(DevboxTool):
         return self._command is not None
 
     @property
-    def farewell(self) -> str:
+    def close_message(self) -> str:
         """What closing it ends."""
         return f"Stopped {self._command.title!r} on {self.devbox.short}." if self._command else ""
 
@@ -100,7 +100,7 @@ class Console(DevboxTool):
         self.say("")
         self._history = [*[line for line in self._history if line != text][1 - _REMEMBERED :], text]
         self._printed = Transcript()
-        order = Order(text, text.partition("\n")[0], shell=self._shell, open_input=True, size=self._size)
+        order = CommandSpec(text, text.partition("\n")[0], shell=self._shell, open_input=True, size=self._size)
         command = _Command(CommandRun(self._session, self.devbox, order, self._printed), asyncio.current_task())
         self._command = command
         self._tell("command", text)

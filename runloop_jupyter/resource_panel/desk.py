@@ -9,11 +9,11 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-from ..durations import parse_duration
 from ..errors import MagicError, UsageError
-from ..namesakes import check_free
-from ..progress import Progress
-from ..quoting import printable, reference
+from ..output.progress import Progress
+from ..resources.namesakes import check_free
+from ..text.durations import parse_duration
+from ..text.quoting import printable, reference
 from . import forms
 from .actions import ACTIONS, Action, Doer, answered, prunable
 from .kinds import KINDS

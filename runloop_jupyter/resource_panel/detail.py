@@ -10,7 +10,7 @@ from urllib.parse import quote
 
 from runloop_sdk.models.devboxes import reason_of
 
-from ..quoting import reference
+from ..text.quoting import reference
 from .kinds import KINDS, Entry
 
 if TYPE_CHECKING:

@@ -12,9 +12,9 @@ from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Protocol
 
-from ..belonging import Belongings, belongings
+from ..resources.ownership import OwnershipIndex, ownerships
 from .kinds import KINDS, OPTIONAL, Kind, Row
-from .pace import delay, delay_after_failures
+from .poll_interval import delay, delay_after_failures
 from .table import Change, Table
 
 if TYPE_CHECKING:
@@ -100,7 +100,7 @@ class Feed:
         self._active_at = time.monotonic()
         self._sdk: AsyncRunloopSDK | None = None
         self._connection: Connection | None = None
-        self._belongings = Belongings(session, {})
+        self._ownerships = OwnershipIndex(session, {})
 
     # Who looks
 
@@ -227,7 +227,7 @@ class Feed:
         errors = [failed[kind] for kind in wanted if kind in failed]
         self._failures = self._failures + 1 if errors else 0
         if errors:
-            return delay_after_failures(self._failures, getattr(errors[0], "told_delay", None))
+            return delay_after_failures(self._failures, getattr(errors[0], "retry_after", None))
         if any(not self.tables[kind].complete for kind in wanted):
             return 0.0  # the first time all pages come one after the other
         now = time.monotonic()
@@ -266,7 +266,7 @@ class Feed:
 
     async def _look_at(self, sdk: AsyncRunloopSDK, kind: Kind) -> None:
         if kind.name == "devbox":
-            self._belongings = await belongings(self._session)
+            self._ownerships = await ownerships(self._session)
         table, sweep, asked_at = self.tables[kind.name], self._sweeps[kind.name], time.monotonic()
         head, more = await self._page(sdk, kind, _HEAD, None)
         self._tell(kind.name, table.take(self._rows(kind, head), asked_at))
@@ -291,7 +291,7 @@ class Feed:
         if kind.name != "devbox":
             return kind.row(entry)
         identity = str(entry.get("id"))
-        belonging = self._belongings.of(identity)
+        belonging = self._ownerships.of(identity)
         renewed = self._session.owned.renewed_at(identity)
         launch = entry.get("launch_parameters")
         seconds = launch.get("keep_alive_time_seconds") if isinstance(launch, Mapping) else None

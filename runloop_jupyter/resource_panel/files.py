@@ -16,8 +16,8 @@ from typing import TYPE_CHECKING, Any, ClassVar
 from runloop_sdk.own_commands import own_command
 
 from ..errors import MagicError, UsageError
-from ..progress import Progress
-from ..transfers import download, is_folder, spelled_notes
+from ..operations.transfers import download, is_folder, spelled_notes
+from ..output.progress import Progress
 from .actions import free_path
 from .previews import Preview, preview
 from .tool import DevboxTool, script, style
@@ -28,7 +28,7 @@ if TYPE_CHECKING:
 
     from runloop_sdk import CommandError, FileInfo
 
-    from ..devboxes import DevboxInfo
+    from ..resources.devboxes import DevboxInfo
     from ..session import Session
     from .tool import Handler
 

@@ -7,7 +7,7 @@ from collections.abc import Callable
 from typing import TYPE_CHECKING, Any
 
 from .detail import detail
-from .pace import delay_after_failures
+from .poll_interval import delay_after_failures
 
 if TYPE_CHECKING:
     from ..session import Session
@@ -55,7 +55,7 @@ class Follower:
                 failures += 1
                 last = {}
                 self._post("detail", kind=kind, id=identity, error=str(error) or type(error).__name__)
-                await self._pause(delay_after_failures(failures, getattr(error, "told_delay", None)))
+                await self._pause(delay_after_failures(failures, getattr(error, "retry_after", None)))
                 continue
             failures = 0
             log = seen.pop("log", None)

@@ -12,8 +12,8 @@ from collections.abc import Callable, Iterable, Mapping
 from dataclasses import asdict, dataclass
 from typing import Any
 
-from ..durations import parse_duration
-from ..quoting import as_word
+from ..text.durations import parse_duration
+from ..text.quoting import as_word
 
 Values = Mapping[str, str]
 Check = Callable[[str], str]

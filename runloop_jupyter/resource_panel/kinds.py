@@ -12,7 +12,7 @@ from typing import Any
 
 from runloop_sdk.models.devboxes import reason_of
 
-from ..owned import SEEN
+from ..kernel.owned import SEEN
 
 Entry = Mapping[str, Any]
 Row = list[Any]

@@ -13,12 +13,12 @@ from collections import deque
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, ClassVar
 
-from ..devboxes import by_id
 from ..errors import MagicError
-from ..log_lines import LogLines, kind_of, said
+from ..output.log_lines import LogLines, kind_of, said
+from ..output.terminal_text import plain
 from ..rendering.text import exact_clock
-from ..terminal_text import plain
-from . import pace
+from ..resources.devboxes import by_id
+from . import poll_interval
 from .actions import free_path
 from .tool import DevboxTool, script, style
 
@@ -28,7 +28,7 @@ if TYPE_CHECKING:
 
     from runloop_sdk.models.logs import Log
 
-    from ..devboxes import DevboxInfo
+    from ..resources.devboxes import DevboxInfo
     from ..session import Session
     from .tool import Handler
 
@@ -111,7 +111,7 @@ class LogView(DevboxTool):
                 failures += 1
                 self._become("waiting")
                 self.say(f"{error} Trying again.")
-                await self._pause(pace.delay_after_failures(failures))
+                await self._pause(poll_interval.delay_after_failures(failures))
                 continue
             failures = 0
             self.say("")
@@ -122,7 +122,7 @@ class LogView(DevboxTool):
             if not lives:
                 return
             now = time.monotonic()
-            await self._pause(pace.delay(visible=self.visible, idle=now - changed, spent=now - began))
+            await self._pause(poll_interval.delay(visible=self.visible, idle=now - changed, spent=now - began))
 
     async def _ask(self) -> tuple[list[Log], bool]:
         """What is new, and whether there may be more."""

@@ -14,20 +14,20 @@ from typing import TYPE_CHECKING, Any
 
 import ipywidgets
 
-from .. import loop
-from ..devboxes import DevboxInfo, describe
-from ..durations import spell_duration
 from ..errors import MagicError
-from ..prompts import is_live
+from ..kernel import loop
+from ..kernel.prompts import is_live
 from ..rendering import Listing, ago, devbox_listing
-from .audience import Audience
+from ..resources.devboxes import DevboxInfo, describe
+from ..text.durations import spell_duration
 from .desk import Desk, action_of, in_words
-from .dock import TOOLS, Dock
 from .feed import EmbeddedServiceEnded, explain
 from .follow import Follower
 from .kinds import KINDS, Row
+from .tool_tabs import TOOLS, ToolTabs
 from .uploads import Upload
 from .view import ResourceView
+from .view_presence import ViewPresence
 
 if TYPE_CHECKING:
     from ..session import Session
@@ -49,12 +49,12 @@ class Panel(ipywidgets.VBox):  # type: ignore[misc]  # ipywidgets has no types
         super().__init__(children=[self.view])
         self.add_class("runloop-panel-box")
         self.wanted: frozenset[str] = frozenset({"devbox", "blueprint"})
-        self.dock = Dock(session, self._dock_changed)
+        self.tool_tabs = ToolTabs(session, self._dock_changed)
         self._session = session
         self._feed = session.feed
         self._followers: dict[str, Follower] = {}
         self._desk = Desk(session, self._feed, mark=self._mark, say=self._say, post=self.view.post)
-        self._audience = Audience()
+        self._audience = ViewPresence()
         self._marks: dict[tuple[str, str], dict[str, str]] = {}
         self._unsent: dict[tuple[str, str], dict[str, str]] = {}
         self._uploads: dict[str, Upload] = {}
@@ -155,11 +155,11 @@ class Panel(ipywidgets.VBox):  # type: ignore[misc]  # ipywidgets has no types
         self._mark(kind, id)
 
     async def _on_show_tool(self, key: str) -> None:
-        self.dock.show(key)
+        self.tool_tabs.show(key)
 
     async def _on_close_tool(self, key: str) -> None:
-        if farewell := self.dock.close(key):
-            self._say(farewell)
+        if close_message := self.tool_tabs.close(key):
+            self._say(close_message)
 
     async def _on_upload(self, key: str, name: str) -> None:
         self._uploads[key] = Upload(name)
@@ -211,7 +211,7 @@ class Panel(ipywidgets.VBox):  # type: ignore[misc]  # ipywidgets has no types
         for upload in self._uploads.values():
             upload.close()
         self._uploads.clear()
-        self.dock.close_all()
+        self.tool_tabs.close_all()
         self._dock_changed()
 
     def _unfollow(self, view: str) -> None:
@@ -273,8 +273,8 @@ class Panel(ipywidgets.VBox):  # type: ignore[misc]  # ipywidgets has no types
             health={kind: _health(health) for kind, health in self._feed.health.items()},
             marks=[[kind, identity, mark] for (kind, identity), mark in self._marks.items()],
             service=connection.label if connection else "",
-            tools=self.dock.spec(),
-            tool=self.dock.active,
+            tools=self.tool_tabs.spec(),
+            tool=self.tool_tabs.active,
             model=self.model_id,
         )
         for kind, table in self._feed.tables.items():
@@ -310,14 +310,14 @@ class Panel(ipywidgets.VBox):  # type: ignore[misc]  # ipywidgets has no types
         self._say(explain(error, self._session.connection) if looking else in_words(error), error=True)
 
     def _dock_changed(self) -> None:
-        self.children = [self.view, *(tool.widget for tool in self.dock.tools)]
-        self.view.post("dock", tools=self.dock.spec(), tool=self.dock.active)
+        self.children = [self.view, *(tool.widget for tool in self.tool_tabs.tools)]
+        self.view.post("dock", tools=self.tool_tabs.spec(), tool=self.tool_tabs.active)
 
     # Tools and forms for one resource
 
     async def _open(self, action: str, kind: str, identity: str) -> None:
         if action in TOOLS:
-            self.dock.open(action, await self._devbox(identity))
+            self.tool_tabs.open(action, await self._devbox(identity))
         elif action == "create_devbox":
             await self._desk.open_form("devbox", f"{kind}:{identity}")
         else:

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Literal
 
 from ..errors import UsageError
-from ..sizes import spell_size
+from ..text.sizes import spell_size
 
 if TYPE_CHECKING:
     from runloop_sdk import AsyncDevbox

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from ..terminal_emulator import TerminalEmulator
+from ..output.terminal_emulator import TerminalEmulator
 
 
 class RedrawnLines:

@@ -12,8 +12,8 @@ import contextlib
 import hashlib
 from typing import TYPE_CHECKING, Any, ClassVar
 
-from .. import ledger
 from ..errors import MagicError
+from ..kernel import kernel_registry
 from .tool import DevboxTool, script, static, style
 
 if TYPE_CHECKING:
@@ -21,7 +21,7 @@ if TYPE_CHECKING:
 
     from runloop_sdk import AsyncDevbox, AsyncPty
 
-    from ..devboxes import DevboxInfo
+    from ..resources.devboxes import DevboxInfo
     from ..session import Session
     from .tool import Handler
 
@@ -54,7 +54,7 @@ class Terminal(DevboxTool):
         self._typing = asyncio.Event()
 
     @property
-    def farewell(self) -> str:
+    def close_message(self) -> str:
         """What closing it means, for the one who closes it."""
         if self.state != "attached":
             return ""
@@ -244,4 +244,4 @@ def _size(content: dict[str, Any], otherwise: tuple[int, int]) -> tuple[int, int
 
 def _prefix() -> str:
     """What the names of this notebook's shells begin with: the same again after a restart of its kernel."""
-    return f"jupyter-{hashlib.sha256(ledger.notebook().encode(errors='surrogatepass')).hexdigest()[:16]}"
+    return f"jupyter-{hashlib.sha256(kernel_registry.notebook().encode(errors='surrogatepass')).hexdigest()[:16]}"

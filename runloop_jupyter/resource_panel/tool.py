@@ -15,9 +15,9 @@ from typing import TYPE_CHECKING, Any, ClassVar, TypeVar
 import anywidget
 from traitlets import Unicode
 
-from .. import loop
 from ..errors import MagicError
-from ..prompts import is_live
+from ..kernel import loop
+from ..kernel.prompts import is_live
 from ..rendering.page import paragraph
 from .in_order import InOrder
 
@@ -27,7 +27,7 @@ if TYPE_CHECKING:
 
     from runloop_sdk import AsyncDevbox
 
-    from ..devboxes import DevboxInfo
+    from ..resources.devboxes import DevboxInfo
     from ..session import Session
 
     Handler = Callable[[Any, dict[str, Any], list[memoryview]], Coroutine[Any, Any, None]]
@@ -97,7 +97,7 @@ class Tool(anywidget.AnyWidget):
         return any(view.visible for view in self._views.values())
 
     @property
-    def farewell(self) -> str:
+    def close_message(self) -> str:
         """What closing it leaves behind, for the one who closes it; mostly nothing."""
         return ""
 

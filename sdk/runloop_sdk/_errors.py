@@ -162,7 +162,7 @@ class APIStatusError(RunloopError):
         self.request_id = request_id
         self.retryable = _may_pass(status_code) if retryable is None else retryable
         self.details = details
-        self.told_delay: float | None = None  # seconds that the answer asked to wait before a retry
+        self.retry_after: float | None = None  # seconds that the answer asked to wait before a retry
 
 
 class BadRequestError(APIStatusError):

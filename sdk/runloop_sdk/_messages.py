@@ -75,7 +75,7 @@ class HTTPAnswer(ABC):
         return whole.getvalue()
 
 
-class Way(Protocol):
+class HTTPBackend(Protocol):
     """How requests reach the API."""
 
     @property

@@ -11,7 +11,7 @@ from ._errors import APIConnectionError, APIStatusError
 
 FIRST_DELAY = 0.5
 LONGEST_DELAY = 8.0
-LONGEST_TOLD_DELAY = 60.0
+LONGEST_RETRY_AFTER = 60.0
 
 
 def is_retryable(error: Exception) -> bool:
@@ -25,7 +25,7 @@ def backoff(attempt: int) -> float:
     return delay * random.uniform(0.75, 1.0)  # noqa: S311 - jitter, not a secret
 
 
-def told_delay(headers: Mapping[str, str], *, longest: float = LONGEST_TOLD_DELAY) -> float | None:
+def retry_after(headers: Mapping[str, str], *, longest: float = LONGEST_RETRY_AFTER) -> float | None:
     """The wait in seconds that an answer asks for (`retry-after-ms`, `retry-after` in seconds or until a date).
 
     None where it asks for none, or for one of more than `longest` seconds.

@@ -27,6 +27,7 @@ from ._errors import (
 from ._http import DirectTransport
 from ._messages import (
     HTTPAnswer,
+    HTTPBackend,
     HTTPRequest,
     NoHTTPError,
     OverlongError,
@@ -34,9 +35,8 @@ from ._messages import (
     TransportError,
     UnreachableError,
     UnsendableError,
-    Way,
 )
-from ._retry import LONGEST_TOLD_DELAY, backoff, is_retryable, seconds_of, told_delay
+from ._retry import LONGEST_RETRY_AFTER, backoff, is_retryable, retry_after, seconds_of
 
 if TYPE_CHECKING:
     import httpx
@@ -240,7 +240,7 @@ class Transport:
         if answer.status < 400:
             body = _redirection(self._host_of(request), answer.headers.get("location", ""))
         error = status_error(answer.status, answer.headers, body, method=request.method, path=request.path)
-        error.told_delay = told_delay(answer.headers, longest=86_400)
+        error.retry_after = retry_after(answer.headers, longest=86_400)
         return error
 
     def _host_of(self, request: Request) -> str:
@@ -268,7 +268,7 @@ class Transport:
         return APIConnectionError(text, method=request.method, path=request.path, retryable=False)
 
 
-def _way(config: ClientConfig, http_client: httpx.AsyncClient | None) -> Way:
+def _way(config: ClientConfig, http_client: httpx.AsyncClient | None) -> HTTPBackend:
     """Own connections, but for a client that the caller brings, and for proxies, which httpx knows how to use."""
     if http_client is None and not _behind_proxy(config):
         return DirectTransport()
@@ -309,5 +309,5 @@ def _may_retry(error: APIStatusError | APIConnectionError, request: Request) -> 
 
 
 def _delay(error: APIStatusError | APIConnectionError, attempt: int) -> float:
-    told = error.told_delay if isinstance(error, APIStatusError) else None
-    return backoff(attempt) if told is None or told > LONGEST_TOLD_DELAY else told
+    told = error.retry_after if isinstance(error, APIStatusError) else None
+    return backoff(attempt) if told is None or told > LONGEST_RETRY_AFTER else told

@@ -147,7 +147,7 @@ class SharedPanel:
 @contextmanager
 def many_devboxes(count: int) -> Iterator[str]:
     """The URL of a service with so many devboxes."""
-    command = [sys.executable, "-m", "tests.jupyter.panel.moody", str(count)]
+    command = [sys.executable, "-m", "tests.jupyter.panel.faulty_service", str(count)]
     process = subprocess.Popen(
         command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True, cwd=Path(__file__).parents[2]
     )

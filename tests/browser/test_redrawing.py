@@ -5,7 +5,7 @@ from pathlib import Path
 import nbformat
 import pytest
 
-from runloop_jupyter.terminal_text import without_colours
+from runloop_jupyter.output.terminal_text import without_colours
 from tests.browser.lab import Notebook
 from tests.browser.test_running import KERNEL, run
 from tests.waiting import wait_until

@@ -11,7 +11,7 @@ import nbformat
 import pytest
 from playwright.sync_api import Page, expect
 
-from runloop_jupyter.untrusted import harmless
+from runloop_jupyter.output.untrusted import harmless
 from tests.browser.lab import Notebook
 from tests.waiting import wait_until
 
@@ -242,7 +242,7 @@ ESTIMATOR = """<style>#e {color: black; padding: 10px}
 <div id="e"><details><summary>LogisticRegression</summary><pre style="height: 200px">LogisticRegression()</pre>
 </details></div>"""
 CELL = f"""from IPython.display import display
-from runloop_jupyter.untrusted import harmless
+from runloop_jupyter.output.untrusted import harmless
 display(harmless({{"text/html": {ESTIMATOR!r}}}), raw=True)"""
 
 

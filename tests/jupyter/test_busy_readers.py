@@ -7,9 +7,9 @@ import time
 import nh3
 import pytest
 
-from runloop_jupyter.builds import step_of
-from runloop_jupyter.nesting import nests_deeper
-from runloop_jupyter.untrusted import harmless
+from runloop_jupyter.operations.builds import step_of
+from runloop_jupyter.output.nesting import nests_deeper
+from runloop_jupyter.output.untrusted import harmless
 
 MANY = 3000
 ROW = (

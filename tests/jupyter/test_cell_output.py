@@ -8,14 +8,14 @@ from types import ModuleType
 
 import pytest
 
-from runloop_jupyter.elision import DisplayLimits, Pace, Tail
+from runloop_jupyter.output.output_limits import DisplayLimits, Pace, Tail
 from tests.jupyter.kernels import Cell, Kernel
 
 PREAMBLE = """
 import asyncio, contextlib, io, os, sys
 from IPython.core.magic import register_line_cell_magic
-from runloop_jupyter.cell_output import CellOutput, DisplayLimits
-from runloop_jupyter.loop import background, run
+from runloop_jupyter.output.cell_output import CellOutput, DisplayLimits
+from runloop_jupyter.kernel.loop import background, run
 
 async def show(texts, pause=0, **options):
     async with CellOutput(**options) as cell:

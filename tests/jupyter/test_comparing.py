@@ -6,8 +6,8 @@ from dataclasses import replace
 
 import pytest
 
-from runloop_jupyter.comparing import Comparison, Sides, check_content, check_way, compare, doomed, settled
 from runloop_jupyter.errors import UsageError
+from runloop_jupyter.operations.comparing import Comparison, Sides, check_content, check_way, compare, doomed, settled
 from runloop_sdk.folders import Entry, Listing
 
 FILE = Entry("file", 3, 1_700_000_000_123_456_789, 0o644)

@@ -10,9 +10,9 @@ from typing import TYPE_CHECKING, Any
 import pytest
 
 from runloop_jupyter.connection import Connection
-from runloop_jupyter.devboxes import DevboxInfo, describe
 from runloop_jupyter.diagnosis import Findings, Subject, conclusion, look_into
 from runloop_jupyter.errors import ConnectionLostError, DevboxUnavailableError, RemoteError
+from runloop_jupyter.resources.devboxes import DevboxInfo, describe
 from runloop_sdk import AsyncRunloopSDK
 from tests.local.serving import serving
 

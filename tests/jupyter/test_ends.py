@@ -28,7 +28,7 @@ AT_WORK = """%devbox exec echo hi
 session = get_ipython().magics_manager.registry["RunloopMagics"].session
 from runloop_jupyter.resource_panel.panel import Panel
 panel = Panel(session)
-from runloop_jupyter.resource_panel.dock import TOOLS
+from runloop_jupyter.resource_panel.tool_tabs import TOOLS
 _ = [panel.dock.open(name, session.current) for name in TOOLS]
 tools = [tool.widget for tool in panel.dock.tools]
 hello = {"op": "hello", "view": "v", "visible": True, "cols": 80, "rows": 24}

@@ -12,8 +12,8 @@ from typing import TYPE_CHECKING
 import pytest
 
 from runloop_jupyter.connection import Connection
-from runloop_jupyter.devboxes import DevboxInfo
-from runloop_jupyter.executions.journal import Journal, entry
+from runloop_jupyter.executions.execution_history import ExecutionHistory, entry
+from runloop_jupyter.resources.devboxes import DevboxInfo
 from runloop_jupyter.state import StateFolder
 from tests.jupyter import kernels
 from tests.jupyter.embedded import Home
@@ -171,30 +171,30 @@ BOX = DevboxInfo("dbx_1", "main", "running", 0)
 
 
 @pytest.fixture
-def journal(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Journal:
+def execution_history(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> ExecutionHistory:
     monkeypatch.setenv("RUNLOOP_JUPYTER_HOME", str(tmp_path / "deep" / "home"))
-    return Journal(StateFolder(pytest.fail))
+    return ExecutionHistory(StateFolder(pytest.fail))
 
 
-def test_the_journal_keeps_services_apart_and_survives_a_torn_line(journal: Journal) -> None:
-    journal.note(entry(CLOUD, BOX, "one", "ls"))
+def test_the_journal_keeps_services_apart_and_survives_a_torn_line(execution_history: ExecutionHistory) -> None:
+    execution_history.note(entry(CLOUD, BOX, "one", "ls"))
     first, again = (Connection(f"http://127.0.0.1:{port}", "k", embedded=True, home="/h") for port in (1, 9))
-    journal.note(entry(first, BOX, "two", "ls"))
-    with journal.path.open("a") as file:
+    execution_history.note(entry(first, BOX, "two", "ls"))
+    with execution_history.path.open("a") as file:
         file.write('\n{"torn": ')
     older = {name: value for name, value in asdict(entry(CLOUD, BOX, "older", "ls")).items() if name != "word"}
-    with journal.path.open("a") as file:
+    with execution_history.path.open("a") as file:
         file.write("\n" + json.dumps(older))
-    journal.note(entry(CLOUD, BOX, "three", "x" * 500))
-    assert [each.execution_id for each in journal.entries(CLOUD)] == ["three", "older", "one"]
-    assert [each.execution_id for each in journal.entries(again)] == ["two"]
-    assert journal.entries(replace(again, home="/other")) == []
-    assert journal.path.stat().st_mode & 0o777 == 0o600
-    assert "key" not in journal.path.read_text()
+    execution_history.note(entry(CLOUD, BOX, "three", "x" * 500))
+    assert [each.execution_id for each in execution_history.entries(CLOUD)] == ["three", "older", "one"]
+    assert [each.execution_id for each in execution_history.entries(again)] == ["two"]
+    assert execution_history.entries(replace(again, home="/other")) == []
+    assert execution_history.path.stat().st_mode & 0o777 == 0o600
+    assert "key" not in execution_history.path.read_text()
 
 
-def test_the_journal_stays_short(journal: Journal) -> None:
+def test_the_journal_stays_short(execution_history: ExecutionHistory) -> None:
     for number in range(3000):
-        journal.note(entry(CLOUD, BOX, f"id{number}", "x" * 100))
-    assert journal.path.stat().st_size < 300 * 1024
-    assert journal.entries(CLOUD)[0].execution_id == "id2999"
+        execution_history.note(entry(CLOUD, BOX, f"id{number}", "x" * 100))
+    assert execution_history.path.stat().st_size < 300 * 1024
+    assert execution_history.entries(CLOUD)[0].execution_id == "id2999"

@@ -6,9 +6,9 @@ from typing import Any
 
 import pytest
 
-from runloop_jupyter.devboxes import DevboxInfo, unavailable
 from runloop_jupyter.resource_panel.detail import _facts
 from runloop_jupyter.resource_panel.kinds import KINDS
+from runloop_jupyter.resources.devboxes import DevboxInfo, unavailable
 from tests.jupyter.kernels import Kernel, fails
 
 BOMB = "python3 -c 'a = [bytearray(16 << 20) for _ in range(1000)]'"

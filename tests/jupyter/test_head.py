@@ -9,11 +9,11 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from runloop_jupyter.elision import DisplayLimits
-from runloop_jupyter.head import Clear, Head, Piece, Region
-from runloop_jupyter.screens import ScreenSize, is_one_magic
-from runloop_jupyter.terminal_emulator import TerminalEmulator
-from runloop_jupyter.terminal_text import EscapeFilter, without_colours
+from runloop_jupyter.output.head import Clear, Head, Piece, Region
+from runloop_jupyter.output.output_limits import DisplayLimits
+from runloop_jupyter.output.output_targets import ScreenSize, is_one_magic
+from runloop_jupyter.output.terminal_emulator import TerminalEmulator
+from runloop_jupyter.output.terminal_text import EscapeFilter, without_colours
 
 E = "\x1b["
 SIZE = ScreenSize(60, 8)

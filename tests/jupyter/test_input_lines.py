@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from runloop_jupyter.input_lines import call_of, line_of_empty_cell
+from runloop_jupyter.kernel.input_lines import call_of, line_of_empty_cell
 from tests.jupyter.kernels import Kernel, fails
 
 CALL = "get_ipython().run_line_magic({!r}, {!r})"

@@ -14,7 +14,7 @@ from urllib.parse import urlsplit
 
 import pytest
 
-from runloop_jupyter import ahead
+from runloop_jupyter.kernel import preload
 from tests.jupyter import kernels
 from tests.jupyter.embedded import Home, embedded_home
 from tests.waiting import wait_until
@@ -298,7 +298,7 @@ def test_loading_imports_nothing_but_a_few_modules_of_its_own(home: Home) -> Non
 
 
 def test_a_kernel_that_waits_imports_what_the_first_command_needs(home: Home) -> None:
-    needed = set(ahead._MODULES)
+    needed = set(preload._MODULES)
     with kernels.start(home.env) as kernel:
         kernel.run("%load_ext runloop_jupyter").check()
         wait_until(lambda: needed <= set(kernel.value("list(__import__('sys').modules)")), "the imports")

@@ -6,10 +6,10 @@ import random
 
 import pytest
 
-from runloop_jupyter.executions.order import Order, typed
-from runloop_jupyter.log_lines import LogLines, said
+from runloop_jupyter.executions.command_spec import CommandSpec, typed
+from runloop_jupyter.output.log_lines import LogLines, said
+from runloop_jupyter.output.output_targets import ScreenSize
 from runloop_jupyter.remote import code_of, is_cell, program
-from runloop_jupyter.screens import ScreenSize
 from runloop_sdk.models.logs import Log
 
 
@@ -78,20 +78,20 @@ def test_any_window_of_any_lines_is_joined_without_loss() -> None:
 
 
 ORDERS = {
-    "plain": Order("echo a"),
-    "shown": Order("echo a\necho b", size=ScreenSize()),
-    "with surroundings": Order("echo 'it'", cwd="~/a b", env=(("A", "x'y; z"),), size=ScreenSize()),
-    "as another": Order('echo "$HOME" `id`', user="root", size=ScreenSize()),
-    "on a terminal": Order("echo $'a\\n';", size=ScreenSize(), terminal=True),
-    "as another on a terminal": Order(
+    "plain": CommandSpec("echo a"),
+    "shown": CommandSpec("echo a\necho b", size=ScreenSize()),
+    "with surroundings": CommandSpec("echo 'it'", cwd="~/a b", env=(("A", "x'y; z"),), size=ScreenSize()),
+    "as another": CommandSpec('echo "$HOME" `id`', user="root", size=ScreenSize()),
+    "on a terminal": CommandSpec("echo $'a\\n';", size=ScreenSize(), terminal=True),
+    "as another on a terminal": CommandSpec(
         "cat <<E\n'\nE", user="o'neil", size=ScreenSize(), terminal=True, interactive=True
     ),
-    "with nothing": Order("", cwd="/tmp"),
+    "with nothing": CommandSpec("", cwd="/tmp"),
 }
 
 
 @pytest.mark.parametrize("order", ORDERS.values(), ids=ORDERS)
-def test_a_command_is_told_as_it_was_typed(order: Order) -> None:
+def test_a_command_is_told_as_it_was_typed(order: CommandSpec) -> None:
     assert typed(order.prepared) == order.command
     begin = Log(level="info", source="exec", timestamp_ms=1, cmd_id="c1", cmd=order.prepared)
     assert said(begin) == f"$ {order.command}".rstrip()

@@ -13,7 +13,7 @@ from tests.jupyter.kernels import Cell, Kernel
 PREAMBLE = """
 import asyncio, contextvars, threading, time
 from IPython.core.magic import register_line_cell_magic
-from runloop_jupyter.loop import background, run
+from runloop_jupyter.kernel.loop import background, run
 
 log = []
 
@@ -356,7 +356,7 @@ def test_the_import_is_cheap() -> None:
     program = """
 import sys, IPython, asyncio
 before = set(sys.modules)
-import runloop_jupyter.loop, runloop_jupyter.cell_output, runloop_jupyter.transcript
+import runloop_jupyter.kernel.loop, runloop_jupyter.output.cell_output, runloop_jupyter.output.transcript
 print(*(set(sys.modules) - before))
 """
     ran = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True, check=True)
@@ -366,7 +366,7 @@ print(*(set(sys.modules) - before))
 def test_outside_of_any_kernel_a_script_and_its_threads_can_run_coroutines() -> None:
     program = """
 import asyncio, threading
-from runloop_jupyter.loop import run
+from runloop_jupyter.kernel.loop import run
 async def loop_of(): return asyncio.get_running_loop()
 first, second, found = run(loop_of()), run(loop_of()), []
 assert first is second
@@ -392,7 +392,7 @@ def test_a_kernel_told_to_shut_down_cleans_up_first(kernels: ModuleType, tmp_pat
 
 
 START = """
-from runloop_jupyter.loop import start
+from runloop_jupyter.kernel.loop import start
 
 home = asyncio.get_running_loop()
 seen = []

@@ -13,20 +13,20 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 
-from runloop_jupyter.cell_output import CellOutput
 from runloop_jupyter.commands.blueprint import build
 from runloop_jupyter.commands.running import _concluded
-from runloop_jupyter.devboxes import DevboxInfo
 from runloop_jupyter.errors import ConnectionLostError
 from runloop_jupyter.executions.background import start_in_background
+from runloop_jupyter.executions.command_spec import CommandSpec
 from runloop_jupyter.executions.fan_out import FanOut
 from runloop_jupyter.executions.foreground import run_in_cell, run_on_all
 from runloop_jupyter.executions.known import find_execution
-from runloop_jupyter.executions.order import Order
 from runloop_jupyter.executions.run import CommandRun
+from runloop_jupyter.output.cell_output import CellOutput
+from runloop_jupyter.output.transcript import Transcript
+from runloop_jupyter.resources.devboxes import DevboxInfo
 from runloop_jupyter.results import DevboxResult, DevboxTimeoutError
 from runloop_jupyter.session import Session
-from runloop_jupyter.transcript import Transcript
 from runloop_sdk import APIConnectionError
 from tests.jupyter import kernels
 from tests.long_commands import started as started_service
@@ -72,7 +72,7 @@ def quiet() -> CellOutput:
 
 
 async def started(session: Session, box: DevboxInfo, command: str = COUNT, **options: Any) -> CommandRun:
-    run = CommandRun(session, box, Order(command, title=command, **options), Transcript())
+    run = CommandRun(session, box, CommandSpec(command, title=command, **options), Transcript())
     await run.start()
     return run
 
@@ -162,7 +162,7 @@ async def test_a_start_whose_answer_is_lost_may_have_started(proxy, session, box
 
 async def test_fail_fast_kills_for_a_failure_and_not_for_a_lost_connection(proxy, session, box) -> None:
     second = await session.create({"name": "second"}, keep_alive=600)
-    order = Order(COUNT, title=COUNT)
+    order = CommandSpec(COUNT, title=COUNT)
     fan_out = FanOut(
         session, [box, second], lambda info, kept: CommandRun(session, info, order, kept), quiet(), tail=None
     )
@@ -214,7 +214,7 @@ async def test_what_goes_wrong_with_one_of_several_ends_none_of_the_others(sessi
 
     def make(info: DevboxInfo, kept: Transcript) -> CommandRun:
         kind = CommandRun if info.id == box.id else Broken
-        return kind(session, info, Order("sleep 0.5; touch came", title=""), kept)
+        return kind(session, info, CommandSpec("sleep 0.5; touch came", title=""), kept)
 
     fan_out = FanOut(session, [box, second], make, quiet(), tail=None)
     with pytest.raises(ArithmeticError):

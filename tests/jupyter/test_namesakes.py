@@ -146,11 +146,11 @@ def test_what_dead_kernels_left_is_this_notebooks_again(home: Home) -> None:
 
 
 def test_idle_times_are_told() -> None:
-    from runloop_jupyter.belonging import Belongings
-    from runloop_jupyter.devboxes import DevboxInfo
+    from runloop_jupyter.resources.devboxes import DevboxInfo
+    from runloop_jupyter.resources.ownership import OwnershipIndex
     from runloop_jupyter.session import Session
 
-    known = Belongings(Session({}), {})
+    known = OwnershipIndex(Session({}), {})
     idle = DevboxInfo("dbx_1", "idle", "running", 0, keep_alive=60, idle=(600, "suspend"))
     assert known.told(idle).ends == "suspends after 10 min without use"
     assert known.told(idle).owner == "elsewhere"

@@ -10,9 +10,9 @@ from typing import TYPE_CHECKING, Any
 import pytest
 
 from runloop_jupyter.connection import Connection
-from runloop_jupyter.owned import SEEN, UNSEEN, OwnedDevboxes, _Owned, terms
-from runloop_jupyter.presence import Bond, SeenPresence
-from runloop_jupyter.renewals import Moment, Renewals
+from runloop_jupyter.kernel.keep_alive import KeepAlive, Moment
+from runloop_jupyter.kernel.owned import SEEN, UNSEEN, OwnedDevboxes, _Owned, terms
+from runloop_jupyter.kernel.presence import Bond, SeenPresence
 from runloop_jupyter.session import Session
 from runloop_sdk import APIStatusError, AsyncRunloopSDK
 from tests.local.serving import Service, serving
@@ -151,7 +151,7 @@ async def test_a_devbox_that_ended_otherwise_is_renewed_no_more(cloud: Service) 
     owned = OwnedDevboxes()
     devbox, other = await made(owned, cloud, keep_alive=1), await made(owned, cloud, keep_alive=1)
     (renewals,) = owned._presences.values()
-    assert isinstance(renewals, Renewals)
+    assert isinstance(renewals, KeepAlive)
     async with client(cloud) as sdk:
         await sdk.devbox.from_id(devbox).shutdown()
     await until(lambda: list(renewals._renewals) == [other], "the look at the one that ended")
@@ -175,7 +175,7 @@ async def test_a_devbox_that_ended_otherwise_is_renewed_no_more(cloud: Service) 
 async def test_a_renewal_that_failed_is_tried_again_before_the_time_is_up(answer: bytes, is_soon: bool) -> None:
     server = RawServer(whole(b"{}", status=answer, headers=b"retry-after-ms: 1\r\n"))
     async with server.serve() as url:
-        renewals = Renewals(Connection(url, "key"))
+        renewals = KeepAlive(Connection(url, "key"))
         renewals.take("dbx_1", Bond(True, 600.0))
         await until(lambda: "dbx_1" in renewals._renewals and renewals._renewals["dbx_1"].delay, "the first renewal")
         assert (renewals._renewals["dbx_1"].delay < 30) is is_soon
@@ -189,8 +189,8 @@ async def test_a_devbox_is_noted_for_the_service_that_it_is_on(service: Service,
     environ |= {"RUNLOOP_API_KEY": cloud.api_key, "RUNLOOP_BASE_URL": cloud.base_url}
     await session.sdk()
     view = await sdk.api.devboxes.create()
-    assert list(session.ledger.made(service.base_url)) == [view.id]
-    assert session.ledger.made(cloud.base_url) == {}
+    assert list(session.kernel_registry.made(service.base_url)) == [view.id]
+    assert session.kernel_registry.made(cloud.base_url) == {}
     await session.close()
 
 
@@ -239,7 +239,7 @@ async def test_what_the_service_refuses_otherwise_is_raised(service: Service) ->
 
 def test_the_end_of_a_kernel_does_not_wait_for_a_service_that_hangs() -> None:
     with socket.create_server(("127.0.0.1", 0)) as silent:
-        renewals = Renewals(Connection(f"http://127.0.0.1:{silent.getsockname()[1]}", "key"))
+        renewals = KeepAlive(Connection(f"http://127.0.0.1:{silent.getsockname()[1]}", "key"))
         owned = OwnedDevboxes()
         for number in range(20):
             owned._owned[f"dbx_{number}"] = _Owned(renewals, Bond(True, 60.0))

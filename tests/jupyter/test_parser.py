@@ -8,7 +8,7 @@ from runloop_jupyter.commands import DEVBOX, NOUNS, RUNLOOP, resolve
 from runloop_jupyter.commands.noun import Noun
 from runloop_jupyter.commands.parser import HelpRequested
 from runloop_jupyter.errors import UsageError
-from runloop_jupyter.templates import evaluator
+from runloop_jupyter.text.templates import evaluator
 
 NAMESPACE = {"name": "my box", "n": 3, "box": "web"}
 

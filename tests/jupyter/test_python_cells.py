@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any
 import pytest
 
 from runloop_jupyter.executions.python import Frames
-from runloop_jupyter.untrusted import harmless
+from runloop_jupyter.output.untrusted import harmless
 from tests.jupyter import kernels as _kernels
 from tests.jupyter import packages
 from tests.jupyter.embedded import Home

@@ -9,8 +9,8 @@ import pytest
 
 from runloop_jupyter.commands.devbox.download import parser
 from runloop_jupyter.completion.offer import Offer, Texts
-from runloop_jupyter.quoting import as_word, is_typable, reference
-from runloop_jupyter.templates import expand
+from runloop_jupyter.text.quoting import as_word, is_typable, reference
+from runloop_jupyter.text.templates import expand
 
 NAMES = (
     "plain-1.txt", "two words", "it's", 'say "x"', "{{open('PWNED','w')}}.csv", "a{{b}}c", "{{{x}}}", "{{{{x}}}}", "{{",

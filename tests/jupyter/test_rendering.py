@@ -8,11 +8,11 @@ from pathlib import Path
 
 import pytest
 
-from runloop_jupyter.devboxes import DevboxInfo
 from runloop_jupyter.errors import UsageError
+from runloop_jupyter.output.transcript import Transcript
 from runloop_jupyter.rendering import Details, Done, Listing, Overview, devbox_details, devbox_listing, printable
+from runloop_jupyter.resources.devboxes import DevboxInfo
 from runloop_jupyter.results import DevboxResult
-from runloop_jupyter.transcript import Transcript
 from runloop_sdk.models.objects import ObjectView
 
 MARKUP = "<script>alert(1)</script>"

@@ -9,7 +9,7 @@ import pytest
 from runloop_jupyter.errors import UsageError
 from runloop_jupyter.executions import python
 from runloop_jupyter.executions.python import Frames
-from runloop_jupyter.syncing import list_here
+from runloop_jupyter.operations.syncing import list_here
 from tests.jupyter.remote import remote
 
 if TYPE_CHECKING:

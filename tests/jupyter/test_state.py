@@ -16,12 +16,13 @@ from typing import Any
 
 import pytest
 
-from runloop_jupyter import ledger, state
+from runloop_jupyter import state
 from runloop_jupyter.connection import Connection
-from runloop_jupyter.devboxes import DevboxInfo
 from runloop_jupyter.errors import UsageError
-from runloop_jupyter.executions.journal import Journal, entry
-from runloop_jupyter.ledger import Entry, Ledger
+from runloop_jupyter.executions.execution_history import ExecutionHistory, entry
+from runloop_jupyter.kernel import kernel_registry
+from runloop_jupyter.kernel.kernel_registry import Entry, KernelRegistry
+from runloop_jupyter.resources.devboxes import DevboxInfo
 from runloop_jupyter.state import StateFolder
 from tests.own_state import open_to_all
 
@@ -57,22 +58,22 @@ class Kernel:
     def __init__(self) -> None:
         self.said: list[str] = []
         self.folder = StateFolder(self.said.append)
-        self.ledger = Ledger(self.folder)
-        self.journal = Journal(self.folder)
+        self.kernel_registry = KernelRegistry(self.folder)
+        self.execution_history = ExecutionHistory(self.folder)
 
     def live(self, between: Callable[[], object] = lambda: None) -> None:
         """Do all there is to do, with `between` in the middle. Fails where a result is not right."""
-        self.ledger.note("dbx_1", "main", CLOUD.base_url, made=True)
-        self.ledger.note("dbx_2", "kept", CLOUD.base_url, made=True, keep=True)
-        self.journal.note(entry(CLOUD, BOX, "one", "ls"))
+        self.kernel_registry.note("dbx_1", "main", CLOUD.base_url, made=True)
+        self.kernel_registry.note("dbx_2", "kept", CLOUD.base_url, made=True, keep=True)
+        self.execution_history.note(entry(CLOUD, BOX, "one", "ls"))
         between()
-        self.ledger.note("dbx_1", "main", CLOUD.base_url)
-        self.journal.note(entry(CLOUD, BOX, "two", "ls"))
-        assert [each.execution_id for each in self.journal.entries(CLOUD)][:1] == ["two"]
-        assert {each.devbox_id for each in self.ledger.of_dead_kernels()} <= {"dbx_0", "dbx_2"}
-        self.ledger.drop("dbx_1")
-        self.ledger.forget("dbx_0")
-        self.ledger.end()
+        self.kernel_registry.note("dbx_1", "main", CLOUD.base_url)
+        self.execution_history.note(entry(CLOUD, BOX, "two", "ls"))
+        assert [each.execution_id for each in self.execution_history.entries(CLOUD)][:1] == ["two"]
+        assert {each.devbox_id for each in self.kernel_registry.of_dead_kernels()} <= {"dbx_0", "dbx_2"}
+        self.kernel_registry.drop("dbx_1")
+        self.kernel_registry.forget("dbx_0")
+        self.kernel_registry.end()
 
     def says_it_once(self, *words: str) -> None:
         """One sentence with these words, which names the variable that moves the folder."""
@@ -178,7 +179,7 @@ def test_a_folder_that_cannot_be_used_is_said_once_and_all_goes_on(
         kernel.says_it_once(word)
         with pytest.raises(UsageError, match=VARIABLE), kernel.folder.required():
             kernel.folder.try_out()
-    assert {each.execution_id for each in kernel.journal.entries(CLOUD)} == {"one", "two"}
+    assert {each.execution_id for each in kernel.execution_history.entries(CLOUD)} == {"one", "two"}
 
 
 def test_an_account_without_a_passwd_entry_and_a_home_hears_so(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -233,7 +234,7 @@ def test_a_folder_that_works_says_nothing(home: Path) -> None:
     kernel.live()
     assert kernel.said == []
     assert not file.exists()
-    assert [each.devbox_id for each in Kernel().ledger.of_dead_kernels()] == ["dbx_2"]
+    assert [each.devbox_id for each in Kernel().kernel_registry.of_dead_kernels()] == ["dbx_2"]
     assert {each.stat().st_mode & 0o077 for each in home.rglob("*")} == {0}
 
 
@@ -254,7 +255,7 @@ def test_a_folder_that_is_removed_meanwhile_is_made_again(home: Path) -> None:
     kernel = Kernel()
     kernel.live(lambda: shutil.rmtree(home))
     assert kernel.said == []
-    assert [each.devbox_id for each in Kernel().ledger.of_dead_kernels()] == ["dbx_2"]
+    assert [each.devbox_id for each in Kernel().kernel_registry.of_dead_kernels()] == ["dbx_2"]
 
 
 def test_a_folder_that_is_replaced_by_a_file_is_said_once(home: Path) -> None:
@@ -272,7 +273,7 @@ def test_a_working_folder_that_was_removed_costs_nothing(
     (tmp_path / "gone").rmdir()
     kernel = Kernel()
     kernel.live()
-    assert (kernel.said, ledger.notebook()) == ([], "")
+    assert (kernel.said, kernel_registry.notebook()) == ([], "")
 
 
 @pytest.mark.parametrize("content", GARBAGE.values(), ids=GARBAGE)
@@ -281,16 +282,16 @@ def test_what_is_no_entry_is_left_out(home: Path, content: bytes) -> None:
     dead(home, "2-2")
     (home / "executions.jsonl").write_bytes(content)
     kernel = Kernel()
-    assert [each.devbox_id for each in kernel.ledger.of_dead_kernels()] == ["dbx_0"]
+    assert [each.devbox_id for each in kernel.kernel_registry.of_dead_kernels()] == ["dbx_0"]
     kernel.live()
     assert kernel.said == []
-    assert [each.execution_id for each in Kernel().journal.entries(CLOUD)] == ["two", "one"]
+    assert [each.execution_id for each in Kernel().execution_history.entries(CLOUD)] == ["two", "one"]
 
 
 def test_a_later_versions_entries_are_understood(home: Path) -> None:
     known = asdict(Entry("dbx_0", "old", CLOUD.base_url, "nb", True, False, 1.0))
     dead(home, "1-1", json.dumps([{**known, "new_field": 1}]).encode())
-    assert [each.devbox_id for each in Kernel().ledger.of_dead_kernels()] == ["dbx_0"]
+    assert [each.devbox_id for each in Kernel().kernel_registry.of_dead_kernels()] == ["dbx_0"]
 
 
 def test_a_full_disk_loses_nothing_once_there_is_room(home: Path, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -302,20 +303,20 @@ def test_a_full_disk_loses_nothing_once_there_is_room(home: Path, monkeypatch: p
     before = resource.getrlimit(resource.RLIMIT_FSIZE)
     resource.setrlimit(resource.RLIMIT_FSIZE, (100, before[1]))
     try:
-        kernel.ledger.note("dbx_1", "main", CLOUD.base_url, made=True)
+        kernel.kernel_registry.note("dbx_1", "main", CLOUD.base_url, made=True)
         for number in range(3):
-            kernel.journal.note(entry(CLOUD, BOX, f"id{number}", "ls"))
-        assert [each.execution_id for each in kernel.journal.entries(CLOUD)] == ["id2", "id1", "id0"]
-        assert Kernel().ledger.of_dead_kernels() == []  # it lives, and so does its devbox
+            kernel.execution_history.note(entry(CLOUD, BOX, f"id{number}", "ls"))
+        assert [each.execution_id for each in kernel.execution_history.entries(CLOUD)] == ["id2", "id1", "id0"]
+        assert Kernel().kernel_registry.of_dead_kernels() == []  # it lives, and so does its devbox
     finally:
         resource.setrlimit(resource.RLIMIT_FSIZE, before)
         signal.signal(signal.SIGXFSZ, ignored)
     kernel.says_it_once("File too large")
-    kernel.ledger.note("dbx_2", "kept", CLOUD.base_url, made=True, keep=True)
-    kernel.journal.note(entry(CLOUD, BOX, "id3", "ls"))
-    assert [each.execution_id for each in Kernel().journal.entries(CLOUD)] == ["id3", "id2", "id1", "id0"]
-    kernel.ledger.end()
-    assert [each.devbox_id for each in Kernel().ledger.of_dead_kernels()] == ["dbx_2"]
+    kernel.kernel_registry.note("dbx_2", "kept", CLOUD.base_url, made=True, keep=True)
+    kernel.execution_history.note(entry(CLOUD, BOX, "id3", "ls"))
+    assert [each.execution_id for each in Kernel().execution_history.entries(CLOUD)] == ["id3", "id2", "id1", "id0"]
+    kernel.kernel_registry.end()
+    assert [each.devbox_id for each in Kernel().kernel_registry.of_dead_kernels()] == ["dbx_2"]
     assert len(kernel.said) == 1
     assert [each.name for each in home.rglob("*.new")] == []
 
@@ -341,8 +342,8 @@ def test_a_folder_that_is_moved_in_the_notebook_is_used_from_then_on(
     kernel = Kernel()
     kernel.live(lambda: monkeypatch.setenv(VARIABLE, str(tmp_path / "better")))
     assert len(kernel.said) == 1
-    assert [each.devbox_id for each in Kernel().ledger.of_dead_kernels()] == ["dbx_2"]
-    assert [each.execution_id for each in Kernel().journal.entries(CLOUD)] == ["two", "one"]
+    assert [each.devbox_id for each in Kernel().kernel_registry.of_dead_kernels()] == ["dbx_2"]
+    assert [each.execution_id for each in Kernel().execution_history.entries(CLOUD)] == ["two", "one"]
 
 
 def test_kernels_that_sweep_at_the_same_time_disturb_no_one(home: Path) -> None:
@@ -364,4 +365,4 @@ def test_kernels_that_sweep_at_the_same_time_disturb_no_one(home: Path) -> None:
                 os._exit(status)
         children.append(child)
     assert {os.waitpid(child, 0)[1] for child in children} == {0}
-    assert {each.devbox_id for each in Kernel().ledger.of_dead_kernels()} == {"dbx_2"}
+    assert {each.devbox_id for each in Kernel().kernel_registry.of_dead_kernels()} == {"dbx_2"}

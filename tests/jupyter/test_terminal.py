@@ -13,8 +13,8 @@ from tests.waiting import PATIENCE
 
 SETUP = """
 import asyncio, sys
-from runloop_jupyter.loop import background, run
-from runloop_jupyter.cell_output import CellOutput, DisplayLimits
+from runloop_jupyter.kernel.loop import background, run
+from runloop_jupyter.output.cell_output import CellOutput, DisplayLimits
 
 loops = set()
 

@@ -12,8 +12,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 from wcwidth import wcwidth
 
-from runloop_jupyter.terminal_emulator import TerminalEmulator
-from runloop_jupyter.terminal_text import EscapeFilter
+from runloop_jupyter.output.terminal_emulator import TerminalEmulator
+from runloop_jupyter.output.terminal_text import EscapeFilter
 
 COLUMNS, ROWS = 60, 6
 E = "\x1b["

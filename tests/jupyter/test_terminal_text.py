@@ -5,7 +5,7 @@ from collections.abc import Callable
 
 import pytest
 
-from runloop_jupyter.terminal_text import EscapeFilter, LineFolder, shown_text
+from runloop_jupyter.output.terminal_text import EscapeFilter, LineFolder, shown_text
 
 FILTERED = {
     "plain text": ("a\tb\r\nc\b", "a\tb\r\nc\b"),

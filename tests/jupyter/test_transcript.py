@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from runloop_jupyter.transcript import Transcript
+from runloop_jupyter.output.transcript import Transcript
 
 RUNS = [("stderr", "a\n"), ("stdout", "é"), ("stdout", "漢\n"), ("stderr", "\ud800b"), ("stdout", ""), ("stdout", "c")]
 
@@ -45,7 +45,7 @@ def test_what_was_printed_is_not_in_its_repr() -> None:
 def test_a_hundred_megabytes_stay_out_of_memory_and_leave_no_file(tmp_path: Path) -> None:
     program = """
 import resource, sys
-from runloop_jupyter.transcript import Transcript
+from runloop_jupyter.output.transcript import Transcript
 transcript, block = Transcript(), "x" * 100_000
 def peak(): return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss // (1024 if sys.platform == "linux" else 1024**2)
 before = peak()

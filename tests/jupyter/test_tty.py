@@ -11,8 +11,8 @@ from typing import TYPE_CHECKING
 import nbformat
 import pytest
 
-from runloop_jupyter.executions.order import NO_PYTHON, Order
-from runloop_jupyter.screens import ScreenSize
+from runloop_jupyter.executions.command_spec import NO_PYTHON, CommandSpec
+from runloop_jupyter.output.output_targets import ScreenSize
 from tests.jupyter.embedded import Home
 from tests.jupyter.kernels import Cell, Message, fails
 from tests.jupyter.remote import ends, remote
@@ -268,7 +268,7 @@ ORDERS = {
 @pytest.mark.parametrize(("command", "output", "code"), ORDERS.values(), ids=ORDERS)
 def test_a_terminal_changes_nothing_else(command: str, output: str, code: int, tmp_path: Path) -> None:
     (tmp_path / ".bash_profile").write_text('shout() { echo "$1" | tr a-z A-Z; }\nexport HOME=/tmp\n')
-    text = Order(command, size=ScreenSize(), terminal=True).prepared
+    text = CommandSpec(command, size=ScreenSize(), terminal=True).prepared
     ran = subprocess.run(
         ["bash", "-c", text],
         stdin=subprocess.DEVNULL,

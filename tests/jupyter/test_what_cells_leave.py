@@ -115,7 +115,7 @@ def test_a_table_prints_where_the_stream_has_no_file(monkeypatch: pytest.MonkeyP
 def test_displays_have_metadata_for_shells_that_need_it(kernel: Kernel) -> None:
     cell = kernel.run("""
     import contextlib, io
-    from runloop_jupyter.cell_output import CellOutput
+    from runloop_jupyter.output.cell_output import CellOutput
     shell, seen = get_ipython(), []
     publish = shell.display_pub.publish
     shell.display_pub.publish = lambda *args, **named: seen.append(named["metadata"])

@@ -7,12 +7,12 @@ import subprocess
 import pytest
 
 from runloop_jupyter.connection import Connection, from_environment
-from runloop_jupyter.devboxes import DevboxInfo, choose, unavailable
-from runloop_jupyter.durations import parse_duration, spell_duration
 from runloop_jupyter.errors import UsageError
-from runloop_jupyter.executions.order import Order
+from runloop_jupyter.executions.command_spec import CommandSpec
+from runloop_jupyter.output.transcript import Transcript
+from runloop_jupyter.resources.devboxes import DevboxInfo, choose, unavailable
 from runloop_jupyter.results import DevboxResult
-from runloop_jupyter.transcript import Transcript
+from runloop_jupyter.text.durations import parse_duration, spell_duration
 
 
 @pytest.mark.parametrize(
@@ -66,14 +66,16 @@ def test_durations_are_spelled_short(seconds: float, text: str) -> None:
     ],
 )
 def test_directory_and_variables_go_before_the_command(command: str, output: str) -> None:
-    text = Order(command, cwd="/tmp", env=(("A", "x y'z"),)).prepared
+    text = CommandSpec(command, cwd="/tmp", env=(("A", "x y'z"),)).prepared
     assert subprocess.run(["bash", "-c", text], capture_output=True, text=True, check=True).stdout == output
 
 
 def test_a_directory_may_start_at_home_and_is_quoted() -> None:
-    shown = subprocess.run(["bash", "-c", Order("pwd", cwd="~/a b'c").prepared], env={"HOME": "/nowhere"}, check=False)
+    shown = subprocess.run(
+        ["bash", "-c", CommandSpec("pwd", cwd="~/a b'c").prepared], env={"HOME": "/nowhere"}, check=False
+    )
     assert shown.returncode == 213
-    assert Order("pwd", cwd="~/a b").prepared.startswith("cd -- ~/'a b'")
+    assert CommandSpec("pwd", cwd="~/a b").prepared.startswith("cd -- ~/'a b'")
 
 
 def box(name: str, devbox_id: str, status: str = "running") -> DevboxInfo:

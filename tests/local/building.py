@@ -8,20 +8,20 @@ from contextlib import asynccontextmanager
 from dataclasses import dataclass
 from pathlib import Path
 
-from runloop_local.engine.blueprint_setup import Setup
-from runloop_local.engine.blueprints import BlueprintRecord, Blueprints, Order, Sources
-from runloop_local.engine.build import Workshop
-from runloop_local.engine.build_cache import BuildCache
-from runloop_local.engine.build_log import BuildLogs
-from runloop_local.engine.cache_mounts import CacheMounts
-from runloop_local.engine.dockerfile import parse
+from runloop_local.engine.build.blueprints import BlueprintRecord, BlueprintRequest, Blueprints, Sources
+from runloop_local.engine.build.builder import BuildEnvironment
+from runloop_local.engine.build.cache import BuildCache
+from runloop_local.engine.build.cache_mounts import CacheMounts
+from runloop_local.engine.build.dockerfile import parse
+from runloop_local.engine.build.log import BuildLogs
+from runloop_local.engine.build.setup_script import Setup
+from runloop_local.engine.devbox.files import Files
 from runloop_local.engine.errors import NotFoundError
 from runloop_local.engine.fair_queue import FairQueue
-from runloop_local.engine.files import Files
-from runloop_local.engine.idempotency import NO_REQUEST
-from runloop_local.engine.layers import Layers
-from runloop_local.engine.retention import Keeper, Together
-from runloop_local.engine.store import Store
+from runloop_local.engine.storage.idempotency import NO_REQUEST
+from runloop_local.engine.storage.layers import Layers
+from runloop_local.engine.storage.retention import Keeper, Together
+from runloop_local.engine.storage.store import Store
 from runloop_local.sandbox import Isolation, Requested, open_isolation
 from tests.waiting import until
 
@@ -62,7 +62,7 @@ class Yard:
 
     async def build(self, dockerfile: str, context: str | None = None, **options: object) -> BlueprintRecord:
         """A blueprint, built or failed."""
-        order = Order(
+        order = BlueprintRequest(
             "test", {}, parse(dockerfile), options.pop("setup", None) or Setup(), context_id=context, **options
         )  # type: ignore[arg-type]
         record = await self.blueprints.create(order, NO_REQUEST)
@@ -112,8 +112,8 @@ async def yard(folder: Path, requested: Requested = "auto") -> AsyncIterator[Yar
     layers = Layers(isolation)
     cache = BuildCache(store, layers, lambda: None)
     mounts = CacheMounts(isolation.caches, lambda: None)
-    shop = Workshop(isolation, store, layers, cache, FairQueue(), mounts, folder / "builds")
-    blueprints = Blueprints(shop, Sources(context, secrets), "/bin/bash", BuildLogs(folder / "logs"))
+    environment = BuildEnvironment(isolation, store, layers, cache, FairQueue(), mounts, folder / "builds")
+    blueprints = Blueprints(environment, Sources(context, secrets), "/bin/bash", BuildLogs(folder / "logs"))
     await blueprints.restore()
     try:
         yield Yard(blueprints, isolation, store, Together(cache, mounts))

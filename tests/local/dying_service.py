@@ -10,7 +10,7 @@ from starlette.requests import Request
 from runloop_local.__main__ import main
 from runloop_local.engine import axon_sql
 from runloop_local.engine.axon_sql import Prepare, Result
-from runloop_local.engine.idempotency import Attempt, Idempotency, IdempotentRequest, Work
+from runloop_local.engine.storage.idempotency import Attempt, Idempotency, IdempotentRequest, Work
 from runloop_local.routes import idempotency
 
 MADE, PREPARED = "die", "die before the commit"

@@ -15,7 +15,7 @@ from pathlib import Path
 
 import pytest
 
-from runloop_local.engine.archive import Archive, ArchiveLimits, Parcel, Style, save
+from runloop_local.engine.storage.archive import Archive, ArchiveLimits, Parcel, Style, save
 
 LIMITS = ArchiveLimits(bytes=4 << 20, members=1000)
 MB = 1 << 20

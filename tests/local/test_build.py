@@ -10,8 +10,8 @@ from pathlib import Path
 
 import pytest
 
-from runloop_local.engine.build_log import BuildLog
-from runloop_local.engine.limits import Size
+from runloop_local.engine.build.log import BuildLog
+from runloop_local.engine.devbox.limits import Size
 from tests.local.building import Yard, special, tar, yard
 
 CONTEXT = {
@@ -270,7 +270,7 @@ async def test_a_step_s_streams_can_be_opened_by_their_names(works: Yard) -> Non
 
 
 async def test_much_output_is_cut_and_does_not_stop_the_build(works: Yard, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("runloop_local.engine.build_log.MAX_BYTES", 100_000)
+    monkeypatch.setattr("runloop_local.engine.build.log.MAX_BYTES", 100_000)
     log = await works.log(await works.build("FROM x\nRUN yes | head -c 3000000; echo the end"))
     assert len(log) < 1_000_000
     assert "Further output is left out" in log
@@ -280,7 +280,7 @@ async def test_much_output_is_cut_and_does_not_stop_the_build(works: Yard, monke
 @pytest.mark.parametrize("printed", [b"\n", b"\r\n", b"a\n", b"\x00\n", b"\xff" * 100, b"word " * 50 + b"\n"])
 def test_the_log_has_a_limit_of_its_own(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, printed: bytes) -> None:
     """An empty line takes more of the log than of what was printed."""
-    monkeypatch.setattr("runloop_local.engine.build_log.MAX_BYTES", 100_000)
+    monkeypatch.setattr("runloop_local.engine.build.log.MAX_BYTES", 100_000)
     with BuildLog(tmp_path / "log") as log:
         for _ in range(4):
             log.output(printed * (200_000 // len(printed)))
@@ -351,8 +351,8 @@ EXCESSES = {
 async def test_a_build_that_uses_too_much_is_ended_and_says_so(
     works: Yard, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, case: str
 ) -> None:
-    monkeypatch.setattr("runloop_local.engine.blueprints.BUILD", SMALL)
-    monkeypatch.setattr("runloop_local.engine.limits.DEFAULT", SMALL)
+    monkeypatch.setattr("runloop_local.engine.build.blueprints.BUILD", SMALL)
+    monkeypatch.setattr("runloop_local.engine.devbox.limits.DEFAULT", SMALL)
     if case == "a context":
         with gzip.open(tmp_path / "context", "wb") as bomb:
             bomb.write(tarfile.TarInfo("big").tobuf())

@@ -7,11 +7,11 @@ from pathlib import Path
 
 import pytest
 
-from runloop_local.engine.build_cache import BuildCache
-from runloop_local.engine.layers import Layers
-from runloop_local.engine.retention import Item, Removal, Retention, size_of
-from runloop_local.engine.retention_limits import Limit
-from runloop_local.engine.store import Store
+from runloop_local.engine.build.cache import BuildCache
+from runloop_local.engine.storage.layers import Layers
+from runloop_local.engine.storage.retention import Item, Removal, Retention, size_of
+from runloop_local.engine.storage.retention_limits import Limit
+from runloop_local.engine.storage.store import Store
 from runloop_local.sandbox import Isolation, open_isolation
 from tests.local.test_layers import made
 

@@ -6,12 +6,12 @@ from pathlib import Path
 
 import pytest
 
+from runloop_local.engine.devbox.execution_manager import ExecutionRequest
+from runloop_local.engine.devbox.lifecycle import DevboxRecord
 from runloop_local.engine.engine import Engine
-from runloop_local.engine.idempotency import NO_REQUEST
 from runloop_local.engine.ids import new_id, now_ms
-from runloop_local.engine.lifecycle import DevboxRecord
+from runloop_local.engine.storage.idempotency import NO_REQUEST
 from runloop_local.engine.views import usage_view
-from runloop_local.engine.workload import Order
 from tests.waiting import PATIENCE
 
 HOUR_S = 3600
@@ -67,7 +67,7 @@ async def test_what_a_devbox_has_used_counts_no_step(engine: Engine, clock: Cloc
 async def test_a_command_never_ends_before_it_began(engine: Engine, clock: Clock) -> None:
     devbox = await engine.devboxes.create(DevboxRecord(new_id("dbx"), now_ms()))
     assert await devbox.wait(frozenset({"running"}), PATIENCE)
-    execution = await devbox.execute(Order("read line", "slow", stdin=True))
+    execution = await devbox.execute(ExecutionRequest("read line", "slow", stdin=True))
     clock.ahead_s -= HOUR_S
     await execution.end_input()
     await execution.completed()

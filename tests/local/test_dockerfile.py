@@ -5,13 +5,23 @@ import subprocess
 
 import pytest
 
-from runloop_local.engine.dockerfile import json_form, parse
+from runloop_local.engine.build.dockerfile import json_form, parse
+from runloop_local.engine.build.expansion import expand, expand_document, pairs, split_words
+from runloop_local.engine.build.image import Image
+from runloop_local.engine.build.patterns import Source, Tree, clean, ignore_rules, select
+from runloop_local.engine.build.plan import (
+    PLATFORM,
+    Copy,
+    Folder,
+    Run,
+    Stage,
+    StageContext,
+    needed,
+    outside_names,
+    plan,
+)
+from runloop_local.engine.build.run_mounts import Bind, Cache, Mount, Secret, Tmpfs
 from runloop_local.engine.errors import InvalidError
-from runloop_local.engine.expansion import expand, expand_document, pairs, split_words
-from runloop_local.engine.image import Image
-from runloop_local.engine.patterns import Source, Tree, clean, ignore_rules, select
-from runloop_local.engine.plan import PLATFORM, Copy, Folder, Run, Setting, Stage, needed, outside_names, plan
-from runloop_local.engine.run_mounts import Bind, Cache, Mount, Secret, Tmpfs
 from runloop_local.sandbox.base import Ownership
 
 PARSED: dict[str, tuple[str, list[tuple[str, str, int]]]] = {
@@ -495,7 +505,7 @@ def test_settings_accumulate() -> None:
     )
     step = next(step for step in stage.steps if isinstance(step.action, Run))
     env = {"a": "2", "b": "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin:x", "c": "1"}
-    assert step.setting == Setting(env, {}, "/w/e", "me:us", ("/bin/bash", "-c"))
+    assert step.stage_context == StageContext(env, {}, "/w/e", "me:us", ("/bin/bash", "-c"))
     assert (step.line, step.title) == (8, "RUN go")
     assert stage.image() == Image(env, "/w/e", "me:us", ("/bin/bash", "-c", "run it"), ("s", "t"))
     assert [step.action for step in stage.steps if isinstance(step.action, Folder)] == [Folder("/w"), Folder("/w/e")]
@@ -543,12 +553,12 @@ ARGS: dict[str, tuple[str, dict[str, str], dict[str, str]]] = {
 @pytest.mark.parametrize(("text", "given", "args"), ARGS.values(), ids=ARGS.keys())
 def test_args(text: str, given: dict[str, str], args: dict[str, str]) -> None:
     last = planned(text, **given)[-1]
-    assert [step.setting.args for step in last.steps if isinstance(step.action, Run)] == [args]
+    assert [step.stage_context.args for step in last.steps if isinstance(step.action, Run)] == [args]
 
 
 def test_env_wins_over_arg() -> None:
     (stage,) = planned("FROM x\nARG a=arg\nENV a=env\nWORKDIR /$a", a="given")
-    assert stage.setting.cwd == "/env"
+    assert stage.stage_context.cwd == "/env"
 
 
 def test_stages_and_bases() -> None:
@@ -557,8 +567,8 @@ def test_stages_and_bases() -> None:
     )
     stages = planned(text)
     assert [(stage.base, stage.name) for stage in stages] == [("base", "one"), (0, None), ("other:1", None)]
-    assert stages[1].setting == Setting({"B": "base", "E": "1"}, {}, "/w", "app")
-    assert stages[2].setting == Setting()
+    assert stages[1].stage_context == StageContext({"B": "base", "E": "1"}, {}, "/w", "app")
+    assert stages[2].stage_context == StageContext()
     copies = [step.action.stage for step in stages[2].steps if isinstance(step.action, Copy)]
     assert copies == [0, "far"]
     assert outside_names(parse(text), {}) == {"base", "other:1", "far"}
@@ -603,7 +613,7 @@ def test_on_build(text: str, argvs: list[tuple[str, ...]]) -> None:
 def test_a_base_blueprint_has_its_say_first() -> None:
     base = plan(parse("FROM x\nONBUILD ENV A=1\nONBUILD RUN a"), {}, {})[-1].image()
     (stage,) = plan(parse("RUN b"), {}, {}, base)
-    assert (runs(stage), stage.setting.env) == ([("/bin/sh", "-c", "a"), ("/bin/sh", "-c", "b")], {"A": "1"})
+    assert (runs(stage), stage.stage_context.env) == ([("/bin/sh", "-c", "a"), ("/bin/sh", "-c", "b")], {"A": "1"})
     assert stage.image().on_build == ()
 
 
@@ -614,7 +624,7 @@ def test_stages_that_the_last_one_needs() -> None:
 
 def test_a_base_blueprint_stands_in_for_from() -> None:
     (stage,) = plan(parse("RUN x"), {}, {}, Image({"A": "1"}))
-    assert (stage.base, stage.setting.env) == (None, {"A": "1"})
+    assert (stage.base, stage.stage_context.env) == (None, {"A": "1"})
     with pytest.raises(InvalidError, match="line 1: FROM and a base blueprint"):
         plan(parse("FROM x"), {}, {}, Image())
 

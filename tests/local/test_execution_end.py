@@ -4,9 +4,9 @@ from pathlib import Path
 
 import pytest
 
+from runloop_local.engine.devbox.execution import Execution, ExecutionRecord
+from runloop_local.engine.devbox.output_log import OutputLog
 from runloop_local.engine.errors import DiskFullError
-from runloop_local.engine.execution import Execution, ExecutionRecord
-from runloop_local.engine.output_log import OutputLog
 from runloop_local.sandbox import SandboxEnded, SandboxError
 
 

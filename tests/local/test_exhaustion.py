@@ -10,7 +10,7 @@ from typing import Any
 import httpx
 import pytest
 
-from runloop_local.engine.build import BuildError
+from runloop_local.engine.build.builder import BuildError
 from runloop_local.engine.errors import DiskFullError, InvalidError, StorageError, is_disk_full
 from runloop_local.sandbox import SandboxError
 from runloop_local.sandbox.base import failure

@@ -11,15 +11,15 @@ from pathlib import Path
 import pytest
 
 from runloop_local.activity import Activity
-from runloop_local.app import Access, Door
+from runloop_local.app import Access, AuthMiddleware
+from runloop_local.engine.devbox.execution import settle
+from runloop_local.engine.devbox.execution_manager import ExecutionRequest
+from runloop_local.engine.devbox.lifecycle import DevboxRecord
+from runloop_local.engine.devbox.output_log import OutputLog
+from runloop_local.engine.devbox.pipes import PipeReader, chunks, open_pipe
 from runloop_local.engine.engine import Engine
-from runloop_local.engine.execution import settle
 from runloop_local.engine.fair_queue import BURST_BYTES, PIECE_BYTES, SMALL_PIECE_BYTES, FairQueue, Flow
 from runloop_local.engine.ids import new_id, now_ms
-from runloop_local.engine.lifecycle import DevboxRecord
-from runloop_local.engine.output_log import OutputLog
-from runloop_local.engine.pipes import PipeReader, chunks, open_pipe
-from runloop_local.engine.workload import Order
 from runloop_local.routes.output import events
 from tests.waiting import PATIENCE, until
 
@@ -187,12 +187,12 @@ async def test_a_command_waits_that_prints_while_another_devbox_is_asked(engine:
     devbox = await engine.devboxes.create(DevboxRecord(new_id("dbx"), now_ms()))
     assert await devbox.wait(frozenset({"running"}), PATIENCE)
     size = 4 * BURST_BYTES
-    flood = await devbox.execute(Order(f"head -c {size} /dev/zero", new_id("exec")))
+    flood = await devbox.execute(ExecutionRequest(f"head -c {size} /dev/zero", new_id("exec")))
     await flood.completed()
     assert flood.log.total == size
     engine.fair_queue.rest_s = HOUR
     with engine.fair_queue.request("dbx_other"):
-        flood = await devbox.execute(Order(f"head -c {size} /dev/zero", new_id("exec")))
+        flood = await devbox.execute(ExecutionRequest(f"head -c {size} /dev/zero", new_id("exec")))
         await until(lambda: flood.log.total > 0, "output")
         for _ in range(size // SMALL_PIECE_BYTES):
             await asyncio.sleep(0)
@@ -219,7 +219,7 @@ async def test_a_request_is_known_by_its_devbox_while_it_lasts(path: str, owner:
         waits.append((queue.others_wait("dbx_1"), queue.others_wait("dbx_2")))
 
     activity = Activity(0, lambda: None, lambda: True)
-    door = Door(app, Access("key", "127.0.0.1", keys=None), activity, queue)  # type: ignore[arg-type]
+    door = AuthMiddleware(app, Access("key", "127.0.0.1", keys=None), activity, queue)  # type: ignore[arg-type]
     headers = [(b"host", b"127.0.0.1:1"), (b"authorization", b"Bearer key")]
     scope = {"type": "http", "method": "GET", "path": path, "headers": headers, "server": ("127.0.0.1", 1)}
     await door(scope, None, None)  # type: ignore[arg-type]

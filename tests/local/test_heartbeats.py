@@ -7,9 +7,9 @@ from pathlib import Path
 
 import pytest
 
-from runloop_local.engine.bell import Bell
+from runloop_local.engine.change_notifier import ChangeNotifier
+from runloop_local.engine.devbox.output_log import OutputLog
 from runloop_local.engine.fair_queue import FairQueue
-from runloop_local.engine.output_log import OutputLog
 from runloop_local.routes.event_stream import PING, EventStream
 from runloop_local.routes.output import events
 from tests.local.api import Api, connect
@@ -61,9 +61,9 @@ async def test_every_stream_has_a_heartbeat(tmp_path: Path, path: str) -> None:
                     said += await anext(pieces)
 
 
-async def says_nothing(bell: Bell) -> AsyncIterator[bytes]:
+async def says_nothing(changed: ChangeNotifier) -> AsyncIterator[bytes]:
     while True:
-        await bell.wait()
+        await changed.wait()
         if False:
             yield b""
 
@@ -90,9 +90,9 @@ async def sent(frames: AsyncIterator[bytes], heartbeat: float, disturb, times: i
 
 
 async def test_what_wakes_a_source_that_has_nothing_to_say_puts_no_heartbeat_off(tmp_path: Path) -> None:
-    bell, log = Bell(), OutputLog(tmp_path)
+    changed, log = ChangeNotifier(), OutputLog(tmp_path)
     for frames, disturb in (
-        (says_nothing(bell), bell.ring),
+        (says_nothing(changed), changed.notify),
         (reads_the_other_stream(log), lambda: log.append("stdout", b"x")),
     ):
         pings = await sent(frames, 0.05, disturb, 50)

@@ -6,10 +6,10 @@ from pathlib import Path
 
 import pytest
 
-from runloop_local.engine import idempotency
 from runloop_local.engine.errors import DiskFullError, NotFoundError, ReusedRequestIdError
-from runloop_local.engine.idempotency import REQUEST, SMALL, Attempt, Idempotency, IdempotentRequest, Limits
-from runloop_local.engine.store import Document, Store
+from runloop_local.engine.storage import idempotency
+from runloop_local.engine.storage.idempotency import REQUEST, SMALL, Attempt, Idempotency, IdempotentRequest, Limits
+from runloop_local.engine.storage.store import Document, Store
 
 
 @pytest.fixture

@@ -11,10 +11,10 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 
+from runloop_local.engine.devbox.lifecycle import Owner
 from runloop_local.engine.errors import InvalidError, UnknownKernelError
-from runloop_local.engine.kernel_lock import KernelLock, KernelProcess, identity
-from runloop_local.engine.kernels import Kernels
-from runloop_local.engine.lifecycle import Owner
+from runloop_local.engine.kernel.kernel_lock import KernelLock, KernelProcess, identity
+from runloop_local.engine.kernel.kernels import Kernels
 from runloop_local.routes.kernels import KERNEL, parsed_owner
 from tests.local.api import Api, connect
 from tests.local.kernel import LockHolder, holding, registered
@@ -290,7 +290,8 @@ async def test_a_kernel_outside_of_the_services_process_namespace_is_seen_by_its
     lock = KernelLock(tmp_path / "krn_1.lock")
     lock.make("")
     look = (
-        "import sys; from pathlib import Path; from runloop_local.engine.kernel_lock import KernelLock, KernelProcess\n"
+        "import sys; from pathlib import Path\n"
+        "from runloop_local.engine.kernel.kernel_lock import KernelLock, KernelProcess\n"
         f"found = KernelProcess.find(KernelLock(Path({str(lock.path)!r})))\n"
         "print(found is not None and (found.lives(), found.identity, found._pidfd))"
     )

@@ -12,7 +12,7 @@ from typing import Any
 
 import pytest
 
-from runloop_local.engine.keys import Key
+from runloop_local.engine.storage.keys import Key
 from runloop_local.routes import all_routes
 from runloop_local.scopes import is_open, needed
 from tests.contract.schema import operations

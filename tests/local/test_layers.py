@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from runloop_local.engine.layers import Layers
+from runloop_local.engine.storage.layers import Layers
 from runloop_local.sandbox import Isolation, SandboxError, open_isolation
 from runloop_local.sandbox.namespaces import save_layers, standing_on
 

@@ -5,8 +5,7 @@ from typing import get_args
 
 import pytest
 
-from runloop_local.engine.errors import InvalidError
-from runloop_local.engine.lifecycle import (
+from runloop_local.engine.devbox.lifecycle import (
     MOVES,
     DevboxRecord,
     Status,
@@ -15,6 +14,7 @@ from runloop_local.engine.lifecycle import (
     durations,
     move,
 )
+from runloop_local.engine.errors import InvalidError
 
 
 def record(*path: str) -> DevboxRecord:

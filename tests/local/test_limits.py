@@ -6,19 +6,19 @@ from typing import Any
 
 import pytest
 
-from runloop_local.engine.errors import InvalidError
-from runloop_local.engine.limits import (
+from runloop_local.engine.devbox.limits import (
     DEFAULT,
     GIB,
     PROCESSES,
     SIZES,
-    Excess,
+    LimitViolation,
     Size,
-    disk_excess,
-    memory_excess,
-    process_excess,
+    disk_violation,
+    memory_violation,
+    process_violation,
     size_of,
 )
+from runloop_local.engine.errors import InvalidError
 from runloop_local.sandbox.base import Load
 from tests.local.api import Api, connect
 from tests.local.serving import COUNTS_PROCESSES, Service, counted_processes, serving
@@ -239,14 +239,14 @@ async def test_sizes_that_there_are_not(api: Api, change: dict[str, Any], compla
     ids=str,
 )
 def test_when_memory_is_too_much(load: Load, reason: str | None) -> None:
-    excess = memory_excess(load, SIZES["X_SMALL"].limits())
-    assert (excess and excess.reason) == reason
+    violation = memory_violation(load, SIZES["X_SMALL"].limits())
+    assert (violation and violation.reason) == reason
 
 
 def test_when_there_are_too_many_processes() -> None:
     limits = SIZES["X_SMALL"].limits()
-    assert process_excess(Load(0, PROCESSES), limits) is None
-    assert "4096 processes" in str(process_excess(Load(0, PROCESSES + 1), limits))
+    assert process_violation(Load(0, PROCESSES), limits) is None
+    assert "4096 processes" in str(process_violation(Load(0, PROCESSES + 1), limits))
 
 
 @pytest.mark.parametrize(
@@ -260,5 +260,5 @@ def test_when_there_are_too_many_processes() -> None:
     ],
 )
 def test_when_a_disk_is_too_much(used: int, printed: int, sentence: str | None) -> None:
-    excess = disk_excess(used, SIZES["X_SMALL"].limits(), printed=printed)
-    assert excess == (sentence and Excess("out_of_disk", sentence))
+    violation = disk_violation(used, SIZES["X_SMALL"].limits(), printed=printed)
+    assert violation == (sentence and LimitViolation("out_of_disk", sentence))

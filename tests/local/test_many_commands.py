@@ -7,13 +7,13 @@ from typing import Any
 
 import pytest
 
+from runloop_local.engine.devbox.execution import Execution, ExecutionRecord, ProcessRunner
+from runloop_local.engine.devbox.execution_manager import ExecutionRequest
+from runloop_local.engine.devbox.lifecycle import DevboxRecord
+from runloop_local.engine.devbox.output_log import OutputLog
 from runloop_local.engine.engine import Engine
-from runloop_local.engine.execution import Execution, ExecutionRecord, ProcessRunner
 from runloop_local.engine.fair_queue import FairQueue
 from runloop_local.engine.ids import new_id, now_ms
-from runloop_local.engine.lifecycle import DevboxRecord
-from runloop_local.engine.output_log import OutputLog
-from runloop_local.engine.workload import Order
 from runloop_local.sandbox.base import Command
 from tests.waiting import PATIENCE
 
@@ -30,7 +30,7 @@ async def engine(tmp_path: Path) -> AsyncIterator[Engine]:
 async def test_all_run_once_and_another_is_answered_between_them(engine: Engine) -> None:
     devbox = await engine.devboxes.create(DevboxRecord(new_id("dbx"), now_ms()))
     assert await devbox.wait(frozenset({"running"}), PATIENCE)
-    executions = [await devbox.execute(Order(f"echo {n} >> ran; echo {n}", f"c{n}")) for n in range(MANY)]
+    executions = [await devbox.execute(ExecutionRequest(f"echo {n} >> ran; echo {n}", f"c{n}")) for n in range(MANY)]
     await devbox.save_disk("between")  # asked last
     queued = sum(execution.record.status == "queued" for execution in executions)
     assert queued > MANY // 2
@@ -38,7 +38,7 @@ async def test_all_run_once_and_another_is_answered_between_them(engine: Engine)
     printed = [engine.devboxes.execution(devbox.record.id, f"c{n}") for n in range(MANY)]
     texts = [execution.log.tail("stdout", 9)[0] for execution in await asyncio.gather(*printed)]
     assert texts == [f"{n}\n" for n in range(MANY)]
-    await (ran := await devbox.execute(Order("sort -n ran", "sorted"))).completed()
+    await (ran := await devbox.execute(ExecutionRequest("sort -n ran", "sorted"))).completed()
     assert ran.log.tail("stdout", MANY)[0].split() == [str(n) for n in range(MANY)]
     await devbox.shutdown("api_shutdown")
 

@@ -6,7 +6,7 @@ from typing import Any
 
 import pytest
 
-from runloop_local.engine import policies
+from runloop_local.engine.network import policies
 from tests.local.api import Api, connect
 from tests.local.serving import Service, serving
 

@@ -14,10 +14,10 @@ from urllib.parse import urlsplit
 import httpx
 import pytest
 
-from runloop_local.engine import objects
-from runloop_local.engine.idempotency import NO_REQUEST
-from runloop_local.engine.signatures import Signer
-from runloop_local.engine.store import Store
+from runloop_local.engine.storage import objects
+from runloop_local.engine.storage.idempotency import NO_REQUEST
+from runloop_local.engine.storage.signatures import Signer
+from runloop_local.engine.storage.store import Store
 from tests.local.api import Api, connect
 from tests.local.serving import Service, serving
 from tests.waiting import PATIENCE, until
@@ -346,7 +346,7 @@ async def test_an_object_without_a_ttl_lives_on_however_the_clock_ticks(
     store = Store.open(tmp_path / "db")
     stored_objects = objects.Objects(store, tmp_path / "objects", Signer(b"key"))
     await stored_objects.restore()
-    made = await stored_objects.create(objects.Wish("n", "binary"), NO_REQUEST)
+    made = await stored_objects.create(objects.ObjectRequest("n", "binary"), NO_REQUEST)
     assert (await stored_objects.get(made.id)).state == "UPLOADING"
     await stored_objects.aclose()
     await store.aclose()

@@ -7,8 +7,8 @@ from pathlib import Path
 
 import pytest
 
+from runloop_local.engine.devbox.output_log import FRAME_BYTES, Frame, OutputLog, Reader, Stream
 from runloop_local.engine.errors import PrunedError
-from runloop_local.engine.output_log import FRAME_BYTES, Frame, OutputLog, Reader, Stream
 
 EURO = "€".encode()
 Script = list[tuple[Stream, bytes]]

@@ -12,21 +12,21 @@ import httpx
 import pytest
 
 from runloop_local.engine.axons import Axons
-from runloop_local.engine.catalogue import Catalogue
+from runloop_local.engine.config_collection import ConfigCollection
+from runloop_local.engine.devbox.execution_manager import ExecutionRequest
+from runloop_local.engine.devbox.lifecycle import DevboxRecord, Status
 from runloop_local.engine.engine import Engine
 from runloop_local.engine.errors import DiskFullError, InvalidError, NotFoundError
-from runloop_local.engine.idempotency import NO_REQUEST
 from runloop_local.engine.ids import new_id, now_ms
-from runloop_local.engine.layers import Layers
-from runloop_local.engine.lifecycle import DevboxRecord, Status
-from runloop_local.engine.record_set import RecordSet
-from runloop_local.engine.secrets import Secrets
-from runloop_local.engine.snapshots import Snapshots, Wish
-from runloop_local.engine.store import Document, Store
-from runloop_local.engine.tunnels import new_tunnel
-from runloop_local.engine.vault import Vault
-from runloop_local.engine.workload import Order
-from runloop_local.proxy.gate import Refusal, enter
+from runloop_local.engine.storage.idempotency import NO_REQUEST
+from runloop_local.engine.storage.layers import Layers
+from runloop_local.engine.storage.record_set import RecordSet
+from runloop_local.engine.storage.secrets import Secrets
+from runloop_local.engine.storage.snapshots import SnapshotRequest, Snapshots
+from runloop_local.engine.storage.store import Document, Store
+from runloop_local.engine.storage.vault import Vault
+from runloop_local.engine.tunnel.tunnels import new_tunnel
+from runloop_local.proxy.gate import TunnelRejected, enter
 from runloop_local.proxy.hosts import Target
 from runloop_local.sandbox import open_isolation
 from tests.local.api import Api, connect
@@ -109,7 +109,7 @@ async def secret_updated_while_deleted(store: Store, _folder: Path) -> None:
 
 
 async def entry_updated_while_deleted(store: Store, _folder: Path) -> None:
-    entries = Catalogue(store, "gateway_config", "gwc")
+    entries = ConfigCollection(store, "gateway_config", "gwc")
     entry = await entries.create({"name": "a"}, NO_REQUEST)
     await asyncio.gather(
         entries.update(entry["id"], lambda _: {"name": "b"}, NO_REQUEST),
@@ -121,7 +121,7 @@ async def entry_updated_while_deleted(store: Store, _folder: Path) -> None:
 
 
 async def entry_updated_twice(store: Store, _folder: Path) -> None:
-    entries = Catalogue(store, "network_policy", "npol")
+    entries = ConfigCollection(store, "network_policy", "npol")
     entry = await entries.create({"name": "a", "egress": {}}, NO_REQUEST)
     await asyncio.gather(
         *(
@@ -195,7 +195,7 @@ async def test_a_snapshot_whose_outcome_cannot_be_kept_has_failed(
     snapshots = Snapshots(store, Layers(isolation))
     with monkeypatch.context() as patched:
         patched.setattr(store, "modify", full)
-        begun = await snapshots.take(Source(), Wish(), NO_REQUEST)  # type: ignore[arg-type]
+        begun = await snapshots.take(Source(), SnapshotRequest(), NO_REQUEST)  # type: ignore[arg-type]
         ended = await snapshots.finished(begun.id)
         assert (ended.status, ended.out_of_disk, ended.error_message) == ("error", True, "There is no room.")
     assert (await snapshots.get(begun.id)).status == "error"
@@ -221,7 +221,7 @@ async def test_a_snapshot_that_is_about_to_begin_is_waited_for(
     monkeypatch.setattr(store, "put", held_up)
     isolation = await open_isolation(tmp_path / "sandboxes", "process")
     snapshots = Snapshots(store, Layers(isolation))
-    taking = asyncio.create_task(snapshots.take(Source(), Wish(), NO_REQUEST))  # type: ignore[arg-type]
+    taking = asyncio.create_task(snapshots.take(Source(), SnapshotRequest(), NO_REQUEST))  # type: ignore[arg-type]
     await held.wait()
     settled = asyncio.create_task(snapshots.settled("dbx_1"))
     await snapshots.settled("dbx_2")
@@ -274,7 +274,7 @@ async def test_a_tunnel_of_a_devbox_that_is_being_closed_says_so(tmp_path: Path)
     assert await devbox.wait(frozenset({"running"}), PATIENCE)
     assert devbox.record.tunnel is not None
     await devbox.close()
-    with pytest.raises(Refusal, match="as the service stops") as refused:
+    with pytest.raises(TunnelRejected, match="as the service stops") as refused:
         await enter(engine.tunnels, Target(8080, devbox.record.tunnel.tunnel_key), None)
     assert refused.value.status == 503
     await engine.aclose()
@@ -286,8 +286,10 @@ async def test_a_command_that_is_refused_leaves_nothing_behind(tmp_path: Path) -
     assert await devbox.wait(frozenset({"running"}), PATIENCE)
     for number in range(3):
         with pytest.raises(InvalidError, match="attach_stdin"):
-            await engine.devboxes.execute(devbox.record.id, Order("true", f"exec_{number}", stdin=True, shell="s"))
-    assert not any(live.running for live in devbox._ground.history._live.values())
+            await engine.devboxes.execute(
+                devbox.record.id, ExecutionRequest("true", f"exec_{number}", stdin=True, shell="s")
+            )
+    assert not any(live.running for live in devbox._services.history._live.values())
     await engine.aclose()
 
 

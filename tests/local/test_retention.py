@@ -8,10 +8,17 @@ from typing import Any
 
 import pytest
 
+from runloop_local.engine.devbox.history import KEPT
 from runloop_local.engine.errors import InvalidError
-from runloop_local.engine.history import KEPT
-from runloop_local.engine.retention import Item, Retention, excess, unneeded
-from runloop_local.engine.retention_limits import DEFAULTS, Limit, parse_age, parse_limits, shown_age, shown_size
+from runloop_local.engine.storage.retention import Item, Retention, excess, unneeded
+from runloop_local.engine.storage.retention_limits import (
+    DEFAULTS,
+    Limit,
+    parse_age,
+    parse_limits,
+    shown_age,
+    shown_size,
+)
 from tests.local.api import Api, connect
 from tests.local.serving import serving
 from tests.waiting import until

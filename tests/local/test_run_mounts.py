@@ -7,9 +7,9 @@ from pathlib import Path
 
 import pytest
 
-from runloop_local.engine.cache_mounts import CacheMounts
+from runloop_local.engine.build.cache_mounts import CacheMounts
 from runloop_local.engine.errors import InvalidError
-from runloop_local.engine.retention import unneeded
+from runloop_local.engine.storage.retention import unneeded
 from runloop_local.sandbox import Isolation, open_isolation
 from tests.local.building import Yard, tar, yard
 from tests.local.test_build import SMALL
@@ -266,8 +266,8 @@ async def test_caches_outlive_the_service_and_go_when_they_are_pruned(tmp_path: 
 
 
 async def test_what_a_cache_grows_by_is_the_builds_disk(works: Yard, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("runloop_local.engine.blueprints.BUILD", SMALL)
-    monkeypatch.setattr("runloop_local.engine.limits.DEFAULT", SMALL)
+    monkeypatch.setattr("runloop_local.engine.build.blueprints.BUILD", SMALL)
+    monkeypatch.setattr("runloop_local.engine.devbox.limits.DEFAULT", SMALL)
     write = "RUN --mount=type=cache,target=/c head -c {}M /dev/zero > /c/{}"
     record = await works.build(f"FROM x\n{write.format(700, 'a')}\n{write.format(700, 'b')}\nRUN true")
     assert (record.status, record.failure_reason) == ("failed", "out_of_disk")

@@ -5,7 +5,7 @@ import random
 
 import pytest
 
-from runloop_local.engine.shell import Marks
+from runloop_local.engine.devbox.shell import Marks
 from tests.local.api import Api
 
 

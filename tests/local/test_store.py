@@ -15,8 +15,11 @@ import httpx
 import pytest
 from starlette.applications import Starlette
 
-from runloop_local.engine import axon_sql, database, devbox, migrations, snapshots
-from runloop_local.engine.database import Database, meaning
+from runloop_local.engine import axon_sql
+from runloop_local.engine.build.image import Image
+from runloop_local.engine.devbox import devbox
+from runloop_local.engine.devbox.execution import ExecutionRecord
+from runloop_local.engine.devbox.lifecycle import DevboxRecord, Transition
 from runloop_local.engine.engine import Engine
 from runloop_local.engine.errors import (
     DiskFullError,
@@ -27,16 +30,15 @@ from runloop_local.engine.errors import (
     UnreadableError,
     of_machine,
 )
-from runloop_local.engine.execution import ExecutionRecord
-from runloop_local.engine.image import Image
-from runloop_local.engine.keys import OWNER
-from runloop_local.engine.lifecycle import DevboxRecord, Transition
-from runloop_local.engine.notes import Notes
-from runloop_local.engine.records import Record, body_of, loader, shown
-from runloop_local.engine.reserve import BYTES, STEP, Reserve
-from runloop_local.engine.snapshots import SnapshotRecord
-from runloop_local.engine.store import Document, Page, Query, Store, selection
-from runloop_local.engine.tunnel import Tunnel
+from runloop_local.engine.storage import database, migrations, snapshots
+from runloop_local.engine.storage.database import Database, meaning
+from runloop_local.engine.storage.keys import OWNER
+from runloop_local.engine.storage.notes import Notes
+from runloop_local.engine.storage.records import Record, body_of, loader, shown
+from runloop_local.engine.storage.reserve import BYTES, STEP, Reserve
+from runloop_local.engine.storage.snapshots import SnapshotRecord
+from runloop_local.engine.storage.store import Document, Page, Query, Store, selection
+from runloop_local.engine.tunnel.tunnel import Tunnel
 from runloop_local.routes import all_routes
 
 

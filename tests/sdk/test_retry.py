@@ -6,7 +6,7 @@ from email.utils import formatdate
 import pytest
 
 from runloop_sdk._errors import APIConnectionError, APITimeoutError, ConfigurationError, status_error
-from runloop_sdk._retry import LONGEST_DELAY, backoff, is_retryable, told_delay
+from runloop_sdk._retry import LONGEST_DELAY, backoff, is_retryable, retry_after
 
 
 @pytest.mark.parametrize(
@@ -54,13 +54,13 @@ def test_backoff_grows_with_jitter_up_to_its_limit() -> None:
         pytest.param({"retry-after": "nan"}, None, id="not a number"),
     ],
 )
-def test_told_delay_is_used_when_it_makes_sense(headers, seconds) -> None:
-    assert told_delay(headers) == seconds
+def test_retry_after_is_used_when_it_makes_sense(headers, seconds) -> None:
+    assert retry_after(headers) == seconds
 
 
-def test_told_delay_may_be_a_date() -> None:
-    soon = told_delay({"retry-after": formatdate(time.time() + 20, usegmt=True)})
+def test_retry_after_may_be_a_date() -> None:
+    soon = retry_after({"retry-after": formatdate(time.time() + 20, usegmt=True)})
     assert soon is not None
     assert 17 <= soon <= 21
-    assert told_delay({"retry-after": formatdate(time.time() - 20, usegmt=True)}) == 0
-    assert told_delay({"retry-after": formatdate(time.time() + 3600, usegmt=True)}) is None
+    assert retry_after({"retry-after": formatdate(time.time() - 20, usegmt=True)}) == 0
+    assert retry_after({"retry-after": formatdate(time.time() + 3600, usegmt=True)}) is None

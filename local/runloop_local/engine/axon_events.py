@@ -4,17 +4,17 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from . import migrations
-from .database import Database, transaction
-from .idempotency import IN_STORE
-from .store import Page
+from .storage import migrations
+from .storage.database import Database, transaction
+from .storage.idempotency import IN_STORE
+from .storage.store import Page
 
 if TYPE_CHECKING:
     import sqlite3
     from pathlib import Path
 
-    from .idempotency import IdempotentRequest
-    from .reserve import Reserve
+    from .storage.idempotency import IdempotentRequest
+    from .storage.reserve import Reserve
 
 _ADD = """
 INSERT INTO events SELECT ?, coalesce(max(sequence), 0) + 1, ? FROM events WHERE axon = ? RETURNING sequence

@@ -16,9 +16,9 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from .database import code_of, meaning
 from .errors import ConflictError
-from .reserve import free_bytes
+from .storage.database import code_of, meaning
+from .storage.reserve import free_bytes
 
 MAX_ROWS = 10_000
 MAX_RESULT_BYTES = 4 << 20

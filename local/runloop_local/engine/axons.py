@@ -12,22 +12,22 @@ from weakref import WeakValueDictionary
 
 from .axon_events import AxonEvents
 from .axon_sql import AxonSql, Result, SqlError
-from .bell import Bell
+from .change_notifier import ChangeNotifier
 from .errors import EngineError, InvalidError, NotFoundError
-from .idempotency import REQUEST
 from .ids import new_id, now_ms
-from .record_set import RecordSet
-from .records import Record, body_of, loader, shown
-from .store import Document
+from .storage.idempotency import REQUEST
+from .storage.record_set import RecordSet
+from .storage.records import Record, body_of, loader, shown
+from .storage.store import Document
 from .waiting import wait_until
 
 if TYPE_CHECKING:
     from pathlib import Path
 
     from .axon_sql import Prepare, Statement
-    from .idempotency import Attempt
-    from .reserve import Reserve
-    from .store import Page, Query, Store
+    from .storage.idempotency import Attempt
+    from .storage.reserve import Reserve
+    from .storage.store import Page, Query, Store
 
 _BATCH = 500
 
@@ -47,15 +47,15 @@ class _Channel:
     """Those who listen to one axon, or use it. Counts, as nobody may be waiting when something happens."""
 
     def __init__(self) -> None:
-        self.bell = Bell()
+        self.changed = ChangeNotifier()
         self.changes = 0
         self.users = 0
-        self.left = Bell()
-        """Rings when one of them has done."""
+        self.left = ChangeNotifier()
+        """When one of them has done."""
 
-    def ring(self) -> None:
+    def notify(self) -> None:
         self.changes += 1
-        self.bell.ring()
+        self.changed.notify()
 
 
 class Axons:
@@ -116,7 +116,7 @@ class Axons:
         await wait_until(channel.left, lambda: not channel.users)
         await self._events.drop(axon_id)
         await self._sql.drop(axon_id)
-        channel.ring()
+        channel.notify()
         return record
 
     async def publish(self, axon_id: str, event: Mapping[str, str], attempt: Attempt) -> tuple[int, int]:
@@ -126,7 +126,7 @@ class Axons:
             # ASCII only: many clients end a line of a stream at characters that are none of its line ends.
             rest = json.dumps({"axon_id": axon_id, **event, "timestamp_ms": now})
             added = await self._events.add(axon_id, rest, now, attempt.request)
-            channel.ring()
+            channel.notify()
             return added
 
     async def events(self, axon_id: str, limit: int, before: int | None, *, count: bool) -> Page:
@@ -175,7 +175,7 @@ class Axons:
         """Nobody hears of further events, as the service stops."""
         self._closing = True
         for channel in list(self._channels.values()):
-            channel.ring()
+            channel.notify()
 
     async def aclose(self) -> None:
         """Close the files."""
@@ -196,7 +196,7 @@ class Axons:
             if (await self.get(axon_id)).deleted_at_ms is not None:
                 return
             if changes == channel.changes:
-                await channel.bell.wait()
+                await channel.changed.wait()
 
     @asynccontextmanager
     async def _use(self, axon_id: str) -> AsyncIterator[_Channel]:
@@ -208,7 +208,7 @@ class Axons:
             yield channel
         finally:
             channel.users -= 1
-            channel.left.ring()
+            channel.left.notify()
 
     async def _live(self, axon_id: str) -> AxonRecord:
         return _there(await self.get(axon_id))

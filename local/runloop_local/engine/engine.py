@@ -12,46 +12,46 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from ..sandbox import open_isolation
-from . import data_folder
 from .axons import Axons
-from .blueprints import Blueprints, Sources
-from .build import Workshop
-from .build_cache import BuildCache
-from .build_log import BuildLogs
-from .cache_mounts import CacheMounts
-from .catalogue import Catalogue
-from .devbox import Ground
-from .devboxes import Devboxes
+from .build.blueprints import Blueprints, Sources
+from .build.builder import BuildEnvironment
+from .build.cache import BuildCache
+from .build.cache_mounts import CacheMounts
+from .build.log import BuildLogs
+from .config_collection import ConfigCollection
+from .devbox.devbox import DevboxServices
+from .devbox.devbox_factory import DevboxFactory
+from .devbox.devboxes import Devboxes
+from .devbox.history import EndedRecords, History, Outputs
+from .devbox.provisioner import Provisioner
+from .devbox.pty import IDLE_TTL_S
 from .errors import ConflictError
 from .fair_queue import FairQueue
-from .farewell import Farewell
-from .furnishing import Furnishing
-from .history import EndedRecords, History, Outputs
-from .idempotency import Idempotency
-from .kernel_devboxes import KernelDevboxes
-from .kernels import Kernels
-from .keys import Keys
-from .layer_register import LayerRegister
-from .layers import Layers
-from .objects import Objects
-from .origins import Origins
-from .pty import IDLE_TTL_S
-from .reserve import Reserve
-from .retention import Retention, Together
-from .retention_limits import DEFAULTS
-from .secrets import Secrets
-from .service_key import ServiceKey
-from .signatures import Signer
-from .snapshots import Snapshots
-from .store import UNREADABLE, Store
-from .tunnels import Tunnels
-from .vault import Vault
+from .kernel.kernel_devboxes import KernelDevboxes
+from .kernel.kernels import Kernels
+from .shutdown_signal import ShutdownSignal
+from .storage import data_folder
+from .storage.idempotency import Idempotency
+from .storage.keys import Keys
+from .storage.layer_register import LayerRegister
+from .storage.layers import Layers
+from .storage.objects import Objects
+from .storage.reserve import Reserve
+from .storage.retention import Retention, Together
+from .storage.retention_limits import DEFAULTS
+from .storage.secrets import Secrets
+from .storage.service_key import ServiceKey
+from .storage.signatures import Signer
+from .storage.snapshots import Snapshots
+from .storage.store import UNREADABLE, Store
+from .storage.vault import Vault
+from .tunnel.tunnels import Tunnels
 
 if TYPE_CHECKING:
     from collections.abc import Collection, Mapping
 
     from ..sandbox import Isolation, Requested
-    from .retention_limits import Limit
+    from .storage.retention_limits import Limit
 
 
 @dataclass(frozen=True, slots=True)
@@ -67,19 +67,19 @@ class Engine:
     kernel_devboxes: KernelDevboxes
     snapshots: Snapshots
     blueprints: Blueprints
-    origins: Origins
+    devbox_factory: DevboxFactory
     tunnels: Tunnels
     objects: Objects
     secrets: Secrets
-    furnishing: Furnishing
+    provisioner: Provisioner
     axons: Axons
     keys: Keys
     idempotency: Idempotency
     fair_queue: FairQueue
-    network_policies: Catalogue
-    gateway_configs: Catalogue
-    mcp_configs: Catalogue
-    farewell: Farewell
+    network_policies: ConfigCollection
+    gateway_configs: ConfigCollection
+    mcp_configs: ConfigCollection
+    shutdown_signal: ShutdownSignal
     closing: AsyncExitStack
     """Ends the parts, the last that was opened first."""
 
@@ -118,8 +118,8 @@ class Engine:
         objects = Objects(store, data_dir / "objects", Signer(key.derived("addresses")))
         vault = Vault(key.derived("secrets"))
         secrets = Secrets(store, vault)
-        network_policies = Catalogue(store, "network_policy", "npol")
-        furnishing = Furnishing(isolation, objects, secrets, vault, network_policies)
+        network_policies = ConfigCollection(store, "network_policy", "npol")
+        provisioner = Provisioner(isolation, objects, secrets, vault, network_policies)
         layers = Layers(isolation, LayerRegister(store))
         retention = Retention(limits)
         history = History(store, data_dir / "logs", partial(retention.notice, "logs", "records"))
@@ -133,15 +133,15 @@ class Engine:
         retention.add("cache", Together(cache, cache_mounts))
         kernels = Kernels(data_dir / "kernels")
         devboxes = Devboxes(
-            Ground(
-                isolation, store, history, login_shell(), layers, furnishing, kernels, vault, fair_queue, pty_idle_ttl
+            DevboxServices(
+                isolation, store, history, login_shell(), layers, provisioner, kernels, vault, fair_queue, pty_idle_ttl
             )
         )
         snapshots = Snapshots(store, layers)
         kernel_devboxes = KernelDevboxes(devboxes, snapshots)
-        shop = Workshop(isolation, store, layers, cache, fair_queue, cache_mounts, data_dir / "builds")
-        blueprints = Blueprints(shop, Sources(objects.path, secrets.values), login_shell(), build_logs)
-        origins = Origins(devboxes, snapshots, blueprints, layers)
+        environment = BuildEnvironment(isolation, store, layers, cache, fair_queue, cache_mounts, data_dir / "builds")
+        blueprints = Blueprints(environment, Sources(objects.path, secrets.values), login_shell(), build_logs)
+        devbox_factory = DevboxFactory(devboxes, snapshots, blueprints, layers)
         keys = Keys(store, vault)
         idempotency = Idempotency(store)
         for part in (axons, objects, layers, devboxes, snapshots, blueprints, retention, kernels):
@@ -169,19 +169,19 @@ class Engine:
             kernel_devboxes,
             snapshots,
             blueprints,
-            origins,
+            devbox_factory,
             Tunnels(devboxes),
             objects,
             secrets,
-            furnishing,
+            provisioner,
             axons,
             keys,
             idempotency,
             fair_queue,
             network_policies,
-            Catalogue(store, "gateway_config", "gwc"),
-            Catalogue(store, "mcp_config", "mcp"),
-            Farewell(),
+            ConfigCollection(store, "gateway_config", "gwc"),
+            ConfigCollection(store, "mcp_config", "mcp"),
+            ShutdownSignal(),
             closing.pop_all(),
         )
 
@@ -201,7 +201,7 @@ class Engine:
 
     def end_streams(self) -> None:
         """End what would go on for as long as its client listens, as the service stops."""
-        self.farewell.say()
+        self.shutdown_signal.set()
         self.axons.end_streams()
 
     async def aclose(self) -> None:

@@ -4,17 +4,17 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
+from .devbox.lifecycle import durations
+from .devbox.limits import size_of
 from .errors import PrunedError
 from .ids import now_ms
-from .lifecycle import durations
-from .limits import size_of
-from .records import shown
+from .storage.records import shown
 
 if TYPE_CHECKING:
-    from .execution import ExecutionRecord
-    from .lifecycle import DevboxRecord, Transition
-    from .output_log import OutputLog, Stream
-    from .tunnel import Tunnel
+    from .devbox.execution import ExecutionRecord
+    from .devbox.lifecycle import DevboxRecord, Transition
+    from .devbox.output_log import OutputLog, Stream
+    from .tunnel.tunnel import Tunnel
 
 
 def devbox_view(record: DevboxRecord) -> dict[str, Any]:

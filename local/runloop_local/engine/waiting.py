@@ -8,16 +8,16 @@ from typing import TYPE_CHECKING
 if TYPE_CHECKING:
     from collections.abc import Callable
 
-    from .bell import Bell
+    from .change_notifier import ChangeNotifier
 
 
-async def wait_until(bell: Bell, reached: Callable[[], bool], timeout: float | None = None) -> bool:
-    """True once `reached()`, looked at whenever the bell rings; False after `timeout` seconds."""
+async def wait_until(changed: ChangeNotifier, reached: Callable[[], bool], timeout: float | None = None) -> bool:
+    """True once `reached()`, asked at each change; False after `timeout` seconds."""
     loop = asyncio.get_running_loop()
     deadline = None if timeout is None else loop.time() + timeout
     while not reached():
         left = None if deadline is None else deadline - loop.time()
         if left is not None and left <= 0:
             return False
-        await bell.wait(left)
+        await changed.wait(left)
     return True

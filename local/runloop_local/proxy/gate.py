@@ -6,22 +6,22 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from ..engine.errors import EngineError
-from ..engine.tunnels import wakes
+from ..engine.tunnel.tunnels import wakes
 from ..sandbox import SandboxEnded, SandboxError
 
 if TYPE_CHECKING:
     import socket
 
-    from ..engine.devbox import Devbox
-    from ..engine.tunnel import Tunnel
-    from ..engine.tunnels import Tunnels
+    from ..engine.devbox.devbox import Devbox
+    from ..engine.tunnel.tunnel import Tunnel
+    from ..engine.tunnel.tunnels import Tunnels
     from .hosts import Target
 
 AUTHORIZATION = "x-runloop-tunnel-authorization"
 _WAKE_SECONDS = 60.0
 
 
-class Refusal(Exception):  # noqa: N818 -- an answer rather than an error of ours
+class TunnelRejected(Exception):  # noqa: N818 -- an answer rather than an error of ours
     """Why a request does not come through: an HTTP status and one sentence."""
 
     def __init__(self, status: int, sentence: str) -> None:
@@ -30,11 +30,11 @@ class Refusal(Exception):  # noqa: N818 -- an answer rather than an error of our
 
 
 @dataclass(frozen=True, slots=True)
-class Passage:
+class TunnelConnection:
     """A way through to a devbox's port."""
 
     sock: socket.socket
-    """Connected and non-blocking; whoever gets the passage closes it."""
+    """Connected and non-blocking; whoever gets the connection closes it."""
     devbox: Devbox
     tunnel: Tunnel
 
@@ -50,39 +50,41 @@ def bearer(header: str | None) -> str | None:
     return token.strip() if kind.lower() == "bearer" else None
 
 
-async def enter(tunnels: Tunnels, target: Target, authorization: str | None) -> Passage:
-    """A way through for a request with this authorization header; `Refusal` where there is none."""
+async def enter(tunnels: Tunnels, target: Target, authorization: str | None) -> TunnelConnection:
+    """A way through for a request with this authorization header; `TunnelRejected` where there is none."""
     found = tunnels.find(target.key)
     if found is None:
-        raise Refusal(404, "There is no such tunnel: it was removed, its devbox has ended, or its name is misspelt.")
+        raise TunnelRejected(
+            404, "There is no such tunnel: it was removed, its devbox has ended, or its name is misspelt."
+        )
     devbox, tunnel = found
     if not tunnel.admits(bearer(authorization)):
-        raise Refusal(401, "This tunnel asks for X-Runloop-Tunnel-Authorization: Bearer and its auth_token.")
+        raise TunnelRejected(401, "This tunnel asks for X-Runloop-Tunnel-Authorization: Bearer and its auth_token.")
     await _require_running(devbox, tunnel)
-    passage = Passage(await _dial(devbox, target.port), devbox, tunnel)
-    passage.used()
-    return passage
+    connection = TunnelConnection(await _dial(devbox, target.port), devbox, tunnel)
+    connection.used()
+    return connection
 
 
 async def _require_running(devbox: Devbox, tunnel: Tunnel) -> None:
     if devbox.status == "running":
         return
     if not wakes(devbox, tunnel):
-        raise Refusal(503, f"Devbox {devbox.record.id} is {devbox.status}; resume it, or set wake_on_http.")
+        raise TunnelRejected(503, f"Devbox {devbox.record.id} is {devbox.status}; resume it, or set wake_on_http.")
     try:
         awake = await devbox.wake(_WAKE_SECONDS)
     except EngineError as error:
-        raise Refusal(503, f"Devbox {devbox.record.id} cannot be resumed: {error}") from error
+        raise TunnelRejected(503, f"Devbox {devbox.record.id} cannot be resumed: {error}") from error
     if not awake:
-        raise Refusal(503, f"Devbox {devbox.record.id} was to be resumed, and is {devbox.status}.")
+        raise TunnelRejected(503, f"Devbox {devbox.record.id} was to be resumed, and is {devbox.status}.")
 
 
 async def _dial(devbox: Devbox, port: int) -> socket.socket:
     try:
         return await devbox.dial(port)
     except EngineError as error:  # its state has changed since, or the service stops
-        raise Refusal(503, str(error)) from error
+        raise TunnelRejected(503, str(error)) from error
     except SandboxEnded:
-        raise Refusal(503, f"Devbox {devbox.record.id} is ending.") from None
+        raise TunnelRejected(503, f"Devbox {devbox.record.id} is ending.") from None
     except SandboxError as error:
-        raise Refusal(502, f"Nothing answers on port {port} of devbox {devbox.record.id}. {error}") from None
+        raise TunnelRejected(502, f"Nothing answers on port {port} of devbox {devbox.record.id}. {error}") from None

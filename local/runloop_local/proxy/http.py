@@ -9,32 +9,32 @@ from typing import TYPE_CHECKING
 import h11
 
 from ..engine.fair_queue import SMALL_PIECE_BYTES
-from .gate import Refusal
+from .gate import TunnelRejected
 from .headers import end_to_end, forwarded
 
 if TYPE_CHECKING:
     from starlette.types import Receive, Scope, Send
 
-    from .gate import Passage
+    from .gate import TunnelConnection
     from .own_keys import OwnKeys
 
 _HEADERS_BYTES = 256 * 1024
 
 
-async def forward(scope: Scope, receive: Receive, send: Send, passage: Passage, own_keys: OwnKeys) -> None:
-    """Send the request through, and the answer back. `Refusal` while nothing has been answered yet."""
-    with passage.sock, passage.devbox.flow.request():
+async def forward(scope: Scope, receive: Receive, send: Send, connection: TunnelConnection, own_keys: OwnKeys) -> None:
+    """Send the request through, and the answer back. `TunnelRejected` while nothing has been answered yet."""
+    with connection.sock, connection.devbox.flow.request():
         head = _head(scope, own_keys)
-        await _Exchange(head, receive, send, passage).run()
+        await _Exchange(head, receive, send, connection).run()
 
 
 class _Exchange:
-    def __init__(self, head: h11.Request, receive: Receive, send: Send, passage: Passage) -> None:
+    def __init__(self, head: h11.Request, receive: Receive, send: Send, connection: TunnelConnection) -> None:
         self._head = head
         self._receive = receive
         self._send = send
-        self._passage = passage
-        self._flow = passage.devbox.flow
+        self._connection = connection
+        self._flow = connection.devbox.flow
         self._peer = h11.Connection(h11.CLIENT, max_incomplete_event_size=_HEADERS_BYTES)
         self._loop = asyncio.get_running_loop()
         self._started = False
@@ -47,7 +47,7 @@ class _Exchange:
         except (h11.RemoteProtocolError, OSError) as error:
             # Once it has begun, an answer can only be cut: the server closes what is left unfinished.
             if not self._started:
-                raise Refusal(502, f"The devbox's server gave no HTTP answer: {error}.") from error
+                raise TunnelRejected(502, f"The devbox's server gave no HTTP answer: {error}.") from error
         finally:
             asking.cancel()
             await asyncio.wait({asking})
@@ -66,7 +66,7 @@ class _Exchange:
                     await self._left()
                     break
             self._client_left = True
-            self._passage.sock.shutdown(socket.SHUT_RDWR)  # what waits for the answer sees its end
+            self._connection.sock.shutdown(socket.SHUT_RDWR)  # what waits for the answer sees its end
         except (OSError, h11.LocalProtocolError):
             return  # the answer, or its absence, says it
 
@@ -77,18 +77,18 @@ class _Exchange:
     async def _write(self, event: h11.Request | h11.Data | h11.EndOfMessage) -> None:
         data = self._peer.send(event)
         if data:
-            await self._loop.sock_sendall(self._passage.sock, data)
-            self._passage.used()
+            await self._loop.sock_sendall(self._connection.sock, data)
+            self._connection.used()
 
     async def _answer(self) -> None:
         while not self._client_left:  # or a server that is fast enough would be read for ever
             event = self._peer.next_event()
             if event is h11.NEED_DATA:
-                data = await self._loop.sock_recv(self._passage.sock, SMALL_PIECE_BYTES)
+                data = await self._loop.sock_recv(self._connection.sock, SMALL_PIECE_BYTES)
                 await self._flow.turn()
                 self._flow.moved(len(data))
                 self._peer.receive_data(data)
-                self._passage.used()
+                self._connection.used()
             elif isinstance(event, h11.Response):
                 self._started = True
                 headers = end_to_end(event.headers)

@@ -9,10 +9,10 @@ from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 from urllib.parse import unquote
 
-from .gate import Refusal
+from .gate import TunnelRejected
 
 if TYPE_CHECKING:
-    from ..engine.keys import Keys
+    from ..engine.storage.keys import Keys
     from .headers import Header
 
 _FURTHER = re.compile(r"(?<![\w-])[ar]k_[\w-]{43}(?![\w-])", re.ASCII)
@@ -40,10 +40,10 @@ class OwnKeys:
         return [(name, kept) for name, value in headers if (kept := self._kept(name, value)) is not None]
 
     def target_without(self, target: bytes) -> bytes:
-        """A request's target whose query holds none. `Refusal` for a path that holds one."""
+        """A request's target whose query holds none. `TunnelRejected` for a path that holds one."""
         path, mark, query = target.partition(b"?")
         if self.are_in(path.decode("latin-1")):
-            raise Refusal(400, "The path holds an API key of the service, which no devbox may get.")
+            raise TunnelRejected(400, "The path holds an API key of the service, which no devbox may get.")
         kept = [each for each in query.split(b"&") if not self.are_in(each.decode("latin-1"))]
         return path + (mark + b"&".join(kept) if kept else b"")
 

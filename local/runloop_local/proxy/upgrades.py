@@ -9,7 +9,7 @@ import asyncio
 from http import HTTPStatus
 from typing import TYPE_CHECKING, Any, cast
 
-from .gate import AUTHORIZATION, Passage, Refusal, enter
+from .gate import AUTHORIZATION, TunnelConnection, TunnelRejected, enter
 from .headers import Header, forwarded
 from .hosts import Target, parse
 
@@ -19,7 +19,7 @@ if TYPE_CHECKING:
     from uvicorn.config import Config
     from uvicorn.server import ServerState
 
-    from ..engine.tunnels import Tunnels
+    from ..engine.tunnel.tunnels import Tunnels
     from .own_keys import OwnKeys
 
 
@@ -98,21 +98,21 @@ class Upgrade(asyncio.Protocol):
         try:
             method, asked, version = request.split(b" ")
             line = b" ".join((method, self._own_keys.target_without(asked), version))
-            passage = await enter(self._tunnels, target, _value(headers, AUTHORIZATION.encode()))
-        except Refusal as refusal:
+            connection = await enter(self._tunnels, target, _value(headers, AUTHORIZATION.encode()))
+        except TunnelRejected as refusal:
             self._refuse(refusal)
             return
-        await self._relay(passage, line, self._own_keys.without(headers))
+        await self._relay(connection, line, self._own_keys.without(headers))
 
-    async def _relay(self, passage: Passage, request: bytes, headers: list[Header]) -> None:
-        near, far = Side(passage), Side(passage)
+    async def _relay(self, connection: TunnelConnection, request: bytes, headers: list[Header]) -> None:
+        near, far = Side(connection), Side(connection)
         near.transport, near.other, far.other = self._transport, far, near
         client = self._transport.get_extra_info("peername")[0]
         lines = [request, *(name + b": " + value for name, value in forwarded(headers, client)), b"\r\n"]
         try:
-            await asyncio.get_running_loop().create_connection(lambda: far, sock=passage.sock)
+            await asyncio.get_running_loop().create_connection(lambda: far, sock=connection.sock)
         except BaseException:
-            passage.sock.close()
+            connection.sock.close()
             raise
         far.transport.write(b"\r\n".join(lines))
         self._hand_over(near)
@@ -125,7 +125,7 @@ class Upgrade(asyncio.Protocol):
         self._transport.set_protocol(near)
         self._transport.resume_reading()
 
-    def _refuse(self, refusal: Refusal) -> None:
+    def _refuse(self, refusal: TunnelRejected) -> None:
         body = f"{refusal}\n".encode()
         status = HTTPStatus(refusal.status)
         head = (
@@ -144,8 +144,8 @@ class Side(asyncio.Protocol):
     connections: set[Any] | None = None
     """Those that the server closes when it stops."""
 
-    def __init__(self, passage: Passage) -> None:
-        self._passage = passage
+    def __init__(self, connection: TunnelConnection) -> None:
+        self._connection = connection
 
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
         """It is open."""
@@ -153,7 +153,7 @@ class Side(asyncio.Protocol):
 
     def data_received(self, data: bytes) -> None:
         """Pass it on."""
-        self._passage.used()
+        self._connection.used()
         self.other.transport.write(data)
 
     def pause_writing(self) -> None:

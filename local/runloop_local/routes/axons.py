@@ -9,8 +9,8 @@ from starlette.routing import Route
 
 from ..engine.axon_sql import Result, SqlError, Statement
 from ..engine.errors import InvalidError
-from ..engine.records import shown
-from ..engine.store import Query
+from ..engine.storage.records import shown
+from ..engine.storage.store import Query
 from .event_stream import event_stream
 from .snapshots import metadata_filter
 from .wire import Body, answer, attempt_of, engine_of, flag, integer, page_answer, path_id, read_body

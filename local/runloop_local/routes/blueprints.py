@@ -7,11 +7,11 @@ from typing import TYPE_CHECKING, Annotated, Any, Literal, get_args
 from pydantic import Field
 from starlette.routing import Route
 
-from ..engine.blueprint_setup import Setup, preview
-from ..engine.blueprints import BlueprintStatus, Order, blueprint_view
-from ..engine.dockerfile import parse
+from ..engine.build.blueprints import BlueprintRequest, BlueprintStatus, blueprint_view
+from ..engine.build.dockerfile import parse
+from ..engine.build.setup_script import Setup, preview
 from ..engine.errors import InvalidError
-from ..engine.store import Page, Query
+from ..engine.storage.store import Page, Query
 from .devboxes import LaunchParameters
 from .mounts import MAX_MOUNT_BYTES, CodeMountParameters
 from .wire import Body, answer, attempt_of, engine_of, flag, integer, page_answer, path_id, raw_answer, read_body
@@ -67,11 +67,11 @@ class Create(Body):
     services: list[Service] | None = None
     system_setup_commands: list[str] | None = None
 
-    def order(self) -> Order:
+    def blueprint_request(self) -> BlueprintRequest:
         """It, as the engine takes it."""
         if self.base_blueprint_id and self.base_blueprint_name:
             raise InvalidError("Give one of base_blueprint_id and base_blueprint_name, not both.")
-        return Order(
+        return BlueprintRequest(
             name=self.name,
             parameters=self._shown(),
             instructions=parse(self.dockerfile or ""),
@@ -99,14 +99,14 @@ class Create(Body):
 async def create(request: Request) -> Response:
     """POST /v1/blueprints."""
     body = await read_body(request, Create)
-    record = await engine_of(request).blueprints.create(body.order(), attempt_of(request))
+    record = await engine_of(request).blueprints.create(body.blueprint_request(), attempt_of(request))
     return answer(blueprint_view(record))
 
 
 async def show_preview(request: Request) -> Response:
     """POST /v1/blueprints/preview: the whole build as a Dockerfile."""
     body = await read_body(request, Create)
-    body.order()
+    body.blueprint_request()
     base = body.base_blueprint_name or body.base_blueprint_id
     return answer({"dockerfile": preview(body.dockerfile, base, body.setup())})
 

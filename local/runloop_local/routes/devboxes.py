@@ -8,12 +8,12 @@ from typing import TYPE_CHECKING, Annotated, Any, Literal, get_args
 from pydantic import Field
 from starlette.routing import Route
 
-from ..engine.devbox import MAX_KEEP_ALIVE_S
+from ..engine.devbox.devbox import MAX_KEEP_ALIVE_S
+from ..engine.devbox.lifecycle import DevboxRecord, Status
+from ..engine.devbox.limits import size_of
 from ..engine.errors import InvalidError, NotServedError
 from ..engine.ids import new_id, now_ms
-from ..engine.lifecycle import DevboxRecord, Status
-from ..engine.limits import size_of
-from ..engine.store import Query
+from ..engine.storage.store import Query
 from ..engine.views import devbox_view, usage_view
 from ..scopes import may_enter
 from .kernels import owner_of
@@ -41,8 +41,8 @@ if TYPE_CHECKING:
     from starlette.requests import Request
     from starlette.responses import Response
 
-    from ..engine.blueprint_setup import CodeMount
-    from ..engine.devbox import Devbox
+    from ..engine.build.setup_script import CodeMount
+    from ..engine.devbox.devbox import Devbox
 
 MAX_SUSPEND_DEADLINE_MS = 60_000
 _LIST_LIMIT = 5000
@@ -204,8 +204,8 @@ async def _created(request: Request) -> Devbox:
     engine, attempt = engine_of(request), attempt_of(request)
     if attempt.made is not None:
         return await engine.devboxes.get(attempt.made)
-    record = replace(await engine.furnishing.checked(body.record(), body.code()), owner=owner_of(request))
-    return await engine.origins.create(record, body.blueprint_name, attempt)
+    record = replace(await engine.provisioner.checked(body.record(), body.code()), owner=owner_of(request))
+    return await engine.devbox_factory.create(record, body.blueprint_name, attempt)
 
 
 async def list_all(request: Request) -> Response:

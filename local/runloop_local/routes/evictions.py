@@ -15,17 +15,17 @@ if TYPE_CHECKING:
     from starlette.requests import Request
     from starlette.responses import Response
 
-    from ..engine.farewell import Farewell
+    from ..engine.shutdown_signal import ShutdownSignal
 
 
 async def watch(request: Request) -> Response:
     """GET /v1/devboxes/evictions/watch."""
-    return event_stream(request, _silence(engine_of(request).farewell))
+    return event_stream(request, _silence(engine_of(request).shutdown_signal))
 
 
-async def _silence(farewell: Farewell) -> AsyncIterator[bytes]:
+async def _silence(shutdown_signal: ShutdownSignal) -> AsyncIterator[bytes]:
     yield PING
-    await farewell.wait()
+    await shutdown_signal.wait()
 
 
 ROUTES = [Route("/v1/devboxes/evictions/watch", watch, methods=["GET"])]

@@ -8,18 +8,18 @@ from typing import TYPE_CHECKING, Annotated, Literal
 from pydantic import Field
 from starlette.routing import Route
 
+from ..engine.devbox.execution_manager import ExecutionRequest
 from ..engine.errors import InvalidError, NotFoundError
 from ..engine.ids import checked_id
 from ..engine.views import execution_view, whole_execution_view
-from ..engine.workload import Order
 from .wire import HOLD_S, Body, answer, attempt_of, engine_of, expired, hold, integer, path_id, read_body
 
 if TYPE_CHECKING:
     from starlette.requests import Request
     from starlette.responses import Response
 
-    from ..engine.execution import Execution
-    from ..engine.idempotency import Attempt
+    from ..engine.devbox.execution import Execution
+    from ..engine.storage.idempotency import Attempt
 
 DEFAULT_LINES = 100
 SYNC_BYTES = 16 * 1024 * 1024
@@ -36,12 +36,12 @@ class Execute(Body):
     attach_stdin: bool | None = None
     shell_name: str | None = None
 
-    def order(self, attempt: Attempt) -> Order:
+    def execution_request(self, attempt: Attempt) -> ExecutionRequest:
         """The command as the engine takes it. Its id is the same for a retry, which so finds what runs."""
         if "\0" in self.command:
             raise InvalidError("The command holds a NUL character, which no program can be given.")
         chosen = attempt.new_id("exec") if self.command_id is None else checked_id(self.command_id, "command_id")
-        return Order(self.command, chosen, stdin=bool(self.attach_stdin), shell=self.shell_name or None)
+        return ExecutionRequest(self.command, chosen, stdin=bool(self.attach_stdin), shell=self.shell_name or None)
 
 
 class Wait(Body):
@@ -69,7 +69,7 @@ async def execute(request: Request) -> Response:
     """POST /v1/devboxes/{id}/execute: answers with the result if that takes no longer than the timeout."""
     body = await read_body(request, Execute)
     lines = _lines(request, body.last_n)
-    execution = await engine_of(request).devboxes.execute(path_id(request), body.order(attempt_of(request)))
+    execution = await engine_of(request).devboxes.execute(path_id(request), body.execution_request(attempt_of(request)))
     await execution.wait(_COMPLETED, hold(body.optimistic_timeout))
     return _view(execution, lines)
 
@@ -77,14 +77,14 @@ async def execute(request: Request) -> Response:
 async def execute_async(request: Request) -> Response:
     """POST /v1/devboxes/{id}/execute_async."""
     body = await read_body(request, Execute)
-    execution = await engine_of(request).devboxes.execute(path_id(request), body.order(attempt_of(request)))
+    execution = await engine_of(request).devboxes.execute(path_id(request), body.execution_request(attempt_of(request)))
     return _view(execution, _lines(request))
 
 
 async def execute_sync(request: Request) -> Response:
     """POST /v1/devboxes/{id}/execute_sync: answers when the command has ended."""
     body = await read_body(request, Execute)
-    execution = await engine_of(request).devboxes.execute(path_id(request), body.order(attempt_of(request)))
+    execution = await engine_of(request).devboxes.execute(path_id(request), body.execution_request(attempt_of(request)))
     await execution.completed()
     return answer(whole_execution_view(execution.record, execution.log, SYNC_BYTES))
 

@@ -9,7 +9,7 @@ from starlette.requests import ClientDisconnect
 from starlette.responses import StreamingResponse
 from starlette.routing import Route
 
-from ..engine.files import whole
+from ..engine.devbox.files import whole
 from .upload import read_upload
 from .wire import MAX_WRITE_BYTES, Body, answer, engine_of, path_id, read_body
 
@@ -19,7 +19,7 @@ if TYPE_CHECKING:
     from starlette.requests import Request
     from starlette.responses import Response
 
-    from ..engine.files import Files
+    from ..engine.devbox.files import Files
 
 T = TypeVar("T")
 

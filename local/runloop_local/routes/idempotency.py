@@ -16,12 +16,12 @@ from starlette.requests import Request
 from starlette.responses import Response
 from starlette.routing import Route
 
-from ..engine.idempotency import IdempotentRequest
+from ..engine.storage.idempotency import IdempotentRequest
 from ..scopes import is_reading
 from .wire import ATTEMPT, BODY, MAX_JSON_BYTES, MAX_WRITE_BYTES, REQUEST_ID, engine_of, raw_answer, read_bytes
 
 if TYPE_CHECKING:
-    from ..engine.idempotency import Attempt
+    from ..engine.storage.idempotency import Attempt
 
 Endpoint = Callable[[Request], Awaitable[Response]]
 _LARGE = 1 << 20

@@ -12,8 +12,8 @@ from typing import TYPE_CHECKING, Annotated
 from pydantic import Field
 from starlette.routing import Route
 
+from ..engine.devbox.lifecycle import Owner
 from ..engine.errors import InvalidError
-from ..engine.lifecycle import Owner
 from .wire import Body, answer, attempt_of, engine_of, path_id, read_body
 
 if TYPE_CHECKING:

@@ -9,7 +9,7 @@ from starlette.routing import Route
 
 from ..engine.errors import InvalidError
 from ..engine.ids import now_ms
-from ..engine.keys import Key, Level, Resource
+from ..engine.storage.keys import Key, Level, Resource
 from .wire import Body, Int64, answer, attempt_of, engine_of, read_body
 
 if TYPE_CHECKING:

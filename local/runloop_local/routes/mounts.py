@@ -7,7 +7,7 @@ from typing import Annotated, Literal
 
 from pydantic import Field
 
-from ..engine.blueprint_setup import CodeMount
+from ..engine.build.setup_script import CodeMount
 from ..engine.errors import InvalidError, NotServedError
 from .wire import Body
 

@@ -10,7 +10,7 @@ from starlette.requests import Request
 from starlette.responses import Response
 from starlette.routing import Route
 
-from .catalogue import Entries, Naming
+from .config_collection import Entries, Naming
 from .wire import Body, answer, attempt_of, engine_of, path_id, read_body
 
 _Port = Annotated[int, Field(ge=1, le=65535)]

@@ -8,16 +8,16 @@ from pydantic import Field
 from starlette.routing import Route
 
 from ..engine.errors import InvalidError
-from ..engine.objects import UPLOAD_SECONDS, ContentType, State, Wish, object_view
-from ..engine.store import Page, Query
+from ..engine.storage.objects import UPLOAD_SECONDS, ContentType, ObjectRequest, State, object_view
+from ..engine.storage.store import Page, Query
 from .wire import Body, answer, attempt_of, engine_of, flag, integer, page_answer, path_id, read_body
 
 if TYPE_CHECKING:
     from starlette.requests import Request
     from starlette.responses import Response
 
-    from ..engine.objects import ObjectRecord
-    from ..engine.signatures import Method
+    from ..engine.storage.objects import ObjectRecord
+    from ..engine.storage.signatures import Method
 
 MAX_NAME = 1024
 MAX_TTL_MS = 10 * 365 * 24 * 3600 * 1000
@@ -40,8 +40,8 @@ class Create(Body):
 async def create(request: Request) -> Response:
     """POST /v1/objects: with the address that takes its bytes."""
     body = await read_body(request, Create)
-    wish = Wish(body.name, body.content_type, body.metadata or {}, body.ttl_ms)
-    record = await engine_of(request).objects.create(wish, attempt_of(request))
+    object_request = ObjectRequest(body.name, body.content_type, body.metadata or {}, body.ttl_ms)
+    record = await engine_of(request).objects.create(object_request, attempt_of(request))
     address = _address(request, "PUT", record.id, UPLOAD_SECONDS)
     return answer({**object_view(record), "upload_url": address, "upload_headers": _UPLOAD_HEADERS})
 

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 from pydantic_core import to_json
 from starlette.routing import Route
 
-from ..engine.output_log import Reader
+from ..engine.devbox.output_log import Reader
 from .event_stream import event_stream
 from .wire import engine_of, integer, path_id
 
@@ -17,8 +17,8 @@ if TYPE_CHECKING:
     from starlette.requests import Request
     from starlette.responses import Response
 
+    from ..engine.devbox.output_log import Frame, OutputLog, Stream
     from ..engine.fair_queue import Flow
-    from ..engine.output_log import Frame, OutputLog, Stream
 
 
 async def stdout_updates(request: Request) -> Response:
@@ -50,7 +50,7 @@ async def events(log: OutputLog, stream: Stream, offset: int, flow: Flow) -> Asy
                 yield batch
             if log.finished:
                 return
-            await log.bell.wait()
+            await log.changed.wait()
     finally:
         reader.close()
 

@@ -13,8 +13,8 @@ from starlette.responses import Response
 from starlette.routing import BaseRoute, Route, WebSocketRoute
 from starlette.websockets import WebSocketDisconnect
 
+from ..engine.devbox.pty import Size
 from ..engine.errors import EngineError, InvalidError, NotFoundError
-from ..engine.pty import Size
 from ..proxy.gate import AUTHORIZATION, bearer
 from ..proxy.hosts import target_of
 from .idempotency import idempotent
@@ -27,9 +27,9 @@ if TYPE_CHECKING:
     from starlette.types import ASGIApp, Receive, Scope, Send
     from starlette.websockets import WebSocket
 
+    from ..engine.devbox.pty import Client, Terminals
     from ..engine.engine import Engine
-    from ..engine.pty import Client, Terminals
-    from ..engine.tunnels import Tunnels
+    from ..engine.tunnel.tunnels import Tunnels
 
 PORT = 13
 PROTOCOL_VERSION = "1"

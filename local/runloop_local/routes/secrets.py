@@ -7,15 +7,15 @@ from typing import TYPE_CHECKING
 from pydantic import Field
 from starlette.routing import Route
 
-from ..engine.secrets import secret_view
-from ..engine.store import Query
+from ..engine.storage.secrets import secret_view
+from ..engine.storage.store import Query
 from .wire import Body, answer, attempt_of, engine_of, flag, integer, page_answer, path_id, read_body
 
 if TYPE_CHECKING:
     from starlette.requests import Request
     from starlette.responses import Response
 
-    from ..engine.secrets import SecretRecord
+    from ..engine.storage.secrets import SecretRecord
 
 _LIST_LIMIT = 5000
 

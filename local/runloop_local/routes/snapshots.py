@@ -9,8 +9,8 @@ from pydantic import Field
 from starlette.routing import Route
 
 from ..engine.errors import DiskFullError
-from ..engine.snapshots import Wish, snapshot_view, status_view
-from ..engine.store import Query
+from ..engine.storage.snapshots import SnapshotRequest, snapshot_view, status_view
+from ..engine.storage.store import Query
 from ..sandbox import SandboxError
 from .wire import Body, answer, attempt_of, engine_of, flag, integer, page_answer, path_id, read_body
 
@@ -18,7 +18,7 @@ if TYPE_CHECKING:
     from starlette.requests import Request
     from starlette.responses import Response
 
-    from ..engine.snapshots import SnapshotRecord
+    from ..engine.storage.snapshots import SnapshotRecord
 
 MAX_MESSAGE = 1000
 _LIST_LIMIT = 5000
@@ -32,9 +32,9 @@ class Naming(Body):
     commit_message: Annotated[str, Field(max_length=MAX_MESSAGE)] | None = None
     metadata: dict[str, str] | None = None
 
-    def wish(self) -> Wish:
+    def snapshot_request(self) -> SnapshotRequest:
         """It, as the engine takes it."""
-        return Wish(self.name, self.commit_message, self.metadata or {})
+        return SnapshotRequest(self.name, self.commit_message, self.metadata or {})
 
 
 async def snapshot_disk(request: Request) -> Response:
@@ -55,7 +55,7 @@ async def _taken(request: Request) -> SnapshotRecord:
     body = await read_body(request, Naming)
     engine = engine_of(request)
     devbox = await engine.devboxes.get(path_id(request))
-    return await engine.snapshots.take(devbox, body.wish(), attempt_of(request))
+    return await engine.snapshots.take(devbox, body.snapshot_request(), attempt_of(request))
 
 
 async def list_all(request: Request) -> Response:

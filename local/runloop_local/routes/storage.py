@@ -20,8 +20,8 @@ if TYPE_CHECKING:
     from starlette.requests import Request
     from starlette.types import Receive, Scope, Send
 
-    from ..engine.objects import Content, ContentType, Source
-    from ..engine.signatures import Method
+    from ..engine.storage.objects import Content, ContentType, Source
+    from ..engine.storage.signatures import Method
 
 DIRECT_BYTES = 1 << 20
 """From this size on, bytes go past the HTTP server's buffers."""

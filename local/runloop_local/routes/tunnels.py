@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Literal
 
 from starlette.routing import Route
 
-from ..engine.tunnels import new_tunnel
+from ..engine.tunnel.tunnels import new_tunnel
 from ..engine.views import tunnel_view
 from .wire import Body, answer, attempt_of, engine_of, path_id, read_body
 
@@ -14,7 +14,7 @@ if TYPE_CHECKING:
     from starlette.requests import Request
     from starlette.responses import Response
 
-    from ..engine.tunnel import Tunnel
+    from ..engine.tunnel.tunnel import Tunnel
 
 
 class EnableTunnel(Body):

@@ -11,7 +11,7 @@ from starlette.responses import Response
 from starlette.routing import Route
 
 from ..engine.errors import NotServedError
-from .catalogue import Entries, Name, Naming
+from .config_collection import Entries, Name, Naming
 from .wire import Body, answer, attempt_of, engine_of, path_id, read_body
 
 MAX_HEADERS = 8

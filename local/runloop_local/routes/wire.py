@@ -8,14 +8,14 @@ from pydantic import BaseModel, ConfigDict, Field, ValidationError
 from starlette.responses import Response
 
 from ..engine.errors import InvalidError, TooLargeError, WaitExpiredError
-from ..engine.idempotency import NO_REQUEST, rendered
+from ..engine.storage.idempotency import NO_REQUEST, rendered
 
 if TYPE_CHECKING:
     from starlette.requests import Request
 
     from ..engine.engine import Engine
-    from ..engine.idempotency import Attempt
-    from ..engine.store import Page
+    from ..engine.storage.idempotency import Attempt
+    from ..engine.storage.store import Page
 
 MAX_JSON_BYTES = 8 * 1024 * 1024
 MAX_WRITE_BYTES = 2 * 100 * 1024 * 1024

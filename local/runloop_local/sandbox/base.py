@@ -11,7 +11,7 @@ from typing import Literal, Protocol
 IsolationName = Literal["namespaces", "landlock", "none"]
 User = Literal["user", "root"]
 Address = ipaddress.IPv4Address | ipaddress.IPv6Address
-Reach = Callable[[str, int, Address | None], bool]
+EgressPredicate = Callable[[str, int, Address | None], bool]
 """Whether a host, by name, may be reached on a port at an address; with no address, whether it may at any."""
 
 NO_ROOM = "No space left on device"
@@ -175,7 +175,7 @@ class Sandbox(Protocol):
         """
         ...
 
-    def restrict(self, reach: Reach | None) -> None:
+    def restrict(self, reach: EgressPredicate | None) -> None:
         """What it may connect to from its next start on; where the isolation does not restrict, this has no effect."""
         ...
 

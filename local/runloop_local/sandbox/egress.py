@@ -16,7 +16,7 @@ from contextlib import asynccontextmanager, contextmanager, suppress
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Self
 
-from runloop_local.sandbox.base import Address, Reach
+from runloop_local.sandbox.base import Address, EgressPredicate
 from runloop_local.sandbox.neighbourhood import is_neighbour, is_this_machine, own_networks
 from runloop_local.sandbox.proxy_request import ProxyRequest, RefusedError, parse
 
@@ -107,7 +107,7 @@ class Egress:
         # Of its own: slow names must not keep the service's other work waiting for a thread.
         self._resolvers = ThreadPoolExecutor(_RESOLVERS, "resolver")
 
-    async def serve(self, listener: socket.socket, reach: Reach | None = None) -> Outlet:
+    async def serve(self, listener: socket.socket, reach: EgressPredicate | None = None) -> Outlet:
         """Begin to serve on a socket that listens inside a devbox."""
         usage = _Usage()
 
@@ -120,7 +120,7 @@ class Egress:
         return Outlet(await asyncio.start_server(begin, sock=listener, limit=_HEAD_BYTES), usage)
 
     async def _serve_one(
-        self, reach: Reach | None, usage: _Usage, reader: asyncio.StreamReader, writer: asyncio.StreamWriter
+        self, reach: EgressPredicate | None, usage: _Usage, reader: asyncio.StreamReader, writer: asyncio.StreamWriter
     ) -> None:
         try:
             with _counted(usage):
@@ -130,7 +130,7 @@ class Egress:
             pass  # one of the two sides has gone, and the other sees the end of its connection
 
     async def _answer(
-        self, reach: Reach | None, usage: _Usage, reader: asyncio.StreamReader, writer: asyncio.StreamWriter
+        self, reach: EgressPredicate | None, usage: _Usage, reader: asyncio.StreamReader, writer: asyncio.StreamWriter
     ) -> None:
         try:
             _require_room(usage)
@@ -141,7 +141,7 @@ class Egress:
             writer.write(f"{head}Connection: close\r\n\r\n".encode() + body)
 
     async def _pass_on(
-        self, reach: Reach | None, usage: _Usage, reader: asyncio.StreamReader, writer: asyncio.StreamWriter
+        self, reach: EgressPredicate | None, usage: _Usage, reader: asyncio.StreamReader, writer: asyncio.StreamWriter
     ) -> None:
         request = parse(await _head(reader))
         out_reader, out_writer = await self._connect(reach, usage, request)
@@ -153,7 +153,7 @@ class Egress:
             await _relay((reader, out_writer), (out_reader, writer))
 
     async def _connect(
-        self, reach: Reach | None, usage: _Usage, request: ProxyRequest
+        self, reach: EgressPredicate | None, usage: _Usage, request: ProxyRequest
     ) -> tuple[asyncio.StreamReader, asyncio.StreamWriter]:
         host, port = request.host, request.port
         for address in await self._addresses(reach, usage, host, port):
@@ -162,7 +162,7 @@ class Egress:
                     return await asyncio.open_connection(address, port)
         raise RefusedError("502 Bad Gateway", f"{host}:{port} does not answer.")
 
-    async def _addresses(self, reach: Reach | None, usage: _Usage, host: str, port: int) -> list[str]:
+    async def _addresses(self, reach: EgressPredicate | None, usage: _Usage, host: str, port: int) -> list[str]:
         policy = reach or _anywhere
         if not policy(host, port, None):  # said before anyone is asked who that is
             raise _out_of_reach(host, port)
@@ -175,7 +175,7 @@ class Egress:
             raise _out_of_reach(host, port)
         return within
 
-    def _is_open(self, reach: Reach | None, address: Address, port: int) -> bool:
+    def _is_open(self, reach: EgressPredicate | None, address: Address, port: int) -> bool:
         if self._is_closed(address):
             return False
         # A name does not open what is guarded: who owns the name says where it leads.

@@ -56,7 +56,7 @@ class Root:
         return mounts.attach(self.trees, self.owner)
 
 
-class Way(Protocol):
+class IsolationDriver(Protocol):
     """One of the ways in. The methods are called in this order, the first three in the helper process."""
 
     calls: seccomp.Filter
@@ -250,7 +250,7 @@ class Unprivileged:
         linux.enter_own_user_namespace()
 
 
-WAYS: dict[str, type[Way]] = {"idmapped": Idmapped, "root": WithoutMaps, "unprivileged": Unprivileged}
+DRIVERS: dict[str, type[IsolationDriver]] = {"idmapped": Idmapped, "root": WithoutMaps, "unprivileged": Unprivileged}
 
 
 def _one_account(uid: int) -> int:
@@ -277,28 +277,28 @@ def set_up_network(network: int, proc: str = "/proc") -> None:
         linux.write(f"{proc}/sys/net/ipv4/{name}", value)
 
 
-def run(way: Way, request: Message, sock: socket.socket, claim: Claim) -> None:
+def run(driver: IsolationDriver, request: Message, sock: socket.socket, claim: Claim) -> None:
     """Serve one sandbox from a PID 1 of its own; this process waits for its end."""
     os.umask(0o022)
-    way.leave(NEW_NETWORK if request["network"] == "none" else 0, claim)
+    driver.leave(NEW_NETWORK if request["network"] == "none" else 0, claim)
     pid = os.fork()
     if not pid:
-        _be_first(way, request, sock)
+        _be_first(driver, request, sock)
     sock.close()
     linux.die_with_parent(signal.SIGKILL)  # and PID 1 dies with this process
     while os.wait()[0] != pid:
         pass  # the way in has processes of its own
 
 
-def _be_first(way: Way, request: Message, sock: socket.socket) -> NoReturn:
+def _be_first(driver: IsolationDriver, request: Message, sock: socket.socket) -> NoReturn:
     try:
-        trees, made = way.build(request)
+        trees, made = driver.build(request)
         forget_code()
-        become_command = way.commands()
+        become_command = driver.commands()
         socket.sethostname(request["hostname"])
         linux.hide_from_debuggers()
         linux.die_with_parent(signal.SIGKILL)
-        way.calls.apply()  # all others are forked from here
+        driver.calls.apply()  # all others are forked from here
         limits, greeting = request_limits(request), {"made": made}
         place = Place(become_command, signal_all, end_all, limits, is_idle, partial(load, trees), greeting)
         Agent(sock, place).serve()

@@ -12,7 +12,7 @@ from dataclasses import replace
 from typing import TYPE_CHECKING, ClassVar
 
 from runloop_local.sandbox import disks, link
-from runloop_local.sandbox.base import Command, Limits, Load, Reach, SandboxEnded, SandboxError, User
+from runloop_local.sandbox.base import Command, EgressPredicate, Limits, Load, SandboxEnded, SandboxError, User
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -114,7 +114,7 @@ class AgentSandbox(ABC):
         self._run: Run | None = None
         self._changing = asyncio.Lock()
         self._limits: Limits | None = None
-        self._reach: Reach | None = None
+        self._reach: EgressPredicate | None = None
         self._leaving: set[asyncio.Task[None]] = set()
         self._asking = asyncio.Lock()
         """Held while something is asked of the agent, and for all of a snapshot: nothing begins meanwhile."""
@@ -175,7 +175,7 @@ class AgentSandbox(ABC):
         """What it may use from its next start on."""
         self._limits = limits
 
-    def restrict(self, reach: Reach | None) -> None:
+    def restrict(self, reach: EgressPredicate | None) -> None:
         """What it may connect to from its next start on."""
         self._reach = reach
 

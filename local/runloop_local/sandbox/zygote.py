@@ -177,7 +177,7 @@ def _mode(way: str, folder: str) -> Mode:
         raise OSError(errno.ENOSYS, "namespaces are a matter of Linux")
     from runloop_local.sandbox import base_layer, inside, rootfs
 
-    chosen = inside.WAYS[way]()
+    chosen = inside.DRIVERS[way]()
     chosen.prepare(folder)
     shift = inside.FIRST_UID_ON_DISK if way == "idmapped" else 0
     layers = f"{folder}/layers"

@@ -11,14 +11,14 @@ from datetime import timedelta
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from ...builds import delete, excerpt, failing_line, failure, follow, renumbered, step_of
-from ...durations import spell_duration
 from ...errors import UsageError
-from ...finding import POLICY, label
-from ...quoting import as_word, reference
+from ...operations.builds import delete, excerpt, failing_line, failure, follow, renumbered, step_of
+from ...operations.transfers import here, upload_object
 from ...rendering import Done
+from ...resources.lookup import POLICY, label
 from ...settings import SIZES
-from ...transfers import here, upload_object
+from ...text.durations import spell_duration
+from ...text.quoting import as_word, reference
 from ..devbox.create import size
 from ..parser import Parser, add_metadata_option, add_template_option, assignment, pair
 
@@ -26,7 +26,7 @@ if TYPE_CHECKING:
     from runloop_sdk import AsyncBlueprint, AsyncRunloopSDK
     from runloop_sdk.models.blueprints import BlueprintView
 
-    from ...cell_output import CellOutput
+    from ...output.cell_output import CellOutput
     from ...session import Session
 
 _LONGEST_BUILD = timedelta(days=1)
@@ -163,7 +163,7 @@ def _folder(name: str) -> Path:
 
 
 async def _context(sdk: AsyncRunloopSDK, folder: Path, name: str) -> str:
-    from ...progress import progress
+    from ...output.progress import progress
 
     async with progress(f"uploading {folder}") as made:
         return (await upload_object(sdk, folder, f"context of {name}.tar.gz", ttl=_LONGEST_BUILD, progress=made)).id
@@ -172,7 +172,7 @@ async def _context(sdk: AsyncRunloopSDK, folder: Path, name: str) -> str:
 async def _build(session: Session, name: str, source: _Source, request: dict[str, Any]) -> BlueprintView:
     from runloop_sdk import BadRequestError, complete_or_undo
 
-    from ...cell_output import CellOutput
+    from ...output.cell_output import CellOutput
 
     sdk = await session.sdk()
 

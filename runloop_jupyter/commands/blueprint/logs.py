@@ -5,10 +5,10 @@ from __future__ import annotations
 import argparse
 from typing import TYPE_CHECKING
 
-from ...builds import follow
-from ...finding import BLUEPRINT
-from ...progress import counting
-from ...quoting import printable
+from ...operations.builds import follow
+from ...output.progress import counting
+from ...resources.lookup import BLUEPRINT
+from ...text.quoting import printable
 from ..parser import Parser
 
 if TYPE_CHECKING:
@@ -33,7 +33,7 @@ def parser() -> Parser:
 
 async def run(session: Session, args: argparse.Namespace) -> None:
     """Print it."""
-    from ...cell_output import CellOutput
+    from ...output.cell_output import CellOutput
 
     sdk = await session.sdk()
     view = await BLUEPRINT.find(sdk, args.name)

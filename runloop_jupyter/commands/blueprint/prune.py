@@ -6,8 +6,8 @@ import argparse
 from collections.abc import Iterable, Iterator
 from typing import TYPE_CHECKING
 
-from ...finding import BLUEPRINT
 from ...rendering import Done
+from ...resources.lookup import BLUEPRINT
 from .. import removing
 from ..parser import Parser
 from .delete import remove

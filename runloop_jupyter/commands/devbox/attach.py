@@ -6,7 +6,7 @@ import argparse
 from typing import TYPE_CHECKING
 
 from ...executions.known import find_execution
-from ...progress import waiting
+from ...output.progress import waiting
 from ..parser import Parser, add_on_option, variable
 from ..running import add_background_option, add_showing_options, in_background, watch
 

@@ -6,11 +6,11 @@ import argparse
 import codecs
 from typing import TYPE_CHECKING
 
-from ...actions import handle_of
 from ...errors import UsageError
-from ...quoting import as_word
-from ...sizes import spell_size
-from ...transfers import there
+from ...operations.actions import handle_of
+from ...operations.transfers import there
+from ...text.quoting import as_word
+from ...text.sizes import spell_size
 from ..parser import Parser, add_on_option, variable
 
 if TYPE_CHECKING:
@@ -38,7 +38,7 @@ def parser() -> Parser:
 
 async def run(session: Session, args: argparse.Namespace) -> None:
     """Show it as it comes, or keep it."""
-    from ...cell_output import CellOutput
+    from ...output.cell_output import CellOutput
 
     decoder = _decoder(args.encoding)
     devbox = await session.target(args.on)

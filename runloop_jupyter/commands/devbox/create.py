@@ -8,22 +8,22 @@ import re
 import time
 from typing import TYPE_CHECKING, Any
 
-from ...durations import spell_duration
 from ...errors import UsageError
-from ...finding import OBJECT, POLICY, SNAPSHOT
-from ...namesakes import awake, check_free, namesakes
-from ...progress import progress
-from ...quoting import as_word
+from ...operations.transfers import here
+from ...output.progress import progress
 from ...rendering import Done
+from ...resources.lookup import OBJECT, POLICY, SNAPSHOT
+from ...resources.namesakes import awake, check_free, namesakes
 from ...session import blueprint_key
 from ...settings import SIZES
-from ...transfers import here
+from ...text.durations import spell_duration
+from ...text.quoting import as_word
 from ..parser import Parser, add_metadata_option, assignment, duration, one_name
 
 if TYPE_CHECKING:
     from runloop_sdk import AsyncRunloopSDK
 
-    from ...devboxes import DevboxInfo
+    from ...resources.devboxes import DevboxInfo
     from ...session import Session
 
 _LONGEST = 48 * 3600

@@ -6,11 +6,11 @@ import argparse
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from ...actions import handle_of
-from ...progress import progress
+from ...operations.actions import handle_of
+from ...operations.transfers import download, place, spelled_notes
+from ...output.progress import progress
 from ...rendering import Done
-from ...sizes import spell_size
-from ...transfers import download, place, spelled_notes
+from ...text.sizes import spell_size
 from ..parser import Parser, add_on_option
 
 if TYPE_CHECKING:

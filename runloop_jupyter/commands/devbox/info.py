@@ -5,12 +5,12 @@ from __future__ import annotations
 import argparse
 from typing import TYPE_CHECKING
 
-from ...belonging import told
 from ...rendering import Details, devbox_details
+from ...resources.ownership import told
 from ..parser import Parser, add_devbox_argument
 
 if TYPE_CHECKING:
-    from ...devboxes import DevboxInfo
+    from ...resources.devboxes import DevboxInfo
     from ...session import Session
 
 

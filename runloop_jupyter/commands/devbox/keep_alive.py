@@ -5,14 +5,14 @@ from __future__ import annotations
 import argparse
 from typing import TYPE_CHECKING
 
-from ... import actions
-from ...devboxes import unavailable
-from ...durations import spell_duration
+from ...operations import actions
 from ...rendering import Done
+from ...resources.devboxes import unavailable
+from ...text.durations import spell_duration
 from ..parser import Parser, add_devbox_argument
 
 if TYPE_CHECKING:
-    from ...devboxes import DevboxInfo
+    from ...resources.devboxes import DevboxInfo
     from ...session import Session
 
 

@@ -7,7 +7,7 @@ import asyncio
 from typing import TYPE_CHECKING
 
 from ...executions.known import find_execution
-from ...quoting import printable
+from ...text.quoting import printable
 from ..parser import Parser, add_on_option
 
 if TYPE_CHECKING:

@@ -5,9 +5,9 @@ from __future__ import annotations
 import argparse
 from typing import TYPE_CHECKING
 
-from ...belonging import told
-from ...devboxes import LIVE, DevboxInfo, collect
 from ...rendering import Listing, devbox_listing
+from ...resources.devboxes import LIVE, DevboxInfo, collect
+from ...resources.ownership import told
 from ..parser import LISTED, NONE_LISTED, Parser, add_limit_option, add_metadata_option
 
 if TYPE_CHECKING:

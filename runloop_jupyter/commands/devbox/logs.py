@@ -7,16 +7,16 @@ import asyncio
 from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
-from ...devboxes import by_id
-from ...log_lines import LogLines, said
-from ...progress import counting
+from ...output.log_lines import LogLines, said
+from ...output.progress import counting
 from ...rendering.text import exact_clock
+from ...resources.devboxes import by_id
 from ..parser import Parser, add_devbox_argument
 
 if TYPE_CHECKING:
     from runloop_sdk.models.logs import Log
 
-    from ...devboxes import DevboxInfo
+    from ...resources.devboxes import DevboxInfo
     from ...session import Session
 
 SOURCES = ("setup_commands", "entrypoint", "exec", "files", "stats", "kmsg")
@@ -46,7 +46,7 @@ def parser() -> Parser:
 
 async def run(session: Session, args: argparse.Namespace) -> None:
     """Print them."""
-    from ...cell_output import CellOutput
+    from ...output.cell_output import CellOutput
 
     devbox = await session.find(args.devbox)
     async with CellOutput(whole="--tail N shows the last of it") as output:

@@ -5,10 +5,10 @@ from __future__ import annotations
 import argparse
 from typing import TYPE_CHECKING
 
-from ...actions import handle_of
+from ...operations.actions import handle_of
+from ...operations.transfers import there
 from ...rendering import Listing
-from ...sizes import spell_size
-from ...transfers import there
+from ...text.sizes import spell_size
 from ..parser import Parser, add_on_option
 
 if TYPE_CHECKING:

@@ -10,10 +10,10 @@ import sys
 from contextlib import contextmanager
 from typing import TYPE_CHECKING
 
-from ...actions import handle_of
-from ...devboxes import unavailable
 from ...errors import UsageError
-from ...prompts import is_live
+from ...kernel.prompts import is_live
+from ...operations.actions import handle_of
+from ...resources.devboxes import unavailable
 from ..parser import Parser, add_devbox_argument
 
 if TYPE_CHECKING:

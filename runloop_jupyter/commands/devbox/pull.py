@@ -6,12 +6,12 @@ import argparse
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from ...actions import handle_of
 from ...errors import UsageError
-from ...progress import progress
+from ...operations.actions import handle_of
+from ...operations.syncing import Synced, pull
+from ...operations.transfers import own_name, place
+from ...output.progress import progress
 from ...rendering import Done
-from ...syncing import Synced, pull
-from ...transfers import own_name, place
 from ..parser import Parser
 from .push import add_sync_options, spelled, spelled_sync_notes
 

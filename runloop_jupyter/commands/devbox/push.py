@@ -6,14 +6,14 @@ import argparse
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from ...actions import handle_of
 from ...errors import UsageError
-from ...progress import progress
-from ...quoting import as_word
+from ...operations.actions import handle_of
+from ...operations.syncing import Synced, push
+from ...operations.transfers import here, listed_paths, local_name, spelled_notes
+from ...output.progress import progress
 from ...rendering import Done
-from ...sizes import spell_size
-from ...syncing import Synced, push
-from ...transfers import here, listed_paths, local_name, spelled_notes
+from ...text.quoting import as_word
+from ...text.sizes import spell_size
 from ..parser import Parser, add_on_option
 
 if TYPE_CHECKING:

@@ -11,12 +11,12 @@ from ..parser import Parser, add_template_option, variable
 from ..running import add_common_options, add_input_options, execute, order_of
 
 if TYPE_CHECKING:
-    from ...devboxes import DevboxInfo
     from ...executions.python import PythonCell
     from ...executions.run import CommandRun
+    from ...output.transcript import Transcript
+    from ...resources.devboxes import DevboxInfo
     from ...results import FanOutResult, PythonResult
     from ...session import Session
-    from ...transcript import Transcript
 
 _SESSION = re.compile(r"[\w.-]{1,64}", re.ASCII)
 

@@ -6,14 +6,14 @@ import argparse
 import time
 from typing import TYPE_CHECKING
 
-from ... import actions
-from ...durations import spell_duration
-from ...progress import progress
+from ...operations import actions
+from ...output.progress import progress
 from ...rendering import Done
+from ...text.durations import spell_duration
 from ..parser import Parser, add_devbox_argument
 
 if TYPE_CHECKING:
-    from ...devboxes import DevboxInfo
+    from ...resources.devboxes import DevboxInfo
     from ...session import Session
 
 

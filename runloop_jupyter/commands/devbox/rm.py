@@ -5,11 +5,11 @@ from __future__ import annotations
 import argparse
 from typing import TYPE_CHECKING
 
-from ...actions import handle_of
 from ...errors import UsageError
-from ...quoting import as_word
+from ...operations.actions import handle_of
+from ...operations.transfers import there
 from ...rendering import Done
-from ...transfers import there
+from ...text.quoting import as_word
 from ..parser import Parser, add_on_option
 
 if TYPE_CHECKING:

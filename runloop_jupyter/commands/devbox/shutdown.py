@@ -6,12 +6,12 @@ import argparse
 import asyncio
 from typing import TYPE_CHECKING
 
-from ... import actions
-from ...belonging import told
-from ...devboxes import live
 from ...errors import UsageError
-from ...prompts import confirm
+from ...kernel.prompts import confirm
+from ...operations import actions
 from ...rendering import Done, Listing, devbox_listing
+from ...resources.devboxes import live
+from ...resources.ownership import told
 from ..matching import is_pattern, matching
 from ..parser import Parser, add_devbox_argument
 from ..removing import add_yes_option
@@ -19,7 +19,7 @@ from ..removing import add_yes_option
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
-    from ...devboxes import DevboxInfo
+    from ...resources.devboxes import DevboxInfo
     from ...session import Session
 
 _AT_ONCE = 16

@@ -6,12 +6,12 @@ import argparse
 import time
 from typing import TYPE_CHECKING
 
-from ... import actions
-from ...durations import spell_duration
-from ...finding import label
-from ...progress import progress
-from ...quoting import reference
+from ...operations import actions
+from ...output.progress import progress
 from ...rendering import Done
+from ...resources.lookup import label
+from ...text.durations import spell_duration
+from ...text.quoting import reference
 from ..parser import Parser, add_metadata_option, add_on_option, one_name
 
 if TYPE_CHECKING:

@@ -6,7 +6,7 @@ import argparse
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-from ... import actions
+from ...operations import actions
 from ..parser import Parser, add_devbox_argument
 
 if TYPE_CHECKING:

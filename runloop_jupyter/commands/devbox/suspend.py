@@ -5,13 +5,13 @@ from __future__ import annotations
 import argparse
 from typing import TYPE_CHECKING
 
-from ... import actions
-from ...progress import progress
+from ...operations import actions
+from ...output.progress import progress
 from ...rendering import Done
 from ..parser import Parser, add_devbox_argument
 
 if TYPE_CHECKING:
-    from ...devboxes import DevboxInfo
+    from ...resources.devboxes import DevboxInfo
     from ...session import Session
 
 

@@ -6,8 +6,8 @@ import argparse
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
-from ... import actions
 from ...errors import UsageError
+from ...operations import actions
 from ...rendering import Done
 from ...rendering.page import escaped
 from ..parser import Parser, add_on_option
@@ -15,7 +15,7 @@ from ..parser import Parser, add_on_option
 if TYPE_CHECKING:
     from httpx import Response
 
-    from ...devboxes import DevboxInfo
+    from ...resources.devboxes import DevboxInfo
     from ...session import Session
 
 _HEIGHT = 400  # pixels of the frame

@@ -5,11 +5,11 @@ from __future__ import annotations
 import argparse
 from typing import TYPE_CHECKING
 
-from ...actions import handle_of
-from ...progress import progress
+from ...operations.actions import handle_of
+from ...operations.transfers import here, spelled_notes, upload
+from ...output.progress import progress
 from ...rendering import Done
-from ...sizes import spell_size
-from ...transfers import here, spelled_notes, upload
+from ...text.sizes import spell_size
 from ..parser import Parser, add_on_option
 
 if TYPE_CHECKING:

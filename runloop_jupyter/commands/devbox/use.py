@@ -5,9 +5,9 @@ from __future__ import annotations
 import argparse
 from typing import TYPE_CHECKING
 
-from ...belonging import told
-from ...devboxes import DevboxInfo, live, unavailable
 from ...rendering import Done, Listing, devbox_listing
+from ...resources.devboxes import DevboxInfo, live, unavailable
+from ...resources.ownership import told
 from ..parser import Parser, add_devbox_argument
 
 if TYPE_CHECKING:

@@ -9,13 +9,13 @@ from typing import TYPE_CHECKING
 
 from ...errors import RemoteError, UsageError
 from ...rendering import Done
-from ...sizes import spell_size
+from ...text.sizes import spell_size
 from ..parser import Parser, add_on_option, add_template_option
 
 if TYPE_CHECKING:
     from runloop_sdk import AsyncDevbox
 
-    from ...devboxes import DevboxInfo
+    from ...resources.devboxes import DevboxInfo
     from ...session import Session
 
 

@@ -5,8 +5,8 @@ from __future__ import annotations
 import argparse
 from typing import TYPE_CHECKING
 
-from ...finding import OBJECT
 from ...rendering import Done
+from ...resources.lookup import OBJECT
 from .. import removing
 from ..parser import Parser
 

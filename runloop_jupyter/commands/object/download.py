@@ -6,12 +6,12 @@ import argparse
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from ...finding import OBJECT, label
-from ...progress import progress
-from ...quoting import printable
+from ...operations.transfers import download_object, place
+from ...output.progress import progress
 from ...rendering import Done
-from ...sizes import spell_size
-from ...transfers import download_object, place
+from ...resources.lookup import OBJECT, label
+from ...text.quoting import printable
+from ...text.sizes import spell_size
 from ..parser import Parser
 
 if TYPE_CHECKING:

@@ -5,8 +5,8 @@ from __future__ import annotations
 import argparse
 from typing import TYPE_CHECKING
 
-from ...finding import OBJECT
 from ...rendering import Details
+from ...resources.lookup import OBJECT
 from ..parser import Parser
 
 if TYPE_CHECKING:

@@ -5,9 +5,9 @@ from __future__ import annotations
 import argparse
 from typing import TYPE_CHECKING
 
-from ...finding import OBJECT, short
 from ...rendering import Listing, ago, state_text
-from ...sizes import spell_size
+from ...resources.lookup import OBJECT, short
+from ...text.sizes import spell_size
 from ..parser import LISTED, NONE_LISTED, Parser, add_limit_option
 
 if TYPE_CHECKING:

@@ -6,11 +6,11 @@ import argparse
 from datetime import timedelta
 from typing import TYPE_CHECKING
 
-from ...finding import label
-from ...progress import progress
+from ...operations.transfers import here, local_name, upload_object
+from ...output.progress import progress
 from ...rendering import Done
-from ...sizes import spell_size
-from ...transfers import here, local_name, upload_object
+from ...resources.lookup import label
+from ...text.sizes import spell_size
 from ..parser import Parser, add_metadata_option, duration
 from .list import TYPES
 

@@ -5,10 +5,10 @@ from __future__ import annotations
 import argparse
 from typing import TYPE_CHECKING
 
-from ...finding import label
-from ...quoting import reference
 from ...rendering import Done
 from ...rendering.policies import allowed
+from ...resources.lookup import label
+from ...text.quoting import reference
 from ..parser import Parser
 
 if TYPE_CHECKING:

@@ -5,8 +5,8 @@ from __future__ import annotations
 import argparse
 from typing import TYPE_CHECKING
 
-from ...finding import POLICY
 from ...rendering import Details
+from ...resources.lookup import POLICY
 from ..parser import Parser
 
 if TYPE_CHECKING:

@@ -5,9 +5,9 @@ from __future__ import annotations
 import argparse
 from typing import TYPE_CHECKING
 
-from ...finding import POLICY, short
 from ...rendering import Listing, ago
 from ...rendering.policies import allowed
+from ...resources.lookup import POLICY, short
 from ..parser import LISTED, NONE_LISTED, Parser, add_limit_option
 
 if TYPE_CHECKING:

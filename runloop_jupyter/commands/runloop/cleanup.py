@@ -6,10 +6,10 @@ import argparse
 import asyncio
 from typing import TYPE_CHECKING
 
-from ...belonging import told
-from ...devboxes import DevboxInfo, by_id
-from ...prompts import confirm
+from ...kernel.prompts import confirm
 from ...rendering import Listing, devbox_listing
+from ...resources.devboxes import DevboxInfo, by_id
+from ...resources.ownership import told
 from ..devbox.shutdown import end_all
 from ..parser import Parser
 from ..removing import add_yes_option
@@ -59,7 +59,7 @@ async def _left(session: Session, args: argparse.Namespace) -> list[DevboxInfo]:
     found = await asyncio.gather(*(by_id(sdk, devbox_id) for devbox_id in ids))
     for devbox_id, box in zip(ids, found, strict=True):
         if box is None or not box.alive:
-            session.ledger.forget(devbox_id)
+            session.kernel_registry.forget(devbox_id)
     return await told(session, [devbox for devbox in found if devbox is not None and devbox.alive])
 
 

@@ -6,7 +6,7 @@ import argparse
 from typing import TYPE_CHECKING
 
 from ...connection import CLOUD_URL, Connection, checked_url, from_environment
-from ...prompts import ask
+from ...kernel.prompts import ask
 from ...rendering import Connected
 from ..parser import Parser
 

@@ -11,9 +11,9 @@ from importlib import metadata
 from typing import TYPE_CHECKING, Any, Literal
 
 from ...connection import Connection, from_environment
-from ...durations import spell_duration
 from ...errors import MagicError, UsageError
 from ...rendering import Listing
+from ...text.durations import spell_duration
 from ..parser import Parser
 
 if TYPE_CHECKING:

@@ -6,9 +6,9 @@ import argparse
 from collections.abc import Iterator
 from typing import TYPE_CHECKING
 
-from ...belonging import told
-from ...devboxes import live
 from ...rendering import Overview, connection_lines, devbox_listing
+from ...resources.devboxes import live
+from ...resources.ownership import told
 from ..parser import Parser
 
 if TYPE_CHECKING:

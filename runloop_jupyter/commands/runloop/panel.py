@@ -8,9 +8,9 @@ from typing import TYPE_CHECKING
 from ..parser import Parser
 
 if TYPE_CHECKING:
-    from ...devboxes import DevboxInfo
     from ...rendering import Listing
     from ...resource_panel.panel import Panel
+    from ...resources.devboxes import DevboxInfo
     from ...session import Session
 
 

@@ -5,8 +5,8 @@ from __future__ import annotations
 import argparse
 from typing import TYPE_CHECKING
 
-from ...finding import SECRET
 from ...rendering import Done
+from ...resources.lookup import SECRET
 from .. import removing
 from ..parser import Parser
 

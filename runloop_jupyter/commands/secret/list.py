@@ -5,8 +5,8 @@ from __future__ import annotations
 import argparse
 from typing import TYPE_CHECKING
 
-from ...finding import SECRET, short
 from ...rendering import Listing, ago
+from ...resources.lookup import SECRET, short
 from ..parser import LISTED, NONE_LISTED, Parser, add_limit_option
 
 if TYPE_CHECKING:

@@ -6,9 +6,9 @@ import argparse
 from typing import TYPE_CHECKING
 
 from ...errors import UsageError
-from ...prompts import ask
-from ...quoting import as_word
+from ...kernel.prompts import ask
 from ...rendering import Done
+from ...text.quoting import as_word
 from ..parser import Parser
 
 if TYPE_CHECKING:

@@ -5,8 +5,8 @@ from __future__ import annotations
 import argparse
 from typing import TYPE_CHECKING
 
-from ...finding import SNAPSHOT
 from ...rendering import Details, state_text
+from ...resources.lookup import SNAPSHOT
 from ..parser import Parser
 
 if TYPE_CHECKING:

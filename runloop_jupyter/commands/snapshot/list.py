@@ -5,9 +5,9 @@ from __future__ import annotations
 import argparse
 from typing import TYPE_CHECKING
 
-from ...finding import SNAPSHOT, short
 from ...rendering import Listing, ago
-from ...sizes import spell_size
+from ...resources.lookup import SNAPSHOT, short
+from ...text.sizes import spell_size
 from ..parser import LISTED, NONE_LISTED, Parser, add_limit_option, add_metadata_option
 
 if TYPE_CHECKING:

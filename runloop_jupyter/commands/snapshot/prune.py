@@ -7,8 +7,8 @@ from collections import Counter
 from collections.abc import Iterable, Iterator
 from typing import TYPE_CHECKING, Any
 
-from ...finding import SNAPSHOT
 from ...rendering import Done
+from ...resources.lookup import SNAPSHOT
 from .. import removing
 from ..parser import Parser
 from .delete import remove

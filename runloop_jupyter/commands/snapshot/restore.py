@@ -5,13 +5,13 @@ from __future__ import annotations
 import argparse
 from typing import TYPE_CHECKING
 
-from ...finding import SNAPSHOT
 from ...rendering import Done
+from ...resources.lookup import SNAPSHOT
 from ..devbox import create
 from ..parser import Parser
 
 if TYPE_CHECKING:
-    from ...devboxes import DevboxInfo
+    from ...resources.devboxes import DevboxInfo
     from ...session import Session
 
 

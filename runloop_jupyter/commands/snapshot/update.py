@@ -6,8 +6,8 @@ import argparse
 from typing import TYPE_CHECKING
 
 from ...errors import UsageError
-from ...finding import SNAPSHOT, label
 from ...rendering import Done
+from ...resources.lookup import SNAPSHOT, label
 from ..parser import Parser, add_metadata_option
 
 if TYPE_CHECKING:

@@ -7,9 +7,9 @@ import argparse
 import pytest
 
 from runloop_jupyter.commands import DEVBOX, resolve
-from runloop_jupyter.quoting import reference
 from runloop_jupyter.resource_panel import forms
 from runloop_jupyter.resource_panel.detail import cells
+from runloop_jupyter.text.quoting import reference
 
 NAMES = {
     "plain": "web-1",

@@ -8,10 +8,10 @@ from typing import Any
 
 import pytest
 
-from runloop_jupyter.devboxes import describe
+from runloop_jupyter.output.output_targets import ScreenSize
 from runloop_jupyter.resource_panel.console import Console
-from runloop_jupyter.resource_panel.scroll import CHARACTERS, LINES, Printer, Scroll
-from runloop_jupyter.screens import ScreenSize
+from runloop_jupyter.resource_panel.console_buffer import CHARACTERS, LINES, ConsoleBuffer, Printer
+from runloop_jupyter.resources.devboxes import describe
 from tests.jupyter.panel.tool_page import ToolPage, tools
 
 __all__ = ["tools"]
@@ -82,7 +82,7 @@ async def test_stop_kills_the_command_and_the_next_one_is_where_it_was(page) -> 
     await runs(page, "mkdir -p here; cd here")
     page.send("run", command="sleep 987 & sleep 988")
     await page.until(lambda: page.tool.running and page.tool._command.run.started, "its start")
-    assert page.tool.farewell == "Stopped 'sleep 987 & sleep 988' on consoled."
+    assert page.tool.close_message == "Stopped 'sleep 987 & sleep 988' on consoled."
     page.send("stop")
     await page.until(lambda: not state(page)["running"], "its end")
     assert text(page, "bad").startswith("stopped after ")
@@ -253,11 +253,11 @@ async def test_empty_commands_and_nothing_to_save_or_stop(page) -> None:
     page.send("save")
     await page.until(lambda: "no output to save" in page.problem, "the sentence")
     assert pieces(page) == []
-    assert page.tool.farewell == ""
+    assert page.tool.close_message == ""
 
 
 def test_a_scroll_keeps_the_last_lines_and_merges_small_pieces() -> None:
-    scroll = Scroll()
+    scroll = ConsoleBuffer()
     scroll.add(("stdout", f"{n}\n") for n in range(3 * LINES))
     kept = "".join(text for _, text in scroll.pieces).splitlines()
     assert kept[-1] == str(3 * LINES - 1)
@@ -317,7 +317,7 @@ DRAWINGS = {
 @pytest.mark.parametrize("case", DRAWINGS)
 async def test_a_program_draws(case: str, size: int) -> None:
     drawn, right = DRAWINGS[case]
-    scroll = Scroll()
+    scroll = ConsoleBuffer()
     printer = Printer(scroll.add, ScreenSize(20, 5))
     for start in range(0, len(drawn), size):
         printer.write("stdout", drawn[start : start + size])
@@ -326,7 +326,7 @@ async def test_a_program_draws(case: str, size: int) -> None:
 
 
 async def test_a_flood_of_drawings_is_left_out_but_for_its_end() -> None:
-    scroll = Scroll()
+    scroll = ConsoleBuffer()
     printer = Printer(scroll.add)
     printer.write("stdout", "".join(f"\x1b[H{n}\n" for n in range(40_000)))
     printer.flush()
@@ -335,7 +335,7 @@ async def test_a_flood_of_drawings_is_left_out_but_for_its_end() -> None:
 
 
 def test_taking_back_ends_at_what_was_told() -> None:
-    scroll = Scroll()
+    scroll = ConsoleBuffer()
     scroll.add([("stdout", "a\n"), ("quiet", "q"), ("stdout", "b\nc\n"), ("stderr", "d\ne"), ("back", "1")])
     assert scroll.pieces == [("stdout", "a\n"), ("quiet", "q"), ("stdout", "b\nc\n")]
     scroll.add([("back", "7")])

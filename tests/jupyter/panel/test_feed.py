@@ -10,24 +10,24 @@ import pytest
 
 from runloop_jupyter.resource_panel import actions, desk
 from runloop_jupyter.resource_panel import feed as feeds
-from runloop_jupyter.resource_panel.audience import Audience
 from runloop_jupyter.resource_panel.kinds import KINDS
-from runloop_jupyter.resource_panel.pace import delay, delay_after_failures
+from runloop_jupyter.resource_panel.poll_interval import delay, delay_after_failures
 from runloop_jupyter.resource_panel.table import Change, Table
+from runloop_jupyter.resource_panel.view_presence import ViewPresence
 from runloop_jupyter.session import Session
-from tests.jupyter.panel.moody import devbox, moody_service
+from tests.jupyter.panel.faulty_service import devbox, faulty_service
 
 
 @pytest.fixture
-async def moody(monkeypatch: pytest.MonkeyPatch):
-    monkeypatch.setattr("runloop_jupyter.resource_panel.pace.EVERY", 0.05)
-    async with moody_service() as service:
+async def faulty(monkeypatch: pytest.MonkeyPatch):
+    monkeypatch.setattr("runloop_jupyter.resource_panel.poll_interval.EVERY", 0.05)
+    async with faulty_service() as service:
         yield service
 
 
 @pytest.fixture
-async def session(moody):
-    made = Session({"RUNLOOP_API_KEY": "key", "RUNLOOP_BASE_URL": moody.base_url}, say=lambda text: None)
+async def session(faulty):
+    made = Session({"RUNLOOP_API_KEY": "key", "RUNLOOP_BASE_URL": faulty.base_url}, say=lambda text: None)
     yield made
     await made.disconnect()
 
@@ -62,57 +62,57 @@ MOODS = {
 
 
 @pytest.mark.parametrize("mood", MOODS.values(), ids=MOODS)
-async def test_a_refusal_is_told_rows_stay_and_it_recovers_by_itself(moody, page, mood) -> None:
-    moody.devboxes = [devbox(1)]
+async def test_a_refusal_is_told_rows_stay_and_it_recovers_by_itself(faulty, page, mood) -> None:
+    faulty.devboxes = [devbox(1)]
     await page.until(lambda: page.rows(), "the row")
-    moody.status, moody.headers, words = mood
+    faulty.status, faulty.headers, words = mood
     await lost(page, words)
     assert health(page)["retry"] > time.time() * 1000 - 1000
     assert page.rows()
-    moody.status, moody.headers, moody.devboxes = 200, "", [devbox(2), devbox(1)]
+    faulty.status, faulty.headers, faulty.devboxes = 200, "", [devbox(2), devbox(1)]
     await recovers(page)
     await page.until(lambda: len(page.rows()) == 2, "the new row")
 
 
-async def test_a_service_that_hangs_is_told_and_it_recovers(moody, page, monkeypatch: pytest.MonkeyPatch) -> None:
-    moody.devboxes = [devbox(1)]
+async def test_a_service_that_hangs_is_told_and_it_recovers(faulty, page, monkeypatch: pytest.MonkeyPatch) -> None:
+    faulty.devboxes = [devbox(1)]
     await page.until(lambda: page.rows(), "the row")
     monkeypatch.setattr(feeds, "_PATIENCE", 0.2)
-    moody.hangs = True
+    faulty.hangs = True
     await lost(page, "does not answer")
-    moody.hangs = False
+    faulty.hangs = False
     await recovers(page)
 
 
 async def test_an_action_says_after_a_while_that_the_service_does_not_answer(
-    moody, page, monkeypatch: pytest.MonkeyPatch
+    faulty, page, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    moody.devboxes = [devbox(1)]
+    faulty.devboxes = [devbox(1)]
     await page.until(lambda: page.rows(), "the row")
     monkeypatch.setattr(actions, "_PATIENCE", 0.3)
     monkeypatch.setattr(desk, "_GLANCE", 0.1)
-    moody.hangs = True
+    faulty.hangs = True
     page.send("act", kind="devbox", action="keep_alive", ids=["dbx_00001"])
     _, error = (await page.until(lambda: page.failures, "the failure"))[-1]
     assert error.startswith("Not confirmed within 0 s: The service does not answer.")
     page.send("form", name="devbox")
     await page.until(lambda: page.told("form"), "the form, all the same")
-    moody.hangs = False
+    faulty.hangs = False
     page.send("dismiss", kind="devbox", id="dbx_00001")
 
 
-async def test_a_wait_that_the_service_asks_for_is_kept_unless_the_user_tries_now(moody, page) -> None:
+async def test_a_wait_that_the_service_asks_for_is_kept_unless_the_user_tries_now(faulty, page) -> None:
     await page.until(lambda: health(page).get("loading") is False, "the first look")
-    moody.status, moody.headers = 429, "retry-after: 120\r\n"
+    faulty.status, faulty.headers = 429, "retry-after: 120\r\n"
     await lost(page, "asks for fewer requests (429)")
     assert 100_000 < health(page)["retry"] - time.time() * 1000 < 125_000
-    moody.status, moody.headers = 200, ""
+    faulty.status, faulty.headers = 200, ""
     page.send("retry")
     await recovers(page)
 
 
-async def test_hundreds_at_once_travel_in_few_messages(moody, page) -> None:
-    moody.devboxes = [devbox(number) for number in range(300)]
+async def test_hundreds_at_once_travel_in_few_messages(faulty, page) -> None:
+    faulty.devboxes = [devbox(number) for number in range(300)]
     await page.until(lambda: len(page.rows()) == 300, "the rows")
     page.send("act", kind="devbox", action="keep_alive", ids=list(page.rows()))
     await page.until(lambda: page.told("say"), "the end")
@@ -121,9 +121,9 @@ async def test_hundreds_at_once_travel_in_few_messages(moody, page) -> None:
     assert [mark for _, mark in page.marks[300:]] == [{}] * 300
 
 
-async def test_a_form_offers_the_snapshot_that_it_is_about_however_old_it_is(moody, page, session) -> None:
+async def test_a_form_offers_the_snapshot_that_it_is_about_however_old_it_is(faulty, page, session) -> None:
     taken = [{"id": f"snp_{number}", "name": f"s{number}", "create_time_ms": number} for number in range(205)]
-    moody.others["snapshots"] = taken[::-1]
+    faulty.others["snapshots"] = taken[::-1]
     await page.until(lambda: len(session.feed.tables["snapshot"].rows) == 205, "all snapshots")
     page.send("act", kind="snapshot", action="create_devbox", ids=["snp_1"])
     form = (await page.until(lambda: page.told("form"), "the form"))[-1]
@@ -132,51 +132,51 @@ async def test_a_form_offers_the_snapshot_that_it_is_about_however_old_it_is(moo
     assert len(source["options"]) == 202
 
 
-async def test_choices_of_one_name_have_their_ids_beside_it(moody, page) -> None:
+async def test_choices_of_one_name_have_their_ids_beside_it(faulty, page) -> None:
     ids = ("bpt_0", "bpt_1")
-    moody.others["blueprints"] = [{"id": each, "name": "tools", "status": "build_complete"} for each in ids]
+    faulty.others["blueprints"] = [{"id": each, "name": "tools", "status": "build_complete"} for each in ids]
     page.send("form", name="devbox")
     form = (await page.until(lambda: page.told("form"), "the form"))[-1]
     source = next(field for field in form["fields"] if field["name"] == "source")
     assert [label for _, label in source["options"][1:]] == ["Blueprint tools (bpt_0)", "Blueprint tools (bpt_1)"]
 
 
-async def test_a_form_that_is_refused_stays_open_and_says_why(moody, page, session) -> None:
+async def test_a_form_that_is_refused_stays_open_and_says_why(faulty, page, session) -> None:
     await page.until(lambda: health(page).get("loading") is False, "the first look")
     page.send("form", name="devbox")
     await page.until(lambda: page.told("form"), "the form")
-    moody.status = 403
+    faulty.status = 403
     page.send("submit", name="devbox", values={"name": "x"})
     refused = (await page.until(lambda: page.told("refused"), "the refusal"))[-1]
     assert "in a mood (403" in refused["text"]
     assert page.told("form_done") == []
 
 
-async def test_details_that_fail_are_tried_again(moody, page) -> None:
-    moody.devboxes = [devbox(1)]
+async def test_details_that_fail_are_tried_again(faulty, page) -> None:
+    faulty.devboxes = [devbox(1)]
     await page.until(lambda: page.rows(), "the row")
-    moody.status = 403
+    faulty.status = 403
     page.send("detail", view="v1", kind="devbox", id="dbx_00001")
     await page.until(lambda: page.told("detail") and "in a mood" in page.told("detail")[-1]["error"], "the failure")
-    moody.status = 200
+    faulty.status = 200
     await page.until(lambda: page.told("detail")[-1].get("facts"), "the details")
 
 
-async def test_times_are_told_by_the_clock_of_the_service(moody, page) -> None:
+async def test_times_are_told_by_the_clock_of_the_service(faulty, page) -> None:
     await page.until(lambda: health(page).get("loading") is False, "the first look")
     assert abs(page.told("welcome")[-1]["now"] / 1000 - time.time()) < 60
-    moody.headers = f"date: {formatdate(time.time() + 3600, usegmt=True)}\r\n"
+    faulty.headers = f"date: {formatdate(time.time() + 3600, usegmt=True)}\r\n"
     clock = (await page.until(lambda: page.told("clock"), "the clock"))[-1]
     assert abs(clock["now"] / 1000 - time.time() - 3600) < 60
-    moody.status = 500
+    faulty.status = 500
     await lost(page, "answered 500")
     assert abs(health(page)["retry"] / 1000 - time.time() - 3600) < 120
 
 
-async def test_the_time_left_begins_again_with_keep_alive(moody, page) -> None:
+async def test_the_time_left_begins_again_with_keep_alive(faulty, page) -> None:
     hour_ago = round(time.time() - 3600) * 1000
     launch = {"keep_alive_time_seconds": 7200}
-    moody.devboxes = [devbox(1, create_time_ms=hour_ago, launch_parameters=launch)]
+    faulty.devboxes = [devbox(1, create_time_ms=hour_ago, launch_parameters=launch)]
     await page.until(lambda: page.rows(), "the row")
 
     def left() -> float:
@@ -187,49 +187,49 @@ async def test_the_time_left_begins_again_with_keep_alive(moody, page) -> None:
     await page.until(lambda: 7100 < left() < 7300, "the renewal")
 
 
-async def test_marks_go_with_their_rows(moody, page) -> None:
-    moody.devboxes = [devbox(1)]
+async def test_marks_go_with_their_rows(faulty, page) -> None:
+    faulty.devboxes = [devbox(1)]
     await page.until(lambda: page.rows(), "the row")
-    moody.refused = "/v1/devboxes/dbx_00001/keep_alive"
+    faulty.refused = "/v1/devboxes/dbx_00001/keep_alive"
     page.send("act", kind="devbox", action="keep_alive", ids=["dbx_00001"])
     await page.until(lambda: page.failures, "the failure")
-    moody.devboxes = []
+    faulty.devboxes = []
     await page.until(lambda: not page.rows(), "the end of the row")
     page.open("v2")
     await page.until(lambda: len(page.told("welcome")) > 1, "another welcome")
     assert page.told("welcome")[-1]["marks"] == []
 
 
-async def test_a_service_that_is_not_there_is_told(moody, session, pages) -> None:
-    async with moody_service() as gone:
+async def test_a_service_that_is_not_there_is_told(faulty, session, pages) -> None:
+    async with faulty_service() as gone:
         session.environ = {**session.environ, "RUNLOOP_BASE_URL": gone.base_url}
         page = pages(session)
     page.open()
     await lost(page, "is out of reach")
 
 
-async def test_nothing_travels_while_nothing_changes(moody, page) -> None:
-    moody.devboxes = [devbox(number) for number in range(50)]
+async def test_nothing_travels_while_nothing_changes(faulty, page) -> None:
+    faulty.devboxes = [devbox(number) for number in range(50)]
     await page.until(lambda: len(page.rows()) == 50, "the rows")
     await page.until(lambda: health(page).get("loading") is False, "the first look")
-    before, asked = len(page.raw), len(moody.asked)
-    await page.until(lambda: len(moody.asked) > asked + 20, "more looks")
+    before, asked = len(page.raw), len(faulty.asked)
+    await page.until(lambda: len(faulty.asked) > asked + 20, "more looks")
     assert page.raw[before:] == []
-    moody.devboxes[7] = devbox(7, status="suspending")
+    faulty.devboxes[7] = devbox(7, status="suspending")
     await page.until(lambda: page.status("box-7") == "suspending", "the change")
     assert [c["rows"][0][0] for c, _ in page.raw[before:]] == ["dbx_00007"]
 
 
-async def test_thousands_are_seen_page_by_page_and_each_look_stays_small(moody, page) -> None:
-    moody.devboxes = [devbox(number) for number in range(3500)]
+async def test_thousands_are_seen_page_by_page_and_each_look_stays_small(faulty, page) -> None:
+    faulty.devboxes = [devbox(number) for number in range(3500)]
     await page.until(lambda: len(page.rows()) == 3500, "all rows")
-    moody.devboxes[3400] = devbox(3400, status="suspended")
+    faulty.devboxes[3400] = devbox(3400, status="suspended")
     await page.until(lambda: page.status("box-3400") == "suspended", "a change far down")
-    del moody.devboxes[3000]
+    del faulty.devboxes[3000]
     await page.until(lambda: "dbx_03000" not in page.rows(), "one that is gone")
-    asked = len(moody.asked)
-    await page.until(lambda: len(moody.asked) > asked + 8, "more looks")
-    assert max(int(each.split("limit=")[1].split("&")[0]) for each in moody.asked) <= 1000
+    asked = len(faulty.asked)
+    await page.until(lambda: len(faulty.asked) > asked + 8, "more looks")
+    assert max(int(each.split("limit=")[1].split("&")[0]) for each in faulty.asked) <= 1000
 
 
 ODD = {
@@ -244,48 +244,48 @@ ODD = {
 
 
 @pytest.mark.parametrize("entry", ODD.values(), ids=ODD)
-async def test_an_odd_entry_is_shown_beside_the_others(moody, page, entry) -> None:
-    moody.devboxes = [devbox(1), entry, {"name": "without an id"}, 7]
+async def test_an_odd_entry_is_shown_beside_the_others(faulty, page, entry) -> None:
+    faulty.devboxes = [devbox(1), entry, {"name": "without an id"}, 7]
     await page.until(lambda: len(page.rows()) == 2, "both rows")
     assert page.rows().keys() == {"dbx_00001", "dbx_odd"}
     assert page.panel._repr_mimebundle_()["text/html"].count("<img") == 0
 
 
-async def test_kinds_that_are_not_served_have_no_tab_and_trouble_no_other(moody, page, session) -> None:
+async def test_kinds_that_are_not_served_have_no_tab_and_trouble_no_other(faulty, page, session) -> None:
     await page.until(lambda: health(page).get("loading") is False, "the first look")
     assert page.told("welcome")[-1]["served"] == ["devbox", "blueprint", "snapshot", "object"]
     assert session.feed.kinds == ("devbox", "blueprint", "snapshot", "object")
-    await page.until(lambda: len([each for each in moody.asked if each.startswith("/v1/objects")]) > 1, "a round")
-    assert len([each for each in moody.asked if each.startswith("/v1/secrets")]) == 1
+    await page.until(lambda: len([each for each in faulty.asked if each.startswith("/v1/objects")]) > 1, "a round")
+    assert len([each for each in faulty.asked if each.startswith("/v1/secrets")]) == 1
     assert health(page)["error"] == ""
 
 
-async def test_a_kind_that_is_refused_troubles_no_other(moody, page) -> None:
+async def test_a_kind_that_is_refused_troubles_no_other(faulty, page) -> None:
     await page.until(lambda: health(page).get("loading") is False, "the first look")
-    moody.refused = "/v1/objects"
+    faulty.refused = "/v1/objects"
     await lost_kind(page, "object", "answered 403")
     assert health(page)["error"] == ""
-    asked = len(moody.asked)
-    await page.until(lambda: len(moody.asked) > asked + 10, "more looks at the usual pace")
+    asked = len(faulty.asked)
+    await page.until(lambda: len(faulty.asked) > asked + 10, "more looks at the usual pace")
 
 
 async def lost_kind(page, kind: str, text: str) -> None:
     await page.until(lambda: text in str(health(page, kind).get("error", "")), text)
 
 
-async def test_another_service_empties_the_tables(moody, page, session) -> None:
-    moody.devboxes = [devbox(1)]
+async def test_another_service_empties_the_tables(faulty, page, session) -> None:
+    faulty.devboxes = [devbox(1)]
     await page.until(lambda: page.rows(), "the row")
-    async with moody_service() as other:
+    async with faulty_service() as other:
         other.devboxes = [devbox(2)]
         session.environ = {**session.environ, "RUNLOOP_BASE_URL": other.base_url}
         await page.until(lambda: page.rows().keys() == {"dbx_00002"}, "the other service's row")
 
 
-async def test_two_panels_ask_once(moody, page, session, pages) -> None:
+async def test_two_panels_ask_once(faulty, page, session, pages) -> None:
     second = pages(session)
     second.open("v2")
-    moody.devboxes = [devbox(1)]
+    faulty.devboxes = [devbox(1)]
     await page.until(lambda: page.rows() and second.rows(), "the row in both")
     tasks = [task for task in asyncio.all_tasks() if "Feed._run" in repr(task)]
     assert len(tasks) == 1
@@ -329,7 +329,7 @@ def test_failures_make_it_patient_but_never_stop_it() -> None:
 
 
 def test_views_that_fall_silent_are_gone_after_a_while() -> None:
-    audience = Audience()
+    audience = ViewPresence()
     audience.here("a", 0, visible=True)
     audience.here("b", 0, visible=False)
     assert audience.visible(50)

@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 
 from runloop_jupyter.errors import RemoteError
-from runloop_jupyter.resource_panel import logs, pace
+from runloop_jupyter.resource_panel import logs, poll_interval
 from runloop_jupyter.resource_panel.logs import LogView
 from tests.jupyter.panel.tool_page import ToolPage, tools
 
@@ -36,7 +36,7 @@ def state(page: ToolPage) -> str:
 @pytest.fixture(autouse=True)
 def quick(monkeypatch: pytest.MonkeyPatch) -> None:
     """No test waits for the next look."""
-    monkeypatch.setattr(pace, "EVERY", 0.05)
+    monkeypatch.setattr(poll_interval, "EVERY", 0.05)
 
 
 @pytest.fixture

@@ -7,9 +7,9 @@ from pathlib import Path
 import ipywidgets
 import pytest
 
-from runloop_jupyter.devboxes import DevboxInfo
-from runloop_jupyter.resource_panel.dock import Dock
 from runloop_jupyter.resource_panel.kinds import KINDS
+from runloop_jupyter.resource_panel.tool_tabs import ToolTabs
+from runloop_jupyter.resources.devboxes import DevboxInfo
 
 
 def only(page, name: str, kind: str = "devbox") -> str:
@@ -243,7 +243,7 @@ async def test_a_network_policy_is_made_and_deleted(session, pages) -> None:
 class Tool(ipywidgets.HTML):  # type: ignore[misc]  # ipywidgets has no types
     """One that only notes that it was closed."""
 
-    farewell = "it runs on"
+    close_message = "it runs on"
 
     def __init__(self, session, devbox) -> None:
         super().__init__(devbox.id)
@@ -256,23 +256,23 @@ class Tool(ipywidgets.HTML):  # type: ignore[misc]  # ipywidgets has no types
 
 async def test_tools_open_below_the_table_one_is_shown_and_they_end_with_the_panel(session) -> None:
     changes = []
-    dock = Dock(session, lambda: changes.append(dock.active), load=lambda action: Tool)
+    tool_tabs = ToolTabs(session, lambda: changes.append(tool_tabs.active), load=lambda action: Tool)
     one, two = (DevboxInfo(identity, name, "running", 0) for identity, name in (("dbx_1", "one"), ("dbx_2", "two")))
-    dock.open("console", one)
-    dock.open("logs", two)
-    dock.open("console", one)
-    assert dock.spec() == [["console:dbx_1", "Console · one"], ["logs:dbx_2", "Logs · two"]]
-    console, logs = (tool.widget for tool in dock.tools)
+    tool_tabs.open("console", one)
+    tool_tabs.open("logs", two)
+    tool_tabs.open("console", one)
+    assert tool_tabs.spec() == [["console:dbx_1", "Console · one"], ["logs:dbx_2", "Logs · two"]]
+    console, logs = (tool.widget for tool in tool_tabs.tools)
     assert (console.layout.display, logs.layout.display) == ("", "none")
-    assert dock.close("console:dbx_1") == "it runs on"
+    assert tool_tabs.close("console:dbx_1") == "it runs on"
     assert console.is_closed
-    assert dock.active == "logs:dbx_2"
-    dock.close_all()
+    assert tool_tabs.active == "logs:dbx_2"
+    tool_tabs.close_all()
     assert logs.is_closed
     assert changes == ["console:dbx_1", "logs:dbx_2", "console:dbx_1", "logs:dbx_2"]
-    dock.open("terminal", one)
-    dock.open("terminal", one)
-    assert [title for _, title in dock.spec()] == ["Terminal · one", "Terminal 2 · one"]
+    tool_tabs.open("terminal", one)
+    tool_tabs.open("terminal", one)
+    assert [title for _, title in tool_tabs.spec()] == ["Terminal · one", "Terminal 2 · one"]
 
 
 async def test_details_have_history_metadata_cells_and_raw_json_without_secrets(session, pages) -> None:

@@ -79,7 +79,7 @@ async def test_ctrl_c_ends_a_flood_that_the_page_does_not_read(opened) -> None:
 async def test_closing_detaches_and_the_next_terminal_of_the_notebook_finds_the_shell_again(opened) -> None:
     page = await opened()
     await types(page, "mark=here; echo $mark-1\n", "here-1")
-    assert "runs on" in page.tool.farewell
+    assert "runs on" in page.tool.close_message
     page.tool.close()
     again = await opened()
     assert again.told("state")[-1]["found"] is True
@@ -109,7 +109,7 @@ async def test_an_ended_shell_says_so_and_another_one_can_be_had(opened) -> None
     page = await opened()
     await types(page, "echo before; exit\n", "before")
     await page.until(lambda: state(page) == "ended", "its end")
-    assert page.tool.farewell == ""
+    assert page.tool.close_message == ""
     page.send("open", cols=90, rows=30)
     await page.until(lambda: state(page) == "attached", "a new shell")
     assert page.told("state")[-1]["found"] is False

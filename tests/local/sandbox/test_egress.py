@@ -12,9 +12,9 @@ from pathlib import Path
 
 import pytest
 
-from runloop_local.engine import policies
+from runloop_local.engine.network import policies
 from runloop_local.sandbox import egress
-from runloop_local.sandbox.base import Reach, SandboxError
+from runloop_local.sandbox.base import EgressPredicate, SandboxError
 from runloop_local.sandbox.egress import Egress
 from runloop_local.sandbox.namespaces import NamespacesIsolation
 from runloop_local.sandbox.neighbourhood import is_neighbour, is_this_machine, own_networks
@@ -49,7 +49,7 @@ async def web_server() -> AsyncIterator[int]:
         yield server.sockets[0].getsockname()[1]
 
 
-async def through(proxy: Egress, request: bytes, reach: Reach | None = None) -> bytes:
+async def through(proxy: Egress, request: bytes, reach: EgressPredicate | None = None) -> bytes:
     """What the proxy answers to these bytes, to the end of the connection."""
     listener = socket.create_server(("127.0.0.1", 0))
     server = await proxy.serve(listener, reach)

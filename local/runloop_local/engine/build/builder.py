@@ -1,0 +1,672 @@
+"""Carries out the steps of a build, each on the frozen disk of the one before."""
+
+from __future__ import annotations
+
+import asyncio
+import hashlib
+import json
+import os
+import posixpath
+import secrets
+from collections.abc import Mapping
+from contextlib import AsyncExitStack, ExitStack, asynccontextmanager, closing
+from dataclasses import asdict, dataclass, field, replace
+from pathlib import Path
+from typing import IO, TYPE_CHECKING
+
+from ...sandbox.base import Command, SandboxError, failure
+from ..storage.archive import Archive, ArchiveLimits, Parcel, Style, save, send_alone
+from .mounts import BuildMounts, Mounted, Part
+from ..errors import EngineError
+from ..devbox.execution import settle
+from ..devbox.files import Files, whole
+from ..devbox.limits import BUILD, LimitViolation, LimitMonitor, Size, disk_violation
+from .patterns import Selection, Source, Tree, ignore_rules, is_pattern, select
+from .patterns import clean as clean_path
+from ..devbox.pipes import PipeReader, close_all, open_each, open_nothing, open_pipe, open_small_pipe
+from .plan import HOME, Copy, Folder, Run, StageContext, Step, Write, needed
+from .run_mounts import Bind, Cache
+
+if TYPE_CHECKING:
+    from collections.abc import AsyncIterator
+
+    from ...sandbox.base import Isolation, Limits, Sandbox
+    from ...sandbox.base import Mount as SandboxMount
+    from .cache import BuildCache
+    from .log import BuildLog
+    from .cache_mounts import CacheMounts
+    from ..fair_queue import FairQueue
+    from ..storage.layers import Layers
+    from ..devbox.lifecycle import FailureReason
+    from .plan import Action, Stage
+    from .run_mounts import Mount
+    from ..storage.store import Store
+
+SANDBOX_PREFIX = "build-"
+_CONTEXT = "/.build-context"
+"""Where the disk that holds a build context has it."""
+_USER = "The build"
+"""Who uses more than the limits allow, where that is said."""
+_AS_ACCOUNT = """u=$1 g=$2; shift 2
+if entry=$(getent passwd "$u"); then
+  HOME=$(echo "$entry" | cut -d: -f6) g=${g:-$(echo "$entry" | cut -d: -f4)} groups=--init-groups
+else
+  case $u in *[!0-9]*) echo "there is no account $u"; exit 1 ;; esac
+  HOME=/ g=${g:-$u} groups=--clear-groups
+fi
+export HOME
+exec setpriv --reuid "$u" --regid "$g" "$groups" -- "$@"
+"""
+_MAKE_FOLDER = '[ -d "$1" ] || { mkdir -p -- "$1" && { [ -z "$2" ] || chown -- "$2" "$1"; }; }'
+_SEED = 'cp -a -- "$1/." "$2/"'
+_UNPACK = 'mkdir -p -- "$1" && exec tar -xp $2 -C "$1" -f -'
+_KEEPING = "--no-overwrite-dir --keep-directory-symlink"
+_OWNER = """u=${1%%:*}; g=${1#"$u"}; g=${g#:}
+case $u in *[!0-9]*) id=$(id -u -- "$u") || exit 1 ;; *) id=$u ;; esac
+case $g in
+  "") gid=$(id -g -- "$u" 2>/dev/null || echo "$id") ;;
+  *[!0-9]*) gid=$(getent group "$g" | cut -d: -f3); [ -n "$gid" ] || { echo "there is no group $g"; exit 1; } ;;
+  *) gid=$g ;;
+esac
+echo "$id $gid"
+"""
+
+
+class StepError(Exception):
+    """A step cannot be done: half a sentence."""
+
+
+class BuildError(Exception):
+    """The build has failed: one sentence that names the step."""
+
+    def __init__(self, sentence: str, reason: FailureReason | None = None) -> None:
+        super().__init__(sentence)
+        self.reason = reason
+        """Which limit was passed."""
+
+
+@dataclass(frozen=True, slots=True)
+class Base:
+    """A disk to build on."""
+
+    layers: tuple[str, ...] = ()
+    key: str = ""
+    """What it was made of: equal keys, equal disks."""
+
+
+@dataclass(frozen=True, slots=True)
+class BuildRequest:
+    """A whole build."""
+
+    stages: tuple[Stage, ...]
+    bases: Mapping[str, Base] = field(default_factory=dict)
+    """The blueprints that FROM and COPY --from name."""
+    base: Base | None = None
+    """What stands in for FROM."""
+    context: Path | None = None
+    """The archive of the build context."""
+    size: Size = BUILD
+    """What it may use."""
+    secrets: Mapping[str, str] = field(default_factory=dict, repr=False)
+    """Variables that all its programs have."""
+    mounted: Mapping[str, str] = field(default_factory=dict, repr=False)
+    """Secrets that its steps mount, by the ids that they have there."""
+    hidden: tuple[str, ...] = field(default=(), repr=False)
+    """Further words that the log must not show."""
+
+
+@dataclass(frozen=True, slots=True)
+class BuildEnvironment:
+    """What all builds of a service use."""
+
+    isolation: Isolation
+    store: Store
+    layers: Layers
+    cache: BuildCache
+    fair_queue: FairQueue
+    cache_mounts: CacheMounts
+    folder: Path
+    """For files that live as long as a step."""
+
+    @property
+    def has_root(self) -> bool:
+        """Whether disks have places outside the home folder, and accounts."""
+        return self.isolation.name == "namespaces"
+
+
+class Build:
+    """One build under way."""
+
+    def __init__(self, environment: BuildEnvironment, request: BuildRequest, log: BuildLog) -> None:
+        self._environment = environment
+        self._request = request
+        self._log = log
+        self._built: dict[int, Base] = {}
+        self._context: Archive | None = None
+        self._tree: Tree | None = None
+        self._stack = ExitStack()
+        """Layers that are held, and open archives."""
+        self._budget = Budget(request.size.limits())
+        self._mounts = BuildMounts(environment.cache_mounts, request.mounted, log)
+
+    async def run(self) -> Base:
+        """The disk of the last stage; `BuildError` where a step fails. Pinned until `close`."""
+        stages = {number: self._request.stages[number] for number in sorted(needed(self._request.stages))}
+        total = sum(len(stage.steps) for stage in stages.values())
+        done = 0
+        for number, stage in stages.items():
+            disk = self._disk(self._start(stage))
+            try:
+                for step in stage.steps:
+                    done += 1
+                    self._log.write(f"Step {done}/{total} : {step.title}")
+                    await self._guarded(disk, step)
+            finally:
+                await disk.discard()
+            self._built[number] = disk.base
+        return self._built[len(self._request.stages) - 1]
+
+    def close(self) -> None:
+        """Nothing more needs the layers and archives."""
+        self._stack.close()
+
+    def _disk(self, base: Base) -> _Disk:
+        return _Disk(self._environment, self._request, self._log, base, self._budget)
+
+    def _start(self, stage: Stage) -> Base:
+        if stage.base is None:
+            return self._request.base or Base(key=machine_key(self._environment.isolation))
+        if isinstance(stage.base, int):
+            return self._built[stage.base]
+        known = self._request.bases.get(stage.base)
+        if known is not None:
+            return known
+        self._log.write(
+            f"There is no Docker engine here: instead of {stage.base}, this build starts from this machine's own "
+            f"userland ({_system()}).",
+            "warn",
+        )
+        return Base(key=machine_key(self._environment.isolation))
+
+    async def _guarded(self, disk: _Disk, step: Step) -> None:
+        try:
+            await self._step(disk, step)
+        except (StepError, SandboxError, EngineError, ValueError) as error:
+            violation = await disk.violation()
+            place = "" if step.line is None else f"Dockerfile line {step.line}: "
+            sentence = f"{place}{step.title[:200]}: {error if violation is None else violation.sentence}".rstrip(".")
+            raise BuildError(f"{sentence}.", None if violation is None else violation.reason) from error
+
+    async def _step(self, disk: _Disk, step: Step) -> None:
+        if step.note is not None:
+            self._log.write(step.note, "warn")
+        if step.action is None:
+            return
+        if not await self._advance(disk, step, step.action):
+            self._log.write("cached")
+
+    async def _advance(self, disk: _Disk, step: Step, action: Action) -> bool:
+        """Bring the disk to what it is after the step; whether there was anything to do."""
+        key = _key(disk.base.key, step, await self._content_key(action))
+        cached = await self._cached(key, action)
+        if cached is not None:
+            await disk.discard()
+            disk.base = cached
+            return False
+        await self._perform(disk, step)
+        await self._freeze(disk, key)
+        return True
+
+    async def _cached(self, key: str, action: Action) -> Base | None:
+        if isinstance(action, Run) and not action.cached:
+            return None
+        step = self._environment.cache.find(key)
+        if step is None:
+            return None
+        self._stack.enter_context(self._environment.layers.held(step.layers))
+        await self._environment.cache.touch(step)
+        return Base(step.layers, key)
+
+    async def _freeze(self, disk: _Disk, key: str) -> None:
+        layer = self._environment.layers.fresh()
+        self._stack.enter_context(self._environment.layers.held([layer]))
+        await self._environment.layers.announce(layer)
+        layers = await disk.freeze(layer)
+        self._stack.enter_context(self._environment.layers.held(layers))
+        disk.base = Base(layers, key)
+        await self._environment.cache.add(key, layers)
+
+    async def _perform(self, disk: _Disk, step: Step) -> None:
+        match step.action:
+            case Run():
+                await self._run(disk, step.action, step.stage_context)
+            case Folder():
+                await disk.folder(step.action, step.stage_context)
+            case Write():
+                await disk.write(step.action, step.stage_context)
+            case Copy():
+                await self._copy(disk, step.action)
+
+    async def _run(self, disk: _Disk, run: Run, stage_context: StageContext) -> None:
+        self._mounts.require(run.mounts)
+        parts = {mount: part for mount in run.mounts if (part := await self._part(mount)) is not None}
+        async with AsyncExitStack() as stack:
+            mounted = await self._mounts.take(run.mounts, parts, stack)
+            before = self._environment.cache_mounts.bytes_of(mounted.caches)
+            await disk.run(run, stage_context, mounted, before)
+        self._budget.disk_used += max(0, self._environment.cache_mounts.bytes_of(mounted.caches) - before)
+
+    async def _part(self, mount: Mount) -> Part | None:
+        """The disk that a mount shows a part of; None for one that shows none."""
+        if not isinstance(mount, Bind | Cache) or (isinstance(mount, Cache) and mount.stage is None):
+            return None
+        if mount.stage is None:
+            base = await self._context_disk(mount.source)
+            return Part(base.layers, f"{_CONTEXT}{mount.source}", base.key)
+        base = self._other(mount.stage)
+        return Part(base.layers, mount.source, base.key)
+
+    async def _context_disk(self, source: str) -> Base:
+        """A disk with what is called so in the build context."""
+        copy = _whole(source)
+        disk = self._disk(Base(key="context"))
+        try:
+            await self._advance(disk, Step("build context", StageContext(), copy), copy)
+        finally:
+            await disk.discard()
+        return disk.base
+
+    async def _mounts_key(self, mounts: tuple[Mount, ...]) -> str:
+        """What is mounted, but for what caches hold and secrets are."""
+        keys = []
+        for mount in mounts:
+            if isinstance(mount, Bind) and mount.stage is None:
+                keys.append(await self._content_key(_whole(mount.source)))
+            elif isinstance(mount, Bind | Cache) and mount.stage is not None:
+                keys.append(self._other(mount.stage).key)
+        return " ".join(keys)
+
+    async def _content_key(self, action: Action) -> str:
+        """What a step depends on besides its words."""
+        if isinstance(action, Run):
+            return await self._mounts_key(action.mounts)
+        if not isinstance(action, Copy):
+            return ""
+        if action.stage is not None:
+            return self._other(action.stage).key
+        if not action.sources:
+            return ""
+        selection = select(await self._context_tree(action), map(Source, action.sources), parents=action.parents)
+        context = await self._open_context()
+        return await asyncio.to_thread(context.digest, selection.targets)
+
+    async def _open_context(self) -> Archive:
+        if self._request.context is None:
+            raise StepError("the build has no context: give it build_context, an object with a tar archive")
+        if self._context is None:
+            self._context = self._stack.enter_context(closing(await self._opened(self._request.context)))
+        return self._context
+
+    async def _opened(self, archive: Path) -> Archive:
+        limits = ArchiveLimits(self._budget.limits.disk_bytes)
+        return await asyncio.to_thread(Archive.open, archive, self._environment.folder, limits)
+
+    async def _context_tree(self, action: Copy) -> Tree:
+        context = await self._open_context()
+        if self._tree is None:
+            rules = ignore_rules(await asyncio.to_thread(context.text, ".dockerignore"))
+            self._tree = context.tree().without(rules)
+        return self._tree.without(ignore_rules("\n".join(action.exclude)))
+
+    def _other(self, stage: int | str) -> Base:
+        if isinstance(stage, int):
+            return self._built[stage]
+        if stage not in self._request.bases:
+            raise StepError(f"no stage or blueprint is called {stage!r}")
+        return self._request.bases[stage]
+
+    async def _copy(self, disk: _Disk, copy: Copy) -> None:
+        if copy.stage is not None:
+            async with self._exported(copy.stage, copy) as (archive, sources):
+                tree = archive.tree().without(ignore_rules("\n".join(copy.exclude)))
+                await disk.put(copy, archive, select(tree, sources, parents=copy.parents))
+        elif copy.sources:
+            selection = select(await self._context_tree(copy), map(Source, copy.sources), parents=copy.parents)
+            await disk.put(copy, await self._open_context(), selection)
+        else:
+            await disk.put(copy, None, Selection({}))
+
+    @asynccontextmanager
+    async def _exported(self, stage: int | str, copy: Copy) -> AsyncIterator[tuple[Archive, list[Source]]]:
+        """What COPY --from takes, as an archive, and what it is called there."""
+        other = self._disk(self._other(stage))
+        file = self._environment.folder / f"export-{secrets.token_hex(6)}"
+        try:
+            sources = await other.export(copy, file)
+            archive = await self._opened(file)
+            try:
+                yield archive, sources
+            finally:
+                archive.close()
+        finally:
+            await other.discard()
+            file.unlink(missing_ok=True)
+
+
+@dataclass(slots=True)
+class Budget:
+    """What a build may use, and the disk that its steps have used so far."""
+
+    limits: Limits
+    disk_used: int = 0
+
+
+class _Disk:
+    """The disk of the stage that is being built; a sandbox is made once a step needs one."""
+
+    def __init__(self, environment: BuildEnvironment, request: BuildRequest, log: BuildLog, base: Base, budget: Budget) -> None:
+        self.base = base
+        self._environment = environment
+        self._request = request
+        self._log = log
+        self._budget = budget
+        self._flow = environment.fair_queue.flow("build")
+        self._sandbox: Sandbox | None = None
+        self._limit_monitor: LimitMonitor | None = None
+        self._violation: LimitViolation | None = None
+        self._stopping: asyncio.Task[None] | None = None
+
+    async def run(self, run: Run, stage_context: StageContext, mounted: Mounted, cache_bytes: int) -> None:
+        """Run a program; `StepError` with its exit status. Nothing that is mounted is in use any more then."""
+        sandbox = await self._started(mounted.mounts, cache_bytes)
+        try:
+            for source, target in mounted.seeds:
+                await self._script(sandbox, _SEED, source, target)
+            code = await self._program(sandbox, self._command(sandbox, run.argv, stage_context, mounted.env))
+            if code:
+                raise StepError(f"exit status {code}")
+        finally:
+            if mounted.mounts:
+                await self._unmount(sandbox)
+
+    async def _unmount(self, sandbox: Sandbox) -> None:
+        await self.violation()  # while it can be asked
+        await self._unguard()
+        await sandbox.stop()
+        sandbox.mount(())
+
+    async def folder(self, folder: Folder, stage_context: StageContext) -> None:
+        """Make a folder."""
+        sandbox = await self._started()
+        owner = (stage_context.user or "") if self._environment.has_root else ""
+        await self._script(sandbox, _MAKE_FOLDER, self._inside(sandbox, folder.path), owner)
+
+    async def write(self, write: Write, stage_context: StageContext) -> None:
+        """Write a file as the account that it should belong to."""
+        sandbox = await self._started()
+        files = Files(sandbox, "root" if stage_context.user == "root" else "user", self._flow)
+        await files.write(write.path, whole(write.content.encode()))
+
+    async def put(self, copy: Copy, archive: Archive | None, selection: Selection) -> None:
+        """Put files down below the target, or as the target."""
+        sandbox = await self._started()
+        style = replace(await self._style(sandbox, copy), unpack=copy.unpack)
+        target = self._inside(sandbox, copy.target)
+        parcel = Parcel(selection.targets, copy.documents, style)
+        alone = selection.single_file != (len(copy.documents) == 1)
+        unpacks = copy.unpack and archive is not None and await _is_archive(archive, selection.targets)
+        if alone and not unpacks and not await self._is_folder(sandbox, copy.target, target):
+            target, _, name = target.rstrip("/").rpartition("/")
+            parcel = replace(
+                parcel,
+                targets={name: member for member in parcel.targets.values()},  # noqa: B035 -- there is one at most
+                documents={name: text for text in copy.documents.values()},  # noqa: B035 -- as above
+            )
+        await self._unpack(sandbox, target or "/", archive, parcel)
+
+    async def export(self, copy: Copy, file: Path) -> list[Source]:
+        """Write what it takes to an archive on this machine; the sources as they are called there.
+
+        Links on the way to a source, and at its end, are followed on the disk that they lie on.
+        """
+        if not self._environment.has_root:
+            raise StepError("plain processes have no disks of their own to copy from")
+        sandbox = await self._started()
+        paths, sources = [], []
+        for source in copy.sources:
+            place = _folder_of(source)
+            real = place if copy.parents else await self._real(sandbox, place)
+            paths.append(real)
+            rest = source if copy.parents else f"{real}{clean_path(source)[len(place) :]}"
+            sources.append(Source(rest, "" if is_pattern(source) else posixpath.basename(place)))
+        code, said = await self._saved(sandbox, ("tar", "-C", "/", "-cf", "-", "--", *paths), file)
+        if code:
+            raise failure(said or f"tar ended with exit status {code}", said)
+        return sources
+
+    async def _real(self, sandbox: Sandbox, path: str) -> str:
+        code, said = await self._quiet(sandbox, ("readlink", "-e", "--", f"/{path}"))
+        if code:
+            raise StepError(f"nothing in that stage is called '/{path}'")
+        return said.lstrip("/")
+
+    async def freeze(self, layer: str) -> tuple[str, ...]:
+        """End what still runs, and keep the disk as a layer."""
+        sandbox = self._sandbox or await self._started()
+        await self._unguard()
+        await sandbox.stop()
+        self._budget.disk_used += await sandbox.disk_bytes()
+        self._violation = self._violation or disk_violation(self._budget.disk_used, self._budget.limits, _USER)
+        self._require_within()
+        return await sandbox.snapshot(layer)
+
+    async def violation(self) -> LimitViolation | None:
+        """Which limit was passed, if one was."""
+        if self._violation is None and self._limit_monitor is not None:
+            self._violation = await self._limit_monitor.memory()
+        return self._violation
+
+    async def discard(self) -> None:
+        """Remove the sandbox; layers stay."""
+        await self._unguard()
+        sandbox, self._sandbox = self._sandbox, None
+        if sandbox is not None:
+            await sandbox.destroy()
+
+    async def _started(self, mounts: tuple[SandboxMount, ...] = (), cache_bytes: int = 0) -> Sandbox:
+        self._require_within()
+        limits, folder = self._budget.limits, str(self._environment.folder)
+        if self._sandbox is None:
+            name = f"{SANDBOX_PREFIX}{secrets.token_hex(6)}"
+            self._sandbox = await self._environment.isolation.create(name, layers=self.base.layers)
+            self._sandbox.limit(limits)
+        if mounts:
+            await self._sandbox.stop()
+            self._sandbox.mount(mounts)
+        await self._sandbox.start()
+        if self._limit_monitor is None:
+            before = self._budget.disk_used - cache_bytes
+            self._limit_monitor = LimitMonitor(self._sandbox, limits, folder, self._stop, user=_USER, disk_before=before)
+        self._limit_monitor.notice()
+        return self._sandbox
+
+    def _stop(self, violation: LimitViolation) -> None:
+        """End what runs: whoever waits for it looks at `excess` then."""
+        self._violation = violation
+        if self._sandbox is not None:
+            self._stopping = asyncio.create_task(self._sandbox.stop())
+
+    async def _unguard(self) -> None:
+        limit_monitor, self._limit_monitor = self._limit_monitor, None
+        if limit_monitor is not None:
+            limit_monitor.end()
+        stopping, self._stopping = self._stopping, None
+        if stopping is not None:
+            await stopping
+
+    def _require_within(self) -> None:
+        if self._violation is not None:
+            raise StepError(self._violation.sentence)
+
+    def _inside(self, sandbox: Sandbox, path: str) -> str:
+        if self._environment.has_root or path == HOME or path.startswith(f"{HOME}/"):
+            return sandbox.path(path)
+        raise StepError(f"devboxes are plain processes here and have {HOME} only, not {path}")
+
+    def _command(
+        self, sandbox: Sandbox, argv: tuple[str, ...], stage_context: StageContext, mounted: Mapping[str, str]
+    ) -> Command:
+        env = {**stage_context.args, **stage_context.env, **self._request.secrets, **mounted}
+        cwd = self._inside(sandbox, stage_context.cwd) if stage_context.cwd else "/" if self._environment.has_root else None
+        user, _, group = (stage_context.user or "root").partition(":")
+        if user in ("root", "0") and not group:
+            return Command(argv, "root", cwd, env)
+        if user in ("user", "1000") and group in ("", "user", "1000"):
+            return Command(argv, "user", cwd, env)
+        return Command(("/bin/sh", "-c", _AS_ACCOUNT, "sh", user, group, *argv), "root", cwd, env)
+
+    async def _program(self, sandbox: Sandbox, command: Command) -> int:
+        """Run a program to its end; what it prints goes to the log."""
+        (read, write), (nothing, _) = open_each(open_small_pipe, open_nothing)  # small: each line read becomes JSON
+        reader = PipeReader(read, self._log.output, self._flow)
+        try:
+            try:
+                process = await sandbox.spawn(command, stdin=nothing, stdout=write, stderr=write)
+            finally:
+                close_all(write, nothing)
+            code = await process.wait()
+            await settle([reader])
+        finally:
+            reader.close()
+            self._log.end_output()
+        return code
+
+    async def _script(self, sandbox: Sandbox, script: str, *arguments: str) -> None:
+        code, said = await self._quiet(sandbox, ("/bin/sh", "-c", script, "sh", *arguments))
+        if code:
+            raise failure(said or f"exit status {code}", said)
+
+    async def _quiet(
+        self, sandbox: Sandbox, argv: tuple[str, ...], *, stdin: int = -1, stdout: int = -1
+    ) -> tuple[int, str]:
+        """Run a program of ours as root; its exit status and the beginning of what it said. Closes `stdin`."""
+        said = bytearray()
+        (read, write), (nothing, _) = open_each(open_pipe, open_nothing)
+        reader = PipeReader(read, lambda data: said.extend(data[: max(0, 4096 - len(said))]), self._flow)
+        try:
+            try:
+                process = await sandbox.spawn(
+                    Command(argv, "root"),
+                    stdin=stdin if stdin >= 0 else nothing,
+                    stdout=stdout if stdout >= 0 else write,
+                    stderr=write,
+                )
+            finally:
+                close_all(write, nothing, stdin)
+            code = await process.wait()
+            await settle([reader])
+        finally:
+            reader.close()
+        return code, said.decode("utf-8", "replace").strip()
+
+    async def _saved(self, sandbox: Sandbox, argv: tuple[str, ...], file: Path) -> tuple[int, str]:
+        """The same with all that it prints in a file here, which may be much: a file of holes takes no disk inside."""
+        (read, write), (over, ended) = open_each(open_small_pipe, os.pipe)
+        limits = ArchiveLimits(self._budget.limits.disk_bytes)
+        try:
+            saving = asyncio.get_running_loop().run_in_executor(None, save, read, over, file, limits)
+        except BaseException:
+            close_all(read, write, over, ended)
+            raise
+        try:
+            found = await self._quiet(sandbox, argv, stdout=write)
+        finally:
+            close_all(write, ended)
+            await saving
+        return found
+
+    async def _style(self, sandbox: Sandbox, copy: Copy) -> Style:
+        if not copy.owner or not self._environment.has_root:
+            return Style(mode=copy.mode)
+        code, said = await self._quiet(sandbox, ("/bin/sh", "-c", _OWNER, "sh", copy.owner))
+        if code:
+            raise StepError(f"--chown={copy.owner}: {said}")
+        uid, gid = said.split()
+        return Style(int(uid), int(gid), copy.mode)
+
+    async def _is_folder(self, sandbox: Sandbox, wanted: str, target: str) -> bool:
+        if wanted.endswith(("/", "/.")):
+            return True
+        return (await self._quiet(sandbox, ("test", "-d", target)))[0] == 0
+
+    async def _unpack(self, sandbox: Sandbox, target: str, archive: Archive | None, parcel: Parcel) -> None:
+        """Send files through a pipe to a program that unpacks them inside, where no link leads out."""
+        read, write = os.pipe()
+        argv = ("/bin/sh", "-c", _UNPACK, "sh", target, _KEEPING if self._environment.has_root else "")
+        unpacking = asyncio.create_task(self._quiet(sandbox, argv, stdin=read))
+        try:
+            await asyncio.to_thread(_send, archive, parcel, os.fdopen(write, "wb"))
+        finally:
+            code, said = await unpacking
+        if code:
+            raise failure(said or f"tar ended with exit status {code}", said)
+
+
+def _send(archive: Archive | None, parcel: Parcel, sink: IO[bytes]) -> None:
+    try:
+        with sink:
+            if archive is None:
+                send_alone(parcel, sink)
+            else:
+                archive.send(parcel, sink)
+    except BrokenPipeError:
+        return  # the program that unpacks has ended, and says why
+
+
+async def _is_archive(archive: Archive, targets: Mapping[str, str]) -> bool:
+    for name in targets.values():
+        if await asyncio.to_thread(archive.is_archive, name):
+            return True
+    return False
+
+
+def _whole(source: str) -> Copy:
+    """The step that puts what is called so in the build context into a disk of its own."""
+    return Copy((source.lstrip("/") or ".",), f"{_CONTEXT}/", parents=True)
+
+
+def _folder_of(source: str) -> str:
+    """The path to copy out for a source: itself, or the folder in which its pattern begins."""
+    path = clean_path(source)
+    while is_pattern(path):
+        path = path.rpartition("/")[0]
+    if not path:
+        raise StepError("the whole disk of another stage cannot be copied: name folders in it")
+    return path
+
+
+def _key(parent: str, step: Step, content: str) -> str:
+    made_of = json.dumps(
+        [
+            parent,
+            type(step.action).__name__,
+            asdict(step.action) if step.action else None,
+            asdict(step.stage_context),
+            content,
+        ]
+    )
+    return hashlib.sha256(made_of.encode()).hexdigest()
+
+
+def machine_key(isolation: Isolation) -> str:
+    """What this machine's userland is: another one after its packages have changed."""
+    packages = Path("/var/lib/dpkg/status")
+    changed = packages.stat().st_mtime_ns if packages.exists() else 0
+    return f"{isolation.name} {_system()} {changed}"
+
+
+def _system() -> str:
+    release = Path("/etc/os-release")
+    lines = release.read_text().splitlines() if release.exists() else []
+    names = [line.partition("=")[2].strip('"') for line in lines if line.startswith("PRETTY_NAME=")]
+    return names[0] if names else os.uname().sysname

@@ -1,0 +1,150 @@
+"""Steps that builds have carried out, for later builds to begin from."""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Mapping
+from dataclasses import dataclass, field, replace
+from typing import TYPE_CHECKING
+
+from ..ids import now_ms
+from ..storage.records import Record, body_of, loader
+from ..storage.retention import Item
+from ..storage.store import Document
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterable
+
+    from ..storage.layers import Layers
+    from ..storage.retention import Removal
+    from ..storage.store import Store
+
+KIND = "cached_step"
+_TOUCH_MS = 3600 * 1000
+"""That a step was of use is written down no more often than this."""
+
+
+@dataclass(frozen=True, slots=True)
+class CachedStep(Record):
+    """A step's outcome: the disk after it."""
+
+    key: str
+    """What it was made of."""
+    layers: tuple[str, ...]
+    used_ms: int
+    sizes: Mapping[str, int] = field(default_factory=dict)
+    """The bytes of those of its layers that were new with it."""
+
+
+class BuildCache:
+    """The steps by their keys; `Retention` keeps them within a limit."""
+
+    def __init__(self, store: Store, layers: Layers, grown: Callable[[], None]) -> None:
+        self._store = store
+        self._layers = layers
+        self._grown = grown
+        self._steps: dict[str, CachedStep] = {}
+        self._owners: Counter[str] = Counter()  # layer -> how many steps have it
+        self._sizes: dict[str, int] = {}
+        """The bytes of the layers that steps have, as far as these are on disk and known."""
+        self._counted: dict[str, int] = {}
+        """The bytes of those that nothing but steps needs."""
+        self._total = 0
+        layers.watch(self._recount)
+
+    async def load(self) -> None:
+        """Know the steps of earlier builds, and hold their layers."""
+        await self._store.delete_before("build_step", now_ms())  # those of the first version did not know their keys
+        for step in await self._store.records(KIND, loader(CachedStep)):
+            self._know(step)
+        self._lose(self._layers.missing(self._owners))
+
+    def find(self, key: str) -> CachedStep | None:
+        """The step with this key, if its disk is there: hold its layers before anything else happens."""
+        step = self._steps.get(key)
+        missing = self._layers.missing(() if step is None else step.layers)
+        self._lose(missing)
+        return None if missing else step
+
+    async def touch(self, step: CachedStep) -> None:
+        """A step has been of use."""
+        if step.used_ms < now_ms() - _TOUCH_MS:
+            await self._keep(replace(step, used_ms=now_ms()))
+
+    async def add(self, key: str, layers: tuple[str, ...]) -> None:
+        """Keep what a step has made."""
+        new = [layer for layer in layers if layer not in self._sizes]
+        await self._keep(CachedStep(key, layers, now_ms(), await self._measured(new)))
+
+    async def restore(self) -> None:
+        """Learn how large the layers are that were new with a step which is forgotten."""
+        for step in list(self._steps.values()):
+            unknown = {layer for layer in step.layers if layer not in self._sizes}
+            sizes = await self._measured(unknown - self._layers.missing(unknown))
+            if sizes and self._steps.get(step.key) is step:
+                await self._keep(replace(step, sizes={**step.sizes, **sizes}))
+
+    def items(self) -> list[Item]:
+        """The steps. One is as old as the last use of those that stand on it."""
+        used: dict[str, int] = {}
+        for step in self._steps.values():
+            for layer in step.layers:
+                used[layer] = max(used.get(layer, 0), step.used_ms)
+        return [Item(step.key, used[step.layers[0]], self._parts(step)) for step in self._steps.values()]
+
+    def total(self) -> int:
+        """The bytes of layers that only steps need."""
+        return self._total
+
+    async def remove(self, removal: Removal) -> int:
+        """Forget a step; its layers go once nothing else needs them."""
+        await self._store.delete(KIND, removal.item.id)
+        self._forget(removal.item.id)
+        return removal.bytes
+
+    async def _keep(self, step: CachedStep) -> None:
+        self._know(step)
+        await self._store.put(Document(KIND, step.key, body_of(step), time_ms=step.used_ms))
+
+    async def _measured(self, layers: Iterable[str]) -> dict[str, int]:
+        return {layer: await self._layers.bytes_of(layer) for layer in layers}
+
+    def _know(self, step: CachedStep) -> None:
+        before = self._steps.get(step.key)
+        self._steps[step.key] = step
+        self._owners.update(step.layers)
+        self._sizes.update(step.sizes)
+        self._disown(() if before is None else before.layers)
+        self._layers.hold(f"step/{step.key}", step.layers)
+
+    def _forget(self, key: str) -> None:
+        self._disown(self._steps.pop(key).layers)
+        self._layers.release(f"step/{key}")
+
+    def _disown(self, layers: Iterable[str]) -> None:
+        """A step has these no more."""
+        for layer in layers:
+            self._owners[layer] -= 1
+            if not self._owners[layer]:
+                del self._owners[layer]
+                self._sizes.pop(layer, None)
+
+    def _lose(self, layers: Iterable[str]) -> None:
+        """These are not on disk."""
+        for layer in layers:
+            self._sizes.pop(layer, None)
+        self._recount(layers)
+
+    def _recount(self, layers: Iterable[str]) -> None:
+        """Count anew what these take, as steps or others have begun to need them, or need them no more."""
+        before = self._total
+        for layer in layers:
+            self._total -= self._counted.pop(layer, 0)
+            if layer in self._sizes and self._layers.holders(layer) == self._owners[layer]:
+                self._counted[layer] = self._sizes[layer]
+                self._total += self._sizes[layer]
+        if self._total > before:
+            self._grown()
+
+    def _parts(self, step: CachedStep) -> dict[str, int]:
+        return {layer: self._counted.get(layer, 0) for layer in step.layers}

@@ -1,0 +1,204 @@
+"""Dockerfiles as instructions. Parses; does no I/O and expands nothing.
+
+Line continuations, comments, the escape directive, flags and heredocs are taken apart here; what words and variables
+mean is `expansion`'s matter. Errors name the line.
+"""
+
+from __future__ import annotations
+
+import json
+import re
+from collections.abc import Mapping
+from dataclasses import dataclass, field, replace
+
+from ..errors import InvalidError
+from .expansion import split_words
+
+KEYWORDS = frozenset(
+    {
+        *("ADD", "ARG", "CMD", "COPY", "ENTRYPOINT", "ENV", "EXPOSE", "FROM", "HEALTHCHECK", "LABEL", "MAINTAINER"),
+        *("ONBUILD", "RUN", "SHELL", "STOPSIGNAL", "USER", "VOLUME", "WORKDIR"),
+    }
+)
+_FLAGGED = frozenset({"ADD", "COPY", "FROM", "HEALTHCHECK", "RUN"})
+_WITH_HEREDOCS = frozenset({"ADD", "COPY", "RUN"})
+_DIRECTIVE = re.compile(r"#\s*([A-Za-z][\w.-]*)\s*=\s*(.+?)\s*")
+_FLAG = re.compile(r"--([a-z][a-z-]*)(?:=((?:[^\s'\"\\]|\\.|'[^']*'|\"(?:[^\"\\]|\\.)*\")*))?(?:\s+|$)", re.DOTALL)
+_QUOTED = re.compile(r"'([^']*)'|\"((?:[^\"\\]|\\.)*)\"|\\(.)", re.DOTALL)
+_REPEATED = frozenset({"exclude", "mount"})
+"""Flags that may be given several times."""
+_HEREDOC = re.compile(r"\d*<<(-?)(['\"]?)([A-Za-z_][\w.-]*)\2(?=[>|;&)]|$)")
+
+
+@dataclass(frozen=True, slots=True)
+class Heredoc:
+    """A document within the Dockerfile."""
+
+    name: str
+    text: str
+    expand: bool = True
+    """Whether variables in it are replaced; not where its name was quoted."""
+
+
+@dataclass(frozen=True, slots=True)
+class Instruction:
+    """One instruction, on one line."""
+
+    keyword: str
+    text: str
+    """What follows the keyword and the flags."""
+    line: int
+    """Where it begins, from 1."""
+    flags: Mapping[str, tuple[str, ...]] = field(default_factory=dict)
+    """Each with what it was given, once or several times."""
+    heredocs: tuple[Heredoc, ...] = ()
+    escape: str = "\\"
+
+    @property
+    def title(self) -> str:
+        """It, as a build log shows it."""
+        given = [(name, value) for name, values in self.flags.items() for value in values]
+        flags = "".join(f" --{name}={value}" if value else f" --{name}" for name, value in given)
+        return f"{self.keyword}{flags} {' '.join(self.text.split())}"
+
+    def flag(self, name: str, default: str = "") -> str:
+        """What a flag was given that may be given once."""
+        return self.flags.get(name, (default,))[0]
+
+
+def bad(line: int | None, sentence: str) -> InvalidError:
+    """An error that says where in the Dockerfile."""
+    return InvalidError(sentence if line is None else f"Dockerfile line {line}: {sentence}")
+
+
+def parse(text: str) -> tuple[Instruction, ...]:
+    """All instructions of a Dockerfile; `InvalidError` with the line of the first mistake."""
+    lines = text.removeprefix("\ufeff").replace("\r\n", "\n").split("\n")
+    escape = _escape(lines)
+    _refuse_nul(lines)
+    found: list[Instruction] = []
+    place = 0
+    while place < len(lines):
+        if _is_skipped(lines[place]):
+            place += 1
+            continue
+        start = place + 1
+        logical, place = _joined(lines, place, escape)
+        bare = _instruction(logical.strip(), start, escape)
+        heredocs, place = _heredocs(bare, lines, place)
+        found.append(replace(bare, heredocs=tuple(heredocs)))
+    return tuple(found)
+
+
+def trigger_text(instruction: Instruction) -> str:
+    """The instruction within an ONBUILD, as a Dockerfile of its own; `ValueError` for one that cannot be there."""
+    directive = "" if instruction.escape == "\\" else f"# escape={instruction.escape}\n"
+    documents = "".join(f"{document.text}{document.name}\n" for document in instruction.heredocs)
+    found = f"{directive}{instruction.text}\n{documents}"
+    try:
+        inner = parse(found)
+    except InvalidError as error:
+        raise ValueError(str(error).partition(": ")[2].removesuffix(".")) from error
+    if len(inner) != 1 or inner[0].keyword in ("FROM", "MAINTAINER", "ONBUILD"):
+        raise ValueError(f"{inner[0].keyword} cannot follow it")
+    return found
+
+
+def json_form(text: str) -> tuple[str, ...] | None:
+    """The words of the form `["a", "b"]`; None for text that is not of that form."""
+    if not text.startswith("["):
+        return None
+    try:
+        found = json.loads(text)
+    except (ValueError, RecursionError):
+        return None
+    strings = isinstance(found, list) and all(isinstance(word, str) for word in found)
+    return tuple(found) if strings else None
+
+
+def _escape(lines: list[str]) -> str:
+    """The escape character that the directives at the very top choose."""
+    for number, line in enumerate(lines, 1):
+        directive = _DIRECTIVE.fullmatch(line.strip())
+        if directive is None:
+            break
+        if directive[1].lower() == "escape":
+            if directive[2] not in ("\\", "`"):
+                raise bad(number, f"escape must be \\ or `, not {directive[2]!r}.")
+            return directive[2]
+    return "\\"
+
+
+def _refuse_nul(lines: list[str]) -> None:
+    number = next((number for number, line in enumerate(lines, 1) if "\0" in line), None)
+    if number is not None:
+        raise bad(number, "a byte 0 has no place in a Dockerfile.")
+
+
+def _is_skipped(line: str) -> bool:
+    stripped = line.strip()
+    return not stripped or stripped.startswith("#")
+
+
+def _joined(lines: list[str], place: int, escape: str) -> tuple[str, int]:
+    """The instruction that begins here, put together from its lines, and the place after it."""
+    continued = re.compile(re.escape(escape) + r"[ \t]*$")
+    logical = ""
+    first = place
+    while place < len(lines):
+        line = lines[place]
+        place += 1
+        if place - 1 > first and _is_skipped(line):
+            continue  # comments and blank lines within an instruction
+        end = continued.search(line)
+        logical += line if end is None else line[: end.start()]
+        if end is None:
+            break
+    return logical, place
+
+
+def _instruction(logical: str, line: int, escape: str) -> Instruction:
+    keyword, _, rest = logical.replace("\t", " ", 1).partition(" ")
+    name = keyword.upper()
+    if name not in KEYWORDS:
+        raise bad(line, f"unknown instruction {keyword[:40]!r}.")
+    rest = rest.strip()
+    flags: dict[str, tuple[str, ...]] = {}
+    while name in _FLAGGED and (flag := _FLAG.match(rest)) is not None:
+        if flag[1] in flags and flag[1] not in _REPEATED:
+            raise bad(line, f"{name}: --{flag[1]} is given twice.")
+        flags[flag[1]] = (*flags.get(flag[1], ()), _QUOTED.sub(_unquoted, flag[2] or ""))
+        rest = rest[flag.end() :]
+    if not rest:
+        raise bad(line, f"{name} needs an argument.")
+    return Instruction(name, rest, line, flags, escape=escape)
+
+
+def _unquoted(quoted: re.Match[str]) -> str:
+    """What quotes hold, as flags have them: variables in it are replaced all the same."""
+    return quoted[1] if quoted[1] is not None else re.sub(r"\\(.)", r"\1", quoted[2] or quoted[3] or "")
+
+
+def _heredocs(instruction: Instruction, lines: list[str], place: int) -> tuple[list[Heredoc], int]:
+    """The documents that an instruction announces, and the place after them."""
+    found: list[Heredoc] = []
+    keyword = instruction.text.split()[0].upper() if instruction.keyword == "ONBUILD" else instruction.keyword
+    if keyword not in _WITH_HEREDOCS or "<<" not in instruction.text:
+        return found, place
+    for word in split_words(instruction.text, instruction.escape):
+        announced = _HEREDOC.match(word)
+        if announced is not None:
+            text, place = _document(lines, place, announced[3], tabs=announced[1] == "-", line=instruction.line)
+            found.append(Heredoc(announced[3], text, expand=not announced[2]))
+    return found, place
+
+
+def _document(lines: list[str], place: int, name: str, *, tabs: bool, line: int) -> tuple[str, int]:
+    found: list[str] = []
+    while place < len(lines):
+        text = lines[place].lstrip("\t") if tabs else lines[place]
+        place += 1
+        if text == name:
+            return "".join(f"{text}\n" for text in found), place
+        found.append(text)
+    raise bad(line, f"the document {name} has no end: a line with {name} alone is missing.")

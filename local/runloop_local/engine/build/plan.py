@@ -1,0 +1,452 @@
+"""What a build does, step by step, worked out before it begins. Pure: runs and reads nothing.
+
+The instructions of a Dockerfile become stages of steps with every variable replaced, and with the setting (environment,
+folder, account, shell) that each step happens in.
+"""
+
+from __future__ import annotations
+
+import os
+import posixpath
+import re
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, field, replace
+from typing import TYPE_CHECKING
+
+from .dockerfile import bad, json_form, parse, trigger_text
+from .expansion import expand, expand_document, pairs, split_words
+from .image import Image
+from .run_mounts import Bind, Cache, Secret, mount_of
+
+if TYPE_CHECKING:
+    from .dockerfile import Instruction
+    from .run_mounts import Mount
+
+HOME = "/home/user"
+PATH = "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin"
+_SHELL = ("/bin/sh", "-c")
+_ARCHITECTURE = {"x86_64": "amd64", "aarch64": "arm64"}.get(os.uname().machine, os.uname().machine)
+PLATFORM = f"linux/{_ARCHITECTURE}"
+_PREDEFINED = {
+    f"{side}{name}": value
+    for side in ("TARGET", "BUILD")
+    for name, value in (("OS", "linux"), ("ARCH", _ARCHITECTURE), ("PLATFORM", PLATFORM))
+}
+_SCRIPT = 'f=$(mktemp) && printf %s "$1" >"$f" && chmod 755 "$f" && { "$f"; s=$?; rm -f "$f"; exit "$s"; }'
+_ADDRESS = re.compile(r"(https?|ftp|git|ssh)://|git@")
+_COPY_FLAGS = frozenset({"from", "chown", "chmod", "link", "exclude", "parents", "checksum", "keep-git-dir"})
+_FLAGS = {
+    "ADD": _COPY_FLAGS,
+    "COPY": _COPY_FLAGS,
+    "FROM": frozenset({"platform"}),
+    "HEALTHCHECK": frozenset({"interval", "timeout", "start-period", "start-interval", "retries"}),
+    "RUN": frozenset({"mount"}),
+}
+_NOTES = {
+    "HEALTHCHECK": "HEALTHCHECK is not run.",
+    "VOLUME": "A VOLUME is part of the disk here.",
+    "CMD": "CMD is recorded, not run: give a devbox an entrypoint instead.",
+    "ENTRYPOINT": "ENTRYPOINT is recorded, not run: give a devbox an entrypoint instead.",
+}
+
+
+@dataclass(frozen=True, slots=True)
+class StageContext:
+    """What steps happen in."""
+
+    env: Mapping[str, str] = field(default_factory=dict)
+    args: Mapping[str, str] = field(default_factory=dict)
+    cwd: str | None = None
+    user: str | None = None
+    """An account, perhaps with `:group`; root for steps and `user` for devboxes by default."""
+    shell: tuple[str, ...] = _SHELL
+
+    @property
+    def variables(self) -> dict[str, str]:
+        """What `$x` stands for."""
+        return {"PATH": PATH, **self.args, **self.env}
+
+
+@dataclass(frozen=True, slots=True)
+class Run:
+    """Run a program."""
+
+    argv: tuple[str, ...]
+    cached: bool = True
+    mounts: tuple[Mount, ...] = ()
+    """Those of a folder before those below it."""
+
+
+@dataclass(frozen=True, slots=True)
+class Copy:
+    """Put files of the build context, of another stage or of the Dockerfile itself into the disk."""
+
+    sources: tuple[str, ...]
+    target: str
+    stage: int | str | None = None
+    """An earlier stage, or a blueprint's name; the build context by default."""
+    owner: str = ""
+    mode: int | None = None
+    unpack: bool = False
+    """Whether archives are unpacked."""
+    documents: Mapping[str, str] = field(default_factory=dict)
+    exclude: tuple[str, ...] = ()
+    parents: bool = False
+    """Whether the sources keep their folders."""
+
+
+@dataclass(frozen=True, slots=True)
+class Folder:
+    """Make a folder."""
+
+    path: str
+
+
+@dataclass(frozen=True, slots=True)
+class Write:
+    """Write a file."""
+
+    path: str
+    content: str
+
+
+Action = Run | Copy | Folder | Write
+
+
+@dataclass(frozen=True, slots=True)
+class Step:
+    """One step of a build."""
+
+    title: str
+    stage_context: StageContext
+    action: Action | None = None
+    line: int | None = None
+    note: str | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Stage:
+    """The steps from one FROM to the next."""
+
+    base: int | str | None
+    """An earlier stage, the name that FROM gave, or None for the blueprint that the build was given."""
+    steps: tuple[Step, ...] = ()
+    stage_context: StageContext = field(default_factory=StageContext)
+    entrypoint: tuple[str, ...] = ()
+    command: tuple[str, ...] = ()
+    name: str | None = None
+    on_build: tuple[str, ...] = ()
+    """Instructions for the stages that begin with it, each a Dockerfile of its own."""
+
+    def image(self) -> Image:
+        """What devboxes from it get."""
+        stage_context = self.stage_context
+        return Image(stage_context.env, stage_context.cwd, stage_context.user, self.entrypoint, self.command, self.on_build)
+
+    @property
+    def uses(self) -> frozenset[int]:
+        """The earlier stages that it stands on or copies from."""
+        return frozenset(stage for stage in self.named if isinstance(stage, int))
+
+    @property
+    def named(self) -> list[int | str | None]:
+        """All that it stands on, copies from or mounts."""
+        actions = [step.action for step in self.steps]
+        copied = [action.stage for action in actions if isinstance(action, Copy)]
+        mounts = [mount for action in actions if isinstance(action, Run) for mount in action.mounts]
+        return [self.base, *copied, *(mount.stage for mount in mounts if isinstance(mount, Bind | Cache))]
+
+
+def needed(stages: Sequence[Stage]) -> frozenset[int]:
+    """The numbers of the stages that the last one is made of, itself included."""
+    found, queue = set[int](), [len(stages) - 1]
+    while queue:
+        number = queue.pop()
+        found.add(number)
+        queue += stages[number].uses - found
+    return frozenset(found)
+
+
+def secrets_of(stages: Sequence[Stage]) -> list[tuple[Step, Secret]]:
+    """The secrets that steps of the last stage, and of those that it is made of, have mounted."""
+    steps = [step for number in sorted(needed(stages)) for step in stages[number].steps]
+    return [
+        (step, mount)
+        for step in steps
+        if isinstance(step.action, Run)
+        for mount in step.action.mounts
+        if isinstance(mount, Secret)
+    ]
+
+
+def outside_names(instructions: Sequence[Instruction], build_args: Mapping[str, str]) -> set[str]:
+    """The names in FROM, COPY --from and RUN --mount that are no stages: blueprints, perhaps."""
+    stages = _Plan(build_args, {}, None).stages(instructions)
+    return {name for stage in stages for name in stage.named if isinstance(name, str)}
+
+
+def plan(
+    instructions: Sequence[Instruction],
+    build_args: Mapping[str, str],
+    images: Mapping[str, Image],
+    base: Image | None = None,
+) -> tuple[Stage, ...]:
+    """The stages of a build. `images` are the blueprints among the outside names; `base` stands in for FROM.
+
+    `InvalidError` with the line of what cannot be carried out.
+    """
+    return _Plan(build_args, images, base).stages(instructions)
+
+
+class _Plan:
+    """Goes through the instructions, keeping the stage that is being put together."""
+
+    def __init__(self, build_args: Mapping[str, str], images: Mapping[str, Image], base: Image | None) -> None:
+        self._build_args = build_args
+        self._images = images
+        self._base = base
+        self._global_args: dict[str, str] = {}
+        self._done: list[Stage] = []
+        self._stage: Stage | None = None if base is None else _begun(None, base)
+        self._handlers: dict[str, Callable[[Instruction], Step | None]] = {
+            "ADD": self._copy,
+            "ARG": self._arg,
+            "CMD": self._command,
+            "COPY": self._copy,
+            "ENTRYPOINT": self._command,
+            "ENV": self._env,
+            "FROM": self._from,
+            "ONBUILD": self._on_build,
+            "RUN": self._run,
+            "SHELL": self._shell,
+            "USER": self._user,
+            "WORKDIR": self._workdir,
+        }
+
+    def stages(self, instructions: Sequence[Instruction]) -> tuple[Stage, ...]:
+        if self._base is not None:
+            self._trigger(self._base.on_build, None)
+        for instruction in instructions:
+            if self._stage is None and instruction.keyword not in ("ARG", "FROM"):
+                raise bad(instruction.line, f"{instruction.keyword} comes before FROM.")
+            self._take(instruction, instruction.line)
+        if self._stage is None:
+            raise bad(None, "The Dockerfile has no FROM.")
+        return (*self._done, self._stage)
+
+    def _take(self, instruction: Instruction, line: int | None) -> None:
+        try:
+            _check_flags(instruction)
+            step = self._handlers.get(instruction.keyword, self._other)(instruction)
+        except ValueError as error:
+            raise bad(line, f"{instruction.keyword}: {error}.") from error
+        if step is not None:
+            self._change(steps=(*self._current.steps, replace(step, line=line)))
+
+    def _trigger(self, on_build: Sequence[str], line: int | None) -> None:
+        """What a base has for whoever stands on it."""
+        for text in on_build:
+            for instruction in parse(text):
+                self._take(instruction, line)
+
+    @property
+    def _current(self) -> Stage:
+        if self._stage is None:
+            raise ValueError("it comes before FROM")
+        return self._stage
+
+    @property
+    def _stage_context(self) -> StageContext:
+        return self._current.stage_context
+
+    def _change(self, **changes: object) -> None:
+        self._stage = replace(self._current, **changes)  # type: ignore[arg-type] # names and types are the callers'
+
+    def _set(self, **changes: object) -> None:
+        self._change(stage_context=replace(self._stage_context, **changes))  # type: ignore[arg-type] # as above
+
+    def _step(self, instruction: Instruction, action: Action | None = None) -> Step:
+        note = _NOTES.get(instruction.keyword)
+        return Step(instruction.title, self._stage_context, action, instruction.line, note)
+
+    def _expanded(self, instruction: Instruction, text: str) -> str:
+        return expand(text, self._stage_context.variables, instruction.escape)
+
+    def _from(self, instruction: Instruction) -> None:
+        if self._base is not None:
+            raise bad(instruction.line, "FROM and a base blueprint exclude each other: leave out one of them.")
+        variables = {**_PREDEFINED, **self._global_args}
+        words = [expand(word, variables, instruction.escape) for word in instruction.text.split()]
+        if len(words) not in (1, 3) or (len(words) == 3 and words[1].upper() != "AS") or not words[0]:
+            raise ValueError("write FROM name, or FROM name AS stage")
+        if self._stage is not None:
+            self._done.append(self._stage)
+        base = self._stage_number(words[0])
+        name = words[2].lower() if len(words) == 3 else None
+        if name is not None and name in [stage.name for stage in self._done]:
+            raise ValueError(f"an earlier stage is called {name} already")
+        platform = expand(instruction.flag("platform"), variables, instruction.escape)
+        if isinstance(base, int):
+            earlier = self._done[base]
+            on_build = earlier.on_build
+            self._stage = replace(earlier, base=base, steps=(), name=name, on_build=())
+        else:
+            image = self._images.get(base, Image())
+            on_build = image.on_build
+            self._stage = replace(_begun(base, image), name=name)
+        self._change(steps=(Step(instruction.title, self._stage_context, None, instruction.line, _platform_note(platform)),))
+        self._trigger(on_build, instruction.line)
+
+    def _stage_number(self, name: str) -> int | str:
+        """The earlier stage of this name, or the name itself."""
+        names = [stage.name for stage in self._done]
+        return names.index(name.lower()) if name.lower() in names else name
+
+    def _arg(self, instruction: Instruction) -> Step | None:
+        for word in split_words(instruction.text, instruction.escape):
+            name, given, default = word.partition("=")
+            if self._stage is None:
+                self._declare(self._global_args, name, expand(default, self._global_args, instruction.escape), given)
+            else:
+                args = dict(self._stage_context.args)
+                inherited = {**_PREDEFINED, **self._global_args}.get(name, "")
+                value = self._expanded(instruction, default) if given else inherited
+                self._declare(args, name, value, given or name in {**_PREDEFINED, **self._global_args})
+                self._set(args=args)
+        return None if self._stage is None else self._step(instruction)
+
+    def _declare(self, args: dict[str, str], name: str, default: str, has_default: object) -> None:
+        if name in self._build_args:
+            args[name] = self._build_args[name]
+        elif has_default:
+            args[name] = default
+
+    def _env(self, instruction: Instruction) -> Step:
+        given = pairs(instruction.text, instruction.escape)
+        values = {self._expanded(instruction, name): self._expanded(instruction, value) for name, value in given}
+        self._set(env={**self._stage_context.env, **values})
+        return self._step(instruction)
+
+    def _run(self, instruction: Instruction) -> Step:
+        return self._step(instruction, Run(self._program(instruction), mounts=self._mounts(instruction)))
+
+    def _mounts(self, instruction: Instruction) -> tuple[Mount, ...]:
+        def expanded(text: str) -> str:
+            return self._expanded(instruction, text)
+
+        flags = instruction.flags.get("mount", ())
+        found = [mount_of(text, expanded, self._absolute, self._named_stage) for text in flags]
+        return tuple(sorted(found, key=lambda mount: mount.target or ""))
+
+    def _program(self, instruction: Instruction) -> tuple[str, ...]:
+        words = json_form(instruction.text)
+        if words:
+            return words
+        documents = instruction.heredocs
+        if len(documents) == 1 and len(split_words(instruction.text)) == 1:
+            script = documents[0].text
+            return ("/bin/sh", "-c", _SCRIPT, "sh", script) if script.startswith("#!") else self._in_shell(script)
+        return self._in_shell("".join([instruction.text, *(f"\n{doc.text}{doc.name}" for doc in documents)]))
+
+    def _in_shell(self, script: str) -> tuple[str, ...]:
+        return (*self._stage_context.shell, script)
+
+    def _command(self, instruction: Instruction) -> Step:
+        words = json_form(instruction.text)
+        found = words if words is not None else self._in_shell(instruction.text)
+        self._change(**{"command" if instruction.keyword == "CMD" else "entrypoint": found})
+        return self._step(instruction)
+
+    def _shell(self, instruction: Instruction) -> Step:
+        words = json_form(instruction.text)
+        if not words:
+            raise ValueError('write it as ["program", "argument"]')
+        self._set(shell=words)
+        return self._step(instruction)
+
+    def _user(self, instruction: Instruction) -> Step:
+        user = self._expanded(instruction, instruction.text)
+        if not re.fullmatch(r"[\w.-]+(:[\w.-]+)?", user):
+            raise ValueError(f"{user!r} is no account")
+        self._set(user=user)
+        return self._step(instruction)
+
+    def _workdir(self, instruction: Instruction) -> Step:
+        path = posixpath.normpath(self._absolute(self._expanded(instruction, instruction.text)))
+        self._set(cwd=path)
+        return self._step(instruction, Folder(path))
+
+    def _absolute(self, path: str) -> str:
+        return posixpath.join(self._stage_context.cwd or "/", path)
+
+    def _copy(self, instruction: Instruction) -> Step:
+        words = json_form(instruction.text) or tuple(split_words(instruction.text, instruction.escape))
+        if len(words) < 2:
+            raise ValueError("a source and a target are needed")
+        documents = self._documents(instruction)
+        announced = {word for word in words[:-1] if "<<" in word} if documents else set()
+        sources = [self._expanded(instruction, word) for word in words[:-1] if word not in announced]
+        target = self._absolute(self._expanded(instruction, words[-1]))
+        if len(words) > 2 and not target.endswith("/"):
+            raise ValueError("the target of several sources must be a folder: end it with /")
+        return self._step(instruction, self._copied(instruction, tuple(sources), target, documents))
+
+    def _copied(
+        self, instruction: Instruction, sources: tuple[str, ...], target: str, documents: Mapping[str, str]
+    ) -> Copy:
+        flags = {name: self._expanded(instruction, instruction.flag(name)) for name in instruction.flags}
+        mode = flags.get("chmod", "")
+        if not re.fullmatch(r"[0-7]{0,4}", mode):
+            raise ValueError(f"--chmod={mode} must be octal, such as 755")
+        if any(_ADDRESS.match(source) for source in sources):
+            raise ValueError("addresses are not fetched: use RUN with curl or git")
+        return Copy(
+            sources,
+            target,
+            stage=self._source_stage(flags.get("from")),
+            owner=flags.get("chown", ""),
+            mode=int(mode, 8) if mode else None,
+            unpack=instruction.keyword == "ADD",
+            documents=documents,
+            exclude=tuple(self._expanded(instruction, rule) for rule in instruction.flags.get("exclude", ()) if rule),
+            parents=flags.get("parents", "false") in ("", "true"),
+        )
+
+    def _source_stage(self, name: str | None) -> int | str | None:
+        return self._named_stage(name) if name else None
+
+    def _named_stage(self, name: str) -> int | str:
+        if name.isdigit() and int(name) < len(self._done):
+            return int(name)
+        return self._stage_number(name)
+
+    def _documents(self, instruction: Instruction) -> dict[str, str]:
+        variables = self._stage_context.variables
+        return {
+            document.name: expand_document(document.text, variables) if document.expand else document.text
+            for document in instruction.heredocs
+        }
+
+    def _on_build(self, instruction: Instruction) -> Step:
+        self._change(on_build=(*self._current.on_build, trigger_text(instruction)))
+        return self._step(instruction)
+
+    def _other(self, instruction: Instruction) -> Step:
+        return self._step(instruction)
+
+
+def _begun(base: str | None, image: Image) -> Stage:
+    stage_context = StageContext(env=image.env, cwd=image.cwd, user=image.user)
+    return Stage(base, stage_context=stage_context, entrypoint=image.entrypoint, command=image.command)
+
+
+def _check_flags(instruction: Instruction) -> None:
+    unknown = instruction.flags.keys() - _FLAGS.get(instruction.keyword, frozenset())
+    if unknown:
+        raise ValueError(f"--{min(unknown)} is not served")
+
+
+def _platform_note(platform: str) -> str | None:
+    if platform in ("", PLATFORM) or platform.startswith(f"{PLATFORM}/"):
+        return None
+    return f"This machine is {PLATFORM}, and so is what is built here: --platform={platform} has no effect."

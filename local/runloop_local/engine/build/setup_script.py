@@ -1,0 +1,121 @@
+"""What a blueprint sets up after its Dockerfile: commands, files, repositories. Pure; the same as text for previews."""
+
+from __future__ import annotations
+
+import base64
+import shlex
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+
+from .plan import HOME, Run, StageContext, Step, Write
+
+_PROFILE = "/etc/profile.d/zz-blueprint.sh"
+_HOST = "https://github.com/"
+
+
+@dataclass(frozen=True, slots=True)
+class CodeMount:
+    """A repository to clone into the home folder."""
+
+    owner: str
+    name: str
+    ref: str | None = None
+    token: str | None = field(default=None, repr=False)
+    install: str | None = None
+
+    @property
+    def script(self) -> str:
+        """What clones it."""
+        ref = f"--branch {shlex.quote(self.ref)} " if self.ref else ""
+        address, folder = shlex.quote(f"{_HOST}{self.owner}/{self.name}.git"), shlex.quote(f"{HOME}/{self.name}")
+        clone = f"rm -rf {folder} && git clone --depth 1 {ref}{address} {folder}"
+        return f"{clone} && cd {folder} && {{ {self.install}\n}}" if self.install else clone
+
+    @property
+    def env(self) -> dict[str, str]:
+        """The token reaches git through the environment, and so no file and no command line."""
+        found = {"GIT_TERMINAL_PROMPT": "0"}
+        if self.token:
+            found |= {
+                "GIT_CONFIG_COUNT": "1",
+                "GIT_CONFIG_KEY_0": f"http.{_HOST}.extraHeader",
+                "GIT_CONFIG_VALUE_0": f"Authorization: Basic {self._login}",
+            }
+        return found
+
+    @property
+    def hidden(self) -> tuple[str, ...]:
+        """What no log may show."""
+        return (self.token, self._login) if self.token else ()
+
+    @property
+    def _login(self) -> str:
+        return base64.b64encode(f"x-access-token:{self.token}".encode()).decode()
+
+
+@dataclass(frozen=True, slots=True)
+class Setup:
+    """All that comes after the Dockerfile."""
+
+    commands: tuple[str, ...] = ()
+    files: Mapping[str, str] = field(default_factory=dict)
+    code: tuple[CodeMount, ...] = ()
+
+
+def setup_steps(setup: Setup | None, stage_context: StageContext, login_shell: str, *, has_root: bool) -> tuple[Step, ...]:
+    """The steps after those of the Dockerfile, whose last setting is `setting`."""
+    wanted = setup or Setup()
+    user = StageContext(env=stage_context.env, cwd=HOME, user="user")
+    steps = [
+        Step(f"system_setup_commands: {' '.join(command.split())}", user, Run((login_shell, "-lc", command)))
+        for command in wanted.commands
+    ]
+    steps += [_file(path, content) for path, content in wanted.files.items()]
+    for mount in wanted.code:
+        inner = StageContext(env={**stage_context.env, **mount.env}, cwd=HOME, user="user")
+        run = Run((login_shell, "-lc", mount.script), cached=False)
+        steps.append(Step(f"code_mounts: {mount.owner}/{mount.name}", inner, run))
+    if "PATH" in stage_context.env and has_root:
+        # Login shells set their PATH anew; this is where they read what to set it to.
+        profile = f"export PATH={shlex.quote(stage_context.env['PATH'])}\n"
+        steps.append(Step("PATH of login shells", StageContext(user="root"), Write(_PROFILE, profile)))
+    return tuple(steps)
+
+
+def _file(path: str, content: str) -> Step:
+    full = path.replace("~/", f"{HOME}/", 1) if path.startswith("~/") else path
+    full = full if full.startswith("/") else f"{HOME}/{full}"
+    owner = "user" if full.startswith((f"{HOME}/", "/tmp/")) else "root"  # noqa: S108 -- a devbox's own
+    return Step(f"file_mounts: {path}", StageContext(user=owner), Write(full, content))
+
+
+def preview(dockerfile: str | None, base: str | None, setup: Setup) -> str:
+    """The whole build as one Dockerfile."""
+    begin = (dockerfile or "").rstrip("\n")
+    if base is not None:
+        begin = f"FROM {base}\n{begin}".rstrip("\n")
+    lines = [begin or "FROM scratch", *_preview_lines(setup)]
+    return "".join(f"{line}\n" for line in lines)
+
+
+def _preview_lines(setup: Setup) -> list[str]:
+    lines = ["USER user", f"WORKDIR {HOME}"] if setup != Setup() else []
+    lines += [f"RUN {command}" if "\n" not in command else _script(command) for command in setup.commands]
+    for path, content in setup.files.items():
+        end = _free_name(content)
+        lines.append(f"COPY --chown=user <<'{end}' {path}\n{content.removesuffix(chr(10))}\n{end}")
+    lines += [f"RUN {mount.script}" for mount in setup.code]
+    return lines
+
+
+def _script(command: str) -> str:
+    end = _free_name(command)
+    return f"RUN <<'{end}'\n{command}\n{end}"
+
+
+def _free_name(text: str) -> str:
+    """A name for a document that no line of it has."""
+    name = "EOF"
+    while name in text.split("\n"):
+        name += "_"
+    return name

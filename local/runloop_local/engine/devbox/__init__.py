@@ -1,0 +1,1 @@
+"""Devboxes: their life, what runs in them, their limits and their records."""

@@ -1,0 +1,266 @@
+"""All devboxes of this machine, and what is kept of them between starts of the service."""
+
+from __future__ import annotations
+
+import asyncio
+import json
+from dataclasses import replace
+from functools import partial
+from typing import TYPE_CHECKING
+from weakref import WeakValueDictionary
+
+from ...sandbox.base import SandboxError
+from ..build.builder import SANDBOX_PREFIX
+from ..errors import DiskFullError, EngineError, InvalidError, NotFoundError
+from ..ids import now_ms
+from ..problems import tell
+from ..storage.clearing import Clearing
+from ..storage.idempotency import NO_REQUEST, rendered
+from ..storage.store import Query
+from ..views import tunnel_view
+from . import lifecycle
+from .devbox import Devbox, document, holder_of, loaded
+from .execution import KILLED, UNFINISHED, Ended, Execution, ExecutionRecord
+from .execution import loaded as loaded_execution
+from .execution_manager import ExecutionRequest
+from .lifecycle import DevboxRecord, Transition
+
+if TYPE_CHECKING:
+    from collections.abc import Awaitable, Callable, Iterator
+
+    from ..storage.idempotency import Attempt
+    from ..storage.store import Page
+    from .devbox import DevboxServices
+    from .output_log import OutputLog
+
+
+class Devboxes:
+    """Devboxes by id: live ones in memory, ended ones in the store."""
+
+    def __init__(self, services: DevboxServices) -> None:
+        self._services = services
+        self._live: dict[str, Devbox] = {}
+        self._known: WeakValueDictionary[str, Devbox] = WeakValueDictionary()
+        """All that somebody holds, ended ones too: two of one devbox would not know of each other's changes."""
+        self.problems: dict[str, str] = {}
+        """Disks of devboxes that have ended and could not be removed, and why."""
+        self._clearing = Clearing(services.store.notes)
+        self._since = now_ms()
+
+    async def restore(self) -> None:
+        """Take up what the last service left: nothing runs, disks are kept. What has ended is cleared away meanwhile.
+
+        This takes longer the more there is that had not ended, not the more there is.
+        """
+        left = self._services.isolation.sandboxes()
+        moved: list[Devbox] = []
+        sealed = False
+        for status in lifecycle.LIVE:
+            for record in await self._services.store.records("devbox", loaded, status=status):
+                known, sealed = await self._with_tunnel(record), sealed or _was_plain(record)
+                devbox = self._take_up(lifecycle.after_restart(known, self._since), has_disk=record.id in left)
+                moved += [devbox] if devbox.status != status or _was_plain(record) else []
+        ended = [execution for status in UNFINISHED for execution in await self._executions(status=status)]
+        documents = [document(devbox.record) for devbox in moved] + [each.document() for each in ended]
+        try:
+            await self._services.store.put(*documents, urgent=True)
+            if sealed:
+                await self._services.store.write_out()
+        except DiskFullError:
+            for devbox in moved:
+                devbox.not_kept()
+        self._clearing.begin("What ended before", self.clear_away())
+
+    async def create(self, record: DevboxRecord, attempt: Attempt = NO_REQUEST) -> Devbox:
+        """A new devbox, on its way to running."""
+        self._drop_ended()
+        if record.tunnel is not None:
+            record = replace(record, tunnel=await record.tunnel.sealed_by(self._services.vault))
+        if record.owner is not None:
+            self._services.kernels.require(record.owner.id)  # with no await until it is known: it may end any moment
+        devbox = Devbox(replace(record, transitions=(Transition("queued", record.create_time_ms),)), self._services)
+        self._keep(devbox)
+        try:
+            await devbox.save(*attempt.note(record.id))
+        except BaseException:
+            del self._live[record.id]
+            self._services.layers.release(holder_of(record.id))
+            raise
+        devbox.launch()
+        return devbox
+
+    async def get(self, devbox_id: str) -> Devbox:
+        """One devbox; `NotFoundError` if there never was one."""
+        known = self._known.get(devbox_id)
+        if known is not None and not known.gone:
+            return known
+        record = await self._services.store.record("devbox", devbox_id, loaded)
+        if record is None:
+            raise NotFoundError(f"No devbox has the id {devbox_id!r}.")
+        return self._known.setdefault(devbox_id, Devbox(record, self._services))
+
+    async def page(self, query: Query, *, tunnels: bool = True) -> Page:
+        """One page of the list, newest first; without `tunnels` it does not say what lets in by them."""
+        page = await self._services.store.page(query)
+        if not tunnels or not any(devbox.record.tunnel for devbox in self._live.values()):
+            return page
+        return replace(page, views=tuple(map(self._listed, page.views)))
+
+    def _listed(self, view: str) -> str:
+        """A stored view, with the tunnel that such a view has none of."""
+        listed = json.loads(view)
+        known = self._live.get(listed["id"])
+        if known is None or known.record.tunnel is None:
+            return view
+        return rendered({**listed, "tunnel": tunnel_view(known.record.tunnel)})
+
+    async def execute(self, devbox_id: str, request: ExecutionRequest) -> Execution:
+        """Start a command; the same id once more is the same execution."""
+        devbox = await self.get(devbox_id)
+        done = await self._find(devbox, request.id)
+        if done is not None:
+            return _same(done, request)
+        return _same(await devbox.execute(request), request)
+
+    async def execution(self, devbox_id: str, execution_id: str) -> Execution:
+        """One execution, whatever became of it; `NotFoundError` if there never was one."""
+        found = await self._find(await self.get(devbox_id), execution_id)
+        if found is None:
+            raise NotFoundError(f"Devbox {devbox_id} has no execution {execution_id!r}.")
+        return found
+
+    async def executions(
+        self, devbox_id: str, limit: int, wanted: Callable[[ExecutionRecord], bool]
+    ) -> list[tuple[ExecutionRecord, OutputLog]]:
+        """Those that are wanted of the newest executions of a devbox, with their output, oldest first."""
+        devbox = await self.get(devbox_id)
+        found = await self._services.store.records("execution", loaded_execution, parent=devbox.record.id, limit=limit)
+        records = [self._settled(record, devbox) for record in found if wanted(record)]
+        return [(record, self._log(record, devbox)) for record in records]
+
+    def counts(self) -> dict[str, int]:
+        """How many devboxes that have not ended are in each state."""
+        statuses = [devbox.status for devbox in self._live.values() if not devbox.gone]
+        return {status: statuses.count(status) for status in dict.fromkeys(statuses)}
+
+    def live(self) -> Iterator[Devbox]:
+        """Those that have not ended, and some that have."""
+        return iter(self._live.values())
+
+    @property
+    def busy(self) -> bool:
+        """Whether a devbox runs or is on its way."""
+        return any(devbox.status in lifecycle.BUSY for devbox in self._live.values())
+
+    async def aclose(self) -> None:
+        """End all processes; disks stay."""
+        await self._clearing.aclose()
+        closing = [devbox.close() for devbox in self._live.values()]
+        for outcome in await asyncio.gather(*closing, return_exceptions=True):
+            if outcome is not None:
+                raise outcome
+
+    async def _find(self, devbox: Devbox, execution_id: str) -> Execution | None:
+        running = devbox.execution(execution_id)
+        if running is not None:
+            return running
+        record = await self._services.store.record("execution", f"{devbox.record.id}/{execution_id}", loaded_execution)
+        started = devbox.execution(execution_id)  # meanwhile
+        if started is not None or record is None:
+            return started
+        record = self._settled(record, devbox)
+        return Execution(record, self._log(record, devbox), Ended())
+
+    def _settled(self, record: ExecutionRecord, devbox: Devbox) -> ExecutionRecord:
+        """The record, also where the disk was too full to note that the command had ended."""
+        return self._killed(record) if record.status != "completed" and devbox.execution(record.id) is None else record
+
+    def _log(self, record: ExecutionRecord, devbox: Devbox) -> OutputLog:
+        running = devbox.execution(record.id)
+        if running is not None:
+            return running.log
+        return self._services.history.output(record)
+
+    def _drop_ended(self) -> None:
+        for devbox in [devbox for devbox in self._live.values() if devbox.gone]:
+            del self._live[devbox.record.id]
+
+    def _take_up(self, record: DevboxRecord, *, has_disk: bool) -> Devbox:
+        if record.status in lifecycle.TERMINAL:
+            record = replace(record, has_disk=has_disk)
+        devbox = Devbox(record, self._services)
+        self._keep(devbox)
+        return devbox
+
+    async def _with_tunnel(self, record: DevboxRecord) -> DevboxRecord:
+        """A record from the store, with what lets in by its tunnel."""
+        if record.tunnel is None:
+            return record
+        if _was_plain(record):
+            return replace(record, tunnel=await record.tunnel.sealed_by(self._services.vault))
+        try:
+            tunnel = await record.tunnel.unsealed_by(self._services.vault, f"The tunnel of devbox {record.id} was")
+        except EngineError as error:
+            self._services.store.notes.add(str(error), "tunnel", record.id)
+            return record
+        return replace(record, tunnel=tunnel)
+
+    def _keep(self, devbox: Devbox) -> None:
+        record = devbox.record
+        self._live[record.id] = self._known[record.id] = devbox
+        self._services.layers.hold(holder_of(record.id), record.layers)
+
+    async def _executions(self, status: str) -> list[ExecutionRecord]:
+        """Those that an earlier service has left in this state, as killed."""
+        found = await self._services.store.records("execution", loaded_execution, status=status)
+        return [self._killed(record) for record in found]
+
+    def _killed(self, record: ExecutionRecord) -> ExecutionRecord:
+        ended_ms = max(self._since, record.start_time_ms)
+        return record.ended(self._services.history.output(record), ended_ms, KILLED)
+
+    async def clear_away(self) -> None:
+        """Remove disks that devboxes have left: a kill, or a refusal of this machine, may have come between."""
+        for devbox in [devbox for devbox in self._live.values() if devbox.status in lifecycle.TERMINAL]:
+            await self._clear(devbox.record.id, devbox.remove_disk)
+        self._drop_ended()
+        left = [name for name in self._services.isolation.sandboxes() if not name.startswith(SANDBOX_PREFIX)]
+        statuses = await self._services.store.statuses("devbox", left)
+        for name in left:
+            if name.partition(".")[0] not in self._live:  # one that is being made has its name with an ending
+                await self._clear(name, partial(self._remove_left, name, statuses.get(name)))
+        unknown = [name for name in left if name not in statuses and _is_devbox(name)]
+        self._services.store.notes.unowned(unknown, "disk", "in sandboxes/")
+        await self._services.store.forget_positions()
+
+    async def _clear(self, name: str, remove: Callable[[], Awaitable[None]]) -> None:
+        try:
+            await remove()
+            self.problems.pop(name, None)
+        except (SandboxError, EngineError, OSError) as error:
+            tell(self.problems, name, f"The disk of {name}, which has ended, cannot be removed: {error}")
+
+    async def _remove_left(self, name: str, status: str | None) -> None:
+        """Only a disk goes of which a record that can be read says that it has ended."""
+        if status in lifecycle.TERMINAL:
+            await (await self.get(name)).remove_disk()
+        elif status is None and not _is_devbox(name):  # half made, or made to try something out
+            await (await self._services.isolation.create(name)).destroy()
+
+
+def _was_plain(record: DevboxRecord) -> bool:
+    """Whether an earlier version has stored it with what lets in by its tunnel, as it is."""
+    return record.tunnel is not None and not record.tunnel.sealed
+
+
+def _is_devbox(name: str) -> bool:
+    return name.startswith("dbx_") and "." not in name
+
+
+def _same(execution: Execution, request: ExecutionRequest) -> Execution:
+    if execution.record.command != request.command:
+        raise InvalidError(
+            f"Execution {request.id!r} has already run another command: give a new one a command_id or an x-request-id "
+            "of its own."
+        )
+    return execution

@@ -1,0 +1,164 @@
+"""Everything that runs in one devbox: executions, and the named shells some of them share."""
+
+from __future__ import annotations
+
+import asyncio
+import signal
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING
+
+from ...sandbox.base import Command
+from ..errors import InvalidError
+from ..ids import now_ms
+from .execution import Execution, ExecutionRecord, ProcessRunner
+from .history import KEPT
+from .shell import Shell
+
+if TYPE_CHECKING:
+    from ...sandbox.base import Sandbox, User
+    from ..fair_queue import Flow
+    from ..storage.store import Store
+    from .execution import Runner, Source
+    from .history import History
+
+_STARTS_AT_ONCE = 16
+"""Further commands are queued: a thousand at once would leave nothing to whoever else asks something of a devbox."""
+
+
+_FORBIDDEN = 1000
+
+
+@dataclass(frozen=True, slots=True)
+class ExecutionRequest:
+    """A command to run, as it was asked for."""
+
+    command: str
+    id: str
+    stdin: bool = False
+    shell: str | None = None
+    source: Source = "exec"
+    env: Mapping[str, str] = field(default_factory=dict, repr=False)
+    """Added to what every command gets."""
+
+
+@dataclass(frozen=True, slots=True)
+class ExecutionContext:
+    """What every command of a devbox gets."""
+
+    devbox_id: str
+    user: User
+    env: Mapping[str, str]
+    login_shell: str
+    flow: Flow
+    cwd: str | None = None
+    """Where commands start; the home directory by default."""
+
+
+class ExecutionManager:
+    """The commands of one started sandbox, until `end`."""
+
+    def __init__(self, sandbox: Sandbox, context: ExecutionContext, store: Store, history: History) -> None:
+        self._sandbox = sandbox
+        self._context = context
+        self._store = store
+        self._history = history
+        self._executions: dict[str, Execution] = {}
+        self._recent: dict[str, Execution] = {}
+        self._forbidden: dict[str, None] = {}
+        self._shells: dict[str, Shell] = {}
+        self._starts = asyncio.Semaphore(_STARTS_AT_ONCE)
+        self._tasks: set[asyncio.Task[None]] = set()
+
+    @property
+    def busy(self) -> bool:
+        """Whether a command runs."""
+        return bool(self._executions)
+
+    def get(self, execution_id: str) -> Execution | None:
+        """A queued, running or just completed execution."""
+        return self._executions.get(execution_id) or self._recent.get(execution_id)
+
+    async def start(self, request: ExecutionRequest) -> Execution:
+        """Start a command; the id of one that runs or has just completed is that one."""
+        if (known := self.get(request.id)) is not None:
+            return known
+        if request.id in self._forbidden:
+            raise InvalidError(f"Execution {request.id} was killed before its command came: choose a fresh command_id.")
+        record = ExecutionRecord(
+            request.id, self._context.devbox_id, request.command, request.source, request.shell, start_time_ms=now_ms()
+        )
+        runner = self._runner(request)  # which may refuse the order: before anything is begun
+        execution = Execution(record, self._history.begin(record), runner)
+        self._executions[request.id] = execution
+        try:
+            await self._store.put(record.document())
+        except BaseException:
+            del self._executions[request.id]
+            self._history.end(record, execution.log)
+            raise
+        self._follow(execution)
+        return execution
+
+    def forbid(self, execution_id: str) -> None:
+        """Start no command with this id: its kill has come first, as requests overtake each other on their way."""
+        self._forbidden[execution_id] = None
+        if len(self._forbidden) > _FORBIDDEN:
+            del self._forbidden[next(iter(self._forbidden))]
+
+    async def run(self, request: ExecutionRequest) -> int:
+        """Run a command to its end; its exit status."""
+        execution = await self.start(request)
+        await execution.completed()
+        return execution.record.exit_status or 0
+
+    async def end(self) -> None:
+        """Wait until every command has ended; the sandbox must have been stopped."""
+        for shell in self._shells.values():
+            shell.close()
+        if self._tasks:
+            await asyncio.wait(self._tasks)
+
+    async def kill(self) -> None:
+        """Kill every command."""
+        for execution in list(self._executions.values()):
+            await execution.signal(signal.SIGKILL, group=True)
+
+    def _follow(self, execution: Execution) -> None:
+        task = asyncio.create_task(self._run(execution))
+        self._tasks.add(task)
+        task.add_done_callback(self._tasks.discard)
+
+    async def _run(self, execution: Execution) -> None:
+        try:
+            await execution.run(self._keep)
+        finally:
+            self._remember(self._executions.pop(execution.record.id))
+            self._history.end(execution.record, execution.log)
+
+    def _remember(self, execution: Execution) -> None:
+        self._recent[execution.record.id] = execution
+        if len(self._recent) > KEPT:  # their output stays, too
+            del self._recent[next(iter(self._recent))]
+
+    async def _keep(self, record: ExecutionRecord) -> None:
+        await self._store.put(record.document())
+
+    def _runner(self, request: ExecutionRequest) -> Runner:
+        if request.shell is not None:
+            return self._shell(request, request.shell).runner()
+        argv = (self._context.login_shell, "-lc", request.command)
+        env = {**self._context.env, **request.env}
+        command = Command(argv, self._context.user, self._context.cwd, env)
+        return ProcessRunner(self._sandbox, command, self._starts, self._context.flow, stdin=request.stdin)
+
+    def _shell(self, request: ExecutionRequest, name: str) -> Shell:
+        if request.stdin:
+            raise InvalidError("A command in a named shell cannot have attach_stdin: leave out one of the two.")
+        if not self._context.login_shell.endswith("bash"):
+            raise InvalidError("Named shells need bash, which this machine does not have: leave out shell_name.")
+        if name not in self._shells:
+            argv = (self._context.login_shell, "-l")
+            command = Command(argv, self._context.user, self._context.cwd, self._context.env)
+            self._shells[name] = Shell(self._sandbox, command, self._context.flow)
+        return self._shells[name]

@@ -1,0 +1,143 @@
+"""The states of a devbox and the moves between them. Decides; does nothing."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field, replace
+from typing import Any, Literal
+
+from ..build.image import Image
+from ..errors import InvalidError
+from ..storage.records import Record
+from ..tunnel.tunnel import Tunnel
+
+Status = Literal[
+    "queued", "provisioning", "initializing", "running", "suspending", "suspended", "resuming", "failure", "shutdown"
+]
+ShutdownReason = Literal["api_shutdown", "keep_alive_timeout", "entrypoint_exit", "idle", "ttl_expired"]
+FailureReason = Literal["out_of_memory", "out_of_disk", "execution_failed", "health_check_failed"]
+
+_ENDS: frozenset[Status] = frozenset({"failure", "shutdown"})
+# `running -> suspended` without `suspending` is what a restart of the service finds: the processes are gone.
+MOVES: Mapping[Status, frozenset[Status]] = {
+    "queued": frozenset({"provisioning", *_ENDS}),
+    "provisioning": frozenset({"initializing", *_ENDS}),
+    "initializing": frozenset({"running", *_ENDS}),
+    "running": frozenset({"suspending", "suspended", *_ENDS}),
+    "suspending": frozenset({"suspended", *_ENDS}),
+    "suspended": frozenset({"resuming", *_ENDS}),
+    "resuming": frozenset({"running", "suspended", *_ENDS}),
+    "failure": frozenset({"shutdown"}),
+    "shutdown": frozenset(),
+}
+TERMINAL: frozenset[Status] = _ENDS
+LIVE: tuple[Status, ...] = tuple(status for status in MOVES if status not in TERMINAL)
+BUSY: frozenset[Status] = frozenset({"queued", "provisioning", "initializing", "running", "suspending", "resuming"})
+
+
+@dataclass(frozen=True, slots=True)
+class Transition(Record):
+    """One move, and when it happened."""
+
+    status: Status
+    time_ms: int
+    """By this machine's clock, which may be set, but never before the move before it."""
+    reason: str | None = None
+    lasted_ms: int | None = None
+    """How long the state before it lasted, by a clock that nobody sets; None where nobody measured it."""
+
+
+@dataclass(frozen=True, slots=True)
+class Owner(Record):
+    """The kernel that a devbox belongs to."""
+
+    id: str
+    ends: bool = True
+    """Whether the devbox ends with it."""
+    holds: bool = True
+    """Whether the devbox's keep-alive time begins only when it has ended."""
+
+
+@dataclass(frozen=True, slots=True)
+class DevboxRecord(Record):
+    """All that is known of a devbox, apart from its processes and its disk."""
+
+    id: str
+    create_time_ms: int
+    name: str | None = None
+    metadata: Mapping[str, str] = field(default_factory=dict)
+    launch_parameters: Mapping[str, Any] = field(default_factory=dict)
+    environment_variables: Mapping[str, str] = field(default_factory=dict)
+    file_mounts: Mapping[str, str] = field(default_factory=dict)
+    object_mounts: Mapping[str, str] = field(default_factory=dict)
+    """Paths, and the objects to put there."""
+    code_mounts: tuple[Mapping[str, Any], ...] = ()
+    """Repositories, their tokens sealed."""
+    secrets: Mapping[str, str] = field(default_factory=dict)
+    """Environment variables, and the names of the secrets that they hold."""
+    entrypoint: str | None = None
+    transitions: tuple[Transition, ...] = ()
+    failure_reason: FailureReason | None = None
+    shutdown_reason: ShutdownReason | None = None
+    snapshot_id: str | None = None
+    blueprint_id: str | None = None
+    image: Image = field(default_factory=Image)
+    layers: tuple[str, ...] = ()
+    has_disk: bool = False
+    tunnel: Tunnel | None = None
+    owner: Owner | None = None
+
+    @property
+    def status(self) -> Status:
+        """Where it is now."""
+        return self.transitions[-1].status
+
+    @property
+    def end_time_ms(self) -> int | None:
+        """When it ended, if it has."""
+        ends = (move.time_ms for move in self.transitions if move.status in TERMINAL)
+        return next(ends, None)
+
+
+def move(
+    record: DevboxRecord, status: Status, time_ms: int, reason: str | None = None, lasted_ms: int | None = None
+) -> DevboxRecord:
+    """The record after a move to `status`; `InvalidError` where that is not possible from where it is."""
+    if not record.transitions:
+        return replace(record, transitions=(Transition(status, time_ms, reason),))
+    if status not in MOVES[record.status]:
+        raise InvalidError(f"Devbox {record.id} is {record.status}, so it cannot become {status}.")
+    not_before = record.transitions[-1].time_ms
+    moved = Transition(status, max(not_before, time_ms), reason, lasted_ms)
+    tunnel = None if status in TERMINAL else record.tunnel
+    return replace(record, transitions=(*record.transitions, moved), tunnel=tunnel)
+
+
+def require(record: DevboxRecord, status: Status, action: str) -> None:
+    """`InvalidError` unless the devbox is in `status`, which `action` ("suspend", "run a command") needs."""
+    if record.status != status:
+        raise InvalidError(f"Devbox {record.id} is {record.status}; to {action} it must be {status}.")
+
+
+def after_restart(record: DevboxRecord, time_ms: int) -> DevboxRecord:
+    """What a record says after the service that ran the devbox is gone: suspended, or failed while launching."""
+    if record.status in TERMINAL or record.status == "suspended":
+        return record
+    if record.status in ("queued", "provisioning", "initializing"):
+        return move(record, "failure", time_ms, "service restarted while the devbox was being created")
+    return move(record, "suspended", time_ms, "service restarted")
+
+
+def durations(record: DevboxRecord, time_ms: int, current_ms: int | None = None) -> list[tuple[Status, int]]:
+    """The states it has been in until it ended, or until `time_ms`, each with its milliseconds.
+
+    `current_ms` is how long it has been where it is now, where that was measured. What was not is what the machine's
+    clock says, and nothing where that was set back.
+    """
+    moves = record.transitions
+    ends = [(after.time_ms, after.lasted_ms) for after in moves[1:]] + [(time_ms, current_ms)]
+    return [
+        (state.status, max(0, end - state.time_ms) if measured is None else measured)
+        for state, (end, measured) in zip(moves, ends, strict=True)
+        if state.status not in TERMINAL
+    ]

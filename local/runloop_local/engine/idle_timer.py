@@ -1,0 +1,38 @@
+"""A deadline that moves: one timer, however often it is put off."""
+
+from __future__ import annotations
+
+import asyncio
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+
+class IdleTimer:
+    """Calls `act` once `seconds` have passed since the last `touch` without `busy()` being true."""
+
+    def __init__(self, seconds: float, act: Callable[[], None], busy: Callable[[], bool] = lambda: False) -> None:
+        self._seconds = seconds
+        self._act = act
+        self._busy = busy
+        self._loop = asyncio.get_running_loop()
+        self._touched = self._loop.time()
+        self._timer = self._loop.call_later(seconds, self._look)
+
+    def touch(self) -> None:
+        """Start the time anew."""
+        self._touched = self._loop.time()
+
+    def cancel(self) -> None:
+        """Never act."""
+        self._timer.cancel()
+
+    def _look(self) -> None:
+        if self._busy():
+            self.touch()
+        left = self._touched + self._seconds - self._loop.time()
+        if left > 0:
+            self._timer = self._loop.call_later(left, self._look)
+        else:
+            self._act()

@@ -1,0 +1,1 @@
+"""The kernels of notebooks, whose devboxes end with them."""

@@ -1,0 +1,44 @@
+"""The devboxes that belong to kernels, and their end with them."""
+
+from __future__ import annotations
+
+import asyncio
+from typing import TYPE_CHECKING
+
+from ..devbox.lifecycle import TERMINAL
+
+if TYPE_CHECKING:
+    from ..devbox.devbox import Devbox
+    from ..devbox.devboxes import Devboxes
+    from ..storage.snapshots import Snapshots
+
+
+class KernelDevboxes:
+    """The devboxes of kernels."""
+
+    def __init__(self, devboxes: Devboxes, snapshots: Snapshots) -> None:
+        self._devboxes = devboxes
+        self._snapshots = snapshots
+
+    def of(self, kernel_id: str) -> list[Devbox]:
+        """Those of one kernel that have not ended."""
+        return [
+            devbox
+            for devbox in self._devboxes.live()
+            if devbox.record.owner is not None and devbox.record.owner.id == kernel_id and devbox.status not in TERMINAL
+        ]
+
+    async def release(self, kernel_id: str) -> None:
+        """End those that end with their kernel, each once its snapshots under way are complete.
+
+        The keep-alive time of the others begins.
+        """
+        await asyncio.gather(*map(self._release, self.of(kernel_id)))
+
+    async def _release(self, devbox: Devbox) -> None:
+        owner = devbox.record.owner
+        if owner is not None and owner.ends:
+            await self._snapshots.settled(devbox.record.id)
+            await devbox.end_with_owner()
+        else:
+            devbox.touch()

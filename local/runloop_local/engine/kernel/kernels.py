@@ -1,0 +1,131 @@
+"""The kernels that devboxes belong to, and which of them live."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Awaitable, Callable
+from contextlib import suppress
+from dataclasses import dataclass
+from pathlib import Path
+
+from ..errors import UnknownKernelError
+from ..ids import checked_id
+from .kernel_lock import KernelLock, KernelProcess
+
+Release = Callable[[str], Awaitable[None]]
+
+
+@dataclass(frozen=True, slots=True)
+class _Watched:
+    name: str
+    task: asyncio.Task[None]
+
+
+class Kernels:
+    """Kernels by id, each with a file in `folder` that it locks for as long as it lives."""
+
+    def __init__(self, folder: Path) -> None:
+        self._folder = folder
+        self._watched: dict[str, _Watched] = {}
+        self._releasing: set[asyncio.Task[None]] = set()
+        self._release: Release | None = None
+
+    async def restore(self, release: Release) -> None:
+        """Know the kernels of earlier services; from now on `release` is awaited with the id of each that has ended.
+
+        For those that ended while no service ran this begins at once, in the background.
+        """
+        self._release = release
+        with suppress(OSError):  # on a full disk, say: the service starts all the same, and sees no kernels
+            self._folder.mkdir(mode=0o700, parents=True, exist_ok=True)
+        for path in self._folder.glob("*.lock"):
+            with suppress(OSError):  # what cannot be looked at is neither known nor ended
+                process = await asyncio.to_thread(KernelProcess.find, KernelLock(path))
+                if process is None:
+                    self._begin_release(path.stem)
+                else:
+                    self._watch(path.stem, process)
+
+    def register(self, kernel_id: str, name: str) -> Path:
+        """The file that a new kernel must lock before it attaches. `UnknownKernelError` where there can be none."""
+        lock = self._lock(kernel_id)
+        try:
+            lock.make(name)
+        except OSError as error:
+            raise UnknownKernelError(f"No lock for a kernel can be made: {error}.") from error
+        return lock.path
+
+    async def attach(self, kernel_id: str) -> None:
+        """Watch a kernel from now on. `UnknownKernelError` where its lock is not held as far as can be seen here."""
+        lock = self._lock(kernel_id)
+        try:
+            process = await asyncio.to_thread(_found, lock)
+        except OSError as error:
+            raise UnknownKernelError(f"The lock of kernel {kernel_id!r} cannot be looked at: {error}.") from error
+        if process is None:
+            raise UnknownKernelError(f"Kernel {kernel_id!r} does not hold its lock, as far as can be seen from here.")
+        if kernel_id in self._watched:
+            process.close()
+            return
+        self._watch(kernel_id, process)
+
+    async def end(self, kernel_id: str) -> None:
+        """Release a kernel that leaves its devboxes although its process lives on."""
+        watched = self._watched.pop(kernel_id, None)
+        if watched is not None:
+            watched.task.cancel()
+            await asyncio.shield(self._begin_release(kernel_id))
+
+    def lives(self, kernel_id: str) -> bool:
+        """Whether a kernel is known and has not ended."""
+        return kernel_id in self._watched
+
+    def require(self, kernel_id: str) -> None:
+        """`UnknownKernelError` unless a kernel is known and has not ended."""
+        if not self.lives(kernel_id):
+            raise UnknownKernelError(f"No kernel {kernel_id!r} is attached: register it, lock its file and attach it.")
+
+    def names(self) -> dict[str, str]:
+        """The kernels that live by id, and what they are called."""
+        return {kernel_id: watched.name for kernel_id, watched in self._watched.items()}
+
+    async def aclose(self) -> None:
+        """Watch no more; what was not released is by the next service."""
+        tasks = {*self._releasing, *(watched.task for watched in self._watched.values())}
+        self._watched.clear()
+        for task in tasks:
+            task.cancel()
+        if tasks:
+            await asyncio.wait(tasks)
+
+    def _lock(self, kernel_id: str) -> KernelLock:
+        return KernelLock(self._folder / f"{checked_id(kernel_id, 'The kernel')}.lock")
+
+    def _watch(self, kernel_id: str, process: KernelProcess) -> None:
+        task = asyncio.create_task(self._await_end(kernel_id, process))
+        task.add_done_callback(lambda _: process.close())
+        self._watched[kernel_id] = _Watched(self._lock(kernel_id).name(), task)
+
+    async def _await_end(self, kernel_id: str, process: KernelProcess) -> None:
+        await process.ended()
+        if self._watched.pop(kernel_id, None) is not None:
+            self._begin_release(kernel_id)
+
+    def _begin_release(self, kernel_id: str) -> asyncio.Task[None]:
+        task = asyncio.create_task(self._released(kernel_id))
+        self._releasing.add(task)
+        task.add_done_callback(self._releasing.discard)
+        return task
+
+    async def _released(self, kernel_id: str) -> None:
+        if self._release is not None:
+            await self._release(kernel_id)
+        self._lock(kernel_id).remove()
+
+
+def _found(lock: KernelLock) -> KernelProcess | None:
+    """The kernel's process, noted for the next service."""
+    process = KernelProcess.find(lock)
+    if process is not None:
+        lock.note(process.identity)
+    return process

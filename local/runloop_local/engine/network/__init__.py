@@ -1,0 +1,1 @@
+"""What devboxes may connect to."""

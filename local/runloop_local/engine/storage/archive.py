@@ -1,0 +1,435 @@
+"""Tar archives whose members go into a disk. They are read where they lie and never unpacked on this machine.
+
+An archive is whatever somebody has uploaded or a build has made: all that it could use up is bounded.
+"""
+
+from __future__ import annotations
+
+import bz2
+import gzip
+import hashlib
+import io
+import lzma
+import os
+import select
+import tarfile
+import tempfile
+import zlib
+from collections.abc import Iterator, Mapping
+from contextlib import ExitStack, closing, contextmanager
+from dataclasses import dataclass, field, replace
+from typing import IO, TYPE_CHECKING, Literal, cast
+
+from ..build.patterns import Tree, clean
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+    from typing_extensions import Buffer
+
+_CHUNK = 1 << 20
+_HEADER_BYTES = 64 << 10
+"""Of one member, with its extended headers, which `tarfile` would read into memory however long they say they are."""
+_GENERAL = 100
+"""Of the headers that hold for all that follows, which `tarfile` keeps, and copies for each member."""
+_TEXT_BYTES = 1 << 20
+_XZ = b"\xfd7zXZ\0"
+_XZ_MEMORY = 128 << 20
+"""`xz -9` needs 65 MB; a file can ask for 4 GB."""
+_MALFORMED = (tarfile.TarError, EOFError, OSError, zlib.error, lzma.LZMAError, OverflowError, RecursionError)
+"""What `tarfile` and the decompressors raise for bytes that are no archive."""
+Kind = Literal["file", "folder", "link", "other"]
+
+
+@dataclass(frozen=True, slots=True)
+class ArchiveLimits:
+    """What an archive may come to: bytes of its files once they are unpacked, and members."""
+
+    bytes: int
+    members: int = 500_000
+
+
+@dataclass(frozen=True, slots=True)
+class Style:
+    """How files are put down."""
+
+    uid: int = 0
+    gid: int = 0
+    mode: int | None = None
+    unpack: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class Parcel:
+    """Files to put below one folder."""
+
+    targets: Mapping[str, str] = field(default_factory=dict)
+    """By the place, which member of an archive goes there."""
+    documents: Mapping[str, str] = field(default_factory=dict)
+    """Further files, and what is in them."""
+    style: Style = field(default_factory=Style)
+
+
+@dataclass(frozen=True, slots=True)
+class Member:
+    """One file, folder or link of an archive."""
+
+    name: str
+    kind: Kind
+    mode: int
+    mtime: float
+    uid: int
+    gid: int
+    link: str = ""
+    """Where a link leads to."""
+    offset: int = 0
+    """Where the content of a file begins, in the archive without its compression."""
+    size: int = 0
+
+
+class Archive:
+    """One archive. Its calls block: use them in a thread. `ValueError` says what is wrong with it."""
+
+    def __init__(self, tar: IO[bytes], scratch: Path, limits: ArchiveLimits) -> None:
+        self._tar = tar
+        self._scratch = scratch
+        self._limits = limits
+        try:
+            self._members = _members(tar, limits)
+        except BaseException:
+            tar.close()
+            raise
+
+    @classmethod
+    def open(cls, path: Path, scratch: Path, limits: ArchiveLimits) -> Archive:
+        """The archive in a file; without its compression it lies in the folder `scratch`, where nobody sees it."""
+        with path.open("rb") as source:
+            content = _decompressed(source)
+            if content is not None:
+                return cls(_copied(content, scratch, limits), scratch, limits)
+        return cls(path.open("rb"), scratch, limits)
+
+    def close(self) -> None:
+        """Let go of its file."""
+        self._tar.close()
+
+    def tree(self) -> Tree:
+        """Its members."""
+        members = self._members.values()
+        links = {member.name: member.link for member in members if member.kind == "link"}
+        return Tree({member.name: member.kind == "folder" for member in members}, links)
+
+    def text(self, name: str) -> str:
+        """What a member says; nothing where there is none."""
+        member = self._members.get(name)
+        if member is None or member.kind != "file":
+            return ""
+        if member.size > _TEXT_BYTES:
+            raise ValueError(f"{name!r} has {member.size:,} bytes, more than {_TEXT_BYTES:,}")
+        return b"".join(self._pieces(member)).decode("utf-8", "replace")
+
+    def is_archive(self, name: str) -> bool:
+        """Whether a member is itself an archive."""
+        return name in self._members and self._holds_tar(self._members[name])
+
+    def digest(self, targets: Mapping[str, str]) -> str:
+        """A hash of what would be put down."""
+        found = hashlib.sha256()
+        for member, target in self._chosen(targets):
+            about = f"{target}\0{member.kind}{member.mode}{member.link}\0{member.size}\0"
+            found.update(about.encode("utf-8", "surrogateescape"))
+            for piece in self._pieces(member):
+                found.update(piece)
+        return found.hexdigest()
+
+    def send(self, parcel: Parcel, sink: IO[bytes]) -> None:
+        """Write the parcel as a tar stream."""
+        with tarfile.open(fileobj=sink, mode="w|", format=tarfile.PAX_FORMAT) as out:
+            for member, target in self._chosen(parcel.targets):
+                if parcel.style.unpack and self._holds_tar(member):
+                    self._put_inner(out, member)
+                else:
+                    self._put(out, member, target, parcel.style)
+            send_documents(parcel, out)
+
+    def _chosen(self, targets: Mapping[str, str]) -> Iterator[tuple[Member, str]]:
+        for target, name in targets.items():
+            yield self._members[name], target
+
+    def _put(self, out: tarfile.TarFile, member: Member, target: str, style: Style) -> None:
+        info = tarfile.TarInfo(target)
+        info.mtime = member.mtime
+        match member.kind:
+            case "folder":
+                info.type = tarfile.DIRTYPE
+                out.addfile(_styled(info, style, 0, member.mode, reach=True))
+            case "link":
+                info.type, info.linkname = tarfile.SYMTYPE, member.link
+                out.addfile(_styled(info, style, 0, 0o777))
+            case "file":
+                out.addfile(_styled(info, style, member.size, member.mode), self._content(member))
+            case "other":
+                raise ValueError(f"{member.name!r} is a device or pipe")
+
+    def _put_inner(self, out: tarfile.TarFile, member: Member) -> None:
+        """The members of an archive within the archive, with their own owners."""
+        content = self._content(member)
+        tar = _copied(_decompressed(content) or content, self._scratch, self._limits)
+        with closing(Archive(tar, self._scratch, self._limits)) as inner:
+            for each in inner._members.values():
+                inner._put(out, each, each.name, Style(each.uid, each.gid))
+
+    def _holds_tar(self, member: Member) -> bool:
+        if member.kind != "file":
+            return False
+        content = self._content(member)
+        try:
+            header = (_decompressed(content) or content).read(tarfile.BLOCKSIZE)
+            tarfile.TarInfo.frombuf(header, "utf-8", "surrogateescape")
+        except _MALFORMED:
+            return False
+        return True
+
+    def _content(self, member: Member) -> io.BufferedReader:
+        return io.BufferedReader(_Slice(self._tar, member.offset, member.size))
+
+    def _pieces(self, member: Member) -> Iterator[bytes]:
+        content = self._content(member)
+        while piece := content.read(_CHUNK):
+            yield piece
+
+
+def save(source: int, over: int, file: Path, limits: ArchiveLimits) -> None:
+    """Write what comes in a pipe to a file, to its end, or to what is there once the pipe `over` has ended.
+
+    Somebody else may keep the pipe open. `ValueError` for too many bytes. Closes both descriptors.
+    """
+    try:
+        os.set_blocking(source, False)
+        poll, written, is_over = select.poll(), 0, False
+        for pipe in (source, over):
+            poll.register(pipe, select.POLLIN)
+        with file.open("wb") as sink:
+            while not is_over:
+                is_over = over in dict(poll.poll())
+                while (piece := _piece(source)) is not None:
+                    if not piece:
+                        return
+                    written += len(piece)
+                    _check(written, limits.bytes, "bytes")
+                    sink.write(piece)
+    finally:
+        os.close(source)
+        os.close(over)
+
+
+def _piece(source: int) -> bytes | None:
+    """What is in a pipe: nothing at its end, None where that is still to come."""
+    try:
+        return os.read(source, _CHUNK)
+    except BlockingIOError:
+        return None
+
+
+def send_alone(parcel: Parcel, sink: IO[bytes]) -> None:
+    """Write a parcel that holds documents only."""
+    with tarfile.open(fileobj=sink, mode="w|", format=tarfile.PAX_FORMAT) as out:
+        send_documents(parcel, out)
+
+
+def send_documents(parcel: Parcel, out: tarfile.TarFile) -> None:
+    """Write the documents of a parcel."""
+    for name, text in parcel.documents.items():
+        data = text.encode()
+        out.addfile(_styled(tarfile.TarInfo(name), parcel.style, len(data), 0o644), io.BytesIO(data))
+
+
+def _styled(info: tarfile.TarInfo, style: Style, size: int, mode: int, *, reach: bool = False) -> tarfile.TarInfo:
+    info.uid, info.gid, info.size = style.uid, style.gid, size
+    info.mode = mode if style.mode is None else style.mode
+    if reach and style.mode is not None:
+        info.mode |= (style.mode & 0o444) >> 2  # a folder that may be read may be entered
+    return info
+
+
+def _decompressed(source: IO[bytes]) -> IO[bytes] | None:
+    """What comes out of its compression; None where it has none."""
+    begin = cast("io.BufferedReader", source).peek(len(_XZ))
+    if begin.startswith(b"\x1f\x8b"):
+        return cast("IO[bytes]", gzip.GzipFile(fileobj=source, mode="rb"))
+    if begin.startswith(b"BZh"):
+        return bz2.BZ2File(source)
+    if begin.startswith(_XZ):
+        return cast("IO[bytes]", io.BufferedReader(_Xz(source)))
+    return None
+
+
+def _copied(source: IO[bytes], scratch: Path, limits: ArchiveLimits) -> IO[bytes]:
+    """A file that nobody else sees, with all that can be read from `source`."""
+    with ExitStack() as stack:
+        target = stack.enter_context(tempfile.TemporaryFile(dir=scratch))
+        written = 0
+        while piece := _read(source):
+            written += len(piece)
+            _check(written, limits.bytes, "bytes")
+            target.write(piece)
+        stack.pop_all()
+    return target
+
+
+def _read(source: IO[bytes]) -> bytes:
+    with _readable():
+        return source.read(_CHUNK)
+
+
+def _members(tar: IO[bytes], limits: ArchiveLimits) -> dict[str, Member]:
+    """What an archive without compression holds; `ValueError` for a name that leads out of it.
+
+    Of several that have one name it is the last, as for whoever unpacks it.
+    """
+    found: dict[str, Member] = {}
+    by_name: dict[str, Member] = {}
+    total = 0
+    for number, info in enumerate(_headers(tar), 1):
+        _check(number, limits.members, "members")
+        member = _linked(info, by_name) if info.islnk() else _member(info)
+        by_name[info.name] = member
+        total += member.size
+        _check(total, limits.bytes, "bytes")
+        if member.name:  # "" is the archive's own folder
+            found[member.name] = member
+    return found
+
+
+def _linked(info: tarfile.TarInfo, by_name: Mapping[str, Member]) -> Member:
+    try:
+        return replace(by_name[info.linkname], name=clean(info.name))
+    except KeyError as error:
+        raise ValueError(f"{info.name!r} is a link to nothing") from error
+
+
+def _member(info: tarfile.TarInfo) -> Member:
+    about = (info.mode, info.mtime, info.uid, info.gid)
+    if info.isfile():
+        return Member(clean(info.name), "file", *about, offset=info.offset_data, size=info.size)
+    if info.issym():
+        return Member(clean(info.name), "link", *about, link=info.linkname)
+    return Member(clean(info.name), "folder" if info.isdir() else "other", *about)
+
+
+def _headers(tar: IO[bytes]) -> Iterator[tarfile.TarInfo]:
+    """Each member as the archive has it, in a file that holds all of them whole."""
+    size = tar.seek(0, io.SEEK_END)
+    tar.seek(0)
+    source = _Headers(tar)
+    parsed: tarfile.TarFile | None = None
+    while True:
+        source.left = _HEADER_BYTES
+        with _readable():
+            if parsed is None:
+                # One member is parsed already when it is opened.
+                parsed = tarfile.open(  # noqa: SIM115 -- has nothing to close but the source
+                    fileobj=cast("IO[bytes]", source), mode="r:", encoding="utf-8", errors="surrogateescape"
+                )
+            info = parsed.next()
+        if len(parsed.pax_headers) > _GENERAL:
+            raise ValueError("the archive cannot be read: it has too many general headers")
+        if info is None:
+            return
+        parsed.members.clear()  # type: ignore[attr-defined]  # it keeps them all otherwise
+        if info.issparse():
+            raise ValueError(f"{info.name!r} is packed as a sparse file: pack it without --sparse")
+        if info.isfile() and not 0 <= info.size <= size - info.offset_data:
+            raise ValueError(f"the archive ends within {info.name!r}")
+        yield info
+
+
+@contextmanager
+def _readable() -> Iterator[None]:
+    try:
+        yield
+    except _MALFORMED as error:
+        raise ValueError(f"the archive cannot be read: {error}") from error
+
+
+def _check(number: int, most: int, what: str) -> None:
+    if number > most:
+        raise ValueError(f"the archive holds more than {most:,} {what}, which is more than a build may use")
+
+
+class _Headers(io.RawIOBase):
+    """A file of which only so much is read while a header is parsed."""
+
+    left = 0
+
+    def __init__(self, source: IO[bytes]) -> None:
+        self._source = source
+
+    def read(self, size: int = -1) -> bytes:
+        """At most `size` bytes."""
+        if not 0 <= size <= self.left:
+            raise tarfile.ReadError("a header is too long")
+        self.left -= size
+        return self._source.read(size)
+
+    def seek(self, offset: int, whence: int = io.SEEK_SET) -> int:
+        """Go on at another place."""
+        return self._source.seek(offset, whence)
+
+    def tell(self) -> int:
+        """Where it is."""
+        return self._source.tell()
+
+
+class _Slice(io.RawIOBase):
+    """A part of a file, from its beginning on."""
+
+    def __init__(self, source: IO[bytes], offset: int, size: int) -> None:
+        self._source = source
+        self._at = offset
+        self._end = offset + size
+
+    def readable(self) -> bool:
+        """It is."""
+        return True
+
+    def readinto(self, target: Buffer, /) -> int:
+        """Fill as much of `target` as there is."""
+        view = memoryview(target).cast("B")
+        self._source.seek(self._at)
+        data = self._source.read(min(len(view), self._end - self._at))
+        view[: len(data)] = data
+        self._at += len(data)
+        return len(data)
+
+
+class _Xz(io.RawIOBase):
+    """What comes out of xz; `lzma.LZMAFile` takes as much memory as the file asks for."""
+
+    def __init__(self, source: IO[bytes]) -> None:
+        self._source = source
+        self._decoder = self._fresh()
+
+    def readable(self) -> bool:
+        """It is."""
+        return True
+
+    def readinto(self, target: Buffer, /) -> int:
+        """Fill as much of `target` as there is now, at least one byte before the end."""
+        view = memoryview(target).cast("B")
+        while True:
+            data = b"" if self._decoder.eof or not self._decoder.needs_input else self._source.read(_CHUNK)
+            if self._decoder.eof:
+                data = self._decoder.unused_data or self._source.read(_CHUNK)
+                if not data.strip(b"\0"):  # padding, or the end
+                    return 0
+                self._decoder = self._fresh()
+            elif self._decoder.needs_input and not data:
+                raise EOFError("its compression ends early")
+            if made := self._decoder.decompress(data, len(view)):
+                view[: len(made)] = made
+                return len(made)
+
+    @staticmethod
+    def _fresh() -> lzma.LZMADecompressor:
+        return lzma.LZMADecompressor(memlimit=_XZ_MEMORY)

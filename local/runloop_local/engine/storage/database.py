@@ -1,0 +1,212 @@
+"""A SQLite file of the service: used by one thread in order, brought to today's schema, errors told by their cause."""
+
+from __future__ import annotations
+
+import asyncio
+import errno
+import os
+import resource
+import sqlite3
+import tempfile
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import contextmanager
+from typing import TYPE_CHECKING, TypeVar
+
+from ..errors import DiskFullError, EngineError, ExhaustedError, StorageError, of_machine
+from .reserve import RELEASES
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterator, Sequence
+    from pathlib import Path
+
+    from .reserve import Reserve
+
+T = TypeVar("T")
+
+_PROBE_BYTES = 64 << 10
+_MARGIN = 256 << 10
+"""So much at most does a change add to a file."""
+
+
+class Database:
+    """One file, opened. What is written survives a kill of the service once `run` has returned."""
+
+    def __init__(
+        self, file: Path, connection: sqlite3.Connection, thread: ThreadPoolExecutor, reserve: Reserve | None
+    ) -> None:
+        self._file = file
+        self._connection = connection
+        self._thread = thread
+        self._reserve = reserve
+
+    @classmethod
+    def open(
+        cls,
+        file: Path,
+        migrations: Sequence[str],
+        reserve: Reserve | None = None,
+        new: Callable[[], None] = lambda: None,
+    ) -> Database:
+        """The database in `file`, at its latest version; `EngineError` where that cannot be, and nothing has changed.
+
+        `new` is called before a file is made, or filled that is empty, and may refuse it.
+        """
+        if not file.exists() or not file.stat().st_size:
+            new()
+        thread = ThreadPoolExecutor(1, file.name)
+        try:
+            connection = thread.submit(_told, file, lambda: _connect(file, migrations, new)).result()
+        except BaseException:
+            thread.shutdown()
+            raise
+        return cls(file, connection, thread, reserve)
+
+    async def run(self, work: Callable[[sqlite3.Connection], T], *, urgent: bool = False) -> T:
+        """Do `work` after all that was asked for before. What is `urgent` has room even on a full disk."""
+        return await asyncio.get_running_loop().run_in_executor(self._thread, self._do, work, urgent)
+
+    async def write_out(self) -> None:
+        """Write what is in the log to its place: what was there before is nowhere in the files any more."""
+        await self.run(lambda connection: connection.execute("PRAGMA wal_checkpoint(TRUNCATE)").fetchone())
+
+    async def aclose(self) -> None:
+        """Close the file."""
+        await self.run(sqlite3.Connection.close)
+        self._thread.shutdown()
+
+    def _do(self, work: Callable[[sqlite3.Connection], T], urgent: bool) -> T:
+        try:
+            return self._done(work, urgent)
+        finally:
+            if self._reserve is not None:
+                self._reserve.restore()
+
+    def _done(self, work: Callable[[sqlite3.Connection], T], urgent: bool) -> T:
+        released = [self._reserve.release] * RELEASES if urgent and self._reserve is not None else []
+        ways = iter([self._restart_log, *released])
+        while True:
+            try:
+                return _told(self._file, lambda: work(self._connection))
+            except DiskFullError:
+                if not any(make_room() for make_room in ways):
+                    raise
+
+    def _restart_log(self) -> bool:
+        """Write what is in the log to its place, so that the log is used again from its beginning."""
+        try:
+            busy, size, written = self._connection.execute("PRAGMA wal_checkpoint(RESTART)").fetchone()
+        except sqlite3.Error:
+            return False  # no room for that either
+        return bool(not busy and size == written)
+
+
+def _connect(file: Path, migrations: Sequence[str], new: Callable[[], None]) -> sqlite3.Connection:
+    connection = sqlite3.connect(file, isolation_level=None, check_same_thread=False)
+    try:
+        # Alone, it needs no file of shared memory, which a full disk could not take.
+        connection.execute("PRAGMA locking_mode = EXCLUSIVE")
+        version = _version(connection)
+        if version > len(migrations):
+            raise EngineError(
+                f"{file} has version {version} and was written by a newer service; this one knows versions up to "
+                f"{len(migrations)}. Update runloop-jupyter, or use another data folder."
+            )
+        if not connection.execute("SELECT count(*) FROM sqlite_schema").fetchone()[0]:
+            new()
+        connection.execute("PRAGMA journal_mode = WAL")
+        connection.execute("PRAGMA synchronous = NORMAL")
+        connection.execute("PRAGMA temp_store = MEMORY")  # not in the system's folder for such files, which may be full
+        if version < len(migrations):  # nothing of what an earlier version stored stays in the file
+            connection.execute("PRAGMA secure_delete = ON")
+        _migrate(connection, migrations, version)
+        if version < len(migrations):
+            connection.execute("PRAGMA wal_checkpoint(TRUNCATE)")
+    except BaseException:
+        connection.close()
+        raise
+    return connection
+
+
+def _version(connection: sqlite3.Connection) -> int:
+    return int(connection.execute("PRAGMA user_version").fetchone()[0])
+
+
+def _migrate(connection: sqlite3.Connection, migrations: Sequence[str], version: int) -> None:
+    """Take each step that is missing, whole or not at all."""
+    for number, step in enumerate(migrations[version:], version + 1):
+        try:
+            connection.executescript(f"BEGIN IMMEDIATE; {step}; PRAGMA user_version = {number}; COMMIT;")
+        except BaseException:
+            if connection.in_transaction:
+                connection.execute("ROLLBACK")
+            raise
+
+
+@contextmanager
+def transaction(connection: sqlite3.Connection) -> Iterator[None]:
+    """All statements within, or none."""
+    connection.execute("BEGIN IMMEDIATE")
+    try:
+        yield
+        connection.execute("COMMIT")
+    except BaseException:
+        if connection.in_transaction:
+            connection.execute("ROLLBACK")
+        raise
+
+
+def _told(file: Path, work: Callable[[], T]) -> T:
+    try:
+        return work()
+    except sqlite3.Error as error:
+        raise meaning(error, file) from error
+
+
+def meaning(error: sqlite3.Error, file: Path) -> EngineError:
+    """What a failure of SQLite means, once that has been found out."""
+    code = code_of(error)
+    if code in (sqlite3.SQLITE_IOERR, sqlite3.SQLITE_CANTOPEN, sqlite3.SQLITE_FULL):
+        return _refused(file, OSError(errno.ENOSPC, "") if code == sqlite3.SQLITE_FULL else _refusal(file), error)
+    if code in (sqlite3.SQLITE_BUSY, sqlite3.SQLITE_LOCKED):
+        return StorageError(f"{file} is locked by another program: end that, then try again.")
+    if code in (sqlite3.SQLITE_READONLY, sqlite3.SQLITE_PERM, sqlite3.SQLITE_AUTH):
+        return StorageError(f"{file} may not be written: check its owner and mode, and how its disk is mounted.")
+    if code in (sqlite3.SQLITE_CORRUPT, sqlite3.SQLITE_NOTADB):
+        return StorageError(
+            f"{file} is damaged: {error}. Put back a copy of it, or move it away; `sqlite3 {file.name} .recover` may "
+            "save what it holds."
+        )
+    if code == sqlite3.SQLITE_NOMEM:
+        return ExhaustedError("This machine has no memory left for the service: end commands, then try again.")
+    return EngineError(f"{file} cannot be used: {error}.")
+
+
+def code_of(error: Exception) -> int:
+    """SQLite's primary result code of an error; 0 for another's."""
+    return int(getattr(error, "sqlite_errorcode", 0)) & 0xFF
+
+
+def _refused(file: Path, refusal: OSError | None, error: sqlite3.Error) -> EngineError:
+    cause = None if refusal is None else of_machine(refusal)
+    if cause is None:
+        reason = error if refusal is None else refusal.strerror
+        return StorageError(f"{file} cannot be used: {reason}. The system's log may say more.")
+    return type(cause)(f"{file} cannot be used. {cause}")
+
+
+def _refusal(file: Path) -> OSError | None:
+    """What the system says to whoever writes as SQLite does, which does not pass it on."""
+    largest, _ = resource.getrlimit(resource.RLIMIT_FSIZE)
+    sizes = [each.stat().st_size for each in (file, file.with_name(f"{file.name}-wal")) if each.exists()]
+    if largest != resource.RLIM_INFINITY and max(sizes, default=0) + _MARGIN > largest:
+        return OSError(errno.EFBIG, os.strerror(errno.EFBIG))
+    try:
+        if file.exists():
+            os.close(os.open(file, os.O_RDWR | os.O_CLOEXEC))
+        with tempfile.TemporaryFile(dir=file.parent) as probe:
+            probe.write(bytes(_PROBE_BYTES))
+            probe.flush()
+            os.fsync(probe.fileno())
+    except OSError as refusal:
+        return refusal
+    return None

@@ -1,0 +1,292 @@
+"""Storage objects: named bytes on disk that devboxes and builds are given."""
+
+from __future__ import annotations
+
+import asyncio
+import errno
+import json
+import os
+import secrets
+from collections.abc import AsyncIterator, Awaitable, Callable, Mapping
+from dataclasses import dataclass, field, replace
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, Literal
+from weakref import WeakValueDictionary
+
+from ..errors import (
+    ConflictError,
+    DiskFullError,
+    EngineError,
+    ForbiddenError,
+    InvalidError,
+    NotFoundError,
+    StorageError,
+    of_machine,
+)
+from ..ids import new_id, now_ms
+from .bulk import Bulk
+from .clearing import Clearing
+from .expiry_scheduler import ExpiryScheduler
+from .records import Record, body_of, loader, shown
+from .reserve import free_bytes
+from .service_key import sync_folder
+from .store import Document
+
+if TYPE_CHECKING:
+    from .idempotency import Attempt
+    from .signatures import Method, Signer
+    from .store import Page, Query, Store
+
+ContentType = Literal["unspecified", "text", "binary", "gzip", "tar", "tgz"]
+State = Literal["UPLOADING", "READ_ONLY", "DELETED", "ERROR"]
+UPLOAD_SECONDS = 3600
+_PART = ".part"
+
+
+@dataclass(frozen=True, slots=True)
+class ObjectRequest:
+    """What an object is to be."""
+
+    name: str
+    content_type: ContentType
+    metadata: Mapping[str, str] = field(default_factory=dict)
+    ttl_ms: int | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class ObjectRecord(Record):
+    """All that is known of an object, apart from its bytes."""
+
+    id: str
+    name: str
+    content_type: ContentType
+    create_time_ms: int
+    metadata: Mapping[str, str] = field(default_factory=dict)
+    delete_after_time_ms: int | None = None
+    state: State = "UPLOADING"
+    size_bytes: int | None = None
+
+
+Source = Callable[[Path], Awaitable[int]]
+"""Writes an object's bytes to a new file, and tells how many."""
+
+
+@dataclass(frozen=True, slots=True)
+class Content:
+    """The bytes of a finished object."""
+
+    record: ObjectRecord
+    path: Path
+    size: int
+
+
+class Objects:
+    """All objects of this machine. A file below `folder` has an object's id as its name."""
+
+    def __init__(self, store: Store, folder: Path, signer: Signer) -> None:
+        self._store = store
+        self._folder = folder
+        self._signer = signer
+        self._expiry_scheduler = ExpiryScheduler(self._expire)
+        self._locks: WeakValueDictionary[str, asyncio.Lock] = WeakValueDictionary()
+        self._bulk = Bulk()
+        self._clearing = Clearing(store.notes)
+
+    async def restore(self) -> None:
+        """Take up the times at which objects end; what cut-off uploads have left is cleared away meanwhile."""
+        self._folder.mkdir(mode=0o700, parents=True, exist_ok=True)
+        for object_id, due_ms in await self._store.due("object"):
+            self._expiry_scheduler.add(object_id, due_ms)
+        left = await asyncio.to_thread(os.listdir, self._folder)
+        self._clearing.begin("What uploads have left", self._clear_away(left))
+
+    async def create(self, request: ObjectRequest, attempt: Attempt) -> ObjectRecord:
+        """A new object that waits for its bytes; what an earlier attempt has made is that object."""
+        if attempt.made is not None:
+            return await self.get(attempt.made)
+        now = now_ms()
+        ends = None if request.ttl_ms is None else now + request.ttl_ms
+        record = ObjectRecord(new_id("obj"), request.name, request.content_type, now, request.metadata, ends)
+        await self._store.put(document(record), *attempt.note(record.id))
+        self._note_deadline(record)
+        return record
+
+    async def get(self, object_id: str) -> ObjectRecord:
+        """One object, deleted ones too; `NotFoundError` if there never was one."""
+        record = await self._load(object_id)
+        due = record.delete_after_time_ms
+        if record.state != "DELETED" and due is not None and due < now_ms():
+            return await self.delete(object_id)  # its timer may be late: machines sleep
+        return record
+
+    async def page(self, query: Query) -> Page:
+        """One page of the list, newest first."""
+        return await self._store.page(query)
+
+    async def complete(self, object_id: str, attempt: Attempt) -> ObjectRecord:
+        """Close it for writing and open it for reading; it survives a power cut from here on."""
+        await self.get(object_id)
+        async with self._lock(object_id):
+            record = await self._load(object_id)
+            if record.state != "UPLOADING":
+                raise ConflictError(
+                    f"Object {object_id} is {record.state}; only one that is UPLOADING can be completed."
+                )
+            if not self._file(object_id).exists():
+                raise InvalidError(f"Object {object_id} has no bytes yet: PUT them to its upload_url, if only none.")
+            size = await asyncio.to_thread(_sync, self._file(object_id))
+            completed = replace(record, state="READ_ONLY", size_bytes=size)
+            await self._store.put(document(completed), *attempt.note_reply(object_view(completed)))
+            return completed
+
+    async def delete(self, object_id: str) -> ObjectRecord:
+        """Its bytes are gone, its record stays. Once more is no error."""
+        async with self._lock(object_id):
+            record = await self._keep(replace(await self._load(object_id), state="DELETED"), urgent=True)
+            await asyncio.to_thread(self._file(object_id).unlink, missing_ok=True)
+            return record
+
+    def signed_query(self, method: Method, object_id: str, seconds: int) -> str:
+        """The query of an address that lets its holder PUT or GET the bytes."""
+        return self._signer.query(method, object_id, seconds)
+
+    def check_signature(self, method: Method, object_id: str, expires: str, signature: str) -> None:
+        """`ForbiddenError` unless an address is signed and has not expired."""
+        self._signer.check(method, object_id, expires, signature)
+
+    async def receive(self, object_id: str, source: Source, announced: int | None) -> ObjectRecord:
+        """Take its bytes, all or none of them; again, as long as it is UPLOADING, in place of the last ones."""
+        _require_uploading(await self.get(object_id))
+        self._require_room(announced)
+        part = self._folder / f"{object_id}.{secrets.token_hex(8)}{_PART}"
+        try:
+            size = await self._written(part, source)
+            if announced is not None and size != announced:
+                raise InvalidError(f"{announced:,} bytes were announced for object {object_id}, {size:,} came.")
+            async with self._lock(object_id):
+                record = _require_uploading(await self._load(object_id))
+                part.replace(self._file(object_id))
+                return await self._keep(replace(record, size_bytes=size))
+        finally:
+            part.unlink(missing_ok=True)
+
+    async def content(self, object_id: str) -> Content:
+        """Where the bytes of a finished object lie; `NotFoundError` or `InvalidError` where it has none."""
+        record = await self.get(object_id)
+        if record.state == "DELETED":
+            raise NotFoundError(f"Object {object_id} has been deleted.")
+        if record.state != "READ_ONLY":
+            raise InvalidError(f"Object {object_id} is {record.state}: upload its bytes and complete it first.")
+        path = self._file(object_id)
+        try:
+            return Content(record, path, path.stat().st_size)
+        except FileNotFoundError:
+            raise EngineError(f"The bytes of object {object_id} are missing on this machine's disk.") from None
+
+    async def path(self, object_id: str) -> Path:
+        """The file of a finished object; `NotFoundError` or `InvalidError` where it has none."""
+        return (await self.content(object_id)).path
+
+    def stream(self, source: AsyncIterator[bytes]) -> Source:
+        """What writes a stream's bytes to a file."""
+        return lambda file: self._bulk.write(file, source)
+
+    def read(self, content: Content, start: int, end: int) -> AsyncIterator[bytes]:
+        """Bytes of an object, from `start` up to `end`."""
+        return self._bulk.read(content.path, start, end)
+
+    async def aclose(self) -> None:
+        """End what is done in the background."""
+        await self._clearing.aclose()
+        await self._expiry_scheduler.aclose()
+        self._bulk.close()
+
+    def _file(self, object_id: str) -> Path:
+        return self._folder / object_id
+
+    def _lock(self, object_id: str) -> asyncio.Lock:
+        return self._locks.setdefault(object_id, asyncio.Lock())
+
+    async def _load(self, object_id: str) -> ObjectRecord:
+        record = await self._store.record("object", object_id, loaded)
+        if record is None:
+            raise NotFoundError(f"No object has the id {object_id!r}.")
+        return record
+
+    async def _clear_away(self, left: list[str]) -> None:
+        """Only a file goes of which a record says that it has been deleted, or which was never finished."""
+        states = await self._store.statuses("object", left)
+        for name in left:
+            if name.endswith(_PART) or states.get(name) == "DELETED":
+                await asyncio.to_thread((self._folder / name).unlink, missing_ok=True)
+        unknown = [name for name in left if name not in states and not name.endswith(_PART)]
+        self._store.notes.unowned(unknown, "file", "in objects/")
+
+    def _require_room(self, announced: int | None) -> None:
+        free = free_bytes(self._folder)
+        if announced is not None and announced > free:
+            raise DiskFullError(f"{announced:,} bytes do not fit: the service's disk has {free:,} left.")
+
+    async def _written(self, part: Path, source: Source) -> int:
+        try:
+            return await source(part)
+        except OSError as error:
+            known = of_machine(error)
+            if known is None and error.errno != errno.EIO:
+                raise
+            kind = StorageError if known is None else type(known)
+            raise kind(f"The object cannot be kept: {error.strerror}.") from error
+
+    async def _keep(self, record: ObjectRecord, *, urgent: bool = False) -> ObjectRecord:
+        await self._store.put(document(record), urgent=urgent)
+        return record
+
+    def _note_deadline(self, record: ObjectRecord) -> None:
+        if record.delete_after_time_ms is not None:
+            self._expiry_scheduler.add(record.id, record.delete_after_time_ms)
+
+    async def _expire(self, object_id: str) -> None:
+        await self._clearing.attempt(f"Object {object_id}", self.delete(object_id))
+
+
+def _require_uploading(record: ObjectRecord) -> ObjectRecord:
+    if record.state != "UPLOADING":
+        raise ForbiddenError(f"Object {record.id} is {record.state} and takes no more bytes: create a new one.")
+    return record
+
+
+def document(record: ObjectRecord) -> Document:
+    """An object as the store keeps it."""
+    view = json.dumps(object_view(record), ensure_ascii=False)
+    is_there = record.state != "DELETED"
+    return Document(
+        "object",
+        record.id,
+        body_of(record),
+        status=record.state,
+        name=record.name,
+        time_ms=record.create_time_ms,
+        view=view,
+        listed=is_there,
+        due_ms=record.delete_after_time_ms if is_there else None,
+    )
+
+
+loaded = loader(ObjectRecord)
+"""The record from its stored form; `ValueError` where that is none."""
+
+
+def object_view(record: ObjectRecord) -> dict[str, Any]:
+    """`ObjectView`."""
+    return {**shown(record), "upload_url": None, "upload_headers": None}
+
+
+def _sync(file: Path) -> int:
+    handle = os.open(file, os.O_RDONLY | os.O_CLOEXEC)
+    try:
+        os.fsync(handle)
+        size = os.fstat(handle).st_size
+    finally:
+        os.close(handle)
+    sync_folder(file.parent)
+    return size

@@ -1,0 +1,71 @@
+"""The records of one kind: how the engine reads and changes what the store keeps as documents."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import TYPE_CHECKING, Generic, TypeVar
+
+from ..errors import NotFoundError
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    from .store import Document, Load, Store
+
+R = TypeVar("R")
+Notes = Callable[[R], "Sequence[Document]"]
+"""What to keep in one transaction with a change of a record."""
+
+
+def _no_notes(_record: object) -> Sequence[Document]:
+    return ()
+
+
+class RecordSet(Generic[R]):
+    """Records of one kind, by id. `loaded` makes one of a stored body, `document` is its stored form."""
+
+    def __init__(self, store: Store, kind: str, loaded: Load[R], document: Callable[[R], Document]) -> None:
+        self._store = store
+        self._kind = kind
+        self._loaded = loaded
+        self._document = document
+
+    async def get(self, record_id: str) -> R:
+        """One record; `NotFoundError` if there is none."""
+        return self._found(record_id, await self._store.record(self._kind, record_id, self._loaded))
+
+    async def put(self, record: R, *notes: Document) -> R:
+        """Keep a new record, and notes with it."""
+        await self._store.put(self._document(record), *notes)
+        return record
+
+    async def change(
+        self, record_id: str, change: Callable[[R], R], notes: Notes[R] = _no_notes, *, urgent: bool = False
+    ) -> R:
+        """Keep what `change` makes of a record, and what `notes` makes of that; the record as it is then.
+
+        Read, changed and written in one step, so that of two changes at once neither undoes the other. What `change`
+        raises is raised, and nothing is changed; `NotFoundError` if there is no such record (any more).
+        """
+        outcome: list[R] = []
+
+        def changed(found: R | None) -> Sequence[Document]:
+            before = self._found(record_id, found)
+            after = change(before)
+            outcome[:] = [after]
+            noted = notes(after)
+            return noted if after is before else (self._document(after), *noted)
+
+        await self._store.modify(self._kind, record_id, self._loaded, changed, urgent=urgent)
+        return outcome[0]
+
+    async def delete(self, record_id: str, notes: Notes[R] = _no_notes) -> R:
+        """Forget a record, and keep what `notes` makes of it; what it was."""
+        record = await self.get(record_id)
+        await self._store.delete(self._kind, record_id, *notes(record))
+        return record
+
+    def _found(self, record_id: str, found: R | None) -> R:
+        if found is None:
+            raise NotFoundError(f"No {self._kind} has the id {record_id!r}.")
+        return found

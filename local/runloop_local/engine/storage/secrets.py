@@ -1,0 +1,176 @@
+"""Secrets: values that devboxes and builds get into their environment, and that no answer ever shows."""
+
+from __future__ import annotations
+
+import asyncio
+import json
+import re
+from collections.abc import Mapping
+from dataclasses import dataclass, field, replace
+from typing import TYPE_CHECKING, Any
+
+from ..errors import InvalidError, NotFoundError
+from ..ids import new_id, now_ms
+from .record_set import RecordSet
+from .records import Record, body_of, loader
+from .store import Document, Query
+from .vault import sealed_with_another
+
+if TYPE_CHECKING:
+    from .idempotency import Attempt
+    from .store import Page, Store
+    from .vault import Vault
+
+MAX_VALUE_BYTES = 64 * 1024
+_SEALED = "sealed"
+_LOST = "lost"
+_SHOWN = 5
+_VARIABLE = re.compile(r"[A-Za-z_][A-Za-z0-9_]{0,254}")
+_NAME = re.compile(r"[A-Za-z_][A-Za-z0-9_-]{0,254}")
+
+
+@dataclass(frozen=True, slots=True)
+class SecretRecord(Record):
+    """A secret, its value sealed."""
+
+    id: str
+    name: str
+    create_time_ms: int
+    update_time_ms: int
+    sealed: str = field(repr=False)
+    key_id: str = ""
+    """Which key of the service has sealed it."""
+
+
+class Secrets:
+    """All secrets of this machine, by id and by name."""
+
+    def __init__(self, store: Store, vault: Vault) -> None:
+        self._store = store
+        self._records = RecordSet(store, "secret", loaded, document)
+        self._vault = vault
+        self._naming = asyncio.Lock()
+        self._sealed_away: dict[str, str] = {}
+
+    async def restore(self, *, key_is_new: bool) -> None:
+        """Name the secrets that were sealed with another key than the service's: they are kept, should it be back."""
+        if await self._count() == await self._count(status=self._vault.key_id):
+            return
+        records = await self._store.records("secret", loaded)
+        # Earlier versions did not note by which key; it was the one that was there.
+        key_id = _LOST if key_is_new else self._vault.key_id
+        marked = [replace(record, key_id=record.key_id or key_id) for record in records]
+        await self._store.put(*map(document, marked))
+        self._sealed_away = {record.id: record.name for record in marked if record.key_id != self._vault.key_id}
+        self._note()
+
+    async def _count(self, status: str | None = None) -> int:
+        return (await self._store.page(Query("secret", limit=0, status=status))).total_count or 0
+
+    def _note(self) -> None:
+        names = sorted(self._sealed_away.values())
+        if names:
+            shown = ", ".join(names[:_SHOWN]) + (", ..." if len(names) > _SHOWN else "")
+            what = f"The secret {shown} was" if len(names) == 1 else f"{len(names)} secrets ({shown}) were"
+            self._store.notes.add(sealed_with_another(what), _SEALED)
+        else:
+            self._store.notes.remove(_SEALED)
+
+    def _opened(self, record: SecretRecord) -> None:
+        """It is sealed with today's key, or gone."""
+        if self._sealed_away.pop(record.id, None) is not None:
+            self._note()
+
+    async def create(self, name: str, value: str, attempt: Attempt) -> SecretRecord:
+        """A new secret; `InvalidError` where the name is taken."""
+        if not _NAME.fullmatch(name):
+            raise InvalidError(
+                f"A secret's name is letters, digits, '_' and '-', begins with no digit or '-', unlike {name[:80]!r}."
+            )
+        async with self._naming:
+            if await self._store.records("secret", loaded, name=name):
+                raise InvalidError(f"A secret is already called {name!r}: update it, or choose another name.")
+            now = now_ms()
+            sealed = await self._sealed(value)
+            record = SecretRecord(new_id("sec"), name, now, now, sealed, self._vault.key_id)
+            await self._records.put(record, *attempt.note_reply(secret_view(record)))
+        return record
+
+    async def get(self, secret_id: str) -> SecretRecord:
+        """The secret with this id; `NotFoundError` if there is none."""
+        return await self._records.get(secret_id)
+
+    async def named(self, name: str) -> SecretRecord:
+        """The secret with this name; `NotFoundError` if there is none."""
+        found = await self._store.records("secret", loaded, name=name)
+        if not found:
+            raise NotFoundError(f"No secret is called {name!r}.")
+        return found[0]
+
+    async def page(self, query: Query) -> Page:
+        """One page of the list, newest first."""
+        return await self._store.page(query)
+
+    async def update(self, record: SecretRecord, value: str) -> SecretRecord:
+        """Give it another value; `NotFoundError` if it has been deleted meanwhile."""
+        sealed, key_id = await self._sealed(value), self._vault.key_id
+        updated = await self._records.change(
+            record.id,
+            lambda kept: replace(kept, sealed=sealed, key_id=key_id, update_time_ms=now_ms(kept.update_time_ms)),
+        )
+        self._opened(record)
+        return updated
+
+    async def delete(self, record: SecretRecord, attempt: Attempt) -> None:
+        """Forget it, value and all."""
+        await self._records.delete(record.id, lambda deleted: attempt.note_reply(secret_view(deleted)))
+        self._opened(record)
+
+    async def require(self, wanted: Mapping[str, str]) -> None:
+        """`NotFoundError` or `InvalidError` unless these variables can have the values of these secrets."""
+        for variable, name in wanted.items():
+            _check_variable(variable)
+            await self.named(name)
+
+    async def values(self, wanted: Mapping[str, str]) -> Mapping[str, str]:
+        """Variables with values, for variables with the names of secrets."""
+        return {variable: await self._value(name) for variable, name in wanted.items()}
+
+    async def _value(self, name: str) -> str:
+        return await self._vault.unseal((await self.named(name)).sealed, f"The secret {name} was")
+
+    async def _sealed(self, value: str) -> str:
+        if "\0" in value or len(value.encode("utf-8", "surrogatepass")) > MAX_VALUE_BYTES:
+            raise InvalidError(f"A secret's value is at most {MAX_VALUE_BYTES:,} bytes, none of which is 0.")
+        return await self._vault.seal(value)
+
+
+def _check_variable(name: str) -> None:
+    if not _VARIABLE.fullmatch(name):
+        raise InvalidError(
+            f"An environment variable is letters, digits and '_' and begins with no digit, unlike {name[:80]!r}."
+        )
+
+
+def document(record: SecretRecord) -> Document:
+    """A secret as the store keeps it."""
+    view = json.dumps(secret_view(record), ensure_ascii=False)
+    body = body_of(record)
+    # The key as its status: whether all have the same can be counted without reading them.
+    return Document(
+        "secret", record.id, body, status=record.key_id, name=record.name, time_ms=record.create_time_ms, view=view
+    )
+
+
+loaded = loader(SecretRecord)
+"""The record from its stored form; `ValueError` where that is none."""
+
+
+def secret_view(record: SecretRecord) -> dict[str, Any]:
+    """`SecretView`."""
+    return {
+        "id": record.id,
+        "name": record.name,
+        "create_time_ms": record.create_time_ms,
+        "update_time_ms": record.update_time_ms,
+    }

@@ -1,0 +1,242 @@
+"""Snapshots: disks of devboxes, kept as layers that further devboxes start from."""
+
+from __future__ import annotations
+
+import asyncio
+import json
+from collections.abc import Mapping
+from dataclasses import dataclass, field, replace
+from typing import TYPE_CHECKING, Any, Literal
+
+from ...sandbox.base import SandboxError
+from ..build.image import Image
+from ..change_notifier import ChangeNotifier
+from ..errors import ConflictError, EngineError, InvalidError, NotFoundError, is_disk_full, of_machine
+from ..ids import new_id, now_ms
+from ..waiting import wait_until
+from .clearing import Clearing
+from .record_set import RecordSet
+from .records import Record, body_of, loader
+from .store import Document
+
+if TYPE_CHECKING:
+    from ..devbox.devbox import Devbox
+    from .idempotency import Attempt
+    from .layers import Layers
+    from .store import Page, Query, Store
+
+SnapshotStatus = Literal["in_progress", "complete", "error", "deleted"]
+HIDDEN = ("deleted", "error")
+"""What lists leave out."""
+
+
+@dataclass(frozen=True, slots=True)
+class SnapshotRequest:
+    """What a snapshot is to be called."""
+
+    name: str | None = None
+    commit_message: str | None = None
+    metadata: Mapping[str, str] = field(default_factory=dict)
+
+
+@dataclass(frozen=True, slots=True)
+class SnapshotRecord(Record):
+    """All that is known of a snapshot, apart from its disk."""
+
+    id: str
+    create_time_ms: int
+    source_devbox_id: str
+    name: str | None = None
+    commit_message: str | None = None
+    metadata: Mapping[str, str] = field(default_factory=dict)
+    status: SnapshotStatus = "in_progress"
+    error_message: str | None = None
+    out_of_disk: bool = False
+    """Whether it failed because a disk has no room."""
+    layers: tuple[str, ...] = ()
+    """Its disk, top first; while it is being made, the layer that is to be."""
+    image: Image = field(default_factory=Image)
+    source_blueprint_id: str | None = None
+
+
+class Snapshots:
+    """All snapshots of this machine."""
+
+    def __init__(self, store: Store, layers: Layers) -> None:
+        self._store = store
+        self._records = RecordSet(store, "snapshot", loaded, document)
+        self._layers = layers
+        self._underway: dict[str, str] = {}  # snapshot -> devbox
+        self._left = ChangeNotifier()
+        """When one is no longer under way."""
+        self._tasks: dict[str, asyncio.Task[SnapshotRecord]] = {}
+        self._clearing = Clearing(store.notes)
+
+    async def restore(self) -> None:
+        """Hold the layers of snapshots, and note what the last service began and did not finish."""
+        for record in await self._store.records("snapshot", loaded, status="complete"):
+            self._layers.hold(_holder(record.id), record.layers)
+        for record in await self._store.records("snapshot", loaded, status="in_progress"):
+            sentence = "The service was restarted while the snapshot was being made."
+            await self._clearing.attempt(f"Snapshot {record.id}", self._fail(record, sentence))
+
+    async def take(self, devbox: Devbox, request: SnapshotRequest, attempt: Attempt) -> SnapshotRecord:
+        """Begin to snapshot a devbox's disk, unless an earlier attempt has begun one that has not failed."""
+        if attempt.made is not None and (earlier := await self.get(attempt.made)).status != "error":
+            return earlier
+        devbox.require_disk("take a snapshot of it")
+        record = self._new(devbox, request)
+        self._underway[record.id] = devbox.record.id
+        self._layers.hold(_holder(record.id), record.layers)
+        try:
+            await self._layers.announce(record.layers[0])  # now: a shutdown right after is to find the disk being saved
+            await self._records.put(record, *attempt.note(record.id))
+        except BaseException:
+            self._leave(record.id)
+            self._layers.release(_holder(record.id))
+            raise
+        self._tasks[record.id] = asyncio.create_task(self._take(devbox, record))
+        return record
+
+    def require_none(self, devbox_id: str) -> None:
+        """`ConflictError` while a snapshot of this devbox is being made."""
+        if devbox_id in self._underway.values():
+            raise ConflictError(
+                f"A snapshot of devbox {devbox_id} is being made: wait for it, or shut down with force=true."
+            )
+
+    async def settled(self, devbox_id: str) -> None:
+        """Return once no snapshot of this devbox is being made."""
+        await wait_until(self._left, lambda: devbox_id not in self._underway.values())
+
+    async def finished(self, snapshot_id: str) -> SnapshotRecord:
+        """The snapshot, once it is no longer being made."""
+        task = self._tasks.get(snapshot_id)
+        return await (self.get(snapshot_id) if task is None else asyncio.shield(task))
+
+    async def get(self, snapshot_id: str) -> SnapshotRecord:
+        """One snapshot, deleted ones too; `NotFoundError` if there never was one."""
+        is_underway = snapshot_id in self._underway  # asked first: its outcome is kept before it is over
+        record = await self._records.get(snapshot_id)
+        if is_underway or record.status != "in_progress":
+            return record
+        return replace(record, status="error", error_message="Its outcome could not be kept.", layers=())
+
+    async def complete(self, snapshot_id: str) -> SnapshotRecord:
+        """A snapshot that devboxes can start from; `NotFoundError` or `InvalidError` otherwise."""
+        record = _there(await self.get(snapshot_id))
+        if record.status != "complete":
+            raise InvalidError(f"Snapshot {snapshot_id} is {record.status}; only a complete one can be used.")
+        return record
+
+    async def page(self, query: Query) -> Page:
+        """One page of the list, newest first."""
+        return await self._store.page(query)
+
+    async def update(self, snapshot_id: str, changes: Mapping[str, Any]) -> SnapshotRecord:
+        """Change the name, the message or the metadata."""
+        return await self._records.change(snapshot_id, lambda record: replace(_there(record), **changes))
+
+    async def delete(self, snapshot_id: str) -> None:
+        """Delete it; its layers go once nothing else stands on them. Once more is no error."""
+        if snapshot_id in self._underway:
+            raise ConflictError(f"Snapshot {snapshot_id} is still being made: delete it when it is complete.")
+        await self._records.change(
+            snapshot_id, lambda record: replace(record, status="deleted", layers=()), urgent=True
+        )
+        self._layers.release(_holder(snapshot_id))
+
+    async def aclose(self) -> None:
+        """Wait for the snapshots under way."""
+        if self._tasks:
+            await asyncio.wait(self._tasks.values())
+
+    def _new(self, devbox: Devbox, request: SnapshotRequest) -> SnapshotRecord:
+        image = devbox.record.image
+        return SnapshotRecord(
+            id=new_id("snp"),
+            create_time_ms=now_ms(),
+            source_devbox_id=devbox.record.id,
+            name=request.name,
+            commit_message=request.commit_message,
+            metadata=request.metadata,
+            layers=(self._layers.fresh(),),
+            image=image,
+            source_blueprint_id=image.blueprint_id,
+        )
+
+    async def _take(self, devbox: Devbox, record: SnapshotRecord) -> SnapshotRecord:
+        try:
+            layers = await devbox.save_disk(record.layers[0])
+            self._layers.hold(_holder(record.id), layers)
+            return await self._records.change(record.id, lambda now: replace(now, status="complete", layers=layers))
+        except (SandboxError, EngineError, OSError, RuntimeError) as error:
+            return await self._fail(record, str(of_machine(error) or error), out_of_disk=is_disk_full(error))
+        finally:
+            del self._tasks[record.id]
+            self._leave(record.id)
+
+    def _leave(self, snapshot_id: str) -> None:
+        del self._underway[snapshot_id]
+        self._left.notify()
+
+    async def _fail(self, record: SnapshotRecord, sentence: str, *, out_of_disk: bool = False) -> SnapshotRecord:
+        def failed(now: SnapshotRecord) -> SnapshotRecord:
+            return replace(now, status="error", error_message=sentence, out_of_disk=out_of_disk, layers=())
+
+        try:
+            return await self._records.change(record.id, failed, urgent=True)
+        except EngineError:
+            return failed(record)  # who waits hears why; who asks later, that its outcome was not kept
+        finally:
+            self._layers.release(_holder(record.id))
+
+
+def _holder(snapshot_id: str) -> str:
+    return f"snapshot/{snapshot_id}"
+
+
+def _there(record: SnapshotRecord) -> SnapshotRecord:
+    if record.status == "deleted":
+        raise NotFoundError(f"Snapshot {record.id} has been deleted.")
+    return record
+
+
+def document(record: SnapshotRecord) -> Document:
+    """A snapshot as the store keeps it."""
+    view = json.dumps(snapshot_view(record), ensure_ascii=False)
+    return Document(
+        "snapshot",
+        record.id,
+        body_of(record),
+        parent=record.source_devbox_id,
+        status=record.status,
+        name=record.name or "",
+        time_ms=record.create_time_ms,
+        view=view,
+        listed=record.status not in HIDDEN,
+    )
+
+
+loaded = loader(SnapshotRecord)
+"""The record from its stored form; `ValueError` where that is none."""
+
+
+def snapshot_view(record: SnapshotRecord) -> dict[str, Any]:
+    """`DevboxSnapshotView`."""
+    return {
+        "id": record.id,
+        "create_time_ms": record.create_time_ms,
+        "metadata": dict(record.metadata),
+        "source_devbox_id": record.source_devbox_id,
+        "commit_message": record.commit_message,
+        "name": record.name,
+        "size_bytes": None,
+        "source_blueprint_id": record.source_blueprint_id,
+    }
+
+
+def status_view(record: SnapshotRecord) -> dict[str, Any]:
+    """`DevboxSnapshotAsyncStatusView`."""
+    snapshot = snapshot_view(record) if record.status == "complete" else None
+    return {"status": record.status, "error_message": record.error_message, "snapshot": snapshot}

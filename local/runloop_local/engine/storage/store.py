@@ -1,0 +1,415 @@
+"""What must outlive the service: documents in SQLite, written and read by one thread in order."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING, Any, TypeVar
+
+from ..errors import NotFoundError, UnreadableError
+from . import migrations
+from .database import Database, transaction
+from .notes import Notes
+
+if TYPE_CHECKING:
+    import sqlite3
+    from collections.abc import Collection, Iterable, Iterator, Sequence
+    from pathlib import Path
+
+    from .reserve import Reserve
+
+T = TypeVar("T")
+Load = Callable[[Any], T]
+"""Makes a record of a body; `ValueError` for one that is wrong."""
+
+UNREADABLE = "unreadable"
+_STEP = 500
+"""So many rows are looked up or deleted at once, so that others have their turn."""
+_REMEMBER_S = 7 * 24 * 3600
+_PUT = """
+INSERT INTO documents (kind, id, parent, status, name, time_ms, view, body, listed, due_ms)
+VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?)
+ON CONFLICT (kind, id) DO UPDATE SET
+    status = excluded.status, name = excluded.name, time_ms = excluded.time_ms,
+    view = excluded.view, body = excluded.body, listed = excluded.listed, due_ms = excluded.due_ms
+"""
+_NAMED = "name <> '' AND listed = 1"
+"""What the index of names holds."""
+_JSON = "CASE WHEN json_valid(body) THEN body ELSE '{}' END"
+_POSITION = """
+SELECT position FROM documents WHERE kind = ?1 AND id = ?2
+UNION ALL SELECT position FROM deleted WHERE kind = ?1 AND id = ?2 LIMIT 1
+"""
+_DELETE = "DELETE FROM documents WHERE kind = ? AND id = ?"
+
+
+@dataclass(frozen=True, slots=True)
+class Document:
+    """One stored thing; everything but `body` is there to find it by, or to answer a list with."""
+
+    kind: str
+    id: str
+    body: dict[str, Any]
+    parent: str = ""
+    status: str = ""
+    name: str = ""
+    time_ms: int = 0
+    view: str = ""
+    """The public JSON text, so that a list of thousands needs no parsing."""
+    listed: bool = True
+    """Whether lists show it that ask for no status: deleted things they do not."""
+    due_ms: int | None = None
+    """When it is to end by itself."""
+
+
+@dataclass(frozen=True, slots=True)
+class Page:
+    """One page of a list, newest first: JSON texts of views."""
+
+    views: tuple[str, ...]
+    has_more: bool
+    total_count: int | None
+
+
+@dataclass(frozen=True, slots=True)
+class Query:
+    """Which documents a list shows, and from where on."""
+
+    kind: str
+    limit: int = 20
+    starting_after: str | None = None
+    id: str | None = None
+    status: str | None = None
+    search: str | None = None
+    count: bool = True
+    parent: str | None = None
+    name: str | None = None
+    name_part: str | None = None
+    """What the name must hold, in any case of letters."""
+    fields: Mapping[str, str] = field(default_factory=dict)
+    """Values that top-level fields of the body must have."""
+    metadata: Mapping[str, frozenset[str]] = field(default_factory=dict)
+    """Keys of the body's `metadata`, and the values of which each must have one."""
+
+
+class Store:
+    """Documents by kind and id. Every call is done when it returns, and survives a kill of the service.
+
+    A body that cannot be read is kept as it is and named in `notes`; lists leave it out from then on.
+    """
+
+    def __init__(self, database: Database) -> None:
+        self._database = database
+        self.notes = Notes()
+
+    @classmethod
+    def open(cls, file: Path, reserve: Reserve | None = None, new: Callable[[], None] = lambda: None) -> Store:
+        """The store in `file`, made if needed and `new` allows it. `EngineError` where that cannot be."""
+        return cls(Database.open(file, migrations.STORE, reserve, new))
+
+    async def put(self, *documents: Document, urgent: bool = False) -> None:
+        """Keep documents, all or none, in place of those with their kinds and ids.
+
+        `urgent` if that is to make room on the disk.
+        """
+        rows = [_row(document) for document in documents]
+        await self._database.run(lambda connection: _put_all(connection, rows), urgent=urgent)
+
+    async def get(self, kind: str, document_id: str) -> dict[str, Any] | None:
+        """The body of one document."""
+        return await self.record(kind, document_id, _as_it_is)
+
+    async def record(self, kind: str, document_id: str, load: Load[T]) -> T | None:
+        """The record of one document; `UnreadableError` where its body is none."""
+
+        def work(connection: sqlite3.Connection) -> T | None:
+            text = _get(connection, kind, document_id)
+            return None if text is None else self._read(kind, document_id, text, load)
+
+        return await self._database.run(work)
+
+    async def modify(
+        self,
+        kind: str,
+        document_id: str,
+        load: Load[T],
+        change: Callable[[T | None], Sequence[Document]],
+        *,
+        urgent: bool = False,
+    ) -> None:
+        """Put what `change` makes of one document's record, all or none, with no other call in between.
+
+        `change` gets None where there is no such document. What it raises is raised; it may be called again where room
+        had to be made first.
+        """
+
+        def work(connection: sqlite3.Connection) -> None:
+            text = _get(connection, kind, document_id)
+            record = None if text is None else self._read(kind, document_id, text, load)
+            rows = [_row(document) for document in change(record)]
+            if rows:
+                _put_all(connection, rows)
+
+        await self._database.run(work, urgent=urgent)
+
+    async def page(self, query: Query) -> Page:
+        """The public views of one page, newest first. `NotFoundError` for an unknown cursor."""
+        unreadable = [about[2] for about in self.notes.about(UNREADABLE, query.kind)]
+        return await self._database.run(lambda connection: _page(connection, query, unreadable))
+
+    async def records(self, kind: str, load: Load[T], *, limit: int = -1, **filters: str) -> list[T]:
+        """The newest `limit` records of a kind with this `parent`, `status` or `name`, oldest first.
+
+        Those that cannot be read are left out.
+        """
+
+        def work(connection: sqlite3.Connection) -> list[T]:
+            return [record for _, record in self._readable(kind, _bodies(connection, kind, filters, limit), load)]
+
+        return await self._database.run(work)
+
+    async def values(self, kind: str, name: str) -> set[str]:
+        """All that the lists called `name` in the bodies of a kind hold; `UnreadableError` if one body has none."""
+        return await self._database.run(lambda connection: _values(connection, kind, name))
+
+    async def statuses(self, kind: str, ids: Collection[str]) -> dict[str, str]:
+        """The statuses of those of these documents that there are."""
+        return await self._database.run(lambda connection: _statuses(connection, kind, list(ids)))
+
+    async def due(self, kind: str) -> list[tuple[str, int]]:
+        """The ids and times of all documents that are to end by themselves."""
+        statement = "SELECT id, due_ms FROM documents WHERE kind = ? AND due_ms IS NOT NULL ORDER BY due_ms"
+        return await self._database.run(lambda connection: connection.execute(statement, (kind,)).fetchall())
+
+    async def index(self, kind: str) -> list[tuple[str, int, int]]:
+        """Ids of listed documents of a kind, oldest first, with their times and the sizes of their bodies in bytes."""
+        statement = (
+            "SELECT id, time_ms, length(body) FROM documents INDEXED BY listed_by_time WHERE kind = ? AND listed = 1 "
+            "ORDER BY time_ms, position"
+        )
+        return await self._database.run(lambda connection: connection.execute(statement, (kind,)).fetchall())
+
+    async def last_children(self, kind: str, load: Load[T]) -> list[tuple[str, str, T]]:
+        """For each parent that documents of a kind have: its id, the id of its newest document, and that's record.
+
+        Those that cannot be read are left out.
+        """
+        statement = (
+            "SELECT parent, id, body, max(position) FROM documents WHERE kind = ? AND parent <> '' GROUP BY parent"
+        )
+
+        def work(connection: sqlite3.Connection) -> list[tuple[str, str, T]]:
+            rows = connection.execute(statement, (kind,)).fetchall()
+            parents = {name: parent for parent, name, _, _ in rows}
+            found = self._readable(kind, ((name, body) for _, name, body, _ in rows), load)
+            return [(parents[name], name, record) for name, record in found]
+
+        return await self._database.run(work)
+
+    async def delete(self, kind: str, document_id: str, *notes: Document) -> None:
+        """Forget one document, and keep others, all or nothing."""
+        rows = [_row(note) for note in notes]
+        await self._database.run(lambda connection: _delete(connection, kind, document_id, rows), urgent=True)
+        self.notes.remove(UNREADABLE, kind, document_id)
+
+    async def delete_all(self, kind: str, document_ids: Sequence[str]) -> None:
+        """Forget some documents of a kind."""
+        await self._database.run(lambda connection: _delete_all(connection, kind, document_ids), urgent=True)
+
+    async def delete_before(self, kind: str, time_ms: int) -> None:
+        """Forget all listed documents of a kind that are older."""
+        statement = """DELETE FROM documents WHERE position IN (
+            SELECT position FROM documents WHERE kind = ? AND listed = 1 AND time_ms < ? LIMIT ?)"""
+        while await self._delete(statement, kind, time_ms, _STEP) == _STEP:
+            pass
+
+    async def delete_children(self, kind: str, parent: str) -> None:
+        """Forget all documents of a kind that belong to `parent`."""
+        await self._delete("DELETE FROM documents WHERE kind = ? AND parent = ?", kind, parent)
+
+    async def forget_positions(self) -> None:
+        """Let go of where things were in lists that were deleted long ago: nobody goes on from there."""
+        await self._delete("DELETE FROM deleted WHERE time_s < strftime('%s', 'now') - ?", _REMEMBER_S)
+
+    async def write_out(self) -> None:
+        """Leave nothing in the files of what was stored before, where it has been put in a database just migrated."""
+        await self._database.write_out()
+
+    async def aclose(self) -> None:
+        """Close the file."""
+        await self._database.aclose()
+
+    async def _delete(self, statement: str, *values: object) -> int:
+        return await self._database.run(lambda connection: connection.execute(statement, values).rowcount, urgent=True)
+
+    def _readable(self, kind: str, found: Iterable[tuple[str, str]], load: Load[T]) -> Iterator[tuple[str, T]]:
+        for document_id, text in found:
+            try:
+                yield document_id, self._read(kind, document_id, text, load)
+            except UnreadableError:
+                continue  # it has been named
+
+    def _read(self, kind: str, document_id: str, text: str, load: Load[T]) -> T:
+        try:
+            return load(json.loads(text))
+        except (ValueError, TypeError, LookupError, RecursionError) as error:
+            sentence = f"The record of {kind} {document_id} cannot be read, and is kept as it is: {error}."
+            self.notes.add(sentence, UNREADABLE, kind, document_id)
+            raise UnreadableError(sentence) from error
+
+
+def _delete(connection: sqlite3.Connection, kind: str, document_id: str, rows: list[tuple[object, ...]]) -> None:
+    if not rows:
+        connection.execute(_DELETE, (kind, document_id))
+        return
+    with transaction(connection):
+        connection.execute(_DELETE, (kind, document_id))
+        connection.executemany(_PUT, rows)
+
+
+def _delete_all(connection: sqlite3.Connection, kind: str, document_ids: Sequence[str]) -> None:
+    with transaction(connection):
+        connection.executemany(_DELETE, [(kind, document_id) for document_id in document_ids])
+
+
+def _row(document: Document) -> tuple[object, ...]:
+    body = json.dumps(document.body, ensure_ascii=False)
+    keys = (document.kind, document.id, document.parent, document.status, document.name, document.time_ms)
+    return (*keys, document.view, body, int(document.listed), document.due_ms)
+
+
+def _put_all(connection: sqlite3.Connection, rows: list[tuple[object, ...]]) -> None:
+    if not rows:
+        return
+    if len(rows) == 1:
+        connection.execute(_PUT, rows[0])
+        return
+    with transaction(connection):
+        connection.executemany(_PUT, rows)
+
+
+def _get(connection: sqlite3.Connection, kind: str, document_id: str) -> str | None:
+    found = connection.execute("SELECT body FROM documents WHERE kind = ? AND id = ?", (kind, document_id)).fetchone()
+    return None if found is None else str(found[0])
+
+
+def _as_it_is(body: Any) -> dict[str, Any]:
+    if not isinstance(body, dict):
+        raise ValueError("it is no JSON object")  # noqa: TRY004 -- as all loaders
+    return body
+
+
+def _bodies(connection: sqlite3.Connection, kind: str, filters: Mapping[str, str], limit: int) -> list[tuple[str, str]]:
+    where = ["kind = ?", *(f"{column} = ?" for column in filters)]
+    if "name" in filters:
+        where.append(_NAMED)
+    rows: list[tuple[str, str]] = connection.execute(
+        f"SELECT id, body FROM documents {_index(filters)} WHERE {' AND '.join(where)} ORDER BY position DESC LIMIT ?",  # noqa: S608 -- constants
+        (kind, *filters.values(), limit),
+    ).fetchall()
+    return rows[::-1]
+
+
+def _index(filters: Collection[str]) -> str:
+    """By which index all documents of a kind with these columns are found, the newest first."""
+    for column, index in (("name", "listed_by_name"), ("parent", "by_parent"), ("status", "by_status")):
+        if column in filters:
+            return f"INDEXED BY {index}"
+    return ""
+
+
+def _values(connection: sqlite3.Connection, kind: str, name: str) -> set[str]:
+    wrong = connection.execute(
+        "SELECT id FROM documents WHERE kind = ? AND listed = 1 "
+        "AND CASE WHEN json_valid(body) THEN json_type(body, ?) IS NOT 'array' ELSE 1 END LIMIT 1",
+        (kind, f"$.{name}"),
+    ).fetchone()
+    if wrong is not None:
+        raise UnreadableError(f"The record of {kind} {wrong[0]} does not say what its {name} are.")
+    statement = "SELECT DISTINCT value FROM documents, json_each(body, ?) WHERE kind = ? AND listed = 1"
+    return {value for (value,) in connection.execute(statement, (f"$.{name}", kind))}
+
+
+def _statuses(connection: sqlite3.Connection, kind: str, ids: list[str]) -> dict[str, str]:
+    found: dict[str, str] = {}
+    for start in range(0, len(ids), _STEP):
+        some = ids[start : start + _STEP]
+        statement = f"SELECT id, status FROM documents WHERE kind = ? AND id IN ({_marks(some)})"  # noqa: S608 -- ?
+        found.update(connection.execute(statement, (kind, *some)))
+    return found
+
+
+def _page(connection: sqlite3.Connection, query: Query, unreadable: Collection[str]) -> Page:
+    source, values = selection(query, unreadable)
+    total = int(connection.execute(f"SELECT count(*) {source}", values).fetchone()[0]) if query.count else None
+    if query.starting_after is not None:
+        source += " AND position < ?"
+        values = (*values, _position(connection, query.kind, query.starting_after))
+    statement = f"SELECT view {source} ORDER BY position DESC LIMIT ?"
+    rows = connection.execute(statement, (*values, query.limit + 1)).fetchall()
+    return Page(tuple(view for (view,) in rows[: query.limit]), len(rows) > query.limit, total)
+
+
+def selection(query: Query, unreadable: Collection[str] = ()) -> tuple[str, tuple[object, ...]]:
+    """What comes after SELECT for all documents that a query asks for, and the values in it."""
+    conditions = [
+        ("kind = ?", (query.kind,)),
+        *_column_conditions(query),
+        *_content_conditions(query),
+        *([(f"id NOT IN ({_marks(unreadable)})", tuple(unreadable))] if unreadable else ()),
+    ]
+    where = " AND ".join(condition for condition, _ in conditions)
+    return f"FROM documents {_list_index(query)} WHERE {where}", tuple(
+        value for _, values in conditions for value in values
+    )
+
+
+def _list_index(query: Query) -> str:
+    """The index in which a list lies ready, the newest last."""
+    if query.id is not None:
+        return ""
+    if query.name is not None:
+        return "INDEXED BY listed_by_name"
+    if query.status is not None:
+        return "INDEXED BY by_status"
+    return "INDEXED BY listed" if query.parent is None else "INDEXED BY listed_by_parent"
+
+
+def _column_conditions(query: Query) -> list[tuple[str, tuple[object, ...]]]:
+    asked = {
+        "id = ?": query.id,
+        "status = ?": query.status,
+        f"name = ? AND {_NAMED}": query.name,
+        "parent = ? AND parent <> ''": query.parent,
+    }
+    found: list[tuple[str, tuple[object, ...]]] = [
+        (condition, (wanted,)) for condition, wanted in asked.items() if wanted is not None
+    ]
+    return found if query.status is not None else [("listed = 1", ()), *found]
+
+
+def _content_conditions(query: Query) -> Iterator[tuple[str, tuple[object, ...]]]:
+    """Those that each document is looked at for."""
+    if query.search:
+        yield "(instr(lower(id), ?) OR instr(lower(name), ?))", (query.search.lower(),) * 2
+    if query.name_part:
+        yield "instr(lower(name), ?)", (query.name_part.lower(),)
+    for name, wanted in query.fields.items():
+        yield f"json_extract({_JSON}, ?) = ?", (f"$.{name}", wanted)
+    for key, choice in query.metadata.items():
+        yield (
+            f"EXISTS (SELECT 1 FROM json_each({_JSON}, '$.metadata') WHERE key = ? AND value IN ({_marks(choice)}))",  # noqa: S608 -- constants and ?
+            (key, *choice),
+        )
+
+
+def _marks(values: Collection[str]) -> str:
+    return ", ".join("?" * len(values))
+
+
+def _position(connection: sqlite3.Connection, kind: str, document_id: str) -> int:
+    found = connection.execute(_POSITION, (kind, document_id)).fetchone()
+    if found is None:
+        raise NotFoundError(f"No {kind} has the id {document_id!r} given as starting_after.")
+    return int(found[0])

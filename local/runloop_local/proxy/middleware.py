@@ -1,0 +1,51 @@
+"""The way in by a tunnel's host name, in front of the API."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from starlette.datastructures import Headers
+from starlette.responses import PlainTextResponse
+
+from .gate import AUTHORIZATION, TunnelRejected, enter
+from .hosts import Target, target_of
+from .http import forward
+
+if TYPE_CHECKING:
+    from starlette.types import ASGIApp, Receive, Scope, Send
+
+    from ..activity import Activity
+    from ..engine.tunnel.tunnels import Tunnels
+    from .own_keys import OwnKeys
+
+
+class TunnelMiddleware:
+    """Sends on what is for a devbox's port; the rest is left to the API, which knows no tunnel's host name."""
+
+    def __init__(
+        self, app: ASGIApp, tunnels: Tunnels, own_keys: OwnKeys, terminals: ASGIApp, activity: Activity
+    ) -> None:
+        self._app = app
+        self._tunnels = tunnels
+        self._own_keys = own_keys
+        self._terminals = terminals
+        self._activity = activity
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        """ASGI."""
+        target = target_of(scope)
+        if target is None:
+            await self._app(scope, receive, send)
+            return
+        with self._activity.request():
+            if self._tunnels.find_pty(target.key) is not None:
+                await self._terminals(scope, receive, send)
+            else:
+                await self._send_on(target, scope, receive, send)
+
+    async def _send_on(self, target: Target, scope: Scope, receive: Receive, send: Send) -> None:
+        try:
+            connection = await enter(self._tunnels, target, Headers(scope=scope).get(AUTHORIZATION))
+            await forward(scope, receive, send, connection, self._own_keys)
+        except TunnelRejected as refusal:
+            await PlainTextResponse(f"{refusal}\n", refusal.status)(scope, receive, send)

@@ -1,0 +1,72 @@
+"""What the settings that are only kept have in common: list, retrieve, delete."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Annotated, Any
+
+from pydantic import Field
+from starlette.requests import Request
+from starlette.responses import Response
+from starlette.routing import Route
+
+from ..engine.storage.store import Query
+from .wire import Body, answer, attempt_of, engine_of, flag, integer, page_answer, path_id
+
+if TYPE_CHECKING:
+    from ..engine.config_collection import ConfigCollection
+    from ..engine.engine import Engine
+
+_LIST_LIMIT = 5000
+Name = Annotated[str, Field(min_length=1, max_length=255)]
+
+
+class Naming(Body):
+    """What every entry may have."""
+
+    name: Name | None = None
+    description: Annotated[str, Field(max_length=4096)] | None = None
+
+    def names(self) -> dict[str, Any]:
+        """Those that were given."""
+        return self.model_dump(include={"name", "description"}, exclude_none=True)
+
+
+@dataclass(frozen=True, slots=True)
+class Entries:
+    """The entries of one collection, as the API shows them."""
+
+    kind: str
+    key: str
+    collection: Callable[[Engine], ConfigCollection]
+
+    def routes(self, path: str) -> list[Route]:
+        """List, retrieve and delete below `path`."""
+        return [
+            Route(path, self.list_all, methods=["GET"]),
+            Route(f"{path}/{{id}}", self.retrieve, methods=["GET"]),
+            Route(f"{path}/{{id}}/delete", self.delete, methods=["POST"]),
+        ]
+
+    async def list_all(self, request: Request) -> Response:
+        """GET: one page."""
+        wanted = request.query_params.get("id")
+        query = Query(
+            self.kind,
+            id=wanted or None,
+            limit=integer(request, "limit", 20, _LIST_LIMIT),
+            starting_after=request.query_params.get("starting_after") or None,
+            search=request.query_params.get("search"),
+            count=flag(request, "include_total_count", default=True),
+            name_part=request.query_params.get("name") or None,
+        )
+        return page_answer(self.key, await self.collection(engine_of(request)).page(query))
+
+    async def retrieve(self, request: Request) -> Response:
+        """GET: one entry."""
+        return answer(await self.collection(engine_of(request)).get(path_id(request)))
+
+    async def delete(self, request: Request) -> Response:
+        """POST: what it was."""
+        return answer(await self.collection(engine_of(request)).delete(path_id(request), attempt_of(request)))

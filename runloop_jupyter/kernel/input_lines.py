@@ -1,0 +1,137 @@
+"""Lines of the magics that IPython would read otherwise: `%devbox create?`, `%devbox list;`, `%%devbox exec` alone.
+
+IPython takes such lines through lists of transformers, to which extensions add theirs.
+"""
+
+from __future__ import annotations
+
+import re
+import tokenize
+from itertools import pairwise
+from typing import TYPE_CHECKING, Any
+
+from IPython.core.inputtransformer2 import TokenTransformBase
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    from IPython.core.interactiveshell import InteractiveShell
+
+_MAGICS = ("devbox", "runloop")
+_CELL = re.compile(r"%%(?:devbox|runloop)(?:\s|\Z)")
+_LINE = re.compile(r"%(?P<name>devbox|runloop)(?:\s+(?P<rest>.*?))?\s*(?P<end>\?{1,2}|;)?")
+_HELP = " --help')"
+
+
+def add(shell: InteractiveShell) -> None:
+    """Read lines of the magics so from now on."""
+    manager: Any = shell.input_transformer_manager
+    manager.cleanup_transforms.append(line_of_empty_cell)
+    manager.token_transformers.append(LineEnd)
+
+
+def remove(shell: InteractiveShell) -> None:
+    """Leave them to IPython again."""
+    manager: Any = shell.input_transformer_manager
+    manager.cleanup_transforms.remove(line_of_empty_cell)
+    manager.token_transformers.remove(LineEnd)
+
+
+def line_of_empty_cell(lines: list[str]) -> list[str]:
+    """A cell magic without a cell is the line magic, which knows what is missing; so is one that asks for help."""
+    if not lines or not _CELL.match(lines[0]):
+        return lines
+    return lines if lines[1:] and _HELP not in call_of(lines[0][1:]) else [lines[0][1:]]
+
+
+# A cell is not complete because its first line would do without others: terminals ask before Enter runs it.
+vars(line_of_empty_cell)["has_side_effects"] = True
+
+
+class LineEnd(TokenTransformBase):
+    """Takes from the end of a line what is not the magic's: `?`, which asks for help, and `;`, which shows nothing."""
+
+    priority = 4  # before IPython's own for help
+
+    def __init__(self, start: tuple[int, int], magic_column: int, call: str) -> None:
+        super().__init__(start)  # type: ignore[no-untyped-call]  # IPython's has no types
+        self._magic_column = magic_column
+        self._call = call
+
+    @classmethod
+    def find(cls, tokens_by_line: Sequence[Sequence[tokenize.TokenInfo]]) -> LineEnd | None:
+        """The first such line of the cell."""
+        for line in tokens_by_line:
+            words = [token for token in line if token.type not in (tokenize.INDENT, tokenize.DEDENT)]
+            at = _place_of_magic(words)
+            if at is None:
+                continue
+            text = words[at].line.splitlines()[0][words[at].start[1] :]
+            call = call_of(text, asked=at > 0 and words[at - 1].string == "?")
+            if call:
+                return cls(
+                    words[0].start, words[at].start[1] if words[at - 1].string == "=" else words[0].start[1], call
+                )
+        return None
+
+    def transform(self, lines: list[str]) -> list[str]:
+        """The cell's lines, this one being a call."""
+        line = f"{lines[self.start_line][: self._magic_column]}{self._call}\n"
+        return [*lines[: self.start_line], line, *lines[self.start_line + 1 :]]
+
+
+def _place_of_magic(words: Sequence[tokenize.TokenInfo]) -> int | None:
+    """Where the % of one of our magics is: at the beginning, or after `=` or the `?` of help."""
+    for at, (sign, name) in enumerate(pairwise(words)):
+        stands = at == 0 or words[at - 1].string == "=" or all(word.string == "?" for word in words[:at])
+        if sign.string == "%" and name.string in _MAGICS and name.start == sign.end and stands:
+            return at
+    return None
+
+
+def call_of(text: str, *, asked: bool = False) -> str:
+    """The call that a line from its % on stands for; nothing where IPython makes the right one. `asked`: for help."""
+    line = _LINE.fullmatch(text.rstrip())
+    if line is None:
+        return ""
+    name, rest, end = line["name"], line["rest"] or "", line["end"] or ""
+    if asked or end.startswith("?"):
+        return _call(*_help(name, rest, end))
+    return f"{_call(name, rest)};" if end and not _is_of_command(name, rest) else ""
+
+
+def _help(name: str, rest: str, end: str) -> tuple[str, str]:
+    """The magic and its line that explain the subcommand; of a command for a devbox a `?` is a part."""
+    from ..commands import resolve
+    from ..errors import UsageError
+
+    if _is_of_command(name, rest):
+        return name, f"{rest}{end}"
+    try:
+        noun, verb, _ = resolve(rest, _noun(name))
+    except UsageError:
+        return name, rest  # it says what is wrong
+    magic, _, words = noun.typed.removeprefix("%").partition(" ")
+    return magic, " ".join(filter(None, [words, verb, "--help"]))
+
+
+def _is_of_command(name: str, rest: str) -> bool:
+    """Whether the end of the line belongs to a command for the devbox."""
+    from ..commands import resolve
+    from ..errors import UsageError
+
+    try:
+        noun, verb, command = resolve(rest, _noun(name))
+        return bool(command) and noun.load(verb).parser().takes_command
+    except UsageError:
+        return False
+
+
+def _noun(name: str) -> Any:
+    from ..commands import DEVBOX
+
+    return DEVBOX if name == "devbox" else None
+
+
+def _call(name: str, line: str) -> str:
+    return f"get_ipython().run_line_magic({name!r}, {line!r})"

@@ -1,0 +1,100 @@
+"""Questions to the person at the notebook, asked through the front end's own prompt.
+
+The event loop goes on turning while a notebook's prompt is open, and Stop takes the question back.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import os
+import signal
+import sys
+from typing import Any
+
+from ..errors import UsageError
+
+_LOOK = 0.02  # seconds between looks at whether the answer is there
+
+
+async def ask(question: str, *, hidden: bool = False, printed: bool = False, instead: str = "") -> str:
+    """The answer; `hidden` shows none of it. A question that is `printed` already is not repeated in a terminal.
+
+    Raises `UsageError`, which says what to do `instead`, where nobody can answer.
+    """
+    from IPython.core.getipython import get_ipython
+
+    kernel = getattr(get_ipython(), "kernel", None)
+    if kernel is not None:
+        return await _ask_front_end(kernel, question, hidden, instead)
+    if not sys.stdin.isatty():
+        raise _nobody(question, instead)
+    question = "" if printed else question
+    return _ask_hidden(question) if hidden else await _ask_terminal(question)
+
+
+def can_ask() -> bool:
+    """Whether somebody can answer: not where papermill or nbconvert runs the notebook, nor a script."""
+    from IPython.core.getipython import get_ipython
+
+    kernel = getattr(get_ipython(), "kernel", None)
+    return sys.stdin.isatty() if kernel is None else bool(kernel._allow_stdin)
+
+
+def is_live() -> bool:
+    """Whether somebody sees the cell while it runs, as in a notebook, a terminal or on a page of Voila.
+
+    Voila runs a notebook as papermill does, without questions, but its page then goes on with the kernel.
+    """
+    return can_ask() or os.environ.get("SERVER_SOFTWARE", "").startswith("voila/")
+
+
+async def confirm(question: str, *, instead: str) -> bool:
+    """Whether the answer is yes; anything else means no."""
+    answer = await ask(f"{question} [y/N] ", instead=instead)
+    return answer.strip().lower() in ("y", "yes")
+
+
+async def _ask_front_end(kernel: Any, question: str, hidden: bool, instead: str) -> str:
+    if not kernel._allow_stdin:  # papermill, nbconvert
+        raise _nobody(question, instead)
+    sys.stdout.flush()
+    while _reply(kernel) is not None:
+        pass  # the answer to a question that was taken back
+    content = {"prompt": question, "password": hidden}
+    kernel.session.send(
+        kernel.stdin_socket, "input_request", content, kernel.get_parent("shell"), ident=kernel._parent_ident["shell"]
+    )
+    while (answer := _reply(kernel)) is None:  # noqa: ASYNC110 - a ZeroMQ socket, which nothing waits for
+        await asyncio.sleep(_LOOK)
+    return answer
+
+
+def _reply(kernel: Any) -> str | None:
+    _, reply = kernel.session.recv(kernel.stdin_socket)
+    return None if reply is None else str(reply["content"]["value"])
+
+
+async def _ask_terminal(question: str) -> str:
+    sys.stdout.write(question)
+    sys.stdout.flush()
+    loop, typed = asyncio.get_running_loop(), asyncio.Event()
+    loop.add_reader(sys.stdin.fileno(), typed.set)
+    try:
+        await typed.wait()
+    finally:
+        loop.remove_reader(sys.stdin.fileno())
+    return sys.stdin.readline().removesuffix("\n")
+
+
+def _ask_hidden(question: str) -> str:
+    import getpass
+
+    before = signal.signal(signal.SIGINT, signal.default_int_handler)  # Ctrl-C ends the question at once
+    try:
+        return getpass.getpass(question)
+    finally:
+        signal.signal(signal.SIGINT, before)
+
+
+def _nobody(question: str, instead: str) -> UsageError:
+    return UsageError(f"{question.strip()!r} cannot be asked here: nobody can answer. {instead}".strip())

@@ -1,0 +1,59 @@
+"""Notices that the embedded service has ended: one look a second, however many commands run."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Iterator
+from contextlib import contextmanager
+from typing import TYPE_CHECKING
+from urllib.parse import urlsplit
+
+if TYPE_CHECKING:
+    from ..connection import Connection
+
+_INTERVAL = 1.0  # seconds
+
+
+class ServiceWatch:
+    """Watches services for as long as somebody wants to know."""
+
+    def __init__(self) -> None:
+        self._watched: dict[Connection, tuple[asyncio.Task[None], int]] = {}
+
+    @contextmanager
+    def of(self, connection: Connection) -> Iterator[asyncio.Task[None]]:
+        """A task that is done once nothing listens any more where the service was."""
+        task, watchers = self._watched.get(connection) or (asyncio.create_task(_until_it_refuses(connection)), 0)
+        self._watched[connection] = task, watchers + 1
+        try:
+            yield task
+        finally:
+            self._leave(connection)
+
+    def _leave(self, connection: Connection) -> None:
+        task, watchers = self._watched.pop(connection)
+        if watchers > 1:
+            self._watched[connection] = task, watchers - 1
+        else:
+            task.cancel()
+
+
+async def refuses(connection: Connection) -> bool:
+    """Whether nothing listens at a service's address; False also where that cannot be known."""
+    where = urlsplit(connection.base_url)
+    try:
+        async with asyncio.timeout(_INTERVAL):
+            _, writer = await asyncio.open_connection(where.hostname, where.port)
+    except ConnectionRefusedError:
+        return True
+    except OSError:  # no descriptor left, say: that tells nothing about the service
+        return False
+    writer.close()
+    return False
+
+
+async def _until_it_refuses(connection: Connection) -> None:
+    while True:
+        await asyncio.sleep(_INTERVAL)
+        if await refuses(connection):
+            return

@@ -1,0 +1,349 @@
+"""Streams the output of a command into the cell that started it."""
+
+from __future__ import annotations
+
+import asyncio
+import os
+import time
+from functools import partial
+from itertools import groupby
+from operator import itemgetter
+from typing import TYPE_CHECKING, Any, Self
+
+from ..text.quoting import printable
+from .head import Clear, Head, Region
+from .output_limits import DisplayLimits, Pace, Tail
+from .output_targets import KernelScreen, ScreenSize, display_of_cell, screen_of_cell
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Collection, Mapping
+    from types import TracebackType
+
+    from .head import Piece
+    from .output_targets import Screen
+    from .transcript import Stream
+
+__all__ = ["CellOutput", "DisplayLimits"]
+
+# The server counts what a whole kernel sends, whichever cell it is for.
+_KERNEL_PACE = Pace()
+
+# So many characters at most wait for the next tick: what will not be shown need not be kept.
+_MOST_WAITING = 1_000_000
+
+# So many characters at most are shown once more, so that no emptied status lines stay among them.
+_MOST_AGAIN = 20_000
+
+# Who runs a notebook to keep it keeps an output for each message: there are fewer the longer the cell takes.
+_UNWATCHED_INTERVAL, _LONGEST_INTERVAL = 1.0, 60.0
+
+_STATUS_INTERVAL = 1.0
+_REGION_INTERVAL = 0.1  # seconds between two drawings of a region: the page renders all of it
+_LAST_LINES = 10
+
+
+class CellOutput:
+    """Shows the output of a command in the cell in which this object was made, even after the cell has ended.
+
+    To be used with `async with`. A notebook gets a few messages a second, the head and the tail of a long output,
+    and no escapes that it cannot show; lines that a program draws anew, as on a screen of `size`, are drawn anew in
+    their place. A terminal gets the same without the filtering; a stream that somebody redirected (`%%capture`) gets
+    everything as it is. `quiet` shows nothing at all, and nothing of the streams in `hidden` is shown. `whole` says
+    where the whole output is, in the line that stands for what is not shown. `fills_cell` tells whether everything
+    else that the cell shows can be lost: then lines that were shown before they were drawn anew are there once only.
+    """
+
+    def __init__(
+        self,
+        *,
+        limits: DisplayLimits = DisplayLimits(),  # noqa: B008 - frozen
+        quiet: bool = False,
+        hidden: Collection[Stream] = (),
+        whole: str = "the result holds all of it",
+        pace: Pace = _KERNEL_PACE,
+        size: ScreenSize = ScreenSize(),  # noqa: B008 - frozen
+        fills_cell: Callable[[], bool] = lambda: False,
+    ) -> None:
+        screen, self._redirected = screen_of_cell()
+        self._display = display_of_cell(screen)
+        self._ids: dict[str, str] = {}
+        self._quiet = quiet
+        self._hidden = hidden
+        self._composer = _Composer(screen, limits, pace, whole, size, fills_cell) if screen and not quiet else None
+        self._closed = False
+
+    async def __aenter__(self) -> Self:
+        if self._composer:
+            self._composer.start(asyncio.get_running_loop())
+        return self
+
+    async def __aexit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        traceback: TracebackType | None,
+    ) -> None:
+        self._closed = True
+        if self._composer is None:
+            return
+        try:
+            if error is None:
+                await self._composer.drain()
+        finally:
+            self._composer.finish()  # awaits nothing: an abandoned command ends here too
+
+    def write(self, stream: Stream, text: str) -> None:
+        """Show text soon: at once after a pause, otherwise with what else comes in within 40 ms.
+
+        Raises ValueError after the end of the `async with` block.
+        """
+        if self._closed:
+            raise ValueError("this cell's output has ended: write inside its `async with` block")
+        if self._quiet or not text or stream in self._hidden:
+            return
+        if stream in self._redirected:
+            self._redirected[stream].write(text)
+        elif self._composer:
+            self._composer.add(stream, text)
+
+    @property
+    def shows_displays(self) -> bool:
+        """Whether rich output can be shown, and changed later."""
+        return self._display is not None and not self._quiet
+
+    def display(self, bundle: Mapping[str, Any], *, display_id: str = "", update: bool = False) -> None:
+        """Show a MIME bundle after the output so far, or with `update` in the place of what has this id."""
+        if self._quiet:
+            return
+        if self._display is None:
+            self.write("stdout", str(bundle.get("text/plain", "")) + "\n")
+            return
+        if self._composer and not update:
+            self._composer.flush()
+        self._display.show(bundle, display_id, update=update)
+
+    def display_in_place(self, bundle: Mapping[str, Any], key: str) -> None:
+        """Show a MIME bundle in the place of the last with this key; nothing where displays do not change."""
+        if self.shows_displays:
+            update, display_id = key in self._ids, self._ids.setdefault(key, os.urandom(16).hex())
+            self.display(bundle, display_id=display_id, update=update)
+
+    def clear(self, *, wait: bool) -> None:
+        """Empty the cell, as `clear_output` does."""
+        if self._quiet or (self._display is not None and self._display.clear_captured(wait=wait)):
+            return
+        if self._composer:
+            self._composer.clear(wait=wait)
+
+    def status(self, text: str | Callable[[], str]) -> None:
+        """Set the passing line shown while nothing has come in for 2 s; a function is called anew every second."""
+        if self._composer:
+            self._composer.status = text
+
+    def final(self, text: str) -> None:
+        """Set the line that is left under the output in the end."""
+        if self._composer:
+            self._composer.final = _printable(text)
+
+
+class _Composer:
+    """Makes what a screen shows of what comes in, a few times a second."""
+
+    def __init__(
+        self,
+        screen: Screen,
+        limits: DisplayLimits,
+        pace: Pace,
+        whole: str,
+        size: ScreenSize,
+        fills_cell: Callable[[], bool],
+    ) -> None:
+        self.status: str | Callable[[], str] = ""
+        self.final = ""
+        self._screen = screen
+        self._limits = limits
+        self._pace = pace
+        self._whole = whole
+        self._incoming: list[tuple[Stream, str]] = []
+        self._waiting = 0
+        self._new_head = partial(Head, limits, size, in_notebook=not screen.knows_cursor, may_clear=fills_cell)
+        self._head = self._new_head()
+        self._tail = Tail(limits.tail, limits.tail_lines)
+        self._outgoing: list[Piece] = []
+        self._loop: asyncio.AbstractEventLoop | None = None
+        self._tick_handle: asyncio.Handle | None = None
+        self._status_handle: asyncio.TimerHandle | None = None
+        self._status_is_shown = False
+        self._last_tick = self._last_added = self._last_region = 0.0
+        self._interval = limits.interval if screen.is_watched else max(limits.interval, _UNWATCHED_INTERVAL)
+
+    def start(self, loop: asyncio.AbstractEventLoop) -> None:
+        self._loop = loop
+        self._last_added = loop.time()
+        self._status_handle = loop.call_later(self._limits.silence, self._show_status)
+        self._tick_soon()
+
+    def add(self, stream: Stream, text: str) -> None:
+        self._incoming.append((stream, text))
+        self._waiting += len(text)
+        if self._waiting > _MOST_WAITING:
+            self._take_in()
+        if self._loop:
+            self._last_added = self._loop.time()
+            if self._tick_handle is None:
+                self._tick_soon()
+
+    async def drain(self) -> None:
+        """Show everything, at the pace that the server bears."""
+        self._take_in()
+        self._take_tail()
+        while self._outgoing:
+            self._send()
+            await asyncio.sleep(self._limits.interval if self._outgoing else 0)
+
+    def clear(self, *, wait: bool) -> None:
+        """Show nothing of what has come so far: what waits to be shown, nobody misses."""
+        if self._screen.knows_cursor:
+            self.add("stdout", "\r\x1b[2K")  # as IPython does in a terminal
+            return
+        self._incoming, self._waiting = [], 0
+        self._head = self._new_head()
+        self._tail = Tail(self._limits.tail, self._limits.tail_lines)
+        self._outgoing = [(Clear(wait=wait), "")]
+        self._status_is_shown = False
+        if self._loop and self._tick_handle is None:
+            self._tick_soon()
+
+    def flush(self) -> None:
+        """Show at once what has come in, because something else is to follow it, which no status stands above."""
+        self._take_in()
+        self._outgoing += self._head.end_item()
+        while self._outgoing:
+            self._send(unpaced=True)
+        if self._status_is_shown:
+            self._screen.clear_status()
+            self._status_is_shown = False
+        if self._loop:
+            self._last_added = self._loop.time()
+
+    def finish(self) -> None:
+        """Show at once what is left, and end."""
+        for handle in (self._tick_handle, self._status_handle):
+            if handle:
+                handle.cancel()
+        self._take_in()
+        self._take_tail()
+        while self._outgoing:
+            self._send(unpaced=True)
+        if isinstance(self._screen, KernelScreen) and self._screen.leaves_gaps(concluded=bool(self.final)):
+            for target, text in self._head.again(_MOST_AGAIN):
+                self._send_piece(target, text, unpaced=True)
+        if self.final:
+            self._screen.conclude(self.final)
+        else:
+            self._screen.clear_status()
+
+    def _tick_soon(self) -> None:
+        if self._loop and (self._incoming or self._outgoing):
+            delay = self._last_tick + self._interval - self._loop.time()
+            later = self._loop.call_later(delay, self._tick) if delay > 0 else self._loop.call_soon(self._tick)
+            self._tick_handle = later
+
+    def _tick(self) -> None:
+        assert self._loop is not None
+        self._tick_handle = None
+        self._last_tick = self._loop.time()
+        if not self._screen.is_watched:
+            self._interval = min(2 * self._interval, _LONGEST_INTERVAL)
+        self._take_in()
+        self._send()
+        self._tick_soon()
+
+    def _take_in(self) -> None:
+        incoming, self._incoming, self._waiting = self._incoming, [], 0
+        for stream, runs in groupby(incoming, key=itemgetter(0)):
+            text = "".join(text for _, text in runs)
+            while text and not self._head.is_full:
+                part, text = self._head.part(text)
+                self._outgoing += self._head.compose(stream, part)
+            if text:
+                self._tail.append(stream, text)
+
+    def _take_tail(self) -> None:
+        tail = self._tail.end()
+        if self._tail.hidden:
+            self._outgoing += self._head.note(f"{self._tail.hidden} not shown; {self._whole}")
+        for stream, text in tail:
+            self._outgoing += self._head.compose(stream, text)
+        self._outgoing += self._head.end_region()
+        self._tail = Tail(self._limits.tail, self._limits.tail_lines)
+
+    def _send(self, *, unpaced: bool = False) -> None:
+        """Send what the pace allows, one message for each change of stream."""
+        outgoing, self._outgoing = self._outgoing, []
+        merged = [(target, "".join(text for _, text in run)) for target, run in groupby(outgoing, key=itemgetter(0))]
+        for i, (target, text) in enumerate(merged):
+            later = self._send_piece(target, text, unpaced=unpaced)
+            if later is not None:
+                self._outgoing = [later, *merged[i + 1 :]]
+                return
+
+    def _send_piece(self, target: Stream | Region | Clear, text: str, *, unpaced: bool) -> Piece | None:
+        """Send a piece as far as the pace allows; what is left of it."""
+        if isinstance(target, Region):
+            return None if self._draw(target, unpaced=unpaced) else (target, "")
+        if isinstance(target, Clear):
+            self._notebook.clear(wait=target.wait)
+            return None
+        now, later = (text, "") if unpaced else self._pace.part(text)
+        if now:
+            self._clear_status()
+            self._screen.show(target, now)
+        return (target, later) if later else None
+
+    def _draw(self, region: Region, *, unpaced: bool) -> bool:
+        """Show a region as it is now; False where it is not its time yet."""
+        now = time.monotonic()
+        if region.shown is not None and not unpaced and now < self._last_region + _REGION_INTERVAL:
+            return False
+        text = self._pace.fitting(region.text)
+        if text == region.shown:
+            return True
+        if not unpaced and not self._pace.takes(text):
+            return False
+        self._last_region, region.shown = now, text
+        self._clear_status()
+        self._notebook.show_region(region.id, text)
+        return True
+
+    @property
+    def _notebook(self) -> KernelScreen:
+        assert isinstance(self._screen, KernelScreen)  # no other has regions
+        return self._screen
+
+    def _clear_status(self) -> None:
+        if self._status_is_shown and not self._tail:
+            self._screen.clear_status()
+            self._status_is_shown = False
+
+    def _show_status(self) -> None:
+        assert self._loop is not None
+        self._status_handle = self._loop.call_later(min(_STATUS_INTERVAL, self._limits.silence), self._show_status)
+        is_silent = self._loop.time() - self._last_added >= self._limits.silence
+        if is_silent or self._tail:
+            text = self._status_text()
+            if text:
+                self._screen.show_status(text)
+                self._status_is_shown = True
+
+    def _status_text(self) -> str:
+        text = _printable(self.status if isinstance(self.status, str) else self.status())
+        if not self._tail:
+            return text
+        so_far = f"... {self._tail.size_in_words} more so far"
+        return "\n".join([self._tail.lines(_LAST_LINES), f"{so_far}, {text}" if text else so_far])
+
+
+def _printable(text: str) -> str:
+    """Lines of ours, which may name what comes from a devbox."""
+    return "\n".join(map(printable, text.split("\n")))

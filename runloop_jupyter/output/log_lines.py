@@ -1,0 +1,129 @@
+"""What is new in a devbox's logs since the last look.
+
+The API has no cursor, and what it answers is a window: of each command the last lines, of the commands the last ones. A
+running command's lines may also change their times from answer to answer. So each stream of each command is told apart,
+and what is new in it is what comes after the end of what was there.
+"""
+
+from __future__ import annotations
+
+import json
+import re
+from collections import defaultdict
+from collections.abc import Sequence
+from typing import TYPE_CHECKING, Any, Literal
+
+if TYPE_CHECKING:
+    from runloop_sdk.models.logs import Log
+
+Kind = Literal["command", "exit", "line", "gap"]
+_STRUCTURED = re.compile(r"(?:\x1e|^)[0-9a-f]{16}(\{.*)", re.DOTALL)
+"""A line of `remote.interpreter` for the notebook: a mark, the cell's word, and JSON."""
+_GAP = "… lines are missing here: they came faster than logs can be asked for"
+
+
+class LogLines:
+    """Remembers what was there at the last look."""
+
+    def __init__(self) -> None:
+        self._last: dict[tuple[Any, ...], list[Log]] = {}
+        self._own: set[str | None] = set()
+
+    def new(self, lines: Sequence[Log]) -> list[Log]:
+        """Those that were not there, in their order; a line with the level `gap` stands where some were missed.
+
+        Of a line that had not ended at the last look, what has been added. Commands that were run for the sake of the
+        notebook or the panel alone are left out, with what they printed.
+        """
+        from runloop_sdk.own_commands import is_own
+
+        self._own.update(line.cmd_id for line in lines if line.cmd and line.cmd_id and is_own(line.cmd))
+        lines = [line for line in lines if line.cmd_id not in self._own]
+        streams: dict[tuple[Any, ...], list[Log]] = defaultdict(list)
+        for line in lines:
+            streams[line.cmd_id, line.source, line.level, kind_of(line)].append(line)
+        fresh: dict[int, list[Log]] = {}  # what to show for a line, by the line's place in memory
+        for stream, found in streams.items():
+            fresh.update(_added(self._last.get(stream, []), found))
+        self._last = dict(streams)
+        return [shown for line in lines for shown in fresh.get(id(line), ()) if not _is_structured(shown)]
+
+
+def _added(before: Sequence[Log], after: Sequence[Log]) -> dict[int, list[Log]]:
+    """What of `after` comes after the end of `before`."""
+    known = _overlap([_text(line) for line in before], [_text(line) for line in after])
+    if known or not before:
+        return {id(line): [line] for line in after[known:]}
+    known = _overlap([_text(line) for line in before[:-1]], [_text(line) for line in after])
+    begun, grown = before[-1].message or "", after[known].message if known < len(after) else None
+    if begun and grown and grown.startswith(begun) and (known or len(before) == 1):
+        rest = after[known].model_copy(update={"message": f"…{grown[len(begun) :]}"})
+        return {id(after[known]): [rest], **{id(line): [line] for line in after[known + 1 :]}}
+    gap = after[0].model_copy(update={"level": "gap", "message": _GAP, "cmd": None})
+    return {id(after[0]): [gap, after[0]], **{id(line): [line] for line in after[1:]}}
+
+
+def _text(line: Log) -> tuple[str | None, str | None, int | None]:
+    return line.cmd, line.message, line.exit_code
+
+
+def kind_of(line: Log) -> Kind:
+    """What a line is: the beginning of a command, its end, or something that was printed."""
+    if line.level == "gap":
+        return "gap"
+    if line.cmd:
+        return "command"
+    return "exit" if line.exit_code is not None and not line.message else "line"
+
+
+def said(line: Log) -> str:
+    """What a line tells."""
+    kind = kind_of(line)
+    if kind == "command":
+        return f"$ {_command(line.cmd or '')}".rstrip()
+    return f"exit code {line.exit_code}" if kind == "exit" else _STRUCTURED.sub(_displayed, line.message or "")
+
+
+def _command(sent: str) -> str:
+    """What was to be run, as it was typed: without what makes it run as it should."""
+    from runloop_sdk.resources import shell
+
+    from ..executions import command_spec
+    from ..remote import code_of, is_cell
+
+    command = command_spec.typed(shell.typed(sent))
+    return f"%%devbox python\n{code_of(command)}" if is_cell(command) else command
+
+
+def _is_structured(line: Log) -> bool:
+    """Whether a line has nothing but what a Python session says to the notebook."""
+    message = line.message or ""
+    return bool(_STRUCTURED.search(message)) and not _STRUCTURED.sub(_displayed, message)
+
+
+def _displayed(found: re.Match[str]) -> str:
+    """The text of what was displayed; nothing of all else that a session says."""
+    try:
+        frame = json.loads(found[1])
+        return str(frame["data"]["text/plain"]) if frame["kind"] == "display" else ""
+    except (ValueError, KeyError, TypeError, RecursionError):
+        return ""
+
+
+def _overlap(before: Sequence[Any], after: Sequence[Any]) -> int:
+    """How many of the first of `after` are the last of `before`: as many as can be (Knuth, Morris and Pratt)."""
+    shorter = [0] * len(after)
+    length = 0
+    for index in range(1, len(after)):
+        length = _longer(after, shorter, length, after[index])
+        shorter[index] = length
+    length = 0
+    for item in before:
+        length = _longer(after, shorter, length if length < len(after) else shorter[length - 1], item)
+    return length
+
+
+def _longer(wanted: Sequence[Any], shorter: Sequence[int], length: int, item: Any) -> int:
+    while length and wanted[length] != item:
+        length = shorter[length - 1]
+    return length + 1 if wanted[length] == item else length

@@ -1,0 +1,237 @@
+"""Terminal output made fit for a notebook, which knows colours, carriage returns and backspaces but no cursor."""
+
+from __future__ import annotations
+
+import re
+
+from ..text.quoting import printable
+
+_SGR = re.compile(r"\x1b\[[0-9;:]*m")
+_LAST_SGR = re.compile(r"\x1b\[[0-9;:]*m\Z")
+_LONGEST_SGR = 64
+
+# Everything that is neither text nor a line's own business: escapes and the control characters but \b \t \n \r. Those
+# of one character beyond ASCII (C1) begin the same escapes; none of them is kept, as notebooks would show it. A string
+# has no beginning of another in it: so each character is looked at once, however many strings have no end.
+_CONTROL = re.compile(
+    r"""
+      \x1b\[ (?P<parameters>[0-?]*) [\ -/]* (?P<final>[@-~])   # CSI
+    | \x9b [0-?]* [\ -/]* [@-~]
+    | (?: \x1b[\]P^_X] | [\x90\x98\x9d-\x9f] )               # OSC, DCS, PM, APC, SOS
+      [^\x07\x1b\x90\x98\x9c-\x9f\n]* (?: \x07 | \x1b\\ | \x9c )
+    | \x1b[\ -/]* [0-~]                                         # a character set and other short ones
+    | [\x00-\x07\x0b\x0c\x0e-\x1f\x7f-\x9f\ud800-\udfff]     # surrogates: no message can carry them
+    """,
+    re.VERBOSE,
+)
+
+# How all of that begins: most text has none of it, and to see so takes an eighth of the time.
+_SUSPECT = re.compile(r"[\x00-\x07\x0b\x0c\x0e-\x1f\x7f-\x9f\ud800-\udfff]")
+
+# What may still become an escape with the next text.
+_INCOMPLETE = re.compile(
+    r"""
+    (?: (?: \x1b\[ | \x9b ) [0-?]* [\ -/]*
+      | (?: \x1b[\]P^_X] | [\x90\x98\x9d-\x9f] ) [^\x07\x1b\x90\x98\x9c-\x9f\n]* \x1b?
+      | \x1b [\ -/]*
+    ) \Z
+    """,
+    re.VERBOSE,
+)
+_LONGEST_ESCAPE = 4096
+
+# What moves the cursor, or changes more than the text to its right: `TerminalEmulator` knows it, a notebook does not.
+_MOVE = re.compile(
+    r"""
+      \x1b\[ [0-9;]{0,24} [A-HJLMPSTX@`bdfrsu]
+    | \x1b\[ \? (?: 25l | (?: 47 | 1047 | 1049 ) [hl] )       # the cursor is hidden; another screen
+    | \x1b [78DEMc]
+    """,
+    re.VERBOSE,
+)
+
+_EDIT = re.compile(r"(\r|\x08|\x1b\[[0-2]?K)")
+_CELL = re.compile(r"\x1b\[[0-9;:]*m|.", re.DOTALL)
+# What keeps hostile output cheap: longer lines are no longer edited, and of a flood of edits only the last count.
+_LONGEST_LINE = 4096
+_EDITS_PLAYED = 400
+
+MOST_CHARACTERS = 1_000_000
+"""So many characters of one text are shown."""
+_RESETS = ("\x1b[m", "\x1b[0m")
+
+
+class EscapeFilter:
+    """Takes from one stream what a notebook cannot show; an escape split between two texts is kept together.
+
+    Colours, `\\r`, `\\b` and "erase line" stay; a move to the first column becomes `\\r`. With `moves`, what
+    `TerminalEmulator` knows stays as well.
+    """
+
+    def __init__(self, *, moves: bool = False) -> None:
+        self._held = ""
+        self._kept = _kept_with_moves if moves else _kept
+
+    def feed(self, text: str) -> str:
+        """Return what can be shown of all text so far and was not returned before."""
+        text = self._held + text
+        if not _SUSPECT.search(text):
+            return text
+        held = _INCOMPLETE.search(text[-_LONGEST_ESCAPE:])
+        self._held = held.group() if held else ""
+        return _CONTROL.sub(self._kept, text[: len(text) - len(self._held)])
+
+
+class LineFolder:
+    """Plays `\\r`, `\\b` and "erase line" on the line they belong to and returns what came of it, not how.
+
+    A progress bar redrawn a hundred times within one text costs a single redraw.
+    """
+
+    def __init__(self) -> None:
+        self._before = ""  # the last line up to the cursor ...
+        self._after = ""  # ... and beyond
+        self._shown = ""  # that line in the notebook, which cannot erase: spaces stand for what was
+        self._finished = 0
+
+    @property
+    def size(self) -> int:
+        """How many characters the notebook shows; those written over are not counted twice."""
+        return self._finished + len(self._shown)
+
+    @property
+    def line(self) -> str:
+        """The last line as it is shown."""
+        return self._shown
+
+    def feed(self, text: str) -> str:
+        """Return what to append to the notebook's output so that it shows what a terminal would."""
+        first, *others = text.split("\n")
+        parts = [self._typed(first)]
+        for line in others:
+            self._end_line()
+            parts.append(self._typed(line))
+        return "\n".join(parts)
+
+    def next_item(self) -> None:
+        """Begin on an empty line: the notebook shows what follows apart."""
+        self._finished -= 1  # no newline
+        self._end_line()
+
+    def _end_line(self) -> None:
+        self._finished += len(self._shown) + 1
+        self._before = self._after = self._shown = ""
+
+    def _typed(self, text: str) -> str:
+        if not text:
+            return ""
+        for part in _EDIT.split(text)[-_EDITS_PLAYED:]:
+            self._play(part)
+        shown = (self._before + self._after).ljust(len(self._shown))
+        previous, self._shown = self._shown, shown
+        return shown[len(previous) :] if shown.startswith(previous) else "\r" + shown
+
+    def _play(self, part: str) -> None:
+        if len(self._before) + len(self._after) > _LONGEST_LINE:
+            self._before, self._after = self._before + self._after + _EDIT.sub("", part), ""
+        elif part == "\r":
+            self._before, self._after = "", self._before + self._after
+        elif part == "\b":
+            self._before, cell = _without_last(self._before)
+            self._after = cell + self._after
+        elif _EDIT.fullmatch(part):
+            self._erase(part)
+        else:
+            self._before += part
+            self._after = _beyond(self._after, _width(part))
+
+    def _erase(self, escape: str) -> None:
+        if escape != "\x1b[1K":
+            self._after = ""
+        if escape in ("\x1b[1K", "\x1b[2K"):
+            self._before = " " * _width(self._before)
+
+
+def shown_text(text: str, most: int = MOST_CHARACTERS) -> str:
+    """A whole text as a notebook or a terminal may show it: with its colours, and without any other escape.
+
+    What is longer than `most` characters is cut, and says so.
+    """
+    if len(text) <= most:
+        return EscapeFilter().feed(text)
+    return f"{EscapeFilter().feed(text[:most])}\x1b[0m\n... (cut: only the first {most:,} of {len(text):,} characters)"
+
+
+def without_colours(text: str) -> str:
+    """The text without SGR sequences."""
+    return _SGR.sub("", text)
+
+
+def sentence(text: str) -> str:
+    """A text of our own with words from elsewhere: without escapes, colours and what turns the direction of writing."""
+    lines = _SGR.sub("", shown_text(text)).replace("\t", " ").splitlines()
+    return "\n".join(map(printable, lines))
+
+
+def plain(text: str) -> str:
+    """One line as it reads: without colours and other escapes, its edits played."""
+    folder = LineFolder()
+    folder.feed(EscapeFilter().feed(text))
+    return _SGR.sub("", folder.line).rstrip("\n")
+
+
+def last_line(text: str) -> str:
+    """The last line of a text that is not empty, as it reads."""
+    lines = text.rstrip().rpartition("\n")
+    return plain(lines[2]).strip()
+
+
+def _kept(control: re.Match[str]) -> str:
+    final, parameters = control["final"], control["parameters"]
+    if final == "m" and _SGR.fullmatch(control[0]):
+        return control[0]
+    if final == "K" and parameters in ("", "0", "1", "2"):
+        return control[0]
+    if final == "G" and parameters in ("", "0", "1"):
+        return "\r"
+    return ""
+
+
+def _kept_with_moves(control: re.Match[str]) -> str:
+    return _kept(control) or (control[0] if _MOVE.fullmatch(control[0]) else "")
+
+
+def first_move(text: str) -> int:
+    """Where, in what a filter with `moves` let through, the cursor is moved first; -1 if it is not."""
+    if "\x1b" not in text:
+        return -1
+    found = _MOVE.search(text)
+    return found.start() if found else -1
+
+
+def _width(text: str) -> int:
+    return len(_SGR.sub("", text) if "\x1b" in text else text)
+
+
+def _beyond(text: str, width: int) -> str:
+    """Return `text` without its first `width` characters, in the colours it had."""
+    if "\x1b" not in text:
+        return text[width:]
+    colours: list[str] = []
+    for cell in _CELL.finditer(text):
+        if cell[0][0] == "\x1b":
+            colours = [] if cell[0] in _RESETS else [*colours[-3:], cell[0]]
+        elif width == 0:
+            return "".join(colours) + text[cell.start() :]
+        else:
+            width -= 1
+    return ""
+
+
+def _without_last(text: str) -> tuple[str, str]:
+    """Part the last character from the text before it; escapes take no room and stay before."""
+    escapes = ""
+    while escape := _LAST_SGR.search(text[-_LONGEST_SGR:]):
+        escapes = escape[0] + escapes
+        text = text[: -len(escape[0])]
+    return text[:-1] + escapes, text[-1:]

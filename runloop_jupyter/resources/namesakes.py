@@ -1,0 +1,56 @@
+"""The devboxes that have a name already: a second one would leave it open which of them is meant."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from ..errors import UsageError
+from ..operations import actions
+from ..text.quoting import as_word, printable
+from .devboxes import choose, describe, live
+from .ownership import HERE, told
+
+if TYPE_CHECKING:
+    from ..output.progress import Progress
+    from ..session import Session
+    from .devboxes import DevboxInfo
+
+_SHOWN = 4
+
+
+async def namesakes(session: Session, name: str) -> list[DevboxInfo]:
+    """The devboxes with exactly this name that run or can run again, newest first."""
+    found = [box for box in await live(await session.sdk(), name) if box.name == name] if name else []
+    return await told(session, found) if found else []
+
+
+async def check_free(session: Session, name: str, *, reuse: str = "") -> None:
+    """Raise `UsageError` where a devbox has the name; `reuse` is what to type to take that one."""
+    if found := await namesakes(session, name):
+        raise UsageError(_taken(name, found, reuse))
+
+
+def _taken(name: str, found: list[DevboxInfo], reuse: str) -> str:
+    shown = ", ".join(f"{box.id} ({box.status}, of {box.owner})" for box in found[:_SHOWN])
+    more = ", …" if len(found) > _SHOWN else ""
+    use = f"Use it: %devbox use {as_word(found[0].id if len(found) > 1 else name)}"
+    take = f", or in a cell that is run again: {reuse}" if reuse else ""
+    return f"The name {printable(name)!r} is taken by {shown}{more}. {use}{take}. Else give another name."
+
+
+async def awake(session: Session, name: str, found: list[DevboxInfo], progress: Progress) -> tuple[DevboxInfo, str]:
+    """The one to go on with, running and the current devbox, and what was done for that.
+
+    This notebook's go before others. Raises `UsageError` where several are as good.
+    """
+    box = choose(name, [each for each in found if each.owner == HERE] or found)
+    if box.status == "running":
+        session.choose(box)
+        return box, "Using"
+    if box.status in ("suspended", "suspending"):
+        await actions.suspend(session, box, progress)
+        (suspended,) = await told(session, [await session.find(box.id)])
+        return await actions.resume(session, suspended, progress), "Resumed"
+    running = describe(await (await actions.handle_of(session, box)).await_running())
+    session.choose(running)
+    return running, "Using"

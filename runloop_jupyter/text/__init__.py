@@ -1,0 +1,1 @@
+"""How times, sizes, names and templates are written and read."""
