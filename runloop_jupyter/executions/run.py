@@ -132,7 +132,7 @@ class CommandRun:
         self._execution = (await self._handle()).execution(execution_id)
 
     async def finish(self, sink: Sink) -> DevboxResult:
-        """Its result, its output going to `sink` as it comes; past the order's timeout it is killed.
+        """Its result, its output going to `sink` as it comes; past its timeout it is killed.
 
         Nothing else ends it: `ConnectionLostError` says how to find it again.
         """

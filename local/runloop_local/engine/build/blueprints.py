@@ -241,7 +241,7 @@ class Blueprints:
         return record, build_request
 
     async def _mounted_secrets(self, stages: tuple[Stage, ...], request: BlueprintRequest) -> dict[str, str]:
-        """The secrets that steps mount: those that the order calls so, else those of that name."""
+        """The secrets that steps mount: those that the request calls so, else those of that name."""
         found: dict[str, str] = {}
         for step, secret in secrets_of(stages):
             name = request.secrets.get(secret.id, secret.id)

@@ -88,7 +88,7 @@ class ExecutionManager:
         record = ExecutionRecord(
             request.id, self._context.devbox_id, request.command, request.source, request.shell, start_time_ms=now_ms()
         )
-        runner = self._runner(request)  # which may refuse the order: before anything is begun
+        runner = self._runner(request)  # which may refuse the request: before anything is begun
         execution = Execution(record, self._history.begin(record), runner)
         self._executions[request.id] = execution
         try:
