@@ -34,7 +34,7 @@ def sdk(kernel: Kernel) -> Kernel:
     """A kernel whose `sdk` is the session's own."""
     kernel.run("from runloop_jupyter.magics import session_of_this_shell").check()
     kernel.run("sdk = await session_of_this_shell().sdk()\nbox = await sdk.devbox.create(name='shown')").check()
-    kernel.run(f"from runloop_jupyter import displays; displays._PATIENCE = {PATIENCE}").check()
+    kernel.run(f"from runloop_jupyter.output import displays; displays._PATIENCE = {PATIENCE}").check()
     return kernel
 
 

@@ -29,8 +29,8 @@ session = get_ipython().magics_manager.registry["RunloopMagics"].session
 from runloop_jupyter.resource_panel.panel import Panel
 panel = Panel(session)
 from runloop_jupyter.resource_panel.tool_tabs import TOOLS
-_ = [panel.dock.open(name, session.current) for name in TOOLS]
-tools = [tool.widget for tool in panel.dock.tools]
+_ = [panel.tool_tabs.open(name, session.current) for name in TOOLS]
+tools = [tool.widget for tool in panel.tool_tabs.tools]
 hello = {"op": "hello", "view": "v", "visible": True, "cols": 80, "rows": 24}
 _ = [tool._handle_custom_msg(hello, []) for tool in tools]
 panel.view._handle_custom_msg({"op": "hello", "n": 1, "view": "v", "visible": True, "kinds": ["devbox"]}, [])

@@ -176,7 +176,7 @@ def execution_history(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Execut
     return ExecutionHistory(StateFolder(pytest.fail))
 
 
-def test_the_journal_keeps_services_apart_and_survives_a_torn_line(execution_history: ExecutionHistory) -> None:
+def test_the_history_keeps_services_apart_and_survives_a_torn_line(execution_history: ExecutionHistory) -> None:
     execution_history.note(entry(CLOUD, BOX, "one", "ls"))
     first, again = (Connection(f"http://127.0.0.1:{port}", "k", embedded=True, home="/h") for port in (1, 9))
     execution_history.note(entry(first, BOX, "two", "ls"))
@@ -193,7 +193,7 @@ def test_the_journal_keeps_services_apart_and_survives_a_torn_line(execution_his
     assert "key" not in execution_history.path.read_text()
 
 
-def test_the_journal_stays_short(execution_history: ExecutionHistory) -> None:
+def test_the_history_stays_short(execution_history: ExecutionHistory) -> None:
     for number in range(3000):
         execution_history.note(entry(CLOUD, BOX, f"id{number}", "x" * 100))
     assert execution_history.path.stat().st_size < 300 * 1024

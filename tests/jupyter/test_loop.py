@@ -296,7 +296,7 @@ def test_it_works_beside_nest_asyncio2(kernels: ModuleType) -> None:
 
 
 def test_a_loop_of_another_kind_is_left_alone(kernels: ModuleType) -> None:
-    other = PREAMBLE + "from runloop_jupyter import loop\nloop.can_pump = lambda running: False\n"
+    other = PREAMBLE + "from runloop_jupyter.kernel import loop\nloop.can_pump = lambda running: False\n"
     with kernels.start() as kernel:
         kernel.run(other).check()
         assert kernel.run("x = %works 0.01, 0, 7\nx").check().results == ["7"]
@@ -309,7 +309,7 @@ def test_a_loop_of_another_kind_is_left_alone(kernels: ModuleType) -> None:
 
 IN_THREAD = """
 import concurrent.futures, multiprocessing.pool
-from runloop_jupyter import loop
+from runloop_jupyter.kernel import loop
 from runloop_jupyter.errors import UsageError
 told = []
 def in_thread(_=None):

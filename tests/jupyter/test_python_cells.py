@@ -46,7 +46,7 @@ def has_ipython(kernel: Kernel) -> bool:
 
 def bundles(cell: Cell) -> list[dict[str, Any]]:
     """What the cell displayed, but for its status lines."""
-    data = [m.content["data"] for m in cell.messages if m.kind == "display_data"]
+    data = [m.content["data"] for m in cell.outputs if "display_data" in m.kind]
     return [each for each in data if not re.match(r"[✓✗]|running|$", each.get("text/plain", ""))]
 
 
