@@ -74,7 +74,8 @@ def test_a_service_that_comes_late_is_told_and_used(kernel: Kernel, slow: SlowMa
 
 def test_two_kernels_start_it_once(kernel: Kernel, slow: SlowMachine, tmp_path: Path) -> None:
     with embedded_home(tmp_path / "home") as home, kernels.start({**home.env, **slow.env}) as other:
-        cells = [(each, each.send(LOAD + "%devbox create one")) for each in (kernel, other)]
+        made = {"one": kernel, "other": other}
+        cells = [(each, each.send(f"{LOAD}%devbox create {name}")) for name, each in made.items()]
         for each, cell in cells:
             each.shows(cell, "starting the embedded service")
         slow.open()
