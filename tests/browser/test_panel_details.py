@@ -77,6 +77,7 @@ def test_what_is_typed_after_opening_a_tool_goes_there(shown: PanelPage, entry: 
 def test_a_list_that_was_opened_has_the_keyboard(shown: PanelPage, entry: str) -> None:
     shown.menu_of("analysis", entry)
     expect(shown.page.locator(".rlt-list:focus")).to_have_count(1)
+    picture(shown, f"{entry}-opened")
 
 
 def test_the_keyboard_is_not_taken_from_where_the_user_went(shown: PanelPage) -> None:

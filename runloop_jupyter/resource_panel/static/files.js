@@ -120,7 +120,7 @@ function render({ model, el }) {
     }
     const rests = entries.length - shown.length;
     empty.hidden = shown.length > 0 || !path;
-    empty.textContent = rests ? `Nothing but ${rests} hidden: the eye shows them.` : "This folder is empty. Drop files here to upload them.";
+    empty.textContent = rests ? `Only hidden files here (${rests}). The eye button shows them.` : "This folder is empty. Drop files here to upload them.";
     rest.textContent = [`${shown.length.toLocaleString()} ${shown.length === 1 ? "entry" : "entries"}`, rests && `${rests.toLocaleString()} hidden`,
       more && `${more.toLocaleString()} more are not shown`].filter(Boolean).join(" · ");
     list.active = shown.findIndex((entry) => entry[0] === name);
