@@ -66,6 +66,16 @@ class Home:
         seconds: int | None = launch.get("keep_alive_time_seconds")
         return seconds
 
+    @contextmanager
+    def silent(self) -> Iterator[None]:
+        """In the body the service lives, and answers nothing."""
+        pid = self.endpoint["pid"]
+        os.kill(pid, signal.SIGSTOP)
+        try:
+            yield
+        finally:
+            os.kill(pid, signal.SIGCONT)
+
     def stop(self) -> None:
         """End it as a user does."""
         subprocess.run([sys.executable, "-m", "runloop_local", "stop"], env={**os.environ, **self.env}, check=True)

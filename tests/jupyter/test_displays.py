@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import os
-import signal
 from typing import TYPE_CHECKING
 
 import pytest
@@ -70,11 +68,8 @@ def test_a_card_tells_the_state_of_now(sdk: Kernel) -> None:
 
 def test_without_an_answer_the_name_is_shown(sdk: Kernel, home: Home) -> None:
     sdk.run("displays._PATIENCE = 1.0").check()
-    os.kill(home.endpoint["pid"], signal.SIGSTOP)
-    try:
+    with home.silent():
         cell = sdk.run("box").check()  # ends while the service is still silent
-    finally:
-        os.kill(home.endpoint["pid"], signal.SIGCONT)
         sdk.run(f"displays._PATIENCE = {PATIENCE}").check()
     assert cell.results == [sdk.value("repr(box)")]
 

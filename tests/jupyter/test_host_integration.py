@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import os
 import re
-import signal
 from typing import TYPE_CHECKING
 
 import nbformat
@@ -60,15 +59,12 @@ def test_stop_ends_what_runs(kernel: Kernel, home: Home, code: str) -> None:
     ],
 )
 def test_stop_while_the_service_does_not_answer(kernel: Kernel, home: Home, code: str) -> None:
-    os.kill(home.endpoint["pid"], signal.SIGSTOP)
-    try:
+    with home.silent():
         cell = kernel.begun(code)
         kernel.interrupt()
         kernel.listen(0.3)
         kernel.interrupt()
         kernel.ended(cell)
-    finally:
-        os.kill(home.endpoint["pid"], signal.SIGCONT)
     assert cell.error == "KeyboardInterrupt", cell.traceback
     assert "\n" not in cell.traceback
     assert kernel.run("%devbox exec echo next").check().stdout == "next\n"
@@ -90,12 +86,9 @@ TWO_SECONDS = re.compile(r"\b([2-9]|[1-9]\d)(\.\d)? s\b")  # or more, on a machi
     ],
 )
 def test_a_wait_says_so_after_two_seconds(kernel: Kernel, home: Home, code: str) -> None:
-    os.kill(home.endpoint["pid"], signal.SIGSTOP)
-    try:
+    with home.silent():
         cell = kernel.send(code)
         kernel.until(lambda: TWO_SECONDS.search("".join(m.text for m in cell.messages)), "a word of the wait")
-    finally:
-        os.kill(home.endpoint["pid"], signal.SIGCONT)
     kernel.ended(cell)
 
 

@@ -5,7 +5,6 @@ from __future__ import annotations
 import asyncio
 import io
 import os
-import signal
 import tarfile
 from typing import TYPE_CHECKING, Any
 
@@ -245,13 +244,10 @@ def test_stop_ends_a_creation_and_leaves_no_devbox(kernel: Kernel, home: Home) -
 def test_stop_ends_a_transfer_and_leaves_nothing_of_it(kernel: Kernel, home: Home, code: str) -> None:
     make_big(kernel, home)
     before = leftovers(kernel, home)
-    os.kill(home.endpoint["pid"], signal.SIGSTOP)  # an upload and a download are in the middle for as long as this
-    try:
+    with home.silent():  # an upload and a download are in the middle for as long as this
         cell = kernel.begun(code)
         kernel.interrupt()
         kernel.listen(0.3)
-    finally:
-        os.kill(home.endpoint["pid"], signal.SIGCONT)
     kernel.ended(cell)
     assert cell.error == "KeyboardInterrupt", cell.traceback
     assert "\n" not in cell.traceback
@@ -295,15 +291,12 @@ def leftovers(kernel: Kernel, home: Home) -> tuple[list[str], list[str], str]:
     ],
 )
 def test_stop_while_the_service_does_not_answer(kernel: Kernel, home: Home, code: str) -> None:
-    os.kill(home.endpoint["pid"], signal.SIGSTOP)
-    try:
+    with home.silent():
         cell = kernel.begun(code)
         kernel.interrupt()
         kernel.listen(0.2)
         kernel.interrupt()
         kernel.ended(cell)
-    finally:
-        os.kill(home.endpoint["pid"], signal.SIGCONT)
     assert cell.error == "KeyboardInterrupt", cell.traceback
     assert "\n" not in cell.traceback
     kernel.run("%devbox resume main").check()
