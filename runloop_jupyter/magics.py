@@ -257,16 +257,14 @@ class RunloopMagics(Magics):
 
         command = noun.load(verb)
         parser = command.parser()
-        evaluate = evaluator(self._namespace, local_ns, hint="--template" in parser.options())
+        evaluate = evaluator(self._namespace, local_ns, hint="--template" in parser.options_by_name)
         try:
-            args = parser.parse_line(line, evaluate)
+            options = parser.parse(line, cell, evaluate, Variables(self._namespace, local_ns))
         except HelpRequested as help_text:
             return self.session.say(str(help_text))
-        parser.take_cell(args, cell, evaluate)
-        args.variables = Variables(self._namespace, local_ns)
         doing = "" if parser.shows_output or parser.shows_progress else parser.prog
         self.session.printed.forget()  # completion asks anew for what this may change
-        return self._run(lambda: command.run(self.session, args), doing)
+        return self._run(lambda: command.run(self.session, options), doing)
 
     def close(self) -> None:
         """End the session, if there is one: its panels and connections, and the devboxes that it created."""

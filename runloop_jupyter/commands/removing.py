@@ -1,16 +1,17 @@
-"""What delete and prune of all kinds of resources share: look everything up, ask, remove, say what was done."""
+"""Delete and prune, for all kinds of resources: look everything up, ask, remove, say what was done."""
 
 from __future__ import annotations
 
-import argparse
 import asyncio
 from collections.abc import Awaitable, Callable, Sequence
-from typing import TYPE_CHECKING, Any, TypeVar
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, TypeVar
 
 from ..errors import RemoteError
 from ..kernel.prompts import confirm
 from ..rendering import Done
 from ..resources.lookup import Kind, Named, label, plural, short
+from .option_groups import YesOption, add_yes_option
 from .parser import Parser
 
 if TYPE_CHECKING:
@@ -24,14 +25,22 @@ _AT_ONCE = 16
 _SHOWN = 20
 
 
-def add_yes_option(parser: argparse.ArgumentParser) -> None:
-    """--yes: do it without asking."""
-    parser.add_argument("--yes", "-y", action="store_true", help="do not ask")
+@dataclass(frozen=True, kw_only=True)
+class DeleteOptions:
+    """Of a `delete`: the resources to delete, by name or id."""
+
+    __slots__ = ()
+    names: Sequence[str]
 
 
-def deleting_parser(kind: Kind[Any], description: str, example: str, mistakes: Sequence[str] = ()) -> Parser:
-    """The options of a `delete`."""
-    made = Parser(f"%runloop {kind.noun} delete", description)
+D = TypeVar("D", bound=DeleteOptions)
+
+
+def deleting_parser(
+    options: type[D], kind: Kind[V], description: str, example: str, mistakes: Sequence[str] = ()
+) -> Parser[D]:
+    """The parser of a `delete`."""
+    made = Parser(options, f"%runloop {kind.noun} delete", description)
     made.add_name(kind.noun, "names", metavar="NAME|ID", nargs="+", help=f"a {kind.word}'s name or id")
     return made.explain(
         ("by name or by id", example),
@@ -40,9 +49,20 @@ def deleting_parser(kind: Kind[Any], description: str, example: str, mistakes: S
     )
 
 
-def pruning_parser(kind: Kind[Any], description: str) -> Parser:
-    """The options that each `prune` has."""
-    made = Parser(f"%runloop {kind.noun} prune", description)
+@dataclass(frozen=True, kw_only=True)
+class PruneOptions(YesOption):
+    """Of a `prune`: whether it only says what it would delete, and whether it asks."""
+
+    __slots__ = ()
+    dry_run: bool
+
+
+P = TypeVar("P", bound=PruneOptions)
+
+
+def pruning_parser(options: type[P], kind: Kind[V], description: str) -> Parser[P]:
+    """The parser of a `prune`, with the options that each has."""
+    made = Parser(options, f"%runloop {kind.noun} prune", description)
     made.add_argument("--dry-run", action="store_true", help="only say what would be deleted")
     add_yes_option(made)
     return made
@@ -60,7 +80,7 @@ async def delete(session: Session, kind: Kind[V], references: Sequence[str], rem
 
 
 async def prune(
-    session: Session, kind: Kind[V], doomed: Sequence[V], remove: Remove[V], args: argparse.Namespace
+    session: Session, kind: Kind[V], doomed: Sequence[V], remove: Remove[V], options: PruneOptions
 ) -> Done[object]:
     """Delete what a prune has found, after asking."""
     if not doomed:
@@ -70,9 +90,11 @@ async def prune(
     if len(doomed) > _SHOWN:
         session.say(f"  … and {len(doomed) - _SHOWN} more")
     counted = f"{len(doomed)} {plural(kind.word) if len(doomed) > 1 else kind.word}"
-    if args.dry_run:
+    if options.dry_run:
         return Done(f"Would delete {counted}.", tuple(doomed))
-    if not args.yes and not await confirm(f"Delete {counted}?", instead="Add --yes to delete them without a question."):
+    if not options.yes and not await confirm(
+        f"Delete {counted}?", instead="Add --yes to delete them without a question."
+    ):
         return Done("Nothing was deleted.", ())
     await _remove(session, kind, doomed, remove)
     return Done(f"Deleted {counted}.", tuple(doomed))

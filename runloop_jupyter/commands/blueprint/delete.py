@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-import argparse
+from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from ...rendering import Done
@@ -17,9 +17,15 @@ if TYPE_CHECKING:
     from ...session import Session
 
 
-def parser() -> Parser:
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Options(removing.DeleteOptions):
     """The options of `%runloop blueprint delete`."""
+
+
+def parser() -> Parser[Options]:
+    """The parser of `%runloop blueprint delete`."""
     return removing.deleting_parser(
+        Options,
         BLUEPRINT,
         "Delete blueprints that no snapshot depends on.",
         "%runloop blueprint delete science tools",
@@ -27,9 +33,9 @@ def parser() -> Parser:
     )
 
 
-async def run(session: Session, args: argparse.Namespace) -> Done[object]:
+async def run(session: Session, options: Options) -> Done[object]:
     """Delete them."""
-    return await removing.delete(session, BLUEPRINT, args.names, remove)
+    return await removing.delete(session, BLUEPRINT, options.names, remove)
 
 
 async def remove(sdk: AsyncRunloopSDK, view: BlueprintView) -> None:

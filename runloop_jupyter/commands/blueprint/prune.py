@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-import argparse
 from collections.abc import Iterable, Iterator
+from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from ...rendering import Done
@@ -20,10 +20,15 @@ if TYPE_CHECKING:
 _ENDED = ("build_complete", "failed")
 
 
-def parser() -> Parser:
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Options(removing.PruneOptions):
     """The options of `%runloop blueprint prune`."""
+
+
+def parser() -> Parser[Options]:
+    """The parser of `%runloop blueprint prune`."""
     return removing.pruning_parser(
-        BLUEPRINT, "Delete failed builds and those that newer ones of the same name replace, after a question."
+        Options, BLUEPRINT, "Delete failed builds and those that newer ones of the same name replace, after a question."
     ).explain(
         ("what would go", "%runloop blueprint prune --dry-run"),
         ("delete it without the question", "%runloop blueprint prune --yes"),
@@ -35,10 +40,10 @@ def parser() -> Parser:
     )
 
 
-async def run(session: Session, args: argparse.Namespace) -> Done[object]:
+async def run(session: Session, options: Options) -> Done[object]:
     """List, ask, delete."""
     doomed = list(replaced(await BLUEPRINT.all(await session.sdk())))
-    return await removing.prune(session, BLUEPRINT, doomed, remove, args)
+    return await removing.prune(session, BLUEPRINT, doomed, remove, options)
 
 
 def replaced(newest_first: Iterable[BlueprintView]) -> Iterator[BlueprintView]:

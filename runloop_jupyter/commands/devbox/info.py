@@ -2,21 +2,27 @@
 
 from __future__ import annotations
 
-import argparse
+from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from ...rendering import Details, devbox_details
 from ...resources.ownership import told
-from ..parser import Parser, add_devbox_argument
+from ..option_groups import DevboxArgument, add_devbox_argument
+from ..parser import Parser
 
 if TYPE_CHECKING:
     from ...resources.devboxes import DevboxInfo
     from ...session import Session
 
 
-def parser() -> Parser:
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Options(DevboxArgument):
     """The options of `%devbox info`."""
-    made = Parser("%devbox info", "Show one devbox in detail: the current one unless another is named.")
+
+
+def parser() -> Parser[Options]:
+    """The parser of `%devbox info`."""
+    made = Parser(Options, "%devbox info", "Show one devbox in detail: the current one unless another is named.")
     add_devbox_argument(made)
     return made.explain(
         ("the current devbox", "%devbox info"),
@@ -31,9 +37,9 @@ def parser() -> Parser:
     )
 
 
-async def run(session: Session, args: argparse.Namespace) -> Details[DevboxInfo]:
+async def run(session: Session, options: Options) -> Details[DevboxInfo]:
     """The card."""
-    devbox = await session.find(args.devbox)
+    devbox = await session.find(options.devbox)
     (devbox,) = await told(session, [devbox])
     return devbox_details(devbox, await _used(session, devbox))
 

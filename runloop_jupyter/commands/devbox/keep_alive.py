@@ -2,23 +2,30 @@
 
 from __future__ import annotations
 
-import argparse
+from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from ...operations import actions
 from ...rendering import Done
 from ...resources.devboxes import unavailable
 from ...text.durations import spell_duration
-from ..parser import Parser, add_devbox_argument
+from ..option_groups import DevboxArgument, add_devbox_argument
+from ..parser import Parser
 
 if TYPE_CHECKING:
     from ...resources.devboxes import DevboxInfo
     from ...session import Session
 
 
-def parser() -> Parser:
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Options(DevboxArgument):
     """The options of `%devbox keep-alive`."""
+
+
+def parser() -> Parser[Options]:
+    """The parser of `%devbox keep-alive`."""
     made = Parser(
+        Options,
         "%devbox keep-alive",
         "Start a devbox's keep-alive time again.",
         "For devboxes that this kernel created, this happens by itself while the kernel lives.",
@@ -34,9 +41,9 @@ def parser() -> Parser:
     )
 
 
-async def run(session: Session, args: argparse.Namespace) -> Done[DevboxInfo]:
+async def run(session: Session, options: Options) -> Done[DevboxInfo]:
     """Do it, and say how long the devbox lives now."""
-    devbox = await session.find(args.devbox)
+    devbox = await session.find(options.devbox)
     error = unavailable(devbox)
     if error is not None:
         raise error

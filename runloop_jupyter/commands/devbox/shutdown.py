@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-import argparse
 import asyncio
+from collections.abc import Sequence
+from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from ...errors import UsageError
@@ -13,8 +14,8 @@ from ...rendering import Done, Listing, devbox_listing
 from ...resources.devboxes import live
 from ...resources.ownership import told
 from ..matching import is_pattern, matching
-from ..parser import Parser, add_devbox_argument
-from ..removing import add_yes_option
+from ..option_groups import YesOption, add_yes_option
+from ..parser import Parser
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -25,10 +26,22 @@ if TYPE_CHECKING:
 _AT_ONCE = 16
 
 
-def parser() -> Parser:
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Options(YesOption):
     """The options of `%devbox shutdown`."""
-    made = Parser("%devbox shutdown", "End devboxes for good, disk included: the current one unless others are named.")
-    add_devbox_argument(made, nargs="*")
+
+    devboxes: Sequence[str]
+    mine: bool
+    all: bool
+    force: bool
+
+
+def parser() -> Parser[Options]:
+    """The parser of `%devbox shutdown`."""
+    made = Parser(
+        Options, "%devbox shutdown", "End devboxes for good, disk included: the current one unless others are named."
+    )
+    made.add_name("devbox", "devboxes", metavar="NAME|ID", nargs="*", help="a devbox's name or id, or its beginning")
     made.add_argument("--mine", action="store_true", help="all that this kernel created, also with --keep")
     made.add_argument("--all", action="store_true", help="all that there are, whoever created them; asks first")
     made.add_argument("--force", action="store_true", help="also while a snapshot is being taken")
@@ -48,26 +61,31 @@ def parser() -> Parser:
     )
 
 
-async def run(session: Session, args: argparse.Namespace) -> Done[DevboxInfo] | Listing[DevboxInfo]:
+async def run(session: Session, options: Options) -> Done[DevboxInfo] | Listing[DevboxInfo]:
     """Shut them down. All are looked up first, so that a mistyped name ends none."""
-    doomed = await _doomed(session, args)
-    if (args.all or any(map(is_pattern, args.devbox))) and doomed and not args.yes and not await _sure(session, doomed):
+    doomed = await _doomed(session, options)
+    if (
+        (options.all or any(map(is_pattern, options.devboxes)))
+        and doomed
+        and not options.yes
+        and not await _sure(session, doomed)
+    ):
         return devbox_listing((), none="Nothing was shut down.")
-    ended = await end_all(session, doomed, force=args.force)
-    if len(ended) == 1 and not (args.mine or args.all):
+    ended = await end_all(session, doomed, force=options.force)
+    if len(ended) == 1 and not (options.mine or options.all):
         return Done(f"Shut down {ended[0].label}.", ended[0])
     return devbox_listing(ended, none="There are no devboxes to shut down.")
 
 
-async def _doomed(session: Session, args: argparse.Namespace) -> Sequence[DevboxInfo]:
-    if bool(args.devbox) + args.mine + args.all > 1:
+async def _doomed(session: Session, options: Options) -> Sequence[DevboxInfo]:
+    if bool(options.devboxes) + options.mine + options.all > 1:
         raise UsageError("%devbox shutdown takes names, --mine or --all, one of them.")
-    if not (args.mine or args.all):
-        if not args.devbox:
+    if not (options.mine or options.all):
+        if not options.devboxes:
             return [await session.find(None)]
-        return await matching(session, args.devbox, running=False)
+        return await matching(session, options.devboxes, running=False)
     known = await live(await session.sdk())
-    return [devbox for devbox in known if args.all or devbox.id in session.owned]
+    return [devbox for devbox in known if options.all or devbox.id in session.owned]
 
 
 async def _sure(session: Session, doomed: Sequence[DevboxInfo]) -> bool:
@@ -81,7 +99,7 @@ async def _sure(session: Session, doomed: Sequence[DevboxInfo]) -> bool:
 
 
 async def end_all(session: Session, doomed: Sequence[DevboxInfo], *, force: bool = False) -> list[DevboxInfo]:
-    """Shut devboxes down together; what they are then."""
+    """Shut devboxes down together; returns them as they are then."""
     turns = asyncio.Semaphore(_AT_ONCE)
 
     async def one(devbox: DevboxInfo) -> DevboxInfo:

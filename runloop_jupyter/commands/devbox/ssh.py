@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-import argparse
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from ...operations import actions
-from ..parser import Parser, add_devbox_argument
+from ..option_groups import DevboxArgument, add_devbox_argument
+from ..parser import Parser
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -15,9 +15,15 @@ if TYPE_CHECKING:
     from ...session import Session
 
 
-def parser() -> Parser:
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Options(DevboxArgument):
     """The options of `%devbox ssh`."""
+
+
+def parser() -> Parser[Options]:
+    """The parser of `%devbox ssh`."""
     made = Parser(
+        Options,
         "%devbox ssh",
         "Make a key for the devbox and show how to log in with it: a command, and lines for ~/.ssh/config.",
         "The key goes into a file that you alone can read, never into the notebook.",
@@ -36,9 +42,9 @@ def parser() -> Parser:
     )
 
 
-async def run(session: Session, args: argparse.Namespace) -> SSHCard:
+async def run(session: Session, options: Options) -> SSHCard:
     """Make the key."""
-    return SSHCard(await actions.ssh_login(session, await session.find(args.devbox)))
+    return SSHCard(await actions.ssh_login(session, await session.find(options.devbox)))
 
 
 @dataclass(frozen=True, slots=True, repr=False)

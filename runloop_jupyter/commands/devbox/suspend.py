@@ -2,22 +2,30 @@
 
 from __future__ import annotations
 
-import argparse
+from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from ...operations import actions
 from ...output.progress import progress
 from ...rendering import Done
-from ..parser import Parser, add_devbox_argument
+from ..option_groups import DevboxArgument, add_devbox_argument
+from ..parser import Parser
 
 if TYPE_CHECKING:
     from ...resources.devboxes import DevboxInfo
     from ...session import Session
 
 
-def parser() -> Parser:
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Options(DevboxArgument):
     """The options of `%devbox suspend`."""
-    made = Parser("%devbox suspend", "End a devbox's processes and keep its disk; %devbox resume starts it again.")
+
+
+def parser() -> Parser[Options]:
+    """The parser of `%devbox suspend`."""
+    made = Parser(
+        Options, "%devbox suspend", "End a devbox's processes and keep its disk; %devbox resume starts it again."
+    )
     made.shows_progress = True
     add_devbox_argument(made)
     return made.explain(
@@ -31,9 +39,9 @@ def parser() -> Parser:
     )
 
 
-async def run(session: Session, args: argparse.Namespace) -> Done[DevboxInfo]:
+async def run(session: Session, options: Options) -> Done[DevboxInfo]:
     """Suspend it and wait until that is done."""
-    devbox = await session.find(args.devbox)
+    devbox = await session.find(options.devbox)
     if devbox.status == "suspended":
         return Done(f"{devbox.label} is suspended already. Wake it: %devbox resume {devbox.reference}", devbox)
     async with progress(f"suspending {devbox.short}") as made:

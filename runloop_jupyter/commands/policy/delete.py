@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-import argparse
+from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from ...rendering import Done
@@ -17,14 +17,19 @@ if TYPE_CHECKING:
     from ...session import Session
 
 
-def parser() -> Parser:
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Options(removing.DeleteOptions):
     """The options of `%runloop policy delete`."""
-    return removing.deleting_parser(POLICY, "Delete network policies.", "%runloop policy delete offline")
 
 
-async def run(session: Session, args: argparse.Namespace) -> Done[object]:
+def parser() -> Parser[Options]:
+    """The parser of `%runloop policy delete`."""
+    return removing.deleting_parser(Options, POLICY, "Delete network policies.", "%runloop policy delete offline")
+
+
+async def run(session: Session, options: Options) -> Done[object]:
     """Delete them."""
-    return await removing.delete(session, POLICY, args.names, remove)
+    return await removing.delete(session, POLICY, options.names, remove)
 
 
 async def remove(sdk: AsyncRunloopSDK, view: NetworkPolicyView) -> None:

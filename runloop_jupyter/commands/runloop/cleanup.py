@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-import argparse
 import asyncio
+from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from ...kernel.prompts import confirm
@@ -11,16 +11,26 @@ from ...rendering import Listing, devbox_listing
 from ...resources.devboxes import DevboxInfo, by_id
 from ...resources.ownership import told
 from ..devbox.shutdown import end_all
+from ..option_groups import YesOption, add_yes_option
 from ..parser import Parser
-from ..removing import add_yes_option
 
 if TYPE_CHECKING:
     from ...session import Session
 
 
-def parser() -> Parser:
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Options(YesOption):
     """The options of `%runloop cleanup`."""
+
+    kept: bool
+    dead: bool
+    dry_run: bool
+
+
+def parser() -> Parser[Options]:
+    """The parser of `%runloop cleanup`."""
     made = Parser(
+        Options,
         "%runloop cleanup",
         "Shut down the devboxes that this kernel and dead kernels of yours created, after showing them and asking.",
         "Kernels that still run keep theirs.",
@@ -40,21 +50,21 @@ def parser() -> Parser:
     )
 
 
-async def run(session: Session, args: argparse.Namespace) -> Listing[DevboxInfo]:
+async def run(session: Session, options: Options) -> Listing[DevboxInfo]:
     """Look, ask, shut down."""
-    left = await _left(session, args)
-    if not left or args.dry_run:
+    left = await _left(session, options)
+    if not left or options.dry_run:
         return devbox_listing(left, current=_current(session), none="Nothing is left to clean up.")
-    if not args.yes and not await _sure(session, left):
+    if not options.yes and not await _sure(session, left):
         return devbox_listing((), none="Nothing was shut down.")
     ended = await end_all(session, left)
     return devbox_listing(ended, note=f"Shut down {len(ended)}.")
 
 
-async def _left(session: Session, args: argparse.Namespace) -> list[DevboxInfo]:
+async def _left(session: Session, options: Options) -> list[DevboxInfo]:
     sdk = await session.sdk()
-    dead = [entry.devbox_id for entry in await session.remembered() if entry.made and (args.kept or not entry.keep)]
-    own = [] if args.dead else [each for each in session.owned if args.kept or not session.owned.keeps(each)]
+    dead = [entry.devbox_id for entry in await session.remembered() if entry.made and (options.kept or not entry.keep)]
+    own = [] if options.dead else [each for each in session.owned if options.kept or not session.owned.keeps(each)]
     ids = dict.fromkeys([*own, *dead])
     found = await asyncio.gather(*(by_id(sdk, devbox_id) for devbox_id in ids))
     for devbox_id, box in zip(ids, found, strict=True):

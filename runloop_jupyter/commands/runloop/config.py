@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-import argparse
 import dataclasses
+from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from ...rendering import Listing
@@ -20,9 +20,15 @@ _COLUMNS = {
 }
 
 
-def parser() -> Parser:
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Options:
     """The options of `%runloop config`."""
+
+
+def parser() -> Parser[Options]:
+    """The parser of `%runloop config`."""
     return Parser(
+        Options,
         "%runloop config",
         "Show what can be set for this notebook, and how it is set.",
         "Change one: %config RunloopMagics.keep_alive = '2h'. For all notebooks: c.RunloopMagics.keep_alive = '2h'\n"
@@ -41,7 +47,7 @@ def parser() -> Parser:
     )
 
 
-async def run(session: Session, args: argparse.Namespace) -> Listing[tuple[str, str, str]]:
+async def run(session: Session, options: Options) -> Listing[tuple[str, str, str]]:
     """The table."""
     settings = session.settings
     shown = [each for each in dataclasses.fields(Settings) if each.metadata]

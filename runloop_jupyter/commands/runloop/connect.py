@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-import argparse
+from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from ...connection import CLOUD_URL, Connection, checked_url, from_environment
@@ -14,9 +14,17 @@ if TYPE_CHECKING:
     from ...session import Session
 
 
-def parser() -> Parser:
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Options:
     """The options of `%runloop connect`."""
+
+    to: str | None
+
+
+def parser() -> Parser[Options]:
+    """The parser of `%runloop connect`."""
     made = Parser(
+        Options,
         "%runloop connect",
         "Choose the service that this notebook uses: local (on this machine), cloud, or a URL.\n"
         "Without one, what RUNLOOP_API_KEY and RUNLOOP_BASE_URL name counts again.",
@@ -38,9 +46,9 @@ def parser() -> Parser:
     )
 
 
-async def run(session: Session, args: argparse.Namespace) -> Connected:
+async def run(session: Session, options: Options) -> Connected:
     """Connect, and try whether the service answers and accepts the key."""
-    connection = await session.connect(await _wanted(session, args.to))
+    connection = await session.connect(await _wanted(session, options.to))
     return Connected(connection)
 
 

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import argparse
 import platform
 import time
 from collections.abc import AsyncIterator, Callable, Iterable, Iterator, Mapping, Sequence
@@ -52,10 +51,15 @@ _COLUMNS = {
 }
 
 
-def parser() -> Parser:
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Options:
     """The options of `%runloop doctor`."""
+
+
+def parser() -> Parser[Options]:
+    """The parser of `%runloop doctor`."""
     return Parser(
-        "%runloop doctor", "Check the key, the network, the versions and the isolation; say what to do."
+        Options, "%runloop doctor", "Check the key, the network, the versions and the isolation; say what to do."
     ).explain(
         ("check everything", "%runloop doctor"),
         ("in Python", "checks = %runloop doctor\n[each.advice for each in checks if each.verdict == 'problem']"),
@@ -68,7 +72,7 @@ def parser() -> Parser:
     )
 
 
-async def run(session: Session, args: argparse.Namespace) -> Listing[Check]:
+async def run(session: Session, options: Options) -> Listing[Check]:
     """The table of all checks."""
     checks = [
         *_environment(session),

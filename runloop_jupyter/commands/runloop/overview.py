@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-import argparse
 from collections.abc import Iterator
+from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from ...rendering import Overview, connection_lines, devbox_listing
@@ -16,10 +16,15 @@ if TYPE_CHECKING:
     from ...session import Session
 
 
-def parser() -> Parser:
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Options:
     """The options of `%runloop overview`."""
+
+
+def parser() -> Parser[Options]:
+    """The parser of `%runloop overview`."""
     return Parser(
-        "%runloop overview", "Show what this notebook is connected to, its devboxes, and what can be typed."
+        Options, "%runloop overview", "Show what this notebook is connected to, its devboxes, and what can be typed."
     ).explain(
         ("the same, shorter", "%runloop"),
         returns="What is shown, as text and as a table.",
@@ -29,7 +34,7 @@ def parser() -> Parser:
     )
 
 
-async def run(session: Session, args: argparse.Namespace) -> Overview:
+async def run(session: Session, options: Options) -> Overview:
     """What the notebook is connected to, its devboxes, and what can be typed."""
     sdk = await session.sdk()
     assert session.connection is not None

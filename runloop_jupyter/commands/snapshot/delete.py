@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-import argparse
+from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from ...rendering import Done
@@ -17,18 +17,24 @@ if TYPE_CHECKING:
     from ...session import Session
 
 
-def parser() -> Parser:
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Options(removing.DeleteOptions):
     """The options of `%runloop snapshot delete`."""
+
+
+def parser() -> Parser[Options]:
+    """The parser of `%runloop snapshot delete`."""
     return removing.deleting_parser(
+        Options,
         SNAPSHOT,
         "Delete snapshots. Devboxes that started from them stay as they are.",
         "%runloop snapshot delete ready tested",
     )
 
 
-async def run(session: Session, args: argparse.Namespace) -> Done[object]:
+async def run(session: Session, options: Options) -> Done[object]:
     """Delete them."""
-    return await removing.delete(session, SNAPSHOT, args.names, remove)
+    return await removing.delete(session, SNAPSHOT, options.names, remove)
 
 
 async def remove(sdk: AsyncRunloopSDK, view: DevboxSnapshotView) -> None:

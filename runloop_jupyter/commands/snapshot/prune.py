@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
-import argparse
+from argparse import ArgumentTypeError
 from collections import Counter
 from collections.abc import Iterable, Iterator
+from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 from ...rendering import Done
@@ -19,9 +20,19 @@ if TYPE_CHECKING:
     from ...session import Session
 
 
-def parser() -> Parser:
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Options(removing.PruneOptions):
     """The options of `%runloop snapshot prune`."""
-    made = removing.pruning_parser(SNAPSHOT, "Delete all but the newest snapshots of each devbox, after a question.")
+
+    devbox: str | None
+    keep: int
+
+
+def parser() -> Parser[Options]:
+    """The parser of `%runloop snapshot prune`."""
+    made = removing.pruning_parser(
+        Options, SNAPSHOT, "Delete all but the newest snapshots of each devbox, after a question."
+    )
     made.add_name("devbox", "--devbox", metavar="NAME|ID", help="only those of this devbox")
     made.add_argument("--keep", type=_count, default=1, metavar="N", help="how many to keep of each (default 1)")
     return made.explain(
@@ -35,11 +46,11 @@ def parser() -> Parser:
     )
 
 
-async def run(session: Session, args: argparse.Namespace) -> Done[object]:
+async def run(session: Session, options: Options) -> Done[object]:
     """List, ask, delete."""
-    filters: dict[str, Any] = {"devbox_id": (await session.find(args.devbox)).id} if args.devbox else {}
-    doomed = list(older(await SNAPSHOT.all(await session.sdk(), **filters), args.keep))
-    return await removing.prune(session, SNAPSHOT, doomed, remove, args)
+    filters: dict[str, Any] = {"devbox_id": (await session.find(options.devbox)).id} if options.devbox else {}
+    doomed = list(older(await SNAPSHOT.all(await session.sdk(), **filters), options.keep))
+    return await removing.prune(session, SNAPSHOT, doomed, remove, options)
 
 
 def older(newest_first: Iterable[DevboxSnapshotView], keep: int) -> Iterator[DevboxSnapshotView]:
@@ -53,5 +64,5 @@ def older(newest_first: Iterable[DevboxSnapshotView], keep: int) -> Iterator[Dev
 
 def _count(text: str) -> int:
     if not text.isdecimal():
-        raise argparse.ArgumentTypeError(f"{text!r} is not a number of snapshots: write it like 3")
+        raise ArgumentTypeError(f"{text!r} is not a number of snapshots: write it like 3")
     return int(text)
