@@ -1,4 +1,4 @@
-"""Which devboxes a pattern means: `'web-*'`, `all`, or plain names and ids."""
+"""Finding devboxes by pattern: `'web-*'`, `all`, or plain names and ids."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ _ID = "dbx_"
 
 
 def is_pattern(reference: str) -> bool:
-    """Whether it may mean several devboxes."""
+    """True if it may mean several devboxes."""
     return reference == "all" or any(char in reference for char in "*?[")
 
 

@@ -27,7 +27,7 @@ _SHOWN = 20
 
 @dataclass(frozen=True, kw_only=True)
 class DeleteOptions:
-    """Of a `delete`: the resources to delete, by name or id."""
+    """Options of a `delete`: the resources to delete, by name or id."""
 
     __slots__ = ()
     names: Sequence[str]
@@ -51,7 +51,7 @@ def deleting_parser(
 
 @dataclass(frozen=True, kw_only=True)
 class PruneOptions(YesOption):
-    """Of a `prune`: whether it only says what it would delete, and whether it asks."""
+    """Options of a `prune`: --dry-run only says what would be deleted."""
 
     __slots__ = ()
     dry_run: bool

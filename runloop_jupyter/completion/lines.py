@@ -21,7 +21,7 @@ _WORD = re.compile(r"""(?:[^\s"'\\]|\\.|"[^"]*(?:"|$)|'[^']*(?:'|$))+""")
 
 
 def complete_line(lookups: Lookups, text: str) -> Offer | None:
-    """What the end of a magic's line may become; None for a line that is none of ours."""
+    """Completions for the end of a magic's line; None for a line that is none of ours."""
     line = _LINE.fullmatch(text)
     if line is None:
         return None
@@ -33,7 +33,7 @@ def complete_line(lookups: Lookups, text: str) -> Offer | None:
         return Offer(word, Texts("magic", _first_words(noun, has_cell=has_cell), quoted=False))
     if before[0] not in noun.verbs:
         return Offer(word)
-    return _Arguments(lookups, noun.load(before[0]).parser(), before[1:]).offer(word)
+    return _ArgumentCompleter(lookups, noun.load(before[0]).parser(), before[1:]).offer(word)
 
 
 def split_words(text: str) -> tuple[list[str], str]:
@@ -45,7 +45,7 @@ def split_words(text: str) -> tuple[list[str], str]:
 
 
 def option_value(words: Sequence[str], option: str) -> str | None:
-    """What follows an option, as the words have it."""
+    """The value that follows an option in the words of a line."""
     for number, word in enumerate(words):
         name, equals, value = word.partition("=")
         if name == option:
@@ -59,8 +59,8 @@ def _first_words(noun: Noun, *, has_cell: bool) -> Sequence[str]:
     return [*(NOUNS if noun is RUNLOOP else ()), *noun.verbs, "--help"]
 
 
-class _Arguments:
-    """What follows a subcommand."""
+class _ArgumentCompleter:
+    """Completes the arguments of a subcommand."""
 
     def __init__(self, lookups: Lookups, parser: Parser[object], before: Sequence[str]) -> None:
         self._lookups = lookups

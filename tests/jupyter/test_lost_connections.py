@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import argparse
 import asyncio
 import json
 import re
@@ -12,7 +11,8 @@ from typing import TYPE_CHECKING, Any
 import pytest
 
 from runloop_jupyter.commands.blueprint import build
-from runloop_jupyter.commands.running import _concluded
+from runloop_jupyter.commands.devbox import exec as exec_command
+from runloop_jupyter.commands.running import _conclude
 from runloop_jupyter.errors import ConnectionLostError
 from runloop_jupyter.executions.background import start_in_background
 from runloop_jupyter.executions.command_spec import CommandSpec
@@ -25,6 +25,7 @@ from runloop_jupyter.output.transcript import Transcript
 from runloop_jupyter.resources.devboxes import DevboxInfo
 from runloop_jupyter.results import DevboxResult, DevboxTimeoutError
 from runloop_jupyter.session import Session
+from runloop_jupyter.variables import Variables
 from runloop_sdk import APIConnectionError
 from tests.jupyter import kernels
 from tests.long_commands import started as started_service
@@ -224,11 +225,11 @@ async def test_the_context_of_a_build_that_goes_on_stays(session, tmp_path: Path
     (tmp_path / "context").mkdir()
     (tmp_path / "context" / "file").write_text("text")
     words = ["built", "--context", str(tmp_path / "context")]
-    args = build.parser().parse_line(" ".join(words), lambda text: text)
+    options = build.parser().parse(" ".join(words), None, str, Variables({}))
     sdk, made = await session.sdk(), []
 
     async def fails(error: Exception) -> None:
-        async with build._request(session, args, "FROM x") as request:
+        async with build._request(session, options, "FROM x") as request:
             made.append(request["build_context"]["object_id"])
             raise error
 
@@ -240,9 +241,9 @@ async def test_the_context_of_a_build_that_goes_on_stays(session, tmp_path: Path
 
 
 def concluded(run: CommandRun, result: DevboxResult) -> DevboxTimeoutError:
-    args = argparse.Namespace(timeout=run.order.timeout, no_raise_error=False, out=None, err=None, result=None, cell="")
+    options = exec_command.parser().parse("true", None, str, Variables({}))
     with pytest.raises(DevboxTimeoutError, match="--timeout") as caught:
-        _concluded(run, result, args)
+        _conclude(run, result, options)
     return caught.value
 
 

@@ -9,7 +9,8 @@ from ...executions.known import find_execution
 from ...output.progress import waiting
 from ..option_groups import OnOption, add_on_option
 from ..parser import Parser
-from ..running import FollowOptions, add_background_option, add_display_options, add_result_option, in_background, watch
+from ..run_options import FollowOptions, add_background_option, add_display_options, add_result_option
+from ..running import in_background, watch
 
 if TYPE_CHECKING:
     from ...session import Session

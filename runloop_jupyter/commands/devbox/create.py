@@ -36,7 +36,7 @@ _REPOSITORY = re.compile(r"(?P<repo_owner>[\w.-]+)/(?P<repo_name>[\w.-]+)(?:@(?P
 
 @dataclass(frozen=True, kw_only=True)
 class NewDevboxOptions(MetadataOption):
-    """Of what makes a devbox, whatever disk it starts from."""
+    """Options of a new devbox, whatever disk it starts from."""
 
     __slots__ = ()
     name: str | None
@@ -121,7 +121,7 @@ def parser() -> Parser[Options]:
 
 
 def add_new_devbox_options(made: Parser[NewDevboxOptions]) -> None:
-    """Add the options of what makes a devbox, whatever disk it starts from."""
+    """Add those of `NewDevboxOptions`, in the order of the help."""
     made.add_argument("--name", help="what to call it")
     made.add_argument(
         "--size", choices=SIZES, type=size, help="how large a machine: " + ", ".join(SIZES), metavar="SIZE"

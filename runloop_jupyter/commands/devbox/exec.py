@@ -8,18 +8,8 @@ from typing import TYPE_CHECKING
 from ...errors import UsageError
 from ..option_groups import TemplateOption, add_template_option
 from ..parser import Parser
-from ..running import (
-    MISTAKES,
-    RESULT,
-    CaptureOptions,
-    InputOptions,
-    add_capture_options,
-    add_input_options,
-    command_input,
-    command_spec,
-    execute,
-    run_maker,
-)
+from ..run_options import CaptureOptions, InputOptions, add_capture_options, add_input_options
+from ..running import MISTAKES, RESULT, command_input, command_spec, execute, run_maker
 
 if TYPE_CHECKING:
     from ...session import Session

@@ -45,7 +45,7 @@ async def run(session: Session, options: Options) -> Details[DevboxInfo]:
 
 
 async def _used(session: Session, devbox: DevboxInfo) -> str:
-    """What the devbox has used so far, on one line."""
+    """The resources that the devbox has used so far, on one line."""
     from runloop_sdk import NotFoundError
 
     from ...rendering.cards import usage_rows

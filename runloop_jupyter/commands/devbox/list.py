@@ -26,7 +26,6 @@ if TYPE_CHECKING:
     from ...session import Session
 
 _STATES = (*LIVE, "shutdown", "failure")
-_LIMIT = 1000
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -46,7 +45,7 @@ def parser() -> Parser[Options]:
     made.add_argument("--mine", action="store_true", help="only those that this kernel created")
     add_search_option(made)
     add_metadata_option(made, "only those with this metadata")
-    add_limit_option(made, "devboxes", _LIMIT)
+    add_limit_option(made, "devboxes")
     return made.explain(
         ("those that run or can run again", "%devbox list"),
         ("the newest 20 of all, ended ones too", "%devbox list --all --limit 20"),

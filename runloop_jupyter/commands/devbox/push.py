@@ -23,7 +23,7 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True, kw_only=True)
 class SyncOptions(OnOption):
-    """Of push and pull: what is removed, and what is ignored."""
+    """Options of push and pull."""
 
     __slots__ = ()
     delete: bool

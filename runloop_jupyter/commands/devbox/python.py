@@ -11,15 +11,8 @@ from ...errors import UsageError
 from ..argument_types import variable
 from ..option_groups import TemplateOption, add_template_option
 from ..parser import Parser
-from ..running import (
-    InputOptions,
-    add_input_options,
-    add_result_option,
-    add_run_options,
-    command_input,
-    command_spec,
-    execute,
-)
+from ..run_options import InputOptions, add_input_options, add_result_option, add_run_options
+from ..running import command_input, command_spec, execute
 
 if TYPE_CHECKING:
     from ...executions.python import PythonCell

@@ -8,16 +8,8 @@ from typing import TYPE_CHECKING
 from ...errors import UsageError
 from ..option_groups import TemplateOption, add_template_option
 from ..parser import Parser
-from ..running import (
-    MISTAKES,
-    RESULT,
-    CaptureOptions,
-    CommandInput,
-    add_capture_options,
-    command_spec,
-    execute,
-    run_maker,
-)
+from ..run_options import CaptureOptions, add_capture_options
+from ..running import MISTAKES, RESULT, CommandInput, command_spec, execute, run_maker
 
 if TYPE_CHECKING:
     from ...session import Session

@@ -49,23 +49,23 @@ async def run(session: Session, options: Options) -> SSHCard:
 
 @dataclass(frozen=True, slots=True, repr=False)
 class SSHCard:
-    """How to log in, as text to copy: `command`, `config`, `key_file`."""
+    """Text to copy for logging in: `command`, `config`, `key_file`."""
 
     login: actions.SSHLogin
 
     @property
     def command(self) -> str:
-        """For a terminal."""
+        """The command for a terminal."""
         return self.login.command
 
     @property
     def config(self) -> str:
-        """For ~/.ssh/config."""
+        """The lines for ~/.ssh/config."""
         return self.login.config
 
     @property
     def key_file(self) -> Path:
-        """Where the private key is."""
+        """The path of the private key."""
         return self.login.key_file
 
     def __repr__(self) -> str:

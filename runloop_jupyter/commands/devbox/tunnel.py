@@ -89,16 +89,16 @@ class TunnelLink:
 
     @property
     def url(self) -> str:
-        """Where the port is served."""
+        """The address at which the port is served."""
         return self.tunnel.url
 
     @property
     def token(self) -> str | None:
-        """What goes into the header `X-Runloop-Tunnel-Authorization: Bearer TOKEN` of a private tunnel."""
+        """The token of a private tunnel, for the header `X-Runloop-Tunnel-Authorization: Bearer TOKEN`."""
         return self.tunnel.token
 
     async def get(self, path: str = "/", **options: Any) -> Response:
-        """What the server in the devbox answers: `(await link.get("/api")).json()`. `options` are those of httpx."""
+        """The answer of the server in the devbox: `(await link.get("/api")).json()`. `options` are those of httpx."""
         import httpx
 
         url = httpx.URL(self.url).join(path)

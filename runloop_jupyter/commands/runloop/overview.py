@@ -35,7 +35,7 @@ def parser() -> Parser[Options]:
 
 
 async def run(session: Session, options: Options) -> Overview:
-    """What the notebook is connected to, its devboxes, and what can be typed."""
+    """The connection of the notebook, its devboxes, and what can be typed."""
     sdk = await session.sdk()
     assert session.connection is not None
     devboxes = await told(session, await live(sdk))

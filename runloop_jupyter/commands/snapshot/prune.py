@@ -6,7 +6,7 @@ from argparse import ArgumentTypeError
 from collections import Counter
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 from ...rendering import Done
 from ...resources.lookup import SNAPSHOT
@@ -48,8 +48,8 @@ def parser() -> Parser[Options]:
 
 async def run(session: Session, options: Options) -> Done[object]:
     """List, ask, delete."""
-    filters: dict[str, Any] = {"devbox_id": (await session.find(options.devbox)).id} if options.devbox else {}
-    doomed = list(older(await SNAPSHOT.all(await session.sdk(), **filters), options.keep))
+    filters = {"devbox_id": (await session.find(options.devbox)).id} if options.devbox else {}
+    doomed = list(older(await SNAPSHOT.all(await session.sdk(), limit=None, **filters), options.keep))
     return await removing.prune(session, SNAPSHOT, doomed, remove, options)
 
 

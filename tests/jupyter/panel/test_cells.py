@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-import argparse
+from typing import Any
 
 import pytest
 
@@ -10,6 +10,7 @@ from runloop_jupyter.commands import DEVBOX, resolve
 from runloop_jupyter.resource_panel import forms
 from runloop_jupyter.resource_panel.detail import cells
 from runloop_jupyter.text.quoting import reference
+from runloop_jupyter.variables import Variables
 
 NAMES = {
     "plain": "web-1",
@@ -47,7 +48,7 @@ FORMS = {
 }
 
 
-def taken(cell: str) -> argparse.Namespace:
+def taken(cell: str) -> Any:
     """What the subcommand understands; raises for what it does not take."""
     line, *below = cell.split("\n", 1)
     magic, _, rest = line.lstrip("%").partition(" ")
@@ -57,10 +58,8 @@ def taken(cell: str) -> argparse.Namespace:
     def refuse(expression: str) -> object:
         raise AssertionError(f"{expression} would be evaluated")
 
-    args = parser.parse_line(options, refuse)
     assert line.startswith("%%") == bool(below)
-    parser.take_cell(args, below[0] if below else None, refuse)
-    return args
+    return parser.parse(options, below[0] if below else None, refuse, Variables({}))
 
 
 @pytest.mark.parametrize("name", [*NAMES.values(), *ODD.values()], ids=[*NAMES, *ODD])
@@ -88,9 +87,9 @@ def test_the_line_below_a_form_is_taken(form: forms.Form, values: dict[str, str]
 def test_the_line_below_a_form_says_all_that_the_form_asks_for() -> None:
     box = taken(FORMS["devbox"][0].magic(DEVBOX_VALUES))
     assert (box.name, box.size, box.keep_alive, box.keep) == ("-x", "x_large", 7200, True)
-    assert "main" in str(vars(box))
+    assert "main" in repr(box)
     tunnel = taken(FORMS["tunnel"][0].magic(FORMS["tunnel"][1]))
     assert (tunnel.on, tunnel.private) == ("web-1", True)
     policy = taken(FORMS["policy"][0].magic(FORMS["policy"][1]))
     assert policy.allow_all
-    assert "only these" in str(vars(policy))
+    assert "only these" in repr(policy)
