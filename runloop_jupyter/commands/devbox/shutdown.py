@@ -64,12 +64,8 @@ def parser() -> Parser[Options]:
 async def run(session: Session, options: Options) -> Done[DevboxInfo] | Listing[DevboxInfo]:
     """Shut them down. All are looked up first, so that a mistyped name ends none."""
     doomed = await _doomed(session, options)
-    if (
-        (options.all or any(map(is_pattern, options.devboxes)))
-        and doomed
-        and not options.yes
-        and not await _sure(session, doomed)
-    ):
+    asks = (options.all or any(map(is_pattern, options.devboxes))) and not options.yes
+    if doomed and asks and not await _sure(session, doomed):
         return devbox_listing((), none="Nothing was shut down.")
     ended = await end_all(session, doomed, force=options.force)
     if len(ended) == 1 and not (options.mine or options.all):
