@@ -103,7 +103,7 @@ def parser() -> Parser[Options]:
 
 
 async def run(session: Session, options: Options) -> Done[BlueprintView]:
-    """Build it, the log streaming into the cell."""
+    """Build the blueprint; its log streams into the cell."""
     source = _Source(options)
     started = time.monotonic()
     async with _request(session, options, source.text) as request:

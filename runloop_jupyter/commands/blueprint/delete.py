@@ -34,10 +34,10 @@ def parser() -> Parser[Options]:
 
 
 async def run(session: Session, options: Options) -> Done[object]:
-    """Delete them."""
+    """Delete the blueprints."""
     return await removing.delete(session, BLUEPRINT, options.names, remove)
 
 
 async def remove(sdk: AsyncRunloopSDK, view: BlueprintView) -> None:
-    """Delete one."""
+    """Delete a blueprint."""
     await sdk.api.blueprints.delete(view.id)

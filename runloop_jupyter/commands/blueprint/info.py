@@ -37,7 +37,7 @@ def parser() -> Parser[Options]:
 
 
 async def run(session: Session, options: Options) -> Details[BlueprintView]:
-    """The card."""
+    """A card of the blueprint."""
     from ...rendering.cards import card_of
 
     return card_of(await BLUEPRINT.find(await session.sdk(), options.name))

@@ -52,7 +52,7 @@ def parser() -> Parser[Options]:
 
 
 async def run(session: Session, options: Options) -> Listing[BlueprintView]:
-    """The table."""
+    """A table of the blueprints."""
     filters = {"name": options.name, "status": options.status, "search": options.search}
     given = {key: value for key, value in filters.items() if value}
     found = await BLUEPRINT.all(await session.sdk(), limit=options.limit, **given)

@@ -40,7 +40,7 @@ def parser() -> Parser[Options]:
 
 
 async def run(session: Session, options: Options) -> None:
-    """Print it."""
+    """Print the log of the build."""
     from ...output.cell_output import CellOutput
 
     sdk = await session.sdk()

@@ -41,7 +41,7 @@ def parser() -> Parser[Options]:
 
 
 async def run(session: Session, options: Options) -> Done[object]:
-    """List, ask, delete."""
+    """List what can go, ask, and delete it."""
     doomed = list(replaced(await BLUEPRINT.all(await session.sdk())))
     return await removing.prune(session, BLUEPRINT, doomed, remove, options)
 

@@ -57,7 +57,7 @@ def parser() -> Parser[Options]:
 
 
 async def run(session: Session, options: Options) -> object:
-    """Its result once it has ended, or the handle on it."""
+    """Wait for the command's result, or with --bg return a handle on it."""
     async with waiting("looking for the execution"):
         found = await find_execution(session, options.execution, options.on)
     return in_background(session, found, options) if options.bg else await watch(session, found, options)

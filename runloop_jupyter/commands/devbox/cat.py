@@ -49,7 +49,7 @@ def parser() -> Parser[Options]:
 
 
 async def run(session: Session, options: Options) -> None:
-    """Show it as it comes, or keep it."""
+    """Show the file as it comes, or keep its text in a variable."""
     from ...output.cell_output import CellOutput
 
     decoder = _decoder(options.encoding)

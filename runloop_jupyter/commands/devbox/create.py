@@ -175,7 +175,7 @@ def _add_list(
 
 
 async def run(session: Session, options: Options) -> Done[DevboxInfo]:
-    """Create it, and say how long that took."""
+    """Create the devbox, or with --reuse take the one that has its name."""
     if options.blueprint and options.snapshot:
         raise UsageError(
             "%devbox create: --blueprint and --snapshot cannot be used together: a disk comes from one of them."

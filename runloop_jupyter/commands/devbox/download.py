@@ -51,7 +51,7 @@ def parser() -> Parser[Options]:
 
 
 async def run(session: Session, options: Options) -> Done[Path]:
-    """Download it; where it went is `.item`."""
+    """Download the file or folder; the local path is `.item`."""
     local = None if options.local is None else place(options.local)
     devbox = await session.target(options.on)
     async with progress(f"downloading {options.remote} from {devbox.short}") as made:

@@ -38,7 +38,7 @@ def parser() -> Parser[Options]:
 
 
 async def run(session: Session, options: Options) -> Details[DevboxInfo]:
-    """The card."""
+    """A card of the devbox."""
     devbox = await session.find(options.devbox)
     (devbox,) = await told(session, [devbox])
     return devbox_details(devbox, await _used(session, devbox))

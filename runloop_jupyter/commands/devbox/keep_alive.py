@@ -42,7 +42,7 @@ def parser() -> Parser[Options]:
 
 
 async def run(session: Session, options: Options) -> Done[DevboxInfo]:
-    """Do it, and say how long the devbox lives now."""
+    """Start the keep-alive time again, and say how long the devbox lives now."""
     devbox = await session.find(options.devbox)
     error = unavailable(devbox)
     if error is not None:

@@ -54,7 +54,7 @@ def parser() -> Parser[Options]:
 
 
 async def run(session: Session, options: Options) -> Killed:
-    """Kill them. All are looked up first, so that a mistyped id kills none."""
+    """Kill the commands. All ids are looked up first, so that a mistyped one kills none."""
     found = [await find_execution(session, reference, options.on) for reference in options.executions]
     await asyncio.gather(*(each.kill() for each in found))
     return Killed(found)

@@ -59,7 +59,7 @@ def parser() -> Parser[Options]:
 
 
 async def run(session: Session, options: Options) -> Listing[DevboxInfo]:
-    """The table."""
+    """A table of the devboxes."""
     sdk = await session.sdk()
     found, more = await collect(sdk, _wanted(options), options.limit, options.search)
     if not options.search:

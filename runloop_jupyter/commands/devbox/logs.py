@@ -59,7 +59,7 @@ def parser() -> Parser[Options]:
 
 
 async def run(session: Session, options: Options) -> None:
-    """Print them."""
+    """Print the devbox's logs."""
     from ...output.cell_output import CellOutput
 
     devbox = await session.find(options.devbox)

@@ -55,7 +55,7 @@ def parser() -> Parser[Options]:
 
 
 async def run(session: Session, options: Options) -> Listing[FileInfo]:
-    """The table; a file shows as itself."""
+    """A table of the folder's entries; a file shows as itself."""
     devbox = await session.target(options.on)
     handle = await handle_of(session, devbox)
     found = await there(handle, options.path, devbox.label)

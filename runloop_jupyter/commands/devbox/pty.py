@@ -56,7 +56,7 @@ def parser() -> Parser[Options]:
 
 
 async def run(session: Session, options: Options) -> object:
-    """Open it."""
+    """Open a terminal in the devbox."""
     from IPython.core.getipython import get_ipython
 
     devbox = await session.find(options.devbox) if options.devbox else await session.target(None)

@@ -53,7 +53,7 @@ def parser() -> Parser[Options]:
 
 
 async def run(session: Session, options: Options) -> Done[Synced]:
-    """Fetch what has changed; what that was is `.item`."""
+    """Fetch what has changed in the folder; the changes are `.item`."""
     folder = _folder(options.local or own_name(options.remote))
     devbox = await session.target(options.on)
     async with progress(f"pulling {options.remote} from {devbox.short}") as made:

@@ -71,7 +71,7 @@ def add_sync_options(made: Parser[SyncOptions], source: str) -> None:
 
 
 async def run(session: Session, options: Options) -> Done[Synced]:
-    """Send what has changed; what that was is `.item`."""
+    """Send what has changed in the folder; the changes are `.item`."""
     folder = _folder(options.local)
     remote = options.remote or local_name(folder)
     devbox = await session.target(options.on)

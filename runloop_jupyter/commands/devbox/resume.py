@@ -43,7 +43,7 @@ def parser() -> Parser[Options]:
 
 
 async def run(session: Session, options: Options) -> Done[DevboxInfo]:
-    """Wake it and wait until it runs."""
+    """Resume the devbox, and wait until it runs."""
     devbox = await session.find(options.devbox)
     if devbox.status == "running":
         session.choose(devbox)

@@ -44,7 +44,7 @@ def parser() -> Parser[Options]:
 
 
 async def run(session: Session, options: Options) -> Done[list[str]]:
-    """Remove them. All are looked up first, so that a mistyped name removes none."""
+    """Remove the files. All paths are looked up first, so that a mistyped one removes none."""
     from runloop_sdk import CommandError
 
     devbox = await session.target(options.on)

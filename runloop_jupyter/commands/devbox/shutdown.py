@@ -62,7 +62,7 @@ def parser() -> Parser[Options]:
 
 
 async def run(session: Session, options: Options) -> Done[DevboxInfo] | Listing[DevboxInfo]:
-    """Shut them down. All are looked up first, so that a mistyped name ends none."""
+    """Shut the devboxes down. All names are looked up first, so that a mistyped one ends none."""
     doomed = await _doomed(session, options)
     asks = (options.all or any(map(is_pattern, options.devboxes))) and not options.yes
     if doomed and asks and not await _sure(session, doomed):

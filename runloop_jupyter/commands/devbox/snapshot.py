@@ -56,7 +56,7 @@ def parser() -> Parser[Options]:
 
 
 async def run(session: Session, options: Options) -> Done[DevboxSnapshotView]:
-    """Take it, and wait until it is complete."""
+    """Take the snapshot, and wait until it is complete."""
     name = one_name("%devbox snapshot", options.word, options.name)
     devbox = await session.find(options.on)
     started = time.monotonic()

@@ -43,7 +43,7 @@ def parser() -> Parser[Options]:
 
 
 async def run(session: Session, options: Options) -> SSHCard:
-    """Make the key."""
+    """Make a key for the devbox, and show how to log in with it."""
     return SSHCard(await actions.ssh_login(session, await session.find(options.devbox)))
 
 

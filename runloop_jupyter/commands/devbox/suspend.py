@@ -40,7 +40,7 @@ def parser() -> Parser[Options]:
 
 
 async def run(session: Session, options: Options) -> Done[DevboxInfo]:
-    """Suspend it and wait until that is done."""
+    """Suspend the devbox, and wait until that is done."""
     devbox = await session.find(options.devbox)
     if devbox.status == "suspended":
         return Done(f"{devbox.label} is suspended already. Wake it: %devbox resume {devbox.reference}", devbox)

@@ -69,7 +69,7 @@ def parser() -> Parser[Options]:
 
 
 async def run(session: Session, options: Options) -> TunnelLink | Done[DevboxInfo]:
-    """Open it if need be."""
+    """Open the devbox's tunnel, or close it."""
     if options.port is None and not options.close:
         raise UsageError("Say which port: %devbox tunnel 8000")
     devbox = await session.find(options.on)

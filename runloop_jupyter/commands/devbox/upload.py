@@ -49,7 +49,7 @@ def parser() -> Parser[Options]:
 
 
 async def run(session: Session, options: Options) -> Done[str]:
-    """Upload it; where it went is `.item`."""
+    """Upload the file or folder; its path in the devbox is `.item`."""
     path = here(options.local)
     devbox = await session.target(options.on)
     async with progress(f"uploading {options.local} to {devbox.short}") as made:

@@ -45,7 +45,7 @@ def parser() -> Parser[Options]:
 
 
 async def run(session: Session, options: Options) -> Done[DevboxInfo] | Listing[DevboxInfo]:
-    """Choose it; one that has ended is refused. Without any to go on with, the table of those there are."""
+    """Choose a devbox that has not ended; a table of all where there is none to go on with."""
     devbox = await session.find(options.devbox) if options.devbox else await session.last_used()
     if devbox is None:
         return await _offer(session)

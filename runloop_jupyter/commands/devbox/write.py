@@ -63,7 +63,7 @@ def parser() -> Parser[Options]:
 
 
 async def run(session: Session, options: Options) -> Done[DevboxInfo]:
-    """Write it. What is there is replaced at once or, if that fails, stays as it was."""
+    """Write the file. One that is there is replaced at once or, if that fails, stays as it was."""
     if options.path.endswith("/"):
         raise UsageError(f"{options.path!r} is a folder: name the file to write.")
     devbox = await session.target(options.on)

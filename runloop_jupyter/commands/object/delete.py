@@ -28,10 +28,10 @@ def parser() -> Parser[Options]:
 
 
 async def run(session: Session, options: Options) -> Done[object]:
-    """Delete them."""
+    """Delete the objects."""
     return await removing.delete(session, OBJECT, options.names, remove)
 
 
 async def remove(sdk: AsyncRunloopSDK, view: ObjectView) -> None:
-    """Delete one."""
+    """Delete an object."""
     await sdk.api.objects.delete(view.id)

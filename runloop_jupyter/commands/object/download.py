@@ -44,7 +44,7 @@ def parser() -> Parser[Options]:
 
 
 async def run(session: Session, options: Options) -> Done[Path]:
-    """Download it; the path is `.item`."""
+    """Download the object; the local path is `.item`."""
     sdk = await session.sdk()
     view = await OBJECT.find(sdk, options.name)
     async with progress(f"downloading {printable(view.name)}") as made:

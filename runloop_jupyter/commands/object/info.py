@@ -38,7 +38,7 @@ def parser() -> Parser[Options]:
 
 
 async def run(session: Session, options: Options) -> Details[ObjectView]:
-    """The card."""
+    """A card of the object."""
     from ...rendering.cards import card_of
 
     return card_of(await OBJECT.find(await session.sdk(), options.name))

@@ -56,7 +56,7 @@ def parser() -> Parser[Options]:
 
 
 async def run(session: Session, options: Options) -> Listing[ObjectView]:
-    """The table."""
+    """A table of the objects."""
     filters = {"search": options.search, "state": options.state and options.state.upper(), "content_type": options.type}
     given = {key: value for key, value in filters.items() if value}
     found = await OBJECT.all(await session.sdk(), limit=options.limit, **given)

@@ -62,7 +62,7 @@ def parser() -> Parser[Options]:
 
 
 async def run(session: Session, options: Options) -> Done[ObjectView]:
-    """Upload it."""
+    """Upload the file or folder as an object."""
     path = here(options.path)
     name = options.name or local_name(path) + (".tar.gz" if path.is_dir() else "")
     ttl = timedelta(seconds=options.ttl) if options.ttl else None

@@ -62,7 +62,7 @@ def parser() -> Parser[Options]:
 
 
 async def run(session: Session, options: Options) -> Done[NetworkPolicyView]:
-    """Make it."""
+    """Create the network policy."""
     view = await (await session.sdk()).api.network_policies.create(
         name=options.name,
         description=options.description,

@@ -28,10 +28,10 @@ def parser() -> Parser[Options]:
 
 
 async def run(session: Session, options: Options) -> Done[object]:
-    """Delete them."""
+    """Delete the network policies."""
     return await removing.delete(session, POLICY, options.names, remove)
 
 
 async def remove(sdk: AsyncRunloopSDK, view: NetworkPolicyView) -> None:
-    """Delete one."""
+    """Delete a network policy."""
     await sdk.api.network_policies.delete(view.id)

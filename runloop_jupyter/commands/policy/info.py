@@ -36,7 +36,7 @@ def parser() -> Parser[Options]:
 
 
 async def run(session: Session, options: Options) -> Details[NetworkPolicyView]:
-    """The card."""
+    """A card of the network policy."""
     from ...rendering.cards import card_of
 
     return card_of(await POLICY.find(await session.sdk(), options.name))

@@ -46,7 +46,7 @@ def parser() -> Parser[Options]:
 
 
 async def run(session: Session, options: Options) -> Listing[NetworkPolicyView]:
-    """The table."""
+    """A table of the network policies."""
     given = {"search": options.search} if options.search else {}
     found = await POLICY.all(await session.sdk(), limit=options.limit, **given)
     if not given:

@@ -51,7 +51,7 @@ def parser() -> Parser[Options]:
 
 
 async def run(session: Session, options: Options) -> Listing[DevboxInfo]:
-    """Look, ask, shut down."""
+    """Show the devboxes that were left behind, ask, and shut them down."""
     left = await _left(session, options)
     if not left or options.dry_run:
         return devbox_listing(left, current=_current(session), none="Nothing is left to clean up.")

@@ -48,7 +48,7 @@ def parser() -> Parser[Options]:
 
 
 async def run(session: Session, options: Options) -> Listing[tuple[str, str, str]]:
-    """The table."""
+    """A table of the settings."""
     settings = session.settings
     shown = [each for each in dataclasses.fields(Settings) if each.metadata]
     rows = [(each.name, spelled(settings, each.name), each.metadata["help"]) for each in shown]

@@ -47,7 +47,7 @@ def parser() -> Parser[Options]:
 
 
 async def run(session: Session, options: Options) -> Connected:
-    """Connect, and try whether the service answers and accepts the key."""
+    """Connect to the service, if it answers and accepts the key."""
     connection = await session.connect(await _wanted(session, options.to))
     return Connected(connection)
 

@@ -73,7 +73,7 @@ def parser() -> Parser[Options]:
 
 
 async def run(session: Session, options: Options) -> Listing[Check]:
-    """The table of all checks."""
+    """A table of all checks."""
     checks = [
         *_environment(session),
         *[check async for check in _service(session)],

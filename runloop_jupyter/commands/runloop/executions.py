@@ -57,7 +57,7 @@ def parser() -> Parser[Options]:
 
 
 async def run(session: Session, options: Options) -> Listing[ExecutionInfo]:
-    """The table: what this kernel started, newest first, then what else still runs."""
+    """A table of commands: those that this kernel started, newest first, then others that still run."""
     own = [_own(handle, part) for handle in reversed(session.executions) for part in handle.parts]
     known = {each.id for each in own}
     others = [_other(found) for found in await running(session) if found.entry.execution_id not in known]

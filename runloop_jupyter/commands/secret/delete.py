@@ -30,10 +30,10 @@ def parser() -> Parser[Options]:
 
 
 async def run(session: Session, options: Options) -> Done[object]:
-    """Delete them."""
+    """Delete the secrets."""
     return await removing.delete(session, SECRET, options.names, remove)
 
 
 async def remove(sdk: AsyncRunloopSDK, view: SecretView) -> None:
-    """Delete one."""
+    """Delete a secret."""
     await sdk.api.secrets.delete(view.name)

@@ -42,7 +42,7 @@ def parser() -> Parser[Options]:
 
 
 async def run(session: Session, options: Options) -> Listing[SecretView]:
-    """The table."""
+    """A table of the secrets."""
     found = await SECRET.all(await session.sdk(), limit=options.limit)
     session.names.keep("secret", map(short, found))
     return Listing(found, _COLUMNS, none="No secrets. Make one: %runloop secret set NAME")

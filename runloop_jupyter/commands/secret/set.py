@@ -50,7 +50,7 @@ def parser() -> Parser[Options]:
 
 
 async def run(session: Session, options: Options) -> Done[SecretView]:
-    """Make or change it."""
+    """Create the secret, or change its value."""
     from runloop_sdk import NotFoundError
 
     sdk = await session.sdk()

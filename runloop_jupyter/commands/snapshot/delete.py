@@ -33,10 +33,10 @@ def parser() -> Parser[Options]:
 
 
 async def run(session: Session, options: Options) -> Done[object]:
-    """Delete them."""
+    """Delete the snapshots."""
     return await removing.delete(session, SNAPSHOT, options.names, remove)
 
 
 async def remove(sdk: AsyncRunloopSDK, view: DevboxSnapshotView) -> None:
-    """Delete one."""
+    """Delete a snapshot."""
     await sdk.snapshot.from_id(view.id).delete()

@@ -38,7 +38,7 @@ def parser() -> Parser[Options]:
 
 
 async def run(session: Session, options: Options) -> Details[DevboxSnapshotView]:
-    """The card."""
+    """A card of the snapshot."""
     from ...rendering.cards import snapshot_card
 
     sdk = await session.sdk()

@@ -62,7 +62,7 @@ def parser() -> Parser[Options]:
 
 
 async def run(session: Session, options: Options) -> Listing[DevboxSnapshotView]:
-    """The table."""
+    """A table of the snapshots."""
     devbox = (await session.find(options.devbox)).id if options.devbox else None
     filters = {"devbox_id": devbox, "search": options.search, "metadata": dict(options.metadata)}
     given = {key: value for key, value in filters.items() if value}

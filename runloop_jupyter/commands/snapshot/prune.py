@@ -47,7 +47,7 @@ def parser() -> Parser[Options]:
 
 
 async def run(session: Session, options: Options) -> Done[object]:
-    """List, ask, delete."""
+    """List what can go, ask, and delete it."""
     filters = {"devbox_id": (await session.find(options.devbox)).id} if options.devbox else {}
     doomed = list(older(await SNAPSHOT.all(await session.sdk(), limit=None, **filters), options.keep))
     return await removing.prune(session, SNAPSHOT, doomed, remove, options)

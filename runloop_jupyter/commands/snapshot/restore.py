@@ -44,6 +44,6 @@ def parser() -> Parser[Options]:
 
 
 async def run(session: Session, options: Options) -> Done[DevboxInfo]:
-    """Create it."""
+    """Create a devbox from the snapshot."""
     snapshot = await SNAPSHOT.find(await session.sdk(), options.snapshot)
     return await create(session, options, options.name or "", Disk(snapshot=snapshot.id))

@@ -44,7 +44,7 @@ def parser() -> Parser[Options]:
 
 
 async def run(session: Session, options: Options) -> Done[DevboxSnapshotView]:
-    """Change it."""
+    """Change the snapshot."""
     changes = {"name": options.name, "commit_message": options.message, "metadata": dict(options.metadata) or None}
     given = {key: value for key, value in changes.items() if value is not None}
     if not given:
