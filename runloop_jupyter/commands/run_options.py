@@ -45,7 +45,8 @@ class RunOptions(FollowOptions):
     @property
     def means_several(self) -> bool:
         """True if --on may mean more than one devbox."""
-        return bool(self.on) and (len(self.on) > 1 or is_pattern(self.on[0]))
+        on = self.on or ()
+        return len(on) > 1 or any(map(is_pattern, on))
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -57,4 +57,4 @@ async def run(session: Session, options: Options) -> Done[list[str]]:
             if info.kind == "directory" and not options.recursive:
                 raise UsageError(f"{path!r} is a folder that is not empty: %devbox rm -r {as_word(path)}") from error
             raise
-    return Done(f"Removed {', '.join(options.paths)} on {devbox.short}.", options.paths)
+    return Done(f"Removed {', '.join(options.paths)} on {devbox.short}.", list(options.paths))

@@ -70,12 +70,13 @@ def parser() -> Parser[Options]:
 
 async def run(session: Session, options: Options) -> TunnelLink | Done[DevboxInfo]:
     """Open the devbox's tunnel, or close it."""
-    if options.port is None and not options.close:
-        raise UsageError("Say which port: %devbox tunnel 8000")
-    devbox = await session.find(options.on)
     if options.close:
+        devbox = await session.find(options.on)
         await actions.close_tunnel(session, devbox)
         return Done(f"Closed the tunnel of {devbox.label}.", devbox)
+    if options.port is None:
+        raise UsageError("Say which port: %devbox tunnel 8000")
+    devbox = await session.find(options.on)
     tunnel = await actions.open_tunnel(session, devbox, options.port, private=options.private)
     return TunnelLink(tunnel, 0 if options.no_frame or options.private else options.height)
 

@@ -13,6 +13,7 @@ from ..parser import Parser
 
 if TYPE_CHECKING:
     from runloop_sdk.models.disk_snapshots import DevboxSnapshotView
+    from runloop_sdk.params.disk_snapshots import DiskSnapshotUpdateParams
 
     from ...session import Session
 
@@ -45,13 +46,18 @@ def parser() -> Parser[Options]:
 
 async def run(session: Session, options: Options) -> Done[DevboxSnapshotView]:
     """Change the snapshot."""
-    changes = {"name": options.name, "commit_message": options.message, "metadata": dict(options.metadata) or None}
-    given = {key: value for key, value in changes.items() if value is not None}
-    if not given:
+    changes: DiskSnapshotUpdateParams = {}
+    if options.name is not None:
+        changes["name"] = options.name
+    if options.message is not None:
+        changes["commit_message"] = options.message
+    if options.metadata:
+        changes["metadata"] = dict(options.metadata)
+    if not changes:
         raise UsageError("There is nothing to change: give --name, --message or --metadata.")
     sdk = await session.sdk()
     before = await SNAPSHOT.find(sdk, options.snapshot)
-    view = await sdk.snapshot.from_id(before.id).update(**given)
+    view = await sdk.snapshot.from_id(before.id).update(**changes)
     session.names.drop("snapshot", before.name or before.id)
     session.names.add("snapshot", view.name or view.id)
     return Done(f"Changed snapshot {label(view)}.", view)
