@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import asyncio
-from argparse import ArgumentTypeError
 from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
@@ -12,6 +11,7 @@ from ...output.log_lines import LogLines, said
 from ...output.progress import counting
 from ...rendering.text import exact_clock
 from ...resources.devboxes import by_id
+from ..argument_types import number_of
 from ..option_groups import DevboxArgument, add_devbox_argument
 from ..parser import Parser
 
@@ -43,7 +43,7 @@ def parser() -> Parser[Options]:
     made.shows_output = True
     add_devbox_argument(made)
     made.add_argument("--follow", "-f", action="store_true", help="go on as more comes, until Stop or the devbox's end")
-    made.add_argument("--tail", metavar="N", type=_count, help="only the last lines")
+    made.add_argument("--tail", metavar="N", type=number_of("lines"), help="only the last lines")
     made.add_argument("--source", choices=SOURCES, metavar="SOURCE", help="only these: " + ", ".join(SOURCES))
     made.add_argument("--execution", metavar="ID", help="only those of one command")
     return made.explain(
@@ -89,9 +89,3 @@ async def _lives(session: Session, devbox: DevboxInfo) -> bool:
 
 def _text(lines: Sequence[Log]) -> str:
     return "".join(f"{exact_clock(line.timestamp_ms)} {line.source:<8} {said(line)}\n" for line in lines)
-
-
-def _count(text: str) -> int:
-    if not text.isdecimal() or not int(text):
-        raise ArgumentTypeError(f"{text!r} is not a number of lines: write it like 20")
-    return int(text)
