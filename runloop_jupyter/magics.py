@@ -28,7 +28,6 @@ if TYPE_CHECKING:
 
 T = TypeVar("T")
 
-_LONGEST = 48 * 3600  # seconds, as the API has it
 _SNIPPETS = [
     "python3 -m pip install -q ",
     "python3 -m venv ~/venv && . ~/venv/bin/activate",
@@ -118,13 +117,14 @@ class RunloopMagics(Magics):
         text = str(proposal["value"])
         if not text:
             return text
+        from .resources.api_limits import LONGEST_KEEP_ALIVE
         from .text.durations import parse_duration
 
         try:
             seconds = parse_duration(text)
         except ValueError as error:
             raise TraitError(str(error)) from error
-        if not 1 <= seconds <= _LONGEST:
+        if not 1 <= seconds <= LONGEST_KEEP_ALIVE:
             raise TraitError(f"{text!r} is out of range: from 1s to 48h")
         return text
 
@@ -137,7 +137,7 @@ class RunloopMagics(Magics):
 
     @validate("size")
     def _check_size(self, proposal: Any) -> str:
-        from .settings import SIZES
+        from .resources.api_limits import SIZES
 
         size = str(proposal["value"]).lower().replace("-", "_")
         if size and size not in SIZES:
@@ -280,7 +280,8 @@ class RunloopMagics(Magics):
         from .kernel import loop
 
         async def guarded() -> T:
-            return await self.session.guard(work(), doing)  # begun on the loop: where that cannot be had, nothing is
+            # Begun on the loop: where that cannot be had, nothing is.
+            return await self.session.client.guard(work(), doing)
 
         try:
             return loop.run(guarded())

@@ -6,8 +6,6 @@ from dataclasses import dataclass, field
 
 from .text.durations import spell_duration
 
-SIZES = ("x_small", "small", "medium", "large", "x_large", "xx_large")
-
 
 @dataclass(frozen=True, slots=True)
 class Settings:

@@ -6,7 +6,7 @@ import grimp
 import pytest
 
 
-@pytest.mark.parametrize("package", ["runloop_sdk", "runloop_local"])
+@pytest.mark.parametrize("package", ["runloop_jupyter", "runloop_sdk", "runloop_local"])
 def test_no_modules_import_each_other_in_a_circle(package: str) -> None:
     """Imports inside functions and those for types only count too."""
     graph = grimp.build_graph(package, cache_dir=None)

@@ -2,13 +2,11 @@
 
 from __future__ import annotations
 
-import re
 from argparse import ArgumentTypeError
 from collections.abc import Callable
 
+from ..resources.api_limits import VARIABLE
 from ..text.durations import parse_duration
-
-_IDENTIFIER = re.compile(r"[A-Za-z_]\w*", re.ASCII)
 
 
 def duration(text: str) -> float:
@@ -31,7 +29,7 @@ def variable(text: str) -> str:
 def assignment(text: str) -> tuple[str, str]:
     """An environment variable: K=V."""
     name, equals, value = text.partition("=")
-    if not equals or not _IDENTIFIER.fullmatch(name):
+    if not equals or not VARIABLE.fullmatch(name):
         raise ArgumentTypeError(f"{text!r} is not NAME=VALUE: write it like MODE=test")
     return name, value
 

@@ -45,7 +45,7 @@ async def matching(session: Session, references: Sequence[str], *, running: bool
 
 async def _known(session: Session, *, running: bool) -> list[DevboxInfo]:
     """The devboxes by name, so that the rows of a grid have an order that a reader can follow."""
-    sdk = await session.sdk()
+    sdk = await session.client.sdk()
     if running:
         found = [describe(view) async for view in sdk.api.devboxes.list(limit=1000, status="running")]
     else:

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 
 from ..errors import UsageError
 from ..executions.command_spec import CommandSpec
+from ..operations.target import target
 from ..output.output_targets import ScreenSize, runs_one_magic
 from ..output.progress import waiting
 from ..results import DevboxCommandError, DevboxTimeoutError
@@ -176,8 +177,8 @@ async def execute(session: Session, options: RunOptions, make: MakeRun, *, keep:
 async def _target(session: Session, references: Sequence[str] | None) -> DevboxInfo:
     if not references:
         async with waiting("connecting"):
-            await session.sdk()
-        return await session.target(None)
+            await session.client.sdk()
+        return await target(session, None)
     async with waiting(f"looking for {references[0]}"):
         return await session.find(references[0])
 

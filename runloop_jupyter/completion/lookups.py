@@ -4,16 +4,16 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Awaitable, Callable, Iterable, Sequence
+from functools import partial
 from pathlib import Path
 from shlex import quote
 from typing import TYPE_CHECKING
 
+from ..commands import NOUNS
 from ..errors import MagicError
 from ..output.progress import unseen
 
 if TYPE_CHECKING:
-    from runloop_sdk import AsyncRunloopSDK
-
     from ..resources.devboxes import DevboxInfo
     from ..resources.name_cache import NameCache
     from ..session import Session
@@ -90,7 +90,7 @@ class Lookups:
             if devbox is None or devbox.status != "running":
                 return []
             command = own_command(question)
-            result = await (await self._session.sdk()).devbox.from_id(devbox.id).cmd.exec(command)
+            result = await (await self._session.client.sdk()).devbox.from_id(devbox.id).cmd.exec(command)
             return (await result.stdout(limit=_MOST_CHARACTERS)).splitlines()
 
         return self._known(self._session.printed, f"{reference}: {question}", ask)
@@ -101,7 +101,7 @@ class Lookups:
     def _known(self, names: NameCache, key: str, ask: Callable[[], Awaitable[list[str]]]) -> Sequence[str]:
         from ..kernel import loop
 
-        if self._session.connection is not None and not names.is_fresh(key):
+        if self._session.client.connection is not None and not names.is_fresh(key):
             loop.run(self._briefly(names, key, ask))
         return names[key]
 
@@ -135,7 +135,7 @@ def _place(folder: str) -> str:
 async def _devboxes(session: Session) -> list[str]:
     from ..resources.devboxes import live
 
-    return [each.known_as for each in await live(await session.sdk())]
+    return [each.known_as for each in await live(await session.client.sdk())]
 
 
 async def _executions(session: Session) -> list[str]:
@@ -144,39 +144,15 @@ async def _executions(session: Session) -> list[str]:
     return [found.entry.execution_id for found in await running(session)]
 
 
-def _listed(names: Callable[[AsyncRunloopSDK], Awaitable[list[str]]]) -> Callable[[Session], Awaitable[list[str]]]:
-    async def ask(session: Session) -> list[str]:
-        return await names(await session.sdk())
+async def _resources(session: Session, kind: str) -> list[str]:
+    from ..resources.kind import short
+    from ..resources.kinds import KINDS
 
-    return ask
-
-
-async def _blueprints(sdk: AsyncRunloopSDK) -> list[str]:
-    return [view.name async for view in sdk.api.blueprints.list(limit=1000)]
-
-
-async def _snapshots(sdk: AsyncRunloopSDK) -> list[str]:
-    return [view.name or view.id async for view in sdk.api.devboxes.list_disk_snapshots(limit=1000)]
-
-
-async def _objects(sdk: AsyncRunloopSDK) -> list[str]:
-    return [view.name async for view in sdk.api.objects.list(limit=1000)]
-
-
-async def _secrets(sdk: AsyncRunloopSDK) -> list[str]:
-    return [view.name async for view in sdk.api.secrets.list(limit=1000)]
-
-
-async def _policies(sdk: AsyncRunloopSDK) -> list[str]:
-    return [view.name async for view in sdk.api.network_policies.list(limit=1000)]
+    return [short(view) for view in await KINDS[kind].all(await session.client.sdk())]
 
 
 _QUESTIONS: dict[str, Callable[[Session], Awaitable[list[str]]]] = {
     "devbox": _devboxes,
     "execution": _executions,
-    "blueprint": _listed(_blueprints),
-    "snapshot": _listed(_snapshots),
-    "object": _listed(_objects),
-    "secret": _listed(_secrets),
-    "policy": _listed(_policies),
+    **{noun: partial(_resources, kind=noun) for noun in NOUNS if noun != "devbox"},
 }

@@ -21,7 +21,7 @@ _HEAD = ("devbox", "state", "time", "last line")
 
 @dataclass(frozen=True, slots=True)
 class Row:
-    """What is shown of one devbox; `seconds` since its command was started."""
+    """The row of one devbox; `seconds` since its command was started."""
 
     devbox: str
     state: State
@@ -36,7 +36,7 @@ class Row:
 
 
 def summary(rows: Sequence[Row]) -> str:
-    """How many are in which state, in words: "12 done, 1 failed, 7 running"."""
+    """Count the rows by state, in words: "12 done, 1 failed, 7 running"."""
     counts = [(sum(row.state == state for row in rows), state) for state in ("done", "failed", "running", "starting")]
     return ", ".join(f"{count} {state}" for count, state in counts if count)
 

@@ -19,7 +19,7 @@ from typing import TYPE_CHECKING, Any, TypeVar
 
 from runloop_sdk import APIStatusError, RunloopError
 
-from ..client import client
+from ..client import sdk_for
 
 if TYPE_CHECKING:
     from runloop_sdk import AsyncRunloopSDK
@@ -80,7 +80,7 @@ class KeepAlive:
     is_seen = False
 
     def __init__(self, connection: Connection) -> None:
-        self._sdk = client(connection)
+        self._sdk = sdk_for(connection)
         self._renewals: dict[str, _Renewal] = {}
         self._news = asyncio.Event()
         self._over = False
@@ -108,7 +108,7 @@ class KeepAlive:
 
     def follow(self, connection: Connection) -> None:
         """Renew there from now on."""
-        asyncio.run_coroutine_threadsafe(self._follow(client(connection)), self._loop)
+        asyncio.run_coroutine_threadsafe(self._follow(sdk_for(connection)), self._loop)
 
     def begin_end(self, devbox_ids: Iterable[str]) -> Future[None]:
         """Shut these down; the keep-alive time ends what is not reached."""

@@ -16,7 +16,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Protocol
 
-from ..client import client
+from ..client import sdk_for
 from .kernel_registry import notebook
 
 if TYPE_CHECKING:
@@ -73,7 +73,7 @@ async def seen_presence(on: Connection) -> SeenPresence | None:
 
     if not on.may_see_kernels:
         return None
-    async with client(on) as sdk:
+    async with sdk_for(on) as sdk:
         lock = None
         try:
             told = await sdk.api.post_json("/local/kernels", {"name": notebook()})
@@ -148,7 +148,7 @@ class SeenPresence:
     async def leave(self, devbox_ids: Iterable[str]) -> None:
         """Have the service end what ends with this kernel."""
         try:
-            async with client(self._connection) as sdk:
+            async with sdk_for(self._connection) as sdk:
                 await sdk.api.post_json(f"/local/kernels/{self._kernel_id}/end", {})
         finally:
             os.close(self._lock)

@@ -20,6 +20,7 @@ from runloop_jupyter.executions.fan_out import FanOut
 from runloop_jupyter.executions.foreground import run_in_cell, run_on_all
 from runloop_jupyter.executions.known import find_execution
 from runloop_jupyter.executions.run import CommandRun
+from runloop_jupyter.operations.lifecycle import create
 from runloop_jupyter.output.cell_output import CellOutput
 from runloop_jupyter.output.transcript import Transcript
 from runloop_jupyter.resources.devboxes import DevboxInfo
@@ -63,7 +64,7 @@ async def session(proxy: CuttingProxy, service: Service, monkeypatch) -> AsyncIt
 
 @pytest.fixture
 async def box(session: Session) -> DevboxInfo:
-    return await session.create({"name": "main"}, keep_alive=600)
+    return await create(session, {"name": "main"}, keep_alive=600)
 
 
 def quiet() -> CellOutput:
@@ -87,7 +88,7 @@ async def session_guarded(run: CommandRun) -> DevboxResult:
 
 async def say_stop(session: Session, box: DevboxInfo) -> None:
     """Let `COUNT` end."""
-    await (await session.sdk()).devbox.from_id(box.id).cmd.exec("touch stop")
+    await (await session.client.sdk()).devbox.from_id(box.id).cmd.exec("touch stop")
 
 
 def counted(text: str) -> bool:
@@ -160,7 +161,7 @@ async def test_a_start_whose_answer_is_lost_may_have_started(proxy, session, box
 
 
 async def test_fail_fast_kills_for_a_failure_and_not_for_a_lost_connection(proxy, session, box) -> None:
-    second = await session.create({"name": "second"}, keep_alive=600)
+    second = await create(session, {"name": "second"}, keep_alive=600)
     order = CommandSpec(COUNT, title=COUNT)
     fan_out = FanOut(
         session, [box, second], lambda info, kept: CommandRun(session, info, order, kept), quiet(), tail=None
@@ -198,7 +199,7 @@ async def test_a_command_goes_on_when_the_notebook_turns_to_another_service(prox
     async with CuttingProxy(f"http://{proxy.headers['host']}").serve() as elsewhere:
         here = session.environ["RUNLOOP_BASE_URL"]
         session.environ["RUNLOOP_BASE_URL"] = elsewhere
-        await (await session.sdk()).devbox.from_id(box.id).cmd.exec("touch stop")
+        await (await session.client.sdk()).devbox.from_id(box.id).cmd.exec("touch stop")
         result = await cell
         session.environ["RUNLOOP_BASE_URL"] = here
     assert (result.exit_code, counted(result.stdout)) == (3, True)
@@ -209,7 +210,7 @@ async def test_what_goes_wrong_with_one_of_several_ends_none_of_the_others(sessi
         async def finish(self, sink: Any) -> DevboxResult:
             raise ArithmeticError("a fault of ours")
 
-    second = await session.create({"name": "second"}, keep_alive=600)
+    second = await create(session, {"name": "second"}, keep_alive=600)
 
     def make(info: DevboxInfo, kept: Transcript) -> CommandRun:
         kind = CommandRun if info.id == box.id else Broken
@@ -226,7 +227,7 @@ async def test_the_context_of_a_build_that_goes_on_stays(session, tmp_path: Path
     (tmp_path / "context" / "file").write_text("text")
     words = ["built", "--context", str(tmp_path / "context")]
     options = build.parser().parse(" ".join(words), None, str, Variables({}))
-    sdk, made = await session.sdk(), []
+    sdk, made = await session.client.sdk(), []
 
     async def fails(error: Exception) -> None:
         async with build._request(session, options, "FROM x") as request:
@@ -250,14 +251,14 @@ def concluded(run: CommandRun, result: DevboxResult) -> DevboxTimeoutError:
 async def test_a_kill_whose_answer_is_lost_hides_no_timeout(proxy, session, box) -> None:
     run = await started(session, box, "echo begun; sleep 1000", timeout=1.0)
     proxy.marker, proxy.cuts = b"/kill ", FOR_EVER
-    result = await session.guard(run.finish(quiet()))
+    result = await session.client.guard(run.finish(quiet()))
     assert (result.exit_code, result.timed_out, result.stdout) == (137, True, "begun\n")
     assert str(concluded(run, result)).endswith("; the command has ended.")
 
 
 async def test_a_kill_that_does_not_arrive_hides_no_timeout(proxy, session, box) -> None:
     run = await started(session, box, "echo begun; sleep 1000", timeout=1.0)
-    ending = asyncio.create_task(session.guard(run.finish(quiet())))
+    ending = asyncio.create_task(session.client.guard(run.finish(quiet())))
     await until(lambda: run.transcript.stdout)
     await until(lambda: run.seconds > 0.8)
     proxy.marker, proxy.cuts = run.execution.execution_id.encode(), FOR_EVER
@@ -302,7 +303,7 @@ async def test_a_404_hides_no_timeout() -> None:
     async with serving(forgets_when_time_is_up) as url:
         session = Session({"RUNLOOP_API_KEY": "k", "RUNLOOP_BASE_URL": url}, say=lambda text: None)
         run = await started(session, DevboxInfo("dbx_1", "main", "running", 0), "sleep 1000", timeout=0.1)
-        result = await session.guard(run.finish(quiet()))
+        result = await session.client.guard(run.finish(quiet()))
         assert (result.exit_code, result.timed_out) == (None, True)
         assert "it could not be killed (no such execution (404" in str(concluded(run, result))
         assert result.outcome.endswith(" · --timeout")

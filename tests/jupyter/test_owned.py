@@ -187,7 +187,7 @@ async def test_a_devbox_is_noted_for_the_service_that_it_is_on(service: Service,
     session = Session(environ, say=lambda text: None)
     sdk = await session.user_sdk()
     environ |= {"RUNLOOP_API_KEY": cloud.api_key, "RUNLOOP_BASE_URL": cloud.base_url}
-    await session.sdk()
+    await session.client.sdk()
     view = await sdk.api.devboxes.create()
     assert list(session.kernel_registry.made(service.base_url)) == [view.id]
     assert session.kernel_registry.made(cloud.base_url) == {}

@@ -12,11 +12,12 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from ...errors import UsageError
-from ...operations.builds import delete, excerpt, failing_line, failure, follow, renumbered, step_of
+from ...operations.builds import delete, excerpt, failing_line, failure, follow, renumbered, start_build, step_of
 from ...operations.transfers import here, upload_object
 from ...rendering import Done
-from ...resources.lookup import POLICY, label
-from ...settings import SIZES
+from ...resources.api_limits import SIZES
+from ...resources.kind import label
+from ...resources.kinds.network_policy import POLICY
 from ...text.durations import spell_duration
 from ...text.quoting import as_word, reference
 from ..argument_types import assignment, pair, size
@@ -108,7 +109,6 @@ async def run(session: Session, options: Options) -> Done[BlueprintView]:
     started = time.monotonic()
     async with _request(session, options, source.text) as request:
         view = await _build(session, options.name, source, request)
-    session.names.add("blueprint", view.name)
     took = spell_duration(time.monotonic() - started)
     use = f"%devbox create --blueprint {reference(view.name, view.id)}"
     return Done(f"Built {label(view)} in {took}. Use it: {use}", view)
@@ -143,7 +143,7 @@ async def _request(session: Session, options: Options, dockerfile: str) -> Async
     """The request to the API; the context is a storage object that lives as long as the build, or for a day."""
     from runloop_sdk import APIConnectionError
 
-    sdk = await session.sdk()
+    sdk = await session.client.sdk()
     request = {
         "name": options.name,
         "dockerfile": dockerfile,
@@ -189,18 +189,14 @@ async def _context(sdk: AsyncRunloopSDK, folder: Path, name: str) -> str:
 
 
 async def _build(session: Session, name: str, source: _Source, request: dict[str, Any]) -> BlueprintView:
-    from runloop_sdk import BadRequestError, complete_or_undo
+    from runloop_sdk import BadRequestError
 
     from ...output.cell_output import CellOutput
 
-    sdk = await session.sdk()
-
-    async def undo(view: BlueprintView) -> None:
-        await delete(sdk.blueprint.from_id(view.id))
-
+    sdk = await session.client.sdk()
     async with CellOutput(whole=f"%runloop blueprint logs {as_word(name)} shows all of it") as output:
         try:
-            view = await complete_or_undo(sdk.api.blueprints.create(**request), undo)
+            view = await start_build(session, request)
         except BadRequestError as error:
             _mark(output, source, [error.message])
             message = renumbered(f"{error.message}.", source.where, source.offset)

@@ -6,14 +6,11 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from ...rendering import Done
-from ...resources.lookup import BLUEPRINT
+from ...resources.kinds.blueprint import BLUEPRINT
 from .. import removing
 from ..parser import Parser
 
 if TYPE_CHECKING:
-    from runloop_sdk import AsyncRunloopSDK
-    from runloop_sdk.models.blueprints import BlueprintView
-
     from ...session import Session
 
 
@@ -35,9 +32,4 @@ def parser() -> Parser[Options]:
 
 async def run(session: Session, options: Options) -> Done[object]:
     """Delete the blueprints."""
-    return await removing.delete(session, BLUEPRINT, options.names, remove)
-
-
-async def remove(sdk: AsyncRunloopSDK, view: BlueprintView) -> None:
-    """Delete a blueprint."""
-    await sdk.api.blueprints.delete(view.id)
+    return await removing.delete(session, BLUEPRINT, options.names)

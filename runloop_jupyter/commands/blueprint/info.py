@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from ...rendering import Details
-from ...resources.lookup import BLUEPRINT
+from ...resources.kinds.blueprint import BLUEPRINT
 from ..parser import Parser
 
 if TYPE_CHECKING:
@@ -40,4 +40,4 @@ async def run(session: Session, options: Options) -> Details[BlueprintView]:
     """A card of the blueprint."""
     from ...rendering.cards import card_of
 
-    return card_of(await BLUEPRINT.find(await session.sdk(), options.name))
+    return card_of(await BLUEPRINT.find(await session.client.sdk(), options.name))

@@ -6,7 +6,8 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from ...rendering import Listing, ago, state_text
-from ...resources.lookup import BLUEPRINT, short
+from ...resources.kind import short
+from ...resources.kinds.blueprint import BLUEPRINT
 from ..option_groups import LISTED, NONE_LISTED, LimitOption, SearchOption, add_limit_option, add_search_option
 from ..parser import Parser
 
@@ -55,7 +56,7 @@ async def run(session: Session, options: Options) -> Listing[BlueprintView]:
     """A table of the blueprints."""
     filters = {"name": options.name, "status": options.status, "search": options.search}
     given = {key: value for key, value in filters.items() if value}
-    found = await BLUEPRINT.all(await session.sdk(), limit=options.limit, **given)
+    found = await BLUEPRINT.all(await session.client.sdk(), limit=options.limit, **given)
     if not given:
         session.names.keep("blueprint", map(short, found))
     return Listing(found, _COLUMNS, none=_NO_SUCH if given else _NONE)

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 
 from ...operations.builds import follow
 from ...output.progress import counting
-from ...resources.lookup import BLUEPRINT
+from ...resources.kinds.blueprint import BLUEPRINT
 from ...text.quoting import printable
 from ..parser import Parser
 
@@ -43,7 +43,7 @@ async def run(session: Session, options: Options) -> None:
     """Print the log of the build."""
     from ...output.cell_output import CellOutput
 
-    sdk = await session.sdk()
+    sdk = await session.client.sdk()
     view = await BLUEPRINT.find(sdk, options.name)
     blueprint = sdk.blueprint.from_id(view.id)
     async with CellOutput() as output:

@@ -2,22 +2,16 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from ...rendering import Done
-from ...resources.lookup import BLUEPRINT
+from ...resources.kinds.blueprint import BLUEPRINT
 from .. import removing
 from ..parser import Parser
-from .delete import remove
 
 if TYPE_CHECKING:
-    from runloop_sdk.models.blueprints import BlueprintView
-
     from ...session import Session
-
-_ENDED = ("build_complete", "failed")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -42,17 +36,5 @@ def parser() -> Parser[Options]:
 
 async def run(session: Session, options: Options) -> Done[object]:
     """List what can go, ask, and delete it."""
-    doomed = list(replaced(await BLUEPRINT.all(await session.sdk())))
-    return await removing.prune(session, BLUEPRINT, doomed, remove, options)
-
-
-def replaced(newest_first: Iterable[BlueprintView]) -> Iterator[BlueprintView]:
-    """Failed builds, and complete ones of a name that has a newer complete one."""
-    kept = set()
-    for view in newest_first:
-        if view.status not in _ENDED:
-            continue
-        if view.status == "failed" or view.name in kept:
-            yield view
-        else:
-            kept.add(view.name)
+    blueprints = await BLUEPRINT.all(await session.client.sdk())
+    return await removing.prune(session, BLUEPRINT, blueprints, options)

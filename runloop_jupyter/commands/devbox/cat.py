@@ -7,7 +7,8 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from ...errors import UsageError
-from ...operations.actions import handle_of
+from ...operations.lifecycle import handle_of
+from ...operations.target import target
 from ...operations.transfers import there
 from ...text.quoting import as_word
 from ...text.sizes import spell_size
@@ -53,7 +54,7 @@ async def run(session: Session, options: Options) -> None:
     from ...output.cell_output import CellOutput
 
     decoder = _decoder(options.encoding)
-    devbox = await session.target(options.on)
+    devbox = await target(session, options.on)
     handle = await handle_of(session, devbox)
     found = await there(handle, options.path, devbox.label)
     if found.kind == "directory":

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import asyncio
-import re
 import time
 from argparse import ArgumentTypeError
 from collections.abc import Callable, Mapping, Sequence
@@ -11,27 +10,28 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Literal
 
 from ...errors import UsageError
+from ...operations.lifecycle import blueprint_key
+from ...operations.lifecycle import create as create_devbox
+from ...operations.namesakes import awake, check_free, namesakes
 from ...operations.transfers import here
 from ...output.progress import progress
 from ...rendering import Done
-from ...resources.lookup import OBJECT, POLICY, SNAPSHOT
-from ...resources.namesakes import awake, check_free, namesakes
-from ...session import blueprint_key
-from ...settings import SIZES
+from ...resources.api_limits import LONGEST_KEEP_ALIVE, SIZES, repository_mount
+from ...resources.kinds.network_policy import POLICY
+from ...resources.kinds.snapshot import SNAPSHOT
+from ...resources.kinds.storage_object import OBJECT
 from ...text.durations import spell_duration
 from ...text.quoting import as_word
 from ..argument_types import assignment, duration, size
 from ..option_groups import MetadataOption, add_metadata_option, one_name
 from ..parser import Parser
+from ..progress_observer import ProgressObserver
 
 if TYPE_CHECKING:
     from runloop_sdk import AsyncRunloopSDK
 
     from ...resources.devboxes import DevboxInfo
     from ...session import Session
-
-_LONGEST = 48 * 3600
-_REPOSITORY = re.compile(r"(?P<repo_owner>[\w.-]+)/(?P<repo_name>[\w.-]+)(?:@(?P<git_ref>\S+))?")
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -206,8 +206,10 @@ async def create(
     started = time.monotonic()
     async with progress(f"creating {name or 'a devbox'}") as made:
         await check_free(session, name, reuse=reuse)
-        parameters = await _parameters(await session.sdk(), options, name, disk)
-        devbox = await session.create(parameters, keep_alive=options.keep_alive, keep=options.keep, progress=made)
+        parameters = await _parameters(await session.client.sdk(), options, name, disk)
+        devbox = await create_devbox(
+            session, parameters, keep_alive=options.keep_alive, keep=options.keep, observer=ProgressObserver(made)
+        )
     took = spell_duration(time.monotonic() - started)
     return Done(f"Created {devbox.label} in {took}: it is {devbox.status} and the current devbox.", devbox)
 
@@ -215,7 +217,7 @@ async def create(
 async def _reuse(session: Session, options: Options, name: str, found: list[DevboxInfo]) -> Done[DevboxInfo]:
     """Take one of those that have the name, and say so."""
     async with progress(f"taking {name}") as made:
-        devbox, did = await awake(session, name, found, made)
+        devbox, did = await awake(session, name, found, ProgressObserver(made))
     owner = next(box.owner for box in found if box.id == devbox.id)
     unused = " and ".join(f"--{option.replace('_', '-')}" for option, value in _of_new(options).items() if value)
     note = f" It is as it was made: of this cell, {unused} hold for a new one." if unused else ""
@@ -289,14 +291,14 @@ def _placed(text: str) -> tuple[str, str]:
 
 
 def _repository(text: str) -> dict[str, str]:
-    found = _REPOSITORY.fullmatch(text)
+    found = repository_mount(text)
     if found is None:
         raise ArgumentTypeError(f"{text!r} is not a repository: write it like OWNER/NAME or OWNER/NAME@BRANCH")
-    return {key: value for key, value in found.groupdict().items() if value}
+    return found
 
 
 def _keep_alive(text: str) -> float:
     seconds = duration(text)
-    if not 1 <= seconds <= _LONGEST:
+    if not 1 <= seconds <= LONGEST_KEEP_ALIVE:
         raise ArgumentTypeError(f"{text} is out of range: from 1s to 48h")
     return seconds

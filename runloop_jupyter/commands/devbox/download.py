@@ -6,7 +6,8 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from ...operations.actions import handle_of
+from ...operations.lifecycle import handle_of
+from ...operations.target import target
 from ...operations.transfers import download, place, spelled_notes
 from ...output.progress import progress
 from ...rendering import Done
@@ -53,7 +54,7 @@ def parser() -> Parser[Options]:
 async def run(session: Session, options: Options) -> Done[Path]:
     """Download the file or folder; the local path is `.item`."""
     local = None if options.local is None else place(options.local)
-    devbox = await session.target(options.on)
+    devbox = await target(session, options.on)
     async with progress(f"downloading {options.remote} from {devbox.short}") as made:
         done = await download(await handle_of(session, devbox), options.remote, devbox.label, local, made)
     text = f"Downloaded {options.remote} from {devbox.short} into {done.path}, {spell_size(made.done)}."

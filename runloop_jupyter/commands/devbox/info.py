@@ -6,7 +6,6 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from ...rendering import Details, devbox_details
-from ...resources.ownership import told
 from ..option_groups import DevboxArgument, add_devbox_argument
 from ..parser import Parser
 
@@ -40,7 +39,7 @@ def parser() -> Parser[Options]:
 async def run(session: Session, options: Options) -> Details[DevboxInfo]:
     """A card of the devbox."""
     devbox = await session.find(options.devbox)
-    (devbox,) = await told(session, [devbox])
+    (devbox,) = await session.ownerships.described([devbox])
     return devbox_details(devbox, await _used(session, devbox))
 
 
@@ -51,7 +50,7 @@ async def _used(session: Session, devbox: DevboxInfo) -> str:
     from ...rendering.cards import usage_rows
 
     try:
-        usage = await (await session.sdk()).api.devboxes.retrieve_resource_usage(devbox.id)
+        usage = await (await session.client.sdk()).api.devboxes.retrieve_resource_usage(devbox.id)
     except NotFoundError:
         return ""  # not every service counts it
     if not usage.total_elapsed_seconds:

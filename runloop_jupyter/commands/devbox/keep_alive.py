@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-from ...operations import actions
+from ...operations.lifecycle import keep_alive
 from ...rendering import Done
 from ...resources.devboxes import unavailable
 from ...text.durations import spell_duration
@@ -47,7 +47,7 @@ async def run(session: Session, options: Options) -> Done[DevboxInfo]:
     error = unavailable(devbox)
     if error is not None:
         raise error
-    await actions.keep_alive(session, devbox)
+    await keep_alive(session, devbox)
     return Done(f"{devbox.label} is kept alive{_how_long(session, devbox)}.", devbox)
 
 

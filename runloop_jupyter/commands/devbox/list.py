@@ -7,7 +7,6 @@ from typing import TYPE_CHECKING
 
 from ...rendering import Listing, devbox_listing
 from ...resources.devboxes import LIVE, DevboxInfo, collect
-from ...resources.ownership import told
 from ..option_groups import (
     LISTED,
     NONE_LISTED,
@@ -60,11 +59,11 @@ def parser() -> Parser[Options]:
 
 async def run(session: Session, options: Options) -> Listing[DevboxInfo]:
     """A table of the devboxes."""
-    sdk = await session.sdk()
+    sdk = await session.client.sdk()
     found, more = await collect(sdk, _wanted(options), options.limit, options.search)
     if not options.search:
         session.names.keep("devbox", [each.known_as for each in found if each.alive])
-    shown = await told(session, [each for each in found if _matches(session, options, each)])
+    shown = await session.ownerships.described([each for each in found if _matches(session, options, each)])
     note = f"The newest {options.limit:,}; --limit N shows more." if more else ""
     narrowed = options.status or options.all or options.mine or options.search or options.metadata
     none = {"none": "No devbox matches. See all that live: %devbox list"} if narrowed else {}

@@ -78,12 +78,12 @@ async def run(session: Session, options: Options) -> None:
 
 
 async def _lines(session: Session, devbox: DevboxInfo, options: Options) -> list[Log]:
-    view = await (await session.sdk()).devbox.from_id(devbox.id).logs(execution_id=options.execution)
+    view = await (await session.client.sdk()).devbox.from_id(devbox.id).logs(execution_id=options.execution)
     return [line for line in view.logs if options.source in (None, line.source)]
 
 
 async def _lives(session: Session, devbox: DevboxInfo) -> bool:
-    found = await by_id(await session.sdk(), devbox.id)
+    found = await by_id(await session.client.sdk(), devbox.id)
     return found is not None and found.alive
 
 

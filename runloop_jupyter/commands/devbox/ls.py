@@ -5,7 +5,8 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-from ...operations.actions import handle_of
+from ...operations.lifecycle import handle_of
+from ...operations.target import target
 from ...operations.transfers import there
 from ...rendering import Listing
 from ...text.sizes import spell_size
@@ -56,7 +57,7 @@ def parser() -> Parser[Options]:
 
 async def run(session: Session, options: Options) -> Listing[FileInfo]:
     """A table of the folder's entries; a file shows as itself."""
-    devbox = await session.target(options.on)
+    devbox = await target(session, options.on)
     handle = await handle_of(session, devbox)
     found = await there(handle, options.path, devbox.label)
     entries = await handle.file.list(options.path) if found.kind == "directory" else [found]

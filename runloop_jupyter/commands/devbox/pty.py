@@ -12,7 +12,8 @@ from typing import TYPE_CHECKING
 
 from ...errors import UsageError
 from ...kernel.prompts import is_live
-from ...operations.actions import handle_of
+from ...operations.lifecycle import handle_of
+from ...operations.target import target
 from ...resources.devboxes import unavailable
 from ..option_groups import DevboxArgument, add_devbox_argument
 from ..parser import Parser
@@ -59,7 +60,7 @@ async def run(session: Session, options: Options) -> object:
     """Open a terminal in the devbox."""
     from IPython.core.getipython import get_ipython
 
-    devbox = await session.find(options.devbox) if options.devbox else await session.target(None)
+    devbox = await session.find(options.devbox) if options.devbox else await target(session, None)
     error = unavailable(devbox)
     if error is not None:
         raise error

@@ -7,8 +7,9 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from ...errors import UsageError
-from ...operations.actions import handle_of
+from ...operations.lifecycle import handle_of
 from ...operations.syncing import Synced, pull
+from ...operations.target import target
 from ...operations.transfers import own_name, place
 from ...output.progress import progress
 from ...rendering import Done
@@ -55,7 +56,7 @@ def parser() -> Parser[Options]:
 async def run(session: Session, options: Options) -> Done[Synced]:
     """Fetch what has changed in the folder; the changes are `.item`."""
     folder = _folder(options.local or own_name(options.remote))
-    devbox = await session.target(options.on)
+    devbox = await target(session, options.on)
     async with progress(f"pulling {options.remote} from {devbox.short}") as made:
         done = await pull(
             await handle_of(session, devbox),

@@ -7,8 +7,9 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from ...errors import UsageError
-from ...operations.actions import handle_of
+from ...operations.lifecycle import handle_of
 from ...operations.syncing import Synced, push
+from ...operations.target import target
 from ...operations.transfers import here, listed_paths, local_name, spelled_notes
 from ...output.progress import progress
 from ...rendering import Done
@@ -74,7 +75,7 @@ async def run(session: Session, options: Options) -> Done[Synced]:
     """Send what has changed in the folder; the changes are `.item`."""
     folder = _folder(options.local)
     remote = options.remote or local_name(folder)
-    devbox = await session.target(options.on)
+    devbox = await target(session, options.on)
     async with progress(f"pushing {options.local} to {devbox.short}") as made:
         done = await push(
             await handle_of(session, devbox), folder, remote, made, delete=options.delete, all_files=options.no_ignore

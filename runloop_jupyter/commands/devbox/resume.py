@@ -6,12 +6,13 @@ import time
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-from ...operations import actions
+from ...operations.lifecycle import resume
 from ...output.progress import progress
 from ...rendering import Done
 from ...text.durations import spell_duration
 from ..option_groups import DevboxArgument, add_devbox_argument
 from ..parser import Parser
+from ..progress_observer import ProgressObserver
 
 if TYPE_CHECKING:
     from ...resources.devboxes import DevboxInfo
@@ -50,6 +51,6 @@ async def run(session: Session, options: Options) -> Done[DevboxInfo]:
         return Done(f"{devbox.label} is running already, and the current devbox.", devbox)
     started = time.monotonic()
     async with progress(f"resuming {devbox.short}") as made:
-        resumed = await actions.resume(session, devbox, made)
+        resumed = await resume(session, devbox, ProgressObserver(made))
     took = spell_duration(time.monotonic() - started)
     return Done(f"Resumed {resumed.label} in {took}: it is running and the current devbox.", resumed)

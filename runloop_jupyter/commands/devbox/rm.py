@@ -7,7 +7,8 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from ...errors import UsageError
-from ...operations.actions import handle_of
+from ...operations.lifecycle import handle_of
+from ...operations.target import target
 from ...operations.transfers import there
 from ...rendering import Done
 from ...text.quoting import as_word
@@ -47,7 +48,7 @@ async def run(session: Session, options: Options) -> Done[list[str]]:
     """Remove the files. All paths are looked up first, so that a mistyped one removes none."""
     from runloop_sdk import CommandError
 
-    devbox = await session.target(options.on)
+    devbox = await target(session, options.on)
     handle = await handle_of(session, devbox)
     found = [(path, await there(handle, path, devbox.label)) for path in options.paths]
     for path, info in found:

@@ -2,17 +2,15 @@
 
 from __future__ import annotations
 
-import asyncio
 from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from ...errors import UsageError
 from ...kernel.prompts import confirm
-from ...operations import actions
+from ...operations.lifecycle import shut_down_all
 from ...rendering import Done, Listing, devbox_listing
 from ...resources.devboxes import live
-from ...resources.ownership import told
 from ..matching import is_pattern, matching
 from ..option_groups import YesOption, add_yes_option
 from ..parser import Parser
@@ -22,8 +20,6 @@ if TYPE_CHECKING:
 
     from ...resources.devboxes import DevboxInfo
     from ...session import Session
-
-_AT_ONCE = 16
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -67,7 +63,7 @@ async def run(session: Session, options: Options) -> Done[DevboxInfo] | Listing[
     asks = (options.all or any(map(is_pattern, options.devboxes))) and not options.yes
     if doomed and asks and not await _sure(session, doomed):
         return devbox_listing((), none="Nothing was shut down.")
-    ended = await end_all(session, doomed, force=options.force)
+    ended = await shut_down_all(session, doomed, force=options.force)
     if len(ended) == 1 and not (options.mine or options.all):
         return Done(f"Shut down {ended[0].label}.", ended[0])
     return devbox_listing(ended, none="There are no devboxes to shut down.")
@@ -80,26 +76,14 @@ async def _doomed(session: Session, options: Options) -> Sequence[DevboxInfo]:
         if not options.devboxes:
             return [await session.find(None)]
         return await matching(session, options.devboxes, running=False)
-    known = await live(await session.sdk())
+    known = await live(await session.client.sdk())
     return [devbox for devbox in known if options.all or devbox.id in session.owned]
 
 
 async def _sure(session: Session, doomed: Sequence[DevboxInfo]) -> bool:
-    session.say(
-        repr(devbox_listing(await told(session, doomed), current=session.current.id if session.current else None))
-    )
+    shown = await session.ownerships.described(doomed)
+    session.say(repr(devbox_listing(shown, current=session.current.id if session.current else None)))
     return await confirm(
         f"Shut down {len(doomed)} devbox{'es' if len(doomed) > 1 else ''} for good?",
         instead="Add --yes to do it without a question.",
     )
-
-
-async def end_all(session: Session, doomed: Sequence[DevboxInfo], *, force: bool = False) -> list[DevboxInfo]:
-    """Shut devboxes down together; returns them as they are then."""
-    turns = asyncio.Semaphore(_AT_ONCE)
-
-    async def one(devbox: DevboxInfo) -> DevboxInfo:
-        async with turns:
-            return await actions.shutdown(session, devbox, force=force)
-
-    return list(await asyncio.gather(*map(one, doomed)))

@@ -6,10 +6,10 @@ import time
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-from ...operations import actions
+from ...operations.snapshots import take_snapshot
 from ...output.progress import progress
 from ...rendering import Done
-from ...resources.lookup import label
+from ...resources.kind import label
 from ...text.durations import spell_duration
 from ...text.quoting import reference
 from ..option_groups import MetadataOption, OnOption, add_metadata_option, add_on_option, one_name
@@ -61,9 +61,7 @@ async def run(session: Session, options: Options) -> Done[DevboxSnapshotView]:
     devbox = await session.find(options.on)
     started = time.monotonic()
     async with progress(f"taking a snapshot of {devbox.short}"):
-        view = await actions.snapshot(
-            session, devbox, name=name, message=options.message, metadata=dict(options.metadata)
-        )
+        view = await take_snapshot(session, devbox, name=name, message=options.message, metadata=dict(options.metadata))
     took = spell_duration(time.monotonic() - started)
     use = f"%runloop snapshot restore {reference(view.name or '', view.id)}"
     text = f"Took snapshot {label(view)} of {devbox.short} in {took}. Use it: {use}"

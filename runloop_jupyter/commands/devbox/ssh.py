@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-from ...operations import actions
+from ...operations.ssh import SSHLogin, ssh_login
 from ..option_groups import DevboxArgument, add_devbox_argument
 from ..parser import Parser
 
@@ -44,14 +44,14 @@ def parser() -> Parser[Options]:
 
 async def run(session: Session, options: Options) -> SSHCard:
     """Make a key for the devbox, and show how to log in with it."""
-    return SSHCard(await actions.ssh_login(session, await session.find(options.devbox)))
+    return SSHCard(await ssh_login(session, await session.find(options.devbox)))
 
 
 @dataclass(frozen=True, slots=True, repr=False)
 class SSHCard:
     """Text to copy for logging in: `command`, `config`, `key_file`."""
 
-    login: actions.SSHLogin
+    login: SSHLogin
 
     @property
     def command(self) -> str:

@@ -5,11 +5,12 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-from ...operations import actions
+from ...operations.lifecycle import suspend
 from ...output.progress import progress
 from ...rendering import Done
 from ..option_groups import DevboxArgument, add_devbox_argument
 from ..parser import Parser
+from ..progress_observer import ProgressObserver
 
 if TYPE_CHECKING:
     from ...resources.devboxes import DevboxInfo
@@ -45,6 +46,6 @@ async def run(session: Session, options: Options) -> Done[DevboxInfo]:
     if devbox.status == "suspended":
         return Done(f"{devbox.label} is suspended already. Wake it: %devbox resume {devbox.reference}", devbox)
     async with progress(f"suspending {devbox.short}") as made:
-        suspended = await actions.suspend(session, devbox, made)
+        suspended = await suspend(session, devbox, ProgressObserver(made))
     text = f"Suspended {suspended.label}; its files are kept. Wake it: %devbox resume {devbox.reference}"
     return Done(text, suspended)

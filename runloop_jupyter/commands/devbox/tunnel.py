@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 from ...errors import UsageError
-from ...operations import actions
+from ...operations.tunnels import OpenTunnel, close_tunnel, open_tunnel
 from ...rendering import Done
 from ...rendering.page import escaped
 from ..option_groups import OnOption, add_on_option
@@ -72,12 +72,12 @@ async def run(session: Session, options: Options) -> TunnelLink | Done[DevboxInf
     """Open the devbox's tunnel, or close it."""
     if options.close:
         devbox = await session.find(options.on)
-        await actions.close_tunnel(session, devbox)
+        await close_tunnel(session, devbox)
         return Done(f"Closed the tunnel of {devbox.label}.", devbox)
     if options.port is None:
         raise UsageError("Say which port: %devbox tunnel 8000")
     devbox = await session.find(options.on)
-    tunnel = await actions.open_tunnel(session, devbox, options.port, private=options.private)
+    tunnel = await open_tunnel(session, devbox, options.port, private=options.private)
     return TunnelLink(tunnel, 0 if options.no_frame or options.private else options.height)
 
 
@@ -85,7 +85,7 @@ async def run(session: Session, options: Options) -> TunnelLink | Done[DevboxInf
 class TunnelLink:
     """Shows as a link and a frame. `url` and, for private tunnels, `token` are there for programs, and `get` asks."""
 
-    tunnel: actions.OpenTunnel
+    tunnel: OpenTunnel
     height: int
 
     @property

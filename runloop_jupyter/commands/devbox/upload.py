@@ -5,7 +5,8 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-from ...operations.actions import handle_of
+from ...operations.lifecycle import handle_of
+from ...operations.target import target
 from ...operations.transfers import here, spelled_notes, upload
 from ...output.progress import progress
 from ...rendering import Done
@@ -51,7 +52,7 @@ def parser() -> Parser[Options]:
 async def run(session: Session, options: Options) -> Done[str]:
     """Upload the file or folder; its path in the devbox is `.item`."""
     path = here(options.local)
-    devbox = await session.target(options.on)
+    devbox = await target(session, options.on)
     async with progress(f"uploading {options.local} to {devbox.short}") as made:
         done = await upload(await handle_of(session, devbox), path, options.remote, made)
     size = "" if made.total is None else f", {spell_size(made.total)}"

@@ -7,7 +7,6 @@ from typing import TYPE_CHECKING
 
 from ...rendering import Done, Listing, devbox_listing
 from ...resources.devboxes import DevboxInfo, live, unavailable
-from ...resources.ownership import told
 from ..option_groups import DevboxArgument, add_devbox_argument
 from ..parser import Parser
 
@@ -63,7 +62,7 @@ def _said(devbox: DevboxInfo, *, found_again: bool) -> str:
 
 
 async def _offer(session: Session) -> Listing[DevboxInfo]:
-    devboxes = await told(session, await live(await session.sdk()))
+    devboxes = await session.ownerships.described(await live(await session.client.sdk()))
     session.names.keep("devbox", [each.known_as for each in devboxes])
     note = "This notebook has used none of them lately: choose one, %devbox use NAME." if devboxes else ""
     return devbox_listing(devboxes, current=session.current.id if session.current else None, note=note)

@@ -9,6 +9,7 @@ from shlex import quote
 from typing import TYPE_CHECKING
 
 from ...errors import RemoteError, UsageError
+from ...operations.target import target
 from ...rendering import Done
 from ...text.sizes import spell_size
 from ..invocation import InvocationOptions
@@ -66,9 +67,9 @@ async def run(session: Session, options: Options) -> Done[DevboxInfo]:
     """Write the file. One that is there is replaced at once or, if that fails, stays as it was."""
     if options.path.endswith("/"):
         raise UsageError(f"{options.path!r} is a folder: name the file to write.")
-    devbox = await session.target(options.on)
+    devbox = await target(session, options.on)
     await session.check_usable(devbox.id)
-    handle = (await session.sdk()).devbox.from_id(devbox.id)
+    handle = (await session.client.sdk()).devbox.from_id(devbox.id)
     text = options.invocation.text
     data = text.encode("utf-8", "surrogatepass")
     await (_append if options.append else _replace)(handle, options.path, data)

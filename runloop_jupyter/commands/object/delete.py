@@ -6,14 +6,11 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from ...rendering import Done
-from ...resources.lookup import OBJECT
+from ...resources.kinds.storage_object import OBJECT
 from .. import removing
 from ..parser import Parser
 
 if TYPE_CHECKING:
-    from runloop_sdk import AsyncRunloopSDK
-    from runloop_sdk.models.objects import ObjectView
-
     from ...session import Session
 
 
@@ -29,9 +26,4 @@ def parser() -> Parser[Options]:
 
 async def run(session: Session, options: Options) -> Done[object]:
     """Delete the objects."""
-    return await removing.delete(session, OBJECT, options.names, remove)
-
-
-async def remove(sdk: AsyncRunloopSDK, view: ObjectView) -> None:
-    """Delete an object."""
-    await sdk.api.objects.delete(view.id)
+    return await removing.delete(session, OBJECT, options.names)

@@ -9,7 +9,8 @@ from typing import TYPE_CHECKING
 from ...operations.transfers import download_object, place
 from ...output.progress import progress
 from ...rendering import Done
-from ...resources.lookup import OBJECT, label
+from ...resources.kind import label
+from ...resources.kinds.storage_object import OBJECT
 from ...text.quoting import printable
 from ...text.sizes import spell_size
 from ..parser import Parser
@@ -45,7 +46,7 @@ def parser() -> Parser[Options]:
 
 async def run(session: Session, options: Options) -> Done[Path]:
     """Download the object; the local path is `.item`."""
-    sdk = await session.sdk()
+    sdk = await session.client.sdk()
     view = await OBJECT.find(sdk, options.name)
     async with progress(f"downloading {printable(view.name)}") as made:
         target = await download_object(sdk, view, place(options.path), made)

@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from ...rendering import Details
-from ...resources.lookup import OBJECT
+from ...resources.kinds.storage_object import OBJECT
 from ..parser import Parser
 
 if TYPE_CHECKING:
@@ -41,4 +41,4 @@ async def run(session: Session, options: Options) -> Details[ObjectView]:
     """A card of the object."""
     from ...rendering.cards import card_of
 
-    return card_of(await OBJECT.find(await session.sdk(), options.name))
+    return card_of(await OBJECT.find(await session.client.sdk(), options.name))

@@ -6,7 +6,8 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from ...rendering import Listing, ago, state_text
-from ...resources.lookup import OBJECT, short
+from ...resources.kind import short
+from ...resources.kinds.storage_object import OBJECT
 from ...text.sizes import spell_size
 from ..option_groups import LISTED, NONE_LISTED, LimitOption, SearchOption, add_limit_option, add_search_option
 from ..parser import Parser
@@ -59,7 +60,7 @@ async def run(session: Session, options: Options) -> Listing[ObjectView]:
     """A table of the objects."""
     filters = {"search": options.search, "state": options.state and options.state.upper(), "content_type": options.type}
     given = {key: value for key, value in filters.items() if value}
-    found = await OBJECT.all(await session.sdk(), limit=options.limit, **given)
+    found = await OBJECT.all(await session.client.sdk(), limit=options.limit, **given)
     if not given:
         session.names.keep("object", map(short, found))
     return Listing(found, _COLUMNS, none=_NO_SUCH if given else _NONE)

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 from ...operations.transfers import here, local_name, upload_object
 from ...output.progress import progress
 from ...rendering import Done
-from ...resources.lookup import label
+from ...resources.kind import label
 from ...text.sizes import spell_size
 from ..argument_types import duration
 from ..option_groups import MetadataOption, add_metadata_option
@@ -68,7 +68,7 @@ async def run(session: Session, options: Options) -> Done[ObjectView]:
     ttl = timedelta(seconds=options.ttl) if options.ttl else None
     async with progress(f"uploading {options.path}") as made:
         view = await upload_object(
-            await session.sdk(),
+            await session.client.sdk(),
             path,
             name,
             content_type=options.type,

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 
 from ...rendering import Done
 from ...rendering.policies import allowed
-from ...resources.lookup import label
+from ...resources.kind import label
 from ...text.quoting import reference
 from ..parser import Parser
 
@@ -63,7 +63,7 @@ def parser() -> Parser[Options]:
 
 async def run(session: Session, options: Options) -> Done[NetworkPolicyView]:
     """Create the network policy."""
-    view = await (await session.sdk()).api.network_policies.create(
+    view = await (await session.client.sdk()).api.network_policies.create(
         name=options.name,
         description=options.description,
         allowed_hostnames=options.hosts,

@@ -6,14 +6,11 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from ...rendering import Done
-from ...resources.lookup import POLICY
+from ...resources.kinds.network_policy import POLICY
 from .. import removing
 from ..parser import Parser
 
 if TYPE_CHECKING:
-    from runloop_sdk import AsyncRunloopSDK
-    from runloop_sdk.models.network_policies import NetworkPolicyView
-
     from ...session import Session
 
 
@@ -29,9 +26,4 @@ def parser() -> Parser[Options]:
 
 async def run(session: Session, options: Options) -> Done[object]:
     """Delete the network policies."""
-    return await removing.delete(session, POLICY, options.names, remove)
-
-
-async def remove(sdk: AsyncRunloopSDK, view: NetworkPolicyView) -> None:
-    """Delete a network policy."""
-    await sdk.api.network_policies.delete(view.id)
+    return await removing.delete(session, POLICY, options.names)

@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from ...rendering import Details
-from ...resources.lookup import POLICY
+from ...resources.kinds.network_policy import POLICY
 from ..parser import Parser
 
 if TYPE_CHECKING:
@@ -39,4 +39,4 @@ async def run(session: Session, options: Options) -> Details[NetworkPolicyView]:
     """A card of the network policy."""
     from ...rendering.cards import card_of
 
-    return card_of(await POLICY.find(await session.sdk(), options.name))
+    return card_of(await POLICY.find(await session.client.sdk(), options.name))

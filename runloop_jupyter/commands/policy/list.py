@@ -7,7 +7,8 @@ from typing import TYPE_CHECKING
 
 from ...rendering import Listing, ago
 from ...rendering.policies import allowed
-from ...resources.lookup import POLICY, short
+from ...resources.kind import short
+from ...resources.kinds.network_policy import POLICY
 from ..option_groups import LISTED, NONE_LISTED, LimitOption, SearchOption, add_limit_option, add_search_option
 from ..parser import Parser
 
@@ -48,7 +49,7 @@ def parser() -> Parser[Options]:
 async def run(session: Session, options: Options) -> Listing[NetworkPolicyView]:
     """A table of the network policies."""
     given = {"search": options.search} if options.search else {}
-    found = await POLICY.all(await session.sdk(), limit=options.limit, **given)
+    found = await POLICY.all(await session.client.sdk(), limit=options.limit, **given)
     if not given:
         session.names.keep("policy", map(short, found))
     return Listing(found, _COLUMNS, none=_NO_SUCH if given else _NONE)

@@ -7,10 +7,9 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from ...kernel.prompts import confirm
+from ...operations.lifecycle import shut_down_all
 from ...rendering import Listing, devbox_listing
 from ...resources.devboxes import DevboxInfo, by_id
-from ...resources.ownership import told
-from ..devbox.shutdown import end_all
 from ..option_groups import YesOption, add_yes_option
 from ..parser import Parser
 
@@ -57,12 +56,12 @@ async def run(session: Session, options: Options) -> Listing[DevboxInfo]:
         return devbox_listing(left, current=_current(session), none="Nothing is left to clean up.")
     if not options.yes and not await _sure(session, left):
         return devbox_listing((), none="Nothing was shut down.")
-    ended = await end_all(session, left)
+    ended = await shut_down_all(session, left)
     return devbox_listing(ended, note=f"Shut down {len(ended)}.")
 
 
 async def _left(session: Session, options: Options) -> list[DevboxInfo]:
-    sdk = await session.sdk()
+    sdk = await session.client.sdk()
     dead = [entry.devbox_id for entry in await session.remembered() if entry.made and (options.kept or not entry.keep)]
     own = [] if options.dead else [each for each in session.owned if options.kept or not session.owned.keeps(each)]
     ids = dict.fromkeys([*own, *dead])
@@ -70,7 +69,7 @@ async def _left(session: Session, options: Options) -> list[DevboxInfo]:
     for devbox_id, box in zip(ids, found, strict=True):
         if box is None or not box.alive:
             session.kernel_registry.forget(devbox_id)
-    return await told(session, [devbox for devbox in found if devbox is not None and devbox.alive])
+    return await session.ownerships.described([devbox for devbox in found if devbox is not None and devbox.alive])
 
 
 async def _sure(session: Session, left: list[DevboxInfo]) -> bool:

@@ -48,17 +48,17 @@ def parser() -> Parser[Options]:
 
 async def run(session: Session, options: Options) -> Connected:
     """Connect to the service, if it answers and accepts the key."""
-    connection = await session.connect(await _wanted(session, options.to))
+    connection = await session.client.connect(await _wanted(session, options.to))
     return Connected(connection)
 
 
 async def _wanted(session: Session, to: str | None) -> Connection | None:
     if to is None:
         return None
-    from ...session import reach
+    from ...client import reach
 
     if to == "local":
-        return await session.embedded()
+        return await session.client.embedded()
     url = checked_url(CLOUD_URL if to == "cloud" else to, f"{to!r}")
     known = from_environment(session.environ)
     if known is not None and known.base_url == url:

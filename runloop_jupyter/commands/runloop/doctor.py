@@ -112,13 +112,13 @@ def _environment(session: Session) -> Iterator[Check]:
 async def _service(session: Session) -> AsyncIterator[Check]:
     started = time.monotonic()
     try:
-        sdk = await session.guard(session.sdk())
+        sdk = await session.client.guard(session.client.sdk())
         connected, started = time.monotonic() - started, time.monotonic()
-        await session.guard(sdk.api.devboxes.list(limit=1))
+        await session.client.guard(sdk.api.devboxes.list(limit=1))
         took = time.monotonic() - started
-        connection = session.connection
+        connection = session.client.connection
         assert connection is not None
-        state = await session.guard(_state(sdk)) if connection.embedded else _Status()
+        state = await session.client.guard(_state(sdk)) if connection.embedded else _Status()
     except MagicError as error:
         yield Check("service", "problem", "cannot be used", str(error))
         return

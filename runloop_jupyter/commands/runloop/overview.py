@@ -8,7 +8,6 @@ from typing import TYPE_CHECKING
 
 from ...rendering import Overview, connection_lines, devbox_listing
 from ...resources.devboxes import live
-from ...resources.ownership import told
 from ..parser import Parser
 
 if TYPE_CHECKING:
@@ -36,12 +35,12 @@ def parser() -> Parser[Options]:
 
 async def run(session: Session, options: Options) -> Overview:
     """The connection of the notebook, its devboxes, and what can be typed."""
-    sdk = await session.sdk()
-    assert session.connection is not None
-    devboxes = await told(session, await live(sdk))
+    sdk = await session.client.sdk()
+    assert session.client.connection is not None
+    devboxes = await session.ownerships.described(await live(sdk))
     session.names.keep("devbox", [each.known_as for each in devboxes])
     table = devbox_listing(devboxes, current=session.current.id if session.current else None)
-    return Overview(_connection(session.connection), table, tuple(_lines()))
+    return Overview(_connection(session.client.connection), table, tuple(_lines()))
 
 
 def _lines() -> Iterator[tuple[str, str]]:

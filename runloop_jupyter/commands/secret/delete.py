@@ -6,14 +6,11 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from ...rendering import Done
-from ...resources.lookup import SECRET
+from ...resources.kinds.secret import SECRET
 from .. import removing
 from ..parser import Parser
 
 if TYPE_CHECKING:
-    from runloop_sdk import AsyncRunloopSDK
-    from runloop_sdk.models.secrets import SecretView
-
     from ...session import Session
 
 
@@ -31,9 +28,4 @@ def parser() -> Parser[Options]:
 
 async def run(session: Session, options: Options) -> Done[object]:
     """Delete the secrets."""
-    return await removing.delete(session, SECRET, options.names, remove)
-
-
-async def remove(sdk: AsyncRunloopSDK, view: SecretView) -> None:
-    """Delete a secret."""
-    await sdk.api.secrets.delete(view.name)
+    return await removing.delete(session, SECRET, options.names)

@@ -6,7 +6,8 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from ...rendering import Listing, ago
-from ...resources.lookup import SECRET, short
+from ...resources.kind import short
+from ...resources.kinds.secret import SECRET
 from ..option_groups import LISTED, NONE_LISTED, LimitOption, add_limit_option
 from ..parser import Parser
 
@@ -43,6 +44,6 @@ def parser() -> Parser[Options]:
 
 async def run(session: Session, options: Options) -> Listing[SecretView]:
     """A table of the secrets."""
-    found = await SECRET.all(await session.sdk(), limit=options.limit)
+    found = await SECRET.all(await session.client.sdk(), limit=options.limit)
     session.names.keep("secret", map(short, found))
     return Listing(found, _COLUMNS, none="No secrets. Make one: %runloop secret set NAME")

@@ -53,7 +53,7 @@ async def run(session: Session, options: Options) -> Done[SecretView]:
     """Create the secret, or change its value."""
     from runloop_sdk import NotFoundError
 
-    sdk = await session.sdk()
+    sdk = await session.client.sdk()
     value = await _value(session, options)
     try:
         view, what = await sdk.api.secrets.update(options.name, value=value), "Changed"

@@ -6,14 +6,11 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from ...rendering import Done
-from ...resources.lookup import SNAPSHOT
+from ...resources.kinds.snapshot import SNAPSHOT
 from .. import removing
 from ..parser import Parser
 
 if TYPE_CHECKING:
-    from runloop_sdk import AsyncRunloopSDK
-    from runloop_sdk.models.disk_snapshots import DevboxSnapshotView
-
     from ...session import Session
 
 
@@ -34,9 +31,4 @@ def parser() -> Parser[Options]:
 
 async def run(session: Session, options: Options) -> Done[object]:
     """Delete the snapshots."""
-    return await removing.delete(session, SNAPSHOT, options.names, remove)
-
-
-async def remove(sdk: AsyncRunloopSDK, view: DevboxSnapshotView) -> None:
-    """Delete a snapshot."""
-    await sdk.snapshot.from_id(view.id).delete()
+    return await removing.delete(session, SNAPSHOT, options.names)

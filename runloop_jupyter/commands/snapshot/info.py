@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from ...rendering import Details, state_text
-from ...resources.lookup import SNAPSHOT
+from ...resources.kinds.snapshot import SNAPSHOT
 from ..parser import Parser
 
 if TYPE_CHECKING:
@@ -41,7 +41,7 @@ async def run(session: Session, options: Options) -> Details[DevboxSnapshotView]
     """A card of the snapshot."""
     from ...rendering.cards import snapshot_card
 
-    sdk = await session.sdk()
+    sdk = await session.client.sdk()
     view = await SNAPSHOT.find(sdk, options.name)
     seen = await sdk.snapshot.from_id(view.id).get_info()
     return snapshot_card(view, state_text(seen.status, seen.error_message))

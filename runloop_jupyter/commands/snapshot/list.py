@@ -6,7 +6,8 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from ...rendering import Listing, ago
-from ...resources.lookup import SNAPSHOT, short
+from ...resources.kind import short
+from ...resources.kinds.snapshot import SNAPSHOT
 from ...text.sizes import spell_size
 from ..option_groups import (
     LISTED,
@@ -66,7 +67,7 @@ async def run(session: Session, options: Options) -> Listing[DevboxSnapshotView]
     devbox = (await session.find(options.devbox)).id if options.devbox else None
     filters = {"devbox_id": devbox, "search": options.search, "metadata": dict(options.metadata)}
     given = {key: value for key, value in filters.items() if value}
-    found = await SNAPSHOT.all(await session.sdk(), limit=options.limit, **given)
+    found = await SNAPSHOT.all(await session.client.sdk(), limit=options.limit, **given)
     if not given:
         session.names.keep("snapshot", map(short, found))
     return Listing(found, _COLUMNS, none=_NO_SUCH if given else _NONE)

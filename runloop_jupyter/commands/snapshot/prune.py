@@ -3,20 +3,15 @@
 from __future__ import annotations
 
 from argparse import ArgumentTypeError
-from collections import Counter
-from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from ...rendering import Done
-from ...resources.lookup import SNAPSHOT
+from ...resources.kinds.snapshot import SNAPSHOT
 from .. import removing
 from ..parser import Parser
-from .delete import remove
 
 if TYPE_CHECKING:
-    from runloop_sdk.models.disk_snapshots import DevboxSnapshotView
-
     from ...session import Session
 
 
@@ -49,17 +44,8 @@ def parser() -> Parser[Options]:
 async def run(session: Session, options: Options) -> Done[object]:
     """List what can go, ask, and delete it."""
     filters = {"devbox_id": (await session.find(options.devbox)).id} if options.devbox else {}
-    doomed = list(older(await SNAPSHOT.all(await session.sdk(), limit=None, **filters), options.keep))
-    return await removing.prune(session, SNAPSHOT, doomed, remove, options)
-
-
-def older(newest_first: Iterable[DevboxSnapshotView], keep: int) -> Iterator[DevboxSnapshotView]:
-    """All but the first `keep` of each devbox."""
-    seen: Counter[str] = Counter()
-    for view in newest_first:
-        seen[view.source_devbox_id] += 1
-        if seen[view.source_devbox_id] > keep:
-            yield view
+    snapshots = await SNAPSHOT.all(await session.client.sdk(), limit=None, **filters)
+    return await removing.prune(session, SNAPSHOT, snapshots, options, keep=options.keep)
 
 
 def _count(text: str) -> int:

@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from ...rendering import Done
-from ...resources.lookup import SNAPSHOT
+from ...resources.kinds.snapshot import SNAPSHOT
 from ..devbox.create import Disk, NewDevboxOptions, add_new_devbox_options, create
 from ..parser import Parser
 
@@ -45,5 +45,5 @@ def parser() -> Parser[Options]:
 
 async def run(session: Session, options: Options) -> Done[DevboxInfo]:
     """Create a devbox from the snapshot."""
-    snapshot = await SNAPSHOT.find(await session.sdk(), options.snapshot)
+    snapshot = await SNAPSHOT.find(await session.client.sdk(), options.snapshot)
     return await create(session, options, options.name or "", Disk(snapshot=snapshot.id))

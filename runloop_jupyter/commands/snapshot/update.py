@@ -7,7 +7,8 @@ from typing import TYPE_CHECKING
 
 from ...errors import UsageError
 from ...rendering import Done
-from ...resources.lookup import SNAPSHOT, label
+from ...resources.kind import label
+from ...resources.kinds.snapshot import SNAPSHOT
 from ..option_groups import MetadataOption, add_metadata_option
 from ..parser import Parser
 
@@ -55,7 +56,7 @@ async def run(session: Session, options: Options) -> Done[DevboxSnapshotView]:
         changes["metadata"] = dict(options.metadata)
     if not changes:
         raise UsageError("There is nothing to change: give --name, --message or --metadata.")
-    sdk = await session.sdk()
+    sdk = await session.client.sdk()
     before = await SNAPSHOT.find(sdk, options.snapshot)
     view = await sdk.snapshot.from_id(before.id).update(**changes)
     session.names.drop("snapshot", before.name or before.id)

@@ -10,8 +10,9 @@ import comm
 import pytest
 from comm.base_comm import BaseComm
 
-from runloop_jupyter.resource_panel.kinds import KINDS, Row
 from runloop_jupyter.resource_panel.panel import Panel
+from runloop_jupyter.resources.kind import Row
+from runloop_jupyter.resources.kinds import KINDS
 from runloop_jupyter.session import Session
 from tests.waiting import until
 

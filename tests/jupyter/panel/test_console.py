@@ -10,6 +10,7 @@ from typing import Any
 
 import pytest
 
+from runloop_jupyter.operations.lifecycle import create
 from runloop_jupyter.output.output_targets import ScreenSize
 from runloop_jupyter.resource_panel.console import Console
 from runloop_jupyter.resource_panel.console_buffer import CHARACTERS, LINES, ConsoleBuffer, Printer
@@ -63,7 +64,7 @@ async def runs(page: ToolPage, command: str) -> str:
 
 @pytest.fixture
 async def box(session):
-    return await session.create({"name": "consoled"}, keep_alive=600)
+    return await create(session, {"name": "consoled"}, keep_alive=600)
 
 
 @pytest.fixture
@@ -228,7 +229,7 @@ async def test_closing_ends_the_command(session, box, page) -> None:
     page.send("run", command="sleep 977")
     await page.until(lambda: page.tool.running and page.tool._command.run.started, "its start")
     page.tool.close()
-    devbox = (await session.sdk()).devbox.from_id(box.id)
+    devbox = (await session.client.sdk()).devbox.from_id(box.id)
     check = "for n in $(seq 1000); do pgrep -f 'sleep 97[7]' || exit 0; sleep 0.1; done; exit 1"
     assert (await devbox.cmd.exec(check)).exit_code == 0
 
@@ -236,14 +237,14 @@ async def test_closing_ends_the_command(session, box, page) -> None:
 async def test_a_devbox_that_ends_is_told_and_so_it_is_when_asked_again(session, box, page) -> None:
     page.send("run", command="sleep 60")
     await page.until(lambda: page.tool.running and page.tool._command.run.started, "its start")
-    await (await session.sdk()).devbox.from_id(box.id).shutdown()
+    await (await session.client.sdk()).devbox.from_id(box.id).shutdown()
     await page.until(lambda: not state(page)["running"], "its end")
     assert "shut down" in text(page, "bad")
     assert "shut down" in await runs(page, "echo more")
 
 
 async def test_a_suspended_devbox_is_told(session, box, page) -> None:
-    devbox = (await session.sdk()).devbox.from_id(box.id)
+    devbox = (await session.client.sdk()).devbox.from_id(box.id)
     await devbox.suspend()
     await devbox.await_suspended()
     assert describe(await devbox.get_info()).status == "suspended"

@@ -8,12 +8,13 @@ from email.utils import formatdate
 
 import pytest
 
-from runloop_jupyter.resource_panel import actions, desk
+from runloop_jupyter.resource_panel import controller
 from runloop_jupyter.resource_panel import feed as feeds
-from runloop_jupyter.resource_panel.kinds import KINDS
+from runloop_jupyter.resource_panel.feed import feed_of
 from runloop_jupyter.resource_panel.poll_interval import delay, delay_after_failures
 from runloop_jupyter.resource_panel.table import Change, Table
 from runloop_jupyter.resource_panel.view_presence import ViewPresence
+from runloop_jupyter.resources.kinds import KINDS
 from runloop_jupyter.session import Session
 from tests.jupyter.panel.faulty_service import devbox, faulty_service
 
@@ -89,8 +90,8 @@ async def test_an_action_says_after_a_while_that_the_service_does_not_answer(
 ) -> None:
     faulty.devboxes = [devbox(1)]
     await page.until(lambda: page.rows(), "the row")
-    monkeypatch.setattr(actions, "_PATIENCE", 0.3)
-    monkeypatch.setattr(desk, "_GLANCE", 0.1)
+    monkeypatch.setattr(controller, "_ANSWER_WITHIN", 0.3)
+    monkeypatch.setattr(controller, "_GLANCE", 0.1)
     faulty.hangs = True
     page.send("act", kind="devbox", action="keep_alive", ids=["dbx_00001"])
     _, error = (await page.until(lambda: page.failures, "the failure"))[-1]
@@ -124,7 +125,7 @@ async def test_hundreds_at_once_travel_in_few_messages(faulty, page) -> None:
 async def test_a_form_offers_the_snapshot_that_it_is_about_however_old_it_is(faulty, page, session) -> None:
     taken = [{"id": f"snp_{number}", "name": f"s{number}", "create_time_ms": number} for number in range(205)]
     faulty.others["snapshots"] = taken[::-1]
-    await page.until(lambda: len(session.feed.tables["snapshot"].rows) == 205, "all snapshots")
+    await page.until(lambda: len(feed_of(session).tables["snapshot"].rows) == 205, "all snapshots")
     page.send("act", kind="snapshot", action="create_devbox", ids=["snp_1"])
     form = (await page.until(lambda: page.told("form"), "the form"))[-1]
     source = next(field for field in form["fields"] if field["name"] == "source")
@@ -254,7 +255,7 @@ async def test_an_odd_entry_is_shown_beside_the_others(faulty, page, entry) -> N
 async def test_kinds_that_are_not_served_have_no_tab_and_trouble_no_other(faulty, page, session) -> None:
     await page.until(lambda: health(page).get("loading") is False, "the first look")
     assert page.told("welcome")[-1]["served"] == ["devbox", "blueprint", "snapshot", "object"]
-    assert session.feed.kinds == ("devbox", "blueprint", "snapshot", "object")
+    assert feed_of(session).kinds == ("devbox", "blueprint", "snapshot", "object")
     await page.until(lambda: len([each for each in faulty.asked if each.startswith("/v1/objects")]) > 1, "a round")
     assert len([each for each in faulty.asked if each.startswith("/v1/secrets")]) == 1
     assert health(page)["error"] == ""

@@ -9,6 +9,7 @@ from typing import Any
 
 import pytest
 
+from runloop_jupyter.operations.lifecycle import create
 from runloop_jupyter.resource_panel.files import FileBrowser
 from runloop_jupyter.resource_panel.uploads import Upload
 from tests.jupyter.panel.tool_page import ToolPage, tools
@@ -64,12 +65,12 @@ async def sends(page: ToolPage, name: str, *pieces: bytes, **more: Any) -> None:
 
 @pytest.fixture
 async def box(session):
-    return await session.create({"name": "filed"}, keep_alive=600)
+    return await create(session, {"name": "filed"}, keep_alive=600)
 
 
 @pytest.fixture
 async def handle(session, box):
-    return (await session.sdk()).devbox.from_id(box.id)
+    return (await session.client.sdk()).devbox.from_id(box.id)
 
 
 @pytest.fixture

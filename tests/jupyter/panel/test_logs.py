@@ -8,6 +8,7 @@ from pathlib import Path
 import pytest
 
 from runloop_jupyter.errors import RemoteError
+from runloop_jupyter.operations.lifecycle import create
 from runloop_jupyter.resource_panel import logs, poll_interval
 from runloop_jupyter.resource_panel.logs import LogView
 from tests.jupyter.panel.tool_page import ToolPage, tools
@@ -41,12 +42,12 @@ def quick(monkeypatch: pytest.MonkeyPatch) -> None:
 
 @pytest.fixture
 async def box(session):
-    return await session.create({"name": "logged"}, keep_alive=600)
+    return await create(session, {"name": "logged"}, keep_alive=600)
 
 
 @pytest.fixture
 async def devbox(session, box):
-    return (await session.sdk()).devbox.from_id(box.id)
+    return (await session.client.sdk()).devbox.from_id(box.id)
 
 
 @pytest.fixture

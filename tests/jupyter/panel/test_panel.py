@@ -7,9 +7,11 @@ from pathlib import Path
 import ipywidgets
 import pytest
 
-from runloop_jupyter.resource_panel.kinds import KINDS
+from runloop_jupyter.operations.lifecycle import create
+from runloop_jupyter.resource_panel.feed import feed_of
 from runloop_jupyter.resource_panel.tool_tabs import ToolTabs
 from runloop_jupyter.resources.devboxes import DevboxInfo
+from runloop_jupyter.resources.kinds import KINDS
 
 
 def only(page, name: str, kind: str = "devbox") -> str:
@@ -18,7 +20,7 @@ def only(page, name: str, kind: str = "devbox") -> str:
 
 async def made(session, page, name: str, **parameters) -> str:
     """A devbox that the page shows."""
-    box = await session.create({"name": name, **parameters}, keep_alive=600)
+    box = await create(session, {"name": name, **parameters}, keep_alive=600)
     page.send("want", kinds=["devbox"])
     await page.until(lambda: page.status(name) == "running", f"{name} to be shown")
     return box.id
@@ -35,7 +37,7 @@ async def test_a_page_gets_what_there_is_and_then_only_changes(session, pages) -
     page = await opened(session, pages)
     identity = await made(session, page, "first")
     before = len(page.raw)
-    await session.sdk()
+    await session.client.sdk()
     page.send("act", kind="devbox", action="suspend", ids=[identity])
     await page.until(lambda: page.status("first") == "suspended", "the suspension")
     ops = {content["op"] for content, _ in page.raw[before:]}
@@ -83,7 +85,7 @@ async def test_what_cannot_be_undone_is_asked_about_and_no_means_no(session, pag
 async def test_a_failure_stands_on_the_row_until_it_is_dismissed(session, pages) -> None:
     page = await opened(session, pages)
     identity = await made(session, page, "refused")
-    sdk = await session.sdk()
+    sdk = await session.client.sdk()
     await sdk.devbox.from_id(identity).shutdown()  # the panel has not seen it yet
     page.send("act", kind="devbox", action="suspend", ids=[identity])
     marked, error = (await page.until(lambda: page.failures, "the failure"))[-1]
@@ -117,12 +119,12 @@ async def test_closing_the_last_view_ends_the_tasks_and_a_view_that_comes_back_s
 ) -> None:
     monkeypatch.setattr("runloop_jupyter.resource_panel.panel._GRACE", 0.05)
     page = await opened(session, pages)
-    assert session.feed.running
+    assert feed_of(session).running
     page.send("bye", view="v1")
-    await page.until(lambda: not session.feed.running, "the end of the feed")
+    await page.until(lambda: not feed_of(session).running, "the end of the feed")
     assert not page.panel.running
     page.open("v2")
-    await page.until(lambda: session.feed.running, "the feed")
+    await page.until(lambda: feed_of(session).running, "the feed")
 
 
 async def test_the_form_says_what_is_wrong_at_the_field_and_makes_a_devbox(session, pages) -> None:
@@ -152,7 +154,7 @@ async def test_the_form_says_what_is_wrong_at_the_field_and_makes_a_devbox(sessi
     magic = page.told("checked")[-1]["magic"]
     assert magic == "%devbox create --name by-form --env A=1 --tunnel open --metadata team=blue --keep-alive 10m"
     await page.until(lambda: page.panel._session.current, "the current devbox")
-    sdk = await session.sdk()
+    sdk = await session.client.sdk()
     result = await sdk.devbox.from_id(only(page, "by-form")).cmd.exec("echo $A")
     assert await result.stdout() == "1\n"
     page.send("act", kind="devbox", action="tunnel", ids=[only(page, "by-form")])
@@ -308,7 +310,7 @@ async def test_each_page_follows_its_own_details(session, pages) -> None:
 async def test_pruning_lists_what_goes_and_keeps_the_newest(session, pages) -> None:
     page = await opened(session, pages)
     identity = await made(session, page, "pruned")
-    sdk = await session.sdk()
+    sdk = await session.client.sdk()
     taken = [(await sdk.devbox.from_id(identity).snapshot_disk(name=f"s{n}")).id for n in range(3)]
     page.send("prune", kind="snapshot")
     question = (await page.until(lambda: page.told("confirm"), "the question"))[-1]

@@ -4,6 +4,7 @@ import asyncio
 
 import pytest
 
+from runloop_jupyter.operations.lifecycle import create
 from runloop_jupyter.resource_panel.terminal import Terminal
 from tests.jupyter.panel.tool_page import ToolPage, tools
 
@@ -40,7 +41,7 @@ async def types(page: ToolPage, text: str, shows: str) -> None:
 
 @pytest.fixture
 async def box(session):
-    return await session.create({"name": "shelled"}, keep_alive=600)
+    return await create(session, {"name": "shelled"}, keep_alive=600)
 
 
 @pytest.fixture
@@ -119,7 +120,7 @@ async def test_an_ended_shell_says_so_and_another_one_can_be_had(opened) -> None
 
 async def test_a_devbox_that_ends_is_named_and_so_it_is_when_asked_again(session, box, opened) -> None:
     page = await opened()
-    await (await session.sdk()).devbox.from_id(box.id).shutdown()
+    await (await session.client.sdk()).devbox.from_id(box.id).shutdown()
     await page.until(lambda: state(page) in ("ended", "lost"), "its end")
     await page.until(lambda: "shut down" in page.problem, "why")
     page.send("open", cols=90, rows=30)
