@@ -72,42 +72,42 @@ async def delete(session: Session, kind: Kind[V], references: Sequence[str], rem
     """Delete those that are named. All are looked up first, so that a mistyped name deletes none."""
     sdk = await session.sdk()
     found = {view.id: view for reference in references for view in [await kind.find(sdk, reference)]}
-    doomed = list(found.values())
-    await _remove(session, kind, doomed, remove)
-    if len(doomed) == 1:
-        return Done(f"Deleted {kind.word} {label(doomed[0])}.", doomed[0])
-    return Done(f"Deleted {len(doomed)} {plural(kind.word)}: {', '.join(map(short, doomed))}.", tuple(doomed))
+    selected = list(found.values())
+    await _remove(session, kind, selected, remove)
+    if len(selected) == 1:
+        return Done(f"Deleted {kind.word} {label(selected[0])}.", selected[0])
+    return Done(f"Deleted {len(selected)} {plural(kind.word)}: {', '.join(map(short, selected))}.", tuple(selected))
 
 
 async def prune(
-    session: Session, kind: Kind[V], doomed: Sequence[V], remove: Remove[V], options: PruneOptions
+    session: Session, kind: Kind[V], selected: Sequence[V], remove: Remove[V], options: PruneOptions
 ) -> Done[object]:
     """Delete what a prune has found, after asking."""
-    if not doomed:
+    if not selected:
         return Done(f"There is no {kind.word} to prune.", ())
-    for view in doomed[:_SHOWN]:
+    for view in selected[:_SHOWN]:
         session.say(f"  {label(view)}")
-    if len(doomed) > _SHOWN:
-        session.say(f"  … and {len(doomed) - _SHOWN} more")
-    counted = f"{len(doomed)} {plural(kind.word) if len(doomed) > 1 else kind.word}"
+    if len(selected) > _SHOWN:
+        session.say(f"  … and {len(selected) - _SHOWN} more")
+    counted = f"{len(selected)} {plural(kind.word) if len(selected) > 1 else kind.word}"
     if options.dry_run:
-        return Done(f"Would delete {counted}.", tuple(doomed))
+        return Done(f"Would delete {counted}.", tuple(selected))
     if not options.yes and not await confirm(
         f"Delete {counted}?", instead="Add --yes to delete them without a question."
     ):
         return Done("Nothing was deleted.", ())
-    await _remove(session, kind, doomed, remove)
-    return Done(f"Deleted {counted}.", tuple(doomed))
+    await _remove(session, kind, selected, remove)
+    return Done(f"Deleted {counted}.", tuple(selected))
 
 
-async def _remove(session: Session, kind: Kind[V], doomed: Sequence[V], remove: Remove[V]) -> None:
+async def _remove(session: Session, kind: Kind[V], selected: Sequence[V], remove: Remove[V]) -> None:
     from runloop_sdk import RunloopError
 
-    sdk, turns = await session.sdk(), asyncio.Semaphore(_AT_ONCE)
+    sdk, semaphore = await session.sdk(), asyncio.Semaphore(_AT_ONCE)
     failed: dict[str, RunloopError] = {}
 
     async def one(view: V) -> None:
-        async with turns:
+        async with semaphore:
             try:
                 await remove(sdk, view)
             except RunloopError as error:
@@ -115,9 +115,9 @@ async def _remove(session: Session, kind: Kind[V], doomed: Sequence[V], remove: 
             else:
                 session.names.drop(kind.noun, short(view))
 
-    await asyncio.gather(*map(one, doomed))
-    if failed and len(doomed) == 1:
+    await asyncio.gather(*map(one, selected))
+    if failed and len(selected) == 1:
         raise next(iter(failed.values()))
     if failed:
         reasons = "; ".join(f"{name}: {error}" for name, error in list(failed.items())[:3])
-        raise RemoteError(f"{len(failed)} of {len(doomed)} {plural(kind.word)} could not be deleted: {reasons}")
+        raise RemoteError(f"{len(failed)} of {len(selected)} {plural(kind.word)} could not be deleted: {reasons}")

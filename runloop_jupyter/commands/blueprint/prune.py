@@ -42,8 +42,8 @@ def parser() -> Parser[Options]:
 
 async def run(session: Session, options: Options) -> Done[object]:
     """List what can go, ask, and delete it."""
-    doomed = list(replaced(await BLUEPRINT.all(await session.sdk())))
-    return await removing.prune(session, BLUEPRINT, doomed, remove, options)
+    selected = list(replaced(await BLUEPRINT.all(await session.sdk())))
+    return await removing.prune(session, BLUEPRINT, selected, remove, options)
 
 
 def replaced(newest_first: Iterable[BlueprintView]) -> Iterator[BlueprintView]:

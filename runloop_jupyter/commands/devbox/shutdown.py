@@ -63,17 +63,17 @@ def parser() -> Parser[Options]:
 
 async def run(session: Session, options: Options) -> Done[DevboxInfo] | Listing[DevboxInfo]:
     """Shut the devboxes down. All names are looked up first, so that a mistyped one ends none."""
-    doomed = await _doomed(session, options)
+    selected = await _selected(session, options)
     asks = (options.all or any(map(is_pattern, options.devboxes))) and not options.yes
-    if doomed and asks and not await _sure(session, doomed):
+    if selected and asks and not await confirm_shutdown(session, await told(session, selected)):
         return devbox_listing((), none="Nothing was shut down.")
-    ended = await end_all(session, doomed, force=options.force)
+    ended = await end_all(session, selected, force=options.force)
     if len(ended) == 1 and not (options.mine or options.all):
         return Done(f"Shut down {ended[0].label}.", ended[0])
     return devbox_listing(ended, none="There are no devboxes to shut down.")
 
 
-async def _doomed(session: Session, options: Options) -> Sequence[DevboxInfo]:
+async def _selected(session: Session, options: Options) -> Sequence[DevboxInfo]:
     if bool(options.devboxes) + options.mine + options.all > 1:
         raise UsageError("%devbox shutdown takes names, --mine or --all, one of them.")
     if not (options.mine or options.all):
@@ -84,22 +84,21 @@ async def _doomed(session: Session, options: Options) -> Sequence[DevboxInfo]:
     return [devbox for devbox in known if options.all or devbox.id in session.owned]
 
 
-async def _sure(session: Session, doomed: Sequence[DevboxInfo]) -> bool:
-    session.say(
-        repr(devbox_listing(await told(session, doomed), current=session.current.id if session.current else None))
-    )
+async def confirm_shutdown(session: Session, devboxes: Sequence[DevboxInfo]) -> bool:
+    """Show the devboxes and ask; True if they are to be shut down."""
+    session.say(repr(devbox_listing(devboxes, current=session.current.id if session.current else None)))
     return await confirm(
-        f"Shut down {len(doomed)} devbox{'es' if len(doomed) > 1 else ''} for good?",
+        f"Shut down {len(devboxes)} devbox{'es' if len(devboxes) > 1 else ''} for good?",
         instead="Add --yes to do it without a question.",
     )
 
 
-async def end_all(session: Session, doomed: Sequence[DevboxInfo], *, force: bool = False) -> list[DevboxInfo]:
+async def end_all(session: Session, selected: Sequence[DevboxInfo], *, force: bool = False) -> list[DevboxInfo]:
     """Shut devboxes down together; returns them as they are then."""
-    turns = asyncio.Semaphore(_AT_ONCE)
+    semaphore = asyncio.Semaphore(_AT_ONCE)
 
     async def one(devbox: DevboxInfo) -> DevboxInfo:
-        async with turns:
+        async with semaphore:
             return await actions.shutdown(session, devbox, force=force)
 
-    return list(await asyncio.gather(*map(one, doomed)))
+    return list(await asyncio.gather(*map(one, selected)))

@@ -49,8 +49,8 @@ def parser() -> Parser[Options]:
 async def run(session: Session, options: Options) -> Done[object]:
     """List what can go, ask, and delete it."""
     filters = {"devbox_id": (await session.find(options.devbox)).id} if options.devbox else {}
-    doomed = list(older(await SNAPSHOT.all(await session.sdk(), limit=None, **filters), options.keep))
-    return await removing.prune(session, SNAPSHOT, doomed, remove, options)
+    selected = list(older(await SNAPSHOT.all(await session.sdk(), limit=None, **filters), options.keep))
+    return await removing.prune(session, SNAPSHOT, selected, remove, options)
 
 
 def older(newest_first: Iterable[DevboxSnapshotView], keep: int) -> Iterator[DevboxSnapshotView]:
