@@ -70,33 +70,33 @@ async def delete(session: Session, kind: ResourceKind[V], references: Sequence[s
     """Delete those that are named. All are looked up first, so that a mistyped name deletes none."""
     sdk = await session.client.sdk()
     found = {view.id: view for reference in references for view in [await kind.find(sdk, reference)]}
-    doomed = list(found.values())
-    await _remove(session, kind, doomed)
-    if len(doomed) == 1:
-        return Done(f"Deleted {kind.singular} {label(doomed[0])}.", doomed[0])
-    return Done(f"Deleted {kind.counted(len(doomed))}: {', '.join(map(short, doomed))}.", tuple(doomed))
+    selected = list(found.values())
+    await _remove(session, kind, selected)
+    if len(selected) == 1:
+        return Done(f"Deleted {kind.singular} {label(selected[0])}.", selected[0])
+    return Done(f"Deleted {kind.counted(len(selected))}: {', '.join(map(short, selected))}.", tuple(selected))
 
 
 async def prune(
     session: Session, kind: ResourceKind[V], views: Sequence[V], options: PruneOptions, *, keep: int = 1
 ) -> Done[object]:
     """Delete those of `views` that are of no more use, after asking; `keep` is how many stay of each group."""
-    doomed = _prunable(kind, views, keep)
-    if not doomed:
+    selected = _prunable(kind, views, keep)
+    if not selected:
         return Done(f"There is no {kind.singular} to prune.", ())
-    for view in doomed[:_SHOWN]:
+    for view in selected[:_SHOWN]:
         session.say(f"  {label(view)}")
-    if len(doomed) > _SHOWN:
-        session.say(f"  … and {len(doomed) - _SHOWN} more")
-    counted = kind.counted(len(doomed))
+    if len(selected) > _SHOWN:
+        session.say(f"  … and {len(selected) - _SHOWN} more")
+    counted = kind.counted(len(selected))
     if options.dry_run:
-        return Done(f"Would delete {counted}.", tuple(doomed))
+        return Done(f"Would delete {counted}.", tuple(selected))
     if not options.yes and not await confirm(
         f"Delete {counted}?", instead="Add --yes to delete them without a question."
     ):
         return Done("Nothing was deleted.", ())
-    await _remove(session, kind, doomed)
-    return Done(f"Deleted {counted}.", tuple(doomed))
+    await _remove(session, kind, selected)
+    return Done(f"Deleted {counted}.", tuple(selected))
 
 
 def _prunable(kind: ResourceKind[V], views: Sequence[V], keep: int) -> list[V]:
@@ -106,22 +106,22 @@ def _prunable(kind: ResourceKind[V], views: Sequence[V], keep: int) -> list[V]:
     return [by_id[row[0]] for row in kind.prunable((row for row in rows if row is not None), keep)]
 
 
-async def _remove(session: Session, kind: ResourceKind[V], doomed: Sequence[V]) -> None:
+async def _remove(session: Session, kind: ResourceKind[V], selected: Sequence[V]) -> None:
     from runloop_sdk import RunloopError
 
-    turns = asyncio.Semaphore(_AT_ONCE)
+    semaphore = asyncio.Semaphore(_AT_ONCE)
     failed: dict[str, RunloopError] = {}
 
     async def one(view: V) -> None:
-        async with turns:
+        async with semaphore:
             try:
                 await removal.delete(session, kind, view.id, view.name or "")
             except RunloopError as error:
                 failed[label(view)] = error
 
-    await asyncio.gather(*map(one, doomed))
-    if failed and len(doomed) == 1:
+    await asyncio.gather(*map(one, selected))
+    if failed and len(selected) == 1:
         raise next(iter(failed.values()))
     if failed:
         reasons = "; ".join(f"{name}: {error}" for name, error in list(failed.items())[:3])
-        raise RemoteError(f"{len(failed)} of {kind.counted(len(doomed))} could not be deleted: {reasons}")
+        raise RemoteError(f"{len(failed)} of {kind.counted(len(selected))} could not be deleted: {reasons}")

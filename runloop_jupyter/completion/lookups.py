@@ -59,8 +59,8 @@ class Lookups:
         A relative path begins in `folder`, else in the devbox's home folder.
         """
         start = word[: word.rfind("/") + 1]
-        place = start if start.startswith(("/", "~/")) else f"{folder}/{start}" if folder else start
-        question = f"ls -1Ap -- {_place(place)} 2>/dev/null | head -n {_MOST}"
+        target = start if start.startswith(("/", "~/")) else f"{folder}/{start}" if folder else start
+        question = f"ls -1Ap -- {_quoted_folder(target)} 2>/dev/null | head -n {_MOST}"
         hidden = word[len(start) :].startswith(".")
         entries = self._printed(question, devbox)
         return [start + name for name in entries if name.isprintable() and (hidden or not name.startswith("."))]
@@ -102,10 +102,10 @@ class Lookups:
         from ..kernel import loop
 
         if self._session.client.connection is not None and not names.is_fresh(key):
-            loop.run(self._briefly(names, key, ask))
+            loop.run(self._ask_briefly(names, key, ask))
         return names[key]
 
-    async def _briefly(self, names: NameCache, key: str, ask: Callable[[], Awaitable[list[str]]]) -> None:
+    async def _ask_briefly(self, names: NameCache, key: str, ask: Callable[[], Awaitable[list[str]]]) -> None:
         """Ask for a moment. An answer that takes longer is there for the next completion."""
         task = self._asking.get(key)
         if task is None:
@@ -126,7 +126,7 @@ class Lookups:
             del self._asking[key]
 
 
-def _place(folder: str) -> str:
+def _quoted_folder(folder: str) -> str:
     if folder.startswith("~/"):
         return "~/" + quote(folder[2:])
     return quote(folder or ".")

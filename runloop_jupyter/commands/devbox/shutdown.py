@@ -11,6 +11,7 @@ from ...kernel.prompts import confirm
 from ...operations.lifecycle import shut_down_all
 from ...rendering import Done, Listing, devbox_listing
 from ...resources.devboxes import live
+from ...resources.kinds.devbox import DEVBOX
 from ..matching import is_pattern, matching
 from ..option_groups import YesOption, add_yes_option
 from ..parser import Parser
@@ -59,17 +60,17 @@ def parser() -> Parser[Options]:
 
 async def run(session: Session, options: Options) -> Done[DevboxInfo] | Listing[DevboxInfo]:
     """Shut the devboxes down. All names are looked up first, so that a mistyped one ends none."""
-    doomed = await _doomed(session, options)
+    selected = await _selected(session, options)
     asks = (options.all or any(map(is_pattern, options.devboxes))) and not options.yes
-    if doomed and asks and not await _sure(session, doomed):
+    if selected and asks and not await confirm_shutdown(session, await session.ownerships.described(selected)):
         return devbox_listing((), none="Nothing was shut down.")
-    ended = await shut_down_all(session, doomed, force=options.force)
+    ended = await shut_down_all(session, selected, force=options.force)
     if len(ended) == 1 and not (options.mine or options.all):
         return Done(f"Shut down {ended[0].label}.", ended[0])
     return devbox_listing(ended, none="There are no devboxes to shut down.")
 
 
-async def _doomed(session: Session, options: Options) -> Sequence[DevboxInfo]:
+async def _selected(session: Session, options: Options) -> Sequence[DevboxInfo]:
     if bool(options.devboxes) + options.mine + options.all > 1:
         raise UsageError("%devbox shutdown takes names, --mine or --all, one of them.")
     if not (options.mine or options.all):
@@ -80,10 +81,9 @@ async def _doomed(session: Session, options: Options) -> Sequence[DevboxInfo]:
     return [devbox for devbox in known if options.all or devbox.id in session.owned]
 
 
-async def _sure(session: Session, doomed: Sequence[DevboxInfo]) -> bool:
-    shown = await session.ownerships.described(doomed)
-    session.say(repr(devbox_listing(shown, current=session.current.id if session.current else None)))
+async def confirm_shutdown(session: Session, devboxes: Sequence[DevboxInfo]) -> bool:
+    """Show the devboxes and ask; True if they are to be shut down."""
+    session.say(repr(devbox_listing(devboxes, current=session.current.id if session.current else None)))
     return await confirm(
-        f"Shut down {len(doomed)} devbox{'es' if len(doomed) > 1 else ''} for good?",
-        instead="Add --yes to do it without a question.",
+        f"Shut down {DEVBOX.counted(len(devboxes))} for good?", instead="Add --yes to do it without a question."
     )

@@ -95,11 +95,11 @@ async def _replace(devbox: AsyncDevbox, path: str, data: bytes) -> None:
 
 
 async def _append(devbox: AsyncDevbox, path: str, data: bytes) -> None:
-    parked = f"/tmp/runloop-{os.urandom(8).hex()}"  # noqa: S108 - in the devbox, which is its user's alone
-    await devbox.file.upload(path=parked, file=data)
+    temporary = f"/tmp/runloop-{os.urandom(8).hex()}"  # noqa: S108 - in the devbox, which is its user's alone
+    await devbox.file.upload(path=temporary, file=data)
     target = _quoted(path)
-    move = f'mkdir -p -- "$(dirname -- {target})" && cat {parked} >> {target}'
-    await _run(devbox, f"{move}; code=$?; rm -f {parked}; exit $code", path)
+    move = f'mkdir -p -- "$(dirname -- {target})" && cat {temporary} >> {target}'
+    await _run(devbox, f"{move}; code=$?; rm -f {temporary}; exit $code", path)
 
 
 async def _run(devbox: AsyncDevbox, command: str, path: str) -> None:

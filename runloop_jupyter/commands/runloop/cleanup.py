@@ -6,10 +6,10 @@ import asyncio
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-from ...kernel.prompts import confirm
 from ...operations.lifecycle import shut_down_all
 from ...rendering import Listing, devbox_listing
 from ...resources.devboxes import DevboxInfo, by_id
+from ..devbox.shutdown import confirm_shutdown
 from ..option_groups import YesOption, add_yes_option
 from ..parser import Parser
 
@@ -54,7 +54,7 @@ async def run(session: Session, options: Options) -> Listing[DevboxInfo]:
     left = await _left(session, options)
     if not left or options.dry_run:
         return devbox_listing(left, current=_current(session), none="Nothing is left to clean up.")
-    if not options.yes and not await _sure(session, left):
+    if not options.yes and not await confirm_shutdown(session, left):
         return devbox_listing((), none="Nothing was shut down.")
     ended = await shut_down_all(session, left)
     return devbox_listing(ended, note=f"Shut down {len(ended)}.")
@@ -70,14 +70,6 @@ async def _left(session: Session, options: Options) -> list[DevboxInfo]:
         if box is None or not box.alive:
             session.kernel_registry.forget(devbox_id)
     return await session.ownerships.described([devbox for devbox in found if devbox is not None and devbox.alive])
-
-
-async def _sure(session: Session, left: list[DevboxInfo]) -> bool:
-    session.say(repr(devbox_listing(left, current=_current(session))))
-    return await confirm(
-        f"Shut down {len(left)} devbox{'es' if len(left) > 1 else ''} for good?",
-        instead="Add --yes to do it without a question.",
-    )
 
 
 def _current(session: Session) -> str | None:
