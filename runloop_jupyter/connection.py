@@ -37,7 +37,7 @@ class Connection:
         return urlsplit(self.base_url).hostname in _LOOPBACK
 
     @property
-    def may_see_kernels(self) -> bool:
+    def may_monitor_kernels(self) -> bool:
         """Whether it may be a service that shares this machine's files: one of ours speaks plain HTTP."""
         return urlsplit(self.base_url).scheme == "http"
 

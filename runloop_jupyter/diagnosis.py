@@ -1,6 +1,6 @@
 """What became of a service, a devbox and a command when an answer was lost: asked, never guessed.
 
-`look_into` asks, each for a short time; `conclusion` makes one sentence of what was answered. What nobody answered is
+`investigate` asks, each for a short time; `error_for` makes one sentence of what was answered. What nobody answered is
 said to be not known.
 """
 
@@ -51,7 +51,7 @@ class Findings:
     exit_code: int | None = None
 
 
-def conclusion(happened: str, subject: Subject, found: Findings, connection: Connection) -> MagicError:
+def error_for(happened: str, subject: Subject, found: Findings, connection: Connection) -> MagicError:
     """The error for what happened, a clause, in the light of what was found."""
     if found.service == "ended":
         return ConnectionLostError(
@@ -99,7 +99,7 @@ def _of_command(subject: Subject, found: Findings) -> str:
     return f"the command still runs on {subject.devbox.short}: {advice}"
 
 
-async def look_into(
+async def investigate(
     subject: Subject, connection: Connection, running: Callable[[], Connection | None] | None
 ) -> Findings:
     """Ask the service, and about the subject. `running()` finds the embedded service; None where it is another one."""

@@ -45,9 +45,9 @@ class DevboxUnavailableError(MagicError):
 
 def error_lines(name: str, text: str) -> list[str]:
     """What IPython shows in place of a traceback: the error's name in red and its sentence."""
-    from .output.terminal_text import sentence
+    from .output.terminal_text import plain_message
 
-    return [f"{_RED}{name}{_PLAIN}: {sentence(text)}"]
+    return [f"{_RED}{name}{_PLAIN}: {plain_message(text)}"]
 
 
 def did_you_mean(word: str, known: Iterable[str]) -> str:

@@ -8,7 +8,7 @@ from collections.abc import Iterable, Iterator, Mapping
 from typing import TYPE_CHECKING, Any
 
 from .errors import MagicError, UsageError
-from .output.terminal_text import last_line, shown_text
+from .output.terminal_text import last_line, safe_text
 from .text.durations import spell_duration
 
 if TYPE_CHECKING:
@@ -33,12 +33,12 @@ def excerpt(text: str) -> str:
 
     limits = DisplayLimits()
     if len(text) <= limits.head + limits.tail and text.count("\n") <= limits.head_lines + limits.tail_lines:
-        return shown_text(text)
+        return safe_text(text)
     head = "".join(text[: limits.head].splitlines(keepends=True)[: limits.head_lines])
     tail = Tail(limits.tail, limits.tail_lines)
     tail.append("stdout", text[len(head) :])
     end = "".join(part for _, part in tail.end())
-    return f"{shown_text(head)}\x1b[0m\n... {tail.hidden} not shown; .output has all of it ...\n{shown_text(end)}"
+    return f"{safe_text(head)}\x1b[0m\n... {tail.hidden} not shown; .output has all of it ...\n{safe_text(end)}"
 
 
 class DevboxResult:

@@ -14,13 +14,13 @@ from urllib.request import getproxies
 
 from .client import client
 from .connection import Connection, from_environment
-from .diagnosis import Subject, conclusion, look_into
+from .diagnosis import Subject, error_for, investigate
 from .errors import MagicError, RemoteError, UsageError
 from .executions.execution_history import ExecutionHistory
 from .kernel.kernel_registry import Entry, KernelRegistry, notebook
 from .kernel.owned import OwnedDevboxes
 from .kernel.service_watch import ServiceWatch, refuses
-from .output.progress import Progress, telling, waiting
+from .output.progress import Progress, polling, waiting
 from .resources.devboxes import DevboxInfo, by_id, describe, find, unavailable
 from .resources.name_cache import NameCache
 from .settings import Settings
@@ -168,7 +168,7 @@ class Session:
         if before is not None and before != to:
             is_same = before.service == to.service
             if is_same:
-                self.owned.follow(before, to)
+                self.owned.reconnect(before, to)
             if is_same and await refuses(before):
                 self.say("The embedded service had ended and was started again; what ran is suspended: %devbox resume")
             else:
@@ -270,7 +270,7 @@ class Session:
 
         progress.step = view.status
         try:
-            async with telling(progress, status):
+            async with polling(progress, status):
                 return describe(await handle.await_running())
         except asyncio.CancelledError as cancelled:
             await run_undo(shut_down(view), cancelled)
@@ -287,7 +287,7 @@ class Session:
             self._note(devbox, self.connection)
 
     def _note(self, devbox: DevboxInfo, on: Connection, *, made: bool = False, keep: bool = False) -> None:
-        self.kernel_registry.note(devbox.id, devbox.name, on.service, made=made, keep=keep)
+        self.kernel_registry.record(devbox.id, devbox.name, on.service, made=made, keep=keep)
 
     def ended(self, devbox: DevboxInfo) -> None:
         """Forget a devbox that was shut down or failed."""
@@ -360,8 +360,8 @@ class Session:
 
     async def _diagnosed(self, happened: str, subject: Subject, connection: Connection) -> MagicError:
         self._is_doubted = self._is_doubted or connection == self.connection
-        found = await look_into(subject, connection, _running_embedded if connection.embedded else None)
-        return conclusion(happened, subject, found, connection)
+        found = await investigate(subject, connection, _running_embedded if connection.embedded else None)
+        return error_for(happened, subject, found, connection)
 
     async def guard(self, work: Awaitable[T], doing: str = "") -> T:
         """`work`'s result; what the SDK raises, or the system about a file, comes out as one clear sentence.
@@ -419,7 +419,7 @@ class Session:
         if "feed" in vars(self):
             self.feed.end()
         try:
-            await self.owned.leave()
+            await self.owned.shut_down()
         except RunloopError as error:
             self.say(f"The devboxes of this kernel end when its process does: {error}.")
         self.kernel_registry.end()

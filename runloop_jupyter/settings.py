@@ -45,7 +45,7 @@ class Settings:
     """What was set and does not fit, a sentence for each."""
 
 
-def spelled(settings: Settings, name: str) -> str:
+def format_setting(settings: Settings, name: str) -> str:
     """The value of a setting as a person reads it."""
     value = getattr(settings, name)
     if isinstance(value, float):

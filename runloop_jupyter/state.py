@@ -48,7 +48,7 @@ class StateFolder:
         private_folder.require(found, _FILES)
         return found
 
-    def made(self, *names: str) -> Path:
+    def ensure(self, *names: str) -> Path:
         """The folder, or one in it, made if need be. Raises OSError as `path` does."""
         private_folder.make(home(), _FILES)
         folder = home().joinpath(*names)
@@ -84,9 +84,9 @@ class StateFolder:
             reason = f"{reason}: {error.filename}"
         return os.fsencode(f"The folder {where} cannot be used ({reason})").decode(errors="replace")
 
-    def try_out(self) -> None:
+    def check_usable(self) -> None:
         """Raise OSError where files cannot be written, or locked."""
-        with tempfile.TemporaryFile(dir=self.made()) as file:
+        with tempfile.TemporaryFile(dir=self.ensure()) as file:
             fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
             file.write(bytes(_TRIED))
             file.flush()

@@ -9,7 +9,7 @@ from shlex import quote
 from typing import TYPE_CHECKING
 
 from ..errors import MagicError
-from ..output.progress import unseen
+from ..output.progress import without_status
 
 if TYPE_CHECKING:
     from runloop_sdk import AsyncRunloopSDK
@@ -118,7 +118,7 @@ class Lookups:
         from runloop_sdk import RunloopError
 
         try:
-            with unseen():
+            with without_status():
                 names.keep(key, await ask())
         except (RunloopError, MagicError, OSError):
             return  # nothing is offered: a completion is no place for errors

@@ -1,4 +1,4 @@
-"""The SDK for a notebook's own code: what it creates belongs to the kernel, as what the magics create does."""
+"""The SDK for a notebook's own code: the devboxes that it creates belong to the kernel, like those of the magics."""
 
 from __future__ import annotations
 
@@ -19,29 +19,29 @@ if TYPE_CHECKING:
 
 
 def kernel_sdk(session: Session, connection: Connection, *, keep: bool | None) -> AsyncRunloopSDK:
-    """An SDK whose devboxes end with the kernel, unless `keep`; None for what the user has set."""
+    """An SDK whose devboxes end with the kernel unless `keep` is true; None stands for the user's setting."""
     sdk = client(connection)
     sdk.api.devboxes = _KernelDevboxesAPI(sdk.api.devboxes, session, connection, keep)
     return sdk
 
 
 class _KernelDevboxesAPI(DevboxesAPI):
-    """Operations on devboxes, where a new one becomes the kernel's."""
+    """The API of devboxes, in which a new devbox becomes the kernel's."""
 
     def __init__(self, plain: DevboxesAPI, session: Session, connection: Connection, keep: bool | None) -> None:
         super().__init__(plain._transport)
         self._session, self._connection, self._keep = session, connection, keep
 
     async def create(self, **params: Unpack[DevboxCreateParams]) -> DevboxView:
-        """A new devbox of this kernel, which starts (`POST /v1/devboxes`)."""
+        """Create a devbox of this kernel, without waiting until it runs (`POST /v1/devboxes`)."""
         return await self._session.own(super().create, params, self._connection, keep=self._keep)
 
     async def create_and_await_running(self, **params: Unpack[DevboxCreateParams]) -> DevboxView:
-        """A new devbox of this kernel, which may run already (`POST /v1/devboxes/create_and_await_running`)."""
+        """Create a devbox of this kernel and wait until it runs (`POST /v1/devboxes/create_and_await_running`)."""
         return await self._session.own(super().create_and_await_running, params, self._connection, keep=self._keep)
 
     async def shutdown(self, id: str, **params: Unpack[DevboxShutdownParams]) -> DevboxView:  # noqa: A002 - the API's name
-        """The devbox, ended for good (`POST /v1/devboxes/{id}/shutdown`)."""
+        """Shut a devbox down for good (`POST /v1/devboxes/{id}/shutdown`)."""
         view = await super().shutdown(id, **params)
         self._session.ended(describe(view))
         return view

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING
 from urllib.parse import urlsplit
 
 from ..errors import RemoteError
-from ..output.progress import Progress, telling
+from ..output.progress import Progress, polling
 from ..resources.devboxes import DevboxInfo, describe, unavailable
 
 if TYPE_CHECKING:
@@ -29,7 +29,7 @@ async def suspend(session: Session, devbox: DevboxInfo, progress: Progress | Non
     handle = await handle_of(session, devbox)
     if devbox.status not in ("suspending", "suspended"):
         await handle.suspend()
-    async with telling(progress or Progress(""), lambda: _status(handle)):
+    async with polling(progress or Progress(""), lambda: _status(handle)):
         return describe(await handle.await_suspended())
 
 
@@ -38,7 +38,7 @@ async def resume(session: Session, devbox: DevboxInfo, progress: Progress | None
     handle = await handle_of(session, devbox)
     if devbox.status not in ("running", "resuming"):
         await handle.resume_async()
-    async with telling(progress or Progress(""), lambda: _status(handle)):
+    async with polling(progress or Progress(""), lambda: _status(handle)):
         resumed = describe(await handle.await_running())
     session.choose(resumed)
     return resumed
@@ -188,7 +188,7 @@ async def ssh_login(session: Session, devbox: DevboxInfo) -> SSHLogin:
 
 
 def _write_key(state: StateFolder, devbox_id: str, key: str) -> Path:
-    file = state.made("ssh") / f"{devbox_id}.pem"
+    file = state.ensure("ssh") / f"{devbox_id}.pem"
     descriptor = os.open(file, os.O_WRONLY | os.O_CREAT | os.O_TRUNC | os.O_CLOEXEC, 0o600)
     with os.fdopen(descriptor, "w") as opened:
         os.fchmod(descriptor, 0o600)  # also where it was there before

@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Any, Self
 
 from ..text.quoting import printable
 from .head import Clear, Head, Region
-from .output_limits import DisplayLimits, Pace, Tail
+from .output_limits import DisplayLimits, RateLimiter, Tail
 from .output_targets import KernelScreen, ScreenSize, display_of_cell, screen_of_cell
 
 if TYPE_CHECKING:
@@ -26,7 +26,7 @@ if TYPE_CHECKING:
 __all__ = ["CellOutput", "DisplayLimits"]
 
 # The server counts what a whole kernel sends, whichever cell it is for.
-_KERNEL_PACE = Pace()
+_KERNEL_PACE = RateLimiter()
 
 # So many characters at most wait for the next tick: what will not be shown need not be kept.
 _MOST_WAITING = 1_000_000
@@ -60,7 +60,7 @@ class CellOutput:
         quiet: bool = False,
         hidden: Collection[Stream] = (),
         whole: str = "the result holds all of it",
-        pace: Pace = _KERNEL_PACE,
+        pace: RateLimiter = _KERNEL_PACE,
         size: ScreenSize = ScreenSize(),  # noqa: B008 - frozen
         fills_cell: Callable[[], bool] = lambda: False,
     ) -> None:
@@ -153,7 +153,7 @@ class _Composer:
         self,
         screen: Screen,
         limits: DisplayLimits,
-        pace: Pace,
+        pace: RateLimiter,
         whole: str,
         size: ScreenSize,
         fills_cell: Callable[[], bool],

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any
 if TYPE_CHECKING:
     from IPython.core.interactiveshell import InteractiveShell
 
-_PATIENCE = 1.0  # seconds that a card waits for the state of what it shows
+_TIMEOUT = 1.0  # seconds that a card waits for the state of what it shows
 _LISTS = ("_pagination.Page",)
 _KNOWN = ("models._view.View", "resources.execution.AsyncExecutionResult")
 """What is shown as it is."""
@@ -85,5 +85,5 @@ async def _look(resource: Any) -> Any:
 async def _soon(view: Awaitable[Any]) -> Any:
     import asyncio
 
-    async with asyncio.timeout(_PATIENCE):
+    async with asyncio.timeout(_TIMEOUT):
         return await view

@@ -76,7 +76,7 @@ def kind_of(line: Log) -> Kind:
     return "exit" if line.exit_code is not None and not line.message else "line"
 
 
-def said(line: Log) -> str:
+def display_text(line: Log) -> str:
     """What a line tells."""
     kind = kind_of(line)
     if kind == "command":

@@ -30,7 +30,7 @@ class DisplayLimits:
     silence: float = 2.0
 
 
-class Pace:
+class RateLimiter:
     """Keeps messages below the limit of Jupyter's server, which drops those beyond 1 MB/s over three seconds."""
 
     def __init__(self, *, rate: float = 800_000, burst: float = 400_000) -> None:

@@ -18,7 +18,7 @@ _PARTS = " ▏▎▍▌▋▊▉█"
 _waits: ContextVar[list[str] | None] = ContextVar("waits", default=None)
 
 
-def counting(text: str) -> Callable[[], str]:
+def elapsed_status(text: str) -> Callable[[], str]:
     """A status line from now on: `text` with {} for the time that has passed."""
     started = time.monotonic()
     return lambda: text.replace("{}", spell_duration(time.monotonic() - started))
@@ -39,13 +39,13 @@ async def waiting(text: str) -> AsyncIterator[None]:
 
     async with CellOutput() as output:
         with _line_about(text) as waits:
-            passed = counting("{}")
+            passed = elapsed_status("{}")
             output.status(lambda: f"{_joined(waits)} … {passed()}")
             yield
 
 
 @contextmanager
-def unseen() -> Iterator[None]:
+def without_status() -> Iterator[None]:
     """Show no line for what is waited for in the body: it belongs to no cell."""
     with _line_about(""):
         yield
@@ -122,7 +122,7 @@ async def progress(doing: str, *, unit: str = "") -> AsyncIterator[Progress]:
 
 
 @asynccontextmanager
-async def telling(made: Progress, look: Callable[[], Awaitable[str]]) -> AsyncIterator[None]:
+async def polling(made: Progress, look: Callable[[], Awaitable[str]]) -> AsyncIterator[None]:
     """While the body waits, `look` says every second what the other side is doing."""
     asking = asyncio.create_task(_ask(made, look))
     try:

@@ -152,7 +152,7 @@ class LineFolder:
             self._before = " " * _width(self._before)
 
 
-def shown_text(text: str, most: int = MOST_CHARACTERS) -> str:
+def safe_text(text: str, most: int = MOST_CHARACTERS) -> str:
     """A whole text as a notebook or a terminal may show it: with its colours, and without any other escape.
 
     What is longer than `most` characters is cut, and says so.
@@ -167,9 +167,9 @@ def without_colours(text: str) -> str:
     return _SGR.sub("", text)
 
 
-def sentence(text: str) -> str:
+def plain_message(text: str) -> str:
     """A text of our own with words from elsewhere: without escapes, colours and what turns the direction of writing."""
-    lines = _SGR.sub("", shown_text(text)).replace("\t", " ").splitlines()
+    lines = _SGR.sub("", safe_text(text)).replace("\t", " ").splitlines()
     return "\n".join(map(printable, lines))
 
 

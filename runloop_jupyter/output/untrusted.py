@@ -1,4 +1,4 @@
-"""Rich output that comes from a devbox, made harmless: nothing in it runs in the notebook's page.
+"""Rich output that comes from a devbox, made sanitize: nothing in it runs in the notebook's page.
 
 Pictures stay. HTML keeps its tables and text, without scripts, styles and what loads from elsewhere. HTML that lives
 by its scripts (an interactive plot), or that would take long to look through, is shown in a frame that the browser
@@ -16,7 +16,7 @@ from typing import Any
 
 from .nesting import nests_deeper
 from .script_frame import frame
-from .terminal_text import shown_text
+from .terminal_text import safe_text
 
 _PICTURES = ("image/png", "image/jpeg")
 _SCRIPTED = re.compile(r"<script\b", re.IGNORECASE)
@@ -32,12 +32,12 @@ _ATTRIBUTES = {"align", "colspan", "rowspan", "span", "scope", "title", "class",
 _CLASSES = {"dataframe"}
 
 
-def harmless(bundle: Mapping[str, Any], *, frame_network: bool = False) -> dict[str, Any]:
+def sanitize(bundle: Mapping[str, Any], *, frame_network: bool = False) -> dict[str, Any]:
     """The MIME bundle to show in its place; what is of no known kind is left out, and of what is too large the end.
 
     Frames for scripts get no network unless `frame_network` says so.
     """
-    shown: dict[str, Any] = {"text/plain": shown_text(str(bundle.get("text/plain", "")))}
+    shown: dict[str, Any] = {"text/plain": safe_text(str(bundle.get("text/plain", "")))}
     for mime in _PICTURES:
         if _is_picture(bundle.get(mime)):
             shown[mime] = bundle[mime]
@@ -59,7 +59,7 @@ def _add_source(shown: dict[str, Any], bundle: Mapping[str, Any], mime: str, *ac
     if not isinstance(source, str) or len(source) > _LARGEST:
         return
     if any(pattern.search(source) for pattern in acting):
-        shown["text/plain"] = shown_text(source)
+        shown["text/plain"] = safe_text(source)
     else:
         shown[mime] = source
 

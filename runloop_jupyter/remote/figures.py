@@ -15,7 +15,7 @@ from importlib.machinery import ModuleSpec
 from typing import Any, Callable, Dict
 from urllib.parse import unquote, urlsplit
 
-_PATIENCE = 5.0  # seconds that a server in the devbox has to answer
+_TIMEOUT = 5.0  # seconds that a server in the devbox has to answer
 _HEIGHT = 450  # plotly's own, for figures that say none
 Show = Callable[[Dict[str, Any]], None]
 """Takes a MIME bundle."""
@@ -121,7 +121,7 @@ class _Browser:
     def show_fetched(self) -> None:
         fetching, self._fetching = self._fetching, {}
         for thread, data in fetching.items():
-            thread.join(_PATIENCE)
+            thread.join(_TIMEOUT)
             self._show(dict(data))
 
     def open_new(self, url: str) -> bool:
@@ -136,6 +136,6 @@ def _fetch(url: str, data: Dict[str, str]) -> None:
     from urllib.request import ProxyHandler, build_opener
 
     with suppress(OSError, ValueError):
-        with build_opener(ProxyHandler({})).open(url, timeout=_PATIENCE) as answer:
+        with build_opener(ProxyHandler({})).open(url, timeout=_TIMEOUT) as answer:
             if answer.headers.get_content_type() == "text/html":
                 data["text/html"] = answer.read().decode("utf-8", "replace")

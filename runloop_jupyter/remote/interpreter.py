@@ -44,7 +44,7 @@ from .figures import connect
 
 MARK = "\x1e"
 _INLINE = 256 * 1024  # bytes of values that go into stdout
-_PATIENCE = 3.0  # seconds that an interrupted cell has before its session is killed
+_TIMEOUT = 3.0  # seconds that an interrupted cell has before its session is killed
 _INTERRUPTED = 130
 _MOST_LATE = 100_000  # characters that are kept from one cell to the next
 _LONGEST_ERROR = 500
@@ -509,7 +509,7 @@ def _watch(connection: socket.socket, over: int) -> None:
     if over in ready:
         return
     os.killpg(0, signal.SIGINT)
-    ready, _, _ = select.select([over], [], [], _PATIENCE)
+    ready, _, _ = select.select([over], [], [], _TIMEOUT)
     if not ready:
         os.killpg(0, signal.SIGKILL)
 

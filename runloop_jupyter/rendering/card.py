@@ -9,7 +9,7 @@ from typing import Any, Generic, TypeVar
 from ..text.quoting import printable
 from . import page
 from .frames import data_frame, row_of
-from .states import tone_of
+from .states import css_class
 from .text import aligned
 
 T = TypeVar("T")
@@ -71,4 +71,4 @@ class Done(_Wrapped[T]):
 def _cell(title: str, text: str) -> str:
     if title in _CODES:
         return page.cell(page.code(text), "runloop-long")
-    return page.cell(page.link(text), f"runloop-long {tone_of(text) if title in _SIGNED else ''}".rstrip())
+    return page.cell(page.link(text), f"runloop-long {css_class(text) if title in _SIGNED else ''}".rstrip())

@@ -8,7 +8,7 @@ from itertools import pairwise
 
 from ..text.durations import spell_duration
 from . import page
-from .states import sign_of, tone_of
+from .states import css_class, symbol_of
 from .text import clock
 
 _ENDED = ("shutdown", "failure")
@@ -35,4 +35,4 @@ def _spans(history: Sequence[tuple[str, int]], ended_ms: int | None) -> list[tup
 
 def _part(state: str, since: int, until: int) -> tuple[str, str, float]:
     told = f"{state} from {clock(since)} for {spell_duration((until - since) / 1000)}"
-    return tone_of(sign_of(state)), told, max(until - since, 1)
+    return css_class(symbol_of(state)), told, max(until - since, 1)

@@ -20,7 +20,7 @@ _CHANGING = "◌"
 _TONES = {"●": "good", "✓": "good", "◐": "warn", "✗": "bad", "○": "quiet", "◌": "busy"}
 
 
-def sign_of(state: str) -> str:
+def symbol_of(state: str) -> str:
     """The sign of a state; one that is not known is on its way to another."""
     return _SIGNS.get(state.lower(), _CHANGING)
 
@@ -28,10 +28,10 @@ def sign_of(state: str) -> str:
 def state_text(state: str, reason: str | None = None) -> str:
     """A state with its sign: "✗ failed (build_failed)"."""
     because = f" ({reason})" if reason else ""
-    return f"{sign_of(state)} {state.lower().replace('_', ' ')}{because}"
+    return f"{symbol_of(state)} {state.lower().replace('_', ' ')}{because}"
 
 
-def tone_of(text: str) -> str:
+def css_class(text: str) -> str:
     """The CSS class of a text that begins with a sign; empty for another."""
     tone = _TONES.get(text[:1])
     return f"runloop-{tone}" if tone else ""

@@ -7,7 +7,7 @@ from typing import Any, Generic, TypeVar, overload
 
 from . import page
 from .frames import data_frame, row_of
-from .states import tone_of
+from .states import css_class
 from .text import aligned
 
 T = TypeVar("T")
@@ -102,5 +102,5 @@ class Listing(Sequence[T], Generic[T]):
 
 def _cell(title: str, text: str) -> str:
     body = page.code(text) if title in _CODES else page.escaped(text)
-    css = tone_of(text) if title in _SIGNED else ""
+    css = css_class(text) if title in _SIGNED else ""
     return page.cell(body, css if title in _SHORT else "runloop-long")

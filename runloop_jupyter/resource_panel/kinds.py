@@ -12,7 +12,7 @@ from typing import Any
 
 from runloop_sdk.models.devboxes import reason_of
 
-from ..kernel.owned import SEEN
+from ..kernel.owned import DEFAULT_KEEP_ALIVE
 
 Entry = Mapping[str, Any]
 Row = list[Any]
@@ -114,7 +114,7 @@ def _runs_until(entry: Entry, launch: Entry) -> int | None:
 
     None where there is none, or where its end hangs on a kernel's.
     """
-    seconds = _number(launch.get("keep_alive_time_seconds")) or round(SEEN)
+    seconds = _number(launch.get("keep_alive_time_seconds")) or round(DEFAULT_KEEP_ALIVE)
     idle = launch.get("after_idle") or _part(launch, "lifecycle").get("after_idle")
     if entry.get("status") != "running" or idle or entry.get("with_kernel"):
         return None

@@ -9,11 +9,11 @@ from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
 from ..kernel.kernel_registry import notebook
-from ..kernel.owned import SEEN
+from ..kernel.owned import DEFAULT_KEEP_ALIVE
 from ..text.durations import spell_duration
 
 if TYPE_CHECKING:
-    from ..kernel.kernel_registry import Made
+    from ..kernel.kernel_registry import CreatedDevbox
     from ..session import Session
     from .devboxes import DevboxInfo
 
@@ -42,7 +42,7 @@ class Ownership:
 class OwnershipIndex:
     """What is known of all devboxes of the session's service, at one moment."""
 
-    def __init__(self, session: Session, made: Mapping[str, Made]) -> None:
+    def __init__(self, session: Session, made: Mapping[str, CreatedDevbox]) -> None:
         self._owned = session.owned
         self._made = made
         self._is_embedded = session.connection is not None and session.connection.embedded
@@ -51,8 +51,8 @@ class OwnershipIndex:
     def of(self, devbox_id: str) -> Ownership:
         """Whose this one is."""
         if devbox_id in self._owned:
-            keeps = self._owned.keeps(devbox_id)
-            waits = not keeps or self._owned.is_held(devbox_id)
+            keeps = self._owned.outlives_kernel(devbox_id)
+            waits = not keeps or self._owned.is_held_alive(devbox_id)
             return Ownership(HERE, "this kernel" if waits else "", keeps)
         made = self._made.get(devbox_id)
         if made is None:
@@ -65,7 +65,7 @@ class OwnershipIndex:
         """The devbox with its owner and its end in words."""
         belonging = self.of(box.id)
         end = belonging.end(box.keep_alive)
-        silence = self._owned.outlives_silence(box.id) if end and not belonging.keeps else None
+        silence = self._owned.grace_period(box.id) if end and not belonging.keeps else None
         late = "" if silence is None else f", at the latest {spell_duration(silence)} after its last sign of life"
         return replace(box, owner=belonging.owner, ends=_end(box, end + late, self._owned.renewed_at(box.id)))
 
@@ -73,7 +73,7 @@ class OwnershipIndex:
 async def ownerships(session: Session) -> OwnershipIndex:
     """What is known now."""
     service = session.connection.service if session.connection else ""
-    made = await asyncio.to_thread(session.kernel_registry.made, service)
+    made = await asyncio.to_thread(session.kernel_registry.created, service)
     return OwnershipIndex(session, made)
 
 
@@ -95,4 +95,4 @@ def _end(box: DevboxInfo, with_kernel: str, renewed: float) -> str:
     if box.status != "running":
         return ""
     began = max((box.running_since_ms or box.created_ms) / 1000, renewed)  # if nobody but this kernel renewed it
-    return f"in {spell_duration(max(began + (box.keep_alive or SEEN) - time.time(), 0))}"
+    return f"in {spell_duration(max(began + (box.keep_alive or DEFAULT_KEEP_ALIVE) - time.time(), 0))}"
