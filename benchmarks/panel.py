@@ -64,8 +64,8 @@ KEYSTROKE = """(text) => {
 }"""
 HOUR = """
 import asyncio, json, pathlib, re
-from runloop_jupyter.resource_panel import pace
-pace.EVERY, pace._SHARE = 0.0, 1.0
+from runloop_jupyter.resource_panel import poll_interval
+poll_interval.EVERY, poll_interval._SHARE = 0.0, 1.0
 panel = runloop_jupyter.panel()
 feed, publish, sent = panel._feed, panel.view.comm.publish_msg, 0
 
