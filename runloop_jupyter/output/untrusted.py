@@ -81,7 +81,7 @@ def _safe_html(markup: str, *, frame_network: bool) -> str:
 
 
 def _kept(tag: str, name: str, value: str) -> str | None:
-    """The value of an attribute, None to drop it: only embedded images, links to the web, and classes that do no harm."""
+    """The value of an attribute, None to drop it: only embedded images, links to the web, harmless classes."""
     if name == "class":
         return " ".join(word for word in value.split() if word in _CLASSES) or None
     if name == "src" and not value.startswith("data:image/"):
