@@ -11,7 +11,7 @@ from urllib.request import getproxies
 
 from . import embedded as embedded_service
 from .connection import Connection, from_environment
-from .diagnosis import Subject, conclusion, look_into
+from .diagnosis import Subject, error_for, investigate
 from .errors import MagicError, RemoteError, UsageError
 from .kernel.service_watch import ServiceWatch, refuses
 from .output.progress import waiting
@@ -190,8 +190,8 @@ class Client:
 
     async def _diagnosed(self, happened: str, subject: Subject, connection: Connection) -> MagicError:
         self._is_doubted = self._is_doubted or connection == self.connection
-        found = await look_into(subject, connection, embedded_service.running if connection.embedded else None)
-        return conclusion(happened, subject, found, connection)
+        found = await investigate(subject, connection, embedded_service.running if connection.embedded else None)
+        return error_for(happened, subject, found, connection)
 
     async def guard(self, work: Awaitable[T], doing: str = "") -> T:
         """Return `work`'s result; what the SDK raises, or the system about a file, comes out as one clear sentence.

@@ -54,7 +54,7 @@ class Session:
             lambda text: self.say(text),
             lambda: self.settings.start_timeout,
             on_switch=self._forget_service,
-            on_restart=self.owned.follow,
+            on_restart=self.owned.reconnect,
         )
         self.ownerships = Ownerships(self.client, self.owned, self.kernel_registry)
         self.current: DevboxInfo | None = None
@@ -172,7 +172,7 @@ class Session:
             raise error
 
     def _register(self, devbox: DevboxInfo, on: Connection, *, made: bool = False, keep: bool = False) -> None:
-        self.kernel_registry.note(devbox.id, devbox.name, on.service, made=made, keep=keep)
+        self.kernel_registry.record(devbox.id, devbox.name, on.service, made=made, keep=keep)
 
     def _forget_service(self) -> None:
         """Another service is used: what is known belongs to the former one."""
@@ -188,7 +188,7 @@ class Session:
             end()
         self.on_close.clear()
         try:
-            await self.owned.leave()
+            await self.owned.shut_down()
         except RunloopError as error:
             self.say(f"The devboxes of this kernel end when its process does: {error}.")
         self.kernel_registry.end()

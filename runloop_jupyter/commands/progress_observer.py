@@ -7,7 +7,7 @@ from contextlib import AbstractAsyncContextManager
 from typing import TYPE_CHECKING
 
 from ..operations.observer import Observer
-from ..output.progress import Progress, telling
+from ..output.progress import Progress, polling
 
 if TYPE_CHECKING:
     from pydantic import BaseModel
@@ -25,4 +25,4 @@ class ProgressObserver(Observer):
 
     def waiting(self, status: Callable[[], Awaitable[str]]) -> AbstractAsyncContextManager[None]:
         """Return a context in which the state is asked for every second."""
-        return telling(self._progress, status)
+        return polling(self._progress, status)

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING
 
 from ..commands import NOUNS
 from ..errors import MagicError
-from ..output.progress import unseen
+from ..output.progress import without_status
 
 if TYPE_CHECKING:
     from ..resources.devboxes import DevboxInfo
@@ -118,7 +118,7 @@ class Lookups:
         from runloop_sdk import RunloopError
 
         try:
-            with unseen():
+            with without_status():
                 names.keep(key, await ask())
         except (RunloopError, MagicError, OSError):
             return  # nothing is offered: a completion is no place for errors

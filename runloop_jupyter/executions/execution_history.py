@@ -59,7 +59,7 @@ class ExecutionHistory:
         """Note a command that was started."""
         self._unwritten = [*self._unwritten[-_MOST_ENTRIES:], entry]
         with self._folder.best_effort():
-            self._add(self._folder.made() / _FILE, self._unwritten)
+            self._add(self._folder.ensure() / _FILE, self._unwritten)
             self._unwritten = []
 
     def entries(self, connection: Connection) -> list[Entry]:

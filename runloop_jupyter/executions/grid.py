@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from typing import Literal
 
 from ..rendering import aligned, page
-from ..rendering.states import tone_of
+from ..rendering.states import css_class
 from ..text.durations import spell_duration
 
 State = Literal["starting", "running", "done", "failed"]
@@ -68,7 +68,7 @@ def _row_html(row: Row) -> str:
     devbox, state, time, last = row.cells
     cells = (
         page.cell(page.escaped(devbox), "runloop-long"),
-        page.cell(page.escaped(state), tone_of(state)),
+        page.cell(page.escaped(state), css_class(state)),
         page.cell(time),
         page.cell(page.code(last), "runloop-long"),
     )

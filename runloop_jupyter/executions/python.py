@@ -13,7 +13,7 @@ from shlex import quote
 from typing import TYPE_CHECKING, Any
 
 from ..errors import RemoteError, UsageError
-from ..output.untrusted import harmless
+from ..output.untrusted import sanitize
 from ..remote import program
 from ..remote.values import ValueProblem, pack, unpack
 from ..results import PythonResult
@@ -160,7 +160,7 @@ class PythonOutput(CommandRun):
             self._exception = _short(frame.get("text")) + where
 
     def _take_display(self, frame: dict[str, Any], sink: Sink) -> None:
-        bundle = harmless(frame["data"], frame_network=self._context.settings.frame_network)
+        bundle = sanitize(frame["data"], frame_network=self._context.settings.frame_network)
         size = sum(len(data) if isinstance(data, str) else len(json.dumps(data)) for data in bundle.values())
         if self._displayed + size > MOST_OF_DISPLAYS:
             if self._displayed <= MOST_OF_DISPLAYS:

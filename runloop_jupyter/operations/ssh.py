@@ -79,7 +79,7 @@ async def ssh_login(session: Session, devbox: DevboxInfo) -> SSHLogin:
 
 
 def _write_key(state: StateFolder, devbox_id: str, key: str) -> Path:
-    file = state.made("ssh") / f"{devbox_id}.pem"
+    file = state.ensure("ssh") / f"{devbox_id}.pem"
     descriptor = os.open(file, os.O_WRONLY | os.O_CREAT | os.O_TRUNC | os.O_CLOEXEC, 0o600)
     with os.fdopen(descriptor, "w") as opened:
         os.fchmod(descriptor, 0o600)  # also where it was there before

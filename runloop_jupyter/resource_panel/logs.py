@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING, Any, ClassVar
 
 from ..errors import MagicError
 from ..operations.transfers import free_path
-from ..output.log_lines import LogLines, kind_of, said
+from ..output.log_lines import LogLines, display_text, kind_of
 from ..output.terminal_text import plain
 from ..rendering.text import exact_clock
 from ..resources.devboxes import by_id
@@ -151,7 +151,7 @@ class LogView(DevboxTool):
 
 
 def _row(line: Log) -> Row:
-    text = "\n".join(map(plain, said(line).split("\n")))
+    text = "\n".join(map(plain, display_text(line).split("\n")))
     cut = text if len(text) <= _LONGEST else f"{text[:_LONGEST]} … ({len(text):,} characters)"
     return line.timestamp_ms, line.source, kind_of(line), line.level, cut
 

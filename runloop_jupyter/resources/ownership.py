@@ -9,12 +9,12 @@ from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
 from ..kernel.kernel_registry import notebook
-from ..kernel.owned import SEEN
+from ..kernel.owned import DEFAULT_KEEP_ALIVE
 from ..text.durations import spell_duration
 
 if TYPE_CHECKING:
     from ..client import Client
-    from ..kernel.kernel_registry import KernelRegistry, Made
+    from ..kernel.kernel_registry import CreatedDevbox, KernelRegistry
     from ..kernel.owned import OwnedDevboxes
     from .devboxes import DevboxInfo
 
@@ -43,7 +43,7 @@ class Ownership:
 class OwnershipIndex:
     """The ownership of all devboxes of a service, at one moment."""
 
-    def __init__(self, owned: OwnedDevboxes, made: Mapping[str, Made], *, is_embedded: bool) -> None:
+    def __init__(self, owned: OwnedDevboxes, made: Mapping[str, CreatedDevbox], *, is_embedded: bool) -> None:
         self._owned = owned
         self._made = made
         self._is_embedded = is_embedded
@@ -52,8 +52,8 @@ class OwnershipIndex:
     def of(self, devbox_id: str) -> Ownership:
         """Return the ownership of one devbox."""
         if devbox_id in self._owned:
-            keeps = self._owned.keeps(devbox_id)
-            waits = not keeps or self._owned.is_held(devbox_id)
+            keeps = self._owned.outlives_kernel(devbox_id)
+            waits = not keeps or self._owned.is_held_alive(devbox_id)
             return Ownership(HERE, "this kernel" if waits else "", keeps)
         made = self._made.get(devbox_id)
         if made is None:
@@ -66,7 +66,7 @@ class OwnershipIndex:
         """Return the devbox with its owner and its end in words."""
         belonging = self.of(box.id)
         end = belonging.end(box.keep_alive)
-        silence = self._owned.outlives_silence(box.id) if end and not belonging.keeps else None
+        silence = self._owned.grace_period(box.id) if end and not belonging.keeps else None
         late = "" if silence is None else f", at the latest {spell_duration(silence)} after its last sign of life"
         return replace(box, owner=belonging.owner, ends=_end(box, end + late, self._owned.renewed_at(box.id)))
 
@@ -86,14 +86,14 @@ class Ownerships:
     async def index(self) -> OwnershipIndex:
         """Return what is known now."""
         service = self._client.connection.service if self._client.connection else ""
-        return self._index(await asyncio.to_thread(self._registry.made, service))
+        return self._index(await asyncio.to_thread(self._registry.created, service))
 
     async def described(self, boxes: Iterable[DevboxInfo]) -> list[DevboxInfo]:
         """Return the devboxes with their owners and ends in words."""
         index = await self.index()
         return [index.described(box) for box in boxes]
 
-    def _index(self, made: Mapping[str, Made]) -> OwnershipIndex:
+    def _index(self, made: Mapping[str, CreatedDevbox]) -> OwnershipIndex:
         connection = self._client.connection
         return OwnershipIndex(self.owned, made, is_embedded=connection is not None and connection.embedded)
 
@@ -110,4 +110,4 @@ def _end(box: DevboxInfo, with_kernel: str, renewed: float) -> str:
     if box.status != "running":
         return ""
     began = max((box.running_since_ms or box.created_ms) / 1000, renewed)  # if nobody but this kernel renewed it
-    return f"in {spell_duration(max(began + (box.keep_alive or SEEN) - time.time(), 0))}"
+    return f"in {spell_duration(max(began + (box.keep_alive or DEFAULT_KEEP_ALIVE) - time.time(), 0))}"

@@ -11,7 +11,7 @@ import nbformat
 import pytest
 from playwright.sync_api import Page, expect
 
-from runloop_jupyter.output.untrusted import harmless
+from runloop_jupyter.output.untrusted import sanitize
 from tests.browser.lab import Notebook
 from tests.waiting import wait_until
 
@@ -101,7 +101,7 @@ def listener() -> Iterator[Listener]:
 
 
 def shown(markup: str, *, network: bool = False) -> str:
-    return harmless({"text/html": markup}, frame_network=network)["text/html"]
+    return sanitize({"text/html": markup}, frame_network=network)["text/html"]
 
 
 def test_nothing_is_asked_for_unless_the_user_allows_it(page: Page, browser, listener: Listener) -> None:
@@ -242,8 +242,8 @@ ESTIMATOR = """<style>#e {color: black; padding: 10px}
 <div id="e"><details><summary>LogisticRegression</summary><pre style="height: 200px">LogisticRegression()</pre>
 </details></div>"""
 CELL = f"""from IPython.display import display
-from runloop_jupyter.output.untrusted import harmless
-display(harmless({{"text/html": {ESTIMATOR!r}}}), raw=True)"""
+from runloop_jupyter.output.untrusted import sanitize
+display(sanitize({{"text/html": {ESTIMATOR!r}}}), raw=True)"""
 
 
 def is_readable(page: Page) -> bool:

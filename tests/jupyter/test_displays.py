@@ -32,7 +32,7 @@ def sdk(kernel: Kernel) -> Kernel:
     """A kernel whose `sdk` is the session's own."""
     kernel.run("from runloop_jupyter.magics import session_of_this_shell").check()
     kernel.run("sdk = await session_of_this_shell().sdk()\nbox = await sdk.devbox.create(name='shown')").check()
-    kernel.run(f"from runloop_jupyter.output import displays; displays._PATIENCE = {PATIENCE}").check()
+    kernel.run(f"from runloop_jupyter.output import displays; displays._TIMEOUT = {PATIENCE}").check()
     return kernel
 
 
@@ -67,10 +67,10 @@ def test_a_card_tells_the_state_of_now(sdk: Kernel) -> None:
 
 
 def test_without_an_answer_the_name_is_shown(sdk: Kernel, home: Home) -> None:
-    sdk.run("displays._PATIENCE = 1.0").check()
+    sdk.run("displays._TIMEOUT = 1.0").check()
     with home.silent():
         cell = sdk.run("box").check()  # ends while the service is still silent
-        sdk.run(f"displays._PATIENCE = {PATIENCE}").check()
+        sdk.run(f"displays._TIMEOUT = {PATIENCE}").check()
     assert cell.results == [sdk.value("repr(box)")]
 
 

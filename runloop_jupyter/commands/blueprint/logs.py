@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from ...operations.builds import follow
-from ...output.progress import counting
+from ...output.progress import elapsed_status
 from ...resources.kinds.blueprint import BLUEPRINT
 from ...text.quoting import printable
 from ..parser import Parser
@@ -47,7 +47,7 @@ async def run(session: Session, options: Options) -> None:
     view = await BLUEPRINT.find(sdk, options.name)
     blueprint = sdk.blueprint.from_id(view.id)
     async with CellOutput() as output:
-        output.status(counting(f"building {printable(view.name)} {{}} — Stop stops looking"))
+        output.status(elapsed_status(f"building {printable(view.name)} {{}} — Stop stops looking"))
         if options.follow:
             async for line in follow(blueprint):
                 output.write("stderr" if line.level == "error" else "stdout", line.message + "\n")

@@ -52,6 +52,6 @@ async def run(session: Session, options: Options) -> Done[DevboxInfo]:
 
 
 def _how_long(session: Session, devbox: DevboxInfo) -> str:
-    if session.owned.is_held(devbox.id):
+    if session.owned.is_held_alive(devbox.id):
         return " while this kernel lives"
     return f" for {spell_duration(devbox.keep_alive)} from now" if devbox.keep_alive else ""

@@ -7,8 +7,8 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-from ...output.log_lines import LogLines, said
-from ...output.progress import counting
+from ...output.log_lines import LogLines, display_text
+from ...output.progress import elapsed_status
 from ...rendering.text import exact_clock
 from ...resources.devboxes import by_id
 from ..argument_types import number_of
@@ -64,7 +64,7 @@ async def run(session: Session, options: Options) -> None:
 
     devbox = await session.find(options.devbox)
     async with CellOutput(whole="--tail N shows the last of it") as output:
-        output.status(counting(f"following {devbox.short} {{}} — Stop stops looking") if options.follow else "")
+        output.status(elapsed_status(f"following {devbox.short} {{}} — Stop stops looking") if options.follow else "")
         seen = LogLines()
         lines = seen.new(await _lines(session, devbox, options))
         shown = lines[-options.tail :] if options.tail else lines
@@ -88,4 +88,4 @@ async def _lives(session: Session, devbox: DevboxInfo) -> bool:
 
 
 def _text(lines: Sequence[Log]) -> str:
-    return "".join(f"{exact_clock(line.timestamp_ms)} {line.source:<8} {said(line)}\n" for line in lines)
+    return "".join(f"{exact_clock(line.timestamp_ms)} {line.source:<8} {display_text(line)}\n" for line in lines)

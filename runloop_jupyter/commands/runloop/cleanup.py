@@ -63,7 +63,11 @@ async def run(session: Session, options: Options) -> Listing[DevboxInfo]:
 async def _left(session: Session, options: Options) -> list[DevboxInfo]:
     sdk = await session.client.sdk()
     dead = [entry.devbox_id for entry in await session.remembered() if entry.made and (options.kept or not entry.keep)]
-    own = [] if options.dead else [each for each in session.owned if options.kept or not session.owned.keeps(each)]
+    own = (
+        []
+        if options.dead
+        else [each for each in session.owned if options.kept or not session.owned.outlives_kernel(each)]
+    )
     ids = dict.fromkeys([*own, *dead])
     found = await asyncio.gather(*(by_id(sdk, devbox_id) for devbox_id in ids))
     for devbox_id, box in zip(ids, found, strict=True):

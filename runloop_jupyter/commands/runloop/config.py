@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from ...rendering import Listing
-from ...settings import Settings, spelled
+from ...settings import Settings, format_setting
 from ..parser import Parser
 
 if TYPE_CHECKING:
@@ -51,6 +51,6 @@ async def run(session: Session, options: Options) -> Listing[tuple[str, str, str
     """A table of the settings."""
     settings = session.settings
     shown = [each for each in dataclasses.fields(Settings) if each.metadata]
-    rows = [(each.name, spelled(settings, each.name), each.metadata["help"]) for each in shown]
+    rows = [(each.name, format_setting(settings, each.name), each.metadata["help"]) for each in shown]
     note = "\n".join([*settings.refused, "Change one: %config RunloopMagics.NAME = VALUE"])
     return Listing(rows, _COLUMNS, none="", note=note)

@@ -189,7 +189,7 @@ def limits(enforced: Mapping[str, str]) -> Check:
 def files(folder: StateFolder) -> Iterator[Check]:
     """Check that the extension can keep its own files."""
     try:
-        folder.try_out()
+        folder.check_usable()
     except OSError as error:
         yield Check("files", "weak", folder.problem(error), "Set RUNLOOP_JUPYTER_HOME to a folder of your own.")
     else:

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import AsyncIterator, Iterable, Mapping
 from typing import TYPE_CHECKING, Any
 
-from ...kernel.owned import SEEN
+from ...kernel.owned import DEFAULT_KEEP_ALIVE
 from ...text.durations import parse_duration
 from ...text.quoting import as_word
 from ..api_limits import SIZES
@@ -76,7 +76,7 @@ def _runs_until(entry: Entry, launch: Entry) -> int | None:
 
     None where there is none, or where its end hangs on a kernel's.
     """
-    seconds = number(launch.get("keep_alive_time_seconds")) or round(SEEN)
+    seconds = number(launch.get("keep_alive_time_seconds")) or round(DEFAULT_KEEP_ALIVE)
     idle = launch.get("after_idle") or part(launch, "lifecycle").get("after_idle")
     if entry.get("status") != "running" or idle or entry.get("with_kernel"):
         return None
