@@ -11,6 +11,7 @@ import pytest
 from IPython.core.inputtransformer2 import TransformerManager
 
 from runloop_jupyter.commands import DEVBOX, resolve
+from runloop_jupyter.commands.noun import Noun
 from scripts import magics_pages
 
 ROOT = Path(__file__).parents[2]
@@ -64,7 +65,7 @@ def test_the_readme_leads_to_each_page() -> None:
 
 
 @EACH_VERB
-def test_each_subcommand_says_what_it_returns_and_what_can_go_wrong(noun, verb: str) -> None:
+def test_each_subcommand_says_what_it_returns_and_what_can_go_wrong(noun: Noun, verb: str) -> None:
     parser = noun.load(verb).parser()
     assert parser.returns.endswith(".")
     assert parser.mistakes
@@ -72,7 +73,7 @@ def test_each_subcommand_says_what_it_returns_and_what_can_go_wrong(noun, verb: 
 
 
 @EACH_VERB
-def test_each_example_is_taken_and_one_at_least_shows_the_subcommand(noun, verb: str) -> None:
+def test_each_example_is_taken_and_one_at_least_shows_the_subcommand(noun: Noun, verb: str) -> None:
     used = set()
     for example in noun.load(verb).parser().examples:
         for name, line, *below in calls(example.cell):

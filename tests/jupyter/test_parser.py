@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import argparse
+
 import pytest
 
 from runloop_jupyter.commands import DEVBOX, NOUNS, RUNLOOP, resolve
@@ -13,7 +15,7 @@ from runloop_jupyter.text.templates import evaluator
 NAMESPACE = {"name": "my box", "n": 3, "box": "web"}
 
 
-def parse(verb: str, line: str):
+def parse(verb: str, line: str) -> argparse.Namespace:
     return DEVBOX.load(verb).parser().parse_line(line, evaluator(dict(NAMESPACE), hint=verb == "exec"))
 
 
