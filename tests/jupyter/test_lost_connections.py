@@ -104,7 +104,9 @@ async def test_the_cell_fails_the_command_goes_on_and_is_found_again(
     with pytest.raises(ConnectionLostError, match="whether the command still runs is not known") as caught:
         await cell
     proxy.down = False
-    execution, name = re.search(r"%devbox attach (\S+) --on (\S+) ", str(caught.value)).groups()
+    named = re.search(r"%devbox attach (\S+) --on (\S+) ", str(caught.value))
+    assert named
+    execution, name = named.groups()
     again = await find_execution(session, execution, name)
     await say_stop(session, box)
     result = await again.finish(quiet())
@@ -231,7 +233,9 @@ async def test_what_goes_wrong_with_one_of_several_ends_none_of_the_others(sessi
     fan_out = FanOut(session, [box, second], make, quiet(), tail=None)
     with pytest.raises(ArithmeticError):
         await run_on_all(fan_out, quiet(), fail_fast=False, keep=False)
-    assert fan_out.members[0].result.success
+    result = fan_out.members[0].result
+    assert result
+    assert result.success
 
 
 async def test_the_context_of_a_build_that_goes_on_stays(session: Session, tmp_path: Path) -> None:

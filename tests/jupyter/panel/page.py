@@ -16,7 +16,7 @@ from runloop_jupyter.session import Session
 from tests.waiting import until
 
 
-class PageComm(BaseComm):  # type: ignore[misc]  # comm has no types
+class PageComm(BaseComm):
     """Keeps what was sent."""
 
     def publish_msg(self, msg_type: str, data: Any = None, metadata: Any = None, buffers: Any = None, **_: Any) -> None:

@@ -42,7 +42,7 @@ async def page(session: Session, pages: MakePage) -> Page:
     return shown
 
 
-def health(page: Page, kind: str = "devbox") -> dict[str, object]:
+def health(page: Page, kind: str = "devbox") -> dict[str, Any]:
     """The latest word on how looking goes."""
     return next((h for h in reversed(page.told("health")) if h["kind"] == kind), {})
 
@@ -193,7 +193,8 @@ async def test_the_time_left_begins_again_with_keep_alive(faulty: FaultyService,
     await page.until(lambda: page.rows(), "the row")
 
     def left() -> float:
-        return KINDS["devbox"].value(page.rows()["dbx_00001"], "until") / 1000 - time.time()
+        until: float = KINDS["devbox"].value(page.rows()["dbx_00001"], "until")
+        return until / 1000 - time.time()
 
     assert 3500 < left() < 3700
     page.send("act", kind="devbox", action="keep_alive", ids=["dbx_00001"])

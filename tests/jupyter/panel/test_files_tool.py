@@ -48,7 +48,8 @@ async def goes(page: ToolPage, path: str, to: str) -> None:
 
 async def opens(page: ToolPage, name: str) -> dict[str, Any]:
     page.send("open", name=name)
-    return await page.until(lambda: shown(page).get("name") == name and shown(page), name)
+    await page.until(lambda: shown(page).get("name") == name, name)
+    return shown(page)
 
 
 async def refuses(page: ToolPage, words: str) -> None:

@@ -16,7 +16,7 @@ from tests.jupyter.panel.page import MakePage, Page
 
 
 def only(page: Page, name: str, kind: str = "devbox") -> str:
-    return next(row[0] for row in page.rows(kind).values() if row[1] == name)
+    return next(str(row[0]) for row in page.rows(kind).values() if row[1] == name)
 
 
 async def made(session: Session, page: Page, name: str, **parameters: Any) -> str:

@@ -38,7 +38,12 @@ def read_all(page: ToolPage) -> None:
 
 async def types(page: ToolPage, text: str, shows: str) -> None:
     page.send("input", text.encode())
-    await page.until(lambda: read_all(page) or shows in screen(page), shows)
+
+    def is_shown() -> bool:
+        read_all(page)
+        return shows in screen(page)
+
+    await page.until(is_shown, shows)
 
 
 @pytest.fixture
