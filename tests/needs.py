@@ -7,7 +7,7 @@ import re
 import subprocess
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
-from functools import cache
+from functools import cache, partial
 from types import CodeType, FunctionType, ModuleType
 from typing import Any
 
@@ -37,11 +37,11 @@ def marks_of(item: pytest.Function) -> frozenset[str]:
     """The marks of all that a test needs."""
     fixtures = [definitions[-1].func for definitions in item._fixtureinfo.name2fixturedefs.values()]
     parameters = item.callspec.params.values() if hasattr(item, "callspec") else ()
-    return frozenset().union(*map(_marks, filter(callable, (item.function, *fixtures, *parameters))))
+    return frozenset().union(*map(marks_of_code, filter(callable, (item.function, *fixtures, *parameters))))
 
 
 @cache
-def _marks(function: object) -> frozenset[str]:
+def marks_of_code(function: object) -> frozenset[str]:
     """The marks of what a function's code names, and the code that it names, and so on."""
     found: set[str] = set()
     named, seen = [function], set()
@@ -57,6 +57,8 @@ def _marks(function: object) -> frozenset[str]:
             named += value.values()
         elif isinstance(value, list | tuple):
             named += value
+        elif isinstance(value, partial):
+            named.append(value.func)
         elif name.startswith(_OWN):
             named += vars(value).values() if isinstance(value, type) else _globals_of(value)
     return frozenset(found)
@@ -71,7 +73,7 @@ def _globals_of(function: Any) -> Iterator[object]:
     values = [function.__globals__[name] for name in names & function.__globals__.keys()]
     yield from values
     for module in values:
-        if isinstance(module, ModuleType) and module.__name__.startswith(_OWN):
+        if isinstance(module, ModuleType):
             yield from (vars(module)[name] for name in names & vars(module).keys())
 
 
