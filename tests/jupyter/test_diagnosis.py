@@ -136,7 +136,9 @@ async def test_command_and_devbox_are_asked(own: Service, sdk: AsyncRunloopSDK) 
     await devbox.shutdown()
 
 
-async def test_a_service_that_hangs_is_not_taken_for_one_that_ended(own: Service, monkeypatch) -> None:
+async def test_a_service_that_hangs_is_not_taken_for_one_that_ended(
+    own: Service, monkeypatch: pytest.MonkeyPatch
+) -> None:
     monkeypatch.setattr("runloop_jupyter.diagnosis.PATIENCE", 0.3)
     here = at(own, embedded=True)
     os.kill(own.process.pid, signal.SIGSTOP)

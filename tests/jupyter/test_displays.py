@@ -86,7 +86,7 @@ def test_unloading_gives_the_plain_text_back(sdk: Kernel) -> None:
     [
         DevboxView(id=MARKUP, name=MARKUP, status=MARKUP, create_time_ms=0, metadata={MARKUP: MARKUP}),
         ObjectView(id=MARKUP, name=MARKUP, content_type=MARKUP, state=MARKUP, create_time_ms=0),
-        AxonView(id=MARKUP, name=MARKUP, created_at_ms=0, of_tomorrow={MARKUP: [MARKUP]}),
+        AxonView(id=MARKUP, name=MARKUP, created_at_ms=0, of_tomorrow={MARKUP: [MARKUP]}),  # type: ignore[call-arg]
     ],
     ids=["devbox", "object", "any other"],
 )
@@ -111,7 +111,8 @@ def test_a_signed_address_is_on_no_card() -> None:
 def test_a_field_that_is_very_long_is_cut() -> None:
     long = "x" * 1_000_000
     command = DevboxAsyncExecutionDetailView(devbox_id="dbx_1", execution_id="exec_1", status="running", stdout=long)
-    for view in (command, AxonView(id="axn_1", name="events", created_at_ms=0, of_tomorrow=long)):
+    of_tomorrow = AxonView(id="axn_1", name="events", created_at_ms=0, of_tomorrow=long)  # type: ignore[call-arg]
+    for view in (command, of_tomorrow):
         assert len(card_of(view)._repr_html_()) < 10_000
 
 

@@ -13,6 +13,7 @@ from IPython.core.inputtransformer2 import TransformerManager
 from pydantic import TypeAdapter, ValidationError
 
 from runloop_jupyter.commands import DEVBOX, resolve
+from runloop_jupyter.commands.noun import Noun
 from runloop_jupyter.variables import Variables
 from runloop_sdk.params.devboxes import DevboxStatus
 from runloop_sdk.params.objects import ObjectContentType
@@ -84,7 +85,7 @@ def test_the_readme_leads_to_each_page() -> None:
 
 
 @EACH_VERB
-def test_each_subcommand_says_what_it_returns_and_what_can_go_wrong(noun, verb: str) -> None:
+def test_each_subcommand_says_what_it_returns_and_what_can_go_wrong(noun: Noun, verb: str) -> None:
     parser = noun.load(verb).parser()
     assert parser.returns.endswith(".")
     assert parser.mistakes
@@ -92,7 +93,7 @@ def test_each_subcommand_says_what_it_returns_and_what_can_go_wrong(noun, verb: 
 
 
 @EACH_VERB
-def test_each_example_is_taken_as_its_types_say_and_one_at_least_shows_the_subcommand(noun, verb: str) -> None:
+def test_each_example_is_taken_as_its_types_say_and_one_at_least_shows_the_subcommand(noun: Noun, verb: str) -> None:
     used = set()
     for example in noun.load(verb).parser().examples:
         for name, line, *below in calls(example.cell):

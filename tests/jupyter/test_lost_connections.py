@@ -49,7 +49,7 @@ def proxy(service: Service) -> CuttingProxy:
 
 
 @pytest.fixture
-async def session(proxy: CuttingProxy, service: Service, monkeypatch) -> AsyncIterator[Session]:
+async def session(proxy: CuttingProxy, service: Service, monkeypatch: pytest.MonkeyPatch) -> AsyncIterator[Session]:
     """A notebook's session whose way to the service is the proxy; retries come soon."""
     monkeypatch.setattr("runloop_sdk._retry.FIRST_DELAY", 0.01)
     monkeypatch.setattr("runloop_sdk._retry.LONGEST_DELAY", 0.05)
@@ -96,7 +96,9 @@ def counted(text: str) -> bool:
     return text == "".join(f"{n}\n" for n in range(1, text.count("\n") + 1))
 
 
-async def test_the_cell_fails_the_command_goes_on_and_is_found_again(proxy, session, box) -> None:
+async def test_the_cell_fails_the_command_goes_on_and_is_found_again(
+    proxy: CuttingProxy, session: Session, box: DevboxInfo
+) -> None:
     run = await started(session, box)
     cell = in_cell(run)
     await until(lambda: run.transcript.stdout.count("\n") > 3)
@@ -104,7 +106,9 @@ async def test_the_cell_fails_the_command_goes_on_and_is_found_again(proxy, sess
     with pytest.raises(ConnectionLostError, match="whether the command still runs is not known") as caught:
         await cell
     proxy.down = False
-    execution, name = re.search(r"%devbox attach (\S+) --on (\S+) ", str(caught.value)).groups()
+    named = re.search(r"%devbox attach (\S+) --on (\S+) ", str(caught.value))
+    assert named
+    execution, name = named.groups()
     again = await find_execution(session, execution, name)
     await say_stop(session, box)
     result = await again.finish(quiet())
@@ -112,7 +116,9 @@ async def test_the_cell_fails_the_command_goes_on_and_is_found_again(proxy, sess
     assert proxy.asked(b"/kill ") == 0
 
 
-async def test_a_cut_that_passes_is_not_noticed_but_in_the_line_below(proxy, session, box, monkeypatch) -> None:
+async def test_a_cut_that_passes_is_not_noticed_but_in_the_line_below(
+    proxy: CuttingProxy, session: Session, box: DevboxInfo, monkeypatch: pytest.MonkeyPatch
+) -> None:
     monkeypatch.setattr("runloop_jupyter.executions.run._LOST", 0.1)
     run = await started(session, box)
     line = run.line("running {} on main")
@@ -130,7 +136,9 @@ async def test_a_cut_that_passes_is_not_noticed_but_in_the_line_below(proxy, ses
     assert (result.exit_code, counted(result.stdout)) == (3, True)
 
 
-async def test_output_that_is_lost_for_good_after_the_end_says_how_the_command_ended(proxy, session, box) -> None:
+async def test_output_that_is_lost_for_good_after_the_end_says_how_the_command_ended(
+    proxy: CuttingProxy, session: Session, box: DevboxInfo
+) -> None:
     proxy.marker, proxy.cuts = b"stream_std", FOR_EVER
     run = await started(session, box, "echo lost; exit 3")
     with pytest.raises(
@@ -139,7 +147,7 @@ async def test_output_that_is_lost_for_good_after_the_end_says_how_the_command_e
         await in_cell(run)
 
 
-async def test_one_that_is_lost_takes_no_other_with_it(proxy, session, box) -> None:
+async def test_one_that_is_lost_takes_no_other_with_it(proxy: CuttingProxy, session: Session, box: DevboxInfo) -> None:
     lost, other = await started(session, box, "sleep 1000"), await started(session, box)
     cells = [in_cell(run) for run in (lost, other)]
     await until(lambda: other.transcript.stdout.count("\n") > 3)
@@ -154,13 +162,17 @@ async def test_one_that_is_lost_takes_no_other_with_it(proxy, session, box) -> N
     await lost.kill()
 
 
-async def test_a_start_whose_answer_is_lost_may_have_started(proxy, session, box) -> None:
+async def test_a_start_whose_answer_is_lost_may_have_started(
+    proxy: CuttingProxy, session: Session, box: DevboxInfo
+) -> None:
     proxy.marker, proxy.cuts = b"execute_async", FOR_EVER
     with pytest.raises(ConnectionLostError, match="whether the command was started is not known: %devbox logs main"):
         await started(session, box)
 
 
-async def test_fail_fast_kills_for_a_failure_and_not_for_a_lost_connection(proxy, session, box) -> None:
+async def test_fail_fast_kills_for_a_failure_and_not_for_a_lost_connection(
+    proxy: CuttingProxy, session: Session, box: DevboxInfo
+) -> None:
     second = await create(session, {"name": "second"}, keep_alive=600)
     order = CommandSpec(COUNT, title=COUNT)
     fan_out = FanOut(
@@ -180,7 +192,9 @@ async def test_fail_fast_kills_for_a_failure_and_not_for_a_lost_connection(proxy
     assert proxy.asked(b"/kill ") == 0
 
 
-async def test_a_handle_tells_what_was_lost_and_can_still_kill(proxy, session, box) -> None:
+async def test_a_handle_tells_what_was_lost_and_can_still_kill(
+    proxy: CuttingProxy, session: Session, box: DevboxInfo
+) -> None:
     run = await started(session, box)
     job = start_in_background(session, run, quiet())
     await until(lambda: run.transcript.stdout.count("\n") > 3)
@@ -192,7 +206,9 @@ async def test_a_handle_tells_what_was_lost_and_can_still_kill(proxy, session, b
     assert (await run.execution.result()).exit_code == 137
 
 
-async def test_a_command_goes_on_when_the_notebook_turns_to_another_service(proxy, session, box) -> None:
+async def test_a_command_goes_on_when_the_notebook_turns_to_another_service(
+    proxy: CuttingProxy, session: Session, box: DevboxInfo
+) -> None:
     run = await started(session, box)
     cell = in_cell(run)
     await until(lambda: run.transcript.stdout.count("\n") > 3)
@@ -205,7 +221,7 @@ async def test_a_command_goes_on_when_the_notebook_turns_to_another_service(prox
     assert (result.exit_code, counted(result.stdout)) == (3, True)
 
 
-async def test_what_goes_wrong_with_one_of_several_ends_none_of_the_others(session, box) -> None:
+async def test_what_goes_wrong_with_one_of_several_ends_none_of_the_others(session: Session, box: DevboxInfo) -> None:
     class Broken(CommandRun):
         async def finish(self, sink: Any) -> DevboxResult:
             raise ArithmeticError("a fault of ours")
@@ -219,10 +235,12 @@ async def test_what_goes_wrong_with_one_of_several_ends_none_of_the_others(sessi
     fan_out = FanOut(session, [box, second], make, quiet(), tail=None)
     with pytest.raises(ArithmeticError):
         await run_on_all(fan_out, quiet(), fail_fast=False, keep=False)
-    assert fan_out.members[0].result.success
+    result = fan_out.members[0].result
+    assert result
+    assert result.success
 
 
-async def test_the_context_of_a_build_that_goes_on_stays(session, tmp_path: Path) -> None:
+async def test_the_context_of_a_build_that_goes_on_stays(session: Session, tmp_path: Path) -> None:
     (tmp_path / "context").mkdir()
     (tmp_path / "context" / "file").write_text("text")
     words = ["built", "--context", str(tmp_path / "context")]
@@ -248,7 +266,9 @@ def concluded(run: CommandRun, result: DevboxResult) -> DevboxTimeoutError:
     return caught.value
 
 
-async def test_a_kill_whose_answer_is_lost_hides_no_timeout(proxy, session, box) -> None:
+async def test_a_kill_whose_answer_is_lost_hides_no_timeout(
+    proxy: CuttingProxy, session: Session, box: DevboxInfo
+) -> None:
     run = await started(session, box, "echo begun; sleep 1000", timeout=1.0)
     proxy.marker, proxy.cuts = b"/kill ", FOR_EVER
     result = await session.client.guard(run.finish(quiet()))
@@ -256,7 +276,9 @@ async def test_a_kill_whose_answer_is_lost_hides_no_timeout(proxy, session, box)
     assert str(concluded(run, result)).endswith("; the command has ended.")
 
 
-async def test_a_kill_that_does_not_arrive_hides_no_timeout(proxy, session, box) -> None:
+async def test_a_kill_that_does_not_arrive_hides_no_timeout(
+    proxy: CuttingProxy, session: Session, box: DevboxInfo
+) -> None:
     run = await started(session, box, "echo begun; sleep 1000", timeout=1.0)
     ending = asyncio.create_task(session.client.guard(run.finish(quiet())))
     await until(lambda: run.transcript.stdout)

@@ -21,7 +21,7 @@ from runloop_jupyter.variables import Variables
 NAMESPACE = {"name": "my box", "n": 3, "box": "web"}
 
 
-def parse(verb: str, line: str, cell: str | None = None):
+def parse(verb: str, line: str, cell: str | None = None) -> Any:
     evaluate = evaluator(dict(NAMESPACE), hint=verb == "exec")
     return DEVBOX.load(verb).parser().parse(line, cell, evaluate, Variables({}))
 

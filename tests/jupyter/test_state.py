@@ -259,8 +259,12 @@ def test_a_folder_that_is_removed_meanwhile_is_made_again(home: Path) -> None:
 
 
 def test_a_folder_that_is_replaced_by_a_file_is_said_once(home: Path) -> None:
+    def replace() -> None:
+        shutil.rmtree(home)
+        home.write_text("")
+
     kernel = Kernel()
-    kernel.live(lambda: (shutil.rmtree(home), home.write_text("")))
+    kernel.live(replace)
     kernel.says_it_once("Not a directory")
 
 
