@@ -19,12 +19,13 @@ from .build.cache import BuildCache
 from .build.cache_mounts import CacheMounts
 from .build.log import BuildLogs
 from .config_collection import ConfigCollection
-from .devbox.devbox import DevboxServices
 from .devbox.devbox_factory import DevboxFactory
 from .devbox.devboxes import Devboxes
+from .devbox.executions import Executions
 from .devbox.history import EndedRecords, History, Outputs
 from .devbox.provisioner import Provisioner
 from .devbox.pty import IDLE_TTL_S
+from .devbox.services import DevboxServices
 from .errors import ConflictError
 from .fair_queue import FairQueue
 from .kernel.kernel_devboxes import KernelDevboxes
@@ -63,6 +64,7 @@ class Engine:
     layers: Layers
     retention: Retention
     devboxes: Devboxes
+    executions: Executions
     kernels: Kernels
     kernel_devboxes: KernelDevboxes
     snapshots: Snapshots
@@ -165,12 +167,13 @@ class Engine:
             layers,
             retention,
             devboxes,
+            Executions(devboxes, store, history),
             kernels,
             kernel_devboxes,
             snapshots,
             blueprints,
             devbox_factory,
-            Tunnels(devboxes),
+            Tunnels(devboxes, vault),
             objects,
             secrets,
             provisioner,

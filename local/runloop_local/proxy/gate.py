@@ -41,7 +41,7 @@ class TunnelConnection:
     def used(self) -> None:
         """Bytes went through."""
         if self.tunnel.http_keep_alive:
-            self.devbox.touch()
+            self.devbox.processes.touch()
 
 
 def bearer(header: str | None) -> str | None:
@@ -81,7 +81,7 @@ async def _require_running(devbox: Devbox, tunnel: Tunnel) -> None:
 
 async def _dial(devbox: Devbox, port: int) -> socket.socket:
     try:
-        return await devbox.dial(port)
+        return await devbox.processes.dial(port)
     except EngineError as error:  # its state has changed since, or the service stops
         raise TunnelRejected(503, str(error)) from error
     except SandboxEnded:

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Annotated, Any, Literal, get_args
 from pydantic import Field
 from starlette.routing import Route
 
-from ..engine.devbox.devbox import MAX_KEEP_ALIVE_S
+from ..engine.devbox.expiry_timer import MAX_KEEP_ALIVE_S
 from ..engine.devbox.lifecycle import DevboxRecord, Status
 from ..engine.devbox.limits import size_of
 from ..engine.errors import InvalidError, NotServedError
@@ -43,6 +43,7 @@ if TYPE_CHECKING:
 
     from ..engine.build.setup_script import CodeMount
     from ..engine.devbox.devbox import Devbox
+    from ..engine.devbox.state import DevboxState
 
 MAX_SUSPEND_DEADLINE_MS = 60_000
 _LIST_LIMIT = 5000
@@ -189,14 +190,14 @@ class Shutdown(Body):
 
 async def create(request: Request) -> Response:
     """POST /v1/devboxes."""
-    return _view(request, await _created(request))
+    return _view(request, (await _created(request)).state)
 
 
 async def create_and_await_running(request: Request) -> Response:
     """POST /v1/devboxes/create_and_await_running: answers what it is at the latest after the hold."""
     devbox = await _created(request)
-    await devbox.wait(frozenset({"running", "failure", "shutdown", "suspended"}), HOLD_S)
-    return _view(request, devbox)
+    await devbox.state.wait(frozenset({"running", "failure", "shutdown", "suspended"}), HOLD_S)
+    return _view(request, devbox.state)
 
 
 async def _created(request: Request) -> Devbox:
@@ -227,24 +228,24 @@ async def list_all(request: Request) -> Response:
 
 async def retrieve(request: Request) -> Response:
     """GET /v1/devboxes/{id}."""
-    devbox = await _devbox(request)
-    await devbox.settled()
-    return _view(request, devbox)
+    state = await _state(request)
+    await state.settled()
+    return _view(request, state)
 
 
 async def update(request: Request) -> Response:
     """POST /v1/devboxes/{id}."""
     body = await read_body(request, Update)
-    return await _changed(request, lambda devbox: devbox.update(**body.model_dump(exclude_none=True)))
+    return await _changed(request, lambda devbox: devbox.state.change(**body.model_dump(exclude_none=True)))
 
 
 async def wait_for_status(request: Request) -> Response:
     """POST /v1/devboxes/{id}/wait_for_status."""
     body = await read_body(request, Wait)
-    devbox = await _devbox(request)
-    if not await devbox.wait(frozenset(body.statuses), hold(body.timeout_seconds)):
-        raise expired(f"Devbox {devbox.record.id}", list(body.statuses))
-    return _view(request, devbox)
+    state = await _state(request)
+    if not await state.wait(frozenset(body.statuses), hold(body.timeout_seconds)):
+        raise expired(f"Devbox {state.record.id}", list(body.statuses))
+    return _view(request, state)
 
 
 async def suspend(request: Request) -> Response:
@@ -277,8 +278,8 @@ async def shutdown(request: Request) -> Response:
 
 async def usage(request: Request) -> Response:
     """GET /v1/devboxes/{id}/usage."""
-    devbox = await _devbox(request)
-    return answer(usage_view(devbox.record, devbox.in_status_ms))
+    state = await _state(request)
+    return answer(usage_view(state.record, state.in_status_ms))
 
 
 async def _changed(request: Request, change: Callable[[Devbox], Awaitable[None]]) -> Response:
@@ -287,15 +288,19 @@ async def _changed(request: Request, change: Callable[[Devbox], Awaitable[None]]
     if attempt.made is None:
         await change(devbox)
         attempt.refer_to(devbox.record.id)
-    return _view(request, devbox)
+    return _view(request, devbox.state)
 
 
 async def _devbox(request: Request) -> Devbox:
     return await engine_of(request).devboxes.get(path_id(request))
 
 
-def _view(request: Request, devbox: Devbox) -> Response:
-    view = devbox_view(devbox.record)
+async def _state(request: Request) -> DevboxState:
+    return await engine_of(request).devboxes.state(path_id(request))
+
+
+def _view(request: Request, state: DevboxState) -> Response:
+    view = devbox_view(state.record)
     return answer(view if may_enter(request.scope["key"]) else {**view, "tunnel": None})
 
 

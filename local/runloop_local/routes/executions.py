@@ -69,7 +69,7 @@ async def execute(request: Request) -> Response:
     """POST /v1/devboxes/{id}/execute: answers with the result if that takes no longer than the timeout."""
     body = await read_body(request, Execute)
     lines = _lines(request, body.last_n)
-    execution = await engine_of(request).devboxes.execute(path_id(request), body.execution_request(attempt_of(request)))
+    execution = await engine_of(request).executions.start(path_id(request), body.execution_request(attempt_of(request)))
     await execution.wait(_COMPLETED, hold(body.optimistic_timeout))
     return _view(execution, lines)
 
@@ -77,14 +77,14 @@ async def execute(request: Request) -> Response:
 async def execute_async(request: Request) -> Response:
     """POST /v1/devboxes/{id}/execute_async."""
     body = await read_body(request, Execute)
-    execution = await engine_of(request).devboxes.execute(path_id(request), body.execution_request(attempt_of(request)))
+    execution = await engine_of(request).executions.start(path_id(request), body.execution_request(attempt_of(request)))
     return _view(execution, _lines(request))
 
 
 async def execute_sync(request: Request) -> Response:
     """POST /v1/devboxes/{id}/execute_sync: answers when the command has ended."""
     body = await read_body(request, Execute)
-    execution = await engine_of(request).devboxes.execute(path_id(request), body.execution_request(attempt_of(request)))
+    execution = await engine_of(request).executions.start(path_id(request), body.execution_request(attempt_of(request)))
     await execution.completed()
     return answer(whole_execution_view(execution.record, execution.log, SYNC_BYTES))
 
@@ -111,7 +111,8 @@ async def kill(request: Request) -> Response:
         execution = await _execution(request)
     except NotFoundError:
         # The request that starts it may still be on its way, from a client that has given up on it.
-        (await engine_of(request).devboxes.get(path_id(request, "devbox_id"))).forbid(path_id(request, "execution_id"))
+        devbox = await engine_of(request).devboxes.get(path_id(request, "devbox_id"))
+        devbox.processes.forbid(path_id(request, "execution_id"))
         raise
     await execution.signal(signal.SIGKILL, group=bool(body.kill_process_group))
     return _view(execution, _lines(request))
@@ -139,7 +140,7 @@ async def _send(execution: Execution, body: Send) -> bool:
 
 async def _execution(request: Request) -> Execution:
     devbox_id, execution_id = path_id(request, "devbox_id"), path_id(request, "execution_id")
-    return await engine_of(request).devboxes.execution(devbox_id, execution_id)
+    return await engine_of(request).executions.get(devbox_id, execution_id)
 
 
 def _lines(request: Request, given: str | None = None) -> int:

@@ -96,7 +96,7 @@ async def _left(request: Request) -> None:
 
 
 async def _files(request: Request) -> Files:
-    return (await engine_of(request).devboxes.get(path_id(request))).files()
+    return (await engine_of(request).devboxes.get(path_id(request))).processes.files()
 
 
 ROUTES = [

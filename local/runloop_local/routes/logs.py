@@ -24,7 +24,7 @@ async def list_logs(request: Request) -> Response:
     """GET /v1/devboxes/{id}/logs."""
     execution_id = request.query_params.get("execution_id")
     shell = request.query_params.get("shell_name")
-    found = await engine_of(request).devboxes.executions(
+    found = await engine_of(request).executions.newest(
         path_id(request),
         -1 if execution_id or shell else EXECUTIONS,
         lambda record: execution_id in (None, "", record.id) and shell in (None, "", record.shell),

@@ -33,11 +33,11 @@ async def stderr_updates(request: Request) -> Response:
 
 async def _stream(request: Request, stream: Stream) -> Response:
     devbox_id, execution_id = path_id(request, "devbox_id"), path_id(request, "execution_id")
-    devboxes = engine_of(request).devboxes
-    execution, devbox = await devboxes.execution(devbox_id, execution_id), await devboxes.get(devbox_id)
+    engine = engine_of(request)
+    execution = await engine.executions.get(devbox_id, execution_id)
     execution.log.require()
     offset = integer(request, "offset", 0)
-    return event_stream(request, events(execution.log, stream, offset, devbox.flow))
+    return event_stream(request, events(execution.log, stream, offset, engine.devboxes.flow(devbox_id)))
 
 
 async def events(log: OutputLog, stream: Stream, offset: int, flow: Flow) -> AsyncIterator[bytes]:

@@ -154,7 +154,7 @@ async def _terminals(connection: HTTPConnection) -> Terminals:
     tunnel = None if target is None else engine.tunnels.find_pty(target.key)
     if tunnel is None:
         raise NotFoundError("There is no such PTY tunnel.")
-    return (await engine.devboxes.get(tunnel.devbox_id)).terminals()
+    return (await engine.devboxes.get(tunnel.devbox_id)).processes.terminals()
 
 
 def _name(connection: HTTPConnection) -> str:

@@ -22,6 +22,7 @@ from ..ids import now_ms
 from ..storage.records import Record, body_of, loader
 from ..storage.retention import Item
 from ..storage.store import Document, Query
+from .execution import KILLED
 from .lifecycle import TERMINAL, DevboxRecord
 from .output_log import OutputLog
 
@@ -105,6 +106,7 @@ class History:
         self.folder = folder
         self._store = store
         self._grown = grown
+        self._since = now_ms()
         self._live: dict[str, _Live] = {}
         self._ended: dict[str, Ended] = {}
         self.output_bytes = 0
@@ -149,6 +151,10 @@ class History:
         ended = self._ended.get(record.devbox_id)
         printed = record.printed or ((1, 1) if ended is not None and ended.is_pruned else None)
         return OutputLog(self.folder / record.devbox_id / record.id, finished=True, printed=printed)
+
+    def killed(self, record: ExecutionRecord) -> ExecutionRecord:
+        """The record of a command whose end nobody has noted: it was killed before this service began."""
+        return record.ended(self.output(record), max(self._since, record.start_time_ms), KILLED)
 
     async def end_devbox(self, record: DevboxRecord) -> None:
         """A devbox has ended, and its commands with it. Once more is no error."""

@@ -41,4 +41,4 @@ class KernelDevboxes:
             await self._snapshots.settled(devbox.record.id)
             await devbox.end_with_owner()
         else:
-            devbox.touch()
+            devbox.processes.touch()

@@ -84,7 +84,7 @@ class Snapshots:
         """Begin to snapshot a devbox's disk, unless an earlier attempt has begun one that has not failed."""
         if attempt.made is not None and (earlier := await self.get(attempt.made)).status != "error":
             return earlier
-        devbox.require_disk("take a snapshot of it")
+        devbox.disk.require_usable("take a snapshot of it")
         record = self._new(devbox, request)
         self._underway[record.id] = devbox.record.id
         self._layers.hold(_holder(record.id), record.layers)
@@ -167,7 +167,7 @@ class Snapshots:
 
     async def _take(self, devbox: Devbox, record: SnapshotRecord) -> SnapshotRecord:
         try:
-            layers = await devbox.save_disk(record.layers[0])
+            layers = await devbox.disk.save(record.layers[0])
             self._layers.hold(_holder(record.id), layers)
             return await self._records.change(record.id, lambda now: replace(now, status="complete", layers=layers))
         except (SandboxError, EngineError, OSError, RuntimeError) as error:

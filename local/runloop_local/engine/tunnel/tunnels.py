@@ -2,18 +2,23 @@
 
 from __future__ import annotations
 
+import hashlib
 import secrets
 from collections import OrderedDict
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
 from ..devbox import lifecycle
+from ..errors import InvalidError
 from ..ids import now_ms
+from ..storage.idempotency import NO_REQUEST
 from .tunnel import Tunnel, is_same
 
 if TYPE_CHECKING:
     from ..devbox.devbox import Devbox
     from ..devbox.devboxes import Devboxes
+    from ..storage.idempotency import Attempt
+    from ..storage.vault import Vault
     from .tunnel import AuthMode
 
 _PTY_TUNNELS = 1000
@@ -41,8 +46,9 @@ def new_tunnel(auth_mode: AuthMode = "open", *, http_keep_alive: bool = True, wa
 class Tunnels:
     """Every open tunnel of the service, by its key."""
 
-    def __init__(self, devboxes: Devboxes) -> None:
+    def __init__(self, devboxes: Devboxes, vault: Vault) -> None:
         self._devboxes = devboxes
+        self._vault = vault
         self._pty: OrderedDict[str, PtyTunnel] = OrderedDict()
 
     def find(self, key: str) -> tuple[Devbox, Tunnel] | None:
@@ -52,6 +58,25 @@ class Tunnels:
             if tunnel is not None and is_same(key, tunnel.tunnel_key) and devbox.status not in lifecycle.TERMINAL:
                 return devbox, tunnel
         return None
+
+    async def open(self, devbox: Devbox, tunnel: Tunnel, attempt: Attempt = NO_REQUEST) -> None:
+        """Let requests into a running devbox by this tunnel."""
+        sealed = await tunnel.sealed_by(self._vault)
+        lifecycle.require(devbox.record, "running", "open its tunnel")
+        if devbox.record.tunnel is not None and devbox.record.tunnel.tunnel_key:
+            raise InvalidError(f"Devbox {devbox.record.id} has a tunnel already: remove it first.")
+        await devbox.state.change(*attempt.note(_digest(tunnel.tunnel_key)), tunnel=sealed)
+
+    def noted(self, devbox: Devbox, digest: str) -> Tunnel:
+        """The tunnel of a devbox that a request has noted; `InvalidError` once that has been removed."""
+        tunnel = devbox.record.tunnel
+        if tunnel is None or _digest(tunnel.tunnel_key) != digest:
+            raise InvalidError(f"The tunnel of devbox {devbox.record.id} that was asked for has been removed since.")
+        return tunnel
+
+    async def close(self, devbox: Devbox) -> None:
+        """Let no request into a devbox any more. Once more is no error."""
+        await devbox.state.change(tunnel=None)
 
     def open_pty(self, devbox: Devbox) -> PtyTunnel:
         """A new way to the terminals of a running devbox; the oldest of very many is forgotten."""
@@ -69,9 +94,12 @@ class Tunnels:
 
 def wakes(devbox: Devbox, tunnel: Tunnel) -> bool:
     """Whether a request resumes the devbox should it be suspended; the devbox's own rule goes before the tunnel's."""
-    lifecycle_rules = devbox.record.launch_parameters.get("lifecycle") or {}
-    rule = (lifecycle_rules.get("resume_triggers") or {}).get("http")
+    rule = (devbox.record.lifecycle_rules.get("resume_triggers") or {}).get("http")
     return tunnel.wake_on_http if rule is None else bool(rule)
+
+
+def _digest(key: str) -> str:
+    return hashlib.sha256(key.encode()).hexdigest()
 
 
 def _new_key() -> str:
