@@ -1,4 +1,4 @@
-"""All devboxes of this machine, and what is kept of them between starts of the service."""
+"""All devboxes of this machine, and their way through a restart of the service."""
 
 from __future__ import annotations
 
@@ -144,7 +144,7 @@ class Devboxes:
         return {status: statuses.count(status) for status in dict.fromkeys(statuses)}
 
     def live(self) -> Iterator[Devbox]:
-        """Those that have not ended, and some that have."""
+        """The devboxes that have not ended, and some that have."""
         return iter(self._live.values())
 
     @property

@@ -51,6 +51,8 @@ class Disk:
     async def save(self, layer: str) -> tuple[str, ...]:
         """Freeze the disk as the new layer `layer`; the layers to start another devbox from, top first."""
         self.require_usable("save its disk")
+        # Without the lock: in the sandbox itself a snapshot, a stop and a removal take turns. So a suspend or shutdown
+        # waits for a snapshot under way, and one that comes after it finds no disk.
         return await (await self.sandbox()).snapshot(layer)
 
     async def remove(self) -> None:

@@ -1,4 +1,4 @@
-"""What a started devbox consists of, until it is stopped."""
+"""A started devbox, until it is stopped."""
 
 from __future__ import annotations
 
