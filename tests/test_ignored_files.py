@@ -1,4 +1,4 @@
-"""Files that git ignores are neither linted by ruff nor packed into the wheel by hatchling, even if they are tracked."""
+"""Files that git ignores are not linted by ruff, nor packed into the wheel by hatchling, even if they are tracked."""
 
 from __future__ import annotations
 
