@@ -86,7 +86,7 @@ async def test_one_that_cannot_be_removed_is_told_and_the_others_go(
         await layers.swept()
     assert isolation.layers() == {"stuck"}
     assert list(layers.problems.values()) == [
-        "Layer stuck, which nothing needs, cannot be removed: rm failed: Read-only file system."
+        "The unused layer stuck cannot be removed: rm failed: Read-only file system."
     ]
     assert caplog.text.count("Read-only") == 1
     monkeypatch.setattr(isolation, "remove_layer", remove)
@@ -109,7 +109,7 @@ async def test_a_sweep_that_fails_is_told_and_comes_again(
         patched.setattr(isolation, "used_layers", fail)
         await layers.swept()
         (problem,) = layers.problems.values()
-        assert problem.startswith("Layers that nothing needs cannot be looked for: ")
+        assert problem.startswith("Unused layers cannot be found: ")
     await layers.swept()
     assert (isolation.layers(), layers.problems) == (frozenset(), {})
 

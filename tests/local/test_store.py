@@ -327,7 +327,7 @@ async def test_one_broken_record_is_named_and_kept_and_left_out(file: Path, text
     store = Store.open(file)
     assert [record.id for record in await store.records("thing", loader(Thing), status="s")] == ["t0", "t2"]
     assert names(await store.page(Query("thing", starting_after="t2"))) == ["thing-0"]
-    with pytest.raises(UnreadableError, match="record of thing t1 cannot be read, and is kept as it is: "):
+    with pytest.raises(UnreadableError, match="record of thing t1 cannot be read, and is kept unchanged: "):
         await store.record("thing", "t1", loader(Thing))
     (note,) = store.notes.sentences()
     assert "thing t1" in note

@@ -37,9 +37,9 @@ class Execute(Body):
     shell_name: str | None = None
 
     def execution_request(self, attempt: Attempt) -> ExecutionRequest:
-        """The command as the engine takes it. Its id is the same for a retry, which so finds what runs."""
+        """The engine's form of the request. A retry gets the same execution id, and so finds the running command."""
         if "\0" in self.command:
-            raise InvalidError("The command holds a NUL character, which no program can be given.")
+            raise InvalidError("The command contains a NUL character, which cannot be passed to a program.")
         chosen = attempt.new_id("exec") if self.command_id is None else checked_id(self.command_id, "command_id")
         return ExecutionRequest(self.command, chosen, stdin=bool(self.attach_stdin), shell=self.shell_name or None)
 
@@ -66,7 +66,7 @@ class Send(Body):
 
 
 async def execute(request: Request) -> Response:
-    """POST /v1/devboxes/{id}/execute: answers with the result if that takes no longer than the timeout."""
+    """POST /v1/devboxes/{id}/execute: answers the result if the command ends within the timeout."""
     body = await read_body(request, Execute)
     lines = _lines(request, body.last_n)
     execution = await engine_of(request).executions.start(path_id(request), body.execution_request(attempt_of(request)))
@@ -105,12 +105,12 @@ async def wait_for_status(request: Request) -> Response:
 
 
 async def kill(request: Request) -> Response:
-    """POST .../executions/{execution_id}/kill: SIGKILL, so that nothing can ignore it."""
+    """POST .../executions/{execution_id}/kill: sends SIGKILL, which cannot be ignored."""
     body = await read_body(request, Kill)
     try:
         execution = await _execution(request)
     except NotFoundError:
-        # The request that starts it may still be on its way, from a client that has given up on it.
+        # The request that starts it may still be in flight, from a client that was interrupted: forbid that id.
         devbox = await engine_of(request).devboxes.get(path_id(request, "devbox_id"))
         devbox.processes.forbid(path_id(request, "execution_id"))
         raise

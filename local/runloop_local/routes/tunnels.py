@@ -25,7 +25,7 @@ class EnableTunnel(Body):
     wake_on_http: bool | None = None
 
     def tunnel(self) -> Tunnel:
-        """A new tunnel as it was asked for."""
+        """A new tunnel with these settings."""
         kept_alive = self.http_keep_alive is not False
         return new_tunnel(self.auth_mode or "open", http_keep_alive=kept_alive, wake_on_http=bool(self.wake_on_http))
 

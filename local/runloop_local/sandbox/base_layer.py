@@ -1,8 +1,8 @@
-"""The layers below every sandbox: the account `user`, `sudo`, and covers for what is private on this machine.
+"""Builds the layers below every sandbox: the account `user`, `sudo`, and covers over private files of this machine.
 
-A sandbox sees of this machine what any account may read. Root could read more, so there the rest is covered.
-Without privileges the kernel sees to that, but this machine's folders belong to an account that a sandbox does not
-have: a second layer, the skeleton, holds them anew, to make them writable. It takes seconds, so it is made apart.
+A sandbox may see what any account of this machine may read. If the service is root, the rest is covered. If it is
+unprivileged, the kernel protects the rest, but this machine's folders belong to uids that the sandbox lacks: a second
+layer, the skeleton, contains them again, to make them writable. It takes seconds to build, so it is built separately.
 """
 
 from __future__ import annotations
@@ -33,7 +33,7 @@ _COPY_LIMIT = 8 << 20
 _LOCKED_ACCOUNT = "*:19000:0:99999:7:::"
 _APT = r"""APT::Sandbox::User "root";
 DPkg::Pre-Install-Pkgs {"while read d; do dpkg -L $(dpkg-deb -f $d Package) 2>/dev/null; done | while read f; do [ -f $f ] && [ ! -L $f ] && [ ! -O $f ] && cp -p $f $f.own && mv -f $f.own $f; done; true";};
-"""  # noqa: E501 - a package's host files become ours before an upgrade links them, which others' files refuse
+"""  # noqa: E501 - dpkg hard-links the old files on an upgrade, which fails for files of other uids: copy them first
 
 
 _PIP = Path("/etc/pip.conf")
@@ -47,7 +47,7 @@ unset each"""
 
 
 def build(layers: str, shift: int, *, real_accounts: bool) -> None:
-    """Make the layer in this folder of layers, whole or not at all. `shift` is added to every owner."""
+    """Build the base layer in this folder of layers, atomically. `shift` is added to every uid and gid."""
     layer, unfinished = _begin(layers, rootfs.BASE)
     _make_rest(unfinished / rootfs.REST)
     if real_accounts:
@@ -62,7 +62,7 @@ def build(layers: str, shift: int, *, real_accounts: bool) -> None:
 
 
 def build_skeleton(layers: str) -> None:
-    """This machine's folders as folders of our account, and copies of what programs write to."""
+    """Build the skeleton layer: this machine's folders, owned by this account, and copies of files in /etc and /var."""
     layer, unfinished = _begin(layers, rootfs.SKELETON)
     mounted = host_mounts.by_folder()
     for top in rootfs.overlaid():
@@ -79,7 +79,7 @@ def build_skeleton(layers: str) -> None:
 
 
 def _begin(layers: str, name: str) -> tuple[Path, Path]:
-    """The layer's folder, and an unfinished one that will be renamed to it."""
+    """The layer's folder, and a new temporary one to be renamed to it; what is left of earlier ones is deleted."""
     layer, unfinished = Path(layers, name), Path(layers, f"{name}.new")
     for old in (unfinished, layer):
         if old.exists():
@@ -116,10 +116,10 @@ def _make_accounts(etc: Path) -> None:
 
 
 def _make_python(layer: Path) -> None:
-    """pip installs, as nothing in a devbox depends on its Python; what it installs is found; `python` is there."""
+    """Let pip install into the system's Python, put its scripts on the PATH, and add `python` if it is missing."""
     pip = ConfigParser(interpolation=None, strict=False)
-    with suppress(ConfigParserError, OSError, UnicodeError):  # there is none, or none that can be read
-        # A link is not followed: what it leads to may be closed to other accounts.
+    with suppress(ConfigParserError, OSError, UnicodeError):  # missing or unreadable
+        # A link is not followed: its target may be private.
         if not _PIP.is_symlink() and not _is_private(str(_PIP), 0o004, host_mounts.by_folder()):
             pip.read(_PIP)
     if not pip.has_section("global"):
@@ -136,13 +136,13 @@ def _make_python(layer: Path) -> None:
 
 
 def _make_chromium_setting(etc: Path) -> None:
-    """Chromium's own sandbox takes user namespaces, which a devbox is not given; it is one itself."""
+    """Turn off Chromium's own sandbox: it needs user namespaces, which devboxes cannot create."""
     (etc / "chromium.d").mkdir()
     _put(etc / "chromium.d/devbox", ['export CHROMIUM_FLAGS="$CHROMIUM_FLAGS --no-sandbox"'])
 
 
 def _lines(path: str, *, but: str) -> list[str]:
-    """The entries of an account file, but for that name and the number 1000."""
+    """The entries of an account file, except that name and the id 1000."""
     entries = [line.split(":") for line in Path(path).read_text().splitlines() if line.count(":") > 2]
     return [":".join(entry) for entry in entries if entry[0] != but and entry[2] != "1000"]
 
@@ -170,9 +170,9 @@ def _make_sudo(local: Path, *, real_accounts: bool) -> None:
 
 
 def _cover(layer: Path) -> None:
-    """Hide what this machine's other accounts may not read: a whiteout for a file, an empty folder for a folder.
+    """Hide what other accounts of this machine may not read: whiteouts for files, opaque empty folders for folders.
 
-    A folder where something is mounted is covered unseen: an overlay shows what lies below the mount.
+    Mount points are always covered, because an overlay shows what lies below a mount.
     """
     mounted = host_mounts.by_folder()
     for top in rootfs.overlaid():
@@ -195,7 +195,7 @@ def _is_private(path: str, wanted: int, mounted: Mapping[str, HostMount]) -> boo
         return True
     try:
         mode = os.lstat(path).st_mode
-    except OSError:  # it has gone meanwhile, or nobody can see it
+    except OSError:  # deleted meanwhile, or not accessible
         return True
     return not stat.S_ISLNK(mode) and mode & wanted != wanted
 
@@ -210,7 +210,7 @@ def _cover_folder(layer: Path, folder: str, name: str, *, is_mounted: bool) -> N
 
 
 def _parents(layer: Path, folder: str) -> None:
-    """The folder in the layer, it and all above it with the mode and owner that they have on this machine."""
+    """Create a folder and its parents in the layer, with their modes and owners on this machine."""
     target = Path(f"{layer}{folder}")
     if target.exists():
         return
@@ -223,7 +223,7 @@ def _parents(layer: Path, folder: str) -> None:
 
 
 def _give_away(layer: Path, shift: int) -> None:
-    """Shift all owners; the home belongs to `user`. chown takes set-uid bits away, so modes are set again."""
+    """Shift all owners, and give the home folder to `user`. chown clears set-uid bits, so modes are set again."""
     home = layer / rootfs.REST / "home/user"
     for path in _everything(layer):
         found = path.lstat()
@@ -259,4 +259,4 @@ def _own_file(source: str, target: str, mounted: Mapping[str, HostMount]) -> Non
     try:
         shutil.copy2(source, target)
     except PermissionError:
-        Path(target).touch()  # an empty file of ours covers one that we may not read
+        Path(target).touch()  # an empty file covers one that this account may not read

@@ -1,7 +1,7 @@
-"""The way out of a devbox with a network of its own: an HTTP proxy that listens inside it and connects from outside.
+"""The egress proxy of a devbox with its own network: an HTTP proxy that listens inside it and connects from outside.
 
-It serves CONNECT (https and all that tunnels) and requests with an absolute URI (plain http). What programs look for,
-`http_proxy` and `https_proxy`, is set in every devbox. Nothing on this machine itself can be reached through it.
+It serves CONNECT (https and other tunnels) and requests with an absolute URI (plain http). `http_proxy` and
+`https_proxy` are set in every devbox. Nothing on this machine can be reached through it.
 """
 
 from __future__ import annotations
@@ -31,7 +31,7 @@ ENVIRONMENT = {
     "NO_PROXY": "localhost,127.0.0.1,::1",
 }
 NAMES_AT_ONCE = 8
-"""Names of one devbox that are looked up at the same time; the others wait."""
+"""The number of concurrent DNS lookups of one devbox; others wait."""
 _CONNECT_SECONDS = 20.0
 _RESOLVE_SECONDS = 20.0
 _HEAD_SECONDS = 30.0
@@ -43,17 +43,17 @@ _FEWEST_CONNECTIONS, _MOST_CONNECTIONS, _SHARE_OF_DESCRIPTORS = 16, 512, 32
 
 @dataclass(slots=True)
 class _Usage:
-    """What one devbox has under way."""
+    """The open connections and lookups of one devbox."""
 
     connections: int = 0
     names: asyncio.Semaphore = field(default_factory=lambda: asyncio.Semaphore(NAMES_AT_ONCE))
     tasks: set[asyncio.Task[None]] = field(default_factory=set)
     writers: set[asyncio.StreamWriter] = field(default_factory=set)
-    """The ends of connections, of both sides."""
+    """Both ends of each connection."""
 
     @asynccontextmanager
     async def open(self, writer: asyncio.StreamWriter) -> AsyncIterator[None]:
-        """The time of one end, until all that was written to it has been taken."""
+        """Keep track of one end of a connection until everything written to it is flushed and it is closed."""
         self.writers.add(writer)
         try:
             yield
@@ -74,10 +74,10 @@ class Outlet:
         self._usage = usage
 
     def close(self) -> None:
-        """End it with all connections: nobody inside is left to end them, and who is outside may never do so."""
+        """Stop listening and abort all connections: nothing inside is left to end them, and the peers may never."""
         self._server.close()
         for writer in self._usage.writers:
-            with suppress(AttributeError):  # what asyncio raises of one that has just been closed
+            with suppress(AttributeError):  # raised by asyncio for a transport that has just been closed
                 writer.transport.abort()
         for task in self._usage.tasks:
             task.cancel()
@@ -93,8 +93,9 @@ class Outlet:
 class Egress:
     """Serves the proxies of all devboxes.
 
-    `is_closed` says which addresses nobody may reach, `is_guarded` which only a policy that names their network opens;
-    both are asked after the name was resolved, and what they let pass is what is connected to.
+    `is_closed` is true for addresses that nobody may reach, `is_guarded` for those that only a policy naming their
+    network opens. Both are checked after the name is resolved, and the checked address is the one connected to, so a
+    second lookup cannot lead elsewhere (DNS rebinding).
     """
 
     def __init__(
@@ -104,15 +105,15 @@ class Egress:
     ) -> None:
         self._is_closed = is_closed
         self._is_guarded = is_guarded
-        # Of its own: slow names must not keep the service's other work waiting for a thread.
+        # Its own pool: slow lookups must not take the threads that the service's other work needs.
         self._resolvers = ThreadPoolExecutor(_RESOLVERS, "resolver")
 
     async def serve(self, listener: socket.socket, reach: EgressPredicate | None = None) -> Outlet:
-        """Begin to serve on a socket that listens inside a devbox."""
+        """Start the proxy of one devbox on a socket that listens inside it."""
         usage = _Usage()
 
         def begin(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
-            # asyncio lets go of what serves a connection when that is lost, which may be before it has cleared up.
+            # asyncio drops its reference to a handler's task when the connection is lost, maybe before it is done.
             task = asyncio.create_task(self._serve_one(reach, usage, reader, writer))
             usage.tasks.add(task)
             task.add_done_callback(usage.tasks.discard)
@@ -127,7 +128,7 @@ class Egress:
                 async with usage.open(writer):
                     await self._answer(reach, usage, reader, writer)
         except (OSError, asyncio.IncompleteReadError, TimeoutError):
-            pass  # one of the two sides has gone, and the other sees the end of its connection
+            pass  # one side has gone, and the other sees its connection close
 
     async def _answer(
         self, reach: EgressPredicate | None, usage: _Usage, reader: asyncio.StreamReader, writer: asyncio.StreamWriter
@@ -164,7 +165,7 @@ class Egress:
 
     async def _addresses(self, reach: EgressPredicate | None, usage: _Usage, host: str, port: int) -> list[str]:
         policy = reach or _anywhere
-        if not policy(host, port, None):  # said before anyone is asked who that is
+        if not policy(host, port, None):  # before the lookup: a forbidden name must not even reach a DNS server
             raise _out_of_reach(host, port)
         found = [ipaddress.ip_address(each) for each in await self._resolved(usage, host, port)]
         open_ones = [address for address in found if self._is_open(reach, address, port)]
@@ -178,20 +179,20 @@ class Egress:
     def _is_open(self, reach: EgressPredicate | None, address: Address, port: int) -> bool:
         if self._is_closed(address):
             return False
-        # A name does not open what is guarded: who owns the name says where it leads.
+        # A rule for a name does not open guarded addresses: the owner of the name decides what it resolves to.
         return not self._is_guarded(address) or (reach is not None and reach("", port, address))
 
     async def _resolved(self, usage: _Usage, host: str, port: int) -> list[str]:
-        """The addresses of a host; a lookup that takes too long keeps its place until it has ended."""
+        """Look up the addresses of a host; a lookup that times out counts as running until its thread is done."""
         await usage.names.acquire()
         try:
             looking = asyncio.get_running_loop().run_in_executor(self._resolvers, _lookup, host, port)
-        except RuntimeError:  # there is no thread to be had
+        except RuntimeError:  # no thread could be started
             usage.names.release()
-            sentence = f"The name {host} cannot be looked up now, as this machine starts no more processes."
+            sentence = f"The name {host} cannot be looked up now: this machine cannot start more processes."
             raise RefusedError("503 Service Unavailable", sentence) from None
         looking.add_done_callback(lambda _: usage.names.release())
-        looking.add_done_callback(lambda late: late.cancelled() or late.exception())  # there may be nobody to hear it
+        looking.add_done_callback(lambda late: late.cancelled() or late.exception())  # retrieved, so never logged
         try:
             async with asyncio.timeout(_RESOLVE_SECONDS):
                 found = await asyncio.shield(looking)
@@ -208,7 +209,7 @@ def _lookup(host: str, port: int) -> list[str]:
 
 @contextmanager
 def _counted(usage: _Usage) -> Iterator[None]:
-    """The time of one connection, until both its ends are closed."""
+    """Count a connection until both its ends are closed."""
     usage.connections += 1
     try:
         yield
@@ -222,7 +223,7 @@ def _require_room(usage: _Usage) -> None:
 
 
 def _most_connections() -> int:
-    """Each takes two descriptors of the service, and other devboxes need theirs."""
+    """The limit for one devbox: each connection takes two descriptors of the service, which others need too."""
     share = resource.getrlimit(resource.RLIMIT_NOFILE)[0] // _SHARE_OF_DESCRIPTORS
     return max(_FEWEST_CONNECTIONS, min(share, _MOST_CONNECTIONS))
 
@@ -236,7 +237,7 @@ def _out_of_reach(host: str, port: int) -> RefusedError:
 
 
 async def _head(reader: asyncio.StreamReader) -> bytes:
-    """The head of a request, the empty line after it included."""
+    """Read the head of a request, including the empty line that ends it."""
     try:
         async with asyncio.timeout(_HEAD_SECONDS):
             return await reader.readuntil(b"\r\n\r\n")
@@ -245,7 +246,7 @@ async def _head(reader: asyncio.StreamReader) -> bytes:
 
 
 async def _relay(*ways: tuple[asyncio.StreamReader, asyncio.StreamWriter]) -> None:
-    """Copy both ways until both have ended."""
+    """Copy in both directions until both have ended."""
     copies = [asyncio.create_task(_copy(source, sink)) for source, sink in ways]
     try:
         await asyncio.gather(*copies)

@@ -1,8 +1,8 @@
-"""What a sandbox has mounted beside its disk: trees made before its root is entered, put in place once it is.
+"""Mounts of a sandbox beside its disk: created detached before its root is entered, and attached once it is.
 
-Where they go is a path inside, which programs of the sandbox may have laid links on: it is looked up once nothing else
-than the sandbox's own files can be found. Places that were not there are made for them, and told to the service, which
-removes them afterwards.
+A mount point is a path inside the sandbox, where its programs may have put symbolic links. It is resolved after the
+root was entered, when only the sandbox's own files can be reached. Missing mount points are created, and reported to
+the service, which removes them afterwards.
 """
 
 from __future__ import annotations
@@ -24,29 +24,29 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True, slots=True)
 class Tree:
-    """A detached mount, and where it is to go."""
+    """A detached mount and its mount point."""
 
     descriptor: int
     target: str
     in_memory: bool
-    """Whether what is written to it takes memory."""
+    """True for a tmpfs."""
 
     @property
     def is_folder(self) -> bool:
-        """Whether its root is a folder rather than a file."""
+        """True if its root is a folder, not a file."""
         return stat.S_ISDIR(os.fstat(self.descriptor).st_mode)
 
 
 @dataclass(frozen=True, slots=True)
 class Surroundings:
-    """The sandbox that mounts are for."""
+    """The sandbox that mounts are prepared for."""
 
     folder: str
-    """Where sandboxes, layers and caches lie."""
+    """The folder of sandboxes, layers and caches."""
     sandbox: str
     owner: Owner
     first_uid_on_disk: int
-    """The uid that its root's files have on disk."""
+    """The uid on disk of files that belong to its root."""
 
     @property
     def own(self) -> str:
@@ -55,13 +55,13 @@ class Surroundings:
 
 
 def prepare(mounts: list[Message], around: Surroundings) -> list[Tree]:
-    """Make the trees, in the order in which they are to be put in place."""
+    """Create the detached mounts, in the order in which they are to be attached."""
     makers = {"tmpfs": _tmpfs, "file": _file, "cache": _cache, "disk": _disk}
     return [makers[mount["kind"]](mount, number, around) for number, mount in enumerate(mounts)]
 
 
 def attach(trees: list[Tree], owner: Owner) -> list[str]:
-    """Put the trees in place, the working directory being the sandbox's root; returns the paths made for them."""
+    """Attach the mounts, with the sandbox's root as working directory; returns the mount points that were created."""
     made: list[str] = []
     for tree in trees:
         try:
@@ -79,26 +79,26 @@ def attach(trees: list[Tree], owner: Owner) -> list[str]:
 
 
 def used_memory(trees: list[Tree]) -> int:
-    """What lies in those that are memory."""
+    """The memory that the tmpfs among these mounts use, in bytes."""
     found = [os.fstatvfs(tree.descriptor) for tree in trees if tree.in_memory]
     return sum((system.f_blocks - system.f_bfree) * system.f_frsize for system in found)
 
 
 def remove_places(upper: Path, made: list[str]) -> None:
-    """Remove places that were made for mounts from a sandbox's own disk, where nothing has been put into them."""
+    """Remove mount points that were created for mounts from a sandbox's disk, if nothing was put into them."""
     for path in reversed(made):
         top, _, rest = path.lstrip("/").partition("/")
         whole = path.lstrip("/")
         base, below = (upper / top, rest) if rest and (upper / top).is_dir() else (upper / rootfs.REST, whole)
-        with suppress(OSError):  # it has gone, or is in use
+        with suppress(OSError):  # it is gone, or not empty
             _remove_empty(base, below)
 
 
 def _remove_empty(base: Path, below: str) -> None:
-    """Follows no link: the sandbox may have put some on the way."""
+    """Remove an empty file or folder below `base` without following links, which the sandbox may have planted."""
     *folders, name = below.split("/")
     if ".." in (*folders, name):
-        raise OSError(errno.EINVAL, "no such place was made")
+        raise OSError(errno.EINVAL, "not a mount point that was created")
     flags = os.O_RDONLY | os.O_DIRECTORY | os.O_NOFOLLOW | os.O_CLOEXEC
     folder = os.open(base, flags)
     try:
@@ -137,7 +137,7 @@ def _fresh_tmpfs(place: str, owner: Owner, options: str) -> str:
 
 
 def _taken(mount: Message, path: str, place: str, *, in_memory: bool) -> Tree:
-    """What is mounted at `place`, or `path` in it, taken away from there."""
+    """A detached mount of `path`, which is at or in the mount at `place`; that one is unmounted."""
     tree = linux.tree(path)
     linux.detach(place)
     return _finished(tree, mount, in_memory=in_memory)
@@ -157,14 +157,14 @@ def _cache(mount: Message, _number: int, around: Surroundings) -> Tree:
 
 
 def _give(path: Path, root: int, mount: Message, around: Surroundings) -> None:
-    """Let it belong to an account of the sandbox; where there is one only, it does."""
+    """Set owner and mode; the owner only where the sandbox has more than one uid."""
     if around.owner.has_accounts:
         os.chown(path, root + mount["uid"], root + mount["gid"])
     path.chmod(mount["mode"])
 
 
 def _disk(mount: Message, number: int, around: Surroundings) -> Tree:
-    """A part of another disk. What is written goes to a folder that the sandbox's end takes away."""
+    """A detached mount of a part of another disk; writes go to a folder that is deleted when the sandbox ends."""
     os.chdir(f"{around.folder}/layers")
     root = f"../sandboxes/{around.sandbox}/b{number}"
     Path(root, "m").mkdir(parents=True, exist_ok=True)
@@ -173,7 +173,7 @@ def _disk(mount: Message, number: int, around: Surroundings) -> Tree:
     try:
         found = linux.open_in_root(".", mount["source"])
     except OSError as error:
-        raise OSError(error.errno, f"{mount['source']}, which is to be mounted, is not there") from error
+        raise OSError(error.errno, f"{mount['source']}, which is to be mounted, does not exist") from error
     return _finished(linux.tree(found, recursive=True), mount)
 
 
@@ -183,7 +183,7 @@ def _finished(tree: int, mount: Message, *, in_memory: bool = False) -> Tree:
 
 
 def _place(path: str, owner: Owner, made: list[str], *, folder: bool) -> int:
-    """A descriptor of the place at `path`, made where there is none."""
+    """A descriptor of the mount point at `path`, which is created if it does not exist, with its parents."""
     try:
         return linux.open_in_root(".", path)
     except FileNotFoundError:

@@ -1,4 +1,4 @@
-"""Devboxes in Linux namespaces: a copy of this machine's userland each, with a private disk on top."""
+"""Devboxes in Linux namespaces: each sees this machine's userland under a private overlay."""
 
 from __future__ import annotations
 
@@ -45,9 +45,9 @@ _PATH = "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin"
 _HOMES = {"user": "/home/user", "root": "/root"}
 _LIMITS = {resource.RLIMIT_NOFILE: 65536, resource.RLIMIT_CORE: 0}
 _LIMITS_OF_ONE_ACCOUNT = {**_LIMITS, resource.RLIMIT_NOFILE: 4096}
-"""What a program may have open it may have in flight, where all devboxes and the service share one count."""
+"""Lower, because the kernel limits descriptors in flight by uid, which all devboxes share with the service here."""
 _MOST_MOUNTS = 500_000
-"""Bytes of a request: the helper process takes twice as much."""
+"""The limit in bytes of the mounts of a request; the helper process accepts requests of twice the size."""
 _KINDS: Mapping[type[Mount], str] = {
     MemoryMount: "tmpfs",
     FileMount: "file",
@@ -70,13 +70,13 @@ _NOTES: dict[Way, tuple[str, ...]] = {
 
 
 def ways() -> tuple[Way, ...]:
-    """What this account may try, best first."""
+    """The drivers that this account may try, best first."""
     return ("idmapped", "root") if os.getuid() == 0 else ("unprivileged",)
 
 
 @dataclass(frozen=True, slots=True)
 class Shared:
-    """What all sandboxes of one isolation have in common."""
+    """The resources that all sandboxes of one isolation share."""
 
     store: disks.Store
     helper: Helper
@@ -86,7 +86,7 @@ class Shared:
 
 
 class NamespacesIsolation:
-    """Makes devboxes in namespaces, in one of the ways that `inside` knows."""
+    """Creates sandboxes in namespaces, by one of the drivers in `inside`."""
 
     name: IsolationName = "namespaces"
 
@@ -115,7 +115,7 @@ class NamespacesIsolation:
         self._layers = [rootfs.BASE]
 
     async def create(self, sandbox_id: str, *, layers: tuple[str, ...] = ()) -> NamespacesSandbox:
-        """A sandbox that is not started yet; one with this id that was left on disk is taken up again."""
+        """Create a sandbox without starting it; one with this id that is still on disk is reused."""
         check_folder(self._store.folder)
         self._store.check_kind(sandbox_id)
         preparing = tuple(self._make(layer) for layer in self._layers)
@@ -129,13 +129,13 @@ class NamespacesIsolation:
         return NamespacesSandbox(sandbox_id, self._shared, preparing)
 
     def prepare(self) -> None:
-        """Begin what later sandboxes wait for: without privileges a layer that is made once, in some seconds."""
+        """Start building the skeleton layer in the background, if this driver needs it and it does not exist yet."""
         if self._way == "unprivileged" and not (self._store.layers / rootfs.SKELETON).exists():
             self._layers.append(rootfs.SKELETON)
             self._make(rootfs.SKELETON)
 
     def _make(self, layer: str) -> asyncio.Task[None]:
-        """The making of a layer, once; again should it have failed."""
+        """The task that builds a base layer: the one under way or done, a new one if that failed."""
         task = self._making.get(layer)
         if task is None or (task.done() and (task.cancelled() or task.exception() is not None)):
             task = self._making[layer] = asyncio.create_task(self._helper.tool(layer))
@@ -146,15 +146,15 @@ class NamespacesIsolation:
         await self._store.remove(self._helper, self._store.existing_layer(layer))
 
     async def layer_bytes(self, layer: str) -> int:
-        """What a layer takes on disk; slower the more files it has."""
+        """The size of a layer on disk. The time grows with the number of files."""
         return await disks.used_bytes(self._store.layer(layer))
 
     def layers(self) -> frozenset[str]:
-        """The layers on disk that snapshots made, half-made ones too."""
+        """The layers on disk that snapshots made, unfinished ones included."""
         return self._store.snapshot_layers()
 
     def used_layers(self) -> frozenset[str]:
-        """Those that sandboxes on disk stand on."""
+        """The layers that the disks of sandboxes are built on."""
         folders = [self._store.sandbox(name) for name in self._store.sandboxes()]
         return frozenset(layer for folder in folders for layer in standing_on(folder))
 
@@ -169,10 +169,10 @@ class NamespacesIsolation:
 
 
 class NamespacesSandbox(AgentSandbox):
-    """A devbox with a PID 1 and a root of its own."""
+    """A sandbox with its own PID 1 and root file system."""
 
     has_terminals = True
-    own_processes = 2  # PID 1, and who waits for its end
+    own_processes = 2  # PID 1, and its parent, which waits for its end
 
     def __init__(self, sandbox_id: str, shared: Shared, preparing: tuple[asyncio.Task[None], ...]) -> None:
         super().__init__(sandbox_id, shared.helper)
@@ -199,7 +199,7 @@ class NamespacesSandbox(AgentSandbox):
         }
 
     def mount(self, wanted: Sequence[Mount]) -> None:
-        """What it has beside its disk from its next start on; `SandboxError` where that is too much."""
+        """Set its mounts from its next start on; raises SandboxError if they are too large together."""
         found = [_message(mount) for mount in wanted]
         if len(json.dumps(found)) > _MOST_MOUNTS:
             raise SandboxError("That is too much to be mounted at once: mount less, or smaller files.")
@@ -209,7 +209,7 @@ class NamespacesSandbox(AgentSandbox):
         self._made_for_mounts = greeting.texts("made")
 
     async def disk_bytes(self) -> int:
-        """What its own disk takes, and what is mounted, apart from layers."""
+        """The size of its own disk and its mounts, without layers."""
         caches = [self._store.folder / mount["folder"] for mount in self._mounts if mount["kind"] == "cache"]
         folders = [self._own_disk(), *caches, *(place / "upper" for place in self._places_of_disks())]
         return sum([await disks.used_bytes(folder) for folder in folders if folder.exists()])
@@ -224,7 +224,7 @@ class NamespacesSandbox(AgentSandbox):
             await self._store.remove(self._helper, place)
 
     async def _open(self, run: Run) -> None:
-        """The way out, which ends with the run."""
+        """Serve the egress proxy of the run, and close it when the run ends."""
         if self._shared.network == "host":
             return
         listener = link.take_socket(await run.ask({"op": "listen", "port": egress.PORT}, takes=1))
@@ -232,9 +232,9 @@ class NamespacesSandbox(AgentSandbox):
         run.ending.then(outlet.close)
 
     async def dial(self, port: int) -> socket.socket:
-        """A connected socket to one of its ports; not to the way out, which would be open to whoever has a tunnel."""
+        """Connect to one of its ports, except the egress proxy's: a tunnel to that would open the network to anyone."""
         if port == egress.PORT and self._shared.network != "host":
-            raise SandboxError(f"Port {port} is the devbox's own way out, and closed to tunnels.")
+            raise SandboxError(f"Port {port} is the devbox's own proxy, and closed to tunnels.")
         return await super().dial(port)
 
     async def _copy_disk(self, layer: str) -> tuple[str, ...]:
@@ -242,7 +242,11 @@ class NamespacesSandbox(AgentSandbox):
         return await self._few((layer, *load_layers(self._folder)))
 
     async def _freeze_disk(self, layer: str) -> tuple[str, ...]:
-        """The upper layer becomes a lower one; a new one begins with the next start."""
+        """Rename the upper folder to a new layer; the next start begins an empty one.
+
+        `freeze.json` is written before the rename, so that after a crash in between `finish_freeze` can tell whether
+        the layer belongs to the sandbox.
+        """
         layers = (layer, *load_layers(self._folder))
         if len(layers) > _MOST_LAYERS:
             raise SandboxError(f"The disk stands on {len(layers)} layers already: start from a smaller snapshot.")
@@ -258,14 +262,14 @@ class NamespacesSandbox(AgentSandbox):
         return few
 
     async def _few(self, layers: tuple[str, ...]) -> tuple[str, ...]:
-        """The same layers, those below the top merged into few now and then: a mount takes only so many."""
+        """Merge the layers below the top whenever their number reaches a multiple of 64: a mount takes only so many."""
         if len(layers) % _MANY_LAYERS:
             return layers
         top, *rest = layers
         program = (sys.executable, "-IS", str(Path(merge.__file__)))
         try:
             await self._helper.tool(*program, str(self._store.layers), top, *rest)
-        except SandboxError:  # a full disk, say; the next one tries again
+        except SandboxError:  # a full disk, for example; a later snapshot tries again
             return layers
         merged = (f"{top}.{number}" for number in range(len(rest)))
         return (top, *(name for name in merged if self._store.layer(name).is_dir()))
@@ -294,12 +298,12 @@ class NamespacesSandbox(AgentSandbox):
         }
 
     def path(self, path: str) -> str:
-        """The same path: processes inside have a root of their own."""
+        """The same path, as processes inside have their own root."""
         return path
 
 
 def _message(mount: Mount) -> Message:
-    """A mount, as the agent is told of it."""
+    """A mount as a message to the agent."""
     found: Message = {"kind": _KINDS[type(mount)], "target": mount.target, "read_only": mount.read_only}
     match mount:
         case MemoryMount():
@@ -313,7 +317,7 @@ def _message(mount: Mount) -> Message:
 
 
 def check_folder(folder: Path) -> None:
-    """Raises SandboxError if sandboxes would see this data folder."""
+    """Raise SandboxError if the data folder lies where sandboxes would see it."""
     for top in _OVERLAID:
         if folder.is_relative_to(top):
             raise SandboxError(
@@ -322,19 +326,19 @@ def check_folder(folder: Path) -> None:
 
 
 def save_layers(folder: Path, layers: tuple[str, ...], name: str = "layers.json") -> None:
-    """Keep which layers a sandbox stands on."""
+    """Store the layers of a sandbox's disk, top first."""
     unfinished = folder / f"{name}.new"
     unfinished.write_text(json.dumps(layers))
     unfinished.rename(folder / name)
 
 
 def load_layers(folder: Path) -> tuple[str, ...]:
-    """Which layers a sandbox stands on, top first."""
+    """The layers of a sandbox's disk, top first."""
     return tuple(json.loads((folder / "layers.json").read_text()))
 
 
 def standing_on(folder: Path) -> tuple[str, ...]:
-    """All layers that a sandbox may stand on, those of a freeze that was begun included; none of one that vanishes."""
+    """All layers that a sandbox may use, including those of an unfinished freeze; none if it is being removed."""
     found: list[str] = []
     for name in ("freeze.json", "layers.json"):  # in this order: the first becomes the second
         with suppress(FileNotFoundError):
@@ -343,7 +347,7 @@ def standing_on(folder: Path) -> tuple[str, ...]:
 
 
 def finish_freeze(folder: Path, store: disks.Store) -> None:
-    """Note a freeze's new layer, or forget about it if the freeze did not happen before the service ended."""
+    """Complete a freeze that the end of the service interrupted, or discard it if its layer does not exist."""
     noted = folder / "freeze.json"
     if not noted.exists():
         return
@@ -362,4 +366,4 @@ def _process_limit(way: Way, processes: int) -> str:
 def _network_notes(network: Network) -> tuple[str, ...]:
     if network == "host":
         return ("Devboxes share this machine's network.",)
-    return ("Devboxes have a network of their own; the way out is the proxy that http_proxy and https_proxy name.",)
+    return ("Devboxes have their own network; they reach others through the proxy in http_proxy and https_proxy.",)

@@ -1,4 +1,4 @@
-"""The agent of a sandbox without namespaces: plain processes below it, behind Landlock where Linux has it."""
+"""The agent of a sandbox without namespaces, whose commands are plain processes, behind Landlock where possible."""
 
 from __future__ import annotations
 
@@ -24,13 +24,13 @@ _OF_DAEMONS = ("/run", "/tmp", "/var/tmp")  # noqa: S108 - to hide them
 
 
 class PlainProcesses:
-    """Runs sandboxes; where the service is root, one behind Landlock has an account of its own."""
+    """Runs sandboxes as plain processes; where the service is root, each one behind Landlock gets its own uid."""
 
     def __init__(self) -> None:
         self._ranges = UidRanges()
 
     def claim(self, request: Message) -> Claim:
-        """The account that its disk has, if nobody else has that now."""
+        """Claim a uid for the sandbox: its disk's owner, unless another sandbox has that uid now."""
         if not request["landlock"]:
             return Claim()
         _calls()
@@ -39,7 +39,7 @@ class PlainProcesses:
         return Claim(self._ranges.take(Path(request["disk"]).stat().st_uid))
 
     def release(self, claim: Claim) -> None:
-        """Others may have it."""
+        """Release the sandbox's uid."""
         if claim.first_uid:
             self._ranges.release(claim.first_uid)
 
@@ -63,7 +63,7 @@ class PlainProcesses:
 
 @cache
 def _calls() -> seccomp.Filter:
-    """What programs may ask of the kernel; made by the helper process, once for all that it forks."""
+    """The seccomp filter of all sandboxes, compiled once in the helper process, before it forks."""
     return seccomp.Filter(seccomp.policy_on_this_machine(own_account=os.getuid() == 0))
 
 
@@ -76,7 +76,7 @@ def _confine(disk: str, own_account: int) -> None:
 
 
 def _give(disk: str, uid: int) -> None:
-    """The account of a disk is today's: the last one may be another sandbox's now."""
+    """Give the disk to this uid, which may differ from the last run's: that may be another sandbox's by now."""
     if os.getuid() == 0 and Path(disk).stat().st_uid != uid:
         status = os.spawnlp(os.P_WAIT, "chown", "chown", "-RhP", f"{uid}:{uid}", disk)  # noqa: S606 - argv is ours
         if status:
@@ -84,16 +84,17 @@ def _give(disk: str, uid: int) -> None:
 
 
 def _show_only(disk: str) -> None:
-    """Let another account reach the disk, through folders that are closed to it, and hide where sockets are kept.
+    """Make the disk reachable for another uid, and hide the folders in which daemons keep their sockets.
 
-    Those folders are seen with nothing in them but the way to the disk.
+    The first parent that is closed to other accounts, and the daemons' folders, are covered by a read-only tmpfs that
+    holds nothing but the mount point of the disk.
     """
     try:
         linux.unshare(linux.NEW_MOUNTS)
     except OSError as error:
         raise OSError(error.errno, "Landlock for root takes the right to mount, for an account per devbox") from error
     linux.mount(None, "/", None, linux.RECURSIVE | linux.PRIVATE)
-    held = os.open(disk, os.O_PATH | os.O_DIRECTORY | os.O_CLOEXEC)
+    held = os.open(disk, os.O_PATH | os.O_DIRECTORY | os.O_CLOEXEC)  # before its parents are covered
     covered = [folder for folder in _OF_DAEMONS if Path(folder).is_dir()]
     covered += [folder for folder in _closed_above(disk) if not any(map(Path(folder).is_relative_to, covered))]
     flags = linux.NO_SUID | linux.NO_DEV
@@ -108,12 +109,12 @@ def _show_only(disk: str) -> None:
 
 
 def _closed_above(disk: str) -> list[str]:
-    """The highest folder above that other accounts cannot pass, which hides those below it."""
+    """The topmost parent that other accounts cannot traverse; covering it covers those below."""
     return [str(above) for above in reversed(Path(disk).parents) if not above.stat().st_mode & 0o001][:1]
 
 
 def _stay(_user: str) -> None:
-    """There is one account only, which the agent has too."""
+    """Do nothing: commands run under the agent's own uid."""
 
 
 def _signal_groups(number: int, groups: set[int]) -> None:

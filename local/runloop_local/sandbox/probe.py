@@ -1,4 +1,4 @@
-"""Choosing the isolation that this machine allows, by trying it."""
+"""Chooses the best isolation that works on this machine, by trying each out."""
 
 from __future__ import annotations
 
@@ -20,9 +20,9 @@ Requested = Literal["auto", "namespaces", "process"]
 
 
 async def open_isolation(data_dir: Path, requested: Requested = "auto") -> Isolation:
-    """The isolation that was asked for, or with `auto` the best that works here.
+    """Open the requested isolation, or with `auto` the best one that works here.
 
-    Raises SandboxError when what was asked for does not work on this machine.
+    Raises SandboxError if the requested one does not work on this machine.
     """
     await asyncio.to_thread(data_dir.mkdir, 0o700, parents=True, exist_ok=True)
     if requested == "process":
@@ -61,7 +61,7 @@ async def _open_process(data_dir: Path, notes: tuple[str, ...]) -> Isolation:
 
 
 async def try_out(isolation: Isolation) -> None:
-    """Create a sandbox and run `true`; raises SandboxError, and leaves nothing behind."""
+    """Create a sandbox, run `true` in it and remove it; raises SandboxError if that fails."""
     sandbox = await isolation.create(f"probe-{secrets.token_hex(4)}")
     null = os.open(os.devnull, os.O_RDWR)
     try:
@@ -76,7 +76,7 @@ async def try_out(isolation: Isolation) -> None:
 
 
 def has_landlock() -> bool:
-    """Whether the kernel offers Landlock."""
+    """True if the kernel supports Landlock."""
     if sys.platform != "linux":
         return False
     from runloop_local.sandbox import landlock

@@ -1,4 +1,4 @@
-"""What both ways of isolation share: a sandbox whose commands an agent starts."""
+"""A sandbox that is controlled through its agent; the common base of both kinds of isolation."""
 
 from __future__ import annotations
 
@@ -24,11 +24,11 @@ _ANSWER_SECONDS = 10.0
 SPAWNS_AT_ONCE = 16
 _KILLED = 128 + signal.SIGKILL
 _NICE = 5
-"""How far commands stand back where there is no control group for it."""
+"""The nice level of commands where no control group weighs their CPU time."""
 
 
 class Run:
-    """One span of a sandbox's life, from start to stop."""
+    """One run of a sandbox, from start to stop."""
 
     def __init__(self, channel: Channel, ending: Ending) -> None:
         self.channel = channel
@@ -36,10 +36,10 @@ class Run:
         self.asked_to_end = False
         self._spawned = 0
         self.next: asyncio.Future[Run | None] = asyncio.get_running_loop().create_future()
-        """What a snapshot put in its place; None if that could not be started."""
+        """The run that followed after a snapshot; None if it could not be started."""
 
     async def ask(self, message: Message, *, takes: int = 0) -> Reply:
-        """One request and its reply; raises SandboxError for a refusal or silence."""
+        """Send a request and return its reply; raises SandboxError if the agent refuses or does not answer."""
         _, waiting = await self.channel.ask(message, takes=takes)
         try:
             reply = await asyncio.wait_for(waiting, _ANSWER_SECONDS)
@@ -53,10 +53,10 @@ class Run:
         return reply
 
     async def before_spawn(self) -> None:
-        """Wait now and then until the agent has started what it was asked to start.
+        """Wait, every few spawns, until the agent has caught up.
 
-        It forks one program after the other, and answers nothing meanwhile: with a thousand before it, anything else
-        that it is asked would come too late.
+        The agent forks one program after another and answers nothing meanwhile: behind a thousand queued spawns, any
+        other request would time out.
         """
         self._spawned += 1
         if self._spawned % SPAWNS_AT_ONCE == 0:
@@ -72,7 +72,7 @@ class Run:
 
 
 class Job:
-    """A program that runs in a sandbox."""
+    """A program in a sandbox, started by its agent."""
 
     def __init__(self, run: Run, number: int, exit_reply: asyncio.Future[Reply | None]) -> None:
         self._run = run
@@ -101,12 +101,12 @@ class Job:
 
 
 class AgentSandbox(ABC):
-    """A sandbox with an agent; its ways with disks are left to the kinds below."""
+    """A sandbox with an agent; subclasses provide the disk."""
 
     own_processes: ClassVar[int]
-    """How many processes it has besides those of commands."""
+    """The number of processes besides those of commands."""
     has_terminals: ClassVar[bool]
-    """Whether it has a /dev/pts of its own."""
+    """True if it has its own /dev/pts."""
 
     def __init__(self, sandbox_id: str, helper: Helper) -> None:
         self.id = sandbox_id
@@ -117,27 +117,27 @@ class AgentSandbox(ABC):
         self._reach: EgressPredicate | None = None
         self._leaving: set[asyncio.Task[None]] = set()
         self._asking = asyncio.Lock()
-        """Held while something is asked of the agent, and for all of a snapshot: nothing begins meanwhile."""
+        """Held during a request to the agent, and throughout a snapshot, so that nothing is started meanwhile."""
 
     @abstractmethod
     async def _prepare(self) -> Message:
-        """Make the disk ready; returns what the agent has to know."""
+        """Prepare the disk; returns the fields of the start request."""
 
     @abstractmethod
     async def _copy_disk(self, layer: str) -> tuple[str, ...]:
-        """Copy the disk, whose processes are stopped or paused, as a layer."""
+        """Copy the disk as a layer, while its processes are stopped or paused."""
 
     @abstractmethod
     async def _freeze_disk(self, layer: str) -> tuple[str, ...]:
-        """Make a layer of the disk of a sandbox that has no processes."""
+        """Turn the disk into a layer; the sandbox has no processes that write to it."""
 
     @abstractmethod
     async def _tidy(self) -> None:
-        """Delete what freezes left beside the disk, once no earlier run needs it."""
+        """Delete work folders left by freezing the disk, once no earlier run needs them."""
 
     @abstractmethod
     async def _remove_disk(self) -> None:
-        """Delete everything that is kept for the sandbox."""
+        """Delete the sandbox's disk and everything stored with it."""
 
     @abstractmethod
     def _own_disk(self) -> Path:
@@ -145,14 +145,14 @@ class AgentSandbox(ABC):
 
     @abstractmethod
     def _environment(self, user: User) -> dict[str, str]:
-        """What a program of this user finds in its environment."""
+        """The default environment of this user's programs."""
 
     @abstractmethod
     def path(self, path: str) -> str:
-        """The path that processes inside use for a file API path."""
+        """Translate a path of the file API to the one that processes inside use."""
 
     async def start(self) -> None:
-        """Make it able to run commands."""
+        """Start the sandbox; does nothing if it is running."""
         async with self._changing:
             if self._run is not None and not self._run.ending.done():
                 return
@@ -172,11 +172,11 @@ class AgentSandbox(ABC):
         await self._open(self._run)
 
     def limit(self, limits: Limits) -> None:
-        """What it may use from its next start on."""
+        """Set its resource limits from its next start on."""
         self._limits = limits
 
     def restrict(self, reach: EgressPredicate | None) -> None:
-        """What it may connect to from its next start on."""
+        """Restrict its outgoing connections from its next start on."""
         self._reach = reach
 
     def _confinement(self) -> Message:
@@ -190,7 +190,7 @@ class AgentSandbox(ABC):
             raise SandboxError(f"The limits of sandbox {self.id} cannot be set: {error.strerror}.") from error
 
     async def load(self) -> Load:
-        """What it uses now; after its end, what the kernel has counted."""
+        """Its current use of resources; after its end, the last figures of its control group."""
         counted = self._helper.groups.load(self.id) if self._limits is not None else None
         if counted is not None:
             return replace(counted, processes=max(0, counted.processes - self.own_processes))
@@ -199,14 +199,14 @@ class AgentSandbox(ABC):
         return Load(reply.number("memory"), reply.number("processes"))
 
     async def disk_bytes(self) -> int:
-        """What its own disk takes, apart from the layers it stands on."""
+        """The size of its own disk, without the layers below it."""
         return await disks.used_bytes(self._own_disk())
 
-    def _greeted(self, greeting: Reply) -> None:  # noqa: B027 - a kind may have nothing to learn
-        """What the agent says at first."""
+    def _greeted(self, greeting: Reply) -> None:  # noqa: B027 - optional
+        """Read the agent's first message."""
 
-    async def _open(self, run: Run) -> None:  # noqa: B027 - a kind may have nothing to add
-        """What a kind adds to a run that has just begun."""
+    async def _open(self, run: Run) -> None:  # noqa: B027 - optional
+        """Complete a run whose agent has just started."""
 
     def _running(self) -> Run:
         if self._run is None or self._run.ending.done():
@@ -235,7 +235,7 @@ class AgentSandbox(ABC):
         return Job(run, number, exit_reply)
 
     async def spawn_on_terminal(self, command: Command, *, rows: int, cols: int) -> tuple[Job, int]:
-        """Start a program on a terminal of its own; returns it and the terminal's other end."""
+        """Start a program on a new pseudo-terminal; returns the process and the descriptor of the master."""
         order = self._order(command)
         if self.has_terminals:
             return await self._spawn_opening({**order, "terminal": {"open": True, "rows": rows, "cols": cols}})
@@ -263,7 +263,7 @@ class AgentSandbox(ABC):
             os.close(given)
 
     async def dial(self, port: int) -> socket.socket:
-        """A connected, non-blocking TCP socket to `port` of the sandbox's localhost, whichever address that has."""
+        """Connect to `port` on the sandbox's localhost, by IPv4 or IPv6; returns a non-blocking TCP socket."""
         try:
             return await self._dial(port, "127.0.0.1")
         except SandboxEnded:
@@ -284,7 +284,7 @@ class AgentSandbox(ABC):
         return sock
 
     async def ended(self) -> None:
-        """Returns when the sandbox has ended without having been asked to."""
+        """Wait until the sandbox has ended without having been asked to."""
         run: Run | None = self._running()
         while run is not None:
             await run.ending.wait()
@@ -295,8 +295,8 @@ class AgentSandbox(ABC):
     async def snapshot(self, layer: str) -> tuple[str, ...]:
         """Freeze the disk as the new layer `layer`; returns the layers to create a sandbox from, top first.
 
-        Takes no longer for a large disk while nothing runs in the sandbox. Where something does, its open files would
-        go on writing into a frozen disk: all processes are paused, and the disk is copied.
+        If nothing runs in the sandbox, this takes the same time for any size of disk. Otherwise its open files could
+        still write into the frozen disk, so all processes are paused and the disk is copied.
         """
         try:
             async with self._asking, self._changing:
@@ -317,14 +317,14 @@ class AgentSandbox(ABC):
             await run.ask({"op": "all", "number": signal.SIGCONT})
 
     async def _freeze_between(self, run: Run, layer: str) -> tuple[str, ...]:
-        """Freeze the disk between two runs, which nobody in the sandbox is there to notice.
+        """Freeze the disk between two runs of an idle sandbox, where nothing can notice the restart.
 
-        The end of the first run is not waited for: it can do nothing more, but its kernel's caches may take a while.
+        The end of the first run is not awaited: it can do nothing more, but the kernel may take a while to unmount it.
         """
         try:
             layers = await self._freeze_disk(layer)
         except BaseException:
-            await self._end()  # it may stand on a frozen disk
+            await self._end()  # its upper layer may be frozen already
             await self._restart(run)
             raise
         self._run = None
@@ -352,6 +352,8 @@ class AgentSandbox(ABC):
             await self._end()
 
     async def _end(self) -> None:
+        # The group is killed before the agent is awaited, and removed last: a group with processes cannot be removed,
+        # and mount points stay busy until every run that uses them has ended.
         if self._run is not None:
             self._helper.groups.end(self.id)
             await self._run.end()
@@ -361,8 +363,8 @@ class AgentSandbox(ABC):
         self._helper.groups.remove(self.id)
         await self._unmounted()
 
-    async def _unmounted(self) -> None:  # noqa: B027 - a kind may have nothing to tidy
-        """Take away what mounts have left, once no run needs it."""
+    async def _unmounted(self) -> None:  # noqa: B027 - optional
+        """Delete what mounts have left on disk, once no run needs it."""
 
     async def destroy(self) -> None:
         """End every process and remove the disk."""

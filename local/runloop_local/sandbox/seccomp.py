@@ -1,4 +1,4 @@
-"""The filter through which programs of a devbox reach the kernel, made from the tables of `syscalls`."""
+"""Compiles the tables of `syscalls` to seccomp filters (BPF)."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ if TYPE_CHECKING:
 
 _LOAD, _JUMP, _RETURN = 0x20, 0x05, 0x06
 _IF_EQUAL, _IF_NOT_LESS, _IF_ANY_BIT = 0x15, 0x35, 0x45
-_NUMBER, _ARCHITECTURE, _FIRST_ARGUMENT = 0, 4, 16  # where the kernel puts them, in bytes
+_NUMBER, _ARCHITECTURE, _FIRST_ARGUMENT = 0, 4, 16  # offsets in struct seccomp_data
 _PR_SET_SECCOMP, _MODE_FILTER = 22, 2
 _X86_64, _X86, _GENERIC = range(3)
 _MACHINES = {
@@ -26,19 +26,19 @@ _MACHINES = {
     "riscv64": {0xC00000F3: _GENERIC},
     "loongarch64": {0xC0000102: _GENERIC},
 }
-"""The kernel's numbers for the kinds of programs that a machine runs, and which numbers their calls have."""
+"""The audit architectures of the programs that a machine runs, and the column of their system call numbers."""
 
 
 @dataclass(frozen=True, slots=True)
 class Policy:
-    """What a filter lets pass."""
+    """The rules of a filter; every other known call is allowed."""
 
     refused: Mapping[Answer, tuple[syscalls.Numbers, ...]]
     checks: tuple[Check, ...]
 
 
 def policy(*, one_account: bool = False) -> Policy:
-    """For programs of a devbox in namespaces; with one account only, `sudo` and changes of owners need help."""
+    """The policy for devboxes in namespaces; with a single uid, changes of owners pretend to succeed."""
     refused = _refused()
     checks = (*syscalls.CHECKS, syscalls.ENTER_USER_NAMESPACE)
     if not one_account:
@@ -48,7 +48,7 @@ def policy(*, one_account: bool = False) -> Policy:
 
 
 def policy_on_this_machine(*, own_account: bool) -> Policy:
-    """For programs whose files lie on this machine itself; it holds more where their account is the service's."""
+    """The policy for devboxes without namespaces; stricter if their uid is the service's, not their own."""
     refused = _refused()
     refused[Answer.ABSENT] += syscalls.SET_ID_UNSEEN.values()
     checks = (*syscalls.CHECKS, *syscalls.SET_ID)
@@ -72,7 +72,7 @@ def _policy(refused: Mapping[Answer, list[syscalls.Numbers]], checks: tuple[Chec
 
 @dataclass(frozen=True, slots=True)
 class _Line:
-    """An instruction, or a place; a jump names the place where it leads, or how many instructions it leaves out."""
+    """An instruction or a label. The target of a jump is a label, or the number of instructions to skip."""
 
     code: int = 0
     value: int = 0
@@ -81,7 +81,7 @@ class _Line:
 
 
 def program(wanted: Policy, machine: str) -> bytes:
-    """The filter's instructions for a machine; OSError for one whose calls are not known."""
+    """Compile a policy to BPF for a machine; raises OSError if its system calls are not known."""
     if machine not in _MACHINES:
         raise OSError(errno.ENOSYS, f"there is no system call filter for {machine}")
     lines = [_Line(_LOAD, _ARCHITECTURE)]
@@ -93,7 +93,7 @@ def program(wanted: Policy, machine: str) -> bytes:
 
 
 def _block(wanted: Policy, column: int) -> Iterator[_Line]:
-    """What is done with the calls of one kind of programs."""
+    """The instructions for the calls of one architecture."""
     yield _Line(_LOAD, _NUMBER)
     yield from _search(_decisions(wanted, column), column)
     for check in wanted.checks:
@@ -103,7 +103,7 @@ def _block(wanted: Policy, column: int) -> Iterator[_Line]:
 
 
 def _decisions(wanted: Policy, column: int) -> list[tuple[int, Answer | Check]]:
-    """What is decided from a number on, up to the next; x32's numbers are above all others."""
+    """The decisions as ranges, each given by its first call number; x32's numbers lie above all others."""
     known: dict[int | None, Answer | Check] = {
         numbers[column]: answer for answer, calls in wanted.refused.items() for numbers in calls
     }
@@ -114,7 +114,7 @@ def _decisions(wanted: Policy, column: int) -> list[tuple[int, Answer | Check]]:
 
 
 def _search(decisions: list[tuple[int, Answer | Check]], column: int) -> Iterator[_Line]:
-    """Halve until one is left: the kernel goes through the filter once for each call there is, when it is put on."""
+    """A binary search over the ranges: on installation the kernel runs the filter once for every system call."""
     if len(decisions) == 1:
         [(_, made)] = decisions
         yield _Line(_RETURN, made) if isinstance(made, Answer) else _Line(_JUMP, yes=f"{column} {made.call}")
@@ -127,7 +127,7 @@ def _search(decisions: list[tuple[int, Answer | Check]], column: int) -> Iterato
 
 
 def _argument(check: Check) -> Iterator[_Line]:
-    """The lower half of an argument, which is all that the kernel takes of these."""
+    """The instructions that check an argument: its lower 32 bits, which are all that the kernel uses of these."""
     if check.only_with is not None:
         other, bits = check.only_with
         yield _Line(_LOAD, _FIRST_ARGUMENT + 8 * other)
@@ -168,7 +168,7 @@ def _instruction(line: _Line, place: int, places: Mapping[str, int]) -> bytes:
 
 
 class Filter:
-    """A filter that is ready, so that putting a process under it is one call."""
+    """A compiled filter, which can be installed with a single system call."""
 
     def __init__(self, wanted: Policy) -> None:
         code = program(wanted, platform.machine())
@@ -178,5 +178,5 @@ class Filter:
         )
 
     def apply(self) -> None:
-        """Put this process and its children under it: takes all capabilities, or `linux.no_new_privileges`."""
+        """Install it for this process and its children; requires CAP_SYS_ADMIN or `linux.no_new_privileges`."""
         linux.call("prctl", _PR_SET_SECCOMP, _MODE_FILTER, ctypes.addressof(self._pointer), 0, 0)

@@ -1,6 +1,6 @@
-"""The helper process that forks a sandbox's agent in a few milliseconds, because everything is imported already.
+"""The fork server of the service: it has everything imported, so forking a sandbox's agent takes a few milliseconds.
 
-One per service, single-threaded. The service asks on an inherited socket; when that ends, so does the helper.
+There is one per service, single-threaded. It is controlled over an inherited socket and exits when that closes.
 """
 
 from __future__ import annotations
@@ -27,28 +27,28 @@ _HIGHEST = 1 << 16  # more descriptors than this process ever has
 
 @dataclass(frozen=True, slots=True)
 class Mode:
-    """What the helper does in its way of isolation; each in a process of its own."""
+    """The operations of one isolation driver that the fork server runs."""
 
     run: Callable[[frames.Message, socket.socket, Claim], None]
-    """Be a sandbox's agent."""
+    """Serve as a sandbox's agent, in a forked process."""
     claim: Callable[[frames.Message], Claim]
-    """What a sandbox has for itself."""
+    """Allocate what a sandbox has for itself."""
     release: Callable[[Claim], None]
-    """Take it back."""
+    """Release a claim."""
     as_owner: Callable[[], None]
-    """Become whoever may do everything with sandboxes' files."""
+    """Gain full access to the files of sandboxes, in a forked process."""
     builders: Mapping[str, Callable[[], None]]
-    """Make one of the layers below all others, by its name."""
+    """Builders of the base layers, by layer name, each run in a forked process."""
 
 
 class Zygote:
-    """Forks agents and file operations, and reports their end."""
+    """Forks agents and tools, and reports their exit."""
 
     def __init__(self, control: socket.socket, mode: Mode) -> None:
         self._control = control
         self._mode = mode
-        self._children: dict[int, int] = {}  # pid -> the service's number for it
-        self._claims: dict[int, Claim] = {}  # pid -> what its sandbox has for itself
+        self._children: dict[int, int] = {}  # pid -> the number of the request that started it
+        self._claims: dict[int, Claim] = {}  # pid -> its sandbox's claim
         self._decoder = frames.Decoder(_MAX_REQUEST)
         self._operations = {"start": self._start, "tool": self._tool, "kill": self._kill}
 
@@ -72,7 +72,7 @@ class Zygote:
                 frames.send(self._control, {"id": number, "status": status})
 
     def _end_strays(self) -> None:
-        """What an agent that was killed left behind has become ours."""
+        """Kill the orphans of an agent that was killed: this process is their subreaper."""
         if sys.platform == "linux":
             processes.end_children(keep=self._children)
 
@@ -97,7 +97,7 @@ class Zygote:
             self._mode.release(claim)
 
     def _refused(self, request: frames.Message) -> None:
-        """There are no more processes to be had; what runs goes on."""
+        """Report that the fork failed; running sandboxes go on."""
         frames.send(self._control, {"id": request["id"], "status": 1})
 
     def _become_agent(self, request: frames.Message, sock: socket.socket, claim: Claim) -> NoReturn:
@@ -113,7 +113,7 @@ class Zygote:
             os._exit(status)
 
     def _tool(self, request: frames.Message, passed: list[int]) -> None:
-        """Run a trusted program, or make a layer; `passed` is where its complaints go."""
+        """Run a trusted program, or build a layer; `passed` holds the descriptor for its stderr."""
         try:
             pid = os.fork()
         except OSError as error:
@@ -146,7 +146,7 @@ class Zygote:
 
 
 def only(sock: socket.socket, keep: tuple[int, ...]) -> socket.socket:
-    """The same socket, in a process that has no other descriptor left but the standard ones and those to keep."""
+    """Close all descriptors but the socket, the standard ones and those to keep; returns the socket."""
     previous = 2
     for fd in (*sorted({sock.fileno(), *keep}), _HIGHEST):
         os.closerange(previous + 1, fd)
@@ -155,7 +155,7 @@ def only(sock: socket.socket, keep: tuple[int, ...]) -> socket.socket:
 
 
 def main(control: int, way: str, folder: str) -> None:
-    """Serve on an inherited descriptor; `way` says how sandboxes are made, `folder` where they lie."""
+    """Serve on an inherited descriptor, with this driver for the sandboxes in `folder`."""
     sock = socket.socket(fileno=control)
     sock.set_inheritable(False)
     try:
@@ -174,7 +174,7 @@ def _mode(way: str, folder: str) -> Mode:
         processes_here = plain.PlainProcesses()
         return Mode(processes_here.run, processes_here.claim, processes_here.release, _nothing, {})
     if sys.platform != "linux":
-        raise OSError(errno.ENOSYS, "namespaces are a matter of Linux")
+        raise OSError(errno.ENOSYS, "namespaces need Linux")
     from runloop_local.sandbox import base_layer, inside, rootfs
 
     chosen = inside.DRIVERS[way]()
@@ -189,7 +189,7 @@ def _mode(way: str, folder: str) -> Mode:
 
 
 def _enter_groups(request: frames.Message) -> None:
-    """Be limited as the service wants it, with all that comes from this process."""
+    """Enter the request's control groups and nice level, with all future children of this process."""
     if request.get("nice"):
         os.nice(request["nice"])
     for file in request.get("groups", ()):

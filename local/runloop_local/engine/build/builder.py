@@ -1,4 +1,4 @@
-"""Carries out the steps of a build, each on the frozen disk of the one before."""
+"""Runs the steps of a build, each on the frozen disk of the one before."""
 
 from __future__ import annotations
 
@@ -15,15 +15,15 @@ from pathlib import Path
 from typing import IO, TYPE_CHECKING
 
 from ...sandbox.base import Command, SandboxError, failure
-from ..storage.archive import Archive, ArchiveLimits, Parcel, Style, save, send_alone
-from .mounts import BuildMounts, Mounted, Part
-from ..errors import EngineError
 from ..devbox.execution import settle
 from ..devbox.files import Files, whole
-from ..devbox.limits import BUILD, LimitViolation, LimitMonitor, Size, disk_violation
+from ..devbox.limits import BUILD, LimitMonitor, LimitViolation, Size, disk_violation
+from ..devbox.pipes import PipeReader, close_all, open_each, open_nothing, open_pipe, open_small_pipe
+from ..errors import EngineError
+from ..storage.archive import Archive, ArchiveLimits, Parcel, Style, save, send_alone
+from .mounts import BuildMounts, Mounted, Part
 from .patterns import Selection, Source, Tree, ignore_rules, is_pattern, select
 from .patterns import clean as clean_path
-from ..devbox.pipes import PipeReader, close_all, open_each, open_nothing, open_pipe, open_small_pipe
 from .plan import HOME, Copy, Folder, Run, StageContext, Step, Write, needed
 from .run_mounts import Bind, Cache
 
@@ -32,21 +32,21 @@ if TYPE_CHECKING:
 
     from ...sandbox.base import Isolation, Limits, Sandbox
     from ...sandbox.base import Mount as SandboxMount
-    from .cache import BuildCache
-    from .log import BuildLog
-    from .cache_mounts import CacheMounts
+    from ..devbox.lifecycle import FailureReason
     from ..fair_queue import FairQueue
     from ..storage.layers import Layers
-    from ..devbox.lifecycle import FailureReason
+    from ..storage.store import Store
+    from .cache import BuildCache
+    from .cache_mounts import CacheMounts
+    from .log import BuildLog
     from .plan import Action, Stage
     from .run_mounts import Mount
-    from ..storage.store import Store
 
 SANDBOX_PREFIX = "build-"
 _CONTEXT = "/.build-context"
-"""Where the disk that holds a build context has it."""
+"""The folder of a build context in the disk made for it."""
 _USER = "The build"
-"""Who uses more than the limits allow, where that is said."""
+"""The subject of sentences about exceeded limits."""
 _AS_ACCOUNT = """u=$1 g=$2; shift 2
 if entry=$(getent passwd "$u"); then
   HOME=$(echo "$entry" | cut -d: -f6) g=${g:-$(echo "$entry" | cut -d: -f4)} groups=--init-groups
@@ -73,16 +73,16 @@ echo "$id $gid"
 
 
 class StepError(Exception):
-    """A step cannot be done: half a sentence."""
+    """A step failed; the text is part of a sentence."""
 
 
 class BuildError(Exception):
-    """The build has failed: one sentence that names the step."""
+    """The build failed; the text is a sentence that names the step."""
 
     def __init__(self, sentence: str, reason: FailureReason | None = None) -> None:
         super().__init__(sentence)
         self.reason = reason
-        """Which limit was passed."""
+        """The limit that was exceeded, if any."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -91,33 +91,33 @@ class Base:
 
     layers: tuple[str, ...] = ()
     key: str = ""
-    """What it was made of: equal keys, equal disks."""
+    """A digest of how it was made: disks with equal keys are equal."""
 
 
 @dataclass(frozen=True, slots=True)
 class BuildRequest:
-    """A whole build."""
+    """A build to run."""
 
     stages: tuple[Stage, ...]
     bases: Mapping[str, Base] = field(default_factory=dict)
     """The blueprints that FROM and COPY --from name."""
     base: Base | None = None
-    """What stands in for FROM."""
+    """The disk to start from instead of FROM."""
     context: Path | None = None
     """The archive of the build context."""
     size: Size = BUILD
-    """What it may use."""
+    """The resources that it may use."""
     secrets: Mapping[str, str] = field(default_factory=dict, repr=False)
-    """Variables that all its programs have."""
+    """Environment variables of all its programs."""
     mounted: Mapping[str, str] = field(default_factory=dict, repr=False)
-    """Secrets that its steps mount, by the ids that they have there."""
+    """The values of secrets that its steps mount, by id."""
     hidden: tuple[str, ...] = field(default=(), repr=False)
-    """Further words that the log must not show."""
+    """Other words that the log must not show."""
 
 
 @dataclass(frozen=True, slots=True)
 class BuildEnvironment:
-    """What all builds of a service use."""
+    """The services that all builds use."""
 
     isolation: Isolation
     store: Store
@@ -126,16 +126,16 @@ class BuildEnvironment:
     fair_queue: FairQueue
     cache_mounts: CacheMounts
     folder: Path
-    """For files that live as long as a step."""
+    """For temporary files of steps."""
 
     @property
     def has_root(self) -> bool:
-        """Whether disks have places outside the home folder, and accounts."""
+        """True if disks have folders outside of the home folder, and accounts."""
         return self.isolation.name == "namespaces"
 
 
 class Build:
-    """One build under way."""
+    """A build in progress."""
 
     def __init__(self, environment: BuildEnvironment, request: BuildRequest, log: BuildLog) -> None:
         self._environment = environment
@@ -145,12 +145,12 @@ class Build:
         self._context: Archive | None = None
         self._tree: Tree | None = None
         self._stack = ExitStack()
-        """Layers that are held, and open archives."""
+        """Held layers and open archives."""
         self._budget = Budget(request.size.limits())
         self._mounts = BuildMounts(environment.cache_mounts, request.mounted, log)
 
     async def run(self) -> Base:
-        """The disk of the last stage; `BuildError` where a step fails. Pinned until `close`."""
+        """Run the build; returns the disk of the last stage, held until `close`. Raises `BuildError`."""
         stages = {number: self._request.stages[number] for number in sorted(needed(self._request.stages))}
         total = sum(len(stage.steps) for stage in stages.values())
         done = 0
@@ -167,7 +167,7 @@ class Build:
         return self._built[len(self._request.stages) - 1]
 
     def close(self) -> None:
-        """Nothing more needs the layers and archives."""
+        """Release the layers and archives."""
         self._stack.close()
 
     def _disk(self, base: Base) -> _Disk:
@@ -206,7 +206,7 @@ class Build:
             self._log.write("cached")
 
     async def _advance(self, disk: _Disk, step: Step, action: Action) -> bool:
-        """Bring the disk to what it is after the step; whether there was anything to do."""
+        """Apply a step to the disk; False if it was cached."""
         key = _key(disk.base.key, step, await self._content_key(action))
         cached = await self._cached(key, action)
         if cached is not None:
@@ -228,6 +228,7 @@ class Build:
         return Base(step.layers, key)
 
     async def _freeze(self, disk: _Disk, key: str) -> None:
+        # The new layer is held before it exists, so that no sweep removes it before the cache holds it.
         layer = self._environment.layers.fresh()
         self._stack.enter_context(self._environment.layers.held([layer]))
         await self._environment.layers.announce(layer)
@@ -257,7 +258,7 @@ class Build:
         self._budget.disk_used += max(0, self._environment.cache_mounts.bytes_of(mounted.caches) - before)
 
     async def _part(self, mount: Mount) -> Part | None:
-        """The disk that a mount shows a part of; None for one that shows none."""
+        """The part of a disk that a mount shows; None for a mount without a disk."""
         if not isinstance(mount, Bind | Cache) or (isinstance(mount, Cache) and mount.stage is None):
             return None
         if mount.stage is None:
@@ -267,7 +268,7 @@ class Build:
         return Part(base.layers, mount.source, base.key)
 
     async def _context_disk(self, source: str) -> Base:
-        """A disk with what is called so in the build context."""
+        """A disk that contains this path of the build context."""
         copy = _whole(source)
         disk = self._disk(Base(key="context"))
         try:
@@ -277,7 +278,7 @@ class Build:
         return disk.base
 
     async def _mounts_key(self, mounts: tuple[Mount, ...]) -> str:
-        """What is mounted, but for what caches hold and secrets are."""
+        """The cache key of mounted disks; the contents of caches and secrets do not count."""
         keys = []
         for mount in mounts:
             if isinstance(mount, Bind) and mount.stage is None:
@@ -287,7 +288,7 @@ class Build:
         return " ".join(keys)
 
     async def _content_key(self, action: Action) -> str:
-        """What a step depends on besides its words."""
+        """The cache key of a step's inputs besides its text."""
         if isinstance(action, Run):
             return await self._mounts_key(action.mounts)
         if not isinstance(action, Copy):
@@ -338,7 +339,7 @@ class Build:
 
     @asynccontextmanager
     async def _exported(self, stage: int | str, copy: Copy) -> AsyncIterator[tuple[Archive, list[Source]]]:
-        """What COPY --from takes, as an archive, and what it is called there."""
+        """The files that COPY --from takes, as an archive, and their names in it."""
         other = self._disk(self._other(stage))
         file = self._environment.folder / f"export-{secrets.token_hex(6)}"
         try:
@@ -355,16 +356,18 @@ class Build:
 
 @dataclass(slots=True)
 class Budget:
-    """What a build may use, and the disk that its steps have used so far."""
+    """The limits of a build, and the disk space that its steps have used so far."""
 
     limits: Limits
     disk_used: int = 0
 
 
 class _Disk:
-    """The disk of the stage that is being built; a sandbox is made once a step needs one."""
+    """The disk of the current stage; its sandbox is created when a step needs one."""
 
-    def __init__(self, environment: BuildEnvironment, request: BuildRequest, log: BuildLog, base: Base, budget: Budget) -> None:
+    def __init__(
+        self, environment: BuildEnvironment, request: BuildRequest, log: BuildLog, base: Base, budget: Budget
+    ) -> None:
         self.base = base
         self._environment = environment
         self._request = request
@@ -377,7 +380,7 @@ class _Disk:
         self._stopping: asyncio.Task[None] | None = None
 
     async def run(self, run: Run, stage_context: StageContext, mounted: Mounted, cache_bytes: int) -> None:
-        """Run a program; `StepError` with its exit status. Nothing that is mounted is in use any more then."""
+        """Run a program, with mounts that are unmounted afterwards; raises `StepError` with its exit status."""
         sandbox = await self._started(mounted.mounts, cache_bytes)
         try:
             for source, target in mounted.seeds:
@@ -390,25 +393,25 @@ class _Disk:
                 await self._unmount(sandbox)
 
     async def _unmount(self, sandbox: Sandbox) -> None:
-        await self.violation()  # while it can be asked
+        await self.violation()  # before the sandbox stops, while it can still tell
         await self._unguard()
         await sandbox.stop()
         sandbox.mount(())
 
     async def folder(self, folder: Folder, stage_context: StageContext) -> None:
-        """Make a folder."""
+        """Create a folder."""
         sandbox = await self._started()
         owner = (stage_context.user or "") if self._environment.has_root else ""
         await self._script(sandbox, _MAKE_FOLDER, self._inside(sandbox, folder.path), owner)
 
     async def write(self, write: Write, stage_context: StageContext) -> None:
-        """Write a file as the account that it should belong to."""
+        """Write a file, as the account that it should belong to."""
         sandbox = await self._started()
         files = Files(sandbox, "root" if stage_context.user == "root" else "user", self._flow)
         await files.write(write.path, whole(write.content.encode()))
 
     async def put(self, copy: Copy, archive: Archive | None, selection: Selection) -> None:
-        """Put files down below the target, or as the target."""
+        """Copy files into the target folder, or a single file as the target."""
         sandbox = await self._started()
         style = replace(await self._style(sandbox, copy), unpack=copy.unpack)
         target = self._inside(sandbox, copy.target)
@@ -425,12 +428,12 @@ class _Disk:
         await self._unpack(sandbox, target or "/", archive, parcel)
 
     async def export(self, copy: Copy, file: Path) -> list[Source]:
-        """Write what it takes to an archive on this machine; the sources as they are called there.
+        """Export the sources of a copy to an archive on this machine; returns their names in it.
 
-        Links on the way to a source, and at its end, are followed on the disk that they lie on.
+        Symbolic links in the path of a source are followed inside the disk.
         """
         if not self._environment.has_root:
-            raise StepError("plain processes have no disks of their own to copy from")
+            raise StepError("plain processes do not have their own disks to copy from")
         sandbox = await self._started()
         paths, sources = [], []
         for source in copy.sources:
@@ -451,7 +454,7 @@ class _Disk:
         return said.lstrip("/")
 
     async def freeze(self, layer: str) -> tuple[str, ...]:
-        """End what still runs, and keep the disk as a layer."""
+        """Stop the sandbox and freeze its disk as a layer."""
         sandbox = self._sandbox or await self._started()
         await self._unguard()
         await sandbox.stop()
@@ -461,13 +464,13 @@ class _Disk:
         return await sandbox.snapshot(layer)
 
     async def violation(self) -> LimitViolation | None:
-        """Which limit was passed, if one was."""
+        """The limit that was exceeded, or None."""
         if self._violation is None and self._limit_monitor is not None:
             self._violation = await self._limit_monitor.memory()
         return self._violation
 
     async def discard(self) -> None:
-        """Remove the sandbox; layers stay."""
+        """Destroy the sandbox; layers stay."""
         await self._unguard()
         sandbox, self._sandbox = self._sandbox, None
         if sandbox is not None:
@@ -486,12 +489,14 @@ class _Disk:
         await self._sandbox.start()
         if self._limit_monitor is None:
             before = self._budget.disk_used - cache_bytes
-            self._limit_monitor = LimitMonitor(self._sandbox, limits, folder, self._stop, user=_USER, disk_before=before)
+            self._limit_monitor = LimitMonitor(
+                self._sandbox, limits, folder, self._stop, user=_USER, disk_before=before
+            )
         self._limit_monitor.notice()
         return self._sandbox
 
     def _stop(self, violation: LimitViolation) -> None:
-        """End what runs: whoever waits for it looks at `excess` then."""
+        """Stop the sandbox for an exceeded limit; the step that waits for its program then finds the violation."""
         self._violation = violation
         if self._sandbox is not None:
             self._stopping = asyncio.create_task(self._sandbox.stop())
@@ -517,7 +522,13 @@ class _Disk:
         self, sandbox: Sandbox, argv: tuple[str, ...], stage_context: StageContext, mounted: Mapping[str, str]
     ) -> Command:
         env = {**stage_context.args, **stage_context.env, **self._request.secrets, **mounted}
-        cwd = self._inside(sandbox, stage_context.cwd) if stage_context.cwd else "/" if self._environment.has_root else None
+        cwd = (
+            self._inside(sandbox, stage_context.cwd)
+            if stage_context.cwd
+            else "/"
+            if self._environment.has_root
+            else None
+        )
         user, _, group = (stage_context.user or "root").partition(":")
         if user in ("root", "0") and not group:
             return Command(argv, "root", cwd, env)
@@ -526,7 +537,7 @@ class _Disk:
         return Command(("/bin/sh", "-c", _AS_ACCOUNT, "sh", user, group, *argv), "root", cwd, env)
 
     async def _program(self, sandbox: Sandbox, command: Command) -> int:
-        """Run a program to its end; what it prints goes to the log."""
+        """Run a program, with its output in the log; returns its exit status."""
         (read, write), (nothing, _) = open_each(open_small_pipe, open_nothing)  # small: each line read becomes JSON
         reader = PipeReader(read, self._log.output, self._flow)
         try:
@@ -549,7 +560,7 @@ class _Disk:
     async def _quiet(
         self, sandbox: Sandbox, argv: tuple[str, ...], *, stdin: int = -1, stdout: int = -1
     ) -> tuple[int, str]:
-        """Run a program of ours as root; its exit status and the beginning of what it said. Closes `stdin`."""
+        """Run a trusted program as root; returns its exit status and the beginning of its output. Closes `stdin`."""
         said = bytearray()
         (read, write), (nothing, _) = open_each(open_pipe, open_nothing)
         reader = PipeReader(read, lambda data: said.extend(data[: max(0, 4096 - len(said))]), self._flow)
@@ -570,7 +581,10 @@ class _Disk:
         return code, said.decode("utf-8", "replace").strip()
 
     async def _saved(self, sandbox: Sandbox, argv: tuple[str, ...], file: Path) -> tuple[int, str]:
-        """The same with all that it prints in a file here, which may be much: a file of holes takes no disk inside."""
+        """Run a trusted program with its output in a file on this machine.
+
+        The size is limited here: a sparse file inside takes no disk space there, but its archive may be huge.
+        """
         (read, write), (over, ended) = open_each(open_small_pipe, os.pipe)
         limits = ArchiveLimits(self._budget.limits.disk_bytes)
         try:
@@ -600,7 +614,7 @@ class _Disk:
         return (await self._quiet(sandbox, ("test", "-d", target)))[0] == 0
 
     async def _unpack(self, sandbox: Sandbox, target: str, archive: Archive | None, parcel: Parcel) -> None:
-        """Send files through a pipe to a program that unpacks them inside, where no link leads out."""
+        """Send files through a pipe to tar inside the sandbox, where links cannot lead out of it."""
         read, write = os.pipe()
         argv = ("/bin/sh", "-c", _UNPACK, "sh", target, _KEEPING if self._environment.has_root else "")
         unpacking = asyncio.create_task(self._quiet(sandbox, argv, stdin=read))
@@ -620,7 +634,7 @@ def _send(archive: Archive | None, parcel: Parcel, sink: IO[bytes]) -> None:
             else:
                 archive.send(parcel, sink)
     except BrokenPipeError:
-        return  # the program that unpacks has ended, and says why
+        return  # tar has ended, and its exit status and output tell why
 
 
 async def _is_archive(archive: Archive, targets: Mapping[str, str]) -> bool:
@@ -631,12 +645,12 @@ async def _is_archive(archive: Archive, targets: Mapping[str, str]) -> bool:
 
 
 def _whole(source: str) -> Copy:
-    """The step that puts what is called so in the build context into a disk of its own."""
+    """A step that copies a path of the build context to a separate disk."""
     return Copy((source.lstrip("/") or ".",), f"{_CONTEXT}/", parents=True)
 
 
 def _folder_of(source: str) -> str:
-    """The path to copy out for a source: itself, or the folder in which its pattern begins."""
+    """The path to export for a source: itself, or the folder above its pattern."""
     path = clean_path(source)
     while is_pattern(path):
         path = path.rpartition("/")[0]
@@ -659,7 +673,7 @@ def _key(parent: str, step: Step, content: str) -> str:
 
 
 def machine_key(isolation: Isolation) -> str:
-    """What this machine's userland is: another one after its packages have changed."""
+    """The cache key of this machine's userland, which changes with its packages."""
     packages = Path("/var/lib/dpkg/status")
     changed = packages.stat().st_mtime_ns if packages.exists() else 0
     return f"{isolation.name} {_system()} {changed}"

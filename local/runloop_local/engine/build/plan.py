@@ -1,7 +1,7 @@
-"""What a build does, step by step, worked out before it begins. Pure: runs and reads nothing.
+"""Plans a build before it starts, without I/O.
 
-The instructions of a Dockerfile become stages of steps with every variable replaced, and with the setting (environment,
-folder, account, shell) that each step happens in.
+The instructions of a Dockerfile become stages of steps, with all variables expanded, and with the context (environment,
+working directory, account, shell) of each step.
 """
 
 from __future__ import annotations
@@ -52,18 +52,18 @@ _NOTES = {
 
 @dataclass(frozen=True, slots=True)
 class StageContext:
-    """What steps happen in."""
+    """The environment, arguments, working directory, account and shell of a step."""
 
     env: Mapping[str, str] = field(default_factory=dict)
     args: Mapping[str, str] = field(default_factory=dict)
     cwd: str | None = None
     user: str | None = None
-    """An account, perhaps with `:group`; root for steps and `user` for devboxes by default."""
+    """An account, optionally with `:group`; by default root for steps, and `user` for devboxes."""
     shell: tuple[str, ...] = _SHELL
 
     @property
     def variables(self) -> dict[str, str]:
-        """What `$x` stands for."""
+        """The variables for expansion."""
         return {"PATH": PATH, **self.args, **self.env}
 
 
@@ -74,12 +74,12 @@ class Run:
     argv: tuple[str, ...]
     cached: bool = True
     mounts: tuple[Mount, ...] = ()
-    """Those of a folder before those below it."""
+    """Sorted, so that a mount on a folder comes before those below it."""
 
 
 @dataclass(frozen=True, slots=True)
 class Copy:
-    """Put files of the build context, of another stage or of the Dockerfile itself into the disk."""
+    """Copy files of the build context, of another stage or of heredocs to the disk."""
 
     sources: tuple[str, ...]
     target: str
@@ -88,16 +88,16 @@ class Copy:
     owner: str = ""
     mode: int | None = None
     unpack: bool = False
-    """Whether archives are unpacked."""
+    """True if archives are extracted."""
     documents: Mapping[str, str] = field(default_factory=dict)
     exclude: tuple[str, ...] = ()
     parents: bool = False
-    """Whether the sources keep their folders."""
+    """True if the sources keep their folders."""
 
 
 @dataclass(frozen=True, slots=True)
 class Folder:
-    """Make a folder."""
+    """Create a folder."""
 
     path: str
 
@@ -129,28 +129,30 @@ class Stage:
     """The steps from one FROM to the next."""
 
     base: int | str | None
-    """An earlier stage, the name that FROM gave, or None for the blueprint that the build was given."""
+    """An earlier stage, the name in FROM, or None for the base blueprint of the build."""
     steps: tuple[Step, ...] = ()
     stage_context: StageContext = field(default_factory=StageContext)
     entrypoint: tuple[str, ...] = ()
     command: tuple[str, ...] = ()
     name: str | None = None
     on_build: tuple[str, ...] = ()
-    """Instructions for the stages that begin with it, each a Dockerfile of its own."""
+    """The ONBUILD instructions for stages based on it, each as a separate Dockerfile."""
 
     def image(self) -> Image:
-        """What devboxes from it get."""
+        """The settings for devboxes from it."""
         stage_context = self.stage_context
-        return Image(stage_context.env, stage_context.cwd, stage_context.user, self.entrypoint, self.command, self.on_build)
+        return Image(
+            stage_context.env, stage_context.cwd, stage_context.user, self.entrypoint, self.command, self.on_build
+        )
 
     @property
     def uses(self) -> frozenset[int]:
-        """The earlier stages that it stands on or copies from."""
+        """The earlier stages that it is based on, copies from or mounts."""
         return frozenset(stage for stage in self.named if isinstance(stage, int))
 
     @property
     def named(self) -> list[int | str | None]:
-        """All that it stands on, copies from or mounts."""
+        """All stages and names that it is based on, copies from or mounts."""
         actions = [step.action for step in self.steps]
         copied = [action.stage for action in actions if isinstance(action, Copy)]
         mounts = [mount for action in actions if isinstance(action, Run) for mount in action.mounts]
@@ -158,7 +160,7 @@ class Stage:
 
 
 def needed(stages: Sequence[Stage]) -> frozenset[int]:
-    """The numbers of the stages that the last one is made of, itself included."""
+    """The numbers of the stages that the last one needs, itself included."""
     found, queue = set[int](), [len(stages) - 1]
     while queue:
         number = queue.pop()
@@ -168,7 +170,7 @@ def needed(stages: Sequence[Stage]) -> frozenset[int]:
 
 
 def secrets_of(stages: Sequence[Stage]) -> list[tuple[Step, Secret]]:
-    """The secrets that steps of the last stage, and of those that it is made of, have mounted."""
+    """The secrets mounted by steps of the last stage and of those that it needs."""
     steps = [step for number in sorted(needed(stages)) for step in stages[number].steps]
     return [
         (step, mount)
@@ -180,7 +182,7 @@ def secrets_of(stages: Sequence[Stage]) -> list[tuple[Step, Secret]]:
 
 
 def outside_names(instructions: Sequence[Instruction], build_args: Mapping[str, str]) -> set[str]:
-    """The names in FROM, COPY --from and RUN --mount that are no stages: blueprints, perhaps."""
+    """The names in FROM, COPY --from and RUN --mount that are not stages, and may be blueprints."""
     stages = _Plan(build_args, {}, None).stages(instructions)
     return {name for stage in stages for name in stage.named if isinstance(name, str)}
 
@@ -191,15 +193,15 @@ def plan(
     images: Mapping[str, Image],
     base: Image | None = None,
 ) -> tuple[Stage, ...]:
-    """The stages of a build. `images` are the blueprints among the outside names; `base` stands in for FROM.
+    """Plan the stages of a build. `images` are the blueprints among the outside names; `base` replaces FROM.
 
-    `InvalidError` with the line of what cannot be carried out.
+    Raises `InvalidError` with the line of an instruction that cannot be carried out.
     """
     return _Plan(build_args, images, base).stages(instructions)
 
 
 class _Plan:
-    """Goes through the instructions, keeping the stage that is being put together."""
+    """Plans the instructions one by one, and keeps the current stage."""
 
     def __init__(self, build_args: Mapping[str, str], images: Mapping[str, Image], base: Image | None) -> None:
         self._build_args = build_args
@@ -244,7 +246,7 @@ class _Plan:
             self._change(steps=(*self._current.steps, replace(step, line=line)))
 
     def _trigger(self, on_build: Sequence[str], line: int | None) -> None:
-        """What a base has for whoever stands on it."""
+        """Plan the ONBUILD instructions of a base."""
         for text in on_build:
             for instruction in parse(text):
                 self._take(instruction, line)
@@ -294,7 +296,9 @@ class _Plan:
             image = self._images.get(base, Image())
             on_build = image.on_build
             self._stage = replace(_begun(base, image), name=name)
-        self._change(steps=(Step(instruction.title, self._stage_context, None, instruction.line, _platform_note(platform)),))
+        self._change(
+            steps=(Step(instruction.title, self._stage_context, None, instruction.line, _platform_note(platform)),)
+        )
         self._trigger(on_build, instruction.line)
 
     def _stage_number(self, name: str) -> int | str:
@@ -367,7 +371,7 @@ class _Plan:
     def _user(self, instruction: Instruction) -> Step:
         user = self._expanded(instruction, instruction.text)
         if not re.fullmatch(r"[\w.-]+(:[\w.-]+)?", user):
-            raise ValueError(f"{user!r} is no account")
+            raise ValueError(f"{user!r} is not an account")
         self._set(user=user)
         return self._step(instruction)
 
@@ -399,7 +403,7 @@ class _Plan:
         if not re.fullmatch(r"[0-7]{0,4}", mode):
             raise ValueError(f"--chmod={mode} must be octal, such as 755")
         if any(_ADDRESS.match(source) for source in sources):
-            raise ValueError("addresses are not fetched: use RUN with curl or git")
+            raise ValueError("URLs are not fetched: use RUN with curl or git")
         return Copy(
             sources,
             target,
@@ -449,4 +453,4 @@ def _check_flags(instruction: Instruction) -> None:
 def _platform_note(platform: str) -> str | None:
     if platform in ("", PLATFORM) or platform.startswith(f"{PLATFORM}/"):
         return None
-    return f"This machine is {PLATFORM}, and so is what is built here: --platform={platform} has no effect."
+    return f"This machine is {PLATFORM}, and so are its builds: --platform={platform} has no effect."

@@ -1,4 +1,4 @@
-"""Ways from outside to the ports of a devbox: who may come in, and which devbox a key leads to."""
+"""The open tunnels of the service, and the devboxes that their keys belong to."""
 
 from __future__ import annotations
 
@@ -26,25 +26,25 @@ _PTY_TUNNELS = 1000
 
 @dataclass(frozen=True, slots=True)
 class PtyTunnel:
-    """A way to the terminals of one devbox, which lasts as long as the service."""
+    """A tunnel to the terminals of one devbox; it is not stored, so it ends with the service."""
 
     tunnel_key: str
     devbox_id: str
     auth_token: str = field(repr=False)
 
     def admits(self, token: str | None) -> bool:
-        """Whether a request that carries `token` may come in."""
+        """True if a request with this token is authorized."""
         return is_same(token, self.auth_token)
 
 
 def new_tunnel(auth_mode: AuthMode = "open", *, http_keep_alive: bool = True, wake_on_http: bool = False) -> Tunnel:
-    """A tunnel with a fresh key, and a fresh token where it asks for one."""
+    """Create a tunnel with a new key, and with a token if it is authenticated."""
     token = secrets.token_urlsafe(32) if auth_mode == "authenticated" else None
     return Tunnel(_new_key(), auth_mode, now_ms(), token, http_keep_alive, wake_on_http)
 
 
 class Tunnels:
-    """Every open tunnel of the service, by its key."""
+    """All open tunnels of the service."""
 
     def __init__(self, devboxes: Devboxes, vault: Vault) -> None:
         self._devboxes = devboxes
@@ -52,7 +52,7 @@ class Tunnels:
         self._pty: OrderedDict[str, PtyTunnel] = OrderedDict()
 
     def find(self, key: str) -> tuple[Devbox, Tunnel] | None:
-        """The devbox that `key` leads to, if it has not ended."""
+        """The devbox and tunnel of this key, unless the devbox has ended."""
         for devbox in self._devboxes.live():
             tunnel = devbox.record.tunnel
             if tunnel is not None and is_same(key, tunnel.tunnel_key) and devbox.status not in lifecycle.TERMINAL:
@@ -79,7 +79,7 @@ class Tunnels:
         await devbox.state.change(tunnel=None)
 
     def open_pty(self, devbox: Devbox) -> PtyTunnel:
-        """A new way to the terminals of a running devbox; the oldest of very many is forgotten."""
+        """Open a tunnel to the terminals of a running devbox; beyond the limit, the oldest is closed."""
         lifecycle.require(devbox.record, "running", "open a terminal")
         tunnel = PtyTunnel(_new_key(), devbox.record.id, secrets.token_urlsafe(32))
         self._pty[tunnel.tunnel_key] = tunnel
@@ -88,12 +88,12 @@ class Tunnels:
         return tunnel
 
     def find_pty(self, key: str) -> PtyTunnel | None:
-        """The way to terminals with this key."""
+        """The PTY tunnel of this key, or None."""
         return self._pty.get(key)
 
 
 def wakes(devbox: Devbox, tunnel: Tunnel) -> bool:
-    """Whether a request resumes the devbox should it be suspended; the devbox's own rule goes before the tunnel's."""
+    """True if a request resumes the suspended devbox; the devbox's own setting overrides the tunnel's."""
     rule = (devbox.record.lifecycle_rules.get("resume_triggers") or {}).get("http")
     return tunnel.wake_on_http if rule is None else bool(rule)
 
@@ -103,4 +103,4 @@ def _digest(key: str) -> str:
 
 
 def _new_key() -> str:
-    return secrets.token_hex(16)  # a part of a host's name: lower case only
+    return secrets.token_hex(16)  # part of a host name, so lower case only
