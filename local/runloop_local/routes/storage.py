@@ -20,7 +20,8 @@ if TYPE_CHECKING:
     from starlette.requests import Request
     from starlette.types import Receive, Scope, Send
 
-    from ..engine.storage.objects import Content, ContentType, Source
+    from ..engine.storage.object_files import Source
+    from ..engine.storage.objects import Content, ContentType
     from ..engine.storage.signatures import Method
 
 DIRECT_BYTES = 1 << 20
@@ -48,7 +49,7 @@ async def put(request: Request) -> Response:
 def _source(request: Request, announced: int | None) -> Source:
     direct = direct_of(request.scope)
     if direct is None or announced is None or announced < DIRECT_BYTES:
-        return engine_of(request).objects.stream(request.stream())
+        return engine_of(request).objects.files.stream(request.stream())
     return lambda file: direct.receive(file, announced)
 
 
@@ -70,7 +71,7 @@ async def get(request: Request) -> Response:
         return Response(status_code=status, headers=headers)
     direct = direct_of(request.scope)
     if direct is None or end - start < DIRECT_BYTES:
-        return StreamingResponse(objects.read(content, start, end), status, headers)
+        return StreamingResponse(objects.files.read(content.path, start, end), status, headers)
     return _Straight(status, headers, lambda: direct.send(content.path, start, end))
 
 

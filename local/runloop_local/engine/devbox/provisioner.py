@@ -93,7 +93,7 @@ class Provisioner:
         if self._has_root and _is_outside(path):
             await files.claim(path, folder=packing in ("tar", "tar.gz"))
         try:
-            await files.write(path, self._objects.read(content, 0, content.size), packing)
+            await files.write(path, self._objects.files.read(content.path, 0, content.size), packing)
         except InvalidError as error:
             raise InvalidError(f"Object {object_id} cannot be mounted. {error}") from error
 

@@ -65,6 +65,10 @@ class Database:
         """Run `work` on the thread, in order. `urgent` work may use the reserve of a full disk."""
         return await asyncio.get_running_loop().run_in_executor(self._thread, self._do, work, urgent)
 
+    async def delete(self, statement: str, *values: object) -> int:
+        """Run a DELETE, which may use the reserve of a full disk; returns the number of rows."""
+        return await self.run(lambda connection: connection.execute(statement, values).rowcount, urgent=True)
+
     async def write_out(self) -> None:
         """Checkpoint and truncate the WAL, so that overwritten data is in no file any more."""
         await self.run(lambda connection: connection.execute("PRAGMA wal_checkpoint(TRUNCATE)").fetchone())

@@ -102,6 +102,7 @@ class Store:
     def __init__(self, database: Database) -> None:
         self._database = database
         self.notes = Notes()
+        self._loader = _RecordLoader(self.notes)
 
     @classmethod
     def open(cls, file: Path, reserve: Reserve | None = None, new: Callable[[], None] = lambda: None) -> Store:
@@ -125,7 +126,7 @@ class Store:
 
         def work(connection: sqlite3.Connection) -> T | None:
             text = _get(connection, kind, document_id)
-            return None if text is None else self._read(kind, document_id, text, load)
+            return None if text is None else self._loader.read(kind, document_id, text, load)
 
         return await self._database.run(work)
 
@@ -146,7 +147,7 @@ class Store:
 
         def work(connection: sqlite3.Connection) -> None:
             text = _get(connection, kind, document_id)
-            record = None if text is None else self._read(kind, document_id, text, load)
+            record = None if text is None else self._loader.read(kind, document_id, text, load)
             rows = [_row(document) for document in change(record)]
             if rows:
                 _put_all(connection, rows)
@@ -165,7 +166,9 @@ class Store:
         """
 
         def work(connection: sqlite3.Connection) -> list[T]:
-            return [record for _, record in self._readable(kind, _bodies(connection, kind, filters, limit), load)]
+            return [
+                record for _, record in self._loader.readable(kind, _bodies(connection, kind, filters, limit), load)
+            ]
 
         return await self._database.run(work)
 
@@ -202,7 +205,7 @@ class Store:
         def work(connection: sqlite3.Connection) -> list[tuple[str, str, T]]:
             rows = connection.execute(statement, (kind,)).fetchall()
             parents = {name: parent for parent, name, _, _ in rows}
-            found = self._readable(kind, ((name, body) for _, name, body, _ in rows), load)
+            found = self._loader.readable(kind, ((name, body) for _, name, body, _ in rows), load)
             return [(parents[name], name, record) for name, record in found]
 
         return await self._database.run(work)
@@ -221,16 +224,16 @@ class Store:
         """Delete all listed documents of a kind that are older."""
         statement = """DELETE FROM documents WHERE position IN (
             SELECT position FROM documents WHERE kind = ? AND listed = 1 AND time_ms < ? LIMIT ?)"""
-        while await self._delete(statement, kind, time_ms, _STEP) == _STEP:
+        while await self._database.delete(statement, kind, time_ms, _STEP) == _STEP:
             pass
 
     async def delete_children(self, kind: str, parent: str) -> None:
         """Delete all documents of a kind that belong to `parent`."""
-        await self._delete("DELETE FROM documents WHERE kind = ? AND parent = ?", kind, parent)
+        await self._database.delete("DELETE FROM documents WHERE kind = ? AND parent = ?", kind, parent)
 
     async def forget_positions(self) -> None:
         """Delete the positions of documents that were deleted long ago, as nobody uses them as a cursor any more."""
-        await self._delete("DELETE FROM deleted WHERE time_s < strftime('%s', 'now') - ?", _REMEMBER_S)
+        await self._database.delete("DELETE FROM deleted WHERE time_s < strftime('%s', 'now') - ?", _REMEMBER_S)
 
     async def write_out(self) -> None:
         """Leave no trace of overwritten data in the files of a database that was just migrated."""
@@ -240,23 +243,29 @@ class Store:
         """Close the database."""
         await self._database.aclose()
 
-    async def _delete(self, statement: str, *values: object) -> int:
-        return await self._database.run(lambda connection: connection.execute(statement, values).rowcount, urgent=True)
 
-    def _readable(self, kind: str, found: Iterable[tuple[str, str]], load: Load[T]) -> Iterator[tuple[str, T]]:
-        for document_id, text in found:
-            try:
-                yield document_id, self._read(kind, document_id, text, load)
-            except UnreadableError:
-                continue  # already noted
+class _RecordLoader:
+    """Loads records from stored bodies, and notes those that cannot be read."""
 
-    def _read(self, kind: str, document_id: str, text: str, load: Load[T]) -> T:
+    def __init__(self, notes: Notes) -> None:
+        self._notes = notes
+
+    def read(self, kind: str, document_id: str, text: str, load: Load[T]) -> T:
+        """The record in a body; raises `UnreadableError` if that is invalid."""
         try:
             return load(json.loads(text))
         except (ValueError, TypeError, LookupError, RecursionError) as error:
             sentence = f"The record of {kind} {document_id} cannot be read, and is kept unchanged: {error}."
-            self.notes.add(sentence, UNREADABLE, kind, document_id)
+            self._notes.add(sentence, UNREADABLE, kind, document_id)
             raise UnreadableError(sentence) from error
+
+    def readable(self, kind: str, found: Iterable[tuple[str, str]], load: Load[T]) -> Iterator[tuple[str, T]]:
+        """The ids and records of these ids and bodies, without those that cannot be read."""
+        for document_id, text in found:
+            try:
+                yield document_id, self.read(kind, document_id, text, load)
+            except UnreadableError:
+                continue  # already noted
 
 
 def _delete(connection: sqlite3.Connection, kind: str, document_id: str, rows: list[tuple[object, ...]]) -> None:
