@@ -102,8 +102,7 @@ class Blueprints:
         self._environment = environment
         self._store = environment.store
         self._records = RecordSet(environment.store, "blueprint", loaded, document)
-        self._sources = sources
-        self._login_shell = login_shell
+        self._preparation = _Preparation(self, environment, sources, login_shell)
         self._logs = logs
         self._turns = asyncio.Semaphore(BUILDS_AT_ONCE)
         self._tasks: dict[str, asyncio.Task[None]] = {}
@@ -126,7 +125,7 @@ class Blueprints:
         if attempt.made is not None:
             return await self.get(attempt.made)
         async with self._environment.layers.choosing:
-            record, build_request = await self._prepared(request)
+            record, build_request = await self._preparation.prepare(request)
             held = self._environment.layers.held([layer for base in _bases(build_request) for layer in base.layers])
             held.__enter__()
         try:
@@ -211,9 +210,65 @@ class Blueprints:
         if count:
             raise InvalidError(f"{count} snapshots depend on blueprint {record.id}: delete them first.")
 
-    async def _prepared(self, request: BlueprintRequest) -> tuple[BlueprintRecord, BuildRequest]:
-        """Look up everything that a build needs, so that the request fails at once if something is missing."""
-        base = await self.built(request.base_id, request.base_name) if request.base_id or request.base_name else None
+    async def _run(self, record: BlueprintRecord, build_request: BuildRequest) -> None:
+        async with self._turns:
+            with self._log(record.id, build_request) as log:
+                await self._build(record, build_request, log)
+
+    def _ended(self, blueprint_id: str) -> None:
+        del self._tasks[blueprint_id]
+        self._logs.end(blueprint_id)
+
+    async def _build(self, record: BlueprintRecord, build_request: BuildRequest, log: BuildLog) -> None:
+        build = Build(self._environment, build_request, log)
+        try:
+            await self._records.change(record.id, lambda now: replace(now, status="building"))
+            if not self._environment.has_root:
+                log.write("Devboxes are plain processes here: the build has no root, and /home/user only.", "warn")
+            base = await build.run()
+            image = replace(build_request.stages[-1].image(), blueprint_id=record.id)
+            log.write(f"Blueprint {record.name} is built.")
+            self._environment.layers.hold(_holder(record.id), base.layers)
+            await self._records.change(record.id, lambda now: _built(now, base, image))
+        except (BuildError, SandboxError, EngineError, OSError, RuntimeError) as error:
+            await self._fail(record.id, error, log)
+        finally:
+            build.close()
+
+    async def _fail(self, blueprint_id: str, error: Exception, log: BuildLog) -> None:
+        passed = error.reason if isinstance(error, BuildError) else None
+        reason = passed if passed in _SAID else "out_of_disk" if is_disk_full(error) else "build_failed"
+        self._environment.layers.release(_holder(blueprint_id))
+        # Both may fail on a full disk: `get` reports a build without a task as failed anyway.
+        with suppress(EngineError):
+            await self._records.change(blueprint_id, lambda now: _failed(now, reason), urgent=True)
+        with suppress(OSError):
+            log.write(str(of_machine(error) or error), "error")
+
+    def _log(self, blueprint_id: str, build_request: BuildRequest | None = None) -> BuildLog:
+        hidden = (
+            ()
+            if build_request is None
+            else (*build_request.secrets.values(), *build_request.mounted.values(), *build_request.hidden)
+        )
+        return self._logs.write(blueprint_id, hidden)
+
+
+class _Preparation:
+    """Looks up everything that a build needs, so that the request fails at once if something is missing."""
+
+    def __init__(
+        self, blueprints: Blueprints, environment: BuildEnvironment, sources: Sources, login_shell: str
+    ) -> None:
+        self._blueprints = blueprints
+        self._environment = environment
+        self._sources = sources
+        self._login_shell = login_shell
+
+    async def prepare(self, request: BlueprintRequest) -> tuple[BlueprintRecord, BuildRequest]:
+        """A new blueprint and its build; raises `EngineError` if something that they need is missing."""
+        named = request.base_id or request.base_name
+        base = await self._blueprints.built(request.base_id, request.base_name) if named else None
         names = (
             set()
             if base
@@ -262,7 +317,7 @@ class Blueprints:
     async def _named(self, name: str) -> BlueprintRecord | None:
         """The blueprint that FROM names, or None; the tag `:latest` of Docker images is ignored."""
         try:
-            return await self._latest(name.removesuffix(":latest"))
+            return await self._blueprints.built(None, name.removesuffix(":latest"))
         except NotFoundError:
             return None
 
@@ -270,49 +325,6 @@ class Blueprints:
         has_root = self._environment.has_root
         added = setup_steps(request.setup, stages[-1].stage_context, self._login_shell, has_root=has_root)
         return (*stages[:-1], replace(stages[-1], steps=(*stages[-1].steps, *added)))
-
-    async def _run(self, record: BlueprintRecord, build_request: BuildRequest) -> None:
-        async with self._turns:
-            with self._log(record.id, build_request) as log:
-                await self._build(record, build_request, log)
-
-    def _ended(self, blueprint_id: str) -> None:
-        del self._tasks[blueprint_id]
-        self._logs.end(blueprint_id)
-
-    async def _build(self, record: BlueprintRecord, build_request: BuildRequest, log: BuildLog) -> None:
-        build = Build(self._environment, build_request, log)
-        try:
-            await self._records.change(record.id, lambda now: replace(now, status="building"))
-            if not self._environment.has_root:
-                log.write("Devboxes are plain processes here: the build has no root, and /home/user only.", "warn")
-            base = await build.run()
-            image = replace(build_request.stages[-1].image(), blueprint_id=record.id)
-            log.write(f"Blueprint {record.name} is built.")
-            self._environment.layers.hold(_holder(record.id), base.layers)
-            await self._records.change(record.id, lambda now: _built(now, base, image))
-        except (BuildError, SandboxError, EngineError, OSError, RuntimeError) as error:
-            await self._fail(record.id, error, log)
-        finally:
-            build.close()
-
-    async def _fail(self, blueprint_id: str, error: Exception, log: BuildLog) -> None:
-        passed = error.reason if isinstance(error, BuildError) else None
-        reason = passed if passed in _SAID else "out_of_disk" if is_disk_full(error) else "build_failed"
-        self._environment.layers.release(_holder(blueprint_id))
-        # Both may fail on a full disk: `get` reports a build without a task as failed anyway.
-        with suppress(EngineError):
-            await self._records.change(blueprint_id, lambda now: _failed(now, reason), urgent=True)
-        with suppress(OSError):
-            log.write(str(of_machine(error) or error), "error")
-
-    def _log(self, blueprint_id: str, build_request: BuildRequest | None = None) -> BuildLog:
-        hidden = (
-            ()
-            if build_request is None
-            else (*build_request.secrets.values(), *build_request.mounted.values(), *build_request.hidden)
-        )
-        return self._logs.write(blueprint_id, hidden)
 
 
 def _emptied(folder: Path) -> None:

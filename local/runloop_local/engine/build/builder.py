@@ -12,19 +12,18 @@ from collections.abc import Mapping
 from contextlib import AsyncExitStack, ExitStack, asynccontextmanager, closing
 from dataclasses import asdict, dataclass, field, replace
 from pathlib import Path
-from typing import IO, TYPE_CHECKING
+from typing import TYPE_CHECKING
 
 from ...sandbox.base import Command, SandboxError, failure
-from ..devbox.execution import settle
 from ..devbox.files import Files, whole
 from ..devbox.limits import BUILD, LimitMonitor, LimitViolation, Size, disk_violation
-from ..devbox.pipes import PipeReader, close_all, open_each, open_nothing, open_pipe, open_small_pipe
 from ..errors import EngineError
-from ..storage.archive import Archive, ArchiveLimits, Parcel, Style, save, send_alone
+from ..storage.archive import Archive, ArchiveLimits, Parcel, Style
 from .mounts import BuildMounts, Mounted, Part
 from .patterns import Selection, Source, Tree, ignore_rules, is_pattern, select
 from .patterns import clean as clean_path
 from .plan import HOME, Copy, Folder, Run, StageContext, Step, Write, needed
+from .programs import Programs
 from .run_mounts import Bind, Cache
 
 if TYPE_CHECKING:
@@ -59,8 +58,6 @@ exec setpriv --reuid "$u" --regid "$g" "$groups" -- "$@"
 """
 _MAKE_FOLDER = '[ -d "$1" ] || { mkdir -p -- "$1" && { [ -z "$2" ] || chown -- "$2" "$1"; }; }'
 _SEED = 'cp -a -- "$1/." "$2/"'
-_UNPACK = 'mkdir -p -- "$1" && exec tar -xp $2 -C "$1" -f -'
-_KEEPING = "--no-overwrite-dir --keep-directory-symlink"
 _OWNER = """u=${1%%:*}; g=${1#"$u"}; g=${g#:}
 case $u in *[!0-9]*) id=$(id -u -- "$u") || exit 1 ;; *) id=$u ;; esac
 case $g in
@@ -142,11 +139,11 @@ class Build:
         self._request = request
         self._log = log
         self._built: dict[int, Base] = {}
-        self._context: Archive | None = None
-        self._tree: Tree | None = None
         self._stack = ExitStack()
         """Held layers and open archives."""
         self._budget = Budget(request.size.limits())
+        self._workspace = _Workspace(environment.folder, self._budget.limits.disk_bytes)
+        self._context = _Context(request.context, self._workspace, self._stack)
         self._mounts = BuildMounts(environment.cache_mounts, request.mounted, log)
 
     async def run(self) -> Base:
@@ -297,27 +294,9 @@ class Build:
             return self._other(action.stage).key
         if not action.sources:
             return ""
-        selection = select(await self._context_tree(action), map(Source, action.sources), parents=action.parents)
-        context = await self._open_context()
+        selection = await self._context.select(action)
+        context = await self._context.archive()
         return await asyncio.to_thread(context.digest, selection.targets)
-
-    async def _open_context(self) -> Archive:
-        if self._request.context is None:
-            raise StepError("the build has no context: give it build_context, an object with a tar archive")
-        if self._context is None:
-            self._context = self._stack.enter_context(closing(await self._opened(self._request.context)))
-        return self._context
-
-    async def _opened(self, archive: Path) -> Archive:
-        limits = ArchiveLimits(self._budget.limits.disk_bytes)
-        return await asyncio.to_thread(Archive.open, archive, self._environment.folder, limits)
-
-    async def _context_tree(self, action: Copy) -> Tree:
-        context = await self._open_context()
-        if self._tree is None:
-            rules = ignore_rules(await asyncio.to_thread(context.text, ".dockerignore"))
-            self._tree = context.tree().without(rules)
-        return self._tree.without(ignore_rules("\n".join(action.exclude)))
 
     def _other(self, stage: int | str) -> Base:
         if isinstance(stage, int):
@@ -332,8 +311,8 @@ class Build:
                 tree = archive.tree().without(ignore_rules("\n".join(copy.exclude)))
                 await disk.put(copy, archive, select(tree, sources, parents=copy.parents))
         elif copy.sources:
-            selection = select(await self._context_tree(copy), map(Source, copy.sources), parents=copy.parents)
-            await disk.put(copy, await self._open_context(), selection)
+            selection = await self._context.select(copy)
+            await disk.put(copy, await self._context.archive(), selection)
         else:
             await disk.put(copy, None, Selection({}))
 
@@ -344,7 +323,7 @@ class Build:
         file = self._environment.folder / f"export-{secrets.token_hex(6)}"
         try:
             sources = await other.export(copy, file)
-            archive = await self._opened(file)
+            archive = await self._workspace.open(file)
             try:
                 yield archive, sources
             finally:
@@ -352,6 +331,50 @@ class Build:
         finally:
             await other.discard()
             file.unlink(missing_ok=True)
+
+
+class _Context:
+    """The build context, whose archive is opened when a step first needs it."""
+
+    def __init__(self, file: Path | None, workspace: _Workspace, stack: ExitStack) -> None:
+        self._file = file
+        self._workspace = workspace
+        self._stack = stack
+        """Closes the archive."""
+        self._archive: Archive | None = None
+        self._tree: Tree | None = None
+
+    async def archive(self) -> Archive:
+        """The archive; raises `StepError` if the build has no context."""
+        if self._file is None:
+            raise StepError("the build has no context: give it build_context, an object with a tar archive")
+        if self._archive is None:
+            self._archive = self._stack.enter_context(closing(await self._workspace.open(self._file)))
+        return self._archive
+
+    async def select(self, copy: Copy) -> Selection:
+        """The files of the context that a step copies."""
+        tree = (await self._whole_tree()).without(ignore_rules("\n".join(copy.exclude)))
+        return select(tree, map(Source, copy.sources), parents=copy.parents)
+
+    async def _whole_tree(self) -> Tree:
+        archive = await self.archive()
+        if self._tree is None:
+            rules = ignore_rules(await asyncio.to_thread(archive.text, ".dockerignore"))
+            self._tree = archive.tree().without(rules)
+        return self._tree
+
+
+@dataclass(frozen=True, slots=True)
+class _Workspace:
+    """The folder for the temporary files of a build, and the size that they may have."""
+
+    folder: Path
+    disk_bytes: int
+
+    async def open(self, archive: Path) -> Archive:
+        """Open an archive."""
+        return await asyncio.to_thread(Archive.open, archive, self.folder, ArchiveLimits(self.disk_bytes))
 
 
 @dataclass(slots=True)
@@ -371,9 +394,9 @@ class _Disk:
         self.base = base
         self._environment = environment
         self._request = request
-        self._log = log
         self._budget = budget
         self._flow = environment.fair_queue.flow("build")
+        self._programs = Programs(log, self._flow, budget.limits.disk_bytes, has_root=environment.has_root)
         self._sandbox: Sandbox | None = None
         self._limit_monitor: LimitMonitor | None = None
         self._violation: LimitViolation | None = None
@@ -384,8 +407,8 @@ class _Disk:
         sandbox = await self._started(mounted.mounts, cache_bytes)
         try:
             for source, target in mounted.seeds:
-                await self._script(sandbox, _SEED, source, target)
-            code = await self._program(sandbox, self._command(sandbox, run.argv, stage_context, mounted.env))
+                await self._programs.script(sandbox, _SEED, source, target)
+            code = await self._programs.run(sandbox, self._command(sandbox, run.argv, stage_context, mounted.env))
             if code:
                 raise StepError(f"exit status {code}")
         finally:
@@ -402,7 +425,7 @@ class _Disk:
         """Create a folder."""
         sandbox = await self._started()
         owner = (stage_context.user or "") if self._environment.has_root else ""
-        await self._script(sandbox, _MAKE_FOLDER, self._inside(sandbox, folder.path), owner)
+        await self._programs.script(sandbox, _MAKE_FOLDER, self._inside(sandbox, folder.path), owner)
 
     async def write(self, write: Write, stage_context: StageContext) -> None:
         """Write a file, as the account that it should belong to."""
@@ -425,7 +448,7 @@ class _Disk:
                 targets={name: member for member in parcel.targets.values()},  # noqa: B035 -- there is one at most
                 documents={name: text for text in copy.documents.values()},  # noqa: B035 -- as above
             )
-        await self._unpack(sandbox, target or "/", archive, parcel)
+        await self._programs.unpack(sandbox, target or "/", archive, parcel)
 
     async def export(self, copy: Copy, file: Path) -> list[Source]:
         """Export the sources of a copy to an archive on this machine; returns their names in it.
@@ -442,13 +465,13 @@ class _Disk:
             paths.append(real)
             rest = source if copy.parents else f"{real}{clean_path(source)[len(place) :]}"
             sources.append(Source(rest, "" if is_pattern(source) else posixpath.basename(place)))
-        code, said = await self._saved(sandbox, ("tar", "-C", "/", "-cf", "-", "--", *paths), file)
+        code, said = await self._programs.save(sandbox, ("tar", "-C", "/", "-cf", "-", "--", *paths), file)
         if code:
             raise failure(said or f"tar ended with exit status {code}", said)
         return sources
 
     async def _real(self, sandbox: Sandbox, path: str) -> str:
-        code, said = await self._quiet(sandbox, ("readlink", "-e", "--", f"/{path}"))
+        code, said = await self._programs.quiet(sandbox, ("readlink", "-e", "--", f"/{path}"))
         if code:
             raise StepError(f"nothing in that stage is called '/{path}'")
         return said.lstrip("/")
@@ -536,73 +559,10 @@ class _Disk:
             return Command(argv, "user", cwd, env)
         return Command(("/bin/sh", "-c", _AS_ACCOUNT, "sh", user, group, *argv), "root", cwd, env)
 
-    async def _program(self, sandbox: Sandbox, command: Command) -> int:
-        """Run a program, with its output in the log; returns its exit status."""
-        (read, write), (nothing, _) = open_each(open_small_pipe, open_nothing)  # small: each line read becomes JSON
-        reader = PipeReader(read, self._log.output, self._flow)
-        try:
-            try:
-                process = await sandbox.spawn(command, stdin=nothing, stdout=write, stderr=write)
-            finally:
-                close_all(write, nothing)
-            code = await process.wait()
-            await settle([reader])
-        finally:
-            reader.close()
-            self._log.end_output()
-        return code
-
-    async def _script(self, sandbox: Sandbox, script: str, *arguments: str) -> None:
-        code, said = await self._quiet(sandbox, ("/bin/sh", "-c", script, "sh", *arguments))
-        if code:
-            raise failure(said or f"exit status {code}", said)
-
-    async def _quiet(
-        self, sandbox: Sandbox, argv: tuple[str, ...], *, stdin: int = -1, stdout: int = -1
-    ) -> tuple[int, str]:
-        """Run a trusted program as root; returns its exit status and the beginning of its output. Closes `stdin`."""
-        said = bytearray()
-        (read, write), (nothing, _) = open_each(open_pipe, open_nothing)
-        reader = PipeReader(read, lambda data: said.extend(data[: max(0, 4096 - len(said))]), self._flow)
-        try:
-            try:
-                process = await sandbox.spawn(
-                    Command(argv, "root"),
-                    stdin=stdin if stdin >= 0 else nothing,
-                    stdout=stdout if stdout >= 0 else write,
-                    stderr=write,
-                )
-            finally:
-                close_all(write, nothing, stdin)
-            code = await process.wait()
-            await settle([reader])
-        finally:
-            reader.close()
-        return code, said.decode("utf-8", "replace").strip()
-
-    async def _saved(self, sandbox: Sandbox, argv: tuple[str, ...], file: Path) -> tuple[int, str]:
-        """Run a trusted program with its output in a file on this machine.
-
-        The size is limited here: a sparse file inside takes no disk space there, but its archive may be huge.
-        """
-        (read, write), (over, ended) = open_each(open_small_pipe, os.pipe)
-        limits = ArchiveLimits(self._budget.limits.disk_bytes)
-        try:
-            saving = asyncio.get_running_loop().run_in_executor(None, save, read, over, file, limits)
-        except BaseException:
-            close_all(read, write, over, ended)
-            raise
-        try:
-            found = await self._quiet(sandbox, argv, stdout=write)
-        finally:
-            close_all(write, ended)
-            await saving
-        return found
-
     async def _style(self, sandbox: Sandbox, copy: Copy) -> Style:
         if not copy.owner or not self._environment.has_root:
             return Style(mode=copy.mode)
-        code, said = await self._quiet(sandbox, ("/bin/sh", "-c", _OWNER, "sh", copy.owner))
+        code, said = await self._programs.quiet(sandbox, ("/bin/sh", "-c", _OWNER, "sh", copy.owner))
         if code:
             raise StepError(f"--chown={copy.owner}: {said}")
         uid, gid = said.split()
@@ -611,30 +571,7 @@ class _Disk:
     async def _is_folder(self, sandbox: Sandbox, wanted: str, target: str) -> bool:
         if wanted.endswith(("/", "/.")):
             return True
-        return (await self._quiet(sandbox, ("test", "-d", target)))[0] == 0
-
-    async def _unpack(self, sandbox: Sandbox, target: str, archive: Archive | None, parcel: Parcel) -> None:
-        """Send files through a pipe to tar inside the sandbox, where links cannot lead out of it."""
-        read, write = os.pipe()
-        argv = ("/bin/sh", "-c", _UNPACK, "sh", target, _KEEPING if self._environment.has_root else "")
-        unpacking = asyncio.create_task(self._quiet(sandbox, argv, stdin=read))
-        try:
-            await asyncio.to_thread(_send, archive, parcel, os.fdopen(write, "wb"))
-        finally:
-            code, said = await unpacking
-        if code:
-            raise failure(said or f"tar ended with exit status {code}", said)
-
-
-def _send(archive: Archive | None, parcel: Parcel, sink: IO[bytes]) -> None:
-    try:
-        with sink:
-            if archive is None:
-                send_alone(parcel, sink)
-            else:
-                archive.send(parcel, sink)
-    except BrokenPipeError:
-        return  # tar has ended, and its exit status and output tell why
+        return (await self._programs.quiet(sandbox, ("test", "-d", target)))[0] == 0
 
 
 async def _is_archive(archive: Archive, targets: Mapping[str, str]) -> bool:
