@@ -23,7 +23,7 @@ _HEADERS_BYTES = 256 * 1024
 
 async def forward(scope: Scope, receive: Receive, send: Send, connection: TunnelConnection, own_keys: OwnKeys) -> None:
     """Forward the request and relay the response. Raises `TunnelRejected` if that fails before the response starts."""
-    with connection.sock, connection.devbox.flow.request():
+    with connection.sock, connection.devbox.processes.flow.request():
         head = _head(scope, own_keys)
         await _Exchange(head, receive, send, connection).run()
 
@@ -34,7 +34,7 @@ class _Exchange:
         self._receive = receive
         self._send = send
         self._connection = connection
-        self._flow = connection.devbox.flow
+        self._flow = connection.devbox.processes.flow
         self._peer = h11.Connection(h11.CLIENT, max_incomplete_event_size=_HEADERS_BYTES)
         self._loop = asyncio.get_running_loop()
         self._started = False
