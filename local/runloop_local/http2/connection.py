@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import asyncio
-import struct
 from typing import TYPE_CHECKING, Any, cast
 
 from h2.config import H2Configuration
@@ -26,15 +25,13 @@ from .exchange import Exchange
 from .frames import GOAWAY, Allowance, Frame, FrameSplitter, FrameTooLongError
 from .heads import HeadError, RequestHead
 from .preface import PREFACE
+from .sender import Sender
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
-
     from h2.events import Event
+    from hpack import Encoder
     from starlette.types import ASGIApp
     from uvicorn.server import ServerState
-
-    from .heads import Header
 
 MOST_STREAMS = 128
 """Clients assume 100 until they have received the settings."""
@@ -43,11 +40,9 @@ STREAM_WINDOW = 256 * 1024
 _CONNECTION_WINDOW = MOST_STREAMS * STREAM_WINDOW
 """Large enough that streams that are not read do not block the others."""
 _FRAME_BYTES = 16 * 1024
-_BURST = 64 * 1024
-"""Bytes of a response after which others get a turn."""
 _TABLE_BYTES = 4096
 """The limit of the HPACK table for responses, even if a client allows more."""
-_ALLOWED, _ALLOWED_PER_SECOND, _EARNED_BY_DATA = 4000, 1000, 10
+_ALLOWED, _ALLOWED_PER_SECOND = 4000, 1000
 _LATE_S = 0.25
 """The time after the first GOAWAY in which requests that were already in flight are still accepted."""
 _LAST_SECONDS = 1.0
@@ -68,10 +63,9 @@ class Http2(asyncio.Protocol):
         self._frames = FrameSplitter(_FRAME_BYTES)
         self._allowance = Allowance(_ALLOWED, _ALLOWED_PER_SECOND, self._loop.time())
         self._h2 = _connection()
+        self._sender = Sender(self._h2, self._allowance, self._finished)
         self._exchanges: dict[int, Exchange] = {}
         self._running: set[asyncio.Task[None]] = set()
-        self._writable = asyncio.Event()
-        self._writable.set()
         self._last = _ANY_STREAM
         """Requests on higher streams are refused."""
         self._leaving = False
@@ -80,7 +74,7 @@ class Http2(asyncio.Protocol):
 
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
         """Initiate HTTP/2 for a client that has sent the preface."""
-        self._transport = cast("asyncio.Transport", transport)
+        self._transport = self._sender.transport = cast("asyncio.Transport", transport)
         self._server, self._client = get_local_addr(self._transport), get_remote_addr(self._transport)
         self._connections.add(self)
         self._h2.initiate_connection()
@@ -109,76 +103,19 @@ class Http2(asyncio.Protocol):
 
     def pause_writing(self) -> None:
         """Hold responses while the transport's buffer is full."""
-        self._writable.clear()
+        self._sender.pause()
 
     def resume_writing(self) -> None:
         """Let responses continue."""
-        self._writable.set()
+        self._sender.resume()
 
     def shutdown(self) -> None:
         """Refuse new requests, and close once those received have been answered."""
         if not self._transport.is_closing():
             self._last = min(self._last, self._h2.highest_inbound_stream_id)
             self._leaving = True
-            self._say_goodbye()
+            self._sender.send_goodbye(self._last)
             self._flush()
-
-    # Called by exchanges
-
-    async def writable(self) -> None:
-        """Wait until the transport accepts more data."""
-        while not self._writable.is_set():
-            await self._writable.wait()
-
-    def send_head(self, exchange: Exchange, fields: Sequence[Header], *, last: bool) -> None:
-        """Send a head; `last` if no body follows."""
-        self._h2.send_headers(exchange.stream_id, fields, end_stream=last)
-        self._flush()
-
-    async def send_body(self, exchange: Exchange, data: memoryview, *, last: bool) -> None:
-        """Send a part of the body as flow control allows; returns early if the client has gone."""
-        while True:
-            await self.writable()
-            if exchange.gone:
-                return
-            sent = self._put(exchange.stream_id, data, last=last)
-            data = data[sent:]
-            if not data:
-                return
-            if sent:
-                await asyncio.sleep(0)
-            else:
-                exchange.room.clear()
-                await exchange.room.wait()
-
-    def acknowledge(self, exchange: Exchange, count: int) -> None:
-        """Open the windows again by the bytes of the request's body that were consumed."""
-        self._acknowledge(exchange.stream_id, count)
-        self._flush()
-
-    def reset(self, exchange: Exchange) -> None:
-        """Reset the stream in the middle of its response."""
-        self._h2.reset_stream(exchange.stream_id, ErrorCodes.INTERNAL_ERROR)
-        self.finished(exchange)
-
-    def finished(self, exchange: Exchange) -> None:
-        """Forget a stream whose response is complete or reset."""
-        self._state.total_requests += 1
-        self._forget(exchange.stream_id)
-        self._flush()
-
-    def _put(self, stream_id: int, data: memoryview, *, last: bool) -> int:
-        """Send as much as the windows allow; returns the number of bytes."""
-        room = max(0, min(self._h2.local_flow_control_window(stream_id), len(data), _BURST))
-        step = self._h2.max_outbound_frame_size
-        for start in range(0, room, step):
-            end = min(start + step, room)
-            self._h2.send_data(stream_id, data[start:end], end_stream=last and end == len(data))
-            self._allowance.earn(_EARNED_BY_DATA)
-        if last and not data:
-            self._h2.end_stream(stream_id)
-        self._flush()
-        return room
 
     # Sent by the client
 
@@ -205,7 +142,7 @@ class Http2(asyncio.Protocol):
             case WindowUpdated():
                 self._make_room(event.stream_id)
             case RemoteSettingsChanged():
-                self._shrink_table()
+                _shrink_table(self._h2.encoder)
                 self._make_room(0)
 
     def _begin(self, event: RequestReceived) -> None:
@@ -217,7 +154,7 @@ class Http2(asyncio.Protocol):
         whole = event.stream_ended is not None
         app = self._app
         try:
-            scope = self._scope(RequestHead(event.headers, has_body=not whole))
+            scope = RequestHead(event.headers, has_body=not whole).scope(self._server, self._client)
         except HeadError as error:
             app = PlainTextResponse(f"{error}", 400)
             scope = {
@@ -225,33 +162,16 @@ class Http2(asyncio.Protocol):
                 "method": dict(event.headers).get(b":method", b"").decode("latin-1"),
                 "headers": [],
             }
-        exchange = self._exchanges[stream_id] = Exchange(self, stream_id, scope, whole=whole)
+        exchange = self._exchanges[stream_id] = Exchange(self._sender, stream_id, scope, whole=whole)
         task = self._loop.create_task(exchange.run(app))
         for tasks in (self._running, self._state.tasks):
             tasks.add(task)
             task.add_done_callback(tasks.discard)
 
-    def _scope(self, head: RequestHead) -> dict[str, Any]:
-        return {
-            "type": "http",
-            "asgi": {"version": "3.0", "spec_version": "2.3"},
-            "http_version": "2",
-            "server": self._server,
-            "client": self._client,
-            "scheme": "http",
-            "root_path": "",
-            "state": {},
-            "headers": head.headers,
-            "method": head.method,
-            "path": head.path,
-            "raw_path": head.raw_path,
-            "query_string": head.query,
-        }
-
     def _take_body(self, event: DataReceived) -> None:
         exchange = self._exchanges.get(event.stream_id)
         if exchange is None:  # already forgotten, but the sender's window must not stay closed
-            self._acknowledge(event.stream_id, event.flow_controlled_length)
+            self._sender.acknowledge_unread(event.stream_id, event.flow_controlled_length)
         else:
             exchange.body_came(event.data, event.flow_controlled_length)
 
@@ -262,14 +182,13 @@ class Http2(asyncio.Protocol):
         for exchange in () if stream_id else self._exchanges.values():
             exchange.room.set()
 
-    def _shrink_table(self) -> None:
-        encoder = self._h2.encoder
-        if encoder.header_table_size > _TABLE_BYTES:
-            encoder.header_table_size = _TABLE_BYTES
-        changes = encoder.table_size_changes  # sent with the next response; the smallest and the last are enough
-        changes[:] = [min(changes), changes[-1]] if len(changes) > 2 else changes
-
     # The end of streams and of the connection
+
+    def _finished(self, stream_id: int) -> None:
+        """Forget a stream whose response is complete or was cut off."""
+        self._state.total_requests += 1
+        self._forget(stream_id)
+        self._flush()
 
     def _forget(self, stream_id: int) -> None:
         """Remove a stream whose response is complete, or that was reset."""
@@ -277,7 +196,7 @@ class Http2(asyncio.Protocol):
         if exchange is None:
             return
         exchange.leave()
-        self._acknowledge(stream_id, exchange.unused())
+        self._sender.acknowledge_unread(stream_id, exchange.unused())
         self._rest()
 
     def _rest(self) -> None:
@@ -289,12 +208,8 @@ class Http2(asyncio.Protocol):
     def _retire(self) -> None:
         """Close an idle connection; requests that are in flight to us are still answered."""
         # Two GOAWAYs, as RFC 9113 recommends: the first allows any stream, the second names the last one accepted.
-        self._say_goodbye()
+        self._sender.send_goodbye(self._last)
         self._loop.call_later(_LATE_S, self.shutdown)
-
-    def _say_goodbye(self) -> None:
-        # Not through h2, which would consider the connection closed and send no more responses.
-        self._transport.write(struct.pack(">xHBBIII", 8, GOAWAY, 0, 0, self._last, ErrorCodes.NO_ERROR))
 
     def _break_off(self) -> None:
         """Send the GOAWAY that h2 has queued for a protocol error, and close."""
@@ -305,7 +220,7 @@ class Http2(asyncio.Protocol):
 
     def _let_go(self) -> None:
         self._stop_timer()
-        self._writable.set()
+        self._sender.resume()
         exchanges, self._exchanges = self._exchanges, {}
         for exchange in exchanges.values():
             exchange.leave()
@@ -315,16 +230,18 @@ class Http2(asyncio.Protocol):
             self._timer.cancel()
             self._timer = None
 
-    def _acknowledge(self, stream_id: int, count: int) -> None:
-        if count and not self._transport.is_closing():
-            self._h2.acknowledge_received_data(count, stream_id)
-
     def _flush(self) -> None:
-        data = self._h2.data_to_send()
-        if data:
-            self._transport.write(data)
+        self._sender.flush()
         if self._leaving and not self._exchanges:
             self._transport.close()
+
+
+def _shrink_table(encoder: Encoder) -> None:
+    """Keep the HPACK table for responses small, however much the client allows."""
+    if encoder.header_table_size > _TABLE_BYTES:
+        encoder.header_table_size = _TABLE_BYTES
+    changes = encoder.table_size_changes  # sent with the next response; the smallest and the last are enough
+    changes[:] = [min(changes), changes[-1]] if len(changes) > 2 else changes
 
 
 def _connection() -> H2Connection:

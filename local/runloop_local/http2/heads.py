@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 from urllib.parse import unquote
 
 import httptools
@@ -53,6 +53,24 @@ class RequestHead:
         self.query: bytes = parsed.query or b""
         if has_body and not any(name == b"content-length" for name, _ in self.headers):
             self.headers.append((b"transfer-encoding", b"chunked"))
+
+    def scope(self, server: tuple[str, int | None] | None, client: tuple[str, int] | None) -> dict[str, Any]:
+        """The ASGI scope of the request, on a connection between these addresses."""
+        return {
+            "type": "http",
+            "asgi": {"version": "3.0", "spec_version": "2.3"},
+            "http_version": "2",
+            "server": server,
+            "client": client,
+            "scheme": "http",
+            "root_path": "",
+            "state": {},
+            "headers": self.headers,
+            "method": self.method,
+            "path": self.path,
+            "raw_path": self.raw_path,
+            "query_string": self.query,
+        }
 
     def _complaint(self, target: bytes, scheme: bytes | None) -> str | None:
         if self.method == "CONNECT" or not _METHOD.fullmatch(self.method):
