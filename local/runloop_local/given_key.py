@@ -53,4 +53,4 @@ def _hide(secret: bytes) -> None:
     if sys.platform == "linux":
         from .sandbox import linux
 
-        linux.cover_in_start(secret, VARIABLE)
+        linux.mask_secret(secret, VARIABLE)

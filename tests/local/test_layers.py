@@ -9,7 +9,7 @@ import pytest
 
 from runloop_local.engine.storage.layers import Layers
 from runloop_local.sandbox import Isolation, SandboxError, open_isolation
-from runloop_local.sandbox.namespaces import save_layers, standing_on
+from runloop_local.sandbox.namespaces import referenced_layers, save_layers
 
 
 @pytest.fixture
@@ -126,13 +126,13 @@ async def test_one_that_vanishes_does_not_end_the_sweep(isolation: Isolation, mo
 
 
 def test_a_sandbox_that_vanishes_stands_on_nothing(tmp_path: Path) -> None:
-    assert standing_on(tmp_path / "gone") == ()
+    assert referenced_layers(tmp_path / "gone") == ()
     save_layers(tmp_path, ("a", "b"))
-    assert standing_on(tmp_path) == ("a", "b")
+    assert referenced_layers(tmp_path) == ("a", "b")
     save_layers(tmp_path, ("c", "a", "b"), "freeze.json")
-    assert set(standing_on(tmp_path)) == {"a", "b", "c"}
+    assert set(referenced_layers(tmp_path)) == {"a", "b", "c"}
     (tmp_path / "layers.json").unlink()
-    assert standing_on(tmp_path) == ("c", "a", "b")
+    assert referenced_layers(tmp_path) == ("c", "a", "b")
 
 
 async def test_sweeps_while_sandboxes_come_and_go(isolation: Isolation) -> None:

@@ -30,7 +30,7 @@ _IGNORED = [number for number in signal.valid_signals() if signal.getsignal(numb
 
 
 @dataclass(frozen=True, slots=True)
-class Place:
+class AgentBackend:
     """The operations of the agent that depend on the kind of isolation."""
 
     become: Callable[[str], None]
@@ -51,10 +51,10 @@ class Place:
 class Agent:
     """Serves one sandbox until its socket ends."""
 
-    def __init__(self, sock: socket.socket, place: Place) -> None:
+    def __init__(self, sock: socket.socket, backend: AgentBackend) -> None:
         self._sock = sock
-        self._place = place
-        self._jobs: dict[int, int] = {}  # pid -> the number of the request that started it
+        self._backend = backend
+        self._commands: dict[int, int] = {}  # pid -> the number of the request that started it
         self._groups: set[int] = set()
         self._decoder = frames.Decoder(_MAX_REQUEST)
         self._operations = {
@@ -71,9 +71,9 @@ class Agent:
     def serve(self) -> None:
         """Answer requests and reap children until the service is gone, then end every process."""
         try:
-            serve(self._sock, self._receive, self._reap, self._place.greeting)
+            serve(self._sock, self._receive, self._reap, self._backend.greeting)
         finally:
-            self._place.end_all(self._groups)
+            self._backend.end_all(self._groups)
 
     def _receive(self) -> bool:
         data, descriptors = frames.receive(self._sock)
@@ -88,10 +88,10 @@ class Agent:
 
     def _reap(self) -> None:
         for pid, status in ended_children():
-            job = self._jobs.pop(pid, None)
-            if job is not None:
+            number = self._commands.pop(pid, None)
+            if number is not None:
                 self._forget_empty_group(pid)
-                frames.send(self._sock, {"id": job, "status": status})
+                frames.send(self._sock, {"id": number, "status": status})
 
     def _forget_empty_group(self, group: int) -> None:
         try:
@@ -105,7 +105,7 @@ class Agent:
         pid = os.fork()
         if not pid:
             self._become_command(request, passed)
-        self._jobs[pid] = request["id"]
+        self._commands[pid] = request["id"]
         self._groups.add(pid)
 
     def _become_command(self, request: frames.Message, passed: list[int]) -> NoReturn:
@@ -115,8 +115,8 @@ class Agent:
             for target in _STANDARD:
                 os.dup2(passed[target], target)
             self._sock.close()  # before another process of the sandbox can look into this one
-            self._place.become(request["user"])
-            set_rlimits(self._place.rlimits)
+            self._backend.become(request["user"])
+            set_rlimits(self._backend.rlimits)
             if "terminal" in request:
                 terminal.take(request)
             run_program(request["argv"], request["cwd"], request["env"])
@@ -129,7 +129,7 @@ class Agent:
         frames.send(self._sock, {"id": request["id"]})
 
     def _signal(self, request: frames.Message, _passed: list[int]) -> None:
-        pids = [pid for pid, job in self._jobs.items() if job == request["job"]]
+        pids = [pid for pid, number in self._commands.items() if number == request["command"]]
         for pid in pids:  # not reaped yet, so the number cannot belong to another process
             kill = os.killpg if request["group"] else os.kill
             try:
@@ -140,14 +140,14 @@ class Agent:
         frames.send(self._sock, {"id": request["id"]})
 
     def _signal_all(self, request: frames.Message, _passed: list[int]) -> None:
-        self._place.signal_all(request["number"], self._groups)
+        self._backend.signal_all(request["number"], self._groups)
         frames.send(self._sock, {"id": request["id"]})
 
     def _idle(self, request: frames.Message, _passed: list[int]) -> None:
-        frames.send(self._sock, {"id": request["id"], "status": 0 if self._place.is_idle() else 1})
+        frames.send(self._sock, {"id": request["id"], "status": 0 if self._backend.is_idle() else 1})
 
     def _load(self, request: frames.Message, _passed: list[int]) -> None:
-        memory, count = self._place.load()
+        memory, count = self._backend.load()
         frames.send(self._sock, {"id": request["id"], "memory": memory, "processes": count})
 
     def _dial(self, request: frames.Message, _passed: list[int]) -> None:

@@ -176,7 +176,7 @@ class Sandbox(Protocol):
         """
         ...
 
-    def restrict(self, reach: EgressPredicate | None) -> None:
+    def restrict(self, is_allowed: EgressPredicate | None) -> None:
         """Restrict its outgoing connections from its next start on; no effect where the isolation cannot."""
         ...
 

@@ -48,7 +48,7 @@ unset each"""
 
 def build(layers: str, shift: int, *, real_accounts: bool) -> None:
     """Build the base layer in this folder of layers, atomically. `shift` is added to every uid and gid."""
-    layer, unfinished = _begin(layers, rootfs.BASE)
+    layer, unfinished = _start_layer(layers, rootfs.BASE)
     _make_rest(unfinished / rootfs.REST)
     if real_accounts:
         _cover(unfinished)
@@ -57,28 +57,28 @@ def build(layers: str, shift: int, *, real_accounts: bool) -> None:
     _make_chromium_setting(unfinished / "etc")
     _make_sudo(unfinished / "usr/local", real_accounts=real_accounts)
     if real_accounts:
-        _give_away(unfinished, shift)
+        _shift_owners(unfinished, shift)
     unfinished.rename(layer)
 
 
 def build_skeleton(layers: str) -> None:
     """Build the skeleton layer: this machine's folders, owned by this account, and copies of files in /etc and /var."""
-    layer, unfinished = _begin(layers, rootfs.SKELETON)
+    layer, unfinished = _start_layer(layers, rootfs.SKELETON)
     mounted = host_mounts.by_folder()
     for top in rootfs.overlaid():
         for folder, folders, files in os.walk(f"/{top}"):
-            _own_folder(unfinished, folder, folders, mounted)
+            _copy_folder(unfinished, folder, folders, mounted)
             folders[:] = [name for name in folders if f"{folder}/{name}" not in mounted]
             if top in _COPIED and not folder.startswith(_NOT_COPIED):
                 for name in files:
-                    _own_file(f"{folder}/{name}", f"{unfinished}{folder}/{name}", mounted)
+                    _copy_file(f"{folder}/{name}", f"{unfinished}{folder}/{name}", mounted)
     apt = unfinished / "etc/apt/apt.conf.d"
     if apt.is_dir():
-        _put(apt / "99devbox", _APT.splitlines())
+        _write_lines(apt / "99devbox", _APT.splitlines())
     unfinished.rename(layer)
 
 
-def _begin(layers: str, name: str) -> tuple[Path, Path]:
+def _start_layer(layers: str, name: str) -> tuple[Path, Path]:
     """The layer's folder, and a new temporary one to be renamed to it; what is left of earlier ones is deleted."""
     layer, unfinished = Path(layers, name), Path(layers, f"{name}.new")
     for old in (unfinished, layer):
@@ -106,13 +106,13 @@ def _make_accounts(etc: Path) -> None:
     etc.mkdir(exist_ok=True)
     accounts = [*_lines("/etc/passwd", but="user"), "user:x:1000:1000::/home/user:/bin/bash"]
     groups = [*_lines("/etc/group", but="user"), "user:x:1000:"]
-    _put(etc / "passwd", accounts)
-    _put(etc / "group", groups)
-    _put(etc / "shadow", [f"{name}:{_LOCKED_ACCOUNT}" for name in _names(accounts)], 0o600)
-    _put(etc / "gshadow", [f"{name}:!::" for name in _names(groups)], 0o600)
-    _put(etc / "hosts", ["127.0.0.1 localhost", "::1 localhost"])
+    _write_lines(etc / "passwd", accounts)
+    _write_lines(etc / "group", groups)
+    _write_lines(etc / "shadow", [f"{name}:{_LOCKED_ACCOUNT}" for name in _names(accounts)], 0o600)
+    _write_lines(etc / "gshadow", [f"{name}:!::" for name in _names(groups)], 0o600)
+    _write_lines(etc / "hosts", ["127.0.0.1 localhost", "::1 localhost"])
     resolver = Path("/etc/resolv.conf")
-    _put(etc / "resolv.conf", resolver.read_text().splitlines() if resolver.is_file() else [])
+    _write_lines(etc / "resolv.conf", resolver.read_text().splitlines() if resolver.is_file() else [])
 
 
 def _make_python(layer: Path) -> None:
@@ -128,7 +128,7 @@ def _make_python(layer: Path) -> None:
     with (layer / "etc/pip.conf").open("w") as file:
         pip.write(file)
     (layer / "etc/profile.d").mkdir(exist_ok=True)
-    _put(layer / "etc/profile.d/devbox.sh", _PROFILE.splitlines())
+    _write_lines(layer / "etc/profile.d/devbox.sh", _PROFILE.splitlines())
     programs = layer / "usr/local/bin"
     programs.mkdir(parents=True, exist_ok=True)
     if shutil.which("python", path=_PROGRAMS) is None and shutil.which("python3", path="/usr/bin") is not None:
@@ -138,7 +138,7 @@ def _make_python(layer: Path) -> None:
 def _make_chromium_setting(etc: Path) -> None:
     """Turn off Chromium's own sandbox: it needs user namespaces, which devboxes cannot create."""
     (etc / "chromium.d").mkdir()
-    _put(etc / "chromium.d/devbox", ['export CHROMIUM_FLAGS="$CHROMIUM_FLAGS --no-sandbox"'])
+    _write_lines(etc / "chromium.d/devbox", ['export CHROMIUM_FLAGS="$CHROMIUM_FLAGS --no-sandbox"'])
 
 
 def _lines(path: str, *, but: str) -> list[str]:
@@ -151,7 +151,7 @@ def _names(lines: list[str]) -> list[str]:
     return [line.split(":")[0] for line in lines]
 
 
-def _put(path: Path, lines: list[str], mode: int = 0o644) -> None:
+def _write_lines(path: Path, lines: list[str], mode: int = 0o644) -> None:
     path.unlink(missing_ok=True)
     path.write_text("".join(f"{line}\n" for line in lines))
     path.chmod(mode)
@@ -160,7 +160,7 @@ def _put(path: Path, lines: list[str], mode: int = 0o644) -> None:
 def _make_sudo(local: Path, *, real_accounts: bool) -> None:
     script = local / "lib/devbox/sudo"
     script.parent.mkdir(parents=True, exist_ok=True)
-    _put(script, sudo.SCRIPT.splitlines(), 0o755)
+    _write_lines(script, sudo.SCRIPT.splitlines(), 0o755)
     program = sudo.program(platform.machine())
     if not real_accounts:
         (local / "bin/sudo").symlink_to(sudo.SCRIPT_PATH)
@@ -222,10 +222,10 @@ def _parents(layer: Path, folder: str) -> None:
     target.chmod(stat.S_IMODE(found.st_mode))
 
 
-def _give_away(layer: Path, shift: int) -> None:
+def _shift_owners(layer: Path, shift: int) -> None:
     """Shift all owners, and give the home folder to `user`. chown clears set-uid bits, so modes are set again."""
     home = layer / rootfs.REST / "home/user"
-    for path in _everything(layer):
+    for path in _walk(layer):
         found = path.lstat()
         inside = path == home or home in path.parents
         owner = (1000, 1000) if inside else (found.st_uid, found.st_gid)
@@ -234,13 +234,13 @@ def _give_away(layer: Path, shift: int) -> None:
             path.chmod(stat.S_IMODE(found.st_mode))
 
 
-def _everything(layer: Path) -> Iterator[Path]:
+def _walk(layer: Path) -> Iterator[Path]:
     for folder, folders, files in os.walk(layer):
         for name in (*folders, *files):
             yield Path(folder, name)
 
 
-def _own_folder(layer: Path, folder: str, inner: list[str], mounted: Mapping[str, HostMount]) -> None:
+def _copy_folder(layer: Path, folder: str, inner: list[str], mounted: Mapping[str, HostMount]) -> None:
     target = Path(f"{layer}{folder}")
     target.mkdir(parents=True, exist_ok=True)
     target.chmod(stat.S_IMODE(Path(folder).stat().st_mode) | 0o700)
@@ -250,7 +250,7 @@ def _own_folder(layer: Path, folder: str, inner: list[str], mounted: Mapping[str
             os.setxattr(target / name, "user.overlay.opaque", b"y")
 
 
-def _own_file(source: str, target: str, mounted: Mapping[str, HostMount]) -> None:
+def _copy_file(source: str, target: str, mounted: Mapping[str, HostMount]) -> None:
     if source in mounted and mounted[source].may_hang:
         return
     found = os.lstat(source)

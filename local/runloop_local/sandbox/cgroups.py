@@ -80,7 +80,7 @@ def own_folder(mount: Mount, path: str) -> Path:
     return Path(mount.folder, os.path.relpath(path, mount.root)) if path.startswith(mount.root) else Path(mount.folder)
 
 
-def places(mountinfo: bytes, cgroup: str) -> tuple[int, dict[str, Path]]:
+def service_folders(mountinfo: bytes, cgroup: str) -> tuple[int, dict[str, Path]]:
     """The version in use, and the folder in which a service can create its group, by controller."""
     paths = own_paths(cgroup)
     found = {
@@ -98,7 +98,7 @@ def places(mountinfo: bytes, cgroup: str) -> tuple[int, dict[str, Path]]:
     return 2, {}
 
 
-class Groups:
+class ControlGroups:
     """The control groups of one service's sandboxes, for the controllers that are available."""
 
     def __init__(self, version: int, folders: Mapping[str, Path]) -> None:
@@ -106,13 +106,13 @@ class Groups:
         self._folders = folders
 
     @classmethod
-    def open(cls, owner: str) -> Groups:
+    def open(cls, owner: str) -> ControlGroups:
         """Create the group of the service identified by `owner`, with the controllers that work here, if any."""
         try:
             mountinfo, cgroup = host_mounts.table(), os.fsdecode(Path("/proc/self/cgroup").read_bytes())
         except OSError:
             return cls(1, {})
-        version, below = places(mountinfo, cgroup)
+        version, below = service_folders(mountinfo, cgroup)
         _remove_abandoned(below.values())
         name = f"{_PREFIX}{os.getpid()}-{hashlib.sha256(owner.encode()).hexdigest()[:12]}"
         groups = cls(version, {controller: folder / name for controller, folder in below.items()})
@@ -251,7 +251,7 @@ def _sweep(folder: Path) -> None:
                 group.rmdir()
 
 
-def enforced(groups: Groups, processes: str = "") -> dict[str, str]:
+def enforced(groups: ControlGroups, processes: str = "") -> dict[str, str]:
     """Describe the enforcement of each limit; `processes` is used if there is no control group for that."""
     looked_at = "checked while a devbox is in use" if sys.platform == "linux" else "not limited"
     return {

@@ -17,7 +17,7 @@ from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Self
 
 from runloop_local.sandbox.base import Address, EgressPredicate
-from runloop_local.sandbox.neighbourhood import is_neighbour, is_this_machine, own_networks
+from runloop_local.sandbox.local_addresses import is_local_network, is_this_machine, own_networks
 from runloop_local.sandbox.proxy_request import ProxyRequest, RefusedError, parse
 
 if TYPE_CHECKING:
@@ -66,7 +66,7 @@ class _Usage:
                 self.writers.discard(writer)
 
 
-class Outlet:
+class EgressProxy:
     """The proxy of one devbox."""
 
     def __init__(self, server: asyncio.Server, usage: _Usage) -> None:
@@ -101,51 +101,63 @@ class Egress:
     def __init__(
         self,
         is_closed: Callable[[Address], bool] = is_this_machine,
-        is_guarded: Callable[[Address], bool] = lambda address: is_neighbour(address, own_networks()),
+        is_guarded: Callable[[Address], bool] = lambda address: is_local_network(address, own_networks()),
     ) -> None:
         self._is_closed = is_closed
         self._is_guarded = is_guarded
         # Its own pool: slow lookups must not take the threads that the service's other work needs.
         self._resolvers = ThreadPoolExecutor(_RESOLVERS, "resolver")
 
-    async def serve(self, listener: socket.socket, reach: EgressPredicate | None = None) -> Outlet:
+    async def serve(self, listener: socket.socket, is_allowed: EgressPredicate | None = None) -> EgressProxy:
         """Start the proxy of one devbox on a socket that listens inside it."""
         usage = _Usage()
 
         def begin(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
             # asyncio drops its reference to a handler's task when the connection is lost, maybe before it is done.
-            task = asyncio.create_task(self._serve_one(reach, usage, reader, writer))
+            task = asyncio.create_task(self._serve_one(is_allowed, usage, reader, writer))
             usage.tasks.add(task)
             task.add_done_callback(usage.tasks.discard)
 
-        return Outlet(await asyncio.start_server(begin, sock=listener, limit=_HEAD_BYTES), usage)
+        return EgressProxy(await asyncio.start_server(begin, sock=listener, limit=_HEAD_BYTES), usage)
 
     async def _serve_one(
-        self, reach: EgressPredicate | None, usage: _Usage, reader: asyncio.StreamReader, writer: asyncio.StreamWriter
+        self,
+        is_allowed: EgressPredicate | None,
+        usage: _Usage,
+        reader: asyncio.StreamReader,
+        writer: asyncio.StreamWriter,
     ) -> None:
         try:
             with _counted(usage):
                 async with usage.open(writer):
-                    await self._answer(reach, usage, reader, writer)
+                    await self._answer(is_allowed, usage, reader, writer)
         except (OSError, asyncio.IncompleteReadError, TimeoutError):
             pass  # one side has gone, and the other sees its connection close
 
     async def _answer(
-        self, reach: EgressPredicate | None, usage: _Usage, reader: asyncio.StreamReader, writer: asyncio.StreamWriter
+        self,
+        is_allowed: EgressPredicate | None,
+        usage: _Usage,
+        reader: asyncio.StreamReader,
+        writer: asyncio.StreamWriter,
     ) -> None:
         try:
-            _require_room(usage)
-            await self._pass_on(reach, usage, reader, writer)
+            _check_connection_limit(usage)
+            await self._forward(is_allowed, usage, reader, writer)
         except RefusedError as refused:
             body = f"{refused}\n".encode()
             head = f"HTTP/1.1 {refused.status}\r\nContent-Type: text/plain\r\nContent-Length: {len(body)}\r\n"
             writer.write(f"{head}Connection: close\r\n\r\n".encode() + body)
 
-    async def _pass_on(
-        self, reach: EgressPredicate | None, usage: _Usage, reader: asyncio.StreamReader, writer: asyncio.StreamWriter
+    async def _forward(
+        self,
+        is_allowed: EgressPredicate | None,
+        usage: _Usage,
+        reader: asyncio.StreamReader,
+        writer: asyncio.StreamWriter,
     ) -> None:
         request = parse(await _head(reader))
-        out_reader, out_writer = await self._connect(reach, usage, request)
+        out_reader, out_writer = await self._connect(is_allowed, usage, request)
         async with usage.open(out_writer):
             if request.head is None:
                 writer.write(b"HTTP/1.1 200 Connection established\r\n\r\n")
@@ -154,33 +166,33 @@ class Egress:
             await _relay((reader, out_writer), (out_reader, writer))
 
     async def _connect(
-        self, reach: EgressPredicate | None, usage: _Usage, request: ProxyRequest
+        self, is_allowed: EgressPredicate | None, usage: _Usage, request: ProxyRequest
     ) -> tuple[asyncio.StreamReader, asyncio.StreamWriter]:
         host, port = request.host, request.port
-        for address in await self._addresses(reach, usage, host, port):
+        for address in await self._addresses(is_allowed, usage, host, port):
             with suppress(OSError, TimeoutError):
                 async with asyncio.timeout(_CONNECT_SECONDS):
                     return await asyncio.open_connection(address, port)
         raise RefusedError("502 Bad Gateway", f"{host}:{port} does not answer.")
 
-    async def _addresses(self, reach: EgressPredicate | None, usage: _Usage, host: str, port: int) -> list[str]:
-        policy = reach or _anywhere
+    async def _addresses(self, is_allowed: EgressPredicate | None, usage: _Usage, host: str, port: int) -> list[str]:
+        policy = is_allowed or _allow_all
         if not policy(host, port, None):  # before the lookup: a forbidden name must not even reach a DNS server
-            raise _out_of_reach(host, port)
+            raise _not_allowed(host, port)
         found = [ipaddress.ip_address(each) for each in await self._resolved(usage, host, port)]
-        open_ones = [address for address in found if self._is_open(reach, address, port)]
+        open_ones = [address for address in found if self._is_open(is_allowed, address, port)]
         if not open_ones:
-            raise RefusedError("403 Forbidden", f"{host} is this machine or its neighbourhood, closed to devboxes.")
+            raise RefusedError("403 Forbidden", f"{host} is this machine or in its local network, which is closed to devboxes.")
         within = [str(address) for address in open_ones if policy(host, port, address)]
         if not within:
-            raise _out_of_reach(host, port)
+            raise _not_allowed(host, port)
         return within
 
-    def _is_open(self, reach: EgressPredicate | None, address: Address, port: int) -> bool:
+    def _is_open(self, is_allowed: EgressPredicate | None, address: Address, port: int) -> bool:
         if self._is_closed(address):
             return False
         # A rule for a name does not open guarded addresses: the owner of the name decides what it resolves to.
-        return not self._is_guarded(address) or (reach is not None and reach("", port, address))
+        return not self._is_guarded(address) or (is_allowed is not None and is_allowed("", port, address))
 
     async def _resolved(self, usage: _Usage, host: str, port: int) -> list[str]:
         """Look up the addresses of a host; a lookup that times out counts as running until its thread is done."""
@@ -217,7 +229,7 @@ def _counted(usage: _Usage) -> Iterator[None]:
         usage.connections -= 1
 
 
-def _require_room(usage: _Usage) -> None:
+def _check_connection_limit(usage: _Usage) -> None:
     if usage.connections > _most_connections():
         raise RefusedError("503 Service Unavailable", "The devbox has too many connections to this proxy: end some.")
 
@@ -228,11 +240,11 @@ def _most_connections() -> int:
     return max(_FEWEST_CONNECTIONS, min(share, _MOST_CONNECTIONS))
 
 
-def _anywhere(_host: str, _port: int, _address: Address | None) -> bool:
+def _allow_all(_host: str, _port: int, _address: Address | None) -> bool:
     return True
 
 
-def _out_of_reach(host: str, port: int) -> RefusedError:
+def _not_allowed(host: str, port: int) -> RefusedError:
     return RefusedError("403 Forbidden", f"The devbox's network policy does not let it reach {host}:{port}.")
 
 
@@ -245,9 +257,9 @@ async def _head(reader: asyncio.StreamReader) -> bytes:
         raise RefusedError("431 Request Header Fields Too Large", "The request's head is too large.") from None
 
 
-async def _relay(*ways: tuple[asyncio.StreamReader, asyncio.StreamWriter]) -> None:
+async def _relay(*directions: tuple[asyncio.StreamReader, asyncio.StreamWriter]) -> None:
     """Copy in both directions until both have ended."""
-    copies = [asyncio.create_task(_copy(source, sink)) for source, sink in ways]
+    copies = [asyncio.create_task(_copy(source, sink)) for source, sink in directions]
     try:
         await asyncio.gather(*copies)
     finally:

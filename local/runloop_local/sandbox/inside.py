@@ -20,10 +20,10 @@ from pathlib import Path
 from typing import TYPE_CHECKING, NoReturn, Protocol
 
 from runloop_local.sandbox import linux, mounts, processes, rootfs, seccomp, uid_ranges
-from runloop_local.sandbox.agent import Agent, Place, refuse, request_limits
+from runloop_local.sandbox.agent import Agent, AgentBackend, refuse, request_limits
 from runloop_local.sandbox.linux import NEW_HOSTNAME, NEW_IPC, NEW_MOUNTS, NEW_NETWORK, NEW_PIDS, NEW_USERS
-from runloop_local.sandbox.mounts import Surroundings, Tree
-from runloop_local.sandbox.rootfs import Mapped, Owner
+from runloop_local.sandbox.mounts import DetachedMount, MountContext
+from runloop_local.sandbox.rootfs import IdMapping, Owner
 from runloop_local.sandbox.uid_ranges import Claim, UidRanges
 
 if TYPE_CHECKING:
@@ -38,7 +38,7 @@ _UP_AND_RUNNING = 0x49
 # Docker's defaults less NET_RAW, MKNOD and AUDIT_WRITE: CHOWN, DAC_OVERRIDE, FOWNER, FSETID, KILL, SETGID, SETUID,
 # SETPCAP, NET_BIND_SERVICE, SYS_CHROOT, SETFCAP
 _CAPABILITIES = frozenset({0, 1, 3, 4, 5, 6, 7, 8, 10, 18, 31})
-_IN_MEMORY = ("/run", "/dev/shm")  # noqa: S108 - a sandbox's own
+_TMPFS_FOLDERS = ("/run", "/dev/shm")  # noqa: S108 - a sandbox's own
 _SHARED_MEMORY = ("/proc/sysvipc/shm", "/proc/sysvipc/sem", "/proc/sysvipc/msg")
 """Tables of System V IPC objects, each with one header line."""
 _NETWORK_SETTINGS = {"ip_unprivileged_port_start": "0"}
@@ -49,7 +49,7 @@ class Root:
     """A sandbox's root file system that is mounted but not entered yet, and the mounts to attach in it."""
 
     owner: Owner
-    trees: list[Tree] = field(default_factory=list)
+    trees: list[DetachedMount] = field(default_factory=list)
 
     def enter(self) -> list[str]:
         """Pivot into the root and attach the mounts; returns the mount points that had to be created."""
@@ -80,14 +80,14 @@ class IsolationDriver(Protocol):
         """Leave this machine's namespaces, before the fork that makes PID 1."""
         ...
 
-    def build(self, request: Message) -> tuple[list[Tree], list[str]]:
+    def build(self, request: Message) -> tuple[list[DetachedMount], list[str]]:
         """In PID 1: mount the root, enter it and the remaining namespaces.
 
         Returns the mounts beside the disk, and the mount points that were created for them.
         """
         ...
 
-    def commands(self) -> Callable[[str], None]:
+    def user_switcher(self) -> Callable[[str], None]:
         """In PID 1: return the function by which a forked child switches to an account of the sandbox."""
         ...
 
@@ -96,7 +96,7 @@ class IsolationDriver(Protocol):
         ...
 
 
-class Idmapped:
+class IdmappedDriver:
     """For root, on kernels and file systems that have idmapped mounts."""
 
     def __init__(self) -> None:
@@ -139,11 +139,11 @@ class Idmapped:
         self._namespaces.begin()
         linux.unshare(NEW_MOUNTS | NEW_PIDS)
 
-    def build(self, request: Message) -> tuple[list[Tree], list[str]]:
+    def build(self, request: Message) -> tuple[list[DetachedMount], list[str]]:
         """Mount as host root, then become the sandbox's root, which has no rights outside."""
         users, disks = self._namespaces.finish(f"0 {self._first} {uid_ranges.SIZE}"), self._disks[self._first]
         self._namespaces.begin()
-        owner = Owner(self._first, "redirect_dir=on,", Mapped(users, disks))
+        owner = Owner(self._first, "redirect_dir=on,", IdMapping(users, disks))
         root = mount_root(request, owner, FIRST_UID_ON_DISK)
         rootfs.mask_proc()
         made = root.enter()
@@ -151,13 +151,13 @@ class Idmapped:
         os.close(users)
         os.close(disks)
         linux.become(0)
-        linux.show_to_debuggers()  # or the files of /proc by which accounts are mapped would not be ours
+        linux.make_dumpable()  # or the files of /proc by which accounts are mapped would not be ours
         # Unshared inside the user namespace, which therefore owns them: the sandbox's root configures its network.
         linux.unshare(NEW_HOSTNAME | NEW_IPC | self._network)
         set_up_network(self._network)
         return root.trees, made
 
-    def commands(self) -> Callable[[str], None]:
+    def user_switcher(self) -> Callable[[str], None]:
         """Commands enter a child user namespace with the same accounts, so that they have no rights over PID 1."""
         users = self._namespaces.finish(f"0 0 {uid_ranges.SIZE}")
         self._namespaces.end()
@@ -172,7 +172,7 @@ class Idmapped:
         """Do nothing: the helper is root."""
 
 
-class WithoutMaps:
+class RootDriver:
     """For root on kernels and file systems without idmapped mounts."""
 
     def __init__(self) -> None:
@@ -193,7 +193,7 @@ class WithoutMaps:
         self._network = network
         linux.unshare(NEW_MOUNTS | NEW_PIDS | NEW_HOSTNAME | NEW_IPC | network)
 
-    def build(self, request: Message) -> tuple[list[Tree], list[str]]:
+    def build(self, request: Message) -> tuple[list[DetachedMount], list[str]]:
         """Mount and enter the root; as root inside is the host's, lock the kernel's settings and drop capabilities."""
         root = mount_root(request, Owner(0, "redirect_dir=on,"))
         set_up_network(self._network, "proc")
@@ -204,7 +204,7 @@ class WithoutMaps:
         linux.drop_capabilities(_CAPABILITIES)
         return root.trees, made
 
-    def commands(self) -> Callable[[str], None]:
+    def user_switcher(self) -> Callable[[str], None]:
         """Commands switch to the host's uid of the same number."""
         return lambda user: linux.become(0 if user == "root" else _USER)
 
@@ -212,7 +212,7 @@ class WithoutMaps:
         """Do nothing: the helper is root."""
 
 
-class Unprivileged:
+class UnprivilegedDriver:
     """For a service without privileges."""
 
     def __init__(self) -> None:
@@ -234,7 +234,7 @@ class Unprivileged:
         linux.enter_own_user_namespace()
         linux.unshare(NEW_MOUNTS | NEW_PIDS | NEW_HOSTNAME | NEW_IPC | network)
 
-    def build(self, request: Message) -> tuple[list[Tree], list[str]]:
+    def build(self, request: Message) -> tuple[list[DetachedMount], list[str]]:
         """Mount and enter the root, as root of the user namespace."""
         root = mount_root(request, Owner(0, "userxattr,", has_accounts=False))
         set_up_network(self._network, "proc")
@@ -242,7 +242,7 @@ class Unprivileged:
         made = root.enter()
         return root.trees, made
 
-    def commands(self) -> Callable[[str], None]:
+    def user_switcher(self) -> Callable[[str], None]:
         """Commands enter a child user namespace that maps the one uid to the account's, without rights over PID 1."""
         known = {user: _one_account(uid) for user, uid in (("root", 0), ("user", _USER))}
 
@@ -257,7 +257,11 @@ class Unprivileged:
         linux.enter_own_user_namespace()
 
 
-DRIVERS: dict[str, type[IsolationDriver]] = {"idmapped": Idmapped, "root": WithoutMaps, "unprivileged": Unprivileged}
+DRIVERS: dict[str, type[IsolationDriver]] = {
+    "idmapped": IdmappedDriver,
+    "root": RootDriver,
+    "unprivileged": UnprivilegedDriver,
+}
 
 
 def _one_account(uid: int) -> int:
@@ -268,10 +272,10 @@ def mount_root(request: Message, owner: Owner, first_uid_on_disk: int = 0) -> Ro
     """Build the root and make it the working directory; its mounts do not propagate to the host."""
     # A new mount namespace shares propagation with the old one until it is made private.
     linux.mount(None, "/", None, linux.RECURSIVE | linux.PRIVATE)
-    around = Surroundings(request["folder"], request["sandbox"], owner, first_uid_on_disk)
-    rootfs.build(around.folder, around.sandbox, request["layers"], owner)
-    trees = mounts.prepare(request.get("mounts", []), around)
-    os.chdir(f"{around.own}/m")
+    context = MountContext(request["folder"], request["sandbox"], owner, first_uid_on_disk)
+    rootfs.build(context.folder, context.sandbox, request["layers"], owner)
+    trees = mounts.prepare(request.get("mounts", []), context)
+    os.chdir(f"{context.own}/m")
     return Root(owner, trees)
 
 
@@ -291,32 +295,32 @@ def run(driver: IsolationDriver, request: Message, sock: socket.socket, claim: C
     driver.leave(NEW_NETWORK if request["network"] == "none" else 0, claim)
     pid = os.fork()
     if not pid:
-        _be_first(driver, request, sock)
+        _run_pid1(driver, request, sock)
     sock.close()
     linux.die_with_parent(signal.SIGKILL)  # and PID 1 dies with this process
     while os.wait()[0] != pid:
         pass  # children of the driver
 
 
-def _be_first(driver: IsolationDriver, request: Message, sock: socket.socket) -> NoReturn:
+def _run_pid1(driver: IsolationDriver, request: Message, sock: socket.socket) -> NoReturn:
     try:
         trees, made = driver.build(request)
-        forget_code()
-        become_command = driver.commands()
+        disable_imports()
+        become_command = driver.user_switcher()
         socket.sethostname(request["hostname"])
-        linux.hide_from_debuggers()
+        linux.make_undumpable()
         linux.die_with_parent(signal.SIGKILL)
         driver.calls.apply()  # inherited by all commands; last, as it forbids what the setup above needed
         limits, greeting = request_limits(request), {"made": made}
-        place = Place(become_command, signal_all, end_all, limits, is_idle, partial(load, trees), greeting)
-        Agent(sock, place).serve()
+        backend = AgentBackend(become_command, signal_all, end_all, limits, is_idle, partial(load, trees), greeting)
+        Agent(sock, backend).serve()
     except OSError as error:
         refuse(sock, error)
     finally:
         os._exit(0)  # and with PID 1 the kernel ends everything
 
 
-def forget_code() -> None:
+def disable_imports() -> None:
     """Disable imports, so that this interpreter never loads code from the sandbox's files."""
     sys.path.clear()
     sys.meta_path.clear()
@@ -338,15 +342,15 @@ def is_idle() -> bool:
     try:
         os.kill(-1, 0)
     except ProcessLookupError:
-        in_memory = any(os.listdir(folder) for folder in _IN_MEMORY)  # noqa: PTH208 - names, no paths
+        in_memory = any(os.listdir(folder) for folder in _TMPFS_FOLDERS)  # noqa: PTH208 - names, no paths
         return not in_memory and all(Path(table).read_bytes().count(b"\n") == 1 for table in _SHARED_MEMORY)
     return False
 
 
-def load(trees: list[Tree]) -> tuple[int, int]:
+def load(trees: list[DetachedMount]) -> tuple[int, int]:
     """The memory and number of all processes but PID 1, files in tmpfs included."""
     pids = [int(name) for name in os.listdir("/proc") if name.isdigit() and name != "1"]  # noqa: PTH208 - names, no paths
-    in_memory = sum(_used(folder) for folder in ("/dev", *_IN_MEMORY)) + mounts.used_memory(trees)
+    in_memory = sum(_used(folder) for folder in ("/dev", *_TMPFS_FOLDERS)) + mounts.used_memory(trees)
     return processes.load(pids, in_memory)
 
 

@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING
 
 from runloop_local.sandbox import frames
 from runloop_local.sandbox.base import SandboxEnded, SandboxError, failure
-from runloop_local.sandbox.cgroups import Groups
+from runloop_local.sandbox.cgroups import ControlGroups
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
@@ -56,7 +56,7 @@ class Reply:
             raise SandboxError(f"The sandbox sent something else than a number: {str(found)[:40]}.")
         return found
 
-    def texts(self, name: str) -> list[str]:
+    def strings(self, name: str) -> list[str]:
         """A field that must be a list of strings; empty if it is missing."""
         found = self.message.get(name, [])
         if not isinstance(found, list) or not all(isinstance(text, str) for text in found):
@@ -81,11 +81,11 @@ class Channel:
         self._decoder = frames.Decoder(_MAX_REPLY)
         self._numbers = itertools.count(1)
         self._sending = asyncio.Lock()
-        self._room: asyncio.Future[None] | None = None
+        self._write_waiter: asyncio.Future[None] | None = None
         """Resolved when a sender may go on whose message did not fit into the socket's buffer."""
         self._open = True
         self._waiting: dict[int, asyncio.Future[Reply | None]] = {0: self._loop.create_future()}
-        self._takes: dict[int, int] = {}
+        self._max_descriptors: dict[int, int] = {}
         self.hello = self._waiting[0]
         """The helper's first message: that it is ready, or why it cannot start."""
         self.closed: asyncio.Future[None] = self._loop.create_future()
@@ -97,7 +97,7 @@ class Channel:
         return self._open
 
     async def ask(
-        self, message: frames.Message, descriptors: Sequence[int] = (), *, takes: int = 0
+        self, message: frames.Message, descriptors: Sequence[int] = (), *, max_descriptors: int = 0
     ) -> tuple[int, asyncio.Future[Reply | None]]:
         """Send a request; returns its number and a future of its reply, which is None if the channel ends first.
 
@@ -107,7 +107,7 @@ class Channel:
             raise SandboxEnded("The sandbox is not running.")
         number = next(self._numbers)
         self._waiting[number] = reply = self._loop.create_future()
-        self._takes[number] = takes
+        self._max_descriptors[number] = max_descriptors
         try:
             await self._send(frames.encode({**message, "id": number}, len(descriptors)), descriptors)
         except BaseException:
@@ -149,7 +149,7 @@ class Channel:
 
     async def _writable(self) -> None:
         """Wait until the socket is writable or closed."""
-        self._room = room = self._loop.create_future()
+        self._write_waiter = room = self._loop.create_future()
         self._loop.add_writer(self._sock, _resolve, room)
         try:
             await room
@@ -172,7 +172,7 @@ class Channel:
     def _deliver(self, reply: Reply) -> None:
         number = reply.message.get("id")
         waiting = self._waiting.pop(number, None) if isinstance(number, int) else None
-        wanted = self._takes.pop(number, 0) if isinstance(number, int) else 0
+        wanted = self._max_descriptors.pop(number, 0) if isinstance(number, int) else 0
         if waiting is None or waiting.done():
             frames.close_all(reply.descriptors)  # nobody waits any more
         elif len(reply.descriptors) > wanted:
@@ -190,8 +190,8 @@ class Channel:
         self._loop.remove_reader(self._sock)
         self._loop.remove_writer(self._sock)
         self._sock.close()
-        if self._room is not None:
-            _resolve(self._room)
+        if self._write_waiter is not None:
+            _resolve(self._write_waiter)
         self._decoder.close()
         for waiting in self._waiting.values():
             if not waiting.done():
@@ -230,17 +230,17 @@ def _resolve(future: asyncio.Future[None]) -> None:
 class Helper:
     """The process that forks the agents of sandboxes; started when first needed, and again if it was killed."""
 
-    def __init__(self, way: str, folder: Path) -> None:
-        self._arguments = (way, str(folder))
+    def __init__(self, driver: str, folder: Path) -> None:
+        self._arguments = (driver, str(folder))
         self._process: subprocess.Popen[bytes] | None = None
         self._channel: Channel | None = None
         self._starting = asyncio.Lock()
         self._closed = False
-        self._launched: dict[Channel, Ending] = {}
-        self.groups = Groups.open(str(folder))
+        self._launched: dict[Channel, SandboxExit] = {}
+        self.groups = ControlGroups.open(str(folder))
         """The control groups that limit its sandboxes, where they are available."""
 
-    async def launch(self, request: frames.Message) -> tuple[Channel, Ending]:
+    async def launch(self, request: frames.Message) -> tuple[Channel, SandboxExit]:
         """Start an agent; returns the channel to it and a handle to wait for the end of all its processes."""
         helper = await self._running()
         ours, theirs = socket.socketpair()
@@ -251,9 +251,9 @@ class Helper:
             raise
         finally:
             theirs.close()
-        return self._keep(Channel(ours), Ending(helper, number, ended))
+        return self._keep(Channel(ours), SandboxExit(helper, number, ended))
 
-    def _keep(self, channel: Channel, ending: Ending) -> tuple[Channel, Ending]:
+    def _keep(self, channel: Channel, ending: SandboxExit) -> tuple[Channel, SandboxExit]:
         """Keep track of the channel until all its processes have ended, and close it then."""
         self._launched[channel] = ending
 
@@ -261,7 +261,7 @@ class Helper:
             channel.close()
             del self._launched[channel]
 
-        ending.then(forget)
+        ending.add_done_callback(forget)
         return channel, ending
 
     async def tool(self, *argv: str) -> None:
@@ -284,7 +284,7 @@ class Helper:
             if self._channel is None or self._has_ended(self._channel):
                 await self._end()
                 self._process, self._channel = self._start()
-                await greeted(self._channel, "The helper process for sandboxes")
+                await wait_until_ready(self._channel, "The helper process for sandboxes")
             return self._channel
 
     def _has_ended(self, channel: Channel) -> bool:
@@ -323,14 +323,14 @@ class Helper:
 
 
 @dataclass(frozen=True, slots=True)
-class Ending:
+class SandboxExit:
     """The end of all processes of a sandbox, as reported by the helper."""
 
     _helper: Channel
     _number: int
     _reply: asyncio.Future[Reply | None]
 
-    def then(self, callback: Callable[[], None]) -> None:
+    def add_done_callback(self, callback: Callable[[], None]) -> None:
         """Call this once they have ended."""
         self._reply.add_done_callback(lambda _reply: callback())
 
@@ -347,7 +347,7 @@ class Ending:
             await asyncio.shield(self._reply)
 
 
-async def greeted(channel: Channel, who: str) -> Reply:
+async def wait_until_ready(channel: Channel, who: str) -> Reply:
     """Wait for a helper's first message; raises SandboxError with its reason if it cannot start."""
     try:
         reply = await asyncio.wait_for(asyncio.shield(channel.hello), _START_SECONDS)

@@ -87,7 +87,7 @@ def without_file_capabilities() -> Iterator[None]:
 
 
 NEW_MOUNTS, NEW_HOSTNAME, NEW_IPC = 0x20000, 0x4000000, 0x8000000
-NEW_GROUPS = 0x2000000
+NEW_CGROUP = 0x2000000
 NEW_USERS, NEW_PIDS, NEW_NETWORK = 0x10000000, 0x20000000, 0x40000000
 
 READ_ONLY, NO_SUID, NO_DEV, NO_EXEC, REMOUNT, BIND = 1, 2, 4, 8, 32, 4096
@@ -182,24 +182,24 @@ class UserNamespaces:
     """
 
     def __init__(self, maker: int | None = None) -> None:
-        orders, self._orders = os.pipe()
-        self._answers, answers = os.pipe()
+        requests, self._requests = os.pipe()
+        self._replies, replies = os.pipe()
         self.pid = os.fork()
         if not self.pid:
-            os.close(self._orders)
-            os.close(self._answers)
-            _make_user_namespaces(maker, orders, answers)
-        os.close(orders)
-        os.close(answers)
+            os.close(self._requests)
+            os.close(self._replies)
+            _make_user_namespaces(maker, requests, replies)
+        os.close(requests)
+        os.close(replies)
         self._process = os.open(f"/proc/{self.pid}", os.O_PATH | os.O_DIRECTORY | os.O_CLOEXEC)
 
     def begin(self) -> None:
         """Start creating the next namespace; the caller can go on meanwhile."""
-        os.write(self._orders, b"n")
+        os.write(self._requests, b"n")
 
     def finish(self, ids: str) -> int:
         """A descriptor of that namespace, with this uid and gid map, which the caller must be allowed to write."""
-        if not os.read(self._answers, 1):
+        if not os.read(self._replies, 1):
             raise OSError(errno.EPERM, "user namespaces are not allowed on this machine")
         for name in ("uid_map", "gid_map"):
             write(name, ids, self._process)
@@ -208,20 +208,20 @@ class UserNamespaces:
     def end(self) -> None:
         """End the process; whoever forked it reaps it."""
         with suppress(BrokenPipeError):  # it has failed
-            os.write(self._orders, b"e")
-        for fd in (self._orders, self._answers, self._process):
+            os.write(self._requests, b"e")
+        for fd in (self._requests, self._replies, self._process):
             os.close(fd)
 
 
-def _make_user_namespaces(maker: int | None, orders: int, answers: int) -> NoReturn:
+def _make_user_namespaces(maker: int | None, requests: int, replies: int) -> NoReturn:
     try:
         die_with_parent(signal.SIGKILL)
         if maker is not None:
             _become_with_all_capabilities(maker)
-        while os.read(orders, 1) == b"n":
+        while os.read(requests, 1) == b"n":
             unshare(NEW_USERS)
-            show_to_debuggers()  # otherwise the parent namespace could not write the maps
-            os.write(answers, b"x")
+            make_dumpable()  # otherwise the parent namespace could not write the maps
+            os.write(replies, b"x")
     finally:
         os._exit(0)
 
@@ -272,12 +272,12 @@ def write(path: str, text: str, folder: int | None = None) -> None:
         os.close(fd)
 
 
-def hide_from_debuggers() -> None:
+def make_undumpable() -> None:
     """Make this process undumpable, so that others can neither trace it nor read its /proc files; exec resets it."""
     call("prctl", _PR_SET_DUMPABLE, 0, 0, 0, 0)
 
 
-def show_to_debuggers() -> None:
+def make_dumpable() -> None:
     """Make this process dumpable again: a change of uid silently makes it undumpable."""
     call("prctl", _PR_SET_DUMPABLE, 1, 0, 0, 0)
 
@@ -288,14 +288,14 @@ def set_title(title: str) -> None:
     ctypes.memmove(start, title.encode()[: end - start - 1].ljust(end - start, b"\0"), end - start)
 
 
-def cover_in_start(secret: bytes, variable: str) -> None:
+def mask_secret(secret: bytes, variable: str) -> None:
     """Overwrite a secret in this process's arguments and in this environment variable, as /proc shows them."""
     command, command_end, environment, environment_end = _start_arguments()
-    _cover(secret, command, command_end, b"(--[a-z-]+=)?")
-    _cover(secret, environment, environment_end, re.escape(f"{variable}=".encode()))
+    _mask(secret, command, command_end, b"(--[a-z-]+=)?")
+    _mask(secret, environment, environment_end, re.escape(f"{variable}=".encode()))
 
 
-def _cover(secret: bytes, start: int, end: int, before: bytes) -> None:
+def _mask(secret: bytes, start: int, end: int, before: bytes) -> None:
     """Overwrite the secret in each entry that consists of the pattern `before` and the secret."""
     wanted = re.compile(before + re.escape(secret))
     for entry in ctypes.string_at(start, end - start).split(b"\0"):

@@ -23,7 +23,7 @@ if TYPE_CHECKING:
 
 
 @dataclass(frozen=True, slots=True)
-class Tree:
+class DetachedMount:
     """A detached mount and its mount point."""
 
     descriptor: int
@@ -38,7 +38,7 @@ class Tree:
 
 
 @dataclass(frozen=True, slots=True)
-class Surroundings:
+class MountContext:
     """The sandbox that mounts are prepared for."""
 
     folder: str
@@ -54,18 +54,18 @@ class Surroundings:
         return f"{self.folder}/sandboxes/{self.sandbox}"
 
 
-def prepare(mounts: list[Message], around: Surroundings) -> list[Tree]:
+def prepare(mounts: list[Message], context: MountContext) -> list[DetachedMount]:
     """Create the detached mounts, in the order in which they are to be attached."""
     makers = {"tmpfs": _tmpfs, "file": _file, "cache": _cache, "disk": _disk}
-    return [makers[mount["kind"]](mount, number, around) for number, mount in enumerate(mounts)]
+    return [makers[mount["kind"]](mount, number, context) for number, mount in enumerate(mounts)]
 
 
-def attach(trees: list[Tree], owner: Owner) -> list[str]:
+def attach(trees: list[DetachedMount], owner: Owner) -> list[str]:
     """Attach the mounts, with the sandbox's root as working directory; returns the mount points that were created."""
     made: list[str] = []
     for tree in trees:
         try:
-            place = _place(tree.target, owner, made, folder=tree.is_folder)
+            place = _open_mount_point(tree.target, owner, made, folder=tree.is_folder)
             if stat.S_ISDIR(os.fstat(place).st_mode) != tree.is_folder:
                 raise OSError(errno.ENOTDIR if tree.is_folder else errno.EISDIR, "")
             linux.attach(tree.descriptor, place)
@@ -78,13 +78,13 @@ def attach(trees: list[Tree], owner: Owner) -> list[str]:
     return made
 
 
-def used_memory(trees: list[Tree]) -> int:
+def used_memory(trees: list[DetachedMount]) -> int:
     """The memory that the tmpfs among these mounts use, in bytes."""
     found = [os.fstatvfs(tree.descriptor) for tree in trees if tree.in_memory]
     return sum((system.f_blocks - system.f_bfree) * system.f_frsize for system in found)
 
 
-def remove_places(upper: Path, made: list[str]) -> None:
+def remove_mount_points(upper: Path, made: list[str]) -> None:
     """Remove mount points that were created for mounts from a sandbox's disk, if nothing was put into them."""
     for path in reversed(made):
         top, _, rest = path.lstrip("/").partition("/")
@@ -115,18 +115,18 @@ def _remove_empty(base: Path, below: str) -> None:
         os.close(folder)
 
 
-def _tmpfs(mount: Message, number: int, around: Surroundings) -> Tree:
+def _tmpfs(mount: Message, number: int, context: MountContext) -> DetachedMount:
     size = f"{mount['size']}" if mount["size"] else "50%"
-    place = _fresh_tmpfs(f"{around.own}/t{number}", around.owner, f"size={size},mode=1777")
-    return _taken(mount, place, place, in_memory=True)
+    place = _fresh_tmpfs(f"{context.own}/t{number}", context.owner, f"size={size},mode=1777")
+    return _detach(mount, place, place, in_memory=True)
 
 
-def _file(mount: Message, number: int, around: Surroundings) -> Tree:
-    place = _fresh_tmpfs(f"{around.own}/t{number}", around.owner, "size=1m,mode=755")
+def _file(mount: Message, number: int, context: MountContext) -> DetachedMount:
+    place = _fresh_tmpfs(f"{context.own}/t{number}", context.owner, "size=1m,mode=755")
     file = Path(place, "file")
     file.write_bytes(mount["content"].encode("utf-8", "surrogatepass"))
-    _give(file, around.owner.uid, mount, around)
-    return _taken(mount, str(file), place, in_memory=True)
+    _set_ownership(file, context.owner.uid, mount, context)
+    return _detach(mount, str(file), place, in_memory=True)
 
 
 def _fresh_tmpfs(place: str, owner: Owner, options: str) -> str:
@@ -136,53 +136,53 @@ def _fresh_tmpfs(place: str, owner: Owner, options: str) -> str:
     return place
 
 
-def _taken(mount: Message, path: str, place: str, *, in_memory: bool) -> Tree:
+def _detach(mount: Message, path: str, place: str, *, in_memory: bool) -> DetachedMount:
     """A detached mount of `path`, which is at or in the mount at `place`; that one is unmounted."""
     tree = linux.tree(path)
     linux.detach(place)
-    return _finished(tree, mount, in_memory=in_memory)
+    return _with_attributes(tree, mount, in_memory=in_memory)
 
 
-def _cache(mount: Message, _number: int, around: Surroundings) -> Tree:
-    content = Path(f"{around.folder}/{mount['folder']}")
+def _cache(mount: Message, _number: int, context: MountContext) -> DetachedMount:
+    content = Path(f"{context.folder}/{mount['folder']}")
     if not content.exists():
         unfinished = content.with_suffix(".new")
         unfinished.mkdir(exist_ok=True)
-        _give(unfinished, around.first_uid_on_disk, mount, around)
+        _set_ownership(unfinished, context.first_uid_on_disk, mount, context)
         unfinished.rename(content)
     tree = linux.tree(str(content))
-    if around.owner.mapped is not None:
-        linux.set_attributes(tree, users=around.owner.mapped.disks)
-    return _finished(tree, mount)
+    if context.owner.mapped is not None:
+        linux.set_attributes(tree, users=context.owner.mapped.disks)
+    return _with_attributes(tree, mount)
 
 
-def _give(path: Path, root: int, mount: Message, around: Surroundings) -> None:
+def _set_ownership(path: Path, root: int, mount: Message, context: MountContext) -> None:
     """Set owner and mode; the owner only where the sandbox has more than one uid."""
-    if around.owner.has_accounts:
+    if context.owner.has_accounts:
         os.chown(path, root + mount["uid"], root + mount["gid"])
     path.chmod(mount["mode"])
 
 
-def _disk(mount: Message, number: int, around: Surroundings) -> Tree:
+def _disk(mount: Message, number: int, context: MountContext) -> DetachedMount:
     """A detached mount of a part of another disk; writes go to a folder that is deleted when the sandbox ends."""
-    os.chdir(f"{around.folder}/layers")
-    root = f"../sandboxes/{around.sandbox}/b{number}"
+    os.chdir(f"{context.folder}/layers")
+    root = f"../sandboxes/{context.sandbox}/b{number}"
     Path(root, "m").mkdir(parents=True, exist_ok=True)
-    rootfs.overlay_all(root, mount["layers"], around.owner)
+    rootfs.overlay_all(root, mount["layers"], context.owner)
     os.chdir(f"{root}/m")
     try:
         found = linux.open_in_root(".", mount["source"])
     except OSError as error:
         raise OSError(error.errno, f"{mount['source']}, which is to be mounted, does not exist") from error
-    return _finished(linux.tree(found, recursive=True), mount)
+    return _with_attributes(linux.tree(found, recursive=True), mount)
 
 
-def _finished(tree: int, mount: Message, *, in_memory: bool = False) -> Tree:
+def _with_attributes(tree: int, mount: Message, *, in_memory: bool = False) -> DetachedMount:
     linux.set_attributes(tree, read_only=mount["read_only"])
-    return Tree(tree, mount["target"], in_memory)
+    return DetachedMount(tree, mount["target"], in_memory)
 
 
-def _place(path: str, owner: Owner, made: list[str], *, folder: bool) -> int:
+def _open_mount_point(path: str, owner: Owner, made: list[str], *, folder: bool) -> int:
     """A descriptor of the mount point at `path`, which is created if it does not exist, with its parents."""
     try:
         return linux.open_in_root(".", path)
@@ -190,9 +190,9 @@ def _place(path: str, owner: Owner, made: list[str], *, folder: bool) -> int:
         above, name = os.path.split(path)
         if not name:
             raise OSError(errno.EINVAL, os.strerror(errno.EINVAL)) from None
-    parent = _place(above, owner, made, folder=True)
+    parent = _open_mount_point(above, owner, made, folder=True)
     try:
-        _make(name, parent, folder=folder)
+        _create(name, parent, folder=folder)
         os.chown(name, owner.uid, owner.uid, dir_fd=parent, follow_symlinks=False)
         made.append(f"{os.readlink(f'/proc/self/fd/{parent}').rstrip('/')}/{name}")  # noqa: PTH115 - a name, no path
     finally:
@@ -200,7 +200,7 @@ def _place(path: str, owner: Owner, made: list[str], *, folder: bool) -> int:
     return linux.open_in_root(".", path)
 
 
-def _make(name: str, parent: int, *, folder: bool) -> None:
+def _create(name: str, parent: int, *, folder: bool) -> None:
     if folder:
         os.mkdir(name, 0o755, dir_fd=parent)
     else:

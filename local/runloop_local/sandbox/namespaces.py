@@ -36,17 +36,17 @@ if TYPE_CHECKING:
     from runloop_local.sandbox.frames import Message
     from runloop_local.sandbox.link import Reply
 
-Way = Literal["idmapped", "root", "unprivileged"]
+DriverName = Literal["idmapped", "root", "unprivileged"]
 Network = Literal["none", "host"]
 
-_MANY_LAYERS = 64
-_MOST_LAYERS = 220  # their names must fit into the options of a mount, which are a page
+_LAYERS_PER_MERGE = 64
+_MAX_LAYERS = 220  # their names must fit into the options of a mount, which are a page
 _PATH = "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin"
 _HOMES = {"user": "/home/user", "root": "/root"}
 _LIMITS = {resource.RLIMIT_NOFILE: 65536, resource.RLIMIT_CORE: 0}
 _LIMITS_OF_ONE_ACCOUNT = {**_LIMITS, resource.RLIMIT_NOFILE: 4096}
 """Lower, because the kernel limits descriptors in flight by uid, which all devboxes share with the service here."""
-_MOST_MOUNTS = 500_000
+_MAX_MOUNT_BYTES = 500_000
 """The limit in bytes of the mounts of a request; the helper process accepts requests of twice the size."""
 _KINDS: Mapping[type[Mount], str] = {
     MemoryMount: "tmpfs",
@@ -55,7 +55,7 @@ _KINDS: Mapping[type[Mount], str] = {
     DiskMount: "disk",
 }
 _OVERLAID = ("/usr", "/etc", "/var", "/opt", "/srv", "/bin", "/sbin", "/lib", "/lib32", "/lib64", "/libx32")
-_NOTES: dict[Way, tuple[str, ...]] = {
+_NOTES: dict[DriverName, tuple[str, ...]] = {
     "idmapped": (),
     "root": (
         "This machine has no idmapped mounts: root in a devbox is this machine's root with fewer rights, can read "
@@ -69,13 +69,13 @@ _NOTES: dict[Way, tuple[str, ...]] = {
 }
 
 
-def ways() -> tuple[Way, ...]:
+def available_drivers() -> tuple[DriverName, ...]:
     """The drivers that this account may try, best first."""
     return ("idmapped", "root") if os.getuid() == 0 else ("unprivileged",)
 
 
 @dataclass(frozen=True, slots=True)
-class Shared:
+class SharedResources:
     """The resources that all sandboxes of one isolation share."""
 
     store: disks.Store
@@ -93,7 +93,7 @@ class NamespacesIsolation:
     def __init__(
         self,
         data_dir: Path,
-        way: Way,
+        driver: DriverName,
         *,
         network: Network = "none",
         egress: Egress | None = None,
@@ -101,16 +101,16 @@ class NamespacesIsolation:
         notes: tuple[str, ...] = (),
     ) -> None:
         self.restricts = network == "none"
-        self.weaknesses = (*notes, *_NOTES[way])
+        self.weaknesses = (*notes, *_NOTES[driver])
         self.notes = (*self.weaknesses, *_network_notes(network))
-        self._store = disks.Store(data_dir, way)
-        self._way = way
-        self._helper = Helper(way, self._store.folder)
+        self._store = disks.Store(data_dir, driver)
+        self._driver = driver
+        self._helper = Helper(driver, self._store.folder)
         self.caches: Caches | None = disks.Caches(self._store, self._helper)
-        self.limits: Mapping[str, str] = enforced(self._helper.groups, _process_limit(way, processes))
-        limits = _LIMITS_OF_ONE_ACCOUNT if way == "unprivileged" else _LIMITS
+        self.limits: Mapping[str, str] = enforced(self._helper.groups, _process_limit(driver, processes))
+        limits = _LIMITS_OF_ONE_ACCOUNT if driver == "unprivileged" else _LIMITS
         rlimits = {**limits, resource.RLIMIT_NPROC: processes}
-        self._shared = Shared(self._store, self._helper, network, rlimits, egress or Egress())
+        self._shared = SharedResources(self._store, self._helper, network, rlimits, egress or Egress())
         self._making: dict[str, asyncio.Task[None]] = {}
         self._layers = [rootfs.BASE]
 
@@ -130,7 +130,7 @@ class NamespacesIsolation:
 
     def prepare(self) -> None:
         """Start building the skeleton layer in the background, if this driver needs it and it does not exist yet."""
-        if self._way == "unprivileged" and not (self._store.layers / rootfs.SKELETON).exists():
+        if self._driver == "unprivileged" and not (self._store.layers / rootfs.SKELETON).exists():
             self._layers.append(rootfs.SKELETON)
             self._make(rootfs.SKELETON)
 
@@ -156,7 +156,7 @@ class NamespacesIsolation:
     def used_layers(self) -> frozenset[str]:
         """The layers that the disks of sandboxes are built on."""
         folders = [self._store.sandbox(name) for name in self._store.sandboxes()]
-        return frozenset(layer for folder in folders for layer in standing_on(folder))
+        return frozenset(layer for folder in folders for layer in referenced_layers(folder))
 
     def sandboxes(self) -> frozenset[str]:
         """The ids of the sandboxes on disk."""
@@ -174,14 +174,14 @@ class NamespacesSandbox(AgentSandbox):
     has_terminals = True
     own_processes = 2  # PID 1, and its parent, which waits for its end
 
-    def __init__(self, sandbox_id: str, shared: Shared, preparing: tuple[asyncio.Task[None], ...]) -> None:
+    def __init__(self, sandbox_id: str, shared: SharedResources, preparing: tuple[asyncio.Task[None], ...]) -> None:
         super().__init__(sandbox_id, shared.helper)
         self._shared = shared
         self._store = shared.store
         self._folder = shared.store.sandbox(sandbox_id)
         self._preparing = preparing
         self._mounts: list[Message] = []
-        self._made_for_mounts: list[str] = []
+        self._created_mount_points: list[str] = []
 
     async def _prepare(self) -> Message:
         for task in self._preparing:
@@ -201,35 +201,35 @@ class NamespacesSandbox(AgentSandbox):
     def mount(self, wanted: Sequence[Mount]) -> None:
         """Set its mounts from its next start on; raises SandboxError if they are too large together."""
         found = [_message(mount) for mount in wanted]
-        if len(json.dumps(found)) > _MOST_MOUNTS:
+        if len(json.dumps(found)) > _MAX_MOUNT_BYTES:
             raise SandboxError("That is too much to be mounted at once: mount less, or smaller files.")
         self._mounts = found
 
-    def _greeted(self, greeting: Reply) -> None:
-        self._made_for_mounts = greeting.texts("made")
+    def _read_greeting(self, greeting: Reply) -> None:
+        self._created_mount_points = greeting.strings("made")
 
     async def disk_bytes(self) -> int:
         """The size of its own disk and its mounts, without layers."""
         caches = [self._store.folder / mount["folder"] for mount in self._mounts if mount["kind"] == "cache"]
-        folders = [self._own_disk(), *caches, *(place / "upper" for place in self._places_of_disks())]
+        folders = [self._own_disk(), *caches, *(place / "upper" for place in self._disk_mount_folders())]
         return sum([await disks.used_bytes(folder) for folder in folders if folder.exists()])
 
-    def _places_of_disks(self) -> list[Path]:
+    def _disk_mount_folders(self) -> list[Path]:
         return [place for place in self._folder.glob("b*") if place.is_dir()]
 
-    async def _unmounted(self) -> None:
-        made, self._made_for_mounts = self._made_for_mounts, []
-        await asyncio.to_thread(mounts.remove_places, self._folder / "upper", made)
-        for place in self._places_of_disks():
+    async def _clean_up_mounts(self) -> None:
+        made, self._created_mount_points = self._created_mount_points, []
+        await asyncio.to_thread(mounts.remove_mount_points, self._folder / "upper", made)
+        for place in self._disk_mount_folders():
             await self._store.remove(self._helper, place)
 
-    async def _open(self, run: Run) -> None:
+    async def _complete_start(self, run: Run) -> None:
         """Serve the egress proxy of the run, and close it when the run ends."""
         if self._shared.network == "host":
             return
-        listener = link.take_socket(await run.ask({"op": "listen", "port": egress.PORT}, takes=1))
-        outlet = await self._shared.egress.serve(listener, self._reach)
-        run.ending.then(outlet.close)
+        listener = link.take_socket(await run.ask({"op": "listen", "port": egress.PORT}, max_descriptors=1))
+        proxy = await self._shared.egress.serve(listener, self._is_allowed)
+        run.ending.add_done_callback(proxy.close)
 
     async def dial(self, port: int) -> socket.socket:
         """Connect to one of its ports, except the egress proxy's: a tunnel to that would open the network to anyone."""
@@ -239,7 +239,7 @@ class NamespacesSandbox(AgentSandbox):
 
     async def _copy_disk(self, layer: str) -> tuple[str, ...]:
         await self._store.copy(self._helper, self._folder / "upper", self._store.new_layer(layer))
-        return await self._few((layer, *load_layers(self._folder)))
+        return await self._merge_layers((layer, *load_layers(self._folder)))
 
     async def _freeze_disk(self, layer: str) -> tuple[str, ...]:
         """Rename the upper folder to a new layer; the next start begins an empty one.
@@ -248,7 +248,7 @@ class NamespacesSandbox(AgentSandbox):
         the layer belongs to the sandbox.
         """
         layers = (layer, *load_layers(self._folder))
-        if len(layers) > _MOST_LAYERS:
+        if len(layers) > _MAX_LAYERS:
             raise SandboxError(f"The disk stands on {len(layers)} layers already: start from a smaller snapshot.")
         (self._folder / "upper").mkdir(exist_ok=True)
         target = self._store.new_layer(layer)
@@ -257,13 +257,13 @@ class NamespacesSandbox(AgentSandbox):
         finish_freeze(self._folder, self._store)
         if (self._folder / "work").exists():  # an ending run may still have it
             (self._folder / "work").rename(self._folder / f"work.{layer}")
-        few = await self._few(layers)
-        save_layers(self._folder, few)
-        return few
+        merged = await self._merge_layers(layers)
+        save_layers(self._folder, merged)
+        return merged
 
-    async def _few(self, layers: tuple[str, ...]) -> tuple[str, ...]:
+    async def _merge_layers(self, layers: tuple[str, ...]) -> tuple[str, ...]:
         """Merge the layers below the top whenever their number reaches a multiple of 64: a mount takes only so many."""
-        if len(layers) % _MANY_LAYERS:
+        if len(layers) % _LAYERS_PER_MERGE:
             return layers
         top, *rest = layers
         program = (sys.executable, "-IS", str(Path(merge.__file__)))
@@ -274,7 +274,7 @@ class NamespacesSandbox(AgentSandbox):
         merged = (f"{top}.{number}" for number in range(len(rest)))
         return (top, *(name for name in merged if self._store.layer(name).is_dir()))
 
-    async def _tidy(self) -> None:
+    async def _remove_work_folders(self) -> None:
         for work in self._folder.glob("work.*"):
             await self._store.remove(self._helper, work)
 
@@ -337,7 +337,7 @@ def load_layers(folder: Path) -> tuple[str, ...]:
     return tuple(json.loads((folder / "layers.json").read_text()))
 
 
-def standing_on(folder: Path) -> tuple[str, ...]:
+def referenced_layers(folder: Path) -> tuple[str, ...]:
     """All layers that a sandbox may use, including those of an unfinished freeze; none if it is being removed."""
     found: list[str] = []
     for name in ("freeze.json", "layers.json"):  # in this order: the first becomes the second
@@ -357,8 +357,8 @@ def finish_freeze(folder: Path, store: disks.Store) -> None:
         noted.unlink()
 
 
-def _process_limit(way: Way, processes: int) -> str:
-    if way == "root":  # no user namespace, so the kernel counts by this machine's accounts
+def _process_limit(driver: DriverName, processes: int) -> str:
+    if driver == "root":  # no user namespace, so the kernel counts by this machine's accounts
         return f"{processes} for the user of all devboxes together, none for their root, by rlimit"
     return f"{processes} for each account of a devbox, by rlimit"
 

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Literal
 
 from runloop_local.sandbox import processes
 from runloop_local.sandbox.base import Command, Isolation, SandboxError
-from runloop_local.sandbox.namespaces import NamespacesIsolation, ways
+from runloop_local.sandbox.namespaces import NamespacesIsolation, available_drivers
 from runloop_local.sandbox.process import ProcessIsolation
 
 if TYPE_CHECKING:
@@ -28,13 +28,13 @@ async def open_isolation(data_dir: Path, requested: Requested = "auto") -> Isola
     if requested == "process":
         return await _open_process(data_dir, ())
     failures: list[str] = []
-    for way in ways():
-        isolation = NamespacesIsolation(data_dir, way, notes=tuple(failures))
+    for driver in available_drivers():
+        isolation = NamespacesIsolation(data_dir, driver, notes=tuple(failures))
         try:
             await try_out(isolation)
         except SandboxError as error:
             await isolation.aclose()
-            failures.append(f"Namespaces ({way}) do not work here: {error}")
+            failures.append(f"Namespaces ({driver}) do not work here: {error}")
         else:
             isolation.prepare()
             return isolation

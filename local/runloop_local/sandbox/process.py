@@ -116,7 +116,7 @@ class ProcessSandbox(AgentSandbox):
 
     _freeze_disk = _copy_disk
 
-    async def _tidy(self) -> None:
+    async def _remove_work_folders(self) -> None:
         """Do nothing: a copied disk leaves no work folders."""
 
     def mount(self, wanted: Sequence[Mount]) -> None:

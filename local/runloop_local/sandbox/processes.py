@@ -13,7 +13,7 @@ if TYPE_CHECKING:
 
 
 _PAGE = os.sysconf("SC_PAGE_SIZE")
-_LITTLE, _MUCH = 1 << 20, 256 << 20
+_SMALL_SHARE, _LARGE_SHARE = 1 << 20, 256 << 20
 
 
 def children(pid: int) -> list[int]:
@@ -45,7 +45,7 @@ def load(pids: list[int], in_memory: int = 0) -> tuple[int, int]:
         pages = _pages(pid)
         if pages is not None:
             own[pid] = pages[0]
-            if pages[1] * _PAGE > _LITTLE:
+            if pages[1] * _PAGE > _SMALL_SHARE:
                 sharing.append(pid)
     return sum(own.values()) * _PAGE + max(_mapped(sharing), in_memory + _memfds(own)), len(own)
 
@@ -66,7 +66,7 @@ def _mapped(pids: list[int]) -> int:
     The exact share of each (PSS) costs milliseconds to read, so it is read only where the plain sum is large.
     """
     found = {pid: size for pid in pids if (size := _field(f"/proc/{pid}/status", b"RssShmem:"))}
-    if sum(found.values()) < _MUCH:
+    if sum(found.values()) < _LARGE_SHARE:
         return sum(found.values())
     return sum(_field(f"/proc/{pid}/smaps_rollup", b"Pss_Shmem:") or 0 for pid in found)
 
@@ -99,25 +99,25 @@ def end_children(keep: Container[int] = ()) -> None:
 
     This process must be a subreaper, so that whatever loses its parent becomes a child of this one.
     """
-    while doomed := _halted(keep):
+    while doomed := _stop_descendants(keep):
         for pid in doomed:
             kill(pid)
-        for pid in _own(keep):
+        for pid in _children_except(keep):
             if pid in doomed:
                 os.waitpid(pid, 0)
 
 
-def _own(keep: Container[int]) -> list[int]:
+def _children_except(keep: Container[int]) -> list[int]:
     return [pid for pid in children(os.getpid()) if pid not in keep]
 
 
-def _halted(keep: Container[int]) -> set[int]:
+def _stop_descendants(keep: Container[int]) -> set[int]:
     """Stop all descendants with SIGSTOP and return them.
 
     They are stopped before they are killed, because processes that fork could outrun being killed one by one.
     """
     stopped: set[int] = set()
-    while moving := {pid for own in _own(keep) for pid in (own, *descendants(own))} - stopped:
+    while moving := {pid for own in _children_except(keep) for pid in (own, *descendants(own))} - stopped:
         for pid in moving:
             kill(pid, signal.SIGSTOP)
         stopped |= moving

@@ -34,7 +34,7 @@ _LOCKED = ("sys", "irq", "bus", "fs")
 
 
 @dataclass(frozen=True, slots=True)
-class Mapped:
+class IdMapping:
     """The user namespaces of idmapped mounts."""
 
     machine: int
@@ -49,7 +49,7 @@ class Owner:
 
     uid: int = 0
     overlay_options: str = ""
-    mapped: Mapped | None = None
+    mapped: IdMapping | None = None
     """The id mapping of mounts, if they are idmapped."""
     has_accounts: bool = True
     """True if files can belong to other accounts than root."""
@@ -96,7 +96,7 @@ def overlay_all(place: str, layers: list[str], owner: Owner) -> None:
         _overlay(name, place, [*layers, BASE, SKELETON], owner)
 
 
-def _mount_mapped(folder: str, sandbox_id: str, mapped: Mapped) -> None:
+def _mount_mapped(folder: str, sandbox_id: str, mapped: IdMapping) -> None:
     """Mount the disk, the layers and this machine's folders with their owners mapped to the sandbox's ids."""
     for own in (f"{folder}/layers", f"{folder}/sandboxes/{sandbox_id}"):
         linux.mount_idmapped(own, own, mapped.disks)
@@ -114,15 +114,15 @@ def _overlay(name: str, sandbox: str, layers: list[str], owner: Owner) -> None:
     if name != REST:
         lower.append(f"../{_LOWEST}/{name}" if owner.mapped is not None else f"/{name}")
     upper, work = f"{sandbox}/upper/{name}", f"{sandbox}/work/{name}"
-    _own_folder(upper, owner.uid)
-    _own_folder(work, owner.uid)
+    _make_folder(upper, owner.uid)
+    _make_folder(work, owner.uid)
     target = f"{sandbox}/m" if name == REST else f"{sandbox}/m/{name}"
     # With an index, a frozen disk could not be mounted again while its earlier mount is still going away.
     options = f"index=off,{owner.overlay_options}lowerdir={':'.join(lower)},upperdir={upper},workdir={work}"
     linux.mount("overlay", target, "overlay", NO_DEV, options)
 
 
-def _own_folder(path: str, uid: int) -> None:
+def _make_folder(path: str, uid: int) -> None:
     if not os.path.isdir(path):  # noqa: PTH112 - relative
         os.makedirs(path, 0o755)  # noqa: PTH103 - relative
         os.chown(path, uid, uid)

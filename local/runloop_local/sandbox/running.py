@@ -18,7 +18,7 @@ if TYPE_CHECKING:
     from pathlib import Path
 
     from runloop_local.sandbox.frames import Message
-    from runloop_local.sandbox.link import Channel, Ending, Helper, Reply
+    from runloop_local.sandbox.link import Channel, Helper, Reply, SandboxExit
 
 _ANSWER_SECONDS = 10.0
 SPAWNS_AT_ONCE = 16
@@ -30,7 +30,7 @@ _NICE = 5
 class Run:
     """One run of a sandbox, from start to stop."""
 
-    def __init__(self, channel: Channel, ending: Ending) -> None:
+    def __init__(self, channel: Channel, ending: SandboxExit) -> None:
         self.channel = channel
         self.ending = ending
         self.asked_to_end = False
@@ -38,9 +38,9 @@ class Run:
         self.next: asyncio.Future[Run | None] = asyncio.get_running_loop().create_future()
         """The run that followed after a snapshot; None if it could not be started."""
 
-    async def ask(self, message: Message, *, takes: int = 0) -> Reply:
+    async def ask(self, message: Message, *, max_descriptors: int = 0) -> Reply:
         """Send a request and return its reply; raises SandboxError if the agent refuses or does not answer."""
-        _, waiting = await self.channel.ask(message, takes=takes)
+        _, waiting = await self.channel.ask(message, max_descriptors=max_descriptors)
         try:
             reply = await asyncio.wait_for(waiting, _ANSWER_SECONDS)
         except TimeoutError:
@@ -52,7 +52,7 @@ class Run:
             raise SandboxError(f"{message['op']} failed in the sandbox: {reason}.")
         return reply
 
-    async def before_spawn(self) -> None:
+    async def throttle_spawns(self) -> None:
         """Wait, every few spawns, until the agent has caught up.
 
         The agent forks one program after another and answers nothing meanwhile: behind a thousand queued spawns, any
@@ -71,7 +71,7 @@ class Run:
         await self.ending.wait(_ANSWER_SECONDS)
 
 
-class Job:
+class AgentProcess:
     """A program in a sandbox, started by its agent."""
 
     def __init__(self, run: Run, number: int, exit_reply: asyncio.Future[Reply | None]) -> None:
@@ -95,7 +95,7 @@ class Job:
         if self._exit.done():
             return
         try:
-            await self._run.ask({"op": "signal", "job": self._number, "number": number, "group": group})
+            await self._run.ask({"op": "signal", "command": self._number, "number": number, "group": group})
         except SandboxEnded:
             return
 
@@ -112,11 +112,11 @@ class AgentSandbox(ABC):
         self.id = sandbox_id
         self._helper = helper
         self._run: Run | None = None
-        self._changing = asyncio.Lock()
+        self._state_lock = asyncio.Lock()
         self._limits: Limits | None = None
-        self._reach: EgressPredicate | None = None
-        self._leaving: set[asyncio.Task[None]] = set()
-        self._asking = asyncio.Lock()
+        self._is_allowed: EgressPredicate | None = None
+        self._ending_runs: set[asyncio.Task[None]] = set()
+        self._agent_lock = asyncio.Lock()
         """Held during a request to the agent, and throughout a snapshot, so that nothing is started meanwhile."""
 
     @abstractmethod
@@ -132,7 +132,7 @@ class AgentSandbox(ABC):
         """Turn the disk into a layer; the sandbox has no processes that write to it."""
 
     @abstractmethod
-    async def _tidy(self) -> None:
+    async def _remove_work_folders(self) -> None:
         """Delete work folders left by freezing the disk, once no earlier run needs them."""
 
     @abstractmethod
@@ -153,7 +153,7 @@ class AgentSandbox(ABC):
 
     async def start(self) -> None:
         """Start the sandbox; does nothing if it is running."""
-        async with self._changing:
+        async with self._state_lock:
             if self._run is not None and not self._run.ending.done():
                 return
             await self._end()
@@ -162,22 +162,22 @@ class AgentSandbox(ABC):
     async def _begin(self) -> None:
         channel, ending = await self._helper.launch({**await self._prepare(), **self._confinement()})
         try:
-            greeting = await link.greeted(channel, "The sandbox")
-            self._greeted(greeting)
+            greeting = await link.wait_until_ready(channel, "The sandbox")
+            self._read_greeting(greeting)
         except BaseException:
             channel.close()
             await asyncio.shield(ending.wait(_ANSWER_SECONDS))
             raise
         self._run = Run(channel, ending)
-        await self._open(self._run)
+        await self._complete_start(self._run)
 
     def limit(self, limits: Limits) -> None:
         """Set its resource limits from its next start on."""
         self._limits = limits
 
-    def restrict(self, reach: EgressPredicate | None) -> None:
+    def restrict(self, is_allowed: EgressPredicate | None) -> None:
         """Restrict its outgoing connections from its next start on."""
-        self._reach = reach
+        self._is_allowed = is_allowed
 
     def _confinement(self) -> Message:
         groups = self._helper.groups
@@ -194,7 +194,7 @@ class AgentSandbox(ABC):
         counted = self._helper.groups.load(self.id) if self._limits is not None else None
         if counted is not None:
             return replace(counted, processes=max(0, counted.processes - self.own_processes))
-        async with self._asking:
+        async with self._agent_lock:
             reply = await self._running().ask({"op": "load"})
         return Load(reply.number("memory"), reply.number("processes"))
 
@@ -202,10 +202,10 @@ class AgentSandbox(ABC):
         """The size of its own disk, without the layers below it."""
         return await disks.used_bytes(self._own_disk())
 
-    def _greeted(self, greeting: Reply) -> None:  # noqa: B027 - optional
+    def _read_greeting(self, greeting: Reply) -> None:  # noqa: B027 - optional
         """Read the agent's first message."""
 
-    async def _open(self, run: Run) -> None:  # noqa: B027 - optional
+    async def _complete_start(self, run: Run) -> None:  # noqa: B027 - optional
         """Complete a run whose agent has just started."""
 
     def _running(self) -> Run:
@@ -213,11 +213,11 @@ class AgentSandbox(ABC):
             raise SandboxEnded(f"Sandbox {self.id} is not running.")
         return self._run
 
-    async def spawn(self, command: Command, *, stdin: int, stdout: int, stderr: int) -> Job:
+    async def spawn(self, command: Command, *, stdin: int, stdout: int, stderr: int) -> AgentProcess:
         """Start a program on three descriptors. The caller keeps its own copies and closes them."""
-        return await self._spawn(self._order(command), [stdin, stdout, stderr])
+        return await self._spawn(self._spawn_request(command), [stdin, stdout, stderr])
 
-    def _order(self, command: Command) -> Message:
+    def _spawn_request(self, command: Command) -> Message:
         environment = self._environment(command.user)
         return {
             "op": "spawn",
@@ -227,35 +227,35 @@ class AgentSandbox(ABC):
             "env": {**environment, **command.env},
         }
 
-    async def _spawn(self, order: Message, standard: list[int]) -> Job:
-        async with self._asking:
+    async def _spawn(self, request: Message, standard: list[int]) -> AgentProcess:
+        async with self._agent_lock:
             run = self._running()
-            await run.before_spawn()
-            number, exit_reply = await run.channel.ask(order, standard)
-        return Job(run, number, exit_reply)
+            await run.throttle_spawns()
+            number, exit_reply = await run.channel.ask(request, standard)
+        return AgentProcess(run, number, exit_reply)
 
-    async def spawn_on_terminal(self, command: Command, *, rows: int, cols: int) -> tuple[Job, int]:
+    async def spawn_on_terminal(self, command: Command, *, rows: int, cols: int) -> tuple[AgentProcess, int]:
         """Start a program on a new pseudo-terminal; returns the process and the descriptor of the master."""
-        order = self._order(command)
+        request = self._spawn_request(command)
         if self.has_terminals:
-            return await self._spawn_opening({**order, "terminal": {"open": True, "rows": rows, "cols": cols}})
-        return await self._spawn_given({**order, "terminal": {"open": False, "rows": rows, "cols": cols}})
+            return await self._spawn_opening({**request, "terminal": {"open": True, "rows": rows, "cols": cols}})
+        return await self._spawn_given({**request, "terminal": {"open": False, "rows": rows, "cols": cols}})
 
-    async def _spawn_opening(self, order: Message) -> tuple[Job, int]:
+    async def _spawn_opening(self, request: Message) -> tuple[AgentProcess, int]:
         ours, theirs = socket.socketpair()
         with ours:
             with theirs:
-                job = await self._spawn(order, [theirs.fileno()] * 3)
+                process = await self._spawn(request, [theirs.fileno()] * 3)
             try:
-                return job, await link.take_terminal(ours, _ANSWER_SECONDS)
+                return process, await link.take_terminal(ours, _ANSWER_SECONDS)
             except BaseException:
-                await job.signal(signal.SIGKILL)
+                await process.signal(signal.SIGKILL)
                 raise
 
-    async def _spawn_given(self, order: Message) -> tuple[Job, int]:
+    async def _spawn_given(self, request: Message) -> tuple[AgentProcess, int]:
         control, given = os.openpty()
         try:
-            return await self._spawn(order, [given] * 3), link.checked_terminal(control)
+            return await self._spawn(request, [given] * 3), link.checked_terminal(control)
         except BaseException:
             os.close(control)
             raise
@@ -274,8 +274,10 @@ class AgentSandbox(ABC):
             raise refusal from None
 
     async def _dial(self, port: int, host: str) -> socket.socket:
-        async with self._asking:
-            sock = link.take_socket(await self._running().ask({"op": "dial", "port": port, "host": host}, takes=1))
+        async with self._agent_lock:
+            sock = link.take_socket(
+                await self._running().ask({"op": "dial", "port": port, "host": host}, max_descriptors=1)
+            )
         try:
             await link.connected(sock, _ANSWER_SECONDS)
         except BaseException:
@@ -299,7 +301,7 @@ class AgentSandbox(ABC):
         still write into the frozen disk, so all processes are paused and the disk is copied.
         """
         try:
-            async with self._asking, self._changing:
+            async with self._agent_lock, self._state_lock:
                 return await self._snapshot(layer)
         except OSError as error:
             raise SandboxError(f"The disk of sandbox {self.id} cannot be kept: {error.strerror}.") from error
@@ -331,9 +333,9 @@ class AgentSandbox(ABC):
         try:
             await self._restart(run)
         finally:
-            leaving = asyncio.create_task(self._leave(run))
-            self._leaving.add(leaving)
-            leaving.add_done_callback(self._leaving.discard)
+            leaving = asyncio.create_task(self._end_run(run))
+            self._ending_runs.add(leaving)
+            leaving.add_done_callback(self._ending_runs.discard)
         return layers
 
     async def _restart(self, run: Run) -> None:
@@ -342,13 +344,13 @@ class AgentSandbox(ABC):
         finally:
             run.next.set_result(self._run)
 
-    async def _leave(self, run: Run) -> None:
+    async def _end_run(self, run: Run) -> None:
         await run.end()
-        await self._tidy()
+        await self._remove_work_folders()
 
     async def stop(self) -> None:
         """End every process; keep the disk."""
-        async with self._changing:
+        async with self._state_lock:
             await self._end()
 
     async def _end(self) -> None:
@@ -358,16 +360,16 @@ class AgentSandbox(ABC):
             self._helper.groups.end(self.id)
             await self._run.end()
             self._run = None
-        if self._leaving:
-            await asyncio.wait(self._leaving)
+        if self._ending_runs:
+            await asyncio.wait(self._ending_runs)
         self._helper.groups.remove(self.id)
-        await self._unmounted()
+        await self._clean_up_mounts()
 
-    async def _unmounted(self) -> None:  # noqa: B027 - optional
+    async def _clean_up_mounts(self) -> None:  # noqa: B027 - optional
         """Delete what mounts have left on disk, once no run needs it."""
 
     async def destroy(self) -> None:
         """End every process and remove the disk."""
-        async with self._changing:
+        async with self._state_lock:
             await self._end()
             await self._remove_disk()

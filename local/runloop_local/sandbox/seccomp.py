@@ -71,7 +71,7 @@ def _policy(refused: Mapping[Answer, list[syscalls.Numbers]], checks: tuple[Chec
 
 
 @dataclass(frozen=True, slots=True)
-class _Line:
+class _Instruction:
     """An instruction or a label. The target of a jump is a label, or the number of instructions to skip."""
 
     code: int = 0
@@ -84,21 +84,21 @@ def program(wanted: Policy, machine: str) -> bytes:
     """Compile a policy to BPF for a machine; raises OSError if its system calls are not known."""
     if machine not in _MACHINES:
         raise OSError(errno.ENOSYS, f"there is no system call filter for {machine}")
-    lines = [_Line(_LOAD, _ARCHITECTURE)]
+    lines = [_Instruction(_LOAD, _ARCHITECTURE)]
     for architecture, column in _MACHINES[machine].items():
         block = [*_block(wanted, column)]
         length = sum(not line.label for line in block)
-        lines += [_Line(_IF_EQUAL, architecture, yes=1), _Line(_JUMP, length), *block]
-    return _assemble([*lines, _Line(_RETURN, Answer.ABSENT)])
+        lines += [_Instruction(_IF_EQUAL, architecture, yes=1), _Instruction(_JUMP, length), *block]
+    return _assemble([*lines, _Instruction(_RETURN, Answer.ABSENT)])
 
 
-def _block(wanted: Policy, column: int) -> Iterator[_Line]:
+def _block(wanted: Policy, column: int) -> Iterator[_Instruction]:
     """The instructions for the calls of one architecture."""
-    yield _Line(_LOAD, _NUMBER)
+    yield _Instruction(_LOAD, _NUMBER)
     yield from _search(_decisions(wanted, column), column)
     for check in wanted.checks:
         if check.numbers[column] is not None:
-            yield _Line(label=f"{column} {check.call}")
+            yield _Instruction(label=f"{column} {check.call}")
             yield from _argument(check)
 
 
@@ -113,46 +113,50 @@ def _decisions(wanted: Policy, column: int) -> list[tuple[int, Answer | Check]]:
     return [(number, made) for number, made in enumerate(every) if not number or every[number - 1] != made]
 
 
-def _search(decisions: list[tuple[int, Answer | Check]], column: int) -> Iterator[_Line]:
+def _search(decisions: list[tuple[int, Answer | Check]], column: int) -> Iterator[_Instruction]:
     """A binary search over the ranges: on installation the kernel runs the filter once for every system call."""
     if len(decisions) == 1:
         [(_, made)] = decisions
-        yield _Line(_RETURN, made) if isinstance(made, Answer) else _Line(_JUMP, yes=f"{column} {made.call}")
+        yield (
+            _Instruction(_RETURN, made)
+            if isinstance(made, Answer)
+            else _Instruction(_JUMP, yes=f"{column} {made.call}")
+        )
         return
     middle = len(decisions) // 2
     lower = [*_search(decisions[:middle], column)]
-    yield _Line(_IF_NOT_LESS, decisions[middle][0], yes=len(lower))
+    yield _Instruction(_IF_NOT_LESS, decisions[middle][0], yes=len(lower))
     yield from lower
     yield from _search(decisions[middle:], column)
 
 
-def _argument(check: Check) -> Iterator[_Line]:
+def _argument(check: Check) -> Iterator[_Instruction]:
     """The instructions that check an argument: its lower 32 bits, which are all that the kernel uses of these."""
     if check.only_with is not None:
         other, bits = check.only_with
-        yield _Line(_LOAD, _FIRST_ARGUMENT + 8 * other)
-        yield _Line(_IF_ANY_BIT, bits, yes=1)
-        yield _Line(_RETURN, Answer.ALLOWED)
+        yield _Instruction(_LOAD, _FIRST_ARGUMENT + 8 * other)
+        yield _Instruction(_IF_ANY_BIT, bits, yes=1)
+        yield _Instruction(_RETURN, Answer.ALLOWED)
     if check.and_also is not None:
         other, value = check.and_also
-        yield _Line(_LOAD, _FIRST_ARGUMENT + 8 * other)
-        yield _Line(_IF_EQUAL, value, yes=1)
-        yield _Line(_RETURN, check.answer)
-    yield _Line(_LOAD, _FIRST_ARGUMENT + 8 * check.argument)
+        yield _Instruction(_LOAD, _FIRST_ARGUMENT + 8 * other)
+        yield _Instruction(_IF_EQUAL, value, yes=1)
+        yield _Instruction(_RETURN, check.answer)
+    yield _Instruction(_LOAD, _FIRST_ARGUMENT + 8 * check.argument)
     if check.bits:
-        yield _Line(_IF_ANY_BIT, check.bits, yes=1)
-        yield _Line(_RETURN, Answer.ALLOWED)
-        yield _Line(_RETURN, check.answer)
+        yield _Instruction(_IF_ANY_BIT, check.bits, yes=1)
+        yield _Instruction(_RETURN, Answer.ALLOWED)
+        yield _Instruction(_RETURN, check.answer)
         return
     for left, value in enumerate(reversed(check.values)):
-        yield _Line(_IF_EQUAL, value, yes=len(check.values) - left)
-    yield _Line(_RETURN, check.answer)
-    yield _Line(_RETURN, Answer.ALLOWED)
+        yield _Instruction(_IF_EQUAL, value, yes=len(check.values) - left)
+    yield _Instruction(_RETURN, check.answer)
+    yield _Instruction(_RETURN, Answer.ALLOWED)
 
 
-def _assemble(lines: list[_Line]) -> bytes:
+def _assemble(lines: list[_Instruction]) -> bytes:
     places: dict[str, int] = {}
-    instructions: list[_Line] = []
+    instructions: list[_Instruction] = []
     for line in lines:
         if line.label:
             places[line.label] = len(instructions)
@@ -161,7 +165,7 @@ def _assemble(lines: list[_Line]) -> bytes:
     return b"".join(_instruction(line, place, places) for place, line in enumerate(instructions))
 
 
-def _instruction(line: _Line, place: int, places: Mapping[str, int]) -> bytes:
+def _instruction(line: _Instruction, place: int, places: Mapping[str, int]) -> bytes:
     if isinstance(line.yes, str):
         return struct.pack("HBBI", line.code, 0, 0, places[line.yes] - place - 1)
     return struct.pack("HBBI", line.code, line.yes, 0, line.value)

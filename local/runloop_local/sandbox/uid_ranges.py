@@ -69,7 +69,7 @@ class UidRanges:
 
     @cached_property
     def _usable(self) -> list[int]:
-        foreign = [*given_out(self._accounts)]
+        foreign = [*assigned_ids(self._accounts)]
         return [first for first in _RANGES if not any(_overlap(first, SIZE, *other) for other in foreign)]
 
     def _lock(self, first: int) -> bool:
@@ -80,7 +80,7 @@ class UidRanges:
         return True
 
 
-def given_out(folder: Path) -> Iterator[tuple[int, int]]:
+def assigned_ids(folder: Path) -> Iterator[tuple[int, int]]:
     """The ids that this machine has assigned to accounts: first id and count of each range."""
     for name in _ACCOUNTS:
         for fields in _entries(folder / name):

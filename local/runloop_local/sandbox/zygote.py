@@ -26,7 +26,7 @@ _HIGHEST = 1 << 16  # more descriptors than this process ever has
 
 
 @dataclass(frozen=True, slots=True)
-class Mode:
+class DriverOperations:
     """The operations of one isolation driver that the fork server runs."""
 
     run: Callable[[frames.Message, socket.socket, Claim], None]
@@ -44,7 +44,7 @@ class Mode:
 class Zygote:
     """Forks agents and tools, and reports their exit."""
 
-    def __init__(self, control: socket.socket, mode: Mode) -> None:
+    def __init__(self, control: socket.socket, mode: DriverOperations) -> None:
         self._control = control
         self._mode = mode
         self._children: dict[int, int] = {}  # pid -> the number of the request that started it
@@ -85,7 +85,7 @@ class Zygote:
             except OSError as error:
                 agent.refuse(sock, error)
                 self._release(claim)
-                self._refused(request)
+                self._report_failed_fork(request)
                 return
             if not pid:
                 self._become_agent(request, sock, claim)
@@ -96,7 +96,7 @@ class Zygote:
         if claim is not None:
             self._mode.release(claim)
 
-    def _refused(self, request: frames.Message) -> None:
+    def _report_failed_fork(self, request: frames.Message) -> None:
         """Report that the fork failed; running sandboxes go on."""
         frames.send(self._control, {"id": request["id"], "status": 1})
 
@@ -105,7 +105,7 @@ class Zygote:
         try:
             agent.reset_signals()
             _enter_groups(request)
-            self._mode.run(request, only(sock, claim.descriptors), claim)
+            self._mode.run(request, close_other_descriptors(sock, claim.descriptors), claim)
             status = 0
         except OSError as error:
             agent.refuse(sock, error)
@@ -118,7 +118,7 @@ class Zygote:
             pid = os.fork()
         except OSError as error:
             os.write(passed[0], agent.reason(error).encode())
-            self._refused(request)
+            self._report_failed_fork(request)
             return
         if not pid:
             self._become_tool(request, passed[0])
@@ -145,7 +145,7 @@ class Zygote:
             os.kill(pid, signal.SIGKILL)
 
 
-def only(sock: socket.socket, keep: tuple[int, ...]) -> socket.socket:
+def close_other_descriptors(sock: socket.socket, keep: tuple[int, ...]) -> socket.socket:
     """Close all descriptors but the socket, the standard ones and those to keep; returns the socket."""
     previous = 2
     for fd in (*sorted({sock.fileno(), *keep}), _HIGHEST):
@@ -154,7 +154,7 @@ def only(sock: socket.socket, keep: tuple[int, ...]) -> socket.socket:
     return sock
 
 
-def main(control: int, way: str, folder: str) -> None:
+def main(control: int, driver: str, folder: str) -> None:
     """Serve on an inherited descriptor, with this driver for the sandboxes in `folder`."""
     sock = socket.socket(fileno=control)
     sock.set_inheritable(False)
@@ -162,30 +162,30 @@ def main(control: int, way: str, folder: str) -> None:
         if sys.platform == "linux":
             linux.become_subreaper()
             linux.set_title("runloop-local sandboxes")
-        mode = _mode(way, folder)
+        mode = _mode(driver, folder)
     except OSError as error:
         agent.refuse(sock, error)
         return
     Zygote(sock, mode).serve()
 
 
-def _mode(way: str, folder: str) -> Mode:
-    if way == "process":
+def _mode(driver: str, folder: str) -> DriverOperations:
+    if driver == "process":
         processes_here = plain.PlainProcesses()
-        return Mode(processes_here.run, processes_here.claim, processes_here.release, _nothing, {})
+        return DriverOperations(processes_here.run, processes_here.claim, processes_here.release, _no_op, {})
     if sys.platform != "linux":
         raise OSError(errno.ENOSYS, "namespaces need Linux")
     from runloop_local.sandbox import base_layer, inside, rootfs
 
-    chosen = inside.DRIVERS[way]()
+    chosen = inside.DRIVERS[driver]()
     chosen.prepare(folder)
-    shift = inside.FIRST_UID_ON_DISK if way == "idmapped" else 0
+    shift = inside.FIRST_UID_ON_DISK if driver == "idmapped" else 0
     layers = f"{folder}/layers"
     builders = {
-        rootfs.BASE: partial(base_layer.build, layers, shift, real_accounts=way != "unprivileged"),
+        rootfs.BASE: partial(base_layer.build, layers, shift, real_accounts=driver != "unprivileged"),
         rootfs.SKELETON: partial(base_layer.build_skeleton, layers),
     }
-    return Mode(partial(inside.run, chosen), chosen.claim, chosen.release, chosen.as_owner, builders)
+    return DriverOperations(partial(inside.run, chosen), chosen.claim, chosen.release, chosen.as_owner, builders)
 
 
 def _enter_groups(request: frames.Message) -> None:
@@ -195,8 +195,8 @@ def _enter_groups(request: frames.Message) -> None:
     for file in request.get("groups", ()):
         linux.write(file, "0")
     if request.get("groups") and os.getuid() == 0:
-        linux.unshare(linux.NEW_GROUPS)  # so that no path of this machine shows in the sandbox's /proc
+        linux.unshare(linux.NEW_CGROUP)  # so that no path of this machine shows in the sandbox's /proc
 
 
-def _nothing() -> None:
+def _no_op() -> None:
     pass

@@ -120,7 +120,7 @@ LISTING = (
 
 @namespaces_only
 async def test_many_layers_become_few_and_the_disk_stays_the_same(make, isolation, monkeypatch, way):
-    monkeypatch.setattr(namespaces, "_MANY_LAYERS", 3)
+    monkeypatch.setattr(namespaces, "_LAYERS_PER_MERGE", 3)
     sandbox = await make()
     changes = [change.replace("sudo mv /etc", "true") for change in CHANGES] if way == "unprivileged" else CHANGES
     counts = []
@@ -137,7 +137,7 @@ async def test_many_layers_become_few_and_the_disk_stays_the_same(make, isolatio
 
 @namespaces_only
 async def test_a_disk_on_too_many_layers_is_not_frozen_and_goes_on(make, isolation, monkeypatch):
-    monkeypatch.setattr(namespaces, "_MOST_LAYERS", 2)
+    monkeypatch.setattr(namespaces, "_MAX_LAYERS", 2)
     sandbox = await make()
     for _ in range(2):
         await sandbox.snapshot(layer_name())
@@ -149,7 +149,7 @@ async def test_a_disk_on_too_many_layers_is_not_frozen_and_goes_on(make, isolati
 
 @namespaces_only
 async def test_a_merge_that_fails_is_left_for_later(make, isolation, monkeypatch):
-    monkeypatch.setattr(namespaces, "_MANY_LAYERS", 2)
+    monkeypatch.setattr(namespaces, "_LAYERS_PER_MERGE", 2)
     monkeypatch.setattr(namespaces.sys, "executable", "/bin/false")
     sandbox = await make()
     await output(sandbox, "echo kept > file")

@@ -33,11 +33,11 @@ def is_this_machine(address: Address) -> bool:
     return _is_bindable(address)
 
 
-def is_neighbour(address: Address, networks: Iterable[Network]) -> bool:
+def is_local_network(address: Address, networks: Iterable[Network]) -> bool:
     """True if the address is in one of `networks`, link-local, broadcast, or a cloud's metadata endpoint."""
     plain = embedded(address)
     if plain is not None:
-        return is_neighbour(plain, networks)
+        return is_local_network(plain, networks)
     if address.is_link_local or (address.version == 4 and int(address) == 0xFFFFFFFF):
         return True
     return any(address.version == each.version and address in each for each in (*METADATA, *networks))
