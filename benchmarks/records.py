@@ -12,9 +12,9 @@ import httpx
 
 from benchmarks.measure import Row, median_ms
 from benchmarks.running import Running, running_service
-from runloop_local.engine.devbox import devbox
 from runloop_local.engine.devbox.execution import ExecutionRecord
 from runloop_local.engine.devbox.lifecycle import DevboxRecord, Status, Transition
+from runloop_local.engine.devbox.state import document
 from runloop_local.engine.ids import new_id, now_ms
 from runloop_local.engine.storage.store import Document, Store
 
@@ -62,7 +62,7 @@ async def fill(file: Path) -> None:
             ExecutionRecord(new_id("exec"), record.id, "make", status="completed", start_time_ms=now)
             for _ in range(EXECUTIONS)
         ]
-        await store.put(devbox.document(record), *(execution.document() for execution in executions))
+        await store.put(document(record), *(execution.document() for execution in executions))
     for number in range(SECRETS):
         view = {"id": new_id("sec"), "name": f"S{number}", "create_time_ms": now, "update_time_ms": now}
         body = {**view, "sealed": "", "key_id": ""}

@@ -22,9 +22,9 @@ if TYPE_CHECKING:
 
     Run = Callable[[Limit, Report], Coroutine[Any, Any, None]]
 
-_DESCRIPTION = """Look for wrong bytes, losses, leaks, double runs and hangs, in services of its own. Without names all
-instruments run, one after the other, and share the minutes; one that was given a number takes the time that it takes.
-Exits with 1 if anything was found; each finding says what to type to meet it again."""
+_DESCRIPTION = """Look for wrong bytes, losses, leaks, double runs and hangs, in services started for that. By default
+all instruments run, one after the other, and share the minutes; an instrument with a number takes as long as it needs.
+Exits with 1 if anything was found; each finding contains the command that reproduces it."""
 NAMES = (*SHARES, BESIDE)
 _COUNTS = {
     "scenarios": ("load", "pieces of mixed work on one service"),
@@ -37,7 +37,7 @@ _COUNTS = {
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
-    """Run what was asked for; 1 if anything was found."""
+    """Run the instruments; returns 1 if anything was found."""
     parser = _parser()
     options = parser.parse_args(arguments)
     if unknown := [name for name in options.instruments if name not in NAMES]:
@@ -54,7 +54,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
 
 
 def _run(chosen: dict[str, Limit], runs: dict[str, Run], report: Report) -> None:
-    """One after the other, and beside them the one that nearly only waits."""
+    """Run the instruments one after the other, and in parallel the one that is mostly idle."""
     with ThreadPoolExecutor(1) as beside:
         waiting = [beside.submit(_run_one, name, chosen[name], runs, report) for name in chosen if name == BESIDE]
         for name, limit in chosen.items():
@@ -65,10 +65,10 @@ def _run(chosen: dict[str, Limit], runs: dict[str, Run], report: Report) -> None
 
 
 def _run_one(name: str, limit: Limit, runs: dict[str, Run], report: Report) -> None:
-    """An instrument that fails has found something: the others are to run all the same."""
+    """Run one instrument; if it fails, that is a finding, and the others still run."""
     try:
         asyncio.run(runs[name](limit, report))
-    except Exception:  # noqa: BLE001 -- told as a finding
+    except Exception:  # noqa: BLE001 -- reported as a finding
         report.found(name, "other", f"the instrument itself failed:\n{traceback.format_exc()[-3000:]}")
 
 
@@ -87,13 +87,14 @@ def _runs(options: argparse.Namespace) -> dict[str, Run]:
 def _parser() -> argparse.ArgumentParser:
     parser = argparse.ArgumentParser("python -m soak", description=_DESCRIPTION)
     parser.add_argument("instruments", nargs="*", metavar="INSTRUMENT", help=f"{', '.join(NAMES)} (default: all)")
-    parser.add_argument("--minutes", type=float, default=10.0, help="how long, all together (default: 10)")
-    parser.add_argument("--seed", type=int, help="what chances are made from (default: another one each time)")
-    parser.add_argument("--only", type=int, metavar="N", help="run the case of this number alone")
+    parser.add_argument("--minutes", type=float, default=10.0, help="total time (default: 10)")
+    parser.add_argument("--seed", type=int, help="seed of the random choices (default: a new one each time)")
+    parser.add_argument("--only", type=int, metavar="N", help="run only the case with this number")
     for option, (name, what) in _COUNTS.items():
-        parser.add_argument(f"--{option}", type=int, metavar="N", help=f"{name}: run {what}, so many")
-    parser.add_argument("--clients", type=int, default=load.CLIENTS, help=f"load: at once (default: {load.CLIENTS})")
-    busy = f"kernels: busy programs beside all (default: {kernels.LOAD} beside the last third)"
+        parser.add_argument(f"--{option}", type=int, metavar="N", help=f"{name}: run N {what}")
+    clients = f"load: number of parallel clients (default: {load.CLIENTS})"
+    parser.add_argument("--clients", type=int, default=load.CLIENTS, help=clients)
+    busy = f"kernels: busy processes during the run (default: {kernels.LOAD} during the last third)"
     parser.add_argument("--load", type=int, metavar="N", help=busy)
     return parser
 

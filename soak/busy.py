@@ -1,4 +1,4 @@
-"""Other programs that want the processor too."""
+"""CPU load by other processes."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from contextlib import contextmanager
 
 @contextmanager
 def busy(count: int) -> Iterator[None]:
-    """So many processes that compute all the time."""
+    """Run this number of busy processes during the block."""
     programs = [subprocess.Popen([sys.executable, "-Sc", "while True: pass"]) for _ in range(count)]
     try:
         yield

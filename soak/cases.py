@@ -1,4 +1,4 @@
-"""Numbered cases, each with chances of its own, run until there are enough of them."""
+"""Runs numbered cases, each with its own random generator, until a limit."""
 
 from __future__ import annotations
 
@@ -22,13 +22,13 @@ _FAR = 100_000
 
 
 def chance(seed: int, instrument: str, case: int) -> random.Random:
-    """The chances of one case, the same whichever cases run beside it."""
+    """The random generator of one case, independent of other cases."""
     return random.Random(f"{seed}:{instrument}:{case}")
 
 
 @dataclass(frozen=True, slots=True)
 class Limit:
-    """How many cases to run: so many, for so long, or one alone; what comes first ends it."""
+    """The limit of a run: a number of cases, a time, or a single case; the first one that is reached ends it."""
 
     count: int | None = None
     seconds: float | None = None
@@ -36,7 +36,7 @@ class Limit:
     first: int = 0
 
     def split(self, share: float) -> tuple[Limit, Limit]:
-        """The first `share` of it, and the rest, whose numbers are high."""
+        """Split it into the first `share` and the rest, whose case numbers are high."""
         if self.only is not None:
             none = replace(self, only=None, count=0)
             return (self, none) if self.only < _FAR else (none, self)
@@ -51,7 +51,7 @@ class Limit:
         return replace(self, count=count, seconds=seconds), rest
 
     def numbers(self, clock: Callable[[], float] = time.monotonic) -> Iterator[int]:
-        """The numbers of the cases, until the limit; more of them as time goes on."""
+        """The numbers of the cases until the limit, generated as time goes on."""
         if self.only is not None:
             yield self.only
             return
@@ -63,12 +63,12 @@ class Limit:
 
 @dataclass
 class Cases:
-    """Runs the cases of one instrument, several at once, and turns what goes wrong into findings."""
+    """Runs the cases of one instrument in parallel, and reports failures as findings."""
 
     instrument: str
     report: Report
     patience: float
-    """Seconds after which a case hangs."""
+    """Seconds after which a case counts as hanging."""
     done: int = 0
     _told: float = field(default_factory=time.monotonic)
 
@@ -86,7 +86,7 @@ class Cases:
                 group.create_task(work())
 
     async def one(self, number: int, case: Callable[[int], Awaitable[None]]) -> None:
-        """Run one case; whatever it raises is a finding, and so is that it does not end."""
+        """Run one case; an exception is a finding, and so is a case that does not end."""
         task = asyncio.ensure_future(case(number))
         try:
             await asyncio.wait({task}, timeout=self.patience)
@@ -109,7 +109,7 @@ class Cases:
 
 
 def described(error: BaseException) -> Iterator[tuple[Kind, str]]:
-    """What an exception of a case counts as, one by one where it is a group."""
+    """The findings of an exception, which may be a group."""
     if isinstance(error, BaseExceptionGroup):
         for one in error.exceptions:
             yield from described(one)
@@ -120,7 +120,7 @@ def described(error: BaseException) -> Iterator[tuple[Kind, str]]:
 
 
 def stack(task: asyncio.Future[None]) -> str:
-    """Where a task waits, from the outermost coroutine inwards."""
+    """The stack of a waiting task, outermost coroutine first."""
     lines = io.StringIO()
     waiting = task.get_coro() if isinstance(task, asyncio.Task) else None
     while waiting is not None and (frame := getattr(waiting, "cr_frame", getattr(waiting, "ag_frame", None))):

@@ -1,4 +1,4 @@
-"""Deletes all that a service has, as its only user would."""
+"""Deletes all resources of a service through its API."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ _ENDED = ("shutdown", "failure")
 
 
 async def clear(sdk: AsyncRunloopSDK, search: str | None = None, keep: Collection[str] = ()) -> None:
-    """End all devboxes and delete all that is kept, or what has a name like this; `keep` has ids and names to spare."""
+    """Shut down all devboxes and delete all resources, or those with matching names, except those in `keep`."""
     api = sdk.api
 
     async def each(ids: list[str], act: Callable[[str], Awaitable[object]]) -> None:
@@ -39,12 +39,12 @@ async def clear(sdk: AsyncRunloopSDK, search: str | None = None, keep: Collectio
 
 
 def secret_name(name: str) -> str:
-    """The secret of a scenario of this name."""
+    """The name of the secret of a scenario with this name."""
     return name.upper().replace("-", "_")
 
 
 async def _each(ids: list[str], act: Callable[[str], Awaitable[object]]) -> None:
-    """Act on each; one that is gone already is as good as deleted."""
+    """Call `act` for each id in parallel; one that does not exist is skipped."""
     turn = asyncio.Semaphore(_AT_ONCE)
 
     async def one(resource: str) -> None:

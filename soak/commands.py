@@ -1,4 +1,4 @@
-"""Commands: long ones in real time, in every way to run one, with heartbeats and without. Nearly all of it is sleep."""
+"""Commands: long commands in real time, run in every way, with and without heartbeats. It is idle most of the time."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ LONGEST_S = 600.0
 
 
 async def run(limit: Limit, report: Report) -> None:
-    """Run them for as long as the limit says, ten minutes at most."""
+    """Run the commands until the limit, at most ten minutes."""
     seconds = LONGEST_S if limit.seconds is None else min(limit.seconds, LONGEST_S)
     await asyncio.to_thread(_run, seconds, report)
 

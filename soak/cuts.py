@@ -1,7 +1,6 @@
-"""Cuts: scenarios through a network that cuts, delays, repeats and refuses, on a schedule made from a seed.
+"""Cuts: runs scenarios through a proxy that cuts, delays, repeats and refuses, by a seeded schedule.
 
-Each must end in the right result or in an honest error: never wrong bytes, never the same thing twice, never a
-command killed, never a hang.
+Each must end in the right result or in a correct error: no wrong bytes, nothing done twice, no killed command, no hang.
 """
 
 from __future__ import annotations
@@ -76,24 +75,24 @@ def _running(folder: str) -> AbstractContextManager[Service]:
 
 @contextmanager
 def quickened() -> Iterator[None]:
-    """Time goes faster for our SDK: between retries, and until a stream that is silent counts as cut."""
+    """Shorten the SDK's times: the delay between retries, and the time until a silent stream counts as cut."""
     with patch.object(_retry, "FIRST_DELAY", _BACKOFF_S), patch.object(_config, "STREAM_TIMEOUT", _SILENCE_S):
         yield
 
 
 @dataclass
 class Cuts:
-    """Schedules on one service."""
+    """Runs schedules on one service."""
 
     service: Service
     direct: AsyncRunloopSDK
-    """Without faults, to look at what was done."""
+    """A client without faults, to check what was done."""
     pool: Pool
     seed: int
     ends: Counter[str] = field(default_factory=Counter)
 
     async def one(self, number: int) -> None:
-        """The schedule of this number."""
+        """Run the schedule with this number."""
         order = chance(self.seed, NAME, number)
         plan, scenario = schedule(order), scenarios.drawn(order)
         if scenario is is_reached:  # its own requests through the tunnel are not the SDK's
@@ -125,14 +124,14 @@ class Cuts:
 
 
 def is_honest(error: RunloopError) -> bool:
-    """Whether an error tells what a schedule has done, and nothing that is not so."""
+    """True if an error correctly describes what a schedule has done."""
     if isinstance(error, APIStatusError):
         return error.status_code in STATUSES
     return isinstance(error, APIConnectionError | StreamError | PollingTimeoutError)
 
 
 async def check_names(sdk: AsyncRunloopSDK, names: list[tuple[NameKind, str]]) -> None:
-    """Raise `Found` where something is there twice that was to be made once."""
+    """Raise `Found` if a resource exists twice that was to be created once."""
     api = sdk.api
     lists: dict[NameKind, Any] = {
         "devbox": api.devboxes.list,

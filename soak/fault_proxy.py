@@ -1,4 +1,4 @@
-"""A proxy between a client and a service that does to their connections what a schedule says."""
+"""A proxy between a client and a service that injects the faults of a schedule."""
 
 from __future__ import annotations
 
@@ -27,24 +27,24 @@ _RESET = struct.pack("ii", 1, 0)
 
 
 class CutError(Exception):
-    """The connection of the client ends here."""
+    """Close the client's connection."""
 
 
 @dataclass(frozen=True, slots=True)
 class Request:
-    """One whole request, as it was sent."""
+    """One complete request, as it was sent."""
 
     head: h11.Request
     raw: bytes
 
     @property
     def line(self) -> bytes:
-        """Its first line."""
+        """The request line."""
         return self.raw.split(b"\r\n", 1)[0]
 
 
 class FaultProxy:
-    """Forwards to the service at `base_url`; each request meets what the course has for it."""
+    """Forwards requests to the service at `base_url`, with the faults of a course."""
 
     def __init__(self, base_url: str, course: Course) -> None:
         parts = urlsplit(base_url)
@@ -53,11 +53,11 @@ class FaultProxy:
         self.headers = {"host": parts.netloc}  # what the service expects: it refuses foreign names
         self._course = course
         self.log: list[str] = []
-        """What was asked, and what was done to it."""
+        """The requests and their faults."""
 
     @asynccontextmanager
     async def serve(self) -> AsyncIterator[str]:
-        """Its base URL."""
+        """Serve during the block; yields the proxy's base URL."""
         async with raw_server.serving(self._accept) as url:
             self._port = urlsplit(url).port or 0
             yield url
@@ -70,29 +70,29 @@ class FaultProxy:
             writer.transport.abort()
 
     def fault(self, request: Request) -> Fault | None:
-        """What happens to a request."""
+        """The fault for a request, or None."""
         fault = self._course.next(request.line)
         self.log.append(f"{request.line.decode(errors='replace')}{f' <- {fault.action}' if fault else ''}")
         return fault
 
     def known(self, raw: bytes) -> bytes:
-        """A request whose Host is a tunnel's name at the proxy's port, as one at the service's port."""
+        """Replace the proxy's port by the service's in a Host header that names a tunnel."""
         head, end, body = raw.partition(b"\r\n\r\n")
         own, theirs = (f".tunnel.localhost:{port}".encode() for port in (self._port, self._upstream[1]))
         return head.replace(own, theirs) + end + body
 
     @property
     def heartbeats(self) -> bool:
-        """Whether comments of streams pass."""
+        """True if comments of streams are forwarded."""
         return self._course.heartbeats
 
     async def connect(self) -> Upstream:
-        """A connection to the service."""
+        """Connect to the service."""
         return Upstream(*await asyncio.open_connection(*self._upstream))
 
 
 class Connection:
-    """One connection of a client, and one to the service behind it."""
+    """A client's connection, and the connection to the service behind it."""
 
     def __init__(self, proxy: FaultProxy, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
         self._proxy = proxy
@@ -164,7 +164,7 @@ class Connection:
             self._writer.write(data)
             await self._writer.drain()
         if self._upstream is not None and self._upstream.reader.at_eof():
-            raise CutError  # the service has closed, and so do we
+            raise CutError  # the service has closed the connection, and so does the proxy
 
     async def _cut_request(self, request: Request, fault: Fault) -> None:
         await (await self._up()).send(request.raw[: fault.after])
@@ -186,7 +186,7 @@ class Connection:
         await self._cut_answer(request, fault)
 
     async def _end_early(self, request: Request, fault: Fault) -> None:
-        """A stream ends early in good order, as its client can ask whether it was all; what is no stream is cut."""
+        """End a stream early, but regularly, as its client can check if it is complete; other responses are cut."""
         if not _is_endless(request):
             await self._cut_answer(request, fault)
         sent, head = b"", b""
@@ -283,7 +283,7 @@ class Connection:
             self._upstream = None
 
     async def _upgrade(self, request: Request, fault: Fault | None) -> None:
-        """A WebSocket: bytes both ways; any fault cuts it once so many have come."""
+        """Relay a WebSocket; any fault cuts it after a number of bytes."""
         upstream = await self._up()
         await upstream.send(request.raw)
         left = None if fault is None else 300 + fault.after
@@ -310,13 +310,13 @@ def _is_endless(request: Request) -> bool:
 
 
 def _pieces(data: bytes) -> list[bytes]:
-    """The first bytes a few at a time, the rest at once."""
+    """Split data into small pieces at first, and the rest in one."""
     some = [data[at : at + 7] for at in range(0, min(len(data), 7 * _DRIPS), 7)]
     return [*some, data[7 * _DRIPS :]] if len(data) > 7 * _DRIPS else some
 
 
 def _whole_chunks(sent: bytes, at_most: int) -> bytes:
-    """A head, as many whole chunks as there are room for, and the last one."""
+    """The head, as many complete chunks as fit, and the final chunk."""
     head, _, body = sent.partition(b"\r\n\r\n")
     kept, at = head + b"\r\n\r\n", 0
     while (found := re.compile(rb"([0-9a-fA-F]+)\r\n").match(body, at)) and int(found[1], 16):

@@ -1,4 +1,4 @@
-"""What the instruments count, and the table at the end."""
+"""The findings of the instruments, and the table at the end."""
 
 from __future__ import annotations
 
@@ -11,8 +11,8 @@ Kind = Literal["wrong bytes", "losses", "leaks", "double runs", "hangs", "other"
 KINDS: tuple[Kind, ...] = get_args(Kind)
 
 
-class Found(Exception):  # noqa: N818 -- what a check found, which is no error of the instrument
-    """A check failed: what was found, and as what it counts."""
+class Found(Exception):  # noqa: N818 -- a finding, not an error of the instrument
+    """A check failed; holds what was found, and its kind."""
 
     def __init__(self, kind: Kind, text: str) -> None:
         super().__init__(text)
@@ -20,25 +20,25 @@ class Found(Exception):  # noqa: N818 -- what a check found, which is no error o
 
 
 def expect(holds: bool, kind: Kind, text: str) -> None:
-    """Raise `Found` unless it holds."""
+    """Raise `Found` unless the condition holds."""
     if not holds:
         raise Found(kind, text)
 
 
 @dataclass(frozen=True, slots=True)
 class Finding:
-    """Something that must not be."""
+    """A defect that an instrument has found."""
 
     instrument: str
     kind: Kind
     text: str
     seed: int
     case: int | None = None
-    """The number of the case that met it; None for what was found at the end of a whole run."""
+    """The number of the case that found it; None if it was found at the end of a run."""
 
     @property
     def command(self) -> str:
-        """How to meet it again."""
+        """The command that reproduces it."""
         only = "" if self.case is None else f" --only {self.case}"
         return f"python -m soak {self.instrument} --seed {self.seed}{only}"
 
@@ -48,7 +48,7 @@ class Finding:
 
 @dataclass
 class Report:
-    """The findings of a run, and how much was done; tells both as they come."""
+    """The findings and the amounts of work of a run; prints both as they come."""
 
     seed: int
     findings: list[Finding] = field(default_factory=list)
@@ -56,21 +56,21 @@ class Report:
     """By instrument, in the order of the table."""
 
     def found(self, instrument: str, kind: Kind, text: str, case: int | None = None) -> None:
-        """Count a finding and tell it."""
+        """Record a finding and print it."""
         self.findings.append(Finding(instrument, kind, text, self.seed, case))
         say(str(self.findings[-1]))
 
     def done(self, instrument: str, amount: str) -> None:
-        """Note how much an instrument has done, and tell it."""
+        """Record the amount of work of an instrument and print it."""
         self.amounts[instrument] = amount
         say(f"{instrument}: {amount}")
 
     def note(self, instrument: str, text: str) -> None:
-        """Tell something that counts as nothing."""
+        """Print something that is not a finding."""
         say(f"{instrument}: {text}")
 
     def table(self) -> str:
-        """A line for each instrument: what it did, and how often each kind was found."""
+        """A table with a row for each instrument: its amount of work, and its findings by kind."""
         return table(self.amounts, Counter((one.instrument, one.kind) for one in self.findings))
 
 
@@ -88,5 +88,5 @@ def table(amounts: dict[str, str], counts: Counter[tuple[str, Kind]]) -> str:
 
 
 def say(text: str) -> None:
-    """Tell whoever waits."""
+    """Print a line at once."""
     print(text, flush=True)

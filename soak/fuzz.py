@@ -1,6 +1,6 @@
-"""Fuzz: a hundred thousand requests that nobody should send.
+"""Fuzz: sends invalid and unusual requests.
 
-Each is answered, never with a 500; the service says nothing in its log, stays alive, and takes no more memory.
+Each must be answered, never with a 500; the service must log no traceback, stay alive, and not leak memory.
 """
 
 from __future__ import annotations
@@ -39,13 +39,13 @@ AT_ONCE = 32
 PATIENCE_S = 60.0
 _ANSWERS_WITHIN_S = 30.0
 _LISTENS_S = 0.2
-"""How long an answer is listened to that may come late, or never end."""
+"""The time to read a response that may come late, or never end."""
 _FAIR = frozenset({501, 503})
-"""Errors of the service that are no failures: what it does not serve, and what it has no room for now."""
+"""Server errors that are not failures: operations that are not served, and exhausted resources."""
 _CLEARS_EVERY_S = 5.0
 _LOOKS_EVERY_S = 0.5
 _WARM = 2000
-"""So many requests are answered before memory is looked at for the first time."""
+"""The number of requests before memory is measured for the first time."""
 _REMEMBERED = 400
 
 
@@ -69,14 +69,14 @@ async def run(limit: Limit, report: Report, *, at_once: int = AT_ONCE) -> None:
 
 @dataclass
 class Fuzz:
-    """Odd requests to one service."""
+    """Sends odd requests to one service."""
 
     service: Service
     sdk: AsyncRunloopSDK
     report: Report
     statuses: Counter[int] = field(default_factory=Counter)
     memory: list[float] = field(default_factory=list)
-    """Of the service in MB, from time to time."""
+    """Samples of the service's memory in MB."""
     _recent: deque[tuple[int, Odd]] = field(default_factory=lambda: deque(maxlen=_REMEMBERED))
     _told: set[str] = field(default_factory=set)
     _idle: list[Upstream] = field(default_factory=list)
@@ -87,7 +87,7 @@ class Fuzz:
         self._address = (parts.hostname or "", parts.port or 0)
 
     async def run(self, limit: Limit, at_once: int) -> None:
-        """Send, and look after the service meanwhile."""
+        """Send requests, while checking the service in the background."""
         self._target = await new_target(self.sdk, self.service)
         tending = [asyncio.create_task(self._tend()), asyncio.create_task(self._watch())]
         try:
@@ -101,7 +101,7 @@ class Fuzz:
                 connection.close()
 
     async def one(self, number: int) -> None:
-        """The request of this number."""
+        """Send the request with this number."""
         odd = odd_request(chance(self.report.seed, NAME, number), self._target)
         self._recent.append((number, odd))
         try:
@@ -116,10 +116,11 @@ class Fuzz:
         expect(status < 500 or status in _FAIR, "other", f"{status} for\n{odd}\n{answer[-500:]!r}")
 
     async def _asked(self, odd: Odd) -> tuple[int, bytes]:
-        """The answer to a whole request, over a connection that is used again."""
+        """Send a complete request over a reused connection; returns status and response."""
         async with asyncio.timeout(_ANSWERS_WITHIN_S), self._connection() as connection:
             method, answer = odd.raw.split(b" ", 1)[0], b""
-            # A head that is refused ends the connection, whatever is still to come: that may overtake the answer.
+            # A refused head closes the connection while data is still being sent, which may reset it before the
+            # response was read.
             with suppress(h11.RemoteProtocolError, ConnectionResetError, BrokenPipeError):
                 await connection.send(odd.raw)
                 async for data in connection.answer(method):
@@ -127,10 +128,10 @@ class Fuzz:
             return _status(answer), answer
 
     async def _thrown(self, odd: Odd) -> tuple[int, bytes]:
-        """What is answered to bytes of which nobody knows where they end: then the end of the connection."""
+        """Send bytes without a defined end over a new connection; returns status and response."""
         connection = Upstream(*await asyncio.open_connection(*self._address))
         try:
-            with suppress(OSError):  # the service has ended the connection, which is its right
+            with suppress(OSError):  # the service may close the connection
                 await connection.send(odd.raw)
                 answer = await _heard(connection) if odd.listens else b""
                 if odd.kind == "broken":
@@ -163,7 +164,7 @@ class Fuzz:
             self._idle.append(connection)
 
     async def _tend(self) -> None:
-        """Delete what was made, and make anew what was deleted."""
+        """Delete what requests have created, and create the target again if they have deleted it."""
         while True:
             await asyncio.sleep(_CLEARS_EVERY_S)
             if not await is_whole(self.sdk, self._target):
@@ -171,7 +172,7 @@ class Fuzz:
             await clear(self.sdk, keep=set(self._target.ids.values()))
 
     async def _watch(self) -> None:
-        """Look at the log, at memory, and whether others are answered."""
+        """Check the log, and sample the memory."""
         while True:
             await asyncio.sleep(_LOOKS_EVERY_S)
             self._look()
@@ -187,7 +188,7 @@ class Fuzz:
 
 
 async def is_whole(sdk: AsyncRunloopSDK, target: Target) -> bool:
-    """Whether a target's devbox, object and axon are as they were made."""
+    """True if a target's devbox, object, axon and secret are unchanged."""
     api, ids = sdk.api, target.ids
     try:
         devbox = await api.devboxes.retrieve(ids["/v1/devboxes/{id}"])
@@ -200,7 +201,7 @@ async def is_whole(sdk: AsyncRunloopSDK, target: Target) -> bool:
 
 
 async def new_target(sdk: AsyncRunloopSDK, service: Service) -> Target:
-    """One of everything, to ask for."""
+    """Create one resource of each kind as targets of requests."""
     devbox = await sdk.devbox.create(name="target")
     running_one = await devbox.cmd.exec_async("echo one; echo two >&2; sleep 3")
     snapshot = await devbox.snapshot_disk()
@@ -242,7 +243,7 @@ async def new_target(sdk: AsyncRunloopSDK, service: Service) -> Target:
 
 
 async def _heard(connection: Upstream) -> bytes:
-    """What comes within a moment."""
+    """Read what arrives within a moment."""
     with suppress(TimeoutError):
         async with asyncio.timeout(_LISTENS_S):
             return await connection.reader.read(READ)
@@ -250,6 +251,6 @@ async def _heard(connection: Upstream) -> bytes:
 
 
 def _status(answer: bytes) -> int:
-    """The status of an answer; 0 for none."""
+    """The status of a response; 0 if there is none."""
     found = re.match(rb"HTTP/1\.[01] (\d{3})", answer)
     return int(found[1]) if found else 0

@@ -1,4 +1,4 @@
-"""What a person does in a notebook: decided by chances, and done step by step in a real kernel."""
+"""The steps of a user in a notebook: chosen at random, and carried out in a real kernel."""
 
 from __future__ import annotations
 
@@ -18,9 +18,9 @@ if TYPE_CHECKING:
 
 Ending = Literal["stays", "shutdown", "restart", "restart now", "kill"]
 ENDINGS: dict[Ending, int] = {"stays": 5, "shutdown": 2, "restart": 2, "restart now": 2, "kill": 3}
-"""What becomes of the kernel in the end, and how often beside the others."""
+"""The endings of a kernel and their weights."""
 EXTRAS = {"second devbox": 0.4, "panel": 0.25, "forked child": 0.25, "sdk devbox": 0.3}
-"""What a new kernel has beside a devbox, and how often."""
+"""The extras of a new kernel and their probabilities."""
 LONG = {
     "exec": "%%devbox exec --on {box}\nfor i in $(seq 1000); do echo $i {mark}; sleep 0.1; done",
     "quiet exec": "%%devbox exec --on {box}\nsleep 1000.{mark}",
@@ -29,13 +29,13 @@ LONG = {
     "fan out": "%%devbox exec --on '{all}'\necho begun; sleep 1000.{mark}",
     "waits": "job = %devbox exec --on {box} --bg sleep 1000.{mark}\ntry:\n    job.wait()\nfinally:\n    job.kill()",
 }
-"""Cells that last until they are stopped."""
+"""Cells that run until they are interrupted."""
 _STOPPED = ("KeyboardInterrupt",)
 
 
 @dataclass(frozen=True, slots=True)
 class Sequence:
-    """What is done in one kernel, one after the other."""
+    """The steps in one kernel."""
 
     steps: tuple[str, ...]
     ending: Ending
@@ -43,7 +43,7 @@ class Sequence:
 
 
 def sequence(order: random.Random) -> Sequence:
-    """A few steps and an ending; `extras` are for a new kernel."""
+    """Choose a few steps and an ending; `extras` are for a new kernel."""
     steps = tuple(order.choice(list(STEPS)) for _ in range(order.randint(1, 4)))
     ending = order.choices(list(ENDINGS), list(ENDINGS.values()))[0]
     return Sequence(steps, ending, frozenset(name for name, often in EXTRAS.items() if order.random() < often))
@@ -51,31 +51,31 @@ def sequence(order: random.Random) -> Sequence:
 
 @dataclass
 class Notebook:
-    """A kernel with devboxes of its own."""
+    """A kernel with its own devboxes."""
 
     kernel: Kernel
     home: Home
     name: str
     gone_within: float
-    """Seconds after which nothing of a cell that was stopped may run any more."""
+    """Seconds after which no process of an interrupted cell may run any more."""
     order: random.Random
     boxes: list[str]
-    """Names of its devboxes, the first of which the steps use."""
+    """The names of its devboxes; the steps use the first."""
 
     last: str = ""
-    """The cell that was run last, and what it shows so far."""
+    """The last cell, and its output so far if it did not end."""
 
     @property
     def box(self) -> str:
-        """The devbox that is used."""
+        """The name of the devbox that the steps use."""
         return self.boxes[0]
 
     def run(self, code: str) -> Cell:
-        """Run a cell to its end."""
+        """Run a cell and wait for its end."""
         return self.ended(self.send(code))
 
     def send(self, code: str) -> Cell:
-        """Begin a cell."""
+        """Start a cell."""
         self.last = code
         return self.kernel.send(code)
 
@@ -94,12 +94,12 @@ class Notebook:
         return cell
 
     def mark(self) -> str:
-        """Digits that are in the command line of one command only."""
+        """A unique number to find a command by its command line."""
         return str(self.order.randrange(10**8, 10**9))
 
 
 def executes(book: Notebook) -> None:
-    """A command that succeeds."""
+    """Run a command that succeeds."""
     text = f"grün {book.order.getrandbits(32)}"
     cell = book.right(f"%%devbox exec --on {book.box} -o r\necho {text}; echo err >&2")
     expect(cell.stdout.endswith(f"{text}\n"), "wrong bytes", f"the cell shows {cell.stdout!r} instead of {text!r}")
@@ -108,7 +108,7 @@ def executes(book: Notebook) -> None:
 
 
 def prints_much(book: Notebook) -> None:
-    """Output that is shown in part and kept whole."""
+    """Print more than the cell shows; the result has all of it."""
     lines = book.order.randrange(20_000)
     book.right(f"%%devbox exec --on {book.box} -o r --quiet\nseq {lines}")
     wanted = sum(len(str(n)) + 1 for n in range(1, lines + 1))
@@ -118,14 +118,14 @@ def prints_much(book: Notebook) -> None:
 
 
 def fails(book: Notebook) -> None:
-    """A command that fails."""
+    """Run a command that fails."""
     cell = book.run(f"%%devbox exec --on {book.box}\nexit 42")
     text = f"{cell.error}: {cell.error_text}"
     expect(cell.error == "DevboxCommandError" and "42" in text, "wrong bytes", f"exit 42 fails the cell with {text}")
 
 
 def computes(book: Notebook) -> None:
-    """Python in the devbox, whose variables last."""
+    """Run Python in the devbox, where variables persist."""
     number = book.order.getrandbits(30)
     book.right(f"%%devbox python --on {book.box}\nx = {number}")
     cell = book.right(f"%%devbox python --on {book.box}\nprint(x + 1)")
@@ -133,7 +133,7 @@ def computes(book: Notebook) -> None:
 
 
 def runs_in_the_background(book: Notebook) -> None:
-    """A command whose result is waited for later."""
+    """Run a command in the background, and wait for it later."""
     text = f"{book.order.getrandbits(32)}"
     book.right(f"job = %devbox exec --on {book.box} --bg sleep 0.{book.order.randrange(5)}; echo {text}")
     kept = book.kernel.value("job.wait().stdout, job.wait().exit_code")
@@ -141,7 +141,7 @@ def runs_in_the_background(book: Notebook) -> None:
 
 
 def fans_out(book: Notebook) -> None:
-    """One command on all devboxes of the kernel."""
+    """Run one command on all devboxes of the kernel."""
     text = f"{book.order.getrandbits(32)}"
     book.right(f"%%devbox exec --on '{book.name}*' -o r --quiet\necho {text}")
     kept = book.kernel.value("sorted(r.stdout.values())")
@@ -149,13 +149,13 @@ def fans_out(book: Notebook) -> None:
 
 
 def is_stopped(book: Notebook) -> None:
-    """A long cell that is stopped: it says so, and nothing of it runs on."""
+    """Interrupt a long cell: it must report that, and leave no process."""
     mark = _stop(book, 1)
     expect(_gone(book, mark), "leaks", f"after Stop a command runs on in {book.box} (...{mark})")
 
 
 def is_stopped_twice(book: Notebook) -> None:
-    """The same by somebody impatient: the second Stop gives up what the first one began."""
+    """Interrupt a long cell twice: the second Stop aborts what the first one does."""
     _stop(book, 2)
 
 

@@ -1,6 +1,6 @@
-"""Kernels: what people do in notebooks, in real kernels that are stopped, restarted, shut down and killed.
+"""Kernels: runs the steps of users in real kernels that are interrupted, restarted, shut down and killed.
 
-Cells are right or say that they were stopped, Stop leaves nothing that runs, and a kernel's devboxes end with it.
+Cells must have the right result or be interrupted, Stop must leave no process, and devboxes must end with their kernel.
 """
 
 from __future__ import annotations
@@ -39,12 +39,12 @@ if TYPE_CHECKING:
 NAME = "kernels"
 AT_ONCE = 3
 LOAD = 20
-"""Busy processes beside the second part of a run."""
+"""The number of busy processes during the second part of a run."""
 LOADED_SHARE = 1 / 3
 PATIENCE_S = 600.0
 ENDED = ("shutdown", "failure")
 ENDS_WITHIN_S = {False: 15.0, True: 45.0}
-"""Seconds after which nothing of what was ended may run any more, on a quiet and on a loaded machine."""
+"""Seconds after which processes that were ended must be gone, on a quiet and on a loaded machine."""
 _START = "%load_ext runloop_jupyter\n%devbox create --name {box}"
 _SETUP = {
     "second devbox": "%devbox create --name {box}2",
@@ -60,9 +60,9 @@ _USUAL = re.compile(
 
 
 async def run(limit: Limit, report: Report, *, load: int | None = None, at_once: int = AT_ONCE) -> None:
-    """Run sequences until the limit: first on a quiet machine, then with other programs beside them.
+    """Run sequences until the limit: first on a quiet machine, then with busy processes.
 
-    With `load`, so many of them beside all.
+    With `load`, run all of them with that number of busy processes.
     """
     with tempfile.TemporaryDirectory(prefix="soak-kernels-") as folder, _home(Path(folder) / "home") as home:
         desk = Kernels(home, Path(folder), report.seed, at_once)
@@ -77,7 +77,7 @@ async def run(limit: Limit, report: Report, *, load: int | None = None, at_once:
 
 @contextmanager
 def _home(folder: Path) -> Iterator[Home]:
-    """A user's embedded service, already started: that is not what is tried here."""
+    """A user's embedded service, started in advance, as its start is not tested here."""
     with embedded_home(folder) as home:
         start = "import asyncio; from runloop_local import service; asyncio.run(service.ensure_running(120))"
         subprocess.run([sys.executable, "-c", start], env={**os.environ, **home.env}, check=True)
@@ -85,7 +85,7 @@ def _home(folder: Path) -> Iterator[Home]:
 
 
 def check(home: Home, report: Report, told: set[str]) -> None:
-    """Count what the service has said, and what runs on in it that was not told before."""
+    """Report tracebacks in the service's log, and devboxes that still run and were not reported before."""
     deadline = time.monotonic() + ENDS_WITHIN_S[False]
     while running := [name for name, status in home.statuses().items() if status not in ENDED and name not in told]:
         if time.monotonic() > deadline:
@@ -100,7 +100,7 @@ def check(home: Home, report: Report, told: set[str]) -> None:
 
 @dataclass
 class Kernels:
-    """Several kernels at once on one service."""
+    """Several parallel kernels on one service."""
 
     home: Home
     folder: Path
@@ -108,12 +108,12 @@ class Kernels:
     at_once: int
     ends: dict[str, int] = field(default_factory=dict)
     told: set[str] = field(default_factory=set)
-    """Devboxes that were found to live for too long."""
+    """Devboxes that were reported to live too long."""
     latest: float = 0.0
-    """The longest that the devboxes of a kernel that was gone have lived."""
+    """The longest time that devboxes have outlived their kernel."""
 
     async def run(self, cases: Cases, limit: Limit, load: int) -> None:
-        """Run sequences with so many busy processes beside them."""
+        """Run sequences with this number of busy processes."""
         seats = [Seat(self, bool(load)) for _ in range(self.at_once)]
 
         async def one(number: int) -> None:
@@ -130,7 +130,7 @@ class Kernels:
 
 
 class Seat:
-    """One kernel after the other."""
+    """Runs one kernel after the other."""
 
     def __init__(self, all_of_them: Kernels, loaded: bool) -> None:
         self._all = all_of_them
@@ -138,16 +138,16 @@ class Seat:
         self._stack = ExitStack()
         self._kernel: kernels.Kernel | None = None
         self._book: Notebook | None = None
-        # The kernel's client runs an event loop for each thread, and takes it from the context that it is called in:
-        # with `to_thread`, which copies the context, threads would share one.
+        # The kernel's client keeps an event loop per thread in a context variable: with `to_thread`, which copies the
+        # context, threads would share one loop.
         self._thread = ThreadPoolExecutor(1)
 
     async def take(self, number: int) -> None:
-        """Do the sequence of this number."""
+        """Run the sequence with this number."""
         await asyncio.get_running_loop().run_in_executor(self._thread, self._take, number)
 
     async def close(self) -> None:
-        """End the kernel that is there, and the thread."""
+        """Stop the current kernel and the thread."""
         await asyncio.get_running_loop().run_in_executor(self._thread, self._close)
         self._thread.shutdown()
 
@@ -159,7 +159,7 @@ class Seat:
             for step in plan.steps:
                 STEPS[step](book)
             self._end(plan.ending)
-        except AssertionError as error:  # the kernel's driver has waited for too long
+        except AssertionError as error:  # the kernel's driver timed out
             last = self._book.last if self._book is not None else "the start"
             self._leave()
             raise Found("hangs", f"{plan}\n{error}: {last}") from error
@@ -173,7 +173,7 @@ class Seat:
         ensure_event_loop().close()
 
     def _leave(self) -> None:
-        """End the kernel that is there."""
+        """Stop the current kernel."""
         self._book = self._kernel = None
         with contextlib.suppress(ProcessLookupError):
             self._stack.close()

@@ -1,6 +1,7 @@
-"""Kills: `kill -9` of the service at any moment of a busy life, again and again on the same data.
+"""Kills: `kill -9` of a busy service at random moments, again and again on the same data.
 
-What was said to be done is there afterwards, what was cut off can be sent again and is done once, nothing runs on.
+Afterwards all acknowledged changes must exist, interrupted ones must be done once when retried, and no process may be
+left.
 """
 
 from __future__ import annotations
@@ -40,11 +41,11 @@ PATIENCE_S = 120.0
 _LIFE_S = (0.3, 2.5)
 _GONE_WITHIN_S = 10.0
 _CLEARED_EVERY = 10
-"""After so many kills all is deleted, so that the rounds stay short; records of what has ended stay."""
+"""The number of kills after which everything is deleted, to keep rounds short; records of ended devboxes stay."""
 
 
 async def run(limit: Limit, report: Report) -> None:
-    """Kill it until the limit."""
+    """Kill the service until the limit."""
     with tempfile.TemporaryDirectory(prefix="soak-kills-") as folder:
         kills = Kills(Path(folder), report)
         try:
@@ -61,7 +62,7 @@ async def run(limit: Limit, report: Report) -> None:
 
 
 async def all_of(looks: Sequence[Look]) -> None:
-    """Look at all at once, and raise what each of them raised."""
+    """Run all checks in parallel, and raise the exceptions of all."""
     found = await asyncio.gather(*(look() for look in looks), return_exceptions=True)
     errors = [error for error in found if isinstance(error, Exception)]
     if errors:
@@ -70,12 +71,12 @@ async def all_of(looks: Sequence[Look]) -> None:
 
 @dataclass
 class Kills:
-    """One service after the other on the same data."""
+    """Runs one service after the other on the same data."""
 
     folder: Path
     report: Report
     ready: list[float] = field(default_factory=list)
-    """Seconds from a start after a kill to the first answer."""
+    """Seconds from each start after a kill until the service answers."""
     checked: int = 0
     _ledger: Ledger = field(default_factory=Ledger)
     _stack: ExitStack = field(default_factory=ExitStack)
@@ -88,11 +89,11 @@ class Kills:
         return await footprint(self.service)
 
     def close(self) -> None:
-        """End the last service."""
+        """Stop the last service."""
         self._stack.close()
 
     async def one(self, number: int) -> None:
-        """One life, its end, and what is there afterwards."""
+        """Run a busy service, kill it, restart it, and check its data."""
         order = chance(self.report.seed, NAME, number)
         try:
             await self._live(order)
@@ -115,7 +116,7 @@ class Kills:
             await clear(sdk)
 
     async def _live(self, order: random.Random) -> None:
-        """A busy life, a kill in the middle of it, and nothing left that runs."""
+        """Kill a busy service, and check that no process is left."""
         async with connect(self.service) as api:
             life = Life(api, self._ledger, order)
             living = asyncio.create_task(life.go_on())
@@ -133,7 +134,7 @@ class Kills:
 
     async def _start_again(self, number: int) -> None:
         check_log(self.service, NAME, self.report)
-        if self.service.process.poll() is None:  # the life itself has failed
+        if self.service.process.poll() is None:  # the work itself has failed
             self.service.kill()
         self._stack.close()
         self._stack = ExitStack()

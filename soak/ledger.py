@@ -1,4 +1,4 @@
-"""What a service has said to be done, and whether it is so after a kill."""
+"""Records what a service has acknowledged, and checks it after a kill."""
 
 from __future__ import annotations
 
@@ -22,57 +22,57 @@ if TYPE_CHECKING:
 Look = Callable[[], Coroutine[Any, Any, None]]
 SETTLED = {"suspended", "failure", "shutdown"}
 _LOOKED_AT = 3
-"""Of each kind that has a disk so many are started after a kill, to see what is on it."""
+"""The number of resources of each kind with a disk to start after a kill, to check their contents."""
 
 
 @dataclass(frozen=True, slots=True)
 class Change:
-    """A request that makes or runs something once, however often it is sent."""
+    """An idempotent request that creates or runs something."""
 
     path: str
     body: dict[str, Any]
     token: str
-    """Its mark: a name, or what its command appends to the file `runs`."""
+    """Its unique mark: a name, or what its command appends to the file `runs`."""
     devbox: str | None = None
-    """Where its command runs."""
+    """The devbox that its command runs in."""
     list_path: str | None = None
-    """Where what it makes is listed."""
+    """The path of the list with what it creates."""
     id: str = field(default_factory=lambda: str(uuid.uuid4()))
 
 
 @dataclass
 class Ledger:
-    """What was said to be done, by id."""
+    """The changes that the service has acknowledged, by id."""
 
     devboxes: dict[str, int] = field(default_factory=dict)
-    """Those that ran, and the last number that was written to each one's disk."""
+    """The last number that was written to the disk of each devbox that ran."""
     runs: dict[str, list[str]] = field(default_factory=dict)
-    """By devbox: the tokens of commands that have ended."""
+    """The tokens of completed commands by devbox."""
     snapshots: dict[str, int] = field(default_factory=dict)
     blueprints: dict[str, int] = field(default_factory=dict)
     objects: dict[str, bytes] = field(default_factory=dict)
     secrets: dict[str, str] = field(default_factory=dict)
     events: dict[str, list[str]] = field(default_factory=dict)
-    """By axon: the payloads."""
+    """The payloads by axon."""
     outputs: dict[str, tuple[Printing, dict[str, str]]] = field(default_factory=dict)
-    """By the path of an execution: what it prints, and what of it was heard, by stream."""
+    """By path of an execution: what it prints, and what was received of it by stream."""
     unanswered: dict[str, Change] = field(default_factory=dict)
 
     def number(self) -> int:
-        """How much it holds."""
+        """The number of entries."""
         kinds = (self.devboxes, self.snapshots, self.blueprints, self.objects, self.secrets, self.events)
         return sum(len(kind) for kind in kinds)
 
 
 class Sender:
-    """Sends changes, and remembers those that were not answered."""
+    """Sends changes, and records those that were not answered."""
 
     def __init__(self, api: Api, ledger: Ledger) -> None:
         self.api = api
         self._ledger = ledger
 
     async def send(self, change: Change) -> Any:
-        """The answer to a change."""
+        """Send a change; returns the response."""
         self._ledger.unanswered[change.id] = change
         answer = await self.api.json(change.path, change.body, headers={"x-request-id": change.id})
         del self._ledger.unanswered[change.id]
@@ -80,7 +80,7 @@ class Sender:
 
 
 async def check(api: Api, ledger: Ledger, order: random.Random) -> list[Look]:
-    """Raise `Found` unless all of the ledger is there; then what is to be run to see some of it from inside."""
+    """Raise `Found` unless everything in the ledger exists; returns checks of the contents of some of it."""
     devboxes = await _settled(api)
     _all_there("devboxes", ledger.devboxes, devboxes)
     for name in ledger.snapshots:
@@ -95,9 +95,9 @@ async def check(api: Api, ledger: Ledger, order: random.Random) -> list[Look]:
 
 
 async def retry(api: Api, change: Change, devboxes: dict[str, str]) -> None:
-    """Send a change again that the kill cut off; raise `Found` unless it was done once in the end.
+    """Retry a change that was interrupted by the kill; raise `Found` if it was done more than once.
 
-    `devboxes` has the status of each.
+    `devboxes` are the statuses of devboxes by id.
     """
     if change.devbox is not None:
         if devboxes.get(change.devbox) not in ("suspended", "running"):
@@ -118,7 +118,7 @@ async def retry(api: Api, change: Change, devboxes: dict[str, str]) -> None:
 
 
 async def running(api: Api, devbox: str, devboxes: dict[str, str]) -> None:
-    """Resume a devbox unless that was done already."""
+    """Resume a devbox unless it was resumed already, and wait until it runs."""
     if devboxes[devbox] == "suspended":
         devboxes[devbox] = "running"
         await api.json(f"/v1/devboxes/{devbox}/resume", {})
@@ -126,7 +126,7 @@ async def running(api: Api, devbox: str, devboxes: dict[str, str]) -> None:
 
 
 async def _settled(api: Api) -> dict[str, str]:
-    """The status of each devbox, none of which runs; those that ran say why they no longer do."""
+    """The statuses of devboxes by id; checks that none is running, and the reason of suspended ones."""
     views = (await api.json("/v1/devboxes?limit=5000"))["devboxes"]
     for view in views:
         before, last = [{}, {}, *view["state_transitions"]][-2:]
@@ -138,7 +138,7 @@ async def _settled(api: Api) -> dict[str, str]:
 
 
 async def statuses(api: Api) -> dict[str, str]:
-    """The status of each devbox."""
+    """The statuses of devboxes by id."""
     return {view["id"]: view["status"] for view in (await api.json("/v1/devboxes?limit=5000"))["devboxes"]}
 
 
@@ -225,7 +225,7 @@ async def _printed(api: Api, path: str, printing: Printing, heard: dict[str, str
     for stream, wanted in printing.texts().items():
         frames = await api.frames(path, stream)
         text = "".join(frame["output"] for frame in frames)
-        whole = text.removesuffix("\ufffd")  # the kill may have come within a character
+        whole = text.removesuffix("\ufffd")  # the kill may have split a character
         expect(wanted.startswith(whole), "wrong bytes", f"{stream} of {path} is no beginning of what it printed")
         known = heard[stream]
         expect(text.startswith(known), "losses", f"{stream} of {path} lacks some of the {len(known)} that were heard")

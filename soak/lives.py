@@ -1,4 +1,4 @@
-"""Work of every kind, on and on, until the service is gone."""
+"""Keeps a service busy with work of every kind until it is gone."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ DOCKERFILE = "FROM x\nUSER user\nRUN echo {0} > ~/step\nCOPY <<EOF /home/user/co
 
 
 class Life:
-    """All kinds of work at once on one service; what is done is written into the ledger."""
+    """All kinds of work in parallel on one service, recorded in the ledger."""
 
     def __init__(self, api: Api, ledger: Ledger, order: random.Random) -> None:
         self.api = api
@@ -29,7 +29,7 @@ class Life:
         self._sender = Sender(api, ledger)
         self._number = order.randrange(1 << 30)
         self.ends = False
-        """Whether the end of a connection is what is waited for."""
+        """True once the service is being killed, so that connection errors are expected."""
 
     async def go_on(self) -> None:
         """Work until the service is gone."""
@@ -50,16 +50,16 @@ class Life:
                 raise
 
     def next(self) -> int:
-        """A number that no other work has."""
+        """A unique number."""
         self._number += 1
         return self._number
 
     async def make(self, path: str, body: dict[str, Any], token: str, list_path: str | None = None) -> Any:
-        """Make something that is listed by its name."""
+        """Create a resource that is listed by its name."""
         return await self._sender.send(Change(path, body, token, list_path=list_path or path))
 
     async def new_devbox(self, **options: Any) -> str:
-        """The id of a running devbox."""
+        """Create a devbox and wait until it runs; returns its id."""
         name = f"box{self.next()}"
         view = await self.make("/v1/devboxes", {"name": name, **options}, name)
         view = await self.api.wait(view["id"], "running")
@@ -76,13 +76,13 @@ class Life:
         return number
 
     async def write(self) -> None:
-        """A devbox whose disk changes."""
+        """Write to a devbox's disk repeatedly."""
         devbox = await self.new_devbox()
         for _ in range(5):
             await self.put(devbox)
 
     async def append(self) -> None:
-        """Commands, each of which must run once."""
+        """Run commands, each of which must run once."""
         devbox = await self.new_devbox()
         for _ in range(8):
             token = f"t{self.next()}"
@@ -94,7 +94,7 @@ class Life:
                 self.ledger.runs.setdefault(devbox, []).append(token)
 
     async def print(self) -> None:
-        """A command that prints while it is listened to."""
+        """Run a command and follow its output."""
         devbox = await self.new_devbox(file_mounts={"printer.py": PRINTER})
         printing = Printing(self.next(), 200_000, self.order.choice(("lines", "text", "bytes")), "both", 20)
         path = await self.api.start(devbox, printing.command)
@@ -108,7 +108,7 @@ class Life:
         await asyncio.gather(listen("stdout"), listen("stderr"))
 
     async def snap(self) -> None:
-        """Snapshots of a disk that changes."""
+        """Take snapshots of a disk that changes."""
         devbox = await self.new_devbox()
         await self.api.execute(devbox, "sleep 1000 >/dev/null 2>&1 &" if self.order.random() < 0.5 else "true")
         for _ in range(3):
@@ -119,7 +119,7 @@ class Life:
             self.ledger.snapshots[view["id"]] = number
 
     async def suspend(self) -> None:
-        """A devbox that is suspended and resumed."""
+        """Suspend and resume a devbox."""
         devbox = await self.new_devbox()
         await self.put(devbox)
         await self.api.json(f"/v1/devboxes/{devbox}/suspend", {})
@@ -129,7 +129,7 @@ class Life:
         await self.put(devbox)
 
     async def build(self) -> None:
-        """A blueprint."""
+        """Build a blueprint."""
         number = self.next()
         body = {"name": f"b{number}", "dockerfile": DOCKERFILE.format(number)}
         blueprint = (await self.make("/v1/blueprints", body, f"b{number}"))["id"]
@@ -139,7 +139,7 @@ class Life:
         self.ledger.blueprints[blueprint] = number
 
     async def store(self) -> None:
-        """A storage object."""
+        """Upload a storage object."""
         name = f"o{self.next()}"
         data = name.encode() * 10_000
         view = await self.make("/v1/objects", {"name": name, "content_type": "binary"}, name)
@@ -149,14 +149,14 @@ class Life:
         self.ledger.objects[view["id"]] = data
 
     async def hide(self) -> None:
-        """A secret."""
+        """Create a secret."""
         name = f"S{self.next()}"
         await self.make("/v1/secrets", {"name": name, "value": f"v{name}"}, name)
         self.ledger.secrets[name] = f"v{name}"
         await asyncio.sleep(0.05)
 
     async def publish(self) -> None:
-        """Events of an axon."""
+        """Publish events to an axon."""
         name = f"axon{self.next()}"
         axon = (await self.make("/v1/axons", {"name": name}, name))["id"]
         for _ in range(10):

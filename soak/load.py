@@ -1,4 +1,4 @@
-"""Load: many clients at mixed work on one service; every answer is checked, and in the end nothing may be left."""
+"""Load: many clients with mixed work on one service; every response is checked, and nothing may be left in the end."""
 
 from __future__ import annotations
 
@@ -30,9 +30,10 @@ PATIENCE_S = 180.0
 
 
 async def run(limit: Limit, report: Report, *, clients: int = CLIENTS, largest: int = LARGEST) -> None:
-    """Run scenarios until the limit, clear, and compare what is left with what was there.
+    """Run scenarios until the limit, delete everything, and compare the footprint with that at the start.
 
-    The first cases are each scenario once: what the service keeps for good is there before the first look.
+    The first cases run each scenario once, so that what the service keeps permanently exists before the first
+    measurement.
     """
     with tempfile.TemporaryDirectory(prefix="soak-load-") as folder, running(Path(folder)) as service:
         load, numbers = Load(service, Cases(NAME, report, PATIENCE_S), clients, largest), limit.numbers()
@@ -49,7 +50,7 @@ async def run(limit: Limit, report: Report, *, clients: int = CLIENTS, largest: 
 
 @dataclass
 class Load:
-    """Scenarios on one service; the official client takes some of them."""
+    """Runs scenarios on one service; some with the official client."""
 
     service: Service
     cases: Cases
@@ -57,7 +58,7 @@ class Load:
     largest: int
 
     async def run(self, numbers: Iterator[int]) -> None:
-        """Run these cases, and clear after them."""
+        """Run these cases, then delete everything."""
         async with client(self.service) as sdk:
             pool = Pool(sdk)
 

@@ -1,4 +1,4 @@
-"""`runloop-local` that tells of its tasks when it gets SIGUSR2: a line `observed {...}` on standard error."""
+"""Runs `runloop-local` so that it writes its tasks to stderr on SIGUSR2, as a line `observed {...}`."""
 
 from __future__ import annotations
 
@@ -15,10 +15,10 @@ WORD = "observed "
 
 
 def tell(_number: int, _frame: FrameType | None) -> None:
-    """Write how many tasks there are of which coroutine."""
+    """Write the number of tasks by coroutine."""
     try:
         tasks = asyncio.all_tasks()
-    except RuntimeError:  # no loop runs: at the start and at the end
+    except RuntimeError:  # no event loop is running: at the start and at the end
         return
     names = Counter(getattr(task.get_coro(), "__qualname__", "?") for task in tasks)
     os.write(2, f"{WORD}{json.dumps(names)}\n".encode())

@@ -1,4 +1,4 @@
-"""Requests that nobody should send: decided by chances, as the bytes that go over the wire."""
+"""Generates invalid and unusual requests at random, as bytes."""
 
 from __future__ import annotations
 
@@ -37,7 +37,7 @@ _OPENAPI: dict[str, Any] = json.loads(Path(schema.__file__).with_name("openapi.j
 _DESCRIPTION = Description(_OPENAPI["components"]["schemas"])
 OPERATIONS = [(method, path) for method, path, _ in operations()]
 ENDINGS = ("delete", "shutdown", "suspend", "remove_tunnel", "complete", "kill")
-"""Operations that end what they are asked for: rarely asked for what is there."""
+"""Operations that end their resource: rarely sent for one that exists."""
 HOLDS = (
     "wait_for_status",
     "stream_std",
@@ -47,18 +47,18 @@ HOLDS = (
     "create_and_await",
     "snapshot_disk",
 )
-"""Operations that may answer late, or go on for as long as somebody listens."""
+"""Operations that may answer late, or stream without end."""
 Kind = Literal["whole", "holds", "broken"]
 
 
 @dataclass(frozen=True, slots=True)
 class Target:
-    """The service that is asked, and what there is on it."""
+    """The service to send requests to, and its resources."""
 
     host: str
     key: str
     ids: Mapping[str, str]
-    """By the beginning of a path's template: what stands in place of its parameter."""
+    """The values of path parameters, by the prefix of the path template that ends in the parameter."""
     tunnel: str = ""
     """The host name of a terminal's tunnel."""
     token: str = ""
@@ -72,16 +72,16 @@ class Odd:
 
     raw: bytes
     kind: Kind
-    """`whole`: it is one request that is answered once. `broken`: nobody knows where it ends."""
+    """`whole`: one request with one response. `holds`: it may be answered late. `broken`: it has no defined end."""
     listens: bool = True
-    """Whether something may be said before the connection's end is sent."""
+    """True if the response is read before the end of the connection is sent."""
 
     def __str__(self) -> str:
         return f"{self.raw[:600]!r}{f' ... {len(self.raw)} bytes' if len(self.raw) > 600 else ''}"
 
 
 def odd_request(order: random.Random, target: Target) -> Odd:
-    """A request in which something is odd."""
+    """Generate a request in which something is odd."""
     make = order.choices(list(_MAKERS), list(_MAKERS.values()))[0]
     odd = make(order, target)
     return replace(odd, listens=odd.kind != "broken" or order.random() < (0.8 if make is odd_sockets else 0.2))
@@ -92,7 +92,7 @@ def _kind(method: str, path: str) -> Kind:
 
 
 def _real_path(path: str, order: random.Random, target: Target) -> str:
-    """The path with what is there, unless that would end it."""
+    """The path of an existing resource, unless the request would end it."""
     if path.endswith(ENDINGS) and order.random() < 0.98:
         return _odd_path(path, order)
     return re.sub(r"{\w+}", lambda found: target.ids.get(path[: found.end()], "x"), path)
@@ -128,14 +128,14 @@ def _body(order: random.Random, method: str, path: str, times: int) -> bytes:
 
 
 def odd_values(order: random.Random, target: Target) -> Odd:
-    """A body with odd values in some places; now and then with none."""
+    """A body with odd values in some places, sometimes in none."""
     method, path = order.choice([each for each in OPERATIONS if each[0] == "POST"])
     body = _body(order, method, path, order.choice((0, 1, 1, 1, 2, 4)))
     return Odd(_with_body(method, _real_path(path, order, target), target, body), _kind(method, path))
 
 
 def odd_bodies(order: random.Random, target: Target) -> Odd:
-    """A body that is no JSON."""
+    """A body that is not JSON."""
     method, path = order.choice([each for each in OPERATIONS if each[0] == "POST"])
     body = _body(order, method, path, 0)
     odd = order.choice((
@@ -147,7 +147,7 @@ def odd_bodies(order: random.Random, target: Target) -> Odd:
 
 
 def odd_paths(order: random.Random, target: Target) -> Odd:
-    """An operation on what is not there, by a path as odd as can be."""
+    """An operation on a resource that does not exist, with an odd path."""
     method, path = _operation(order)
     path = _odd_path(path, order)
     if order.random() < 0.3:
@@ -187,7 +187,7 @@ def odd_headers(order: random.Random, target: Target) -> Odd:
 
 
 def odd_lengths(order: random.Random, target: Target) -> Odd:
-    """A body whose length is a lie, or whose chunks are none."""
+    """A body with a wrong length, or with invalid chunks."""
     method, path = order.choice([each for each in OPERATIONS if each[0] == "POST" and not each[1].endswith(ENDINGS)])
     length, body = order.choice(BODIES)
     head = _head(method, _real_path(path, order, target), target, "content-type: application/json", length)
@@ -195,7 +195,7 @@ def odd_lengths(order: random.Random, target: Target) -> Odd:
 
 
 def odd_uploads(order: random.Random, target: Target) -> Odd:
-    """A form that is none, or bytes for an object that is none."""
+    """An invalid form, or bytes for an object that does not exist."""
     if order.random() < 0.3:
         path = target.upload_url or "/storage/x"
         odd = order.choice((path, path[:-5], f"{path}&x=y", path.replace("=", "=%00"), *STORED))
@@ -207,7 +207,7 @@ def odd_uploads(order: random.Random, target: Target) -> Odd:
 
 
 def odd_sockets(order: random.Random, target: Target) -> Odd:
-    """A handshake of a WebSocket that goes wrong, or one that goes well and then says odd things."""
+    """An invalid WebSocket handshake, or a valid one with odd frames after it."""
     lines = [line if order.random() < 0.8 else order.choice(odd) for line, odd in HANDSHAKE.items()]
     host = order.choice((target.tunnel, target.tunnel, target.tunnel, target.host, f"0-{'x' * 70}.tunnel.localhost:1"))
     token = order.choice((target.token, target.token, "x", "", "a, b"))
@@ -216,7 +216,7 @@ def odd_sockets(order: random.Random, target: Target) -> Odd:
 
 
 def odd_bytes(order: random.Random, target: Target) -> Odd:
-    """What is no HTTP at all, or nearly."""
+    """Data that is not HTTP, or almost."""
     good = _head("GET", "/v1/devboxes", target)
     nearly = [good.replace(old, new) for old, new in NEARLY]
     odd = (*JUNK, *nearly, good[:-2], good * 3, order.randbytes(order.randrange(1, 2000)), _mangled(good, order))

@@ -1,4 +1,4 @@
-"""Parts of HTTP requests that an implementation may not have thought of."""
+"""Unusual parts of HTTP requests, to find missing checks."""
 
 PATHS = ("*", "/" + "a/" * 3000)
 IDS = (
@@ -40,7 +40,7 @@ BODIES: tuple[tuple[str, bytes], ...] = (
     (_CHUNKED, b"2\r\n{}\r\n0\r\ntrailer: x\r\n\r\n"), (_CHUNKED, b"2\r\n{"), (_CHUNKED, _JSON),
     (_CHUNKED, b"1\r\n{\r\n1\r\n}\r\n0\r\n\r\n"), ("transfer-encoding: x", b"{}"),
 )  # fmt: skip
-"""How long a body is said to be, and what it is."""
+"""Headers with the length of a body, and the body."""
 STORED = ("/storage/", "/storage/../v1", "/storage/" + "x" * 4000)
 _PATH = b'content-disposition: form-data; name="path"\r\n\r\n'
 _FILE = b'content-disposition: form-data; name="file"; filename="x"\r\n\r\ndata\r\n'
@@ -69,7 +69,7 @@ HANDSHAKE = {
     "sec-websocket-key: dGhlIHNhbXBsZSBub25jZQ==": ("sec-websocket-key: x", "sec-websocket-key:", "x: y"),
     "sec-websocket-version: 13": ("sec-websocket-version: 99", "sec-websocket-version: x", "x: y"),
 }
-"""Headers of a handshake, and what may stand in the place of each."""
+"""The headers of a handshake, and replacements of each."""
 FRAMES = (
     b"", b"\x82\x81\0\0\0\0x", b"\x82\x01\0\0\0\0x", b"\x82\x85\0\0\0\0hello", b"\x81\x82\0\0\0\0\xff\xfe",
     b"\xff" * 50,
@@ -85,4 +85,4 @@ NEARLY = (
     (b"\r\n", b"\n"), (b"\r\n", b"\r"), (b": ", b" : "), (b"host", b"ho\0st"), (b"GET ", b"GET  "),
     (b"\r\nauth", b"\r\n folded\r\nauth"),
 )  # fmt: skip
-"""What is replaced by what in a good request."""
+"""Replacements in a valid request."""

@@ -1,4 +1,4 @@
-"""JSON as the API's description wants it, and what happens to it then: decided by chances, as text."""
+"""Generates JSON from the API's schema at random, and puts odd values into it."""
 
 from __future__ import annotations
 
@@ -21,21 +21,21 @@ ODD: tuple[str, ...] = (
     '{"a": 1, "a": 2}', '{"' + "k" * 1000 + '": "' + "v" * 10_000 + '"}',
     "[" * 200 + "]" * 200, '{"a":' * 200 + "1" + "}" * 200, "[" * DEPTH, "[" * DEPTH + "]" * DEPTH, "",
 )  # fmt: skip
-"""Values that an implementation may not have thought of, as JSON text or nearly so."""
+"""Unusual values, as JSON text or almost JSON."""
 LEFT_OUT = frozenset({"code_mounts", "services"})
-"""What would make the service or a devbox ask other machines."""
+"""Fields that would make the service or a devbox contact other machines."""
 _STRINGS = ("", "x", "name", "a b", "grün", "2026-01-01", "/home/user/f", "echo $HOME", "FROM runloop:base\nRUN true\n")
 _DEEP = 5
 
 
 class Description:
-    """What the API's description says of a value."""
+    """Generates values from the API's schema."""
 
     def __init__(self, components: dict[str, Any]) -> None:
         self._components = components
 
     def value(self, schema: dict[str, Any], order: random.Random, depth: int = 0) -> Any:
-        """A value as the description wants it, with some of what may be left out."""
+        """A valid value, with some of the optional fields."""
         schema = self._chosen(schema, order)
         if "enum" in schema:
             return order.choice(schema["enum"])
@@ -60,7 +60,7 @@ class Description:
         return found
 
     def _chosen(self, schema: dict[str, Any], order: random.Random) -> dict[str, Any]:
-        """The schema with its references followed and one of its alternatives taken."""
+        """Resolve the references of a schema, and choose one of its alternatives."""
         while True:
             if "$ref" in schema:
                 schema = self._components[schema["$ref"].rpartition("/")[2]]
@@ -86,7 +86,7 @@ def _scalar(kind: str, order: random.Random) -> Any:
 
 
 def spoiled(value: Any, order: random.Random, times: int) -> str:
-    """The JSON text of a value in which so many places are odd."""
+    """The JSON of a value with this number of odd values in it."""
     odd: list[str] = []
     for _ in range(times):
         value = _with_odd(value, order, odd)

@@ -1,7 +1,7 @@
-"""Parsers: bytes that a stranger could have made, given straight to what reads them.
+"""Parsers: calls the parsers of untrusted data directly with generated input.
 
-Each is read or refused with the error that it has for this; what is read means the same whichever pieces it came in,
-and nothing is written outside the folder that was named.
+Each input must be parsed or refused with the parser's error; the result must not depend on how the input is split, and
+nothing may be written outside the target folder.
 """
 
 from __future__ import annotations
@@ -54,7 +54,7 @@ _JUNK = (
 
 
 async def run(limit: Limit, report: Report, *, at_once: int = 2) -> None:
-    """Read what should not be sent, until the limit."""
+    """Parse generated inputs until the limit."""
     met: Counter[str] = Counter()
     cases = Cases(NAME, report, PATIENCE_S)
 
@@ -72,7 +72,7 @@ async def run(limit: Limit, report: Report, *, at_once: int = 2) -> None:
 
 
 def changed(data: bytes, order: random.Random) -> bytes:
-    """The same with some bytes changed, left out, said twice, put elsewhere, or junk between them."""
+    """Mutate data: change, delete, duplicate or truncate bytes, or insert junk."""
     found = bytearray(data)
     for _ in range(order.choice((0, 1, 1, 2, order.randint(1, _MOST_CHANGES)))):
         start = order.randint(0, len(found))
@@ -94,17 +94,17 @@ def changed(data: bytes, order: random.Random) -> bytes:
 
 
 def pieces(data: bytes, order: random.Random) -> Iterator[bytes]:
-    """It, in pieces."""
+    """Split data into pieces."""
     places = sorted(order.randint(0, len(data)) for _ in range(_PIECES))
     for start, end in zip([0, *places], [*places, len(data)], strict=True):
         yield data[start:end]
 
 
-# Each maker gives something that is valid, or nearly; each reader tells whether it was refused.
+# Each maker returns data that is valid, or almost; each reader returns True if it was refused.
 
 
 def helper_frames(order: random.Random) -> bytes:
-    """Messages as the processes of a sandbox send them."""
+    """Messages of a sandbox's processes."""
     bodies: tuple[frames.Message, ...] = (
         {"id": 1, "exit": 0},
         {"id": 2, "error": "grün"},
@@ -115,7 +115,7 @@ def helper_frames(order: random.Random) -> bytes:
 
 
 def read_helper_frames(data: bytes, order: random.Random) -> bool:
-    """Whole and in pieces they are the same messages, up to where they are refused."""
+    """Check that messages are the same in one piece and in several, up to an error."""
     whole, whole_refused = _messages([data])
     parts, parts_refused = _messages(list(pieces(data, order)))
     expect(whole == parts and whole_refused == parts_refused, "other", f"pieces are read as {parts}, not as {whole}")
@@ -135,13 +135,13 @@ def _messages(chunks: Sequence[bytes]) -> tuple[list[frames.Message], bool]:
 
 
 def event_stream(order: random.Random) -> bytes:
-    """Events as the service sends them, and as others may."""
+    """Server-sent events, of the service and of others."""
     lines = (b"data: {}\n\n", b'data: {"output":"x"}\n\n', b":\n\n", b"event: error\ndata: a\ndata: b\r\n\r\n", b"id\n")
     return b"".join(order.choice(lines) for _ in range(order.randint(1, 20)))
 
 
 def read_event_stream(data: bytes, order: random.Random) -> bool:
-    """Whole, in pieces, and by the fast way they are the same events."""
+    """Check that events are the same in one piece, in several, and by the fast path."""
     whole = list(SSEDecoder().feed(data))
     decoder = SSEDecoder()
     parts = [event for chunk in pieces(data, order) for event in decoder.feed(chunk)]
@@ -171,10 +171,10 @@ def proxy_head(order: random.Random) -> bytes:
 
 
 def read_proxy_head(data: bytes, _order: random.Random) -> bool:
-    """What is passed on has one host, which policies and resolvers read alike, and one head."""
+    """Check that a forwarded request has one head and one host, which policies and resolvers read alike."""
     head, mark, _ = data.partition(b"\r\n\r\n")
     if not mark:
-        return True  # the proxy waits for it
+        return True  # the proxy would wait for the rest
     try:
         found = proxy_request.parse(head + mark)
     except proxy_request.RefusedError:
@@ -202,7 +202,7 @@ def dockerfile(order: random.Random) -> bytes:
 
 
 def read_dockerfile(data: bytes, _order: random.Random) -> bool:
-    """It becomes stages, or a sentence says which line cannot."""
+    """Check that a Dockerfile is planned, or refused with a message."""
     try:
         stages = plan(parse_dockerfile(data.decode("utf-8", "surrogateescape")), {}, {})
     except InvalidError as error:
@@ -235,7 +235,7 @@ def tar(order: random.Random) -> bytes:
 
 
 def read_context(data: bytes, order: random.Random) -> bool:
-    """As the context of a build."""
+    """Read data as a build context; no member may lead out of it."""
     with tempfile.TemporaryDirectory(prefix="soak-context-") as scratch:
         file = Path(scratch, "archive")
         file.write_bytes(order.choice((bytes, gzip.compress, lzma.compress))(data))
@@ -253,7 +253,7 @@ def read_context(data: bytes, order: random.Random) -> bool:
 
 
 def read_download(data: bytes, order: random.Random) -> bool:
-    """As a folder that a devbox sends: what was beside the folder is as it was."""
+    """Extract data as a download; nothing outside of the target folder may change."""
     with tempfile.TemporaryDirectory(prefix="soak-download-") as folder:
         outside, inside = Path(folder, "out"), Path(folder, "inside")
         outside.write_text("mine")
@@ -278,7 +278,7 @@ def read_download(data: bytes, order: random.Random) -> bool:
 
 
 def listing(order: random.Random) -> bytes:
-    """A folder's listing as a devbox prints it, some of which contradicts itself."""
+    """A folder's listing as a devbox prints it, which may contradict itself."""
     names = (b"a", b"a/b", b"a/b/c", b"d", b"d/e", b"../x", b"/abs", b"", b"caf\xe9", b".runloop-x.part", b"n" * 256)
     rows = []
     for _ in range(order.randint(0, 8)):
@@ -289,7 +289,7 @@ def listing(order: random.Random) -> bytes:
 
 
 def read_listing(data: bytes, order: random.Random) -> bool:
-    """What is read is a tree of paths below the folder."""
+    """Check that a listing is a tree of paths below the folder."""
     printed = base64.b64encode(gzip.compress(data, 1))
     try:
         found = parse_listing((changed(printed, order) if order.random() < 1 / 4 else printed).decode("latin-1"))

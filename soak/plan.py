@@ -1,4 +1,4 @@
-"""How the time of a whole run is divided."""
+"""Divides the time of a run among the instruments."""
 
 from __future__ import annotations
 
@@ -11,16 +11,16 @@ if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
 
 SHARES = {"load": 35, "kills": 15, "cuts": 15, "kernels": 25, "fuzz": 10, "parsers": 5}
-"""Parts of the time of a run of all, by instrument, in the order in which they run."""
+"""The shares of the time by instrument, in the order in which they run."""
 
 
 BESIDE, BESIDE_SHARE = "commands", 0.6
-"""The instrument that does nearly nothing, and therefore runs beside the others, for this part of their time."""
+"""The instrument that is mostly idle, and so runs in parallel with the others, for this part of the time."""
 
 
 @dataclass(frozen=True, slots=True)
 class Wanted:
-    """What was asked for: minutes for all, and counts for some."""
+    """The requested limits: minutes for all, and counts for some."""
 
     minutes: float | None
     counts: Mapping[str, int | None]
@@ -28,7 +28,7 @@ class Wanted:
 
 
 def limits(names: Sequence[str], wanted: Wanted) -> dict[str, Limit]:
-    """The limit of each instrument. One with a count takes the time that it takes; the others share the minutes."""
+    """The limit of each instrument. Those with a count have no time limit; the others share the minutes."""
     timed = [name for name in names if name != BESIDE and wanted.counts.get(name) is None]
     whole = sum(SHARES[name] for name in timed)
     found = {}

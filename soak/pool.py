@@ -1,4 +1,4 @@
-"""Devboxes that scenarios share."""
+"""A pool of devboxes that scenarios share."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ if TYPE_CHECKING:
 
 
 class Pool:
-    """Lends running devboxes, each to one at a time, and ends each after so many uses."""
+    """Lends running devboxes, each to one scenario at a time, and shuts each down after a number of uses."""
 
     def __init__(self, sdk: AsyncRunloopSDK, uses: int = 25) -> None:
         self._sdk = sdk
@@ -23,7 +23,7 @@ class Pool:
 
     @asynccontextmanager
     async def lent(self) -> AsyncIterator[AsyncDevbox]:
-        """A devbox with `printer.py` in its home."""
+        """Lend a devbox with `printer.py` in its home folder."""
         devbox, uses = self._free.pop() if self._free else (await self._new(), 0)
         try:
             yield devbox
@@ -34,7 +34,7 @@ class Pool:
                 await devbox.shutdown()
 
     async def aclose(self) -> None:
-        """End those that are free."""
+        """Shut down the free devboxes."""
         free, self._free = self._free, []
         for devbox, _ in free:
             await devbox.shutdown()

@@ -1,4 +1,4 @@
-"""Prints what its arguments say: the same bytes for the same seed, here and in a devbox. Runs on Python 3.8 alone.
+"""Prints seeded output: the same bytes for the same arguments, here and in a devbox. Runs on a bare Python 3.8.
 
 python3 printer.py SEED SIZE KIND STREAMS PAUSE_MS
 """
@@ -35,9 +35,9 @@ LARGEST_PIECE = 1 << 16
 
 
 def pieces(seed: int, size: int, kind: str, streams: str) -> Iterator[Tuple[int, bytes]]:  # noqa: UP006
-    """What is written, piece by piece, and to which descriptor: `size` bytes in all.
+    """Generate the pieces to write and their descriptors, `size` bytes in all.
 
-    `lines` are ASCII, `text` is UTF-8 that may be cut anywhere between two pieces, `bytes` are any.
+    `lines` are ASCII, `text` is UTF-8 that may be split within a character, `bytes` are arbitrary.
     """
     order = random.Random(seed)
     pattern = "".join(order.choice(LETTERS) for _ in range(2000)).encode()
@@ -61,7 +61,7 @@ def _piece(order: random.Random, pattern: bytes, start: int, length: int, kind: 
 
 
 def main() -> None:
-    """Write it all."""
+    """Write all pieces."""
     seed, size, kind, streams, pause = sys.argv[1:]
     for stream, data in pieces(int(seed), int(size), kind, streams):
         while data:

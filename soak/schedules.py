@@ -1,4 +1,4 @@
-"""What a network does to the connections of one client: decided by chances, before anything happens."""
+"""Generates schedules of network faults for one client, before it connects."""
 
 from __future__ import annotations
 
@@ -41,22 +41,22 @@ _SPREAD = 6
 
 @dataclass(frozen=True, slots=True)
 class Fault:
-    """One thing that goes wrong, with the `nth` request that fits the target (the first is 0)."""
+    """One fault, for the `nth` request that matches the target (from 0)."""
 
     action: Action
     target: str
     nth: int
     after: int = 0
-    """Bytes that pass before it."""
+    """The number of bytes that pass before it."""
     seconds: float = 0.0
     status: int = 503
     told: str = ""
-    """A header that tells when to come again."""
+    """A header that asks for a retry."""
 
 
 @dataclass(frozen=True, slots=True)
 class Schedule:
-    """What goes wrong, and whether the network lets comments of streams through."""
+    """The faults, and if comments of streams are forwarded."""
 
     faults: tuple[Fault, ...]
     heartbeats: bool = True
@@ -71,7 +71,7 @@ class Schedule:
 
 
 def schedule(order: random.Random) -> Schedule:
-    """A few faults; fewer in a row than a client is to bear."""
+    """Generate a few faults; fewer in a row than a client must tolerate."""
     faults = tuple(_fault(order) for _ in range(order.choice((1, 1, 2, 2, 3, 4))))
     return Schedule(faults, order.random() < 0.7)
 
@@ -89,7 +89,7 @@ def _fault(order: random.Random) -> Fault:
 
 
 class Course:
-    """A schedule as it goes on: which fault a request meets."""
+    """The progress of a schedule: assigns its faults to requests."""
 
     def __init__(self, plan: Schedule) -> None:
         self.heartbeats = plan.heartbeats
@@ -97,7 +97,7 @@ class Course:
         self._seen: Counter[str] = Counter()
 
     def next(self, line: bytes) -> Fault | None:
-        """The fault for a request with this first line; each comes once."""
+        """The fault for a request with this request line, or None; each fault is used once."""
         fitting = [target for target, pattern in TARGETS.items() if re.search(pattern, line)]
         found = next((f for f in self._left if f.target in fitting and f.nth <= self._seen[f.target]), None)
         self._seen.update(fitting)

@@ -1,4 +1,4 @@
-"""A service of the instrument's own: started, watched, and looked at for what it leaves."""
+"""Starts a service for an instrument, and measures what it leaves behind."""
 
 from __future__ import annotations
 
@@ -37,24 +37,24 @@ _WORST = 3000
 
 @contextmanager
 def running(folder: Path, *options: str) -> Iterator[Service]:
-    """A service on `folder/data`; its log is `folder/data.log`."""
+    """Run a service on `folder/data`, with its log in `folder/data.log`."""
     with serving(folder / "data", *options, program=Path(observed.__file__)) as service:
         yield service
 
 
 def client(service: Service, base_url: str | None = None, **options: object) -> AsyncRunloopSDK:
-    """Our SDK on a service, or on something before it."""
+    """The SDK for a service, or for a proxy in front of it."""
     return AsyncRunloopSDK(bearer_token=service.api_key, base_url=base_url or service.base_url, **options)  # type: ignore[arg-type] # as given
 
 
 def check_log(service: Service, instrument: str, report: Report) -> None:
-    """Count each kind of traceback in the service's log."""
+    """Report each kind of traceback in the service's log."""
     for text in tracebacks(log_of(service).read_text(errors="replace")).values():
         report.found(instrument, "other", f"the service's log says\n{text}")
 
 
 def tracebacks(log: str) -> dict[str, str]:
-    """The last lines of each kind of traceback in a log, by its last frame and its error."""
+    """The last lines of each kind of traceback in a log, by last frame and error."""
     found = {}
     for start in re.finditer(r"^(Traceback \(most recent|Exception ignored|.*was never awaited)", log, re.MULTILINE):
         lines = log[start.start() :].splitlines()
@@ -65,13 +65,13 @@ def tracebacks(log: str) -> dict[str, str]:
 
 
 def log_of(service: Service) -> Path:
-    """Where the service's standard error goes."""
+    """The file with the service's stderr."""
     return service.data_dir.with_name(f"{service.data_dir.name}.log")
 
 
 @dataclass(frozen=True, slots=True)
 class Footprint:
-    """What a service has on this machine at a moment."""
+    """The resources that a service uses on this machine."""
 
     processes: int
     threads: int
@@ -84,7 +84,7 @@ class Footprint:
 
 
 def leaks(before: Footprint, after: Footprint) -> list[str]:
-    """What there is more of than before, a sentence each; memory may grow by so much as caches and records take."""
+    """Describe what has grown, one sentence each; memory may grow by what caches and records take."""
     found = [
         f"{more} more {what}"
         for what, more in (
@@ -104,7 +104,7 @@ def leaks(before: Footprint, after: Footprint) -> list[str]:
 
 
 async def footprint(service: Service) -> Footprint:
-    """What a service has now."""
+    """Measure a service now."""
     return _footprint(service, await _tasks(service))
 
 
@@ -123,7 +123,7 @@ def _footprint(service: Service, tasks: Counter[str]) -> Footprint:
 
 
 async def settled(service: Service, before: Footprint) -> Footprint:
-    """What it has once nothing is left over, or after a while: much is cleared in the background."""
+    """Measure a service once there are no leaks, or after a time limit, as much is cleaned up in the background."""
     deadline = time.monotonic() + _SETTLES_WITHIN_S
     while leaks(before, now := await footprint(service)) and time.monotonic() < deadline:
         await asyncio.sleep(0.5)
@@ -131,7 +131,7 @@ async def settled(service: Service, before: Footprint) -> Footprint:
 
 
 def memory_mb(pid: int) -> float:
-    """The memory of one process that no other has."""
+    """The private memory of a process."""
     text = Path(f"/proc/{pid}/smaps_rollup").read_text()
     return sum(int(size) for size in re.findall(r"^Private_\w+:\s+(\d+)", text, re.MULTILINE)) / 1000
 
@@ -175,9 +175,9 @@ def _folders(data_dir: Path) -> frozenset[str]:
 
 
 def _cached_layers(database: Path) -> set[str]:
-    """Those of build steps, which are kept for the next build."""
+    """The layers of cached build steps."""
     statement = "SELECT DISTINCT value FROM documents, json_each(body, '$.layers') WHERE kind = 'cached_step'"
-    # The service keeps its database locked: a copy of it and of its log is read instead.
+    # The service keeps its database locked, so a copy of it and of its WAL is read.
     with tempfile.TemporaryDirectory() as folder:
         for file in database.parent.glob(f"{database.name}*"):
             shutil.copy(file, folder)

@@ -1,4 +1,4 @@
-"""A connection to a service, on which requests are sent as they are."""
+"""A connection to a service that sends requests as raw bytes."""
 
 from __future__ import annotations
 
@@ -13,18 +13,18 @@ READ = 65_536
 
 @dataclass(frozen=True, slots=True)
 class Upstream:
-    """A connection to the service."""
+    """A connection to a service."""
 
     reader: asyncio.StreamReader
     writer: asyncio.StreamWriter
 
     async def send(self, data: bytes) -> None:
-        """Send some of a request."""
+        """Send a part of a request."""
         self.writer.write(data)
         await self.writer.drain()
 
     async def answer(self, method: bytes) -> AsyncIterator[bytes]:
-        """The pieces of the answer to a request that was sent, as they come, to its end."""
+        """The pieces of the response to a request that was sent, as they come."""
         framing = h11.Connection(our_role=h11.CLIENT)
         framing.send(h11.Request(method=method, target="/", headers=[("host", "x")]))
         framing.send(h11.EndOfMessage())
@@ -38,7 +38,7 @@ class Upstream:
                 return
 
     def close(self) -> None:
-        """End it."""
+        """Abort the connection."""
         self.writer.transport.abort()
 
 

@@ -30,20 +30,21 @@ if TYPE_CHECKING:
     from .engine.storage.retention_limits import Limit
 
 _DESCRIPTION = "The Runloop REST API on this machine."
-_SERVE = """Serve until stopped. Without --data-dir and --port this is your own service, which notebooks find and
-`status`, `prune`, `env` and `stop` act on; with one of them it stands by itself and disturbs no other."""
-_KEEP = """How much is kept of what nothing needs any more, and for how long, is said in the environment's
-RUNLOOP_LOCAL_KEEP when the service starts, also by a notebook, or to serve --keep: like logs=2GB/3d cache=20GB, a size
-(KB, MB, GB), a time (m, h, d) or both. What goes past that goes by itself, the oldest first."""
-_STATUS = f"""Show your service: its address, how devboxes are isolated, how many there are, what is kept and how much
-of that may be. {_KEEP}"""
-_PRUNE = f"""Free room at once, whatever the limits: of logs, builds and cache unless others are named. Nothing that
-lives is touched: no devbox that has not ended, no snapshot, no blueprint, no object. {_KEEP}"""
-_MOVE = "Name a folder of your own with --data-dir, or close this one: chmod 700."
+_SERVE = """Serve until stopped. Without --data-dir and --port this is your own service, which notebooks find and which
+`status`, `prune`, `env` and `stop` act on; with either of them it is independent of that one."""
+_KEEP = """How much is kept of data that is no longer needed, and for how long, is set by the environment variable
+RUNLOOP_LOCAL_KEEP when the service starts (also from a notebook), or by serve --keep. An example is
+logs=2GB/3d cache=20GB: for each kind a size (KB, MB, GB), an age (m, h, d) or both. What exceeds a limit is deleted
+automatically, oldest first."""
+_STATUS = f"""Show your service: its address, the isolation and number of its devboxes, and the size and limits of the
+data it keeps. {_KEEP}"""
+_PRUNE = f"""Free disk space now, whatever the limits: logs, builds and cache unless other kinds are named. Nothing in
+use is deleted: no devbox that has not ended, no snapshot, no blueprint, no object. {_KEEP}"""
+_MOVE = "Choose a folder of your own with --data-dir, or make this one private: chmod 700."
 
 
 def main(arguments: Sequence[str] | None = None) -> None:
-    """Run the command line; exits with status 1 and one sentence where it cannot do what was asked."""
+    """Run the command line; exits with status 1 and one sentence on failure."""
     with _ending_with_its_reader():
         options = _parser().parse_args(arguments)
         try:
@@ -54,7 +55,7 @@ def main(arguments: Sequence[str] | None = None) -> None:
 
 @contextmanager
 def _ending_with_its_reader() -> Iterator[None]:
-    """End without a word where nobody reads the output any more, as other tools do: `runloop-local status | head`."""
+    """Exit silently on a broken pipe, as other tools do: `runloop-local status | head`."""
     try:
         try:
             yield
@@ -62,7 +63,7 @@ def _ending_with_its_reader() -> Iterator[None]:
             if sys.stdout is not None:
                 sys.stdout.flush()
     except BrokenPipeError:
-        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())  # what is left is not complained about either
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())  # or flushing the rest at exit fails again
         sys.exit(128 + signal.SIGPIPE)
 
 
@@ -81,11 +82,11 @@ def _parser() -> argparse.ArgumentParser:
         "--api-key-file",
         type=Path,
         metavar="FILE",
-        help="a file with the key to ask for (default: RUNLOOP_LOCAL_API_KEY, else a random one)",
+        help="a file that holds the API key (default: RUNLOOP_LOCAL_API_KEY, else a random key)",
     )
-    keys.add_argument("--api-key", metavar="KEY", help="the key itself, which other accounts may see")
+    keys.add_argument("--api-key", metavar="KEY", help="the API key itself; other accounts may see it")
     serve.add_argument("--isolation", choices=["auto", "namespaces", "process"], default="auto")
-    serve.add_argument("--idle-timeout", type=float, default=1800.0, metavar="SECONDS", help="stop when unused so long")
+    serve.add_argument("--idle-timeout", type=float, default=1800.0, metavar="SECONDS", help="stop when idle so long")
     serve.add_argument("--pty-idle-ttl", type=float, default=900.0, metavar="SECONDS", help="end unused terminals")
     serve.add_argument("--keep", default="", metavar="LIMITS", help="see status --help (default: RUNLOOP_LOCAL_KEEP)")
     serve.add_argument(
@@ -93,19 +94,19 @@ def _parser() -> argparse.ArgumentParser:
         type=float,
         default=15.0,
         metavar="SECONDS",
-        help="send a comment on event streams that were silent so long; 0 for none (default: 15)",
+        help="send a comment on event streams after this long without an event; 0 for never (default: 15)",
     )
     serve.add_argument("--detach", action="store_true", help=argparse.SUPPRESS)
     serve.add_argument("--lock", type=int, help=argparse.SUPPRESS)  # the descriptor of `service.lock`
     kinds = "kinds:\n" + "\n".join(f"  {kind:9}{text}" for kind, text in MEANINGS.items())
-    _add(commands, "status", _status, "show your service: address, isolation, devboxes, room", _STATUS, kinds)
-    prune = _add(commands, "prune", _prune, "free room: logs, cached steps of builds", _PRUNE, kinds)
+    _add(commands, "status", _status, "show your service: address, isolation, devboxes, disk use", _STATUS, kinds)
+    prune = _add(commands, "prune", _prune, "free disk space: logs, cached build steps", _PRUNE, kinds)
     prune.add_argument("kinds", nargs="*", metavar="KIND", help="see below (default: logs builds cache)")
-    prune.add_argument("--older-than", default="0s", metavar="TIME", help="only what was of use last so long ago: 12h")
-    prune.add_argument("--all", action="store_true", help="all kinds, and old output of devboxes that live")
+    prune.add_argument("--older-than", default="0s", metavar="TIME", help="only what was last used so long ago: 12h")
+    prune.add_argument("--all", action="store_true", help="all kinds, and old output of running devboxes")
     for name, run, text in (
         ("env", _env, "print exports that point any Runloop client to your service"),
-        ("stop", _stop, "stop your service; disks of devboxes are kept, suspended"),
+        ("stop", _stop, "stop your service; its devboxes are suspended and keep their disks"),
     ):
         _add(commands, name, run, text)
     return parser
@@ -148,7 +149,7 @@ def _serve(options: argparse.Namespace) -> None:
 
 
 def _leave_starter() -> None:
-    """Go on as a child of init, so that no starter has to wait for the service, or ends it by ending."""
+    """Detach: continue as a child of init, so that the starter need not reap the service and may exit before it."""
     if os.fork():
         os._exit(0)
     os.chdir("/")
@@ -196,7 +197,7 @@ def _run(options: argparse.Namespace, data_dir: Path, *, own: bool) -> None:
 
 
 def _limits(given: str) -> dict[str, Limit]:
-    """What is said on the command line goes before what the environment says."""
+    """The retention limits; the command line takes precedence over the environment."""
     limits = dict(DEFAULTS)
     for place, text in ((VARIABLE, os.environ.get(VARIABLE, "")), ("--keep", given)):
         try:
@@ -234,7 +235,7 @@ def _prune(options: argparse.Namespace) -> None:
     kinds = list(MEANINGS) if options.all and not options.kinds else options.kinds or ["logs", "builds", "cache"]
     unknown = [kind for kind in kinds if kind not in MEANINGS]
     if unknown:
-        raise service.ServiceError(f"{unknown[0]!r} is no kind of what is kept: there are {', '.join(MEANINGS)}.")
+        raise service.ServiceError(f"{unknown[0]!r} is not a kind of kept data: there are {', '.join(MEANINGS)}.")
     try:
         older_than_ms = parse_age(options.older_than)
     except InvalidError as error:
@@ -280,7 +281,7 @@ def _stop(_options: argparse.Namespace) -> None:
 def _found() -> service.Endpoint:
     found = service.find()
     if found is None and service.is_starting():
-        raise service.ServiceError("Your service does not answer: it is just being started, or about to end.")
+        raise service.ServiceError("Your service does not answer: it is starting, or about to end.")
     if found is None:
         raise service.ServiceError("Your service is not running: start it with runloop-local serve.")
     return found

@@ -1,4 +1,4 @@
-"""Whether anyone uses the service: when nobody has for a while, it stops."""
+"""Stops the service when it has not been used for a while."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ class Activity:
 
     @contextmanager
     def request(self) -> Iterator[None]:
-        """The time of one request."""
+        """Count a request as activity while it lasts."""
         self._requests += 1
         try:
             yield

@@ -1,4 +1,4 @@
-"""The ASGI application: who may ask, the routes, and errors in the API's form."""
+"""The ASGI application: authentication, routes and error responses."""
 
 from __future__ import annotations
 
@@ -38,7 +38,7 @@ if TYPE_CHECKING:
     from .engine.fair_queue import FairQueue
     from .engine.storage.keys import Key, Keys
 
-# By the class itself, so that a new kind of error without a status is noticed at once.
+# Looked up by the exact class, so that a new error without a status is noticed at once.
 _STATUS: dict[type[errors.EngineError], int] = {
     errors.EngineError: 500,
     errors.NotFoundError: 404,
@@ -62,7 +62,7 @@ _RETRYABLE = frozenset({408, 409, 503})
 
 @dataclass(frozen=True, slots=True)
 class Access:
-    """Who may use the service: holders of the key, and no page of a foreign site."""
+    """Decides who may use the service: clients with a valid API key, but no web page of another origin."""
 
     api_key: str
     host: str
@@ -70,20 +70,21 @@ class Access:
 
     @property
     def own_keys(self) -> OwnKeys:
-        """What must not reach a devbox."""
+        """The service's API keys, which must not reach a devbox."""
         return OwnKeys(self.api_key, self.keys)
 
     def refusal(self, scope: Scope) -> tuple[int, str, str] | None:
-        """(status, code, sentence) when the request is not let in."""
+        """The status, code and sentence with which the request is refused, or None."""
         headers = Headers(scope=scope)
+        # Host before the key: it is what a page gets wrong that reaches us through a rebound DNS name.
         known = self._addresses(scope)
         if headers.get("host", "").lower() not in known:
             return 403, "foreign_host", f"The Host header {headers.get('host', '')!r} is not this service's."
         origin = headers.get("origin")
         if origin is not None and origin.lower().removeprefix("http://") not in known:
-            return 403, "foreign_origin", f"Requests from pages of {origin!r} are not let in."
+            return 403, "foreign_origin", f"Requests from pages of {origin!r} are not allowed."
         if scope["path"].startswith(f"{STORAGE}/"):
-            return None  # these addresses carry their own permission
+            return None  # signed URLs carry their own permission
         key = self._key(headers.get("authorization", ""))
         if key is None:
             return 401, "unauthorized", "The API key is missing, wrong or expired: see RUNLOOP_API_KEY."
@@ -109,7 +110,7 @@ class Access:
 
 
 class AuthMiddleware:
-    """Lets requests in, marks their answers with the request's id, and notes what is in use meanwhile."""
+    """Authenticates requests, adds their id to the response, and counts them as activity."""
 
     def __init__(self, app: ASGIApp, access: Access, activity: Activity, fair_queue: FairQueue) -> None:
         self._app = app
@@ -118,7 +119,7 @@ class AuthMiddleware:
         self._activity = activity
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
-        """ASGI."""
+        """Handle an ASGI connection."""
         if scope["type"] != "http":
             await self._app(scope, receive, send)
             return
@@ -130,14 +131,14 @@ class AuthMiddleware:
         with self._activity.request(), self._fair_queue.request(devbox_of(scope["path"])):
             try:
                 await self._app(scope, receive, marked)
-            except RuntimeError as error:  # Starlette's, where the reply has begun and no other can be given
+            except RuntimeError as error:  # Starlette's: the response had already started
                 if not _is_known(error):
                     raise
                 cut(scope)
 
 
 def _is_known(error: BaseException | None) -> bool:
-    """Whether an error, or what caused it, is one that replies tell of."""
+    """True if an error, or one of its causes, has an error response of its own."""
     while error is not None:
         if isinstance(error, errors.EngineError | SandboxError):
             return True
@@ -146,16 +147,16 @@ def _is_known(error: BaseException | None) -> bool:
 
 
 class TurnTaking:
-    """Gives others a turn after each piece of a body.
+    """Yields to the event loop after each piece of a response body.
 
-    Nothing else would, while there is more to send to a client that takes it all, or to one that has gone.
+    Sending never yields by itself while the client takes everything, or has gone.
     """
 
     def __init__(self, app: ASGIApp) -> None:
         self._app = app
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
-        """ASGI."""
+        """Handle an ASGI connection."""
 
         async def take_turns(message: Message) -> None:
             await send(message)
@@ -166,7 +167,7 @@ class TurnTaking:
 
 
 def devbox_of(path: str) -> str:
-    """The devbox that a request of the API is about, empty where that is none."""
+    """The id of the devbox in a path of the API, or an empty string."""
     _, _, found = path.partition("/v1/devboxes/")
     return found.partition("/")[0]
 
@@ -185,7 +186,7 @@ def _marking(scope: Scope, send: Send) -> Send:
 
 
 def error_answer(status: int, code: str, sentence: str, request_id: str) -> Response:
-    """An error in the API's form."""
+    """An error response in the API's format."""
     body = {
         "error": code,
         "message": sentence,
@@ -197,19 +198,19 @@ def error_answer(status: int, code: str, sentence: str, request_id: str) -> Resp
     response = answer(body, status)
     response.headers["x-runloop-error-code"] = code
     if status >= 500 and status not in _RETRYABLE:
-        response.headers["x-should-retry"] = "false"  # or clients would ask again for half a minute
+        response.headers["x-should-retry"] = "false"  # otherwise clients would retry for half a minute
     return response
 
 
 async def turn_away(scope: Scope, receive: Receive, send: Send) -> None:
-    """An ASGI application for connections that are too many."""
+    """ASGI application that answers 503 to connections beyond the limit."""
     known = errors.no_descriptors()
     response = error_answer(503, known.code, str(known), f"req_{secrets.token_hex(12)}")
     response.headers["connection"] = "close"
     await response(scope, receive, send)
 
 
-# Coroutines, as a plain function would be called on a thread, and there may be none left to be had.
+# Coroutines, because Starlette runs plain functions on a thread, and it may be impossible to start one.
 
 
 async def _on_engine_error(request: Request, error: errors.EngineError) -> Response:
@@ -257,7 +258,7 @@ _ANSWERS: dict[type[Exception], Any] = {
 
 
 def build_app(engine: Engine, access: Access, activity: Activity, heartbeat: float = HEARTBEAT_S) -> Starlette:
-    """The whole API on one engine; `heartbeat` is in seconds, and 0 for none."""
+    """Build the application on one engine; `heartbeat` is in seconds, 0 for none."""
     terminals = build_terminals(engine, _ANSWERS)
 
     async def marked_terminals(scope: Scope, receive: Receive, send: Send) -> None:

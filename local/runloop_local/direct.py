@@ -1,8 +1,8 @@
-"""Large bodies straight between a connection's socket and a file, past the HTTP server's buffers.
+"""Transfers large bodies directly between a connection's socket and a file, bypassing the HTTP server's buffers.
 
-Uvicorn hands bodies on in pieces through the event loop, which costs three times what the copying itself does. So
-requests for bytes of objects carry a way to take their body from, or give it to, the socket itself: threads move what
-is there, and the loop waits where nothing is.
+Uvicorn passes bodies through the event loop in pieces, which costs three times as much as the copying itself. So
+requests for the bytes of objects get an ASGI extension that reads from or writes to the socket: threads move data
+while there is some, and the event loop waits when there is none.
 """
 
 from __future__ import annotations
@@ -25,14 +25,14 @@ KEY = "runloop_local.direct"
 CUT = "runloop_local.cut"
 _BUFFER = 1 << 20
 _BURST = 16 << 20
-"""After so many bytes it is another connection's turn."""
+"""Bytes to move before another connection gets the thread."""
 _PATIENCE_MS = 10
-"""How long a thread waits for more: the other side of a fast connection needs less."""
+"""The time a thread waits for more data: the peer of a fast connection needs less."""
 _THREADS = ThreadPoolExecutor(4, "direct")
 
 
 class Direct:
-    """The socket of one request."""
+    """Direct access to the socket of one request."""
 
     def __init__(self, protocol: HttpToolsProtocol, cycle: RequestResponseCycle) -> None:
         self._protocol = protocol
@@ -40,7 +40,7 @@ class Direct:
         self._moved = 0
 
     async def receive(self, file: Path, length: int) -> int:
-        """Write the request's body of `length` bytes to a new file. `ConnectionError` when it ends before."""
+        """Write the request's body of `length` bytes to a new file. Raises `ConnectionError` if it ends early."""
         early = self._take_over()
         handle = os.open(file, os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC, 0o600)
         try:
@@ -53,9 +53,10 @@ class Direct:
         return length
 
     async def send(self, file: Path, start: int, end: int) -> None:
-        """Send bytes of a file as the body, after the head has been sent. `ConnectionError` if nobody takes them."""
-        while self._protocol.transport.get_write_buffer_size():  # noqa: ASYNC110 -- a transport tells nobody
-            await asyncio.sleep(0.001)  # the head, which nearly always has gone at once
+        """Send part of a file as the body, after the head has been sent. Raises `ConnectionError`."""
+        # The head must leave the transport's buffer before the file is sent past it; it nearly always has.
+        while self._protocol.transport.get_write_buffer_size():  # noqa: ASYNC110 -- a transport has no event for it
+            await asyncio.sleep(0.001)
         handle = os.open(file, os.O_RDONLY | os.O_CLOEXEC)
         try:
             await self._move(end - start, True, lambda sock, left: _send(sock, handle, end - left, left))
@@ -64,13 +65,13 @@ class Direct:
         self._cycle.expected_content_length = 0
 
     def _take_over(self) -> bytes:
-        """What has been read of the body; from here on only we read."""
+        """Stop uvicorn from reading the socket; returns what it has read of the body so far."""
         self._protocol.flow.pause_reading()
         if self._cycle.waiting_for_100_continue:
             self._cycle.waiting_for_100_continue = False
             self._protocol.transport.write(b"HTTP/1.1 100 Continue\r\n\r\n")
         early, self._cycle.body = self._cycle.body, type(self._cycle.body)()
-        # The parser has not seen the rest, so it can make nothing of what would come after.
+        # The parser does not see the rest of the body, so it could not parse another request after it.
         self._cycle.keep_alive = False
         return bytes(early)
 
@@ -88,7 +89,7 @@ class Direct:
 
 
 async def _run(work: Callable[..., Any], *arguments: Any) -> Any:
-    """Work on a thread, to its end: what it uses must not be closed under it."""
+    """Run on a thread, and wait for its end even if cancelled: its descriptors must not be closed under it."""
     running = asyncio.get_running_loop().run_in_executor(_THREADS, work, *arguments)
     try:
         return await asyncio.shield(running)
@@ -151,16 +152,16 @@ def _write_all(handle: int, data: memoryview) -> None:
 
 
 class DirectHttp(HttpToolsProtocol):
-    """Uvicorn's HTTP, with a way past it for requests below one path. Heads that could be misread are refused."""
+    """Uvicorn's HTTP protocol, with `Direct` for requests below `path`; refuses ambiguous request heads."""
 
     path = b"/storage/"
     _complaint: str | None = None
 
     def on_headers_complete(self) -> None:
-        """Uvicorn's, and the way past it."""
+        """Check the head, and add the ASGI extensions."""
         self._complaint = complaint(self.parser.get_http_version(), self.url, self.headers)
         if self._complaint is not None:
-            raise ValueError(self._complaint)  # the parser's end: a 400, as for what is no HTTP
+            raise ValueError(self._complaint)  # the parser turns it into a 400, as for invalid HTTP
         scope = cast("dict[str, Any]", self.scope)
         super().on_headers_complete()
         if self.cycle is not None:
@@ -169,20 +170,20 @@ class DirectHttp(HttpToolsProtocol):
                 scope["extensions"][KEY] = Direct(self, self.cycle)
 
     def send_400_response(self, msg: str) -> None:
-        """Say what is wrong, and close the connection."""
+        """Answer 400 with the reason, and close the connection."""
         super().send_400_response(msg if self._complaint is None else self._complaint)
 
     def _cut(self, cycle: RequestResponseCycle) -> None:
-        cycle.disconnected = True  # or uvicorn would say in the log that the reply is incomplete
+        cycle.disconnected = True  # otherwise uvicorn would log that the response is incomplete
         self.transport.close()
 
 
 def cut(scope: Any) -> None:
-    """End a request's connection where its reply has got to: whoever reads it sees that it is not whole."""
+    """Close a request's connection in the middle of its response, so that the client sees it is incomplete."""
     scope["extensions"][CUT]()
 
 
 def direct_of(scope: Any) -> Direct | None:
-    """The way past the server that a request has, if any."""
+    """The request's `Direct` extension, or None."""
     found: Direct | None = scope.get("extensions", {}).get(KEY)
     return found

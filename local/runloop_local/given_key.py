@@ -1,4 +1,4 @@
-"""The API key that `serve` was given: from a file, the environment or the command line, and then hidden from others."""
+"""Reads the API key given to `serve` in a file, the environment or an option, and hides it from other accounts."""
 
 from __future__ import annotations
 
@@ -10,16 +10,15 @@ from .service import ServiceError
 
 VARIABLE = "RUNLOOP_LOCAL_API_KEY"
 SHOWN = (
-    f"--api-key can be read by every account while the service starts: use --api-key-file, or {VARIABLE} in the "
-    "environment."
+    f"Every account can read --api-key while the service starts: use --api-key-file, or {VARIABLE} in the environment."
 )
 _MOST_BYTES = 4096
 
 
 def given_key(option: str | None, file: Path | None) -> str | None:
-    """The key, None where none was given. It is not shown in the list of processes from here on. Raises `ServiceError`.
+    """The given key, or None; from here on the process list no longer shows it. Raises `ServiceError`.
 
-    What the command line says goes before the environment.
+    The command line takes precedence over the environment.
     """
     variable = os.environ.pop(VARIABLE, None)
     for secret in (option, variable):
@@ -45,13 +44,13 @@ def _read(file: Path) -> str:
 
 def _checked(key: str, where: str) -> str:
     if not (key.isascii() and key.isprintable() and key and " " not in key and len(key) < _MOST_BYTES):
-        raise ServiceError(f"{where} holds no API key: one line of letters, digits and signs, without spaces.")
+        raise ServiceError(f"{where} is not an API key: it must be one line of letters, digits and signs, no spaces.")
     return key
 
 
 def _hide(secret: bytes) -> None:
-    """Cover a secret where the system shows how this process was started."""
+    """Overwrite a secret in the arguments and environment that the system shows for this process."""
     if sys.platform == "linux":
         from .sandbox import linux
 
-        linux.cover_in_start(secret, VARIABLE)
+        linux.mask_secret(secret, VARIABLE)

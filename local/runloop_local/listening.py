@@ -1,7 +1,7 @@
-"""The addresses that the service listens on: the one it was asked for, and this machine's own at the same port.
+"""Opens the listening sockets of the service: on the requested host, and on both loopback addresses at the same port.
 
-Browsers take `localhost`, and so each tunnel's host name, for ::1 or for 127.0.0.1. Were one of the two free, any
-account could listen there and get what is meant for a tunnel.
+Browsers resolve `localhost`, and so each tunnel's host name, to ::1 or to 127.0.0.1. If one of the two were free, any
+account could listen there and receive requests meant for a tunnel.
 """
 
 from __future__ import annotations
@@ -12,22 +12,22 @@ import socket
 from contextlib import ExitStack
 
 _QUEUE = 4096
-"""Connections that the system holds until they are accepted: what comes beyond would have to try again."""
+"""The backlog: connections that the system queues until they are accepted."""
 _LOOPBACK = ("127.0.0.1", "::1")
 _COVERED = {"0.0.0.0": ("127.0.0.1",), "localhost": ("127.0.0.1",), "::": _LOOPBACK}  # noqa: S104 -- not bound
-"""Addresses that a socket of another host takes, so that nobody else can."""
+"""Loopback addresses that are taken already by a socket on one of these hosts."""
 _ANY = {"0.0.0.0": "127.0.0.1", "::": "[::1]"}  # noqa: S104 -- shown, not bound
 _MISSING = frozenset({errno.EAFNOSUPPORT, errno.EADDRNOTAVAIL})
-"""What says that a machine has no such address."""
+"""Errors for an address that this machine does not have."""
 _PORTS_TRIED = 64
 
 
 def listen(host: str, port: int) -> list[socket.socket]:
-    """Listening sockets: of `host` first, then of 127.0.0.1 and ::1 where this machine has them; port 0 for a free one.
+    """Listen on `host`, then on 127.0.0.1 and ::1 where this machine has them; port 0 chooses a free port.
 
-    `OSError` where the port is taken at one of them or the host is not ours.
+    Raises `OSError` if the port is taken at one of them, or the host is not an address of this machine.
     """
-    with ExitStack() as refused:  # kept to the end, so that each try gets another port
+    with ExitStack() as refused:  # kept open until the end, so that each attempt gets another port
         for _ in range(_PORTS_TRIED if port == 0 else 1):
             first = _listener(host, port)
             try:
@@ -40,13 +40,13 @@ def listen(host: str, port: int) -> list[socket.socket]:
 
 
 def listen_again(listeners: list[socket.socket]) -> None:
-    """Set the length of the queues anew, as asyncio has its own."""
+    """Set the backlog again, as asyncio sets its own."""
     for listener in listeners:
         listener.listen(_QUEUE)
 
 
 def base_url(listener: socket.socket) -> str:
-    """The address of a listening socket."""
+    """The URL of a listening socket."""
     host, port = listener.getsockname()[:2]
     return f"http://{_ANY.get(host, f'[{host}]' if ':' in host else host)}:{port}"
 
@@ -75,7 +75,7 @@ def _if_there(address: str, port: int) -> list[socket.socket]:
 
 def _listener(host: str, port: int) -> socket.socket:
     family = socket.AF_INET6 if ":" in host else socket.AF_INET
-    # With the protocol left at 0, asyncio does not turn Nagle's algorithm off, and small answers wait 40 ms.
+    # With the protocol left at 0, asyncio does not turn Nagle's algorithm off, and small responses wait 40 ms.
     listener = socket.socket(family, socket.SOCK_STREAM, socket.IPPROTO_TCP)
     try:
         listener.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)

@@ -1,6 +1,6 @@
-"""Folders that belong to the user alone: what lies in them is believed, so nobody else may have put it there.
+"""Creates and checks folders that only the user may change, because their contents are trusted.
 
-Imports the standard library only, and little of it: the notebook extension imports this on every load.
+Imports little, and from the standard library only, because the notebook extension imports this on every load.
 """
 
 from __future__ import annotations
@@ -20,22 +20,21 @@ _MOST_LINKS = 40
 _OTHERS = 0o077
 _OTHERS_WRITE = 0o022
 _ALSO_THERE = ("lost+found",)
-"""What is in a folder that was given a disk of its own."""
+"""Present in a folder that is the root of its own file system."""
 
 
 def make(folder: Path, own: Collection[str] = ()) -> None:
-    """Make the folder, and those above it, unless it is there; then as `require`."""
+    """Create the folder with its parents if it does not exist, then check it as `require` does."""
     with suppress(FileExistsError):
         folder.mkdir(mode=0o700, parents=True)
     require(folder, own)
 
 
 def require(folder: Path, own: Collection[str] = ()) -> None:
-    """`PermissionError` unless only this account, and root, can read, change or replace the folder.
+    """Raise `PermissionError` unless only this account and root can read, change or replace the folder.
 
-    A folder of this account that is merely open to others is closed where it is one of ours: where it holds nothing
-    but names that `own` has patterns for. One that is not there is nobody's, and fine. Other errors of the system are
-    raised as they are.
+    A folder of this account that is open to others is closed (chmod 700) if all names in it match the patterns `own`,
+    so that it is clearly ours. A folder that does not exist passes. Other OSErrors are raised as they are.
     """
     try:
         descriptor = os.open(_followed(folder), os.O_RDONLY | os.O_DIRECTORY | os.O_NOFOLLOW | os.O_CLOEXEC)
@@ -57,20 +56,20 @@ def _require_private(folder: Path, descriptor: int, own: Collection[str]) -> Non
     ours = (*own, *_ALSO_THERE)
     for name in sorted(os.listdir(descriptor)):
         if not any(fnmatchcase(name, pattern) for pattern in ours):
-            raise _refusal(folder, f"other accounts may look into it ({mode}), and {name!r} in it is none of ours")
+            raise _refusal(folder, f"other accounts may look into it ({mode}), and {name!r} in it is not ours")
     os.fchmod(descriptor, 0o700)
     if os.fstat(descriptor).st_mode & _OTHERS:
-        raise _refusal(folder, f"other accounts may look into it ({mode}), and its file system lets nobody change that")
+        raise _refusal(folder, f"other accounts may look into it ({mode}), and its file system keeps it so")
     if found.st_mode & _OTHERS_WRITE:
         try:
             _require_own_files(folder, descriptor)
         except PermissionError:
-            os.fchmod(descriptor, stat.S_IMODE(found.st_mode))  # or it would be believed the next time
+            os.fchmod(descriptor, stat.S_IMODE(found.st_mode))  # otherwise it would be trusted the next time
             raise
 
 
 def _require_own_files(folder: Path, descriptor: int) -> None:
-    """Others could write into the folder: what is in it must not be theirs."""
+    """Raise PermissionError if another account owns a file in the folder, into which others could write."""
     for name in set(os.listdir(descriptor)).difference(_ALSO_THERE):
         owner = os.stat(name, dir_fd=descriptor, follow_symlinks=False).st_uid
         if owner != os.geteuid():
@@ -78,7 +77,7 @@ def _require_own_files(folder: Path, descriptor: int) -> None:
 
 
 def _followed(folder: Path) -> str:
-    """The folder's path without links, each step of which only this account and root can change."""
+    """Resolve all links in the folder's path, checking that only this account and root can change each step."""
     left, current, links = [*folder.absolute().parts[1:]], "/", 0
     while left:
         _require_safe(current)
@@ -103,9 +102,9 @@ def _followed(folder: Path) -> str:
 
 
 def _require_safe(parent: str) -> None:
-    """Whoever can write into a folder can put another in the place of what is in it.
+    """Raise PermissionError if other accounts could replace the entries of a parent folder.
 
-    That its group may write is left to the user, as homes are often like that.
+    Write access for its group is accepted, as homes often have it.
     """
     found = os.stat(parent)  # noqa: PTH116 -- a string
     if not _is_trusted(found.st_uid):
@@ -119,7 +118,7 @@ def _is_trusted(uid: int) -> bool:
 
 
 def _unmapped() -> int | None:
-    """The account that stands for all that a user namespace does not know, as root outside a container; if there is."""
+    """The uid that stands for all unmapped ones in a user namespace, such as root outside a container; else None."""
     try:
         if Path("/proc/self/uid_map").read_text().split() == ["0", "0", "4294967295"]:
             return None

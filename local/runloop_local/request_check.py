@@ -1,6 +1,6 @@
-"""What is wrong with a request's head, beyond what the parser refuses: where two readers could see two requests in it.
+"""Refuses request heads that two parsers could read differently (request smuggling), beyond what ours refuses.
 
-The parser refuses folded lines, bare line ends, control characters, and two lengths of one body.
+The parser itself refuses folded lines, bare line ends, control characters, and two lengths for one body.
 """
 
 from __future__ import annotations
@@ -16,12 +16,12 @@ _ABSOLUTE = re.compile(rb"http://([^/?#]*)(?=[/?])", re.IGNORECASE)
 
 
 def complaint(version: str, target: bytes, headers: Sequence[tuple[bytes, bytes]]) -> str | None:
-    """One sentence about a head that is refused; None for one that is fine. Names of headers are in lower case."""
+    """The reason to refuse a head, as a sentence, or None. Header names are in lower case."""
     hosts = [value for name, value in headers if name == b"host"]
     if len(hosts) != 1:
         return f"A request has one Host header, and this one has {len(hosts)}."
     if not _HOST.fullmatch(hosts[0]):
-        return "The Host header is no name of a host."
+        return "The Host header is not a valid host name."
     if not target.startswith(b"/"):
         absolute = _ABSOLUTE.match(target)
         if absolute is None or absolute[1].lower() != hosts[0].lower():

@@ -1,4 +1,4 @@
-"""Which operations of the API a restricted key may use. Decides by method and path."""
+"""Decides by method and path which operations of the API a restricted key may use."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ if TYPE_CHECKING:
 
     from .engine.storage.keys import Key, Level, Resource
 
-# Whole paths: the last part of another may be a name that somebody has chosen, as that of a secret is.
+# Full paths, as the last part of another path may be a name chosen by a user: that of a secret, for example.
 _READING = re.compile(
     r"/v1/devboxes/(?!disk_snapshots/)[^/]+/(wait_for_status|executions/[^/]+/wait_for_status|read_file_contents"
     r"|download_file)|/v1/blueprints/preview",
@@ -25,22 +25,22 @@ _RESOURCES: tuple[tuple[re.Pattern[str], Resource], ...] = (
 
 
 def is_open(key: Key, method: str, path: str) -> bool:
-    """Whether the holder of `key` may send this request."""
+    """True if this key may send the request."""
     return key.allows(*needed(method, path))
 
 
 def needed(method: str, path: str) -> tuple[Resource, Level]:
-    """What a request needs: a resource, and how far it must be open."""
+    """The resource and the access level that a request needs."""
     found: Iterator[Resource] = (name for pattern, name in _RESOURCES if pattern.match(path))
     level: Level = "ACCESS_LEVEL_READ" if is_reading(method, path) else "ACCESS_LEVEL_WRITE"
     return next(found, "RESOURCE_TYPE_ACCOUNT"), level
 
 
 def is_reading(method: str, path: str) -> bool:
-    """Whether a request, or all requests of a route with this path, make and change nothing."""
+    """True if requests to this path change nothing."""
     return method in ("GET", "HEAD") or (method == "POST" and _READING.fullmatch(path) is not None)
 
 
 def may_enter(key: Key) -> bool:
-    """Whether the holder of `key` may run something in devboxes, and so be told what lets in by their tunnels."""
+    """True if this key may run commands in devboxes, and may therefore see the credentials of their tunnels."""
     return key.allows("RESOURCE_TYPE_DEVBOXES", "ACCESS_LEVEL_WRITE")

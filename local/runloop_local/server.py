@@ -1,4 +1,4 @@
-"""Serves the API on sockets until it is told to stop, or nobody has used it for a while."""
+"""Serves the API on sockets until it is signalled to stop, or has been idle for a while."""
 
 from __future__ import annotations
 
@@ -33,15 +33,15 @@ _CLOSE_SECONDS = 3
 _STRANGERS = (
     "Invalid HTTP request received",
     "Unsupported upgrade request",
-    "ASGI callable returned without completing handshake",  # as whoever asked for a WebSocket has left meanwhile
+    "ASGI callable returned without completing handshake",  # the client of a WebSocket has gone meanwhile
 )
 _LAST_SECONDS = 0.5
-"""How long a connection for which there is no room may take to ask, and hear so."""
+"""The time that a connection beyond the limit has to send its request and get the refusal."""
 
 
 @dataclass(frozen=True, slots=True)
 class Settings:
-    """What `runloop-local serve` was asked for."""
+    """The options of `runloop-local serve`."""
 
     host: str
     port: int
@@ -51,12 +51,12 @@ class Settings:
     idle_timeout: float = 1800.0
     pty_idle_ttl: float = IDLE_TTL_S
     limits: Mapping[str, Limit] = field(default_factory=lambda: DEFAULTS)
-    """How much is kept of what nothing needs any more."""
+    """The retention limits, by kind."""
     heartbeat: float = HEARTBEAT_S
 
 
 class _Server(uvicorn.Server):
-    """Uvicorn, with our signal handling and word when it answers."""
+    """Uvicorn's server, with our signal handling and a callback once it is listening."""
 
     def __init__(self, config: uvicorn.Config, answers: Callable[[], None]) -> None:
         super().__init__(config)
@@ -64,20 +64,20 @@ class _Server(uvicorn.Server):
 
     @contextmanager
     def capture_signals(self) -> Iterator[None]:
-        """Leave signals to `serve`, which must end devboxes before connections."""
+        """Leave signals to `serve`, which must stop devboxes before connections are closed."""
         yield
 
     async def startup(self, sockets: list[socket.socket] | None = None) -> None:
-        """Begin to answer, then say so."""
+        """Start listening, then call back."""
         await super().startup(sockets)
         self._answers()
 
 
 class _Http(EitherHttp):
-    """HTTP that turns requests away while there are too few descriptors for what they may need."""
+    """HTTP that refuses connections while there are too few free descriptors."""
 
     def connection_made(self, transport: asyncio.Transport) -> None:  # type: ignore[override] # as uvicorn has it
-        """A client has come."""
+        """Accept a connection, or refuse it with a 503 if descriptors are short."""
         super().connection_made(transport)
         if descriptors.are_short(transport.get_extra_info("socket").fileno(), descriptors.FOR_FILES):
             self.app = turn_away
@@ -85,7 +85,7 @@ class _Http(EitherHttp):
 
 
 async def serve(settings: Settings, listeners: list[socket.socket], ready: Callable[[str, Engine], None]) -> None:
-    """Serve until a signal or idleness; `ready` gets the base URL once requests are answered."""
+    """Serve until a signal or the idle timeout; calls `ready` with the base URL once requests are accepted."""
     engine = await Engine.open(settings.data_dir, settings.isolation, settings.pty_idle_ttl, settings.limits)
     try:
         await _serve(settings, listeners, engine, ready)
@@ -115,7 +115,7 @@ async def _serve(
     await asyncio.wait({serving, stop}, return_when=asyncio.FIRST_COMPLETED)
     stop.cancel()
     server.should_exit = True
-    # Connections are given some seconds: commands end at once, so whoever follows their output hears of it.
+    # Open connections have some seconds left: ending the commands now lets clients that follow their output see it.
     engine.end_streams()
     await engine.kernels.aclose()  # before the devboxes, so that none is closed by both
     await engine.devboxes.aclose()
@@ -123,7 +123,7 @@ async def _serve(
 
 
 def _is_ours(record: logging.LogRecord) -> bool:
-    """Whether a log record is about the service, and not about what a stranger has sent."""
+    """True if a log record is about the service itself, not about an invalid request of a client."""
     return not record.getMessage().startswith(_STRANGERS)
 
 
@@ -131,7 +131,7 @@ def _config(app: object, upgrade: Callable[..., asyncio.Protocol]) -> uvicorn.Co
     return uvicorn.Config(
         app,  # type: ignore[arg-type] # an ASGI application; Starlette's type is a narrower callable
         http=_Http,
-        backlog=1,  # accepted at once; asyncio tries that often without a descriptor, and the more often the longer
+        backlog=1,  # without free descriptors, asyncio tries accept() this many times in a row
         ws=upgrade,  # type: ignore[arg-type] # called as uvicorn calls a class
         ws_per_message_deflate=False,
         lifespan="off",

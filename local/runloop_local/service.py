@@ -1,10 +1,10 @@
-"""The user's own embedded service: find it, start it when needed, stop it.
+"""Finds, starts and stops the user's own embedded service.
 
-Imports the standard library only, and little of it: the notebook extension imports this on every load.
-`service.lock` is locked from the moment at which a service is started until it is gone, and holds its process id;
-`service.json` says where it answers. Locked without a `service.json`, it is starting, or about to end. Whoever starts
-it takes the lock and hands it down to the new process: there is never more than one, it can be seen from its first
-instruction on, and it goes on starting where its starter gives up waiting or is killed.
+Imports little, and from the standard library only, because the notebook extension imports this on every load.
+`service.lock` is locked from the start of a service until it is gone, and holds its process id; `service.json` holds
+its address and key. Locked without a `service.json`, the service is starting or about to end. The program that starts
+it takes the lock and passes it to the new process. So there is never more than one service, it is visible from its
+first instruction, and it goes on starting if its starter stops waiting or is killed.
 """
 
 from __future__ import annotations
@@ -28,21 +28,21 @@ if TYPE_CHECKING:
 
 DEFAULT_START_SECONDS = 60.0
 _START_VARIABLE = "RUNLOOP_LOCAL_START_TIMEOUT"
-_FIRST_PAUSE, _LONGEST_PAUSE = 0.01, 0.1  # seconds between two looks at a service that starts
+_FIRST_PAUSE, _LONGEST_PAUSE = 0.01, 0.1  # seconds between polls of a service that is starting
 _LOG_CHARACTERS = 600
 _STOP_SECONDS = 15.0
 _FILES = ("service.lock", "service.json", "service.json.new", "service.log", "data", "data-*")
-"""What the folder holds."""
+"""Patterns of all names in the folder."""
 _MOVE = "Set RUNLOOP_LOCAL_HOME to a folder of your own on a local disk."
 
 
 class ServiceError(Exception):
-    """The user's service cannot be started or stopped; one sentence, with the end of its log where that helps."""
+    """The user's service cannot be used; the text is a sentence, with the end of its log where that helps."""
 
 
 @dataclass(frozen=True, slots=True)
 class Endpoint:
-    """Where the user's service answers, and to whom."""
+    """The address and API key of the user's service."""
 
     base_url: str
     api_key: str = field(repr=False)
@@ -54,16 +54,16 @@ class Endpoint:
 
 
 def home() -> Path:
-    """The folder of the user's service: its state, its log, and the data of its devboxes. Raises `ServiceError`."""
+    """The folder of the user's service, with its state, its log and its devboxes' data. Raises `ServiceError`."""
     chosen = os.environ.get("RUNLOOP_LOCAL_HOME")
     try:
         return _resolved(chosen) if chosen else _usual()
-    except (OSError, RuntimeError) as error:  # the working folder was removed; there is no such account, or home
+    except (OSError, RuntimeError) as error:  # the working folder was removed; no such account; no home folder
         reason = str(error).rstrip(".")
         raise ServiceError(f"There is no folder {chosen or '~'!r} for the service: {reason}. {_MOVE}") from error
 
 
-@cache  # a relative folder is the same one for as long as this process lives, wherever it works
+@cache  # so that a relative path keeps its meaning if this process changes its working folder
 def _resolved(name: str) -> Path:
     return Path(name).expanduser().absolute()
 
@@ -72,13 +72,13 @@ def _usual() -> Path:
     from platformdirs import user_state_dir
 
     found = Path(user_state_dir("runloop-local"))
-    # Older versions of platformdirs take a relative XDG_STATE_HOME, which its specification has ignored, and leave
-    # the "~" as it is where there is no home.
+    # Older versions of platformdirs accept a relative XDG_STATE_HOME, which the specification says to ignore, and do
+    # not expand "~" where there is no home.
     return found if found.is_absolute() else Path("~/.local/state/runloop-local").expanduser()
 
 
 def made_home() -> Path:
-    """The same folder, made if need be. Raises `ServiceError`."""
+    """The folder of the user's service, created if it does not exist. Raises `ServiceError`."""
     folder = home()
     with _usable(folder):
         private_folder.make(folder, _FILES)
@@ -86,40 +86,40 @@ def made_home() -> Path:
 
 
 def find() -> Endpoint | None:
-    """The user's running service, or None. Raises `ServiceError` where that cannot be told."""
+    """The user's running service, or None. Raises `ServiceError` if its state cannot be read."""
     return _look(home())[1]
 
 
 def is_starting() -> bool:
-    """Whether there is a service that does not answer yet, or does not answer any more."""
+    """True if there is a service that does not answer yet, or is about to end."""
     exists, found = _look(home())
     return exists and found is None
 
 
 def _look(folder: Path) -> tuple[bool, Endpoint | None]:
-    """Whether there is a service, and where it answers if it does."""
+    """True if there is a service, and its endpoint if it has published one."""
     with _usable(folder):
         exists = _is_held(folder / "service.lock")
         return exists, _endpoint(folder / "service.json") if exists else None
 
 
 def start_limit() -> float:
-    """How many seconds a start may take before it is waited for no longer. Raises `ServiceError`."""
+    """The number of seconds to wait for a start, from the environment. Raises `ServiceError`."""
     text = os.environ.get(_START_VARIABLE, "").strip()
     if not text:
         return DEFAULT_START_SECONDS
     with suppress(ValueError):
         if (seconds := float(text)) > 0:  # which NaN is not
             return seconds
-    raise ServiceError(f"{_START_VARIABLE} is {text!r}, which is no number of seconds: write it like 120.")
+    raise ServiceError(f"{_START_VARIABLE} is {text!r}, which is not a number of seconds: write it like 120.")
 
 
 async def ensure_running(limit: float | None = None) -> Endpoint:
-    """The user's service, started if needed: it outlives this process.
+    """Find the user's service, or start it; it outlives this process.
 
-    `ServiceError` if it cannot be started, or does not answer within `limit` seconds (by default those of the
-    environment's RUNLOOP_LOCAL_START_TIMEOUT, else 60). It goes on starting then, as it does when the wait is
-    cancelled: the next call finds it.
+    Raises `ServiceError` if it cannot be started, or does not answer within `limit` seconds (default:
+    RUNLOOP_LOCAL_START_TIMEOUT in the environment, else 60). In that case, and if the wait is cancelled, it goes on
+    starting, and the next call finds it.
     """
     import asyncio
 
@@ -140,7 +140,7 @@ async def ensure_running(limit: float | None = None) -> Endpoint:
 
 
 async def stop() -> bool:
-    """Stop the user's service, or its start, and wait until it is gone; False when there was none."""
+    """Stop the user's service, even while it is starting, and wait until it is gone; False if there was none."""
     import asyncio
 
     folder = home()
@@ -150,20 +150,20 @@ async def stop() -> bool:
             return False
         told, deadline = 0, time.monotonic() + _STOP_SECONDS
         while _is_held(lock):
-            if (pid := _process_id(folder)) != told:  # in its first moments it has not told it yet
+            if (pid := _process_id(folder)) != told:  # in its first moments it has not written it yet
                 told = pid
                 _terminate(pid)
             if time.monotonic() > deadline:
-                raise ServiceError(f"The service (pid {told}) has not stopped within {_STOP_SECONDS:.0f} seconds.")
+                raise ServiceError(f"The service (pid {told}) did not stop within {_STOP_SECONDS:.0f} seconds.")
             await asyncio.sleep(_FIRST_PAUSE)
     return True
 
 
 @contextmanager
 def published(inherited: int | None = None) -> Iterator[int]:
-    """For the service itself: be the user's one. `ServiceError` when another one is.
+    """Hold the lock of the user's service; called by the service itself. Raises `ServiceError` if another one runs.
 
-    `inherited` is the descriptor of the lock where the starter has taken it.
+    `inherited` is the descriptor of the lock if the starter has taken it.
     """
     folder = home()
     lock = _opened(folder) if inherited is None else inherited
@@ -181,7 +181,7 @@ def published(inherited: int | None = None) -> Iterator[int]:
 
 
 def publish(endpoint: Endpoint) -> None:
-    """For the service itself: tell the user's programs where it answers."""
+    """Write `service.json`, by which the user's programs find the service; called by the service itself."""
     folder = home()
     state = {each.name: getattr(endpoint, each.name) for each in fields(endpoint)}
     temporary = folder / "service.json.new"
@@ -193,15 +193,15 @@ def publish(endpoint: Endpoint) -> None:
 
 
 def withdraw() -> None:
-    """For the service itself: it no longer answers."""
+    """Remove `service.json`, as the service no longer answers; called by the service itself."""
     (home() / "service.json").unlink(missing_ok=True)
 
 
 @contextmanager
 def _usable(folder: Path) -> Iterator[None]:
-    """Let the body use the folder if it is the user's alone.
+    """Run the body if the folder is private to the user.
 
-    `ServiceError` says why not, or what the system says of a file in it, and names the variable which moves it.
+    Any OSError becomes a `ServiceError` with the reason and the variable that chooses another folder.
     """
     try:
         private_folder.require(folder, _FILES)
@@ -213,13 +213,13 @@ def _usable(folder: Path) -> Iterator[None]:
 
 
 def told(error: OSError, folder: Path) -> str:
-    """What an error says, and of which file where that is not the folder itself."""
+    """The message of an error, with its file unless that is the folder itself."""
     reason = error.strerror or str(error)
     return reason if error.filename in (None, str(folder)) else f"{reason}: {error.filename}"
 
 
 def _endpoint(file: Path) -> Endpoint | None:
-    """What the service has published; None where it has not yet."""
+    """The endpoint that the service has published, or None."""
     try:
         state = json.loads(file.read_text(encoding="utf-8"))
         known = {each.name: state[each.name] for each in fields(Endpoint) if each.name in state}
@@ -233,14 +233,14 @@ def _endpoint(file: Path) -> Endpoint | None:
 
 
 def _opened(folder: Path) -> int:
-    """The lock's descriptor, in a folder that is made if need be."""
+    """Open the lock file; creates the folder if it does not exist."""
     with _usable(folder):
         private_folder.make(folder, _FILES)
         return os.open(folder / "service.lock", os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
 
 
 def _hold(lock: int, folder: Path) -> None:
-    # Someone who looks whether the service lives holds the lock for an instant.
+    # A program that checks for the service holds the lock for an instant.
     for _ in range(50):
         if _try_lock(lock, fcntl.LOCK_EX):
             return
@@ -264,14 +264,14 @@ def _is_held(path: Path) -> bool:
     try:
         if not _try_lock(lock, fcntl.LOCK_SH):
             return True
-        fcntl.flock(lock, fcntl.LOCK_UN)  # closing alone would not do if another thread forks at this moment
+        fcntl.flock(lock, fcntl.LOCK_UN)  # closing is not enough if another thread forks at this moment
         return False
     finally:
         os.close(lock)
 
 
 def _process_id(folder: Path) -> int:
-    """The process that holds the lock; 0 where it has not told yet."""
+    """The id of the process that holds the lock; 0 if it has not written it yet."""
     with suppress(ValueError):
         return int((folder / "service.lock").read_text())
     with suppress(ServiceError):
@@ -287,7 +287,7 @@ def _terminate(pid: int) -> None:
 
 
 def _start(folder: Path) -> bool:
-    """Start the service; False where another program is doing so already."""
+    """Start the service; False if another program is starting it already."""
     lock = _opened(folder)
     try:
         with _usable(folder):
@@ -296,7 +296,7 @@ def _start(folder: Path) -> bool:
             (folder / "service.json").unlink(missing_ok=True)  # of one that was killed
             os.ftruncate(lock, 0)
             pid = _spawn(folder, lock)
-            if not os.fstat(lock).st_size:  # until it tells its own, which it has once it left its starter behind
+            if not os.fstat(lock).st_size:  # until the service writes its own, which it gets when it detaches
                 os.pwrite(lock, f"{pid}\n".encode(), 0)
     finally:
         os.close(lock)
@@ -322,7 +322,7 @@ def _spawn(folder: Path, lock: int) -> int:
         )
     finally:
         os.close(log)
-    # The service leaves this process behind, but on a busy machine not at once.
+    # The child exits once the service has detached, which takes a moment on a busy machine: reap it then.
     threading.Thread(target=process.wait, name="start of runloop-local", daemon=True).start()
     return process.pid
 
@@ -330,8 +330,8 @@ def _spawn(folder: Path, lock: int) -> int:
 def _late(folder: Path, limit: float) -> str:
     pid = _process_id(folder)
     return (
-        f"The service{f' (pid {pid})' if pid else ''} does not answer within {limit:g} s, but goes on starting: try "
-        f"again in a while, or set {_START_VARIABLE} to more seconds. `runloop-local stop` ends one that hangs. "
+        f"The service{f' (pid {pid})' if pid else ''} did not answer within {limit:g} s, but is still starting: try "
+        f"again later, or set {_START_VARIABLE} to more seconds. If it hangs, `runloop-local stop` ends it. "
         f"{_end_of_log(folder)}"
     )
 

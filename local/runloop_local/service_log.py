@@ -1,4 +1,4 @@
-"""The log of the user's own service: what goes wrong in it, in a file that does not grow for ever."""
+"""The log file of the user's service, whose size is bounded."""
 
 from __future__ import annotations
 
@@ -13,14 +13,14 @@ MOST_BYTES = 4_000_000
 
 
 class BoundedHandler(logging.StreamHandler):  # type: ignore[type-arg] # generic in typeshed only
-    """Writes to stderr, which is `file`; of what is more than `most` bytes, the older half goes."""
+    """Logs to stderr, which is redirected to `file`; drops the older half once that exceeds `most` bytes."""
 
     def __init__(self, file: Path, most: int = MOST_BYTES) -> None:
         super().__init__(sys.stderr)
         self._file = file
         self._most = most
         self.setFormatter(logging.Formatter("%(asctime)s %(levelname)s %(message)s"))
-        # So that after a cut the next line comes at the new end; others who have this stderr, too.
+        # In append mode, what anyone writes to this stderr goes to the new end after the file was truncated.
         flags = fcntl.fcntl(sys.stderr, fcntl.F_GETFL)
         fcntl.fcntl(sys.stderr, fcntl.F_SETFL, flags | os.O_APPEND)
 
@@ -41,5 +41,5 @@ class BoundedHandler(logging.StreamHandler):  # type: ignore[type-arg] # generic
 
 
 def keep_bounded(file: Path, most: int = MOST_BYTES) -> None:
-    """Log to stderr, which is `file`, from here on."""
+    """Log to stderr, which is redirected to `file`, and bound the size of that."""
     logging.getLogger().addHandler(BoundedHandler(file, most))

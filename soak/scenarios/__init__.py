@@ -1,4 +1,4 @@
-"""Small pieces of work with results that can be checked, for clients whose network is good or bad."""
+"""Small pieces of work with checkable results, for clients with and without network faults."""
 
 from __future__ import annotations
 
@@ -17,9 +17,9 @@ WEIGHTS: dict[Scenario, int] = {
     **devboxes.SCENARIOS,
     **records.SCENARIOS,
 }
-"""Each scenario, and how often it is drawn beside the others."""
+"""The scenarios and their weights."""
 
 
 def drawn(chance: random.Random) -> Scenario:
-    """One of them."""
+    """Draw a scenario."""
     return chance.choices(list(WEIGHTS), list(WEIGHTS.values()))[0]

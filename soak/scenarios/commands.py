@@ -1,4 +1,4 @@
-"""Commands: what they print, what they are told, how they end."""
+"""Scenarios with commands: their output, their input, and their end."""
 
 from __future__ import annotations
 
@@ -22,12 +22,12 @@ while IFS= read -r line; do
   case $line in o*) printf '%s\n' "$line" ;; *) printf '%s\n' "$line" >&2 ;; esac
 done
 """
-"""Answers each line before it reads the next: the order of both streams is known."""
+"""Answers each line before it reads the next, so that the order of both streams is known."""
 _GONE_WITHIN_S = 10.0
 
 
 async def runs(ctx: Context) -> None:
-    """A command that prints, run to its end."""
+    """Run a command that prints to its end."""
     printing, code = ctx.printing(), ctx.chance.choice((0, 0, 1, 42, 255))
     with ctx.once(f"{printing.command}; exit {code}") as command:
         result = await ctx.devbox.cmd.exec(command)
@@ -35,7 +35,7 @@ async def runs(ctx: Context) -> None:
 
 
 async def runs_with_callbacks(ctx: Context) -> None:
-    """The same with its output heard as it comes."""
+    """Run a command that prints, with callbacks for its output."""
     printing, heard = _live(ctx), dict[str, list[str]](stdout=[], stderr=[])
     with ctx.once(printing.command) as command:
         result = await ctx.devbox.cmd.exec(command, stdout=heard["stdout"].append, stderr=heard["stderr"].append)
@@ -44,7 +44,7 @@ async def runs_with_callbacks(ctx: Context) -> None:
 
 
 async def is_iterated(ctx: Context) -> None:
-    """A command that was started, and its output read piece by piece."""
+    """Start a command, and iterate over its output."""
     printing, heard = _live(ctx), dict[str, list[str]](stdout=[], stderr=[])
     with ctx.once(printing.command) as command:
         execution = await ctx.devbox.cmd.exec_async(command)
@@ -58,14 +58,14 @@ async def is_iterated(ctx: Context) -> None:
 
 
 async def is_quiet(ctx: Context) -> None:
-    """A command that says nothing for longer than its streams may be silent, then something."""
+    """Run a command that prints nothing for longer than the stream's timeout."""
     with ctx.once(f"sleep {ctx.chance.choice((1, 5))}; echo spoken") as command:
         result = await ctx.devbox.cmd.exec(command, stdout=lambda _: None, stderr=lambda _: None)
     same(await result.stdout(), "spoken\n", "stdout")
 
 
 async def talks(ctx: Context) -> None:
-    """Input answered line by line, on both streams: their merged order is known."""
+    """Send input that is answered line by line on both streams, and check the merged order."""
     lines = [
         f"{ctx.chance.choice('oe')}{n} {'ü' * ctx.chance.randrange(20)}\n" for n in range(ctx.chance.randint(1, 8))
     ]
@@ -88,7 +88,7 @@ async def talks(ctx: Context) -> None:
 
 
 async def copies_its_input(ctx: Context) -> None:
-    """Input of any size that comes back."""
+    """Send input of any size that the command prints."""
     pieces = [ctx.text(ctx.chance.randint(0, 3000)) for _ in range(ctx.chance.randint(0, 5))]
     with ctx.once("cat") as command:
         execution = await ctx.devbox.cmd.exec_async(command, attach_stdin=True)
@@ -101,7 +101,7 @@ async def copies_its_input(ctx: Context) -> None:
 
 
 async def shares_a_shell(ctx: Context) -> None:
-    """Commands of a named shell, each of which goes on from the last."""
+    """Run commands in a named shell, which keeps its state."""
     shell, value = ctx.devbox.shell(f"s{ctx.name}"), ctx.chance.randrange(1000)
     with ctx.once(f"mkdir -p ~/{ctx.name}.shell") as command:
         await ctx.devbox.cmd.exec(command)
@@ -113,7 +113,7 @@ async def shares_a_shell(ctx: Context) -> None:
 
 
 async def is_killed(ctx: Context) -> None:
-    """A command that is killed, and leaves no process."""
+    """Kill a command, which must leave no process."""
     mark = str(ctx.chance.randrange(10**8, 10**9))
     with ctx.once(f"sleep 1000.{mark} & sleep 2000.{mark}", stopped=True) as command:
         execution = await ctx.devbox.cmd.exec_async(command)
@@ -124,7 +124,7 @@ async def is_killed(ctx: Context) -> None:
 
 
 async def is_cancelled(ctx: Context) -> None:
-    """A command whose caller gives up, and which leaves no process."""
+    """Cancel the caller of a command, which must leave no process."""
     mark = str(ctx.chance.randrange(10**8, 10**9))
     with ctx.once(f"sleep 1000.{mark}", stopped=True) as command:
         running = asyncio.create_task(ctx.devbox.cmd.exec(command))
@@ -136,7 +136,7 @@ async def is_cancelled(ctx: Context) -> None:
 
 
 async def runs_out_of_time(ctx: Context) -> None:
-    """A command that its caller waits for no longer, and which leaves no process."""
+    """Run a command into a timeout, after which it must leave no process."""
     mark = str(ctx.chance.randrange(10**8, 10**9))
     with ctx.once(f"sleep 1000.{mark}", stopped=True) as command:
         try:
@@ -149,7 +149,7 @@ async def runs_out_of_time(ctx: Context) -> None:
 
 
 async def runs_many(ctx: Context) -> None:
-    """Many commands at once, each with its own output."""
+    """Run many commands in parallel, each with its own output."""
 
     async def one(number: int) -> None:
         with ctx.once(f"echo {number}; echo {number} >&2") as command:
@@ -161,7 +161,7 @@ async def runs_many(ctx: Context) -> None:
 
 
 async def is_logged(ctx: Context) -> None:
-    """A command that is found in the devbox's logs."""
+    """Find a command in the devbox's logs."""
     text = f"logged {ctx.chance.getrandbits(32)}"
     with ctx.once(f"echo {text}") as command:
         result = await ctx.devbox.cmd.exec(command)
@@ -190,7 +190,7 @@ async def _check(result: AsyncExecutionResult, printing: Printing, code: int) ->
 
 
 async def _is_gone(ctx: Context, mark: str) -> None:
-    pattern = f"[{mark[0]}]{mark[1:]}"  # which is not in the command line of what looks for it
+    pattern = f"[{mark[0]}]{mark[1:]}"  # which does not match the command line of grep itself
     look = f"grep -qs '{pattern}' /proc/[0-9]*/cmdline || exit 0; sleep 0.1"
     look = f"for n in $(seq {_GONE_WITHIN_S / 0.1:.0f}); do {look}; done; exit 1"
     result = await ctx.devbox.cmd.exec(look)

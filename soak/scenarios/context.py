@@ -1,4 +1,4 @@
-"""What a scenario works with, and how is known afterwards what it has done and how often."""
+"""The context of a scenario, and the checks of what its commands have done and how often."""
 
 from __future__ import annotations
 
@@ -32,61 +32,61 @@ NameKind = Literal["devbox", "snapshot", "blueprint", "object", "axon", "policy"
 
 @dataclass
 class Run:
-    """A command that notes in its devbox that it begins, and that it ends."""
+    """A command that records its start and its end in a file of its devbox."""
 
     token: str
     file: str
     done: bool = False
-    """Whether it was answered that it has ended."""
+    """True if the client was told that it has ended."""
     stopped: bool = False
-    """Whether it was meant to be killed."""
+    """True if it may be killed."""
 
 
 @dataclass
 class Context:
-    """What one scenario works with."""
+    """The client, devbox and random generator of one scenario."""
 
     sdk: AsyncRunloopSDK
     devbox: AsyncDevbox
-    """A running one that others use too: it is not to be suspended or shut down."""
+    """A running devbox that others use later: it must not be suspended or shut down."""
     chance: random.Random
     name: str
-    """Found in the name of no other scenario; all that it makes is named by it."""
+    """Unique; the prefix of the names of all that it creates."""
     largest: int = 200_000
-    """Bytes of the largest output, file or object."""
+    """The maximum size of output, files and objects in bytes."""
     runs: list[Run] = field(default_factory=list)
     names: list[tuple[NameKind, str]] = field(default_factory=list)
 
     def new_name(self, kind: NameKind) -> str:
-        """A name for something that is to be made once."""
+        """A name for a resource that must be created once."""
         self.names.append((kind, f"{self.name}{len(self.names)}x"))
         return self.names[-1][1]
 
     def file(self) -> str:
-        """A path in the devbox that nobody else uses."""
+        """An unused path in the devbox."""
         return f"{self.name}.d/{self.chance.getrandbits(32):08x}"
 
     def size(self) -> int:
-        """A size in bytes up to the largest, small ones more often, now and then none."""
+        """A random size in bytes up to the largest; small ones are more likely, and sometimes it is 0."""
         if self.chance.random() < 0.05:
             return 0
         return int(math.exp(self.chance.uniform(0, math.log(self.largest + 1))))
 
     def text(self, size: int) -> str:
-        """Any text of about so many characters."""
+        """A random text of about this number of characters."""
         some = "".join(self.chance.choices(LETTERS, k=min(size, 2000)))
         return (some * (size // max(1, len(some)) + 1))[:size]
 
     @contextlib.contextmanager
     def once(self, command: str, *, stopped: bool = False) -> Iterator[str]:
-        """`command` with marks around it. It is done once the block ends well; `stopped`: it may be killed."""
+        """`command` with marks around it; it must be done when the block succeeds. `stopped`: it may be killed."""
         run = Run(f"t{len(self.runs)}", f"{self.name}.runs", stopped=stopped)
         self.runs.append(run)
         yield f"echo b {run.token} >> {run.file}; ( {command}\n); s=$?; echo e {run.token} >> {run.file}; exit $s"
         run.done = True
 
     def printing(self, *, largest: int | None = None, pause_ms: int = 0) -> Printing:
-        """Some output that is known before."""
+        """A command with random, known output."""
         size = min(self.size(), self.largest if largest is None else largest)
         kind, streams = self.chance.choice(printer.KINDS), self.chance.choice(tuple(printer.STREAMS))
         return Printing(self.chance.getrandbits(32), size, kind, streams, pause_ms)
@@ -94,7 +94,7 @@ class Context:
 
 @dataclass(frozen=True, slots=True)
 class Printing:
-    """A command that prints what is known."""
+    """A command with known output."""
 
     seed: int
     size: int
@@ -108,19 +108,19 @@ class Printing:
         return f"python3 ~/printer.py {self.seed} {self.size} {self.kind} {self.streams} {self.pause_ms}"
 
     def bytes(self) -> dict[str, bytes]:
-        """What it prints, by stream."""
+        """Its output by stream."""
         found = {1: bytearray(), 2: bytearray()}
         for stream, data in printer.pieces(self.seed, self.size, self.kind, self.streams):
             found[stream] += data
         return {"stdout": bytes(found[1]), "stderr": bytes(found[2])}
 
     def texts(self) -> dict[str, str]:
-        """The same as clients get it."""
+        """Its output by stream, as text that clients get."""
         return {stream: data.decode("utf-8", "replace") for stream, data in self.bytes().items()}
 
 
 def same(got: str | bytes, wanted: str | bytes, what: str) -> None:
-    """Raise `Found` with the first difference unless they are equal."""
+    """Raise `Found` with the first difference unless both are equal."""
     if got != wanted:
         at = next((n for n, (a, b) in enumerate(zip(got, wanted, strict=False)) if a != b), min(len(got), len(wanted)))
         raise Found(
@@ -131,7 +131,7 @@ def same(got: str | bytes, wanted: str | bytes, what: str) -> None:
 
 
 async def check_runs(devbox: AsyncDevbox, runs: list[Run]) -> None:
-    """Raise `Found` unless each command ran as often as it should, to its end. `devbox` is reached without faults."""
+    """Raise `Found` unless each command ran as often as it should, to its end. `devbox` must be without faults."""
     for file in dict.fromkeys(run.file for run in runs):
         marks = await _settled(devbox, file, [run for run in runs if run.file == file])
         for run in runs:
@@ -139,7 +139,7 @@ async def check_runs(devbox: AsyncDevbox, runs: list[Run]) -> None:
 
 
 def judge(run: Run, begun: int, ended: int) -> None:
-    """Raise `Found` unless a command that has begun and ended so often did as it should."""
+    """Raise `Found` if a command has not begun and ended as often as it should."""
     expect(begun <= 1, "double runs", f"command {run.token} ran {begun} times")
     expect(
         begun == 1 or not run.done or run.stopped,
@@ -150,7 +150,7 @@ def judge(run: Run, begun: int, ended: int) -> None:
 
 
 async def _settled(devbox: AsyncDevbox, file: str, runs: list[Run]) -> Counter[str]:
-    """The marks, once no command is between its two, or has been for too long."""
+    """The marks, once no command is running, or after a time limit."""
     marks = await _marks(devbox, file)
     with contextlib.suppress(TimeoutError):
         async with asyncio.timeout(_ENDS_WITHIN_S):

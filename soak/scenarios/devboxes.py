@@ -1,4 +1,4 @@
-"""Devboxes from their making to their end, and what they are made from."""
+"""Scenarios with the lifecycle of devboxes, snapshots, blueprints, tunnels and terminals."""
 
 from __future__ import annotations
 
@@ -33,12 +33,12 @@ server.serve_forever()
 
 
 async def new_devbox(ctx: Context, **options: object) -> AsyncDevbox:
-    """A devbox of the scenario's own."""
+    """Create a devbox for the scenario."""
     return await ctx.sdk.devbox.create(name=ctx.new_name("devbox"), **options)  # type: ignore[arg-type] # as given
 
 
 async def lives(ctx: Context) -> None:
-    """Made, used, suspended, resumed, saved, made again from what was saved, ended."""
+    """Create, use, suspend, resume, snapshot, restore and shut down a devbox."""
     value = ctx.text(ctx.chance.randint(1, 500)).replace("\x00", "")
     devbox = await new_devbox(ctx, environment_variables={"V": value}, file_mounts={"mounted": value})
     async with devbox:
@@ -56,7 +56,7 @@ async def lives(ctx: Context) -> None:
 
 
 async def is_restored(ctx: Context, devbox: AsyncDevbox, value: str) -> None:
-    """A snapshot of a devbox, and a devbox from it."""
+    """Take a snapshot of a devbox, and create a devbox from it."""
     snapshot = await devbox.snapshot_disk(name=ctx.new_name("snapshot"))
     await devbox.file.write(file_path="kept", contents="written later")
     async with await snapshot.create_devbox(name=ctx.new_name("devbox")) as restored:
@@ -66,7 +66,7 @@ async def is_restored(ctx: Context, devbox: AsyncDevbox, value: str) -> None:
 
 
 async def is_built(ctx: Context) -> None:
-    """A blueprint, its log, and a devbox from it."""
+    """Build a blueprint, read its log, and create a devbox from it."""
     value = f"{ctx.chance.getrandbits(64):x}"
     dockerfile = f"FROM runloop:base\nRUN echo said {value} && echo {value} > /home/user/built\n"
     built = await ctx.sdk.blueprint.create(name=ctx.new_name("blueprint"), dockerfile=dockerfile)
@@ -78,7 +78,7 @@ async def is_built(ctx: Context) -> None:
 
 
 async def mounts_an_object(ctx: Context) -> None:
-    """An object that is put into a new devbox."""
+    """Mount an object in a new devbox."""
     data = ctx.chance.randbytes(min(ctx.size(), 100_000))
     made = await ctx.sdk.storage_object.upload_from_bytes(data, ctx.new_name("object"), content_type="binary")
     mount = {"type": "object_mount", "object_id": made.id, "object_path": "/home/user/mounted"}
@@ -88,7 +88,7 @@ async def mounts_an_object(ctx: Context) -> None:
 
 
 async def is_reached(ctx: Context) -> None:
-    """A server in a devbox, reached through a tunnel."""
+    """Connect to a server in a devbox through a tunnel."""
     async with await new_devbox(ctx) as devbox:
         tunnel = await devbox.net.enable_tunnel(auth_mode="authenticated")
         await devbox.file.write(file_path="echo.py", contents=WEB_SERVER)
@@ -111,7 +111,7 @@ async def is_reached(ctx: Context) -> None:
 
 
 async def has_a_terminal(ctx: Context) -> None:
-    """A terminal that prints what is known, and whose client goes and comes back."""
+    """Read known output of a terminal, whose client reconnects."""
     rows = [f"row {ctx.chance.getrandbits(32)} grün" for _ in range(ctx.chance.randint(1, 30))]
     printed = b""
     async with ctx.devbox.pty(f"p{ctx.name}", cols=200, rows=50) as terminal:
@@ -133,7 +133,7 @@ async def has_a_terminal(ctx: Context) -> None:
 
 
 async def is_found(ctx: Context) -> None:
-    """Devboxes found again by name, by metadata, and by walking the list page by page."""
+    """Find devboxes by name, page by page."""
     made = [await new_devbox(ctx, metadata={"of": ctx.name}) for _ in range(ctx.chance.randint(1, 3))]
     walked = [view.id async for view in ctx.sdk.api.devboxes.list(search=ctx.name, limit=1)]
     wanted = [devbox.id for devbox in reversed(made)]
@@ -144,9 +144,9 @@ async def is_found(ctx: Context) -> None:
 
 
 async def prints_after_a_resume(ctx: Context) -> None:
-    """Output of a command that a suspend has ended, read after the resume."""
+    """Read the output of a command that a suspend has ended, after the resume."""
     async with await new_devbox(ctx, file_mounts={"printer.py": PRINTER}) as devbox:
-        printing = replace(ctx.printing(largest=50_000), kind="lines")  # half a character would come at the end only
+        printing = replace(ctx.printing(largest=50_000), kind="lines")  # a split character would come only at the end
         execution = await devbox.cmd.exec_async(f"{printing.command}; sleep 1000")
         wanted = printing.texts()
         output, heard = execution.output(), {"stdout": "", "stderr": ""}

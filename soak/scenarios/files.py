@@ -1,4 +1,4 @@
-"""Files of a devbox, and storage objects: what goes up comes down."""
+"""Scenarios with files of a devbox and storage objects: uploads and downloads."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ if TYPE_CHECKING:
 
 
 async def text_is_kept(ctx: Context) -> None:
-    """A text written, read, and written again."""
+    """Write, read and overwrite a text."""
     path = ctx.file()
     for _ in range(ctx.chance.randint(1, 3)):
         text = ctx.text(ctx.size())
@@ -27,7 +27,7 @@ async def text_is_kept(ctx: Context) -> None:
 
 
 async def bytes_are_kept(ctx: Context) -> None:
-    """Bytes uploaded, summed up inside, downloaded whole and as a stream."""
+    """Upload bytes, hash them inside, and download them whole and as a stream."""
     path, data = ctx.file(), ctx.chance.randbytes(ctx.size())
     await ctx.devbox.file.upload(path=path, file=data)
     with ctx.once(f"sha256sum < {path}") as command:
@@ -39,7 +39,7 @@ async def bytes_are_kept(ctx: Context) -> None:
 
 
 async def folders_are_kept(ctx: Context) -> None:
-    """A folder uploaded and downloaded."""
+    """Upload and download a folder."""
     path = ctx.file()
     with tempfile.TemporaryDirectory(prefix="soak-") as folder:
         here, back = Path(folder, "here"), Path(folder, "back")
@@ -51,7 +51,7 @@ async def folders_are_kept(ctx: Context) -> None:
 
 
 async def files_are_arranged(ctx: Context) -> None:
-    """Files listed, moved and removed."""
+    """List, move and remove files."""
     folder = ctx.file()
     names = sorted({f"n{ctx.chance.randrange(100)} ü'" for _ in range(ctx.chance.randint(1, 4))})
     await ctx.devbox.file.mkdir(folder)
@@ -66,7 +66,7 @@ async def files_are_arranged(ctx: Context) -> None:
 
 
 async def objects_are_kept(ctx: Context) -> None:
-    """A storage object from its making to its end."""
+    """Upload, list, download and delete a storage object."""
     data, name = ctx.chance.randbytes(ctx.size()), ctx.new_name("object")
     made = await ctx.sdk.storage_object.upload_from_bytes(data, name, content_type="binary", metadata={"of": ctx.name})
     view = await made.refresh()
@@ -80,7 +80,7 @@ async def objects_are_kept(ctx: Context) -> None:
 
 
 async def objects_are_streamed(ctx: Context) -> None:
-    """An object of which neither end has all bytes at once."""
+    """Stream an object up and down."""
     pieces = [ctx.chance.randbytes(ctx.chance.randint(0, 9000)) for _ in range(ctx.chance.randint(0, 20))]
     made = await ctx.sdk.storage_object.create(name=ctx.new_name("object"), content_type="unspecified")
     await made.upload_content(pieces)

@@ -1,4 +1,4 @@
-"""The same with the official client, which our service must serve as well."""
+"""Scenarios with the official client."""
 
 from __future__ import annotations
 
@@ -14,12 +14,12 @@ if TYPE_CHECKING:
     from tests.local.serving import Service
 
 SHARE = 0.12
-"""How often the official client takes a scenario."""
+"""The share of cases that use the official client."""
 _LARGEST = 100_000
 
 
 async def one(service: Service, order: random.Random, name: str) -> None:
-    """One devbox from its making to its end."""
+    """Create a devbox, run some of the scenarios on it, and shut it down."""
     async with AsyncRunloopSDK(bearer_token=service.api_key, base_url=service.base_url, max_retries=2) as sdk:
         async with await sdk.devbox.create(name=name, file_mounts={"printer.py": PRINTER}) as devbox:
             for act in order.sample((runs, hears, keeps, resumes, stores), 3):
@@ -27,7 +27,7 @@ async def one(service: Service, order: random.Random, name: str) -> None:
 
 
 async def runs(_sdk: AsyncRunloopSDK, devbox: AsyncDevbox, order: random.Random) -> None:
-    """A command to its end; the view has the last hundred lines."""
+    """Run a command to its end; the view has the last hundred lines."""
     code = order.choice((0, 3))
     result = await devbox.cmd.exec(f"seq 40; echo err >&2; exit {code}")
     same(await result.stdout(), "".join(f"{n}\n" for n in range(1, 41)), "stdout by the official client")
@@ -36,7 +36,7 @@ async def runs(_sdk: AsyncRunloopSDK, devbox: AsyncDevbox, order: random.Random)
 
 
 async def hears(_sdk: AsyncRunloopSDK, devbox: AsyncDevbox, order: random.Random) -> None:
-    """Output as it comes."""
+    """Follow the output of a command."""
     printing = Printing(order.getrandbits(32), order.randrange(_LARGEST), "text", "both", 0)
     heard: dict[str, list[str]] = {"stdout": [], "stderr": []}
     await devbox.cmd.exec(printing.command, stdout=heard["stdout"].append, stderr=heard["stderr"].append)
@@ -45,7 +45,7 @@ async def hears(_sdk: AsyncRunloopSDK, devbox: AsyncDevbox, order: random.Random
 
 
 async def keeps(_sdk: AsyncRunloopSDK, devbox: AsyncDevbox, order: random.Random) -> None:
-    """Files."""
+    """Write, read and download a file."""
     text, name = f"grün {order.getrandbits(64)}\n" * order.randrange(500), f"f{order.getrandbits(32)}"
     await devbox.file.write(file_path=name, contents=text)
     same(await devbox.file.read(file_path=name), text, "a text by the official client")
@@ -53,7 +53,7 @@ async def keeps(_sdk: AsyncRunloopSDK, devbox: AsyncDevbox, order: random.Random
 
 
 async def resumes(_sdk: AsyncRunloopSDK, devbox: AsyncDevbox, order: random.Random) -> None:
-    """A suspend, a resume, a snapshot."""
+    """Suspend, resume, snapshot and restore a devbox."""
     text = f"{order.getrandbits(64)}"
     await devbox.file.write(file_path="kept", contents=text)
     await devbox.suspend()
@@ -67,7 +67,7 @@ async def resumes(_sdk: AsyncRunloopSDK, devbox: AsyncDevbox, order: random.Rand
 
 
 async def stores(sdk: AsyncRunloopSDK, _devbox: AsyncDevbox, order: random.Random) -> None:
-    """An object."""
+    """Upload, download and delete an object."""
     text = f"grün {order.getrandbits(64)}"
     stored = await sdk.storage_object.upload_from_text(text, name=f"o{order.getrandbits(32)}")
     same(await stored.download_as_text(), text, "an object by the official client")

@@ -1,4 +1,4 @@
-"""What the service only keeps: axons, secrets, policies and configs."""
+"""Scenarios with stored resources: axons, secrets, policies and configs."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ _ENDPOINT = "https://example.com"
 
 
 async def events_are_kept(ctx: Context) -> None:
-    """Events published to an axon, heard in their order, and listed."""
+    """Publish events to an axon, receive them in order, and list them."""
     axon = await ctx.sdk.axon.create(name=ctx.new_name("axon"))
     payloads = [ctx.text(ctx.chance.randint(0, 2000)) for _ in range(ctx.chance.randint(1, 12))]
     half = ctx.chance.randint(0, len(payloads))
@@ -40,7 +40,7 @@ async def events_are_kept(ctx: Context) -> None:
 
 
 async def rows_are_kept(ctx: Context) -> None:
-    """Rows in the database of an axon, each inserted once."""
+    """Insert rows into the database of an axon, each once."""
     axon = await ctx.sdk.axon.create(name=ctx.new_name("axon"))
     await axon.sql.query(sql="CREATE TABLE t (n INTEGER, v TEXT)")
     texts = [ctx.text(ctx.chance.randint(0, 100)) for _ in range(ctx.chance.randint(1, 6))]
@@ -57,7 +57,7 @@ async def rows_are_kept(ctx: Context) -> None:
 
 
 async def secrets_are_kept(ctx: Context) -> None:
-    """A secret made, changed, listed and deleted."""
+    """Create, update, list and delete a secret."""
     name = ctx.name.upper().replace("-", "_")
     await ctx.sdk.secret.create(name, "first")
     await ctx.sdk.secret.update(name, "second")
@@ -69,7 +69,7 @@ async def secrets_are_kept(ctx: Context) -> None:
 
 
 async def configs_are_kept(ctx: Context) -> None:
-    """A network policy, a gateway and an MCP config made, changed and deleted."""
+    """Create, update and delete a network policy, a gateway config and an MCP config."""
     policy = await ctx.sdk.network_policy.create(name=ctx.new_name("policy"), allowed_hostnames=["example.com"])
     gateway = await ctx.sdk.gateway_config.create(
         name=ctx.new_name("gateway"), endpoint=_ENDPOINT, auth_mechanism={"type": "bearer"}

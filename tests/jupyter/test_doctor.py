@@ -77,7 +77,7 @@ def test_isolation_is_told_as_asked_and_as_got(
     assert words in check.found
 
 
-GROUP, LOOKED = "by control group", "looked at while a devbox is in use"
+GROUP, LOOKED = "by control group", "checked while a devbox is in use"
 
 
 @pytest.mark.parametrize(
@@ -86,7 +86,7 @@ GROUP, LOOKED = "by control group", "looked at while a devbox is in use"
         ({"memory": GROUP, "processes": GROUP, "disk": LOOKED, "cpu": GROUP}, "ok"),
         ({"memory": GROUP, "processes": "8192 for each account of a devbox, by rlimit", "cpu": GROUP}, "ok"),
         ({"memory": LOOKED, "processes": GROUP, "disk": LOOKED, "cpu": GROUP}, "weak"),
-        ({"memory": GROUP, "processes": GROUP, "disk": LOOKED, "cpu": "behind other programs"}, "weak"),
+        ({"memory": GROUP, "processes": GROUP, "disk": LOOKED, "cpu": "lower priority than other programs"}, "weak"),
         ({"memory": "not limited"}, "weak"),
         ({}, "ok"),
     ],

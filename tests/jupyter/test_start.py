@@ -62,7 +62,7 @@ def test_stop_ends_the_wait_at_once_and_the_next_cell_uses_the_service(kernel: K
 def test_a_service_that_comes_late_is_told_and_used(kernel: Kernel, slow: SlowMachine) -> None:
     kernel.run("%config RunloopMagics.start_timeout = '1s'").check()
     for code in ("%devbox create one", "%runloop connect local"):
-        fails(kernel, kernel.run(code), "RemoteError", "within 1 s", "goes on starting", "RUNLOOP_LOCAL_START_TIMEOUT")
+        fails(kernel, kernel.run(code), "RemoteError", "within 1 s", "is still starting", "RUNLOOP_LOCAL_START_TIMEOUT")
     assert "1 problem to look at: service." in kernel.run("%runloop doctor").check().results[0]
     kernel.run("%config RunloopMagics.start_timeout = ''").check()
     cell = kernel.send("%devbox create one")

@@ -11,7 +11,7 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 
-from runloop_local.sandbox.cgroups import places
+from runloop_local.sandbox.cgroups import service_folders
 from tests.waiting import PATIENCE
 
 
@@ -82,7 +82,7 @@ def isolation_of(url: str, api_key: str) -> str:
 
 
 def _places() -> tuple[int, dict[str, Path]]:
-    return places(Path("/proc/self/mountinfo").read_bytes(), Path("/proc/self/cgroup").read_text())
+    return service_folders(Path("/proc/self/mountinfo").read_bytes(), Path("/proc/self/cgroup").read_text())
 
 
 def _counts_processes() -> bool:

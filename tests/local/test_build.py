@@ -274,7 +274,7 @@ async def test_much_output_is_cut_and_does_not_stop_the_build(works: Yard, monke
     monkeypatch.setattr("runloop_local.engine.build.log.MAX_BYTES", 100_000)
     log = await works.log(await works.build("FROM x\nRUN yes | head -c 3000000; echo the end"))
     assert len(log) < 1_000_000
-    assert "Further output is left out" in log
+    assert "Further output is omitted" in log
     assert log.endswith("is built.")
 
 
@@ -287,7 +287,7 @@ def test_the_log_has_a_limit_of_its_own(tmp_path: Path, monkeypatch: pytest.Monk
             log.output(printed * (200_000 // len(printed)))
         log.end_output()
     last = json.loads((tmp_path / "log").read_bytes().splitlines()[-1])
-    assert "Further output is left out" in last["message"]
+    assert "Further output is omitted" in last["message"]
     assert 100_000 < (tmp_path / "log").stat().st_size < 800_000  # one piece may be a line, each byte of it three
 
 
@@ -337,13 +337,13 @@ EXCESSES = {
     "holes of another stage": (
         "RUN truncate -s 4T /big\nFROM x\nCOPY --from=0 /big /w",
         "build_failed",
-        "line 4: COPY --from=0 /big /w: the archive holds more than 1,073,741,824 bytes, which is more than a build "
+        "line 4: COPY --from=0 /big /w: the archive contains more than 1,073,741,824 bytes, which is more than a build "
         "may use.",
     ),
     "a context": (
         "COPY . /w/",
         "build_failed",
-        "line 2: {step}: the archive holds more than 1,073,741,824 bytes, which is more than a build may use.",
+        "line 2: {step}: the archive contains more than 1,073,741,824 bytes, which is more than a build may use.",
     ),
 }
 

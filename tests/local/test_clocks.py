@@ -46,10 +46,10 @@ async def engine(tmp_path: Path) -> AsyncIterator[Engine]:
 async def test_what_a_devbox_has_used_counts_no_step(engine: Engine, clock: Clock, step: int) -> None:
     began = time.monotonic()
     devbox = await engine.devboxes.create(DevboxRecord(new_id("dbx"), now_ms()))
-    assert await devbox.wait(frozenset({"running"}), PATIENCE)
+    assert await devbox.state.wait(frozenset({"running"}), PATIENCE)
     for status in ("suspended", "running", "shutdown"):
         clock.ahead_s += step
-        between = usage_view(devbox.record, devbox.in_status_ms)
+        between = usage_view(devbox.record, devbox.state.in_status_ms)
         assert 0 <= between["total_active_seconds"] <= between["total_elapsed_seconds"] <= time.monotonic() - began
         if status == "suspended":
             await devbox.suspend()
@@ -57,7 +57,7 @@ async def test_what_a_devbox_has_used_counts_no_step(engine: Engine, clock: Cloc
             await devbox.resume()
         else:
             await devbox.shutdown("api_shutdown")
-        assert await devbox.wait(frozenset({status}), PATIENCE)
+        assert await devbox.state.wait(frozenset({status}), PATIENCE)
     usage = usage_view(devbox.record, None)
     assert 0 <= usage["total_active_seconds"] <= usage["total_elapsed_seconds"] <= time.monotonic() - began
     times = [transition.time_ms for transition in devbox.record.transitions]
@@ -66,8 +66,8 @@ async def test_what_a_devbox_has_used_counts_no_step(engine: Engine, clock: Cloc
 
 async def test_a_command_never_ends_before_it_began(engine: Engine, clock: Clock) -> None:
     devbox = await engine.devboxes.create(DevboxRecord(new_id("dbx"), now_ms()))
-    assert await devbox.wait(frozenset({"running"}), PATIENCE)
-    execution = await devbox.execute(ExecutionRequest("read line", "slow", stdin=True))
+    assert await devbox.state.wait(frozenset({"running"}), PATIENCE)
+    execution = await devbox.processes.execute(ExecutionRequest("read line", "slow", stdin=True))
     clock.ahead_s -= HOUR_S
     await execution.end_input()
     await execution.completed()

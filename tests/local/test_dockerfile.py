@@ -159,7 +159,7 @@ MALFORMED: dict[str, tuple[str, str]] = {
     "a trigger of a trigger": ("FROM x\nONBUILD ONBUILD RUN a", "line 2: ONBUILD: ONBUILD cannot follow it"),
     "a trigger that is FROM": ("FROM x\nONBUILD FROM a", "line 2: ONBUILD: FROM cannot follow it"),
     "a trigger that is unknown": ("FROM x\nONBUILD GO", "line 2: ONBUILD: unknown instruction 'GO'"),
-    "a trigger that fails": ("FROM x AS s\nONBUILD USER $\n\nFROM s", "line 4: USER: '\\$' is no account"),
+    "a trigger that fails": ("FROM x AS s\nONBUILD USER $\n\nFROM s", "line 4: USER: '\\$' is not an account"),
     "escape": ("# escape=x\nFROM x", r"line 1: escape must be"),
     "before FROM": ("RUN x\nFROM y", "line 1: RUN comes before FROM"),
     "no FROM": ("ARG x", "no FROM"),
@@ -169,10 +169,10 @@ MALFORMED: dict[str, tuple[str, str]] = {
     "RUN flag": ("FROM x\nRUN --network=none make", "line 2: RUN: --network is not served"),
     "FROM flag": ("FROM --arch=arm x", "line 1: FROM: --arch is not served"),
     "two stages of one name": ("FROM x AS a\nFROM y AS A", "line 2: FROM: an earlier stage is called a already"),
-    "byte 0": ("FROM x\nRUN a\0b", "line 2: a byte 0 has no place"),
+    "byte 0": ("FROM x\nRUN a\0b", "line 2: a Dockerfile must not contain a NUL"),
     "COPY flag": ("FROM x\nCOPY --unpack=x a b", "line 2: COPY: --unpack is not served"),
     "mode": ("FROM x\nCOPY --chmod=u+x a b", "line 2: COPY: --chmod=u.x must be octal"),
-    "address": ("FROM x\nADD https://a/b c", "line 2: ADD: addresses are not fetched"),
+    "address": ("FROM x\nADD https://a/b c", "line 2: ADD: URLs are not fetched"),
     "a flag twice": ("FROM x\nCOPY --from=a --from=b c d", "line 2: COPY: --from is given twice"),
     "ssh": (
         "FROM x\nRUN --mount=type=ssh make",
@@ -203,7 +203,10 @@ MALFORMED: dict[str, tuple[str, str]] = {
         "FROM x\nRUN --mount=type=cache,target=/a,size=1m make",
         "line 2: RUN: a cache mount has no size",
     ),
-    "size": ("FROM x\nRUN --mount=type=tmpfs,target=/a,size=big make", "line 2: RUN: size=big is no size such as 64m"),
+    "size": (
+        "FROM x\nRUN --mount=type=tmpfs,target=/a,size=big make",
+        "line 2: RUN: size=big is not a size such as 64m",
+    ),
     "mode of a tmpfs": (
         "FROM x\nRUN --mount=type=tmpfs,target=/a,mode=7 make",
         "line 2: RUN: a tmpfs mount has no mode",
@@ -235,7 +238,7 @@ MALFORMED: dict[str, tuple[str, str]] = {
     "modifier": ("FROM x\nENV a=${b^^}", "line 2: ENV: .* modifier"),
     "required": ('FROM x\nENV a="${b:?must be}"', "line 2: ENV: b is not set: must be"),
     "SHELL": ("FROM x\nSHELL /bin/bash", "line 2: SHELL: write it as"),
-    "USER": ("FROM x\nUSER a b", "line 2: USER: 'a b' is no account"),
+    "USER": ("FROM x\nUSER a b", "line 2: USER: 'a b' is not an account"),
 }
 
 

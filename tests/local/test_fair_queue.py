@@ -190,14 +190,14 @@ async def engine(tmp_path: Path) -> AsyncIterator[Engine]:
 
 async def test_a_command_waits_that_prints_while_another_devbox_is_asked(engine: Engine) -> None:
     devbox = await engine.devboxes.create(DevboxRecord(new_id("dbx"), now_ms()))
-    assert await devbox.wait(frozenset({"running"}), PATIENCE)
+    assert await devbox.state.wait(frozenset({"running"}), PATIENCE)
     size = 4 * BURST_BYTES
-    flood = await devbox.execute(ExecutionRequest(f"head -c {size} /dev/zero", new_id("exec")))
+    flood = await devbox.processes.execute(ExecutionRequest(f"head -c {size} /dev/zero", new_id("exec")))
     await flood.completed()
     assert flood.log.total == size
     engine.fair_queue.rest_s = HOUR
     with engine.fair_queue.request("dbx_other"):
-        flood = await devbox.execute(ExecutionRequest(f"head -c {size} /dev/zero", new_id("exec")))
+        flood = await devbox.processes.execute(ExecutionRequest(f"head -c {size} /dev/zero", new_id("exec")))
         await until(lambda: flood.log.total > 0, "output")
         for _ in range(size // SMALL_PIECE_BYTES):
             await asyncio.sleep(0)

@@ -72,7 +72,7 @@ def test_what_is_no_key_is_one_sentence(content: str, tmp_path: Path) -> None:
     command = [*SERVE, "--data-dir", str(tmp_path / "data"), "--api-key-file", key_file(tmp_path, content)]
     result = subprocess.run(command, capture_output=True, text=True, check=False)
     assert (result.returncode, result.stdout, result.stderr.count("\n")) == (1, "", 1)
-    assert "holds no API key" in result.stderr
+    assert "is not an API key" in result.stderr
 
 
 def test_a_variable_that_is_no_text_is_one_sentence(tmp_path: Path) -> None:
@@ -80,7 +80,7 @@ def test_a_variable_that_is_no_text_is_one_sentence(tmp_path: Path) -> None:
     env = {**os.environb, b"RUNLOOP_LOCAL_API_KEY": b"cl\xff"}
     result = subprocess.run(command, env=env, capture_output=True, text=True, check=False)
     assert (result.returncode, result.stdout, result.stderr.count("\n")) == (1, "", 1)
-    assert "holds no API key" in result.stderr
+    assert "is not an API key" in result.stderr
 
 
 def test_a_file_that_is_not_there_is_one_sentence(tmp_path: Path) -> None:

@@ -312,5 +312,5 @@ async def test_a_folder_that_cannot_be_used_makes_no_kernels(seen: Released, tmp
     folder.touch()
     with pytest.raises(UnknownKernelError, match="No lock"):
         seen.kernels.register("krn_1", "")
-    with pytest.raises(UnknownKernelError, match="cannot be looked at"):
+    with pytest.raises(UnknownKernelError, match="cannot be read"):
         await seen.kernels.attach("krn_1")

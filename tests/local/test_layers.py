@@ -9,7 +9,7 @@ import pytest
 
 from runloop_local.engine.storage.layers import Layers
 from runloop_local.sandbox import Isolation, SandboxError, open_isolation
-from runloop_local.sandbox.namespaces import save_layers, standing_on
+from runloop_local.sandbox.namespaces import referenced_layers, save_layers
 
 
 @pytest.fixture
@@ -86,7 +86,7 @@ async def test_one_that_cannot_be_removed_is_told_and_the_others_go(
         await layers.swept()
     assert isolation.layers() == {"stuck"}
     assert list(layers.problems.values()) == [
-        "Layer stuck, which nothing needs, cannot be removed: rm failed: Read-only file system."
+        "The unused layer stuck cannot be removed: rm failed: Read-only file system."
     ]
     assert caplog.text.count("Read-only") == 1
     monkeypatch.setattr(isolation, "remove_layer", remove)
@@ -109,7 +109,7 @@ async def test_a_sweep_that_fails_is_told_and_comes_again(
         patched.setattr(isolation, "used_layers", fail)
         await layers.swept()
         (problem,) = layers.problems.values()
-        assert problem.startswith("Layers that nothing needs cannot be looked for: ")
+        assert problem.startswith("Unused layers cannot be found: ")
     await layers.swept()
     assert (isolation.layers(), layers.problems) == (frozenset(), {})
 
@@ -126,13 +126,13 @@ async def test_one_that_vanishes_does_not_end_the_sweep(isolation: Isolation, mo
 
 
 def test_a_sandbox_that_vanishes_stands_on_nothing(tmp_path: Path) -> None:
-    assert standing_on(tmp_path / "gone") == ()
+    assert referenced_layers(tmp_path / "gone") == ()
     save_layers(tmp_path, ("a", "b"))
-    assert standing_on(tmp_path) == ("a", "b")
+    assert referenced_layers(tmp_path) == ("a", "b")
     save_layers(tmp_path, ("c", "a", "b"), "freeze.json")
-    assert set(standing_on(tmp_path)) == {"a", "b", "c"}
+    assert set(referenced_layers(tmp_path)) == {"a", "b", "c"}
     (tmp_path / "layers.json").unlink()
-    assert standing_on(tmp_path) == ("c", "a", "b")
+    assert referenced_layers(tmp_path) == ("c", "a", "b")
 
 
 async def test_sweeps_while_sandboxes_come_and_go(isolation: Isolation) -> None:

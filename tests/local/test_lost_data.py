@@ -138,8 +138,8 @@ async def test_without_its_database_no_service_starts_and_nothing_is_deleted(
     lose(file)
     before = kept.files()
     said = (
-        r"service\.db is missing or empty, which says what the 1 disk, \d layers?, 1 object beside it are\. Put it "
-        r"back, with service\.db-wal if there is one, or move .*data away to begin anew\. Nothing was deleted\.\n$"
+        r"service\.db is missing or empty, but describes the 1 disk, \d layers?, 1 object beside it\. Put it back, "
+        r"with service\.db-wal if there is one, or move .*data away to start anew\. Nothing was deleted\.\n$"
     )
     for _ in range(2):  # the first does not make one that lets the second start
         with pytest.raises(AssertionError, match=said):
@@ -186,7 +186,7 @@ async def test_a_new_key_seals_no_secret_away_for_good(kept: Kept, tmp_path: Pat
     shutil.move(key, tmp_path / "key")
     for _ in range(2):
         async with next_service(kept) as api:
-            said = "TOKEN was sealed with another service.key than the one that is there: put the former back, or"
+            said = "TOKEN was encrypted with another service.key: put that key back, or set it again."
             assert said in await notes_of(api)
             failed = await api.json("/v1/devboxes/create_and_await_running", {"secrets": {"T": "TOKEN"}})
             assert said in failed["state_transitions"][-1]["failure_reason"]
@@ -229,7 +229,7 @@ async def test_a_broken_record_keeps_what_it_owns_and_the_rest_works(kept: Kept,
             await broken_ones_are_named(api, broken)
             assert kept.data.with_name("data.log").read_text().splitlines()[0] in await notes_of(api)
             await the_rest_works(api, kept)
-            assert "No layer is removed, as one may be needed that cannot be known." in await notes_of(api)
+            assert "No layer is removed, as a record that cannot be read may need it." in await notes_of(api)
     assert kept.files() >= before
     for kind, document_id in broken.items():
         database = sqlite3.connect(kept.data / "service.db")
@@ -262,7 +262,7 @@ async def broken_ones_are_named(api: Api, broken: dict[str, str]) -> None:
         answer = await api.get(path.format(broken[kind]))
         assert (answer.status_code, answer.json()["error"]) == (500, "unreadable_record")
         assert answer.json()["retryable"] is False
-        said = f"The record of {kind} {broken[kind]} cannot be read, and is kept as it is: "
+        said = f"The record of {kind} {broken[kind]} cannot be read, and is kept unchanged: "
         assert said in answer.json()["message"]
         assert said in await notes_of(api)
 

@@ -29,16 +29,18 @@ async def engine(tmp_path: Path) -> AsyncIterator[Engine]:
 
 async def test_all_run_once_and_another_is_answered_between_them(engine: Engine) -> None:
     devbox = await engine.devboxes.create(DevboxRecord(new_id("dbx"), now_ms()))
-    assert await devbox.wait(frozenset({"running"}), PATIENCE)
-    executions = [await devbox.execute(ExecutionRequest(f"echo {n} >> ran; echo {n}", f"c{n}")) for n in range(MANY)]
-    await devbox.save_disk("between")  # asked last
+    assert await devbox.state.wait(frozenset({"running"}), PATIENCE)
+    executions = [
+        await devbox.processes.execute(ExecutionRequest(f"echo {n} >> ran; echo {n}", f"c{n}")) for n in range(MANY)
+    ]
+    await devbox.disk.save("between")  # asked last
     queued = sum(execution.record.status == "queued" for execution in executions)
     assert queued > MANY // 2
     await asyncio.gather(*(execution.completed() for execution in executions))
-    printed = [engine.devboxes.execution(devbox.record.id, f"c{n}") for n in range(MANY)]
+    printed = [engine.executions.get(devbox.record.id, f"c{n}") for n in range(MANY)]
     texts = [execution.log.tail("stdout", 9)[0] for execution in await asyncio.gather(*printed)]
     assert texts == [f"{n}\n" for n in range(MANY)]
-    await (ran := await devbox.execute(ExecutionRequest("sort -n ran", "sorted"))).completed()
+    await (ran := await devbox.processes.execute(ExecutionRequest("sort -n ran", "sorted"))).completed()
     assert ran.log.tail("stdout", MANY)[0].split() == [str(n) for n in range(MANY)]
     await devbox.shutdown("api_shutdown")
 

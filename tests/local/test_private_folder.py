@@ -109,7 +109,7 @@ def test_one_of_ours_that_is_too_open_is_closed(mode: int, files: tuple[str, ...
 
 def test_an_open_folder_of_other_things_is_left_as_it_is(tmp_path: Path) -> None:
     folder = made(tmp_path / "d", 0o755, "known", "thesis.tex")
-    with pytest.raises(PermissionError, match=r"may look into it \(mode 755\), and 'thesis.tex' in it is none of ours"):
+    with pytest.raises(PermissionError, match=r"may look into it \(mode 755\), and 'thesis.tex' in it is not ours"):
         private_folder.require(folder, ("known",))
     assert mode_of(folder) == 0o755
     folder.chmod(0o700)

@@ -59,9 +59,9 @@ async def test_status_shows_room_and_prune_frees_it(home: Path, monkeypatch: pyt
 @pytest.mark.parametrize(
     ("arguments", "said"),
     [
-        (("prune", "log"), "'log' is no kind of what is kept: there are logs, records, builds, cache."),
+        (("prune", "log"), "'log' is not a kind of kept data: there are logs, records, builds, cache."),
         (("prune", "--older-than", "1y"), "--older-than: '1y' is neither a size like 500MB"),
-        (("serve", "--keep", "logs"), "--keep: 'logs' is no limit: write it like logs=2GB/3d"),
+        (("serve", "--keep", "logs"), "--keep: 'logs' is not a limit: write it like logs=2GB/3d"),
     ],
     ids=["kind", "time", "limit"],
 )

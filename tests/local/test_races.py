@@ -179,9 +179,13 @@ class Source:
 
     record = DevboxRecord("dbx_1", 0)
 
-    def require_disk(self, action: str) -> None: ...
+    @property
+    def disk(self) -> "Source":
+        return self
 
-    async def save_disk(self, layer: str) -> tuple[str, ...]:
+    def require_usable(self, action: str) -> None: ...
+
+    async def save(self, layer: str) -> tuple[str, ...]:
         return (layer,)
 
 
@@ -253,19 +257,19 @@ async def test_a_status_is_told_when_it_is_kept(
     engine = await Engine.open(tmp_path / "data", "process")
     devbox = await engine.devboxes.create(DevboxRecord(new_id("dbx"), now_ms()))
     if status != "running":
-        assert await devbox.wait(frozenset({"running"}), PATIENCE)
+        assert await devbox.state.wait(frozenset({"running"}), PATIENCE)
     moves: dict[str, Callable[[], Coroutine[Any, Any, None]]] = {
         "suspended": devbox.suspend,
         "shutdown": lambda: devbox.shutdown("api_shutdown"),
     }
     moving = asyncio.gather(*(move() for name, move in moves.items() if name == status))
     await held.wait()
-    settled = asyncio.create_task(devbox.settled())
+    settled = asyncio.create_task(devbox.state.settled())
     assert devbox.status == status
-    assert not await devbox.wait(frozenset({status}), 0.05)
+    assert not await devbox.state.wait(frozenset({status}), 0.05)
     assert not settled.done()
     kept.set()
-    assert await devbox.wait(frozenset({status}), PATIENCE)
+    assert await devbox.state.wait(frozenset({status}), PATIENCE)
     await settled
     await moving
     await engine.aclose()
@@ -274,7 +278,7 @@ async def test_a_status_is_told_when_it_is_kept(
 async def test_a_tunnel_of_a_devbox_that_is_being_closed_says_so(tmp_path: Path) -> None:
     engine = await Engine.open(tmp_path / "data", "process")
     devbox = await engine.devboxes.create(DevboxRecord(new_id("dbx"), now_ms(), tunnel=new_tunnel()))
-    assert await devbox.wait(frozenset({"running"}), PATIENCE)
+    assert await devbox.state.wait(frozenset({"running"}), PATIENCE)
     assert devbox.record.tunnel is not None
     await devbox.close()
     with pytest.raises(TunnelRejected, match="as the service stops") as refused:
@@ -286,13 +290,13 @@ async def test_a_tunnel_of_a_devbox_that_is_being_closed_says_so(tmp_path: Path)
 async def test_a_command_that_is_refused_leaves_nothing_behind(tmp_path: Path) -> None:
     engine = await Engine.open(tmp_path / "data", "process")
     devbox = await engine.devboxes.create(DevboxRecord(new_id("dbx"), now_ms()))
-    assert await devbox.wait(frozenset({"running"}), PATIENCE)
+    assert await devbox.state.wait(frozenset({"running"}), PATIENCE)
     for number in range(3):
         with pytest.raises(InvalidError, match="attach_stdin"):
-            await engine.devboxes.execute(
+            await engine.executions.start(
                 devbox.record.id, ExecutionRequest("true", f"exec_{number}", stdin=True, shell="s")
             )
-    assert not any(live.running for live in devbox._services.history._live.values())
+    assert not any(live.running for live in engine.executions._history._live.values())
     await engine.aclose()
 
 

@@ -159,7 +159,7 @@ class Stubborn:
 
 REFUSALS = {
     "by the system": (OSError("it is stuck"), "it is stuck"),
-    "no thread": (RuntimeError("can't start new thread"), "This machine starts no more processes for the service"),
+    "no thread": (RuntimeError("can't start new thread"), "This machine cannot start more processes"),
 }
 
 

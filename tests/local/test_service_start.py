@@ -53,7 +53,7 @@ def run(*arguments: str) -> subprocess.CompletedProcess[str]:
 
 async def test_a_late_service_is_told_and_used_by_the_next_one_who_asks(slow: SlowMachine) -> None:
     for _ in range(2):
-        with pytest.raises(service.ServiceError, match=r"within 0\.3 s, but goes on starting.*START_TIMEOUT"):
+        with pytest.raises(service.ServiceError, match=r"within 0\.3 s, but is still starting.*START_TIMEOUT"):
             await service.ensure_running(0.3)
     slow.open()
     endpoint = await service.ensure_running()
@@ -105,7 +105,7 @@ async def test_a_service_that_hangs_can_be_seen_and_ended(slow: SlowMachine) -> 
     with pytest.raises(service.ServiceError, match="runloop-local stop"):
         await service.ensure_running(0.3)
     shown = run("status")
-    assert (shown.returncode, "just being started" in shown.stderr) == (1, True)
+    assert (shown.returncode, "it is starting" in shown.stderr) == (1, True)
     assert run("stop").stdout == "stopped\n"
     assert not service.is_starting()
     slow.open()
@@ -190,7 +190,7 @@ def test_the_limit_is_what_the_environment_says(
 @pytest.mark.parametrize("text", ["soon", "0", "-1", "nan", "60s", "1,5"])
 async def test_a_limit_that_is_none_is_one_sentence(text: str, home: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("RUNLOOP_LOCAL_START_TIMEOUT", text)
-    with pytest.raises(service.ServiceError, match=r"START_TIMEOUT is .* no number of seconds"):
+    with pytest.raises(service.ServiceError, match=r"START_TIMEOUT is .* not a number of seconds"):
         await service.ensure_running()
     assert files(home.parent) == []
 

@@ -17,7 +17,7 @@ from starlette.applications import Starlette
 
 from runloop_local.engine import axon_sql
 from runloop_local.engine.build.image import Image
-from runloop_local.engine.devbox import devbox
+from runloop_local.engine.devbox import state
 from runloop_local.engine.devbox.execution import ExecutionRecord
 from runloop_local.engine.devbox.lifecycle import DevboxRecord, Transition
 from runloop_local.engine.engine import Engine
@@ -251,7 +251,7 @@ DEVBOX = {"id": "dbx_1", "create_time_ms": 1, "transitions": TRANSITIONS}
     ids=["record", "transition", "image", "tunnel"],
 )
 def test_what_another_version_has_stored_is_stored_again(body: dict[str, Any]) -> None:
-    record = replace(devbox.loaded(body), name="changed")
+    record = replace(state.loaded(body), name="changed")
     again = json.loads(json.dumps(body_of(record)))
     assert again["name"] == "changed"
     for name, value in body.items():
@@ -262,7 +262,7 @@ def test_what_another_version_has_stored_is_stored_again(body: dict[str, Any]) -
 
 
 def test_what_an_earlier_version_did_not_store_has_its_default() -> None:
-    assert devbox.loaded(DEVBOX) == DevboxRecord("dbx_1", 1, transitions=(Transition("queued", 1),))
+    assert state.loaded(DEVBOX) == DevboxRecord("dbx_1", 1, transitions=(Transition("queued", 1),))
     body = {"id": "snp_1", "create_time_ms": 1, "source_devbox_id": "dbx_1"}
     assert snapshots.loaded(body) == SnapshotRecord("snp_1", 1, "dbx_1", image=Image())
 
@@ -279,7 +279,7 @@ def test_a_record_is_the_same_when_it_is_read_again() -> None:
         layers=("l1", "l2"),
         tunnel=Tunnel("k", "authenticated", 1, "t"),
     )
-    assert devbox.loaded(json.loads(json.dumps(body_of(record)))) == record
+    assert state.loaded(json.loads(json.dumps(body_of(record)))) == record
 
 
 @pytest.mark.parametrize(
@@ -298,7 +298,7 @@ def test_a_record_is_the_same_when_it_is_read_again() -> None:
 )
 def test_a_record_that_is_none_is_told_by_the_place_where_it_is_wrong(body: Any, sentence: str) -> None:
     with pytest.raises(ValueError, match=sentence):
-        devbox.loaded(body)
+        state.loaded(body)
 
 
 @dataclass(frozen=True, slots=True)
@@ -327,7 +327,7 @@ async def test_one_broken_record_is_named_and_kept_and_left_out(file: Path, text
     store = Store.open(file)
     assert [record.id for record in await store.records("thing", loader(Thing), status="s")] == ["t0", "t2"]
     assert names(await store.page(Query("thing", starting_after="t2"))) == ["thing-0"]
-    with pytest.raises(UnreadableError, match="record of thing t1 cannot be read, and is kept as it is: "):
+    with pytest.raises(UnreadableError, match="record of thing t1 cannot be read, and is kept unchanged: "):
         await store.record("thing", "t1", loader(Thing))
     (note,) = store.notes.sentences()
     assert "thing t1" in note
@@ -402,7 +402,7 @@ async def test_a_start_reads_what_is_live_not_what_has_ended(tmp_path: Path, ste
     await cost_of_a_start(data, steps)
     few = await cost_of_a_start(data, steps)
     store = Store.open(data / "service.db")
-    await store.put(*[devbox.document(ended(number)) for number in range(3000)])
+    await store.put(*[state.document(ended(number)) for number in range(3000)])
     executions = [ExecutionRecord(f"e{number}", "dbx_1", "true", status="completed") for number in range(3000)]
     await store.put(*[execution.document() for execution in executions])
     await store.aclose()

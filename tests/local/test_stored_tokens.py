@@ -81,7 +81,7 @@ async def test_a_tunnel_sealed_with_a_lost_key_is_named_and_can_be_made_anew(tmp
             assert (await api.json(f"/v1/devboxes/{devbox}"))["tunnel"] is None
             assert [view["tunnel"] for view in (await api.json("/v1/devboxes"))["devboxes"]] == [None]
             notes = (await api.json("/local/status"))["notes"]
-            assert [note for note in notes if f"The tunnel of devbox {devbox} was sealed with another" in note]
+            assert [note for note in notes if f"The tunnel of devbox {devbox} was encrypted with another" in note]
     (tmp_path / "kept.key").rename(data / "service.key")
     with serving(data, "--isolation", "process") as service:
         async with connect(service) as api:

@@ -1,1 +1,1 @@
-"""What the embedded service does, without HTTP."""
+"""The logic of the embedded service, without HTTP."""

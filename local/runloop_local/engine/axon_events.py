@@ -1,4 +1,4 @@
-"""The events of axons, in SQLite: written in order, and read from any number on."""
+"""Stores the events of axons in SQLite: appended in order, and read from any sequence number on."""
 
 from __future__ import annotations
 
@@ -26,41 +26,41 @@ _VIEW = "json_set(rest, '$.sequence', sequence)"
 
 
 class AxonEvents:
-    """Events by axon and number. An event is kept as its public view, without its number."""
+    """Events by axon and sequence number. An event is stored as its public view without the number."""
 
     def __init__(self, database: Database) -> None:
         self._database = database
 
     @classmethod
     def open(cls, file: Path, reserve: Reserve | None = None) -> AxonEvents:
-        """The events in `file`, made if needed. `EngineError` where that cannot be."""
+        """Open the events in `file`, creating it if it does not exist. Raises `EngineError`."""
         return cls(Database.open(file, migrations.EVENTS, reserve))
 
     async def add(self, axon_id: str, rest: str, time_ms: int, request: IdempotentRequest | None) -> tuple[int, int]:
-        """Keep an event; its number, which is one more than the last one's, and its time.
+        """Append an event; returns its sequence number and its time.
 
-        They are kept with it for the retry of `request`, which is given them and adds nothing.
+        Both are stored for retries of `request`, in the same transaction: a retry returns them and appends nothing.
         """
         if request is None:
             return await self._database.run(lambda events: (_add(events, axon_id, rest), time_ms))
         return await self._database.run(lambda events: _add_once(events, axon_id, rest, time_ms, request))
 
     async def after(self, axon_id: str, sequence: int, limit: int) -> list[tuple[int, str]]:
-        """The first `limit` numbers and views after `sequence`, oldest first."""
+        """The first `limit` events after `sequence`, oldest first, as numbers and views."""
         statement = f"SELECT sequence, {_VIEW} FROM events WHERE axon = ? AND sequence > ? ORDER BY sequence LIMIT ?"  # noqa: S608 -- constants
         return await self._database.run(lambda events: events.execute(statement, (axon_id, sequence, limit)).fetchall())
 
     async def page(self, axon_id: str, limit: int, before: int | None, *, count: bool) -> Page:
-        """One page, newest first, of those before the number `before`."""
+        """One page of the events before the number `before`, newest first."""
         return await self._database.run(lambda events: _page(events, axon_id, limit, before, count=count))
 
     async def drop(self, axon_id: str) -> None:
-        """Forget all events of an axon."""
+        """Delete all events of an axon."""
         statement = "DELETE FROM events WHERE axon = ?"
         await self._database.run(lambda events: events.execute(statement, (axon_id,)), urgent=True)
 
     async def aclose(self) -> None:
-        """Close the file."""
+        """Close the database."""
         await self._database.aclose()
 
 
@@ -94,5 +94,5 @@ def _page(events: sqlite3.Connection, axon_id: str, limit: int, before: int | No
 
 
 def _count(events: sqlite3.Connection, axon_id: str) -> int:
-    """As many as the number of the last one, as none is ever deleted alone."""
+    """The number of events, which is the last sequence number, as events are never deleted individually."""
     return int(events.execute("SELECT coalesce(max(sequence), 0) FROM events WHERE axon = ?", (axon_id,)).fetchone()[0])

@@ -1,4 +1,4 @@
-"""The SQLite database of an axon: statements of a stranger, kept from files, from each other's time and from memory."""
+"""Runs untrusted SQL on the SQLite databases of axons, with limits on file access, time and memory."""
 
 from __future__ import annotations
 
@@ -25,7 +25,7 @@ MAX_RESULT_BYTES = 4 << 20
 MAX_DATABASE_BYTES = 256 << 20
 MAX_SECONDS = 5.0
 _PAGE_BYTES = 4096
-_STEPS = 10_000  # of SQLite's machine between two looks at the clock
+_STEPS = 10_000  # of SQLite's virtual machine between two checks of the clock
 _LIMITS = {
     sqlite3.SQLITE_LIMIT_ATTACHED: 0,
     sqlite3.SQLITE_LIMIT_LENGTH: 8 << 20,
@@ -72,10 +72,10 @@ class Statement:
 
 @dataclass(frozen=True, slots=True)
 class Result:
-    """What a statement gave."""
+    """The result of a statement."""
 
     columns: tuple[tuple[str, str], ...]
-    """Names, and the kinds of value that the first row with one has."""
+    """Names, and the type of the first value that is not NULL."""
     rows: tuple[tuple[Any, ...], ...]
     changes: int
     duration_ms: float
@@ -83,15 +83,15 @@ class Result:
 
 
 class SqlError(Exception):
-    """A statement cannot be carried out: one sentence."""
+    """A statement failed; the text is a sentence for the user."""
 
 
 Prepare = Callable[[int, Sequence[Result]], None]
-"""Hears, on a thread, of a change before it is committed: the mark that it leaves in the database, and its results."""
+"""Called on a thread before a change is committed, with the mark that it leaves in the database, and its results."""
 
 
 class AxonSql:
-    """Runs statements on the databases in one folder, on threads of its own."""
+    """Runs statements on the databases in one folder, on its own threads."""
 
     def __init__(self, folder: Path, seconds: float = MAX_SECONDS) -> None:
         self._folder = folder
@@ -101,24 +101,24 @@ class AxonSql:
     async def batch(
         self, name: str, statements: Sequence[Statement], prepare: Prepare | None = None
     ) -> list[Result | SqlError]:
-        """Run statements, all or none: the error of one is the last outcome, and nothing has changed."""
+        """Run statements in one transaction; if one fails, its error is the last outcome, and all are rolled back."""
         file, loop = self._file(name), asyncio.get_running_loop()
         return await loop.run_in_executor(self._threads, self._batch, file, statements, prepare)
 
     async def mark(self, name: str) -> int:
-        """The mark of the last change that was prepared and committed, which no statement can alter; 0 for none.
+        """The mark of the last change that was prepared and committed; 0 for none. Statements cannot alter it.
 
-        `EngineError` where the database cannot be read.
+        Raises `EngineError` if the database cannot be read.
         """
         return await asyncio.get_running_loop().run_in_executor(self._threads, _mark, self._file(name))
 
     async def drop(self, name: str) -> None:
-        """Remove a database."""
+        """Delete a database."""
         for suffix in ("", "-journal"):
             await asyncio.to_thread(self._file(name).with_name(f"{name}.db{suffix}").unlink, missing_ok=True)
 
     async def aclose(self) -> None:
-        """End the threads."""
+        """Stop the threads."""
         await asyncio.to_thread(self._threads.shutdown)
 
     def _file(self, name: str) -> Path:
@@ -155,7 +155,7 @@ class AxonSql:
 
 
 class _Watch:
-    """Sees what statements are about to do, refuses some of it, and ends what takes too long."""
+    """The authorizer and time limit of a connection: refuses some operations, and interrupts slow statements."""
 
     def __init__(self, connection: sqlite3.Connection, seconds: float) -> None:
         self.refused: list[str] = []
@@ -166,7 +166,7 @@ class _Watch:
         connection.set_authorizer(self._authorize)
 
     def end(self) -> None:
-        """Let everything pass from here on."""
+        """Remove the authorizer and the time limit."""
         self._connection.set_authorizer(None)
         self._connection.set_progress_handler(None, 0)
 
@@ -201,7 +201,7 @@ def _mark(file: Path) -> int:
 
 @contextmanager
 def _guarded(file: Path, seconds: float) -> Iterator[tuple[sqlite3.Connection, _Watch]]:
-    """A connection with a transaction under way, and what watches it."""
+    """A connection with limits and an open transaction, which is committed at the end."""
     connection = sqlite3.connect(file, isolation_level=None, timeout=seconds)
     try:
         for limit, value in _LIMITS.items():
@@ -232,9 +232,9 @@ def _run(connection: sqlite3.Connection, statement: Statement) -> Result:
 
 
 def is_of_machine(code: int, size: int, free: int) -> bool:
-    """Whether the file or the machine is to blame for an error, not the statement.
+    """True if an error was caused by the file or the machine, not by the statement.
 
-    What fails is undone, so that it is told by how large the database was, and how much was left on the disk.
+    As the transaction is rolled back, a full disk is told from a full database by the sizes before it.
     """
     return code in _OF_MACHINE or (code == sqlite3.SQLITE_FULL and size + free < MAX_DATABASE_BYTES)
 
@@ -261,7 +261,7 @@ def _kind(value: Any) -> str:
 
 
 def _shown(value: Any) -> Any:
-    """As JSON has it: bytes in Base64, and no number for what is none."""
+    """A value for JSON: bytes in Base64, None for NaN and infinity."""
     if isinstance(value, bytes):
         return base64.b64encode(value).decode()
     return None if isinstance(value, float) and not math.isfinite(value) else value

@@ -1,4 +1,4 @@
-"""Axons: channels of events, each with a database of its own."""
+"""Axons: channels of events, each with its own SQL database."""
 
 from __future__ import annotations
 
@@ -34,7 +34,7 @@ _BATCH = 500
 
 @dataclass(frozen=True, slots=True)
 class AxonRecord(Record):
-    """All that is known of an axon, apart from its events and its database."""
+    """The stored fields of an axon, without its events and its database."""
 
     id: str
     created_at_ms: int
@@ -44,14 +44,14 @@ class AxonRecord(Record):
 
 
 class _Channel:
-    """Those who listen to one axon, or use it. Counts, as nobody may be waiting when something happens."""
+    """The subscribers and users of one axon. Changes are counted, as a subscriber may not be waiting at the time."""
 
     def __init__(self) -> None:
         self.changed = ChangeNotifier()
         self.changes = 0
         self.users = 0
         self.left = ChangeNotifier()
-        """When one of them has done."""
+        """Notified when a user is done."""
 
     def notify(self) -> None:
         self.changes += 1
@@ -71,23 +71,23 @@ class Axons:
 
     @classmethod
     def open(cls, store: Store, folder: Path, reserve: Reserve | None = None) -> Axons:
-        """The axons whose events and databases lie in `folder`."""
+        """Open the axons with their events and databases in `folder`."""
         folder.mkdir(mode=0o700, parents=True, exist_ok=True)
         return cls(store, AxonEvents.open(folder / "events", reserve), AxonSql(folder))
 
     async def restore(self) -> None:
-        """Forget changes of databases that were prepared and never committed, as a kill came between."""
+        """Forget database changes that were prepared but not committed, because the service was killed in between."""
         for axon_id, request_id, mark in await self._store.last_children(REQUEST, _mark):
             try:
                 committed = await self._sql.mark(axon_id)
-            except EngineError as error:  # the other axons are not to suffer from it
+            except EngineError as error:  # the other axons still work
                 self._store.notes.add(str(error), "axon", axon_id)
                 continue
             if mark != committed:
                 await self._store.delete(REQUEST, request_id)
 
     async def create(self, name: str | None, metadata: Mapping[str, str], attempt: Attempt) -> AxonRecord:
-        """A new axon; what the attempt has made before is that axon."""
+        """Create an axon, or return the one that an earlier attempt has created."""
         if attempt.made is not None:
             return await self.get(attempt.made)
         record = AxonRecord(new_id("axn"), now_ms(), name, metadata)
@@ -95,7 +95,7 @@ class Axons:
         return record
 
     async def get(self, axon_id: str) -> AxonRecord:
-        """One axon, deleted ones too; `NotFoundError` if there never was one."""
+        """The axon of this id, even if deleted; raises `NotFoundError` if it never existed."""
         return await self._records.get(axon_id)
 
     async def page(self, query: Query) -> Page:
@@ -103,15 +103,15 @@ class Axons:
         return await self._store.page(query)
 
     async def update(self, axon_id: str, metadata: Mapping[str, str] | None) -> AxonRecord:
-        """Give it other metadata, if any."""
+        """Replace its metadata, unless that is None."""
         if metadata is None:
             return await self._live(axon_id)
         return await self._records.change(axon_id, lambda record: replace(_there(record), metadata=metadata))
 
     async def delete(self, axon_id: str) -> AxonRecord:
-        """Its events and its database are gone, its record stays. Once more is no error."""
+        """Delete its events and its database, but keep its record. Repeating it is not an error."""
         record = await self._records.change(axon_id, _deleted, urgent=True)
-        # Whoever was let in before would write once more what is dropped here.
+        # Requests that began before the change may still write; dropping the data first would bring some back.
         channel = self._channel(axon_id)
         await wait_until(channel.left, lambda: not channel.users)
         await self._events.drop(axon_id)
@@ -120,10 +120,10 @@ class Axons:
         return record
 
     async def publish(self, axon_id: str, event: Mapping[str, str], attempt: Attempt) -> tuple[int, int]:
-        """Keep an event and send it to who listens; its number and its time. A retry is the same event."""
+        """Store an event and send it to subscribers; returns its number and time. A retry adds no second event."""
         async with self._use(axon_id) as channel:
             now = now_ms()
-            # ASCII only: many clients end a line of a stream at characters that are none of its line ends.
+            # ASCII only, as many clients split event streams at Unicode line separators, too.
             rest = json.dumps({"axon_id": axon_id, **event, "timestamp_ms": now})
             added = await self._events.add(axon_id, rest, now, attempt.request)
             channel.notify()
@@ -135,31 +135,34 @@ class Axons:
         return await self._events.page(axon_id, limit, before, count=count)
 
     async def subscribe(self, axon_id: str, after: int) -> AsyncIterator[str]:
-        """The views of its events after a number, as they come."""
+        """Iterate over the views of its events after a sequence number, including future ones."""
         await self._live(axon_id)
         return self._follow(axon_id, after)
 
     async def query(self, axon_id: str, statement: Statement, attempt: Attempt) -> Result:
-        """Run one statement on its database; `InvalidError` where it cannot be."""
+        """Run one statement on its database; raises `InvalidError` if that fails."""
         outcome = (await self.batch(axon_id, [statement], attempt))[0]
         if isinstance(outcome, SqlError):
             raise InvalidError(str(outcome))
         return outcome
 
     async def batch(self, axon_id: str, statements: list[Statement], attempt: Attempt) -> list[Result | SqlError]:
-        """Run statements on its database, all or none. Where an earlier attempt has changed it, what that gave."""
+        """Run statements on its database, all or none, or return the results of an earlier attempt."""
         async with self._use(axon_id):
             if attempt.made is not None:
                 return [Result(**result) for result in json.loads(attempt.made)["results"]]
             try:
                 return await self._sql.batch(axon_id, statements, self._noting(axon_id, attempt))
             except EngineError:
-                if attempt.noted is not None:  # it was prepared, and could not be committed
+                if attempt.noted is not None:  # prepared, but not committed
                     await self._store.delete(REQUEST, attempt.noted.id)
                 raise
 
     def _noting(self, axon_id: str, attempt: Attempt) -> Prepare | None:
-        """Keeps what a change gives before it is committed: which of both a kill lets happen, `restore` can tell."""
+        """A callback that stores a change's results before it is committed.
+
+        If the service is killed in between, `restore` finds out by the mark that it was not committed.
+        """
         if attempt.request is None:
             return None
         loop = asyncio.get_running_loop()
@@ -172,13 +175,13 @@ class Axons:
         return prepare
 
     def end_streams(self) -> None:
-        """Nobody hears of further events, as the service stops."""
+        """End all subscriptions, as the service stops."""
         self._closing = True
         for channel in list(self._channels.values()):
             channel.notify()
 
     async def aclose(self) -> None:
-        """Close the files."""
+        """End subscriptions and close the databases."""
         self.end_streams()
         await self._sql.aclose()
         await self._events.aclose()
@@ -200,7 +203,7 @@ class Axons:
 
     @asynccontextmanager
     async def _use(self, axon_id: str) -> AsyncIterator[_Channel]:
-        """Work with what an axon has; its deletion waits until that is done."""
+        """Use a live axon; its deletion waits until the block is done."""
         channel = self._channel(axon_id)
         channel.users += 1
         try:
@@ -230,12 +233,12 @@ def _deleted(record: AxonRecord) -> AxonRecord:
 
 
 def _mark(body: Any) -> Any:
-    """What the database has been marked with by a change that is kept in this form."""
+    """The mark in a stored change."""
     return json.loads(body["made"])["mark"]
 
 
 def document(record: AxonRecord) -> Document:
-    """An axon as the store keeps it."""
+    """The stored form of an axon."""
     is_there = record.deleted_at_ms is None
     return Document(
         "axon",
@@ -250,4 +253,4 @@ def document(record: AxonRecord) -> Document:
 
 
 loaded = loader(AxonRecord)
-"""The record from its stored form; `ValueError` where that is none."""
+"""Load a record from its stored form; raises `ValueError` if that is invalid."""

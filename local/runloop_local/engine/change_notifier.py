@@ -1,4 +1,4 @@
-"""Waking whoever waits for the next change, without polling."""
+"""Wakes tasks that wait for the next change, without polling."""
 
 from __future__ import annotations
 
@@ -6,19 +6,19 @@ import asyncio
 
 
 class ChangeNotifier:
-    """Wakes everyone who waits at that moment. Costs nothing while nobody waits."""
+    """Wakes all tasks that are waiting. Costs nothing while none is."""
 
     def __init__(self) -> None:
         self._waiters: list[asyncio.Future[bool]] = []
 
     def notify(self) -> None:
-        """Wake all who wait now."""
+        """Wake all waiting tasks."""
         waiters, self._waiters = self._waiters, []
         for waiter in waiters:
             _settle(waiter, notified=True)
 
     async def wait(self, timeout: float | None = None) -> bool:
-        """True at the next change, False when `timeout` seconds pass first."""
+        """Wait for the next change; False if `timeout` seconds pass first."""
         loop = asyncio.get_running_loop()
         waiter: asyncio.Future[bool] = loop.create_future()
         self._waiters.append(waiter)

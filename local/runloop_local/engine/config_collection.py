@@ -1,4 +1,4 @@
-"""Settings that are only kept: created, shown, changed, deleted."""
+"""Configuration objects that are only stored: created, listed, updated, deleted."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ Entry = dict[str, Any]
 
 @dataclass(frozen=True, slots=True)
 class _Entry(Record):
-    """What each entry has; the rest is known to who created it."""
+    """The fields that every entry has; others depend on the kind."""
 
     id: str
     name: str
@@ -35,12 +35,12 @@ _checked = loader(_Entry)
 
 
 def loaded(body: Any) -> dict[str, Any]:
-    """An entry from its stored form; `ValueError` where that is none."""
+    """Load an entry from its stored form; raises `ValueError` if that is invalid."""
     return body_of(_checked(body))
 
 
 class ConfigCollection:
-    """Entries of one kind. An entry is its own public view."""
+    """The entries of one kind. An entry is stored in the form of its public view."""
 
     def __init__(self, store: Store, kind: str, prefix: str) -> None:
         self._store = store
@@ -48,14 +48,14 @@ class ConfigCollection:
         self._prefix = prefix
 
     async def create(self, fields: Mapping[str, Any], attempt: Attempt) -> Entry:
-        """A new entry."""
+        """Create an entry."""
         now = now_ms()
         entry = {"id": new_id(self._prefix), **fields, "create_time_ms": now, "update_time_ms": now}
         await self._records.put(entry, *attempt.note_reply(entry))
         return entry
 
     async def get(self, entry_id: str) -> Entry:
-        """One entry; `NotFoundError` if there is none."""
+        """The entry of this id; raises `NotFoundError`."""
         return await self._records.get(entry_id)
 
     async def page(self, query: Query) -> Page:
@@ -63,7 +63,7 @@ class ConfigCollection:
         return await self._store.page(query)
 
     async def update(self, entry_id: str, changes: Callable[[Entry], Mapping[str, Any]], attempt: Attempt) -> Entry:
-        """Give some fields the values that `changes` makes of the entry; `NotFoundError` if there is none."""
+        """Update an entry with the fields that `changes` returns for it; raises `NotFoundError`."""
         return await self._records.change(
             entry_id,
             lambda entry: {**entry, **changes(entry), "update_time_ms": now_ms(entry["update_time_ms"])},
@@ -71,7 +71,7 @@ class ConfigCollection:
         )
 
     async def delete(self, entry_id: str, attempt: Attempt) -> Entry:
-        """Forget it; what it was."""
+        """Delete an entry; returns what it was."""
         return await self._records.delete(entry_id, attempt.note_reply)
 
 

@@ -1,15 +1,15 @@
-"""File descriptors are kept for what matters most: without any, a service could not even say that it has none."""
+"""Reserves file descriptors: without any left, the service could not even answer that it has run out."""
 
 from __future__ import annotations
 
 import resource
 
 FOR_ALL_BUT_WORK = 32
-"""So many are left by what runs commands: connections and files need them."""
+"""Descriptors that commands must leave free for connections and files."""
 FOR_FILES = 16
-"""So many are left by connections too."""
+"""Descriptors that connections must leave free, too."""
 
 
 def are_short(newest: int, kept: int) -> bool:
-    """Whether fewer than `kept` are left; `newest` is one just opened, and so the lowest that was free."""
+    """True if fewer than `kept` are free. `newest` was just opened, so all below it are in use."""
     return newest >= resource.getrlimit(resource.RLIMIT_NOFILE)[0] - kept

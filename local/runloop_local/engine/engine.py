@@ -1,4 +1,4 @@
-"""The composition of the engine: isolation, store and devboxes on one data folder."""
+"""Composes the engine: isolation, store and devboxes on one data folder."""
 
 from __future__ import annotations
 
@@ -19,12 +19,13 @@ from .build.cache import BuildCache
 from .build.cache_mounts import CacheMounts
 from .build.log import BuildLogs
 from .config_collection import ConfigCollection
-from .devbox.devbox import DevboxServices
 from .devbox.devbox_factory import DevboxFactory
 from .devbox.devboxes import Devboxes
+from .devbox.executions import Executions
 from .devbox.history import EndedRecords, History, Outputs
 from .devbox.provisioner import Provisioner
 from .devbox.pty import IDLE_TTL_S
+from .devbox.services import DevboxServices
 from .errors import ConflictError
 from .fair_queue import FairQueue
 from .kernel.kernel_devboxes import KernelDevboxes
@@ -56,13 +57,14 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True, slots=True)
 class Engine:
-    """Everything the routes work with."""
+    """The composition root of the service, used by the routes."""
 
     isolation: Isolation
     store: Store
     layers: Layers
     retention: Retention
     devboxes: Devboxes
+    executions: Executions
     kernels: Kernels
     kernel_devboxes: KernelDevboxes
     snapshots: Snapshots
@@ -81,7 +83,7 @@ class Engine:
     mcp_configs: ConfigCollection
     shutdown_signal: ShutdownSignal
     closing: AsyncExitStack
-    """Ends the parts, the last that was opened first."""
+    """Closes the parts in reverse order."""
 
     @classmethod
     async def open(
@@ -91,7 +93,7 @@ class Engine:
         pty_idle_ttl: float = IDLE_TTL_S,
         limits: Mapping[str, Limit] = DEFAULTS,
     ) -> Engine:
-        """The engine on `data_dir`, which it alone uses. `OSError`, `SandboxError` or `EngineError` if it cannot."""
+        """Open the engine on `data_dir`, which it locks. Raises `OSError`, `SandboxError` or `EngineError`."""
         async with AsyncExitStack() as closing:
             return await cls._open(data_dir, requested, pty_idle_ttl, limits, closing)
 
@@ -108,7 +110,8 @@ class Engine:
         _raise_descriptor_limit()
         reserve = Reserve(data_dir / "reserve")
         reserve.prepare()
-        # Before anything is made or removed: a database of a newer version, or none beside disks, ends it here.
+        # Before anything is created or deleted: this fails for a database of a newer version, or one that is missing
+        # although there are disks.
         store = _store(data_dir, reserve)
         closing.push_async_callback(store.aclose)
         isolation = await open_isolation(data_dir / "sandboxes", requested)
@@ -144,8 +147,12 @@ class Engine:
         devbox_factory = DevboxFactory(devboxes, snapshots, blueprints, layers)
         keys = Keys(store, vault)
         idempotency = Idempotency(store)
+        # Closed in reverse order: kernels and retention first, so that neither removes devboxes that are stopping;
+        # the store and the isolation, which all others use, last.
         for part in (axons, objects, layers, devboxes, snapshots, blueprints, retention, kernels):
             closing.push_async_callback(part.aclose)
+        # Everything that holds layers is restored before unused ones are removed, and kernels come last: those that
+        # have ended meanwhile release their devboxes.
         await layers.restore()
         await cache.load()
         await devboxes.restore()
@@ -165,12 +172,13 @@ class Engine:
             layers,
             retention,
             devboxes,
+            Executions(devboxes, store, history),
             kernels,
             kernel_devboxes,
             snapshots,
             blueprints,
             devbox_factory,
-            Tunnels(devboxes),
+            Tunnels(devboxes, vault),
             objects,
             secrets,
             provisioner,
@@ -187,25 +195,25 @@ class Engine:
 
     @property
     def notes(self) -> tuple[str, ...]:
-        """What a person should know about the isolation, the data, and what could not be removed, one sentence each."""
+        """Sentences for the user about the isolation, the stored data, and problems in the background."""
         parts = (self.layers, self.devboxes, self.retention)
         problems = (problem for part in parts for problem in part.problems.values())
         return (*self.isolation.notes, *self.store.notes.sentences(), *problems)
 
     async def prune(self, kinds: Collection[str], older_than_ms: int, *, live: bool) -> dict[str, int]:
-        """Remove what nothing needs any more, and what could not be removed before; the bytes freed of each kind."""
+        """Delete data that is no longer needed, and retry failed deletions; returns the bytes freed, by kind."""
         freed = await self.retention.prune(kinds, older_than_ms, live=live)
         await self.devboxes.clear_away()
         await self.layers.swept()
         return freed
 
     def end_streams(self) -> None:
-        """End what would go on for as long as its client listens, as the service stops."""
+        """End streams that would last as long as their client listens, as the service stops."""
         self.shutdown_signal.set()
         self.axons.end_streams()
 
     async def aclose(self) -> None:
-        """End all processes and close the files; disks and records stay."""
+        """Stop all processes and close all files; disks and records stay."""
         await self.closing.aclose()
 
 
@@ -215,9 +223,9 @@ def _store(data_dir: Path, reserve: Reserve) -> Store:
 
 
 def _start_removing(store: Store, layers: Layers) -> None:
-    """Remove layers that nothing needs, unless a record that cannot be read may need one."""
+    """Start to remove layers without users, unless an unreadable record may use one."""
     if store.notes.about(UNREADABLE):
-        store.notes.add("No layer is removed, as one may be needed that cannot be known.", "layers")
+        store.notes.add("No layer is removed, as a record that cannot be read may need it.", "layers")
     else:
         layers.start()
 
@@ -239,7 +247,7 @@ def _locked(data_dir: Path) -> int:
 
 
 def _raise_descriptor_limit() -> None:
-    """A running command takes a handful of them, and the usual soft limit is 1024."""
+    """Raise the soft limit to the hard one: a running command takes several, and the usual limit is 1024."""
     _, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
     with suppress(ValueError, OSError):
         resource.setrlimit(resource.RLIMIT_NOFILE, (hard, hard))

@@ -1,21 +1,21 @@
-"""What can go wrong in the engine.
+"""The engine's exceptions.
 
 EngineError
-├── NotFoundError       no such resource
-├── PrunedError         it was there, and is no longer kept
-├── InvalidError        the request cannot be carried out as it stands
-├── ForbiddenError      whoever asks may not
-├── ConflictError       something else is going on that forbids it
-├── ReusedRequestIdError  another request came with the same x-request-id
-├── TooLargeError       more bytes than the service takes
-├── WaitExpiredError    a wait ran out before the status was reached
-├── UnknownKernelError  the kernel that a devbox is to belong to is not seen to live
-├── NotServedError      an operation or option that the embedded service does not have
-├── StoppingError       the service is on its way out
-├── ExhaustedError      this machine is out of processes, descriptors or memory for now
-├── DiskFullError       there is no room for it on the disk
-├── StorageError        the disk, or a file on it, cannot be used for another reason
-└── UnreadableError     a record was stored that this service cannot read
+├── NotFoundError         the resource does not exist
+├── PrunedError           the data was deleted by the retention limits
+├── InvalidError          the request is invalid
+├── ForbiddenError        the API key does not allow it
+├── ConflictError         the resource's state, or another operation, does not allow it
+├── ReusedRequestIdError  a different request had the same x-request-id
+├── TooLargeError         the request exceeds a size limit
+├── WaitExpiredError      a wait timed out before the status was reached
+├── UnknownKernelError    the service cannot see that the kernel is alive
+├── NotServedError        the embedded service lacks the operation or option
+├── StoppingError         the service is stopping
+├── ExhaustedError        this machine is out of processes, descriptors or memory
+├── DiskFullError         the disk is full
+├── StorageError          the disk, or a file on it, cannot be used for another reason
+└── UnreadableError       a stored record cannot be read
 """
 
 from __future__ import annotations
@@ -26,61 +26,61 @@ from ..sandbox.base import SandboxFull
 
 
 class EngineError(Exception):
-    """One clear sentence for the person who made the request."""
+    """Base of the engine's errors; the text is one sentence for the user."""
 
     code = "internal_error"
 
 
 class NotFoundError(EngineError):
-    """There is no such resource."""
+    """The resource does not exist."""
 
     code = "not_found"
 
 
 class PrunedError(EngineError):
-    """It was there, and is no longer kept."""
+    """The data was deleted by the retention limits."""
 
     code = "pruned"
 
 
 class InvalidError(EngineError):
-    """The request cannot be carried out as it stands."""
+    """The request is invalid."""
 
     code = "invalid_request"
 
 
 class ForbiddenError(EngineError):
-    """Whoever asks may not."""
+    """The API key does not allow the request."""
 
     code = "forbidden"
 
 
 class ConflictError(EngineError):
-    """Something else is going on that forbids it for now."""
+    """The resource's state, or another operation on it, does not allow the request now."""
 
     code = "conflict"
 
 
 class ReusedRequestIdError(EngineError):
-    """Another request came with the same `x-request-id`."""
+    """A different request had the same `x-request-id`."""
 
     code = "request_id_reused"
 
 
 class TooLargeError(EngineError):
-    """More bytes than the service takes."""
+    """The request exceeds a size limit."""
 
     code = "too_large"
 
 
 class WaitExpiredError(EngineError):
-    """A wait ran out before the status was reached; asking again is right."""
+    """A wait timed out before the status was reached; the client should repeat it."""
 
     code = "wait_expired"
 
 
 class UnknownKernelError(EngineError):
-    """The kernel that a devbox is to belong to is not seen to live."""
+    """The service cannot see that the kernel is alive."""
 
     code = "unknown_kernel"
 
@@ -92,55 +92,55 @@ class NotServedError(EngineError):
 
 
 class StoppingError(EngineError):
-    """The service is on its way out."""
+    """The service is stopping."""
 
     code = "stopping"
 
 
 class ExhaustedError(EngineError):
-    """This machine is out of processes, descriptors or memory for now; asking again later is right."""
+    """This machine is out of processes, descriptors or memory; the client may retry later."""
 
     code = "exhausted"
 
 
 class DiskFullError(EngineError):
-    """There is no room for it on the disk."""
+    """The disk is full."""
 
     code = "disk_full"
 
 
 class StorageError(EngineError):
-    """The disk, or a file on it, cannot be used, and not for want of room."""
+    """The disk, or a file on it, cannot be used for another reason than being full."""
 
     code = "storage_error"
 
 
 class UnreadableError(EngineError):
-    """A record was stored that this service cannot read; it is kept as it is."""
+    """A stored record cannot be read; it is kept unchanged."""
 
     code = "unreadable_record"
 
 
 def no_descriptors() -> ExhaustedError:
-    """What to tell when there is none left."""
+    """The error for a service without free descriptors."""
     return ExhaustedError("The service has no descriptors left: end commands or connections, then try again.")
 
 
-_NO_PROCESSES = (ExhaustedError, "This machine starts no more processes for the service: end commands, then try again.")
+_NO_PROCESSES = (ExhaustedError, "This machine cannot start more processes: end commands, then try again.")
 _MEANINGS: dict[int, tuple[type[EngineError], str]] = {
     errno.EMFILE: (ExhaustedError, str(no_descriptors())),
     errno.ENFILE: (ExhaustedError, "This machine has no descriptors left: end programs on it, then try again."),
     errno.EAGAIN: _NO_PROCESSES,
     errno.ENOMEM: (ExhaustedError, "This machine has no memory left for the service: end commands, then try again."),
     errno.ENOSPC: (DiskFullError, "The disk is full: shut devboxes down or delete snapshots, blueprints or objects."),
-    errno.EDQUOT: (DiskFullError, "The disk quota of the service's account is used up: delete something of it."),
-    errno.EFBIG: (DiskFullError, "The service may not write a file that large: see ulimit -f, or the file system."),
+    errno.EDQUOT: (DiskFullError, "The disk quota of the service's account is used up: delete some of its files."),
+    errno.EFBIG: (DiskFullError, "The service cannot write a file that large: see ulimit -f, or the file system."),
     errno.EROFS: (StorageError, "The file system is mounted read-only."),
 }
 
 
 def of_machine(error: BaseException) -> EngineError | None:
-    """What to tell of an error in which the system says what this machine lacks; None for any other."""
+    """The engine's error for a system error that says what this machine lacks; None for any other."""
     number = error.errno if isinstance(error, OSError) else None
     known = _MEANINGS.get(number) if number is not None else None
     if isinstance(error, RuntimeError) and "start new thread" in str(error):
@@ -149,7 +149,7 @@ def of_machine(error: BaseException) -> EngineError | None:
 
 
 def is_disk_full(error: BaseException | None) -> bool:
-    """Whether an error, or what caused it, was said to be for want of room by the system or by a program."""
+    """True if an error, or one of its causes, says that the disk is full."""
     while error is not None:
         if isinstance(error, DiskFullError | SandboxFull) or isinstance(of_machine(error), DiskFullError):
             return True

@@ -1,9 +1,9 @@
-"""Fair queueing on the event loop, for those who may have data without end: commands, streams, files, pages.
+"""Fair queueing on the event loop for unbounded transfers: command output, streams, files, tunnels.
 
-They move one piece at a turn, and there is one turn each time the loop has served what else is ready: however many they
-are, a request waits for one piece. All that moves data of one devbox is a *flow*, and flows take turns. While a request
-to another devbox waits, pieces are small, and a flow that has moved much rests after each. So the service is free when
-that request goes on, and a command that prints more than is read waits, and leaves the processors to others.
+A transfer moves one piece per turn, and there is one turn in each iteration of the event loop: however many transfers
+there are, a request waits for one piece. All transfers of one devbox form a *flow*, and flows take turns. While a
+request to another devbox is waiting, pieces are small, and a flow that has moved much pauses after each. So the event
+loop is free when that request continues, and a command that prints faster than it is read is slowed down.
 """
 
 from __future__ import annotations
@@ -18,25 +18,25 @@ if TYPE_CHECKING:
     from contextlib import AbstractContextManager
 
     Piece = Callable[[int], object]
-    """Moves up to so many bytes."""
+    """Moves up to the given number of bytes."""
 
 PIECE_BYTES = 256 * 1024
-"""The most that is moved at one turn."""
+"""The maximum per turn."""
 SMALL_PIECE_BYTES = 64 * 1024
-"""The same while others wait: about a tenth of a millisecond of copying."""
+"""The maximum per turn while others wait: about a tenth of a millisecond of copying."""
 BURST_BYTES = 4 << 20
-"""So much may be moved at once without a rest, and so much more in each second:"""
+"""The size of a flow's token bucket, which is refilled by `_BYTES_PER_S`; an empty one makes it pause."""
 _BYTES_PER_S = 16 << 20
 _REST_S = 0.002
 _MOMENT_S = 0.25
-"""Requests that take longer, as those for streams do, are not waited for."""
+"""Requests are given priority for this long; those for streams take longer."""
 
 
 class FairQueue:
     """The flows of one event loop."""
 
     def __init__(self, rest_s: float = _REST_S, moment_s: float = _MOMENT_S) -> None:
-        """Seconds that a flow rests for the sake of others' requests, and how long it does so for one of them."""
+        """`rest_s` is the pause of a flow while others wait; `moment_s` how long one request can cause pauses."""
         self.rest_s = rest_s
         self._moment_s = moment_s
         self._waiting: deque[Flow] = deque()
@@ -44,12 +44,12 @@ class FairQueue:
         self._requests: dict[object, tuple[str, float]] = {}
 
     def flow(self, owner: str) -> Flow:
-        """A new flow, for all that moves data of `owner`, which is a devbox or a build."""
+        """Create the flow of `owner`, which is a devbox or a build."""
         return Flow(self, owner)
 
     @contextmanager
     def request(self, owner: str) -> Iterator[None]:
-        """The time of a request to `owner`."""
+        """Give a request to `owner` priority over other flows while it lasts."""
         key = object()
         self._requests[key] = owner, asyncio.get_running_loop().time() + self._moment_s
         try:
@@ -58,14 +58,14 @@ class FairQueue:
             self._requests.pop(key, None)
 
     def others_wait(self, owner: str) -> bool:
-        """Whether a request to somebody else waits."""
+        """True if a request to another owner is waiting."""
         now = asyncio.get_running_loop().time()
         for key in [key for key, (_, end) in self._requests.items() if end <= now]:
             del self._requests[key]
         return any(other != owner for other, _ in self._requests.values())
 
     def take(self) -> bool:
-        """Take the turn; False if somebody has had it."""
+        """Take this iteration's turn; False if it is taken."""
         if self._taken:
             return False
         self._taken = True
@@ -73,7 +73,7 @@ class FairQueue:
         return True
 
     def wait(self, flow: Flow) -> None:
-        """Serve the flow once, after those that wait already."""
+        """Queue the flow for one turn."""
         self._waiting.append(flow)
         self.take()
 
@@ -87,11 +87,11 @@ class FairQueue:
         try:
             self._waiting.popleft().serve()
         finally:
-            self._come_round()  # behind a task that has been given the turn
+            self._come_round()  # runs after a task that was given this turn
 
 
 class Flow:
-    """The turns of one devbox or build."""
+    """The transfers of one devbox or build."""
 
     def __init__(self, queue: FairQueue, owner: str) -> None:
         self._queue = queue
@@ -102,7 +102,7 @@ class Flow:
         self._counted_at = 0.0
 
     def ask(self, piece: Piece) -> None:
-        """Call `piece` once, at a turn: now, if nobody has had this one."""
+        """Call `piece` once, at the flow's next turn, which may be now."""
         self._pieces.append(piece)
         if len(self._pieces) > 1 or self._rests:
             return
@@ -112,23 +112,23 @@ class Flow:
             self._queue.wait(self)
 
     async def turn(self) -> int:
-        """Wait for a turn; how many bytes may be moved before the next await."""
+        """Wait for a turn; returns the number of bytes that may be moved before the next await."""
         granted: asyncio.Future[int] = asyncio.get_running_loop().create_future()
         self.ask(lambda most: None if granted.done() else granted.set_result(most))
         return granted.result() if granted.done() else await granted
 
     def moved(self, count: int) -> None:
-        """So many bytes were moved at a turn."""
+        """Charge the flow for bytes that were moved."""
         now = asyncio.get_running_loop().time()
         left = min(self._left + (now - self._counted_at) * _BYTES_PER_S, BURST_BYTES)
         self._left, self._counted_at = max(left - count, 0), now
 
     def request(self) -> AbstractContextManager[None]:
-        """The time of a request to the flow's owner."""
+        """Give a request to the flow's owner priority over other flows while it lasts."""
         return self._queue.request(self._owner)
 
     def serve(self) -> None:
-        """Call the piece that has waited longest."""
+        """Use a turn: call the piece that has waited longest."""
         piece = self._pieces.popleft()
         others_wait = self._queue.others_wait(self._owner)
         if others_wait and not self._left:

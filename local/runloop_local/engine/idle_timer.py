@@ -1,4 +1,4 @@
-"""A deadline that moves: one timer, however often it is put off."""
+"""An idle timeout that needs a single timer, however often it is reset."""
 
 from __future__ import annotations
 
@@ -21,11 +21,11 @@ class IdleTimer:
         self._timer = self._loop.call_later(seconds, self._look)
 
     def touch(self) -> None:
-        """Start the time anew."""
+        """Reset the timeout."""
         self._touched = self._loop.time()
 
     def cancel(self) -> None:
-        """Never act."""
+        """Cancel the timer."""
         self._timer.cancel()
 
     def _look(self) -> None:

@@ -1,4 +1,4 @@
-"""What goes wrong in the background, where no request is answered: in the log once, in the status while it lasts."""
+"""Reports problems of background tasks: once in the log, and in the status while they last."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ _log = logging.getLogger("runloop_local")
 
 
 def tell(problems: dict[str, str], what: str, sentence: str) -> None:
-    """Note that there is a problem with `what`; in the log, unless it says the same already."""
+    """Record a problem with `what`, and log it unless it is already recorded."""
     if problems.get(what) != sentence:
         problems[what] = sentence
         _log.warning("%s", sentence)

@@ -1,4 +1,4 @@
-"""The moment at which the service begins to stop, for those who would wait on."""
+"""An event that is set when the service begins to stop."""
 
 from __future__ import annotations
 
@@ -6,14 +6,14 @@ from .change_notifier import ChangeNotifier
 
 
 class ShutdownSignal:
-    """Is set once."""
+    """An event that is set once and never cleared."""
 
     def __init__(self) -> None:
         self.is_set = False
         self._changed = ChangeNotifier()
 
     def set(self) -> None:
-        """Wake all who wait."""
+        """Set it and wake all waiting tasks."""
         self.is_set = True
         self._changed.notify()
 

@@ -1,4 +1,4 @@
-"""The public form of what the engine knows, as the REST API sends it."""
+"""Builds the REST API's views of the engine's records."""
 
 from __future__ import annotations
 
@@ -40,7 +40,7 @@ def devbox_view(record: DevboxRecord) -> dict[str, Any]:
 
 
 def tunnel_view(tunnel: Tunnel) -> dict[str, Any] | None:
-    """`TunnelView`; None for one whose key cannot be read any more."""
+    """`TunnelView`; None if the tunnel's key could not be decrypted."""
     view = shown(tunnel)
     del view["sealed"]
     return view if tunnel.tunnel_key else None
@@ -52,7 +52,7 @@ def _transition_view(transition: Transition) -> dict[str, Any]:
 
 
 def usage_view(record: DevboxRecord, current_ms: int | None) -> dict[str, Any]:
-    """`DevboxResourceUsageView`, counted by the size that was asked for; `current_ms` as `durations` takes it."""
+    """`DevboxResourceUsageView`, computed from the requested size; `current_ms` as for `durations`."""
     spans = durations(record, now_ms(), current_ms)
     elapsed = sum(ms for _, ms in spans) // 1000
     active = sum(ms for status, ms in spans if status == "running") // 1000
@@ -95,7 +95,7 @@ def _tail(log: OutputLog, stream: Stream, lines: int) -> tuple[str, bool]:
     try:
         return log.tail(stream, lines)
     except PrunedError:
-        return "", True  # reading the stream says what has become of it
+        return "", True  # the output stream answers with the error
 
 
 def whole_execution_view(record: ExecutionRecord, log: OutputLog, limit: int) -> dict[str, Any]:
@@ -109,12 +109,12 @@ def whole_execution_view(record: ExecutionRecord, log: OutputLog, limit: int) ->
 
 
 def _lines(text: str) -> list[str]:
-    """The lines of an output: what `str.splitlines` takes for their ends beside these, programs print within them."""
+    """Split output at line feeds only: `str.splitlines` also splits at characters that programs print within lines."""
     return [line.removesuffix("\r") for line in text.removesuffix("\n").split("\n")] if text else []
 
 
 def log_views(record: ExecutionRecord, log: OutputLog, lines: int, most: int) -> list[dict[str, Any]]:
-    """The `Log` entries of one execution: its command, the last lines it printed (to `most` bytes), its end."""
+    """The `Log` entries of one execution: its command, its last lines of output (up to `most` bytes), its exit code."""
     base = {"source": record.source, "cmd_id": record.id}
     start, end = record.start_time_ms, record.end_time_ms or now_ms(record.start_time_ms)
     logs: list[dict[str, Any]] = [{**base, "level": "info", "timestamp_ms": start, "cmd": record.command}]

@@ -1,4 +1,4 @@
-"""Holding a request until something is so."""
+"""Waits for a condition."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ if TYPE_CHECKING:
 
 
 async def wait_until(changed: ChangeNotifier, reached: Callable[[], bool], timeout: float | None = None) -> bool:
-    """True once `reached()`, asked at each change; False after `timeout` seconds."""
+    """Wait until `reached()` is true, checking it at each change; False after `timeout` seconds."""
     loop = asyncio.get_running_loop()
     deadline = None if timeout is None else loop.time() + timeout
     while not reached():

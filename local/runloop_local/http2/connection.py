@@ -1,9 +1,8 @@
-"""HTTP/2 on one connection: streams over h2, the windows of both sides, and how it ends."""
+"""One HTTP/2 connection: its streams, on the library h2, flow control, and shutdown."""
 
 from __future__ import annotations
 
 import asyncio
-import struct
 from typing import TYPE_CHECKING, Any, cast
 
 from h2.config import H2Configuration
@@ -26,37 +25,33 @@ from .exchange import Exchange
 from .frames import GOAWAY, Allowance, Frame, FrameSplitter, FrameTooLongError
 from .heads import HeadError, RequestHead
 from .preface import PREFACE
+from .sender import Sender
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
-
     from h2.events import Event
+    from hpack import Encoder
     from starlette.types import ASGIApp
     from uvicorn.server import ServerState
 
-    from .heads import Header
-
 MOST_STREAMS = 128
-"""Clients take 100 for granted until they have heard otherwise."""
+"""Clients assume 100 until they have received the settings."""
 STREAM_WINDOW = 256 * 1024
-"""What a stream may hold that its application has not read."""
+"""Bytes of a request's body that are buffered until the application reads them."""
 _CONNECTION_WINDOW = MOST_STREAMS * STREAM_WINDOW
-"""Streams that nobody reads leave room for the others."""
+"""Large enough that streams that are not read do not block the others."""
 _FRAME_BYTES = 16 * 1024
-_BURST = 64 * 1024
-"""After so many bytes of a reply it is another one's turn."""
 _TABLE_BYTES = 4096
-"""What is kept to shorten heads of replies, however much a client would keep."""
-_ALLOWED, _ALLOWED_PER_SECOND, _EARNED_BY_DATA = 4000, 1000, 10
+"""The limit of the HPACK table for responses, even if a client allows more."""
+_ALLOWED, _ALLOWED_PER_SECOND = 4000, 1000
 _LATE_S = 0.25
-"""How long requests still count that were on their way when the client was told to send no more."""
+"""The time after the first GOAWAY in which requests that were already in flight are still accepted."""
 _LAST_SECONDS = 1.0
-"""How long a client that broke the protocol may take to read what was wrong."""
+"""The time that a client has to read the GOAWAY after a protocol error."""
 _ANY_STREAM = 2**31 - 1
 
 
 class Http2(asyncio.Protocol):
-    """A connection of HTTP/2, as uvicorn's own protocols are ones of HTTP/1.1."""
+    """The asyncio protocol of an HTTP/2 connection, the counterpart of uvicorn's for HTTP/1.1."""
 
     def __init__(self, app: ASGIApp, state: ServerState, keep_alive: float) -> None:
         self._app = app
@@ -68,19 +63,18 @@ class Http2(asyncio.Protocol):
         self._frames = FrameSplitter(_FRAME_BYTES)
         self._allowance = Allowance(_ALLOWED, _ALLOWED_PER_SECOND, self._loop.time())
         self._h2 = _connection()
+        self._sender = Sender(self._h2, self._allowance, self._finished)
         self._exchanges: dict[int, Exchange] = {}
         self._running: set[asyncio.Task[None]] = set()
-        self._writable = asyncio.Event()
-        self._writable.set()
         self._last = _ANY_STREAM
-        """The last stream that is answered."""
+        """Requests on higher streams are refused."""
         self._leaving = False
 
-    # asyncio's protocol
+    # asyncio.Protocol
 
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
-        """The client has sent the preface."""
-        self._transport = cast("asyncio.Transport", transport)
+        """Initiate HTTP/2 for a client that has sent the preface."""
+        self._transport = self._sender.transport = cast("asyncio.Transport", transport)
         self._server, self._client = get_local_addr(self._transport), get_remote_addr(self._transport)
         self._connections.add(self)
         self._h2.initiate_connection()
@@ -90,104 +84,47 @@ class Http2(asyncio.Protocol):
         self._flush()
 
     def data_received(self, data: bytes) -> None:
-        """Take what has arrived, frame by frame."""
+        """Process the frames that have arrived."""
         try:
             for frame in self._frames.split(data):
                 self._take(frame)
         except FrameTooLongError:
             self._h2.close_connection(ErrorCodes.FRAME_SIZE_ERROR)
             self._break_off()
-        except ProtocolError:  # h2 has already put it into words
+        except ProtocolError:  # h2 has queued the GOAWAY
             self._break_off()
         else:
             self._flush()
 
     def connection_lost(self, exc: Exception | None) -> None:
-        """The client has gone."""
+        """Disconnect all exchanges, as the client has gone."""
         self._connections.discard(self)
         self._let_go()
 
     def pause_writing(self) -> None:
-        """The client reads slowly."""
-        self._writable.clear()
+        """Hold responses while the transport's buffer is full."""
+        self._sender.pause()
 
     def resume_writing(self) -> None:
-        """It has caught up."""
-        self._writable.set()
+        """Let responses continue."""
+        self._sender.resume()
 
     def shutdown(self) -> None:
-        """Answer what has been asked, and nothing more."""
+        """Refuse new requests, and close once those received have been answered."""
         if not self._transport.is_closing():
             self._last = min(self._last, self._h2.highest_inbound_stream_id)
             self._leaving = True
-            self._say_goodbye()
+            self._sender.send_goodbye(self._last)
             self._flush()
 
-    # What exchanges ask for
-
-    async def writable(self) -> None:
-        """Return once the connection takes more."""
-        while not self._writable.is_set():
-            await self._writable.wait()
-
-    def send_head(self, exchange: Exchange, fields: Sequence[Header], *, last: bool) -> None:
-        """Send a head; `last` where no body follows."""
-        self._h2.send_headers(exchange.stream_id, fields, end_stream=last)
-        self._flush()
-
-    async def send_body(self, exchange: Exchange, data: memoryview, *, last: bool) -> None:
-        """Send a part of the body as fast as the client takes it, or until the client has gone."""
-        while True:
-            await self.writable()
-            if exchange.gone:
-                return
-            sent = self._put(exchange.stream_id, data, last=last)
-            data = data[sent:]
-            if not data:
-                return
-            if sent:
-                await asyncio.sleep(0)
-            else:
-                exchange.room.clear()
-                await exchange.room.wait()
-
-    def acknowledge(self, exchange: Exchange, count: int) -> None:
-        """So many bytes of the request's body have been used."""
-        self._acknowledge(exchange.stream_id, count)
-        self._flush()
-
-    def reset(self, exchange: Exchange) -> None:
-        """End the stream where the reply has got to."""
-        self._h2.reset_stream(exchange.stream_id, ErrorCodes.INTERNAL_ERROR)
-        self.finished(exchange)
-
-    def finished(self, exchange: Exchange) -> None:
-        """Nothing more is sent."""
-        self._state.total_requests += 1
-        self._forget(exchange.stream_id)
-        self._flush()
-
-    def _put(self, stream_id: int, data: memoryview, *, last: bool) -> int:
-        """Send as much as there is room for; how much that was."""
-        room = max(0, min(self._h2.local_flow_control_window(stream_id), len(data), _BURST))
-        step = self._h2.max_outbound_frame_size
-        for start in range(0, room, step):
-            end = min(start + step, room)
-            self._h2.send_data(stream_id, data[start:end], end_stream=last and end == len(data))
-            self._allowance.earn(_EARNED_BY_DATA)
-        if last and not data:
-            self._h2.end_stream(stream_id)
-        self._flush()
-        return room
-
-    # What the client sends
+    # Sent by the client
 
     def _take(self, frame: Frame) -> None:
         if frame.cost and not self._allowance.spend(frame.cost, self._loop.time()):
             self._h2.close_connection(ErrorCodes.ENHANCE_YOUR_CALM)
             raise ProtocolError
         if frame.kind == GOAWAY:
-            self._leaving = True  # h2 would end the connection here, and the client waits for the rest
+            self._leaving = True  # not passed to h2, which would close while the client waits for open responses
             return
         for event in self._h2.receive_data(frame.octets):
             self._handle(event)
@@ -205,7 +142,7 @@ class Http2(asyncio.Protocol):
             case WindowUpdated():
                 self._make_room(event.stream_id)
             case RemoteSettingsChanged():
-                self._shrink_table()
+                _shrink_table(self._h2.encoder)
                 self._make_room(0)
 
     def _begin(self, event: RequestReceived) -> None:
@@ -217,7 +154,7 @@ class Http2(asyncio.Protocol):
         whole = event.stream_ended is not None
         app = self._app
         try:
-            scope = self._scope(RequestHead(event.headers, has_body=not whole))
+            scope = RequestHead(event.headers, has_body=not whole).scope(self._server, self._client)
         except HeadError as error:
             app = PlainTextResponse(f"{error}", 400)
             scope = {
@@ -225,78 +162,57 @@ class Http2(asyncio.Protocol):
                 "method": dict(event.headers).get(b":method", b"").decode("latin-1"),
                 "headers": [],
             }
-        exchange = self._exchanges[stream_id] = Exchange(self, stream_id, scope, whole=whole)
+        exchange = self._exchanges[stream_id] = Exchange(self._sender, stream_id, scope, whole=whole)
         task = self._loop.create_task(exchange.run(app))
         for tasks in (self._running, self._state.tasks):
             tasks.add(task)
             task.add_done_callback(tasks.discard)
 
-    def _scope(self, head: RequestHead) -> dict[str, Any]:
-        return {
-            "type": "http",
-            "asgi": {"version": "3.0", "spec_version": "2.3"},
-            "http_version": "2",
-            "server": self._server,
-            "client": self._client,
-            "scheme": "http",
-            "root_path": "",
-            "state": {},
-            "headers": head.headers,
-            "method": head.method,
-            "path": head.path,
-            "raw_path": head.raw_path,
-            "query_string": head.query,
-        }
-
     def _take_body(self, event: DataReceived) -> None:
         exchange = self._exchanges.get(event.stream_id)
-        if exchange is None:  # nobody wants it any more, and its sender shall not be stuck
-            self._acknowledge(event.stream_id, event.flow_controlled_length)
+        if exchange is None:  # already forgotten, but the sender's window must not stay closed
+            self._sender.acknowledge_unread(event.stream_id, event.flow_controlled_length)
         else:
             exchange.body_came(event.data, event.flow_controlled_length)
 
     def _make_room(self, stream_id: int) -> None:
-        """Windows have grown: that of one stream, or with 0 perhaps all."""
+        """Wake the exchange whose window has grown; stream 0 stands for the connection, so all of them."""
         if stream_id in self._exchanges:
             self._exchanges[stream_id].room.set()
         for exchange in () if stream_id else self._exchanges.values():
             exchange.room.set()
 
-    def _shrink_table(self) -> None:
-        encoder = self._h2.encoder
-        if encoder.header_table_size > _TABLE_BYTES:
-            encoder.header_table_size = _TABLE_BYTES
-        changes = encoder.table_size_changes  # what the next reply tells: the smallest and the last are enough
-        changes[:] = [min(changes), changes[-1]] if len(changes) > 2 else changes
+    # The end of streams and of the connection
 
-    # How streams and the connection end
+    def _finished(self, stream_id: int) -> None:
+        """Forget a stream whose response is complete or was cut off."""
+        self._state.total_requests += 1
+        self._forget(stream_id)
+        self._flush()
 
     def _forget(self, stream_id: int) -> None:
-        """A stream has ended, be it that its reply is complete or that the client wants none."""
+        """Remove a stream whose response is complete, or that was reset."""
         exchange = self._exchanges.pop(stream_id, None)
         if exchange is None:
             return
         exchange.leave()
-        self._acknowledge(stream_id, exchange.unused())
+        self._sender.acknowledge_unread(stream_id, exchange.unused())
         self._rest()
 
     def _rest(self) -> None:
-        """Wait for the next request, or for the end."""
+        """Start the keep-alive timer if there is no open request."""
         if not self._exchanges and not self._transport.is_closing():
             self._stop_timer()
             self._timer = self._loop.call_later(self._keep_alive, self._retire)
 
     def _retire(self) -> None:
-        """Nobody has asked for long. What is on its way to us just now is still answered."""
-        self._say_goodbye()
+        """Close an idle connection; requests that are in flight to us are still answered."""
+        # Two GOAWAYs, as RFC 9113 recommends: the first allows any stream, the second names the last one accepted.
+        self._sender.send_goodbye(self._last)
         self._loop.call_later(_LATE_S, self.shutdown)
 
-    def _say_goodbye(self) -> None:
-        # Not by h2, which would take the connection for closed and answer nothing more.
-        self._transport.write(struct.pack(">xHBBIII", 8, GOAWAY, 0, 0, self._last, ErrorCodes.NO_ERROR))
-
     def _break_off(self) -> None:
-        """End it, as the client does not keep to the protocol; h2 knows what to tell it."""
+        """Send the GOAWAY that h2 has queued for a protocol error, and close."""
         self._flush()
         self._transport.close()
         self._loop.call_later(_LAST_SECONDS, self._transport.abort)
@@ -304,7 +220,7 @@ class Http2(asyncio.Protocol):
 
     def _let_go(self) -> None:
         self._stop_timer()
-        self._writable.set()
+        self._sender.resume()
         exchanges, self._exchanges = self._exchanges, {}
         for exchange in exchanges.values():
             exchange.leave()
@@ -314,16 +230,18 @@ class Http2(asyncio.Protocol):
             self._timer.cancel()
             self._timer = None
 
-    def _acknowledge(self, stream_id: int, count: int) -> None:
-        if count and not self._transport.is_closing():
-            self._h2.acknowledge_received_data(count, stream_id)
-
     def _flush(self) -> None:
-        data = self._h2.data_to_send()
-        if data:
-            self._transport.write(data)
+        self._sender.flush()
         if self._leaving and not self._exchanges:
             self._transport.close()
+
+
+def _shrink_table(encoder: Encoder) -> None:
+    """Keep the HPACK table for responses small, however much the client allows."""
+    if encoder.header_table_size > _TABLE_BYTES:
+        encoder.header_table_size = _TABLE_BYTES
+    changes = encoder.table_size_changes  # sent with the next response; the smallest and the last are enough
+    changes[:] = [min(changes), changes[-1]] if len(changes) > 2 else changes
 
 
 def _connection() -> H2Connection:

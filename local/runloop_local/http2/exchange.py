@@ -1,4 +1,4 @@
-"""One request and its reply on a stream of HTTP/2, as ASGI has them."""
+"""One request and its response on an HTTP/2 stream, with ASGI's `receive` and `send`."""
 
 from __future__ import annotations
 
@@ -23,36 +23,36 @@ logger = logging.getLogger("uvicorn.error")
 
 
 class Link(Protocol):
-    """What carries an exchange's frames."""
+    """The connection, as far as exchanges use it."""
 
     async def writable(self) -> None:
-        """Return once the connection takes more."""
+        """Wait until the transport accepts more data."""
 
     def send_head(self, exchange: Exchange, fields: Sequence[Header], *, last: bool) -> None:
-        """Send a head; `last` where no body follows."""
+        """Send a head; `last` if no body follows."""
 
     async def send_body(self, exchange: Exchange, data: memoryview, *, last: bool) -> None:
-        """Send a part of the body as fast as the client takes it, or until the client has gone."""
+        """Send a part of the body as flow control allows; returns early if the client has gone."""
 
     def acknowledge(self, exchange: Exchange, count: int) -> None:
-        """So many bytes of the request's body have been used."""
+        """Open the windows again by the bytes of the request's body that were consumed."""
 
     def reset(self, exchange: Exchange) -> None:
-        """End the stream where the reply has got to."""
+        """Reset the stream in the middle of its response."""
 
     def finished(self, exchange: Exchange) -> None:
-        """The whole reply has been sent."""
+        """Forget the stream, whose response is complete."""
 
 
 class Exchange:
-    """A request that is answered: what `receive` and `send` of its application are."""
+    """A request being answered; provides the application's `receive` and `send`."""
 
     def __init__(self, link: Link, stream_id: int, scope: dict[str, Any], *, whole: bool) -> None:
         self.stream_id = stream_id
         self.gone = False
-        """Whether nobody is left to read the reply."""
+        """True once nobody reads the response any more."""
         self.room = asyncio.Event()
-        """Set when there may be room in the client's windows again."""
+        """Set when the client's flow control windows may be open again."""
         self._link = link
         self._scope = scope
         scope["extensions"] = {CUT: self._cut}
@@ -68,7 +68,7 @@ class Exchange:
         self._left: int | None = None
 
     async def run(self, app: ASGIApp) -> None:
-        """Have the request answered."""
+        """Run the application on the request."""
         try:
             await app(self._scope, self.receive, self.send)
         except Exception:
@@ -80,14 +80,14 @@ class Exchange:
             await self._end()
 
     async def _end(self) -> None:
-        """Leave no stream open that nobody will go on with."""
+        """Answer 500 if the application has not answered, and reset the stream if its response is incomplete."""
         if not self._started and not self.gone:
             await PlainTextResponse("Internal Server Error", 500)(self._scope, self.receive, self.send)
         if not self._complete:
             self._cut()
 
     async def receive(self) -> Message:
-        """ASGI: what has come of the body, or that the client has gone."""
+        """ASGI receive: the part of the body that has arrived, or the disconnect."""
         if self._expects and not self._started and not self.gone:
             self._expects = False
             self._link.send_head(self, [(b":status", b"100")], last=False)
@@ -102,7 +102,7 @@ class Exchange:
         return {"type": "http.request", "body": body, "more_body": not self._whole}
 
     async def send(self, message: Message) -> None:
-        """ASGI: the reply's head, or more of its body."""
+        """ASGI send: the head of the response, or a part of its body."""
         await self._link.writable()
         if self.gone:
             return
@@ -115,23 +115,23 @@ class Exchange:
             self._send_head(message["status"], message.get("headers", ()))
 
     def body_came(self, data: bytes, counted: int) -> None:
-        """A part of the request's body has come, which counts as so many bytes of the windows."""
+        """Buffer a part of the request's body; `counted` includes the padding that flow control counts."""
         self._unacknowledged += counted
         self._body += data
         self._changed.set()
 
     def body_ended(self) -> None:
-        """The whole of the request has come."""
+        """Note that the request's body is complete."""
         self._whole = True
         self._changed.set()
 
     def unused(self) -> int:
-        """How many bytes of the windows the request's body takes up from now on no more."""
+        """Take the number of received bytes that have not been acknowledged yet."""
         count, self._unacknowledged = self._unacknowledged, 0
         return count
 
     def leave(self) -> None:
-        """Nobody takes any more of the reply."""
+        """Disconnect: nobody reads the response any more."""
         self.gone = True
         self._changed.set()
         self.room.set()
@@ -158,7 +158,7 @@ class Exchange:
         if self.gone:
             return
         self.leave()
-        if self._started and self._bodiless:  # the head was the end of it
+        if self._started and self._bodiless:  # the head ended the stream
             self._link.finished(self)
         else:
             self._link.reset(self)

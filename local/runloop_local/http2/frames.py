@@ -1,4 +1,4 @@
-"""Frames as they arrive, and how many of those that carry nothing a client may send."""
+"""Splits received data into frames, and limits the rate of frames that carry no data."""
 
 from __future__ import annotations
 
@@ -13,12 +13,12 @@ DATA, HEADERS, RESET, GOAWAY = 0x0, 0x1, 0x3, 0x7
 _END_STREAM = 0x1
 _SMALL = 256
 _COSTS = {HEADERS: 0, RESET: 10}
-"""A request that is taken back has cost as much work as any."""
+"""Requests cost nothing, unless they are reset (the rapid reset attack): their work is done by then."""
 
 
 @dataclass(frozen=True, slots=True)
 class Frame:
-    """One frame with its head."""
+    """One frame, including its header."""
 
     kind: int
     flags: int
@@ -26,25 +26,25 @@ class Frame:
 
     @property
     def cost(self) -> int:
-        """What it takes from the allowance: nothing for a request, for much of a body, or for the end of one."""
+        """The tokens it costs: none for a request, for a large part of a body, or for the end of one."""
         if self.kind == DATA:
             return int(len(self.octets) - HEAD_BYTES < _SMALL and not self.flags & _END_STREAM)
         return _COSTS.get(self.kind, 1)
 
 
 class FrameTooLongError(Exception):
-    """A client sends a longer frame than it has been told is taken."""
+    """A client sent a frame that exceeds the announced maximum."""
 
 
 class FrameSplitter:
-    """Cuts what arrives into frames of at most `most` bytes."""
+    """Splits received data into frames of at most `most` bytes."""
 
     def __init__(self, most: int) -> None:
         self._most = most
         self._held = bytearray()
 
     def split(self, data: bytes) -> Iterator[Frame]:
-        """The frames that are whole now; `FrameTooLongError` once the next would be too long."""
+        """The frames that are complete now; raises `FrameTooLongError`."""
         self._held += data
         while len(self._held) >= HEAD_BYTES:
             length = int.from_bytes(self._held[:3])
@@ -59,9 +59,9 @@ class FrameSplitter:
 
 
 class Allowance:
-    """What a client may still spend on frames that bring nothing: `most` at once, and `per_second` in the long run.
+    """A token bucket for frames that carry no data: at most `most` tokens, refilled by `per_second`.
 
-    Pings, settings, resets, empty data and the like cost the sender nothing and the service its time.
+    Pings, settings, resets and empty data frames cost the sender nothing, but take the service's time.
     """
 
     def __init__(self, most: float, per_second: float, now: float) -> None:
@@ -71,12 +71,12 @@ class Allowance:
         self._at = now
 
     def spend(self, cost: int, now: float) -> bool:
-        """Whether there was that much left."""
+        """Take tokens; False if there were too few."""
         self.earn((now - self._at) * self._per_second)
         self._at = now
         self._left -= cost
         return self._left >= 0
 
     def earn(self, more: float) -> None:
-        """So much more, as the client has reason to send some."""
+        """Add tokens, up to the maximum."""
         self._left = min(self._most, self._left + more)

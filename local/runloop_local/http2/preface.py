@@ -1,4 +1,4 @@
-"""Which HTTP a connection speaks, as its first bytes say."""
+"""Chooses HTTP/1.1 or HTTP/2 for a connection by its first bytes."""
 
 from __future__ import annotations
 
@@ -14,10 +14,10 @@ class EitherHttp(DirectHttp):
     """HTTP/1.1, or HTTP/2 for a client that begins with its preface."""
 
     _first: bytes | None = b""
-    """What has come while it may be either."""
+    """Data received while the version is undecided; None afterwards."""
 
     def data_received(self, data: bytes) -> None:
-        """Something has come."""
+        """Pass data to the protocol of the version, once that is decided."""
         if self._first is None:
             super().data_received(data)
             return
@@ -40,7 +40,7 @@ class EitherHttp(DirectHttp):
     async def _hand_over(self, more: bytes) -> None:
         try:
             module = await asyncio.to_thread(import_module, f"{__package__}.connection")
-        except (RuntimeError, OSError):  # no thread or no descriptor is to be had for now; the client may try again
+        except (RuntimeError, OSError):  # out of threads or descriptors; the client may retry
             self.transport.close()
             return
         if self.transport.is_closing():

@@ -1,1 +1,1 @@
-"""Tunnels as a reverse proxy on the service's own port, told apart by host name."""
+"""Tunnels: a reverse proxy on the service's own port that distinguishes them by host name."""

@@ -1,4 +1,4 @@
-"""Who may come in by a tunnel, and the connection to the devbox's port."""
+"""Authorizes requests to tunnels and connects them to the devbox's port."""
 
 from __future__ import annotations
 
@@ -21,8 +21,8 @@ AUTHORIZATION = "x-runloop-tunnel-authorization"
 _WAKE_SECONDS = 60.0
 
 
-class TunnelRejected(Exception):  # noqa: N818 -- an answer rather than an error of ours
-    """Why a request does not come through: an HTTP status and one sentence."""
+class TunnelRejected(Exception):  # noqa: N818 -- becomes a response
+    """A request is not forwarded; holds the HTTP status and a sentence for the client."""
 
     def __init__(self, status: int, sentence: str) -> None:
         super().__init__(sentence)
@@ -31,27 +31,27 @@ class TunnelRejected(Exception):  # noqa: N818 -- an answer rather than an error
 
 @dataclass(frozen=True, slots=True)
 class TunnelConnection:
-    """A way through to a devbox's port."""
+    """A connection through a tunnel to a port of a devbox."""
 
     sock: socket.socket
-    """Connected and non-blocking; whoever gets the connection closes it."""
+    """Connected and non-blocking; the caller closes it."""
     devbox: Devbox
     tunnel: Tunnel
 
     def used(self) -> None:
-        """Bytes went through."""
+        """Count transferred data as activity of the devbox, if the tunnel keeps it alive."""
         if self.tunnel.http_keep_alive:
-            self.devbox.touch()
+            self.devbox.processes.touch()
 
 
 def bearer(header: str | None) -> str | None:
-    """The token of an authorization header."""
+    """The bearer token of an authorization header, or None."""
     kind, _, token = (header or "").partition(" ")
     return token.strip() if kind.lower() == "bearer" else None
 
 
 async def enter(tunnels: Tunnels, target: Target, authorization: str | None) -> TunnelConnection:
-    """A way through for a request with this authorization header; `TunnelRejected` where there is none."""
+    """Connect a request with this authorization header to its target; raises `TunnelRejected`."""
     found = tunnels.find(target.key)
     if found is None:
         raise TunnelRejected(
@@ -81,8 +81,8 @@ async def _require_running(devbox: Devbox, tunnel: Tunnel) -> None:
 
 async def _dial(devbox: Devbox, port: int) -> socket.socket:
     try:
-        return await devbox.dial(port)
-    except EngineError as error:  # its state has changed since, or the service stops
+        return await devbox.processes.dial(port)
+    except EngineError as error:  # its status has changed since, or the service is stopping
         raise TunnelRejected(503, str(error)) from error
     except SandboxEnded:
         raise TunnelRejected(503, f"Devbox {devbox.record.id} is ending.") from None

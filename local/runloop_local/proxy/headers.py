@@ -1,4 +1,4 @@
-"""What a reverse proxy does to headers. Names are in lower case."""
+"""Rewrites headers for the reverse proxy. Names are in lower case."""
 
 from __future__ import annotations
 
@@ -19,14 +19,14 @@ _OURS = frozenset({AUTHORIZATION.encode(), b"x-forwarded-for", b"x-forwarded-hos
 
 
 def end_to_end(headers: Iterable[Header]) -> list[Header]:
-    """Those that go on to the next hop."""
+    """The headers that are forwarded to the next hop."""
     headers = list(headers)
     named = {word.strip().lower() for name, value in headers if name == b"connection" for word in value.split(b",")}
     return [(name, value) for name, value in headers if name not in _HOP_BY_HOP and name not in named]
 
 
 def forwarded(headers: Iterable[Header], client: str) -> Iterator[Header]:
-    """Those that a request has behind the proxy: without our token, with where it came from."""
+    """The headers of a forwarded request: without the tunnel's token, with X-Forwarded-*."""
     headers = list(headers)
     yield from ((name, value) for name, value in headers if name not in _OURS)
     earlier = [value for name, value in headers if name == b"x-forwarded-for"]

@@ -1,4 +1,4 @@
-"""The host names of tunnels: `{port}-{key}.tunnel.localhost`, at the service's own port."""
+"""Parses the host names of tunnels: `{port}-{key}.tunnel.localhost`, at the service's own port."""
 
 from __future__ import annotations
 
@@ -17,14 +17,14 @@ _NAME = re.compile(rf"(?P<port>\d{{1,5}})-(?P<key>[0-9a-z]+)\.{re.escape(DOMAIN)
 
 @dataclass(frozen=True, slots=True)
 class Target:
-    """A port of the devbox that a key leads to."""
+    """A tunnel's key, and the port of its devbox."""
 
     port: int
     key: str
 
 
 def parse(host: str, own_port: int | None) -> Target | None:
-    """What a Host header means; None when it names no tunnel of the service at `own_port`."""
+    """Parse a Host header; None if it is not a tunnel's name at `own_port`."""
     found = _NAME.fullmatch(host.lower())
     if found is None or int(found["own"]) != own_port or not 0 < int(found["port"]) < 65536:
         return None
@@ -32,7 +32,7 @@ def parse(host: str, own_port: int | None) -> Target | None:
 
 
 def target_of(scope: Scope) -> Target | None:
-    """The tunnel that an ASGI connection is for."""
+    """The target of an ASGI connection, or None if that is not for a tunnel."""
     if scope["type"] not in ("http", "websocket"):
         return None
     return parse(Headers(scope=scope).get("host", ""), scope["server"][1])

@@ -1,4 +1,4 @@
-"""One HTTP request through a tunnel: body and answer as streams, at the pace of the slower side."""
+"""Forwards one HTTP request through a tunnel, streaming both bodies with back-pressure."""
 
 from __future__ import annotations
 
@@ -22,8 +22,8 @@ _HEADERS_BYTES = 256 * 1024
 
 
 async def forward(scope: Scope, receive: Receive, send: Send, connection: TunnelConnection, own_keys: OwnKeys) -> None:
-    """Send the request through, and the answer back. `TunnelRejected` while nothing has been answered yet."""
-    with connection.sock, connection.devbox.flow.request():
+    """Forward the request and relay the response. Raises `TunnelRejected` if that fails before the response starts."""
+    with connection.sock, connection.devbox.processes.flow.request():
         head = _head(scope, own_keys)
         await _Exchange(head, receive, send, connection).run()
 
@@ -34,7 +34,7 @@ class _Exchange:
         self._receive = receive
         self._send = send
         self._connection = connection
-        self._flow = connection.devbox.flow
+        self._flow = connection.devbox.processes.flow
         self._peer = h11.Connection(h11.CLIENT, max_incomplete_event_size=_HEADERS_BYTES)
         self._loop = asyncio.get_running_loop()
         self._started = False
@@ -45,7 +45,7 @@ class _Exchange:
         try:
             await self._answer()
         except (h11.RemoteProtocolError, OSError) as error:
-            # Once it has begun, an answer can only be cut: the server closes what is left unfinished.
+            # A response that has started can only be cut off: the server closes one that is left incomplete.
             if not self._started:
                 raise TunnelRejected(502, f"The devbox's server gave no HTTP answer: {error}.") from error
         finally:
@@ -53,7 +53,7 @@ class _Exchange:
             await asyncio.wait({asking})
 
     async def _ask(self) -> None:
-        """Send the request, then watch for the client's leaving."""
+        """Send the request, then wait for the client to disconnect."""
         try:
             await self._write(self._head)
             while True:
@@ -66,9 +66,9 @@ class _Exchange:
                     await self._left()
                     break
             self._client_left = True
-            self._connection.sock.shutdown(socket.SHUT_RDWR)  # what waits for the answer sees its end
+            self._connection.sock.shutdown(socket.SHUT_RDWR)  # wakes up the reader of the response
         except (OSError, h11.LocalProtocolError):
-            return  # the answer, or its absence, says it
+            return  # the reader of the response finds out by itself
 
     async def _left(self) -> None:
         while (await self._receive())["type"] != "http.disconnect":
@@ -81,7 +81,7 @@ class _Exchange:
             self._connection.used()
 
     async def _answer(self) -> None:
-        while not self._client_left:  # or a server that is fast enough would be read for ever
+        while not self._client_left:  # a server that always has data would be read for ever
             event = self._peer.next_event()
             if event is h11.NEED_DATA:
                 data = await self._loop.sock_recv(self._connection.sock, SMALL_PIECE_BYTES)

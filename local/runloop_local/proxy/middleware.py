@@ -1,4 +1,4 @@
-"""The way in by a tunnel's host name, in front of the API."""
+"""The middleware that handles requests to the host names of tunnels, in front of the API."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ if TYPE_CHECKING:
 
 
 class TunnelMiddleware:
-    """Sends on what is for a devbox's port; the rest is left to the API, which knows no tunnel's host name."""
+    """Forwards requests for a devbox's port; the rest goes to the API, which refuses host names of tunnels."""
 
     def __init__(
         self, app: ASGIApp, tunnels: Tunnels, own_keys: OwnKeys, terminals: ASGIApp, activity: Activity
@@ -32,7 +32,7 @@ class TunnelMiddleware:
         self._activity = activity
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
-        """ASGI."""
+        """Handle an ASGI connection."""
         target = target_of(scope)
         if target is None:
             await self._app(scope, receive, send)

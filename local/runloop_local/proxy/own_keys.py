@@ -1,4 +1,4 @@
-"""The service's own API keys on their way into a devbox: whoever runs code there must not get one."""
+"""Removes the service's API keys from requests to devboxes, whose code must not get one."""
 
 from __future__ import annotations
 
@@ -16,19 +16,19 @@ if TYPE_CHECKING:
     from .headers import Header
 
 _FURTHER = re.compile(r"(?<![\w-])[ar]k_[\w-]{43}(?![\w-])", re.ASCII)
-"""What a key looks like that was made by the API."""
+"""The format of keys that the API creates."""
 _BASIC = re.compile(r"basic\s+([\w+/=-]+)", re.IGNORECASE | re.ASCII)
 
 
 @dataclass(frozen=True, slots=True)
 class OwnKeys:
-    """Which texts hold a key of the service: the one that it was started with, or one that it has made."""
+    """Finds API keys of the service: the one that it was started with, and those that it has created."""
 
     api_key: str = field(repr=False)
     keys: Keys
 
     def are_in(self, text: str) -> bool:
-        """Whether a text holds a key as a word of its own, as it is, percent-encoded or in basic authorization."""
+        """True if a text contains a key as a word: plain, percent-encoded or in basic authorization."""
         return any(map(self._are_in, {text, unquote(text), *_decoded(text)}))
 
     def _are_in(self, text: str) -> bool:
@@ -36,14 +36,14 @@ class OwnKeys:
         return own is not None or any(self.keys.find(found) is not None for found in _FURTHER.findall(text))
 
     def without(self, headers: list[Header]) -> list[Header]:
-        """The headers that hold none; of a cookie header the cookies."""
+        """Remove headers that contain a key; from a cookie header only those cookies."""
         return [(name, kept) for name, value in headers if (kept := self._kept(name, value)) is not None]
 
     def target_without(self, target: bytes) -> bytes:
-        """A request's target whose query holds none. `TunnelRejected` for a path that holds one."""
+        """Remove query parameters that contain a key. Raises `TunnelRejected` if the path contains one."""
         path, mark, query = target.partition(b"?")
         if self.are_in(path.decode("latin-1")):
-            raise TunnelRejected(400, "The path holds an API key of the service, which no devbox may get.")
+            raise TunnelRejected(400, "The path contains an API key of the service, which no devbox may get.")
         kept = [each for each in query.split(b"&") if not self.are_in(each.decode("latin-1"))]
         return path + (mark + b"&".join(kept) if kept else b"")
 

@@ -1,6 +1,6 @@
-"""WebSockets through a tunnel: once the request's head has been sent on, bytes are relayed as they are.
+"""WebSockets through a tunnel: after the head of the request has been forwarded, bytes are relayed unchanged.
 
-Uvicorn hands each connection that asks for a WebSocket to a protocol, with the request's head as its first data.
+Uvicorn passes a connection that asks for a WebSocket to a protocol, with the request's head as its first data.
 """
 
 from __future__ import annotations
@@ -24,7 +24,7 @@ if TYPE_CHECKING:
 
 
 def upgrades(tunnels: Tunnels, own_keys: OwnKeys) -> Callable[..., asyncio.Protocol]:
-    """What uvicorn makes for a connection that becomes a WebSocket."""
+    """The factory of protocols that uvicorn uses for WebSocket upgrades."""
 
     def make(config: Config, server_state: ServerState, app_state: dict[str, Any]) -> asyncio.Protocol:
         return Upgrade(tunnels, own_keys, config, server_state, app_state)
@@ -33,7 +33,7 @@ def upgrades(tunnels: Tunnels, own_keys: OwnKeys) -> Callable[..., asyncio.Proto
 
 
 class Upgrade(asyncio.Protocol):
-    """A connection that asks for a WebSocket: relayed to a devbox, or left to the service's own WebSockets."""
+    """A connection that asks for a WebSocket: relayed to a devbox, or passed to the service's own WebSockets."""
 
     def __init__(
         self,
@@ -53,12 +53,12 @@ class Upgrade(asyncio.Protocol):
         self._own: asyncio.Protocol | None = None
 
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
-        """Uvicorn has passed the connection on."""
+        """Take over the connection from uvicorn."""
         self._transport = cast("asyncio.Transport", transport)
-        self._connections.add(self)  # which the server shuts down when it stops
+        self._connections.add(self)  # the server shuts these down when it stops
 
     def data_received(self, data: bytes) -> None:
-        """The head of the request, which is the only data before it has been answered."""
+        """Route the request by its head, which is the only data before a response."""
         if self._opening is not None:
             self._transport.close()
             return
@@ -72,26 +72,26 @@ class Upgrade(asyncio.Protocol):
             self._opening = asyncio.create_task(self._open(target, request, headers))
 
     def connection_lost(self, exc: Exception | None) -> None:
-        """The client has gone."""
+        """Cancel what was begun, as the client has gone."""
         self._connections.discard(self)
         if self._opening is not None:
             self._opening.cancel()
-        if self._own is not None:  # it has closed the connection before that was its own
+        if self._own is not None:  # closed before `set_protocol` took effect
             self._own.connection_lost(exc)
 
     def shutdown(self) -> None:
-        """The service stops."""
+        """Close the connection, as the service stops."""
         self._transport.close()
 
     def _leave_to_service(self, data: bytes) -> None:
-        # Imported at the first WebSocket: most services never see one.
+        # Imported at the first WebSocket, as most services never see one.
         from uvicorn.protocols.websockets.websockets_sansio_impl import WebSocketsSansIOProtocol
 
         self._connections.discard(self)
         own = self._own = WebSocketsSansIOProtocol(self._config, self._state, self._app_state)
         own.connection_made(self._transport)
         own.data_received(data)
-        # Uvicorn sets this protocol when we return.
+        # Afterwards, as uvicorn sets this protocol when this method returns.
         asyncio.get_running_loop().call_soon(self._transport.set_protocol, own)
 
     async def _open(self, target: Target, request: bytes, headers: list[Header]) -> None:
@@ -137,46 +137,46 @@ class Upgrade(asyncio.Protocol):
 
 
 class Side(asyncio.Protocol):
-    """One of the two connections of a relay. Reads no faster than the other side writes."""
+    """One of the two connections of a relay; pauses reading while the other cannot write."""
 
     other: Side
     transport: asyncio.Transport
     connections: set[Any] | None = None
-    """Those that the server closes when it stops."""
+    """The connections that the server closes when it stops."""
 
     def __init__(self, connection: TunnelConnection) -> None:
         self._connection = connection
 
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
-        """It is open."""
+        """Keep the transport."""
         self.transport = cast("asyncio.Transport", transport)
 
     def data_received(self, data: bytes) -> None:
-        """Pass it on."""
+        """Write the data to the other connection."""
         self._connection.used()
         self.other.transport.write(data)
 
     def pause_writing(self) -> None:
-        """It reads slowly."""
+        """Stop reading from the other connection while this one is full."""
         self.other.transport.pause_reading()
 
     def resume_writing(self) -> None:
-        """It has caught up."""
+        """Read from the other connection again."""
         self.other.transport.resume_reading()
 
     def connection_lost(self, exc: Exception | None) -> None:
-        """The other side ends with it."""
+        """Close the other connection, too."""
         if self.connections is not None:
             self.connections.discard(self)
         self.other.transport.close()
 
     def shutdown(self) -> None:
-        """The service stops."""
+        """Close the connection, as the service stops."""
         self.transport.close()
 
 
 def _parsed(head: bytes) -> tuple[bytes, list[Header]]:
-    """The request line and the headers, as uvicorn wrote them: names in lower case, one line each."""
+    """Parse a head in the form that uvicorn writes: names in lower case, one header per line."""
     request, *lines = head.split(b"\r\n\r\n", 1)[0].split(b"\r\n")
     parted = (line.partition(b": ") for line in lines)
     return request, [(name, value) for name, _, value in parted]

@@ -1,4 +1,4 @@
-"""The REST API: HTTP in, HTTP out; one file per concept."""
+"""The routes of the REST API, one module per resource."""
 
 from __future__ import annotations
 
@@ -34,7 +34,7 @@ if TYPE_CHECKING:
 
 
 def all_routes() -> list[Route]:
-    """Every route, literal paths before those with an id; none carries a request out twice."""
+    """Every route, literal paths before those with an id, made idempotent."""
     served = (
         status,
         kernels,

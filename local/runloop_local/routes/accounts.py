@@ -1,4 +1,4 @@
-"""`/v1/accounts`: there is one account, this machine's user."""
+"""`/v1/accounts`: the single account of this machine's user."""
 
 from __future__ import annotations
 

@@ -56,7 +56,7 @@ class Sql(Body):
     params: list[Any] | None = None
 
     def statement(self) -> Statement:
-        """It, as the engine takes it."""
+        """The engine's form of the statement."""
         return Statement(self.sql, tuple(self.params or ()))
 
 
@@ -124,7 +124,7 @@ async def list_events(request: Request) -> Response:
 
 
 async def subscribe(request: Request) -> Response:
-    """GET /v1/axons/{id}/subscribe/sse: what was published after `after_sequence`, then what is."""
+    """GET /v1/axons/{id}/subscribe/sse: events after `after_sequence`, past and future."""
     after = integer(request, "after_sequence", 0)
     events = await engine_of(request).axons.subscribe(path_id(request), after)
     return event_stream(request, _frames(events))
@@ -144,7 +144,7 @@ async def query(request: Request) -> Response:
 
 
 async def batch(request: Request) -> Response:
-    """POST /v1/axons/{id}/sql/batch: all or none; the statement that failed is the last one answered."""
+    """POST /v1/axons/{id}/sql/batch: all or none; a statement that fails is the last result."""
     body = await read_body(request, Batch)
     if not body.statements:
         raise InvalidError("statements is empty.")

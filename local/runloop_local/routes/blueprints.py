@@ -1,4 +1,4 @@
-"""`/v1/blueprints`: disks that are built for devboxes to start from."""
+"""`/v1/blueprints`: prebuilt disks from which devboxes start."""
 
 from __future__ import annotations
 
@@ -25,21 +25,21 @@ _Name = Annotated[str, Field(pattern=r"^[A-Za-z0-9][^\s/\\]{0,254}$")]
 
 
 class BuildContext(Body):
-    """Where COPY and ADD take files from."""
+    """The build context, from which COPY and ADD take files."""
 
     type: Literal["object"]
     object_id: str
 
 
 class Credentials(Body):
-    """Of a registry."""
+    """Credentials of a registry."""
 
     username: str
     password: str = Field(repr=False)
 
 
 class Service(Body):
-    """A container to run beside a devbox: recorded, as there is no Docker engine."""
+    """A container to run beside a devbox: only recorded, as there is no Docker engine."""
 
     name: str
     image: str
@@ -68,7 +68,7 @@ class Create(Body):
     system_setup_commands: list[str] | None = None
 
     def blueprint_request(self) -> BlueprintRequest:
-        """It, as the engine takes it."""
+        """The engine's form of the request."""
         if self.base_blueprint_id and self.base_blueprint_name:
             raise InvalidError("Give one of base_blueprint_id and base_blueprint_name, not both.")
         return BlueprintRequest(
@@ -84,7 +84,7 @@ class Create(Body):
         )
 
     def setup(self) -> Setup:
-        """What comes after the Dockerfile."""
+        """The setup steps after the Dockerfile."""
         for path, content in (self.file_mounts or {}).items():
             if len(content.encode()) > MAX_MOUNT_BYTES:
                 raise InvalidError(f"The file mount {path!r} is over {MAX_MOUNT_BYTES:,} bytes: use a build context.")
@@ -104,7 +104,7 @@ async def create(request: Request) -> Response:
 
 
 async def show_preview(request: Request) -> Response:
-    """POST /v1/blueprints/preview: the whole build as a Dockerfile."""
+    """POST /v1/blueprints/preview: the complete build as a Dockerfile."""
     body = await read_body(request, Create)
     body.blueprint_request()
     base = body.base_blueprint_name or body.base_blueprint_id
@@ -129,7 +129,7 @@ async def list_all(request: Request) -> Response:
 
 
 async def list_public(request: Request) -> Response:
-    """GET /v1/blueprints/list_public: there are none on one's own machine."""
+    """GET /v1/blueprints/list_public: always empty, as this machine has none."""
     count = 0 if flag(request, "include_total_count", default=True) else None
     return page_answer("blueprints", Page((), has_more=False, total_count=count))
 
@@ -140,9 +140,9 @@ async def retrieve(request: Request) -> Response:
 
 
 async def logs(request: Request) -> Response:
-    """GET /v1/blueprints/{id}/logs: what the build has said so far."""
+    """GET /v1/blueprints/{id}/logs: the build's log so far."""
     lines = await engine_of(request).blueprints.logs(path_id(request))
-    # The id has been found, so it is one of ours and needs no escaping.
+    # The id was found, so the service has generated it, and it needs no escaping.
     return raw_answer(f'{{"blueprint_id":"{path_id(request)}","logs":[{lines}]}}')
 
 

@@ -1,4 +1,4 @@
-"""What the settings that are only kept have in common: list, retrieve, delete."""
+"""The common routes of configuration objects that are only stored: list, retrieve, delete."""
 
 from __future__ import annotations
 
@@ -23,26 +23,26 @@ Name = Annotated[str, Field(min_length=1, max_length=255)]
 
 
 class Naming(Body):
-    """What every entry may have."""
+    """The fields that every entry may have."""
 
     name: Name | None = None
     description: Annotated[str, Field(max_length=4096)] | None = None
 
     def names(self) -> dict[str, Any]:
-        """Those that were given."""
+        """The name and description, if given."""
         return self.model_dump(include={"name", "description"}, exclude_none=True)
 
 
 @dataclass(frozen=True, slots=True)
 class Entries:
-    """The entries of one collection, as the API shows them."""
+    """The routes of one collection."""
 
     kind: str
     key: str
     collection: Callable[[Engine], ConfigCollection]
 
     def routes(self, path: str) -> list[Route]:
-        """List, retrieve and delete below `path`."""
+        """The routes to list, retrieve and delete below `path`."""
         return [
             Route(path, self.list_all, methods=["GET"]),
             Route(f"{path}/{{id}}", self.retrieve, methods=["GET"]),
@@ -50,7 +50,7 @@ class Entries:
         ]
 
     async def list_all(self, request: Request) -> Response:
-        """GET: one page."""
+        """GET: one page of the list."""
         wanted = request.query_params.get("id")
         query = Query(
             self.kind,
@@ -68,5 +68,5 @@ class Entries:
         return answer(await self.collection(engine_of(request)).get(path_id(request)))
 
     async def delete(self, request: Request) -> Response:
-        """POST: what it was."""
+        """POST: delete an entry; answers what it was."""
         return answer(await self.collection(engine_of(request)).delete(path_id(request), attempt_of(request)))

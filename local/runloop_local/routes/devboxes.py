@@ -1,4 +1,4 @@
-"""`/v1/devboxes`: a devbox's life."""
+"""`/v1/devboxes`: creation, status and lifecycle of devboxes."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Annotated, Any, Literal, get_args
 from pydantic import Field
 from starlette.routing import Route
 
-from ..engine.devbox.devbox import MAX_KEEP_ALIVE_S
+from ..engine.devbox.expiry_timer import MAX_KEEP_ALIVE_S
 from ..engine.devbox.lifecycle import DevboxRecord, Status
 from ..engine.devbox.limits import size_of
 from ..engine.errors import InvalidError, NotServedError
@@ -43,6 +43,7 @@ if TYPE_CHECKING:
 
     from ..engine.build.setup_script import CodeMount
     from ..engine.devbox.devbox import Devbox
+    from ..engine.devbox.state import DevboxState
 
 MAX_SUSPEND_DEADLINE_MS = 60_000
 _LIST_LIMIT = 5000
@@ -50,28 +51,28 @@ _CLOUD_ONLY = ("gateways", "mcp")
 
 
 class AfterIdle(Body):
-    """What to do with a devbox that nobody uses."""
+    """The action for an idle devbox."""
 
     idle_time_seconds: Annotated[Int64, Field(gt=0)]
     on_idle: Literal["shutdown", "suspend"]
 
 
 class ResumeTriggers(Body):
-    """What resumes a suspended devbox."""
+    """The events that resume a suspended devbox."""
 
     http: bool | None = None
     axon_event: bool | None = None
 
 
 class LifecycleHooks(Body):
-    """What to run in a devbox that is to be suspended, and for how long."""
+    """The commands to run before a devbox is suspended, and their time limit."""
 
     suspend_commands: list[str] | None = None
     suspend_deadline_ms: Annotated[int, Field(gt=0, le=MAX_SUSPEND_DEADLINE_MS)] | None = None
 
 
 class Lifecycle(Body):
-    """The newer place of `after_idle`."""
+    """The lifecycle settings, which replace the older `after_idle`."""
 
     after_idle: AfterIdle | None = None
     lifecycle_hooks: LifecycleHooks | None = None
@@ -79,14 +80,14 @@ class Lifecycle(Body):
 
 
 class UserParameters(Body):
-    """Whose commands run."""
+    """The account that commands run under."""
 
     username: str
     uid: Int64
 
 
 class LaunchParameters(Body):
-    """How a devbox starts, and when it ends by itself."""
+    """The launch parameters: resources, launch commands and idle behaviour."""
 
     keep_alive_time_seconds: Annotated[int, Field(gt=0, le=MAX_KEEP_ALIVE_S)] | None = None
     after_idle: AfterIdle | None = None
@@ -106,7 +107,7 @@ class LaunchParameters(Body):
     required_services: list[str] | None = None
 
     def check(self) -> None:
-        """`InvalidError` for what contradicts itself."""
+        """Raise `InvalidError` for contradictory parameters."""
         size_of(self.model_dump())
         newer = self.lifecycle and self.lifecycle.after_idle
         if self.after_idle and newer and self.after_idle != newer:
@@ -133,7 +134,7 @@ class Create(Body):
     tunnel: EnableTunnel | None = None
 
     def record(self) -> DevboxRecord:
-        """A devbox as it was asked for."""
+        """A record for the requested devbox."""
         self._check()
         parameters = self.launch_parameters or LaunchParameters()
         parameters.check()
@@ -182,21 +183,21 @@ class Wait(Body):
 
 
 class Shutdown(Body):
-    """POST .../shutdown; clients give it in the query."""
+    """POST .../shutdown; clients usually give `force` in the query."""
 
     force: str | None = None
 
 
 async def create(request: Request) -> Response:
     """POST /v1/devboxes."""
-    return _view(request, await _created(request))
+    return _view(request, (await _created(request)).state)
 
 
 async def create_and_await_running(request: Request) -> Response:
-    """POST /v1/devboxes/create_and_await_running: answers what it is at the latest after the hold."""
+    """POST /v1/devboxes/create_and_await_running: answers the devbox as it is after `HOLD_S` at the latest."""
     devbox = await _created(request)
-    await devbox.wait(frozenset({"running", "failure", "shutdown", "suspended"}), HOLD_S)
-    return _view(request, devbox)
+    await devbox.state.wait(frozenset({"running", "failure", "shutdown", "suspended"}), HOLD_S)
+    return _view(request, devbox.state)
 
 
 async def _created(request: Request) -> Devbox:
@@ -227,24 +228,24 @@ async def list_all(request: Request) -> Response:
 
 async def retrieve(request: Request) -> Response:
     """GET /v1/devboxes/{id}."""
-    devbox = await _devbox(request)
-    await devbox.settled()
-    return _view(request, devbox)
+    state = await _state(request)
+    await state.settled()
+    return _view(request, state)
 
 
 async def update(request: Request) -> Response:
     """POST /v1/devboxes/{id}."""
     body = await read_body(request, Update)
-    return await _changed(request, lambda devbox: devbox.update(**body.model_dump(exclude_none=True)))
+    return await _changed(request, lambda devbox: devbox.state.change(**body.model_dump(exclude_none=True)))
 
 
 async def wait_for_status(request: Request) -> Response:
     """POST /v1/devboxes/{id}/wait_for_status."""
     body = await read_body(request, Wait)
-    devbox = await _devbox(request)
-    if not await devbox.wait(frozenset(body.statuses), hold(body.timeout_seconds)):
-        raise expired(f"Devbox {devbox.record.id}", list(body.statuses))
-    return _view(request, devbox)
+    state = await _state(request)
+    if not await state.wait(frozenset(body.statuses), hold(body.timeout_seconds)):
+        raise expired(f"Devbox {state.record.id}", list(body.statuses))
+    return _view(request, state)
 
 
 async def suspend(request: Request) -> Response:
@@ -264,7 +265,7 @@ async def keep_alive(request: Request) -> Response:
 
 
 async def shutdown(request: Request) -> Response:
-    """POST /v1/devboxes/{id}/shutdown; with `force`, also while a snapshot is being made."""
+    """POST /v1/devboxes/{id}/shutdown; with `force`, even while a snapshot is being taken."""
     body = await read_body(request, Shutdown)
 
     async def end(devbox: Devbox) -> None:
@@ -277,25 +278,32 @@ async def shutdown(request: Request) -> Response:
 
 async def usage(request: Request) -> Response:
     """GET /v1/devboxes/{id}/usage."""
-    devbox = await _devbox(request)
-    return answer(usage_view(devbox.record, devbox.in_status_ms))
+    state = await _state(request)
+    return answer(usage_view(state.record, state.in_status_ms))
 
 
 async def _changed(request: Request, change: Callable[[Devbox], Awaitable[None]]) -> Response:
-    """What a devbox is after a change. That view is not remembered with the request: it may hold a tunnel's token."""
+    """Change a devbox once, and answer its view.
+
+    The request is remembered with the devbox's id, not with the view, which may contain a tunnel's token.
+    """
     devbox, attempt = await _devbox(request), attempt_of(request)
     if attempt.made is None:
         await change(devbox)
         attempt.refer_to(devbox.record.id)
-    return _view(request, devbox)
+    return _view(request, devbox.state)
 
 
 async def _devbox(request: Request) -> Devbox:
     return await engine_of(request).devboxes.get(path_id(request))
 
 
-def _view(request: Request, devbox: Devbox) -> Response:
-    view = devbox_view(devbox.record)
+async def _state(request: Request) -> DevboxState:
+    return await engine_of(request).devboxes.state(path_id(request))
+
+
+def _view(request: Request, state: DevboxState) -> Response:
+    view = devbox_view(state.record)
     return answer(view if may_enter(request.scope["key"]) else {**view, "tunnel": None})
 
 

@@ -1,4 +1,4 @@
-"""Responses of server-sent events, which are never silent for long."""
+"""Responses of server-sent events, with a heartbeat."""
 
 from __future__ import annotations
 
@@ -15,20 +15,20 @@ if TYPE_CHECKING:
 
 PING = b": ping\n\n"
 HEARTBEAT_S = 15.0
-"""Clients, and what stands between, take a connection for dead after 30 to 60 s without a byte."""
+"""Clients and proxies consider a connection dead after 30 to 60 s without a byte."""
 _HEADERS = {"cache-control": "no-cache", "x-accel-buffering": "no"}
 
 
 def event_stream(request: Request, frames: AsyncIterator[bytes]) -> EventStream:
-    """The frames as a response with the heartbeat that the service was started with."""
+    """An event stream of these frames, with the service's heartbeat."""
     return EventStream(frames, request.app.state.heartbeat)
 
 
 class EventStream(StreamingResponse):
-    """Frames as they come, and a comment whenever nothing was sent for `heartbeat` seconds; never where that is 0.
+    """Sends frames as they come, and a comment whenever nothing was sent for `heartbeat` seconds; 0 turns that off.
 
-    What counts is the silence of this very response. A source of frames need not know of it, and whatever wakes it
-    up without giving it something to say, as output on the other stream does, puts no heartbeat off.
+    The timer belongs to the response, not to the source of frames: a source that wakes up without a frame, as for
+    output on the other stream, does not delay the heartbeat.
     """
 
     def __init__(self, frames: AsyncIterator[bytes], heartbeat: float = HEARTBEAT_S) -> None:
@@ -36,7 +36,7 @@ class EventStream(StreamingResponse):
         self._heartbeat = heartbeat
 
     async def stream_response(self, send: Send) -> None:
-        """Send all of it."""
+        """Send the frames, and heartbeats in between."""
         if not self._heartbeat:
             await super().stream_response(send)
             return
@@ -46,11 +46,11 @@ class EventStream(StreamingResponse):
             await super().stream_response(line.send)
         finally:
             beating.cancel()
-            await asyncio.gather(beating, return_exceptions=True)  # where it failed, the client has gone
+            await asyncio.gather(beating, return_exceptions=True)  # it can only have failed because the client has gone
 
 
 class _Line:
-    """A response's way to its client, on which one message is sent at a time."""
+    """Sends the messages of a response one at a time, and heartbeats when it was silent."""
 
     def __init__(self, send: Send, heartbeat: float) -> None:
         self._send = send

@@ -1,4 +1,4 @@
-"""`/v1/devboxes/evictions/watch`: a stream on which nothing ever happens, as nobody evicts devboxes here."""
+"""`/v1/devboxes/evictions/watch`: a stream without events, as devboxes are never evicted here."""
 
 from __future__ import annotations
 

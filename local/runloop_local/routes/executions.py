@@ -37,9 +37,9 @@ class Execute(Body):
     shell_name: str | None = None
 
     def execution_request(self, attempt: Attempt) -> ExecutionRequest:
-        """The command as the engine takes it. Its id is the same for a retry, which so finds what runs."""
+        """The engine's form of the request. A retry gets the same execution id, and so finds the running command."""
         if "\0" in self.command:
-            raise InvalidError("The command holds a NUL character, which no program can be given.")
+            raise InvalidError("The command contains a NUL character, which cannot be passed to a program.")
         chosen = attempt.new_id("exec") if self.command_id is None else checked_id(self.command_id, "command_id")
         return ExecutionRequest(self.command, chosen, stdin=bool(self.attach_stdin), shell=self.shell_name or None)
 
@@ -66,10 +66,10 @@ class Send(Body):
 
 
 async def execute(request: Request) -> Response:
-    """POST /v1/devboxes/{id}/execute: answers with the result if that takes no longer than the timeout."""
+    """POST /v1/devboxes/{id}/execute: answers the result if the command ends within the timeout."""
     body = await read_body(request, Execute)
     lines = _lines(request, body.last_n)
-    execution = await engine_of(request).devboxes.execute(path_id(request), body.execution_request(attempt_of(request)))
+    execution = await engine_of(request).executions.start(path_id(request), body.execution_request(attempt_of(request)))
     await execution.wait(_COMPLETED, hold(body.optimistic_timeout))
     return _view(execution, lines)
 
@@ -77,14 +77,14 @@ async def execute(request: Request) -> Response:
 async def execute_async(request: Request) -> Response:
     """POST /v1/devboxes/{id}/execute_async."""
     body = await read_body(request, Execute)
-    execution = await engine_of(request).devboxes.execute(path_id(request), body.execution_request(attempt_of(request)))
+    execution = await engine_of(request).executions.start(path_id(request), body.execution_request(attempt_of(request)))
     return _view(execution, _lines(request))
 
 
 async def execute_sync(request: Request) -> Response:
     """POST /v1/devboxes/{id}/execute_sync: answers when the command has ended."""
     body = await read_body(request, Execute)
-    execution = await engine_of(request).devboxes.execute(path_id(request), body.execution_request(attempt_of(request)))
+    execution = await engine_of(request).executions.start(path_id(request), body.execution_request(attempt_of(request)))
     await execution.completed()
     return answer(whole_execution_view(execution.record, execution.log, SYNC_BYTES))
 
@@ -105,13 +105,14 @@ async def wait_for_status(request: Request) -> Response:
 
 
 async def kill(request: Request) -> Response:
-    """POST .../executions/{execution_id}/kill: SIGKILL, so that nothing can ignore it."""
+    """POST .../executions/{execution_id}/kill: sends SIGKILL, which cannot be ignored."""
     body = await read_body(request, Kill)
     try:
         execution = await _execution(request)
     except NotFoundError:
-        # The request that starts it may still be on its way, from a client that has given up on it.
-        (await engine_of(request).devboxes.get(path_id(request, "devbox_id"))).forbid(path_id(request, "execution_id"))
+        # The request that starts it may still be in flight, from a client that was interrupted: forbid that id.
+        devbox = await engine_of(request).devboxes.get(path_id(request, "devbox_id"))
+        devbox.processes.forbid(path_id(request, "execution_id"))
         raise
     await execution.signal(signal.SIGKILL, group=bool(body.kill_process_group))
     return _view(execution, _lines(request))
@@ -139,7 +140,7 @@ async def _send(execution: Execution, body: Send) -> bool:
 
 async def _execution(request: Request) -> Execution:
     devbox_id, execution_id = path_id(request, "devbox_id"), path_id(request, "execution_id")
-    return await engine_of(request).devboxes.execution(devbox_id, execution_id)
+    return await engine_of(request).executions.get(devbox_id, execution_id)
 
 
 def _lines(request: Request, given: str | None = None) -> int:

@@ -1,4 +1,4 @@
-"""Files of a devbox, in and out."""
+"""Routes to read, write, upload and download files of a devbox."""
 
 from __future__ import annotations
 
@@ -76,7 +76,7 @@ async def download(request: Request) -> Response:
 
 
 async def _while_somebody_waits(request: Request, work: Coroutine[Any, Any, T]) -> T:
-    """What `work` gives; it is cancelled where the client leaves before."""
+    """Await `work`, cancelling it if the client disconnects first."""
     working, leaving = asyncio.create_task(work), asyncio.create_task(_left(request))
     try:
         await asyncio.wait({working, leaving}, return_when=asyncio.FIRST_COMPLETED)
@@ -90,13 +90,13 @@ async def _while_somebody_waits(request: Request, work: Coroutine[Any, Any, T]) 
 
 
 async def _left(request: Request) -> None:
-    """Return once the client has gone; its whole request has been read."""
+    """Wait until the client has disconnected; its request must have been read completely."""
     while (await request.receive())["type"] != "http.disconnect":
         pass
 
 
 async def _files(request: Request) -> Files:
-    return (await engine_of(request).devboxes.get(path_id(request))).files()
+    return (await engine_of(request).devboxes.get(path_id(request))).processes.files()
 
 
 ROUTES = [

@@ -1,6 +1,6 @@
-"""Every route that makes or changes something carries a request out once, however often it comes.
+"""Makes routes idempotent: a request that is repeated with the same `x-request-id` is carried out once.
 
-This is decided here for all of them, by method and path: a new route is remembered unless a rule below says otherwise.
+The rules are given here for all routes, by method and path: a new route is idempotent unless a rule says otherwise.
 """
 
 from __future__ import annotations
@@ -25,31 +25,31 @@ if TYPE_CHECKING:
 
 Endpoint = Callable[[Request], Awaitable[Response]]
 _LARGE = 1 << 20
-"""The fingerprint of a body from this size on is taken on a thread."""
+"""Bodies of this size and more are hashed on a thread."""
 
 
 @dataclass(frozen=True, slots=True)
 class Rule:
-    """How a route's requests are remembered."""
+    """The rule by which requests of a route are remembered."""
 
     outlives: bool = True
-    """Also after a restart of the service."""
+    """True if they are remembered after a restart of the service."""
     repeatable: bool = False
-    """A large reply is not remembered: to carry the request out again gives it again, and changes nothing."""
+    """True if a large response is not remembered, because repeating the request is harmless and gives it again."""
     most: int = MAX_JSON_BYTES
-    """The longest body."""
+    """The maximum size of a body."""
 
 
-# An upload puts whole bytes in the place of others, and comes to the same when it comes again. To remember it would
-# be worse: its body is a stream, of which nobody knows whether it is the first one's before it has been read.
+# An upload replaces the whole file, so repeating it is harmless. Remembering it would not work: its body is a stream,
+# and only after reading all of it could one tell if it is the same.
 _NEVER = re.compile(r"/upload_file$")
 _RULES = (
-    # Found again by the execution's id, or by the event's own note. The whole output of a command may be large.
+    # Deduplicated by the execution's id, or by a note kept with the event. The output of a command may be large.
     (re.compile(r"/(execute|execute_async|execute_sync|kill)$"), Rule(outlives=False, repeatable=True)),
     (re.compile(r"/publish$"), Rule(outlives=False)),
-    # A batch that changes the database is noted with it; one that only reads has large replies.
+    # A batch that changes the database is noted in it; one that only reads may have a large response.
     (re.compile(r"/sql/(query|batch)$"), Rule(outlives=False, repeatable=True)),
-    # What these did ends with the service: after a restart, a retry shall do it again.
+    # Their effect ends with the service, so a retry after a restart has to be carried out again.
     (re.compile(r"/(resume|keep_alive|send_std_in|create_pty_tunnel|control)$"), Rule(outlives=False)),
     (re.compile(r"^/local/kernels(/|$)"), Rule(outlives=False)),
     (re.compile(r"/write_file_contents$"), Rule(most=MAX_WRITE_BYTES)),
@@ -57,14 +57,14 @@ _RULES = (
 
 
 def rule_of(method: str, path: str) -> Rule | None:
-    """How the requests of a route are remembered; None where each one is a new one."""
+    """The rule for a route, or None if its requests are not remembered."""
     if method == "PUT" or is_reading(method, path) or _NEVER.search(path):
-        return None  # PUT comes to the same however often it comes, by HTTP's own definition
+        return None  # PUT is idempotent by HTTP's definition
     return next((rule for pattern, rule in _RULES if pattern.search(path)), Rule())
 
 
 def idempotent(route: Route) -> Route:
-    """The route, whose endpoint carries a request out once for each `x-request-id`."""
+    """Wrap a route's endpoint so that it runs once for each `x-request-id`."""
     methods = list(route.methods or ())
     (rule,) = {rule_of(method, route.path) for method in methods}
     return route if rule is None else Route(route.path, _once(route.endpoint, rule), methods=methods)
@@ -89,7 +89,7 @@ def _once(endpoint: Endpoint, rule: Rule) -> Endpoint:
 async def _identified(request: Request, request_id: str, rule: Rule) -> IdempotentRequest:
     scope, body = request.scope, await read_bytes(request, rule.most)
     scope[BODY] = body
-    # A request at the host of a PTY tunnel has no API key; its host names the tunnel, whose token it had.
+    # A request to a PTY tunnel's host has no API key, but has been checked for the token of the tunnel that it names.
     asker = scope["key"].id if "key" in scope else request.headers["host"]
     identify = partial(
         IdempotentRequest.of,

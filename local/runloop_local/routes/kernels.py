@@ -1,8 +1,8 @@
-"""`/local/kernels`: kernels whose devboxes end with them, which the cloud's API has no place for.
+"""`/local/kernels`: kernels whose devboxes end with them; an extension of the cloud's API.
 
-A kernel registers, locks the file that it is told (fcntl, as a whole, for writing) and attaches; from then on it names
-itself in the header `x-runloop-kernel` of the requests that create its devboxes, and the service sees by itself when it
-has ended. Where it cannot attach (412), it has to renew keep-alive times instead.
+A kernel registers, locks the file that it is given (fcntl, whole file, for writing) and attaches. From then on it names
+itself in the header `x-runloop-kernel` when it creates devboxes, and the service detects by itself when it has ended.
+If it cannot attach (412), it has to renew keep-alive times instead.
 """
 
 from __future__ import annotations
@@ -21,8 +21,8 @@ if TYPE_CHECKING:
     from starlette.responses import Response
 
 KERNEL = "x-runloop-kernel"
-"""`krn_1`: with `; ends=no` the devbox goes on when the kernel ends; with `; holds=no` its keep-alive time counts while
-the kernel lives, too.
+"""`krn_1`; with `; ends=no` the devbox survives the kernel; with `; holds=no` its keep-alive time also runs while the
+kernel is alive.
 """
 
 
@@ -41,19 +41,19 @@ async def register(request: Request) -> Response:
 
 
 async def attach(request: Request) -> Response:
-    """POST /local/kernels/{id}/attach; 412 where the lock is not seen."""
+    """POST /local/kernels/{id}/attach; 412 if the service cannot see the lock."""
     await engine_of(request).kernels.attach(path_id(request))
     return answer({})
 
 
 async def end(request: Request) -> Response:
-    """POST /local/kernels/{id}/end: answers once its devboxes have ended. Once more is no error."""
+    """POST /local/kernels/{id}/end: answers once its devboxes have ended; repeating it is not an error."""
     await engine_of(request).kernels.end(path_id(request))
     return answer({})
 
 
 async def list_all(request: Request) -> Response:
-    """GET /local/kernels: those that live, and their devboxes."""
+    """GET /local/kernels: the live kernels and their devboxes."""
     engine = engine_of(request)
     kernels = [
         {
@@ -67,13 +67,13 @@ async def list_all(request: Request) -> Response:
 
 
 def owner_of(request: Request) -> Owner | None:
-    """The kernel that a devbox is created for; `InvalidError` for a header that is not understood."""
+    """The kernel that a devbox is created for, or None; raises `InvalidError` for an invalid header."""
     header = request.headers.get(KERNEL)
     return None if header is None else parsed_owner(header)
 
 
 def parsed_owner(header: str) -> Owner:
-    """The kernel that a header names, and how the devbox belongs to it."""
+    """Parse the header that names a kernel and how the devbox belongs to it."""
     kernel_id, *rest = [part.strip() for part in header.split(";")]
     flags = dict(part.split("=", 1) for part in rest if "=" in part)
     known = flags.keys() <= {"ends", "holds"} and set(flags.values()) <= {"yes", "no"} and len(flags) == len(rest)

@@ -1,4 +1,4 @@
-"""`/v1/apikeys` and `/v1/restricted_keys`: further keys to this service."""
+"""`/v1/apikeys` and `/v1/restricted_keys`: additional API keys of this service."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ if TYPE_CHECKING:
 
 
 class Scope(Body):
-    """How far one kind of resource is open."""
+    """The access level to one kind of resource."""
 
     resource_type: Resource
     access_level: Level
@@ -40,13 +40,13 @@ class Restricted(Create):
 
 
 async def create(request: Request) -> Response:
-    """POST /v1/apikeys: a key that may do everything."""
+    """POST /v1/apikeys: a key with full access."""
     body = await read_body(request, Create)
     return await _made(request, body, None)
 
 
 async def create_restricted(request: Request) -> Response:
-    """POST /v1/restricted_keys: a key that may do what `scopes` lists, and nothing without."""
+    """POST /v1/restricted_keys: a key with the access that `scopes` lists; none by default."""
     body = await read_body(request, Restricted)
     return await _made(request, body, {scope.resource_type: scope.access_level for scope in body.scopes or ()})
 

@@ -1,4 +1,4 @@
-"""`/v1/devboxes/{id}/logs`: what ran in a devbox, and what it said."""
+"""`/v1/devboxes/{id}/logs`: the commands of a devbox and their output."""
 
 from __future__ import annotations
 
@@ -17,14 +17,14 @@ if TYPE_CHECKING:
 EXECUTIONS = 200
 LINES = 100
 MOST_BYTES, LEAST_BYTES, TOTAL_BYTES = 1 << 20, 32 << 10, 4 << 20
-"""Of each stream of a command, and of all: a line may be as long as all that a devbox prints. The newest come first."""
+"""Limits of each stream of a command, and of the response, as lines can be of any length. The newest get most of it."""
 
 
 async def list_logs(request: Request) -> Response:
     """GET /v1/devboxes/{id}/logs."""
     execution_id = request.query_params.get("execution_id")
     shell = request.query_params.get("shell_name")
-    found = await engine_of(request).devboxes.executions(
+    found = await engine_of(request).executions.newest(
         path_id(request),
         -1 if execution_id or shell else EXECUTIONS,
         lambda record: execution_id in (None, "", record.id) and shell in (None, "", record.shell),
@@ -34,7 +34,7 @@ async def list_logs(request: Request) -> Response:
         part = log_views(record, log, LINES, max(LEAST_BYTES, min(left, MOST_BYTES)))
         left -= sum(len(entry.get("message", "")) for entry in part)
         parts.append(part)
-        await asyncio.sleep(0)  # there may be many, and others have their turn
+        await asyncio.sleep(0)  # there may be many: let other requests run
     logs = [entry for part in reversed(parts) for entry in part]
     return answer({"logs": sorted(logs, key=lambda entry: int(entry["timestamp_ms"]))})
 

@@ -1,4 +1,4 @@
-"""What requests ask to be put into a devbox before it runs."""
+"""The mounts in requests: files, objects and repositories to put into a devbox before it runs."""
 
 from __future__ import annotations
 
@@ -25,12 +25,12 @@ class CodeMountParameters(Body):
     install_command: str | None = None
 
     def mount(self) -> CodeMount:
-        """It, as the engine takes it."""
+        """The engine's form of the mount."""
         return CodeMount(self.repo_owner, self.repo_name, self.git_ref, self.token, self.install_command)
 
 
 class TypedCodeMount(CodeMountParameters):
-    """The same among `mounts`."""
+    """A code mount in the list `mounts`."""
 
     type: Literal["code_mount"]
 
@@ -52,14 +52,14 @@ class ObjectMount(Body):
 
 
 class BrokerMount(Body):
-    """An agent at an axon, which needs Runloop's cloud."""
+    """An agent at an axon, which only Runloop's cloud has."""
 
     type: Literal["broker_mount"]
     axon_id: str
 
 
 class AgentMount(Body):
-    """An agent, which older clients know."""
+    """An agent, sent by older clients only."""
 
     type: Literal["agent_mount"]
 
@@ -68,7 +68,7 @@ Mount = Annotated[TypedCodeMount | FileMount | ObjectMount | BrokerMount | Agent
 
 
 def files_of(mounts: Sequence[Mount], more: Mapping[str, str]) -> dict[str, str]:
-    """Paths and contents of files; `InvalidError` for one that is too large."""
+    """The contents of file mounts by path; raises `InvalidError` for one that is too large."""
     files = {mount.target: mount.content for mount in mounts if isinstance(mount, FileMount)} | dict(more)
     for path, content in files.items():
         if len(content.encode("utf-8", "surrogatepass")) > MAX_MOUNT_BYTES:
@@ -77,7 +77,7 @@ def files_of(mounts: Sequence[Mount], more: Mapping[str, str]) -> dict[str, str]
 
 
 def objects_of(mounts: Sequence[Mount]) -> dict[str, str]:
-    """Paths, and the ids of the objects to put there."""
+    """The ids of object mounts by path."""
     return {mount.object_path: mount.object_id for mount in mounts if isinstance(mount, ObjectMount)}
 
 
@@ -87,7 +87,7 @@ def code_of(mounts: Sequence[Mount], more: Sequence[CodeMountParameters]) -> tup
 
 
 def refuse_agents(mounts: Sequence[Mount]) -> None:
-    """`NotServedError` for a mount of an agent, or of one at an axon."""
+    """Raise `NotServedError` for mounts of agents."""
     for mount in mounts:
         if isinstance(mount, BrokerMount):
             raise NotServedError("The embedded service has no broker_mount, as agents are run by Runloop's cloud.")

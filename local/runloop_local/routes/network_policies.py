@@ -22,7 +22,7 @@ def _network(text: str) -> str:
 
 
 class PortRule(Body):
-    """A port, or the ports from it to `end_port`."""
+    """A port, or the range from `port` to `end_port`."""
 
     port: _Port
     end_port: _Port | None = None
@@ -48,7 +48,7 @@ class Update(Naming):
     allowed_hostnames: list[_Host] | None = None
 
     def egress(self, before: dict[str, Any]) -> dict[str, Any]:
-        """What may be reached: as before, but for what was given."""
+        """The egress rules: the earlier ones, updated with the given ones."""
         given = self.model_dump(exclude_none=True, exclude={"name", "description"})
         merged = {**before, **given}
         implied = ("allow_devbox_to_devbox", "allow_runloop_mirrors") if merged["allow_all"] else ()
@@ -81,7 +81,7 @@ async def create(request: Request) -> Response:
 
 
 async def update(request: Request) -> Response:
-    """POST /v1/network-policies/{id}: holds for devboxes that start from then on."""
+    """POST /v1/network-policies/{id}: applies to devboxes that start from then on."""
     body = await read_body(request, Update)
     policies = engine_of(request).network_policies
     return answer(

@@ -23,7 +23,7 @@ MAX_NAME = 1024
 MAX_TTL_MS = 10 * 365 * 24 * 3600 * 1000
 MAX_DURATION_S = 7 * 24 * 3600
 STORAGE = "/storage"
-"""Below this path lie the bytes of objects, for holders of a signed address."""
+"""The path prefix of signed URLs for the bytes of objects."""
 _LIST_LIMIT = 5000
 _UPLOAD_HEADERS = {"content-type": "application/octet-stream"}
 
@@ -38,7 +38,7 @@ class Create(Body):
 
 
 async def create(request: Request) -> Response:
-    """POST /v1/objects: with the address that takes its bytes."""
+    """POST /v1/objects: answers the URL to upload the bytes to."""
     body = await read_body(request, Create)
     object_request = ObjectRequest(body.name, body.content_type, body.metadata or {}, body.ttl_ms)
     record = await engine_of(request).objects.create(object_request, attempt_of(request))
@@ -47,12 +47,12 @@ async def create(request: Request) -> Response:
 
 
 async def list_all(request: Request) -> Response:
-    """GET /v1/objects: deleted ones where `state` asks for them."""
+    """GET /v1/objects: includes deleted ones if `state` asks for them."""
     return page_answer("objects", await engine_of(request).objects.page(_query(request)))
 
 
 async def list_public(request: Request) -> Response:
-    """GET /v1/objects/list_public: this machine has none."""
+    """GET /v1/objects/list_public: always empty, as this machine has none."""
     counted = _query(request).count
     return page_answer("objects", Page((), has_more=False, total_count=0 if counted else None))
 
@@ -102,7 +102,7 @@ async def download(request: Request) -> Response:
 
 
 def _address(request: Request, method: Method, object_id: str, seconds: int) -> str:
-    """At the host by which the client knows the service, which has been checked to be one of its own."""
+    """A signed URL at the host that the client has used, which was checked to be the service's."""
     query = engine_of(request).objects.signed_query(method, object_id, seconds)
     return f"{request.url.scheme}://{request.headers['host']}{STORAGE}/{object_id}?{query}"
 

@@ -1,4 +1,4 @@
-"""Output streams: server-sent events from any offset, live or after the end."""
+"""Output streams of executions: server-sent events from any offset, live or after the end."""
 
 from __future__ import annotations
 
@@ -33,15 +33,15 @@ async def stderr_updates(request: Request) -> Response:
 
 async def _stream(request: Request, stream: Stream) -> Response:
     devbox_id, execution_id = path_id(request, "devbox_id"), path_id(request, "execution_id")
-    devboxes = engine_of(request).devboxes
-    execution, devbox = await devboxes.execution(devbox_id, execution_id), await devboxes.get(devbox_id)
+    engine = engine_of(request)
+    execution = await engine.executions.get(devbox_id, execution_id)
     execution.log.require()
     offset = integer(request, "offset", 0)
-    return event_stream(request, events(execution.log, stream, offset, devbox.flow))
+    return event_stream(request, events(execution.log, stream, offset, engine.devboxes.flow(devbox_id)))
 
 
 async def events(log: OutputLog, stream: Stream, offset: int, flow: Flow) -> AsyncIterator[bytes]:
-    """The stream from `offset` on, until the execution has ended."""
+    """The events of a stream from `offset` on, until the execution has ended."""
     reader = Reader(log, stream, offset)
     try:
         while True:
@@ -56,7 +56,7 @@ async def events(log: OutputLog, stream: Stream, offset: int, flow: Flow) -> Asy
 
 
 def _batch(reader: Reader, most: int) -> bytes:
-    """What is there to send, about `most` bytes of it."""
+    """Events that are available now, about `most` bytes of them."""
     size, found = 0, []
     while size < most and (frame := reader.read()) is not None:
         found.append(encoded(frame))
@@ -65,7 +65,7 @@ def _batch(reader: Reader, most: int) -> bytes:
 
 
 def encoded(frame: Frame) -> bytes:
-    """One event."""
+    """Encode a frame as one event."""
     begin, end = frame.span
     return b'data: {"output":%b,"offset":%d,"span":[%d,%d]}\n\n' % (to_json(frame.text), frame.offset, begin, end)
 

@@ -1,4 +1,4 @@
-"""Terminals: `create_pty_tunnel` of the API, and `/pty/...` at the host of such a tunnel."""
+"""Terminals: `create_pty_tunnel` of the API, and `/pty/...` at the host of a PTY tunnel."""
 
 from __future__ import annotations
 
@@ -34,7 +34,7 @@ if TYPE_CHECKING:
 PORT = 13
 PROTOCOL_VERSION = "1"
 OFFSET = "x-runloop-pty-offset"
-"""Tells a client where in the session's output its first byte lies; `?offset=` asks for it from there on."""
+"""The response header with the offset of the first byte sent; clients ask for an offset by `?offset=`."""
 EXITED, GOING_AWAY, PROTOCOL_ERROR = 4000, 1001, 1002
 _DENIALS = {"conflict": 409, "not_found": 404}
 _NAME = re.compile(r"[A-Za-z0-9_-]{1,256}")
@@ -57,12 +57,12 @@ async def create_tunnel(request: Request) -> Response:
 
 
 async def elsewhere(_request: Request) -> Response:
-    """The same paths at the API's own host."""
+    """Refuse these paths at the API's own host."""
     raise NotFoundError("Terminals are served at the host of a devbox's PTY tunnel: see create_pty_tunnel.")
 
 
 async def connect(request: Request) -> Response:
-    """GET /pty/{session_name}: the session of this name, a new one if there is none."""
+    """GET /pty/{session_name}: open the session of this name, creating it if it does not exist."""
     name = _name(request)
     terminals = await _terminals(request)
     session, created = await terminals.open(name, _size(request))
@@ -98,7 +98,7 @@ async def control(request: Request) -> Response:
 
 
 async def attach(websocket: WebSocket) -> None:
-    """WebSocket /pty/{session_name}/ws: bytes of the terminal, both ways, until either side goes."""
+    """WebSocket /pty/{session_name}/ws: relay bytes to and from the terminal until either side ends."""
     try:
         terminals = await _terminals(websocket)
         client = terminals.get(_name(websocket)).attach(_offset(websocket))
@@ -107,7 +107,7 @@ async def attach(websocket: WebSocket) -> None:
         return
     try:
         await websocket.accept(_subprotocol(websocket), [(OFFSET.encode(), str(client.offset).encode())])
-        with suppress(WebSocketDisconnect):  # the client may go at any time
+        with suppress(WebSocketDisconnect):  # the client may disconnect at any time
             await _relay(websocket, client)
     finally:
         terminals.detach(client)
@@ -141,7 +141,7 @@ async def _printed(websocket: WebSocket, client: Client) -> None:
 
 
 async def _sent(sending: Awaitable[None]) -> None:
-    """Send something. `WebSocketDisconnect` also where the server has closed the connection over a broken frame."""
+    """Await a send; raises `WebSocketDisconnect` also if the server closed the connection for an invalid frame."""
     try:
         await sending
     except RuntimeError as error:
@@ -154,7 +154,7 @@ async def _terminals(connection: HTTPConnection) -> Terminals:
     tunnel = None if target is None else engine.tunnels.find_pty(target.key)
     if tunnel is None:
         raise NotFoundError("There is no such PTY tunnel.")
-    return (await engine.devboxes.get(tunnel.devbox_id)).terminals()
+    return (await engine.devboxes.get(tunnel.devbox_id)).processes.terminals()
 
 
 def _name(connection: HTTPConnection) -> str:
@@ -165,7 +165,7 @@ def _name(connection: HTTPConnection) -> str:
 
 
 def _size(request: Request) -> Size | None:
-    """The size in the query; one number alone is none."""
+    """The size in the query, or None unless both numbers are given."""
     if not {"cols", "rows"} <= request.query_params.keys():
         return None
     return Size(integer(request, "cols", 0), integer(request, "rows", 0))
@@ -181,14 +181,14 @@ def _subprotocol(websocket: WebSocket) -> str | None:
 
 
 class TokenCheck:
-    """Lets those in who hold the PTY tunnel's token, on the port that such a tunnel has."""
+    """Middleware that requires the PTY tunnel's token, and the port of PTY tunnels."""
 
     def __init__(self, app: ASGIApp, tunnels: Tunnels) -> None:
         self._app = app
         self._tunnels = tunnels
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
-        """ASGI."""
+        """Handle an ASGI connection."""
         refusal = self._refusal(scope)
         if refusal is None:
             await self._app(scope, receive, send)
@@ -212,7 +212,7 @@ def _tokens(scope: Scope) -> list[str]:
 
 
 def build_terminals(engine: Engine, errors: Mapping[type[Exception], Callable[..., Awaitable[Response]]]) -> ASGIApp:
-    """What the host of a PTY tunnel serves; `errors` makes answers of exceptions."""
+    """The application at the hosts of PTY tunnels; `errors` are its exception handlers."""
     routes: list[BaseRoute] = [
         Route("/pty/{session_name}", connect, methods=["GET"]),
         idempotent(Route("/pty/{session_name}/control", control, methods=["POST"])),

@@ -1,4 +1,4 @@
-"""`/v1/secrets`: by name and by id; values go in and never come out."""
+"""`/v1/secrets`: secrets by name and by id; their values are never returned."""
 
 from __future__ import annotations
 
@@ -64,7 +64,7 @@ async def update(request: Request) -> Response:
 
 
 async def delete(request: Request) -> Response:
-    """POST /v1/secrets/{name}/delete and /v1/secrets/id/{id}/delete: what it was."""
+    """POST /v1/secrets/{name}/delete and /v1/secrets/id/{id}/delete: answers the deleted secret, without its value."""
     record = await _secret(request)
     await engine_of(request).secrets.delete(record, attempt_of(request))
     return answer(secret_view(record))

@@ -26,14 +26,14 @@ _METADATA = re.compile(r"metadata\[(.+?)\](\[in\])?")
 
 
 class Naming(Body):
-    """What a snapshot is to be called; when taken, and later."""
+    """The name, message and metadata of a snapshot, for creation and updates."""
 
     name: str | None = None
     commit_message: Annotated[str, Field(max_length=MAX_MESSAGE)] | None = None
     metadata: dict[str, str] | None = None
 
     def snapshot_request(self) -> SnapshotRequest:
-        """It, as the engine takes it."""
+        """The engine's form of the request."""
         return SnapshotRequest(self.name, self.commit_message, self.metadata or {})
 
 
@@ -59,7 +59,7 @@ async def _taken(request: Request) -> SnapshotRecord:
 
 
 async def list_all(request: Request) -> Response:
-    """GET /v1/devboxes/disk_snapshots: those that are being made and those that are complete."""
+    """GET /v1/devboxes/disk_snapshots: complete ones and those in progress."""
     blueprint = request.query_params.get("source_blueprint_id")
     query = Query(
         "snapshot",
@@ -75,7 +75,7 @@ async def list_all(request: Request) -> Response:
 
 
 def metadata_filter(query: list[tuple[str, str]]) -> dict[str, frozenset[str]]:
-    """`metadata[k]=v` and `metadata[k][in]=v,w` of a query: the values of which each key must have one."""
+    """Parse `metadata[k]=v` and `metadata[k][in]=v,w` in a query: the accepted values by key."""
     found: dict[str, frozenset[str]] = {}
     for name, value in query:
         match = _METADATA.fullmatch(name)

@@ -1,4 +1,4 @@
-"""`/local/...`: what the embedded service is and keeps, which the cloud's API has no place for."""
+"""`/local/status` and `/local/prune`: the state of the embedded service; an extension of the cloud's API."""
 
 from __future__ import annotations
 
@@ -26,7 +26,7 @@ class Prune(Body):
 
 
 async def status(request: Request) -> Response:
-    """GET /local/status: all of it is known, nothing is looked up on disk."""
+    """GET /local/status: from memory, without reading the disk."""
     engine = engine_of(request)
     return answer(
         {
@@ -43,7 +43,7 @@ async def status(request: Request) -> Response:
 
 
 async def prune(request: Request) -> Response:
-    """POST /local/prune: removes what nothing needs any more, and answers the bytes freed of each kind."""
+    """POST /local/prune: delete data that is no longer needed; answers the bytes freed, by kind."""
     body = await read_body(request, Prune)
     return answer({"freed": await engine_of(request).prune(body.kinds, body.older_than_ms, live=body.live)})
 

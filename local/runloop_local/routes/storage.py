@@ -1,4 +1,4 @@
-"""The bytes of storage objects, for whoever holds a signed address; the API key is neither asked for nor of use."""
+"""Uploads and downloads of storage objects by signed URLs, which need no API key."""
 
 from __future__ import annotations
 
@@ -20,11 +20,12 @@ if TYPE_CHECKING:
     from starlette.requests import Request
     from starlette.types import Receive, Scope, Send
 
-    from ..engine.storage.objects import Content, ContentType, Source
+    from ..engine.storage.object_files import Source
+    from ..engine.storage.objects import Content, ContentType
     from ..engine.storage.signatures import Method
 
 DIRECT_BYTES = 1 << 20
-"""From this size on, bytes go past the HTTP server's buffers."""
+"""Bodies of this size and more bypass the HTTP server's buffers."""
 _MEDIA: dict[ContentType, str] = {
     "text": "text/plain; charset=utf-8",
     "gzip": "application/gzip",
@@ -35,7 +36,7 @@ _RANGE = re.compile(r"bytes=(\d{0,18})-(\d{0,18})", re.ASCII)
 
 
 async def put(request: Request) -> Response:
-    """PUT: takes the bytes of an object that is UPLOADING."""
+    """PUT: receive the bytes of an object that is UPLOADING."""
     object_id = _checked(request, "PUT")
     announced = whole_number(request.headers.get("content-length", ""))
     try:
@@ -48,12 +49,12 @@ async def put(request: Request) -> Response:
 def _source(request: Request, announced: int | None) -> Source:
     direct = direct_of(request.scope)
     if direct is None or announced is None or announced < DIRECT_BYTES:
-        return engine_of(request).objects.stream(request.stream())
+        return engine_of(request).objects.files.stream(request.stream())
     return lambda file: direct.receive(file, announced)
 
 
 async def get(request: Request) -> Response:
-    """GET and HEAD: the bytes of a finished object, all or a range of them."""
+    """GET and HEAD: the bytes of a complete object, or a range of them."""
     objects = engine_of(request).objects
     content = await objects.content(_checked(request, "GET"))
     headers = _headers(content)
@@ -70,12 +71,12 @@ async def get(request: Request) -> Response:
         return Response(status_code=status, headers=headers)
     direct = direct_of(request.scope)
     if direct is None or end - start < DIRECT_BYTES:
-        return StreamingResponse(objects.read(content, start, end), status, headers)
+        return StreamingResponse(objects.files.read(content.path, start, end), status, headers)
     return _Straight(status, headers, lambda: direct.send(content.path, start, end))
 
 
 class _Straight(Response):
-    """A body that goes from the disk to the socket without passing through here."""
+    """A response whose body is sent from the file to the socket directly."""
 
     def __init__(self, status: int, headers: Mapping[str, str], send_body: Callable[[], Awaitable[None]]) -> None:
         super().__init__(status_code=status, headers=headers)
@@ -86,7 +87,7 @@ class _Straight(Response):
         try:
             await self._send_body()
         except ConnectionError:
-            return  # whoever asked has gone
+            return  # the client has gone
         await send({"type": "http.response.body", "body": b""})
 
 
@@ -98,7 +99,7 @@ def _checked(request: Request, method: Method) -> str:
 
 
 def _headers(content: Content) -> dict[str, str]:
-    # What is stored here may be a page with scripts: no browser shall run it as one of this service's.
+    # An object may be a page with scripts, which no browser may run with this service's origin.
     record = content.record
     return {
         "content-type": _MEDIA.get(record.content_type, "application/octet-stream"),
@@ -110,7 +111,7 @@ def _headers(content: Content) -> dict[str, str]:
 
 
 def _range(request: Request, content: Content, etag: str) -> tuple[int, int] | None:
-    """First byte and the one after the last; None for all of them, which may answer any range that makes no sense."""
+    """Parse the Range header: start and end, exclusive. None for the whole object, also if the range is invalid."""
     match = _RANGE.fullmatch(request.headers.get("range", ""))
     if match is None or not any(match.groups()) or request.headers.get("if-range", etag) != etag:
         return None

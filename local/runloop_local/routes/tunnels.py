@@ -25,7 +25,7 @@ class EnableTunnel(Body):
     wake_on_http: bool | None = None
 
     def tunnel(self) -> Tunnel:
-        """A new tunnel as it was asked for."""
+        """A new tunnel with these settings."""
         kept_alive = self.http_keep_alive is not False
         return new_tunnel(self.auth_mode or "open", http_keep_alive=kept_alive, wake_on_http=bool(self.wake_on_http))
 
@@ -33,17 +33,19 @@ class EnableTunnel(Body):
 async def enable(request: Request) -> Response:
     """POST /v1/devboxes/{id}/enable_tunnel."""
     body = await read_body(request, EnableTunnel)
-    devbox, attempt = await engine_of(request).devboxes.get(path_id(request)), attempt_of(request)
+    engine, attempt = engine_of(request), attempt_of(request)
+    devbox = await engine.devboxes.get(path_id(request))
     if attempt.made is not None:
-        return answer(tunnel_view(devbox.tunnel(attempt.made)))
+        return answer(tunnel_view(engine.tunnels.noted(devbox, attempt.made)))
     tunnel = body.tunnel()
-    await devbox.open_tunnel(tunnel, attempt)
+    await engine.tunnels.open(devbox, tunnel, attempt)
     return answer(tunnel_view(tunnel))
 
 
 async def remove(request: Request) -> Response:
     """POST /v1/devboxes/{id}/remove_tunnel."""
-    await (await engine_of(request).devboxes.get(path_id(request))).close_tunnel()
+    engine = engine_of(request)
+    await engine.tunnels.close(await engine.devboxes.get(path_id(request)))
     return answer({})
 
 

@@ -1,6 +1,6 @@
-"""Operations that the embedded service does not have: each answers 501 by name, and says what to do instead.
+"""Operations that the embedded service does not have: each answers 501, and says what to use instead.
 
-Some have been removed from the API, and older clients still call them: a 404 would say that a resource is missing.
+Some were removed from the API, but older clients still call them: a 404 would look like a missing resource.
 """
 
 from __future__ import annotations
@@ -29,7 +29,7 @@ REMOVED: dict[str, str] = {
     "devboxes/browsers": "Install a browser by a blueprint, and reach it by a tunnel.",
     "devboxes/computers": "Install a desktop by a blueprint, and reach it by a tunnel.",
 }
-"""What the API had in earlier versions, by its path below /v1/, and what to use instead."""
+"""Paths below /v1/ of earlier versions of the API, and what to use instead."""
 
 
 async def create_ssh_key(_request: Request) -> NoReturn:
@@ -60,10 +60,10 @@ def _route(address: str, path: str) -> Route:
 
 
 LITERAL_ROUTES = [_route(path, path) for path in REMOVED if path.startswith("devboxes/")]
-"""They come before routes with a devbox's id in the same place."""
+"""These must come before routes that have a devbox's id at the same position."""
 ROUTES = [
     Route("/v1/devboxes/{id}/create_ssh_key", create_ssh_key, methods=["POST"]),
     Route("/v1/devboxes/{id}/create_tunnel", create_tunnel, methods=["POST"]),
 ]
 REMOVED_ROUTES = [_route(address, path) for path in REMOVED for address in (path, f"{path}/{{rest:path}}")]
-"""They come last, so that no other request is compared with them."""
+"""These come last, so that other requests need not be matched against them."""

@@ -1,4 +1,4 @@
-"""A multipart upload as a stream: the file's bytes go on while they come in."""
+"""Parses a multipart upload as a stream: the file's bytes are passed on as they arrive."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ _SPOOL_BYTES = 1024 * 1024
 
 
 class _Parts:
-    """What the parser has found so far: the path, and pieces of the file that nobody has taken yet."""
+    """The parts parsed so far: the path, and pieces of the file that were not taken yet."""
 
     def __init__(self, content_type: str | None) -> None:
         kind, options = multipart.multipart.parse_options_header(content_type)
@@ -92,7 +92,7 @@ class _Spool(Protocol):
 
 @asynccontextmanager
 async def read_upload(request: Request) -> AsyncIterator[tuple[str, AsyncIterator[bytes]]]:
-    """The target path and the file's bytes; those are kept on disk only where the path comes after them."""
+    """Read the target path and the file's bytes, which are spooled only if the path comes after them."""
     parts = _Parts(request.headers.get("content-type"))
     body = request.stream()
     with tempfile.SpooledTemporaryFile(_SPOOL_BYTES) as spool:

@@ -1,4 +1,4 @@
-"""`/v1/gateway-configs` and `/v1/mcp-configs`: kept, and used by nothing here."""
+"""`/v1/gateway-configs` and `/v1/mcp-configs`: stored, but not used by the embedded service."""
 
 from __future__ import annotations
 
@@ -28,7 +28,7 @@ _Endpoint = Annotated[str, Field(max_length=2048), AfterValidator(_endpoint)]
 
 
 class AuthMechanism(Body):
-    """How a secret is added to a request."""
+    """The way in which a secret is added to requests."""
 
     type: Literal["header", "bearer"]
     key: str | None = None

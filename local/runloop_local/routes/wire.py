@@ -1,4 +1,4 @@
-"""What all routes share: reading requests, finding the engine, answering JSON."""
+"""Helpers of all routes: reading requests, finding the engine, JSON responses."""
 
 from __future__ import annotations
 
@@ -19,22 +19,22 @@ if TYPE_CHECKING:
 
 MAX_JSON_BYTES = 8 * 1024 * 1024
 MAX_WRITE_BYTES = 2 * 100 * 1024 * 1024
-"""Of a request that writes a file's contents, up to 100 MB: JSON may spend six bytes on one."""
+"""The limit for requests that write a file of up to 100 MB: JSON escapes may take several bytes for one."""
 HOLD_S = 25.0
-"""How long a wait is held at most: clients give a request up after 30 s."""
+"""The longest time that a wait is held: clients time out after 30 s."""
 REQUEST_ID = "x-request-id"
-"""What stays the same when a client sends a request again."""
+"""The header that is the same when a client repeats a request."""
 ATTEMPT, BODY = "runloop_local.attempt", "runloop_local.body"
-"""In a request's scope: its `Attempt`, and its body where that was read already."""
+"""Keys in a request's scope: its `Attempt`, and its body if that was read already."""
 
 LARGEST = 2**63 - 1
-"""What the store, and any other program, can take."""
+"""The largest integer that SQLite can store."""
 Int64 = Annotated[int, Field(ge=-LARGEST, le=LARGEST)]
 B = TypeVar("B", bound=BaseModel)
 
 
 class Body(BaseModel):
-    """A request's JSON. Unknown fields are let pass, as clients of other versions send them."""
+    """A request's JSON body. Unknown fields are ignored, as clients of other versions send them."""
 
     model_config = ConfigDict(extra="ignore", frozen=True, allow_inf_nan=False)
 
@@ -46,18 +46,18 @@ def engine_of(request: Request) -> Engine:
 
 
 def path_id(request: Request, name: str = "id") -> str:
-    """An id out of the path."""
+    """An id from the path."""
     return str(request.path_params[name])
 
 
 def attempt_of(request: Request) -> Attempt:
-    """The request's right to change something, once."""
+    """The attempt to carry the request out; one without a request id if it has none."""
     attempt: Attempt = request.scope.get(ATTEMPT, NO_REQUEST)
     return attempt
 
 
 async def read_body(request: Request, model: type[B], limit: int = MAX_JSON_BYTES) -> B:
-    """The request's JSON as `model`; an empty body is an empty object."""
+    """Parse the request's JSON as `model`; an empty body is an empty object."""
     try:
         return model.model_validate_json(await read_bytes(request, limit) or b"{}")
     except ValidationError as error:
@@ -67,7 +67,7 @@ async def read_body(request: Request, model: type[B], limit: int = MAX_JSON_BYTE
 
 
 async def read_bytes(request: Request, limit: int) -> bytes:
-    """The request's body, if it is no longer than `limit` bytes. It can be read once."""
+    """Read the request's body; raises `TooLargeError` above `limit` bytes. It can be read only once."""
     known: bytes | None = request.scope.pop(BODY, None)
     if known is not None:
         return known
@@ -86,7 +86,7 @@ def _too_large(limit: int) -> TooLargeError:
 
 
 def integer(request: Request, name: str, default: int, most: int = LARGEST, *, given: str | None = None) -> int:
-    """A whole number out of the query, or else `given` in the body, from 0 to `most`."""
+    """An integer from 0 to `most` in the query, or else `given` in the body."""
     text = request.query_params.get(name) or given
     if not text:
         return default
@@ -97,41 +97,41 @@ def integer(request: Request, name: str, default: int, most: int = LARGEST, *, g
 
 
 def whole_number(text: str) -> int | None:
-    """The number that `text` is, if it is one from 0 to `LARGEST`."""
+    """Parse a decimal integer from 0 to `LARGEST`; None if it is not one."""
     if not (text.isascii() and text.isdigit()) or len(text) > len(str(LARGEST)):
         return None
     return None if int(text) > LARGEST else int(text)
 
 
 def flag(request: Request, name: str, *, default: bool, given: str | None = None) -> bool:
-    """A true or false out of the query, or else `given` in the body."""
+    """A boolean in the query, or else `given` in the body."""
     text = (request.query_params.get(name) or given or "").lower()
     return default if not text else text in ("true", "1")
 
 
 def hold(asked: float | None) -> float:
-    """How long a wait is held: what was asked for, as far as the service goes."""
+    """The time to hold a wait: the requested one, up to the service's limit."""
     return HOLD_S if asked is None else max(0.0, min(asked, HOLD_S))
 
 
 def expired(what: str, statuses: list[str]) -> WaitExpiredError:
-    """The answer of a wait that ran out."""
+    """The error for a wait that timed out."""
     return WaitExpiredError(f"{what} is not yet {' or '.join(statuses)}; ask again.")
 
 
 def page_answer(key: str, page: Page) -> Response:
-    """One page of a list, whose items are called `key`."""
+    """The response for one page of a list, with the items in the field `key`."""
     total = "" if page.total_count is None else f',"total_count":{page.total_count}'
     more = "true" if page.has_more else "false"
     return raw_answer(f'{{"{key}":[{",".join(page.views)}],"has_more":{more}{total}}}')
 
 
 def answer(content: Any, status: int = 200) -> Response:
-    """A JSON answer."""
+    """A JSON response."""
     return raw_answer(rendered(content), status)
 
 
 def raw_answer(text: str, status: int = 200) -> Response:
-    """An answer that is JSON text already."""
-    # A lone surrogate cannot be sent; it can only come from a client that sent one.
+    """A JSON response from encoded JSON."""
+    # A lone surrogate, which UTF-8 cannot encode, can only come from a client that sent one.
     return Response(text.encode("utf-8", "replace"), status, media_type="application/json")

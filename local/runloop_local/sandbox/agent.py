@@ -1,8 +1,8 @@
-"""The process that runs a sandbox's commands: PID 1 inside namespaces, or the root of a process tree without them.
+"""The agent starts a sandbox's commands: PID 1 inside namespaces, or the root of a process tree without them.
 
-It is reached over one inherited socket and relays nothing: descriptors travel over that socket. When the service is
-gone the socket ends and so does the agent. Everything it needs is imported before the sandbox's root is entered; from
-then on it loads no code, because the sandbox could have written it.
+The service controls it over one inherited socket, and passes the commands' descriptors over it, so the agent relays no
+data. When the service is gone the socket closes and the agent exits. It imports everything before it enters the
+sandbox's root; after that it loads no code, because the sandbox could have written it.
 """
 
 from __future__ import annotations
@@ -26,35 +26,35 @@ if TYPE_CHECKING:
 _MAX_REQUEST = 4 << 20
 _STANDARD = (0, 1, 2)
 _IGNORED = [number for number in signal.valid_signals() if signal.getsignal(number) == signal.SIG_IGN]
-"""Signals that this process was started with as ignored, or that Python ignores."""
+"""Signals that were ignored when this process started, or that Python ignores."""
 
 
 @dataclass(frozen=True, slots=True)
-class Place:
-    """How this machine's way of isolation differs from the others, from the agent's point of view."""
+class AgentBackend:
+    """The operations of the agent that depend on the kind of isolation."""
 
     become: Callable[[str], None]
-    """Turn the calling process into one of `user` or `root`."""
+    """Switch the calling process to the account `user` or `root`."""
     signal_all: Callable[[int, set[int]], None]
     """Send a signal to every process of the sandbox but the agent; gets the process groups that commands led."""
     end_all: Callable[[set[int]], None]
-    """End every process of the sandbox but the agent; gets the same."""
+    """Kill every process of the sandbox but the agent; gets the same process groups."""
     rlimits: Mapping[int, int] = field(default_factory=dict)
     is_idle: Callable[[], bool] = lambda: False
-    """Whether the sandbox could be stopped and started again without anything in it noticing."""
+    """True if the sandbox could be restarted without anything in it noticing."""
     load: Callable[[], tuple[int, int]] = lambda: (0, 0)
-    """How many bytes of memory the sandbox uses, and how many processes it has, apart from the agent."""
+    """The sandbox's memory in bytes and its number of processes, without the agent."""
     greeting: Mapping[str, list[str]] = field(default_factory=dict)
-    """What the service has to know before it asks for anything."""
+    """Fields of the agent's first message to the service."""
 
 
 class Agent:
     """Serves one sandbox until its socket ends."""
 
-    def __init__(self, sock: socket.socket, place: Place) -> None:
+    def __init__(self, sock: socket.socket, backend: AgentBackend) -> None:
         self._sock = sock
-        self._place = place
-        self._jobs: dict[int, int] = {}  # pid -> the service's number for it
+        self._backend = backend
+        self._commands: dict[int, int] = {}  # pid -> the number of the request that started it
         self._groups: set[int] = set()
         self._decoder = frames.Decoder(_MAX_REQUEST)
         self._operations = {
@@ -71,9 +71,9 @@ class Agent:
     def serve(self) -> None:
         """Answer requests and reap children until the service is gone, then end every process."""
         try:
-            serve(self._sock, self._receive, self._reap, self._place.greeting)
+            serve(self._sock, self._receive, self._reap, self._backend.greeting)
         finally:
-            self._place.end_all(self._groups)
+            self._backend.end_all(self._groups)
 
     def _receive(self) -> bool:
         data, descriptors = frames.receive(self._sock)
@@ -88,10 +88,10 @@ class Agent:
 
     def _reap(self) -> None:
         for pid, status in ended_children():
-            job = self._jobs.pop(pid, None)
-            if job is not None:
+            number = self._commands.pop(pid, None)
+            if number is not None:
                 self._forget_empty_group(pid)
-                frames.send(self._sock, {"id": job, "status": status})
+                frames.send(self._sock, {"id": number, "status": status})
 
     def _forget_empty_group(self, group: int) -> None:
         try:
@@ -99,13 +99,13 @@ class Agent:
         except ProcessLookupError:
             self._groups.discard(group)
         except PermissionError:
-            pass  # somebody is in it
+            pass  # not empty
 
     def _spawn(self, request: frames.Message, passed: list[int]) -> None:
         pid = os.fork()
         if not pid:
             self._become_command(request, passed)
-        self._jobs[pid] = request["id"]
+        self._commands[pid] = request["id"]
         self._groups.add(pid)
 
     def _become_command(self, request: frames.Message, passed: list[int]) -> NoReturn:
@@ -115,8 +115,8 @@ class Agent:
             for target in _STANDARD:
                 os.dup2(passed[target], target)
             self._sock.close()  # before another process of the sandbox can look into this one
-            self._place.become(request["user"])
-            set_rlimits(self._place.rlimits)
+            self._backend.become(request["user"])
+            set_rlimits(self._backend.rlimits)
             if "terminal" in request:
                 terminal.take(request)
             run_program(request["argv"], request["cwd"], request["env"])
@@ -129,7 +129,7 @@ class Agent:
         frames.send(self._sock, {"id": request["id"]})
 
     def _signal(self, request: frames.Message, _passed: list[int]) -> None:
-        pids = [pid for pid, job in self._jobs.items() if job == request["job"]]
+        pids = [pid for pid, number in self._commands.items() if number == request["command"]]
         for pid in pids:  # not reaped yet, so the number cannot belong to another process
             kill = os.killpg if request["group"] else os.kill
             try:
@@ -140,21 +140,21 @@ class Agent:
         frames.send(self._sock, {"id": request["id"]})
 
     def _signal_all(self, request: frames.Message, _passed: list[int]) -> None:
-        self._place.signal_all(request["number"], self._groups)
+        self._backend.signal_all(request["number"], self._groups)
         frames.send(self._sock, {"id": request["id"]})
 
     def _idle(self, request: frames.Message, _passed: list[int]) -> None:
-        frames.send(self._sock, {"id": request["id"], "status": 0 if self._place.is_idle() else 1})
+        frames.send(self._sock, {"id": request["id"], "status": 0 if self._backend.is_idle() else 1})
 
     def _load(self, request: frames.Message, _passed: list[int]) -> None:
-        memory, count = self._place.load()
+        memory, count = self._backend.load()
         frames.send(self._sock, {"id": request["id"], "memory": memory, "processes": count})
 
     def _dial(self, request: frames.Message, _passed: list[int]) -> None:
         family = socket.AF_INET6 if ":" in request["host"] else socket.AF_INET
         with socket.socket(family, socket.SOCK_STREAM) as outgoing:
             outgoing.setblocking(False)
-            with contextlib.suppress(BlockingIOError):  # the service waits for it
+            with contextlib.suppress(BlockingIOError):  # the service waits until it is connected
                 outgoing.connect((request["host"], request["port"]))
             frames.send(self._sock, {"id": request["id"]}, [outgoing.fileno()])
 
@@ -166,7 +166,7 @@ class Agent:
 
 
 def run_program(argv: list[str], cwd: str, environment: dict[str, str]) -> NoReturn:
-    """Become this program; what prevents it goes to stderr and to the exit status, as a shell does it."""
+    """Execute this program; on failure write the reason to stderr and exit with 127 or 126, as a shell does."""
     what = cwd
     try:
         os.chdir(cwd)
@@ -183,7 +183,7 @@ def serve(
     reap: Callable[[], None],
     greeting: Mapping[str, list[str]] = MappingProxyType({}),
 ) -> None:
-    """Greet the service, then answer it and reap children; returns when the service is gone."""
+    """Send the greeting, then answer requests and reap children; returns when the service is gone."""
     wake = child_wakeups()
     try:
         frames.send(sock, {"id": 0, **greeting})
@@ -195,11 +195,11 @@ def serve(
             if sock.fileno() in ready and not receive():
                 return
     except ConnectionError:
-        return  # it went while we were answering
+        return  # the service went away while it was being answered
 
 
 def child_wakeups() -> int:
-    """A descriptor that becomes readable when a child has ended."""
+    """A descriptor that becomes readable on SIGCHLD."""
     reader, writer = os.pipe()
     os.set_blocking(reader, False)
     os.set_blocking(writer, False)
@@ -209,7 +209,7 @@ def child_wakeups() -> int:
 
 
 def ended_children() -> list[tuple[int, int]]:
-    """The children that have ended since the last call, with exit statuses from 0 to 255."""
+    """Reap the children that have ended; returns their pids and exit statuses, 0 to 255."""
     found: list[tuple[int, int]] = []
     while True:
         try:
@@ -223,7 +223,7 @@ def ended_children() -> list[tuple[int, int]]:
 
 
 def reset_signals() -> None:
-    """A command inherits neither what Python set up for itself, nor what was set for the service (by nohup, say)."""
+    """Reset signals to their defaults, so that commands inherit neither Python's settings nor the service's (nohup)."""
     signal.set_wakeup_fd(-1)
     for number in {signal.SIGPIPE, signal.SIGXFSZ, signal.SIGCHLD, signal.SIGINT, *_IGNORED}:
         signal.signal(number, signal.SIG_DFL)
@@ -231,7 +231,7 @@ def reset_signals() -> None:
 
 
 def set_rlimits(limits: Mapping[int, int]) -> None:
-    """Lower limits; what is lower already stays."""
+    """Lower the resource limits to these; a limit that is already lower stays."""
     for kind, wanted in limits.items():
         hard = resource.getrlimit(kind)[1]
         value = wanted if hard == resource.RLIM_INFINITY else min(wanted, hard)
@@ -239,18 +239,18 @@ def set_rlimits(limits: Mapping[int, int]) -> None:
 
 
 def request_limits(request: frames.Message) -> dict[int, int]:
-    """The rlimits of a request; JSON made their numbers strings."""
+    """The rlimits of a request, whose keys JSON has turned into strings."""
     return {int(kind): value for kind, value in request["rlimits"].items()}
 
 
 def refuse(sock: socket.socket, error: OSError) -> None:
-    """Tell the service why there will be no agent."""
+    """Report to the service why the agent could not be started."""
     with contextlib.suppress(ConnectionError):
         frames.send(sock, {"id": 0, "error": reason(error)})
 
 
 def reason(error: OSError) -> str:
-    """The system's words for an error; plainer ones where a fork is refused."""
+    """The message of an error: the system's, or a plainer one if a fork was refused."""
     if error.errno == errno.EAGAIN:
         return "no more processes can be started"
     return str(error) if error.filename is not None or error.strerror is None else error.strerror

@@ -1,4 +1,4 @@
-"""What the engine asks of a way to isolate devboxes. `namespaces.py` and `process.py` are the two ways."""
+"""The interface that the engine uses to isolate devboxes; `namespaces.py` and `process.py` implement it."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ IsolationName = Literal["namespaces", "landlock", "none"]
 User = Literal["user", "root"]
 Address = ipaddress.IPv4Address | ipaddress.IPv6Address
 EgressPredicate = Callable[[str, int, Address | None], bool]
-"""Whether a host, by name, may be reached on a port at an address; with no address, whether it may at any."""
+"""True if a host may be reached on a port at this address; with no address, if it may be reached at any."""
 
 NO_ROOM = "No space left on device"
 
@@ -21,17 +21,18 @@ class SandboxError(Exception):
     """A sandbox could not do what was asked; the text is one sentence for a person."""
 
 
-class SandboxEnded(SandboxError):  # noqa: N818 - it tells what happened
+class SandboxEnded(SandboxError):  # noqa: N818 - named for the event
     """The sandbox is gone (stopped, or ended on its own), so nothing can be asked of it."""
 
 
-class SandboxFull(SandboxError):  # noqa: N818 - it tells what happened
-    """What was asked was not done because the disk is full."""
+class SandboxFull(SandboxError):  # noqa: N818 - named for the event
+    """The request failed because the disk is full."""
 
 
-def failure(sentence: str, said: str) -> SandboxError:
-    """The error of a program of ours that failed and said this: in the system's words, as it speaks no other."""
-    return (SandboxFull if NO_ROOM in said else SandboxError)(sentence)
+def failure(sentence: str, stderr: str) -> SandboxError:
+    """The error for a helper program that failed with this on its stderr."""
+    # Helpers run without a locale, so strerror's text is always the English one.
+    return (SandboxFull if NO_ROOM in stderr else SandboxError)(sentence)
 
 
 @dataclass(frozen=True, slots=True)
@@ -48,7 +49,7 @@ class Command:
 
 @dataclass(frozen=True, slots=True)
 class Ownership:
-    """The account that something belongs to, as the sandbox knows it, and its mode."""
+    """Owner, group and mode of a file, by the sandbox's own user ids."""
 
     uid: int = 0
     gid: int = 0
@@ -67,7 +68,7 @@ class MemoryMount:
 
 @dataclass(frozen=True, slots=True)
 class FileMount:
-    """A file in memory, which no disk gets to know."""
+    """A file in memory that is never written to a disk, for secrets."""
 
     target: str
     content: str = field(repr=False)
@@ -77,18 +78,18 @@ class FileMount:
 
 @dataclass(frozen=True, slots=True)
 class CacheMount:
-    """A folder that outlives sandboxes."""
+    """A folder that outlives the sandboxes that mount it."""
 
     target: str
     name: str
     ownership: Ownership = Ownership()
-    """Whose it is made."""
+    """Applied when the folder is created."""
     read_only: bool = False
 
 
 @dataclass(frozen=True, slots=True)
 class DiskMount:
-    """A folder or file of another disk; what is written to it goes away with the run."""
+    """A folder or file of another disk; what is written to it is discarded when the run ends."""
 
     target: str
     layers: tuple[str, ...]
@@ -101,7 +102,7 @@ Mount = MemoryMount | FileMount | CacheMount | DiskMount
 
 @dataclass(frozen=True, slots=True)
 class Limits:
-    """What a sandbox may use."""
+    """The resources that a sandbox may use."""
 
     memory_bytes: int
     cpus: float
@@ -111,13 +112,13 @@ class Limits:
 
 @dataclass(frozen=True, slots=True)
 class Load:
-    """What a sandbox uses."""
+    """The resources that a sandbox is using."""
 
     memory_bytes: int
     processes: int
-    """Those of its commands."""
+    """Processes of its commands, without the sandbox's own."""
     killed_for_memory: bool = False
-    """Whether the kernel has ended one of them because there was not enough."""
+    """True if the kernel's OOM killer has ended one of them."""
 
 
 class Process(Protocol):
@@ -138,57 +139,57 @@ class Sandbox(Protocol):
     id: str
 
     async def start(self) -> None:
-        """Make it able to run commands. Works again after `stop`: the disk is as it was."""
+        """Start the sandbox. It can be started again after `stop`, with its disk as it was."""
         ...
 
     async def spawn(self, command: Command, *, stdin: int, stdout: int, stderr: int) -> Process:
         """Start a program on three descriptors. The caller keeps its own copies and closes them.
 
-        What keeps a program from starting (no such program, no such directory) is written to `stderr`, and the
-        exit status is 127 or 126, as a shell does it.
+        If the program cannot be started (no such program, no such directory), the reason is written to `stderr`
+        and the exit status is 127 or 126, as in a shell.
         """
         ...
 
     async def spawn_on_terminal(self, command: Command, *, rows: int, cols: int) -> tuple[Process, int]:
-        """Start a program on a terminal of its own; returns it and the terminal's other end, a non-blocking descriptor.
+        """Start a program on a new pseudo-terminal; returns the process and a non-blocking descriptor of the master.
 
-        The caller owns the descriptor; when it is closed, the programs in the foreground get SIGHUP.
+        The caller owns the descriptor; when it is closed, the foreground process group gets SIGHUP.
         """
         ...
 
     async def dial(self, port: int) -> socket.socket:
-        """A connected, non-blocking TCP socket to `port` of the sandbox's localhost, whichever address that has."""
+        """Connect to `port` on the sandbox's localhost, by IPv4 or IPv6; returns a non-blocking TCP socket."""
         ...
 
     def path(self, path: str) -> str:
-        """The path that processes inside use for a file API path (they differ in process mode only)."""
+        """Translate a path of the file API to the one that processes inside use (they differ in process mode only)."""
         ...
 
     def limit(self, limits: Limits) -> None:
-        """What it may use from its next start on, as far as this machine can enforce it."""
+        """Set its resource limits from its next start on, as far as this machine can enforce them."""
         ...
 
     def mount(self, wanted: Sequence[Mount]) -> None:
-        """What it has beside its disk from its next start on, in this order; `SandboxError` where that is not served.
+        """Set its mounts from its next start on, in this order; raises SandboxError where they are not supported.
 
-        Places that are made for it are no part of the disk, unless something is put into them.
+        Mount points that are created for them are not part of the disk, unless something is put into them.
         """
         ...
 
-    def restrict(self, reach: EgressPredicate | None) -> None:
-        """What it may connect to from its next start on; where the isolation does not restrict, this has no effect."""
+    def restrict(self, is_allowed: EgressPredicate | None) -> None:
+        """Restrict its outgoing connections from its next start on; no effect where the isolation cannot."""
         ...
 
     async def load(self) -> Load:
-        """What it uses now."""
+        """Its current use of memory and processes."""
         ...
 
     async def disk_bytes(self) -> int:
-        """What its own disk takes, and what is mounted, apart from layers; slower the more files there are."""
+        """The size of its own disk and its mounts, without layers. The time grows with the number of files."""
         ...
 
     async def ended(self) -> None:
-        """Returns when the sandbox has ended without having been asked to."""
+        """Wait until the sandbox has ended without having been asked to."""
         ...
 
     async def snapshot(self, layer: str) -> tuple[str, ...]:
@@ -205,46 +206,46 @@ class Sandbox(Protocol):
 
 
 class Caches(Protocol):
-    """Folders that outlive the sandboxes that have them mounted, by name."""
+    """Named folders that outlive the sandboxes that mount them."""
 
     def used(self) -> Mapping[str, int]:
-        """Those on disk, and when they were of use last, in ms."""
+        """The time of last use, in ms, of each folder on disk."""
         ...
 
     def touch(self, name: str) -> None:
-        """One is of use now; it is made if there is none."""
+        """Mark a folder as used now, creating it if it does not exist."""
         ...
 
     def is_new(self, name: str) -> bool:
-        """Whether no sandbox has had it yet."""
+        """True if no sandbox has mounted the folder yet."""
         ...
 
     async def bytes_of(self, name: str) -> int:
-        """What one takes on disk; slower the more files it has."""
+        """The size of a folder on disk. The time grows with the number of files."""
         ...
 
     async def remove(self, name: str) -> None:
-        """Delete one that no sandbox has mounted."""
+        """Delete a folder that no sandbox has mounted."""
         ...
 
 
 class Isolation(Protocol):
-    """A way to make sandboxes on this machine, already tried and found to work."""
+    """Creates sandboxes on this machine; has been tried out and works."""
 
     name: IsolationName
     limits: Mapping[str, str]
-    """What is enforced here and by what means, for `runloop-local status`: memory, processes, disk, CPU."""
+    """The ways in which memory, processes, disk and CPU are limited here, for `runloop-local status`."""
     caches: Caches | None
-    """What `CacheMount` names; None where nothing can be mounted."""
+    """The folders that `CacheMount` names; None where nothing can be mounted."""
     restricts: bool
-    """Whether what sandboxes may connect to can be restricted."""
+    """True if outgoing connections of sandboxes can be restricted."""
     notes: tuple[str, ...]
-    """Sentences for a person: why a stronger isolation was not taken, and what this one does not do."""
+    """Sentences for the user: why no stronger isolation is used, and the limits of this one."""
     weaknesses: tuple[str, ...]
-    """Those of them that a machine which allows more does not have."""
+    """The notes that would not apply on a machine that allows more."""
 
     async def create(self, sandbox_id: str, *, layers: tuple[str, ...] = ()) -> Sandbox:
-        """A sandbox that is not started yet; one with this id that was left on disk is taken up again."""
+        """Create a sandbox without starting it; one with this id that is still on disk is reused."""
         ...
 
     async def remove_layer(self, layer: str) -> None:
@@ -252,15 +253,15 @@ class Isolation(Protocol):
         ...
 
     async def layer_bytes(self, layer: str) -> int:
-        """What a layer takes on disk; slower the more files it has."""
+        """The size of a layer on disk. The time grows with the number of files."""
         ...
 
     def layers(self) -> frozenset[str]:
-        """The layers on disk that snapshots made, half-made ones too."""
+        """The layers on disk that snapshots made, unfinished ones included."""
         ...
 
     def used_layers(self) -> frozenset[str]:
-        """Those that sandboxes on disk stand on."""
+        """The layers that the disks of sandboxes are built on."""
         ...
 
     def sandboxes(self) -> frozenset[str]:

@@ -1,8 +1,8 @@
-"""The layers below every sandbox: the account `user`, `sudo`, and covers for what is private on this machine.
+"""Builds the layers below every sandbox: the account `user`, `sudo`, and covers over private files of this machine.
 
-A sandbox sees of this machine what any account may read. Root could read more, so there the rest is covered.
-Without privileges the kernel sees to that, but this machine's folders belong to an account that a sandbox does not
-have: a second layer, the skeleton, holds them anew, to make them writable. It takes seconds, so it is made apart.
+A sandbox may see what any account of this machine may read. If the service is root, the rest is covered. If it is
+unprivileged, the kernel protects the rest, but this machine's folders belong to uids that the sandbox lacks: a second
+layer, the skeleton, contains them again, to make them writable. It takes seconds to build, so it is built separately.
 """
 
 from __future__ import annotations
@@ -33,7 +33,7 @@ _COPY_LIMIT = 8 << 20
 _LOCKED_ACCOUNT = "*:19000:0:99999:7:::"
 _APT = r"""APT::Sandbox::User "root";
 DPkg::Pre-Install-Pkgs {"while read d; do dpkg -L $(dpkg-deb -f $d Package) 2>/dev/null; done | while read f; do [ -f $f ] && [ ! -L $f ] && [ ! -O $f ] && cp -p $f $f.own && mv -f $f.own $f; done; true";};
-"""  # noqa: E501 - a package's host files become ours before an upgrade links them, which others' files refuse
+"""  # noqa: E501 - dpkg hard-links the old files on an upgrade, which fails for files of other uids: copy them first
 
 
 _PIP = Path("/etc/pip.conf")
@@ -47,8 +47,8 @@ unset each"""
 
 
 def build(layers: str, shift: int, *, real_accounts: bool) -> None:
-    """Make the layer in this folder of layers, whole or not at all. `shift` is added to every owner."""
-    layer, unfinished = _begin(layers, rootfs.BASE)
+    """Build the base layer in this folder of layers, atomically. `shift` is added to every uid and gid."""
+    layer, unfinished = _start_layer(layers, rootfs.BASE)
     _make_rest(unfinished / rootfs.REST)
     if real_accounts:
         _cover(unfinished)
@@ -57,29 +57,29 @@ def build(layers: str, shift: int, *, real_accounts: bool) -> None:
     _make_chromium_setting(unfinished / "etc")
     _make_sudo(unfinished / "usr/local", real_accounts=real_accounts)
     if real_accounts:
-        _give_away(unfinished, shift)
+        _shift_owners(unfinished, shift)
     unfinished.rename(layer)
 
 
 def build_skeleton(layers: str) -> None:
-    """This machine's folders as folders of our account, and copies of what programs write to."""
-    layer, unfinished = _begin(layers, rootfs.SKELETON)
+    """Build the skeleton layer: this machine's folders, owned by this account, and copies of files in /etc and /var."""
+    layer, unfinished = _start_layer(layers, rootfs.SKELETON)
     mounted = host_mounts.by_folder()
     for top in rootfs.overlaid():
         for folder, folders, files in os.walk(f"/{top}"):
-            _own_folder(unfinished, folder, folders, mounted)
+            _copy_folder(unfinished, folder, folders, mounted)
             folders[:] = [name for name in folders if f"{folder}/{name}" not in mounted]
             if top in _COPIED and not folder.startswith(_NOT_COPIED):
                 for name in files:
-                    _own_file(f"{folder}/{name}", f"{unfinished}{folder}/{name}", mounted)
+                    _copy_file(f"{folder}/{name}", f"{unfinished}{folder}/{name}", mounted)
     apt = unfinished / "etc/apt/apt.conf.d"
     if apt.is_dir():
-        _put(apt / "99devbox", _APT.splitlines())
+        _write_lines(apt / "99devbox", _APT.splitlines())
     unfinished.rename(layer)
 
 
-def _begin(layers: str, name: str) -> tuple[Path, Path]:
-    """The layer's folder, and an unfinished one that will be renamed to it."""
+def _start_layer(layers: str, name: str) -> tuple[Path, Path]:
+    """The layer's folder, and a new temporary one to be renamed to it; what is left of earlier ones is deleted."""
     layer, unfinished = Path(layers, name), Path(layers, f"{name}.new")
     for old in (unfinished, layer):
         if old.exists():
@@ -106,20 +106,20 @@ def _make_accounts(etc: Path) -> None:
     etc.mkdir(exist_ok=True)
     accounts = [*_lines("/etc/passwd", but="user"), "user:x:1000:1000::/home/user:/bin/bash"]
     groups = [*_lines("/etc/group", but="user"), "user:x:1000:"]
-    _put(etc / "passwd", accounts)
-    _put(etc / "group", groups)
-    _put(etc / "shadow", [f"{name}:{_LOCKED_ACCOUNT}" for name in _names(accounts)], 0o600)
-    _put(etc / "gshadow", [f"{name}:!::" for name in _names(groups)], 0o600)
-    _put(etc / "hosts", ["127.0.0.1 localhost", "::1 localhost"])
+    _write_lines(etc / "passwd", accounts)
+    _write_lines(etc / "group", groups)
+    _write_lines(etc / "shadow", [f"{name}:{_LOCKED_ACCOUNT}" for name in _names(accounts)], 0o600)
+    _write_lines(etc / "gshadow", [f"{name}:!::" for name in _names(groups)], 0o600)
+    _write_lines(etc / "hosts", ["127.0.0.1 localhost", "::1 localhost"])
     resolver = Path("/etc/resolv.conf")
-    _put(etc / "resolv.conf", resolver.read_text().splitlines() if resolver.is_file() else [])
+    _write_lines(etc / "resolv.conf", resolver.read_text().splitlines() if resolver.is_file() else [])
 
 
 def _make_python(layer: Path) -> None:
-    """pip installs, as nothing in a devbox depends on its Python; what it installs is found; `python` is there."""
+    """Let pip install into the system's Python, put its scripts on the PATH, and add `python` if it is missing."""
     pip = ConfigParser(interpolation=None, strict=False)
-    with suppress(ConfigParserError, OSError, UnicodeError):  # there is none, or none that can be read
-        # A link is not followed: what it leads to may be closed to other accounts.
+    with suppress(ConfigParserError, OSError, UnicodeError):  # missing or unreadable
+        # A link is not followed: its target may be private.
         if not _PIP.is_symlink() and not _is_private(str(_PIP), 0o004, host_mounts.by_folder()):
             pip.read(_PIP)
     if not pip.has_section("global"):
@@ -128,7 +128,7 @@ def _make_python(layer: Path) -> None:
     with (layer / "etc/pip.conf").open("w") as file:
         pip.write(file)
     (layer / "etc/profile.d").mkdir(exist_ok=True)
-    _put(layer / "etc/profile.d/devbox.sh", _PROFILE.splitlines())
+    _write_lines(layer / "etc/profile.d/devbox.sh", _PROFILE.splitlines())
     programs = layer / "usr/local/bin"
     programs.mkdir(parents=True, exist_ok=True)
     if shutil.which("python", path=_PROGRAMS) is None and shutil.which("python3", path="/usr/bin") is not None:
@@ -136,13 +136,13 @@ def _make_python(layer: Path) -> None:
 
 
 def _make_chromium_setting(etc: Path) -> None:
-    """Chromium's own sandbox takes user namespaces, which a devbox is not given; it is one itself."""
+    """Turn off Chromium's own sandbox: it needs user namespaces, which devboxes cannot create."""
     (etc / "chromium.d").mkdir()
-    _put(etc / "chromium.d/devbox", ['export CHROMIUM_FLAGS="$CHROMIUM_FLAGS --no-sandbox"'])
+    _write_lines(etc / "chromium.d/devbox", ['export CHROMIUM_FLAGS="$CHROMIUM_FLAGS --no-sandbox"'])
 
 
 def _lines(path: str, *, but: str) -> list[str]:
-    """The entries of an account file, but for that name and the number 1000."""
+    """The entries of an account file, except that name and the id 1000."""
     entries = [line.split(":") for line in Path(path).read_text().splitlines() if line.count(":") > 2]
     return [":".join(entry) for entry in entries if entry[0] != but and entry[2] != "1000"]
 
@@ -151,7 +151,7 @@ def _names(lines: list[str]) -> list[str]:
     return [line.split(":")[0] for line in lines]
 
 
-def _put(path: Path, lines: list[str], mode: int = 0o644) -> None:
+def _write_lines(path: Path, lines: list[str], mode: int = 0o644) -> None:
     path.unlink(missing_ok=True)
     path.write_text("".join(f"{line}\n" for line in lines))
     path.chmod(mode)
@@ -160,7 +160,7 @@ def _put(path: Path, lines: list[str], mode: int = 0o644) -> None:
 def _make_sudo(local: Path, *, real_accounts: bool) -> None:
     script = local / "lib/devbox/sudo"
     script.parent.mkdir(parents=True, exist_ok=True)
-    _put(script, sudo.SCRIPT.splitlines(), 0o755)
+    _write_lines(script, sudo.SCRIPT.splitlines(), 0o755)
     program = sudo.program(platform.machine())
     if not real_accounts:
         (local / "bin/sudo").symlink_to(sudo.SCRIPT_PATH)
@@ -170,9 +170,9 @@ def _make_sudo(local: Path, *, real_accounts: bool) -> None:
 
 
 def _cover(layer: Path) -> None:
-    """Hide what this machine's other accounts may not read: a whiteout for a file, an empty folder for a folder.
+    """Hide what other accounts of this machine may not read: whiteouts for files, opaque empty folders for folders.
 
-    A folder where something is mounted is covered unseen: an overlay shows what lies below the mount.
+    Mount points are always covered, because an overlay shows what lies below a mount.
     """
     mounted = host_mounts.by_folder()
     for top in rootfs.overlaid():
@@ -195,7 +195,7 @@ def _is_private(path: str, wanted: int, mounted: Mapping[str, HostMount]) -> boo
         return True
     try:
         mode = os.lstat(path).st_mode
-    except OSError:  # it has gone meanwhile, or nobody can see it
+    except OSError:  # deleted meanwhile, or not accessible
         return True
     return not stat.S_ISLNK(mode) and mode & wanted != wanted
 
@@ -210,7 +210,7 @@ def _cover_folder(layer: Path, folder: str, name: str, *, is_mounted: bool) -> N
 
 
 def _parents(layer: Path, folder: str) -> None:
-    """The folder in the layer, it and all above it with the mode and owner that they have on this machine."""
+    """Create a folder and its parents in the layer, with their modes and owners on this machine."""
     target = Path(f"{layer}{folder}")
     if target.exists():
         return
@@ -222,10 +222,10 @@ def _parents(layer: Path, folder: str) -> None:
     target.chmod(stat.S_IMODE(found.st_mode))
 
 
-def _give_away(layer: Path, shift: int) -> None:
-    """Shift all owners; the home belongs to `user`. chown takes set-uid bits away, so modes are set again."""
+def _shift_owners(layer: Path, shift: int) -> None:
+    """Shift all owners, and give the home folder to `user`. chown clears set-uid bits, so modes are set again."""
     home = layer / rootfs.REST / "home/user"
-    for path in _everything(layer):
+    for path in _walk(layer):
         found = path.lstat()
         inside = path == home or home in path.parents
         owner = (1000, 1000) if inside else (found.st_uid, found.st_gid)
@@ -234,13 +234,13 @@ def _give_away(layer: Path, shift: int) -> None:
             path.chmod(stat.S_IMODE(found.st_mode))
 
 
-def _everything(layer: Path) -> Iterator[Path]:
+def _walk(layer: Path) -> Iterator[Path]:
     for folder, folders, files in os.walk(layer):
         for name in (*folders, *files):
             yield Path(folder, name)
 
 
-def _own_folder(layer: Path, folder: str, inner: list[str], mounted: Mapping[str, HostMount]) -> None:
+def _copy_folder(layer: Path, folder: str, inner: list[str], mounted: Mapping[str, HostMount]) -> None:
     target = Path(f"{layer}{folder}")
     target.mkdir(parents=True, exist_ok=True)
     target.chmod(stat.S_IMODE(Path(folder).stat().st_mode) | 0o700)
@@ -250,7 +250,7 @@ def _own_folder(layer: Path, folder: str, inner: list[str], mounted: Mapping[str
             os.setxattr(target / name, "user.overlay.opaque", b"y")
 
 
-def _own_file(source: str, target: str, mounted: Mapping[str, HostMount]) -> None:
+def _copy_file(source: str, target: str, mounted: Mapping[str, HostMount]) -> None:
     if source in mounted and mounted[source].may_hang:
         return
     found = os.lstat(source)
@@ -259,4 +259,4 @@ def _own_file(source: str, target: str, mounted: Mapping[str, HostMount]) -> Non
     try:
         shutil.copy2(source, target)
     except PermissionError:
-        Path(target).touch()  # an empty file of ours covers one that we may not read
+        Path(target).touch()  # an empty file covers one that this account may not read

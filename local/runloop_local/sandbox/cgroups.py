@@ -1,7 +1,7 @@
-"""Control groups: what a sandbox may use, enforced by the kernel. Version 1 and 2, where this account may make them.
+"""Enforces the limits of sandboxes by control groups, version 1 or 2, where this account may create them.
 
-A service has one group below its own (version 1) or beside it (version 2, where a group with processes can have no
-groups below it), and in that one for each sandbox.
+The service has one group, below its own process's (version 1) or beside it (version 2, where a group with processes
+cannot have child groups). Each sandbox has a group in that.
 """
 
 from __future__ import annotations
@@ -27,12 +27,12 @@ _SHARES = 1024
 _WEIGHT = 100
 _PREFIX = "runloop-local-"
 _PROBE = "probe"
-_PASSES = 10  # what makes others faster than they are killed is a fork bomb
+_PASSES = 10  # after which processes that still fork are taken for a fork bomb
 Settings = list[tuple[str, str]]
 
 
 def settings(limits: Limits, version: int) -> dict[str, Settings]:
-    """What to write into which file of a group, by controller. Files that a kernel may lack come after `?`."""
+    """The values to write into a group's files, by controller. A `?` marks files that a kernel may lack."""
     memory, quota = str(limits.memory_bytes), int(limits.cpus * _PERIOD_US)
     if version == 1:
         return {
@@ -53,7 +53,7 @@ def settings(limits: Limits, version: int) -> dict[str, Settings]:
 
 @dataclass(frozen=True, slots=True)
 class Mount:
-    """Where a hierarchy is mounted, and which part of it."""
+    """One mount of a cgroup hierarchy."""
 
     root: str
     folder: str
@@ -62,7 +62,7 @@ class Mount:
 
 
 def mounts(mountinfo: bytes) -> Iterator[Mount]:
-    """The hierarchies in the table of mounts."""
+    """The cgroup hierarchies in a mount table."""
     for each in host_mounts.parsed(mountinfo):
         if each.kind in ("cgroup", "cgroup2"):
             version = 1 if each.kind == "cgroup" else 2
@@ -70,18 +70,18 @@ def mounts(mountinfo: bytes) -> Iterator[Mount]:
 
 
 def own_paths(cgroup: str) -> dict[str, str]:
-    """This process's path in each hierarchy, by controller ("" for version 2), from the text of /proc/self/cgroup."""
+    """Parse /proc/self/cgroup: this process's path in each hierarchy, by controller ("" for version 2)."""
     lines = (line.split(":", 2) for line in cgroup.splitlines())
     return {controller: path for _, names, path in lines for controller in names.split(",")}
 
 
 def own_folder(mount: Mount, path: str) -> Path:
-    """Where this process's own group of a hierarchy is."""
+    """The folder of this process's group in a hierarchy."""
     return Path(mount.folder, os.path.relpath(path, mount.root)) if path.startswith(mount.root) else Path(mount.folder)
 
 
-def places(mountinfo: bytes, cgroup: str) -> tuple[int, dict[str, Path]]:
-    """The version in use, and below which folder a service can make its group, by controller."""
+def service_folders(mountinfo: bytes, cgroup: str) -> tuple[int, dict[str, Path]]:
+    """The version in use, and the folder in which a service can create its group, by controller."""
     paths = own_paths(cgroup)
     found = {
         controller: own_folder(mount, paths[controller])
@@ -98,21 +98,21 @@ def places(mountinfo: bytes, cgroup: str) -> tuple[int, dict[str, Path]]:
     return 2, {}
 
 
-class Groups:
-    """The groups of one service's sandboxes, for the controllers that could be had."""
+class ControlGroups:
+    """The control groups of one service's sandboxes, for the controllers that are available."""
 
     def __init__(self, version: int, folders: Mapping[str, Path]) -> None:
         self._version = version
         self._folders = folders
 
     @classmethod
-    def open(cls, owner: str) -> Groups:
-        """Groups for the service that is known by `owner`; without any controller where none works here."""
+    def open(cls, owner: str) -> ControlGroups:
+        """Create the group of the service identified by `owner`, with the controllers that work here, if any."""
         try:
             mountinfo, cgroup = host_mounts.table(), os.fsdecode(Path("/proc/self/cgroup").read_bytes())
         except OSError:
             return cls(1, {})
-        version, below = places(mountinfo, cgroup)
+        version, below = service_folders(mountinfo, cgroup)
         _remove_abandoned(below.values())
         name = f"{_PREFIX}{os.getpid()}-{hashlib.sha256(owner.encode()).hexdigest()[:12]}"
         groups = cls(version, {controller: folder / name for controller, folder in below.items()})
@@ -121,11 +121,11 @@ class Groups:
         )
 
     def has(self, controller: str) -> bool:
-        """Whether this controller limits the sandboxes."""
+        """True if this controller limits the sandboxes."""
         return controller in self._folders
 
     def make(self, sandbox_id: str, limits: Limits) -> list[str]:
-        """Make or change a sandbox's group; returns the files by which processes join it. `OSError` if it cannot."""
+        """Create or change a sandbox's group; returns the files by which processes join it. Raises `OSError`."""
         wanted = settings(limits, self._version)
         for controller, folder in self._folders.items():
             (folder / sandbox_id).mkdir(parents=True, exist_ok=True)
@@ -133,7 +133,7 @@ class Groups:
         return sorted({str(folder / sandbox_id / "cgroup.procs") for folder in self._folders.values()})
 
     def load(self, sandbox_id: str) -> Load | None:
-        """What a sandbox uses now; None where its memory and processes are not counted here."""
+        """The current resource use of a sandbox; None if its group does not count both memory and processes."""
         if not (self.has("memory") and self.has("pids")):
             return None
         memory, pids = self._folders["memory"] / sandbox_id, self._folders["pids"] / sandbox_id
@@ -153,23 +153,23 @@ class Groups:
             return None
 
     def end(self, sandbox_id: str) -> None:
-        """Kill all processes of a sandbox; with more CPU than it had, as thousands of them need some for that too."""
+        """Kill all processes of a sandbox, without its CPU limit, as thousands of processes need CPU time to exit."""
         self._set(sandbox_id, "cpu", *(("cpu.cfs_quota_us", "-1") if self._version == 1 else ("cpu.max", "max")))
         if self.has("pids"):
             members = self._folders["pids"] / sandbox_id / "cgroup.procs"
             if not _kill(members):
-                # Only now, as a shell that may not fork says so in the output of its command.
+                # Only now, as a shell that cannot fork prints an error into the output of its command.
                 self._set(sandbox_id, "pids", "pids.max", "0")
                 _kill(members)
 
     def remove(self, sandbox_id: str) -> None:
         """Remove the group of a sandbox whose processes have ended."""
         for folder in {*self._folders.values()}:
-            with suppress(OSError):  # gone already, or not empty: the next service looks again
+            with suppress(OSError):  # gone already, or not empty: the next service tries again
                 (folder / sandbox_id).rmdir()
 
     def close(self) -> None:
-        """Remove the service's own group, with what earlier services have left."""
+        """Remove the service's group with all that are left in it."""
         for folder in {*self._folders.values()}:
             _remove(folder)
 
@@ -179,12 +179,12 @@ class Groups:
                 _write(self._folders[controller] / sandbox_id / name, value)
 
     def _try(self, controller: str) -> bool:
-        """Make the service's group and one in it: mounts may be read-only, controllers not handed down."""
+        """Try to create the service's group and a child: mounts may be read-only, controllers not delegated."""
         folder = self._folders[controller]
         try:
             folder.mkdir(exist_ok=True)
             if self._version == 2:
-                with suppress(OSError):  # handed down already, in most cases
+                with suppress(OSError):  # usually delegated already
                     (folder.parent / "cgroup.subtree_control").write_text(f"+{controller}")
                 (folder / "cgroup.subtree_control").write_text(f"+{controller}")
             _sweep(folder)
@@ -197,9 +197,9 @@ class Groups:
 
 
 def _remove_abandoned(folders: Iterable[Path]) -> None:
-    """What killed services have left. A living one's are not touched: a sandbox may be about to join its group."""
+    """Remove the groups of services that were killed. Those of a live one are kept: a sandbox may be about to join."""
     for folder in folders:
-        with suppress(OSError):  # a hierarchy that cannot be read is not tried out either
+        with suppress(OSError):  # unreadable hierarchies are not used either
             for service in folder.glob(f"{_PREFIX}*"):
                 pid = service.name.removeprefix(_PREFIX).partition("-")[0]
                 if not Path("/proc", pid).exists():
@@ -228,7 +228,7 @@ def _write(file: Path, value: str) -> None:
 
 
 def _kill(members: Path) -> bool:
-    """Kill the members of a group, those too that they make meanwhile; False if they go on making others."""
+    """Kill the members of a group, including those forked meanwhile; False if they keep forking."""
     killed: set[str] = set()
     for _ in range(_PASSES):
         try:
@@ -237,7 +237,7 @@ def _kill(members: Path) -> bool:
             return True
         if not found:
             return True
-        for pid in found:  # in the order in which they were made: none sees its child end before it
+        for pid in found:  # oldest first, so that no parent sees its child die
             with suppress(ProcessLookupError):
                 os.kill(int(pid), signal.SIGKILL)
         killed.update(found)
@@ -251,12 +251,12 @@ def _sweep(folder: Path) -> None:
                 group.rmdir()
 
 
-def enforced(groups: Groups, processes: str = "") -> dict[str, str]:
-    """What holds on this machine and by what means; `processes` where there is no group for their number."""
-    looked_at = "looked at while a devbox is in use" if sys.platform == "linux" else "not limited"
+def enforced(groups: ControlGroups, processes: str = "") -> dict[str, str]:
+    """Describe the enforcement of each limit; `processes` is used if there is no control group for that."""
+    looked_at = "checked while a devbox is in use" if sys.platform == "linux" else "not limited"
     return {
         "memory": "by control group" if groups.has("memory") else looked_at,
         "processes": "by control group" if groups.has("pids") else processes or looked_at,
-        "disk": "looked at while a devbox is in use",
-        "cpu": "by control group" if groups.has("cpu") else "behind other programs",
+        "disk": "checked while a devbox is in use",
+        "cpu": "by control group" if groups.has("cpu") else "lower priority than other programs",
     }

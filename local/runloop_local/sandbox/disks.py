@@ -1,4 +1,4 @@
-"""Where sandboxes and layers lie on this machine's disk."""
+"""The folders of sandboxes, layers and caches on this machine's disk."""
 
 from __future__ import annotations
 
@@ -24,7 +24,7 @@ _COPY = ("cp", "-pPR") if sys.platform == "darwin" else ("cp", "-a", "--reflink=
 
 
 class Store:
-    """One kind of isolation's part of the data folder: owners and layers mean nothing to the other kinds."""
+    """The part of the data folder that belongs to one kind of isolation, as kinds cannot share owners and layers."""
 
     def __init__(self, data_dir: Path, kind: str) -> None:
         self.folder = data_dir.resolve() / kind
@@ -34,21 +34,21 @@ class Store:
         self.folder.chmod(0o700)
 
     def sandbox(self, sandbox_id: str) -> Path:
-        """A sandbox's folder."""
+        """The folder of a sandbox."""
         return self.folder / "sandboxes" / checked(sandbox_id)
 
     def layer(self, layer: str) -> Path:
-        """A layer's folder."""
+        """The folder of a layer."""
         return self.layers / checked(layer)
 
     def existing_layer(self, layer: str) -> Path:
-        """A layer's folder; raises SandboxError when there is none."""
+        """The folder of a layer; raises SandboxError if it does not exist."""
         if not self.layer(layer).is_dir():
             raise SandboxError(f"There is no snapshot layer {layer!r} for {self._kind} isolation on this machine.")
         return self.layer(layer)
 
     def new_layer(self, layer: str) -> Path:
-        """A layer's folder; raises SandboxError when there is one already."""
+        """The folder for a new layer; raises SandboxError if it exists already."""
         if self.layer(layer).exists():
             raise SandboxError(f"The snapshot layer {layer!r} exists already.")
         return self.layer(layer)
@@ -58,18 +58,18 @@ class Store:
         return _names(self.folder / "sandboxes")
 
     def snapshot_layers(self) -> frozenset[str]:
-        """The layers that snapshots made, half-made ones too."""
+        """The layers that snapshots made, unfinished ones included."""
         return frozenset(name for name in _names(self.layers) if name.removesuffix(".new") not in _LOWEST)
 
     def check_kind(self, sandbox_id: str) -> None:
-        """Raises SandboxError for a sandbox that another kind of isolation has made."""
+        """Raise SandboxError for a sandbox that was created with another kind of isolation."""
         for other in self.folder.parent.glob(f"*/sandboxes/{checked(sandbox_id)}"):
             kind = other.parts[-3]
             if kind != self._kind:
                 raise SandboxError(f"Devbox {sandbox_id} was made with {kind} isolation, this is {self._kind}.")
 
     async def copy(self, helper: Helper, source: Path, target: Path) -> None:
-        """Copy a folder whole, or not at all."""
+        """Copy a folder atomically."""
         unfinished = target.with_name(f"{target.name}.new")
         if unfinished.exists():
             await self.remove(helper, unfinished)
@@ -77,14 +77,17 @@ class Store:
         unfinished.rename(target)
 
     async def remove(self, helper: Helper, folder: Path) -> None:
-        """Delete a folder, also where its owner took away permissions."""
-        if self._kind == PROCESS:  # elsewhere the helper is root of what it deletes
+        """Delete a folder, even if programs have removed permissions from its files."""
+        if self._kind == PROCESS:  # with namespaces the helper has root's rights on the files
             await helper.tool("chmod", "-R", "u+rwX", str(folder))
         await helper.tool("rm", "-rf", str(folder))
 
 
 class Caches:
-    """The folders that outlive sandboxes. What these see lies below one of the service's own, whose time is kept."""
+    """Named folders that outlive sandboxes.
+
+    Sandboxes mount a subfolder; the modification time of the folder around it is the time of last use.
+    """
 
     def __init__(self, store: Store, helper: Helper) -> None:
         self._store = store
@@ -92,43 +95,43 @@ class Caches:
         self._folder = store.folder / _CACHES
 
     def folder(self, name: str) -> Path:
-        """One's folder, with all that belongs to it."""
+        """The folder of a cache, around the content that sandboxes mount."""
         return self._folder / checked(name)
 
     @staticmethod
     def content(name: str) -> str:
-        """What sandboxes have mounted of one, below the store's folder."""
+        """The path of a cache's content, relative to the store's folder."""
         return f"{_CACHES}/{checked(name)}/{_CONTENT}"
 
     def used(self) -> Mapping[str, int]:
-        """Those on disk, and when they were of use last, in ms."""
+        """The time of last use, in ms, of each cache on disk."""
         return {name: (self._folder / name).stat().st_mtime_ns // 10**6 for name in _names(self._folder)}
 
     def touch(self, name: str) -> None:
-        """One is of use now; it is made if there is none."""
+        """Mark a cache as used now, creating it if it does not exist."""
         self.folder(name).mkdir(mode=0o700, parents=True, exist_ok=True)
         os.utime(self.folder(name))
 
     def is_new(self, name: str) -> bool:
-        """Whether no sandbox has had it yet."""
+        """True if no sandbox has mounted the cache yet."""
         return not (self.folder(name) / _CONTENT).exists()
 
     async def bytes_of(self, name: str) -> int:
-        """What one takes on disk; slower the more files it has."""
+        """The size of a cache on disk. The time grows with the number of files."""
         return await used_bytes(self.folder(name))
 
     async def remove(self, name: str) -> None:
-        """Delete one that no sandbox has mounted."""
+        """Delete a cache that no sandbox has mounted."""
         await self._store.remove(self._helper, self.folder(name))
 
 
 async def used_bytes(folder: Path) -> int:
-    """What a folder takes on disk; slower the more files it has."""
+    """The size of a folder on disk. The time grows with the number of files."""
     quiet = asyncio.subprocess.DEVNULL
     process = await asyncio.create_subprocess_exec(
         "du", "-skx", str(folder), stdin=quiet, stdout=asyncio.subprocess.PIPE, stderr=quiet
     )
-    found, _ = await process.communicate()  # it fails where files go away meanwhile, and counts the rest
+    found, _ = await process.communicate()  # du fails if files vanish meanwhile, but still counts the rest
     return int(found.split(b"\t")[0] or 0) * 1024
 
 
@@ -137,7 +140,7 @@ def _names(folder: Path) -> frozenset[str]:
 
 
 def checked(name: str) -> str:
-    """The name, if it can be a folder's; raises SandboxError."""
+    """Check that a name is valid for a folder; raises SandboxError."""
     if not _NAME.fullmatch(name):
         raise SandboxError(f"{name!r} cannot name a sandbox or layer: use letters, digits, '.', '_' and '-'.")
     return name

@@ -1,7 +1,7 @@
-"""The way out of a devbox with a network of its own: an HTTP proxy that listens inside it and connects from outside.
+"""The egress proxy of a devbox with its own network: an HTTP proxy that listens inside it and connects from outside.
 
-It serves CONNECT (https and all that tunnels) and requests with an absolute URI (plain http). What programs look for,
-`http_proxy` and `https_proxy`, is set in every devbox. Nothing on this machine itself can be reached through it.
+It serves CONNECT (https and other tunnels) and requests with an absolute URI (plain http). `http_proxy` and
+`https_proxy` are set in every devbox. Nothing on this machine can be reached through it.
 """
 
 from __future__ import annotations
@@ -17,7 +17,7 @@ from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Self
 
 from runloop_local.sandbox.base import Address, EgressPredicate
-from runloop_local.sandbox.neighbourhood import is_neighbour, is_this_machine, own_networks
+from runloop_local.sandbox.local_addresses import is_local_network, is_this_machine, own_networks
 from runloop_local.sandbox.proxy_request import ProxyRequest, RefusedError, parse
 
 if TYPE_CHECKING:
@@ -31,7 +31,7 @@ ENVIRONMENT = {
     "NO_PROXY": "localhost,127.0.0.1,::1",
 }
 NAMES_AT_ONCE = 8
-"""Names of one devbox that are looked up at the same time; the others wait."""
+"""The number of concurrent DNS lookups of one devbox; others wait."""
 _CONNECT_SECONDS = 20.0
 _RESOLVE_SECONDS = 20.0
 _HEAD_SECONDS = 30.0
@@ -43,17 +43,17 @@ _FEWEST_CONNECTIONS, _MOST_CONNECTIONS, _SHARE_OF_DESCRIPTORS = 16, 512, 32
 
 @dataclass(slots=True)
 class _Usage:
-    """What one devbox has under way."""
+    """The open connections and lookups of one devbox."""
 
     connections: int = 0
     names: asyncio.Semaphore = field(default_factory=lambda: asyncio.Semaphore(NAMES_AT_ONCE))
     tasks: set[asyncio.Task[None]] = field(default_factory=set)
     writers: set[asyncio.StreamWriter] = field(default_factory=set)
-    """The ends of connections, of both sides."""
+    """Both ends of each connection."""
 
     @asynccontextmanager
     async def open(self, writer: asyncio.StreamWriter) -> AsyncIterator[None]:
-        """The time of one end, until all that was written to it has been taken."""
+        """Keep track of one end of a connection until everything written to it is flushed and it is closed."""
         self.writers.add(writer)
         try:
             yield
@@ -66,7 +66,7 @@ class _Usage:
                 self.writers.discard(writer)
 
 
-class Outlet:
+class EgressProxy:
     """The proxy of one devbox."""
 
     def __init__(self, server: asyncio.Server, usage: _Usage) -> None:
@@ -74,10 +74,10 @@ class Outlet:
         self._usage = usage
 
     def close(self) -> None:
-        """End it with all connections: nobody inside is left to end them, and who is outside may never do so."""
+        """Stop listening and abort all connections: nothing inside is left to end them, and the peers may never."""
         self._server.close()
         for writer in self._usage.writers:
-            with suppress(AttributeError):  # what asyncio raises of one that has just been closed
+            with suppress(AttributeError):  # raised by asyncio for a transport that has just been closed
                 writer.transport.abort()
         for task in self._usage.tasks:
             task.cancel()
@@ -93,58 +93,71 @@ class Outlet:
 class Egress:
     """Serves the proxies of all devboxes.
 
-    `is_closed` says which addresses nobody may reach, `is_guarded` which only a policy that names their network opens;
-    both are asked after the name was resolved, and what they let pass is what is connected to.
+    `is_closed` is true for addresses that nobody may reach, `is_guarded` for those that only a policy naming their
+    network opens. Both are checked after the name is resolved, and the checked address is the one connected to, so a
+    second lookup cannot lead elsewhere (DNS rebinding).
     """
 
     def __init__(
         self,
         is_closed: Callable[[Address], bool] = is_this_machine,
-        is_guarded: Callable[[Address], bool] = lambda address: is_neighbour(address, own_networks()),
+        is_guarded: Callable[[Address], bool] = lambda address: is_local_network(address, own_networks()),
     ) -> None:
         self._is_closed = is_closed
         self._is_guarded = is_guarded
-        # Of its own: slow names must not keep the service's other work waiting for a thread.
+        # Its own pool: slow lookups must not take the threads that the service's other work needs.
         self._resolvers = ThreadPoolExecutor(_RESOLVERS, "resolver")
 
-    async def serve(self, listener: socket.socket, reach: EgressPredicate | None = None) -> Outlet:
-        """Begin to serve on a socket that listens inside a devbox."""
+    async def serve(self, listener: socket.socket, is_allowed: EgressPredicate | None = None) -> EgressProxy:
+        """Start the proxy of one devbox on a socket that listens inside it."""
         usage = _Usage()
 
         def begin(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
-            # asyncio lets go of what serves a connection when that is lost, which may be before it has cleared up.
-            task = asyncio.create_task(self._serve_one(reach, usage, reader, writer))
+            # asyncio drops its reference to a handler's task when the connection is lost, maybe before it is done.
+            task = asyncio.create_task(self._serve_one(is_allowed, usage, reader, writer))
             usage.tasks.add(task)
             task.add_done_callback(usage.tasks.discard)
 
-        return Outlet(await asyncio.start_server(begin, sock=listener, limit=_HEAD_BYTES), usage)
+        return EgressProxy(await asyncio.start_server(begin, sock=listener, limit=_HEAD_BYTES), usage)
 
     async def _serve_one(
-        self, reach: EgressPredicate | None, usage: _Usage, reader: asyncio.StreamReader, writer: asyncio.StreamWriter
+        self,
+        is_allowed: EgressPredicate | None,
+        usage: _Usage,
+        reader: asyncio.StreamReader,
+        writer: asyncio.StreamWriter,
     ) -> None:
         try:
             with _counted(usage):
                 async with usage.open(writer):
-                    await self._answer(reach, usage, reader, writer)
+                    await self._answer(is_allowed, usage, reader, writer)
         except (OSError, asyncio.IncompleteReadError, TimeoutError):
-            pass  # one of the two sides has gone, and the other sees the end of its connection
+            pass  # one side has gone, and the other sees its connection close
 
     async def _answer(
-        self, reach: EgressPredicate | None, usage: _Usage, reader: asyncio.StreamReader, writer: asyncio.StreamWriter
+        self,
+        is_allowed: EgressPredicate | None,
+        usage: _Usage,
+        reader: asyncio.StreamReader,
+        writer: asyncio.StreamWriter,
     ) -> None:
         try:
-            _require_room(usage)
-            await self._pass_on(reach, usage, reader, writer)
+            _check_connection_limit(usage)
+            await self._forward(is_allowed, usage, reader, writer)
         except RefusedError as refused:
             body = f"{refused}\n".encode()
             head = f"HTTP/1.1 {refused.status}\r\nContent-Type: text/plain\r\nContent-Length: {len(body)}\r\n"
             writer.write(f"{head}Connection: close\r\n\r\n".encode() + body)
 
-    async def _pass_on(
-        self, reach: EgressPredicate | None, usage: _Usage, reader: asyncio.StreamReader, writer: asyncio.StreamWriter
+    async def _forward(
+        self,
+        is_allowed: EgressPredicate | None,
+        usage: _Usage,
+        reader: asyncio.StreamReader,
+        writer: asyncio.StreamWriter,
     ) -> None:
         request = parse(await _head(reader))
-        out_reader, out_writer = await self._connect(reach, usage, request)
+        out_reader, out_writer = await self._connect(is_allowed, usage, request)
         async with usage.open(out_writer):
             if request.head is None:
                 writer.write(b"HTTP/1.1 200 Connection established\r\n\r\n")
@@ -153,45 +166,47 @@ class Egress:
             await _relay((reader, out_writer), (out_reader, writer))
 
     async def _connect(
-        self, reach: EgressPredicate | None, usage: _Usage, request: ProxyRequest
+        self, is_allowed: EgressPredicate | None, usage: _Usage, request: ProxyRequest
     ) -> tuple[asyncio.StreamReader, asyncio.StreamWriter]:
         host, port = request.host, request.port
-        for address in await self._addresses(reach, usage, host, port):
+        for address in await self._addresses(is_allowed, usage, host, port):
             with suppress(OSError, TimeoutError):
                 async with asyncio.timeout(_CONNECT_SECONDS):
                     return await asyncio.open_connection(address, port)
         raise RefusedError("502 Bad Gateway", f"{host}:{port} does not answer.")
 
-    async def _addresses(self, reach: EgressPredicate | None, usage: _Usage, host: str, port: int) -> list[str]:
-        policy = reach or _anywhere
-        if not policy(host, port, None):  # said before anyone is asked who that is
-            raise _out_of_reach(host, port)
+    async def _addresses(self, is_allowed: EgressPredicate | None, usage: _Usage, host: str, port: int) -> list[str]:
+        policy = is_allowed or _allow_all
+        if not policy(host, port, None):  # before the lookup: a forbidden name must not even reach a DNS server
+            raise _not_allowed(host, port)
         found = [ipaddress.ip_address(each) for each in await self._resolved(usage, host, port)]
-        open_ones = [address for address in found if self._is_open(reach, address, port)]
+        open_ones = [address for address in found if self._is_open(is_allowed, address, port)]
         if not open_ones:
-            raise RefusedError("403 Forbidden", f"{host} is this machine or its neighbourhood, closed to devboxes.")
+            raise RefusedError(
+                "403 Forbidden", f"{host} is this machine or in its local network, which is closed to devboxes."
+            )
         within = [str(address) for address in open_ones if policy(host, port, address)]
         if not within:
-            raise _out_of_reach(host, port)
+            raise _not_allowed(host, port)
         return within
 
-    def _is_open(self, reach: EgressPredicate | None, address: Address, port: int) -> bool:
+    def _is_open(self, is_allowed: EgressPredicate | None, address: Address, port: int) -> bool:
         if self._is_closed(address):
             return False
-        # A name does not open what is guarded: who owns the name says where it leads.
-        return not self._is_guarded(address) or (reach is not None and reach("", port, address))
+        # A rule for a name does not open guarded addresses: the owner of the name decides what it resolves to.
+        return not self._is_guarded(address) or (is_allowed is not None and is_allowed("", port, address))
 
     async def _resolved(self, usage: _Usage, host: str, port: int) -> list[str]:
-        """The addresses of a host; a lookup that takes too long keeps its place until it has ended."""
+        """Look up the addresses of a host; a lookup that times out counts as running until its thread is done."""
         await usage.names.acquire()
         try:
             looking = asyncio.get_running_loop().run_in_executor(self._resolvers, _lookup, host, port)
-        except RuntimeError:  # there is no thread to be had
+        except RuntimeError:  # no thread could be started
             usage.names.release()
-            sentence = f"The name {host} cannot be looked up now, as this machine starts no more processes."
+            sentence = f"The name {host} cannot be looked up now: this machine cannot start more processes."
             raise RefusedError("503 Service Unavailable", sentence) from None
         looking.add_done_callback(lambda _: usage.names.release())
-        looking.add_done_callback(lambda late: late.cancelled() or late.exception())  # there may be nobody to hear it
+        looking.add_done_callback(lambda late: late.cancelled() or late.exception())  # retrieved, so never logged
         try:
             async with asyncio.timeout(_RESOLVE_SECONDS):
                 found = await asyncio.shield(looking)
@@ -208,7 +223,7 @@ def _lookup(host: str, port: int) -> list[str]:
 
 @contextmanager
 def _counted(usage: _Usage) -> Iterator[None]:
-    """The time of one connection, until both its ends are closed."""
+    """Count a connection until both its ends are closed."""
     usage.connections += 1
     try:
         yield
@@ -216,27 +231,27 @@ def _counted(usage: _Usage) -> Iterator[None]:
         usage.connections -= 1
 
 
-def _require_room(usage: _Usage) -> None:
+def _check_connection_limit(usage: _Usage) -> None:
     if usage.connections > _most_connections():
         raise RefusedError("503 Service Unavailable", "The devbox has too many connections to this proxy: end some.")
 
 
 def _most_connections() -> int:
-    """Each takes two descriptors of the service, and other devboxes need theirs."""
+    """The limit for one devbox: each connection takes two descriptors of the service, which others need too."""
     share = resource.getrlimit(resource.RLIMIT_NOFILE)[0] // _SHARE_OF_DESCRIPTORS
     return max(_FEWEST_CONNECTIONS, min(share, _MOST_CONNECTIONS))
 
 
-def _anywhere(_host: str, _port: int, _address: Address | None) -> bool:
+def _allow_all(_host: str, _port: int, _address: Address | None) -> bool:
     return True
 
 
-def _out_of_reach(host: str, port: int) -> RefusedError:
+def _not_allowed(host: str, port: int) -> RefusedError:
     return RefusedError("403 Forbidden", f"The devbox's network policy does not let it reach {host}:{port}.")
 
 
 async def _head(reader: asyncio.StreamReader) -> bytes:
-    """The head of a request, the empty line after it included."""
+    """Read the head of a request, including the empty line that ends it."""
     try:
         async with asyncio.timeout(_HEAD_SECONDS):
             return await reader.readuntil(b"\r\n\r\n")
@@ -244,9 +259,9 @@ async def _head(reader: asyncio.StreamReader) -> bytes:
         raise RefusedError("431 Request Header Fields Too Large", "The request's head is too large.") from None
 
 
-async def _relay(*ways: tuple[asyncio.StreamReader, asyncio.StreamWriter]) -> None:
-    """Copy both ways until both have ended."""
-    copies = [asyncio.create_task(_copy(source, sink)) for source, sink in ways]
+async def _relay(*directions: tuple[asyncio.StreamReader, asyncio.StreamWriter]) -> None:
+    """Copy in both directions until both have ended."""
+    copies = [asyncio.create_task(_copy(source, sink)) for source, sink in directions]
     try:
         await asyncio.gather(*copies)
     finally:

@@ -1,6 +1,6 @@
-"""Messages with descriptors over a stream socket, as the service and its helper processes speak them.
+"""The framing between the service and its helper processes: JSON messages with descriptors over a stream socket.
 
-A message is a JSON object behind a header that holds its length and the number of descriptors that came with it.
+Each message is a JSON object after a header with its length and the number of descriptors that travel with it.
 """
 
 from __future__ import annotations
@@ -22,17 +22,17 @@ CHUNK = 1 << 16
 
 
 class FrameError(Exception):
-    """The other side does not keep to the format."""
+    """The peer violated the format."""
 
 
 def encode(message: Message, descriptors: int = 0) -> bytes:
-    """The bytes of one message that travels with so many descriptors."""
+    """Encode a message that travels with this number of descriptors."""
     body = json.dumps(message).encode()
     return _HEADER.pack(len(body), descriptors) + body
 
 
 def receive(sock: socket.socket) -> tuple[bytes, list[int]]:
-    """What has arrived: bytes (none at the end of the stream) and close-on-exec descriptors."""
+    """Receive bytes (none at the end of the stream) and descriptors, which are set close-on-exec."""
     data, descriptors, _flags, _address = socket.recv_fds(sock, CHUNK, MAX_DESCRIPTORS)
     for fd in descriptors:  # recv_fds has no way to pass MSG_CMSG_CLOEXEC
         os.set_inheritable(fd, False)
@@ -47,9 +47,9 @@ def send(sock: socket.socket, message: Message, descriptors: Sequence[int] = ())
 
 
 class Decoder:
-    """Puts what `receive` returned together again as messages.
+    """Decodes what `receive` returned into messages.
 
-    Descriptors of a message that never became whole are closed by `close`.
+    `close` closes the descriptors of a message that was never completed.
     """
 
     def __init__(self, limit: int) -> None:
@@ -85,7 +85,7 @@ class Decoder:
         return taken
 
     def close(self) -> None:
-        """Close the descriptors that nobody took."""
+        """Close the descriptors that no message has claimed."""
         close_all(self._descriptors)
         self._descriptors = []
 
@@ -101,6 +101,6 @@ def _parse(body: bytes) -> Message:
 
 
 def close_all(descriptors: Sequence[int]) -> None:
-    """Close each of them."""
+    """Close all these descriptors."""
     for fd in descriptors:
         os.close(fd)

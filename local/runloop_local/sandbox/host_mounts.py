@@ -1,4 +1,4 @@
-"""What is mounted on this machine, read from a table: to ask a file system itself may take for ever."""
+"""The mounts of this machine, read from /proc/self/mountinfo: asking a file system itself may hang for ever."""
 
 from __future__ import annotations
 
@@ -16,32 +16,32 @@ _REMOTE = frozenset(
 
 @dataclass(frozen=True, slots=True)
 class HostMount:
-    """One mount: which part of a file system, and where."""
+    """One mount of this machine."""
 
     root: str
     folder: str
     kind: str
     options: str
-    """Of the file system, not of the mount."""
+    """The options of the file system, not of the mount."""
 
     @property
     def may_hang(self) -> bool:
-        """Whether a server or a program answers for it, which may be gone."""
+        """True if it depends on a server or on a process, which may not answer."""
         return self.kind.startswith(("fuse", "nfs")) or self.kind in _REMOTE
 
 
 def table() -> bytes:
-    """The system's table of mounts. `OSError` where there is none."""
+    """Read the mount table; raises `OSError` where there is none."""
     return _TABLE.read_bytes()
 
 
 def parsed(text: bytes) -> list[HostMount]:
-    """The mounts in such a table, which may be called anything; a line that is none is left out."""
+    """Parse a mount table. Paths may contain any bytes; lines that are not a mount are skipped."""
     return [mount for line in text.split(b"\n") if (mount := _mount(line)) is not None]
 
 
 def by_folder() -> dict[str, HostMount]:
-    """What is seen at each folder or file where something is mounted; empty where the system does not say."""
+    """The visible mount at each mount point; empty where there is no mount table."""
     try:
         return {mount.folder: mount for mount in parsed(table())}
     except OSError:  # another system, or no /proc
@@ -49,7 +49,7 @@ def by_folder() -> dict[str, HostMount]:
 
 
 def hanging() -> frozenset[str]:
-    """Where something is seen that may never answer."""
+    """The mount points of file systems that may hang."""
     return frozenset(folder for folder, mount in by_folder().items() if mount.may_hang)
 
 

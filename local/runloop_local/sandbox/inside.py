@@ -1,8 +1,9 @@
-"""The agent of a sandbox in namespaces: three ways in, from most to least privilege of the service.
+"""Sets up the namespaces of a sandbox and runs its agent in them, by one of three drivers, best isolated first.
 
-- `idmapped`: the service is root; the sandbox's accounts 0 to 65535 are a range of this machine's for itself.
-- `root`: the service is root on a kernel or file system without idmapped mounts; fewer capabilities instead.
-- `unprivileged`: the service is any account, the only one that the sandbox then has.
+- `idmapped`: the service is root; the sandbox's uids 0 to 65535 map to a range of host uids of its own.
+- `root`: the service is root on a kernel or file system without idmapped mounts; the sandbox's root is the host's,
+  with fewer capabilities.
+- `unprivileged`: the service runs under any account, which is the only one that the sandbox has.
 """
 
 from __future__ import annotations
@@ -19,10 +20,10 @@ from pathlib import Path
 from typing import TYPE_CHECKING, NoReturn, Protocol
 
 from runloop_local.sandbox import linux, mounts, processes, rootfs, seccomp, uid_ranges
-from runloop_local.sandbox.agent import Agent, Place, refuse, request_limits
+from runloop_local.sandbox.agent import Agent, AgentBackend, refuse, request_limits
 from runloop_local.sandbox.linux import NEW_HOSTNAME, NEW_IPC, NEW_MOUNTS, NEW_NETWORK, NEW_PIDS, NEW_USERS
-from runloop_local.sandbox.mounts import Surroundings, Tree
-from runloop_local.sandbox.rootfs import Mapped, Owner
+from runloop_local.sandbox.mounts import DetachedMount, MountContext
+from runloop_local.sandbox.rootfs import IdMapping, Owner
 from runloop_local.sandbox.uid_ranges import Claim, UidRanges
 
 if TYPE_CHECKING:
@@ -37,64 +38,65 @@ _UP_AND_RUNNING = 0x49
 # Docker's defaults less NET_RAW, MKNOD and AUDIT_WRITE: CHOWN, DAC_OVERRIDE, FOWNER, FSETID, KILL, SETGID, SETUID,
 # SETPCAP, NET_BIND_SERVICE, SYS_CHROOT, SETFCAP
 _CAPABILITIES = frozenset({0, 1, 3, 4, 5, 6, 7, 8, 10, 18, 31})
-_IN_MEMORY = ("/run", "/dev/shm")  # noqa: S108 - a sandbox's own
+_TMPFS_FOLDERS = ("/run", "/dev/shm")  # noqa: S108 - a sandbox's own
 _SHARED_MEMORY = ("/proc/sysvipc/shm", "/proc/sysvipc/sem", "/proc/sysvipc/msg")
-"""Tables with a line of headings."""
+"""Tables of System V IPC objects, each with one header line."""
 _NETWORK_SETTINGS = {"ip_unprivileged_port_start": "0"}
 
 
 @dataclass(frozen=True, slots=True)
 class Root:
-    """A sandbox's root, with what is mounted beside its disk."""
+    """A sandbox's root file system that is mounted but not entered yet, and the mounts to attach in it."""
 
     owner: Owner
-    trees: list[Tree] = field(default_factory=list)
+    trees: list[DetachedMount] = field(default_factory=list)
 
     def enter(self) -> list[str]:
-        """Enter it and complete it; returns the paths that were made to mount something there."""
+        """Pivot into the root and attach the mounts; returns the mount points that had to be created."""
+        # Pivot first: the paths of mount points are then resolved in the sandbox's root, whatever its symlinks say.
         linux.pivot_to_here()
         return mounts.attach(self.trees, self.owner)
 
 
 class IsolationDriver(Protocol):
-    """One of the ways in. The methods are called in this order, the first three in the helper process."""
+    """Sets up a sandbox's namespaces. The methods are called in this order, the first three in the helper process."""
 
     calls: seccomp.Filter
-    """What programs may ask of the kernel."""
+    """The system calls that commands may make."""
 
     def prepare(self, folder: str) -> None:
-        """What all sandboxes share."""
+        """Set up what all sandboxes share, once."""
         ...
 
     def claim(self, request: Message) -> Claim:
-        """What a sandbox has for itself."""
+        """Allocate what a sandbox holds exclusively."""
         ...
 
     def release(self, claim: Claim) -> None:
-        """Take it back when the sandbox has ended."""
+        """Release the claim of a sandbox that has ended."""
         ...
 
     def leave(self, network: int, claim: Claim) -> None:
         """Leave this machine's namespaces, before the fork that makes PID 1."""
         ...
 
-    def build(self, request: Message) -> tuple[list[Tree], list[str]]:
+    def build(self, request: Message) -> tuple[list[DetachedMount], list[str]]:
         """In PID 1: mount the root, enter it and the remaining namespaces.
 
-        Returns what is mounted beside the disk, and the paths that were made for it.
+        Returns the mounts beside the disk, and the mount points that were created for them.
         """
         ...
 
-    def commands(self) -> Callable[[str], None]:
-        """In PID 1: how a forked child becomes one of the sandbox's accounts."""
+    def user_switcher(self) -> Callable[[str], None]:
+        """In PID 1: return the function by which a forked child switches to an account of the sandbox."""
         ...
 
     def as_owner(self) -> None:
-        """Become whoever may read, copy and delete all files of a sandbox's disk, from outside."""
+        """Outside of sandboxes: gain the right to read, copy and delete all files of their disks."""
         ...
 
 
-class Idmapped:
+class IdmappedDriver:
     """For root, on kernels and file systems that have idmapped mounts."""
 
     def __init__(self) -> None:
@@ -103,11 +105,11 @@ class Idmapped:
         self._disks: dict[int, int] = {}
 
     def prepare(self, folder: str) -> None:
-        """Make the mount points for this machine's folders."""
+        """Create the mount points of the host's folders."""
         rootfs.prepare_lowest(folder)
 
     def claim(self, request: Message) -> Claim:
-        """A range of user ids, and the user namespace that says whose the files of its disk are."""
+        """Take a range of uids, and the user namespace that maps the owners of the disk's files to it."""
         first = self._ranges.take()
         try:
             return Claim(first, (self._disk_users(first),))
@@ -116,28 +118,32 @@ class Idmapped:
             raise
 
     def _disk_users(self, first: int) -> int:
-        """Made once, as ranges are used again. What is root's on the disk are folders around the sandbox's files."""
+        """The user namespace for a range's idmapped mounts; kept, because ranges are reused.
+
+        Host root is mapped too: it owns the folders on the disk that surround the sandbox's files.
+        """
         if first not in self._disks:
             self._disks[first] = linux.user_namespace(f"0 0 1\n{FIRST_UID_ON_DISK} {first} {uid_ranges.SIZE}")
         return self._disks[first]
 
     def release(self, claim: Claim) -> None:
-        """Others may have the range."""
+        """Release the range."""
         self._ranges.release(claim.first_uid)
 
     def leave(self, network: int, claim: Claim) -> None:
-        """Mounts are made with this machine's root; the rest belongs to the sandbox's root."""
+        """Unshare mounts and PIDs as host root; the other namespaces are created later, by the sandbox's root."""
         self._network = network
         self._first = claim.first_uid
+        # A separate process creates the user namespaces while this one goes on.
         self._namespaces = linux.UserNamespaces(self._first)
         self._namespaces.begin()
         linux.unshare(NEW_MOUNTS | NEW_PIDS)
 
-    def build(self, request: Message) -> tuple[list[Tree], list[str]]:
-        """Mount as root, then become the sandbox's own root, which is nobody here."""
+    def build(self, request: Message) -> tuple[list[DetachedMount], list[str]]:
+        """Mount as host root, then become the sandbox's root, which has no rights outside."""
         users, disks = self._namespaces.finish(f"0 {self._first} {uid_ranges.SIZE}"), self._disks[self._first]
         self._namespaces.begin()
-        owner = Owner(self._first, "redirect_dir=on,", Mapped(users, disks))
+        owner = Owner(self._first, "redirect_dir=on,", IdMapping(users, disks))
         root = mount_root(request, owner, FIRST_UID_ON_DISK)
         rootfs.mask_proc()
         made = root.enter()
@@ -145,13 +151,14 @@ class Idmapped:
         os.close(users)
         os.close(disks)
         linux.become(0)
-        linux.show_to_debuggers()  # or the files of /proc by which accounts are mapped would not be ours
+        linux.make_dumpable()  # or the files of /proc by which accounts are mapped would not be ours
+        # Unshared inside the user namespace, which therefore owns them: the sandbox's root configures its network.
         linux.unshare(NEW_HOSTNAME | NEW_IPC | self._network)
         set_up_network(self._network)
         return root.trees, made
 
-    def commands(self) -> Callable[[str], None]:
-        """Commands get a child namespace with the same accounts, and so no power over PID 1."""
+    def user_switcher(self) -> Callable[[str], None]:
+        """Commands enter a child user namespace with the same accounts, so that they have no rights over PID 1."""
         users = self._namespaces.finish(f"0 0 {uid_ranges.SIZE}")
         self._namespaces.end()
 
@@ -162,32 +169,32 @@ class Idmapped:
         return enter
 
     def as_owner(self) -> None:
-        """Root is."""
+        """Do nothing: the helper is root."""
 
 
-class WithoutMaps:
-    """For root where there are no idmapped mounts."""
+class RootDriver:
+    """For root on kernels and file systems without idmapped mounts."""
 
     def __init__(self) -> None:
         self.calls = seccomp.Filter(seccomp.policy())
 
     def prepare(self, folder: str) -> None:
-        """Nothing is shared."""
+        """Do nothing: sandboxes share nothing."""
 
     def claim(self, request: Message) -> Claim:
-        """Nothing."""
+        """An empty claim."""
         return Claim()
 
     def release(self, claim: Claim) -> None:
-        """Nothing."""
+        """Do nothing: claims are empty."""
 
     def leave(self, network: int, claim: Claim) -> None:
-        """All at once."""
+        """Unshare all namespaces at once; there is no user namespace."""
         self._network = network
         linux.unshare(NEW_MOUNTS | NEW_PIDS | NEW_HOSTNAME | NEW_IPC | network)
 
-    def build(self, request: Message) -> tuple[list[Tree], list[str]]:
-        """Root inside is this machine's root, so the kernel's settings are locked and capabilities dropped."""
+    def build(self, request: Message) -> tuple[list[DetachedMount], list[str]]:
+        """Mount and enter the root; as root inside is the host's, lock the kernel's settings and drop capabilities."""
         root = mount_root(request, Owner(0, "redirect_dir=on,"))
         set_up_network(self._network, "proc")
         rootfs.mask_proc()
@@ -197,46 +204,46 @@ class WithoutMaps:
         linux.drop_capabilities(_CAPABILITIES)
         return root.trees, made
 
-    def commands(self) -> Callable[[str], None]:
-        """Plain accounts."""
+    def user_switcher(self) -> Callable[[str], None]:
+        """Commands switch to the host's uid of the same number."""
         return lambda user: linux.become(0 if user == "root" else _USER)
 
     def as_owner(self) -> None:
-        """Root is."""
+        """Do nothing: the helper is root."""
 
 
-class Unprivileged:
-    """For any account."""
+class UnprivilegedDriver:
+    """For a service without privileges."""
 
     def __init__(self) -> None:
         self.calls = seccomp.Filter(seccomp.policy(one_account=True))
 
     def prepare(self, folder: str) -> None:
-        """Nothing is shared."""
+        """Do nothing: sandboxes share nothing."""
 
     def claim(self, request: Message) -> Claim:
-        """Nothing."""
+        """An empty claim."""
         return Claim()
 
     def release(self, claim: Claim) -> None:
-        """Nothing."""
+        """Do nothing: claims are empty."""
 
     def leave(self, network: int, claim: Claim) -> None:
-        """The user namespace comes first: it gives the right to the others."""
+        """Enter a new user namespace first, because it grants the right to create the others."""
         self._network = network
         linux.enter_own_user_namespace()
         linux.unshare(NEW_MOUNTS | NEW_PIDS | NEW_HOSTNAME | NEW_IPC | network)
 
-    def build(self, request: Message) -> tuple[list[Tree], list[str]]:
-        """Mount as the user namespace's root."""
+    def build(self, request: Message) -> tuple[list[DetachedMount], list[str]]:
+        """Mount and enter the root, as root of the user namespace."""
         root = mount_root(request, Owner(0, "userxattr,", has_accounts=False))
         set_up_network(self._network, "proc")
         rootfs.mask_proc()
         made = root.enter()
         return root.trees, made
 
-    def commands(self) -> Callable[[str], None]:
-        """Each account is a name for the one that there is, in a child namespace without power over PID 1."""
+    def user_switcher(self) -> Callable[[str], None]:
+        """Commands enter a child user namespace that maps the one uid to the account's, without rights over PID 1."""
         known = {user: _one_account(uid) for user, uid in (("root", 0), ("user", _USER))}
 
         def enter(user: str) -> None:
@@ -246,11 +253,15 @@ class Unprivileged:
         return enter
 
     def as_owner(self) -> None:
-        """Root of a user namespace passes permissions that a command took from itself."""
+        """Become root of a user namespace, to bypass permissions that a command has removed from its own files."""
         linux.enter_own_user_namespace()
 
 
-DRIVERS: dict[str, type[IsolationDriver]] = {"idmapped": Idmapped, "root": WithoutMaps, "unprivileged": Unprivileged}
+DRIVERS: dict[str, type[IsolationDriver]] = {
+    "idmapped": IdmappedDriver,
+    "root": RootDriver,
+    "unprivileged": UnprivilegedDriver,
+}
 
 
 def _one_account(uid: int) -> int:
@@ -258,17 +269,18 @@ def _one_account(uid: int) -> int:
 
 
 def mount_root(request: Message, owner: Owner, first_uid_on_disk: int = 0) -> Root:
-    """Build the root in a mount namespace from which nothing reaches this machine's; it is the working directory."""
+    """Build the root and make it the working directory; its mounts do not propagate to the host."""
+    # A new mount namespace shares propagation with the old one until it is made private.
     linux.mount(None, "/", None, linux.RECURSIVE | linux.PRIVATE)
-    around = Surroundings(request["folder"], request["sandbox"], owner, first_uid_on_disk)
-    rootfs.build(around.folder, around.sandbox, request["layers"], owner)
-    trees = mounts.prepare(request.get("mounts", []), around)
-    os.chdir(f"{around.own}/m")
+    context = MountContext(request["folder"], request["sandbox"], owner, first_uid_on_disk)
+    rootfs.build(context.folder, context.sandbox, request["layers"], owner)
+    trees = mounts.prepare(request.get("mounts", []), context)
+    os.chdir(f"{context.own}/m")
     return Root(owner, trees)
 
 
 def set_up_network(network: int, proc: str = "/proc") -> None:
-    """Loopback, and ports below 1024 for everybody, in a network namespace of its own."""
+    """Bring up the loopback interface and open ports below 1024 to all accounts, in a new network namespace."""
     if not network:
         return
     with socket.socket() as any_socket:
@@ -278,45 +290,45 @@ def set_up_network(network: int, proc: str = "/proc") -> None:
 
 
 def run(driver: IsolationDriver, request: Message, sock: socket.socket, claim: Claim) -> None:
-    """Serve one sandbox from a PID 1 of its own; this process waits for its end."""
+    """Fork PID 1 of a sandbox to serve it, and wait until it has ended."""
     os.umask(0o022)
     driver.leave(NEW_NETWORK if request["network"] == "none" else 0, claim)
     pid = os.fork()
     if not pid:
-        _be_first(driver, request, sock)
+        _run_pid1(driver, request, sock)
     sock.close()
     linux.die_with_parent(signal.SIGKILL)  # and PID 1 dies with this process
     while os.wait()[0] != pid:
-        pass  # the way in has processes of its own
+        pass  # children of the driver
 
 
-def _be_first(driver: IsolationDriver, request: Message, sock: socket.socket) -> NoReturn:
+def _run_pid1(driver: IsolationDriver, request: Message, sock: socket.socket) -> NoReturn:
     try:
         trees, made = driver.build(request)
-        forget_code()
-        become_command = driver.commands()
+        disable_imports()
+        become_command = driver.user_switcher()
         socket.sethostname(request["hostname"])
-        linux.hide_from_debuggers()
+        linux.make_undumpable()
         linux.die_with_parent(signal.SIGKILL)
-        driver.calls.apply()  # all others are forked from here
+        driver.calls.apply()  # inherited by all commands; last, as it forbids what the setup above needed
         limits, greeting = request_limits(request), {"made": made}
-        place = Place(become_command, signal_all, end_all, limits, is_idle, partial(load, trees), greeting)
-        Agent(sock, place).serve()
+        backend = AgentBackend(become_command, signal_all, end_all, limits, is_idle, partial(load, trees), greeting)
+        Agent(sock, backend).serve()
     except OSError as error:
         refuse(sock, error)
     finally:
         os._exit(0)  # and with PID 1 the kernel ends everything
 
 
-def forget_code() -> None:
-    """From here on this interpreter can load nothing from the sandbox's files."""
+def disable_imports() -> None:
+    """Disable imports, so that this interpreter never loads code from the sandbox's files."""
     sys.path.clear()
     sys.meta_path.clear()
     sys.path_hooks.clear()
 
 
 def signal_all(number: int, _groups: set[int]) -> None:
-    """Signal everything but PID 1."""
+    """Send a signal to every process but PID 1."""
     if os.getpid() != 1:
         raise PermissionError("only PID 1 may signal all processes it sees")
     try:
@@ -326,19 +338,19 @@ def signal_all(number: int, _groups: set[int]) -> None:
 
 
 def is_idle() -> bool:
-    """Whether a stop would lose nothing: there is no process but PID 1, and nothing that lives in memory only."""
+    """True if a restart would lose nothing: no process but PID 1, no files in tmpfs, no System V IPC objects."""
     try:
         os.kill(-1, 0)
     except ProcessLookupError:
-        in_memory = any(os.listdir(folder) for folder in _IN_MEMORY)  # noqa: PTH208 - names, no paths
+        in_memory = any(os.listdir(folder) for folder in _TMPFS_FOLDERS)  # noqa: PTH208 - names, no paths
         return not in_memory and all(Path(table).read_bytes().count(b"\n") == 1 for table in _SHARED_MEMORY)
     return False
 
 
-def load(trees: list[Tree]) -> tuple[int, int]:
-    """Of everything but PID 1, with what lies in file systems that are memory."""
+def load(trees: list[DetachedMount]) -> tuple[int, int]:
+    """The memory and number of all processes but PID 1, files in tmpfs included."""
     pids = [int(name) for name in os.listdir("/proc") if name.isdigit() and name != "1"]  # noqa: PTH208 - names, no paths
-    in_memory = sum(_used(folder) for folder in ("/dev", *_IN_MEMORY)) + mounts.used_memory(trees)
+    in_memory = sum(_used(folder) for folder in ("/dev", *_TMPFS_FOLDERS)) + mounts.used_memory(trees)
     return processes.load(pids, in_memory)
 
 
@@ -348,4 +360,4 @@ def _used(folder: str) -> int:
 
 
 def end_all(_groups: set[int]) -> None:
-    """PID 1's own end does it."""
+    """Do nothing: the kernel kills everything when PID 1 exits."""

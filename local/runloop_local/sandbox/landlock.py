@@ -1,4 +1,4 @@
-"""Linux's Landlock: a process gives up, for itself and its children, what it may reach in the file system."""
+"""Restricts this process and its children to parts of the file system, by Linux's Landlock."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ _PRIVATE_IN_ETC = frozenset({"shadow", "shadow-", "gshadow", "gshadow-", "ssh", 
 
 
 def version() -> int:
-    """The version of Landlock that the kernel offers; 0 when none."""
+    """The Landlock ABI version of the kernel; 0 if it has none."""
     try:
         return linux.call("syscall", _CREATE_RULESET, None, 0, _QUERY_VERSION)
     except OSError:
@@ -29,12 +29,12 @@ def version() -> int:
 
 
 def scopes_signals() -> bool:
-    """Whether this kernel's Landlock also keeps signals and abstract sockets inside."""
+    """True if the kernel's Landlock also restricts signals and abstract unix sockets."""
     return version() >= 6
 
 
 def restrict(folder: str) -> None:
-    """Leave this process and its children one folder to write to, and the system's programs to read."""
+    """Restrict this process and its children to writing in one folder and reading the system's programs."""
     everything = _all_rights()
     ruleset = _create(everything)
     left_out = host_mounts.hanging() & {"/opt"}
@@ -72,7 +72,7 @@ def _allow(ruleset: int, path: str, rights: int, known: int) -> None:
 
 
 def _etc() -> list[str]:
-    """What everybody may read in /etc: as root, ownership would open the rest too."""
+    """The world-readable entries of /etc: Landlock rules for the rest would open it to root."""
     hanging = host_mounts.hanging()
     shown = [each for each in os.scandir("/etc") if each.name not in _PRIVATE_IN_ETC and each.path not in hanging]
     open_to_all = [entry for entry in shown if _is_open(entry)]
@@ -80,7 +80,7 @@ def _etc() -> list[str]:
 
 
 def _split(entry: os.DirEntry[str]) -> list[str]:
-    if entry.name in ("ssl", "pki"):  # private keys beside the certificates that everything needs
+    if entry.name in ("ssl", "pki"):  # they hold private keys beside the certificates that everything needs
         return [inner.path for inner in os.scandir(entry.path) if inner.name != "private" and _is_open(inner)]
     return [entry.path]
 

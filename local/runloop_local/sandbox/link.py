@@ -1,4 +1,4 @@
-"""The service's end of the sockets to its helper processes: requests out, replies matched to them by number."""
+"""The service's side of the sockets to its helper processes: sends requests and matches replies by their number."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING
 
 from runloop_local.sandbox import frames
 from runloop_local.sandbox.base import SandboxEnded, SandboxError, failure
-from runloop_local.sandbox.cgroups import Groups
+from runloop_local.sandbox.cgroups import ControlGroups
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
@@ -39,32 +39,32 @@ zygote.main(int(sys.argv[2]), *sys.argv[3:])
 
 @dataclass(frozen=True, slots=True)
 class Reply:
-    """What came back for one request. Its sender is not trusted."""
+    """The reply to one request. Its sender is not trusted, so every field is checked when it is read."""
 
     message: frames.Message
     descriptors: tuple[int, ...]
 
     def error(self) -> str | None:
-        """Why the request failed, when it did."""
+        """The reason why the request failed, or None."""
         found = self.message.get("error")
         return None if found is None else str(found)[:500]
 
     def number(self, name: str) -> int:
-        """A number that is not negative."""
+        """A field that must be a non-negative integer."""
         found = self.message.get(name)
         if not isinstance(found, int) or found < 0:
             raise SandboxError(f"The sandbox sent something else than a number: {str(found)[:40]}.")
         return found
 
-    def texts(self, name: str) -> list[str]:
-        """Pieces of text, none where there is nothing of that name."""
+    def strings(self, name: str) -> list[str]:
+        """A field that must be a list of strings; empty if it is missing."""
         found = self.message.get(name, [])
         if not isinstance(found, list) or not all(isinstance(text, str) for text in found):
             raise SandboxError(f"The sandbox sent something else than texts: {str(found)[:40]}.")
         return found
 
     def status(self) -> int:
-        """An exit status."""
+        """The exit status, 0 to 255."""
         found = self.message.get("status")
         if not isinstance(found, int) or not 0 <= found <= 255:
             raise SandboxError(f"The sandbox sent an exit status that is none: {str(found)[:40]}.")
@@ -81,37 +81,37 @@ class Channel:
         self._decoder = frames.Decoder(_MAX_REPLY)
         self._numbers = itertools.count(1)
         self._sending = asyncio.Lock()
-        self._room: asyncio.Future[None] | None = None
-        """What a sender waits for whose message does not fit into the socket."""
+        self._write_waiter: asyncio.Future[None] | None = None
+        """Resolved when a sender may go on whose message did not fit into the socket's buffer."""
         self._open = True
         self._waiting: dict[int, asyncio.Future[Reply | None]] = {0: self._loop.create_future()}
-        self._takes: dict[int, int] = {}
+        self._max_descriptors: dict[int, int] = {}
         self.hello = self._waiting[0]
-        """The helper's first message: it is ready, or why it is not."""
+        """The helper's first message: that it is ready, or why it cannot start."""
         self.closed: asyncio.Future[None] = self._loop.create_future()
         self._loop.add_reader(sock, self._readable)
 
     @property
     def is_open(self) -> bool:
-        """Whether the helper is still there, as far as its socket tells."""
+        """True until the helper's socket has ended."""
         return self._open
 
     async def ask(
-        self, message: frames.Message, descriptors: Sequence[int] = (), *, takes: int = 0
+        self, message: frames.Message, descriptors: Sequence[int] = (), *, max_descriptors: int = 0
     ) -> tuple[int, asyncio.Future[Reply | None]]:
-        """Send a request; returns its number and its reply to come, None if the channel ends before.
+        """Send a request; returns its number and a future of its reply, which is None if the channel ends first.
 
-        The reply may bring up to `takes` descriptors.
+        The reply may carry up to `takes` descriptors.
         """
         if not self._open:
             raise SandboxEnded("The sandbox is not running.")
         number = next(self._numbers)
         self._waiting[number] = reply = self._loop.create_future()
-        self._takes[number] = takes
+        self._max_descriptors[number] = max_descriptors
         try:
             await self._send(frames.encode({**message, "id": number}, len(descriptors)), descriptors)
         except BaseException:
-            reply.cancel()  # so that what comes with it is closed
+            reply.cancel()  # so that descriptors of a late reply are closed
             raise
         return number, reply
 
@@ -132,7 +132,7 @@ class Channel:
                 await self._writable()
 
     async def _send_whole(self, rest: memoryview) -> None:
-        """Send the rest of a message, also where the request is given up: half of one would spoil all that follow."""
+        """Send the rest of a message even if the caller is cancelled: half a message would corrupt the stream."""
         sending = asyncio.create_task(self._send_rest(rest))
         try:
             await asyncio.shield(sending)
@@ -148,8 +148,8 @@ class Channel:
                 await self._writable()
 
     async def _writable(self) -> None:
-        """Wait until the socket takes more, or is closed."""
-        self._room = room = self._loop.create_future()
+        """Wait until the socket is writable or closed."""
+        self._write_waiter = room = self._loop.create_future()
         self._loop.add_writer(self._sock, _resolve, room)
         try:
             await room
@@ -172,7 +172,7 @@ class Channel:
     def _deliver(self, reply: Reply) -> None:
         number = reply.message.get("id")
         waiting = self._waiting.pop(number, None) if isinstance(number, int) else None
-        wanted = self._takes.pop(number, 0) if isinstance(number, int) else 0
+        wanted = self._max_descriptors.pop(number, 0) if isinstance(number, int) else 0
         if waiting is None or waiting.done():
             frames.close_all(reply.descriptors)  # nobody waits any more
         elif len(reply.descriptors) > wanted:
@@ -183,15 +183,15 @@ class Channel:
             waiting.set_result(reply)
 
     def close(self) -> None:
-        """End the channel: its helper exits, its open requests get None."""
+        """Close the channel: the helper exits, and pending requests resolve to None."""
         if not self._open:
             return
         self._open = False
         self._loop.remove_reader(self._sock)
         self._loop.remove_writer(self._sock)
         self._sock.close()
-        if self._room is not None:
-            _resolve(self._room)
+        if self._write_waiter is not None:
+            _resolve(self._write_waiter)
         self._decoder.close()
         for waiting in self._waiting.values():
             if not waiting.done():
@@ -201,7 +201,7 @@ class Channel:
 
 
 async def writable(sock: socket.socket) -> None:
-    """Wait until a socket can be written to."""
+    """Wait until a socket is writable."""
     loop = asyncio.get_running_loop()
     ready: asyncio.Future[None] = loop.create_future()
     loop.add_writer(sock, _resolve, ready)
@@ -212,7 +212,7 @@ async def writable(sock: socket.socket) -> None:
 
 
 async def readable(sock: socket.socket) -> None:
-    """Wait until a socket can be read from."""
+    """Wait until a socket is readable."""
     loop = asyncio.get_running_loop()
     ready: asyncio.Future[None] = loop.create_future()
     loop.add_reader(sock, _resolve, ready)
@@ -228,20 +228,20 @@ def _resolve(future: asyncio.Future[None]) -> None:
 
 
 class Helper:
-    """The process that forks sandboxes' agents, started at first need and again should it have been killed."""
+    """The process that forks the agents of sandboxes; started when first needed, and again if it was killed."""
 
-    def __init__(self, way: str, folder: Path) -> None:
-        self._arguments = (way, str(folder))
+    def __init__(self, driver: str, folder: Path) -> None:
+        self._arguments = (driver, str(folder))
         self._process: subprocess.Popen[bytes] | None = None
         self._channel: Channel | None = None
         self._starting = asyncio.Lock()
         self._closed = False
-        self._launched: dict[Channel, Ending] = {}
-        self.groups = Groups.open(str(folder))
-        """What its sandboxes may use, where control groups can be had."""
+        self._launched: dict[Channel, SandboxExit] = {}
+        self.groups = ControlGroups.open(str(folder))
+        """The control groups that limit its sandboxes, where they are available."""
 
-    async def launch(self, request: frames.Message) -> tuple[Channel, Ending]:
-        """Start an agent; returns the channel to it and the end of all its processes, which is still to come."""
+    async def launch(self, request: frames.Message) -> tuple[Channel, SandboxExit]:
+        """Start an agent; returns the channel to it and a handle to wait for the end of all its processes."""
         helper = await self._running()
         ours, theirs = socket.socketpair()
         try:
@@ -251,21 +251,21 @@ class Helper:
             raise
         finally:
             theirs.close()
-        return self._keep(Channel(ours), Ending(helper, number, ended))
+        return self._keep(Channel(ours), SandboxExit(helper, number, ended))
 
-    def _keep(self, channel: Channel, ending: Ending) -> tuple[Channel, Ending]:
-        """Know the channel until all its processes have ended, and close it when the helper ends before."""
+    def _keep(self, channel: Channel, ending: SandboxExit) -> tuple[Channel, SandboxExit]:
+        """Keep track of the channel until all its processes have ended, and close it then."""
         self._launched[channel] = ending
 
         def forget() -> None:
             channel.close()
             del self._launched[channel]
 
-        ending.then(forget)
+        ending.add_done_callback(forget)
         return channel, ending
 
     async def tool(self, *argv: str) -> None:
-        """Run a trusted program on files of this machine; raises SandboxError with what it complained of."""
+        """Run a trusted program on this machine's files; raises SandboxError with its stderr if it fails."""
         helper = await self._running()
         with tempfile.TemporaryFile() as complaints:
             _, reply = await helper.ask({"op": "tool", "argv": argv}, [complaints.fileno()])
@@ -284,11 +284,11 @@ class Helper:
             if self._channel is None or self._has_ended(self._channel):
                 await self._end()
                 self._process, self._channel = self._start()
-                await greeted(self._channel, "The helper process for sandboxes")
+                await wait_until_ready(self._channel, "The helper process for sandboxes")
             return self._channel
 
     def _has_ended(self, channel: Channel) -> bool:
-        """Whether the helper was killed: its socket may tell before its exit status does, or after it."""
+        """True if the helper was killed; its socket and its exit status may show it in either order."""
         return not channel.is_open or self._process is None or self._process.poll() is not None
 
     def _start(self) -> tuple[subprocess.Popen[bytes], Channel]:
@@ -304,6 +304,7 @@ class Helper:
 
     async def aclose(self) -> None:
         """End every sandbox's processes, then the helper."""
+        # The sandboxes first: the helper reaps their agents and kills what they leave, so it must outlive them.
         self._closed = True
         for channel, ending in [*self._launched.items()]:
             channel.close()
@@ -322,23 +323,23 @@ class Helper:
 
 
 @dataclass(frozen=True, slots=True)
-class Ending:
-    """When all processes of a sandbox have ended, as its helper sees it."""
+class SandboxExit:
+    """The end of all processes of a sandbox, as reported by the helper."""
 
     _helper: Channel
     _number: int
     _reply: asyncio.Future[Reply | None]
 
-    def then(self, callback: Callable[[], None]) -> None:
-        """Call back once they have."""
+    def add_done_callback(self, callback: Callable[[], None]) -> None:
+        """Call this once they have ended."""
         self._reply.add_done_callback(lambda _reply: callback())
 
     def done(self) -> bool:
-        """Whether they have."""
+        """True if they have ended."""
         return self._reply.done()
 
     async def wait(self, seconds: float | None = None) -> None:
-        """Wait for it; after so many seconds the agent is killed."""
+        """Wait until they have ended; after this many seconds the agent is killed."""
         try:
             await asyncio.wait_for(asyncio.shield(self._reply), seconds)
         except TimeoutError:
@@ -346,8 +347,8 @@ class Ending:
             await asyncio.shield(self._reply)
 
 
-async def greeted(channel: Channel, who: str) -> Reply:
-    """Wait for a helper's first message; raises SandboxError with its reason if it cannot work."""
+async def wait_until_ready(channel: Channel, who: str) -> Reply:
+    """Wait for a helper's first message; raises SandboxError with its reason if it cannot start."""
     try:
         reply = await asyncio.wait_for(asyncio.shield(channel.hello), _START_SECONDS)
     except TimeoutError:
@@ -363,7 +364,7 @@ async def greeted(channel: Channel, who: str) -> Reply:
 
 
 async def connected(sock: socket.socket, seconds: float) -> None:
-    """Wait for a connection under way; raises SandboxError if it is refused."""
+    """Wait until a non-blocking connect is done; raises SandboxError if it fails."""
     try:
         await asyncio.wait_for(writable(sock), seconds)
     except TimeoutError:
@@ -374,7 +375,7 @@ async def connected(sock: socket.socket, seconds: float) -> None:
 
 
 def take_socket(reply: Reply) -> socket.socket:
-    """The TCP socket that came with a reply."""
+    """Take over the TCP socket that came with a reply, checking that it is one."""
     if len(reply.descriptors) != 1:
         frames.close_all(reply.descriptors)
         raise SandboxError("The sandbox did not pass a socket.")
@@ -391,7 +392,7 @@ def take_socket(reply: Reply) -> socket.socket:
 
 
 async def take_terminal(sock: socket.socket, seconds: float) -> int:
-    """The terminal that a command passes out through this socket. Its sender is not trusted."""
+    """Receive the pseudo-terminal's master that a command sends over this socket. Its sender is not trusted."""
     try:
         await asyncio.wait_for(readable(sock), seconds)
     except TimeoutError:
@@ -404,7 +405,7 @@ async def take_terminal(sock: socket.socket, seconds: float) -> int:
 
 
 def checked_terminal(file: int) -> int:
-    """The descriptor, close-on-exec and non-blocking, if it is a terminal; otherwise it is closed."""
+    """Make a terminal's descriptor close-on-exec and non-blocking; anything else is closed and refused."""
     if not os.isatty(file):
         os.close(file)
         raise SandboxError("The sandbox passed something that is no terminal.")

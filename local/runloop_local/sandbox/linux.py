@@ -1,4 +1,4 @@
-"""The Linux calls that Python has no name for. Raises OSError as `os` does."""
+"""Linux system calls that the standard library lacks. They raise OSError, as those of `os` do."""
 
 from __future__ import annotations
 
@@ -48,34 +48,34 @@ def _c(argument: _Argument) -> object:
 
 
 def is_x86_64() -> bool:
-    """Whether old system call numbers are those of x86-64 (otherwise: the generic table)."""
+    """True if the older system calls have x86-64's numbers, not those of the generic table."""
     return platform.machine() == "x86_64"
 
 
 def become_subreaper() -> None:
-    """Descendants that lose their parent become children of this process."""
+    """Adopt orphaned descendants as children of this process."""
     call("prctl", _PR_SET_CHILD_SUBREAPER, 1, 0, 0, 0)
 
 
 def die_with_parent(number: int) -> None:
-    """Get this signal when the parent ends."""
+    """Have the kernel send this signal to the process when its parent ends."""
     call("prctl", _PR_SET_PDEATHSIG, number, 0, 0, 0)
 
 
 def no_new_privileges() -> None:
-    """Set-uid files raise nothing from here on."""
+    """Set no_new_privs: from here on set-uid files grant no privileges."""
     call("prctl", _PR_SET_NO_NEW_PRIVS, 1, 0, 0, 0)
 
 
 def drop_capabilities(keep: frozenset[int] = frozenset()) -> None:
-    """Programs started from here on cannot have any capability but these."""
+    """Drop all capabilities but these from the bounding set, so that programs started later cannot have them."""
     for capability in set(range(64)) - keep:
         _libc.prctl(_PR_CAPBSET_DROP, capability, 0, 0, 0)  # EINVAL above the last one this kernel knows
 
 
 @contextmanager
 def without_file_capabilities() -> Iterator[None]:
-    """Meanwhile files are as open to this process as their modes say, also to root."""
+    """Obey file modes even as root, inside the `with` block."""
     header, found = struct.pack("Ii", _CAPABILITIES_VERSION, 0), ctypes.create_string_buffer(24)
     call("capget", header, found)
     effective, *others = struct.unpack("6I", found.raw[:24])
@@ -87,7 +87,7 @@ def without_file_capabilities() -> Iterator[None]:
 
 
 NEW_MOUNTS, NEW_HOSTNAME, NEW_IPC = 0x20000, 0x4000000, 0x8000000
-NEW_GROUPS = 0x2000000
+NEW_CGROUP = 0x2000000
 NEW_USERS, NEW_PIDS, NEW_NETWORK = 0x10000000, 0x20000000, 0x40000000
 
 READ_ONLY, NO_SUID, NO_DEV, NO_EXEC, REMOUNT, BIND = 1, 2, 4, 8, 32, 4096
@@ -108,7 +108,7 @@ def unshare(flags: int) -> None:
 
 
 def enter(namespace: int, kind: int) -> None:
-    """Enter the namespace behind a descriptor."""
+    """Enter the namespace that a descriptor refers to."""
     call("setns", namespace, kind)
 
 
@@ -118,14 +118,15 @@ def mount(source: str | None, target: str, kind: str | None = None, flags: int =
 
 
 def pivot_to_here() -> None:
-    """Make the working directory, a mount, the root, and forget the old root."""
+    """Make the working directory, which is a mount point, the root, and detach the old root."""
+    # pivot_root(".", ".") stacks the old root on the new one, so it needs no folder to be put into.
     call("syscall", 155 if is_x86_64() else 41, ".", ".")
     call("umount2", ".", _DETACH)
     os.chdir("/")
 
 
 def mount_idmapped(source: str, target: str, users: int) -> None:
-    """Bind a folder with its owners mapped as a user namespace maps them (Linux 5.12)."""
+    """Bind-mount a folder with its owners mapped by a user namespace (Linux 5.12)."""
     bound = tree(source)
     try:
         set_attributes(bound, users=users)
@@ -135,7 +136,7 @@ def mount_idmapped(source: str, target: str, users: int) -> None:
 
 
 def tree(source: str | int, *, recursive: bool = False) -> int:
-    """A descriptor of a detached mount of what a path names, or a descriptor, which this closes (Linux 5.2)."""
+    """A descriptor of a detached bind mount of a path, or of a descriptor, which is closed (Linux 5.2)."""
     flags = _OPEN_TREE_CLONE | os.O_CLOEXEC | (_AT_RECURSIVE if recursive else 0)
     if isinstance(source, str):
         return call("syscall", _OPEN_TREE, _AT_FDCWD, source, flags)
@@ -146,7 +147,7 @@ def tree(source: str | int, *, recursive: bool = False) -> int:
 
 
 def set_attributes(tree: int, *, users: int | None = None, read_only: bool = False) -> None:
-    """Map the owners of a detached mount as a user namespace does, or close it and those in it to writing."""
+    """Map the owners of a detached mount by a user namespace, or make it and its submounts read-only."""
     wanted = (_MOUNT_ATTR_IDMAP if users is not None else 0) | (READ_ONLY if read_only else 0)
     if wanted:
         attributes = struct.pack("QQQQ", wanted, 0, 0, users or 0)
@@ -155,17 +156,17 @@ def set_attributes(tree: int, *, users: int | None = None, read_only: bool = Fal
 
 
 def attach(tree: int, place: int) -> None:
-    """Put a detached mount over what is behind a descriptor."""
+    """Mount a detached mount on the file or folder that a descriptor refers to."""
     call("syscall", _MOVE_MOUNT, tree, "", place, "", _MOVE_MOUNT_F_EMPTY_PATH | _MOVE_MOUNT_T_EMPTY_PATH)
 
 
 def detach(target: str) -> None:
-    """Take a mount away; what stands on it goes on."""
+    """Unmount lazily: programs that use the mount keep it."""
     call("umount2", target, _DETACH)
 
 
 def open_in_root(root: str, path: str) -> int:
-    """An O_PATH descriptor of what `path` is where the folder `root` is /, whatever links say (Linux 5.6)."""
+    """An O_PATH descriptor of `path`, resolved with the folder `root` as /, symbolic links included (Linux 5.6)."""
     folder = os.open(root, os.O_PATH | os.O_DIRECTORY | os.O_CLOEXEC)
     how = struct.pack("QQQ", os.O_PATH | os.O_CLOEXEC, 0, _RESOLVE_IN_ROOT | _RESOLVE_NO_MAGIC_LINKS)
     try:
@@ -175,30 +176,30 @@ def open_in_root(root: str, path: str) -> int:
 
 
 class UserNamespaces:
-    """A process that makes user namespaces, each one inside the one before.
+    """A process that creates user namespaces, each nested in the one before.
 
-    What is done in a namespace is also counted for the account that made it: `maker`, by default the caller's.
+    The kernel also charges what is used in a namespace to the uid that created it: `maker`, by default the caller's.
     """
 
     def __init__(self, maker: int | None = None) -> None:
-        orders, self._orders = os.pipe()
-        self._answers, answers = os.pipe()
+        requests, self._requests = os.pipe()
+        self._replies, replies = os.pipe()
         self.pid = os.fork()
         if not self.pid:
-            os.close(self._orders)
-            os.close(self._answers)
-            _make_user_namespaces(maker, orders, answers)
-        os.close(orders)
-        os.close(answers)
+            os.close(self._requests)
+            os.close(self._replies)
+            _make_user_namespaces(maker, requests, replies)
+        os.close(requests)
+        os.close(replies)
         self._process = os.open(f"/proc/{self.pid}", os.O_PATH | os.O_DIRECTORY | os.O_CLOEXEC)
 
     def begin(self) -> None:
-        """Have the next one made, while the caller does something else."""
-        os.write(self._orders, b"n")
+        """Start creating the next namespace; the caller can go on meanwhile."""
+        os.write(self._requests, b"n")
 
     def finish(self, ids: str) -> int:
-        """A descriptor of that one, with this map of users and groups, which the caller must be allowed to write."""
-        if not os.read(self._answers, 1):
+        """A descriptor of that namespace, with this uid and gid map, which the caller must be allowed to write."""
+        if not os.read(self._replies, 1):
             raise OSError(errno.EPERM, "user namespaces are not allowed on this machine")
         for name in ("uid_map", "gid_map"):
             write(name, ids, self._process)
@@ -207,26 +208,26 @@ class UserNamespaces:
     def end(self) -> None:
         """End the process; whoever forked it reaps it."""
         with suppress(BrokenPipeError):  # it has failed
-            os.write(self._orders, b"e")
-        for fd in (self._orders, self._answers, self._process):
+            os.write(self._requests, b"e")
+        for fd in (self._requests, self._replies, self._process):
             os.close(fd)
 
 
-def _make_user_namespaces(maker: int | None, orders: int, answers: int) -> NoReturn:
+def _make_user_namespaces(maker: int | None, requests: int, replies: int) -> NoReturn:
     try:
         die_with_parent(signal.SIGKILL)
         if maker is not None:
             _become_with_all_capabilities(maker)
-        while os.read(orders, 1) == b"n":
+        while os.read(requests, 1) == b"n":
             unshare(NEW_USERS)
-            show_to_debuggers()  # or who is in the namespace above could not write the maps
-            os.write(answers, b"x")
+            make_dumpable()  # otherwise the parent namespace could not write the maps
+            os.write(replies, b"x")
     finally:
         os._exit(0)
 
 
 def _become_with_all_capabilities(uid: int) -> None:
-    """Some machines let only accounts with capabilities make user namespaces."""
+    """Become this uid but keep all capabilities, without which some machines forbid creating user namespaces."""
     most = resource.getrlimit(resource.RLIMIT_NPROC)[1]
     resource.setrlimit(resource.RLIMIT_NPROC, (most, most))  # the limit of all that a namespace holds
     call("prctl", _PR_SET_SECUREBITS, _NO_SETUID_FIXUP, 0, 0, 0)
@@ -235,14 +236,15 @@ def _become_with_all_capabilities(uid: int) -> None:
 
 
 def become(uid: int) -> None:
-    """Take this account and its group, and no others."""
+    """Become this uid and the gid of the same number, without supplementary groups."""
+    # Groups first: after setresuid there is no right left to change them.
     os.setgroups([])
     os.setresgid(uid, uid, uid)
     os.setresuid(uid, uid, uid)
 
 
 def user_namespace(ids: str) -> int:
-    """A descriptor of a new user namespace with this map of users and groups."""
+    """A descriptor of a new user namespace with this uid and gid map."""
     namespaces = UserNamespaces()
     try:
         namespaces.begin()
@@ -253,7 +255,7 @@ def user_namespace(ids: str) -> int:
 
 
 def enter_own_user_namespace() -> None:
-    """Become root of a new user namespace that knows this account only; what an unprivileged account may do."""
+    """Become root of a new user namespace that maps only this account, which needs no privileges."""
     uid, gid = os.getuid(), os.getgid()
     unshare(NEW_USERS)
     write("/proc/self/setgroups", "deny")
@@ -262,7 +264,7 @@ def enter_own_user_namespace() -> None:
 
 
 def write(path: str, text: str, folder: int | None = None) -> None:
-    """Write a file of /proc in one call; `folder` is a descriptor of what the path is relative to."""
+    """Write a file of /proc in a single call; a relative path starts at the descriptor `folder`."""
     fd = os.open(path, os.O_WRONLY | os.O_CLOEXEC, dir_fd=folder)
     try:
         os.write(fd, text.encode())
@@ -270,31 +272,31 @@ def write(path: str, text: str, folder: int | None = None) -> None:
         os.close(fd)
 
 
-def hide_from_debuggers() -> None:
-    """Let nobody trace this process or look into it; ends with exec."""
+def make_undumpable() -> None:
+    """Make this process undumpable, so that others can neither trace it nor read its /proc files; exec resets it."""
     call("prctl", _PR_SET_DUMPABLE, 0, 0, 0, 0)
 
 
-def show_to_debuggers() -> None:
-    """The opposite, which a change of account undoes silently."""
+def make_dumpable() -> None:
+    """Make this process dumpable again: a change of uid silently makes it undumpable."""
     call("prctl", _PR_SET_DUMPABLE, 1, 0, 0, 0)
 
 
 def set_title(title: str) -> None:
-    """What this process and its forks show as their command line, which otherwise tells paths of this machine."""
+    """Set the command line that this process and its forks show, which otherwise reveals paths of this machine."""
     start, end = _start_arguments()[:2]
     ctypes.memmove(start, title.encode()[: end - start - 1].ljust(end - start, b"\0"), end - start)
 
 
-def cover_in_start(secret: bytes, variable: str) -> None:
-    """Cover a secret in the arguments that this process was started with, and in that variable of its environment."""
+def mask_secret(secret: bytes, variable: str) -> None:
+    """Overwrite a secret in this process's arguments and in this environment variable, as /proc shows them."""
     command, command_end, environment, environment_end = _start_arguments()
-    _cover(secret, command, command_end, b"(--[a-z-]+=)?")
-    _cover(secret, environment, environment_end, re.escape(f"{variable}=".encode()))
+    _mask(secret, command, command_end, b"(--[a-z-]+=)?")
+    _mask(secret, environment, environment_end, re.escape(f"{variable}=".encode()))
 
 
-def _cover(secret: bytes, start: int, end: int, before: bytes) -> None:
-    """Cover it in each entry that is nothing but this pattern and the secret."""
+def _mask(secret: bytes, start: int, end: int, before: bytes) -> None:
+    """Overwrite the secret in each entry that consists of the pattern `before` and the secret."""
     wanted = re.compile(before + re.escape(secret))
     for entry in ctypes.string_at(start, end - start).split(b"\0"):
         if wanted.fullmatch(entry):
@@ -303,7 +305,7 @@ def _cover(secret: bytes, start: int, end: int, before: bytes) -> None:
 
 
 def _start_arguments() -> tuple[int, int, int, int]:
-    """Where in memory the command line begins and ends, and the environment."""
+    """The addresses in memory of the start and end of the command line, and of the environment."""
     fields = Path("/proc/self/stat").read_text().rpartition(")")[2].split()
     start, end, environment, environment_end = map(int, fields[45:49])
     return start, end, environment, environment_end

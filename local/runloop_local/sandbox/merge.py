@@ -1,7 +1,7 @@
-"""Makes one layer of many, as a program of its own: `python merge.py FOLDER TARGET TOP ... BOTTOM`.
+"""Merges overlay layers, run as a separate program: `python merge.py FOLDER TARGET TOP ... BOTTOM`.
 
-A mount takes only so many layers. Layers never change, so the merged one shares their files by hard links: it costs
-names, not data. Prints nothing; what goes wrong is a traceback on stderr and the exit status.
+The number of layers in a mount is limited. Layers never change, so a merged one hard-links their files and takes no
+space for data. Prints nothing; an error is a traceback on stderr and the exit status.
 """
 
 from __future__ import annotations
@@ -17,10 +17,10 @@ _PREFIXES = ("trusted.overlay.", "user.overlay.")
 
 
 def merge(layers: list[str], target: str, below: list[str]) -> None:
-    """Put the layers (folders, top first) together in `target`, which does not exist yet.
+    """Merge the layers (folders, top first) into the new folder `target`.
 
-    `below` are the folders under them, and what a whiteout hides there it must go on hiding; any other whiteout has to
-    go, as it would show up as a name without a file.
+    `below` are the folders under them: whiteouts that hide something there are kept. All others are removed, as they
+    would show up as names without a file.
     """
     Path(target).mkdir(0o755)
     for layer in reversed(layers):
@@ -29,12 +29,12 @@ def merge(layers: list[str], target: str, below: list[str]) -> None:
 
 
 def has_redirects(layer: str) -> bool:
-    """Whether a renamed folder of a lower layer is in it: then its parts below cannot be found by their paths."""
+    """True if the layer contains a renamed folder of a lower layer, whose contents there have another path."""
     return any(_is_redirected(folder) for folder, _, _ in os.walk(layer))
 
 
 def groups(layers: list[str]) -> list[list[str]]:
-    """The layers (top first) in runs of which each can become one layer: only the lowest may have redirects."""
+    """Group the layers (top first) so that each group can be merged: only its lowest layer may have redirects."""
     found: list[list[str]] = [[]]
     for layer in layers:
         found[-1].append(layer)
@@ -44,7 +44,7 @@ def groups(layers: list[str]) -> list[list[str]]:
 
 
 def _prune(folder: str, path: str, below: list[str]) -> None:
-    """Remove whiteouts from a folder that hides all of those below it, or has none."""
+    """Remove whiteouts that hide nothing, as the folder is opaque or has no counterpart below."""
     needed = _overlay_attribute(folder, "opaque") is None and (_exists(path, below) or _is_redirected(folder))
     with os.scandir(folder) as entries:
         for entry in entries:
@@ -55,7 +55,7 @@ def _prune(folder: str, path: str, below: list[str]) -> None:
 
 
 def _exists(path: str, below: list[str]) -> bool:
-    """Whether a folder of this path may be in one of those below, by its name or by that of a renamed one."""
+    """True if one of the lower layers may have a folder at this path, by its own name or through a redirect."""
     for layer in below:
         if os.path.isdir(f"{layer}{path}"):  # noqa: PTH112 - False also where nothing may be read
             return True
@@ -77,7 +77,7 @@ def _is_whiteout(path: str) -> bool:
 
 
 def _add(source: str, target: str) -> None:
-    """Put the contents of a layer's folder over those of the same folder below it."""
+    """Merge the contents of a layer's folder over those already in `target`."""
     with os.scandir(source) as entries:
         for entry in entries:
             below = f"{target}/{entry.name}"
@@ -91,7 +91,7 @@ def _add(source: str, target: str) -> None:
 def _add_folder(source: str, below: str) -> None:
     hidden = _overlay_attribute(source, "opaque") is not None
     if os.path.lexists(below) and (hidden or not _is_folder(below)):
-        hidden = True  # what the lower layer hid from those below it stays hidden
+        hidden = True  # what the replaced entry hid from lower layers stays hidden
         _remove(below)
     known = os.path.lexists(below)
     if not known:
@@ -125,7 +125,7 @@ def _link(source: str, target: str) -> None:
 
 
 def _copy(source: str, target: str) -> None:
-    """For a file that has as many links as the file system takes; those are whiteouts, mostly."""
+    """Copy a file that has as many hard links as the file system allows: usually a whiteout."""
     found = os.lstat(source)
     if stat.S_ISREG(found.st_mode):
         shutil.copyfile(source, target)
@@ -156,7 +156,7 @@ def _overlay_attribute(path: str, name: str) -> bytes | None:
 
 
 def main(folder: str, target: str, names: list[str]) -> None:
-    """Merge layers of a folder into its `TARGET.0`, `TARGET.1` ..., top first."""
+    """Merge layers of a folder into `TARGET.0`, `TARGET.1` and so on in it, top first."""
     below = [f"{folder}/base", f"{folder}/skeleton", ""]  # and this machine's own folders
     runs = groups([f"{folder}/{name}" for name in names])
     for number, run in reversed([*enumerate(runs)]):

@@ -1,8 +1,8 @@
-"""What a sandbox has mounted beside its disk: trees made before its root is entered, put in place once it is.
+"""Mounts of a sandbox beside its disk: created detached before its root is entered, and attached once it is.
 
-Where they go is a path inside, which programs of the sandbox may have laid links on: it is looked up once nothing else
-than the sandbox's own files can be found. Places that were not there are made for them, and told to the service, which
-removes them afterwards.
+A mount point is a path inside the sandbox, where its programs may have put symbolic links. It is resolved after the
+root was entered, when only the sandbox's own files can be reached. Missing mount points are created, and reported to
+the service, which removes them afterwards.
 """
 
 from __future__ import annotations
@@ -23,30 +23,30 @@ if TYPE_CHECKING:
 
 
 @dataclass(frozen=True, slots=True)
-class Tree:
-    """A detached mount, and where it is to go."""
+class DetachedMount:
+    """A detached mount and its mount point."""
 
     descriptor: int
     target: str
     in_memory: bool
-    """Whether what is written to it takes memory."""
+    """True for a tmpfs."""
 
     @property
     def is_folder(self) -> bool:
-        """Whether its root is a folder rather than a file."""
+        """True if its root is a folder, not a file."""
         return stat.S_ISDIR(os.fstat(self.descriptor).st_mode)
 
 
 @dataclass(frozen=True, slots=True)
-class Surroundings:
-    """The sandbox that mounts are for."""
+class MountContext:
+    """The sandbox that mounts are prepared for."""
 
     folder: str
-    """Where sandboxes, layers and caches lie."""
+    """The folder of sandboxes, layers and caches."""
     sandbox: str
     owner: Owner
     first_uid_on_disk: int
-    """The uid that its root's files have on disk."""
+    """The uid on disk of files that belong to its root."""
 
     @property
     def own(self) -> str:
@@ -54,18 +54,18 @@ class Surroundings:
         return f"{self.folder}/sandboxes/{self.sandbox}"
 
 
-def prepare(mounts: list[Message], around: Surroundings) -> list[Tree]:
-    """Make the trees, in the order in which they are to be put in place."""
+def prepare(mounts: list[Message], context: MountContext) -> list[DetachedMount]:
+    """Create the detached mounts, in the order in which they are to be attached."""
     makers = {"tmpfs": _tmpfs, "file": _file, "cache": _cache, "disk": _disk}
-    return [makers[mount["kind"]](mount, number, around) for number, mount in enumerate(mounts)]
+    return [makers[mount["kind"]](mount, number, context) for number, mount in enumerate(mounts)]
 
 
-def attach(trees: list[Tree], owner: Owner) -> list[str]:
-    """Put the trees in place, the working directory being the sandbox's root; returns the paths made for them."""
+def attach(trees: list[DetachedMount], owner: Owner) -> list[str]:
+    """Attach the mounts, with the sandbox's root as working directory; returns the mount points that were created."""
     made: list[str] = []
     for tree in trees:
         try:
-            place = _place(tree.target, owner, made, folder=tree.is_folder)
+            place = _open_mount_point(tree.target, owner, made, folder=tree.is_folder)
             if stat.S_ISDIR(os.fstat(place).st_mode) != tree.is_folder:
                 raise OSError(errno.ENOTDIR if tree.is_folder else errno.EISDIR, "")
             linux.attach(tree.descriptor, place)
@@ -78,27 +78,27 @@ def attach(trees: list[Tree], owner: Owner) -> list[str]:
     return made
 
 
-def used_memory(trees: list[Tree]) -> int:
-    """What lies in those that are memory."""
+def used_memory(trees: list[DetachedMount]) -> int:
+    """The memory that the tmpfs among these mounts use, in bytes."""
     found = [os.fstatvfs(tree.descriptor) for tree in trees if tree.in_memory]
     return sum((system.f_blocks - system.f_bfree) * system.f_frsize for system in found)
 
 
-def remove_places(upper: Path, made: list[str]) -> None:
-    """Remove places that were made for mounts from a sandbox's own disk, where nothing has been put into them."""
+def remove_mount_points(upper: Path, made: list[str]) -> None:
+    """Remove mount points that were created for mounts from a sandbox's disk, if nothing was put into them."""
     for path in reversed(made):
         top, _, rest = path.lstrip("/").partition("/")
         whole = path.lstrip("/")
         base, below = (upper / top, rest) if rest and (upper / top).is_dir() else (upper / rootfs.REST, whole)
-        with suppress(OSError):  # it has gone, or is in use
+        with suppress(OSError):  # it is gone, or not empty
             _remove_empty(base, below)
 
 
 def _remove_empty(base: Path, below: str) -> None:
-    """Follows no link: the sandbox may have put some on the way."""
+    """Remove an empty file or folder below `base` without following links, which the sandbox may have planted."""
     *folders, name = below.split("/")
     if ".." in (*folders, name):
-        raise OSError(errno.EINVAL, "no such place was made")
+        raise OSError(errno.EINVAL, "not a mount point that was created")
     flags = os.O_RDONLY | os.O_DIRECTORY | os.O_NOFOLLOW | os.O_CLOEXEC
     folder = os.open(base, flags)
     try:
@@ -115,18 +115,18 @@ def _remove_empty(base: Path, below: str) -> None:
         os.close(folder)
 
 
-def _tmpfs(mount: Message, number: int, around: Surroundings) -> Tree:
+def _tmpfs(mount: Message, number: int, context: MountContext) -> DetachedMount:
     size = f"{mount['size']}" if mount["size"] else "50%"
-    place = _fresh_tmpfs(f"{around.own}/t{number}", around.owner, f"size={size},mode=1777")
-    return _taken(mount, place, place, in_memory=True)
+    place = _fresh_tmpfs(f"{context.own}/t{number}", context.owner, f"size={size},mode=1777")
+    return _detach(mount, place, place, in_memory=True)
 
 
-def _file(mount: Message, number: int, around: Surroundings) -> Tree:
-    place = _fresh_tmpfs(f"{around.own}/t{number}", around.owner, "size=1m,mode=755")
+def _file(mount: Message, number: int, context: MountContext) -> DetachedMount:
+    place = _fresh_tmpfs(f"{context.own}/t{number}", context.owner, "size=1m,mode=755")
     file = Path(place, "file")
     file.write_bytes(mount["content"].encode("utf-8", "surrogatepass"))
-    _give(file, around.owner.uid, mount, around)
-    return _taken(mount, str(file), place, in_memory=True)
+    _set_ownership(file, context.owner.uid, mount, context)
+    return _detach(mount, str(file), place, in_memory=True)
 
 
 def _fresh_tmpfs(place: str, owner: Owner, options: str) -> str:
@@ -136,63 +136,63 @@ def _fresh_tmpfs(place: str, owner: Owner, options: str) -> str:
     return place
 
 
-def _taken(mount: Message, path: str, place: str, *, in_memory: bool) -> Tree:
-    """What is mounted at `place`, or `path` in it, taken away from there."""
+def _detach(mount: Message, path: str, place: str, *, in_memory: bool) -> DetachedMount:
+    """A detached mount of `path`, which is at or in the mount at `place`; that one is unmounted."""
     tree = linux.tree(path)
     linux.detach(place)
-    return _finished(tree, mount, in_memory=in_memory)
+    return _with_attributes(tree, mount, in_memory=in_memory)
 
 
-def _cache(mount: Message, _number: int, around: Surroundings) -> Tree:
-    content = Path(f"{around.folder}/{mount['folder']}")
+def _cache(mount: Message, _number: int, context: MountContext) -> DetachedMount:
+    content = Path(f"{context.folder}/{mount['folder']}")
     if not content.exists():
         unfinished = content.with_suffix(".new")
         unfinished.mkdir(exist_ok=True)
-        _give(unfinished, around.first_uid_on_disk, mount, around)
+        _set_ownership(unfinished, context.first_uid_on_disk, mount, context)
         unfinished.rename(content)
     tree = linux.tree(str(content))
-    if around.owner.mapped is not None:
-        linux.set_attributes(tree, users=around.owner.mapped.disks)
-    return _finished(tree, mount)
+    if context.owner.mapped is not None:
+        linux.set_attributes(tree, users=context.owner.mapped.disks)
+    return _with_attributes(tree, mount)
 
 
-def _give(path: Path, root: int, mount: Message, around: Surroundings) -> None:
-    """Let it belong to an account of the sandbox; where there is one only, it does."""
-    if around.owner.has_accounts:
+def _set_ownership(path: Path, root: int, mount: Message, context: MountContext) -> None:
+    """Set owner and mode; the owner only where the sandbox has more than one uid."""
+    if context.owner.has_accounts:
         os.chown(path, root + mount["uid"], root + mount["gid"])
     path.chmod(mount["mode"])
 
 
-def _disk(mount: Message, number: int, around: Surroundings) -> Tree:
-    """A part of another disk. What is written goes to a folder that the sandbox's end takes away."""
-    os.chdir(f"{around.folder}/layers")
-    root = f"../sandboxes/{around.sandbox}/b{number}"
+def _disk(mount: Message, number: int, context: MountContext) -> DetachedMount:
+    """A detached mount of a part of another disk; writes go to a folder that is deleted when the sandbox ends."""
+    os.chdir(f"{context.folder}/layers")
+    root = f"../sandboxes/{context.sandbox}/b{number}"
     Path(root, "m").mkdir(parents=True, exist_ok=True)
-    rootfs.overlay_all(root, mount["layers"], around.owner)
+    rootfs.overlay_all(root, mount["layers"], context.owner)
     os.chdir(f"{root}/m")
     try:
         found = linux.open_in_root(".", mount["source"])
     except OSError as error:
-        raise OSError(error.errno, f"{mount['source']}, which is to be mounted, is not there") from error
-    return _finished(linux.tree(found, recursive=True), mount)
+        raise OSError(error.errno, f"{mount['source']}, which is to be mounted, does not exist") from error
+    return _with_attributes(linux.tree(found, recursive=True), mount)
 
 
-def _finished(tree: int, mount: Message, *, in_memory: bool = False) -> Tree:
+def _with_attributes(tree: int, mount: Message, *, in_memory: bool = False) -> DetachedMount:
     linux.set_attributes(tree, read_only=mount["read_only"])
-    return Tree(tree, mount["target"], in_memory)
+    return DetachedMount(tree, mount["target"], in_memory)
 
 
-def _place(path: str, owner: Owner, made: list[str], *, folder: bool) -> int:
-    """A descriptor of the place at `path`, made where there is none."""
+def _open_mount_point(path: str, owner: Owner, made: list[str], *, folder: bool) -> int:
+    """A descriptor of the mount point at `path`, which is created if it does not exist, with its parents."""
     try:
         return linux.open_in_root(".", path)
     except FileNotFoundError:
         above, name = os.path.split(path)
         if not name:
             raise OSError(errno.EINVAL, os.strerror(errno.EINVAL)) from None
-    parent = _place(above, owner, made, folder=True)
+    parent = _open_mount_point(above, owner, made, folder=True)
     try:
-        _make(name, parent, folder=folder)
+        _create(name, parent, folder=folder)
         os.chown(name, owner.uid, owner.uid, dir_fd=parent, follow_symlinks=False)
         made.append(f"{os.readlink(f'/proc/self/fd/{parent}').rstrip('/')}/{name}")  # noqa: PTH115 - a name, no path
     finally:
@@ -200,7 +200,7 @@ def _place(path: str, owner: Owner, made: list[str], *, folder: bool) -> int:
     return linux.open_in_root(".", path)
 
 
-def _make(name: str, parent: int, *, folder: bool) -> None:
+def _create(name: str, parent: int, *, folder: bool) -> None:
     if folder:
         os.mkdir(name, 0o755, dir_fd=parent)
     else:

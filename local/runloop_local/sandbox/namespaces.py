@@ -1,4 +1,4 @@
-"""Devboxes in Linux namespaces: a copy of this machine's userland each, with a private disk on top."""
+"""Devboxes in Linux namespaces: each sees this machine's userland under a private overlay."""
 
 from __future__ import annotations
 
@@ -36,18 +36,18 @@ if TYPE_CHECKING:
     from runloop_local.sandbox.frames import Message
     from runloop_local.sandbox.link import Reply
 
-Way = Literal["idmapped", "root", "unprivileged"]
+DriverName = Literal["idmapped", "root", "unprivileged"]
 Network = Literal["none", "host"]
 
-_MANY_LAYERS = 64
-_MOST_LAYERS = 220  # their names must fit into the options of a mount, which are a page
+_LAYERS_PER_MERGE = 64
+_MAX_LAYERS = 220  # their names must fit into the options of a mount, which are a page
 _PATH = "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin"
 _HOMES = {"user": "/home/user", "root": "/root"}
 _LIMITS = {resource.RLIMIT_NOFILE: 65536, resource.RLIMIT_CORE: 0}
 _LIMITS_OF_ONE_ACCOUNT = {**_LIMITS, resource.RLIMIT_NOFILE: 4096}
-"""What a program may have open it may have in flight, where all devboxes and the service share one count."""
-_MOST_MOUNTS = 500_000
-"""Bytes of a request: the helper process takes twice as much."""
+"""Lower, because the kernel limits descriptors in flight by uid, which all devboxes share with the service here."""
+_MAX_MOUNT_BYTES = 500_000
+"""The limit in bytes of the mounts of a request; the helper process accepts requests of twice the size."""
 _KINDS: Mapping[type[Mount], str] = {
     MemoryMount: "tmpfs",
     FileMount: "file",
@@ -55,7 +55,7 @@ _KINDS: Mapping[type[Mount], str] = {
     DiskMount: "disk",
 }
 _OVERLAID = ("/usr", "/etc", "/var", "/opt", "/srv", "/bin", "/sbin", "/lib", "/lib32", "/lib64", "/libx32")
-_NOTES: dict[Way, tuple[str, ...]] = {
+_NOTES: dict[DriverName, tuple[str, ...]] = {
     "idmapped": (),
     "root": (
         "This machine has no idmapped mounts: root in a devbox is this machine's root with fewer rights, can read "
@@ -69,14 +69,14 @@ _NOTES: dict[Way, tuple[str, ...]] = {
 }
 
 
-def ways() -> tuple[Way, ...]:
-    """What this account may try, best first."""
+def available_drivers() -> tuple[DriverName, ...]:
+    """The drivers that this account may try, best first."""
     return ("idmapped", "root") if os.getuid() == 0 else ("unprivileged",)
 
 
 @dataclass(frozen=True, slots=True)
-class Shared:
-    """What all sandboxes of one isolation have in common."""
+class SharedResources:
+    """The resources that all sandboxes of one isolation share."""
 
     store: disks.Store
     helper: Helper
@@ -86,14 +86,14 @@ class Shared:
 
 
 class NamespacesIsolation:
-    """Makes devboxes in namespaces, in one of the ways that `inside` knows."""
+    """Creates sandboxes in namespaces, by one of the drivers in `inside`."""
 
     name: IsolationName = "namespaces"
 
     def __init__(
         self,
         data_dir: Path,
-        way: Way,
+        driver: DriverName,
         *,
         network: Network = "none",
         egress: Egress | None = None,
@@ -101,21 +101,21 @@ class NamespacesIsolation:
         notes: tuple[str, ...] = (),
     ) -> None:
         self.restricts = network == "none"
-        self.weaknesses = (*notes, *_NOTES[way])
+        self.weaknesses = (*notes, *_NOTES[driver])
         self.notes = (*self.weaknesses, *_network_notes(network))
-        self._store = disks.Store(data_dir, way)
-        self._way = way
-        self._helper = Helper(way, self._store.folder)
+        self._store = disks.Store(data_dir, driver)
+        self._driver = driver
+        self._helper = Helper(driver, self._store.folder)
         self.caches: Caches | None = disks.Caches(self._store, self._helper)
-        self.limits: Mapping[str, str] = enforced(self._helper.groups, _process_limit(way, processes))
-        limits = _LIMITS_OF_ONE_ACCOUNT if way == "unprivileged" else _LIMITS
+        self.limits: Mapping[str, str] = enforced(self._helper.groups, _process_limit(driver, processes))
+        limits = _LIMITS_OF_ONE_ACCOUNT if driver == "unprivileged" else _LIMITS
         rlimits = {**limits, resource.RLIMIT_NPROC: processes}
-        self._shared = Shared(self._store, self._helper, network, rlimits, egress or Egress())
+        self._shared = SharedResources(self._store, self._helper, network, rlimits, egress or Egress())
         self._making: dict[str, asyncio.Task[None]] = {}
         self._layers = [rootfs.BASE]
 
     async def create(self, sandbox_id: str, *, layers: tuple[str, ...] = ()) -> NamespacesSandbox:
-        """A sandbox that is not started yet; one with this id that was left on disk is taken up again."""
+        """Create a sandbox without starting it; one with this id that is still on disk is reused."""
         check_folder(self._store.folder)
         self._store.check_kind(sandbox_id)
         preparing = tuple(self._make(layer) for layer in self._layers)
@@ -129,13 +129,13 @@ class NamespacesIsolation:
         return NamespacesSandbox(sandbox_id, self._shared, preparing)
 
     def prepare(self) -> None:
-        """Begin what later sandboxes wait for: without privileges a layer that is made once, in some seconds."""
-        if self._way == "unprivileged" and not (self._store.layers / rootfs.SKELETON).exists():
+        """Start building the skeleton layer in the background, if this driver needs it and it does not exist yet."""
+        if self._driver == "unprivileged" and not (self._store.layers / rootfs.SKELETON).exists():
             self._layers.append(rootfs.SKELETON)
             self._make(rootfs.SKELETON)
 
     def _make(self, layer: str) -> asyncio.Task[None]:
-        """The making of a layer, once; again should it have failed."""
+        """The task that builds a base layer: the one under way or done, a new one if that failed."""
         task = self._making.get(layer)
         if task is None or (task.done() and (task.cancelled() or task.exception() is not None)):
             task = self._making[layer] = asyncio.create_task(self._helper.tool(layer))
@@ -146,17 +146,17 @@ class NamespacesIsolation:
         await self._store.remove(self._helper, self._store.existing_layer(layer))
 
     async def layer_bytes(self, layer: str) -> int:
-        """What a layer takes on disk; slower the more files it has."""
+        """The size of a layer on disk. The time grows with the number of files."""
         return await disks.used_bytes(self._store.layer(layer))
 
     def layers(self) -> frozenset[str]:
-        """The layers on disk that snapshots made, half-made ones too."""
+        """The layers on disk that snapshots made, unfinished ones included."""
         return self._store.snapshot_layers()
 
     def used_layers(self) -> frozenset[str]:
-        """Those that sandboxes on disk stand on."""
+        """The layers that the disks of sandboxes are built on."""
         folders = [self._store.sandbox(name) for name in self._store.sandboxes()]
-        return frozenset(layer for folder in folders for layer in standing_on(folder))
+        return frozenset(layer for folder in folders for layer in referenced_layers(folder))
 
     def sandboxes(self) -> frozenset[str]:
         """The ids of the sandboxes on disk."""
@@ -169,19 +169,19 @@ class NamespacesIsolation:
 
 
 class NamespacesSandbox(AgentSandbox):
-    """A devbox with a PID 1 and a root of its own."""
+    """A sandbox with its own PID 1 and root file system."""
 
     has_terminals = True
-    own_processes = 2  # PID 1, and who waits for its end
+    own_processes = 2  # PID 1, and its parent, which waits for its end
 
-    def __init__(self, sandbox_id: str, shared: Shared, preparing: tuple[asyncio.Task[None], ...]) -> None:
+    def __init__(self, sandbox_id: str, shared: SharedResources, preparing: tuple[asyncio.Task[None], ...]) -> None:
         super().__init__(sandbox_id, shared.helper)
         self._shared = shared
         self._store = shared.store
         self._folder = shared.store.sandbox(sandbox_id)
         self._preparing = preparing
         self._mounts: list[Message] = []
-        self._made_for_mounts: list[str] = []
+        self._created_mount_points: list[str] = []
 
     async def _prepare(self) -> Message:
         for task in self._preparing:
@@ -199,52 +199,56 @@ class NamespacesSandbox(AgentSandbox):
         }
 
     def mount(self, wanted: Sequence[Mount]) -> None:
-        """What it has beside its disk from its next start on; `SandboxError` where that is too much."""
+        """Set its mounts from its next start on; raises SandboxError if they are too large together."""
         found = [_message(mount) for mount in wanted]
-        if len(json.dumps(found)) > _MOST_MOUNTS:
+        if len(json.dumps(found)) > _MAX_MOUNT_BYTES:
             raise SandboxError("That is too much to be mounted at once: mount less, or smaller files.")
         self._mounts = found
 
-    def _greeted(self, greeting: Reply) -> None:
-        self._made_for_mounts = greeting.texts("made")
+    def _read_greeting(self, greeting: Reply) -> None:
+        self._created_mount_points = greeting.strings("made")
 
     async def disk_bytes(self) -> int:
-        """What its own disk takes, and what is mounted, apart from layers."""
+        """The size of its own disk and its mounts, without layers."""
         caches = [self._store.folder / mount["folder"] for mount in self._mounts if mount["kind"] == "cache"]
-        folders = [self._own_disk(), *caches, *(place / "upper" for place in self._places_of_disks())]
+        folders = [self._own_disk(), *caches, *(place / "upper" for place in self._disk_mount_folders())]
         return sum([await disks.used_bytes(folder) for folder in folders if folder.exists()])
 
-    def _places_of_disks(self) -> list[Path]:
+    def _disk_mount_folders(self) -> list[Path]:
         return [place for place in self._folder.glob("b*") if place.is_dir()]
 
-    async def _unmounted(self) -> None:
-        made, self._made_for_mounts = self._made_for_mounts, []
-        await asyncio.to_thread(mounts.remove_places, self._folder / "upper", made)
-        for place in self._places_of_disks():
+    async def _clean_up_mounts(self) -> None:
+        made, self._created_mount_points = self._created_mount_points, []
+        await asyncio.to_thread(mounts.remove_mount_points, self._folder / "upper", made)
+        for place in self._disk_mount_folders():
             await self._store.remove(self._helper, place)
 
-    async def _open(self, run: Run) -> None:
-        """The way out, which ends with the run."""
+    async def _complete_start(self, run: Run) -> None:
+        """Serve the egress proxy of the run, and close it when the run ends."""
         if self._shared.network == "host":
             return
-        listener = link.take_socket(await run.ask({"op": "listen", "port": egress.PORT}, takes=1))
-        outlet = await self._shared.egress.serve(listener, self._reach)
-        run.ending.then(outlet.close)
+        listener = link.take_socket(await run.ask({"op": "listen", "port": egress.PORT}, max_descriptors=1))
+        proxy = await self._shared.egress.serve(listener, self._is_allowed)
+        run.ending.add_done_callback(proxy.close)
 
     async def dial(self, port: int) -> socket.socket:
-        """A connected socket to one of its ports; not to the way out, which would be open to whoever has a tunnel."""
+        """Connect to one of its ports, except the egress proxy's: a tunnel to that would open the network to anyone."""
         if port == egress.PORT and self._shared.network != "host":
-            raise SandboxError(f"Port {port} is the devbox's own way out, and closed to tunnels.")
+            raise SandboxError(f"Port {port} is the devbox's own proxy, and closed to tunnels.")
         return await super().dial(port)
 
     async def _copy_disk(self, layer: str) -> tuple[str, ...]:
         await self._store.copy(self._helper, self._folder / "upper", self._store.new_layer(layer))
-        return await self._few((layer, *load_layers(self._folder)))
+        return await self._merge_layers((layer, *load_layers(self._folder)))
 
     async def _freeze_disk(self, layer: str) -> tuple[str, ...]:
-        """The upper layer becomes a lower one; a new one begins with the next start."""
+        """Rename the upper folder to a new layer; the next start begins an empty one.
+
+        `freeze.json` is written before the rename, so that after a crash in between `finish_freeze` can tell whether
+        the layer belongs to the sandbox.
+        """
         layers = (layer, *load_layers(self._folder))
-        if len(layers) > _MOST_LAYERS:
+        if len(layers) > _MAX_LAYERS:
             raise SandboxError(f"The disk stands on {len(layers)} layers already: start from a smaller snapshot.")
         (self._folder / "upper").mkdir(exist_ok=True)
         target = self._store.new_layer(layer)
@@ -253,24 +257,24 @@ class NamespacesSandbox(AgentSandbox):
         finish_freeze(self._folder, self._store)
         if (self._folder / "work").exists():  # an ending run may still have it
             (self._folder / "work").rename(self._folder / f"work.{layer}")
-        few = await self._few(layers)
-        save_layers(self._folder, few)
-        return few
+        merged = await self._merge_layers(layers)
+        save_layers(self._folder, merged)
+        return merged
 
-    async def _few(self, layers: tuple[str, ...]) -> tuple[str, ...]:
-        """The same layers, those below the top merged into few now and then: a mount takes only so many."""
-        if len(layers) % _MANY_LAYERS:
+    async def _merge_layers(self, layers: tuple[str, ...]) -> tuple[str, ...]:
+        """Merge the layers below the top whenever their number reaches a multiple of 64: a mount takes only so many."""
+        if len(layers) % _LAYERS_PER_MERGE:
             return layers
         top, *rest = layers
         program = (sys.executable, "-IS", str(Path(merge.__file__)))
         try:
             await self._helper.tool(*program, str(self._store.layers), top, *rest)
-        except SandboxError:  # a full disk, say; the next one tries again
+        except SandboxError:  # a full disk, for example; a later snapshot tries again
             return layers
         merged = (f"{top}.{number}" for number in range(len(rest)))
         return (top, *(name for name in merged if self._store.layer(name).is_dir()))
 
-    async def _tidy(self) -> None:
+    async def _remove_work_folders(self) -> None:
         for work in self._folder.glob("work.*"):
             await self._store.remove(self._helper, work)
 
@@ -294,12 +298,12 @@ class NamespacesSandbox(AgentSandbox):
         }
 
     def path(self, path: str) -> str:
-        """The same path: processes inside have a root of their own."""
+        """The same path, as processes inside have their own root."""
         return path
 
 
 def _message(mount: Mount) -> Message:
-    """A mount, as the agent is told of it."""
+    """A mount as a message to the agent."""
     found: Message = {"kind": _KINDS[type(mount)], "target": mount.target, "read_only": mount.read_only}
     match mount:
         case MemoryMount():
@@ -313,7 +317,7 @@ def _message(mount: Mount) -> Message:
 
 
 def check_folder(folder: Path) -> None:
-    """Raises SandboxError if sandboxes would see this data folder."""
+    """Raise SandboxError if the data folder lies where sandboxes would see it."""
     for top in _OVERLAID:
         if folder.is_relative_to(top):
             raise SandboxError(
@@ -322,19 +326,19 @@ def check_folder(folder: Path) -> None:
 
 
 def save_layers(folder: Path, layers: tuple[str, ...], name: str = "layers.json") -> None:
-    """Keep which layers a sandbox stands on."""
+    """Store the layers of a sandbox's disk, top first."""
     unfinished = folder / f"{name}.new"
     unfinished.write_text(json.dumps(layers))
     unfinished.rename(folder / name)
 
 
 def load_layers(folder: Path) -> tuple[str, ...]:
-    """Which layers a sandbox stands on, top first."""
+    """The layers of a sandbox's disk, top first."""
     return tuple(json.loads((folder / "layers.json").read_text()))
 
 
-def standing_on(folder: Path) -> tuple[str, ...]:
-    """All layers that a sandbox may stand on, those of a freeze that was begun included; none of one that vanishes."""
+def referenced_layers(folder: Path) -> tuple[str, ...]:
+    """All layers that a sandbox may use, including those of an unfinished freeze; none if it is being removed."""
     found: list[str] = []
     for name in ("freeze.json", "layers.json"):  # in this order: the first becomes the second
         with suppress(FileNotFoundError):
@@ -343,7 +347,7 @@ def standing_on(folder: Path) -> tuple[str, ...]:
 
 
 def finish_freeze(folder: Path, store: disks.Store) -> None:
-    """Note a freeze's new layer, or forget about it if the freeze did not happen before the service ended."""
+    """Complete a freeze that the end of the service interrupted, or discard it if its layer does not exist."""
     noted = folder / "freeze.json"
     if not noted.exists():
         return
@@ -353,8 +357,8 @@ def finish_freeze(folder: Path, store: disks.Store) -> None:
         noted.unlink()
 
 
-def _process_limit(way: Way, processes: int) -> str:
-    if way == "root":  # no user namespace, so the kernel counts by this machine's accounts
+def _process_limit(driver: DriverName, processes: int) -> str:
+    if driver == "root":  # no user namespace, so the kernel counts by this machine's accounts
         return f"{processes} for the user of all devboxes together, none for their root, by rlimit"
     return f"{processes} for each account of a devbox, by rlimit"
 
@@ -362,4 +366,4 @@ def _process_limit(way: Way, processes: int) -> str:
 def _network_notes(network: Network) -> tuple[str, ...]:
     if network == "host":
         return ("Devboxes share this machine's network.",)
-    return ("Devboxes have a network of their own; the way out is the proxy that http_proxy and https_proxy name.",)
+    return ("Devboxes have their own network; they reach others through the proxy in http_proxy and https_proxy.",)

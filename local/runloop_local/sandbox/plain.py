@@ -1,4 +1,4 @@
-"""The agent of a sandbox without namespaces: plain processes below it, behind Landlock where Linux has it."""
+"""The agent of a sandbox without namespaces, whose commands are plain processes, behind Landlock where possible."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from runloop_local.sandbox import landlock, linux, processes, seccomp
-from runloop_local.sandbox.agent import Agent, Place, request_limits
+from runloop_local.sandbox.agent import Agent, AgentBackend, request_limits
 from runloop_local.sandbox.uid_ranges import Claim, UidRanges
 
 if TYPE_CHECKING:
@@ -20,26 +20,26 @@ if TYPE_CHECKING:
     from runloop_local.sandbox.frames import Message
 
 
-_OF_DAEMONS = ("/run", "/tmp", "/var/tmp")  # noqa: S108 - to hide them
+_RUNTIME_FOLDERS = ("/run", "/tmp", "/var/tmp")  # noqa: S108 - to hide them
 
 
 class PlainProcesses:
-    """Runs sandboxes; where the service is root, one behind Landlock has an account of its own."""
+    """Runs sandboxes as plain processes; where the service is root, each one behind Landlock gets its own uid."""
 
     def __init__(self) -> None:
         self._ranges = UidRanges()
 
     def claim(self, request: Message) -> Claim:
-        """The account that its disk has, if nobody else has that now."""
+        """Claim a uid for the sandbox: its disk's owner, unless another sandbox has that uid now."""
         if not request["landlock"]:
             return Claim()
-        _calls()
+        _filter()
         if os.getuid():
             return Claim()
         return Claim(self._ranges.take(Path(request["disk"]).stat().st_uid))
 
     def release(self, claim: Claim) -> None:
-        """Others may have it."""
+        """Release the sandbox's uid."""
         if claim.first_uid:
             self._ranges.release(claim.first_uid)
 
@@ -47,54 +47,57 @@ class PlainProcesses:
         """Serve one sandbox whose files are in the request's `disk`."""
         os.umask(0o022)
         disk = request["disk"]
-        place = Place(become=_stay, signal_all=_signal_groups, end_all=_end_groups, rlimits=request_limits(request))
+        backend = AgentBackend(
+            become=_keep_account, signal_all=_signal_groups, end_all=_end_groups, rlimits=request_limits(request)
+        )
         if sys.platform == "linux":
             linux.become_subreaper()
-            _give(disk, claim.first_uid or os.getuid())
+            _chown_disk(disk, claim.first_uid or os.getuid())
             if claim.first_uid:
-                _show_only(disk)
+                _hide_host_folders(disk)
             linux.drop_capabilities()
             if request["landlock"]:
                 _confine(disk, claim.first_uid)
-            place = Place(_stay, _signal_descendants, _end_descendants, place.rlimits, load=_load)
+            backend = AgentBackend(_keep_account, _signal_descendants, _end_descendants, backend.rlimits, load=_load)
         os.chdir(disk)
-        Agent(sock, place).serve()
+        Agent(sock, backend).serve()
 
 
 @cache
-def _calls() -> seccomp.Filter:
-    """What programs may ask of the kernel; made by the helper process, once for all that it forks."""
+def _filter() -> seccomp.Filter:
+    """The seccomp filter of all sandboxes, compiled once in the helper process, before it forks."""
     return seccomp.Filter(seccomp.policy_on_this_machine(own_account=os.getuid() == 0))
 
 
 def _confine(disk: str, own_account: int) -> None:
-    calls = _calls()
+    calls = _filter()
     landlock.restrict(disk)
     if own_account:
         linux.become(own_account)
     calls.apply()
 
 
-def _give(disk: str, uid: int) -> None:
-    """The account of a disk is today's: the last one may be another sandbox's now."""
+def _chown_disk(disk: str, uid: int) -> None:
+    """Give the disk to this uid, which may differ from the last run's: that may be another sandbox's by now."""
     if os.getuid() == 0 and Path(disk).stat().st_uid != uid:
         status = os.spawnlp(os.P_WAIT, "chown", "chown", "-RhP", f"{uid}:{uid}", disk)  # noqa: S606 - argv is ours
         if status:
             raise OSError(errno.EPERM, f"the disk cannot be given to account {uid}")
 
 
-def _show_only(disk: str) -> None:
-    """Let another account reach the disk, through folders that are closed to it, and hide where sockets are kept.
+def _hide_host_folders(disk: str) -> None:
+    """Make the disk reachable for another uid, and hide the folders in which daemons keep their sockets.
 
-    Those folders are seen with nothing in them but the way to the disk.
+    The first parent that is closed to other accounts, and the daemons' folders, are covered by a read-only tmpfs that
+    holds nothing but the mount point of the disk.
     """
     try:
         linux.unshare(linux.NEW_MOUNTS)
     except OSError as error:
         raise OSError(error.errno, "Landlock for root takes the right to mount, for an account per devbox") from error
     linux.mount(None, "/", None, linux.RECURSIVE | linux.PRIVATE)
-    held = os.open(disk, os.O_PATH | os.O_DIRECTORY | os.O_CLOEXEC)
-    covered = [folder for folder in _OF_DAEMONS if Path(folder).is_dir()]
+    held = os.open(disk, os.O_PATH | os.O_DIRECTORY | os.O_CLOEXEC)  # before its parents are covered
+    covered = [folder for folder in _RUNTIME_FOLDERS if Path(folder).is_dir()]
     covered += [folder for folder in _closed_above(disk) if not any(map(Path(folder).is_relative_to, covered))]
     flags = linux.NO_SUID | linux.NO_DEV
     for folder in covered:
@@ -108,12 +111,12 @@ def _show_only(disk: str) -> None:
 
 
 def _closed_above(disk: str) -> list[str]:
-    """The highest folder above that other accounts cannot pass, which hides those below it."""
+    """The topmost parent that other accounts cannot traverse; covering it covers those below."""
     return [str(above) for above in reversed(Path(disk).parents) if not above.stat().st_mode & 0o001][:1]
 
 
-def _stay(_user: str) -> None:
-    """There is one account only, which the agent has too."""
+def _keep_account(_user: str) -> None:
+    """Do nothing: commands run under the agent's own uid."""
 
 
 def _signal_groups(number: int, groups: set[int]) -> None:

@@ -1,4 +1,4 @@
-"""Choosing the isolation that this machine allows, by trying it."""
+"""Chooses the best isolation that works on this machine, by trying each out."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Literal
 
 from runloop_local.sandbox import processes
 from runloop_local.sandbox.base import Command, Isolation, SandboxError
-from runloop_local.sandbox.namespaces import NamespacesIsolation, ways
+from runloop_local.sandbox.namespaces import NamespacesIsolation, available_drivers
 from runloop_local.sandbox.process import ProcessIsolation
 
 if TYPE_CHECKING:
@@ -20,21 +20,21 @@ Requested = Literal["auto", "namespaces", "process"]
 
 
 async def open_isolation(data_dir: Path, requested: Requested = "auto") -> Isolation:
-    """The isolation that was asked for, or with `auto` the best that works here.
+    """Open the requested isolation, or with `auto` the best one that works here.
 
-    Raises SandboxError when what was asked for does not work on this machine.
+    Raises SandboxError if the requested one does not work on this machine.
     """
     await asyncio.to_thread(data_dir.mkdir, 0o700, parents=True, exist_ok=True)
     if requested == "process":
         return await _open_process(data_dir, ())
     failures: list[str] = []
-    for way in ways():
-        isolation = NamespacesIsolation(data_dir, way, notes=tuple(failures))
+    for driver in available_drivers():
+        isolation = NamespacesIsolation(data_dir, driver, notes=tuple(failures))
         try:
             await try_out(isolation)
         except SandboxError as error:
             await isolation.aclose()
-            failures.append(f"Namespaces ({way}) do not work here: {error}")
+            failures.append(f"Namespaces ({driver}) do not work here: {error}")
         else:
             isolation.prepare()
             return isolation
@@ -61,7 +61,7 @@ async def _open_process(data_dir: Path, notes: tuple[str, ...]) -> Isolation:
 
 
 async def try_out(isolation: Isolation) -> None:
-    """Create a sandbox and run `true`; raises SandboxError, and leaves nothing behind."""
+    """Create a sandbox, run `true` in it and remove it; raises SandboxError if that fails."""
     sandbox = await isolation.create(f"probe-{secrets.token_hex(4)}")
     null = os.open(os.devnull, os.O_RDWR)
     try:
@@ -76,7 +76,7 @@ async def try_out(isolation: Isolation) -> None:
 
 
 def has_landlock() -> bool:
-    """Whether the kernel offers Landlock."""
+    """True if the kernel supports Landlock."""
     if sys.platform != "linux":
         return False
     from runloop_local.sandbox import landlock

@@ -1,4 +1,4 @@
-"""Devboxes as plain processes with a folder each, where namespaces are not to be had."""
+"""Devboxes as plain processes with a folder each, for machines without namespaces."""
 
 from __future__ import annotations
 
@@ -24,11 +24,11 @@ _PATH = "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin"
 _HOME = "/home/user"
 _LIMITS = {resource.RLIMIT_NOFILE: 65536, resource.RLIMIT_CORE: 0}
 _PROCESSES_OF_OTHERS = 1024
-"""So many more may the account have, before a devbox with too many is ended."""
+"""Added to the limit, as the kernel counts all processes of the account, not the devbox's alone."""
 
 
 class ProcessIsolation:
-    """Makes devboxes of plain processes; behind Landlock where `landlock` says so."""
+    """Creates sandboxes of plain processes, restricted by Landlock if `landlock` is set."""
 
     def __init__(self, data_dir: Path, *, landlock: bool, notes: tuple[str, ...] = ()) -> None:
         self.name: IsolationName = "landlock" if landlock else "none"
@@ -40,7 +40,7 @@ class ProcessIsolation:
         self.limits: Mapping[str, str] = enforced(self._helper.groups)
 
     async def create(self, sandbox_id: str, *, layers: tuple[str, ...] = ()) -> ProcessSandbox:
-        """A sandbox that is not started yet; one with this id that was left on disk is taken up again."""
+        """Create a sandbox without starting it; one with this id that is still on disk is reused."""
         self._store.check_kind(sandbox_id)
         folder = self._store.sandbox(sandbox_id)
         if not folder.exists():
@@ -48,6 +48,7 @@ class ProcessIsolation:
         return ProcessSandbox(sandbox_id, self._store, self._helper, landlock=self.name == "landlock")
 
     async def _make(self, folder: Path, layers: list[Path]) -> None:
+        # Renamed into place once complete, so that a crash never leaves half a copy that looks like a disk.
         unfinished = folder.with_name(f"{folder.name}.new")
         if unfinished.exists():
             await self._store.remove(self._helper, unfinished)
@@ -63,15 +64,15 @@ class ProcessIsolation:
         await self._store.remove(self._helper, self._store.existing_layer(layer))
 
     async def layer_bytes(self, layer: str) -> int:
-        """What a layer takes on disk; slower the more files it has."""
+        """The size of a layer on disk. The time grows with the number of files."""
         return await disks.used_bytes(self._store.layer(layer))
 
     def layers(self) -> frozenset[str]:
-        """The layers on disk that snapshots made, half-made ones too."""
+        """The layers on disk that snapshots made, unfinished ones included."""
         return self._store.snapshot_layers()
 
     def used_layers(self) -> frozenset[str]:
-        """Those that sandboxes on disk stand on: none, as each has a whole copy."""
+        """No layers: the disk of each sandbox is a full copy."""
         return frozenset()
 
     def sandboxes(self) -> frozenset[str]:
@@ -102,7 +103,7 @@ class ProcessSandbox(AgentSandbox):
         return {"disk": str(self._disk), "landlock": self._landlock, "rlimits": {**_LIMITS, **self._process_limit()}}
 
     def _process_limit(self) -> dict[int, int]:
-        """The kernel counts by account, which is a sandbox's own or not; the superuser's it does not count."""
+        """RLIMIT_NPROC for its commands. The kernel counts by uid, shared or not, and does not limit root."""
         if self._limits is None or self._helper.groups.has("pids") or sys.platform != "linux":
             return {}
         if os.getuid() == 0:
@@ -115,11 +116,11 @@ class ProcessSandbox(AgentSandbox):
 
     _freeze_disk = _copy_disk
 
-    async def _tidy(self) -> None:
-        """Copies leave nothing."""
+    async def _remove_work_folders(self) -> None:
+        """Do nothing: a copied disk leaves no work folders."""
 
     def mount(self, wanted: Sequence[Mount]) -> None:
-        """Refused: a plain process sees the folders of this machine."""
+        """Raise SandboxError for any mount: a plain process sees the folders of this machine."""
         if wanted:
             raise SandboxError("Devboxes are plain processes here, and nothing can be mounted for them.")
 
@@ -144,7 +145,7 @@ class ProcessSandbox(AgentSandbox):
         }
 
     def path(self, path: str) -> str:
-        """The path that processes inside use for a file API path: /home/user is this sandbox's folder."""
+        """Translate a path of the file API: /home/user is the sandbox's own home folder."""
         if path == _HOME or path.startswith(f"{_HOME}/"):
             return f"{self._disk}/home{path[len(_HOME) :]}"
         return path
@@ -164,7 +165,7 @@ _NO_ISOLATION = (
 
 
 def _behind_landlock() -> tuple[str, ...]:
-    """Landlock is about the contents of files; who else they belong to decides about the rest."""
+    """The limits of Landlock: it protects the contents of files, and what else is open depends on the uid."""
     if os.getuid() == 0:
         return (
             "Devboxes are plain processes, each of an account of its own, that share this machine's network. Files "

@@ -1,4 +1,4 @@
-"""Finding and ending the processes below this one, from Linux's /proc."""
+"""Finds, measures and ends the descendants of this process, by Linux's /proc."""
 
 from __future__ import annotations
 
@@ -13,11 +13,11 @@ if TYPE_CHECKING:
 
 
 _PAGE = os.sysconf("SC_PAGE_SIZE")
-_LITTLE, _MUCH = 1 << 20, 256 << 20
+_SMALL_SHARE, _LARGE_SHARE = 1 << 20, 256 << 20
 
 
 def children(pid: int) -> list[int]:
-    """The direct children of a process, those of all its threads; none when it has ended."""
+    """The direct children of a process, forked by any of its threads; none if it has ended."""
     found: list[int] = []
     with contextlib.suppress(FileNotFoundError, ProcessLookupError):
         for thread in os.listdir(f"/proc/{pid}/task"):  # noqa: PTH208 - called thousands of times
@@ -35,23 +35,23 @@ def descendants(pid: int) -> list[int]:
 
 
 def load(pids: list[int], in_memory: int = 0) -> tuple[int, int]:
-    """What these processes hold of memory, in bytes, and how many of them there are.
+    """The memory that these processes use, in bytes, and how many of them are alive.
 
-    `in_memory` are the bytes in file systems of theirs that are memory. What is mapped of those is not counted twice,
-    so of what they share the larger is taken: what is mapped, or what lies in such file systems and in memfds.
+    `in_memory` is the size of the files in their tmpfs. Mapped pages of those would be counted twice, so the larger
+    of two figures is taken for shared memory: what is mapped, or what lies in tmpfs and memfds.
     """
     own, sharing = {}, []
     for pid in pids:
         pages = _pages(pid)
         if pages is not None:
             own[pid] = pages[0]
-            if pages[1] * _PAGE > _LITTLE:
+            if pages[1] * _PAGE > _SMALL_SHARE:
                 sharing.append(pid)
     return sum(own.values()) * _PAGE + max(_mapped(sharing), in_memory + _memfds(own)), len(own)
 
 
 def _pages(pid: int) -> tuple[int, int] | None:
-    """Those for itself, and those that may be shared: of files, too."""
+    """The numbers of private and of shared pages, file-backed ones included; None if the process has ended."""
     try:
         with open(f"/proc/{pid}/statm", "rb") as file:  # noqa: PTH123 - called thousands of times
             _, resident, shared, *_ = map(int, file.read().split())
@@ -61,15 +61,18 @@ def _pages(pid: int) -> tuple[int, int] | None:
 
 
 def _mapped(pids: list[int]) -> int:
-    """Shared memory that these have mapped. Each one's share costs milliseconds, so it is asked for where it counts."""
+    """The shared memory that these processes have mapped.
+
+    The exact share of each (PSS) costs milliseconds to read, so it is read only where the plain sum is large.
+    """
     found = {pid: size for pid in pids if (size := _field(f"/proc/{pid}/status", b"RssShmem:"))}
-    if sum(found.values()) < _MUCH:
+    if sum(found.values()) < _LARGE_SHARE:
         return sum(found.values())
     return sum(_field(f"/proc/{pid}/smaps_rollup", b"Pss_Shmem:") or 0 for pid in found)
 
 
 def _field(file: str, name: bytes) -> int | None:
-    """A field in kB of one of /proc's files, in bytes."""
+    """A field of a file in /proc that is given in kB, as bytes; None if it is missing."""
     try:
         with open(file, "rb") as lines:  # noqa: PTH123 - called thousands of times
             return next((int(line.split()[1]) << 10 for line in lines if line.startswith(name)), None)
@@ -78,7 +81,7 @@ def _field(file: str, name: bytes) -> int | None:
 
 
 def _memfds(pids: Iterable[int]) -> int:
-    """What lies in files that are memory and have no name."""
+    """The size of the memfds that these processes have open, each counted once."""
     found: dict[tuple[int, int], int] = {}
     for pid in pids:
         folder = f"/proc/{pid}/fd"
@@ -92,26 +95,29 @@ def _memfds(pids: Iterable[int]) -> int:
 
 
 def end_children(keep: Container[int] = ()) -> None:
-    """Kill and reap everything below this process, but for the children to keep and what is below those.
+    """Kill and reap all descendants of this process, except the children to keep and their descendants.
 
     This process must be a subreaper, so that whatever loses its parent becomes a child of this one.
     """
-    while doomed := _halted(keep):
+    while doomed := _stop_descendants(keep):
         for pid in doomed:
             kill(pid)
-        for pid in _own(keep):
+        for pid in _children_except(keep):
             if pid in doomed:
                 os.waitpid(pid, 0)
 
 
-def _own(keep: Container[int]) -> list[int]:
+def _children_except(keep: Container[int]) -> list[int]:
     return [pid for pid in children(os.getpid()) if pid not in keep]
 
 
-def _halted(keep: Container[int]) -> set[int]:
-    """Everything below this process, stopped: of many that fork, the last ones would outrun their killer."""
+def _stop_descendants(keep: Container[int]) -> set[int]:
+    """Stop all descendants with SIGSTOP and return them.
+
+    They are stopped before they are killed, because processes that fork could outrun being killed one by one.
+    """
     stopped: set[int] = set()
-    while moving := {pid for own in _own(keep) for pid in (own, *descendants(own))} - stopped:
+    while moving := {pid for own in _children_except(keep) for pid in (own, *descendants(own))} - stopped:
         for pid in moving:
             kill(pid, signal.SIGSTOP)
         stopped |= moving
@@ -119,7 +125,7 @@ def _halted(keep: Container[int]) -> set[int]:
 
 
 def end_with_home_in(folder: Path) -> None:
-    """Kill programs whose home lies in `folder`, after everything that looked after them has been killed."""
+    """Kill processes whose HOME lies in `folder`: those of a service that was itself killed."""
     home = f"\0HOME={folder}/".encode()
     strays: set[int] = set()
     while more := {pid for pid in _all() if home in _environment(pid)} - strays:
@@ -140,7 +146,7 @@ def _environment(pid: int) -> bytes:
 
 
 def count_of_account() -> int:
-    """How many processes this account has on this machine."""
+    """The number of processes of this account on this machine."""
     own, count = os.getuid(), 0
     for entry in os.scandir("/proc"):
         with contextlib.suppress(FileNotFoundError):

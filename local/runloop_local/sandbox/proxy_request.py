@@ -1,7 +1,7 @@
-"""What a devbox asks of its proxy, read strictly. Decides; connects to nothing.
+"""Parses requests to the egress proxy, strictly; does no I/O.
 
-Policies, the resolver and the server asked must all see the same host, so nothing passes that two of them could read
-in two ways: no NUL, no number in another notation, no second Host header, no line that ends in the middle.
+The policy, the resolver and the server must all see the same host, so nothing passes that two of them could read
+differently: no NUL, no IPv4 address in another notation, no second Host header, no bare line feed in a header.
 """
 
 from __future__ import annotations
@@ -20,7 +20,7 @@ _OF_THE_CONNECTION = frozenset({b"host", b"connection", b"proxy-connection", b"p
 
 
 class RefusedError(Exception):
-    """A request that is not passed on: an HTTP status and one sentence."""
+    """The request is not forwarded; holds the HTTP status and a sentence for the user."""
 
     def __init__(self, status: str, sentence: str) -> None:
         super().__init__(sentence)
@@ -29,20 +29,20 @@ class RefusedError(Exception):
 
 @dataclass(frozen=True, slots=True)
 class ProxyRequest:
-    """A request that can be passed on: whom to connect to, and what to send there first."""
+    """A valid request: the host and port to connect to, and the head to send there."""
 
     host: str
     port: int
     head: bytes | None
-    """The request as its server expects it; None for CONNECT, after which bytes are relayed."""
+    """The head in the form that an origin server expects; None for CONNECT, after which bytes are relayed."""
 
 
 def parse(head: bytes) -> ProxyRequest:
-    """The request that begins with `head`, which ends in an empty line; raises `RefusedError`."""
+    """Parse the head of a request, including its final empty line; raises `RefusedError`."""
     line, *fields = head[:-4].split(b"\r\n")
     parts = line.split(b" ")
     if len(parts) != 3 or not _METHOD.fullmatch(parts[0]) or parts[2] not in (b"HTTP/1.1", b"HTTP/1.0"):
-        raise RefusedError("400 Bad Request", "This is an HTTP proxy, and that was no HTTP request.")
+        raise RefusedError("400 Bad Request", "This is an HTTP proxy, and that was not an HTTP request.")
     target = _text(parts[1])
     if parts[0] == b"CONNECT":
         return ProxyRequest(*_host_and_port(target, target, 443), head=None)
@@ -61,7 +61,7 @@ def _text(target: bytes) -> str:
 
 
 def _split(rest: str) -> tuple[str, str]:
-    """Authority and path of an address without its scheme; a fragment is the client's own."""
+    """Split a URL without its scheme into authority and path; a fragment is dropped."""
     place = next((number for number, character in enumerate(rest) if character in "/?#"), len(rest))
     path = rest[place:].partition("#")[0]
     return rest[:place], path if path.startswith("/") else f"/{path}"
@@ -77,10 +77,10 @@ def _host_and_port(authority: str, target: str, default: int) -> tuple[str, int]
 
 
 def checked_host(host: str) -> str | None:
-    """A host as policies and resolvers read it alike, lower case and without a dot at its end; None for no host.
+    """Normalize a host so that policies and resolvers read it alike: lower case, no final dot. None if invalid.
 
-    A dotted address of four numbers, an address in brackets, or a name of labels whose last is no number: what the
-    system's resolver takes for an address in another notation (0x7f.1, 2130706433) is none.
+    Valid are a dotted IPv4 address, an IPv6 address in brackets, and a DNS name whose last label is not a number:
+    the system's resolver would take 0x7f.1 or 2130706433 for an address.
     """
     if host.startswith("["):
         inside = host[1:-1] if host.endswith("]") and "%" not in host else ""
@@ -99,9 +99,10 @@ def checked_host(host: str) -> str | None:
 
 
 def _head(method: bytes, path: str, authority: str, fields: list[bytes]) -> bytes:
-    """As the server expects it, its Host the one that was connected to. One to a connection: the next may be another's.
+    """Build the head for the origin server, with the Host that is connected to.
 
-    Raises `RefusedError` for a field that a server could read in another way than this proxy.
+    `Connection: close`, because a second request on the connection could be for another host. Raises `RefusedError`
+    for a header field that a server could read differently from this proxy.
     """
     kept = [line for line in map(_checked_field, fields) if line is not None]
     first = b"%b %b HTTP/1.1" % (method, path.encode("ascii"))
@@ -116,4 +117,4 @@ def _checked_field(line: bytes) -> bytes | None:
 
 
 def _no_address(target: str) -> RefusedError:
-    return RefusedError("400 Bad Request", f"{target[:300]} is no address that this proxy can ask.")
+    return RefusedError("400 Bad Request", f"{target[:300]} is not an address that this proxy can connect to.")

@@ -1,4 +1,4 @@
-"""A sandbox's root: overlays of this machine's own folders, and its own /proc, /dev and /run."""
+"""Builds a sandbox's root: overlays over this machine's folders, and a separate /proc, /dev and /run."""
 
 from __future__ import annotations
 
@@ -10,12 +10,12 @@ from runloop_local.sandbox import host_mounts, linux
 from runloop_local.sandbox.linux import BIND, NO_DEV, NO_EXEC, NO_SUID, READ_ONLY, REMOUNT
 
 REST = "@"
-"""The overlay of everything that is no overlaid folder of this machine: /home, /root, /tmp and what is made in /."""
+"""The overlay of everything outside this machine's overlaid folders: /home, /root, /tmp and new entries in /."""
 BASE = "base"
-"""The lowest layer, made from this machine by `base_layer`."""
+"""The lowest layer, built from this machine by `base_layer`."""
 
 SKELETON = "skeleton"
-"""Below it, without privileges only."""
+"""The layer below it, used by the unprivileged driver only."""
 
 _LOWEST = "low"
 _NOTHING = ".nothing"
@@ -34,51 +34,52 @@ _LOCKED = ("sys", "irq", "bus", "fs")
 
 
 @dataclass(frozen=True, slots=True)
-class Mapped:
-    """The user namespaces by which mounts translate the accounts of files."""
+class IdMapping:
+    """The user namespaces of idmapped mounts."""
 
     machine: int
     """For this machine's folders."""
     disks: int
-    """For sandboxes' disks and layers."""
+    """For the disks and layers of sandboxes."""
 
 
 @dataclass(frozen=True, slots=True)
 class Owner:
-    """Who is root in a sandbox as the file system sees it."""
+    """The ownership of a sandbox's files, as the file system sees it."""
 
     uid: int = 0
     overlay_options: str = ""
-    mapped: Mapped | None = None
-    """How accounts of files are translated, where they are."""
+    mapped: IdMapping | None = None
+    """The id mapping of mounts, if they are idmapped."""
     has_accounts: bool = True
-    """Whether files can belong to others than root."""
+    """True if files can belong to other accounts than root."""
 
 
-@cache  # places are made for them once, so what is mounted meanwhile changes nothing
+@cache  # mount points are created for them once, so later changes of this machine's mounts must not matter
 def overlaid() -> tuple[str, ...]:
-    """The top-level folders of this machine that a sandbox sees; not one that it can do without and that may hang."""
+    """The top-level folders of this machine that sandboxes see, without optional ones on file systems that may hang."""
     hanging = host_mounts.hanging()
     known = [name for name in _FOLDERS if name not in _OPTIONAL or f"/{name}" not in hanging]
     return tuple(name for name in known if os.path.isdir(f"/{name}") and not os.path.islink(f"/{name}"))  # noqa: PTH112, PTH114 - names, no paths
 
 
 def linked() -> dict[str, str]:
-    """The top-level links of this machine, such as /bin to usr/bin."""
+    """The top-level symbolic links of this machine, such as /bin to usr/bin."""
     return {name: os.readlink(f"/{name}") for name in _FOLDERS if os.path.islink(f"/{name}")}  # noqa: PTH114, PTH115 - names
 
 
 def prepare_lowest(folder: str) -> None:
-    """Make the places where a sandbox mounts this machine's folders, before it mounts its own on them."""
+    """Create the mount points at which sandboxes mount this machine's folders, as lower layers of their overlays."""
     for name in (_NOTHING, *overlaid()):
         os.makedirs(f"{folder}/{_LOWEST}/{name}", exist_ok=True)  # noqa: PTH103 - beside the calls that take strings
 
 
 def build(folder: str, sandbox_id: str, layers: list[str], owner: Owner) -> None:
-    """Mount a sandbox's root, which becomes the working directory. The caller is in its own mount namespace."""
+    """Mount a sandbox's root and make it the working directory. The caller must be in its own mount namespace."""
     if owner.mapped is not None:
         _mount_mapped(folder, sandbox_id, owner.mapped)
-    os.chdir(f"{folder}/layers")  # names relative to it: short, and they show no path of this machine
+    # Relative names are short, and the sandbox's mount table then shows no path of this machine.
+    os.chdir(f"{folder}/layers")
     overlay_all(f"../sandboxes/{sandbox_id}", layers, owner)
     os.chdir(f"../sandboxes/{sandbox_id}/m")
     linux.mount("proc", "proc", "proc", NO_SUID | NO_DEV | NO_EXEC)
@@ -87,20 +88,24 @@ def build(folder: str, sandbox_id: str, layers: list[str], owner: Owner) -> None
 
 
 def overlay_all(place: str, layers: list[str], owner: Owner) -> None:
-    """Mount the whole disk that layers are at `m` in a folder, which gets what is written. Works in the layers' one."""
+    """Mount the disk made of these layers at `m` in a folder that also takes the writes.
+
+    The working directory must be the folder of layers.
+    """
     for name in [REST, *overlaid()]:
         _overlay(name, place, [*layers, BASE, SKELETON], owner)
 
 
-def _mount_mapped(folder: str, sandbox_id: str, mapped: Mapped) -> None:
-    """Mount disks and this machine's folders with the accounts that the sandbox knows."""
+def _mount_mapped(folder: str, sandbox_id: str, mapped: IdMapping) -> None:
+    """Mount the disk, the layers and this machine's folders with their owners mapped to the sandbox's ids."""
     for own in (f"{folder}/layers", f"{folder}/sandboxes/{sandbox_id}"):
         linux.mount_idmapped(own, own, mapped.disks)
     os.chdir(f"{folder}/{_LOWEST}")
     for name in overlaid():
         linux.mount_idmapped(f"/{name}", name, mapped.machine)
         with linux.without_file_capabilities():
-            # An overlay opens what lies below with the rights of who mounted it: here those of any account.
+            # An overlay opens its lower files with the mounter's credentials. Without the file capabilities these
+            # are any account's, so the sandbox's root cannot read private files of this machine.
             linux.mount("overlay", name, "overlay", READ_ONLY | NO_DEV, f"lowerdir={name}:{_NOTHING}")
 
 
@@ -109,15 +114,15 @@ def _overlay(name: str, sandbox: str, layers: list[str], owner: Owner) -> None:
     if name != REST:
         lower.append(f"../{_LOWEST}/{name}" if owner.mapped is not None else f"/{name}")
     upper, work = f"{sandbox}/upper/{name}", f"{sandbox}/work/{name}"
-    _own_folder(upper, owner.uid)
-    _own_folder(work, owner.uid)
+    _make_folder(upper, owner.uid)
+    _make_folder(work, owner.uid)
     target = f"{sandbox}/m" if name == REST else f"{sandbox}/m/{name}"
-    # Without an index, a frozen disk may be mounted anew while its earlier mount is on its way out.
+    # With an index, a frozen disk could not be mounted again while its earlier mount is still going away.
     options = f"index=off,{owner.overlay_options}lowerdir={':'.join(lower)},upperdir={upper},workdir={work}"
     linux.mount("overlay", target, "overlay", NO_DEV, options)
 
 
-def _own_folder(path: str, uid: int) -> None:
+def _make_folder(path: str, uid: int) -> None:
     if not os.path.isdir(path):  # noqa: PTH112 - relative
         os.makedirs(path, 0o755)  # noqa: PTH103 - relative
         os.chown(path, uid, uid)
@@ -142,20 +147,20 @@ def _devices(owner: Owner) -> None:
 
 
 def mask_proc() -> None:
-    """Cover what tells about this machine; the working directory is the sandbox's root."""
+    """Cover files in /proc that reveal or control this machine; the working directory is the sandbox's root."""
     for name in _MASKED:
         if os.path.exists(f"proc/{name}"):  # noqa: PTH110 - relative
             linux.mount("dev/null", f"proc/{name}", None, BIND)
 
 
 def lock_devices() -> None:
-    """Make this machine's nodes read-only, where the sandbox's root could change their modes; they work as before."""
+    """Remount device nodes read-only, so that a sandbox's root that is the host's cannot change their modes."""
     for node in _NODES:
         linux.mount(None, f"dev/{node}", None, BIND | REMOUNT | READ_ONLY | NO_SUID | NO_EXEC)
 
 
 def lock_proc() -> None:
-    """Make the kernel's settings read-only, where the sandbox's root is this machine's root too."""
+    """Make the kernel's settings read-only, for sandboxes whose root is the host's."""
     for name in _LOCKED:
         if os.path.exists(f"proc/{name}"):  # noqa: PTH110 - relative
             linux.mount(f"proc/{name}", f"proc/{name}", None, BIND)

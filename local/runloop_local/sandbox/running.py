@@ -1,4 +1,4 @@
-"""What both ways of isolation share: a sandbox whose commands an agent starts."""
+"""A sandbox that is controlled through its agent; the common base of both kinds of isolation."""
 
 from __future__ import annotations
 
@@ -18,29 +18,29 @@ if TYPE_CHECKING:
     from pathlib import Path
 
     from runloop_local.sandbox.frames import Message
-    from runloop_local.sandbox.link import Channel, Ending, Helper, Reply
+    from runloop_local.sandbox.link import Channel, Helper, Reply, SandboxExit
 
 _ANSWER_SECONDS = 10.0
 SPAWNS_AT_ONCE = 16
 _KILLED = 128 + signal.SIGKILL
 _NICE = 5
-"""How far commands stand back where there is no control group for it."""
+"""The nice level of commands where no control group weighs their CPU time."""
 
 
 class Run:
-    """One span of a sandbox's life, from start to stop."""
+    """One run of a sandbox, from start to stop."""
 
-    def __init__(self, channel: Channel, ending: Ending) -> None:
+    def __init__(self, channel: Channel, ending: SandboxExit) -> None:
         self.channel = channel
         self.ending = ending
         self.asked_to_end = False
         self._spawned = 0
         self.next: asyncio.Future[Run | None] = asyncio.get_running_loop().create_future()
-        """What a snapshot put in its place; None if that could not be started."""
+        """The run that followed after a snapshot; None if it could not be started."""
 
-    async def ask(self, message: Message, *, takes: int = 0) -> Reply:
-        """One request and its reply; raises SandboxError for a refusal or silence."""
-        _, waiting = await self.channel.ask(message, takes=takes)
+    async def ask(self, message: Message, *, max_descriptors: int = 0) -> Reply:
+        """Send a request and return its reply; raises SandboxError if the agent refuses or does not answer."""
+        _, waiting = await self.channel.ask(message, max_descriptors=max_descriptors)
         try:
             reply = await asyncio.wait_for(waiting, _ANSWER_SECONDS)
         except TimeoutError:
@@ -52,11 +52,11 @@ class Run:
             raise SandboxError(f"{message['op']} failed in the sandbox: {reason}.")
         return reply
 
-    async def before_spawn(self) -> None:
-        """Wait now and then until the agent has started what it was asked to start.
+    async def throttle_spawns(self) -> None:
+        """Wait, every few spawns, until the agent has caught up.
 
-        It forks one program after the other, and answers nothing meanwhile: with a thousand before it, anything else
-        that it is asked would come too late.
+        The agent forks one program after another and answers nothing meanwhile: behind a thousand queued spawns, any
+        other request would time out.
         """
         self._spawned += 1
         if self._spawned % SPAWNS_AT_ONCE == 0:
@@ -71,8 +71,8 @@ class Run:
         await self.ending.wait(_ANSWER_SECONDS)
 
 
-class Job:
-    """A program that runs in a sandbox."""
+class AgentProcess:
+    """A program in a sandbox, started by its agent."""
 
     def __init__(self, run: Run, number: int, exit_reply: asyncio.Future[Reply | None]) -> None:
         self._run = run
@@ -95,49 +95,49 @@ class Job:
         if self._exit.done():
             return
         try:
-            await self._run.ask({"op": "signal", "job": self._number, "number": number, "group": group})
+            await self._run.ask({"op": "signal", "command": self._number, "number": number, "group": group})
         except SandboxEnded:
             return
 
 
 class AgentSandbox(ABC):
-    """A sandbox with an agent; its ways with disks are left to the kinds below."""
+    """A sandbox with an agent; subclasses provide the disk."""
 
     own_processes: ClassVar[int]
-    """How many processes it has besides those of commands."""
+    """The number of processes besides those of commands."""
     has_terminals: ClassVar[bool]
-    """Whether it has a /dev/pts of its own."""
+    """True if it has its own /dev/pts."""
 
     def __init__(self, sandbox_id: str, helper: Helper) -> None:
         self.id = sandbox_id
         self._helper = helper
         self._run: Run | None = None
-        self._changing = asyncio.Lock()
+        self._state_lock = asyncio.Lock()
         self._limits: Limits | None = None
-        self._reach: EgressPredicate | None = None
-        self._leaving: set[asyncio.Task[None]] = set()
-        self._asking = asyncio.Lock()
-        """Held while something is asked of the agent, and for all of a snapshot: nothing begins meanwhile."""
+        self._is_allowed: EgressPredicate | None = None
+        self._ending_runs: set[asyncio.Task[None]] = set()
+        self._agent_lock = asyncio.Lock()
+        """Held during a request to the agent, and throughout a snapshot, so that nothing is started meanwhile."""
 
     @abstractmethod
     async def _prepare(self) -> Message:
-        """Make the disk ready; returns what the agent has to know."""
+        """Prepare the disk; returns the fields of the start request."""
 
     @abstractmethod
     async def _copy_disk(self, layer: str) -> tuple[str, ...]:
-        """Copy the disk, whose processes are stopped or paused, as a layer."""
+        """Copy the disk as a layer, while its processes are stopped or paused."""
 
     @abstractmethod
     async def _freeze_disk(self, layer: str) -> tuple[str, ...]:
-        """Make a layer of the disk of a sandbox that has no processes."""
+        """Turn the disk into a layer; the sandbox has no processes that write to it."""
 
     @abstractmethod
-    async def _tidy(self) -> None:
-        """Delete what freezes left beside the disk, once no earlier run needs it."""
+    async def _remove_work_folders(self) -> None:
+        """Delete work folders left by freezing the disk, once no earlier run needs them."""
 
     @abstractmethod
     async def _remove_disk(self) -> None:
-        """Delete everything that is kept for the sandbox."""
+        """Delete the sandbox's disk and everything stored with it."""
 
     @abstractmethod
     def _own_disk(self) -> Path:
@@ -145,15 +145,15 @@ class AgentSandbox(ABC):
 
     @abstractmethod
     def _environment(self, user: User) -> dict[str, str]:
-        """What a program of this user finds in its environment."""
+        """The default environment of this user's programs."""
 
     @abstractmethod
     def path(self, path: str) -> str:
-        """The path that processes inside use for a file API path."""
+        """Translate a path of the file API to the one that processes inside use."""
 
     async def start(self) -> None:
-        """Make it able to run commands."""
-        async with self._changing:
+        """Start the sandbox; does nothing if it is running."""
+        async with self._state_lock:
             if self._run is not None and not self._run.ending.done():
                 return
             await self._end()
@@ -162,22 +162,22 @@ class AgentSandbox(ABC):
     async def _begin(self) -> None:
         channel, ending = await self._helper.launch({**await self._prepare(), **self._confinement()})
         try:
-            greeting = await link.greeted(channel, "The sandbox")
-            self._greeted(greeting)
+            greeting = await link.wait_until_ready(channel, "The sandbox")
+            self._read_greeting(greeting)
         except BaseException:
             channel.close()
             await asyncio.shield(ending.wait(_ANSWER_SECONDS))
             raise
         self._run = Run(channel, ending)
-        await self._open(self._run)
+        await self._complete_start(self._run)
 
     def limit(self, limits: Limits) -> None:
-        """What it may use from its next start on."""
+        """Set its resource limits from its next start on."""
         self._limits = limits
 
-    def restrict(self, reach: EgressPredicate | None) -> None:
-        """What it may connect to from its next start on."""
-        self._reach = reach
+    def restrict(self, is_allowed: EgressPredicate | None) -> None:
+        """Restrict its outgoing connections from its next start on."""
+        self._is_allowed = is_allowed
 
     def _confinement(self) -> Message:
         groups = self._helper.groups
@@ -190,34 +190,34 @@ class AgentSandbox(ABC):
             raise SandboxError(f"The limits of sandbox {self.id} cannot be set: {error.strerror}.") from error
 
     async def load(self) -> Load:
-        """What it uses now; after its end, what the kernel has counted."""
+        """Its current use of resources; after its end, the last figures of its control group."""
         counted = self._helper.groups.load(self.id) if self._limits is not None else None
         if counted is not None:
             return replace(counted, processes=max(0, counted.processes - self.own_processes))
-        async with self._asking:
+        async with self._agent_lock:
             reply = await self._running().ask({"op": "load"})
         return Load(reply.number("memory"), reply.number("processes"))
 
     async def disk_bytes(self) -> int:
-        """What its own disk takes, apart from the layers it stands on."""
+        """The size of its own disk, without the layers below it."""
         return await disks.used_bytes(self._own_disk())
 
-    def _greeted(self, greeting: Reply) -> None:  # noqa: B027 - a kind may have nothing to learn
-        """What the agent says at first."""
+    def _read_greeting(self, greeting: Reply) -> None:  # noqa: B027 - optional
+        """Read the agent's first message."""
 
-    async def _open(self, run: Run) -> None:  # noqa: B027 - a kind may have nothing to add
-        """What a kind adds to a run that has just begun."""
+    async def _complete_start(self, run: Run) -> None:  # noqa: B027 - optional
+        """Complete a run whose agent has just started."""
 
     def _running(self) -> Run:
         if self._run is None or self._run.ending.done():
             raise SandboxEnded(f"Sandbox {self.id} is not running.")
         return self._run
 
-    async def spawn(self, command: Command, *, stdin: int, stdout: int, stderr: int) -> Job:
+    async def spawn(self, command: Command, *, stdin: int, stdout: int, stderr: int) -> AgentProcess:
         """Start a program on three descriptors. The caller keeps its own copies and closes them."""
-        return await self._spawn(self._order(command), [stdin, stdout, stderr])
+        return await self._spawn(self._spawn_request(command), [stdin, stdout, stderr])
 
-    def _order(self, command: Command) -> Message:
+    def _spawn_request(self, command: Command) -> Message:
         environment = self._environment(command.user)
         return {
             "op": "spawn",
@@ -227,35 +227,35 @@ class AgentSandbox(ABC):
             "env": {**environment, **command.env},
         }
 
-    async def _spawn(self, order: Message, standard: list[int]) -> Job:
-        async with self._asking:
+    async def _spawn(self, request: Message, standard: list[int]) -> AgentProcess:
+        async with self._agent_lock:
             run = self._running()
-            await run.before_spawn()
-            number, exit_reply = await run.channel.ask(order, standard)
-        return Job(run, number, exit_reply)
+            await run.throttle_spawns()
+            number, exit_reply = await run.channel.ask(request, standard)
+        return AgentProcess(run, number, exit_reply)
 
-    async def spawn_on_terminal(self, command: Command, *, rows: int, cols: int) -> tuple[Job, int]:
-        """Start a program on a terminal of its own; returns it and the terminal's other end."""
-        order = self._order(command)
+    async def spawn_on_terminal(self, command: Command, *, rows: int, cols: int) -> tuple[AgentProcess, int]:
+        """Start a program on a new pseudo-terminal; returns the process and the descriptor of the master."""
+        request = self._spawn_request(command)
         if self.has_terminals:
-            return await self._spawn_opening({**order, "terminal": {"open": True, "rows": rows, "cols": cols}})
-        return await self._spawn_given({**order, "terminal": {"open": False, "rows": rows, "cols": cols}})
+            return await self._spawn_opening({**request, "terminal": {"open": True, "rows": rows, "cols": cols}})
+        return await self._spawn_given({**request, "terminal": {"open": False, "rows": rows, "cols": cols}})
 
-    async def _spawn_opening(self, order: Message) -> tuple[Job, int]:
+    async def _spawn_opening(self, request: Message) -> tuple[AgentProcess, int]:
         ours, theirs = socket.socketpair()
         with ours:
             with theirs:
-                job = await self._spawn(order, [theirs.fileno()] * 3)
+                process = await self._spawn(request, [theirs.fileno()] * 3)
             try:
-                return job, await link.take_terminal(ours, _ANSWER_SECONDS)
+                return process, await link.take_terminal(ours, _ANSWER_SECONDS)
             except BaseException:
-                await job.signal(signal.SIGKILL)
+                await process.signal(signal.SIGKILL)
                 raise
 
-    async def _spawn_given(self, order: Message) -> tuple[Job, int]:
+    async def _spawn_given(self, request: Message) -> tuple[AgentProcess, int]:
         control, given = os.openpty()
         try:
-            return await self._spawn(order, [given] * 3), link.checked_terminal(control)
+            return await self._spawn(request, [given] * 3), link.checked_terminal(control)
         except BaseException:
             os.close(control)
             raise
@@ -263,7 +263,7 @@ class AgentSandbox(ABC):
             os.close(given)
 
     async def dial(self, port: int) -> socket.socket:
-        """A connected, non-blocking TCP socket to `port` of the sandbox's localhost, whichever address that has."""
+        """Connect to `port` on the sandbox's localhost, by IPv4 or IPv6; returns a non-blocking TCP socket."""
         try:
             return await self._dial(port, "127.0.0.1")
         except SandboxEnded:
@@ -274,8 +274,10 @@ class AgentSandbox(ABC):
             raise refusal from None
 
     async def _dial(self, port: int, host: str) -> socket.socket:
-        async with self._asking:
-            sock = link.take_socket(await self._running().ask({"op": "dial", "port": port, "host": host}, takes=1))
+        async with self._agent_lock:
+            sock = link.take_socket(
+                await self._running().ask({"op": "dial", "port": port, "host": host}, max_descriptors=1)
+            )
         try:
             await link.connected(sock, _ANSWER_SECONDS)
         except BaseException:
@@ -284,7 +286,7 @@ class AgentSandbox(ABC):
         return sock
 
     async def ended(self) -> None:
-        """Returns when the sandbox has ended without having been asked to."""
+        """Wait until the sandbox has ended without having been asked to."""
         run: Run | None = self._running()
         while run is not None:
             await run.ending.wait()
@@ -295,11 +297,11 @@ class AgentSandbox(ABC):
     async def snapshot(self, layer: str) -> tuple[str, ...]:
         """Freeze the disk as the new layer `layer`; returns the layers to create a sandbox from, top first.
 
-        Takes no longer for a large disk while nothing runs in the sandbox. Where something does, its open files would
-        go on writing into a frozen disk: all processes are paused, and the disk is copied.
+        If nothing runs in the sandbox, this takes the same time for any size of disk. Otherwise its open files could
+        still write into the frozen disk, so all processes are paused and the disk is copied.
         """
         try:
-            async with self._asking, self._changing:
+            async with self._agent_lock, self._state_lock:
                 return await self._snapshot(layer)
         except OSError as error:
             raise SandboxError(f"The disk of sandbox {self.id} cannot be kept: {error.strerror}.") from error
@@ -317,23 +319,23 @@ class AgentSandbox(ABC):
             await run.ask({"op": "all", "number": signal.SIGCONT})
 
     async def _freeze_between(self, run: Run, layer: str) -> tuple[str, ...]:
-        """Freeze the disk between two runs, which nobody in the sandbox is there to notice.
+        """Freeze the disk between two runs of an idle sandbox, where nothing can notice the restart.
 
-        The end of the first run is not waited for: it can do nothing more, but its kernel's caches may take a while.
+        The end of the first run is not awaited: it can do nothing more, but the kernel may take a while to unmount it.
         """
         try:
             layers = await self._freeze_disk(layer)
         except BaseException:
-            await self._end()  # it may stand on a frozen disk
+            await self._end()  # its upper layer may be frozen already
             await self._restart(run)
             raise
         self._run = None
         try:
             await self._restart(run)
         finally:
-            leaving = asyncio.create_task(self._leave(run))
-            self._leaving.add(leaving)
-            leaving.add_done_callback(self._leaving.discard)
+            leaving = asyncio.create_task(self._end_run(run))
+            self._ending_runs.add(leaving)
+            leaving.add_done_callback(self._ending_runs.discard)
         return layers
 
     async def _restart(self, run: Run) -> None:
@@ -342,30 +344,32 @@ class AgentSandbox(ABC):
         finally:
             run.next.set_result(self._run)
 
-    async def _leave(self, run: Run) -> None:
+    async def _end_run(self, run: Run) -> None:
         await run.end()
-        await self._tidy()
+        await self._remove_work_folders()
 
     async def stop(self) -> None:
         """End every process; keep the disk."""
-        async with self._changing:
+        async with self._state_lock:
             await self._end()
 
     async def _end(self) -> None:
+        # The group is killed before the agent is awaited, and removed last: a group with processes cannot be removed,
+        # and mount points stay busy until every run that uses them has ended.
         if self._run is not None:
             self._helper.groups.end(self.id)
             await self._run.end()
             self._run = None
-        if self._leaving:
-            await asyncio.wait(self._leaving)
+        if self._ending_runs:
+            await asyncio.wait(self._ending_runs)
         self._helper.groups.remove(self.id)
-        await self._unmounted()
+        await self._clean_up_mounts()
 
-    async def _unmounted(self) -> None:  # noqa: B027 - a kind may have nothing to tidy
-        """Take away what mounts have left, once no run needs it."""
+    async def _clean_up_mounts(self) -> None:  # noqa: B027 - optional
+        """Delete what mounts have left on disk, once no run needs it."""
 
     async def destroy(self) -> None:
         """End every process and remove the disk."""
-        async with self._changing:
+        async with self._state_lock:
             await self._end()
             await self._remove_disk()

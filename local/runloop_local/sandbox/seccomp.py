@@ -1,4 +1,4 @@
-"""The filter through which programs of a devbox reach the kernel, made from the tables of `syscalls`."""
+"""Compiles the tables of `syscalls` to seccomp filters (BPF)."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ if TYPE_CHECKING:
 
 _LOAD, _JUMP, _RETURN = 0x20, 0x05, 0x06
 _IF_EQUAL, _IF_NOT_LESS, _IF_ANY_BIT = 0x15, 0x35, 0x45
-_NUMBER, _ARCHITECTURE, _FIRST_ARGUMENT = 0, 4, 16  # where the kernel puts them, in bytes
+_NUMBER, _ARCHITECTURE, _FIRST_ARGUMENT = 0, 4, 16  # offsets in struct seccomp_data
 _PR_SET_SECCOMP, _MODE_FILTER = 22, 2
 _X86_64, _X86, _GENERIC = range(3)
 _MACHINES = {
@@ -26,19 +26,19 @@ _MACHINES = {
     "riscv64": {0xC00000F3: _GENERIC},
     "loongarch64": {0xC0000102: _GENERIC},
 }
-"""The kernel's numbers for the kinds of programs that a machine runs, and which numbers their calls have."""
+"""The audit architectures of the programs that a machine runs, and the column of their system call numbers."""
 
 
 @dataclass(frozen=True, slots=True)
 class Policy:
-    """What a filter lets pass."""
+    """The rules of a filter; every other known call is allowed."""
 
     refused: Mapping[Answer, tuple[syscalls.Numbers, ...]]
     checks: tuple[Check, ...]
 
 
 def policy(*, one_account: bool = False) -> Policy:
-    """For programs of a devbox in namespaces; with one account only, `sudo` and changes of owners need help."""
+    """The policy for devboxes in namespaces; with a single uid, changes of owners pretend to succeed."""
     refused = _refused()
     checks = (*syscalls.CHECKS, syscalls.ENTER_USER_NAMESPACE)
     if not one_account:
@@ -48,7 +48,7 @@ def policy(*, one_account: bool = False) -> Policy:
 
 
 def policy_on_this_machine(*, own_account: bool) -> Policy:
-    """For programs whose files lie on this machine itself; it holds more where their account is the service's."""
+    """The policy for devboxes without namespaces; stricter if their uid is the service's, not their own."""
     refused = _refused()
     refused[Answer.ABSENT] += syscalls.SET_ID_UNSEEN.values()
     checks = (*syscalls.CHECKS, *syscalls.SET_ID)
@@ -71,8 +71,8 @@ def _policy(refused: Mapping[Answer, list[syscalls.Numbers]], checks: tuple[Chec
 
 
 @dataclass(frozen=True, slots=True)
-class _Line:
-    """An instruction, or a place; a jump names the place where it leads, or how many instructions it leaves out."""
+class _Instruction:
+    """An instruction or a label. The target of a jump is a label, or the number of instructions to skip."""
 
     code: int = 0
     value: int = 0
@@ -81,29 +81,29 @@ class _Line:
 
 
 def program(wanted: Policy, machine: str) -> bytes:
-    """The filter's instructions for a machine; OSError for one whose calls are not known."""
+    """Compile a policy to BPF for a machine; raises OSError if its system calls are not known."""
     if machine not in _MACHINES:
         raise OSError(errno.ENOSYS, f"there is no system call filter for {machine}")
-    lines = [_Line(_LOAD, _ARCHITECTURE)]
+    lines = [_Instruction(_LOAD, _ARCHITECTURE)]
     for architecture, column in _MACHINES[machine].items():
         block = [*_block(wanted, column)]
         length = sum(not line.label for line in block)
-        lines += [_Line(_IF_EQUAL, architecture, yes=1), _Line(_JUMP, length), *block]
-    return _assemble([*lines, _Line(_RETURN, Answer.ABSENT)])
+        lines += [_Instruction(_IF_EQUAL, architecture, yes=1), _Instruction(_JUMP, length), *block]
+    return _assemble([*lines, _Instruction(_RETURN, Answer.ABSENT)])
 
 
-def _block(wanted: Policy, column: int) -> Iterator[_Line]:
-    """What is done with the calls of one kind of programs."""
-    yield _Line(_LOAD, _NUMBER)
+def _block(wanted: Policy, column: int) -> Iterator[_Instruction]:
+    """The instructions for the calls of one architecture."""
+    yield _Instruction(_LOAD, _NUMBER)
     yield from _search(_decisions(wanted, column), column)
     for check in wanted.checks:
         if check.numbers[column] is not None:
-            yield _Line(label=f"{column} {check.call}")
+            yield _Instruction(label=f"{column} {check.call}")
             yield from _argument(check)
 
 
 def _decisions(wanted: Policy, column: int) -> list[tuple[int, Answer | Check]]:
-    """What is decided from a number on, up to the next; x32's numbers are above all others."""
+    """The decisions as ranges, each given by its first call number; x32's numbers lie above all others."""
     known: dict[int | None, Answer | Check] = {
         numbers[column]: answer for answer, calls in wanted.refused.items() for numbers in calls
     }
@@ -113,46 +113,50 @@ def _decisions(wanted: Policy, column: int) -> list[tuple[int, Answer | Check]]:
     return [(number, made) for number, made in enumerate(every) if not number or every[number - 1] != made]
 
 
-def _search(decisions: list[tuple[int, Answer | Check]], column: int) -> Iterator[_Line]:
-    """Halve until one is left: the kernel goes through the filter once for each call there is, when it is put on."""
+def _search(decisions: list[tuple[int, Answer | Check]], column: int) -> Iterator[_Instruction]:
+    """A binary search over the ranges: on installation the kernel runs the filter once for every system call."""
     if len(decisions) == 1:
         [(_, made)] = decisions
-        yield _Line(_RETURN, made) if isinstance(made, Answer) else _Line(_JUMP, yes=f"{column} {made.call}")
+        yield (
+            _Instruction(_RETURN, made)
+            if isinstance(made, Answer)
+            else _Instruction(_JUMP, yes=f"{column} {made.call}")
+        )
         return
     middle = len(decisions) // 2
     lower = [*_search(decisions[:middle], column)]
-    yield _Line(_IF_NOT_LESS, decisions[middle][0], yes=len(lower))
+    yield _Instruction(_IF_NOT_LESS, decisions[middle][0], yes=len(lower))
     yield from lower
     yield from _search(decisions[middle:], column)
 
 
-def _argument(check: Check) -> Iterator[_Line]:
-    """The lower half of an argument, which is all that the kernel takes of these."""
+def _argument(check: Check) -> Iterator[_Instruction]:
+    """The instructions that check an argument: its lower 32 bits, which are all that the kernel uses of these."""
     if check.only_with is not None:
         other, bits = check.only_with
-        yield _Line(_LOAD, _FIRST_ARGUMENT + 8 * other)
-        yield _Line(_IF_ANY_BIT, bits, yes=1)
-        yield _Line(_RETURN, Answer.ALLOWED)
+        yield _Instruction(_LOAD, _FIRST_ARGUMENT + 8 * other)
+        yield _Instruction(_IF_ANY_BIT, bits, yes=1)
+        yield _Instruction(_RETURN, Answer.ALLOWED)
     if check.and_also is not None:
         other, value = check.and_also
-        yield _Line(_LOAD, _FIRST_ARGUMENT + 8 * other)
-        yield _Line(_IF_EQUAL, value, yes=1)
-        yield _Line(_RETURN, check.answer)
-    yield _Line(_LOAD, _FIRST_ARGUMENT + 8 * check.argument)
+        yield _Instruction(_LOAD, _FIRST_ARGUMENT + 8 * other)
+        yield _Instruction(_IF_EQUAL, value, yes=1)
+        yield _Instruction(_RETURN, check.answer)
+    yield _Instruction(_LOAD, _FIRST_ARGUMENT + 8 * check.argument)
     if check.bits:
-        yield _Line(_IF_ANY_BIT, check.bits, yes=1)
-        yield _Line(_RETURN, Answer.ALLOWED)
-        yield _Line(_RETURN, check.answer)
+        yield _Instruction(_IF_ANY_BIT, check.bits, yes=1)
+        yield _Instruction(_RETURN, Answer.ALLOWED)
+        yield _Instruction(_RETURN, check.answer)
         return
     for left, value in enumerate(reversed(check.values)):
-        yield _Line(_IF_EQUAL, value, yes=len(check.values) - left)
-    yield _Line(_RETURN, check.answer)
-    yield _Line(_RETURN, Answer.ALLOWED)
+        yield _Instruction(_IF_EQUAL, value, yes=len(check.values) - left)
+    yield _Instruction(_RETURN, check.answer)
+    yield _Instruction(_RETURN, Answer.ALLOWED)
 
 
-def _assemble(lines: list[_Line]) -> bytes:
+def _assemble(lines: list[_Instruction]) -> bytes:
     places: dict[str, int] = {}
-    instructions: list[_Line] = []
+    instructions: list[_Instruction] = []
     for line in lines:
         if line.label:
             places[line.label] = len(instructions)
@@ -161,14 +165,14 @@ def _assemble(lines: list[_Line]) -> bytes:
     return b"".join(_instruction(line, place, places) for place, line in enumerate(instructions))
 
 
-def _instruction(line: _Line, place: int, places: Mapping[str, int]) -> bytes:
+def _instruction(line: _Instruction, place: int, places: Mapping[str, int]) -> bytes:
     if isinstance(line.yes, str):
         return struct.pack("HBBI", line.code, 0, 0, places[line.yes] - place - 1)
     return struct.pack("HBBI", line.code, line.yes, 0, line.value)
 
 
 class Filter:
-    """A filter that is ready, so that putting a process under it is one call."""
+    """A compiled filter, which can be installed with a single system call."""
 
     def __init__(self, wanted: Policy) -> None:
         code = program(wanted, platform.machine())
@@ -178,5 +182,5 @@ class Filter:
         )
 
     def apply(self) -> None:
-        """Put this process and its children under it: takes all capabilities, or `linux.no_new_privileges`."""
+        """Install it for this process and its children; requires CAP_SYS_ADMIN or `linux.no_new_privileges`."""
         linux.call("prctl", _PR_SET_SECCOMP, _MODE_FILTER, ctypes.addressof(self._pointer), 0, 0)

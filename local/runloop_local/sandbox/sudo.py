@@ -1,7 +1,7 @@
-"""`sudo` for a devbox, whether or not this machine has one: `user` may do everything without a password.
+"""`sudo` inside a devbox, independent of this machine's: `user` may run anything without a password.
 
-Where accounts are real, a set-uid program of a few instructions becomes root and hands over to the script. Where there
-is one account only, the script enters a user namespace that calls it root.
+Where the devbox has several uids, a set-uid executable of a few instructions becomes root and executes the script.
+Where it has only one, the script enters a user namespace that maps it to root.
 """
 
 from __future__ import annotations
@@ -54,7 +54,7 @@ _MACHINES = {"x86_64": 62, "aarch64": 183}
 
 
 def program(machine: str) -> bytes | None:
-    """A static executable that becomes root and runs the script with its own arguments; None for other machines."""
+    """A static executable that becomes root and runs the script with its arguments; None for an unknown machine."""
     if machine not in _MACHINES:
         return None
     path = SCRIPT_PATH.encode() + b"\0"
@@ -64,7 +64,7 @@ def program(machine: str) -> bytes | None:
 
 
 def _headers(machine: int, size: int) -> bytes:
-    """One segment, read and execute, that is the whole file."""
+    """The ELF headers, with one read-execute segment that spans the whole file."""
     identity = b"\x7fELF\x02\x01\x01" + bytes(9)
     file = struct.pack("<HHIQQQIHHHHHH", 2, machine, 1, _BASE + _HEADERS, 64, 0, 0, 64, 56, 1, 0, 0, 0)
     segment = struct.pack("<IIQQQQQQ", 1, 5, 0, _BASE, _BASE, size, size, 0x10000)

@@ -1,6 +1,7 @@
-"""What a devbox's programs may not ask of the kernel, as tables: Docker's default profile with its default
-capabilities, and where ours differs from it. Numbers are those of x86-64, 32-bit x86 and the generic table (aarch64
-and later machines).
+"""The system calls that programs of a devbox may not make, as tables.
+
+They follow Docker's default profile with its default capabilities; `DIFFERENCES` lists where they deviate. Call numbers
+are those of x86-64, 32-bit x86 and the generic table (aarch64 and later machines).
 """
 
 from __future__ import annotations
@@ -15,30 +16,30 @@ if TYPE_CHECKING:
 
 Numbers = tuple[int | None, int | None, int | None]
 HIGHEST = 466
-"""removexattrat, the last call that was looked at: what comes after it is not there."""
+"""removexattrat, the last call that was reviewed: calls above it answer ENOSYS."""
 GAPS = ((336, 424), (387, 393), (295, 403))
-"""Numbers below that have no call, or one that was not looked at, from and up to."""
+"""Ranges of lower numbers without a call, or with calls that were not reviewed: start and end, exclusive."""
 
 _RETURN_ERROR = 0x00050000
 
 
 class Answer(IntEnum):
-    """What becomes of a call, as the kernel's filters put it."""
+    """The result of a call, as seccomp's return value."""
 
     ALLOWED = 0x7FFF0000
     DONE = _RETURN_ERROR
-    """It succeeds without effect."""
+    """The call succeeds without effect."""
     FORBIDDEN = _RETURN_ERROR | errno.EPERM
     ABSENT = _RETURN_ERROR | errno.ENOSYS
-    """As of a kernel that does not have it: programs take another way."""
+    """As on a kernel without the call, so that programs fall back to another."""
     NO_FAMILY = _RETURN_ERROR | errno.EAFNOSUPPORT
     NO_ATTRIBUTES = _RETURN_ERROR | errno.EOPNOTSUPP
-    """As of a file system without attributes."""
+    """As on a file system without extended attributes."""
 
 
 @dataclass(frozen=True, slots=True)
 class Refused:
-    """Calls that are refused whatever is asked."""
+    """Calls that are refused whatever their arguments."""
 
     reason: str
     answer: Answer
@@ -47,10 +48,10 @@ class Refused:
 
 @dataclass(frozen=True, slots=True)
 class Check:
-    """A call of which one argument decides: it has to be one of `values`, or to have none of these bits.
+    """A call that is allowed if one argument is among `values`, or has none of `bits` set.
 
-    `only_with` is another argument, and bits of which it must have one for that: otherwise the call is allowed.
-    `and_also` is another argument, and the value that it has to have in any case.
+    `only_with` is another argument and bits: if it has none of them set, the call is allowed without this check.
+    `and_also` is another argument and the value that it must have in addition.
     """
 
     call: str
@@ -65,7 +66,7 @@ class Check:
 
 @dataclass(frozen=True, slots=True)
 class Difference:
-    """Where this is not what Docker does by default."""
+    """A deviation from Docker's default profile."""
 
     calls: str
     docker: str
@@ -254,10 +255,10 @@ SOCKET_CALL = Check("socketcall", (None, 102, None), 0, Answer.ABSENT, values=_W
 CHECKS = (CLONE, PERSONALITY, SOCKET, SOCKET_PAIR, SOCKET_CALL)
 
 ENTER_USER_NAMESPACE = Check("setns", (308, 346, 268), 1, Answer.FORBIDDEN, values=(0x10000000,))
-"""The agent is under the filter too, from which all others have it, and takes them into their user namespace."""
+"""The agent is under the filter too, which its children inherit, and has to enter their user namespace for them."""
 
 USER_NAMESPACE = Check("unshare", (272, 310, 97), 0, Answer.FORBIDDEN, values=(0x10000000,))
-"""For `sudo` where a devbox has one account."""
+"""For `sudo` in devboxes with a single uid."""
 
 OWNERS: Mapping[str, Numbers] = {
     "chown": (92, 182, None),
@@ -288,7 +289,7 @@ ACCOUNTS: Mapping[str, Numbers] = {
     "setfsuid32": (None, 215, None),
     "setfsgid32": (None, 216, None),
 }
-"""Package managers do not do without changing owners and accounts."""
+"""Package managers fail if they cannot change owners and accounts."""
 
 _SET_ID = 0o6000
 _CREATE = 0x400040  # O_CREAT, O_TMPFILE
@@ -303,9 +304,9 @@ SET_ID = (
     Check("open", (2, 5, None), 2, Answer.FORBIDDEN, bits=_SET_ID, only_with=(1, _CREATE)),
     Check("openat", (257, 295, 56), 3, Answer.FORBIDDEN, bits=_SET_ID, only_with=(2, _CREATE)),
 )
-"""Where files lie on this machine itself, none may make its owner of whoever starts it."""
+"""Set-uid and set-gid bits are refused where a devbox's files are on this machine: others could start them."""
 SET_ID_UNSEEN: Mapping[str, Numbers] = {"openat2": (437, 437, 437)}
-"""Modes that a filter cannot see, as they are in memory."""
+"""Calls whose mode a filter cannot see, as it is in memory."""
 
 OTHER_PROCESSES = (
     Check("prlimit64", (302, 340, 261), 0, Answer.FORBIDDEN, values=(0,)),
@@ -316,7 +317,7 @@ OTHER_PROCESSES = (
     Check("sched_setaffinity", (203, 241, 122), 0, Answer.FORBIDDEN, values=(0,)),
     Check("sched_setattr", (314, 351, 274), 0, Answer.FORBIDDEN, values=(0,)),
 )
-"""Where processes have the account of this machine's own: each may change itself (0), and no other."""
+"""For devboxes that share the service's uid: a process may change itself (0), but no other."""
 ATTRIBUTES: Mapping[str, Numbers] = {
     "setxattr": (188, 226, 5),
     "lsetxattr": (189, 227, 6),
@@ -404,5 +405,5 @@ DIFFERENCES = (
     ),
 )
 """Everything else is as in Docker's default profile with its default capabilities: ptrace and process_vm_readv for
-debuggers, chroot, memfd_create, name_to_handle_at and Landlock are open; user namespaces, mounts, keyrings, bpf and
-perf_event_open are not, so that podman, bubblewrap and Chromium's own sandbox (`--no-sandbox`) do not work inside."""
+debuggers, chroot, memfd_create, name_to_handle_at and Landlock are allowed; user namespaces, mounts, keyrings, bpf and
+perf_event_open are not, so podman, bubblewrap and Chromium's own sandbox (`--no-sandbox`) do not work inside."""

@@ -1,7 +1,7 @@
-"""A command's own terminal.
+"""The pseudo-terminal of a command.
 
-With namespaces the command opens it inside, so that `tty` and /dev/pts are right, and passes the other end out before
-it becomes the program. Without, the service opens it and passes it in.
+With namespaces the forked child opens it inside, so that `tty` and /dev/pts are right, and sends the master to the
+service before it executes the program. Without, the service opens it and passes the slave in.
 """
 
 from __future__ import annotations
@@ -22,14 +22,14 @@ _FLAGS = os.O_RDWR | os.O_NOCTTY
 
 
 def resize(file: int, rows: int, cols: int) -> None:
-    """Set the size in characters; programs in the foreground get SIGWINCH."""
+    """Set the size in characters; the foreground process group gets SIGWINCH."""
     fcntl.ioctl(file, termios.TIOCSWINSZ, struct.pack("HHHH", rows, cols, 0, 0))
 
 
 def take(request: Message) -> None:
-    """In a forked child, leader of its session: make the terminal its standard descriptors.
+    """Make the terminal the controlling one; called in a forked child that leads its session.
 
-    They are the terminal already, or the socket to pass the other end of a new one through.
+    Its standard descriptors are the terminal already, or a socket over which to send the master of a new one.
     """
     wanted = request["terminal"]
     if wanted["open"]:

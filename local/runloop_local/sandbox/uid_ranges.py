@@ -1,6 +1,6 @@
-"""Which user ids of this machine a sandbox has for itself: the kernel counts much by user id, and so by sandbox.
+"""Allocates ranges of this machine's user ids to sandboxes, so that what the kernel limits by uid is per sandbox.
 
-A range is a sandbox's while its processes run. Disks do not know it: idmapped mounts translate what is stored.
+A sandbox holds its range while its processes run. Disks store other ids, which idmapped mounts translate.
 """
 
 from __future__ import annotations
@@ -18,23 +18,23 @@ if TYPE_CHECKING:
 
 SIZE = 0x10000
 _RANGES = range(0x77390000, 0x7FFE0000, SIZE)
-"""Above what shadow (subuid), systemd (containers) and sssd (accounts of a domain) give out, below 2 to the 31."""
+"""Above what shadow (subuid), systemd (containers) and sssd (domain accounts) assign, and below 2**31."""
 _ACCOUNTS = ("passwd", "group")
 _SUBORDINATE = ("subuid", "subgid")
 
 
 @dataclass(frozen=True, slots=True)
 class Claim:
-    """What a sandbox has for itself while its processes run."""
+    """The resources that a sandbox holds exclusively while its processes run."""
 
     first_uid: int = 0
-    """Of its range; 0 where it has none."""
+    """The first uid of its range; 0 if it has none."""
     descriptors: tuple[int, ...] = ()
-    """What its agent needs of the helper process."""
+    """Descriptors of the helper process that its agent inherits."""
 
 
 class UidRanges:
-    """The ranges that one service takes, apart from those of all others on this machine."""
+    """The uid ranges held by this service, disjoint from those of other services on this machine."""
 
     def __init__(self, folder: Path = Path("/run/runloop-local"), accounts: Path = Path("/etc")) -> None:
         self._folder = folder
@@ -42,7 +42,7 @@ class UidRanges:
         self._taken: set[int] = set()
 
     def take(self, wanted: int | None = None) -> int:
-        """The first id of a range that nobody else has: the one that is wanted, or the lowest, to use them again."""
+        """Take a free range, `wanted` if possible, else the lowest one; returns its first id."""
         usable = self._usable
         if wanted in usable:
             usable = [wanted, *usable]
@@ -53,20 +53,23 @@ class UidRanges:
         raise OSError(errno.EUSERS, "all ranges of user ids for sandboxes are in use")
 
     def release(self, first: int) -> None:
-        """Give a range back whose last process has ended."""
+        """Release a range whose last process has ended."""
         self._taken.remove(first)
         fcntl.lockf(self._locks, fcntl.LOCK_UN, 1, _number(first))
 
     @cached_property
     def _locks(self) -> int:
-        """A file with a lock for each range, by its number. They are the process's, not inherited, and end with it."""
+        """A descriptor of a file with one byte to lock per range.
+
+        POSIX locks belong to the process, are not inherited by forks, and are released however the process ends.
+        """
         self._folder.mkdir(mode=0o700, exist_ok=True)
         flags = os.O_RDWR | os.O_CREAT | os.O_CLOEXEC | os.O_NOFOLLOW
         return os.open(self._folder / "uid-ranges", flags, 0o600)
 
     @cached_property
     def _usable(self) -> list[int]:
-        foreign = [*given_out(self._accounts)]
+        foreign = [*assigned_ids(self._accounts)]
         return [first for first in _RANGES if not any(_overlap(first, SIZE, *other) for other in foreign)]
 
     def _lock(self, first: int) -> bool:
@@ -77,8 +80,8 @@ class UidRanges:
         return True
 
 
-def given_out(folder: Path) -> Iterator[tuple[int, int]]:
-    """The first id and the size of what this machine's accounts have."""
+def assigned_ids(folder: Path) -> Iterator[tuple[int, int]]:
+    """The ids that this machine has assigned to accounts: first id and count of each range."""
     for name in _ACCOUNTS:
         for fields in _entries(folder / name):
             if len(fields) > 2 and fields[2].isdigit():

@@ -1,6 +1,6 @@
-"""The helper process that forks a sandbox's agent in a few milliseconds, because everything is imported already.
+"""The fork server of the service: it has everything imported, so forking a sandbox's agent takes a few milliseconds.
 
-One per service, single-threaded. The service asks on an inherited socket; when that ends, so does the helper.
+There is one per service, single-threaded. It is controlled over an inherited socket and exits when that closes.
 """
 
 from __future__ import annotations
@@ -26,29 +26,29 @@ _HIGHEST = 1 << 16  # more descriptors than this process ever has
 
 
 @dataclass(frozen=True, slots=True)
-class Mode:
-    """What the helper does in its way of isolation; each in a process of its own."""
+class DriverOperations:
+    """The operations of one isolation driver that the fork server runs."""
 
     run: Callable[[frames.Message, socket.socket, Claim], None]
-    """Be a sandbox's agent."""
+    """Serve as a sandbox's agent, in a forked process."""
     claim: Callable[[frames.Message], Claim]
-    """What a sandbox has for itself."""
+    """Allocate what a sandbox has for itself."""
     release: Callable[[Claim], None]
-    """Take it back."""
+    """Release a claim."""
     as_owner: Callable[[], None]
-    """Become whoever may do everything with sandboxes' files."""
+    """Gain full access to the files of sandboxes, in a forked process."""
     builders: Mapping[str, Callable[[], None]]
-    """Make one of the layers below all others, by its name."""
+    """Builders of the base layers, by layer name, each run in a forked process."""
 
 
 class Zygote:
-    """Forks agents and file operations, and reports their end."""
+    """Forks agents and tools, and reports their exit."""
 
-    def __init__(self, control: socket.socket, mode: Mode) -> None:
+    def __init__(self, control: socket.socket, mode: DriverOperations) -> None:
         self._control = control
         self._mode = mode
-        self._children: dict[int, int] = {}  # pid -> the service's number for it
-        self._claims: dict[int, Claim] = {}  # pid -> what its sandbox has for itself
+        self._children: dict[int, int] = {}  # pid -> the number of the request that started it
+        self._claims: dict[int, Claim] = {}  # pid -> its sandbox's claim
         self._decoder = frames.Decoder(_MAX_REQUEST)
         self._operations = {"start": self._start, "tool": self._tool, "kill": self._kill}
 
@@ -72,7 +72,7 @@ class Zygote:
                 frames.send(self._control, {"id": number, "status": status})
 
     def _end_strays(self) -> None:
-        """What an agent that was killed left behind has become ours."""
+        """Kill the orphans of an agent that was killed: this process is their subreaper."""
         if sys.platform == "linux":
             processes.end_children(keep=self._children)
 
@@ -85,7 +85,7 @@ class Zygote:
             except OSError as error:
                 agent.refuse(sock, error)
                 self._release(claim)
-                self._refused(request)
+                self._report_failed_fork(request)
                 return
             if not pid:
                 self._become_agent(request, sock, claim)
@@ -96,8 +96,8 @@ class Zygote:
         if claim is not None:
             self._mode.release(claim)
 
-    def _refused(self, request: frames.Message) -> None:
-        """There are no more processes to be had; what runs goes on."""
+    def _report_failed_fork(self, request: frames.Message) -> None:
+        """Report that the fork failed; running sandboxes go on."""
         frames.send(self._control, {"id": request["id"], "status": 1})
 
     def _become_agent(self, request: frames.Message, sock: socket.socket, claim: Claim) -> NoReturn:
@@ -105,7 +105,7 @@ class Zygote:
         try:
             agent.reset_signals()
             _enter_groups(request)
-            self._mode.run(request, only(sock, claim.descriptors), claim)
+            self._mode.run(request, close_other_descriptors(sock, claim.descriptors), claim)
             status = 0
         except OSError as error:
             agent.refuse(sock, error)
@@ -113,12 +113,12 @@ class Zygote:
             os._exit(status)
 
     def _tool(self, request: frames.Message, passed: list[int]) -> None:
-        """Run a trusted program, or make a layer; `passed` is where its complaints go."""
+        """Run a trusted program, or build a layer; `passed` holds the descriptor for its stderr."""
         try:
             pid = os.fork()
         except OSError as error:
             os.write(passed[0], agent.reason(error).encode())
-            self._refused(request)
+            self._report_failed_fork(request)
             return
         if not pid:
             self._become_tool(request, passed[0])
@@ -145,8 +145,8 @@ class Zygote:
             os.kill(pid, signal.SIGKILL)
 
 
-def only(sock: socket.socket, keep: tuple[int, ...]) -> socket.socket:
-    """The same socket, in a process that has no other descriptor left but the standard ones and those to keep."""
+def close_other_descriptors(sock: socket.socket, keep: tuple[int, ...]) -> socket.socket:
+    """Close all descriptors but the socket, the standard ones and those to keep; returns the socket."""
     previous = 2
     for fd in (*sorted({sock.fileno(), *keep}), _HIGHEST):
         os.closerange(previous + 1, fd)
@@ -154,49 +154,49 @@ def only(sock: socket.socket, keep: tuple[int, ...]) -> socket.socket:
     return sock
 
 
-def main(control: int, way: str, folder: str) -> None:
-    """Serve on an inherited descriptor; `way` says how sandboxes are made, `folder` where they lie."""
+def main(control: int, driver: str, folder: str) -> None:
+    """Serve on an inherited descriptor, with this driver for the sandboxes in `folder`."""
     sock = socket.socket(fileno=control)
     sock.set_inheritable(False)
     try:
         if sys.platform == "linux":
             linux.become_subreaper()
             linux.set_title("runloop-local sandboxes")
-        mode = _mode(way, folder)
+        mode = _mode(driver, folder)
     except OSError as error:
         agent.refuse(sock, error)
         return
     Zygote(sock, mode).serve()
 
 
-def _mode(way: str, folder: str) -> Mode:
-    if way == "process":
+def _mode(driver: str, folder: str) -> DriverOperations:
+    if driver == "process":
         processes_here = plain.PlainProcesses()
-        return Mode(processes_here.run, processes_here.claim, processes_here.release, _nothing, {})
+        return DriverOperations(processes_here.run, processes_here.claim, processes_here.release, _no_op, {})
     if sys.platform != "linux":
-        raise OSError(errno.ENOSYS, "namespaces are a matter of Linux")
+        raise OSError(errno.ENOSYS, "namespaces need Linux")
     from runloop_local.sandbox import base_layer, inside, rootfs
 
-    chosen = inside.DRIVERS[way]()
+    chosen = inside.DRIVERS[driver]()
     chosen.prepare(folder)
-    shift = inside.FIRST_UID_ON_DISK if way == "idmapped" else 0
+    shift = inside.FIRST_UID_ON_DISK if driver == "idmapped" else 0
     layers = f"{folder}/layers"
     builders = {
-        rootfs.BASE: partial(base_layer.build, layers, shift, real_accounts=way != "unprivileged"),
+        rootfs.BASE: partial(base_layer.build, layers, shift, real_accounts=driver != "unprivileged"),
         rootfs.SKELETON: partial(base_layer.build_skeleton, layers),
     }
-    return Mode(partial(inside.run, chosen), chosen.claim, chosen.release, chosen.as_owner, builders)
+    return DriverOperations(partial(inside.run, chosen), chosen.claim, chosen.release, chosen.as_owner, builders)
 
 
 def _enter_groups(request: frames.Message) -> None:
-    """Be limited as the service wants it, with all that comes from this process."""
+    """Enter the request's control groups and nice level, with all future children of this process."""
     if request.get("nice"):
         os.nice(request["nice"])
     for file in request.get("groups", ()):
         linux.write(file, "0")
     if request.get("groups") and os.getuid() == 0:
-        linux.unshare(linux.NEW_GROUPS)  # so that no path of this machine shows in the sandbox's /proc
+        linux.unshare(linux.NEW_CGROUP)  # so that no path of this machine shows in the sandbox's /proc
 
 
-def _nothing() -> None:
+def _no_op() -> None:
     pass

@@ -13,7 +13,7 @@ import pytest
 
 from runloop_local.sandbox import Command, Sandbox
 from runloop_local.sandbox.base import Limits, Load
-from runloop_local.sandbox.cgroups import Groups, places, settings
+from runloop_local.sandbox.cgroups import ControlGroups, service_folders, settings
 from tests.local.sandbox.conftest import MakeSandbox, every_way, run
 from tests.waiting import until
 
@@ -58,7 +58,10 @@ SESSION = "/user.slice/user-1000.slice/user@1000.service/app.slice"
     ids=["version 1", "version 2 in a session", "version 2 in a container", "none"],
 )
 def test_where_groups_are_made(mountinfo: str, cgroup: str, version: int, folders: dict[str, str]) -> None:
-    assert places(mountinfo.encode(), cgroup) == (version, {name: Path(path) for name, path in folders.items()})
+    assert service_folders(mountinfo.encode(), cgroup) == (
+        version,
+        {name: Path(path) for name, path in folders.items()},
+    )
 
 
 def test_what_is_written() -> None:
@@ -72,7 +75,7 @@ def test_what_is_written() -> None:
 
 def test_a_hierarchy_that_refuses_is_done_without(tmp_path: Path) -> None:
     (tmp_path / "memory").mkdir()
-    groups = Groups(2, {})
+    groups = ControlGroups(2, {})
     assert not groups.has("memory")
     assert groups.make("box", LIMITS) == []
     assert groups.load("box") is None

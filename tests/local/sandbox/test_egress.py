@@ -16,8 +16,8 @@ from runloop_local.engine.network import policies
 from runloop_local.sandbox import Sandbox, egress
 from runloop_local.sandbox.base import Address, EgressPredicate, SandboxError
 from runloop_local.sandbox.egress import Egress
+from runloop_local.sandbox.local_addresses import is_local_network, is_this_machine, own_networks
 from runloop_local.sandbox.namespaces import NamespacesIsolation
-from runloop_local.sandbox.neighbourhood import is_neighbour, is_this_machine, own_networks
 from tests.waiting import PATIENCE, until
 
 from .conftest import DATA_DIR, namespaces_only, output, run, way_named
@@ -100,7 +100,7 @@ ELSEWHERE = "elsewhere"
 async def test_addresses_of_this_machine_and_of_its_neighbourhood_are_told(address: str, place: str) -> None:
     networks = (ipaddress.ip_network("192.168.7.0/24"), ipaddress.ip_network("fd12:3456::/64"))
     found = ipaddress.ip_address(address)
-    told = HERE if is_this_machine(found) else NEAR if is_neighbour(found, networks) else ELSEWHERE
+    told = HERE if is_this_machine(found) else NEAR if is_local_network(found, networks) else ELSEWHERE
     assert told == place
 
 

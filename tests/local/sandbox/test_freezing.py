@@ -130,7 +130,7 @@ LISTING = (
 async def test_many_layers_become_few_and_the_disk_stays_the_same(
     make: MakeSandbox, isolation: Isolation, monkeypatch: pytest.MonkeyPatch, way: str
 ) -> None:
-    monkeypatch.setattr(namespaces, "_MANY_LAYERS", 3)
+    monkeypatch.setattr(namespaces, "_LAYERS_PER_MERGE", 3)
     sandbox = await make()
     changes = [change.replace("sudo mv /etc", "true") for change in CHANGES] if way == "unprivileged" else CHANGES
     counts = []
@@ -149,7 +149,7 @@ async def test_many_layers_become_few_and_the_disk_stays_the_same(
 async def test_a_disk_on_too_many_layers_is_not_frozen_and_goes_on(
     make: MakeSandbox, isolation: Isolation, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(namespaces, "_MOST_LAYERS", 2)
+    monkeypatch.setattr(namespaces, "_MAX_LAYERS", 2)
     sandbox = await make()
     for _ in range(2):
         await sandbox.snapshot(layer_name())
@@ -163,7 +163,7 @@ async def test_a_disk_on_too_many_layers_is_not_frozen_and_goes_on(
 async def test_a_merge_that_fails_is_left_for_later(
     make: MakeSandbox, isolation: Isolation, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(namespaces, "_MANY_LAYERS", 2)
+    monkeypatch.setattr(namespaces, "_LAYERS_PER_MERGE", 2)
     monkeypatch.setattr(sys, "executable", "/bin/false")
     sandbox = await make()
     await output(sandbox, "echo kept > file")

@@ -133,7 +133,7 @@ async def test_descriptors_of_a_reply_that_nobody_waits_for_are_closed() -> None
     with theirs:
         channel = Channel(ours)
         asking = await blocked(channel, theirs)
-        dialing = asyncio.create_task(channel.ask({"op": "dial"}, takes=1))
+        dialing = asyncio.create_task(channel.ask({"op": "dial"}, max_descriptors=1))
         await asyncio.sleep(0)  # it waits for its turn to be sent
         dialing.cancel()
         await asyncio.gather(dialing, return_exceptions=True)

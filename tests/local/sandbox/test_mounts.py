@@ -10,7 +10,7 @@ import pytest
 
 from runloop_local.sandbox import Isolation, Sandbox, SandboxError
 from runloop_local.sandbox.base import CacheMount, DiskMount, FileMount, MemoryMount, Mount, Ownership
-from runloop_local.sandbox.mounts import remove_places
+from runloop_local.sandbox.mounts import remove_mount_points
 
 from .conftest import MakeSandbox, namespaces_only, output, run
 
@@ -135,7 +135,7 @@ async def test_only_empty_places_of_the_sandbox_itself_are_removed(tmp_path: Pat
     (upper / "@/link").symlink_to(outside)
     (upper / "@/dangling").symlink_to(outside / "empty")
     made = ["/empty", "/full", "/usr/empty", "/file", "/none", "/link/empty", "/dangling", "/a/../../../outside/empty"]
-    remove_places(upper, [*made, "/nowhere/at/all"])
+    remove_mount_points(upper, [*made, "/nowhere/at/all"])
     left = {
         str(Path(folder, name).relative_to(upper)) for folder, names, files in os.walk(upper) for name in names + files
     }

@@ -1,4 +1,4 @@
-"""Blueprints: disks that were built, for devboxes to start from."""
+"""Blueprints: disks that are built once, and from which devboxes start."""
 
 from __future__ import annotations
 
@@ -11,49 +11,49 @@ from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING, Any, Literal
 
 from ...sandbox.base import SandboxError
-from .setup_script import setup_steps
-from .builder import SANDBOX_PREFIX, Base, Build, BuildError, BuildRequest
-from ..storage.clearing import Clearing
-from .dockerfile import bad
+from ..devbox.limits import BUILD, size_of
 from ..errors import EngineError, InvalidError, NotFoundError, is_disk_full, of_machine
 from ..ids import new_id, now_ms
-from .image import Image
-from ..devbox.limits import BUILD, size_of
-from .plan import Stage, outside_names, plan, secrets_of
+from ..storage.clearing import Clearing
 from ..storage.record_set import RecordSet
 from ..storage.records import Record, body_of, loader
 from ..storage.store import Document, Query
+from .builder import SANDBOX_PREFIX, Base, Build, BuildError, BuildRequest
+from .dockerfile import bad
+from .image import Image
+from .plan import Stage, outside_names, plan, secrets_of
+from .setup_script import setup_steps
 
 if TYPE_CHECKING:
     from collections.abc import Awaitable, Callable
     from pathlib import Path
 
-    from .setup_script import Setup
-    from .builder import BuildEnvironment
-    from .log import BuildLog, BuildLogs
-    from .dockerfile import Instruction
     from ..storage.idempotency import Attempt
     from ..storage.store import Page
+    from .builder import BuildEnvironment
+    from .dockerfile import Instruction
+    from .log import BuildLog, BuildLogs
+    from .setup_script import Setup
 
     ContextFile = Callable[[str], Awaitable[Path]]
-    """Where the archive of a build context lies, by its object's id; `NotFoundError` or `InvalidError` otherwise."""
+    """Finds the archive of a build context by its object's id; raises `NotFoundError` or `InvalidError`."""
     SecretValues = Callable[[Mapping[str, str]], Awaitable[Mapping[str, str]]]
-    """The values of secrets, by environment variable."""
+    """Returns the values of secrets by environment variable."""
 
 BlueprintStatus = Literal["queued", "provisioning", "building", "failed", "build_complete"]
 UNDERWAY: tuple[BlueprintStatus, ...] = ("queued", "provisioning", "building")
 BUILDS_AT_ONCE = 2
 _SAID = ("out_of_memory", "out_of_disk")
-"""Reasons of a failure that the API has for blueprints too."""
+"""The failure reasons of devboxes that the API also has for blueprints."""
 
 
 @dataclass(frozen=True, slots=True)
 class BlueprintRequest:
-    """A blueprint to build, as it was asked for."""
+    """A request to build a blueprint."""
 
     name: str
     parameters: Mapping[str, Any]
-    """What was asked for, as it is shown: without tokens and passwords."""
+    """The request as it is shown, without tokens and passwords."""
     instructions: tuple[Instruction, ...] = ()
     setup: Setup | None = None
     base_id: str | None = None
@@ -61,12 +61,12 @@ class BlueprintRequest:
     build_args: Mapping[str, str] = field(default_factory=dict)
     context_id: str | None = None
     secrets: Mapping[str, str] = field(default_factory=dict)
-    """Environment variables of the build, and the secrets that they hold."""
+    """The names of secrets by environment variable of the build."""
 
 
 @dataclass(frozen=True, slots=True)
 class BlueprintRecord(Record):
-    """All that is known of a blueprint, apart from its disk and its log."""
+    """The stored fields of a blueprint, without its disk and its log."""
 
     id: str
     create_time_ms: int
@@ -83,13 +83,13 @@ class BlueprintRecord(Record):
 
     @property
     def launch_parameters(self) -> dict[str, Any]:
-        """How devboxes from it start, unless they say otherwise."""
+        """The default launch parameters of devboxes from it."""
         return self.parameters.get("launch_parameters") or {}
 
 
 @dataclass(frozen=True, slots=True)
 class Sources:
-    """Where builds find what other parts of the service keep."""
+    """The data that builds get from other parts of the service."""
 
     context: ContextFile
     secrets: SecretValues
@@ -102,15 +102,14 @@ class Blueprints:
         self._environment = environment
         self._store = environment.store
         self._records = RecordSet(environment.store, "blueprint", loaded, document)
-        self._sources = sources
-        self._login_shell = login_shell
+        self._preparation = _Preparation(self, environment, sources, login_shell)
         self._logs = logs
         self._turns = asyncio.Semaphore(BUILDS_AT_ONCE)
         self._tasks: dict[str, asyncio.Task[None]] = {}
         self._clearing = Clearing(environment.store.notes)
 
     async def restore(self) -> None:
-        """Note builds that the last service did not finish, and remove what they and old steps left on disk."""
+        """Fail builds that the last run of the service did not finish, and clean up what they have left on disk."""
         await asyncio.to_thread(_emptied, self._environment.folder)
         for record in await self._store.records("blueprint", loaded, status="build_complete"):
             self._environment.layers.hold(_holder(record.id), record.layers)
@@ -119,18 +118,18 @@ class Blueprints:
                 await self._clearing.attempt(f"Blueprint {record.id}", self._end(record))
         await self._logs.load()
         left = [name for name in self._environment.isolation.sandboxes() if name.startswith(SANDBOX_PREFIX)]
-        self._clearing.begin("What builds have left", self._clear_away(left))
+        self._clearing.begin("The disks of unfinished builds", self._clear_away(left))
 
     async def create(self, request: BlueprintRequest, attempt: Attempt) -> BlueprintRecord:
-        """A new blueprint, on its way to being built; what an earlier attempt has made is that blueprint."""
+        """Create a blueprint and start its build, or return the one that an earlier attempt has created."""
         if attempt.made is not None:
             return await self.get(attempt.made)
         async with self._environment.layers.choosing:
-            record, build_request = await self._prepared(request)
+            record, build_request = await self._preparation.prepare(request)
             held = self._environment.layers.held([layer for base in _bases(build_request) for layer in base.layers])
             held.__enter__()
         try:
-            self._log(record.id).close()  # from here on there is one
+            self._log(record.id).close()  # creates it, so that it can be read from now on
             await self._records.put(record, *attempt.note(record.id))
         except BaseException:
             held.__exit__(None, None, None)
@@ -141,13 +140,13 @@ class Blueprints:
         return record
 
     async def get(self, blueprint_id: str) -> BlueprintRecord:
-        """One blueprint, deleted ones too; `NotFoundError` if there never was one."""
-        is_underway = blueprint_id in self._tasks  # asked first: its outcome is kept before it is over
+        """The blueprint of this id, even if deleted; raises `NotFoundError` if it never existed."""
+        is_underway = blueprint_id in self._tasks  # first, as its outcome is stored before it is removed there
         record = await self._records.get(blueprint_id)
         return record if is_underway or record.status not in UNDERWAY else _failed(record)
 
     async def built(self, blueprint_id: str | None, name: str | None) -> BlueprintRecord:
-        """The blueprint of this id, or the latest of this name that built; `NotFoundError` or `InvalidError`."""
+        """The built blueprint of this id, or the latest of this name; raises `NotFoundError` or `InvalidError`."""
         if blueprint_id is None:
             return await self._latest(name or "")
         record = await self.get(blueprint_id)
@@ -162,12 +161,12 @@ class Blueprints:
         return await self._store.page(query)
 
     async def logs(self, blueprint_id: str) -> str:
-        """What its build said so far, as the inside of a JSON list."""
+        """The log of its build so far, as the elements of a JSON list."""
         await self.get(blueprint_id)
         return await self._logs.read(blueprint_id)
 
     async def delete(self, blueprint_id: str) -> None:
-        """Delete it; `InvalidError` while snapshots depend on it. A build under way is given up."""
+        """Delete it, cancelling its build; raises `InvalidError` while snapshots depend on it."""
         record = await self.get(blueprint_id)
         await self._require_no_snapshots(record)
         task = self._tasks.get(blueprint_id)
@@ -178,7 +177,7 @@ class Blueprints:
         self._environment.layers.release(_holder(blueprint_id))
 
     async def aclose(self) -> None:
-        """Give up the builds under way; the next service notes that they failed."""
+        """Cancel the builds in progress; the next run of the service fails them."""
         await self._clearing.aclose()
         tasks = list(self._tasks.values())
         for task in tasks:
@@ -192,7 +191,7 @@ class Blueprints:
             log.write("The build ended early: the service was restarted.", "error")
 
     async def _clear_away(self, left: list[str]) -> None:
-        """Remove disks on which an earlier service was building."""
+        """Remove disks of unfinished builds."""
         for name in left:
             await self._clearing.attempt(f"The disk {name}", self._remove_disk(name))
 
@@ -210,60 +209,6 @@ class Blueprints:
         count = (await self._store.page(query)).total_count
         if count:
             raise InvalidError(f"{count} snapshots depend on blueprint {record.id}: delete them first.")
-
-    async def _prepared(self, request: BlueprintRequest) -> tuple[BlueprintRecord, BuildRequest]:
-        """Look up all that a build needs, so that what is missing is said at once."""
-        base = await self.built(request.base_id, request.base_name) if request.base_id or request.base_name else None
-        names = set() if base else outside_names(request.instructions, request.build_args) if request.instructions else set()
-        others = {name: found for name in names if (found := await self._named(name)) is not None}
-        image = base.image if base else None if request.instructions else Image()
-        stages = plan(
-            request.instructions, request.build_args, {name: other.image for name, other in others.items()}, image
-        )
-        context = None if request.context_id is None else await self._sources.context(request.context_id)
-        record = BlueprintRecord(
-            id=new_id("bpt"),
-            create_time_ms=now_ms(),
-            name=request.name,
-            parameters=request.parameters,
-            base_blueprint_id=base.id if base else None,
-        )
-        build_request = BuildRequest(
-            self._with_setup(stages, request),
-            {name: Base(other.layers, other.key) for name, other in others.items()},
-            Base(base.layers, base.key) if base else None,
-            context,
-            size_of(record.launch_parameters).at_least(BUILD),
-            await self._sources.secrets(request.secrets),
-            await self._mounted_secrets(stages, request),
-            tuple(word for mount in (request.setup.code if request.setup else ()) for word in mount.hidden),
-        )
-        return record, build_request
-
-    async def _mounted_secrets(self, stages: tuple[Stage, ...], request: BlueprintRequest) -> dict[str, str]:
-        """The secrets that steps mount: those that the request calls so, else those of that name."""
-        found: dict[str, str] = {}
-        for step, secret in secrets_of(stages):
-            name = request.secrets.get(secret.id, secret.id)
-            try:
-                found |= await self._sources.secrets({secret.id: name})
-            except NotFoundError as error:
-                if secret.required:
-                    sentence = f"RUN: the secret {secret.id} is required: {error} Make one, or name it in secrets."
-                    raise bad(step.line, sentence) from error
-        return found
-
-    async def _named(self, name: str) -> BlueprintRecord | None:
-        """The blueprint that FROM names; images of Docker have a tag, which `latest` is as good as none of."""
-        try:
-            return await self._latest(name.removesuffix(":latest"))
-        except NotFoundError:
-            return None
-
-    def _with_setup(self, stages: tuple[Stage, ...], request: BlueprintRequest) -> tuple[Stage, ...]:
-        has_root = self._environment.has_root
-        added = setup_steps(request.setup, stages[-1].stage_context, self._login_shell, has_root=has_root)
-        return (*stages[:-1], replace(stages[-1], steps=(*stages[-1].steps, *added)))
 
     async def _run(self, record: BlueprintRecord, build_request: BuildRequest) -> None:
         async with self._turns:
@@ -294,15 +239,92 @@ class Blueprints:
         passed = error.reason if isinstance(error, BuildError) else None
         reason = passed if passed in _SAID else "out_of_disk" if is_disk_full(error) else "build_failed"
         self._environment.layers.release(_holder(blueprint_id))
-        # A full disk may take neither: `get` knows that a build which is not under way has failed.
+        # Both may fail on a full disk: `get` reports a build without a task as failed anyway.
         with suppress(EngineError):
             await self._records.change(blueprint_id, lambda now: _failed(now, reason), urgent=True)
         with suppress(OSError):
             log.write(str(of_machine(error) or error), "error")
 
     def _log(self, blueprint_id: str, build_request: BuildRequest | None = None) -> BuildLog:
-        hidden = () if build_request is None else (*build_request.secrets.values(), *build_request.mounted.values(), *build_request.hidden)
+        hidden = (
+            ()
+            if build_request is None
+            else (*build_request.secrets.values(), *build_request.mounted.values(), *build_request.hidden)
+        )
         return self._logs.write(blueprint_id, hidden)
+
+
+class _Preparation:
+    """Looks up everything that a build needs, so that the request fails at once if something is missing."""
+
+    def __init__(
+        self, blueprints: Blueprints, environment: BuildEnvironment, sources: Sources, login_shell: str
+    ) -> None:
+        self._blueprints = blueprints
+        self._environment = environment
+        self._sources = sources
+        self._login_shell = login_shell
+
+    async def prepare(self, request: BlueprintRequest) -> tuple[BlueprintRecord, BuildRequest]:
+        """A new blueprint and its build; raises `EngineError` if something that they need is missing."""
+        named = request.base_id or request.base_name
+        base = await self._blueprints.built(request.base_id, request.base_name) if named else None
+        names = (
+            set()
+            if base
+            else outside_names(request.instructions, request.build_args)
+            if request.instructions
+            else set()
+        )
+        others = {name: found for name in names if (found := await self._named(name)) is not None}
+        image = base.image if base else None if request.instructions else Image()
+        stages = plan(
+            request.instructions, request.build_args, {name: other.image for name, other in others.items()}, image
+        )
+        context = None if request.context_id is None else await self._sources.context(request.context_id)
+        record = BlueprintRecord(
+            id=new_id("bpt"),
+            create_time_ms=now_ms(),
+            name=request.name,
+            parameters=request.parameters,
+            base_blueprint_id=base.id if base else None,
+        )
+        build_request = BuildRequest(
+            self._with_setup(stages, request),
+            {name: Base(other.layers, other.key) for name, other in others.items()},
+            Base(base.layers, base.key) if base else None,
+            context,
+            size_of(record.launch_parameters).at_least(BUILD),
+            await self._sources.secrets(request.secrets),
+            await self._mounted_secrets(stages, request),
+            tuple(word for mount in (request.setup.code if request.setup else ()) for word in mount.hidden),
+        )
+        return record, build_request
+
+    async def _mounted_secrets(self, stages: tuple[Stage, ...], request: BlueprintRequest) -> dict[str, str]:
+        """The values of secrets that steps mount, by id: those mapped in the request, else those of that name."""
+        found: dict[str, str] = {}
+        for step, secret in secrets_of(stages):
+            name = request.secrets.get(secret.id, secret.id)
+            try:
+                found |= await self._sources.secrets({secret.id: name})
+            except NotFoundError as error:
+                if secret.required:
+                    sentence = f"RUN: the secret {secret.id} is required: {error} Create one, or name it in secrets."
+                    raise bad(step.line, sentence) from error
+        return found
+
+    async def _named(self, name: str) -> BlueprintRecord | None:
+        """The blueprint that FROM names, or None; the tag `:latest` of Docker images is ignored."""
+        try:
+            return await self._blueprints.built(None, name.removesuffix(":latest"))
+        except NotFoundError:
+            return None
+
+    def _with_setup(self, stages: tuple[Stage, ...], request: BlueprintRequest) -> tuple[Stage, ...]:
+        has_root = self._environment.has_root
+        added = setup_steps(request.setup, stages[-1].stage_context, self._login_shell, has_root=has_root)
+        return (*stages[:-1], replace(stages[-1], steps=(*stages[-1].steps, *added)))
 
 
 def _emptied(folder: Path) -> None:
@@ -340,7 +362,7 @@ def _deleted(record: BlueprintRecord) -> BlueprintRecord:
 
 
 def document(record: BlueprintRecord) -> Document:
-    """A blueprint as the store keeps it."""
+    """The stored form of a blueprint."""
     return Document(
         "blueprint",
         record.id,
@@ -354,7 +376,7 @@ def document(record: BlueprintRecord) -> Document:
 
 
 loaded = loader(BlueprintRecord)
-"""The record from its stored form; `ValueError` where that is none."""
+"""Load a record from its stored form; raises `ValueError` if that is invalid."""
 
 
 def blueprint_view(record: BlueprintRecord) -> dict[str, Any]:

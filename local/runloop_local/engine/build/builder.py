@@ -1,4 +1,4 @@
-"""Carries out the steps of a build, each on the frozen disk of the one before."""
+"""Runs the steps of a build, each on the frozen disk of the one before."""
 
 from __future__ import annotations
 
@@ -12,19 +12,18 @@ from collections.abc import Mapping
 from contextlib import AsyncExitStack, ExitStack, asynccontextmanager, closing
 from dataclasses import asdict, dataclass, field, replace
 from pathlib import Path
-from typing import IO, TYPE_CHECKING
+from typing import TYPE_CHECKING
 
 from ...sandbox.base import Command, SandboxError, failure
-from ..storage.archive import Archive, ArchiveLimits, Parcel, Style, save, send_alone
-from .mounts import BuildMounts, Mounted, Part
-from ..errors import EngineError
-from ..devbox.execution import settle
 from ..devbox.files import Files, whole
-from ..devbox.limits import BUILD, LimitViolation, LimitMonitor, Size, disk_violation
+from ..devbox.limits import BUILD, LimitMonitor, LimitViolation, Size, disk_violation
+from ..errors import EngineError
+from ..storage.archive import Archive, ArchiveLimits, Parcel, Style
+from .mounts import BuildMounts, Mounted, Part
 from .patterns import Selection, Source, Tree, ignore_rules, is_pattern, select
 from .patterns import clean as clean_path
-from ..devbox.pipes import PipeReader, close_all, open_each, open_nothing, open_pipe, open_small_pipe
 from .plan import HOME, Copy, Folder, Run, StageContext, Step, Write, needed
+from .programs import Programs
 from .run_mounts import Bind, Cache
 
 if TYPE_CHECKING:
@@ -32,21 +31,21 @@ if TYPE_CHECKING:
 
     from ...sandbox.base import Isolation, Limits, Sandbox
     from ...sandbox.base import Mount as SandboxMount
-    from .cache import BuildCache
-    from .log import BuildLog
-    from .cache_mounts import CacheMounts
+    from ..devbox.lifecycle import FailureReason
     from ..fair_queue import FairQueue
     from ..storage.layers import Layers
-    from ..devbox.lifecycle import FailureReason
+    from ..storage.store import Store
+    from .cache import BuildCache
+    from .cache_mounts import CacheMounts
+    from .log import BuildLog
     from .plan import Action, Stage
     from .run_mounts import Mount
-    from ..storage.store import Store
 
 SANDBOX_PREFIX = "build-"
 _CONTEXT = "/.build-context"
-"""Where the disk that holds a build context has it."""
+"""The folder of a build context in the disk made for it."""
 _USER = "The build"
-"""Who uses more than the limits allow, where that is said."""
+"""The subject of sentences about exceeded limits."""
 _AS_ACCOUNT = """u=$1 g=$2; shift 2
 if entry=$(getent passwd "$u"); then
   HOME=$(echo "$entry" | cut -d: -f6) g=${g:-$(echo "$entry" | cut -d: -f4)} groups=--init-groups
@@ -59,8 +58,6 @@ exec setpriv --reuid "$u" --regid "$g" "$groups" -- "$@"
 """
 _MAKE_FOLDER = '[ -d "$1" ] || { mkdir -p -- "$1" && { [ -z "$2" ] || chown -- "$2" "$1"; }; }'
 _SEED = 'cp -a -- "$1/." "$2/"'
-_UNPACK = 'mkdir -p -- "$1" && exec tar -xp $2 -C "$1" -f -'
-_KEEPING = "--no-overwrite-dir --keep-directory-symlink"
 _OWNER = """u=${1%%:*}; g=${1#"$u"}; g=${g#:}
 case $u in *[!0-9]*) id=$(id -u -- "$u") || exit 1 ;; *) id=$u ;; esac
 case $g in
@@ -73,16 +70,16 @@ echo "$id $gid"
 
 
 class StepError(Exception):
-    """A step cannot be done: half a sentence."""
+    """A step failed; the text is part of a sentence."""
 
 
 class BuildError(Exception):
-    """The build has failed: one sentence that names the step."""
+    """The build failed; the text is a sentence that names the step."""
 
     def __init__(self, sentence: str, reason: FailureReason | None = None) -> None:
         super().__init__(sentence)
         self.reason = reason
-        """Which limit was passed."""
+        """The limit that was exceeded, if any."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -91,33 +88,33 @@ class Base:
 
     layers: tuple[str, ...] = ()
     key: str = ""
-    """What it was made of: equal keys, equal disks."""
+    """A digest of how it was made: disks with equal keys are equal."""
 
 
 @dataclass(frozen=True, slots=True)
 class BuildRequest:
-    """A whole build."""
+    """A build to run."""
 
     stages: tuple[Stage, ...]
     bases: Mapping[str, Base] = field(default_factory=dict)
     """The blueprints that FROM and COPY --from name."""
     base: Base | None = None
-    """What stands in for FROM."""
+    """The disk to start from instead of FROM."""
     context: Path | None = None
     """The archive of the build context."""
     size: Size = BUILD
-    """What it may use."""
+    """The resources that it may use."""
     secrets: Mapping[str, str] = field(default_factory=dict, repr=False)
-    """Variables that all its programs have."""
+    """Environment variables of all its programs."""
     mounted: Mapping[str, str] = field(default_factory=dict, repr=False)
-    """Secrets that its steps mount, by the ids that they have there."""
+    """The values of secrets that its steps mount, by id."""
     hidden: tuple[str, ...] = field(default=(), repr=False)
-    """Further words that the log must not show."""
+    """Other words that the log must not show."""
 
 
 @dataclass(frozen=True, slots=True)
 class BuildEnvironment:
-    """What all builds of a service use."""
+    """The services that all builds use."""
 
     isolation: Isolation
     store: Store
@@ -126,31 +123,31 @@ class BuildEnvironment:
     fair_queue: FairQueue
     cache_mounts: CacheMounts
     folder: Path
-    """For files that live as long as a step."""
+    """For temporary files of steps."""
 
     @property
     def has_root(self) -> bool:
-        """Whether disks have places outside the home folder, and accounts."""
+        """True if disks have folders outside of the home folder, and accounts."""
         return self.isolation.name == "namespaces"
 
 
 class Build:
-    """One build under way."""
+    """A build in progress."""
 
     def __init__(self, environment: BuildEnvironment, request: BuildRequest, log: BuildLog) -> None:
         self._environment = environment
         self._request = request
         self._log = log
         self._built: dict[int, Base] = {}
-        self._context: Archive | None = None
-        self._tree: Tree | None = None
         self._stack = ExitStack()
-        """Layers that are held, and open archives."""
+        """Held layers and open archives."""
         self._budget = Budget(request.size.limits())
+        self._workspace = _Workspace(environment.folder, self._budget.limits.disk_bytes)
+        self._context = _Context(request.context, self._workspace, self._stack)
         self._mounts = BuildMounts(environment.cache_mounts, request.mounted, log)
 
     async def run(self) -> Base:
-        """The disk of the last stage; `BuildError` where a step fails. Pinned until `close`."""
+        """Run the build; returns the disk of the last stage, held until `close`. Raises `BuildError`."""
         stages = {number: self._request.stages[number] for number in sorted(needed(self._request.stages))}
         total = sum(len(stage.steps) for stage in stages.values())
         done = 0
@@ -167,7 +164,7 @@ class Build:
         return self._built[len(self._request.stages) - 1]
 
     def close(self) -> None:
-        """Nothing more needs the layers and archives."""
+        """Release the layers and archives."""
         self._stack.close()
 
     def _disk(self, base: Base) -> _Disk:
@@ -206,7 +203,7 @@ class Build:
             self._log.write("cached")
 
     async def _advance(self, disk: _Disk, step: Step, action: Action) -> bool:
-        """Bring the disk to what it is after the step; whether there was anything to do."""
+        """Apply a step to the disk; False if it was cached."""
         key = _key(disk.base.key, step, await self._content_key(action))
         cached = await self._cached(key, action)
         if cached is not None:
@@ -228,6 +225,7 @@ class Build:
         return Base(step.layers, key)
 
     async def _freeze(self, disk: _Disk, key: str) -> None:
+        # The new layer is held before it exists, so that no sweep removes it before the cache holds it.
         layer = self._environment.layers.fresh()
         self._stack.enter_context(self._environment.layers.held([layer]))
         await self._environment.layers.announce(layer)
@@ -257,7 +255,7 @@ class Build:
         self._budget.disk_used += max(0, self._environment.cache_mounts.bytes_of(mounted.caches) - before)
 
     async def _part(self, mount: Mount) -> Part | None:
-        """The disk that a mount shows a part of; None for one that shows none."""
+        """The part of a disk that a mount shows; None for a mount without a disk."""
         if not isinstance(mount, Bind | Cache) or (isinstance(mount, Cache) and mount.stage is None):
             return None
         if mount.stage is None:
@@ -267,7 +265,7 @@ class Build:
         return Part(base.layers, mount.source, base.key)
 
     async def _context_disk(self, source: str) -> Base:
-        """A disk with what is called so in the build context."""
+        """A disk that contains this path of the build context."""
         copy = _whole(source)
         disk = self._disk(Base(key="context"))
         try:
@@ -277,7 +275,7 @@ class Build:
         return disk.base
 
     async def _mounts_key(self, mounts: tuple[Mount, ...]) -> str:
-        """What is mounted, but for what caches hold and secrets are."""
+        """The cache key of mounted disks; the contents of caches and secrets do not count."""
         keys = []
         for mount in mounts:
             if isinstance(mount, Bind) and mount.stage is None:
@@ -287,7 +285,7 @@ class Build:
         return " ".join(keys)
 
     async def _content_key(self, action: Action) -> str:
-        """What a step depends on besides its words."""
+        """The cache key of a step's inputs besides its text."""
         if isinstance(action, Run):
             return await self._mounts_key(action.mounts)
         if not isinstance(action, Copy):
@@ -296,27 +294,9 @@ class Build:
             return self._other(action.stage).key
         if not action.sources:
             return ""
-        selection = select(await self._context_tree(action), map(Source, action.sources), parents=action.parents)
-        context = await self._open_context()
+        selection = await self._context.select(action)
+        context = await self._context.archive()
         return await asyncio.to_thread(context.digest, selection.targets)
-
-    async def _open_context(self) -> Archive:
-        if self._request.context is None:
-            raise StepError("the build has no context: give it build_context, an object with a tar archive")
-        if self._context is None:
-            self._context = self._stack.enter_context(closing(await self._opened(self._request.context)))
-        return self._context
-
-    async def _opened(self, archive: Path) -> Archive:
-        limits = ArchiveLimits(self._budget.limits.disk_bytes)
-        return await asyncio.to_thread(Archive.open, archive, self._environment.folder, limits)
-
-    async def _context_tree(self, action: Copy) -> Tree:
-        context = await self._open_context()
-        if self._tree is None:
-            rules = ignore_rules(await asyncio.to_thread(context.text, ".dockerignore"))
-            self._tree = context.tree().without(rules)
-        return self._tree.without(ignore_rules("\n".join(action.exclude)))
 
     def _other(self, stage: int | str) -> Base:
         if isinstance(stage, int):
@@ -331,19 +311,19 @@ class Build:
                 tree = archive.tree().without(ignore_rules("\n".join(copy.exclude)))
                 await disk.put(copy, archive, select(tree, sources, parents=copy.parents))
         elif copy.sources:
-            selection = select(await self._context_tree(copy), map(Source, copy.sources), parents=copy.parents)
-            await disk.put(copy, await self._open_context(), selection)
+            selection = await self._context.select(copy)
+            await disk.put(copy, await self._context.archive(), selection)
         else:
             await disk.put(copy, None, Selection({}))
 
     @asynccontextmanager
     async def _exported(self, stage: int | str, copy: Copy) -> AsyncIterator[tuple[Archive, list[Source]]]:
-        """What COPY --from takes, as an archive, and what it is called there."""
+        """The files that COPY --from takes, as an archive, and their names in it."""
         other = self._disk(self._other(stage))
         file = self._environment.folder / f"export-{secrets.token_hex(6)}"
         try:
             sources = await other.export(copy, file)
-            archive = await self._opened(file)
+            archive = await self._workspace.open(file)
             try:
                 yield archive, sources
             finally:
@@ -353,36 +333,82 @@ class Build:
             file.unlink(missing_ok=True)
 
 
+class _Context:
+    """The build context, whose archive is opened when a step first needs it."""
+
+    def __init__(self, file: Path | None, workspace: _Workspace, stack: ExitStack) -> None:
+        self._file = file
+        self._workspace = workspace
+        self._stack = stack
+        """Closes the archive."""
+        self._archive: Archive | None = None
+        self._tree: Tree | None = None
+
+    async def archive(self) -> Archive:
+        """The archive; raises `StepError` if the build has no context."""
+        if self._file is None:
+            raise StepError("the build has no context: give it build_context, an object with a tar archive")
+        if self._archive is None:
+            self._archive = self._stack.enter_context(closing(await self._workspace.open(self._file)))
+        return self._archive
+
+    async def select(self, copy: Copy) -> Selection:
+        """The files of the context that a step copies."""
+        tree = (await self._whole_tree()).without(ignore_rules("\n".join(copy.exclude)))
+        return select(tree, map(Source, copy.sources), parents=copy.parents)
+
+    async def _whole_tree(self) -> Tree:
+        archive = await self.archive()
+        if self._tree is None:
+            rules = ignore_rules(await asyncio.to_thread(archive.text, ".dockerignore"))
+            self._tree = archive.tree().without(rules)
+        return self._tree
+
+
+@dataclass(frozen=True, slots=True)
+class _Workspace:
+    """The folder for the temporary files of a build, and the size that they may have."""
+
+    folder: Path
+    disk_bytes: int
+
+    async def open(self, archive: Path) -> Archive:
+        """Open an archive."""
+        return await asyncio.to_thread(Archive.open, archive, self.folder, ArchiveLimits(self.disk_bytes))
+
+
 @dataclass(slots=True)
 class Budget:
-    """What a build may use, and the disk that its steps have used so far."""
+    """The limits of a build, and the disk space that its steps have used so far."""
 
     limits: Limits
     disk_used: int = 0
 
 
 class _Disk:
-    """The disk of the stage that is being built; a sandbox is made once a step needs one."""
+    """The disk of the current stage; its sandbox is created when a step needs one."""
 
-    def __init__(self, environment: BuildEnvironment, request: BuildRequest, log: BuildLog, base: Base, budget: Budget) -> None:
+    def __init__(
+        self, environment: BuildEnvironment, request: BuildRequest, log: BuildLog, base: Base, budget: Budget
+    ) -> None:
         self.base = base
         self._environment = environment
         self._request = request
-        self._log = log
         self._budget = budget
         self._flow = environment.fair_queue.flow("build")
+        self._programs = Programs(log, self._flow, budget.limits.disk_bytes, has_root=environment.has_root)
         self._sandbox: Sandbox | None = None
         self._limit_monitor: LimitMonitor | None = None
         self._violation: LimitViolation | None = None
         self._stopping: asyncio.Task[None] | None = None
 
     async def run(self, run: Run, stage_context: StageContext, mounted: Mounted, cache_bytes: int) -> None:
-        """Run a program; `StepError` with its exit status. Nothing that is mounted is in use any more then."""
+        """Run a program, with mounts that are unmounted afterwards; raises `StepError` with its exit status."""
         sandbox = await self._started(mounted.mounts, cache_bytes)
         try:
             for source, target in mounted.seeds:
-                await self._script(sandbox, _SEED, source, target)
-            code = await self._program(sandbox, self._command(sandbox, run.argv, stage_context, mounted.env))
+                await self._programs.script(sandbox, _SEED, source, target)
+            code = await self._programs.run(sandbox, self._command(sandbox, run.argv, stage_context, mounted.env))
             if code:
                 raise StepError(f"exit status {code}")
         finally:
@@ -390,25 +416,25 @@ class _Disk:
                 await self._unmount(sandbox)
 
     async def _unmount(self, sandbox: Sandbox) -> None:
-        await self.violation()  # while it can be asked
+        await self.violation()  # before the sandbox stops, while it can still tell
         await self._unguard()
         await sandbox.stop()
         sandbox.mount(())
 
     async def folder(self, folder: Folder, stage_context: StageContext) -> None:
-        """Make a folder."""
+        """Create a folder."""
         sandbox = await self._started()
         owner = (stage_context.user or "") if self._environment.has_root else ""
-        await self._script(sandbox, _MAKE_FOLDER, self._inside(sandbox, folder.path), owner)
+        await self._programs.script(sandbox, _MAKE_FOLDER, self._inside(sandbox, folder.path), owner)
 
     async def write(self, write: Write, stage_context: StageContext) -> None:
-        """Write a file as the account that it should belong to."""
+        """Write a file, as the account that it should belong to."""
         sandbox = await self._started()
         files = Files(sandbox, "root" if stage_context.user == "root" else "user", self._flow)
         await files.write(write.path, whole(write.content.encode()))
 
     async def put(self, copy: Copy, archive: Archive | None, selection: Selection) -> None:
-        """Put files down below the target, or as the target."""
+        """Copy files into the target folder, or a single file as the target."""
         sandbox = await self._started()
         style = replace(await self._style(sandbox, copy), unpack=copy.unpack)
         target = self._inside(sandbox, copy.target)
@@ -422,15 +448,15 @@ class _Disk:
                 targets={name: member for member in parcel.targets.values()},  # noqa: B035 -- there is one at most
                 documents={name: text for text in copy.documents.values()},  # noqa: B035 -- as above
             )
-        await self._unpack(sandbox, target or "/", archive, parcel)
+        await self._programs.unpack(sandbox, target or "/", archive, parcel)
 
     async def export(self, copy: Copy, file: Path) -> list[Source]:
-        """Write what it takes to an archive on this machine; the sources as they are called there.
+        """Export the sources of a copy to an archive on this machine; returns their names in it.
 
-        Links on the way to a source, and at its end, are followed on the disk that they lie on.
+        Symbolic links in the path of a source are followed inside the disk.
         """
         if not self._environment.has_root:
-            raise StepError("plain processes have no disks of their own to copy from")
+            raise StepError("plain processes do not have their own disks to copy from")
         sandbox = await self._started()
         paths, sources = [], []
         for source in copy.sources:
@@ -439,19 +465,19 @@ class _Disk:
             paths.append(real)
             rest = source if copy.parents else f"{real}{clean_path(source)[len(place) :]}"
             sources.append(Source(rest, "" if is_pattern(source) else posixpath.basename(place)))
-        code, said = await self._saved(sandbox, ("tar", "-C", "/", "-cf", "-", "--", *paths), file)
+        code, said = await self._programs.save(sandbox, ("tar", "-C", "/", "-cf", "-", "--", *paths), file)
         if code:
             raise failure(said or f"tar ended with exit status {code}", said)
         return sources
 
     async def _real(self, sandbox: Sandbox, path: str) -> str:
-        code, said = await self._quiet(sandbox, ("readlink", "-e", "--", f"/{path}"))
+        code, said = await self._programs.quiet(sandbox, ("readlink", "-e", "--", f"/{path}"))
         if code:
             raise StepError(f"nothing in that stage is called '/{path}'")
         return said.lstrip("/")
 
     async def freeze(self, layer: str) -> tuple[str, ...]:
-        """End what still runs, and keep the disk as a layer."""
+        """Stop the sandbox and freeze its disk as a layer."""
         sandbox = self._sandbox or await self._started()
         await self._unguard()
         await sandbox.stop()
@@ -461,13 +487,13 @@ class _Disk:
         return await sandbox.snapshot(layer)
 
     async def violation(self) -> LimitViolation | None:
-        """Which limit was passed, if one was."""
+        """The limit that was exceeded, or None."""
         if self._violation is None and self._limit_monitor is not None:
             self._violation = await self._limit_monitor.memory()
         return self._violation
 
     async def discard(self) -> None:
-        """Remove the sandbox; layers stay."""
+        """Destroy the sandbox; layers stay."""
         await self._unguard()
         sandbox, self._sandbox = self._sandbox, None
         if sandbox is not None:
@@ -486,12 +512,14 @@ class _Disk:
         await self._sandbox.start()
         if self._limit_monitor is None:
             before = self._budget.disk_used - cache_bytes
-            self._limit_monitor = LimitMonitor(self._sandbox, limits, folder, self._stop, user=_USER, disk_before=before)
+            self._limit_monitor = LimitMonitor(
+                self._sandbox, limits, folder, self._stop, user=_USER, disk_before=before
+            )
         self._limit_monitor.notice()
         return self._sandbox
 
     def _stop(self, violation: LimitViolation) -> None:
-        """End what runs: whoever waits for it looks at `excess` then."""
+        """Stop the sandbox for an exceeded limit; the step that waits for its program then finds the violation."""
         self._violation = violation
         if self._sandbox is not None:
             self._stopping = asyncio.create_task(self._sandbox.stop())
@@ -517,7 +545,13 @@ class _Disk:
         self, sandbox: Sandbox, argv: tuple[str, ...], stage_context: StageContext, mounted: Mapping[str, str]
     ) -> Command:
         env = {**stage_context.args, **stage_context.env, **self._request.secrets, **mounted}
-        cwd = self._inside(sandbox, stage_context.cwd) if stage_context.cwd else "/" if self._environment.has_root else None
+        cwd = (
+            self._inside(sandbox, stage_context.cwd)
+            if stage_context.cwd
+            else "/"
+            if self._environment.has_root
+            else None
+        )
         user, _, group = (stage_context.user or "root").partition(":")
         if user in ("root", "0") and not group:
             return Command(argv, "root", cwd, env)
@@ -525,70 +559,10 @@ class _Disk:
             return Command(argv, "user", cwd, env)
         return Command(("/bin/sh", "-c", _AS_ACCOUNT, "sh", user, group, *argv), "root", cwd, env)
 
-    async def _program(self, sandbox: Sandbox, command: Command) -> int:
-        """Run a program to its end; what it prints goes to the log."""
-        (read, write), (nothing, _) = open_each(open_small_pipe, open_nothing)  # small: each line read becomes JSON
-        reader = PipeReader(read, self._log.output, self._flow)
-        try:
-            try:
-                process = await sandbox.spawn(command, stdin=nothing, stdout=write, stderr=write)
-            finally:
-                close_all(write, nothing)
-            code = await process.wait()
-            await settle([reader])
-        finally:
-            reader.close()
-            self._log.end_output()
-        return code
-
-    async def _script(self, sandbox: Sandbox, script: str, *arguments: str) -> None:
-        code, said = await self._quiet(sandbox, ("/bin/sh", "-c", script, "sh", *arguments))
-        if code:
-            raise failure(said or f"exit status {code}", said)
-
-    async def _quiet(
-        self, sandbox: Sandbox, argv: tuple[str, ...], *, stdin: int = -1, stdout: int = -1
-    ) -> tuple[int, str]:
-        """Run a program of ours as root; its exit status and the beginning of what it said. Closes `stdin`."""
-        said = bytearray()
-        (read, write), (nothing, _) = open_each(open_pipe, open_nothing)
-        reader = PipeReader(read, lambda data: said.extend(data[: max(0, 4096 - len(said))]), self._flow)
-        try:
-            try:
-                process = await sandbox.spawn(
-                    Command(argv, "root"),
-                    stdin=stdin if stdin >= 0 else nothing,
-                    stdout=stdout if stdout >= 0 else write,
-                    stderr=write,
-                )
-            finally:
-                close_all(write, nothing, stdin)
-            code = await process.wait()
-            await settle([reader])
-        finally:
-            reader.close()
-        return code, said.decode("utf-8", "replace").strip()
-
-    async def _saved(self, sandbox: Sandbox, argv: tuple[str, ...], file: Path) -> tuple[int, str]:
-        """The same with all that it prints in a file here, which may be much: a file of holes takes no disk inside."""
-        (read, write), (over, ended) = open_each(open_small_pipe, os.pipe)
-        limits = ArchiveLimits(self._budget.limits.disk_bytes)
-        try:
-            saving = asyncio.get_running_loop().run_in_executor(None, save, read, over, file, limits)
-        except BaseException:
-            close_all(read, write, over, ended)
-            raise
-        try:
-            found = await self._quiet(sandbox, argv, stdout=write)
-        finally:
-            close_all(write, ended)
-            await saving
-        return found
-
     async def _style(self, sandbox: Sandbox, copy: Copy) -> Style:
         if not copy.owner or not self._environment.has_root:
             return Style(mode=copy.mode)
-        code, said = await self._quiet(sandbox, ("/bin/sh", "-c", _OWNER, "sh", copy.owner))
+        code, said = await self._programs.quiet(sandbox, ("/bin/sh", "-c", _OWNER, "sh", copy.owner))
         if code:
             raise StepError(f"--chown={copy.owner}: {said}")
         uid, gid = said.split()
@@ -597,30 +571,7 @@ class _Disk:
     async def _is_folder(self, sandbox: Sandbox, wanted: str, target: str) -> bool:
         if wanted.endswith(("/", "/.")):
             return True
-        return (await self._quiet(sandbox, ("test", "-d", target)))[0] == 0
-
-    async def _unpack(self, sandbox: Sandbox, target: str, archive: Archive | None, parcel: Parcel) -> None:
-        """Send files through a pipe to a program that unpacks them inside, where no link leads out."""
-        read, write = os.pipe()
-        argv = ("/bin/sh", "-c", _UNPACK, "sh", target, _KEEPING if self._environment.has_root else "")
-        unpacking = asyncio.create_task(self._quiet(sandbox, argv, stdin=read))
-        try:
-            await asyncio.to_thread(_send, archive, parcel, os.fdopen(write, "wb"))
-        finally:
-            code, said = await unpacking
-        if code:
-            raise failure(said or f"tar ended with exit status {code}", said)
-
-
-def _send(archive: Archive | None, parcel: Parcel, sink: IO[bytes]) -> None:
-    try:
-        with sink:
-            if archive is None:
-                send_alone(parcel, sink)
-            else:
-                archive.send(parcel, sink)
-    except BrokenPipeError:
-        return  # the program that unpacks has ended, and says why
+        return (await self._programs.quiet(sandbox, ("test", "-d", target)))[0] == 0
 
 
 async def _is_archive(archive: Archive, targets: Mapping[str, str]) -> bool:
@@ -631,12 +582,12 @@ async def _is_archive(archive: Archive, targets: Mapping[str, str]) -> bool:
 
 
 def _whole(source: str) -> Copy:
-    """The step that puts what is called so in the build context into a disk of its own."""
+    """A step that copies a path of the build context to a separate disk."""
     return Copy((source.lstrip("/") or ".",), f"{_CONTEXT}/", parents=True)
 
 
 def _folder_of(source: str) -> str:
-    """The path to copy out for a source: itself, or the folder in which its pattern begins."""
+    """The path to export for a source: itself, or the folder above its pattern."""
     path = clean_path(source)
     while is_pattern(path):
         path = path.rpartition("/")[0]
@@ -659,7 +610,7 @@ def _key(parent: str, step: Step, content: str) -> str:
 
 
 def machine_key(isolation: Isolation) -> str:
-    """What this machine's userland is: another one after its packages have changed."""
+    """The cache key of this machine's userland, which changes with its packages."""
     packages = Path("/var/lib/dpkg/status")
     changed = packages.stat().st_mtime_ns if packages.exists() else 0
     return f"{isolation.name} {_system()} {changed}"

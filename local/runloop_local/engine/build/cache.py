@@ -1,4 +1,4 @@
-"""Steps that builds have carried out, for later builds to begin from."""
+"""Caches the steps of builds, for later builds to start from."""
 
 from __future__ import annotations
 
@@ -21,63 +21,63 @@ if TYPE_CHECKING:
 
 KIND = "cached_step"
 _TOUCH_MS = 3600 * 1000
-"""That a step was of use is written down no more often than this."""
+"""The minimum interval between updates of a step's time of last use."""
 
 
 @dataclass(frozen=True, slots=True)
 class CachedStep(Record):
-    """A step's outcome: the disk after it."""
+    """The disk after a step."""
 
     key: str
-    """What it was made of."""
+    """The cache key."""
     layers: tuple[str, ...]
     used_ms: int
     sizes: Mapping[str, int] = field(default_factory=dict)
-    """The bytes of those of its layers that were new with it."""
+    """The sizes of the layers that were new with it, in bytes."""
 
 
 class BuildCache:
-    """The steps by their keys; `Retention` keeps them within a limit."""
+    """The cached steps by key; `Retention` limits them."""
 
     def __init__(self, store: Store, layers: Layers, grown: Callable[[], None]) -> None:
         self._store = store
         self._layers = layers
         self._grown = grown
         self._steps: dict[str, CachedStep] = {}
-        self._owners: Counter[str] = Counter()  # layer -> how many steps have it
+        self._owners: Counter[str] = Counter()  # layer -> number of steps that have it
         self._sizes: dict[str, int] = {}
-        """The bytes of the layers that steps have, as far as these are on disk and known."""
+        """The known sizes of layers of steps that are on disk."""
         self._counted: dict[str, int] = {}
-        """The bytes of those that nothing but steps needs."""
+        """The sizes of layers that only steps hold."""
         self._total = 0
         layers.watch(self._recount)
 
     async def load(self) -> None:
-        """Know the steps of earlier builds, and hold their layers."""
-        await self._store.delete_before("build_step", now_ms())  # those of the first version did not know their keys
+        """Load the steps of earlier builds, and hold their layers."""
+        await self._store.delete_before("build_step", now_ms())  # of the first version, which did not store keys
         for step in await self._store.records(KIND, loader(CachedStep)):
             self._know(step)
         self._lose(self._layers.missing(self._owners))
 
     def find(self, key: str) -> CachedStep | None:
-        """The step with this key, if its disk is there: hold its layers before anything else happens."""
+        """The step with this key, if its disk exists; its layers must be held before the next await."""
         step = self._steps.get(key)
         missing = self._layers.missing(() if step is None else step.layers)
         self._lose(missing)
         return None if missing else step
 
     async def touch(self, step: CachedStep) -> None:
-        """A step has been of use."""
+        """Update a step's time of last use."""
         if step.used_ms < now_ms() - _TOUCH_MS:
             await self._keep(replace(step, used_ms=now_ms()))
 
     async def add(self, key: str, layers: tuple[str, ...]) -> None:
-        """Keep what a step has made."""
+        """Add a step."""
         new = [layer for layer in layers if layer not in self._sizes]
         await self._keep(CachedStep(key, layers, now_ms(), await self._measured(new)))
 
     async def restore(self) -> None:
-        """Learn how large the layers are that were new with a step which is forgotten."""
+        """Measure layers whose sizes are unknown, because they were new with a step that was forgotten."""
         for step in list(self._steps.values()):
             unknown = {layer for layer in step.layers if layer not in self._sizes}
             sizes = await self._measured(unknown - self._layers.missing(unknown))
@@ -85,7 +85,7 @@ class BuildCache:
                 await self._keep(replace(step, sizes={**step.sizes, **sizes}))
 
     def items(self) -> list[Item]:
-        """The steps. One is as old as the last use of those that stand on it."""
+        """The steps. The age of one is that of the last use of any step built on it."""
         used: dict[str, int] = {}
         for step in self._steps.values():
             for layer in step.layers:
@@ -93,11 +93,11 @@ class BuildCache:
         return [Item(step.key, used[step.layers[0]], self._parts(step)) for step in self._steps.values()]
 
     def total(self) -> int:
-        """The bytes of layers that only steps need."""
+        """The size of all layers that only steps hold."""
         return self._total
 
     async def remove(self, removal: Removal) -> int:
-        """Forget a step; its layers go once nothing else needs them."""
+        """Delete a step; its layers are removed once nothing else holds them."""
         await self._store.delete(KIND, removal.item.id)
         self._forget(removal.item.id)
         return removal.bytes
@@ -122,7 +122,7 @@ class BuildCache:
         self._layers.release(f"step/{key}")
 
     def _disown(self, layers: Iterable[str]) -> None:
-        """A step has these no more."""
+        """Decrement the owners of these layers."""
         for layer in layers:
             self._owners[layer] -= 1
             if not self._owners[layer]:
@@ -130,13 +130,13 @@ class BuildCache:
                 self._sizes.pop(layer, None)
 
     def _lose(self, layers: Iterable[str]) -> None:
-        """These are not on disk."""
+        """Forget the sizes of layers that are not on disk."""
         for layer in layers:
             self._sizes.pop(layer, None)
         self._recount(layers)
 
     def _recount(self, layers: Iterable[str]) -> None:
-        """Count anew what these take, as steps or others have begun to need them, or need them no more."""
+        """Update the total for layers whose holders have changed."""
         before = self._total
         for layer in layers:
             self._total -= self._counted.pop(layer, 0)

@@ -1,4 +1,4 @@
-"""Folders that steps of builds have mounted, and keep from build to build: `RUN --mount=type=cache`."""
+"""Cache mounts: folders that build steps mount and that persist between builds (`RUN --mount=type=cache`)."""
 
 from __future__ import annotations
 
@@ -21,9 +21,9 @@ if TYPE_CHECKING:
 
 
 class CacheMounts:
-    """The folders by what steps call them; `Retention` keeps them within a limit.
+    """The folders of cache mounts; `Retention` limits them.
 
-    Of one id there are as many as steps want to themselves at the same time.
+    There may be several folders of one id: as many as steps have used exclusively at the same time.
     """
 
     def __init__(self, folders: Caches | None, grown: Callable[[], None]) -> None:
@@ -32,26 +32,26 @@ class CacheMounts:
         self._kept: dict[str, Item] = {}
         self._users: Counter[str] = Counter()
         self._alone: set[str] = set()
-        """Those that nobody else may have now."""
+        """Folders that a step uses exclusively."""
         self._changed = asyncio.Condition()
 
     async def restore(self) -> None:
-        """Know the folders of earlier services."""
+        """Measure the folders on disk."""
         if self.folders is not None:
             for name, used_ms in self.folders.used().items():
                 if not self._users[name]:
                     await self._count(name, used_ms)
 
     def items(self) -> Collection[Item]:
-        """Those that nobody uses now."""
+        """The folders that are not in use."""
         return [item for name, item in self._kept.items() if not self._users[name]]
 
     def total(self) -> int:
-        """The bytes of all, as they were after their last use."""
+        """The size of all folders after their last use."""
         return sum(map(self._bytes, self._kept))
 
     async def remove(self, removal: Removal) -> int:
-        """Delete one, unless somebody has begun to use it; its bytes."""
+        """Delete a folder unless it is in use again; returns the bytes freed."""
         name = removal.item.id
         if self.folders is None or self._users[name]:
             return 0
@@ -66,7 +66,7 @@ class CacheMounts:
 
     @asynccontextmanager
     async def use(self, id_: str, sharing: Sharing, waits: Callable[[], None]) -> AsyncIterator[str]:
-        """The name of the folder with this id for a step; `waits` is called where the step has to wait for another."""
+        """Use a folder of this id; yields its name. Calls `waits` if the step has to wait for another."""
         name = await self._chosen(id_, sharing, waits)
         try:
             if self.folders is not None:
@@ -82,7 +82,7 @@ class CacheMounts:
                 self._grown()
 
     def bytes_of(self, names: Iterable[str]) -> int:
-        """What these took after their last use."""
+        """The size of these folders after their last use."""
         return sum(map(self._bytes, names))
 
     async def _chosen(self, id_: str, sharing: Sharing, waits: Callable[[], None]) -> str:
@@ -96,7 +96,7 @@ class CacheMounts:
             return name
 
     def _free(self, id_: str, sharing: Sharing) -> str | None:
-        """The first that a step may have; None where it has to wait."""
+        """The first folder that a step may use; None if it has to wait."""
         base = hashlib.sha256(id_.encode()).hexdigest()[:32]
         names = (f"{base}-{number}" for number in itertools.count())
         if sharing == "shared":

@@ -1,7 +1,7 @@
-"""Dockerfiles as instructions. Parses; does no I/O and expands nothing.
+"""Parses Dockerfiles to instructions, without I/O.
 
-Line continuations, comments, the escape directive, flags and heredocs are taken apart here; what words and variables
-mean is `expansion`'s matter. Errors name the line.
+It handles line continuations, comments, the escape directive, flags and heredocs; `expansion` handles words and
+variables. Errors name the line.
 """
 
 from __future__ import annotations
@@ -32,47 +32,47 @@ _HEREDOC = re.compile(r"\d*<<(-?)(['\"]?)([A-Za-z_][\w.-]*)\2(?=[>|;&)]|$)")
 
 @dataclass(frozen=True, slots=True)
 class Heredoc:
-    """A document within the Dockerfile."""
+    """A heredoc."""
 
     name: str
     text: str
     expand: bool = True
-    """Whether variables in it are replaced; not where its name was quoted."""
+    """True if variables in it are expanded: not if its name was quoted."""
 
 
 @dataclass(frozen=True, slots=True)
 class Instruction:
-    """One instruction, on one line."""
+    """One instruction, with its lines joined."""
 
     keyword: str
     text: str
-    """What follows the keyword and the flags."""
+    """The rest after the keyword and the flags."""
     line: int
-    """Where it begins, from 1."""
+    """The number of its first line, from 1."""
     flags: Mapping[str, tuple[str, ...]] = field(default_factory=dict)
-    """Each with what it was given, once or several times."""
+    """The values of each flag, which may be given several times."""
     heredocs: tuple[Heredoc, ...] = ()
     escape: str = "\\"
 
     @property
     def title(self) -> str:
-        """It, as a build log shows it."""
+        """The instruction as build logs show it."""
         given = [(name, value) for name, values in self.flags.items() for value in values]
         flags = "".join(f" --{name}={value}" if value else f" --{name}" for name, value in given)
         return f"{self.keyword}{flags} {' '.join(self.text.split())}"
 
     def flag(self, name: str, default: str = "") -> str:
-        """What a flag was given that may be given once."""
+        """The value of a flag that can be given only once."""
         return self.flags.get(name, (default,))[0]
 
 
 def bad(line: int | None, sentence: str) -> InvalidError:
-    """An error that says where in the Dockerfile."""
+    """An error with the line of the Dockerfile."""
     return InvalidError(sentence if line is None else f"Dockerfile line {line}: {sentence}")
 
 
 def parse(text: str) -> tuple[Instruction, ...]:
-    """All instructions of a Dockerfile; `InvalidError` with the line of the first mistake."""
+    """Parse a Dockerfile; raises `InvalidError` with the line of the first mistake."""
     lines = text.removeprefix("\ufeff").replace("\r\n", "\n").split("\n")
     escape = _escape(lines)
     _refuse_nul(lines)
@@ -91,7 +91,7 @@ def parse(text: str) -> tuple[Instruction, ...]:
 
 
 def trigger_text(instruction: Instruction) -> str:
-    """The instruction within an ONBUILD, as a Dockerfile of its own; `ValueError` for one that cannot be there."""
+    """The instruction in an ONBUILD, as a separate Dockerfile; raises `ValueError` if it is not allowed there."""
     directive = "" if instruction.escape == "\\" else f"# escape={instruction.escape}\n"
     documents = "".join(f"{document.text}{document.name}\n" for document in instruction.heredocs)
     found = f"{directive}{instruction.text}\n{documents}"
@@ -105,7 +105,7 @@ def trigger_text(instruction: Instruction) -> str:
 
 
 def json_form(text: str) -> tuple[str, ...] | None:
-    """The words of the form `["a", "b"]`; None for text that is not of that form."""
+    """Parse the JSON form `["a", "b"]`; None if the text does not have that form."""
     if not text.startswith("["):
         return None
     try:
@@ -117,7 +117,7 @@ def json_form(text: str) -> tuple[str, ...] | None:
 
 
 def _escape(lines: list[str]) -> str:
-    """The escape character that the directives at the very top choose."""
+    """The escape character that the parser directives at the top choose."""
     for number, line in enumerate(lines, 1):
         directive = _DIRECTIVE.fullmatch(line.strip())
         if directive is None:
@@ -132,7 +132,7 @@ def _escape(lines: list[str]) -> str:
 def _refuse_nul(lines: list[str]) -> None:
     number = next((number for number, line in enumerate(lines, 1) if "\0" in line), None)
     if number is not None:
-        raise bad(number, "a byte 0 has no place in a Dockerfile.")
+        raise bad(number, "a Dockerfile must not contain a NUL character.")
 
 
 def _is_skipped(line: str) -> bool:
@@ -141,7 +141,7 @@ def _is_skipped(line: str) -> bool:
 
 
 def _joined(lines: list[str], place: int, escape: str) -> tuple[str, int]:
-    """The instruction that begins here, put together from its lines, and the place after it."""
+    """Join the lines of the instruction that begins here; returns it and the index of the line after it."""
     continued = re.compile(re.escape(escape) + r"[ \t]*$")
     logical = ""
     first = place
@@ -175,12 +175,12 @@ def _instruction(logical: str, line: int, escape: str) -> Instruction:
 
 
 def _unquoted(quoted: re.Match[str]) -> str:
-    """What quotes hold, as flags have them: variables in it are replaced all the same."""
+    """Remove quotes from a flag's value, in which variables are expanded whatever the quotes."""
     return quoted[1] if quoted[1] is not None else re.sub(r"\\(.)", r"\1", quoted[2] or quoted[3] or "")
 
 
 def _heredocs(instruction: Instruction, lines: list[str], place: int) -> tuple[list[Heredoc], int]:
-    """The documents that an instruction announces, and the place after them."""
+    """The heredocs that an instruction announces, and the index of the line after them."""
     found: list[Heredoc] = []
     keyword = instruction.text.split()[0].upper() if instruction.keyword == "ONBUILD" else instruction.keyword
     if keyword not in _WITH_HEREDOCS or "<<" not in instruction.text:

@@ -1,4 +1,4 @@
-"""Words, quotes and variables of Dockerfiles. Pure functions; `ValueError` with a sentence for what is malformed."""
+"""Expands words, quotes and variables of Dockerfiles, without I/O; raises `ValueError` for malformed text."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ _OPERATOR = re.compile(r":?[-+?]|##?|%%?|//?")
 
 
 def split_words(text: str, escape: str = "\\") -> list[str]:
-    """The words of a line, their quotes and escapes still in them."""
+    """Split a line into words, which keep their quotes and escapes."""
     words, word, quote, place = [], "", "", 0
     while place < len(text):
         character = text[place]
@@ -28,7 +28,7 @@ def split_words(text: str, escape: str = "\\") -> list[str]:
 
 
 def pairs(text: str, escape: str = "\\") -> list[tuple[str, str]]:
-    """The names and raw values of `ENV a=1 b=2`, or of the old form `ENV a 1 2`."""
+    """Parse the names and raw values of `ENV a=1 b=2`, or of the old form `ENV a 1 2`."""
     words = split_words(text, escape)
     if "=" not in words[0]:
         name, *value = text.split(maxsplit=1)
@@ -42,17 +42,17 @@ def pairs(text: str, escape: str = "\\") -> list[tuple[str, str]]:
 
 
 def expand(text: str, variables: Mapping[str, str], escape: str = "\\") -> str:
-    """`text` without its quotes and escapes, and with the variables' values in place of `$x` and `${x:-y}`."""
+    """Remove quotes and escapes, and expand variables such as `$x` and `${x:-y}`."""
     return _Expansion(text, variables, escape).whole()
 
 
 def expand_document(text: str, variables: Mapping[str, str]) -> str:
-    r"""A document with the variables' values; quotes in it are text, and `\$` is a dollar sign."""
+    r"""Expand variables in a heredoc, in which quotes are plain text and `\$` is a dollar sign."""
     return _Expansion(text, variables, "\\").document()
 
 
 class _Expansion:
-    """A reader of one piece of text."""
+    """The expansion of one text, read from left to right."""
 
     def __init__(self, text: str, variables: Mapping[str, str], escape: str) -> None:
         self._text = text
@@ -78,7 +78,7 @@ class _Expansion:
         return found
 
     def _until(self, end: str, *, pattern: bool = False) -> str:
-        """Everything up to the character `end`, which is passed over; a pattern keeps its escapes."""
+        """Read up to and including the character `end`; a pattern keeps its escapes."""
         readers: dict[str, Callable[[], str]] = {
             "'": self._single,
             '"': self._double,
@@ -182,10 +182,10 @@ class _Expansion:
 
 
 class _Pattern:
-    """A shell's pattern: `*` is any text, `?` one character, and a backslash makes the next one text.
+    """A shell pattern: `*` matches any text, `?` one character, and a backslash escapes the next one.
 
-    What is between two `*` has a length of its own, so one search for each is enough: the time that it takes grows with
-    the text, whatever the pattern.
+    The text between two `*` has a fixed length, so one search for each part is enough, without backtracking: the time
+    is linear in the text, whatever the pattern.
     """
 
     def __init__(self, pattern: str) -> None:
@@ -199,16 +199,16 @@ class _Pattern:
         self._first = re.compile(first, re.DOTALL)
 
     def end(self, text: str, start: int, *, is_longest: bool) -> int | None:
-        """Where it ends if it begins at `start`."""
+        """The end of the match that begins at `start`, or None."""
         found = self._first.match(text, start)
         return None if found is None else self._end_of_rest(text, found.end(), is_longest)
 
     def find(self, text: str, start: int) -> tuple[int, int] | None:
-        """Where the first that is not empty begins and ends, as long as it can be."""
+        """The first match that is not empty, as long as possible: its start and end."""
         while (found := self._first.search(text, start)) is not None:
             end = self._end_of_rest(text, found.end(), is_longest=True)
             if end is None:
-                return None  # what does not follow here follows nowhere later
+                return None  # if the rest does not match after this, it does not match later
             if end > found.start():
                 return found.start(), end
             start = found.end() + 1
@@ -231,7 +231,7 @@ def _without_begin(value: str, pattern: str, is_longest: bool) -> str:
 
 
 def _without_end(value: str, pattern: str, is_longest: bool) -> str:
-    """Read backwards, as only the first of several matches can be made short or long."""
+    """Match on the reversed text, as a match is anchored at its start only."""
     backwards = "".join(reversed(_PATTERN_PIECE.findall(pattern)))
     return _without_begin(value[::-1], backwards, is_longest)[::-1]
 

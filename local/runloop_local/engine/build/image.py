@@ -1,4 +1,4 @@
-"""What a devbox starts from besides its disk: a blueprint's settings, which its snapshots keep."""
+"""The settings of a blueprint for devboxes, besides its disk; snapshots keep them."""
 
 from __future__ import annotations
 
@@ -18,17 +18,17 @@ class Image(Record):
 
     env: Mapping[str, str] = field(default_factory=dict)
     cwd: str | None = None
-    """Where commands start; the home directory by default."""
+    """The working directory of commands; the home directory by default."""
     user: str | None = None
-    """The account of USER."""
+    """The account set by USER."""
     entrypoint: tuple[str, ...] = ()
     command: tuple[str, ...] = ()
     on_build: tuple[str, ...] = ()
-    """Instructions for what is built on it."""
+    """The ONBUILD instructions for builds on it."""
     blueprint_id: str | None = None
-    """The blueprint that it comes from, also where snapshots lie between."""
+    """The blueprint that it comes from, possibly through snapshots."""
 
     @property
     def account(self) -> User:
-        """Whose processes a devbox's commands are: devboxes know two accounts."""
+        """The account of a devbox's commands, one of the two that devboxes have."""
         return "root" if (self.user or "").partition(":")[0] in ("root", "0") else "user"

@@ -1,4 +1,4 @@
-"""What a build says: lines of JSON in a file, readable while it grows."""
+"""The logs of builds: files of JSON lines, readable while they grow."""
 
 from __future__ import annotations
 
@@ -8,9 +8,9 @@ import os
 from contextlib import suppress
 from typing import TYPE_CHECKING, Literal, Self
 
+from ..devbox.pipes import write_all
 from ..errors import PrunedError
 from ..ids import now_ms
-from ..devbox.pipes import write_all
 from ..storage.retention import Item
 
 if TYPE_CHECKING:
@@ -23,11 +23,11 @@ Level = Literal["info", "warn", "error"]
 MAX_BYTES = 16 << 20
 _MAX_LINE = 64 << 10
 _SHORTEST = 4
-"""A line of a secret that is shorter, such as a brace, tells nothing."""
+"""Shorter lines of a secret, such as a brace, are not redacted, as they reveal nothing."""
 
 
 class BuildLog:
-    """The log of one build under way, to be used in a `with` block."""
+    """The log of a build in progress, to be used in a `with` block."""
 
     def __init__(self, file: Path, secrets: Collection[str] = ()) -> None:
         file.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
@@ -39,11 +39,11 @@ class BuildLog:
         self._partial = b""
 
     def write(self, message: str, level: Level = "info") -> None:
-        """Add one line."""
+        """Append one line."""
         write_all(self._file, self._line(message, level))
 
     def output(self, data: bytes) -> None:
-        """Add what a program printed, line by line; too much of it is left out."""
+        """Append a program's output, line by line, up to `MAX_BYTES`."""
         if self._size > MAX_BYTES:
             return
         *lines, self._partial = (self._partial + data).split(b"\n")
@@ -52,14 +52,14 @@ class BuildLog:
         kept = []
         for line in lines:
             kept.append(self._line(line.decode("utf-8", "replace").rstrip("\r"), "info"))
-            self._size += len(kept[-1])  # of the log: a line that is empty takes as much of it as a short one
+            self._size += len(kept[-1])  # the size in the log, where an empty line takes space, too
             if self._size > MAX_BYTES:
-                kept.append(self._line(f"Further output is left out: the log has {MAX_BYTES:,} bytes of it.", "warn"))
+                kept.append(self._line(f"Further output is omitted: the log has {MAX_BYTES:,} bytes of it.", "warn"))
                 break
         write_all(self._file, b"".join(kept))
 
     def _begun(self) -> list[bytes]:
-        """What there is of a line that is too long; its end stays, as it may be the beginning of a secret."""
+        """The beginning of a line that is too long; its end stays buffered, as it may be the start of a secret."""
         for word in self._words:
             self._partial = self._partial.replace(word, b"***")
         cut = max(0, len(self._partial) - self._longest)
@@ -73,12 +73,12 @@ class BuildLog:
         return f"{json.dumps(line, ensure_ascii=False)}\n".encode()
 
     def end_output(self) -> None:
-        """A program has ended; its last line may have no end."""
+        """Append the last line of a program that has ended, if it has no line end."""
         if self._partial:
             self.output(b"\n")
 
     def close(self) -> None:
-        """It stays as it is."""
+        """Close the file."""
         os.close(self._file)
 
     def __enter__(self) -> Self:
@@ -89,14 +89,14 @@ class BuildLog:
 
 
 def _words_of(secrets: Collection[str]) -> list[str]:
-    """What may not be seen of secrets, the longest first: the whole, and each line of one that has several."""
+    """The words to redact, longest first: secrets, and the lines of secrets with several lines."""
     lines = {line for secret in secrets for line in secret.split("\n") if len(line.strip()) >= _SHORTEST}
     words = {*secrets, *map(str.strip, secrets), *map(str.strip, lines)} - {""}
     return sorted(words, key=len, reverse=True)
 
 
 class BuildLogs:
-    """The logs of all builds, a file each in `folder`; `Retention` keeps them within a limit."""
+    """The logs of all builds, one file each in `folder`; `Retention` limits them."""
 
     def __init__(self, folder: Path, grown: Callable[[], None] = lambda: None) -> None:
         self._folder = folder
@@ -105,18 +105,18 @@ class BuildLogs:
         self._total = 0
 
     def write(self, build_id: str, secrets: Collection[str] = ()) -> BuildLog:
-        """The log of a build, to be added to."""
+        """Open the log of a build to append to it."""
         self._discard(build_id)
         return BuildLog(self._folder / build_id, secrets)
 
     def end(self, build_id: str) -> None:
-        """A build has ended, and its log with it."""
+        """Count the log of a build that has ended."""
         with suppress(FileNotFoundError):
             self._count(build_id, (self._folder / build_id).stat())
             self._grown()
 
     async def read(self, build_id: str) -> str:
-        """The lines so far, as the inside of a JSON list. `PrunedError` where the log is no longer kept."""
+        """The lines so far, as the elements of a JSON list. Raises `PrunedError` if the log was deleted."""
         try:
             data = await asyncio.to_thread((self._folder / build_id).read_bytes)
         except FileNotFoundError:
@@ -127,23 +127,23 @@ class BuildLogs:
         return ",".join(complete.decode().split("\n")) if complete else ""
 
     async def load(self) -> None:
-        """Know the logs of earlier builds; none may be under way."""
+        """Count the logs of earlier builds, while none is in progress."""
         for name, found in (await asyncio.to_thread(_files, self._folder)).items():
             self._count(name, found)
 
     async def restore(self) -> None:
-        """Nothing is left to learn: see `load`."""
+        """Do nothing: `load` has counted the logs."""
 
     def items(self) -> Collection[Item]:
         """The logs of builds that have ended."""
         return self._ended.values()
 
     def total(self) -> int:
-        """The bytes of them."""
+        """The size of these logs."""
         return self._total
 
     async def remove(self, removal: Removal) -> int:
-        """Remove a log; its bytes."""
+        """Delete a log; returns the bytes freed."""
         await asyncio.to_thread((self._folder / removal.item.id).unlink, missing_ok=True)
         return self._discard(removal.item.id)
 

@@ -1,4 +1,4 @@
-"""What the mounts of a step come to in one build: disks, folders that builds keep, and the values of secrets."""
+"""Resolves the mounts of a build step to mounts of its sandbox: disks, cache folders, and secrets."""
 
 from __future__ import annotations
 
@@ -13,8 +13,8 @@ from .run_mounts import Bind, Cache, Secret, Sharing, Tmpfs
 if TYPE_CHECKING:
     from contextlib import AsyncExitStack
 
-    from .log import BuildLog
     from .cache_mounts import CacheMounts
+    from .log import BuildLog
     from .run_mounts import Mount
 
 _SEEDS = "/run/.mount-"
@@ -27,31 +27,31 @@ class Part:
     layers: tuple[str, ...]
     source: str
     key: str
-    """What the disk was made of."""
+    """The cache key of the disk."""
 
 
 @dataclass(frozen=True, slots=True)
 class Mounted:
-    """What a step gets."""
+    """The resolved mounts of a step."""
 
     mounts: tuple[base.Mount, ...] = ()
     env: Mapping[str, str] = field(default_factory=dict, repr=False)
     caches: tuple[str, ...] = ()
-    """The folders among them that builds keep."""
+    """The cache folders among them."""
     seeds: tuple[tuple[str, str], ...] = ()
-    """Folders to fill before the step, each with what from."""
+    """New cache folders to fill before the step: source and target of each copy."""
 
 
 @dataclass(frozen=True, slots=True)
 class BuildMounts:
-    """Makes them, for one build."""
+    """Resolves the mounts of one build's steps."""
 
     caches: CacheMounts
     secrets: Mapping[str, str] = field(repr=False)
     log: BuildLog
 
     async def take(self, mounts: Sequence[Mount], parts: Mapping[Mount, Part], stack: AsyncExitStack) -> Mounted:
-        """What a step gets, until the stack is closed. `parts` are the disks of mounts that have one."""
+        """Resolve the mounts of a step, until the stack is closed. `parts` are the disks of mounts that have one."""
         files = [mount for mount in mounts if isinstance(mount, Secret)]
         env = {mount.variable: self.secrets[mount.id] for mount in files if mount.variable and mount.id in self.secrets}
         if self.caches.folders is None:
@@ -68,9 +68,9 @@ class BuildMounts:
         )
 
     def require(self, mounts: Sequence[Mount]) -> None:
-        """`SandboxError` for what is not to be had where devboxes are plain processes.
+        """Raise `SandboxError` for mounts of files that plain processes cannot have, without which the step would fail.
 
-        Caches and the like only make a build faster; files that it would not find break it.
+        Caches are ignored instead, as they only make a build faster.
         """
         needed = any(isinstance(mount, Bind) or (isinstance(mount, Secret) and mount.target) for mount in mounts)
         if needed and self.caches.folders is None:
@@ -82,7 +82,7 @@ class BuildMounts:
     async def _caches(
         self, mounts: Sequence[Mount], parts: Mapping[Mount, Part], stack: AsyncExitStack
     ) -> dict[Cache, str]:
-        """The folders, by mount. Builds take them in the same order, so that no two wait for each other."""
+        """Take the cache folders, by mount, in a global order, so that no two builds wait for each other."""
         by_id: dict[str, list[Cache]] = {}
         for mount in mounts:
             if isinstance(mount, Cache):

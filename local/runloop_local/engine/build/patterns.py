@@ -1,4 +1,4 @@
-"""Paths within a build context: what `.dockerignore` leaves out, and what `COPY` takes. Pure functions."""
+"""Selects paths of a build context, by `.dockerignore` and by the sources of `COPY`. Does no I/O."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ _PIECES = re.compile(r"\*\*/?|\*|\?|\[\^?\]?[^]]*\]|\\.|.", re.DOTALL)
 
 
 def clean(path: str) -> str:
-    """A path of the context without `./`, `//` and a leading slash, "" for its root; `ValueError` if it leaves it."""
+    """Normalize a path of the context, "" for its root; raises `ValueError` if it leads out of it."""
     found = posixpath.normpath(path.lstrip("/") or ".")
     if found == ".." or found.startswith("../"):
         raise ValueError(f"{path!r} leaves the build context")
@@ -21,12 +21,12 @@ def clean(path: str) -> str:
 
 @dataclass(frozen=True, slots=True)
 class Ignore:
-    """The rules of a `.dockerignore`; the last one that fits decides."""
+    """The rules of a `.dockerignore`; the last one that matches decides."""
 
     rules: tuple[tuple[re.Pattern[str], bool], ...] = ()
 
     def __call__(self, path: str) -> bool:
-        """Whether a path is left out."""
+        """True if a path is ignored."""
         ignored = False
         for pattern, leaves_out in self.rules:
             if pattern.match(path):
@@ -35,7 +35,7 @@ class Ignore:
 
 
 def ignore_rules(text: str) -> Ignore:
-    """The rules in a `.dockerignore`."""
+    """Parse a `.dockerignore`."""
     rules = []
     for line in text.removeprefix("\ufeff").split("\n"):
         rule = line.strip()
@@ -43,13 +43,13 @@ def ignore_rules(text: str) -> Ignore:
             continue
         path = _path_of(rule.removeprefix("!").strip())
         if path is not None:
-            # What lies below a fitting folder fits too.
+            # Everything below a matching folder matches, too.
             rules.append((_compiled(path, "(?:/.*)?"), not rule.startswith("!")))
     return Ignore(tuple(rules))
 
 
 def _path_of(rule: str) -> str | None:
-    """Where in the context it is; None for what is nowhere in it, and therefore fits nothing."""
+    """The path of a rule; None if it is outside of the context, and so matches nothing."""
     try:
         return clean(rule) or None
     except ValueError:
@@ -57,7 +57,7 @@ def _path_of(rule: str) -> str | None:
 
 
 def is_pattern(path: str) -> bool:
-    """Whether a source names what fits it rather than one path."""
+    """True if a source is a pattern, not a path."""
     return any(character in path for character in "*?[")
 
 
@@ -69,7 +69,7 @@ def _compiled(pattern: str, ending: str = "") -> re.Pattern[str]:
 
 
 def _expression(pattern: str) -> str:
-    """`*` and `?` within one folder, `**` across folders, `[a-z]`, `\\x`."""
+    """Translate a pattern to a regular expression: `*` and `?` in one folder, `**` across folders, `[a-z]`, `\\x`."""
     return "".join(map(_piece, _PIECES.findall(pattern)))
 
 
@@ -85,21 +85,21 @@ def _piece(piece: str) -> str:
 
 @dataclass(frozen=True, slots=True)
 class Tree:
-    """What a build context or a stage holds."""
+    """The files of a build context or a stage."""
 
     names: Mapping[str, bool]
-    """Its paths, and whether each is a folder."""
+    """All paths; True for folders."""
     links: Mapping[str, str] = field(default_factory=dict)
-    """Where those of them lead that are links."""
+    """The targets of symbolic links by path."""
 
     def without(self, ignore: Ignore) -> Tree:
-        """The same without what is left out."""
+        """The tree without ignored paths."""
         if not ignore.rules:
             return self
         return Tree({name: is_folder for name, is_folder in self.names.items() if not ignore(name)}, self.links)
 
     def real(self, path: str) -> str:
-        """The path without links on its way and at its end, none of which leads out; `ValueError` if they go round."""
+        """Resolve symbolic links in a path, none of which leads out of the tree; raises `ValueError` for a loop."""
         found: list[str] = []
         left, followed = path.split("/")[::-1], 0
         while left:
@@ -121,27 +121,27 @@ class Tree:
 
 @dataclass(frozen=True, slots=True)
 class Source:
-    """What `COPY` is to take: a path, or a pattern of paths."""
+    """A source of `COPY`: a path or a pattern."""
 
     path: str
     name: str = ""
-    """What one path is called where it is put; as it is itself by default."""
+    """The target name of a single path; its own name by default."""
 
 
 @dataclass(frozen=True, slots=True)
 class Selection:
-    """What `COPY` takes: by the place below the target folder, which member of the context goes there."""
+    """The files that `COPY` takes: members of the context by path below the target folder."""
 
     targets: Mapping[str, str]
     single_file: bool = False
-    """One file was named, so the target may be its new name."""
+    """True if the sources are a single file, so that the target may be its new name."""
 
 
 def select(tree: Tree, sources: Iterable[Source], *, parents: bool = False) -> Selection:
-    """Which members of a tree the sources take; `ValueError` for a source that takes nothing.
+    """Select the members of a tree that match the sources; raises `ValueError` for a source without a match.
 
-    A link that a source names is what it leads to; links within a folder stay links. With `parents`, what is taken
-    keeps its folders, from a `/./` in the source on.
+    A source that is a symbolic link is followed; links inside folders stay links. With `parents`, paths keep their
+    folders, from a `/./` in the source on.
     """
     folders = _folders(tree.names)
     targets: dict[str, str] = {}
@@ -164,7 +164,7 @@ def select(tree: Tree, sources: Iterable[Source], *, parents: bool = False) -> S
 
 
 def _folders(names: Mapping[str, bool]) -> set[str]:
-    """All folders, those that only paths of files tell of too."""
+    """All folders, including those that occur only in paths of files."""
     found = {"", *(name for name, is_folder in names.items() if is_folder)}
     for name in names:
         parent = posixpath.dirname(name)
@@ -197,7 +197,7 @@ def _below(folder: str, names: Mapping[str, bool]) -> dict[str, str]:
 
 
 def _with_folders(path: str, real: str, before: str, tree: Tree, folders: Collection[str]) -> dict[str, str]:
-    """A path, what is below it, and the folders above it, so that they keep their modes."""
+    """Select a path, everything below it, and the folders above it, so that these keep their modes."""
     start = f"{before}/" if before else ""
     place = path.removeprefix(start)
     parts = place.split("/")

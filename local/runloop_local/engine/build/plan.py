@@ -1,7 +1,7 @@
-"""What a build does, step by step, worked out before it begins. Pure: runs and reads nothing.
+"""Plans a build before it starts, without I/O.
 
-The instructions of a Dockerfile become stages of steps with every variable replaced, and with the setting (environment,
-folder, account, shell) that each step happens in.
+The instructions of a Dockerfile become stages of steps, with all variables expanded, and with the context (environment,
+working directory, account, shell) of each step.
 """
 
 from __future__ import annotations
@@ -52,18 +52,18 @@ _NOTES = {
 
 @dataclass(frozen=True, slots=True)
 class StageContext:
-    """What steps happen in."""
+    """The environment, arguments, working directory, account and shell of a step."""
 
     env: Mapping[str, str] = field(default_factory=dict)
     args: Mapping[str, str] = field(default_factory=dict)
     cwd: str | None = None
     user: str | None = None
-    """An account, perhaps with `:group`; root for steps and `user` for devboxes by default."""
+    """An account, optionally with `:group`; by default root for steps, and `user` for devboxes."""
     shell: tuple[str, ...] = _SHELL
 
     @property
     def variables(self) -> dict[str, str]:
-        """What `$x` stands for."""
+        """The variables for expansion."""
         return {"PATH": PATH, **self.args, **self.env}
 
 
@@ -74,12 +74,12 @@ class Run:
     argv: tuple[str, ...]
     cached: bool = True
     mounts: tuple[Mount, ...] = ()
-    """Those of a folder before those below it."""
+    """Sorted, so that a mount on a folder comes before those below it."""
 
 
 @dataclass(frozen=True, slots=True)
 class Copy:
-    """Put files of the build context, of another stage or of the Dockerfile itself into the disk."""
+    """Copy files of the build context, of another stage or of heredocs to the disk."""
 
     sources: tuple[str, ...]
     target: str
@@ -88,16 +88,16 @@ class Copy:
     owner: str = ""
     mode: int | None = None
     unpack: bool = False
-    """Whether archives are unpacked."""
+    """True if archives are extracted."""
     documents: Mapping[str, str] = field(default_factory=dict)
     exclude: tuple[str, ...] = ()
     parents: bool = False
-    """Whether the sources keep their folders."""
+    """True if the sources keep their folders."""
 
 
 @dataclass(frozen=True, slots=True)
 class Folder:
-    """Make a folder."""
+    """Create a folder."""
 
     path: str
 
@@ -129,28 +129,30 @@ class Stage:
     """The steps from one FROM to the next."""
 
     base: int | str | None
-    """An earlier stage, the name that FROM gave, or None for the blueprint that the build was given."""
+    """An earlier stage, the name in FROM, or None for the base blueprint of the build."""
     steps: tuple[Step, ...] = ()
     stage_context: StageContext = field(default_factory=StageContext)
     entrypoint: tuple[str, ...] = ()
     command: tuple[str, ...] = ()
     name: str | None = None
     on_build: tuple[str, ...] = ()
-    """Instructions for the stages that begin with it, each a Dockerfile of its own."""
+    """The ONBUILD instructions for stages based on it, each as a separate Dockerfile."""
 
     def image(self) -> Image:
-        """What devboxes from it get."""
+        """The settings for devboxes from it."""
         stage_context = self.stage_context
-        return Image(stage_context.env, stage_context.cwd, stage_context.user, self.entrypoint, self.command, self.on_build)
+        return Image(
+            stage_context.env, stage_context.cwd, stage_context.user, self.entrypoint, self.command, self.on_build
+        )
 
     @property
     def uses(self) -> frozenset[int]:
-        """The earlier stages that it stands on or copies from."""
+        """The earlier stages that it is based on, copies from or mounts."""
         return frozenset(stage for stage in self.named if isinstance(stage, int))
 
     @property
     def named(self) -> list[int | str | None]:
-        """All that it stands on, copies from or mounts."""
+        """All stages and names that it is based on, copies from or mounts."""
         actions = [step.action for step in self.steps]
         copied = [action.stage for action in actions if isinstance(action, Copy)]
         mounts = [mount for action in actions if isinstance(action, Run) for mount in action.mounts]
@@ -158,7 +160,7 @@ class Stage:
 
 
 def needed(stages: Sequence[Stage]) -> frozenset[int]:
-    """The numbers of the stages that the last one is made of, itself included."""
+    """The numbers of the stages that the last one needs, itself included."""
     found, queue = set[int](), [len(stages) - 1]
     while queue:
         number = queue.pop()
@@ -168,7 +170,7 @@ def needed(stages: Sequence[Stage]) -> frozenset[int]:
 
 
 def secrets_of(stages: Sequence[Stage]) -> list[tuple[Step, Secret]]:
-    """The secrets that steps of the last stage, and of those that it is made of, have mounted."""
+    """The secrets mounted by steps of the last stage and of those that it needs."""
     steps = [step for number in sorted(needed(stages)) for step in stages[number].steps]
     return [
         (step, mount)
@@ -180,7 +182,7 @@ def secrets_of(stages: Sequence[Stage]) -> list[tuple[Step, Secret]]:
 
 
 def outside_names(instructions: Sequence[Instruction], build_args: Mapping[str, str]) -> set[str]:
-    """The names in FROM, COPY --from and RUN --mount that are no stages: blueprints, perhaps."""
+    """The names in FROM, COPY --from and RUN --mount that are not stages, and may be blueprints."""
     stages = _Plan(build_args, {}, None).stages(instructions)
     return {name for stage in stages for name in stage.named if isinstance(name, str)}
 
@@ -191,23 +193,82 @@ def plan(
     images: Mapping[str, Image],
     base: Image | None = None,
 ) -> tuple[Stage, ...]:
-    """The stages of a build. `images` are the blueprints among the outside names; `base` stands in for FROM.
+    """Plan the stages of a build. `images` are the blueprints among the outside names; `base` replaces FROM.
 
-    `InvalidError` with the line of what cannot be carried out.
+    Raises `InvalidError` with the line of an instruction that cannot be carried out.
     """
     return _Plan(build_args, images, base).stages(instructions)
 
 
+class _Stages:
+    """The stages planned so far; steps are added to the last one."""
+
+    def __init__(self, first: Stage | None) -> None:
+        self.done: list[Stage] = []
+        self._last = first
+
+    @property
+    def has_begun(self) -> bool:
+        """True from the first FROM on."""
+        return self._last is not None
+
+    @property
+    def current(self) -> Stage:
+        if self._last is None:
+            raise ValueError("it comes before FROM")
+        return self._last
+
+    @property
+    def context(self) -> StageContext:
+        return self.current.stage_context
+
+    def begin(self, stage: Stage) -> None:
+        """Replace the current stage by this one, which follows it."""
+        self._last = stage
+
+    def finish(self) -> None:
+        """Note that the current stage, if any, is complete."""
+        if self._last is not None:
+            self.done.append(self._last)
+
+    def change(self, **changes: object) -> None:
+        self._last = replace(self.current, **changes)  # type: ignore[arg-type] # names and types are the callers'
+
+    def set(self, **changes: object) -> None:
+        self.change(stage_context=replace(self.context, **changes))  # type: ignore[arg-type] # as above
+
+    def step(self, instruction: Instruction, action: Action | None = None) -> Step:
+        note = _NOTES.get(instruction.keyword)
+        return Step(instruction.title, self.context, action, instruction.line, note)
+
+    def expanded(self, instruction: Instruction, text: str) -> str:
+        return expand(text, self.context.variables, instruction.escape)
+
+    def in_shell(self, script: str) -> tuple[str, ...]:
+        return (*self.context.shell, script)
+
+    def absolute(self, path: str) -> str:
+        return posixpath.join(self.context.cwd or "/", path)
+
+    def find(self, name: str) -> int | str:
+        """The earlier stage of this name, or the name itself."""
+        names = [stage.name for stage in self.done]
+        return names.index(name.lower()) if name.lower() in names else name
+
+    def find_numbered(self, name: str) -> int | str:
+        """The earlier stage of this name or number, or the name itself."""
+        return int(name) if name.isdigit() and int(name) < len(self.done) else self.find(name)
+
+
 class _Plan:
-    """Goes through the instructions, keeping the stage that is being put together."""
+    """Plans the instructions one by one, and keeps the current stage."""
 
     def __init__(self, build_args: Mapping[str, str], images: Mapping[str, Image], base: Image | None) -> None:
         self._build_args = build_args
         self._images = images
         self._base = base
         self._global_args: dict[str, str] = {}
-        self._done: list[Stage] = []
-        self._stage: Stage | None = None if base is None else _begun(None, base)
+        self._stages = _Stages(None if base is None else _begun(None, base))
         self._handlers: dict[str, Callable[[Instruction], Step | None]] = {
             "ADD": self._copy,
             "ARG": self._arg,
@@ -227,12 +288,12 @@ class _Plan:
         if self._base is not None:
             self._trigger(self._base.on_build, None)
         for instruction in instructions:
-            if self._stage is None and instruction.keyword not in ("ARG", "FROM"):
+            if not self._stages.has_begun and instruction.keyword not in ("ARG", "FROM"):
                 raise bad(instruction.line, f"{instruction.keyword} comes before FROM.")
             self._take(instruction, instruction.line)
-        if self._stage is None:
+        if not self._stages.has_begun:
             raise bad(None, "The Dockerfile has no FROM.")
-        return (*self._done, self._stage)
+        return (*self._stages.done, self._stages.current)
 
     def _take(self, instruction: Instruction, line: int | None) -> None:
         try:
@@ -241,36 +302,13 @@ class _Plan:
         except ValueError as error:
             raise bad(line, f"{instruction.keyword}: {error}.") from error
         if step is not None:
-            self._change(steps=(*self._current.steps, replace(step, line=line)))
+            self._stages.change(steps=(*self._stages.current.steps, replace(step, line=line)))
 
     def _trigger(self, on_build: Sequence[str], line: int | None) -> None:
-        """What a base has for whoever stands on it."""
+        """Plan the ONBUILD instructions of a base."""
         for text in on_build:
             for instruction in parse(text):
                 self._take(instruction, line)
-
-    @property
-    def _current(self) -> Stage:
-        if self._stage is None:
-            raise ValueError("it comes before FROM")
-        return self._stage
-
-    @property
-    def _stage_context(self) -> StageContext:
-        return self._current.stage_context
-
-    def _change(self, **changes: object) -> None:
-        self._stage = replace(self._current, **changes)  # type: ignore[arg-type] # names and types are the callers'
-
-    def _set(self, **changes: object) -> None:
-        self._change(stage_context=replace(self._stage_context, **changes))  # type: ignore[arg-type] # as above
-
-    def _step(self, instruction: Instruction, action: Action | None = None) -> Step:
-        note = _NOTES.get(instruction.keyword)
-        return Step(instruction.title, self._stage_context, action, instruction.line, note)
-
-    def _expanded(self, instruction: Instruction, text: str) -> str:
-        return expand(text, self._stage_context.variables, instruction.escape)
 
     def _from(self, instruction: Instruction) -> None:
         if self._base is not None:
@@ -279,41 +317,37 @@ class _Plan:
         words = [expand(word, variables, instruction.escape) for word in instruction.text.split()]
         if len(words) not in (1, 3) or (len(words) == 3 and words[1].upper() != "AS") or not words[0]:
             raise ValueError("write FROM name, or FROM name AS stage")
-        if self._stage is not None:
-            self._done.append(self._stage)
-        base = self._stage_number(words[0])
+        self._stages.finish()
+        base = self._stages.find(words[0])
         name = words[2].lower() if len(words) == 3 else None
-        if name is not None and name in [stage.name for stage in self._done]:
+        if name is not None and name in [stage.name for stage in self._stages.done]:
             raise ValueError(f"an earlier stage is called {name} already")
         platform = expand(instruction.flag("platform"), variables, instruction.escape)
         if isinstance(base, int):
-            earlier = self._done[base]
+            earlier = self._stages.done[base]
             on_build = earlier.on_build
-            self._stage = replace(earlier, base=base, steps=(), name=name, on_build=())
+            self._stages.begin(replace(earlier, base=base, steps=(), name=name, on_build=()))
         else:
             image = self._images.get(base, Image())
             on_build = image.on_build
-            self._stage = replace(_begun(base, image), name=name)
-        self._change(steps=(Step(instruction.title, self._stage_context, None, instruction.line, _platform_note(platform)),))
+            self._stages.begin(replace(_begun(base, image), name=name))
+        self._stages.change(
+            steps=(Step(instruction.title, self._stages.context, None, instruction.line, _platform_note(platform)),)
+        )
         self._trigger(on_build, instruction.line)
-
-    def _stage_number(self, name: str) -> int | str:
-        """The earlier stage of this name, or the name itself."""
-        names = [stage.name for stage in self._done]
-        return names.index(name.lower()) if name.lower() in names else name
 
     def _arg(self, instruction: Instruction) -> Step | None:
         for word in split_words(instruction.text, instruction.escape):
             name, given, default = word.partition("=")
-            if self._stage is None:
+            if not self._stages.has_begun:
                 self._declare(self._global_args, name, expand(default, self._global_args, instruction.escape), given)
             else:
-                args = dict(self._stage_context.args)
+                args = dict(self._stages.context.args)
                 inherited = {**_PREDEFINED, **self._global_args}.get(name, "")
-                value = self._expanded(instruction, default) if given else inherited
+                value = self._stages.expanded(instruction, default) if given else inherited
                 self._declare(args, name, value, given or name in {**_PREDEFINED, **self._global_args})
-                self._set(args=args)
-        return None if self._stage is None else self._step(instruction)
+                self._stages.set(args=args)
+        return self._stages.step(instruction) if self._stages.has_begun else None
 
     def _declare(self, args: dict[str, str], name: str, default: str, has_default: object) -> None:
         if name in self._build_args:
@@ -323,19 +357,21 @@ class _Plan:
 
     def _env(self, instruction: Instruction) -> Step:
         given = pairs(instruction.text, instruction.escape)
-        values = {self._expanded(instruction, name): self._expanded(instruction, value) for name, value in given}
-        self._set(env={**self._stage_context.env, **values})
-        return self._step(instruction)
+        values = {
+            self._stages.expanded(instruction, name): self._stages.expanded(instruction, value) for name, value in given
+        }
+        self._stages.set(env={**self._stages.context.env, **values})
+        return self._stages.step(instruction)
 
     def _run(self, instruction: Instruction) -> Step:
-        return self._step(instruction, Run(self._program(instruction), mounts=self._mounts(instruction)))
+        return self._stages.step(instruction, Run(self._program(instruction), mounts=self._mounts(instruction)))
 
     def _mounts(self, instruction: Instruction) -> tuple[Mount, ...]:
         def expanded(text: str) -> str:
-            return self._expanded(instruction, text)
+            return self._stages.expanded(instruction, text)
 
         flags = instruction.flags.get("mount", ())
-        found = [mount_of(text, expanded, self._absolute, self._named_stage) for text in flags]
+        found = [mount_of(text, expanded, self._stages.absolute, self._stages.find_numbered) for text in flags]
         return tuple(sorted(found, key=lambda mount: mount.target or ""))
 
     def _program(self, instruction: Instruction) -> tuple[str, ...]:
@@ -345,39 +381,35 @@ class _Plan:
         documents = instruction.heredocs
         if len(documents) == 1 and len(split_words(instruction.text)) == 1:
             script = documents[0].text
-            return ("/bin/sh", "-c", _SCRIPT, "sh", script) if script.startswith("#!") else self._in_shell(script)
-        return self._in_shell("".join([instruction.text, *(f"\n{doc.text}{doc.name}" for doc in documents)]))
-
-    def _in_shell(self, script: str) -> tuple[str, ...]:
-        return (*self._stage_context.shell, script)
+            return (
+                ("/bin/sh", "-c", _SCRIPT, "sh", script) if script.startswith("#!") else self._stages.in_shell(script)
+            )
+        return self._stages.in_shell("".join([instruction.text, *(f"\n{doc.text}{doc.name}" for doc in documents)]))
 
     def _command(self, instruction: Instruction) -> Step:
         words = json_form(instruction.text)
-        found = words if words is not None else self._in_shell(instruction.text)
-        self._change(**{"command" if instruction.keyword == "CMD" else "entrypoint": found})
-        return self._step(instruction)
+        found = words if words is not None else self._stages.in_shell(instruction.text)
+        self._stages.change(**{"command" if instruction.keyword == "CMD" else "entrypoint": found})
+        return self._stages.step(instruction)
 
     def _shell(self, instruction: Instruction) -> Step:
         words = json_form(instruction.text)
         if not words:
             raise ValueError('write it as ["program", "argument"]')
-        self._set(shell=words)
-        return self._step(instruction)
+        self._stages.set(shell=words)
+        return self._stages.step(instruction)
 
     def _user(self, instruction: Instruction) -> Step:
-        user = self._expanded(instruction, instruction.text)
+        user = self._stages.expanded(instruction, instruction.text)
         if not re.fullmatch(r"[\w.-]+(:[\w.-]+)?", user):
-            raise ValueError(f"{user!r} is no account")
-        self._set(user=user)
-        return self._step(instruction)
+            raise ValueError(f"{user!r} is not an account")
+        self._stages.set(user=user)
+        return self._stages.step(instruction)
 
     def _workdir(self, instruction: Instruction) -> Step:
-        path = posixpath.normpath(self._absolute(self._expanded(instruction, instruction.text)))
-        self._set(cwd=path)
-        return self._step(instruction, Folder(path))
-
-    def _absolute(self, path: str) -> str:
-        return posixpath.join(self._stage_context.cwd or "/", path)
+        path = posixpath.normpath(self._stages.absolute(self._stages.expanded(instruction, instruction.text)))
+        self._stages.set(cwd=path)
+        return self._stages.step(instruction, Folder(path))
 
     def _copy(self, instruction: Instruction) -> Step:
         words = json_form(instruction.text) or tuple(split_words(instruction.text, instruction.escape))
@@ -385,54 +417,48 @@ class _Plan:
             raise ValueError("a source and a target are needed")
         documents = self._documents(instruction)
         announced = {word for word in words[:-1] if "<<" in word} if documents else set()
-        sources = [self._expanded(instruction, word) for word in words[:-1] if word not in announced]
-        target = self._absolute(self._expanded(instruction, words[-1]))
+        sources = [self._stages.expanded(instruction, word) for word in words[:-1] if word not in announced]
+        target = self._stages.absolute(self._stages.expanded(instruction, words[-1]))
         if len(words) > 2 and not target.endswith("/"):
             raise ValueError("the target of several sources must be a folder: end it with /")
-        return self._step(instruction, self._copied(instruction, tuple(sources), target, documents))
+        return self._stages.step(instruction, self._copied(instruction, tuple(sources), target, documents))
 
     def _copied(
         self, instruction: Instruction, sources: tuple[str, ...], target: str, documents: Mapping[str, str]
     ) -> Copy:
-        flags = {name: self._expanded(instruction, instruction.flag(name)) for name in instruction.flags}
+        flags = {name: self._stages.expanded(instruction, instruction.flag(name)) for name in instruction.flags}
         mode = flags.get("chmod", "")
         if not re.fullmatch(r"[0-7]{0,4}", mode):
             raise ValueError(f"--chmod={mode} must be octal, such as 755")
         if any(_ADDRESS.match(source) for source in sources):
-            raise ValueError("addresses are not fetched: use RUN with curl or git")
+            raise ValueError("URLs are not fetched: use RUN with curl or git")
         return Copy(
             sources,
             target,
-            stage=self._source_stage(flags.get("from")),
+            stage=self._stages.find_numbered(source) if (source := flags.get("from")) else None,
             owner=flags.get("chown", ""),
             mode=int(mode, 8) if mode else None,
             unpack=instruction.keyword == "ADD",
             documents=documents,
-            exclude=tuple(self._expanded(instruction, rule) for rule in instruction.flags.get("exclude", ()) if rule),
+            exclude=tuple(
+                self._stages.expanded(instruction, rule) for rule in instruction.flags.get("exclude", ()) if rule
+            ),
             parents=flags.get("parents", "false") in ("", "true"),
         )
 
-    def _source_stage(self, name: str | None) -> int | str | None:
-        return self._named_stage(name) if name else None
-
-    def _named_stage(self, name: str) -> int | str:
-        if name.isdigit() and int(name) < len(self._done):
-            return int(name)
-        return self._stage_number(name)
-
     def _documents(self, instruction: Instruction) -> dict[str, str]:
-        variables = self._stage_context.variables
+        variables = self._stages.context.variables
         return {
             document.name: expand_document(document.text, variables) if document.expand else document.text
             for document in instruction.heredocs
         }
 
     def _on_build(self, instruction: Instruction) -> Step:
-        self._change(on_build=(*self._current.on_build, trigger_text(instruction)))
-        return self._step(instruction)
+        self._stages.change(on_build=(*self._stages.current.on_build, trigger_text(instruction)))
+        return self._stages.step(instruction)
 
     def _other(self, instruction: Instruction) -> Step:
-        return self._step(instruction)
+        return self._stages.step(instruction)
 
 
 def _begun(base: str | None, image: Image) -> Stage:
@@ -449,4 +475,4 @@ def _check_flags(instruction: Instruction) -> None:
 def _platform_note(platform: str) -> str | None:
     if platform in ("", PLATFORM) or platform.startswith(f"{PLATFORM}/"):
         return None
-    return f"This machine is {PLATFORM}, and so is what is built here: --platform={platform} has no effect."
+    return f"This machine is {PLATFORM}, and so are its builds: --platform={platform} has no effect."

@@ -1,4 +1,4 @@
-"""What `RUN --mount=...` asks for, as BuildKit reads it. Pure; `ValueError` with half a sentence for a mistake."""
+"""Parses `RUN --mount=...` as BuildKit does, without I/O; raises `ValueError` with part of a sentence."""
 
 from __future__ import annotations
 
@@ -40,7 +40,7 @@ _VARIABLE = re.compile(r"[A-Za-z_]\w*", re.ASCII)
 
 @dataclass(frozen=True, slots=True)
 class Cache:
-    """A folder that builds keep, and share by its id."""
+    """A folder that persists between builds, shared by its id."""
 
     target: str
     id: str
@@ -48,7 +48,7 @@ class Cache:
     ownership: Ownership = _ROOTS
     read_only: bool = False
     stage: int | str | None = None
-    """What it begins with: the folder `source` of an earlier stage or blueprint; empty by default."""
+    """The stage or blueprint whose folder `source` fills a new cache; by default it is empty."""
     source: str = "/"
 
 
@@ -71,7 +71,7 @@ class Bind:
     source: str = "/"
     stage: int | str | None = None
     read_only: bool = True
-    """Otherwise it can be written to, and what was written is dropped."""
+    """If False, it is writable, and writes are discarded."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -90,7 +90,7 @@ Mount = Cache | Secret | Bind | Tmpfs
 def mount_of(
     text: str, expanded: Callable[[str], str], absolute: Callable[[str], str], stage: Callable[[str], int | str]
 ) -> Mount:
-    """The mount that one flag asks for: variables, relative paths and names of stages are the caller's matter."""
+    """Parse one flag; the caller provides the handling of variables, relative paths and names of stages."""
     given = {name: expanded(value) for name, value in _fields(text).items()}
     kind = _kind(given)
     if kind == "secret":
@@ -120,7 +120,7 @@ def _kind(given: Mapping[str, str]) -> str:
     if kind not in _KINDS:
         raise ValueError(f"--mount=type={kind} is none of {', '.join(_KINDS[:-1])}")
     if kind == "ssh":
-        raise ValueError("--mount=type=ssh is not served, as builds here reach no ssh agent: use a secret with a key")
+        raise ValueError("--mount=type=ssh is not served, as builds have no ssh agent here: use a secret with a key")
     for name in given:
         if kind not in _ONLY_OF.get(name, _KINDS):
             raise ValueError(f"a {kind} mount has no {name}")
@@ -154,7 +154,7 @@ def _secret(given: Mapping[str, str], absolute: Callable[[str], str]) -> Secret:
     if not name:
         raise ValueError("a secret mount needs an id")
     if variable is not None and not _VARIABLE.fullmatch(variable):
-        raise ValueError(f"env={variable} is no name of a variable")
+        raise ValueError(f"env={variable} is not a valid name of a variable")
     if not target and variable is None:
         target = f"/run/secrets/{posixpath.basename(name)}"
     path = posixpath.normpath(absolute(target)) if target else None
@@ -184,7 +184,7 @@ def _sharing(text: str) -> Sharing:
 
 
 def _is_read_only(given: Mapping[str, str], *, by_default: bool) -> bool:
-    """The last of both that was given decides."""
+    """True if the mount is read-only; the last of `ro` and `rw` decides."""
     decisive = [name for name in given if name in ("ro", "rw")]
     if not decisive:
         return by_default
@@ -203,5 +203,5 @@ def _size(text: str) -> int | None:
         return None
     match = _SIZE.fullmatch(text)
     if match is None:
-        raise ValueError(f"size={text} is no size such as 64m or 1g")
+        raise ValueError(f"size={text} is not a size such as 64m or 1g")
     return int(float(match[1]) * 1024 ** ("", "k", "m", "g", "t", "p").index(match[2].lower()))

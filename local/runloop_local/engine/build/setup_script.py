@@ -1,4 +1,4 @@
-"""What a blueprint sets up after its Dockerfile: commands, files, repositories. Pure; the same as text for previews."""
+"""Plans the setup of a blueprint after its Dockerfile (commands, files, repositories), and previews a build as text."""
 
 from __future__ import annotations
 
@@ -25,7 +25,7 @@ class CodeMount:
 
     @property
     def script(self) -> str:
-        """What clones it."""
+        """The shell script that clones it."""
         ref = f"--branch {shlex.quote(self.ref)} " if self.ref else ""
         address, folder = shlex.quote(f"{_HOST}{self.owner}/{self.name}.git"), shlex.quote(f"{HOME}/{self.name}")
         clone = f"rm -rf {folder} && git clone --depth 1 {ref}{address} {folder}"
@@ -33,7 +33,7 @@ class CodeMount:
 
     @property
     def env(self) -> dict[str, str]:
-        """The token reaches git through the environment, and so no file and no command line."""
+        """The environment that passes the token to git, so that it is in no file and on no command line."""
         found = {"GIT_TERMINAL_PROMPT": "0"}
         if self.token:
             found |= {
@@ -45,7 +45,7 @@ class CodeMount:
 
     @property
     def hidden(self) -> tuple[str, ...]:
-        """What no log may show."""
+        """The words that logs must not show."""
         return (self.token, self._login) if self.token else ()
 
     @property
@@ -55,15 +55,17 @@ class CodeMount:
 
 @dataclass(frozen=True, slots=True)
 class Setup:
-    """All that comes after the Dockerfile."""
+    """The setup after the Dockerfile."""
 
     commands: tuple[str, ...] = ()
     files: Mapping[str, str] = field(default_factory=dict)
     code: tuple[CodeMount, ...] = ()
 
 
-def setup_steps(setup: Setup | None, stage_context: StageContext, login_shell: str, *, has_root: bool) -> tuple[Step, ...]:
-    """The steps after those of the Dockerfile, whose last setting is `setting`."""
+def setup_steps(
+    setup: Setup | None, stage_context: StageContext, login_shell: str, *, has_root: bool
+) -> tuple[Step, ...]:
+    """The steps of the setup; `stage_context` is the final context of the Dockerfile."""
     wanted = setup or Setup()
     user = StageContext(env=stage_context.env, cwd=HOME, user="user")
     steps = [
@@ -76,7 +78,7 @@ def setup_steps(setup: Setup | None, stage_context: StageContext, login_shell: s
         run = Run((login_shell, "-lc", mount.script), cached=False)
         steps.append(Step(f"code_mounts: {mount.owner}/{mount.name}", inner, run))
     if "PATH" in stage_context.env and has_root:
-        # Login shells set their PATH anew; this is where they read what to set it to.
+        # Login shells reset PATH; they read this file after that.
         profile = f"export PATH={shlex.quote(stage_context.env['PATH'])}\n"
         steps.append(Step("PATH of login shells", StageContext(user="root"), Write(_PROFILE, profile)))
     return tuple(steps)
@@ -90,7 +92,7 @@ def _file(path: str, content: str) -> Step:
 
 
 def preview(dockerfile: str | None, base: str | None, setup: Setup) -> str:
-    """The whole build as one Dockerfile."""
+    """The complete build as one Dockerfile."""
     begin = (dockerfile or "").rstrip("\n")
     if base is not None:
         begin = f"FROM {base}\n{begin}".rstrip("\n")
@@ -114,7 +116,7 @@ def _script(command: str) -> str:
 
 
 def _free_name(text: str) -> str:
-    """A name for a document that no line of it has."""
+    """A heredoc name that does not occur as a line of the text."""
     name = "EOF"
     while name in text.split("\n"):
         name += "_"

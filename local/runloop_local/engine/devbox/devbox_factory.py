@@ -18,7 +18,7 @@ if TYPE_CHECKING:
 
 
 class DevboxFactory:
-    """Finds what a devbox is to start from."""
+    """Creates devboxes, and finds the disk that each is to start from."""
 
     def __init__(self, devboxes: Devboxes, snapshots: Snapshots, blueprints: Blueprints, layers: Layers) -> None:
         self._devboxes = devboxes

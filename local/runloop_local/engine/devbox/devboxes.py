@@ -1,4 +1,4 @@
-"""All devboxes of this machine, and what is kept of them between starts of the service."""
+"""All devboxes of this machine, and their way through a restart of the service."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from weakref import WeakValueDictionary
 
 from ...sandbox.base import SandboxError
 from ..build.builder import SANDBOX_PREFIX
-from ..errors import DiskFullError, EngineError, InvalidError, NotFoundError
+from ..errors import DiskFullError, EngineError, NotFoundError
 from ..ids import now_ms
 from ..problems import tell
 from ..storage.clearing import Clearing
@@ -19,19 +19,20 @@ from ..storage.idempotency import NO_REQUEST, rendered
 from ..storage.store import Query
 from ..views import tunnel_view
 from . import lifecycle
-from .devbox import Devbox, document, holder_of, loaded
-from .execution import KILLED, UNFINISHED, Ended, Execution, ExecutionRecord
+from .devbox import Devbox
+from .execution import UNFINISHED
 from .execution import loaded as loaded_execution
-from .execution_manager import ExecutionRequest
 from .lifecycle import DevboxRecord, Transition
+from .state import DevboxState, document, loaded
+from .supervisor import holder_of
 
 if TYPE_CHECKING:
     from collections.abc import Awaitable, Callable, Iterator
 
+    from ..fair_queue import Flow
     from ..storage.idempotency import Attempt
     from ..storage.store import Page
-    from .devbox import DevboxServices
-    from .output_log import OutputLog
+    from .services import DevboxServices
 
 
 class Devboxes:
@@ -41,7 +42,9 @@ class Devboxes:
         self._services = services
         self._live: dict[str, Devbox] = {}
         self._known: WeakValueDictionary[str, Devbox] = WeakValueDictionary()
-        """All that somebody holds, ended ones too: two of one devbox would not know of each other's changes."""
+        """All that somebody holds, ended ones too: two of one devbox would remove its disk at the same time."""
+        self._states: WeakValueDictionary[str, DevboxState] = WeakValueDictionary()
+        """The same of states: two of one devbox would not know of each other's changes."""
         self.problems: dict[str, str] = {}
         """Disks of devboxes that have ended and could not be removed, and why."""
         self._clearing = Clearing(services.store.notes)
@@ -60,15 +63,17 @@ class Devboxes:
                 known, sealed = await self._with_tunnel(record), sealed or _was_plain(record)
                 devbox = self._take_up(lifecycle.after_restart(known, self._since), has_disk=record.id in left)
                 moved += [devbox] if devbox.status != status or _was_plain(record) else []
-        ended = [execution for status in UNFINISHED for execution in await self._executions(status=status)]
-        documents = [document(devbox.record) for devbox in moved] + [each.document() for each in ended]
+        documents = [document(devbox.record) for devbox in moved]
+        for unfinished in UNFINISHED:
+            left_over = await self._services.store.records("execution", loaded_execution, status=unfinished)
+            documents += [self._services.history.killed(record).document() for record in left_over]
         try:
             await self._services.store.put(*documents, urgent=True)
             if sealed:
                 await self._services.store.write_out()
         except DiskFullError:
             for devbox in moved:
-                devbox.not_kept()
+                devbox.state.is_stored = False
         self._clearing.begin("What ended before", self.clear_away())
 
     async def create(self, record: DevboxRecord, attempt: Attempt = NO_REQUEST) -> Devbox:
@@ -78,10 +83,9 @@ class Devboxes:
             record = replace(record, tunnel=await record.tunnel.sealed_by(self._services.vault))
         if record.owner is not None:
             self._services.kernels.require(record.owner.id)  # with no await until it is known: it may end any moment
-        devbox = Devbox(replace(record, transitions=(Transition("queued", record.create_time_ms),)), self._services)
-        self._keep(devbox)
+        devbox = self._keep(replace(record, transitions=(Transition("queued", record.create_time_ms),)))
         try:
-            await devbox.save(*attempt.note(record.id))
+            await devbox.state.save(*attempt.note(record.id))
         except BaseException:
             del self._live[record.id]
             self._services.layers.release(holder_of(record.id))
@@ -90,17 +94,37 @@ class Devboxes:
         return devbox
 
     async def get(self, devbox_id: str) -> Devbox:
-        """One devbox; `NotFoundError` if there never was one."""
-        known = self._known.get(devbox_id)
-        if known is not None and not known.gone:
+        """One devbox, to do something with it; `NotFoundError` if there never was one."""
+        state = await self.state(devbox_id)
+        return self._known.get(devbox_id) or self._known.setdefault(devbox_id, Devbox(state, self._services))
+
+    async def state(self, devbox_id: str) -> DevboxState:
+        """The state of one devbox, to read it; that of one which has ended comes from the store.
+
+        `NotFoundError` if there never was one.
+        """
+        known = self._states.get(devbox_id)
+        if known is not None and not known.is_gone:
             return known
+        # Asked again for one that is gone: its record may have been removed since.
         record = await self._services.store.record("devbox", devbox_id, loaded)
         if record is None:
             raise NotFoundError(f"No devbox has the id {devbox_id!r}.")
-        return self._known.setdefault(devbox_id, Devbox(record, self._services))
+        return self._states.get(devbox_id) or self._states.setdefault(
+            devbox_id, DevboxState(record, self._services.store)
+        )
+
+    def find(self, devbox_id: str) -> Devbox | None:
+        """A devbox that lives, or has ended and is still in use."""
+        return self._known.get(devbox_id)
+
+    def flow(self, devbox_id: str) -> Flow:
+        """The turns to move data of a devbox, which may have ended."""
+        devbox = self.find(devbox_id)
+        return self._services.fair_queue.flow(devbox_id) if devbox is None else devbox.processes.flow
 
     async def page(self, query: Query, *, tunnels: bool = True) -> Page:
-        """One page of the list, newest first; without `tunnels` it does not say what lets in by them."""
+        """One page of the list, newest first; without `tunnels` it leaves their keys and tokens out."""
         page = await self._services.store.page(query)
         if not tunnels or not any(devbox.record.tunnel for devbox in self._live.values()):
             return page
@@ -114,42 +138,18 @@ class Devboxes:
             return view
         return rendered({**listed, "tunnel": tunnel_view(known.record.tunnel)})
 
-    async def execute(self, devbox_id: str, request: ExecutionRequest) -> Execution:
-        """Start a command; the same id once more is the same execution."""
-        devbox = await self.get(devbox_id)
-        done = await self._find(devbox, request.id)
-        if done is not None:
-            return _same(done, request)
-        return _same(await devbox.execute(request), request)
-
-    async def execution(self, devbox_id: str, execution_id: str) -> Execution:
-        """One execution, whatever became of it; `NotFoundError` if there never was one."""
-        found = await self._find(await self.get(devbox_id), execution_id)
-        if found is None:
-            raise NotFoundError(f"Devbox {devbox_id} has no execution {execution_id!r}.")
-        return found
-
-    async def executions(
-        self, devbox_id: str, limit: int, wanted: Callable[[ExecutionRecord], bool]
-    ) -> list[tuple[ExecutionRecord, OutputLog]]:
-        """Those that are wanted of the newest executions of a devbox, with their output, oldest first."""
-        devbox = await self.get(devbox_id)
-        found = await self._services.store.records("execution", loaded_execution, parent=devbox.record.id, limit=limit)
-        records = [self._settled(record, devbox) for record in found if wanted(record)]
-        return [(record, self._log(record, devbox)) for record in records]
-
     def counts(self) -> dict[str, int]:
-        """How many devboxes that have not ended are in each state."""
-        statuses = [devbox.status for devbox in self._live.values() if not devbox.gone]
+        """The number of devboxes in each status; those that are gone are not counted."""
+        statuses = [devbox.status for devbox in self._live.values() if not devbox.state.is_gone]
         return {status: statuses.count(status) for status in dict.fromkeys(statuses)}
 
     def live(self) -> Iterator[Devbox]:
-        """Those that have not ended, and some that have."""
+        """The devboxes that have not ended, and some that have."""
         return iter(self._live.values())
 
     @property
     def busy(self) -> bool:
-        """Whether a devbox runs or is on its way."""
+        """True while a devbox runs or is on its way."""
         return any(devbox.status in lifecycle.BUSY for devbox in self._live.values())
 
     async def aclose(self) -> None:
@@ -160,40 +160,17 @@ class Devboxes:
             if outcome is not None:
                 raise outcome
 
-    async def _find(self, devbox: Devbox, execution_id: str) -> Execution | None:
-        running = devbox.execution(execution_id)
-        if running is not None:
-            return running
-        record = await self._services.store.record("execution", f"{devbox.record.id}/{execution_id}", loaded_execution)
-        started = devbox.execution(execution_id)  # meanwhile
-        if started is not None or record is None:
-            return started
-        record = self._settled(record, devbox)
-        return Execution(record, self._log(record, devbox), Ended())
-
-    def _settled(self, record: ExecutionRecord, devbox: Devbox) -> ExecutionRecord:
-        """The record, also where the disk was too full to note that the command had ended."""
-        return self._killed(record) if record.status != "completed" and devbox.execution(record.id) is None else record
-
-    def _log(self, record: ExecutionRecord, devbox: Devbox) -> OutputLog:
-        running = devbox.execution(record.id)
-        if running is not None:
-            return running.log
-        return self._services.history.output(record)
-
     def _drop_ended(self) -> None:
-        for devbox in [devbox for devbox in self._live.values() if devbox.gone]:
+        for devbox in [devbox for devbox in self._live.values() if devbox.state.is_gone]:
             del self._live[devbox.record.id]
 
     def _take_up(self, record: DevboxRecord, *, has_disk: bool) -> Devbox:
         if record.status in lifecycle.TERMINAL:
             record = replace(record, has_disk=has_disk)
-        devbox = Devbox(record, self._services)
-        self._keep(devbox)
-        return devbox
+        return self._keep(record)
 
     async def _with_tunnel(self, record: DevboxRecord) -> DevboxRecord:
-        """A record from the store, with what lets in by its tunnel."""
+        """A record from the store, with the key and token of its tunnel."""
         if record.tunnel is None:
             return record
         if _was_plain(record):
@@ -205,19 +182,12 @@ class Devboxes:
             return record
         return replace(record, tunnel=tunnel)
 
-    def _keep(self, devbox: Devbox) -> None:
-        record = devbox.record
+    def _keep(self, record: DevboxRecord) -> Devbox:
+        devbox = Devbox(DevboxState(record, self._services.store), self._services)
+        self._states[record.id] = devbox.state
         self._live[record.id] = self._known[record.id] = devbox
         self._services.layers.hold(holder_of(record.id), record.layers)
-
-    async def _executions(self, status: str) -> list[ExecutionRecord]:
-        """Those that an earlier service has left in this state, as killed."""
-        found = await self._services.store.records("execution", loaded_execution, status=status)
-        return [self._killed(record) for record in found]
-
-    def _killed(self, record: ExecutionRecord) -> ExecutionRecord:
-        ended_ms = max(self._since, record.start_time_ms)
-        return record.ended(self._services.history.output(record), ended_ms, KILLED)
+        return devbox
 
     async def clear_away(self) -> None:
         """Remove disks that devboxes have left: a kill, or a refusal of this machine, may have come between."""
@@ -241,7 +211,7 @@ class Devboxes:
             tell(self.problems, name, f"The disk of {name}, which has ended, cannot be removed: {error}")
 
     async def _remove_left(self, name: str, status: str | None) -> None:
-        """Only a disk goes of which a record that can be read says that it has ended."""
+        """Remove a disk only if a readable record says that its devbox has ended."""
         if status in lifecycle.TERMINAL:
             await (await self.get(name)).remove_disk()
         elif status is None and not _is_devbox(name):  # half made, or made to try something out
@@ -249,18 +219,9 @@ class Devboxes:
 
 
 def _was_plain(record: DevboxRecord) -> bool:
-    """Whether an earlier version has stored it with what lets in by its tunnel, as it is."""
+    """Return True if an earlier version has stored the key and token of its tunnel unencrypted."""
     return record.tunnel is not None and not record.tunnel.sealed
 
 
 def _is_devbox(name: str) -> bool:
     return name.startswith("dbx_") and "." not in name
-
-
-def _same(execution: Execution, request: ExecutionRequest) -> Execution:
-    if execution.record.command != request.command:
-        raise InvalidError(
-            f"Execution {request.id!r} has already run another command: give a new one a command_id or an x-request-id "
-            "of its own."
-        )
-    return execution

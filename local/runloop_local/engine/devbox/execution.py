@@ -51,7 +51,7 @@ class ExecutionRecord(Record):
     """Why the service ended it, where it did: one sentence."""
     stdout_bytes: int | None = None
     stderr_bytes: int | None = None
-    """How much it has printed, once it has ended; None where an earlier version has not noted that."""
+    """The size of its output, once it has ended; None if an earlier version has not noted that."""
 
     @property
     def printed(self) -> tuple[int, int] | None:
@@ -61,7 +61,7 @@ class ExecutionRecord(Record):
         return self.stdout_bytes, self.stderr_bytes
 
     def ended(self, log: OutputLog, time_ms: int, exit_status: int | None) -> ExecutionRecord:
-        """It, after its end."""
+        """The record after its end."""
         sizes = log.sizes
         return replace(
             self,
@@ -73,7 +73,7 @@ class ExecutionRecord(Record):
         )
 
     def document(self) -> Document:
-        """It, as the store keeps it."""
+        """The stored form."""
         key = f"{self.devbox_id}/{self.id}"
         return Document(
             "execution", key, body_of(self), self.devbox_id, self.status, time_ms=self.start_time_ms, listed=False
@@ -81,7 +81,7 @@ class ExecutionRecord(Record):
 
 
 loaded = loader(ExecutionRecord)
-"""The record from its stored form; `ValueError` where that is none."""
+"""The record from its stored form; `ValueError` if it is none."""
 
 
 class Runner(Protocol):
@@ -133,7 +133,7 @@ class Execution:
         return self.record.ended(self.log, now_ms(self.record.start_time_ms), code)
 
     def started(self) -> None:
-        """Its turn has come."""
+        """Note that it runs, as its turn has come."""
         self.record = replace(self.record, status="running")
         self._changed.notify()
 
@@ -193,14 +193,14 @@ class Execution:
 
 
 class Ended:
-    """What is left of a command that ran in an earlier life of the service or the devbox."""
+    """The runner of a command that has ended before: nothing is left to run or to signal."""
 
     async def run(self, execution: Execution) -> int:
-        """What it ended with."""
+        """The exit status with which it ended."""
         return execution.record.exit_status or 0
 
     async def signal(self, number: int, *, group: bool) -> None:
-        """Nothing is there to hear it."""
+        """Do nothing."""
 
 
 class ProcessRunner:

@@ -39,12 +39,12 @@ class ExecutionRequest:
     shell: str | None = None
     source: Source = "exec"
     env: Mapping[str, str] = field(default_factory=dict, repr=False)
-    """Added to what every command gets."""
+    """Variables besides those that all commands have."""
 
 
 @dataclass(frozen=True, slots=True)
 class ExecutionContext:
-    """What every command of a devbox gets."""
+    """The environment that all commands of a devbox have in common."""
 
     devbox_id: str
     user: User
@@ -52,7 +52,7 @@ class ExecutionContext:
     login_shell: str
     flow: Flow
     cwd: str | None = None
-    """Where commands start; the home directory by default."""
+    """The folder in which commands start; the home directory by default."""
 
 
 class ExecutionManager:
@@ -72,7 +72,7 @@ class ExecutionManager:
 
     @property
     def busy(self) -> bool:
-        """Whether a command runs."""
+        """True while a command runs."""
         return bool(self._executions)
 
     def get(self, execution_id: str) -> Execution | None:

@@ -1,8 +1,8 @@
-"""What ran in devboxes: where its output lies, how much there is of it, and what is no longer kept.
+"""The outputs of commands on disk: their size, and the removal of those that are too old to be kept.
 
-Everything that a command printed is a folder. That of a devbox which has ended may go as a whole; of one that lives the
-oldest may, but for the last `KEPT` commands and those that run. A record outlives its output, and knows how much that
-was: so what is no longer kept is never taken for nothing.
+The output of each command is a folder. A devbox that has ended may lose all of them, one that lives the oldest, except
+those of the last `KEPT` commands and of those that run. A record outlives its output and knows its size, so output that
+is no longer kept is never mistaken for none.
 """
 
 from __future__ import annotations
@@ -22,6 +22,7 @@ from ..ids import now_ms
 from ..storage.records import Record, body_of, loader
 from ..storage.retention import Item
 from ..storage.store import Document, Query
+from .execution import KILLED
 from .lifecycle import TERMINAL, DevboxRecord
 from .output_log import OutputLog
 
@@ -43,14 +44,14 @@ _PAGE = 100
 
 @dataclass(frozen=True, slots=True)
 class Ended(Record):
-    """What is kept of a devbox that has ended."""
+    """The sizes of what is kept of a devbox that has ended."""
 
     id: str
     time_ms: int
     output_bytes: int
     record_bytes: int
     is_pruned: bool = False
-    """Whether what its commands printed is gone."""
+    """True once the output of its commands has been removed."""
 
 
 @dataclass(slots=True)
@@ -75,7 +76,7 @@ class _Live:
         self.record_bytes += record_bytes
 
     def add_older(self, outputs: Mapping[str, int]) -> int:
-        """What an earlier service has left, newest first; the bytes that were not known."""
+        """Add the outputs that an earlier service has left, newest first; the bytes that were not known yet."""
         known, before = {name for name, _ in self.outputs} | self.running.keys(), self.output_bytes
         for name, bytes_ in outputs.items():
             if name not in known:
@@ -105,6 +106,7 @@ class History:
         self.folder = folder
         self._store = store
         self._grown = grown
+        self._since = now_ms()
         self._live: dict[str, _Live] = {}
         self._ended: dict[str, Ended] = {}
         self.output_bytes = 0
@@ -124,19 +126,19 @@ class History:
         return {name: bytes_ for name, live in self._live.items() if (bytes_ := live.removable_bytes)}
 
     def begin(self, record: ExecutionRecord) -> OutputLog:
-        """Where a new command's output goes."""
+        """The log for the output of a new command."""
         log = OutputLog(self.folder / record.devbox_id / record.id)
         if record.devbox_id not in self._ended:
             self._live.setdefault(record.devbox_id, _Live()).running[record.id] = log
         return log
 
     def output_bytes_of(self, devbox_id: str) -> int:
-        """What the commands of a devbox that lives have printed, as far as it is kept."""
+        """The size of the output that is kept of a devbox that lives."""
         live = self._live.get(devbox_id)
         return 0 if live is None else live.output_bytes + sum(log.disk_bytes for log in live.running.values())
 
     def end(self, record: ExecutionRecord, log: OutputLog) -> None:
-        """A command has ended."""
+        """Count the output of a command that has ended."""
         live = self._live.get(record.devbox_id)
         if live is not None:
             live.running.pop(record.id, None)
@@ -145,13 +147,17 @@ class History:
             self._grown()
 
     def output(self, record: ExecutionRecord) -> OutputLog:
-        """What an ended command printed; reading it raises `PrunedError` where that is no longer kept."""
+        """The output of an ended command; reading it raises `PrunedError` if that is no longer kept."""
         ended = self._ended.get(record.devbox_id)
         printed = record.printed or ((1, 1) if ended is not None and ended.is_pruned else None)
         return OutputLog(self.folder / record.devbox_id / record.id, finished=True, printed=printed)
 
+    def killed(self, record: ExecutionRecord) -> ExecutionRecord:
+        """The record of a command whose end nobody has noted: it was killed before this service began."""
+        return record.ended(self.output(record), max(self._since, record.start_time_ms), KILLED)
+
     async def end_devbox(self, record: DevboxRecord) -> None:
-        """A devbox has ended, and its commands with it. Once more is no error."""
+        """Note that a devbox has ended, and its commands with it. Once more is no error."""
         live = self._live.pop(record.id, None) or _Live()
         self.output_bytes -= live.output_bytes
         if record.id in self._ended:
@@ -164,7 +170,7 @@ class History:
         self._grown()
 
     async def restore(self) -> None:
-        """Learn what earlier services have left."""
+        """Find and count what earlier services have left."""
         for ended in await self._store.records(KIND, loader(Ended)):
             self._count(ended)
         folders = await asyncio.to_thread(_names, self.folder)
@@ -180,7 +186,7 @@ class History:
         self._is_restored = True
 
     async def remove_output(self, devbox_id: str) -> int:
-        """Remove what the commands of an ended devbox have printed; the bytes of it."""
+        """Remove the output of all commands of an ended devbox; the bytes of it."""
         await asyncio.to_thread(_remove, self.folder / devbox_id)
         ended = self._ended[devbox_id]
         await self._know(replace(ended, output_bytes=0, is_pruned=True))
@@ -248,13 +254,13 @@ class History:
 
 
 class Outputs:
-    """What commands printed, as `Retention` keeps it within a limit."""
+    """The outputs of commands, as `Retention` keeps them within a limit."""
 
     def __init__(self, history: History) -> None:
         self._history = history
 
     async def restore(self) -> None:
-        """Learn what earlier services have left."""
+        """Find and count what earlier services have left."""
         await self._history.restore()
 
     def items(self) -> list[Item]:
@@ -264,7 +270,7 @@ class Outputs:
         return [item for item in ended if item.parts[item.id]] + live
 
     def total(self) -> int:
-        """The bytes of all that commands which have ended printed."""
+        """The bytes of the output of all commands that have ended."""
         return self._history.output_bytes
 
     async def remove(self, removal: Removal) -> int:
@@ -281,7 +287,7 @@ class EndedRecords:
         self._history = history
 
     async def restore(self) -> None:
-        """Nothing is left to learn: see `Outputs`."""
+        """Do nothing: `Outputs` has found all."""
 
     def items(self) -> list[Item]:
         """One for each devbox."""

@@ -4,12 +4,15 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
-from typing import Any, Literal
+from typing import TYPE_CHECKING, Any, Literal
 
 from ..build.image import Image
 from ..errors import InvalidError
 from ..storage.records import Record
 from ..tunnel.tunnel import Tunnel
+
+if TYPE_CHECKING:
+    from ...sandbox.base import User
 
 Status = Literal[
     "queued", "provisioning", "initializing", "running", "suspending", "suspended", "resuming", "failure", "shutdown"
@@ -44,7 +47,7 @@ class Transition(Record):
     """By this machine's clock, which may be set, but never before the move before it."""
     reason: str | None = None
     lasted_ms: int | None = None
-    """How long the state before it lasted, by a clock that nobody sets; None where nobody measured it."""
+    """The milliseconds spent in the state before, by a clock that nobody sets; None where nobody measured them."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -53,9 +56,9 @@ class Owner(Record):
 
     id: str
     ends: bool = True
-    """Whether the devbox ends with it."""
+    """True if the devbox ends with the kernel."""
     holds: bool = True
-    """Whether the devbox's keep-alive time begins only when it has ended."""
+    """True if the devbox's keep-alive time begins only when the kernel has ended."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -89,14 +92,34 @@ class DevboxRecord(Record):
 
     @property
     def status(self) -> Status:
-        """Where it is now."""
+        """The current status."""
         return self.transitions[-1].status
 
     @property
     def end_time_ms(self) -> int | None:
-        """When it ended, if it has."""
+        """The time of its end, if it has ended."""
         ends = (move.time_ms for move in self.transitions if move.status in TERMINAL)
         return next(ends, None)
+
+    @property
+    def user(self) -> User:
+        """The account that its commands run as."""
+        chosen = self.launch_parameters.get("user_parameters")
+        if chosen is None:
+            return self.image.account
+        return "root" if chosen.get("username") == "root" or chosen.get("uid") == 0 else "user"
+
+    @property
+    def after_idle(self) -> Mapping[str, Any] | None:
+        """The rule for the time when nobody uses it, if it has one; otherwise its keep-alive time counts."""
+        parameters = self.launch_parameters
+        rule: Mapping[str, Any] | None = parameters.get("after_idle") or self.lifecycle_rules.get("after_idle")
+        return rule
+
+    @property
+    def lifecycle_rules(self) -> Mapping[str, Any]:
+        """The launch parameter `lifecycle`."""
+        return self.launch_parameters.get("lifecycle") or {}
 
 
 def move(
@@ -120,7 +143,7 @@ def require(record: DevboxRecord, status: Status, action: str) -> None:
 
 
 def after_restart(record: DevboxRecord, time_ms: int) -> DevboxRecord:
-    """What a record says after the service that ran the devbox is gone: suspended, or failed while launching."""
+    """The record once the service that ran the devbox is gone: suspended, or failed if it was still launching."""
     if record.status in TERMINAL or record.status == "suspended":
         return record
     if record.status in ("queued", "provisioning", "initializing"):

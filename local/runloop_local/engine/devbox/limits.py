@@ -1,4 +1,4 @@
-"""What a devbox may use: the sizes that can be asked for, and ending one that uses more.
+"""The limits of a devbox: the sizes that can be asked for, and the end of one that uses more.
 
 Memory, processes and CPU are limited by the kernel where it lets the service do so. The rest is looked at: often while
 something happens in a devbox, seldom while it goes on as before, never while nothing runs in it.
@@ -61,7 +61,7 @@ SIZES: Mapping[str, Size] = {
 }
 DEFAULT = SIZES["SMALL"]
 BUILD = SIZES["LARGE"]
-"""What a build may use, unless its devboxes are to have more."""
+"""The size of a build, unless its devboxes are to have more."""
 
 
 def size_of(parameters: Mapping[str, Any]) -> Size:
@@ -94,14 +94,14 @@ def _is_even(number: float, most: int) -> bool:
 
 @dataclass(frozen=True, slots=True)
 class LimitViolation:
-    """Why a devbox or a build is ended."""
+    """The reason why a devbox or a build is ended."""
 
     reason: FailureReason
     sentence: str
 
 
 def memory_violation(load: Load, limits: Limits, user: str = DEVBOX) -> LimitViolation | None:
-    """What is to be said if `user` uses too much memory."""
+    """The violation if `user` uses too much memory."""
     if load.killed_for_memory or load.memory_bytes > limits.memory_bytes:
         return LimitViolation(
             "out_of_memory", f"{user} needed more than its {limits.memory_bytes // GIB} GB of memory."
@@ -110,14 +110,14 @@ def memory_violation(load: Load, limits: Limits, user: str = DEVBOX) -> LimitVio
 
 
 def process_violation(load: Load, limits: Limits, user: str = DEVBOX) -> LimitViolation | None:
-    """What is to be said if `user` has too many processes, where the kernel does not keep it from starting them."""
+    """The violation if `user` has too many processes, as the kernel does not always keep it from starting them."""
     if load.processes > limits.processes:
         return LimitViolation("execution_failed", f"{user} started more than {limits.processes} processes.")
     return None
 
 
 def disk_violation(used: int, limits: Limits, user: str = DEVBOX, printed: int = 0) -> LimitViolation | None:
-    """What is to be said if the disk of `user` is too large, with what its commands have printed."""
+    """The violation if the disk of `user` is too large, together with the output of its commands."""
     if used + printed <= limits.disk_bytes:
         return None
     share = f", {printed / GIB:.1f} GB of it by what its commands printed" if printed > limits.disk_bytes // 10 else ""
@@ -132,7 +132,7 @@ class LimitMonitor:
         sandbox: Sandbox,
         limits: Limits,
         folder: str,
-        on_excess: Callable[[LimitViolation], None],
+        on_violation: Callable[[LimitViolation], None],
         *,
         user: str = DEVBOX,
         disk_before: int = 0,
@@ -142,13 +142,13 @@ class LimitMonitor:
         self._limits = limits
         self._user = user
         self._disk = _Disk(sandbox, limits, folder, user, disk_before, printed)
-        self._on_violation = on_excess
+        self._on_violation = on_violation
         self._noticed = asyncio.Event()
         self._task: asyncio.Task[None] | None = None
         self._has_ended = False
 
     def notice(self) -> None:
-        """Somebody does something with the sandbox."""
+        """Look often from now on, as something happens in the sandbox."""
         self._noticed.set()
         if not self._has_ended and (self._task is None or self._task.done()):
             self._task = asyncio.create_task(self._look_after())
@@ -160,7 +160,7 @@ class LimitMonitor:
             self._task.cancel()
 
     async def memory(self) -> LimitViolation | None:
-        """Whether it has used too much memory, also after its end."""
+        """The violation if it has used too much memory, also after its end."""
         try:
             return memory_violation(await self._sandbox.load(), self._limits, self._user)
         except SandboxError:
@@ -192,7 +192,7 @@ class LimitMonitor:
 
 
 def _differs(load: Load, before: Load | None) -> bool:
-    """Whether memory or the number of processes changes by more than a little."""
+    """Return True if memory or the number of processes has changed by more than a little."""
     if before is None or load.processes != before.processes:
         return True
     return abs(load.memory_bytes - before.memory_bytes) > before.memory_bytes // 10

@@ -1,4 +1,4 @@
-"""What an execution printed: one file of bytes in the order they came, and one of who wrote which run of them.
+"""The output of an execution: one file of bytes in the order they came, and one that says which stream they are of.
 
 `output` holds stdout and stderr merged as they were read. `order` holds a fixed-size entry per *segment*, a run
 of bytes of one stream, so a stream can be followed, and resumed at any byte, in constant memory.
@@ -34,14 +34,14 @@ class Segment:
 
     stream: Stream
     merged: int
-    """Where it begins in the merged output."""
+    """Its first byte in the merged output."""
     start: int
-    """Where it begins in its own stream."""
+    """Its first byte in its own stream."""
     other: int
-    """How many bytes of the other stream came before."""
+    """The number of bytes of the other stream before it."""
 
     def before(self, stream: Stream) -> int:
-        """How many bytes of `stream` came before it."""
+        """The number of bytes of `stream` before it."""
         return self.start if stream == self.stream else self.other
 
 
@@ -78,12 +78,12 @@ class OutputLog:
 
     @property
     def disk_bytes(self) -> int:
-        """About what it takes on disk."""
+        """About the bytes that it takes on disk."""
         files = (self.total, self.segments * _ENTRY.size)
         return sum(-(-size // _BLOCK) * _BLOCK for size in files) + _BLOCK if self.segments else 0
 
     def append(self, stream: Stream, data: bytes) -> None:
-        """Add what `stream` just printed and wake the subscribers. `OSError` where the disk refuses."""
+        """Add what `stream` just printed and wake the subscribers. `OSError` if the disk refuses."""
         output, order = self._files or self._create()
         if self._last is None or self._last.stream != stream:
             self._open_segment(order, stream)
@@ -92,7 +92,7 @@ class OutputLog:
         self.changed.notify()
 
     def finish(self) -> None:
-        """No more output will come."""
+        """Close the log: no more output will come."""
         self.finished = True
         self._close()
         self.changed.notify()
@@ -104,7 +104,7 @@ class OutputLog:
         return _entry(os.pread(order, _ENTRY.size, index * _ENTRY.size))
 
     def open_files(self) -> tuple[int, int]:
-        """Fresh descriptors of both files, for a reader to close. `PrunedError` where they are gone."""
+        """Fresh descriptors of both files, for a reader to close. `PrunedError` if they are gone."""
         return _both(self._opened)
 
     def _opened(self, name: str) -> int:
@@ -328,7 +328,10 @@ def _entry(data: bytes) -> Segment:
 
 
 def _line_start(data: bytes, lines: int) -> int:
-    """Where the last `lines` lines begin; 0 when there are not that many. Halves and counts: there may be millions."""
+    """The index of the last `lines` lines; 0 if there are not that many.
+
+    Found by halving and counting, as there may be millions of lines.
+    """
     low, high = 0, len(data) - 1 if data.endswith(b"\n") else len(data)
     if data.count(b"\n", 0, high) < lines:
         return 0

@@ -46,7 +46,7 @@ def open_nothing() -> tuple[int, int]:
 
 
 def open_each(*openers: Callable[[], tuple[int, int]]) -> list[tuple[int, int]]:
-    """What each of them opens; where one fails, what those before it have opened is closed."""
+    """The descriptors that each of them opens; if one fails, those that were opened before it are closed."""
     found: list[tuple[int, int]] = []
     try:
         for opener in openers:
@@ -130,14 +130,14 @@ class PipeWriter:
                 view = view[await self._some(view) :]
 
     def close(self) -> None:
-        """The end of the input."""
+        """End the input."""
         if self._open:
             self._open = False
             asyncio.get_running_loop().remove_writer(self._file)
             os.close(self._file)
 
     async def finish(self) -> None:
-        """The end of the input, after all that is being written."""
+        """End the input after all that is being written."""
         async with self._turn:
             self.close()
 
@@ -162,7 +162,7 @@ class PipeWriter:
 
 
 async def chunks(file: int, flow: Flow) -> AsyncIterator[bytes]:
-    """What arrives in a pipe, read only as fast as it is consumed. Owns the descriptor."""
+    """The bytes from a pipe, read only as fast as they are consumed. Owns the descriptor."""
     loop = asyncio.get_running_loop()
     os.set_blocking(file, False)
     try:

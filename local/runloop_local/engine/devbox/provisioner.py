@@ -1,4 +1,4 @@
-"""What a devbox is given before it runs, besides its disk: objects, repositories, the values of secrets."""
+"""The things that a devbox is given before it runs, besides its disk: objects, repositories, values of secrets."""
 
 from __future__ import annotations
 
@@ -48,7 +48,7 @@ class Provisioner:
         self._vault = vault
 
     async def checked(self, record: DevboxRecord, code: tuple[CodeMount, ...]) -> DevboxRecord:
-        """The record with what it is to be given; `NotFoundError` or `InvalidError` where that cannot be."""
+        """The record with what it is to be given; `NotFoundError` or `InvalidError` if that cannot be."""
         for path, object_id in record.object_mounts.items():
             self._check_place(path)
             await self._objects.content(object_id)
@@ -56,12 +56,12 @@ class Provisioner:
         return replace(record, code_mounts=tuple([await self._kept(mount) for mount in code]))
 
     async def require(self, record: DevboxRecord) -> None:
-        """`EngineError` unless there is all that a devbox needs to start again."""
+        """Raise `EngineError` unless there is all that a devbox needs to start again."""
         await self._secrets.require(record.secrets)
         await self.reach(record)
 
     async def reach(self, record: DevboxRecord) -> EgressPredicate | None:
-        """What its network policy lets it connect to; `NotServedError` where this machine cannot enforce that."""
+        """The addresses its network policy lets it connect to; `NotServedError` if this machine cannot enforce that."""
         policy_id = record.launch_parameters.get("network_policy_id")
         if policy_id is None:
             return None
@@ -81,7 +81,7 @@ class Provisioner:
         return await self._secrets.values(record.secrets)
 
     async def furnish(self, record: DevboxRecord, files: Files, execution_manager: ExecutionManager) -> None:
-        """Put objects and repositories into a devbox that has started; `EngineError` where one fails."""
+        """Put objects and repositories into a devbox that has started; `EngineError` if one fails."""
         for path, object_id in record.object_mounts.items():
             await self._put_object(path, object_id, files)
         for kept in record.code_mounts:
@@ -93,7 +93,7 @@ class Provisioner:
         if self._has_root and _is_outside(path):
             await files.claim(path, folder=packing in ("tar", "tar.gz"))
         try:
-            await files.write(path, self._objects.read(content, 0, content.size), packing)
+            await files.write(path, self._objects.files.read(content.path, 0, content.size), packing)
         except InvalidError as error:
             raise InvalidError(f"Object {object_id} cannot be mounted. {error}") from error
 
@@ -149,7 +149,7 @@ async def _run(
 
 
 def _packing(content: Content) -> Packing | None:
-    """How an object is packed: by what it is called, and what it begins with."""
+    """The packing of an object, by its content type and its first bytes."""
     kind = content.record.content_type
     if kind not in ("tar", "tgz", "gzip"):
         return None

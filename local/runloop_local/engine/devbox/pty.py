@@ -1,7 +1,7 @@
 """Terminal sessions of a devbox: a login shell each, which outlives its client for a while.
 
-What a session prints is kept as far back as `KEPT_BYTES`. A client gets it from an offset on; while one is attached
-and does not read, the session waits with it, so nothing is lost. While none is, the oldest output makes room.
+The output of a session is kept as far back as `scrollback.KEPT_BYTES`. A client gets it from an offset on; while one is
+attached and does not read, the session waits with it, so nothing is lost. While none is, the oldest output makes room.
 """
 
 from __future__ import annotations
@@ -20,15 +20,14 @@ from ...sandbox.terminal import resize
 from ..change_notifier import ChangeNotifier
 from ..errors import ConflictError, InvalidError, NotFoundError
 from .pipes import PipeWriter
+from .scrollback import TerminalReader
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
 
     from ...sandbox.base import Process, Sandbox
 
-KEPT_BYTES = 256 * 1024
 IDLE_TTL_S = 900.0
-_CHUNK = 64 * 1024
 _LARGEST = 1000
 End = Literal["exited", "closed", "lost"]
 
@@ -56,18 +55,16 @@ class Session:
         self.changed = ChangeNotifier()
         self._file = file
         self._on_end = on_end
-        self._output = Scrollback()
         self._client: Client | None = None
-        self._loop = asyncio.get_running_loop()
+        self._reader = TerminalReader(file, self._unread_from, self.changed.notify)
         self._input = PipeWriter(os.dup(file))
-        self._reading = False
-        self._read_on()
+        self._reader.resume()
         self._watch = asyncio.create_task(self._watch_exit(process))
         self._timer: asyncio.TimerHandle | None = None
 
     @property
     def attached(self) -> bool:
-        """Whether a client is connected."""
+        """True while a client is connected."""
         return self._client is not None
 
     def attach(self, offset: int | None) -> Client:
@@ -77,33 +74,34 @@ class Session:
         if self._client is not None:
             raise ConflictError(f"The terminal {self.name!r} has a client already: one at a time.")
         self._stop_timer()
-        start = self._output.start if offset is None else self._output.nearest(offset)
-        self._client = Client(self, start)
+        output = self._reader.output
+        self._client = Client(self, output.start if offset is None else output.nearest(offset))
         return self._client
 
     def detach(self, client: Client, ttl: float) -> None:
-        """The client is gone; the session ends unless another comes within `ttl` seconds."""
+        """Let the client go; the session ends unless another comes within `ttl` seconds."""
         if self._client is client:
             self._client = None
-            self._read_on()
+            self.consumed()
             self.expire_after(ttl)
 
     def expire_after(self, ttl: float) -> None:
         """End unless a client comes within `ttl` seconds."""
         self._stop_timer()
         if self.end is None:
-            self._timer = self._loop.call_later(ttl, self.close)
+            self._timer = asyncio.get_running_loop().call_later(ttl, self.close)
 
     def output(self, offset: int) -> bytes:
-        """What was printed from `offset` on, in one piece of bounded size; empty when there is no more."""
-        return self._output.read(offset)
+        """The output from `offset` on, in one piece of bounded size; empty when there is no more."""
+        return self._reader.output.read(offset)
 
     def consumed(self) -> None:
-        """The client has made room."""
-        self._read_on()
+        """Read on, as the client has made room."""
+        if self.end is None:
+            self._reader.resume()
 
     async def write(self, data: bytes) -> None:
-        """What was typed. It is lost when the session has ended."""
+        """Type `data`. It is lost when the session has ended."""
         try:
             await self._input.write(data)
         except OSError:
@@ -121,28 +119,22 @@ class Session:
         if number is None:
             raise InvalidError(f"signal must be the name of a signal, like SIGINT, not {name!r}.")
         self._require_running()
-        if not self._signal(number):
+        if not _signal_foreground(self._file, number):
             raise InvalidError(f"Nothing runs in the foreground of the terminal {self.name!r}.")
 
     def close(self) -> None:
         """Hang up."""
         if self.end is None:
-            self._signal(signal.SIGHUP)
+            _signal_foreground(self._file, signal.SIGHUP)
             self._finish("closed")
 
     def lose(self) -> None:
-        """The devbox has stopped."""
+        """End the session, as the devbox has stopped."""
         self._finish("lost")
 
-    def _signal(self, number: int) -> bool:
-        group = _foreground(self._file)
-        if group <= 1 or group == os.getpgrp():
-            return False
-        try:
-            os.killpg(group, number)
-        except (ProcessLookupError, PermissionError):
-            return False
-        return True
+    def _unread_from(self) -> int | None:
+        """The offset that the client has read up to; None if there is no client."""
+        return None if self._client is None else self._client.offset
 
     def _require_running(self) -> None:
         if self.end is not None:
@@ -160,9 +152,9 @@ class Session:
     async def _drain(self) -> None:
         """Keep what it printed last. A background process may hold the terminal open for ever."""
         while self.end is None:
-            while self._is_full():
+            while self._reader.is_full():
                 await self.changed.wait()
-            if not self._keep(self._read()):
+            if not self._reader.read():
                 return
 
     def _finish(self, end: End) -> None:
@@ -170,7 +162,7 @@ class Session:
             return
         self.end = end
         self._stop_timer()
-        self._pause()
+        self._reader.pause()
         self._input.close()
         os.close(self._file)
         if self._watch is not asyncio.current_task():
@@ -183,46 +175,9 @@ class Session:
             self._timer.cancel()
             self._timer = None
 
-    def _readable(self) -> None:
-        if self._is_full():
-            self._pause()
-            return
-        data = self._read()
-        if data is not None and not self._keep(data):
-            self._pause()  # hung up: its exit follows
-
-    def _read(self) -> bytes | None:
-        """What the terminal has: empty when it has been hung up, None when there is nothing yet."""
-        try:
-            return os.read(self._file, _CHUNK)
-        except BlockingIOError:
-            return None
-        except OSError:  # Linux's end of a terminal
-            return b""
-
-    def _keep(self, data: bytes | None) -> bool:
-        if data:
-            self._output.append(data, KEPT_BYTES)
-            self.changed.notify()
-        return bool(data)
-
-    def _is_full(self) -> bool:
-        return self._client is not None and self._output.end - self._client.offset >= KEPT_BYTES - _CHUNK
-
-    def _read_on(self) -> None:
-        if self.end is None and not self._reading and not self._is_full():
-            self._reading = True
-            self._loop.add_reader(self._file, self._readable)
-            self.changed.notify()
-
-    def _pause(self) -> None:
-        if self._reading:
-            self._reading = False
-            self._loop.remove_reader(self._file)
-
 
 class Client:
-    """Whoever is attached to a session."""
+    """The client of a session."""
 
     def __init__(self, session: Session, offset: int) -> None:
         self.session = session
@@ -239,35 +194,6 @@ class Client:
         return data
 
 
-class Scrollback:
-    """The last bytes of an endless output, by their offset."""
-
-    def __init__(self) -> None:
-        self.start = 0
-        self._kept = bytearray()
-
-    @property
-    def end(self) -> int:
-        """The offset after the last byte."""
-        return self.start + len(self._kept)
-
-    def append(self, data: bytes, most: int) -> None:
-        """Add to the end; the oldest bytes make room."""
-        self._kept += data
-        excess = max(0, len(self._kept) - most)
-        del self._kept[:excess]
-        self.start += excess
-
-    def nearest(self, offset: int) -> int:
-        """The offset itself, if it is kept or the next to come."""
-        return min(max(offset, self.start), self.end)
-
-    def read(self, offset: int) -> bytes:
-        """Some bytes from `offset` on."""
-        place = offset - self.start
-        return bytes(self._kept[place : place + _CHUNK])
-
-
 class Terminals:
     """The terminal sessions of one started sandbox, by name."""
 
@@ -280,7 +206,7 @@ class Terminals:
 
     @property
     def busy(self) -> bool:
-        """Whether somebody is attached to one of them."""
+        """True while somebody is attached to one of them."""
         return any(session.attached for session in self)
 
     def __iter__(self) -> Iterator[Session]:
@@ -293,7 +219,7 @@ class Terminals:
         return self._sessions[name]
 
     async def open(self, name: str, size: Size | None) -> tuple[Session, bool]:
-        """The session of this name, and whether it is new; a given size becomes its size."""
+        """The session of this name, and True if it is new; a given size becomes its size."""
         async with self._opening:
             known = self._sessions.get(name)
             if known is None:
@@ -303,11 +229,11 @@ class Terminals:
             return known, False
 
     def detach(self, client: Client) -> None:
-        """The client is gone."""
+        """Let the client go."""
         client.session.detach(client, self.idle_ttl)
 
     def end(self) -> None:
-        """The sandbox has stopped."""
+        """End all sessions, as the sandbox has stopped."""
         for session in self:
             session.lose()
 
@@ -326,3 +252,15 @@ def _foreground(file: int) -> int:
     except OSError:
         return 0
     return found
+
+
+def _signal_foreground(file: int, number: int) -> bool:
+    """Send a signal to what runs in the foreground of a terminal; False if nothing does."""
+    group = _foreground(file)
+    if group <= 1 or group == os.getpgrp():
+        return False
+    try:
+        os.killpg(group, number)
+    except (ProcessLookupError, PermissionError):
+        return False
+    return True

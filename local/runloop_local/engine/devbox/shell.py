@@ -38,7 +38,7 @@ cd {cwd} 2>/dev/null
 """
 _STATUS = re.compile(r"\d{1,3}", re.ASCII)
 _LONGEST = 64 << 10
-"""A mark holds a folder's name, seldom one of more than 4096 bytes. What goes on longer is what a command printed."""
+"""A mark holds a folder's name, seldom one of more than 4096 bytes. Anything longer is the output of a command."""
 _TURN = "eval {command} </dev/null\n{{ __runloop_mark; }} 2>/dev/null\n"
 
 
@@ -65,7 +65,7 @@ class Marks:
         return data[:begin], None if end < 0 else data[begin + len(self._start) : end]
 
     def rest(self) -> bytes:
-        """What was held back because it might have become a mark."""
+        """The bytes that were held back because they might have become a mark."""
         held, self._held = self._held, b""
         return held
 
@@ -111,7 +111,7 @@ class Shell:
         return code
 
     def runner(self) -> ShellRunner:
-        """How one execution uses this shell."""
+        """A runner by which one execution uses this shell."""
         return ShellRunner(self)
 
     def close(self) -> None:

@@ -1,1 +1,1 @@
-"""The kernels of notebooks, whose devboxes end with them."""
+"""The notebook kernels that own devboxes."""

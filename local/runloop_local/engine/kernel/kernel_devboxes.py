@@ -1,4 +1,4 @@
-"""The devboxes that belong to kernels, and their end with them."""
+"""Ends the devboxes of kernels that have ended."""
 
 from __future__ import annotations
 
@@ -14,14 +14,14 @@ if TYPE_CHECKING:
 
 
 class KernelDevboxes:
-    """The devboxes of kernels."""
+    """The devboxes that belong to kernels."""
 
     def __init__(self, devboxes: Devboxes, snapshots: Snapshots) -> None:
         self._devboxes = devboxes
         self._snapshots = snapshots
 
     def of(self, kernel_id: str) -> list[Devbox]:
-        """Those of one kernel that have not ended."""
+        """The devboxes of a kernel that have not ended."""
         return [
             devbox
             for devbox in self._devboxes.live()
@@ -29,9 +29,9 @@ class KernelDevboxes:
         ]
 
     async def release(self, kernel_id: str) -> None:
-        """End those that end with their kernel, each once its snapshots under way are complete.
+        """End the devboxes that end with their kernel, each after its snapshots in progress.
 
-        The keep-alive time of the others begins.
+        For the others, the keep-alive time starts now.
         """
         await asyncio.gather(*map(self._release, self.of(kernel_id)))
 
@@ -41,4 +41,4 @@ class KernelDevboxes:
             await self._snapshots.settled(devbox.record.id)
             await devbox.end_with_owner()
         else:
-            devbox.touch()
+            devbox.processes.touch()

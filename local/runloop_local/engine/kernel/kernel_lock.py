@@ -1,10 +1,9 @@
-"""The lock by which a kernel is seen to live, and the process that holds it.
+"""Detects whether a kernel is alive, by a lock and the process that holds it.
 
-It is an fcntl lock on a file in the service's folder: `kill -9` ends it, a stopped process keeps it, and a forked child
-neither gets it nor holds it for its parent. It also tells which process holds it, so that the end of that process is
-heard of at once, by a pidfd. Where there is none (macOS, a kernel in another container) the lock is looked at now and
-then. Its one weakness is that a process loses it by closing any descriptor of the file: a process that can be seen
-and lives counts, lock or no lock.
+It is an fcntl lock on a file in the service's folder: `kill -9` releases it, a stopped process keeps it, and a forked
+child neither inherits it nor keeps it for its parent. It also tells the holder's process id, so a pidfd announces the
+end of that process at once. Without a pidfd (macOS, a kernel in another container) the lock is polled. Its weakness is
+that a process loses it by closing any descriptor of the file: a process that is visible and alive counts even without.
 """
 
 from __future__ import annotations
@@ -20,37 +19,37 @@ from dataclasses import dataclass
 from pathlib import Path
 
 _FLOCK = ("qqihh", 2, 3) if sys.platform == "darwin" else ("hhqqi", 4, 0)
-"""The layout of `struct flock`, and where in it are the process and the kind of lock."""
-_LOOK = 2.0  # seconds between two looks at a lock
-_ENDED = frozenset({"Z", "X"})  # states of a process that has ended and was not yet waited for
+"""The layout of `struct flock`, and the indexes of the process id and the lock type in it."""
+_LOOK = 2.0  # seconds between polls of a lock
+_ENDED = frozenset({"Z", "X"})  # states of a process that has ended but is not reaped yet
 
 
 @dataclass(frozen=True, slots=True)
 class KernelLock:
-    """The file of one kernel. It says what the kernel is called and, once that is known, which process it is."""
+    """The lock file of one kernel, which contains its name and, once known, the identity of its process."""
 
     path: Path
 
     def make(self, name: str) -> None:
-        """Make the file, which the kernel is to lock."""
+        """Create the file for the kernel to lock."""
         self.path.touch(mode=0o600)
         self._write({"name": name})
 
     def name(self) -> str:
-        """What the kernel is called, in most cases its notebook."""
+        """The name of the kernel, usually its notebook's."""
         return str(self._read().get("name", ""))
 
     def note(self, process: str | None) -> None:
-        """Keep which process the kernel is. The file stays the same one: its lock is a kernel's."""
+        """Store the identity of the kernel's process. Written in place, as replacing the file would lose the lock."""
         self._write({"name": self.name(), "process": process})
 
     def process(self) -> str | None:
-        """Which process the kernel is, as far as it was noted."""
+        """The stored identity of the kernel's process, or None."""
         found = self._read().get("process")
         return found if isinstance(found, str) else None
 
     def remove(self) -> None:
-        """Forget the kernel; where that cannot be, the next start of the service tries again."""
+        """Delete the file; if that fails, the next start of the service tries again."""
         with suppress(OSError):
             self.path.unlink()
 
@@ -65,19 +64,19 @@ class KernelLock:
 
 
 class KernelProcess:
-    """A process that holds a kernel's lock, or held it and lives."""
+    """A live process that holds a kernel's lock, or has held it."""
 
     def __init__(self, file: int, noted: str | None) -> None:
         self._file = file
         holder = _holder(file)
         self._pid = _number(noted) if holder is None else holder
         self.identity = identity(self._pid) if self._pid else None
-        """The process, told apart from a later one of the same number; None where it cannot be seen."""
+        """Identifies the process even if its id is reused later; None if it is not visible."""
         self._pidfd = _pidfd(self._pid) if self._pid else None
 
     @classmethod
     def find(cls, lock: KernelLock) -> KernelProcess | None:
-        """The kernel's process; None where it has ended. `OSError` where the lock cannot be looked at."""
+        """Find the kernel's process; None if it has ended. Raises `OSError` if the lock cannot be read."""
         noted = lock.process()
         file = os.open(lock.path, os.O_RDONLY | os.O_CLOEXEC)
         try:
@@ -91,41 +90,41 @@ class KernelProcess:
         return None
 
     def is_meant(self, noted: str | None) -> bool:
-        """Whether what was found by its number is the process that holds the lock, or the one that was noted."""
+        """True if the process found by its id is the one that holds the lock, or the one that was noted."""
         holder = _holder(self._file)
         if holder is None:
             return self.identity is not None and self.identity == noted
         return holder == self._pid
 
     def lives(self) -> bool:
-        """Whether it has not ended."""
+        """True if it has not ended."""
         if _holder(self._file) is not None:
             return True
         return self.identity is not None and identity(self._pid) == self.identity
 
     async def ended(self) -> None:
-        """Return once it has."""
+        """Wait until it has ended."""
         if self._pidfd is not None:
             await _readable(self._pidfd)
         else:
-            while await asyncio.to_thread(self._may_live):  # noqa: ASYNC110 -- what nothing announces
+            while await asyncio.to_thread(self._may_live):  # noqa: ASYNC110 -- there is no event for it
                 await asyncio.sleep(_LOOK)
 
     def _may_live(self) -> bool:
         try:
             return self.lives()
-        except OSError:  # a look that fails tells nothing
+        except OSError:  # unknown
             return True
 
     def close(self) -> None:
-        """Look no more."""
+        """Close the descriptors."""
         os.close(self._file)
         if self._pidfd is not None:
             os.close(self._pidfd)
 
 
 def identity(pid: int) -> str | None:
-    """A process, told apart from one that has the same number later; None where there is none."""
+    """Identifies a process even if its id is reused later; None if it does not exist."""
     if sys.platform == "linux":
         return _linux_identity(pid)
     try:
@@ -141,7 +140,7 @@ def _linux_identity(pid: int) -> str | None:
     try:
         state, *rest = Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()
         boot = Path("/proc/sys/kernel/random/boot_id").read_text().strip()
-    except OSError:  # it has ended, or is hidden from this account
+    except OSError:  # ended, or hidden from this account
         return None
     return None if state in _ENDED else f"{pid} {rest[18]} {boot}"
 
@@ -152,7 +151,7 @@ def _number(process: str | None) -> int:
 
 
 def _holder(file: int) -> int | None:
-    """The process that has locked the file: 0 where its number means nothing here, None where there is none."""
+    """The id of the process that has locked the file: 0 if it is in another PID namespace, None if it is unlocked."""
     layout, pid, kind = _FLOCK
     empty = struct.pack(layout, *(fcntl.F_WRLCK if at == kind else 0 for at in range(5)))
     found = struct.unpack(layout, fcntl.fcntl(file, fcntl.F_GETLK, empty))
@@ -160,10 +159,10 @@ def _holder(file: int) -> int | None:
 
 
 def _pidfd(pid: int) -> int | None:
-    """A descriptor that tells the end of a process; None where there are none."""
+    """A pidfd of a process, or None."""
     try:
         return os.pidfd_open(pid)
-    except (AttributeError, OSError):  # another system; a process in a sandbox of its own; no descriptor left
+    except (AttributeError, OSError):  # not Linux; a process in another namespace; no free descriptor
         return None
 
 

@@ -1,4 +1,4 @@
-"""The kernels that devboxes belong to, and which of them live."""
+"""Watches the kernels that devboxes belong to, and releases them when they have ended."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ class _Watched:
 
 
 class Kernels:
-    """Kernels by id, each with a file in `folder` that it locks for as long as it lives."""
+    """The live kernels by id; each locks a file in `folder` while it is alive."""
 
     def __init__(self, folder: Path) -> None:
         self._folder = folder
@@ -31,15 +31,15 @@ class Kernels:
         self._release: Release | None = None
 
     async def restore(self, release: Release) -> None:
-        """Know the kernels of earlier services; from now on `release` is awaited with the id of each that has ended.
+        """Watch the kernels of earlier runs of the service; `release` is awaited with the id of each that has ended.
 
-        For those that ended while no service ran this begins at once, in the background.
+        Those that ended while the service was not running are released now, in the background.
         """
         self._release = release
-        with suppress(OSError):  # on a full disk, say: the service starts all the same, and sees no kernels
+        with suppress(OSError):  # on a full disk, for example: the service starts without kernels
             self._folder.mkdir(mode=0o700, parents=True, exist_ok=True)
         for path in self._folder.glob("*.lock"):
-            with suppress(OSError):  # what cannot be looked at is neither known nor ended
+            with suppress(OSError):  # if the lock cannot be read, the kernel counts neither as live nor as ended
                 process = await asyncio.to_thread(KernelProcess.find, KernelLock(path))
                 if process is None:
                     self._begin_release(path.stem)
@@ -47,21 +47,21 @@ class Kernels:
                     self._watch(path.stem, process)
 
     def register(self, kernel_id: str, name: str) -> Path:
-        """The file that a new kernel must lock before it attaches. `UnknownKernelError` where there can be none."""
+        """Create the file that a new kernel must lock before it attaches. Raises `UnknownKernelError`."""
         lock = self._lock(kernel_id)
         try:
             lock.make(name)
         except OSError as error:
-            raise UnknownKernelError(f"No lock for a kernel can be made: {error}.") from error
+            raise UnknownKernelError(f"A lock file for the kernel cannot be created: {error}.") from error
         return lock.path
 
     async def attach(self, kernel_id: str) -> None:
-        """Watch a kernel from now on. `UnknownKernelError` where its lock is not held as far as can be seen here."""
+        """Watch a kernel from now on. Raises `UnknownKernelError` if the service cannot see that it holds its lock."""
         lock = self._lock(kernel_id)
         try:
             process = await asyncio.to_thread(_found, lock)
         except OSError as error:
-            raise UnknownKernelError(f"The lock of kernel {kernel_id!r} cannot be looked at: {error}.") from error
+            raise UnknownKernelError(f"The lock of kernel {kernel_id!r} cannot be read: {error}.") from error
         if process is None:
             raise UnknownKernelError(f"Kernel {kernel_id!r} does not hold its lock, as far as can be seen from here.")
         if kernel_id in self._watched:
@@ -70,27 +70,27 @@ class Kernels:
         self._watch(kernel_id, process)
 
     async def end(self, kernel_id: str) -> None:
-        """Release a kernel that leaves its devboxes although its process lives on."""
+        """Release a kernel that gives up its devboxes while its process lives on."""
         watched = self._watched.pop(kernel_id, None)
         if watched is not None:
             watched.task.cancel()
             await asyncio.shield(self._begin_release(kernel_id))
 
     def lives(self, kernel_id: str) -> bool:
-        """Whether a kernel is known and has not ended."""
+        """True if the kernel is known and has not ended."""
         return kernel_id in self._watched
 
     def require(self, kernel_id: str) -> None:
-        """`UnknownKernelError` unless a kernel is known and has not ended."""
+        """Raise `UnknownKernelError` unless the kernel is known and has not ended."""
         if not self.lives(kernel_id):
             raise UnknownKernelError(f"No kernel {kernel_id!r} is attached: register it, lock its file and attach it.")
 
     def names(self) -> dict[str, str]:
-        """The kernels that live by id, and what they are called."""
+        """The names of live kernels by id."""
         return {kernel_id: watched.name for kernel_id, watched in self._watched.items()}
 
     async def aclose(self) -> None:
-        """Watch no more; what was not released is by the next service."""
+        """Stop watching; kernels that were not released are released by the next run of the service."""
         tasks = {*self._releasing, *(watched.task for watched in self._watched.values())}
         self._watched.clear()
         for task in tasks:
@@ -124,7 +124,7 @@ class Kernels:
 
 
 def _found(lock: KernelLock) -> KernelProcess | None:
-    """The kernel's process, noted for the next service."""
+    """Find the kernel's process, and note it for the next run of the service."""
     process = KernelProcess.find(lock)
     if process is not None:
         lock.note(process.identity)

@@ -1,1 +1,1 @@
-"""What devboxes may connect to."""
+"""Network policies of devboxes."""

@@ -1,4 +1,4 @@
-"""Network policies: what devboxes may reach. Decides; connects to nothing."""
+"""Evaluates network policies, which restrict the connections of devboxes. Does no I/O."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ class Ports:
 
 @dataclass(frozen=True, slots=True)
 class Network:
-    """Addresses, and the ports that are open on them; all where there are none."""
+    """A range of addresses and the ports allowed there; no ports means all."""
 
     addresses: ipaddress.IPv4Network
     ports: tuple[Ports, ...] = ()
@@ -31,14 +31,14 @@ class Network:
 
 @dataclass(frozen=True, slots=True)
 class Egress:
-    """What may be reached."""
+    """The egress rules of a policy."""
 
     allow_all: bool
     hostnames: tuple[str, ...] = ()
     networks: tuple[Network, ...] = ()
 
     def allows(self, host: str, port: int, address: Address | None) -> bool:
-        """Whether a connection to `host` at `address` may be made; with no address, whether it may at any."""
+        """True if a connection to `host` at `address` is allowed; with no address, if it is allowed at any."""
         if self.allow_all or any(_fits(host, pattern) for pattern in self.hostnames):
             return True
         if address is None:
@@ -47,7 +47,7 @@ class Egress:
 
 
 def loaded(policy: Mapping[str, Any]) -> Egress:
-    """The rule of a policy as the API shows it; `UnreadableError` where it is none, so that it allows nothing."""
+    """Load the rules from a policy's view; raises `UnreadableError` if they are invalid, rather than allow anything."""
     try:
         egress = policy["egress"]
         networks = tuple(_network(entry) for entry in egress["allowed_cidrs"])
@@ -60,7 +60,7 @@ def _network(entry: Mapping[str, Any]) -> Network:
     tcp = [rule for rule in entry.get("ports") or () if rule.get("protocol") != "UDP"]
     ports = tuple(Ports(rule["port"], rule.get("end_port") or rule["port"]) for rule in tcp)
     if entry.get("ports") and not tcp:
-        ports = (Ports(0, -1),)  # for UDP only, which no proxy carries
+        ports = (Ports(0, -1),)  # UDP only, which the proxy does not forward
     return Network(ipaddress.IPv4Network(entry["cidr"]), ports)
 
 

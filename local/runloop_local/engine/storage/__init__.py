@@ -1,1 +1,1 @@
-"""What is kept: the database and its records, layers and snapshots, objects, secrets, and how long each stays."""
+"""Persistent data: the database and its records, layers and snapshots, objects, secrets, and their retention."""

@@ -1,6 +1,6 @@
-"""Tar archives whose members go into a disk. They are read where they lie and never unpacked on this machine.
+"""Reads tar archives whose members are copied into a disk, without ever unpacking them on this machine.
 
-An archive is whatever somebody has uploaded or a build has made: all that it could use up is bounded.
+Archives are untrusted, as users upload them and builds create them, so all resources that they could use are bounded.
 """
 
 from __future__ import annotations
@@ -29,21 +29,21 @@ if TYPE_CHECKING:
 
 _CHUNK = 1 << 20
 _HEADER_BYTES = 64 << 10
-"""Of one member, with its extended headers, which `tarfile` would read into memory however long they say they are."""
+"""The limit for the headers of one member, as `tarfile` would read extended headers of any size into memory."""
 _GENERAL = 100
-"""Of the headers that hold for all that follows, which `tarfile` keeps, and copies for each member."""
+"""The limit for the number of global headers, which `tarfile` keeps and copies for each member."""
 _TEXT_BYTES = 1 << 20
 _XZ = b"\xfd7zXZ\0"
 _XZ_MEMORY = 128 << 20
 """`xz -9` needs 65 MB; a file can ask for 4 GB."""
 _MALFORMED = (tarfile.TarError, EOFError, OSError, zlib.error, lzma.LZMAError, OverflowError, RecursionError)
-"""What `tarfile` and the decompressors raise for bytes that are no archive."""
+"""The exceptions of `tarfile` and the decompressors for invalid data."""
 Kind = Literal["file", "folder", "link", "other"]
 
 
 @dataclass(frozen=True, slots=True)
 class ArchiveLimits:
-    """What an archive may come to: bytes of its files once they are unpacked, and members."""
+    """The limits of an archive: bytes of its unpacked files, and number of members."""
 
     bytes: int
     members: int = 500_000
@@ -51,7 +51,7 @@ class ArchiveLimits:
 
 @dataclass(frozen=True, slots=True)
 class Style:
-    """How files are put down."""
+    """The owner and mode of copied files; `unpack` extracts archives among them."""
 
     uid: int = 0
     gid: int = 0
@@ -61,12 +61,12 @@ class Style:
 
 @dataclass(frozen=True, slots=True)
 class Parcel:
-    """Files to put below one folder."""
+    """Files to copy into one folder."""
 
     targets: Mapping[str, str] = field(default_factory=dict)
-    """By the place, which member of an archive goes there."""
+    """Names of an archive's members by target path."""
     documents: Mapping[str, str] = field(default_factory=dict)
-    """Further files, and what is in them."""
+    """The contents of other files by target path."""
     style: Style = field(default_factory=Style)
 
 
@@ -81,14 +81,14 @@ class Member:
     uid: int
     gid: int
     link: str = ""
-    """Where a link leads to."""
+    """The target of a link."""
     offset: int = 0
-    """Where the content of a file begins, in the archive without its compression."""
+    """The offset of a file's content in the uncompressed archive."""
     size: int = 0
 
 
 class Archive:
-    """One archive. Its calls block: use them in a thread. `ValueError` says what is wrong with it."""
+    """One archive. Its methods block, so call them on a thread. Raises `ValueError` if it is invalid."""
 
     def __init__(self, tar: IO[bytes], scratch: Path, limits: ArchiveLimits) -> None:
         self._tar = tar
@@ -102,7 +102,7 @@ class Archive:
 
     @classmethod
     def open(cls, path: Path, scratch: Path, limits: ArchiveLimits) -> Archive:
-        """The archive in a file; without its compression it lies in the folder `scratch`, where nobody sees it."""
+        """Open an archive; a compressed one is decompressed to an anonymous file in the folder `scratch`."""
         with path.open("rb") as source:
             content = _decompressed(source)
             if content is not None:
@@ -110,17 +110,17 @@ class Archive:
         return cls(path.open("rb"), scratch, limits)
 
     def close(self) -> None:
-        """Let go of its file."""
+        """Close its file."""
         self._tar.close()
 
     def tree(self) -> Tree:
-        """Its members."""
+        """The tree of its members."""
         members = self._members.values()
         links = {member.name: member.link for member in members if member.kind == "link"}
         return Tree({member.name: member.kind == "folder" for member in members}, links)
 
     def text(self, name: str) -> str:
-        """What a member says; nothing where there is none."""
+        """The text of a member; empty if it is not a file."""
         member = self._members.get(name)
         if member is None or member.kind != "file":
             return ""
@@ -129,11 +129,11 @@ class Archive:
         return b"".join(self._pieces(member)).decode("utf-8", "replace")
 
     def is_archive(self, name: str) -> bool:
-        """Whether a member is itself an archive."""
+        """True if a member is itself an archive."""
         return name in self._members and self._holds_tar(self._members[name])
 
     def digest(self, targets: Mapping[str, str]) -> str:
-        """A hash of what would be put down."""
+        """A hash of the files that would be copied."""
         found = hashlib.sha256()
         for member, target in self._chosen(targets):
             about = f"{target}\0{member.kind}{member.mode}{member.link}\0{member.size}\0"
@@ -172,7 +172,7 @@ class Archive:
                 raise ValueError(f"{member.name!r} is a device or pipe")
 
     def _put_inner(self, out: tarfile.TarFile, member: Member) -> None:
-        """The members of an archive within the archive, with their own owners."""
+        """Write the members of an archive inside the archive, with their own owners."""
         content = self._content(member)
         tar = _copied(_decompressed(content) or content, self._scratch, self._limits)
         with closing(Archive(tar, self._scratch, self._limits)) as inner:
@@ -200,9 +200,10 @@ class Archive:
 
 
 def save(source: int, over: int, file: Path, limits: ArchiveLimits) -> None:
-    """Write what comes in a pipe to a file, to its end, or to what is there once the pipe `over` has ended.
+    """Save the data from a pipe to a file, until its end, or until it is empty after the pipe `over` has ended.
 
-    Somebody else may keep the pipe open. `ValueError` for too many bytes. Closes both descriptors.
+    A stray process may keep the first pipe open for ever. Raises `ValueError` for too many bytes. Closes both
+    descriptors.
     """
     try:
         os.set_blocking(source, False)
@@ -224,7 +225,7 @@ def save(source: int, over: int, file: Path, limits: ArchiveLimits) -> None:
 
 
 def _piece(source: int) -> bytes | None:
-    """What is in a pipe: nothing at its end, None where that is still to come."""
+    """Read from a non-blocking pipe: empty at its end, None if nothing is available."""
     try:
         return os.read(source, _CHUNK)
     except BlockingIOError:
@@ -232,7 +233,7 @@ def _piece(source: int) -> bytes | None:
 
 
 def send_alone(parcel: Parcel, sink: IO[bytes]) -> None:
-    """Write a parcel that holds documents only."""
+    """Write a parcel that contains documents only."""
     with tarfile.open(fileobj=sink, mode="w|", format=tarfile.PAX_FORMAT) as out:
         send_documents(parcel, out)
 
@@ -248,12 +249,12 @@ def _styled(info: tarfile.TarInfo, style: Style, size: int, mode: int, *, reach:
     info.uid, info.gid, info.size = style.uid, style.gid, size
     info.mode = mode if style.mode is None else style.mode
     if reach and style.mode is not None:
-        info.mode |= (style.mode & 0o444) >> 2  # a folder that may be read may be entered
+        info.mode |= (style.mode & 0o444) >> 2  # a readable folder must be searchable, too
     return info
 
 
 def _decompressed(source: IO[bytes]) -> IO[bytes] | None:
-    """What comes out of its compression; None where it has none."""
+    """A decompressing reader; None if the data is not compressed."""
     begin = cast("io.BufferedReader", source).peek(len(_XZ))
     if begin.startswith(b"\x1f\x8b"):
         return cast("IO[bytes]", gzip.GzipFile(fileobj=source, mode="rb"))
@@ -265,7 +266,7 @@ def _decompressed(source: IO[bytes]) -> IO[bytes] | None:
 
 
 def _copied(source: IO[bytes], scratch: Path, limits: ArchiveLimits) -> IO[bytes]:
-    """A file that nobody else sees, with all that can be read from `source`."""
+    """Copy `source` to an anonymous file."""
     with ExitStack() as stack:
         target = stack.enter_context(tempfile.TemporaryFile(dir=scratch))
         written = 0
@@ -283,9 +284,9 @@ def _read(source: IO[bytes]) -> bytes:
 
 
 def _members(tar: IO[bytes], limits: ArchiveLimits) -> dict[str, Member]:
-    """What an archive without compression holds; `ValueError` for a name that leads out of it.
+    """The members of an uncompressed archive by name; raises `ValueError` for a name that leads out of it.
 
-    Of several that have one name it is the last, as for whoever unpacks it.
+    Of several members with one name the last counts, as when unpacking.
     """
     found: dict[str, Member] = {}
     by_name: dict[str, Member] = {}
@@ -296,7 +297,7 @@ def _members(tar: IO[bytes], limits: ArchiveLimits) -> dict[str, Member]:
         by_name[info.name] = member
         total += member.size
         _check(total, limits.bytes, "bytes")
-        if member.name:  # "" is the archive's own folder
+        if member.name:  # "" is the archive's root folder
             found[member.name] = member
     return found
 
@@ -318,7 +319,7 @@ def _member(info: tarfile.TarInfo) -> Member:
 
 
 def _headers(tar: IO[bytes]) -> Iterator[tarfile.TarInfo]:
-    """Each member as the archive has it, in a file that holds all of them whole."""
+    """Iterate over the headers of an archive, checking that it contains each member completely."""
     size = tar.seek(0, io.SEEK_END)
     tar.seek(0)
     source = _Headers(tar)
@@ -327,7 +328,7 @@ def _headers(tar: IO[bytes]) -> Iterator[tarfile.TarInfo]:
         source.left = _HEADER_BYTES
         with _readable():
             if parsed is None:
-                # One member is parsed already when it is opened.
+                # Opening it parses the first member already.
                 parsed = tarfile.open(  # noqa: SIM115 -- has nothing to close but the source
                     fileobj=cast("IO[bytes]", source), mode="r:", encoding="utf-8", errors="surrogateescape"
                 )
@@ -336,7 +337,7 @@ def _headers(tar: IO[bytes]) -> Iterator[tarfile.TarInfo]:
             raise ValueError("the archive cannot be read: it has too many general headers")
         if info is None:
             return
-        parsed.members.clear()  # type: ignore[attr-defined]  # it keeps them all otherwise
+        parsed.members.clear()  # type: ignore[attr-defined]  # otherwise it keeps all
         if info.issparse():
             raise ValueError(f"{info.name!r} is packed as a sparse file: pack it without --sparse")
         if info.isfile() and not 0 <= info.size <= size - info.offset_data:
@@ -354,11 +355,11 @@ def _readable() -> Iterator[None]:
 
 def _check(number: int, most: int, what: str) -> None:
     if number > most:
-        raise ValueError(f"the archive holds more than {most:,} {what}, which is more than a build may use")
+        raise ValueError(f"the archive contains more than {most:,} {what}, which is more than a build may use")
 
 
 class _Headers(io.RawIOBase):
-    """A file of which only so much is read while a header is parsed."""
+    """A file that limits how much is read while a header is parsed."""
 
     left = 0
 
@@ -366,23 +367,23 @@ class _Headers(io.RawIOBase):
         self._source = source
 
     def read(self, size: int = -1) -> bytes:
-        """At most `size` bytes."""
+        """Read up to `size` bytes."""
         if not 0 <= size <= self.left:
             raise tarfile.ReadError("a header is too long")
         self.left -= size
         return self._source.read(size)
 
     def seek(self, offset: int, whence: int = io.SEEK_SET) -> int:
-        """Go on at another place."""
+        """Change the position."""
         return self._source.seek(offset, whence)
 
     def tell(self) -> int:
-        """Where it is."""
+        """The position."""
         return self._source.tell()
 
 
 class _Slice(io.RawIOBase):
-    """A part of a file, from its beginning on."""
+    """A part of a file as a file."""
 
     def __init__(self, source: IO[bytes], offset: int, size: int) -> None:
         self._source = source
@@ -390,11 +391,11 @@ class _Slice(io.RawIOBase):
         self._end = offset + size
 
     def readable(self) -> bool:
-        """It is."""
+        """True."""
         return True
 
     def readinto(self, target: Buffer, /) -> int:
-        """Fill as much of `target` as there is."""
+        """Read into `target`."""
         view = memoryview(target).cast("B")
         self._source.seek(self._at)
         data = self._source.read(min(len(view), self._end - self._at))
@@ -404,18 +405,18 @@ class _Slice(io.RawIOBase):
 
 
 class _Xz(io.RawIOBase):
-    """What comes out of xz; `lzma.LZMAFile` takes as much memory as the file asks for."""
+    """An xz decompressor with a memory limit, which `lzma.LZMAFile` does not have."""
 
     def __init__(self, source: IO[bytes]) -> None:
         self._source = source
         self._decoder = self._fresh()
 
     def readable(self) -> bool:
-        """It is."""
+        """True."""
         return True
 
     def readinto(self, target: Buffer, /) -> int:
-        """Fill as much of `target` as there is now, at least one byte before the end."""
+        """Read into `target`, at least one byte unless at the end."""
         view = memoryview(target).cast("B")
         while True:
             data = b"" if self._decoder.eof or not self._decoder.needs_input else self._source.read(_CHUNK)

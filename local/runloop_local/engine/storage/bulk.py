@@ -1,4 +1,4 @@
-"""Large files, written and read in large pieces: a thread is at the disk while the loop is at the socket."""
+"""Reads and writes large files in large pieces, so that the disk and the socket work in parallel."""
 
 from __future__ import annotations
 
@@ -13,13 +13,13 @@ READ_BYTES = 512 << 10
 
 
 class Bulk:
-    """Moves files between disk and asynchronous streams, on threads of its own."""
+    """Copies between files and asynchronous streams, on its own threads."""
 
     def __init__(self, threads: int = 4) -> None:
         self._threads = ThreadPoolExecutor(threads, "bulk")
 
     async def write(self, file: Path, source: AsyncIterator[bytes]) -> int:
-        """Write all that comes from `source` to a new file; its size. `OSError` where the disk refuses."""
+        """Write `source` to a new file; returns its size. Raises `OSError`."""
         handle = os.open(file, os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC, 0o600)
         writing: asyncio.Future[int] | None = None
         size = 0
@@ -36,7 +36,7 @@ class Bulk:
         return size
 
     async def read(self, file: Path, start: int, end: int) -> AsyncIterator[bytes]:
-        """The bytes from `start` up to `end`; the next piece is read while the last is being sent."""
+        """Read the bytes from `start` up to `end`; the next piece is read ahead while one is sent."""
         loop = asyncio.get_running_loop()
         handle = os.open(file, os.O_RDONLY | os.O_CLOEXEC)
         reading: asyncio.Future[bytes] | None = None
@@ -56,7 +56,7 @@ class Bulk:
             os.close(handle)
 
     def close(self) -> None:
-        """End the threads."""
+        """Stop the threads."""
         self._threads.shutdown()
 
     def _run(self, handle: int, pieces: list[bytes]) -> asyncio.Future[int]:

@@ -1,4 +1,4 @@
-"""Work that a start leaves for later: what has ended is cleared away while the service already answers."""
+"""Cleans up the leftovers of earlier runs in the background, while the service already answers."""
 
 from __future__ import annotations
 
@@ -15,25 +15,25 @@ if TYPE_CHECKING:
 
 
 class Clearing:
-    """One such work in the background. What cannot be cleared away is named, and the rest goes on."""
+    """A cleanup task in the background. Failures are noted, and do not stop the rest."""
 
     def __init__(self, notes: Notes) -> None:
         self._notes = notes
         self._task: asyncio.Task[None] | None = None
 
     def begin(self, what: str, work: Coroutine[None, None, None]) -> None:
-        """Do it from now on."""
+        """Start it."""
         self._task = asyncio.create_task(self.attempt(what, work))
 
     async def attempt(self, what: str, work: Awaitable[object]) -> None:
-        """Do a part of it."""
+        """Await a part of the cleanup; a failure is noted."""
         try:
             await work
         except (EngineError, SandboxError, OSError, RuntimeError) as error:
             self._notes.add(f"{what} cannot be cleared away: {error}", "clearing", what)
 
     async def aclose(self) -> None:
-        """Leave the rest to the next start."""
+        """Cancel it; the next start does the rest."""
         if self._task is not None:
             self._task.cancel()
             await asyncio.wait({self._task})

@@ -1,4 +1,4 @@
-"""The service's data folder: whose it is, and what lies in it beside its database."""
+"""Creates the service's data folder, and checks it for data without a database."""
 
 from __future__ import annotations
 
@@ -20,16 +20,16 @@ _THINGS = {
 
 
 def make(folder: Path) -> None:
-    """Make the folder if need be. `OSError` where that cannot be, or other accounts can look into it."""
+    """Create the folder if it does not exist. Raises `OSError`, also if other accounts can read it."""
     private_folder.make(folder, _FILES)
 
 
 def require_nothing(folder: Path, database: Path) -> None:
-    """`StorageError` if there are things beside a missing or empty database, which alone says what they are."""
+    """Raise `StorageError` if there is data beside a missing or empty database, which alone describes it."""
     found = {what: sum(1 for _ in folder.glob(pattern)) for what, pattern in _THINGS.items()}
     counted = [f"{count} {what}{'' if count == 1 else 's'}" for what, count in found.items() if count]
     if counted:
         raise StorageError(
-            f"{database} is missing or empty, which says what the {', '.join(counted)} beside it are. Put it back, "
-            f"with {database.name}-wal if there is one, or move {folder} away to begin anew. Nothing was deleted."
+            f"{database} is missing or empty, but describes the {', '.join(counted)} beside it. Put it back, with "
+            f"{database.name}-wal if there is one, or move {folder} away to start anew. Nothing was deleted."
         )

@@ -1,4 +1,4 @@
-"""A SQLite file of the service: used by one thread in order, brought to today's schema, errors told by their cause."""
+"""A SQLite database of the service: one thread that runs work in order, migrations, and errors by their cause."""
 
 from __future__ import annotations
 
@@ -25,11 +25,11 @@ T = TypeVar("T")
 
 _PROBE_BYTES = 64 << 10
 _MARGIN = 256 << 10
-"""So much at most does a change add to a file."""
+"""The most that a change adds to a file."""
 
 
 class Database:
-    """One file, opened. What is written survives a kill of the service once `run` has returned."""
+    """An open database. What `run` has written when it returns survives a kill of the service."""
 
     def __init__(
         self, file: Path, connection: sqlite3.Connection, thread: ThreadPoolExecutor, reserve: Reserve | None
@@ -47,9 +47,9 @@ class Database:
         reserve: Reserve | None = None,
         new: Callable[[], None] = lambda: None,
     ) -> Database:
-        """The database in `file`, at its latest version; `EngineError` where that cannot be, and nothing has changed.
+        """Open the database in `file` and migrate it. Raises `EngineError`, and then has changed nothing.
 
-        `new` is called before a file is made, or filled that is empty, and may refuse it.
+        `new` is called before a missing file is created or an empty one is filled, and may raise to refuse that.
         """
         if not file.exists() or not file.stat().st_size:
             new()
@@ -62,15 +62,19 @@ class Database:
         return cls(file, connection, thread, reserve)
 
     async def run(self, work: Callable[[sqlite3.Connection], T], *, urgent: bool = False) -> T:
-        """Do `work` after all that was asked for before. What is `urgent` has room even on a full disk."""
+        """Run `work` on the thread, in order. `urgent` work may use the reserve of a full disk."""
         return await asyncio.get_running_loop().run_in_executor(self._thread, self._do, work, urgent)
 
+    async def delete(self, statement: str, *values: object) -> int:
+        """Run a DELETE, which may use the reserve of a full disk; returns the number of rows."""
+        return await self.run(lambda connection: connection.execute(statement, values).rowcount, urgent=True)
+
     async def write_out(self) -> None:
-        """Write what is in the log to its place: what was there before is nowhere in the files any more."""
+        """Checkpoint and truncate the WAL, so that overwritten data is in no file any more."""
         await self.run(lambda connection: connection.execute("PRAGMA wal_checkpoint(TRUNCATE)").fetchone())
 
     async def aclose(self) -> None:
-        """Close the file."""
+        """Close the database."""
         await self.run(sqlite3.Connection.close)
         self._thread.shutdown()
 
@@ -92,18 +96,18 @@ class Database:
                     raise
 
     def _restart_log(self) -> bool:
-        """Write what is in the log to its place, so that the log is used again from its beginning."""
+        """Checkpoint the WAL, so that it is reused from its beginning and need not grow."""
         try:
             busy, size, written = self._connection.execute("PRAGMA wal_checkpoint(RESTART)").fetchone()
         except sqlite3.Error:
-            return False  # no room for that either
+            return False  # not enough space for that either
         return bool(not busy and size == written)
 
 
 def _connect(file: Path, migrations: Sequence[str], new: Callable[[], None]) -> sqlite3.Connection:
     connection = sqlite3.connect(file, isolation_level=None, check_same_thread=False)
     try:
-        # Alone, it needs no file of shared memory, which a full disk could not take.
+        # With an exclusive lock it needs no shared-memory file, which could not be created on a full disk.
         connection.execute("PRAGMA locking_mode = EXCLUSIVE")
         version = _version(connection)
         if version > len(migrations):
@@ -115,8 +119,8 @@ def _connect(file: Path, migrations: Sequence[str], new: Callable[[], None]) -> 
             new()
         connection.execute("PRAGMA journal_mode = WAL")
         connection.execute("PRAGMA synchronous = NORMAL")
-        connection.execute("PRAGMA temp_store = MEMORY")  # not in the system's folder for such files, which may be full
-        if version < len(migrations):  # nothing of what an earlier version stored stays in the file
+        connection.execute("PRAGMA temp_store = MEMORY")  # not in the system's temporary folder, which may be full
+        if version < len(migrations):  # migrations may delete secrets, of which nothing must stay in the file
             connection.execute("PRAGMA secure_delete = ON")
         _migrate(connection, migrations, version)
         if version < len(migrations):
@@ -132,7 +136,7 @@ def _version(connection: sqlite3.Connection) -> int:
 
 
 def _migrate(connection: sqlite3.Connection, migrations: Sequence[str], version: int) -> None:
-    """Take each step that is missing, whole or not at all."""
+    """Run each missing step in a transaction of its own."""
     for number, step in enumerate(migrations[version:], version + 1):
         try:
             connection.executescript(f"BEGIN IMMEDIATE; {step}; PRAGMA user_version = {number}; COMMIT;")
@@ -144,7 +148,7 @@ def _migrate(connection: sqlite3.Connection, migrations: Sequence[str], version:
 
 @contextmanager
 def transaction(connection: sqlite3.Connection) -> Iterator[None]:
-    """All statements within, or none."""
+    """Run the statements of the block in one transaction."""
     connection.execute("BEGIN IMMEDIATE")
     try:
         yield
@@ -163,7 +167,7 @@ def _told(file: Path, work: Callable[[], T]) -> T:
 
 
 def meaning(error: sqlite3.Error, file: Path) -> EngineError:
-    """What a failure of SQLite means, once that has been found out."""
+    """The engine's error for an error of SQLite, with its cause."""
     code = code_of(error)
     if code in (sqlite3.SQLITE_IOERR, sqlite3.SQLITE_CANTOPEN, sqlite3.SQLITE_FULL):
         return _refused(file, OSError(errno.ENOSPC, "") if code == sqlite3.SQLITE_FULL else _refusal(file), error)
@@ -174,7 +178,7 @@ def meaning(error: sqlite3.Error, file: Path) -> EngineError:
     if code in (sqlite3.SQLITE_CORRUPT, sqlite3.SQLITE_NOTADB):
         return StorageError(
             f"{file} is damaged: {error}. Put back a copy of it, or move it away; `sqlite3 {file.name} .recover` may "
-            "save what it holds."
+            "recover its contents."
         )
     if code == sqlite3.SQLITE_NOMEM:
         return ExhaustedError("This machine has no memory left for the service: end commands, then try again.")
@@ -182,7 +186,7 @@ def meaning(error: sqlite3.Error, file: Path) -> EngineError:
 
 
 def code_of(error: Exception) -> int:
-    """SQLite's primary result code of an error; 0 for another's."""
+    """SQLite's primary result code of an error; 0 for other errors."""
     return int(getattr(error, "sqlite_errorcode", 0)) & 0xFF
 
 
@@ -195,7 +199,7 @@ def _refused(file: Path, refusal: OSError | None, error: sqlite3.Error) -> Engin
 
 
 def _refusal(file: Path) -> OSError | None:
-    """What the system says to whoever writes as SQLite does, which does not pass it on."""
+    """Find the system's error behind SQLite's, which does not report it, by writing a file in the same way."""
     largest, _ = resource.getrlimit(resource.RLIMIT_FSIZE)
     sizes = [each.stat().st_size for each in (file, file.with_name(f"{file.name}-wal")) if each.exists()]
     if largest != resource.RLIM_INFINITY and max(sizes, default=0) + _MARGIN > largest:

@@ -1,4 +1,4 @@
-"""Things that end by themselves at a time: one timer for all of them."""
+"""Schedules the expiry of many things with a single timer."""
 
 from __future__ import annotations
 
@@ -8,11 +8,11 @@ from collections.abc import Awaitable, Callable
 
 from ..ids import now_ms
 
-_LONGEST_MS = 3600 * 1000  # clocks are set and machines sleep: look again now and then
+_LONGEST_MS = 3600 * 1000  # clocks are set and machines sleep, so check again at least this often
 
 
 class ExpiryScheduler:
-    """Calls `end` with each name once its time has come."""
+    """Calls `end` with each name when it expires."""
 
     def __init__(self, end: Callable[[str], Awaitable[None]]) -> None:
         self._end = end
@@ -21,12 +21,12 @@ class ExpiryScheduler:
         self._ending: asyncio.Task[None] | None = None
 
     def add(self, name: str, time_ms: int) -> None:
-        """It ends at this time."""
+        """Let a name expire at this time."""
         heapq.heappush(self._queue, (time_ms, name))
         self._arm()
 
     async def aclose(self) -> None:
-        """Nothing ends any more."""
+        """Cancel all expiries; waits for one in progress."""
         self._queue.clear()
         if self._timer is not None:
             self._timer.cancel()

@@ -1,12 +1,12 @@
-"""A request that comes twice is carried out once, and its retry gets the first reply.
+"""Carries out a repeated request once, and gives its retry the first response.
 
-A retry is known by its `x-request-id`, which is the same each time that a client sends one request. Two at once: the
-second waits for the first. Later: the reply is remembered, in memory for a while, and in the store for a day, which
-outlives the service. An error is not remembered: it has changed nothing, so whoever asks again tries again.
+A retry is recognized by its `x-request-id`, which a client keeps when it repeats a request. A retry during the request
+waits for it. Later retries get the remembered response, which is kept in memory for a while and in the store for a day,
+where it survives a restart. Errors are not remembered: they have changed nothing, so a retry tries again.
 
-A kill may come between a change and the note that it was made. So what must not be made twice is kept in one
-transaction with its note, which the engine gets from the `Attempt`. Other changes are noted once they have been
-made: to make them again comes to the same.
+The service may be killed between a change and the note that it was made. So a change that must not be made twice is
+stored in one transaction with its note, which the engine gets from the `Attempt`. Other changes are noted afterwards,
+because making them again has the same result.
 """
 
 from __future__ import annotations
@@ -31,12 +31,12 @@ V = TypeVar("V")
 
 DAY_MS = 24 * 3600 * 1000
 REQUEST = "request"
-"""The kind of document that a remembered request is."""
+"""The document kind of remembered requests."""
 
 
 @dataclass(frozen=True, slots=True)
 class Limits:
-    """How much is remembered: so many, of so many bytes together, for so long."""
+    """The limits of what is remembered: number, total bytes and age."""
 
     count: int = 10_000
     size: int = 16 << 20
@@ -46,67 +46,70 @@ class Limits:
 IN_MEMORY = Limits(count=4000, size=8 << 20)
 IN_STORE = Limits(size=64 << 20)
 SMALL = 16 << 10
-"""A reply that can be rendered again is remembered up to this size."""
+"""Larger responses are not remembered if repeating the request gives them again."""
 _PRUNED_AT_ONCE = 500
 
 
 @dataclass(frozen=True, slots=True)
 class IdempotentRequest:
-    """What tells one request from another."""
+    """The identity of a request."""
 
     key: str
-    """A digest of who asks, the method, the path and the x-request-id: the same for a retry only."""
+    """A digest of the API key, method, path and x-request-id; only retries have the same."""
     fingerprint: str
-    """A digest of the query and the body, which a retry has in common with the first attempt."""
+    """A digest of the query and the body, to detect a different request with the same x-request-id."""
     outlives: bool = True
-    """Whether its reply is to outlive the service, rather than what it did ends with the service anyway."""
+    """True if its response is remembered across restarts; False if its effect ends with the service anyway."""
     repeatable: bool = False
-    """Whether to carry it out again changes nothing and gives its reply again."""
+    """True if repeating it changes nothing and gives the same response."""
 
     @classmethod
     def of(
         cls, parts: Iterable[str], content: Iterable[bytes], *, outlives: bool, repeatable: bool
     ) -> IdempotentRequest:
-        """The request that these parts and this content make up."""
+        """Identify a request by its parts and its content."""
         return cls(_digest(part.encode() for part in parts), _digest(content), outlives, repeatable)
 
     def require_same(self, fingerprint: str) -> None:
-        """`ReusedRequestIdError` unless the first attempt had this fingerprint."""
+        """Raise `ReusedRequestIdError` unless the first attempt's fingerprint is the same."""
         if fingerprint != self.fingerprint:
             raise ReusedRequestIdError(
-                "This x-request-id came before with another body or query: give each new request an id of its own."
+                "This x-request-id was used before with another body or query: give each new request its own id."
             )
 
 
 class Attempt:
-    """One attempt to carry a request out; what an earlier one has made is to be found instead of made."""
+    """One attempt to carry out a request; what an earlier attempt has made is returned, not made again."""
 
     def __init__(self, request: IdempotentRequest | None = None, made: str | None = None) -> None:
         self.request = request
-        """None where it cannot come twice."""
+        """None if it cannot be repeated."""
         self.made = made
-        """What an earlier attempt has made: in most cases its id."""
+        """The result of an earlier attempt, usually an id; None for the first attempt."""
         self.noted: Document | None = None
         self._reference: str | None = None
 
     def new_id(self, prefix: str) -> str:
-        """An id for what it makes, the same at each attempt."""
+        """An id for the new resource, the same for each attempt."""
         return new_id(prefix) if self.request is None else derived_id(prefix, self.request.key)
 
     def note(self, made: str, *, parent: str = "") -> tuple[Document, ...]:
-        """What to keep in one transaction with what was made: a later attempt has it as `made`."""
+        """The document to store in one transaction with what was made; a later attempt gets `made`."""
         return self._noted({"made": made}, parent)
 
     def note_reply(self, view: Mapping[str, Any]) -> tuple[Document, ...]:
-        """What to keep in one transaction with a change: a retry gets this reply. It must hold no secret."""
+        """The document to store in one transaction with a change; a retry gets this response.
+
+        The response must not contain secrets, as it is stored in plain text.
+        """
         return self._noted({"reply": rendered(view)})
 
     def refer_to(self, made: str) -> None:
-        """Have `made` remembered instead of the reply, which is rendered again."""
+        """Remember `made` instead of the response, which a retry renders again."""
         self._reference = made
 
     def outcome(self, reply: str) -> Document | None:
-        """What to keep once it was carried out, where nothing was noted."""
+        """The document to store afterwards, if nothing was noted."""
         if self.request is None or self.noted is not None or not self.request.outlives:
             return None
         return _document(self.request, {"reply": reply} if self._reference is None else {"made": self._reference})
@@ -119,13 +122,13 @@ class Attempt:
 
 
 NO_REQUEST = Attempt()
-"""For what the service does by itself."""
+"""The attempt of actions of the service itself, and of requests without an id."""
 Work = Callable[[Attempt], Awaitable[str]]
-"""Carries a request out; gives the reply."""
+"""Carries out a request; returns the response."""
 
 
 class Idempotency:
-    """Carries requests out, each once."""
+    """Carries out each request once."""
 
     def __init__(self, store: Store, in_memory: Limits = IN_MEMORY, in_store: Limits = IN_STORE) -> None:
         self._store = store
@@ -135,13 +138,15 @@ class Idempotency:
         self._kept: _Remembered[None] = _Remembered(in_store, self._forgotten.add)
 
     async def restore(self) -> None:
-        """Know the requests of earlier services."""
+        """Load the keys of requests that earlier runs of the service have carried out."""
         for name, time_ms, size in await self._store.index(REQUEST):
             self._kept.add(name, None, size, time_ms)
         await self._prune(1)
 
     async def once(self, request: IdempotentRequest, work: Work) -> str:
-        """The reply to a request, by `work` unless that has been done; raises what `work` raises."""
+        """The response to a request, which `work` carries out unless that was done; raises what `work` raises."""
+        # No await between these look-ups and the entry in `_underway` that `_first` makes: of two requests that arrive
+        # together, exactly one is the first.
         while (first := self._underway.get(request.key)) is not None:
             request.require_same(first.fingerprint)
             await first.over.wait()
@@ -155,11 +160,11 @@ class Idempotency:
 
     async def _first(self, request: IdempotentRequest, work: Work) -> str:
         underway = self._underway[request.key] = _Underway(request.fingerprint)
-        self._forgotten.discard(request.key)  # what is kept of it from here on is news
+        self._forgotten.discard(request.key)  # what is stored for it from here on must not be deleted
         try:
             return await self._reply(request, work)
         except Exception as error:
-            underway.error = error  # one that is cancelled instead leaves it to the next
+            underway.error = error  # if this is cancelled instead, the next one that waits carries it out
             raise
         finally:
             del self._underway[request.key]
@@ -182,7 +187,7 @@ class Idempotency:
         finally:
             if attempt.noted is not None:
                 self._remember(attempt.noted)
-        with suppress(DiskFullError):  # it has been done all the same, and is remembered in memory
+        with suppress(DiskFullError):  # it was carried out, and is remembered in memory at least
             if attempt.made is None:
                 await self._keep(attempt.outcome(reply))
             await self._prune(_PRUNED_AT_ONCE)
@@ -197,7 +202,7 @@ class Idempotency:
         self._kept.add(kept.id, None, sum(map(len, kept.body.values())))
 
     async def _prune(self, at_least: int) -> None:
-        """Forget in the store what was forgotten here, once it is so many."""
+        """Delete forgotten requests from the store, once there are this many."""
         if len(self._forgotten) >= at_least:
             forgotten = tuple(self._forgotten)
             self._forgotten.clear()
@@ -205,7 +210,7 @@ class Idempotency:
 
 
 class _Underway:
-    """A request that is being carried out."""
+    """A request in progress."""
 
     def __init__(self, fingerprint: str) -> None:
         self.fingerprint = fingerprint
@@ -214,7 +219,7 @@ class _Underway:
 
 
 class _Remembered(Generic[V]):
-    """The newest values by key, within limits; `forgot` hears of those that are beyond."""
+    """A cache of the newest values, within limits; calls `forgot` for those that are evicted."""
 
     def __init__(self, limits: Limits, forgot: Callable[[str], None] = lambda _: None) -> None:
         self._limits = limits
@@ -227,20 +232,20 @@ class _Remembered(Generic[V]):
         return name in self._values
 
     def get(self, name: str) -> V | None:
-        """The value, while it is remembered."""
+        """The value, or None."""
         self.expire()
         found = self._values.get(name)
         return None if found is None else found[0]
 
     def add(self, name: str, value: V, size: int, time_ms: int | None = None) -> None:
-        """Remember a value, as the newest."""
+        """Add a value as the newest."""
         self._forget(name)
         self._values[name] = (value, size, now_ms() if time_ms is None else time_ms)
         self._size += size
         self.expire()
 
     def expire(self) -> None:
-        """Forget what is beyond the limits."""
+        """Evict values beyond the limits, oldest first."""
         end_ms = now_ms() - self._limits.age_ms
         while self._values:
             oldest, (_, _, time_ms) = next(iter(self._values.items()))
@@ -256,7 +261,7 @@ class _Remembered(Generic[V]):
 
 
 def rendered(view: Any) -> str:
-    """A view as replies have it."""
+    """Encode a view as JSON, in the form of responses."""
     return json.dumps(view, ensure_ascii=False, separators=(",", ":"))
 
 

@@ -1,4 +1,4 @@
-"""Further API keys, besides the one that the service was started with. Of their secrets, hashes are kept."""
+"""Additional API keys, besides the one that the service was started with. Only hashes of their secrets are stored."""
 
 from __future__ import annotations
 
@@ -31,18 +31,18 @@ _ORDER: tuple[Level, ...] = ("ACCESS_LEVEL_NONE", "ACCESS_LEVEL_READ", "ACCESS_L
 
 @dataclass(frozen=True, slots=True)
 class Key(Record):
-    """Who asks, and what they may."""
+    """An API key and its access rights."""
 
     id: str
     name: str | None = None
     expires_at_ms: int | None = None
     scopes: Mapping[Resource, Level] | None = None
-    """Resources, and how far each is open; None for a key that may do everything."""
+    """The access level by resource; None for full access."""
     digest: str = field(default="", repr=False)
     """The hash of its secret."""
 
     def allows(self, resource: Resource, level: Level) -> bool:
-        """Whether it may do that much with these."""
+        """True if it has this access level to these resources."""
         if self.scopes is None:
             return True
         return _ORDER.index(self.scopes.get(resource, "ACCESS_LEVEL_NONE")) >= _ORDER.index(level)
@@ -52,7 +52,7 @@ OWNER = Key("key_owner", "the key that the service was started with")
 
 
 class Keys:
-    """All further keys, by the hashes of their secrets."""
+    """All additional keys, by the hashes of their secrets."""
 
     def __init__(self, store: Store, vault: Vault) -> None:
         self._store = store
@@ -60,12 +60,12 @@ class Keys:
         self._known: dict[str, Key] = {}
 
     async def restore(self) -> None:
-        """Know the keys of earlier services."""
+        """Load the stored keys."""
         for key in await self._store.records("key", loader(Key)):
             self._known[key.digest] = key
 
     def find(self, secret: str) -> Key | None:
-        """The key with this secret, if there is one and it has not expired."""
+        """The key with this secret; None if there is none, or it has expired."""
         key = self._known.get(_digest(secret))
         expired = key is not None and key.expires_at_ms is not None and key.expires_at_ms <= now_ms()
         return None if expired else key
@@ -78,15 +78,15 @@ class Keys:
         scopes: Mapping[Resource, Level] | None,
         attempt: Attempt,
     ) -> tuple[Key, str]:
-        """A new key and its secret, which is kept for a retry only, sealed.
+        """Create a key; returns it and its secret, which is stored only for retries, encrypted.
 
-        `ForbiddenError` for one that may more than its maker.
+        Raises `ForbiddenError` for a key with more rights than its creator.
         """
         if attempt.made is not None:
             return await self._made(attempt.made)
         wanted = {} if scopes is None else scopes
         if by.scopes is not None and (scopes is None or not all(by.allows(*scope) for scope in wanted.items())):
-            raise ForbiddenError("A restricted key can make no key that may do more than itself.")
+            raise ForbiddenError("A restricted key cannot create a key that may do more than itself.")
         kind = "ak" if scopes is None else "rk"
         secret = f"{kind}_{secrets.token_urlsafe(32)}"
         key = Key(new_id("key"), name, expires_at_ms, scopes, _digest(secret))
@@ -101,5 +101,5 @@ class Keys:
 
 
 def _digest(secret: str) -> str:
-    """A plain hash does: what it hides is 32 random bytes."""
+    """The hash of a secret. A plain one is sufficient, as secrets are 32 random bytes."""
     return hashlib.sha256(secret.encode("utf-8", "surrogateescape")).hexdigest()

@@ -1,4 +1,4 @@
-"""The layers that snapshots and blueprints made, kept for as long as anything stands on them."""
+"""Reference-counts the layers of snapshots and blueprints, and removes those without users."""
 
 from __future__ import annotations
 
@@ -20,14 +20,14 @@ if TYPE_CHECKING:
     from .layer_register import LayerRegister
 
 _SWEEP = "*"
-"""What stands for all layers where problems are told."""
+"""Stands for all layers in `problems`."""
 
 
 class Layers:
-    """Knows who needs which layer, and removes what nobody does.
+    """Tracks the holders of layers, and removes layers that have none.
 
-    Whoever needs layers says so by a name of its own: a snapshot, a blueprint, a cached step, a devbox. All of them
-    have to have said so before `start`; nothing is removed earlier.
+    A holder is a snapshot, a blueprint, a cached step or a devbox, identified by a unique name. All must be registered
+    before `start`; nothing is removed earlier.
     """
 
     def __init__(self, isolation: Isolation, register: LayerRegister | None = None) -> None:
@@ -41,43 +41,43 @@ class Layers:
         self._is_started = False
         self._watch: Callable[[Iterable[str]], None] = lambda _: None
         self.problems: dict[str, str] = {}
-        """Layers that nobody needs and that could not be removed, and why; or why nobody knows which."""
+        """Why unused layers could not be removed, or found."""
         self.choosing = asyncio.Lock()
-        """Held from the moment that layers are looked up until whoever stands on them has said so."""
+        """Held from looking up layers until their new holder is registered, so that they are not removed between."""
 
     @staticmethod
     def fresh() -> str:
-        """A name for a new layer: short, as many of them must fit into one mount."""
+        """A name for a new layer; short, as many must fit into the options of a mount."""
         return f"l{secrets.token_hex(6)}"
 
     async def restore(self) -> None:
-        """Know the layers of earlier versions."""
+        """Register the layers of earlier versions."""
         if self._register is not None:
             await self._register.restore(self._isolation.layers())
 
     async def announce(self, layer: str) -> None:
-        """Note that a layer is about to be made. One that was never announced is not removed."""
+        """Register a layer that is about to be created; unregistered layers are never removed."""
         if self._register is not None:
             await self._register.announce(layer)
 
     def start(self) -> None:
-        """Begin to remove what nobody needs."""
+        """Start to remove unused layers."""
         self._is_started = True
         self.sweep_soon()
 
     def watch(self, changed: Callable[[Iterable[str]], None]) -> None:
-        """Call `changed` with the layers that something has begun to need, or needs no more."""
+        """Call `changed` with the layers whose holders have changed."""
         self._watch = changed
 
     def hold(self, holder: str, layers: Iterable[str]) -> None:
-        """`holder` needs these layers, and no longer those that it needed before."""
+        """Set the layers that `holder` uses, replacing those that it used before."""
         before, self._needs[holder] = self._needs.get(holder, ()), tuple(layers)
         self._holders.update(self._needs[holder])
         self._holders.subtract(before)
         self._watch({*before, *self._needs[holder]})
 
     def release(self, holder: str) -> None:
-        """`holder` needs none any more."""
+        """Release all layers of `holder`."""
         if holder in self._needs:
             before = self._needs.pop(holder)
             self._holders.subtract(before)
@@ -86,7 +86,7 @@ class Layers:
 
     @contextmanager
     def held(self, layers: Iterable[str]) -> Iterator[None]:
-        """Need these layers meanwhile."""
+        """Hold these layers during the block."""
         holder = f"meanwhile/{next(self._numbers)}"
         self.hold(holder, layers)
         try:
@@ -95,31 +95,31 @@ class Layers:
             self.release(holder)
 
     def holders(self, layer: str) -> int:
-        """How many need it."""
+        """The number of holders."""
         return self._holders[layer]
 
     def missing(self, layers: Iterable[str]) -> frozenset[str]:
-        """Those of these that are not on disk."""
+        """The layers that are not on disk."""
         return frozenset(layers) - self._isolation.layers()
 
     async def bytes_of(self, layer: str) -> int:
-        """What a layer takes on disk; slower the more files it has."""
+        """The size of a layer on disk. The time grows with the number of files."""
         return await self._isolation.layer_bytes(layer)
 
     def sweep_soon(self) -> None:
-        """Remove in the background what is no longer needed."""
+        """Remove unused layers in the background."""
         self._again = self._is_started
         if self._is_started and (self._sweeping is None or self._sweeping.done()):
             self._sweeping = asyncio.create_task(self._sweep_all())
 
     async def swept(self) -> None:
-        """Wait until what is no longer needed now has been removed."""
+        """Remove unused layers, and wait until that is done."""
         self.sweep_soon()
         if self._sweeping is not None:
             await asyncio.wait({self._sweeping})
 
     async def aclose(self) -> None:
-        """Wait for what is being removed."""
+        """Stop removing layers; waits for one in progress."""
         self._again = self._is_started = False
         if self._sweeping is not None:
             await asyncio.wait({self._sweeping})
@@ -132,7 +132,7 @@ class Layers:
                 self.problems.pop(_SWEEP, None)
             except (SandboxError, EngineError, OSError, RuntimeError) as error:
                 reason = of_machine(error) or error
-                tell(self.problems, _SWEEP, f"Layers that nothing needs cannot be looked for: {reason}")
+                tell(self.problems, _SWEEP, f"Unused layers cannot be found: {reason}")
 
     async def _sweep(self) -> None:
         unused = await self._unused()
@@ -145,9 +145,9 @@ class Layers:
 
     async def _unused(self) -> list[str]:
         async with self.choosing:
-            # In this order: a layer that is made or taken over meanwhile is either not seen, or seen to be needed.
+            # In this order, a layer that is created or reused meanwhile is either not listed yet, or has a holder.
             on_disk, used = await asyncio.to_thread(self._seen)
-            # What is being made for a layer has its name with an ending.
+            # A layer that is being created for another has its name with a suffix.
             return [
                 name
                 for name in sorted(on_disk - used)
@@ -163,4 +163,4 @@ class Layers:
             await self._isolation.remove_layer(layer)
             self.problems.pop(layer, None)
         except SandboxError as error:
-            tell(self.problems, layer, f"Layer {layer}, which nothing needs, cannot be removed: {error}")
+            tell(self.problems, layer, f"The unused layer {layer} cannot be removed: {error}")

@@ -1,7 +1,7 @@
-"""How databases of earlier versions become today's. Steps are never changed once released, only added.
+"""The migrations of the service's databases. Released steps are never changed; new ones are appended.
 
-`PRAGMA user_version` is how many steps a database has taken. Those of the first releases say 0 and have the tables of
-the first step, which therefore makes only what is not there.
+`PRAGMA user_version` counts the steps that a database has run. Databases of the first releases have version 0, but the
+tables of the first step, which therefore creates only what does not exist.
 """
 
 from __future__ import annotations
@@ -22,8 +22,8 @@ CREATE TABLE IF NOT EXISTS documents (
 CREATE INDEX IF NOT EXISTS by_status ON documents (kind, status, position);
 CREATE INDEX IF NOT EXISTS by_parent ON documents (kind, parent, position);
 """
-# An index for each way to list, with `listed` in it, though that is 1 in all, so that a count reads nothing else; where
-# the last item of a page was when it has been deleted since; times to end by.
+# An index for each kind of list, which includes `listed`, though it is always 1, so that it covers a count; positions
+# of deleted documents, so that they still work as a cursor; expiry times.
 _LISTS = """
 ALTER TABLE documents ADD COLUMN listed INTEGER NOT NULL DEFAULT 1;
 ALTER TABLE documents ADD COLUMN due_ms INTEGER;
@@ -51,7 +51,7 @@ CREATE TABLE IF NOT EXISTS events (
 ) WITHOUT ROWID;
 """
 
-# Which requests have published events: a retry finds its own.
+# The requests that have published events, so that a retry finds its event.
 _PUBLISHED = """
 CREATE TABLE published (
     position INTEGER PRIMARY KEY,
@@ -62,8 +62,8 @@ CREATE TABLE published (
 );
 """
 
-# What lets in by a tunnel is stored sealed from here on. That of devboxes that have ended goes, and what requests have
-# noted of tunnels; that of devboxes that live is sealed as the service takes them up.
+# From here on the credentials of tunnels are stored encrypted. Those of devboxes that have ended are deleted, and those
+# in the notes of requests; those of live devboxes are encrypted when the service restores them.
 _TUNNELS = """
 UPDATE documents SET view = json_set(view, '$.tunnel', NULL) WHERE kind = 'devbox' AND json_valid(view);
 UPDATE documents SET body = json_set(body, '$.tunnel', NULL)

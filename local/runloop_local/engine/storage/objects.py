@@ -1,51 +1,38 @@
-"""Storage objects: named bytes on disk that devboxes and builds are given."""
+"""Storage objects: named files for devboxes and builds."""
 
 from __future__ import annotations
 
 import asyncio
-import errno
 import json
-import os
-import secrets
-from collections.abc import AsyncIterator, Awaitable, Callable, Mapping
+from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
-from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal
 from weakref import WeakValueDictionary
 
-from ..errors import (
-    ConflictError,
-    DiskFullError,
-    EngineError,
-    ForbiddenError,
-    InvalidError,
-    NotFoundError,
-    StorageError,
-    of_machine,
-)
+from ..errors import ConflictError, EngineError, ForbiddenError, InvalidError, NotFoundError
 from ..ids import new_id, now_ms
-from .bulk import Bulk
 from .clearing import Clearing
 from .expiry_scheduler import ExpiryScheduler
+from .object_files import ObjectFiles, is_part, write
 from .records import Record, body_of, loader, shown
-from .reserve import free_bytes
-from .service_key import sync_folder
 from .store import Document
 
 if TYPE_CHECKING:
+    from pathlib import Path
+
     from .idempotency import Attempt
+    from .object_files import Source
     from .signatures import Method, Signer
     from .store import Page, Query, Store
 
 ContentType = Literal["unspecified", "text", "binary", "gzip", "tar", "tgz"]
 State = Literal["UPLOADING", "READ_ONLY", "DELETED", "ERROR"]
 UPLOAD_SECONDS = 3600
-_PART = ".part"
 
 
 @dataclass(frozen=True, slots=True)
 class ObjectRequest:
-    """What an object is to be."""
+    """The properties of a new object."""
 
     name: str
     content_type: ContentType
@@ -55,7 +42,7 @@ class ObjectRequest:
 
 @dataclass(frozen=True, slots=True)
 class ObjectRecord(Record):
-    """All that is known of an object, apart from its bytes."""
+    """The stored fields of an object, without its bytes."""
 
     id: str
     name: str
@@ -67,13 +54,9 @@ class ObjectRecord(Record):
     size_bytes: int | None = None
 
 
-Source = Callable[[Path], Awaitable[int]]
-"""Writes an object's bytes to a new file, and tells how many."""
-
-
 @dataclass(frozen=True, slots=True)
 class Content:
-    """The bytes of a finished object."""
+    """The file of a complete object."""
 
     record: ObjectRecord
     path: Path
@@ -81,42 +64,42 @@ class Content:
 
 
 class Objects:
-    """All objects of this machine. A file below `folder` has an object's id as its name."""
+    """All objects of this machine."""
 
     def __init__(self, store: Store, folder: Path, signer: Signer) -> None:
         self._store = store
-        self._folder = folder
+        self.files = ObjectFiles(folder)
         self._signer = signer
         self._expiry_scheduler = ExpiryScheduler(self._expire)
         self._locks: WeakValueDictionary[str, asyncio.Lock] = WeakValueDictionary()
-        self._bulk = Bulk()
         self._clearing = Clearing(store.notes)
 
     async def restore(self) -> None:
-        """Take up the times at which objects end; what cut-off uploads have left is cleared away meanwhile."""
-        self._folder.mkdir(mode=0o700, parents=True, exist_ok=True)
+        """Schedule the expiry of objects, and clean up after interrupted uploads in the background."""
+        self.files.prepare()
         for object_id, due_ms in await self._store.due("object"):
             self._expiry_scheduler.add(object_id, due_ms)
-        left = await asyncio.to_thread(os.listdir, self._folder)
-        self._clearing.begin("What uploads have left", self._clear_away(left))
+        left = await self.files.names()
+        self._clearing.begin("The rest of interrupted uploads", self._clear_away(left))
 
     async def create(self, request: ObjectRequest, attempt: Attempt) -> ObjectRecord:
-        """A new object that waits for its bytes; what an earlier attempt has made is that object."""
+        """Create an object that awaits its bytes, or return the one that an earlier attempt has created."""
         if attempt.made is not None:
             return await self.get(attempt.made)
         now = now_ms()
         ends = None if request.ttl_ms is None else now + request.ttl_ms
         record = ObjectRecord(new_id("obj"), request.name, request.content_type, now, request.metadata, ends)
         await self._store.put(document(record), *attempt.note(record.id))
-        self._note_deadline(record)
+        if ends is not None:
+            self._expiry_scheduler.add(record.id, ends)
         return record
 
     async def get(self, object_id: str) -> ObjectRecord:
-        """One object, deleted ones too; `NotFoundError` if there never was one."""
+        """The object of this id, even if deleted; raises `NotFoundError` if it never existed."""
         record = await self._load(object_id)
         due = record.delete_after_time_ms
         if record.state != "DELETED" and due is not None and due < now_ms():
-            return await self.delete(object_id)  # its timer may be late: machines sleep
+            return await self.delete(object_id)  # its timer may be late, as machines sleep
         return record
 
     async def page(self, query: Query) -> Page:
@@ -124,7 +107,7 @@ class Objects:
         return await self._store.page(query)
 
     async def complete(self, object_id: str, attempt: Attempt) -> ObjectRecord:
-        """Close it for writing and open it for reading; it survives a power cut from here on."""
+        """Make it read-only; from here on it survives a power failure."""
         await self.get(object_id)
         async with self._lock(object_id):
             record = await self._load(object_id)
@@ -132,77 +115,67 @@ class Objects:
                 raise ConflictError(
                     f"Object {object_id} is {record.state}; only one that is UPLOADING can be completed."
                 )
-            if not self._file(object_id).exists():
-                raise InvalidError(f"Object {object_id} has no bytes yet: PUT them to its upload_url, if only none.")
-            size = await asyncio.to_thread(_sync, self._file(object_id))
+            if not self.files.path(object_id).exists():
+                raise InvalidError(f"Object {object_id} has no bytes yet: PUT them to its upload_url, even if empty.")
+            size = await self.files.sync(object_id)
             completed = replace(record, state="READ_ONLY", size_bytes=size)
             await self._store.put(document(completed), *attempt.note_reply(object_view(completed)))
             return completed
 
     async def delete(self, object_id: str) -> ObjectRecord:
-        """Its bytes are gone, its record stays. Once more is no error."""
+        """Delete its bytes, but keep its record. Repeating it is not an error."""
+        # The record first: a kill in between leaves a file that the next start removes, never a record without bytes.
         async with self._lock(object_id):
             record = await self._keep(replace(await self._load(object_id), state="DELETED"), urgent=True)
-            await asyncio.to_thread(self._file(object_id).unlink, missing_ok=True)
+            await self.files.remove(object_id)
             return record
 
     def signed_query(self, method: Method, object_id: str, seconds: int) -> str:
-        """The query of an address that lets its holder PUT or GET the bytes."""
+        """The query of a signed URL to PUT or GET the bytes."""
         return self._signer.query(method, object_id, seconds)
 
     def check_signature(self, method: Method, object_id: str, expires: str, signature: str) -> None:
-        """`ForbiddenError` unless an address is signed and has not expired."""
+        """Raise `ForbiddenError` unless the URL is signed and has not expired."""
         self._signer.check(method, object_id, expires, signature)
 
     async def receive(self, object_id: str, source: Source, announced: int | None) -> ObjectRecord:
-        """Take its bytes, all or none of them; again, as long as it is UPLOADING, in place of the last ones."""
+        """Receive its bytes atomically; while it is UPLOADING, another upload replaces them."""
         _require_uploading(await self.get(object_id))
-        self._require_room(announced)
-        part = self._folder / f"{object_id}.{secrets.token_hex(8)}{_PART}"
+        self.files.require_room(announced)
+        part = self.files.part(object_id)
         try:
-            size = await self._written(part, source)
+            size = await write(part, source)
             if announced is not None and size != announced:
                 raise InvalidError(f"{announced:,} bytes were announced for object {object_id}, {size:,} came.")
             async with self._lock(object_id):
                 record = _require_uploading(await self._load(object_id))
-                part.replace(self._file(object_id))
+                part.replace(self.files.path(object_id))
                 return await self._keep(replace(record, size_bytes=size))
         finally:
             part.unlink(missing_ok=True)
 
     async def content(self, object_id: str) -> Content:
-        """Where the bytes of a finished object lie; `NotFoundError` or `InvalidError` where it has none."""
+        """The file of a complete object with its record; raises `NotFoundError` or `InvalidError`."""
         record = await self.get(object_id)
         if record.state == "DELETED":
             raise NotFoundError(f"Object {object_id} has been deleted.")
         if record.state != "READ_ONLY":
             raise InvalidError(f"Object {object_id} is {record.state}: upload its bytes and complete it first.")
-        path = self._file(object_id)
+        path = self.files.path(object_id)
         try:
             return Content(record, path, path.stat().st_size)
         except FileNotFoundError:
             raise EngineError(f"The bytes of object {object_id} are missing on this machine's disk.") from None
 
     async def path(self, object_id: str) -> Path:
-        """The file of a finished object; `NotFoundError` or `InvalidError` where it has none."""
+        """The path of a complete object's file; raises `NotFoundError` or `InvalidError`."""
         return (await self.content(object_id)).path
 
-    def stream(self, source: AsyncIterator[bytes]) -> Source:
-        """What writes a stream's bytes to a file."""
-        return lambda file: self._bulk.write(file, source)
-
-    def read(self, content: Content, start: int, end: int) -> AsyncIterator[bytes]:
-        """Bytes of an object, from `start` up to `end`."""
-        return self._bulk.read(content.path, start, end)
-
     async def aclose(self) -> None:
-        """End what is done in the background."""
+        """Stop all background work."""
         await self._clearing.aclose()
         await self._expiry_scheduler.aclose()
-        self._bulk.close()
-
-    def _file(self, object_id: str) -> Path:
-        return self._folder / object_id
+        self.files.close()
 
     def _lock(self, object_id: str) -> asyncio.Lock:
         return self._locks.setdefault(object_id, asyncio.Lock())
@@ -214,36 +187,17 @@ class Objects:
         return record
 
     async def _clear_away(self, left: list[str]) -> None:
-        """Only a file goes of which a record says that it has been deleted, or which was never finished."""
+        """Delete incomplete uploads and files of deleted objects; files without a record are kept, with a note."""
         states = await self._store.statuses("object", left)
         for name in left:
-            if name.endswith(_PART) or states.get(name) == "DELETED":
-                await asyncio.to_thread((self._folder / name).unlink, missing_ok=True)
-        unknown = [name for name in left if name not in states and not name.endswith(_PART)]
+            if is_part(name) or states.get(name) == "DELETED":
+                await self.files.remove(name)
+        unknown = [name for name in left if name not in states and not is_part(name)]
         self._store.notes.unowned(unknown, "file", "in objects/")
-
-    def _require_room(self, announced: int | None) -> None:
-        free = free_bytes(self._folder)
-        if announced is not None and announced > free:
-            raise DiskFullError(f"{announced:,} bytes do not fit: the service's disk has {free:,} left.")
-
-    async def _written(self, part: Path, source: Source) -> int:
-        try:
-            return await source(part)
-        except OSError as error:
-            known = of_machine(error)
-            if known is None and error.errno != errno.EIO:
-                raise
-            kind = StorageError if known is None else type(known)
-            raise kind(f"The object cannot be kept: {error.strerror}.") from error
 
     async def _keep(self, record: ObjectRecord, *, urgent: bool = False) -> ObjectRecord:
         await self._store.put(document(record), urgent=urgent)
         return record
-
-    def _note_deadline(self, record: ObjectRecord) -> None:
-        if record.delete_after_time_ms is not None:
-            self._expiry_scheduler.add(record.id, record.delete_after_time_ms)
 
     async def _expire(self, object_id: str) -> None:
         await self._clearing.attempt(f"Object {object_id}", self.delete(object_id))
@@ -256,7 +210,7 @@ def _require_uploading(record: ObjectRecord) -> ObjectRecord:
 
 
 def document(record: ObjectRecord) -> Document:
-    """An object as the store keeps it."""
+    """The stored form of an object."""
     view = json.dumps(object_view(record), ensure_ascii=False)
     is_there = record.state != "DELETED"
     return Document(
@@ -273,20 +227,9 @@ def document(record: ObjectRecord) -> Document:
 
 
 loaded = loader(ObjectRecord)
-"""The record from its stored form; `ValueError` where that is none."""
+"""Load a record from its stored form; raises `ValueError` if that is invalid."""
 
 
 def object_view(record: ObjectRecord) -> dict[str, Any]:
     """`ObjectView`."""
     return {**shown(record), "upload_url": None, "upload_headers": None}
-
-
-def _sync(file: Path) -> int:
-    handle = os.open(file, os.O_RDONLY | os.O_CLOEXEC)
-    try:
-        os.fsync(handle)
-        size = os.fstat(handle).st_size
-    finally:
-        os.close(handle)
-    sync_folder(file.parent)
-    return size

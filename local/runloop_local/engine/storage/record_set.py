@@ -1,4 +1,4 @@
-"""The records of one kind: how the engine reads and changes what the store keeps as documents."""
+"""Typed access to the documents of one kind in the store."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ if TYPE_CHECKING:
 
 R = TypeVar("R")
 Notes = Callable[[R], "Sequence[Document]"]
-"""What to keep in one transaction with a change of a record."""
+"""The documents to store in one transaction with a change of a record."""
 
 
 def _no_notes(_record: object) -> Sequence[Document]:
@@ -22,7 +22,7 @@ def _no_notes(_record: object) -> Sequence[Document]:
 
 
 class RecordSet(Generic[R]):
-    """Records of one kind, by id. `loaded` makes one of a stored body, `document` is its stored form."""
+    """The records of one kind, by id. `loaded` parses a stored body, `document` returns the stored form."""
 
     def __init__(self, store: Store, kind: str, loaded: Load[R], document: Callable[[R], Document]) -> None:
         self._store = store
@@ -31,21 +31,21 @@ class RecordSet(Generic[R]):
         self._document = document
 
     async def get(self, record_id: str) -> R:
-        """One record; `NotFoundError` if there is none."""
+        """The record of this id; raises `NotFoundError`."""
         return self._found(record_id, await self._store.record(self._kind, record_id, self._loaded))
 
     async def put(self, record: R, *notes: Document) -> R:
-        """Keep a new record, and notes with it."""
+        """Store a record, with notes in the same transaction."""
         await self._store.put(self._document(record), *notes)
         return record
 
     async def change(
         self, record_id: str, change: Callable[[R], R], notes: Notes[R] = _no_notes, *, urgent: bool = False
     ) -> R:
-        """Keep what `change` makes of a record, and what `notes` makes of that; the record as it is then.
+        """Store the result of `change` on a record, with the notes on it; returns the changed record.
 
-        Read, changed and written in one step, so that of two changes at once neither undoes the other. What `change`
-        raises is raised, and nothing is changed; `NotFoundError` if there is no such record (any more).
+        The record is read, changed and written in one step, so that concurrent changes do not overwrite each other.
+        If `change` raises, nothing is changed. Raises `NotFoundError` if the record does not exist (any more).
         """
         outcome: list[R] = []
 
@@ -60,7 +60,7 @@ class RecordSet(Generic[R]):
         return outcome[0]
 
     async def delete(self, record_id: str, notes: Notes[R] = _no_notes) -> R:
-        """Forget a record, and keep what `notes` makes of it; what it was."""
+        """Delete a record, and store the notes on it; returns what it was."""
         record = await self.get(record_id)
         await self._store.delete(self._kind, record_id, *notes(record))
         return record

@@ -1,4 +1,4 @@
-"""Records as JSON: what this version does not know is kept, what is missing has its default, what is wrong is named."""
+"""Converts records to and from JSON, keeping unknown fields, and with the location of invalid ones in errors."""
 
 from __future__ import annotations
 
@@ -17,10 +17,10 @@ T = TypeVar("T")
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Record:
-    """The base of every dataclass that is stored, and of those within it."""
+    """The base of every stored dataclass, including nested ones."""
 
     unknown: Mapping[str, Any] = field(default_factory=dict, repr=False, compare=False)
-    """Fields that another version has stored, which are stored again as they were."""
+    """Fields stored by another version, which are written back unchanged."""
 
     @model_validator(mode="before")
     @classmethod
@@ -32,9 +32,9 @@ class Record:
 
 
 def loader(kind: type[T]) -> Callable[[Any], T]:
-    """What turns a stored body into a record; `ValueError` with what is wrong with it."""
+    """A function that parses stored bodies to records of this kind; it raises `ValueError` for invalid ones."""
 
-    @cache  # made at the first use, as that takes milliseconds
+    @cache  # created at the first use, as that takes milliseconds
     def adapter() -> TypeAdapter[T]:
         return TypeAdapter(kind)
 
@@ -50,12 +50,12 @@ def loader(kind: type[T]) -> Callable[[Any], T]:
 
 
 def body_of(record: DataclassInstance) -> dict[str, Any]:
-    """A record as it is stored."""
+    """The stored form of a record, including unknown fields."""
     return asdict(record, dict_factory=_whole)
 
 
 def shown(record: DataclassInstance) -> dict[str, Any]:
-    """A record as it is shown: the fields that this version knows."""
+    """The fields of a record that this version knows."""
     return asdict(record, dict_factory=_known)
 
 

@@ -1,4 +1,4 @@
-"""Room on the disk that is set aside, so that what makes room works when there is none."""
+"""Reserves disk space, so that operations which free space still work on a full disk."""
 
 from __future__ import annotations
 
@@ -11,23 +11,23 @@ if TYPE_CHECKING:
 
 BYTES = 2 << 20
 STEP = 128 << 10
-"""So much is given back at once: more than most changes of records take, as others may be faster to use the rest."""
+"""The amount to release at once: more than most changes of records need, as other programs may take some of it."""
 RELEASES = BYTES // STEP
-"""So often can some be given back before there is none."""
+"""The number of releases until the reserve is empty."""
 _FOR_A_START = 4
 _MARGIN = 64 << 10
-"""So much is left to others while room is set aside."""
+"""Space that is left to other programs when the reserve is filled."""
 
 
 class Reserve:
-    """A file that takes up room, and becomes shorter at need. Nothing else is done with it."""
+    """A file that occupies disk space, and is truncated to release it."""
 
     def __init__(self, file: Path) -> None:
         self._file = file
         self._size = _size_of(file)
 
     def prepare(self) -> None:
-        """For the start of the service: room is set aside, or, on a full disk, given to the start."""
+        """Fill the reserve at the start of the service, or on a full disk release some of it for the start."""
         if free_bytes(self._file.parent) < _MARGIN:
             for _ in range(_FOR_A_START):
                 self.release()
@@ -35,7 +35,7 @@ class Reserve:
             self.restore()
 
     def release(self) -> bool:
-        """Give some of the room back; False when there is none."""
+        """Release some of the space; False if there is none left."""
         if not self._size:
             return False
         self._size = max(0, self._size - STEP)
@@ -43,19 +43,19 @@ class Reserve:
         return True
 
     def restore(self) -> None:
-        """Set room aside again, as far as there is some by now."""
+        """Fill the reserve again, as far as there is space."""
         missing = BYTES - self._size
         if missing <= 0:
             return
         missing = min(missing, free_bytes(self._file.parent) - _MARGIN)
         if missing > 0:
-            with suppress(OSError):  # there is less than it seemed, by a quota say: what did fit is set aside
+            with suppress(OSError):  # less space than expected, by a quota for example: what was written stays
                 _lengthen(self._file, missing)
             self._size = _size_of(self._file)
 
 
 def free_bytes(folder: Path) -> int:
-    """What this account may still write to the disk on which `folder` lies."""
+    """The space that is available to this account on the disk of `folder`."""
     found = os.statvfs(folder)
     return found.f_frsize * (found.f_bfree if os.geteuid() == 0 else found.f_bavail)
 
@@ -66,4 +66,4 @@ def _size_of(file: Path) -> int:
 
 def _lengthen(file: Path, count: int) -> None:
     with file.open("ab") as lengthened:
-        lengthened.write(os.urandom(count))  # zeros may take no room
+        lengthened.write(os.urandom(count))  # some file systems do not store zeros

@@ -1,7 +1,7 @@
-"""How much is kept of what nothing needs any more: what commands printed, records, logs of builds, cached steps.
+"""Limits the data that is no longer needed: command output, records, build logs, cached build steps.
 
-The first half decides and does nothing: what goes, given what there is and the limits. `Retention` carries that out
-while the service runs: when something has grown past its limit, and now and then for what has become too old.
+The functions of the first half decide what is removed, without I/O. `Retention` carries that out while the service
+runs: when a kind of data exceeds its limit, and periodically for data that has become too old.
 """
 
 from __future__ import annotations
@@ -24,36 +24,36 @@ if TYPE_CHECKING:
     from .retention_limits import Limit
 
 _ROOM = 0.9
-"""Down to this part of its limit goes what has grown past it, so that not every further byte is an occasion."""
+"""The part of an exceeded limit down to which data is removed, so that not every new byte starts a removal."""
 _PAUSE_S = 1.0
-"""Between two looks at all that there is."""
+"""The pause between two checks."""
 _FAILURES = (OSError, SandboxError, EngineError, RuntimeError)
-"""What may go wrong with one thing, and the rest goes on; the last is what Python raises where no thread can be had."""
+"""Failures for one item, after which the others go on; Python raises RuntimeError if it cannot start a thread."""
 
 
 @dataclass(frozen=True, slots=True)
 class Item:
-    """Something that may go."""
+    """Something that may be removed."""
 
     id: str
     time_ms: int
-    """When it was of use last."""
+    """The time of last use."""
     parts: Mapping[str, int]
-    """What it is made of, and the bytes of that. What items share goes with the last of them."""
+    """Its parts and their sizes in bytes. A part that items share is removed with the last of them."""
     live: bool = False
-    """Whether it belongs to what lives: then only so much of it goes as has to, and after all else."""
+    """True if it belongs to a live devbox: then only as much as necessary is removed, and after all else."""
 
 
 @dataclass(frozen=True, slots=True)
 class Removal:
-    """An item that is to go, or the bytes that at least are to go of a live one."""
+    """An item to remove, or the number of bytes to remove at least from a live one."""
 
     item: Item
     bytes: int
 
 
 def size_of(items: Iterable[Item]) -> int:
-    """The bytes of these items together."""
+    """The total size of these items."""
     parts: dict[str, int] = {}
     for item in items:
         parts.update(item.parts)
@@ -61,10 +61,10 @@ def size_of(items: Iterable[Item]) -> int:
 
 
 def excess(items: Collection[Item], limit: Limit, now: int, fixed: int = 0) -> list[Removal]:
-    """What is to go: what is too old, then the oldest of what is too much; never, for its size, what came last.
+    """Choose what to remove: items that are too old, then the oldest ones beyond the size limit.
 
-    `fixed` bytes count and cannot go. What frees nothing, as another item has the same parts, stays for as long as it
-    is not too old.
+    The newest is never removed for its size. `fixed` bytes count, but cannot be removed. An item that would free
+    nothing, as others share its parts, is removed only if it is too old.
     """
     found, left, total = [], _Parts(items), size_of(items) + fixed
     most = limit.bytes if total <= limit.bytes else int(limit.bytes * _ROOM)
@@ -85,7 +85,7 @@ def excess(items: Collection[Item], limit: Limit, now: int, fixed: int = 0) -> l
 
 
 def unneeded(items: Collection[Item], before: int, *, live: bool) -> list[Removal]:
-    """All that was of use last before a time, whatever the limits; what belongs to what lives only where asked for."""
+    """Choose all items last used before a time, whatever the limits; those of live devboxes only if `live` is set."""
     found, left = [], _Parts(items)
     for item in sorted(items, key=_age):
         if item.time_ms < before and (live or not item.live):
@@ -95,18 +95,18 @@ def unneeded(items: Collection[Item], before: int, *, live: bool) -> list[Remova
 
 
 def _age(item: Item) -> tuple[int, int]:
-    """The oldest first; of the same age, those that stand on others first."""
+    """Sort key: oldest first; at the same age, items that build on others first."""
     return item.time_ms, -len(item.parts)
 
 
 class _Parts:
-    """The parts of items, of which some go."""
+    """Counts the owners of parts while items are removed."""
 
     def __init__(self, items: Iterable[Item]) -> None:
         self._owners = Counter(part for item in items for part in item.parts)
 
     def without(self, item: Item) -> int:
-        """The bytes that nothing else has."""
+        """The bytes that only this item has."""
         return sum(bytes_ for part, bytes_ in item.parts.items() if self._owners[part] == 1)
 
     def remove(self, item: Item) -> None:
@@ -114,50 +114,50 @@ class _Parts:
 
 
 class Keeper(Protocol):
-    """One kind of what is kept."""
+    """Provides and removes the data of one kind."""
 
     async def restore(self) -> None:
-        """Learn what earlier services have left."""
+        """Find the data of earlier runs of the service."""
 
     def items(self) -> Collection[Item]:
-        """What may go, with what is known of it: nothing is looked up on disk."""
+        """The items that may be removed; from memory, without reading the disk."""
 
     def total(self) -> int:
-        """The bytes of all that there is, also of what may not go: known, not added up."""
+        """The size of all data, removable or not; a running total, so that it costs nothing to ask."""
 
     async def remove(self, removal: Removal) -> int:
-        """Remove it; the bytes that this has freed."""
+        """Carry out a removal; returns the bytes freed."""
 
 
 class Together:
-    """Several that are kept within one limit, as one."""
+    """Several keepers that share one limit."""
 
     def __init__(self, *keepers: Keeper) -> None:
         self._keepers = keepers
         self._of: dict[str, Keeper] = {}
 
     async def restore(self) -> None:
-        """Learn what earlier services have left."""
+        """Find the data of earlier runs of the service."""
         for keeper in self._keepers:
             await keeper.restore()
 
     def items(self) -> Collection[Item]:
-        """What may go of all; no two have items of one id."""
+        """The items of all; their ids must be distinct."""
         self._of = {item.id: keeper for keeper in self._keepers for item in keeper.items()}
         return [item for keeper in self._keepers for item in keeper.items()]
 
     def total(self) -> int:
-        """The bytes of all."""
+        """The size of all."""
         return sum(keeper.total() for keeper in self._keepers)
 
     async def remove(self, removal: Removal) -> int:
-        """Remove an item of one of them; the bytes that this has freed."""
+        """Carry out a removal from one of them; returns the bytes freed."""
         return await self._of[removal.item.id].remove(removal)
 
 
 @dataclass(frozen=True, slots=True)
 class Usage:
-    """How much of a kind there is, and may be."""
+    """The size and limit of one kind."""
 
     bytes: int
     limit: Limit
@@ -171,33 +171,33 @@ class Retention:
         self._keepers: dict[str, Keeper] = {}
         self._grown = asyncio.Event()
         self._due: set[str] = set()
-        """The kinds to look at next."""
+        """The kinds to check next."""
         self._working = asyncio.Lock()
         self._task: asyncio.Task[None] | None = None
         self.problems: dict[str, str] = {}
-        """Kinds of which something could not be removed, and why."""
+        """Why items could not be removed, by kind."""
 
     def add(self, kind: str, keeper: Keeper) -> None:
-        """Look after one more kind."""
+        """Register the keeper of a kind."""
         self._keepers[kind] = keeper
 
     def start(self) -> None:
-        """Begin, in the background, with what earlier services have left."""
+        """Start in the background, beginning with the data of earlier runs of the service."""
         self._task = asyncio.create_task(self._run())
 
     def notice(self, *kinds: str) -> None:
-        """These kinds have grown. Costs next to nothing: this is called at the end of every command."""
+        """Note that these kinds have grown. It must be cheap, as it is called at the end of every command."""
         over = [kind for kind in kinds if self._keepers[kind].total() > self._limits[kind].bytes]
         if over:
             self._due.update(over)
             self._grown.set()
 
     def usage(self) -> dict[str, Usage]:
-        """Each kind's size and limit."""
+        """The size and limit of each kind."""
         return {kind: Usage(keeper.total(), self._limits[kind]) for kind, keeper in self._keepers.items()}
 
     async def prune(self, kinds: Collection[str], older_than_ms: int, *, live: bool) -> dict[str, int]:
-        """Remove what was of use last so long ago, whatever the limits; the bytes freed of each kind."""
+        """Remove items not used for this long, whatever the limits; returns the bytes freed by kind."""
         before = now_ms() - older_than_ms + 1
         async with self._working:
             return {
@@ -207,7 +207,7 @@ class Retention:
             }
 
     async def aclose(self) -> None:
-        """Remove nothing more."""
+        """Stop the background task."""
         if self._task is not None:
             self._task.cancel()
             await asyncio.wait({self._task})
@@ -219,7 +219,7 @@ class Retention:
                     await keeper.restore()
                 except _FAILURES as error:
                     reason = of_machine(error) or error
-                    tell(self.problems, kind, f"The {kind} of earlier services cannot be counted: {reason}")
+                    tell(self.problems, kind, f"The {kind} of earlier runs of the service cannot be counted: {reason}")
         self._due.update(self._keepers)
         while True:
             due = [kind for kind in self._keepers if kind in self._due]
@@ -236,7 +236,7 @@ class Retention:
         return excess(items, self._limits[kind], now_ms(), keeper.total() - size_of(items))
 
     async def _occasion(self) -> None:
-        """Wait until something has grown past its limit, or may have become too old."""
+        """Wait until a kind exceeds its limit, or items may have become too old."""
         shortest = min((limit.age_ms for limit in self._limits.values()), default=HOUR_MS)
         try:
             async with asyncio.timeout(min(max(shortest / 10, 1000), HOUR_MS) / 1000):

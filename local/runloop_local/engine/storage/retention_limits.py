@@ -1,4 +1,4 @@
-"""The limits of what is kept: what they are, and how a person writes and reads them. Pure, and quick to import."""
+"""The retention limits: defaults, parsing and formatting. Quick to import, as the command line uses it."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ _AMOUNT = re.compile(r"(\d{1,15}(?:\.\d{1,3})?)([A-Za-z]+)", re.ASCII)
 
 @dataclass(frozen=True, slots=True)
 class Limit:
-    """How much of a kind is kept, and for how long."""
+    """The maximum size and age of one kind of data."""
 
     bytes: int
     age_ms: int
@@ -31,20 +31,20 @@ DEFAULTS: Mapping[str, Limit] = {
     "cache": Limit(10 * 10**9, 7 * _DAY_MS),
 }
 MEANINGS: Mapping[str, str] = {
-    "logs": "what commands printed in devboxes that have ended, and long ago in those that live",
+    "logs": "output of commands in devboxes that have ended, and old output of running ones",
     "records": "devboxes that have ended, and their commands",
     "builds": "logs of builds",
-    "cache": "steps of builds, their layers of disks that nothing else needs, and the folders that they keep",
+    "cache": "cached build steps, the layers that only they use, and cache mounts",
 }
 
 
 def parse_limits(text: str, limits: Mapping[str, Limit] = DEFAULTS) -> dict[str, Limit]:
-    """`limits` with what `logs=2GB/3d cache=20GB` says of them; `InvalidError` for what cannot be read."""
+    """Update `limits` with a text like `logs=2GB/3d cache=20GB`; raises `InvalidError`."""
     found = dict(limits)
     for word in text.replace(",", " ").split():
         kind, _, amounts = word.partition("=")
         if kind not in found or not amounts:
-            raise InvalidError(f"{word!r} is no limit: write it like logs=2GB/3d, for {', '.join(found)}.")
+            raise InvalidError(f"{word!r} is not a limit: write it like logs=2GB/3d, for {', '.join(found)}.")
         for amount in amounts.split("/"):
             found[kind] = _limited(found[kind], amount)
     return found
@@ -58,7 +58,7 @@ def _limited(limit: Limit, amount: str) -> Limit:
 
 
 def parse_age(text: str) -> int:
-    """The milliseconds of `90s`, `30m`, `12h` or `3d`; `InvalidError` for anything else."""
+    """Parse `90s`, `30m`, `12h` or `3d` to milliseconds; raises `InvalidError`."""
     match = _AMOUNT.fullmatch(text)
     if match is None or match[2] not in _SPANS:
         raise InvalidError(f"{text!r} is neither a size like 500MB or 2GB nor a time like 30m, 12h or 3d.")
@@ -66,13 +66,13 @@ def parse_age(text: str) -> int:
 
 
 def shown_size(count: int) -> str:
-    """`count` bytes for a person: `1.5 GB`."""
+    """Format a number of bytes: `1.5 GB`."""
     unit = next((name for name in ("TB", "GB", "MB", "KB") if count >= _UNITS[name]), "B")
     return f"{round(count / _UNITS[unit], 1):g} {unit}"
 
 
 def shown_age(ms: int) -> str:
-    """Milliseconds for a person: `3 days`."""
+    """Format milliseconds: `3 days`."""
     for word, span in (("days", _DAY_MS), ("hours", HOUR_MS), ("minutes", _SPANS["m"])):
         if ms >= 2 * span:
             return f"{round(ms / span, 1):g} {word}"

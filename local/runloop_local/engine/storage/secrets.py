@@ -1,4 +1,4 @@
-"""Secrets: values that devboxes and builds get into their environment, and that no answer ever shows."""
+"""Secrets: values for the environment of devboxes and builds, which the API never returns."""
 
 from __future__ import annotations
 
@@ -31,7 +31,7 @@ _NAME = re.compile(r"[A-Za-z_][A-Za-z0-9_-]{0,254}")
 
 @dataclass(frozen=True, slots=True)
 class SecretRecord(Record):
-    """A secret, its value sealed."""
+    """A secret with its encrypted value."""
 
     id: str
     name: str
@@ -39,7 +39,7 @@ class SecretRecord(Record):
     update_time_ms: int
     sealed: str = field(repr=False)
     key_id: str = ""
-    """Which key of the service has sealed it."""
+    """The id of the service's key that has encrypted it."""
 
 
 class Secrets:
@@ -53,11 +53,11 @@ class Secrets:
         self._sealed_away: dict[str, str] = {}
 
     async def restore(self, *, key_is_new: bool) -> None:
-        """Name the secrets that were sealed with another key than the service's: they are kept, should it be back."""
+        """Note the secrets that were encrypted with another key; they are kept, as that key may be put back."""
         if await self._count() == await self._count(status=self._vault.key_id):
             return
         records = await self._store.records("secret", loaded)
-        # Earlier versions did not note by which key; it was the one that was there.
+        # Earlier versions did not store the key's id; it was the one in use then.
         key_id = _LOST if key_is_new else self._vault.key_id
         marked = [replace(record, key_id=record.key_id or key_id) for record in records]
         await self._store.put(*map(document, marked))
@@ -77,15 +77,15 @@ class Secrets:
             self._store.notes.remove(_SEALED)
 
     def _opened(self, record: SecretRecord) -> None:
-        """It is sealed with today's key, or gone."""
+        """Note that a secret is encrypted with the current key now, or deleted."""
         if self._sealed_away.pop(record.id, None) is not None:
             self._note()
 
     async def create(self, name: str, value: str, attempt: Attempt) -> SecretRecord:
-        """A new secret; `InvalidError` where the name is taken."""
+        """Create a secret; raises `InvalidError` if the name is taken."""
         if not _NAME.fullmatch(name):
             raise InvalidError(
-                f"A secret's name is letters, digits, '_' and '-', begins with no digit or '-', unlike {name[:80]!r}."
+                f"A secret's name is letters, digits, '_' and '-', and begins with a letter or '_', not {name[:80]!r}."
             )
         async with self._naming:
             if await self._store.records("secret", loaded, name=name):
@@ -97,11 +97,11 @@ class Secrets:
         return record
 
     async def get(self, secret_id: str) -> SecretRecord:
-        """The secret with this id; `NotFoundError` if there is none."""
+        """The secret with this id; raises `NotFoundError`."""
         return await self._records.get(secret_id)
 
     async def named(self, name: str) -> SecretRecord:
-        """The secret with this name; `NotFoundError` if there is none."""
+        """The secret with this name; raises `NotFoundError`."""
         found = await self._store.records("secret", loaded, name=name)
         if not found:
             raise NotFoundError(f"No secret is called {name!r}.")
@@ -112,7 +112,7 @@ class Secrets:
         return await self._store.page(query)
 
     async def update(self, record: SecretRecord, value: str) -> SecretRecord:
-        """Give it another value; `NotFoundError` if it has been deleted meanwhile."""
+        """Replace its value; raises `NotFoundError` if it has been deleted meanwhile."""
         sealed, key_id = await self._sealed(value), self._vault.key_id
         updated = await self._records.change(
             record.id,
@@ -122,18 +122,18 @@ class Secrets:
         return updated
 
     async def delete(self, record: SecretRecord, attempt: Attempt) -> None:
-        """Forget it, value and all."""
+        """Delete it with its value."""
         await self._records.delete(record.id, lambda deleted: attempt.note_reply(secret_view(deleted)))
         self._opened(record)
 
     async def require(self, wanted: Mapping[str, str]) -> None:
-        """`NotFoundError` or `InvalidError` unless these variables can have the values of these secrets."""
+        """Check that these secrets exist and the variables are valid; raises `NotFoundError` or `InvalidError`."""
         for variable, name in wanted.items():
             _check_variable(variable)
             await self.named(name)
 
     async def values(self, wanted: Mapping[str, str]) -> Mapping[str, str]:
-        """Variables with values, for variables with the names of secrets."""
+        """The values of secrets by variable, given their names by variable."""
         return {variable: await self._value(name) for variable, name in wanted.items()}
 
     async def _value(self, name: str) -> str:
@@ -141,29 +141,29 @@ class Secrets:
 
     async def _sealed(self, value: str) -> str:
         if "\0" in value or len(value.encode("utf-8", "surrogatepass")) > MAX_VALUE_BYTES:
-            raise InvalidError(f"A secret's value is at most {MAX_VALUE_BYTES:,} bytes, none of which is 0.")
+            raise InvalidError(f"A secret's value must have at most {MAX_VALUE_BYTES:,} bytes and no NUL character.")
         return await self._vault.seal(value)
 
 
 def _check_variable(name: str) -> None:
     if not _VARIABLE.fullmatch(name):
         raise InvalidError(
-            f"An environment variable is letters, digits and '_' and begins with no digit, unlike {name[:80]!r}."
+            f"An environment variable is letters, digits and '_', and begins with no digit, unlike {name[:80]!r}."
         )
 
 
 def document(record: SecretRecord) -> Document:
-    """A secret as the store keeps it."""
+    """The stored form of a secret."""
     view = json.dumps(secret_view(record), ensure_ascii=False)
     body = body_of(record)
-    # The key as its status: whether all have the same can be counted without reading them.
+    # The key's id is the status, so that secrets of other keys can be counted without reading all.
     return Document(
         "secret", record.id, body, status=record.key_id, name=record.name, time_ms=record.create_time_ms, view=view
     )
 
 
 loaded = loader(SecretRecord)
-"""The record from its stored form; `ValueError` where that is none."""
+"""Load a record from its stored form; raises `ValueError` if that is invalid."""
 
 
 def secret_view(record: SecretRecord) -> dict[str, Any]:

@@ -1,4 +1,4 @@
-"""Addresses that carry their own permission: for one method, on one thing, until a time."""
+"""Signed URLs, which grant access with one method to one resource until they expire."""
 
 from __future__ import annotations
 
@@ -12,18 +12,18 @@ Method = Literal["GET", "PUT"]
 
 
 class Signer:
-    """Signs with a key, and checks what comes back."""
+    """Signs and verifies URLs with a key."""
 
     def __init__(self, key: bytes) -> None:
         self._key = key
 
     def query(self, method: Method, thing: str, seconds: int) -> str:
-        """The query of an address that is good for `seconds`."""
+        """The query of a signed URL that is valid for `seconds`."""
         expires = now_ms() // 1000 + seconds
         return f"expires={expires}&signature={self._signature(method, thing, str(expires))}"
 
     def check(self, method: Method, thing: str, expires: str, signature: str) -> None:
-        """`ForbiddenError` unless this was signed here, as it stands, and its time has not passed."""
+        """Raise `ForbiddenError` unless the signature is valid and has not expired."""
         expected = self._signature(method, thing, expires)
         if not hmac.compare_digest(expected.encode(), signature.encode("utf-8", "surrogateescape")):
             raise ForbiddenError(f"The address is not signed for {method} on {thing}: ask the API for a new one.")

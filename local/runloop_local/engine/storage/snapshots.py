@@ -1,4 +1,4 @@
-"""Snapshots: disks of devboxes, kept as layers that further devboxes start from."""
+"""Snapshots: saved disks of devboxes, as layers from which other devboxes start."""
 
 from __future__ import annotations
 
@@ -27,12 +27,12 @@ if TYPE_CHECKING:
 
 SnapshotStatus = Literal["in_progress", "complete", "error", "deleted"]
 HIDDEN = ("deleted", "error")
-"""What lists leave out."""
+"""Statuses that lists omit."""
 
 
 @dataclass(frozen=True, slots=True)
 class SnapshotRequest:
-    """What a snapshot is to be called."""
+    """The name, message and metadata of a new snapshot."""
 
     name: str | None = None
     commit_message: str | None = None
@@ -41,7 +41,7 @@ class SnapshotRequest:
 
 @dataclass(frozen=True, slots=True)
 class SnapshotRecord(Record):
-    """All that is known of a snapshot, apart from its disk."""
+    """The stored fields of a snapshot, without its disk."""
 
     id: str
     create_time_ms: int
@@ -52,9 +52,9 @@ class SnapshotRecord(Record):
     status: SnapshotStatus = "in_progress"
     error_message: str | None = None
     out_of_disk: bool = False
-    """Whether it failed because a disk has no room."""
+    """True if it failed because the disk is full."""
     layers: tuple[str, ...] = ()
-    """Its disk, top first; while it is being made, the layer that is to be."""
+    """The layers of its disk, top first; while it is in progress, the layer to be created."""
     image: Image = field(default_factory=Image)
     source_blueprint_id: str | None = None
 
@@ -68,28 +68,29 @@ class Snapshots:
         self._layers = layers
         self._underway: dict[str, str] = {}  # snapshot -> devbox
         self._left = ChangeNotifier()
-        """When one is no longer under way."""
+        """Notified when a snapshot is no longer in progress."""
         self._tasks: dict[str, asyncio.Task[SnapshotRecord]] = {}
         self._clearing = Clearing(store.notes)
 
     async def restore(self) -> None:
-        """Hold the layers of snapshots, and note what the last service began and did not finish."""
+        """Hold the layers of snapshots, and fail those that the last run of the service did not finish."""
         for record in await self._store.records("snapshot", loaded, status="complete"):
             self._layers.hold(_holder(record.id), record.layers)
         for record in await self._store.records("snapshot", loaded, status="in_progress"):
-            sentence = "The service was restarted while the snapshot was being made."
+            sentence = "The service was restarted while the snapshot was being taken."
             await self._clearing.attempt(f"Snapshot {record.id}", self._fail(record, sentence))
 
     async def take(self, devbox: Devbox, request: SnapshotRequest, attempt: Attempt) -> SnapshotRecord:
-        """Begin to snapshot a devbox's disk, unless an earlier attempt has begun one that has not failed."""
+        """Start a snapshot of a devbox's disk, or return that of an earlier attempt unless it failed."""
         if attempt.made is not None and (earlier := await self.get(attempt.made)).status != "error":
             return earlier
-        devbox.require_disk("take a snapshot of it")
+        devbox.disk.require_usable("take a snapshot of it")
         record = self._new(devbox, request)
         self._underway[record.id] = devbox.record.id
         self._layers.hold(_holder(record.id), record.layers)
         try:
-            await self._layers.announce(record.layers[0])  # now: a shutdown right after is to find the disk being saved
+            # The first await comes after the entry in `_underway`, so that a shutdown right now sees the snapshot.
+            await self._layers.announce(record.layers[0])
             await self._records.put(record, *attempt.note(record.id))
         except BaseException:
             self._leave(record.id)
@@ -99,31 +100,31 @@ class Snapshots:
         return record
 
     def require_none(self, devbox_id: str) -> None:
-        """`ConflictError` while a snapshot of this devbox is being made."""
+        """Raise `ConflictError` while a snapshot of this devbox is in progress."""
         if devbox_id in self._underway.values():
             raise ConflictError(
-                f"A snapshot of devbox {devbox_id} is being made: wait for it, or shut down with force=true."
+                f"A snapshot of devbox {devbox_id} is in progress: wait for it, or shut down with force=true."
             )
 
     async def settled(self, devbox_id: str) -> None:
-        """Return once no snapshot of this devbox is being made."""
+        """Wait until no snapshot of this devbox is in progress."""
         await wait_until(self._left, lambda: devbox_id not in self._underway.values())
 
     async def finished(self, snapshot_id: str) -> SnapshotRecord:
-        """The snapshot, once it is no longer being made."""
+        """Wait until the snapshot is no longer in progress, and return it."""
         task = self._tasks.get(snapshot_id)
         return await (self.get(snapshot_id) if task is None else asyncio.shield(task))
 
     async def get(self, snapshot_id: str) -> SnapshotRecord:
-        """One snapshot, deleted ones too; `NotFoundError` if there never was one."""
-        is_underway = snapshot_id in self._underway  # asked first: its outcome is kept before it is over
+        """The snapshot of this id, even if deleted; raises `NotFoundError` if it never existed."""
+        is_underway = snapshot_id in self._underway  # first, as its outcome is stored before it is removed there
         record = await self._records.get(snapshot_id)
         if is_underway or record.status != "in_progress":
             return record
-        return replace(record, status="error", error_message="Its outcome could not be kept.", layers=())
+        return replace(record, status="error", error_message="Its outcome could not be stored.", layers=())
 
     async def complete(self, snapshot_id: str) -> SnapshotRecord:
-        """A snapshot that devboxes can start from; `NotFoundError` or `InvalidError` otherwise."""
+        """A snapshot from which devboxes can start; raises `NotFoundError` or `InvalidError`."""
         record = _there(await self.get(snapshot_id))
         if record.status != "complete":
             raise InvalidError(f"Snapshot {snapshot_id} is {record.status}; only a complete one can be used.")
@@ -134,20 +135,20 @@ class Snapshots:
         return await self._store.page(query)
 
     async def update(self, snapshot_id: str, changes: Mapping[str, Any]) -> SnapshotRecord:
-        """Change the name, the message or the metadata."""
+        """Update the name, the message or the metadata."""
         return await self._records.change(snapshot_id, lambda record: replace(_there(record), **changes))
 
     async def delete(self, snapshot_id: str) -> None:
-        """Delete it; its layers go once nothing else stands on them. Once more is no error."""
+        """Delete it; its layers are removed once nothing else uses them. Repeating it is not an error."""
         if snapshot_id in self._underway:
-            raise ConflictError(f"Snapshot {snapshot_id} is still being made: delete it when it is complete.")
+            raise ConflictError(f"Snapshot {snapshot_id} is still in progress: delete it when it is complete.")
         await self._records.change(
             snapshot_id, lambda record: replace(record, status="deleted", layers=()), urgent=True
         )
         self._layers.release(_holder(snapshot_id))
 
     async def aclose(self) -> None:
-        """Wait for the snapshots under way."""
+        """Wait for the snapshots in progress."""
         if self._tasks:
             await asyncio.wait(self._tasks.values())
 
@@ -167,7 +168,7 @@ class Snapshots:
 
     async def _take(self, devbox: Devbox, record: SnapshotRecord) -> SnapshotRecord:
         try:
-            layers = await devbox.save_disk(record.layers[0])
+            layers = await devbox.disk.save(record.layers[0])
             self._layers.hold(_holder(record.id), layers)
             return await self._records.change(record.id, lambda now: replace(now, status="complete", layers=layers))
         except (SandboxError, EngineError, OSError, RuntimeError) as error:
@@ -187,7 +188,7 @@ class Snapshots:
         try:
             return await self._records.change(record.id, failed, urgent=True)
         except EngineError:
-            return failed(record)  # who waits hears why; who asks later, that its outcome was not kept
+            return failed(record)  # waiting requests get the reason; later ones that the outcome was not stored
         finally:
             self._layers.release(_holder(record.id))
 
@@ -203,7 +204,7 @@ def _there(record: SnapshotRecord) -> SnapshotRecord:
 
 
 def document(record: SnapshotRecord) -> Document:
-    """A snapshot as the store keeps it."""
+    """The stored form of a snapshot."""
     view = json.dumps(snapshot_view(record), ensure_ascii=False)
     return Document(
         "snapshot",
@@ -219,7 +220,7 @@ def document(record: SnapshotRecord) -> Document:
 
 
 loaded = loader(SnapshotRecord)
-"""The record from its stored form; `ValueError` where that is none."""
+"""Load a record from its stored form; raises `ValueError` if that is invalid."""
 
 
 def snapshot_view(record: SnapshotRecord) -> dict[str, Any]:

@@ -1,4 +1,4 @@
-"""What must outlive the service: documents in SQLite, written and read by one thread in order."""
+"""The persistent store: documents in SQLite, read and written by one thread in order."""
 
 from __future__ import annotations
 
@@ -21,11 +21,11 @@ if TYPE_CHECKING:
 
 T = TypeVar("T")
 Load = Callable[[Any], T]
-"""Makes a record of a body; `ValueError` for one that is wrong."""
+"""Parses a stored body; raises `ValueError` if it is invalid."""
 
 UNREADABLE = "unreadable"
 _STEP = 500
-"""So many rows are looked up or deleted at once, so that others have their turn."""
+"""The number of rows to look up or delete at once, so that other work on the thread is not blocked for long."""
 _REMEMBER_S = 7 * 24 * 3600
 _PUT = """
 INSERT INTO documents (kind, id, parent, status, name, time_ms, view, body, listed, due_ms)
@@ -35,7 +35,7 @@ ON CONFLICT (kind, id) DO UPDATE SET
     view = excluded.view, body = excluded.body, listed = excluded.listed, due_ms = excluded.due_ms
 """
 _NAMED = "name <> '' AND listed = 1"
-"""What the index of names holds."""
+"""The condition of the partial index on names, which a query must repeat to use it."""
 _JSON = "CASE WHEN json_valid(body) THEN body ELSE '{}' END"
 _POSITION = """
 SELECT position FROM documents WHERE kind = ?1 AND id = ?2
@@ -46,7 +46,7 @@ _DELETE = "DELETE FROM documents WHERE kind = ? AND id = ?"
 
 @dataclass(frozen=True, slots=True)
 class Document:
-    """One stored thing; everything but `body` is there to find it by, or to answer a list with."""
+    """One stored document; all fields but `body` serve to find it, or to answer a list."""
 
     kind: str
     id: str
@@ -56,16 +56,16 @@ class Document:
     name: str = ""
     time_ms: int = 0
     view: str = ""
-    """The public JSON text, so that a list of thousands needs no parsing."""
+    """The JSON of its public view, so that a list of thousands needs no parsing."""
     listed: bool = True
-    """Whether lists show it that ask for no status: deleted things they do not."""
+    """True if it appears in lists that do not filter by status; False for deleted resources."""
     due_ms: int | None = None
-    """When it is to end by itself."""
+    """The time at which it expires."""
 
 
 @dataclass(frozen=True, slots=True)
 class Page:
-    """One page of a list, newest first: JSON texts of views."""
+    """One page of a list, newest first, with views as JSON."""
 
     views: tuple[str, ...]
     has_more: bool
@@ -74,7 +74,7 @@ class Page:
 
 @dataclass(frozen=True, slots=True)
 class Query:
-    """Which documents a list shows, and from where on."""
+    """The filters and the cursor of a list."""
 
     kind: str
     limit: int = 20
@@ -86,46 +86,47 @@ class Query:
     parent: str | None = None
     name: str | None = None
     name_part: str | None = None
-    """What the name must hold, in any case of letters."""
+    """Text that the name must contain, ignoring case."""
     fields: Mapping[str, str] = field(default_factory=dict)
-    """Values that top-level fields of the body must have."""
+    """Required values of top-level fields of the body."""
     metadata: Mapping[str, frozenset[str]] = field(default_factory=dict)
-    """Keys of the body's `metadata`, and the values of which each must have one."""
+    """Accepted values by key of the body's `metadata`."""
 
 
 class Store:
-    """Documents by kind and id. Every call is done when it returns, and survives a kill of the service.
+    """Documents by kind and id. When a call returns, its effect survives a kill of the service.
 
-    A body that cannot be read is kept as it is and named in `notes`; lists leave it out from then on.
+    An unreadable body is kept unchanged and noted in `notes`; lists omit it from then on.
     """
 
     def __init__(self, database: Database) -> None:
         self._database = database
         self.notes = Notes()
+        self._loader = _RecordLoader(self.notes)
 
     @classmethod
     def open(cls, file: Path, reserve: Reserve | None = None, new: Callable[[], None] = lambda: None) -> Store:
-        """The store in `file`, made if needed and `new` allows it. `EngineError` where that cannot be."""
+        """Open the store in `file`, creating it if it does not exist and `new` permits. Raises `EngineError`."""
         return cls(Database.open(file, migrations.STORE, reserve, new))
 
     async def put(self, *documents: Document, urgent: bool = False) -> None:
-        """Keep documents, all or none, in place of those with their kinds and ids.
+        """Insert or replace documents, in one transaction.
 
-        `urgent` if that is to make room on the disk.
+        `urgent` is for changes that free disk space.
         """
         rows = [_row(document) for document in documents]
         await self._database.run(lambda connection: _put_all(connection, rows), urgent=urgent)
 
     async def get(self, kind: str, document_id: str) -> dict[str, Any] | None:
-        """The body of one document."""
+        """The body of one document, or None."""
         return await self.record(kind, document_id, _as_it_is)
 
     async def record(self, kind: str, document_id: str, load: Load[T]) -> T | None:
-        """The record of one document; `UnreadableError` where its body is none."""
+        """The record of one document, or None; raises `UnreadableError` if its body is invalid."""
 
         def work(connection: sqlite3.Connection) -> T | None:
             text = _get(connection, kind, document_id)
-            return None if text is None else self._read(kind, document_id, text, load)
+            return None if text is None else self._loader.read(kind, document_id, text, load)
 
         return await self._database.run(work)
 
@@ -138,15 +139,15 @@ class Store:
         *,
         urgent: bool = False,
     ) -> None:
-        """Put what `change` makes of one document's record, all or none, with no other call in between.
+        """Read a record and store the documents that `change` returns, atomically.
 
-        `change` gets None where there is no such document. What it raises is raised; it may be called again where room
-        had to be made first.
+        `change` gets None if the document does not exist, and may raise. It may be called twice, if disk space had to
+        be freed for the first attempt.
         """
 
         def work(connection: sqlite3.Connection) -> None:
             text = _get(connection, kind, document_id)
-            record = None if text is None else self._read(kind, document_id, text, load)
+            record = None if text is None else self._loader.read(kind, document_id, text, load)
             rows = [_row(document) for document in change(record)]
             if rows:
                 _put_all(connection, rows)
@@ -154,36 +155,38 @@ class Store:
         await self._database.run(work, urgent=urgent)
 
     async def page(self, query: Query) -> Page:
-        """The public views of one page, newest first. `NotFoundError` for an unknown cursor."""
+        """One page of public views, newest first. Raises `NotFoundError` for an unknown cursor."""
         unreadable = [about[2] for about in self.notes.about(UNREADABLE, query.kind)]
         return await self._database.run(lambda connection: _page(connection, query, unreadable))
 
     async def records(self, kind: str, load: Load[T], *, limit: int = -1, **filters: str) -> list[T]:
         """The newest `limit` records of a kind with this `parent`, `status` or `name`, oldest first.
 
-        Those that cannot be read are left out.
+        Unreadable ones are omitted.
         """
 
         def work(connection: sqlite3.Connection) -> list[T]:
-            return [record for _, record in self._readable(kind, _bodies(connection, kind, filters, limit), load)]
+            return [
+                record for _, record in self._loader.readable(kind, _bodies(connection, kind, filters, limit), load)
+            ]
 
         return await self._database.run(work)
 
     async def values(self, kind: str, name: str) -> set[str]:
-        """All that the lists called `name` in the bodies of a kind hold; `UnreadableError` if one body has none."""
+        """All values in the list field `name` of a kind's bodies; raises `UnreadableError` if one lacks the field."""
         return await self._database.run(lambda connection: _values(connection, kind, name))
 
     async def statuses(self, kind: str, ids: Collection[str]) -> dict[str, str]:
-        """The statuses of those of these documents that there are."""
+        """The statuses of these documents by id, without those that do not exist."""
         return await self._database.run(lambda connection: _statuses(connection, kind, list(ids)))
 
     async def due(self, kind: str) -> list[tuple[str, int]]:
-        """The ids and times of all documents that are to end by themselves."""
+        """The ids and expiry times of all documents that expire."""
         statement = "SELECT id, due_ms FROM documents WHERE kind = ? AND due_ms IS NOT NULL ORDER BY due_ms"
         return await self._database.run(lambda connection: connection.execute(statement, (kind,)).fetchall())
 
     async def index(self, kind: str) -> list[tuple[str, int, int]]:
-        """Ids of listed documents of a kind, oldest first, with their times and the sizes of their bodies in bytes."""
+        """The ids, times and body sizes of a kind's listed documents, oldest first."""
         statement = (
             "SELECT id, time_ms, length(body) FROM documents INDEXED BY listed_by_time WHERE kind = ? AND listed = 1 "
             "ORDER BY time_ms, position"
@@ -191,9 +194,9 @@ class Store:
         return await self._database.run(lambda connection: connection.execute(statement, (kind,)).fetchall())
 
     async def last_children(self, kind: str, load: Load[T]) -> list[tuple[str, str, T]]:
-        """For each parent that documents of a kind have: its id, the id of its newest document, and that's record.
+        """For each parent of documents of a kind: its id, and the id and the record of its newest document.
 
-        Those that cannot be read are left out.
+        Unreadable ones are omitted.
         """
         statement = (
             "SELECT parent, id, body, max(position) FROM documents WHERE kind = ? AND parent <> '' GROUP BY parent"
@@ -202,61 +205,67 @@ class Store:
         def work(connection: sqlite3.Connection) -> list[tuple[str, str, T]]:
             rows = connection.execute(statement, (kind,)).fetchall()
             parents = {name: parent for parent, name, _, _ in rows}
-            found = self._readable(kind, ((name, body) for _, name, body, _ in rows), load)
+            found = self._loader.readable(kind, ((name, body) for _, name, body, _ in rows), load)
             return [(parents[name], name, record) for name, record in found]
 
         return await self._database.run(work)
 
     async def delete(self, kind: str, document_id: str, *notes: Document) -> None:
-        """Forget one document, and keep others, all or nothing."""
+        """Delete one document and store others, in one transaction."""
         rows = [_row(note) for note in notes]
         await self._database.run(lambda connection: _delete(connection, kind, document_id, rows), urgent=True)
         self.notes.remove(UNREADABLE, kind, document_id)
 
     async def delete_all(self, kind: str, document_ids: Sequence[str]) -> None:
-        """Forget some documents of a kind."""
+        """Delete documents of a kind by id."""
         await self._database.run(lambda connection: _delete_all(connection, kind, document_ids), urgent=True)
 
     async def delete_before(self, kind: str, time_ms: int) -> None:
-        """Forget all listed documents of a kind that are older."""
+        """Delete all listed documents of a kind that are older."""
         statement = """DELETE FROM documents WHERE position IN (
             SELECT position FROM documents WHERE kind = ? AND listed = 1 AND time_ms < ? LIMIT ?)"""
-        while await self._delete(statement, kind, time_ms, _STEP) == _STEP:
+        while await self._database.delete(statement, kind, time_ms, _STEP) == _STEP:
             pass
 
     async def delete_children(self, kind: str, parent: str) -> None:
-        """Forget all documents of a kind that belong to `parent`."""
-        await self._delete("DELETE FROM documents WHERE kind = ? AND parent = ?", kind, parent)
+        """Delete all documents of a kind that belong to `parent`."""
+        await self._database.delete("DELETE FROM documents WHERE kind = ? AND parent = ?", kind, parent)
 
     async def forget_positions(self) -> None:
-        """Let go of where things were in lists that were deleted long ago: nobody goes on from there."""
-        await self._delete("DELETE FROM deleted WHERE time_s < strftime('%s', 'now') - ?", _REMEMBER_S)
+        """Delete the positions of documents that were deleted long ago, as nobody uses them as a cursor any more."""
+        await self._database.delete("DELETE FROM deleted WHERE time_s < strftime('%s', 'now') - ?", _REMEMBER_S)
 
     async def write_out(self) -> None:
-        """Leave nothing in the files of what was stored before, where it has been put in a database just migrated."""
+        """Leave no trace of overwritten data in the files of a database that was just migrated."""
         await self._database.write_out()
 
     async def aclose(self) -> None:
-        """Close the file."""
+        """Close the database."""
         await self._database.aclose()
 
-    async def _delete(self, statement: str, *values: object) -> int:
-        return await self._database.run(lambda connection: connection.execute(statement, values).rowcount, urgent=True)
 
-    def _readable(self, kind: str, found: Iterable[tuple[str, str]], load: Load[T]) -> Iterator[tuple[str, T]]:
-        for document_id, text in found:
-            try:
-                yield document_id, self._read(kind, document_id, text, load)
-            except UnreadableError:
-                continue  # it has been named
+class _RecordLoader:
+    """Loads records from stored bodies, and notes those that cannot be read."""
 
-    def _read(self, kind: str, document_id: str, text: str, load: Load[T]) -> T:
+    def __init__(self, notes: Notes) -> None:
+        self._notes = notes
+
+    def read(self, kind: str, document_id: str, text: str, load: Load[T]) -> T:
+        """The record in a body; raises `UnreadableError` if that is invalid."""
         try:
             return load(json.loads(text))
         except (ValueError, TypeError, LookupError, RecursionError) as error:
-            sentence = f"The record of {kind} {document_id} cannot be read, and is kept as it is: {error}."
-            self.notes.add(sentence, UNREADABLE, kind, document_id)
+            sentence = f"The record of {kind} {document_id} cannot be read, and is kept unchanged: {error}."
+            self._notes.add(sentence, UNREADABLE, kind, document_id)
             raise UnreadableError(sentence) from error
+
+    def readable(self, kind: str, found: Iterable[tuple[str, str]], load: Load[T]) -> Iterator[tuple[str, T]]:
+        """The ids and records of these ids and bodies, without those that cannot be read."""
+        for document_id, text in found:
+            try:
+                yield document_id, self.read(kind, document_id, text, load)
+            except UnreadableError:
+                continue  # already noted
 
 
 def _delete(connection: sqlite3.Connection, kind: str, document_id: str, rows: list[tuple[object, ...]]) -> None:
@@ -296,7 +305,7 @@ def _get(connection: sqlite3.Connection, kind: str, document_id: str) -> str | N
 
 def _as_it_is(body: Any) -> dict[str, Any]:
     if not isinstance(body, dict):
-        raise ValueError("it is no JSON object")  # noqa: TRY004 -- as all loaders
+        raise ValueError("it is not a JSON object")  # noqa: TRY004 -- as all loaders
     return body
 
 
@@ -312,7 +321,7 @@ def _bodies(connection: sqlite3.Connection, kind: str, filters: Mapping[str, str
 
 
 def _index(filters: Collection[str]) -> str:
-    """By which index all documents of a kind with these columns are found, the newest first."""
+    """The index for documents of a kind with these columns, newest first."""
     for column, index in (("name", "listed_by_name"), ("parent", "by_parent"), ("status", "by_status")):
         if column in filters:
             return f"INDEXED BY {index}"
@@ -352,7 +361,7 @@ def _page(connection: sqlite3.Connection, query: Query, unreadable: Collection[s
 
 
 def selection(query: Query, unreadable: Collection[str] = ()) -> tuple[str, tuple[object, ...]]:
-    """What comes after SELECT for all documents that a query asks for, and the values in it."""
+    """The FROM and WHERE clauses of a query, and their values."""
     conditions = [
         ("kind = ?", (query.kind,)),
         *_column_conditions(query),
@@ -366,7 +375,7 @@ def selection(query: Query, unreadable: Collection[str] = ()) -> tuple[str, tupl
 
 
 def _list_index(query: Query) -> str:
-    """The index in which a list lies ready, the newest last."""
+    """The index that has a list in order. Named explicitly, as SQLite's planner may choose one that needs a sort."""
     if query.id is not None:
         return ""
     if query.name is not None:
@@ -390,7 +399,7 @@ def _column_conditions(query: Query) -> list[tuple[str, tuple[object, ...]]]:
 
 
 def _content_conditions(query: Query) -> Iterator[tuple[str, tuple[object, ...]]]:
-    """Those that each document is looked at for."""
+    """The conditions without an index, which are checked for each document."""
     if query.search:
         yield "(instr(lower(id), ?) OR instr(lower(name), ?))", (query.search.lower(),) * 2
     if query.name_part:

@@ -1,4 +1,4 @@
-"""Text that lies encrypted on disk."""
+"""Encrypts text that is stored on disk."""
 
 from __future__ import annotations
 
@@ -14,21 +14,21 @@ if TYPE_CHECKING:
 
 
 class Vault:
-    """Seals text with a key; the library for it is loaded when it is first needed."""
+    """Encrypts text with a key; the cryptography library is imported when first needed."""
 
     def __init__(self, key: bytes) -> None:
         self._key = base64.urlsafe_b64encode(key)
         self.key_id = hashlib.sha256(b"key id" + key).hexdigest()[:16]
-        """Tells which key this is, and nothing of it."""
+        """Identifies the key without revealing it."""
         self._fernet: Fernet | None = None
 
     async def seal(self, text: str) -> str:
-        """`text`, encrypted."""
+        """Encrypt a text."""
         fernet = await self._opened()
         return fernet.encrypt(text.encode("utf-8", "surrogatepass")).decode("ascii")
 
     async def unseal(self, sealed: str, what: str) -> str:
-        """The text again; `EngineError` that begins with `what` where another key sealed it or it has been altered."""
+        """Decrypt a text; raises `EngineError` about `what` if it has another key or was altered."""
         from cryptography.fernet import InvalidToken
 
         fernet = await self._opened()
@@ -44,8 +44,8 @@ class Vault:
 
 
 def sealed_with_another(what: str) -> str:
-    """What to tell of something that cannot be read with this key."""
-    return f"{what} sealed with another service.key than the one that is there: put the former back, or store anew."
+    """The sentence about something that was encrypted with another key."""
+    return f"{what} encrypted with another service.key: put that key back, or set it again."
 
 
 def _load(key: bytes) -> Fernet:

@@ -1,1 +1,1 @@
-"""Tunnels: addresses that lead to a port of a devbox."""
+"""Tunnels to the ports of devboxes."""

@@ -1,4 +1,4 @@
-"""The tunnel of a devbox: a way from outside to its ports. Whoever has its key, and token, comes in."""
+"""The tunnel of a devbox, which gives access to its ports to clients that have its key and, if required, its token."""
 
 from __future__ import annotations
 
@@ -20,33 +20,33 @@ class Tunnel(Record):
     """The tunnel of one devbox, for all its ports."""
 
     tunnel_key: str = field(repr=False)
-    """Empty in what is stored."""
+    """Empty in the stored form."""
     auth_mode: AuthMode
     create_time_ms: int
     auth_token: str | None = field(default=None, repr=False)
     http_keep_alive: bool = True
     wake_on_http: bool = False
     sealed: str = field(default="", repr=False)
-    """Its key and token, encrypted: so they are stored."""
+    """Its key and token, encrypted for the store."""
 
     def stored(self) -> Tunnel:
-        """What the store keeps of it."""
+        """The tunnel without its key and token in plain text, to be stored."""
         return replace(self, tunnel_key="", auth_token=None)
 
     async def sealed_by(self, vault: Vault) -> Tunnel:
-        """The same tunnel, which can be stored."""
+        """The tunnel with its key and token encrypted, too."""
         return replace(self, sealed=await vault.seal(json.dumps([self.tunnel_key, self.auth_token])))
 
     async def unsealed_by(self, vault: Vault, what: str) -> Tunnel:
-        """The tunnel as it was before it was stored; `EngineError` about `what` where another key has sealed it."""
+        """The tunnel with its key and token decrypted; raises `EngineError` about `what` for another service's key."""
         key, token = json.loads(await vault.unseal(self.sealed, what))
         return replace(self, tunnel_key=key, auth_token=token)
 
     def admits(self, token: str | None) -> bool:
-        """Whether a request that carries `token` may come in."""
+        """True if a request with this token is authorized."""
         return self.auth_token is None or is_same(token, self.auth_token)
 
 
 def is_same(given: str | None, token: str) -> bool:
-    """Whether a token is the right one, in a time that tells nothing of it."""
+    """Compare tokens in constant time."""
     return given is not None and hmac.compare_digest(given.encode(), token.encode())

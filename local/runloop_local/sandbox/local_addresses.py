@@ -1,4 +1,4 @@
-"""Which addresses are this machine's, its cloud's or its neighbours': closed to devboxes unless a policy opens them."""
+"""Classifies addresses as this machine's, its cloud's or its local networks', which are not open to devboxes."""
 
 from __future__ import annotations
 
@@ -20,11 +20,11 @@ METADATA = (
     ipaddress.ip_network("100.100.100.0/24"),  # Alibaba
     ipaddress.ip_network("192.0.0.192/32"),  # Oracle, older
 )
-"""Where clouds tell a machine, and whoever asks from it, its credentials."""
+"""The metadata endpoints of clouds, which hand a machine's credentials to anything that runs on it."""
 
 
 def is_this_machine(address: Address) -> bool:
-    """Whether a connection would end on this machine, or nowhere; no policy opens that."""
+    """True if a connection would end on this machine, or nowhere; no policy opens these addresses."""
     plain = embedded(address)
     if plain is not None:
         return is_this_machine(plain)
@@ -33,18 +33,18 @@ def is_this_machine(address: Address) -> bool:
     return _is_bindable(address)
 
 
-def is_neighbour(address: Address, networks: Iterable[Network]) -> bool:
-    """Whether it is one of `networks`, or answered by the cloud's host or on the same cable only."""
+def is_local_network(address: Address, networks: Iterable[Network]) -> bool:
+    """True if the address is in one of `networks`, link-local, broadcast, or a cloud's metadata endpoint."""
     plain = embedded(address)
     if plain is not None:
-        return is_neighbour(plain, networks)
+        return is_local_network(plain, networks)
     if address.is_link_local or (address.version == 4 and int(address) == 0xFFFFFFFF):
         return True
     return any(address.version == each.version and address in each for each in (*METADATA, *networks))
 
 
 def embedded(address: Address) -> ipaddress.IPv4Address | None:
-    """The IPv4 address that an IPv6 one stands for: mapped, translated (64:ff9b::/96), 6to4 or compatible."""
+    """The IPv4 address embedded in an IPv6 one: mapped, NAT64 (64:ff9b::/96), 6to4 or compatible."""
     if not isinstance(address, ipaddress.IPv6Address):
         return None
     if address.ipv4_mapped is not None or address.sixtofour is not None:
@@ -59,7 +59,7 @@ _TRANSLATED = ipaddress.IPv6Network("64:ff9b::/96")
 
 
 def own_networks(tables: Path = Path("/proc/net")) -> tuple[Network, ...]:
-    """The networks that this machine is on: those it reaches without a router. None where there are no such tables."""
+    """The networks that this machine reaches without a router; empty where /proc has no routing tables."""
     ipv4 = (_ipv4(line.split()) for line in _lines(tables / "route")[1:])
     ipv6 = (_ipv6(line.split()) for line in _lines(tables / "ipv6_route"))
     return tuple(network for network in (*ipv4, *ipv6) if network is not None and network.prefixlen)
@@ -73,7 +73,7 @@ def _lines(table: Path) -> list[str]:
 
 
 def _ipv4(row: list[str]) -> Network | None:
-    """Interface, destination, gateway, ..., mask in the eighth column; numbers as this machine lays them in memory."""
+    """Parse a row: interface, destination, gateway, ..., mask in the eighth column; numbers in native byte order."""
     if int(row[2], 16):
         return None
     destination, mask = (socket.inet_ntoa(struct.pack("=I", int(row[column], 16))) for column in (1, 7))
@@ -81,7 +81,7 @@ def _ipv4(row: list[str]) -> Network | None:
 
 
 def _ipv6(row: list[str]) -> Network | None:
-    """Destination, its length, source, its length, next hop, ..."""
+    """Parse a row: destination, its prefix length, source, its prefix length, next hop, ..."""
     if int(row[4], 16):
         return None
     return ipaddress.IPv6Network((int(row[0], 16), int(row[1], 16)))

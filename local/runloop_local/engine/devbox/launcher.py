@@ -1,0 +1,103 @@
+"""The start of a devbox: its sandbox, what it is given, and its launch commands."""
+
+from __future__ import annotations
+
+import asyncio
+from functools import partial
+from typing import TYPE_CHECKING
+
+from ...sandbox.base import Command
+from ..errors import InvalidError
+from .execution_manager import ExecutionContext, ExecutionManager
+from .files import Files, whole
+from .limits import LimitMonitor, size_of
+from .pty import Terminals
+from .runtime import Runtime
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Mapping
+
+    from ...sandbox.base import Sandbox
+    from ..fair_queue import Flow
+    from .disk import Disk
+    from .limits import LimitViolation
+    from .services import DevboxServices
+    from .state import DevboxState
+
+SUSPEND_DEADLINE_MS = 30_000
+
+
+class Launcher:
+    """Starts one devbox. Each step raises `SupersededError` once the devbox has ended meanwhile."""
+
+    def __init__(self, state: DevboxState, disk: Disk, flow: Flow, services: DevboxServices) -> None:
+        self._state = state
+        self._disk = disk
+        self._flow = flow
+        self._services = services
+
+    async def start(self, on_violation: Callable[[LimitViolation], None]) -> Runtime:
+        """Make the sandbox, or take the disk up again, and start it."""
+        provisioner = self._services.provisioner
+        sandbox = await self._disk.sandbox()
+        limits = size_of(self._state.record.launch_parameters).limits()
+        sandbox.limit(limits)
+        sandbox.restrict(await provisioner.reach(self._state.record))
+        context = self._context(sandbox, await provisioner.environment(self._state.record))
+        await sandbox.start()
+        self._state.require_live()
+        history = self._services.history
+        return Runtime(
+            sandbox,
+            ExecutionManager(sandbox, context, self._services.store, history),
+            Terminals(sandbox, _login(context), self._services.pty_idle_ttl),
+            LimitMonitor(
+                sandbox,
+                limits,
+                str(history.folder.parent),
+                on_violation,
+                printed=partial(history.output_bytes_of, self._state.record.id),
+            ),
+        )
+
+    async def provision(self, runtime: Runtime) -> None:
+        """Put files, objects and repositories into a new devbox."""
+        record = self._state.record
+        files = Files(runtime.sandbox, record.user, self._flow)
+        for path, content in record.file_mounts.items():
+            await files.write(path, whole(content.encode()))
+            self._state.require_live()
+        await self._services.provisioner.furnish(record, files, runtime.execution_manager)
+        self._state.require_live()
+
+    async def run_launch_commands(self, runtime: Runtime) -> None:
+        """Run them one after the other; `InvalidError` if one fails."""
+        for command in self._state.record.launch_parameters.get("launch_commands") or ():
+            code = await runtime.run(command, "setup_commands")
+            self._state.require_live()
+            if code:
+                raise InvalidError(f"The launch command {command!r} ended with exit status {code}.")
+
+    async def run_suspend_commands(self, runtime: Runtime) -> None:
+        """Run what is to be done before a suspend; neither a failure nor the end of its time prevents the suspend."""
+        hooks = self._state.record.lifecycle_rules.get("lifecycle_hooks") or {}
+        try:
+            async with asyncio.timeout(hooks.get("suspend_deadline_ms", SUSPEND_DEADLINE_MS) / 1000):
+                for command in hooks.get("suspend_commands") or ():
+                    self._state.require_live()
+                    await runtime.run(command, "setup_commands")
+        except TimeoutError:
+            return
+
+    def _context(self, sandbox: Sandbox, secrets: Mapping[str, str]) -> ExecutionContext:
+        record = self._state.record
+        image = record.image
+        env = {**image.env, **record.environment_variables, **secrets}
+        cwd = None if image.cwd is None else sandbox.path(image.cwd)
+        return ExecutionContext(record.id, record.user, env, self._services.login_shell, self._flow, cwd)
+
+
+def _login(context: ExecutionContext) -> Command:
+    """The shell of a terminal."""
+    env = {"TERM": "xterm-256color", **context.env}
+    return Command((context.login_shell, "-l"), context.user, context.cwd, env)

@@ -1,0 +1,35 @@
+"""The parts of the service that devboxes share."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+from .pty import IDLE_TTL_S
+
+if TYPE_CHECKING:
+    from ...sandbox.base import Isolation
+    from ..fair_queue import FairQueue
+    from ..kernel.kernels import Kernels
+    from ..storage.layers import Layers
+    from ..storage.store import Store
+    from ..storage.vault import Vault
+    from .history import History
+    from .provisioner import Provisioner
+
+
+@dataclass(frozen=True, slots=True)
+class DevboxServices:
+    """The parts of the service that every devbox uses."""
+
+    isolation: Isolation
+    store: Store
+    history: History
+    login_shell: str
+    layers: Layers
+    provisioner: Provisioner
+    kernels: Kernels
+    vault: Vault
+    fair_queue: FairQueue
+    pty_idle_ttl: float = IDLE_TTL_S
+    """Seconds that a terminal outlives its client."""
