@@ -17,7 +17,7 @@ from runloop_sdk.own_commands import own_command
 
 from ..errors import MagicError, UsageError
 from ..operations.transfers import download, free_path, is_folder, spelled_notes
-from ..output.progress import Progress
+from ..text.progress import Progress
 from .previews import Preview, preview
 from .tool import DevboxTool, script, style
 from .uploads import Upload
