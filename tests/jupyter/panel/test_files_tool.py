@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import time
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -221,13 +222,17 @@ async def test_files_and_folders_come_down_beside_the_notebook(page: ToolPage, t
     assert (tmp_path / "with space" / "a.txt").read_text() == "hello ünï"
 
 
+def _is_gone(page: ToolPage, name: str) -> bool:
+    return name not in names(page)
+
+
 async def test_folders_are_made_and_things_deleted(page: ToolPage) -> None:
     page.send("make", name="new one")
     await page.until(lambda: "new one" in names(page), "the folder")
     assert page.told("made")[-1]["name"] == "new one"
     for name in ("new one", "with space", "link", "dangling"):
         page.send("remove", name=name)
-        await page.until(lambda name=name: name not in names(page), name)
+        await page.until(partial(_is_gone, page, name), name)
     assert page.problem == ""
 
 
