@@ -56,7 +56,7 @@ class Client:
     ) -> None:
         self.connection: Connection | None = None
         """The service in use; None before the first use."""
-        self._environ = environ
+        self.environ = environ
         self._say = say
         self._start_timeout = start_timeout
         self._on_switch = on_switch
@@ -128,7 +128,7 @@ class Client:
 
     def _named(self) -> Connection | None:
         """Return what was chosen, else what the environment names; None for the embedded service."""
-        named = self._chosen or from_environment(self._environ)
+        named = self._chosen or from_environment(self.environ)
         return None if named is None or named.embedded else named
 
     async def _connect(self, to: Connection) -> AsyncRunloopSDK:

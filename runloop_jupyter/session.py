@@ -44,7 +44,6 @@ class Session:
         self.said = 0
         """The number of lines written to cells."""
         self.say = self._counted(say)
-        self.environ = environ
         self._settings = settings
         self.state = StateFolder(lambda text: self.say(text))
         self.owned = OwnedDevboxes()

@@ -71,7 +71,7 @@ class FileBrowser(DevboxTool):
         self._asked = 0  # folders and files, of which the last that was asked for is shown
         self._transfers: dict[str, _Transfer] = {}
 
-    async def send_state(self, view: str, hello: dict[str, Any]) -> None:
+    async def greet(self, view: str, hello: dict[str, Any]) -> None:
         """Send the folder and what is open beside it; the first view opens the home folder."""
         self.post("snapshot", {**self._listing(), "transfers": self._transferring()}, view=view)
         self._post_preview(view)

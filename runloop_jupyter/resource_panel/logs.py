@@ -56,7 +56,7 @@ class LogView(DevboxTool):
         self._following: Future[Any] | None = None
         self._wake = asyncio.Event()
 
-    async def send_state(self, view: str, hello: dict[str, Any]) -> None:
+    async def greet(self, view: str, hello: dict[str, Any]) -> None:
         """Send all lines that are kept; the first view begins to look."""
         self.post("snapshot", {"state": self.state, "most": MOST}, view=view)
         for rows in _messages(self._rows):

@@ -60,7 +60,7 @@ class Terminal(DevboxTool):
             return ""
         return f"The shell on {self.devbox.short} runs on for a while; the next terminal finds it again."
 
-    async def send_state(self, view: str, hello: dict[str, Any]) -> None:
+    async def greet(self, view: str, hello: dict[str, Any]) -> None:
         """Replay what the terminal shows to the new view; attach, if nobody looked so far."""
         self._size = _size(hello, self._size)
         self._taken = self._sent

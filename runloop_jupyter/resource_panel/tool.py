@@ -111,7 +111,7 @@ class Tool(anywidget.AnyWidget):
         loop.start(self.ended(), self._report)
         super().close()
 
-    async def send_state(self, view: str, hello: dict[str, Any]) -> None:
+    async def greet(self, view: str, hello: dict[str, Any]) -> None:
         """A view has opened, or missed something: send it all there is."""
         raise NotImplementedError
 
@@ -200,7 +200,7 @@ class Tool(anywidget.AnyWidget):
     async def _hello(self, view: str, content: dict[str, Any]) -> None:
         if self._watch is None or self._watch.done():
             self._watch = self.begin(self._watch_views())
-        await self.send_state(view, content)
+        await self.greet(view, content)
         self.post("problem", {"text": self.problem}, view=view)
 
     async def _bye(self, view: str) -> None:

@@ -213,7 +213,7 @@ async def test_a_command_goes_on_when_the_notebook_turns_to_another_service(
     cell = in_cell(run)
     await until(lambda: run.transcript.stdout.count("\n") > 3)
     async with CuttingProxy(f"http://{proxy.headers['host']}").serve() as elsewhere:
-        environ = cast("dict[str, str]", session.environ)
+        environ = cast("dict[str, str]", session.client.environ)
         here, environ["RUNLOOP_BASE_URL"] = environ["RUNLOOP_BASE_URL"], elsewhere
         await (await session.client.sdk()).devbox.from_id(box.id).cmd.exec("touch stop")
         result = await cell

@@ -60,7 +60,7 @@ async def _wanted(session: Session, to: str | None) -> Connection | None:
     if to == "local":
         return await session.client.embedded()
     url = checked_url(CLOUD_URL if to == "cloud" else to, f"{to!r}")
-    known = from_environment(session.environ)
+    known = from_environment(session.client.environ)
     if known is not None and known.base_url == url:
         return known  # a key goes only to the service that it is meant for
     await reach(Connection(url, ""))

@@ -99,7 +99,7 @@ def summary(checks: Sequence[Check]) -> str:
 
 def _environment(session: Session) -> Iterator[Check]:
     try:
-        named = from_environment(session.environ)
+        named = from_environment(session.client.environ)
     except UsageError as error:
         yield Check("key", "problem", "half set", str(error))
         return

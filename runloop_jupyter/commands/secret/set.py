@@ -65,9 +65,9 @@ async def run(session: Session, options: Options) -> Done[SecretView]:
 
 async def _value(session: Session, options: Options) -> str:
     if options.from_env:
-        if not session.environ.get(options.from_env):
+        if not session.client.environ.get(options.from_env):
             raise UsageError(f"There is no environment variable {options.from_env!r} in this kernel, or it is empty.")
-        return session.environ[options.from_env]
+        return session.client.environ[options.from_env]
     value = await ask(f"Value of secret {options.name}: ", hidden=True, instead="Add --from-env VARIABLE.")
     if not value:
         raise UsageError(f"No value was given for secret {options.name}: nothing was changed.")

@@ -217,7 +217,7 @@ async def test_marks_go_with_their_rows(faulty: FaultyService, page: Page) -> No
 
 async def test_a_service_that_is_not_there_is_told(faulty: FaultyService, session: Session, pages: MakePage) -> None:
     async with faulty_service() as gone:
-        session.environ = {**session.environ, "RUNLOOP_BASE_URL": gone.base_url}
+        session.client.environ = {**session.client.environ, "RUNLOOP_BASE_URL": gone.base_url}
         page = pages(session)
     page.open()
     await lost(page, "is out of reach")
@@ -297,7 +297,7 @@ async def test_another_service_empties_the_tables(faulty: FaultyService, page: P
     await page.until(lambda: page.rows(), "the row")
     async with faulty_service() as other:
         other.devboxes = [devbox(2)]
-        session.environ = {**session.environ, "RUNLOOP_BASE_URL": other.base_url}
+        session.client.environ = {**session.client.environ, "RUNLOOP_BASE_URL": other.base_url}
         await page.until(lambda: page.rows().keys() == {"dbx_00002"}, "the other service's row")
 
 
