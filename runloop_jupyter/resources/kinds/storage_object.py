@@ -48,7 +48,7 @@ async def _download(request: ActionRequest) -> str:
 
 OBJECT: ResourceKind[ObjectView] = ResourceKind(
     name="object",
-    singular="storage object",
+    singular="object",
     title="Storage objects",
     model="ObjectView",
     path="/v1/objects",
