@@ -5,13 +5,16 @@ from __future__ import annotations
 import asyncio
 import statistics
 import time
+from typing import Any
 
 from runloop_api_client import AsyncRunloopSDK as Official
+from runloop_api_client.sdk import AsyncDevbox as OfficialDevbox
 
 from benchmarks.measure import Row, median_ms, paired_ms
 from benchmarks.running import running_service
 from runloop_sdk import AsyncDevbox, AsyncRunloopSDK
 
+AnyDevbox = AsyncDevbox | OfficialDevbox
 MEGABYTES = 64
 CLIENTS, EACH_MEGABYTES = 50, 2
 FLOOD = f"head -c {MEGABYTES * 1024 * 1024} /dev/zero | tr '\\0' 'x' | fold -w 99"
@@ -20,7 +23,7 @@ FLOOD = f"head -c {MEGABYTES * 1024 * 1024} /dev/zero | tr '\\0' 'x' | fold -w 9
 async def run() -> list[Row]:
     """One service, one devbox, both clients in turn."""
     async with running_service() as service:
-        options = {"bearer_token": service.api_key, "base_url": service.base_url}
+        options: dict[str, Any] = {"bearer_token": service.api_key, "base_url": service.base_url}
         async with AsyncRunloopSDK(**options) as sdk, await sdk.devbox.create(name="bench") as devbox:
             async with Official(**options) as official:
                 peer = official.devbox.from_id(devbox.id)
@@ -38,7 +41,7 @@ async def run() -> list[Row]:
                 ]
 
 
-async def first_byte(devbox: AsyncDevbox) -> None:
+async def first_byte(devbox: AnyDevbox) -> None:
     """From asking to the first callback."""
     seen = asyncio.Event()
     execution = await devbox.cmd.exec_async("echo x; sleep 0.01", stdout=lambda _: seen.set())
@@ -68,7 +71,7 @@ async def bare_subprocess() -> None:
     await process.wait()
 
 
-async def throughput(ours: AsyncDevbox, peer: AsyncDevbox) -> tuple[float, str, float, str]:
+async def throughput(ours: AsyncDevbox, peer: OfficialDevbox) -> tuple[float, str, float, str]:
     """MB/s of both, one after the other."""
     return await megabytes_per_second(ours), "MB/s", await megabytes_per_second(peer), "official"
 
@@ -91,7 +94,7 @@ async def many_clients(devbox: AsyncDevbox) -> list[Row]:
     ]
 
 
-async def megabytes_per_second(devbox: AsyncDevbox) -> float:
+async def megabytes_per_second(devbox: AnyDevbox) -> float:
     """Streams a flood through a callback and checks that all of it came."""
     size = 0
 

@@ -85,7 +85,7 @@ async def test_subscribers_hear_what_was_and_what_comes(api: Api, axon: str) -> 
     await publish(api, axon, payload="before")
     everything, later = listen(api, axon), listen(api, axon, "?after_sequence=1")
     assert (await anext(everything))["payload"] == "before"
-    waiting = [asyncio.create_task(anext(stream)) for stream in (everything, later)]
+    waiting = [asyncio.ensure_future(anext(stream)) for stream in (everything, later)]
     await asyncio.sleep(0.05)
     await publish(api, axon, payload="grün\nand\u2028more")
     heard = await asyncio.gather(*waiting)

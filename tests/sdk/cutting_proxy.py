@@ -39,8 +39,9 @@ class CuttingProxy:
 
     def cut_all(self) -> None:
         """Cut all connections that there are now."""
-        for task in self._open - {None}:
-            task.cancel()
+        for task in self._open:
+            if task is not None:
+                task.cancel()
 
     def fall_silent(self) -> None:
         """Let all connections that there are now be dead without a reset: nothing goes through, nothing ends them."""

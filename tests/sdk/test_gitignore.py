@@ -8,6 +8,7 @@ import subprocess
 import tarfile
 from collections.abc import Iterator
 from pathlib import Path
+from typing import Any
 
 import pytest
 from hypothesis import given
@@ -62,19 +63,19 @@ def world(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Path]:
         yield base
 
 
-def build(base: Path, tree: dict[str, object]) -> Path:
+def build(base: Path, tree: dict[str, Any]) -> Path:
     """The tree in a new repository."""
     root = base / "root"
     shutil.rmtree(root, ignore_errors=True)
     shutil.copytree(base / "new", root)
-    for name in tree["files"]:  # type: ignore[attr-defined]
+    for name in tree["files"]:
         write(root / name, "")
-    for folder, rules in tree["rules"].items():  # type: ignore[attr-defined]
+    for folder, rules in tree["rules"].items():
         write(root / folder / ".gitignore", rules)
     (root / ".git/info/exclude").write_text(str(tree["exclude"]), newline="")
     (base / "config/git/ignore").write_text(str(tree["account"]), newline="")
     files = tree["files"]
-    tracked = [files[n] for n in tree["tracked"] if n < len(files) and (root / files[n]).is_file()]  # type: ignore
+    tracked = [files[n] for n in tree["tracked"] if n < len(files) and (root / files[n]).is_file()]
     if tracked:
         git(root, "add", "-f", "--", *(f":(literal){name}" for name in tracked))
     return root

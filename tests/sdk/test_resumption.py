@@ -1,5 +1,7 @@
 """What becomes of a stream after each of its answers; no I/O here."""
 
+from typing import Any
+
 import pytest
 
 from runloop_sdk import APIConnectionError, APITimeoutError, NotFoundError, RunloopError, StreamError
@@ -8,7 +10,7 @@ from runloop_sdk._resume import NOT_ASKED, Reading, Resumption, SourceState
 from runloop_sdk._retry import LONGEST_DELAY
 
 RETRIES = 3
-WHERE = {"method": "GET", "path": "/v1/x"}
+WHERE: dict[str, Any] = {"method": "GET", "path": "/v1/x"}
 
 
 def refusal(status: int) -> RunloopError:
@@ -27,7 +29,8 @@ LOST, GONE, FOREIGN = (SourceState(error=error) for error in (CUT_OFF, refusal(4
 
 def outcome(steps: list[tuple[Reading, SourceState]]) -> list[str]:
     """What is decided after each: `over`, `at once`, `later`, or the error's name, with which it ends."""
-    resumption, decided = Resumption("stdout", RETRIES), []
+    resumption = Resumption("stdout", RETRIES)
+    decided: list[str] = []
     for reading, state in steps:
         try:
             pause = resumption.next(reading, state)
