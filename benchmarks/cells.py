@@ -136,12 +136,18 @@ async def _stop_and_restart() -> list[Row]:
             await execute(client, f"%devbox create --name box{number}")
         in_background = await _took_ms(execute(client, "%%devbox exec --bg -o job\nsleep 1000"))
         stops = [await _stopped_ms(client) for _ in range(5)]
-        restart = await _took_ms(client.parent.restart_kernel())
+        restart = await _took_ms(_manager_of(client).restart_kernel())
     return [
         Row("%%devbox exec --bg: the cell", in_background, "ms", goal="< 150 ms"),
         Row("Stop, to the end of the cell whose command it kills: median", statistics.median(stops), "ms"),
         Row("restart of a kernel with 5 devboxes: its end", restart, "ms", goal="< 2000 ms"),
     ]
+
+
+def _manager_of(client: AsyncKernelClient) -> AsyncKernelManager:
+    """The manager that started the client's kernel."""
+    assert isinstance(client.parent, AsyncKernelManager)
+    return client.parent
 
 
 async def _stopped_ms(client: AsyncKernelClient) -> float:
@@ -155,7 +161,7 @@ async def _stopped_ms(client: AsyncKernelClient) -> float:
     running = asyncio.create_task(client.execute_interactive(SLEEP, output_hook=show, timeout=60))
     await begun.wait()
     start = time.perf_counter()
-    await client.parent.interrupt_kernel()
+    await _manager_of(client).interrupt_kernel()
     await running
     return (time.perf_counter() - start) * 1000
 

@@ -5,6 +5,8 @@ from __future__ import annotations
 import asyncio
 import statistics
 import time
+from collections.abc import Callable
+from typing import Protocol
 
 from runloop_api_client import AsyncRunloopSDK as Official
 
@@ -17,12 +19,40 @@ CLIENTS, EACH_MEGABYTES = 50, 2
 FLOOD = f"head -c {MEGABYTES * 1024 * 1024} /dev/zero | tr '\\0' 'x' | fold -w 99"
 
 
+class Execution(Protocol):
+    """A running command of either client."""
+
+    async def result(self) -> object:
+        """Its result, once it has ended."""
+
+
+class Commands(Protocol):
+    """The commands of a devbox of either client."""
+
+    async def exec(self, command: str, *, stdout: Callable[[str], None]) -> object:
+        """Run a command and wait for its end."""
+
+    async def exec_async(self, command: str, *, stdout: Callable[[str], None]) -> Execution:
+        """Start a command."""
+
+
+class Devbox(Protocol):
+    """A devbox of either client."""
+
+    @property
+    def cmd(self) -> Commands:
+        """Its commands."""
+
+
 async def run() -> list[Row]:
     """One service, one devbox, both clients in turn."""
     async with running_service() as service:
-        options = {"bearer_token": service.api_key, "base_url": service.base_url}
-        async with AsyncRunloopSDK(**options) as sdk, await sdk.devbox.create(name="bench") as devbox:
-            async with Official(**options) as official:
+        key, url = service.api_key, service.base_url
+        async with (
+            AsyncRunloopSDK(bearer_token=key, base_url=url) as sdk,
+            await sdk.devbox.create(name="bench") as devbox,
+        ):
+            async with Official(bearer_token=key, base_url=url) as official:
                 peer = official.devbox.from_id(devbox.id)
                 short = await paired_ms(lambda: devbox.cmd.exec("true"), lambda: peer.cmd.exec("true"), 50)
                 first = await paired_ms(lambda: first_byte(devbox), lambda: first_byte(peer), 30)
@@ -38,7 +68,7 @@ async def run() -> list[Row]:
                 ]
 
 
-async def first_byte(devbox: AsyncDevbox) -> None:
+async def first_byte(devbox: Devbox) -> None:
     """From asking to the first callback."""
     seen = asyncio.Event()
     execution = await devbox.cmd.exec_async("echo x; sleep 0.01", stdout=lambda _: seen.set())
@@ -68,7 +98,7 @@ async def bare_subprocess() -> None:
     await process.wait()
 
 
-async def throughput(ours: AsyncDevbox, peer: AsyncDevbox) -> tuple[float, str, float, str]:
+async def throughput(ours: Devbox, peer: Devbox) -> tuple[float, str, float, str]:
     """MB/s of both, one after the other."""
     return await megabytes_per_second(ours), "MB/s", await megabytes_per_second(peer), "official"
 
@@ -91,7 +121,7 @@ async def many_clients(devbox: AsyncDevbox) -> list[Row]:
     ]
 
 
-async def megabytes_per_second(devbox: AsyncDevbox) -> float:
+async def megabytes_per_second(devbox: Devbox) -> float:
     """Streams a flood through a callback and checks that all of it came."""
     size = 0
 

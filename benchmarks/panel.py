@@ -99,7 +99,7 @@ async def run() -> list[Row]:
     return [*python_side(), *await asyncio.to_thread(in_chromium)]
 
 
-class Wire(BaseComm):  # type: ignore[misc]  # comm has no types
+class Wire(BaseComm):
     """Counts bytes as a notebook's session packs them."""
 
     size = 0

@@ -17,7 +17,7 @@ from nbclient.exceptions import CellExecutionError
 BOLD, DIM, BLUE, RED, RESET = "\033[1m", "\033[2m", "\033[34m", "\033[31m", "\033[0m"
 
 
-class Presenter(NotebookClient):  # type: ignore[misc]  # nbclient is untyped
+class Presenter(NotebookClient):
     """Executes a notebook and prints what a reader of it would see."""
 
     def process_message(self, msg: dict[str, Any], cell: Any, cell_index: int) -> Any:

@@ -261,7 +261,7 @@ def _terminal_loop() -> asyncio.AbstractEventLoop:
     from IPython.core import async_helpers
 
     if _in_main_thread():
-        async_helpers.get_asyncio_loop()  # type: ignore[no-untyped-call] # creates it at first use
+        async_helpers.get_asyncio_loop()  # creates it at first use
     loop: asyncio.AbstractEventLoop | None = async_helpers._asyncio_event_loop
     return loop or _thread_loop()
 

@@ -12,7 +12,7 @@ from ..errors import UsageError
 def data_frame(rows: Iterable[Mapping[str, Any]]) -> Any:
     """A pandas DataFrame. Raises `UsageError` if pandas is not installed."""
     try:
-        import pandas as pd  # type: ignore[import-untyped]  # heavy, optional, and so are its stubs
+        import pandas as pd  # heavy and optional
     except ImportError as error:
         raise UsageError("A data frame needs pandas: %pip install pandas") from error
     return pd.DataFrame(list(rows))

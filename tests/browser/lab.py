@@ -114,6 +114,13 @@ def wait_until_served(address: str, lab: subprocess.Popen[bytes], log: Path) -> 
     assert lab.poll() is None, f"JupyterLab did not start:\n{log.read_text()[-3000:]}"
 
 
+def box(part: Locator) -> dict[str, float]:
+    """Where something is on its page, and how large: x, y, width and height."""
+    found = part.bounding_box()
+    assert found is not None
+    return {"x": found["x"], "y": found["y"], "width": found["width"], "height": found["height"]}
+
+
 @contextmanager
 def momentary(root: Locator, text: str) -> Iterator[None]:
     """What is done here makes a part of the page show a text, be it for a moment that nobody happens to look."""
@@ -188,11 +195,12 @@ class Notebook:
 
     def outputs(self) -> list[str]:
         """The text of each code cell's output, in order."""
-        return self.page.eval_on_selector_all(
+        texts: list[str] = self.page.eval_on_selector_all(
             ".jp-CodeCell",
             "cells => cells.map(c => (c.querySelector('.jp-OutputArea-child') && "
             "c.querySelector('.jp-Cell-outputArea').innerText) || '')",
         )
+        return texts
 
     def cell(self, index: int) -> Locator:
         """The code cell number `index`, from 0."""

@@ -10,6 +10,7 @@ from pathlib import Path
 import pytest
 from playwright.sync_api import Browser, Page, expect
 
+from tests.browser.lab import box
 from tests.browser.panels import PanelPage, SharedPanel, axe, choose_theme, many_devboxes, open_panel, write
 from tests.waiting import PATIENCE, wait_until
 
@@ -100,15 +101,15 @@ def begins_with(shown: PanelPage, text: str) -> None:
 
 def test_columns_can_be_made_wider(shown: PanelPage) -> None:
     head = shown.panel.locator(".rl-head", has_text="Status")
-    before = head.bounding_box()["width"]
-    handle = head.locator(".rl-resize").bounding_box()
+    before = box(head)["width"]
+    handle = box(head.locator(".rl-resize"))
     shown.page.mouse.move(handle["x"] + 3, handle["y"] + 5)
     shown.page.mouse.down()
     shown.page.mouse.move(handle["x"] + 43, handle["y"] + 5, steps=4)
     shown.page.mouse.up()
-    wait_until(lambda: abs(head.bounding_box()["width"] - before - 40) < 4, "the wider column")
+    wait_until(lambda: abs(box(head)["width"] - before - 40) < 4, "the wider column")
     shown.panel.get_by_role("button", name="Status", exact=True).press("Shift+ArrowLeft")
-    wait_until(lambda: abs(head.bounding_box()["width"] - before - 20) < 4, "the narrower column")
+    wait_until(lambda: abs(box(head)["width"] - before - 20) < 4, "the narrower column")
 
 
 def test_suspend_and_resume_from_the_menu_and_the_row_follows(shown: PanelPage) -> None:
@@ -150,7 +151,7 @@ def test_the_keyboard_alone_selects_opens_and_shuts_down(shown: PanelPage) -> No
 def test_the_form_marks_mistakes_and_creates_a_devbox(shown: PanelPage) -> None:
     panel = shown.panel
     panel.get_by_role("button", name="New devbox").click()
-    end, pane = (panel.locator(f".{name}").bounding_box() for name in ("rl-form-end", "rl-pane-body"))
+    end, pane = (box(panel.locator(f".{name}")) for name in ("rl-form-end", "rl-pane-body"))
     assert end["y"] + end["height"] <= pane["y"] + pane["height"] + 1  # it needs no scrolling
     shown.fill(name="by-form", keep_alive="soon")
     expect(panel.locator(".rl-field", has_text="Keep alive")).to_contain_text("'soon' is not a duration")

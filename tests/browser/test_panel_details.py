@@ -7,8 +7,9 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
-from playwright.sync_api import Browser, Locator, expect
+from playwright.sync_api import Browser, expect
 
+from tests.browser.lab import box
 from tests.browser.panels import PanelPage, SharedPanel, choose_theme, open_panel, write
 from tests.waiting import wait_until
 
@@ -39,12 +40,6 @@ def shown(shared: SharedPanel, request: pytest.FixtureRequest) -> Iterator[Panel
     with shared.lend(request.session) as notebook:
         yield notebook
         notebook.page.set_viewport_size({"width": 1280, "height": 1200})
-
-
-def box(part: Locator) -> dict[str, float]:
-    found = part.bounding_box()
-    assert found is not None
-    return {name: float(value) for name, value in found.items()}
 
 
 def picture(shown: PanelPage, name: str) -> None:

@@ -5,15 +5,17 @@ import os
 import re
 import threading
 from collections.abc import Iterator
+from functools import partial
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
+from typing import Literal
 
 import nbformat
 import pytest
-from playwright.sync_api import Browser, Page, expect
+from playwright.sync_api import Browser, Locator, Page, expect
 
 from runloop_jupyter.output.untrusted import sanitize
-from tests.browser.lab import Notebook
+from tests.browser.lab import Notebook, box
 from tests.waiting import wait_until
 
 # URL and WS are addresses that nobody may ask, HOST is their host and port.
@@ -87,6 +89,10 @@ class Listener:
         self.host = f"127.0.0.1:{self.server.server_port}"
         threading.Thread(target=self.server.serve_forever, daemon=True).start()
 
+    def has_seen(self, path: str) -> bool:
+        """True if it was asked for a path."""
+        return path in self.seen
+
     def aimed(self, markup: str, path: str) -> str:
         """The markup, made to ask for a path."""
         markup = re.sub(r"\bURL(?!\.)", f"http://{self.host}{path}", markup)
@@ -102,7 +108,7 @@ def listener() -> Iterator[Listener]:
 
 
 def shown(markup: str, *, network: bool = False) -> str:
-    return sanitize({"text/html": markup}, frame_network=network)["text/html"]
+    return str(sanitize({"text/html": markup}, frame_network=network)["text/html"])
 
 
 def test_nothing_is_asked_for_unless_the_user_allows_it(page: Page, browser: Browser, listener: Listener) -> None:
@@ -114,7 +120,7 @@ def test_nothing_is_asked_for_unless_the_user_allows_it(page: Page, browser: Bro
     # The same with a network, one for each page as it is waited for: all of them ask.
     for name, markup in ATTEMPTS.items():
         other.set_content("<body>" + shown(listener.aimed(markup, paths[name]), network=True))
-        wait_until(lambda path=paths[name]: path in listener.seen, lambda name=name: f"{name} to ask")
+        wait_until(partial(listener.has_seen, paths[name]), f"{name} to ask")
     other.close()
     assert sorted(path for path in listener.seen if path.startswith("/closed")) == []
 
@@ -251,7 +257,7 @@ def is_readable(page: Page) -> bool:
     """Whether the estimator's text is light on dark or dark on light, as the picture of the page has it."""
     frame = page.locator("iframe")
     png = base64.b64encode(frame.screenshot()).decode()
-    corner = page.evaluate(
+    corner: int = page.evaluate(
         """async (png) => {
           const image = new Image();
           image.src = `data:image/png;base64,${png}`;
@@ -268,7 +274,9 @@ def is_readable(page: Page) -> bool:
 
 @pytest.mark.parametrize("theme", ["light", "dark"])
 @pytest.mark.parametrize("system", ["light", "dark"])
-def test_what_a_frame_shows_can_be_read_whatever_the_colours_around(browser: Browser, system: str, theme: str) -> None:
+def test_what_a_frame_shows_can_be_read_whatever_the_colours_around(
+    browser: Browser, system: Literal["light", "dark"], theme: str
+) -> None:
     page = browser.new_page(color_scheme=system)
     is_light, colour = ("true", "#fff") if theme == "light" else ("false", "#111")
     page.set_content(f"<body data-jp-theme-light={is_light} style='background: {colour}'>{shown(ESTIMATOR)}")
@@ -276,6 +284,10 @@ def test_what_a_frame_shows_can_be_read_whatever_the_colours_around(browser: Bro
     expect(page.locator("iframe")).to_have_css("color-scheme", theme)
     wait_until(lambda: is_readable(page), "text that can be read")
     page.close()
+
+
+def has_another_height(frame: Locator, before: float) -> bool:
+    return box(frame)["height"] != before
 
 
 def test_in_jupyterlab_an_estimator_fits_and_can_be_read_light_and_dark(page: Page, lab: str, lab_folder: Path) -> None:
@@ -293,10 +305,10 @@ def test_in_jupyterlab_an_estimator_fits_and_can_be_read_light_and_dark(page: Pa
             expect(frame).to_have_css("color-scheme", theme.lower())
             wait_until(lambda: is_readable(page), f"text that can be read in {theme}")
             for _ in range(2):
-                before = frame.bounding_box()["height"]
+                before = box(frame)["height"]
                 inner.locator("summary").click()
-                wait_until(lambda before=before: frame.bounding_box()["height"] != before, "another height")
+                wait_until(partial(has_another_height, frame, before), "another height")
                 assert inner.locator("html").evaluate("root => root.scrollHeight === root.clientHeight")
-                assert abs(frame.bounding_box()["height"] - inner.locator("html").bounding_box()["height"]) <= 1
+                assert abs(box(frame)["height"] - box(inner.locator("html"))["height"]) <= 1
     finally:
         opened.end_kernels()

@@ -1,12 +1,16 @@
-"""Run by `test_official_client.py` with the official client 1.29.0 or 1.32.0: asserts, and prints what it did."""
+"""Run by `test_official_client.py` with the official client 1.29.0 or 1.32.0: asserts, and prints what it did.
+
+The types that the checker sees are those of the release that is installed beside it: hence `Any`.
+"""
 
 import asyncio
 import sys
 import tempfile
 from pathlib import Path
+from typing import Any
 
 from runloop_api_client import APIStatusError, NotFoundError, __version__
-from runloop_api_client.sdk import AsyncRunloopSDK, Devbox, RunloopSDK
+from runloop_api_client.sdk import AsyncRunloopSDK, RunloopSDK
 
 BASE_URL, KEY, VERSION = sys.argv[1:]
 
@@ -15,7 +19,7 @@ def did(what: str) -> None:
     print(what, flush=True)  # noqa: T201 -- the test shows it when something fails
 
 
-def commands(devbox: Devbox) -> None:
+def commands(devbox: Any) -> None:
     heard: list[str] = []
     result = devbox.cmd.exec("seq 200; echo err >&2; exit 3", stdout=heard.append)
     expected = "".join(f"{n}\n" for n in range(1, 201))
@@ -28,7 +32,7 @@ def commands(devbox: Devbox) -> None:
     did("kill")
 
 
-def shells(devbox: Devbox) -> None:
+def shells(devbox: Any) -> None:
     shell = devbox.shell("main")
     shell.exec("mkdir -p sub; cd sub; export A=5")
     result = shell.exec("echo $A ${PWD##*/}")
@@ -39,7 +43,7 @@ def shells(devbox: Devbox) -> None:
     did("named shells")
 
 
-def files(devbox: Devbox) -> None:
+def files(devbox: Any) -> None:
     with tempfile.TemporaryDirectory() as folder:
         source = Path(folder) / "up"
         source.write_bytes(bytes(range(256)))
@@ -55,7 +59,7 @@ def files(devbox: Devbox) -> None:
         raise AssertionError("reading a missing file raised nothing")
 
 
-def beside_devboxes(sdk: RunloopSDK) -> None:
+def beside_devboxes(sdk: Any) -> None:
     made = sdk.storage_object.upload_from_text("grün", name="old object")
     assert made.download_as_text() == "grün"
     secret = sdk.secret.create(name="old-client", value="hidden")
@@ -76,7 +80,7 @@ def beside_devboxes(sdk: RunloopSDK) -> None:
     did("axons and network policies")
 
 
-def removed(sdk: RunloopSDK) -> None:
+def removed(sdk: Any) -> None:
     """What the API no longer has is said at once: the client would go on for half a minute where it may retry."""
     for name, call in {
         "agents": sdk.api.agents.list,
@@ -97,7 +101,7 @@ def removed(sdk: RunloopSDK) -> None:
     did("removed resources")
 
 
-def life(sdk: RunloopSDK, devbox: Devbox) -> None:
+def life(sdk: Any, devbox: Any) -> None:
     devbox.suspend()
     assert devbox.await_suspended().status == "suspended"
     assert devbox.resume().status == "running"

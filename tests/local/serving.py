@@ -64,7 +64,7 @@ def serving(
         finally:
             process.kill()
             process.wait()
-            if process.stdout:
+            if process.stdout is not None:
                 process.stdout.close()
 
 

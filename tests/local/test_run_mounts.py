@@ -2,7 +2,8 @@
 
 import asyncio
 import re
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Mapping
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -218,10 +219,11 @@ async def test_a_secret_is_nowhere_after_its_step(works: Yard, tmp_path: Path) -
 
 
 async def test_each_line_of_a_secret_is_hidden(works: Yard, monkeypatch: pytest.MonkeyPatch) -> None:
-    async def lines(wanted: dict[str, str]) -> dict[str, str]:
+    async def lines(wanted: Mapping[str, str]) -> dict[str, str]:
         return dict.fromkeys(wanted, "-----BEGIN\n  first line\n{\nlast-line\n")
 
-    monkeypatch.setattr(works.blueprints, "_sources", type(works.blueprints._sources)(None, lines))  # type: ignore[arg-type]
+    preparation = works.blueprints._preparation
+    monkeypatch.setattr(preparation, "_sources", replace(preparation._sources, secrets=lines))
     log = await works.log(await works.build("FROM x\nRUN --mount=type=secret,id=s cat /run/secrets/s; echo {"))
     assert log.split("\n")[3:] == ["***", "  ***", "{", "***", "{", "Blueprint test is built."]
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager, suppress
+from typing import Any
 from urllib.parse import urlsplit
 
 from tests.sdk.raw_server import serving
@@ -25,8 +26,8 @@ class CuttingProxy:
         self.silent = False
         """Whether new connections are dead from their beginning."""
         self.requests: list[bytes] = []
-        self._open: set[asyncio.Task[None] | None] = set()
-        self._dead: set[asyncio.Task[None] | None] = set()
+        self._open: set[asyncio.Task[Any]] = set()
+        self._dead: set[asyncio.Task[Any]] = set()
 
     def asked(self, word: bytes) -> int:
         """How many requests had this in their first line."""
@@ -39,7 +40,7 @@ class CuttingProxy:
 
     def cut_all(self) -> None:
         """Cut all connections that there are now."""
-        for task in self._open - {None}:
+        for task in tuple(self._open):
             task.cancel()
 
     def fall_silent(self) -> None:
@@ -58,14 +59,16 @@ class CuttingProxy:
             return
         if self.silent:
             await asyncio.Event().wait()
-        self._open.add(asyncio.current_task())
+        connection = asyncio.current_task()
+        assert connection is not None
+        self._open.add(connection)
         up_reader, up_writer = await asyncio.open_connection(*self._upstream)
         marked = asyncio.Event()
-        asking = asyncio.create_task(self._forward_requests(reader, up_writer, marked, asyncio.current_task()))
+        asking = asyncio.create_task(self._forward_requests(reader, up_writer, marked, connection))
         try:
             await self._forward_answers(up_reader, writer, marked)
         finally:
-            self._open.discard(asyncio.current_task())
+            self._open.discard(connection)
             asking.cancel()
             await asyncio.gather(asking, return_exceptions=True)
             for stream in (writer, up_writer):
@@ -76,7 +79,7 @@ class CuttingProxy:
         reader: asyncio.StreamReader,
         writer: asyncio.StreamWriter,
         marked: asyncio.Event,
-        connection: asyncio.Task[None] | None,
+        connection: asyncio.Task[Any],
     ) -> None:
         while data := await reader.read(65536):
             if connection in self._dead:

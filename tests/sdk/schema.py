@@ -23,6 +23,8 @@ IN_QUERY = {
     "devboxes.wait_for_command": {"last_n"},
     "devboxes.shutdown": {"force"},
 }
+SCALARS: dict[str | None, Any] = {"string": "text", "integer": 7, "number": 1.5, "boolean": True}
+"""A value of each type without parts."""
 IN_BRACKETS = {"metadata_key": "metadata[key]", "metadata_key_in": "metadata[key][in]"}
 
 
@@ -61,7 +63,7 @@ class Operation:
     @cached_property
     def _body(self) -> dict[str, Any]:
         content = self.spec.get("requestBody", {}).get("content", {})
-        schema = next((c["schema"] for c in content.values()), {"properties": {}})
+        schema: dict[str, Any] = next((c["schema"] for c in content.values()), {"properties": {}})
         return SCHEMAS[BODIES[self.id]] if self.id in BODIES else resolved(schema)
 
     @property
@@ -119,7 +121,7 @@ def full(schema: dict[str, Any], *, unknown: bool = False) -> Any:
         case "array":
             return [full(option["items"], unknown=unknown)]
         case kind:
-            return {"string": "text", "integer": 7, "number": 1.5, "boolean": True}.get(kind, 5)
+            return SCALARS.get(kind, 5)
 
 
 def _object(schema: dict[str, Any], unknown: bool) -> dict[str, Any]:

@@ -65,7 +65,7 @@ def answering(operation: Operation, value: Any) -> Wire:
 
 async def call(api: AsyncRunloopAPI, operation: Operation, **values: Any) -> Any:
     """What the operation's method gives; of a list its first page, of a stream its events."""
-    *others, _ = operation.path_names or [None]
+    others = operation.path_names[:-1]
     ids = ["an/id"] if operation.path_names else []
     answer = await attrgetter(operation.id)(api)(*ids, **dict.fromkeys(others, "box"), **values)
     return [event async for event in answer] if isinstance(answer, EventStream) else answer
@@ -162,7 +162,8 @@ async def test_answers_are_taken_whole(operation: Operation, kind: str) -> None:
 
 
 def key_of_items(schema: dict[str, Any]) -> str:
-    (name,) = [name for name, field in resolved(schema)["properties"].items() if field.get("type") == "array"]
+    properties: dict[str, dict[str, Any]] = resolved(schema)["properties"]
+    (name,) = [name for name, field in properties.items() if field.get("type") == "array"]
     return name
 
 

@@ -165,4 +165,4 @@ async def test_missing_file_raises_before_anything_is_sent(tmp_path: Path) -> No
 
 async def test_text_is_refused_with_what_to_pass_instead() -> None:
     with pytest.raises(ConfigurationError, match=r"a str: pass bytes, a pathlib\.Path"):
-        await Server().api.devboxes.upload_file("box", path="a", file="text")  # type: ignore[typeddict-item]
+        await Server().api.devboxes.upload_file("box", path="a", file="text")  # type: ignore[arg-type]

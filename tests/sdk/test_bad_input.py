@@ -107,7 +107,7 @@ async def test_wrong_value_is_not_repeated_for_it_may_be_a_secret(offline: Async
 
 async def test_string_of_a_later_version_of_the_api_is_taken(offline: AsyncRunloopSDK) -> None:
     with pytest.raises(AssertionError, match="was sent"):
-        await offline.api.devboxes.list(status="dreaming")
+        await offline.api.devboxes.list(status="dreaming")  # type: ignore[arg-type]
 
 
 @pytest.mark.parametrize(
@@ -248,7 +248,7 @@ async def test_download_into_a_folder_is_refused(offline: AsyncRunloopSDK, tmp_p
 @pytest.mark.parametrize("name", ["timeout_seconds", "interval_seconds", "max_attempts"])
 def test_limits_of_a_wait_are_numbers(name: str) -> None:
     with pytest.raises(ConfigurationError, match=f"{name} takes a number, not str"):
-        PollingConfig(**{name: "3"})
+        PollingConfig(**{name: "3"})  # type: ignore[arg-type]
 
 
 def test_the_keywords_of_every_method_are_known() -> None:

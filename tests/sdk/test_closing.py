@@ -4,7 +4,7 @@ import asyncio
 import gc
 import re
 import time
-from collections.abc import AsyncIterator, Awaitable, Callable
+from collections.abc import AsyncIterator, Callable, Coroutine
 from typing import Any
 
 import pytest
@@ -78,7 +78,7 @@ async def test_a_call_that_waits_raises_at_once(
     sdk: AsyncRunloopSDK,
     devbox: AsyncDevbox,
     own: AsyncRunloopSDK,
-    call: Callable[[AsyncRunloopSDK, Any], Awaitable[object]],
+    call: Callable[[AsyncRunloopSDK, Any], Coroutine[Any, Any, object]],
 ) -> None:
     said: list[dict[str, Any]] = []
     asyncio.get_running_loop().set_exception_handler(lambda _, context: said.append(context))

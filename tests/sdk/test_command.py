@@ -49,7 +49,9 @@ async def test_long_output_is_whole_though_the_answer_is_cut(devbox: AsyncDevbox
 
 
 async def test_callbacks_get_all_output_plain_or_async(devbox: AsyncDevbox) -> None:
-    out, err, both = [], [], []
+    out: list[str] = []
+    err: list[str] = []
+    both: list[str] = []
 
     async def on_err(text: str) -> None:
         await asyncio.sleep(0)

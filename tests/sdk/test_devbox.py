@@ -12,6 +12,7 @@ from runloop_sdk import (
     PollingTimeoutError,
     UnexpectedStateError,
 )
+from runloop_sdk.models import DevboxView
 from tests.local.serving import Service
 
 
@@ -36,12 +37,14 @@ async def test_waiting_for_what_can_not_come_says_why(sdk: AsyncRunloopSDK) -> N
     await devbox.shutdown()
     with pytest.raises(UnexpectedStateError, match="is shutdown") as caught:
         await devbox.await_running()
+    assert isinstance(caught.value.view, DevboxView)
     assert caught.value.view.id == devbox.id
 
 
 async def test_wait_ends_at_the_callers_deadline(devbox: AsyncDevbox) -> None:
     with pytest.raises(PollingTimeoutError, match=r"0\.2 s") as caught:
         await devbox.await_suspended(polling_config=PollingConfig(timeout_seconds=0.2))
+    assert isinstance(caught.value.last, DevboxView)
     assert caught.value.last.status == "running"
 
 

@@ -5,7 +5,15 @@ from collections.abc import AsyncIterator
 
 import pytest
 
-from runloop_sdk import AsyncDevbox, AsyncRunloopSDK, CommandError, ConfigurationError, NotFoundError
+from runloop_sdk import (
+    AsyncDevbox,
+    AsyncExecutionResult,
+    AsyncRunloopSDK,
+    CommandError,
+    ConfigurationError,
+    NotFoundError,
+    RunloopError,
+)
 from runloop_sdk.resources.fan_out import fan_out
 from tests.sdk.fault_server import FaultServer
 
@@ -17,8 +25,14 @@ async def fleet(sdk: AsyncRunloopSDK) -> AsyncIterator[list[AsyncDevbox]]:
     await asyncio.gather(*(devbox.shutdown() for devbox in devboxes))
 
 
+def completed(outcome: AsyncExecutionResult | RunloopError) -> AsyncExecutionResult:
+    """A result, not a failure that was kept in its place."""
+    assert isinstance(outcome, AsyncExecutionResult), outcome
+    return outcome
+
+
 async def test_results_come_in_the_order_of_the_devboxes(sdk: AsyncRunloopSDK, fleet: list[AsyncDevbox]) -> None:
-    results = await sdk.devbox.map("hostname", fleet, concurrency=3)
+    results = [completed(each) for each in await sdk.devbox.map("hostname", fleet, concurrency=3)]
     assert [result.devbox_id for result in results] == [devbox.id for devbox in fleet]
     assert [await result.stdout() for result in results] == [f"{devbox.id}\n" for devbox in fleet]
 
@@ -35,7 +49,7 @@ async def test_gone_devbox_raises_or_is_kept_in_its_place(sdk: AsyncRunloopSDK, 
 
 
 async def test_exit_code_counts_as_a_failure_only_when_checked(sdk: AsyncRunloopSDK, fleet: list[AsyncDevbox]) -> None:
-    assert [r.exit_code for r in await sdk.devbox.map("exit 3", fleet)] == [3] * 6
+    assert [completed(each).exit_code for each in await sdk.devbox.map("exit 3", fleet)] == [3] * 6
     with pytest.raises(CommandError, match="ended with 3") as caught:
         await sdk.devbox.map("exit 3", fleet, check=True)
     assert caught.value.exit_code == 3
@@ -79,6 +93,6 @@ async def test_a_thousand_devboxes_share_the_connections_of_those_that_run() -> 
     server = FaultServer(faults=0)
     async with server.serve() as url, AsyncRunloopSDK(bearer_token="key", base_url=url) as sdk:
         devboxes = [sdk.devbox.from_id(f"dbx_{n}") for n in range(1000)]
-        results = await sdk.devbox.map("run", devboxes, concurrency=20)
+        results = [completed(each) for each in await sdk.devbox.map("run", devboxes, concurrency=20)]
     assert [result.devbox_id for result in results] == [devbox.id for devbox in devboxes]
     assert server.most_open <= 60  # a command and its two streams

@@ -7,6 +7,7 @@ import shutil
 import subprocess
 import tarfile
 from collections.abc import Iterator
+from dataclasses import dataclass
 from pathlib import Path
 
 import pytest
@@ -37,15 +38,30 @@ RULES = st.builds(
     st.sampled_from(["", "\n", "\r\n"]),
 )
 FOLDERS = st.lists(NAMES, max_size=2).map("/".join)
-TREES = st.fixed_dictionaries(
-    {
-        "files": st.lists(st.lists(NAMES, min_size=1, max_size=3).map("/".join), min_size=1, max_size=10),
-        "rules": st.dictionaries(FOLDERS, RULES, max_size=3),
-        "exclude": RULES,
-        "account": RULES,
-        "tracked": st.lists(st.integers(0, 9), max_size=2),
-        "from": FOLDERS,
-    }
+
+
+@dataclass(frozen=True)
+class Tree:
+    """A repository, with the rules of its folders, its own and those of the account."""
+
+    files: list[str]
+    rules: dict[str, str]
+    exclude: str
+    account: str
+    tracked: list[int]
+    """The numbers of the files that git tracks; there may be fewer files."""
+    inner: str
+    """A folder that is listed for itself, where there is one of this name."""
+
+
+TREES = st.builds(
+    Tree,
+    files=st.lists(st.lists(NAMES, min_size=1, max_size=3).map("/".join), min_size=1, max_size=10),
+    rules=st.dictionaries(FOLDERS, RULES, max_size=3),
+    exclude=RULES,
+    account=RULES,
+    tracked=st.lists(st.integers(0, 9), max_size=2),
+    inner=FOLDERS,
 )
 
 
@@ -62,19 +78,19 @@ def world(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Path]:
         yield base
 
 
-def build(base: Path, tree: dict[str, object]) -> Path:
+def build(base: Path, tree: Tree) -> Path:
     """The tree in a new repository."""
     root = base / "root"
     shutil.rmtree(root, ignore_errors=True)
     shutil.copytree(base / "new", root)
-    for name in tree["files"]:  # type: ignore[attr-defined]
+    for name in tree.files:
         write(root / name, "")
-    for folder, rules in tree["rules"].items():  # type: ignore[attr-defined]
+    for folder, rules in tree.rules.items():
         write(root / folder / ".gitignore", rules)
-    (root / ".git/info/exclude").write_text(str(tree["exclude"]), newline="")
-    (base / "config/git/ignore").write_text(str(tree["account"]), newline="")
-    files = tree["files"]
-    tracked = [files[n] for n in tree["tracked"] if n < len(files) and (root / files[n]).is_file()]  # type: ignore
+    (root / ".git/info/exclude").write_text(tree.exclude, newline="")
+    (base / "config/git/ignore").write_text(tree.account, newline="")
+    files = tree.files
+    tracked = [files[n] for n in tree.tracked if n < len(files) and (root / files[n]).is_file()]
     if tracked:
         git(root, "add", "-f", "--", *(f":(literal){name}" for name in tracked))
     return root
@@ -102,10 +118,10 @@ def listed(folder: Path) -> set[str]:
 
 
 @given(tree=TREES)
-def test_a_folder_has_what_git_lists(world: Path, tree: dict[str, object]) -> None:
+def test_a_folder_has_what_git_lists(world: Path, tree: Tree) -> None:
     root = build(world, tree)
     assert listed(root) == listed_by_git(root)
-    inner = root / str(tree["from"])
+    inner = root / tree.inner
     if inner != root and inner.is_dir() and git_enters(inner):
         assert listed(inner) == listed_by_git(inner)
 

@@ -108,7 +108,7 @@ async def test_streams_that_are_cut_again_and_again_are_resumed_for_as_long_as_t
     proxy = CuttingProxy(service.base_url, cuts=1_000_000)
     async with proxy.serve() as url, connect(proxy, service, url) as sdk, await sdk.devbox.create() as devbox:
         execution = await devbox.cmd.exec_async("echo begun; until test -e over; do sleep 0.05; done; echo ended")
-        reading = asyncio.create_task(anext(aiter(execution)))
+        reading = asyncio.ensure_future(anext(aiter(execution)))
         await until(lambda: proxy.cut >= 50 * RETRIES)
         assert not reading.done()
         proxy.cuts = 0
@@ -150,8 +150,9 @@ async def test_a_connection_that_is_lost_raises_and_kills_nothing(
 async def test_how_long_the_output_is_lost_is_told(service: Service) -> None:
     proxy = CuttingProxy(service.base_url)
     async with proxy.serve() as url:
-        options = {"default_headers": proxy.headers, "max_retries": 1_000_000}
-        async with AsyncRunloopSDK(bearer_token=service.api_key, base_url=url, **options) as sdk:
+        async with AsyncRunloopSDK(
+            bearer_token=service.api_key, base_url=url, default_headers=proxy.headers, max_retries=1_000_000
+        ) as sdk:
             devbox = await sdk.devbox.create()
             execution = await devbox.cmd.exec_async("echo begun; read line; echo $line", attach_stdin=True)
             output = execution.output()

@@ -10,6 +10,8 @@ import httpx
 import pytest
 
 from runloop_sdk import APIConnectionError, APIStatusError, AsyncDevbox, AsyncRunloopSDK
+from runloop_sdk.params.axons import AxonPublishParams
+from runloop_sdk.params.pty import PtyConnectParams
 from tests.local.serving import Service
 from tests.sdk.cutting_proxy import CuttingProxy
 from tests.sdk.test_resume import connect
@@ -90,7 +92,11 @@ async def controlled(sdk: AsyncRunloopSDK, devbox: AsyncDevbox) -> None:
     tunnel = await sdk.api.devboxes.create_pty_tunnel(devbox.id)
     port = sdk.api.config.headers["host"].rpartition(":")[2]
     headers = {"host": f"13-{tunnel.tunnel_key}.tunnel.localhost:{port}"}
-    where = {"base_url": sdk.api.config.base_url, "auth_token": tunnel.auth_token, "extra_headers": headers}
+    where: PtyConnectParams = {
+        "base_url": sdk.api.config.base_url,
+        "auth_token": tunnel.auth_token,
+        "extra_headers": headers,
+    }
     await sdk.api.pty.connect("main", **where)
     await sdk.api.pty.control("main", action="close", **where)
 
@@ -142,7 +148,7 @@ async def policies(sdk: AsyncRunloopSDK) -> None:
 
 async def axons(sdk: AsyncRunloopSDK) -> None:
     made = await sdk.api.axons.create(name=name())
-    event = {"event_type": "e", "origin": "USER_EVENT", "payload": "{}", "source": "s"}
+    event: AxonPublishParams = {"event_type": "e", "origin": "USER_EVENT", "payload": "{}", "source": "s"}
     assert (await sdk.api.axons.publish(made.id, **event)).sequence == 1
     assert (await sdk.api.axons.publish(made.id, **event)).sequence == 2
     await sdk.api.axons.sql.query(made.id, sql="CREATE TABLE t (a)")

@@ -114,4 +114,5 @@ async def test_a_devbox_that_does_not_come_up_says_why(
     with pytest.raises(UnexpectedStateError, match=words) as error:
         await come_up()
     assert "\n" not in str(error.value)
+    assert isinstance(error.value.view, DevboxView)
     assert error.value.view.reason in str(error.value)

@@ -1,5 +1,7 @@
 """What becomes of a stream after each of its answers; no I/O here."""
 
+from typing import TypedDict
+
 import pytest
 
 from runloop_sdk import APIConnectionError, APITimeoutError, NotFoundError, RunloopError, StreamError
@@ -7,8 +9,16 @@ from runloop_sdk._errors import status_error
 from runloop_sdk._resume import NOT_ASKED, Reading, Resumption, SourceState
 from runloop_sdk._retry import LONGEST_DELAY
 
+
+class RequestLine(TypedDict):
+    """The request that an error is about."""
+
+    method: str
+    path: str
+
+
 RETRIES = 3
-WHERE = {"method": "GET", "path": "/v1/x"}
+WHERE: RequestLine = {"method": "GET", "path": "/v1/x"}
 
 
 def refusal(status: int) -> RunloopError:
@@ -27,7 +37,8 @@ LOST, GONE, FOREIGN = (SourceState(error=error) for error in (CUT_OFF, refusal(4
 
 def outcome(steps: list[tuple[Reading, SourceState]]) -> list[str]:
     """What is decided after each: `over`, `at once`, `later`, or the error's name, with which it ends."""
-    resumption, decided = Resumption("stdout", RETRIES), []
+    resumption = Resumption("stdout", RETRIES)
+    decided: list[str] = []
     for reading, state in steps:
         try:
             pause = resumption.next(reading, state)

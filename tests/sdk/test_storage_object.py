@@ -105,7 +105,9 @@ async def test_content_type_follows_the_name(name: str, kind: str, tmp_path: Pat
 
 
 async def test_real_object_goes_up_and_comes_down_again(sdk: AsyncRunloopSDK, tmp_path: Path) -> None:
-    data, sent, got = os.urandom(3_000_001), [], []
+    data = os.urandom(3_000_001)
+    sent: list[int] = []
+    got: list[int] = []
     made = await sdk.storage_object.create(name="data", content_type="binary")
     await made.upload_content(data, progress=sent.append)
     assert (await made.complete()).state == "READ_ONLY"

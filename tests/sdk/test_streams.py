@@ -6,8 +6,9 @@ from collections.abc import Iterator
 
 import pytest
 
-from runloop_sdk._streams import Merger, StreamPosition
+from runloop_sdk._streams import Merger, StreamName, StreamPosition
 
+STREAMS: tuple[StreamName, ...] = ("stdout", "stderr")
 TEXT = "grün, weiß, 藍; plain ascii, and more of it: 0123456789\n"
 OFFSETS = {"offset is the first byte": False, "offset is the byte after": True}
 
@@ -69,11 +70,11 @@ def test_spans_give_the_true_order_however_the_frames_arrive() -> None:
         lengths = [order.randint(1, 9) for _ in range(12)]
         ends = list(itertools.accumulate(lengths))
         written = [
-            (order.choice(["stdout", "stderr"]), f"{n};", (end - length, end))
+            (order.choice(STREAMS), f"{n};", (end - length, end))
             for n, (length, end) in enumerate(zip(lengths, ends, strict=True))
         ]
-        queues = {name: [frame for frame in written if frame[0] == name] for name in ("stdout", "stderr")}
-        merger, shown = Merger(("stdout", "stderr")), []
+        queues = {name: [frame for frame in written if frame[0] == name] for name in STREAMS}
+        merger, shown = Merger(STREAMS), []
         while any(queues.values()):
             name = order.choice([name for name, queue in queues.items() if queue])
             shown += merger.push(*queues[name].pop(0))

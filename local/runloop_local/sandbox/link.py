@@ -101,7 +101,7 @@ class Channel:
     ) -> tuple[int, asyncio.Future[Reply | None]]:
         """Send a request; returns its number and a future of its reply, which is None if the channel ends first.
 
-        The reply may carry up to `takes` descriptors.
+        The reply may carry up to `max_descriptors` descriptors.
         """
         if not self._open:
             raise SandboxEnded("The sandbox is not running.")

@@ -16,7 +16,7 @@ import pytest
 import pytest_asyncio
 
 from runloop_local.sandbox import Command, Isolation, Sandbox, SandboxError, User
-from runloop_local.sandbox.namespaces import NamespacesIsolation, Way, ways
+from runloop_local.sandbox.namespaces import DriverName, NamespacesIsolation, available_drivers
 from runloop_local.sandbox.probe import has_landlock, try_out
 from runloop_local.sandbox.process import ProcessIsolation
 from tests.waiting import PATIENCE
@@ -27,15 +27,15 @@ DATA_DIR = Path(tempfile.mkdtemp(prefix="sandbox-tests-"))
 def open_way(way: str, data_dir: Path) -> NamespacesIsolation | ProcessIsolation:
     if way in ("landlock", "none"):
         return ProcessIsolation(data_dir, landlock=way == "landlock")
-    return NamespacesIsolation(data_dir, way_named(way))
+    return NamespacesIsolation(data_dir, driver_named(way))
 
 
-def way_named(name: str) -> Way:
-    return next(way for way in ways() if way == name)
+def driver_named(name: str) -> DriverName:
+    return next(driver for driver in available_drivers() if driver == name)
 
 
-async def _works(way: Way) -> bool:
-    isolation = NamespacesIsolation(DATA_DIR / "offered", way)
+async def _works(driver: DriverName) -> bool:
+    isolation = NamespacesIsolation(DATA_DIR / "offered", driver)
     try:
         await try_out(isolation)
     except SandboxError:
@@ -45,7 +45,7 @@ async def _works(way: Way) -> bool:
     return True
 
 
-NAMESPACES = [way for way in ways() if sys.platform == "linux" and asyncio.run(_works(way))]
+NAMESPACES = [driver for driver in available_drivers() if sys.platform == "linux" and asyncio.run(_works(driver))]
 LANDLOCK = ["landlock"] if has_landlock() else []
 EVERY_WAY = [*NAMESPACES, *LANDLOCK, "none"]
 

@@ -20,7 +20,7 @@ from runloop_local.sandbox.local_addresses import is_local_network, is_this_mach
 from runloop_local.sandbox.namespaces import NamespacesIsolation
 from tests.waiting import PATIENCE, until
 
-from .conftest import DATA_DIR, namespaces_only, output, run, way_named
+from .conftest import DATA_DIR, driver_named, namespaces_only, output, run
 
 pytestmark = pytest.mark.asyncio(loop_scope="session")
 
@@ -175,7 +175,7 @@ async def test_program_in_a_devbox_gets_out_by_what_its_environment_names(
     way: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(egress, "_lookup", lambda host, _port: ["127.0.0.1"] if host == "outside.test" else [])
-    isolation = NamespacesIsolation(DATA_DIR / f"egress-{way}", way_named(way), egress=open_proxy())
+    isolation = NamespacesIsolation(DATA_DIR / f"egress-{way}", driver_named(way), egress=open_proxy())
     sandbox = await isolation.create("egress")
     try:
         await sandbox.start()

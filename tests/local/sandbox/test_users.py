@@ -10,7 +10,7 @@ import pytest
 from runloop_local.sandbox import Sandbox, User
 from runloop_local.sandbox.namespaces import NamespacesIsolation
 
-from .conftest import NAMESPACES, namespaces_only, output, run, way_named
+from .conftest import NAMESPACES, driver_named, namespaces_only, output, run
 
 pytestmark = pytest.mark.asyncio(loop_scope="session")
 
@@ -88,7 +88,7 @@ async def test_this_machines_programs_are_there_and_changes_stay_inside(sandbox:
 async def test_a_fork_bomb_stays_inside_its_sandbox(way: str, tmp_path: Path) -> None:
     if way == "none":
         return
-    isolation = NamespacesIsolation(tmp_path, way_named(way), processes=50)
+    isolation = NamespacesIsolation(tmp_path, driver_named(way), processes=50)
     bomb, neighbour = [await isolation.create(name) for name in ("bomb", "neighbour")]
     for sandbox in (bomb, neighbour):
         await sandbox.start()
@@ -105,7 +105,7 @@ async def test_a_fork_bomb_stays_inside_its_sandbox(way: str, tmp_path: Path) ->
 async def test_the_host_network_can_be_asked_for(way: str, tmp_path: Path) -> None:
     if way == "none":
         return
-    isolation = NamespacesIsolation(tmp_path, way_named(way), network="host")
+    isolation = NamespacesIsolation(tmp_path, driver_named(way), network="host")
     assert any("share this machine's network" in note for note in isolation.notes)
     sandbox = await isolation.create("box")
     await sandbox.start()
