@@ -2,13 +2,11 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Unpack
+from typing import Unpack
 
 from ..models.accounts import AccountView
+from ..params._options import RequestOptions
 from ._resource import APIResource
-
-if TYPE_CHECKING:
-    from ..params._options import RequestOptions
 
 
 class AccountsAPI(APIResource):

@@ -2,13 +2,11 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Unpack
+from typing import Unpack
 
 from ..models.apikeys import APIKeyCreatedView
+from ..params.apikeys import ApikeyCreateParams
 from ._resource import APIResource
-
-if TYPE_CHECKING:
-    from ..params.apikeys import ApikeyCreateParams
 
 
 class ApikeysAPI(APIResource):

@@ -6,22 +6,22 @@ from functools import cached_property
 from typing import TYPE_CHECKING, Unpack
 
 from ..models.axons import AxonEventView, AxonView, PublishResultView, SqlBatchResultView, SqlQueryResultView
+from ..params._options import LongRequestOptions, RequestOptions
+from ..params.axons import (
+    AxonCreateParams,
+    AxonListParams,
+    AxonPublishParams,
+    AxonSubscribeSseParams,
+    AxonUpdateParams,
+    EventListParams,
+    SqlBatchParams,
+    SqlQueryParams,
+)
 from ._resource import APIResource, path_of
 
 if TYPE_CHECKING:
     from .._event_stream import EventResponse
     from .._pagination import Listing
-    from ..params._options import LongRequestOptions, RequestOptions
-    from ..params.axons import (
-        AxonCreateParams,
-        AxonListParams,
-        AxonPublishParams,
-        AxonSubscribeSseParams,
-        AxonUpdateParams,
-        EventListParams,
-        SqlBatchParams,
-        SqlQueryParams,
-    )
 
 
 class AxonsAPI(APIResource):

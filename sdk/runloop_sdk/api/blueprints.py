@@ -5,17 +5,17 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Unpack
 
 from ..models.blueprints import BlueprintBuildLogsListView, BlueprintPreviewView, BlueprintView
+from ..params._options import LongRequestOptions, RequestOptions
+from ..params.blueprints import (
+    BlueprintCreateParams,
+    BlueprintListParams,
+    BlueprintListPublicParams,
+    BlueprintPreviewParams,
+)
 from ._resource import APIResource, path_of
 
 if TYPE_CHECKING:
     from .._pagination import Listing
-    from ..params._options import LongRequestOptions, RequestOptions
-    from ..params.blueprints import (
-        BlueprintCreateParams,
-        BlueprintListParams,
-        BlueprintListPublicParams,
-        BlueprintPreviewParams,
-    )
 
 
 class BlueprintsAPI(APIResource):

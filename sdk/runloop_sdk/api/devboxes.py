@@ -25,35 +25,35 @@ from ..models.devboxes import (
 )
 from ..models.disk_snapshots import DevboxSnapshotView
 from ..models.executions import DevboxAsyncExecutionDetailView, DevboxExecutionDetailView
+from ..params._options import LongRequestOptions, RequestOptions
+from ..params.devboxes import (
+    DevboxCreateGatewayTokenParams,
+    DevboxCreateMcpTokenParams,
+    DevboxCreateParams,
+    DevboxDownloadFileParams,
+    DevboxEnableTunnelParams,
+    DevboxExecuteAsyncParams,
+    DevboxExecuteParams,
+    DevboxExecuteSyncParams,
+    DevboxListParams,
+    DevboxReadFileContentsParams,
+    DevboxShutdownParams,
+    DevboxSnapshotDiskAsyncParams,
+    DevboxSnapshotDiskParams,
+    DevboxUpdateParams,
+    DevboxUploadFileParams,
+    DevboxWaitForCommandParams,
+    DevboxWaitForStatusParams,
+    DevboxWriteFileContentsParams,
+)
+from ..params.disk_snapshots import DiskSnapshotListParams
+from ..params.executions import ExecutionRetrieveParams
 from ._resource import APIResource, build_request, path_of, split_options
 
 if TYPE_CHECKING:
     from .._event_stream import EventResponse
     from .._pagination import Listing
     from .._transport import Request
-    from ..params._options import LongRequestOptions, RequestOptions
-    from ..params.devboxes import (
-        DevboxCreateGatewayTokenParams,
-        DevboxCreateMcpTokenParams,
-        DevboxCreateParams,
-        DevboxDownloadFileParams,
-        DevboxEnableTunnelParams,
-        DevboxExecuteAsyncParams,
-        DevboxExecuteParams,
-        DevboxExecuteSyncParams,
-        DevboxListParams,
-        DevboxReadFileContentsParams,
-        DevboxShutdownParams,
-        DevboxSnapshotDiskAsyncParams,
-        DevboxSnapshotDiskParams,
-        DevboxUpdateParams,
-        DevboxUploadFileParams,
-        DevboxWaitForCommandParams,
-        DevboxWaitForStatusParams,
-        DevboxWriteFileContentsParams,
-    )
-    from ..params.disk_snapshots import DiskSnapshotListParams
-    from ..params.executions import ExecutionRetrieveParams
     from .disk_snapshots import DiskSnapshotsAPI
     from .executions import ExecutionsAPI
     from .logs import LogsAPI

@@ -5,12 +5,12 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Unpack
 
 from ..models.disk_snapshots import DevboxSnapshotAsyncStatusView, DevboxSnapshotView
+from ..params._options import LongRequestOptions, RequestOptions
+from ..params.disk_snapshots import DiskSnapshotListParams, DiskSnapshotUpdateParams
 from ._resource import APIResource, path_of
 
 if TYPE_CHECKING:
     from .._pagination import Listing
-    from ..params._options import LongRequestOptions, RequestOptions
-    from ..params.disk_snapshots import DiskSnapshotListParams, DiskSnapshotUpdateParams
 
 
 class DiskSnapshotsAPI(APIResource):

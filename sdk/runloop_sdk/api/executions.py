@@ -11,17 +11,17 @@ from ..models.executions import (
     DevboxSendStdInResult,
     ExecutionUpdateChunk,
 )
+from ..params.devboxes import DevboxExecuteAsyncParams, DevboxExecuteSyncParams
+from ..params.executions import (
+    ExecutionKillParams,
+    ExecutionRetrieveParams,
+    ExecutionSendStdInParams,
+    ExecutionStreamUpdatesParams,
+)
 from ._resource import APIResource, path_of
 
 if TYPE_CHECKING:
     from .._event_stream import EventResponse
-    from ..params.devboxes import DevboxExecuteAsyncParams, DevboxExecuteSyncParams
-    from ..params.executions import (
-        ExecutionKillParams,
-        ExecutionRetrieveParams,
-        ExecutionSendStdInParams,
-        ExecutionStreamUpdatesParams,
-    )
 
 _EXECUTION = "/v1/devboxes/{}/executions/{}"
 

@@ -2,13 +2,11 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Unpack
+from typing import Unpack
 
 from ..models.logs import DevboxLogsListView
+from ..params.logs import LogListParams
 from ._resource import APIResource, path_of
-
-if TYPE_CHECKING:
-    from ..params.logs import LogListParams
 
 
 class LogsAPI(APIResource):

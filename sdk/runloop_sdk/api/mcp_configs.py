@@ -5,12 +5,12 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Unpack
 
 from ..models.mcp_configs import McpConfigView
+from ..params._options import LongRequestOptions, RequestOptions
+from ..params.mcp_configs import McpConfigCreateParams, McpConfigListParams, McpConfigUpdateParams
 from ._resource import APIResource, path_of
 
 if TYPE_CHECKING:
     from .._pagination import Listing
-    from ..params._options import LongRequestOptions, RequestOptions
-    from ..params.mcp_configs import McpConfigCreateParams, McpConfigListParams, McpConfigUpdateParams
 
 
 class McpConfigsAPI(APIResource):

@@ -10,14 +10,14 @@ from urllib.parse import parse_qsl, urlsplit
 from .._config import LONG_TIMEOUT
 from .._downloads import after
 from .._transport import Request
+from .._upload import Upload
 from ..models.objects import ObjectDownloadURLView, ObjectView
+from ..params._options import LongRequestOptions, RequestOptions
+from ..params.objects import ObjectCreateParams, ObjectDownloadParams, ObjectListParams, ObjectListPublicParams
 from ._resource import APIResource, path_of
 
 if TYPE_CHECKING:
     from .._pagination import Listing
-    from .._upload import Upload
-    from ..params._options import LongRequestOptions, RequestOptions
-    from ..params.objects import ObjectCreateParams, ObjectDownloadParams, ObjectListParams, ObjectListPublicParams
 
 
 class ObjectsAPI(APIResource):

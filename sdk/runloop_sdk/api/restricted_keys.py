@@ -2,13 +2,11 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Unpack
+from typing import Unpack
 
 from ..models.restricted_keys import RestrictedKeyCreatedView
+from ..params.restricted_keys import RestrictedKeyCreateParams
 from ._resource import APIResource
-
-if TYPE_CHECKING:
-    from ..params.restricted_keys import RestrictedKeyCreateParams
 
 
 class RestrictedKeysAPI(APIResource):

@@ -5,12 +5,12 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Unpack
 
 from ..models.secrets import SecretView
+from ..params._options import LongRequestOptions, RequestOptions
+from ..params.secrets import SecretCreateParams, SecretListParams, SecretUpdateByIDParams, SecretUpdateParams
 from ._resource import APIResource, path_of
 
 if TYPE_CHECKING:
     from .._pagination import Listing
-    from ..params._options import LongRequestOptions, RequestOptions
-    from ..params.secrets import SecretCreateParams, SecretListParams, SecretUpdateByIDParams, SecretUpdateParams
 
 
 class SecretsAPI(APIResource):

@@ -10,19 +10,19 @@ from .._axon_events import AxonEventStream
 from .._errors import NotFoundError
 from .._pagination import ResourceListing
 from ..models.axons import AxonEventView, AxonView, PublishResultView, SqlBatchResultView, SqlQueryResultView
+from ..params._options import RequestOptions
+from ..params.axons import (
+    AxonCreateParams,
+    AxonListParams,
+    AxonPublishParams,
+    AxonSubscribeSseParams,
+    SqlBatchParams,
+    SqlQueryParams,
+)
 
 if TYPE_CHECKING:
     from .._event_stream import EventResponse, EventStream
     from ..api._client import AsyncRunloopAPI
-    from ..params._options import RequestOptions
-    from ..params.axons import (
-        AxonCreateParams,
-        AxonListParams,
-        AxonPublishParams,
-        AxonSubscribeSseParams,
-        SqlBatchParams,
-        SqlQueryParams,
-    )
 
 
 @check_arguments

@@ -11,12 +11,12 @@ from .._ids import uuid7
 from .._polling import checked_config
 from ..api._resource import split_options
 from ..cancellation import complete_or_undo, run_undo
+from ..params._options import LongPollingRequestOptions, LongRequestOptions
+from ..params.commands import CommandOptions, ExecOptions
 from .execution import AsyncExecution, AsyncExecutionResult, Callbacks
 
 if TYPE_CHECKING:
     from ..api._client import AsyncRunloopAPI
-    from ..params._options import LongPollingRequestOptions, LongRequestOptions
-    from ..params.commands import CommandOptions, ExecOptions
 
 OPTIMISTIC_SECONDS = 25
 """The longest that one `execute` request waits for its command."""

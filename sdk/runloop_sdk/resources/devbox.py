@@ -17,6 +17,19 @@ from ..cancellation import complete_or_undo, run_undo
 from ..models.devboxes import DevboxView, TunnelView
 from ..models.disk_snapshots import DevboxSnapshotAsyncStatusView, DevboxSnapshotView
 from ..models.logs import DevboxLogsListView
+from ..params._options import LongRequestOptions, PollingRequestOptions, RequestOptions
+from ..params._waiting import (
+    SDKDevboxCreateFromImageParams,
+    SDKDevboxCreateParams,
+    SDKDevboxSnapshotDiskParams,
+)
+from ..params.commands import ExecOptions
+from ..params.devboxes import (
+    DevboxCreateParams,
+    DevboxListParams,
+    DevboxSnapshotDiskAsyncParams,
+)
+from ..params.disk_snapshots import DiskSnapshotUpdateParams
 from .command import AsyncCommandInterface
 from .execution import AsyncExecution, AsyncExecutionResult
 from .fan_out import OnFailure, fan_out
@@ -27,19 +40,6 @@ from .shell import AsyncNamedShell
 
 if TYPE_CHECKING:
     from ..api._client import AsyncRunloopAPI
-    from ..params._options import LongRequestOptions, PollingRequestOptions, RequestOptions
-    from ..params._waiting import (
-        SDKDevboxCreateFromImageParams,
-        SDKDevboxCreateParams,
-        SDKDevboxSnapshotDiskParams,
-    )
-    from ..params.commands import ExecOptions
-    from ..params.devboxes import (
-        DevboxCreateParams,
-        DevboxListParams,
-        DevboxSnapshotDiskAsyncParams,
-    )
-    from ..params.disk_snapshots import DiskSnapshotUpdateParams
 
 DEVBOX_HOLD = 25.0
 """Seconds that the API holds a wait for a devbox."""

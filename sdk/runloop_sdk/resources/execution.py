@@ -14,12 +14,12 @@ from .._output import OutputReader
 from .._polling import Wait
 from .._streams import BOTH, OutputChunk, StreamName, collect, require_size
 from ..models.executions import DevboxAsyncExecutionDetailView, DevboxSendStdInResult, ExecutionUpdateChunk
+from ..params._options import LongRequestOptions, PollingRequestOptions, RequestOptions
+from ..params.commands import OutputCallback
 
 if TYPE_CHECKING:
     from .._event_stream import EventResponse
     from ..api._client import AsyncRunloopAPI
-    from ..params._options import LongRequestOptions, PollingRequestOptions, RequestOptions
-    from ..params.commands import OutputCallback
 
 EXECUTION_HOLD = 25.0
 """Seconds that the API holds a wait for a command."""

@@ -13,23 +13,23 @@ from typing import TYPE_CHECKING, BinaryIO, Literal, Unpack
 from .._arguments import check_arguments
 from .._downloads import Progress, after, resumed, write_to
 from .._errors import CommandError
+from .._hostile_tar import ExtractionLimits
 from .._local_files import open_local
 from .._upload import open_upload, watched
 from ..archives import TarFilter
 from ..own_commands import own_command, quoted_path
+from ..params.devboxes import (
+    DevboxDownloadFileParams,
+    DevboxReadFileContentsParams,
+    DevboxUploadFileParams,
+    DevboxWriteFileContentsParams,
+)
 
 if TYPE_CHECKING:
     from .._extraction import Skipped
-    from .._hostile_tar import ExtractionLimits
     from ..api._client import AsyncRunloopAPI
     from ..folders import RemoteFolder
     from ..models.executions import DevboxExecutionDetailView
-    from ..params.devboxes import (
-        DevboxDownloadFileParams,
-        DevboxReadFileContentsParams,
-        DevboxUploadFileParams,
-        DevboxWriteFileContentsParams,
-    )
     from .command import AsyncCommandInterface
 
 FileKind = Literal["file", "directory", "symlink", "other"]

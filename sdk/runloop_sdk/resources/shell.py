@@ -9,9 +9,9 @@ from typing import TYPE_CHECKING, Unpack
 
 from .._arguments import check_arguments
 from .._errors import ConfigurationError
+from ..params.commands import CommandOptions, ExecOptions
 
 if TYPE_CHECKING:
-    from ..params.commands import CommandOptions, ExecOptions
     from .command import AsyncCommandInterface
     from .execution import AsyncExecution, AsyncExecutionResult
 

@@ -7,11 +7,11 @@ from typing import TYPE_CHECKING, Unpack
 from .._arguments import check_arguments
 from .._pagination import ResourceListing
 from ..models.disk_snapshots import DevboxSnapshotView
+from ..params.disk_snapshots import DiskSnapshotListParams
 from .devbox import AsyncSnapshot
 
 if TYPE_CHECKING:
     from ..api._client import AsyncRunloopAPI
-    from ..params.disk_snapshots import DiskSnapshotListParams
 
 
 @check_arguments
