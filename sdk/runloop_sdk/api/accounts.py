@@ -1,4 +1,4 @@
-"""`.api.accounts`: who one is to the API."""
+"""`.api.accounts`: the account of the API key."""
 
 from __future__ import annotations
 

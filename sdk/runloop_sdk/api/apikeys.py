@@ -13,5 +13,5 @@ class ApikeysAPI(APIResource):
     """Operations on API keys."""
 
     async def create(self, **params: Unpack[ApikeyCreateParams]) -> APIKeyCreatedView:
-        """A new API key, told this once (`POST /v1/apikeys`)."""
+        """A new API key, whose secret is only returned here (`POST /v1/apikeys`)."""
         return await self._post("/v1/apikeys", params, APIKeyCreatedView)

@@ -1,4 +1,4 @@
-"""`.api.devboxes.logs`: what happened in a devbox."""
+"""`.api.devboxes.logs`: the logs of devboxes."""
 
 from __future__ import annotations
 
@@ -13,5 +13,5 @@ class LogsAPI(APIResource):
     """Operations on logs."""
 
     async def list(self, id: str, **params: Unpack[LogListParams]) -> DevboxLogsListView:
-        """All log lines of a devbox; they may lag some seconds (`GET /v1/devboxes/{id}/logs`)."""
+        """All log lines of a devbox, up to some seconds ago (`GET /v1/devboxes/{id}/logs`)."""
         return await self._get(path_of("/v1/devboxes/{}/logs", id), params, DevboxLogsListView)

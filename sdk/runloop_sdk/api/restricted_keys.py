@@ -1,4 +1,4 @@
-"""`.api.restricted_keys`: API keys that may do only some things."""
+"""`.api.restricted_keys`: API keys with restricted permissions."""
 
 from __future__ import annotations
 
@@ -13,5 +13,5 @@ class RestrictedKeysAPI(APIResource):
     """Operations on restricted keys."""
 
     async def create(self, **params: Unpack[RestrictedKeyCreateParams]) -> RestrictedKeyCreatedView:
-        """A new restricted key, told this once (`POST /v1/restricted_keys`)."""
+        """A new restricted key, whose secret is only returned here (`POST /v1/restricted_keys`)."""
         return await self._post("/v1/restricted_keys", params, RestrictedKeyCreatedView)

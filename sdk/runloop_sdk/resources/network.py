@@ -1,4 +1,4 @@
-"""`devbox.net`: ways into a devbox from outside."""
+"""`devbox.net`: access to a devbox from outside."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Snapshots: disks of devboxes, kept."""
+"""Snapshots of the disks of devboxes."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ class AsyncSnapshotOps:
         self._api = api
 
     def from_id(self, snapshot_id: str) -> AsyncSnapshot:
-        """The snapshot with this id; asks nothing."""
+        """The snapshot with this id; sends no request."""
         return AsyncSnapshot(self._api, snapshot_id)
 
     def list(self, **params: Unpack[DiskSnapshotListParams]) -> ResourceListing[DevboxSnapshotView, AsyncSnapshot]:
