@@ -5,11 +5,12 @@ from __future__ import annotations
 import asyncio
 import sys
 
-from benchmarks import cells, commands, imports, neighbours, panel, records, sdk, service, storage
+from benchmarks import arguments, cells, commands, imports, neighbours, panel, records, sdk, service, storage
 
 GROUPS = {
     "imports": imports,
     "sdk": sdk,
+    "arguments": arguments,
     "service": service,
     "records": records,
     "storage": storage,

@@ -1,38 +1,32 @@
-"""Arguments, checked before anything is sent, as a type checker would.
+"""Checks the arguments of public methods before anything is sent, as a type checker would.
 
-Those that a method names itself by their annotation, where it is a plain type; those in `**params` by the TypedDict.
+The annotations of a method are resolved at its first call, as a program calls few of all methods. A `TypeAdapter` of
+pydantic saves microseconds at each call, but takes about ten times as long for the first one (`benchmarks/arguments.py`
+has both side by side), and refuses `typing.TypedDict` on Python 3.11.
 """
 
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
 from datetime import timedelta
 from functools import cache, wraps
-from importlib import import_module
 from inspect import iscoroutinefunction, isfunction, unwrap
 from pathlib import Path
-from types import NoneType, UnionType
-from typing import Any, Literal, Required, TypeVar, Union, get_args, get_origin, get_type_hints, is_typeddict
+from types import NoneType, SimpleNamespace, UnionType
+from typing import Any, Literal, Required, TypeVar, Union, Unpack, get_args, get_origin, get_type_hints, is_typeddict
 
 from ._errors import ConfigurationError
 from .params._options import OPTION_NAMES
 
 Method = Callable[..., Any]
+Test = Callable[[Any], bool]
 C = TypeVar("C", bound=type)
-_PLAIN: dict[str, type] = {
-    "None": NoneType,
-    "Path": Path,
-    "bool": bool,
-    "bytes": bytes,
-    "float": float,
-    "int": int,
-    "str": str,
-    "timedelta": timedelta,
-}
+_PLAIN = frozenset({NoneType, Path, bool, bytes, float, int, str, timedelta})
 
 
 def check_arguments(cls: C) -> C:
-    """The class, whose public methods raise `ConfigurationError` for an unknown keyword or a value of a wrong type."""
+    """Make the public methods of a class raise `ConfigurationError` for unknown keywords and values of a wrong type."""
     for name, method in list(vars(cls).items()):
         if isfunction(method) and not name.startswith("_"):
             setattr(cls, name, _checked(method))
@@ -40,120 +34,160 @@ def check_arguments(cls: C) -> C:
 
 
 def _checked(method: Method) -> Method:
-    code, annotations = unwrap(method).__code__, unwrap(method).__annotations__
-    positional = code.co_varnames[: code.co_argcount]
-    own = {*code.co_varnames[: code.co_argcount + code.co_kwonlyargcount]}
-    plain = {name: kinds for name, hint in annotations.items() if (kinds := _plain_types(hint))}
-    fields = _name_of_fields(annotations)
-    needs_some = fields is not None and not fields.endswith(("ListParams", "RequestOptions"))
-
-    def check(args: tuple[Any, ...], params: dict[str, Any]) -> None:
-        given = {name: params[name] for name in params.keys() - own}
-        hints = _hints(fields) if fields and (given or needs_some) else {}
-        if given:
-            _check_names(given, hints, method.__name__, own)
-        for name, value in (*zip(positional, args, strict=False), *params.items()):
-            if name in plain and not _is_one_of(value, plain[name]):
-                wanted = _words(Union[plain[name]])  # noqa: UP007 - its types are known only when it runs
-                raise _wrong_type(name, method.__name__, wanted, value)
-        _check_values(given, hints, method.__name__)
+    signature = cache(lambda: resolve_signature(method))
 
     @wraps(method)
-    def call(*args: Any, **params: Any) -> Any:
-        check(args, params)
-        return method(*args, **params)
+    def call(*args: Any, **keywords: Any) -> Any:
+        signature().check(args, keywords)
+        return method(*args, **keywords)
 
     @wraps(method)
-    async def call_and_await(*args: Any, **params: Any) -> Any:
-        check(args, params)
-        return await method(*args, **params)
+    async def call_and_await(*args: Any, **keywords: Any) -> Any:
+        signature().check(args, keywords)
+        return await method(*args, **keywords)
 
     return call_and_await if iscoroutinefunction(method) else call
 
 
-def _plain_types(hint: object) -> tuple[type, ...]:
-    """The types that an annotation names; none where it names others."""
-    names = hint.split(" | ") if isinstance(hint, str) else []
-    return tuple(_PLAIN[name] for name in names) if all(name in _PLAIN for name in names) else ()
+@dataclass(frozen=True, slots=True)
+class Signature:
+    """The parameters of a method: those it names itself, and the fields of the TypedDict that its `**params` unpack."""
+
+    method: str
+    positional: tuple[str, ...]
+    names: frozenset[str]
+    """All parameters; suggested in place of an unknown one."""
+    accepted: frozenset[str]
+    """Keywords that may be passed: all parameters, and any of `OPTION_NAMES` if there are `**params`."""
+    required: tuple[str, ...]
+    """Fields that must be passed, and not as None."""
+    types: Mapping[str, Any]
+    """The types of the parameters whose values are checked."""
+    tests: Mapping[str, Test]
+    """For each of these, the function that tells whether a value is of its type."""
+
+    def check(self, args: Sequence[Any], keywords: Mapping[str, Any]) -> None:
+        """Raise `ConfigurationError` for the first argument that is unknown, of a wrong type, or missing."""
+        for name in keywords:
+            if name not in self.accepted:
+                raise ConfigurationError(f"{self.method} takes no parameter {name!r}{self._suggestion(name)}")
+        for name, value in (*zip(self.positional, args, strict=False), *keywords.items()):
+            test = self.tests.get(name)
+            if test is not None and not test(value):
+                wanted, given = _words(self.types[name]), type(value).__name__
+                raise ConfigurationError(f"{name} of {self.method} takes {wanted}, not {given}.")
+        for name in self.required:
+            if keywords.get(name) is None:
+                raise ConfigurationError(f"{self.method} needs the parameter {name!r}.")
+
+    def _suggestion(self, name: str) -> str:
+        from difflib import get_close_matches
+
+        likely = get_close_matches(name, sorted(self.names - {"self"}), 1)
+        return f"; did you mean {likely[0]!r}?" if likely else "."
 
 
-def _is_one_of(value: object, kinds: tuple[type, ...]) -> bool:
-    if isinstance(value, bool):
-        return bool in kinds
-    return isinstance(value, kinds) or (float in kinds and isinstance(value, int))
-
-
-def _name_of_fields(annotations: Mapping[str, object]) -> str | None:
-    unpacked = [hint for hint in annotations.values() if isinstance(hint, str) and hint.startswith("Unpack[")]
-    return unpacked[0].removeprefix("Unpack[").removesuffix("]") if unpacked else None
+def resolve_signature(method: Method) -> Signature:
+    """The signature of a method, its annotations resolved: all names in them must exist at run time."""
+    function = unwrap(method)
+    code = function.__code__
+    own = code.co_varnames[: code.co_argcount + code.co_kwonlyargcount]
+    # But for that of the result, whose class many modules import for type checkers only.
+    annotations = {name: hint for name, hint in function.__annotations__.items() if name != "return"}
+    hints = get_type_hints(SimpleNamespace(__annotations__=annotations), function.__globals__)
+    fields = next((_fields(*get_args(hint)) for hint in hints.values() if get_origin(hint) is Unpack), {})
+    types = {name: hints[name] for name in own if name in hints and _is_plain(hints[name])}
+    types |= {name: _bare(hint) | None for name, hint in fields.items()}  # None counts as not given
+    names = frozenset((*own, *fields))
+    return Signature(
+        method=method.__name__,
+        positional=code.co_varnames[: code.co_argcount],
+        names=names,
+        accepted=names | OPTION_NAMES if fields else names,
+        required=tuple(name for name, hint in fields.items() if get_origin(hint) is Required),
+        types=types,
+        tests={name: _test(hint) for name, hint in types.items()},
+    )
 
 
 @cache
-def _hints(name: str) -> dict[str, Any]:
-    """The types of the fields of a TypedDict of `params`, imported only now: few programs call every method."""
-    import pkgutil
-
-    from . import params
-
-    files = [f"{params.__name__}.{each.name}" for each in pkgutil.iter_modules(params.__path__)]
-    found = next(hints for file in files if (hints := getattr(import_module(file), name, None)) is not None)
-    return get_type_hints(found, include_extras=True)
+def _fields(typed_dict: type) -> dict[str, Any]:
+    return get_type_hints(typed_dict, include_extras=True)
 
 
-def _check_names(given: Mapping[str, Any], hints: Mapping[str, Any], method: str, own: set[str]) -> None:
-    for name in given:
-        if name not in hints and not (hints and name in OPTION_NAMES):
-            raise ConfigurationError(f"{method} takes no parameter {name!r}{_suggestion(name, {*hints, *own})}")
+def _bare(hint: Any) -> Any:
+    return get_args(hint)[0] if get_origin(hint) is Required else hint
 
 
-def _check_values(given: Mapping[str, Any], hints: Mapping[str, Any], method: str) -> None:
-    for name, value in given.items():
-        if value is not None and not fits(value, hints.get(name, Any)):
-            raise _wrong_type(name, method, _words(hints[name]), value)
-    for name, hint in hints.items():
-        if get_origin(hint) is Required and given.get(name) is None:
-            raise ConfigurationError(f"{method} needs the parameter {name!r}.")
+def _members(hint: Any) -> tuple[Any, ...]:
+    return get_args(hint) if get_origin(hint) in (Union, UnionType) else (hint,)
 
 
-def _wrong_type(name: str, method: str, wanted: str, value: object) -> ConfigurationError:
-    return ConfigurationError(f"{name} of {method} takes {wanted}, not {type(value).__name__}.")
+def _is_plain(hint: Any) -> bool:
+    """True for one of the classes that are checked here, and for a union of them."""
+    return all(each in _PLAIN for each in _members(hint))
 
 
-def _suggestion(name: str, known: set[str]) -> str:
-    from difflib import get_close_matches
+@cache
+def _test(hint: Any) -> Test:
+    """A function that tells whether a value is of a type; always true for types that are checked where they are used.
 
-    likely = get_close_matches(name, sorted(known - {"self"}), 1)
-    return f"; did you mean {likely[0]!r}?" if likely else "."
-
-
-def fits(value: object, hint: Any) -> bool:
-    """Whether a value is of a type; where only some strings are known any will do, for the API may know more."""
-    origin, inner = get_origin(hint), get_args(hint)
-    if origin in (Union, UnionType):
-        return any(fits(value, each) for each in inner)
-    if origin is Required:
-        return fits(value, inner[0])
-    if origin is Literal:
-        return isinstance(value, tuple({type(each) for each in inner}))
-    if origin is Sequence:
-        return isinstance(value, Sequence) and not isinstance(value, str) and all(fits(each, *inner) for each in value)
-    if origin is Mapping:
-        return isinstance(value, Mapping) and all(fits(each, inner[1]) for each in value.values())
-    return _fits_fields(value, hint) if is_typeddict(hint) else _fits_plain(value, hint)
+    A `Literal` of strings accepts every string: a later version of the API may know more of them.
+    """
+    hint = _bare(hint)
+    if _is_plain(hint):
+        return _plain_test(*_members(hint))
+    if is_typeddict(hint):
+        return _fields_test(_fields(hint))
+    make_test = _TESTS.get(get_origin(hint))
+    return (lambda value: True) if make_test is None else make_test(*get_args(hint))
 
 
-def _fits_fields(value: object, hint: Any) -> bool:
-    hints = get_type_hints(hint, include_extras=True)
-    return isinstance(value, Mapping) and all(fits(each, hints.get(name, Any)) for name, each in value.items())
+def _plain_test(*classes: type) -> Test:
+    accepted = (*classes, int) if float in classes else classes
+    if int in accepted and bool not in accepted:  # a bool is an int to Python, but not to a reader of the API
+        return lambda value: isinstance(value, accepted) and not isinstance(value, bool)
+    return lambda value: isinstance(value, accepted)
 
 
-def _fits_plain(value: object, hint: Any) -> bool:
-    if hint in (float, int):
-        return isinstance(value, int | hint) and not isinstance(value, bool)
-    return isinstance(value, hint) if hint in (str, bool, NoneType) else True  # who reads other types checks them
+def _union_test(*members: Any) -> Test:
+    tests = [_test(each) for each in members]
+    return lambda value: any(test(value) for test in tests)
+
+
+def _literal_test(*values: Any) -> Test:
+    classes = tuple({type(each) for each in values})
+    return lambda value: isinstance(value, classes)
+
+
+def _sequence_test(item: Any) -> Test:
+    test = _test(item)
+    return lambda value: isinstance(value, Sequence) and not isinstance(value, str) and all(map(test, value))
+
+
+def _mapping_test(_key: Any, item: Any) -> Test:
+    test = _test(item)
+    return lambda value: isinstance(value, Mapping) and all(map(test, value.values()))
+
+
+def _fields_test(fields: Mapping[str, Any]) -> Test:
+    tests = {name: _test(hint) for name, hint in fields.items()}
+    return lambda value: (
+        isinstance(value, Mapping) and all(tests[name](each) for name, each in value.items() if name in tests)
+    )
+
+
+_TESTS: dict[Any, Callable[..., Test]] = {
+    Literal: _literal_test,
+    Mapping: _mapping_test,
+    Sequence: _sequence_test,
+    Union: _union_test,
+    UnionType: _union_test,
+}
 
 
 def _words(hint: Any) -> str:
+    """A type as an error message names it, without None."""
     origin, inner = get_origin(hint), get_args(hint)
     if origin in (Union, UnionType, Required):
         return " or ".join(dict.fromkeys(_words(each) for each in inner if each is not NoneType))

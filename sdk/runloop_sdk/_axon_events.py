@@ -1,4 +1,4 @@
-"""Reads an axon's events as they come: resumed after every cut and silence, none left out and none twice."""
+"""Reads the events of an axon, resumed after cuts and silences, with each event exactly once."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 
 from ._errors import APIConnectionError, APIStatusError
 from ._event_stream import EventResponse, EventStream
-from ._resume import NOT_ASKED, Reading, Resumption, SourceState
+from ._resume import UNKNOWN, Reading, Resumption, SourceState
 from .models.axons import AxonEventView
 
 if TYPE_CHECKING:
@@ -16,10 +16,11 @@ if TYPE_CHECKING:
 
 
 class AxonEventStream(EventStream[AxonEventView]):
-    """The events of one axon; ends with the axon.
+    """The events of one axon, until it is deleted.
 
-    `subscribe(after)` asks for the events after a sequence (None for all), `is_gone()` whether the axon was deleted:
-    after a silence, and after an end, which may be a proxy's. Goes on as `Resumption` decides.
+    `subscribe(after)` requests the events after a sequence number, None for all. `is_gone()` is true if the axon was
+    deleted; it is called after silences, and after regular ends, which may be those of a proxy. `Resumption` decides
+    when to request the events again.
     """
 
     def __init__(
@@ -47,23 +48,23 @@ class AxonEventStream(EventStream[AxonEventView]):
                         yield self._new(batch)
             except (APIConnectionError, APIStatusError) as caught:
                 error = caught
-            reading = Reading(error, progressed=self._last != before, lived=events.lived)
+            reading = Reading(error, progressed=self._last != before, was_stable=events.was_stable)
             pause = resumption.next(reading, await self._state(reading, resumption))
 
     def _new(self, batch: list[AxonEventView]) -> list[AxonEventView]:
         new = []
         for event in batch:
-            if self._last is None or event.sequence > self._last:
+            if self._last is None or event.sequence > self._last:  # a service may repeat the last ones after a cut
                 self._last = event.sequence
                 new.append(event)
         return new
 
     async def _state(self, reading: Reading, resumption: Resumption) -> SourceState:
-        if resumption.question(reading) is None:
-            return NOT_ASKED
+        if resumption.end_timeout(reading) is None:
+            return UNKNOWN
         try:
             is_gone = await self._is_gone()
         except (APIConnectionError, APIStatusError) as error:
             return SourceState(error=error)
-        # An axon that goes while its stream is quiet may have had events before: asking for them again tells.
+        # An axon deleted during a silence may have had events before that: only a new request can show them.
         return SourceState(is_gone, whole=True if is_gone and reading.error is None else None)

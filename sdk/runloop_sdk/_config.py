@@ -1,4 +1,4 @@
-"""What a client needs to know: where the API is, and who asks."""
+"""The settings of a client: the address of the API, the key, timeouts and retries."""
 
 from __future__ import annotations
 
@@ -14,15 +14,15 @@ DEFAULT_MAX_RETRIES = 5
 DEFAULT_TIMEOUT = 30.0
 """Seconds for an ordinary request; connecting may take `CONNECT_TIMEOUT` of them."""
 LONG_TIMEOUT = 600.0
-"""Seconds for commands and file transfers, between two pieces of the answer."""
+"""Seconds between two pieces of the response to commands and file transfers."""
 CONNECT_TIMEOUT = 5.0
 STREAM_TIMEOUT = 60.0
-"""Seconds without a byte after which a stream of events is asked for anew, or counts as cut where nobody does that."""
+"""Seconds of silence after which a stream of events is requested again, or raises where it is not resumed."""
 
 
 @dataclass(frozen=True, slots=True)
 class ClientConfig:
-    """Settings of one client, complete and checked."""
+    """The complete and validated settings of one client."""
 
     base_url: str
     bearer_token: str = field(repr=False)
@@ -34,7 +34,7 @@ class ClientConfig:
 
     @property
     def loopback(self) -> bool:
-        """Whether the API is served on this machine."""
+        """True if the API is served on this machine."""
         return is_loopback(urlsplit(self.base_url).hostname)
 
 
@@ -66,7 +66,7 @@ def resolve_config(
 
 
 def is_loopback(host: str | None) -> bool:
-    """Whether a host's name can only mean this machine."""
+    """True for a host name that always means this machine."""
     return host in ("127.0.0.1", "localhost", "::1")
 
 

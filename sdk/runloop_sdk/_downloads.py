@@ -1,4 +1,4 @@
-"""Downloads of any size: in constant memory, and on from where a connection was cut."""
+"""Downloads of any size, in constant memory, resumed where a connection was cut."""
 
 from __future__ import annotations
 
@@ -12,13 +12,13 @@ from ._local_files import local_file
 from ._retry import backoff
 
 Progress = Callable[[int], None]
-"""Called with the number of bytes that were moved so far."""
+"""Called with the number of bytes that were transferred so far."""
 
 
 async def resumed(
     open_at: Callable[[int], AbstractAsyncContextManager[AsyncIterator[bytes]]], max_retries: int
 ) -> AsyncGenerator[bytes, None]:
-    """The bytes that `open_at(offset)` gives, asked for again from where each cut was.
+    """The bytes that `open_at(offset)` yields, reopened after each cut at the offset of it.
 
     Raises `APIConnectionError` after `max_retries` cuts in a row without a byte between them.
     """
@@ -27,7 +27,7 @@ async def resumed(
         try:
             async with open_at(position) as pieces:
                 async for piece in pieces:
-                    position, failures = position + len(piece), 0
+                    position, failures = position + len(piece), 0  # progress: earlier cuts do not count
                     yield piece
             return
         except APIConnectionError:
@@ -37,8 +37,8 @@ async def resumed(
             failures += 1
 
 
-async def after(pieces: AsyncIterator[bytes], skip: int) -> AsyncGenerator[bytes, None]:
-    """What comes after the first `skip` bytes; `StreamError` where there are fewer by now."""
+async def skip_bytes(pieces: AsyncIterator[bytes], skip: int) -> AsyncGenerator[bytes, None]:
+    """The bytes after the first `skip`; raises `StreamError` if there are fewer."""
     left = skip
     async for piece in pieces:
         if left < len(piece):
@@ -50,7 +50,7 @@ async def after(pieces: AsyncIterator[bytes], skip: int) -> AsyncGenerator[bytes
 
 
 async def write_to(file: BinaryIO, pieces: AsyncIterator[bytes], progress: Progress | None) -> None:
-    """Write the pieces to a file as they come."""
+    """Write the pieces to a file as they arrive."""
     written = 0
     async for piece in pieces:
         with local_file():

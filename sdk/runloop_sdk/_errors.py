@@ -6,7 +6,7 @@ RunloopError
 ├── ArchiveError                an archive from a devbox that cannot be read, or holds more than it may
 ├── APIConnectionError          no answer: refused, cut, unreachable
 │   └── APITimeoutError         no answer in time
-├── APIStatusError              an answer that says no
+├── APIStatusError              an error status
 │   ├── BadRequestError         400, 422
 │   ├── AuthenticationError     401
 │   ├── PermissionDeniedError   403
@@ -15,7 +15,7 @@ RunloopError
 │   ├── ConflictError           409
 │   ├── RateLimitError          429
 │   └── ServerError             5xx
-├── APIResponseError            an answer that is not what the API promises
+├── APIResponseError            an answer that violates the API
 ├── PollingTimeoutError         a wait reached the caller's own deadline
 ├── UnexpectedStateError        a resource ended in a state from which the awaited one cannot come
 ├── StreamError                 an output stream that could not be resumed
@@ -31,7 +31,7 @@ from typing import Any
 
 
 class RunloopError(Exception):
-    """The base of all errors of this SDK; its text is one sentence for a person.
+    """The base of all errors of this SDK; its text is one sentence for people.
 
     Every error has these attributes; None where there was no request, or no answer, to take them from.
     """
@@ -43,11 +43,11 @@ class RunloopError(Exception):
     method: str | None = None
     path: str | None = None
     retryable: bool = False
-    """Whether the same again may succeed."""
+    """True if the same request may succeed when sent again."""
 
 
 class ConfigurationError(RunloopError):
-    """The SDK was given something it cannot work with."""
+    """An argument or a setting is missing or invalid."""
 
 
 class LocalFileError(RunloopError, OSError):
@@ -62,7 +62,7 @@ class ArchiveError(RunloopError):
 
 
 class APIConnectionError(RunloopError):
-    """No answer came: `method` and `path` say to what, `retryable` whether asking again may help."""
+    """No answer came to `method` and `path`; `retryable` is False if a retry cannot help."""
 
     def __init__(self, message: str, *, method: str, path: str, retryable: bool = True) -> None:
         super().__init__(message)
@@ -76,7 +76,7 @@ class APITimeoutError(APIConnectionError):
 
 
 class APIResponseError(RunloopError):
-    """The answer to `method` and `path` was not what the API promises."""
+    """The answer to `method` and `path` was not what the API specifies."""
 
     def __init__(self, message: str, *, method: str, path: str) -> None:
         super().__init__(message)
@@ -130,10 +130,10 @@ class CommandError(RunloopError):
 
 
 class APIStatusError(RunloopError):
-    """The API said no.
+    """The API answered with an error status.
 
-    `status_code`, the API's own `code`, its `request_id`, the `method` and `path` asked, `details`, and whether
-    asking again may help (`retryable`: what the API says, else what the status says).
+    Has `status_code`, the API's own `code` and `request_id`, the request's `method` and `path`, `details`, and
+    `retryable`: as the API says in the answer, or else by the status.
     """
 
     status_code: int
@@ -160,7 +160,7 @@ class APIStatusError(RunloopError):
         self.path = path
         self.code = code
         self.request_id = request_id
-        self.retryable = _may_pass(status_code) if retryable is None else retryable
+        self.retryable = _is_transient(status_code) if retryable is None else retryable
         self.details = details
         self.retry_after: float | None = None  # seconds that the answer asked to wait before a retry
 
@@ -227,8 +227,8 @@ def status_error(
     )
 
 
-def _may_pass(status_code: int) -> bool:
-    """What a status says of a second try; a 409 mostly tells of a state that it will not change."""
+def _is_transient(status_code: int) -> bool:
+    """True for a status after which a retry may succeed; not 409, which mostly reports a lasting state."""
     return status_code in (408, 429) or (status_code >= 500 and status_code != 501)
 
 
@@ -254,8 +254,8 @@ def _text(value: object) -> str | None:
 
 
 def _retryable(headers: Mapping[str, str], fields: Mapping[str, Any]) -> bool | None:
-    said = headers.get("x-should-retry")
-    if said in ("true", "false"):
-        return said == "true"
+    header = headers.get("x-should-retry")
+    if header in ("true", "false"):
+        return header == "true"
     value = fields.get("retryable")
     return value if isinstance(value, bool) else None

@@ -1,4 +1,4 @@
-"""Server-sent events, read as views."""
+"""Streams of server-sent events, parsed into views."""
 
 from __future__ import annotations
 
@@ -18,13 +18,13 @@ from .models._view import View
 
 V = TypeVar("V", bound=View)
 
-_ALIVE_SECONDS = 1.0
+_STABLE_SECONDS = 1.0
 _BATCH = 100
-"""So few views at once that they are gone before the garbage collector looks at them twice."""
+"""Views that are parsed at once; few enough to be freed before the garbage collector promotes them."""
 
 
 class EventStream(Generic[V]):
-    """Events, each as a view; asks when first read, `aclose` ends it early."""
+    """An async iterator of events as views. The request is sent at the first read; `aclose` ends it early."""
 
     def __init__(self, batches: AsyncGenerator[list[V], None]) -> None:
         self._batches = batches
@@ -43,12 +43,12 @@ class EventStream(Generic[V]):
         await self.aclose()
 
     async def aclose(self) -> None:
-        """End the stream and free its connection."""
+        """End the stream and release its connection."""
         await self._events.aclose()
         await self._batches.aclose()
 
     def batches(self) -> AsyncIterator[list[V]]:
-        """The events in lists, each what came at once: for readers that cannot afford a step for each event."""
+        """The events in lists of those that arrived together; much faster than one at a time."""
         return self._batches
 
     async def _one_by_one(self) -> AsyncGenerator[V, None]:
@@ -60,8 +60,8 @@ class EventStream(Generic[V]):
 class EventResponse(EventStream[V]):
     """The events of one response; ends with its body.
 
-    An `error` event raises the `APIStatusError` it tells of; a cut raises `APIConnectionError`, and so long a silence
-    that it may be one `APITimeoutError`.
+    Raises the `APIStatusError` that an `error` event describes, `APIConnectionError` if the connection is cut, and
+    `APITimeoutError` after a silence of `STREAM_TIMEOUT`, as the connection may be dead.
     """
 
     def __init__(self, transport: Transport, request: Request, view: type[V]) -> None:
@@ -69,12 +69,12 @@ class EventResponse(EventStream[V]):
         self._request = request
         self._view = view
         self.opened: float | None = None
-        """When the answer began (`time.monotonic`)."""
+        """The `time.monotonic()` at which the answer began; None before that."""
 
     @property
-    def lived(self) -> bool:
-        """Whether it was open so long that it counts as one that worked: there may be nothing to tell."""
-        return self.opened is not None and time.monotonic() - self.opened >= _ALIVE_SECONDS
+    def was_stable(self) -> bool:
+        """True if it was open for at least a second; then it counts as a success, even without any event."""
+        return self.opened is not None and time.monotonic() - self.opened >= _STABLE_SECONDS
 
     async def _read(self, transport: Transport) -> AsyncGenerator[list[V], None]:
         decoder = SSEDecoder()
@@ -82,25 +82,25 @@ class EventResponse(EventStream[V]):
             self.opened = time.monotonic()
             async with aclosing(transport.body(answer, self._request)) as pieces:
                 async for piece in pieces:
-                    for found in decoder.feed_fast(piece):
-                        for batch in self._views(found):
+                    for decoded in decoder.feed_fast(piece):
+                        for batch in self._views(decoded):
                             yield batch
 
-    def _views(self, found: ServerSentEvent | list[bytes]) -> Iterator[list[V]]:
-        if isinstance(found, ServerSentEvent):
-            yield [self._parse(found)]
+    def _views(self, decoded: ServerSentEvent | list[bytes]) -> Iterator[list[V]]:
+        if isinstance(decoded, ServerSentEvent):
+            yield [self._parse(decoded)]
         else:
-            for start in range(0, len(found), _BATCH):
-                yield from self._parse_all(found[start : start + _BATCH])
+            for start in range(0, len(decoded), _BATCH):
+                yield from self._parse_all(decoded[start : start + _BATCH])
 
     def _parse_all(self, messages: list[bytes]) -> Iterator[list[V]]:
-        try:
+        try:  # one call for many messages is several times as fast as one for each
             views = _list_of(self._view).validate_json(b"[%b]" % b",".join(messages))
         except ValidationError:
             views = []
-        if len(views) == len(messages):
+        if len(views) == len(messages):  # a message such as "{},{}" would become two views
             yield views
-        else:  # one of them is no view: those before it shall be seen
+        else:  # one of them is invalid: yield those before it, and raise at it
             for data in messages:
                 yield [self._parse(ServerSentEvent("message", data.decode(errors="replace")))]
 
@@ -117,7 +117,7 @@ class EventResponse(EventStream[V]):
         try:
             code = int(json.loads(data)["code"])
         except (ValueError, TypeError, KeyError, RecursionError):
-            code = 500
+            code = 500  # an error without a code: treated as one of the service, which may be retried
         return status_error(code, {}, data.encode(), method=self._request.method, path=self._request.path)
 
 

@@ -1,9 +1,9 @@
-"""Puts the members of an archive that a stranger made below one folder, and nowhere else. Blocking.
+"""Extracts an untrusted archive into one folder, and nowhere else. Blocking.
 
-Every path is walked from the folder's own descriptor, one name at a time, without following a link, so that neither
-the archive nor what lies in the folder can lead out of it: not by `..`, not by links within the archive, not by links
-that were there before. A file is written beside its place and renamed into it; links are made last, and only those
-that stay inside. Set-id bits, owners and devices are dropped.
+Every path is walked from the folder's own descriptor, one name at a time, without following links. So neither the
+archive nor the content of the folder can lead out of it: not by `..`, not by links within the archive, not by links
+that existed before. A file is written under a temporary name and renamed; links are made last, and only those that
+stay inside. Set-id bits, owners and devices are dropped.
 """
 
 from __future__ import annotations
@@ -35,7 +35,7 @@ _UNNAMEABLE = frozenset({errno.ENAMETOOLONG, errno.EILSEQ, errno.EINVAL})
 
 @dataclass(frozen=True, slots=True)
 class Skipped:
-    """A member that was left out, and why in a few words."""
+    """A path that was left out, and the reason in a few words."""
 
     name: str
     reason: str
@@ -43,18 +43,18 @@ class Skipped:
 
 @dataclass(frozen=True, slots=True)
 class Extracted:
-    """Which members were put in place, and which were left out."""
+    """The paths that were extracted, and those that were left out."""
 
     placed: frozenset[str]
     left_out: tuple[Skipped, ...]
 
 
 class SkipError(Exception):
-    """A member cannot be put in place; the rest can."""
+    """A member cannot be extracted; the others can."""
 
 
 Refusal = Callable[[str, int, int], str | None]
-"""Asked before a file is written, with its name, size and time in nanoseconds: why it is left out, if it is."""
+"""Called with the name, size and time in nanoseconds of a file: the reason to leave it out, or None."""
 
 
 def extract(
@@ -65,11 +65,11 @@ def extract(
     limits: ExtractionLimits | None = None,
     refusal: Refusal | None = None,
 ) -> Extracted:
-    """Write a gzipped tar's members into `folder`, which must exist; what was left out.
+    """Extract a gzipped tar into `folder`, which must exist.
 
-    `wanted` names the only members to take, `refusal` may leave out files. Raises `ArchiveError` for what cannot be
-    read or passes the limits, and `LocalFileError` where this machine refuses; what was put in place by then stays,
-    whole files each.
+    `wanted` are the only paths to extract, `refusal` may leave out files. Raises `ArchiveError` if the archive is
+    malformed or exceeds `limits`, and `LocalFileError` if this machine cannot write. Files that were extracted by then
+    stay, each complete.
     """
     limits = limits or ExtractionLimits()
     tar = HostileTar(archive, limits)
@@ -81,7 +81,7 @@ def extract(
 
 
 class _Extraction:
-    """One archive on its way into one tree."""
+    """The extraction of one archive into one folder."""
 
     def __init__(
         self, tree: _Tree, tar: HostileTar, depth: int, wanted: Collection[str] | None, refusal: Refusal | None
@@ -99,7 +99,7 @@ class _Extraction:
 
     def run(self) -> Extracted:
         for member in self._tar.members():
-            self._attempt(member.name.removeprefix("./"), self._take, member)
+            self._attempt(member.name.removeprefix("./"), self._extract_member, member)
         for name, target in self._links.items():
             self._attempt(name, self._link, name, target)
         # The deepest first: a folder that takes no more entries must not keep its own from being set.
@@ -114,10 +114,10 @@ class _Extraction:
         except SkipError as skip:
             self._skipped[name] = Skipped(name, str(skip))
 
-    def _take(self, member: tarfile.TarInfo) -> None:
+    def _extract_member(self, member: tarfile.TarInfo) -> None:
         name = checked_name(member.name, self._depth)
         if not name:
-            return  # the folder itself
+            return  # "./", the folder itself
         if self._wanted is not None and name not in self._wanted:
             raise SkipError("nobody asked for it")
         # The last member of a name counts, as with tar.
@@ -128,7 +128,7 @@ class _Extraction:
         elif member.issym():
             self._links[name] = checked_target(name, member.linkname)
         elif member.islnk():
-            self._take_hard_link(name, member)
+            self._extract_hard_link(name, member)
         elif member.isreg():
             self._write(name, member)
         else:
@@ -146,9 +146,9 @@ class _Extraction:
         self._tree.link(name, target)
         self._placed.add(name)
 
-    def _take_hard_link(self, name: str, member: tarfile.TarInfo) -> None:
+    def _extract_hard_link(self, name: str, member: tarfile.TarInfo) -> None:
         source = checked_name(member.linkname, self._depth)
-        if source not in self._written:
+        if source not in self._written:  # any other file was here before, and may be linked from elsewhere
             raise SkipError(f"it is a hard link to {member.linkname!r}, which did not come before it")
         if source != name:
             self._tree.hard_link(source, name)
@@ -156,7 +156,7 @@ class _Extraction:
 
 
 def checked_name(name: str, depth: int) -> str:
-    """A member's path below the folder, "" for the folder itself; raises `SkipError` for one that leads elsewhere."""
+    """A member's path normalized, "" for the folder itself; raises `SkipError` for one that leads out of the folder."""
     parts = [part for part in name.split("/") if part not in ("", ".")]
     if name.startswith("/") or ".." in parts or "\0" in name:
         raise SkipError("it would be written outside of the folder")
@@ -168,9 +168,9 @@ def checked_name(name: str, depth: int) -> str:
 
 
 def checked_target(name: str, target: str) -> str:
-    """Where a symbolic link points, if it stays below the folder for sure; raises `SkipError` otherwise.
+    """The target of a symbolic link; raises `SkipError` unless it certainly stays below the folder.
 
-    `..` is taken at the beginning only: after a name, which may itself be a link, nobody knows where it leads.
+    `..` is accepted at the beginning only: after a name, which may be a link itself, it could lead anywhere.
     """
     parts = [part for part in target.split("/") if part not in ("", ".")]
     up = next((number for number, part in enumerate(parts) if part != ".."), len(parts))
@@ -180,20 +180,20 @@ def checked_target(name: str, target: str) -> str:
 
 
 class _Tree:
-    """A folder that is written below its descriptor only; the last way down is kept open."""
+    """A folder in which everything is written relative to its descriptor."""
 
     def __init__(self, root: int, folder: Path) -> None:
         self._root = root
         self._folder = folder
 
     def make_folder(self, name: str) -> None:
-        """Make a folder and those above it; one that is there is fine."""
+        """Create a folder and its parents, as far as they do not exist."""
         with self._parent(f"{name}/."):
             pass
 
     def write(self, name: str, pieces: Iterator[bytes], mode: int, modified: int) -> None:
-        """Write a file and put it in place of what has its name: a file or a link, never a folder."""
-        with self._parent(name) as (parent, last), self._beside(parent, name) as part:
+        """Write a file; replaces a file or a link of this name, but never a folder."""
+        with self._parent(name) as (parent, last), self._temporary_name(parent, name) as part:
             with os.fdopen(os.open(part, _NEW_FILE, 0o600, dir_fd=parent), "wb", buffering=0) as file:
                 for piece in pieces:
                     _write_all(file.fileno(), piece)
@@ -202,30 +202,30 @@ class _Tree:
             os.replace(part, last, src_dir_fd=parent, dst_dir_fd=parent)
 
     def link(self, name: str, target: str) -> None:
-        """Make a symbolic link in place of a file or a link."""
-        with self._parent(name) as (parent, last), self._beside(parent, name) as part:
+        """Create a symbolic link; replaces a file or a link."""
+        with self._parent(name) as (parent, last), self._temporary_name(parent, name) as part:
             os.symlink(target, part, dir_fd=parent)
             os.replace(part, last, src_dir_fd=parent, dst_dir_fd=parent)
 
     def hard_link(self, source: str, name: str) -> None:
-        """Give a file that was written a second name."""
-        with self._parent(source) as (there, file), self._parent(name) as (parent, last):
-            with self._beside(parent, name) as part:
-                os.link(file, part, src_dir_fd=there, dst_dir_fd=parent, follow_symlinks=False)
+        """Create a hard link to a file that was written before."""
+        with self._parent(source) as (source_parent, file), self._parent(name) as (parent, last):
+            with self._temporary_name(parent, name) as part:
+                os.link(file, part, src_dir_fd=source_parent, dst_dir_fd=parent, follow_symlinks=False)
                 os.replace(part, last, src_dir_fd=parent, dst_dir_fd=parent)
 
     def set_mode(self, name: str, mode: int) -> None:
-        """Set a folder's permissions; its owner keeps access."""
-        with self._refusals(name), self._parent(f"{name}/.") as (handle, _):
+        """Set the permissions of a folder; its owner always has access."""
+        with self._translate_errors(name), self._parent(f"{name}/.") as (handle, _):
             os.fchmod(handle, file_mode(mode) | 0o700)
 
     @contextmanager
     def _parent(self, name: str) -> Iterator[tuple[int, str]]:
-        """The folder of a member, opened, made if need be; and the member's name in it."""
+        """The descriptor of a member's folder, created if necessary, and the member's name in it."""
         *above, last = name.split("/")
         handle = os.dup(self._root)
         try:
-            with self._refusals(name):
+            with self._translate_errors(name):
                 for part in above:
                     inner = _opened(part, handle)
                     os.close(handle)
@@ -235,19 +235,19 @@ class _Tree:
             os.close(handle)
 
     @contextmanager
-    def _beside(self, parent: int, name: str) -> Iterator[str]:
-        """A name for what is not yet in place; gone in the end."""
+    def _temporary_name(self, parent: int, name: str) -> Iterator[str]:
+        """A temporary name in the folder; whatever still has it in the end is removed."""
         part = f".runloop-{secrets.token_hex(8)}.part"
         try:
-            with self._refusals(name):
+            with self._translate_errors(name):
                 yield part
         finally:
             with suppress(FileNotFoundError):  # it was put in place
                 os.unlink(part, dir_fd=parent)
 
     @contextmanager
-    def _refusals(self, name: str) -> Iterator[None]:
-        """What lies in the way of one member is that member's misfortune; a full disk is everybody's."""
+    def _translate_errors(self, name: str) -> Iterator[None]:
+        """Raise `SkipError` for errors that concern this member only, `LocalFileError` for others, like a full disk."""
         try:
             yield
         except LocalFileError:
@@ -263,7 +263,7 @@ class _Tree:
 
 
 def file_mode(mode: int) -> int:
-    """The permissions that a file is given: no set-id bits; its owner may read and write it, nobody else write."""
+    """A file's permissions without set-id bits; its owner may read and write it, and nobody else may write."""
     return (stat.S_IMODE(mode) & 0o755) | 0o600
 
 

@@ -1,4 +1,4 @@
-"""When files were changed, to the nanosecond: floats of seconds since 1970 tell 200 of them apart only."""
+"""Modification times of files in nanoseconds since 1970: a float of seconds is only exact to about 200 of them."""
 
 from __future__ import annotations
 
@@ -8,11 +8,11 @@ from pathlib import Path
 
 _TIME = re.compile(r"(-?)(\d{1,12})(?:\.(\d{1,20}))?")
 _LATEST = 2**33 * 1_000_000_000
-"""File systems differ in how far they go."""
+"""A time in the year 2242, which every file system can store."""
 
 
 def nanoseconds(text: str) -> int | None:
-    """A time in seconds with its fraction, as `find`, `stat` and tar write it; None for what is none."""
+    """Parse a decimal number of seconds as `find`, `stat` and tar write it; None if it is malformed."""
     parts = _TIME.fullmatch(text)
     if parts is None:
         return None
@@ -21,18 +21,18 @@ def nanoseconds(text: str) -> int | None:
 
 
 def bounded_time(modified: int) -> int:
-    """Nanoseconds as every file system takes them: from 1970 on, for some 270 years."""
+    """A time limited to the range that every file system can store: 1970 to 2242."""
     return min(max(0, modified), _LATEST)
 
 
 def time_of(path: Path) -> int:
-    """When a file here was changed, or the link itself."""
+    """The modification time of a local file, or of a link itself."""
     return bounded_time(path.lstat().st_mtime_ns)
 
 
 def member_time(member: tarfile.TarInfo) -> int:
-    """When a member of an archive was changed; a stranger's may be any number, or none."""
-    told = nanoseconds(member.pax_headers.get("mtime", ""))
-    if told is None:
-        told = nanoseconds(f"{member.mtime:.9f}")  # "inf" and "nan" are no times
-    return told or 0
+    """The modification time of a member of an archive; 0 if it is malformed, as an untrusted one may be."""
+    recorded = nanoseconds(member.pax_headers.get("mtime", ""))
+    if recorded is None:
+        recorded = nanoseconds(f"{member.mtime:.9f}")  # "inf" and "nan" are no times
+    return recorded or 0

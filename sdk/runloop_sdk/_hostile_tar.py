@@ -1,7 +1,7 @@
-"""Reads a gzipped tar that a stranger made, within limits. Blocking: call it in a thread.
+"""Reads a gzipped tar from an untrusted source, within limits. Blocking: call it in a thread.
 
-`tarfile` parses; what it would take on trust is bounded here: the bytes of a header (extended headers are read into
-memory whole, however long they say they are), the bytes that come out of the compression, and the number of members.
+`tarfile` does the parsing. Bounded here is everything that it would trust: the size of a header (extended headers are
+read into memory whole, however long they claim to be), the decompressed bytes, and the number of members.
 """
 
 from __future__ import annotations
@@ -18,17 +18,17 @@ from typing import BinaryIO
 from ._errors import ArchiveError
 
 _HEADER_BYTES = 32 << 10
-"""A path and a link of 4,096 bytes each, several times over; old versions of `tarfile` take quadratic time for more."""
-_GENERAL = 100
-"""Of the headers that hold for all that follows, which `tarfile` keeps, and copies for each member."""
+"""Several times a path and a link of 4,096 bytes each; old versions of `tarfile` take quadratic time for more."""
+_GLOBAL_HEADERS = 100
+"""The most global headers that an archive may have: `tarfile` keeps them all, and copies them for each member."""
 _READ_BYTES = 256 << 10
 _MALFORMED = (tarfile.TarError, EOFError, OSError, zlib.error, ValueError, OverflowError, RecursionError)
-"""What `tarfile` and `gzip` raise for bytes that are no archive: headers that follow headers nest, for example."""
+"""Errors that `tarfile` and `gzip` raise for malformed archives; headers that follow headers make them recurse."""
 
 
 @dataclass(frozen=True, slots=True)
 class ExtractionLimits:
-    """What an archive may hold: bytes of its files, members, and folders within each other."""
+    """The largest archive that is accepted: bytes of its files in all, members, and levels of folders."""
 
     bytes: int = 256 << 30
     members: int = 2_000_000
@@ -36,7 +36,7 @@ class ExtractionLimits:
 
 
 class HostileTar:
-    """The members of an archive, one after the other; raises `ArchiveError` for what is no archive or passes limits."""
+    """The members of an archive in order; raises `ArchiveError` where it is malformed or exceeds the limits."""
 
     def __init__(self, archive: BinaryIO, limits: ExtractionLimits) -> None:
         self._archive = archive
@@ -45,7 +45,7 @@ class HostileTar:
         self._tar: tarfile.TarFile | None = None
 
     def members(self) -> Iterator[tarfile.TarInfo]:
-        """Each member; its `pieces` must be read before the next is asked for."""
+        """Each member; its `pieces` must be read before the next member is."""
         count = total = 0
         with gzip.GzipFile(fileobj=self._archive, mode="rb") as unzipped:
             self._source = _Bounded(unzipped)
@@ -61,10 +61,10 @@ class HostileTar:
         """The content of a file, `member.size` bytes in all."""
         assert self._tar is not None
         left = member.size
-        with _readable():
+        with _translate_errors():
             content = self._tar.extractfile(member) or io.BytesIO()
         while left:
-            with _readable():
+            with _translate_errors():
                 piece = content.read(min(_READ_BYTES, left))
             if not piece:
                 raise ArchiveError(f"The archive ends within {member.name!r}.")
@@ -73,15 +73,16 @@ class HostileTar:
 
     def _next(self) -> tarfile.TarInfo | None:
         assert self._source is not None
-        with _readable(), self._source.header():
+        with _translate_errors(), self._source.header():
             if self._tar is None:
                 # One member is parsed already when it is opened.
                 self._tar = tarfile.open(  # noqa: SIM115 -- has nothing to close but the source
                     fileobj=self._source, mode="r:", encoding="utf-8", errors="surrogateescape"
                 )
             member = self._tar.next()
-            self._tar.members.clear()  # type: ignore[attr-defined]  # it keeps them all otherwise
-        if len(self._tar.pax_headers) > _GENERAL:
+            # `tarfile` keeps all members, and has no public way to forget them: millions would fill the memory.
+            self._tar.members.clear()  # type: ignore[attr-defined]
+        if len(self._tar.pax_headers) > _GLOBAL_HEADERS:
             raise ArchiveError("The archive cannot be read: it has too many general headers.")
         if member is not None and member.size < 0:
             raise ArchiveError(f"The archive says that {member.name!r} has {member.size} bytes.")
@@ -89,7 +90,7 @@ class HostileTar:
 
 
 @contextmanager
-def _readable() -> Iterator[None]:
+def _translate_errors() -> Iterator[None]:
     try:
         yield
     except _MALFORMED as error:
@@ -97,7 +98,7 @@ def _readable() -> Iterator[None]:
 
 
 class _Bounded(io.RawIOBase):
-    """A readable file that gives only so many bytes while a header is parsed."""
+    """A readable file that limits the bytes that are read for one header."""
 
     def __init__(self, source: gzip.GzipFile) -> None:
         self._source = source
@@ -105,7 +106,7 @@ class _Bounded(io.RawIOBase):
 
     @contextmanager
     def header(self) -> Iterator[None]:
-        """While it is open, at most `_HEADER_BYTES` are read."""
+        """Limit what is read inside the `with` block to `_HEADER_BYTES`."""
         self._left = _HEADER_BYTES
         try:
             yield
@@ -121,17 +122,17 @@ class _Bounded(io.RawIOBase):
         return self._source.read(size)
 
     def seek(self, offset: int, whence: int = io.SEEK_SET) -> int:
-        """Go on at another place."""
+        """Move to another position, forwards only."""
         return self._source.seek(offset, whence)
 
     def tell(self) -> int:
-        """Where it is."""
+        """The current position."""
         return self._source.tell()
 
     def seekable(self) -> bool:
-        """It is: forward in one pass, which is how an archive is read."""
+        """True: `tarfile` skips content by seeking forwards."""
         return True
 
     def readable(self) -> bool:
-        """It is."""
+        """True."""
         return True

@@ -1,7 +1,7 @@
-"""HTTP/1.1 on bare asyncio connections, parsed in C by httptools: a request with the costs of a socket.
+"""A minimal HTTP/1.1 client on asyncio's connections, with the parser httptools, which is written in C.
 
 General clients spend most of a short call in their connection pools, their parsers and their own import. This one
-reaches a server directly; proxies, and clients that the caller brings, are left to `_httpx.py`.
+only connects directly; proxies, and clients that the caller passes, are left to `_httpx.py`.
 """
 
 from __future__ import annotations
@@ -21,39 +21,41 @@ import httptools
 from ._messages import (
     HTTPAnswer,
     HTTPRequest,
-    NoHTTPError,
-    TooLateError,
+    InvalidRequestError,
+    ProtocolError,
     TransportError,
+    TransportTimeoutError,
     UnreachableError,
-    UnsendableError,
     decompressed,
 )
 
 KEEP_ALIVE = 30.0
-"""Seconds after which an unused connection is not trusted any more."""
+"""Seconds after which an idle connection is not used any more."""
 _SECOND_ADDRESS_DELAY = 0.25
+"""Seconds after which a host's next address is tried as well."""
 _DIALS_AT_ONCE = 32
-"""A thousand would keep this loop from hearing in time that they are connected."""
+"""Connections that are being opened. Were it a thousand, the loop would notice too late that they are open."""
 _BUSY = 1.0
-"""Seconds by which a timer is late only where this loop was kept busy."""
+"""Seconds by which a timer is only late if the loop was blocked."""
 _READ_SIZE = 1 << 18
 _BUFFERED = 1 << 20
+"""Bytes of a body that are received ahead of its reader."""
 _PRINTABLE = "".join(map(chr, range(0x21, 0x7F)))
 Origin = tuple[str, str, int]
 _PORTS = {"http": 80, "https": 443}
 
 
 class DirectTransport:
-    """Keeps connections alive between requests; made for one event loop."""
+    """Sends requests over connections that are kept alive between them. Belongs to one event loop."""
 
-    is_closed = False  # who owns it knows
+    is_closed = False  # `Transport`, which owns it, keeps track of that
 
     def __init__(self) -> None:
         self._idle: dict[Origin, deque[_Connection]] = {}
         self._open: set[_Connection] = set()
         self._tls: ssl.SSLContext | None = None
         self._dialing = asyncio.Semaphore(_DIALS_AT_ONCE)
-        self._buffer = memoryview(bytearray(_READ_SIZE))  # one for all: what is read into it is parsed at once
+        self._buffer = memoryview(bytearray(_READ_SIZE))  # one for all connections: received data is parsed at once
 
     async def send(self, request: HTTPRequest) -> HTTPAnswer:
         """The answer to `request`, its body still to be read."""
@@ -64,19 +66,19 @@ class DirectTransport:
             await connection.send(head, request)
             await connection.head(request.timeout)
         except BaseException:
-            connection.abort()  # also when cancelled: the server sees at once that nobody waits any more
+            connection.abort()  # also when cancelled, so that the server sees at once that nobody waits
             raise
         return _Answer(self, connection, request.timeout)
 
     async def aclose(self) -> None:
-        """Close every connection, also those in use."""
+        """Close all connections, also those in use."""
         for connection in tuple(self._open):
             connection.abort()
         self._idle.clear()
         await asyncio.sleep(0)  # the loop closes the sockets in its next round
 
     def release(self, connection: _Connection) -> None:
-        """Keep a connection for the next request if its exchange is over, else close it."""
+        """Keep a connection for the next request if its exchange is complete, else close it."""
         if connection.reusable:
             connection.idle_since = time.monotonic()
             self._idle.setdefault(connection.origin, deque()).append(connection)
@@ -87,8 +89,8 @@ class DirectTransport:
         origin = (url.scheme, url.hostname or "", url.port or _PORTS[url.scheme])
         idle = self._idle.get(origin)
         while idle:
-            connection = idle.pop()
-            if connection.fresh:
+            connection = idle.pop()  # the one used last is the least likely to be closed by the server
+            if connection.usable:
                 return connection
             connection.abort()
         return await self._dial(origin, seconds)
@@ -120,7 +122,7 @@ class DirectTransport:
 
 
 class _Connection(asyncio.BufferedProtocol):
-    """One connection, which carries one request and its answer at a time."""
+    """One connection, for one request and its answer at a time."""
 
     def __init__(self, origin: Origin, registry: set[_Connection], buffer: memoryview) -> None:
         self.origin = origin
@@ -149,7 +151,7 @@ class _Connection(asyncio.BufferedProtocol):
     # What a request does
 
     async def send(self, head: bytes, request: HTTPRequest) -> None:
-        """Send the request; stops early when the answer comes before all of it was sent."""
+        """Send the request; stops early if the answer comes before all of it was sent."""
         self._begin()
         if isinstance(request.body, bytes):
             self._transport.write(head + request.body)
@@ -162,8 +164,9 @@ class _Connection(asyncio.BufferedProtocol):
         async for piece in pieces:
             if piece:
                 self._transport.write(b"%x\r\n%b\r\n" % (len(piece), piece) if chunked else piece)
+            # Wait for the socket; an answer before the end of the body is a refusal, so the rest is not sent.
             while not (self._writable or self._has_head or self._lost):
-                await self._news(seconds)
+                await self._wait_for_data(seconds)
             if self._has_head or self._lost:
                 return
         if chunked:
@@ -174,10 +177,10 @@ class _Connection(asyncio.BufferedProtocol):
         """Wait for the head of the answer."""
         while not self._has_head:
             self._raise_failure()
-            await self._news(seconds)
+            await self._wait_for_data(seconds)
 
     async def body(self, seconds: float | None) -> AsyncIterator[bytes]:
-        """The body in pieces, each as much as came since the one before."""
+        """The body in pieces, each with all that was received since the one before."""
         while True:
             if self._pieces:
                 yield self.take()
@@ -185,10 +188,10 @@ class _Connection(asyncio.BufferedProtocol):
                 return
             else:
                 self._raise_failure()
-                await self._news(seconds)
+                await self._wait_for_data(seconds)
 
     def take(self) -> bytes:
-        """All that has come of the body and was not taken yet."""
+        """All of the body that was received and not taken yet."""
         pieces = self._pieces
         data = pieces[0] if len(pieces) == 1 else b"".join(pieces)
         pieces.clear()
@@ -198,31 +201,32 @@ class _Connection(asyncio.BufferedProtocol):
         return data
 
     def abort(self) -> None:
-        """Close it at once; nothing to do when its loop is gone, and its socket with it."""
+        """Close it at once; does nothing if the loop is closed, and the socket with it."""
         if not (self._lost or self._loop.is_closed()):
             self._transport.abort()
 
     @property
     def reusable(self) -> bool:
-        """Whether another request can follow."""
-        whole = self.complete and self._sent and self._buffered <= _BUFFERED  # more, and it does not read on
+        """True if another request can be sent on it."""
+        whole = self.complete and self._sent and self._buffered <= _BUFFERED  # otherwise reading is paused
         return whole and self._keep_alive and not self._lost
 
     @property
-    def fresh(self) -> bool:
-        """Whether it is still open after it was idle; a loop that was busy elsewhere has not heard of its end yet."""
+    def usable(self) -> bool:
+        """True if it is still open after it was idle."""
         if self._lost or self._transport.is_closing() or time.monotonic() - self.idle_since > KEEP_ALIVE:
             return False
+        # Asks the socket: if the loop was blocked, `connection_lost` has not been called yet. Data would be no better.
         poll = select.poll()
         poll.register(self._transport.get_extra_info("socket").fileno(), select.POLLIN)
         return not poll.poll(0)
 
-    async def _news(self, seconds: float | None) -> None:
+    async def _wait_for_data(self, seconds: float | None) -> None:
         self._waiter = waiter = self._loop.create_future()
         timer = None if seconds is None else self._loop.call_later(seconds, self._wake, True)
         try:
             if await waiter:
-                raise TooLateError("too long without a byte")
+                raise TransportTimeoutError("too long without a byte")
         finally:
             self._waiter = None
             if timer is not None:
@@ -249,22 +253,22 @@ class _Connection(asyncio.BufferedProtocol):
 
     def buffer_updated(self, nbytes: int) -> None:
         if self.complete:
-            self._transport.abort()  # nobody asked
+            self._transport.abort()  # data that no request asked for
             return
         try:
             self._parser.feed_data(self._buffer[:nbytes])
         except (httptools.HttpParserError, httptools.HttpParserUpgrade) as error:
-            self._failure = NoHTTPError(str(error))
+            self._failure = ProtocolError(str(error))
             self._transport.abort()
         if self._buffered > _BUFFERED:
-            self._transport.pause_reading()
+            self._transport.pause_reading()  # until the reader has taken what is buffered
         self._wake()
 
     def connection_lost(self, exc: Exception | None) -> None:
         self._registry.discard(self)
         self._lost = True
         if exc is None and self._has_head and not self._has_length:
-            self.complete = True  # such a body ends with the connection
+            self.complete = True  # without a length, the body ends with the connection
         elif exc is not None and self._failure is None:
             self._failure = TransportError(str(exc))
         self._wake()
@@ -280,7 +284,7 @@ class _Connection(asyncio.BufferedProtocol):
 
     def on_header(self, name: bytes, value: bytes) -> None:
         self.headers.append((name, value))
-        if len(name) in (14, 17):
+        if len(name) in (14, 17):  # the lengths of both names: a cheap test for most headers
             self._has_length = self._has_length or name.lower() in (b"content-length", b"transfer-encoding")
 
     def on_headers_complete(self) -> None:
@@ -296,11 +300,11 @@ class _Connection(asyncio.BufferedProtocol):
             self.complete = True
             self._keep_alive = self._parser.should_keep_alive()
         else:
-            self.headers.clear()  # 100 Continue and its like: the answer is still to come
+            self.headers.clear()  # an interim answer, such as 100 Continue
 
 
 class _Answer(HTTPAnswer):
-    """An answer on a connection; closed before the end of its body, it closes the connection."""
+    """An answer on a connection, which is closed if the body is not read to its end."""
 
     def __init__(self, transport: DirectTransport, connection: _Connection, seconds: float | None) -> None:
         self.status = connection.status
@@ -321,20 +325,21 @@ class _Answer(HTTPAnswer):
 
 
 async def _in_time(connecting: Coroutine[Any, Any, _Connection], seconds: float) -> _Connection:
-    """The connection; raises `TooLateError`, but not for time in which this loop had no turn to hear of it."""
+    """The connection; raises `TransportTimeoutError`, but not if the loop was blocked in the meantime."""
     loop, task = asyncio.get_running_loop(), asyncio.ensure_future(connecting)
     try:
         while not task.done():
             began = loop.time()
             await asyncio.wait({task}, timeout=seconds)
+            # If the loop was blocked, the connection may be open without its callback having run: wait once more.
             if not task.done() and loop.time() - began < seconds + _BUSY:
-                raise TooLateError("connecting took too long")
+                raise TransportTimeoutError("connecting took too long")
         return task.result()
     except BaseException:
         task.cancel()
         await asyncio.wait({task})
         if not task.cancelled() and task.exception() is None:
-            task.result().abort()  # it came with the cancellation
+            task.result().abort()  # it was opened at the moment of the cancellation
         raise
 
 
@@ -343,7 +348,7 @@ def _is_address(host: str) -> bool:
 
 
 def _tls_context() -> ssl.SSLContext:
-    """Trusts what SSL_CERT_FILE or SSL_CERT_DIR name, else the authorities that browsers trust."""
+    """A context that trusts the certificates in SSL_CERT_FILE or SSL_CERT_DIR, or else those of certifi."""
     import certifi
 
     file, folder = os.environ.get("SSL_CERT_FILE"), os.environ.get("SSL_CERT_DIR")
@@ -353,34 +358,34 @@ def _tls_context() -> ssl.SSLContext:
 
 
 def _head(request: HTTPRequest, url: SplitResult) -> bytes:
-    """The request line and the headers; raises `UnsendableError` for what would break them."""
+    """The request line and the headers; raises `InvalidRequestError` for characters that would break them."""
     target = quote(url.path or "/", safe=_PRINTABLE) + ("?" + query_string(request.query) if request.query else "")
-    fields = {"host": url.netloc.rpartition("@")[2], **_framing(request), **request.headers}
+    fields = {"host": url.netloc.rpartition("@")[2], **_body_headers(request), **request.headers}
     lines = [f"{request.method} {target} HTTP/1.1", *[f"{name}: {value}" for name, value in fields.items()], "", ""]
     try:
         head = "\r\n".join(lines).encode("ascii")
     except UnicodeEncodeError as error:
-        raise UnsendableError("a header is no ASCII") from error
+        raise InvalidRequestError("a header is no ASCII") from error
     if not head.count(b"\n") == head.count(b"\r") == len(fields) + 2 or b"\0" in head:
-        raise UnsendableError("a header has a line break or a NUL")
+        raise InvalidRequestError("a header has a line break or a NUL")
     return head
 
 
-def _framing(request: HTTPRequest) -> dict[str, str]:
-    """How the length of the body is told, where the caller's headers do not."""
+def _body_headers(request: HTTPRequest) -> dict[str, str]:
+    """The header that frames the body, unless the request has its own."""
     if not isinstance(request.body, bytes):
         return {} if "content-length" in request.headers else {"transfer-encoding": "chunked"}
     return {"content-length": str(len(request.body))} if request.body or request.method != "GET" else {}
 
 
 def query_string(query: Mapping[str, Any]) -> str:
-    """`query` as a URL has it; a list gives its name once for each value."""
-    return urlencode([(name, _written(each)) for name, value in query.items() for each in _each(value)])
+    """Encode a query for a URL; the name of a list is repeated for each value."""
+    return urlencode([(name, _query_text(each)) for name, value in query.items() for each in _each(value)])
 
 
 def _each(value: object) -> Iterator[object]:
     yield from value if isinstance(value, list | tuple) else (value,)
 
 
-def _written(value: object) -> str:
+def _query_text(value: object) -> str:
     return str(value).lower() if isinstance(value, bool) else str(value)

@@ -1,6 +1,6 @@
-"""Requests by way of httpx: for a client that the caller brings, for proxies, and for tests that replace its transport.
+"""Sends requests by httpx: for a client that the caller passes, and for proxies.
 
-Imported only then: httpx costs more to load than the rest of this SDK.
+Imported only when needed: httpx takes longer to import than the rest of this SDK.
 """
 
 from __future__ import annotations
@@ -10,13 +10,20 @@ from collections.abc import AsyncIterator
 import httpx
 
 from ._errors import ConfigurationError
-from ._messages import HTTPAnswer, HTTPRequest, TooLateError, TransportError, UnreachableError, UnsendableError
+from ._messages import (
+    HTTPAnswer,
+    HTTPRequest,
+    InvalidRequestError,
+    TransportError,
+    TransportTimeoutError,
+    UnreachableError,
+)
 
 _POOL = httpx.Limits(max_connections=None, max_keepalive_connections=64, keepalive_expiry=30.0)
 
 
 class HttpxTransport:
-    """Sends requests with an `httpx.AsyncClient`, its own one if none is given."""
+    """Sends requests with an `httpx.AsyncClient`, its own if none is given."""
 
     def __init__(self, client: httpx.AsyncClient | None = None) -> None:
         given: object = client
@@ -27,7 +34,7 @@ class HttpxTransport:
 
     @property
     def is_closed(self) -> bool:
-        """Whether nothing can be sent any more."""
+        """True once the httpx client is closed."""
         return self._client.is_closed
 
     async def send(self, request: HTTPRequest) -> HTTPAnswer:
@@ -36,12 +43,12 @@ class HttpxTransport:
             built = self._build(request)
             return _Answer(await self._client.send(built, stream=True, follow_redirects=False))
         except (httpx.LocalProtocolError, httpx.UnsupportedProtocol, httpx.InvalidURL, UnicodeEncodeError) as error:
-            raise UnsendableError(str(error)) from error
+            raise InvalidRequestError(str(error)) from error
         except httpx.HTTPError as error:
             raise _failure(error) from error
 
     async def aclose(self) -> None:
-        """Close the connections, unless they are a client that the caller brought."""
+        """Close the connections, unless the caller passed the httpx client."""
         if self._owned:
             await self._client.aclose()
 
@@ -59,7 +66,7 @@ class HttpxTransport:
 
 
 class _Answer(HTTPAnswer):
-    """An answer of httpx's."""
+    """An answer from httpx."""
 
     def __init__(self, response: httpx.Response) -> None:
         self.status = response.status_code
@@ -79,6 +86,6 @@ class _Answer(HTTPAnswer):
 
 def _failure(error: httpx.HTTPError) -> TransportError:
     if isinstance(error, httpx.TimeoutException):
-        return TooLateError(str(error))
+        return TransportTimeoutError(str(error))
     kind = UnreachableError if isinstance(error, httpx.ConnectError) else TransportError
     return kind(str(error))

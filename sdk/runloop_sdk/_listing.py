@@ -1,4 +1,4 @@
-"""What folders have, here and in a devbox, told in the same words. What a devbox says is its word, never proof."""
+"""Listings of local and remote folders in one form. The output of a devbox is untrusted and checked."""
 
 from __future__ import annotations
 
@@ -38,7 +38,7 @@ LIST_COMMAND = (
 class Entry:
     """A file, a folder, a symbolic link with its target, or anything else; of a file its size in bytes.
 
-    `modified` is in nanoseconds since 1970. `readable` is whether this account may read it.
+    `modified` is in nanoseconds since 1970. `readable` is False if this account may not read it.
     """
 
     kind: Kind
@@ -50,22 +50,22 @@ class Entry:
 
     @property
     def is_taken(self) -> bool:
-        """Whether a transfer takes it: a folder that cannot be listed is made, a file that cannot be read is not."""
+        """True if a transfer includes it: a folder also if it cannot be listed, a file only if it can be read."""
         return self.kind in ("folder", "link") or (self.kind == "file" and self.readable)
 
 
 @dataclass(slots=True)
 class Listing:
-    """What a folder has by path, parents first; and where that is not all, why."""
+    """The entries of a folder by path, parents first, and what is missing from them and why."""
 
     entries: dict[str, Entry] = field(default_factory=dict)
     left_out: list[Skipped] = field(default_factory=list)
-    """What is there and cannot be taken: unreadable folders, whose content is unknown, and pipes, for example."""
+    """Entries that cannot be transferred, such as pipes, and unreadable folders, whose content is unknown."""
     complete: bool = True
-    """False where something failed of which nobody knows what it hides."""
+    """False if listing failed somewhere, so that any entry may be missing."""
 
     def is_known(self, path: str) -> bool:
-        """Whether it would be in the listing if it were there."""
+        """True if a path that is absent from the listing is known not to exist."""
         if not self.complete:
             return False
         above = path
@@ -77,7 +77,7 @@ class Listing:
 
 
 def refused_link(path: str, entry: Entry) -> Skipped | None:
-    """Why a link is not made here, if it is one that leads out of the folder."""
+    """The reason to skip a symbolic link that leads out of the folder; None for any other entry."""
     if entry.kind == "link":
         try:
             checked_target(path, entry.target)
@@ -87,7 +87,7 @@ def refused_link(path: str, entry: Entry) -> Skipped | None:
 
 
 def conflicts(source: Mapping[str, Entry], target: Mapping[str, Entry]) -> list[str]:
-    """Where one side has a folder and the other something else, outermost only."""
+    """Paths that are a folder on one side and something else on the other, outermost only."""
     found = {
         path
         for path, entry in source.items()
@@ -97,7 +97,7 @@ def conflicts(source: Mapping[str, Entry], target: Mapping[str, Entry]) -> list[
 
 
 def is_below(path: str, folders: Collection[str]) -> bool:
-    """Whether a path lies in one of the folders."""
+    """True if a path lies below one of the folders."""
     above = path
     while above := above.rpartition("/")[0]:
         if above in folders:
@@ -106,12 +106,12 @@ def is_below(path: str, folders: Collection[str]) -> bool:
 
 
 def is_temporary(path: str) -> bool:
-    """Whether it is, or is in, what a transfer has not yet put in its place."""
+    """True if the path belongs to the temporary files of a transfer."""
     return any(part.startswith(".runloop-") and part.endswith(".part") for part in path.split("/"))
 
 
 def list_folder(folder: Path, keep: Callable[[str, bool], bool] = lambda path, is_folder: True) -> Listing:
-    """What a folder here has that `keep(path, is_folder)` wants; parents are asked first. Blocking."""
+    """List what `keep(path, is_folder)` is true of in a local folder; it is asked for parents first. Blocking."""
     listing = Listing()
     if not _is_listed(folder):
         return Listing(complete=False)
@@ -138,7 +138,7 @@ def _walked(folder: Path, inside: str, keep: Callable[[str, bool], bool]) -> Ite
 
 
 def local_entry(path: Path) -> Entry:
-    """What is at a path here, links not followed; raises `FileNotFoundError`, `NotADirectoryError`."""
+    """The entry at a local path, links not followed; raises `FileNotFoundError` or `NotADirectoryError`."""
     found = path.lstat()
     kind = _kind_of(found.st_mode)
     target = str(path.readlink()) if kind == "link" else ""
@@ -165,21 +165,21 @@ def _is_listed(folder: Path) -> bool:
 
 
 def parse_listing(printed: str) -> Listing:
-    """What `LIST_COMMAND` printed, then the two fields "end" and its exit code, packed by gzip and base64.
+    """Parse the output of `LIST_COMMAND`, followed by the fields "end" and its exit code, in gzip and base64.
 
-    Raises `ArchiveError` for what is nothing of the kind.
+    Raises `ArchiveError` if it is malformed.
     """
     *fields, end, code, rest = [b"", b"", *unpacked(printed).split(b"\0")]
     if (end, rest) != (b"end", b"") or (len(fields) - 2) % _FIELDS:
         raise ArchiveError("The devbox's listing of the folder cannot be read.")
     listing = Listing(complete=code == b"0")
     for start in range(2, len(fields), _FIELDS):
-        _take(listing, fields[start : start + _FIELDS])
+        _add_parsed(listing, fields[start : start + _FIELDS])
     return listing
 
 
 def unpacked(printed: str) -> bytes:
-    """Bytes that a devbox printed packed by gzip and base64; raises `ArchiveError`."""
+    """Decode bytes that a devbox printed in gzip and base64; raises `ArchiveError` if they are malformed."""
     try:
         unzip = zlib.decompressobj(31)
         data = unzip.decompress(base64.b64decode(printed), _LISTING_BYTES)
@@ -190,7 +190,7 @@ def unpacked(printed: str) -> bytes:
     return data
 
 
-def _take(listing: Listing, fields: list[bytes]) -> None:
+def _add_parsed(listing: Listing, fields: list[bytes]) -> None:
     kind, size, modified, mode, target, name, flag = fields
     path = os.fsdecode(name)
     if is_temporary(path):
@@ -210,11 +210,11 @@ def _take(listing: Listing, fields: list[bytes]) -> None:
         listing.left_out.append(Skipped(path, "the listing contradicts itself"))
         return
     permissions = int(mode, 8) & 0o7777
-    told = Entry(_KINDS.get(kind, "other"), int(size), changed, permissions, os.fsdecode(target), flag == b"+")
-    _add(listing, path, told)
+    entry = Entry(_KINDS.get(kind, "other"), int(size), changed, permissions, os.fsdecode(target), flag == b"+")
+    _add(listing, path, entry)
 
 
-def _why(path: str, entry: Entry) -> str:
+def _skip_reason(path: str, entry: Entry) -> str:
     if entry.kind == "file":
         return "it cannot be read"
     if _is_deepest(path):
@@ -233,4 +233,4 @@ def _add(listing: Listing, path: str, entry: Entry) -> None:
     if entry.kind == "other":
         listing.left_out.append(Skipped(path, "it is a device, a pipe or a socket"))
     elif not entry.readable:
-        listing.left_out.append(Skipped(path, _why(path, entry)))
+        listing.left_out.append(Skipped(path, _skip_reason(path, entry)))

@@ -1,4 +1,4 @@
-"""Files of this machine, whose errors are of the SDK's tree."""
+"""Access to local files, with errors of this SDK."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from ._errors import LocalFileError
 
 @contextmanager
 def local_file() -> Iterator[None]:
-    """What fails inside raises `LocalFileError`."""
+    """Raise any `OSError` inside the `with` block as `LocalFileError`."""
     try:
         yield
     except LocalFileError:
@@ -23,6 +23,6 @@ def local_file() -> Iterator[None]:
 
 
 async def open_local(path: Path, mode: Literal["rb", "wb"]) -> BinaryIO:
-    """The file, opened; raises `LocalFileError`."""
+    """Open a file without blocking the event loop; raises `LocalFileError`."""
     with local_file():
         return cast("BinaryIO", await asyncio.to_thread(path.open, mode))

@@ -1,4 +1,4 @@
-"""One HTTP request, its answer, and what can go wrong between them: what every way to the API takes and gives."""
+"""The interface of HTTP backends: a request, its answer, and the errors in between."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from typing import Any, Protocol
 
 @dataclass(frozen=True, slots=True)
 class HTTPRequest:
-    """`url` is without a query; the names of headers are in lower case; a body of pieces is read while it is sent."""
+    """A request. `url` has no query, header names are lower case, and a body in pieces is read while it is sent."""
 
     method: str
     url: str
@@ -21,31 +21,31 @@ class HTTPRequest:
     body: bytes | AsyncIterator[bytes]
     connect_timeout: float
     timeout: float | None
-    """Seconds between two pieces, of the request or of the answer."""
+    """Seconds between two pieces of the request or of the answer."""
 
 
 class TransportError(Exception):
-    """The connection was cut, or what came over it is no HTTP."""
+    """The exchange failed: the connection was cut, say, or the answer is malformed."""
 
 
-class NoHTTPError(TransportError):
-    """What came is no HTTP, or not compressed as it says."""
+class ProtocolError(TransportError):
+    """The answer is not valid HTTP, or not compressed as its header says."""
 
 
 class UnreachableError(TransportError):
-    """There is no connection."""
+    """No connection could be made."""
 
 
-class TooLateError(TransportError):
-    """Nothing came, or nothing was taken, for too long."""
+class TransportTimeoutError(TransportError):
+    """Nothing was received, or nothing could be sent, for too long."""
 
 
-class OverlongError(Exception):
-    """A body has more bytes than are to be read."""
+class BodyTooLargeError(Exception):
+    """A body has more bytes than the limit."""
 
 
-class UnsendableError(Exception):
-    """The request has characters that HTTP does not know."""
+class InvalidRequestError(Exception):
+    """The request has characters that HTTP does not allow."""
 
 
 class HTTPAnswer(ABC):
@@ -56,51 +56,48 @@ class HTTPAnswer(ABC):
 
     @abstractmethod
     def pieces(self) -> AsyncIterator[bytes]:
-        """The body as it comes, decompressed."""
+        """The body as it arrives, decompressed."""
 
     @abstractmethod
     async def aclose(self) -> None:
-        """Free the connection; one whose body was not read to its end is closed."""
+        """Release the connection; it is closed if the body was not read to its end."""
 
-    async def read(self, most: int | None = None) -> bytes:
-        """The whole body, in memory once: a `BytesIO` grows in place and gives its bytes away without a copy.
-
-        Raises `OverlongError` where it has more than `most` bytes.
-        """
-        whole = io.BytesIO()
+    async def read(self, max_bytes: int | None = None) -> bytes:
+        """The whole body; raises `BodyTooLargeError` if it has more than `max_bytes` bytes."""
+        whole = io.BytesIO()  # grows in place and gives its bytes away without a copy, so they are in memory once
         async for piece in self.pieces():
-            if most is not None and whole.tell() + len(piece) > most:
-                raise OverlongError(f"over {most:,} bytes")
+            if max_bytes is not None and whole.tell() + len(piece) > max_bytes:
+                raise BodyTooLargeError(f"over {max_bytes:,} bytes")
             whole.write(piece)
         return whole.getvalue()
 
 
 class HTTPBackend(Protocol):
-    """How requests reach the API."""
+    """Sends requests, over its own connections or by an HTTP client."""
 
     @property
     def is_closed(self) -> bool:
-        """Whether nothing can be sent any more."""
+        """True once nothing can be sent any more."""
 
     async def send(self, request: HTTPRequest) -> HTTPAnswer:
-        """The answer, as soon as its head is there; raises `TransportError` or `UnsendableError`."""
+        """The answer, once its head was received; raises `TransportError` or `InvalidRequestError`."""
 
     async def aclose(self) -> None:
         """Close every connection."""
 
 
 async def decompressed(pieces: AsyncIterator[bytes], encoding: str) -> AsyncIterator[bytes]:
-    """The pieces of a body of this content encoding as they were before; raises `TransportError` for a broken one."""
+    """Decompress a body of the given content encoding; raises `TransportError` if it is malformed or ends early."""
     if encoding not in ("gzip", "x-gzip", "deflate"):
         async for piece in pieces:
             yield piece
         return
-    decoder, came = zlib.decompressobj(wbits=zlib.MAX_WBITS | 32), False  # 32: gzip or zlib, as the head says
+    decoder, came = zlib.decompressobj(wbits=zlib.MAX_WBITS | 32), False  # 32: detect gzip or zlib by the header
     try:
         async for piece in pieces:
             came = True
             yield decoder.decompress(piece)
     except zlib.error as error:
-        raise NoHTTPError(f"the body is not compressed as it says: {error}") from error
+        raise ProtocolError(f"the body is not compressed as it says: {error}") from error
     if came and not decoder.eof:
         raise TransportError("the compressed body ends early")

@@ -1,4 +1,4 @@
-"""Reads a command's output as it comes: resumed after every cut, stdout and stderr merged in their true order."""
+"""Reads the output of a command while it runs: resumes cut streams, and merges stdout and stderr in their order."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from contextlib import aclosing
 from typing import TYPE_CHECKING
 
 from ._errors import APIConnectionError, APIStatusError, NotFoundError
-from ._resume import NOT_ASKED, Reading, Resumption, SourceState
+from ._resume import UNKNOWN, Reading, Resumption, SourceState
 from ._streams import BOTH, Frame, Merger, OutputChunk, StreamName, StreamPosition
 
 if TYPE_CHECKING:
@@ -18,18 +18,20 @@ if TYPE_CHECKING:
     from .models.executions import DevboxAsyncExecutionDetailView, ExecutionUpdateChunk
 
 _READY_LIMIT = 8
+"""Chunks that may wait for the reader before the streams are no longer read."""
 _HELD_LIMIT = 256
-_HEAD_START = 0.005
+"""Frames of one stream that may wait for an earlier one of the other."""
+_START_GRACE = 0.005
 _NOT_FOUND_PAUSE = 0.05
 
 
 class OutputReader:
-    """Reads the output streams of one execution to their end and gives them as one.
+    """Reads the output streams of one execution to their end and merges them.
 
-    `open_stream(stream, offset)` asks for a stream; `ended(seconds)` gives the command's view if it ends within that
-    time, so that a body that a proxy closed early is not taken for the end. What is cut or quiet is resumed as
-    `Resumption` decides. While the request `starting` that starts the command is on its way, the streams are asked
-    for already, and one that is not found is asked for again.
+    `open_stream(stream, offset)` requests a stream from a byte offset. `ended(seconds)` returns the command's view if
+    it ends within that time: only that, and no end of a response, is the end of the output, as proxies close
+    responses early. Cut and silent streams are resumed as `Resumption` decides. `starting` is the request that starts
+    the command; the streams are requested before it is answered, and again as long as they are not found.
     """
 
     def __init__(
@@ -45,7 +47,7 @@ class OutputReader:
         self._open_stream = open_stream
         self._ended = ended
         self._max_retries = max_retries
-        self._links = {stream: _Link() for stream in streams}
+        self._connections = {stream: _StreamConnection() for stream in streams}
         self._merger = Merger(tuple(streams))
         self._ready: deque[OutputChunk] = deque()
         self._changed = asyncio.Event()
@@ -53,15 +55,16 @@ class OutputReader:
 
     @property
     def lost_for(self) -> float:
-        """Seconds since the connection to a stream was lost that is not there again; 0 while all are there."""
-        return max((link.lost_for for link in self._links.values()), default=0.0)
+        """Seconds for which a stream has had no connection; 0 while all have one."""
+        return max((connection.lost_for for connection in self._connections.values()), default=0.0)
 
     async def chunks(self) -> AsyncGenerator[OutputChunk, None]:
-        """The output, piece by piece."""
-        pumps = [asyncio.create_task(self._pump(stream)) for stream in self._links]
+        """The merged output; raises the error of the first stream that cannot be resumed."""
+        pumps = [asyncio.create_task(self._pump(stream)) for stream in self._connections]
         for pump in pumps:
             pump.add_done_callback(lambda _: self._changed.set())
         try:
+            # Chunks that are ready are yielded before an error is raised, so that no output received is lost.
             while not (all(pump.done() for pump in pumps) and not self._ready):
                 await self._changed.wait()
                 self._changed.clear()
@@ -75,15 +78,15 @@ class OutputReader:
             await asyncio.gather(*pumps, return_exceptions=True)
 
     async def _pump(self, stream: StreamName) -> None:
-        link = self._links[stream]
-        async with aclosing(self._frames(stream, link)) as batches:
+        connection = self._connections[stream]
+        async with aclosing(self._frames(stream, connection)) as batches:
             async for frames in batches:
-                self._show(self._merger.push_all(stream, frames))
+                self._enqueue(self._merger.push_all(stream, frames))
                 await self._wait_for_room(stream)
-        link.end()
-        self._show(self._merger.close(stream))
+        connection.mark_finished()
+        self._enqueue(self._merger.close(stream))
 
-    def _show(self, chunks: list[OutputChunk]) -> None:
+    def _enqueue(self, chunks: list[OutputChunk]) -> None:
         if chunks:
             self._ready.extend(chunks)
             self._changed.set()
@@ -93,24 +96,26 @@ class OutputReader:
             self._room.clear()
             await self._room.wait()
 
-    async def _frames(self, stream: StreamName, link: _Link) -> AsyncGenerator[list[Frame], None]:
+    async def _frames(self, stream: StreamName, connection: _StreamConnection) -> AsyncGenerator[list[Frame], None]:
         position, resumption = StreamPosition(), Resumption(stream, self._max_retries)
-        await self._give_head_start(_HEAD_START)
+        # A request that overtakes the one that starts the command would only get a 404.
+        await self._wait_for_start(_START_GRACE)
         while True:
             before, error, is_starting = position.characters, None, self._is_starting
-            events = link.events = await self._open_stream(stream, position.resume())
+            events = connection.events = await self._open_stream(stream, position.resume())
             try:
                 async with events:
                     async for batch in events.batches():
                         yield [(position.take(frame.output, frame.offset), frame.span) for frame in batch]
             except (APIConnectionError, APIStatusError) as caught:
                 error = caught
+            # Only if the command was not started when the stream was requested: otherwise it is gone.
             if is_starting and isinstance(error, NotFoundError):
-                await self._give_head_start(_NOT_FOUND_PAUSE)
+                await self._wait_for_start(_NOT_FOUND_PAUSE)
                 continue
-            link.lose()
-            reading = Reading(error, position.characters > before, events.lived)
-            state = await self._state(stream, position, resumption.question(reading))
+            connection.mark_lost()
+            reading = Reading(error, position.characters > before, events.was_stable)
+            state = await self._state(stream, position, resumption.end_timeout(reading))
             pause = resumption.next(reading, state)
             if pause is None:
                 return
@@ -120,24 +125,24 @@ class OutputReader:
     def _is_starting(self) -> bool:
         return self._starting is not None and not self._starting.done()
 
-    async def _give_head_start(self, seconds: float) -> None:
+    async def _wait_for_start(self, seconds: float) -> None:
         if self._starting is not None:
             await asyncio.wait([self._starting], timeout=seconds)
             if self._starting.done():
-                self._starting.result()
+                self._starting.result()  # raises what the start raised: there will be no output
 
     async def _state(self, stream: StreamName, position: StreamPosition, seconds: float | None) -> SourceState:
         if seconds is None:
-            return NOT_ASKED
+            return UNKNOWN
         try:
             view = await self._ended(seconds)
         except (APIConnectionError, APIStatusError) as error:
             return SourceState(error=error)
-        return SourceState(view is not None, None if view is None else _is_whole(view, stream, position))
+        return SourceState(view is not None, None if view is None else _is_complete(view, stream, position))
 
 
-class _Link:
-    """The connection to one stream, which comes and goes."""
+class _StreamConnection:
+    """The current connection to one stream, if there is one."""
 
     def __init__(self) -> None:
         self.events: EventResponse[ExecutionUpdateChunk] | None = None
@@ -145,26 +150,26 @@ class _Link:
 
     @property
     def lost_for(self) -> float:
-        """Seconds since it was lost; 0 while it is there, and before it was there for the first time."""
-        return 0.0 if self._lost_at is None or self._is_there else time.monotonic() - self._lost_at
+        """Seconds since it was lost; 0 while it is open, and before it was opened for the first time."""
+        return 0.0 if self._lost_at is None or self._is_open else time.monotonic() - self._lost_at
 
     @property
-    def _is_there(self) -> bool:
+    def _is_open(self) -> bool:
         return self.events is not None and self.events.opened is not None
 
-    def lose(self) -> None:
-        """It has ended, or could not be had again."""
-        if self._lost_at is None or self._is_there:
+    def mark_lost(self) -> None:
+        """Note that it was lost, or could not be opened again."""
+        if self._lost_at is None or self._is_open:
             self._lost_at = time.monotonic()
         self.events = None
 
-    def end(self) -> None:
-        """It is needed no more."""
+    def mark_finished(self) -> None:
+        """Note that it is no longer needed."""
         self._lost_at = None
 
 
-def _is_whole(view: DevboxAsyncExecutionDetailView, stream: StreamName, position: StreamPosition) -> bool | None:
-    """Whether all of an ended command's output has come; None when its view does not have all of it to compare."""
+def _is_complete(view: DevboxAsyncExecutionDetailView, stream: StreamName, position: StreamPosition) -> bool | None:
+    """True if all output of an ended command was received; None if its view is cut and this cannot be compared."""
     text, cut = (view.stdout, view.stdout_truncated) if stream == "stdout" else (view.stderr, view.stderr_truncated)
     return None if text is None or cut else len(text) <= position.characters
 

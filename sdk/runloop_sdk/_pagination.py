@@ -13,7 +13,7 @@ U = TypeVar("U")
 
 @dataclass(frozen=True, slots=True)
 class Page(Generic[T]):
-    """One page of a list, newest first. `total_count` is None where the API was not asked or does not say."""
+    """One page of a list, newest first. `total_count` is None if it was not requested or the API does not know it."""
 
     items: tuple[T, ...]
     has_more: bool = False
@@ -24,12 +24,12 @@ class Page(Generic[T]):
         return iter(self.items)
 
     def __len__(self) -> int:
-        """How many items this page has."""
+        """The number of items of this page."""
         return len(self.items)
 
 
 class Listing(Generic[T]):
-    """A list that asks the API only when awaited (a `Page`) or walked (`async for`, page by page, lazily)."""
+    """A lazy list: `await` requests its first `Page`, `async for` walks the items of all pages."""
 
     def __init__(
         self,
@@ -53,7 +53,7 @@ class Listing(Generic[T]):
             if not page.has_more:
                 yield last
                 return
-            # Asked for while the last item is still there: whoever gets it may delete it.
+            # Requested before the last item is yielded: the caller may delete it, and then it is no valid cursor.
             (outcome,) = await asyncio.gather(self._fetch(self._key(last)), return_exceptions=True)
             yield last
             if isinstance(outcome, BaseException):
@@ -62,7 +62,7 @@ class Listing(Generic[T]):
 
 
 class ResourceListing(Generic[T, U]):
-    """A `Listing` whose views are handed out as resources; awaited it gives a plain list."""
+    """A `Listing` that yields resources instead of views; `await` gives a list of the first page."""
 
     def __init__(self, listing: Listing[T], wrap: Callable[[T], U]) -> None:
         self._listing = listing

@@ -1,4 +1,4 @@
-"""The shell script that puts what arrived in a devbox's folder in its place, file by file. Decides; does no I/O."""
+"""The shell script that moves uploaded files into place in a folder of a devbox. No I/O."""
 
 from __future__ import annotations
 
@@ -13,25 +13,26 @@ _WORDS, _BYTES = 500, 60_000  # of one command line
 
 @dataclass(frozen=True, slots=True)
 class Placing:
-    """What to do in a folder with the tree that lies beside it."""
+    """The changes to make in a folder, with files from the uploaded tree."""
 
     folders: Mapping[str, int] = field(default_factory=dict)
-    """Folders to make, or whose permissions to set, parents first, with their permissions."""
+    """Folders to create or to set permissions of, parents first, with their permissions."""
     files: Sequence[str] = ()
-    """What of the tree to put in place: files and links."""
+    """Files and links of the tree to move into place."""
     in_the_way: Sequence[str] = ()
-    """Files where folders come, and folders where files or links come; removed with all that they have."""
+    """Files to be replaced by folders, and folders to be replaced by files or links; removed with their content."""
     remove: Sequence[str] = ()
     """Files and links to remove."""
     remove_folders: Sequence[str] = ()
-    """Folders to remove, where they are empty then."""
+    """Folders to remove, if they are empty by then."""
 
 
 def placing_script(placing: Placing, staging: str) -> bytes:
-    """Runs in the folder; `staging` is a path in it, whose `tree` is put in place, file by file.
+    """A script to run in the folder. `staging` is a path in it; the content of its `tree` is moved into place.
 
-    Prints the names of the files that could not be put in place after "p", of those that could not be removed after
-    "r", each followed by a NUL. What is in the way is moved aside first, and back where nothing took its place.
+    The script writes to file descriptor 3: "p" and the name of each file that could not be placed, "r" and the name of
+    each that could not be removed, all followed by a NUL. Obstacles are moved aside first, and back if nothing took
+    their place.
     """
     return os.fsencode("\n".join([*_steps(placing, staging), ""]))
 
@@ -66,12 +67,12 @@ def _is_there(path: str) -> str:
 
 
 def _word(path: str) -> str:
-    """A path below the folder, never taken for an option."""
+    """A path quoted for the shell, and never taken for an option."""
     return shlex.quote(f"./{path}")
 
 
 def _commands(start: str, paths: Iterable[str]) -> Iterator[str]:
-    """As many command lines as the paths need."""
+    """Command lines with all paths, as many as are needed to stay below the limits of one."""
     line, size = [start], 0
     for path in paths:
         word = _word(path.removeprefix("./"))

@@ -1,6 +1,7 @@
-"""What becomes of a stream after each of its answers. Decides only.
+"""The policy for resuming a stream of events after each of its responses. Decides, and does no I/O.
 
-`_output.py` asks and reads for a command's output, `_axon_events.py` for an axon's events: either is the source here.
+The requests are made by `_output.py` for a command's output and by `_axon_events.py` for an axon's events. The command
+or the axon is called the source here.
 """
 
 from __future__ import annotations
@@ -14,93 +15,98 @@ from ._retry import backoff, is_retryable
 if TYPE_CHECKING:
     from ._errors import RunloopError
 
-_PATIENCE = 1.0
-"""Seconds by which a source's end may lag behind the end of its stream."""
+_END_LAG = 1.0
+"""Seconds by which the source may be reported as ended later than its stream ended."""
 
 
 @dataclass(frozen=True, slots=True)
 class Reading:
-    """How one answer of a stream went."""
+    """The outcome of one response of a stream."""
 
     error: RunloopError | None = None
-    """What ended it; None for the end of its body."""
+    """The error that ended it; None if its body ended regularly."""
     progressed: bool = False
-    """Whether it brought something new."""
-    lived: bool = False
-    """Whether it was open for some time: a source may be silent."""
+    """True if it brought anything new."""
+    was_stable: bool = False
+    """True if it was open for a while, even without any event: a source may be silent."""
 
     @property
-    def was_quiet(self) -> bool:
-        """Whether nothing came for so long that nobody knows whether the connection is still there."""
+    def timed_out(self) -> bool:
+        """True if it was silent for so long that the connection may be dead."""
         return isinstance(self.error, APITimeoutError)
 
 
 @dataclass(frozen=True, slots=True)
 class SourceState:
-    """What is known of the source after that; nothing where nobody asked."""
+    """The state of the source after a response; all None where it was not requested."""
 
     ended: bool | None = None
     whole: bool | None = None
-    """Whether all of an ended source has come; None where its view does not have all of it to compare."""
+    """True if everything of an ended source was received; None if its view is cut, so that this is unknown."""
     error: RunloopError | None = None
-    """What asking for it led to instead."""
+    """The error of the request for the state."""
 
 
-NOT_ASKED = SourceState()
+UNKNOWN = SourceState()
 
 
 class Resumption:
-    """Decides how one stream goes on: for as long as its source is known to live, it does.
+    """Decides whether and when one stream is requested again: always, as long as its source is known to run.
 
-    A silence is no failure while the source lives. Other answers without anything new, cut or ended soon, are; more
-    than `max_retries` of them in a row are too many only where the source has ended, or its state cannot be had.
+    Silence is no failure while the source runs. Any other response that brings nothing new and ends soon is one. More
+    than `max_retries` failures in a row end the stream, but only if the source has ended or its state is unknown.
     """
 
     def __init__(self, stream: str, max_retries: int) -> None:
         self._stream = stream
         self._max_retries = max_retries
         self._failures = 0
-        self._had_ended = False
+        self._end_seen = False
 
-    def question(self, reading: Reading) -> float | None:
-        """How many seconds to wait for the source's end before going on; None to go on without asking."""
+    def end_timeout(self, reading: Reading) -> float | None:
+        """Seconds to wait for the source to end before resuming; None to resume without a request for its state."""
         if reading.error is None:
-            return _PATIENCE
-        too_many = not self._is_fine(reading, NOT_ASKED) and self._failures >= self._max_retries
-        return 0.0 if reading.was_quiet or too_many or self._had_ended else None
+            return _END_LAG  # probably the end of the source, but proxies end responses, too
+        # A cut says nothing about the source; its state is requested after a silence, and before giving up.
+        too_many = not self._is_success(reading, UNKNOWN) and self._failures >= self._max_retries
+        return 0.0 if reading.timed_out or too_many or self._end_seen else None
 
     def next(self, reading: Reading, state: SourceState) -> float | None:
-        """Seconds after which to ask for the stream again; None where all of it has come.
+        """Seconds after which to request the stream again; None if it is complete.
 
-        Raises the error that asking again cannot help, and `StreamError` once there were too many.
+        Raises an error that cannot be retried as it is, and `StreamError` after too many failures.
         """
         error = state.error or reading.error
         if error is not None and not is_retryable(error):
             raise error
-        if state.whole or self._is_over(reading, state):
+        if state.whole or self._is_exhausted(reading, state):
             return None
-        self._failures = 0 if self._is_fine(reading, state) else self._failures + 1
-        self._had_ended = self._had_ended or bool(state.ended)
+        self._failures = 0 if self._is_success(reading, state) else self._failures + 1
+        self._end_seen = self._end_seen or bool(state.ended)
         if self._failures > self._max_retries:
-            self._bear(state, error)
-        waits = error is not None and not reading.was_quiet and not isinstance(error, WaitTimeoutError)
+            self._check_failures(state, error)
+        # After a silence, or when the service ends a held request, there is nothing that needs time to recover.
+        waits = error is not None and not reading.timed_out and not isinstance(error, WaitTimeoutError)
         return backoff(max(0, self._failures - 1)) if self._failures or waits else 0.0
 
-    def _is_over(self, reading: Reading, state: SourceState) -> bool:
-        """Whether a stream of an ended source came to its own end with nothing more in it."""
-        known = self._had_ended and state.whole is None and state.error is None
+    def _is_exhausted(self, reading: Reading, state: SourceState) -> bool:
+        """True if the source had ended before this response, and the response ended regularly with nothing new."""
+        # Without a view to compare with, one more response is needed: the first may have ended before the last output.
+        known = self._end_seen and state.whole is None and state.error is None
         return known and reading.error is None and not reading.progressed
 
-    def _is_fine(self, reading: Reading, state: SourceState) -> bool:
-        if reading.progressed or (state.ended and not self._had_ended):
+    def _is_success(self, reading: Reading, state: SourceState) -> bool:
+        # The first news of the end counts as progress: only from then on are the attempts to get the rest counted.
+        if reading.progressed or (state.ended and not self._end_seen):
             return True
-        if reading.was_quiet:
+        if reading.timed_out:
             return state.ended is False
-        return reading.lived and not self._had_ended and state.error is None
+        return reading.was_stable and not self._end_seen and state.error is None
 
-    def _bear(self, state: SourceState, error: RunloopError | None) -> None:
+    def _check_failures(self, state: SourceState, error: RunloopError | None) -> None:
+        """Raise `StreamError`, unless the source is known to run."""
         if state.ended is not False:
             reason = error or "it ends before the output does"
             message = f"The {self._stream} stream was cut and could not be resumed: {reason}"
             raise StreamError(message, cause=error) from error
-        self._failures = self._max_retries + 1
+        self._failures = self._max_retries + 1  # while the source runs, the delay stays at its longest

@@ -1,4 +1,4 @@
-"""When to ask again, and after how long. Decides only; `_transport.py` and `_streams.py` do the waiting."""
+"""The retry policy. Decides, and does not wait: `_transport.py`, `_resume.py` and others use it."""
 
 from __future__ import annotations
 
@@ -15,20 +15,21 @@ LONGEST_RETRY_AFTER = 60.0
 
 
 def is_retryable(error: Exception) -> bool:
-    """Whether the same request may succeed if sent again."""
+    """True if the same request may succeed when sent again."""
     return isinstance(error, APIStatusError | APIConnectionError) and error.retryable
 
 
 def backoff(attempt: int) -> float:
     """Seconds to wait before attempt number `attempt` + 1 (the first try is number 0), with jitter."""
+    # The jitter keeps many clients that one outage has cut off from all coming back at the same moment.
     delay = min(FIRST_DELAY * 2.0**attempt, LONGEST_DELAY)
-    return delay * random.uniform(0.75, 1.0)  # noqa: S311 - jitter, not a secret
+    return delay * random.uniform(0.75, 1.0)  # noqa: S311 - not a secret
 
 
 def retry_after(headers: Mapping[str, str], *, longest: float = LONGEST_RETRY_AFTER) -> float | None:
-    """The wait in seconds that an answer asks for (`retry-after-ms`, `retry-after` in seconds or until a date).
+    """The delay in seconds that a response asks for (`retry-after-ms`, or `retry-after` in seconds or as a date).
 
-    None where it asks for none, or for one of more than `longest` seconds.
+    None if it asks for none, or for more than `longest` seconds.
     """
     for name, unit in (("retry-after-ms", 0.001), ("retry-after", 1.0)):
         try:
@@ -41,13 +42,13 @@ def retry_after(headers: Mapping[str, str], *, longest: float = LONGEST_RETRY_AF
 
 
 def _until(date: str) -> float:
-    """Seconds from now until an HTTP date; infinitely many until what is none."""
-    then = seconds_of(date)
+    """Seconds from now until an HTTP date; infinity for a malformed one."""
+    then = parse_http_date(date)
     return math.inf if then is None else max(0.0, then - time.time())
 
 
-def seconds_of(date: str) -> float | None:
-    """An HTTP date in seconds since 1970; None for what is no date."""
+def parse_http_date(date: str) -> float | None:
+    """An HTTP date in seconds since 1970; None if it is malformed."""
     if not date:
         return None
     from email.utils import mktime_tz, parsedate_tz

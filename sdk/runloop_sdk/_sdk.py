@@ -71,7 +71,7 @@ class AsyncRunloopSDK:
 
     @cached_property
     def devbox(self) -> AsyncDevboxOps:
-        """Make and find devboxes."""
+        """Create and find devboxes."""
         from .resources.devbox import AsyncDevboxOps
 
         return AsyncDevboxOps(self.api)
@@ -99,35 +99,35 @@ class AsyncRunloopSDK:
 
     @cached_property
     def secret(self) -> AsyncSecretOps:
-        """Make and find secrets."""
+        """Create and find secrets."""
         from .resources.secret import AsyncSecretOps
 
         return AsyncSecretOps(self.api)
 
     @cached_property
     def network_policy(self) -> AsyncNetworkPolicyOps:
-        """Make and find network policies."""
+        """Create and find network policies."""
         from .resources.network_policy import AsyncNetworkPolicyOps
 
         return AsyncNetworkPolicyOps(self.api)
 
     @cached_property
     def gateway_config(self) -> AsyncGatewayConfigOps:
-        """Make and find gateway configs."""
+        """Create and find gateway configs."""
         from .resources.gateway_config import AsyncGatewayConfigOps
 
         return AsyncGatewayConfigOps(self.api)
 
     @cached_property
     def mcp_config(self) -> AsyncMcpConfigOps:
-        """Make and find MCP configs."""
+        """Create and find MCP configs."""
         from .resources.mcp_config import AsyncMcpConfigOps
 
         return AsyncMcpConfigOps(self.api)
 
     @cached_property
     def axon(self) -> AsyncAxonOps:
-        """Make and find axons."""
+        """Create and find axons."""
         from .resources.axon import AsyncAxonOps
 
         return AsyncAxonOps(self.api)

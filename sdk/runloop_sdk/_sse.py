@@ -1,4 +1,4 @@
-"""Server-sent events, decoded as WHATWG says. Bytes in, events out, no I/O."""
+"""A decoder of server-sent events by the WHATWG specification. No I/O."""
 
 from __future__ import annotations
 
@@ -12,14 +12,14 @@ _NEXT = b"\n\n" + _DATA
 
 @dataclass(frozen=True, slots=True)
 class ServerSentEvent:
-    """One event: its type (`message` unless the stream says otherwise) and its data."""
+    """One event: its type, `message` by default, and its data."""
 
     event: str
     data: str
 
 
 class SSEDecoder:
-    """Feeds on a response body in pieces of any size and gives the events that they complete."""
+    """Decodes a response body that is fed in pieces of any size."""
 
     def __init__(self) -> None:
         self._pieces: list[bytes] = []  # an unfinished line; a list, so that a long line costs no quadratic copying
@@ -36,10 +36,11 @@ class SSEDecoder:
                 yield event
 
     def feed_fast(self, chunk: bytes) -> Iterator[ServerSentEvent | list[bytes]]:
-        """The same; the data of plain messages, one line each, comes in lists: nearly all that a service sends.
+        """The same, but the data of consecutive plain messages of one line each comes as a list.
 
-        A stretch of such frames is told by counting, and split, in C.
+        Nearly all events are such messages. They are recognized and split by methods of bytes, without a loop.
         """
+        # Complete the event that the last chunk began, then take all whole ones, then begin the one that is cut off.
         start = 0 if self._between_events else chunk.find(b"\n\n") + 2
         yield from self.feed(chunk[:start])
         end = chunk.rfind(b"\n\n")
@@ -58,8 +59,9 @@ class SSEDecoder:
         if self._skip_newline and chunk.startswith(b"\n"):
             chunk = chunk[1:]
         self._skip_newline = chunk.endswith(b"\r")
-        lines = chunk.splitlines(keepends=True)
-        for line in lines:
+        for line in chunk.splitlines(
+            keepends=True
+        ):  # bytes are split at \n, \r and \r\n only, as the specification says
             self._pieces.append(line)
             if line.endswith((b"\n", b"\r")):
                 yield self._finish_line()
@@ -67,7 +69,7 @@ class SSEDecoder:
     def _finish_line(self) -> str:
         line = b"".join(self._pieces).rstrip(b"\r\n")
         self._pieces.clear()
-        if self._at_start:
+        if self._at_start:  # only there is a byte order mark not part of the text
             self._at_start = False
             line = line.removeprefix(_BOM)
         return line.decode("utf-8", errors="replace")
@@ -90,7 +92,8 @@ class SSEDecoder:
 
 
 def _plain(block: bytes) -> list[bytes] | None:
-    """The data of each frame, where every frame of the block is `data: ` and one line."""
+    """The data of each frame if all frames of the block are `data: ` and one line; None otherwise."""
+    # Two line ends for each frame but the last, which the caller has cut off: then no frame has a second line.
     frames = block.count(_NEXT) + 1
     if not block.startswith(_DATA) or block.count(b"\n") != 2 * (frames - 1) or b"\r" in block:
         return None

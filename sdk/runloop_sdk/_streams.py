@@ -1,4 +1,4 @@
-"""A command's output in pieces: how far a stream was read, and the order of two streams. No I/O; see `_output.py`."""
+"""Positions in the output streams of a command, and their merging in order. No I/O: that is in `_output.py`."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ StreamName = Literal["stdout", "stderr"]
 BOTH: tuple[StreamName, ...] = ("stdout", "stderr")
 Span = tuple[int, int]
 Frame = tuple[str, Span | None]
-"""What a frame brought that is new, and where it belongs in the merged output."""
+"""The new text of a frame, and its span in the merged output."""
 _REPLACEMENT = "\ufffd"
 
 
@@ -26,33 +26,34 @@ class OutputChunk:
 
 
 class StreamPosition:
-    """How far one stream was read, in bytes, whatever a frame's offset means.
+    """The position up to which one stream was read, in bytes.
 
-    The API does not say whether the offset of a frame is its first byte or the byte after it. The first text of a
-    stream that was asked for from byte 0 tells: only a first byte can be 0.
+    The API does not specify whether the offset of a frame is that of its first byte or of the byte after it. The
+    first frame of a stream that is read from byte 0 shows it: only the offset of a first byte can be 0.
     """
 
     def __init__(self) -> None:
         self.offset = 0
         self.characters = 0
-        """How many characters were new."""
+        """Characters received, without repetitions."""
         self._offset_is_end: bool | None = None
         self._catching_up = False
-        self._last = (0, "")  # where the last frame began, and its text
-        self._again = ""  # text that will come a second time
+        self._last = (0, "")  # offset and text of the last frame
+        self._again = ""  # text that will be received a second time
 
     def resume(self) -> int:
-        """The offset to ask for; what comes twice after it is dropped."""
+        """The offset to request next; from then on, text that is received twice is dropped."""
         start, output = self._last
         if self._offset_is_end is False and _REPLACEMENT in output:
-            # A byte that is no UTF-8 arrives as U+FFFD, so only where the frame began is known, not where it ended.
+            # A byte that is not UTF-8 arrives as U+FFFD, three bytes for one: the offset of the frame is exact, that of
+            # its end is not. So the whole frame is requested again, and its text dropped.
             self.offset, self._again = start, output + self._again
             self._last = (start, "")
         self._catching_up = self.offset > 0
         return self.offset
 
     def take(self, output: str, offset: int | None) -> str:
-        """The part of a frame's output that was not seen before."""
+        """The part of a frame's output that was not received before."""
         if not output:
             return ""
         size = len(output) if output.isascii() else len(output.encode())
@@ -64,11 +65,11 @@ class StreamPosition:
         return output
 
     def _place(self, output: str, offset: int, size: int) -> str:
-        if self._offset_is_end is None:
+        if self._offset_is_end is None:  # the first frame from byte 0: see the class
             self._offset_is_end = offset > self.offset
         end = offset if self._offset_is_end else offset + size
         new = output
-        if self._catching_up:
+        if self._catching_up:  # after a resume, a service may send frames from before the offset
             new = self._unseen(output, end - self.offset)
             self._catching_up = not new
         if not self._catching_up:
@@ -83,7 +84,8 @@ class StreamPosition:
         return output.removeprefix(known)
 
     def _unseen(self, output: str, new_bytes: int) -> str:
-        # A byte that is no UTF-8 arrives as U+FFFD, three bytes for one: only more than that is a repetition.
+        # Each U+FFFD may stand for one byte instead of its three: the text repeats known bytes only if even its least
+        # possible length is more than is new.
         encoded = output.encode()
         least = len(encoded) - 2 * output.count(_REPLACEMENT)
         if new_bytes <= 0:
@@ -92,10 +94,10 @@ class StreamPosition:
 
 
 class Merger:
-    """Puts the frames of several streams into one order.
+    """Merges the frames of several streams.
 
-    A frame may carry its span, the range of bytes that it has in the merged output: then the order is exact, because
-    the spans of all streams together have no gaps. Without spans, frames keep the order in which they came.
+    A frame may have a span, its range of bytes in the merged output. As the spans of all streams together have no
+    gaps, frames with spans are put in their exact order. Without spans, frames keep the order in which they arrive.
     """
 
     def __init__(self, streams: Sequence[StreamName]) -> None:
@@ -104,7 +106,8 @@ class Merger:
         self._position = 0
 
     def push_all(self, stream: StreamName, frames: Sequence[Frame]) -> list[OutputChunk]:
-        """The same as `push` for several frames; those at the front that are in order already become one chunk."""
+        """Like `push` for several frames; the first ones, as far as they are in order, are returned as one chunk."""
+        # A flood is mostly in order: one chunk for all of it is much cheaper than one for each frame.
         done = 0 if any(self._held.values()) else self._in_order(frames)
         text = "".join([text for text, _ in frames[:done]])
         shown = [OutputChunk(stream, text)] if text else []
@@ -121,7 +124,7 @@ class Merger:
         return len(frames)
 
     def push(self, stream: StreamName, text: str, span: Span | None) -> list[OutputChunk]:
-        """The chunks that can be shown now that this frame came."""
+        """Add a frame; the chunks that are in order now."""
         chunk = OutputChunk(stream, text)
         if span is None:
             return [chunk] if text else []
@@ -129,12 +132,12 @@ class Merger:
         return self._release()
 
     def close(self, stream: StreamName) -> list[OutputChunk]:
-        """The chunks that can be shown now that a stream has ended."""
+        """Note the end of a stream; the chunks that need not wait for it any more."""
         self._open.discard(stream)
         return self._release()
 
     def held(self, stream: StreamName) -> int:
-        """How many frames of a stream wait for an earlier one of another."""
+        """The number of frames of a stream that wait for an earlier one of another."""
         return len(self._held[stream])
 
     def _release(self) -> list[OutputChunk]:
@@ -151,12 +154,14 @@ class Merger:
         if not heads:
             return None
         start, stream = min(heads)
+        # A gap before the earliest frame belongs to a stream that is open and has no frame here. If there is none, the
+        # missing frame will not come.
         waiting_for = {s for s in self._open if not self._held[s]}
         return stream if start <= self._position or not waiting_for else None
 
 
 async def collect(chunks: AsyncIterator[OutputChunk], limit: int | None = None) -> str:
-    """The whole text of a stream. Raises `OutputTooLargeError` where it has more than `limit` characters."""
+    """The text of all chunks; raises `OutputTooLargeError` if that is more than `limit` characters."""
     texts, size = [], 0
     async for chunk in chunks:
         size += len(chunk.text)
@@ -166,6 +171,6 @@ async def collect(chunks: AsyncIterator[OutputChunk], limit: int | None = None) 
 
 
 def require_size(size: int, limit: int | None) -> None:
-    """Raises `OutputTooLargeError` where `size` characters of output are more than `limit`."""
+    """Raise `OutputTooLargeError` if `size` characters of output are more than `limit`."""
     if limit is not None and size > limit:
         raise OutputTooLargeError(f"The command printed more than {limit:,} characters, the most that is read of it.")

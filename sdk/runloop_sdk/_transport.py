@@ -1,4 +1,4 @@
-"""Requests to the API: headers, time limits, retries, errors."""
+"""Sends requests to the API: headers, timeouts, retries and errors."""
 
 from __future__ import annotations
 
@@ -26,17 +26,17 @@ from ._errors import (
 )
 from ._http import DirectTransport
 from ._messages import (
+    BodyTooLargeError,
     HTTPAnswer,
     HTTPBackend,
     HTTPRequest,
-    NoHTTPError,
-    OverlongError,
-    TooLateError,
+    InvalidRequestError,
+    ProtocolError,
     TransportError,
+    TransportTimeoutError,
     UnreachableError,
-    UnsendableError,
 )
-from ._retry import LONGEST_RETRY_AFTER, backoff, is_retryable, retry_after, seconds_of
+from ._retry import LONGEST_RETRY_AFTER, backoff, is_retryable, parse_http_date, retry_after
 
 if TYPE_CHECKING:
     import httpx
@@ -45,106 +45,106 @@ R = TypeVar("R")
 
 
 class Dependent(Protocol):
-    """What has a connection of its own to the API."""
+    """Something with a connection of its own to the API."""
 
     async def detach(self) -> None:
         """Close it."""
 
 
 IDEMPOTENCY_HEADER = "x-request-id"
-MOST_BYTES = 256 << 20
-"""More has no answer of the API, whose longest is the text of a file."""
-_MOST_OF_A_REFUSAL = 1 << 20
+RESPONSE_BYTES = 256 << 20
+"""The default limit of an answer; the longest of the API is the text of a file."""
+_ERROR_BODY_BYTES = 1 << 20
 _DEFAULT_HEADERS = {"user-agent": "runloop-jupyter", "accept": "*/*", "accept-encoding": "gzip, deflate"}
 _UNSENDABLE = "The API key, a header or the path has characters that cannot be sent over HTTP."
 
 
 @dataclass(frozen=True, slots=True)
 class Request:
-    """One call of the API. `timeout` (seconds between two pieces of the answer) None: the client's own."""
+    """One call of the API. `timeout` is in seconds between two pieces of the answer; None is the client's own."""
 
     method: str
     path: str
     query: Mapping[str, Any] = field(default_factory=dict)
     json: Any = None
     content: bytes | AsyncIterator[bytes] | Callable[[], AsyncIterator[bytes]] | None = None
-    """A body that is no JSON; a function is asked for it anew on each try."""
+    """A body that is not JSON; a function is called for each attempt."""
     headers: Mapping[str, str] = field(default_factory=dict, repr=False)
     timeout: float | None = None
     idempotency_key: str | None = None
     surface: tuple[type[RunloopError], ...] = ()
-    """Errors that the caller deals with: raised at once instead of retried."""
+    """Errors that the caller handles: raised at once instead of retried."""
     base_url: str | None = None
-    """Another host than the API's; the API key is never sent there."""
+    """Another host than that of the API; the API key is never sent there."""
     bearer_token: str | None = field(default=None, repr=False)
-    """To be sent instead of the API key."""
-    most: int | None = MOST_BYTES
-    """Bytes of an answer that is read whole; None for as many as there are."""
+    """A token to send instead of the API key."""
+    max_bytes: int | None = RESPONSE_BYTES
+    """The most bytes of an answer that is read whole; None for no limit."""
 
     @property
     def replayable(self) -> bool:
-        """Whether it can be sent twice: a body that is read while it is sent cannot."""
+        """True if it can be sent again; an iterator as its body can be read only once."""
         return not isinstance(self.content, AsyncIterator)
 
 
 @dataclass(frozen=True, slots=True)
 class Response:
-    """A whole answer."""
+    """An answer with its whole body."""
 
     status: int
     content: bytes
 
     @property
     def text(self) -> str:
-        """The body, read as UTF-8."""
+        """The body decoded as UTF-8."""
         return self.content.decode(errors="replace")
 
 
 class Transport:
-    """Sends requests over its own connections; made for the event loop that uses it first, closed with `aclose`."""
+    """Sends requests with retries. Belongs to the event loop that uses it first; closed with `aclose`."""
 
     def __init__(self, config: ClientConfig, http_client: httpx.AsyncClient | None = None) -> None:
         self.config = config
-        self._way = _way(config, http_client)
+        self._backend = _backend(config, http_client)
         self._loop: asyncio.AbstractEventLoop | None = None
         self._closing = asyncio.Event()
         self._dependents: WeakSet[Dependent] = WeakSet()
-        self._dated = ("", 0.0)
+        self._last_date = ("", 0.0)
 
     async def aclose(self) -> None:
-        """Close the connections, unless they are a client that the caller brought; calls that wait raise at once."""
+        """Close the connections, unless the caller passed the HTTP client; pending calls raise at once."""
         self._closing.set()
         await asyncio.gather(*(dependent.detach() for dependent in tuple(self._dependents)))
-        await self._way.aclose()
+        await self._backend.aclose()
 
     async def adopt(self, dependent: Dependent) -> None:
-        """Detach `dependent`, which has a connection of its own, when this is closed; now, if it is."""
+        """Detach `dependent` when this is closed, or at once if it is closed already."""
         self._dependents.add(dependent)
         if self._closing.is_set():
             await dependent.detach()
 
     @property
     def clock_ahead(self) -> float:
-        """Seconds that the service's clock is ahead of this machine's, to a second; 0 while nothing was answered."""
-        date, received = self._dated
-        sent = seconds_of(date)
+        """Seconds by which the service's clock is ahead of this machine's, to a second; 0 before the first answer."""
+        date, received = self._last_date
+        sent = parse_http_date(date)
         return 0.0 if sent is None else sent - received
 
     async def send(self, request: Request) -> Response:
         """The whole answer to `request`; raises `APIStatusError` or `APIConnectionError`."""
-        return await self._with_retries(request, self._whole)
+        return await self._with_retries(request, self._send_whole)
 
     @asynccontextmanager
     async def open(self, request: Request) -> AsyncIterator[HTTPAnswer]:
-        """The answer to `request` with its body still to be read."""
-        answer = await self._with_retries(request, self._begin)
+        """The answer to `request`, its body still to be read. Retries end once its head was received."""
+        answer = await self._with_retries(request, self._send_once)
         try:
             yield answer
         finally:
             await answer.aclose()
 
     async def body(self, answer: HTTPAnswer, request: Request) -> AsyncGenerator[bytes, None]:
-        """The pieces of an answer's body as they come; a cut raises `APIConnectionError`."""
+        """The pieces of an answer's body as they arrive; raises `APIConnectionError` if the connection is cut."""
         try:
             async for piece in answer.pieces():
                 yield piece
@@ -152,6 +152,7 @@ class Transport:
             raise self._connection_error(error, request) from error
 
     async def _with_retries(self, request: Request, ask: Callable[[Request, str], Awaitable[R]]) -> R:
+        # The same on every attempt: a service that has carried out one whose answer was lost does not do it again.
         key = request.idempotency_key or str(uuid.uuid4())
         for attempt in count():
             try:
@@ -163,6 +164,7 @@ class Transport:
         raise AssertionError("unreachable")
 
     async def _pause(self, seconds: float, request: Request) -> None:
+        """Sleep, but raise at once if the client is closed meanwhile."""
         try:
             async with asyncio.timeout(seconds):
                 await self._closing.wait()
@@ -170,11 +172,11 @@ class Transport:
             return
         raise self._closed_error(request)
 
-    async def _whole(self, request: Request, key: str) -> Response:
-        answer = await self._begin(request, key)
+    async def _send_whole(self, request: Request, key: str) -> Response:
+        answer = await self._send_once(request, key)
         try:
-            return Response(answer.status, await answer.read(request.most))
-        except OverlongError as error:
+            return Response(answer.status, await answer.read(request.max_bytes))
+        except BodyTooLargeError as error:
             sentence = f"The answer to {request.method} {request.path} is {error}, more than an answer may have."
             raise APIResponseError(sentence, method=request.method, path=request.path) from error
         except TransportError as error:
@@ -182,25 +184,25 @@ class Transport:
         finally:
             await answer.aclose()
 
-    async def _begin(self, request: Request, key: str) -> HTTPAnswer:
+    async def _send_once(self, request: Request, key: str) -> HTTPAnswer:
         self._check_usable()
         try:
-            answer = await self._way.send(self._built(request, key))
-            if request.base_url is None:
-                self._dated = (answer.headers.get("date", ""), time.time())
+            answer = await self._backend.send(self._built(request, key))
+            if request.base_url is None:  # other hosts have other clocks
+                self._last_date = (answer.headers.get("date", ""), time.time())
             if answer.status < 300:
                 return answer
             try:
-                body = await answer.read(_MOST_OF_A_REFUSAL)
-            except OverlongError:
-                body = b""  # the status alone has to do
+                body = await answer.read(_ERROR_BODY_BYTES)
+            except BodyTooLargeError:
+                body = b""  # only the status is reported
             finally:
                 await answer.aclose()
-        except UnsendableError as error:
+        except InvalidRequestError as error:
             raise ConfigurationError(_UNSENDABLE) from error
         except TransportError as error:
             raise self._connection_error(error, request) from error
-        raise self._refusal(answer, body, request)
+        raise self._status_error(answer, body, request)
 
     def _built(self, request: Request, key: str) -> HTTPRequest:
         headers, body = self._headers_of(request, key), b""
@@ -218,28 +220,29 @@ class Transport:
         )
 
     def _headers_of(self, request: Request, key: str) -> dict[str, str]:
-        """Each kind overrides those before it, whatever the case of their names. Another host gets only its own."""
+        """The headers of a request: defaults, the client's, its own. Another host gets none of the client's."""
         own = request.base_url is None
         token = request.bearer_token or (self.config.bearer_token if own else None)
         authorization = {"authorization": f"Bearer {token}"} if token else {}
-        ours = _lower(self.config.headers) if own else {}
-        # After those: a header that is the same for all requests cannot tell a retry from a new request.
-        mark = {IDEMPOTENCY_HEADER: key} if own or request.bearer_token else {}
-        return {**_DEFAULT_HEADERS, **authorization, **ours, **mark, **_lower(request.headers)}
+        defaults = _lower(self.config.headers) if own else {}
+        # Overrides the client's headers: one that is the same for all requests would make each new one a retry.
+        idempotency = {IDEMPOTENCY_HEADER: key} if own or request.bearer_token else {}
+        return {**_DEFAULT_HEADERS, **authorization, **defaults, **idempotency, **_lower(request.headers)}
 
     def _check_usable(self) -> None:
         loop = asyncio.get_running_loop()
-        if self._closing.is_set() or self._way.is_closed:
+        if self._closing.is_set() or self._backend.is_closed:
             raise ConfigurationError("This client is closed: make another one.")
         if self._loop is None:
             self._loop = loop
         elif self._loop is not loop:
             raise ConfigurationError("This client belongs to another event loop: make one client per event loop.")
 
-    def _refusal(self, answer: HTTPAnswer, body: bytes, request: Request) -> APIStatusError:
+    def _status_error(self, answer: HTTPAnswer, body: bytes, request: Request) -> APIStatusError:
         if answer.status < 400:
-            body = _redirection(self._host_of(request), answer.headers.get("location", ""))
+            body = _redirect_message(self._host_of(request), answer.headers.get("location", ""))
         error = status_error(answer.status, answer.headers, body, method=request.method, path=request.path)
+        # For the caller even where it is too long to be waited for here.
         error.retry_after = retry_after(answer.headers, longest=86_400)
         return error
 
@@ -250,26 +253,27 @@ class Transport:
         host, call = self._host_of(request), f"{request.method} {request.path}"
         if self._closing.is_set():
             return self._closed_error(request)
-        if isinstance(error, TooLateError):
+        if isinstance(error, TransportTimeoutError):
             return APITimeoutError(f"{host} did not answer {call} in time", method=request.method, path=request.path)
         if isinstance(error, UnreachableError):
             text = f"{host} cannot be reached" + (f" ({error})" if str(error) else "")
-        elif isinstance(error, NoHTTPError):
+        elif isinstance(error, ProtocolError):
             text = f"{host} answered {call} with what is no HTTP ({error})"
         else:
             text = f"The connection to {host} was cut during {call}"
-        trusted = "CERTIFICATE_VERIFY_FAILED" not in text
+        trusted = "CERTIFICATE_VERIFY_FAILED" not in text  # no retry makes a certificate valid
         return APIConnectionError(text, method=request.method, path=request.path, retryable=trusted)
 
     def _closed_error(self, request: Request) -> APIConnectionError:
         text = f"This client was closed before {self._host_of(request)} had answered {request.method} {request.path}"
+        # A POST, but it changes nothing.
         if request.method != "GET" and not request.path.endswith("/wait_for_status"):
             text += "; what was asked for may have been done"
         return APIConnectionError(text, method=request.method, path=request.path, retryable=False)
 
 
-def _way(config: ClientConfig, http_client: httpx.AsyncClient | None) -> HTTPBackend:
-    """Own connections, but for a client that the caller brings, and for proxies, which httpx knows how to use."""
+def _backend(config: ClientConfig, http_client: httpx.AsyncClient | None) -> HTTPBackend:
+    """The backend to use: httpx for a client that the caller passes and for proxies, else direct connections."""
     if http_client is None and not _behind_proxy(config):
         return DirectTransport()
     from ._httpx import HttpxTransport
@@ -293,8 +297,8 @@ def _json(request: Request) -> bytes:
         raise ConfigurationError(f"A parameter of {request.method} {request.path} cannot be sent: {reason}") from None
 
 
-def _redirection(host: str, location: str) -> bytes:
-    """What the answer means: following it could carry the API key to another host."""
+def _redirect_message(host: str, location: str) -> bytes:
+    """The error message for a redirect. None is followed, as that could send the API key to another host."""
     target = urlsplit(location)
     elsewhere = f"{target.scheme}://{target.netloc}" if target.netloc else "another path"
     return f"{host} redirects to {elsewhere}, which is not followed: check the base URL (RUNLOOP_BASE_URL)".encode()
@@ -309,5 +313,5 @@ def _may_retry(error: APIStatusError | APIConnectionError, request: Request) -> 
 
 
 def _delay(error: APIStatusError | APIConnectionError, attempt: int) -> float:
-    told = error.retry_after if isinstance(error, APIStatusError) else None
-    return backoff(attempt) if told is None or told > LONGEST_RETRY_AFTER else told
+    requested = error.retry_after if isinstance(error, APIStatusError) else None
+    return backoff(attempt) if requested is None or requested > LONGEST_RETRY_AFTER else requested

@@ -1,4 +1,4 @@
-"""Where tunnels are served."""
+"""Addresses of tunnels."""
 
 from __future__ import annotations
 
@@ -9,8 +9,8 @@ from urllib.parse import urlsplit
 from ._config import is_loopback
 
 
-class Reached(TypedDict, total=False):
-    """Where to connect to instead of the URL's own host."""
+class ConnectOptions(TypedDict, total=False):
+    """Options of `websockets.connect` that override the host of the URL."""
 
     host: str
     port: int
@@ -19,21 +19,21 @@ class Reached(TypedDict, total=False):
 
 @dataclass(frozen=True, slots=True)
 class TunnelAddress:
-    """A tunnel, and how to reach it from here."""
+    """The URL of a tunnel, and how to connect to it from this machine."""
 
     url: str
     base_url: str
-    """What to connect to: the embedded service itself, as not every machine knows names below `localhost`."""
+    """The URL to connect to: that of an embedded service itself, as not every machine resolves `*.localhost`."""
     host: str | None
-    """The Host header that must be sent there; None where it is the URL's own."""
+    """The Host header to send there; None for that of the URL."""
 
     @property
     def websocket_url(self) -> str:
-        """The same for WebSockets."""
+        """The URL for WebSockets."""
         return "ws" + self.url.removeprefix("http")
 
-    def reached_at(self) -> Reached:
-        """The connection's own end, where that is not what the URL names."""
+    def connect_options(self) -> ConnectOptions:
+        """Options for `websockets.connect`; empty if the URL names the host to connect to."""
         parts = urlsplit(self.base_url)
         if self.host is None or parts.hostname is None:
             return {}
@@ -52,7 +52,7 @@ def tunnel_url(base_url: str, tunnel_key: str, port: int) -> str:
 
 
 def tunnel_address(base_url: str, tunnel_key: str, port: int) -> TunnelAddress:
-    """The same with the way there, which is `base_url` for a service on this machine."""
+    """The address of a devbox's port; connections go to `base_url` if the service is on this machine."""
     url = tunnel_url(base_url, tunnel_key, port)
     if is_loopback(urlsplit(base_url).hostname):
         return TunnelAddress(url, base_url, urlsplit(url).netloc)

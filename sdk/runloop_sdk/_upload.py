@@ -1,4 +1,4 @@
-"""Bodies that are sent while they are read, in constant memory."""
+"""Request bodies that are read while they are sent, in constant memory."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ PIECE = 1 << 20
 
 @dataclass(frozen=True, slots=True)
 class Upload:
-    """A body; `content` is a function where it can be read again. `size` is None where nobody knows it."""
+    """A body. `content` is a function if it can be read again for a retry; `size` is None if unknown."""
 
     content: AsyncIterator[bytes] | Callable[[], AsyncIterator[bytes]]
     size: int | None
@@ -28,7 +28,7 @@ class Upload:
 
     @property
     def headers(self) -> dict[str, str]:
-        """How its length is told; without one it is sent in chunks."""
+        """The `content-length` header; empty if the size is unknown, then the body is sent in chunks."""
         return {} if self.size is None else {"content-length": str(self.size)}
 
 
@@ -37,7 +37,7 @@ UploadSource = bytes | os.PathLike[str] | BinaryIO | AsyncIterable[bytes] | Uplo
 
 
 async def open_upload(source: UploadSource) -> Upload:
-    """What `source` holds, not read yet; raises `LocalFileError` for a path that cannot be read."""
+    """The body for a source, not read yet; raises `LocalFileError` for a path that cannot be read."""
     if isinstance(source, Upload):
         return source
     if isinstance(source, bytes | bytearray | memoryview):
@@ -59,8 +59,8 @@ async def open_upload(source: UploadSource) -> Upload:
     )
 
 
-def watched(upload: Upload, progress: Callable[[int], None]) -> Upload:
-    """The same upload; `progress` gets the number of bytes taken so far, from 0 again when it is read again."""
+def with_progress(upload: Upload, progress: Callable[[int], None]) -> Upload:
+    """The same upload; `progress` gets the number of bytes sent so far, counted from 0 again on a retry."""
     content = upload.content
     if callable(content):
         again = content
@@ -141,9 +141,9 @@ async def _from_start(file: BinaryIO, start: int, size: int) -> AsyncIterator[by
 
 
 async def _pieces(file: BinaryIO, size: int | None) -> AsyncIterator[bytes]:
-    """What is left of `file`; no more than `size`, which was promised, even if the file grows meanwhile.
+    """The rest of `file`, but exactly `size` bytes, if given: its length was announced in a header.
 
-    Raises `LocalFileError` where it has less by now.
+    Raises `LocalFileError` if the file has become shorter meanwhile.
     """
     left = PIECE if size is None else size
     while left and (piece := await asyncio.to_thread(file.read, min(PIECE, left))):

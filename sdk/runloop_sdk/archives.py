@@ -1,4 +1,4 @@
-"""Folders as gzipped tars, both ways. Blocking: call it in a thread."""
+"""Packs folders into gzipped tars and unpacks them. Blocking: call it in a thread."""
 
 from __future__ import annotations
 
@@ -20,34 +20,34 @@ from ._hostile_tar import ExtractionLimits
 from ._local_files import local_file
 
 TarFilter = Callable[[tarfile.TarInfo], tarfile.TarInfo | None]
-"""What `tarfile` calls a filter: gives the member, or None to leave it out; its changes count."""
+"""A filter as in `tarfile`: returns the member, changed perhaps, or None to leave it out."""
 SMALL = 8 << 20
-"""Archives up to so many bytes stay in memory; larger ones go to a temporary file."""
+"""Archives up to this size stay in memory; larger ones go to a temporary file."""
 _COMPRESSION = 3
 _READ_BYTES = 1 << 20
-_ATTEMPTS = 3  # at a file that becomes shorter while it is read
-_TICK = 20_000_000  # nanoseconds; within one, two changes of a file may get the same time
+_ATTEMPTS = 3  # to read a file that becomes shorter meanwhile
+_TICK = 20_000_000  # nanoseconds; two changes of a file within one may get the same modification time
 _OPEN = os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK | os.O_CLOEXEC
 _GONE = (FileNotFoundError, NotADirectoryError)
 
 
 @dataclass(slots=True)
 class Packed:
-    """What an archive was made of."""
+    """The content of an archive, and what was left out of it."""
 
     paths: list[str] = field(default_factory=list)
-    """The files and links that it has."""
+    """Files and links in the archive."""
     folders: dict[str, int] = field(default_factory=dict)
-    """The folders that it has, parents first, with their permissions."""
+    """Folders in the archive, parents first, with their permissions."""
     left_out: list[Skipped] = field(default_factory=list)
     changed: list[str] = field(default_factory=list)
-    """Files that changed while they were read; they are in the archive as they were then."""
+    """Files in the archive that changed while they were read."""
 
 
 def pack(folder: Path, archive: BinaryIO, ignore: TarFilter | None = None) -> None:
-    """Write `folder`'s content to `archive` and rewind it; raises `LocalFileError` if it cannot be read, or not all.
+    """Write the content of `folder` to `archive` and rewind it. Pipes, sockets and devices are left out.
 
-    Pipes, sockets and devices are left out.
+    Raises `LocalFileError` if any file or folder in it cannot be read.
     """
     if not folder.is_dir():
         raise LocalFileError(errno.ENOTDIR, "no folder", str(folder))
@@ -60,7 +60,7 @@ def pack(folder: Path, archive: BinaryIO, ignore: TarFilter | None = None) -> No
 
 
 class ArchiveWriter:
-    """A gzipped tar that is being written, and rewound in the end."""
+    """Writes a gzipped tar, and rewinds it at the end of the `with` block."""
 
     def __init__(self, archive: BinaryIO) -> None:
         self._archive = archive
@@ -81,7 +81,7 @@ class ArchiveWriter:
         self._archive.seek(0)
 
     def add_all(self, folder: Path, ignore: TarFilter | None = None, prefix: str = "") -> Packed:
-        """Add all that a folder has and `ignore` does not leave out, under `prefix`."""
+        """Add the content of a folder under `prefix`, except for what `ignore` leaves out."""
         from ._listing import list_folder
 
         members: dict[str, tarfile.TarInfo] = {}
@@ -104,7 +104,7 @@ class ArchiveWriter:
         return packed
 
     def add_bytes(self, name: str, content: bytes) -> None:
-        """Add a file that is only in memory."""
+        """Add a file with this content."""
         member = tarfile.TarInfo(name)
         member.size = len(content)
         self._tar.addfile(member, io.BytesIO(content))
@@ -112,9 +112,9 @@ class ArchiveWriter:
     def add(
         self, folder: Path, paths: Iterable[str], prefix: str = "", members: Mapping[str, tarfile.TarInfo] | None = None
     ) -> Packed:
-        """Add files, links and folders of `folder`, under `prefix`; what cannot be read is left out and told.
+        """Add files, links and folders of `folder` under `prefix`; unreadable ones are reported in `left_out`.
 
-        `members` has the headers where there are some. Raises `OSError` only where the archive cannot be written.
+        `members` are their headers, if known. Raises `OSError` only if the archive cannot be written.
         """
         packed = Packed()
         for path in paths:
@@ -141,30 +141,30 @@ class ArchiveWriter:
         return False
 
     def _add_file(self, path: Path, member: tarfile.TarInfo) -> bool:
-        """Whether the file changed meanwhile."""
+        """Add a file; True if it changed while it was read."""
         with _opened(path) as file:
-            _settle(file)
-            before = _described(file, member)
+            _await_distinct_time(file)
+            before = _update_from(file, member)
             if before.st_size <= SMALL:
                 content = _read(file, before.st_size)
                 member.size = len(content)
                 self._tar.addfile(member, io.BytesIO(content))
             else:
                 self._add_large(file, member)
-            after = os.fstat(file.fileno())
+            after = os.fstat(file.fileno())  # of the open file: the path may be another one by now
         return (before.st_size, before.st_mtime_ns) != (after.st_size, after.st_mtime_ns)
 
     def _add_large(self, file: BinaryIO, member: tarfile.TarInfo) -> None:
-        """Its length is said before it is read: where that became wrong it is added again, and the last one counts."""
+        """Add a file after its header: if it becomes shorter meanwhile, it is added again, and the last one counts."""
         for _ in range(_ATTEMPTS):
-            source = _Padded(file, member.size)
+            source = _PaddedFile(file, member.size)
             self._tar.addfile(member, source)
             if source.error is not None:
                 raise _UnreadableError(_reason(source.error)) from source.error
             if not source.missing:
                 return
             file.seek(0)
-            _described(file, member)
+            _update_from(file, member)
         raise _UnreadableError("it became shorter while it was read")
 
 
@@ -172,8 +172,8 @@ class _UnreadableError(Exception):
     """A file cannot be read."""
 
 
-class _Padded:
-    """A file as long as it was said to be."""
+class _PaddedFile:
+    """A file padded with zeros to the size in its header: an archive cannot be corrected once that was written."""
 
     def __init__(self, file: BinaryIO, size: int) -> None:
         self._file = file
@@ -182,7 +182,7 @@ class _Padded:
         self.error: OSError | None = None
 
     def read(self, size: int = -1) -> bytes:
-        """`size` bytes, zeros where the file has no more."""
+        """Read `size` bytes, zeros after the end of the file."""
         wanted = self._left if size < 0 else min(size, self._left)
         piece = b""
         if not self.missing:
@@ -209,7 +209,7 @@ def _reason(error: OSError) -> str:
 
 
 def _read(file: BinaryIO, size: int) -> bytes:
-    """Up to `size` bytes, fewer only where the file ends."""
+    """Read `size` bytes, fewer only at the end of the file."""
     found = bytearray()
     try:
         while len(found) < size and (piece := file.read(min(_READ_BYTES, size - len(found)))):
@@ -219,15 +219,15 @@ def _read(file: BinaryIO, size: int) -> bytes:
     return bytes(found)
 
 
-def _settle(file: BinaryIO) -> None:
-    """Wait until a change that is still to come would get another time than the last one."""
+def _await_distinct_time(file: BinaryIO) -> None:
+    """Wait until any further change of the file would get a different modification time than the last one."""
     age = time.time_ns() - os.fstat(file.fileno()).st_mtime_ns
     if 0 <= age < _TICK:
         time.sleep((_TICK - age) / 1e9)
 
 
-def _described(file: BinaryIO, member: tarfile.TarInfo) -> os.stat_result:
-    """Tell the member what the open file is."""
+def _update_from(file: BinaryIO, member: tarfile.TarInfo) -> os.stat_result:
+    """Set the size and time of a member to those of the open file."""
     found = os.fstat(file.fileno())
     member.size = found.st_size
     if "mtime" in member.pax_headers:  # a filter may have given it another
@@ -236,7 +236,7 @@ def _described(file: BinaryIO, member: tarfile.TarInfo) -> os.stat_result:
 
 
 def _member(path: Path, name: str) -> tarfile.TarInfo:
-    """A member without content; owners stay here. Raises `OSError`."""
+    """The header of a member, without owners; raises `OSError`."""
     found = path.lstat()
     member = tarfile.TarInfo(name)
     member.mode = stat.S_IMODE(found.st_mode) & 0o777
@@ -266,9 +266,10 @@ def _set_time(member: tarfile.TarInfo, modified: int) -> None:
 def unpack(
     archive: BinaryIO, folder: Path, *, wanted: Collection[str] | None = None, limits: ExtractionLimits | None = None
 ) -> tuple[Skipped, ...]:
-    """Write `archive`'s members, or the `wanted` ones, into `folder`, which is made; what was left out, and why.
+    """Extract `archive`, or the `wanted` members, into `folder`, which is created; what was left out, and why.
 
-    Nothing is written outside of `folder`, whatever the archive says. Raises `ArchiveError`, `LocalFileError`.
+    Nothing is written outside of `folder`, whatever is in the archive. Raises `ArchiveError` if it is malformed or
+    exceeds `limits`, `LocalFileError` if this machine cannot write.
     """
     archive.seek(0)
     with local_file():

@@ -1,4 +1,4 @@
-"""Cancellation that leaves nothing behind."""
+"""Cancellation that cleans up."""
 
 from __future__ import annotations
 
@@ -13,13 +13,13 @@ UNDO_SECONDS = 10.0
 
 
 async def complete_or_undo(make: Coroutine[Any, Any, T], undo: Callable[[T], Awaitable[object]]) -> T:
-    """The result of `make`; cancelled meanwhile, it waits for the answer and undoes it, so that nothing is leaked.
+    """The result of `make`. If cancelled, it still awaits `make` and passes its result to `undo`.
 
-    Without this a request that is cancelled in flight may still start something whose id nobody knows.
+    Without this, a request that is cancelled in flight may create something whose id nobody knows.
     """
     task = asyncio.ensure_future(make)
     try:
-        return await asyncio.shield(task)
+        return await asyncio.shield(task)  # the request goes on when this is cancelled
     except asyncio.CancelledError as cancelled:
         if not task.cancelled():
             await run_undo(_then(task, undo), cancelled)
@@ -27,9 +27,9 @@ async def complete_or_undo(make: Coroutine[Any, Any, T], undo: Callable[[T], Awa
 
 
 async def run_undo(undo: Coroutine[Any, Any, object], cause: BaseException) -> bool:
-    """Run a clean-up; whether that was done within `UNDO_SECONDS`. Its failure becomes a note on `cause`.
+    """Run a clean-up; True if it succeeds within `UNDO_SECONDS`.
 
-    So what is raised is `cause`, and no refusal of a clean-up hides it.
+    A failure becomes a note on `cause`, the exception to be raised, instead of hiding it.
     """
     try:
         async with asyncio.timeout(UNDO_SECONDS):

@@ -21,7 +21,7 @@ _IN_THE_WAY = "a folder, a file or a link of this name is in the way on the devb
 
 @dataclass(frozen=True, slots=True)
 class FolderTransfer:
-    """What of a folder did not arrive, and why; and which files changed while they were read: they are as they were."""
+    """The paths that were left out and why, and the files that changed while they were read."""
 
     left_out: tuple[Skipped, ...] = ()
     changed: tuple[str, ...] = ()
@@ -30,16 +30,16 @@ class FolderTransfer:
 async def upload_folder(
     folder: RemoteFolder, local: Path, *, ignore: TarFilter | None = None, progress: Progress | None = None
 ) -> FolderTransfer:
-    """Put a folder's content into one of a devbox, which is made."""
+    """Upload the content of a local folder into a folder of a devbox, which is created."""
     if not await asyncio.to_thread(local.is_dir):
         raise LocalFileError(errno.ENOTDIR, "no folder", str(local))
     listing = await folder.list()
-    there = {} if listing is None else listing.entries
+    remote = {} if listing is None else listing.entries
     obstacles: list[str] = []
 
     def pack(writer: ArchiveWriter) -> tuple[Packed, Placing]:
         packed = writer.add_all(local, ignore, TREE)
-        obstacles.extend(_obstacles(packed, there))
+        obstacles.extend(_obstacles(packed, remote))
         folders = {path: mode for path, mode in packed.folders.items() if _is_free(path, obstacles)}
         return packed, Placing(folders, [path for path in packed.paths if _is_free(path, obstacles)])
 
@@ -49,9 +49,9 @@ async def upload_folder(
     return FolderTransfer(left_out, tuple(packed.changed))
 
 
-def _obstacles(packed: Packed, there: Mapping[str, Entry]) -> list[str]:
-    found = [path for path in packed.folders if path in there and there[path].kind != "folder"]
-    found += [path for path in packed.paths if path in there and there[path].kind == "folder"]
+def _obstacles(packed: Packed, remote: Mapping[str, Entry]) -> list[str]:
+    found = [path for path in packed.folders if path in remote and remote[path].kind != "folder"]
+    found += [path for path in packed.paths if path in remote and remote[path].kind == "folder"]
     return [path for path in found if not is_below(path, found)]
 
 
@@ -62,7 +62,7 @@ def _is_free(path: str, obstacles: list[str]) -> bool:
 async def download_folder(
     folder: RemoteFolder, local: Path, *, progress: Progress | None = None, limits: ExtractionLimits | None = None
 ) -> FolderTransfer:
-    """Put the content of a devbox's folder into one here, which is made."""
+    """Download a devbox's folder into a local folder, which is created; raises `CommandError` if there is none."""
     listing = await folder.list()
     if listing is None:
         raise CommandError(f"There is no folder {folder.path!r} on the devbox.", exit_code=1)

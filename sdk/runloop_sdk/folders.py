@@ -1,7 +1,7 @@
-"""One folder of a devbox as a whole: what it has, and its files on their way to and from it.
+"""One folder of a devbox as a whole: listing it, and transferring its files in both directions.
 
-All that a devbox prints and sends is its word: paths are checked, sizes bounded, and nothing is written outside of the
-folder here.
+All output and data of a devbox is untrusted: paths are checked, sizes are bounded, and nothing is written outside of
+the local folder.
 """
 
 from __future__ import annotations
@@ -61,9 +61,9 @@ __all__ = [
 ]
 
 _ALL_RULES = ExtractionLimits(bytes=64 << 20, members=100_000)
-_PRINTED = 256_000_000  # characters of what a folder is said to have: some million files
+_OUTPUT_CHARACTERS = 256_000_000  # of a listing: some million files
 _LONGEST_REASON = 2000
-_ROOM = 64 << 20  # bytes by which files may grow between the listing and the archive
+_GROWTH_BYTES = 64 << 20  # bytes by which files may grow between the listing and the archive
 _TAR_BYTES = 4 << 10  # of a member's headers, at most with most names
 _PACKED = "gzip -1 | base64"
 _TAR = "tar --format=posix --null --verbatim-files-from --no-recursion --ignore-failed-read"
@@ -79,20 +79,20 @@ while [ -n "$up" ]; do case $up in */*) up=${{up%/*}};; *) up=;; esac
 f=${{up:+$up/}}{GITIGNORE}; [ ! -f "$f" ] || [ -L "$f" ] || printf '%s\0' "$f"; done
 }} | {_TAR} -cf - -T - | {_PACKED}
 """
-"""Prints, in a folder, its path in its repository, the rules below it, and those above it."""
+"""Prints the path of the current folder in its repository, the rules below it, and those above it."""
 
 
 _TIDY_COMMAND = "find . -maxdepth 1 -name '.runloop-*.part' -mmin +1440 -exec rm -rf {} +"
-"""Removes what a transfer left a day ago that nobody could clean up after: its kernel was killed."""
+"""Removes temporary files older than a day: their transfer was killed before it could clean up."""
 TREE = "tree/"
-"""Where in an archive that is sent the files are."""
+"""The folder of an uploaded archive that contains the files."""
 Packer = Callable[[ArchiveWriter], tuple[Packed, Placing]]
-"""Adds what travels, and says what to do with it. Blocking."""
+"""Adds files to an archive and returns how to place them. Blocking."""
 
 
 @dataclass(frozen=True, slots=True)
 class Sent:
-    """What a devbox's folder did not take, and why, and what was to be removed and is still there."""
+    """The result of an upload: the files that could not be placed, and the paths that could not be removed."""
 
     left_out: tuple[Skipped, ...] = ()
     kept: tuple[str, ...] = ()
@@ -100,7 +100,7 @@ class Sent:
 
 @dataclass(frozen=True, slots=True)
 class Fetched:
-    """What came from a devbox's folder and is in place here; what is not, and why; which files changed meanwhile."""
+    """The result of a download: paths in place, paths left out and why, and files that changed meanwhile."""
 
     placed: frozenset[str] = frozenset()
     left_out: tuple[Skipped, ...] = ()
@@ -108,13 +108,13 @@ class Fetched:
 
 
 class FileTransfers(Protocol):
-    """One file at a time, as `devbox.file` moves it."""
+    """The part of `devbox.file` that transfers single files."""
 
     async def upload(self, *, progress: Progress | None = None, **params: Unpack[DevboxUploadFileParams]) -> object:
-        """Put a file onto the devbox."""
+        """Upload a file."""
 
     def stream(self, **params: Unpack[DevboxDownloadFileParams]) -> AbstractAsyncContextManager[AsyncIterator[bytes]]:
-        """The bytes of a file as they come."""
+        """The bytes of a file as they arrive."""
 
 
 class RemoteFolder:
@@ -127,42 +127,44 @@ class RemoteFolder:
         self.path = path
 
     async def list(self) -> Listing | None:
-        """What it has; None where there is nothing of this name. Raises `CommandError` for what is no folder."""
-        told = await self._run(f"""export LC_ALL=C
+        """List the folder; None if it does not exist. Raises `CommandError` if the path is not a folder."""
+        printed = await self._run(f"""export LC_ALL=C
 if [ -d {self._quoted} ]; then cd {self._quoted} && {{ {LIST_COMMAND}; printf 'end\\0%s\\0' $?; }} | {_PACKED}
 elif [ -e {self._quoted} ] || [ -L {self._quoted} ]; then echo no folder
 else ls -d -- {self._quoted} 2>&1; true; fi""")
-        if told == "no folder\n":
+        if printed == "no folder\n":
             raise CommandError(f"{self.path!r} is no folder on the devbox.", exit_code=1)
-        if "No such file or directory" in told:
+        if "No such file or directory" in printed:
             return None
-        if told.startswith("ls: "):
-            raise CommandError(f"The devbox does not show {self.path!r}: {_reason(told)}.", exit_code=1)
-        return await asyncio.to_thread(parse_listing, told)
+        if printed.startswith("ls: "):
+            raise CommandError(f"The devbox does not show {self.path!r}: {_error_text(printed)}.", exit_code=1)
+        return await asyncio.to_thread(parse_listing, printed)
 
     async def rules(self, listing: Listing) -> IgnoreRules:
-        """What git ignores in it; raises `ArchiveError` for rules without end."""
+        """The rules by which git ignores files in it; raises `ArchiveError` if a `.gitignore` is too large."""
         for path, entry in listing.entries.items():
             is_rules = entry.kind == "file" and path.rpartition("/")[2] == GITIGNORE
             if is_rules and entry.size > RULES_BYTES:
                 raise ArchiveError(f"{path} on the devbox is over {RULES_BYTES:,} bytes")
-        told = await self._run(f"export LC_ALL=C; cd {self._quoted} && {{ {_RULES_COMMAND} }}")
-        return await asyncio.to_thread(_read_rules, told)
+        printed = await self._run(f"export LC_ALL=C; cd {self._quoted} && {{ {_RULES_COMMAND} }}")
+        return await asyncio.to_thread(_read_rules, printed)
 
     async def checksums(self, paths: Iterable[str]) -> dict[str, str]:
-        """The SHA-256 of files in it, of those that can be read."""
-        async with self._parked() as parcel:
-            await self._files.upload(path=parcel, file=_names(paths))
-            told = await self._run(f"cd {self._quoted} && xargs -0 sha256sum -z -- < {parcel} 2>/dev/null | {_PACKED}")
-        return dict(await asyncio.to_thread(_read_checksums, told))
+        """Path to SHA-256 in hex, for those of the files that can be read."""
+        async with self._temporary_file() as temporary:
+            await self._files.upload(path=temporary, file=_names(paths))
+            printed = await self._run(
+                f"cd {self._quoted} && xargs -0 sha256sum -z -- < {temporary} 2>/dev/null | {_PACKED}"
+            )
+        return dict(await asyncio.to_thread(_read_checksums, printed))
 
     async def send(
         self, pack: Packer, *, progress: Progress | None = None, expect: Progress | None = None
     ) -> tuple[Packed, Sent]:
-        """Put into it what `pack` adds to an archive under `TREE`; it is made if need be.
+        """Upload the files that `pack` adds to an archive under `TREE`; creates the folder if it does not exist.
 
-        All that travels arrives beside its place first, and is put there file by file. `expect` is told how many
-        bytes travel.
+        Everything arrives in a temporary folder first, and is moved into place file by file from there. `expect` is
+        called with the number of bytes to be sent.
         """
         staging = f".runloop-{secrets.token_hex(6)}.part"
         with tempfile.SpooledTemporaryFile(max_size=SMALL) as spooled:
@@ -170,15 +172,15 @@ else ls -d -- {self._quoted} 2>&1; true; fi""")
             packed = await asyncio.to_thread(_pack, archive, pack, staging)
             if expect is not None:
                 expect(await asyncio.to_thread(_size, archive))
-            async with self._parked(f"{self._quoted}/{staging}") as parcel:
-                await self._files.upload(path=parcel, file=archive, progress=progress)
-                told = await self._run(
+            async with self._temporary_file(f"{self._quoted}/{staging}") as temporary:
+                await self._files.upload(path=temporary, file=archive, progress=progress)
+                printed = await self._run(
                     f"mkdir -p {self._quoted} && cd {self._quoted} && {_TIDY_COMMAND} && mkdir {staging} && "
-                    f"tar -xzpf {parcel} -C {staging} --no-same-owner --warning=no-unknown-keyword && "
+                    f"tar -xzpf {temporary} -C {staging} --no-same-owner --warning=no-unknown-keyword && "
                     f"{{ sh {staging}/place 3>{staging}/report >/dev/null 2>{staging}/problems; "
                     f"cat {staging}/report | {_PACKED}; echo --; head -c 100000 {staging}/problems | {_PACKED}; }}"
                 )
-        return packed, await asyncio.to_thread(_read_report, told)
+        return packed, await asyncio.to_thread(_read_report, printed)
 
     async def fetch(
         self,
@@ -190,20 +192,21 @@ else ls -d -- {self._quoted} 2>&1; true; fi""")
         progress: Progress | None = None,
         expect: Progress | None = None,
     ) -> Fetched:
-        """Put files, links and folders of it into a folder here, which is made; `expect` is told how many bytes come.
+        """Download the files, links and folders in `wanted`, entries of its listing, into a local folder.
 
-        `wanted` is what its listing said of them; `room` is entered while they are put in place. Raises
-        `ArchiveError` for more bytes than they can have.
+        The local folder is created. `expect` is called with the number of bytes to be received; the context manager
+        `room` is entered while files are put in place. Raises `ArchiveError` if more bytes come than they can have.
         """
         size = sum(entry.size for entry in wanted.values())
-        most = 2 * size + _ROOM + _TAR_BYTES * len(wanted)
-        limits = limits or ExtractionLimits(bytes=2 * size + _ROOM)
+        # Files may have grown since the listing, but a devbox cannot make a small folder fill the disk.
+        most = 2 * size + _GROWTH_BYTES + _TAR_BYTES * len(wanted)
+        limits = limits or ExtractionLimits(bytes=2 * size + _GROWTH_BYTES)
         with tempfile.SpooledTemporaryFile(max_size=SMALL) as spooled:
             archive = cast("BinaryIO", spooled)
-            async with self._parked() as parcel:
-                await self._files.upload(path=parcel, file=_names(wanted))
-                after = await self._archive(parcel, expect)
-                async with self._files.stream(path=f"{parcel}.tar.gz") as pieces:
+            async with self._temporary_file() as temporary:
+                await self._files.upload(path=temporary, file=_names(wanted))
+                after = await self._archive(temporary, expect)
+                async with self._files.stream(path=f"{temporary}.tar.gz") as pieces:
                     done = 0
                     async for piece in _at_most(most, pieces):
                         with local_file():
@@ -213,29 +216,29 @@ else ls -d -- {self._quoted} 2>&1; true; fi""")
                             progress(done)
             return await asyncio.to_thread(_extract, archive, local, wanted, after, limits, room)
 
-    async def _archive(self, parcel: str, expect: Progress | None) -> dict[str, tuple[int, int]]:
-        """Make an archive of what `parcel` names; the size and time of each file once it was read."""
-        told = await self._run(
-            f"export LC_ALL=C; cd {self._quoted} && {_TAR} -czf {parcel}.tar.gz -T {parcel}; code=$?; "
-            f"[ $code -le 1 ] || exit $code; stat -c %s {parcel}.tar.gz; "
-            f"xargs -0 stat --printf '%s\\0%.9Y\\0%n\\0' -- < {parcel} 2>/dev/null | {_PACKED}"
+    async def _archive(self, temporary: str, expect: Progress | None) -> dict[str, tuple[int, int]]:
+        """Archive the paths that `temporary` lists; path to size and time of each file, read after that."""
+        printed = await self._run(
+            f"export LC_ALL=C; cd {self._quoted} && {_TAR} -czf {temporary}.tar.gz -T {temporary}; code=$?; "
+            f"[ $code -le 1 ] || exit $code; stat -c %s {temporary}.tar.gz; "
+            f"xargs -0 stat --printf '%s\\0%.9Y\\0%n\\0' -- < {temporary} 2>/dev/null | {_PACKED}"
         )
-        size, _, times = told.partition("\n")
+        size, _, times = printed.partition("\n")
         if expect is not None and re.fullmatch("[0-9]{1,18}", size):
             expect(int(size))
         return await asyncio.to_thread(_read_times, times)
 
     @asynccontextmanager
-    async def _parked(self, *others: str) -> AsyncIterator[str]:
-        """A path in the devbox for something on its way; it, `others` and what is named after it go in the end."""
-        parcel = (await self._run("mktemp /tmp/runloop-XXXXXXXX")).strip()
-        if not re.fullmatch(r"/tmp/runloop-[A-Za-z0-9]{8}", parcel):  # noqa: S108 -- of the devbox
-            raise ArchiveError(f"The devbox says {parcel[:80]!r} when asked for a temporary file.")
-        removing = f"rm -f -- {parcel} {parcel}.tar.gz"
+    async def _temporary_file(self, *others: str) -> AsyncIterator[str]:
+        """The path of a temporary file in the devbox; it, its archive and `others` are removed in the end."""
+        temporary = (await self._run("mktemp /tmp/runloop-XXXXXXXX")).strip()
+        if not re.fullmatch(r"/tmp/runloop-[A-Za-z0-9]{8}", temporary):  # noqa: S108 -- of the devbox
+            raise ArchiveError(f"The devbox says {temporary[:80]!r} when asked for a temporary file.")
+        removing = f"rm -f -- {temporary} {temporary}.tar.gz"
         for each in others:
             removing += f"; [ ! -d {each} ] || {{ chmod -R u+rwx {each}; rm -rf {each}; }}"
         try:
-            yield parcel
+            yield temporary
         except BaseException as error:
             await run_undo(self._run(removing), error)
             raise
@@ -244,14 +247,14 @@ else ls -d -- {self._quoted} 2>&1; true; fi""")
     async def _run(self, command: str) -> str:
         result = await self._commands.exec(own_command(command))
         if not result.success:
-            told = [
+            lines = [
                 line
                 for line in (result.result.stderr or "")[:_LONGEST_REASON].strip().splitlines()
                 if "Warning:" not in line
             ]
-            reason = told[0] if told else f"a command ended with {result.exit_code}"
+            reason = lines[0] if lines else f"a command ended with {result.exit_code}"
             raise CommandError(f"The devbox could not do it in {self.path!r}: {reason}", exit_code=result.exit_code)
-        return await result.stdout(limit=_PRINTED)
+        return await result.stdout(limit=_OUTPUT_CHARACTERS)
 
 
 def _names(paths: Iterable[str]) -> bytes:
@@ -280,22 +283,22 @@ def _size(archive: BinaryIO) -> int:
     return size
 
 
-def _read_report(told: str) -> Sent:
-    report, _, problems = told.partition("--\n")
+def _read_report(printed: str) -> Sent:
+    report, _, problems = printed.partition("--\n")
     names = [os.fsdecode(name) for name in unpacked(report).split(b"\0") if name]
-    reasons = {_reason(line) for line in unpacked(problems).decode(errors="replace").splitlines()}
+    reasons = {_error_text(line) for line in unpacked(problems).decode(errors="replace").splitlines()}
     why = f"the devbox did not take it: {reasons.pop()}" if len(reasons) == 1 else "the devbox did not take it"
     left_out = tuple(Skipped(name[1:], why) for name in names if name.startswith("p"))
     return Sent(left_out, tuple(name[1:] for name in names if name.startswith("r")))
 
 
-def _reason(line: str) -> str:
-    """What a program says that failed, without what it says of where."""
+def _error_text(line: str) -> str:
+    """The last part of an error message: the reason, without the program and the path."""
     return line.strip().rpartition(": ")[2] or "it did not say why"
 
 
-def _read_rules(told: str) -> IgnoreRules:
-    parts = told.split("--\n")
+def _read_rules(printed: str) -> IgnoreRules:
+    parts = printed.split("--\n")
     if len(parts) != 3:
         raise ArchiveError("The devbox's rules for git cannot be read.")
     rules = IgnoreRules(os.fsdecode(unpacked(parts[0])).strip("/"), trusted=False)
@@ -317,7 +320,7 @@ def _decoded(printed: str) -> bytes:
 
 
 def _texts(printed: str) -> list[tuple[str, bytes]]:
-    """The files of an archive that was printed, in memory."""
+    """The names and contents of the files in an archive printed as base64."""
     tar = HostileTar(io.BytesIO(_decoded(printed)), _ALL_RULES)
     return [
         (member.name.removeprefix("./"), b"".join(tar.pieces(member)))
@@ -326,14 +329,14 @@ def _texts(printed: str) -> list[tuple[str, bytes]]:
     ]
 
 
-def _read_checksums(told: str) -> Iterable[tuple[str, str]]:
-    for line in unpacked(told).split(b"\0"):
+def _read_checksums(printed: str) -> Iterable[tuple[str, str]]:
+    for line in unpacked(printed).split(b"\0"):
         checksum, _, name = line.partition(b"  ")
         yield os.fsdecode(name), checksum.decode("ascii", "replace")
 
 
-def _read_times(told: str) -> dict[str, tuple[int, int]]:
-    fields = unpacked(told).split(b"\0")
+def _read_times(printed: str) -> dict[str, tuple[int, int]]:
+    fields = unpacked(printed).split(b"\0")
     found = {}
     for start in range(0, len(fields) - 3, 3):
         size, modified, name = (os.fsdecode(each) for each in fields[start : start + 3])

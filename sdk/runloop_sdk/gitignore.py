@@ -1,6 +1,6 @@
-"""What git ignores in a folder: dulwich says what a pattern fits, git's precedence of files and folders is here.
+"""The `.gitignore` rules of a folder: dulwich matches the patterns, and git's precedence of files is implemented here.
 
-`IgnoreRules` does no I/O: it is given the text of each file of rules. `local_rules` reads those of a folder here.
+`IgnoreRules` gets the text of each file of rules; `local_rules` reads those that apply to a local folder.
 """
 
 from __future__ import annotations
@@ -26,20 +26,20 @@ _MORE_STARS = re.compile(rb"\*{3,}")
 _STARS_AFTER_TEXT = re.compile(rb"(!?)/?([^*?\[\\]*[^*?\[\\/])\*\*((?:/.+?)?)(/?)", re.DOTALL)
 _ESCAPED = re.compile(rb"\\(.)", re.DOTALL)
 _BOM = b"\xef\xbb\xbf"
-_STEPS = 1 << 27  # of one pattern on one path, a few seconds: a match cannot be interrupted
-_PATIENCE = 30.0  # seconds of matching that a stranger's rules may take in all
+_MATCH_STEPS = 1 << 27  # most steps of one match, a few seconds: it cannot be interrupted
+_MATCH_SECONDS = 30.0  # for all matches of untrusted rules
 
 
 class CostlyRulesError(ValueError):
-    """Rules that a stranger wrote take too long to match."""
+    """Untrusted rules take too long to match, or are too large."""
 
 
 class IgnoreRules:
-    """Which paths of a folder git ignores, `.git` itself among them.
+    """Decides which paths of a folder git ignores; `.git` itself is one of them.
 
-    `above` is the folder's path in its repository, "" at the top; `tracked` are paths below the folder that are in
-    git's index, which no rule hides. The folder itself is never ignored: whoever names it means it. With `trusted`
-    False the time that matching takes is bounded: `CostlyRulesError`.
+    `above` is the folder's path in its repository, "" at the top. `tracked` are paths below the folder that are in
+    git's index and so are never ignored. Nor is the folder itself, as the caller has named it. If `trusted` is False,
+    matching raises `CostlyRulesError` after a time limit.
     """
 
     def __init__(
@@ -51,14 +51,14 @@ class IgnoreRules:
             str(each) for path in self._tracked for each in PurePosixPath(path).parents if each.name
         }
         self._ignore_case = ignore_case
-        self._general: list[list[Pattern]] = []
+        self._repository_wide: list[list[Pattern]] = []
         self._files: dict[str, list[Pattern]] = {}
         self._folders: dict[str, bool] = {"": False}
-        self._left = math.inf if trusted else _PATIENCE
+        self._seconds_left = math.inf if trusted else _MATCH_SECONDS
 
     def add_general(self, text: bytes) -> None:
-        """Add rules for the whole repository, such as `.git/info/exclude`; what was added first counts more."""
-        self._general.append(self._patterns(text))
+        """Add rules for the whole repository, such as `.git/info/exclude`; those added first take precedence."""
+        self._repository_wide.append(self._patterns(text))
 
     def add(self, folder: str, text: bytes) -> None:
         """Add the text of a `.gitignore` in `folder`, a path below this folder, "" for itself."""
@@ -69,7 +69,7 @@ class IgnoreRules:
         self._files[folder] = self._patterns(text)
 
     def __call__(self, path: str, *, is_folder: bool) -> bool:
-        """Whether git ignores `path`, or a folder that it is in."""
+        """True if git ignores `path` or a folder that it is in."""
         if is_folder and path in self._folders:
             return self._folders[path]
         ignored = self._ignores(path, is_folder)
@@ -78,7 +78,7 @@ class IgnoreRules:
         return ignored
 
     def read_below(self, local: Path) -> Callable[[str, bool], bool]:
-        """Read the rules in a folder here, and say for each path, parents first, whether to take it. Blocking."""
+        """A filter for `list_folder`, false for ignored paths. Reads the rules in each folder on its way. Blocking."""
         self.add("", rules_text(local / GITIGNORE))
 
         def keep(path: str, is_folder: bool) -> bool:
@@ -92,7 +92,7 @@ class IgnoreRules:
         return keep
 
     def enters(self, folder: str) -> bool:
-        """Whether there is something in a folder to look for: it is not ignored, or has files that are tracked."""
+        """True if a folder may have files that are not ignored: if it is not ignored, or has tracked files."""
         return folder in self._tracked_folders or not self(folder, is_folder=True)
 
     def _ignores(self, path: str, is_folder: bool) -> bool:
@@ -101,14 +101,14 @@ class IgnoreRules:
             return True
         if not is_folder and path in self._tracked:
             return False
-        return self(parent, is_folder=True) or self._last_word(self._above + path, is_folder)
+        return self(parent, is_folder=True) or self._is_excluded(self._above + path, is_folder)
 
-    def _last_word(self, name: str, is_folder: bool) -> bool:
-        """What the deepest file that has a word on it says; in a file the last pattern counts."""
+    def _is_excluded(self, name: str, is_folder: bool) -> bool:
+        """True if the deciding pattern excludes a path: the last one that matches, in the deepest file with a match."""
         for patterns, rest in self._files_for(name):
             encoded = os.fsencode(rest)
             for pattern in reversed(patterns):
-                if self._fits(pattern, encoded, is_folder):
+                if self._matches(pattern, encoded, is_folder):
                     return pattern.is_exclude
         return False
 
@@ -118,35 +118,35 @@ class IgnoreRules:
             if patterns := self._files.get(name[:cut]):
                 yield patterns, name[cut + 1 :]
         yield self._files.get("", []), name
-        for patterns in self._general:
+        for patterns in self._repository_wide:
             yield patterns, name
 
-    def _fits(self, pattern: Pattern, name: bytes, is_folder: bool) -> bool:
-        if math.isinf(self._left):
+    def _matches(self, pattern: Pattern, name: bytes, is_folder: bool) -> bool:
+        if math.isinf(self._seconds_left):
             return pattern.matches(name, is_folder)
         stars = pattern.pattern.replace(b"**", b"*").count(b"*")
         started = time.monotonic()
-        if self._left <= 0 or math.comb(len(name) + stars, stars) > _STEPS:
+        if self._seconds_left <= 0 or math.comb(len(name) + stars, stars) > _MATCH_STEPS:
             raise CostlyRulesError(f"The rule {os.fsdecode(pattern.pattern)[:80]!r} takes too long to match")
         try:
             return pattern.matches(name, is_folder)
         finally:
-            self._left -= time.monotonic() - started
+            self._seconds_left -= time.monotonic() - started
 
     def _patterns(self, text: bytes) -> list[Pattern]:
         return list(self._read(text.removeprefix(_BOM)))
 
     def _read(self, text: bytes) -> Iterator[Pattern]:
         for line in _lines(text):
-            if _fits_nothing(line):
+            if _matches_nothing(line):
                 continue
-            for pattern in _as_dulwich_reads_it(line):
+            for pattern in _translate_for_dulwich(line):
                 with suppress(MalformedPattern):  # git says nothing either
                     yield Pattern(pattern, self._ignore_case)
 
 
 def _lines(text: bytes) -> Iterator[bytes]:
-    """The patterns of a file of rules: dulwich's own reader takes off more carriage returns and spaces than git."""
+    """The patterns of a file of rules. dulwich's own reader would strip more carriage returns and spaces than git."""
     for whole in text.split(b"\n"):
         line = whole.removesuffix(b"\r")
         if line.startswith(b"#"):
@@ -161,17 +161,17 @@ def _ends_in_escape(text: bytes) -> bool:
     return (len(text) - len(text.rstrip(b"\\"))) % 2 == 1
 
 
-def _fits_nothing(pattern: bytes) -> bool:
-    """What fits something to dulwich only: git takes one slash off the end, and none off the start if it is escaped."""
+def _matches_nothing(pattern: bytes) -> bool:
+    """True for patterns that match nothing in git, but something in dulwich, which strips more slashes than git."""
     shorter = pattern.removesuffix(b"/")
     return shorter.endswith(b"/") or _ends_in_escape(shorter) or shorter.removeprefix(b"!").startswith(b"\\/")
 
 
-def _as_dulwich_reads_it(pattern: bytes) -> list[bytes]:
-    """Patterns that fit the same with what only git knows.
+def _translate_for_dulwich(pattern: bytes) -> list[bytes]:
+    """Patterns with which dulwich matches what git matches with this one.
 
-    More than two stars are two, an escaped slash is a slash, and two stars before a slash or the end fit whole folders
-    also after plain text, if the pattern has a slash: "a**/b" fits "ab" and "ac/d/b".
+    In git, more than two stars are two, an escaped slash is a slash, and two stars before a slash or the end match
+    whole folders also after plain text, if the pattern has a slash: "a**/b" matches "ab" and "ac/d/b".
     """
     plain = _ESCAPED.sub(lambda found: b"/" if found[1] == b"/" else found[0], pattern)
     plain = _MORE_STARS.sub(b"**", plain)
@@ -186,7 +186,7 @@ def _as_dulwich_reads_it(pattern: bytes) -> list[bytes]:
 
 
 def local_rules(folder: Path) -> IgnoreRules:
-    """The rules for a folder here from above it: its repository's and the account's; not yet its own. Blocking."""
+    """The rules for a local folder from its repository and the account, without those in the folder. Blocking."""
     here = folder.resolve()
     if not any((each / ".git").exists() for each in (here, *here.parents)):
         return IgnoreRules()
@@ -229,9 +229,9 @@ def _tracked(repository: Repo, above: str) -> list[str]:
 
 
 def rules_text(file: Path) -> bytes:
-    """What a file of rules has; nothing where there is none, it cannot be read, or it is a link, as with git.
+    """The content of a file of rules; empty, as for git, if it is missing, unreadable, or a link.
 
-    Raises `CostlyRulesError` for one that is too large: it may have come from a devbox.
+    Raises `CostlyRulesError` if it is too large: it may come from a devbox.
     """
     with suppress(OSError):
         if file.is_file() and not (file.name == GITIGNORE and file.is_symlink()):

@@ -252,15 +252,34 @@ def test_limits_of_a_wait_are_numbers(name: str) -> None:
 
 
 def test_the_keywords_of_every_method_are_known() -> None:
-    fields = [
-        name
+    methods = [
+        method
         for module in pkgutil.walk_packages(runloop_sdk.__path__, "runloop_sdk.")
         for kind in vars(importlib.import_module(module.name)).values()
         if inspect.isclass(kind) and kind.__module__ == module.name
         for method in vars(kind).values()
         if inspect.isfunction(method)
         and hasattr(method, "__wrapped__")
-        and (name := _arguments._name_of_fields(method.__annotations__))
+        and inspect.unwrap(method).__code__.co_flags & inspect.CO_VARKEYWORDS
     ]
-    assert len(fields) > 100
-    assert all("extra_headers" in _arguments._hints(name) for name in fields)
+    assert len(methods) > 100
+    assert all("extra_headers" in _arguments.resolve_signature(method).types for method in methods)
+
+
+def test_annotations_are_resolved_at_the_first_call(monkeypatch: pytest.MonkeyPatch) -> None:
+    resolved: list[str] = []
+    resolve = _arguments.resolve_signature
+    monkeypatch.setattr(
+        _arguments, "resolve_signature", lambda method: (resolved.append(method.__name__), resolve(method))[1]
+    )
+
+    @_arguments.check_arguments
+    class Example:
+        def first(self, number: int) -> int:
+            return number
+
+        def second(self) -> None: ...
+
+    assert resolved == []
+    assert [Example().first(1), Example().first(number=2)] == [1, 2]
+    assert resolved == ["first"]

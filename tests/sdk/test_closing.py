@@ -11,7 +11,7 @@ import pytest
 
 from runloop_sdk import APIConnectionError, AsyncDevbox, AsyncRunloopSDK, RunloopError, StreamError
 from runloop_sdk import _http as http
-from runloop_sdk._messages import TooLateError
+from runloop_sdk._messages import TransportTimeoutError
 from tests.local.serving import Service
 from tests.waiting import PATIENCE, until
 
@@ -156,7 +156,7 @@ async def test_a_connection_that_does_not_come_is_too_late() -> None:
     async def connecting() -> Any:
         await never
 
-    with pytest.raises(TooLateError):
+    with pytest.raises(TransportTimeoutError):
         await http._in_time(connecting(), 0.01)
     assert never.cancelled()
 

@@ -6,7 +6,7 @@ import pytest
 
 from runloop_sdk import APIConnectionError, APITimeoutError, NotFoundError, RunloopError, StreamError
 from runloop_sdk._errors import status_error
-from runloop_sdk._resume import NOT_ASKED, Reading, Resumption, SourceState
+from runloop_sdk._resume import UNKNOWN, Reading, Resumption, SourceState
 from runloop_sdk._retry import LONGEST_DELAY
 
 
@@ -26,10 +26,10 @@ def refusal(status: int) -> RunloopError:
 
 
 SLOW, CUT_OFF = APITimeoutError("slow", **WHERE), APIConnectionError("cut", **WHERE)
-END, END_NEW, END_LATE = Reading(), Reading(progressed=True), Reading(lived=True)
-CUT, CUT_NEW, CUT_LATE = Reading(CUT_OFF), Reading(CUT_OFF, progressed=True), Reading(CUT_OFF, lived=True)
-HELD, HELD_LATE, BUSY = Reading(refusal(408)), Reading(refusal(408), lived=True), Reading(refusal(503))
-QUIET, QUIET_NEW = Reading(SLOW, lived=True), Reading(SLOW, progressed=True, lived=True)
+END, END_NEW, END_LATE = Reading(), Reading(progressed=True), Reading(was_stable=True)
+CUT, CUT_NEW, CUT_LATE = Reading(CUT_OFF), Reading(CUT_OFF, progressed=True), Reading(CUT_OFF, was_stable=True)
+HELD, HELD_LATE, BUSY = Reading(refusal(408)), Reading(refusal(408), was_stable=True), Reading(refusal(503))
+QUIET, QUIET_NEW = Reading(SLOW, was_stable=True), Reading(SLOW, progressed=True, was_stable=True)
 RUNS, ENDED = SourceState(ended=False), SourceState(ended=True)
 WHOLE, SHORT = SourceState(ended=True, whole=True), SourceState(ended=True, whole=False)
 LOST, GONE, FOREIGN = (SourceState(error=error) for error in (CUT_OFF, refusal(404), refusal(401)))
@@ -53,10 +53,10 @@ AGAIN = 1000
 FOR_EVER = {
     "silent": (QUIET, RUNS, "at once"),
     "a line now and then": (QUIET_NEW, RUNS, "at once"),
-    "held for some time": (HELD_LATE, NOT_ASKED, "at once"),
+    "held for some time": (HELD_LATE, UNKNOWN, "at once"),
     "ended early by a proxy": (END_LATE, RUNS, "at once"),
-    "cut after some time": (CUT_LATE, NOT_ASKED, "later"),
-    "cut after each piece": (CUT_NEW, NOT_ASKED, "later"),
+    "cut after some time": (CUT_LATE, UNKNOWN, "later"),
+    "cut after each piece": (CUT_NEW, UNKNOWN, "later"),
     "cut at once": (CUT, RUNS, "later"),
     "turned away at once with 408": (HELD, RUNS, "later"),
     "refused by a busy service": (BUSY, RUNS, "later"),
@@ -98,11 +98,11 @@ ENDS = {
     "all has come before a silence": ([(QUIET, WHOLE)], ["over"]),
     "a view that is cut: one look more": ([(END_NEW, ENDED), (END, ENDED)], ["at once", "over"]),
     "there was more": ([(END, ENDED), (END_NEW, ENDED), (END, ENDED)], ["at once", "at once", "over"]),
-    "no such command": ([(Reading(refusal(404)), NOT_ASKED)], ["NotFoundError"]),
+    "no such command": ([(Reading(refusal(404)), UNKNOWN)], ["NotFoundError"]),
     "another key": ([(QUIET, FOREIGN)], ["AuthenticationError"]),
     "not known any more": ([(END, RUNS), (QUIET, GONE)], ["later", "NotFoundError"]),
-    "not served": ([(Reading(refusal(501)), NOT_ASKED)], ["ServerError"]),
-    "progress forgives": ([(CUT, LOST)] * 3 + [(CUT_NEW, NOT_ASKED)] + [(CUT, LOST)] * 3, ["later"] * 7),
+    "not served": ([(Reading(refusal(501)), UNKNOWN)], ["ServerError"]),
+    "progress forgives": ([(CUT, LOST)] * 3 + [(CUT_NEW, UNKNOWN)] + [(CUT, LOST)] * 3, ["later"] * 7),
 }
 
 
@@ -123,14 +123,14 @@ QUESTIONS = {
 
 @pytest.mark.parametrize(("reading", "seconds"), QUESTIONS.values(), ids=QUESTIONS)
 def test_the_command_is_asked_about_after_an_end_and_a_silence(reading: Reading, seconds: float | None) -> None:
-    assert Resumption("stdout", RETRIES).question(reading) == seconds
+    assert Resumption("stdout", RETRIES).end_timeout(reading) == seconds
 
 
 def test_and_after_too_many_cuts() -> None:
     resumption, asked = Resumption("stdout", RETRIES), []
     for _ in range(RETRIES + 3):
-        asked.append(resumption.question(CUT))
-        resumption.next(CUT, NOT_ASKED if asked[-1] is None else RUNS)
+        asked.append(resumption.end_timeout(CUT))
+        resumption.next(CUT, UNKNOWN if asked[-1] is None else RUNS)
     assert asked == [None] * RETRIES + [0.0] * 3
 
 

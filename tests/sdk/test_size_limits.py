@@ -46,8 +46,8 @@ async def test_an_answer_is_read_up_to_its_limit() -> None:
         transport = Transport(ClientConfig(url, "key", max_retries=0))
         try:
             with pytest.raises(APIResponseError, match=r"GET /x is over 1,000 bytes"):
-                await transport.send(Request("GET", "/x", most=1000))
-            assert len((await transport.send(Request("GET", "/x", most=1000))).content) == 1000
+                await transport.send(Request("GET", "/x", max_bytes=1000))
+            assert len((await transport.send(Request("GET", "/x", max_bytes=1000))).content) == 1000
             with pytest.raises(APIStatusError) as refused:
                 await transport.send(Request("GET", "/x"))
             assert len(str(refused.value)) < 1000

@@ -1,4 +1,4 @@
-"""`.api`: the whole REST API."""
+"""`sdk.api`: the whole REST API."""
 
 from __future__ import annotations
 
@@ -25,7 +25,7 @@ if TYPE_CHECKING:
 
 
 class AsyncRunloopAPI:
-    """One attribute per kind of resource, imported when first used."""
+    """The REST API, with an attribute for each kind of resource, imported at its first use."""
 
     def __init__(self, transport: Transport) -> None:
         self._transport = transport
@@ -37,7 +37,7 @@ class AsyncRunloopAPI:
 
     @property
     def clock_ahead(self) -> float:
-        """Seconds that the service's clock is ahead of this machine's, to a second; 0 while nothing was answered."""
+        """Seconds by which the service's clock is ahead of this machine's, to a second; 0 before the first answer."""
         return self._transport.clock_ahead
 
     async def adopt(self, dependent: Dependent) -> None:
@@ -45,20 +45,20 @@ class AsyncRunloopAPI:
         await self._transport.adopt(dependent)
 
     async def get_json(self, path: str, query: Mapping[str, Any] | None = None, *, timeout: float | None = None) -> Any:
-        """The JSON with which any route answers a GET, unchecked. Raises as the operations do."""
+        """The JSON answer of any route to a GET, not validated. Raises the same errors as the operations."""
         from ._resource import get_json
 
         return await get_json(self._transport, path, query or {}, timeout)
 
     async def post_json(self, path: str, body: Mapping[str, Any]) -> Any:
-        """The JSON with which any route answers a POST, unchecked. Raises as the operations do."""
+        """The JSON answer of any route to a POST, not validated. Raises the same errors as the operations."""
         from ._resource import post_json
 
         return await post_json(self._transport, path, body)
 
     @cached_property
     def accounts(self) -> AccountsAPI:
-        """Who one is to the API."""
+        """The account of the API key."""
         from .accounts import AccountsAPI
 
         return AccountsAPI(self._transport)
@@ -107,7 +107,7 @@ class AsyncRunloopAPI:
 
     @cached_property
     def network_policies(self) -> NetworkPoliciesAPI:
-        """What devboxes may reach."""
+        """Network policies: the hosts that devboxes may connect to."""
         from .network_policies import NetworkPoliciesAPI
 
         return NetworkPoliciesAPI(self._transport)
@@ -128,7 +128,7 @@ class AsyncRunloopAPI:
 
     @cached_property
     def restricted_keys(self) -> RestrictedKeysAPI:
-        """API keys that may do only some things."""
+        """API keys with restricted permissions."""
         from .restricted_keys import RestrictedKeysAPI
 
         return RestrictedKeysAPI(self._transport)

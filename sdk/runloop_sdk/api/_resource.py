@@ -1,4 +1,4 @@
-"""What every REST resource is made of: parameters in, one request, a view out."""
+"""The base of all REST resources: turns parameters into a request, and its answer into a view."""
 
 from __future__ import annotations
 
@@ -24,7 +24,7 @@ V = TypeVar("V", bound=View)
 
 
 class APIResource:
-    """A group of operations that share a path."""
+    """The operations on one kind of resource."""
 
     def __init_subclass__(cls) -> None:
         check_arguments(cls)
@@ -35,15 +35,15 @@ class APIResource:
     async def _get(self, path: str, params: Mapping[str, Any], view: type[V]) -> V:
         return await self._view(_without_body("GET", path, params), view)
 
-    async def _act(self, path: str, params: Mapping[str, Any], view: type[V]) -> V:
-        """A POST that has no body."""
+    async def _post_empty(self, path: str, params: Mapping[str, Any], view: type[V]) -> V:
+        """Send a POST without a body."""
         return await self._view(_without_body("POST", path, params), view)
 
-    async def _done(self, path: str, params: Mapping[str, Any], *, method: str = "POST") -> object:
-        return await self._loose(_without_body(method, path, params))
+    async def _send_for_nothing(self, path: str, params: Mapping[str, Any], *, method: str = "POST") -> object:
+        return await self._send_untyped(_without_body(method, path, params))
 
-    async def _loose(self, request: Request) -> object:
-        """The answer of an operation that promises none: whatever it sends, in most cases `{}`."""
+    async def _send_untyped(self, request: Request) -> object:
+        """The answer of an operation that specifies none: any JSON, in most cases `{}`, or text."""
         response = await self._transport.send(request)
         with suppress(ValueError):
             return cast("object", from_json(response.content))
@@ -73,7 +73,7 @@ class APIResource:
 
     async def _view(self, request: Request, view: type[V]) -> V:
         response = await self._transport.send(request)
-        with _promised(request, view.__name__):
+        with _validating(request, view.__name__):
             return view.model_validate_json(response.content or b"{}")
 
     def _list(self, path: str, params: Mapping[str, Any], view: type[V], *, items: str, key: str = "id") -> Listing[V]:
@@ -87,17 +87,17 @@ class APIResource:
         if starting_after:
             request = replace(request, query={**request.query, "starting_after": starting_after})
         response = await self._transport.send(request)
-        with _promised(request, f"list of {items}"):
+        with _validating(request, f"list of {items}"):
             answer = from_json(response.content)
             found = tuple(view.model_validate(item) for item in answer.get(items) or ())
             if starting_after and found and str(getattr(found[-1], key)) == starting_after:
-                return Page(())  # the service ignores `starting_after`: its pages would never end
+                return Page(())  # the service ignores `starting_after`: without this, its pages would never end
             return Page(found, bool(answer.get("has_more")), answer.get("total_count"))
 
 
 @contextmanager
-def _promised(request: Request, what: str) -> Iterator[None]:
-    """Says which answer was not what the API promises, without the answer itself: it may hold tokens."""
+def _validating(request: Request, what: str) -> Iterator[None]:
+    """Raise `APIResponseError` for invalid answers, which names the fields, but never their values: some are secret."""
     try:
         yield
     except ValidationError as error:
@@ -111,23 +111,23 @@ def _promised(request: Request, what: str) -> Iterator[None]:
 
 
 async def get_json(transport: Transport, path: str, query: Mapping[str, Any], timeout: float | None) -> Any:
-    """The JSON with which a route answers a GET; `APIResponseError` for what is none."""
+    """The JSON answer of a route to a GET; raises `APIResponseError` if it is not JSON."""
     return await _json(transport, Request("GET", path, query=_query(query), timeout=timeout))
 
 
 async def post_json(transport: Transport, path: str, body: Mapping[str, Any]) -> Any:
-    """The JSON with which a route answers a POST; `APIResponseError` for what is none."""
+    """The JSON answer of a route to a POST; raises `APIResponseError` if it is not JSON."""
     return await _json(transport, Request("POST", path, json=body))
 
 
 async def _json(transport: Transport, request: Request) -> Any:
     response = await transport.send(request)
-    with _promised(request, "JSON"):
+    with _validating(request, "JSON"):
         return from_json(response.content)
 
 
 def path_of(template: str, *parts: str) -> str:
-    """`template` with each `{}` replaced by a part, quoted; raises for one that would name another route."""
+    """A route with quoted parts for its `{}`; raises `ConfigurationError` for one that would change the route."""
     for part in parts:
         if not _is_name(part):
             raise ConfigurationError(f"{template} needs an id or a name, not {part!r}.")
@@ -139,7 +139,7 @@ def _is_name(part: object) -> bool:
 
 
 def split_options(params: Mapping[str, Any]) -> tuple[dict[str, Any], LongPollingRequestOptions]:
-    """A call's keywords as the API's own parameters (None means not given) and the call's options."""
+    """Split keywords into the parameters of the API, without those that are None, and the options of the call."""
     given = {name: value for name, value in params.items() if value is not None}
     options = {name: given.pop(name) for name in OPTION_NAMES & given.keys()}
     return given, cast("LongPollingRequestOptions", options)
@@ -162,7 +162,7 @@ def build_request(
     timeout: float | None = None,
     surface: tuple[type[RunloopError], ...] = (),
 ) -> Request:
-    """The request of one operation; the caller's options go before the operation's own `timeout`."""
+    """The request of an operation; the `timeout` in the caller's options overrides the operation's own."""
     return Request(
         method,
         path,
@@ -184,7 +184,7 @@ _ALIASES = {"metadata_key": "metadata[key]", "metadata_key_in": "metadata[key][i
 
 
 def _query(values: Mapping[str, Any]) -> dict[str, Any]:
-    """Query parameters as the API reads them: `true` and `false`, a mapping's items as `name[key]`."""
+    """Encode query parameters for the API: booleans as `true` and `false`, the items of a mapping as `name[key]`."""
     flat: dict[str, Any] = {}
     for name, value in values.items():
         if isinstance(value, Mapping):

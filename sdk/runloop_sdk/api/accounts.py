@@ -1,14 +1,12 @@
-"""`.api.accounts`: who one is to the API."""
+"""`.api.accounts`: the account of the API key."""
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Unpack
+from typing import Unpack
 
 from ..models.accounts import AccountView
+from ..params._options import RequestOptions
 from ._resource import APIResource
-
-if TYPE_CHECKING:
-    from ..params._options import RequestOptions
 
 
 class AccountsAPI(APIResource):

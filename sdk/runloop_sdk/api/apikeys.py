@@ -2,18 +2,16 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Unpack
+from typing import Unpack
 
 from ..models.apikeys import APIKeyCreatedView
+from ..params.apikeys import ApikeyCreateParams
 from ._resource import APIResource
-
-if TYPE_CHECKING:
-    from ..params.apikeys import ApikeyCreateParams
 
 
 class ApikeysAPI(APIResource):
     """Operations on API keys."""
 
     async def create(self, **params: Unpack[ApikeyCreateParams]) -> APIKeyCreatedView:
-        """A new API key, told this once (`POST /v1/apikeys`)."""
+        """A new API key, whose secret is only returned here (`POST /v1/apikeys`)."""
         return await self._post("/v1/apikeys", params, APIKeyCreatedView)

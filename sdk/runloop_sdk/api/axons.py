@@ -6,22 +6,22 @@ from functools import cached_property
 from typing import TYPE_CHECKING, Unpack
 
 from ..models.axons import AxonEventView, AxonView, PublishResultView, SqlBatchResultView, SqlQueryResultView
+from ..params._options import LongRequestOptions, RequestOptions
+from ..params.axons import (
+    AxonCreateParams,
+    AxonListParams,
+    AxonPublishParams,
+    AxonSubscribeSseParams,
+    AxonUpdateParams,
+    EventListParams,
+    SqlBatchParams,
+    SqlQueryParams,
+)
 from ._resource import APIResource, path_of
 
 if TYPE_CHECKING:
     from .._event_stream import EventResponse
     from .._pagination import Listing
-    from ..params._options import LongRequestOptions, RequestOptions
-    from ..params.axons import (
-        AxonCreateParams,
-        AxonListParams,
-        AxonPublishParams,
-        AxonSubscribeSseParams,
-        AxonUpdateParams,
-        EventListParams,
-        SqlBatchParams,
-        SqlQueryParams,
-    )
 
 
 class AxonsAPI(APIResource):
@@ -55,14 +55,14 @@ class AxonsAPI(APIResource):
 
     async def delete(self, id: str, **options: Unpack[LongRequestOptions]) -> object:
         """Delete an axon (`DELETE /v1/axons/{id}`)."""
-        return await self._done(path_of("/v1/axons/{}", id), options, method="DELETE")
+        return await self._send_for_nothing(path_of("/v1/axons/{}", id), options, method="DELETE")
 
     async def publish(self, id: str, **params: Unpack[AxonPublishParams]) -> PublishResultView:
-        """Where the new event is in the axon (`POST /v1/axons/{id}/publish`)."""
+        """Add an event; its sequence number and time (`POST /v1/axons/{id}/publish`)."""
         return await self._post(path_of("/v1/axons/{}/publish", id), params, PublishResultView)
 
     async def subscribe_sse(self, id: str, **params: Unpack[AxonSubscribeSseParams]) -> EventResponse[AxonEventView]:
-        """Its events, as they come (`GET /v1/axons/{id}/subscribe/sse`)."""
+        """The events of an axon as they occur (`GET /v1/axons/{id}/subscribe/sse`)."""
         return await self._events(path_of("/v1/axons/{}/subscribe/sse", id), params, AxonEventView)
 
 
@@ -79,9 +79,9 @@ class AxonSqlAPI(APIResource):
     """`.api.axons.sql`."""
 
     async def query(self, id: str, **params: Unpack[SqlQueryParams]) -> SqlQueryResultView:
-        """What one statement gives (`POST /v1/axons/{id}/sql/query`)."""
+        """The rows of one SQL statement (`POST /v1/axons/{id}/sql/query`)."""
         return await self._post(path_of("/v1/axons/{}/sql/query", id), params, SqlQueryResultView)
 
     async def batch(self, id: str, **params: Unpack[SqlBatchParams]) -> SqlBatchResultView:
-        """What several statements give, in one transaction (`POST /v1/axons/{id}/sql/batch`)."""
+        """The results of several SQL statements in one transaction (`POST /v1/axons/{id}/sql/batch`)."""
         return await self._post(path_of("/v1/axons/{}/sql/batch", id), params, SqlBatchResultView)

@@ -5,17 +5,17 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Unpack
 
 from ..models.blueprints import BlueprintBuildLogsListView, BlueprintPreviewView, BlueprintView
+from ..params._options import LongRequestOptions, RequestOptions
+from ..params.blueprints import (
+    BlueprintCreateParams,
+    BlueprintListParams,
+    BlueprintListPublicParams,
+    BlueprintPreviewParams,
+)
 from ._resource import APIResource, path_of
 
 if TYPE_CHECKING:
     from .._pagination import Listing
-    from ..params._options import LongRequestOptions, RequestOptions
-    from ..params.blueprints import (
-        BlueprintCreateParams,
-        BlueprintListParams,
-        BlueprintListPublicParams,
-        BlueprintPreviewParams,
-    )
 
 
 class BlueprintsAPI(APIResource):
@@ -38,7 +38,7 @@ class BlueprintsAPI(APIResource):
         return self._list("/v1/blueprints/list_public", params, BlueprintView, items="blueprints")
 
     async def logs(self, id: str, **options: Unpack[RequestOptions]) -> BlueprintBuildLogsListView:
-        """What the build printed so far (`GET /v1/blueprints/{id}/logs`)."""
+        """The log of the build so far (`GET /v1/blueprints/{id}/logs`)."""
         return await self._get(path_of("/v1/blueprints/{}/logs", id), options, BlueprintBuildLogsListView)
 
     async def preview(self, **params: Unpack[BlueprintPreviewParams]) -> BlueprintPreviewView:
@@ -47,4 +47,4 @@ class BlueprintsAPI(APIResource):
 
     async def delete(self, id: str, **options: Unpack[LongRequestOptions]) -> object:
         """Delete a blueprint that no snapshot depends on (`POST /v1/blueprints/{id}/delete`)."""
-        return await self._done(path_of("/v1/blueprints/{}/delete", id), options)
+        return await self._send_for_nothing(path_of("/v1/blueprints/{}/delete", id), options)

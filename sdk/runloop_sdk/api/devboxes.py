@@ -25,46 +25,46 @@ from ..models.devboxes import (
 )
 from ..models.disk_snapshots import DevboxSnapshotView
 from ..models.executions import DevboxAsyncExecutionDetailView, DevboxExecutionDetailView
+from ..params._options import LongRequestOptions, RequestOptions
+from ..params.devboxes import (
+    DevboxCreateGatewayTokenParams,
+    DevboxCreateMcpTokenParams,
+    DevboxCreateParams,
+    DevboxDownloadFileParams,
+    DevboxEnableTunnelParams,
+    DevboxExecuteAsyncParams,
+    DevboxExecuteParams,
+    DevboxExecuteSyncParams,
+    DevboxListParams,
+    DevboxReadFileContentsParams,
+    DevboxShutdownParams,
+    DevboxSnapshotDiskAsyncParams,
+    DevboxSnapshotDiskParams,
+    DevboxUpdateParams,
+    DevboxUploadFileParams,
+    DevboxWaitForCommandParams,
+    DevboxWaitForStatusParams,
+    DevboxWriteFileContentsParams,
+)
+from ..params.disk_snapshots import DiskSnapshotListParams
+from ..params.executions import ExecutionRetrieveParams
 from ._resource import APIResource, build_request, path_of, split_options
 
 if TYPE_CHECKING:
     from .._event_stream import EventResponse
     from .._pagination import Listing
     from .._transport import Request
-    from ..params._options import LongRequestOptions, RequestOptions
-    from ..params.devboxes import (
-        DevboxCreateGatewayTokenParams,
-        DevboxCreateMcpTokenParams,
-        DevboxCreateParams,
-        DevboxDownloadFileParams,
-        DevboxEnableTunnelParams,
-        DevboxExecuteAsyncParams,
-        DevboxExecuteParams,
-        DevboxExecuteSyncParams,
-        DevboxListParams,
-        DevboxReadFileContentsParams,
-        DevboxShutdownParams,
-        DevboxSnapshotDiskAsyncParams,
-        DevboxSnapshotDiskParams,
-        DevboxUpdateParams,
-        DevboxUploadFileParams,
-        DevboxWaitForCommandParams,
-        DevboxWaitForStatusParams,
-        DevboxWriteFileContentsParams,
-    )
-    from ..params.disk_snapshots import DiskSnapshotListParams
-    from ..params.executions import ExecutionRetrieveParams
     from .disk_snapshots import DiskSnapshotsAPI
     from .executions import ExecutionsAPI
     from .logs import LogsAPI
 
 COMMAND_HOLD = 25.0
-"""Seconds for which the service holds a request that waits for a command, at most and by default."""
+"""Seconds for which the service holds a request for the end of a command, at most and by default."""
 COMMAND_WAIT_TIMEOUT = COMMAND_HOLD + 10.0
-"""And 10 s for the way; a wait for a devbox is held for 30 s."""
+"""10 s more for the network; for a devbox, a request is held for 30 s."""
 DEVBOX_WAIT_TIMEOUT = 40.0
 EXECUTE_SILENCE = 60.0
-"""Seconds by which the answer to `execute` may be late: a busy service starts the command only then."""
+"""Seconds by which the answer to `execute` may be late: a busy service counts from when the command starts."""
 
 
 class DevboxesAPI(APIResource):
@@ -86,17 +86,17 @@ class DevboxesAPI(APIResource):
 
     @cached_property
     def logs(self) -> LogsAPI:
-        """What happened in a devbox."""
+        """Logs of devboxes."""
         from .logs import LogsAPI
 
         return LogsAPI(self._transport)
 
     async def create(self, **params: Unpack[DevboxCreateParams]) -> DevboxView:
-        """A new devbox, which starts (`POST /v1/devboxes`)."""
+        """A new devbox, which is still starting (`POST /v1/devboxes`)."""
         return await self._post("/v1/devboxes", params, DevboxView)
 
     async def create_and_await_running(self, **params: Unpack[DevboxCreateParams]) -> DevboxView:
-        """A new devbox, which may run already; else wait on (`POST /v1/devboxes/create_and_await_running`)."""
+        """A new devbox, running unless that takes too long (`POST /v1/devboxes/create_and_await_running`)."""
         return await self._post(
             "/v1/devboxes/create_and_await_running", params, DevboxView, timeout=DEVBOX_WAIT_TIMEOUT
         )
@@ -114,7 +114,7 @@ class DevboxesAPI(APIResource):
         return self._list("/v1/devboxes", params, DevboxView, items="devboxes")
 
     async def wait_for_status(self, id: str, **params: Unpack[DevboxWaitForStatusParams]) -> DevboxView:
-        """The devbox in one of `statuses`; `WaitTimeoutError` when the service holds the request no longer.
+        """The devbox once it has one of `statuses`; raises `WaitTimeoutError` when the service stops waiting.
 
         (`POST /v1/devboxes/{id}/wait_for_status`)
         """
@@ -122,45 +122,46 @@ class DevboxesAPI(APIResource):
         return await self._post(path, params, DevboxView, timeout=DEVBOX_WAIT_TIMEOUT, surface=(WaitTimeoutError,))
 
     async def suspend(self, id: str, **options: Unpack[LongRequestOptions]) -> DevboxView:
-        """The devbox, whose processes end and whose disk is kept (`POST /v1/devboxes/{id}/suspend`)."""
-        return await self._act(path_of("/v1/devboxes/{}/suspend", id), options, DevboxView)
+        """Suspend a devbox: its processes end, and its disk is kept (`POST /v1/devboxes/{id}/suspend`)."""
+        return await self._post_empty(path_of("/v1/devboxes/{}/suspend", id), options, DevboxView)
 
     async def resume(self, id: str, **options: Unpack[LongRequestOptions]) -> DevboxView:
-        """The devbox, which starts again from its disk (`POST /v1/devboxes/{id}/resume`)."""
-        return await self._act(path_of("/v1/devboxes/{}/resume", id), options, DevboxView)
+        """Start a suspended devbox again from its disk (`POST /v1/devboxes/{id}/resume`)."""
+        return await self._post_empty(path_of("/v1/devboxes/{}/resume", id), options, DevboxView)
 
     async def shutdown(self, id: str, **params: Unpack[DevboxShutdownParams]) -> DevboxView:
-        """The devbox, ended for good (`POST /v1/devboxes/{id}/shutdown`)."""
-        return await self._act(path_of("/v1/devboxes/{}/shutdown", id), params, DevboxView)
+        """Shut a devbox down for good (`POST /v1/devboxes/{id}/shutdown`)."""
+        return await self._post_empty(path_of("/v1/devboxes/{}/shutdown", id), params, DevboxView)
 
     async def keep_alive(self, id: str, **options: Unpack[LongRequestOptions]) -> object:
-        """Start its keep-alive time again (`POST /v1/devboxes/{id}/keep_alive`)."""
-        return await self._done(path_of("/v1/devboxes/{}/keep_alive", id), options)
+        """Restart the keep-alive time of a devbox (`POST /v1/devboxes/{id}/keep_alive`)."""
+        return await self._send_for_nothing(path_of("/v1/devboxes/{}/keep_alive", id), options)
 
     async def retrieve_resource_usage(self, id: str, **options: Unpack[RequestOptions]) -> DevboxResourceUsageView:
-        """What a devbox used so far (`GET /v1/devboxes/{id}/usage`)."""
+        """The CPU, memory and disk that a devbox has used so far (`GET /v1/devboxes/{id}/usage`)."""
         return await self._get(path_of("/v1/devboxes/{}/usage", id), options, DevboxResourceUsageView)
 
     async def watch_evictions(self, **options: Unpack[RequestOptions]) -> EventResponse[DevboxEvictionEventView]:
-        """The account's devboxes whose machine goes away, as it is planned (`GET /v1/devboxes/evictions/watch`)."""
+        """Announcements of devboxes that will be evicted from their host (`GET /v1/devboxes/evictions/watch`)."""
         return await self._events("/v1/devboxes/evictions/watch", options, DevboxEvictionEventView)
 
     # Commands
 
     async def execute(self, id: str, **params: Unpack[DevboxExecuteParams]) -> DevboxAsyncExecutionDetailView:
-        """A command that has ended, or still runs after `optimistic_timeout` (`POST /v1/devboxes/{id}/execute`).
+        """Run a command; returns when it has ended, or after `optimistic_timeout` (`POST /v1/devboxes/{id}/execute`).
 
-        Where its answer does not come, the connection may be dead without anybody having noticed: a minute after it
-        was due the command is asked for by its id, and sent again only where the service does not know it.
+        If there is no answer a minute after it is due, the connection may be dead. Then the command is looked up by its
+        id, and started again only if the service does not know it.
         """
         command_id = params["command_id"] = params.get("command_id") or str(uuid7())
+        # Both stay the same on each attempt, so that the service recognizes a command that it has started already.
         params["idempotency_key"] = params.get("idempotency_key") or str(uuid4())
         for attempt in count():
             try:
                 return await self._execute(id, params)
             except APITimeoutError:
-                if (known := await self._known(id, command_id, params)) is not None:
-                    return known
+                if (found := await self._find_command(id, command_id, params)) is not None:
+                    return found
                 if attempt >= self._transport.config.max_retries:
                     raise
         raise AssertionError("unreachable")
@@ -173,13 +174,13 @@ class DevboxesAPI(APIResource):
             DevboxAsyncExecutionDetailView,
             in_query=["last_n"],
             timeout=(COMMAND_HOLD if hold is None else hold) + EXECUTE_SILENCE,
-            surface=(APITimeoutError,),
+            surface=(APITimeoutError,),  # not retried at once: the command may be running
         )
 
-    async def _known(
+    async def _find_command(
         self, id: str, command_id: str, params: DevboxExecuteParams
     ) -> DevboxAsyncExecutionDetailView | None:
-        """A command as it is now; None where the service knows none of this id."""
+        """A command as it is now; None if the service knows none with this id."""
         given: ExecutionRetrieveParams = {"last_n": params.get("last_n"), "extra_headers": params.get("extra_headers")}
         try:
             return await self.executions.retrieve(command_id, devbox_id=id, **given)
@@ -189,19 +190,19 @@ class DevboxesAPI(APIResource):
     async def execute_async(
         self, id: str, **params: Unpack[DevboxExecuteAsyncParams]
     ) -> DevboxAsyncExecutionDetailView:
-        """A command that was just started (`POST /v1/devboxes/{id}/execute_async`)."""
+        """Start a command (`POST /v1/devboxes/{id}/execute_async`)."""
         path = path_of("/v1/devboxes/{}/execute_async", id)
         return await self._post(path, params, DevboxAsyncExecutionDetailView)
 
     async def execute_sync(self, id: str, **params: Unpack[DevboxExecuteSyncParams]) -> DevboxExecutionDetailView:
-        """A command that has ended; deprecated by the API, use `execute` (`POST /v1/devboxes/{id}/execute_sync`)."""
+        """Run a command to its end; deprecated by the API, use `execute` (`POST /v1/devboxes/{id}/execute_sync`)."""
         path = path_of("/v1/devboxes/{}/execute_sync", id)
         return await self._post(path, params, DevboxExecutionDetailView, timeout=LONG_TIMEOUT)
 
     async def wait_for_command(
         self, execution_id: str, *, devbox_id: str, **params: Unpack[DevboxWaitForCommandParams]
     ) -> DevboxAsyncExecutionDetailView:
-        """The command in one of `statuses`; `WaitTimeoutError` when the service holds the request no longer.
+        """The command once it has one of `statuses`; raises `WaitTimeoutError` when the service stops waiting.
 
         (`POST /v1/devboxes/{devbox_id}/executions/{execution_id}/wait_for_status`)
         """
@@ -231,13 +232,13 @@ class DevboxesAPI(APIResource):
     async def download_file(self, id: str, **params: Unpack[DevboxDownloadFileParams]) -> bytes:
         """The bytes of a file, all in memory (`POST /v1/devboxes/{id}/download_file`)."""
         request = _file_request(path_of("/v1/devboxes/{}/download_file", id), params)
-        return (await self._transport.send(replace(request, most=None))).content
+        return (await self._transport.send(replace(request, max_bytes=None))).content
 
     @asynccontextmanager
     async def download_file_stream(
         self, id: str, **params: Unpack[DevboxDownloadFileParams]
     ) -> AsyncIterator[AsyncIterator[bytes]]:
-        """The bytes of a file as they come: `async with` it, then `async for` (`POST .../download_file`)."""
+        """The bytes of a file as they arrive: `async with` it, then `async for` (`POST .../download_file`)."""
         request = _file_request(path_of("/v1/devboxes/{}/download_file", id), params)
         async with self._transport.open(request) as answer:
             async with aclosing(self._transport.body(answer, request)) as pieces:
@@ -246,7 +247,7 @@ class DevboxesAPI(APIResource):
     async def upload_file(self, id: str, **params: Unpack[DevboxUploadFileParams]) -> object:
         """Upload a file of any size, read while it is sent (`POST /v1/devboxes/{id}/upload_file`).
 
-        Raises `LocalFileError` when the file cannot be read. Retried, unless `file` can be read only once.
+        Raises `LocalFileError` if the file cannot be read. Retried, unless `file` can be read only once.
         """
         from .._upload import multipart, open_upload
 
@@ -254,25 +255,27 @@ class DevboxesAPI(APIResource):
         upload, content_type = multipart(await open_upload(form.pop("file")), "file", form)
         path, headers = path_of("/v1/devboxes/{}/upload_file", id), {"content-type": content_type, **upload.headers}
         request = build_request("POST", path, options, content=upload.content, headers=headers, timeout=LONG_TIMEOUT)
-        return await self._loose(request)
+        return await self._send_untyped(request)
 
     # Tunnels and other ways in
 
     async def enable_tunnel(self, id: str, **params: Unpack[DevboxEnableTunnelParams]) -> TunnelView:
-        """The devbox's tunnel, opened (`POST /v1/devboxes/{id}/enable_tunnel`)."""
+        """Open the devbox's tunnel (`POST /v1/devboxes/{id}/enable_tunnel`)."""
         return await self._post(path_of("/v1/devboxes/{}/enable_tunnel", id), params, TunnelView)
 
     async def remove_tunnel(self, id: str, **options: Unpack[LongRequestOptions]) -> object:
         """Close the devbox's tunnel (`POST /v1/devboxes/{id}/remove_tunnel`)."""
-        return await self._done(path_of("/v1/devboxes/{}/remove_tunnel", id), options)
+        return await self._send_for_nothing(path_of("/v1/devboxes/{}/remove_tunnel", id), options)
 
     async def create_pty_tunnel(self, id: str, **options: Unpack[LongRequestOptions]) -> PtyTunnelView:
-        """The tunnel to the devbox's terminals, see `.api.pty` (`POST /v1/devboxes/{id}/create_pty_tunnel`)."""
-        return await self._act(path_of("/v1/devboxes/{}/create_pty_tunnel", id), options, PtyTunnelView)
+        """The tunnel to the devbox's terminals, for `.api.pty` (`POST /v1/devboxes/{id}/create_pty_tunnel`)."""
+        return await self._post_empty(path_of("/v1/devboxes/{}/create_pty_tunnel", id), options, PtyTunnelView)
 
     async def create_ssh_key(self, id: str, **options: Unpack[LongRequestOptions]) -> DevboxCreateSSHKeyResponse:
         """A new key to log in with over SSH (`POST /v1/devboxes/{id}/create_ssh_key`)."""
-        return await self._act(path_of("/v1/devboxes/{}/create_ssh_key", id), options, DevboxCreateSSHKeyResponse)
+        return await self._post_empty(
+            path_of("/v1/devboxes/{}/create_ssh_key", id), options, DevboxCreateSSHKeyResponse
+        )
 
     async def create_gateway_token(self, id: str, **params: Unpack[DevboxCreateGatewayTokenParams]) -> GatewayTokenView:
         """A token for a gateway (`POST /v1/devboxes/{id}/create_gateway_token`)."""
@@ -290,15 +293,15 @@ class DevboxesAPI(APIResource):
         return await self._post(path, params, DevboxSnapshotView, timeout=LONG_TIMEOUT)
 
     async def snapshot_disk_async(self, id: str, **params: Unpack[DevboxSnapshotDiskAsyncParams]) -> DevboxSnapshotView:
-        """A snapshot of the disk that was just begun (`POST /v1/devboxes/{id}/snapshot_disk_async`)."""
+        """A snapshot of the disk, which is still being taken (`POST /v1/devboxes/{id}/snapshot_disk_async`)."""
         return await self._post(path_of("/v1/devboxes/{}/snapshot_disk_async", id), params, DevboxSnapshotView)
 
     def list_disk_snapshots(self, **params: Unpack[DiskSnapshotListParams]) -> Listing[DevboxSnapshotView]:
-        """Snapshots, newest first; `disk_snapshots.list` by its other name (`GET /v1/devboxes/disk_snapshots`)."""
+        """The same as `disk_snapshots.list` (`GET /v1/devboxes/disk_snapshots`)."""
         return self.disk_snapshots.list(**params)
 
     async def delete_disk_snapshot(self, id: str, **options: Unpack[LongRequestOptions]) -> object:
-        """`disk_snapshots.delete` by its other name (`POST /v1/devboxes/disk_snapshots/{id}/delete`)."""
+        """The same as `disk_snapshots.delete` (`POST /v1/devboxes/disk_snapshots/{id}/delete`)."""
         return await self.disk_snapshots.delete(id, **options)
 
 

@@ -5,12 +5,12 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Unpack
 
 from ..models.disk_snapshots import DevboxSnapshotAsyncStatusView, DevboxSnapshotView
+from ..params._options import LongRequestOptions, RequestOptions
+from ..params.disk_snapshots import DiskSnapshotListParams, DiskSnapshotUpdateParams
 from ._resource import APIResource, path_of
 
 if TYPE_CHECKING:
     from .._pagination import Listing
-    from ..params._options import LongRequestOptions, RequestOptions
-    from ..params.disk_snapshots import DiskSnapshotListParams, DiskSnapshotUpdateParams
 
 
 class DiskSnapshotsAPI(APIResource):
@@ -21,7 +21,7 @@ class DiskSnapshotsAPI(APIResource):
         return self._list("/v1/devboxes/disk_snapshots", params, DevboxSnapshotView, items="snapshots")
 
     async def query_status(self, id: str, **options: Unpack[RequestOptions]) -> DevboxSnapshotAsyncStatusView:
-        """How far a snapshot is (`GET /v1/devboxes/disk_snapshots/{id}/status`)."""
+        """The status of a snapshot, and its view once complete (`GET /v1/devboxes/disk_snapshots/{id}/status`)."""
         path = path_of("/v1/devboxes/disk_snapshots/{}/status", id)
         return await self._get(path, options, DevboxSnapshotAsyncStatusView)
 
@@ -31,4 +31,4 @@ class DiskSnapshotsAPI(APIResource):
 
     async def delete(self, id: str, **options: Unpack[LongRequestOptions]) -> object:
         """Delete a snapshot (`POST /v1/devboxes/disk_snapshots/{id}/delete`)."""
-        return await self._done(path_of("/v1/devboxes/disk_snapshots/{}/delete", id), options)
+        return await self._send_for_nothing(path_of("/v1/devboxes/disk_snapshots/{}/delete", id), options)

@@ -11,17 +11,17 @@ from ..models.executions import (
     DevboxSendStdInResult,
     ExecutionUpdateChunk,
 )
+from ..params.devboxes import DevboxExecuteAsyncParams, DevboxExecuteSyncParams
+from ..params.executions import (
+    ExecutionKillParams,
+    ExecutionRetrieveParams,
+    ExecutionSendStdInParams,
+    ExecutionStreamUpdatesParams,
+)
 from ._resource import APIResource, path_of
 
 if TYPE_CHECKING:
     from .._event_stream import EventResponse
-    from ..params.devboxes import DevboxExecuteAsyncParams, DevboxExecuteSyncParams
-    from ..params.executions import (
-        ExecutionKillParams,
-        ExecutionRetrieveParams,
-        ExecutionSendStdInParams,
-        ExecutionStreamUpdatesParams,
-    )
 
 _EXECUTION = "/v1/devboxes/{}/executions/{}"
 
@@ -38,39 +38,39 @@ class ExecutionsAPI(APIResource):
     async def execute_async(
         self, id: str, **params: Unpack[DevboxExecuteAsyncParams]
     ) -> DevboxAsyncExecutionDetailView:
-        """A command that was just started (`POST /v1/devboxes/{id}/execute_async`)."""
+        """Start a command (`POST /v1/devboxes/{id}/execute_async`)."""
         path = path_of("/v1/devboxes/{}/execute_async", id)
         return await self._post(path, params, DevboxAsyncExecutionDetailView)
 
     async def execute_sync(self, id: str, **params: Unpack[DevboxExecuteSyncParams]) -> DevboxExecutionDetailView:
-        """A command that has ended; deprecated by the API (`POST /v1/devboxes/{id}/execute_sync`)."""
+        """Run a command to its end; deprecated by the API (`POST /v1/devboxes/{id}/execute_sync`)."""
         path = path_of("/v1/devboxes/{}/execute_sync", id)
         return await self._post(path, params, DevboxExecutionDetailView, timeout=LONG_TIMEOUT)
 
     async def kill(
         self, execution_id: str, *, devbox_id: str, **params: Unpack[ExecutionKillParams]
     ) -> DevboxAsyncExecutionDetailView:
-        """The command, killed (`POST .../executions/{execution_id}/kill`)."""
+        """Kill a command (`POST .../executions/{execution_id}/kill`)."""
         path = path_of(_EXECUTION + "/kill", devbox_id, execution_id)
         return await self._post(path, params, DevboxAsyncExecutionDetailView)
 
     async def send_std_in(
         self, execution_id: str, *, devbox_id: str, **params: Unpack[ExecutionSendStdInParams]
     ) -> DevboxSendStdInResult:
-        """Whether the command, started with `attach_stdin`, took it (`POST .../{execution_id}/send_std_in`)."""
+        """Write to a command started with `attach_stdin`, or signal it (`POST .../{execution_id}/send_std_in`)."""
         path = path_of(_EXECUTION + "/send_std_in", devbox_id, execution_id)
         return await self._post(path, params, DevboxSendStdInResult)
 
     async def stream_stdout_updates(
         self, execution_id: str, *, devbox_id: str, **params: Unpack[ExecutionStreamUpdatesParams]
     ) -> EventResponse[ExecutionUpdateChunk]:
-        """What it prints to stdout, as it comes (`GET .../{execution_id}/stream_stdout_updates`)."""
+        """The stdout of a command as it is printed (`GET .../{execution_id}/stream_stdout_updates`)."""
         path = path_of(_EXECUTION + "/stream_stdout_updates", devbox_id, execution_id)
         return await self._events(path, params, ExecutionUpdateChunk)
 
     async def stream_stderr_updates(
         self, execution_id: str, *, devbox_id: str, **params: Unpack[ExecutionStreamUpdatesParams]
     ) -> EventResponse[ExecutionUpdateChunk]:
-        """What it prints to stderr, as it comes (`GET .../{execution_id}/stream_stderr_updates`)."""
+        """The stderr of a command as it is printed (`GET .../{execution_id}/stream_stderr_updates`)."""
         path = path_of(_EXECUTION + "/stream_stderr_updates", devbox_id, execution_id)
         return await self._events(path, params, ExecutionUpdateChunk)

@@ -5,12 +5,12 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Unpack
 
 from ..models.gateway_configs import GatewayConfigView
+from ..params._options import LongRequestOptions, RequestOptions
+from ..params.gateway_configs import GatewayConfigCreateParams, GatewayConfigListParams, GatewayConfigUpdateParams
 from ._resource import APIResource, path_of
 
 if TYPE_CHECKING:
     from .._pagination import Listing
-    from ..params._options import LongRequestOptions, RequestOptions
-    from ..params.gateway_configs import GatewayConfigCreateParams, GatewayConfigListParams, GatewayConfigUpdateParams
 
 
 class GatewayConfigsAPI(APIResource):
@@ -25,7 +25,7 @@ class GatewayConfigsAPI(APIResource):
         return await self._get(path_of("/v1/gateway-configs/{}", id), options, GatewayConfigView)
 
     async def update(self, id: str, **params: Unpack[GatewayConfigUpdateParams]) -> GatewayConfigView:
-        """The gateway configuration, changed (`POST /v1/gateway-configs/{id}`)."""
+        """Update the gateway configuration (`POST /v1/gateway-configs/{id}`)."""
         return await self._post(path_of("/v1/gateway-configs/{}", id), params, GatewayConfigView)
 
     def list(self, **params: Unpack[GatewayConfigListParams]) -> Listing[GatewayConfigView]:
@@ -33,5 +33,5 @@ class GatewayConfigsAPI(APIResource):
         return self._list("/v1/gateway-configs", params, GatewayConfigView, items="gateway_configs")
 
     async def delete(self, id: str, **options: Unpack[LongRequestOptions]) -> GatewayConfigView:
-        """The gateway configuration, deleted (`POST /v1/gateway-configs/{id}/delete`)."""
-        return await self._act(path_of("/v1/gateway-configs/{}/delete", id), options, GatewayConfigView)
+        """Delete the gateway configuration (`POST /v1/gateway-configs/{id}/delete`)."""
+        return await self._post_empty(path_of("/v1/gateway-configs/{}/delete", id), options, GatewayConfigView)

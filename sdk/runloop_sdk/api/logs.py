@@ -1,19 +1,17 @@
-"""`.api.devboxes.logs`: what happened in a devbox."""
+"""`.api.devboxes.logs`: the logs of devboxes."""
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Unpack
+from typing import Unpack
 
 from ..models.logs import DevboxLogsListView
+from ..params.logs import LogListParams
 from ._resource import APIResource, path_of
-
-if TYPE_CHECKING:
-    from ..params.logs import LogListParams
 
 
 class LogsAPI(APIResource):
     """Operations on logs."""
 
     async def list(self, id: str, **params: Unpack[LogListParams]) -> DevboxLogsListView:
-        """All log lines of a devbox; they may lag some seconds (`GET /v1/devboxes/{id}/logs`)."""
+        """All log lines of a devbox, up to some seconds ago (`GET /v1/devboxes/{id}/logs`)."""
         return await self._get(path_of("/v1/devboxes/{}/logs", id), params, DevboxLogsListView)

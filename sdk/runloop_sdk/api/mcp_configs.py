@@ -5,12 +5,12 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Unpack
 
 from ..models.mcp_configs import McpConfigView
+from ..params._options import LongRequestOptions, RequestOptions
+from ..params.mcp_configs import McpConfigCreateParams, McpConfigListParams, McpConfigUpdateParams
 from ._resource import APIResource, path_of
 
 if TYPE_CHECKING:
     from .._pagination import Listing
-    from ..params._options import LongRequestOptions, RequestOptions
-    from ..params.mcp_configs import McpConfigCreateParams, McpConfigListParams, McpConfigUpdateParams
 
 
 class McpConfigsAPI(APIResource):
@@ -25,7 +25,7 @@ class McpConfigsAPI(APIResource):
         return await self._get(path_of("/v1/mcp-configs/{}", id), options, McpConfigView)
 
     async def update(self, id: str, **params: Unpack[McpConfigUpdateParams]) -> McpConfigView:
-        """The MCP configuration, changed (`POST /v1/mcp-configs/{id}`)."""
+        """Update the MCP configuration (`POST /v1/mcp-configs/{id}`)."""
         return await self._post(path_of("/v1/mcp-configs/{}", id), params, McpConfigView)
 
     def list(self, **params: Unpack[McpConfigListParams]) -> Listing[McpConfigView]:
@@ -33,5 +33,5 @@ class McpConfigsAPI(APIResource):
         return self._list("/v1/mcp-configs", params, McpConfigView, items="mcp_configs")
 
     async def delete(self, id: str, **options: Unpack[LongRequestOptions]) -> McpConfigView:
-        """The MCP configuration, deleted (`POST /v1/mcp-configs/{id}/delete`)."""
-        return await self._act(path_of("/v1/mcp-configs/{}/delete", id), options, McpConfigView)
+        """Delete the MCP configuration (`POST /v1/mcp-configs/{id}/delete`)."""
+        return await self._post_empty(path_of("/v1/mcp-configs/{}/delete", id), options, McpConfigView)

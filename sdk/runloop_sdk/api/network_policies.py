@@ -1,16 +1,16 @@
-"""`.api.network_policies`: what devboxes may reach."""
+"""`.api.network_policies`: the hosts that devboxes may connect to."""
 
 from __future__ import annotations
 
 from typing import TYPE_CHECKING, Unpack
 
 from ..models.network_policies import NetworkPolicyView
+from ..params._options import LongRequestOptions, RequestOptions
+from ..params.network_policies import NetworkPolicyCreateParams, NetworkPolicyListParams, NetworkPolicyUpdateParams
 from ._resource import APIResource, path_of
 
 if TYPE_CHECKING:
     from .._pagination import Listing
-    from ..params._options import LongRequestOptions, RequestOptions
-    from ..params.network_policies import NetworkPolicyCreateParams, NetworkPolicyListParams, NetworkPolicyUpdateParams
 
 
 class NetworkPoliciesAPI(APIResource):
@@ -25,7 +25,7 @@ class NetworkPoliciesAPI(APIResource):
         return await self._get(path_of("/v1/network-policies/{}", id), options, NetworkPolicyView)
 
     async def update(self, id: str, **params: Unpack[NetworkPolicyUpdateParams]) -> NetworkPolicyView:
-        """The network policy, changed (`POST /v1/network-policies/{id}`)."""
+        """Update the network policy (`POST /v1/network-policies/{id}`)."""
         return await self._post(path_of("/v1/network-policies/{}", id), params, NetworkPolicyView)
 
     def list(self, **params: Unpack[NetworkPolicyListParams]) -> Listing[NetworkPolicyView]:
@@ -33,5 +33,5 @@ class NetworkPoliciesAPI(APIResource):
         return self._list("/v1/network-policies", params, NetworkPolicyView, items="network_policies")
 
     async def delete(self, id: str, **options: Unpack[LongRequestOptions]) -> NetworkPolicyView:
-        """The network policy, deleted (`POST /v1/network-policies/{id}/delete`)."""
-        return await self._act(path_of("/v1/network-policies/{}/delete", id), options, NetworkPolicyView)
+        """Delete the network policy (`POST /v1/network-policies/{id}/delete`)."""
+        return await self._post_empty(path_of("/v1/network-policies/{}/delete", id), options, NetworkPolicyView)

@@ -8,16 +8,16 @@ from typing import TYPE_CHECKING, Any, Unpack
 from urllib.parse import parse_qsl, urlsplit
 
 from .._config import LONG_TIMEOUT
-from .._downloads import after
+from .._downloads import skip_bytes
 from .._transport import Request
+from .._upload import Upload
 from ..models.objects import ObjectDownloadURLView, ObjectView
+from ..params._options import LongRequestOptions, RequestOptions
+from ..params.objects import ObjectCreateParams, ObjectDownloadParams, ObjectListParams, ObjectListPublicParams
 from ._resource import APIResource, path_of
 
 if TYPE_CHECKING:
     from .._pagination import Listing
-    from .._upload import Upload
-    from ..params._options import LongRequestOptions, RequestOptions
-    from ..params.objects import ObjectCreateParams, ObjectDownloadParams, ObjectListParams, ObjectListPublicParams
 
 
 class ObjectsAPI(APIResource):
@@ -41,15 +41,15 @@ class ObjectsAPI(APIResource):
 
     async def complete(self, id: str, **options: Unpack[LongRequestOptions]) -> ObjectView:
         """The object, now that its bytes are uploaded (`POST /v1/objects/{id}/complete`)."""
-        return await self._act(path_of("/v1/objects/{}/complete", id), options, ObjectView)
+        return await self._post_empty(path_of("/v1/objects/{}/complete", id), options, ObjectView)
 
     async def download(self, id: str, **params: Unpack[ObjectDownloadParams]) -> ObjectDownloadURLView:
         """A URL to get its bytes from, without the API key (`GET /v1/objects/{id}/download`)."""
         return await self._get(path_of("/v1/objects/{}/download", id), params, ObjectDownloadURLView)
 
     async def delete(self, id: str, **options: Unpack[LongRequestOptions]) -> ObjectView:
-        """The object, deleted (`POST /v1/objects/{id}/delete`)."""
-        return await self._act(path_of("/v1/objects/{}/delete", id), options, ObjectView)
+        """Delete the object (`POST /v1/objects/{id}/delete`)."""
+        return await self._post_empty(path_of("/v1/objects/{}/delete", id), options, ObjectView)
 
     # Bytes travel by presigned URLs, which name another host and carry their own permission
 
@@ -60,16 +60,16 @@ class ObjectsAPI(APIResource):
 
     @asynccontextmanager
     async def get_presigned(self, url: str, *, offset: int = 0) -> AsyncIterator[AsyncIterator[bytes]]:
-        """An object's bytes from its `download_url` as they come, from byte `offset`, without the API key."""
+        """The bytes of an object from `offset` on, as they arrive, by its `download_url` and without the API key."""
         request = _presigned("GET", url, headers={"range": f"bytes={offset}-"} if offset else {})
         async with self._transport.open(request) as answer:
             async with aclosing(self._transport.body(answer, request)) as pieces:
-                skip = offset if answer.status == 200 else 0  # a host that knows no ranges starts over
-                yield after(pieces, skip)
+                skip = offset if answer.status == 200 else 0  # a host without ranges sends it from the start
+                yield skip_bytes(pieces, skip)
 
 
 def _presigned(method: str, url: str, **more: Any) -> Request:
-    # The signature is in the query, and errors name the path only.
+    # The query has the signature; kept apart from the path, it does not appear in errors.
     parts = urlsplit(url)
     base_url, query = f"{parts.scheme}://{parts.netloc}", dict(parse_qsl(parts.query, keep_blank_values=True))
     return Request(method, parts.path or "/", base_url=base_url, query=query, timeout=LONG_TIMEOUT, **more)

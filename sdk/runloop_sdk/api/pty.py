@@ -3,13 +3,11 @@
 from __future__ import annotations
 
 from dataclasses import replace
-from typing import TYPE_CHECKING, Any, Unpack
+from typing import Any, Unpack
 
 from ..models.pty import PtyConnectView, PtyControlResultView
+from ..params.pty import PtyConnectParams, PtyControlParams
 from ._resource import APIResource, build_request, path_of, split_options
-
-if TYPE_CHECKING:
-    from ..params.pty import PtyConnectParams, PtyControlParams
 
 
 class PtyAPI(APIResource):

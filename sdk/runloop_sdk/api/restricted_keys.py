@@ -1,19 +1,17 @@
-"""`.api.restricted_keys`: API keys that may do only some things."""
+"""`.api.restricted_keys`: API keys with restricted permissions."""
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Unpack
+from typing import Unpack
 
 from ..models.restricted_keys import RestrictedKeyCreatedView
+from ..params.restricted_keys import RestrictedKeyCreateParams
 from ._resource import APIResource
-
-if TYPE_CHECKING:
-    from ..params.restricted_keys import RestrictedKeyCreateParams
 
 
 class RestrictedKeysAPI(APIResource):
     """Operations on restricted keys."""
 
     async def create(self, **params: Unpack[RestrictedKeyCreateParams]) -> RestrictedKeyCreatedView:
-        """A new restricted key, told this once (`POST /v1/restricted_keys`)."""
+        """A new restricted key, whose secret is only returned here (`POST /v1/restricted_keys`)."""
         return await self._post("/v1/restricted_keys", params, RestrictedKeyCreatedView)

@@ -5,12 +5,12 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Unpack
 
 from ..models.secrets import SecretView
+from ..params._options import LongRequestOptions, RequestOptions
+from ..params.secrets import SecretCreateParams, SecretListParams, SecretUpdateByIDParams, SecretUpdateParams
 from ._resource import APIResource, path_of
 
 if TYPE_CHECKING:
     from .._pagination import Listing
-    from ..params._options import LongRequestOptions, RequestOptions
-    from ..params.secrets import SecretCreateParams, SecretListParams, SecretUpdateByIDParams, SecretUpdateParams
 
 
 class SecretsAPI(APIResource):
@@ -33,8 +33,8 @@ class SecretsAPI(APIResource):
         return await self._post(path_of("/v1/secrets/{}", name), params, SecretView)
 
     async def delete(self, name: str, **options: Unpack[LongRequestOptions]) -> SecretView:
-        """The secret of this name, deleted (`POST /v1/secrets/{name}/delete`)."""
-        return await self._act(path_of("/v1/secrets/{}/delete", name), options, SecretView)
+        """Delete the secret of this name (`POST /v1/secrets/{name}/delete`)."""
+        return await self._post_empty(path_of("/v1/secrets/{}/delete", name), options, SecretView)
 
     async def retrieve_by_id(self, id: str, **options: Unpack[RequestOptions]) -> SecretView:
         """The secret with this id (`GET /v1/secrets/id/{id}`)."""
@@ -45,5 +45,5 @@ class SecretsAPI(APIResource):
         return await self._post(path_of("/v1/secrets/id/{}/update", id), params, SecretView)
 
     async def delete_by_id(self, id: str, **options: Unpack[LongRequestOptions]) -> SecretView:
-        """The secret with this id, deleted (`POST /v1/secrets/id/{id}/delete`)."""
-        return await self._act(path_of("/v1/secrets/id/{}/delete", id), options, SecretView)
+        """Delete the secret with this id (`POST /v1/secrets/id/{id}/delete`)."""
+        return await self._post_empty(path_of("/v1/secrets/id/{}/delete", id), options, SecretView)

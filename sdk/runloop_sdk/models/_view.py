@@ -6,10 +6,10 @@ from pydantic import BaseModel, ConfigDict
 
 
 class View(BaseModel):
-    """Something the API sent.
+    """A JSON object from the API.
 
-    Tolerant: fields that this version does not know are kept, states that it does not know are strings, and a list or
-    mapping that was left out is empty.
+    Tolerant of other versions of the API: unknown fields are kept, unknown states are strings, and missing lists and
+    mappings are empty.
     """
 
     # Built at first use: a notebook that only runs commands does not pay for a hundred schemas at import.

@@ -51,7 +51,7 @@ class BillingStripe(View):
 
 
 class Billing(View):
-    """How an account pays; the part named by its type is filled in."""
+    """The billing of an account; only the field for its type is set."""
 
     account_billing_type: BillingType = "UNRECOGNIZED"
     aws: BillingAws | None = None

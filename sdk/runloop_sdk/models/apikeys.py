@@ -8,7 +8,7 @@ from ._view import View
 
 
 class APIKeyCreatedView(View):
-    """A new API key. `key_secret` is told this once; the time is milliseconds since 1970."""
+    """A new API key. `key_secret` is only returned here; the time is in milliseconds since 1970."""
 
     id: str | None = None
     expires_at_ms: int | None = None

@@ -1,4 +1,4 @@
-"""How a gateway or an MCP hub proves itself upstream."""
+"""The credentials that a gateway or an MCP hub sends upstream."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ from ._view import View
 
 
 class AuthMechanism(View):
-    """How the credential is sent: `type` is `bearer` or `header`, `key` then is the header's name."""
+    """The way the credential is sent: `type` is `bearer`, or `header` with its name in `key`."""
 
     type: str
     key: str | None = None

@@ -32,7 +32,7 @@ class AxonEventView(View):
 
 
 class PublishResultView(View):
-    """Where an event ended up in its axon."""
+    """The position of a new event in its axon."""
 
     sequence: int
     timestamp_ms: int
@@ -46,7 +46,7 @@ class SqlColumnMetaView(View):
 
 
 class SqlResultMetaView(View):
-    """How a statement went: rows changed, milliseconds, and whether rows were left out."""
+    """The number of rows changed, the duration in milliseconds, and whether rows were left out."""
 
     changes: int
     duration_ms: float
@@ -62,7 +62,7 @@ class SqlQueryResultView(View):
 
 
 class SqlStepErrorView(View):
-    """Why a statement failed."""
+    """The error of a statement."""
 
     message: str
 

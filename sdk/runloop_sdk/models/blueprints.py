@@ -23,7 +23,7 @@ class BuildContext(View):
 
 
 class ServiceCredentials(View):
-    """How to log in to a service's image registry."""
+    """The login at the image registry of a service."""
 
     password: str = Field(repr=False)
     username: str
@@ -41,7 +41,7 @@ class Service(View):
 
 
 class BlueprintBuildParameters(View):
-    """What a blueprint was built from."""
+    """The parameters that a blueprint was built with."""
 
     name: str
     base_blueprint_id: str | None = None
@@ -60,7 +60,7 @@ class BlueprintBuildParameters(View):
 
 
 class BlueprintView(View):
-    """A blueprint: how far its build is, and what it is built from."""
+    """A blueprint, the status of its build, and the parameters of that."""
 
     id: str
     create_time_ms: int
@@ -86,7 +86,7 @@ class BlueprintBuildLog(View):
 
 
 class BlueprintBuildLogsListView(View):
-    """What a build printed, oldest first."""
+    """The log of a build, oldest line first."""
 
     blueprint_id: str
     logs: list[BlueprintBuildLog] = []

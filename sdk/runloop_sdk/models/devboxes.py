@@ -1,4 +1,4 @@
-"""Devboxes, and the ways into them. All times are milliseconds since 1970, UTC."""
+"""Devboxes, and the access to them. All times are in milliseconds since 1970, UTC."""
 
 from __future__ import annotations
 
@@ -33,7 +33,7 @@ InitiatorType = Literal["unknown", "api", "reflex"] | str
 TunnelAuthMode = Literal["open", "authenticated"] | str
 
 
-_IN_WORDS = {
+_DESCRIPTIONS = {
     "out_of_memory": "it needed more memory than it has",
     "out_of_disk": "it needed more disk than it has",
     "execution_failed": "a command that it needs failed",
@@ -44,31 +44,31 @@ _IN_WORDS = {
     "idle": "nobody used it",
     "ttl_expired": "its time to live is over",
 }
-_LONGEST = 500  # characters: what git or a Dockerfile says may be long
+_LONGEST = 500  # characters: messages of git or a Dockerfile may be long
 
 
 def reason_of(devbox: Mapping[str, Any]) -> str:
-    """Why a devbox failed, ended or was suspended, on one line without a full stop; empty where nobody said why.
+    """The reason why a devbox failed, ended or was suspended: one line without a full stop; empty if unknown.
 
-    `devbox` is one as the API sends it; nothing in it is trusted to be what it should. Its `failure_reason` and
-    `shutdown_reason` are words of the API's. The sentence, where there is one, stands in its `state_transitions`.
+    `devbox` is the JSON of the API, of which no field is trusted to be valid. Its `failure_reason` and
+    `shutdown_reason` are codes of the API; a sentence, if there is one, is in its `state_transitions`.
     """
-    code = _line(devbox.get("failure_reason")) or _line(devbox.get("shutdown_reason"))
-    told = _told(devbox.get("state_transitions"), ended=bool(code))
-    if told in ("", code):
-        told = _IN_WORDS.get(code, "")
-    return f"{told} ({code})" if told and code else told or code
+    code = _one_line(devbox.get("failure_reason")) or _one_line(devbox.get("shutdown_reason"))
+    reason = _transition_reason(devbox.get("state_transitions"), ended=bool(code))
+    if reason in ("", code):
+        reason = _DESCRIPTIONS.get(code, "")
+    return f"{reason} ({code})" if reason and code else reason or code
 
 
-def _told(transitions: object, *, ended: bool) -> str:
-    """What the last state came with. A devbox that failed is shut down later: that is told of an earlier one."""
+def _transition_reason(transitions: object, *, ended: bool) -> str:
+    """The sentence with the last state; once `ended`, that of the failure, as a failed devbox is shut down later."""
     steps = [step for step in transitions if isinstance(step, Mapping)] if isinstance(transitions, Sequence) else []
-    reasons = [_line(step.get("failure_reason")) for step in steps if not ended or step.get("status") == "failure"]
+    reasons = [_one_line(step.get("failure_reason")) for step in steps if not ended or step.get("status") == "failure"]
     return reasons[-1] if reasons else ""
 
 
-def _line(text: object) -> str:
-    """It comes from programs in devboxes: one line that moves no cursor."""
+def _one_line(text: object) -> str:
+    """The text as one line without control characters; it may come from programs in devboxes."""
     if not isinstance(text, str):
         return ""
     line = " ".join("".join(char if char.isprintable() else " " for char in text).split())
@@ -132,12 +132,12 @@ class DevboxView(View):
 
     @property
     def reason(self) -> str:
-        """Why it failed, ended or was suspended, on one line; empty where nobody said why."""
+        """The reason why it failed, ended or was suspended: one line; empty if unknown."""
         return reason_of(self.model_dump(include={"failure_reason", "shutdown_reason", "state_transitions"}))
 
 
 class DevboxResourceUsageView(View):
-    """What a devbox used so far."""
+    """The resources that a devbox has used so far."""
 
     id: str
     disk_gb_seconds: int
@@ -151,7 +151,7 @@ class DevboxResourceUsageView(View):
 
 
 class DevboxEvictionEventView(View):
-    """A devbox whose machine goes away, and when."""
+    """A devbox that will be evicted from its host, and when."""
 
     devbox_id: str
     eviction_deadline_ms: int
@@ -187,7 +187,7 @@ class PtyTunnelView(View):
 
 
 class DevboxCreateSSHKeyResponse(View):
-    """How to log in over SSH; the private key is PEM."""
+    """The key, user and host to log in with over SSH; the private key is PEM."""
 
     id: str
     ssh_private_key: str = Field(repr=False)

@@ -23,7 +23,7 @@ class DevboxSnapshotView(View):
 
 
 class DevboxSnapshotAsyncStatusView(View):
-    """How far a snapshot is: the snapshot itself once complete, `error_message` if it failed."""
+    """The status of a snapshot; with the snapshot once it is complete, or an `error_message` if it failed."""
 
     status: SnapshotStatus
     error_message: str | None = None

@@ -1,4 +1,4 @@
-"""Commands in devboxes and what they print."""
+"""Commands in devboxes, and their output."""
 
 from __future__ import annotations
 
@@ -32,7 +32,7 @@ class DevboxExecutionDetailView(View):
 
 
 class DevboxSendStdInResult(View):
-    """Whether a command took what was sent to its standard input."""
+    """The result of writing to a command's standard input; `success` is True if it was accepted."""
 
     devbox_id: str
     execution_id: str
@@ -42,8 +42,8 @@ class DevboxSendStdInResult(View):
 class ExecutionUpdateChunk(View):
     """A piece of one output stream.
 
-    `offset` is where it is in that stream, in bytes. `span` is the range of bytes that it has in stdout and stderr
-    merged, from services that tell.
+    `offset` is its position in that stream, in bytes. `span` is its range of bytes in stdout and stderr merged; not
+    all services send it.
     """
 
     output: str

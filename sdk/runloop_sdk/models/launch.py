@@ -1,4 +1,4 @@
-"""How a devbox is started: views shared by devboxes and blueprints."""
+"""Launch parameters of devboxes, which blueprints have as well."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ ResourceSize = Literal["X_SMALL", "SMALL", "MEDIUM", "LARGE", "X_LARGE", "XX_LAR
 
 
 class AfterIdle(View):
-    """What happens to a devbox that nobody used for a while."""
+    """The action for a devbox that was not used for `idle_time_seconds`."""
 
     idle_time_seconds: int
     on_idle: IdleAction
@@ -29,14 +29,14 @@ class LifecycleHooks(View):
 
 
 class ResumeTriggers(View):
-    """What wakes a suspended devbox."""
+    """The events that resume a suspended devbox."""
 
     axon_event: bool | None = None
     http: bool | None = None
 
 
 class LifecycleConfiguration(View):
-    """When a devbox is suspended, and what wakes it."""
+    """The rules for suspending and resuming a devbox."""
 
     after_idle: AfterIdle | None = None
     lifecycle_hooks: LifecycleHooks | None = None

@@ -1,4 +1,4 @@
-"""What happened in a devbox."""
+"""Logs of devboxes."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ LogSource = Literal["setup_commands", "entrypoint", "exec", "files", "stats", "k
 
 
 class Log(View):
-    """One line; `cmd`, `cmd_id` and `exit_code` belong to commands. `timestamp_ms` counts from 1970."""
+    """One line; `cmd`, `cmd_id` and `exit_code` are those of a command. `timestamp_ms` counts from 1970."""
 
     level: str
     source: LogSource

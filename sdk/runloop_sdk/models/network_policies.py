@@ -1,4 +1,4 @@
-"""Network policies: what devboxes may reach."""
+"""Network policies: the hosts that devboxes may connect to."""
 
 from __future__ import annotations
 
@@ -25,7 +25,7 @@ class AllowedCidr(View):
 
 
 class Egress(View):
-    """What is allowed; all else is not."""
+    """The allowed connections; all others are blocked."""
 
     allow_agent_gateway: bool
     allow_all: bool

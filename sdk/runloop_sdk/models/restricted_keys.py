@@ -1,4 +1,4 @@
-"""API keys that may do only some things."""
+"""API keys with restricted permissions."""
 
 from __future__ import annotations
 
@@ -21,13 +21,13 @@ ResourceType = (
 
 
 class ScopeEntryView(View):
-    """What a key may do with one kind of resource."""
+    """The access of a key to one kind of resource."""
 
     access_level: AccessLevel | None = None
     resource_type: ResourceType | None = None
 
 
 class RestrictedKeyCreatedView(APIKeyCreatedView):
-    """A new restricted key. `key_secret` is told this once."""
+    """A new restricted key. `key_secret` is only returned here."""
 
     scopes: list[ScopeEntryView] | None = None

@@ -1,4 +1,4 @@
-"""Secrets: the API keeps their values and never tells them."""
+"""Secrets: the API stores their values and never returns them."""
 
 from __future__ import annotations
 

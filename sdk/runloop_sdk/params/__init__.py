@@ -1,1 +1,1 @@
-"""What callers pass: one TypedDict per operation, by the API's own field names."""
+"""The parameters of operations: one TypedDict each, with the field names of the API."""

@@ -1,4 +1,4 @@
-"""Options that every call takes beside the API's own parameters."""
+"""Options of calls, besides the parameters of the API."""
 
 from __future__ import annotations
 

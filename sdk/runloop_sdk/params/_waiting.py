@@ -1,4 +1,4 @@
-"""What the SDK's methods take that begin something and wait for it."""
+"""Parameters of the SDK's methods that start something and wait for it."""
 
 from __future__ import annotations
 
@@ -8,16 +8,16 @@ from .devboxes import DevboxCreateFromImageParams, DevboxCreateParams, DevboxSna
 
 
 class SDKDevboxCreateParams(DevboxCreateParams, PollingRequestOptions, total=False):
-    """What `devbox.create` takes."""
+    """Parameters of `sdk.devbox.create`."""
 
 
 class SDKDevboxCreateFromImageParams(DevboxCreateFromImageParams, PollingRequestOptions, total=False):
-    """What `devbox.create_from_...` takes."""
+    """Parameters of `sdk.devbox.create_from_...`."""
 
 
 class SDKDevboxSnapshotDiskParams(DevboxSnapshotDiskAsyncParams, PollingRequestOptions, total=False):
-    """What `snapshot_disk` takes."""
+    """Parameters of `devbox.snapshot_disk`."""
 
 
 class SDKBlueprintCreateParams(BlueprintCreateParams, PollingRequestOptions, total=False):
-    """What `blueprint.create` takes."""
+    """Parameters of `sdk.blueprint.create`."""

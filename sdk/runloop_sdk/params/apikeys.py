@@ -1,4 +1,4 @@
-"""What operations on API keys take."""
+"""Parameters of operations on API keys."""
 
 from __future__ import annotations
 
@@ -6,7 +6,7 @@ from ._options import LongRequestOptions
 
 
 class ApikeyCreateParams(LongRequestOptions, total=False):
-    """An API key to make."""
+    """The API key to create."""
 
     expires_at_ms: int | None
     """Milliseconds since 1970."""

@@ -1,4 +1,4 @@
-"""How a gateway or an MCP hub shall prove itself upstream."""
+"""The credentials that a gateway or an MCP hub sends upstream."""
 
 from __future__ import annotations
 
@@ -6,7 +6,7 @@ from typing import Required, TypedDict
 
 
 class AuthMechanism(TypedDict, total=False):
-    """How the credential is sent: as `bearer` token, or in the `header` named by `key`."""
+    """The way to send the credential: as a `bearer` token, or in the `header` named by `key`."""
 
     type: Required[str]
     key: str | None

@@ -1,4 +1,4 @@
-"""What operations on axons take."""
+"""Parameters of operations on axons."""
 
 from __future__ import annotations
 
@@ -10,29 +10,29 @@ from .lists import ListParams, MetadataFilterParams
 
 
 class AxonCreateParams(LongRequestOptions, total=False):
-    """An axon to make."""
+    """The axon to create."""
 
     metadata: Mapping[str, str] | None
     name: str | None
 
 
 class AxonUpdateParams(LongRequestOptions, total=False):
-    """What to change."""
+    """The properties to change."""
 
     metadata: Mapping[str, str] | None
     """Replaces all of it."""
 
 
 class AxonListParams(MetadataFilterParams, total=False):
-    """Which axons to list."""
+    """Filters of a list of axons."""
 
     id: str | None
     name: str | None
-    """The beginning of the name."""
+    """A prefix of the name."""
 
 
 class AxonPublishParams(LongRequestOptions, total=False):
-    """An event to add."""
+    """The event to add."""
 
     event_type: Required[str]
     origin: Required[Literal["EXTERNAL_EVENT", "AGENT_EVENT", "USER_EVENT"]]
@@ -41,10 +41,10 @@ class AxonPublishParams(LongRequestOptions, total=False):
 
 
 class AxonSubscribeSseParams(RequestOptions, total=False):
-    """Where to begin."""
+    """The position to start from."""
 
     after_sequence: int | None
-    """The last event not to send again."""
+    """The sequence number of the last event that was received; all events by default."""
 
 
 EventListParams = ListParams

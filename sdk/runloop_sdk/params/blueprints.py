@@ -1,4 +1,4 @@
-"""What operations on blueprints take."""
+"""Parameters of operations on blueprints."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ class BuildContext(TypedDict):
 
 
 class ServiceCredentials(TypedDict):
-    """How to log in to a service's image registry."""
+    """The login at the image registry of a service."""
 
     password: str
     username: str
@@ -38,7 +38,7 @@ class Service(TypedDict, total=False):
 
 
 class BlueprintCreateParams(LongRequestOptions, total=False):
-    """What to build: a Dockerfile or a base, and commands on top of it."""
+    """The blueprint to build: from a Dockerfile or a base, and with commands to run on it."""
 
     name: Required[str]
     base_blueprint_id: str | None
@@ -48,7 +48,7 @@ class BlueprintCreateParams(LongRequestOptions, total=False):
     build_context: BuildContext | None
     code_mounts: Sequence[CodeMountParameters] | None
     dockerfile: str | None
-    """Its text."""
+    """The text of a Dockerfile."""
     file_mounts: Mapping[str, str] | None
     """Path to content, up to 98,250 bytes each."""
     launch_parameters: LaunchParameters | None
@@ -67,7 +67,7 @@ BlueprintPreviewParams = BlueprintCreateParams
 
 
 class BlueprintListParams(SearchParams, total=False):
-    """Which blueprints to list."""
+    """Filters of a list of blueprints."""
 
     name: str | None
     status: str | None

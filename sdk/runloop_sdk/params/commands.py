@@ -1,4 +1,4 @@
-"""What running a command takes beside the command."""
+"""Parameters for running a command, besides the command itself."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ OutputCallback = Callable[[str], Awaitable[None] | None]
 
 
 class CommandOptions(LongRequestOptions, total=False):
-    """What `exec_async` takes beside the command."""
+    """Parameters of `devbox.cmd.exec_async`, besides the command."""
 
     stdout: OutputCallback | None
     """Called with each piece of stdout; a plain or a coroutine function."""
@@ -19,13 +19,13 @@ class CommandOptions(LongRequestOptions, total=False):
     output: OutputCallback | None
     """Called with each piece of either, in their order."""
     attach_stdin: bool | None
-    """Whether `send_stdin` will be used."""
+    """True to allow `send_stdin`."""
     shell_name: str | None
     """A named shell: its commands run one after the other and share directory and environment."""
 
 
 class ExecOptions(CommandOptions, LongPollingRequestOptions, total=False):
-    """What `exec` takes beside the command."""
+    """Parameters of `devbox.cmd.exec`, besides the command."""
 
     kill_on_cancel: bool | None
-    """False lets the command go on when `exec` is cancelled or fails; a note on the exception has its id."""
+    """False to let the command run on if `exec` is cancelled or fails; a note on the exception has its id."""

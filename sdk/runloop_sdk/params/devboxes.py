@@ -1,4 +1,4 @@
-"""What operations on devboxes take."""
+"""Parameters of operations on devboxes."""
 
 from __future__ import annotations
 
@@ -78,20 +78,20 @@ class Tunnel(TypedDict, total=False):
     """A tunnel to open."""
 
     auth_mode: Literal["open", "authenticated"] | None
-    """Open by default: whoever knows the URL gets in."""
+    """`open` by default: then everyone who knows the URL has access."""
     http_keep_alive: bool | None
-    """Whether requests count as use of the devbox; they do by default."""
+    """False if requests do not count as use of the devbox; True by default."""
     wake_on_http: bool | None
-    """Whether a request resumes the suspended devbox; it does not by default."""
+    """True if a request resumes the devbox when it is suspended; False by default."""
 
 
 class DevboxCreateFromImageParams(LongRequestOptions, total=False):
-    """What a new devbox shall have, beside the image it starts from."""
+    """The properties of a new devbox, without the image that it starts from."""
 
     code_mounts: Sequence[CodeMountParameters] | None
-    """`mounts` can do the same."""
+    """Repositories to check out; `mounts` can do the same."""
     entrypoint: str | None
-    """A command whose end is the end of the devbox."""
+    """A command to run at start; the devbox is shut down when it ends."""
     environment_variables: Mapping[str, str] | None
     file_mounts: Mapping[str, str] | None
     """Path to content, up to 98,250 bytes each."""
@@ -109,7 +109,7 @@ class DevboxCreateFromImageParams(LongRequestOptions, total=False):
 
 
 class DevboxCreateParams(DevboxCreateFromImageParams, total=False):
-    """What a new devbox shall have; at most one of the three images."""
+    """The properties of a new devbox, and at most one of three kinds of image that it starts from."""
 
     blueprint_id: str | None
     blueprint_name: str | None
@@ -118,7 +118,7 @@ class DevboxCreateParams(DevboxCreateFromImageParams, total=False):
 
 
 class DevboxUpdateParams(LongRequestOptions, total=False):
-    """What to change."""
+    """The properties to change."""
 
     metadata: Mapping[str, str] | None
     """Replaces all of it."""
@@ -126,29 +126,29 @@ class DevboxUpdateParams(LongRequestOptions, total=False):
 
 
 class DevboxListParams(SearchParams, total=False):
-    """Which devboxes to list."""
+    """Filters of a list of devboxes."""
 
     status: DevboxStatus | None
 
 
 class DevboxWaitForStatusParams(RequestOptions, total=False):
-    """What to wait for."""
+    """The states to wait for."""
 
     statuses: Required[Sequence[DevboxStatus | str]]
     """Any of these ends the wait."""
     timeout_seconds: float | None
-    """How long the service holds the request; 30 at most and by default."""
+    """Seconds for which the service holds the request; 30 at most and by default."""
 
 
 class DevboxWaitForCommandParams(LongRequestOptions, total=False):
-    """What to wait for."""
+    """The states to wait for."""
 
     statuses: Required[Sequence[Literal["queued", "running", "completed"]]]
     """Any of these ends the wait."""
     last_n: str | int | None
     """The last lines of each stream; 100 by default."""
     timeout_seconds: float | None
-    """How long the service holds the request; 25 at most and by default."""
+    """Seconds for which the service holds the request; 25 at most and by default."""
 
 
 class DevboxExecuteParams(LongRequestOptions, total=False):
@@ -171,7 +171,7 @@ class DevboxExecuteAsyncParams(LongRequestOptions, total=False):
 
     command: Required[str]
     attach_stdin: bool | None
-    """Whether `send_std_in` will be used."""
+    """True to allow `send_std_in`."""
     shell_name: str | None
     """A named shell, see `DevboxExecuteParams`."""
 
@@ -211,20 +211,20 @@ class DevboxUploadFileParams(LongRequestOptions, total=False):
     """A file to upload."""
 
     path: Required[str]
-    """Where to: absolute, or below the home directory."""
+    """The destination: absolute, or relative to the home directory."""
     file: Required[UploadSource]
     """Bytes, the path of a file, a file opened in binary mode, or an async iterator of bytes."""
 
 
 class DevboxShutdownParams(LongRequestOptions, total=False):
-    """How to end it."""
+    """Options of a shutdown."""
 
     force: bool | str | None
-    """Also while a snapshot is being taken."""
+    """True to shut down even while a snapshot is being taken."""
 
 
 class DevboxSnapshotDiskParams(LongRequestOptions, total=False):
-    """What to call the snapshot."""
+    """The description of the snapshot."""
 
     commit_message: str | None
     metadata: Mapping[str, str] | None

@@ -1,4 +1,4 @@
-"""What operations on disk snapshots take."""
+"""Parameters of operations on disk snapshots."""
 
 from __future__ import annotations
 
@@ -9,16 +9,16 @@ from .lists import MetadataFilterParams
 
 
 class DiskSnapshotListParams(MetadataFilterParams, total=False):
-    """Which snapshots to list."""
+    """Filters of a list of snapshots."""
 
     devbox_id: str | None
-    """Taken of this devbox."""
+    """Snapshots of this devbox."""
     source_blueprint_id: str | None
-    """Taken of devboxes of this blueprint."""
+    """Snapshots of devboxes made from this blueprint."""
 
 
 class DiskSnapshotUpdateParams(LongRequestOptions, total=False):
-    """What to change."""
+    """The properties to change."""
 
     commit_message: str | None
     metadata: Mapping[str, str] | None

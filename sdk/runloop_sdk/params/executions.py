@@ -1,4 +1,4 @@
-"""What operations on executions take."""
+"""Parameters of operations on executions."""
 
 from __future__ import annotations
 
@@ -8,31 +8,31 @@ from ._options import LongRequestOptions, RequestOptions
 
 
 class ExecutionRetrieveParams(RequestOptions, total=False):
-    """How much output to send."""
+    """The amount of output to return."""
 
     last_n: str | int | None
     """The last lines of each stream; 100 by default."""
 
 
 class ExecutionKillParams(LongRequestOptions, total=False):
-    """Whom to kill."""
+    """The processes to kill."""
 
     kill_process_group: bool | None
-    """Also what the command started."""
+    """True to kill the processes that the command has started, too."""
 
 
 class ExecutionSendStdInParams(LongRequestOptions, total=False):
-    """What to send: a text or a signal."""
+    """The text or the signal to send."""
 
     signal: Literal["EOF", "INTERRUPT"] | None
     text: str | None
 
 
 class ExecutionStreamUpdatesParams(RequestOptions, total=False):
-    """Where to begin."""
+    """The position to start from."""
 
     offset: str | int | None
-    """Bytes of the stream to leave out; none by default."""
+    """The byte of the stream to start from; 0 by default."""
 
 
 ExecutionStreamStdoutUpdatesParams = ExecutionStreamUpdatesParams

@@ -1,4 +1,4 @@
-"""What operations on gateway configurations take."""
+"""Parameters of operations on gateway configurations."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ class GatewayConfigCreateParams(LongRequestOptions, total=False):
 
 
 class GatewayConfigUpdateParams(LongRequestOptions, total=False):
-    """What to change."""
+    """The properties to change."""
 
     auth_mechanism: AuthMechanism | None
     custom_headers: Sequence[CustomHeader] | None
@@ -32,7 +32,7 @@ class GatewayConfigUpdateParams(LongRequestOptions, total=False):
 
 
 class GatewayConfigListParams(SearchParams, total=False):
-    """Which gateways to list."""
+    """Filters of a list of gateway configurations."""
 
     id: str | None
     name: str | None

@@ -1,4 +1,4 @@
-"""How to start a devbox: shapes shared by devboxes and blueprints."""
+"""Launch parameters of devboxes, which blueprints have as well."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ from typing import Literal, Required, TypedDict
 
 
 class AfterIdle(TypedDict):
-    """What to do with a devbox that nobody used for `idle_time_seconds`."""
+    """The action for a devbox that was not used for `idle_time_seconds`."""
 
     idle_time_seconds: int
     on_idle: Literal["shutdown", "suspend"]
@@ -18,11 +18,11 @@ class LifecycleHooks(TypedDict, total=False):
 
     suspend_commands: Sequence[str] | None
     suspend_deadline_ms: int | None
-    """Milliseconds that all of them may take."""
+    """Milliseconds that all of them together may take."""
 
 
 class ResumeTriggers(TypedDict, total=False):
-    """What shall wake a suspended devbox."""
+    """The events that resume a suspended devbox."""
 
     axon_event: bool | None
     http: bool | None
@@ -30,7 +30,7 @@ class ResumeTriggers(TypedDict, total=False):
 
 
 class LifecycleConfiguration(TypedDict, total=False):
-    """When to suspend, and what wakes it."""
+    """The rules for suspending and resuming a devbox."""
 
     after_idle: AfterIdle | None
     lifecycle_hooks: LifecycleHooks | None
@@ -45,10 +45,10 @@ class UserParameters(TypedDict):
 
 
 class LaunchParameters(TypedDict, total=False):
-    """Resources, user and life span."""
+    """The resources, user and lifetime of a devbox."""
 
     after_idle: AfterIdle | None
-    """Idle time decides instead of `keep_alive_time_seconds`."""
+    """Replaces `keep_alive_time_seconds`."""
     architecture: Literal["x86_64", "arm64"] | None
     available_ports: Sequence[int] | None
     custom_cpu_cores: float | None

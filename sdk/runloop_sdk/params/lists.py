@@ -1,4 +1,4 @@
-"""What all lists take."""
+"""Parameters that all lists take."""
 
 from __future__ import annotations
 
@@ -7,14 +7,14 @@ from collections.abc import Mapping, Sequence
 from ._options import RequestOptions
 
 MetadataFilter = Mapping[str, str | Sequence[str]]
-"""Key to the value, or to several values of which any will do."""
+"""Key to value, or to several values of which the item must have one."""
 
 
 class ListParams(RequestOptions, total=False):
-    """Which page of a list."""
+    """The page of a list."""
 
     include_total_count: bool | None
-    """False saves the service the counting."""
+    """False saves the service from counting the items."""
     limit: int | None
     """Items of one page: 20 by default, at most 5000."""
     starting_after: str | None
@@ -29,10 +29,10 @@ class SearchParams(ListParams, total=False):
 
 
 class MetadataFilterParams(SearchParams, total=False):
-    """Which metadata the items must have."""
+    """A page of the items with certain metadata."""
 
     metadata: MetadataFilter | None
     metadata_key: str | None
-    """The value of the metadata named `key`, as the official client has it; `metadata` filters by any name."""
+    """The value of the metadata named `key`, as in the official client; `metadata` filters by any name."""
     metadata_key_in: str | None
     """Values of the metadata named `key`, separated by commas."""

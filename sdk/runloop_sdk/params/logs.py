@@ -1,4 +1,4 @@
-"""What operations on logs take."""
+"""Parameters of operations on logs."""
 
 from __future__ import annotations
 
@@ -6,9 +6,9 @@ from ._options import RequestOptions
 
 
 class LogListParams(RequestOptions, total=False):
-    """Which lines to send."""
+    """Filters of log lines."""
 
     execution_id: str | None
-    """Those of one command."""
+    """Only lines of this command."""
     shell_name: str | None
-    """Those of one named shell, from services that have them."""
+    """Only lines of this named shell; not all services have these."""

@@ -1,4 +1,4 @@
-"""What operations on MCP configurations take."""
+"""Parameters of operations on MCP configurations."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ class McpConfigCreateParams(LongRequestOptions, total=False):
     """An MCP server to set up."""
 
     allowed_tools: Required[Sequence[str]]
-    """Names, also like `github.get_*` or `*`."""
+    """Names or patterns of tools, like `github.get_*` or `*`."""
     endpoint: Required[str]
     """The server's URL."""
     name: Required[str]
@@ -24,7 +24,7 @@ class McpConfigCreateParams(LongRequestOptions, total=False):
 
 
 class McpConfigUpdateParams(LongRequestOptions, total=False):
-    """What to change."""
+    """The properties to change."""
 
     allowed_tools: Sequence[str] | None
     auth_mechanism: AuthMechanism | None
@@ -35,7 +35,7 @@ class McpConfigUpdateParams(LongRequestOptions, total=False):
 
 
 class McpConfigListParams(SearchParams, total=False):
-    """Which MCP servers to list."""
+    """Filters of a list of MCP configurations."""
 
     id: str | None
     name: str | None

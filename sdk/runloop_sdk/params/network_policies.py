@@ -1,4 +1,4 @@
-"""What operations on network policies take."""
+"""Parameters of operations on network policies."""
 
 from __future__ import annotations
 
@@ -25,7 +25,7 @@ class AllowedCidr(TypedDict, total=False):
 
 
 class EgressParams(LongRequestOptions, total=False):
-    """What to allow; all else is not."""
+    """The connections to allow; all others are blocked."""
 
     allow_agent_gateway: bool | None
     allow_all: bool | None
@@ -34,24 +34,24 @@ class EgressParams(LongRequestOptions, total=False):
     allow_runloop_mirrors: bool | None
     allowed_cidrs: Sequence[AllowedCidr] | None
     allowed_hostnames: Sequence[str] | None
-    """Names, also like `*.example.com`."""
+    """Host names or patterns, like `*.example.com`."""
     description: str | None
 
 
 class NetworkPolicyCreateParams(EgressParams, total=False):
-    """A policy to make."""
+    """The network policy to create."""
 
     name: Required[str]
 
 
 class NetworkPolicyUpdateParams(EgressParams, total=False):
-    """What to change."""
+    """The properties to change."""
 
     name: str | None
 
 
 class NetworkPolicyListParams(SearchParams, total=False):
-    """Which policies to list."""
+    """Filters of a list of network policies."""
 
     id: str | None
     name: str | None

@@ -1,4 +1,4 @@
-"""What operations on storage objects take."""
+"""Parameters of operations on storage objects."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ ObjectContentType = Literal["unspecified", "text", "binary", "gzip", "tar", "tgz
 
 
 class ObjectCreateParams(LongRequestOptions, total=False):
-    """A storage object to begin."""
+    """The storage object to create."""
 
     content_type: Required[ObjectContentType]
     name: Required[str]
@@ -22,7 +22,7 @@ class ObjectCreateParams(LongRequestOptions, total=False):
 
 
 class ObjectListParams(SearchParams, total=False):
-    """Which objects to list."""
+    """Filters of a list of storage objects."""
 
     content_type: ObjectContentType | None
     name: str | None
@@ -34,7 +34,7 @@ ObjectListPublicParams = ObjectListParams
 
 
 class ObjectDownloadParams(RequestOptions, total=False):
-    """How long the URL shall work."""
+    """The validity of the URL."""
 
     duration_seconds: int | None
-    """1 hour by default."""
+    """Seconds; 3600 by default."""

@@ -1,4 +1,4 @@
-"""What operations on terminals take."""
+"""Parameters of operations on terminals."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ from ._options import LongRequestOptions, RequestOptions
 
 
 class PtyHost(TypedDict, total=False):
-    """Where the terminal is served; by default the client's own base URL, with its key."""
+    """The address of the terminal; by default the client's base URL, with its key."""
 
     base_url: str | None
     """The URL of the devbox's PTY tunnel. The API key is never sent there."""
@@ -17,14 +17,14 @@ class PtyHost(TypedDict, total=False):
 
 
 class PtyConnectParams(RequestOptions, PtyHost, total=False):
-    """The terminal's size in characters, 1 to 1000; both or none."""
+    """The size of the terminal in characters, 1 to 1000; both or none."""
 
     cols: int | None
     rows: int | None
 
 
 class PtyControlParams(LongRequestOptions, PtyHost, total=False):
-    """What to do: `resize` to `cols` and `rows`, send the `signal` of this name (like SIGINT), or `close`."""
+    """The action: `resize` to `cols` and `rows`, send a `signal` (like SIGINT) by its name, or `close`."""
 
     action: Literal["resize", "signal", "close"] | None
     cols: int | None

@@ -1,4 +1,4 @@
-"""What operations on restricted keys take."""
+"""Parameters of operations on restricted keys."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from .apikeys import ApikeyCreateParams
 
 
 class ScopeEntry(TypedDict, total=False):
-    """What the key may do with one kind of resource."""
+    """The access of a key to one kind of resource."""
 
     access_level: Literal["ACCESS_LEVEL_NONE", "ACCESS_LEVEL_READ", "ACCESS_LEVEL_WRITE"]
     resource_type: Literal[
@@ -22,6 +22,6 @@ class ScopeEntry(TypedDict, total=False):
 
 
 class RestrictedKeyCreateParams(ApikeyCreateParams, total=False):
-    """An API key to make, and all that it may do."""
+    """The API key to create, and its permissions."""
 
     scopes: Sequence[ScopeEntry] | None

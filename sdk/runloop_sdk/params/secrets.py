@@ -1,4 +1,4 @@
-"""What operations on secrets take."""
+"""Parameters of operations on secrets."""
 
 from __future__ import annotations
 
@@ -9,14 +9,14 @@ from .lists import ListParams
 
 
 class SecretCreateParams(LongRequestOptions, total=False):
-    """A secret to keep."""
+    """The secret to create."""
 
     name: Required[str]
     value: Required[str]
 
 
 class SecretUpdateParams(LongRequestOptions, total=False):
-    """A new value."""
+    """The new value."""
 
     value: Required[str]
 

@@ -1,1 +1,1 @@
-"""What users hold: devboxes, executions and the rest, with their operations as methods."""
+"""The objects that users work with: devboxes, executions and others, with their operations as methods."""

@@ -1,4 +1,4 @@
-"""Axons: streams of events with a small database."""
+"""Axons: streams of events, each with a SQL database."""
 
 from __future__ import annotations
 
@@ -10,19 +10,19 @@ from .._axon_events import AxonEventStream
 from .._errors import NotFoundError
 from .._pagination import ResourceListing
 from ..models.axons import AxonEventView, AxonView, PublishResultView, SqlBatchResultView, SqlQueryResultView
+from ..params._options import RequestOptions
+from ..params.axons import (
+    AxonCreateParams,
+    AxonListParams,
+    AxonPublishParams,
+    AxonSubscribeSseParams,
+    SqlBatchParams,
+    SqlQueryParams,
+)
 
 if TYPE_CHECKING:
     from .._event_stream import EventResponse, EventStream
     from ..api._client import AsyncRunloopAPI
-    from ..params._options import RequestOptions
-    from ..params.axons import (
-        AxonCreateParams,
-        AxonListParams,
-        AxonPublishParams,
-        AxonSubscribeSseParams,
-        SqlBatchParams,
-        SqlQueryParams,
-    )
 
 
 @check_arguments
@@ -38,7 +38,7 @@ class AsyncAxonSqlOps:
         return await self._api.axons.sql.query(self._axon_id, **params)
 
     async def batch(self, **params: Unpack[SqlBatchParams]) -> SqlBatchResultView:
-        """What each of several statements gave (`POST /v1/axons/{id}/sql/batch`)."""
+        """The result of each of several statements, in one transaction (`POST /v1/axons/{id}/sql/batch`)."""
         return await self._api.axons.sql.batch(self._axon_id, **params)
 
 
@@ -72,10 +72,10 @@ class AsyncAxon:
         return await self._api.axons.publish(self._id, **params)
 
     async def subscribe_sse(self, **params: Unpack[AxonSubscribeSseParams]) -> EventStream[AxonEventView]:
-        """Its events as they come, however long it is silent and however often the stream is cut.
+        """Its events as they occur, resumed after every cut and silence (`GET /v1/axons/{id}/subscribe/sse`).
 
-        Ends once the axon was deleted. Raises `NotFoundError` where it went while the stream was quiet or cut, and
-        `StreamError` once neither the events nor the axon's state can be had. (`GET /v1/axons/{id}/subscribe/sse`)
+        Ends when the axon is deleted; raises `NotFoundError` if that happens while the stream is silent or cut. Raises
+        `StreamError` if neither the events nor the state of the axon can be requested any more.
         """
 
         async def subscribe(after: int | None) -> EventResponse[AxonEventView]:
@@ -98,7 +98,7 @@ class AsyncAxon:
 
 @check_arguments
 class AsyncAxonOps:
-    """`sdk.axon`: make and find axons."""
+    """`sdk.axon`: create and find axons."""
 
     def __init__(self, api: AsyncRunloopAPI) -> None:
         self._api = api
@@ -108,7 +108,7 @@ class AsyncAxonOps:
         return AsyncAxon(self._api, (await self._api.axons.create(**params)).id)
 
     def from_id(self, axon_id: str) -> AsyncAxon:
-        """The axon with this id; asks nothing."""
+        """The axon with this id; sends no request."""
         return AsyncAxon(self._api, axon_id)
 
     def list(self, **params: Unpack[AxonListParams]) -> ResourceListing[AxonView, AsyncAxon]:

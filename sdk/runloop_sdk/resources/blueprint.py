@@ -9,12 +9,12 @@ from .._errors import UnexpectedStateError
 from .._pagination import ResourceListing
 from .._polling import PollingConfig, Wait
 from ..models.blueprints import BlueprintBuildLogsListView, BlueprintView
+from ..params._options import LongRequestOptions, RequestOptions
+from ..params._waiting import SDKBlueprintCreateParams, SDKDevboxCreateFromImageParams
+from ..params.blueprints import BlueprintCreateParams, BlueprintListParams
 
 if TYPE_CHECKING:
     from ..api._client import AsyncRunloopAPI
-    from ..params._options import LongRequestOptions, RequestOptions
-    from ..params._waiting import SDKBlueprintCreateParams, SDKDevboxCreateFromImageParams
-    from ..params.blueprints import BlueprintCreateParams, BlueprintListParams
     from .devbox import AsyncDevbox
 
 BUILT = "build_complete"
@@ -42,7 +42,7 @@ class AsyncBlueprint:
         return await self._api.blueprints.retrieve(self._id, **options)
 
     async def logs(self, **options: Unpack[RequestOptions]) -> BlueprintBuildLogsListView:
-        """What its build printed so far (`GET /v1/blueprints/{id}/logs`)."""
+        """The log of its build so far (`GET /v1/blueprints/{id}/logs`)."""
         return await self._api.blueprints.logs(self._id, **options)
 
     async def delete(self, **options: Unpack[LongRequestOptions]) -> object:
@@ -56,7 +56,7 @@ class AsyncBlueprint:
         return await AsyncDevboxOps(self._api).create_from_blueprint_id(self._id, **params)
 
     async def await_built(self, *, polling_config: PollingConfig | None = None) -> BlueprintView:
-        """The blueprint once it is built; raises `UnexpectedStateError` if the build fails."""
+        """The blueprint, once it is built; raises `UnexpectedStateError` if the build fails."""
         wait: Wait[BlueprintView] = Wait(f"blueprint {self._id} to be built", polling_config)
         view = await wait.polled(self.get_info, lambda seen: seen.status in ENDED)
         if view.status != BUILT:
@@ -73,7 +73,7 @@ class AsyncBlueprintOps:
         self._api = api
 
     async def create(self, **params: Unpack[SDKBlueprintCreateParams]) -> AsyncBlueprint:
-        """A new blueprint, built (`POST /v1/blueprints`, then waits); `UnexpectedStateError` if the build fails."""
+        """Build a blueprint and wait for it (`POST /v1/blueprints`); raises `UnexpectedStateError` if that fails."""
         polling = params.pop("polling_config", None)
         blueprint = await self._start(params)
         await blueprint.await_built(polling_config=polling)
@@ -83,7 +83,7 @@ class AsyncBlueprintOps:
         return AsyncBlueprint(self._api, (await self._api.blueprints.create(**params)).id)
 
     def from_id(self, blueprint_id: str) -> AsyncBlueprint:
-        """The blueprint with this id; asks nothing."""
+        """The blueprint with this id; sends no request."""
         return AsyncBlueprint(self._api, blueprint_id)
 
     def list(self, **params: Unpack[BlueprintListParams]) -> ResourceListing[BlueprintView, AsyncBlueprint]:

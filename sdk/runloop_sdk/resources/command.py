@@ -11,17 +11,17 @@ from .._ids import uuid7
 from .._polling import checked_config
 from ..api._resource import split_options
 from ..cancellation import complete_or_undo, run_undo
+from ..params._options import LongPollingRequestOptions, LongRequestOptions
+from ..params.commands import CommandOptions, ExecOptions
 from .execution import AsyncExecution, AsyncExecutionResult, Callbacks
 
 if TYPE_CHECKING:
     from ..api._client import AsyncRunloopAPI
-    from ..params._options import LongPollingRequestOptions, LongRequestOptions
-    from ..params.commands import CommandOptions, ExecOptions
 
 OPTIMISTIC_SECONDS = 25
-"""The longest that one `execute` request waits for its command."""
+"""The most seconds for which one `execute` request waits for its command."""
 STREAMED_SECONDS = 1
-"""The same for one whose output is read meanwhile, should a service show that only once the request is answered."""
+"""The same if its output is streamed: some services send no output before they have answered the request."""
 
 
 @check_arguments
@@ -33,13 +33,13 @@ class AsyncCommandInterface:
         self._devbox_id = devbox_id
 
     async def exec(self, command: str, **params: Unpack[ExecOptions]) -> AsyncExecutionResult:
-        """The result of `command`, run in a login shell, once it has ended.
+        """Run `command` in a login shell; its result, once it has ended.
 
-        Without standard input a short command costs one round trip, also with callbacks. It lasts until the command
-        ends, or until the deadline of `polling_config` (`PollingTimeoutError`). Cancelled, out of time, or failed by
-        a callback, it kills the command, unless `kill_on_cancel` is False. Nothing else does: where the service or
-        the output is out of reach (`APIConnectionError`, `StreamError`), a note on the error tells the command's id.
-        (`POST /v1/devboxes/{id}/execute` or `execute_async`)
+        Takes one round trip for a short command without standard input, even with callbacks. Waits as long as the
+        command runs, or until the deadline of `polling_config` (`PollingTimeoutError`). If it is cancelled, times out,
+        or a callback fails, the command is killed, unless `kill_on_cancel` is False. Other errors do not kill it: if
+        the service or the output cannot be reached (`APIConnectionError`, `StreamError`), a note on the error has the
+        command's id. (`POST /v1/devboxes/{id}/execute` or `execute_async`)
         """
         given, options = split_options(params)
         polling, kill = checked_config(options.get("polling_config")), given.pop("kill_on_cancel", True)
@@ -50,20 +50,20 @@ class AsyncCommandInterface:
         try:
             return await execution.result(polling_config=polling)
         except (Exception, asyncio.CancelledError) as error:
-            await self._leave(execution, error, kill=kill and execution.is_ended_by(error))
+            await self._abandon(execution, error, kill=kill and execution.is_ended_by(error))
             raise
 
-    async def _leave(self, execution: AsyncExecution, error: BaseException, *, kill: bool) -> None:
-        """Let go of a command that is waited for no more; a note on `error` tells how to find one that may go on."""
+    async def _abandon(self, execution: AsyncExecution, error: BaseException, *, kill: bool) -> None:
+        """Stop waiting for a command, and kill it if asked to; if it may run on, a note on `error` has its id."""
         if not await execution.leave():
-            return
+            return  # it was never started
         if not (kill and await run_undo(execution.kill(), error)):
             error.add_note(f"The command may go on: devbox.execution({execution.execution_id!r})")
 
     async def exec_async(self, command: str, **params: Unpack[CommandOptions]) -> AsyncExecution:
-        """A handle on `command`, which goes on running; callbacks are called until it ends.
+        """Start `command` and return at once; callbacks are called until it ends.
 
-        Cancelled while it starts the command, it kills it. (`POST /v1/devboxes/{id}/execute_async`)
+        If cancelled during the request, it kills the command. (`POST /v1/devboxes/{id}/execute_async`)
         """
         given, options = split_options(params)
         callbacks = _callbacks(given)
@@ -77,7 +77,7 @@ class AsyncCommandInterface:
         return AsyncExecution(self._api, self._devbox_id, view.execution_id, view=view)
 
     def _execute(self, command: str, given: dict[str, Any], options: LongPollingRequestOptions) -> AsyncExecution:
-        """Starts the command under an id of our own: its streams are asked for at the same time."""
+        """Start the command under an id of our own, so that its output can be requested at the same time."""
         callbacks = _callbacks(given)
         given.pop("attach_stdin", None)
         execution = AsyncExecution(self._api, self._devbox_id, str(uuid7()))

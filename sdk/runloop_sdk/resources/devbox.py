@@ -17,6 +17,19 @@ from ..cancellation import complete_or_undo, run_undo
 from ..models.devboxes import DevboxView, TunnelView
 from ..models.disk_snapshots import DevboxSnapshotAsyncStatusView, DevboxSnapshotView
 from ..models.logs import DevboxLogsListView
+from ..params._options import LongRequestOptions, PollingRequestOptions, RequestOptions
+from ..params._waiting import (
+    SDKDevboxCreateFromImageParams,
+    SDKDevboxCreateParams,
+    SDKDevboxSnapshotDiskParams,
+)
+from ..params.commands import ExecOptions
+from ..params.devboxes import (
+    DevboxCreateParams,
+    DevboxListParams,
+    DevboxSnapshotDiskAsyncParams,
+)
+from ..params.disk_snapshots import DiskSnapshotUpdateParams
 from .command import AsyncCommandInterface
 from .execution import AsyncExecution, AsyncExecutionResult
 from .fan_out import OnFailure, fan_out
@@ -27,22 +40,9 @@ from .shell import AsyncNamedShell
 
 if TYPE_CHECKING:
     from ..api._client import AsyncRunloopAPI
-    from ..params._options import LongRequestOptions, PollingRequestOptions, RequestOptions
-    from ..params._waiting import (
-        SDKDevboxCreateFromImageParams,
-        SDKDevboxCreateParams,
-        SDKDevboxSnapshotDiskParams,
-    )
-    from ..params.commands import ExecOptions
-    from ..params.devboxes import (
-        DevboxCreateParams,
-        DevboxListParams,
-        DevboxSnapshotDiskAsyncParams,
-    )
-    from ..params.disk_snapshots import DiskSnapshotUpdateParams
 
 DEVBOX_HOLD = 25.0
-"""Seconds that the API holds a wait for a devbox."""
+"""Seconds for which the API holds a request that waits for a devbox."""
 ENDED = ("failure", "shutdown")
 
 
@@ -64,7 +64,7 @@ class AsyncDevbox:
     async def __aexit__(self, kind: object, error: BaseException | None, trace: object) -> None:
         if error is None:
             await self.close()
-        else:  # what went wrong inside matters more than a shutdown that fails
+        else:  # a shutdown that fails must not hide this error
             await run_undo(self.close(), error)
 
     @property
@@ -74,36 +74,36 @@ class AsyncDevbox:
 
     @cached_property
     def cmd(self) -> AsyncCommandInterface:
-        """Runs commands in it."""
+        """Commands: run them in it."""
         return AsyncCommandInterface(self._api, self._id)
 
     @cached_property
     def file(self) -> AsyncFileInterface:
-        """Reads and writes its files."""
+        """Files: read and write them."""
         return AsyncFileInterface(self._api, self._id, self.cmd)
 
     @cached_property
     def net(self) -> AsyncNetworkInterface:
-        """Opens ways into it: SSH, tunnels."""
+        """Access from outside: SSH and tunnels."""
         return AsyncNetworkInterface(self._api, self._id)
 
     def shell(self, shell_name: str | None = None) -> AsyncNamedShell:
-        """A shell by name, whose commands share a directory and an environment; a new one without a name.
+        """The shell of this name, or a new one: its commands share a working directory and an environment.
 
-        It is made at its first command.
+        Sends no request; the shell is created at its first command.
         """
         name = str(uuid4()) if shell_name is None else shell_name
         return self._shells.setdefault(name, AsyncNamedShell(self.cmd, name))
 
     def pty(self, session: str | None = None, *, cols: int | None = None, rows: int | None = None) -> AsyncPty:
-        """A terminal by name, a new one without: `async with devbox.pty("main") as terminal`. Asks nothing yet.
+        """The terminal of this name, or a new one: `async with devbox.pty("main") as terminal`. Sends no request.
 
         `cols` and `rows` are its size in characters, 1 to 1000, both or none.
         """
         return AsyncPty(self._api, self._id, session, cols=cols, rows=rows)
 
     def execution(self, execution_id: str) -> AsyncExecution:
-        """A handle on a command that was started before, perhaps by another process. Asks nothing."""
+        """A command that was started before, perhaps by another process. Sends no request."""
         return AsyncExecution(self._api, self._id, execution_id)
 
     async def get_info(self, **options: Unpack[RequestOptions]) -> DevboxView:
@@ -111,15 +111,15 @@ class AsyncDevbox:
         return await self._api.devboxes.retrieve(self._id, **options)
 
     async def await_running(self, *, polling_config: PollingConfig | None = None) -> DevboxView:
-        """The devbox once it runs; raises `UnexpectedStateError` if it fails or is shut down meanwhile."""
+        """The devbox, once it is running; raises `UnexpectedStateError` if it fails or is shut down meanwhile."""
         return await self._await("running", polling_config)
 
     async def await_suspended(self, *, polling_config: PollingConfig | None = None) -> DevboxView:
-        """The devbox once it is suspended; raises `UnexpectedStateError` if it fails or is shut down meanwhile."""
+        """The devbox, once it is suspended; raises `UnexpectedStateError` if it fails or is shut down meanwhile."""
         return await self._await("suspended", polling_config)
 
     async def suspend(self, **options: Unpack[LongRequestOptions]) -> DevboxView:
-        """End its processes and keep its disk; `await_suspended` waits for it (`POST /v1/devboxes/{id}/suspend`)."""
+        """Suspend it: only its disk is kept. `await_suspended` waits for that (`POST /v1/devboxes/{id}/suspend`)."""
         return await self._api.devboxes.suspend(self._id, **options)
 
     async def resume(
@@ -130,27 +130,27 @@ class AsyncDevbox:
         return await self.await_running(polling_config=polling_config)
 
     async def resume_async(self, **options: Unpack[LongRequestOptions]) -> DevboxView:
-        """Start it again from its disk; `await_running` waits for it (`POST /v1/devboxes/{id}/resume`)."""
+        """Start it again from its disk; `await_running` waits for that (`POST /v1/devboxes/{id}/resume`)."""
         return await self._api.devboxes.resume(self._id, **options)
 
     async def keep_alive(self, **options: Unpack[LongRequestOptions]) -> object:
-        """Start its keep-alive time again (`POST /v1/devboxes/{id}/keep_alive`)."""
+        """Restart its keep-alive time (`POST /v1/devboxes/{id}/keep_alive`)."""
         return await self._api.devboxes.keep_alive(self._id, **options)
 
     async def shutdown(self, *, force: bool | None = None, **options: Unpack[LongRequestOptions]) -> DevboxView:
-        """End it for good; `force` also in the middle of a snapshot (`POST /v1/devboxes/{id}/shutdown`)."""
+        """Shut it down for good; with `force`, even during a snapshot (`POST /v1/devboxes/{id}/shutdown`)."""
         return await self._api.devboxes.shutdown(self._id, force=force, **options)
 
     async def logs(self, *, execution_id: str | None = None, **options: Unpack[RequestOptions]) -> DevboxLogsListView:
-        """What happened in it, or in one of its commands (`GET /v1/devboxes/{id}/logs`)."""
+        """Its logs, or those of one of its commands (`GET /v1/devboxes/{id}/logs`)."""
         return await self._api.devboxes.logs.list(self._id, execution_id=execution_id, **options)
 
     async def get_tunnel(self, **options: Unpack[RequestOptions]) -> TunnelView | None:
-        """Its tunnel, if one is open (`GET /v1/devboxes/{id}`)."""
+        """Its tunnel; None if none is open (`GET /v1/devboxes/{id}`)."""
         return (await self.get_info(**options)).tunnel
 
     async def get_tunnel_url(self, port: int, **options: Unpack[RequestOptions]) -> str | None:
-        """Where the tunnel serves the devbox's `port`, if one is open."""
+        """The URL of a port of the devbox in its tunnel; None if no tunnel is open."""
         tunnel = await self.get_tunnel(**options)
         return None if tunnel is None else tunnel_url(self._api.config.base_url, tunnel.tunnel_key, port)
 
@@ -162,7 +162,7 @@ class AsyncDevbox:
         return snapshot
 
     async def snapshot_disk_async(self, **params: Unpack[DevboxSnapshotDiskAsyncParams]) -> AsyncSnapshot:
-        """A snapshot of its disk that was begun; `await_completed` waits for it (`POST .../snapshot_disk_async`)."""
+        """Start a snapshot of its disk; `await_completed` waits for it (`POST .../snapshot_disk_async`)."""
         return await self._snapshot(params)
 
     async def _snapshot(self, params: DevboxSnapshotDiskAsyncParams) -> AsyncSnapshot:
@@ -190,7 +190,7 @@ class AsyncDevbox:
 
 @check_arguments
 class AsyncSnapshot:
-    """One snapshot: a devbox's disk, kept."""
+    """One snapshot of a devbox's disk."""
 
     def __init__(self, api: AsyncRunloopAPI, snapshot_id: str) -> None:
         self._api = api
@@ -217,7 +217,7 @@ class AsyncSnapshot:
         return await self._api.devboxes.disk_snapshots.delete(self._id, **options)
 
     async def await_completed(self, **options: Unpack[PollingRequestOptions]) -> DevboxSnapshotAsyncStatusView:
-        """Its status once the disk is saved; raises `UnexpectedStateError` if that failed."""
+        """Its status, once it is complete; raises `UnexpectedStateError` if it failed."""
         wait: Wait[DevboxSnapshotAsyncStatusView] = Wait(
             f"snapshot {self._id} to be complete", options.get("polling_config")
         )
@@ -234,15 +234,15 @@ class AsyncSnapshot:
 
 @check_arguments
 class AsyncDevboxOps:
-    """`sdk.devbox`: make and find devboxes."""
+    """`sdk.devbox`: create and find devboxes."""
 
     def __init__(self, api: AsyncRunloopAPI) -> None:
         self._api = api
 
     async def create(self, **params: Unpack[SDKDevboxCreateParams]) -> AsyncDevbox:
-        """A new devbox that runs (`POST /v1/devboxes`, then waits).
+        """Create a devbox and wait until it is running (`POST /v1/devboxes`).
 
-        Cancelled meanwhile, it shuts the devbox down. Raises `UnexpectedStateError` if it fails to start, and
+        If cancelled, it shuts the devbox down. Raises `UnexpectedStateError` if the devbox fails to start, and
         `PollingTimeoutError` at the deadline of `polling_config`, if there is one.
         """
         polling = params.pop("polling_config", None)
@@ -273,7 +273,7 @@ class AsyncDevboxOps:
         return await self.create(snapshot_id=snapshot_id, **params)
 
     def from_id(self, devbox_id: str) -> AsyncDevbox:
-        """The devbox with this id; asks nothing and waits for nothing."""
+        """The devbox with this id; sends no request."""
         return AsyncDevbox(self._api, devbox_id)
 
     def list(self, **params: Unpack[DevboxListParams]) -> ResourceListing[DevboxView, AsyncDevbox]:
@@ -290,11 +290,11 @@ class AsyncDevboxOps:
         check: bool = False,
         **params: Unpack[ExecOptions],
     ) -> Sequence[AsyncExecutionResult | RunloopError]:
-        """The results of one command on many devboxes, in their order, at most `concurrency` at a time.
+        """Run one command on many devboxes, at most `concurrency` at a time; the results in their order.
 
-        `on_failure` says what a failure does: `stop` (cancel the rest, raise it), `finish` (let the rest end, raise
-        all as an `ExceptionGroup`) or `keep` (return it in place of the result). `check` counts an exit code other
-        than 0 as a failure (`CommandError`). The devboxes are taken from their iterable as their turn comes.
+        On a failure, `on_failure` is to `stop` (cancel the rest and raise it), `finish` (let the rest end and raise
+        all as an `ExceptionGroup`) or `keep` (return it in place of the result). With `check`, an exit code other
+        than 0 is a failure (`CommandError`). The iterable of devboxes is consumed lazily.
         """
 
         async def run(devbox: AsyncDevbox) -> AsyncExecutionResult:
@@ -314,7 +314,7 @@ class AsyncDevboxOps:
 
 
 def _checked(devbox: AsyncDevbox, result: AsyncExecutionResult) -> AsyncExecutionResult:
-    """The result, if the command succeeded; raises `CommandError` if not."""
+    """The result; raises `CommandError` if the command failed."""
     if result.failed:
         raise CommandError(f"The command ended with {result.exit_code} on {devbox.id}", exit_code=result.exit_code)
     return result

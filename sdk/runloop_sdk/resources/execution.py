@@ -1,4 +1,4 @@
-"""Commands that run, and commands that ran."""
+"""Commands that were started, and their results."""
 
 from __future__ import annotations
 
@@ -14,12 +14,12 @@ from .._output import OutputReader
 from .._polling import Wait
 from .._streams import BOTH, OutputChunk, StreamName, collect, require_size
 from ..models.executions import DevboxAsyncExecutionDetailView, DevboxSendStdInResult, ExecutionUpdateChunk
+from ..params._options import LongRequestOptions, PollingRequestOptions, RequestOptions
+from ..params.commands import OutputCallback
 
 if TYPE_CHECKING:
     from .._event_stream import EventResponse
     from ..api._client import AsyncRunloopAPI
-    from ..params._options import LongRequestOptions, PollingRequestOptions, RequestOptions
-    from ..params.commands import OutputCallback
 
 EXECUTION_HOLD = 25.0
 """Seconds that the API holds a wait for a command."""
@@ -64,7 +64,7 @@ class AsyncExecution:
 
     @property
     def output_lost_for(self) -> float:
-        """Seconds for which the connection to the output that is read has been lost; 0 while it is there."""
+        """Seconds for which the output that is being read has had no connection; 0 while it has one."""
         return 0.0 if self._reader is None else self._reader.lost_for
 
     async def get_state(self, **options: Unpack[RequestOptions]) -> DevboxAsyncExecutionDetailView:
@@ -72,20 +72,21 @@ class AsyncExecution:
         return await self._api.devboxes.executions.retrieve(self._execution_id, devbox_id=self._devbox_id, **options)
 
     async def result(self, **options: Unpack[PollingRequestOptions]) -> AsyncExecutionResult:
-        """Its result once it has ended; raises what an output callback raised, and `PollingTimeoutError`.
+        """Its result, once it has ended. Raises the exception of an output callback.
 
-        Without a `polling_config` it waits as long as the command runs.
+        Waits as long as the command runs, or until the deadline of `polling_config` (`PollingTimeoutError`).
         """
         wait: Wait[DevboxAsyncExecutionDetailView] = Wait(
             f"command {self._execution_id} to end", options.get("polling_config"), peek=self.get_state
         )
+        # The callbacks first: the result comes after the last of them, and their errors are raised here.
         for task in (self._delivery, self._starting):
             if task is not None:
                 await wait.joined(task)
         return AsyncExecutionResult(self._api, self._final or await wait.held(self._look, hold=EXECUTION_HOLD))
 
     async def kill(self, **options: Unpack[LongRequestOptions]) -> None:
-        """Kill the command and what it started (`POST .../kill`)."""
+        """Kill the command and the processes it has started (`POST .../kill`)."""
         await self._api.devboxes.executions.kill(
             self._execution_id, devbox_id=self._devbox_id, kill_process_group=True, **options
         )
@@ -103,7 +104,7 @@ class AsyncExecution:
         )
 
     async def send_std_in(self, text: str, **options: Unpack[LongRequestOptions]) -> None:
-        """Write `text` to the command; `send_stdin` by its other name."""
+        """The same as `send_stdin(text)`, without its result."""
         await self.send_stdin(text, **options)
 
     async def close_std_in(self, **options: Unpack[LongRequestOptions]) -> None:
@@ -114,10 +115,10 @@ class AsyncExecution:
         return self.output()
 
     def output(self, streams: Sequence[StreamName] = BOTH) -> AsyncGenerator[OutputChunk, None]:
-        """Its output from the start until it ends, however long it is silent and however often a stream is cut.
+        """Its output from the start to the end, resumed after every cut and silence.
 
-        Raises `StreamError` once neither the output nor the command's state can be had any more, or the output of a
-        command that has ended. The command goes on all the same.
+        Raises `StreamError` if neither the output nor the state of the command can be requested any more, or not all
+        output of a command that has ended. The command itself runs on.
         """
         given: object = streams
         if isinstance(given, str) or not set(streams) <= set(BOTH):
@@ -132,8 +133,9 @@ class AsyncExecution:
         return self._reader.chunks()
 
     def start(self, request: Callable[[], Awaitable[DevboxAsyncExecutionDetailView]]) -> None:
-        """Send the request that starts the command under this id; its answer may come when the command has ended."""
+        """Send the request that starts the command under this id, in the background: the answer may take its time."""
         self._starting = asyncio.create_task(self._start(request))
+        # A failure reaches the caller through `result`; this keeps asyncio from reporting it a second time.
         self._starting.add_done_callback(lambda task: task.cancelled() or task.exception())
 
     async def _start(self, request: Callable[[], Awaitable[DevboxAsyncExecutionDetailView]]) -> None:
@@ -142,13 +144,13 @@ class AsyncExecution:
         self._final = view if view.status == "completed" else None
 
     def deliver(self, callbacks: Callbacks) -> None:
-        """Begin to call `callbacks` with the output; `result` waits for the last call."""
+        """Start to call `callbacks` with the output, in the background; `result` waits for the last call."""
         self._delivery = asyncio.create_task(self._deliver(callbacks))
         # A failure reaches the caller through `result`; this keeps asyncio from reporting it a second time.
         self._delivery.add_done_callback(lambda task: task.cancelled() or task.exception())
 
     async def leave(self) -> bool:
-        """Call no callback any more; whether the command was started, as far as that is known."""
+        """Stop calling callbacks; False if the command certainly was not started."""
         tasks = [task for task in (self._starting, self._delivery) if task is not None]
         for task in tasks:
             task.cancel()
@@ -156,7 +158,7 @@ class AsyncExecution:
         return not any(_never_started(outcome) for outcome in outcomes)
 
     def is_ended_by(self, error: BaseException) -> bool:
-        """Whether the caller has asked for the command's end by `error`: by Stop, a deadline or a failing callback."""
+        """True if by `error` the caller ends the command: for a cancellation, a deadline, or a failed callback."""
         return isinstance(error, asyncio.CancelledError | PollingTimeoutError) or error is self._callback_failure
 
     async def _deliver(self, callbacks: Callbacks) -> None:
@@ -174,10 +176,10 @@ class AsyncExecution:
         return await ask(self._execution_id, devbox_id=self._devbox_id, offset=offset or None)
 
     async def _ended(self, seconds: float) -> DevboxAsyncExecutionDetailView | None:
-        """Its view if it ends within so many seconds, of which 0 are for a look at how it is now."""
+        """Its view if it ends within this many seconds; 0 requests its current state."""
         if not seconds:
             return await self._ended_now()
-        if self._starting is not None:
+        if self._starting is not None:  # before its answer there is nothing to wait for
             await asyncio.shield(self._starting)
         try:
             return await self._look(seconds)
@@ -203,12 +205,13 @@ class AsyncExecution:
 
 
 def _never_started(outcome: object) -> bool:
+    # A 5xx says nothing: the service may have failed after it had started the command.
     refused = isinstance(outcome, APIStatusError) and outcome.status_code < 500
     return refused or isinstance(outcome, ConfigurationError)
 
 
 class Callbacks:
-    """Functions, plain or async, that get the output of a command as text."""
+    """Functions, plain or async, that are called with the output of a command."""
 
     def __init__(
         self,
@@ -224,11 +227,11 @@ class Callbacks:
 
     @property
     def streams(self) -> list[StreamName]:
-        """The streams that somebody listens to."""
+        """The streams with a callback."""
         return [stream for stream in BOTH if self._by_stream[stream]]
 
     async def call(self, chunk: OutputChunk) -> None:
-        """Hand a chunk to those who listen to its stream, one after the other."""
+        """Call the callbacks of the chunk's stream, one after the other."""
         for callback in self._by_stream[chunk.stream]:
             answer = callback(chunk.text)
             if inspect.isawaitable(answer):
@@ -237,7 +240,7 @@ class Callbacks:
 
 @check_arguments
 class AsyncExecutionResult:
-    """A command that has ended: how, and what it printed."""
+    """The exit status and the output of a command that has ended."""
 
     def __init__(self, api: AsyncRunloopAPI, view: DevboxAsyncExecutionDetailView) -> None:
         self._api = api
@@ -258,33 +261,33 @@ class AsyncExecutionResult:
 
     @property
     def exit_code(self) -> int | None:
-        """Its exit status; 128 + N when signal N ended it."""
+        """Its exit status; 128 + N if signal N ended it."""
         return self._view.exit_status
 
     @property
     def success(self) -> bool:
-        """Whether its exit status is 0."""
+        """True if its exit status is 0."""
         return self.exit_code == 0
 
     @property
     def failed(self) -> bool:
-        """Whether it has an exit status other than 0."""
+        """True if it has an exit status other than 0."""
         return self.exit_code not in (0, None)
 
     @property
     def result(self) -> DevboxAsyncExecutionDetailView:
-        """The API's own view, whose output may be cut."""
+        """The API's view, in which the output may be truncated."""
         return self._view
 
     async def stdout(self, num_lines: int | None = None, *, limit: int | None = None) -> str:
-        """All it printed to stdout, or the last `num_lines` lines; read again from the API where the view was cut.
+        """Its stdout, or the last `num_lines` lines of it; requested from the API if the view is truncated.
 
-        Raises `OutputTooLargeError` where that is more than `limit` characters, of which no more are read.
+        Raises `OutputTooLargeError` if it has more than `limit` characters; no more than that is read.
         """
         return await self._text("stdout", self._view.stdout, self._view.stdout_truncated, num_lines, limit)
 
     async def stderr(self, num_lines: int | None = None, *, limit: int | None = None) -> str:
-        """All it printed to stderr, as `stdout` does."""
+        """Its stderr, with the same parameters as `stdout`."""
         return await self._text("stderr", self._view.stderr, self._view.stderr_truncated, num_lines, limit)
 
     async def _text(

@@ -1,4 +1,4 @@
-"""One command on many devboxes."""
+"""Runs the same work for many items concurrently."""
 
 from __future__ import annotations
 
@@ -11,14 +11,14 @@ from .._errors import ConfigurationError, RunloopError
 T = TypeVar("T")
 R = TypeVar("R")
 OnFailure = Literal["stop", "finish", "keep"]
-"""The first failure: `stop` cancels the rest and raises it; `finish` lets the rest end, then raises all of them as an
-`ExceptionGroup`; `keep` puts each failure where its result would be."""
+"""`stop` cancels the rest at the first failure and raises it; `finish` lets the rest end, then raises all failures as
+an `ExceptionGroup`; `keep` returns failures in place of results."""
 
 
 async def fan_out(
     work: Callable[[T], Awaitable[R]], items: Iterable[T], *, concurrency: int, on_failure: OnFailure
 ) -> list[R | RunloopError]:
-    """What `work` gave for each item, in their order, at most `concurrency` at a time."""
+    """Await `work(item)` for all items, at most `concurrency` at a time; the results in the order of the items."""
     if concurrency < 1:
         raise ConfigurationError(f"concurrency is {concurrency}; it must be 1 or more.")
     if on_failure not in get_args(OnFailure):

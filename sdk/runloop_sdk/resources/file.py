@@ -11,25 +11,25 @@ from pathlib import Path, PurePosixPath
 from typing import TYPE_CHECKING, BinaryIO, Literal, Unpack
 
 from .._arguments import check_arguments
-from .._downloads import Progress, after, resumed, write_to
+from .._downloads import Progress, resumed, skip_bytes, write_to
 from .._errors import CommandError
+from .._hostile_tar import ExtractionLimits
 from .._local_files import open_local
-from .._upload import open_upload, watched
+from .._upload import open_upload, with_progress
 from ..archives import TarFilter
 from ..own_commands import own_command, quoted_path
+from ..params.devboxes import (
+    DevboxDownloadFileParams,
+    DevboxReadFileContentsParams,
+    DevboxUploadFileParams,
+    DevboxWriteFileContentsParams,
+)
 
 if TYPE_CHECKING:
     from .._extraction import Skipped
-    from .._hostile_tar import ExtractionLimits
     from ..api._client import AsyncRunloopAPI
     from ..folders import RemoteFolder
     from ..models.executions import DevboxExecutionDetailView
-    from ..params.devboxes import (
-        DevboxDownloadFileParams,
-        DevboxReadFileContentsParams,
-        DevboxUploadFileParams,
-        DevboxWriteFileContentsParams,
-    )
     from .command import AsyncCommandInterface
 
 FileKind = Literal["file", "directory", "symlink", "other"]
@@ -37,13 +37,13 @@ _KINDS: dict[str, FileKind] = {"f": "file", "d": "directory", "l": "symlink"}
 _FORMAT = r"%y\0%s\0%T@\0%m\0%p\0%l\0"
 _FIELDS = 6
 LISTING_LIMIT = 64_000_000
-"""Characters that are read of what a folder is said to have: some hundred thousand names."""
+"""Most characters that are read of a listing: some hundred thousand names."""
 _LONGEST_REASON = 2000
 
 
 @dataclass(frozen=True, slots=True)
 class FileInfo:
-    """One file of a devbox: its path, what it is, its size in bytes, when it was changed, its permissions."""
+    """One file of a devbox: its path, kind, size in bytes, time of modification and permissions."""
 
     path: str
     kind: FileKind
@@ -51,7 +51,7 @@ class FileInfo:
     modified: datetime
     mode: int
     target: str | None = None
-    """Where a symbolic link points."""
+    """The target of a symbolic link."""
 
     @property
     def name(self) -> str:
@@ -77,12 +77,12 @@ class AsyncFileInterface:
         return await self._api.devboxes.write_file_contents(self._devbox_id, **params)
 
     async def upload(self, *, progress: Progress | None = None, **params: Unpack[DevboxUploadFileParams]) -> object:
-        """Upload `file` (bytes, a path, an open file, an async iterator of bytes) to `path`, of any size.
+        """Upload `file`, of any size, to `path`: bytes, a `Path`, an open file, or an async iterator of bytes.
 
-        Sent as it is read, so memory stays constant (`POST /v1/devboxes/{id}/upload_file`).
+        It is read while it is sent, in constant memory (`POST /v1/devboxes/{id}/upload_file`).
         """
         if progress is not None:
-            params["file"] = watched(await open_upload(params["file"]), progress)
+            params["file"] = with_progress(await open_upload(params["file"]), progress)
         return await self._api.devboxes.upload_file(self._devbox_id, **params)
 
     async def download(self, **params: Unpack[DevboxDownloadFileParams]) -> bytes:
@@ -91,15 +91,15 @@ class AsyncFileInterface:
 
     @asynccontextmanager
     async def stream(self, **params: Unpack[DevboxDownloadFileParams]) -> AsyncIterator[AsyncIterator[bytes]]:
-        """The bytes of `path` as they come, in constant memory; after a cut it goes on where it was.
+        """The bytes of `path` as they arrive, in constant memory, resumed where a connection was cut.
 
-        The API has no ranges for files: what was received before a cut is read again, and dropped.
+        The API has no ranges for files: after a cut, the bytes that were received before are read again and dropped.
         """
 
         @asynccontextmanager
         async def open_at(offset: int) -> AsyncIterator[AsyncIterator[bytes]]:
             async with self._api.devboxes.download_file_stream(self._devbox_id, **params) as pieces:
-                yield after(pieces, offset)
+                yield skip_bytes(pieces, offset)
 
         async with aclosing(resumed(open_at, self._api.config.max_retries)) as pieces:
             yield pieces
@@ -107,17 +107,17 @@ class AsyncFileInterface:
     async def download_to(
         self, local: Path, *, progress: Progress | None = None, **params: Unpack[DevboxDownloadFileParams]
     ) -> None:
-        """Write the bytes of `path` to a local file as they come."""
+        """Download `path` to a local file; raises `LocalFileError` if that cannot be written."""
         with await open_local(local, "wb") as file:
             await self._download_into(file, progress, params)
 
     async def upload_dir(
         self, local: Path, path: str, *, ignore: TarFilter | None = None, progress: Progress | None = None
     ) -> tuple[Skipped, ...]:
-        """Upload a folder's content into the folder `path`, which is made; what was left out, and why.
+        """Upload the content of a local folder into the folder `path`, which is created; what was left out, and why.
 
-        `ignore` may leave members out: `gitignored(local)` gives a filter for what git ignores. Links stay links. What
-        is there is replaced file by file once all has arrived; a folder never takes the place of something else.
+        `ignore` may leave members out; `gitignored(local)` is one for what git ignores. Links stay links. Existing
+        files are replaced one by one after everything has arrived; a folder never replaces anything else.
         """
         from ..folder_transfers import upload_folder
 
@@ -126,29 +126,29 @@ class AsyncFileInterface:
     async def download_dir(
         self, path: str, local: Path, *, progress: Progress | None = None, limits: ExtractionLimits | None = None
     ) -> tuple[Skipped, ...]:
-        """Download the content of the folder `path` into a local folder, which is made; what was left out, and why.
+        """Download the content of the folder `path` into a local one, which is created; what was left out, and why.
 
         Whatever the devbox sends, nothing is written outside of `local`: links that lead out of it, devices and
-        set-id bits are dropped. Raises `ArchiveError` where it sends no archive, or more than `limits` allow.
+        set-id bits are dropped. Raises `ArchiveError` if the archive is malformed or exceeds `limits`.
         """
         from ..folder_transfers import download_folder
 
         return (await download_folder(self._folder(path), local, progress=progress, limits=limits)).left_out
 
     async def list(self, path: str = ".") -> list[FileInfo]:
-        """What the folder `path` has, by name; raises `CommandError` if it is no folder.
+        """The content of the folder `path`, sorted by name; raises `CommandError` if it is not a folder.
 
-        `OutputTooLargeError` where that is more than 64 million characters.
+        Raises `OutputTooLargeError` if the listing has more than 64 million characters.
         """
         found = await self._find(path, "-mindepth 1 -maxdepth 1", f"test -d {quoted_path(path)}/ && ")
         return sorted(found, key=lambda info: info.path)
 
     async def stat(self, path: str) -> FileInfo:
-        """The file, folder or link at `path`; raises `CommandError` if there is none."""
+        """The file, folder or link at `path`; raises `CommandError` if nothing exists there."""
         return (await self._find(path, "-maxdepth 0", ""))[0]
 
     async def mkdir(self, path: str) -> None:
-        """Make a folder and those above it; one that is there is fine."""
+        """Create a folder and its parents; does nothing if it exists."""
         await self._run(f"mkdir -p -- {quoted_path(path)}")
 
     async def move(self, source: str, destination: str) -> None:
@@ -156,7 +156,7 @@ class AsyncFileInterface:
         await self._run(f"mv -- {quoted_path(source)} {quoted_path(destination)}")
 
     async def remove(self, path: str, *, recursive: bool = False) -> None:
-        """Remove a file or an empty folder; `recursive` also a folder with all that it has."""
+        """Remove a file or an empty folder; with `recursive`, also a folder with its content."""
         await self._run(f"rm {'-r' if recursive else '-d'} -- {quoted_path(path)}")
 
     def _folder(self, path: str) -> RemoteFolder:

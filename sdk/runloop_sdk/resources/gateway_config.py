@@ -7,11 +7,11 @@ from typing import TYPE_CHECKING, Unpack
 from .._arguments import check_arguments
 from .._pagination import ResourceListing
 from ..models.gateway_configs import GatewayConfigView
+from ..params._options import LongRequestOptions, RequestOptions
+from ..params.gateway_configs import GatewayConfigCreateParams, GatewayConfigListParams, GatewayConfigUpdateParams
 
 if TYPE_CHECKING:
     from ..api._client import AsyncRunloopAPI
-    from ..params._options import LongRequestOptions, RequestOptions
-    from ..params.gateway_configs import GatewayConfigCreateParams, GatewayConfigListParams, GatewayConfigUpdateParams
 
 
 @check_arguments
@@ -35,17 +35,17 @@ class AsyncGatewayConfig:
         return await self._api.gateway_configs.retrieve(self._id, **options)
 
     async def update(self, **params: Unpack[GatewayConfigUpdateParams]) -> GatewayConfigView:
-        """The gateway config, changed (`POST /v1/gateway-configs/{id}`)."""
+        """Update the gateway config (`POST /v1/gateway-configs/{id}`)."""
         return await self._api.gateway_configs.update(self._id, **params)
 
     async def delete(self, **options: Unpack[LongRequestOptions]) -> GatewayConfigView:
-        """The gateway config, deleted (`POST /v1/gateway-configs/{id}/delete`)."""
+        """Delete the gateway config (`POST /v1/gateway-configs/{id}/delete`)."""
         return await self._api.gateway_configs.delete(self._id, **options)
 
 
 @check_arguments
 class AsyncGatewayConfigOps:
-    """`sdk.gateway_config`: make and find gateway configs."""
+    """`sdk.gateway_config`: create and find gateway configs."""
 
     def __init__(self, api: AsyncRunloopAPI) -> None:
         self._api = api
@@ -55,7 +55,7 @@ class AsyncGatewayConfigOps:
         return AsyncGatewayConfig(self._api, (await self._api.gateway_configs.create(**params)).id)
 
     def from_id(self, gateway_config_id: str) -> AsyncGatewayConfig:
-        """The gateway config with this id; asks nothing."""
+        """The gateway config with this id; sends no request."""
         return AsyncGatewayConfig(self._api, gateway_config_id)
 
     def list(self, **params: Unpack[GatewayConfigListParams]) -> ResourceListing[GatewayConfigView, AsyncGatewayConfig]:

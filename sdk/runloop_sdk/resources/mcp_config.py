@@ -7,11 +7,11 @@ from typing import TYPE_CHECKING, Unpack
 from .._arguments import check_arguments
 from .._pagination import ResourceListing
 from ..models.mcp_configs import McpConfigView
+from ..params._options import LongRequestOptions, RequestOptions
+from ..params.mcp_configs import McpConfigCreateParams, McpConfigListParams, McpConfigUpdateParams
 
 if TYPE_CHECKING:
     from ..api._client import AsyncRunloopAPI
-    from ..params._options import LongRequestOptions, RequestOptions
-    from ..params.mcp_configs import McpConfigCreateParams, McpConfigListParams, McpConfigUpdateParams
 
 
 @check_arguments
@@ -35,17 +35,17 @@ class AsyncMcpConfig:
         return await self._api.mcp_configs.retrieve(self._id, **options)
 
     async def update(self, **params: Unpack[McpConfigUpdateParams]) -> McpConfigView:
-        """The MCP config, changed (`POST /v1/mcp-configs/{id}`)."""
+        """Update the MCP config (`POST /v1/mcp-configs/{id}`)."""
         return await self._api.mcp_configs.update(self._id, **params)
 
     async def delete(self, **options: Unpack[LongRequestOptions]) -> McpConfigView:
-        """The MCP config, deleted (`POST /v1/mcp-configs/{id}/delete`)."""
+        """Delete the MCP config (`POST /v1/mcp-configs/{id}/delete`)."""
         return await self._api.mcp_configs.delete(self._id, **options)
 
 
 @check_arguments
 class AsyncMcpConfigOps:
-    """`sdk.mcp_config`: make and find MCP configs."""
+    """`sdk.mcp_config`: create and find MCP configs."""
 
     def __init__(self, api: AsyncRunloopAPI) -> None:
         self._api = api
@@ -55,7 +55,7 @@ class AsyncMcpConfigOps:
         return AsyncMcpConfig(self._api, (await self._api.mcp_configs.create(**params)).id)
 
     def from_id(self, mcp_config_id: str) -> AsyncMcpConfig:
-        """The MCP config with this id; asks nothing."""
+        """The MCP config with this id; sends no request."""
         return AsyncMcpConfig(self._api, mcp_config_id)
 
     def list(self, **params: Unpack[McpConfigListParams]) -> ResourceListing[McpConfigView, AsyncMcpConfig]:

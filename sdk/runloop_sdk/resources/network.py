@@ -1,16 +1,16 @@
-"""`devbox.net`: ways into a devbox from outside."""
+"""`devbox.net`: access to a devbox from outside."""
 
 from __future__ import annotations
 
 from typing import TYPE_CHECKING, Unpack
 
 from .._arguments import check_arguments
+from ..params._options import LongRequestOptions
+from ..params.devboxes import DevboxEnableTunnelParams
 
 if TYPE_CHECKING:
     from ..api._client import AsyncRunloopAPI
     from ..models.devboxes import DevboxCreateSSHKeyResponse, TunnelView
-    from ..params._options import LongRequestOptions
-    from ..params.devboxes import DevboxEnableTunnelParams
 
 
 @check_arguments

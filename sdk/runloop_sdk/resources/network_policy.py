@@ -1,4 +1,4 @@
-"""Network policies: where devboxes may connect to."""
+"""Network policies: the hosts that devboxes may connect to."""
 
 from __future__ import annotations
 
@@ -7,11 +7,11 @@ from typing import TYPE_CHECKING, Unpack
 from .._arguments import check_arguments
 from .._pagination import ResourceListing
 from ..models.network_policies import NetworkPolicyView
+from ..params._options import LongRequestOptions, RequestOptions
+from ..params.network_policies import NetworkPolicyCreateParams, NetworkPolicyListParams, NetworkPolicyUpdateParams
 
 if TYPE_CHECKING:
     from ..api._client import AsyncRunloopAPI
-    from ..params._options import LongRequestOptions, RequestOptions
-    from ..params.network_policies import NetworkPolicyCreateParams, NetworkPolicyListParams, NetworkPolicyUpdateParams
 
 
 @check_arguments
@@ -35,17 +35,17 @@ class AsyncNetworkPolicy:
         return await self._api.network_policies.retrieve(self._id, **options)
 
     async def update(self, **params: Unpack[NetworkPolicyUpdateParams]) -> NetworkPolicyView:
-        """The network policy, changed (`POST /v1/network-policies/{id}`)."""
+        """Update the network policy (`POST /v1/network-policies/{id}`)."""
         return await self._api.network_policies.update(self._id, **params)
 
     async def delete(self, **options: Unpack[LongRequestOptions]) -> NetworkPolicyView:
-        """The network policy, deleted (`POST /v1/network-policies/{id}/delete`)."""
+        """Delete the network policy (`POST /v1/network-policies/{id}/delete`)."""
         return await self._api.network_policies.delete(self._id, **options)
 
 
 @check_arguments
 class AsyncNetworkPolicyOps:
-    """`sdk.network_policy`: make and find network policies."""
+    """`sdk.network_policy`: create and find network policies."""
 
     def __init__(self, api: AsyncRunloopAPI) -> None:
         self._api = api
@@ -55,7 +55,7 @@ class AsyncNetworkPolicyOps:
         return AsyncNetworkPolicy(self._api, (await self._api.network_policies.create(**params)).id)
 
     def from_id(self, network_policy_id: str) -> AsyncNetworkPolicy:
-        """The network policy with this id; asks nothing."""
+        """The network policy with this id; sends no request."""
         return AsyncNetworkPolicy(self._api, network_policy_id)
 
     def list(self, **params: Unpack[NetworkPolicyListParams]) -> ResourceListing[NetworkPolicyView, AsyncNetworkPolicy]:

@@ -24,7 +24,7 @@ if TYPE_CHECKING:
 
 PORT = 13
 ENDED = 4000
-"""The code with which the server closes the connection when the terminal has ended."""
+"""The code with which the server closes the WebSocket when the shell has ended."""
 _OFFSET = "x-runloop-pty-offset"
 _NAME = re.compile(r"[A-Za-z0-9_-]{1,256}")
 _LARGEST = 1000
@@ -45,10 +45,10 @@ class _Action(TypedDict, total=False):
 
 @check_arguments
 class AsyncPty:
-    """One terminal session: a login shell, and what is typed and printed.
+    """One terminal session with a login shell.
 
-    `async with` attaches to it; leaving detaches, and the shell runs on for a while, to be found again by its name.
-    A session without a name of the caller's is closed instead. One client at a time (`ConflictError`).
+    `async with` attaches to it. At its end it is detached: the shell runs on for a while, and can be attached to again
+    by its name. A session that the caller did not name is closed instead. A second client gets a `ConflictError`.
     """
 
     def __init__(
@@ -102,18 +102,18 @@ class AsyncPty:
 
     @property
     def created(self) -> bool:
-        """Whether the last attaching began a new shell."""
+        """True if the last `reattach` started a new shell."""
         return self._created
 
     @property
     def ended(self) -> bool:
-        """Whether the shell has ended, as far as `read` has come."""
+        """True once `read` has returned the end of the shell."""
         return self._ended
 
     async def read(self) -> bytes:
-        """What was printed next, as soon as there is something; empty when the shell has ended.
+        """The next bytes of output, as soon as there are any; empty once the shell has ended.
 
-        Raises `StreamError` when the connection is lost, after which `reattach` goes on.
+        Raises `StreamError` if the connection is lost; `reattach` resumes it.
         """
         from websockets.exceptions import ConnectionClosed
 
@@ -130,7 +130,7 @@ class AsyncPty:
         return data or await self.read()
 
     async def write(self, data: bytes | str) -> None:
-        """Type something; "\\x03" is Ctrl-C, "\\x04" Ctrl-D. Lost when the shell has ended."""
+        """Send input; "\\x03" is Ctrl-C, "\\x04" Ctrl-D. Ignored once the shell has ended."""
         from websockets.exceptions import ConnectionClosed
 
         try:
@@ -145,35 +145,35 @@ class AsyncPty:
         await self._control(action="resize", cols=cols, rows=rows)
 
     async def signal(self, name: str) -> None:
-        """Send a signal, like "SIGINT", to what runs in the foreground (`BadRequestError` for an unknown name)."""
+        """Send a signal, like "SIGINT", to the foreground process; raises `BadRequestError` for an unknown name."""
         await self._control(action="signal", signal=name)
 
     async def detach(self) -> None:
-        """Disconnect; the shell runs on for its idle time. What it prints meanwhile is there at `reattach`."""
+        """Disconnect; the shell runs on for its idle time. After `reattach`, its output of that time can be read."""
         socket, self._socket = self._socket, None
         if socket is not None:
             await socket.close()
 
     async def reattach(self) -> None:
-        """Connect again, to a new shell if the old one has ended. Goes on where `read` was, if the server can."""
+        """Connect again, to a new shell if the old one has ended. Resumes at the position of `read`, if possible."""
         await self.detach()
         tunnel = await self._api.devboxes.create_pty_tunnel(self._devbox_id)
         self._token = tunnel.auth_token
         address = self._address = tunnel_address(self._api.config.base_url, tunnel.tunnel_key, PORT)
         view = await self._api.pty.connect(self._session, cols=self._cols, rows=self._rows, **self._host())
         self._created, self._ended = view.created, False
-        if view.created:
+        if view.created:  # a new shell has none of the output that was read before
             self._position = None
         self._socket = await self._connect(address, view)
         await self._api.adopt(self)
 
     async def close(self) -> None:
-        """End the shell. Once more is no error."""
+        """End the shell; does nothing if it has ended."""
         try:
             if not self._ended and self._address is not None:
                 await self._control(action="close")
         except APIStatusError as error:
-            if error.status_code != 404:
+            if error.status_code != 404:  # it has ended by itself
                 raise
         finally:
             await self.detach()
@@ -210,7 +210,7 @@ class AsyncPty:
             try:
                 return await self._open(address, view.connect_url)
             except InvalidStatus as error:
-                # The devbox's own server may not be up yet.
+                # The terminal server in the devbox may still be starting.
                 if error.response.status_code not in (502, 503) or attempt == self._api.config.max_retries:
                     raise _refusal(error.response, view.connect_url) from error
             except (OSError, InvalidHandshake) as error:
@@ -231,7 +231,7 @@ class AsyncPty:
             subprotocols=[Subprotocol(self._token)],
             compression=None,
             max_size=None,
-            **address.reached_at(),
+            **address.connect_options(),
         )
         offset = socket.response.headers.get(_OFFSET) if socket.response is not None else None
         self._position = int(offset) if offset is not None and offset.isdigit() else None

@@ -1,4 +1,4 @@
-"""Secrets: values that devboxes get and nobody reads back."""
+"""Secrets: values for devboxes that the API never returns."""
 
 from __future__ import annotations
 
@@ -7,11 +7,11 @@ from typing import TYPE_CHECKING, Unpack
 from .._arguments import check_arguments
 from .._pagination import ResourceListing
 from ..models.secrets import SecretView
+from ..params._options import LongRequestOptions, RequestOptions
+from ..params.secrets import SecretListParams
 
 if TYPE_CHECKING:
     from ..api._client import AsyncRunloopAPI
-    from ..params._options import LongRequestOptions, RequestOptions
-    from ..params.secrets import SecretListParams
 
 
 @check_arguments
@@ -33,7 +33,7 @@ class AsyncSecret:
 
     @property
     def id(self) -> str | None:
-        """The secret's id, where it is known."""
+        """The secret's id, if known."""
         return self._id
 
     async def get_info(self, **options: Unpack[RequestOptions]) -> SecretView:
@@ -45,7 +45,7 @@ class AsyncSecret:
         return await self._api.secrets.update(self._name, value=value, **options)
 
     async def delete(self, **options: Unpack[LongRequestOptions]) -> SecretView:
-        """The secret, deleted (`POST /v1/secrets/{name}/delete`)."""
+        """Delete the secret (`POST /v1/secrets/{name}/delete`)."""
         return await self._api.secrets.delete(self._name, **options)
 
 
@@ -74,13 +74,13 @@ class AsyncSecretById:
         return await self._api.secrets.update_by_id(self._id, value=value, **options)
 
     async def delete(self, **options: Unpack[LongRequestOptions]) -> SecretView:
-        """The secret, deleted (`POST /v1/secrets/id/{id}/delete`)."""
+        """Delete the secret (`POST /v1/secrets/id/{id}/delete`)."""
         return await self._api.secrets.delete_by_id(self._id, **options)
 
 
 @check_arguments
 class AsyncSecretOps:
-    """`sdk.secret`: make and find secrets."""
+    """`sdk.secret`: create and find secrets."""
 
     def __init__(self, api: AsyncRunloopAPI) -> None:
         self._api = api
@@ -90,11 +90,11 @@ class AsyncSecretOps:
         return self._wrap(await self._api.secrets.create(name=name, value=value, **options))
 
     def from_name(self, name: str) -> AsyncSecret:
-        """The secret of this name; asks nothing."""
+        """The secret of this name; sends no request."""
         return AsyncSecret(self._api, name)
 
     def from_id(self, id: str) -> AsyncSecretById:  # noqa: A002 - the API's word
-        """The secret with this id; asks nothing."""
+        """The secret with this id; sends no request."""
         return AsyncSecretById(self._api, id)
 
     async def update(self, secret: AsyncSecret | str, value: str, **options: Unpack[LongRequestOptions]) -> AsyncSecret:

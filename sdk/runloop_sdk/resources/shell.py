@@ -9,15 +9,15 @@ from typing import TYPE_CHECKING, Unpack
 
 from .._arguments import check_arguments
 from .._errors import ConfigurationError
+from ..params.commands import CommandOptions, ExecOptions
 
 if TYPE_CHECKING:
-    from ..params.commands import CommandOptions, ExecOptions
     from .command import AsyncCommandInterface
     from .execution import AsyncExecution, AsyncExecutionResult
 
 FOLDER = "$HOME/.runloop/shells"
-# Plain POSIX shell. What one command leaves is on the devbox's disk, so that it outlives the client, a suspend and a
-# snapshot. The trap runs however the command ends, except by `exec` or a signal: then the state stays as it was.
+# POSIX shell. The state is stored on the disk of the devbox, so that it outlives the client, a suspend and a snapshot.
+# The trap runs however the command ends, except by `exec` or a signal: then the state stays as it was.
 _WRAPPED = """mkdir -p "{folder}"
 [ ! -f "{state}.env" ] || . "{state}.env"
 [ ! -f "{state}.cwd" ] || cd -- "$(cat "{state}.cwd")" || exit
@@ -26,7 +26,7 @@ eval {command}"""
 
 
 def typed(command: str) -> str:
-    """A command as it was typed, where a named shell ran it; any other as it is."""
+    """The original command of one that was wrapped by a named shell; any other command as it is."""
     head, wrapper, quoted = command.partition("' EXIT\neval ")
     if not (wrapper and head.startswith(f'mkdir -p "{FOLDER}"')):
         return command
@@ -38,9 +38,9 @@ def typed(command: str) -> str:
 
 @check_arguments
 class AsyncNamedShell:
-    """A shell by name: its commands run one after the other, each in the directory and environment the last one left.
+    """A named shell: its commands run one after the other and share a working directory and exported variables.
 
-    That holds for exported variables and the directory, also from another client with the same name.
+    The state is kept in the devbox: another client continues it by using the same name.
     """
 
     def __init__(self, commands: AsyncCommandInterface, name: str) -> None:
@@ -48,7 +48,7 @@ class AsyncNamedShell:
             raise ConfigurationError(f"{name!r} is no name for a shell: use up to 64 of A-Z a-z 0-9 _ . -")
         self._commands = commands
         self._name = name
-        self._turn = asyncio.Lock()
+        self._lock = asyncio.Lock()
 
     def __repr__(self) -> str:
         return f"<AsyncNamedShell {self._name}>"
@@ -59,23 +59,23 @@ class AsyncNamedShell:
         return self._name
 
     async def exec(self, command: str, **params: Unpack[ExecOptions]) -> AsyncExecutionResult:
-        """The result of `command`, as `devbox.cmd.exec` gives it."""
-        async with self._turn:
+        """Run `command` in the shell, like `devbox.cmd.exec`."""
+        async with self._lock:
             return await self._commands.exec(self.wrapped(command), **params)
 
     async def exec_async(self, command: str, **params: Unpack[CommandOptions]) -> AsyncExecution:
-        """A handle on `command`, as `devbox.cmd.exec_async` gives it; the next command waits until it has ended."""
-        await self._turn.acquire()
+        """Start `command` in the shell, like `devbox.cmd.exec_async`; the next command waits until it has ended."""
+        await self._lock.acquire()
         try:
             execution = await self._commands.exec_async(self.wrapped(command), **params)
         except BaseException:
-            self._turn.release()
+            self._lock.release()
             raise
         self._release_after(execution)
         return execution
 
     def wrapped(self, command: str) -> str:
-        """`command` between taking up the shell's state and leaving it."""
+        """The script that restores the shell's state, runs `command`, and saves the state."""
         state = f"{FOLDER}/{self._name}"
         return _WRAPPED.format(folder=FOLDER, state=state, command=shlex.quote(command))
 
@@ -84,8 +84,8 @@ class AsyncNamedShell:
             try:
                 await execution.result()
             finally:
-                self._turn.release()
+                self._lock.release()
 
         self._waiting = asyncio.create_task(wait())
-        # Whoever holds the execution learns of a failure from it; here only the turn matters.
+        # The owner of the execution gets its error; this keeps asyncio from reporting it a second time.
         self._waiting.add_done_callback(lambda task: task.cancelled() or task.exception())

@@ -1,4 +1,4 @@
-"""Snapshots: disks of devboxes, kept."""
+"""Snapshots of the disks of devboxes."""
 
 from __future__ import annotations
 
@@ -7,11 +7,11 @@ from typing import TYPE_CHECKING, Unpack
 from .._arguments import check_arguments
 from .._pagination import ResourceListing
 from ..models.disk_snapshots import DevboxSnapshotView
+from ..params.disk_snapshots import DiskSnapshotListParams
 from .devbox import AsyncSnapshot
 
 if TYPE_CHECKING:
     from ..api._client import AsyncRunloopAPI
-    from ..params.disk_snapshots import DiskSnapshotListParams
 
 
 @check_arguments
@@ -22,7 +22,7 @@ class AsyncSnapshotOps:
         self._api = api
 
     def from_id(self, snapshot_id: str) -> AsyncSnapshot:
-        """The snapshot with this id; asks nothing."""
+        """The snapshot with this id; sends no request."""
         return AsyncSnapshot(self._api, snapshot_id)
 
     def list(self, **params: Unpack[DiskSnapshotListParams]) -> ResourceListing[DevboxSnapshotView, AsyncSnapshot]:

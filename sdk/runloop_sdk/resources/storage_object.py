@@ -15,16 +15,16 @@ from .._downloads import Progress, resumed, write_to
 from .._errors import APIStatusError, ConfigurationError, RunloopError
 from .._local_files import open_local
 from .._pagination import ResourceListing
-from .._upload import UploadSource, open_upload, watched
+from .._upload import UploadSource, open_upload, with_progress
 from ..archives import SMALL, TarFilter, pack
 from ..cancellation import run_undo
 from ..models.objects import ObjectDownloadURLView, ObjectView
+from ..params._options import LongRequestOptions, RequestOptions
+from ..params.blueprints import BuildContext
+from ..params.objects import ObjectContentType, ObjectCreateParams, ObjectDownloadParams, ObjectListParams
 
 if TYPE_CHECKING:
     from ..api._client import AsyncRunloopAPI
-    from ..params._options import LongRequestOptions, RequestOptions
-    from ..params.blueprints import BuildContext
-    from ..params.objects import ObjectContentType, ObjectCreateParams, ObjectDownloadParams, ObjectListParams
 
 _BY_SUFFIX: dict[str, ObjectContentType] = {
     ".txt": "text", ".md": "text", ".csv": "text", ".json": "text", ".html": "text", ".py": "text", ".yaml": "text",
@@ -58,7 +58,7 @@ class AsyncStorageObject:
 
     @property
     def upload_url(self) -> str | None:
-        """Where its bytes are to be PUT, while it is UPLOADING. Whoever has the URL may write: keep it secret."""
+        """The URL to PUT its bytes to, while it is UPLOADING; secret, as anyone who has it may write."""
         return self._upload_url
 
     async def refresh(self, **options: Unpack[RequestOptions]) -> ObjectView:
@@ -66,13 +66,13 @@ class AsyncStorageObject:
         return await self._api.objects.retrieve(self._id, **options)
 
     async def complete(self, **options: Unpack[LongRequestOptions]) -> ObjectView:
-        """The object, closed for writing and open for reading (`POST /v1/objects/{id}/complete`)."""
+        """Finish the upload; from then on the object is read-only (`POST /v1/objects/{id}/complete`)."""
         view = await self._api.objects.complete(self._id, **options)
         self._upload_url = None
         return view
 
     async def delete(self, **options: Unpack[LongRequestOptions]) -> ObjectView:
-        """The object, deleted (`POST /v1/objects/{id}/delete`)."""
+        """Delete the object (`POST /v1/objects/{id}/delete`)."""
         return await self._api.objects.delete(self._id, **options)
 
     async def upload_content(
@@ -86,13 +86,13 @@ class AsyncStorageObject:
             raise ConfigurationError(f"Object {self._id} takes no upload: only a new one has an upload URL.")
         upload = await open_upload(_source(content))
         if progress is not None:
-            upload = watched(upload, progress)
+            upload = with_progress(upload, progress)
         await self._api.objects.put_presigned(self._upload_url, upload, self._upload_headers)
 
     async def upload_and_complete(
         self, content: str | Iterable[bytes] | UploadSource, *, progress: Progress | None = None
     ) -> ObjectView:
-        """The object, with these bytes and complete. It is deleted where that fails, never once it may be complete."""
+        """Upload the bytes and complete the object. If that fails it is deleted, unless it may be complete."""
         try:
             await self.upload_content(content, progress=progress)
         except (RunloopError, OSError, asyncio.CancelledError) as error:
@@ -104,7 +104,7 @@ class AsyncStorageObject:
         try:
             return await self.complete()
         except RunloopError as error:
-            view = await self._after(error)
+            view = await self._state_after(error)  # the request may have been carried out, and only its answer lost
             if view is not None and view.state == "READ_ONLY":
                 self._upload_url = None
                 return view
@@ -114,8 +114,8 @@ class AsyncStorageObject:
                 error.add_note(f"Storage object {self._id} was left as it is: it may still be completed.")
             raise
 
-    async def _after(self, error: RunloopError) -> ObjectView | None:
-        """What became of it, if that can be had."""
+    async def _state_after(self, error: RunloopError) -> ObjectView | None:
+        """The state of the object after a failure; None, with a note on `error`, if it cannot be requested."""
         try:
             return await self.refresh()
         except RunloopError as lost:
@@ -132,20 +132,20 @@ class AsyncStorageObject:
             return b"".join([piece async for piece in pieces])
 
     async def download_as_text(self, **params: Unpack[ObjectDownloadParams]) -> str:
-        """Its text, read as UTF-8."""
+        """Its bytes decoded as UTF-8."""
         return (await self.download_as_bytes(**params)).decode()
 
     async def download_to(
         self, path: Path, *, progress: Progress | None = None, **params: Unpack[ObjectDownloadParams]
     ) -> None:
-        """Write its bytes to a file as they come; `progress` gets the number written so far."""
+        """Download its bytes to a local file; `progress` gets the number of bytes written so far."""
         with await open_local(path, "wb") as file:
             async with self.stream(**params) as pieces:
                 await write_to(file, pieces, progress)
 
     @asynccontextmanager
     async def stream(self, **params: Unpack[ObjectDownloadParams]) -> AsyncIterator[AsyncIterator[bytes]]:
-        """Its bytes as they come, in constant memory; a cut is resumed where it happened."""
+        """Its bytes as they arrive, in constant memory, resumed where a connection was cut."""
 
         @asynccontextmanager
         async def open_at(offset: int) -> AsyncIterator[AsyncIterator[bytes]]:
@@ -157,7 +157,7 @@ class AsyncStorageObject:
             yield pieces
 
     def as_build_context(self) -> BuildContext:
-        """What a blueprint's `build_context` takes."""
+        """The object as the `build_context` of a blueprint."""
         return {"type": "object", "object_id": self._id}
 
 
@@ -169,12 +169,12 @@ class AsyncStorageObjectOps:
         self._api = api
 
     async def create(self, **params: Unpack[ObjectCreateParams]) -> AsyncStorageObject:
-        """A new object that waits for its bytes: `upload_content`, then `complete` (`POST /v1/objects`)."""
+        """A new object without content yet: `upload_content`, then `complete` it (`POST /v1/objects`)."""
         view = await self._api.objects.create(**params)
         return AsyncStorageObject(self._api, view.id, view.upload_url, view.upload_headers)
 
     def from_id(self, object_id: str) -> AsyncStorageObject:
-        """The object with this id; asks nothing."""
+        """The object with this id; sends no request."""
         return AsyncStorageObject(self._api, object_id)
 
     def list(self, **params: Unpack[ObjectListParams]) -> ResourceListing[ObjectView, AsyncStorageObject]:
@@ -251,7 +251,7 @@ class AsyncStorageObjectOps:
         ttl: timedelta | None,
         options: LongRequestOptions,
     ) -> AsyncStorageObject:
-        await open_upload(_source(content))  # a file that cannot be read shall leave no object behind
+        await open_upload(_source(content))  # raises before an object is created, if the file cannot be read
         ttl_ms = None if ttl is None else int(ttl.total_seconds() * 1000)
         made = await self.create(name=name, content_type=content_type, metadata=metadata, ttl_ms=ttl_ms, **options)
         await made.upload_and_complete(content)
@@ -259,7 +259,7 @@ class AsyncStorageObjectOps:
 
 
 def content_type_of(name: str) -> ObjectContentType:
-    """The API's content type for a file of this name; `binary` for those it has no word for."""
+    """The API's content type for a file of this name; `binary` for unknown ones."""
     lower = name.lower()
     return next((kind for suffix, kind in _BY_SUFFIX.items() if lower.endswith(suffix)), "binary")
 
