@@ -71,7 +71,7 @@ async def test_the_end_is_noticed_after_a_snapshot_too(make, isolation):
     ended = asyncio.create_task(sandbox.ended())
     await sandbox.snapshot(layer_name())
     await output(sandbox, "true")
-    sandbox._run.channel.close()
+    sandbox._agent.run.channel.close()
     await asyncio.wait_for(ended, PATIENCE)
 
 
