@@ -221,7 +221,8 @@ async def test_each_line_of_a_secret_is_hidden(works: Yard, monkeypatch: pytest.
     async def lines(wanted: dict[str, str]) -> dict[str, str]:
         return dict.fromkeys(wanted, "-----BEGIN\n  first line\n{\nlast-line\n")
 
-    monkeypatch.setattr(works.blueprints, "_sources", type(works.blueprints._sources)(None, lines))  # type: ignore[arg-type]
+    preparation = works.blueprints._preparation
+    monkeypatch.setattr(preparation, "_sources", type(preparation._sources)(None, lines))  # type: ignore[arg-type]
     log = await works.log(await works.build("FROM x\nRUN --mount=type=secret,id=s cat /run/secrets/s; echo {"))
     assert log.split("\n")[3:] == ["***", "  ***", "{", "***", "{", "Blueprint test is built."]
 
