@@ -15,7 +15,7 @@ from ..engine.errors import InvalidError, NotServedError
 from ..engine.ids import new_id, now_ms
 from ..engine.storage.store import Query
 from ..engine.views import devbox_view, usage_view
-from ..scopes import may_enter
+from ..scopes import may_run_commands
 from .kernels import owner_of
 from .mounts import CodeMountParameters, Mount, code_of, files_of, objects_of, refuse_agents
 from .tunnels import EnableTunnel
@@ -23,16 +23,16 @@ from .wire import (
     HOLD_S,
     Body,
     Int64,
-    answer,
     attempt_of,
     engine_of,
-    expired,
     flag,
-    hold,
+    hold_seconds,
     integer,
-    page_answer,
+    json_response,
+    page_response,
     path_id,
     read_body,
+    wait_expired,
 )
 
 if TYPE_CHECKING:
@@ -189,17 +189,17 @@ class Shutdown(Body):
 
 async def create(request: Request) -> Response:
     """POST /v1/devboxes."""
-    return _view(request, await _created(request))
+    return _view(request, await _create(request))
 
 
 async def create_and_await_running(request: Request) -> Response:
     """POST /v1/devboxes/create_and_await_running: answers the devbox as it is after `HOLD_S` at the latest."""
-    devbox = await _created(request)
+    devbox = await _create(request)
     await devbox.wait(frozenset({"running", "failure", "shutdown", "suspended"}), HOLD_S)
     return _view(request, devbox)
 
 
-async def _created(request: Request) -> Devbox:
+async def _create(request: Request) -> Devbox:
     body = await read_body(request, Create)
     engine, attempt = engine_of(request), attempt_of(request)
     if attempt.made is not None:
@@ -221,8 +221,8 @@ async def list_all(request: Request) -> Response:
         search=request.query_params.get("search"),
         count=flag(request, "include_total_count", default=True),
     )
-    page = await engine_of(request).devboxes.page(query, tunnels=may_enter(request.scope["key"]))
-    return page_answer("devboxes", page)
+    page = await engine_of(request).devboxes.page(query, tunnels=may_run_commands(request.scope["key"]))
+    return page_response("devboxes", page)
 
 
 async def retrieve(request: Request) -> Response:
@@ -235,32 +235,32 @@ async def retrieve(request: Request) -> Response:
 async def update(request: Request) -> Response:
     """POST /v1/devboxes/{id}."""
     body = await read_body(request, Update)
-    return await _changed(request, lambda devbox: devbox.update(**body.model_dump(exclude_none=True)))
+    return await _change(request, lambda devbox: devbox.update(**body.model_dump(exclude_none=True)))
 
 
 async def wait_for_status(request: Request) -> Response:
     """POST /v1/devboxes/{id}/wait_for_status."""
     body = await read_body(request, Wait)
     devbox = await _devbox(request)
-    if not await devbox.wait(frozenset(body.statuses), hold(body.timeout_seconds)):
-        raise expired(f"Devbox {devbox.record.id}", list(body.statuses))
+    if not await devbox.wait(frozenset(body.statuses), hold_seconds(body.timeout_seconds)):
+        raise wait_expired(f"Devbox {devbox.record.id}", list(body.statuses))
     return _view(request, devbox)
 
 
 async def suspend(request: Request) -> Response:
     """POST /v1/devboxes/{id}/suspend."""
-    return await _changed(request, lambda devbox: devbox.suspend(attempt_of(request)))
+    return await _change(request, lambda devbox: devbox.suspend(attempt_of(request)))
 
 
 async def resume(request: Request) -> Response:
     """POST /v1/devboxes/{id}/resume."""
-    return await _changed(request, lambda devbox: devbox.resume())
+    return await _change(request, lambda devbox: devbox.resume())
 
 
 async def keep_alive(request: Request) -> Response:
     """POST /v1/devboxes/{id}/keep_alive."""
     await (await _devbox(request)).keep_alive()
-    return answer({})
+    return json_response({})
 
 
 async def shutdown(request: Request) -> Response:
@@ -272,16 +272,16 @@ async def shutdown(request: Request) -> Response:
             engine_of(request).snapshots.require_none(devbox.record.id)
         await devbox.shutdown("api_shutdown")
 
-    return await _changed(request, end)
+    return await _change(request, end)
 
 
 async def usage(request: Request) -> Response:
     """GET /v1/devboxes/{id}/usage."""
     devbox = await _devbox(request)
-    return answer(usage_view(devbox.record, devbox.in_status_ms))
+    return json_response(usage_view(devbox.record, devbox.in_status_ms))
 
 
-async def _changed(request: Request, change: Callable[[Devbox], Awaitable[None]]) -> Response:
+async def _change(request: Request, change: Callable[[Devbox], Awaitable[None]]) -> Response:
     """Change a devbox once, and answer its view.
 
     The request is remembered with the devbox's id, not with the view, which may contain a tunnel's token.
@@ -299,7 +299,7 @@ async def _devbox(request: Request) -> Devbox:
 
 def _view(request: Request, devbox: Devbox) -> Response:
     view = devbox_view(devbox.record)
-    return answer(view if may_enter(request.scope["key"]) else {**view, "tunnel": None})
+    return json_response(view if may_run_commands(request.scope["key"]) else {**view, "tunnel": None})
 
 
 ROUTES = [

@@ -8,7 +8,7 @@ from starlette.routing import Route
 
 from ..engine.tunnel.tunnels import new_tunnel
 from ..engine.views import tunnel_view
-from .wire import Body, answer, attempt_of, engine_of, path_id, read_body
+from .wire import Body, attempt_of, engine_of, json_response, path_id, read_body
 
 if TYPE_CHECKING:
     from starlette.requests import Request
@@ -35,16 +35,16 @@ async def enable(request: Request) -> Response:
     body = await read_body(request, EnableTunnel)
     devbox, attempt = await engine_of(request).devboxes.get(path_id(request)), attempt_of(request)
     if attempt.made is not None:
-        return answer(tunnel_view(devbox.tunnel(attempt.made)))
+        return json_response(tunnel_view(devbox.tunnel(attempt.made)))
     tunnel = body.tunnel()
     await devbox.open_tunnel(tunnel, attempt)
-    return answer(tunnel_view(tunnel))
+    return json_response(tunnel_view(tunnel))
 
 
 async def remove(request: Request) -> Response:
     """POST /v1/devboxes/{id}/remove_tunnel."""
     await (await engine_of(request).devboxes.get(path_id(request))).close_tunnel()
-    return answer({})
+    return json_response({})
 
 
 ROUTES = [

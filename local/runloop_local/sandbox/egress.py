@@ -182,7 +182,9 @@ class Egress:
         found = [ipaddress.ip_address(each) for each in await self._resolved(usage, host, port)]
         open_ones = [address for address in found if self._is_open(is_allowed, address, port)]
         if not open_ones:
-            raise RefusedError("403 Forbidden", f"{host} is this machine or in its local network, which is closed to devboxes.")
+            raise RefusedError(
+                "403 Forbidden", f"{host} is this machine or in its local network, which is closed to devboxes."
+            )
         within = [str(address) for address in open_ones if policy(host, port, address)]
         if not within:
             raise _not_allowed(host, port)

@@ -13,7 +13,7 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING
 
-from .dockerfile import bad, json_form, parse, trigger_text
+from .dockerfile import error_at, json_form, parse, trigger_text
 from .expansion import expand, expand_document, pairs, split_words
 from .image import Image
 from .run_mounts import Bind, Cache, Secret, mount_of
@@ -209,7 +209,7 @@ class _Plan:
         self._base = base
         self._global_args: dict[str, str] = {}
         self._done: list[Stage] = []
-        self._stage: Stage | None = None if base is None else _begun(None, base)
+        self._stage: Stage | None = None if base is None else _new_stage(None, base)
         self._handlers: dict[str, Callable[[Instruction], Step | None]] = {
             "ADD": self._copy,
             "ARG": self._arg,
@@ -227,29 +227,29 @@ class _Plan:
 
     def stages(self, instructions: Sequence[Instruction]) -> tuple[Stage, ...]:
         if self._base is not None:
-            self._trigger(self._base.on_build, None)
+            self._apply_triggers(self._base.on_build, None)
         for instruction in instructions:
             if self._stage is None and instruction.keyword not in ("ARG", "FROM"):
-                raise bad(instruction.line, f"{instruction.keyword} comes before FROM.")
-            self._take(instruction, instruction.line)
+                raise error_at(instruction.line, f"{instruction.keyword} comes before FROM.")
+            self._apply(instruction, instruction.line)
         if self._stage is None:
-            raise bad(None, "The Dockerfile has no FROM.")
+            raise error_at(None, "The Dockerfile has no FROM.")
         return (*self._done, self._stage)
 
-    def _take(self, instruction: Instruction, line: int | None) -> None:
+    def _apply(self, instruction: Instruction, line: int | None) -> None:
         try:
             _check_flags(instruction)
             step = self._handlers.get(instruction.keyword, self._other)(instruction)
         except ValueError as error:
-            raise bad(line, f"{instruction.keyword}: {error}.") from error
+            raise error_at(line, f"{instruction.keyword}: {error}.") from error
         if step is not None:
             self._change(steps=(*self._current.steps, replace(step, line=line)))
 
-    def _trigger(self, on_build: Sequence[str], line: int | None) -> None:
+    def _apply_triggers(self, on_build: Sequence[str], line: int | None) -> None:
         """Plan the ONBUILD instructions of a base."""
         for text in on_build:
             for instruction in parse(text):
-                self._take(instruction, line)
+                self._apply(instruction, line)
 
     @property
     def _current(self) -> Stage:
@@ -264,7 +264,7 @@ class _Plan:
     def _change(self, **changes: object) -> None:
         self._stage = replace(self._current, **changes)  # type: ignore[arg-type] # names and types are the callers'
 
-    def _set(self, **changes: object) -> None:
+    def _change_context(self, **changes: object) -> None:
         self._change(stage_context=replace(self._stage_context, **changes))  # type: ignore[arg-type] # as above
 
     def _step(self, instruction: Instruction, action: Action | None = None) -> Step:
@@ -276,7 +276,7 @@ class _Plan:
 
     def _from(self, instruction: Instruction) -> None:
         if self._base is not None:
-            raise bad(instruction.line, "FROM and a base blueprint exclude each other: leave out one of them.")
+            raise error_at(instruction.line, "FROM and a base blueprint exclude each other: leave out one of them.")
         variables = {**_PREDEFINED, **self._global_args}
         words = [expand(word, variables, instruction.escape) for word in instruction.text.split()]
         if len(words) not in (1, 3) or (len(words) == 3 and words[1].upper() != "AS") or not words[0]:
@@ -295,11 +295,11 @@ class _Plan:
         else:
             image = self._images.get(base, Image())
             on_build = image.on_build
-            self._stage = replace(_begun(base, image), name=name)
+            self._stage = replace(_new_stage(base, image), name=name)
         self._change(
             steps=(Step(instruction.title, self._stage_context, None, instruction.line, _platform_note(platform)),)
         )
-        self._trigger(on_build, instruction.line)
+        self._apply_triggers(on_build, instruction.line)
 
     def _stage_number(self, name: str) -> int | str:
         """The earlier stage of this name, or the name itself."""
@@ -316,7 +316,7 @@ class _Plan:
                 inherited = {**_PREDEFINED, **self._global_args}.get(name, "")
                 value = self._expanded(instruction, default) if given else inherited
                 self._declare(args, name, value, given or name in {**_PREDEFINED, **self._global_args})
-                self._set(args=args)
+                self._change_context(args=args)
         return None if self._stage is None else self._step(instruction)
 
     def _declare(self, args: dict[str, str], name: str, default: str, has_default: object) -> None:
@@ -328,7 +328,7 @@ class _Plan:
     def _env(self, instruction: Instruction) -> Step:
         given = pairs(instruction.text, instruction.escape)
         values = {self._expanded(instruction, name): self._expanded(instruction, value) for name, value in given}
-        self._set(env={**self._stage_context.env, **values})
+        self._change_context(env={**self._stage_context.env, **values})
         return self._step(instruction)
 
     def _run(self, instruction: Instruction) -> Step:
@@ -365,19 +365,19 @@ class _Plan:
         words = json_form(instruction.text)
         if not words:
             raise ValueError('write it as ["program", "argument"]')
-        self._set(shell=words)
+        self._change_context(shell=words)
         return self._step(instruction)
 
     def _user(self, instruction: Instruction) -> Step:
         user = self._expanded(instruction, instruction.text)
         if not re.fullmatch(r"[\w.-]+(:[\w.-]+)?", user):
             raise ValueError(f"{user!r} is not an account")
-        self._set(user=user)
+        self._change_context(user=user)
         return self._step(instruction)
 
     def _workdir(self, instruction: Instruction) -> Step:
         path = posixpath.normpath(self._absolute(self._expanded(instruction, instruction.text)))
-        self._set(cwd=path)
+        self._change_context(cwd=path)
         return self._step(instruction, Folder(path))
 
     def _absolute(self, path: str) -> str:
@@ -439,7 +439,7 @@ class _Plan:
         return self._step(instruction)
 
 
-def _begun(base: str | None, image: Image) -> Stage:
+def _new_stage(base: str | None, image: Image) -> Stage:
     stage_context = StageContext(env=image.env, cwd=image.cwd, user=image.user)
     return Stage(base, stage_context=stage_context, entrypoint=image.entrypoint, command=image.command)
 

@@ -161,7 +161,7 @@ class Objects:
         self._require_room(announced)
         part = self._folder / f"{object_id}.{secrets.token_hex(8)}{_PART}"
         try:
-            size = await self._written(part, source)
+            size = await self._write(part, source)
             if announced is not None and size != announced:
                 raise InvalidError(f"{announced:,} bytes were announced for object {object_id}, {size:,} came.")
             async with self._lock(object_id):
@@ -228,7 +228,7 @@ class Objects:
         if announced is not None and announced > free:
             raise DiskFullError(f"{announced:,} bytes do not fit: the service's disk has {free:,} left.")
 
-    async def _written(self, part: Path, source: Source) -> int:
+    async def _write(self, part: Path, source: Source) -> int:
         try:
             return await source(part)
         except OSError as error:
