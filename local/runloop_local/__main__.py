@@ -17,10 +17,10 @@ from .engine.storage.retention_limits import (
     DEFAULTS,
     MEANINGS,
     VARIABLE,
+    format_age,
+    format_size,
     parse_age,
     parse_limits,
-    shown_age,
-    shown_size,
 )
 
 if TYPE_CHECKING:
@@ -40,7 +40,7 @@ _STATUS = f"""Show your service: its address, the isolation and number of its de
 data it keeps. {_KEEP}"""
 _PRUNE = f"""Free disk space now, whatever the limits: logs, builds and cache unless other kinds are named. Nothing in
 use is deleted: no devbox that has not ended, no snapshot, no blueprint, no object. {_KEEP}"""
-_MOVE = "Choose a folder of your own with --data-dir, or make this one private: chmod 700."
+_MOVE_HINT = "Choose a folder of your own with --data-dir, or make this one private: chmod 700."
 
 
 def main(arguments: Sequence[str] | None = None) -> None:
@@ -127,17 +127,17 @@ def _add(
 
 
 def _serve(options: argparse.Namespace) -> None:
-    from .given_key import SHOWN, given_key
+    from .read_api_key import EXPOSED_KEY_WARNING, read_api_key
 
-    options.api_key, was_shown = given_key(options.api_key, options.api_key_file), options.api_key is not None
-    if was_shown:
-        print(f"runloop-local: {SHOWN}", file=sys.stderr)  # noqa: T201 -- the command line's own output
+    options.api_key, was_exposed = read_api_key(options.api_key, options.api_key_file), options.api_key is not None
+    if was_exposed:
+        print(f"runloop-local: {EXPOSED_KEY_WARNING}", file=sys.stderr)  # noqa: T201 -- the command line's own output
     if options.detach:
         _leave_starter()
     if options.data_dir is not None or options.port is not None:
-        _run(options, options.data_dir or service.made_home() / f"data-{options.port}", own=False)
+        _run(options, options.data_dir or service.ensure_home() / f"data-{options.port}", own=False)
         return
-    with service.published(options.lock):
+    with service.service_lock(options.lock):
         if options.detach:
             from .service_log import keep_bounded
 
@@ -192,8 +192,8 @@ def _run(options: argparse.Namespace, data_dir: Path, *, own: bool) -> None:
     except (EngineError, SandboxError) as error:
         raise service.ServiceError(str(error)) from error
     except OSError as error:
-        reason = service.told(error, data_dir)
-        raise service.ServiceError(f"The data folder {data_dir} cannot be used: {reason}. {_MOVE}") from error
+        reason = service.describe_error(error, data_dir)
+        raise service.ServiceError(f"The data folder {data_dir} cannot be used: {reason}. {_MOVE_HINT}") from error
 
 
 def _limits(given: str) -> dict[str, Limit]:
@@ -227,8 +227,8 @@ def _status(_options: argparse.Namespace) -> None:
     _say(f"devboxes   {devboxes or 'none'}")
     _say("kept")
     for kind, usage in state["kept"].items():
-        limit = f"{shown_size(usage['limit']['bytes'])}, {shown_age(usage['limit']['age_ms'])}"
-        _say(f"  {kind:9}{shown_size(usage['bytes'])} (at most {limit})")
+        limit = f"{format_size(usage['limit']['bytes'])}, {format_age(usage['limit']['age_ms'])}"
+        _say(f"  {kind:9}{format_size(usage['bytes'])} (at most {limit})")
 
 
 def _prune(options: argparse.Namespace) -> None:
@@ -243,7 +243,7 @@ def _prune(options: argparse.Namespace) -> None:
     wanted = {"kinds": kinds, "older_than_ms": older_than_ms, "live": options.all}
     freed = _ask(_found(), "/local/prune", wanted, timeout=600)["freed"]
     for kind, count in freed.items():
-        _say(f"{kind:9}{shown_size(count)} freed")
+        _say(f"{kind:9}{format_size(count)} freed")
 
 
 def _ask(found: service.Endpoint, path: str, body: object = None, timeout: float = 10) -> dict[str, Any]:

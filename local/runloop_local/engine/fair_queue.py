@@ -69,7 +69,7 @@ class FairQueue:
         if self._taken:
             return False
         self._taken = True
-        self._come_round()
+        self._schedule_next()
         return True
 
     def wait(self, flow: Flow) -> None:
@@ -77,7 +77,7 @@ class FairQueue:
         self._waiting.append(flow)
         self.take()
 
-    def _come_round(self) -> None:
+    def _schedule_next(self) -> None:
         asyncio.get_running_loop().call_soon(self._next)
 
     def _next(self) -> None:
@@ -87,7 +87,7 @@ class FairQueue:
         try:
             self._waiting.popleft().serve()
         finally:
-            self._come_round()  # runs after a task that was given this turn
+            self._schedule_next()  # runs after a task that was given this turn
 
 
 class Flow:

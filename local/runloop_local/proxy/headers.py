@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from .gate import AUTHORIZATION
+from .connection import AUTHORIZATION
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator

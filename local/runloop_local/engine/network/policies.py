@@ -39,7 +39,7 @@ class Egress:
 
     def allows(self, host: str, port: int, address: Address | None) -> bool:
         """True if a connection to `host` at `address` is allowed; with no address, if it is allowed at any."""
-        if self.allow_all or any(_fits(host, pattern) for pattern in self.hostnames):
+        if self.allow_all or any(_matches(host, pattern) for pattern in self.hostnames):
             return True
         if address is None:
             return any(_is_open(port, network.ports) for network in self.networks)
@@ -64,7 +64,7 @@ def _network(entry: Mapping[str, Any]) -> Network:
     return Network(ipaddress.IPv4Network(entry["cidr"]), ports)
 
 
-def _fits(host: str, pattern: str) -> bool:
+def _matches(host: str, pattern: str) -> bool:
     host, pattern = host.lower().rstrip("."), pattern.lower().rstrip(".")
     if pattern.startswith("*."):
         return host.endswith(pattern[1:]) and len(host) > len(pattern) - 1

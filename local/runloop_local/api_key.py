@@ -9,13 +9,13 @@ from pathlib import Path
 from .service import ServiceError
 
 VARIABLE = "RUNLOOP_LOCAL_API_KEY"
-SHOWN = (
+EXPOSED_KEY_WARNING = (
     f"Every account can read --api-key while the service starts: use --api-key-file, or {VARIABLE} in the environment."
 )
 _MOST_BYTES = 4096
 
 
-def given_key(option: str | None, file: Path | None) -> str | None:
+def read_api_key(option: str | None, file: Path | None) -> str | None:
     """The given key, or None; from here on the process list no longer shows it. Raises `ServiceError`.
 
     The command line takes precedence over the environment.
