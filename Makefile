@@ -3,10 +3,10 @@ PYTHON ?= python3
 BIN := .venv/bin
 NOTEBOOK ?= notebooks/quickstart.ipynb
 .DEFAULT_GOAL := help
-.PHONY: help demo lab test lint bench soak docs clean
+.PHONY: help demo lab test test-fast lint bench soak docs clean
 
 help: ## show this list
-	@grep -hE '^[a-z]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/^([a-z]+):.*## (.*)/  make \1\t\2/' | expand -t 16
+	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/^([a-z-]+):.*## (.*)/  make \1\t\2/' | expand -t 18
 
 demo: $(BIN)/.run ## run the quickstart notebook (or NOTEBOOK=...) on the embedded service and show every cell with its output
 	@$(BIN)/python scripts/demo.py $(NOTEBOOK)
@@ -17,6 +17,9 @@ lab: $(BIN)/.lab ## open the quickstart notebook (or NOTEBOOK=...) in JupyterLab
 test: $(BIN)/.dev ## run every test, browser included, the files side by side: WORKERS=2
 	@scripts/chromium.sh
 	@$(BIN)/pytest --numprocesses $(or $(WORKERS),auto) --dist loadfile --no-loadscope-reorder
+
+test-fast: $(BIN)/.dev ## run the tests that need no service, kernel or browser: under a minute
+	@$(BIN)/pytest --numprocesses $(or $(WORKERS),auto) --dist loadfile -m "not (service or kernel or browser or exhaustion)"
 
 lint: $(BIN)/.dev ## ruff and mypy --strict
 	@$(BIN)/ruff check .

@@ -21,9 +21,9 @@ from playwright.sync_api import Page
 from pydantic_core import from_json, to_json
 
 from benchmarks.measure import Row
-from runloop_jupyter.resource_panel.kinds import KINDS
 from runloop_jupyter.resource_panel.table import Table
 from runloop_jupyter.resource_panel.view import ResourceView
+from runloop_jupyter.resources.kinds import KINDS
 from tests.browser.lab import open_browser, serve_lab
 from tests.browser.panels import PanelPage, many_devboxes, write
 from tests.jupyter.panel.faulty_service import devbox
@@ -64,8 +64,8 @@ KEYSTROKE = """(text) => {
 }"""
 HOUR = """
 import asyncio, json, pathlib, re
-from runloop_jupyter.resource_panel import pace
-pace.EVERY, pace._SHARE = 0.0, 1.0
+from runloop_jupyter.resource_panel import poll_interval
+poll_interval.EVERY, poll_interval._SHARE = 0.0, 1.0
 panel = runloop_jupyter.panel()
 feed, publish, sent = panel._feed, panel.view.comm.publish_msg, 0
 

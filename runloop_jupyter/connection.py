@@ -1,4 +1,4 @@
-"""Which Runloop the notebook talks to: the cloud, a service of the user's choice, or the embedded one."""
+"""The service that the notebook talks to: Runloop's cloud, a service of the user's choice, or the embedded one."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ _LOOPBACK = ("127.0.0.1", "localhost", "::1")
 
 @dataclass(frozen=True, slots=True)
 class Connection:
-    """Where the API is and how it isolates devboxes. `isolation` is None where the service does not say."""
+    """The address of a service, its key, and its isolation, which is None if the service does not tell it."""
 
     base_url: str
     api_key: str = field(repr=False)
@@ -22,28 +22,28 @@ class Connection:
     isolation: str | None = None
     notes: tuple[str, ...] = ()
     requested: str = "auto"
-    """The isolation that the embedded service was asked for."""
+    """The isolation that was requested from the embedded service."""
     home: str = ""
-    """The folder of the embedded service, which is at another address after each start."""
+    """The folder of the embedded service, whose address changes with every start."""
 
     @property
     def service(self) -> str:
-        """What tells services apart for as long as they have their data: the address, or the embedded one's folder."""
+        """The identity of the service and its data: its address, or the folder of the embedded one."""
         return self.home or self.base_url
 
     @property
     def loopback(self) -> bool:
-        """Whether it is on this machine."""
+        """True if the service is on this machine."""
         return urlsplit(self.base_url).hostname in _LOOPBACK
 
     @property
-    def may_see_kernels(self) -> bool:
-        """Whether it may be a service that shares this machine's files: one of ours speaks plain HTTP."""
+    def may_monitor_kernels(self) -> bool:
+        """True if it may be a `runloop-local` that shares this machine's files: those speak plain HTTP."""
         return urlsplit(self.base_url).scheme == "http"
 
     @property
     def label(self) -> str:
-        """What to call it in a sentence."""
+        """The name of the service in a sentence."""
         if self.embedded:
             return "the embedded service on this machine"
         if self.loopback:
@@ -52,7 +52,7 @@ class Connection:
 
     @property
     def greeting(self) -> tuple[str, ...]:
-        """What to say when it is used for the first time."""
+        """The lines to show when the service is used for the first time."""
         if not self.embedded:
             return ()
         first = (
@@ -63,7 +63,7 @@ class Connection:
 
     @property
     def warnings(self) -> tuple[str, ...]:
-        """What a user must know about weak isolation; empty with full isolation."""
+        """The warnings about weak isolation; empty with full isolation."""
         if self.isolation in (None, "namespaces"):
             return ()
         return self.notes or (
@@ -72,7 +72,7 @@ class Connection:
 
 
 def from_environment(environ: Mapping[str, str]) -> Connection | None:
-    """The service that RUNLOOP_API_KEY and RUNLOOP_BASE_URL name; None asks for the embedded one."""
+    """The service that RUNLOOP_API_KEY and RUNLOOP_BASE_URL name; None stands for the embedded one."""
     key, url = environ.get("RUNLOOP_API_KEY", "").strip(), environ.get("RUNLOOP_BASE_URL", "").strip()
     if url:
         url = checked_url(url, f"RUNLOOP_BASE_URL is {url!r}, which", "RUNLOOP_BASE_URL")
@@ -84,13 +84,16 @@ def from_environment(environ: Mapping[str, str]) -> Connection | None:
 
 
 def checked_url(url: str, what: str, name: str = "The URL") -> str:
-    """The URL of a service. Raises `UsageError`: about `what` that it is none, about `name` that it has a password."""
-    if "@" in url.partition("//")[2].partition("/")[0]:  # shown with the URL, and sent in place of the key
+    """Check the URL of a service. Raises `UsageError`; `what` begins its message that this is not a URL.
+
+    `name` is the variable's or option's name, for a URL with a password, which must not be shown.
+    """
+    if "@" in url.partition("//")[2].partition("/")[0]:  # would be shown with the URL, and sent instead of the key
         raise UsageError(f"{name} has a user name or a password in it: leave that out, the key is RUNLOOP_API_KEY.")
     try:
         parts = urlsplit(url)
         good = parts.scheme in ("http", "https") and parts.hostname and parts.port != 0
-    except ValueError:  # a port that is no number, half an IPv6 address
+    except ValueError:  # the port is not a number, or an IPv6 address is incomplete
         good = False
     if not good:
         raise UsageError(f"{what} is not a URL: write it like {CLOUD_URL}.")

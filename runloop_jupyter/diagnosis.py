@@ -1,7 +1,7 @@
-"""What became of a service, a devbox and a command when an answer was lost: asked, never guessed.
+"""Finds out the state of a service, a devbox and a command after an answer was lost: by asking, never by guessing.
 
-`look_into` asks, each for a short time; `conclusion` makes one sentence of what was answered. What nobody answered is
-said to be not known.
+`investigate` asks each of them, for a short time; `error_for` turns the answers into an error with one sentence, which
+says what is not known if nobody answered.
 """
 
 from __future__ import annotations
@@ -21,38 +21,38 @@ if TYPE_CHECKING:
     from .connection import Connection
 
 PATIENCE = 3.0
-"""Seconds for each answer."""
-_CLOSING = 2.0  # seconds in which an embedded service that takes no connections is expected to end
-_LOOK = 0.05
+"""Seconds to wait for each answer."""
+_SHUTDOWN_TIME = 2.0  # seconds in which an embedded service that refuses connections is expected to end
+_POLL_INTERVAL = 0.05
 
 Service = Literal["answers", "silent", "refuses", "ended", "replaced"]
-"""Whether it answers; or takes connections and says nothing; or takes none; or, the embedded one, has ended, or has
-ended and another one runs now."""
+"""It answers; accepts connections but does not answer; refuses connections; or, the embedded one, has ended; or has
+ended and was started again."""
 
 
 @dataclass(frozen=True, slots=True)
 class Subject:
-    """What the lost answer was about: a command, or only its devbox, or neither."""
+    """The subject of the lost answer: a command, or only a devbox, or neither."""
 
     devbox: DevboxInfo | None = None
     execution_id: str = ""
     starting: bool = False
-    """Whether it was the answer to the command's start."""
+    """True if it was the answer to the request that starts the command."""
 
 
 @dataclass(frozen=True, slots=True)
 class Findings:
-    """What was answered. None: nobody asked, or nobody answered."""
+    """The answers. None means that nobody asked, or nobody answered."""
 
     service: Service
     devbox: DevboxInfo | Literal["unknown"] | None = None
     execution: str | None = None
-    """Its status, or `unknown` to the service."""
+    """The command's status, or `unknown` if the service does not know the command."""
     exit_code: int | None = None
 
 
-def conclusion(happened: str, subject: Subject, found: Findings, connection: Connection) -> MagicError:
-    """The error for what happened, a clause, in the light of what was found."""
+def error_for(happened: str, subject: Subject, found: Findings, connection: Connection) -> MagicError:
+    """The error that tells what happened, given as a clause, and what was found out since."""
     if found.service == "ended":
         return ConnectionLostError(
             f"The embedded service at {connection.base_url} has ended; the next cell starts it again. "
@@ -78,7 +78,7 @@ def _of_service(found: Findings, connection: Connection) -> str:
 
 
 def _of_command(subject: Subject, found: Findings) -> str:
-    """What is known of the command and how to find it again, or where there is none, what to do."""
+    """A clause about the state of the command and how to find it again; without a command, about what to do."""
     if subject.devbox is None:
         return "the service answers now" if found.service == "answers" else ""
     name, command = subject.devbox.reference, reference(subject.execution_id, "")
@@ -99,19 +99,22 @@ def _of_command(subject: Subject, found: Findings) -> str:
     return f"the command still runs on {subject.devbox.short}: {advice}"
 
 
-async def look_into(
+async def investigate(
     subject: Subject, connection: Connection, running: Callable[[], Connection | None] | None
 ) -> Findings:
-    """Ask the service, and about the subject. `running()` finds the embedded service; None where it is another one."""
+    """Ask the service for its state and the subject's.
+
+    `running` returns the connection to the embedded service that runs now; it is None for any other service.
+    """
     from runloop_sdk import AsyncRunloopSDK
 
-    if running is not None and (fate := _fate(connection, running)):
-        return Findings(fate)
+    if running is not None and (ended := _embedded_end(connection, running)):
+        return Findings(ended)
     options: dict[str, Any] = {"timeout": PATIENCE, "max_retries": 0}
     async with AsyncRunloopSDK(bearer_token=connection.api_key, base_url=connection.base_url, **options) as sdk:
         service, devbox = await _first_answer(subject, sdk)
         if service == "refuses" and running is not None:
-            service = await _settled(connection, running)
+            service = await _wait_for_end(connection, running)
         if service != "answers" or not isinstance(devbox, DevboxInfo) or not subject.execution_id:
             return Findings(service, devbox)
         return await _with_command(subject.execution_id, devbox, sdk)
@@ -143,7 +146,7 @@ async def _with_command(execution_id: str, devbox: DevboxInfo, sdk: AsyncRunloop
 
 
 async def _answer(asked: Awaitable[Any]) -> Any:
-    """The answer, or the SDK's error in its place."""
+    """The answer, or the SDK's error instead."""
     from runloop_sdk import APITimeoutError, RunloopError
 
     try:
@@ -155,8 +158,8 @@ async def _answer(asked: Awaitable[Any]) -> Any:
         return error
 
 
-def _fate(connection: Connection, running: Callable[[], Connection | None]) -> Service | None:
-    """What became of the embedded service; None while it lives, or where nobody can tell."""
+def _embedded_end(connection: Connection, running: Callable[[], Connection | None]) -> Service | None:
+    """`ended` or `replaced` for the embedded service; None if it still runs, or if that cannot be told."""
     try:
         now = running()
     except RemoteError:
@@ -167,10 +170,10 @@ def _fate(connection: Connection, running: Callable[[], Connection | None]) -> S
     return None if is_same else "replaced"
 
 
-async def _settled(connection: Connection, running: Callable[[], Connection | None]) -> Service:
-    """A service that takes no connections any more is about to end."""
-    for _ in range(int(_CLOSING / _LOOK)):
-        if fate := _fate(connection, running):
-            return fate
-        await asyncio.sleep(_LOOK)
+async def _wait_for_end(connection: Connection, running: Callable[[], Connection | None]) -> Service:
+    """Wait for the end of an embedded service that refuses connections: it is probably shutting down."""
+    for _ in range(int(_SHUTDOWN_TIME / _POLL_INTERVAL)):
+        if ended := _embedded_end(connection, running):
+            return ended
+        await asyncio.sleep(_POLL_INTERVAL)
     return "refuses"

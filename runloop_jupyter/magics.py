@@ -28,7 +28,6 @@ if TYPE_CHECKING:
 
 T = TypeVar("T")
 
-_LONGEST = 48 * 3600  # seconds, as the API has it
 _SNIPPETS = [
     "python3 -m pip install -q ",
     "python3 -m venv ~/venv && . ~/venv/bin/activate",
@@ -118,13 +117,14 @@ class RunloopMagics(Magics):
         text = str(proposal["value"])
         if not text:
             return text
+        from .resources.api_limits import LONGEST_KEEP_ALIVE
         from .text.durations import parse_duration
 
         try:
             seconds = parse_duration(text)
         except ValueError as error:
             raise TraitError(str(error)) from error
-        if not 1 <= seconds <= _LONGEST:
+        if not 1 <= seconds <= LONGEST_KEEP_ALIVE:
             raise TraitError(f"{text!r} is out of range: from 1s to 48h")
         return text
 
@@ -137,7 +137,7 @@ class RunloopMagics(Magics):
 
     @validate("size")
     def _check_size(self, proposal: Any) -> str:
-        from .settings import SIZES
+        from .resources.api_limits import SIZES
 
         size = str(proposal["value"]).lower().replace("-", "_")
         if size and size not in SIZES:
@@ -257,16 +257,14 @@ class RunloopMagics(Magics):
 
         command = noun.load(verb)
         parser = command.parser()
-        evaluate = evaluator(self._namespace, local_ns, hint="--template" in parser.options())
+        evaluate = evaluator(self._namespace, local_ns, hint="--template" in parser.options_by_name)
         try:
-            args = parser.parse_line(line, evaluate)
+            options = parser.parse(line, cell, evaluate, Variables(self._namespace, local_ns))
         except HelpRequested as help_text:
             return self.session.say(str(help_text))
-        parser.take_cell(args, cell, evaluate)
-        args.variables = Variables(self._namespace, local_ns)
         doing = "" if parser.shows_output or parser.shows_progress else parser.prog
         self.session.printed.forget()  # completion asks anew for what this may change
-        return self._run(lambda: command.run(self.session, args), doing)
+        return self._run(lambda: command.run(self.session, options), doing)
 
     def close(self) -> None:
         """End the session, if there is one: its panels and connections, and the devboxes that it created."""
@@ -282,7 +280,8 @@ class RunloopMagics(Magics):
         from .kernel import loop
 
         async def guarded() -> T:
-            return await self.session.guard(work(), doing)  # begun on the loop: where that cannot be had, nothing is
+            # Begun on the loop: where that cannot be had, nothing is.
+            return await self.session.client.guard(work(), doing)
 
         try:
             return loop.run(guarded())

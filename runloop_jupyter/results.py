@@ -1,4 +1,4 @@
-"""What commands left behind: what `%%devbox exec -o NAME` puts into NAME."""
+"""The results of commands, which `%%devbox exec -o NAME` assigns to NAME."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ from collections.abc import Iterable, Iterator, Mapping
 from typing import TYPE_CHECKING, Any
 
 from .errors import MagicError, UsageError
-from .output.terminal_text import last_line, shown_text
+from .output.terminal_text import last_line, safe_text
 from .text.durations import spell_duration
 
 if TYPE_CHECKING:
@@ -20,7 +20,7 @@ _COLOURS = {True: "var(--jp-success-color1, #2e7d32)", False: "var(--jp-error-co
 
 
 def running_cell() -> int | None:
-    """The number of the cell that runs; None outside of IPython."""
+    """The number of the running cell; None outside IPython."""
     from IPython.core.getipython import get_ipython
 
     shell = get_ipython()
@@ -28,24 +28,24 @@ def running_cell() -> int | None:
 
 
 def excerpt(text: str) -> str:
-    """A text as a cell shows it: of a long one the head and the tail."""
+    """A text as a cell shows it: the head and the tail of a long one."""
     from .output.output_limits import DisplayLimits, Tail
 
     limits = DisplayLimits()
     if len(text) <= limits.head + limits.tail and text.count("\n") <= limits.head_lines + limits.tail_lines:
-        return shown_text(text)
+        return safe_text(text)
     head = "".join(text[: limits.head].splitlines(keepends=True)[: limits.head_lines])
     tail = Tail(limits.tail, limits.tail_lines)
     tail.append("stdout", text[len(head) :])
     end = "".join(part for _, part in tail.end())
-    return f"{shown_text(head)}\x1b[0m\n... {tail.hidden} not shown; .output has all of it ...\n{shown_text(end)}"
+    return f"{safe_text(head)}\x1b[0m\n... {tail.hidden} not shown; .output has all of it ...\n{safe_text(end)}"
 
 
 class DevboxResult:
-    """A command that is over: exit code, the whole output, how long it took. `duration` is in seconds.
+    """The result of a command: its exit code, its complete output, and its duration in seconds.
 
-    `exit_code` is None where there is none, as when the devbox ended before the command did; `error` says why then.
-    `timed_out` tells that --timeout passed.
+    `exit_code` is None if there is none, for example because the devbox ended before the command did; `error` then says
+    why. `timed_out` is true if the command exceeded --timeout.
     """
 
     def __init__(
@@ -73,7 +73,7 @@ class DevboxResult:
 
     @property
     def success(self) -> bool:
-        """Whether the exit code is 0."""
+        """True if the exit code is 0."""
         return self.exit_code == 0
 
     @property
@@ -88,35 +88,35 @@ class DevboxResult:
 
     @property
     def output(self) -> str:
-        """Standard output and error together, in the order in which they came."""
+        """Standard output and standard error together, in the order in which they arrived."""
         return self._transcript.output
 
     @property
     def outcome(self) -> str:
-        """How it ended, in one line."""
-        said = f"✗ {self.error}" if self.exit_code is None else outcome(self.exit_code, self.duration)
-        return said + (" · --timeout" if self.timed_out else "")
+        """The end of the command, in one line."""
+        text = f"✗ {self.error}" if self.exit_code is None else outcome(self.exit_code, self.duration)
+        return text + (" · --timeout" if self.timed_out else "")
 
     @property
     def failure(self) -> str:
-        """What to say of a command that failed, before the name of its devbox."""
+        """The failure of the command, as the beginning of an error message."""
         code = self.exit_code
         if code is None:
             return self.error.rstrip(".")
-        return f"exit code {code}{_as_after_signal(code)} after {spell_duration(self.duration)}"
+        return f"exit code {code}{_signal_note(code)} after {spell_duration(self.duration)}"
 
     @property
     def replaced(self) -> bool:
-        """Whether some bytes of the output were not UTF-8: a � stands for each."""
+        """True if some bytes of the output were not UTF-8, and � stands for them."""
         return self._transcript.replaced
 
     @property
     def last_line(self) -> str:
-        """The last line that it printed, without colours."""
+        """The last line of the output, without colours."""
         return last_line(self._transcript.end())
 
     def json(self) -> Any:
-        """Its standard output, read as JSON. Raises `UsageError` that says where it is wrong."""
+        """Parse the standard output as JSON. Raises `UsageError` that says where it is wrong."""
         return parse_json(self.stdout, self.devbox)
 
     def __repr__(self) -> str:
@@ -126,7 +126,7 @@ class DevboxResult:
         return self.output
 
     def _repr_mimebundle_(self, **_: object) -> dict[str, str]:
-        """What was printed; in the cell that streamed it, a line about the end alone."""
+        """The output; in the cell that streamed it already, only a line about how the command ended."""
         if self._shown_in == running_cell() or not len(self._transcript):
             return {"text/plain": repr(self), "text/html": self._html(repr(self))}
         shown = excerpt(self.output)
@@ -140,7 +140,7 @@ class DevboxResult:
 
 
 class PythonResult(DevboxResult):
-    """A Python cell that is over: also the values that `--out` asked for, and what it displayed, by MIME types."""
+    """The result of a Python cell, with the values of `--out` and the displayed MIME bundles."""
 
     def __init__(self, exit_code: int | None, transcript: Transcript, **facts: Any) -> None:
         super().__init__(exit_code, transcript, **facts)
@@ -155,7 +155,7 @@ class PythonResult(DevboxResult):
 
 
 class FanOutResult(Mapping[str, DevboxResult]):
-    """What one command left on each of many devboxes, by the devbox's name, or its id where two share a name."""
+    """The results of one command on many devboxes, by the name of the devbox, or by its id if two share a name."""
 
     def __init__(self, results: Iterable[DevboxResult]) -> None:
         results = list(results)
@@ -176,26 +176,26 @@ class FanOutResult(Mapping[str, DevboxResult]):
 
     @property
     def failed(self) -> dict[str, DevboxResult]:
-        """Those that did not end with exit code 0."""
+        """The results whose exit code is not 0."""
         return {name: result for name, result in self.items() if not result.success}
 
     @property
     def success(self) -> bool:
-        """Whether all ended with exit code 0."""
+        """True if every exit code is 0."""
         return not self.failed
 
     @property
     def stdout(self) -> dict[str, str]:
-        """The standard output of each."""
+        """The standard output of each command."""
         return {name: result.stdout for name, result in self.items()}
 
     @property
     def stderr(self) -> dict[str, str]:
-        """The standard error of each."""
+        """The standard error of each command."""
         return {name: result.stderr for name, result in self.items()}
 
     def json(self) -> dict[str, Any]:
-        """The standard output of each, read as JSON. Raises `UsageError` that says where it is wrong."""
+        """Parse the standard output of each command as JSON. Raises `UsageError` that says where it is wrong."""
         return {name: result.json() for name, result in self.items()}
 
     def to_dataframe(self) -> Any:
@@ -219,7 +219,7 @@ class FanOutResult(Mapping[str, DevboxResult]):
 
     @property
     def outcome(self) -> str:
-        """How many ended well, in one line."""
+        """The number of successes or failures, in one line."""
         failed = self.failed
         if not failed:
             return f"✓ all {len(self)} succeeded"
@@ -240,7 +240,7 @@ class FanOutResult(Mapping[str, DevboxResult]):
 
 
 def row_of(name: str, result: DevboxResult) -> Row:
-    """The row of a command that is over, in the grid of a fan-out."""
+    """The row of a finished command in the grid of a fan-out."""
     from .executions.grid import Row, State
 
     if result.exit_code is None:
@@ -250,7 +250,7 @@ def row_of(name: str, result: DevboxResult) -> Row:
 
 
 class DevboxCommandError(MagicError):
-    """The command ended with an exit code other than 0, somewhere at least; `result` has its output."""
+    """The command ended with an exit code other than 0, on one devbox at least; `result` has its output."""
 
     def __init__(self, message: str, result: DevboxResult | FanOutResult) -> None:
         super().__init__(message)
@@ -258,11 +258,11 @@ class DevboxCommandError(MagicError):
 
 
 class DevboxTimeoutError(DevboxCommandError):
-    """The command ran for longer than --timeout, for which it is killed; `result` has its output so far."""
+    """The command exceeded --timeout and was killed for it; `result` has its output so far."""
 
 
-def _as_after_signal(code: int) -> str:
-    """What shells mean by an exit code above 128, which programs also choose themselves."""
+def _signal_note(code: int) -> str:
+    """The signal that shells mean by an exit code above 128: "as after", as a program may also choose such a code."""
     try:
         return f" (as after {signal.Signals(code - 128).name})"
     except ValueError:
@@ -270,12 +270,12 @@ def _as_after_signal(code: int) -> str:
 
 
 def outcome(exit_code: int, duration: float) -> str:
-    """The one-line summary of a command: "✓ exit code 0 · 0.31 s"."""
+    """A command's summary in one line: "✓ exit code 0 · 0.31 s"."""
     return f"{'✗' if exit_code else '✓'} exit code {exit_code} · {spell_duration(duration)}"
 
 
 def parse_json(text: str, where: str) -> Any:
-    """The value. Raises `UsageError` that says where the text is wrong."""
+    """Parse a command's output. Raises `UsageError` that says where it is not JSON."""
     if not text.strip():
         raise UsageError(f"The command on {where} printed nothing to stdout, where --json wants JSON.")
     try:
@@ -284,5 +284,5 @@ def parse_json(text: str, where: str) -> Any:
         around = text[max(error.pos - _EXCERPT, 0) : error.pos + _EXCERPT]
         place = f"line {error.lineno}, column {error.colno}"
         raise UsageError(f"stdout on {where} is not JSON at {place}: {error.msg}, near {around!r}.") from error
-    except (ValueError, RecursionError) as error:  # a number of too many digits; lists within lists within lists
+    except (ValueError, RecursionError) as error:  # a number with too many digits; too many nested lists
         raise UsageError(f"stdout on {where} is JSON that Python cannot read: {error}.") from error

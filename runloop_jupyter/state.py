@@ -1,6 +1,6 @@
-"""The folder of the files that the extension keeps for itself: what kernels made, what they ran.
+"""The folder of the extension's own files: the devboxes that kernels created, and the commands that they ran.
 
-Nothing in it is worth a cell: where it cannot be used, the user hears so once, and all goes on in memory.
+A problem with it never fails a cell: the user is told once, and the data is kept in memory only.
 """
 
 from __future__ import annotations
@@ -21,35 +21,35 @@ from runloop_local import private_folder
 from .errors import UsageError
 
 _FILES = ("kernels", "ssh", "executions.jsonl*", "tmp*")
-"""What the folder holds."""
+"""The files that the folder contains."""
 _VARIABLE = "RUNLOOP_JUPYTER_HOME"
 _MOVE = f"set {_VARIABLE} to a folder of your own."
-_TRIED = 4096  # bytes
+_PROBE_SIZE = 4096  # bytes
 _NAME = "runloop-jupyter"
-_MOST = 1e12  # seconds since 1970 that a clock may show
+_MAX_TIME = 1e12  # seconds since 1970 that a clock may show
 
 E = TypeVar("E")
 
 
 class StateFolder:
-    """This user's folder. `say` takes the one sentence about one that cannot be used."""
+    """This user's folder. `warn` is called once with a sentence about a folder that cannot be used."""
 
-    def __init__(self, say: Callable[[str], None]) -> None:
-        self._say = say
-        self._told: set[str] = set()
+    def __init__(self, warn: Callable[[str], None]) -> None:
+        self._warn = warn
+        self._warned_about: set[str] = set()
 
     @property
     def path(self) -> Path:
-        """Where it is, which the environment may change at any time.
+        """The folder's path, which the environment may change at any time.
 
-        Raises OSError where there is no such place, or other accounts could have put there what we would read.
+        Raises OSError if it cannot be determined, or if other accounts could have put files there that we would read.
         """
         found = home()
         private_folder.require(found, _FILES)
         return found
 
-    def made(self, *names: str) -> Path:
-        """The folder, or one in it, made if need be. Raises OSError as `path` does."""
+    def ensure(self, *names: str) -> Path:
+        """Create the folder, or one inside it, unless it exists. Raises OSError as `path` does."""
         private_folder.make(home(), _FILES)
         folder = home().joinpath(*names)
         if names:
@@ -58,37 +58,37 @@ class StateFolder:
 
     @contextmanager
     def best_effort(self, *, quiet: bool = False) -> Iterator[None]:
-        """Run the body as far as the files let it; what keeps it from its end is said once for each folder."""
+        """Run the body, and end it at the first OSError. The user is warned once for each folder, unless `quiet`."""
         try:
             yield
         except OSError as error:
             where = self._where()
-            if not quiet and where not in self._told:
-                self._told.add(where)
-                self._say(
+            if not quiet and where not in self._warned_about:
+                self._warned_about.add(where)
+                self._warn(
                     f"{self.problem(error)}, so that other kernels will not know what this one made and ran: {_MOVE}"
                 )
 
     @contextmanager
     def required(self) -> Iterator[None]:
-        """Run the body, which cannot do without a file. Raises `UsageError` that tells how to move the folder."""
+        """Run the body, which needs the files. Raises `UsageError` that says how to move the folder."""
         try:
             yield
         except OSError as error:
             raise UsageError(f"{self.problem(error)}: {_MOVE}") from error
 
     def problem(self, error: OSError) -> str:
-        """What an error of one of its files means, without a full stop."""
+        """Describe an error of one of the files, without a full stop."""
         where, reason = self._where(), error.strerror or str(error)
         if error.filename and str(error.filename) != where:
             reason = f"{reason}: {error.filename}"
         return os.fsencode(f"The folder {where} cannot be used ({reason})").decode(errors="replace")
 
-    def try_out(self) -> None:
-        """Raise OSError where files cannot be written, or locked."""
-        with tempfile.TemporaryFile(dir=self.made()) as file:
+    def check_usable(self) -> None:
+        """Raise OSError if files cannot be written or locked."""
+        with tempfile.TemporaryFile(dir=self.ensure()) as file:
             fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
-            file.write(bytes(_TRIED))
+            file.write(bytes(_PROBE_SIZE))
             file.flush()
 
     def _where(self) -> str:
@@ -99,30 +99,30 @@ class StateFolder:
 
 
 def home() -> Path:
-    """The folder that the environment names, else the account's usual place. Raises OSError where there is none."""
+    """The folder that the environment names, or the account's default. Raises OSError if there is neither."""
     chosen = os.environ.get(_VARIABLE)
     try:
-        return _resolved(chosen) if chosen else _usual()
-    except RuntimeError as error:  # there is no such account, or it has no home
+        return _resolved(chosen) if chosen else _default()
+    except RuntimeError as error:  # the account does not exist, or has no home
         raise FileNotFoundError(errno.ENOENT, str(error).rstrip("."), chosen or "~") from error
 
 
-@cache  # a relative folder is the same one for as long as this process lives, wherever it works
+@cache  # so that a relative path means the same folder after a change of the working directory
 def _resolved(name: str) -> Path:
     return Path(name).expanduser().absolute()
 
 
-def _usual() -> Path:
+def _default() -> Path:
     from platformdirs import user_state_dir
 
     found = Path(user_state_dir(_NAME))
-    # Older versions of platformdirs take a relative XDG_STATE_HOME, which its specification has ignored, and leave
-    # the "~" as it is where there is no home.
+    # Older versions of platformdirs accept a relative XDG_STATE_HOME, which the specification tells to ignore, and
+    # leave the "~" unchanged if there is no home.
     return found if found.is_absolute() else Path("~/.local/state", _NAME).expanduser()
 
 
 def replace(file: Path, text: str) -> None:
-    """Write a file for its owner alone; others see the old content or the new one. Raises OSError."""
+    """Replace a file atomically by one that only its owner may read. Raises OSError."""
     new = file.with_name(f"{file.name}.{os.getpid()}.new")
     try:
         descriptor = os.open(new, os.O_WRONLY | os.O_CREAT | os.O_TRUNC | os.O_CLOEXEC, 0o600)
@@ -136,12 +136,12 @@ def replace(file: Path, text: str) -> None:
 
 
 def read(file: Path) -> str:
-    """The text of a file, whatever its bytes are. Raises OSError."""
+    """The text of a file, with � for bytes that are not UTF-8. Raises OSError."""
     return file.read_text(encoding="utf-8", errors="replace")
 
 
 def entries_of(kind: type[E], kept: Iterable[object]) -> list[E]:
-    """The entries among what was kept; left out is what another version wrote in its own way, or a full disk cut."""
+    """The valid entries of a file: without those that another version wrote differently or a full disk cut off."""
     wanted = get_type_hints(kind)
     found = [{**_defaults(kind), **data} for data in kept if isinstance(data, dict)]
     return [kind(**{name: data[name] for name in wanted}) for data in found if _fits(data, wanted)]
@@ -157,5 +157,5 @@ def _fits(data: Mapping[str, object], wanted: Mapping[str, type]) -> bool:
 
 def _is_of(kind: type, value: object) -> bool:
     if kind is float:
-        return isinstance(value, int | float) and abs(value) < _MOST  # which NaN is not
+        return isinstance(value, int | float) and abs(value) < _MAX_TIME  # which is false for NaN
     return isinstance(value, kind)

@@ -1,4 +1,4 @@
-"""The notebook's variables, as a magic reads and sets them."""
+"""Access to the notebook's variables."""
 
 from __future__ import annotations
 
@@ -9,14 +9,14 @@ from .errors import UsageError, did_you_mean
 
 
 class Variables:
-    """Reads the variables that the magic's line sees, and sets those of the notebook."""
+    """Reads the variables that are visible to a magic, and sets those of the notebook."""
 
     def __init__(self, namespace: dict[str, Any], local: Mapping[str, Any] | None = None) -> None:
         self._namespace = namespace
         self._local = local or {}
 
     def __getitem__(self, name: str) -> Any:
-        """The value. Raises `UsageError` that suggests the nearest name."""
+        """The value of a variable. Raises `UsageError` that suggests the most similar name."""
         for names in (self._local, self._namespace):
             if name in names:
                 return names[name]

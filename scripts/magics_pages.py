@@ -11,8 +11,9 @@ from collections.abc import Iterable, Iterator, Mapping
 from pathlib import Path
 
 from runloop_jupyter.commands import NOUNS, RUNLOOP
+from runloop_jupyter.commands.inspection import Argument, arguments, synopsis, title
 from runloop_jupyter.commands.noun import Noun
-from runloop_jupyter.commands.parser import Argument, Example, Parser
+from runloop_jupyter.commands.parser import Example, Parser
 
 FOLDER = Path(__file__).parents[1] / "docs" / "magics"
 ALL = {**NOUNS, "runloop": RUNLOOP}
@@ -66,28 +67,24 @@ def _index() -> str:
     parts = [_INTRODUCTION]
     for noun in ALL.values():
         parts += [f"## `{noun.typed}`", f"{_sentence(noun.summary)}\n"]
-        parts.append(_table((_titled(noun, verb), _marked(told, _INDEX)) for verb, told in noun.verbs.items()))
+        parts.append(_table((_titled(noun, verb), _marked(summary, _INDEX)) for verb, summary in noun.verbs.items()))
     return _joined(parts)
 
 
 def _titled(noun: Noun, verb: str) -> str:
-    return _link(f"{noun.typed} {verb}", _INDEX, _title(noun.load(verb).parser()))
+    return _link(f"{noun.typed} {verb}", _INDEX, title(noun.load(verb).parser()))
 
 
-def _title(parser: Parser) -> str:
-    return f"%{parser.prog}" if parser.needs_cell else parser.prog
-
-
-def _page(parser: Parser, page: str, around: tuple[str, str]) -> str:
+def _page(parser: Parser[object], page: str, around: tuple[str, str]) -> str:
     said = [_marked(parser.description or "", page), _marked(parser.epilog or "", page)]
-    arguments = parser.arguments()
+    taken = arguments(parser)
     return _joined(
         [
-            f"# {_code(_title(parser))}",
+            f"# {_code(title(parser))}",
             said[0],
-            _fenced("\n\n".join(parser.synopsis()), "text"),
+            _fenced("\n\n".join(synopsis(parser)), "text"),
             said[1],
-            *(["## What it takes", _takes(arguments, page)] if arguments else []),
+            *(["## What it takes", _takes(taken, page)] if taken else []),
             "## Examples",
             *(part for each in parser.examples for part in _example(each, page)),
             "## What it returns",
@@ -100,13 +97,13 @@ def _page(parser: Parser, page: str, around: tuple[str, str]) -> str:
     )
 
 
-def _takes(arguments: Iterable[Argument], page: str) -> str:
-    return _table((", ".join(map(_code, each.forms)), _marked(each.told, page)) for each in arguments)
+def _takes(taken: Iterable[Argument], page: str) -> str:
+    return _table((", ".join(map(_code, each.forms)), _marked(each.description, page)) for each in taken)
 
 
 def _example(example: Example, page: str) -> Iterator[str]:
     language = "bash" if example.cell.startswith("%%devbox exec") else "python"
-    yield f"{_marked(_sentence(example.told).rstrip('.'), page)}:"
+    yield f"{_marked(_sentence(example.description).rstrip('.'), page)}:"
     yield _fenced(example.cell, language)
 
 

@@ -1,6 +1,7 @@
 """Fixtures for all tests: one embedded service for each worker, and a state folder for each test."""
 
-from collections.abc import Iterator
+from collections.abc import Generator, Iterator
+from contextlib import nullcontext
 from itertools import count
 from pathlib import Path
 
@@ -8,6 +9,7 @@ import pytest
 from hypothesis import HealthCheck, settings
 
 from tests.local.serving import Service, serving
+from tests.needs import NEEDS, marks_of, nothing_started
 from tests.own_state import own_state
 
 _numbers = count(1)
@@ -16,11 +18,23 @@ _numbers = count(1)
 _LONGEST_FIRST = ("soak", "browser", "contract", "jupyter", "local", "sdk")
 
 
+@pytest.hookimpl(tryfirst=True)
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
-    """Begin with the files that take longest: with several workers, one that comes last would be waited for."""
+    """Mark what each test needs; begin with the files that take longest, so that no worker waits for one of them."""
+    for item in items:
+        if isinstance(item, pytest.Function):
+            for name in marks_of(item):
+                item.add_marker(name)
     rank = {name: number for number, name in enumerate(_LONGEST_FIRST)}
     folder = Path(__file__).parent
     items.sort(key=lambda item: rank.get(item.path.relative_to(folder).parts[0], len(rank)))
+
+
+@pytest.hookimpl(wrapper=True)
+def pytest_runtest_protocol(item: pytest.Item) -> Generator[None, object, object]:
+    """Hold a test to what it is marked with."""
+    with nullcontext() if NEEDS & {mark.name for mark in item.iter_markers()} else nothing_started():
+        return (yield)
 
 
 @pytest.fixture(scope="session", autouse=True)

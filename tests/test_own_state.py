@@ -45,6 +45,8 @@ def early() -> list[Path]:
     return places()
 
 
-def test_what_outlives_a_test_has_folders_of_the_run(early: list[Path], tmp_path_factory) -> None:
+def test_what_outlives_a_test_has_folders_of_the_run(
+    early: list[Path], tmp_path_factory: pytest.TempPathFactory
+) -> None:
     assert all(place.is_relative_to(tmp_path_factory.getbasetemp()) for place in early)
     assert not set(early).intersection(places())

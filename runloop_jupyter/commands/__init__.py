@@ -1,4 +1,4 @@
-"""One folder per kind of resource, one file per subcommand: its `parser()` and its `run()`, imported at first use."""
+"""One folder per kind of resource, one file per subcommand: `Options`, `parser()`, `run()`, imported at first use."""
 
 from __future__ import annotations
 
@@ -44,12 +44,12 @@ def resolve(line: str, noun: Noun | None = None) -> tuple[Noun, str, str]:
 
 
 def asks_for_help(line: str) -> bool:
-    """Whether the line without a verb is one that asks what there is."""
+    """True if a line without a subcommand asks for help."""
     return line.split()[-1:] != [] and line.split()[-1] in _HELP
 
 
 def usage() -> str:
-    """What `%runloop --help` prints."""
+    """The text of `%runloop --help`."""
     width = max(map(len, NOUNS))
     nouns = [f"  {noun.typed:<{width + 9}}  {noun.summary}: {', '.join(noun.verbs)}" for noun in NOUNS.values()]
     return "\n".join([RUNLOOP.usage(), "", *nouns])

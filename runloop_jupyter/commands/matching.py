@@ -1,4 +1,4 @@
-"""Which devboxes a pattern means: `'web-*'`, `all`, or plain names and ids."""
+"""Finding devboxes by pattern: `'web-*'`, `all`, or plain names and ids."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ _ID = "dbx_"
 
 
 def is_pattern(reference: str) -> bool:
-    """Whether it may mean several devboxes."""
+    """True if it may mean several devboxes."""
     return reference == "all" or any(char in reference for char in "*?[")
 
 
@@ -45,7 +45,7 @@ async def matching(session: Session, references: Sequence[str], *, running: bool
 
 async def _known(session: Session, *, running: bool) -> list[DevboxInfo]:
     """The devboxes by name, so that the rows of a grid have an order that a reader can follow."""
-    sdk = await session.sdk()
+    sdk = await session.client.sdk()
     if running:
         found = [describe(view) async for view in sdk.api.devboxes.list(limit=1000, status="running")]
     else:

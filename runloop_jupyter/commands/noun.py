@@ -1,12 +1,11 @@
-"""What a magic's first words can be."""
+"""The first words of a magic's line: a kind of resource, and its subcommands."""
 
 from __future__ import annotations
 
-import argparse
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from importlib import import_module
-from typing import TYPE_CHECKING, Protocol, cast
+from typing import TYPE_CHECKING, Protocol, TypeVar, cast
 
 from ..errors import UsageError, did_you_mean
 
@@ -15,15 +14,18 @@ if TYPE_CHECKING:
     from .parser import Parser
 
 
-class Command(Protocol):
-    """What the module of each subcommand is."""
+OptionsT = TypeVar("OptionsT")
 
-    def parser(self) -> Parser:
-        """The options that the subcommand takes."""
+
+class Command(Protocol[OptionsT]):
+    """The module of a subcommand. Its `Options` are a frozen dataclass with a field for each argument."""
+
+    def parser(self) -> Parser[OptionsT]:
+        """The parser that makes the options of a line."""
         ...
 
-    async def run(self, session: Session, args: argparse.Namespace) -> object:
-        """Do it; the result is what the magic returns. `args` also has `.cell` and `.variables`."""
+    async def run(self, session: Session, options: OptionsT) -> object:
+        """Do it; the result is what the magic returns."""
         ...
 
 
@@ -41,15 +43,15 @@ class Noun:
     verbs: Mapping[str, str]
     cells: Sequence[str] = ()
 
-    def load(self, verb: str) -> Command:
+    def load(self, verb: str) -> Command[object]:
         """The subcommand of this name. Raises `UsageError` that suggests the nearest one."""
         if verb not in self.verbs:
             suggestion = did_you_mean(verb, self.verbs)
             raise UsageError(f"{self.typed} has no subcommand {verb!r}.{suggestion} {self.typed} --help lists them.")
-        return cast("Command", import_module(f"{self.folder}.{verb.replace('-', '_')}"))
+        return cast("Command[object]", import_module(f"{self.folder}.{verb.replace('-', '_')}"))
 
     def verb_is_missing(self) -> UsageError:
-        """The error about a cell of which nothing says what to do with it."""
+        """The error about a cell without a subcommand that says what to do with it."""
         known = " or ".join(f"%{self.typed} {verb}" for verb in self.cells) or "%%devbox exec"
         return UsageError(
             f"%{self.typed} does not say what to do with the cell, and nothing was run: write {known}. "
@@ -57,7 +59,7 @@ class Noun:
         )
 
     def usage(self) -> str:
-        """What `--help` prints in place of a subcommand."""
+        """The text of `--help` in place of a subcommand."""
         width = max(map(len, self.verbs))
         lines = [f"  {self.typed} {verb:<{width}}  {summary}" for verb, summary in self.verbs.items()]
         explains = f"{self.typed} VERB --help explains one of them."

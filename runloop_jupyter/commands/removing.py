@@ -1,38 +1,45 @@
-"""What delete and prune of all kinds of resources share: look everything up, ask, remove, say what was done."""
+"""Delete and prune, for all kinds of resources: look everything up, ask, remove, say what was done."""
 
 from __future__ import annotations
 
-import argparse
 import asyncio
-from collections.abc import Awaitable, Callable, Sequence
-from typing import TYPE_CHECKING, Any, TypeVar
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, TypeVar
 
 from ..errors import RemoteError
 from ..kernel.prompts import confirm
+from ..operations import removal
 from ..rendering import Done
-from ..resources.lookup import Kind, Named, label, plural, short
+from ..resources.kind import Named, ResourceKind, label, short
+from .option_groups import YesOption, add_yes_option
 from .parser import Parser
 
 if TYPE_CHECKING:
-    from runloop_sdk import AsyncRunloopSDK
-
     from ..session import Session
 
 V = TypeVar("V", bound=Named)
-Remove = Callable[["AsyncRunloopSDK", V], Awaitable[object]]
 _AT_ONCE = 16
 _SHOWN = 20
 
 
-def add_yes_option(parser: argparse.ArgumentParser) -> None:
-    """--yes: do it without asking."""
-    parser.add_argument("--yes", "-y", action="store_true", help="do not ask")
+@dataclass(frozen=True, kw_only=True)
+class DeleteOptions:
+    """Options of a `delete`: the resources to delete, by name or id."""
+
+    __slots__ = ()
+    names: Sequence[str]
 
 
-def deleting_parser(kind: Kind[Any], description: str, example: str, mistakes: Sequence[str] = ()) -> Parser:
-    """The options of a `delete`."""
-    made = Parser(f"%runloop {kind.noun} delete", description)
-    made.add_name(kind.noun, "names", metavar="NAME|ID", nargs="+", help=f"a {kind.word}'s name or id")
+D = TypeVar("D", bound=DeleteOptions)
+
+
+def deleting_parser(
+    options: type[D], kind: ResourceKind[V], description: str, example: str, mistakes: Sequence[str] = ()
+) -> Parser[D]:
+    """The parser of a `delete`."""
+    made = Parser(options, f"%runloop {kind.name} delete", description)
+    made.add_name(kind.name, "names", metavar="NAME|ID", nargs="+", help=f"a {kind.singular}'s name or id")
     return made.explain(
         ("by name or by id", example),
         returns="A sentence about what was done; its `.item` is what was deleted, a tuple where that is several.",
@@ -40,62 +47,81 @@ def deleting_parser(kind: Kind[Any], description: str, example: str, mistakes: S
     )
 
 
-def pruning_parser(kind: Kind[Any], description: str) -> Parser:
-    """The options that each `prune` has."""
-    made = Parser(f"%runloop {kind.noun} prune", description)
+@dataclass(frozen=True, kw_only=True)
+class PruneOptions(YesOption):
+    """Options of a `prune`: --dry-run only says what would be deleted."""
+
+    __slots__ = ()
+    dry_run: bool
+
+
+P = TypeVar("P", bound=PruneOptions)
+
+
+def pruning_parser(options: type[P], kind: ResourceKind[V], description: str) -> Parser[P]:
+    """The parser of a `prune`, with the options that each has."""
+    made = Parser(options, f"%runloop {kind.name} prune", description)
     made.add_argument("--dry-run", action="store_true", help="only say what would be deleted")
     add_yes_option(made)
     return made
 
 
-async def delete(session: Session, kind: Kind[V], references: Sequence[str], remove: Remove[V]) -> Done[object]:
+async def delete(session: Session, kind: ResourceKind[V], references: Sequence[str]) -> Done[object]:
     """Delete those that are named. All are looked up first, so that a mistyped name deletes none."""
-    sdk = await session.sdk()
+    sdk = await session.client.sdk()
     found = {view.id: view for reference in references for view in [await kind.find(sdk, reference)]}
-    doomed = list(found.values())
-    await _remove(session, kind, doomed, remove)
-    if len(doomed) == 1:
-        return Done(f"Deleted {kind.word} {label(doomed[0])}.", doomed[0])
-    return Done(f"Deleted {len(doomed)} {plural(kind.word)}: {', '.join(map(short, doomed))}.", tuple(doomed))
+    selected = list(found.values())
+    await _remove(session, kind, selected)
+    if len(selected) == 1:
+        return Done(f"Deleted {kind.singular} {label(selected[0])}.", selected[0])
+    return Done(f"Deleted {kind.counted(len(selected))}: {', '.join(map(short, selected))}.", tuple(selected))
 
 
 async def prune(
-    session: Session, kind: Kind[V], doomed: Sequence[V], remove: Remove[V], args: argparse.Namespace
+    session: Session, kind: ResourceKind[V], views: Sequence[V], options: PruneOptions, *, keep: int = 1
 ) -> Done[object]:
-    """Delete what a prune has found, after asking."""
-    if not doomed:
-        return Done(f"There is no {kind.word} to prune.", ())
-    for view in doomed[:_SHOWN]:
+    """Delete those of `views` that are of no more use, after asking; `keep` is how many stay of each group."""
+    selected = _prunable(kind, views, keep)
+    if not selected:
+        return Done(f"There is no {kind.singular} to prune.", ())
+    for view in selected[:_SHOWN]:
         session.say(f"  {label(view)}")
-    if len(doomed) > _SHOWN:
-        session.say(f"  … and {len(doomed) - _SHOWN} more")
-    counted = f"{len(doomed)} {plural(kind.word) if len(doomed) > 1 else kind.word}"
-    if args.dry_run:
-        return Done(f"Would delete {counted}.", tuple(doomed))
-    if not args.yes and not await confirm(f"Delete {counted}?", instead="Add --yes to delete them without a question."):
+    if len(selected) > _SHOWN:
+        session.say(f"  … and {len(selected) - _SHOWN} more")
+    counted = kind.counted(len(selected))
+    if options.dry_run:
+        return Done(f"Would delete {counted}.", tuple(selected))
+    if not options.yes and not await confirm(
+        f"Delete {counted}?", instead="Add --yes to delete them without a question."
+    ):
         return Done("Nothing was deleted.", ())
-    await _remove(session, kind, doomed, remove)
-    return Done(f"Deleted {counted}.", tuple(doomed))
+    await _remove(session, kind, selected)
+    return Done(f"Deleted {counted}.", tuple(selected))
 
 
-async def _remove(session: Session, kind: Kind[V], doomed: Sequence[V], remove: Remove[V]) -> None:
+def _prunable(kind: ResourceKind[V], views: Sequence[V], keep: int) -> list[V]:
+    """Return the views that the kind's rule chooses, which is made for rows."""
+    by_id = {view.id: view for view in views}
+    rows = (kind.row(view.model_dump()) for view in views)
+    return [by_id[row[0]] for row in kind.prunable((row for row in rows if row is not None), keep)]
+
+
+async def _remove(session: Session, kind: ResourceKind[V], selected: Sequence[V]) -> None:
     from runloop_sdk import RunloopError
 
-    sdk, turns = await session.sdk(), asyncio.Semaphore(_AT_ONCE)
+    semaphore = asyncio.Semaphore(_AT_ONCE)
     failed: dict[str, RunloopError] = {}
 
     async def one(view: V) -> None:
-        async with turns:
+        async with semaphore:
             try:
-                await remove(sdk, view)
+                await removal.delete(session, kind, view.id, view.name or "")
             except RunloopError as error:
                 failed[label(view)] = error
-            else:
-                session.names.drop(kind.noun, short(view))
 
-    await asyncio.gather(*map(one, doomed))
-    if failed and len(doomed) == 1:
+    await asyncio.gather(*map(one, selected))
+    if failed and len(selected) == 1:
         raise next(iter(failed.values()))
     if failed:
         reasons = "; ".join(f"{name}: {error}" for name, error in list(failed.items())[:3])
-        raise RemoteError(f"{len(failed)} of {len(doomed)} {plural(kind.word)} could not be deleted: {reasons}")
+        raise RemoteError(f"{len(failed)} of {kind.counted(len(selected))} could not be deleted: {reasons}")

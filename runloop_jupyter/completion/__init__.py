@@ -20,7 +20,7 @@ __all__ = ["Completer"]
 
 
 class Completer:
-    """Finds what the text at the cursor may become; `variables` gives the notebook's names, `snippets` whole lines."""
+    """Completes the text at the cursor; `variables` gives the notebook's names, `snippets` whole lines."""
 
     def __init__(
         self, session: Session, variables: Callable[[], Iterable[str]], snippets: Callable[[], Sequence[str]]
@@ -28,7 +28,7 @@ class Completer:
         self._lookups = Lookups(session, variables, snippets)
 
     def complete(self, text: str, cell: str = "") -> SimpleMatcherResult:
-        """For a line up to the cursor, in a cell. Nothing for what is not ours: Python is completed by others."""
+        """The completions for a line up to the cursor, in a cell; none for Python, which others complete."""
         offer = complete_line(self._lookups, text) or complete_cell(self._lookups, text, cell)
         if offer is None:
             return {"completions": [], "suppress": False}

@@ -25,7 +25,7 @@ _INSTRUCTIONS = (
 
 
 def complete_cell(lookups: Lookups, text: str, cell: str) -> Offer | None:
-    """What the end of `text`, a line of the cell up to the cursor, may become; None in a cell that is none of ours."""
+    """Completions for the end of `text`, a line of the cell up to the cursor; None in a cell that is none of ours."""
     found = _CELL.match(cell)
     if found is None:
         return None

@@ -6,13 +6,14 @@ import re
 from typing import TYPE_CHECKING
 
 from ..commands import DEVBOX, NOUNS, RUNLOOP
+from ..commands.inspection import Expected, expected, option_names
 from .offer import Offer, Texts
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
     from ..commands.noun import Noun
-    from ..commands.parser import Expected, Parser
+    from ..commands.parser import Parser
     from .lookups import Lookups
 
 _LINE = re.compile(r"(?:\s*|.*=\s*)(?P<marks>%%?)(?P<magic>devbox|runloop)\s+(?P<words>.*)", re.DOTALL)
@@ -20,7 +21,7 @@ _WORD = re.compile(r"""(?:[^\s"'\\]|\\.|"[^"]*(?:"|$)|'[^']*(?:'|$))+""")
 
 
 def complete_line(lookups: Lookups, text: str) -> Offer | None:
-    """What the end of a magic's line may become; None for a line that is none of ours."""
+    """Completions for the end of a magic's line; None for a line that is none of ours."""
     line = _LINE.fullmatch(text)
     if line is None:
         return None
@@ -32,7 +33,7 @@ def complete_line(lookups: Lookups, text: str) -> Offer | None:
         return Offer(word, Texts("magic", _first_words(noun, has_cell=has_cell), quoted=False))
     if before[0] not in noun.verbs:
         return Offer(word)
-    return _Arguments(lookups, noun.load(before[0]).parser(), before[1:]).offer(word)
+    return _ArgumentCompleter(lookups, noun.load(before[0]).parser(), before[1:]).offer(word)
 
 
 def split_words(text: str) -> tuple[list[str], str]:
@@ -44,7 +45,7 @@ def split_words(text: str) -> tuple[list[str], str]:
 
 
 def option_value(words: Sequence[str], option: str) -> str | None:
-    """What follows an option, as the words have it."""
+    """The value that follows an option in the words of a line."""
     for number, word in enumerate(words):
         name, equals, value = word.partition("=")
         if name == option:
@@ -58,10 +59,10 @@ def _first_words(noun: Noun, *, has_cell: bool) -> Sequence[str]:
     return [*(NOUNS if noun is RUNLOOP else ()), *noun.verbs, "--help"]
 
 
-class _Arguments:
-    """What follows a subcommand."""
+class _ArgumentCompleter:
+    """Completes the arguments of a subcommand."""
 
-    def __init__(self, lookups: Lookups, parser: Parser, before: Sequence[str]) -> None:
+    def __init__(self, lookups: Lookups, parser: Parser[object], before: Sequence[str]) -> None:
         self._lookups = lookups
         self._parser = parser
         self._before = before
@@ -69,23 +70,23 @@ class _Arguments:
     def offer(self, word: str) -> Offer:
         option, equals, value = word.partition("=")
         if equals and option.startswith("--"):
-            return self._values(self._parser.expected([*self._before, option]), value)
-        expected = self._parser.expected(self._before)
-        if word.startswith("-") and not expected.is_value:
-            return Offer(word, Texts("option", self._parser.options(), quoted=False))
-        return self._values(expected, word)
+            return self._values(expected(self._parser, [*self._before, option]), value)
+        next_word = expected(self._parser, self._before)
+        if word.startswith("-") and not next_word.is_value:
+            return Offer(word, Texts("option", option_names(self._parser), quoted=False))
+        return self._values(next_word, word)
 
-    def _values(self, expected: Expected, word: str) -> Offer:
-        if expected.form == "VARIABLE=NAME":
+    def _values(self, argument: Expected, word: str) -> Offer:
+        if argument.form == "VARIABLE=NAME":
             _, equals, word = word.rpartition("=")
-            return Offer(word, Texts(expected.kind, self._lookups.names(expected.kind) if equals else ()))
-        options = () if word or expected.is_value else self._parser.options()
-        return Offer(word, *self._candidates(expected, word), Texts("option", options, quoted=False))
+            return Offer(word, Texts(argument.kind, self._lookups.names(argument.kind) if equals else ()))
+        options = () if word or argument.is_value else option_names(self._parser)
+        return Offer(word, *self._candidates(argument, word), Texts("option", options, quoted=False))
 
-    def _candidates(self, expected: Expected, word: str) -> Sequence[Texts]:
-        kind, lookups, on = expected.kind, self._lookups, option_value(self._before, "--on")
-        if expected.choices:
-            return [Texts("value", expected.choices)]
+    def _candidates(self, argument: Expected, word: str) -> Sequence[Texts]:
+        kind, lookups, on = argument.kind, self._lookups, option_value(self._before, "--on")
+        if argument.choices:
+            return [Texts("value", argument.choices)]
         if kind == "command" and "/" not in word:
             return [
                 Texts("snippet", lookups.snippets if word else (), quoted=False),

@@ -4,16 +4,16 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Awaitable, Callable, Iterable, Sequence
+from functools import partial
 from pathlib import Path
 from shlex import quote
 from typing import TYPE_CHECKING
 
+from ..commands import NOUNS
 from ..errors import MagicError
-from ..output.progress import unseen
+from ..output.progress import without_status
 
 if TYPE_CHECKING:
-    from runloop_sdk import AsyncRunloopSDK
-
     from ..resources.devboxes import DevboxInfo
     from ..resources.name_cache import NameCache
     from ..session import Session
@@ -59,8 +59,8 @@ class Lookups:
         A relative path begins in `folder`, else in the devbox's home folder.
         """
         start = word[: word.rfind("/") + 1]
-        place = start if start.startswith(("/", "~/")) else f"{folder}/{start}" if folder else start
-        question = f"ls -1Ap -- {_place(place)} 2>/dev/null | head -n {_MOST}"
+        target = start if start.startswith(("/", "~/")) else f"{folder}/{start}" if folder else start
+        question = f"ls -1Ap -- {_quoted_folder(target)} 2>/dev/null | head -n {_MOST}"
         hidden = word[len(start) :].startswith(".")
         entries = self._printed(question, devbox)
         return [start + name for name in entries if name.isprintable() and (hidden or not name.startswith("."))]
@@ -90,7 +90,7 @@ class Lookups:
             if devbox is None or devbox.status != "running":
                 return []
             command = own_command(question)
-            result = await (await self._session.sdk()).devbox.from_id(devbox.id).cmd.exec(command)
+            result = await (await self._session.client.sdk()).devbox.from_id(devbox.id).cmd.exec(command)
             return (await result.stdout(limit=_MOST_CHARACTERS)).splitlines()
 
         return self._known(self._session.printed, f"{reference}: {question}", ask)
@@ -101,11 +101,11 @@ class Lookups:
     def _known(self, names: NameCache, key: str, ask: Callable[[], Awaitable[list[str]]]) -> Sequence[str]:
         from ..kernel import loop
 
-        if self._session.connection is not None and not names.is_fresh(key):
-            loop.run(self._briefly(names, key, ask))
+        if self._session.client.connection is not None and not names.is_fresh(key):
+            loop.run(self._ask_briefly(names, key, ask))
         return names[key]
 
-    async def _briefly(self, names: NameCache, key: str, ask: Callable[[], Awaitable[list[str]]]) -> None:
+    async def _ask_briefly(self, names: NameCache, key: str, ask: Callable[[], Awaitable[list[str]]]) -> None:
         """Ask for a moment. An answer that takes longer is there for the next completion."""
         task = self._asking.get(key)
         if task is None:
@@ -118,7 +118,7 @@ class Lookups:
         from runloop_sdk import RunloopError
 
         try:
-            with unseen():
+            with without_status():
                 names.keep(key, await ask())
         except (RunloopError, MagicError, OSError):
             return  # nothing is offered: a completion is no place for errors
@@ -126,7 +126,7 @@ class Lookups:
             del self._asking[key]
 
 
-def _place(folder: str) -> str:
+def _quoted_folder(folder: str) -> str:
     if folder.startswith("~/"):
         return "~/" + quote(folder[2:])
     return quote(folder or ".")
@@ -135,7 +135,7 @@ def _place(folder: str) -> str:
 async def _devboxes(session: Session) -> list[str]:
     from ..resources.devboxes import live
 
-    return [each.known_as for each in await live(await session.sdk())]
+    return [each.known_as for each in await live(await session.client.sdk())]
 
 
 async def _executions(session: Session) -> list[str]:
@@ -144,39 +144,15 @@ async def _executions(session: Session) -> list[str]:
     return [found.entry.execution_id for found in await running(session)]
 
 
-def _listed(names: Callable[[AsyncRunloopSDK], Awaitable[list[str]]]) -> Callable[[Session], Awaitable[list[str]]]:
-    async def ask(session: Session) -> list[str]:
-        return await names(await session.sdk())
+async def _resources(session: Session, kind: str) -> list[str]:
+    from ..resources.kind import short
+    from ..resources.kinds import KINDS
 
-    return ask
-
-
-async def _blueprints(sdk: AsyncRunloopSDK) -> list[str]:
-    return [view.name async for view in sdk.api.blueprints.list(limit=1000)]
-
-
-async def _snapshots(sdk: AsyncRunloopSDK) -> list[str]:
-    return [view.name or view.id async for view in sdk.api.devboxes.list_disk_snapshots(limit=1000)]
-
-
-async def _objects(sdk: AsyncRunloopSDK) -> list[str]:
-    return [view.name async for view in sdk.api.objects.list(limit=1000)]
-
-
-async def _secrets(sdk: AsyncRunloopSDK) -> list[str]:
-    return [view.name async for view in sdk.api.secrets.list(limit=1000)]
-
-
-async def _policies(sdk: AsyncRunloopSDK) -> list[str]:
-    return [view.name async for view in sdk.api.network_policies.list(limit=1000)]
+    return [short(view) for view in await KINDS[kind].all(await session.client.sdk())]
 
 
 _QUESTIONS: dict[str, Callable[[Session], Awaitable[list[str]]]] = {
     "devbox": _devboxes,
     "execution": _executions,
-    "blueprint": _listed(_blueprints),
-    "snapshot": _listed(_snapshots),
-    "object": _listed(_objects),
-    "secret": _listed(_secrets),
-    "policy": _listed(_policies),
+    **{noun: partial(_resources, kind=noun) for noun in NOUNS if noun != "devbox"},
 }

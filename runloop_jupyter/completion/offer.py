@@ -1,4 +1,4 @@
-"""What a word may become."""
+"""The completions of a word."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ class Texts:
     kind: str
     texts: Iterable[str]
     quoted: bool = True
-    """Whether they are names, which are quoted where need be, and not words of ours."""
+    """True if they are names, which are quoted where need be, and not words of ours."""
 
 
 class Offer:

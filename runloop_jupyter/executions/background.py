@@ -13,7 +13,7 @@ from .foreground import watch_fan_out
 if TYPE_CHECKING:
     from ..output.cell_output import CellOutput
     from ..results import DevboxResult, FanOutResult
-    from ..session import Session
+    from .context import RunContext
     from .fan_out import FanOut
     from .run import CommandRun
 
@@ -40,7 +40,7 @@ class Part(Protocol):
 
     @property
     def state(self) -> str:
-        """How it is, in words."""
+        """Its state, in words."""
 
     @property
     def age(self) -> float:
@@ -48,10 +48,10 @@ class Part(Protocol):
 
 
 class Background(Generic[R]):
-    """What goes on when its cell has ended, and has a result in the end."""
+    """A command that goes on when its cell has ended, and has a result in the end."""
 
-    def __init__(self, session: Session, output: CellOutput) -> None:
-        self._session = session
+    def __init__(self, context: RunContext, output: CellOutput) -> None:
+        self._context = context
         self._output = output
         self._result: R | None = None
         self._error: BaseException | None = None
@@ -64,7 +64,7 @@ class Background(Generic[R]):
 
     @property
     def done(self) -> bool:
-        """Whether it has ended."""
+        """True if it has ended."""
         return self._over.is_set()
 
     @property
@@ -85,7 +85,7 @@ class Background(Generic[R]):
         """Stream its output until it ends. What keeps it from ending well is kept, and shown where the output is."""
         async with self._output as output:
             try:
-                self._result = await self._session.guard(self._finish(output))
+                self._result = await self._context.client.guard(self._finish(output))
             except MagicError as error:
                 self._error = error
             except BaseException as error:
@@ -110,7 +110,7 @@ class Background(Generic[R]):
         return result
 
     def _do(self, work: Coroutine[Any, Any, T]) -> T:
-        return loop.run(self._session.guard(work))
+        return loop.run(self._context.client.guard(work))
 
 
 class BackgroundExecution(Background["DevboxResult"]):
@@ -119,8 +119,8 @@ class BackgroundExecution(Background["DevboxResult"]):
     `wait()`, `kill()` and `send_stdin()` are plain calls; `await execution` waits as well.
     """
 
-    def __init__(self, session: Session, run: CommandRun, output: CellOutput) -> None:
-        super().__init__(session, output)
+    def __init__(self, context: RunContext, run: CommandRun, output: CellOutput) -> None:
+        super().__init__(context, output)
         self._run = run
 
     @property
@@ -155,12 +155,12 @@ class BackgroundExecution(Background["DevboxResult"]):
 
     @property
     def output(self) -> str:
-        """What it has printed so far, stdout and stderr together."""
+        """Its output so far, stdout and stderr together."""
         return self._run.transcript.output
 
     @property
     def state(self) -> str:
-        """How it is, in words."""
+        """Its state, in words."""
         if self._error is not None:
             return f"✗ {self._error}"
         if self._result is not None:
@@ -196,8 +196,8 @@ class BackgroundFanOut(Background["FanOutResult"]):
     `kill()` and `send_stdin()` mean all of them; the result is a `FanOutResult`.
     """
 
-    def __init__(self, session: Session, fan_out: FanOut, output: CellOutput, *, fail_fast: bool) -> None:
-        super().__init__(session, output)
+    def __init__(self, context: RunContext, fan_out: FanOut, output: CellOutput, *, fail_fast: bool) -> None:
+        super().__init__(context, output)
         self._fan_out = fan_out
         self._fail_fast = fail_fast
 
@@ -208,12 +208,12 @@ class BackgroundFanOut(Background["FanOutResult"]):
 
     @property
     def output(self) -> dict[str, str]:
-        """What each has printed so far, stdout and stderr together, by the devbox's name or its id."""
+        """The output of each so far, stdout and stderr together, by the devbox's name or its id."""
         return self._fan_out.outputs
 
     @property
     def state(self) -> str:
-        """How they are, in words."""
+        """Their state, in words."""
         if self._error is not None:
             return f"✗ {self._error}"
         return self._result.outcome if self._result is not None else f"● {self._fan_out.summary}"
@@ -248,31 +248,31 @@ class BackgroundFanOut(Background["FanOutResult"]):
             output.final(self.state)
 
 
-def start_in_background(session: Session, run: CommandRun, output: CellOutput) -> BackgroundExecution:
+def start_in_background(context: RunContext, run: CommandRun, output: CellOutput) -> BackgroundExecution:
     """Go on with a command that has started when the cell has ended."""
-    execution = BackgroundExecution(session, run, output)
+    execution = BackgroundExecution(context, run, output)
     loop.background(execution.follow())
-    _keep(session, execution)
+    _keep(context, execution)
     return execution
 
 
 async def fan_out_in_background(
-    session: Session, fan_out: FanOut, output: CellOutput, *, fail_fast: bool
+    context: RunContext, fan_out: FanOut, output: CellOutput, *, fail_fast: bool
 ) -> BackgroundFanOut:
     """Start a command on several devboxes, and go on with it when the cell has ended. Stop meanwhile kills all."""
-    execution = BackgroundFanOut(session, fan_out, output, fail_fast=fail_fast)
+    execution = BackgroundFanOut(context, fan_out, output, fail_fast=fail_fast)
     following = loop.background(execution.follow())
     try:
         await execution.begun()
     except asyncio.CancelledError:
         following.cancel()
         raise
-    _keep(session, execution)
+    _keep(context, execution)
     return execution
 
 
-def _keep(session: Session, execution: Background[Any]) -> None:
-    ended = [each for each in session.executions if each.done]
+def _keep(context: RunContext, execution: Background[Any]) -> None:
+    ended = [each for each in context.executions if each.done]
     for old in ended[:-_KEPT]:
-        session.executions.remove(old)
-    session.executions.append(execution)
+        context.executions.remove(old)
+    context.executions.append(execution)

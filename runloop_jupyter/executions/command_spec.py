@@ -1,4 +1,4 @@
-"""What is to be run, and how."""
+"""A command with what surrounds it: its folder, environment, user, input and terminal."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ if TYPE_CHECKING:
     from ..output.output_targets import ScreenSize
 
 NO_DIRECTORY = 213
-"""How the command's first line says that its directory does not exist; checked before it is believed."""
+"""The exit code for a directory that does not exist, by the command's first line; checked before it is believed."""
 NO_USER = 214
 """The same for its user."""
 NO_PYTHON = 215
@@ -37,15 +37,15 @@ class CommandSpec:
     stdin: str | None = None
     interactive: bool = False
     open_input: bool = False
-    """Whether its input stays open for whoever holds it."""
+    """True if its input stays open for whoever holds its handle."""
     size: ScreenSize | None = None
-    """What its output is shown on."""
+    """The size of the screen that shows its output."""
     terminal: bool = False
-    """Whether it has a terminal of that size: for its output, and where it is interactive for its input."""
+    """True if it has a terminal of that size: for its output, and where it is interactive for its input."""
 
     @property
     def attaches_stdin(self) -> bool:
-        """Whether the command gets an input."""
+        """True if the command gets an input."""
         return self.interactive or self.open_input or self.stdin is not None
 
     @property
@@ -78,7 +78,7 @@ class CommandSpec:
         )
 
     def checks(self, exit_code: int) -> Iterator[tuple[str, str]]:
-        """What an exit code may mean: commands that fail if it does, and what then is the case."""
+        """Yield the meanings that an exit code may have: a command that fails if it has, and the problem in words."""
         if exit_code == NO_USER and self.user:
             yield f"id -u -- {shlex.quote(self.user)}", f"There is no user {self.user!r} on {{}} (--user)."
         if exit_code == NO_PYTHON and self.terminal:
@@ -98,7 +98,7 @@ class CommandSpec:
 
 
 def typed(prepared: str) -> str:
-    """What was to be run, of a command as it is sent (`Order.prepared`); of any other, all of it."""
+    """Return the command that was typed, of one as it is sent (`CommandSpec.prepared`); of any other, all of it."""
     for wrapper, end in (("id -u -- ", ";"), ("command -v python3 ", "")):
         if prepared.startswith(wrapper):
             inner = _quoted(prepared)

@@ -3,15 +3,17 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from typing import TYPE_CHECKING, Any
 
 from ..kernel.prompts import ask
 from ..output.terminal_text import plain
 
 if TYPE_CHECKING:
+    from runloop_sdk import AsyncExecution
+
     from ..output.transcript import Stream
-    from .run import CommandRun, Sink
+    from .sink import Sink
 
 _REST = 0.3  # seconds of silence in the middle of a line: the command waits for an answer
 _SILENCE = 2.0  # seconds of silence between lines after which it may wait for one
@@ -20,11 +22,16 @@ _LONGEST = 2000  # characters of a line that are a question
 
 
 class Dialogue:
-    """Passes the output on and answers the command's questions."""
+    """Passes the output on to `sink` and answers the command's questions.
 
-    def __init__(self, run: CommandRun, sink: Sink) -> None:
-        self._run = run
+    `name` is what the command runs on; `hides_input` returns True while what is typed must not be shown.
+    """
+
+    def __init__(self, sink: Sink, execution: AsyncExecution, name: str, hides_input: Callable[[], bool]) -> None:
         self._sink = sink
+        self._execution = execution
+        self._name = name
+        self._hides_input = hides_input
         self._line = ""
         self._came = asyncio.Event()
 
@@ -47,13 +54,13 @@ class Dialogue:
         while True:
             await self._rest()
             printed, self._line = plain(self._line), ""
-            question = printed or f"input for {self._run.devbox.short}: "
-            hidden = self._run.hides_input
+            question = printed or f"input for {self._name}: "
+            hidden = self._hides_input()
             reply = await ask(question, hidden=hidden, printed=bool(printed), instead="Give the input with --stdin.")
             if reply.strip() in (_END, "^D"):
-                await self._run.execution.close_std_in()
+                await self._execution.close_std_in()
                 return
-            if not (await self._run.execution.send_stdin(reply + "\n")).success:
+            if not (await self._execution.send_stdin(reply + "\n")).success:
                 return
 
     async def _rest(self) -> None:

@@ -52,14 +52,14 @@ class ExecutionHistory:
 
     @property
     def path(self) -> Path:
-        """Where it is. Raises OSError where there is no place for it."""
+        """The path of the file. Raises OSError where there is no place for it."""
         return self._folder.path / _FILE
 
     def note(self, entry: Entry) -> None:
         """Note a command that was started."""
         self._unwritten = [*self._unwritten[-_MOST_ENTRIES:], entry]
         with self._folder.best_effort():
-            self._add(self._folder.made() / _FILE, self._unwritten)
+            self._add(self._folder.ensure() / _FILE, self._unwritten)
             self._unwritten = []
 
     def entries(self, connection: Connection) -> list[Entry]:
@@ -89,7 +89,7 @@ class ExecutionHistory:
 
 
 def _parsed(line: str) -> object:
-    """What a line holds; None where it was cut short."""
+    """Parse a line; None where it was cut short."""
     try:
         return json.loads(line)
     except (ValueError, RecursionError):
@@ -97,6 +97,6 @@ def _parsed(line: str) -> object:
 
 
 def entry(connection: Connection, devbox: DevboxInfo, execution_id: str, title: str, word: str = "") -> Entry:
-    """What is noted of a command that was started now."""
+    """Return the entry of a command that was started now."""
     now, kernel = time.time(), os.getpid()
     return Entry(connection.service, devbox.id, devbox.name, execution_id, title[:_TITLE], now, kernel, word)

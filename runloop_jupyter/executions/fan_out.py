@@ -17,7 +17,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
 
     from ..output.cell_output import CellOutput
-    from ..session import Session
+    from .context import RunContext
     from .run import CommandRun
 
     MakeRun = Callable[[DevboxInfo, Transcript], CommandRun]
@@ -31,15 +31,15 @@ _INTERVAL = 0.25  # seconds between two looks of a small grid
 class Member:
     """One devbox's part."""
 
-    def __init__(self, session: Session, run: CommandRun, output: PrefixedOutput) -> None:
+    def __init__(self, context: RunContext, run: CommandRun, output: PrefixedOutput) -> None:
         self.info = run.devbox
         self.result: DevboxResult | None = None
-        self._session = session
+        self._context = context
         self._output = output
         self._run = run
         self._is_started = False
         self.is_lost = False
-        """Whether nobody knows how it ended, or whether it did."""
+        """True if nobody knows how it ended, or whether it did."""
         self.begun = asyncio.Event()
         """Set when it has started, or cannot be."""
 
@@ -60,7 +60,7 @@ class Member:
 
     @property
     def state(self) -> str:
-        """How it is, in words."""
+        """Its state, in words."""
         return self.result.outcome if self.result is not None else self._run.line("● running for {}")()
 
     @property
@@ -70,13 +70,13 @@ class Member:
 
     @property
     def output(self) -> str:
-        """What it has printed so far."""
+        """Its output so far."""
         return self._run.transcript.output
 
     async def run(self) -> DevboxResult:
         """Run the command to its end; a devbox that fails has a result that says so. Cancelled, it is killed."""
         try:
-            self.result = await self._session.guard(self._finish())
+            self.result = await self._context.client.guard(self._finish())
         except MagicError as error:
             self.is_lost = isinstance(error, ConnectionLostError)
             self.result = DevboxResult(None, self._run.transcript, **self._run.facts, error=str(error))
@@ -87,13 +87,13 @@ class Member:
 
     @property
     def runs(self) -> bool:
-        """Whether it has started and not ended."""
+        """True if it has started and not ended."""
         return self._is_started and self.result is None
 
     async def kill(self) -> None:
         """Kill the command if it runs."""
         if self.runs:
-            await self._session.guard(self._run.kill())
+            await self._context.client.guard(self._run.kill())
 
     async def send_stdin(self, text: str) -> None:
         """Write to its input if it runs."""
@@ -107,7 +107,7 @@ class Member:
 
     @property
     def row(self) -> Row:
-        """How it is now."""
+        """Its row, as it is now."""
         if self.result is not None:
             return row_of(self.devbox, self.result)
         last = self._output.last_line
@@ -131,7 +131,13 @@ class FanOut:
     """One command on many devboxes: `run`, while `rows` shows how they are."""
 
     def __init__(
-        self, session: Session, devboxes: Sequence[DevboxInfo], make: MakeRun, output: CellOutput, *, tail: int | None
+        self,
+        context: RunContext,
+        devboxes: Sequence[DevboxInfo],
+        make: MakeRun,
+        output: CellOutput,
+        *,
+        tail: int | None,
     ) -> None:
         width = max(len(devbox.short) for devbox in devboxes)
         budget = 0 if tail is not None else _HEAD // len(devboxes)
@@ -140,7 +146,7 @@ class FanOut:
         runs = [make(box, Transcript(in_memory=memory)) for box in devboxes]
         self.members = [
             Member(
-                session,
+                context,
                 run,
                 PrefixedOutput(
                     run.devbox.short, width, n, output, budget=budget, last=last, size=run.order.size or ScreenSize()
@@ -168,7 +174,7 @@ class FanOut:
 
     @property
     def outputs(self) -> dict[str, str]:
-        """What each has printed so far, by the devbox's name, or its id where two share a name."""
+        """The output of each so far, by the devbox's name, or its id where two share a name."""
         names = [member.devbox for member in self.members]
         return {
             member.devbox if names.count(member.devbox) == 1 else member.info.id: member.output
@@ -177,7 +183,7 @@ class FanOut:
 
     @property
     def rows(self) -> list[Row]:
-        """How each devbox is now."""
+        """The row of each devbox, as it is now."""
         return [member.row for member in self.members]
 
     @property

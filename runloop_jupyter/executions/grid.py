@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from typing import Literal
 
 from ..rendering import aligned, page
-from ..rendering.states import tone_of
+from ..rendering.states import css_class
 from ..text.durations import spell_duration
 
 State = Literal["starting", "running", "done", "failed"]
@@ -21,7 +21,7 @@ _HEAD = ("devbox", "state", "time", "last line")
 
 @dataclass(frozen=True, slots=True)
 class Row:
-    """What is shown of one devbox; `seconds` since its command was started."""
+    """The row of one devbox; `seconds` since its command was started."""
 
     devbox: str
     state: State
@@ -36,7 +36,7 @@ class Row:
 
 
 def summary(rows: Sequence[Row]) -> str:
-    """How many are in which state, in words: "12 done, 1 failed, 7 running"."""
+    """Count the rows by state, in words: "12 done, 1 failed, 7 running"."""
     counts = [(sum(row.state == state for row in rows), state) for state in ("done", "failed", "running", "starting")]
     return ", ".join(f"{count} {state}" for count, state in counts if count)
 
@@ -68,7 +68,7 @@ def _row_html(row: Row) -> str:
     devbox, state, time, last = row.cells
     cells = (
         page.cell(page.escaped(devbox), "runloop-long"),
-        page.cell(page.escaped(state), tone_of(state)),
+        page.cell(page.escaped(state), css_class(state)),
         page.cell(time),
         page.cell(page.code(last), "runloop-long"),
     )

@@ -36,12 +36,9 @@ class Found:
 
 async def running(session: Session) -> list[Found]:
     """The commands of this user's kernels that still run, newest first."""
-    sdk = await session.sdk()
+    sdk, connection = await session.client.sdk(), await session.client.connected()
     boxes = {view.id: describe(view) async for view in sdk.api.devboxes.list(limit=1000, status="running")}
-    assert session.connection is not None
-    entries = [entry for entry in session.execution_history.entries(session.connection) if entry.devbox_id in boxes][
-        :_MOST
-    ]
+    entries = [entry for entry in session.execution_history.entries(connection) if entry.devbox_id in boxes][:_MOST]
     turn = asyncio.Semaphore(_AT_ONCE)
     alive = await asyncio.gather(*(_runs(sdk, entry, turn) for entry in entries))
     handles = {part.execution_id: each for each in session.executions for part in each.parts}
@@ -66,7 +63,7 @@ async def find_execution(session: Session, reference: str, on: str | None) -> Co
             f"No execution {reference!r} runs. %runloop executions lists those that do; --on NAME finds others."
         )
     devbox = await session.find(on)
-    await _check_known(await session.sdk(), devbox, reference)
+    await _check_known(await session.client.sdk(), devbox, reference)
     return await _attached(session, devbox, reference, None)
 
 

@@ -12,7 +12,7 @@ from ..output.terminal_text import EscapeFilter, LineFolder, first_move, plain
 if TYPE_CHECKING:
     from ..output.terminal_emulator import TerminalEmulator
     from ..output.transcript import Stream
-    from .run import Sink
+    from .sink import Sink
 
 _COLOURS = (36, 33, 35, 32, 34, 96, 93, 95, 92, 94)
 _MOST_EDITED = 256  # characters of an unfinished line that wait for what will be written over them
@@ -44,7 +44,7 @@ class PrefixedOutput:
         self._left = budget
         self._size = size
         self._emulator: TerminalEmulator | None = None
-        """What has the last lines, where a program moves the cursor."""
+        """Return the screen that has the last lines, where a program moves the cursor."""
         self._filters: dict[Stream, EscapeFilter] = {}
         self._rest: dict[Stream, str] = {}
         self._kept: deque[tuple[Stream, str]] = deque(maxlen=last)
@@ -82,7 +82,7 @@ class PrefixedOutput:
             self._take(stream, whole)
 
     def _begun(self, text: str) -> TerminalEmulator:
-        """What draws from now on: at first on the lines that were passed on last, which stay as they were."""
+        """Return the screen that draws from now on, at first on the lines that were passed on last: those stay."""
         from ..output.terminal_emulator import TerminalEmulator
 
         emulator = TerminalEmulator(self._size.columns, self._size.lines)

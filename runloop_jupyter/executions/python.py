@@ -13,7 +13,7 @@ from shlex import quote
 from typing import TYPE_CHECKING, Any
 
 from ..errors import RemoteError, UsageError
-from ..output.untrusted import harmless
+from ..output.untrusted import sanitize
 from ..remote import program
 from ..remote.values import ValueProblem, pack, unpack
 from ..results import PythonResult
@@ -23,8 +23,8 @@ from .run import CommandRun
 if TYPE_CHECKING:
     from ..output.transcript import Stream, Transcript
     from ..resources.devboxes import DevboxInfo
-    from ..session import Session
-    from .run import Sink
+    from .context import RunContext
+    from .sink import Sink
 
 MARK = "\x1e"
 _INLINE = 48 * 1024  # bytes of a request that go along with the command
@@ -49,7 +49,7 @@ class PythonCell:
 
 @dataclass(slots=True)
 class _Shown:
-    """What a cell displayed, as it is now."""
+    """One display of a cell, as it is now."""
 
     display_id: str
     bundle: dict[str, Any]
@@ -103,12 +103,12 @@ class Frames:
             yield f"... (a display of over {MOST_OF_A_LINE:,} characters is not shown) ...\n"
 
     def _begun(self, text: str) -> int:
-        """How many characters at the end may be the beginning of a mark."""
+        """Return the number of characters at the end that may begin a mark."""
         start = text.rfind(MARK, -len(self._mark))
         return len(text) - start if start >= 0 and self._mark.startswith(text[start:]) else 0
 
     def end(self) -> str:
-        """What was kept and belongs to the output after all; not a structured line that was cut short."""
+        """Return the text that was held back and is output after all; not a structured line that was cut short."""
         return self._held
 
 
@@ -116,9 +116,9 @@ class PythonOutput(CommandRun):
     """One Python cell that runs on one devbox: its output, its displays, its exception."""
 
     def __init__(
-        self, session: Session, devbox: DevboxInfo, order: CommandSpec, transcript: Transcript, word: str
+        self, context: RunContext, devbox: DevboxInfo, order: CommandSpec, transcript: Transcript, word: str
     ) -> None:
-        super().__init__(session, devbox, order, transcript)
+        super().__init__(context, devbox, order, transcript)
         self.word = word
         self._frames = Frames(word)
         self._displays: list[_Shown] = []
@@ -160,7 +160,7 @@ class PythonOutput(CommandRun):
             self._exception = _short(frame.get("text")) + where
 
     def _take_display(self, frame: dict[str, Any], sink: Sink) -> None:
-        bundle = harmless(frame["data"], frame_network=self._session.settings.frame_network)
+        bundle = sanitize(frame["data"], frame_network=self._context.settings.frame_network)
         size = sum(len(data) if isinstance(data, str) else len(json.dumps(data)) for data in bundle.values())
         if self._displayed + size > MOST_OF_DISPLAYS:
             if self._displayed <= MOST_OF_DISPLAYS:
@@ -196,9 +196,9 @@ class PythonRun(PythonOutput):
     """One Python cell from its start to its end."""
 
     def __init__(
-        self, session: Session, devbox: DevboxInfo, order: CommandSpec, cell: PythonCell, transcript: Transcript
+        self, context: RunContext, devbox: DevboxInfo, order: CommandSpec, cell: PythonCell, transcript: Transcript
     ) -> None:
-        super().__init__(session, devbox, order, transcript, os.urandom(8).hex())
+        super().__init__(context, devbox, order, transcript, os.urandom(8).hex())
         self._cell = cell
 
     async def start(self) -> None:
@@ -243,7 +243,7 @@ class PythonRun(PythonOutput):
         return result
 
     async def _can_start(self) -> bool:
-        """Whether there is such an interpreter: a cell may end with any exit code."""
+        """Return True if the interpreter exists: a cell may end with any exit code."""
         from runloop_sdk.own_commands import own_command
 
         program = self._cell.interpreter.partition(" ")[0]

@@ -5,9 +5,9 @@ from __future__ import annotations
 import asyncio
 import re
 import time
-from collections.abc import Awaitable, Callable, Mapping
+from collections.abc import Awaitable, Callable
 from contextlib import aclosing, suppress
-from typing import TYPE_CHECKING, Any, Protocol, TypeVar
+from typing import TYPE_CHECKING, Any, TypeVar
 
 from ..diagnosis import Subject
 from ..errors import MagicError, RemoteError, UsageError
@@ -27,7 +27,8 @@ if TYPE_CHECKING:
 
     from ..connection import Connection
     from ..output.transcript import Stream
-    from ..session import Session
+    from .context import RunContext
+    from .sink import Sink
 
 T = TypeVar("T")
 
@@ -40,32 +41,19 @@ _STDIN_PIECE = 64 * 1024  # characters
 _LOST = 3.0  # seconds without a connection to the output that are worth telling
 
 
-class Sink(Protocol):
-    """Where the output of a command goes while it runs."""
-
-    def write(self, stream: Stream, text: str) -> None:
-        """Take a piece of it."""
-
-    def display(self, bundle: Mapping[str, Any], *, display_id: str = "", update: bool = False) -> None:
-        """Take something to show by MIME types, or with `update` in the place of what has this id."""
-
-    def clear(self, *, wait: bool) -> None:
-        """Show nothing any more of what came so far."""
-
-
 class CommandRun:
     """One command on one devbox: `start`, then `finish`; `kill` at any time between."""
 
-    def __init__(self, session: Session, devbox: DevboxInfo, order: CommandSpec, transcript: Transcript) -> None:
+    def __init__(self, context: RunContext, devbox: DevboxInfo, order: CommandSpec, transcript: Transcript) -> None:
         self.devbox = devbox
         self.order = order
         self.transcript = transcript
         self.fate = "the command was killed"
-        """What became of it when its time was up."""
+        """The end that it came to when its time was up, in words."""
         self.hides_input = False
-        """Whether what is typed now is not to be shown, as a password's."""
+        """True while what is typed must not be shown, as a password."""
         self._timed_out = False
-        self._session = session
+        self._context = context
         self._started = time.monotonic()
         self._execution: AsyncExecution | None = None
         self._box: AsyncDevbox | None = None
@@ -74,9 +62,9 @@ class CommandRun:
         self._shown_in = running_cell()  # where its output is shown
 
     note = ""
-    """What else there is to say about it when it is over."""
+    """More to say about it when it is over."""
     word = ""
-    """What marks the structured lines in its output, where it has such."""
+    """The mark of the structured lines in its output, where it has such."""
 
     @property
     def execution(self) -> AsyncExecution:
@@ -86,17 +74,17 @@ class CommandRun:
 
     @property
     def started(self) -> bool:
-        """Whether it runs, or has run."""
+        """True if it runs, or has run."""
         return self._execution is not None
 
     @property
     def reference(self) -> str:
-        """What to type to mean it, once it has started."""
+        """Its id as it is typed, once it has started."""
         return reference(self.execution.execution_id, "")
 
     @property
     def seconds(self) -> float:
-        """How long ago it started."""
+        """Seconds since it started."""
         return time.monotonic() - self._started
 
     @property
@@ -106,7 +94,7 @@ class CommandRun:
 
     @property
     def trouble(self) -> str:
-        """What to tell of it while it runs beside that: that its output does not come, and why."""
+        """Says that its output does not come, and why; empty where all is well."""
         lost = 0.0 if self._execution is None else self._execution.output_lost_for
         return f"no connection to its output for {spell_duration(lost)}, trying again" if lost > _LOST else ""
 
@@ -124,7 +112,7 @@ class CommandRun:
     def _note(self) -> None:
         assert self._connection is not None
         execution_id, title = self.execution.execution_id, self.order.title
-        self._session.execution_history.note(entry(self._connection, self.devbox, execution_id, title, self.word))
+        self._context.execution_history.note(entry(self._connection, self.devbox, execution_id, title, self.word))
 
     async def attach(self, execution_id: str, *, since: float = 0.0) -> None:
         """Take up one that runs already, since so many seconds."""
@@ -146,7 +134,7 @@ class CommandRun:
         return await self._time_out()
 
     async def _to_its_end(self, sink: Sink) -> DevboxResult:
-        await self._session.while_service_lives(self._follow(sink), self._connection)
+        await self._context.client.while_service_lives(self._follow(sink), self._connection)
         return await self._ended()
 
     async def _time_out(self) -> DevboxResult:
@@ -193,13 +181,13 @@ class CommandRun:
         except (APIConnectionError, StreamError) as error:
             execution_id = self._execution.execution_id if self._execution else ""
             subject = Subject(self.devbox, execution_id, starting)
-            raise await self._session.diagnosed(error, subject, self._connection) from error
+            raise await self._context.client.diagnosed(error, subject, self._connection) from error
 
     async def _follow(self, sink: Sink) -> None:
         """Stream its output and give it its input, until the output ends."""
         if self.order.stdin is None and not self.order.interactive:
             return await self._stream(sink)
-        dialogue = Dialogue(self, sink) if self.order.interactive else None
+        dialogue = self._dialogue(sink) if self.order.interactive else None
         streaming = asyncio.create_task(self._stream(dialogue or sink))
         giving = asyncio.create_task(dialogue.answer() if dialogue else self._feed())
         try:
@@ -211,6 +199,9 @@ class CommandRun:
             streaming.cancel()
             giving.cancel()
             await asyncio.gather(streaming, giving, return_exceptions=True)
+
+    def _dialogue(self, sink: Sink) -> Dialogue:
+        return Dialogue(sink, self.execution, self.devbox.short, lambda: self.hides_input)
 
     async def _stream(self, sink: Sink) -> None:
         async with aclosing(self.execution.output()) as chunks:
@@ -254,7 +245,7 @@ class CommandRun:
 
     @property
     def facts(self) -> dict[str, Any]:
-        """What its result has beside the exit code and the output."""
+        """The fields of its result beside the exit code and the output."""
         return {
             "duration": self.seconds,
             "execution_id": self.execution.execution_id if self._execution else "",
@@ -287,7 +278,7 @@ class CommandRun:
 
     async def _check_devbox(self) -> None:
         """Raise `DevboxUnavailableError` if the devbox, on the service where the command is, cannot run commands."""
-        self._session.check(describe(await (await self._handle()).get_info()))
+        self._context.check(describe(await (await self._handle()).get_info()))
 
     async def _check_surroundings(self, exit_code: int) -> None:
         """Raise `UsageError` where the command did not begin because its directory or user does not exist."""
@@ -307,8 +298,8 @@ class CommandRun:
     async def _handle(self) -> AsyncDevbox:
         """The SDK's devbox, on the service that was used first: the notebook may use another one meanwhile."""
         if self._box is None:
-            self._box = (await self._session.sdk()).devbox.from_id(self.devbox.id)
-            self._connection = self._session.connection
+            self._box = (await self._context.client.sdk()).devbox.from_id(self.devbox.id)
+            self._connection = self._context.client.connection
         return self._box
 
 

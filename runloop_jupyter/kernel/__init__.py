@@ -1,1 +1,1 @@
-"""The notebook's kernel: its event loop, what it owns in a service, and how the service learns that it lives."""
+"""The notebook's kernel: its event loop, the devboxes that it owns, and how a service learns that it is alive."""

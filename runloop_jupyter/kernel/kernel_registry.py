@@ -1,7 +1,7 @@
-"""Which devboxes the kernels of this user made and used, in files that outlive them.
+"""A registry of the devboxes that this user's kernels created and used, in files that outlive the kernels.
 
-A kernel holds a lock on its file while it lives, so that the files of dead kernels can be told: their devboxes are
-what `%runloop cleanup` offers to end, and what `%devbox use` finds again in a restarted notebook.
+A kernel holds a lock on its file while it lives. A file without a lock belongs to a dead kernel: its devboxes are what
+`%runloop cleanup` offers to shut down, and what `%devbox use` finds again in a restarted notebook.
 """
 
 from __future__ import annotations
@@ -18,14 +18,14 @@ from pathlib import Path
 from .. import state
 from ..state import StateFolder
 
-_OLD = 14 * 86400  # seconds after which a dead kernel's file is of no use: no devbox lives so long unused
+_MAX_AGE = 14 * 86400  # seconds after which a dead kernel's file is removed: no devbox lives so long unused
 
 
 @dataclass(frozen=True, slots=True)
 class Entry:
-    """One devbox as a kernel knew it; `made` says whether that kernel created it, `used_at` is seconds since 1970.
+    """One devbox as a kernel knew it. `made` is true if that kernel created it; `used_at` is in seconds since 1970.
 
-    `service` tells whose id it is, as `Connection.service` does.
+    `service` identifies the service that the id belongs to, as `Connection.service` does.
     """
 
     devbox_id: str
@@ -38,23 +38,23 @@ class Entry:
 
 
 @dataclass(frozen=True, slots=True)
-class Made:
-    """What a kernel noted of a devbox that it made, and whether that kernel lives."""
+class CreatedDevbox:
+    """The entry of a devbox that a kernel created, and whether that kernel is alive."""
 
     entry: Entry
     lives: bool
 
 
 def notebook() -> str:
-    """What names the running notebook: its path where the front end tells it, else the folder that is worked in.
+    """The running notebook's path where the front end tells it, else the working directory.
 
-    Empty where that folder was removed.
+    Empty if that directory was removed.
     """
     from IPython.core.getipython import get_ipython
 
     shell = get_ipython()
-    told = shell.user_ns.get("__vsc_ipynb_file__") if shell else None
-    return str(told or os.environ.get("JPY_SESSION_NAME") or _working_folder())
+    path = shell.user_ns.get("__vsc_ipynb_file__") if shell else None  # set by VS Code
+    return str(path or os.environ.get("JPY_SESSION_NAME") or _working_folder())
 
 
 def _working_folder() -> str:
@@ -64,7 +64,10 @@ def _working_folder() -> str:
 
 
 class KernelRegistry:
-    """The file of this kernel, made at the first entry, and those of others. None of it is worth a cell."""
+    """This kernel's file, created with the first entry, and those of other kernels.
+
+    A file that cannot be read or written never fails a cell: the entries are kept in memory, and the user is told once.
+    """
 
     def __init__(self, folder: StateFolder) -> None:
         self._folder = folder
@@ -73,51 +76,51 @@ class KernelRegistry:
         self._lock: int | None = None
         self._process = os.getpid()
 
-    def note(self, devbox_id: str, name: str, service: str, *, made: bool = False, keep: bool = False) -> None:
-        """A devbox was created or chosen, just now."""
+    def record(self, devbox_id: str, name: str, service: str, *, made: bool = False, keep: bool = False) -> None:
+        """Record that a devbox was created or chosen just now."""
         known = self._entries.get(devbox_id)
         if known is not None:
             entry = replace(known, name=name, used_at=time.time())
         else:
             entry = Entry(devbox_id, name, service, notebook(), made, keep, time.time())
         self._entries[devbox_id] = entry
-        self._keep()
+        self._save()
 
     def drop(self, devbox_id: str) -> None:
-        """A devbox has ended."""
+        """Remove a devbox that has ended."""
         if self._entries.pop(devbox_id, None) is not None:
-            self._keep()
+            self._save()
         self.forget(devbox_id)
 
     def end(self) -> None:
-        """The kernel ends: what is left are devboxes that it leaves running."""
+        """Release the file at the kernel's end, with the devboxes that the kernel leaves running."""
         if self._file is None or os.getpid() != self._process:
             return
         self._entries = {name: entry for name, entry in self._entries.items() if entry.keep or not entry.made}
-        with self._folder.best_effort(quiet=True):  # nobody would read it, and a later cleanup asks the service
+        with self._folder.best_effort(quiet=True):  # nobody reads a warning now, and cleanup asks the service anyway
             self._write()
         with self._folder.best_effort(quiet=True):
             self._release()
 
     def of_dead_kernels(self) -> list[Entry]:
-        """What kernels knew that do not live any more, the last used first."""
+        """The entries of kernels that have ended, the most recently used first."""
         found: list[Entry] = []
         with self._folder.best_effort():
             found = [entry for file in _files(self._kernels) if _is_dead(file) for entry in read(file)]
         return sorted(found, key=lambda entry: entry.used_at, reverse=True)
 
-    def made(self, service: str) -> dict[str, Made]:
-        """What kernels of this user made on a service, and have not ended as far as they know, by its id."""
-        found: dict[str, Made] = {}
+    def created(self, service: str) -> dict[str, CreatedDevbox]:
+        """The devboxes that this user's kernels created on a service and have not shut down, by id."""
+        found: dict[str, CreatedDevbox] = {}
         with self._folder.best_effort():
             for file in _files(self._kernels):
                 lives = not _is_dead(file)
                 entries = (entry for entry in read(file) if entry.made and entry.service == service)
-                found.update((entry.devbox_id, Made(entry, lives)) for entry in entries)
+                found.update((entry.devbox_id, CreatedDevbox(entry, lives)) for entry in entries)
         return found
 
     def forget(self, devbox_id: str) -> None:
-        """A devbox of a dead kernel has ended."""
+        """Remove a devbox that has ended from the files of dead kernels."""
         with self._folder.best_effort():
             for file in _files(self._kernels):
                 _forget(file, devbox_id)
@@ -126,7 +129,7 @@ class KernelRegistry:
     def _kernels(self) -> Path:
         return self._folder.path / "kernels"
 
-    def _keep(self) -> None:
+    def _save(self) -> None:
         with self._folder.best_effort():
             try:
                 self._write()
@@ -138,8 +141,8 @@ class KernelRegistry:
         _write(self._file or self._open(), self._entries.values())
 
     def _open(self) -> Path:
-        home = self._folder.made("kernels")
-        _sweep(home)
+        home = self._folder.ensure("kernels")
+        _remove_old(home)
         file = home / f"{os.getpid()}-{time.time_ns()}.json"
         self._lock = _locked(file.with_suffix(".lock"))
         self._file = file
@@ -147,7 +150,7 @@ class KernelRegistry:
         return file
 
     def _leave_to_parent(self) -> None:
-        """A forked child that lives on must not hold the lock of a kernel that has ended."""
+        """Close the lock in a forked child: one that outlives the kernel must not make it look alive."""
         if self._lock is not None:
             os.close(self._lock)
             self._lock = None
@@ -164,7 +167,7 @@ class KernelRegistry:
 
 
 def read(file: Path) -> list[Entry]:
-    """The entries of one file; none where another account, or another version of this program, wrote it."""
+    """The entries of one file; none if another account wrote it, or another version of this package."""
     try:
         entries = json.loads(state.read(file))
     except (FileNotFoundError, PermissionError, ValueError, RecursionError):
@@ -192,7 +195,7 @@ def _forget(file: Path, devbox_id: str) -> None:
 
 
 def _locked(path: Path) -> int:
-    """A new file, locked by this process. Raises OSError, also where locks cannot be had."""
+    """Create a file and lock it. Raises OSError, also where the file system has no locks."""
     lock = os.open(path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
     try:
         fcntl.flock(lock, fcntl.LOCK_EX)
@@ -204,7 +207,7 @@ def _locked(path: Path) -> int:
 
 
 def _is_dead(file: Path) -> bool:
-    """Whether the kernel of a file has ended; another account's counts as one that lives."""
+    """True if the kernel of a file has ended; another account's kernel counts as alive."""
     try:
         lock = os.open(file.with_suffix(".lock"), os.O_RDONLY | os.O_CLOEXEC)
     except FileNotFoundError:
@@ -213,7 +216,8 @@ def _is_dead(file: Path) -> bool:
         return False
     try:
         fcntl.flock(lock, fcntl.LOCK_SH | fcntl.LOCK_NB)
-        fcntl.flock(lock, fcntl.LOCK_UN)  # closing alone would not do if another thread forks at this moment
+        # A child that another thread forks at this moment would keep the lock open: unlock it, do not just close it.
+        fcntl.flock(lock, fcntl.LOCK_UN)
     except BlockingIOError:
         return False
     finally:
@@ -221,11 +225,11 @@ def _is_dead(file: Path) -> bool:
     return True
 
 
-def _sweep(home: Path) -> None:
-    """Remove what is of no use any more; other kernels may be doing so at the same time."""
+def _remove_old(home: Path) -> None:
+    """Remove the files of kernels that ended long ago; other kernels may be doing so at the same time."""
     for file in home.iterdir():
         with suppress(FileNotFoundError, PermissionError):
-            if time.time() - file.stat().st_mtime > _OLD and _is_dead(file):
+            if time.time() - file.stat().st_mtime > _MAX_AGE and _is_dead(file):
                 _remove(file)
 
 

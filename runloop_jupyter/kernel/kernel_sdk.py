@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Unpack
+from collections.abc import Awaitable, Callable, Mapping
+from typing import TYPE_CHECKING, Any, Protocol, Unpack
 
 from runloop_sdk.api.devboxes import DevboxesAPI
 
-from ..client import client
+from ..client import sdk_for
 from ..resources.devboxes import describe
 
 if TYPE_CHECKING:
@@ -15,33 +16,59 @@ if TYPE_CHECKING:
     from runloop_sdk.params.devboxes import DevboxCreateParams, DevboxShutdownParams
 
     from ..connection import Connection
-    from ..session import Session
+    from ..resources.devboxes import DevboxInfo
 
 
-def kernel_sdk(session: Session, connection: Connection, *, keep: bool | None) -> AsyncRunloopSDK:
-    """An SDK whose devboxes end with the kernel, unless `keep`; None for what the user has set."""
-    sdk = client(connection)
-    sdk.api.devboxes = _KernelDevboxesAPI(sdk.api.devboxes, session, connection, keep)
+class Own(Protocol):
+    """Creates a devbox that belongs to the kernel."""
+
+    def __call__(
+        self,
+        make: Callable[..., Awaitable[DevboxView]],
+        params: Mapping[str, Any],
+        on: Connection,
+        *,
+        keep: bool | None = None,
+    ) -> Awaitable[DevboxView]:
+        """Return the devbox that `make` creates with `params` on a service."""
+
+
+def kernel_sdk(
+    connection: Connection, *, own: Own, ended: Callable[[DevboxInfo], None], keep: bool | None
+) -> AsyncRunloopSDK:
+    """Return an SDK whose devboxes end with the kernel, unless `keep`; None for what the user has set.
+
+    `ended` is told of each that is shut down.
+    """
+    sdk = sdk_for(connection)
+    sdk.api.devboxes = _KernelDevboxesAPI(sdk.api.devboxes, connection, own, ended, keep)
     return sdk
 
 
 class _KernelDevboxesAPI(DevboxesAPI):
     """Operations on devboxes, where a new one becomes the kernel's."""
 
-    def __init__(self, plain: DevboxesAPI, session: Session, connection: Connection, keep: bool | None) -> None:
+    def __init__(
+        self,
+        plain: DevboxesAPI,
+        connection: Connection,
+        own: Own,
+        ended: Callable[[DevboxInfo], None],
+        keep: bool | None,
+    ) -> None:
         super().__init__(plain._transport)
-        self._session, self._connection, self._keep = session, connection, keep
+        self._connection, self._own, self._ended, self._keep = connection, own, ended, keep
 
     async def create(self, **params: Unpack[DevboxCreateParams]) -> DevboxView:
-        """A new devbox of this kernel, which starts (`POST /v1/devboxes`)."""
-        return await self._session.own(super().create, params, self._connection, keep=self._keep)
+        """Create a devbox of this kernel, which starts (`POST /v1/devboxes`)."""
+        return await self._own(super().create, params, self._connection, keep=self._keep)
 
     async def create_and_await_running(self, **params: Unpack[DevboxCreateParams]) -> DevboxView:
-        """A new devbox of this kernel, which may run already (`POST /v1/devboxes/create_and_await_running`)."""
-        return await self._session.own(super().create_and_await_running, params, self._connection, keep=self._keep)
+        """Create a devbox of this kernel, which may run already (`POST /v1/devboxes/create_and_await_running`)."""
+        return await self._own(super().create_and_await_running, params, self._connection, keep=self._keep)
 
     async def shutdown(self, id: str, **params: Unpack[DevboxShutdownParams]) -> DevboxView:  # noqa: A002 - the API's name
-        """The devbox, ended for good (`POST /v1/devboxes/{id}/shutdown`)."""
+        """End a devbox for good (`POST /v1/devboxes/{id}/shutdown`)."""
         view = await super().shutdown(id, **params)
-        self._session.ended(describe(view))
+        self._ended(describe(view))
         return view

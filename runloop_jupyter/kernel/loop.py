@@ -1,10 +1,10 @@
-"""The only crossing from a magic, which is a plain function, to an event loop.
+"""The only place where a magic, which is a plain function, enters an event loop.
 
-One loop serves a kernel for its whole life, so that the connections of the SDK live from cell to cell:
+One loop serves a kernel for its whole life, so that the SDK's connections stay open from cell to cell:
 
-- in a kernel the loop that runs the cells, turned by `Pump` while the cell's magic waits;
-- in terminal IPython the loop that IPython keeps for `await` cells, which rests between cells;
-- where the running loop is of a kind that cannot be turned from inside (uvloop), a loop in a thread of its own.
+- in a kernel, the loop that runs the cells; `Pump` runs it while the cell's magic waits;
+- in terminal IPython, the loop that IPython keeps for cells with `await`, which stands still between cells;
+- where the running loop cannot be run from inside one of its callbacks (uvloop), a loop in a thread of its own.
 """
 
 from __future__ import annotations
@@ -21,7 +21,7 @@ import time
 from typing import TYPE_CHECKING, Any, Generic, TypeVar
 
 from ..errors import UsageError
-from .joined import main_waits_for_this_thread
+from .deadlock import main_waits_for_this_thread
 from .pump import Pump, can_pump, forget
 
 if TYPE_CHECKING:
@@ -29,13 +29,13 @@ if TYPE_CHECKING:
 
 T = TypeVar("T")
 
-# What a second Stop leaves to the clean-up that it cancels, in seconds: enough to close a connection.
+# Seconds that a clean-up has left once a second Stop has cancelled it: enough to close a connection.
 _LAST_GRACE = 0.1
 
-# When a thread waits for a loop that does not turn, the cell that should turn it probably waits for the thread.
-_START_PATIENCE = 30.0
+# Seconds that a thread waits for a loop that does not run: the cell that should run it probably waits for the thread.
+_START_TIMEOUT = 30.0
 
-_LOOK = 0.1  # seconds between looks at whether a loop in another thread has begun
+_POLL_INTERVAL = 0.1  # seconds between checks whether a loop in another thread has begun
 
 _background: set[asyncio.Task[Any]] = set()
 _started: set[concurrent.futures.Future[Any]] = set()
@@ -44,51 +44,49 @@ _started: set[concurrent.futures.Future[Any]] = set()
 def run(coro: Coroutine[Any, Any, T]) -> T:
     """Run a coroutine to its end on the notebook's loop and return its result.
 
-    The first Stop (SIGINT) cancels it, waits for its clean-up and raises KeyboardInterrupt; the second gives the
-    clean-up up and raises at once. From another thread than the loop's own, the call waits for the loop.
+    The first Stop (SIGINT) cancels it, waits for its clean-up and raises KeyboardInterrupt; the second abandons the
+    clean-up and raises at once. A call from another thread than the loop's waits until the loop has run it.
     """
     running = _running_loop()
-    home = _home(running)
-    one = _Run(coro, home)
-    if home is running:
-        return one.drive(Pump(home, one.stop).run_until_complete)
-    if home.is_running() or not _in_main_thread():
-        return one.hand_over()
-    return one.drive(home.run_until_complete)
+    loop = _notebook_loop(running)
+    call = _Run(coro, loop)
+    if loop is running:  # called by one of its callbacks, the cell: asyncio would refuse to run it again
+        return call.drive(Pump(loop, call.stop).run_until_complete)
+    if loop.is_running() or not _in_main_thread():
+        return call.run_in_other_thread()
+    return call.drive(loop.run_until_complete)
 
 
 def background(coro: Coroutine[Any, Any, T]) -> asyncio.Task[T]:
-    """Start a coroutine on the notebook's loop and let it outlive the cell; its failure is shown in that cell.
+    """Start a coroutine on the notebook's loop that outlives the cell. If it fails, that cell shows the error.
 
     At the prompt of terminal IPython it goes on as well: IPython's asyncio integration is switched on for it.
     """
     running = _running_loop()
-    home = _home(running)
+    loop = _notebook_loop(running)
     if _in_main_thread():
-        _turn_at_the_prompt()
-    if home is running:
-        return _keep(home, coro)
-    if home.is_running() or not _in_main_thread():
-        return run(_keep_there(coro))
-    return _keep(home, coro)
+        _run_at_the_prompt()
+    if loop is not running and (loop.is_running() or not _in_main_thread()):
+        return run(_create_task_there(coro))  # tasks may be created only in the loop's own thread
+    return _create_task(loop, coro)
 
 
 def start(
     coro: Coroutine[Any, Any, T], on_failure: Callable[[Exception], object]
 ) -> concurrent.futures.Future[T | None]:
-    """Hand a coroutine over to the notebook's loop, from any thread, and return at once: for callbacks of widgets.
+    """Submit a coroutine to the notebook's loop, from any thread, and return at once: for callbacks of widgets.
 
-    What it raises goes to `on_failure`, on that loop. Coroutines begin in the order in which they were handed over;
-    cancelling the result cancels its coroutine. While the interpreter ends, when widgets are closed by their
-    finalizers, there is no loop any more: the result is cancelled.
+    An exception goes to `on_failure`, on that loop. Coroutines begin in the order in which they were submitted, and
+    cancelling the future cancels its coroutine. While the interpreter ends, and finalizers close widgets, there is no
+    loop any more: the future is returned cancelled.
     """
     if sys.is_finalizing():
         coro.close()
         return _cancelled()
-    home = _home(_running_loop())
-    if not home.is_running() and _in_main_thread():
-        _turn_at_the_prompt()
-    future = asyncio.run_coroutine_threadsafe(_reporting(coro, on_failure), home)
+    loop = _notebook_loop(_running_loop())
+    if not loop.is_running() and _in_main_thread():
+        _run_at_the_prompt()
+    future = asyncio.run_coroutine_threadsafe(_reporting(coro, on_failure), loop)
     _started.add(future)  # the loop itself holds tasks weakly
     future.add_done_callback(_started.discard)
     return future
@@ -103,44 +101,44 @@ def _cancelled() -> concurrent.futures.Future[Any]:
 async def _reporting(coro: Coroutine[Any, Any, T], on_failure: Callable[[Exception], object]) -> T | None:
     try:
         return await coro
-    except Exception as error:  # noqa: BLE001 - the caller has gone on; who hears of it is `on_failure`
+    except Exception as error:  # noqa: BLE001 - the caller has gone on, so `on_failure` gets it
         on_failure(error)
         return None
 
 
 class _Run(Generic[T]):
-    """One coroutine on its way to its end, and the Stops that reach it."""
+    """One coroutine while it runs, and the Stops that reach it."""
 
     def __init__(self, coro: Coroutine[Any, Any, T], loop: asyncio.AbstractEventLoop) -> None:
         self._coro = coro
         self._loop = loop
-        self._over: asyncio.Future[None] = loop.create_future()
+        self._ended: asyncio.Future[None] = loop.create_future()
         self._task: asyncio.Task[T] | None = None
         self._stops = 0
 
-    def drive(self, turn_until: Callable[[asyncio.Future[None]], Any]) -> T:
-        """Start it and turn its loop in this thread until it is over."""
-        with _stops_go_to(self.stop):
+    def drive(self, run_until: Callable[[asyncio.Future[None]], Any]) -> T:
+        """Start the coroutine and run its loop in this thread until it has ended."""
+        with _handling_sigint(self.stop):
             self._start()
             try:
-                turn_until(self._over)
+                run_until(self._ended)
             except BaseException:
                 self._abandon()
                 raise
         return self._outcome()
 
-    def hand_over(self) -> T:
-        """Start it on its loop, which turns in another thread, and wait here until it is over."""
+    def run_in_other_thread(self) -> T:
+        """Start the coroutine on its loop, which another thread runs, and wait here until it has ended."""
         started, ended = threading.Event(), threading.Event()
 
         def start() -> None:
-            self._over.add_done_callback(lambda _: ended.set())
+            self._ended.add_done_callback(lambda _: ended.set())
             self._start()
             started.set()
 
-        with _stops_go_to(self.stop):
+        with _handling_sigint(self.stop):
             begin = self._loop.call_soon_threadsafe(start)
-            problem = _never_begins(started)
+            problem = _wait_for_start(started)
             if problem:
                 begin.cancel()
                 self._coro.close()
@@ -149,21 +147,25 @@ class _Run(Generic[T]):
         return self._outcome()
 
     def _start(self) -> None:
+        # The loop runs until `_ended`, not until the task is done: a task that ignores its cancellation never is.
         self._task = self._loop.create_task(self._coro)
         self._task.add_done_callback(lambda _: self._end())
 
     def _end(self) -> None:
-        if not self._over.done():
-            self._over.set_result(None)
+        if not self._ended.done():
+            self._ended.set_result(None)
 
     def stop(self) -> None:
-        """Take a SIGINT, in the main thread between any two instructions, or the end of the loop."""
+        """Count a SIGINT, which comes between any two instructions of the main thread, or a stop of the loop.
+
+        The rest is left to the loop: a signal handler may interrupt the very code that changes the task.
+        """
         self._stops += 1
         if self._stops == 1:
             self._loop.call_soon_threadsafe(self._cancel)
         elif self._stops == 2:
             self._loop.call_soon_threadsafe(self._give_up)
-        else:  # some callback blocks the loop
+        else:  # some callback blocks the loop, so that it ran neither of the two
             raise KeyboardInterrupt
 
     def _cancel(self) -> None:
@@ -175,7 +177,7 @@ class _Run(Generic[T]):
         self._loop.call_later(_LAST_GRACE, self._abandon)
 
     def _abandon(self) -> None:
-        """Leave the task as it is, so that it neither goes on nor complains."""
+        """Give the task up as it is: it does not go on, and asyncio does not report it."""
         if self._task and not self._task.done():
             forget(self._task)
             _close(self._coro)
@@ -190,31 +192,31 @@ class _Run(Generic[T]):
         return task.result()
 
 
-def _never_begins(started: threading.Event) -> str:
-    """Wait for the beginning of what another thread's loop is to do; why it does not come, if it does not."""
+def _wait_for_start(started: threading.Event) -> str:
+    """Wait until another thread's loop has started a coroutine; returns the problem if it never will."""
     advice = "let the cell wait for its threads with `await asyncio.to_thread(thread.join)`."
-    deadline = time.monotonic() + _START_PATIENCE
-    while not started.wait(_LOOK):
+    deadline = time.monotonic() + _START_TIMEOUT
+    while not started.wait(_POLL_INTERVAL):
         if main_waits_for_this_thread():
             return (
                 f"The cell waits for this thread, and this thread for the event loop that the cell holds up: {advice}"
             )
         if time.monotonic() > deadline:
-            return f"The running cell has held up the notebook's event loop for {_START_PATIENCE:.0f} s: {advice}"
+            return f"The running cell has held up the notebook's event loop for {_START_TIMEOUT:.0f} s: {advice}"
     return ""
 
 
 def _failure(task: asyncio.Task[Any]) -> BaseException | None:
-    """Return what went wrong in the clean-up, which the user who pressed Stop should still see."""
+    """The exception that a clean-up raised, which the user who pressed Stop should still see."""
     return None if task.cancelled() else task.exception()
 
 
 def _close(coro: Coroutine[Any, Any, Any]) -> None:
-    """End a suspended coroutine without awaiting anything more, even where its clean-up would."""
+    """Close a suspended coroutine without awaiting anything more, even if its clean-up would."""
     for _ in range(100):  # each round ends one await; a coroutine that catches everything for ever is left alone
         try:
             coro.close()
-        except BaseException:  # noqa: BLE001 - what an abandoned clean-up raises interests nobody any more
+        except BaseException:  # noqa: BLE001 - nobody waits for what an abandoned clean-up raises
             if inspect.getcoroutinestate(coro) != inspect.CORO_SUSPENDED:
                 return
         else:
@@ -222,8 +224,9 @@ def _close(coro: Coroutine[Any, Any, Any]) -> None:
 
 
 @contextlib.contextmanager
-def _stops_go_to(stop: Callable[[], None]) -> Iterator[None]:
-    if not _in_main_thread():  # only there does Python take signals
+def _handling_sigint(stop: Callable[[], None]) -> Iterator[None]:
+    """Call `stop` for each SIGINT during the body."""
+    if not _in_main_thread():  # Python handles signals only there
         yield
         return
     previous = signal.signal(signal.SIGINT, lambda *_: stop())
@@ -240,10 +243,10 @@ def _running_loop() -> asyncio.AbstractEventLoop | None:
         return None
 
 
-def _home(running: asyncio.AbstractEventLoop | None) -> asyncio.AbstractEventLoop:
-    """Return the loop that serves this process, seen from the calling thread."""
-    home = running if running and _in_main_thread() else _kernel_loop() or _terminal_loop()
-    return home if can_pump(home) else _own_loop()
+def _notebook_loop(running: asyncio.AbstractEventLoop | None) -> asyncio.AbstractEventLoop:
+    """The loop that serves this process; `running` is the one that runs in the calling thread."""
+    loop = running if running and _in_main_thread() else _kernel_loop() or _terminal_loop()
+    return loop if can_pump(loop) else _thread_loop()
 
 
 def _kernel_loop() -> asyncio.AbstractEventLoop | None:
@@ -258,13 +261,13 @@ def _terminal_loop() -> asyncio.AbstractEventLoop:
     from IPython.core import async_helpers
 
     if _in_main_thread():
-        async_helpers.get_asyncio_loop()  # type: ignore[no-untyped-call] # makes it at first use
+        async_helpers.get_asyncio_loop()  # type: ignore[no-untyped-call] # creates it at first use
     loop: asyncio.AbstractEventLoop | None = async_helpers._asyncio_event_loop
-    return loop or _own_loop()
+    return loop or _thread_loop()
 
 
 @functools.cache
-def _own_loop() -> asyncio.AbstractEventLoop:
+def _thread_loop() -> asyncio.AbstractEventLoop:
     loop = asyncio.SelectorEventLoop()
     threading.Thread(target=loop.run_forever, name="runloop_jupyter", daemon=True).start()
     return loop
@@ -274,28 +277,29 @@ def _in_main_thread() -> bool:
     return threading.current_thread() is threading.main_thread()
 
 
-async def _keep_there(coro: Coroutine[Any, Any, T]) -> asyncio.Task[T]:
-    return _keep(asyncio.get_running_loop(), coro)
+async def _create_task_there(coro: Coroutine[Any, Any, T]) -> asyncio.Task[T]:
+    return _create_task(asyncio.get_running_loop(), coro)
 
 
-def _keep(loop: asyncio.AbstractEventLoop, coro: Coroutine[Any, Any, T]) -> asyncio.Task[T]:
+def _create_task(loop: asyncio.AbstractEventLoop, coro: Coroutine[Any, Any, T]) -> asyncio.Task[T]:
     task = loop.create_task(coro)
     _background.add(task)  # the loop itself holds tasks weakly
-    task.add_done_callback(_let_go)
+    task.add_done_callback(_report_failure)
     return task
 
 
-def _let_go(task: asyncio.Task[Any]) -> None:
+def _report_failure(task: asyncio.Task[Any]) -> None:
     _background.discard(task)
     failure = _failure(task)
-    if failure is not None:  # this callback runs in the context of the cell that started the task
+    if failure is not None:
+        # This callback runs in the context of the cell that started the task, and stderr writes to that cell.
         sys.stderr.write(f"In the background: {type(failure).__name__}: {failure}\n")
 
 
-def _turn_at_the_prompt() -> None:
+def _run_at_the_prompt() -> None:
     from IPython.core.getipython import get_ipython
 
     shell: Any = get_ipython()
-    has_prompt = not getattr(shell, "simple_prompt", True)  # which only a terminal's shell knows of
+    has_prompt = not getattr(shell, "simple_prompt", True)  # only a terminal's shell has this attribute
     if has_prompt and shell.active_eventloop is None:
         shell.enable_gui("asyncio")

@@ -1,4 +1,4 @@
-"""The devboxes that this kernel created, on whatever services, and that end with it."""
+"""The devboxes that this kernel created, on any service, most of which end with it."""
 
 from __future__ import annotations
 
@@ -10,46 +10,46 @@ from concurrent.futures import wait
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
-from .presence import UNKNOWN_KERNEL, Bond, Presence, seen_presence
+from .presence import UNKNOWN_KERNEL, Lifetime, Presence, lock_presence
 
 if TYPE_CHECKING:
     from runloop_sdk.models.devboxes import DevboxView
 
     from ..connection import Connection
 
-_LAST_CALL = 3.0  # seconds that the end of a kernel waits: a front end kills one that takes much longer
-UNSEEN = 600.0
-"""Seconds of keep-alive time where a service cannot see this kernel.
+_EXIT_TIMEOUT = 3.0  # seconds that the end of a kernel waits: a front end kills one that takes much longer
+UNMONITORED_KEEP_ALIVE = 600.0
+"""The keep-alive time of a devbox whose service cannot monitor this kernel, in seconds.
 
-Long enough for a network that is away for some minutes or a lid that is closed for a coffee, renewals being a third of
-it apart; short enough that a kernel that was killed costs little. Who closes the lid for longer gives a time.
+It is renewed every third of that. So it survives a network that is down for some minutes, or a laptop's lid that is
+closed for a coffee; and a kernel that was killed costs little. A user who is away for longer sets a longer time.
 """
-SEEN = 3600.0
-"""The same where it can, or where the devbox stays: as the API has it."""
+DEFAULT_KEEP_ALIVE = 3600.0
+"""The keep-alive time of any other devbox, in seconds: the API's own default."""
 
 
 @dataclass(frozen=True, slots=True)
 class Terms:
-    """What is asked of the API for a new devbox, and how the devbox belongs to this kernel."""
+    """The parameters of a request for a new devbox, and the devbox's lifetime."""
 
     params: Mapping[str, Any]
-    bond: Bond
+    lifetime: Lifetime
 
 
-def terms(params: Mapping[str, Any], *, is_seen: bool, keep: bool, keep_alive: float | None) -> Terms:
-    """The terms for `params`; `keep_alive` in seconds, None for a fitting one.
+def terms(params: Mapping[str, Any], *, is_monitored: bool, keep: bool, keep_alive: float | None) -> Terms:
+    """The terms for `params`. `keep_alive` is in seconds; None takes the default.
 
-    Where they say themselves when the devbox is to end, that is left as it is.
+    Parameters that say when the devbox is to end are left as they are.
     """
     launch: Mapping[str, Any] = params.get("launch_parameters") or {}
-    if _says_its_end(launch):
-        return Terms(params, Bond(ends=not keep, renewed=None))
-    seconds = keep_alive or (SEEN if is_seen or keep else UNSEEN)
+    if _has_own_end(launch):
+        return Terms(params, Lifetime(ends_with_kernel=not keep, keep_alive=None))
+    seconds = keep_alive or (DEFAULT_KEEP_ALIVE if is_monitored or keep else UNMONITORED_KEEP_ALIVE)
     launch = {**launch, "keep_alive_time_seconds": round(seconds)}
-    return Terms({**params, "launch_parameters": launch}, Bond(ends=not keep, renewed=seconds))
+    return Terms({**params, "launch_parameters": launch}, Lifetime(ends_with_kernel=not keep, keep_alive=seconds))
 
 
-def _says_its_end(launch: Mapping[str, Any]) -> bool:
+def _has_own_end(launch: Mapping[str, Any]) -> bool:
     newer = launch.get("lifecycle") or {}
     return bool(launch.get("keep_alive_time_seconds") or launch.get("after_idle") or newer.get("after_idle"))
 
@@ -57,7 +57,7 @@ def _says_its_end(launch: Mapping[str, Any]) -> bool:
 @dataclass(frozen=True, slots=True)
 class _Owned:
     presence: Presence
-    bond: Bond
+    lifetime: Lifetime
 
 
 class OwnedDevboxes:
@@ -67,7 +67,7 @@ class OwnedDevboxes:
         self._owned: dict[str, _Owned] = {}
         self._renewed: dict[str, float] = {}
         self._presences: dict[Connection, Presence] = {}
-        self._appearing = asyncio.Lock()
+        self._connecting = asyncio.Lock()
         self._process = os.getpid()
 
     def __contains__(self, devbox_id: str) -> bool:
@@ -76,28 +76,28 @@ class OwnedDevboxes:
     def __iter__(self) -> Iterator[str]:
         return iter(tuple(self._owned))
 
-    def keeps(self, devbox_id: str) -> bool:
-        """Whether a devbox stays when the kernel ends."""
+    def outlives_kernel(self, devbox_id: str) -> bool:
+        """True if a devbox stays when the kernel ends."""
         owned = self._owned.get(devbox_id)
-        return owned is None or not owned.bond.ends
+        return owned is None or not owned.lifetime.ends_with_kernel
 
-    def outlives_silence(self, devbox_id: str) -> float | None:
-        """Seconds that a devbox goes on after the kernel's last sign of life; None where its end is seen."""
+    def grace_period(self, devbox_id: str) -> float | None:
+        """Seconds that a devbox runs on after the last renewal; None if the service monitors the kernel."""
         owned = self._owned.get(devbox_id)
-        return None if owned is None or owned.presence.is_seen else owned.bond.renewed
+        return None if owned is None or owned.presence.is_monitored else owned.lifetime.keep_alive
 
-    def is_held(self, devbox_id: str) -> bool:
-        """Whether its keep-alive time does not begin before the kernel's end."""
+    def is_held_alive(self, devbox_id: str) -> bool:
+        """True if the service starts a devbox's keep-alive time only when the kernel ends."""
         owned = self._owned.get(devbox_id)
-        return owned is not None and owned.presence.is_seen and owned.bond.renewed is not None
+        return owned is not None and owned.presence.is_monitored and owned.lifetime.keep_alive is not None
 
     def renewed_at(self, devbox_id: str) -> float:
-        """When this kernel last started a devbox's keep-alive time again, in seconds since 1970; 0 for never."""
+        """The last time that this kernel renewed a devbox's keep-alive time, in seconds since 1970; 0 for never."""
         owned = self._owned.get(devbox_id)
         return max(self._renewed.get(devbox_id, 0.0), owned.presence.renewed_at(devbox_id) if owned else 0.0)
 
     def note_renewal(self, devbox_id: str) -> None:
-        """A devbox's keep-alive time was started again now, by the user."""
+        """Note that the user renewed a devbox's keep-alive time just now."""
         self._renewed[devbox_id] = time.time()
 
     async def create(
@@ -109,21 +109,22 @@ class OwnedDevboxes:
         keep: bool,
         keep_alive: float | None,
     ) -> DevboxView:
-        """A new devbox of this kernel, made by `make` with `params` on a service."""
+        """Create a devbox of this kernel on a service, by calling `make` with `params`."""
         from runloop_sdk import APIStatusError
 
         presence = await self._presence(on)
         try:
             return await self._create(presence, make, params, keep, keep_alive)
         except APIStatusError as error:
-            if error.status_code != UNKNOWN_KERNEL or not presence.is_seen:
+            if error.status_code != UNKNOWN_KERNEL or not presence.is_monitored:
                 raise
-        if self._presences.get(on) is presence:  # at this address is another service now, with other data
+        # Another service, with other data, answers at this address now: make the kernel known to it, and try again.
+        if self._presences.get(on) is presence:
             del self._presences[on]
         return await self._create(await self._presence(on), make, params, keep, keep_alive)
 
     async def _presence(self, on: Connection) -> Presence:
-        async with self._appearing:
+        async with self._connecting:  # devboxes that are created at once share one presence
             if on not in self._presences:
                 self._presences[on] = await _presence_on(on)
             return self._presences[on]
@@ -136,11 +137,11 @@ class OwnedDevboxes:
         keep: bool,
         keep_alive: float | None,
     ) -> DevboxView:
-        made = terms(params, is_seen=presence.is_seen, keep=keep, keep_alive=keep_alive)
-        headers = {**(params.get("extra_headers") or {}), **presence.headers(made.bond)}
+        made = terms(params, is_monitored=presence.is_monitored, keep=keep, keep_alive=keep_alive)
+        headers = {**(params.get("extra_headers") or {}), **presence.headers(made.lifetime)}
         view = await make(**{**made.params, "extra_headers": headers})
-        self._owned[view.id] = _Owned(presence, made.bond)
-        presence.take(view.id, made.bond)
+        self._owned[view.id] = _Owned(presence, made.lifetime)
+        presence.add(view.id, made.lifetime)
         return view
 
     def drop(self, devbox_id: str) -> None:
@@ -150,35 +151,40 @@ class OwnedDevboxes:
         if owned is not None:
             owned.presence.drop(devbox_id)
 
-    def follow(self, old: Connection, new: Connection) -> None:
-        """A service came back elsewhere: its devboxes are there from now on."""
+    def reconnect(self, old: Connection, new: Connection) -> None:
+        """Follow a service that was started again at another address."""
         presence = self._presences.pop(old, None)
         if presence is not None:
-            presence.follow(new)
+            presence.reconnect(new)
             self._presences[new] = presence
 
     def end(self) -> None:
-        """The process ends: end all devboxes but the kept ones. Takes three seconds at most."""
+        """Shut down all devboxes but the kept ones when the process exits. Takes three seconds at most."""
         if os.getpid() != self._process:  # a forked child does not own its parent's devboxes
             return
-        wait([presence.begin_end(ending) for presence, ending in self._let_go().items()], timeout=_LAST_CALL)
+        wait([presence.start_shutdown(ending) for presence, ending in self._release().items()], timeout=_EXIT_TIMEOUT)
 
-    async def leave(self) -> None:
-        """End all devboxes but the kept ones although the process lives on. Raises `RunloopError`."""
-        await asyncio.gather(*(presence.leave(ending) for presence, ending in self._let_go().items()))
+    async def shut_down(self) -> None:
+        """Shut down all devboxes but the kept ones while the process goes on. Raises `RunloopError`."""
+        await asyncio.gather(*(presence.shut_down(ending) for presence, ending in self._release().items()))
 
-    def _let_go(self) -> Mapping[Presence, list[str]]:
+    def _release(self) -> Mapping[Presence, list[str]]:
+        """Disown all devboxes; returns, by presence, the ids of those that end with the kernel."""
         owned, self._owned = self._owned, {}
         presences = {*self._presences.values(), *(each.presence for each in owned.values())}
         self._presences = {}
         return {
-            presence: [name for name, each in owned.items() if each.presence is presence and each.bond.ends]
+            presence: [
+                devbox_id
+                for devbox_id, each in owned.items()
+                if each.presence is presence and each.lifetime.ends_with_kernel
+            ]
             for presence in presences
         }
 
 
 async def _presence_on(connection: Connection) -> Presence:
-    """This kernel, made known to a service in the best way that it offers."""
+    """Make this kernel known to a service, in the best way that the service offers."""
     from .keep_alive import KeepAlive
 
-    return await seen_presence(connection) or KeepAlive(connection)
+    return await lock_presence(connection) or KeepAlive(connection)

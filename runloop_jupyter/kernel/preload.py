@@ -1,4 +1,4 @@
-"""What the first command imports, imported while the kernel waits for it: a quarter of a second less for the user."""
+"""Imports what the first command needs while the kernel is idle, which saves the user a quarter of a second."""
 
 from __future__ import annotations
 
@@ -20,16 +20,17 @@ _MODULES = (
     "runloop_jupyter.executions.foreground",
     "runloop_local.service",
 )
-_PAUSE = 0.1  # seconds: a cell that waits already goes first
-_BREATH = 0.01  # seconds between two modules, for messages
+_DELAY = 0.1  # seconds before the first import: a cell that waits already runs first
+_INTERVAL = 0.01  # seconds between two imports, in which the loop handles messages
 
 
 def preload() -> None:
-    """Import them by and by, on the kernel's loop: two threads that import the same packages can fail at it.
+    """Import the modules one by one on the kernel's loop.
 
-    Without a loop, as in a terminal, nothing is done: the first command imports them.
+    Not in a thread: a cell that imports the same packages meanwhile could see them half initialised. Without a running
+    loop, as in a terminal, nothing is done, and the first command imports them.
     """
-    if "asyncio" not in sys.modules:  # then no loop runs
+    if "asyncio" not in sys.modules:  # so no loop runs, and importing asyncio would cost more than it tells
         return
     import asyncio
 
@@ -37,11 +38,11 @@ def preload() -> None:
         loop = asyncio.get_running_loop()
     except RuntimeError:
         return
-    loop.call_later(_PAUSE, _import_next, loop, iter(_MODULES))
+    loop.call_later(_DELAY, _import_next, loop, iter(_MODULES))
 
 
 def _import_next(loop: AbstractEventLoop, names: Iterator[str]) -> None:
     for name in names:
         import_module(name)
-        loop.call_later(_BREATH, _import_next, loop, names)
+        loop.call_later(_INTERVAL, _import_next, loop, names)
         return

@@ -1,8 +1,8 @@
-"""How a service learns that this kernel is there, and that it is not any more.
+"""How a service learns that this kernel is alive, and that it has ended.
 
-A service on this machine sees it by itself: the kernel holds a lock on a file that the service gave it, and has
-nothing to do when it ends. Any other service, the cloud above all, hears of it: keep-alive times are short and renewed,
-which `renewals.py` does.
+A service on this machine monitors the kernel: the kernel holds a lock on a file that the service made for it, which the
+operating system releases however the process ends. Any other service, above all the cloud, relies on short keep-alive
+times, which `keep_alive.py` renews.
 """
 
 from __future__ import annotations
@@ -16,7 +16,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Protocol
 
-from ..client import client
+from ..client import sdk_for
 from .kernel_registry import notebook
 
 if TYPE_CHECKING:
@@ -24,77 +24,75 @@ if TYPE_CHECKING:
 
 KERNEL = "x-runloop-kernel"
 UNKNOWN_KERNEL = 412
-"""The status with which a service refuses a kernel that it does not see."""
+"""The status of a request that names a kernel which the service does not know."""
 
 
 @dataclass(frozen=True, slots=True)
-class Bond:
-    """How a devbox belongs to its kernel.
+class Lifetime:
+    """How long a devbox lives.
 
-    `ends`: it ends with the kernel. `renewed`: seconds of keep-alive time, which counts only from the kernel's last
-    sign of life on; None where it counts from the start, as the API has it.
+    With `ends_with_kernel` it is shut down when the kernel ends. `keep_alive` is its keep-alive time in seconds, which
+    the living kernel keeps from running out; None if it runs from the start, as the API defines it.
     """
 
-    ends: bool
-    renewed: float | None
+    ends_with_kernel: bool
+    keep_alive: float | None
 
 
 class Presence(Protocol):
-    """This kernel, on one service."""
+    """The presence of this kernel on one service."""
 
-    is_seen: bool
-    """Whether the service sees by itself when the kernel has ended."""
+    is_monitored: bool
+    """True if the service notices by itself that the kernel has ended."""
 
-    def headers(self, bond: Bond) -> Mapping[str, str]:
-        """What to send with the request that creates a devbox."""
+    def headers(self, lifetime: Lifetime) -> Mapping[str, str]:
+        """The headers of the request that creates a devbox."""
 
-    def take(self, devbox_id: str, bond: Bond) -> None:
-        """A devbox was created."""
+    def add(self, devbox_id: str, lifetime: Lifetime) -> None:
+        """Add a devbox that was created."""
 
     def drop(self, devbox_id: str) -> None:
-        """A devbox has ended."""
+        """Drop a devbox that has ended."""
 
     def renewed_at(self, devbox_id: str) -> float:
-        """When its keep-alive time was last started again from here, in seconds since 1970; 0 for never."""
+        """The time of the last renewal by this kernel, in seconds since 1970; 0 for never."""
 
-    def follow(self, connection: Connection) -> None:
-        """The service came back elsewhere."""
+    def reconnect(self, connection: Connection) -> None:
+        """Follow a service that was started again at another address."""
 
-    def begin_end(self, devbox_ids: Iterable[str]) -> Future[None]:
-        """The process is about to end, and these devboxes with it; done once nothing more is to be waited for."""
+    def start_shutdown(self, devbox_ids: Iterable[str]) -> Future[None]:
+        """Begin to shut these devboxes down at exit. The future is done when there is nothing left to wait for."""
 
-    async def leave(self, devbox_ids: Iterable[str]) -> None:
-        """End these devboxes although the process lives on. Raises `RunloopError` where the service does not answer."""
+    async def shut_down(self, devbox_ids: Iterable[str]) -> None:
+        """Shut these devboxes down while the process goes on. Raises `RunloopError` if the service does not answer."""
 
 
-async def seen_presence(on: Connection) -> SeenPresence | None:
-    """Make this kernel known to a service that can see it; None where it cannot."""
+async def lock_presence(on: Connection) -> LockPresence | None:
+    """Make this kernel known to a service that can monitor it; None if the service cannot."""
     from runloop_sdk import APIResponseError, APIStatusError
 
-    if not on.may_see_kernels:
+    if not on.may_monitor_kernels:
         return None
-    async with client(on) as sdk:
+    async with sdk_for(on) as sdk:
+        # Three steps: the service makes the file, the kernel locks it, the service begins to watch the lock. Were the
+        # lock taken after that, the service could find the file unlocked and take the kernel for ended.
         lock = None
         try:
-            told = await sdk.api.post_json("/local/kernels", {"name": notebook()})
-            kernel_id, lock = _locked(told)
+            answer = await sdk.api.post_json("/local/kernels", {"name": notebook()})
+            kernel_id, lock = _locked(answer)
             await sdk.api.post_json(f"/local/kernels/{kernel_id}/attach", {})
-        except (
-            APIStatusError,
-            APIResponseError,
-            OSError,
-            LookupError,
-            TypeError,
-        ):  # it knows no kernels, or has its files elsewhere
+        # The service has no such route, or does not share this machine's files.
+        except (APIStatusError, APIResponseError, OSError, LookupError, TypeError):
             if lock is not None:
                 os.close(lock)
             return None
-    return SeenPresence(on, kernel_id, lock)
+    return LockPresence(on, kernel_id, lock)
 
 
-def _locked(told: Mapping[str, Any]) -> tuple[str, int]:
-    """The id that a service gave, and its lock, held by this process. `OSError` where that cannot be."""
-    kernel_id, path = str(told["id"]), Path(str(told["lock"]))
+def _locked(answer: Mapping[str, Any]) -> tuple[str, int]:
+    """The id that a service gave this kernel, and the descriptor of its file, locked. Raises OSError."""
+    kernel_id, path = str(answer["id"]), Path(str(answer["lock"]))
+    # The path comes from the service, which may be any program: only a regular file of the expected name is locked.
     if path.name != f"{kernel_id}.lock":
         raise FileNotFoundError(path)
     file = os.open(path, os.O_RDWR | os.O_CLOEXEC | os.O_NOFOLLOW | os.O_NONBLOCK | os.O_NOCTTY)
@@ -108,47 +106,48 @@ def _locked(told: Mapping[str, Any]) -> tuple[str, int]:
     return kernel_id, file
 
 
-class SeenPresence:
-    """On a service that sees by the lock which this process holds whether it lives."""
+class LockPresence:
+    """The presence of this kernel on a service that monitors it by a lock on a file."""
 
-    is_seen = True
+    is_monitored = True
 
     def __init__(self, connection: Connection, kernel_id: str, lock: int) -> None:
         self._connection = connection
         self._kernel_id = kernel_id
-        self._lock = lock  # never closed while the kernel lives, and only once in all the process: that frees it
+        # A POSIX lock is lost when the process closes any descriptor of the file: nothing else here may open it.
+        self._lock = lock
 
-    def headers(self, bond: Bond) -> Mapping[str, str]:
-        """What to send with the request that creates a devbox."""
-        if not bond.ends and bond.renewed is None:
+    def headers(self, lifetime: Lifetime) -> Mapping[str, str]:
+        """The header that names this kernel, and how the devbox differs from one that ends with it."""
+        if not lifetime.ends_with_kernel and lifetime.keep_alive is None:
             return {}
-        flags = [*(() if bond.ends else ("ends=no",)), *(() if bond.renewed else ("holds=no",))]
+        flags = [*(() if lifetime.ends_with_kernel else ("ends=no",)), *(() if lifetime.keep_alive else ("holds=no",))]
         return {KERNEL: "; ".join((self._kernel_id, *flags))}
 
-    def take(self, devbox_id: str, bond: Bond) -> None:
-        """Nothing to do: the service knows."""
+    def add(self, devbox_id: str, lifetime: Lifetime) -> None:
+        """Do nothing: the service keeps its own list."""
 
     def drop(self, devbox_id: str) -> None:
-        """Nothing to do: the service knows."""
+        """Do nothing: the service keeps its own list."""
 
     def renewed_at(self, devbox_id: str) -> float:
-        """Never from here."""
+        """0: the kernel renews nothing."""
         return 0.0
 
-    def follow(self, connection: Connection) -> None:
-        """The service came back elsewhere; it has seen the lock."""
+    def reconnect(self, connection: Connection) -> None:
+        """Follow a service that was started again at another address. The lock still holds: the file is the same."""
         self._connection = connection
 
-    def begin_end(self, devbox_ids: Iterable[str]) -> Future[None]:
-        """Nothing to do: the service sees the end of the process."""
+    def start_shutdown(self, devbox_ids: Iterable[str]) -> Future[None]:
+        """Do nothing: the service notices the end of the process."""
         done: Future[None] = Future()
         done.set_result(None)
         return done
 
-    async def leave(self, devbox_ids: Iterable[str]) -> None:
-        """Have the service end what ends with this kernel."""
+    async def shut_down(self, devbox_ids: Iterable[str]) -> None:
+        """Have the service shut down the devboxes that end with this kernel."""
         try:
-            async with client(self._connection) as sdk:
+            async with sdk_for(self._connection) as sdk:
                 await sdk.api.post_json(f"/local/kernels/{self._kernel_id}/end", {})
         finally:
             os.close(self._lock)

@@ -1,6 +1,6 @@
-"""Questions to the person at the notebook, asked through the front end's own prompt.
+"""Asks the user questions, through the front end's own prompt.
 
-The event loop goes on turning while a notebook's prompt is open, and Stop takes the question back.
+The event loop keeps running while a notebook's prompt is open, and Stop cancels the question.
 """
 
 from __future__ import annotations
@@ -13,13 +13,14 @@ from typing import Any
 
 from ..errors import UsageError
 
-_LOOK = 0.02  # seconds between looks at whether the answer is there
+_POLL_INTERVAL = 0.02  # seconds between checks whether the answer has arrived
 
 
 async def ask(question: str, *, hidden: bool = False, printed: bool = False, instead: str = "") -> str:
-    """The answer; `hidden` shows none of it. A question that is `printed` already is not repeated in a terminal.
+    """Ask a question and return the answer.
 
-    Raises `UsageError`, which says what to do `instead`, where nobody can answer.
+    A `hidden` answer is not shown while it is typed. A question that is `printed` already is not repeated in a
+    terminal. Raises `UsageError`, which says what to do `instead`, if nobody can answer.
     """
     from IPython.core.getipython import get_ipython
 
@@ -27,13 +28,13 @@ async def ask(question: str, *, hidden: bool = False, printed: bool = False, ins
     if kernel is not None:
         return await _ask_front_end(kernel, question, hidden, instead)
     if not sys.stdin.isatty():
-        raise _nobody(question, instead)
+        raise _cannot_ask(question, instead)
     question = "" if printed else question
     return _ask_hidden(question) if hidden else await _ask_terminal(question)
 
 
 def can_ask() -> bool:
-    """Whether somebody can answer: not where papermill or nbconvert runs the notebook, nor a script."""
+    """True if somebody can answer: not if papermill, nbconvert or a script runs the code."""
     from IPython.core.getipython import get_ipython
 
     kernel = getattr(get_ipython(), "kernel", None)
@@ -41,31 +42,32 @@ def can_ask() -> bool:
 
 
 def is_live() -> bool:
-    """Whether somebody sees the cell while it runs, as in a notebook, a terminal or on a page of Voila.
+    """True if somebody sees the cell while it runs: in a notebook, in a terminal or on a page of Voila.
 
-    Voila runs a notebook as papermill does, without questions, but its page then goes on with the kernel.
+    Voila runs a notebook as papermill does, without questions, but its page stays connected to the kernel.
     """
     return can_ask() or os.environ.get("SERVER_SOFTWARE", "").startswith("voila/")
 
 
 async def confirm(question: str, *, instead: str) -> bool:
-    """Whether the answer is yes; anything else means no."""
+    """Ask a yes-or-no question. True if the answer is yes; anything else means no."""
     answer = await ask(f"{question} [y/N] ", instead=instead)
     return answer.strip().lower() in ("y", "yes")
 
 
 async def _ask_front_end(kernel: Any, question: str, hidden: bool, instead: str) -> str:
     if not kernel._allow_stdin:  # papermill, nbconvert
-        raise _nobody(question, instead)
+        raise _cannot_ask(question, instead)
     sys.stdout.flush()
     while _reply(kernel) is not None:
-        pass  # the answer to a question that was taken back
+        pass  # discard the answer to a question that was cancelled
+    # `kernel.raw_input` does the same but blocks the loop, so that no output would stream and no click be handled.
     content = {"prompt": question, "password": hidden}
     kernel.session.send(
         kernel.stdin_socket, "input_request", content, kernel.get_parent("shell"), ident=kernel._parent_ident["shell"]
     )
-    while (answer := _reply(kernel)) is None:  # noqa: ASYNC110 - a ZeroMQ socket, which nothing waits for
-        await asyncio.sleep(_LOOK)
+    while (answer := _reply(kernel)) is None:  # noqa: ASYNC110 - a ZeroMQ socket, on which nothing can wait here
+        await asyncio.sleep(_POLL_INTERVAL)
     return answer
 
 
@@ -89,12 +91,13 @@ async def _ask_terminal(question: str) -> str:
 def _ask_hidden(question: str) -> str:
     import getpass
 
-    before = signal.signal(signal.SIGINT, signal.default_int_handler)  # Ctrl-C ends the question at once
+    # getpass blocks the loop, which could not cancel it: Ctrl-C has to raise KeyboardInterrupt here.
+    before = signal.signal(signal.SIGINT, signal.default_int_handler)
     try:
         return getpass.getpass(question)
     finally:
         signal.signal(signal.SIGINT, before)
 
 
-def _nobody(question: str, instead: str) -> UsageError:
+def _cannot_ask(question: str, instead: str) -> UsageError:
     return UsageError(f"{question.strip()!r} cannot be asked here: nobody can answer. {instead}".strip())

@@ -1,6 +1,9 @@
-"""Turns a running event loop from inside one of its own callbacks, without patching asyncio.
+"""Runs an event loop from inside one of its own callbacks, without patching asyncio.
 
-Every private name of asyncio that the package touches is in this file; `can_pump` says whether they are all there.
+A cell is a callback of the kernel's loop, and its magic has to wait for I/O there. `run_until_complete` refuses to run
+a loop that runs already, so `Pump` does what `BaseEventLoop._run_once` does, on the same queues and selector.
+
+Every private name of asyncio that the package uses is in this file; `can_pump` checks that they all exist.
 """
 
 from __future__ import annotations
@@ -12,7 +15,7 @@ from typing import TYPE_CHECKING, Any
 if TYPE_CHECKING:
     from collections.abc import Callable
 
-# How long one select may last at most, in seconds; asyncio itself has such a limit against clock overflow.
+# The longest time of one select, in seconds. asyncio has such a limit too: some systems reject very long timeouts.
 _LONGEST_WAIT = 3600.0
 
 _LOOP_NAMES = (
@@ -27,55 +30,58 @@ _LOOP_NAMES = (
 
 
 def can_pump(loop: asyncio.AbstractEventLoop) -> bool:
-    """Whether `pump` knows this kind of loop: asyncio's own selector loop, not uvloop."""
+    """True if `Pump` can run this loop: asyncio's own selector loop, not uvloop."""
     return isinstance(loop, asyncio.SelectorEventLoop) and all(hasattr(loop, name) for name in _LOOP_NAMES)
 
 
 class Pump:
-    """Runs a loop's callbacks as the loop itself would, inside one of these callbacks, which is thereby held up.
+    """Runs a loop's callbacks as the loop itself would, inside one of them, which waits meanwhile.
 
-    When somebody stops the loop, `on_stopping` is called and should see to it that the run ends soon.
+    When the loop is asked to stop, `on_stopping` is called, which should make the run end soon.
     """
 
     def __init__(self, loop: Any, on_stopping: Callable[[], None]) -> None:
         self._loop = loop
         self._on_stopping = on_stopping
-        # The loop further up the stack has counted its ready callbacks and will pop that many: it must find them.
-        self._promised = len(loop._ready)
+        # The loop's own `_run_once`, further up the stack, counted the ready callbacks before it called this one, and
+        # will pop as many from the queue. The pump takes them first, so it has to leave others in their place.
+        self._expected = len(loop._ready)
 
     def run_until_complete(self, over: asyncio.Future[Any]) -> None:
         """Run callbacks until the future is done."""
         loop = self._loop
+        # The cell's own task is suspended: asyncio raises if another task starts while it counts as the current one.
         outer_task = _swap_current_task(loop, None)
         try:
-            self._turn_until(over)
+            self._run_until(over)
         finally:
-            for _ in range(self._promised - len(loop._ready)):
+            for _ in range(self._expected - len(loop._ready)):
                 loop.call_soon(_nothing)
             _swap_current_task(loop, outer_task)
 
-    def _turn_until(self, over: asyncio.Future[Any]) -> None:
-        is_told = False
+    def _run_until(self, over: asyncio.Future[Any]) -> None:
+        has_told = False
         while not over.done():
-            _turn(self._loop)
-            if self._loop._stopping and not is_told:
-                is_told = True
+            _run_once(self._loop)
+            if self._loop._stopping and not has_told:
+                has_told = True
                 self._on_stopping()
 
 
 def forget(task: asyncio.Task[Any]) -> None:
-    """Let a task be dropped unfinished: asyncio neither says so nor reports its exception."""
+    """Keep asyncio from reporting a task that is dropped unfinished, or its exception."""
     task._log_destroy_pending = False  # type: ignore[attr-defined]
     task.add_done_callback(_retrieve)
 
 
-def _turn(loop: Any) -> None:
-    """One turn of the loop: wait for I/O or the next timer, then run what was ready at that moment."""
+def _run_once(loop: Any) -> None:
+    """Run one iteration: wait for I/O or the next timer, then run the callbacks that were ready at that moment."""
     _drop_cancelled_timers(loop)
-    loop._process_events(loop._selector.select(_wait(loop)))
-    _ripen_timers(loop)
+    loop._process_events(loop._selector.select(_timeout(loop)))
+    _move_due_timers(loop)
+    # Those only, as in asyncio: callbacks that schedule one another without end must not keep I/O from being handled.
     for _ in range(len(loop._ready)):
-        if not loop._ready:  # a pump inside one of these callbacks ran them
+        if not loop._ready:  # another pump, inside one of these callbacks, ran the rest
             break
         handle = loop._ready.popleft()
         if not handle._cancelled:
@@ -88,7 +94,7 @@ def _drop_cancelled_timers(loop: Any) -> None:
         heapq.heappop(loop._scheduled)._scheduled = False
 
 
-def _wait(loop: Any) -> float | None:
+def _timeout(loop: Any) -> float | None:
     if loop._ready:
         return 0
     if not loop._scheduled:
@@ -96,7 +102,7 @@ def _wait(loop: Any) -> float | None:
     return float(min(max(0, loop._scheduled[0]._when - loop.time()), _LONGEST_WAIT))
 
 
-def _ripen_timers(loop: Any) -> None:
+def _move_due_timers(loop: Any) -> None:
     end = loop.time() + loop._clock_resolution
     while loop._scheduled and loop._scheduled[0]._when < end:
         handle = heapq.heappop(loop._scheduled)
@@ -105,8 +111,8 @@ def _ripen_timers(loop: Any) -> None:
 
 
 def _run(handle: Any) -> None:
-    # ipykernel >= 7 runs all cells in one context. It is entered already, further up the stack, and cannot be
-    # entered twice: what else is to run in it runs in a copy, with the same values.
+    # ipykernel >= 7 runs all cells in one context. It is entered already, further up the stack, and a context cannot be
+    # entered twice: other callbacks of that context run in a copy of it, with the same values.
     if _is_entered(handle._context):
         handle._context = handle._context.copy()
     handle._run()

@@ -1,4 +1,4 @@
-"""Notices that the embedded service has ended: one look a second, however many commands run."""
+"""Notices that the embedded service has ended: one check a second, however many commands run."""
 
 from __future__ import annotations
 
@@ -15,14 +15,14 @@ _INTERVAL = 1.0  # seconds
 
 
 class ServiceWatch:
-    """Watches services for as long as somebody wants to know."""
+    """Watches each service for as long as somebody is interested in it."""
 
     def __init__(self) -> None:
         self._watched: dict[Connection, tuple[asyncio.Task[None], int]] = {}
 
     @contextmanager
     def of(self, connection: Connection) -> Iterator[asyncio.Task[None]]:
-        """A task that is done once nothing listens any more where the service was."""
+        """A task that is done once nothing listens at the service's address any more."""
         task, watchers = self._watched.get(connection) or (asyncio.create_task(_until_it_refuses(connection)), 0)
         self._watched[connection] = task, watchers + 1
         try:
@@ -39,14 +39,14 @@ class ServiceWatch:
 
 
 async def refuses(connection: Connection) -> bool:
-    """Whether nothing listens at a service's address; False also where that cannot be known."""
+    """True if nothing listens at a service's address; False also if that cannot be told."""
     where = urlsplit(connection.base_url)
     try:
         async with asyncio.timeout(_INTERVAL):
             _, writer = await asyncio.open_connection(where.hostname, where.port)
     except ConnectionRefusedError:
         return True
-    except OSError:  # no descriptor left, say: that tells nothing about the service
+    except OSError:  # no descriptor is left, for example: that says nothing about the service
         return False
     writer.close()
     return False

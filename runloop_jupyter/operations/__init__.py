@@ -1,1 +1,1 @@
-"""What can be done to resources, for the magics and the panel alike."""
+"""Operations on resources. The magics and the panel call the same functions, which know neither of them."""

@@ -4,14 +4,17 @@ from __future__ import annotations
 
 import asyncio
 import re
-from collections.abc import AsyncIterator, Iterable, Sequence
-from typing import TYPE_CHECKING
+from collections.abc import AsyncIterator, Iterable, Mapping, Sequence
+from typing import TYPE_CHECKING, Any
 
 from ..errors import RemoteError
+from .observer import UNOBSERVED, Observer
 
 if TYPE_CHECKING:
     from runloop_sdk import AsyncBlueprint
-    from runloop_sdk.models.blueprints import BlueprintBuildLog
+    from runloop_sdk.models.blueprints import BlueprintBuildLog, BlueprintView
+
+    from ..session import Session
 
 ENDED = ("build_complete", "failed")
 _FIRST_LOOK, _LOOK = 0.1, 1.0  # seconds between two looks at a build: soon at first
@@ -34,6 +37,21 @@ async def follow(blueprint: AsyncBlueprint) -> AsyncIterator[BlueprintBuildLog]:
         pause = _FIRST_LOOK if len(lines) > seen else min(2 * pause, _LOOK)
         seen = len(lines)
         await asyncio.sleep(pause)
+
+
+async def start_build(session: Session, request: Mapping[str, Any], observer: Observer = UNOBSERVED) -> BlueprintView:
+    """Start the build of a blueprint (`POST /v1/blueprints`). Cancelled meanwhile, it is deleted again."""
+    from runloop_sdk import complete_or_undo
+
+    sdk = await session.client.sdk()
+
+    async def begin() -> BlueprintView:
+        return await observer.confirmed(sdk.api.blueprints.create(**request))
+
+    view = await complete_or_undo(begin(), lambda made: delete(sdk.blueprint.from_id(made.id)))
+    session.names.add("blueprint", view.name)
+    observer.changed(view)
+    return view
 
 
 async def delete(blueprint: AsyncBlueprint) -> None:

@@ -1,4 +1,4 @@
-"""What makes one folder like another, from listings of both: decides, and does no I/O."""
+"""Compares the listings of two folders and finds the changes that make one like the other. Does no I/O."""
 
 from __future__ import annotations
 
@@ -16,12 +16,12 @@ _COARSEST = 2_000_000_000
 """Nanoseconds to which the coarsest file systems round times, FAT's: within them a file's content decides."""
 
 Ignored = Callable[[str, bool], bool]
-"""Whether a path, of a folder or not, is to be left alone."""
+"""Returns True for a path, of a folder or not, that is to be left alone."""
 
 
 @dataclass(frozen=True, slots=True)
 class Comparison:
-    """What makes a target like its source."""
+    """The changes that make a target like its source."""
 
     send: tuple[str, ...] = ()
     """Files and links that travel."""
@@ -30,15 +30,15 @@ class Comparison:
     folders: tuple[str, ...] = ()
     """Folders to make, or to give their permissions, parents first."""
     in_the_way: tuple[str, ...] = ()
-    """Where one side has a folder and the other something else, outermost only."""
+    """Paths at which one side has a folder and the other something else, outermost only."""
     extra: tuple[str, ...] = ()
-    """What only the target has; folders too."""
+    """Paths that only the target has; folders too."""
     unchanged: int = 0
     """Files and links that are as they should be."""
 
 
 def compare(source: Listing, target: Listing, *, mode: int = 0o777) -> Comparison:
-    """What of the source the target lacks or has in another state, and what it has beyond.
+    """Find what the target lacks or has in another state, and what it has beyond the source.
 
     Of permissions only the bits of `mode` count. What may lie where the source could not be listed is not beyond.
     """
@@ -111,7 +111,7 @@ def _parents(path: str) -> Iterator[str]:
 
 @dataclass(frozen=True, slots=True)
 class Sides:
-    """What the source and the target are called in a sentence."""
+    """The names of source and target in a sentence."""
 
     source: str
     target: str

@@ -13,7 +13,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from ..errors import UsageError
-from ..output.progress import Progress
+from ..text.progress import Progress
 from .comparing import Comparison, Ignored, Sides, check_content, check_way, compare, doomed, settled
 
 if TYPE_CHECKING:
@@ -30,7 +30,7 @@ _PULLED_MODE = 0o155
 
 @dataclass(frozen=True, slots=True)
 class Synced:
-    """What a push or pull did. The names of folders end in a slash."""
+    """The changes that a push or pull made. The names of folders end in a slash."""
 
     sent: tuple[str, ...]
     """Files and links."""
@@ -39,15 +39,15 @@ class Synced:
     size: int
     """Bytes of the files that were sent."""
     left_out: tuple[Skipped, ...] = ()
-    """What was not taken, and why."""
+    """Files that were not taken, and why."""
     made: tuple[str, ...] = ()
     """Folders that are new."""
     changed: tuple[str, ...] = ()
     """Files that changed while they were read; they arrived as they were then."""
     kept: tuple[str, ...] = ()
-    """What `--delete` should have removed and could not."""
+    """Files that `--delete` should have removed and could not."""
     gaps: bool = False
-    """Whether the listing had gaps of which nobody knows where, so that nothing was deleted."""
+    """True if the listing had gaps at places that nobody knows, so that nothing was deleted."""
 
 
 async def push(
@@ -138,7 +138,7 @@ async def pull(
 
 
 def list_here(local: Path, *, all_files: bool) -> tuple[Listing, IgnoreRules | None]:
-    """What a folder here has that git does not ignore, and the rules by which it was chosen."""
+    """List what a local folder has that git does not ignore, with the rules by which it was chosen."""
     from runloop_sdk.folders import list_folder
     from runloop_sdk.gitignore import local_rules
 
@@ -161,7 +161,7 @@ def _bounded() -> Iterator[None]:
 
 
 def _list_target(local: Path, theirs: IgnoreRules | None) -> tuple[Listing, IgnoreRules]:
-    """What a folder here has apart from what the devbox's rules ignore, and the rules that hold here."""
+    """List what a local folder has apart from what the devbox's rules ignore, with the rules that hold here."""
     from runloop_sdk.folders import Listing, list_folder
     from runloop_sdk.gitignore import local_rules
 
@@ -180,7 +180,7 @@ def _list_target(local: Path, theirs: IgnoreRules | None) -> tuple[Listing, Igno
 
 
 async def _list_there(folder: RemoteFolder, *, all_files: bool) -> tuple[Listing, IgnoreRules | None]:
-    """What a devbox's folder has that can be taken and that git does not ignore, and the rules."""
+    """List what a devbox's folder has that can be taken and that git does not ignore, with the rules."""
     from runloop_sdk import ArchiveError
 
     listing = await folder.list()
@@ -221,12 +221,12 @@ def _ignores(rules: IgnoreRules, path: str, is_folder: bool) -> bool:
 
 
 def _by_any(*rules: IgnoreRules | None) -> Ignored:
-    """What is ignored by one of them: builds and caches on either side are nobody's business."""
+    """Ignore what one of them ignores: builds and caches on either side are nobody's business."""
     return lambda path, is_folder: any(each is not None and _ignores(each, path, is_folder) for each in rules)
 
 
 def _content(listing: Listing, folder: str) -> Listing:
-    """What a listing says of a folder in it."""
+    """Return the part of a listing below one of its folders."""
     from runloop_sdk.folders import Listing
 
     start = f"{folder}/"
@@ -320,7 +320,7 @@ def _delete_here(local: Path, files: Iterable[str], folders: Iterable[str]) -> t
 
 
 def _named(files: Iterable[str], folders: Iterable[str], kept: Iterable[str]) -> Iterator[str]:
-    """What was deleted, as it is told."""
+    """Name the files that were deleted, as a sentence."""
     still = set(kept)
     yield from (path for path in files if path not in still)
     yield from (f"{path}/" for path in folders if path not in still)

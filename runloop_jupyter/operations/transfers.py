@@ -13,7 +13,7 @@ from pathlib import Path, PurePosixPath
 from typing import TYPE_CHECKING, Any, BinaryIO, Protocol, cast
 
 from ..errors import UsageError, did_you_mean
-from ..output.progress import Progress
+from ..text.progress import Progress
 from ..text.quoting import printable
 
 if TYPE_CHECKING:
@@ -89,7 +89,7 @@ async def there(devbox: AsyncDevbox, path: str, label: str) -> FileInfo:
 
 @dataclass(frozen=True, slots=True)
 class Uploaded:
-    """Where an upload went; what of a folder was not put there, and why; and which files changed meanwhile."""
+    """An upload: where it went, what of a folder was left out and why, and the files that changed meanwhile."""
 
     path: str
     left_out: tuple[Skipped, ...] = ()
@@ -126,7 +126,7 @@ async def _file_target(devbox: AsyncDevbox, remote: str | None, name: str) -> st
 
 
 async def is_folder(devbox: AsyncDevbox, path: str) -> bool:
-    """Whether a devbox has a folder there, or a link to one."""
+    """Return True if a devbox has a folder there, or a link to one."""
     from runloop_sdk import CommandError
 
     try:
@@ -137,7 +137,7 @@ async def is_folder(devbox: AsyncDevbox, path: str) -> bool:
 
 @dataclass(frozen=True, slots=True)
 class Downloaded:
-    """Where a download went; what of a folder was not put there, and why; and which files changed meanwhile."""
+    """A download: where it went, what of a folder was left out and why, and the files that changed meanwhile."""
 
     path: Path
     left_out: tuple[Skipped, ...] = ()
@@ -176,7 +176,7 @@ class _Transferred(Protocol):
 
 
 def spelled_notes(done: _Transferred) -> str:
-    """What was left out and what changed meanwhile, as sentences to follow another; nothing where all is well."""
+    """Say what was left out and what changed meanwhile, in sentences to follow another; nothing where all is well."""
     left_out = [f"{printable(each.name)!r} ({printable(each.reason)})" for each in done.left_out]
     return _listed("Left out", left_out) + listed_paths("Changed while it was read", done.changed)
 
@@ -195,7 +195,7 @@ def _listed(title: str, texts: Sequence[str]) -> str:
 
 async def upload_object(
     sdk: AsyncRunloopSDK,
-    local: Path,
+    local: Path | BinaryIO,
     name: str,
     *,
     content_type: ObjectContentType | None = None,
@@ -203,17 +203,17 @@ async def upload_object(
     ttl: timedelta | None = None,
     progress: Progress,
 ) -> ObjectView:
-    """A storage object of a file, or of a folder as `tgz` without what its `.gitignore` names. Stop undoes it."""
+    """Upload a file, or a folder as `tgz` without what its `.gitignore` names. Cancelled, it is deleted again."""
     from runloop_sdk import content_type_of
 
     request: dict[str, Any] = {"name": name, "metadata": metadata or None}
     if ttl is not None:
         request["ttl_ms"] = int(ttl.total_seconds() * 1000)
-    if not await asyncio.to_thread(local.is_dir):
-        kind = content_type or content_type_of(local.name)
-        return await _upload_bytes(sdk, local, {**request, "content_type": kind}, progress)
-    async with _packed(local) as archive:
-        return await _upload_bytes(sdk, archive, {**request, "content_type": "tgz"}, progress)
+    if isinstance(local, Path) and await asyncio.to_thread(local.is_dir):
+        async with _packed(local) as archive:
+            return await _upload_bytes(sdk, archive, {**request, "content_type": "tgz"}, progress)
+    guessed = content_type_of(local.name if isinstance(local, Path) else name)
+    return await _upload_bytes(sdk, local, {**request, "content_type": content_type or guessed}, progress)
 
 
 async def _upload_bytes(
@@ -233,6 +233,13 @@ async def download_object(sdk: AsyncRunloopSDK, view: ObjectView, local: Path, p
     async with _replacing(target) as part:
         await sdk.storage_object.from_id(view.id).download_to(part, progress=_into(progress))
     return target
+
+
+def free_path(name: str) -> Path:
+    """Return a path in the notebook's folder that no file has: `name`, else `name (1)` and so on."""
+    wanted = Path(name)
+    numbered = (Path(f"{wanted.stem} ({number}){wanted.suffix}") for number in range(1, 1000))
+    return next(path for path in (wanted, *numbered) if not path.exists())
 
 
 @asynccontextmanager

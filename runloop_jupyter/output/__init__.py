@@ -1,1 +1,1 @@
-"""What a cell shows while something runs: which of its output, how fast, and made fit for each front end."""
+"""The output of a cell while something runs: how much of it is shown, how fast, and in a form for each front end."""

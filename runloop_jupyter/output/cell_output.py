@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Any, Self
 
 from ..text.quoting import printable
 from .head import Clear, Head, Region
-from .output_limits import DisplayLimits, Pace, Tail
+from .output_limits import DisplayLimits, RateLimiter, Tail
 from .output_targets import KernelScreen, ScreenSize, display_of_cell, screen_of_cell
 
 if TYPE_CHECKING:
@@ -25,32 +25,33 @@ if TYPE_CHECKING:
 
 __all__ = ["CellOutput", "DisplayLimits"]
 
-# The server counts what a whole kernel sends, whichever cell it is for.
-_KERNEL_PACE = Pace()
+# One limiter for all cells: the Jupyter server limits what a whole kernel sends.
+_KERNEL_LIMITER = RateLimiter()
 
-# So many characters at most wait for the next tick: what will not be shown need not be kept.
-_MOST_WAITING = 1_000_000
+# The number of characters that wait for the next tick. More are composed at once, which drops what will not be shown.
+_MAX_WAITING = 1_000_000
 
-# So many characters at most are shown once more, so that no emptied status lines stay among them.
-_MOST_AGAIN = 20_000
+# The number of characters up to which finished output is sent again, to be rid of emptied status lines in it.
+_MAX_REDRAWN = 20_000
 
-# Who runs a notebook to keep it keeps an output for each message: there are fewer the longer the cell takes.
+# papermill and nbconvert save every message as an output of its own. So the interval doubles with each message.
 _UNWATCHED_INTERVAL, _LONGEST_INTERVAL = 1.0, 60.0
 
 _STATUS_INTERVAL = 1.0
-_REGION_INTERVAL = 0.1  # seconds between two drawings of a region: the page renders all of it
+_REGION_INTERVAL = 0.1  # seconds between two updates of a region: the page renders all of it each time
 _LAST_LINES = 10
 
 
 class CellOutput:
-    """Shows the output of a command in the cell in which this object was made, even after the cell has ended.
+    """Shows the output of a command in the cell in which this object was created, even after the cell has ended.
 
-    To be used with `async with`. A notebook gets a few messages a second, the head and the tail of a long output,
-    and no escapes that it cannot show; lines that a program draws anew, as on a screen of `size`, are drawn anew in
-    their place. A terminal gets the same without the filtering; a stream that somebody redirected (`%%capture`) gets
-    everything as it is. `quiet` shows nothing at all, and nothing of the streams in `hidden` is shown. `whole` says
-    where the whole output is, in the line that stands for what is not shown. `fills_cell` tells whether everything
-    else that the cell shows can be lost: then lines that were shown before they were drawn anew are there once only.
+    Use it with `async with`. A notebook gets a few messages a second, the head and the tail of a long output, and no
+    escape sequences that it cannot show; lines that a program redraws, as on a terminal of `size`, are updated in
+    place. A terminal gets the same without the filtering; a redirected stream (`%%capture`) gets everything as it is.
+
+    `quiet` shows nothing at all, and `hidden` names streams that are not shown. `whole` says where the whole output is,
+    in the line that stands for omitted output. `fills_cell` returns True if the cell shows nothing else that a
+    `clear_output` would lose: then lines that were shown before a program redrew them do not appear twice.
     """
 
     def __init__(
@@ -60,7 +61,7 @@ class CellOutput:
         quiet: bool = False,
         hidden: Collection[Stream] = (),
         whole: str = "the result holds all of it",
-        pace: Pace = _KERNEL_PACE,
+        limiter: RateLimiter = _KERNEL_LIMITER,
         size: ScreenSize = ScreenSize(),  # noqa: B008 - frozen
         fills_cell: Callable[[], bool] = lambda: False,
     ) -> None:
@@ -69,7 +70,7 @@ class CellOutput:
         self._ids: dict[str, str] = {}
         self._quiet = quiet
         self._hidden = hidden
-        self._composer = _Composer(screen, limits, pace, whole, size, fills_cell) if screen and not quiet else None
+        self._composer = _Composer(screen, limits, limiter, whole, size, fills_cell) if screen and not quiet else None
         self._closed = False
 
     async def __aenter__(self) -> Self:
@@ -90,10 +91,10 @@ class CellOutput:
             if error is None:
                 await self._composer.drain()
         finally:
-            self._composer.finish()  # awaits nothing: an abandoned command ends here too
+            self._composer.finish()  # awaits nothing, so it also runs for a command that a second Stop abandoned
 
     def write(self, stream: Stream, text: str) -> None:
-        """Show text soon: at once after a pause, otherwise with what else comes in within 40 ms.
+        """Show text soon: at once after a pause, else together with what arrives within 40 ms.
 
         Raises ValueError after the end of the `async with` block.
         """
@@ -108,22 +109,23 @@ class CellOutput:
 
     @property
     def shows_displays(self) -> bool:
-        """Whether rich output can be shown, and changed later."""
+        """True if rich output can be shown, and updated later."""
         return self._display is not None and not self._quiet
 
     def display(self, bundle: Mapping[str, Any], *, display_id: str = "", update: bool = False) -> None:
-        """Show a MIME bundle after the output so far, or with `update` in the place of what has this id."""
+        """Show a MIME bundle after the output so far, or with `update` replace the one with this id."""
         if self._quiet:
             return
         if self._display is None:
             self.write("stdout", str(bundle.get("text/plain", "")) + "\n")
             return
+        # Text waits for the next tick, a display does not: without the flush it would overtake what was printed before.
         if self._composer and not update:
             self._composer.flush()
         self._display.show(bundle, display_id, update=update)
 
     def display_in_place(self, bundle: Mapping[str, Any], key: str) -> None:
-        """Show a MIME bundle in the place of the last with this key; nothing where displays do not change."""
+        """Show a MIME bundle in place of the last one with this key. Does nothing where displays cannot be updated."""
         if self.shows_displays:
             update, display_id = key in self._ids, self._ids.setdefault(key, os.urandom(16).hex())
             self.display(bundle, display_id=display_id, update=update)
@@ -136,24 +138,24 @@ class CellOutput:
             self._composer.clear(wait=wait)
 
     def status(self, text: str | Callable[[], str]) -> None:
-        """Set the passing line shown while nothing has come in for 2 s; a function is called anew every second."""
+        """Set the line that is shown while no output has arrived for 2 s. A function is called again every second."""
         if self._composer:
             self._composer.status = text
 
     def final(self, text: str) -> None:
-        """Set the line that is left under the output in the end."""
+        """Set the line that stays below the output at the end."""
         if self._composer:
             self._composer.final = _printable(text)
 
 
 class _Composer:
-    """Makes what a screen shows of what comes in, a few times a second."""
+    """Collects incoming text and sends it to a screen, a few times a second."""
 
     def __init__(
         self,
         screen: Screen,
         limits: DisplayLimits,
-        pace: Pace,
+        limiter: RateLimiter,
         whole: str,
         size: ScreenSize,
         fills_cell: Callable[[], bool],
@@ -162,7 +164,7 @@ class _Composer:
         self.final = ""
         self._screen = screen
         self._limits = limits
-        self._pace = pace
+        self._limiter = limiter
         self._whole = whole
         self._incoming: list[tuple[Stream, str]] = []
         self._waiting = 0
@@ -186,7 +188,7 @@ class _Composer:
     def add(self, stream: Stream, text: str) -> None:
         self._incoming.append((stream, text))
         self._waiting += len(text)
-        if self._waiting > _MOST_WAITING:
+        if self._waiting > _MAX_WAITING:
             self._take_in()
         if self._loop:
             self._last_added = self._loop.time()
@@ -194,7 +196,7 @@ class _Composer:
                 self._tick_soon()
 
     async def drain(self) -> None:
-        """Show everything, at the pace that the server bears."""
+        """Show everything that is left, no faster than the server allows."""
         self._take_in()
         self._take_tail()
         while self._outgoing:
@@ -202,9 +204,9 @@ class _Composer:
             await asyncio.sleep(self._limits.interval if self._outgoing else 0)
 
     def clear(self, *, wait: bool) -> None:
-        """Show nothing of what has come so far: what waits to be shown, nobody misses."""
+        """Empty the screen, and drop what still waits to be shown."""
         if self._screen.knows_cursor:
-            self.add("stdout", "\r\x1b[2K")  # as IPython does in a terminal
+            self.add("stdout", "\r\x1b[2K")  # IPython's clear_output does the same in a terminal
             return
         self._incoming, self._waiting = [], 0
         self._head = self._new_head()
@@ -215,7 +217,7 @@ class _Composer:
             self._tick_soon()
 
     def flush(self) -> None:
-        """Show at once what has come in, because something else is to follow it, which no status stands above."""
+        """Show at once everything that has arrived, and no status line, because other output follows."""
         self._take_in()
         self._outgoing += self._head.end_item()
         while self._outgoing:
@@ -227,7 +229,7 @@ class _Composer:
             self._last_added = self._loop.time()
 
     def finish(self) -> None:
-        """Show at once what is left, and end."""
+        """Show at once everything that is left, and end."""
         for handle in (self._tick_handle, self._status_handle):
             if handle:
                 handle.cancel()
@@ -236,7 +238,7 @@ class _Composer:
         while self._outgoing:
             self._send(unpaced=True)
         if isinstance(self._screen, KernelScreen) and self._screen.leaves_gaps(concluded=bool(self.final)):
-            for target, text in self._head.again(_MOST_AGAIN):
+            for target, text in self._head.redraw(_MAX_REDRAWN):
                 self._send_piece(target, text, unpaced=True)
         if self.final:
             self._screen.conclude(self.final)
@@ -245,9 +247,10 @@ class _Composer:
 
     def _tick_soon(self) -> None:
         if self._loop and (self._incoming or self._outgoing):
+            # Not sooner than one interval after the last tick; after a pause at once, so that a prompt is seen.
             delay = self._last_tick + self._interval - self._loop.time()
-            later = self._loop.call_later(delay, self._tick) if delay > 0 else self._loop.call_soon(self._tick)
-            self._tick_handle = later
+            handle = self._loop.call_later(delay, self._tick) if delay > 0 else self._loop.call_soon(self._tick)
+            self._tick_handle = handle
 
     def _tick(self) -> None:
         assert self._loop is not None
@@ -264,7 +267,7 @@ class _Composer:
         for stream, runs in groupby(incoming, key=itemgetter(0)):
             text = "".join(text for _, text in runs)
             while text and not self._head.is_full:
-                part, text = self._head.part(text)
+                part, text = self._head.split(text)
                 self._outgoing += self._head.compose(stream, part)
             if text:
                 self._tail.append(stream, text)
@@ -279,37 +282,37 @@ class _Composer:
         self._tail = Tail(self._limits.tail, self._limits.tail_lines)
 
     def _send(self, *, unpaced: bool = False) -> None:
-        """Send what the pace allows, one message for each change of stream."""
+        """Send what the limiter allows, in one message for each change of stream."""
         outgoing, self._outgoing = self._outgoing, []
         merged = [(target, "".join(text for _, text in run)) for target, run in groupby(outgoing, key=itemgetter(0))]
         for i, (target, text) in enumerate(merged):
-            later = self._send_piece(target, text, unpaced=unpaced)
-            if later is not None:
-                self._outgoing = [later, *merged[i + 1 :]]
+            rest = self._send_piece(target, text, unpaced=unpaced)
+            if rest is not None:  # nothing may overtake it: the pieces after it wait as well
+                self._outgoing = [rest, *merged[i + 1 :]]
                 return
 
     def _send_piece(self, target: Stream | Region | Clear, text: str, *, unpaced: bool) -> Piece | None:
-        """Send a piece as far as the pace allows; what is left of it."""
+        """Send as much of a piece as the limiter allows; returns the rest, None if nothing is left."""
         if isinstance(target, Region):
             return None if self._draw(target, unpaced=unpaced) else (target, "")
         if isinstance(target, Clear):
             self._notebook.clear(wait=target.wait)
             return None
-        now, later = (text, "") if unpaced else self._pace.part(text)
+        now, rest = (text, "") if unpaced else self._limiter.split(text)
         if now:
             self._clear_status()
             self._screen.show(target, now)
-        return (target, later) if later else None
+        return (target, rest) if rest else None
 
     def _draw(self, region: Region, *, unpaced: bool) -> bool:
-        """Show a region as it is now; False where it is not its time yet."""
+        """Show a region as it is now; False if it has to wait."""
         now = time.monotonic()
         if region.shown is not None and not unpaced and now < self._last_region + _REGION_INTERVAL:
             return False
-        text = self._pace.fitting(region.text)
+        text = self._limiter.fit(region.text)
         if text == region.shown:
             return True
-        if not unpaced and not self._pace.takes(text):
+        if not unpaced and not self._limiter.try_send(text):
             return False
         self._last_region, region.shown = now, text
         self._clear_status()
@@ -318,10 +321,11 @@ class _Composer:
 
     @property
     def _notebook(self) -> KernelScreen:
-        assert isinstance(self._screen, KernelScreen)  # no other has regions
+        assert isinstance(self._screen, KernelScreen)  # only notebooks have regions
         return self._screen
 
     def _clear_status(self) -> None:
+        # While a tail is collected the status line shows its last lines, which is all that is seen of the output.
         if self._status_is_shown and not self._tail:
             self._screen.clear_status()
             self._status_is_shown = False
@@ -345,5 +349,5 @@ class _Composer:
 
 
 def _printable(text: str) -> str:
-    """Lines of ours, which may name what comes from a devbox."""
+    """Make our own lines printable: they may contain names that come from a devbox."""
     return "\n".join(map(printable, text.split("\n")))

@@ -1,6 +1,6 @@
-"""How the SDK's own objects show as the last value of a cell: as cards, instead of `<AsyncDevbox dbx_...>`.
+"""HTML formatters for the SDK's objects: they show as cards, not as `<AsyncDevbox dbx_...>`.
 
-IPython is told the names of the classes only: the SDK is not imported for it.
+They are registered by class name, so that the SDK need not be imported for it.
 """
 
 from __future__ import annotations
@@ -11,11 +11,11 @@ from typing import TYPE_CHECKING, Any
 if TYPE_CHECKING:
     from IPython.core.interactiveshell import InteractiveShell
 
-_PATIENCE = 1.0  # seconds that a card waits for the state of what it shows
+_TIMEOUT = 1.0  # seconds that a card waits for the current state
 _LISTS = ("_pagination.Page",)
-_KNOWN = ("models._view.View", "resources.execution.AsyncExecutionResult")
-"""What is shown as it is."""
-_ASKED = (
+_VIEWS = ("models._view.View", "resources.execution.AsyncExecutionResult")
+"""Classes whose objects have all that their card shows."""
+_RESOURCES = (
     "resources.devbox.AsyncDevbox",
     "resources.blueprint.AsyncBlueprint",
     "resources.devbox.AsyncSnapshot",
@@ -28,26 +28,26 @@ _ASKED = (
     "resources.axon.AsyncAxon",
     "resources.execution.AsyncExecution",
 )
-"""What is shown as the service says that it is now."""
+"""Classes whose card shows the current state, which the service is asked for."""
 
 
 def register(shell: InteractiveShell) -> None:
-    """Show them as cards from now on."""
-    formatter = _html(shell)
-    for names, show in ((_LISTS, _table), (_KNOWN, _card), (_ASKED, _card_of_now)):
+    """Register the formatters with IPython."""
+    formatter = _html_formatter(shell)
+    for names, show in ((_LISTS, _table), (_VIEWS, _card), (_RESOURCES, _current_card)):
         for name in names:
             module, _, kind = f"runloop_sdk.{name}".rpartition(".")
             formatter.for_type_by_name(module, kind, show)
 
 
 def unregister(shell: InteractiveShell) -> None:
-    """Show them as they show themselves again."""
-    formatter = _html(shell)
-    for name in (*_LISTS, *_KNOWN, *_ASKED):
+    """Remove the formatters."""
+    formatter = _html_formatter(shell)
+    for name in (*_LISTS, *_VIEWS, *_RESOURCES):
         formatter.pop(f"runloop_sdk.{name}", None)
 
 
-def _html(shell: InteractiveShell) -> Any:
+def _html_formatter(shell: InteractiveShell) -> Any:
     assert shell.display_formatter is not None
     return shell.display_formatter.formatters["text/html"]
 
@@ -64,26 +64,26 @@ def _card(thing: object) -> str:
     return card_of(thing)._repr_html_()
 
 
-def _card_of_now(resource: Any) -> str | None:
-    """The card; None, and thus the plain text, where nobody says in time how the resource is."""
+def _current_card(resource: Any) -> str | None:
+    """The card with the resource's current state; None, for plain text, if the service does not tell it in time."""
     from runloop_sdk import RunloopError
 
     from ..kernel import loop
 
     try:
-        return _card(loop.run(_soon(_look(resource))))
+        return _card(loop.run(_in_time(_state_of(resource))))
     except (RunloopError, TimeoutError):
         return None
 
 
-async def _look(resource: Any) -> Any:
-    """What the service says of it now, by the name that the SDK has for that."""
+async def _state_of(resource: Any) -> Any:
+    """The resource's current state, by whichever method its class has for that."""
     names = ("get_info", "refresh", "get_state")
     return await next(getattr(resource, name) for name in names if hasattr(resource, name))()
 
 
-async def _soon(view: Awaitable[Any]) -> Any:
+async def _in_time(view: Awaitable[Any]) -> Any:
     import asyncio
 
-    async with asyncio.timeout(_PATIENCE):
+    async with asyncio.timeout(_TIMEOUT):
         return await view

@@ -1,8 +1,8 @@
-"""The beginning of a command's output as a cell shows it: text that is appended, and regions that are drawn anew.
+"""Composes the beginning of a command's output for a cell: text that is appended, and regions that are redrawn.
 
-A notebook can only append. So where a program moves the cursor, the last lines become a region, which is shown anew as
-often as it changes: an emulator of a terminal says what is on it, and what has scrolled out of it stays as it is. When
-a screenful has come without any move, plain text goes on below.
+A notebook's text can only be appended to. So where a program moves the cursor, the last lines become a region: a
+display that is updated whenever it changes. A terminal emulator determines its content, and lines that have scrolled
+out of the emulator's screen stay as they are. After a screenful without cursor moves, plain text goes on below.
 """
 
 from __future__ import annotations
@@ -22,39 +22,39 @@ if TYPE_CHECKING:
     from .terminal_emulator import TerminalEmulator
     from .transcript import Stream
 
-# A notebook opens a new output item wherever the stream changes, and JupyterLab shows 50.
+# A notebook opens a new output item wherever the stream changes, and JupyterLab shows only 50 items.
 _CHANGES_OF_STREAM = 8
 
 _LEAST_ROOM = 4096
-_MOST_AT_ONCE = 65_536  # characters that are drawn before it is asked whether the head is full
-_MOST_DRAWN = 262_144  # characters that are drawn at all of what has come since the last time
-_LONGEST_REGION = 8_192  # characters that are sent again with each change, beside those on the screen
-_MOST_CLEARS = 8  # each sends again what the cell shows
+_MAX_AT_ONCE = 65_536  # characters that a region takes between two checks whether the head is full
+_MAX_DRAWN = 262_144  # characters of one tick that the emulator processes
+_LONGEST_REGION = 8_192  # characters above the screen that are sent again with each change of a region
+_MAX_CLEARS = 8  # how often the cell is emptied: each time all that it shows is sent again
 
 
 @dataclass(frozen=True, slots=True)
 class Clear:
-    """Stands for the emptying of the cell, with `wait` once something follows; what is to stay in it comes again."""
+    """A piece that empties the cell, with `wait` only when something follows; the pieces after it fill it again."""
 
     wait: bool = True
 
 
 class Region:
-    """Lines of the cell that are drawn anew in their place: first those that stay, then a terminal's screen."""
+    """Lines of the cell that are updated in place: first those that have scrolled out, then a terminal's screen."""
 
     def __init__(self, emulator: TerminalEmulator, done: str = "") -> None:
         self.id = os.urandom(16).hex()
         self.emulator = emulator
         self.done = done
-        """What has scrolled out of the screen."""
+        """The text that has scrolled out of the screen."""
         self.shown: str | None = None
-        """What the cell shows of it at the moment."""
+        """The text that the cell shows at the moment; None before the first time."""
         self._skipped = 0
         self._is_ended = False
 
     @property
     def text(self) -> str:
-        """What it shows."""
+        """The text to show."""
         shown = self.done if self._is_ended else self._lines + self.emulator.text
         return shown.removesuffix("\n")
 
@@ -63,18 +63,18 @@ class Region:
         skipped = f"\x1b[1m... {spell_size(self._skipped)} came too fast to be drawn ...\x1b[0m\n"
         return self.done + skipped if self._skipped else self.done
 
-    def part(self, text: str) -> tuple[str, str]:
-        """Part what is to be drawn at once from what comes after; of a flood only the end is drawn."""
-        if len(text) > _MOST_DRAWN:
-            start = text.rfind("\n", 0, len(text) - _MOST_DRAWN) + 1 or len(text) - _MOST_DRAWN
+    def split(self, text: str) -> tuple[str, str]:
+        """Split off the text to draw next. Of a flood only the end is drawn."""
+        if len(text) > _MAX_DRAWN:
+            start = text.rfind("\n", 0, len(text) - _MAX_DRAWN) + 1 or len(text) - _MAX_DRAWN
             self._skipped += start
             text = text[start:]
-        cut = text.rfind("\n", 0, _MOST_AT_ONCE) + 1 if len(text) > _MOST_AT_ONCE else 0
-        cut = cut or _MOST_AT_ONCE
+        cut = text.rfind("\n", 0, _MAX_AT_ONCE) + 1 if len(text) > _MAX_AT_ONCE else 0
+        cut = cut or _MAX_AT_ONCE
         return text[:cut], text[cut:]
 
     def end(self, *, with_screen: bool) -> str:
-        """Change no more; `with_screen`, with what is on the screen. Returns all of it."""
+        """Freeze the region, `with_screen` including what is on the screen. Returns its text."""
         if with_screen:
             self.emulator.leave_alternate()
             self.done = self._lines + self.emulator.text
@@ -83,11 +83,11 @@ class Region:
 
 
 Piece = tuple["Stream | Region | Clear", str]
-"""Text to append to what is shown; a region whose text is to be shown; or the emptying of the cell."""
+"""Text to append to a stream, a region to show or update, or the instruction to empty the cell."""
 
 
 class _Item:
-    """A part of what the cell shows: what was appended to one stream, folded."""
+    """One output item of the cell: the folded text that was appended to one stream."""
 
     def __init__(self, stream: Stream, text: str = "") -> None:
         self.stream: Stream = stream
@@ -99,16 +99,16 @@ class _Item:
         return "".join(self._done) + self._line
 
     def append(self, text: str) -> None:
-        """Add what a `LineFolder` returned."""
+        """Add text that a `LineFolder` returned."""
         text = text[1:] if text.startswith("\r") else self._line + text
         done, newline, self._line = text.rpartition("\n")
         self._done.append(done + newline)
 
 
 class Head:
-    """Composes what is shown, until the limits are reached; what comes after that is composed here as well.
+    """Turns text into the pieces that show it, and tells when the limits of the head are reached.
 
-    `may_clear` tells whether everything in the cell is of this output, so that it can be emptied and shown again.
+    `may_clear` returns True if the cell shows nothing but this output, so that it can be emptied and shown again.
     """
 
     def __init__(
@@ -119,7 +119,7 @@ class Head:
         self._screen_size = size
         self._in_notebook = in_notebook
         self._may_clear = may_clear
-        self._clears_left = _MOST_CLEARS
+        self._clears_left = _MAX_CLEARS
         self._filters: dict[Stream, EscapeFilter] = {}
         self._folder = LineFolder()
         self._current: Stream | None = None
@@ -131,15 +131,15 @@ class Head:
 
     @property
     def is_full(self) -> bool:
-        """Whether the limits are reached."""
+        """True if the limits are reached."""
         return self._size + self._folder.size >= self._limit or self._lines_left <= 0
 
-    def part(self, text: str) -> tuple[str, str]:
-        """Part what may still belong to the head from what comes after, between lines if there are any."""
+    def split(self, text: str) -> tuple[str, str]:
+        """Split off what still belongs to the head, at the end of a line if there is one."""
         if not self._in_notebook and first_move(text) >= 0:
             return text, ""
         if self._region is not None:
-            return self._region.part(text)
+            return self._region.split(text)
         room = max(self._limit - self._size - self._folder.size, _LEAST_ROOM)
         if text.count("\n", 0, room) >= self._lines_left:
             cut = after_line(text, self._lines_left)
@@ -152,7 +152,7 @@ class Head:
     def compose(self, stream: Stream, text: str) -> list[Piece]:
         """The pieces that show more of the output."""
         if not self._in_notebook:
-            if first_move(text) < 0:  # what is drawn in its place takes no room
+            if first_move(text) < 0:  # text that is redrawn in place takes no room
                 self._lines_left -= text.count("\n")
                 self._size += len(text)
             return [(stream, text)]
@@ -167,12 +167,12 @@ class Head:
         return pieces + self._draw(self._region, text)
 
     def end_item(self) -> list[Piece]:
-        """What comes next is shown apart from what came before, as something else is shown between."""
+        """Begin a new output item, because other output follows."""
         self._may_clear = lambda: False
         return self.end_region()
 
     def end_region(self) -> list[Piece]:
-        """What comes next is appended."""
+        """Freeze the region, if there is one: the text that comes next is appended below it."""
         if self._in_notebook:
             self._folder.next_item()
             self._opens_item = True
@@ -182,15 +182,15 @@ class Head:
         self._items.append(_Item("stdout", region.end(with_screen=True)))
         return [(region, "")]
 
-    def again(self, most: int) -> list[Piece]:
-        """The pieces that empty the cell and show the same once more; none if that is over `most` characters."""
+    def redraw(self, most: int) -> list[Piece]:
+        """The pieces that empty the cell and show the same again; none if that is more than `most` characters."""
         is_small = sum(len(item.text) for item in self._items) <= most
         return self._shown_without(0) if is_small and self._may_clear() else []
 
     def note(self, text: str) -> list[Piece]:
-        """Compose a line about the output."""
+        """The pieces that show a line about the output."""
         pieces = self.end_region() if self._region else []
-        self._filters.clear()  # what follows does not continue what came before
+        self._filters.clear()  # text was omitted here: an escape sequence before it does not go on after it
         stream = self._current or "stdout"
         return [*pieces, self._appended(stream, f"\x1b[0m\n\x1b[1m... {text} ...\x1b[0m\n")]
 
@@ -211,7 +211,7 @@ class Head:
         return stream, text
 
     def _item_for(self, stream: Stream) -> Stream:
-        """Return the stream to show the text in: always stdout once there have been too many changes."""
+        """The stream to show text in: always stdout once the stream has changed too often."""
         if self._current is None:
             self._current = stream
         elif stream != self._current and (self._changes < _CHANGES_OF_STREAM or stream == "stdout"):
@@ -222,12 +222,17 @@ class Head:
         return self._current
 
     def _begin_region(self, stream: Stream, text: str) -> tuple[list[Piece], Region]:
-        """Make a region of the last lines, of which `text` has not been shown yet."""
+        """Begin a region with the last lines, of which `text` has not been shown yet.
+
+        A program may move up into lines that the cell shows already as appended text. If the cell can be emptied, they
+        are taken back and become part of the region; else the emulator knows them, but they are shown a second time
+        once they change.
+        """
         from .terminal_emulator import TerminalEmulator
 
         emulator = TerminalEmulator(self._screen_size.columns, self._screen_size.lines)
         shown = self._last_lines()
-        above, window = _parted(shown + text, self._screen_size.lines)
+        above, window = _split_lines(shown + text, self._screen_size.lines)
         if len(window) <= len(text):  # nothing of it is shown
             pieces = [self._append(stream, above[len(shown) :])] if len(above) > len(shown) else []
         elif self._clears_left and self._may_clear():
@@ -239,7 +244,7 @@ class Head:
         return pieces, Region(emulator, emulator.feed(window))
 
     def _last_lines(self) -> str:
-        """The end of what is shown: a screenful, or all that there is."""
+        """The last screenful of what is shown, or all of it if there is less."""
         text = ""
         for item in reversed(self._items):
             text = item.text + text
@@ -248,7 +253,7 @@ class Head:
         return text
 
     def _shown_without(self, count: int) -> list[Piece]:
-        """Empty the cell and show it again, but for the last so many characters."""
+        """The pieces that empty the cell and show it again without its last `count` characters."""
         self._clears_left -= 1
         while count:
             item = self._items.pop()
@@ -264,6 +269,7 @@ class Head:
         self._lines_left -= done.count("\n")
         if region.emulator.still >= self._screen_size.lines and region.emulator.at_line_start:
             return self.end_region()
+        # All of a region is sent with every change, so a long one is frozen and a new one goes on below it.
         if len(region.done) > _LONGEST_REGION and region.done.endswith("\n"):
             self._items.append(_Item("stdout", region.end(with_screen=False)))
             self._region = Region(region.emulator)
@@ -271,8 +277,8 @@ class Head:
         return [(region, "")]
 
 
-def _parted(text: str, lines: int) -> tuple[str, str]:
-    """What is above the last so many lines, and these."""
+def _split_lines(text: str, lines: int) -> tuple[str, str]:
+    """Split off the last `lines` lines."""
     cut = len(text)
     for _ in range(lines):
         cut = text.rfind("\n", 0, cut)

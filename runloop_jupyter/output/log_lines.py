@@ -1,8 +1,8 @@
-"""What is new in a devbox's logs since the last look.
+"""Finds the lines of a devbox's logs that are new since the last request.
 
-The API has no cursor, and what it answers is a window: of each command the last lines, of the commands the last ones. A
-running command's lines may also change their times from answer to answer. So each stream of each command is told apart,
-and what is new in it is what comes after the end of what was there.
+The API has no cursor. An answer is a window: the last lines of the last commands. And a running command's lines may
+have other timestamps in the next answer. So the lines are compared stream by stream for each command, and the new ones
+are those that follow the end of the previous answer.
 """
 
 from __future__ import annotations
@@ -18,22 +18,22 @@ if TYPE_CHECKING:
 
 Kind = Literal["command", "exit", "line", "gap"]
 _STRUCTURED = re.compile(r"(?:\x1e|^)[0-9a-f]{16}(\{.*)", re.DOTALL)
-"""A line of `remote.interpreter` for the notebook: a mark, the cell's word, and JSON."""
+"""A line that `remote.interpreter` sends to the notebook: a mark, the cell's token, and JSON."""
 _GAP = "… lines are missing here: they came faster than logs can be asked for"
 
 
 class LogLines:
-    """Remembers what was there at the last look."""
+    """Compares each answer with the one before."""
 
     def __init__(self) -> None:
         self._last: dict[tuple[Any, ...], list[Log]] = {}
         self._own: set[str | None] = set()
 
     def new(self, lines: Sequence[Log]) -> list[Log]:
-        """Those that were not there, in their order; a line with the level `gap` stands where some were missed.
+        """The new lines, in order. A line with the level `gap` stands where some were missed.
 
-        Of a line that had not ended at the last look, what has been added. Commands that were run for the sake of the
-        notebook or the panel alone are left out, with what they printed.
+        Of a line that was incomplete last time only the added part is returned. Commands that the notebook or the panel
+        ran for themselves are left out, with their output.
         """
         from runloop_sdk.own_commands import is_own
 
@@ -42,7 +42,7 @@ class LogLines:
         streams: dict[tuple[Any, ...], list[Log]] = defaultdict(list)
         for line in lines:
             streams[line.cmd_id, line.source, line.level, kind_of(line)].append(line)
-        fresh: dict[int, list[Log]] = {}  # what to show for a line, by the line's place in memory
+        fresh: dict[int, list[Log]] = {}  # by the id() of a line: the lines to show for it
         for stream, found in streams.items():
             fresh.update(_added(self._last.get(stream, []), found))
         self._last = dict(streams)
@@ -50,10 +50,11 @@ class LogLines:
 
 
 def _added(before: Sequence[Log], after: Sequence[Log]) -> dict[int, list[Log]]:
-    """What of `after` comes after the end of `before`."""
+    """The lines of `after` that follow the end of `before`, by the id() of the line that they are shown for."""
     known = _overlap([_text(line) for line in before], [_text(line) for line in after])
     if known or not before:
         return {id(line): [line] for line in after[known:]}
+    # No overlap: the last line may have been incomplete and have grown since. Compare again without it.
     known = _overlap([_text(line) for line in before[:-1]], [_text(line) for line in after])
     begun, grown = before[-1].message or "", after[known].message if known < len(after) else None
     if begun and grown and grown.startswith(begun) and (known or len(before) == 1):
@@ -68,7 +69,7 @@ def _text(line: Log) -> tuple[str | None, str | None, int | None]:
 
 
 def kind_of(line: Log) -> Kind:
-    """What a line is: the beginning of a command, its end, or something that was printed."""
+    """The kind of a line: the beginning of a command, its end, a line that it printed, or a gap."""
     if line.level == "gap":
         return "gap"
     if line.cmd:
@@ -76,8 +77,8 @@ def kind_of(line: Log) -> Kind:
     return "exit" if line.exit_code is not None and not line.message else "line"
 
 
-def said(line: Log) -> str:
-    """What a line tells."""
+def display_text(line: Log) -> str:
+    """A line as a person reads it."""
     kind = kind_of(line)
     if kind == "command":
         return f"$ {_command(line.cmd or '')}".rstrip()
@@ -85,7 +86,7 @@ def said(line: Log) -> str:
 
 
 def _command(sent: str) -> str:
-    """What was to be run, as it was typed: without what makes it run as it should."""
+    """A command as it was typed, without the wrapping that the SDK and the magics add to run it."""
     from runloop_sdk.resources import shell
 
     from ..executions import command_spec
@@ -96,13 +97,13 @@ def _command(sent: str) -> str:
 
 
 def _is_structured(line: Log) -> bool:
-    """Whether a line has nothing but what a Python session says to the notebook."""
+    """True if a line is nothing but a message from a Python session to the notebook."""
     message = line.message or ""
     return bool(_STRUCTURED.search(message)) and not _STRUCTURED.sub(_displayed, message)
 
 
 def _displayed(found: re.Match[str]) -> str:
-    """The text of what was displayed; nothing of all else that a session says."""
+    """The plain text of a displayed value; empty for any other message of a session."""
     try:
         frame = json.loads(found[1])
         return str(frame["data"]["text/plain"]) if frame["kind"] == "display" else ""
@@ -111,7 +112,10 @@ def _displayed(found: re.Match[str]) -> str:
 
 
 def _overlap(before: Sequence[Any], after: Sequence[Any]) -> int:
-    """How many of the first of `after` are the last of `before`: as many as can be (Knuth, Morris and Pratt)."""
+    """The length of the longest beginning of `after` that is an end of `before` (Knuth-Morris-Pratt).
+
+    Linear in time, because a command may print megabytes of equal lines.
+    """
     shorter = [0] * len(after)
     length = 0
     for index in range(1, len(after)):

@@ -1,4 +1,4 @@
-"""How deep the elements of HTML lie in one another, without parsing it: parsers take the square of that in time."""
+"""Measures how deeply HTML elements are nested without parsing them: a parser's time grows with the square of that."""
 
 from __future__ import annotations
 
@@ -20,11 +20,11 @@ _TEXT_INSIDE = frozenset(
     ("iframe", "noembed", "noframes", "noscript", "plaintext", "script", "style", "textarea", "title", "xmp")
 )
 _OTHER_RULES = frozenset({"math", "svg"})
-"""In them elements without an end have one."""
+"""Elements inside which HTML's rules for elements without an end tag do not hold."""
 
 
 def nests_deeper(markup: str, most: int) -> bool:
-    """Whether elements may lie in more than so many others; also where that is not clear, as with tags in a comment."""
+    """True if elements may be nested deeper than `most`; also if that is unclear, as with tags in a comment."""
     if markup.count("<") <= most:
         return False
     opened: list[str] = []

@@ -1,4 +1,4 @@
-"""What of a long output a cell shows: its head at once, its tail at the end, a line about what lies between."""
+"""Limits of the output that a cell shows: the head at once, the tail at the end, and a line about the rest."""
 
 from __future__ import annotations
 
@@ -13,14 +13,14 @@ from .terminal_text import without_colours
 if TYPE_CHECKING:
     from .transcript import Stream
 
-# Below this many characters a message is not worth sending while more than that waits.
+# The fewest characters that are worth a message of their own while more of them wait.
 _WORTH_A_MESSAGE = 4096
-_MOST_BYTES = 6  # of one character in JSON
+_MAX_BYTES = 6  # of one character in JSON
 
 
 @dataclass(frozen=True)
 class DisplayLimits:
-    """How much a cell shows of its command's output, and how often; sizes in characters, times in seconds."""
+    """How much of a command's output a cell shows, and how often. Sizes are in characters, times in seconds."""
 
     head: int = 400_000
     head_lines: int = 2_000
@@ -30,8 +30,11 @@ class DisplayLimits:
     silence: float = 2.0
 
 
-class Pace:
-    """Keeps messages below the limit of Jupyter's server, which drops those beyond 1 MB/s over three seconds."""
+class RateLimiter:
+    """Keeps messages below the limit of the Jupyter server, which drops those beyond 1 MB/s over three seconds.
+
+    A token bucket that counts bytes: it holds `burst` bytes and is filled with `rate` bytes a second.
+    """
 
     def __init__(self, *, rate: float = 800_000, burst: float = 400_000) -> None:
         self._rate = rate
@@ -39,8 +42,8 @@ class Pace:
         self._allowance = burst
         self._updated = time.monotonic()
 
-    def part(self, text: str) -> tuple[str, str]:
-        """Part what may be sent now from what has to wait, between lines if possible."""
+    def split(self, text: str) -> tuple[str, str]:
+        """Split off what may be sent now, at the end of a line if possible; it counts as sent."""
         self._fill()
         cost = _cost(text)
         if cost > self._allowance:
@@ -53,8 +56,8 @@ class Pace:
         self._allowance -= cost
         return text, rest
 
-    def takes(self, text: str) -> bool:
-        """Whether all of it may be sent now; it counts as sent then."""
+    def try_send(self, text: str) -> bool:
+        """True if all of the text may be sent now; it then counts as sent."""
         self._fill()
         cost = _cost(text)
         if cost > self._allowance:
@@ -62,11 +65,11 @@ class Pace:
         self._allowance -= cost
         return True
 
-    def fitting(self, text: str) -> str:
-        """A text that may be sent at once some time: without its colours, and cut, where it is too long for that."""
+    def fit(self, text: str) -> str:
+        """The text in a length that one message may have: if it is too long, without colours, then only its end."""
         if _cost(text) > self._burst:
             text = without_colours(text)
-            text = text[-int(self._burst) // _MOST_BYTES :] if _cost(text) > self._burst else text
+            text = text[-int(self._burst) // _MAX_BYTES :] if _cost(text) > self._burst else text
         return text
 
     def _fill(self) -> None:
@@ -76,7 +79,7 @@ class Pace:
 
 
 class Tail:
-    """Keeps the end of the output and counts what it drops before."""
+    """Keeps the end of the output, and counts what it drops before that."""
 
     def __init__(self, limit: int, lines: int) -> None:
         self._limit = limit
@@ -90,7 +93,7 @@ class Tail:
         """Add text to the end."""
         self._runs.append((stream, text))
         self._size += len(text)
-        while self._size - len(self._runs[0][1]) >= self._limit:  # whole runs: cheap however small the texts are
+        while self._size - len(self._runs[0][1]) >= self._limit:  # whole runs only, which is cheap for any size
             self._drop(len(self._runs[0][1]))
 
     def __bool__(self) -> bool:
@@ -98,18 +101,18 @@ class Tail:
 
     @property
     def size_in_words(self) -> str:
-        """How much has come in all."""
+        """The size of all text that was appended, in words."""
         return _in_bytes(self._dropped + self._size)
 
     @property
     def hidden(self) -> str:
-        """How much was dropped, in words; empty if nothing was."""
+        """The amount of dropped text, in words; empty if nothing was dropped."""
         if not self._dropped:
             return ""
         return f"{_in_bytes(self._dropped)} in {self._dropped_lines:,} lines"
 
     def end(self) -> list[tuple[Stream, str]]:
-        """Return the runs that are kept, from the beginning of a line on if anything is missing before it."""
+        """Return the kept runs. If text before them was dropped, they begin at the start of a line."""
         if self._size > self._limit:
             self._drop(self._size - self._limit)
         if self._dropped and self._runs:
@@ -124,9 +127,9 @@ class Tail:
     def _drop_lines(self, count: int) -> None:
         while count > 0:
             text = self._runs[0][1]
-            here = min(count, text.count("\n"))
-            self._drop(after_line(text, here) if here == count else len(text))
-            count -= here
+            lines = min(count, text.count("\n"))
+            self._drop(after_line(text, lines) if lines == count else len(text))
+            count -= lines
 
     def _drop(self, count: int) -> None:
         stream, text = self._runs.popleft()
@@ -139,7 +142,7 @@ class Tail:
 
 
 def after_line(text: str, count: int) -> int:
-    """Where the line after the first `count` lines begins."""
+    """The index at which the line after the first `count` lines begins."""
     position = 0
     for _ in range(count):
         position = text.index("\n", position) + 1
@@ -147,7 +150,7 @@ def after_line(text: str, count: int) -> int:
 
 
 def _cost(text: str) -> int:
-    """Return the bytes of a message: JSON spells control characters with six of them."""
+    """The number of bytes of the text in a message: JSON takes six bytes for a control character."""
     return len(json.dumps(text, ensure_ascii=False).encode("utf-8", "surrogatepass"))
 
 

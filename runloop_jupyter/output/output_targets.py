@@ -1,4 +1,4 @@
-"""Where the output of a cell goes: a kernel's front ends, a terminal, or whatever replaced `sys.stdout`."""
+"""The targets of a cell's output: a kernel's front ends, a terminal, or whatever replaced `sys.stdout`."""
 
 from __future__ import annotations
 
@@ -18,16 +18,16 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True, slots=True)
 class ScreenSize:
-    """How many characters there are in a line, and how many lines a program may draw anew."""
+    """The number of characters in a line, and the number of lines that a program can redraw."""
 
     columns: int = 100
     lines: int = 40
 
     @classmethod
     def of_cell(cls, columns: int = 0) -> ScreenSize:
-        """That of the terminal in which the cell runs; in a notebook, which does not tell, `columns` if given."""
+        """The size of the terminal that the cell runs in; in a notebook, which has none, `columns` or a default."""
         if sys.stdout.isatty():
-            import shutil  # only a terminal pays for it
+            import shutil  # only a terminal needs it
 
             found = shutil.get_terminal_size()
             return cls(columns or found.columns, found.lines)
@@ -35,35 +35,35 @@ class ScreenSize:
 
 
 class Screen(Protocol):
-    """Shows text, and one passing status line."""
+    """Shows text, and a temporary status line below it."""
 
     knows_cursor: bool
     is_watched: bool
-    """Whether somebody sees it now."""
+    """True if somebody sees it while the cell runs."""
 
     def show(self, stream: Stream, text: str) -> None:
-        """Append text to what is shown; never blocks for long."""
+        """Append text to the output; does not block for long."""
 
     def show_status(self, text: str) -> None:
         """Show the status line, or replace it."""
 
     def clear_status(self) -> None:
-        """Take the status line away."""
+        """Remove the status line."""
 
     def conclude(self, text: str) -> None:
-        """Leave a last line under the output."""
+        """Show a last line below the output."""
 
 
 _OTHER_MAGIC = re.compile(r"%%time\b")
 _CELL_MAGIC = re.compile(r"%%(devbox|runloop)\b")
 _LINE_MAGIC = re.compile(r"(\w+\s*=\s*)?%(devbox|runloop)\b")
 
-# A status line parts the output before it from what comes after, even when it is empty again.
+# A status line splits the output into two items, even when it is empty again: later ones reuse the last of these.
 _STATUSES = 3
 
 
 class KernelScreen:
-    """The cell of a notebook, by messages that name the cell: they reach it even after it has ended."""
+    """A cell of a notebook. Its messages name the cell as their parent, so they reach it even after it has ended."""
 
     knows_cursor = False
 
@@ -85,9 +85,9 @@ class KernelScreen:
         self._status_is_last = False
 
     def show_status(self, text: str) -> None:
-        """Show the status line under the output so far, from the third on where the last one was."""
+        """Show the status line below the output so far; from the third on, in the place of the last one."""
         if not self.is_watched:
-            return  # who runs a notebook to keep it has no use for what has passed
+            return  # a notebook that papermill or nbconvert saves has no use for it
         is_new = not self._status_is_last and self._statuses < _STATUSES
         if is_new:
             self._statuses += 1
@@ -96,33 +96,33 @@ class KernelScreen:
         self._status_is_last = self._status_is_last or is_new
 
     def clear_status(self) -> None:
-        """Empty the status line; the front end shows nothing in its place."""
+        """Empty the status line. A display cannot be removed, but an empty one takes no room."""
         if self._status_id:
             self._display("", update=True)
 
     def conclude(self, text: str) -> None:
-        """Make the status line the last line, or add one under the output."""
+        """Turn the status line into the last line, or add one below the output."""
         if not self._status_is_last:
             self.clear_status()
             self._status_id = os.urandom(16).hex()
         self._display(text, update=self._status_is_last)
 
     def show_bundle(self, bundle: Mapping[str, Any], display_id: str = "", *, update: bool = False) -> None:
-        """Show rich output under the output so far, or in the place of an earlier one."""
+        """Show rich output below the output so far, or replace an earlier one."""
         if not display_id:
-            display_id, update = self._place()
+            display_id, update = self._next_place()
         content = {"data": dict(bundle), "metadata": {}, "transient": {"display_id": display_id}}
         self._send("update_display_data" if update else "display_data", content, "display_data")
         self._status_is_last = self._status_is_last and update
 
     def show_region(self, region_id: str, text: str) -> None:
-        """Show lines under the output so far, or in the place of those with the same id."""
-        place, update = (self._regions[region_id], True) if region_id in self._regions else self._place()
+        """Show lines below the output so far, or replace those with the same id."""
+        place, update = (self._regions[region_id], True) if region_id in self._regions else self._next_place()
         self._regions[region_id] = place
         self.show_bundle({"text/plain": text}, place, update=update)
 
     def clear(self, *, wait: bool = True) -> None:
-        """Empty the cell; with `wait` as soon as something else is shown in it."""
+        """Empty the cell; with `wait`, only when something else is shown in it."""
         self._send("clear_output", {"wait": wait}, "clear_output")
         self._regions.clear()
         self._status_id = ""
@@ -130,22 +130,23 @@ class KernelScreen:
         self._status_is_last = False
 
     def leaves_gaps(self, *, concluded: bool) -> bool:
-        """Whether emptied status lines stand among the output, or below it unless it is `concluded`."""
+        """True if emptied status lines are left among the output, or below it unless a last line took their place."""
         return self._statuses > int(self._status_is_last and concluded)
 
-    def _place(self) -> tuple[str, bool]:
-        """The id of what is shown next, and whether there is something with it: an emptied status line that is last."""
+    def _next_place(self) -> tuple[str, bool]:
+        """The display id for the next output, and True if it replaces the status line, which is the last output."""
         if not self._status_is_last:
             return os.urandom(16).hex(), False
-        taken, self._status_id, self._status_is_last = self._status_id, "", False
+        replaced, self._status_id, self._status_is_last = self._status_id, "", False
         self._statuses -= 1
-        return taken, True
+        return replaced, True
 
     def _display(self, text: str, *, update: bool = False) -> None:
         self.show_bundle({"text/plain": text}, self._status_id, update=update)
 
     def _send(self, kind: str, content: dict[str, Any], topic: str) -> None:
-        # What the cell printed itself comes first. To flush means to wait 0.4 ms for another thread: only if needed.
+        # What the cell printed itself must come first: it lies in ipykernel's buffers, which are flushed in another
+        # thread. A flush waits 0.4 ms for that thread, so it is done only if there is something to flush.
         for stream in self._streams.values():
             if getattr(stream, "_flush_pending", True):
                 stream.flush()
@@ -153,7 +154,7 @@ class KernelScreen:
 
 
 class TerminalScreen:
-    """A real terminal: it gets the output as it is, and the status line only where a line begins."""
+    """A real terminal. It gets the output as it is, and a status line only at the start of a line."""
 
     knows_cursor = True
     is_watched = True
@@ -170,13 +171,13 @@ class TerminalScreen:
         self._write(text, self._streams.get(stream))
 
     def show_status(self, text: str) -> None:
-        """Show the status line, if the cursor stands where a line begins."""
+        """Show the status line if the cursor is at the start of a line."""
         if self._at_line_start:
             self._write(f"\r\x1b[2K{text.splitlines()[-1] if text else ''}")
             self._has_status = True
 
     def clear_status(self) -> None:
-        """Take the status line away."""
+        """Remove the status line."""
         if self._has_status:
             self._write("\r\x1b[2K")
             self._has_status = False
@@ -192,7 +193,7 @@ class TerminalScreen:
 
 
 def screen_of_cell() -> tuple[Screen | None, dict[Stream, TextIO]]:
-    """Return what shows the running cell's output, and the streams that somebody redirected (`%%capture`)."""
+    """The screen of the running cell, None if it has none, and the streams that are redirected (`%%capture`)."""
     streams: dict[Stream, Any] = {"stdout": sys.stdout, "stderr": sys.stderr}
     kernel = {name: stream for name, stream in streams.items() if _is_kernel_stream(stream)}
     terminal = {name: stream for name, stream in streams.items() if name not in kernel and stream.isatty()}
@@ -205,7 +206,7 @@ def screen_of_cell() -> tuple[Screen | None, dict[Stream, TextIO]]:
 
 
 def is_one_magic(cell: str) -> bool:
-    """Whether all that a cell does is to run one of our magics, be it under `%%time`."""
+    """True if a cell does nothing but run one of our magics, perhaps under `%%time`."""
     lines = [line for line in cell.splitlines() if line.strip() and not line.lstrip().startswith("#")]
     while len(lines) > 1 and _OTHER_MAGIC.match(lines[0]):
         del lines[0]
@@ -213,7 +214,7 @@ def is_one_magic(cell: str) -> bool:
 
 
 def runs_one_magic() -> bool:
-    """Whether the running cell of a kernel does nothing but run one of our magics."""
+    """True if the running cell of a kernel does nothing but run one of our magics."""
     from IPython.core.getipython import get_ipython
 
     kernel = getattr(get_ipython(), "kernel", None)
@@ -224,13 +225,13 @@ def runs_one_magic() -> bool:
 
 
 class Display:
-    """Rich output of one cell."""
+    """The rich output of one cell."""
 
     def __init__(self, screen: KernelScreen | None) -> None:
         self._screen = screen
 
     def show(self, bundle: Mapping[str, Any], display_id: str = "", *, update: bool = False) -> None:
-        """Show a MIME bundle, or with `update` put it in the place of what was shown with this id."""
+        """Show a MIME bundle, or with `update` replace the one that has this id."""
         if self._screen is not None:
             self._screen.show_bundle(bundle, display_id, update=update)
         else:
@@ -238,11 +239,11 @@ class Display:
 
             publish: Any = publish_display_data
             display_id = display_id or os.urandom(16).hex()
-            # Not every shell takes None for the metadata, as xeus-python's does not.
+            # Not every shell accepts None as the metadata: xeus-python's does not.
             publish(dict(bundle), metadata={}, transient={"display_id": display_id}, update=update)
 
     def clear_captured(self, *, wait: bool) -> bool:
-        """Empty what somebody captures (`%%capture`), or what another kernel shows; False if nobody does."""
+        """Empty captured output (`%%capture`), or another kernel's; False if there is a screen to clear instead."""
         if self._screen is None:
             from IPython import display
 
@@ -252,7 +253,7 @@ class Display:
 
 
 def display_of_cell(screen: Screen | None) -> Display | None:
-    """What shows the running cell's rich output; none in a terminal."""
+    """The rich output of the running cell; None in a terminal."""
     from IPython.core.displaypub import CapturingDisplayPublisher
     from IPython.core.getipython import get_ipython
 

@@ -1,13 +1,13 @@
-"""The frame in which HTML that lives by its scripts is shown: apart from the notebook's page, and without a network.
+"""Sandboxed iframes for HTML with scripts: isolated from the notebook's page, and without a network.
 
-Two frames, one in the other. The scripts run in the inner one, whose origin is no page's; a content policy, which it
-inherits, keeps it from loading anything. The outer one, in which nothing of the markup is, has the policy that no frame
-in it may go elsewhere: no policy of its own keeps a frame from that. Two things are left to scripts that look for them:
-WebRTC from a frame within the frame, and that a browser looks up a host before it refuses to go there.
+There are two iframes, one inside the other. The scripts run in the inner one, which has an opaque origin; it inherits a
+content security policy that keeps it from loading anything. The outer one contains nothing of the markup. Its policy
+forbids frames in it to navigate elsewhere, which a frame's own policy cannot do. Two gaps remain for scripts that look
+for them: WebRTC from a frame within the frame, and the DNS lookup of a host to which the browser then refuses to go.
 
-The frame is as high as what it shows: the inner one says its height, the outer one passes it on, and a handler of ours
-on the frame's element takes it, a number from that frame and nothing else. The same handler gives the frame the
-notebook's colours, light or dark.
+The frame is as high as its content: the inner frame reports its height, the outer one passes it on, and our handler on
+the frame's element accepts it, a number from that frame and nothing else. The same handler gives the frame the
+notebook's light or dark colour scheme.
 """
 
 from __future__ import annotations
@@ -36,8 +36,8 @@ html, body, iframe {width: 100%; height: 100%; margin: 0; border: 0; overflow: h
 addEventListener("message", ({source, data}) => {
   if (source === frames[0]) parent.postMessage({height: data?.height}, "*");
 })</script>"""
-# In the notebook's page, as the frame's own handler.
-_TAKE = """
+# Runs in the notebook's page, as the frame's load handler.
+_ON_LOAD = """
 this.fitting?.abort();
 this.fitting = new AbortController();
 const {signal} = this.fitting;
@@ -57,8 +57,8 @@ window.addEventListener("message", ({source, data}) => {
 }, {signal});
 """
 _MOST_PIXELS, _LEAST_PIXELS = 10_000, 40
-# A page that takes the whole height of its window is measured without that; what then has no height keeps the frame's.
-# Where what is shown is always a little higher than the frame, the frame does not grow for ever.
+# A page that fills its window (height: 100%) is measured without that rule; if it then has no height, the frame keeps
+# its own. A page that is always a little higher than its frame makes the frame grow three times, not for ever.
 _FIT = """<script>(() => {
   let follows = 0, before = 0;
   const natural = (root, body) => {
@@ -89,7 +89,7 @@ _FIT = """<script>(() => {
 })()</script>""".replace("LEAST", str(_LEAST_PIXELS))
 
 
-# Says what was not loaded, as a plot that gets its library from elsewhere would just be empty.
+# Names the hosts that nothing was loaded from: a plot that gets its library from there would just stay empty.
 _PRELUDE = """<!DOCTYPE html><script>(() => {
   const hosts = new Set(), note = document.createElement("div");
   note.style = "font: 13px sans-serif; padding: 4px; color: #b26a00";
@@ -106,13 +106,13 @@ _PRELUDE = """<!DOCTYPE html><script>(() => {
 
 
 def frame(markup: str, *, network: bool = False) -> str:
-    """HTML that shows `markup` in a frame; with `network` it may load what it likes."""
+    """HTML that shows `markup` in a frame; with `network`, it may load anything."""
     style = "width: 100%; height: 420px; border: 0; resize: vertical; overflow: auto"
-    take = _TAKE.replace("MOST", str(_MOST_PIXELS))
+    on_load = _ON_LOAD.replace("MOST", str(_MOST_PIXELS))
     if network:
-        return _framed(f"<!DOCTYPE html>{_COLOURS}{_FIT}{markup}", style=style, onload=take)
+        return _framed(f"<!DOCTYPE html>{_COLOURS}{_FIT}{markup}", style=style, onload=on_load)
     inner = _framed(f"{_PRELUDE}{_COLOURS}{_FIT}{markup}")
-    return _framed(f"{_META}{_COLOURS}{_OUTER}{inner}", style=style, onload=take)
+    return _framed(f"{_META}{_COLOURS}{_OUTER}{inner}", style=style, onload=on_load)
 
 
 def _framed(content: str, **attributes: str) -> str:

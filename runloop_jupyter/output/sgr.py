@@ -1,13 +1,13 @@
-"""Select graphic rendition: the colours in which a terminal writes."""
+"""SGR (select graphic rendition): the colours and other attributes of text in a terminal."""
 
 from __future__ import annotations
 
 Cell = tuple[str, str]
-"""Its colours, as parameters of SGR, and its character; a wide character is followed by a cell with none."""
+"""The SGR parameters of a cell, and its character. A wide character is followed by a cell with an empty one."""
 
 BLANK: Cell = ("", " ")
-"""A cell that shows nothing."""
-_LONGEST = 24  # characters of a colour: `38:2::255:255:255`
+"""An empty cell."""
+_LONGEST = 24  # characters of a parameter, such as `38:2::255:255:255`
 
 _ON = {
     1: "bold",
@@ -40,34 +40,34 @@ _COLOURS = {38: "foreground", 48: "background", 58: "underline-colour"}
 
 
 class Style:
-    """The colours in which text is written."""
+    """The attributes that text is written with."""
 
     def __init__(self) -> None:
         self._set: dict[str, str] = {}
         self.parameters = ""
         self.blank = BLANK
-        """What erasing leaves: a space on the background."""
+        """The cell that erasing leaves: a space on the current background."""
 
     def copy(self) -> Style:
-        """Another one that is alike."""
-        made = Style()
-        made._set = dict(self._set)
-        made._note()
-        return made
+        """A copy of this style."""
+        copied = Style()
+        copied._set = dict(self._set)
+        copied._update()
+        return copied
 
     def change(self, parameters: str) -> None:
-        """Follow an SGR sequence."""
+        """Apply the parameters of an SGR sequence."""
         codes = parameters.split(";")
         while codes:
-            self._take(codes.pop(0), codes)
-        self._note()
+            self._apply(codes.pop(0), codes)
+        self._update()
 
-    def _note(self) -> None:
+    def _update(self) -> None:
         self.parameters = ";".join(self._set.values())
         background = self._set.get("background", "")
         self.blank = (background, " ") if background else BLANK
 
-    def _take(self, code: str, rest: list[str]) -> None:
+    def _apply(self, code: str, rest: list[str]) -> None:
         number = _number(code.partition(":")[0])
         if number in _COLOURS:
             colour = code[:_LONGEST] if ":" in code else _colour(number, rest)
@@ -83,7 +83,7 @@ class Style:
 
 
 def _colour(number: int, rest: list[str]) -> str:
-    """The rest of `38;5;N` or `38;2;R;G;B`."""
+    """Take the parameters of a colour from `rest`: `38;5;N` or `38;2;R;G;B`. Empty if they are incomplete."""
     count = {"5": 2, "2": 4}.get(rest[0] if rest else "", 0)
     taken = [rest.pop(0)[:3] for _ in range(min(count, len(rest)))]
     return ";".join([str(number), *taken]) if count and len(taken) == count else ""

@@ -1,6 +1,6 @@
-"""A terminal's screen, as programs draw on it: the cursor goes anywhere, lines are written over, erased, scrolled.
+"""A terminal emulator: programs move the cursor on its screen, overwrite, erase and scroll lines.
 
-It takes what `EscapeFilter` with `moves` lets through, so each escape is whole and known. Nothing here does I/O.
+Its input is the output of an `EscapeFilter` with `moves`, so every escape sequence is complete and known. No I/O.
 """
 
 from __future__ import annotations
@@ -15,14 +15,14 @@ from wcwidth import wcwidth
 from .sgr import BLANK, Cell, Style
 
 _TOKEN = re.compile(r"\x1b\[(\??[0-9;:]*)([@-~])|\x1b([78DEMc])|([\n\r\b\t])|([^\x00-\x1f\x7f]+)")
-_MOST = 9999  # a count of cells or lines
+_MAX_COUNT = 9999  # of cells or lines, in a parameter
 _TAB = 8
-_LONGEST_CHARACTER = 8  # code points, with all that combines
+_LONGEST_CHARACTER = 8  # code points, including combining ones
 _ALTERNATE = {"?47", "?1047", "?1049"}
 
 
 class _Row:
-    """One line of the screen; `wrapped` says that its text goes on in the next."""
+    """One line of the screen; `wrapped` is true if its text continues on the next line."""
 
     __slots__ = ("cells", "wrapped")
 
@@ -32,12 +32,12 @@ class _Row:
 
     @property
     def text(self) -> str:
-        """What it shows, with its colours, and the newline unless its text goes on."""
+        """The text with its colours, and with a newline unless it is wrapped."""
         return _coloured(self._shown) + ("" if self.wrapped else "\n")
 
     @property
     def is_blank(self) -> bool:
-        """Whether it shows nothing."""
+        """True if the line shows nothing."""
         return not self._shown
 
     @property
@@ -48,42 +48,42 @@ class _Row:
         return self.cells[:end]
 
     def write(self, x: int, cells: list[Cell]) -> None:
-        """Put cells in the place of those from `x` on."""
+        """Replace the cells from `x` on."""
         end = x + len(cells)
         self.cells += [BLANK] * (x - len(self.cells))
         self.cells[x:end] = cells
-        self.mend(x)
-        self.mend(end)
+        self.repair(x)
+        self.repair(end)
 
     def erase(self, start: int, end: int, blank: Cell) -> None:
-        """Leave blanks from `start` up to `end`."""
+        """Replace the cells from `start` up to `end` with blanks."""
         if blank == BLANK and end >= len(self.cells):
             del self.cells[start:]
-            self.mend(start)
+            self.repair(start)
         else:
             self.write(start, [blank] * (end - start))
 
-    def mend(self, x: int) -> None:
-        """Where something ends or begins at `x`, make spaces of the halves of wide characters."""
-        is_parted = x > 0 and _is_wide(self.cells[x - 1 : x])
-        goes_on = self.cells[x : x + 1] != [] and not self.cells[x][1]
-        if is_parted and not goes_on:
+    def repair(self, x: int) -> None:
+        """Replace a half of a wide character with a space, if one was left at either side of `x`."""
+        has_first_half = x > 0 and _is_wide(self.cells[x - 1 : x])
+        has_second_half = self.cells[x : x + 1] != [] and not self.cells[x][1]
+        if has_first_half and not has_second_half:
             self.cells[x - 1] = BLANK
-        elif goes_on and not is_parted:
+        elif has_second_half and not has_first_half:
             self.cells[x] = BLANK
 
 
 class TerminalEmulator:
-    """A screen of `rows` lines of `columns` characters, at first empty.
+    """A screen of `rows` lines with `columns` characters each, empty at first.
 
-    `feed` returns what scrolled out at the top and changes no more; `text` is what is on the screen.
+    `feed` returns the lines that scrolled out at the top, which no longer change; `text` is the screen's content.
     """
 
     def __init__(self, columns: int, rows: int) -> None:
         self.known = 0
-        """So many lines at the top are shown elsewhere: they are neither returned nor in `text` unless they change."""
+        """The number of lines at the top that are shown elsewhere: they are left out until they change."""
         self.still = 0
-        """So many lines have scrolled out since the cursor was last moved."""
+        """The number of lines that have scrolled out since the cursor was last moved."""
         self._columns = max(columns, 2)  # room for a wide character
         self._height = rows
         self._rows: list[_Row] = []
@@ -96,7 +96,7 @@ class TerminalEmulator:
         self._out: list[str] = []
 
     def feed(self, text: str) -> str:
-        """The lines that have scrolled out by what `text` did."""
+        """Process text; returns the lines that it scrolled out."""
         self._out = []
         for token in _TOKEN.finditer(text):
             parameters, final, short, control, plain = token.groups()
@@ -113,7 +113,7 @@ class TerminalEmulator:
 
     @property
     def text(self) -> str:
-        """The lines from the first that is not known to the last that shows something, each with its newline."""
+        """The lines after the known ones, up to the last that shows something, each with its newline."""
         end = len(self._rows)
         while end > self._y and self._rows[end - 1].is_blank:
             end -= 1
@@ -121,15 +121,15 @@ class TerminalEmulator:
 
     @property
     def at_line_start(self) -> bool:
-        """Whether the cursor stands on an empty line below all others."""
+        """True if the cursor is on an empty line below all others."""
         return self._main is None and all(row.is_blank for row in self._rows[self._y :])
 
     def know_lines_above(self) -> None:
-        """What is above the cursor's line is shown elsewhere."""
+        """Mark the lines above the cursor as shown elsewhere."""
         self.known = self._y
 
     def leave_alternate(self) -> None:
-        """Show the main screen, whatever a program that was killed left."""
+        """Switch back to the main screen, also after a program that was killed."""
         if self._main is not None:
             self._rows, self._y, self._x, self.known = self._main
             self._main = None
@@ -150,7 +150,7 @@ class TerminalEmulator:
             self._rows, self.known = [], 0
 
     def _row(self, y: int) -> _Row:
-        """A line that is about to change."""
+        """The line `y`, which is about to change."""
         self._fill(y)
         self.known = min(self.known, y)
         return self._rows[y]
@@ -172,14 +172,14 @@ class TerminalEmulator:
                 self._line_feed()
             end = start + self._columns - self._x
             if end < len(cells) and not cells[end][1]:
-                end -= 1  # a wide character is not parted
+                end -= 1  # a wide character is not split between two lines
             part = cells[start:end]
             self._row(self._y).write(self._x, part)
             self._x = self._x + len(part) if part else self._columns
             start += len(part)
 
     def _combine(self, marks: str) -> None:
-        """Let accents and joiners go with the character before the cursor."""
+        """Add combining characters to the character before the cursor."""
         cells = self._row(self._y).cells[: self._x]
         while cells and not cells[-1][1]:
             cells.pop()
@@ -289,12 +289,12 @@ class TerminalEmulator:
             row.cells[self._x : self._x] = [self._style.blank] * count
             del row.cells[self._columns :]
             for x in (self._x, self._x + count, self._columns):
-                row.mend(x)
+                row.repair(x)
 
     def _delete_characters(self, count: int) -> None:
         row = self._row(self._y)
         del row.cells[self._x : self._x + count]
-        row.mend(self._x)
+        row.repair(self._x)
 
     def _erase_characters(self, count: int) -> None:
         self._row(self._y).erase(self._x, min(self._x + count, self._columns), self._style.blank)
@@ -358,7 +358,7 @@ def _position(screen: TerminalEmulator, first: str, second: str) -> None:
 
 
 def _margins(screen: TerminalEmulator, first: str, second: str) -> None:
-    screen._set_margins(max(_number(first, 1), 1) - 1, _number(second, _MOST) - 1)
+    screen._set_margins(max(_number(first, 1), 1) - 1, _number(second, _MAX_COUNT) - 1)
 
 
 _ESCAPES: dict[str, Callable[[TerminalEmulator, str, str], None]] = {
@@ -398,11 +398,11 @@ _SHORT: dict[str, Callable[[TerminalEmulator], None]] = {
 
 
 def _number(text: str, default: int) -> int:
-    return min(int(text[:5]), _MOST) if text[:5].isdecimal() else default
+    return min(int(text[:5]), _MAX_COUNT) if text[:5].isdecimal() else default
 
 
 def _cells(style: str, text: str) -> tuple[str, list[Cell]]:
-    """The cells that a text takes, and before them what combines with the character before it."""
+    """The leading combining characters of a text, which belong to the cell before it, and the cells of the rest."""
     if text.isascii():
         return "", list(zip(repeat(style), text, strict=False))
     marks, cells = "", list[Cell]()

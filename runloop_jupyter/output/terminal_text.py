@@ -1,4 +1,4 @@
-"""Terminal output made fit for a notebook, which knows colours, carriage returns and backspaces but no cursor."""
+"""Adapts terminal output to notebooks, which support colours, carriage returns and backspaces but no cursor moves."""
 
 from __future__ import annotations
 
@@ -10,9 +10,9 @@ _SGR = re.compile(r"\x1b\[[0-9;:]*m")
 _LAST_SGR = re.compile(r"\x1b\[[0-9;:]*m\Z")
 _LONGEST_SGR = 64
 
-# Everything that is neither text nor a line's own business: escapes and the control characters but \b \t \n \r. Those
-# of one character beyond ASCII (C1) begin the same escapes; none of them is kept, as notebooks would show it. A string
-# has no beginning of another in it: so each character is looked at once, however many strings have no end.
+# Everything but text and \b \t \n \r: escape sequences and other control characters. C1 control characters begin the
+# same sequences in one character; none of them is kept, because notebooks would show them. A control string (OSC, DCS,
+# ...) cannot contain the beginning of another one, so each character is matched once, however many strings have no end.
 _CONTROL = re.compile(
     r"""
       \x1b\[ (?P<parameters>[0-?]*) [\ -/]* (?P<final>[@-~])   # CSI
@@ -25,10 +25,10 @@ _CONTROL = re.compile(
     re.VERBOSE,
 )
 
-# How all of that begins: most text has none of it, and to see so takes an eighth of the time.
+# The characters that these begin with. Most text has none of them, and to check that takes an eighth of the time.
 _SUSPECT = re.compile(r"[\x00-\x07\x0b\x0c\x0e-\x1f\x7f-\x9f\ud800-\udfff]")
 
-# What may still become an escape with the next text.
+# An incomplete escape sequence at the end, which the next text may complete.
 _INCOMPLETE = re.compile(
     r"""
     (?: (?: \x1b\[ | \x9b ) [0-?]* [\ -/]*
@@ -40,7 +40,7 @@ _INCOMPLETE = re.compile(
 )
 _LONGEST_ESCAPE = 4096
 
-# What moves the cursor, or changes more than the text to its right: `TerminalEmulator` knows it, a notebook does not.
+# Sequences that move the cursor, or change more than the text to its right: only `TerminalEmulator` handles them.
 _MOVE = re.compile(
     r"""
       \x1b\[ [0-9;]{0,24} [A-HJLMPSTX@`bdfrsu]
@@ -52,20 +52,20 @@ _MOVE = re.compile(
 
 _EDIT = re.compile(r"(\r|\x08|\x1b\[[0-2]?K)")
 _CELL = re.compile(r"\x1b\[[0-9;:]*m|.", re.DOTALL)
-# What keeps hostile output cheap: longer lines are no longer edited, and of a flood of edits only the last count.
+# These keep hostile output cheap: longer lines are not edited any more, and of many edits only the last are applied.
 _LONGEST_LINE = 4096
-_EDITS_PLAYED = 400
+_MAX_EDITS = 400
 
-MOST_CHARACTERS = 1_000_000
-"""So many characters of one text are shown."""
+MAX_CHARACTERS = 1_000_000
+"""The number of characters of one text that are shown."""
 _RESETS = ("\x1b[m", "\x1b[0m")
 
 
 class EscapeFilter:
-    """Takes from one stream what a notebook cannot show; an escape split between two texts is kept together.
+    """Removes from one stream the sequences that a notebook cannot show, also those that are split between two texts.
 
-    Colours, `\\r`, `\\b` and "erase line" stay; a move to the first column becomes `\\r`. With `moves`, what
-    `TerminalEmulator` knows stays as well.
+    Colours, `\\r`, `\\b` and "erase line" are kept; a move to the first column becomes `\\r`. With `moves`, so are the
+    sequences that `TerminalEmulator` handles.
     """
 
     def __init__(self, *, moves: bool = False) -> None:
@@ -73,7 +73,7 @@ class EscapeFilter:
         self._kept = _kept_with_moves if moves else _kept
 
     def feed(self, text: str) -> str:
-        """Return what can be shown of all text so far and was not returned before."""
+        """Filter the next text of the stream. An incomplete sequence at its end is held back for the next call."""
         text = self._held + text
         if not _SUSPECT.search(text):
             return text
@@ -83,29 +83,29 @@ class EscapeFilter:
 
 
 class LineFolder:
-    """Plays `\\r`, `\\b` and "erase line" on the line they belong to and returns what came of it, not how.
+    """Applies `\\r`, `\\b` and "erase line" to their line, and returns the result instead of the steps.
 
-    A progress bar redrawn a hundred times within one text costs a single redraw.
+    A progress bar that is redrawn a hundred times within one text costs a single redraw.
     """
 
     def __init__(self) -> None:
         self._before = ""  # the last line up to the cursor ...
         self._after = ""  # ... and beyond
-        self._shown = ""  # that line in the notebook, which cannot erase: spaces stand for what was
+        self._shown = ""  # that line in the notebook, which cannot erase: erased text is overwritten with spaces
         self._finished = 0
 
     @property
     def size(self) -> int:
-        """How many characters the notebook shows; those written over are not counted twice."""
+        """The number of characters that the notebook shows; overwritten ones count once."""
         return self._finished + len(self._shown)
 
     @property
     def line(self) -> str:
-        """The last line as it is shown."""
+        """The last line, as it is shown."""
         return self._shown
 
     def feed(self, text: str) -> str:
-        """Return what to append to the notebook's output so that it shows what a terminal would."""
+        """Return the text that, appended to the notebook's output, makes it show what a terminal would."""
         first, *others = text.split("\n")
         parts = [self._typed(first)]
         for line in others:
@@ -114,8 +114,8 @@ class LineFolder:
         return "\n".join(parts)
 
     def next_item(self) -> None:
-        """Begin on an empty line: the notebook shows what follows apart."""
-        self._finished -= 1  # no newline
+        """Begin an empty line, because the notebook shows what follows as another output item."""
+        self._finished -= 1  # the line ends without a newline
         self._end_line()
 
     def _end_line(self) -> None:
@@ -125,13 +125,13 @@ class LineFolder:
     def _typed(self, text: str) -> str:
         if not text:
             return ""
-        for part in _EDIT.split(text)[-_EDITS_PLAYED:]:
-            self._play(part)
+        for part in _EDIT.split(text)[-_MAX_EDITS:]:
+            self._apply(part)
         shown = (self._before + self._after).ljust(len(self._shown))
         previous, self._shown = self._shown, shown
         return shown[len(previous) :] if shown.startswith(previous) else "\r" + shown
 
-    def _play(self, part: str) -> None:
+    def _apply(self, part: str) -> None:
         if len(self._before) + len(self._after) > _LONGEST_LINE:
             self._before, self._after = self._before + self._after + _EDIT.sub("", part), ""
         elif part == "\r":
@@ -152,10 +152,10 @@ class LineFolder:
             self._before = " " * _width(self._before)
 
 
-def shown_text(text: str, most: int = MOST_CHARACTERS) -> str:
-    """A whole text as a notebook or a terminal may show it: with its colours, and without any other escape.
+def safe_text(text: str, most: int = MAX_CHARACTERS) -> str:
+    """A complete text that is safe to show in a notebook or a terminal: with colours, without other escape sequences.
 
-    What is longer than `most` characters is cut, and says so.
+    A text of more than `most` characters is cut, and says so.
     """
     if len(text) <= most:
         return EscapeFilter().feed(text)
@@ -167,21 +167,21 @@ def without_colours(text: str) -> str:
     return _SGR.sub("", text)
 
 
-def sentence(text: str) -> str:
-    """A text of our own with words from elsewhere: without escapes, colours and what turns the direction of writing."""
-    lines = _SGR.sub("", shown_text(text)).replace("\t", " ").splitlines()
+def plain_message(text: str) -> str:
+    """One of our messages, which may quote foreign text: without escape sequences, colours and bidi controls."""
+    lines = _SGR.sub("", safe_text(text)).replace("\t", " ").splitlines()
     return "\n".join(map(printable, lines))
 
 
 def plain(text: str) -> str:
-    """One line as it reads: without colours and other escapes, its edits played."""
+    """One line in its final state: its edits applied, without colours and other escape sequences."""
     folder = LineFolder()
     folder.feed(EscapeFilter().feed(text))
     return _SGR.sub("", folder.line).rstrip("\n")
 
 
 def last_line(text: str) -> str:
-    """The last line of a text that is not empty, as it reads."""
+    """The last line of a text that is not empty, in its final state."""
     lines = text.rstrip().rpartition("\n")
     return plain(lines[2]).strip()
 
@@ -202,7 +202,7 @@ def _kept_with_moves(control: re.Match[str]) -> str:
 
 
 def first_move(text: str) -> int:
-    """Where, in what a filter with `moves` let through, the cursor is moved first; -1 if it is not."""
+    """The index of the first cursor move in the output of a filter with `moves`; -1 if there is none."""
     if "\x1b" not in text:
         return -1
     found = _MOVE.search(text)
@@ -214,7 +214,7 @@ def _width(text: str) -> int:
 
 
 def _beyond(text: str, width: int) -> str:
-    """Return `text` without its first `width` characters, in the colours it had."""
+    """The text without its first `width` characters, in the colours that it had there."""
     if "\x1b" not in text:
         return text[width:]
     colours: list[str] = []
@@ -229,7 +229,7 @@ def _beyond(text: str, width: int) -> str:
 
 
 def _without_last(text: str) -> tuple[str, str]:
-    """Part the last character from the text before it; escapes take no room and stay before."""
+    """Split off the last character. Colours after it take no room and stay with the text before it."""
     escapes = ""
     while escape := _LAST_SGR.search(text[-_LONGEST_SGR:]):
         escapes = escape[0] + escapes

@@ -1,4 +1,4 @@
-"""The whole output of one command, however long it is."""
+"""The complete output of one command, however long it is."""
 
 from __future__ import annotations
 
@@ -18,9 +18,9 @@ _PIECE = 1024 * 1024
 
 
 class Transcript:
-    """All that a command printed: in memory up to 8 MB, in an unlinked temporary file beyond.
+    """The output of a command: up to 8 MB in memory, beyond that in an unlinked temporary file.
 
-    `len` counts characters. `append` raises OSError when the temporary directory is full.
+    `len` counts characters. `append` raises OSError if the temporary directory is full.
     """
 
     def __init__(self, *, in_memory: int = _IN_MEMORY) -> None:
@@ -28,14 +28,14 @@ class Transcript:
 
         self._file = tempfile.SpooledTemporaryFile(max_size=in_memory)  # noqa: SIM115 - closed with this object
         weakref.finalize(self, self._file.close)
-        # Where each run of one stream begins, in bytes; the runs take turns, from `_first` on.
+        # The byte offset at which each run of one stream begins. The runs alternate, beginning with `_first`.
         self._starts = array("Q")
         self._first: Stream = "stdout"
         self._last: Stream | None = None
         self._bytes = 0
         self._characters = 0
         self.replaced = False
-        """Whether some of it came as � because it was no UTF-8."""
+        """True if some bytes were not UTF-8, and � stands for them."""
 
     def append(self, stream: Stream, text: str) -> None:
         """Add text to the end of one of the two streams."""
@@ -52,25 +52,25 @@ class Transcript:
 
     @property
     def stdout(self) -> str:
-        """What the command wrote to its standard output."""
+        """The text that the command wrote to its standard output."""
         return self._read("stdout")
 
     @property
     def stderr(self) -> str:
-        """What the command wrote to its standard error."""
+        """The text that the command wrote to its standard error."""
         return self._read("stderr")
 
     @property
     def output(self) -> str:
-        """Both streams together, in the order in which they came."""
+        """Both streams together, in the order in which they arrived."""
         self._file.seek(0)
         return _text(self._file.read())
 
     async def save(self, path: Path) -> None:
-        """Write both streams together into a new file, as UTF-8. Raises OSError where that cannot be done."""
+        """Write both streams together to a new file, as UTF-8. Raises OSError."""
         with await asyncio.to_thread(path.open, "xb") as file:
             position = 0
-            while position < self._bytes:  # by pieces: more may come meanwhile
+            while position < self._bytes:  # in pieces, because more may be appended meanwhile
                 piece = self._slice(position, min(position + _PIECE, self._bytes))
                 await asyncio.to_thread(file.write, piece)
                 position += len(piece)

@@ -1,9 +1,9 @@
-"""Rich output that comes from a devbox, made harmless: nothing in it runs in the notebook's page.
+"""Sanitizes rich output that comes from a devbox: nothing in it runs in the notebook's page.
 
-Pictures stay. HTML keeps its tables and text, without scripts, styles and what loads from elsewhere. HTML that lives
-by its scripts (an interactive plot), or that would take long to look through, is shown in a frame that the browser
-keeps apart from the notebook. Markdown and LaTeX that would load, link or define something are shown as they were
-written. Text keeps its colours, and no other escape.
+Images are kept. HTML keeps its tables and text, and loses scripts, styles and everything that is loaded from elsewhere.
+HTML that needs its scripts (an interactive plot), or that would take long to sanitize, is shown in a frame that the
+browser isolates from the notebook. Markdown and LaTeX that would load, link or define something are shown as source.
+Text keeps its colours and no other escape sequences.
 """
 
 from __future__ import annotations
@@ -16,28 +16,28 @@ from typing import Any
 
 from .nesting import nests_deeper
 from .script_frame import frame
-from .terminal_text import shown_text
+from .terminal_text import safe_text
 
 _PICTURES = ("image/png", "image/jpeg")
 _SCRIPTED = re.compile(r"<script\b", re.IGNORECASE)
 _STYLED = re.compile(r"<style(?!\s+scoped)\b", re.IGNORECASE)
-_MATHS_THAT_ACTS = re.compile(
+_ACTIVE_MATH = re.compile(
     r"\\(href|url|require|style|class|cssId|data|html|include|input|csname|[gx]?def|let|(re)?new|provide|Declare)"
 )
-_MARKDOWN_THAT_ACTS = re.compile(r"<[a-zA-Z/!?]|!\[|\]\(\s*(?!https?://|mailto:|#)|\]:")
+_ACTIVE_MARKDOWN = re.compile(r"<[a-zA-Z/!?]|!\[|\]\(\s*(?!https?://|mailto:|#)|\]:")
 _LINK = re.compile(r"\s*(https?://|mailto:|#)", re.IGNORECASE)  # not to the notebook's own server
-_DEEPEST = 500  # elements in one another that are looked through here; browsers go about as deep
+_MAX_DEPTH = 500  # nested elements that are sanitized here; browsers have about the same limit
 _LARGEST = 10_000_000  # characters of one MIME type
 _ATTRIBUTES = {"align", "colspan", "rowspan", "span", "scope", "title", "class", "width", "height"}
 _CLASSES = {"dataframe"}
 
 
-def harmless(bundle: Mapping[str, Any], *, frame_network: bool = False) -> dict[str, Any]:
-    """The MIME bundle to show in its place; what is of no known kind is left out, and of what is too large the end.
+def sanitize(bundle: Mapping[str, Any], *, frame_network: bool = False) -> dict[str, Any]:
+    """The MIME bundle to show in its place: without unknown types and values that are too large; long text is cut.
 
-    Frames for scripts get no network unless `frame_network` says so.
+    Frames for scripts have no network unless `frame_network` is true.
     """
-    shown: dict[str, Any] = {"text/plain": shown_text(str(bundle.get("text/plain", "")))}
+    shown: dict[str, Any] = {"text/plain": safe_text(str(bundle.get("text/plain", "")))}
     for mime in _PICTURES:
         if _is_picture(bundle.get(mime)):
             shown[mime] = bundle[mime]
@@ -46,26 +46,27 @@ def harmless(bundle: Mapping[str, Any], *, frame_network: bool = False) -> dict[
         shown["text/html"] = _safe_html(markup, frame_network=frame_network)
     elif isinstance(svg, str) and len(svg) <= _LARGEST:
         shown["text/html"] = _picture("image/svg+xml", base64.b64encode(svg.encode()).decode())
-    _add_source(shown, bundle, "text/latex", _MATHS_THAT_ACTS)
-    _add_source(shown, bundle, "text/markdown", _MATHS_THAT_ACTS, _MARKDOWN_THAT_ACTS)
+    _add_source(shown, bundle, "text/latex", _ACTIVE_MATH)
+    _add_source(shown, bundle, "text/markdown", _ACTIVE_MATH, _ACTIVE_MARKDOWN)
     if isinstance(bundle.get("application/json"), (dict, list)):
         shown["application/json"] = bundle["application/json"]
     return shown
 
 
-def _add_source(shown: dict[str, Any], bundle: Mapping[str, Any], mime: str, *acting: re.Pattern[str]) -> None:
-    """Show mathematics or Markdown; as its source where it would load, link or define something."""
+def _add_source(shown: dict[str, Any], bundle: Mapping[str, Any], mime: str, *active: re.Pattern[str]) -> None:
+    """Add LaTeX or Markdown; as plain text if one of the `active` patterns matches."""
     source = bundle.get(mime)
     if not isinstance(source, str) or len(source) > _LARGEST:
         return
-    if any(pattern.search(source) for pattern in acting):
-        shown["text/plain"] = shown_text(source)
+    if any(pattern.search(source) for pattern in active):
+        shown["text/plain"] = safe_text(source)
     else:
         shown[mime] = source
 
 
 def _safe_html(markup: str, *, frame_network: bool) -> str:
-    if _SCRIPTED.search(markup) or _STYLED.search(markup) or nests_deeper(markup, _DEEPEST):
+    # A stylesheet needs a frame, too: nh3 would remove it. Only that of pandas, `<style scoped>`, is no loss.
+    if _SCRIPTED.search(markup) or _STYLED.search(markup) or nests_deeper(markup, _MAX_DEPTH):
         return frame(markup, network=frame_network)
     import nh3
 
@@ -80,7 +81,7 @@ def _safe_html(markup: str, *, frame_network: bool) -> str:
 
 
 def _kept(tag: str, name: str, value: str) -> str | None:
-    """An attribute's value: pictures are those that the markup has, links lead out, classes are not the notebook's."""
+    """The value of an attribute, None to drop it: only embedded images, links to the web, harmless classes."""
     if name == "class":
         return " ".join(word for word in value.split() if word in _CLASSES) or None
     if name == "src" and not value.startswith("data:image/"):
@@ -91,7 +92,7 @@ def _kept(tag: str, name: str, value: str) -> str | None:
 
 
 def _picture(mime: str, data: str) -> str:
-    return f'<img src="data:{mime};base64,{data}">'  # as a picture it runs no scripts
+    return f'<img src="data:{mime};base64,{data}">'  # the scripts of an SVG do not run in an <img>
 
 
 def _is_picture(data: object) -> bool:

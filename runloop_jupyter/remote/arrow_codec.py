@@ -1,4 +1,4 @@
-"""Tables of pyarrow and polars, as streams of Arrow."""
+"""Codecs for the tables and columns of pyarrow and polars, which travel as Arrow streams."""
 
 from __future__ import annotations
 
@@ -6,22 +6,22 @@ import importlib
 import io
 from typing import Any, Tuple
 
-from .codec import Kind, Unwritable
+from .codec import Codec, Unwritable
 
-_SAFE = (14, 0, 1)  # earlier ones unpickle what a hostile stream names
+_SAFE = (14, 0, 1)  # earlier versions unpickle data that a hostile stream contains
 _EXTENSION = b"ARROW:extension:name"
 
 
-def kind_of(kind: type) -> Kind | None:
-    """How a table, or a column of one, is written."""
+def codec_for(kind: type) -> Codec | None:
+    """The codec for a table, or a column of one."""
     package = str(kind.__module__).partition(".")[0]
     names = [base.__name__ for base in kind.__mro__ if str(base.__module__).partition(".")[0] == package]
-    return next((_KINDS[f"{package}.{name}"] for name in names if f"{package}.{name}" in _KINDS), None)
+    return next((_CODECS[f"{package}.{name}"] for name in names if f"{package}.{name}" in _CODECS), None)
 
 
-def kind_tagged(tag: str) -> Kind | None:
-    """How it is read."""
-    return _KINDS.get(tag)
+def codec_tagged(tag: str) -> Codec | None:
+    """The codec with this tag."""
+    return _CODECS.get(tag)
 
 
 def _pyarrow() -> Any:
@@ -40,7 +40,7 @@ def _write_table(table: Any) -> bytes:
 
 
 def _stream(data: bytes) -> Any:
-    """The stream, if all its types are known here: of any other, what it is made of would come."""
+    """Open a stream. Raises ValueError for an extension type that is not installed: its storage type would be read."""
     _pyarrow()
     stream = importlib.import_module("pyarrow.ipc").open_stream(data)
     for field in stream.schema:
@@ -85,14 +85,14 @@ def _read_frame(data: bytes) -> Any:
     return _polars().read_ipc_stream(io.BytesIO(data))
 
 
-_KINDS = {
-    kind.tag: kind
-    for kind in (
-        Kind("pyarrow.Table", _write_table, _read_table),
-        Kind("pyarrow.RecordBatch", _write_table, _read_batch),
-        Kind("pyarrow.ChunkedArray", _write_chunks, lambda data: _read_table(data).column(0)),
-        Kind("pyarrow.Array", _write_array, lambda data: _read_batch(data).column(0)),
-        Kind("polars.DataFrame", _write_frame, _read_frame),
-        Kind("polars.Series", _write_series, lambda data: _read_frame(data).to_series()),
+_CODECS = {
+    codec.tag: codec
+    for codec in (
+        Codec("pyarrow.Table", _write_table, _read_table),
+        Codec("pyarrow.RecordBatch", _write_table, _read_batch),
+        Codec("pyarrow.ChunkedArray", _write_chunks, lambda data: _read_table(data).column(0)),
+        Codec("pyarrow.Array", _write_array, lambda data: _read_batch(data).column(0)),
+        Codec("polars.DataFrame", _write_frame, _read_frame),
+        Codec("polars.Series", _write_series, lambda data: _read_frame(data).to_series()),
     )
 }

@@ -1,4 +1,4 @@
-"""A cell's text as Python: what is shown in the end, and the lines that IPython would understand."""
+"""Parses cells where the devbox has no IPython: the value to show, and lines like `!command` and `%pip`."""
 
 from __future__ import annotations
 
@@ -19,9 +19,9 @@ _SILENT = {tokenize.COMMENT, tokenize.NL, tokenize.NEWLINE, tokenize.INDENT, tok
 
 
 def parsed(code: str, offset: int, number: int) -> Tuple[ast.Module, ast.Expression | None, str]:
-    """A cell's statements, the last expression if its value is shown, and the file name of both.
+    """A cell's statements, its last expression if the value is to be shown, and the file name of both.
 
-    Line numbers are those of the notebook's cell, of which `offset` lines stand above.
+    Line numbers are those of the notebook's cell, in which `offset` lines precede the code.
     """
     filename = f"{NAME}{number}>"
     source = "\n" * offset + code
@@ -35,9 +35,9 @@ def parsed(code: str, offset: int, number: int) -> Tuple[ast.Module, ast.Express
 
 
 def run_line(line: str) -> None:
-    """Do what a line of IPython says: `!command`, `%pip ...`, `%matplotlib ...`."""
+    """Run a line in IPython's syntax: `!command`, `%pip ...` or `%matplotlib ...`."""
     if line.startswith("!"):
-        subprocess.call(line[1:], shell=True)  # noqa: S602 - as it was typed
+        subprocess.call(line[1:], shell=True)  # noqa: S602 - the user typed it
         see_installed()
         return
     name, _, rest = line[1:].partition(" ")
@@ -49,7 +49,7 @@ def run_line(line: str) -> None:
 
 
 def see_installed() -> None:
-    """Let what was installed since be imported, as by a Python that starts now: the account's own folder may be new."""
+    """Make packages importable that were installed since, as in a new Python: the user's site folder may be new."""
     importlib.invalidate_caches()
     folder = site.getusersitepackages() if site.ENABLE_USER_SITE else ""
     if not folder or folder in sys.path or not os.path.isdir(folder):
@@ -63,7 +63,7 @@ def see_installed() -> None:
 
 
 def _tree(source: str, filename: str) -> Tuple[ast.Module, str]:
-    """The source as Python. A line is taken for one of IPython only where Python does not understand it."""
+    """Parse the source, and replace lines in IPython's syntax: only those at which Python reports an error."""
     lines = source.splitlines(keepends=True)
     while True:
         try:
@@ -88,6 +88,6 @@ def _as_python(line: str, error: SyntaxError) -> str:
 
 
 def _is_silenced(source: str) -> bool:
-    """Whether the last word is a semicolon; one in a comment or a text is none."""
+    """True if the last token is a semicolon, which one in a comment or a string is not."""
     tokens = [each for each in tokenize.generate_tokens(io.StringIO(source).readline) if each.type not in _SILENT]
     return bool(tokens) and tokens[-1].string == ";"

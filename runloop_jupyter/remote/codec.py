@@ -1,8 +1,8 @@
-"""Values as JSON and bytes: each exact type is reduced to plainer values, and built from them again.
+"""Encodes values as JSON and bytes: each type is reduced to simpler values, and rebuilt from them.
 
-JSON's own types stand for themselves; any other is `{"$": tag, "v": what it was reduced to}`. Bytes lie beside the
-JSON, one after the other, in the order in which the JSON speaks of them. A subclass is not its base: only types that
-have a `Kind` are written, and `encode` reads back and compares all that it wrote.
+JSON's own types stand for themselves; any other value is `{"$": tag, "v": its reduced value}`. Bytes follow the JSON,
+in the order in which it refers to them. Types are exact: a subclass needs a `Codec` of its own. `encode` decodes what
+it wrote and compares, so that a value arrives unchanged or is refused.
 """
 
 from __future__ import annotations
@@ -23,25 +23,25 @@ _PACKAGES = {
 }
 _ATOMS: Set[type] = {type(None), bool, int, float, str}
 _MUTABLE = (list, dict, set, bytearray)
-_JSON_INTEGERS = 1 << 63  # beyond, an integer is written in hexadecimal: Python limits the digits of decimal ones
+_JSON_INTEGERS = 1 << 63  # larger integers are hexadecimal: Python limits the digits of decimal ones
 
 
-class Unwritable(Exception):  # noqa: N818 - of one value, with what is said of it
-    """A value that is, or holds, what cannot be written; `kind` is the type of what cannot."""
+class Unwritable(Exception):  # noqa: N818 - describes a value
+    """A value cannot be encoded, or contains one that cannot; `kind` is the type of that one."""
 
     def __init__(self, what: str, kind: type | None = None) -> None:
         super().__init__(what)
         self.kind = kind
 
     def about(self, name: str, value: object) -> str:
-        """The beginning of a sentence: 'numbers' holds a fractions.Fraction."""
+        """The beginning of an error message: 'numbers' holds a fractions.Fraction."""
         return f"{name!r} {'is' if self.kind is type(value) else 'holds'} {self}"
 
 
-class Kind(NamedTuple):
-    """How the values of one exact type are reduced (`write`), built again (`read`) and compared (`same`).
+class Codec(NamedTuple):
+    """Reduces (`write`), rebuilds (`read`) and compares (`same`) the values of one exact type.
 
-    Without `same`, two values are the same if they are reduced to the same.
+    Without `same`, two values are the same if their reduced values are.
     """
 
     tag: str
@@ -51,9 +51,9 @@ class Kind(NamedTuple):
 
 
 def encode(value: Any, *, keep_identity: bool) -> Tuple[bytes, bytes]:
-    """A value as JSON and the bytes beside it. Raises `Unwritable` for any value that would not arrive as it is.
+    """Encode a value as JSON and bytes. Raises `Unwritable` for a value that would not arrive unchanged.
 
-    With `keep_identity`, that is also one that holds a list, dict or set in two places.
+    With `keep_identity`, that includes a value that holds the same list, dict or set twice.
     """
     writer = _Writer(keep_identity)
     try:
@@ -72,12 +72,12 @@ def encode(value: Any, *, keep_identity: bool) -> Tuple[bytes, bytes]:
 
 
 def decode(tree: bytes, data: bytes) -> Any:
-    """The value. Raises whatever its types raise when they cannot be built."""
+    """Decode a value. Raises whatever its types raise when they cannot be rebuilt."""
     return _Reader(data).value(json.loads(tree.decode("ascii")))
 
 
 def same(one: Any, other: Any) -> bool:
-    """Whether two values are of one type and equal in all their parts: -0.0 is not 0.0, and NaN is NaN."""
+    """True if two values have one type and the same parts: -0.0 is not 0.0, and NaN is NaN."""
     kind = type(one)
     if kind is not type(other):
         return False
@@ -89,12 +89,12 @@ def same(one: Any, other: Any) -> bool:
         return _same_items(one, other)
     if kind is dict:
         return _same_items(list(one), list(other)) and _same_items(list(one.values()), list(other.values()))
-    found = _kind_of(kind)
+    found = _codec_for(kind)
     return (found.same or (lambda a, b: same(found.write(a), found.write(b))))(one, other)
 
 
 def first_line(error: BaseException) -> str:
-    """What an exception says, in one line."""
+    """The type of an exception and the first line of its message."""
     return f"{type(error).__name__}: {str(error).strip()}".partition("\n")[0]
 
 
@@ -102,14 +102,14 @@ def _same_items(one: Any, other: Any) -> bool:
     if len(one) != len(other):
         return False
     types = list(map(type, one))
-    at_once = set(types) <= _ATOMS and (float not in types or 0.0 not in one)  # a long list of numbers or texts
+    at_once = set(types) <= _ATOMS and (float not in types or 0.0 not in one)  # fast for a long list of numbers
     if at_once and types == list(map(type, other)) and one == other:
         return True
     return all(map(same, one, other))
 
 
 def _same_sets(one: Any, other: Any) -> bool:
-    """Whether each member has one of its own type in the other: 1, 1.0 and True are equal members."""
+    """True if each member has one of its own type in the other set: 1, 1.0 and True are equal, but not the same."""
     if len(one) != len(other):
         return False
     members = {member: member for member in other}
@@ -123,29 +123,29 @@ def _a(kind: type) -> str:
     return f"{'an' if name[0].lower() in 'aeiou' else 'a'} {name}"
 
 
-def _kind_of(kind: type) -> Kind:
-    """How values of this very type are written. Raises `Unwritable`."""
-    found = _KINDS.get(kind)
+def _codec_for(kind: type) -> Codec:
+    """The codec for an exact type. Raises `Unwritable`."""
+    found = _CODECS.get(kind)
     if found is None:
         package = str(kind.__module__).partition(".")[0]
-        found = _module(package).kind_of(kind) if package in _PACKAGES else None
+        found = _module(package).codec_for(kind) if package in _PACKAGES else None
     if found is None:
         raise Unwritable(_a(kind), kind)
     return found
 
 
-def _kind_tagged(tag: str) -> Kind:
+def _codec_tagged(tag: str) -> Codec:
     found = _TAGGED.get(tag)
     if found is None:
         package = tag.partition(".")[0]
-        found = _module(package).kind_tagged(tag) if package in _PACKAGES else None
+        found = _module(package).codec_tagged(tag) if package in _PACKAGES else None
     if found is None:
         raise ValueError(f"an unknown kind {tag!r}")
     return found
 
 
 def _module(package: str) -> Any:
-    """The part that knows a package's types: it is imported only where the package is needed."""
+    """The codecs of a package's types, imported only when they are needed."""
     return importlib.import_module(f"{__package__}.{_PACKAGES[package]}")
 
 
@@ -157,10 +157,10 @@ class _Writer:
     def __init__(self, keep_identity: bool) -> None:
         self.data: List[bytes] = []
         self._keep_identity = keep_identity
-        self._seen: Dict[int, Any] = {}  # the objects too: no other takes the number of one that is gone
+        self._seen: Dict[int, Any] = {}  # by id(); keeping the objects keeps their ids from being used again
 
     def node(self, value: Any) -> Any:
-        """The value in JSON's own types."""
+        """Reduce a value to JSON's own types."""
         kind = type(value)
         if kind in _ATOMS and (kind is not int or _fits(value)):
             return value
@@ -173,7 +173,7 @@ class _Writer:
         if kind is bytes:
             self.data.append(value)
             return {"$": "bytes", "v": len(value)}
-        found = _kind_of(kind)
+        found = _codec_for(kind)
         return {"$": found.tag, "v": self.node(found.write(value))}
 
     def _nodes(self, values: List[Any]) -> List[Any]:
@@ -193,7 +193,7 @@ class _Reader:
         self._read = 0
 
     def value(self, node: Any) -> Any:
-        """What was written as this node."""
+        """Rebuild the value of a node."""
         if isinstance(node, list):
             return node if set(map(type, node)) <= _ATOMS else [self.value(each) for each in node]
         if not isinstance(node, dict):
@@ -202,10 +202,10 @@ class _Reader:
             return {key: self.value(each) for key, each in node.items()}
         if node["$"] == "bytes":
             return self._bytes(node["v"])
-        return _kind_tagged(node["$"]).read(self.value(node["v"]))
+        return _codec_tagged(node["$"]).read(self.value(node["v"]))
 
     def _bytes(self, length: int) -> bytes:
-        """The next ones: none is read twice, so that what is read is never larger than what came."""
+        """The next bytes. None are read twice, so a small message cannot grow into a large value."""
         start, self._read = self._read, self._read + length
         if not start <= self._read <= len(self._data):
             raise ValueError("bytes are missing")
@@ -224,29 +224,29 @@ def _write_date(value: datetime.date) -> List[Any]:
     return [value.year, value.month, value.day]
 
 
-_KINDS: Dict[type, Kind] = {
-    int: Kind("int", hex, lambda text: int(text, 16)),
-    tuple: Kind("tuple", list, tuple),
-    dict: Kind("dict", lambda value: [list(value), list(value.values())], lambda parts: dict(zip(*parts))),
-    set: Kind("set", list, set, _same_sets),
-    frozenset: Kind("frozenset", list, frozenset, _same_sets),
-    bytearray: Kind("bytearray", bytes, bytearray),
-    complex: Kind("complex", lambda value: [value.real, value.imag], lambda parts: complex(*parts)),
-    range: Kind("range", lambda value: [value.start, value.stop, value.step], lambda parts: range(*parts)),
-    slice: Kind("slice", lambda value: [value.start, value.stop, value.step], lambda parts: slice(*parts)),
-    decimal.Decimal: Kind("decimal", str, decimal.Decimal),
-    datetime.date: Kind("date", _write_date, lambda parts: datetime.date(*parts)),
-    datetime.time: Kind("time", _write_moment, _read_time(datetime.time)),
-    datetime.datetime: Kind(
+_CODECS: Dict[type, Codec] = {
+    int: Codec("int", hex, lambda text: int(text, 16)),
+    tuple: Codec("tuple", list, tuple),
+    dict: Codec("dict", lambda value: [list(value), list(value.values())], lambda parts: dict(zip(*parts))),
+    set: Codec("set", list, set, _same_sets),
+    frozenset: Codec("frozenset", list, frozenset, _same_sets),
+    bytearray: Codec("bytearray", bytes, bytearray),
+    complex: Codec("complex", lambda value: [value.real, value.imag], lambda parts: complex(*parts)),
+    range: Codec("range", lambda value: [value.start, value.stop, value.step], lambda parts: range(*parts)),
+    slice: Codec("slice", lambda value: [value.start, value.stop, value.step], lambda parts: slice(*parts)),
+    decimal.Decimal: Codec("decimal", str, decimal.Decimal),
+    datetime.date: Codec("date", _write_date, lambda parts: datetime.date(*parts)),
+    datetime.time: Codec("time", _write_moment, _read_time(datetime.time)),
+    datetime.datetime: Codec(
         "datetime", lambda value: _write_date(value) + _write_moment(value), _read_time(datetime.datetime)
     ),
-    datetime.timedelta: Kind(
+    datetime.timedelta: Codec(
         "timedelta",
         lambda value: [value.days, value.seconds, value.microseconds],
         lambda parts: datetime.timedelta(*parts),
     ),
-    datetime.timezone: Kind(
+    datetime.timezone: Codec(
         "timezone", lambda value: list(value.__getinitargs__()), lambda parts: datetime.timezone(*parts)
     ),
 }
-_TAGGED = {kind.tag: kind for kind in _KINDS.values()}
+_TAGGED = {codec.tag: codec for codec in _CODECS.values()}

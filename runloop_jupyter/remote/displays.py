@@ -1,4 +1,4 @@
-"""What a notebook can show of a value, as IPython has it: a MIME bundle from the methods that the value's class has."""
+"""Makes the MIME bundle of a value from its `_repr_*_` methods, as IPython does."""
 
 from __future__ import annotations
 
@@ -24,9 +24,9 @@ _REPRS = (
 
 
 def bundle(value: Any) -> Dict[str, Any] | None:
-    """What can be shown of a value, by MIME type, bytes as base64; None if it has shown itself.
+    """The MIME bundle of a value, bytes as base64; None if the value displayed itself.
 
-    A method that raises costs its own part alone, and stderr says why.
+    A method that raises loses only its own MIME type; stderr has the reason.
     """
     if _is_figure(value):
         return {"image/png": _text(_png(value)), "text/plain": plain(value)}
@@ -42,18 +42,18 @@ def bundle(value: Any) -> Dict[str, Any] | None:
 
 
 def sendable(data: Dict[str, Any]) -> Dict[str, Any]:
-    """A MIME bundle that a library made, as it travels."""
+    """A library's MIME bundle in a form that can be sent."""
     found = {str(mime): _text(each) for mime, each in data.items() if each is not None}
     return found if _is_json(found) else {mime: str(each) for mime, each in found.items()}
 
 
 def draws_itself(value: Any) -> bool:
-    """Whether it is a figure or chart, of which `bundle` makes what no method of its own gives."""
+    """True for a figure or chart, for which `bundle` makes a MIME type that it has no method for."""
     return _is_figure(value) or (_is_a("altair", value) and _method(value, "to_html") is not None)
 
 
-def tell(text: str) -> None:
-    """Write to stderr, whatever a cell has made of `sys.stderr`."""
+def write_stderr(text: str) -> None:
+    """Write to stderr, even if a cell has replaced `sys.stderr`."""
     try:
         sys.stderr.write(text)
     except (AttributeError, TypeError, ValueError):
@@ -61,11 +61,13 @@ def tell(text: str) -> None:
 
 
 def _chart(chart: Any) -> str:
-    """A chart of altair: with the scripts that draw it, where the devbox has them."""
+    """The HTML of an altair chart, with its scripts if the devbox has them."""
     try:
         return str(chart.to_html(inline=True))
     except (ImportError, TypeError, ValueError):
-        tell("The chart's scripts come from the network. To have them in the chart: %pip install vl-convert-python\n")
+        write_stderr(
+            "The chart's scripts come from the network. To have them in the chart: %pip install vl-convert-python\n"
+        )
         return str(chart.to_html())
 
 
@@ -85,7 +87,7 @@ def _representations(value: Any) -> Iterator[Tuple[str, Any]]:
 
 
 def _shown(value: Any, name: str, by_mime: Callable[[Any], Dict[str, Any]], **arguments: Any) -> Dict[str, Any]:
-    """What one of its methods gives, by MIME type; nothing if it has no such method, or none that works."""
+    """The result of one of the value's methods, by MIME type; empty if there is none, or if it fails."""
     method = _method(value, name)
     if method is None:
         return {}
@@ -101,28 +103,28 @@ def _shown(value: Any, name: str, by_mime: Callable[[Any], Dict[str, Any]], **ar
 
 
 def _method(value: Any, name: str) -> Any:
-    """The method of this name, unless it is a class or answers to every name."""
+    """The method of this name; None for a class, or an object that has every attribute."""
     if inspect.isclass(value):
         return None
     try:
         method = None if getattr(value, _CANARY, None) is not None else getattr(value, name, None)
-    except Exception:  # noqa: BLE001 - whatever its __getattr__ raises: it has no such method
+    except Exception:  # noqa: BLE001 - its __getattr__ may raise anything
         return None
     return method if callable(method) else None
 
 
 def _tried(value: Any, name: str, make: Callable[[], Any]) -> Any:
-    """What was made, or None if that raised; then stderr has the reason."""
+    """The result of `make`, or None if it raises; stderr has the reason."""
     try:
         return make()
-    except Exception as error:  # noqa: BLE001 - what else there is of the value is shown
+    except Exception as error:  # noqa: BLE001 - the value's other MIME types are shown
         reason = f"{type(error).__name__}: {_safely(error, str)}".strip().partition("\n")[0]
-        tell(f"{type(value).__name__}.{name} failed: {reason}\n")
+        write_stderr(f"{type(value).__name__}.{name} failed: {reason}\n")
         return None
 
 
 def plain(value: Any) -> str:
-    """Its repr, if it has one."""
+    """The repr of a value, cut if it is very long; also of a value whose repr fails."""
     text = _safely(value, repr)
     if len(text) <= _LONGEST_REPR:
         return text
@@ -132,7 +134,7 @@ def plain(value: Any) -> str:
 def _safely(value: Any, say: Callable[[Any], str]) -> str:
     try:
         return say(value)
-    except Exception as error:  # noqa: BLE001 - a value that cannot be told is no failure of the cell
+    except Exception as error:  # noqa: BLE001 - a value without a repr does not fail the cell
         return f"<{type(value).__name__} whose {say.__name__} raised {type(error).__name__}>"
 
 

@@ -1,7 +1,7 @@
-"""How libraries that draw find the session: plotly's `fig.show()`, bokeh's `show(p)`, altair's `chart.show()`.
+"""Connects plotting libraries to the notebook: plotly's `fig.show()`, bokeh's `show(p)`, altair's `chart.show()`.
 
-Each library is told once it has been imported; none is imported here. A figure travels with the scripts that draw it,
-as it is shown in a frame without a network.
+Each library is configured once a cell has imported it; none is imported here. A figure is sent with the scripts that
+draw it, because it is shown in a frame without a network.
 """
 
 from __future__ import annotations
@@ -15,51 +15,51 @@ from importlib.machinery import ModuleSpec
 from typing import Any, Callable, Dict
 from urllib.parse import unquote, urlsplit
 
-_PATIENCE = 5.0  # seconds that a server in the devbox has to answer
+_TIMEOUT = 5.0  # seconds that a server in the devbox has to answer
 _HEIGHT = 450  # plotly's own, for figures that say none
 Show = Callable[[Dict[str, Any]], None]
 """Takes a MIME bundle."""
 
 
 def connect(show: Show) -> Callable[[], None]:
-    """Have figures shown by `show` from here on; what the user's environment says goes first.
+    """Have figures shown by `show` from now on, unless the user's environment says otherwise.
 
-    What it returns is called at the end of a cell: it shows the pages that have been fetched meanwhile.
+    Returns a function to call at the end of each cell: it shows the pages that were fetched meanwhile.
     """
     browser = _Browser(show)
     os.environ.setdefault("BOKEH_RESOURCES", "inline")
-    told: Dict[str, Callable[[Any], None]] = {"bokeh.io": lambda module: _tell_bokeh(module, show)}
+    hooks: Dict[str, Callable[[Any], None]] = {"bokeh.io": lambda module: _configure_bokeh(module, show)}
     if "PLOTLY_RENDERER" not in os.environ:
-        told["plotly.io._renderers"] = lambda module: _tell_plotly(module, show)
+        hooks["plotly.io._renderers"] = lambda module: _configure_plotly(module, show)
     if "BROWSER" not in os.environ:
-        told["webbrowser"] = lambda module: module.register("notebook", None, browser, preferred=True)
-    sys.meta_path.insert(0, _AfterImport(told))
+        hooks["webbrowser"] = lambda module: module.register("notebook", None, browser, preferred=True)
+    sys.meta_path.insert(0, _ImportHooks(hooks))
     return browser.show_fetched
 
 
-class _AfterImport:
-    """Finds modules as the others do, and calls back once one of these has been imported."""
+class _ImportHooks:
+    """A module finder that leaves finding to the others, and calls a hook once a module has been imported."""
 
-    def __init__(self, told: Dict[str, Callable[[Any], None]]) -> None:
-        self._told = told
+    def __init__(self, hooks: Dict[str, Callable[[Any], None]]) -> None:
+        self._hooks = hooks
 
     def find_spec(self, name: str, path: Any = None, target: Any = None) -> ModuleSpec | None:
-        tell = self._told.pop(name, None)
-        if tell is None:
+        hook = self._hooks.pop(name, None)  # removed, as the search below asks all finders, this one too
+        if hook is None:
             return None
         found = importlib.util.find_spec(name)
         if found is not None and found.loader is not None:
             load = found.loader.exec_module
 
-            def load_and_tell(module: Any) -> None:
+            def load_and_configure(module: Any) -> None:
                 load(module)
-                tell(module)
+                hook(module)
 
-            found.loader.exec_module = load_and_tell  # type: ignore[method-assign]
+            found.loader.exec_module = load_and_configure  # type: ignore[method-assign]
         return found
 
 
-def _tell_plotly(module: Any, show: Show) -> None:
+def _configure_plotly(module: Any, show: Show) -> None:
     from plotly.io.base_renderers import ExternalRenderer  # type: ignore[import-not-found, unused-ignore]
 
     class Notebook(ExternalRenderer):  # type: ignore[misc, unused-ignore]
@@ -72,9 +72,9 @@ def _tell_plotly(module: Any, show: Show) -> None:
     module.renderers.default = "browser"
 
 
-def _tell_bokeh(module: Any, show: Show) -> None:
+def _configure_bokeh(module: Any, show: Show) -> None:
     def load(*_arguments: Any) -> None:
-        """Nothing: each figure has its library with it."""
+        """Load nothing: each figure contains its library."""
 
     def show_document(obj: Any, state: Any, notebook_handle: Any = None) -> None:
         from bokeh.embed import file_html  # type: ignore[import-not-found, unused-ignore]
@@ -89,10 +89,10 @@ def _tell_bokeh(module: Any, show: Show) -> None:
 
 
 class _Browser:
-    """What `webbrowser` opens: pages in files are shown, addresses are told.
+    """A browser for `webbrowser`: it shows the page of a file, and prints other addresses.
 
-    So are pages that a server in the devbox has, at the end of the cell: many a library has one that waits to be asked
-    by who opened the page, in the very thread of the cell.
+    A page that a server in the devbox serves is fetched in a thread and shown at the end of the cell: some libraries
+    start a server that answers one request, in the cell's own thread, after they have opened the browser.
     """
 
     name = "notebook"
@@ -121,7 +121,7 @@ class _Browser:
     def show_fetched(self) -> None:
         fetching, self._fetching = self._fetching, {}
         for thread, data in fetching.items():
-            thread.join(_PATIENCE)
+            thread.join(_TIMEOUT)
             self._show(dict(data))
 
     def open_new(self, url: str) -> bool:
@@ -132,10 +132,10 @@ class _Browser:
 
 
 def _fetch(url: str, data: Dict[str, str]) -> None:
-    """Put the page at an address of this devbox into the bundle."""
+    """Add the page at an address of this devbox to the bundle."""
     from urllib.request import ProxyHandler, build_opener
 
     with suppress(OSError, ValueError):
-        with build_opener(ProxyHandler({})).open(url, timeout=_PATIENCE) as answer:
+        with build_opener(ProxyHandler({})).open(url, timeout=_TIMEOUT) as answer:
             if answer.headers.get_content_type() == "text/html":
                 data["text/html"] = answer.read().decode("utf-8", "replace")

@@ -1,10 +1,10 @@
-"""A Python session in a devbox: it keeps its variables from cell to cell.
+"""A Python session in a devbox, which keeps its variables from cell to cell.
 
-`main` is what a cell starts: it finds the session's process, or forks it, hands over the cell together with its own
-standard descriptors, and ends when the cell does. So a cell's output, its exit code and its end are those of one
-command, and Ctrl-C is its death: the session notices, interrupts the cell, and keeps its variables.
+Each cell starts `main` as a client: it finds the session's process, or forks it, hands over the cell together with its
+own standard descriptors, and ends when the cell does. So a cell has the output, the exit code and the end of one
+command. Stop kills the client: the session notices, interrupts the cell, and keeps its variables.
 
-Structured results go into the same stdout, one line each: a mark, the cell's own word, and JSON.
+Structured results are sent on the same stdout, one line each: a mark, the cell's token (`word`), and JSON.
 """
 
 from __future__ import annotations
@@ -38,29 +38,29 @@ from typing import Any, Callable, Iterator
 
 from .cells import NAME as CELL
 from .cells import parsed, see_installed
-from .display_names import Displays, provide, withdrawn
-from .displays import sendable, tell
+from .displays import sendable, write_stderr
 from .figures import connect
+from .ipython_display import Displays, install, uninstalled
 
 MARK = "\x1e"
-_INLINE = 256 * 1024  # bytes of values that go into stdout
-_PATIENCE = 3.0  # seconds that an interrupted cell has before its session is killed
+_INLINE = 256 * 1024  # bytes of values that are sent on stdout; larger ones in a file
+_TIMEOUT = 3.0  # seconds that an interrupted cell has before its session is killed
 _INTERRUPTED = 130
-_MOST_LATE = 100_000  # characters that are kept from one cell to the next
-_LONGEST_ERROR = 500
-_MOST_SESSIONS = 5  # started for one cell, should each end at once
-_TAKEN = b"!"
+_MAX_BUFFERED = 100_000  # characters that are kept from one cell to the next
+_MAX_ERROR = 500
+_MAX_SESSIONS = 5  # that are started for one cell if each ends at once
+_ACCEPTED = b"!"
 _LOST = 120  # the exit code of a cell whose session died
 
 
 def main(arguments: list[str]) -> int:
-    """Run one cell in its session; the exit code."""
-    request = json.loads(_given(arguments[0]))
-    name = _name(request)
-    with _sessions():
+    """Run one cell in its session; returns the exit code."""
+    request = json.loads(_read_request(arguments[0]))
+    name = _session_name(request)
+    with _sessions_folder():
         if request["restart"]:
             _end_session(name)
-        connection = _handed_over(request, name)
+        connection = _submit(request, name)
     answer = _receive_all(connection)
     if not answer:
         _frame(request["word"], {"kind": "lost"})
@@ -68,20 +68,20 @@ def main(arguments: list[str]) -> int:
     return int(json.loads(answer)["exit_code"])
 
 
-def _handed_over(request: dict[str, Any], name: str) -> socket.socket:
-    """The connection to the session that runs the cell now; one that died before its turn came is replaced."""
-    for _ in range(_MOST_SESSIONS):
+def _submit(request: dict[str, Any], name: str) -> socket.socket:
+    """Hand the cell over to its session; returns the connection. A session that dies before it accepts is replaced."""
+    for _ in range(_MAX_SESSIONS):
         connection, request["is_new"] = _connect(name)
         with suppress(ConnectionError):
             _send(connection, request)
-            if connection.recv(1) == _TAKEN:
+            if connection.recv(1) == _ACCEPTED:
                 return connection
         connection.close()
-    sys.exit(f"{_MOST_SESSIONS} Python sessions ended before they could take the cell: is the devbox out of memory?")
+    sys.exit(f"{_MAX_SESSIONS} Python sessions ended before they could take the cell: is the devbox out of memory?")
 
 
-def _given(argument: str) -> bytes:
-    """The request: inline, or in a file that is read once."""
+def _read_request(argument: str) -> bytes:
+    """The request: inline, or in a file, which is then removed."""
     if not argument.startswith("@"):
         return base64.b64decode(argument)
     with open(argument[1:], "rb") as file:
@@ -90,15 +90,15 @@ def _given(argument: str) -> bytes:
     return data
 
 
-def _name(request: dict[str, Any]) -> str:
-    """What a session's files are called: each interpreter has its own sessions."""
+def _session_name(request: dict[str, Any]) -> str:
+    """The name of a session's files: each interpreter has its own sessions."""
     key = f"{request['session']}\0{sys.executable}\0{sys.version}"
     return hashlib.sha256(key.encode()).hexdigest()[:16]
 
 
 @contextmanager
-def _sessions() -> Iterator[None]:
-    """Inside the folder of all sessions: a socket's path is short only from there."""
+def _sessions_folder() -> Iterator[None]:
+    """Work in the folder of all sessions: the path of a Unix socket has to be short."""
     before = os.getcwd()
     folder = os.path.join(tempfile.gettempdir(), f"runloop-python-{os.getuid()}")
     os.makedirs(folder, mode=0o700, exist_ok=True)
@@ -113,7 +113,7 @@ def _sessions() -> Iterator[None]:
 
 
 def _connect(path: str) -> tuple[socket.socket, bool]:
-    """A connection to the session's process, and whether the process is new."""
+    """A connection to the session's process, and True if the process is new."""
     with open(path + ".lock", "w") as lock:
         fcntl.flock(lock, fcntl.LOCK_EX)
         connection = socket.socket(socket.AF_UNIX)
@@ -129,10 +129,10 @@ def _connect(path: str) -> tuple[socket.socket, bool]:
 
 
 def _end_session(path: str) -> None:
-    """End the session's process with all that it started; its number alone may mean another process by now."""
+    """Kill the session's process and all that it started."""
     try:
         with socket.socket(socket.AF_UNIX) as connection:
-            connection.connect(path)
+            connection.connect(path)  # if nobody listens, its process id may belong to another process by now
         with open(path + ".pid") as file:
             os.killpg(int(file.read()), signal.SIGKILL)
     except (OSError, ValueError):
@@ -177,7 +177,7 @@ def _send(connection: socket.socket, request: dict[str, Any]) -> None:
 
 
 def _receive(connection: socket.socket) -> tuple[dict[str, Any], list[int]]:
-    """A request, and the descriptors that came with it."""
+    """Receive a request, and the descriptors that were sent with it."""
     descriptors = array.array("i")
     head, ancillary, _, _ = connection.recvmsg(8, socket.CMSG_LEN(3 * descriptors.itemsize))
     for _, _, data in ancillary:
@@ -186,7 +186,7 @@ def _receive(connection: socket.socket) -> tuple[dict[str, Any], list[int]]:
     while left:
         piece = connection.recv(min(left, 1 << 20))
         if not piece:
-            raise ConnectionError("the cell went away")
+            raise ConnectionError("the client has gone")
         pieces.append(piece)
         left -= len(piece)
     return json.loads(b"".join(pieces)), list(descriptors)
@@ -213,8 +213,8 @@ def _frame(word: str, content: dict[str, Any]) -> None:
         line = line[os.write(1, line) :]
 
 
-class _Late(io.TextIOBase):
-    """What threads and tasks print while no cell runs: it comes with the next one, or the last of it."""
+class _Buffer(io.TextIOBase):
+    """Keeps the end of what threads and tasks print while no cell runs, for the next cell."""
 
     def __init__(self) -> None:
         self._text = ""
@@ -225,11 +225,11 @@ class _Late(io.TextIOBase):
 
     def write(self, text: str) -> int:
         with self._lock:
-            self._text = (self._text + text)[-_MOST_LATE:]
+            self._text = (self._text + text)[-_MAX_BUFFERED:]
         return len(text)
 
-    def taken(self) -> str:
-        """All of it, once."""
+    def drain(self) -> str:
+        """Return the text, and forget it."""
         with self._lock:
             text, self._text = self._text, ""
         return text
@@ -249,18 +249,18 @@ class Session:
         warnings.filterwarnings("ignore", message=".*[Aa]gg is (a )?non-(GUI|interactive).*")
         self._event_loop: asyncio.AbstractEventLoop | None = None
         self._cells = 0
-        self._late = {"stdout": _Late(), "stderr": _Late()}
+        self._buffers = {"stdout": _Buffer(), "stderr": _Buffer()}
         self._displays = Displays(self.show, self.clear)
         builtins.display = self._displays.display  # type: ignore[attr-defined]  # as in a notebook
         self._word = ""
         self._show_fetched = connect(self.show)
-        provide(self._displays)
+        install(self._displays)
         self._ipython: Any = None
-        """What runs cells where IPython is."""
+        """Runs the cells if IPython is installed."""
         self._is_ipython_broken = False
 
     def serve(self) -> None:
-        """Run cells, one after the other, until the process is killed."""
+        """Run cells one after the other until the process is killed."""
         signal.signal(signal.SIGINT, signal.SIG_IGN)
         while True:
             connection = self._accepted()
@@ -270,34 +270,33 @@ class Session:
                 connection.close()
                 continue
             with suppress(OSError):  # the cell was stopped while it waited for its turn
-                connection.sendall(_TAKEN)
-            self._take(descriptors)
+                connection.sendall(_ACCEPTED)
+            self._attach(descriptors)
             try:
-                exit_code = self._guarded(connection, request)
-            except KeyboardInterrupt:  # in the moment in which the cell ended
+                exit_code = self._run_watched(connection, request)
+            except KeyboardInterrupt:  # at the very moment that the cell ended
                 exit_code = _INTERRUPTED
-            self._let_go()
+            self._detach()
             with suppress(OSError):  # the cell was stopped
                 connection.sendall(json.dumps({"exit_code": exit_code}).encode())
             connection.close()
 
     def _accepted(self) -> socket.socket:
-        """The next cell's connection. Until it comes, the loop runs what earlier cells began."""
+        """Accept the next cell's connection. Until it comes, the loop runs tasks of earlier cells."""
         self._listener.setblocking(False)
         while True:
             loop = self._loop()
             accepting = loop.create_task(loop.sock_accept(self._listener))
             while not accepting.done() and not loop.is_closed():
-                with suppress(
-                    SystemExit, KeyboardInterrupt, RuntimeError
-                ):  # of a task: it ends, stops or closes the loop
+                with suppress(SystemExit, KeyboardInterrupt, RuntimeError):  # a task exits, or stops the loop
                     loop.run_until_complete(accepting)
             if accepting.done():
                 connection, _ = accepting.result()
                 connection.setblocking(True)
                 return connection
 
-    def _take(self, descriptors: list[int]) -> None:
+    def _attach(self, descriptors: list[int]) -> None:
+        """Make the client's standard descriptors those of this process, as long as the cell runs."""
         for number, descriptor in enumerate(descriptors):
             os.dup2(descriptor, number)
             os.close(descriptor)
@@ -307,19 +306,19 @@ class Session:
             stream = io.TextIOWrapper(raw, "utf-8", "backslashreplace", write_through=True)
             setattr(sys, name, stream)
             with suppress(OSError):  # the cell was stopped
-                stream.write(self._late[name].taken())
+                stream.write(self._buffers[name].drain())
 
-    def _let_go(self) -> None:
-        for name, late in self._late.items():
+    def _detach(self) -> None:
+        for name, buffer in self._buffers.items():
             stream: Any = getattr(sys, name, None)  # a cell may have put anything there
-            with suppress(OSError, ValueError, AttributeError, TypeError):  # or whoever read it has gone
-                stream.write(late.taken())  # of a thread that began to print before the cell
+            with suppress(OSError, ValueError, AttributeError, TypeError):  # or the client has gone
+                stream.write(buffer.drain())  # of a thread that holds the buffer since before the cell
                 stream.flush()
-        sys.stdout, sys.stderr = self._late["stdout"], self._late["stderr"]
+        sys.stdout, sys.stderr = self._buffers["stdout"], self._buffers["stderr"]
         _release_descriptors()
 
-    def _guarded(self, connection: socket.socket, request: dict[str, Any]) -> int:
-        """The cell's exit code. It is interrupted when who asked for it goes away."""
+    def _run_watched(self, connection: socket.socket, request: dict[str, Any]) -> int:
+        """Run the cell, and interrupt it if its client goes away; returns the exit code."""
         over, done = os.pipe()
         watching = threading.Thread(target=_watch, args=(connection, over), daemon=True)
         watching.start()
@@ -345,7 +344,7 @@ class Session:
             return 1
         except SystemExit as end:
             return _exit_code(end)
-        except BaseException as error:  # noqa: BLE001 - whatever a cell raises is shown, and the session goes on
+        except BaseException as error:  # noqa: BLE001 - any error of a cell is shown, and the session goes on
             self._fail(error)
             return _INTERRUPTED if isinstance(error, KeyboardInterrupt) else 1
         return 0
@@ -364,15 +363,15 @@ class Session:
         self._names.update(unpack(_values_of(request), pickles=True))
 
     def _start_ipython(self) -> None:
-        """Let IPython run the cells: from the first, or from the one that follows its installation."""
+        """Have IPython run the cells, from the first one or from the one after its installation."""
         try:
-            with withdrawn():
+            with uninstalled():
                 from .ipython_cells import IPythonCells
 
-                self._ipython = IPythonCells(self._module, self._displays, self._awaited, self._called)
-        except Exception as error:  # noqa: BLE001 - whatever is wrong with it: cells run without it
+                self._ipython = IPythonCells(self._module, self._displays, self._await, self._call)
+        except Exception as error:  # noqa: BLE001 - cells run without it, whatever is wrong with it
             self._is_ipython_broken = True
-            tell(f"IPython is not used, as it cannot be started here: {type(error).__name__}: {error}\n")
+            write_stderr(f"IPython is not used, as it cannot be started here: {type(error).__name__}: {error}\n")
 
     def _execute(self, code: str, offset: int) -> None:
         self._cells += 1
@@ -392,21 +391,21 @@ class Session:
                 self._displays.display(value)
 
     def _evaluate(self, tree: ast.Module | ast.Expression, filename: str, mode: str) -> Any:
-        """The value, made while the session's loop counts as running: `asyncio.create_task` works in any cell."""
+        """Run code while the session's loop counts as running, so that `asyncio.create_task` works in any cell."""
         code: Any = compile(tree, filename, mode, flags=ast.PyCF_ALLOW_TOP_LEVEL_AWAIT)
         if code.co_flags & inspect.CO_COROUTINE:
-            return self._awaited(eval(code, self._names))  # noqa: S307 - to run code is what this is for
-        return self._called(lambda: eval(code, self._names))  # noqa: S307
+            return self._await(eval(code, self._names))  # noqa: S307 - to run code is what this is for
+        return self._call(lambda: eval(code, self._names))  # noqa: S307
 
-    def _called(self, function: Callable[[], Any]) -> Any:
+    def _call(self, function: Callable[[], Any]) -> Any:
         asyncio._set_running_loop(self._loop())
         try:
             return function()
         finally:
             asyncio._set_running_loop(None)
 
-    def _awaited(self, coroutine: Any) -> Any:
-        """What a coroutine returns. Context variables that it set stay set, as for code without `await`."""
+    def _await(self, coroutine: Any) -> Any:
+        """The result of a coroutine. Context variables that it sets stay set, as for code without `await`."""
         context: list[contextvars.Context] = []
 
         async def run() -> Any:
@@ -426,24 +425,24 @@ class Session:
             raise
         finally:
             if task.done() and not task.cancelled():
-                task.exception()  # it is told by whoever called: asyncio need not
+                task.exception()  # retrieved, so that asyncio does not log it: the caller reports it
             for variable, value in [item for each in context for item in each.items()]:
                 variable.set(value)
 
     def _loop(self) -> asyncio.AbstractEventLoop:
-        """The session's one loop; another, if a cell has closed it."""
+        """The session's loop; a new one if a cell has closed it."""
         if self._event_loop is None or self._event_loop.is_closed():
             self._event_loop = asyncio.new_event_loop()
             asyncio.set_event_loop(self._event_loop)
         return self._event_loop
 
     def show(self, data: dict[str, Any], display_id: str = "", update: bool = False) -> None:
-        """Show a MIME bundle, or with `update` in the place of what has this id."""
+        """Show a MIME bundle, or with `update` replace the one with this id."""
         shown = {"kind": "display", "data": sendable(data)}
         _frame(self._word, {**shown, "id": display_id, "update": update} if display_id else shown)
 
     def clear(self, wait: bool) -> None:
-        """Empty the cell, with `wait` once something is shown in it."""
+        """Empty the cell, with `wait` when the next output comes."""
         _frame(self._word, {"kind": "clear", "wait": wait})
 
     def _show_figures(self) -> None:
@@ -475,15 +474,15 @@ class Session:
         lines, place = _traceback(error)
         text = _summary(error)
         try:
-            tell("".join(lines))
-            _frame(self._word, {"kind": "error", "text": text[:_LONGEST_ERROR], "line": place})
+            write_stderr("".join(lines))
+            _frame(self._word, {"kind": "error", "text": text[:_MAX_ERROR], "line": place})
         except (OSError, ValueError):
-            pass  # whoever would have read it has gone
+            pass  # the client has gone
 
 
 def _has_ipython() -> bool:
-    """Whether there is one to be imported; `display_names` stands in where there is none."""
-    finder: Any = importlib.machinery.PathFinder
+    """True if IPython is installed."""
+    finder: Any = importlib.machinery.PathFinder  # which does not find our stand-in
     return finder.find_spec("IPython") is not None
 
 
@@ -499,34 +498,34 @@ def _values_of(request: dict[str, Any]) -> bytes:
 def _exit_code(end: SystemExit) -> int:
     if end.code is None or isinstance(end.code, int):
         return end.code or 0
-    tell(f"{end.code}\n")
+    write_stderr(f"{end.code}\n")
     return 1
 
 
 def _watch(connection: socket.socket, over: int) -> None:
-    """Interrupt the cell once its connection is closed, and kill the session if that does not help."""
+    """Interrupt the cell once its connection is closed; kill the session if that does not end the cell."""
     ready, _, _ = select.select([connection.fileno(), over], [], [])
     if over in ready:
         return
     os.killpg(0, signal.SIGINT)
-    ready, _, _ = select.select([over], [], [], _PATIENCE)
+    ready, _, _ = select.select([over], [], [], _TIMEOUT)
     if not ready:
         os.killpg(0, signal.SIGKILL)
 
 
 def _summary(error: BaseException) -> str:
-    """The last line of a traceback, and the first of each note that was added to it."""
-    told = traceback.TracebackException(type(error), error, None)
+    """The last line of a traceback, and the first line of each note that was added to the exception."""
+    formatted = traceback.TracebackException(type(error), error, None)
     notes = getattr(error, "__notes__", None)  # anything, as a cell can set it
-    told.__notes__ = None  # type: ignore[attr-defined, unused-ignore]  # Python 3.11
-    reason = list(told.format_exception_only())[-1]
-    told_notes = [note for note in notes if isinstance(note, str)] if isinstance(notes, list) else []
-    lines = [each.strip().partition("\n")[0] for each in (reason, *told_notes)]
+    formatted.__notes__ = None  # type: ignore[attr-defined, unused-ignore]  # Python 3.11
+    reason = list(formatted.format_exception_only())[-1]
+    texts = [note for note in notes if isinstance(note, str)] if isinstance(notes, list) else []
+    lines = [each.strip().partition("\n")[0] for each in (reason, *texts)]
     return "; ".join(line for line in lines if line)
 
 
 def _traceback(error: BaseException) -> tuple[list[str], int | None]:
-    """The lines of a traceback that begins in the cell, and the line of the cell where it went wrong."""
+    """The lines of a traceback that begins in the cell, and the number of the cell's line that failed."""
     if isinstance(error, SyntaxError) and str(error.filename).startswith(CELL):
         return traceback.format_exception_only(type(error), error), error.lineno
     frames = error.__traceback__

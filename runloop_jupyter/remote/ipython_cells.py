@@ -1,7 +1,7 @@
-"""Cells run by IPython, where the devbox has it: its magics, `In` and `Out`, its formatters, in the session's frame.
+"""Runs cells with IPython, if the devbox has it: with its magics, `In` and `Out`, and its formatters.
 
-What a cell shows goes where the session's own displays go, and what it raises is told by the session, so that a
-traceback has the notebook's lines. There is no history on disk, and nothing is coloured.
+Displays go to the session's own, and errors are reported by the session, so that tracebacks have the notebook's line
+numbers. There is no history on disk, and no colour.
 """
 
 from __future__ import annotations
@@ -24,17 +24,17 @@ from traitlets import Type
 from traitlets.config import Config
 
 from .cells import NAME, run_line
-from .display_names import Displays
 from .displays import bundle as own_bundle
-from .displays import draws_itself, plain, tell
+from .displays import draws_itself, plain, write_stderr
+from .ipython_display import Displays
 
 _OLDEST = 8
 
 
 class IPythonCells:
-    """Runs cells in the names of a module.
+    """Runs cells in a module's namespace.
 
-    `await_` awaits a coroutine on the session's loop; `call` calls while that counts as running.
+    `await_` awaits a coroutine on the session's loop; `call` calls a function while that loop counts as running.
     """
 
     def __init__(
@@ -47,13 +47,13 @@ class IPythonCells:
         self._shell = _started(module)
 
     def run(self, code: str, offset: int, number: int) -> None:
-        """Run a cell; raises what it raises."""
+        """Run a cell. Raises whatever the cell raises."""
         shell = self._shell
         shell.compile.place(offset, number)
         error: Any = None
         try:
             transformed = shell.transform_cell(code)
-        except Exception as mistake:  # noqa: BLE001 - IPython tells it
+        except Exception as mistake:  # noqa: BLE001 - run_cell_async reports it
             transformed, error = code, (type(mistake), mistake, mistake.__traceback__)
         cell = {"store_history": True, "transformed_cell": transformed, "preprocessing_exc_tuple": error}
         result: Any = None
@@ -70,7 +70,7 @@ class IPythonCells:
 
 
 class _Compiler(CachingCompiler):  # type: ignore[misc, unused-ignore]
-    """Names cells as the session does, with the lines that they have in the notebook."""
+    """Names cells as the session does, with the line numbers that they have in the notebook."""
 
     _offset, _number = 0, 0
 
@@ -91,8 +91,8 @@ class _Compiler(CachingCompiler):  # type: ignore[misc, unused-ignore]
         return super().ast_parse(above + source, filename, symbol)
 
 
-class _Itself(IPythonDisplayFormatter):  # type: ignore[misc, unused-ignore]
-    """Knows whether the last object has shown itself."""
+class _SelfDisplay(IPythonDisplayFormatter):  # type: ignore[misc, unused-ignore]
+    """Remembers whether the last object displayed itself."""
 
     has_shown = False
 
@@ -102,7 +102,7 @@ class _Itself(IPythonDisplayFormatter):  # type: ignore[misc, unused-ignore]
 
 
 class _Formatter(DisplayFormatter):  # type: ignore[misc, unused-ignore]
-    """IPython's formatters, with the figures that a devbox has no other way to show, and a text for every object."""
+    """IPython's formatters, with figures that only a notebook's front end could draw, and a text for every object."""
 
     def format(self, obj: Any, include: Any = None, exclude: Any = None) -> Any:
         if draws_itself(obj):
@@ -118,16 +118,16 @@ class _Hook(DisplayHook):  # type: ignore[misc, unused-ignore]
     displays: Any = None
 
     def start_displayhook(self) -> None:
-        """Nothing: there is no prompt."""
+        """Do nothing: there is no prompt."""
 
     def write_output_prompt(self) -> None:
-        """As above."""
+        """Do nothing."""
 
     def write_format_data(self, format_dict: Any, md_dict: Any = None) -> None:
         self.displays.show(format_dict)
 
     def finish_displayhook(self) -> None:
-        """As above."""
+        """Do nothing."""
 
 
 class _Publisher(DisplayPublisher):  # type: ignore[misc, unused-ignore]
@@ -147,32 +147,32 @@ class _Shell(InteractiveShell):  # type: ignore[misc, unused-ignore]
 
     def init_display_formatter(self) -> None:
         self.display_formatter = _Formatter(parent=self)
-        self.display_formatter.ipython_display_formatter = _Itself(parent=self.display_formatter)
+        self.display_formatter.ipython_display_formatter = _SelfDisplay(parent=self.display_formatter)
         parts: Any = self.configurables
         parts.append(self.display_formatter)
 
     def init_virtualenv(self) -> None:
-        """Nothing: the interpreter is the one that was asked for."""
+        """Do nothing: the interpreter is the one that the user chose."""
 
     def showtraceback(self, exc_tuple: Any = None, *_arguments: Any, **_options: Any) -> None:
-        """Keep the error for `%debug`; that of a method that shows an object is told here, others by the session."""
+        """Keep the error for `%debug`. Only an error of a formatter is reported here, all others by the session."""
         found: Any = self._get_exc_info
         kind, error, frames = found(exc_tuple)
         formats = frames.tb_frame.f_locals if frames is not None else {}
         name = getattr(formats.get("self"), "print_method", None)
         if name is not None and name != "_repr_pretty_" and formats.get("args"):
             reason = f"{kind.__name__}: {error}".strip().partition("\n")[0]
-            tell(f"{type(formats['args'][0]).__name__}.{name} failed: {reason}\n")
+            write_stderr(f"{type(formats['args'][0]).__name__}.{name} failed: {reason}\n")
 
     def showsyntaxerror(self, *_arguments: Any, **_options: Any) -> None:
-        """The session tells it."""
+        """Do nothing: the session reports it."""
 
     def showindentationerror(self) -> None:
-        """As above."""
+        """Do nothing."""
 
 
 def _started(module: Any) -> Any:
-    """The one shell of the process."""
+    """Start the process's only shell."""
     leave = {name: getattr(builtins, name) for name in ("exit", "quit") if hasattr(builtins, name)}
     shell: Any = _Shell
     shell = shell.instance(config=_config(), user_module=module, ipython_dir=_folder())
@@ -195,12 +195,12 @@ def _config() -> Config:
 
 
 def _folder() -> str:
-    """Where IPython keeps what it is told to keep: beside the sessions, not in the user's home."""
+    """IPython's own folder: beside the sessions, not in the user's home."""
     return os.path.join(tempfile.gettempdir(), f"runloop-python-{os.getuid()}", "ipython")
 
 
 def _driven(coroutine: Any) -> Any:
-    """What a coroutine returns that waits for nothing."""
+    """The result of a coroutine that awaits nothing."""
     try:
         coroutine.send(None)
     except StopIteration as end:
@@ -215,5 +215,5 @@ def _line_of(name: str) -> Callable[[str], None]:
 
 
 def _page(_shell: Any, data: Any, start: int = 0, screen_lines: int = 0) -> None:
-    """What `name?` tells."""
+    """Print the text of `name?`, which IPython would show in a pager."""
     sys.stdout.write(f"{data.get('text/plain', '') if isinstance(data, dict) else data}\n")

@@ -1,24 +1,24 @@
-"""Arrays and numbers of numpy: their bytes as they are, objects one by one."""
+"""Codecs for numpy's arrays and numbers: their bytes unchanged, arrays of objects item by item."""
 
 from __future__ import annotations
 
 import importlib
 from typing import Any, List, Tuple
 
-from .codec import Kind, Unwritable
+from .codec import Codec, Unwritable
 
 numpy: Any = importlib.import_module("numpy")
 
 
-def kind_of(kind: type) -> Kind | None:
-    """How an array or a number is written; a subclass of an array (a matrix, one with a mask) is not."""
-    if kind in _KINDS:
-        return _KINDS[kind]
+def codec_for(kind: type) -> Codec | None:
+    """The codec for an array or a number; None for a subclass of array, such as a matrix or a masked array."""
+    if kind in _CODECS:
+        return _CODECS[kind]
     return _NUMBER if issubclass(kind, numpy.generic) and kind.__module__ == "numpy" else None
 
 
-def kind_tagged(tag: str) -> Kind | None:
-    """How it is read."""
+def codec_tagged(tag: str) -> Codec | None:
+    """The codec with this tag."""
     return _TAGGED.get(tag)
 
 
@@ -27,7 +27,7 @@ def _write_array(array: Any) -> List[Any]:
     if array.dtype == numpy.dtype(object) and array.dtype.metadata is None:
         return [None, list(array.shape), order, list(array.ravel(order=order))]
     dtype = _write_dtype(array.dtype)
-    if array.dtype.names is not None:  # field by field, without what lies between them
+    if array.dtype.names is not None:  # field by field, without the padding between them
         return [dtype, list(array.shape), order, [array[name] for name in array.dtype.names]]
     return [dtype, list(array.shape), order, array.tobytes(order=order)]
 
@@ -55,7 +55,7 @@ def _of_fields(dtype: Any, shape: Tuple[int, ...], order: str, fields: List[Any]
 
 def _objects(values: List[Any]) -> Any:
     array = numpy.empty(len(values), dtype=object)
-    for place, value in enumerate(values):  # assigned at once, lists would become further dimensions
+    for place, value in enumerate(values):  # all at once, lists would become further dimensions
         array[place] = value
     return array
 
@@ -99,20 +99,20 @@ def _read_dtype(parts: Any) -> Any:
     dtype = numpy.dtype(text)
     if _precision(dtype) != precision:
         raise ValueError(f"{dtype} has another precision on the other machine")
-    if dtype.char != char and numpy.dtype(char) == dtype:  # two names of one type, as long and long long
+    if dtype.char != char and numpy.dtype(char) == dtype:  # two names of one type, like long and long long
         return numpy.dtype(char)
     return dtype
 
 
 def _precision(dtype: Any) -> int | None:
-    """The digits of a long double, which one machine has otherwise than another."""
+    """The bits of a long double's mantissa, which differ from machine to machine; None for other types."""
     return int(numpy.finfo(dtype).nmant) if dtype.kind in "fc" and dtype.char in "gG" else None
 
 
-_NUMBER = Kind("numpy.number", lambda value: numpy.asarray(value), lambda array: array[()])
-_KINDS = {
-    numpy.ndarray: Kind("numpy.array", _write_array, _read_array),
-    numpy.str_: Kind("numpy.str", str.__str__, numpy.str_),  # as arrays, both would lose the zeros at their end
-    numpy.bytes_: Kind("numpy.bytes", lambda value: b"".join([value]), numpy.bytes_),
+_NUMBER = Codec("numpy.number", lambda value: numpy.asarray(value), lambda array: array[()])
+_CODECS = {
+    numpy.ndarray: Codec("numpy.array", _write_array, _read_array),
+    numpy.str_: Codec("numpy.str", str.__str__, numpy.str_),  # as arrays, both would lose trailing zeros
+    numpy.bytes_: Codec("numpy.bytes", lambda value: b"".join([value]), numpy.bytes_),
 }
-_TAGGED = {kind.tag: kind for kind in (_NUMBER, *_KINDS.values())}
+_TAGGED = {codec.tag: codec for codec in (_NUMBER, *_CODECS.values())}

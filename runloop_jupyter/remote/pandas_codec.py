@@ -1,24 +1,24 @@
-"""What pandas has, column by column: each dtype is reduced to arrays of numpy; the index and all labels are kept."""
+"""Codecs for pandas, column by column: each dtype is reduced to numpy arrays; the index and all labels are kept."""
 
 from __future__ import annotations
 
 import importlib
 from typing import Any, Callable, Dict, List
 
-from .codec import Kind, Unwritable
+from .codec import Codec, Unwritable
 
-pandas: Any = importlib.import_module("pandas")  # first: where it is missing, it is what is to be installed
+pandas: Any = importlib.import_module("pandas")  # first, so that an ImportError names pandas, not numpy
 numpy: Any = importlib.import_module("numpy")
 
 
-def kind_of(kind: type) -> Kind | None:
-    """How a frame, a series, an index, an array or a single value of pandas is written."""
-    return _KINDS.get(_ALSO_CALLED.get(kind.__name__, kind.__name__))
+def codec_for(kind: type) -> Codec | None:
+    """The codec for a frame, series, index, array or scalar of pandas."""
+    return _CODECS.get(_ALSO_CALLED.get(kind.__name__, kind.__name__))
 
 
-def kind_tagged(tag: str) -> Kind | None:
-    """How it is read."""
-    return _KINDS.get(tag.partition(".")[2])
+def codec_tagged(tag: str) -> Codec | None:
+    """The codec with this tag."""
+    return _CODECS.get(tag.partition(".")[2])
 
 
 def _write_frame(frame: Any) -> Dict[str, Any]:
@@ -55,7 +55,7 @@ def _with_notes(value: Any, parts: Dict[str, Any]) -> Any:
 
 
 def _array_of(column: Any) -> Any:
-    """What a series or an index stands on: an array of numpy where its dtype is one of numpy."""
+    """The array of a series or an index: a numpy array if it has a numpy dtype."""
     return numpy.asarray(column.array) if isinstance(column.dtype, numpy.dtype) else column.array
 
 
@@ -64,7 +64,7 @@ def _series(array: Any) -> Any:
 
 
 def _of_dtype(made: Any, array: Any) -> Any:
-    """What was made of an array, if it kept its dtype: pandas 1 has times in nanoseconds only, and fewer indexes."""
+    """Check that pandas kept an array's dtype: pandas 1 has only times in nanoseconds, and fewer kinds of index."""
     if made.dtype != array.dtype:
         raise ValueError(f"pandas {pandas.__version__} cannot hold {array.dtype}")
     return made
@@ -81,7 +81,7 @@ def _read_index(parts: List[Any]) -> Any:
         return made
     try:
         made.freq = pandas.tseries.frequencies.to_offset(freq)
-    except ValueError:  # what versions of pandas call a frequency differs
+    except ValueError:  # the names of frequencies differ between versions of pandas
         made = type(made)(made, freq="infer")
     return made
 
@@ -111,7 +111,7 @@ def _read_categorical(parts: List[Any]) -> Any:
 
 def _write_masked(array: Any) -> List[Any]:
     data = array._data.copy()
-    data[array._mask] = 0  # whatever lies below a missing value
+    data[array._mask] = 0  # the data of a missing value is arbitrary
     return [data, array._mask]
 
 
@@ -128,7 +128,7 @@ def _read_texts(parts: List[Any]) -> Any:
     storage, missing, texts = parts
     try:
         return pandas.array(texts, dtype=_text_dtype(storage, missing))
-    except TypeError:  # a pandas before 2.3 has texts with NaN as objects
+    except TypeError:  # before pandas 2.3, strings with NaN are objects
         objects = numpy.empty(len(texts), dtype=object)
         objects[:] = [numpy.nan if text is None else text for text in texts]
         return objects
@@ -138,7 +138,7 @@ def _text_dtype(storage: str, missing: str) -> Any:
     options = {} if missing == "NA" else {"na_value": numpy.nan}
     try:
         return pandas.StringDtype(storage, **options)
-    except ImportError:  # pyarrow is not here: the same texts as Python's strings
+    except ImportError:  # pyarrow is not installed: the same texts as Python strings
         return pandas.StringDtype("python", **options)
 
 
@@ -183,13 +183,13 @@ def _read_timestamp(parts: List[Any]) -> Any:
     return stamp if zone is None else stamp.tz_localize("UTC").tz_convert(zone)
 
 
-def _nothing(value: Any) -> None:
+def _write_missing(value: Any) -> None:
     if value is not pandas.NaT and value is not pandas.NA:
         raise Unwritable("a missing value of another kind", type(value))
 
 
-def _kind(name: str, write: Callable[[Any], Any], read: Callable[[Any], Any]) -> Kind:
-    return Kind(f"pandas.{name}", write, read)
+def _codec(name: str, write: Callable[[Any], Any], read: Callable[[Any], Any]) -> Codec:
+    return Codec(f"pandas.{name}", write, read)
 
 
 _PLAIN_ARRAY = getattr(pandas.arrays, "NumpyExtensionArray", None) or pandas.arrays.PandasArray
@@ -199,7 +199,7 @@ _ALSO_CALLED = {
     "TimedeltaIndex": "Index",
     "PeriodIndex": "Index",
     "IntervalIndex": "Index",
-    "Int64Index": "Index",  # these three of pandas 1
+    "Int64Index": "Index",  # these three are of pandas 1
     "UInt64Index": "Index",
     "Float64Index": "Index",
     "TimedeltaArray": "DatetimeArray",
@@ -208,27 +208,30 @@ _ALSO_CALLED = {
     "StringArrayNumpySemantics": "StringArray",
     "PandasArray": "NumpyExtensionArray",
 }
-_KINDS = {
-    kind.tag.partition(".")[2]: kind
-    for kind in (
-        _kind("DataFrame", _write_frame, _read_frame),
-        _kind("Series", _write_series, _read_series),
-        _kind("Index", _write_index, _read_index),
-        _kind("MultiIndex", _write_levels, _read_levels),
-        _kind("RangeIndex", lambda index: [index.start, index.stop, index.step, index.name], _read_range),
-        _kind("Categorical", lambda array: [array.codes, array.categories, array.ordered], _read_categorical),
-        *(_kind(name, _write_masked, _read_masked(name)) for name in ("IntegerArray", "FloatingArray", "BooleanArray")),
-        _kind("StringArray", _write_texts, _read_texts),
-        _kind("DatetimeArray", _write_times, _read_times),
-        _kind("PeriodArray", lambda array: [array.asi8, array.dtype.name], _read_periods),
-        _kind("IntervalArray", lambda array: [array.left, array.right, array.closed], _read_intervals),
-        _kind("ArrowExtensionArray", _write_arrow, lambda column: pandas.arrays.ArrowExtensionArray(column)),
-        _kind("NumpyExtensionArray", numpy.asarray, _PLAIN_ARRAY),
-        _kind("Timestamp", _write_timestamp, _read_timestamp),
-        _kind("Timedelta", lambda delta: delta.asm8, lambda delta: pandas.Timedelta(delta)),
-        _kind("Period", lambda period: {"ordinal": period.ordinal, "freq": period.freqstr}, _read_period),
-        _kind("Interval", lambda span: [span.left, span.right, span.closed], lambda parts: pandas.Interval(*parts)),
-        _kind("NaTType", _nothing, lambda _: pandas.NaT),
-        _kind("NAType", _nothing, lambda _: pandas.NA),
+_CODECS = {
+    codec.tag.partition(".")[2]: codec
+    for codec in (
+        _codec("DataFrame", _write_frame, _read_frame),
+        _codec("Series", _write_series, _read_series),
+        _codec("Index", _write_index, _read_index),
+        _codec("MultiIndex", _write_levels, _read_levels),
+        _codec("RangeIndex", lambda index: [index.start, index.stop, index.step, index.name], _read_range),
+        _codec("Categorical", lambda array: [array.codes, array.categories, array.ordered], _read_categorical),
+        *(
+            _codec(each, _write_masked, _read_masked(each))
+            for each in ("IntegerArray", "FloatingArray", "BooleanArray")
+        ),
+        _codec("StringArray", _write_texts, _read_texts),
+        _codec("DatetimeArray", _write_times, _read_times),
+        _codec("PeriodArray", lambda array: [array.asi8, array.dtype.name], _read_periods),
+        _codec("IntervalArray", lambda array: [array.left, array.right, array.closed], _read_intervals),
+        _codec("ArrowExtensionArray", _write_arrow, lambda column: pandas.arrays.ArrowExtensionArray(column)),
+        _codec("NumpyExtensionArray", numpy.asarray, _PLAIN_ARRAY),
+        _codec("Timestamp", _write_timestamp, _read_timestamp),
+        _codec("Timedelta", lambda delta: delta.asm8, lambda delta: pandas.Timedelta(delta)),
+        _codec("Period", lambda period: {"ordinal": period.ordinal, "freq": period.freqstr}, _read_period),
+        _codec("Interval", lambda span: [span.left, span.right, span.closed], lambda parts: pandas.Interval(*parts)),
+        _codec("NaTType", _write_missing, lambda _: pandas.NaT),
+        _codec("NAType", _write_missing, lambda _: pandas.NA),
     )
 }

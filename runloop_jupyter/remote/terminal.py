@@ -1,9 +1,8 @@
-"""Run a program on a terminal of its own: what it prints there goes to stdout, its exit code is this one's.
+"""Runs a program on a pseudo-terminal: passes its output on to stdout, and ends with its exit code.
 
-`-c PROGRAM COLUMNS LINES MODE COMMAND...`. With the mode `both` the terminal is the program's input as well, and its
-controlling terminal; with `output` its input is what it is here, and it can ask nobody. However this process ends, what
-it started ends with it: a signal to it goes on to the program, and a keeper outside of its process group notices that
-it was killed.
+`-c PROGRAM COLUMNS LINES MODE COMMAND...`. With the mode `both` the terminal is also the program's input and its
+controlling terminal; with `output` the program has this process's input, and cannot ask anything. However this process
+ends, the program ends with it: signals are forwarded, and a watchdog outside its process group notices if it is killed.
 """
 
 from __future__ import annotations
@@ -20,11 +19,11 @@ import time
 from typing import NoReturn
 
 CONCEAL, REVEAL = b"\x1b[8m", b"\x1b[28m"
-"""Told on stderr: what is typed from now on is not shown, as a password's; and that it is again."""
-_SILENCE = 0.05  # seconds in which what an ended program printed arrives
-_GRACE = 0.5  # seconds of waiting after which what others go on printing is left
-_MOST_LATE = 1 << 20  # bytes of it: a terminal keeps fewer
-_LOOK = 0.1  # seconds between two looks at how it reads its input
+"""Written to stderr: from now on input is not to be shown, as for a password; and that it is again."""
+_SILENCE = 0.05  # seconds without output after which an ended program's output is complete
+_GRACE = 0.5  # seconds of waiting after which output of other processes is left unread
+_MAX_DRAINED = 1 << 20  # bytes that are read after the end
+_POLL_INTERVAL = 0.1  # seconds between two checks of how the program reads its input
 _PIECE = 65536
 _END_OF_INPUT = b"\x04"
 _INPUT_IS_UTF8 = 0x4000
@@ -32,14 +31,14 @@ _INTERACTIVE = "both"
 
 
 def main(arguments: list[str]) -> int:
-    """Run the command on a terminal; the exit code."""
+    """Run the command on a terminal; returns the exit code."""
     columns, lines, mode = int(arguments[0]), int(arguments[1]), arguments[2]
-    keeper = _keeper()
+    watchdog = _start_watchdog()
     control, terminal = os.openpty()
     fcntl.ioctl(terminal, termios.TIOCSWINSZ, struct.pack("HHHH", lines, columns, 0, 0))
     attributes = termios.tcgetattr(terminal)
-    attributes[0] |= _INPUT_IS_UTF8  # so that erasing takes a whole character
-    attributes[1] &= ~termios.ONLCR  # lines end as in any other output
+    attributes[0] |= _INPUT_IS_UTF8  # so that Backspace erases a whole character
+    attributes[1] &= ~termios.ONLCR  # lines end in \n, as in any other output
     termios.tcsetattr(terminal, termios.TCSANOW, attributes)
     woken, waker = os.pipe()
     os.set_blocking(waker, False)
@@ -47,17 +46,17 @@ def main(arguments: list[str]) -> int:
     signal.signal(signal.SIGCHLD, lambda *_: None)
     child = os.fork()
     if not child:
-        _become(arguments[3:], terminal, mode == _INTERACTIVE)
-    os.write(keeper, b"%d\n" % child)
+        _exec(arguments[3:], terminal, mode == _INTERACTIVE)
+    os.write(watchdog, b"%d\n" % child)
     for number in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP, signal.SIGQUIT):
         signal.signal(number, lambda number, _: _signal(child, number))
     code = Relay(child, control, terminal, woken, mode == _INTERACTIVE).run()
-    os.write(keeper, b".")
+    os.write(watchdog, b".")
     return code
 
 
 class Relay:
-    """Between this process's standard descriptors and the terminal."""
+    """Passes data between this process's standard descriptors and the terminal."""
 
     def __init__(self, child: int, control: int, terminal: int, woken: int, interactive: bool) -> None:
         self._child = child
@@ -68,16 +67,16 @@ class Relay:
         self._watches_input = interactive
         self._typed = b""
         self._echo = b""
-        """What the terminal will show of what was typed: whoever typed it has seen it."""
+        """Input that the terminal will echo; the user's front end has shown it already."""
         self._conceals = False
         os.set_blocking(control, False)
 
     def run(self) -> int:
-        """Pass on until the program has ended; its exit code."""
+        """Pass data on until the program has ended; returns its exit code."""
         while True:
             readable = [self._control, self._woken] + ([0] if self._input else [])
             ready, writable, _ = select.select(
-                readable, [self._control] if self._typed else [], [], _LOOK if self._watches_input else None
+                readable, [self._control] if self._typed else [], [], _POLL_INTERVAL if self._watches_input else None
             )
             if self._control in ready:
                 self._print()
@@ -86,7 +85,7 @@ class Relay:
             if writable:
                 self._type()
             if self._watches_input:
-                self._look()
+                self._check_modes()
             if self._woken in ready:
                 os.read(self._woken, 512)
                 ended, status = os.waitpid(self._child, os.WNOHANG)
@@ -95,13 +94,13 @@ class Relay:
                     return os.WEXITSTATUS(status) if os.WIFEXITED(status) else 128 + os.WTERMSIG(status)
 
     def _print(self) -> int:
-        """Pass on what was printed; how much it is, or -1 when the terminal has been closed."""
+        """Pass on output; returns the number of bytes, -1 if the terminal has been closed."""
         try:
             data = os.read(self._control, _PIECE)
         except BlockingIOError:
             return 0
         except OSError as error:
-            if error.errno != errno.EIO:  # Linux's end of a terminal
+            if error.errno != errno.EIO:  # the end of a terminal on Linux
                 raise
             return -1
         shown = data
@@ -129,8 +128,8 @@ class Relay:
         self._echo += self._typed[:count] if echoes else b""
         self._typed = self._typed[count:]
 
-    def _look(self) -> None:
-        """Tell whether what is typed is shown; and end each reading once the input has ended."""
+    def _check_modes(self) -> None:
+        """Report whether input is to be shown, and end the program's input once our own has ended."""
         modes = termios.tcgetattr(self._terminal)[3]
         reads_lines = bool(modes & termios.ICANON)
         conceals = reads_lines and not modes & termios.ECHO
@@ -141,14 +140,14 @@ class Relay:
             os.write(self._control, _END_OF_INPUT)
 
     def _drain(self) -> None:
-        """Pass on what the program printed last; others may hold the terminal open for ever."""
+        """Pass on the program's last output; other processes may keep the terminal open for ever."""
         os.close(self._terminal)
-        waited, left = 0.0, _MOST_LATE
+        waited, left = 0.0, _MAX_DRAINED
         while waited < _GRACE and left > 0:
             before = time.monotonic()
             if not select.select([self._control], [], [], _SILENCE)[0]:
                 return
-            waited += time.monotonic() - before  # not what it takes to pass it on
+            waited += time.monotonic() - before  # without the time that it takes to pass it on
             count = self._print()
             if count < 0:
                 return
@@ -156,19 +155,22 @@ class Relay:
 
 
 def _common(first: bytes, second: bytes) -> int:
-    """With how many equal bytes both begin."""
+    """The length of the common prefix."""
     return next((at for at, pair in enumerate(zip(first, second)) if pair[0] != pair[1]), min(len(first), len(second)))
 
 
-def _keeper() -> int:
-    """A process that kills the group whose number it is told when this process has gone without a dot."""
-    told, tell = os.pipe()
+def _start_watchdog() -> int:
+    """Fork a process that reads a group's id from a pipe, and kills the group if the pipe ends without a dot.
+
+    Returns the end of the pipe to write to. It closes however this process ends, `kill -9` included.
+    """
+    reader, writer = os.pipe()
     if os.fork():
-        os.close(told)
-        return tell
+        os.close(reader)
+        return writer
     try:
         os.setsid()
-        os.dup2(told, 0)
+        os.dup2(reader, 0)
         os.closerange(1, 256)
         data = b""
         while piece := os.read(0, 64):
@@ -179,11 +181,11 @@ def _keeper() -> int:
         os._exit(0)
 
 
-def _become(command: list[str], terminal: int, interactive: bool) -> NoReturn:
-    """In a forked child: the program, in a session of its own."""
+def _exec(command: list[str], terminal: int, interactive: bool) -> NoReturn:
+    """Run the program in a forked child, in a session of its own."""
     try:
         os.setsid()
-        if interactive:  # else nothing asks at /dev/tty, where nobody answers
+        if interactive:  # otherwise without /dev/tty, at which nobody would answer
             fcntl.ioctl(terminal, termios.TIOCSCTTY, 0)
             os.dup2(terminal, 0)
         os.dup2(terminal, 1)
@@ -198,10 +200,10 @@ def _become(command: list[str], terminal: int, interactive: bool) -> NoReturn:
 
 
 def _signal(child: int, number: int) -> None:
-    """Send a signal to the program and what it started."""
+    """Send a signal to the program and all that it started."""
     try:
         os.killpg(child, number)
-    except ProcessLookupError:  # before it leads a group, or after its end
+    except ProcessLookupError:  # it does not lead a group yet, or has ended
         try:
             os.kill(child, number)
         except ProcessLookupError:

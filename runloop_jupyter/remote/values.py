@@ -1,8 +1,8 @@
-"""Values on their way between two Pythons, by name.
+"""Transfers named values between two Pythons.
 
-A pack is a zip file without compression: for each name a member of JSON with one of bytes beside it (`codec`), or a
-pickle. Reading one runs no code of whoever wrote it, unless `pickles` is set: only what a person sends to a devbox may
-be pickled, never what a devbox sends back.
+A pack is an uncompressed zip file. For each name it has a JSON member with a member of bytes (`codec`), or a pickle.
+Reading a pack runs no code of its sender unless `pickles` is true: only values that the user sends to a devbox may be
+pickled, never those that a devbox sends back.
 """
 
 from __future__ import annotations
@@ -14,7 +14,7 @@ from typing import Any, Dict
 
 from .codec import Unwritable, decode, encode, first_line
 
-_INSTEAD = {  # by the name of a type or of one of its bases: what to send in its place
+_INSTEAD = {  # by the name of a type or of one of its bases: the expression to send in its place
     "matrix": "numpy.asarray({})",
     "MaskedArray": "{}.filled()",
     "recarray": "numpy.asarray({})",
@@ -44,13 +44,13 @@ _PLAIN = (dict, list, tuple, set, str)
 
 
 class ValueProblem(Exception):  # noqa: N818 - for one variable, with a sentence about it
-    """A value cannot be written or read; the text says which and why."""
+    """A value cannot be packed or unpacked; the message says which one and why."""
 
 
 def pack(values: Dict[str, Any], *, pickles: bool) -> bytes:
-    """The pack of some values by name; `pickles` allows any object that can be pickled. Raises `ValueProblem`.
+    """Pack values by name. Raises `ValueProblem`.
 
-    A value is written as its exact type, or pickled where that is allowed, or refused: none arrives changed.
+    A value is written as its exact type, or pickled if `pickles` is true, or refused: none arrives changed.
     """
     target = io.BytesIO()
     with zipfile.ZipFile(target, "w") as archive:
@@ -61,7 +61,7 @@ def pack(values: Dict[str, Any], *, pickles: bool) -> bytes:
 
 
 def unpack(data: bytes, *, pickles: bool) -> Dict[str, Any]:
-    """The values of a pack. Raises `ValueProblem`."""
+    """Unpack the values of a pack. Raises `ValueProblem`."""
     try:
         with zipfile.ZipFile(io.BytesIO(data)) as archive:
             if sum(member.file_size for member in archive.infolist()) > len(data):
@@ -116,7 +116,7 @@ def _read(name: str, suffix: str, content: bytes, data: bytes, *, pickles: bool)
 
 def _pickled(name: str, value: Any) -> bytes:
     try:
-        import cloudpickle as pickle  # functions and classes of a notebook go along with it
+        import cloudpickle as pickle  # which includes functions and classes of the notebook
     except ImportError:
         import pickle
     try:
@@ -130,4 +130,4 @@ def _pickled(name: str, value: Any) -> bytes:
 def _unpickled(data: bytes) -> Any:
     import pickle
 
-    return pickle.loads(data)  # noqa: S301 - only in the devbox, and only what its owner sent
+    return pickle.loads(data)  # noqa: S301 - only in the devbox, and only data from its owner

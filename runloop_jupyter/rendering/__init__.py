@@ -1,7 +1,7 @@
-"""How what the magics hand back looks: as plain text, as HTML, and as data frames.
+"""Renders the results of the magics as plain text, as HTML and as data frames.
 
-`Listing` is the table of all kinds of things, `Details` the card of one, `Done` the sentence about what was done; all
-three are the things themselves too. What comes from the wire is escaped in HTML and without control characters in text.
+`Listing` is a table of any resources, `Details` the card of one, and `Done` a sentence about an action; all three also
+behave like the objects that they show. Text from the API is escaped in HTML, and has no control characters in text.
 """
 
 from ..text.quoting import printable

@@ -1,4 +1,4 @@
-"""The card of one thing, and the sentence about what was done."""
+"""The card of one object, and the sentence about an action."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from typing import Any, Generic, TypeVar
 from ..text.quoting import printable
 from . import page
 from .frames import data_frame, row_of
-from .states import tone_of
+from .states import css_class
 from .text import aligned
 
 T = TypeVar("T")
@@ -19,7 +19,7 @@ _SIGNED = frozenset({"status", "state"})
 
 
 class _Wrapped(Generic[T]):
-    """Something with the attributes of another thing, its `item`."""
+    """Wraps an `item`, whose attributes are also those of the wrapper."""
 
     __slots__ = ()
     item: T
@@ -33,14 +33,14 @@ class _Wrapped(Generic[T]):
         return [*super().__dir__(), *(name for name in dir(self.item) if not name.startswith("_"))]
 
     def to_dataframe(self) -> Any:
-        """A pandas DataFrame with a row for the thing, or for each of several. Raises `UsageError` without pandas."""
+        """A pandas DataFrame with a row for the item, or for each of several. Raises `UsageError` without pandas."""
         items = self.item if isinstance(self.item, tuple) else (self.item,)
         return data_frame(row_of(item) or {"value": item} for item in items)
 
 
 @dataclass(frozen=True, slots=True, repr=False)
 class Details(_Wrapped[T]):
-    """One thing in detail: titles with texts, and perhaps a figure below, which is HTML already."""
+    """The details of an object: rows of a title and a text, and an optional figure below, which is HTML."""
 
     item: T
     rows: Sequence[tuple[str, str]]
@@ -50,7 +50,7 @@ class Details(_Wrapped[T]):
         return aligned(row for row in self.rows if row[1])
 
     def to_html(self) -> str:
-        """The card alone, for a page that has more."""
+        """The card without the surrounding page, for a page with more content."""
         return page.fields((title, _cell(title, text)) for title, text in self.rows if text) + self.figure
 
     def _repr_html_(self) -> str:
@@ -59,7 +59,7 @@ class Details(_Wrapped[T]):
 
 @dataclass(frozen=True, slots=True, repr=False)
 class Done(_Wrapped[T]):
-    """What a verb did, as one sentence; `item` is what it was done to."""
+    """A sentence about an action; `item` is the object that it was done to."""
 
     text: str
     item: T
@@ -71,4 +71,4 @@ class Done(_Wrapped[T]):
 def _cell(title: str, text: str) -> str:
     if title in _CODES:
         return page.cell(page.code(text), "runloop-long")
-    return page.cell(page.link(text), f"runloop-long {tone_of(text) if title in _SIGNED else ''}".rstrip())
+    return page.cell(page.link(text), f"runloop-long {css_class(text) if title in _SIGNED else ''}".rstrip())

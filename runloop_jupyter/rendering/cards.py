@@ -1,4 +1,4 @@
-"""The card of whatever the API sends: the SDK's views, and the result of a command. Imports the SDK."""
+"""Cards of the SDK's views, and of the result of a command. Imports the SDK."""
 
 from __future__ import annotations
 
@@ -30,7 +30,7 @@ from .states import state_text
 from .table import Columns, Listing
 from .text import ago, moment, pairs
 
-_LONGEST = 400  # characters of one field: an output may have megabytes
+_MAX_TEXT = 400  # characters of one field, which may hold megabytes of output
 _COLUMNS: dict[str, Any] = {
     "name": lambda view: str(getattr(view, "name", None) or ""),
     "id": lambda view: str(getattr(view, "id", "")),
@@ -43,12 +43,12 @@ _COLUMNS: dict[str, Any] = {
 
 @singledispatch
 def card_of(thing: object) -> Details[Any]:
-    """What shows a thing that the SDK gave."""
+    """The card of an object of the SDK."""
     return Details(thing, [("", repr(thing))])
 
 
 def table_of(found: Page[Any]) -> Listing[Any]:
-    """What shows a page of a list."""
+    """The table of one page of a list."""
     columns: Columns[Any] = _COLUMNS
     note = "There are more: async for walks them all." if found.has_more else ""
     return Listing(found, columns, none="None.", note=note)
@@ -103,7 +103,7 @@ def _(view: DevboxSnapshotAsyncStatusView) -> Details[Any]:
 
 
 def snapshot_card(view: DevboxSnapshotView, state: str) -> Details[DevboxSnapshotView]:
-    """The card of a snapshot; its view does not have its state."""
+    """The card of a snapshot, whose view does not include its state."""
     rows = (
         ("name", view.name or ""),
         ("id", view.id),
@@ -172,19 +172,19 @@ def _(result: AsyncExecutionResult) -> Details[AsyncExecutionResult]:
 
 
 def _command_rows(view: DevboxAsyncExecutionDetailView) -> list[tuple[str, str]]:
-    """Of a command's output the last line only: it may have megabytes."""
+    """The rows of a command, with only the last line of its output, which may have megabytes."""
     code = view.exit_status
     printed = [line for text in (view.stdout, view.stderr) for line in (text or "").splitlines()]
     return [
         ("status", state_text(view.status) if code is None else f"{'✗' if code else '✓'} exit code {code}"),
         ("id", view.execution_id),
         ("devbox", view.devbox_id),
-        ("last line", printed[-1][:_LONGEST] if printed else ""),
+        ("last line", printed[-1][:_MAX_TEXT] if printed else ""),
     ]
 
 
 def usage_rows(view: DevboxResourceUsageView) -> list[tuple[str, str]]:
-    """What a devbox used, and how much that is on average while it was active."""
+    """The rows about the resources that a devbox used, with averages over the time that it was active."""
     active = view.total_active_seconds
 
     def average(amount: int, unit: str) -> str:
@@ -199,7 +199,7 @@ def usage_rows(view: DevboxResourceUsageView) -> list[tuple[str, str]]:
 
 
 def usage_bar(view: DevboxResourceUsageView) -> str:
-    """How much of its life the devbox was active, as a bar: HTML."""
+    """An HTML bar that shows for how much of its life the devbox was active."""
     elapsed = max(view.total_elapsed_seconds, view.total_active_seconds)
     if not elapsed:
         return ""
@@ -240,4 +240,4 @@ def _row(name: str, value: Any) -> tuple[str, str]:
     if isinstance(value, bool):
         return title, "yes" if value else "no"
     text = json.dumps(value, ensure_ascii=False, default=str) if isinstance(value, (dict, list)) else str(value)
-    return title, text if len(text) <= _LONGEST else text[:_LONGEST] + "…"
+    return title, text if len(text) <= _MAX_TEXT else text[:_MAX_TEXT] + "…"

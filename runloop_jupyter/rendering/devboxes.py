@@ -1,4 +1,4 @@
-"""Devboxes, and what the notebook is connected to."""
+"""Renders devboxes, and the notebook's connection."""
 
 from __future__ import annotations
 
@@ -37,12 +37,12 @@ def devbox_listing(
     note: str = "",
     none: str = "No devboxes. Create one: %devbox create",
 ) -> Listing[DevboxInfo]:
-    """The table of devboxes, the one with the id `current` marked; an empty one says `none`."""
+    """The table of devboxes. The one with the id `current` is marked; an empty table shows the text `none`."""
     return Listing(devboxes, _COLUMNS, current=current, note=note, none=none)
 
 
 def devbox_details(box: DevboxInfo, used: str = "") -> Details[DevboxInfo]:
-    """One devbox in detail, with the states that it has been in and what it has used."""
+    """The card of a devbox, with the history of its states and, in `used`, the resources that it used."""
     steps = " → ".join(f"{status} {clock(at)}" for status, at in box.history)
     rows = (
         ("name", box.name),
@@ -64,7 +64,7 @@ def devbox_details(box: DevboxInfo, used: str = "") -> Details[DevboxInfo]:
 
 @dataclass(frozen=True, slots=True, repr=False)
 class Overview:
-    """What `%runloop` shows: the connection, this notebook's devboxes, and what can be typed."""
+    """The overview of `%runloop`: the connection, this notebook's devboxes, and the commands to type."""
 
     connection: tuple[str, ...]
     devboxes: Listing[DevboxInfo]
@@ -85,13 +85,13 @@ class Overview:
 
 @dataclass(frozen=True, slots=True, repr=False)
 class Connected:
-    """Which service the notebook uses now."""
+    """The service that the notebook is connected to."""
 
     connection: Connection
 
     @property
     def base_url(self) -> str:
-        """Where its API is."""
+        """The base URL of its API."""
         return self.connection.base_url
 
     def __repr__(self) -> str:
@@ -99,7 +99,7 @@ class Connected:
 
 
 def connection_lines(connection: Connection) -> tuple[str, ...]:
-    """What to say about a connection."""
+    """The lines that describe a connection."""
     if not connection.embedded:
         return (f"Connected to {connection.label}.",)
     first = f"Connected to {connection.label}, {connection.base_url} (isolation: {connection.isolation})."

@@ -1,4 +1,4 @@
-"""Things as rows of pandas data frames."""
+"""Converts objects to pandas data frames."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from ..errors import UsageError
 
 
 def data_frame(rows: Iterable[Mapping[str, Any]]) -> Any:
-    """A pandas DataFrame. Raises `UsageError` where pandas is not installed."""
+    """A pandas DataFrame. Raises `UsageError` if pandas is not installed."""
     try:
         import pandas as pd  # type: ignore[import-untyped]  # heavy, optional, and so are its stubs
     except ImportError as error:
@@ -19,14 +19,14 @@ def data_frame(rows: Iterable[Mapping[str, Any]]) -> Any:
 
 
 def row_of(item: object) -> dict[str, Any] | None:
-    """The fields of an API view or a dataclass, but for the secret ones; None for anything else."""
+    """The fields of an API view or a dataclass, without secret ones; None for anything else."""
     if dataclasses.is_dataclass(item):
         return {field.name: getattr(item, field.name) for field in dataclasses.fields(item) if field.repr}
     return _plain_view(item) if hasattr(type(item), "model_fields") else None
 
 
 def _plain_view(view: Any) -> dict[str, Any]:
-    """Signed URLs, tokens and keys are the fields that a view's own repr leaves out."""
+    """The fields of a view, without those that its repr leaves out: signed URLs, tokens and keys."""
     shown = (name for name, field in type(view).model_fields.items() if field.repr)
     return {name: _plain(getattr(view, name)) for name in shown}
 

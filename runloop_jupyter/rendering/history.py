@@ -1,4 +1,4 @@
-"""The states that a devbox has been in, as a bar: each part is as wide as its state was long."""
+"""The timeline of a devbox's states: a bar whose parts are as wide as the states lasted."""
 
 from __future__ import annotations
 
@@ -8,14 +8,14 @@ from itertools import pairwise
 
 from ..text.durations import spell_duration
 from . import page
-from .states import sign_of, tone_of
+from .states import css_class, symbol_of
 from .text import clock
 
 _ENDED = ("shutdown", "failure")
 
 
 def timeline(history: Sequence[tuple[str, int]], ended_ms: int | None = None) -> str:
-    """The bar as HTML; empty for a devbox that has been in no state for any time. Times are milliseconds since 1970."""
+    """The bar as HTML; empty without a history. Times are in milliseconds since 1970."""
     spans = _spans(history, ended_ms)
     if not spans:
         return ""
@@ -24,7 +24,7 @@ def timeline(history: Sequence[tuple[str, int]], ended_ms: int | None = None) ->
 
 
 def _spans(history: Sequence[tuple[str, int]], ended_ms: int | None) -> list[tuple[str, int, int]]:
-    """Each state with when it began and ended. One that lasts still lasts until now."""
+    """Each state with its beginning and end. The current state lasts until now."""
     steps = sorted(history, key=lambda step: step[1])
     if not steps:
         return []
@@ -34,5 +34,5 @@ def _spans(history: Sequence[tuple[str, int]], ended_ms: int | None) -> list[tup
 
 
 def _part(state: str, since: int, until: int) -> tuple[str, str, float]:
-    told = f"{state} from {clock(since)} for {spell_duration((until - since) / 1000)}"
-    return tone_of(sign_of(state)), told, max(until - since, 1)
+    title = f"{state} from {clock(since)} for {spell_duration((until - since) / 1000)}"
+    return css_class(symbol_of(state)), title, max(until - since, 1)

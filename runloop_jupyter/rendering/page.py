@@ -1,4 +1,4 @@
-"""The pieces of HTML that everything is made of. Every text is escaped here; colours are JupyterLab's own."""
+"""The HTML building blocks of all rendering. Text is escaped here and nowhere else; colours are JupyterLab's."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ from collections.abc import Iterable
 
 from ..text.quoting import printable
 
-# The class stands twice to win over the rules that JupyterLab has for tables in an output.
+# The class is repeated to be more specific than JupyterLab's rules for tables in an output.
 _STYLE = """<style>
 .runloop-view {color: var(--jp-ui-font-color1, inherit); font-family: var(--jp-ui-font-family, sans-serif);
   font-size: var(--jp-ui-font-size1, 13px); max-height: 32em; overflow: auto}
@@ -32,54 +32,54 @@ _STYLE = """<style>
 
 
 def page(body: str) -> str:
-    """A whole output: `body`, which is HTML already, with the style."""
+    """A complete output: `body`, which is HTML, with the style sheet."""
     return f'{_STYLE}<div class="runloop-view">{body}</div>'
 
 
 def escaped(text: str) -> str:
-    """A text as HTML."""
+    """Text as HTML."""
     return html.escape(printable(text))
 
 
 def paragraph(text: str) -> str:
-    """A line of text; nothing for none."""
+    """A paragraph; empty for an empty text."""
     return f"<p>{escaped(text)}</p>" if text else ""
 
 
 def code(text: str) -> str:
-    """A text to type or to copy."""
+    """Text to type or to copy."""
     return f"<code>{escaped(text)}</code>"
 
 
 def link(url: str, text: str = "") -> str:
-    """A link for a web address, plain text for any other."""
+    """A link for an http or https URL, plain text for any other."""
     if not url.startswith(("https://", "http://")):
         return escaped(text or url)
     return f'<a href="{escaped(url)}" target="_blank" rel="noopener noreferrer">{escaped(text or url)}</a>'
 
 
 def cell(body: str, css: str = "") -> str:
-    """A cell with HTML in it."""
+    """A table cell; `body` is HTML."""
     return f'<td class="{css}">{body}</td>' if css else f"<td>{body}</td>"
 
 
-def bar(told: str, parts: Iterable[tuple[str, str, float]]) -> str:
-    """A bar of coloured parts, each a CSS class, what it is and how long; below it `told`, its meaning in words."""
+def bar(caption: str, parts: Iterable[tuple[str, str, float]]) -> str:
+    """A bar of coloured parts, each given as its CSS class, title and length, with a caption below."""
     spans = "".join(
         f'<span class="{css}" title="{escaped(title)}" style="flex-grow: {size:g}"></span>'
         for css, title, size in parts
     )
-    picture = f'<div class="runloop-bar" role="img" aria-label="{escaped(told)}">{spans}</div>'
-    return f'{picture}<p class="runloop-quiet">{escaped(told)}</p>'
+    picture = f'<div class="runloop-bar" role="img" aria-label="{escaped(caption)}">{spans}</div>'
+    return f'{picture}<p class="runloop-quiet">{escaped(caption)}</p>'
 
 
 def table(head: Iterable[str], rows: Iterable[str]) -> str:
-    """A table with titles above."""
+    """A table with a header row."""
     titles = "".join(f'<th scope="col">{escaped(title)}</th>' for title in head)
     return f"<table><thead><tr>{titles}</tr></thead><tbody>{''.join(rows)}</tbody></table>"
 
 
 def fields(rows: Iterable[tuple[str, str]]) -> str:
-    """A table with titles on the left; the cells beside them are HTML already."""
+    """A table with titles on the left; the cells beside them are HTML."""
     lines = (f'<tr><th scope="row">{escaped(title)}</th>{body}</tr>' for title, body in rows)
     return f"<table><tbody>{''.join(lines)}</tbody></table>"

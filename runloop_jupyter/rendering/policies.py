@@ -1,4 +1,4 @@
-"""What a network policy allows."""
+"""Describes network policies."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ _SWITCHES = {
 
 
 def allowed(egress: Egress) -> str:
-    """Where devboxes may connect to, on one line."""
+    """The destinations that devboxes may connect to, on one line."""
     if egress.allow_all:
         return "everything"
     switches = [words for name, words in _SWITCHES.items() if getattr(egress, name)]

@@ -1,8 +1,8 @@
-"""States of all kinds of resources: each has a sign, and the sign a colour."""
+"""States of all kinds of resources: each has a symbol, and the symbol a colour."""
 
 from __future__ import annotations
 
-_SIGNS = {
+_SYMBOLS = {
     "running": "●",
     "in_progress": "◌",
     "suspended": "◐",
@@ -20,18 +20,18 @@ _CHANGING = "◌"
 _TONES = {"●": "good", "✓": "good", "◐": "warn", "✗": "bad", "○": "quiet", "◌": "busy"}
 
 
-def sign_of(state: str) -> str:
-    """The sign of a state; one that is not known is on its way to another."""
-    return _SIGNS.get(state.lower(), _CHANGING)
+def symbol_of(state: str) -> str:
+    """The symbol of a state. An unknown state counts as changing."""
+    return _SYMBOLS.get(state.lower(), _CHANGING)
 
 
 def state_text(state: str, reason: str | None = None) -> str:
-    """A state with its sign: "✗ failed (build_failed)"."""
+    """A state with its symbol: "✗ failed (build_failed)"."""
     because = f" ({reason})" if reason else ""
-    return f"{sign_of(state)} {state.lower().replace('_', ' ')}{because}"
+    return f"{symbol_of(state)} {state.lower().replace('_', ' ')}{because}"
 
 
-def tone_of(text: str) -> str:
-    """The CSS class of a text that begins with a sign; empty for another."""
+def css_class(text: str) -> str:
+    """The CSS class of a text that begins with a symbol; empty for any other text."""
     tone = _TONES.get(text[:1])
     return f"runloop-{tone}" if tone else ""

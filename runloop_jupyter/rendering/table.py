@@ -1,4 +1,4 @@
-"""The table of all kinds of things."""
+"""The table of any kind of objects."""
 
 from __future__ import annotations
 
@@ -7,12 +7,13 @@ from typing import Any, Generic, TypeVar, overload
 
 from . import page
 from .frames import data_frame, row_of
-from .states import tone_of
+from .states import css_class
 from .text import aligned
 
 T = TypeVar("T")
 Columns = Mapping[str, Callable[[T], str]]
-"""Titles, and what to show below each. "id" shows as code; "status", "state" and "" in the colour of their sign."""
+"""The columns: their titles, and functions from an item to its text. "id" is shown as code; "status", "state" and ""
+in the colour of their symbol."""
 
 _CODES = frozenset({"id"})
 _SIGNED = frozenset({"", "status", "state"})
@@ -23,9 +24,9 @@ _NO_PART = "Nothing in this part of the list."
 
 
 class Listing(Sequence[T], Generic[T]):
-    """Things, newest first: a sequence of them that shows as a table.
+    """A sequence of items, newest first, that is shown as a table.
 
-    `none` is what an empty one says, which is what to type; `current` is the id of the one to mark.
+    `none` is the text of an empty table, which says what to type; `current` is the id of the item to mark.
     """
 
     def __init__(
@@ -58,7 +59,7 @@ class Listing(Sequence[T], Generic[T]):
         return [[show(item) for show in self._columns.values()] for item in self._items]
 
     def to_dataframe(self) -> Any:
-        """A pandas DataFrame with a row for each, and all fields as columns. Raises `UsageError` without pandas."""
+        """A pandas DataFrame with a row for each item and all fields as columns. Raises `UsageError` without pandas."""
         texts = (dict(zip(self._columns, row, strict=True)) for row in self.rows())
         return data_frame(row_of(item) or text for item, text in zip(self._items, texts, strict=True))
 
@@ -73,7 +74,7 @@ class Listing(Sequence[T], Generic[T]):
         return f"{table}\n{self._note}" if self._note else table
 
     def to_html(self) -> str:
-        """The table alone, for a page that has more."""
+        """The table without the surrounding page, for a page with more content."""
         if not self._items:
             return page.paragraph(self._none)
         head, rows = self._filled()
@@ -84,7 +85,7 @@ class Listing(Sequence[T], Generic[T]):
         return page.page(self.to_html())
 
     def _filled(self) -> tuple[list[str], list[list[str]]]:
-        """The titles and the rows without the columns that have no text at all; all of them where none has any."""
+        """The titles and the rows without empty columns; with all columns if every one is empty."""
         columns = list(zip(self._columns, zip(*self.rows(), strict=True), strict=True))
         filled = [(title, texts) for title, texts in columns if any(texts)] or columns
         return [title for title, _ in filled], [list(row) for row in zip(*(texts for _, texts in filled), strict=True)]
@@ -102,5 +103,5 @@ class Listing(Sequence[T], Generic[T]):
 
 def _cell(title: str, text: str) -> str:
     body = page.code(text) if title in _CODES else page.escaped(text)
-    css = tone_of(text) if title in _SIGNED else ""
+    css = css_class(text) if title in _SIGNED else ""
     return page.cell(body, css if title in _SHORT else "runloop-long")

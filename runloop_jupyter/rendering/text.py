@@ -1,4 +1,4 @@
-"""Plain text for terminals, and how times and metadata read."""
+"""Formats plain text for terminals: aligned columns, times and metadata."""
 
 from __future__ import annotations
 
@@ -14,8 +14,8 @@ from ..text.durations import spell_duration
 from ..text.quoting import printable
 
 _GAP = "  "
-_NARROWEST = 12  # characters to which a column is narrowed
-_NOW = 1.0  # seconds in which something counts as happening now
+_MIN_WIDTH = 12  # characters that every column keeps
+_NOW = 1.0  # seconds for which something counts as happening just now
 
 
 def aligned(
@@ -25,15 +25,15 @@ def aligned(
     widest: int | None = None,
     whole: Collection[str] = (),
 ) -> str:
-    """Rows of text as columns.
+    """Align rows of text in columns.
 
-    With `widest`, what is longer than so many characters goes on below, and in a terminal also what has no room beside
-    the other columns; those whose titles are in `whole` are not broken.
+    With `widest`, a text of more than so many characters is wrapped, and in a terminal also one for which the line has
+    no room. Columns whose titles are in `whole` are not wrapped.
     """
     table: list[Sequence[str]] = [[printable(cell) for cell in row] for row in ([head] if head else []) + list(rows)]
     if widest is not None:
-        broken = [title not in whole for title in head] or [True] * len(table[0])
-        limits = _limits(_widths(table), broken, widest)
+        may_wrap = [title not in whole for title in head] or [True] * len(table[0])
+        limits = _limits(_widths(table), may_wrap, widest)
         table = [line for row in table for line in _wrapped(row, limits)]
     widths = _widths(table)
     lines = (_GAP.join(cell.ljust(width) for cell, width in zip(row, widths, strict=True)) for row in table)
@@ -44,24 +44,24 @@ def _widths(table: Iterable[Sequence[str]]) -> list[int]:
     return [max(map(len, column)) for column in zip(*table, strict=True)]
 
 
-def _limits(widths: Sequence[int], broken: Sequence[bool], widest: int) -> list[int]:
-    """How wide each column may be: the widest ones give way until all have room."""
+def _limits(widths: Sequence[int], may_wrap: Sequence[bool], widest: int) -> list[int]:
+    """The width of each column: the widest ones are narrowed until the line has room for all."""
     room = _terminal_width()
 
     def limited(most: int) -> list[int]:
-        return [min(width, most) if breaks else width for width, breaks in zip(widths, broken, strict=True)]
+        return [min(width, most) if wraps else width for width, wraps in zip(widths, may_wrap, strict=True)]
 
-    while room and widest > _NARROWEST and sum(limited(widest)) + len(_GAP) * (len(widths) - 1) > room:
+    while room and widest > _MIN_WIDTH and sum(limited(widest)) + len(_GAP) * (len(widths) - 1) > room:
         widest -= 1
     return limited(widest)
 
 
 def _terminal_width() -> int | None:
-    """The columns of the terminal that text is printed to, if it is one."""
+    """The width of the terminal that text is printed to; None if it is not a terminal."""
     stream = sys.stdout
     try:
         return os.get_terminal_size(stream.fileno()).columns if stream is not None and stream.isatty() else None
-    except (OSError, ValueError, AttributeError):  # as in Spyder: a stream that says it is a terminal, and has no file
+    except (OSError, ValueError, AttributeError):  # Spyder's stream claims to be a terminal, but has no descriptor
         return None
 
 
@@ -73,7 +73,7 @@ def _wrapped(row: Sequence[str], limits: Sequence[int]) -> Iterable[Sequence[str
 
 
 def ago(milliseconds: int | None) -> str:
-    """How long ago a time was, given in milliseconds since 1970."""
+    """The time that has passed since a moment, which is given in milliseconds since 1970."""
     if milliseconds is None:
         return ""
     seconds = time.time() - milliseconds / 1000
@@ -81,17 +81,17 @@ def ago(milliseconds: int | None) -> str:
 
 
 def moment(milliseconds: int | None) -> str:
-    """The date and the time of day here of milliseconds since 1970."""
+    """The local date and time of a moment in milliseconds since 1970."""
     return "" if milliseconds is None else _local(milliseconds).strftime("%Y-%m-%d %H:%M")
 
 
 def clock(milliseconds: int) -> str:
-    """The time of day here of milliseconds since 1970."""
+    """The local time of day of a moment in milliseconds since 1970."""
     return _local(milliseconds).strftime("%H:%M:%S")
 
 
 def exact_clock(milliseconds: int) -> str:
-    """The same to the millisecond."""
+    """The local time of day, to the millisecond."""
     return _local(milliseconds).strftime("%H:%M:%S.%f")[:-3]
 
 

@@ -20,14 +20,17 @@ __all__ = ["connected_panel", "open_panel"]
 
 def open_panel(session: Session) -> Panel | Listing[DevboxInfo]:
     """A panel on what `session` is connected to. Raises the magics' errors, such as `RemoteError`."""
-    return loop.run(session.guard(connected_panel(session)))
+    return loop.run(session.client.guard(connected_panel(session)))
 
 
 async def connected_panel(session: Session) -> Panel | Listing[DevboxInfo]:
     """The same, awaited on the notebook's loop. Where nobody watches it is a table: widgets would only be saved."""
+    from ..resources.kinds.devbox import DEVBOX
+    from .feed import feed_of
     from .panel import Panel, static_panel
 
-    await session.sdk()
+    await session.client.sdk()
     made = Panel(session) if is_live() else None
-    await session.feed.try_to_look(["devbox"], within=_FIRST_LOOK)
-    return made or static_panel(session.feed)
+    feed = feed_of(session)
+    await feed.try_to_look([DEVBOX.name], within=_FIRST_LOOK)
+    return made or static_panel(feed)

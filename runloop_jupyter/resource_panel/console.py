@@ -15,9 +15,9 @@ from typing import TYPE_CHECKING, Any, ClassVar
 from ..errors import MagicError
 from ..executions.command_spec import CommandSpec
 from ..executions.run import CommandRun
+from ..operations.transfers import free_path
 from ..output.output_targets import ScreenSize
 from ..output.transcript import Transcript
-from .actions import free_path
 from .console_buffer import ConsoleBuffer, Printer
 from .tool import DevboxTool, script, style
 
@@ -71,12 +71,12 @@ class Console(DevboxTool):
 
     @property
     def running(self) -> bool:
-        """Whether a command runs."""
+        """True while a command runs."""
         return self._command is not None
 
     @property
     def close_message(self) -> str:
-        """What closing it ends."""
+        """Says what closing it ends."""
         return f"Stopped {self._command.title!r} on {self.devbox.short}." if self._command else ""
 
     async def greet(self, view: str, hello: dict[str, Any]) -> None:

@@ -1,4 +1,4 @@
-"""What a console shows: pieces of text and of news, as many as a page can bear, sent at a pace it can follow."""
+"""The buffer of a console: pieces of text and of news, as many as a page can bear, sent at a pace it can follow."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ if TYPE_CHECKING:
     from .redrawing import RedrawnLines
 
 LINES, CHARACTERS = 5_000, 1_000_000
-"""What is kept, and shown, at most."""
+"""The limits of what is kept and shown."""
 _BURST = 400_000  # characters that may be sent at once, beside LINES lines
 _LINES_A_SECOND, _CHARACTERS_A_SECOND = 2_500, 800_000
 _INTERVAL = 0.04  # seconds between two messages
@@ -100,7 +100,7 @@ def _lines(kind: str, text: str) -> int:
 
 @dataclass(slots=True)
 class _Allowance:
-    """What may be sent, in lines and characters, filling up with time."""
+    """A budget of lines and characters that may be sent, filling up with time."""
 
     lines: float = LINES
     characters: float = _BURST

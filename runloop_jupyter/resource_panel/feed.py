@@ -1,4 +1,4 @@
-"""What all panels of a session show: one set of tables, kept up to date by one task while anybody looks.
+"""The tables that all panels of a session show, kept up to date by one task while anybody looks.
 
 A look asks for the newest page; where the list is longer, it also asks for one page of the rest, in turn. So a look
 costs the same for ten thousand devboxes as for two thousand, and each of them is seen every few looks.
@@ -8,19 +8,22 @@ from __future__ import annotations
 
 import asyncio
 import time
-from collections.abc import Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Protocol
 
-from ..resources.ownership import OwnershipIndex, ownerships
-from .kinds import KINDS, OPTIONAL, Kind, Row
+from ..resources.kind import ResourceKind, Row
+from ..resources.kinds import KINDS
 from .poll_interval import delay, delay_after_failures
 from .table import Change, Table
 
 if TYPE_CHECKING:
     from runloop_sdk import AsyncRunloopSDK
 
+    from ..client import Client
     from ..connection import Connection
+    from ..resources.devboxes import DevboxInfo
+    from ..resources.ownership import Ownerships
     from ..session import Session
 
 _HEAD = 200  # entries of the newest page
@@ -33,7 +36,7 @@ _ROUND = 15  # looks until the kinds that nobody looks at are looked at as well,
 
 @dataclass(frozen=True, slots=True)
 class Health:
-    """How looking at a kind goes. `retry_ms` is when it is tried again, in milliseconds since 1970."""
+    """The health of looking at a kind. `retry_ms` is when it is tried again, in milliseconds since 1970."""
 
     loading: bool = True
     error: str = ""
@@ -84,23 +87,25 @@ class _Sweep:
 class Feed:
     """The tables of one session. Everything happens on the notebook's loop."""
 
-    def __init__(self, session: Session) -> None:
+    def __init__(self, client: Client, ownerships: Ownerships, current: Callable[[], DevboxInfo | None]) -> None:
         self.tables = {name: Table() for name in KINDS}
         self.health = dict.fromkeys(KINDS, Health())
         self.current = ""
         self._ahead = 0.0
-        self._session = session
+        self._service_client = client
+        self._ownerships = ownerships
+        self._current_devbox = current
         self._listeners: list[Listener] = []
         self._task: asyncio.Task[None] | None = None
         self._wake = asyncio.Event()
         self._sweeps = {name: _Sweep() for name in KINDS}
-        self._served: dict[str, bool] = {name: True for name in KINDS if name not in OPTIONAL}
+        self._served: dict[str, bool] = {name: True for name, kind in KINDS.items() if not kind.optional}
         self._failures = 0
         self._looks = 0
         self._active_at = time.monotonic()
         self._sdk: AsyncRunloopSDK | None = None
         self._connection: Connection | None = None
-        self._ownerships = OwnershipIndex(session, {})
+        self._ownership_index = ownerships.none()
 
     # Who looks
 
@@ -132,7 +137,7 @@ class Feed:
 
     @property
     def running(self) -> bool:
-        """Whether anybody looks."""
+        """True while anybody looks."""
         return self._task is not None
 
     def poke(self) -> None:
@@ -147,7 +152,7 @@ class Feed:
         return self.tables[kind].rows.get(identity)
 
     def now_ms(self) -> int:
-        """What the service's clock shows: all times that it sends are of that clock."""
+        """Return the time of the service's clock (ms since 1970): all times that it sends are of that clock."""
         return round((time.time() + self._ahead) * 1000)
 
     def put(self, kind: str, entry: Mapping[str, Any]) -> None:
@@ -240,7 +245,7 @@ class Feed:
             self._set_health(kind, Health(loading=False))
             return
         self._sweeps[kind] = _Sweep()  # what it stood at may be gone
-        if kind in OPTIONAL and getattr(error, "status_code", None) in _NOT_SERVED:
+        if KINDS[kind].optional and getattr(error, "status_code", None) in _NOT_SERVED:
             self._set_served(kind, False)
         retry = self.now_ms() + round(pause * 1000)
         self._set_health(kind, Health(False, explain(error, self._connection), retry))
@@ -264,9 +269,9 @@ class Feed:
 
     # Looking
 
-    async def _look_at(self, sdk: AsyncRunloopSDK, kind: Kind) -> None:
-        if kind.name == "devbox":
-            self._ownerships = await ownerships(self._session)
+    async def _look_at(self, sdk: AsyncRunloopSDK, kind: ResourceKind[Any]) -> None:
+        if kind.belongs_to_kernels:
+            self._ownership_index = await self._ownerships.index()
         table, sweep, asked_at = self.tables[kind.name], self._sweeps[kind.name], time.monotonic()
         head, more = await self._page(sdk, kind, _HEAD, None)
         self._tell(kind.name, table.take(self._rows(kind, head), asked_at))
@@ -283,16 +288,16 @@ class Feed:
         if sweep.cursor is None:
             self._tell(kind.name, table.finish(sweep.began_at))
 
-    def _rows(self, kind: Kind, entries: Iterable[Mapping[str, Any]]) -> Iterable[Row]:
+    def _rows(self, kind: ResourceKind[Any], entries: Iterable[Mapping[str, Any]]) -> Iterable[Row]:
         rows = (self._row(kind, entry) for entry in entries)
         return (row for row in rows if row is not None)
 
-    def _row(self, kind: Kind, entry: Mapping[str, Any]) -> Row | None:
-        if kind.name != "devbox":
+    def _row(self, kind: ResourceKind[Any], entry: Mapping[str, Any]) -> Row | None:
+        if not kind.belongs_to_kernels:
             return kind.row(entry)
         identity = str(entry.get("id"))
-        belonging = self._ownerships.of(identity)
-        renewed = self._session.owned.renewed_at(identity)
+        belonging = self._ownership_index.of(identity)
+        renewed = self._ownerships.owned.renewed_at(identity)
         launch = entry.get("launch_parameters")
         seconds = launch.get("keep_alive_time_seconds") if isinstance(launch, Mapping) else None
         known = {
@@ -303,7 +308,7 @@ class Feed:
         return kind.row({**entry, **known})
 
     async def _page(
-        self, sdk: AsyncRunloopSDK, kind: Kind, limit: int, after: str | None
+        self, sdk: AsyncRunloopSDK, kind: ResourceKind[Any], limit: int, after: str | None
     ) -> tuple[list[Mapping[str, Any]], bool]:
         query = {"limit": limit, "include_total_count": False} | ({"starting_after": after} if after else {})
         answer = await self._ask(sdk, kind, query)
@@ -312,7 +317,7 @@ class Feed:
         stuck = bool(found) and found[-1].get("id") in (after, None)
         return found, bool(found) and not stuck and answer.get("has_more") is True
 
-    async def _ask(self, sdk: AsyncRunloopSDK, kind: Kind, query: Mapping[str, Any]) -> Any:
+    async def _ask(self, sdk: AsyncRunloopSDK, kind: ResourceKind[Any], query: Mapping[str, Any]) -> Any:
         async with asyncio.timeout(_PATIENCE):
             return await sdk.api.get_json(kind.path, query)
 
@@ -321,7 +326,7 @@ class Feed:
     async def _client(self) -> AsyncRunloopSDK:
         from runloop_sdk import AsyncRunloopSDK
 
-        now = self._session.service()
+        now = self._service_client.service()
         if now is None:
             raise EmbeddedServiceEnded
         if self._sdk is None or now != self._connection:
@@ -372,15 +377,28 @@ class Feed:
 
     def note_current(self) -> None:
         """The notebook may have another current devbox now."""
-        current = self._session.current.id if self._session.current else ""
+        devbox = self._current_devbox()
+        current = devbox.id if devbox else ""
         if current != self.current:
             self.current = current
             for listener in tuple(self._listeners):
                 listener.chosen(current)
 
 
+_feeds: dict[Session, Feed] = {}  # until the session ends
+
+
+def feed_of(session: Session) -> Feed:
+    """Return the feed that all panels of a notebook share."""
+    feed = _feeds.get(session)
+    if feed is None:
+        feed = _feeds[session] = Feed(session.client, session.ownerships, lambda: session.current)
+        session.on_close.append(lambda: _feeds.pop(session).end())
+    return feed
+
+
 def explain(error: Exception, connection: Connection | None) -> str:
-    """What went wrong, and what to do, in a sentence for the panel."""
+    """Explain an error to the panel's user: what went wrong, and what to do."""
     from runloop_sdk import APIConnectionError, APIStatusError, AuthenticationError, RateLimitError
 
     label = connection.label if connection else "Runloop"

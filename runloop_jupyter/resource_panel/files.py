@@ -16,9 +16,8 @@ from typing import TYPE_CHECKING, Any, ClassVar
 from runloop_sdk.own_commands import own_command
 
 from ..errors import MagicError, UsageError
-from ..operations.transfers import download, is_folder, spelled_notes
-from ..output.progress import Progress
-from .actions import free_path
+from ..operations.transfers import download, free_path, is_folder, spelled_notes
+from ..text.progress import Progress
 from .previews import Preview, preview
 from .tool import DevboxTool, script, style
 from .uploads import Upload
@@ -49,7 +48,7 @@ class _Transfer:
     work: asyncio.Task[Any] | None = field(default=None, repr=False)
 
     def spec(self, key: str) -> dict[str, Any]:
-        """What the page shows of it."""
+        """The entry for the page."""
         received = self.upload.received if self.upload else 0
         amounts = {"done": self.progress.done, "total": self.progress.total, "received": received}
         return {"key": key, "name": self.name, "doing": self.progress.doing, **amounts}
@@ -201,7 +200,7 @@ class FileBrowser(DevboxTool):
         self._tell(f"Deleted {name}.")
 
     async def _kind(self, path: str) -> str:
-        """What is there; empty for nothing."""
+        """Return the kind of what is there; empty for nothing."""
         from runloop_sdk import CommandError
 
         try:

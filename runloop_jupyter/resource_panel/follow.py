@@ -6,6 +6,7 @@ import asyncio
 from collections.abc import Callable
 from typing import TYPE_CHECKING, Any
 
+from ..resources.kinds import KINDS
 from .detail import detail
 from .poll_interval import delay_after_failures
 
@@ -49,8 +50,8 @@ class Follower:
         while True:
             self._wake.clear()
             try:
-                sdk = await self._session.sdk()
-                seen = await self._session.guard(detail(sdk, kind, identity))
+                sdk = await self._session.client.sdk()
+                seen = await self._session.client.guard(detail(sdk, KINDS[kind], identity))
             except Exception as error:  # noqa: BLE001 - it stands where the details would
                 failures += 1
                 last = {}

@@ -15,18 +15,18 @@ class InOrder(Generic[T]):
         self._early: dict[int, T] = {}
 
     def holds(self, number: int) -> bool:
-        """Whether this one is held back for what was sent before it."""
+        """Return True if this message is held back for one that was sent before it."""
         return number in self._early
 
     def take(self, number: int, message: T) -> list[T]:
-        """What can be handled now that this one has come. One that was given up is handled as it comes."""
+        """Take a message and return those that can be handled now. One that was given up is handled as it comes."""
         if number < self._next:
             return [message]
         self._early[number] = message
         return self._due()
 
     def release(self, number: int) -> list[T]:
-        """What can be handled when what is missing before this one is not waited for any longer."""
+        """Stop waiting for what is missing before this message, and return those that can be handled now."""
         found: list[T] = []
         while self.holds(number):
             self._next = min(self._early)

@@ -14,12 +14,12 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, ClassVar
 
 from ..errors import MagicError
-from ..output.log_lines import LogLines, kind_of, said
+from ..operations.transfers import free_path
+from ..output.log_lines import LogLines, display_text, kind_of
 from ..output.terminal_text import plain
 from ..rendering.text import exact_clock
 from ..resources.devboxes import by_id
 from . import poll_interval
-from .actions import free_path
 from .tool import DevboxTool, script, style
 
 if TYPE_CHECKING:
@@ -38,11 +38,11 @@ _LONGEST = 10_000  # characters of a line that go to the page
 _MESSAGE = 400_000  # characters in one message
 
 Row = tuple[int, str, str, str, str]
-"""When (ms since 1970), from which source, what (`command`, `exit`, `line`, `gap`), how grave, and the text."""
+"""Time (ms since 1970), source, kind (`command`, `exit`, `line`, `gap`), level and text."""
 
 
 class LogView(DevboxTool):
-    """What happened in the devbox, and what happens."""
+    """The log of a devbox: what its commands printed, and goes on to print."""
 
     _esm = script("logs")
     _css = style("logs")
@@ -125,11 +125,11 @@ class LogView(DevboxTool):
             await self._pause(poll_interval.delay(visible=self.visible, idle=now - changed, spent=now - began))
 
     async def _ask(self) -> tuple[list[Log], bool]:
-        """What is new, and whether there may be more."""
+        """Return the new lines, and True if there may be more."""
         fresh = self._seen.new((await (await self.handle()).logs()).logs)
         if fresh:
             return fresh, True
-        devbox = await by_id(await self._session.sdk(), self.devbox.id)
+        devbox = await by_id(await self._session.client.sdk(), self.devbox.id)
         return fresh, devbox is not None and devbox.alive
 
     async def _pause(self, seconds: float) -> None:
@@ -151,7 +151,7 @@ class LogView(DevboxTool):
 
 
 def _row(line: Log) -> Row:
-    text = "\n".join(map(plain, said(line).split("\n")))
+    text = "\n".join(map(plain, display_text(line).split("\n")))
     cut = text if len(text) <= _LONGEST else f"{text[:_LONGEST]} … ({len(text):,} characters)"
     return line.timestamp_ms, line.source, kind_of(line), line.level, cut
 

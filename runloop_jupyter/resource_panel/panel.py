@@ -9,6 +9,7 @@ from __future__ import annotations
 import asyncio
 import time
 from collections.abc import Mapping, Sequence
+from dataclasses import replace
 from functools import partial
 from typing import TYPE_CHECKING, Any
 
@@ -19,11 +20,13 @@ from ..kernel import loop
 from ..kernel.prompts import is_live
 from ..rendering import Listing, ago, devbox_listing
 from ..resources.devboxes import DevboxInfo, describe
+from ..resources.kind import Row
+from ..resources.kinds import KINDS
+from ..resources.kinds.devbox import DEVBOX, devbox_of
 from ..text.durations import spell_duration
-from .desk import Desk, action_of, in_words
-from .feed import EmbeddedServiceEnded, explain
+from .controller import PanelController, in_words
+from .feed import EmbeddedServiceEnded, explain, feed_of
 from .follow import Follower
-from .kinds import KINDS, Row
 from .tool_tabs import TOOLS, ToolTabs
 from .uploads import Upload
 from .view import ResourceView
@@ -42,18 +45,18 @@ _UNLOADED = "The extension was unloaded. Load it and run this cell again for a l
 
 
 class Panel(ipywidgets.VBox):  # type: ignore[misc]  # ipywidgets has no types
-    """What `%runloop panel` shows. `close` ends it; so does closing its output."""
+    """The widget of `%runloop panel`. `close` ends it; so does closing its output."""
 
     def __init__(self, session: Session) -> None:
         self.view = ResourceView(notice=_notice())
         super().__init__(children=[self.view])
         self.add_class("runloop-panel-box")
-        self.wanted: frozenset[str] = frozenset({"devbox", "blueprint"})
+        self.wanted: frozenset[str] = frozenset({DEVBOX.name, *DEVBOX.shows_names_of})
         self.tool_tabs = ToolTabs(session, self._dock_changed)
         self._session = session
-        self._feed = session.feed
+        self._feed = feed_of(session)
         self._followers: dict[str, Follower] = {}
-        self._desk = Desk(session, self._feed, mark=self._mark, say=self._say, post=self.view.post)
+        self._controller = PanelController(session, self._feed, mark=self._mark, say=self._say, post=self.view.post)
         self._audience = ViewPresence()
         self._marks: dict[tuple[str, str], dict[str, str]] = {}
         self._unsent: dict[tuple[str, str], dict[str, str]] = {}
@@ -69,7 +72,7 @@ class Panel(ipywidgets.VBox):  # type: ignore[misc]  # ipywidgets has no types
 
     @property
     def running(self) -> bool:
-        """Whether it is kept up to date."""
+        """True while it is kept up to date."""
         return self._check is not None
 
     # What the page sends
@@ -116,32 +119,32 @@ class Panel(ipywidgets.VBox):  # type: ignore[misc]  # ipywidgets has no types
         self.view.post_table(kind, self._feed.tables[kind])
 
     async def _on_retry(self) -> None:
-        await self._session.guard(self._session.sdk())  # starts the embedded service where it has ended
+        await self._session.client.guard(self._session.client.sdk())  # starts the embedded service where it has ended
         self._feed.poke()
 
     async def _on_act(self, kind: str, action: str, ids: list[str]) -> None:
-        chosen = action_of(kind, action)
+        chosen = KINDS[kind].action(action)
         self._feed.poke()
-        if chosen.opens or (chosen.name == "snapshot" and len(ids) == 1):
-            await self._open(chosen.name, kind, ids[0])
+        if chosen.run is None or (len(ids) == 1 and any(form.name == action for form in KINDS[kind].forms)):
+            await self._open(action, kind, ids[0])
         else:
-            await self._desk.act(chosen, tuple(ids))
+            await self._controller.act(KINDS[kind], chosen, ids)
 
     async def _on_answer(self, token: str, yes: bool) -> None:
-        await self._desk.answer(token, yes=yes)
+        await self._controller.answer(token, yes=yes)
 
     async def _on_prune(self, kind: str) -> None:
         await self._feed.fetch_all(kind)
-        self._desk.prune(kind)
+        self._controller.prune(KINDS[kind])
 
     async def _on_form(self, name: str) -> None:
-        await self._desk.open_form(name)
+        await self._controller.open_form(name)
 
     async def _on_check(self, name: str, values: dict[str, str]) -> None:
-        self._desk.check(name, values)
+        self._controller.check(name, values)
 
     async def _on_submit(self, name: str, values: dict[str, str]) -> None:
-        await self._desk.submit(name, values)
+        await self._controller.submit(name, values)
 
     async def _on_detail(self, view: str, kind: str, id: str) -> None:  # noqa: A002 - the page's word
         if view not in self._followers:
@@ -174,7 +177,7 @@ class Panel(ipywidgets.VBox):  # type: ignore[misc]  # ipywidgets has no types
         upload = self._uploads.pop(key)
         try:
             if whole:
-                self._say(await self._session.guard(upload.finish(self._session, self._feed)))
+                self._say(await self._session.client.guard(upload.finish(self._session, self._feed)))
         finally:
             upload.close()
             self.view.post("upload", key=key, done=True)
@@ -223,7 +226,7 @@ class Panel(ipywidgets.VBox):  # type: ignore[misc]  # ipywidgets has no types
 
     @property
     def visible(self) -> bool:
-        """Whether somebody can see it."""
+        """True if somebody can see it."""
         return self._audience.visible(time.monotonic())
 
     def changed(self, kind: str, change: Change) -> None:
@@ -264,7 +267,7 @@ class Panel(ipywidgets.VBox):  # type: ignore[misc]  # ipywidgets has no types
     # What the page is told
 
     def _welcome(self) -> None:
-        connection = self._session.connection
+        connection = self._session.client.connection
         self.view.post(
             "welcome",
             now=self._feed.now_ms(),
@@ -303,11 +306,11 @@ class Panel(ipywidgets.VBox):  # type: ignore[misc]  # ipywidgets has no types
         self.view.post("say", text=text, error=error)
 
     def _failed(self, error: Exception) -> None:
-        """What nobody else took is shown."""
+        """Show an error that nothing else has handled."""
         from runloop_sdk import RunloopError
 
         looking = isinstance(error, RunloopError | TimeoutError | EmbeddedServiceEnded)
-        self._say(explain(error, self._session.connection) if looking else in_words(error), error=True)
+        self._say(explain(error, self._session.client.connection) if looking else in_words(error), error=True)
 
     def _dock_changed(self) -> None:
         self.children = [self.view, *(tool.widget for tool in self.tool_tabs.tools)]
@@ -319,13 +322,13 @@ class Panel(ipywidgets.VBox):  # type: ignore[misc]  # ipywidgets has no types
         if action in TOOLS:
             self.tool_tabs.open(action, await self._devbox(identity))
         elif action == "create_devbox":
-            await self._desk.open_form("devbox", f"{kind}:{identity}")
+            await self._controller.open_form(DEVBOX.name, f"{kind}:{identity}")
         else:
-            await self._desk.open_form(action, identity)
+            await self._controller.open_form(action, identity)
 
     async def _devbox(self, identity: str) -> DevboxInfo:
-        sdk = await self._session.sdk()
-        return describe(await self._session.guard(sdk.devbox.from_id(identity).get_info()))
+        sdk = await self._session.client.sdk()
+        return describe(await self._session.client.guard(sdk.devbox.from_id(identity).get_info()))
 
     # Where no widgets are
 
@@ -339,33 +342,22 @@ class Panel(ipywidgets.VBox):  # type: ignore[misc]  # ipywidgets has no types
 
 def static_panel(feed: Feed) -> Listing[DevboxInfo]:
     """The panel as a table that does not change."""
-    rows = feed.tables["devbox"].rows.values()
-    shown = [_info(row) for row in rows if KINDS["devbox"].status(row) not in KINDS["devbox"].ended]
+    rows = feed.tables[DEVBOX.name].rows.values()
+    shown = [_with_end(row) for row in rows if DEVBOX.status(row) not in DEVBOX.ended]
     return devbox_listing(shown, current=feed.current or None)
 
 
-def _info(row: Row) -> DevboxInfo:
-    values = dict(zip(("id", *(column.key for column in KINDS["devbox"].columns)), row, strict=False))
-    return DevboxInfo(
-        id=row[0],
-        name=values["name"],
-        status=values["status"],
-        created_ms=values["created"] or 0,
-        ended_ms=values["ended"],
-        reason=values["reason"],
-        source=values["source"],
-        size=values["size"],
-        owner=values["owner"],
-        ends=_end(values),
-    )
+def _with_end(row: Row) -> DevboxInfo:
+    return replace(devbox_of(row), ends=_end(row))
 
 
-def _end(values: Mapping[str, Any]) -> str:
-    if values["ended"]:
-        return ": ".join(filter(None, [ago(values["ended"]), values["reason"]]))
-    if values["with_kernel"] or not values["until"]:
-        return str(values["with_kernel"])
-    return f"in {spell_duration(max(values['until'] / 1000 - time.time(), 0))}"
+def _end(row: Row) -> str:
+    ended, until, with_kernel = (DEVBOX.value(row, key) for key in ("ended", "until", "with_kernel"))
+    if ended:
+        return ": ".join(filter(None, [ago(ended), DEVBOX.value(row, "reason")]))
+    if with_kernel or not until:
+        return str(with_kernel)
+    return f"in {spell_duration(max(until / 1000 - time.time(), 0))}"
 
 
 def _health(health: Health) -> dict[str, Any]:
@@ -373,7 +365,7 @@ def _health(health: Health) -> dict[str, Any]:
 
 
 def _notice() -> str:
-    """What the user must know about this kernel; empty where all is well."""
+    """Return what the user must know about this kernel; empty where all is well."""
     from IPython.core.getipython import get_ipython
 
     if getattr(get_ipython(), "kernel", None) is None:

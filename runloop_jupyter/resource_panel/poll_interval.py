@@ -1,4 +1,4 @@
-"""How often to look: decides only."""
+"""The pauses between looks. Does no I/O."""
 
 from __future__ import annotations
 

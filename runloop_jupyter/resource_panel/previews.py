@@ -1,4 +1,4 @@
-"""What a file looks like: its text, its picture, or what else it is."""
+"""Previews of files: text, pictures, and a description of anything else."""
 
 from __future__ import annotations
 

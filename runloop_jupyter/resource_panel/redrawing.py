@@ -13,15 +13,15 @@ class RedrawnLines:
         self._emulator = TerminalEmulator(columns, rows)
         self._out = self._emulator.feed(shown)
         self.shown = shown
-        """What can still change of what is shown."""
+        """The part of what is shown that can still change."""
 
     @property
     def is_over(self) -> bool:
-        """Whether a screenful has come without any move: plain text goes on below."""
+        """True if a screenful has come without any move: plain text goes on below."""
         return self._emulator.still >= self._rows and self._emulator.at_line_start
 
     def draw(self, text: str) -> tuple[int | None, str]:
-        """How many ends of line to take back, with all that follows the one before them, and what to print then."""
+        """Return the number of line ends to take back, with all after the one before them, and what to print then."""
         out, self._out = self._out + self._emulator.feed(text), ""
         on_screen = self._emulator.text
         now = out + on_screen
@@ -31,7 +31,7 @@ class RedrawnLines:
 
 
 def _lines_in_common(before: str, after: str) -> int:
-    """How many characters the first lines have that both texts begin with."""
+    """Return the length of the lines that both texts begin with, in characters."""
     length = 0
     for line, other in zip(before.split("\n")[:-1], after.split("\n")[:-1], strict=False):
         if line != other:

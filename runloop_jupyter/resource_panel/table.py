@@ -5,12 +5,12 @@ from __future__ import annotations
 from collections.abc import Iterable
 from dataclasses import dataclass, field
 
-from .kinds import Row
+from ..resources.kind import Row
 
 
 @dataclass(frozen=True, slots=True)
 class Change:
-    """What is new since `seq` - 1: rows that are new or different, and the ids of those that are gone."""
+    """A change since `seq` - 1: rows that are new or different, and the ids of those that are gone."""
 
     seq: int
     rows: tuple[Row, ...] = ()
@@ -27,7 +27,7 @@ class Table:
     rows: dict[str, Row] = field(default_factory=dict)
     seq: int = 0
     complete: bool = False
-    """Whether all pages were seen once."""
+    """True once all pages were seen."""
     _seen: dict[str, float] = field(default_factory=dict)
 
     def put(self, row: Row, now: float) -> Change | None:

@@ -55,7 +55,7 @@ class Terminal(DevboxTool):
 
     @property
     def close_message(self) -> str:
-        """What closing it means, for the one who closes it."""
+        """Says what closing it ends, for the one who closes it."""
         if self.state != "attached":
             return ""
         return f"The shell on {self.devbox.short} runs on for a while; the next terminal finds it again."
@@ -159,7 +159,7 @@ class Terminal(DevboxTool):
         async with self._serving:
             typing = asyncio.create_task(self._type(pty))
             try:
-                await self._session.while_service_lives(self._show(pty))
+                await self._session.client.while_service_lives(self._show(pty))
             except (StreamError, MagicError) as error:
                 if self.state == "attached":
                     await self._over("lost", error)
@@ -243,5 +243,5 @@ def _size(content: dict[str, Any], otherwise: tuple[int, int]) -> tuple[int, int
 
 
 def _prefix() -> str:
-    """What the names of this notebook's shells begin with: the same again after a restart of its kernel."""
+    """Return the prefix of the names of this notebook's shells: the same again after a restart of its kernel."""
     return f"jupyter-{hashlib.sha256(kernel_registry.notebook().encode(errors='surrogatepass')).hexdigest()[:16]}"

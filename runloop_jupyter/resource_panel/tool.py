@@ -1,4 +1,4 @@
-"""What console, terminal, logs and files have in common: views in the browser, state and tasks in Python.
+"""The base of console, terminal, logs and files: views in the browser, state and tasks in Python.
 
 A view says `hello` and gets a snapshot; what changes afterwards goes to all views, numbered, so that one that missed
 something asks for a snapshot again. It says `alive` now and then, and `bye`. Its own messages are numbered too, and
@@ -56,7 +56,7 @@ def style(name: str) -> str:
 
 
 def static_text(heading: str) -> dict[str, str]:
-    """What stands for a tool where there are no widgets: it may be one place or another, so it says where it opens."""
+    """Return the text for a tool where there are no widgets, which says where it opens."""
     text = f"{heading}: it opens where this cell is run in a notebook with widgets, as in JupyterLab or VS Code."
     return {"text/plain": text, "text/html": paragraph(text)}
 
@@ -66,7 +66,7 @@ class Tool(anywidget.AnyWidget):
 
     heading = Unicode().tag(sync=True)
     handlers: ClassVar[dict[str, Handler]] = {}
-    """What a tool does on each kind of message, beside those of every tool."""
+    """Handlers by message, beside those of every tool."""
     _closed = True  # until it is made
 
     def __init__(self, session: Session, heading: str, **options: Any) -> None:
@@ -93,12 +93,12 @@ class Tool(anywidget.AnyWidget):
 
     @property
     def visible(self) -> bool:
-        """Whether somebody can see it now."""
+        """True if somebody can see it now."""
         return any(view.visible for view in self._views.values())
 
     @property
     def close_message(self) -> str:
-        """What closing it leaves behind, for the one who closes it; mostly nothing."""
+        """Says what closing it leaves behind, for the one who closes it; mostly empty."""
         return ""
 
     def close(self) -> None:
@@ -155,7 +155,7 @@ class Tool(anywidget.AnyWidget):
 
     async def checked(self, work: Coroutine[Any, Any, T]) -> T:
         """The work's result; every error of the SDK comes out as a `MagicError` with one clear sentence."""
-        return await self._session.guard(work)
+        return await self._session.client.guard(work)
 
     async def _guarded(self, work: Coroutine[Any, Any, Any]) -> None:
         await self.checked(work)
@@ -238,11 +238,11 @@ class DevboxTool(Tool):
 
     async def checked(self, work: Coroutine[Any, Any, T]) -> T:
         """The work's result; a `DevboxUnavailableError` tells that the devbox is suspended or has ended."""
-        return await self._session.guard(self._explained(work))
+        return await self._session.client.guard(self._explained(work))
 
     async def handle(self) -> AsyncDevbox:
         """The SDK's devbox."""
-        return (await self._session.sdk()).devbox.from_id(self.devbox.id)
+        return (await self._session.client.sdk()).devbox.from_id(self.devbox.id)
 
     async def _explained(self, work: Coroutine[Any, Any, T]) -> T:
         from runloop_sdk import APIStatusError, AuthenticationError

@@ -5,7 +5,6 @@ from __future__ import annotations
 from collections.abc import Callable
 from dataclasses import dataclass
 from importlib import import_module
-from importlib.util import find_spec
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
@@ -22,11 +21,6 @@ TOOLS = {
 
 _SEVERAL = frozenset({"terminal"})
 """Of these one devbox can have more than one, each opened by the same action; tabs lead back to those that are open."""
-
-
-def missing() -> frozenset[str]:
-    """The actions whose tool this installation does not have."""
-    return frozenset(action for action, (_, module, _) in TOOLS.items() if find_spec(f"{__package__}.{module}") is None)
 
 
 def load(action: str) -> Callable[..., Any]:

@@ -6,6 +6,9 @@ import asyncio
 import tempfile
 from typing import TYPE_CHECKING, BinaryIO, cast
 
+from ..resources.kinds.storage_object import OBJECT
+from ..text.progress import Progress
+
 if TYPE_CHECKING:
     from ..session import Session
     from .feed import Feed
@@ -35,14 +38,13 @@ class Upload:
         return self._file
 
     async def finish(self, session: Session, feed: Feed) -> str:
-        """Make it a storage object, deleted again where its bytes cannot be sent; the result says what was made."""
-        from runloop_sdk import content_type_of
+        """Make it a storage object, deleted again where its bytes cannot be sent; return what was made in words."""
+        from ..operations.transfers import upload_object
 
         content = await self.content()
-        sdk = await session.sdk()
-        made = await sdk.storage_object.create(name=self.name, content_type=content_type_of(self.name))
-        view = await made.upload_and_complete(content)
-        feed.put("object", view.model_dump(exclude={"upload_url", "upload_headers"}))
+        view = await upload_object(await session.client.sdk(), content, self.name, progress=Progress(""))
+        session.names.add(OBJECT.name, view.name)
+        feed.put(OBJECT.name, view.model_dump(exclude={"upload_url", "upload_headers"}))
         return f"Uploaded {self.name}."
 
     def close(self) -> None:

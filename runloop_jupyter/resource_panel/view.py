@@ -14,8 +14,7 @@ import anywidget
 import traitlets
 from pydantic_core import to_json
 
-from .actions import specs
-from .kinds import KINDS
+from ..resources.kinds import KINDS
 
 if TYPE_CHECKING:
     from .table import Change, Table
@@ -55,8 +54,7 @@ class ResourceView(anywidget.AnyWidget):
     notice = traitlets.Unicode().tag(sync=True)
 
     def __init__(self, **traits: Any) -> None:
-        kinds = [{**kind.spec(), "actions": specs(kind.name)} for kind in KINDS.values()]
-        super().__init__(kinds=kinds, **traits)
+        super().__init__(kinds=[kind.spec() for kind in KINDS.values()], **traits)
 
     def post(self, op: str, **content: Any) -> None:
         """Tell all pages something."""

@@ -1,4 +1,4 @@
-"""Who looks at a panel: the views of it in pages that are open. Decides only."""
+"""Keeps track of the views of a panel in open pages. Does no I/O."""
 
 from __future__ import annotations
 
@@ -20,14 +20,14 @@ class ViewPresence:
         self._views.pop(view, None)
 
     def has(self, view: str) -> bool:
-        """Whether this view is there, as far as is known."""
+        """Return True if this view is open, as far as is known."""
         return view in self._views
 
     def present(self, now: float) -> bool:
-        """Whether there is any view: one that was closed without a word counts for a while."""
+        """Return True if any view is open: one that was closed without a word counts for a while."""
         self._views = {view: seen for view, seen in self._views.items() if now - seen[0] < _SILENT}
         return bool(self._views)
 
     def visible(self, now: float) -> bool:
-        """Whether somebody can see it."""
+        """Return True if somebody can see it."""
         return self.present(now) and any(visible for _, visible in self._views.values())

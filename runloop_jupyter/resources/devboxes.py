@@ -32,7 +32,7 @@ _PAGE = 1000
 
 @dataclass(frozen=True, slots=True)
 class DevboxInfo:
-    """What one look at a devbox showed. Times are milliseconds since 1970."""
+    """A devbox at one moment. Times are milliseconds since 1970."""
 
     id: str
     name: str
@@ -51,13 +51,13 @@ class DevboxInfo:
     idle: tuple[int, str] | None = None
     """Seconds without use after which it is suspended or shut down, and which of them."""
     owner: str = ""
-    """Who made it, in words."""
+    """Its owner, in words."""
     ends: str = ""
-    """When it ends, and why, in words."""
+    """The time and cause of its end, in words."""
 
     @property
     def alive(self) -> bool:
-        """Whether it runs, or can run again."""
+        """True if it runs, or can run again."""
         return self.status not in ("shutdown", "failure")
 
     @property
@@ -67,7 +67,7 @@ class DevboxInfo:
 
     @property
     def running_since_ms(self) -> int | None:
-        """When it began to run, the last time."""
+        """The time at which it began to run, the last time; None if it never did."""
         return next((at for status, at in reversed(self.history) if status == "running"), None)
 
     @property
@@ -77,7 +77,7 @@ class DevboxInfo:
 
     @property
     def short(self) -> str:
-        """What to call it in a few words, as it is shown: the name, else the id."""
+        """The name, else the id, as they are shown."""
         return printable(self.known_as)
 
     @property
@@ -87,7 +87,7 @@ class DevboxInfo:
 
     @property
     def reference(self) -> str:
-        """What to type to mean it."""
+        """The name or id as it is typed."""
         return reference(self.name, self.id)
 
 

@@ -19,7 +19,7 @@ class NameCache:
         return tuple(self._names.get(kind, ()))
 
     def is_fresh(self, kind: str) -> bool:
-        """Whether all names of a kind were looked up lately."""
+        """Return True if all names of a kind were looked up lately."""
         return time.monotonic() - self._seen.get(kind, -_FRESH) < _FRESH
 
     def keep(self, kind: str, names: Iterable[str]) -> None:
@@ -32,7 +32,7 @@ class NameCache:
         self._names[kind] = {name: None, **self._names.get(kind, {})}
 
     def forget(self) -> None:
-        """What was seen may have changed."""
+        """Forget all names: they may have changed."""
         self._names.clear()
         self._seen.clear()
 

@@ -1,4 +1,4 @@
-"""Whose each devbox is, and when it ends: what lists, cards and the panel say."""
+"""The owner of each devbox, and when it ends, as lists, cards and the panel say it."""
 
 from __future__ import annotations
 
@@ -9,29 +9,30 @@ from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
 from ..kernel.kernel_registry import notebook
-from ..kernel.owned import SEEN
+from ..kernel.owned import DEFAULT_KEEP_ALIVE
 from ..text.durations import spell_duration
 
 if TYPE_CHECKING:
-    from ..kernel.kernel_registry import Made
-    from ..session import Session
+    from ..client import Client
+    from ..kernel.kernel_registry import CreatedDevbox, KernelRegistry
+    from ..kernel.owned import OwnedDevboxes
     from .devboxes import DevboxInfo
 
 HERE, ANOTHER, SDK, ELSEWHERE = "this notebook", "another notebook", "the SDK", "elsewhere"
-"""Who made a devbox. Of what no kernel of this account made a service on this machine has it from an SDK; another
+"""The owners of devboxes. What no kernel of this account made, a service on this machine has from an SDK; another
 service may have it from anywhere."""
 
 
 @dataclass(frozen=True, slots=True)
 class Ownership:
-    """Whose a devbox is. It waits for the end of `kernel`: to end with it or, if `keeps`, to begin its time."""
+    """The owner of a devbox, which waits for the end of `kernel`: to end with it or, if `keeps`, to begin its time."""
 
     owner: str
     kernel: str = ""
     keeps: bool = False
 
     def end(self, keep_alive: float | None) -> str:
-        """When it ends, as far as that hangs on a kernel; `keep_alive` in seconds."""
+        """Return when it ends, as far as that hangs on a kernel; `keep_alive` in seconds."""
         if not self.kernel:
             return ""
         if not self.keeps:
@@ -40,19 +41,19 @@ class Ownership:
 
 
 class OwnershipIndex:
-    """What is known of all devboxes of the session's service, at one moment."""
+    """The ownership of all devboxes of a service, at one moment."""
 
-    def __init__(self, session: Session, made: Mapping[str, Made]) -> None:
-        self._owned = session.owned
+    def __init__(self, owned: OwnedDevboxes, made: Mapping[str, CreatedDevbox], *, is_embedded: bool) -> None:
+        self._owned = owned
         self._made = made
-        self._is_embedded = session.connection is not None and session.connection.embedded
+        self._is_embedded = is_embedded
         self._notebook = notebook()
 
     def of(self, devbox_id: str) -> Ownership:
-        """Whose this one is."""
+        """Return the ownership of one devbox."""
         if devbox_id in self._owned:
-            keeps = self._owned.keeps(devbox_id)
-            waits = not keeps or self._owned.is_held(devbox_id)
+            keeps = self._owned.outlives_kernel(devbox_id)
+            waits = not keeps or self._owned.is_held_alive(devbox_id)
             return Ownership(HERE, "this kernel" if waits else "", keeps)
         made = self._made.get(devbox_id)
         if made is None:
@@ -61,26 +62,40 @@ class OwnershipIndex:
         waits = made.lives and (self._is_embedded or not made.entry.keep)
         return Ownership(HERE if is_here else ANOTHER, "its kernel" if waits else "", made.entry.keep)
 
-    def told(self, box: DevboxInfo) -> DevboxInfo:
-        """The devbox with its owner and its end in words."""
+    def described(self, box: DevboxInfo) -> DevboxInfo:
+        """Return the devbox with its owner and its end in words."""
         belonging = self.of(box.id)
         end = belonging.end(box.keep_alive)
-        silence = self._owned.outlives_silence(box.id) if end and not belonging.keeps else None
+        silence = self._owned.grace_period(box.id) if end and not belonging.keeps else None
         late = "" if silence is None else f", at the latest {spell_duration(silence)} after its last sign of life"
         return replace(box, owner=belonging.owner, ends=_end(box, end + late, self._owned.renewed_at(box.id)))
 
 
-async def ownerships(session: Session) -> OwnershipIndex:
-    """What is known now."""
-    service = session.connection.service if session.connection else ""
-    made = await asyncio.to_thread(session.kernel_registry.made, service)
-    return OwnershipIndex(session, made)
+class Ownerships:
+    """Finds out which devboxes belong to which kernels."""
 
+    def __init__(self, client: Client, owned: OwnedDevboxes, registry: KernelRegistry) -> None:
+        self.owned = owned
+        self._client = client
+        self._registry = registry
 
-async def told(session: Session, boxes: Iterable[DevboxInfo]) -> list[DevboxInfo]:
-    """The devboxes with their owners and ends in words."""
-    known = await ownerships(session)
-    return [known.told(box) for box in boxes]
+    def none(self) -> OwnershipIndex:
+        """Return an index that knows of no other kernels."""
+        return self._index({})
+
+    async def index(self) -> OwnershipIndex:
+        """Return what is known now."""
+        service = self._client.connection.service if self._client.connection else ""
+        return self._index(await asyncio.to_thread(self._registry.created, service))
+
+    async def described(self, boxes: Iterable[DevboxInfo]) -> list[DevboxInfo]:
+        """Return the devboxes with their owners and ends in words."""
+        index = await self.index()
+        return [index.described(box) for box in boxes]
+
+    def _index(self, made: Mapping[str, CreatedDevbox]) -> OwnershipIndex:
+        connection = self._client.connection
+        return OwnershipIndex(self.owned, made, is_embedded=connection is not None and connection.embedded)
 
 
 def _end(box: DevboxInfo, with_kernel: str, renewed: float) -> str:
@@ -95,4 +110,4 @@ def _end(box: DevboxInfo, with_kernel: str, renewed: float) -> str:
     if box.status != "running":
         return ""
     began = max((box.running_since_ms or box.created_ms) / 1000, renewed)  # if nobody but this kernel renewed it
-    return f"in {spell_duration(max(began + (box.keep_alive or SEEN) - time.time(), 0))}"
+    return f"in {spell_duration(max(began + (box.keep_alive or DEFAULT_KEEP_ALIVE) - time.time(), 0))}"

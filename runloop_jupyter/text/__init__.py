@@ -1,1 +1,1 @@
-"""How times, sizes, names and templates are written and read."""
+"""Formats and parses durations, sizes, names and templates."""

@@ -1,4 +1,4 @@
-"""Lengths of time as people write and read them."""
+"""Parses and formats durations for people."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ _PART = re.compile(r"(\d+(?:\.\d+)?)\s*(ms|min|s|m|h|d|)\s*")
 
 
 def parse_duration(text: str) -> float:
-    """Seconds in "90", "90s", "30m", "2h" or "1h30m". Raises ValueError that says how to write it."""
+    """The seconds of "90", "90s", "30m", "2h" or "1h30m". Raises ValueError that says how to write a duration."""
     wrong = ValueError(f"{text!r} is not a duration: write it like 90s, 30m or 2h")
     seconds, end = 0.0, 0
     while end < len(text):
@@ -24,7 +24,7 @@ def parse_duration(text: str) -> float:
 
 
 def spell_duration(seconds: float) -> str:
-    """A short reading of a duration: "0.31 s", "12 s", "2 min 5 s", "3 h 12 min", "4 d"."""
+    """A duration in short: "0.31 s", "12 s", "2 min 5 s", "3 h 12 min", "4 d"."""
     if seconds < 0.995:
         return f"{max(seconds, 0):.2f} s"
     if seconds < 9.95:

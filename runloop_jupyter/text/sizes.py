@@ -1,10 +1,10 @@
-"""Amounts of bytes as people read them."""
+"""Formats sizes for people."""
 
 from __future__ import annotations
 
 
 def spell_size(size: float) -> str:
-    """A short reading of so many bytes: "312 B", "4.1 KB", "27 MB", "1.3 GB"."""
+    """A number of bytes in short: "312 B", "4.1 KB", "27 MB", "1.3 GB"."""
     for unit in ("B", "KB", "MB", "GB"):
         if size < 999.5:
             return f"{size:.1f} {unit}" if unit != "B" and size < 9.95 else f"{size:.0f} {unit}"

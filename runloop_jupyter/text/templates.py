@@ -1,4 +1,4 @@
-"""`{{expr}}` in a magic's line or cell: replaced by the value of the Python expression."""
+"""Replaces `{{expr}}` in a magic's line or cell by the value of the Python expression."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ Evaluate = Callable[[str], object]
 
 
 def evaluator(namespace: dict[str, Any], local: Mapping[str, Any] | None = None, *, hint: bool = False) -> Evaluate:
-    """What evaluates an expression in the notebook's namespace; a failure is a `UsageError` that names it."""
+    """A function that evaluates an expression in the notebook's namespace. It raises `UsageError` if that fails."""
     advice = " To send {{ and }} as they are, add --template off." if hint else ""
 
     def evaluate(expression: str) -> object:
@@ -33,7 +33,7 @@ def expand(text: str, evaluate: Evaluate) -> str:
 
 
 def mark(line: str) -> tuple[str, list[str]]:
-    """`line` with a mark that survives splitting in place of each {{expr}}, and the expressions."""
+    """`line` with a mark for each {{expr}}, which splitting leaves unchanged, and the expressions."""
     found: list[str] = []
 
     def replace(match: re.Match[str]) -> str:
@@ -44,5 +44,5 @@ def mark(line: str) -> tuple[str, list[str]]:
 
 
 def fill(text: str, values: Callable[[int], str]) -> str:
-    """`text` with each mark replaced by what `values` gives for its number."""
+    """`text` with each mark replaced by `values` of its number."""
     return _MARK.sub(lambda match: values(int(match[1])), text)

@@ -5,9 +5,11 @@ asynchronous tests elsewhere could not start one.
 """
 
 import shutil
+from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
+from playwright.sync_api import Browser, Page
 
 from tests.browser.lab import open_browser, serve_lab
 
@@ -15,7 +17,7 @@ NOTEBOOKS = Path(__file__).parents[2] / "notebooks"
 
 
 @pytest.fixture(scope="module")
-def browser():
+def browser() -> Iterator[Browser]:
     with open_browser() as chromium:
         yield chromium
 
@@ -28,13 +30,13 @@ def lab_folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 
 @pytest.fixture(scope="module")
-def lab(lab_folder: Path, tmp_path_factory: pytest.TempPathFactory):
+def lab(lab_folder: Path, tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
     with serve_lab(lab_folder, tmp_path_factory.mktemp("home")) as address:
         yield address
 
 
 @pytest.fixture
-def page(browser):
+def page(browser: Browser) -> Iterator[Page]:
     page = browser.new_page(viewport={"width": 1280, "height": 1600})
     yield page
     page.close()

@@ -194,6 +194,6 @@ class Notebook:
             "c.querySelector('.jp-Cell-outputArea').innerText) || '')",
         )
 
-    def cell(self, index: int):
+    def cell(self, index: int) -> Locator:
         """The code cell number `index`, from 0."""
         return self.page.locator(".jp-CodeCell").nth(index)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import urllib.error
 import urllib.request
+from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
@@ -41,7 +42,7 @@ def requests() -> list[str]:
 
 
 @pytest.fixture(scope="module")
-def shared(browser: Browser, lab: str, lab_folder: Path, requests: list[str]):
+def shared(browser: Browser, lab: str, lab_folder: Path, requests: list[str]) -> Iterator[SharedPanel]:
     """One notebook with its panel, for all tests of this file."""
 
     def opened() -> PanelPage:
@@ -55,7 +56,7 @@ def shared(browser: Browser, lab: str, lab_folder: Path, requests: list[str]):
 
 
 @pytest.fixture
-def shown(shared: SharedPanel, request: pytest.FixtureRequest):
+def shown(shared: SharedPanel, request: pytest.FixtureRequest) -> Iterator[PanelPage]:
     """The notebook with the tab of devboxes, of which `analysis` and `crawler` run."""
     with shared.lend(request.session) as notebook:
         yield notebook

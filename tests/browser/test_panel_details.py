@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
@@ -23,7 +24,7 @@ CELLS = [
 
 
 @pytest.fixture(scope="module")
-def shared(browser: Browser, lab: str, lab_folder: Path):
+def shared(browser: Browser, lab: str, lab_folder: Path) -> Iterator[SharedPanel]:
     def opened() -> PanelPage:
         page = browser.new_page(viewport={"width": 1280, "height": 1200})
         return open_panel(page, lab, write(lab_folder, "details.ipynb", CELLS))
@@ -34,7 +35,7 @@ def shared(browser: Browser, lab: str, lab_folder: Path):
 
 
 @pytest.fixture
-def shown(shared: SharedPanel, request: pytest.FixtureRequest):
+def shown(shared: SharedPanel, request: pytest.FixtureRequest) -> Iterator[PanelPage]:
     with shared.lend(request.session) as notebook:
         yield notebook
         notebook.page.set_viewport_size({"width": 1280, "height": 1200})

@@ -1,9 +1,11 @@
 """The quickstart notebook as a newcomer runs it: JupyterLab, Run All, read."""
 
+from playwright.sync_api import Page
+
 from tests.browser.lab import Notebook
 
 
-def test_run_all_shows_the_streamed_output_of_every_cell(lab: str, page) -> None:
+def test_run_all_shows_the_streamed_output_of_every_cell(lab: str, page: Page) -> None:
     notebook = Notebook(page, lab, "quickstart.ipynb")
     notebook.run_all()
     outputs = notebook.outputs()

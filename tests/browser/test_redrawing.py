@@ -4,6 +4,7 @@ from pathlib import Path
 
 import nbformat
 import pytest
+from playwright.sync_api import Page
 
 from runloop_jupyter.output.terminal_text import without_colours
 from tests.browser.lab import Notebook
@@ -37,7 +38,7 @@ CELLS = [
 
 
 @pytest.fixture
-def notebook(lab: str, lab_folder: Path, page) -> Notebook:
+def notebook(lab: str, lab_folder: Path, page: Page) -> Notebook:
     cells = [nbformat.v4.new_code_cell(source) for source in CELLS]
     nbformat.write(nbformat.v4.new_notebook(cells=cells, metadata=KERNEL), lab_folder / "redrawing.ipynb")
     return Notebook(page, lab, "redrawing.ipynb")

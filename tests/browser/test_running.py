@@ -5,7 +5,7 @@ from pathlib import Path
 
 import nbformat
 import pytest
-from playwright.sync_api import expect
+from playwright.sync_api import Page, expect
 
 from tests.browser.lab import Notebook, momentary
 
@@ -38,7 +38,7 @@ CELLS = [
 
 
 @pytest.fixture
-def notebook(lab: str, lab_folder: Path, page) -> Notebook:
+def notebook(lab: str, lab_folder: Path, page: Page) -> Notebook:
     cells = [nbformat.v4.new_code_cell(source) for source in CELLS]
     nbformat.write(nbformat.v4.new_notebook(cells=cells, metadata=KERNEL), lab_folder / "running.ipynb")
     return Notebook(page, lab, "running.ipynb")

@@ -6,12 +6,13 @@ import re
 import threading
 from collections.abc import Iterator
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from pathlib import Path
 
 import nbformat
 import pytest
-from playwright.sync_api import Page, expect
+from playwright.sync_api import Browser, Page, expect
 
-from runloop_jupyter.output.untrusted import harmless
+from runloop_jupyter.output.untrusted import sanitize
 from tests.browser.lab import Notebook
 from tests.waiting import wait_until
 
@@ -101,10 +102,10 @@ def listener() -> Iterator[Listener]:
 
 
 def shown(markup: str, *, network: bool = False) -> str:
-    return harmless({"text/html": markup}, frame_network=network)["text/html"]
+    return sanitize({"text/html": markup}, frame_network=network)["text/html"]
 
 
-def test_nothing_is_asked_for_unless_the_user_allows_it(page: Page, browser, listener: Listener) -> None:
+def test_nothing_is_asked_for_unless_the_user_allows_it(page: Page, browser: Browser, listener: Listener) -> None:
     paths = {name: f"/{number}" for number, name in enumerate(ATTEMPTS)}
     frames = [shown(listener.aimed(markup, f"/closed{paths[name]}")) for name, markup in ATTEMPTS.items()]
     assert all(frame.startswith("<iframe") for frame in frames)
@@ -242,8 +243,8 @@ ESTIMATOR = """<style>#e {color: black; padding: 10px}
 <div id="e"><details><summary>LogisticRegression</summary><pre style="height: 200px">LogisticRegression()</pre>
 </details></div>"""
 CELL = f"""from IPython.display import display
-from runloop_jupyter.output.untrusted import harmless
-display(harmless({{"text/html": {ESTIMATOR!r}}}), raw=True)"""
+from runloop_jupyter.output.untrusted import sanitize
+display(sanitize({{"text/html": {ESTIMATOR!r}}}), raw=True)"""
 
 
 def is_readable(page: Page) -> bool:
@@ -267,7 +268,7 @@ def is_readable(page: Page) -> bool:
 
 @pytest.mark.parametrize("theme", ["light", "dark"])
 @pytest.mark.parametrize("system", ["light", "dark"])
-def test_what_a_frame_shows_can_be_read_whatever_the_colours_around(browser, system: str, theme: str) -> None:
+def test_what_a_frame_shows_can_be_read_whatever_the_colours_around(browser: Browser, system: str, theme: str) -> None:
     page = browser.new_page(color_scheme=system)
     is_light, colour = ("true", "#fff") if theme == "light" else ("false", "#111")
     page.set_content(f"<body data-jp-theme-light={is_light} style='background: {colour}'>{shown(ESTIMATOR)}")
@@ -277,7 +278,7 @@ def test_what_a_frame_shows_can_be_read_whatever_the_colours_around(browser, sys
     page.close()
 
 
-def test_in_jupyterlab_an_estimator_fits_and_can_be_read_light_and_dark(page: Page, lab, lab_folder) -> None:
+def test_in_jupyterlab_an_estimator_fits_and_can_be_read_light_and_dark(page: Page, lab: str, lab_folder: Path) -> None:
     kernel = {"kernelspec": {"name": "python3", "display_name": "Python 3 (ipykernel)", "language": "python"}}
     notebook = nbformat.v4.new_notebook(cells=[nbformat.v4.new_code_cell(CELL)], metadata=kernel)
     (lab_folder / "estimator.ipynb").write_text(nbformat.writes(notebook))

@@ -4,6 +4,7 @@ from pathlib import Path
 
 import nbformat
 import pytest
+from playwright.sync_api import Page
 
 from tests.browser.lab import Notebook
 
@@ -12,7 +13,7 @@ CELLS = ["%load_ext runloop_jupyter", COUNT, "%%devbox exec\npgrep -fc '[s]eq 10
 
 
 @pytest.fixture
-def notebook(lab: str, lab_folder: Path, page) -> Notebook:
+def notebook(lab: str, lab_folder: Path, page: Page) -> Notebook:
     cells = [nbformat.v4.new_code_cell(source) for source in CELLS]
     nbformat.write(nbformat.v4.new_notebook(cells=cells, metadata=KERNEL), lab_folder / "stop.ipynb")
     return Notebook(page, lab, "stop.ipynb")

@@ -5,6 +5,7 @@ from __future__ import annotations
 import re
 import struct
 import zlib
+from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
@@ -58,7 +59,7 @@ def png(size: int) -> bytes:
 
 
 @pytest.fixture(scope="module")
-def shared(browser: Browser, lab: str, lab_folder: Path):
+def shared(browser: Browser, lab: str, lab_folder: Path) -> Iterator[SharedPanel]:
     """One notebook with its panel and a devbox with files, for all tests of this file."""
 
     def opened() -> PanelPage:
@@ -75,7 +76,7 @@ def shared(browser: Browser, lab: str, lab_folder: Path):
 
 
 @pytest.fixture
-def shown(shared: SharedPanel, request: pytest.FixtureRequest):
+def shown(shared: SharedPanel, request: pytest.FixtureRequest) -> Iterator[PanelPage]:
     """The notebook, without any tool below the table."""
     with shared.lend(request.session) as notebook:
         yield notebook

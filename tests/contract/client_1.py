@@ -6,7 +6,7 @@ import tempfile
 from pathlib import Path
 
 from runloop_api_client import APIStatusError, NotFoundError, __version__
-from runloop_api_client.sdk import AsyncRunloopSDK, RunloopSDK
+from runloop_api_client.sdk import AsyncRunloopSDK, Devbox, RunloopSDK
 
 BASE_URL, KEY, VERSION = sys.argv[1:]
 
@@ -15,7 +15,7 @@ def did(what: str) -> None:
     print(what, flush=True)  # noqa: T201 -- the test shows it when something fails
 
 
-def commands(devbox) -> None:
+def commands(devbox: Devbox) -> None:
     heard: list[str] = []
     result = devbox.cmd.exec("seq 200; echo err >&2; exit 3", stdout=heard.append)
     expected = "".join(f"{n}\n" for n in range(1, 201))
@@ -28,7 +28,7 @@ def commands(devbox) -> None:
     did("kill")
 
 
-def shells(devbox) -> None:
+def shells(devbox: Devbox) -> None:
     shell = devbox.shell("main")
     shell.exec("mkdir -p sub; cd sub; export A=5")
     result = shell.exec("echo $A ${PWD##*/}")
@@ -39,7 +39,7 @@ def shells(devbox) -> None:
     did("named shells")
 
 
-def files(devbox) -> None:
+def files(devbox: Devbox) -> None:
     with tempfile.TemporaryDirectory() as folder:
         source = Path(folder) / "up"
         source.write_bytes(bytes(range(256)))
@@ -55,7 +55,7 @@ def files(devbox) -> None:
         raise AssertionError("reading a missing file raised nothing")
 
 
-def beside_devboxes(sdk) -> None:
+def beside_devboxes(sdk: RunloopSDK) -> None:
     made = sdk.storage_object.upload_from_text("grün", name="old object")
     assert made.download_as_text() == "grün"
     secret = sdk.secret.create(name="old-client", value="hidden")
@@ -76,7 +76,7 @@ def beside_devboxes(sdk) -> None:
     did("axons and network policies")
 
 
-def removed(sdk) -> None:
+def removed(sdk: RunloopSDK) -> None:
     """What the API no longer has is said at once: the client would go on for half a minute where it may retry."""
     for name, call in {
         "agents": sdk.api.agents.list,
@@ -97,7 +97,7 @@ def removed(sdk) -> None:
     did("removed resources")
 
 
-def life(sdk, devbox) -> None:
+def life(sdk: RunloopSDK, devbox: Devbox) -> None:
     devbox.suspend()
     assert devbox.await_suspended().status == "suspended"
     assert devbox.resume().status == "running"

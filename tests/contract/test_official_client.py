@@ -4,6 +4,7 @@ import asyncio
 import subprocess
 from collections.abc import AsyncIterator, Iterator
 from pathlib import Path
+from typing import Any
 
 import pytest
 from runloop_api_client import (
@@ -114,8 +115,8 @@ async def test_one_round_trip(client: AsyncRunloop, devbox: AsyncDevbox) -> None
 async def test_streams_from_an_offset(client: AsyncRunloop, devbox: AsyncDevbox) -> None:
     execution = await devbox.cmd.exec_async("echo 0123456789; echo err >&2")
     await execution.result()
-    ids = {"execution_id": execution.execution_id, "devbox_id": devbox.id}
-    stdout = await client.devboxes.executions.stream_stdout_updates(**ids, offset=4)
+    ids: dict[str, Any] = {"execution_id": execution.execution_id, "devbox_id": devbox.id}
+    stdout = await client.devboxes.executions.stream_stdout_updates(**ids, offset="4")
     assert "".join([chunk.output async for chunk in stdout]) == "456789\n"
     stderr = await client.devboxes.executions.stream_stderr_updates(**ids)
     assert [(chunk.output, chunk.offset) async for chunk in stderr] == [("err\n", 4)]
@@ -201,7 +202,7 @@ def test_sync_creation_options(sync_sdk: RunloopSDK) -> None:
 
 def test_the_clients_of_the_1_series(service: Service, old_client: OldClient) -> None:
     script = Path(__file__).with_name("client_1.py")
-    command = [old_client.python, script, service.base_url, service.api_key, old_client.version]
+    command: list[str | Path] = [old_client.python, script, service.base_url, service.api_key, old_client.version]
     done = subprocess.run(command, capture_output=True, text=True, timeout=10 * PATIENCE, check=False)
     assert done.returncode == 0, done.stdout + done.stderr
     assert done.stdout.split("\n")[-2] == "all done"

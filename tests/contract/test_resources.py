@@ -7,12 +7,16 @@ import time
 import uuid
 from collections.abc import AsyncIterator, Iterator
 from datetime import timedelta
+from functools import partial
 from pathlib import Path
 
 import httpx
 import pytest
 from runloop_api_client import APIStatusError, BadRequestError, ConflictError, NotFoundError, PermissionDeniedError
 from runloop_api_client.sdk import AsyncRunloopSDK, RunloopSDK
+from runloop_api_client.types import AllowedCidrParam, AxonPublishParams, ScopeEntryViewParam
+from runloop_api_client.types.axons import SqlStatementParams
+from runloop_api_client.types.shared_params import AuthMechanism, LaunchParameters, Mount
 
 from tests.contract.schema import check
 from tests.local.serving import Service
@@ -27,8 +31,9 @@ async def sdk(service: Service) -> AsyncIterator[AsyncRunloopSDK]:
             check(response)
 
     http = httpx.AsyncClient(event_hooks={"response": [checked]}, timeout=PATIENCE)
-    options = {"bearer_token": service.api_key, "base_url": service.base_url, "max_retries": 0}
-    async with AsyncRunloopSDK(**options, http_client=http) as sdk:
+    async with AsyncRunloopSDK(
+        bearer_token=service.api_key, base_url=service.base_url, max_retries=0, http_client=http
+    ) as sdk:
         yield sdk
 
 
@@ -74,7 +79,7 @@ async def test_objects_from_everything(sdk: AsyncRunloopSDK, tree: Path) -> None
     folder = await sdk.storage_object.upload_from_dir(tree)
     with tarfile.open(fileobj=io.BytesIO(await folder.download_as_bytes())) as packed:
         assert {"a.txt", "deep/b.bin"} <= {name.removeprefix("./") for name in packed.getnames()}
-    mounts = [
+    mounts: list[Mount] = [
         {"type": "object_mount", "object_id": folder.id, "object_path": "/home/user/tree"},
         {"type": "object_mount", "object_id": file.id, "object_path": "/home/user/one.txt"},
         {"type": "file_mount", "target": "/home/user/file.txt", "content": "three"},
@@ -91,7 +96,7 @@ def test_objects_and_secrets_synchronously(sync_sdk: RunloopSDK, tree: Path) -> 
     other = sync_sdk.storage_object.upload_from_file(tree / "deep" / "b.bin")
     assert other.download_as_bytes() == bytes(range(256))
     secret = sync_sdk.secret.create(name=f"S_{uuid.uuid4().hex}", value="hidden")
-    mounts = [{"type": "object_mount", "object_id": made.id, "object_path": "tree"}]
+    mounts: list[Mount] = [{"type": "object_mount", "object_id": made.id, "object_path": "tree"}]
     with sync_sdk.devbox.create(mounts=mounts, secrets={"TOKEN": secret.name}) as devbox:
         assert devbox.cmd.exec("cat tree/a.txt; echo $TOKEN").stdout() == "grünhidden\n"
     secret.delete()
@@ -120,11 +125,11 @@ async def test_secrets(sdk: AsyncRunloopSDK) -> None:
 async def test_network_policies(sdk: AsyncRunloopSDK, service: Service) -> None:
     made = await sdk.network_policy.create(name="closed", allowed_hostnames=["example.com"])
     assert (await made.get_info()).egress.allowed_hostnames == ["example.com"]
-    cidrs = [{"cidr": "10.0.0.0/8", "ports": [{"port": 443}]}]
+    cidrs: list[AllowedCidrParam] = [{"cidr": "10.0.0.0/8", "ports": [{"port": 443}]}]
     changed = await made.update(allowed_cidrs=cidrs, description="d")
     assert (changed.egress.allowed_cidrs[0].cidr, changed.description) == ("10.0.0.0/8", "d")
     assert made.id in [found.id for found in await sdk.network_policy.list(limit=50)]
-    parameters = {"network_policy_id": made.id}
+    parameters: LaunchParameters = {"network_policy_id": made.id}
     if service.isolation == "namespaces":
         async with await sdk.devbox.create(launch_parameters=parameters) as devbox:
             refused = await devbox.cmd.exec("curl -sS --noproxy '' http://localhost:9/")
@@ -137,7 +142,7 @@ async def test_network_policies(sdk: AsyncRunloopSDK, service: Service) -> None:
 
 
 async def test_gateway_and_mcp_configs(sdk: AsyncRunloopSDK) -> None:
-    auth = {"type": "header", "key": "x-key"}
+    auth: AuthMechanism = {"type": "header", "key": "x-key"}
     gateway = await sdk.gateway_config.create(name="gateway", endpoint="https://api.example.com", auth_mechanism=auth)
     assert (await gateway.get_info()).auth_mechanism.key == "x-key"
     assert (await gateway.update(name="renamed")).name == "renamed"
@@ -156,7 +161,7 @@ async def test_gateway_and_mcp_configs(sdk: AsyncRunloopSDK) -> None:
 
 async def test_axons(sdk: AsyncRunloopSDK) -> None:
     axon = await sdk.axon.create(name="events", metadata={"team": "contract"})
-    event = {"event_type": "push", "origin": "AGENT_EVENT", "payload": "{}", "source": "tests"}
+    event: AxonPublishParams = {"event_type": "push", "origin": "AGENT_EVENT", "payload": "{}", "source": "tests"}
     assert (await axon.publish(**event)).sequence == 1
     heard = []
     async with await axon.subscribe_sse() as stream:
@@ -172,8 +177,11 @@ async def test_axons(sdk: AsyncRunloopSDK) -> None:
     await sdk.api.axons.update(axon.id, metadata={"team": "other"})
     assert (await axon.get_info()).metadata == {"team": "other"}
     await axon.sql.query(sql="CREATE TABLE tasks (id INTEGER PRIMARY KEY, name TEXT)")
-    steps = [{"sql": "INSERT INTO tasks (name) VALUES (?)", "params": [name]} for name in ("a", "b")]
-    assert [step.success.meta.changes for step in (await axon.sql.batch(statements=steps)).results] == [1, 1]
+    steps: list[SqlStatementParams] = [
+        {"sql": "INSERT INTO tasks (name) VALUES (?)", "params": [name]} for name in ("a", "b")
+    ]
+    done = (await axon.sql.batch(statements=steps)).results
+    assert [step.success and step.success.meta.changes for step in done] == [1, 1]
     found = await axon.sql.query(sql="SELECT name FROM tasks WHERE id > ?", params=[0])
     assert ([column.name for column in found.columns], found.rows) == (["name"], [["a"], ["b"]])
     with pytest.raises(BadRequestError, match="ATTACH"):
@@ -186,13 +194,14 @@ async def test_axons(sdk: AsyncRunloopSDK) -> None:
 async def test_keys(sdk: AsyncRunloopSDK, service: Service) -> None:
     soon = int(time.time() * 1000) + 60_000
     whole = await sdk.api.apikeys.create(name="second", expires_at_ms=soon)
-    scope = {"resource_type": "RESOURCE_TYPE_DEVBOXES", "access_level": "ACCESS_LEVEL_READ"}
+    scope: ScopeEntryViewParam = {"resource_type": "RESOURCE_TYPE_DEVBOXES", "access_level": "ACCESS_LEVEL_READ"}
     restricted = await sdk.api.restricted_keys.create(name="reader", scopes=[scope])
+    assert restricted.scopes
     assert (whole.expires_at_ms, restricted.scopes[0].access_level) == (soon, "ACCESS_LEVEL_READ")
-    options = {"base_url": service.base_url, "max_retries": 0}
-    async with AsyncRunloopSDK(bearer_token=whole.key_secret, **options) as other:
+    connect = partial(AsyncRunloopSDK, base_url=service.base_url, max_retries=0)
+    async with connect(bearer_token=whole.key_secret) as other:
         assert (await other.api.accounts.me()).id
-    async with AsyncRunloopSDK(bearer_token=restricted.key_secret, **options) as reader:
+    async with connect(bearer_token=restricted.key_secret) as reader:
         await reader.devbox.list(limit=1)
         with pytest.raises(PermissionDeniedError):
             await reader.devbox.create()

@@ -19,7 +19,7 @@ BASE_URL, KEY, *MANNER = sys.argv[1:]
 RETRIES = 2 if MANNER == ["retrying"] else 0
 PORT = BASE_URL.rpartition(":")[2]
 BEARER = {"type": "bearer"}
-base_client.INITIAL_RETRY_DELAY = 0.0
+base_client.INITIAL_RETRY_DELAY = 0.0  # type: ignore[attr-defined] # a name that it has imported
 
 
 async def record(response: httpx.Response) -> None:
@@ -106,7 +106,7 @@ async def commands(c: AsyncRunloop, box: str) -> None:
     assert (shown.exit_status, shown.stdout, shown.stderr) == (3, "out\n", "err\n")
     assert (await c.devboxes.execute_sync(box, command="echo sync")).stdout == "sync\n"
     run = await c.devboxes.execute_async(box, command="cat; echo err >&2; sleep 1000", attach_stdin=True)
-    ids = {"execution_id": run.execution_id, "devbox_id": box}
+    ids: dict[str, Any] = {"execution_id": run.execution_id, "devbox_id": box}
     await c.devboxes.executions.send_std_in(**ids, text="in\n")
     await c.devboxes.executions.send_std_in(**ids, signal="EOF")
     assert (await first(await c.devboxes.executions.stream_stdout_updates(**ids))).output == "in\n"

@@ -142,7 +142,7 @@ class Runner:
             "SDK exec": self._by_exec,
         }
         work = [self._timed(way, pattern, run) for way, run in ways.items() for pattern in self._patterns]
-        *single, several = await asyncio.gather(*work, self._fan_out())
+        single, several = await asyncio.gather(asyncio.gather(*work), self._fan_out())
         return [*single, *several]
 
     async def _timed(self, way: str, pattern: Pattern, run: Callable[[Pattern], Awaitable[Texts]]) -> Outcome:

@@ -50,7 +50,8 @@ def nbconvert(home: Home, folder: Path, *options: str) -> subprocess.CompletedPr
 
 
 def written(folder: Path) -> NotebookNode:
-    return nbformat.read(folder / "out.ipynb", as_version=4)
+    book: NotebookNode = nbformat.read(folder / "out.ipynb", as_version=4)
+    return book
 
 
 def texts(book: NotebookNode) -> str:

@@ -8,7 +8,7 @@ from types import ModuleType
 
 import pytest
 
-from runloop_jupyter.output.output_limits import DisplayLimits, Pace, Tail
+from runloop_jupyter.output.output_limits import DisplayLimits, RateLimiter, Tail
 from tests.jupyter.kernels import Cell, Kernel
 
 PREAMBLE = """
@@ -303,18 +303,18 @@ def test_the_tail_keeps_whole_lines_at_the_end(
     assert tail.hidden == hidden
 
 
-def test_the_pace_parts_between_lines_and_loses_nothing() -> None:
-    pace = Pace(rate=0.001, burst=10_000)
+def test_the_limiter_splits_between_lines_and_loses_nothing() -> None:
+    limiter = RateLimiter(rate=0.001, burst=10_000)
     text = "".join(f"line {i}\n" for i in range(10_000))
-    now, later = pace.part(text)
+    now, later = limiter.split(text)
     assert now + later == text
     assert now.endswith("\n")
     assert 8_000 < len(now) <= 10_000
-    assert pace.part(later) == ("", later)
+    assert limiter.split(later) == ("", later)
 
 
-def test_the_pace_counts_escapes_as_the_server_does() -> None:
-    now, _ = Pace(rate=0.001, burst=12_000).part("\x1b" * 10_000)
+def test_the_limiter_counts_escapes_as_the_server_does() -> None:
+    now, _ = RateLimiter(rate=0.001, burst=12_000).split("\x1b" * 10_000)
     assert len(now) <= 2_000
 
 

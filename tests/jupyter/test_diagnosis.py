@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any
 import pytest
 
 from runloop_jupyter.connection import Connection
-from runloop_jupyter.diagnosis import Findings, Subject, conclusion, look_into
+from runloop_jupyter.diagnosis import Findings, Subject, error_for, investigate
 from runloop_jupyter.errors import ConnectionLostError, DevboxUnavailableError, RemoteError
 from runloop_jupyter.resources.devboxes import DevboxInfo, describe
 from runloop_sdk import AsyncRunloopSDK
@@ -64,7 +64,7 @@ SAID: dict[str, tuple[Connection, Subject, Findings, tuple[str, ...]]] = {
 def test_a_sentence_says_what_was_found(
     connection: Connection, subject: Subject, found: Findings, words: tuple[str, ...]
 ) -> None:
-    error = conclusion(LOST, subject, found, connection)
+    error = error_for(LOST, subject, found, connection)
     text = str(error)
     assert isinstance(error, ConnectionLostError)
     assert all(word in text for word in words), text
@@ -81,9 +81,9 @@ def test_a_sentence_says_what_was_found(
 @pytest.mark.parametrize("status", ["suspended", "suspending", "resuming", "shutdown", "failure"])
 @pytest.mark.parametrize("subject", [COMMAND, START, DEVBOX], ids=["command", "start", "devbox"])
 def test_a_devbox_that_does_not_run_is_the_reason(status: str, subject: Subject) -> None:
-    error = conclusion(LOST, subject, Findings("answers", box(status)), CLOUD)
+    error = error_for(LOST, subject, Findings("answers", box(status)), CLOUD)
     assert isinstance(error, DevboxUnavailableError)
-    assert str(error) == str(conclusion("Something else", subject, Findings("answers", box(status)), EMBEDDED))
+    assert str(error) == str(error_for("Something else", subject, Findings("answers", box(status)), EMBEDDED))
 
 
 # What is asked, of real services
@@ -112,7 +112,7 @@ async def test_command_and_devbox_are_asked(own: Service, sdk: AsyncRunloopSDK) 
     ended = await devbox.cmd.exec_async("exit 3")
     await ended.result()
     found = [
-        await look_into(Subject(info, execution), here, None)
+        await investigate(Subject(info, execution), here, None)
         for execution in (running.execution_id, ended.execution_id, "exec_none", "")
     ]
     assert [(each.execution, each.exit_code) for each in found] == [
@@ -124,28 +124,30 @@ async def test_command_and_devbox_are_asked(own: Service, sdk: AsyncRunloopSDK) 
     assert all(each.service == "answers" and each.devbox == info for each in found)
     await devbox.suspend()
     await devbox.await_suspended()
-    suspended = await look_into(Subject(info, running.execution_id), here, None)
+    suspended = await investigate(Subject(info, running.execution_id), here, None)
     assert isinstance(suspended.devbox, DevboxInfo)
     assert suspended.devbox.status == "suspended"
-    assert await look_into(Subject(replace(info, id="dbx_none"), "exec_1"), here, None) == Findings(
+    assert await investigate(Subject(replace(info, id="dbx_none"), "exec_1"), here, None) == Findings(
         "answers", "unknown"
     )
-    assert await look_into(NOBODY, here, None) == Findings("answers")
+    assert await investigate(NOBODY, here, None) == Findings("answers")
     wrong_key = replace(here, api_key="wrong")
-    assert await look_into(Subject(info, "exec_1"), wrong_key, None) == Findings("answers")
+    assert await investigate(Subject(info, "exec_1"), wrong_key, None) == Findings("answers")
     await devbox.shutdown()
 
 
-async def test_a_service_that_hangs_is_not_taken_for_one_that_ended(own: Service, monkeypatch) -> None:
+async def test_a_service_that_hangs_is_not_taken_for_one_that_ended(
+    own: Service, monkeypatch: pytest.MonkeyPatch
+) -> None:
     monkeypatch.setattr("runloop_jupyter.diagnosis.PATIENCE", 0.3)
     here = at(own, embedded=True)
     os.kill(own.process.pid, signal.SIGSTOP)
     try:
-        assert await look_into(COMMAND, here, lambda: here) == Findings("silent")
-        assert await look_into(NOBODY, here, None) == Findings("silent")
+        assert await investigate(COMMAND, here, lambda: here) == Findings("silent")
+        assert await investigate(NOBODY, here, None) == Findings("silent")
     finally:
         os.kill(own.process.pid, signal.SIGCONT)
-    assert (await look_into(NOBODY, here, lambda: here)).service == "answers"
+    assert (await investigate(NOBODY, here, lambda: here)).service == "answers"
 
 
 async def test_what_became_of_the_embedded_service_is_looked_up(own: Service) -> None:
@@ -153,15 +155,15 @@ async def test_what_became_of_the_embedded_service_is_looked_up(own: Service) ->
         raise RemoteError("no state")
 
     here, nowhere = at(own, embedded=True), Connection("http://127.0.0.1:1", "key", embedded=True)
-    assert await look_into(COMMAND, here, lambda: None) == Findings("ended")
-    assert await look_into(COMMAND, here, lambda: OTHER) == Findings("replaced")
-    assert await look_into(COMMAND, here, lambda: replace(here, api_key="new")) == Findings("replaced")
-    assert await look_into(NOBODY, here, unreadable) == Findings("answers")
-    assert await look_into(NOBODY, nowhere, unreadable) == Findings("refuses")
-    assert await look_into(NOBODY, nowhere, None) == Findings("refuses")
+    assert await investigate(COMMAND, here, lambda: None) == Findings("ended")
+    assert await investigate(COMMAND, here, lambda: OTHER) == Findings("replaced")
+    assert await investigate(COMMAND, here, lambda: replace(here, api_key="new")) == Findings("replaced")
+    assert await investigate(NOBODY, here, unreadable) == Findings("answers")
+    assert await investigate(NOBODY, nowhere, unreadable) == Findings("refuses")
+    assert await investigate(NOBODY, nowhere, None) == Findings("refuses")
 
 
 async def test_one_that_takes_no_connections_any_more_is_given_time_to_end(tmp_path: Path) -> None:
     nowhere = Connection("http://127.0.0.1:1", "key", embedded=True)
     looks = iter([nowhere, nowhere, nowhere])
-    assert await look_into(NOBODY, nowhere, lambda: next(looks, None)) == Findings("ended")
+    assert await investigate(NOBODY, nowhere, lambda: next(looks, None)) == Findings("ended")

@@ -32,7 +32,7 @@ def sdk(kernel: Kernel) -> Kernel:
     """A kernel whose `sdk` is the session's own."""
     kernel.run("from runloop_jupyter.magics import session_of_this_shell").check()
     kernel.run("sdk = await session_of_this_shell().sdk()\nbox = await sdk.devbox.create(name='shown')").check()
-    kernel.run(f"from runloop_jupyter.output import displays; displays._PATIENCE = {PATIENCE}").check()
+    kernel.run(f"from runloop_jupyter.output import displays; displays._TIMEOUT = {PATIENCE}").check()
     return kernel
 
 
@@ -67,10 +67,10 @@ def test_a_card_tells_the_state_of_now(sdk: Kernel) -> None:
 
 
 def test_without_an_answer_the_name_is_shown(sdk: Kernel, home: Home) -> None:
-    sdk.run("displays._PATIENCE = 1.0").check()
+    sdk.run("displays._TIMEOUT = 1.0").check()
     with home.silent():
         cell = sdk.run("box").check()  # ends while the service is still silent
-        sdk.run(f"displays._PATIENCE = {PATIENCE}").check()
+        sdk.run(f"displays._TIMEOUT = {PATIENCE}").check()
     assert cell.results == [sdk.value("repr(box)")]
 
 
@@ -86,7 +86,7 @@ def test_unloading_gives_the_plain_text_back(sdk: Kernel) -> None:
     [
         DevboxView(id=MARKUP, name=MARKUP, status=MARKUP, create_time_ms=0, metadata={MARKUP: MARKUP}),
         ObjectView(id=MARKUP, name=MARKUP, content_type=MARKUP, state=MARKUP, create_time_ms=0),
-        AxonView(id=MARKUP, name=MARKUP, created_at_ms=0, of_tomorrow={MARKUP: [MARKUP]}),
+        AxonView(id=MARKUP, name=MARKUP, created_at_ms=0, of_tomorrow={MARKUP: [MARKUP]}),  # type: ignore[call-arg]
     ],
     ids=["devbox", "object", "any other"],
 )
@@ -111,7 +111,8 @@ def test_a_signed_address_is_on_no_card() -> None:
 def test_a_field_that_is_very_long_is_cut() -> None:
     long = "x" * 1_000_000
     command = DevboxAsyncExecutionDetailView(devbox_id="dbx_1", execution_id="exec_1", status="running", stdout=long)
-    for view in (command, AxonView(id="axn_1", name="events", created_at_ms=0, of_tomorrow=long)):
+    of_tomorrow = AxonView(id="axn_1", name="events", created_at_ms=0, of_tomorrow=long)  # type: ignore[call-arg]
+    for view in (command, of_tomorrow):
         assert len(card_of(view)._repr_html_()) < 10_000
 
 

@@ -6,11 +6,17 @@ import ast
 import re
 from collections.abc import Iterator
 from pathlib import Path
+from typing import Any, get_type_hints
 
 import pytest
 from IPython.core.inputtransformer2 import TransformerManager
+from pydantic import TypeAdapter, ValidationError
 
 from runloop_jupyter.commands import DEVBOX, resolve
+from runloop_jupyter.commands.noun import Noun
+from runloop_jupyter.variables import Variables
+from runloop_sdk.params.devboxes import DevboxStatus
+from runloop_sdk.params.objects import ObjectContentType
 from scripts import magics_pages
 
 ROOT = Path(__file__).parents[2]
@@ -18,6 +24,7 @@ PAGES = magics_pages.pages()
 VERBS = [(noun, verb) for noun in magics_pages.ALL.values() for verb in noun.verbs]
 EACH_VERB = pytest.mark.parametrize(("noun", "verb"), VERBS, ids=[f"{noun.typed} {verb}" for noun, verb in VERBS])
 LINK = re.compile(r"\]\(([^)#]+)")
+TYPES = {"DevboxStatus": DevboxStatus, "ObjectContentType": ObjectContentType}
 MAGICS = {"run_line_magic", "run_cell_magic"}
 
 
@@ -30,6 +37,20 @@ def calls(cell: str) -> Iterator[list[str]]:
 
 def typed(expression: str) -> str:
     return f"<{expression}>"
+
+
+def misfits(options: object) -> list[str]:
+    """The fields whose values are not of the type that they are declared with."""
+    hints = get_type_hints(type(options), localns=TYPES)
+    return [name for name, hint in hints.items() if name != "invocation" and not fits(getattr(options, name), hint)]
+
+
+def fits(value: object, hint: Any) -> bool:
+    try:
+        TypeAdapter(hint).validate_python(value, strict=True)
+    except ValidationError:
+        return False
+    return True
 
 
 def test_each_page_is_as_its_parser_makes_it_now() -> None:
@@ -64,7 +85,7 @@ def test_the_readme_leads_to_each_page() -> None:
 
 
 @EACH_VERB
-def test_each_subcommand_says_what_it_returns_and_what_can_go_wrong(noun, verb: str) -> None:
+def test_each_subcommand_says_what_it_returns_and_what_can_go_wrong(noun: Noun, verb: str) -> None:
     parser = noun.load(verb).parser()
     assert parser.returns.endswith(".")
     assert parser.mistakes
@@ -72,7 +93,7 @@ def test_each_subcommand_says_what_it_returns_and_what_can_go_wrong(noun, verb: 
 
 
 @EACH_VERB
-def test_each_example_is_taken_and_one_at_least_shows_the_subcommand(noun, verb: str) -> None:
+def test_each_example_is_taken_as_its_types_say_and_one_at_least_shows_the_subcommand(noun: Noun, verb: str) -> None:
     used = set()
     for example in noun.load(verb).parser().examples:
         for name, line, *below in calls(example.cell):
@@ -80,7 +101,7 @@ def test_each_example_is_taken_and_one_at_least_shows_the_subcommand(noun, verb:
                 continue
             found, word, rest = resolve(line, DEVBOX if name == "devbox" else None)
             parser = found.load(word or "overview").parser()
-            args = parser.parse_line(rest, typed)
-            parser.take_cell(args, below[0] if below else None, typed)
+            options = parser.parse(rest, below[0] if below else None, typed, Variables({}))
+            assert misfits(options) == []
             used.add((found.typed, word or "overview"))
     assert (noun.typed, verb) in used

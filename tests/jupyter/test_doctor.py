@@ -128,8 +128,8 @@ def test_settings_that_do_not_fit_are_told() -> None:
 
 def test_versions_are_judged() -> None:
     known = {"runloop-jupyter": "1.0", "IPython": "9.0", "ipykernel": "6.31", "ipywidgets": "8.1"}
-    assert [each.verdict for each in versions(known.get)] == ["ok", "ok", "note", "ok"]
-    assert [each.found for each in versions({}.get)] == ["not installed"]
+    assert [each.verdict for each in versions(lambda name: known.get(name))] == ["ok", "ok", "note", "ok"]
+    assert [each.found for each in versions(lambda _name: None)] == ["not installed"]
 
 
 def test_the_doctor_says_what_it_saw(kernel: Kernel, home: Home) -> None:

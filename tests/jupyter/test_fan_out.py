@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import re
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import pytest
 
@@ -16,7 +16,7 @@ from tests.jupyter.embedded import Home
 from tests.jupyter.remote import ends
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Iterator, Mapping
 
     from tests.jupyter.kernels import Kernel
 
@@ -202,6 +202,12 @@ class Sink:
 
     def write(self, stream: str, text: str) -> None:
         self.text += text
+
+    def display(self, bundle: Mapping[str, Any], *, display_id: str = "", update: bool = False) -> None:
+        raise AssertionError(bundle)
+
+    def clear(self, *, wait: bool) -> None:
+        raise AssertionError("cleared")
 
 
 PIECES = {

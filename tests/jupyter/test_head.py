@@ -68,7 +68,7 @@ def shown(texts: Sequence[str], *, alone: bool = True, stream: str = "stdout", *
     page = Page(before="" if alone else "printed before")
     for text in texts:
         while text and not head.is_full:
-            part, text = head.part(text)
+            part, text = head.split(text)
             page.take(head.compose("stderr" if stream == "stderr" else "stdout", part))
     page.take(head.end_region())
     return page
@@ -271,7 +271,7 @@ def test_what_is_displayed_between_is_never_emptied() -> None:
 def test_a_terminal_gets_all_as_it_is() -> None:
     head = Head(DisplayLimits(head_lines=50), SIZE, in_notebook=False, may_clear=lambda: True)
     texts = PRINTF[1:] * 100
-    pieces = [piece for text in texts for piece in head.compose("stdout", head.part(text)[0])]
+    pieces = [piece for text in texts for piece in head.compose("stdout", head.split(text)[0])]
     assert "".join(text for _, text in pieces) == "".join(texts)
     assert not head.is_full
 

@@ -7,7 +7,7 @@ import random
 import pytest
 
 from runloop_jupyter.executions.command_spec import CommandSpec, typed
-from runloop_jupyter.output.log_lines import LogLines, said
+from runloop_jupyter.output.log_lines import LogLines, display_text
 from runloop_jupyter.output.output_targets import ScreenSize
 from runloop_jupyter.remote import code_of, is_cell, program
 from runloop_sdk.models.logs import Log
@@ -22,7 +22,7 @@ def lines(*messages: object, **more: object) -> list[Log]:
 
 
 def told(found: list[Log]) -> list[str]:
-    return ["gap" if each.level == "gap" else said(each) for each in found]
+    return ["gap" if each.level == "gap" else display_text(each) for each in found]
 
 
 def test_lines_of_both_streams_are_new_once_however_they_are_sorted_and_timed() -> None:
@@ -94,7 +94,7 @@ ORDERS = {
 def test_a_command_is_told_as_it_was_typed(order: CommandSpec) -> None:
     assert typed(order.prepared) == order.command
     begin = Log(level="info", source="exec", timestamp_ms=1, cmd_id="c1", cmd=order.prepared)
-    assert said(begin) == f"$ {order.command}".rstrip()
+    assert display_text(begin) == f"$ {order.command}".rstrip()
 
 
 @pytest.mark.parametrize(

@@ -2,22 +2,23 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 import pytest
 
 from tests.jupyter.long_ways import NAMES, WAYS, Outcome
 from tests.long_commands import Trial, begun
 
 # A stream counts as quiet after 0.6 s: thirteen times as long is what a command of 13 minutes is in real time.
-TIME = {"seconds": 8.0, "interval": 0.4, "stream_timeout": 0.6, "alone": ("stdout",)}
+TRIAL = Trial(seconds=8.0, interval=0.4, stream_timeout=0.6, alone=("stdout",))
 SERVICES = {"heartbeats": 0.15, "no heartbeats": 0.0}
 
 Outcomes = dict[tuple[str, str], Outcome]
 
 
-@pytest.fixture(scope="module", params=SERVICES.values(), ids=SERVICES)
+@pytest.fixture(scope="module", params=SERVICES.values(), ids=list(SERVICES))
 def outcomes(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory) -> Outcomes:
-    trial = Trial(heartbeat=request.param, **TIME)
-    with begun(trial, tmp_path_factory.mktemp("long")) as wait:
+    with begun(replace(TRIAL, heartbeat=request.param), tmp_path_factory.mktemp("long")) as wait:
         return {(each.way, each.pattern): each for each in wait()}
 
 

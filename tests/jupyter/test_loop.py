@@ -330,7 +330,7 @@ def in_thread(_=None):
     ],
 )
 def test_a_thread_that_the_cell_waits_for_is_told_at_once(kernel: Kernel, waits: str) -> None:
-    kernel.run(f"{IN_THREAD}loop._START_PATIENCE = float('inf')").check()
+    kernel.run(f"{IN_THREAD}loop._START_TIMEOUT = float('inf')").check()
     cell = kernel.run(waits)  # it ends although nothing else would end the thread's wait
     assert cell.check().stderr == "", "nor is anything said of coroutines that were never awaited"
     (told,) = kernel.value("told")
@@ -339,13 +339,13 @@ def test_a_thread_that_the_cell_waits_for_is_told_at_once(kernel: Kernel, waits:
 
 
 def test_a_thread_whose_loop_is_held_up_by_something_else_is_told_in_the_end(kernel: Kernel) -> None:
-    kernel.run(f"{IN_THREAD}loop._START_PATIENCE = 0.3").check()
+    kernel.run(f"{IN_THREAD}loop._START_TIMEOUT = 0.3").check()
     kernel.run("t = threading.Thread(target=in_thread); t.start()\nwhile not told: time.sleep(0.01)").check()
     assert "has held up the notebook's event loop" in kernel.value("told")[0]
 
 
 def test_a_thread_that_the_cell_does_not_wait_for_works(kernel: Kernel) -> None:
-    kernel.run(f"{IN_THREAD}loop._START_PATIENCE = float('inf')").check()
+    kernel.run(f"{IN_THREAD}loop._START_TIMEOUT = float('inf')").check()
     kernel.run(
         "t = threading.Thread(target=in_thread); t.start(); t.join(0.5); await asyncio.to_thread(t.join)"
     ).check()

@@ -2,17 +2,17 @@
 
 from __future__ import annotations
 
-import argparse
 import asyncio
 import json
 import re
 from collections.abc import AsyncIterator
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, cast
 
 import pytest
 
 from runloop_jupyter.commands.blueprint import build
-from runloop_jupyter.commands.running import _concluded
+from runloop_jupyter.commands.devbox import exec as exec_command
+from runloop_jupyter.commands.running import _conclude
 from runloop_jupyter.errors import ConnectionLostError
 from runloop_jupyter.executions.background import start_in_background
 from runloop_jupyter.executions.command_spec import CommandSpec
@@ -20,11 +20,13 @@ from runloop_jupyter.executions.fan_out import FanOut
 from runloop_jupyter.executions.foreground import run_in_cell, run_on_all
 from runloop_jupyter.executions.known import find_execution
 from runloop_jupyter.executions.run import CommandRun
+from runloop_jupyter.operations.lifecycle import create
 from runloop_jupyter.output.cell_output import CellOutput
 from runloop_jupyter.output.transcript import Transcript
 from runloop_jupyter.resources.devboxes import DevboxInfo
 from runloop_jupyter.results import DevboxResult, DevboxTimeoutError
 from runloop_jupyter.session import Session
+from runloop_jupyter.variables import Variables
 from runloop_sdk import APIConnectionError
 from tests.jupyter import kernels
 from tests.long_commands import started as started_service
@@ -47,7 +49,7 @@ def proxy(service: Service) -> CuttingProxy:
 
 
 @pytest.fixture
-async def session(proxy: CuttingProxy, service: Service, monkeypatch) -> AsyncIterator[Session]:
+async def session(proxy: CuttingProxy, service: Service, monkeypatch: pytest.MonkeyPatch) -> AsyncIterator[Session]:
     """A notebook's session whose way to the service is the proxy; retries come soon."""
     monkeypatch.setattr("runloop_sdk._retry.FIRST_DELAY", 0.01)
     monkeypatch.setattr("runloop_sdk._retry.LONGEST_DELAY", 0.05)
@@ -62,7 +64,7 @@ async def session(proxy: CuttingProxy, service: Service, monkeypatch) -> AsyncIt
 
 @pytest.fixture
 async def box(session: Session) -> DevboxInfo:
-    return await session.create({"name": "main"}, keep_alive=600)
+    return await create(session, {"name": "main"}, keep_alive=600)
 
 
 def quiet() -> CellOutput:
@@ -81,12 +83,12 @@ def in_cell(run: CommandRun) -> asyncio.Task[DevboxResult]:
 
 async def session_guarded(run: CommandRun) -> DevboxResult:
     """As a magic runs it."""
-    return await run._session.guard(run_in_cell(run, quiet(), show_status=False))
+    return await run._context.client.guard(run_in_cell(run, quiet(), show_status=False))
 
 
 async def say_stop(session: Session, box: DevboxInfo) -> None:
     """Let `COUNT` end."""
-    await (await session.sdk()).devbox.from_id(box.id).cmd.exec("touch stop")
+    await (await session.client.sdk()).devbox.from_id(box.id).cmd.exec("touch stop")
 
 
 def counted(text: str) -> bool:
@@ -94,7 +96,9 @@ def counted(text: str) -> bool:
     return text == "".join(f"{n}\n" for n in range(1, text.count("\n") + 1))
 
 
-async def test_the_cell_fails_the_command_goes_on_and_is_found_again(proxy, session, box) -> None:
+async def test_the_cell_fails_the_command_goes_on_and_is_found_again(
+    proxy: CuttingProxy, session: Session, box: DevboxInfo
+) -> None:
     run = await started(session, box)
     cell = in_cell(run)
     await until(lambda: run.transcript.stdout.count("\n") > 3)
@@ -102,7 +106,9 @@ async def test_the_cell_fails_the_command_goes_on_and_is_found_again(proxy, sess
     with pytest.raises(ConnectionLostError, match="whether the command still runs is not known") as caught:
         await cell
     proxy.down = False
-    execution, name = re.search(r"%devbox attach (\S+) --on (\S+) ", str(caught.value)).groups()
+    named = re.search(r"%devbox attach (\S+) --on (\S+) ", str(caught.value))
+    assert named
+    execution, name = named.groups()
     again = await find_execution(session, execution, name)
     await say_stop(session, box)
     result = await again.finish(quiet())
@@ -110,7 +116,9 @@ async def test_the_cell_fails_the_command_goes_on_and_is_found_again(proxy, sess
     assert proxy.asked(b"/kill ") == 0
 
 
-async def test_a_cut_that_passes_is_not_noticed_but_in_the_line_below(proxy, session, box, monkeypatch) -> None:
+async def test_a_cut_that_passes_is_not_noticed_but_in_the_line_below(
+    proxy: CuttingProxy, session: Session, box: DevboxInfo, monkeypatch: pytest.MonkeyPatch
+) -> None:
     monkeypatch.setattr("runloop_jupyter.executions.run._LOST", 0.1)
     run = await started(session, box)
     line = run.line("running {} on main")
@@ -128,7 +136,9 @@ async def test_a_cut_that_passes_is_not_noticed_but_in_the_line_below(proxy, ses
     assert (result.exit_code, counted(result.stdout)) == (3, True)
 
 
-async def test_output_that_is_lost_for_good_after_the_end_says_how_the_command_ended(proxy, session, box) -> None:
+async def test_output_that_is_lost_for_good_after_the_end_says_how_the_command_ended(
+    proxy: CuttingProxy, session: Session, box: DevboxInfo
+) -> None:
     proxy.marker, proxy.cuts = b"stream_std", FOR_EVER
     run = await started(session, box, "echo lost; exit 3")
     with pytest.raises(
@@ -137,7 +147,7 @@ async def test_output_that_is_lost_for_good_after_the_end_says_how_the_command_e
         await in_cell(run)
 
 
-async def test_one_that_is_lost_takes_no_other_with_it(proxy, session, box) -> None:
+async def test_one_that_is_lost_takes_no_other_with_it(proxy: CuttingProxy, session: Session, box: DevboxInfo) -> None:
     lost, other = await started(session, box, "sleep 1000"), await started(session, box)
     cells = [in_cell(run) for run in (lost, other)]
     await until(lambda: other.transcript.stdout.count("\n") > 3)
@@ -152,14 +162,18 @@ async def test_one_that_is_lost_takes_no_other_with_it(proxy, session, box) -> N
     await lost.kill()
 
 
-async def test_a_start_whose_answer_is_lost_may_have_started(proxy, session, box) -> None:
+async def test_a_start_whose_answer_is_lost_may_have_started(
+    proxy: CuttingProxy, session: Session, box: DevboxInfo
+) -> None:
     proxy.marker, proxy.cuts = b"execute_async", FOR_EVER
     with pytest.raises(ConnectionLostError, match="whether the command was started is not known: %devbox logs main"):
         await started(session, box)
 
 
-async def test_fail_fast_kills_for_a_failure_and_not_for_a_lost_connection(proxy, session, box) -> None:
-    second = await session.create({"name": "second"}, keep_alive=600)
+async def test_fail_fast_kills_for_a_failure_and_not_for_a_lost_connection(
+    proxy: CuttingProxy, session: Session, box: DevboxInfo
+) -> None:
+    second = await create(session, {"name": "second"}, keep_alive=600)
     order = CommandSpec(COUNT, title=COUNT)
     fan_out = FanOut(
         session, [box, second], lambda info, kept: CommandRun(session, info, order, kept), quiet(), tail=None
@@ -178,7 +192,9 @@ async def test_fail_fast_kills_for_a_failure_and_not_for_a_lost_connection(proxy
     assert proxy.asked(b"/kill ") == 0
 
 
-async def test_a_handle_tells_what_was_lost_and_can_still_kill(proxy, session, box) -> None:
+async def test_a_handle_tells_what_was_lost_and_can_still_kill(
+    proxy: CuttingProxy, session: Session, box: DevboxInfo
+) -> None:
     run = await started(session, box)
     job = start_in_background(session, run, quiet())
     await until(lambda: run.transcript.stdout.count("\n") > 3)
@@ -190,25 +206,27 @@ async def test_a_handle_tells_what_was_lost_and_can_still_kill(proxy, session, b
     assert (await run.execution.result()).exit_code == 137
 
 
-async def test_a_command_goes_on_when_the_notebook_turns_to_another_service(proxy, session, box) -> None:
+async def test_a_command_goes_on_when_the_notebook_turns_to_another_service(
+    proxy: CuttingProxy, session: Session, box: DevboxInfo
+) -> None:
     run = await started(session, box)
     cell = in_cell(run)
     await until(lambda: run.transcript.stdout.count("\n") > 3)
     async with CuttingProxy(f"http://{proxy.headers['host']}").serve() as elsewhere:
-        here = session.environ["RUNLOOP_BASE_URL"]
-        session.environ["RUNLOOP_BASE_URL"] = elsewhere
-        await (await session.sdk()).devbox.from_id(box.id).cmd.exec("touch stop")
+        environ = cast("dict[str, str]", session.environ)
+        here, environ["RUNLOOP_BASE_URL"] = environ["RUNLOOP_BASE_URL"], elsewhere
+        await (await session.client.sdk()).devbox.from_id(box.id).cmd.exec("touch stop")
         result = await cell
-        session.environ["RUNLOOP_BASE_URL"] = here
+        environ["RUNLOOP_BASE_URL"] = here
     assert (result.exit_code, counted(result.stdout)) == (3, True)
 
 
-async def test_what_goes_wrong_with_one_of_several_ends_none_of_the_others(session, box) -> None:
+async def test_what_goes_wrong_with_one_of_several_ends_none_of_the_others(session: Session, box: DevboxInfo) -> None:
     class Broken(CommandRun):
         async def finish(self, sink: Any) -> DevboxResult:
             raise ArithmeticError("a fault of ours")
 
-    second = await session.create({"name": "second"}, keep_alive=600)
+    second = await create(session, {"name": "second"}, keep_alive=600)
 
     def make(info: DevboxInfo, kept: Transcript) -> CommandRun:
         kind = CommandRun if info.id == box.id else Broken
@@ -217,18 +235,20 @@ async def test_what_goes_wrong_with_one_of_several_ends_none_of_the_others(sessi
     fan_out = FanOut(session, [box, second], make, quiet(), tail=None)
     with pytest.raises(ArithmeticError):
         await run_on_all(fan_out, quiet(), fail_fast=False, keep=False)
-    assert fan_out.members[0].result.success
+    result = fan_out.members[0].result
+    assert result
+    assert result.success
 
 
-async def test_the_context_of_a_build_that_goes_on_stays(session, tmp_path: Path) -> None:
+async def test_the_context_of_a_build_that_goes_on_stays(session: Session, tmp_path: Path) -> None:
     (tmp_path / "context").mkdir()
     (tmp_path / "context" / "file").write_text("text")
     words = ["built", "--context", str(tmp_path / "context")]
-    args = build.parser().parse_line(" ".join(words), lambda text: text)
-    sdk, made = await session.sdk(), []
+    options = build.parser().parse(" ".join(words), None, str, Variables({}))
+    sdk, made = await session.client.sdk(), []
 
     async def fails(error: Exception) -> None:
-        async with build._request(session, args, "FROM x") as request:
+        async with build._request(session, options, "FROM x") as request:
             made.append(request["build_context"]["object_id"])
             raise error
 
@@ -240,23 +260,27 @@ async def test_the_context_of_a_build_that_goes_on_stays(session, tmp_path: Path
 
 
 def concluded(run: CommandRun, result: DevboxResult) -> DevboxTimeoutError:
-    args = argparse.Namespace(timeout=run.order.timeout, no_raise_error=False, out=None, err=None, result=None, cell="")
+    options = exec_command.parser().parse("true", None, str, Variables({}))
     with pytest.raises(DevboxTimeoutError, match="--timeout") as caught:
-        _concluded(run, result, args)
+        _conclude(run, result, options)
     return caught.value
 
 
-async def test_a_kill_whose_answer_is_lost_hides_no_timeout(proxy, session, box) -> None:
+async def test_a_kill_whose_answer_is_lost_hides_no_timeout(
+    proxy: CuttingProxy, session: Session, box: DevboxInfo
+) -> None:
     run = await started(session, box, "echo begun; sleep 1000", timeout=1.0)
     proxy.marker, proxy.cuts = b"/kill ", FOR_EVER
-    result = await session.guard(run.finish(quiet()))
+    result = await session.client.guard(run.finish(quiet()))
     assert (result.exit_code, result.timed_out, result.stdout) == (137, True, "begun\n")
     assert str(concluded(run, result)).endswith("; the command has ended.")
 
 
-async def test_a_kill_that_does_not_arrive_hides_no_timeout(proxy, session, box) -> None:
+async def test_a_kill_that_does_not_arrive_hides_no_timeout(
+    proxy: CuttingProxy, session: Session, box: DevboxInfo
+) -> None:
     run = await started(session, box, "echo begun; sleep 1000", timeout=1.0)
-    ending = asyncio.create_task(session.guard(run.finish(quiet())))
+    ending = asyncio.create_task(session.client.guard(run.finish(quiet())))
     await until(lambda: run.transcript.stdout)
     await until(lambda: run.seconds > 0.8)
     proxy.marker, proxy.cuts = run.execution.execution_id.encode(), FOR_EVER
@@ -301,7 +325,7 @@ async def test_a_404_hides_no_timeout() -> None:
     async with serving(forgets_when_time_is_up) as url:
         session = Session({"RUNLOOP_API_KEY": "k", "RUNLOOP_BASE_URL": url}, say=lambda text: None)
         run = await started(session, DevboxInfo("dbx_1", "main", "running", 0), "sleep 1000", timeout=0.1)
-        result = await session.guard(run.finish(quiet()))
+        result = await session.client.guard(run.finish(quiet()))
         assert (result.exit_code, result.timed_out) == (None, True)
         assert "it could not be killed (no such execution (404" in str(concluded(run, result))
         assert result.outcome.endswith(" · --timeout")

@@ -1,6 +1,7 @@
 """The notebooks of the project run from top to bottom, as `jupyter execute` or CI would run them."""
 
 import os
+from collections.abc import Iterator
 from pathlib import Path
 
 import nbformat
@@ -29,7 +30,7 @@ def texts(cell: nbformat.NotebookNode) -> str:
 
 
 @pytest.fixture(scope="module")
-def home(tmp_path_factory: pytest.TempPathFactory):
+def home(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Home]:
     with embedded_home(tmp_path_factory.mktemp("home")) as home:
         yield home
 

@@ -10,9 +10,9 @@ from typing import TYPE_CHECKING, Any
 import pytest
 
 from runloop_jupyter.connection import Connection
-from runloop_jupyter.kernel.keep_alive import KeepAlive, Moment
-from runloop_jupyter.kernel.owned import SEEN, UNSEEN, OwnedDevboxes, _Owned, terms
-from runloop_jupyter.kernel.presence import Bond, SeenPresence
+from runloop_jupyter.kernel.keep_alive import ClockReading, KeepAlive
+from runloop_jupyter.kernel.owned import DEFAULT_KEEP_ALIVE, UNMONITORED_KEEP_ALIVE, OwnedDevboxes, _Owned, terms
+from runloop_jupyter.kernel.presence import Lifetime, LockPresence
 from runloop_jupyter.session import Session
 from runloop_sdk import APIStatusError, AsyncRunloopSDK
 from tests.local.serving import Service, serving
@@ -24,37 +24,38 @@ if TYPE_CHECKING:
     from pathlib import Path
 
 OWN = {"keep_alive_time_seconds": 60}
+LONG, SHORT = DEFAULT_KEEP_ALIVE, UNMONITORED_KEEP_ALIVE
 IDLE = {"idle_time_seconds": 60, "on_idle": "suspend"}
 
 
 @pytest.mark.parametrize(
-    ("launch", "is_seen", "keep", "keep_alive", "asked", "bond"),
+    ("launch", "is_monitored", "keep", "keep_alive", "asked", "lifetime"),
     [
-        pytest.param({}, True, False, None, SEEN, Bond(True, SEEN), id="seen"),
-        pytest.param({}, True, True, None, SEEN, Bond(False, SEEN), id="seen and kept"),
-        pytest.param({}, False, False, None, UNSEEN, Bond(True, UNSEEN), id="not seen: short"),
-        pytest.param({}, False, True, None, SEEN, Bond(False, SEEN), id="not seen and kept: long, it is to stay"),
-        pytest.param({}, True, False, 7200.0, 7200, Bond(True, 7200.0), id="seen, a time was given"),
-        pytest.param({}, False, False, 7200.0, 7200, Bond(True, 7200.0), id="not seen, a time was given"),
-        pytest.param(OWN, True, False, 7200.0, 60, Bond(True, None), id="seen, the request says itself"),
-        pytest.param(OWN, False, True, None, 60, Bond(False, None), id="not seen, the request says itself"),
-        pytest.param({"after_idle": IDLE}, False, False, None, None, Bond(True, None), id="ends when idle"),
-        pytest.param({"lifecycle": {"after_idle": IDLE}}, True, False, None, None, Bond(True, None), id="newer"),
-        pytest.param({"lifecycle": {}}, True, False, None, SEEN, Bond(True, SEEN), id="another lifecycle"),
-        pytest.param(None, True, False, None, SEEN, Bond(True, SEEN), id="None is not given"),
+        pytest.param({}, True, False, None, LONG, Lifetime(True, LONG), id="seen"),
+        pytest.param({}, True, True, None, LONG, Lifetime(False, LONG), id="seen and kept"),
+        pytest.param({}, False, False, None, SHORT, Lifetime(True, SHORT), id="not seen: short"),
+        pytest.param({}, False, True, None, LONG, Lifetime(False, LONG), id="not seen and kept: long, it is to stay"),
+        pytest.param({}, True, False, 7200.0, 7200, Lifetime(True, 7200.0), id="seen, a time was given"),
+        pytest.param({}, False, False, 7200.0, 7200, Lifetime(True, 7200.0), id="not seen, a time was given"),
+        pytest.param(OWN, True, False, 7200.0, 60, Lifetime(True, None), id="seen, the request says itself"),
+        pytest.param(OWN, False, True, None, 60, Lifetime(False, None), id="not seen, the request says itself"),
+        pytest.param({"after_idle": IDLE}, False, False, None, None, Lifetime(True, None), id="ends when idle"),
+        pytest.param({"lifecycle": {"after_idle": IDLE}}, True, False, None, None, Lifetime(True, None), id="newer"),
+        pytest.param({"lifecycle": {}}, True, False, None, LONG, Lifetime(True, LONG), id="another lifecycle"),
+        pytest.param(None, True, False, None, LONG, Lifetime(True, LONG), id="None is not given"),
     ],
 )
 def test_terms(
     launch: Mapping[str, Any] | None,
-    is_seen: bool,
+    is_monitored: bool,
     keep: bool,
     keep_alive: float | None,
     asked: float | None,
-    bond: Bond,
+    lifetime: Lifetime,
 ) -> None:
     params = {"name": "x", "launch_parameters": launch}
-    made = terms(params, is_seen=is_seen, keep=keep, keep_alive=keep_alive)
-    assert made.bond == bond
+    made = terms(params, is_monitored=is_monitored, keep=keep, keep_alive=keep_alive)
+    assert made.lifetime == lifetime
     assert made.params["name"] == "x"
     assert made.params["launch_parameters"].get("keep_alive_time_seconds") == asked
     assert (launch or {}).items() <= made.params["launch_parameters"].items()
@@ -62,17 +63,17 @@ def test_terms(
 
 
 @pytest.mark.parametrize(
-    ("bond", "header"),
+    ("lifetime", "header"),
     [
-        (Bond(True, 60.0), "krn_1"),
-        (Bond(False, 60.0), "krn_1; ends=no"),
-        (Bond(True, None), "krn_1; holds=no"),
-        (Bond(False, None), None),
+        (Lifetime(True, 60.0), "krn_1"),
+        (Lifetime(False, 60.0), "krn_1; ends=no"),
+        (Lifetime(True, None), "krn_1; holds=no"),
+        (Lifetime(False, None), None),
     ],
 )
-def test_the_service_is_told_how_a_devbox_belongs_to_the_kernel(bond: Bond, header: str | None) -> None:
-    presence = SeenPresence(Connection("http://127.0.0.1:1", "key"), "krn_1", -1)
-    assert presence.headers(bond).get("x-runloop-kernel") == header
+def test_the_service_is_told_how_a_devbox_belongs_to_the_kernel(lifetime: Lifetime, header: str | None) -> None:
+    presence = LockPresence(Connection("http://127.0.0.1:1", "key"), "krn_1", -1)
+    assert presence.headers(lifetime).get("x-runloop-kernel") == header
 
 
 @pytest.mark.parametrize(
@@ -84,7 +85,7 @@ def test_the_service_is_told_how_a_devbox_belongs_to_the_kernel(bond: Bond, head
     ],
 )
 def test_time_passes_while_a_machine_sleeps(monotonic: float, wall: float, passed: float) -> None:
-    assert Moment(100 + monotonic, 1e9 + wall).since(Moment(100, 1e9)) == passed
+    assert ClockReading(100 + monotonic, 1e9 + wall).since(ClockReading(100, 1e9)) == passed
 
 
 @pytest.fixture(scope="module")
@@ -125,11 +126,15 @@ async def test_leaving_ends_what_is_not_kept_whether_the_service_sees_the_kernel
         owned = OwnedDevboxes()
         ending, kept = await made(owned, each), await made(owned, each, keep=True)
         assert list(owned) == [ending, kept]
-        assert (owned.keeps(ending), owned.keeps(kept), owned.keeps("another")) == (False, True, True)
-        assert owned.is_held(ending) is (each is service)
-        await owned.leave()
+        assert (owned.outlives_kernel(ending), owned.outlives_kernel(kept), owned.outlives_kernel("another")) == (
+            False,
+            True,
+            True,
+        )
+        assert owned.is_held_alive(ending) is (each is service)
+        await owned.shut_down()
         assert (await status(each, ending), await status(each, kept)) == ("shutdown", "running")
-        await owned.leave()
+        await owned.shut_down()
         async with client(each) as sdk:
             await sdk.devbox.from_id(kept).shutdown()
 
@@ -158,7 +163,7 @@ async def test_a_devbox_that_ended_otherwise_is_renewed_no_more(cloud: Service) 
     assert owned.renewed_at(other) > owned.renewed_at("another") == 0
     owned.drop(other)
     await until(lambda: not renewals._renewals, "the end of renewals")
-    await owned.leave()
+    await owned.shut_down()
     await until(lambda: not renewals._thread.is_alive(), "the thread's end")
 
 
@@ -176,10 +181,10 @@ async def test_a_renewal_that_failed_is_tried_again_before_the_time_is_up(answer
     server = RawServer(whole(b"{}", status=answer, headers=b"retry-after-ms: 1\r\n"))
     async with server.serve() as url:
         renewals = KeepAlive(Connection(url, "key"))
-        renewals.take("dbx_1", Bond(True, 600.0))
+        renewals.add("dbx_1", Lifetime(True, 600.0))
         await until(lambda: "dbx_1" in renewals._renewals and renewals._renewals["dbx_1"].delay, "the first renewal")
         assert (renewals._renewals["dbx_1"].delay < 30) is is_soon
-        await renewals.leave([])
+        await renewals.shut_down([])
 
 
 async def test_a_devbox_is_noted_for_the_service_that_it_is_on(service: Service, cloud: Service) -> None:
@@ -187,10 +192,10 @@ async def test_a_devbox_is_noted_for_the_service_that_it_is_on(service: Service,
     session = Session(environ, say=lambda text: None)
     sdk = await session.user_sdk()
     environ |= {"RUNLOOP_API_KEY": cloud.api_key, "RUNLOOP_BASE_URL": cloud.base_url}
-    await session.sdk()
+    await session.client.sdk()
     view = await sdk.api.devboxes.create()
-    assert list(session.kernel_registry.made(service.base_url)) == [view.id]
-    assert session.kernel_registry.made(cloud.base_url) == {}
+    assert list(session.kernel_registry.created(service.base_url)) == [view.id]
+    assert session.kernel_registry.created(cloud.base_url) == {}
     await session.close()
 
 
@@ -203,7 +208,7 @@ async def test_another_service_at_the_same_address_gets_to_know_the_kernel(tmp_p
         devbox = await made(owned, second)
         (known,) = (await _kernels(second)).values()
         assert known == [devbox]
-        await owned.leave()
+        await owned.shut_down()
         assert await status(second, devbox) == "shutdown"
 
 
@@ -219,7 +224,7 @@ async def test_many_at_once_make_one_kernel(service: Service) -> None:
     ids = await asyncio.gather(*(made(owned, service) for _ in range(4)))
     new = {kernel: boxes for kernel, boxes in (await _kernels(service)).items() if kernel not in before}
     assert [sorted(boxes) for boxes in new.values()] == [sorted(ids)]
-    await owned.leave()
+    await owned.shut_down()
 
 
 async def test_what_the_service_refuses_otherwise_is_raised(service: Service) -> None:
@@ -234,7 +239,7 @@ async def test_what_the_service_refuses_otherwise_is_raised(service: Service) ->
                 keep_alive=None,
             )
     assert list(owned) == []
-    await owned.leave()
+    await owned.shut_down()
 
 
 def test_the_end_of_a_kernel_does_not_wait_for_a_service_that_hangs() -> None:
@@ -242,7 +247,7 @@ def test_the_end_of_a_kernel_does_not_wait_for_a_service_that_hangs() -> None:
         renewals = KeepAlive(Connection(f"http://127.0.0.1:{silent.getsockname()[1]}", "key"))
         owned = OwnedDevboxes()
         for number in range(20):
-            owned._owned[f"dbx_{number}"] = _Owned(renewals, Bond(True, 60.0))
+            owned._owned[f"dbx_{number}"] = _Owned(renewals, Lifetime(True, 60.0))
         owned.end()  # nobody ever answers: that it returns is what is tested
         silent.settimeout(PATIENCE)
         asking, _ = silent.accept()

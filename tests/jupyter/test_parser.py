@@ -2,19 +2,28 @@
 
 from __future__ import annotations
 
+import argparse
+import dataclasses
+import inspect
+import re
+from typing import Any
+
 import pytest
 
 from runloop_jupyter.commands import DEVBOX, NOUNS, RUNLOOP, resolve
+from runloop_jupyter.commands.invocation import InvocationOptions
 from runloop_jupyter.commands.noun import Noun
 from runloop_jupyter.commands.parser import HelpRequested
 from runloop_jupyter.errors import UsageError
 from runloop_jupyter.text.templates import evaluator
+from runloop_jupyter.variables import Variables
 
 NAMESPACE = {"name": "my box", "n": 3, "box": "web"}
 
 
-def parse(verb: str, line: str):
-    return DEVBOX.load(verb).parser().parse_line(line, evaluator(dict(NAMESPACE), hint=verb == "exec"))
+def parse(verb: str, line: str, cell: str | None = None) -> Any:
+    evaluate = evaluator(dict(NAMESPACE), hint=verb == "exec")
+    return DEVBOX.load(verb).parser().parse(line, cell, evaluate, Variables({}))
 
 
 @pytest.mark.parametrize(
@@ -33,14 +42,14 @@ def parse(verb: str, line: str):
     ],
 )
 def test_the_command_after_the_options_is_kept_as_typed(line: str, command: str) -> None:
-    assert parse("exec", line).command == command
+    assert parse("exec", line).invocation.text == command
 
 
 def test_options_of_exec_are_converted() -> None:
-    args = parse("exec", "--timeout 1m30s --env A=1 --env B='x y' --cwd ~/a -o r --out o --err e --on {{box}} make")
-    assert args.timeout == 90
-    assert args.env == [("A", "1"), ("B", "x y")]
-    assert (args.cwd, args.result, args.out, args.err, args.on) == ("~/a", "r", "o", "e", ["web"])
+    options = parse("exec", "--timeout 1m30s --env A=1 --env B='x y' --cwd ~/a -o r --out o --err e --on {{box}} make")
+    assert options.timeout == 90
+    assert options.env == [("A", "1"), ("B", "x y")]
+    assert (options.cwd, options.result, options.out, options.err, options.on) == ("~/a", "r", "o", "e", ["web"])
 
 
 def test_a_value_with_blanks_stays_one_word() -> None:
@@ -112,7 +121,58 @@ def test_an_unknown_subcommand_suggests_the_nearest() -> None:
 ALL = [(noun, verb) for noun in (RUNLOOP, *NOUNS.values()) for verb in noun.verbs]
 
 
-@pytest.mark.parametrize(("noun", "verb"), ALL, ids=[f"{noun.typed} {verb}" for noun, verb in ALL])
+EACH_VERB = pytest.mark.parametrize(("noun", "verb"), ALL, ids=[f"{noun.typed} {verb}" for noun, verb in ALL])
+
+
+@EACH_VERB
 def test_every_subcommand_explains_itself(noun: Noun, verb: str) -> None:
     with pytest.raises(HelpRequested, match=f"usage: %?{noun.typed} {verb}"):
-        noun.load(verb).parser().parse_line("--help", evaluator({}))
+        noun.load(verb).parser().parse("--help", None, evaluator({}), Variables({}))
+
+
+@EACH_VERB
+def test_the_options_of_every_subcommand_are_what_its_parser_takes_no_more_and_no_less(noun: Noun, verb: str) -> None:
+    command: Any = noun.load(verb)
+    parser = command.parser()
+    arguments = {action.dest for action in (*parser.positionals, *parser.options_by_name.values())}
+    invocation = {"invocation"} if issubclass(command.Options, InvocationOptions) else set()
+    assert {field.name for field in dataclasses.fields(command.Options)} == arguments - {argparse.SUPPRESS} | invocation
+    assert parser.options is command.Options
+    assert inspect.signature(command.run).parameters["options"].annotation == "Options"
+
+
+@EACH_VERB
+def test_the_options_of_every_subcommand_are_frozen_and_typed(noun: Noun, verb: str) -> None:
+    options: Any = noun.load(verb).parser().options
+    assert options.__dataclass_params__.frozen
+    assert not any("__dict__" in vars(base) for base in options.__mro__)
+    assert [field.name for field in dataclasses.fields(options) if re.search(r"\bAny\b", str(field.type))] == []
+
+
+@pytest.mark.parametrize(
+    ("line", "cell", "text", "typed"),
+    [
+        pytest.param("echo {{n}}", None, "echo 3", "echo {{n}}", id="a command"),
+        pytest.param("--quiet", "a {{n}}\r\nb", "a 3\nb", "a {{n}}\nb", id="a cell"),
+        pytest.param("--template off", "a {{n}}", "a {{n}}", "a {{n}}", id="a cell as it is"),
+        pytest.param("", "", "", "", id="an empty cell"),
+    ],
+)
+def test_an_invocation_has_the_text_with_values_and_as_it_was_typed(
+    line: str, cell: str | None, text: str, typed: str
+) -> None:
+    invocation = parse("exec", line, cell).invocation
+    assert (invocation.text, invocation.typed, invocation.is_cell) == (text, typed, cell is not None)
+
+
+@pytest.mark.parametrize(
+    ("verb", "line", "cell", "words"),
+    [
+        pytest.param("exec", "ls", "pwd", "'ls' follows %%devbox exec", id="a command and a cell"),
+        pytest.param("list", "", "pwd", "%%devbox list takes no cell", id="a cell too many"),
+        pytest.param("python", "", None, "%devbox python needs the code", id="no cell"),
+    ],
+)
+def test_a_cell_that_must_not_be_or_is_missing_is_named(verb: str, line: str, cell: str | None, words: str) -> None:
+    with pytest.raises(UsageError, match=words):
+        parse(verb, line, cell)

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any
 import pytest
 
 from runloop_jupyter.executions.python import Frames
-from runloop_jupyter.output.untrusted import harmless
+from runloop_jupyter.output.untrusted import sanitize
 from tests.jupyter import kernels as _kernels
 from tests.jupyter import packages
 from tests.jupyter.embedded import Home
@@ -612,7 +612,7 @@ HOSTILE = {
 
 @pytest.mark.parametrize("markup", HOSTILE.values(), ids=HOSTILE)
 def test_nothing_from_a_devbox_runs_in_the_page(markup: str) -> None:
-    shown = harmless({"text/html": markup, "application/javascript": "alert(1)", "text/plain": "x"})
+    shown = sanitize({"text/html": markup, "application/javascript": "alert(1)", "text/plain": "x"})
     assert set(shown) == {"text/plain", "text/html"}
     if shown["text/html"].startswith("<iframe"):
         assert re.fullmatch(r'<iframe sandbox="allow-scripts" [^<>]*></iframe>', shown["text/html"])
@@ -628,7 +628,7 @@ ESCAPES = "\x1b[31mred\x1b[0m \x1b]52;c;aGk=\x07\x9b2J\x9d0;t\x9c\x85end"
 
 
 def test_escapes_of_what_a_devbox_displays_are_filtered_as_those_it_prints(kernel: Kernel) -> None:
-    assert harmless({"text/plain": ESCAPES})["text/plain"] == "\x1b[31mred\x1b[0m end"
+    assert sanitize({"text/plain": ESCAPES})["text/plain"] == "\x1b[31mred\x1b[0m end"
     cell = kernel.run(f"%%devbox python\nclass A:\n    def __repr__(self): return {ESCAPES!r}\nprint(A())\nA()").check()
     (text,) = [bundle["text/plain"] for bundle in bundles(cell)]
     assert " ".join(text.split()) == "\x1b[31mred\x1b[0m end"  # IPython breaks the lines of a repr at C1 controls too
@@ -661,15 +661,15 @@ KEPT = {"text/latex": r"$\frac{a}{b} < \alpha$", "text/markdown": "# a\n\n[x](ht
 
 @pytest.mark.parametrize(("mime", "source"), [(mime, each) for mime, sources in SOURCES.items() for each in sources])
 def test_mathematics_and_markdown_that_act_are_shown_as_written(mime: str, source: str) -> None:
-    assert harmless({mime: source, "text/plain": "x"}) == {"text/plain": source}
-    assert harmless({mime: KEPT[mime], "text/plain": "x"}) == {"text/plain": "x", mime: KEPT[mime]}
+    assert sanitize({mime: source, "text/plain": "x"}) == {"text/plain": source}
+    assert sanitize({mime: KEPT[mime], "text/plain": "x"}) == {"text/plain": "x", mime: KEPT[mime]}
 
 
 def test_a_drawing_is_shown_as_a_picture() -> None:
-    shown = harmless({"image/svg+xml": "<svg onload='alert(1)'/>"})
+    shown = sanitize({"image/svg+xml": "<svg onload='alert(1)'/>"})
     assert re.fullmatch(r'<img src="data:image/svg\+xml;base64,[\w+/=]+">', shown["text/html"])
-    assert "image/png" not in harmless({"image/png": "no base64 \x00!"})
-    assert harmless({"image/png": PIXEL + "\n"})["image/png"] == PIXEL + "\n"
+    assert "image/png" not in sanitize({"image/png": "no base64 \x00!"})
+    assert sanitize({"image/png": PIXEL + "\n"})["image/png"] == PIXEL + "\n"
 
 
 def test_an_exit_code_that_a_shell_uses_is_no_proof_of_what_shells_mean(kernel: Kernel) -> None:

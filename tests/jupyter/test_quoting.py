@@ -11,6 +11,7 @@ from runloop_jupyter.commands.devbox.download import parser
 from runloop_jupyter.completion.offer import Offer, Texts
 from runloop_jupyter.text.quoting import as_word, is_typable, reference
 from runloop_jupyter.text.templates import expand
+from runloop_jupyter.variables import Variables
 
 NAMES = (
     "plain-1.txt", "two words", "it's", 'say "x"', "{{open('PWNED','w')}}.csv", "a{{b}}c", "{{{x}}}", "{{{{x}}}}", "{{",
@@ -25,7 +26,7 @@ def refuse(expression: str) -> object:
 
 def in_a_line(word: str) -> str:
     """What a subcommand is given that is called with this word."""
-    return str(parser().parse_line(f"{word} here", refuse).remote)
+    return str(parser().parse(f"{word} here", None, refuse, Variables({})).remote)
 
 
 def in_a_shell(word: str) -> str:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import sys
 import time
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -26,7 +27,7 @@ UPLOADING = ObjectView(
 )
 
 
-def box(name: str = "web", **fields) -> DevboxInfo:
+def box(name: str = "web", **fields: Any) -> DevboxInfo:
     given = {"id": "dbx_1", "status": "running", "created_ms": (time.time() - 125) * 1000, **fields}
     return DevboxInfo(name=name, **given)
 
@@ -52,7 +53,7 @@ def test_an_empty_table_says_what_to_type() -> None:
     ],
     ids=["table", "card", "overview"],
 )
-def test_no_markup_from_the_wire_reaches_the_page(view) -> None:
+def test_no_markup_from_the_wire_reaches_the_page(view: Details[DevboxInfo] | Listing[DevboxInfo] | Overview) -> None:
     assert "<script" not in view._repr_html_()
     assert "&lt;script" in view._repr_html_()
 
@@ -71,7 +72,9 @@ NASTY = "a\x1b[2Jb\rc\nd"
     ],
     ids=["devboxes", "devbox", "done", "table", "card"],
 )
-def test_control_characters_from_the_wire_reach_neither_a_terminal_nor_a_page(view) -> None:
+def test_control_characters_from_the_wire_reach_neither_a_terminal_nor_a_page(
+    view: object,
+) -> None:
     for shown in (repr(view), getattr(view, "_repr_html_", view.__repr__)()):
         assert "\x1b" not in shown
         assert "\r" not in shown
@@ -112,7 +115,9 @@ def test_long_names_go_on_below_and_wrap_in_a_page() -> None:
     ],
     ids=["devboxes", "none", "devbox", "done", "several done", "path", "overview", "settings", "views"],
 )
-def test_everything_becomes_a_data_frame(things, columns: set[str], rows: int) -> None:
+def test_everything_becomes_a_data_frame(
+    things: Details[Any] | Done[Any] | Listing[Any] | Overview, columns: set[str], rows: int
+) -> None:
     frame = things.to_dataframe()
     assert columns <= set(frame.columns)
     assert len(frame) == rows

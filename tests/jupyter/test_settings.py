@@ -10,7 +10,8 @@ from typing import Any
 
 import pytest
 from IPython.core.interactiveshell import InteractiveShell
-from traitlets.config import Config, LazyConfigValue
+from traitlets.config import Config
+from traitlets.config.loader import LazyConfigValue
 
 from runloop_jupyter import load_ipython_extension
 from runloop_jupyter.magics import RunloopMagics

@@ -63,11 +63,11 @@ class Kernel:
 
     def live(self, between: Callable[[], object] = lambda: None) -> None:
         """Do all there is to do, with `between` in the middle. Fails where a result is not right."""
-        self.kernel_registry.note("dbx_1", "main", CLOUD.base_url, made=True)
-        self.kernel_registry.note("dbx_2", "kept", CLOUD.base_url, made=True, keep=True)
+        self.kernel_registry.record("dbx_1", "main", CLOUD.base_url, made=True)
+        self.kernel_registry.record("dbx_2", "kept", CLOUD.base_url, made=True, keep=True)
         self.execution_history.note(entry(CLOUD, BOX, "one", "ls"))
         between()
-        self.kernel_registry.note("dbx_1", "main", CLOUD.base_url)
+        self.kernel_registry.record("dbx_1", "main", CLOUD.base_url)
         self.execution_history.note(entry(CLOUD, BOX, "two", "ls"))
         assert [each.execution_id for each in self.execution_history.entries(CLOUD)][:1] == ["two"]
         assert {each.devbox_id for each in self.kernel_registry.of_dead_kernels()} <= {"dbx_0", "dbx_2"}
@@ -178,7 +178,7 @@ def test_a_folder_that_cannot_be_used_is_said_once_and_all_goes_on(
         kernel.live()
         kernel.says_it_once(word)
         with pytest.raises(UsageError, match=VARIABLE), kernel.folder.required():
-            kernel.folder.try_out()
+            kernel.folder.check_usable()
     assert {each.execution_id for each in kernel.execution_history.entries(CLOUD)} == {"one", "two"}
 
 
@@ -259,8 +259,12 @@ def test_a_folder_that_is_removed_meanwhile_is_made_again(home: Path) -> None:
 
 
 def test_a_folder_that_is_replaced_by_a_file_is_said_once(home: Path) -> None:
+    def replace() -> None:
+        shutil.rmtree(home)
+        home.write_text("")
+
     kernel = Kernel()
-    kernel.live(lambda: (shutil.rmtree(home), home.write_text("")))
+    kernel.live(replace)
     kernel.says_it_once("Not a directory")
 
 
@@ -303,7 +307,7 @@ def test_a_full_disk_loses_nothing_once_there_is_room(home: Path, monkeypatch: p
     before = resource.getrlimit(resource.RLIMIT_FSIZE)
     resource.setrlimit(resource.RLIMIT_FSIZE, (100, before[1]))
     try:
-        kernel.kernel_registry.note("dbx_1", "main", CLOUD.base_url, made=True)
+        kernel.kernel_registry.record("dbx_1", "main", CLOUD.base_url, made=True)
         for number in range(3):
             kernel.execution_history.note(entry(CLOUD, BOX, f"id{number}", "ls"))
         assert [each.execution_id for each in kernel.execution_history.entries(CLOUD)] == ["id2", "id1", "id0"]
@@ -312,7 +316,7 @@ def test_a_full_disk_loses_nothing_once_there_is_room(home: Path, monkeypatch: p
         resource.setrlimit(resource.RLIMIT_FSIZE, before)
         signal.signal(signal.SIGXFSZ, ignored)
     kernel.says_it_once("File too large")
-    kernel.kernel_registry.note("dbx_2", "kept", CLOUD.base_url, made=True, keep=True)
+    kernel.kernel_registry.record("dbx_2", "kept", CLOUD.base_url, made=True, keep=True)
     kernel.execution_history.note(entry(CLOUD, BOX, "id3", "ls"))
     assert [each.execution_id for each in Kernel().execution_history.entries(CLOUD)] == ["id3", "id2", "id1", "id0"]
     kernel.kernel_registry.end()

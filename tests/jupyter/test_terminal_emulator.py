@@ -28,8 +28,8 @@ class Reference(pyte.HistoryScreen):
         self.cursor.y = max(self.cursor.y - (count or 1), top)
 
     def cursor_down(self, count: int | None = None) -> None:
-        inside = self.margins and self.cursor.y <= self.margins.bottom
-        self.cursor.y = min(self.cursor.y + (count or 1), self.margins.bottom if inside else self.lines - 1)
+        bottom = self.margins.bottom if self.margins and self.cursor.y <= self.margins.bottom else self.lines - 1
+        self.cursor.y = min(self.cursor.y + (count or 1), bottom)
 
     def ensure_vbounds(self, use_margins: bool | None = None) -> None:
         super().ensure_vbounds(use_margins=False)

@@ -5,7 +5,7 @@ from collections.abc import Callable
 
 import pytest
 
-from runloop_jupyter.output.terminal_text import EscapeFilter, LineFolder, shown_text
+from runloop_jupyter.output.terminal_text import EscapeFilter, LineFolder, safe_text
 
 FILTERED = {
     "plain text": ("a\tb\r\nc\b", "a\tb\r\nc\b"),
@@ -55,8 +55,8 @@ def test_no_control_character_is_left_but_a_lines_own(number: int) -> None:
 
 
 def test_a_whole_text_is_shown_as_far_as_there_is_room() -> None:
-    assert shown_text("\x1b[31mred\x1b]0;t\x07\x9b2J\x1b[m") == "\x1b[31mred\x1b[m"
-    assert shown_text("x" * 50, 10) == "x" * 10 + "\x1b[0m\n... (cut: only the first 10 of 50 characters)"
+    assert safe_text("\x1b[31mred\x1b]0;t\x07\x9b2J\x1b[m") == "\x1b[31mred\x1b[m"
+    assert safe_text("x" * 50, 10) == "x" * 10 + "\x1b[0m\n... (cut: only the first 10 of 50 characters)"
 
 
 def test_an_escape_without_end_is_not_waited_for_for_ever() -> None:

@@ -4,12 +4,20 @@ import os
 import subprocess
 import sys
 from pathlib import Path
+from typing import Literal
 
 import pytest
 
 from runloop_jupyter.output.transcript import Transcript
 
-RUNS = [("stderr", "a\n"), ("stdout", "é"), ("stdout", "漢\n"), ("stderr", "\ud800b"), ("stdout", ""), ("stdout", "c")]
+RUNS: list[tuple[Literal["stdout", "stderr"], str]] = [
+    ("stderr", "a\n"),
+    ("stdout", "é"),
+    ("stdout", "漢\n"),
+    ("stderr", "\ud800b"),
+    ("stdout", ""),
+    ("stdout", "c"),
+]
 
 
 @pytest.mark.parametrize("in_memory", [1, 9, 1_000_000], ids=["in a file", "from memory to file", "in memory"])

@@ -123,7 +123,7 @@ def itself() -> list[Any]:
     return value
 
 
-class Mine(pd.DataFrame):
+class Mine(pd.DataFrame):  # type: ignore[misc]  # pandas has no types
     """A frame of one's own class."""
 
 
@@ -133,7 +133,7 @@ def matrix() -> Any:
 
 REFUSED: dict[str, tuple[Any, str]] = {
     "a matrix": (matrix(), r"'v' is a numpy.matrix: .* send numpy.asarray\(v\)"),
-    "an array with a mask": (np.ma.array([1, 2], mask=[0, 1]), r"is a numpy.ma.MaskedArray: .* v.filled\(\)"),
+    "an array with a mask": (np.ma.array([1, 2], mask=[False, True]), r"is a numpy.ma.MaskedArray: .* v.filled\(\)"),
     "named records": (np.rec.array([(1,)], dtype=[("a", "i4")]), r"recarray: .* numpy.asarray\(v\)"),
     "texts in numpy's own way": (np.array(["a"], dtype=np.dtypes.StringDType()), r"an array of the dtype StringDType"),
     "sparse columns": (pd.DataFrame({"s": pd.arrays.SparseArray([0, 1])}), "holds a pandas.arrays.SparseArray: "),

@@ -2,7 +2,7 @@
 
 import json
 import uuid
-from collections.abc import AsyncIterator
+from collections.abc import AsyncGenerator, AsyncIterator
 from contextlib import asynccontextmanager
 from typing import Any
 
@@ -49,7 +49,9 @@ class Api(httpx.AsyncClient):
         """All frames of a stream, to its end."""
         return [frame async for frame in self.follow(execution, stream, offset)]
 
-    async def follow(self, execution: str, stream: str = "stdout", offset: int = 0) -> AsyncIterator[dict[str, Any]]:
+    async def follow(
+        self, execution: str, stream: str = "stdout", offset: int = 0
+    ) -> AsyncGenerator[dict[str, Any], None]:
         """The frames of a stream as they come."""
         async with self.stream("GET", f"{execution}/stream_{stream}_updates?offset={offset}") as answer:
             assert answer.status_code == 200

@@ -7,6 +7,7 @@ from collections.abc import AsyncIterator, Mapping
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
 from pathlib import Path
+from typing import TypedDict, Unpack
 
 from runloop_local.engine.build.blueprints import BlueprintRecord, BlueprintRequest, Blueprints, Sources
 from runloop_local.engine.build.builder import BuildEnvironment
@@ -50,6 +51,12 @@ def special(name: str, kind: bytes, target: str = "") -> tarfile.TarInfo:
     return info
 
 
+class BuildOptions(TypedDict, total=False):
+    setup: Setup
+    build_args: Mapping[str, str]
+    secrets: Mapping[str, str]
+
+
 @dataclass(frozen=True)
 class Yard:
     """Where a test builds."""
@@ -60,11 +67,12 @@ class Yard:
     cache: Keeper
     """What steps have left."""
 
-    async def build(self, dockerfile: str, context: str | None = None, **options: object) -> BlueprintRecord:
+    async def build(
+        self, dockerfile: str, context: str | None = None, **options: Unpack[BuildOptions]
+    ) -> BlueprintRecord:
         """A blueprint, built or failed."""
-        order = BlueprintRequest(
-            "test", {}, parse(dockerfile), options.pop("setup", None) or Setup(), context_id=context, **options
-        )  # type: ignore[arg-type]
+        given: BuildOptions = {"setup": Setup(), **options}
+        order = BlueprintRequest("test", {}, parse(dockerfile), context_id=context, **given)
         record = await self.blueprints.create(order, NO_REQUEST)
 
         async def ended() -> BlueprintRecord | None:

@@ -22,9 +22,9 @@ def die() -> None:
     os.kill(os.getpid(), signal.SIGKILL)
 
 
-async def identified(request: Request, mark: str, rule: idempotency.Rule) -> IdempotentRequest:
-    found = await identify(request, mark, rule)
-    marks[found.key] = mark
+async def identified(request: Request, request_id: str, rule: idempotency.Rule) -> IdempotentRequest:
+    found = await identify(request, request_id, rule)
+    marks[found.key] = request_id
     return found
 
 

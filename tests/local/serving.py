@@ -64,7 +64,8 @@ def serving(
         finally:
             process.kill()
             process.wait()
-            process.stdout.close()
+            if process.stdout:
+                process.stdout.close()
 
 
 def _env(api_key: str) -> dict[str, str]:

@@ -1,6 +1,7 @@
 """Who is let in, and what errors look like."""
 
 import json
+from collections.abc import AsyncIterator
 
 import httpx
 import pytest
@@ -16,9 +17,9 @@ LATER = [operation for operation in operations() if "ssh_key" in operation[1]]
 
 @pytest.mark.parametrize("key", [None, "Bearer wrong", "Basic test-key", "Bearer", "Bearer test-keyx", "Bearer clé"])
 async def test_without_the_key_nothing_is_answered(service: Service, key: str | None) -> None:
-    headers = {} if key is None else {"authorization": key.encode()}
+    headers = {b"x-request-id": b"mine"} | ({} if key is None else {b"authorization": key.encode()})
     async with httpx.AsyncClient(base_url=service.base_url) as client:
-        answer = await client.get("/v1/accounts/me", headers={**headers, "x-request-id": "mine"})
+        answer = await client.get("/v1/accounts/me", headers=headers)
     assert answer.status_code == 401
     assert answer.json()["error"] == answer.headers["x-runloop-error-code"] == "unauthorized"
     assert "RUNLOOP_API_KEY" in answer.json()["message"]
@@ -56,7 +57,7 @@ async def test_oversized_json_is_refused(api: Api) -> None:
 
 
 async def test_oversized_json_of_unknown_length_is_refused(api: Api) -> None:
-    async def endless():
+    async def endless() -> AsyncIterator[bytes]:
         for _ in range(200):
             yield b"a" * 100_000
 

@@ -12,6 +12,7 @@ import zlib
 from collections.abc import Callable
 from contextlib import closing, suppress
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -136,7 +137,7 @@ def test_what_a_program_prints_is_saved_as_far_as_it_may_go(tmp_path: Path, way:
         os.close(write if way == "somebody keeps it open" else ended)
 
 
-def sent(archive: Archive, **style: object) -> dict[str, tuple[bytes, str, bytes | None]]:
+def sent(archive: Archive, **style: Any) -> dict[str, tuple[bytes, str, bytes | None]]:
     """All that an archive gives: by name the type, where a link leads, and the content."""
     sink = io.BytesIO()
     archive.send(CopyRequest({name: name for name in archive.tree().names}, attributes=FileAttributes(**style)), sink)

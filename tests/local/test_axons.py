@@ -4,7 +4,7 @@ import asyncio
 import json
 import sqlite3
 import uuid
-from collections.abc import AsyncIterator
+from collections.abc import AsyncGenerator, AsyncIterator
 from pathlib import Path
 from typing import Any
 
@@ -29,7 +29,7 @@ async def publish(api: Api, axon: str, **changes: str) -> int:
     return sequence
 
 
-async def listen(api: Api, axon: str, query: str = "") -> AsyncIterator[Any]:
+async def listen(api: Api, axon: str, query: str = "") -> AsyncGenerator[Any, None]:
     async with api.stream("GET", f"/v1/axons/{axon}/subscribe/sse{query}") as answer:
         assert answer.headers["content-type"].startswith("text/event-stream")
         async for line in answer.aiter_lines():

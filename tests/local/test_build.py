@@ -7,14 +7,15 @@ import re
 import tarfile
 from collections.abc import AsyncIterator
 from pathlib import Path
+from typing import Unpack
 
 import pytest
 
 from runloop_local.engine.build.log import BuildLog
 from runloop_local.engine.devbox.limits import Size
-from tests.local.building import Yard, special, tar, yard
+from tests.local.building import BuildOptions, Member, Yard, special, tar, yard
 
-CONTEXT = {
+CONTEXT: dict[str, Member] = {
     "./a.txt": "A",
     "./b.txt": "B",
     "./d/x.py": "X",
@@ -231,7 +232,7 @@ async def test_absolute_names_are_names_in_the_context(works: Yard, tmp_path: Pa
 
 
 async def test_a_step_is_built_again_only_when_it_or_one_before_it_changed(works: Yard, tmp_path: Path) -> None:
-    async def cached(dockerfile: str, **options: object) -> list[bool]:
+    async def cached(dockerfile: str, **options: Unpack[BuildOptions]) -> list[bool]:
         log = (await works.log(await works.build(dockerfile, "context", **options))).split("\n")
         steps = [number for number, line in enumerate(log) if " : RUN" in line or " : COPY" in line]
         return [log[number + 1] == "cached" for number in steps]

@@ -11,6 +11,7 @@ import sys
 import time
 from collections.abc import AsyncIterator
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -19,7 +20,7 @@ from tests.local.serving import isolation_of, serving
 from tests.waiting import PATIENCE, until
 
 
-def run(*arguments: str, **options) -> subprocess.CompletedProcess[str]:
+def run(*arguments: str, **options: Any) -> subprocess.CompletedProcess[str]:
     command = [sys.executable, "-m", "runloop_local", *arguments]
     return subprocess.run(command, capture_output=True, text=True, timeout=PATIENCE, check=False, **options)
 
@@ -42,7 +43,7 @@ def put(file: Path, text: str) -> None:
     file.write_text(text)
 
 
-def read(file: Path):
+def read(file: Path) -> Any:
     return json.loads(file.read_text())
 
 

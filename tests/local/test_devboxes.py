@@ -3,6 +3,7 @@
 import asyncio
 import time
 import uuid
+from typing import Any
 
 import pytest
 
@@ -10,11 +11,11 @@ from tests.local.api import Api
 from tests.local.lasting import lasts, use_on
 
 
-def states(view) -> list[str]:
+def states(view: dict[str, Any]) -> list[str]:
     return [transition["status"] for transition in view["state_transitions"]]
 
 
-async def shut_down(api: Api, devbox: str):
+async def shut_down(api: Api, devbox: str) -> Any:
     return await api.json(f"/v1/devboxes/{devbox}/shutdown", {})
 
 
@@ -129,7 +130,7 @@ async def test_a_source_that_does_not_exist_is_a_404(api: Api, options: dict[str
     ],
     ids=["too long a life", "no life", "on_idle", "size", "file mount"],
 )
-async def test_impossible_options_are_a_400(api: Api, options) -> None:
+async def test_impossible_options_are_a_400(api: Api, options: dict[str, Any]) -> None:
     await api.json("/v1/devboxes", options, status=400)
 
 

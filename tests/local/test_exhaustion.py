@@ -18,6 +18,7 @@ from tests.local.api import Api, connect
 from tests.local.serving import COUNTS_PROCESSES, Service, counted_processes, serving
 from tests.waiting import PATIENCE
 
+pytestmark = pytest.mark.exhaustion
 WAYS = ["auto", "process"]
 
 

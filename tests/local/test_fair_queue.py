@@ -3,12 +3,14 @@
 import asyncio
 import os
 from collections import Counter
-from collections.abc import AsyncIterator, Callable, Iterator
+from collections.abc import AsyncIterator, Callable, Coroutine, Iterator
 from contextlib import contextmanager, nullcontext
 from itertools import pairwise
 from pathlib import Path
+from typing import Any
 
 import pytest
+from starlette.types import Receive, Scope, Send
 
 from runloop_local.activity import Activity
 from runloop_local.app import Access, AuthMiddleware
@@ -27,6 +29,7 @@ HOUR = 3600.0
 ENVELOPE = 1000
 """More than an event has around its text."""
 Moved = Callable[[bytes], None]
+Source = Callable[[Flow, int, Moved, Path], Coroutine[Any, Any, None]]
 
 
 async def of_commands(flow: Flow, sources: int, moved: Moved, _folder: Path) -> None:
@@ -85,6 +88,8 @@ def rounds() -> Iterator[Callable[[], int]]:
     """How often the loop has come round: the least that a request waits for anything."""
     loop, count = asyncio.get_running_loop(), 0
 
+    handle: asyncio.Handle
+
     def come_round() -> None:
         nonlocal count, handle
         count += 1
@@ -101,7 +106,7 @@ def rounds() -> Iterator[Callable[[], int]]:
 @pytest.mark.parametrize("sources", [1, 2, 20])
 @pytest.mark.parametrize(("waits", "most"), [(False, PIECE_BYTES), (True, SMALL_PIECE_BYTES)], ids=["alone", "asked"])
 async def test_what_else_is_ready_waits_for_one_piece_of_one_source(
-    kind, sources: int, waits: bool, most: int, tmp_path: Path
+    kind: Source, sources: int, waits: bool, most: int, tmp_path: Path
 ) -> None:
     pieces: Counter[int] = Counter()
     sizes: list[int] = []
@@ -140,7 +145,7 @@ async def test_devboxes_take_turns_however_much_one_of_them_moves(tmp_path: Path
     ids=["of-another", "of-its-own", "that-takes-long"],
 )
 async def test_a_flood_rests_while_a_request_waits(
-    kind, owner: str, moment_s: float, rests: bool, tmp_path: Path
+    kind: Source, owner: str, moment_s: float, rests: bool, tmp_path: Path
 ) -> None:
     """Once it has moved more than anybody needs at once; here it would rest for an hour."""
     queue, sizes = FairQueue(HOUR, moment_s), []
@@ -215,7 +220,7 @@ async def test_a_request_is_known_by_its_devbox_while_it_lasts(path: str, owner:
     queue = FairQueue()
     waits: list[tuple[bool, bool]] = []
 
-    async def app(scope, receive, send) -> None:
+    async def app(scope: Scope, receive: Receive, send: Send) -> None:
         waits.append((queue.others_wait("dbx_1"), queue.others_wait("dbx_2")))
 
     activity = Activity(0, lambda: None, lambda: True)

@@ -1,7 +1,9 @@
 """Files in and out of a devbox."""
 
 import hashlib
+from collections.abc import AsyncIterator
 from pathlib import Path
+from typing import Any
 
 import httpx
 import pytest
@@ -11,7 +13,7 @@ from tests.local.serving import Service, serving
 from tests.waiting import until
 
 
-async def write(api: Api, devbox: str, path: str, contents: str, status: int = 200):
+async def write(api: Api, devbox: str, path: str, contents: str, status: int = 200) -> Any:
     body = {"file_path": path, "contents": contents}
     return await api.json(f"/v1/devboxes/{devbox}/write_file_contents", body, status=status)
 
@@ -129,7 +131,7 @@ async def test_a_cut_upload_leaves_what_was_there(api: Api, devbox: str, before:
     if before == "cat whole":
         await write(api, devbox, "whole", "as it was")
 
-    async def cut():
+    async def cut() -> AsyncIterator[bytes]:
         yield b'--x\r\nContent-Disposition: form-data; name="path"\r\n\r\nwhole\r\n--x\r\n'
         yield b'Content-Disposition: form-data; name="file"; filename="f"\r\n\r\n' + b"a" * 100_000
         raise ConnectionError

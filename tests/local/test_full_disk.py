@@ -17,6 +17,7 @@ from tests.local.api import Api, connect
 from tests.local.serving import COUNTS_PROCESSES, Service, serving
 from tests.waiting import PATIENCE, until
 
+pytestmark = pytest.mark.exhaustion
 WAYS = ["auto", "process"]
 MB = 1 << 20
 

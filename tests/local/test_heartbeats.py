@@ -2,10 +2,12 @@
 
 import asyncio
 import re
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Callable
+from functools import partial
 from pathlib import Path
 
 import pytest
+from starlette.types import Message
 
 from runloop_local.engine.change_notifier import ChangeNotifier
 from runloop_local.engine.devbox.output_log import OutputLog
@@ -73,11 +75,13 @@ async def reads_the_other_stream(log: OutputLog) -> AsyncIterator[bytes]:
         yield frame
 
 
-async def sent(frames: AsyncIterator[bytes], heartbeat: float, disturb, times: int) -> list[bytes]:
+async def sent(
+    frames: AsyncIterator[bytes], heartbeat: float, disturb: Callable[[], object], times: int
+) -> list[bytes]:
     """What is sent while `disturb` wakes the source that often, every hundredth of a second."""
     bodies: list[bytes] = []
 
-    async def send(message) -> None:
+    async def send(message: Message) -> None:
         bodies.append(message.get("body", b""))
 
     streaming = asyncio.create_task(EventStream(frames, heartbeat).stream_response(send))
@@ -102,19 +106,23 @@ async def test_what_wakes_a_source_that_has_nothing_to_say_puts_no_heartbeat_off
 
 async def test_a_frame_puts_the_heartbeat_off_and_none_comes_into_the_middle_of_one(tmp_path: Path) -> None:
     """The client takes its time for each message, much longer than the heartbeat."""
-    log, order = OutputLog(tmp_path), []
+    log = OutputLog(tmp_path)
+    order: list[tuple[str, bytes]] = []
 
-    async def slow(message) -> None:
+    async def slow(message: Message) -> None:
         order.append(("begin", message.get("body", b"")))
         await asyncio.sleep(0.02)
         order.append(("end", message.get("body", b"")))
+
+    def is_taken(times: int) -> bool:
+        return sum(b"output" in body for _, body in order) == times
 
     streaming = asyncio.create_task(
         EventStream(events(log, "stdout", 0, FairQueue().flow("")), 0.001).stream_response(slow)
     )
     for n in range(10):
         log.append("stdout", b"%d\n" % n)
-        await until(lambda n=n: sum(b"output" in body for _, body in order) == 2 * n + 2, "the frame")
+        await until(partial(is_taken, 2 * (n + 1)), "the frame")
     log.finish()
     await asyncio.wait_for(streaming, PATIENCE)
     assert all(a[0] == "begin" and b == ("end", a[1]) for a, b in zip(order[::2], order[1::2], strict=True))

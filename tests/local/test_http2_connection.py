@@ -15,6 +15,7 @@ from h2.connection import H2Connection
 from h2.errors import ErrorCodes
 from h2.events import (
     DataReceived,
+    Event,
     InformationalResponseReceived,
     PingAckReceived,
     RemoteSettingsChanged,
@@ -119,14 +120,14 @@ def serving(app: App, keep_alive: int = 75) -> Iterator[Server]:
 
 async def body_of(receive: Any) -> bytes | None:
     """The whole body of a request; None where the client has gone before its end."""
-    found = b""
+    found = bytearray()
     while True:
         message = await receive()
         if message["type"] == "http.disconnect":
             return None
         found += message["body"]
         if not message["more_body"]:
-            return found
+            return bytes(found)
 
 
 async def echo(server: Server, scope: Any, receive: Any, send: Any) -> None:
@@ -201,7 +202,8 @@ def test_the_preface_may_come_in_parts(size: int) -> None:
     h2 = H2Connection(H2Configuration(client_side=True))
     h2.initiate_connection()
     h2.send_headers(1, [(":method", "GET"), (":scheme", "http"), (":path", "/"), (":authority", "x")], end_stream=True)
-    sent, events = h2.data_to_send(), []
+    sent = h2.data_to_send()
+    events: list[Event] = []
     with serving(echo) as server, socket.create_connection(("127.0.0.1", server.port), timeout=PATIENCE) as sock:
         sock.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
         for start in range(0, len(sent), size):

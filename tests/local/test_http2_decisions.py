@@ -60,7 +60,8 @@ FINE = [(b":method", b"GET"), (b":scheme", b"http"), (b":path", b"/a%20b?c=d"), 
 
 def changed(**fields: bytes | None) -> list[tuple[bytes, bytes]]:
     """The fine head with other pseudo-headers, or without some."""
-    found: dict[bytes, bytes | None] = {**dict(FINE)} | {f":{name}".encode(): value for name, value in fields.items()}
+    found: dict[bytes, bytes | None] = dict(FINE)
+    found.update({f":{name}".encode(): value for name, value in fields.items()})
     return [(name, value) for name, value in found.items() if value is not None]
 
 

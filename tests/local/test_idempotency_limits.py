@@ -168,7 +168,7 @@ async def test_one_that_is_cancelled_leaves_it_to_the_next(store: Store) -> None
 class FullStore(Store):
     """Has room for everything but notes."""
 
-    async def put(self, *documents: Document) -> None:
+    async def put(self, *documents: Document, urgent: bool = False) -> None:
         raise DiskFullError("full")
 
 

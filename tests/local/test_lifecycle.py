@@ -17,7 +17,11 @@ from runloop_local.engine.devbox.lifecycle import (
 from runloop_local.engine.errors import InvalidError
 
 
-def record(*path: str) -> DevboxRecord:
+def statuses(path: str) -> list[Status]:
+    return [status for word in path.split() for status in MOVES if status == word]
+
+
+def record(*path: Status) -> DevboxRecord:
     return DevboxRecord("dbx_1", 0, transitions=tuple(Transition(status, at) for at, status in enumerate(path)))
 
 
@@ -33,7 +37,7 @@ PATHS = {
 @pytest.mark.parametrize("path", PATHS.values(), ids=PATHS.keys())
 def test_allowed_paths_keep_every_transition_with_its_time(path: str) -> None:
     found = DevboxRecord("dbx_1", 0)
-    for time, status in enumerate(path.split()):
+    for time, status in enumerate(statuses(path)):
         found = move(found, status, time)
     assert [transition.status for transition in found.transitions] == path.split()
     assert all(earlier.time_ms < later.time_ms for earlier, later in pairwise(found.transitions))
@@ -83,7 +87,7 @@ def running_ms(found: DevboxRecord, time_ms: int, current_ms: int | None = None)
     [("queued", 0), ("queued running", 8), ("queued running suspending", 1), ("running suspended resuming running", 7)],
 )
 def test_only_running_time_is_active(path: str, active: int) -> None:
-    assert running_ms(record(*path.split()), 9) == active
+    assert running_ms(record(*statuses(path)), 9) == active
 
 
 def test_end_is_the_first_end() -> None:
@@ -119,6 +123,7 @@ def test_a_clock_that_is_set_counts_for_nothing(
 
 def test_times_of_moves_never_go_back() -> None:
     found = DevboxRecord("dbx_1", HOUR)
-    for time, status in ((HOUR, "queued"), (1, "provisioning"), (HOUR + 2, "initializing"), (3, "running")):
+    times = (HOUR, 1, HOUR + 2, 3)
+    for time, status in zip(times, statuses("queued provisioning initializing running"), strict=True):
         found = move(found, status, time)
     assert [transition.time_ms for transition in found.transitions] == [HOUR, HOUR, HOUR + 2, HOUR + 2]

@@ -5,9 +5,10 @@ import io
 import os
 import subprocess
 import tarfile
+from collections.abc import Iterator
 from contextlib import suppress
 from pathlib import Path
-from typing import Any
+from typing import Any, Literal
 
 import pytest
 
@@ -15,9 +16,9 @@ from tests.local.api import Api, connect
 from tests.local.serving import Service, serving
 
 
-def packed(mode: str, *members: tarfile.TarInfo | tuple[str, bytes]) -> bytes:
+def packed(mode: Literal["w", "w:gz"], *members: tarfile.TarInfo | tuple[str, bytes]) -> bytes:
     found = io.BytesIO()
-    with tarfile.open(fileobj=found, mode=mode) as tar:
+    with tarfile.open(None, mode, found) as tar:
         for member in members:
             if isinstance(member, tarfile.TarInfo):
                 tar.addfile(member)
@@ -116,7 +117,7 @@ async def test_members_of_an_archive_stay_below_its_folder(
 
 
 @pytest.fixture(scope="module")
-def plain_service(tmp_path_factory: pytest.TempPathFactory):
+def plain_service(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Service]:
     with serving(tmp_path_factory.mktemp("plain") / "data", "--isolation", "process") as running:
         yield running
 

@@ -12,6 +12,7 @@ from runloop_local.engine.errors import PrunedError
 
 EURO = "€".encode()
 Script = list[tuple[Stream, bytes]]
+STREAMS: tuple[Stream, ...] = ("stdout", "stderr")
 SCRIPTS: dict[str, Script] = {
     "nothing": [],
     "one line": [("stdout", b"hello\n")],
@@ -101,10 +102,10 @@ def test_every_byte_offset_can_be_resumed(tmp_path: Path) -> None:
 def test_a_live_reader_sees_the_same_however_reads_fall(tmp_path: Path, seed: int) -> None:
     chance = random.Random(seed)
     log = OutputLog(tmp_path)
-    readers = {stream: Reader(log, stream) for stream in ("stdout", "stderr")}
+    readers = {stream: Reader(log, stream) for stream in STREAMS}
     source = {stream: "".join(chance.choices("aé€😀\n", k=300)).encode() for stream in readers}
     left = dict(source)
-    found: dict[str, list[Frame]] = {stream: [] for stream in readers}
+    found: dict[Stream, list[Frame]] = {stream: [] for stream in readers}
 
     def read(stream: Stream) -> None:
         found[stream] += list(iter(readers[stream].read, None))
@@ -115,7 +116,7 @@ def test_a_live_reader_sees_the_same_however_reads_fall(tmp_path: Path, seed: in
         log.append(stream, left[stream][:size])
         left[stream] = left[stream][size:]
         if chance.random() < 0.5:
-            read(chance.choice(["stdout", "stderr"]))
+            read(chance.choice(STREAMS))
     log.finish()
     for stream in readers:
         read(stream)

@@ -2,6 +2,8 @@
 
 import asyncio
 import json
+from collections.abc import Iterable
+from typing import Any
 
 import httpx
 import pytest
@@ -9,7 +11,7 @@ import pytest
 from tests.local.api import Api
 
 
-def joined(frames) -> str:
+def joined(frames: Iterable[dict[str, Any]]) -> str:
     return "".join(frame["output"] for frame in frames)
 
 

@@ -86,7 +86,7 @@ def test_what_others_can_change_is_refused(
     said: list[str] = []
     monkeypatch.setenv("RUNLOOP_JUPYTER_HOME", str(folder))
     with StateFolder(said.append).best_effort():
-        StateFolder(said.append).made("kernels")
+        StateFolder(said.append).ensure("kernels")
     assert len(said) == 1
     assert "RUNLOOP_JUPYTER_HOME" in said[0]
     result = subprocess.run(

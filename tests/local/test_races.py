@@ -3,7 +3,7 @@
 import asyncio
 import random
 import sqlite3
-from collections.abc import AsyncIterator, Awaitable, Callable
+from collections.abc import AsyncIterator, Awaitable, Callable, Coroutine
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
@@ -258,7 +258,10 @@ async def test_a_status_is_told_when_it_is_kept(
     devbox = await engine.devboxes.create(DevboxRecord(new_id("dbx"), now_ms()))
     if status != "running":
         assert await devbox.state.wait(frozenset({"running"}), PATIENCE)
-    moves = {"suspended": devbox.suspend, "shutdown": lambda: devbox.shutdown("api_shutdown")}
+    moves: dict[str, Callable[[], Coroutine[Any, Any, None]]] = {
+        "suspended": devbox.suspend,
+        "shutdown": lambda: devbox.shutdown("api_shutdown"),
+    }
     moving = asyncio.gather(*(move() for name, move in moves.items() if name == status))
     await held.wait()
     settled = asyncio.create_task(devbox.state.settled())

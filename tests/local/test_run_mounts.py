@@ -11,7 +11,7 @@ from runloop_local.engine.build.cache_mounts import CacheMounts
 from runloop_local.engine.errors import InvalidError
 from runloop_local.engine.storage.retention import choose_unused
 from runloop_local.sandbox import Isolation, open_isolation
-from tests.local.building import Yard, tar, yard
+from tests.local.building import BuildOptions, Yard, tar, yard
 from tests.local.test_build import SMALL
 from tests.waiting import until
 
@@ -236,7 +236,7 @@ async def test_steps_with_mounts_are_cached_by_what_is_mounted_and_not_by_secret
 
     mounts = ["target=/c,source=a.txt", "target=/c,source=d", "target=/c,from=one", "type=cache,target=/c"]
     mounts += ["type=secret,id=s", "type=secret,id=s,env=T"]
-    options: dict[str, object] = {}
+    options: BuildOptions = {}
     assert [await cached(mount) for mount in mounts] == [False] * 6
     assert [await cached(mount) for mount in mounts] == [True] * 6
     tar(tmp_path / "context", {**CONTEXT, "./a.txt": "changed"})

@@ -160,11 +160,11 @@ def steps(monkeypatch: pytest.MonkeyPatch) -> Steps:
     steps, connect = Steps(), sqlite3.connect
 
     def counted(*arguments: Any, **options: Any) -> sqlite3.Connection:
-        connection = connect(*arguments, **options)
+        connection: sqlite3.Connection = connect(*arguments, **options)
         connection.set_progress_handler(steps.one_more, 10)
         return connection
 
-    monkeypatch.setattr(database.sqlite3, "connect", counted)
+    monkeypatch.setattr(sqlite3, "connect", counted)
     return steps
 
 
@@ -470,8 +470,8 @@ async def test_torn_pages_are_damage_not_a_full_disk(file: Path) -> None:
 
 async def test_a_file_that_another_program_has_locked_is_told_so(file: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     await Store.open(file).aclose()
-    connect = sqlite3.connect
-    monkeypatch.setattr(database.sqlite3, "connect", lambda *args, **options: connect(*args, **options, timeout=0.01))
+    connect: Callable[..., sqlite3.Connection] = sqlite3.connect
+    monkeypatch.setattr(sqlite3, "connect", lambda *args, **options: connect(*args, **options, timeout=0.01))
     with opened(file) as other:
         other.execute("BEGIN IMMEDIATE")
         error = refused(file)

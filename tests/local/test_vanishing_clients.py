@@ -270,6 +270,6 @@ async def test_of_a_file_that_says_nothing(world: World, route: str, name: str) 
         await world.vanish(head + body, pause)
 
     async def gone() -> bool:
-        return (await world.api.execute(world.devbox, "pgrep -fc '[c]at -- silent'"))["stdout"] == "0\n"
+        return bool((await world.api.execute(world.devbox, "pgrep -fc '[c]at -- silent'"))["stdout"] == "0\n")
 
     await until(gone, "the end of the programs that read it")

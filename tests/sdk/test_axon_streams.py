@@ -6,6 +6,7 @@ Time is sped up: a stream counts as quiet after a fifth of a second, long before
 import asyncio
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -87,7 +88,7 @@ async def test_what_a_dead_connection_did_not_bring_comes_on_the_next(service: S
             assert await publish(axon, 5) == await take(events, 5)
 
 
-async def test_a_stream_goes_on_when_the_service_is_killed_and_started_again(tmp_path) -> None:
+async def test_a_stream_goes_on_when_the_service_is_killed_and_started_again(tmp_path: Path) -> None:
     with serving(tmp_path / "data") as first:
         async with AsyncRunloopSDK(bearer_token=first.api_key, base_url=first.base_url) as sdk:
             axon = await sdk.axon.create()
@@ -106,7 +107,9 @@ async def test_it_ends_with_the_axon(sdk: AsyncRunloopSDK, axon: AsyncAxon) -> N
     assert [event async for event in events] == []
 
 
-async def test_an_axon_that_was_deleted_unheard_is_told_of(service: Service, sdk: AsyncRunloopSDK, axon) -> None:
+async def test_an_axon_that_was_deleted_unheard_is_told_of(
+    service: Service, sdk: AsyncRunloopSDK, axon: AsyncAxon
+) -> None:
     proxy = CuttingProxy(service.base_url)
     async with behind(proxy, service) as other, await other.axon.from_id(axon.id).subscribe_sse() as events:
         assert await publish(axon) == await take(events, 1)

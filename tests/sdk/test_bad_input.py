@@ -4,7 +4,9 @@ import asyncio
 import importlib
 import inspect
 import pkgutil
+from collections.abc import AsyncIterator, Awaitable, Callable
 from pathlib import Path
+from typing import Any
 
 import httpx
 import pytest
@@ -28,7 +30,7 @@ NOWHERE = "http://127.0.0.1:9"
 
 
 @pytest.fixture
-async def offline():
+async def offline() -> AsyncIterator[AsyncRunloopSDK]:
     """A client whose every request would fail the test."""
 
     def fail(request: httpx.Request) -> httpx.Response:
@@ -38,7 +40,9 @@ async def offline():
         yield AsyncRunloopSDK(bearer_token=KEY, base_url=NOWHERE, http_client=client)
 
 
-UNKNOWN = {
+# These calls are wrong on purpose, so that nothing is known of what they are made on.
+Call = Callable[[Any], Awaitable[object]]
+UNKNOWN: dict[str, tuple[Call, str]] = {
     "create": (lambda sdk: sdk.devbox.create(nmae="x"), "'nmae'; did you mean 'name'"),
     "exec": (lambda sdk: box(sdk).cmd.exec("true", timout=3), "'timout'; did you mean 'timeout'"),
     "exec with a callback": (lambda sdk: box(sdk).cmd.exec("true", stdout=print, timout=3), "'timout'"),
@@ -50,7 +54,7 @@ UNKNOWN = {
     "nothing like it": (lambda sdk: sdk.api.devboxes.retrieve("dbx_1", zzz=1), "'zzz'\\."),
 }
 
-WRONG = {
+WRONG: dict[str, tuple[Call, str]] = {
     "text": (lambda sdk: sdk.devbox.create(name=3), "name of create takes str, not int"),
     "number": (lambda sdk: sdk.api.devboxes.list(limit="3"), "limit of list takes int, not str"),
     "number, not a truth": (lambda sdk: sdk.api.devboxes.list(limit=True), "limit of list takes int, not bool"),
@@ -73,31 +77,35 @@ WRONG = {
 }
 
 
-def box(sdk):
+def box(sdk: Any) -> Any:
     return sdk.devbox.from_id("dbx_1")
 
 
 @pytest.mark.parametrize(("call", "complaint"), UNKNOWN.values(), ids=UNKNOWN.keys())
-async def test_unknown_keyword_is_refused_by_name_before_anything_is_sent(offline, call, complaint: str) -> None:
+async def test_unknown_keyword_is_refused_by_name_before_anything_is_sent(
+    offline: AsyncRunloopSDK, call: Call, complaint: str
+) -> None:
     with pytest.raises(ConfigurationError, match=f"takes no parameter .*{complaint}") as caught:
         await call(offline)
     assert not hasattr(caught.value, "__notes__")
 
 
 @pytest.mark.parametrize(("call", "complaint"), WRONG.values(), ids=WRONG.keys())
-async def test_value_of_a_wrong_type_is_refused_by_name_before_anything_is_sent(offline, call, complaint: str) -> None:
+async def test_value_of_a_wrong_type_is_refused_by_name_before_anything_is_sent(
+    offline: AsyncRunloopSDK, call: Call, complaint: str
+) -> None:
     with pytest.raises(ConfigurationError, match=complaint) as caught:
         await call(offline)
     assert not hasattr(caught.value, "__notes__")
 
 
-async def test_wrong_value_is_not_repeated_for_it_may_be_a_secret(offline) -> None:
+async def test_wrong_value_is_not_repeated_for_it_may_be_a_secret(offline: AsyncRunloopSDK) -> None:
     with pytest.raises(ConfigurationError) as caught:
-        await offline.api.secrets.create(name="a", value=["hunter2"])
+        await offline.api.secrets.create(name="a", value=["hunter2"])  # type: ignore[arg-type]
     assert "hunter2" not in str(caught.value)
 
 
-async def test_string_of_a_later_version_of_the_api_is_taken(offline) -> None:
+async def test_string_of_a_later_version_of_the_api_is_taken(offline: AsyncRunloopSDK) -> None:
     with pytest.raises(AssertionError, match="was sent"):
         await offline.api.devboxes.list(status="dreaming")
 
@@ -115,7 +123,7 @@ async def test_string_of_a_later_version_of_the_api_is_taken(offline) -> None:
     ],
     ids=str,
 )
-def test_client_refuses_settings_of_a_wrong_type_by_name(options) -> None:
+def test_client_refuses_settings_of_a_wrong_type_by_name(options: dict[str, Any]) -> None:
     (name,) = options
     with pytest.raises(ConfigurationError, match=name):
         AsyncRunloopSDK(**({"bearer_token": KEY, "base_url": NOWHERE} | options))
@@ -148,7 +156,7 @@ def test_client_of_another_event_loop_says_so() -> None:
     asyncio.run(sdk.aclose())
 
 
-async def outcome(answer: bytes, *, ends: bool = False, **options) -> RunloopError:
+async def outcome(answer: bytes, *, ends: bool = False, **options: Any) -> RunloopError:
     """The error that an answer to `get_info` raises."""
     async with RawServer(answer, ends=ends).serve() as url:
         async with AsyncRunloopSDK(bearer_token=KEY, base_url=url, max_retries=0, **options) as sdk:
@@ -212,7 +220,7 @@ async def test_header_that_would_break_the_request_is_refused(header: str) -> No
     assert server.heads == []
 
 
-LOCAL = {
+LOCAL: dict[str, Callable[[Any, Path], Awaitable[object]]] = {
     "upload": lambda sdk, path: box(sdk).file.upload(path="a", file=path),
     "upload with progress": lambda sdk, path: box(sdk).file.upload(path="a", file=path, progress=print),
     "upload_from_file": lambda sdk, path: sdk.storage_object.upload_from_file(path),
@@ -225,12 +233,14 @@ LOCAL = {
 
 @pytest.mark.parametrize("call", LOCAL.values(), ids=LOCAL.keys())
 @pytest.mark.parametrize("kind", ["absent", "a folder"])
-async def test_absent_file_and_folder_are_named(offline, tmp_path: Path, kind: str, call) -> None:
+async def test_absent_file_and_folder_are_named(
+    offline: AsyncRunloopSDK, tmp_path: Path, kind: str, call: Callable[[Any, Path], Awaitable[object]]
+) -> None:
     with pytest.raises(LocalFileError, match=f"{tmp_path.name}.*: "):
         await call(offline, tmp_path if kind == "a folder" else tmp_path / "absent")
 
 
-async def test_download_into_a_folder_is_refused(offline, tmp_path: Path) -> None:
+async def test_download_into_a_folder_is_refused(offline: AsyncRunloopSDK, tmp_path: Path) -> None:
     with pytest.raises(LocalFileError, match=f"{tmp_path.name}: Is a directory"):
         await box(offline).file.download_to(tmp_path, path="a")
 

@@ -4,14 +4,15 @@ import asyncio
 import gc
 import re
 import time
-from collections.abc import Awaitable, Callable
+from collections.abc import AsyncIterator, Awaitable, Callable
 from typing import Any
 
 import pytest
 
-from runloop_sdk import APIConnectionError, AsyncRunloopSDK, RunloopError, StreamError
+from runloop_sdk import APIConnectionError, AsyncDevbox, AsyncRunloopSDK, RunloopError, StreamError
 from runloop_sdk import _http as http
 from runloop_sdk._messages import TooLateError
+from tests.local.serving import Service
 from tests.waiting import PATIENCE, until
 
 
@@ -57,7 +58,7 @@ CALLS = [
 
 
 @pytest.fixture
-async def own(service):
+async def own(service: Service) -> AsyncIterator[AsyncRunloopSDK]:
     sdk = AsyncRunloopSDK(bearer_token=service.api_key, base_url=service.base_url)
     yield sdk
     await sdk.aclose()
@@ -74,7 +75,10 @@ async def printed(sdk: AsyncRunloopSDK, devbox: str) -> None:
 
 @pytest.mark.parametrize("call", CALLS, ids=lambda call: call.__name__)
 async def test_a_call_that_waits_raises_at_once(
-    sdk: AsyncRunloopSDK, devbox, own: AsyncRunloopSDK, call: Callable[[AsyncRunloopSDK, Any], Awaitable[object]]
+    sdk: AsyncRunloopSDK,
+    devbox: AsyncDevbox,
+    own: AsyncRunloopSDK,
+    call: Callable[[AsyncRunloopSDK, Any], Awaitable[object]],
 ) -> None:
     said: list[dict[str, Any]] = []
     asyncio.get_running_loop().set_exception_handler(lambda _, context: said.append(context))
@@ -95,7 +99,9 @@ async def test_a_call_that_waits_raises_at_once(
     assert said == []
 
 
-async def test_a_call_that_pauses_before_a_retry_raises_at_once(own: AsyncRunloopSDK, monkeypatch) -> None:
+async def test_a_call_that_pauses_before_a_retry_raises_at_once(
+    own: AsyncRunloopSDK, monkeypatch: pytest.MonkeyPatch
+) -> None:
     monkeypatch.setattr("runloop_sdk._retry.FIRST_DELAY", 1000.0)
     monkeypatch.setattr("runloop_sdk._retry.LONGEST_DELAY", 1000.0)
     unreachable = AsyncRunloopSDK(bearer_token="k", base_url="http://127.0.0.1:1")
@@ -107,7 +113,7 @@ async def test_a_call_that_pauses_before_a_retry_raises_at_once(own: AsyncRunloo
         await asyncio.wait_for(waiting, PATIENCE)
 
 
-async def test_a_terminal_ends_with_its_client(sdk: AsyncRunloopSDK, devbox, own: AsyncRunloopSDK) -> None:
+async def test_a_terminal_ends_with_its_client(sdk: AsyncRunloopSDK, devbox: AsyncDevbox, own: AsyncRunloopSDK) -> None:
     async def read() -> None:
         async with own.devbox.from_id(devbox.id).pty("kept") as terminal:
             attached.set()
@@ -159,7 +165,7 @@ async def test_a_thousand_calls_dial_a_few_at_a_time(sdk: AsyncRunloopSDK, monke
     dialling, most = 0, 0
     dial = http.DirectTransport._connected
 
-    async def counted(self, origin):
+    async def counted(self: http.DirectTransport, origin: http.Origin) -> http._Connection:
         nonlocal dialling, most
         dialling += 1
         most = max(most, dialling)

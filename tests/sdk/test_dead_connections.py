@@ -9,7 +9,8 @@ from typing import Any
 
 import pytest
 
-from runloop_sdk import APITimeoutError, AsyncRunloopSDK
+from runloop_sdk import APITimeoutError, AsyncDevbox, AsyncRunloopSDK
+from tests.local.serving import Service
 from tests.sdk.cutting_proxy import CuttingProxy
 from tests.sdk.raw_server import RawServer, whole
 from tests.sdk.test_axon_streams import behind
@@ -30,7 +31,9 @@ def soon_lost(monkeypatch: pytest.MonkeyPatch) -> None:
 
 
 @with_options
-async def test_a_command_whose_answer_is_lost_is_found_by_its_id(service, devbox, options: dict[str, Any]) -> None:
+async def test_a_command_whose_answer_is_lost_is_found_by_its_id(
+    service: Service, devbox: AsyncDevbox, options: dict[str, Any]
+) -> None:
     proxy = CuttingProxy(service.base_url)
     async with behind(proxy, service, timeout=1.0) as sdk:
         running = asyncio.create_task(sdk.devbox.from_id(devbox.id).cmd.exec(COMMAND, **options))
@@ -44,7 +47,9 @@ async def test_a_command_whose_answer_is_lost_is_found_by_its_id(service, devbox
 
 
 @with_options
-async def test_a_command_whose_request_is_lost_is_sent_again_and_runs_once(service, devbox, options) -> None:
+async def test_a_command_whose_request_is_lost_is_sent_again_and_runs_once(
+    service: Service, devbox: AsyncDevbox, options: dict[str, Any]
+) -> None:
     proxy = CuttingProxy(service.base_url)
     await devbox.cmd.exec("touch over")
     async with behind(proxy, service, timeout=1.0) as sdk:
@@ -56,7 +61,9 @@ async def test_a_command_whose_request_is_lost_is_sent_again_and_runs_once(servi
     assert any(map(_LOOK.match, proxy.requests))
 
 
-async def test_a_service_that_is_silent_for_good_is_told_of_and_the_command_named(service, devbox) -> None:
+async def test_a_service_that_is_silent_for_good_is_told_of_and_the_command_named(
+    service: Service, devbox: AsyncDevbox
+) -> None:
     proxy = CuttingProxy(service.base_url)
     async with behind(proxy, service, timeout=1.0) as sdk:
         running = asyncio.create_task(sdk.devbox.from_id(devbox.id).cmd.exec(COMMAND))

@@ -1,28 +1,29 @@
 """One command on many devboxes."""
 
 import asyncio
+from collections.abc import AsyncIterator
 
 import pytest
 
-from runloop_sdk import AsyncRunloopSDK, CommandError, ConfigurationError, NotFoundError
+from runloop_sdk import AsyncDevbox, AsyncRunloopSDK, CommandError, ConfigurationError, NotFoundError
 from runloop_sdk.resources.fan_out import fan_out
 from tests.sdk.fault_server import FaultServer
 
 
 @pytest.fixture
-async def fleet(sdk):
+async def fleet(sdk: AsyncRunloopSDK) -> AsyncIterator[list[AsyncDevbox]]:
     devboxes = await asyncio.gather(*(sdk.devbox.create(name=f"fleet-{n}") for n in range(6)))
     yield devboxes
     await asyncio.gather(*(devbox.shutdown() for devbox in devboxes))
 
 
-async def test_results_come_in_the_order_of_the_devboxes(sdk, fleet) -> None:
+async def test_results_come_in_the_order_of_the_devboxes(sdk: AsyncRunloopSDK, fleet: list[AsyncDevbox]) -> None:
     results = await sdk.devbox.map("hostname", fleet, concurrency=3)
     assert [result.devbox_id for result in results] == [devbox.id for devbox in fleet]
     assert [await result.stdout() for result in results] == [f"{devbox.id}\n" for devbox in fleet]
 
 
-async def test_gone_devbox_raises_or_is_kept_in_its_place(sdk, fleet) -> None:
+async def test_gone_devbox_raises_or_is_kept_in_its_place(sdk: AsyncRunloopSDK, fleet: list[AsyncDevbox]) -> None:
     mixed = [fleet[0], sdk.devbox.from_id("dbx_none"), fleet[1]]
     with pytest.raises(NotFoundError):
         await sdk.devbox.map("true", mixed)
@@ -33,7 +34,7 @@ async def test_gone_devbox_raises_or_is_kept_in_its_place(sdk, fleet) -> None:
     assert [isinstance(outcome, NotFoundError) for outcome in kept] == [False, True, False]
 
 
-async def test_exit_code_counts_as_a_failure_only_when_checked(sdk, fleet) -> None:
+async def test_exit_code_counts_as_a_failure_only_when_checked(sdk: AsyncRunloopSDK, fleet: list[AsyncDevbox]) -> None:
     assert [r.exit_code for r in await sdk.devbox.map("exit 3", fleet)] == [3] * 6
     with pytest.raises(CommandError, match="ended with 3") as caught:
         await sdk.devbox.map("exit 3", fleet, check=True)

@@ -7,18 +7,26 @@ from pathlib import Path
 
 import pytest
 
-from runloop_sdk import APIConnectionError, APIStatusError, CommandError, LocalFileError, StreamError, gitignored
+from runloop_sdk import (
+    APIConnectionError,
+    APIStatusError,
+    AsyncDevbox,
+    CommandError,
+    LocalFileError,
+    StreamError,
+    gitignored,
+)
 from runloop_sdk._downloads import after, resumed
 
 
-async def test_text_written_is_read_again(devbox) -> None:
+async def test_text_written_is_read_again(devbox: AsyncDevbox) -> None:
     await devbox.file.write(file_path="a/b c/ü.txt", contents="grün\n")
     assert await devbox.file.read(file_path="~/a/b c/ü.txt") == "grün\n"
     assert await devbox.file.read(file_path="/home/user/a/b c/ü.txt") == "grün\n"
 
 
 @pytest.mark.parametrize("form", ["bytes", "path", "open file"])
-async def test_bytes_uploaded_are_downloaded_again(devbox, tmp_path: Path, form: str) -> None:
+async def test_bytes_uploaded_are_downloaded_again(devbox: AsyncDevbox, tmp_path: Path, form: str) -> None:
     data = os.urandom(3_000_001)
     source = tmp_path / "data.bin"
     source.write_bytes(data)
@@ -30,27 +38,27 @@ async def test_bytes_uploaded_are_downloaded_again(devbox, tmp_path: Path, form:
     assert await devbox.file.download(path="up/data.bin") == data
 
 
-async def test_empty_file_is_a_file(devbox) -> None:
+async def test_empty_file_is_a_file(devbox: AsyncDevbox) -> None:
     await devbox.file.upload(path="empty", file=b"")
     assert await devbox.file.download(path="empty") == b""
     assert await devbox.file.read(file_path="empty") == ""
 
 
-async def test_missing_file_is_named(devbox) -> None:
+async def test_missing_file_is_named(devbox: AsyncDevbox) -> None:
     with pytest.raises(APIStatusError, match=r"nothing\.txt"):
         await devbox.file.read(file_path="nothing.txt")
     with pytest.raises(APIStatusError, match=r"nothing\.bin"):
         await devbox.file.download(path="nothing.bin")
 
 
-async def test_a_file_in_a_folder_that_cannot_be_read_is_not_taken_for_missing(devbox) -> None:
+async def test_a_file_in_a_folder_that_cannot_be_read_is_not_taken_for_missing(devbox: AsyncDevbox) -> None:
     await devbox.cmd.exec("mkdir shut && echo x > shut/file && chmod 000 shut")
     with pytest.raises(APIStatusError, match=r"'shut/file': permission denied") as raised:
         await devbox.file.read(file_path="shut/file")
     assert raised.value.status_code == 400
 
 
-async def test_folder_can_be_made_listed_moved_and_removed(devbox) -> None:
+async def test_folder_can_be_made_listed_moved_and_removed(devbox: AsyncDevbox) -> None:
     await devbox.file.mkdir("work/deep")
     await devbox.file.write(file_path="work/a file", contents="12345")
     await devbox.cmd.exec("cd work && ln -s deep link && chmod 640 'a file'")
@@ -69,19 +77,19 @@ async def test_folder_can_be_made_listed_moved_and_removed(devbox) -> None:
         await devbox.file.stat("work")
 
 
-async def test_file_that_is_no_folder_is_not_listed(devbox) -> None:
+async def test_file_that_is_no_folder_is_not_listed(devbox: AsyncDevbox) -> None:
     await devbox.file.write(file_path="plain", contents="")
     with pytest.raises(CommandError):
         await devbox.file.list("plain")
 
 
-async def test_folder_with_something_in_it_needs_recursive(devbox) -> None:
+async def test_folder_with_something_in_it_needs_recursive(devbox: AsyncDevbox) -> None:
     await devbox.file.write(file_path="full/x", contents="")
     with pytest.raises(CommandError, match="not empty"):
         await devbox.file.remove("full")
 
 
-async def test_folder_goes_up_and_down_without_what_git_ignores(devbox, tmp_path: Path) -> None:
+async def test_folder_goes_up_and_down_without_what_git_ignores(devbox: AsyncDevbox, tmp_path: Path) -> None:
     source, back = tmp_path / "source", tmp_path / "back"
     for name in ("keep.py", "junk.log", "sub/keep.txt", "sub/local.tmp", ".git/config", "build/out"):
         (source / name).parent.mkdir(parents=True, exist_ok=True)
@@ -99,7 +107,7 @@ async def test_folder_goes_up_and_down_without_what_git_ignores(devbox, tmp_path
     assert await (await devbox.cmd.exec("ls /tmp/runloop-* | wc -l")).stdout() == "0\n"
 
 
-async def test_download_to_a_file_tells_its_progress(devbox, tmp_path: Path) -> None:
+async def test_download_to_a_file_tells_its_progress(devbox: AsyncDevbox, tmp_path: Path) -> None:
     seen: list[int] = []
     sent: list[int] = []
     await devbox.file.upload(path="big", file=b"x" * 3_000_000, progress=sent.append)
@@ -109,14 +117,14 @@ async def test_download_to_a_file_tells_its_progress(devbox, tmp_path: Path) -> 
     assert seen == sorted(seen)
 
 
-async def test_a_file_that_becomes_shorter_while_it_is_sent_is_named(devbox, tmp_path: Path) -> None:
+async def test_a_file_that_becomes_shorter_while_it_is_sent_is_named(devbox: AsyncDevbox, tmp_path: Path) -> None:
     source = tmp_path / "log"
     source.write_bytes(bytes(8_000_000))
     with pytest.raises(LocalFileError, match="log: it became shorter while it was read"):
         await devbox.file.upload(path="log", file=source, progress=lambda _: os.truncate(source, 10))
 
 
-async def test_a_folder_goes_up_and_what_cannot_is_told(devbox, tmp_path: Path) -> None:
+async def test_a_folder_goes_up_and_what_cannot_is_told(devbox: AsyncDevbox, tmp_path: Path) -> None:
     source = tmp_path / "source"
     (source / "folder").mkdir(parents=True)
     (source / "folder/in").write_text("in")

@@ -4,12 +4,16 @@ Time is sped up: a stream counts as quiet after a fifth of a second, of which th
 """
 
 import asyncio
-from collections.abc import Iterator
+from collections.abc import Awaitable, Callable, Iterator
+from typing import Any
 
 import pytest
 
 from runloop_sdk import (
     APIConnectionError,
+    AsyncCommandInterface,
+    AsyncDevbox,
+    AsyncNamedShell,
     AsyncRunloopSDK,
     PollingConfig,
     PollingTimeoutError,
@@ -41,7 +45,7 @@ EXPECTED = {
 
 
 @pytest.fixture(scope="module", params=["0.05", "0"], ids=["heartbeats", "no heartbeats"])
-def beating(request, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Service]:
+def beating(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Service]:
     """A service that sends a heartbeat four times in the time that a stream may be silent, and one that sends none."""
     with serving(tmp_path_factory.mktemp("service") / "data", "--heartbeat", request.param) as running:
         yield running
@@ -53,30 +57,35 @@ def soon_quiet(monkeypatch: pytest.MonkeyPatch) -> None:
 
 
 def connect(proxy: CuttingProxy, service: Service, url: str) -> AsyncRunloopSDK:
-    options = {"default_headers": proxy.headers, "max_retries": RETRIES}
-    return AsyncRunloopSDK(bearer_token=service.api_key, base_url=url, **options)
+    headers = proxy.headers
+    return AsyncRunloopSDK(bearer_token=service.api_key, base_url=url, default_headers=headers, max_retries=RETRIES)
 
 
-async def with_callbacks(devbox, command: str) -> tuple[list[str], int | None]:
-    out, err = [], []
-    result = await devbox.cmd.exec(command, stdout=out.append, stderr=err.append)
+async def with_callbacks(devbox: AsyncDevbox, command: str) -> tuple[list[str], int | None]:
+    return await heard(devbox.cmd, command)
+
+
+async def heard(runner: AsyncCommandInterface | AsyncNamedShell, command: str) -> tuple[list[str], int | None]:
+    out: list[str] = []
+    err: list[str] = []
+    result = await runner.exec(command, stdout=out.append, stderr=err.append)
     return ["".join(out), "".join(err)], result.exit_code
 
 
-async def in_one_request(devbox, command: str) -> tuple[list[str], int | None]:
+async def in_one_request(devbox: AsyncDevbox, command: str) -> tuple[list[str], int | None]:
     result = await devbox.cmd.exec(command)
     return [await result.stdout(), await result.stderr()], result.exit_code
 
 
-async def by_iteration(devbox, command: str) -> tuple[list[str], int | None]:
+async def by_iteration(devbox: AsyncDevbox, command: str) -> tuple[list[str], int | None]:
     execution = await devbox.cmd.exec_async(command)
     chunks = [chunk async for chunk in execution]
     texts = ["".join(chunk.text for chunk in chunks if chunk.stream == name) for name in ("stdout", "stderr")]
     return texts, (await execution.result()).exit_code
 
 
-async def in_a_shell(devbox, command: str) -> tuple[list[str], int | None]:
-    return await with_callbacks(type("Box", (), {"cmd": devbox.shell("long")}), command)
+async def in_a_shell(devbox: AsyncDevbox, command: str) -> tuple[list[str], int | None]:
+    return await heard(devbox.shell("long"), command)
 
 
 WAYS = {way.__name__: way for way in (with_callbacks, in_one_request, by_iteration, in_a_shell)}
@@ -93,7 +102,9 @@ async def test_a_command_runs_to_its_end_however_quiet_its_streams_are(beating: 
 
 
 @pytest.mark.usefixtures("no_backoff")
-async def test_streams_that_are_cut_again_and_again_are_resumed_for_as_long_as_the_command_runs(service) -> None:
+async def test_streams_that_are_cut_again_and_again_are_resumed_for_as_long_as_the_command_runs(
+    service: Service,
+) -> None:
     proxy = CuttingProxy(service.base_url, cuts=1_000_000)
     async with proxy.serve() as url, connect(proxy, service, url) as sdk, await sdk.devbox.create() as devbox:
         execution = await devbox.cmd.exec_async("echo begun; until test -e over; do sleep 0.05; done; echo ended")
@@ -115,7 +126,9 @@ LOST = {
 
 @pytest.mark.usefixtures("no_backoff")
 @pytest.mark.parametrize(("options", "error"), LOST.values(), ids=LOST)
-async def test_a_connection_that_is_lost_raises_and_kills_nothing(service, options, error) -> None:
+async def test_a_connection_that_is_lost_raises_and_kills_nothing(
+    service: Service, options: dict[str, Any], error: type[Exception]
+) -> None:
     proxy = CuttingProxy(service.base_url)
     async with proxy.serve() as url, connect(proxy, service, url) as sdk, await sdk.devbox.create() as devbox:
         running = asyncio.create_task(devbox.cmd.exec("echo begun; exec sleep 1013", **options))
@@ -134,7 +147,7 @@ async def test_a_connection_that_is_lost_raises_and_kills_nothing(service, optio
 
 
 @pytest.mark.usefixtures("no_backoff")
-async def test_how_long_the_output_is_lost_is_told(service) -> None:
+async def test_how_long_the_output_is_lost_is_told(service: Service) -> None:
     proxy = CuttingProxy(service.base_url)
     async with proxy.serve() as url:
         options = {"default_headers": proxy.headers, "max_retries": 1_000_000}
@@ -159,16 +172,16 @@ NOT_FOUND = whole(b'{"message": "no such execution"}', status=b"404 Not Found")
 HELD = whole(b'{"message": "still running"}', status=b"408 Request Timeout")
 
 
-async def _by_deadline(devbox) -> None:
+async def _by_deadline(devbox: AsyncDevbox) -> None:
     await devbox.cmd.exec("sleep 100", attach_stdin=True, polling_config=PollingConfig(timeout_seconds=0.05))
 
 
-async def _by_asyncio(devbox) -> None:
+async def _by_asyncio(devbox: AsyncDevbox) -> None:
     async with asyncio.timeout(0.05):
         await devbox.cmd.exec("sleep 100", attach_stdin=True)
 
 
-async def _of_a_handle(devbox) -> None:
+async def _of_a_handle(devbox: AsyncDevbox) -> None:
     await devbox.execution("exec_1").result(polling_config=PollingConfig(timeout_seconds=0.05))
 
 
@@ -181,7 +194,9 @@ TIMEOUTS = {
 
 @pytest.mark.parametrize(("wait", "error"), TIMEOUTS.values(), ids=TIMEOUTS)
 @pytest.mark.parametrize("refusal", [NOT_FOUND, whole(b"", status=b"500 Error")], ids=["404", "500"])
-async def test_what_comes_of_the_clean_up_does_not_hide_a_timeout(wait, error, refusal: bytes, no_backoff) -> None:
+async def test_what_comes_of_the_clean_up_does_not_hide_a_timeout(
+    wait: Callable[[AsyncDevbox], Awaitable[None]], error: type[Exception], refusal: bytes, no_backoff: None
+) -> None:
     """The service has forgotten the command when its time is up: waits, looks and the kill are refused."""
     starts = [] if wait is _of_a_handle else [whole(VIEW)]
     server = RawServer(*starts, *[HELD] * 3, refusal, delay=0.03)
@@ -199,12 +214,14 @@ async def test_a_service_that_answers_no_more_does_not_hide_a_timeout(monkeypatc
             await _of_a_handle(sdk.devbox.from_id("dbx_1"))
 
 
-async def test_a_stream_that_ends_at_once_each_time_is_not_asked_for_in_a_hurry(monkeypatch) -> None:
+async def test_a_stream_that_ends_at_once_each_time_is_not_asked_for_in_a_hurry(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
     """As a service that holds no response at all would have it."""
     monkeypatch.setattr("runloop_sdk._retry.FIRST_DELAY", 0.1)
     monkeypatch.setattr("runloop_sdk._retry.LONGEST_DELAY", 0.1)
     held = whole(b'event: error\ndata: {"code": 408}\n\n')
-    asked = []
+    asked: list[bool] = []
 
     async def answer(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
         while head := await reader.readuntil(b"\r\n\r\n"):

@@ -10,6 +10,7 @@ import httpx
 import pytest
 
 from runloop_sdk import APIConnectionError, APIStatusError, AsyncDevbox, AsyncRunloopSDK
+from tests.local.serving import Service
 from tests.sdk.cutting_proxy import CuttingProxy
 from tests.sdk.test_resume import connect
 
@@ -17,7 +18,7 @@ pytestmark = pytest.mark.usefixtures("no_backoff")
 
 
 @asynccontextmanager
-async def losing(service, marker: str, *, cuts: int = 1, **options: Any) -> AsyncIterator[AsyncRunloopSDK]:
+async def losing(service: Service, marker: str, *, cuts: int = 1, **options: Any) -> AsyncIterator[AsyncRunloopSDK]:
     """The SDK behind a network that loses the first answers to requests whose first line has `marker`."""
     proxy = CuttingProxy(service.base_url, marker=marker.encode(), cuts=cuts)
     async with proxy.serve() as url, connect(proxy, service, url, **options) as sdk:
@@ -114,12 +115,14 @@ ON_DEVBOX: dict[str, OnDevbox] = {
 
 
 @pytest.mark.parametrize(("marker", "work"), ON_DEVBOX.items(), ids=[marker.strip("/ ") for marker in ON_DEVBOX])
-async def test_work_on_a_devbox_survives_a_lost_answer(service, devbox, marker: str, work: OnDevbox) -> None:
+async def test_work_on_a_devbox_survives_a_lost_answer(
+    service: Service, devbox: AsyncDevbox, marker: str, work: OnDevbox
+) -> None:
     async with losing(service, marker) as sdk:
         await work(sdk, sdk.devbox.from_id(devbox.id))
 
 
-async def test_a_shutdown_survives_a_lost_answer(service) -> None:
+async def test_a_shutdown_survives_a_lost_answer(service: Service) -> None:
     async with losing(service, "/shutdown ") as sdk:
         devbox = await sdk.devbox.create()
         assert (await devbox.shutdown()).status == "shutdown"
@@ -175,7 +178,9 @@ WITHOUT: dict[str, Callable[[AsyncRunloopSDK], Awaitable[None]]] = {
 
 
 @pytest.mark.parametrize(("marker", "work"), WITHOUT.items(), ids=[marker.strip("/ ") for marker in WITHOUT])
-async def test_work_without_a_devbox_survives_a_lost_answer(service, marker: str, work) -> None:
+async def test_work_without_a_devbox_survives_a_lost_answer(
+    service: Service, marker: str, work: Callable[[AsyncRunloopSDK], Awaitable[None]]
+) -> None:
     async with losing(service, marker) as sdk:
         await work(sdk)
 
@@ -183,7 +188,9 @@ async def test_work_without_a_devbox_survives_a_lost_answer(service, marker: str
 # Uploads: nothing that is complete is deleted
 
 
-async def test_an_upload_whose_completion_is_never_answered_is_found_complete(service, sdk) -> None:
+async def test_an_upload_whose_completion_is_never_answered_is_found_complete(
+    service: Service, sdk: AsyncRunloopSDK
+) -> None:
     async with losing(service, "/complete ", cuts=3, max_retries=2) as behind:
         made = await behind.storage_object.upload_from_text("text", name())
         assert made.upload_url is None
@@ -268,7 +275,7 @@ async def test_an_upload_that_is_cancelled_while_it_is_completed_deletes_nothing
     assert host.asked == ["objects", "PUT", "complete"]
 
 
-async def test_a_default_header_cannot_make_all_requests_one(service, sdk) -> None:
+async def test_a_default_header_cannot_make_all_requests_one(service: Service, sdk: AsyncRunloopSDK) -> None:
     headers = {"X-Request-Id": "the same"}
     async with AsyncRunloopSDK(
         bearer_token=service.api_key, base_url=service.base_url, default_headers=headers

@@ -4,10 +4,21 @@ from __future__ import annotations
 
 import asyncio
 import re
+from typing import Any
 
 import pytest
 
-from runloop_sdk import AsyncPty, BadRequestError, ConfigurationError, ConflictError, NotFoundError, StreamError
+from runloop_sdk import (
+    AsyncDevbox,
+    AsyncPty,
+    AsyncRunloopSDK,
+    BadRequestError,
+    ConfigurationError,
+    ConflictError,
+    NotFoundError,
+    StreamError,
+)
+from tests.local.serving import Service
 from tests.waiting import PATIENCE
 
 
@@ -32,7 +43,7 @@ async def quiet(terminal: AsyncPty) -> None:
     await sees(terminal, "ready\n$")
 
 
-async def test_what_is_typed_runs_in_the_devbox(devbox) -> None:
+async def test_what_is_typed_runs_in_the_devbox(devbox: AsyncDevbox) -> None:
     async with devbox.pty("main", cols=101, rows=33) as terminal:
         await terminal.write("echo $((6*7)); stty size; tty\n")
         await sees(terminal, r"42\s+33 101\s+/dev/pts/\d")
@@ -41,7 +52,7 @@ async def test_what_is_typed_runs_in_the_devbox(devbox) -> None:
         await sees(terminal, "50 132")
 
 
-async def test_ctrl_c_and_signals_reach_the_foreground(devbox) -> None:
+async def test_ctrl_c_and_signals_reach_the_foreground(devbox: AsyncDevbox) -> None:
     async with devbox.pty() as terminal:
         # Said by the program itself: it is in the foreground, where bash still may be when its own echo is seen.
         await terminal.write("sh -c 'echo be\"\"gun; exec sleep 100'\n")
@@ -59,7 +70,7 @@ async def test_ctrl_c_and_signals_reach_the_foreground(devbox) -> None:
             await terminal.signal("SIGNOTHING")
 
 
-async def test_exit_ends_the_reading_and_begins_anew(devbox) -> None:
+async def test_exit_ends_the_reading_and_begins_anew(devbox: AsyncDevbox) -> None:
     async with devbox.pty("main") as terminal:
         assert terminal.created
         await terminal.write("echo la''st; exit\n")
@@ -71,7 +82,7 @@ async def test_exit_ends_the_reading_and_begins_anew(devbox) -> None:
         await sees(terminal, "fresh")
 
 
-async def test_reattach_goes_on_where_reading_was(devbox) -> None:
+async def test_reattach_goes_on_where_reading_was(devbox: AsyncDevbox) -> None:
     async with devbox.pty("main") as terminal:
         await quiet(terminal)
         await terminal.write("for n in $(seq 2000); do echo $n; done; echo en''d\n")
@@ -85,7 +96,7 @@ async def test_reattach_goes_on_where_reading_was(devbox) -> None:
     assert re.findall(r"\d+", seen) == [str(n) for n in range(1, 2001)]
 
 
-async def test_another_client_sees_what_was_printed_before(devbox) -> None:
+async def test_another_client_sees_what_was_printed_before(devbox: AsyncDevbox) -> None:
     async with devbox.pty("main") as terminal:
         await terminal.write("export WORD=kept; cd /tmp; echo fir''st\n")
         await sees(terminal, "first")
@@ -96,7 +107,7 @@ async def test_another_client_sees_what_was_printed_before(devbox) -> None:
         await sees(again, "kept:/tmp")
 
 
-async def test_one_client_at_a_time(devbox) -> None:
+async def test_one_client_at_a_time(devbox: AsyncDevbox) -> None:
     async with devbox.pty("main") as terminal:
         with pytest.raises(ConflictError, match="one at a time"):
             await devbox.pty("main").reattach()
@@ -107,7 +118,7 @@ async def test_one_client_at_a_time(devbox) -> None:
         await sees(terminal, "still")
 
 
-async def test_close_ends_the_shell(devbox) -> None:
+async def test_close_ends_the_shell(devbox: AsyncDevbox) -> None:
     async with devbox.pty("main") as terminal:
         await terminal.write("echo $$ > pid; echo wr''itten\n")
         await sees(terminal, "written")
@@ -120,7 +131,7 @@ async def test_close_ends_the_shell(devbox) -> None:
         assert result.exit_code == 0
 
 
-async def test_a_slow_reader_loses_nothing(devbox) -> None:
+async def test_a_slow_reader_loses_nothing(devbox: AsyncDevbox) -> None:
     async with devbox.pty("main") as terminal:
         await quiet(terminal)
         await terminal.write("seq 300000; echo en''d\n")
@@ -129,7 +140,7 @@ async def test_a_slow_reader_loses_nothing(devbox) -> None:
     assert seen == "".join(f"{n}\n" for n in range(1, 300_001)) + "end\n"
 
 
-async def test_a_suspended_devbox_ends_its_terminals(devbox) -> None:
+async def test_a_suspended_devbox_ends_its_terminals(devbox: AsyncDevbox) -> None:
     async with devbox.pty("main") as terminal:
         await sees(terminal, r"[$#] ")
         await devbox.suspend()
@@ -153,24 +164,26 @@ async def test_a_suspended_devbox_ends_its_terminals(devbox) -> None:
     ],
     ids=str,
 )
-async def test_bad_names_and_sizes_never_reach_the_network(sdk, options, complaint: str) -> None:
+async def test_bad_names_and_sizes_never_reach_the_network(
+    sdk: AsyncRunloopSDK, options: dict[str, Any], complaint: str
+) -> None:
     with pytest.raises(ConfigurationError, match=complaint):
         sdk.devbox.from_id("dbx_x").pty(**options)
 
 
-async def test_there_is_no_terminal_without_a_devbox(sdk) -> None:
+async def test_there_is_no_terminal_without_a_devbox(sdk: AsyncRunloopSDK) -> None:
     with pytest.raises(NotFoundError):
         async with sdk.devbox.from_id("dbx_x").pty():
             pass
 
 
-async def test_the_url_of_a_port_is_the_services_own(devbox, service) -> None:
+async def test_the_url_of_a_port_is_the_services_own(devbox: AsyncDevbox, service: Service) -> None:
     assert await devbox.get_tunnel_url(8080) is None
     tunnel = await devbox.net.enable_tunnel()
     own = service.base_url.rpartition(":")[2]
     assert await devbox.get_tunnel_url(8080) == f"http://8080-{tunnel.tunnel_key}.tunnel.localhost:{own}"
 
 
-async def test_secrets_stay_out_of_the_repr(devbox) -> None:
+async def test_secrets_stay_out_of_the_repr(devbox: AsyncDevbox) -> None:
     async with devbox.pty("main") as terminal:
         assert repr(terminal) == "<AsyncPty main attached>"

@@ -6,7 +6,7 @@ from typing import Any
 
 import pytest
 
-from runloop_sdk import UnexpectedStateError
+from runloop_sdk import AsyncRunloopSDK, UnexpectedStateError
 from runloop_sdk.models import DevboxView
 from runloop_sdk.models.devboxes import reason_of
 
@@ -104,7 +104,9 @@ FAILURES: dict[str, tuple[dict[str, Any], str]] = {
 
 
 @pytest.mark.parametrize(("parameters", "words"), FAILURES.values(), ids=FAILURES)
-async def test_a_devbox_that_does_not_come_up_says_why(sdk, parameters: dict[str, Any], words: str) -> None:
+async def test_a_devbox_that_does_not_come_up_says_why(
+    sdk: AsyncRunloopSDK, parameters: dict[str, Any], words: str
+) -> None:
     async def come_up() -> None:
         devbox = await sdk.devbox.create(**parameters)
         await devbox.await_suspended()  # an entrypoint may end after it was seen to run

@@ -72,7 +72,9 @@ GIVEN_UP = {
 
 
 @pytest.mark.parametrize("step", GIVEN_UP.values(), ids=GIVEN_UP)
-def test_it_is_given_up_after_so_many_tries_where_the_command_has_ended_or_is_out_of_reach(step) -> None:
+def test_it_is_given_up_after_so_many_tries_where_the_command_has_ended_or_is_out_of_reach(
+    step: tuple[Reading, SourceState],
+) -> None:
     decided = outcome([step] * AGAIN)
     assert decided[-1] == "StreamError"
     # The first look that shows the end is news, after which the tries are counted.
@@ -94,7 +96,7 @@ ENDS = {
 
 
 @pytest.mark.parametrize(("steps", "decided"), ENDS.values(), ids=ENDS)
-def test_it_ends(steps, decided: list[str]) -> None:
+def test_it_ends(steps: list[tuple[Reading, SourceState]], decided: list[str]) -> None:
     assert outcome(steps) == decided
 
 

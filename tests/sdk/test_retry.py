@@ -26,7 +26,9 @@ from runloop_sdk._retry import LONGEST_DELAY, backoff, is_retryable, retry_after
         pytest.param(400, {"x-should-retry": "true"}, b'{"retryable": false}', True, id="header beats body"),
     ],
 )
-def test_status_decides_unless_the_api_says_otherwise(status, headers, body, expected) -> None:
+def test_status_decides_unless_the_api_says_otherwise(
+    status: int, headers: dict[str, str], body: bytes, expected: bool
+) -> None:
     assert is_retryable(status_error(status, headers, body, method="GET", path="/v1/x")) is expected
 
 
@@ -54,7 +56,7 @@ def test_backoff_grows_with_jitter_up_to_its_limit() -> None:
         pytest.param({"retry-after": "nan"}, None, id="not a number"),
     ],
 )
-def test_retry_after_is_used_when_it_makes_sense(headers, seconds) -> None:
+def test_retry_after_is_used_when_it_makes_sense(headers: dict[str, str], seconds: float | None) -> None:
     assert retry_after(headers) == seconds
 
 

@@ -3,7 +3,9 @@
 import io
 import os
 import tarfile
+from collections.abc import AsyncIterator
 from datetime import timedelta
+from pathlib import Path
 
 import httpx
 import pytest
@@ -74,7 +76,7 @@ async def test_refused_upload_deletes_the_object_and_hides_the_signature() -> No
     assert host.requests[-1].url.path == "/v1/objects/obj_1/delete"
 
 
-async def test_absent_file_makes_no_object(tmp_path) -> None:
+async def test_absent_file_makes_no_object(tmp_path: Path) -> None:
     host = Host()
     with pytest.raises(OSError, match="absent"):
         await host.sdk().storage_object.upload_from_file(tmp_path / "absent")
@@ -95,14 +97,14 @@ async def test_upload_url_is_in_no_repr() -> None:
     ("name", "kind"),
     [("a.TXT", "text"), ("a.tar.gz", "tgz"), ("a.tgz", "tgz"), ("a.tar", "tar"), ("a.gz", "gzip"), ("a", "binary")],
 )
-async def test_content_type_follows_the_name(name: str, kind: str, tmp_path) -> None:
+async def test_content_type_follows_the_name(name: str, kind: str, tmp_path: Path) -> None:
     (tmp_path / name).write_bytes(b"x")
     host = Host()
     await host.sdk().storage_object.upload_from_file(tmp_path / name)
     assert f'"content_type":"{kind}"' in host.requests[0].content.decode().replace(" ", "")
 
 
-async def test_real_object_goes_up_and_comes_down_again(sdk, tmp_path) -> None:
+async def test_real_object_goes_up_and_comes_down_again(sdk: AsyncRunloopSDK, tmp_path: Path) -> None:
     data, sent, got = os.urandom(3_000_001), [], []
     made = await sdk.storage_object.create(name="data", content_type="binary")
     await made.upload_content(data, progress=sent.append)
@@ -122,7 +124,7 @@ async def test_download_that_is_cut_asks_for_the_rest(monkeypatch: pytest.Monkey
         def __init__(self, part: bytes) -> None:
             self.part = part
 
-        async def __aiter__(self):
+        async def __aiter__(self) -> AsyncIterator[bytes]:
             yield self.part
             raise httpx.ReadError("cut")
 
@@ -140,14 +142,14 @@ async def test_download_that_is_cut_asks_for_the_rest(monkeypatch: pytest.Monkey
     assert offsets == [0, 3000, 6000, 9000]
 
 
-async def test_folder_is_not_uploaded_as_a_file(tmp_path) -> None:
+async def test_folder_is_not_uploaded_as_a_file(tmp_path: Path) -> None:
     host = Host()
     with pytest.raises(LocalFileError, match="upload_from_dir"):
         await host.sdk().storage_object.upload_from_file(tmp_path)
     assert host.requests == []
 
 
-async def test_folder_and_open_file_arrive_whole(sdk, tmp_path) -> None:
+async def test_folder_and_open_file_arrive_whole(sdk: AsyncRunloopSDK, tmp_path: Path) -> None:
     (tmp_path / "folder").mkdir()
     (tmp_path / "folder" / "a.txt").write_text("in the folder")
     made = await sdk.storage_object.upload_from_dir(tmp_path / "folder", ttl=timedelta(hours=1))

@@ -2,6 +2,7 @@
 
 import itertools
 import random
+from collections.abc import Iterator
 
 import pytest
 
@@ -11,7 +12,7 @@ TEXT = "grün, weiß, 藍; plain ascii, and more of it: 0123456789\n"
 OFFSETS = {"offset is the first byte": False, "offset is the byte after": True}
 
 
-def frames_from(data: bytes, start: int, size: int, *, end_offsets: bool):
+def frames_from(data: bytes, start: int, size: int, *, end_offsets: bool) -> Iterator[tuple[str, int]]:
     """What a server sends for `data` from byte `start`: whole characters, `size` bytes or a little more each."""
     while start < len(data):
         end = min(start + size, len(data))
@@ -115,7 +116,7 @@ def test_bytes_that_are_no_text_are_neither_lost_nor_repeated_by_a_cut(end_offse
     raw = [(b"a", "a"), (b"\xff", "\ufffd"), (b"b", "b"), (b"\xe8\x97\x8d", "藍"), (b"\xfe", "\ufffd"), (b"c", "c")] * 2
     starts = [0, *itertools.accumulate(len(data) for data, _ in raw)]
 
-    def frames(offset: int):
+    def frames(offset: int) -> Iterator[tuple[str, int]]:
         for n in range(starts.index(offset), len(raw), size):
             place = starts[min(n + size, len(raw))] if end_offsets else starts[n]
             yield "".join(shown for _, shown in raw[n : n + size]), place

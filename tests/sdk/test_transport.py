@@ -8,6 +8,7 @@ import subprocess
 import sys
 import time
 import zlib
+from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from pathlib import Path
 from typing import Any
@@ -19,17 +20,17 @@ import pytest
 from runloop_sdk import APIConnectionError, APITimeoutError, NotFoundError
 from runloop_sdk._config import resolve_config
 from runloop_sdk._transport import Request, Response, Transport
-from tests.sdk.raw_server import RawServer, serving, whole
+from tests.sdk.raw_server import Handler, RawServer, serving, whole
 from tests.waiting import PATIENCE
 
 GET, POST = Request("GET", "/v1/x"), Request("POST", "/v1/x", json={"a": "ü"})
 
 
-def connect(url: str, **options) -> Transport:
+def connect(url: str, **options: Any) -> Transport:
     return Transport(resolve_config(bearer_token="key", base_url=url, environ={}, **options))
 
 
-async def asked(*answers: bytes, request: Request = GET, ends: bool = False, **options) -> Response:
+async def asked(*answers: bytes, request: Request = GET, ends: bool = False, **options: Any) -> Response:
     """The answer to a request to a server that sends these bytes."""
     async with RawServer(*answers, ends=ends).serve() as url:
         transport = connect(url, **options)
@@ -39,7 +40,7 @@ async def asked(*answers: bytes, request: Request = GET, ends: bool = False, **o
             await transport.aclose()
 
 
-async def pieces(*data: bytes):
+async def pieces(*data: bytes) -> AsyncIterator[bytes]:
     for piece in data:
         yield piece
 
@@ -133,7 +134,7 @@ QUERIES = {
 
 @pytest.mark.parametrize(("query", "sent"), QUERIES.values(), ids=QUERIES.keys())
 @pytest.mark.parametrize("own", [True, False], ids=["its own connections", "the caller's client"])
-async def test_query_means_the_same_on_every_way(query, sent: str, own: bool) -> None:
+async def test_query_means_the_same_on_every_way(query: dict[str, Any], sent: str, own: bool) -> None:
     server = RawServer(whole(b"{}"))
     async with server.serve() as url, httpx.AsyncClient() as client:
         config = resolve_config(bearer_token="key", base_url=url, environ={})
@@ -161,7 +162,7 @@ async def test_body_is_sent_while_it_is_read(headers: dict[str, str]) -> None:
 async def test_answer_that_comes_before_the_body_was_sent_is_taken() -> None:
     endless = True
 
-    async def body():
+    async def body() -> AsyncIterator[bytes]:
         while endless:
             yield bytes(1 << 16)
 
@@ -258,7 +259,7 @@ async def test_time_limit_is_for_each_piece_not_for_the_whole() -> None:
 
 
 async def test_server_that_does_not_read_is_a_timeout() -> None:
-    async def body():
+    async def body() -> AsyncIterator[bytes]:
         while True:
             yield bytes(1 << 20)
 
@@ -286,7 +287,7 @@ BROKEN = {
 
 
 @pytest.mark.parametrize("answer", BROKEN.values(), ids=BROKEN.keys())
-async def test_broken_answer_is_told_as_what_it_is_and_is_asked_for_again(no_backoff, answer: bytes) -> None:
+async def test_broken_answer_is_told_as_what_it_is_and_is_asked_for_again(no_backoff: None, answer: bytes) -> None:
     foreign = answer in (BROKEN["no HTTP"], BROKEN["a wrong compression"], BROKEN["another protocol"])
     words = "answered GET /v1/x with what is no HTTP" if foreign else "was cut during GET /v1/x"
     with pytest.raises(APIConnectionError, match=words):
@@ -336,7 +337,9 @@ PROXIES = {
 
 
 @pytest.mark.parametrize(("environ", "base_url", "proxied"), PROXIES.values(), ids=PROXIES.keys())
-async def test_proxy_of_the_environment_is_for_other_machines(monkeypatch, environ, base_url, proxied) -> None:
+async def test_proxy_of_the_environment_is_for_other_machines(
+    monkeypatch: pytest.MonkeyPatch, environ: dict[str, str], base_url: str, proxied: bool
+) -> None:
     for name in ("http_proxy", "https_proxy", "all_proxy", "no_proxy"):
         monkeypatch.delenv(name, raising=False)
         monkeypatch.delenv(name.upper(), raising=False)
@@ -364,14 +367,16 @@ def certificate(tmp_path_factory: pytest.TempPathFactory) -> tuple[Path, Path]:
 
 
 @asynccontextmanager
-async def tls_server(certificate: tuple[Path, Path], handle):
+async def tls_server(certificate: tuple[Path, Path], handle: Handler) -> AsyncIterator[str]:
     context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
     context.load_cert_chain(*certificate)
     async with serving(handle, tls=context) as url:
         yield url.replace("http://127.0.0.1", "https://localhost")
 
 
-async def test_tls_with_a_certificate_of_the_environment(certificate, monkeypatch) -> None:
+async def test_tls_with_a_certificate_of_the_environment(
+    certificate: tuple[Path, Path], monkeypatch: pytest.MonkeyPatch
+) -> None:
     monkeypatch.setenv("SSL_CERT_FILE", str(certificate[0]))
     size = 3 << 20
     server = RawServer(whole(bytes(size)))
@@ -386,7 +391,9 @@ async def test_tls_with_a_certificate_of_the_environment(certificate, monkeypatc
 
 
 @pytest.mark.parametrize("own", [True, False], ids=["its own connections", "the caller's client"])
-async def test_certificate_that_is_not_trusted_is_named_at_once(certificate, own: bool, monkeypatch) -> None:
+async def test_certificate_that_is_not_trusted_is_named_at_once(
+    certificate: tuple[Path, Path], own: bool, monkeypatch: pytest.MonkeyPatch
+) -> None:
     monkeypatch.setattr("runloop_sdk._retry.FIRST_DELAY", 1000.0)  # what tried again would do so too late
     monkeypatch.setattr("runloop_sdk._retry.LONGEST_DELAY", 1000.0)
     client = None if own else httpx.AsyncClient()

@@ -7,7 +7,7 @@ import json
 import subprocess
 import sys
 from collections import Counter
-from pathlib import Path
+from collections.abc import Callable
 
 import pytest
 
@@ -37,7 +37,7 @@ TARGET = Target(
 )
 
 
-def times(*seconds: float):
+def times(*seconds: float) -> Callable[[], float]:
     """A clock that tells these, one after the other."""
     return iter(seconds).__next__
 
@@ -53,7 +53,7 @@ def times(*seconds: float):
         (Limit(count=2, first=5), times(0), [5, 6]),
     ],
 )
-def test_a_limit_gives_its_numbers(limit: Limit, clock, numbers: list[int]) -> None:
+def test_a_limit_gives_its_numbers(limit: Limit, clock: Callable[[], float], numbers: list[int]) -> None:
     assert list(limit.numbers(clock)) == numbers
 
 
@@ -144,7 +144,7 @@ def test_different_bytes_are_shown_where_they_begin() -> None:
 @pytest.mark.parametrize("size", [0, 1, 70_000])
 def test_the_printer_prints_what_is_expected_of_it(kind: str, streams: str, size: int) -> None:
     printing = Printing(5, size, kind, streams, 0)
-    command = [sys.executable, "-I", Path(printer.__file__), *printing.command.split(" ")[2:]]
+    command = [sys.executable, "-I", printer.__file__, *printing.command.split(" ")[2:]]
     done = subprocess.run(command, capture_output=True, check=True)
     wanted = printing.bytes()
     assert (done.stdout, done.stderr) == (wanted["stdout"], wanted["stderr"])

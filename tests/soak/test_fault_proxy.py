@@ -8,7 +8,7 @@ from urllib.parse import urlsplit
 import pytest
 
 from soak.fault_proxy import FaultProxy
-from soak.schedules import ACTIONS, Course, Fault, Schedule
+from soak.schedules import ACTIONS, Action, Course, Fault, Schedule
 from soak.upstream import Upstream
 from tests.sdk.raw_server import RawServer, whole
 
@@ -40,22 +40,25 @@ async def asked(url: str, *requests: bytes) -> bytes:
     return found
 
 
+FAULTS = [
+    (Fault("cut request", "any", 0, after=30), b"", []),
+    (Fault("cut answer", "any", 0, after=len(HEAD) + 3), HEAD + b"012", [b"body"]),
+    (Fault("cut answer", "any", 0), b"", [b"body"]),
+    (Fault("end early", "any", 0, after=len(HEAD) + 3), HEAD + b"012", [b"body"]),
+    (Fault("refuse", "any", 0), b"", []),
+    (Fault("twice at once", "any", 0, seconds=5), ANSWER, [b"body", b"body"]),
+    (Fault("twice", "any", 0, seconds=5), ANSWER, [b"body", b"body"]),
+    (Fault("late request", "any", 0, seconds=0.01), ANSWER, [b"body"]),
+    (Fault("late answer", "any", 0, seconds=0.01), ANSWER, [b"body"]),
+    (Fault("lost answer", "any", 0, seconds=0.01), b"", [b"body"]),
+    (Fault("drip", "any", 0, seconds=0.01), ANSWER, [b"body"]),
+    (Fault("idle cut", "any", 0, seconds=0.01), ANSWER, [b"body"]),
+]
+
+
 @pytest.mark.parametrize(
     ("fault", "got", "bodies"),
-    [
-        (Fault("cut request", "any", 0, after=30), b"", []),
-        (Fault("cut answer", "any", 0, after=len(HEAD) + 3), HEAD + b"012", [b"body"]),
-        (Fault("cut answer", "any", 0), b"", [b"body"]),
-        (Fault("end early", "any", 0, after=len(HEAD) + 3), HEAD + b"012", [b"body"]),
-        (Fault("refuse", "any", 0), b"", []),
-        (Fault("twice at once", "any", 0, seconds=5), ANSWER, [b"body", b"body"]),
-        (Fault("twice", "any", 0, seconds=5), ANSWER, [b"body", b"body"]),
-        (Fault("late request", "any", 0, seconds=0.01), ANSWER, [b"body"]),
-        (Fault("late answer", "any", 0, seconds=0.01), ANSWER, [b"body"]),
-        (Fault("lost answer", "any", 0, seconds=0.01), b"", [b"body"]),
-        (Fault("drip", "any", 0, seconds=0.01), ANSWER, [b"body"]),
-        (Fault("idle cut", "any", 0, seconds=0.01), ANSWER, [b"body"]),
-    ],
+    FAULTS,
     ids=lambda value: f"{value.action} {value.after}" if isinstance(value, Fault) else "",
 )
 async def test_a_fault(fault: Fault, got: bytes, bodies: list[bytes]) -> None:
@@ -66,7 +69,7 @@ async def test_a_fault(fault: Fault, got: bytes, bodies: list[bytes]) -> None:
 
 
 @pytest.mark.parametrize(("action", "bodies"), [("status before", []), ("status after", [b"body"])])
-async def test_an_error_in_place_of_the_answer(action, bodies: list[bytes]) -> None:
+async def test_an_error_in_place_of_the_answer(action: Action, bodies: list[bytes]) -> None:
     server, fault = RawServer(ANSWER), Fault(action, "any", 0, status=503, told="retry-after: 0\r\n")
     async with server.serve() as service, FaultProxy(service, Course(Schedule((fault,)))).serve() as url:
         found = await asked(url, REQUEST, REQUEST)
@@ -83,8 +86,7 @@ async def test_a_reset_is_one() -> None:
 
 
 def test_every_fault_is_tried_here() -> None:
-    table = test_a_fault.pytestmark[0].args[1]
-    assert {row[0].action for row in table} | {"status before", "status after", "reset answer"} == set(ACTIONS)
+    assert {fault.action for fault, _, _ in FAULTS} | {"status before", "status after", "reset answer"} == set(ACTIONS)
 
 
 @pytest.mark.parametrize("after", range(0, 40, 3))

@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import asyncio
+from collections.abc import Callable, Coroutine
 from functools import partial
+from typing import Any
 
 import pytest
 
@@ -13,7 +15,7 @@ from soak.cases import Limit
 from soak.findings import Report
 from tests.waiting import PATIENCE
 
-SHORT = {
+SHORT: dict[str, tuple[Callable[[Limit, Report], Coroutine[Any, Any, None]], int]] = {
     "load": (partial(load.run, clients=3, largest=300_000), 45),
     "kills": (kills.run, 3),
     "cuts": (partial(cuts.run, at_once=8), 60),

@@ -2,25 +2,28 @@
 
 from __future__ import annotations
 
-import argparse
 import asyncio
 import time
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Sequence
 from contextlib import asynccontextmanager
+from dataclasses import dataclass
 from datetime import timedelta
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from ...errors import UsageError
-from ...operations.builds import delete, excerpt, failing_line, failure, follow, renumbered, step_of
+from ...operations.builds import delete, excerpt, failing_line, failure, follow, renumbered, start_build, step_of
 from ...operations.transfers import here, upload_object
 from ...rendering import Done
-from ...resources.lookup import POLICY, label
-from ...settings import SIZES
+from ...resources.api_limits import SIZES
+from ...resources.kind import label
+from ...resources.kinds.network_policy import POLICY
 from ...text.durations import spell_duration
 from ...text.quoting import as_word, reference
-from ..devbox.create import size
-from ..parser import Parser, add_metadata_option, add_template_option, assignment, pair
+from ..argument_types import assignment, pair, size
+from ..invocation import InvocationOptions
+from ..option_groups import MetadataOption, TemplateOption, add_metadata_option, add_template_option
+from ..parser import Parser
 
 if TYPE_CHECKING:
     from runloop_sdk import AsyncBlueprint, AsyncRunloopSDK
@@ -32,9 +35,25 @@ if TYPE_CHECKING:
 _LONGEST_BUILD = timedelta(days=1)
 
 
-def parser() -> Parser:
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Options(InvocationOptions, MetadataOption, TemplateOption):
     """The options of `%runloop blueprint build`."""
+
+    name: str
+    file: str | None
+    context: str | None
+    base: str | None
+    run: Sequence[str]
+    build_arg: Sequence[tuple[str, str]]
+    secret: Sequence[tuple[str, str]]
+    policy: str | None
+    size: str | None
+
+
+def parser() -> Parser[Options]:
+    """The parser of `%runloop blueprint build`."""
     made = Parser(
+        Options,
         "%runloop blueprint build",
         "Build a blueprint; the cell below %%runloop blueprint build NAME is its Dockerfile.",
         "The log of the build streams in. Stop ends the build and deletes what there is of it.",
@@ -84,31 +103,31 @@ def parser() -> Parser:
     )
 
 
-async def run(session: Session, args: argparse.Namespace) -> Done[BlueprintView]:
-    """Build it, the log streaming into the cell."""
-    source = _Source(args)
+async def run(session: Session, options: Options) -> Done[BlueprintView]:
+    """Build the blueprint; its log streams into the cell."""
+    source = _Source(options)
     started = time.monotonic()
-    async with _request(session, args, source.text) as request:
-        view = await _build(session, args.name, source, request)
-    session.names.add("blueprint", view.name)
+    async with _request(session, options, source.text) as request:
+        view = await _build(session, options.name, source, request)
     took = spell_duration(time.monotonic() - started)
     use = f"%devbox create --blueprint {reference(view.name, view.id)}"
     return Done(f"Built {label(view)} in {took}. Use it: {use}", view)
 
 
 class _Source:
-    """Where the Dockerfile is, and what its lines are called there."""
+    """The Dockerfile's text, the place that it comes from, and how its lines are numbered there."""
 
-    def __init__(self, args: argparse.Namespace) -> None:
-        if args.cell is not None and args.file:
+    def __init__(self, options: Options) -> None:
+        is_cell = options.invocation.is_cell
+        if is_cell and options.file:
             raise UsageError("Give the Dockerfile in the cell or as --file, not both.")
-        self.text: str = args.cell if args.cell is not None else _read(args.file) if args.file else ""
-        self.where = "the cell" if args.cell is not None else args.file or "the Dockerfile"
-        self.offset = 1 if args.cell is not None else 0  # the line with the magic is the cell's first
-        if not self.text.strip() and not (args.base or args.run):
+        self.text = options.invocation.text if is_cell else _read(options.file) if options.file else ""
+        self.where = "the cell" if is_cell else options.file or "the Dockerfile"
+        self.offset = 1 if is_cell else 0  # the line with the magic is the cell's first
+        if not self.text.strip() and not (options.base or options.run):
+            build = f"%%runloop blueprint build {as_word(options.name)}"
             raise UsageError(
-                f"There is nothing to build: write a Dockerfile below %%runloop blueprint build {as_word(args.name)}, "
-                "or give --file, --base or --run."
+                f"There is nothing to build: write a Dockerfile below {build}, or give --file, --base or --run."
             )
 
 
@@ -120,27 +139,27 @@ def _read(name: str) -> str:
 
 
 @asynccontextmanager
-async def _request(session: Session, args: argparse.Namespace, dockerfile: str) -> AsyncIterator[dict[str, Any]]:
-    """What the API is asked for; the context is a storage object that lives as long as the build, or for a day."""
+async def _request(session: Session, options: Options, dockerfile: str) -> AsyncIterator[dict[str, Any]]:
+    """The request to the API; the context is a storage object that lives as long as the build, or for a day."""
     from runloop_sdk import APIConnectionError
 
-    sdk = await session.sdk()
+    sdk = await session.client.sdk()
     request = {
-        "name": args.name,
+        "name": options.name,
         "dockerfile": dockerfile,
-        "build_args": dict(args.build_arg),
-        "secrets": dict(args.secret),
-        "system_setup_commands": args.run,
-        "metadata": dict(args.metadata),
-        "launch_parameters": {"resource_size_request": args.size.upper()} if args.size else {},
-        "network_policy_id": (await POLICY.find(sdk, args.policy)).id if args.policy else None,
-        _base_key(args.base): args.base,
+        "build_args": dict(options.build_arg),
+        "secrets": dict(options.secret),
+        "system_setup_commands": options.run,
+        "metadata": dict(options.metadata),
+        "launch_parameters": {"resource_size_request": options.size.upper()} if options.size else {},
+        "network_policy_id": (await POLICY.find(sdk, options.policy)).id if options.policy else None,
+        _base_key(options.base): options.base,
     }
     given = {key: value for key, value in request.items() if value}
-    if not args.context:
+    if not options.context:
         yield given
         return
-    context, is_needed = await _context(sdk, _folder(args.context), args.name), False
+    context, is_needed = await _context(sdk, _folder(options.context), options.name), False
     try:
         yield {**given, "build_context": {"type": "object", "object_id": context}}
     except APIConnectionError:
@@ -170,22 +189,18 @@ async def _context(sdk: AsyncRunloopSDK, folder: Path, name: str) -> str:
 
 
 async def _build(session: Session, name: str, source: _Source, request: dict[str, Any]) -> BlueprintView:
-    from runloop_sdk import BadRequestError, complete_or_undo
+    from runloop_sdk import BadRequestError
 
     from ...output.cell_output import CellOutput
 
-    sdk = await session.sdk()
-
-    async def undo(view: BlueprintView) -> None:
-        await delete(sdk.blueprint.from_id(view.id))
-
+    sdk = await session.client.sdk()
     async with CellOutput(whole=f"%runloop blueprint logs {as_word(name)} shows all of it") as output:
         try:
-            view = await complete_or_undo(sdk.api.blueprints.create(**request), undo)
+            view = await start_build(session, request)
         except BadRequestError as error:
             _mark(output, source, [error.message])
-            told = renumbered(f"{error.message}.", source.where, source.offset)
-            raise UsageError(told[0].upper() + told[1:]) from error
+            message = renumbered(f"{error.message}.", source.where, source.offset)
+            raise UsageError(message[0].upper() + message[1:]) from error
         return await _watch(sdk.blueprint.from_id(view.id), name, source, output)
 
 
@@ -203,8 +218,8 @@ async def _watch(blueprint: AsyncBlueprint, name: str, source: _Source, output: 
     try:
         async for line in follow(blueprint):
             messages.append(line.message)
-            told = renumbered(line.message, source.where, source.offset)
-            output.write("stderr" if line.level == "error" else "stdout", told + "\n")
+            message = renumbered(line.message, source.where, source.offset)
+            output.write("stderr" if line.level == "error" else "stdout", message + "\n")
     except asyncio.CancelledError as cancelled:
         await run_undo(delete(blueprint), cancelled)
         raise

@@ -2,24 +2,27 @@
 
 from __future__ import annotations
 
-import argparse
+from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from ...rendering import Done
-from ...resources.lookup import BLUEPRINT
+from ...resources.kinds.blueprint import BLUEPRINT
 from .. import removing
 from ..parser import Parser
 
 if TYPE_CHECKING:
-    from runloop_sdk import AsyncRunloopSDK
-    from runloop_sdk.models.blueprints import BlueprintView
-
     from ...session import Session
 
 
-def parser() -> Parser:
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Options(removing.DeleteOptions):
     """The options of `%runloop blueprint delete`."""
+
+
+def parser() -> Parser[Options]:
+    """The parser of `%runloop blueprint delete`."""
     return removing.deleting_parser(
+        Options,
         BLUEPRINT,
         "Delete blueprints that no snapshot depends on.",
         "%runloop blueprint delete science tools",
@@ -27,11 +30,6 @@ def parser() -> Parser:
     )
 
 
-async def run(session: Session, args: argparse.Namespace) -> Done[object]:
-    """Delete them."""
-    return await removing.delete(session, BLUEPRINT, args.names, remove)
-
-
-async def remove(sdk: AsyncRunloopSDK, view: BlueprintView) -> None:
-    """Delete one."""
-    await sdk.api.blueprints.delete(view.id)
+async def run(session: Session, options: Options) -> Done[object]:
+    """Delete the blueprints."""
+    return await removing.delete(session, BLUEPRINT, options.names)

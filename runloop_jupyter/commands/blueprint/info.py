@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-import argparse
+from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from ...rendering import Details
-from ...resources.lookup import BLUEPRINT
+from ...resources.kinds.blueprint import BLUEPRINT
 from ..parser import Parser
 
 if TYPE_CHECKING:
@@ -15,9 +15,16 @@ if TYPE_CHECKING:
     from ...session import Session
 
 
-def parser() -> Parser:
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Options:
     """The options of `%runloop blueprint info`."""
-    made = Parser("%runloop blueprint info", "Show one blueprint in detail: the latest build of its name.")
+
+    name: str
+
+
+def parser() -> Parser[Options]:
+    """The parser of `%runloop blueprint info`."""
+    made = Parser(Options, "%runloop blueprint info", "Show one blueprint in detail: the latest build of its name.")
     made.add_name("blueprint", "name", metavar="NAME|ID", help="a blueprint's name or id")
     return made.explain(
         ("by name: its latest build", "%runloop blueprint info science"),
@@ -29,8 +36,8 @@ def parser() -> Parser:
     )
 
 
-async def run(session: Session, args: argparse.Namespace) -> Details[BlueprintView]:
-    """The card."""
+async def run(session: Session, options: Options) -> Details[BlueprintView]:
+    """A card of the blueprint."""
     from ...rendering.cards import card_of
 
-    return card_of(await BLUEPRINT.find(await session.sdk(), args.name))
+    return card_of(await BLUEPRINT.find(await session.client.sdk(), options.name))

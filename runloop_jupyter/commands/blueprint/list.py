@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
-import argparse
+from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from ...rendering import Listing, ago, state_text
-from ...resources.lookup import BLUEPRINT, short
-from ..parser import LISTED, NONE_LISTED, Parser, add_limit_option
+from ...resources.kind import short
+from ...resources.kinds.blueprint import BLUEPRINT
+from ..option_groups import LISTED, NONE_LISTED, LimitOption, SearchOption, add_limit_option, add_search_option
+from ..parser import Parser
 
 if TYPE_CHECKING:
     from runloop_sdk.models.blueprints import BlueprintView
@@ -25,12 +27,20 @@ _NONE = "No blueprints. Build one: %%runloop blueprint build NAME"
 _NO_SUCH = "No blueprint matches. See them all: %runloop blueprint list"
 
 
-def parser() -> Parser:
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Options(LimitOption, SearchOption):
     """The options of `%runloop blueprint list`."""
-    made = Parser("%runloop blueprint list", "Show the blueprints, newest first.")
+
+    name: str | None
+    status: str | None
+
+
+def parser() -> Parser[Options]:
+    """The parser of `%runloop blueprint list`."""
+    made = Parser(Options, "%runloop blueprint list", "Show the blueprints, newest first.")
     made.add_name("blueprint", "--name", metavar="NAME", help="only builds of this name")
     made.add_argument("--status", choices=STATES, metavar="STATE", help="only these: " + ", ".join(STATES))
-    made.add_argument("--search", metavar="TEXT", help="only those whose name or id has this text")
+    add_search_option(made)
     add_limit_option(made, "blueprints")
     return made.explain(
         ("all, newest first", "%runloop blueprint list"),
@@ -42,11 +52,11 @@ def parser() -> Parser:
     )
 
 
-async def run(session: Session, args: argparse.Namespace) -> Listing[BlueprintView]:
-    """The table."""
-    filters = {"name": args.name, "status": args.status, "search": args.search}
+async def run(session: Session, options: Options) -> Listing[BlueprintView]:
+    """A table of the blueprints."""
+    filters = {"name": options.name, "status": options.status, "search": options.search}
     given = {key: value for key, value in filters.items() if value}
-    found = await BLUEPRINT.all(await session.sdk(), limit=args.limit, **given)
+    found = await BLUEPRINT.all(await session.client.sdk(), limit=options.limit, **given)
     if not given:
         session.names.keep("blueprint", map(short, found))
     return Listing(found, _COLUMNS, none=_NO_SUCH if given else _NONE)

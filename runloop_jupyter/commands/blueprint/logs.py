@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-import argparse
+from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from ...operations.builds import follow
-from ...output.progress import counting
-from ...resources.lookup import BLUEPRINT
+from ...output.progress import elapsed_status
+from ...resources.kinds.blueprint import BLUEPRINT
 from ...text.quoting import printable
 from ..parser import Parser
 
@@ -15,9 +15,17 @@ if TYPE_CHECKING:
     from ...session import Session
 
 
-def parser() -> Parser:
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Options:
     """The options of `%runloop blueprint logs`."""
-    made = Parser("%runloop blueprint logs", "Show what the latest build of a name printed.")
+
+    name: str
+    follow: bool
+
+
+def parser() -> Parser[Options]:
+    """The parser of `%runloop blueprint logs`."""
+    made = Parser(Options, "%runloop blueprint logs", "Show what the latest build of a name printed.")
     made.shows_output = True
     made.add_name("blueprint", "name", metavar="NAME|ID", help="a blueprint's name or id")
     made.add_argument("--follow", "-f", action="store_true", help="go on until the build has ended; Stop stops looking")
@@ -31,16 +39,16 @@ def parser() -> Parser:
     )
 
 
-async def run(session: Session, args: argparse.Namespace) -> None:
-    """Print it."""
+async def run(session: Session, options: Options) -> None:
+    """Print the log of the build."""
     from ...output.cell_output import CellOutput
 
-    sdk = await session.sdk()
-    view = await BLUEPRINT.find(sdk, args.name)
+    sdk = await session.client.sdk()
+    view = await BLUEPRINT.find(sdk, options.name)
     blueprint = sdk.blueprint.from_id(view.id)
     async with CellOutput() as output:
-        output.status(counting(f"building {printable(view.name)} {{}} — Stop stops looking"))
-        if args.follow:
+        output.status(elapsed_status(f"building {printable(view.name)} {{}} — Stop stops looking"))
+        if options.follow:
             async for line in follow(blueprint):
                 output.write("stderr" if line.level == "error" else "stdout", line.message + "\n")
             return

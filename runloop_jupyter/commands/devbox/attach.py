@@ -2,21 +2,31 @@
 
 from __future__ import annotations
 
-import argparse
+from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from ...executions.known import find_execution
 from ...output.progress import waiting
-from ..parser import Parser, add_on_option, variable
-from ..running import add_background_option, add_showing_options, in_background, watch
+from ..option_groups import OnOption, add_on_option
+from ..parser import Parser
+from ..run_options import FollowOptions, add_background_option, add_display_options, add_result_option
+from ..running import in_background, watch
 
 if TYPE_CHECKING:
     from ...session import Session
 
 
-def parser() -> Parser:
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Options(FollowOptions, OnOption):
     """The options of `%devbox attach`."""
+
+    execution: str
+
+
+def parser() -> Parser[Options]:
+    """The parser of `%devbox attach`."""
     made = Parser(
+        Options,
         "%devbox attach",
         "Stream the output of a command that runs, from its beginning, until it ends.",
         "Stop ends the watching and leaves the command alone; %devbox kill ID ends it. --bg gives a handle on it.",
@@ -24,9 +34,9 @@ def parser() -> Parser:
     made.shows_output = True
     made.add_name("execution", "execution", metavar="ID", help="an execution's id, or its beginning")
     add_on_option(made, "the devbox it runs on, if no kernel of yours started it")
-    made.add_argument("--result", "-o", metavar="NAME", type=variable, help="put the result object into this variable")
+    add_result_option(made)
     add_background_option(made)
-    add_showing_options(made)
+    add_display_options(made)
     return made.explain(
         ("by the beginning of its id, which %runloop executions shows", "%devbox attach exec_3f"),
         ("a handle on it, also after a restart of the kernel", "job = %devbox attach exec_3f --bg\njob.wait()"),
@@ -46,8 +56,8 @@ def parser() -> Parser:
     )
 
 
-async def run(session: Session, args: argparse.Namespace) -> object:
-    """Its result once it has ended, or the handle on it."""
+async def run(session: Session, options: Options) -> object:
+    """Wait for the command's result, or with --bg return a handle on it."""
     async with waiting("looking for the execution"):
-        found = await find_execution(session, args.execution, args.on)
-    return in_background(session, found, args) if args.bg else await watch(session, found, args)
+        found = await find_execution(session, options.execution, options.on)
+    return in_background(session, found, options) if options.bg else await watch(session, found, options)

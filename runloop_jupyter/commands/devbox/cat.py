@@ -2,24 +2,37 @@
 
 from __future__ import annotations
 
-import argparse
 import codecs
+from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from ...errors import UsageError
-from ...operations.actions import handle_of
+from ...operations.lifecycle import handle_of
 from ...operations.transfers import there
 from ...text.quoting import as_word
 from ...text.sizes import spell_size
-from ..parser import Parser, add_on_option, variable
+from ..argument_types import variable
+from ..invocation import InvocationOptions
+from ..option_groups import OnOption, add_on_option
+from ..parser import Parser
+from ..target import target
 
 if TYPE_CHECKING:
     from ...session import Session
 
 
-def parser() -> Parser:
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Options(InvocationOptions, OnOption):
     """The options of `%devbox cat`."""
-    made = Parser("%devbox cat", "Show a text file of the devbox.")
+
+    path: str
+    out: str | None
+    encoding: str
+
+
+def parser() -> Parser[Options]:
+    """The parser of `%devbox cat`."""
+    made = Parser(Options, "%devbox cat", "Show a text file of the devbox.")
     made.shows_output = True
     made.add_name("remote path", "path", metavar="PATH", help="the file")
     made.add_argument("--out", metavar="NAME", type=variable, help="put the text into this variable, and show nothing")
@@ -36,29 +49,29 @@ def parser() -> Parser:
     )
 
 
-async def run(session: Session, args: argparse.Namespace) -> None:
-    """Show it as it comes, or keep it."""
+async def run(session: Session, options: Options) -> None:
+    """Show the file as it comes, or keep its text in a variable."""
     from ...output.cell_output import CellOutput
 
-    decoder = _decoder(args.encoding)
-    devbox = await session.target(args.on)
+    decoder = _decoder(options.encoding)
+    devbox = await target(session, options.on)
     handle = await handle_of(session, devbox)
-    found = await there(handle, args.path, devbox.label)
+    found = await there(handle, options.path, devbox.label)
     if found.kind == "directory":
-        raise UsageError(f"{args.path!r} is a folder. See what it has: %devbox ls {as_word(args.path)}")
+        raise UsageError(f"{options.path!r} is a folder. See what it has: %devbox ls {as_word(options.path)}")
     kept: list[str] = []
-    whole = f"%devbox cat {as_word(args.path)} --out NAME keeps all of it"
-    async with CellOutput(quiet=bool(args.out), whole=whole) as output:
-        async with handle.file.stream(path=args.path) as pieces:
+    whole = f"%devbox cat {as_word(options.path)} --out NAME keeps all of it"
+    async with CellOutput(quiet=bool(options.out), whole=whole) as output:
+        async with handle.file.stream(path=options.path) as pieces:
             async for piece in pieces:
                 if b"\0" in piece:
-                    raise _binary(args.path, found.size)
-                text = _decoded(decoder, piece, args)
+                    raise _binary(options.path, found.size)
+                text = _decoded(decoder, piece, options)
                 output.write("stdout", text)
-                if args.out:
+                if options.out:
                     kept.append(text)
-    if args.out:
-        args.variables[args.out] = "".join(kept)
+    if options.out:
+        options.invocation.variables[options.out] = "".join(kept)
 
 
 def _decoder(encoding: str) -> codecs.IncrementalDecoder:
@@ -68,13 +81,13 @@ def _decoder(encoding: str) -> codecs.IncrementalDecoder:
         raise UsageError(f"There is no encoding {encoding!r}: try utf-8, latin-1 or utf-16.") from error
 
 
-def _decoded(decoder: codecs.IncrementalDecoder, piece: bytes, args: argparse.Namespace) -> str:
+def _decoded(decoder: codecs.IncrementalDecoder, piece: bytes, options: Options) -> str:
     try:
         return decoder.decode(piece)
     except UnicodeDecodeError as error:
         raise UsageError(
-            f"{args.path!r} is not {args.encoding} text: name its --encoding, or fetch it: "
-            f"%devbox download {as_word(args.path)}"
+            f"{options.path!r} is not {options.encoding} text: name its --encoding, or fetch it: "
+            f"%devbox download {as_word(options.path)}"
         ) from error
 
 

@@ -2,23 +2,30 @@
 
 from __future__ import annotations
 
-import argparse
 import asyncio
-import re
 import time
-from typing import TYPE_CHECKING, Any
+from argparse import ArgumentTypeError
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Literal
 
 from ...errors import UsageError
+from ...operations.lifecycle import blueprint_key
+from ...operations.lifecycle import create as create_devbox
+from ...operations.namesakes import awake, check_free, namesakes
 from ...operations.transfers import here
 from ...output.progress import progress
 from ...rendering import Done
-from ...resources.lookup import OBJECT, POLICY, SNAPSHOT
-from ...resources.namesakes import awake, check_free, namesakes
-from ...session import blueprint_key
-from ...settings import SIZES
+from ...resources.api_limits import LONGEST_KEEP_ALIVE, SIZES, repository_mount
+from ...resources.kinds.network_policy import POLICY
+from ...resources.kinds.snapshot import SNAPSHOT
+from ...resources.kinds.storage_object import OBJECT
 from ...text.durations import spell_duration
 from ...text.quoting import as_word
-from ..parser import Parser, add_metadata_option, assignment, duration, one_name
+from ..argument_types import assignment, duration, size
+from ..option_groups import MetadataOption, add_metadata_option, one_name
+from ..parser import Parser
+from ..progress_observer import ProgressObserver
 
 if TYPE_CHECKING:
     from runloop_sdk import AsyncRunloopSDK
@@ -26,17 +33,40 @@ if TYPE_CHECKING:
     from ...resources.devboxes import DevboxInfo
     from ...session import Session
 
-_LONGEST = 48 * 3600
-_OF_NEW = (
-    "blueprint", "snapshot", "size", "env", "secret", "mount", "file", "repo", "run", "tunnel", "policy", "metadata",
-    "keep_alive", "keep",
-)  # fmt: skip
-_REPOSITORY = re.compile(r"(?P<repo_owner>[\w.-]+)/(?P<repo_name>[\w.-]+)(?:@(?P<git_ref>\S+))?")
+
+@dataclass(frozen=True, kw_only=True)
+class NewDevboxOptions(MetadataOption):
+    """Options of a new devbox, whatever disk it starts from."""
+
+    __slots__ = ()
+    name: str | None
+    size: str | None
+    env: Sequence[tuple[str, str]]
+    secret: Sequence[tuple[str, str]]
+    mount: Sequence[tuple[str, str]]
+    file: Sequence[tuple[str, str]]
+    repo: Sequence[Mapping[str, str]]
+    run: Sequence[str]
+    tunnel: Literal["open", "authenticated"] | None
+    policy: str | None
+    keep_alive: float | None
+    keep: bool | None
 
 
-def parser() -> Parser:
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Options(NewDevboxOptions):
     """The options of `%devbox create`."""
+
+    word: str | None
+    blueprint: str | None
+    snapshot: str | None
+    reuse: bool
+
+
+def parser() -> Parser[Options]:
+    """The parser of `%devbox create`."""
     made = Parser(
+        Options,
         "%devbox create",
         "Create a devbox, wait until it runs and make it the current one.",
         "It ends with this kernel, also where another notebook uses it; with --keep it goes on for its keep-alive\n"
@@ -47,11 +77,10 @@ def parser() -> Parser:
     made.add_argument("word", metavar="NAME", nargs="?", help="what to call it; the same as --name NAME")
     made.add_name("blueprint", "--blueprint", metavar="NAME|ID", help="the blueprint to start from")
     made.add_name("snapshot", "--snapshot", metavar="NAME|ID", help="the snapshot to start from")
-    add_options(made)
+    add_new_devbox_options(made)
     made.add_argument(
         "--reuse",
         action="store_true",
-        default=False,
         help="where a devbox of this name runs or can run again, take it instead",
     )
     return made.explain(
@@ -91,10 +120,9 @@ def parser() -> Parser:
     )
 
 
-def add_options(made: Parser) -> None:
-    """What a new devbox may have, whatever disk it starts from."""
+def add_new_devbox_options(made: Parser[NewDevboxOptions]) -> None:
+    """Add those of `NewDevboxOptions`, in the order of the help."""
     made.add_argument("--name", help="what to call it")
-    made.set_defaults(word=None, reuse=None)  # where the name is no word, and none is taken
     made.add_argument(
         "--size", choices=SIZES, type=size, help="how large a machine: " + ", ".join(SIZES), metavar="SIZE"
     )
@@ -140,70 +168,110 @@ def add_options(made: Parser) -> None:
     made.add_argument("--keep", action="store_true", default=None, help="leave it running when this kernel ends")
 
 
-def _add_list(made: Parser, option: str, metavar: str, kind: Any, told: str) -> None:
-    made.add_argument(option, metavar=metavar, action="append", default=[], type=kind, help=told)
+def _add_list(
+    made: Parser[NewDevboxOptions], option: str, metavar: str, kind: Callable[[str], object], description: str
+) -> None:
+    made.add_argument(option, metavar=metavar, action="append", default=[], type=kind, help=description)
 
 
-async def run(session: Session, args: argparse.Namespace) -> Done[DevboxInfo]:
-    """Create it, and say how long that took."""
-    if args.blueprint and args.snapshot:
+async def run(session: Session, options: Options) -> Done[DevboxInfo]:
+    """Create the devbox, or with --reuse take the one that has its name."""
+    if options.blueprint and options.snapshot:
         raise UsageError(
             "%devbox create: --blueprint and --snapshot cannot be used together: a disk comes from one of them."
         )
-    args.name = one_name("%devbox create", args.word, args.name)
-    if args.reuse and not args.name:
-        raise UsageError("%devbox create --reuse takes the devbox of a name: %devbox create NAME --reuse")
-    found = await namesakes(session, args.name) if args.reuse else []
-    if found:
-        return await _reuse(session, args, found)
-    reuse = "" if args.reuse is None else f"%devbox create {as_word(args.name)} --reuse"
+    name = one_name("%devbox create", options.word, options.name)
+    if options.reuse:
+        if not name:
+            raise UsageError("%devbox create --reuse takes the devbox of a name: %devbox create NAME --reuse")
+        found = await namesakes(session, name)
+        if found:
+            return await _reuse(session, options, name, found)
+    disk = Disk(options.blueprint, options.snapshot)
+    return await create(session, options, name, disk, reuse=f"%devbox create {as_word(name)} --reuse")
+
+
+@dataclass(frozen=True, slots=True)
+class Disk:
+    """The disk that a devbox starts from: a blueprint, a snapshot, or that of the service."""
+
+    blueprint: str | None = None
+    snapshot: str | None = None
+
+
+async def create(
+    session: Session, options: NewDevboxOptions, name: str, disk: Disk, *, reuse: str = ""
+) -> Done[DevboxInfo]:
+    """Create a devbox; `reuse` is what to type to take one that has the name already."""
     started = time.monotonic()
-    async with progress(f"creating {args.name or 'a devbox'}") as made:
-        await check_free(session, args.name, reuse=reuse)
-        parameters = await _parameters(await session.sdk(), args)
-        devbox = await session.create(parameters, keep_alive=args.keep_alive, keep=args.keep, progress=made)
+    async with progress(f"creating {name or 'a devbox'}") as made:
+        await check_free(session, name, reuse=reuse)
+        parameters = await _parameters(await session.client.sdk(), options, name, disk)
+        devbox = await create_devbox(
+            session, parameters, keep_alive=options.keep_alive, keep=options.keep, observer=ProgressObserver(made)
+        )
     took = spell_duration(time.monotonic() - started)
     return Done(f"Created {devbox.label} in {took}: it is {devbox.status} and the current devbox.", devbox)
 
 
-async def _reuse(session: Session, args: argparse.Namespace, found: list[DevboxInfo]) -> Done[DevboxInfo]:
+async def _reuse(session: Session, options: Options, name: str, found: list[DevboxInfo]) -> Done[DevboxInfo]:
     """Take one of those that have the name, and say so."""
-    async with progress(f"taking {args.name}") as made:
-        devbox, did = await awake(session, args.name, found, made)
+    async with progress(f"taking {name}") as made:
+        devbox, did = await awake(session, name, found, ProgressObserver(made))
     owner = next(box.owner for box in found if box.id == devbox.id)
-    unused = " and ".join(f"--{name.replace('_', '-')}" for name in _OF_NEW if getattr(args, name))
+    unused = " and ".join(f"--{option.replace('_', '-')}" for option, value in _of_new(options).items() if value)
     note = f" It is as it was made: of this cell, {unused} hold for a new one." if unused else ""
     return Done(f"{did} {devbox.label} of {owner}: it is {devbox.status} and the current devbox.{note}", devbox)
 
 
-async def _parameters(sdk: AsyncRunloopSDK, args: argparse.Namespace) -> dict[str, Any]:
+def _of_new(options: Options) -> dict[str, object]:
+    """The options that only a new devbox can have, in the order of the help."""
+    return {
+        "blueprint": options.blueprint,
+        "snapshot": options.snapshot,
+        "size": options.size,
+        "env": options.env,
+        "secret": options.secret,
+        "mount": options.mount,
+        "file": options.file,
+        "repo": options.repo,
+        "run": options.run,
+        "tunnel": options.tunnel,
+        "policy": options.policy,
+        "metadata": options.metadata,
+        "keep_alive": options.keep_alive,
+        "keep": options.keep,
+    }
+
+
+async def _parameters(sdk: AsyncRunloopSDK, options: NewDevboxOptions, name: str, disk: Disk) -> dict[str, object]:
     launch = {
-        "resource_size_request": args.size.upper() if args.size else None,
-        "launch_commands": args.run,
-        "network_policy_id": (await POLICY.find(sdk, args.policy)).id if args.policy else None,
+        "resource_size_request": options.size.upper() if options.size else None,
+        "launch_commands": options.run,
+        "network_policy_id": (await POLICY.find(sdk, options.policy)).id if options.policy else None,
     }
     wanted = {
-        "name": args.name,
-        blueprint_key(args.blueprint or ""): args.blueprint,
-        "snapshot_id": (await SNAPSHOT.find(sdk, args.snapshot)).id if args.snapshot else None,
-        "environment_variables": dict(args.env),
-        "secrets": dict(args.secret),
-        "metadata": dict(args.metadata),
-        "mounts": await _mounts(sdk, args),
-        "tunnel": {"auth_mode": args.tunnel} if args.tunnel else None,
+        "name": name,
+        blueprint_key(disk.blueprint or ""): disk.blueprint,
+        "snapshot_id": (await SNAPSHOT.find(sdk, disk.snapshot)).id if disk.snapshot else None,
+        "environment_variables": dict(options.env),
+        "secrets": dict(options.secret),
+        "metadata": dict(options.metadata),
+        "mounts": await _mounts(sdk, options),
+        "tunnel": {"auth_mode": options.tunnel} if options.tunnel else None,
         "launch_parameters": {key: value for key, value in launch.items() if value},
     }
     return {key: value for key, value in wanted.items() if value}
 
 
-async def _mounts(sdk: AsyncRunloopSDK, args: argparse.Namespace) -> list[dict[str, Any]]:
-    objects = await asyncio.gather(*(OBJECT.find(sdk, name) for name, _ in args.mount))
-    mounts: list[dict[str, Any]] = [
+async def _mounts(sdk: AsyncRunloopSDK, options: NewDevboxOptions) -> list[dict[str, str]]:
+    objects = await asyncio.gather(*(OBJECT.find(sdk, name) for name, _ in options.mount))
+    mounts = [
         {"type": "object_mount", "object_id": found.id, "object_path": path}
-        for found, (_, path) in zip(objects, args.mount, strict=True)
+        for found, (_, path) in zip(objects, options.mount, strict=True)
     ]
-    mounts += [{"type": "file_mount", "content": _text_of(name), "target": path} for name, path in args.file]
-    return mounts + [{"type": "code_mount", **repository} for repository in args.repo]
+    mounts += [{"type": "file_mount", "content": _text_of(name), "target": path} for name, path in options.file]
+    return mounts + [{"type": "code_mount", **repository} for repository in options.repo]
 
 
 def _text_of(name: str) -> str:
@@ -215,27 +283,22 @@ def _text_of(name: str) -> str:
         ) from error
 
 
-def size(text: str) -> str:
-    """A size as the API spells it, but for its case."""
-    return text.lower().replace("-", "_")
-
-
 def _placed(text: str) -> tuple[str, str]:
     name, colon, path = text.rpartition(":")
     if not colon or not name or not path:
-        raise argparse.ArgumentTypeError(f"{text!r} has no path: write it like NAME:PATH")
+        raise ArgumentTypeError(f"{text!r} has no path: write it like NAME:PATH")
     return name, path
 
 
 def _repository(text: str) -> dict[str, str]:
-    found = _REPOSITORY.fullmatch(text)
+    found = repository_mount(text)
     if found is None:
-        raise argparse.ArgumentTypeError(f"{text!r} is not a repository: write it like OWNER/NAME or OWNER/NAME@BRANCH")
-    return {key: value for key, value in found.groupdict().items() if value}
+        raise ArgumentTypeError(f"{text!r} is not a repository: write it like OWNER/NAME or OWNER/NAME@BRANCH")
+    return found
 
 
 def _keep_alive(text: str) -> float:
     seconds = duration(text)
-    if not 1 <= seconds <= _LONGEST:
-        raise argparse.ArgumentTypeError(f"{text} is out of range: from 1s to 48h")
+    if not 1 <= seconds <= LONGEST_KEEP_ALIVE:
+        raise ArgumentTypeError(f"{text} is out of range: from 1s to 48h")
     return seconds

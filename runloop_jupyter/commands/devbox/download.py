@@ -2,24 +2,35 @@
 
 from __future__ import annotations
 
-import argparse
+from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from ...operations.actions import handle_of
+from ...operations.lifecycle import handle_of
 from ...operations.transfers import download, place, spelled_notes
 from ...output.progress import progress
 from ...rendering import Done
 from ...text.sizes import spell_size
-from ..parser import Parser, add_on_option
+from ..option_groups import OnOption, add_on_option
+from ..parser import Parser
+from ..target import target
 
 if TYPE_CHECKING:
     from ...session import Session
 
 
-def parser() -> Parser:
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Options(OnOption):
     """The options of `%devbox download`."""
+
+    remote: str
+    local: str | None
+
+
+def parser() -> Parser[Options]:
+    """The parser of `%devbox download`."""
     made = Parser(
+        Options,
         "%devbox download",
         "Download a file, or a folder's content, of any size.",
         "%devbox pull fetches only what has changed in a folder.",
@@ -40,11 +51,11 @@ def parser() -> Parser:
     )
 
 
-async def run(session: Session, args: argparse.Namespace) -> Done[Path]:
-    """Download it; where it went is `.item`."""
-    local = None if args.local is None else place(args.local)
-    devbox = await session.target(args.on)
-    async with progress(f"downloading {args.remote} from {devbox.short}") as made:
-        done = await download(await handle_of(session, devbox), args.remote, devbox.label, local, made)
-    text = f"Downloaded {args.remote} from {devbox.short} into {done.path}, {spell_size(made.done)}."
+async def run(session: Session, options: Options) -> Done[Path]:
+    """Download the file or folder; the local path is `.item`."""
+    local = None if options.local is None else place(options.local)
+    devbox = await target(session, options.on)
+    async with progress(f"downloading {options.remote} from {devbox.short}") as made:
+        done = await download(await handle_of(session, devbox), options.remote, devbox.label, local, made)
+    text = f"Downloaded {options.remote} from {devbox.short} into {done.path}, {spell_size(made.done)}."
     return Done(text + spelled_notes(done), done.path)

@@ -2,20 +2,30 @@
 
 from __future__ import annotations
 
-import argparse
+from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from ...errors import UsageError
-from ..parser import Parser, add_template_option
-from ..running import MISTAKES, RESULT, add_input_options, add_running_options, execute, order_of, runs
+from ..option_groups import TemplateOption, add_template_option
+from ..parser import Parser
+from ..run_options import CaptureOptions, InputOptions, add_capture_options, add_input_options
+from ..running import MISTAKES, RESULT, command_input, command_spec, execute, run_maker
 
 if TYPE_CHECKING:
     from ...session import Session
 
 
-def parser() -> Parser:
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Options(CaptureOptions, InputOptions, TemplateOption):
     """The options of `%devbox exec`."""
+
+    shell: str | None
+
+
+def parser() -> Parser[Options]:
+    """The parser of `%devbox exec`."""
     made = Parser(
+        Options,
         "%devbox exec",
         "Run a shell command in the current devbox; %%devbox exec runs the whole cell.",
         "Stop kills the command with all that it started. {{expr}} is replaced by the value of a Python expression.\n"
@@ -24,7 +34,7 @@ def parser() -> Parser:
     made.takes_command = made.shows_output = True
     made.cell = "the command"
     made.usage = "%%devbox exec [options] COMMAND\n       %%%%devbox exec [options]"  # argparse halves them
-    add_running_options(made)
+    add_capture_options(made)
     add_input_options(made)
     made.add_argument("--shell", metavar="NAME", help="a named shell: directory and variables last from cell to cell")
     add_template_option(made, "on")
@@ -67,9 +77,10 @@ def parser() -> Parser:
     )
 
 
-async def run(session: Session, args: argparse.Namespace) -> object:
+async def run(session: Session, options: Options) -> object:
     """Run the command, its output streaming into the cell. The variables get the result in any case."""
-    command = args.cell or args.command
+    command = options.invocation.text
     if not command.strip():
         raise UsageError("There is no command: write it after %devbox exec, or below %%devbox exec.")
-    return await execute(session, args, runs(session, order_of(session, args, command)))
+    spec = command_spec(session, options, command, command_input(options), shell=options.shell)
+    return await execute(session, options, run_maker(session, spec))

@@ -2,21 +2,26 @@
 
 from __future__ import annotations
 
-import argparse
+from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from ...rendering import Details, devbox_details
-from ...resources.ownership import told
-from ..parser import Parser, add_devbox_argument
+from ..option_groups import DevboxArgument, add_devbox_argument
+from ..parser import Parser
 
 if TYPE_CHECKING:
     from ...resources.devboxes import DevboxInfo
     from ...session import Session
 
 
-def parser() -> Parser:
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Options(DevboxArgument):
     """The options of `%devbox info`."""
-    made = Parser("%devbox info", "Show one devbox in detail: the current one unless another is named.")
+
+
+def parser() -> Parser[Options]:
+    """The parser of `%devbox info`."""
+    made = Parser(Options, "%devbox info", "Show one devbox in detail: the current one unless another is named.")
     add_devbox_argument(made)
     return made.explain(
         ("the current devbox", "%devbox info"),
@@ -31,21 +36,21 @@ def parser() -> Parser:
     )
 
 
-async def run(session: Session, args: argparse.Namespace) -> Details[DevboxInfo]:
-    """The card."""
-    devbox = await session.find(args.devbox)
-    (devbox,) = await told(session, [devbox])
+async def run(session: Session, options: Options) -> Details[DevboxInfo]:
+    """A card of the devbox."""
+    devbox = await session.find(options.devbox)
+    (devbox,) = await session.ownerships.described([devbox])
     return devbox_details(devbox, await _used(session, devbox))
 
 
 async def _used(session: Session, devbox: DevboxInfo) -> str:
-    """What the devbox has used so far, on one line."""
+    """The resources that the devbox has used so far, on one line."""
     from runloop_sdk import NotFoundError
 
     from ...rendering.cards import usage_rows
 
     try:
-        usage = await (await session.sdk()).api.devboxes.retrieve_resource_usage(devbox.id)
+        usage = await (await session.client.sdk()).api.devboxes.retrieve_resource_usage(devbox.id)
     except NotFoundError:
         return ""  # not every service counts it
     if not usage.total_elapsed_seconds:

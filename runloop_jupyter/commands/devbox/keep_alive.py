@@ -2,23 +2,30 @@
 
 from __future__ import annotations
 
-import argparse
+from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-from ...operations import actions
+from ...operations.lifecycle import keep_alive
 from ...rendering import Done
 from ...resources.devboxes import unavailable
 from ...text.durations import spell_duration
-from ..parser import Parser, add_devbox_argument
+from ..option_groups import DevboxArgument, add_devbox_argument
+from ..parser import Parser
 
 if TYPE_CHECKING:
     from ...resources.devboxes import DevboxInfo
     from ...session import Session
 
 
-def parser() -> Parser:
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Options(DevboxArgument):
     """The options of `%devbox keep-alive`."""
+
+
+def parser() -> Parser[Options]:
+    """The parser of `%devbox keep-alive`."""
     made = Parser(
+        Options,
         "%devbox keep-alive",
         "Start a devbox's keep-alive time again.",
         "For devboxes that this kernel created, this happens by itself while the kernel lives.",
@@ -34,17 +41,17 @@ def parser() -> Parser:
     )
 
 
-async def run(session: Session, args: argparse.Namespace) -> Done[DevboxInfo]:
-    """Do it, and say how long the devbox lives now."""
-    devbox = await session.find(args.devbox)
+async def run(session: Session, options: Options) -> Done[DevboxInfo]:
+    """Start the keep-alive time again, and say how long the devbox lives now."""
+    devbox = await session.find(options.devbox)
     error = unavailable(devbox)
     if error is not None:
         raise error
-    await actions.keep_alive(session, devbox)
+    await keep_alive(session, devbox)
     return Done(f"{devbox.label} is kept alive{_how_long(session, devbox)}.", devbox)
 
 
 def _how_long(session: Session, devbox: DevboxInfo) -> str:
-    if session.owned.is_held(devbox.id):
+    if session.owned.is_held_alive(devbox.id):
         return " while this kernel lives"
     return f" for {spell_duration(devbox.keep_alive)} from now" if devbox.keep_alive else ""

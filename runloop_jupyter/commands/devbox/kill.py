@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
-import argparse
 import asyncio
+from collections.abc import Sequence
+from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from ...executions.known import find_execution
 from ...text.quoting import printable
-from ..parser import Parser, add_on_option
+from ..option_groups import OnOption, add_on_option
+from ..parser import Parser
 
 if TYPE_CHECKING:
     from ...executions.run import CommandRun
@@ -16,7 +18,7 @@ if TYPE_CHECKING:
 
 
 class Killed:
-    """What was killed: shows as one line for each command."""
+    """The commands that were killed; shows as a line for each."""
 
     def __init__(self, runs: list[CommandRun]) -> None:
         self.ids = [run.execution.execution_id for run in runs]
@@ -26,10 +28,19 @@ class Killed:
         return "\n".join(self._lines)
 
 
-def parser() -> Parser:
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Options(OnOption):
     """The options of `%devbox kill`."""
-    made = Parser("%devbox kill", "Kill commands with all that they started; %runloop executions lists what runs.")
-    made.add_name("execution", "execution", metavar="ID", nargs="+", help="executions' ids, or their beginnings")
+
+    executions: Sequence[str]
+
+
+def parser() -> Parser[Options]:
+    """The parser of `%devbox kill`."""
+    made = Parser(
+        Options, "%devbox kill", "Kill commands with all that they started; %runloop executions lists what runs."
+    )
+    made.add_name("execution", "executions", metavar="ID", nargs="+", help="executions' ids, or their beginnings")
     add_on_option(made, "the devbox they run on, if no kernel of yours started them")
     return made.explain(
         ("one or several, by the beginnings of their ids", "%devbox kill exec_3f exec_40"),
@@ -42,9 +53,9 @@ def parser() -> Parser:
     )
 
 
-async def run(session: Session, args: argparse.Namespace) -> Killed:
-    """Kill them. All are looked up first, so that a mistyped id kills none."""
-    found = [await find_execution(session, reference, args.on) for reference in args.execution]
+async def run(session: Session, options: Options) -> Killed:
+    """Kill the commands. All ids are looked up first, so that a mistyped one kills none."""
+    found = [await find_execution(session, reference, options.on) for reference in options.executions]
     await asyncio.gather(*(each.kill() for each in found))
     return Killed(found)
 

@@ -2,14 +2,16 @@
 
 from __future__ import annotations
 
-import argparse
+from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-from ...operations.actions import handle_of
+from ...operations.lifecycle import handle_of
 from ...operations.transfers import there
 from ...rendering import Listing
 from ...text.sizes import spell_size
-from ..parser import Parser, add_on_option
+from ..option_groups import OnOption, add_on_option
+from ..parser import Parser
+from ..target import target
 
 if TYPE_CHECKING:
     from runloop_sdk import FileInfo
@@ -25,9 +27,17 @@ _COLUMNS = {
 }
 
 
-def parser() -> Parser:
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Options(OnOption):
     """The options of `%devbox ls`."""
-    made = Parser("%devbox ls", "Show what a folder of the devbox has.")
+
+    path: str
+    all: bool
+
+
+def parser() -> Parser[Options]:
+    """The parser of `%devbox ls`."""
+    made = Parser(Options, "%devbox ls", "Show what a folder of the devbox has.")
     made.add_name("remote path", "path", metavar="PATH", nargs="?", default=".", help="the folder; home by default")
     made.add_argument("--all", "-a", action="store_true", help="also names that begin with a dot")
     add_on_option(made)
@@ -45,13 +55,13 @@ def parser() -> Parser:
     )
 
 
-async def run(session: Session, args: argparse.Namespace) -> Listing[FileInfo]:
-    """The table; a file shows as itself."""
-    devbox = await session.target(args.on)
+async def run(session: Session, options: Options) -> Listing[FileInfo]:
+    """A table of the folder's entries; a file shows as itself."""
+    devbox = await target(session, options.on)
     handle = await handle_of(session, devbox)
-    found = await there(handle, args.path, devbox.label)
-    entries = await handle.file.list(args.path) if found.kind == "directory" else [found]
-    shown = [each for each in entries if args.all or not each.name.startswith(".") or each is found]
+    found = await there(handle, options.path, devbox.label)
+    entries = await handle.file.list(options.path) if found.kind == "directory" else [found]
+    shown = [each for each in entries if options.all or not each.name.startswith(".") or each is found]
     hidden = len(entries) - len(shown)
-    none = f"{args.path} is empty" + (f" but for {hidden} hidden: --all shows them." if hidden else ".")
+    none = f"{options.path} is empty" + (f" but for {hidden} hidden: --all shows them." if hidden else ".")
     return Listing(shown, _COLUMNS, none=none)

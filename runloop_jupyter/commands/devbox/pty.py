@@ -2,19 +2,21 @@
 
 from __future__ import annotations
 
-import argparse
 import asyncio
 import os
 import signal
 import sys
 from contextlib import contextmanager
+from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from ...errors import UsageError
 from ...kernel.prompts import is_live
-from ...operations.actions import handle_of
+from ...operations.lifecycle import handle_of
 from ...resources.devboxes import unavailable
-from ..parser import Parser, add_devbox_argument
+from ..option_groups import DevboxArgument, add_devbox_argument
+from ..parser import Parser
+from ..target import target
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -26,9 +28,17 @@ if TYPE_CHECKING:
 _DETACH = b"\x1d"  # Ctrl-]
 
 
-def parser() -> Parser:
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Options(DevboxArgument):
     """The options of `%devbox pty`."""
+
+    session: str | None
+
+
+def parser() -> Parser[Options]:
+    """The parser of `%devbox pty`."""
     made = Parser(
+        Options,
         "%devbox pty",
         "Open an interactive terminal in a devbox: in the cell of a notebook, or right here in a terminal.",
         "In a terminal Ctrl-] leaves it; a named one runs on and is found again by its name.",
@@ -46,11 +56,11 @@ def parser() -> Parser:
     )
 
 
-async def run(session: Session, args: argparse.Namespace) -> object:
-    """Open it."""
+async def run(session: Session, options: Options) -> object:
+    """Open a terminal in the devbox."""
     from IPython.core.getipython import get_ipython
 
-    devbox = await session.find(args.devbox) if args.devbox else await session.target(None)
+    devbox = await session.find(options.devbox) if options.devbox else await target(session, None)
     error = unavailable(devbox)
     if error is not None:
         raise error
@@ -59,12 +69,12 @@ async def run(session: Session, args: argparse.Namespace) -> object:
             raise UsageError("%devbox pty cannot be used here: nobody can type. %devbox exec runs single commands.")
         from ...resource_panel.terminal import Terminal
 
-        return Terminal(session, devbox, args.session)
+        return Terminal(session, devbox, options.session)
     if not (sys.stdin.isatty() and sys.stdout.isatty()):
         raise UsageError("%devbox pty needs a terminal or a notebook; %devbox exec runs single commands.")
     size = os.get_terminal_size()
     handle = await handle_of(session, devbox)
-    async with handle.pty(args.session, cols=size.columns, rows=size.lines) as pty:
+    async with handle.pty(options.session, cols=size.columns, rows=size.lines) as pty:
         session.say(f"Terminal on {devbox.label}; Ctrl-] leaves it.")
         await _pass_through(pty)
     session.say(f"\r\nLeft the terminal on {devbox.short}.")

@@ -2,26 +2,36 @@
 
 from __future__ import annotations
 
-import argparse
+from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 from ...errors import UsageError
-from ...operations.actions import handle_of
+from ...operations.lifecycle import handle_of
 from ...operations.syncing import Synced, pull
 from ...operations.transfers import own_name, place
 from ...output.progress import progress
 from ...rendering import Done
 from ..parser import Parser
-from .push import add_sync_options, spelled, spelled_sync_notes
+from ..target import target
+from .push import SyncOptions, add_sync_options, spelled, spelled_sync_notes
 
 if TYPE_CHECKING:
     from ...session import Session
 
 
-def parser() -> Parser:
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Options(SyncOptions):
     """The options of `%devbox pull`."""
+
+    remote: str
+    local: str | None
+
+
+def parser() -> Parser[Options]:
+    """The parser of `%devbox pull`."""
     made = Parser(
+        Options,
         "%devbox pull",
         "Fetch a folder of the devbox: only what is new or differs in size, time, permissions or target.",
         ".git and what git ignores there stay there; files that it tracks all the same, too.",
@@ -43,15 +53,20 @@ def parser() -> Parser:
     )
 
 
-async def run(session: Session, args: argparse.Namespace) -> Done[Synced]:
-    """Fetch what has changed; what that was is `.item`."""
-    folder = _folder(args.local or own_name(args.remote))
-    devbox = await session.target(args.on)
-    async with progress(f"pulling {args.remote} from {devbox.short}") as made:
+async def run(session: Session, options: Options) -> Done[Synced]:
+    """Fetch what has changed in the folder; the changes are `.item`."""
+    folder = _folder(options.local or own_name(options.remote))
+    devbox = await target(session, options.on)
+    async with progress(f"pulling {options.remote} from {devbox.short}") as made:
         done = await pull(
-            await handle_of(session, devbox), args.remote, folder, made, delete=args.delete, all_files=args.no_ignore
+            await handle_of(session, devbox),
+            options.remote,
+            folder,
+            made,
+            delete=options.delete,
+            all_files=options.no_ignore,
         )
-    text = f"{spelled('Pulled', done)} from {args.remote} on {devbox.short} into {folder}."
+    text = f"{spelled('Pulled', done)} from {options.remote} on {devbox.short} into {folder}."
     return Done(text + spelled_sync_notes(done), done)
 
 

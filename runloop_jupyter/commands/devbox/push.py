@@ -2,27 +2,47 @@
 
 from __future__ import annotations
 
-import argparse
+from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 from ...errors import UsageError
-from ...operations.actions import handle_of
+from ...operations.lifecycle import handle_of
 from ...operations.syncing import Synced, push
 from ...operations.transfers import here, listed_paths, local_name, spelled_notes
 from ...output.progress import progress
 from ...rendering import Done
 from ...text.quoting import as_word
 from ...text.sizes import spell_size
-from ..parser import Parser, add_on_option
+from ..option_groups import OnOption, add_on_option
+from ..parser import Parser
+from ..target import target
 
 if TYPE_CHECKING:
     from ...session import Session
 
 
-def parser() -> Parser:
+@dataclass(frozen=True, kw_only=True)
+class SyncOptions(OnOption):
+    """Options of push and pull."""
+
+    __slots__ = ()
+    delete: bool
+    no_ignore: bool
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Options(SyncOptions):
     """The options of `%devbox push`."""
+
+    local: str
+    remote: str | None
+
+
+def parser() -> Parser[Options]:
+    """The parser of `%devbox push`."""
     made = Parser(
+        Options,
         "%devbox push",
         "Send a folder to the devbox: only what is new or differs in size, time, permissions or target.",
         ".git and what git ignores stay here, as `git ls-files -co --exclude-standard` lists it.",
@@ -44,21 +64,21 @@ def parser() -> Parser:
     )
 
 
-def add_sync_options(made: Parser, source: str) -> None:
-    """What push and pull have alike."""
+def add_sync_options(made: Parser[SyncOptions], source: str) -> None:
+    """Add the options of push and pull; `source` is the side that files come from."""
     made.add_argument("--delete", action="store_true", help=f"remove files that are not {source}")
     made.add_argument("--no-ignore", action="store_true", help="also what .gitignore files name, and .git")
     add_on_option(made)
 
 
-async def run(session: Session, args: argparse.Namespace) -> Done[Synced]:
-    """Send what has changed; what that was is `.item`."""
-    folder = _folder(args.local)
-    remote = args.remote or local_name(folder)
-    devbox = await session.target(args.on)
-    async with progress(f"pushing {args.local} to {devbox.short}") as made:
+async def run(session: Session, options: Options) -> Done[Synced]:
+    """Send what has changed in the folder; the changes are `.item`."""
+    folder = _folder(options.local)
+    remote = options.remote or local_name(folder)
+    devbox = await target(session, options.on)
+    async with progress(f"pushing {options.local} to {devbox.short}") as made:
         done = await push(
-            await handle_of(session, devbox), folder, remote, made, delete=args.delete, all_files=args.no_ignore
+            await handle_of(session, devbox), folder, remote, made, delete=options.delete, all_files=options.no_ignore
         )
     text = f"{spelled('Pushed', done)} to {remote} on {devbox.short}."
     return Done(text + spelled_sync_notes(done), done)
@@ -72,7 +92,7 @@ def _folder(name: str) -> Path:
 
 
 def spelled(verb: str, done: Synced) -> str:
-    """What travelled, in words."""
+    """A count of what was sent, made and deleted, in words."""
     sent = f"{verb} {_files(len(done.sent))}, {spell_size(done.size)}" if done.sent else f"{verb} nothing"
     files = [path for path in done.deleted if not path.endswith("/")]
     parts = [sent, f"made {_folders(len(done.made))}" if done.made else ""]
@@ -83,7 +103,7 @@ def spelled(verb: str, done: Synced) -> str:
 
 
 def spelled_sync_notes(done: Synced) -> str:
-    """What is to be known besides what travelled, as sentences to follow another."""
+    """Sentences on what was left out or kept, to follow another."""
     gaps = " Nothing was deleted: the devbox did not list the whole folder." if done.gaps else ""
     return spelled_notes(done) + listed_paths("Could not be deleted", done.kept) + gaps
 

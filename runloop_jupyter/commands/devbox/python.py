@@ -2,28 +2,44 @@
 
 from __future__ import annotations
 
-import argparse
 import re
-from typing import TYPE_CHECKING, Any
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
 
 from ...errors import UsageError
-from ..parser import Parser, add_template_option, variable
-from ..running import add_common_options, add_input_options, execute, order_of
+from ..argument_types import variable
+from ..option_groups import TemplateOption, add_template_option
+from ..parser import Parser
+from ..run_options import InputOptions, add_input_options, add_result_option, add_run_options
+from ..running import command_input, command_spec, execute
 
 if TYPE_CHECKING:
     from ...executions.python import PythonCell
     from ...executions.run import CommandRun
     from ...output.transcript import Transcript
     from ...resources.devboxes import DevboxInfo
-    from ...results import FanOutResult, PythonResult
+    from ...results import DevboxResult, FanOutResult
     from ...session import Session
 
 _SESSION = re.compile(r"[\w.-]{1,64}", re.ASCII)
 
 
-def parser() -> Parser:
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Options(InputOptions, TemplateOption):
     """The options of `%%devbox python`."""
+
+    sent: Sequence[str]
+    wanted: Sequence[str]
+    session: str
+    restart: bool
+    python: str
+
+
+def parser() -> Parser[Options]:
+    """The parser of `%%devbox python`."""
     made = Parser(
+        Options,
         "%devbox python",
         "Run the cell below %%devbox python in the devbox's Python. Variables last from cell to cell.",
         "Tables, pictures and the last value show as in a notebook. Stop interrupts the cell and keeps the variables.\n"
@@ -37,14 +53,13 @@ def parser() -> Parser:
     )
     made.shows_output = made.needs_cell = True
     made.cell = "the code"
-    names: dict[str, Any] = {"metavar": "NAME", "nargs": "+", "action": "extend", "default": [], "type": variable}
-    made.add_argument("--in", dest="send", help="variables to send to the devbox", **names)
-    made.add_argument("--out", dest="wanted", help="variables to bring back", **names)
-    made.add_argument("--result", "-o", metavar="NAME", type=variable, help="put the result object into this variable")
+    _add_variables(made, "--in", "sent", "variables to send to the devbox")
+    _add_variables(made, "--out", "wanted", "variables to bring back")
+    add_result_option(made)
     made.add_argument("--session", metavar="NAME", default="main", help="which of the devbox's Pythons (default main)")
     made.add_argument("--restart", action="store_true", help="end the session first: variables are gone")
     made.add_argument("--python", metavar="PROGRAM", default="python3", help="the interpreter, 3.8 or newer")
-    add_common_options(made)
+    add_run_options(made)
     add_input_options(made)
     add_template_option(made, "off")
     return made.explain(
@@ -74,47 +89,60 @@ def parser() -> Parser:
     )
 
 
-async def run(session: Session, args: argparse.Namespace) -> object:
+def _add_variables(made: Parser[Options], option: str, dest: str, description: str) -> None:
+    made.add_argument(
+        option,
+        dest=dest,
+        metavar="NAME",
+        nargs="+",
+        action="extend",
+        default=[],
+        type=variable,
+        help=description,
+    )
+
+
+async def run(session: Session, options: Options) -> object:
     """Run the code, its output streaming into the cell. The variables get what --out names."""
     from ...executions.python import PythonRun
 
-    cell = _cell(args)
-    order = order_of(session, args, "")
+    cell = _cell(options)
+    spec = command_spec(session, options, "", command_input(options))
 
     def make(devbox: DevboxInfo, transcript: Transcript) -> CommandRun:
-        return PythonRun(session, devbox, order, cell, transcript)
+        return PythonRun(session, devbox, spec, cell, transcript)
 
-    def keep(result: PythonResult | FanOutResult) -> None:
+    def keep(result: DevboxResult | FanOutResult) -> None:
         for name in cell.out:
             found = _value(result, name)
             if found:
-                args.variables[name] = found[0]
+                options.invocation.variables[name] = found[0]
 
-    return await execute(session, args, make, keep=keep)
+    return await execute(session, options, make, keep=keep)
 
 
-def _cell(args: argparse.Namespace) -> PythonCell:
+def _cell(options: Options) -> PythonCell:
     from shlex import quote
 
     from ...executions.python import PythonCell
 
-    if not args.cell.strip():
+    if not options.invocation.text.strip():
         raise UsageError("There is no code: write it below %%devbox python.")
-    if not _SESSION.fullmatch(args.session):
-        raise UsageError(f"{args.session!r} cannot name a session: use up to 64 letters, digits, _ . or -")
+    if not _SESSION.fullmatch(options.session):
+        raise UsageError(f"{options.session!r} cannot name a session: use up to 64 letters, digits, _ . or -")
     return PythonCell(
-        args.cell,
+        options.invocation.text,
         offset=1,  # the line with the magic is the cell's first
-        session=args.session,
-        interpreter=quote(args.python),
-        values={name: args.variables[name] for name in args.send},
-        out=tuple(args.wanted),
-        restart=args.restart,
+        session=options.session,
+        interpreter=quote(options.python),
+        values={name: options.invocation.variables[name] for name in options.sent},
+        out=tuple(options.wanted),
+        restart=options.restart,
     )
 
 
-def _value(result: PythonResult | FanOutResult, name: str) -> list[object]:
-    """What became of a variable, in a list; by devbox where there were several; nothing where it did not come back."""
+def _value(result: DevboxResult | FanOutResult, name: str) -> list[object]:
+    """The value of a variable in a list, by devbox where there were several; an empty list if it did not come back."""
     from ...results import FanOutResult, PythonResult
 
     if isinstance(result, PythonResult):

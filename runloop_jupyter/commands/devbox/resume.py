@@ -2,24 +2,31 @@
 
 from __future__ import annotations
 
-import argparse
 import time
+from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-from ...operations import actions
+from ...operations.lifecycle import resume
 from ...output.progress import progress
 from ...rendering import Done
 from ...text.durations import spell_duration
-from ..parser import Parser, add_devbox_argument
+from ..option_groups import DevboxArgument, add_devbox_argument
+from ..parser import Parser
+from ..progress_observer import ProgressObserver
 
 if TYPE_CHECKING:
     from ...resources.devboxes import DevboxInfo
     from ...session import Session
 
 
-def parser() -> Parser:
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Options(DevboxArgument):
     """The options of `%devbox resume`."""
-    made = Parser("%devbox resume", "Start a suspended devbox again and make it the current one.")
+
+
+def parser() -> Parser[Options]:
+    """The parser of `%devbox resume`."""
+    made = Parser(Options, "%devbox resume", "Start a suspended devbox again and make it the current one.")
     made.shows_progress = True
     add_devbox_argument(made)
     return made.explain(
@@ -36,14 +43,14 @@ def parser() -> Parser:
     )
 
 
-async def run(session: Session, args: argparse.Namespace) -> Done[DevboxInfo]:
-    """Wake it and wait until it runs."""
-    devbox = await session.find(args.devbox)
+async def run(session: Session, options: Options) -> Done[DevboxInfo]:
+    """Resume the devbox, and wait until it runs."""
+    devbox = await session.find(options.devbox)
     if devbox.status == "running":
         session.choose(devbox)
         return Done(f"{devbox.label} is running already, and the current devbox.", devbox)
     started = time.monotonic()
     async with progress(f"resuming {devbox.short}") as made:
-        resumed = await actions.resume(session, devbox, made)
+        resumed = await resume(session, devbox, ProgressObserver(made))
     took = spell_duration(time.monotonic() - started)
     return Done(f"Resumed {resumed.label} in {took}: it is running and the current devbox.", resumed)

@@ -2,23 +2,34 @@
 
 from __future__ import annotations
 
-import argparse
+from collections.abc import Sequence
+from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from ...errors import UsageError
-from ...operations.actions import handle_of
+from ...operations.lifecycle import handle_of
 from ...operations.transfers import there
 from ...rendering import Done
 from ...text.quoting import as_word
-from ..parser import Parser, add_on_option
+from ..option_groups import OnOption, add_on_option
+from ..parser import Parser
+from ..target import target
 
 if TYPE_CHECKING:
     from ...session import Session
 
 
-def parser() -> Parser:
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Options(OnOption):
     """The options of `%devbox rm`."""
-    made = Parser("%devbox rm", "Remove files of the devbox.")
+
+    paths: Sequence[str]
+    recursive: bool
+
+
+def parser() -> Parser[Options]:
+    """The parser of `%devbox rm`."""
+    made = Parser(Options, "%devbox rm", "Remove files of the devbox.")
     made.add_name("remote path", "paths", metavar="PATH", nargs="+", help="a file, or an empty folder")
     made.add_argument("--recursive", "-r", action="store_true", help="also folders, with all that they have")
     add_on_option(made)
@@ -33,18 +44,18 @@ def parser() -> Parser:
     )
 
 
-async def run(session: Session, args: argparse.Namespace) -> Done[list[str]]:
-    """Remove them. All are looked up first, so that a mistyped name removes none."""
+async def run(session: Session, options: Options) -> Done[list[str]]:
+    """Remove the files. All paths are looked up first, so that a mistyped one removes none."""
     from runloop_sdk import CommandError
 
-    devbox = await session.target(args.on)
+    devbox = await target(session, options.on)
     handle = await handle_of(session, devbox)
-    found = [(path, await there(handle, path, devbox.label)) for path in args.paths]
+    found = [(path, await there(handle, path, devbox.label)) for path in options.paths]
     for path, info in found:
         try:
-            await handle.file.remove(path, recursive=args.recursive)
+            await handle.file.remove(path, recursive=options.recursive)
         except CommandError as error:
-            if info.kind == "directory" and not args.recursive:
+            if info.kind == "directory" and not options.recursive:
                 raise UsageError(f"{path!r} is a folder that is not empty: %devbox rm -r {as_word(path)}") from error
             raise
-    return Done(f"Removed {', '.join(args.paths)} on {devbox.short}.", args.paths)
+    return Done(f"Removed {', '.join(options.paths)} on {devbox.short}.", list(options.paths))

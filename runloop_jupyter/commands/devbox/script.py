@@ -2,27 +2,37 @@
 
 from __future__ import annotations
 
-import argparse
+from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from ...errors import UsageError
-from ..parser import Parser, add_template_option
-from ..running import MISTAKES, RESULT, add_running_options, execute, order_of, runs
+from ..option_groups import TemplateOption, add_template_option
+from ..parser import Parser
+from ..run_options import CaptureOptions, add_capture_options
+from ..running import MISTAKES, RESULT, CommandInput, command_spec, execute, run_maker
 
 if TYPE_CHECKING:
     from ...session import Session
 
 
-def parser() -> Parser:
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Options(CaptureOptions, TemplateOption):
     """The options of `%%devbox script`."""
+
+    proc: str | None
+
+
+def parser() -> Parser[Options]:
+    """The parser of `%%devbox script`."""
     made = Parser(
+        Options,
         "%devbox script",
         "Run the cell below %%devbox script --proc PROGRAM by any interpreter: it gets the cell as its input.",
     )
     made.shows_output = made.needs_cell = True
     made.cell = "the script"
     made.add_argument("--proc", metavar="PROGRAM", help="the interpreter, with its arguments: node, 'perl -w'")
-    add_running_options(made)
+    add_capture_options(made)
     add_template_option(made, "on")
     return made.explain(
         ("JavaScript", "%%devbox script --proc node\nconsole.log([1, 2, 3].map(n => n * n))"),
@@ -36,8 +46,9 @@ def parser() -> Parser:
     )
 
 
-async def run(session: Session, args: argparse.Namespace) -> object:
+async def run(session: Session, options: Options) -> object:
     """Run the interpreter, its output streaming into the cell. The variables get the result in any case."""
-    if not args.proc or not args.proc.strip():
+    if not options.proc or not options.proc.strip():
         raise UsageError("Which program is to run the cell? Name it: %%devbox script --proc node")
-    return await execute(session, args, runs(session, order_of(session, args, args.proc, stdin=args.cell)))
+    spec = command_spec(session, options, options.proc, CommandInput(options.invocation.text))
+    return await execute(session, options, run_maker(session, spec))

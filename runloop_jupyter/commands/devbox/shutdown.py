@@ -2,19 +2,19 @@
 
 from __future__ import annotations
 
-import argparse
-import asyncio
+from collections.abc import Sequence
+from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from ...errors import UsageError
 from ...kernel.prompts import confirm
-from ...operations import actions
+from ...operations.lifecycle import shut_down_all
 from ...rendering import Done, Listing, devbox_listing
 from ...resources.devboxes import live
-from ...resources.ownership import told
+from ...resources.kinds.devbox import DEVBOX
 from ..matching import is_pattern, matching
-from ..parser import Parser, add_devbox_argument
-from ..removing import add_yes_option
+from ..option_groups import YesOption, add_yes_option
+from ..parser import Parser
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -22,13 +22,23 @@ if TYPE_CHECKING:
     from ...resources.devboxes import DevboxInfo
     from ...session import Session
 
-_AT_ONCE = 16
 
-
-def parser() -> Parser:
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Options(YesOption):
     """The options of `%devbox shutdown`."""
-    made = Parser("%devbox shutdown", "End devboxes for good, disk included: the current one unless others are named.")
-    add_devbox_argument(made, nargs="*")
+
+    devboxes: Sequence[str]
+    mine: bool
+    all: bool
+    force: bool
+
+
+def parser() -> Parser[Options]:
+    """The parser of `%devbox shutdown`."""
+    made = Parser(
+        Options, "%devbox shutdown", "End devboxes for good, disk included: the current one unless others are named."
+    )
+    made.add_name("devbox", "devboxes", metavar="NAME|ID", nargs="*", help="a devbox's name or id, or its beginning")
     made.add_argument("--mine", action="store_true", help="all that this kernel created, also with --keep")
     made.add_argument("--all", action="store_true", help="all that there are, whoever created them; asks first")
     made.add_argument("--force", action="store_true", help="also while a snapshot is being taken")
@@ -48,44 +58,32 @@ def parser() -> Parser:
     )
 
 
-async def run(session: Session, args: argparse.Namespace) -> Done[DevboxInfo] | Listing[DevboxInfo]:
-    """Shut them down. All are looked up first, so that a mistyped name ends none."""
-    doomed = await _doomed(session, args)
-    if (args.all or any(map(is_pattern, args.devbox))) and doomed and not args.yes and not await _sure(session, doomed):
+async def run(session: Session, options: Options) -> Done[DevboxInfo] | Listing[DevboxInfo]:
+    """Shut the devboxes down. All names are looked up first, so that a mistyped one ends none."""
+    selected = await _selected(session, options)
+    asks = (options.all or any(map(is_pattern, options.devboxes))) and not options.yes
+    if selected and asks and not await confirm_shutdown(session, await session.ownerships.described(selected)):
         return devbox_listing((), none="Nothing was shut down.")
-    ended = await end_all(session, doomed, force=args.force)
-    if len(ended) == 1 and not (args.mine or args.all):
+    ended = await shut_down_all(session, selected, force=options.force)
+    if len(ended) == 1 and not (options.mine or options.all):
         return Done(f"Shut down {ended[0].label}.", ended[0])
     return devbox_listing(ended, none="There are no devboxes to shut down.")
 
 
-async def _doomed(session: Session, args: argparse.Namespace) -> Sequence[DevboxInfo]:
-    if bool(args.devbox) + args.mine + args.all > 1:
+async def _selected(session: Session, options: Options) -> Sequence[DevboxInfo]:
+    if bool(options.devboxes) + options.mine + options.all > 1:
         raise UsageError("%devbox shutdown takes names, --mine or --all, one of them.")
-    if not (args.mine or args.all):
-        if not args.devbox:
+    if not (options.mine or options.all):
+        if not options.devboxes:
             return [await session.find(None)]
-        return await matching(session, args.devbox, running=False)
-    known = await live(await session.sdk())
-    return [devbox for devbox in known if args.all or devbox.id in session.owned]
+        return await matching(session, options.devboxes, running=False)
+    known = await live(await session.client.sdk())
+    return [devbox for devbox in known if options.all or devbox.id in session.owned]
 
 
-async def _sure(session: Session, doomed: Sequence[DevboxInfo]) -> bool:
-    session.say(
-        repr(devbox_listing(await told(session, doomed), current=session.current.id if session.current else None))
-    )
+async def confirm_shutdown(session: Session, devboxes: Sequence[DevboxInfo]) -> bool:
+    """Show the devboxes and ask; True if they are to be shut down."""
+    session.say(repr(devbox_listing(devboxes, current=session.current.id if session.current else None)))
     return await confirm(
-        f"Shut down {len(doomed)} devbox{'es' if len(doomed) > 1 else ''} for good?",
-        instead="Add --yes to do it without a question.",
+        f"Shut down {DEVBOX.counted(len(devboxes))} for good?", instead="Add --yes to do it without a question."
     )
-
-
-async def end_all(session: Session, doomed: Sequence[DevboxInfo], *, force: bool = False) -> list[DevboxInfo]:
-    """Shut devboxes down together; what they are then."""
-    turns = asyncio.Semaphore(_AT_ONCE)
-
-    async def one(devbox: DevboxInfo) -> DevboxInfo:
-        async with turns:
-            return await actions.shutdown(session, devbox, force=force)
-
-    return list(await asyncio.gather(*map(one, doomed)))

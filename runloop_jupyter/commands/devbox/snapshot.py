@@ -2,17 +2,18 @@
 
 from __future__ import annotations
 
-import argparse
 import time
+from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-from ...operations import actions
+from ...operations.snapshots import take_snapshot
 from ...output.progress import progress
 from ...rendering import Done
-from ...resources.lookup import label
+from ...resources.kind import label
 from ...text.durations import spell_duration
 from ...text.quoting import reference
-from ..parser import Parser, add_metadata_option, add_on_option, one_name
+from ..option_groups import MetadataOption, OnOption, add_metadata_option, add_on_option, one_name
+from ..parser import Parser
 
 if TYPE_CHECKING:
     from runloop_sdk.models.disk_snapshots import DevboxSnapshotView
@@ -20,9 +21,19 @@ if TYPE_CHECKING:
     from ...session import Session
 
 
-def parser() -> Parser:
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Options(MetadataOption, OnOption):
     """The options of `%devbox snapshot`."""
+
+    word: str | None
+    name: str | None
+    message: str
+
+
+def parser() -> Parser[Options]:
+    """The parser of `%devbox snapshot`."""
     made = Parser(
+        Options,
         "%devbox snapshot",
         "Keep the devbox's disk as it is now; the devbox runs on.",
         "%runloop snapshot restore NAME makes a new devbox of it.",
@@ -44,13 +55,13 @@ def parser() -> Parser:
     )
 
 
-async def run(session: Session, args: argparse.Namespace) -> Done[DevboxSnapshotView]:
-    """Take it, and wait until it is complete."""
-    name = one_name("%devbox snapshot", args.word, args.name)
-    devbox = await session.find(args.on)
+async def run(session: Session, options: Options) -> Done[DevboxSnapshotView]:
+    """Take the snapshot, and wait until it is complete."""
+    name = one_name("%devbox snapshot", options.word, options.name)
+    devbox = await session.find(options.on)
     started = time.monotonic()
     async with progress(f"taking a snapshot of {devbox.short}"):
-        view = await actions.snapshot(session, devbox, name=name, message=args.message, metadata=dict(args.metadata))
+        view = await take_snapshot(session, devbox, name=name, message=options.message, metadata=dict(options.metadata))
     took = spell_duration(time.monotonic() - started)
     use = f"%runloop snapshot restore {reference(view.name or '', view.id)}"
     text = f"Took snapshot {label(view)} of {devbox.short} in {took}. Use it: {use}"

@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-import argparse
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-from ...operations import actions
-from ..parser import Parser, add_devbox_argument
+from ...operations.ssh import SSHLogin, ssh_login
+from ..option_groups import DevboxArgument, add_devbox_argument
+from ..parser import Parser
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -15,9 +15,15 @@ if TYPE_CHECKING:
     from ...session import Session
 
 
-def parser() -> Parser:
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Options(DevboxArgument):
     """The options of `%devbox ssh`."""
+
+
+def parser() -> Parser[Options]:
+    """The parser of `%devbox ssh`."""
     made = Parser(
+        Options,
         "%devbox ssh",
         "Make a key for the devbox and show how to log in with it: a command, and lines for ~/.ssh/config.",
         "The key goes into a file that you alone can read, never into the notebook.",
@@ -36,30 +42,30 @@ def parser() -> Parser:
     )
 
 
-async def run(session: Session, args: argparse.Namespace) -> SSHCard:
-    """Make the key."""
-    return SSHCard(await actions.ssh_login(session, await session.find(args.devbox)))
+async def run(session: Session, options: Options) -> SSHCard:
+    """Make a key for the devbox, and show how to log in with it."""
+    return SSHCard(await ssh_login(session, await session.find(options.devbox)))
 
 
 @dataclass(frozen=True, slots=True, repr=False)
 class SSHCard:
-    """How to log in, as text to copy: `command`, `config`, `key_file`."""
+    """Text to copy for logging in: `command`, `config`, `key_file`."""
 
-    login: actions.SSHLogin
+    login: SSHLogin
 
     @property
     def command(self) -> str:
-        """For a terminal."""
+        """The command for a terminal."""
         return self.login.command
 
     @property
     def config(self) -> str:
-        """For ~/.ssh/config."""
+        """The lines for ~/.ssh/config."""
         return self.login.config
 
     @property
     def key_file(self) -> Path:
-        """Where the private key is."""
+        """The path of the private key."""
         return self.login.key_file
 
     def __repr__(self) -> str:

@@ -2,22 +2,31 @@
 
 from __future__ import annotations
 
-import argparse
+from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-from ...operations import actions
+from ...operations.lifecycle import suspend
 from ...output.progress import progress
 from ...rendering import Done
-from ..parser import Parser, add_devbox_argument
+from ..option_groups import DevboxArgument, add_devbox_argument
+from ..parser import Parser
+from ..progress_observer import ProgressObserver
 
 if TYPE_CHECKING:
     from ...resources.devboxes import DevboxInfo
     from ...session import Session
 
 
-def parser() -> Parser:
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Options(DevboxArgument):
     """The options of `%devbox suspend`."""
-    made = Parser("%devbox suspend", "End a devbox's processes and keep its disk; %devbox resume starts it again.")
+
+
+def parser() -> Parser[Options]:
+    """The parser of `%devbox suspend`."""
+    made = Parser(
+        Options, "%devbox suspend", "End a devbox's processes and keep its disk; %devbox resume starts it again."
+    )
     made.shows_progress = True
     add_devbox_argument(made)
     return made.explain(
@@ -31,12 +40,12 @@ def parser() -> Parser:
     )
 
 
-async def run(session: Session, args: argparse.Namespace) -> Done[DevboxInfo]:
-    """Suspend it and wait until that is done."""
-    devbox = await session.find(args.devbox)
+async def run(session: Session, options: Options) -> Done[DevboxInfo]:
+    """Suspend the devbox, and wait until that is done."""
+    devbox = await session.find(options.devbox)
     if devbox.status == "suspended":
         return Done(f"{devbox.label} is suspended already. Wake it: %devbox resume {devbox.reference}", devbox)
     async with progress(f"suspending {devbox.short}") as made:
-        suspended = await actions.suspend(session, devbox, made)
+        suspended = await suspend(session, devbox, ProgressObserver(made))
     text = f"Suspended {suspended.label}; its files are kept. Wake it: %devbox resume {devbox.reference}"
     return Done(text, suspended)

@@ -2,15 +2,16 @@
 
 from __future__ import annotations
 
-import argparse
+from argparse import ArgumentTypeError
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 from ...errors import UsageError
-from ...operations import actions
+from ...operations.tunnels import OpenTunnel, close_tunnel, open_tunnel
 from ...rendering import Done
 from ...rendering.page import escaped
-from ..parser import Parser, add_on_option
+from ..option_groups import OnOption, add_on_option
+from ..parser import Parser
 
 if TYPE_CHECKING:
     from httpx import Response
@@ -21,9 +22,21 @@ if TYPE_CHECKING:
 _HEIGHT = 400  # pixels of the frame
 
 
-def parser() -> Parser:
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Options(OnOption):
     """The options of `%devbox tunnel`."""
+
+    port: int | None
+    private: bool
+    no_frame: bool
+    height: int
+    close: bool
+
+
+def parser() -> Parser[Options]:
+    """The parser of `%devbox tunnel`."""
     made = Parser(
+        Options,
         "%devbox tunnel",
         "Show what a port of the devbox serves: a link, and a frame in the cell.",
         "The devbox has one tunnel for all its ports. Whoever knows the link gets in, unless it is --private.",
@@ -55,37 +68,38 @@ def parser() -> Parser:
     )
 
 
-async def run(session: Session, args: argparse.Namespace) -> TunnelLink | Done[DevboxInfo]:
-    """Open it if need be."""
-    if args.port is None and not args.close:
-        raise UsageError("Say which port: %devbox tunnel 8000")
-    devbox = await session.find(args.on)
-    if args.close:
-        await actions.close_tunnel(session, devbox)
+async def run(session: Session, options: Options) -> TunnelLink | Done[DevboxInfo]:
+    """Open the devbox's tunnel, or close it."""
+    if options.close:
+        devbox = await session.find(options.on)
+        await close_tunnel(session, devbox)
         return Done(f"Closed the tunnel of {devbox.label}.", devbox)
-    tunnel = await actions.open_tunnel(session, devbox, args.port, private=args.private)
-    return TunnelLink(tunnel, 0 if args.no_frame or args.private else args.height)
+    if options.port is None:
+        raise UsageError("Say which port: %devbox tunnel 8000")
+    devbox = await session.find(options.on)
+    tunnel = await open_tunnel(session, devbox, options.port, private=options.private)
+    return TunnelLink(tunnel, 0 if options.no_frame or options.private else options.height)
 
 
 @dataclass(frozen=True, slots=True, repr=False)
 class TunnelLink:
     """Shows as a link and a frame. `url` and, for private tunnels, `token` are there for programs, and `get` asks."""
 
-    tunnel: actions.OpenTunnel
+    tunnel: OpenTunnel
     height: int
 
     @property
     def url(self) -> str:
-        """Where the port is served."""
+        """The address at which the port is served."""
         return self.tunnel.url
 
     @property
     def token(self) -> str | None:
-        """What goes into the header `X-Runloop-Tunnel-Authorization: Bearer TOKEN` of a private tunnel."""
+        """The token of a private tunnel, for the header `X-Runloop-Tunnel-Authorization: Bearer TOKEN`."""
         return self.tunnel.token
 
     async def get(self, path: str = "/", **options: Any) -> Response:
-        """What the server in the devbox answers: `(await link.get("/api")).json()`. `options` are those of httpx."""
+        """The answer of the server in the devbox: `(await link.get("/api")).json()`. `options` are those of httpx."""
         import httpx
 
         url = httpx.URL(self.url).join(path)
@@ -117,11 +131,11 @@ class TunnelLink:
 
 def _port(text: str) -> int:
     if not text.isdecimal() or not 1 <= int(text) <= 65535:
-        raise argparse.ArgumentTypeError(f"{text!r} is not a port: write a number from 1 to 65535")
+        raise ArgumentTypeError(f"{text!r} is not a port: write a number from 1 to 65535")
     return int(text)
 
 
 def _pixels(text: str) -> int:
     if not text.isdecimal() or not 1 <= int(text) <= 10_000:
-        raise argparse.ArgumentTypeError(f"{text!r} is not a height in pixels: write a number from 1 to 10000")
+        raise ArgumentTypeError(f"{text!r} is not a height in pixels: write a number from 1 to 10000")
     return int(text)

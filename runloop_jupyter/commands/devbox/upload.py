@@ -2,23 +2,34 @@
 
 from __future__ import annotations
 
-import argparse
+from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-from ...operations.actions import handle_of
+from ...operations.lifecycle import handle_of
 from ...operations.transfers import here, spelled_notes, upload
 from ...output.progress import progress
 from ...rendering import Done
 from ...text.sizes import spell_size
-from ..parser import Parser, add_on_option
+from ..option_groups import OnOption, add_on_option
+from ..parser import Parser
+from ..target import target
 
 if TYPE_CHECKING:
     from ...session import Session
 
 
-def parser() -> Parser:
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Options(OnOption):
     """The options of `%devbox upload`."""
+
+    local: str
+    remote: str | None
+
+
+def parser() -> Parser[Options]:
+    """The parser of `%devbox upload`."""
     made = Parser(
+        Options,
         "%devbox upload",
         "Upload a file, or a folder's content, of any size.",
         "%devbox push sends only what has changed in a folder.",
@@ -38,12 +49,12 @@ def parser() -> Parser:
     )
 
 
-async def run(session: Session, args: argparse.Namespace) -> Done[str]:
-    """Upload it; where it went is `.item`."""
-    path = here(args.local)
-    devbox = await session.target(args.on)
-    async with progress(f"uploading {args.local} to {devbox.short}") as made:
-        done = await upload(await handle_of(session, devbox), path, args.remote, made)
+async def run(session: Session, options: Options) -> Done[str]:
+    """Upload the file or folder; its path in the devbox is `.item`."""
+    path = here(options.local)
+    devbox = await target(session, options.on)
+    async with progress(f"uploading {options.local} to {devbox.short}") as made:
+        done = await upload(await handle_of(session, devbox), path, options.remote, made)
     size = "" if made.total is None else f", {spell_size(made.total)}"
-    text = f"Uploaded {args.local} to {done.path} on {devbox.short}{size}."
+    text = f"Uploaded {options.local} to {done.path} on {devbox.short}{size}."
     return Done(text + spelled_notes(done), done.path)

@@ -2,21 +2,27 @@
 
 from __future__ import annotations
 
-import argparse
+from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from ...rendering import Done, Listing, devbox_listing
 from ...resources.devboxes import DevboxInfo, live, unavailable
-from ...resources.ownership import told
-from ..parser import Parser, add_devbox_argument
+from ..option_groups import DevboxArgument, add_devbox_argument
+from ..parser import Parser
 
 if TYPE_CHECKING:
     from ...session import Session
 
 
-def parser() -> Parser:
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Options(DevboxArgument):
     """The options of `%devbox use`."""
+
+
+def parser() -> Parser[Options]:
+    """The parser of `%devbox use`."""
     made = Parser(
+        Options,
         "%devbox use",
         "Choose the devbox that the next cells run on; without a name the one that this notebook used last.",
     )
@@ -37,16 +43,16 @@ def parser() -> Parser:
     )
 
 
-async def run(session: Session, args: argparse.Namespace) -> Done[DevboxInfo] | Listing[DevboxInfo]:
-    """Choose it; one that has ended is refused. Without any to go on with, the table of those there are."""
-    devbox = await session.find(args.devbox) if args.devbox else await session.last_used()
+async def run(session: Session, options: Options) -> Done[DevboxInfo] | Listing[DevboxInfo]:
+    """Choose a devbox that has not ended; a table of all where there is none to go on with."""
+    devbox = await session.find(options.devbox) if options.devbox else await session.last_used()
     if devbox is None:
         return await _offer(session)
     error = unavailable(devbox)
     if error is not None and not devbox.alive:
         raise error
     session.choose(devbox)
-    return Done(_said(devbox, found_again=not args.devbox), devbox)
+    return Done(_said(devbox, found_again=not options.devbox), devbox)
 
 
 def _said(devbox: DevboxInfo, *, found_again: bool) -> str:
@@ -56,7 +62,7 @@ def _said(devbox: DevboxInfo, *, found_again: bool) -> str:
 
 
 async def _offer(session: Session) -> Listing[DevboxInfo]:
-    devboxes = await told(session, await live(await session.sdk()))
+    devboxes = await session.ownerships.described(await live(await session.client.sdk()))
     session.names.keep("devbox", [each.known_as for each in devboxes])
     note = "This notebook has used none of them lately: choose one, %devbox use NAME." if devboxes else ""
     return devbox_listing(devboxes, current=session.current.id if session.current else None, note=note)

@@ -2,15 +2,19 @@
 
 from __future__ import annotations
 
-import argparse
 import os
+from argparse import ArgumentTypeError
+from dataclasses import dataclass
 from shlex import quote
 from typing import TYPE_CHECKING
 
 from ...errors import RemoteError, UsageError
 from ...rendering import Done
 from ...text.sizes import spell_size
-from ..parser import Parser, add_on_option, add_template_option
+from ..invocation import InvocationOptions
+from ..option_groups import OnOption, TemplateOption, add_on_option, add_template_option
+from ..parser import Parser
+from ..target import target
 
 if TYPE_CHECKING:
     from runloop_sdk import AsyncDevbox
@@ -19,9 +23,19 @@ if TYPE_CHECKING:
     from ...session import Session
 
 
-def parser() -> Parser:
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Options(InvocationOptions, OnOption, TemplateOption):
     """The options of `%%devbox write`."""
+
+    path: str
+    append: bool
+    mode: str | None
+
+
+def parser() -> Parser[Options]:
+    """The parser of `%%devbox write`."""
     made = Parser(
+        Options,
         "%devbox write",
         "Write the cell below %%devbox write PATH to a file in the devbox; folders that are missing are made.",
         "A path is relative to the home directory; ~/ and absolute ones work too.",
@@ -49,23 +63,27 @@ def parser() -> Parser:
     )
 
 
-async def run(session: Session, args: argparse.Namespace) -> Done[DevboxInfo]:
-    """Write it. What is there is replaced at once or, if that fails, stays as it was."""
-    if args.path.endswith("/"):
-        raise UsageError(f"{args.path!r} is a folder: name the file to write.")
-    devbox = await session.target(args.on)
+async def run(session: Session, options: Options) -> Done[DevboxInfo]:
+    """Write the file. One that is there is replaced at once or, if that fails, stays as it was."""
+    if options.path.endswith("/"):
+        raise UsageError(f"{options.path!r} is a folder: name the file to write.")
+    devbox = await target(session, options.on)
     await session.check_usable(devbox.id)
-    handle = (await session.sdk()).devbox.from_id(devbox.id)
-    data = args.cell.encode("utf-8", "surrogatepass")
-    await (_append if args.append else _replace)(handle, args.path, data)
-    if args.mode:
-        await _run(handle, f"chmod {args.mode} -- {_quoted(args.path)}", args.path)
-    did = "Appended" if args.append else "Wrote"
-    return Done(f"{did} {spell_size(len(data))} to {args.path} on {devbox.short}{_line_ends(args.cell)}.", devbox)
+    handle = (await session.client.sdk()).devbox.from_id(devbox.id)
+    text = options.invocation.text
+    data = text.encode("utf-8", "surrogatepass")
+    await (_append if options.append else _replace)(handle, options.path, data)
+    if options.mode:
+        await _run(handle, f"chmod {options.mode} -- {_quoted(options.path)}", options.path)
+    did = "Appended" if options.append else "Wrote"
+    return Done(
+        f"{did} {spell_size(len(data))} to {options.path} on {devbox.short}{_line_ends(text)}.",
+        devbox,
+    )
 
 
 def _line_ends(text: str) -> str:
-    """What to say of lines that do not end as they do on Linux: few see it, and programs stumble over it."""
+    """A note on lines that do not end as they do on Linux: few see it, and programs stumble over it."""
     crlf = text.count("\r\n")
     if not crlf:
         return ""
@@ -77,11 +95,11 @@ async def _replace(devbox: AsyncDevbox, path: str, data: bytes) -> None:
 
 
 async def _append(devbox: AsyncDevbox, path: str, data: bytes) -> None:
-    parked = f"/tmp/runloop-{os.urandom(8).hex()}"  # noqa: S108 - in the devbox, which is its user's alone
-    await devbox.file.upload(path=parked, file=data)
+    temporary = f"/tmp/runloop-{os.urandom(8).hex()}"  # noqa: S108 - in the devbox, which is its user's alone
+    await devbox.file.upload(path=temporary, file=data)
     target = _quoted(path)
-    move = f'mkdir -p -- "$(dirname -- {target})" && cat {parked} >> {target}'
-    await _run(devbox, f"{move}; code=$?; rm -f {parked}; exit $code", path)
+    move = f'mkdir -p -- "$(dirname -- {target})" && cat {temporary} >> {target}'
+    await _run(devbox, f"{move}; code=$?; rm -f {temporary}; exit $code", path)
 
 
 async def _run(devbox: AsyncDevbox, command: str, path: str) -> None:
@@ -102,5 +120,5 @@ def _quoted(path: str) -> str:
 
 def _mode(text: str) -> str:
     if not (3 <= len(text) <= 4 and set(text) <= set("01234567")):
-        raise argparse.ArgumentTypeError(f"{text!r} is not a mode: write it like 755 or 0600")
+        raise ArgumentTypeError(f"{text!r} is not a mode: write it like 755 or 0600")
     return text

@@ -2,31 +2,28 @@
 
 from __future__ import annotations
 
-import argparse
+from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from ...rendering import Done
-from ...resources.lookup import OBJECT
+from ...resources.kinds.storage_object import OBJECT
 from .. import removing
 from ..parser import Parser
 
 if TYPE_CHECKING:
-    from runloop_sdk import AsyncRunloopSDK
-    from runloop_sdk.models.objects import ObjectView
-
     from ...session import Session
 
 
-def parser() -> Parser:
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Options(removing.DeleteOptions):
     """The options of `%runloop object delete`."""
-    return removing.deleting_parser(OBJECT, "Delete storage objects.", "%runloop object delete data.csv")
 
 
-async def run(session: Session, args: argparse.Namespace) -> Done[object]:
-    """Delete them."""
-    return await removing.delete(session, OBJECT, args.names, remove)
+def parser() -> Parser[Options]:
+    """The parser of `%runloop object delete`."""
+    return removing.deleting_parser(Options, OBJECT, "Delete storage objects.", "%runloop object delete data.csv")
 
 
-async def remove(sdk: AsyncRunloopSDK, view: ObjectView) -> None:
-    """Delete one."""
-    await sdk.api.objects.delete(view.id)
+async def run(session: Session, options: Options) -> Done[object]:
+    """Delete the objects."""
+    return await removing.delete(session, OBJECT, options.names)

@@ -2,14 +2,15 @@
 
 from __future__ import annotations
 
-import argparse
+from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 from ...operations.transfers import download_object, place
 from ...output.progress import progress
 from ...rendering import Done
-from ...resources.lookup import OBJECT, label
+from ...resources.kind import label
+from ...resources.kinds.storage_object import OBJECT
 from ...text.quoting import printable
 from ...text.sizes import spell_size
 from ..parser import Parser
@@ -18,9 +19,17 @@ if TYPE_CHECKING:
     from ...session import Session
 
 
-def parser() -> Parser:
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Options:
     """The options of `%runloop object download`."""
-    made = Parser("%runloop object download", "Download a storage object into a file.")
+
+    name: str
+    path: str
+
+
+def parser() -> Parser[Options]:
+    """The parser of `%runloop object download`."""
+    made = Parser(Options, "%runloop object download", "Download a storage object into a file.")
     made.shows_progress = True
     made.add_name("object", "name", metavar="NAME|ID", help="an object's name or id")
     made.add_name("local path", "path", metavar="PATH", nargs="?", default=".", help="the file, or the folder for it")
@@ -35,10 +44,10 @@ def parser() -> Parser:
     )
 
 
-async def run(session: Session, args: argparse.Namespace) -> Done[Path]:
-    """Download it; the path is `.item`."""
-    sdk = await session.sdk()
-    view = await OBJECT.find(sdk, args.name)
+async def run(session: Session, options: Options) -> Done[Path]:
+    """Download the object; the local path is `.item`."""
+    sdk = await session.client.sdk()
+    view = await OBJECT.find(sdk, options.name)
     async with progress(f"downloading {printable(view.name)}") as made:
-        target = await download_object(sdk, view, place(args.path), made)
+        target = await download_object(sdk, view, place(options.path), made)
     return Done(f"Downloaded {label(view)} into {target}, {spell_size(target.stat().st_size)}.", target)

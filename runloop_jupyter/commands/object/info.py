@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-import argparse
+from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from ...rendering import Details
-from ...resources.lookup import OBJECT
+from ...resources.kinds.storage_object import OBJECT
 from ..parser import Parser
 
 if TYPE_CHECKING:
@@ -15,9 +15,16 @@ if TYPE_CHECKING:
     from ...session import Session
 
 
-def parser() -> Parser:
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Options:
     """The options of `%runloop object info`."""
-    made = Parser("%runloop object info", "Show one storage object in detail.")
+
+    name: str
+
+
+def parser() -> Parser[Options]:
+    """The parser of `%runloop object info`."""
+    made = Parser(Options, "%runloop object info", "Show one storage object in detail.")
     made.add_name("object", "name", metavar="NAME|ID", help="an object's name or id")
     return made.explain(
         ("by name or id", "%runloop object info data.csv"),
@@ -30,8 +37,8 @@ def parser() -> Parser:
     )
 
 
-async def run(session: Session, args: argparse.Namespace) -> Details[ObjectView]:
-    """The card."""
+async def run(session: Session, options: Options) -> Details[ObjectView]:
+    """A card of the object."""
     from ...rendering.cards import card_of
 
-    return card_of(await OBJECT.find(await session.sdk(), args.name))
+    return card_of(await OBJECT.find(await session.client.sdk(), options.name))

@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
-import argparse
+from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from ...rendering import Listing, ago, state_text
-from ...resources.lookup import OBJECT, short
+from ...resources.kind import short
+from ...resources.kinds.storage_object import OBJECT
 from ...text.sizes import spell_size
-from ..parser import LISTED, NONE_LISTED, Parser, add_limit_option
+from ..option_groups import LISTED, NONE_LISTED, LimitOption, SearchOption, add_limit_option, add_search_option
+from ..parser import Parser
 
 if TYPE_CHECKING:
     from runloop_sdk.models.objects import ObjectView
@@ -29,10 +31,18 @@ _NONE = "No storage objects. Upload one: %runloop object upload FILE"
 _NO_SUCH = "No storage object matches. See them all: %runloop object list"
 
 
-def parser() -> Parser:
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Options(LimitOption, SearchOption):
     """The options of `%runloop object list`."""
-    made = Parser("%runloop object list", "Show the storage objects, newest first.")
-    made.add_argument("--search", metavar="TEXT", help="only those whose name or id has this text")
+
+    state: str | None
+    type: str | None
+
+
+def parser() -> Parser[Options]:
+    """The parser of `%runloop object list`."""
+    made = Parser(Options, "%runloop object list", "Show the storage objects, newest first.")
+    add_search_option(made)
     made.add_argument("--state", choices=STATES, metavar="STATE", help="only these: " + ", ".join(STATES))
     made.add_argument("--type", choices=TYPES, metavar="TYPE", help="only these: " + ", ".join(TYPES))
     add_limit_option(made, "objects")
@@ -46,11 +56,11 @@ def parser() -> Parser:
     )
 
 
-async def run(session: Session, args: argparse.Namespace) -> Listing[ObjectView]:
-    """The table."""
-    filters = {"search": args.search, "state": args.state and args.state.upper(), "content_type": args.type}
+async def run(session: Session, options: Options) -> Listing[ObjectView]:
+    """A table of the objects."""
+    filters = {"search": options.search, "state": options.state and options.state.upper(), "content_type": options.type}
     given = {key: value for key, value in filters.items() if value}
-    found = await OBJECT.all(await session.sdk(), limit=args.limit, **given)
+    found = await OBJECT.all(await session.client.sdk(), limit=options.limit, **given)
     if not given:
         session.names.keep("object", map(short, found))
     return Listing(found, _COLUMNS, none=_NO_SUCH if given else _NONE)

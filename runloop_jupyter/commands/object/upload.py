@@ -2,27 +2,41 @@
 
 from __future__ import annotations
 
-import argparse
+from dataclasses import dataclass
 from datetime import timedelta
 from typing import TYPE_CHECKING
 
 from ...operations.transfers import here, local_name, upload_object
 from ...output.progress import progress
 from ...rendering import Done
-from ...resources.lookup import label
+from ...resources.kind import label
 from ...text.sizes import spell_size
-from ..parser import Parser, add_metadata_option, duration
+from ..argument_types import duration
+from ..option_groups import MetadataOption, add_metadata_option
+from ..parser import Parser
 from .list import TYPES
 
 if TYPE_CHECKING:
     from runloop_sdk.models.objects import ObjectView
+    from runloop_sdk.params.objects import ObjectContentType
 
     from ...session import Session
 
 
-def parser() -> Parser:
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Options(MetadataOption):
     """The options of `%runloop object upload`."""
+
+    path: str
+    name: str | None
+    type: ObjectContentType | None
+    ttl: float | None
+
+
+def parser() -> Parser[Options]:
+    """The parser of `%runloop object upload`."""
     made = Parser(
+        Options,
         "%runloop object upload",
         "Upload a file, or a folder as a .tar.gz without what its .gitignore names.",
         "%devbox create --mount NAME:PATH puts it into a devbox; archives are extracted there.",
@@ -47,18 +61,18 @@ def parser() -> Parser:
     )
 
 
-async def run(session: Session, args: argparse.Namespace) -> Done[ObjectView]:
-    """Upload it."""
-    path = here(args.path)
-    name = args.name or local_name(path) + (".tar.gz" if path.is_dir() else "")
-    ttl = timedelta(seconds=args.ttl) if args.ttl else None
-    async with progress(f"uploading {args.path}") as made:
+async def run(session: Session, options: Options) -> Done[ObjectView]:
+    """Upload the file or folder as an object."""
+    path = here(options.path)
+    name = options.name or local_name(path) + (".tar.gz" if path.is_dir() else "")
+    ttl = timedelta(seconds=options.ttl) if options.ttl else None
+    async with progress(f"uploading {options.path}") as made:
         view = await upload_object(
-            await session.sdk(),
+            await session.client.sdk(),
             path,
             name,
-            content_type=args.type,
-            metadata=dict(args.metadata),
+            content_type=options.type,
+            metadata=dict(options.metadata),
             ttl=ttl,
             progress=made,
         )

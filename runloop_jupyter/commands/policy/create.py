@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
-import argparse
+from collections.abc import Sequence
+from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from ...rendering import Done
 from ...rendering.policies import allowed
-from ...resources.lookup import label
+from ...resources.kind import label
 from ...text.quoting import reference
 from ..parser import Parser
 
@@ -17,9 +18,23 @@ if TYPE_CHECKING:
     from ...session import Session
 
 
-def parser() -> Parser:
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Options:
     """The options of `%runloop policy create`."""
+
+    name: str
+    description: str | None
+    hosts: Sequence[str]
+    ranges: Sequence[str]
+    allow_all: bool
+    allow_devboxes: bool
+    allow_mirrors: bool
+
+
+def parser() -> Parser[Options]:
+    """The parser of `%runloop policy create`."""
     made = Parser(
+        Options,
         "%runloop policy create",
         "Make a network policy: what it does not allow, devboxes cannot connect to.",
         "%devbox create --policy NAME puts a devbox under it.",
@@ -46,16 +61,16 @@ def parser() -> Parser:
     )
 
 
-async def run(session: Session, args: argparse.Namespace) -> Done[NetworkPolicyView]:
-    """Make it."""
-    view = await (await session.sdk()).api.network_policies.create(
-        name=args.name,
-        description=args.description,
-        allowed_hostnames=args.hosts,
-        allowed_cidrs=[{"cidr": each} for each in args.ranges],
-        allow_all=args.allow_all,
-        allow_devbox_to_devbox=args.allow_devboxes,
-        allow_runloop_mirrors=args.allow_mirrors,
+async def run(session: Session, options: Options) -> Done[NetworkPolicyView]:
+    """Create the network policy."""
+    view = await (await session.client.sdk()).api.network_policies.create(
+        name=options.name,
+        description=options.description,
+        allowed_hostnames=options.hosts,
+        allowed_cidrs=[{"cidr": each} for each in options.ranges],
+        allow_all=options.allow_all,
+        allow_devbox_to_devbox=options.allow_devboxes,
+        allow_runloop_mirrors=options.allow_mirrors,
     )
     session.names.add("policy", view.name)
     use = f"Use it: %devbox create --policy {reference(view.name, view.id)}"

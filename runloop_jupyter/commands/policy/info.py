@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-import argparse
+from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from ...rendering import Details
-from ...resources.lookup import POLICY
+from ...resources.kinds.network_policy import POLICY
 from ..parser import Parser
 
 if TYPE_CHECKING:
@@ -15,9 +15,16 @@ if TYPE_CHECKING:
     from ...session import Session
 
 
-def parser() -> Parser:
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Options:
     """The options of `%runloop policy info`."""
-    made = Parser("%runloop policy info", "Show one network policy in detail.")
+
+    name: str
+
+
+def parser() -> Parser[Options]:
+    """The parser of `%runloop policy info`."""
+    made = Parser(Options, "%runloop policy info", "Show one network policy in detail.")
     made.add_name("policy", "name", metavar="NAME|ID", help="a network policy's name or id")
     return made.explain(
         ("by name or id", "%runloop policy info only-github"),
@@ -28,8 +35,8 @@ def parser() -> Parser:
     )
 
 
-async def run(session: Session, args: argparse.Namespace) -> Details[NetworkPolicyView]:
-    """The card."""
+async def run(session: Session, options: Options) -> Details[NetworkPolicyView]:
+    """A card of the network policy."""
     from ...rendering.cards import card_of
 
-    return card_of(await POLICY.find(await session.sdk(), args.name))
+    return card_of(await POLICY.find(await session.client.sdk(), options.name))

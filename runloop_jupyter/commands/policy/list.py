@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
-import argparse
+from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from ...rendering import Listing, ago
 from ...rendering.policies import allowed
-from ...resources.lookup import POLICY, short
-from ..parser import LISTED, NONE_LISTED, Parser, add_limit_option
+from ...resources.kind import short
+from ...resources.kinds.network_policy import POLICY
+from ..option_groups import LISTED, NONE_LISTED, LimitOption, SearchOption, add_limit_option, add_search_option
+from ..parser import Parser
 
 if TYPE_CHECKING:
     from runloop_sdk.models.network_policies import NetworkPolicyView
@@ -25,10 +27,15 @@ _NONE = "No network policies. Make one: %runloop policy create NAME"
 _NO_SUCH = "No network policy matches. See them all: %runloop policy list"
 
 
-def parser() -> Parser:
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Options(LimitOption, SearchOption):
     """The options of `%runloop policy list`."""
-    made = Parser("%runloop policy list", "Show the network policies, newest first.")
-    made.add_argument("--search", metavar="TEXT", help="only those whose name or id has this text")
+
+
+def parser() -> Parser[Options]:
+    """The parser of `%runloop policy list`."""
+    made = Parser(Options, "%runloop policy list", "Show the network policies, newest first.")
+    add_search_option(made)
     add_limit_option(made, "network policies")
     return made.explain(
         ("all, newest first", "%runloop policy list"),
@@ -39,10 +46,10 @@ def parser() -> Parser:
     )
 
 
-async def run(session: Session, args: argparse.Namespace) -> Listing[NetworkPolicyView]:
-    """The table."""
-    given = {"search": args.search} if args.search else {}
-    found = await POLICY.all(await session.sdk(), limit=args.limit, **given)
+async def run(session: Session, options: Options) -> Listing[NetworkPolicyView]:
+    """A table of the network policies."""
+    given = {"search": options.search} if options.search else {}
+    found = await POLICY.all(await session.client.sdk(), limit=options.limit, **given)
     if not given:
         session.names.keep("policy", map(short, found))
     return Listing(found, _COLUMNS, none=_NO_SUCH if given else _NONE)

@@ -1,4 +1,4 @@
-"""What `%runloop` itself does: the overview, the connection, and this kernel."""
+"""The subcommands of `%runloop` itself: the overview, the connection, and this kernel."""
 
 from ..noun import Noun
 

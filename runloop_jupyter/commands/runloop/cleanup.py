@@ -2,25 +2,34 @@
 
 from __future__ import annotations
 
-import argparse
 import asyncio
+from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-from ...kernel.prompts import confirm
+from ...operations.lifecycle import shut_down_all
 from ...rendering import Listing, devbox_listing
 from ...resources.devboxes import DevboxInfo, by_id
-from ...resources.ownership import told
-from ..devbox.shutdown import end_all
+from ..devbox.shutdown import confirm_shutdown
+from ..option_groups import YesOption, add_yes_option
 from ..parser import Parser
-from ..removing import add_yes_option
 
 if TYPE_CHECKING:
     from ...session import Session
 
 
-def parser() -> Parser:
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Options(YesOption):
     """The options of `%runloop cleanup`."""
+
+    kept: bool
+    dead: bool
+    dry_run: bool
+
+
+def parser() -> Parser[Options]:
+    """The parser of `%runloop cleanup`."""
     made = Parser(
+        Options,
         "%runloop cleanup",
         "Shut down the devboxes that this kernel and dead kernels of yours created, after showing them and asking.",
         "Kernels that still run keep theirs.",
@@ -40,35 +49,31 @@ def parser() -> Parser:
     )
 
 
-async def run(session: Session, args: argparse.Namespace) -> Listing[DevboxInfo]:
-    """Look, ask, shut down."""
-    left = await _left(session, args)
-    if not left or args.dry_run:
+async def run(session: Session, options: Options) -> Listing[DevboxInfo]:
+    """Show the devboxes that were left behind, ask, and shut them down."""
+    left = await _left(session, options)
+    if not left or options.dry_run:
         return devbox_listing(left, current=_current(session), none="Nothing is left to clean up.")
-    if not args.yes and not await _sure(session, left):
+    if not options.yes and not await confirm_shutdown(session, left):
         return devbox_listing((), none="Nothing was shut down.")
-    ended = await end_all(session, left)
+    ended = await shut_down_all(session, left)
     return devbox_listing(ended, note=f"Shut down {len(ended)}.")
 
 
-async def _left(session: Session, args: argparse.Namespace) -> list[DevboxInfo]:
-    sdk = await session.sdk()
-    dead = [entry.devbox_id for entry in await session.remembered() if entry.made and (args.kept or not entry.keep)]
-    own = [] if args.dead else [each for each in session.owned if args.kept or not session.owned.keeps(each)]
+async def _left(session: Session, options: Options) -> list[DevboxInfo]:
+    sdk = await session.client.sdk()
+    dead = [entry.devbox_id for entry in await session.remembered() if entry.made and (options.kept or not entry.keep)]
+    own = (
+        []
+        if options.dead
+        else [each for each in session.owned if options.kept or not session.owned.outlives_kernel(each)]
+    )
     ids = dict.fromkeys([*own, *dead])
     found = await asyncio.gather(*(by_id(sdk, devbox_id) for devbox_id in ids))
     for devbox_id, box in zip(ids, found, strict=True):
         if box is None or not box.alive:
             session.kernel_registry.forget(devbox_id)
-    return await told(session, [devbox for devbox in found if devbox is not None and devbox.alive])
-
-
-async def _sure(session: Session, left: list[DevboxInfo]) -> bool:
-    session.say(repr(devbox_listing(left, current=_current(session))))
-    return await confirm(
-        f"Shut down {len(left)} devbox{'es' if len(left) > 1 else ''} for good?",
-        instead="Add --yes to do it without a question.",
-    )
+    return await session.ownerships.described([devbox for devbox in found if devbox is not None and devbox.alive])
 
 
 def _current(session: Session) -> str | None:

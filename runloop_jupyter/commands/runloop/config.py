@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-import argparse
 import dataclasses
+from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from ...rendering import Listing
-from ...settings import Settings, spelled
+from ...settings import Settings, format_setting
 from ..parser import Parser
 
 if TYPE_CHECKING:
@@ -20,9 +20,15 @@ _COLUMNS = {
 }
 
 
-def parser() -> Parser:
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Options:
     """The options of `%runloop config`."""
+
+
+def parser() -> Parser[Options]:
+    """The parser of `%runloop config`."""
     return Parser(
+        Options,
         "%runloop config",
         "Show what can be set for this notebook, and how it is set.",
         "Change one: %config RunloopMagics.keep_alive = '2h'. For all notebooks: c.RunloopMagics.keep_alive = '2h'\n"
@@ -41,10 +47,10 @@ def parser() -> Parser:
     )
 
 
-async def run(session: Session, args: argparse.Namespace) -> Listing[tuple[str, str, str]]:
-    """The table."""
+async def run(session: Session, options: Options) -> Listing[tuple[str, str, str]]:
+    """A table of the settings."""
     settings = session.settings
     shown = [each for each in dataclasses.fields(Settings) if each.metadata]
-    rows = [(each.name, spelled(settings, each.name), each.metadata["help"]) for each in shown]
+    rows = [(each.name, format_setting(settings, each.name), each.metadata["help"]) for each in shown]
     note = "\n".join([*settings.refused, "Change one: %config RunloopMagics.NAME = VALUE"])
     return Listing(rows, _COLUMNS, none="", note=note)

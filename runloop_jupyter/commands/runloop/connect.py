@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-import argparse
+from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from ...connection import CLOUD_URL, Connection, checked_url, from_environment
@@ -14,9 +14,17 @@ if TYPE_CHECKING:
     from ...session import Session
 
 
-def parser() -> Parser:
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Options:
     """The options of `%runloop connect`."""
+
+    to: str | None
+
+
+def parser() -> Parser[Options]:
+    """The parser of `%runloop connect`."""
     made = Parser(
+        Options,
         "%runloop connect",
         "Choose the service that this notebook uses: local (on this machine), cloud, or a URL.\n"
         "Without one, what RUNLOOP_API_KEY and RUNLOOP_BASE_URL name counts again.",
@@ -38,19 +46,19 @@ def parser() -> Parser:
     )
 
 
-async def run(session: Session, args: argparse.Namespace) -> Connected:
-    """Connect, and try whether the service answers and accepts the key."""
-    connection = await session.connect(await _wanted(session, args.to))
+async def run(session: Session, options: Options) -> Connected:
+    """Connect to the service, if it answers and accepts the key."""
+    connection = await session.client.connect(await _wanted(session, options.to))
     return Connected(connection)
 
 
 async def _wanted(session: Session, to: str | None) -> Connection | None:
     if to is None:
         return None
-    from ...session import reach
+    from ...client import reach
 
     if to == "local":
-        return await session.embedded()
+        return await session.client.embedded()
     url = checked_url(CLOUD_URL if to == "cloud" else to, f"{to!r}")
     known = from_environment(session.environ)
     if known is not None and known.base_url == url:

@@ -2,13 +2,12 @@
 
 from __future__ import annotations
 
-import argparse
 import platform
 import time
 from collections.abc import AsyncIterator, Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from importlib import metadata
-from typing import TYPE_CHECKING, Any, Literal
+from typing import TYPE_CHECKING, Literal, TypedDict
 
 from ...connection import Connection, from_environment
 from ...errors import MagicError, UsageError
@@ -52,10 +51,15 @@ _COLUMNS = {
 }
 
 
-def parser() -> Parser:
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Options:
     """The options of `%runloop doctor`."""
+
+
+def parser() -> Parser[Options]:
+    """The parser of `%runloop doctor`."""
     return Parser(
-        "%runloop doctor", "Check the key, the network, the versions and the isolation; say what to do."
+        Options, "%runloop doctor", "Check the key, the network, the versions and the isolation; say what to do."
     ).explain(
         ("check everything", "%runloop doctor"),
         ("in Python", "checks = %runloop doctor\n[each.advice for each in checks if each.verdict == 'problem']"),
@@ -68,8 +72,8 @@ def parser() -> Parser:
     )
 
 
-async def run(session: Session, args: argparse.Namespace) -> Listing[Check]:
-    """The table of all checks."""
+async def run(session: Session, options: Options) -> Listing[Check]:
+    """A table of all checks."""
     checks = [
         *_environment(session),
         *[check async for check in _service(session)],
@@ -83,7 +87,7 @@ async def run(session: Session, args: argparse.Namespace) -> Listing[Check]:
 
 
 def summary(checks: Sequence[Check]) -> str:
-    """What all checks come to, in a sentence."""
+    """A sentence that sums up all checks."""
     problems = [check.what for check in checks if check.verdict == "problem"]
     weak = [f"{check.what}: {check.found.partition('. ')[0]}" for check in checks if check.verdict == "weak"]
     if problems:
@@ -108,13 +112,13 @@ def _environment(session: Session) -> Iterator[Check]:
 async def _service(session: Session) -> AsyncIterator[Check]:
     started = time.monotonic()
     try:
-        sdk = await session.guard(session.sdk())
+        sdk = await session.client.guard(session.client.sdk())
         connected, started = time.monotonic() - started, time.monotonic()
-        await session.guard(sdk.api.devboxes.list(limit=1))
+        await session.client.guard(sdk.api.devboxes.list(limit=1))
         took = time.monotonic() - started
-        connection = session.connection
+        connection = session.client.connection
         assert connection is not None
-        state = await session.guard(_state(sdk)) if connection.embedded else {}
+        state = await session.client.guard(_state(sdk)) if connection.embedded else _Status()
     except MagicError as error:
         yield Check("service", "problem", "cannot be used", str(error))
         return
@@ -123,18 +127,26 @@ async def _service(session: Session) -> AsyncIterator[Check]:
     if not connection.embedded:
         yield Check("isolation", "ok", "the service's own")
         return
-    yield service_version(str(state.get("version", "")), _installed("runloop-jupyter") or "")
+    yield service_version(state.get("version", ""), _installed("runloop-jupyter") or "")
     yield isolation(connection, state.get("weaknesses", connection.warnings))
     yield limits(state.get("limits", {}))
 
 
-async def _state(sdk: AsyncRunloopSDK) -> Mapping[str, Any]:
-    state: Mapping[str, Any] = await sdk.api.get_json("/local/status")
+class _Status(TypedDict, total=False):
+    """The state of the embedded service, as it tells it."""
+
+    version: str
+    weaknesses: Sequence[str]
+    limits: Mapping[str, str]
+
+
+async def _state(sdk: AsyncRunloopSDK) -> _Status:
+    state: _Status = await sdk.api.get_json("/local/status")
     return state
 
 
 def network(connected: float, took: float) -> Check:
-    """What the seconds until the connection stood, and of one answer, mean."""
+    """Judge the network by the seconds until the connection stood, and those of one answer."""
     found = f"connected in {spell_duration(connected)}, answers in {spell_duration(took)}"
     if took > _SLOW:
         return Check("network", "note", found, "The network is slow: completions may come without names.")
@@ -142,7 +154,7 @@ def network(connected: float, took: float) -> Check:
 
 
 def service_version(running: str, installed: str) -> Check:
-    """Whether the embedded service that runs is of the version that is installed."""
+    """Compare the version of the embedded service that runs with the one that is installed."""
     if running == installed:
         return Check("version", "ok", f"the service is {running}, as installed")
     advice = "runloop-local stop ends it; the next cell starts the installed one."
@@ -150,14 +162,14 @@ def service_version(running: str, installed: str) -> Check:
 
 
 def isolation(connection: Connection, weaknesses: Iterable[str]) -> Check:
-    """What the embedded service was asked for, and what devboxes got."""
+    """Compare the isolation that the embedded service was asked for with the one that devboxes got."""
     asked = _WANTED.get(connection.requested, connection.requested)
     found = f"{connection.isolation} (asked for: {asked})"
-    told = " ".join(weaknesses)
-    if connection.isolation == "namespaces" and not told:
+    sentences = " ".join(weaknesses)
+    if connection.isolation == "namespaces" and not sentences:
         return Check("isolation", "ok", f"{found}. Nothing on this machine can be reached from devboxes")
     advice = "Run only what you trust; on Linux, allow user namespaces for full isolation; or use the cloud."
-    return Check("isolation", "weak", f"{found}. {told}".strip(), advice)
+    return Check("isolation", "weak", f"{found}. {sentences}".strip(), advice)
 
 
 def limits(enforced: Mapping[str, str]) -> Check:
@@ -175,9 +187,9 @@ def limits(enforced: Mapping[str, str]) -> Check:
 
 
 def files(folder: StateFolder) -> Iterator[Check]:
-    """Whether the extension can keep its own files."""
+    """Check that the extension can keep its own files."""
     try:
-        folder.try_out()
+        folder.check_usable()
     except OSError as error:
         yield Check("files", "weak", folder.problem(error), "Set RUNLOOP_JUPYTER_HOME to a folder of your own.")
     else:
@@ -185,7 +197,7 @@ def files(folder: StateFolder) -> Iterator[Check]:
 
 
 def settings(seen: Settings) -> Iterator[Check]:
-    """What was set and does not fit."""
+    """A note on each setting that was refused."""
     for sentence in seen.refused:
         yield Check("settings", "note", sentence, "%runloop config shows what counts.")
 
@@ -198,7 +210,7 @@ def _installed(package: str) -> str | None:
 
 
 def versions(installed: Callable[[str], str | None]) -> Iterator[Check]:
-    """What the versions of the packages around us allow; `installed` tells one's version, or None."""
+    """Judge the versions of the packages that work with the extension; `installed` gives one's version, or None."""
     for package in ("runloop-jupyter", "IPython", "ipykernel", "ipywidgets", "anywidget", "jupyterlab", "notebook"):
         version = installed(package)
         if version is not None:

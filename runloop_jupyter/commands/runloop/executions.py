@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import argparse
 import time
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
@@ -29,9 +28,15 @@ class ExecutionInfo:
     handle: Background[Any] | None = None
 
 
-def parser() -> Parser:
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Options:
     """The options of `%runloop executions`."""
+
+
+def parser() -> Parser[Options]:
+    """The parser of `%runloop executions`."""
     return Parser(
+        Options,
         "%runloop executions",
         "Show the commands in the background of this kernel, and those of earlier kernels that still run.",
         "%devbox attach ID streams the output of one; %devbox kill ID ends it.",
@@ -51,8 +56,8 @@ def parser() -> Parser:
     )
 
 
-async def run(session: Session, args: argparse.Namespace) -> Listing[ExecutionInfo]:
-    """The table: what this kernel started, newest first, then what else still runs."""
+async def run(session: Session, options: Options) -> Listing[ExecutionInfo]:
+    """A table of commands: those that this kernel started, newest first, then others that still run."""
     own = [_own(handle, part) for handle in reversed(session.executions) for part in handle.parts]
     known = {each.id for each in own}
     others = [_other(found) for found in await running(session) if found.entry.execution_id not in known]

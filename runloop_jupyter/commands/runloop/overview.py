@@ -2,13 +2,12 @@
 
 from __future__ import annotations
 
-import argparse
 from collections.abc import Iterator
+from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from ...rendering import Overview, connection_lines, devbox_listing
 from ...resources.devboxes import live
-from ...resources.ownership import told
 from ..parser import Parser
 
 if TYPE_CHECKING:
@@ -16,10 +15,15 @@ if TYPE_CHECKING:
     from ...session import Session
 
 
-def parser() -> Parser:
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Options:
     """The options of `%runloop overview`."""
+
+
+def parser() -> Parser[Options]:
+    """The parser of `%runloop overview`."""
     return Parser(
-        "%runloop overview", "Show what this notebook is connected to, its devboxes, and what can be typed."
+        Options, "%runloop overview", "Show what this notebook is connected to, its devboxes, and what can be typed."
     ).explain(
         ("the same, shorter", "%runloop"),
         returns="What is shown, as text and as a table.",
@@ -29,14 +33,14 @@ def parser() -> Parser:
     )
 
 
-async def run(session: Session, args: argparse.Namespace) -> Overview:
-    """What the notebook is connected to, its devboxes, and what can be typed."""
-    sdk = await session.sdk()
-    assert session.connection is not None
-    devboxes = await told(session, await live(sdk))
+async def run(session: Session, options: Options) -> Overview:
+    """The connection of the notebook, its devboxes, and what can be typed."""
+    sdk = await session.client.sdk()
+    assert session.client.connection is not None
+    devboxes = await session.ownerships.described(await live(sdk))
     session.names.keep("devbox", [each.known_as for each in devboxes])
     table = devbox_listing(devboxes, current=session.current.id if session.current else None)
-    return Overview(_connection(session.connection), table, tuple(_lines()))
+    return Overview(_connection(session.client.connection), table, tuple(_lines()))
 
 
 def _lines() -> Iterator[tuple[str, str]]:

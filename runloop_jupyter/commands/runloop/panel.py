@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-import argparse
+from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from ..parser import Parser
@@ -14,9 +14,15 @@ if TYPE_CHECKING:
     from ...session import Session
 
 
-def parser() -> Parser:
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Options:
     """The options of `%runloop panel`."""
+
+
+def parser() -> Parser[Options]:
+    """The parser of `%runloop panel`."""
     return Parser(
+        Options,
         "%runloop panel",
         "Open the resource panel: devboxes, blueprints, snapshots and storage objects, live.",
         "It stays alive while cells run. Closing its output ends it; `runloop_jupyter.panel()` opens it from Python.",
@@ -30,7 +36,7 @@ def parser() -> Parser:
     )
 
 
-async def run(session: Session, args: argparse.Namespace) -> Panel | Listing[DevboxInfo]:
+async def run(session: Session, options: Options) -> Panel | Listing[DevboxInfo]:
     """The panel, which the notebook shows as the cell's result."""
     from ...resource_panel import connected_panel
 

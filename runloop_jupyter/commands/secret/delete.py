@@ -2,33 +2,30 @@
 
 from __future__ import annotations
 
-import argparse
+from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from ...rendering import Done
-from ...resources.lookup import SECRET
+from ...resources.kinds.secret import SECRET
 from .. import removing
 from ..parser import Parser
 
 if TYPE_CHECKING:
-    from runloop_sdk import AsyncRunloopSDK
-    from runloop_sdk.models.secrets import SecretView
-
     from ...session import Session
 
 
-def parser() -> Parser:
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Options(removing.DeleteOptions):
     """The options of `%runloop secret delete`."""
+
+
+def parser() -> Parser[Options]:
+    """The parser of `%runloop secret delete`."""
     return removing.deleting_parser(
-        SECRET, "Delete secrets. Devboxes that have them already keep them.", "%runloop secret delete my-token"
+        Options, SECRET, "Delete secrets. Devboxes that have them already keep them.", "%runloop secret delete my-token"
     )
 
 
-async def run(session: Session, args: argparse.Namespace) -> Done[object]:
-    """Delete them."""
-    return await removing.delete(session, SECRET, args.names, remove)
-
-
-async def remove(sdk: AsyncRunloopSDK, view: SecretView) -> None:
-    """Delete one."""
-    await sdk.api.secrets.delete(view.name)
+async def run(session: Session, options: Options) -> Done[object]:
+    """Delete the secrets."""
+    return await removing.delete(session, SECRET, options.names)

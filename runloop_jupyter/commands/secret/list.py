@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
-import argparse
+from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from ...rendering import Listing, ago
-from ...resources.lookup import SECRET, short
-from ..parser import LISTED, NONE_LISTED, Parser, add_limit_option
+from ...resources.kind import short
+from ...resources.kinds.secret import SECRET
+from ..option_groups import LISTED, NONE_LISTED, LimitOption, add_limit_option
+from ..parser import Parser
 
 if TYPE_CHECKING:
     from runloop_sdk.models.secrets import SecretView
@@ -22,9 +24,14 @@ _COLUMNS = {
 }
 
 
-def parser() -> Parser:
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Options(LimitOption):
     """The options of `%runloop secret list`."""
-    made = Parser("%runloop secret list", "Show the secrets. Nobody can read their values back.")
+
+
+def parser() -> Parser[Options]:
+    """The parser of `%runloop secret list`."""
+    made = Parser(Options, "%runloop secret list", "Show the secrets. Nobody can read their values back.")
     add_limit_option(made, "secrets")
     return made.explain(
         ("all of them, without their values", "%runloop secret list"),
@@ -35,8 +42,8 @@ def parser() -> Parser:
     )
 
 
-async def run(session: Session, args: argparse.Namespace) -> Listing[SecretView]:
-    """The table."""
-    found = await SECRET.all(await session.sdk(), limit=args.limit)
+async def run(session: Session, options: Options) -> Listing[SecretView]:
+    """A table of the secrets."""
+    found = await SECRET.all(await session.client.sdk(), limit=options.limit)
     session.names.keep("secret", map(short, found))
     return Listing(found, _COLUMNS, none="No secrets. Make one: %runloop secret set NAME")

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-import argparse
+from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from ...errors import UsageError
@@ -17,9 +17,18 @@ if TYPE_CHECKING:
     from ...session import Session
 
 
-def parser() -> Parser:
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Options:
     """The options of `%runloop secret set`."""
+
+    name: str
+    from_env: str | None
+
+
+def parser() -> Parser[Options]:
+    """The parser of `%runloop secret set`."""
     made = Parser(
+        Options,
         "%runloop secret set",
         "Make a secret, or give it a new value. The value is asked for and never shown: it gets into no notebook.",
         "%devbox create --secret VARIABLE=NAME gives it to a devbox as an environment variable.",
@@ -40,26 +49,26 @@ def parser() -> Parser:
     )
 
 
-async def run(session: Session, args: argparse.Namespace) -> Done[SecretView]:
-    """Make or change it."""
+async def run(session: Session, options: Options) -> Done[SecretView]:
+    """Create the secret, or change its value."""
     from runloop_sdk import NotFoundError
 
-    sdk = await session.sdk()
-    value = await _value(session, args)
+    sdk = await session.client.sdk()
+    value = await _value(session, options)
     try:
-        view, what = await sdk.api.secrets.update(args.name, value=value), "Changed"
+        view, what = await sdk.api.secrets.update(options.name, value=value), "Changed"
     except NotFoundError:
-        view, what = await sdk.api.secrets.create(name=args.name, value=value), "Made"
+        view, what = await sdk.api.secrets.create(name=options.name, value=value), "Made"
     session.names.add("secret", view.name)
     return Done(f"{what} secret {view.name}. Use it: %devbox create --secret VARIABLE={as_word(view.name)}", view)
 
 
-async def _value(session: Session, args: argparse.Namespace) -> str:
-    if args.from_env:
-        if not session.environ.get(args.from_env):
-            raise UsageError(f"There is no environment variable {args.from_env!r} in this kernel, or it is empty.")
-        return session.environ[args.from_env]
-    value = await ask(f"Value of secret {args.name}: ", hidden=True, instead="Add --from-env VARIABLE.")
+async def _value(session: Session, options: Options) -> str:
+    if options.from_env:
+        if not session.environ.get(options.from_env):
+            raise UsageError(f"There is no environment variable {options.from_env!r} in this kernel, or it is empty.")
+        return session.environ[options.from_env]
+    value = await ask(f"Value of secret {options.name}: ", hidden=True, instead="Add --from-env VARIABLE.")
     if not value:
-        raise UsageError(f"No value was given for secret {args.name}: nothing was changed.")
+        raise UsageError(f"No value was given for secret {options.name}: nothing was changed.")
     return value

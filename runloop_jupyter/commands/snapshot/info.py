@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-import argparse
+from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from ...rendering import Details, state_text
-from ...resources.lookup import SNAPSHOT
+from ...resources.kinds.snapshot import SNAPSHOT
 from ..parser import Parser
 
 if TYPE_CHECKING:
@@ -15,9 +15,16 @@ if TYPE_CHECKING:
     from ...session import Session
 
 
-def parser() -> Parser:
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Options:
     """The options of `%runloop snapshot info`."""
-    made = Parser("%runloop snapshot info", "Show one snapshot in detail.")
+
+    name: str
+
+
+def parser() -> Parser[Options]:
+    """The parser of `%runloop snapshot info`."""
+    made = Parser(Options, "%runloop snapshot info", "Show one snapshot in detail.")
     made.add_name("snapshot", "name", metavar="NAME|ID", help="a snapshot's name or id")
     return made.explain(
         ("by name or id", "%runloop snapshot info ready"),
@@ -30,11 +37,11 @@ def parser() -> Parser:
     )
 
 
-async def run(session: Session, args: argparse.Namespace) -> Details[DevboxSnapshotView]:
-    """The card."""
+async def run(session: Session, options: Options) -> Details[DevboxSnapshotView]:
+    """A card of the snapshot."""
     from ...rendering.cards import snapshot_card
 
-    sdk = await session.sdk()
-    view = await SNAPSHOT.find(sdk, args.name)
+    sdk = await session.client.sdk()
+    view = await SNAPSHOT.find(sdk, options.name)
     seen = await sdk.snapshot.from_id(view.id).get_info()
     return snapshot_card(view, state_text(seen.status, seen.error_message))

@@ -2,13 +2,24 @@
 
 from __future__ import annotations
 
-import argparse
+from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from ...rendering import Listing, ago
-from ...resources.lookup import SNAPSHOT, short
+from ...resources.kind import short
+from ...resources.kinds.snapshot import SNAPSHOT
 from ...text.sizes import spell_size
-from ..parser import LISTED, NONE_LISTED, Parser, add_limit_option, add_metadata_option
+from ..option_groups import (
+    LISTED,
+    NONE_LISTED,
+    LimitOption,
+    MetadataOption,
+    SearchOption,
+    add_limit_option,
+    add_metadata_option,
+    add_search_option,
+)
+from ..parser import Parser
 
 if TYPE_CHECKING:
     from runloop_sdk.models.disk_snapshots import DevboxSnapshotView
@@ -27,11 +38,18 @@ _NONE = "No snapshots. Take one: %devbox snapshot"
 _NO_SUCH = "No snapshot matches. See them all: %runloop snapshot list"
 
 
-def parser() -> Parser:
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Options(LimitOption, MetadataOption, SearchOption):
     """The options of `%runloop snapshot list`."""
-    made = Parser("%runloop snapshot list", "Show the snapshots, newest first.")
+
+    devbox: str | None
+
+
+def parser() -> Parser[Options]:
+    """The parser of `%runloop snapshot list`."""
+    made = Parser(Options, "%runloop snapshot list", "Show the snapshots, newest first.")
     made.add_name("devbox", "--devbox", metavar="NAME|ID", help="only those of this devbox")
-    made.add_argument("--search", metavar="TEXT", help="only those whose name or id has this text")
+    add_search_option(made)
     add_metadata_option(made, "only those with this metadata")
     add_limit_option(made, "snapshots")
     return made.explain(
@@ -44,12 +62,12 @@ def parser() -> Parser:
     )
 
 
-async def run(session: Session, args: argparse.Namespace) -> Listing[DevboxSnapshotView]:
-    """The table."""
-    devbox = (await session.find(args.devbox)).id if args.devbox else None
-    filters = {"devbox_id": devbox, "search": args.search, "metadata": dict(args.metadata)}
+async def run(session: Session, options: Options) -> Listing[DevboxSnapshotView]:
+    """A table of the snapshots."""
+    devbox = (await session.find(options.devbox)).id if options.devbox else None
+    filters = {"devbox_id": devbox, "search": options.search, "metadata": dict(options.metadata)}
     given = {key: value for key, value in filters.items() if value}
-    found = await SNAPSHOT.all(await session.sdk(), limit=args.limit, **given)
+    found = await SNAPSHOT.all(await session.client.sdk(), limit=options.limit, **given)
     if not given:
         session.names.keep("snapshot", map(short, found))
     return Listing(found, _COLUMNS, none=_NO_SUCH if given else _NONE)

@@ -2,26 +2,32 @@
 
 from __future__ import annotations
 
-import argparse
-from collections import Counter
-from collections.abc import Iterable, Iterator
-from typing import TYPE_CHECKING, Any
+from argparse import ArgumentTypeError
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
 
 from ...rendering import Done
-from ...resources.lookup import SNAPSHOT
+from ...resources.kinds.snapshot import SNAPSHOT
 from .. import removing
 from ..parser import Parser
-from .delete import remove
 
 if TYPE_CHECKING:
-    from runloop_sdk.models.disk_snapshots import DevboxSnapshotView
-
     from ...session import Session
 
 
-def parser() -> Parser:
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Options(removing.PruneOptions):
     """The options of `%runloop snapshot prune`."""
-    made = removing.pruning_parser(SNAPSHOT, "Delete all but the newest snapshots of each devbox, after a question.")
+
+    devbox: str | None
+    keep: int
+
+
+def parser() -> Parser[Options]:
+    """The parser of `%runloop snapshot prune`."""
+    made = removing.pruning_parser(
+        Options, SNAPSHOT, "Delete all but the newest snapshots of each devbox, after a question."
+    )
     made.add_name("devbox", "--devbox", metavar="NAME|ID", help="only those of this devbox")
     made.add_argument("--keep", type=_count, default=1, metavar="N", help="how many to keep of each (default 1)")
     return made.explain(
@@ -35,23 +41,14 @@ def parser() -> Parser:
     )
 
 
-async def run(session: Session, args: argparse.Namespace) -> Done[object]:
-    """List, ask, delete."""
-    filters: dict[str, Any] = {"devbox_id": (await session.find(args.devbox)).id} if args.devbox else {}
-    doomed = list(older(await SNAPSHOT.all(await session.sdk(), **filters), args.keep))
-    return await removing.prune(session, SNAPSHOT, doomed, remove, args)
-
-
-def older(newest_first: Iterable[DevboxSnapshotView], keep: int) -> Iterator[DevboxSnapshotView]:
-    """All but the first `keep` of each devbox."""
-    seen: Counter[str] = Counter()
-    for view in newest_first:
-        seen[view.source_devbox_id] += 1
-        if seen[view.source_devbox_id] > keep:
-            yield view
+async def run(session: Session, options: Options) -> Done[object]:
+    """List what can go, ask, and delete it."""
+    filters = {"devbox_id": (await session.find(options.devbox)).id} if options.devbox else {}
+    snapshots = await SNAPSHOT.all(await session.client.sdk(), limit=None, **filters)
+    return await removing.prune(session, SNAPSHOT, snapshots, options, keep=options.keep)
 
 
 def _count(text: str) -> int:
     if not text.isdecimal():
-        raise argparse.ArgumentTypeError(f"{text!r} is not a number of snapshots: write it like 3")
+        raise ArgumentTypeError(f"{text!r} is not a number of snapshots: write it like 3")
     return int(text)

@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-import argparse
+from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from ...rendering import Done
-from ...resources.lookup import SNAPSHOT
-from ..devbox import create
+from ...resources.kinds.snapshot import SNAPSHOT
+from ..devbox.create import Disk, NewDevboxOptions, add_new_devbox_options, create
 from ..parser import Parser
 
 if TYPE_CHECKING:
@@ -15,15 +15,23 @@ if TYPE_CHECKING:
     from ...session import Session
 
 
-def parser() -> Parser:
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Options(NewDevboxOptions):
     """The options of `%runloop snapshot restore`."""
+
+    snapshot: str
+
+
+def parser() -> Parser[Options]:
+    """The parser of `%runloop snapshot restore`."""
     made = Parser(
+        Options,
         "%runloop snapshot restore",
         "Create a devbox with a snapshot's disk, wait until it runs and make it the current one.",
     )
     made.shows_progress = True
     made.add_name("snapshot", "snapshot", metavar="NAME|ID", help="a snapshot's name or id")
-    create.add_options(made)
+    add_new_devbox_options(made)
     return made.explain(
         ("a devbox with the snapshot's disk", "%runloop snapshot restore ready"),
         ("with a name, and larger", "%runloop snapshot restore ready --name web-2 --size large"),
@@ -35,8 +43,7 @@ def parser() -> Parser:
     )
 
 
-async def run(session: Session, args: argparse.Namespace) -> Done[DevboxInfo]:
-    """Create it."""
-    args.snapshot = (await SNAPSHOT.find(await session.sdk(), args.snapshot)).id
-    args.blueprint = None
-    return await create.run(session, args)
+async def run(session: Session, options: Options) -> Done[DevboxInfo]:
+    """Create a devbox from the snapshot."""
+    snapshot = await SNAPSHOT.find(await session.client.sdk(), options.snapshot)
+    return await create(session, options, options.name or "", Disk(snapshot=snapshot.id))

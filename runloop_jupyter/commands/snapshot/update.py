@@ -2,23 +2,35 @@
 
 from __future__ import annotations
 
-import argparse
+from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from ...errors import UsageError
 from ...rendering import Done
-from ...resources.lookup import SNAPSHOT, label
-from ..parser import Parser, add_metadata_option
+from ...resources.kind import label
+from ...resources.kinds.snapshot import SNAPSHOT
+from ..option_groups import MetadataOption, add_metadata_option
+from ..parser import Parser
 
 if TYPE_CHECKING:
     from runloop_sdk.models.disk_snapshots import DevboxSnapshotView
+    from runloop_sdk.params.disk_snapshots import DiskSnapshotUpdateParams
 
     from ...session import Session
 
 
-def parser() -> Parser:
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Options(MetadataOption):
     """The options of `%runloop snapshot update`."""
-    made = Parser("%runloop snapshot update", "Change a snapshot's name, message or metadata.")
+
+    snapshot: str
+    name: str | None
+    message: str | None
+
+
+def parser() -> Parser[Options]:
+    """The parser of `%runloop snapshot update`."""
+    made = Parser(Options, "%runloop snapshot update", "Change a snapshot's name, message or metadata.")
     made.add_name("snapshot", "snapshot", metavar="NAME|ID", help="a snapshot's name or id")
     made.add_argument("--name", help="its new name")
     made.add_argument("--message", help="its new message")
@@ -33,15 +45,20 @@ def parser() -> Parser:
     )
 
 
-async def run(session: Session, args: argparse.Namespace) -> Done[DevboxSnapshotView]:
-    """Change it."""
-    changes = {"name": args.name, "commit_message": args.message, "metadata": dict(args.metadata) or None}
-    given = {key: value for key, value in changes.items() if value is not None}
-    if not given:
+async def run(session: Session, options: Options) -> Done[DevboxSnapshotView]:
+    """Change the snapshot."""
+    changes: DiskSnapshotUpdateParams = {}
+    if options.name is not None:
+        changes["name"] = options.name
+    if options.message is not None:
+        changes["commit_message"] = options.message
+    if options.metadata:
+        changes["metadata"] = dict(options.metadata)
+    if not changes:
         raise UsageError("There is nothing to change: give --name, --message or --metadata.")
-    sdk = await session.sdk()
-    before = await SNAPSHOT.find(sdk, args.snapshot)
-    view = await sdk.snapshot.from_id(before.id).update(**given)
+    sdk = await session.client.sdk()
+    before = await SNAPSHOT.find(sdk, options.snapshot)
+    view = await sdk.snapshot.from_id(before.id).update(**changes)
     session.names.drop("snapshot", before.name or before.id)
     session.names.add("snapshot", view.name or view.id)
     return Done(f"Changed snapshot {label(view)}.", view)

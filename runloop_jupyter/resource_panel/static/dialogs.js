@@ -11,7 +11,7 @@ function ask(root, { title, text, items, more, yes }, answer) {
     "dialog",
     { class: "rl-dialog", "aria-label": title },
     h("h2", {}, title), text && h("p", {}, text), list,
-    h("div", { class: "rl-dialog-end" }, no, button(yes, () => close(true), { kind: "rl-grave" })),
+    h("div", { class: "rl-dialog-end" }, no, button(yes, () => close(true), { kind: "rl-destructive" })),
   );
   const close = (value) => {
     dialog.close();
@@ -60,12 +60,12 @@ function copyButton(text, title, say = () => {}) {
   return made;
 }
 
-/** A menu at a place in the page: [label, act, {disabled, grave, why}] for each entry, null for a line. */
+/** A menu at a place in the page: [label, act, {disabled, destructive, why}] for each entry, null for a line. */
 function openMenu(root, entries, at, after) {
   root.querySelector(".rl-menu")?.remove();
   const items = entries.map((entry) =>
     entry
-      ? h("button", { type: "button", role: "menuitem", class: `rl-item ${entry[2]?.grave ? "rl-grave-item" : ""}`, tabindex: "-1",
+      ? h("button", { type: "button", role: "menuitem", class: `rl-item ${entry[2]?.destructive ? "rl-destructive-item" : ""}`, tabindex: "-1",
           "aria-disabled": entry[2]?.disabled ? "true" : null, title: entry[2]?.why || null,
           onclick: () => { if (!entry[2]?.disabled) { close(); entry[1](); } } }, entry[0])
       : h("div", { class: "rl-line", role: "separator" }),

@@ -2,9 +2,7 @@
 
 const PIECE = 512 * 1024;
 const PIECES_AHEAD = 4;
-const NEW = { devbox: "New devbox", blueprint: "Build blueprint", object: "Upload file", secret: "New secret", policy: "New policy" };
 const KEYS = { console: ".rlc-line", terminal: ".xterm-helper-textarea", logs: ".rlt-list", files: ".rlt-list" };
-const PRUNED = new Set(["blueprint", "snapshot", "object"]);
 
 class PanelView {
   constructor(model, store, root) {
@@ -109,7 +107,7 @@ class PanelView {
 
   wanted() {
     const tab = this.tab || this.state.tab;
-    return tab === "devbox" ? ["devbox", "blueprint"] : [tab];
+    return [tab, ...(this.store.kinds.get(tab)?.needs || [])];
   }
 
   nowVisible(inView) {
@@ -387,7 +385,7 @@ class PanelView {
   }
 
   makeButton() {
-    return NEW[this.tab] ? button(NEW[this.tab], () => this.create(), { shape: "plus", kind: "rl-primary" }) : "";
+    return this.kind.create ? button(this.kind.create, () => this.create(), { shape: "plus", kind: "rl-primary" }) : "";
   }
 
   showFoot() {
@@ -405,8 +403,8 @@ class PanelView {
     const unseen = seen < count ? words(`${(count - seen).toLocaleString()} of them not shown`) : null;
     const actions = this.kind.actions.filter((action) => action.many).map((action) => {
       const fit = rows.filter((row) => this.allowed(action, row));
-      const label = fit.length === rows.length || !fit.length ? action.label : `${action.label.replace("…", "")} ${fit.length}${action.grave ? "…" : ""}`;
-      return button(label, () => this.act(action, fit), { kind: action.grave ? "rl-grave" : "", disabled: !fit.length, "data-action": action.name, "data-key": action.name });
+      const label = fit.length === rows.length || !fit.length ? action.label : `${action.label.replace("…", "")} ${fit.length}${action.destructive ? "…" : ""}`;
+      return button(label, () => this.act(action, fit), { kind: action.destructive ? "rl-destructive" : "", disabled: !fit.length, "data-action": action.name, "data-key": action.name });
     });
     const clear = button("Clear", () => this.select([]), { kind: "rl-flat", "data-key": "clear" });
     renew(this.foot, [h("b", {}, `${count.toLocaleString()} selected`), unseen, ...actions, h("span", { class: "rl-spring" }), clear].filter(Boolean), this.grid.element);
@@ -441,10 +439,10 @@ class PanelView {
     this.emptyKey = this.chipKey = this.bannerText = null;
     this.searchBox.value = this.arrangement.search;
     this.searchBox.placeholder = `Search ${this.kind.title.toLowerCase()}`;
-    this.make.hidden = !NEW[name];
-    this.make.replaceChildren(icon("plus"), words(NEW[name] || ""));
-    this.make.setAttribute("aria-label", NEW[name] || "");
-    this.pruneButton.hidden = !PRUNED.has(name);
+    this.make.hidden = !this.kind.create;
+    this.make.replaceChildren(icon("plus"), words(this.kind.create));
+    this.make.setAttribute("aria-label", this.kind.create);
+    this.pruneButton.hidden = !this.kind.prunes;
     this.arrangement.all(this.store.tables.get(name).rows);
     this.grid.active = null;
     this.showChips();
@@ -558,7 +556,7 @@ class PanelView {
 
   remove(row) {
     const rows = this.selected.has(row[0]) ? this.selectedRows() : [row];
-    const action = this.kind.actions.find((each) => each.grave);
+    const action = this.kind.actions.find((each) => each.destructive);
     if (action) this.act(action, rows.filter((each) => this.allowed(action, each)));
   }
 
@@ -570,10 +568,10 @@ class PanelView {
     const status = statusLook(this.kind.status(row)).label;
     const entries = this.kind.actions.map((action) => {
       const disabled = !this.allowed(action, row);
-      return [action.label, () => this.act(action, [row]), { disabled, grave: action.grave, why: disabled ? `Not while it is ${status}` : null }];
+      return [action.label, () => this.act(action, [row]), { disabled, destructive: action.destructive, why: disabled ? `Not while it is ${status}` : null }];
     });
-    const grave = entries.findIndex((entry) => entry[2].grave);
-    if (grave > 0) entries.splice(grave, 0, null);
+    const destructive = entries.findIndex((entry) => entry[2].destructive);
+    if (destructive > 0) entries.splice(destructive, 0, null);
     if (this.store.marks.get(`${this.tab}:${row[0]}`)?.error) entries.push(["Dismiss the message", () => this.dismiss(row[0])]);
     entries.push(null, ["Copy ID", () => this.copy(row[0])], ["Show details", () => this.openDetail(row)]);
     openMenu(this.element, entries, at, () => this.grid.element.focus({ preventScroll: true }));
@@ -591,7 +589,7 @@ class PanelView {
 
   create() {
     this.used();
-    if (this.tab === "object") this.picker.click();
+    if (this.kind.uploads) this.picker.click();
     else this.send("form", { name: this.tab });
   }
 
@@ -627,7 +625,7 @@ class PanelView {
 
   detailActions(row) {
     const possible = this.kind.actions.filter((action) => this.allowed(action, row));
-    return possible.map((action) => button(action.label, () => this.act(action, [row]), { kind: action.grave ? "rl-grave" : "", "data-action": action.name, "data-key": action.name }));
+    return possible.map((action) => button(action.label, () => this.act(action, [row]), { kind: action.destructive ? "rl-destructive" : "", "data-action": action.name, "data-key": action.name }));
   }
 
   nameOf(kind, id) {
@@ -675,7 +673,7 @@ class PanelView {
 
   dropTarget() {
     const body = this.panelBody;
-    const drags = (event) => this.tab === "object" && [...event.dataTransfer.types].includes("Files");
+    const drags = (event) => this.kind.uploads && [...event.dataTransfer.types].includes("Files");
     body.addEventListener("dragover", (event) => {
       if (!drags(event)) return;
       event.preventDefault();

@@ -121,7 +121,7 @@ class Store {
 
   /** The name of what a devbox or a snapshot was made from; its id where it is not known. */
   sourceName(id) {
-    for (const kind of ["blueprint", "snapshot", "devbox"]) {
+    for (const kind of this.kinds.keys()) {
       const row = id && this.tables.get(kind)?.rows.get(id);
       if (row?.[1]) return row[1];
     }

@@ -302,7 +302,7 @@ class Grid {
 
   fillRich(slot, at, cell, column, row, value) {
     const mark = this.store.marks.get(`${this.kind.name}:${row[0]}`);
-    const current = this.kind.name === "devbox" && this.store.current === row[0];
+    const current = this.store.current === row[0];
     const ownStatus = column.form === "status";
     const noted = ownStatus || this.kind.status(row) === "" ? mark : undefined;
     const key = [value, row[0], current, noted?.doing, noted?.error, row[this.kind.at.reason]].join("\u0000");

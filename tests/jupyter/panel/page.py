@@ -3,20 +3,21 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from typing import Any
 
 import comm
 import pytest
 from comm.base_comm import BaseComm
 
-from runloop_jupyter.resource_panel.kinds import KINDS, Row
 from runloop_jupyter.resource_panel.panel import Panel
+from runloop_jupyter.resources.kind import Row
+from runloop_jupyter.resources.kinds import KINDS
 from runloop_jupyter.session import Session
 from tests.waiting import until
 
 
-class PageComm(BaseComm):  # type: ignore[misc]  # comm has no types
+class PageComm(BaseComm):
     """Keeps what was sent."""
 
     def publish_msg(self, msg_type: str, data: Any = None, metadata: Any = None, buffers: Any = None, **_: Any) -> None:
@@ -93,8 +94,11 @@ class Page:
         return await until(condition, lambda: f"{what}; the page was told {self.raw[-5:]}")
 
 
+MakePage = Callable[[Session], Page]
+
+
 @pytest.fixture
-def pages(monkeypatch: pytest.MonkeyPatch):
+def pages(monkeypatch: pytest.MonkeyPatch) -> Iterator[MakePage]:
     """Makes pages, whose panels are closed in the end."""
     monkeypatch.setattr(comm, "create_comm", PageComm)
     made: list[Page] = []

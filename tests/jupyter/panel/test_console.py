@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+from functools import partial
 from itertools import groupby
 from operator import itemgetter
 from pathlib import Path
@@ -10,11 +11,13 @@ from typing import Any
 
 import pytest
 
+from runloop_jupyter.operations.lifecycle import create
 from runloop_jupyter.output.output_targets import ScreenSize
 from runloop_jupyter.resource_panel.console import Console
 from runloop_jupyter.resource_panel.console_buffer import CHARACTERS, LINES, ConsoleBuffer, Printer
-from runloop_jupyter.resources.devboxes import describe
-from tests.jupyter.panel.tool_page import ToolPage, tools
+from runloop_jupyter.resources.devboxes import DevboxInfo, describe
+from runloop_jupyter.session import Session
+from tests.jupyter.panel.tool_page import MakeToolPage, ToolPage, tools
 
 __all__ = ["tools"]
 
@@ -62,16 +65,16 @@ async def runs(page: ToolPage, command: str) -> str:
 
 
 @pytest.fixture
-async def box(session):
-    return await session.create({"name": "consoled"}, keep_alive=600)
+async def box(session: Session) -> DevboxInfo:
+    return await create(session, {"name": "consoled"}, keep_alive=600)
 
 
 @pytest.fixture
-async def page(session, box, tools) -> ToolPage:
+async def page(session: Session, box: DevboxInfo, tools: MakeToolPage) -> ToolPage:
     return await tools(Console, session, box).open()
 
 
-async def test_commands_share_a_directory_and_both_streams_come_in_order(page) -> None:
+async def test_commands_share_a_directory_and_both_streams_come_in_order(page: ToolPage) -> None:
     assert (await runs(page, "mkdir -p a/b && cd a/b && export X=1")).startswith("good: exit code 0 · ")
     assert (await runs(page, "pwd; echo $X; echo err >&2; exit 3")).startswith("bad: exit code 3 · ")
     shown = [tuple(piece) for piece in pieces(page)]
@@ -80,7 +83,7 @@ async def test_commands_share_a_directory_and_both_streams_come_in_order(page) -
     assert page.saved.count("a/b") == 0  # nothing of it goes into the notebook's file
 
 
-async def test_stop_kills_the_command_and_the_next_one_is_where_it_was(page) -> None:
+async def test_stop_kills_the_command_and_the_next_one_is_where_it_was(page: ToolPage) -> None:
     await runs(page, "mkdir -p here; cd here")
     page.send("run", command="sleep 987 & sleep 988")
     await page.until(lambda: page.tool.running and page.tool._command.run.started, "its start")
@@ -92,7 +95,9 @@ async def test_stop_kills_the_command_and_the_next_one_is_where_it_was(page) -> 
     assert text(page) == "/home/user/here\n"
 
 
-async def test_stop_before_the_start_is_kept_and_a_second_one_gives_up(page, monkeypatch) -> None:
+async def test_stop_before_the_start_is_kept_and_a_second_one_gives_up(
+    page: ToolPage, monkeypatch: pytest.MonkeyPatch
+) -> None:
     run = asyncio.Event()
     begin = page.tool._start
 
@@ -114,7 +119,7 @@ async def test_stop_before_the_start_is_kept_and_a_second_one_gives_up(page, mon
     assert (await runs(page, "while pgrep -f 'sleep 98[9]'; do sleep 0.1; done")).startswith("good")
 
 
-async def test_lines_typed_meanwhile_are_its_input(page) -> None:
+async def test_lines_typed_meanwhile_are_its_input(page: ToolPage) -> None:
     page.send("run", command="read name; echo hello $name; cat; echo done")
     await page.until(lambda: page.tool.running and page.tool._command.run.started, "its start")
     page.send("input", text="Ada")
@@ -130,7 +135,7 @@ async def test_lines_typed_meanwhile_are_its_input(page) -> None:
     assert text(page, "command").count("not a command") == 0
 
 
-async def test_one_command_at_a_time(page) -> None:
+async def test_one_command_at_a_time(page: ToolPage) -> None:
     page.send("run", command="sleep 60")
     await page.until(lambda: page.tool.running and page.tool._command.run.started, "its start")
     page.send("run", command="echo second")
@@ -142,7 +147,7 @@ async def test_one_command_at_a_time(page) -> None:
     assert text(page) == "third\n"
 
 
-async def test_a_flood_leaves_the_middle_out_and_saves_the_whole(page) -> None:
+async def test_a_flood_leaves_the_middle_out_and_saves_the_whole(page: ToolPage) -> None:
     assert (await runs(page, "seq 300000")).startswith("good")
     assert "not shown" in text(page, "quiet")
     assert text(page).endswith("299999\n300000\n")
@@ -155,13 +160,13 @@ async def test_a_flood_leaves_the_middle_out_and_saves_the_whole(page) -> None:
     await page.until(lambda: "consoled-output (1).txt" in text(page, "quiet"), "another file")
 
 
-async def test_five_thousand_lines_are_shown_whole(page) -> None:
+async def test_five_thousand_lines_are_shown_whole(page: ToolPage) -> None:
     await runs(page, "seq 4000")
     assert text(page) == "".join(f"{n}\n" for n in range(1, 4001))
     assert text(page, "quiet") == ""
 
 
-async def test_progress_bars_are_one_line_and_escapes_that_are_no_colours_go(page) -> None:
+async def test_progress_bars_are_one_line_and_escapes_that_are_no_colours_go(page: ToolPage) -> None:
     command = r"for n in $(seq 40); do printf '\r%d%%' $n; sleep 0.01; done; printf '\n\033[?7h\033[31mred\033[0m\n'"
     await runs(page, command)
     snapshot = (await ToolPage(page.tool, "v2").open()).told("snapshot")[-1]
@@ -178,19 +183,27 @@ done
 echo after"""
 
 
-async def test_lines_are_drawn_anew_in_their_place(page) -> None:
+async def test_lines_are_drawn_anew_in_their_place(page: ToolPage) -> None:
     await runs(page, FRAMES)
     assert text(page).splitlines() == ["before", "one 5", "two 5", "three 5", "after"]
     assert text(await ToolPage(page.tool, "v2").open()) == text(page)
     assert any("back" in (kind for kind, _ in content.get("pieces", [])) for content, _ in page.raw)
 
 
-async def test_what_was_told_between_lines_that_are_drawn_anew_stays(page) -> None:
+def _asks(page: ToolPage, answer: str) -> bool:
+    return f"{answer}\n" in text(page)
+
+
+def _echoes(page: ToolPage, times: int) -> bool:
+    return text(page, "input").count("go") >= times
+
+
+async def test_what_was_told_between_lines_that_are_drawn_anew_stays(page: ToolPage) -> None:
     page.send("run", command=r"echo one; read x; printf '\033[Atwo\nthree\n'; read y; printf '\033[Afour\n'")
     for answer in ("one", "three"):
-        await page.until(lambda answer=answer: f"{answer}\n" in text(page), "the question")
+        await page.until(partial(_asks, page, answer), "the question")
         page.send("input", text="go")
-        await page.until(lambda answer=answer: text(page, "input").count("go") > (answer == "three"), "the echo")
+        await page.until(partial(_echoes, page, 1 + (answer == "three")), "the echo")
     await page.until(lambda: not state(page)["running"], "its end")
     shown = [piece for piece in pieces(page) if piece[0] in ("stdout", "input")]
     runs_of_one = groupby(shown, key=itemgetter(0))  # what comes in two parts is shown in two pieces
@@ -203,12 +216,12 @@ async def test_what_was_told_between_lines_that_are_drawn_anew_stays(page) -> No
     ]
 
 
-async def test_a_command_knows_how_wide_its_lines_are_shown(page) -> None:
+async def test_a_command_knows_how_wide_its_lines_are_shown(page: ToolPage) -> None:
     await runs(page, "echo $COLUMNS $TERM")
     assert text(page) == "100 xterm-256color\n"
 
 
-async def test_a_second_view_gets_what_is_shown_what_runs_and_the_history(page) -> None:
+async def test_a_second_view_gets_what_is_shown_what_runs_and_the_history(page: ToolPage) -> None:
     await runs(page, "echo one")
     await runs(page, "echo two")
     await runs(page, "echo one")
@@ -224,33 +237,35 @@ async def test_a_second_view_gets_what_is_shown_what_runs_and_the_history(page) 
     page.tool.close()
 
 
-async def test_closing_ends_the_command(session, box, page) -> None:
+async def test_closing_ends_the_command(session: Session, box: DevboxInfo, page: ToolPage) -> None:
     page.send("run", command="sleep 977")
     await page.until(lambda: page.tool.running and page.tool._command.run.started, "its start")
     page.tool.close()
-    devbox = (await session.sdk()).devbox.from_id(box.id)
+    devbox = (await session.client.sdk()).devbox.from_id(box.id)
     check = "for n in $(seq 1000); do pgrep -f 'sleep 97[7]' || exit 0; sleep 0.1; done; exit 1"
     assert (await devbox.cmd.exec(check)).exit_code == 0
 
 
-async def test_a_devbox_that_ends_is_told_and_so_it_is_when_asked_again(session, box, page) -> None:
+async def test_a_devbox_that_ends_is_told_and_so_it_is_when_asked_again(
+    session: Session, box: DevboxInfo, page: ToolPage
+) -> None:
     page.send("run", command="sleep 60")
     await page.until(lambda: page.tool.running and page.tool._command.run.started, "its start")
-    await (await session.sdk()).devbox.from_id(box.id).shutdown()
+    await (await session.client.sdk()).devbox.from_id(box.id).shutdown()
     await page.until(lambda: not state(page)["running"], "its end")
     assert "shut down" in text(page, "bad")
     assert "shut down" in await runs(page, "echo more")
 
 
-async def test_a_suspended_devbox_is_told(session, box, page) -> None:
-    devbox = (await session.sdk()).devbox.from_id(box.id)
+async def test_a_suspended_devbox_is_told(session: Session, box: DevboxInfo, page: ToolPage) -> None:
+    devbox = (await session.client.sdk()).devbox.from_id(box.id)
     await devbox.suspend()
     await devbox.await_suspended()
     assert describe(await devbox.get_info()).status == "suspended"
     assert "suspended" in await runs(page, "echo more")
 
 
-async def test_empty_commands_and_nothing_to_save_or_stop(page) -> None:
+async def test_empty_commands_and_nothing_to_save_or_stop(page: ToolPage) -> None:
     for op, content in (("run", {"command": " \n"}), ("stop", {}), ("end_input", {})):
         page.send(op, **content)
     page.send("save")
@@ -285,7 +300,7 @@ async def test_a_line_without_an_end_costs_no_more_as_it_grows() -> None:
     assert not any("\r" in text for _, text in sent)
 
 
-async def test_a_printer_sends_little_after_a_burst_and_catches_its_breath(monkeypatch) -> None:
+async def test_a_printer_sends_little_after_a_burst_and_catches_its_breath(monkeypatch: pytest.MonkeyPatch) -> None:
     sent: list[tuple[str, str]] = []
     printer = Printer(sent.extend)
     flood = "".join(f"{n}\n" for n in range(LINES * 2))

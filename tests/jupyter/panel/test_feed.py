@@ -4,51 +4,55 @@ from __future__ import annotations
 
 import asyncio
 import time
+from collections.abc import AsyncIterator
 from email.utils import formatdate
+from typing import Any
 
 import pytest
 
-from runloop_jupyter.resource_panel import actions, desk
+from runloop_jupyter.resource_panel import controller
 from runloop_jupyter.resource_panel import feed as feeds
-from runloop_jupyter.resource_panel.kinds import KINDS
+from runloop_jupyter.resource_panel.feed import feed_of
 from runloop_jupyter.resource_panel.poll_interval import delay, delay_after_failures
 from runloop_jupyter.resource_panel.table import Change, Table
 from runloop_jupyter.resource_panel.view_presence import ViewPresence
+from runloop_jupyter.resources.kinds import KINDS
 from runloop_jupyter.session import Session
-from tests.jupyter.panel.faulty_service import devbox, faulty_service
+from tests.jupyter.panel.faulty_service import FaultyService, devbox, faulty_service
+from tests.jupyter.panel.page import MakePage, Page
 
 
 @pytest.fixture
-async def faulty(monkeypatch: pytest.MonkeyPatch):
+async def faulty(monkeypatch: pytest.MonkeyPatch) -> AsyncIterator[FaultyService]:
     monkeypatch.setattr("runloop_jupyter.resource_panel.poll_interval.EVERY", 0.05)
     async with faulty_service() as service:
         yield service
 
 
 @pytest.fixture
-async def session(faulty):
+async def session(faulty: FaultyService) -> AsyncIterator[Session]:
     made = Session({"RUNLOOP_API_KEY": "key", "RUNLOOP_BASE_URL": faulty.base_url}, say=lambda text: None)
     yield made
     await made.disconnect()
 
 
 @pytest.fixture
-async def page(session, pages):
+async def page(session: Session, pages: MakePage) -> Page:
     shown = pages(session)
     shown.open()
     return shown
 
 
-def health(page, kind: str = "devbox") -> dict[str, object]:
+def health(page: Page, kind: str = "devbox") -> dict[str, Any]:
     """The latest word on how looking goes."""
     return next((h for h in reversed(page.told("health")) if h["kind"] == kind), {})
 
 
-async def lost(page, text: str) -> None:
+async def lost(page: Page, text: str) -> None:
     await page.until(lambda: text in str(health(page).get("error", "")), text)
 
 
-async def recovers(page) -> None:
+async def recovers(page: Page) -> None:
     await page.until(lambda: health(page).get("error") == "", "the recovery")
 
 
@@ -62,7 +66,9 @@ MOODS = {
 
 
 @pytest.mark.parametrize("mood", MOODS.values(), ids=MOODS)
-async def test_a_refusal_is_told_rows_stay_and_it_recovers_by_itself(faulty, page, mood) -> None:
+async def test_a_refusal_is_told_rows_stay_and_it_recovers_by_itself(
+    faulty: FaultyService, page: Page, mood: tuple[int, str, str]
+) -> None:
     faulty.devboxes = [devbox(1)]
     await page.until(lambda: page.rows(), "the row")
     faulty.status, faulty.headers, words = mood
@@ -74,7 +80,9 @@ async def test_a_refusal_is_told_rows_stay_and_it_recovers_by_itself(faulty, pag
     await page.until(lambda: len(page.rows()) == 2, "the new row")
 
 
-async def test_a_service_that_hangs_is_told_and_it_recovers(faulty, page, monkeypatch: pytest.MonkeyPatch) -> None:
+async def test_a_service_that_hangs_is_told_and_it_recovers(
+    faulty: FaultyService, page: Page, monkeypatch: pytest.MonkeyPatch
+) -> None:
     faulty.devboxes = [devbox(1)]
     await page.until(lambda: page.rows(), "the row")
     monkeypatch.setattr(feeds, "_PATIENCE", 0.2)
@@ -85,12 +93,12 @@ async def test_a_service_that_hangs_is_told_and_it_recovers(faulty, page, monkey
 
 
 async def test_an_action_says_after_a_while_that_the_service_does_not_answer(
-    faulty, page, monkeypatch: pytest.MonkeyPatch
+    faulty: FaultyService, page: Page, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     faulty.devboxes = [devbox(1)]
     await page.until(lambda: page.rows(), "the row")
-    monkeypatch.setattr(actions, "_PATIENCE", 0.3)
-    monkeypatch.setattr(desk, "_GLANCE", 0.1)
+    monkeypatch.setattr(controller, "_ANSWER_WITHIN", 0.3)
+    monkeypatch.setattr(controller, "_GLANCE", 0.1)
     faulty.hangs = True
     page.send("act", kind="devbox", action="keep_alive", ids=["dbx_00001"])
     _, error = (await page.until(lambda: page.failures, "the failure"))[-1]
@@ -101,7 +109,9 @@ async def test_an_action_says_after_a_while_that_the_service_does_not_answer(
     page.send("dismiss", kind="devbox", id="dbx_00001")
 
 
-async def test_a_wait_that_the_service_asks_for_is_kept_unless_the_user_tries_now(faulty, page) -> None:
+async def test_a_wait_that_the_service_asks_for_is_kept_unless_the_user_tries_now(
+    faulty: FaultyService, page: Page
+) -> None:
     await page.until(lambda: health(page).get("loading") is False, "the first look")
     faulty.status, faulty.headers = 429, "retry-after: 120\r\n"
     await lost(page, "asks for fewer requests (429)")
@@ -111,7 +121,7 @@ async def test_a_wait_that_the_service_asks_for_is_kept_unless_the_user_tries_no
     await recovers(page)
 
 
-async def test_hundreds_at_once_travel_in_few_messages(faulty, page) -> None:
+async def test_hundreds_at_once_travel_in_few_messages(faulty: FaultyService, page: Page) -> None:
     faulty.devboxes = [devbox(number) for number in range(300)]
     await page.until(lambda: len(page.rows()) == 300, "the rows")
     page.send("act", kind="devbox", action="keep_alive", ids=list(page.rows()))
@@ -121,10 +131,12 @@ async def test_hundreds_at_once_travel_in_few_messages(faulty, page) -> None:
     assert [mark for _, mark in page.marks[300:]] == [{}] * 300
 
 
-async def test_a_form_offers_the_snapshot_that_it_is_about_however_old_it_is(faulty, page, session) -> None:
+async def test_a_form_offers_the_snapshot_that_it_is_about_however_old_it_is(
+    faulty: FaultyService, page: Page, session: Session
+) -> None:
     taken = [{"id": f"snp_{number}", "name": f"s{number}", "create_time_ms": number} for number in range(205)]
     faulty.others["snapshots"] = taken[::-1]
-    await page.until(lambda: len(session.feed.tables["snapshot"].rows) == 205, "all snapshots")
+    await page.until(lambda: len(feed_of(session).tables["snapshot"].rows) == 205, "all snapshots")
     page.send("act", kind="snapshot", action="create_devbox", ids=["snp_1"])
     form = (await page.until(lambda: page.told("form"), "the form"))[-1]
     source = next(field for field in form["fields"] if field["name"] == "source")
@@ -132,7 +144,7 @@ async def test_a_form_offers_the_snapshot_that_it_is_about_however_old_it_is(fau
     assert len(source["options"]) == 202
 
 
-async def test_choices_of_one_name_have_their_ids_beside_it(faulty, page) -> None:
+async def test_choices_of_one_name_have_their_ids_beside_it(faulty: FaultyService, page: Page) -> None:
     ids = ("bpt_0", "bpt_1")
     faulty.others["blueprints"] = [{"id": each, "name": "tools", "status": "build_complete"} for each in ids]
     page.send("form", name="devbox")
@@ -141,7 +153,9 @@ async def test_choices_of_one_name_have_their_ids_beside_it(faulty, page) -> Non
     assert [label for _, label in source["options"][1:]] == ["Blueprint tools (bpt_0)", "Blueprint tools (bpt_1)"]
 
 
-async def test_a_form_that_is_refused_stays_open_and_says_why(faulty, page, session) -> None:
+async def test_a_form_that_is_refused_stays_open_and_says_why(
+    faulty: FaultyService, page: Page, session: Session
+) -> None:
     await page.until(lambda: health(page).get("loading") is False, "the first look")
     page.send("form", name="devbox")
     await page.until(lambda: page.told("form"), "the form")
@@ -152,7 +166,7 @@ async def test_a_form_that_is_refused_stays_open_and_says_why(faulty, page, sess
     assert page.told("form_done") == []
 
 
-async def test_details_that_fail_are_tried_again(faulty, page) -> None:
+async def test_details_that_fail_are_tried_again(faulty: FaultyService, page: Page) -> None:
     faulty.devboxes = [devbox(1)]
     await page.until(lambda: page.rows(), "the row")
     faulty.status = 403
@@ -162,7 +176,7 @@ async def test_details_that_fail_are_tried_again(faulty, page) -> None:
     await page.until(lambda: page.told("detail")[-1].get("facts"), "the details")
 
 
-async def test_times_are_told_by_the_clock_of_the_service(faulty, page) -> None:
+async def test_times_are_told_by_the_clock_of_the_service(faulty: FaultyService, page: Page) -> None:
     await page.until(lambda: health(page).get("loading") is False, "the first look")
     assert abs(page.told("welcome")[-1]["now"] / 1000 - time.time()) < 60
     faulty.headers = f"date: {formatdate(time.time() + 3600, usegmt=True)}\r\n"
@@ -173,21 +187,22 @@ async def test_times_are_told_by_the_clock_of_the_service(faulty, page) -> None:
     assert abs(health(page)["retry"] / 1000 - time.time() - 3600) < 120
 
 
-async def test_the_time_left_begins_again_with_keep_alive(faulty, page) -> None:
+async def test_the_time_left_begins_again_with_keep_alive(faulty: FaultyService, page: Page) -> None:
     hour_ago = round(time.time() - 3600) * 1000
     launch = {"keep_alive_time_seconds": 7200}
     faulty.devboxes = [devbox(1, create_time_ms=hour_ago, launch_parameters=launch)]
     await page.until(lambda: page.rows(), "the row")
 
     def left() -> float:
-        return KINDS["devbox"].value(page.rows()["dbx_00001"], "until") / 1000 - time.time()
+        until: float = KINDS["devbox"].value(page.rows()["dbx_00001"], "until")
+        return until / 1000 - time.time()
 
     assert 3500 < left() < 3700
     page.send("act", kind="devbox", action="keep_alive", ids=["dbx_00001"])
     await page.until(lambda: 7100 < left() < 7300, "the renewal")
 
 
-async def test_marks_go_with_their_rows(faulty, page) -> None:
+async def test_marks_go_with_their_rows(faulty: FaultyService, page: Page) -> None:
     faulty.devboxes = [devbox(1)]
     await page.until(lambda: page.rows(), "the row")
     faulty.refused = "/v1/devboxes/dbx_00001/keep_alive"
@@ -200,7 +215,7 @@ async def test_marks_go_with_their_rows(faulty, page) -> None:
     assert page.told("welcome")[-1]["marks"] == []
 
 
-async def test_a_service_that_is_not_there_is_told(faulty, session, pages) -> None:
+async def test_a_service_that_is_not_there_is_told(faulty: FaultyService, session: Session, pages: MakePage) -> None:
     async with faulty_service() as gone:
         session.environ = {**session.environ, "RUNLOOP_BASE_URL": gone.base_url}
         page = pages(session)
@@ -208,7 +223,7 @@ async def test_a_service_that_is_not_there_is_told(faulty, session, pages) -> No
     await lost(page, "is out of reach")
 
 
-async def test_nothing_travels_while_nothing_changes(faulty, page) -> None:
+async def test_nothing_travels_while_nothing_changes(faulty: FaultyService, page: Page) -> None:
     faulty.devboxes = [devbox(number) for number in range(50)]
     await page.until(lambda: len(page.rows()) == 50, "the rows")
     await page.until(lambda: health(page).get("loading") is False, "the first look")
@@ -220,7 +235,7 @@ async def test_nothing_travels_while_nothing_changes(faulty, page) -> None:
     assert [c["rows"][0][0] for c, _ in page.raw[before:]] == ["dbx_00007"]
 
 
-async def test_thousands_are_seen_page_by_page_and_each_look_stays_small(faulty, page) -> None:
+async def test_thousands_are_seen_page_by_page_and_each_look_stays_small(faulty: FaultyService, page: Page) -> None:
     faulty.devboxes = [devbox(number) for number in range(3500)]
     await page.until(lambda: len(page.rows()) == 3500, "all rows")
     faulty.devboxes[3400] = devbox(3400, status="suspended")
@@ -244,23 +259,27 @@ ODD = {
 
 
 @pytest.mark.parametrize("entry", ODD.values(), ids=ODD)
-async def test_an_odd_entry_is_shown_beside_the_others(faulty, page, entry) -> None:
-    faulty.devboxes = [devbox(1), entry, {"name": "without an id"}, 7]
+async def test_an_odd_entry_is_shown_beside_the_others(
+    faulty: FaultyService, page: Page, entry: dict[str, Any]
+) -> None:
+    faulty.devboxes = [devbox(1), entry, {"name": "without an id"}, 7]  # type: ignore[list-item]  # hostile
     await page.until(lambda: len(page.rows()) == 2, "both rows")
     assert page.rows().keys() == {"dbx_00001", "dbx_odd"}
     assert page.panel._repr_mimebundle_()["text/html"].count("<img") == 0
 
 
-async def test_kinds_that_are_not_served_have_no_tab_and_trouble_no_other(faulty, page, session) -> None:
+async def test_kinds_that_are_not_served_have_no_tab_and_trouble_no_other(
+    faulty: FaultyService, page: Page, session: Session
+) -> None:
     await page.until(lambda: health(page).get("loading") is False, "the first look")
     assert page.told("welcome")[-1]["served"] == ["devbox", "blueprint", "snapshot", "object"]
-    assert session.feed.kinds == ("devbox", "blueprint", "snapshot", "object")
+    assert feed_of(session).kinds == ("devbox", "blueprint", "snapshot", "object")
     await page.until(lambda: len([each for each in faulty.asked if each.startswith("/v1/objects")]) > 1, "a round")
     assert len([each for each in faulty.asked if each.startswith("/v1/secrets")]) == 1
     assert health(page)["error"] == ""
 
 
-async def test_a_kind_that_is_refused_troubles_no_other(faulty, page) -> None:
+async def test_a_kind_that_is_refused_troubles_no_other(faulty: FaultyService, page: Page) -> None:
     await page.until(lambda: health(page).get("loading") is False, "the first look")
     faulty.refused = "/v1/objects"
     await lost_kind(page, "object", "answered 403")
@@ -269,11 +288,11 @@ async def test_a_kind_that_is_refused_troubles_no_other(faulty, page) -> None:
     await page.until(lambda: len(faulty.asked) > asked + 10, "more looks at the usual pace")
 
 
-async def lost_kind(page, kind: str, text: str) -> None:
+async def lost_kind(page: Page, kind: str, text: str) -> None:
     await page.until(lambda: text in str(health(page, kind).get("error", "")), text)
 
 
-async def test_another_service_empties_the_tables(faulty, page, session) -> None:
+async def test_another_service_empties_the_tables(faulty: FaultyService, page: Page, session: Session) -> None:
     faulty.devboxes = [devbox(1)]
     await page.until(lambda: page.rows(), "the row")
     async with faulty_service() as other:
@@ -282,7 +301,7 @@ async def test_another_service_empties_the_tables(faulty, page, session) -> None
         await page.until(lambda: page.rows().keys() == {"dbx_00002"}, "the other service's row")
 
 
-async def test_two_panels_ask_once(faulty, page, session, pages) -> None:
+async def test_two_panels_ask_once(faulty: FaultyService, page: Page, session: Session, pages: MakePage) -> None:
     second = pages(session)
     second.open("v2")
     faulty.devboxes = [devbox(1)]
@@ -315,7 +334,7 @@ def test_a_table_numbers_its_changes_and_knows_what_is_newer() -> None:
     ],
     ids=["watched", "slow service", "idle", "hidden"],
 )
-def test_the_pace_follows_who_looks(looking, seconds: float) -> None:
+def test_the_pace_follows_who_looks(looking: dict[str, Any], seconds: float) -> None:
     assert delay(**looking) == seconds
 
 

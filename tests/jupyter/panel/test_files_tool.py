@@ -4,14 +4,19 @@ from __future__ import annotations
 
 import asyncio
 import time
+from functools import partial
 from pathlib import Path
 from typing import Any
 
 import pytest
 
+from runloop_jupyter.operations.lifecycle import create
 from runloop_jupyter.resource_panel.files import FileBrowser
 from runloop_jupyter.resource_panel.uploads import Upload
-from tests.jupyter.panel.tool_page import ToolPage, tools
+from runloop_jupyter.resources.devboxes import DevboxInfo
+from runloop_jupyter.session import Session
+from runloop_sdk import AsyncDevbox
+from tests.jupyter.panel.tool_page import MakeToolPage, ToolPage, tools
 
 __all__ = ["tools"]
 
@@ -45,7 +50,8 @@ async def goes(page: ToolPage, path: str, to: str) -> None:
 
 async def opens(page: ToolPage, name: str) -> dict[str, Any]:
     page.send("open", name=name)
-    return await page.until(lambda: shown(page).get("name") == name and shown(page), name)
+    await page.until(lambda: shown(page).get("name") == name, name)
+    return shown(page)
 
 
 async def refuses(page: ToolPage, words: str) -> None:
@@ -63,17 +69,17 @@ async def sends(page: ToolPage, name: str, *pieces: bytes, **more: Any) -> None:
 
 
 @pytest.fixture
-async def box(session):
-    return await session.create({"name": "filed"}, keep_alive=600)
+async def box(session: Session) -> DevboxInfo:
+    return await create(session, {"name": "filed"}, keep_alive=600)
 
 
 @pytest.fixture
-async def handle(session, box):
-    return (await session.sdk()).devbox.from_id(box.id)
+async def handle(session: Session, box: DevboxInfo) -> AsyncDevbox:
+    return (await session.client.sdk()).devbox.from_id(box.id)
 
 
 @pytest.fixture
-async def page(session, box, handle, tools) -> ToolPage:
+async def page(session: Session, box: DevboxInfo, handle: AsyncDevbox, tools: MakeToolPage) -> ToolPage:
     result = await handle.cmd.exec(SETUP)
     assert result.success, await result.stderr()
     opened = await tools(FileBrowser, session, box).open()
@@ -81,7 +87,7 @@ async def page(session, box, handle, tools) -> ToolPage:
     return opened
 
 
-async def test_the_home_folder_opens_with_all_its_entries(page) -> None:
+async def test_the_home_folder_opens_with_all_its_entries(page: ToolPage) -> None:
     assert listing(page)["path"] == "/home/user"
     by_name = {name: entry for name, *entry in listing(page)["entries"]}
     assert by_name["note.txt"][:2] == ["file", 13]
@@ -92,7 +98,7 @@ async def test_the_home_folder_opens_with_all_its_entries(page) -> None:
     assert abs(by_name["note.txt"][2] / 1000 - time.time()) < 600
 
 
-async def test_one_walks_through_folders_links_and_typed_paths(page) -> None:
+async def test_one_walks_through_folders_links_and_typed_paths(page: ToolPage) -> None:
     page.send("open", name="link")
     await page.until(lambda: names(page) == ["a.txt", "deeper"], "the link's folder")
     await goes(page, "..", "/home/user")
@@ -112,7 +118,9 @@ async def test_one_walks_through_folders_links_and_typed_paths(page) -> None:
         ("locked", "may not be read"),
     ],
 )
-async def test_a_folder_that_cannot_be_shown_is_said_and_the_last_one_stays(page, path: str, words: str) -> None:
+async def test_a_folder_that_cannot_be_shown_is_said_and_the_last_one_stays(
+    page: ToolPage, path: str, words: str
+) -> None:
     page.send("go", path=path)
     await refuses(page, words)
     assert listing(page)["path"] == "/home/user"
@@ -121,7 +129,7 @@ async def test_a_folder_that_cannot_be_shown_is_said_and_the_last_one_stays(page
     assert page.problem == ""
 
 
-async def test_texts_images_and_other_files_are_looked_at(page, handle) -> None:
+async def test_texts_images_and_other_files_are_looked_at(page: ToolPage, handle: AsyncDevbox) -> None:
     await handle.file.upload(path="pic.dat", file=PNG)
     await handle.file.upload(path="drawn.svg", file=b"<svg xmlns='http://www.w3.org/2000/svg'/>")
     await handle.file.upload(path="vast.png", file=PNG + bytes(9 << 20))
@@ -144,12 +152,12 @@ async def test_texts_images_and_other_files_are_looked_at(page, handle) -> None:
 @pytest.mark.parametrize(
     ("name", "words"), [("pipe", "device, a pipe"), ("dangling", "leads nowhere"), ("gone.txt", "There is no file")]
 )
-async def test_what_cannot_be_looked_at_is_said(page, name: str, words: str) -> None:
+async def test_what_cannot_be_looked_at_is_said(page: ToolPage, name: str, words: str) -> None:
     page.send("open", name=name)
     await refuses(page, words)
 
 
-async def test_a_file_goes_up_in_pieces_whose_order_is_kept(page, handle) -> None:
+async def test_a_file_goes_up_in_pieces_whose_order_is_kept(page: ToolPage, handle: AsyncDevbox) -> None:
     pieces = [bytes([n]) * 100_000 for n in range(20)]
     await sends(page, EVIL, *pieces)
     assert page.told("told")[-1]["text"] == f"Uploaded {EVIL}."
@@ -160,7 +168,7 @@ async def test_a_file_goes_up_in_pieces_whose_order_is_kept(page, handle) -> Non
     assert "owned" not in names(page)
 
 
-async def test_a_file_that_is_there_is_replaced_only_after_a_yes(page, handle) -> None:
+async def test_a_file_that_is_there_is_replaced_only_after_a_yes(page: ToolPage, handle: AsyncDevbox) -> None:
     page.send("upload", key="k", name="note.txt", size=3)
     await page.until(lambda: page.told("exists"), "the question")
     assert await handle.file.read(file_path="note.txt") == "first\nsecond\n"
@@ -170,7 +178,9 @@ async def test_a_file_that_is_there_is_replaced_only_after_a_yes(page, handle) -
     await refuses(page, "a folder has this name")
 
 
-async def test_an_upload_that_is_cancelled_or_whose_page_leaves_puts_nothing_there(page, monkeypatch) -> None:
+async def test_an_upload_that_is_cancelled_or_whose_page_leaves_puts_nothing_there(
+    page: ToolPage, monkeypatch: pytest.MonkeyPatch
+) -> None:
     page.send("upload", key="k", name="half", size=10)
     await page.until(lambda: page.told("begin"), "the beginning")
     page.send("upload_part", b"12345", key="k")
@@ -196,7 +206,7 @@ async def test_pieces_are_written_in_the_order_in_which_they_came(tmp_path: Path
     upload.close()
 
 
-async def test_files_and_folders_come_down_beside_the_notebook(page, tmp_path: Path) -> None:
+async def test_files_and_folders_come_down_beside_the_notebook(page: ToolPage, tmp_path: Path) -> None:
     page.send("download", key="d", name="to-note")
     await page.until(lambda: page.told("told"), "the file")
     page.send("download", key="d", name="with space")
@@ -212,13 +222,17 @@ async def test_files_and_folders_come_down_beside_the_notebook(page, tmp_path: P
     assert (tmp_path / "with space" / "a.txt").read_text() == "hello ünï"
 
 
-async def test_folders_are_made_and_things_deleted(page) -> None:
+def _is_gone(page: ToolPage, name: str) -> bool:
+    return name not in names(page)
+
+
+async def test_folders_are_made_and_things_deleted(page: ToolPage) -> None:
     page.send("make", name="new one")
     await page.until(lambda: "new one" in names(page), "the folder")
     assert page.told("made")[-1]["name"] == "new one"
     for name in ("new one", "with space", "link", "dangling"):
         page.send("remove", name=name)
-        await page.until(lambda name=name: name not in names(page), name)
+        await page.until(partial(_is_gone, page, name), name)
     assert page.problem == ""
 
 
@@ -233,12 +247,12 @@ async def test_folders_are_made_and_things_deleted(page) -> None:
         ("remove", "gone", "No such file"),
     ],
 )
-async def test_what_cannot_be_done_is_said(page, op: str, name: str, words: str) -> None:
+async def test_what_cannot_be_done_is_said(page: ToolPage, op: str, name: str, words: str) -> None:
     page.send(op, name=name)
     await refuses(page, words)
 
 
-async def test_where_the_user_may_not_write_it_is_said(page) -> None:
+async def test_where_the_user_may_not_write_it_is_said(page: ToolPage) -> None:
     await goes(page, "/usr", "/usr")
     page.send("make", name="mine")
     await refuses(page, "The folder 'mine' was not made: Permission denied.")
@@ -247,7 +261,7 @@ async def test_where_the_user_may_not_write_it_is_said(page) -> None:
     assert "share" in names(page)
 
 
-async def test_a_second_view_has_the_same_and_nothing_is_saved(page) -> None:
+async def test_a_second_view_has_the_same_and_nothing_is_saved(page: ToolPage) -> None:
     await opens(page, "note.txt")
     second = await ToolPage(page.tool, "v2").open()
     await second.until(lambda: second.told("preview"), "the file")
@@ -257,7 +271,9 @@ async def test_a_second_view_has_the_same_and_nothing_is_saved(page) -> None:
 
 
 @pytest.mark.parametrize(("verb", "words"), [("suspend", "suspended"), ("shutdown", "shut down")])
-async def test_a_devbox_that_is_suspended_or_gone_is_said(page, handle, verb: str, words: str) -> None:
+async def test_a_devbox_that_is_suspended_or_gone_is_said(
+    page: ToolPage, handle: AsyncDevbox, verb: str, words: str
+) -> None:
     await getattr(handle, verb)()
     if verb == "suspend":
         await handle.await_suspended()

@@ -4,13 +4,18 @@ from __future__ import annotations
 
 import asyncio
 from pathlib import Path
+from typing import NoReturn
 
 import pytest
 
 from runloop_jupyter.errors import RemoteError
+from runloop_jupyter.operations.lifecycle import create
 from runloop_jupyter.resource_panel import logs, poll_interval
 from runloop_jupyter.resource_panel.logs import LogView
-from tests.jupyter.panel.tool_page import ToolPage, tools
+from runloop_jupyter.resources.devboxes import DevboxInfo
+from runloop_jupyter.session import Session
+from runloop_sdk import AsyncDevbox
+from tests.jupyter.panel.tool_page import MakeToolPage, ToolPage, tools
 
 __all__ = ["tools"]
 
@@ -40,21 +45,21 @@ def quick(monkeypatch: pytest.MonkeyPatch) -> None:
 
 
 @pytest.fixture
-async def box(session):
-    return await session.create({"name": "logged"}, keep_alive=600)
+async def box(session: Session) -> DevboxInfo:
+    return await create(session, {"name": "logged"}, keep_alive=600)
 
 
 @pytest.fixture
-async def devbox(session, box):
-    return (await session.sdk()).devbox.from_id(box.id)
+async def devbox(session: Session, box: DevboxInfo) -> AsyncDevbox:
+    return (await session.client.sdk()).devbox.from_id(box.id)
 
 
 @pytest.fixture
-async def page(session, box, tools) -> ToolPage:
+async def page(session: Session, box: DevboxInfo, tools: MakeToolPage) -> ToolPage:
     return await tools(LogView, session, box).open()
 
 
-async def test_what_runs_comes_as_it_is_printed_each_line_once(devbox, page) -> None:
+async def test_what_runs_comes_as_it_is_printed_each_line_once(devbox: AsyncDevbox, page: ToolPage) -> None:
     await page.until(lambda: state(page) == "live", "the first look")
     await devbox.cmd.exec("for n in 1 2 3; do echo out $n; echo err $n >&2; sleep 0.3; done; exit 4")
     await page.until(lambda: "exit code 4" in texts(page), "the end")
@@ -67,7 +72,7 @@ async def test_what_runs_comes_as_it_is_printed_each_line_once(devbox, page) -> 
     assert "out 1" not in page.saved  # nothing of it goes into the notebook's file
 
 
-async def test_a_second_view_gets_all_and_only_what_is_new_travels(devbox, page) -> None:
+async def test_a_second_view_gets_all_and_only_what_is_new_travels(devbox: AsyncDevbox, page: ToolPage) -> None:
     await devbox.cmd.exec("seq 50")
     await page.until(lambda: "50" in texts(page) and "exit code 0" in texts(page), "the lines and the end")
     await devbox.cmd.exec("echo one more")
@@ -80,7 +85,7 @@ async def test_a_second_view_gets_all_and_only_what_is_new_travels(devbox, page)
     await second.until(lambda: rows(second) == [], "the clearing")
 
 
-async def test_missing_lines_are_said(devbox, page) -> None:
+async def test_missing_lines_are_said(devbox: AsyncDevbox, page: ToolPage) -> None:
     slow = asyncio.create_task(devbox.cmd.exec("echo first; until [ -e go ]; do sleep 0.05; done; seq 5000"))
     await page.until(lambda: "first" in texts(page), "its first line")
     await devbox.file.write(file_path="go", contents="")
@@ -91,11 +96,13 @@ async def test_missing_lines_are_said(devbox, page) -> None:
     assert all("missing here" in str(row[4]) for row in gaps)
 
 
-async def test_after_an_error_it_says_so_and_goes_on_by_itself(devbox, page, monkeypatch) -> None:
+async def test_after_an_error_it_says_so_and_goes_on_by_itself(
+    devbox: AsyncDevbox, page: ToolPage, monkeypatch: pytest.MonkeyPatch
+) -> None:
     await page.until(lambda: state(page) == "live", "the first look")
     ask = page.tool._ask
 
-    async def fails():
+    async def fails() -> NoReturn:
         raise RemoteError("The service is away.")
 
     monkeypatch.setattr(page.tool, "_ask", fails)
@@ -107,7 +114,7 @@ async def test_after_an_error_it_says_so_and_goes_on_by_itself(devbox, page, mon
     assert page.problem == ""
 
 
-async def test_a_devbox_that_ends_is_told_and_its_lines_stay(devbox, page) -> None:
+async def test_a_devbox_that_ends_is_told_and_its_lines_stay(devbox: AsyncDevbox, page: ToolPage) -> None:
     await devbox.cmd.exec("echo last words")
     await devbox.shutdown()
     await page.until(lambda: state(page) == "ended", "its end")
@@ -115,7 +122,7 @@ async def test_a_devbox_that_ends_is_told_and_its_lines_stay(devbox, page) -> No
     assert page.problem == ""
 
 
-async def test_lines_are_saved_beside_the_notebook(devbox, page) -> None:
+async def test_lines_are_saved_beside_the_notebook(devbox: AsyncDevbox, page: ToolPage) -> None:
     page.send("save")
     await page.until(lambda: "no lines to save" in str(page.told("problem")), "the sentence")
     await devbox.cmd.exec("printf '\\033[31mred\\033[0m\\n'")
@@ -127,7 +134,9 @@ async def test_lines_are_saved_beside_the_notebook(devbox, page) -> None:
     assert saved.splitlines()[1].endswith(" exec           red")
 
 
-async def test_nobody_asks_when_nobody_looks(devbox, page, monkeypatch) -> None:
+async def test_nobody_asks_when_nobody_looks(
+    devbox: AsyncDevbox, page: ToolPage, monkeypatch: pytest.MonkeyPatch
+) -> None:
     monkeypatch.setattr("runloop_jupyter.resource_panel.tool._PULSE", 0.01)
     await page.until(lambda: state(page) == "live", "the first look")
     page.send("bye")
@@ -137,7 +146,9 @@ async def test_nobody_asks_when_nobody_looks(devbox, page, monkeypatch) -> None:
     await again.until(lambda: "meanwhile" in texts(again), "what was missed")
 
 
-async def test_a_page_that_was_silent_for_long_goes_on(devbox, page, monkeypatch) -> None:
+async def test_a_page_that_was_silent_for_long_goes_on(
+    devbox: AsyncDevbox, page: ToolPage, monkeypatch: pytest.MonkeyPatch
+) -> None:
     monkeypatch.setattr("runloop_jupyter.resource_panel.tool._PULSE", 0.01)
     monkeypatch.setattr("runloop_jupyter.resource_panel.tool._SILENCE", 0.01)
     again = await ToolPage(page.tool, "v2").open()  # whose hello begins the watch anew
@@ -150,7 +161,9 @@ async def test_a_page_that_was_silent_for_long_goes_on(devbox, page, monkeypatch
     await page.until(lambda: "meanwhile" in texts(page), "what was missed")
 
 
-async def test_many_and_long_lines_come_in_messages_of_some_size(session, devbox, page, monkeypatch) -> None:
+async def test_many_and_long_lines_come_in_messages_of_some_size(
+    session: Session, devbox: AsyncDevbox, page: ToolPage, monkeypatch: pytest.MonkeyPatch
+) -> None:
     monkeypatch.setattr(logs, "_MESSAGE", 20_000)
     await devbox.cmd.exec(
         "for n in $(seq 60); do head -c 1000 /dev/zero | tr '\\0' x; echo $n; done; "

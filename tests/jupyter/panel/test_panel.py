@@ -2,40 +2,46 @@
 
 import asyncio
 import json
+from functools import partial
 from pathlib import Path
+from typing import Any
 
 import ipywidgets
 import pytest
 
-from runloop_jupyter.resource_panel.kinds import KINDS
+from runloop_jupyter.operations.lifecycle import create
+from runloop_jupyter.resource_panel.feed import feed_of
 from runloop_jupyter.resource_panel.tool_tabs import ToolTabs
 from runloop_jupyter.resources.devboxes import DevboxInfo
+from runloop_jupyter.resources.kinds import KINDS
+from runloop_jupyter.session import Session
+from tests.jupyter.panel.page import MakePage, Page
 
 
-def only(page, name: str, kind: str = "devbox") -> str:
-    return next(row[0] for row in page.rows(kind).values() if row[1] == name)
+def only(page: Page, name: str, kind: str = "devbox") -> str:
+    return next(str(row[0]) for row in page.rows(kind).values() if row[1] == name)
 
 
-async def made(session, page, name: str, **parameters) -> str:
+async def made(session: Session, page: Page, name: str, **parameters: Any) -> str:
     """A devbox that the page shows."""
-    box = await session.create({"name": name, **parameters}, keep_alive=600)
+    box = await create(session, {"name": name, **parameters}, keep_alive=600)
     page.send("want", kinds=["devbox"])
     await page.until(lambda: page.status(name) == "running", f"{name} to be shown")
     return box.id
 
 
-async def opened(session, pages):
+async def opened(session: Session, pages: MakePage) -> Page:
     page = pages(session)
     page.open()
     await page.until(lambda: page.told("welcome") and page.told("snapshot"), "the welcome")
     return page
 
 
-async def test_a_page_gets_what_there_is_and_then_only_changes(session, pages) -> None:
+async def test_a_page_gets_what_there_is_and_then_only_changes(session: Session, pages: MakePage) -> None:
     page = await opened(session, pages)
     identity = await made(session, page, "first")
     before = len(page.raw)
-    await session.sdk()
+    await session.client.sdk()
     page.send("act", kind="devbox", action="suspend", ids=[identity])
     await page.until(lambda: page.status("first") == "suspended", "the suspension")
     ops = {content["op"] for content, _ in page.raw[before:]}
@@ -46,12 +52,16 @@ async def test_a_page_gets_what_there_is_and_then_only_changes(session, pages) -
     assert page.told("say")[-1]["text"] == "Suspended first."
 
 
-async def test_each_action_does_what_it_says_and_its_row_follows(session, pages) -> None:
+def _has_status(page: Page, status: str) -> bool:
+    return page.status("acted-on") == status
+
+
+async def test_each_action_does_what_it_says_and_its_row_follows(session: Session, pages: MakePage) -> None:
     page = await opened(session, pages)
     identity = await made(session, page, "acted-on")
     for action, status in (("suspend", "suspended"), ("resume", "running")):
         page.send("act", kind="devbox", action=action, ids=[identity])
-        await page.until(lambda wanted=status: page.status("acted-on") == wanted, action)
+        await page.until(partial(_has_status, page, status), action)
         await page.until(lambda: not page.panel._marks, "the end of its mark")
     page.send("act", kind="devbox", action="keep_alive", ids=[identity])
     await page.until(lambda: "starts again" in page.told("say")[-1]["text"], "keep-alive")
@@ -63,7 +73,7 @@ async def test_each_action_does_what_it_says_and_its_row_follows(session, pages)
     await page.until(lambda: page.told("current")[-1]["id"] == identity, "the page's word of it")
 
 
-async def test_what_cannot_be_undone_is_asked_about_and_no_means_no(session, pages) -> None:
+async def test_what_cannot_be_undone_is_asked_about_and_no_means_no(session: Session, pages: MakePage) -> None:
     page = await opened(session, pages)
     one, two = await made(session, page, "doomed-1"), await made(session, page, "doomed-2")
     page.send("act", kind="devbox", action="shutdown", ids=[one, two])
@@ -80,10 +90,10 @@ async def test_what_cannot_be_undone_is_asked_about_and_no_means_no(session, pag
     await page.until(lambda: page.status("doomed-1") == page.status("doomed-2") == "shutdown", "their end")
 
 
-async def test_a_failure_stands_on_the_row_until_it_is_dismissed(session, pages) -> None:
+async def test_a_failure_stands_on_the_row_until_it_is_dismissed(session: Session, pages: MakePage) -> None:
     page = await opened(session, pages)
     identity = await made(session, page, "refused")
-    sdk = await session.sdk()
+    sdk = await session.client.sdk()
     await sdk.devbox.from_id(identity).shutdown()  # the panel has not seen it yet
     page.send("act", kind="devbox", action="suspend", ids=[identity])
     marked, error = (await page.until(lambda: page.failures, "the failure"))[-1]
@@ -93,13 +103,13 @@ async def test_a_failure_stands_on_the_row_until_it_is_dismissed(session, pages)
     await page.until(lambda: page.marks[-1] == (identity, {}), "its end")
 
 
-async def test_an_action_on_something_gone_says_so(session, pages) -> None:
+async def test_an_action_on_something_gone_says_so(session: Session, pages: MakePage) -> None:
     page = await opened(session, pages)
     page.send("act", kind="devbox", action="suspend", ids=["dbx_that_never_was"])
     assert (await page.until(lambda: page.failures, "the failure"))[-1][1] == "This devbox is gone."
 
 
-async def test_a_second_page_and_a_reload_start_with_what_is_shown(session, pages) -> None:
+async def test_a_second_page_and_a_reload_start_with_what_is_shown(session: Session, pages: MakePage) -> None:
     page = await opened(session, pages)
     await made(session, page, "seen-by-two")
     other = pages(session)
@@ -113,19 +123,19 @@ async def test_a_second_page_and_a_reload_start_with_what_is_shown(session, page
 
 
 async def test_closing_the_last_view_ends_the_tasks_and_a_view_that_comes_back_starts_them(
-    session, pages, monkeypatch: pytest.MonkeyPatch
+    session: Session, pages: MakePage, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr("runloop_jupyter.resource_panel.panel._GRACE", 0.05)
     page = await opened(session, pages)
-    assert session.feed.running
+    assert feed_of(session).running
     page.send("bye", view="v1")
-    await page.until(lambda: not session.feed.running, "the end of the feed")
+    await page.until(lambda: not feed_of(session).running, "the end of the feed")
     assert not page.panel.running
     page.open("v2")
-    await page.until(lambda: session.feed.running, "the feed")
+    await page.until(lambda: feed_of(session).running, "the feed")
 
 
-async def test_the_form_says_what_is_wrong_at_the_field_and_makes_a_devbox(session, pages) -> None:
+async def test_the_form_says_what_is_wrong_at_the_field_and_makes_a_devbox(session: Session, pages: MakePage) -> None:
     page = await opened(session, pages)
     page.send("form", name="devbox")
     form = (await page.until(lambda: page.told("form"), "the form"))[-1]
@@ -152,7 +162,7 @@ async def test_the_form_says_what_is_wrong_at_the_field_and_makes_a_devbox(sessi
     magic = page.told("checked")[-1]["magic"]
     assert magic == "%devbox create --name by-form --env A=1 --tunnel open --metadata team=blue --keep-alive 10m"
     await page.until(lambda: page.panel._session.current, "the current devbox")
-    sdk = await session.sdk()
+    sdk = await session.client.sdk()
     result = await sdk.devbox.from_id(only(page, "by-form")).cmd.exec("echo $A")
     assert await result.stdout() == "1\n"
     page.send("act", kind="devbox", action="tunnel", ids=[only(page, "by-form")])
@@ -162,7 +172,9 @@ async def test_the_form_says_what_is_wrong_at_the_field_and_makes_a_devbox(sessi
     assert link["url"].startswith("http://8000-")
 
 
-async def test_a_blueprint_is_built_with_its_log_and_starts_a_devbox_and_goes(session, pages) -> None:
+async def test_a_blueprint_is_built_with_its_log_and_starts_a_devbox_and_goes(
+    session: Session, pages: MakePage
+) -> None:
     page = await opened(session, pages)
     page.send("form", name="blueprint")
     await page.until(lambda: page.told("form"), "the form")
@@ -190,7 +202,9 @@ async def test_a_blueprint_is_built_with_its_log_and_starts_a_devbox_and_goes(se
     await page.until(lambda: not page.status("by-panel", "blueprint"), "its end")
 
 
-async def test_a_file_goes_up_in_pieces_and_comes_down_beside_the_notebook(session, pages, tmp_path: Path) -> None:
+async def test_a_file_goes_up_in_pieces_and_comes_down_beside_the_notebook(
+    session: Session, pages: MakePage, tmp_path: Path
+) -> None:
     page = await opened(session, pages)
     page.open(kinds=("object",))
     page.send("upload", key="k", name="data.bin")
@@ -207,7 +221,9 @@ async def test_a_file_goes_up_in_pieces_and_comes_down_beside_the_notebook(sessi
     assert (tmp_path / "data.bin").read_text() == "somebody's own"
 
 
-async def test_secrets_are_saved_and_their_values_are_nowhere_in_what_a_notebook_keeps(session, pages) -> None:
+async def test_secrets_are_saved_and_their_values_are_nowhere_in_what_a_notebook_keeps(
+    session: Session, pages: MakePage
+) -> None:
     page = await opened(session, pages)
     page.send("form", name="secret")
     await page.until(lambda: page.told("form"), "the form")
@@ -223,7 +239,7 @@ async def test_secrets_are_saved_and_their_values_are_nowhere_in_what_a_notebook
     await page.until(lambda: not page.rows("secret"), "its end")
 
 
-async def test_a_network_policy_is_made_and_deleted(session, pages) -> None:
+async def test_a_network_policy_is_made_and_deleted(session: Session, pages: MakePage) -> None:
     page = await opened(session, pages)
     page.send("form", name="policy")
     await page.until(lambda: page.told("form"), "the form")
@@ -245,7 +261,7 @@ class Tool(ipywidgets.HTML):  # type: ignore[misc]  # ipywidgets has no types
 
     close_message = "it runs on"
 
-    def __init__(self, session, devbox) -> None:
+    def __init__(self, session: Session, devbox: DevboxInfo) -> None:
         super().__init__(devbox.id)
         self.is_closed = False
 
@@ -254,7 +270,7 @@ class Tool(ipywidgets.HTML):  # type: ignore[misc]  # ipywidgets has no types
         super().close()
 
 
-async def test_tools_open_below_the_table_one_is_shown_and_they_end_with_the_panel(session) -> None:
+async def test_tools_open_below_the_table_one_is_shown_and_they_end_with_the_panel(session: Session) -> None:
     changes = []
     tool_tabs = ToolTabs(session, lambda: changes.append(tool_tabs.active), load=lambda action: Tool)
     one, two = (DevboxInfo(identity, name, "running", 0) for identity, name in (("dbx_1", "one"), ("dbx_2", "two")))
@@ -275,7 +291,9 @@ async def test_tools_open_below_the_table_one_is_shown_and_they_end_with_the_pan
     assert [title for _, title in tool_tabs.spec()] == ["Terminal · one", "Terminal 2 · one"]
 
 
-async def test_details_have_history_metadata_cells_and_raw_json_without_secrets(session, pages) -> None:
+async def test_details_have_history_metadata_cells_and_raw_json_without_secrets(
+    session: Session, pages: MakePage
+) -> None:
     page = await opened(session, pages)
     identity = await made(session, page, "detailed", metadata={"team": "blue"}, tunnel={"auth_mode": "authenticated"})
     page.send("detail", view="v1", kind="devbox", id=identity)
@@ -290,7 +308,7 @@ async def test_details_have_history_metadata_cells_and_raw_json_without_secrets(
     await page.until(lambda: page.told("detail")[-1]["history"][-1][0] == "suspended", "the details to follow")
 
 
-async def test_each_page_follows_its_own_details(session, pages) -> None:
+async def test_each_page_follows_its_own_details(session: Session, pages: MakePage) -> None:
     page = await opened(session, pages)
     one, two = await made(session, page, "followed-1"), await made(session, page, "followed-2")
     page.open("v2")
@@ -305,10 +323,10 @@ async def test_each_page_follows_its_own_details(session, pages) -> None:
     await page.until(lambda: not page.panel._followers, "the end of both")
 
 
-async def test_pruning_lists_what_goes_and_keeps_the_newest(session, pages) -> None:
+async def test_pruning_lists_what_goes_and_keeps_the_newest(session: Session, pages: MakePage) -> None:
     page = await opened(session, pages)
     identity = await made(session, page, "pruned")
-    sdk = await session.sdk()
+    sdk = await session.client.sdk()
     taken = [(await sdk.devbox.from_id(identity).snapshot_disk(name=f"s{n}")).id for n in range(3)]
     page.send("prune", kind="snapshot")
     question = (await page.until(lambda: page.told("confirm"), "the question"))[-1]
@@ -320,7 +338,7 @@ async def test_pruning_lists_what_goes_and_keeps_the_newest(session, pages) -> N
     assert taken[2] in page.rows("snapshot")
 
 
-async def test_what_a_page_of_another_version_asks_for_is_refused_in_words(session, pages) -> None:
+async def test_what_a_page_of_another_version_asks_for_is_refused_in_words(session: Session, pages: MakePage) -> None:
     page = await opened(session, pages)
     page.send("levitate")
     told = (await page.until(lambda: page.told("say"), "the refusal"))[-1]
@@ -328,7 +346,7 @@ async def test_what_a_page_of_another_version_asks_for_is_refused_in_words(sessi
     assert "'levitate'" in told["text"]
 
 
-async def test_where_there_are_no_widgets_the_panel_is_a_table(session, pages) -> None:
+async def test_where_there_are_no_widgets_the_panel_is_a_table(session: Session, pages: MakePage) -> None:
     page = await opened(session, pages)
     await made(session, page, "<b>plain</b>")
     bundle = page.panel._repr_mimebundle_()

@@ -1,11 +1,15 @@
 """The terminal's widget, driven as its page drives it, on a real service."""
 
 import asyncio
+from collections.abc import Awaitable, Callable
 
 import pytest
 
+from runloop_jupyter.operations.lifecycle import create
 from runloop_jupyter.resource_panel.terminal import Terminal
-from tests.jupyter.panel.tool_page import ToolPage, tools
+from runloop_jupyter.resources.devboxes import DevboxInfo
+from runloop_jupyter.session import Session
+from tests.jupyter.panel.tool_page import MakeToolPage, ToolPage, tools
 
 __all__ = ["tools"]
 
@@ -35,16 +39,24 @@ def read_all(page: ToolPage) -> None:
 
 async def types(page: ToolPage, text: str, shows: str) -> None:
     page.send("input", text.encode())
-    await page.until(lambda: read_all(page) or shows in screen(page), shows)
+
+    def is_shown() -> bool:
+        read_all(page)
+        return shows in screen(page)
+
+    await page.until(is_shown, shows)
 
 
 @pytest.fixture
-async def box(session):
-    return await session.create({"name": "shelled"}, keep_alive=600)
+async def box(session: Session) -> DevboxInfo:
+    return await create(session, {"name": "shelled"}, keep_alive=600)
+
+
+OpenTerminal = Callable[..., Awaitable[ToolPage]]
 
 
 @pytest.fixture
-def opened(session, box, tools):
+def opened(session: Session, box: DevboxInfo, tools: MakeToolPage) -> OpenTerminal:
     """Opens terminals on the devbox."""
 
     async def opening(**hello: int) -> ToolPage:
@@ -56,7 +68,7 @@ def opened(session, box, tools):
     return opening
 
 
-async def test_a_shell_answers_has_the_views_size_and_follows_it(opened) -> None:
+async def test_a_shell_answers_has_the_views_size_and_follows_it(opened: OpenTerminal) -> None:
     page = await opened(cols=101, rows=33)
     await types(page, "stty size; echo $((6*7))\n", "33 101")
     await types(page, "", "42")
@@ -65,7 +77,7 @@ async def test_a_shell_answers_has_the_views_size_and_follows_it(opened) -> None
     assert page.problem == ""
 
 
-async def test_ctrl_c_ends_a_flood_that_the_page_does_not_read(opened) -> None:
+async def test_ctrl_c_ends_a_flood_that_the_page_does_not_read(opened: OpenTerminal) -> None:
     page = await opened()
     page.send("input", b"yes\n")
     await page.until(lambda: "y\r\ny\r\n" in screen(page), "the flood")
@@ -76,7 +88,9 @@ async def test_ctrl_c_ends_a_flood_that_the_page_does_not_read(opened) -> None:
     await types(page, "echo over-$((1+1))\n", "over-2")
 
 
-async def test_closing_detaches_and_the_next_terminal_of_the_notebook_finds_the_shell_again(opened) -> None:
+async def test_closing_detaches_and_the_next_terminal_of_the_notebook_finds_the_shell_again(
+    opened: OpenTerminal,
+) -> None:
     page = await opened()
     await types(page, "mark=here; echo $mark-1\n", "here-1")
     assert "runs on" in page.tool.close_message
@@ -87,7 +101,7 @@ async def test_closing_detaches_and_the_next_terminal_of_the_notebook_finds_the_
     await types(again, "echo $mark-2\n", "here-2")
 
 
-async def test_two_terminals_are_two_shells(opened) -> None:
+async def test_two_terminals_are_two_shells(opened: OpenTerminal) -> None:
     one, two = await opened(), await opened()
     await types(one, "echo $$-one\n", "-one\r\n")
     await types(two, "echo $$-two\n", "-two\r\n")
@@ -96,7 +110,7 @@ async def test_two_terminals_are_two_shells(opened) -> None:
     await types(two, "echo me-$me-\n", "me--")
 
 
-async def test_a_second_view_gets_what_the_first_shows(opened) -> None:
+async def test_a_second_view_gets_what_the_first_shows(opened: OpenTerminal) -> None:
     page = await opened()
     await types(page, "echo shown-$((1+1))\n", "shown-2")
     second = await ToolPage(page.tool, "v2").open(cols=90, rows=30)
@@ -105,7 +119,7 @@ async def test_a_second_view_gets_what_the_first_shows(opened) -> None:
     assert screen(page).count("both") == screen(second).count("both")
 
 
-async def test_an_ended_shell_says_so_and_another_one_can_be_had(opened) -> None:
+async def test_an_ended_shell_says_so_and_another_one_can_be_had(opened: OpenTerminal) -> None:
     page = await opened()
     await types(page, "echo before; exit\n", "before")
     await page.until(lambda: state(page) == "ended", "its end")
@@ -117,9 +131,11 @@ async def test_an_ended_shell_says_so_and_another_one_can_be_had(opened) -> None
     assert "before" not in screen(page)
 
 
-async def test_a_devbox_that_ends_is_named_and_so_it_is_when_asked_again(session, box, opened) -> None:
+async def test_a_devbox_that_ends_is_named_and_so_it_is_when_asked_again(
+    session: Session, box: DevboxInfo, opened: OpenTerminal
+) -> None:
     page = await opened()
-    await (await session.sdk()).devbox.from_id(box.id).shutdown()
+    await (await session.client.sdk()).devbox.from_id(box.id).shutdown()
     await page.until(lambda: state(page) in ("ended", "lost"), "its end")
     await page.until(lambda: "shut down" in page.problem, "why")
     page.send("open", cols=90, rows=30)
@@ -127,7 +143,7 @@ async def test_a_devbox_that_ends_is_named_and_so_it_is_when_asked_again(session
     assert "shut down" in page.problem
 
 
-async def test_a_lost_connection_is_said_and_connecting_again_goes_on_in_the_same_shell(opened) -> None:
+async def test_a_lost_connection_is_said_and_connecting_again_goes_on_in_the_same_shell(opened: OpenTerminal) -> None:
     page = await opened()
     await types(page, "mark=kept; echo x-$mark\n", "x-kept")
     page.tool._pty._socket.transport.abort()
@@ -139,7 +155,7 @@ async def test_a_lost_connection_is_said_and_connecting_again_goes_on_in_the_sam
     assert page.problem == ""
 
 
-async def test_nothing_of_it_is_saved_and_closing_ends_its_tasks(opened) -> None:
+async def test_nothing_of_it_is_saved_and_closing_ends_its_tasks(opened: OpenTerminal) -> None:
     page = await opened()
     await types(page, "echo secret-$((1+1))\n", "secret-2")
     assert "secret-2" not in page.saved
@@ -149,7 +165,7 @@ async def test_nothing_of_it_is_saved_and_closing_ends_its_tasks(opened) -> None
     await page.until(lambda: page.tool._pty._socket is None, "the end of its connection")
 
 
-async def test_the_drawing_library_comes_only_when_asked_for(opened) -> None:
+async def test_the_drawing_library_comes_only_when_asked_for(opened: OpenTerminal) -> None:
     page = await opened()
     assert len(page.tool._esm) < 60_000
     assert page.told("vendor") == []

@@ -57,8 +57,11 @@ class ToolPage:
         return await until(condition, lambda: f"{what}; the page was told {self.raw[-5:]}")
 
 
+MakeToolPage = Callable[..., ToolPage]
+
+
 @pytest.fixture
-def tools(monkeypatch: pytest.MonkeyPatch) -> Iterator[Callable[..., ToolPage]]:
+def tools(monkeypatch: pytest.MonkeyPatch) -> Iterator[MakeToolPage]:
     """Makes pages of tools, which are closed in the end."""
     monkeypatch.setattr(comm, "create_comm", PageComm)
     made: list[ToolPage] = []

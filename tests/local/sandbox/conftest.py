@@ -6,7 +6,7 @@ import secrets
 import signal
 import sys
 import tempfile
-from collections.abc import AsyncIterator, Awaitable, Callable
+from collections.abc import AsyncIterator, Awaitable, Callable, Iterator
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
 from pathlib import Path
@@ -16,7 +16,7 @@ import pytest
 import pytest_asyncio
 
 from runloop_local.sandbox import Command, Isolation, Sandbox, SandboxError, User
-from runloop_local.sandbox.namespaces import NamespacesIsolation, ways
+from runloop_local.sandbox.namespaces import NamespacesIsolation, Way, ways
 from runloop_local.sandbox.probe import has_landlock, try_out
 from runloop_local.sandbox.process import ProcessIsolation
 from tests.waiting import PATIENCE
@@ -24,13 +24,17 @@ from tests.waiting import PATIENCE
 DATA_DIR = Path(tempfile.mkdtemp(prefix="sandbox-tests-"))
 
 
-def open_way(way: str, data_dir: Path) -> Isolation:
+def open_way(way: str, data_dir: Path) -> NamespacesIsolation | ProcessIsolation:
     if way in ("landlock", "none"):
         return ProcessIsolation(data_dir, landlock=way == "landlock")
-    return NamespacesIsolation(data_dir, way)
+    return NamespacesIsolation(data_dir, way_named(way))
 
 
-async def _works(way: str) -> bool:
+def way_named(name: str) -> Way:
+    return next(way for way in ways() if way == name)
+
+
+async def _works(way: Way) -> bool:
     isolation = NamespacesIsolation(DATA_DIR / "offered", way)
     try:
         await try_out(isolation)
@@ -46,17 +50,14 @@ LANDLOCK = ["landlock"] if has_landlock() else []
 EVERY_WAY = [*NAMESPACES, *LANDLOCK, "none"]
 
 
-def every_way(function: Callable[..., object]) -> Callable[..., object]:
-    return pytest.mark.parametrize("way", EVERY_WAY, scope="session")(function)
+every_way = pytest.mark.parametrize("way", EVERY_WAY, scope="session")
 
-
-def namespaces_only(function: Callable[..., object]) -> Callable[..., object]:
-    """Where the machine offers none, the ways that it has must say so: see test_choice."""
-    return pytest.mark.parametrize("way", NAMESPACES or ["none"], scope="session")(function)
+# Where the machine offers none, the ways that it has must say so: see test_choice.
+namespaces_only = pytest.mark.parametrize("way", NAMESPACES or ["none"], scope="session")
 
 
 @pytest.fixture(scope="session", autouse=True)
-def _clean_up():
+def _clean_up() -> Iterator[None]:
     yield
     os.system(f"rm -rf {DATA_DIR}")
 
@@ -67,7 +68,8 @@ async def isolations() -> AsyncIterator[Callable[[str], Isolation]]:
 
     def of(way: str) -> Isolation:
         if way not in opened:
-            opened[way] = isolation = open_way(way, DATA_DIR / way)
+            isolation = open_way(way, DATA_DIR / way)
+            opened[way] = isolation
             if isinstance(isolation, NamespacesIsolation):
                 isolation.prepare()
         return opened[way]
@@ -156,9 +158,9 @@ async def spawned(sandbox: Sandbox, argv: tuple[str, ...], *, user: User = "user
             await process.wait()
 
 
-async def output(sandbox: Sandbox, command: str | tuple[str, ...], **options: object) -> str:
+async def output(sandbox: Sandbox, command: str | tuple[str, ...], *, user: User = "user") -> str:
     """What a command that must succeed prints."""
-    result = await run(sandbox, command, **options)
+    result = await run(sandbox, command, user=user)
     assert result.status == 0, result
     return result.out.strip()
 

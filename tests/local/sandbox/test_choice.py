@@ -17,7 +17,7 @@ from .conftest import LANDLOCK, NAMESPACES
 CHECKOUT = Path(__file__).parents[3]
 
 
-async def test_auto_takes_the_best_and_says_what_was_in_the_way(tmp_path):
+async def test_auto_takes_the_best_and_says_what_was_in_the_way(tmp_path: Path) -> None:
     isolation = await open_isolation(tmp_path)
     try:
         if NAMESPACES:
@@ -26,12 +26,12 @@ async def test_auto_takes_the_best_and_says_what_was_in_the_way(tmp_path):
             assert isolation.name == ("landlock" if LANDLOCK else "none")
             assert any("do not work here" in note for note in isolation.notes)
         assert set(isolation.limits) == {"memory", "processes", "disk", "cpu"}
-        assert list(tmp_path.glob("*/sandboxes/*")) == []
+        assert list(tmp_path.glob("*/sandboxes/*")) == []  # noqa: ASYNC240 - one look
     finally:
         await isolation.aclose()
 
 
-async def test_process_is_taken_when_asked_for(tmp_path):
+async def test_process_is_taken_when_asked_for(tmp_path: Path) -> None:
     isolation = await open_isolation(tmp_path, "process")
     assert isolation.name == ("landlock" if LANDLOCK else "none")
     whose = "each of an account of its own" if LANDLOCK and os.getuid() == 0 else "of your own account"
@@ -51,7 +51,7 @@ asyncio.run(main())
 
 
 @pytest.mark.parametrize("requested", ["auto", "process"])
-def test_root_without_the_right_to_mount_gets_no_landlock_and_is_told(tmp_path, requested):
+def test_root_without_the_right_to_mount_gets_no_landlock_and_is_told(tmp_path: Path, requested: str) -> None:
     """A devbox behind Landlock would have root's own account."""
     if os.getuid() or not LANDLOCK:
         return
@@ -62,11 +62,11 @@ def test_root_without_the_right_to_mount_gets_no_landlock_and_is_told(tmp_path, 
     assert any("Nothing keeps them from your files" in note for note in notes)
 
 
-def forbid_namespaces(monkeypatch):
+def forbid_namespaces(monkeypatch: pytest.MonkeyPatch) -> None:
     """A machine without them: its helper is told a way that this kernel refuses."""
     real = Helper.tool
 
-    async def refuse(self, *argv):
+    async def refuse(self: Helper, *argv: str) -> None:
         if self._arguments[0] != "process":
             raise SandboxError("unshare(): Operation not permitted.")
         await real(self, *argv)
@@ -74,7 +74,9 @@ def forbid_namespaces(monkeypatch):
     monkeypatch.setattr(Helper, "tool", refuse)
 
 
-async def test_without_namespaces_auto_falls_back_and_keeps_the_reason(tmp_path, monkeypatch):
+async def test_without_namespaces_auto_falls_back_and_keeps_the_reason(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     forbid_namespaces(monkeypatch)
     isolation = await open_isolation(tmp_path)
     assert isolation.name == ("landlock" if LANDLOCK else "none")
@@ -84,13 +86,15 @@ async def test_without_namespaces_auto_falls_back_and_keeps_the_reason(tmp_path,
     await isolation.aclose()
 
 
-async def test_without_namespaces_asking_for_them_is_an_error_that_says_what_to_do(tmp_path, monkeypatch):
+async def test_without_namespaces_asking_for_them_is_an_error_that_says_what_to_do(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     forbid_namespaces(monkeypatch)
     with pytest.raises(SandboxError, match=r"Operation not permitted.*--isolation process"):
         await open_isolation(tmp_path, "namespaces")
 
 
-def test_a_data_folder_that_sandboxes_would_see_is_refused():
+def test_a_data_folder_that_sandboxes_would_see_is_refused() -> None:
     with pytest.raises(SandboxError, match=r"/var/x.* lies inside /var.*--data-dir"):
         namespaces.check_folder(Path("/var/x/data"))
 
@@ -98,7 +102,7 @@ def test_a_data_folder_that_sandboxes_would_see_is_refused():
 if os.getuid() == 0:
 
     @pytest.mark.timeout(1800)  # it runs as long as all that it runs
-    def test_the_same_holds_for_an_account_without_privileges():
+    def test_the_same_holds_for_an_account_without_privileges() -> None:
         """All tests of this folder, run by an account that is nobody on this machine."""
         base = Path("/tmp", f"unprivileged-{os.getpid()}")
         argv = [sys.executable, str(Path(__file__).with_name("as_nobody.py")), str(CHECKOUT), str(base)]

@@ -7,10 +7,11 @@ import socket
 
 import pytest
 
-from runloop_local.sandbox import Command, SandboxEnded, SandboxError, egress
+from runloop_local.sandbox import Command, Sandbox, SandboxEnded, SandboxError, egress
+from runloop_local.sandbox.base import Process
 from tests.waiting import PATIENCE, until
 
-from .conftest import every_way, marker, namespaces_only, output, processes_with, run
+from .conftest import MakeSandbox, every_way, marker, namespaces_only, output, processes_with, run
 
 pytestmark = pytest.mark.asyncio(loop_scope="session")
 
@@ -27,7 +28,7 @@ pytestmark = pytest.mark.asyncio(loop_scope="session")
         ("kill -SEGV $$", 139),
     ],
 )
-async def test_exit_status_is_the_programs_or_128_and_its_signal(sandbox, command, status):
+async def test_exit_status_is_the_programs_or_128_and_its_signal(sandbox: Sandbox, command: str, status: int) -> None:
     assert (await run(sandbox, command)).status == status
 
 
@@ -41,19 +42,21 @@ async def test_exit_status_is_the_programs_or_128_and_its_signal(sandbox, comman
     ],
     ids=["program", "not-executable", "cwd"],
 )
-async def test_what_cannot_start_says_why_on_stderr(sandbox, argv, cwd, status, complaint):
+async def test_what_cannot_start_says_why_on_stderr(
+    sandbox: Sandbox, argv: tuple[str, ...], cwd: str | None, status: int, complaint: str
+) -> None:
     result = await run(sandbox, argv, cwd=cwd)
     assert (result.status, result.out, result.err) == (status, "", complaint)
 
 
 @every_way
-async def test_the_three_descriptors_are_the_ones_that_were_passed(sandbox):
+async def test_the_three_descriptors_are_the_ones_that_were_passed(sandbox: Sandbox) -> None:
     result = await run(sandbox, "cat; echo problem >&2", stdin="given ünïcode")
     assert (result.out, result.err) == ("given ünïcode", "problem\n")
 
 
 @every_way
-async def test_cwd_and_environment_are_as_asked(sandbox):
+async def test_cwd_and_environment_are_as_asked(sandbox: Sandbox) -> None:
     folder = sandbox.path("/home/user/some where")
     await output(sandbox, "mkdir 'some where'")
     env = {"GREETING": "hello  'world'\n", "PATH": "/bin:/usr/bin"}
@@ -62,7 +65,9 @@ async def test_cwd_and_environment_are_as_asked(sandbox):
 
 
 @every_way
-async def test_nothing_of_the_services_environment_is_inherited(sandbox, monkeypatch):
+async def test_nothing_of_the_services_environment_is_inherited(
+    sandbox: Sandbox, monkeypatch: pytest.MonkeyPatch
+) -> None:
     monkeypatch.setenv("RUNLOOP_API_KEY", "a secret")
     found = dict(line.partition("=")[::2] for line in (await output(sandbox, "env")).splitlines())
     names = {name for name in found if egress.ENVIRONMENT.get(name) != found[name]}
@@ -70,12 +75,12 @@ async def test_nothing_of_the_services_environment_is_inherited(sandbox, monkeyp
 
 
 @every_way
-async def test_no_descriptor_but_the_three_is_inherited(sandbox):
+async def test_no_descriptor_but_the_three_is_inherited(sandbox: Sandbox) -> None:
     assert await output(sandbox, "ls /proc/$$/fd") == "0\n1\n2"
 
 
 @every_way
-async def test_home_is_where_commands_start_and_file_paths_lead(sandbox):
+async def test_home_is_where_commands_start_and_file_paths_lead(sandbox: Sandbox) -> None:
     assert await output(sandbox, 'test "$PWD" = "$HOME" && echo "$HOME"') == sandbox.path("/home/user")
     await output(sandbox, "echo text > file.txt")
     assert await output(sandbox, f"cat '{sandbox.path('/home/user/file.txt')}'") == "text"
@@ -83,20 +88,20 @@ async def test_home_is_where_commands_start_and_file_paths_lead(sandbox):
 
 
 @every_way
-async def test_large_arguments_and_environments_arrive_whole(sandbox):
+async def test_large_arguments_and_environments_arrive_whole(sandbox: Sandbox) -> None:
     env = {f"NAME_{number}": "x" * 100_000 for number in range(8)}
     result = await run(sandbox, ("sh", "-c", 'printf %s "$1$NAME_7" | wc -c', "sh", "y" * 120_000), env=env)
     assert (result.status, result.out.strip()) == (0, "220000")
 
 
 @every_way
-async def test_many_commands_at_once_each_get_their_own_status(sandbox):
+async def test_many_commands_at_once_each_get_their_own_status(sandbox: Sandbox) -> None:
     results = await asyncio.gather(*(run(sandbox, f"echo {number}; exit {number}") for number in range(100)))
     assert [(result.status, result.out) for result in results] == [(n, f"{n}\n") for n in range(100)]
 
 
 @every_way
-async def test_a_background_child_that_holds_stdout_does_not_hold_up_the_end(sandbox):
+async def test_a_background_child_that_holds_stdout_does_not_hold_up_the_end(sandbox: Sandbox) -> None:
     time = marker()
     result = await run(sandbox, f"sleep {time} & echo started")
     assert (result.status, result.out) == (0, "started\n")
@@ -116,7 +121,7 @@ async def test_a_background_child_that_holds_stdout_does_not_hold_up_the_end(san
     ],
     ids=["background", "session", "double-fork", "ignored-signals"],
 )
-async def test_stop_ends_what_a_command_left_behind(sandbox, escape):
+async def test_stop_ends_what_a_command_left_behind(sandbox: Sandbox, escape: str) -> None:
     time = marker()
     await output(sandbox, escape.format(time))
     await until(lambda: processes_with(time))
@@ -124,7 +129,7 @@ async def test_stop_ends_what_a_command_left_behind(sandbox, escape):
     assert not processes_with(time)
 
 
-async def start(sandbox, command):
+async def start(sandbox: Sandbox, command: str) -> Process:
     null = os.open(os.devnull, os.O_RDWR)
     try:
         return await sandbox.spawn(Command(("sh", "-c", command)), stdin=null, stdout=null, stderr=null)
@@ -133,7 +138,7 @@ async def start(sandbox, command):
 
 
 @every_way
-async def test_a_signal_reaches_the_program_and_with_group_its_children(sandbox):
+async def test_a_signal_reaches_the_program_and_with_group_its_children(sandbox: Sandbox) -> None:
     time = marker()
     process = await start(sandbox, f"sleep {time}; exit 9")
     await until(lambda: len(processes_with(f"sleep\0{time}")) == 1)
@@ -149,7 +154,7 @@ async def test_a_signal_reaches_the_program_and_with_group_its_children(sandbox)
 
 
 @every_way
-async def test_a_signal_right_after_spawn_is_not_lost(sandbox):
+async def test_a_signal_right_after_spawn_is_not_lost(sandbox: Sandbox) -> None:
     processes = [await start(sandbox, f"sleep {marker()}") for _ in range(20)]
     for process in processes:
         await process.signal(signal.SIGKILL, group=True)
@@ -157,7 +162,7 @@ async def test_a_signal_right_after_spawn_is_not_lost(sandbox):
 
 
 @every_way
-async def test_a_program_that_has_ended_is_left_alone_by_signals(sandbox):
+async def test_a_program_that_has_ended_is_left_alone_by_signals(sandbox: Sandbox) -> None:
     process = await start(sandbox, "exit 4")
     assert await process.wait() == 4
     await process.signal(signal.SIGKILL, group=True)
@@ -165,7 +170,7 @@ async def test_a_program_that_has_ended_is_left_alone_by_signals(sandbox):
 
 
 @every_way
-async def test_stopping_ends_waiting_programs_as_killed(sandbox):
+async def test_stopping_ends_waiting_programs_as_killed(sandbox: Sandbox) -> None:
     process = await start(sandbox, "sleep 1000")
     waiting = asyncio.create_task(process.wait())
     await asyncio.sleep(0)
@@ -176,7 +181,7 @@ async def test_stopping_ends_waiting_programs_as_killed(sandbox):
 
 
 @every_way
-async def test_a_stopped_sandbox_says_that_it_is_not_running(sandbox):
+async def test_a_stopped_sandbox_says_that_it_is_not_running(sandbox: Sandbox) -> None:
     await sandbox.stop()
     with pytest.raises(SandboxEnded, match=f"{sandbox.id} is not running"):
         await start(sandbox, "true")
@@ -185,7 +190,7 @@ async def test_a_stopped_sandbox_says_that_it_is_not_running(sandbox):
 
 
 @every_way
-async def test_a_cancelled_wait_can_be_asked_again(sandbox):
+async def test_a_cancelled_wait_can_be_asked_again(sandbox: Sandbox) -> None:
     process = await start(sandbox, "read x; exit 5")
     with pytest.raises(TimeoutError):
         await asyncio.wait_for((await start(sandbox, "sleep 1000")).wait(), 0.01)
@@ -199,7 +204,7 @@ LISTEN = (
 
 
 @every_way
-async def test_dial_reaches_a_port_inside(sandbox):
+async def test_dial_reaches_a_port_inside(sandbox: Sandbox) -> None:
     with socket.create_server(("127.0.0.1", 0)) as free:  # plain processes have this machine's ports
         port = free.getsockname()[1]
     reader, writer = os.pipe()
@@ -222,7 +227,7 @@ async def test_dial_reaches_a_port_inside(sandbox):
 
 
 @namespaces_only
-async def test_each_sandbox_has_all_ports_to_itself(make, way):
+async def test_each_sandbox_has_all_ports_to_itself(make: MakeSandbox, way: str) -> None:
     sandboxes = [await make(), await make()] if way != "none" else [await make()]
     port = 80 if way != "none" else 45_123
     commands = [

@@ -13,19 +13,19 @@ from pathlib import Path
 import pytest
 
 from runloop_local.engine.network import policies
-from runloop_local.sandbox import egress
-from runloop_local.sandbox.base import EgressPredicate, SandboxError
+from runloop_local.sandbox import Sandbox, egress
+from runloop_local.sandbox.base import Address, EgressPredicate, SandboxError
 from runloop_local.sandbox.egress import Egress
 from runloop_local.sandbox.local_addresses import is_local_network, is_this_machine, own_networks
 from runloop_local.sandbox.namespaces import NamespacesIsolation
 from tests.waiting import PATIENCE, until
 
-from .conftest import DATA_DIR, namespaces_only, output, run
+from .conftest import DATA_DIR, namespaces_only, output, run, way_named
 
 pytestmark = pytest.mark.asyncio(loop_scope="session")
 
 
-def nothing(address: egress.Address) -> bool:
+def nothing(address: Address) -> bool:
     return False
 
 
@@ -171,9 +171,11 @@ FETCH = "import urllib.request as r; print(r.urlopen('http://outside.test:{}/x')
 
 
 @namespaces_only
-async def test_program_in_a_devbox_gets_out_by_what_its_environment_names(way: str, monkeypatch) -> None:
+async def test_program_in_a_devbox_gets_out_by_what_its_environment_names(
+    way: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
     monkeypatch.setattr(egress, "_lookup", lambda host, _port: ["127.0.0.1"] if host == "outside.test" else [])
-    isolation = NamespacesIsolation(DATA_DIR / f"egress-{way}", way, egress=open_proxy())
+    isolation = NamespacesIsolation(DATA_DIR / f"egress-{way}", way_named(way), egress=open_proxy())
     sandbox = await isolation.create("egress")
     try:
         await sandbox.start()
@@ -191,7 +193,7 @@ async def test_program_in_a_devbox_gets_out_by_what_its_environment_names(way: s
 
 
 @namespaces_only
-async def test_program_in_a_devbox_does_not_reach_this_machine(sandbox) -> None:
+async def test_program_in_a_devbox_does_not_reach_this_machine(sandbox: Sandbox) -> None:
     async with web_server() as port:
         target = f"http://{socket.gethostname()}:{port}/"
         fetch = f"import urllib.request as r; r.urlopen('http://[::ffff:127.0.0.1]:{port}/')"
@@ -202,9 +204,9 @@ async def test_program_in_a_devbox_does_not_reach_this_machine(sandbox) -> None:
 
 
 async def test_what_is_out_of_reach_is_refused_before_its_name_is_looked_up() -> None:
-    asked: list[tuple[str, int, egress.Address | None]] = []
+    asked: list[tuple[str, int, Address | None]] = []
 
-    def reach(host: str, port: int, address: egress.Address | None) -> bool:
+    def reach(host: str, port: int, address: Address | None) -> bool:
         asked.append((host, port, address))
         return host == "localhost" and (address is None or address.is_loopback)
 
@@ -282,7 +284,9 @@ async def silent_server(says: bytes = b"") -> AsyncIterator[tuple[int, list[asyn
     taken: list[asyncio.StreamWriter] = []
 
     async def take(_reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
-        writer.transport.pause_reading()
+        transport = writer.transport
+        assert isinstance(transport, asyncio.Transport)
+        transport.pause_reading()
         taken.append(writer)
         writer.write(says)
 
@@ -360,6 +364,6 @@ async def _asked(listener: socket.socket, request: bytes) -> bytes:
 
 
 @namespaces_only
-async def test_the_way_out_cannot_be_reached_by_a_tunnel(sandbox) -> None:
+async def test_the_way_out_cannot_be_reached_by_a_tunnel(sandbox: Sandbox) -> None:
     with pytest.raises(SandboxError, match="closed to tunnels"):
         await sandbox.dial(egress.PORT)

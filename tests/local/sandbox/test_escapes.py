@@ -9,7 +9,7 @@ import socket
 import stat
 import subprocess
 import sys
-from collections.abc import Iterator
+from collections.abc import AsyncIterator, Callable, Iterator
 from contextlib import ExitStack
 from pathlib import Path
 
@@ -17,6 +17,7 @@ import pytest
 import pytest_asyncio
 
 import runloop_local
+from runloop_local.sandbox import Isolation, Sandbox, User
 
 from . import attempts
 from .conftest import DATA_DIR, LANDLOCK, NAMESPACES, namespaces_only, output, run
@@ -181,13 +182,16 @@ def victim(canary: str) -> Iterator[subprocess.Popen[bytes]]:
     code = "import signal, time; signal.signal(signal.SIGCONT, lambda *_: exit(1)); print(flush=True); time.sleep(1000)"
     argv = [sys.executable, "-c", code, canary]
     with subprocess.Popen(argv, env={"SECRET": canary}, stdout=subprocess.PIPE) as process:
+        assert process.stdout
         process.stdout.readline()
         yield process
         process.kill()
 
 
 @pytest.fixture(scope="module")
-def outside(canary: str, victim: subprocess.Popen[bytes], tmp_path_factory) -> Iterator[dict[str, object]]:
+def outside(
+    canary: str, victim: subprocess.Popen[bytes], tmp_path_factory: pytest.TempPathFactory
+) -> Iterator[dict[str, object]]:
     """What an attacker may know of this machine."""
     home = tmp_path_factory.mktemp("home")
     (home / ".ssh").mkdir()
@@ -218,7 +222,7 @@ def outside(canary: str, victim: subprocess.Popen[bytes], tmp_path_factory) -> I
             "package": str(Path(runloop_local.__file__).parent),
             "service": os.getpid(),
             "victim": victim.pid,
-            "disk": [os.major(disk), os.minor(disk)],
+            "disk": (os.major(disk), os.minor(disk)),
             "port": tcp.getsockname()[1],
             "abstract": canary,
             "socket": sockets["private"],
@@ -240,7 +244,7 @@ def root_only_file() -> str | None:
 
 
 @pytest_asyncio.fixture(loop_scope="session", scope="module")
-async def pair(isolations, way):
+async def pair(isolations: Callable[[str], Isolation], way: str) -> AsyncIterator[tuple[Sandbox, str]]:
     """A sandbox to escape from, and a neighbour's file."""
     isolation = isolations(way)
     sandboxes = [await isolation.create(f"escape-{secrets.token_hex(4)}") for _ in range(2)]
@@ -254,7 +258,7 @@ async def pair(isolations, way):
         await sandbox.destroy()
 
 
-async def attempt(name, pair, outside, user):
+async def attempt(name: str, pair: tuple[Sandbox, str], outside: dict[str, object], user: User) -> str:
     sandbox, other_file = pair
     facts = json.dumps({**outside, "other_file": other_file})
     result = await run(
@@ -266,7 +270,9 @@ async def attempt(name, pair, outside, user):
 
 @pytest.mark.parametrize("user", ["user", "root"])
 @pytest.mark.parametrize(("way", "name"), CASES, scope="module")
-async def test_the_escape_is_held(name, pair, outside, user, victim):
+async def test_the_escape_is_held(
+    name: str, pair: tuple[Sandbox, str], outside: dict[str, object], user: User, victim: subprocess.Popen[bytes]
+) -> None:
     assert (await attempt(name, pair, outside, user)).startswith("held"), name
     assert victim.poll() is None
     assert not os.path.exists("/usr/bin/planted-by-devbox")  # noqa: ASYNC240 - one look
@@ -274,12 +280,14 @@ async def test_the_escape_is_held(name, pair, outside, user, victim):
 
 @pytest.mark.parametrize("way", ["none"], scope="module")
 @pytest.mark.parametrize("name", CONTROLS)
-async def test_without_isolation_the_same_attempt_succeeds(name, pair, outside, way):
+async def test_without_isolation_the_same_attempt_succeeds(
+    name: str, pair: tuple[Sandbox, str], outside: dict[str, object], way: str
+) -> None:
     assert (await attempt(name, pair, outside, "user")).startswith("escaped"), name
 
 
 @namespaces_only
-async def test_a_set_uid_file_of_a_devbox_makes_nobody_root_outside(sandbox, way):
+async def test_a_set_uid_file_of_a_devbox_makes_nobody_root_outside(sandbox: Sandbox, way: str) -> None:
     if way == "none":
         return
     await output(sandbox, "sudo cp /bin/sh /home/user/set-uid && sudo chmod 4755 /home/user/set-uid")
@@ -293,9 +301,9 @@ def is_closed_to_others(folder: Path) -> bool:
     return not folder.stat().st_mode & 0o077
 
 
-async def test_every_attempt_is_in_a_list():
+async def test_every_attempt_is_in_a_list() -> None:
     defined = {name for name, value in vars(attempts).items() if getattr(value, "__module__", "") == attempts.__name__}
-    assert defined - {"call", "read", "write", "_node", "syscall"} == {
+    assert defined - {"Facts", "call", "read", "write", "_node", "syscall"} == {
         *EVERYWHERE,
         *IN_NAMESPACES,
         *ON_THIS_MACHINE,

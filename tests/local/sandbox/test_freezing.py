@@ -2,13 +2,15 @@
 
 import asyncio
 import secrets
+import sys
 
 import pytest
 
-from runloop_local.sandbox import SandboxError, namespaces
+from runloop_local.sandbox import Isolation, SandboxError, namespaces
+from runloop_local.sandbox.agent_sandbox import AgentSandbox
 from tests.waiting import PATIENCE
 
-from .conftest import DATA_DIR, every_way, namespaces_only, output
+from .conftest import DATA_DIR, MakeSandbox, every_way, namespaces_only, output
 
 pytestmark = pytest.mark.asyncio(loop_scope="session")
 
@@ -25,7 +27,9 @@ HOLDERS = {
 
 @namespaces_only
 @pytest.mark.parametrize("holder", HOLDERS.values(), ids=HOLDERS.keys())
-async def test_whatever_lives_in_memory_lives_on_after_a_snapshot(make, isolation, holder):
+async def test_whatever_lives_in_memory_lives_on_after_a_snapshot(
+    make: MakeSandbox, isolation: Isolation, holder: str
+) -> None:
     sandbox = await make()
     await output(sandbox, f"echo one > file; {holder}")
     held = await output(sandbox, "ls /dev/shm; pgrep -x sleep || true")
@@ -37,7 +41,7 @@ async def test_whatever_lives_in_memory_lives_on_after_a_snapshot(make, isolatio
 
 
 @every_way
-async def test_an_unused_sandbox_goes_on_after_many_snapshots(make, isolation):
+async def test_an_unused_sandbox_goes_on_after_many_snapshots(make: MakeSandbox, isolation: Isolation) -> None:
     sandbox = await make()
     ended = asyncio.create_task(sandbox.ended())
     kept = []
@@ -53,7 +57,7 @@ async def test_an_unused_sandbox_goes_on_after_many_snapshots(make, isolation):
 
 
 @namespaces_only
-async def test_freezing_takes_no_longer_for_many_files(make, isolation, way):
+async def test_freezing_takes_no_longer_for_many_files(make: MakeSandbox, isolation: Isolation, way: str) -> None:
     if way == "none":
         return
     sandbox = await make()
@@ -66,17 +70,21 @@ async def test_freezing_takes_no_longer_for_many_files(make, isolation, way):
 
 
 @namespaces_only
-async def test_the_end_is_noticed_after_a_snapshot_too(make, isolation):
+async def test_the_end_is_noticed_after_a_snapshot_too(make: MakeSandbox, isolation: Isolation) -> None:
     sandbox = await make()
     ended = asyncio.create_task(sandbox.ended())
     await sandbox.snapshot(layer_name())
     await output(sandbox, "true")
+    assert isinstance(sandbox, AgentSandbox)
+    assert sandbox._agent.run
     sandbox._agent.run.channel.close()
     await asyncio.wait_for(ended, PATIENCE)
 
 
 @every_way
-async def test_commands_begin_before_or_after_a_snapshot_and_not_during_it(make, isolation):
+async def test_commands_begin_before_or_after_a_snapshot_and_not_during_it(
+    make: MakeSandbox, isolation: Isolation
+) -> None:
     sandbox = await make()
     snapshot, *results = await asyncio.gather(
         sandbox.snapshot(layer_name()), *(output(sandbox, f"echo {number}") for number in range(8))
@@ -86,7 +94,7 @@ async def test_commands_begin_before_or_after_a_snapshot_and_not_during_it(make,
 
 
 @every_way
-async def test_layers_are_known_with_who_stands_on_them(make, isolation):
+async def test_layers_are_known_with_who_stands_on_them(make: MakeSandbox, isolation: Isolation) -> None:
     sandbox = await make()
     name = layer_name()
     layers = await sandbox.snapshot(name)
@@ -119,7 +127,9 @@ LISTING = (
 
 
 @namespaces_only
-async def test_many_layers_become_few_and_the_disk_stays_the_same(make, isolation, monkeypatch, way):
+async def test_many_layers_become_few_and_the_disk_stays_the_same(
+    make: MakeSandbox, isolation: Isolation, monkeypatch: pytest.MonkeyPatch, way: str
+) -> None:
     monkeypatch.setattr(namespaces, "_LAYERS_PER_MERGE", 3)
     sandbox = await make()
     changes = [change.replace("sudo mv /etc", "true") for change in CHANGES] if way == "unprivileged" else CHANGES
@@ -136,7 +146,9 @@ async def test_many_layers_become_few_and_the_disk_stays_the_same(make, isolatio
 
 
 @namespaces_only
-async def test_a_disk_on_too_many_layers_is_not_frozen_and_goes_on(make, isolation, monkeypatch):
+async def test_a_disk_on_too_many_layers_is_not_frozen_and_goes_on(
+    make: MakeSandbox, isolation: Isolation, monkeypatch: pytest.MonkeyPatch
+) -> None:
     monkeypatch.setattr(namespaces, "_MAX_LAYERS", 2)
     sandbox = await make()
     for _ in range(2):
@@ -148,9 +160,11 @@ async def test_a_disk_on_too_many_layers_is_not_frozen_and_goes_on(make, isolati
 
 
 @namespaces_only
-async def test_a_merge_that_fails_is_left_for_later(make, isolation, monkeypatch):
+async def test_a_merge_that_fails_is_left_for_later(
+    make: MakeSandbox, isolation: Isolation, monkeypatch: pytest.MonkeyPatch
+) -> None:
     monkeypatch.setattr(namespaces, "_LAYERS_PER_MERGE", 2)
-    monkeypatch.setattr(namespaces.sys, "executable", "/bin/false")
+    monkeypatch.setattr(sys, "executable", "/bin/false")
     sandbox = await make()
     await output(sandbox, "echo kept > file")
     kept = [await sandbox.snapshot(layer_name()) for _ in range(4)]

@@ -5,6 +5,7 @@ import os
 import signal
 import subprocess
 import sys
+from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
@@ -42,11 +43,12 @@ asyncio.run(main(sys.argv[1], Path(sys.argv[2]), sys.argv[3]))
 
 
 @contextmanager
-def forty_sandboxes(way, folder, time):
+def forty_sandboxes(way: str, folder: Path, time: str) -> Iterator[subprocess.Popen[bytes]]:
     """A service, with two programs that outlive their command's end in each of its sandboxes."""
     argv = [sys.executable, "-c", SERVICE, way, str(folder), time]
     with subprocess.Popen(argv, stdout=subprocess.PIPE) as service:
         try:
+            assert service.stdout
             assert service.stdout.readline() == b"ready\n"
             asyncio.run(until(lambda: len(processes_with(f"sleep\0{time}")) == 80))
             yield service
@@ -55,7 +57,7 @@ def forty_sandboxes(way, folder, time):
 
 
 @every_way
-def test_a_killed_service_takes_forty_sandboxes_with_it(way, tmp_path):
+def test_a_killed_service_takes_forty_sandboxes_with_it(way: str, tmp_path: Path) -> None:
     time = marker()
     with forty_sandboxes(way, tmp_path, time):
         pass  # its end is that of a killed service
@@ -64,7 +66,7 @@ def test_a_killed_service_takes_forty_sandboxes_with_it(way, tmp_path):
 
 
 @pytest.mark.parametrize("way", [*LANDLOCK, "none"])
-def test_what_outlives_a_service_and_all_its_helpers_ends_when_the_next_one_starts(way, tmp_path):
+def test_what_outlives_a_service_and_all_its_helpers_ends_when_the_next_one_starts(way: str, tmp_path: Path) -> None:
     time = marker()
     with forty_sandboxes(way, tmp_path, time) as service:
         kill_at_once([service.pid, *(set(processes.descendants(service.pid)) - set(processes_with(time)))])
@@ -73,14 +75,14 @@ def test_what_outlives_a_service_and_all_its_helpers_ends_when_the_next_one_star
     asyncio.run(until(lambda: not processes_with(time)))
 
 
-def kill_at_once(pids):
+def kill_at_once(pids: Iterable[int]) -> None:
     """So that none of them sees another one's end."""
     for number in (signal.SIGSTOP, signal.SIGKILL):
         for pid in pids:
             os.kill(pid, number)
 
 
-async def open_and_close(folder):
+async def open_and_close(folder: Path) -> None:
     await (await open_isolation(folder, "process")).aclose()
 
 

@@ -8,10 +8,10 @@ from pathlib import Path
 
 import pytest
 
-from runloop_local.sandbox import SandboxError
+from runloop_local.sandbox import Isolation, Sandbox, SandboxError
 from tests.waiting import PATIENCE, until
 
-from .conftest import DATA_DIR, every_way, marker, open_way, output, processes_with
+from .conftest import DATA_DIR, MakeSandbox, every_way, marker, open_way, output, processes_with
 from .test_commands import start
 
 pytestmark = pytest.mark.asyncio(loop_scope="session")
@@ -28,7 +28,7 @@ def leftovers(name: str) -> list[str]:
 
 
 @every_way
-async def test_the_disk_outlives_a_stop(sandbox):
+async def test_the_disk_outlives_a_stop(sandbox: Sandbox) -> None:
     await output(sandbox, "echo kept > file && mkdir -p ${TMPDIR:-/tmp}/t && echo too > ${TMPDIR:-/tmp}/t/file")
     await sandbox.stop()
     await sandbox.start()
@@ -36,7 +36,7 @@ async def test_the_disk_outlives_a_stop(sandbox):
 
 
 @every_way
-async def test_start_and_stop_may_be_asked_twice(sandbox):
+async def test_start_and_stop_may_be_asked_twice(sandbox: Sandbox) -> None:
     await sandbox.start()
     assert await output(sandbox, "echo yes") == "yes"
     await sandbox.stop()
@@ -46,7 +46,7 @@ async def test_start_and_stop_may_be_asked_twice(sandbox):
 
 
 @every_way
-async def test_a_sandbox_left_on_disk_is_taken_up_by_the_next_service(way, tmp_path):
+async def test_a_sandbox_left_on_disk_is_taken_up_by_the_next_service(way: str, tmp_path: Path) -> None:
     first = open_way(way, tmp_path)
     sandbox = await first.create("box", layers=())
     await sandbox.start()
@@ -65,7 +65,7 @@ async def test_a_sandbox_left_on_disk_is_taken_up_by_the_next_service(way, tmp_p
 
 @every_way
 @pytest.mark.parametrize("running", [True, False], ids=["running", "stopped"])
-async def test_a_snapshot_is_what_the_disk_was(isolation, make, running):
+async def test_a_snapshot_is_what_the_disk_was(isolation: Isolation, make: MakeSandbox, running: bool) -> None:
     original = await make()
     await output(original, "echo one > file; mkdir folder; ln -s file link; mkfifo pipe; chmod 500 folder; touch gone")
     await output(original, "rm gone; printf '#!/bin/sh\necho ran' > program; chmod 755 program")
@@ -93,7 +93,7 @@ async def test_a_snapshot_is_what_the_disk_was(isolation, make, running):
 
 
 @every_way
-async def test_a_paused_program_goes_on_after_a_snapshot(sandbox, isolation):
+async def test_a_paused_program_goes_on_after_a_snapshot(sandbox: Sandbox, isolation: Isolation) -> None:
     process = await start(sandbox, "while :; do sleep 0.01; test -e stop && exit 6; done")
     layer = f"layer-{secrets.token_hex(4)}"
     await sandbox.snapshot(layer)
@@ -103,7 +103,7 @@ async def test_a_paused_program_goes_on_after_a_snapshot(sandbox, isolation):
 
 
 @every_way
-async def test_snapshots_of_snapshots_add_up(isolation, make):
+async def test_snapshots_of_snapshots_add_up(isolation: Isolation, make: MakeSandbox) -> None:
     layers: tuple[str, ...] = ()
     for number in range(4):
         sandbox = await make(layers=layers)
@@ -115,7 +115,7 @@ async def test_snapshots_of_snapshots_add_up(isolation, make):
 
 
 @every_way
-async def test_an_interrupted_freeze_is_finished_or_forgotten(way, tmp_path):
+async def test_an_interrupted_freeze_is_finished_or_forgotten(way: str, tmp_path: Path) -> None:
     if way in ("landlock", "none"):  # there a snapshot is a copy: it is renamed when whole
         isolation = open_way(way, tmp_path)
         (tmp_path / "process/layers/one.new/disk").mkdir(parents=True)
@@ -136,7 +136,7 @@ async def test_an_interrupted_freeze_is_finished_or_forgotten(way, tmp_path):
 
 
 @every_way
-async def test_destroy_leaves_nothing(make):
+async def test_destroy_leaves_nothing(make: MakeSandbox) -> None:
     sandbox = await make()
     time = marker()
     await output(sandbox, f"mkdir -p a/b; touch a/b/c; chmod 0 a/b/c a/b a; setsid sleep {time} & :")
@@ -147,7 +147,7 @@ async def test_destroy_leaves_nothing(make):
 
 
 @every_way
-async def test_unknown_layers_and_bad_names_are_refused(isolation, make):
+async def test_unknown_layers_and_bad_names_are_refused(isolation: Isolation, make: MakeSandbox) -> None:
     with pytest.raises(SandboxError, match="no snapshot layer 'missing'"):
         await isolation.create("box-unmade", layers=("missing",))
     with pytest.raises(SandboxError, match="no snapshot layer"):
@@ -157,7 +157,7 @@ async def test_unknown_layers_and_bad_names_are_refused(isolation, make):
             await isolation.create(name)
 
 
-async def test_a_sandbox_of_another_isolation_is_refused(tmp_path):
+async def test_a_sandbox_of_another_isolation_is_refused(tmp_path: Path) -> None:
     other = open_way("none", tmp_path)
     (tmp_path / "elsewhere/sandboxes/box").mkdir(parents=True)
     with pytest.raises(SandboxError, match="box was made with elsewhere isolation, this is process"):
@@ -166,7 +166,7 @@ async def test_a_sandbox_of_another_isolation_is_refused(tmp_path):
 
 
 @every_way
-async def test_ended_returns_when_the_sandbox_dies_and_not_when_it_is_stopped(make, way):
+async def test_ended_returns_when_the_sandbox_dies_and_not_when_it_is_stopped(make: MakeSandbox, way: str) -> None:
     sandbox = await make()
     time = marker()
     process = await start(sandbox, f"sleep {time}")
@@ -197,7 +197,7 @@ def agent_above(pid: int) -> int:
 
 
 @every_way
-async def test_the_helper_killed_ends_sandboxes_and_the_next_start_brings_another(way, tmp_path):
+async def test_the_helper_killed_ends_sandboxes_and_the_next_start_brings_another(way: str, tmp_path: Path) -> None:
     isolation = open_way(way, tmp_path)
     sandbox = await isolation.create("box")
     await sandbox.start()
@@ -205,11 +205,12 @@ async def test_the_helper_killed_ends_sandboxes_and_the_next_start_brings_anothe
     process = await start(sandbox, f"sleep {time}")
     await until(lambda: processes_with(f"sleep\0{time}"))
     helper = isolation._helper._process
+    assert helper
     helper.kill()
     assert await asyncio.wait_for(process.wait(), PATIENCE) == 137
-    await asyncio.wait_for(
-        sandbox.ended(), PATIENCE
-    ) if sandbox._agent.run and not sandbox._agent.run.ending.done() else None
+    run = sandbox._agent.run
+    if run and not run.ending.done():
+        await asyncio.wait_for(sandbox.ended(), PATIENCE)
     await until(lambda: not processes_with(time))
     await sandbox.start()
     assert await output(sandbox, "echo back") == "back"

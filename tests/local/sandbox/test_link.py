@@ -11,28 +11,28 @@ import struct
 import pytest
 
 from runloop_local.sandbox import SandboxEnded, SandboxError, frames
-from runloop_local.sandbox.link import Channel, Reply, take_socket
-from runloop_local.sandbox.running import Job, Run
+from runloop_local.sandbox.link import Channel, Reply, SandboxExit, take_socket
+from runloop_local.sandbox.running import AgentProcess, Run
 from tests.waiting import PATIENCE, until
 
 
 @pytest.mark.parametrize("size", [1, 3, 7, 1000])
-def test_messages_come_whole_from_any_pieces(size):
-    messages = [{"id": 1, "text": "ü" * 50}, {"id": 2}, {"id": 3, "list": [1, None, "x"]}]
-    data = b"".join(map(frames.encode, messages))
+def test_messages_come_whole_from_any_pieces(size: int) -> None:
+    messages: list[frames.Message] = [{"id": 1, "text": "ü" * 50}, {"id": 2}, {"id": 3, "list": [1, None, "x"]}]
+    data = b"".join(frames.encode(message) for message in messages)
     decoder = frames.Decoder(1000)
     pieces = [data[start : start + size] for start in range(0, len(data), size)]
     assert [message for piece in pieces for message, _ in decoder.feed(piece, [])] == messages
 
 
-def test_descriptors_arrive_with_their_message():
+def test_descriptors_arrive_with_their_message() -> None:
     ours, theirs = socket.socketpair()
     reader, writer = os.pipe()
     with ours, theirs:
         frames.send(ours, {"id": 1, "text": "x" * 50_000})
         frames.send(ours, {"id": 2}, [writer])
         decoder = frames.Decoder(1 << 20)
-        found = []
+        found: list[tuple[frames.Message, list[int]]] = []
         while len(found) < 2:
             found += decoder.feed(*frames.receive(theirs))
     assert [len(passed) for _, passed in found] == [0, 1]
@@ -52,7 +52,7 @@ def test_descriptors_arrive_with_their_message():
     ],
     ids=["too-long", "descriptors-that-did-not-come", "no-object", "no-text", "no-json"],
 )
-def test_what_is_no_message_is_refused(data):
+def test_what_is_no_message_is_refused(data: bytes) -> None:
     with pytest.raises(frames.FrameError):
         list(frames.Decoder(1000).feed(data, []))
 
@@ -66,7 +66,7 @@ def test_what_is_no_message_is_refused(data):
     ],
     ids=["noise", "too-many-descriptors", "no-object"],
 )
-async def test_a_sandbox_that_breaks_the_format_is_cut_off(reply):
+async def test_a_sandbox_that_breaks_the_format_is_cut_off(reply: bytes) -> None:
     ours, theirs = socket.socketpair()
     with theirs:
         channel = Channel(ours)
@@ -84,14 +84,14 @@ async def test_a_sandbox_that_breaks_the_format_is_cut_off(reply):
 LARGE = {"op": "start", "mounts": "x" * (2 << 20)}
 
 
-async def blocked(channel: Channel, theirs: socket.socket) -> asyncio.Task:
+async def blocked(channel: Channel, theirs: socket.socket) -> asyncio.Task[tuple[int, asyncio.Future[Reply | None]]]:
     """A request of which the helper has read nothing, and that does not fit into the socket."""
     asking = asyncio.create_task(channel.ask(LARGE))
     await until(lambda: select.select([theirs], [], [], 0)[0], "the beginning of the request")
     return asking
 
 
-async def test_a_request_that_is_given_up_is_sent_whole_all_the_same():
+async def test_a_request_that_is_given_up_is_sent_whole_all_the_same() -> None:
     """Its half would be taken for the beginning of the next one, by the helper that has all sandboxes."""
     ours, theirs = socket.socketpair()
     with theirs:
@@ -99,7 +99,8 @@ async def test_a_request_that_is_given_up_is_sent_whole_all_the_same():
         asking = await blocked(channel, theirs)
         asking.cancel()
         after = asyncio.create_task(channel.ask({"op": "ping"}))
-        found, decoder = [], frames.Decoder(4 << 20)
+        found: list[frames.Message] = []
+        decoder = frames.Decoder(4 << 20)
         while len(found) < 2:
             found += [message for message, _ in decoder.feed(*await asyncio.to_thread(frames.receive, theirs))]
         assert [message["op"] for message in found] == ["start", "ping"]
@@ -107,12 +108,14 @@ async def test_a_request_that_is_given_up_is_sent_whole_all_the_same():
             await asking
         number, reply = await after
         frames.send(theirs, {"id": number})
-        assert (await asyncio.wait_for(reply, PATIENCE)).message == {"id": number}
+        replied = await asyncio.wait_for(reply, PATIENCE)
+        assert replied
+        assert replied.message == {"id": number}
         channel.close()
 
 
 @pytest.mark.parametrize("is_given_up", [False, True])
-async def test_a_request_that_is_being_sent_ends_with_the_channel(is_given_up):
+async def test_a_request_that_is_being_sent_ends_with_the_channel(is_given_up: bool) -> None:
     ours, theirs = socket.socketpair()
     with theirs:
         channel = Channel(ours)
@@ -125,7 +128,7 @@ async def test_a_request_that_is_being_sent_ends_with_the_channel(is_given_up):
             await asyncio.wait_for(asking, PATIENCE)
 
 
-async def test_descriptors_of_a_reply_that_nobody_waits_for_are_closed():
+async def test_descriptors_of_a_reply_that_nobody_waits_for_are_closed() -> None:
     ours, theirs = socket.socketpair()
     with theirs:
         channel = Channel(ours)
@@ -146,30 +149,32 @@ async def test_descriptors_of_a_reply_that_nobody_waits_for_are_closed():
 
 
 @pytest.mark.parametrize("status", [-1, 256, "0", None, 1.5, [0]])
-async def test_an_exit_status_that_is_none_is_an_error(status):
+async def test_an_exit_status_that_is_none_is_an_error(status: object) -> None:
     ours, theirs = socket.socketpair()
     with theirs:
         channel = Channel(ours)
         number, waiting = await channel.ask({"op": "spawn"})
         frames.send(theirs, {"id": number, "status": status})
         with pytest.raises(SandboxError, match="exit status"):
-            await Job(Run(channel, None), number, waiting).wait()
+            await AgentProcess(Run(channel, SandboxExit(channel, number, waiting)), number, waiting).wait()
         channel.close()
 
 
 @pytest.mark.parametrize("number", [99, -1, "1", None, [1], {}])
-async def test_replies_to_nothing_are_ignored(number):
+async def test_replies_to_nothing_are_ignored(number: object) -> None:
     ours, theirs = socket.socketpair()
     with theirs:
         channel = Channel(ours)
         mine, waiting = await channel.ask({"op": "signal"})
         frames.send(theirs, {"id": number, "status": 3})
         frames.send(theirs, {"id": mine, "status": 4})
-        assert (await asyncio.wait_for(waiting, PATIENCE)).status() == 4
+        replied = await asyncio.wait_for(waiting, PATIENCE)
+        assert replied
+        assert replied.status() == 4
         channel.close()
 
 
-def test_only_a_tcp_socket_is_taken_for_a_connection():
+def test_only_a_tcp_socket_is_taken_for_a_connection() -> None:
     for kind in (socket.socket(socket.AF_UNIX), socket.socket(socket.AF_INET, socket.SOCK_DGRAM)):
         with pytest.raises(SandboxError, match="not TCP"):
             take_socket(Reply({}, (kind.detach(),)))

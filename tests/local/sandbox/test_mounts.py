@@ -8,22 +8,22 @@ from pathlib import Path
 
 import pytest
 
-from runloop_local.sandbox import SandboxError
-from runloop_local.sandbox.base import CacheMount, DiskMount, FileMount, MemoryMount, Ownership
+from runloop_local.sandbox import Isolation, Sandbox, SandboxError
+from runloop_local.sandbox.base import CacheMount, DiskMount, FileMount, MemoryMount, Mount, Ownership
 from runloop_local.sandbox.mounts import remove_mount_points
 
-from .conftest import namespaces_only, output, run
+from .conftest import MakeSandbox, namespaces_only, output, run
 
 pytestmark = pytest.mark.asyncio(loop_scope="session")
 
 
-async def restarted(sandbox, *mounts):
+async def restarted(sandbox: Sandbox, *mounts: Mount) -> None:
     await sandbox.stop()
     sandbox.mount(mounts)
     await sandbox.start()
 
 
-def refused(sandbox, way) -> bool:
+def refused(sandbox: Sandbox, way: str) -> bool:
     """Where nothing can be mounted, that is said."""
     if way == "none":
         with pytest.raises(SandboxError, match="nothing can be mounted"):
@@ -32,7 +32,7 @@ def refused(sandbox, way) -> bool:
 
 
 @namespaces_only
-async def test_a_file_in_memory_belongs_to_whom_it_should(sandbox, way):
+async def test_a_file_in_memory_belongs_to_whom_it_should(sandbox: Sandbox, way: str) -> None:
     if refused(sandbox, way):
         return
     content = "a secret\n\udcff\0\u00e9"
@@ -45,9 +45,12 @@ async def test_a_file_in_memory_belongs_to_whom_it_should(sandbox, way):
 
 
 @namespaces_only
-async def test_a_cache_is_every_sandboxes_and_has_accounts(sandbox, make, isolation, way):
+async def test_a_cache_is_every_sandboxes_and_has_accounts(
+    sandbox: Sandbox, make: MakeSandbox, isolation: Isolation, way: str
+) -> None:
     if refused(sandbox, way):
         return
+    assert isolation.caches
     name = f"cache-{secrets.token_hex(4)}"
     isolation.caches.touch(name)
     assert isolation.caches.is_new(name)
@@ -69,7 +72,9 @@ async def test_a_cache_is_every_sandboxes_and_has_accounts(sandbox, make, isolat
 
 @namespaces_only
 @pytest.mark.parametrize("read_only", [True, False])
-async def test_a_part_of_another_disk_stays_as_it_is(sandbox, make, way, read_only):
+async def test_a_part_of_another_disk_stays_as_it_is(
+    sandbox: Sandbox, make: MakeSandbox, way: str, read_only: bool
+) -> None:
     if refused(sandbox, way):
         return
     await output(sandbox, "mkdir -p /srv/a && echo 1 > /srv/a/f && ln -s /srv/a /srv/l", user="root")
@@ -83,7 +88,7 @@ async def test_a_part_of_another_disk_stays_as_it_is(sandbox, make, way, read_on
 
 
 @namespaces_only
-async def test_memory_counts_and_is_bounded(sandbox, way):
+async def test_memory_counts_and_is_bounded(sandbox: Sandbox, way: str) -> None:
     if refused(sandbox, way):
         return
     await restarted(sandbox, MemoryMount("/m", 8 << 20))
@@ -94,7 +99,7 @@ async def test_memory_counts_and_is_bounded(sandbox, way):
 
 
 @namespaces_only
-async def test_links_lead_nowhere_outside(sandbox, way, tmp_path):
+async def test_links_lead_nowhere_outside(sandbox: Sandbox, way: str, tmp_path: Path) -> None:
     if refused(sandbox, way):
         return
     (tmp_path / "there").mkdir()
@@ -110,7 +115,7 @@ async def test_links_lead_nowhere_outside(sandbox, way, tmp_path):
 
 
 @namespaces_only
-async def test_too_much_to_be_mounted_is_refused_before_anything_ends(sandbox, way):
+async def test_too_much_to_be_mounted_is_refused_before_anything_ends(sandbox: Sandbox, way: str) -> None:
     if refused(sandbox, way):
         return
     with pytest.raises(SandboxError, match="too much to be mounted"):
@@ -118,7 +123,7 @@ async def test_too_much_to_be_mounted_is_refused_before_anything_ends(sandbox, w
     assert await output(sandbox, "echo on") == "on"
 
 
-async def test_only_empty_places_of_the_sandbox_itself_are_removed(tmp_path):
+async def test_only_empty_places_of_the_sandbox_itself_are_removed(tmp_path: Path) -> None:
     upper, outside = tmp_path / "upper", tmp_path / "outside"
     for folder in ("@/empty", "@/full", "usr/empty", "@/a"):
         (upper / folder).mkdir(parents=True)

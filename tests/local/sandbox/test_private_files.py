@@ -5,9 +5,12 @@ from __future__ import annotations
 import os
 import secrets
 import shutil
+from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import pytest
+
+from runloop_local.sandbox import Sandbox
 
 from .conftest import NAMESPACES, run
 
@@ -31,8 +34,11 @@ READ = {
 KINDS = {"file": (0o755, 0o600), "file of a group": (0o755, 0o640), "folder": (0o700, 0o644)}
 
 
+MakePrivate = Callable[[str, str], Path]
+
+
 @pytest.fixture
-def private(request):
+def private(request: pytest.FixtureRequest) -> Iterator[MakePrivate]:
     """Makes a private file of root somewhere."""
     made = []
 
@@ -51,7 +57,7 @@ def private(request):
         shutil.rmtree(folder)
 
 
-async def read(sandbox, path: Path, how: str) -> str:
+async def read(sandbox: Sandbox, path: Path, how: str) -> str:
     result = await run(sandbox, READ[how].format(path=path, folder=path.parent), user="root")
     return result.out
 
@@ -61,7 +67,9 @@ if os.getuid() == 0:  # any other account may not make such files, nor read them
     @pytest.mark.parametrize("way", IDMAPPED or ["none"], scope="session")
     @pytest.mark.parametrize("how", READ)
     @pytest.mark.parametrize("kind", KINDS)
-    async def test_files_made_after_the_start_stay_private(sandbox, way, private, kind, how):
+    async def test_files_made_after_the_start_stay_private(
+        sandbox: Sandbox, way: str, private: MakePrivate, kind: str, how: str
+    ) -> None:
         if way == "none":
             return
         for top in TOPS:
@@ -71,11 +79,15 @@ if os.getuid() == 0:  # any other account may not make such files, nor read them
 
     @pytest.mark.parametrize("way", ["none"], scope="session")
     @pytest.mark.parametrize("kind", KINDS)
-    async def test_without_isolation_root_reads_them(sandbox, way, private, kind):
+    async def test_without_isolation_root_reads_them(
+        sandbox: Sandbox, way: str, private: MakePrivate, kind: str
+    ) -> None:
         assert await read(sandbox, private("/opt", kind), "open") == "canary\n"
 
     @pytest.mark.parametrize("way", IDMAPPED or ["none"], scope="session")
-    async def test_what_everybody_may_read_is_seen_at_once_and_can_be_replaced_inside(sandbox, way, private):
+    async def test_what_everybody_may_read_is_seen_at_once_and_can_be_replaced_inside(
+        sandbox: Sandbox, way: str, private: MakePrivate
+    ) -> None:
         if way == "none":
             return
         path = private("/usr/local/lib", "file")

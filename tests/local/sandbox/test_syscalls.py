@@ -20,12 +20,17 @@ NEW_USERS, NEW_MOUNTS, NEW_NETWORK = 0x10000000, 0x20000, 0x40000000
 NAMED = {name: numbers for group in syscalls.REFUSED for name, numbers in group.calls.items()}
 
 
+def _instruction(code: bytes, place: int) -> tuple[int, int, int, int]:
+    operation, yes, no, value = struct.unpack_from("HBBI", code, 8 * place)
+    return operation, yes, no, value
+
+
 def answer(code: bytes, architecture: int, number: int, *arguments: int) -> int:
     """What the kernel would do: its machine has an accumulator and jumps forward."""
     given = struct.pack("IIQ6Q", number, architecture, 0, *arguments, *[0] * (6 - len(arguments)))
     accumulator = place = 0
     while True:
-        operation, yes, no, value = struct.unpack_from("HBBI", code, 8 * place)
+        operation, yes, no, value = _instruction(code, place)
         place += 1
         if operation == 0x20:
             [accumulator] = struct.unpack_from("I", given, value)
@@ -51,16 +56,17 @@ def ask(kind: str, call: int, *arguments: int, one_account: bool = False) -> Ans
 
 @pytest.mark.parametrize("one_account", [False, True])
 @pytest.mark.parametrize("kind", KINDS)
-def test_each_refused_call_gets_its_answer(kind, one_account):
+def test_each_refused_call_gets_its_answer(kind: str, one_account: bool) -> None:
     column = KINDS[kind][1]
     for group in syscalls.REFUSED:
         for name, numbers in group.calls.items():
-            if numbers[column] is not None:
-                assert ask(kind, numbers[column], one_account=one_account) is group.answer, name
+            number = numbers[column]
+            if number is not None:
+                assert ask(kind, number, one_account=one_account) is group.answer, name
 
 
 @pytest.mark.parametrize("kind", KINDS)
-def test_all_other_known_calls_happen(kind):
+def test_all_other_known_calls_happen(kind: str) -> None:
     column = KINDS[kind][1]
     first, end = syscalls.GAPS[column]
     checked = {check.numbers[column] for check in syscalls.CHECKS}
@@ -70,17 +76,17 @@ def test_all_other_known_calls_happen(kind):
 
 
 @pytest.mark.parametrize("kind", KINDS)
-def test_what_is_not_known_is_not_there(kind):
+def test_what_is_not_known_is_not_there(kind: str) -> None:
     for number in (*range(*syscalls.GAPS[KINDS[kind][1]]), 467, 500, 10_000, 0x40000000, 0x40000000 | 250, 0xFFFFFFFF):
         assert ask(kind, number) is Answer.ABSENT, number
 
 
 @pytest.mark.parametrize(("machine", "architecture"), [("x86_64", 0xC00000B7), ("aarch64", 0x40000028)])
-def test_programs_of_another_kind_have_no_calls(machine, architecture):
+def test_programs_of_another_kind_have_no_calls(machine: str, architecture: int) -> None:
     assert answer(seccomp.program(seccomp.policy(), machine), architecture, 0) == Answer.ABSENT
 
 
-def test_a_machine_that_is_not_known_is_refused():
+def test_a_machine_that_is_not_known_is_refused() -> None:
     with pytest.raises(OSError, match="no system call filter for s390x"):
         seccomp.program(seccomp.policy(), "s390x")
 
@@ -110,7 +116,7 @@ def test_a_machine_that_is_not_known_is_refused():
         ("personality", 0x400000, Answer.FORBIDDEN),  # READ_IMPLIES_EXEC
     ],
 )
-def test_an_argument_decides(kind, call, argument, expected):
+def test_an_argument_decides(kind: str, call: str, argument: int, expected: Answer) -> None:
     [check] = [check for check in syscalls.CHECKS if check.call == call]
     number = check.numbers[KINDS[kind][1]]
     assert number is not None
@@ -119,7 +125,7 @@ def test_an_argument_decides(kind, call, argument, expected):
 
 
 @pytest.mark.parametrize("call", range(22))
-def test_no_socket_is_made_past_the_look_at_its_family(call):
+def test_no_socket_is_made_past_the_look_at_its_family(call: int) -> None:
     """32-bit x86 has a call for all that sockets do, whose own arguments are in memory."""
     makes_one = call in (1, 8)
     assert ask("x86", 102, call, 0x1000) is (Answer.ABSENT if makes_one or not 0 < call < 21 else Answer.ALLOWED)
@@ -127,7 +133,7 @@ def test_no_socket_is_made_past_the_look_at_its_family(call):
 
 
 @pytest.mark.parametrize("kind", KINDS)
-def test_only_a_devbox_with_one_account_makes_user_namespaces_and_nothing_else(kind):
+def test_only_a_devbox_with_one_account_makes_user_namespaces_and_nothing_else(kind: str) -> None:
     number = NAMED["unshare"][KINDS[kind][1]]
     assert number is not None
     assert ask(kind, number, NEW_USERS) is Answer.FORBIDDEN
@@ -139,7 +145,7 @@ def test_only_a_devbox_with_one_account_makes_user_namespaces_and_nothing_else(k
 
 @pytest.mark.parametrize("kind", KINDS)
 @pytest.mark.parametrize("one_account", [False, True])
-def test_user_namespaces_are_entered_and_no_others(kind, one_account):
+def test_user_namespaces_are_entered_and_no_others(kind: str, one_account: bool) -> None:
     number = NAMED["setns"][KINDS[kind][1]]
     assert number is not None
     assert ask(kind, number, 3, NEW_USERS, one_account=one_account) is Answer.ALLOWED
@@ -148,7 +154,7 @@ def test_user_namespaces_are_entered_and_no_others(kind, one_account):
 
 
 @pytest.mark.parametrize("kind", KINDS)
-def test_only_a_devbox_with_one_account_pretends_to_change_owners(kind):
+def test_only_a_devbox_with_one_account_pretends_to_change_owners(kind: str) -> None:
     for numbers in (*syscalls.OWNERS.values(), *syscalls.ACCOUNTS.values()):
         number = numbers[KINDS[kind][1]]
         if number is not None:
@@ -199,7 +205,9 @@ PATH, DIRECTORY = 0x7FFF0000, 0xFFFFFF9C
         ("openat2", (DIRECTORY, PATH, PATH, 24), Answer.ABSENT),
     ],
 )
-def test_no_file_of_this_machine_becomes_set_id(kind, call, arguments, expected, own_account):
+def test_no_file_of_this_machine_becomes_set_id(
+    kind: str, call: str, arguments: tuple[int, ...], expected: Answer, own_account: bool
+) -> None:
     assert ask_on_this_machine(kind, call, *arguments, own_account=own_account) in (expected, None)
 
 
@@ -227,7 +235,9 @@ def test_no_file_of_this_machine_becomes_set_id(kind, call, arguments, expected,
         ("keyctl", (0,), Answer.FORBIDDEN),
     ],
 )
-def test_the_services_own_account_is_held_by_the_filter_and_another_by_the_kernel(kind, call, arguments, expected):
+def test_the_services_own_account_is_held_by_the_filter_and_another_by_the_kernel(
+    kind: str, call: str, arguments: tuple[int, ...], expected: Answer
+) -> None:
     assert ask_on_this_machine(kind, call, *arguments, own_account=False) in (expected, None)
     assert ask_on_this_machine(kind, call, *arguments, own_account=True) in (
         Answer.FORBIDDEN if call in NAMED else Answer.ALLOWED,
@@ -243,7 +253,7 @@ HEADERS = {
 
 
 @pytest.mark.parametrize("header", [pytest.param(path, id=path.name) for path in HEADERS if path.is_file()])
-def test_numbers_are_those_of_the_kernels_headers(header):
+def test_numbers_are_those_of_the_kernels_headers(header: Path) -> None:
     """What newer kernels have may be missing from a header, never different."""
     found = re.findall(r"#define __NR(?:3264)?_(\w+)\s+(\d+)", header.read_text())
     known = {name: int(number) for name, number in found}
@@ -262,7 +272,7 @@ def test_numbers_are_those_of_the_kernels_headers(header):
         assert number is not None or name not in known, name
 
 
-def test_each_difference_from_docker_has_its_reason_in_the_docs():
+def test_each_difference_from_docker_has_its_reason_in_the_docs() -> None:
     page = (Path(__file__).parents[3] / "docs/security.md").read_text()
     for each in syscalls.DIFFERENCES:
         assert all((each.calls, each.docker, each.here, each.reason))

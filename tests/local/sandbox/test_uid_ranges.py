@@ -5,37 +5,49 @@ from __future__ import annotations
 import os
 import subprocess
 import sys
+from pathlib import Path
 
 import pytest
 
-from runloop_local.sandbox import uid_ranges
+from runloop_local.sandbox import User, uid_ranges
 from runloop_local.sandbox.uid_ranges import SIZE, UidRanges
 
-from .conftest import DATA_DIR, LANDLOCK, NAMESPACES, marker, open_way, output, processes_with, run, spawned
+from .conftest import (
+    DATA_DIR,
+    LANDLOCK,
+    NAMESPACES,
+    MakeSandbox,
+    marker,
+    open_way,
+    output,
+    processes_with,
+    run,
+    spawned,
+)
 
 IDMAPPED = [way for way in NAMESPACES if way == "idmapped"]
 FIRST, SECOND, THIRD = uid_ranges._RANGES[:3]
 
 
 @pytest.fixture
-def accounts(tmp_path):
+def accounts(tmp_path: Path) -> Path:
     folder = tmp_path / "etc"
     folder.mkdir()
     return folder
 
 
-def ranges(tmp_path, accounts):
+def ranges(tmp_path: Path, accounts: Path) -> UidRanges:
     return UidRanges(tmp_path / "locks", accounts)
 
 
-def test_a_range_is_taken_once_and_again_when_it_was_given_back(tmp_path, accounts):
+def test_a_range_is_taken_once_and_again_when_it_was_given_back(tmp_path: Path, accounts: Path) -> None:
     some = ranges(tmp_path, accounts)
     assert [some.take(), some.take()] == [FIRST, SECOND]
     some.release(FIRST)
     assert [some.take(), some.take()] == [FIRST, THIRD]
 
 
-def test_another_service_has_other_ranges(tmp_path, accounts):
+def test_another_service_has_other_ranges(tmp_path: Path, accounts: Path) -> None:
     some = ranges(tmp_path, accounts)
     some.take()
     assert taken_by_another(tmp_path, accounts) == SECOND
@@ -43,7 +55,7 @@ def test_another_service_has_other_ranges(tmp_path, accounts):
     assert taken_by_another(tmp_path, accounts) == FIRST
 
 
-def taken_by_another(tmp_path, accounts) -> int:
+def taken_by_another(tmp_path: Path, accounts: Path) -> int:
     code = (
         "import pathlib, sys; from runloop_local.sandbox.uid_ranges import UidRanges;"
         "print(UidRanges(*map(pathlib.Path, sys.argv[1:])).take())"
@@ -66,12 +78,14 @@ def taken_by_another(tmp_path, accounts) -> int:
         ("passwd", "a:x:what:0", FIRST),
     ],
 )
-def test_what_an_account_of_this_machine_has_is_not_taken(tmp_path, accounts, file, line, expected):
+def test_what_an_account_of_this_machine_has_is_not_taken(
+    tmp_path: Path, accounts: Path, file: str, line: str, expected: int
+) -> None:
     (accounts / file).write_text(f"{line}\n")
     assert ranges(tmp_path, accounts).take() == expected
 
 
-def test_no_range_is_left(tmp_path, accounts):
+def test_no_range_is_left(tmp_path: Path, accounts: Path) -> None:
     (accounts / "subuid").write_text(f"a:{FIRST}:{0x7FFFFFFF - FIRST}\n")
     with pytest.raises(OSError, match="all ranges of user ids"):
         ranges(tmp_path, accounts).take()
@@ -94,7 +108,7 @@ time.sleep(seconds)
 """
 
 
-async def neighbour_of_descriptors_in_flight(make, user):
+async def neighbour_of_descriptors_in_flight(make: MakeSandbox, user: User) -> str:
     """What becomes of 100 descriptors in flight beside a devbox with 2,000, where the account has a limit of 150."""
     sandbox, neighbour = await make(), await make()
     async with spawned(sandbox, ("python3", "-c", FLY, "20", "4000", "1000"), user=user) as line:
@@ -105,14 +119,14 @@ async def neighbour_of_descriptors_in_flight(make, user):
 @pytest.mark.parametrize("way", IDMAPPED or ["none"], scope="session")
 @pytest.mark.parametrize("user", ["user", "root"])
 @pytest.mark.asyncio(loop_scope="session")
-async def test_descriptors_in_flight_are_counted_for_each_devbox(make, way, user):
+async def test_descriptors_in_flight_are_counted_for_each_devbox(make: MakeSandbox, way: str, user: User) -> None:
     if way != "none":
         assert await neighbour_of_descriptors_in_flight(make, user) == "all"
 
 
 @pytest.mark.parametrize("way", ["none"], scope="session")
 @pytest.mark.asyncio(loop_scope="session")
-async def test_without_isolation_descriptors_in_flight_are_counted_together(make, way):
+async def test_without_isolation_descriptors_in_flight_are_counted_together(make: MakeSandbox, way: str) -> None:
     assert await neighbour_of_descriptors_in_flight(make, "user") == "Too many references: cannot splice"
 
 
@@ -126,7 +140,7 @@ time.sleep(int(sys.argv[1]))
 
 @pytest.mark.parametrize("way", IDMAPPED or ["none"], scope="session")
 @pytest.mark.asyncio(loop_scope="session")
-async def test_inotify_instances_are_counted_for_each_devbox(make, way):
+async def test_inotify_instances_are_counted_for_each_devbox(make: MakeSandbox, way: str) -> None:
     """Most machines let an account have 128."""
     if way == "none":
         return
@@ -138,7 +152,7 @@ async def test_inotify_instances_are_counted_for_each_devbox(make, way):
 
 @pytest.mark.parametrize("way", IDMAPPED or ["none"], scope="session")
 @pytest.mark.asyncio(loop_scope="session")
-async def test_processes_of_two_devboxes_never_have_the_same_user(make, way):
+async def test_processes_of_two_devboxes_never_have_the_same_user(make: MakeSandbox, way: str) -> None:
     if way == "none":
         return
     owners = []
@@ -154,7 +168,7 @@ async def test_processes_of_two_devboxes_never_have_the_same_user(make, way):
 
 @pytest.mark.parametrize("way", IDMAPPED or ["none"], scope="session")
 @pytest.mark.asyncio(loop_scope="session")
-async def test_disks_keep_the_owners_that_earlier_versions_gave_them(make, way):
+async def test_disks_keep_the_owners_that_earlier_versions_gave_them(make: MakeSandbox, way: str) -> None:
     """A devbox's account N is 100000 + N on the disk, whatever range it has today."""
     if way == "none":
         return
@@ -176,7 +190,7 @@ if os.getuid() == 0 and LANDLOCK:  # any other account is the only one that it c
 
     @pytest.mark.parametrize("way", LANDLOCK, scope="session")
     @pytest.mark.asyncio(loop_scope="session")
-    async def test_behind_landlock_each_devbox_of_root_has_an_account_of_its_own(make, way):
+    async def test_behind_landlock_each_devbox_of_root_has_an_account_of_its_own(make: MakeSandbox, way: str) -> None:
         accounts = [await output(sandbox, "id -u; id -G") for sandbox in (await make(), await make())]
         assert len({*accounts}) == 2
         for account in accounts:
@@ -186,7 +200,7 @@ if os.getuid() == 0 and LANDLOCK:  # any other account is the only one that it c
 
     @pytest.mark.parametrize("earlier", ["landlock", "none"])
     @pytest.mark.asyncio(loop_scope="session")
-    async def test_a_disk_is_given_to_the_account_of_today(tmp_path, earlier):
+    async def test_a_disk_is_given_to_the_account_of_today(tmp_path: Path, earlier: str) -> None:
         """Its last one may be another devbox's now, and earlier versions knew root only."""
         isolation = open_way(earlier, tmp_path)
         sandbox = await isolation.create("box")
@@ -212,5 +226,5 @@ if os.getuid() == 0 and LANDLOCK:  # any other account is the only one that it c
         await isolation.aclose()
 
 
-def test_root_has_ranges_where_mounts_can_be_mapped():
+def test_root_has_ranges_where_mounts_can_be_mapped() -> None:
     assert IDMAPPED or os.getuid() or not NAMESPACES or "root" in NAMESPACES

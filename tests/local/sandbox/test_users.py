@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 import os
+from pathlib import Path
 
 import pytest
 
+from runloop_local.sandbox import Sandbox, User
 from runloop_local.sandbox.namespaces import NamespacesIsolation
 
-from .conftest import NAMESPACES, namespaces_only, output, run
+from .conftest import NAMESPACES, namespaces_only, output, run, way_named
 
 pytestmark = pytest.mark.asyncio(loop_scope="session")
 
@@ -17,7 +19,7 @@ ACCOUNTS = {"user": "1000 user /home/user /home/user", "root": "0 root /root /ro
 
 @namespaces_only
 @pytest.mark.parametrize("user", ["user", "root"])
-async def test_commands_run_as_the_account_that_was_asked_for(sandbox, way, user):
+async def test_commands_run_as_the_account_that_was_asked_for(sandbox: Sandbox, way: str, user: User) -> None:
     found = await output(sandbox, "echo $(id -u) $(id -un) $HOME $PWD", user=user)
     if way == "none":  # no namespaces on this machine: one account
         assert found.split()[0] == str(os.getuid())
@@ -48,7 +50,7 @@ async def test_commands_run_as_the_account_that_was_asked_for(sandbox, way, user
         ("sudo sh -c 'echo 127.0.0.9 here >> /etc/hosts' && grep -c here /etc/hosts", "1"),
     ],
 )
-async def test_sudo_works_without_a_password(sandbox, way, command, answer):
+async def test_sudo_works_without_a_password(sandbox: Sandbox, way: str, command: str, answer: str) -> None:
     result = await run(sandbox, command)
     if way == "none":  # no namespaces on this machine: the notes say that sudo does not work
         assert not NAMESPACES
@@ -57,7 +59,7 @@ async def test_sudo_works_without_a_password(sandbox, way, command, answer):
 
 
 @pytest.mark.parametrize("way", [way for way in NAMESPACES if way != "unprivileged"] or ["none"], scope="session")
-async def test_owners_are_real_where_the_service_is_root(sandbox, way):
+async def test_owners_are_real_where_the_service_is_root(sandbox: Sandbox, way: str) -> None:
     if way == "none":
         assert os.getuid() or not NAMESPACES
         return
@@ -69,7 +71,7 @@ async def test_owners_are_real_where_the_service_is_root(sandbox, way):
 
 
 @namespaces_only
-async def test_this_machines_programs_are_there_and_changes_stay_inside(sandbox, way):
+async def test_this_machines_programs_are_there_and_changes_stay_inside(sandbox: Sandbox, way: str) -> None:
     if way == "none":
         return
     change = "rm -rf /usr/share/doc /etc/group; echo changed > /etc/passwd; mv /etc/skel /etc/skel2"
@@ -83,10 +85,10 @@ async def test_this_machines_programs_are_there_and_changes_stay_inside(sandbox,
 
 
 @pytest.mark.parametrize("way", [way for way in NAMESPACES if way != "root"] or ["none"], scope="session")
-async def test_a_fork_bomb_stays_inside_its_sandbox(way, tmp_path):
+async def test_a_fork_bomb_stays_inside_its_sandbox(way: str, tmp_path: Path) -> None:
     if way == "none":
         return
-    isolation = NamespacesIsolation(tmp_path, way, processes=50)
+    isolation = NamespacesIsolation(tmp_path, way_named(way), processes=50)
     bomb, neighbour = [await isolation.create(name) for name in ("bomb", "neighbour")]
     for sandbox in (bomb, neighbour):
         await sandbox.start()
@@ -100,10 +102,10 @@ async def test_a_fork_bomb_stays_inside_its_sandbox(way, tmp_path):
 
 
 @namespaces_only
-async def test_the_host_network_can_be_asked_for(way, tmp_path):
+async def test_the_host_network_can_be_asked_for(way: str, tmp_path: Path) -> None:
     if way == "none":
         return
-    isolation = NamespacesIsolation(tmp_path, way, network="host")
+    isolation = NamespacesIsolation(tmp_path, way_named(way), network="host")
     assert any("share this machine's network" in note for note in isolation.notes)
     sandbox = await isolation.create("box")
     await sandbox.start()

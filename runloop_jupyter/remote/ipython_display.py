@@ -1,4 +1,4 @@
-"""`IPython.display` where IPython is not: libraries import it to show something, and it works as in a notebook."""
+"""A stand-in for `IPython.display` where IPython is not installed: libraries that import it work as in a notebook."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ _PACKAGE, _MODULE = "IPython", "IPython.display"
 
 
 class DisplayObject:
-    """Something with a MIME type: its data, or the file that has it."""
+    """Data of one MIME type, or from a file."""
 
     mime = "text/plain"
 
@@ -38,7 +38,7 @@ class DisplayObject:
 
 
 class HTML(DisplayObject):
-    """Markup."""
+    """HTML."""
 
     mime = "text/html"
 
@@ -68,13 +68,13 @@ class Math(DisplayObject):
 
 
 class SVG(DisplayObject):
-    """A drawing."""
+    """An SVG image."""
 
     mime = "image/svg+xml"
 
 
 class JSON(DisplayObject):
-    """A value that JSON knows, or its text."""
+    """A JSON value, or its text."""
 
     mime = "application/json"
 
@@ -83,7 +83,7 @@ class JSON(DisplayObject):
 
 
 class Javascript(DisplayObject):
-    """A script, which runs in a frame."""
+    """A script, which the notebook runs in a frame."""
 
     mime = "text/html"
 
@@ -92,12 +92,12 @@ class Javascript(DisplayObject):
 
 
 class Image(DisplayObject):
-    """A picture, of bytes or a file."""
+    """A PNG or JPEG image, from bytes or a file."""
 
     def _repr_mimebundle_(self, include: Any = None, exclude: Any = None) -> Dict[str, Any]:
         data = self.data
         if isinstance(data, str):
-            with open(data, "rb") as file:  # as in IPython, a text is a file's name
+            with open(data, "rb") as file:  # as in IPython, a string is a file name
                 data = file.read()
         kind = "image/jpeg" if data[:2] == b"\xff\xd8" else "image/png"
         return {kind: base64.b64encode(data).decode()}
@@ -107,7 +107,7 @@ Show = Callable[[Dict[str, Any], str, bool], None]
 
 
 class DisplayHandle:
-    """What was shown with an id, to be shown anew in its place."""
+    """A display with an id, which can be updated."""
 
     def __init__(self, displays: Displays, display_id: str) -> None:
         self._displays = displays
@@ -117,16 +117,16 @@ class DisplayHandle:
         return f"<DisplayHandle display_id={self.display_id}>"
 
     def display(self, obj: Any, **options: Any) -> None:
-        """Show it once more below, with the same id."""
+        """Show an object below, with the same id."""
         self._displays.display(obj, display_id=self.display_id, **options)
 
     def update(self, obj: Any, **options: Any) -> None:
-        """Show it in the place of what has the id."""
+        """Replace the display by an object."""
         self._displays.update_display(obj, display_id=self.display_id, **options)
 
 
 class Displays:
-    """The functions of `IPython.display`, on a way to show MIME bundles and one to empty the cell."""
+    """The functions of `IPython.display`, on top of one that shows a MIME bundle and one that empties the cell."""
 
     def __init__(self, show: Show, clear: Callable[[bool], None]) -> None:
         self._show = show
@@ -145,7 +145,7 @@ class Displays:
         update: bool = False,
         **_options: Any,
     ) -> DisplayHandle | None:
-        """Show values in the notebook as it shows its own: tables, pictures, text."""
+        """Show values as a notebook does: tables, images, text."""
         if update and display_id is None:
             raise TypeError("display_id required for update_display")
         if clear:
@@ -158,7 +158,7 @@ class Displays:
         return None if given is None else DisplayHandle(self, given)
 
     def update_display(self, obj: Any, *, display_id: Any, **options: Any) -> None:
-        """Show it in the place of what has the id."""
+        """Replace the display that has this id by an object."""
         self.display(obj, display_id=display_id, **{**options, "update": True})
 
     def publish(
@@ -170,15 +170,15 @@ class Displays:
         update: bool = False,
         **_options: Any,
     ) -> None:
-        """Show a MIME bundle that somebody made."""
+        """Show a MIME bundle, as `publish_display_data`."""
         self._show(data, _spelled((transient or {}).get("display_id")), update)
 
     def clear_output(self, wait: bool = False) -> None:
-        """Empty the cell, with `wait` once something is shown in it."""
+        """Empty the cell, with `wait` when the next output comes."""
         self._clear(bool(wait))
 
     def names(self, module: str) -> Dict[str, Any]:
-        """What is to be found in a module of that name."""
+        """The contents of the module of that name."""
         found: Dict[str, Any] = {"get_ipython": lambda: None, "display": self.display}
         if module == _MODULE:
             shown = (DisplayObject, HTML, Markdown, Latex, Math, SVG, JSON, Javascript, Image)
@@ -199,21 +199,21 @@ def _spelled(display_id: Any) -> str:
     return "" if display_id is None else str(display_id)
 
 
-def provide(displays: Displays) -> None:
-    """Let `IPython.display` be imported wherever no IPython is found."""
+def install(displays: Displays) -> None:
+    """Make `IPython.display` importable if no IPython is found."""
     sys.meta_path.append(_Finder(displays))
 
 
 @contextmanager
-def withdrawn() -> Iterator[None]:
-    """Without what was imported in the place of an IPython that is there by now; it comes back where that fails."""
-    taken = {name: sys.modules[name] for name in (_PACKAGE, _MODULE) if name in sys.modules and _is_ours(name)}
-    for name in taken:
+def uninstalled() -> Iterator[None]:
+    """Remove the imported stand-in, as an IPython has been installed since; put it back if the body fails."""
+    removed = {name: sys.modules[name] for name in (_PACKAGE, _MODULE) if name in sys.modules and _is_ours(name)}
+    for name in removed:
         del sys.modules[name]
     try:
         yield
     except BaseException:
-        for name, module in taken.items():
+        for name, module in removed.items():
             sys.modules.setdefault(name, module)
         raise
 
@@ -223,16 +223,16 @@ def _is_ours(name: str) -> bool:
 
 
 class _Finder:
-    """The last to be asked for a module."""
+    """A module finder that comes after all others."""
 
     def __init__(self, displays: Displays) -> None:
         self._displays = displays
 
     def find_spec(self, name: str, path: Any = None, target: Any = None) -> ModuleSpec | None:
-        return ModuleSpec(name, self, is_package=name == _PACKAGE) if name in (_PACKAGE, _MODULE) else None  # type: ignore[arg-type]  # all that is asked of a loader
+        return ModuleSpec(name, self, is_package=name == _PACKAGE) if name in (_PACKAGE, _MODULE) else None  # type: ignore[arg-type]  # a loader needs no more
 
     def create_module(self, spec: ModuleSpec) -> None:
-        """As usual."""
+        """Create the module as usual."""
 
     def exec_module(self, module: types.ModuleType) -> None:
         vars(module).update(self._displays.names(module.__name__))

@@ -5,23 +5,23 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from ..errors import UsageError
-from ..operations import actions
+from ..resources.devboxes import choose, describe, live
+from ..resources.ownership import HERE
 from ..text.quoting import as_word, printable
-from .devboxes import choose, describe, live
-from .ownership import HERE, told
+from .lifecycle import handle_of, resume, suspend
 
 if TYPE_CHECKING:
-    from ..output.progress import Progress
+    from ..resources.devboxes import DevboxInfo
     from ..session import Session
-    from .devboxes import DevboxInfo
+    from .observer import Observer
 
 _SHOWN = 4
 
 
 async def namesakes(session: Session, name: str) -> list[DevboxInfo]:
     """The devboxes with exactly this name that run or can run again, newest first."""
-    found = [box for box in await live(await session.sdk(), name) if box.name == name] if name else []
-    return await told(session, found) if found else []
+    found = [box for box in await live(await session.client.sdk(), name) if box.name == name] if name else []
+    return await session.ownerships.described(found) if found else []
 
 
 async def check_free(session: Session, name: str, *, reuse: str = "") -> None:
@@ -38,7 +38,7 @@ def _taken(name: str, found: list[DevboxInfo], reuse: str) -> str:
     return f"The name {printable(name)!r} is taken by {shown}{more}. {use}{take}. Else give another name."
 
 
-async def awake(session: Session, name: str, found: list[DevboxInfo], progress: Progress) -> tuple[DevboxInfo, str]:
+async def awake(session: Session, name: str, found: list[DevboxInfo], observer: Observer) -> tuple[DevboxInfo, str]:
     """The one to go on with, running and the current devbox, and what was done for that.
 
     This notebook's go before others. Raises `UsageError` where several are as good.
@@ -48,9 +48,9 @@ async def awake(session: Session, name: str, found: list[DevboxInfo], progress: 
         session.choose(box)
         return box, "Using"
     if box.status in ("suspended", "suspending"):
-        await actions.suspend(session, box, progress)
-        (suspended,) = await told(session, [await session.find(box.id)])
-        return await actions.resume(session, suspended, progress), "Resumed"
-    running = describe(await (await actions.handle_of(session, box)).await_running())
+        await suspend(session, box, observer)
+        (suspended,) = await session.ownerships.described([await session.find(box.id)])
+        return await resume(session, suspended, observer), "Resumed"
+    running = describe(await (await handle_of(session, box)).await_running())
     session.choose(running)
     return running, "Using"

@@ -1,4 +1,4 @@
-"""Whether the main thread waits for the calling one: then nothing that needs the main thread will ever be done."""
+"""Detects a deadlock: the main thread waits for a thread that itself waits for the main thread's event loop."""
 
 from __future__ import annotations
 
@@ -7,26 +7,28 @@ import threading
 from collections.abc import Iterator
 from types import FrameType
 
+# CPython has no list of waiting threads. But a thread that waits stands in one of these methods, whose frame has the
+# object that it waits for as `self`, and no timeout if it waits for ever.
 _WAITS = frozenset({"join", "result", "wait", "get"})
 _OF_POOL = "multiprocessing.pool"
 
 
 def main_waits_for_this_thread() -> bool:
-    """Whether it does so without a limit: for the thread's end, or for what an executor or a pool does in it."""
+    """True if the main thread waits, without a timeout, for this thread or for the job of a pool that it runs."""
     waits = list(_waits(sys._current_frames().get(threading.main_thread().ident or 0)))
-    works = [threading.current_thread(), *_works(sys._getframe())]
-    return any(wait is work or _job(wait) == work for wait in waits for work in works)
+    jobs = [threading.current_thread(), *_jobs(sys._getframe())]
+    return any(wait is job or _job_of(wait) == job for wait in waits for job in jobs)
 
 
 def _waits(frame: FrameType | None) -> Iterator[object]:
-    """What a thread waits for without a limit, by its frames."""
+    """The objects that a thread waits for without a timeout, as its stack shows them."""
     for each in _outward(frame):
         if each.f_code.co_name in _WAITS and each.f_locals.get("timeout") is None:
             yield each.f_locals.get("self")
 
 
-def _works(frame: FrameType | None) -> Iterator[object]:
-    """What is done in a thread: the future of an executor, the number of a pool's job."""
+def _jobs(frame: FrameType | None) -> Iterator[object]:
+    """The jobs that a thread runs: an executor's future, or the number of a pool's job."""
     for each in _outward(frame):
         module = each.f_globals.get("__name__")
         if module == "concurrent.futures.thread" and each.f_code.co_name == "run":
@@ -35,8 +37,8 @@ def _works(frame: FrameType | None) -> Iterator[object]:
             yield each.f_locals.get("job")
 
 
-def _job(result: object) -> object:
-    """The number of a pool's job; itself, which no number equals, for anything else."""
+def _job_of(result: object) -> object:
+    """The job number of a pool's result; any other object is returned as it is, and equals no job."""
     return getattr(result, "_job", result) if type(result).__module__ == _OF_POOL else result
 
 

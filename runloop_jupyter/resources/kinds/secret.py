@@ -1,0 +1,72 @@
+"""Secrets."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+from ...text.quoting import as_word, printable
+from ..forms import Field, Form, Outcome, Submission, Values, check_variable
+from ..kind import NAME, Column, Entry, ResourceKind, number, text
+from .deletion import deletion
+
+if TYPE_CHECKING:
+    from runloop_sdk.models.secrets import SecretView
+
+
+def _row(entry: Entry) -> list[Any]:
+    return [text(entry.get("name")), number(entry.get("create_time_ms")), number(entry.get("update_time_ms"))]
+
+
+def _request(values: Values) -> dict[str, Any]:
+    return {"name": values.get("name", "").strip(), "value": values.get("value", "")}
+
+
+async def _save(submission: Submission) -> Outcome:
+    session, observer = submission.session, submission.observer
+    sdk = await session.client.sdk()
+    view = await observer.confirmed(sdk.api.secrets.create(**_request(submission.values)))
+    session.names.add(SECRET.name, view.name)
+    observer.changed(view)
+    return Outcome(f"Saved secret {printable(view.name)}.")
+
+
+FORM = Form(
+    "secret",
+    "New secret",
+    "Save secret",
+    (
+        Field("name", "Name", hint="letters, digits and _", check=check_variable),
+        Field("value", "Value", "hidden", "it is sent to the service and kept nowhere else",
+              check=lambda value: "" if value else "A value is needed."),
+    ),
+    _request,
+    lambda values: f"%runloop secret set {as_word(values.get('name', '').strip() or 'NAME')}",
+    _save,
+)  # fmt: skip
+
+SECRET: ResourceKind[SecretView] = ResourceKind(
+    name="secret",
+    singular="secret",
+    title="Secrets",
+    model="SecretView",
+    path="/v1/secrets",
+    items="secrets",
+    detail_path="/v1/secrets/id/{}",
+    ask=lambda sdk, page: aiter(sdk.api.secrets.list(**page)),
+    searchable=False,
+    optional=True,
+    columns=(
+        NAME,
+        Column("created", "Created", "time", 130, 1),
+        Column("updated", "Changed", "time", 130, 2),
+        Column("id", "ID", "id", 230, 3),
+    ),
+    row_values=_row,
+    empty="No secret yet. Devboxes get secrets as environment variables; nobody can read them back here.",
+    actions=(deletion(),),
+    cells=lambda entry, name, identity: [["Delete", f"%runloop secret delete {name}"]],
+    create_label="New secret",
+    creation=lambda choices, source: FORM,
+    delete=lambda sdk, identity: sdk.api.secrets.delete_by_id(identity),
+    loses="Devboxes that get them from now on will not have them.",
+)

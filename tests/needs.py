@@ -1,0 +1,101 @@
+"""What a test needs beside this process: read from the code that it and its fixtures run, and checked as they run."""
+
+from __future__ import annotations
+
+import inspect
+import re
+import subprocess
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
+from functools import cache, partial
+from types import CodeType, FunctionType, ModuleType
+from typing import Any
+
+import pytest
+
+MARKS = {
+    "jupyter_client.manager.KernelManager": "kernel",
+    "nbclient.client.NotebookClient": "kernel",
+    "pexpect.pty_spawn.spawn": "kernel",
+    "playwright.sync_api.sync_playwright": "browser",
+    "runloop_local.engine.engine.Engine": "service",
+    "runloop_local.sandbox.namespaces.NamespacesIsolation": "service",
+    "runloop_local.sandbox.probe.open_isolation": "service",
+    "runloop_local.sandbox.process.ProcessIsolation": "service",
+    "tests.browser.lab.serve_lab": "browser",
+    "tests.jupyter.embedded.embedded_home": "service",
+    "tests.local.serving.serving": "service",
+}
+"""The mark of a test whose code names one of these. A file whose tests start something else has it in `pytestmark`."""
+
+NEEDS = frozenset({*MARKS.values(), "exhaustion"})
+_OWN = ("tests.", "soak.")
+_STARTED = re.compile(r"runloop_local|ipykernel\w*|IPython|jupyter\w*|papermill|nbconvert|.*/(runloop_local|chrom\w+)")
+
+
+def marks_of(item: pytest.Function) -> frozenset[str]:
+    """The marks of all that a test needs."""
+    fixtures = [definitions[-1].func for definitions in item._fixtureinfo.name2fixturedefs.values()]
+    parameters = item.callspec.params.values() if hasattr(item, "callspec") else ()
+    return frozenset().union(*map(marks_of_code, filter(callable, (item.function, *fixtures, *parameters))))
+
+
+@cache
+def marks_of_code(function: object) -> frozenset[str]:
+    """The marks of what a function's code names, and the code that it names, and so on."""
+    found: set[str] = set()
+    named, seen = [function], set()
+    while named:
+        value = named.pop()
+        if id(value) in seen:
+            continue
+        seen.add(id(value))
+        name = f"{getattr(value, '__module__', '')}.{getattr(value, '__qualname__', '')}"
+        if name in MARKS:
+            found.add(MARKS[name])
+        elif isinstance(value, Mapping):
+            named += value.values()
+        elif isinstance(value, list | tuple):
+            named += value
+        elif isinstance(value, partial):
+            named.append(value.func)
+        elif name.startswith(_OWN):
+            named += vars(value).values() if isinstance(value, type) else _globals_of(value)
+    return frozenset(found)
+
+
+def _globals_of(function: Any) -> Iterator[object]:
+    """The values of the global names in a function's code, and those that it takes from modules."""
+    function = inspect.unwrap(function)
+    if not isinstance(function, FunctionType):
+        return
+    names = {name for code in _codes(function.__code__) for name in code.co_names}
+    values = [function.__globals__[name] for name in names & function.__globals__.keys()]
+    yield from values
+    for module in values:
+        if isinstance(module, ModuleType):
+            yield from (vars(module)[name] for name in names & vars(module).keys())
+
+
+def _codes(code: CodeType) -> Iterator[CodeType]:
+    """A function's code, and that of the functions in it."""
+    yield code
+    for constant in code.co_consts:
+        if isinstance(constant, CodeType):
+            yield from _codes(constant)
+
+
+@contextmanager
+def nothing_started() -> Iterator[None]:
+    """Fails what starts a service, a kernel or a browser meanwhile."""
+    begin = subprocess.Popen.__init__
+
+    def checked(process: subprocess.Popen[Any], args: Any, *rest: Any, **options: Any) -> None:
+        words = [args] if isinstance(args, str) else [str(word) for word in args]
+        if any(_STARTED.fullmatch(word) for word in words):
+            pytest.fail(f"A test that is marked as one that needs nothing starts {words}: see tests/needs.py.")
+        begin(process, args, *rest, **options)
+
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(subprocess.Popen, "__init__", checked)
+        yield
