@@ -208,7 +208,7 @@ class _Stages:
         self._last = first
 
     @property
-    def has_new_stage(self) -> bool:
+    def has_begun(self) -> bool:
         """True from the first FROM on."""
         return self._last is not None
 
