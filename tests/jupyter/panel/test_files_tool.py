@@ -192,7 +192,7 @@ async def test_an_upload_that_is_cancelled_or_whose_page_leaves_puts_nothing_the
     await refuses(page, "changed on its way")
     page.send("upload", key="k", name="half", size=10)
     await page.until(lambda: len(page.told("begin")) == 3, "the beginning")
-    monkeypatch.setattr("runloop_jupyter.resource_panel.tool._PULSE", 0.01)
+    monkeypatch.setattr("runloop_jupyter.resource_panel.tool._VIEW_CHECK", 0.01)
     page.send("bye")
     await page.until(lambda: not page.tool._transfers, "its end")
     await page.open()
