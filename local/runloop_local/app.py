@@ -16,7 +16,7 @@ from starlette.middleware import Middleware
 from starlette.requests import ClientDisconnect
 from starlette.responses import Response
 
-from .direct import cut
+from .direct import abort_response
 from .engine import errors
 from .engine.storage.keys import OWNER
 from .proxy.key_filter import KeyFilter
@@ -134,7 +134,7 @@ class AuthMiddleware:
             except RuntimeError as error:  # Starlette's: the response had already started
                 if not _is_known(error):
                     raise
-                cut(scope)
+                abort_response(scope)
 
 
 def _is_known(error: BaseException | None) -> bool:

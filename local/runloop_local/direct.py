@@ -22,7 +22,7 @@ from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol, RequestResp
 from .request_check import check_head
 
 KEY = "runloop_local.direct"
-CUT = "runloop_local.cut"
+ABORT = "runloop_local.abort"
 _BUFFER = 1 << 20
 _BURST = 16 << 20
 """Bytes to move before another connection gets the thread."""
@@ -165,7 +165,7 @@ class DirectHTTPProtocol(HttpToolsProtocol):
         scope = cast("dict[str, Any]", self.scope)
         super().on_headers_complete()
         if self.cycle is not None:
-            scope["extensions"] = {CUT: partial(self._cut, self.cycle)}
+            scope["extensions"] = {ABORT: partial(self._abort, self.cycle)}
             if self.url.startswith(self.path):
                 scope["extensions"][KEY] = DirectTransfer(self, self.cycle)
 
@@ -173,14 +173,14 @@ class DirectHTTPProtocol(HttpToolsProtocol):
         """Answer 400 with the reason, and close the connection."""
         super().send_400_response(msg if self._head_error is None else self._head_error)
 
-    def _cut(self, cycle: RequestResponseCycle) -> None:
+    def _abort(self, cycle: RequestResponseCycle) -> None:
         cycle.disconnected = True  # otherwise uvicorn would log that the response is incomplete
         self.transport.close()
 
 
-def cut(scope: Any) -> None:
+def abort_response(scope: Any) -> None:
     """Close a request's connection in the middle of its response, so that the client sees it is incomplete."""
-    scope["extensions"][CUT]()
+    scope["extensions"][ABORT]()
 
 
 def direct_transfer(scope: Any) -> DirectTransfer | None:

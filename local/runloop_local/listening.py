@@ -11,7 +11,7 @@ import os
 import socket
 from contextlib import ExitStack
 
-_QUEUE = 4096
+_BACKLOG = 4096
 """The backlog: connections that the system queues until they are accepted."""
 _LOOPBACK = ("127.0.0.1", "::1")
 _COVERED = {"0.0.0.0": ("127.0.0.1",), "localhost": ("127.0.0.1",), "::": _LOOPBACK}  # noqa: S104 -- not bound
@@ -42,7 +42,7 @@ def listen(host: str, port: int) -> list[socket.socket]:
 def restore_backlog(listeners: list[socket.socket]) -> None:
     """Set the backlog again, as asyncio sets its own."""
     for listener in listeners:
-        listener.listen(_QUEUE)
+        listener.listen(_BACKLOG)
 
 
 def base_url(listener: socket.socket) -> str:
@@ -82,7 +82,7 @@ def _listener(host: str, port: int) -> socket.socket:
         if family == socket.AF_INET6:
             listener.setsockopt(socket.IPPROTO_IPV6, socket.IPV6_V6ONLY, int(host != "::"))
         listener.bind((host, port))
-        listener.listen(_QUEUE)
+        listener.listen(_BACKLOG)
     except BaseException:
         listener.close()
         raise

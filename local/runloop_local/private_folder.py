@@ -16,7 +16,7 @@ from typing import TYPE_CHECKING
 if TYPE_CHECKING:
     from collections.abc import Collection
 
-_MOST_LINKS = 40
+_MAX_LINKS = 40
 _OTHERS = 0o077
 _OTHERS_WRITE = 0o022
 _ALSO_THERE = ("lost+found",)
@@ -91,7 +91,7 @@ def _resolve_safely(folder: Path) -> str:
             current = step
             continue
         links += 1
-        if links > _MOST_LINKS:
+        if links > _MAX_LINKS:
             raise OSError(errno.ELOOP, os.strerror(errno.ELOOP), str(folder))
         if not _is_trusted(found.st_uid):
             raise _refusal(folder, f"{step} leads elsewhere, and belongs to another account (uid {found.st_uid})")

@@ -166,7 +166,7 @@ def service_lock(inherited: int | None = None) -> Iterator[int]:
     `inherited` is the descriptor of the lock if the starter has taken it.
     """
     folder = home()
-    lock = _opened(folder) if inherited is None else inherited
+    lock = _open_lock(folder) if inherited is None else inherited
     try:
         with _usable(folder):
             os.set_inheritable(lock, False)
@@ -232,7 +232,7 @@ def _endpoint(file: Path) -> Endpoint | None:
         ) from error
 
 
-def _opened(folder: Path) -> int:
+def _open_lock(folder: Path) -> int:
     """Open the lock file; creates the folder if it does not exist."""
     with _usable(folder):
         private_folder.make(folder, _FILES)
@@ -288,7 +288,7 @@ def _terminate(pid: int) -> None:
 
 def _start(folder: Path) -> bool:
     """Start the service; False if another program is starting it already."""
-    lock = _opened(folder)
+    lock = _open_lock(folder)
     try:
         with _usable(folder):
             if not _try_lock(lock, fcntl.LOCK_EX):

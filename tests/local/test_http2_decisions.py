@@ -47,12 +47,12 @@ def test_what_a_frame_costs(octets: bytes, cost: int) -> None:
 
 
 def test_an_allowance_is_spent_earned_and_grows_with_time_up_to_its_most() -> None:
-    allowance = TokenBucket(20, 10, now=0)
-    assert [allowance.take(15, 0), allowance.take(5, 0), allowance.take(1, 0)] == [True, True, False]
-    assert [allowance.take(9, 1), allowance.take(1, 1)] == [True, False]
-    assert [allowance.take(20, 100), allowance.take(1, 100)] == [True, False]
-    allowance.refill(100)
-    assert [allowance.take(20, 100), allowance.take(1, 100)] == [True, False]
+    token_bucket = TokenBucket(20, 10, now=0)
+    assert [token_bucket.take(15, 0), token_bucket.take(5, 0), token_bucket.take(1, 0)] == [True, True, False]
+    assert [token_bucket.take(9, 1), token_bucket.take(1, 1)] == [True, False]
+    assert [token_bucket.take(20, 100), token_bucket.take(1, 100)] == [True, False]
+    token_bucket.refill(100)
+    assert [token_bucket.take(20, 100), token_bucket.take(1, 100)] == [True, False]
 
 
 FINE = [(b":method", b"GET"), (b":scheme", b"http"), (b":path", b"/a%20b?c=d"), (b":authority", b"localhost:1")]

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any, Protocol
 
 from starlette.responses import PlainTextResponse
 
-from ..direct import CUT
+from ..direct import ABORT
 from .heads import length_of, reply_head
 
 if TYPE_CHECKING:
@@ -22,7 +22,7 @@ _BODILESS = frozenset({204, 304})
 logger = logging.getLogger("uvicorn.error")
 
 
-class StreamConnection(Protocol):
+class ResponseSender(Protocol):
     """The connection, as far as exchanges use it."""
 
     async def writable(self) -> None:
@@ -47,17 +47,15 @@ class StreamConnection(Protocol):
 class Exchange:
     """A request being answered; provides the application's `receive` and `send`."""
 
-    def __init__(
-        self, connection: StreamConnection, stream_id: int, scope: dict[str, Any], *, body_complete: bool
-    ) -> None:
+    def __init__(self, sender: ResponseSender, stream_id: int, scope: dict[str, Any], *, body_complete: bool) -> None:
         self.stream_id = stream_id
         self.disconnected = False
         """True once nobody reads the response any more."""
         self.window_open = asyncio.Event()
         """Set when the client's flow control windows may be open again."""
-        self._connection = connection
+        self._sender = sender
         self._scope = scope
-        scope["extensions"] = {CUT: self._cut}
+        scope["extensions"] = {ABORT: self._abort}
         self._body = bytearray()
         self._unacknowledged = 0
         self._body_complete = body_complete
@@ -86,13 +84,13 @@ class Exchange:
         if not self._started and not self.disconnected:
             await PlainTextResponse("Internal Server Error", 500)(self._scope, self.receive, self.send)
         if not self._complete:
-            self._cut()
+            self._abort()
 
     async def receive(self) -> Message:
         """ASGI receive: the part of the body that has arrived, or the disconnect."""
         if self._expects and not self._started and not self.disconnected:
             self._expects = False
-            self._connection.send_head(self, [(b":status", b"100")], last=False)
+            self._sender.send_head(self, [(b":status", b"100")], last=False)
         if not self.disconnected and not self._complete:
             await self._changed.wait()
             self._changed.clear()
@@ -100,12 +98,12 @@ class Exchange:
             return {"type": "http.disconnect"}
         body = bytes(self._body)
         self._body.clear()
-        self._connection.acknowledge(self, self.take_unacknowledged())
+        self._sender.acknowledge(self, self.take_unacknowledged())
         return {"type": "http.request", "body": body, "more_body": not self._body_complete}
 
     async def send(self, message: Message) -> None:
         """ASGI send: the head of the response, or a part of its body."""
-        await self._connection.writable()
+        await self._sender.writable()
         if self.disconnected:
             return
         expected = "http.response.body" if self._started else "http.response.start"
@@ -143,7 +141,7 @@ class Exchange:
         self._started = True
         self._bodiless = self._bodiless or status in _BODILESS
         self._content_left = None if self._bodiless else length_of(fields)
-        self._connection.send_head(self, fields, last=self._bodiless)
+        self._sender.send_head(self, fields, last=self._bodiless)
 
     async def _send_body(self, data: memoryview, *, last: bool) -> None:
         if self._content_left is not None:
@@ -151,16 +149,16 @@ class Exchange:
             if self._content_left < 0 or (last and self._content_left):
                 raise RuntimeError("The reply's body is not as long as its head says.")
         if not self._bodiless:
-            await self._connection.send_body(self, data, last=last)
+            await self._sender.send_body(self, data, last=last)
         if last and not self.disconnected:
             self._complete = True
-            self._connection.finished(self)
+            self._sender.finished(self)
 
-    def _cut(self) -> None:
+    def _abort(self) -> None:
         if self.disconnected:
             return
         self.disconnect()
         if self._started and self._bodiless:  # the head ended the stream
-            self._connection.finished(self)
+            self._sender.finished(self)
         else:
-            self._connection.reset(self)
+            self._sender.reset(self)

@@ -25,7 +25,7 @@ _TOKENS_FOR_DATA = 10
 
 
 class Sender:
-    """Sends what exchanges answer. It is the `StreamConnection` that they use."""
+    """Sends what exchanges answer. It is the `ResponseSender` that they use."""
 
     transport: asyncio.Transport
 

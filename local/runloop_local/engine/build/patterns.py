@@ -7,7 +7,7 @@ import re
 from collections.abc import Collection, Iterable, Mapping
 from dataclasses import dataclass, field
 
-_MOST_LINKS = 40
+_MAX_LINKS = 40
 _PIECES = re.compile(r"\*\*/?|\*|\?|\[\^?\]?[^]]*\]|\\.|.", re.DOTALL)
 
 
@@ -112,7 +112,7 @@ class Tree:
                 found.append(part)
                 continue
             followed += 1
-            if followed > _MOST_LINKS:
+            if followed > _MAX_LINKS:
                 raise ValueError(f"{path!r} is a link that leads nowhere")
             found = [] if target.startswith("/") else found
             left += target.split("/")[::-1]

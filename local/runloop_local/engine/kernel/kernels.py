@@ -112,12 +112,12 @@ class Kernels:
             self._begin_release(kernel_id)
 
     def _begin_release(self, kernel_id: str) -> asyncio.Task[None]:
-        task = asyncio.create_task(self._released(kernel_id))
+        task = asyncio.create_task(self._release_kernel(kernel_id))
         self._releasing.add(task)
         task.add_done_callback(self._releasing.discard)
         return task
 
-    async def _released(self, kernel_id: str) -> None:
+    async def _release_kernel(self, kernel_id: str) -> None:
         if self._release is not None:
             await self._release(kernel_id)
         self._lock(kernel_id).remove()

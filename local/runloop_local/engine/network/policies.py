@@ -30,7 +30,7 @@ class Network:
 
 
 @dataclass(frozen=True, slots=True)
-class Egress:
+class EgressRules:
     """The egress rules of a policy."""
 
     allow_all: bool
@@ -46,12 +46,12 @@ class Egress:
         return any(address in network.addresses and _is_open(port, network.ports) for network in self.networks)
 
 
-def loaded(policy: Mapping[str, Any]) -> Egress:
+def loaded(policy: Mapping[str, Any]) -> EgressRules:
     """Load the rules from a policy's view; raises `UnreadableError` if they are invalid, rather than allow anything."""
     try:
         egress = policy["egress"]
         networks = tuple(_network(entry) for entry in egress["allowed_cidrs"])
-        return Egress(egress["allow_all"], tuple(egress["allowed_hostnames"]), networks)
+        return EgressRules(egress["allow_all"], tuple(egress["allowed_hostnames"]), networks)
     except (KeyError, TypeError, ValueError, AttributeError) as error:
         raise UnreadableError(f"The network policy {policy.get('id')} cannot be read: {error!r}.") from error
 

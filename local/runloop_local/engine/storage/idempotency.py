@@ -145,13 +145,13 @@ class Idempotency:
 
     async def once(self, request: IdempotentRequest, work: Work) -> str:
         """The response to a request, which `work` carries out unless that was done; raises what `work` raises."""
-        # There is no await from here to the entry in `_in_progress` that `_first` makes, so exactly one of two
-        # requests that arrive together is the first.
         while (first := self._in_progress.get(request.key)) is not None:
             request.require_same(first.fingerprint)
             await first.done.wait()
             if first.error is not None:
                 raise first.error
+        # There is no await from here until `_first` has made its entry in `_in_progress`, so of requests that
+        # arrive together exactly one is the first.
         if (recent := self._recent.get(request.key)) is not None:
             fingerprint, reply = recent
             request.require_same(fingerprint)
