@@ -17,10 +17,10 @@ from .engine.storage.retention_limits import (
     DEFAULTS,
     MEANINGS,
     VARIABLE,
+    format_age,
+    format_size,
     parse_age,
     parse_limits,
-    shown_age,
-    shown_size,
 )
 
 if TYPE_CHECKING:
@@ -40,12 +40,12 @@ _STATUS = f"""Show your service: its address, the isolation and number of its de
 data it keeps. {_KEEP}"""
 _PRUNE = f"""Free disk space now, whatever the limits: logs, builds and cache unless other kinds are named. Nothing in
 use is deleted: no devbox that has not ended, no snapshot, no blueprint, no object. {_KEEP}"""
-_MOVE = "Choose a folder of your own with --data-dir, or make this one private: chmod 700."
+_MOVE_HINT = "Choose a folder of your own with --data-dir, or make this one private: chmod 700."
 
 
 def main(arguments: Sequence[str] | None = None) -> None:
     """Run the command line; exits with status 1 and one sentence on failure."""
-    with _ending_with_its_reader():
+    with _exit_on_broken_pipe():
         options = _parser().parse_args(arguments)
         try:
             options.run(options)
@@ -54,7 +54,7 @@ def main(arguments: Sequence[str] | None = None) -> None:
 
 
 @contextmanager
-def _ending_with_its_reader() -> Iterator[None]:
+def _exit_on_broken_pipe() -> Iterator[None]:
     """Exit silently on a broken pipe, as other tools do: `runloop-local status | head`."""
     try:
         try:
@@ -127,17 +127,17 @@ def _add(
 
 
 def _serve(options: argparse.Namespace) -> None:
-    from .given_key import SHOWN, given_key
+    from .read_api_key import EXPOSED_KEY_WARNING, read_api_key
 
-    options.api_key, was_shown = given_key(options.api_key, options.api_key_file), options.api_key is not None
-    if was_shown:
-        print(f"runloop-local: {SHOWN}", file=sys.stderr)  # noqa: T201 -- the command line's own output
+    options.api_key, was_exposed = read_api_key(options.api_key, options.api_key_file), options.api_key is not None
+    if was_exposed:
+        print(f"runloop-local: {EXPOSED_KEY_WARNING}", file=sys.stderr)  # noqa: T201 -- the command line's own output
     if options.detach:
-        _leave_starter()
+        _detach()
     if options.data_dir is not None or options.port is not None:
-        _run(options, options.data_dir or service.made_home() / f"data-{options.port}", own=False)
+        _run(options, options.data_dir or service.ensure_home() / f"data-{options.port}", own=False)
         return
-    with service.published(options.lock):
+    with service.service_lock(options.lock):
         if options.detach:
             from .service_log import keep_bounded
 
@@ -148,7 +148,7 @@ def _serve(options: argparse.Namespace) -> None:
             service.withdraw()
 
 
-def _leave_starter() -> None:
+def _detach() -> None:
     """Detach: continue as a child of init, so that the starter need not reap the service and may exit before it."""
     if os.fork():
         os._exit(0)
@@ -185,15 +185,15 @@ def _run(options: argparse.Namespace, data_dir: Path, *, own: bool) -> None:
         if own:
             isolation, notes = engine.isolation.name, tuple(engine.notes)
             service.publish(service.Endpoint(url, key, os.getpid(), isolation, notes, options.isolation))
-        _say(f"ready {url}")
+        _print(f"ready {url}")
 
     try:
         asyncio.run(serve(settings, listeners, ready))
     except (EngineError, SandboxError) as error:
         raise service.ServiceError(str(error)) from error
     except OSError as error:
-        reason = service.told(error, data_dir)
-        raise service.ServiceError(f"The data folder {data_dir} cannot be used: {reason}. {_MOVE}") from error
+        reason = service.describe_error(error, data_dir)
+        raise service.ServiceError(f"The data folder {data_dir} cannot be used: {reason}. {_MOVE_HINT}") from error
 
 
 def _limits(given: str) -> dict[str, Limit]:
@@ -213,22 +213,22 @@ def _unusable_address(host: str, port: int, error: Exception) -> str:
 
 
 def _status(_options: argparse.Namespace) -> None:
-    found = _found()
-    state = _ask(found, "/local/status")
-    _say(f"address    {found.base_url}")
-    _say(f"pid        {found.pid}")
-    _say(f"version    {state['version']}")
-    _say(f"isolation  {state['isolation']}")
+    found = _running_service()
+    state = _request(found, "/local/status")
+    _print(f"address    {found.base_url}")
+    _print(f"pid        {found.pid}")
+    _print(f"version    {state['version']}")
+    _print(f"isolation  {state['isolation']}")
     for what, limit in state["limits"].items():
-        _say(f"  {what:11}{limit}")
+        _print(f"  {what:11}{limit}")
     for note in state["notes"]:
-        _say(f"  {note}")
+        _print(f"  {note}")
     devboxes = ", ".join(f"{count} {status}" for status, count in state["devboxes"].items())
-    _say(f"devboxes   {devboxes or 'none'}")
-    _say("kept")
+    _print(f"devboxes   {devboxes or 'none'}")
+    _print("kept")
     for kind, usage in state["kept"].items():
-        limit = f"{shown_size(usage['limit']['bytes'])}, {shown_age(usage['limit']['age_ms'])}"
-        _say(f"  {kind:9}{shown_size(usage['bytes'])} (at most {limit})")
+        limit = f"{format_size(usage['limit']['bytes'])}, {format_age(usage['limit']['age_ms'])}"
+        _print(f"  {kind:9}{format_size(usage['bytes'])} (at most {limit})")
 
 
 def _prune(options: argparse.Namespace) -> None:
@@ -241,12 +241,12 @@ def _prune(options: argparse.Namespace) -> None:
     except InvalidError as error:
         raise service.ServiceError(f"--older-than: {error}") from None
     wanted = {"kinds": kinds, "older_than_ms": older_than_ms, "live": options.all}
-    freed = _ask(_found(), "/local/prune", wanted, timeout=600)["freed"]
+    freed = _request(_running_service(), "/local/prune", wanted, timeout=600)["freed"]
     for kind, count in freed.items():
-        _say(f"{kind:9}{shown_size(count)} freed")
+        _print(f"{kind:9}{format_size(count)} freed")
 
 
-def _ask(found: service.Endpoint, path: str, body: object = None, timeout: float = 10) -> dict[str, Any]:
+def _request(found: service.Endpoint, path: str, body: object = None, timeout: float = 10) -> dict[str, Any]:
     import json
     from urllib.error import HTTPError
     from urllib.request import ProxyHandler, Request, build_opener
@@ -267,18 +267,18 @@ def _ask(found: service.Endpoint, path: str, body: object = None, timeout: float
 def _env(_options: argparse.Namespace) -> None:
     from shlex import quote
 
-    found = _found()
-    _say(f"export RUNLOOP_BASE_URL={quote(found.base_url)}")
-    _say(f"export RUNLOOP_API_KEY={quote(found.api_key)}")
+    found = _running_service()
+    _print(f"export RUNLOOP_BASE_URL={quote(found.base_url)}")
+    _print(f"export RUNLOOP_API_KEY={quote(found.api_key)}")
 
 
 def _stop(_options: argparse.Namespace) -> None:
     import asyncio
 
-    _say("stopped" if asyncio.run(service.stop()) else "not running")
+    _print("stopped" if asyncio.run(service.stop()) else "not running")
 
 
-def _found() -> service.Endpoint:
+def _running_service() -> service.Endpoint:
     found = service.find()
     if found is None and service.is_starting():
         raise service.ServiceError("Your service does not answer: it is starting, or about to end.")
@@ -287,7 +287,7 @@ def _found() -> service.Endpoint:
     return found
 
 
-def _say(line: str) -> None:
+def _print(line: str) -> None:
     print(line, flush=True)  # noqa: T201 -- the command line's own output
 
 

@@ -16,16 +16,16 @@ from starlette.middleware import Middleware
 from starlette.requests import ClientDisconnect
 from starlette.responses import Response
 
-from .direct import cut
+from .direct import abort_response
 from .engine import errors
 from .engine.storage.keys import OWNER
+from .proxy.key_filter import KeyFilter
 from .proxy.middleware import TunnelMiddleware
-from .proxy.own_keys import OwnKeys
 from .routes import all_routes
 from .routes.event_stream import HEARTBEAT_S
 from .routes.objects import STORAGE
 from .routes.pty import build_terminals
-from .routes.wire import REQUEST_ID, answer
+from .routes.wire import REQUEST_ID, json_response
 from .sandbox import SandboxEnded, SandboxError, SandboxFull
 from .scopes import is_open
 
@@ -69,9 +69,9 @@ class Access:
     keys: Keys
 
     @property
-    def own_keys(self) -> OwnKeys:
+    def key_filter(self) -> KeyFilter:
         """The service's API keys, which must not reach a devbox."""
-        return OwnKeys(self.api_key, self.keys)
+        return KeyFilter(self.api_key, self.keys)
 
     def refusal(self, scope: Scope) -> tuple[int, str, str] | None:
         """The status, code and sentence with which the request is refused, or None."""
@@ -123,10 +123,10 @@ class AuthMiddleware:
         if scope["type"] != "http":
             await self._app(scope, receive, send)
             return
-        marked = _marking(scope, send)
+        marked = _with_request_id(scope, send)
         refusal = self._access.refusal(scope)
         if refusal is not None:
-            await error_answer(*refusal, scope["request_id"])(scope, receive, marked)
+            await error_response(*refusal, scope["request_id"])(scope, receive, marked)
             return
         with self._activity.request(), self._fair_queue.request(devbox_of(scope["path"])):
             try:
@@ -134,7 +134,7 @@ class AuthMiddleware:
             except RuntimeError as error:  # Starlette's: the response had already started
                 if not _is_known(error):
                     raise
-                cut(scope)
+                abort_response(scope)
 
 
 def _is_known(error: BaseException | None) -> bool:
@@ -146,7 +146,7 @@ def _is_known(error: BaseException | None) -> bool:
     return False
 
 
-class TurnTaking:
+class YieldMiddleware:
     """Yields to the event loop after each piece of a response body.
 
     Sending never yields by itself while the client takes everything, or has gone.
@@ -172,7 +172,7 @@ def devbox_of(path: str) -> str:
     return found.partition("/")[0]
 
 
-def _marking(scope: Scope, send: Send) -> Send:
+def _with_request_id(scope: Scope, send: Send) -> Send:
     given = Headers(scope=scope).get(REQUEST_ID) or f"req_{secrets.token_hex(12)}"
     scope["request_id"] = given
 
@@ -185,7 +185,7 @@ def _marking(scope: Scope, send: Send) -> Send:
     return marked
 
 
-def error_answer(status: int, code: str, sentence: str, request_id: str) -> Response:
+def error_response(status: int, code: str, sentence: str, request_id: str) -> Response:
     """An error response in the API's format."""
     body = {
         "error": code,
@@ -195,17 +195,17 @@ def error_answer(status: int, code: str, sentence: str, request_id: str) -> Resp
         "request_id": request_id,
         "details": None,
     }
-    response = answer(body, status)
+    response = json_response(body, status)
     response.headers["x-runloop-error-code"] = code
     if status >= 500 and status not in _RETRYABLE:
         response.headers["x-should-retry"] = "false"  # otherwise clients would retry for half a minute
     return response
 
 
-async def turn_away(scope: Scope, receive: Receive, send: Send) -> None:
+async def refuse_connection(scope: Scope, receive: Receive, send: Send) -> None:
     """ASGI application that answers 503 to connections beyond the limit."""
     known = errors.no_descriptors()
-    response = error_answer(503, known.code, str(known), f"req_{secrets.token_hex(12)}")
+    response = error_response(503, known.code, str(known), f"req_{secrets.token_hex(12)}")
     response.headers["connection"] = "close"
     await response(scope, receive, send)
 
@@ -214,19 +214,19 @@ async def turn_away(scope: Scope, receive: Receive, send: Send) -> None:
 
 
 async def _on_engine_error(request: Request, error: errors.EngineError) -> Response:
-    return error_answer(_STATUS[type(error)], error.code, str(error), request.scope["request_id"])
+    return error_response(_STATUS[type(error)], error.code, str(error), request.scope["request_id"])
 
 
 async def _on_sandbox_error(request: Request, error: Exception) -> Response:
     if isinstance(error, SandboxFull):
-        return error_answer(507, errors.DiskFullError.code, str(error), request.scope["request_id"])
+        return error_response(507, errors.DiskFullError.code, str(error), request.scope["request_id"])
     status, code = (400, "devbox_ended") if isinstance(error, SandboxEnded) else (503, "sandbox_error")
-    return error_answer(status, code, str(error), request.scope["request_id"])
+    return error_response(status, code, str(error), request.scope["request_id"])
 
 
 async def _on_http_error(request: Request, error: HTTPException) -> Response:
     sentence = f"{error.detail}: {request.method} {request.url.path}"
-    return error_answer(error.status_code, "http_error", sentence, request.scope["request_id"])
+    return error_response(error.status_code, "http_error", sentence, request.scope["request_id"])
 
 
 async def _on_machine_error(request: Request, error: Exception) -> Response:
@@ -240,44 +240,44 @@ async def _on_disconnect(_request: Request, _error: ClientDisconnect) -> Respons
     return Response(status_code=400)  # nobody is left to read it
 
 
-async def _on_surprise(request: Request, error: Exception) -> Response:
+async def _on_unexpected_error(request: Request, error: Exception) -> Response:
     sentence = f"The service ran into {type(error).__name__}; its log says where."
-    return error_answer(500, "internal_error", sentence, request.scope.get("request_id", ""))
+    return error_response(500, "internal_error", sentence, request.scope.get("request_id", ""))
 
 
 # Each is called with errors of its class only, which Starlette's types cannot say.
-_ANSWERS: dict[type[Exception], Any] = {
+_EXCEPTION_HANDLERS: dict[type[Exception], Any] = {
     errors.EngineError: _on_engine_error,
     SandboxError: _on_sandbox_error,
     HTTPException: _on_http_error,
     ClientDisconnect: _on_disconnect,
     OSError: _on_machine_error,
     RuntimeError: _on_machine_error,
-    Exception: _on_surprise,
+    Exception: _on_unexpected_error,
 }
 
 
 def build_app(engine: Engine, access: Access, activity: Activity, heartbeat: float = HEARTBEAT_S) -> Starlette:
     """Build the application on one engine; `heartbeat` is in seconds, 0 for none."""
-    terminals = build_terminals(engine, _ANSWERS)
+    terminals = build_terminals(engine, _EXCEPTION_HANDLERS)
 
     async def marked_terminals(scope: Scope, receive: Receive, send: Send) -> None:
-        await terminals(scope, receive, _marking(scope, send))
+        await terminals(scope, receive, _with_request_id(scope, send))
 
     app = Starlette(
         routes=all_routes(),
         middleware=[
-            Middleware(TurnTaking),
+            Middleware(YieldMiddleware),
             Middleware(
                 TunnelMiddleware,
                 tunnels=engine.tunnels,
-                own_keys=access.own_keys,
+                key_filter=access.key_filter,
                 terminals=marked_terminals,
                 activity=activity,
             ),
             Middleware(AuthMiddleware, access=access, activity=activity, fair_queue=engine.fair_queue),
         ],
-        exception_handlers=_ANSWERS,
+        exception_handlers=_EXCEPTION_HANDLERS,
     )
     app.state.engine = engine
     app.state.heartbeat = heartbeat

@@ -19,10 +19,10 @@ from typing import Any, cast
 
 from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol, RequestResponseCycle
 
-from .request_check import complaint
+from .request_check import check_head
 
 KEY = "runloop_local.direct"
-CUT = "runloop_local.cut"
+ABORT = "runloop_local.abort"
 _BUFFER = 1 << 20
 _BURST = 16 << 20
 """Bytes to move before another connection gets the thread."""
@@ -31,7 +31,7 @@ _PATIENCE_MS = 10
 _THREADS = ThreadPoolExecutor(4, "direct")
 
 
-class Direct:
+class DirectTransfer:
     """Direct access to the socket of one request."""
 
     def __init__(self, protocol: HttpToolsProtocol, cycle: RequestResponseCycle) -> None:
@@ -85,7 +85,7 @@ class Direct:
                 moved = await _run(burst, sock, left)
                 left -= moved
                 if not moved:
-                    await _ready(sock, writing)
+                    await _wait_ready(sock, writing)
 
 
 async def _run(work: Callable[..., Any], *arguments: Any) -> Any:
@@ -98,7 +98,7 @@ async def _run(work: Callable[..., Any], *arguments: Any) -> Any:
             await asyncio.wait({running})
 
 
-async def _ready(sock: socket.socket, writing: bool) -> None:
+async def _wait_ready(sock: socket.socket, writing: bool) -> None:
     loop = asyncio.get_running_loop()
     ready = asyncio.Event()
     add, remove = (loop.add_writer, loop.remove_writer) if writing else (loop.add_reader, loop.remove_reader)
@@ -115,7 +115,7 @@ def _receive(sock: socket.socket, handle: int, buffer: memoryview, left: int) ->
         try:
             count = sock.recv_into(buffer, min(len(buffer), left - moved))
         except BlockingIOError:
-            if not _soon(sock, select.POLLIN):
+            if not _poll(sock, select.POLLIN):
                 break
             continue
         if not count:
@@ -131,7 +131,7 @@ def _send(sock: socket.socket, handle: int, start: int, left: int) -> int:
         try:
             count = os.sendfile(sock.fileno(), handle, start + moved, min(_BURST, left - moved))
         except BlockingIOError:
-            if not _soon(sock, select.POLLOUT):
+            if not _poll(sock, select.POLLOUT):
                 break
             continue
         if not count:
@@ -140,7 +140,7 @@ def _send(sock: socket.socket, handle: int, start: int, left: int) -> int:
     return moved
 
 
-def _soon(sock: socket.socket, event: int) -> bool:
+def _poll(sock: socket.socket, event: int) -> bool:
     poll = select.poll()
     poll.register(sock, event)
     return bool(poll.poll(_PATIENCE_MS))
@@ -151,39 +151,39 @@ def _write_all(handle: int, data: memoryview) -> None:
         data = data[os.write(handle, data) :]
 
 
-class DirectHttp(HttpToolsProtocol):
-    """Uvicorn's HTTP protocol, with `Direct` for requests below `path`; refuses ambiguous request heads."""
+class DirectHTTPProtocol(HttpToolsProtocol):
+    """Uvicorn's HTTP protocol, with `DirectTransfer` for requests below `path`; refuses ambiguous request heads."""
 
     path = b"/storage/"
-    _complaint: str | None = None
+    _head_error: str | None = None
 
     def on_headers_complete(self) -> None:
         """Check the head, and add the ASGI extensions."""
-        self._complaint = complaint(self.parser.get_http_version(), self.url, self.headers)
-        if self._complaint is not None:
-            raise ValueError(self._complaint)  # the parser turns it into a 400, as for invalid HTTP
+        self._head_error = check_head(self.parser.get_http_version(), self.url, self.headers)
+        if self._head_error is not None:
+            raise ValueError(self._head_error)  # the parser turns it into a 400, as for invalid HTTP
         scope = cast("dict[str, Any]", self.scope)
         super().on_headers_complete()
         if self.cycle is not None:
-            scope["extensions"] = {CUT: partial(self._cut, self.cycle)}
+            scope["extensions"] = {ABORT: partial(self._abort, self.cycle)}
             if self.url.startswith(self.path):
-                scope["extensions"][KEY] = Direct(self, self.cycle)
+                scope["extensions"][KEY] = DirectTransfer(self, self.cycle)
 
     def send_400_response(self, msg: str) -> None:
         """Answer 400 with the reason, and close the connection."""
-        super().send_400_response(msg if self._complaint is None else self._complaint)
+        super().send_400_response(msg if self._head_error is None else self._head_error)
 
-    def _cut(self, cycle: RequestResponseCycle) -> None:
+    def _abort(self, cycle: RequestResponseCycle) -> None:
         cycle.disconnected = True  # otherwise uvicorn would log that the response is incomplete
         self.transport.close()
 
 
-def cut(scope: Any) -> None:
+def abort_response(scope: Any) -> None:
     """Close a request's connection in the middle of its response, so that the client sees it is incomplete."""
-    scope["extensions"][CUT]()
+    scope["extensions"][ABORT]()
 
 
-def direct_of(scope: Any) -> Direct | None:
-    """The request's `Direct` extension, or None."""
-    found: Direct | None = scope.get("extensions", {}).get(KEY)
+def direct_transfer(scope: Any) -> DirectTransfer | None:
+    """The request's `DirectTransfer` extension, or None."""
+    found: DirectTransfer | None = scope.get("extensions", {}).get(KEY)
     return found

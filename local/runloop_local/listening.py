@@ -11,7 +11,7 @@ import os
 import socket
 from contextlib import ExitStack
 
-_QUEUE = 4096
+_BACKLOG = 4096
 """The backlog: connections that the system queues until they are accepted."""
 _LOOPBACK = ("127.0.0.1", "::1")
 _COVERED = {"0.0.0.0": ("127.0.0.1",), "localhost": ("127.0.0.1",), "::": _LOOPBACK}  # noqa: S104 -- not bound
@@ -31,7 +31,7 @@ def listen(host: str, port: int) -> list[socket.socket]:
         for _ in range(_PORTS_TRIED if port == 0 else 1):
             first = _listener(host, port)
             try:
-                return [first, *_others(host, first.getsockname()[1])]
+                return [first, *_loopback_listeners(host, first.getsockname()[1])]
             except BaseException as error:
                 refused.enter_context(first)
                 if not (isinstance(error, OSError) and error.errno == errno.EADDRINUSE):
@@ -39,10 +39,10 @@ def listen(host: str, port: int) -> list[socket.socket]:
     raise OSError(errno.EADDRINUSE, os.strerror(errno.EADDRINUSE))
 
 
-def listen_again(listeners: list[socket.socket]) -> None:
+def restore_backlog(listeners: list[socket.socket]) -> None:
     """Set the backlog again, as asyncio sets its own."""
     for listener in listeners:
-        listener.listen(_QUEUE)
+        listener.listen(_BACKLOG)
 
 
 def base_url(listener: socket.socket) -> str:
@@ -51,12 +51,12 @@ def base_url(listener: socket.socket) -> str:
     return f"http://{_ANY.get(host, f'[{host}]' if ':' in host else host)}:{port}"
 
 
-def _others(host: str, port: int) -> list[socket.socket]:
+def _loopback_listeners(host: str, port: int) -> list[socket.socket]:
     made: list[socket.socket] = []
     try:
         for address in _LOOPBACK:
             if address not in _COVERED.get(host, (host,)):
-                made += _if_there(address, port)
+                made += _listener_if_available(address, port)
     except BaseException:
         for listener in made:
             listener.close()
@@ -64,7 +64,7 @@ def _others(host: str, port: int) -> list[socket.socket]:
     return made
 
 
-def _if_there(address: str, port: int) -> list[socket.socket]:
+def _listener_if_available(address: str, port: int) -> list[socket.socket]:
     try:
         return [_listener(address, port)]
     except OSError as error:
@@ -82,7 +82,7 @@ def _listener(host: str, port: int) -> socket.socket:
         if family == socket.AF_INET6:
             listener.setsockopt(socket.IPPROTO_IPV6, socket.IPV6_V6ONLY, int(host != "::"))
         listener.bind((host, port))
-        listener.listen(_QUEUE)
+        listener.listen(_BACKLOG)
     except BaseException:
         listener.close()
         raise

@@ -16,7 +16,7 @@ from typing import TYPE_CHECKING
 if TYPE_CHECKING:
     from collections.abc import Collection
 
-_MOST_LINKS = 40
+_MAX_LINKS = 40
 _OTHERS = 0o077
 _OTHERS_WRITE = 0o022
 _ALSO_THERE = ("lost+found",)
@@ -37,7 +37,7 @@ def require(folder: Path, own: Collection[str] = ()) -> None:
     so that it is clearly ours. A folder that does not exist passes. Other OSErrors are raised as they are.
     """
     try:
-        descriptor = os.open(_followed(folder), os.O_RDONLY | os.O_DIRECTORY | os.O_NOFOLLOW | os.O_CLOEXEC)
+        descriptor = os.open(_resolve_safely(folder), os.O_RDONLY | os.O_DIRECTORY | os.O_NOFOLLOW | os.O_CLOEXEC)
     except FileNotFoundError:
         return
     try:
@@ -76,7 +76,7 @@ def _require_own_files(folder: Path, descriptor: int) -> None:
             raise _refusal(folder, f"another account (uid {owner}) has made {name!r} in it")
 
 
-def _followed(folder: Path) -> str:
+def _resolve_safely(folder: Path) -> str:
     """Resolve all links in the folder's path, checking that only this account and root can change each step."""
     left, current, links = [*folder.absolute().parts[1:]], "/", 0
     while left:
@@ -91,7 +91,7 @@ def _followed(folder: Path) -> str:
             current = step
             continue
         links += 1
-        if links > _MOST_LINKS:
+        if links > _MAX_LINKS:
             raise OSError(errno.ELOOP, os.strerror(errno.ELOOP), str(folder))
         if not _is_trusted(found.st_uid):
             raise _refusal(folder, f"{step} leads elsewhere, and belongs to another account (uid {found.st_uid})")
@@ -114,10 +114,10 @@ def _require_safe(parent: str) -> None:
 
 
 def _is_trusted(uid: int) -> bool:
-    return uid in (0, os.geteuid()) or uid == _unmapped()
+    return uid in (0, os.geteuid()) or uid == _overflow_uid()
 
 
-def _unmapped() -> int | None:
+def _overflow_uid() -> int | None:
     """The uid that stands for all unmapped ones in a user namespace, such as root outside a container; else None."""
     try:
         if Path("/proc/self/uid_map").read_text().split() == ["0", "0", "4294967295"]:

@@ -15,7 +15,7 @@ _HOST = re.compile(rb"[A-Za-z0-9._-]+(:[0-9]+)?|\[[0-9A-Fa-f:.]+\](:[0-9]+)?|")
 _ABSOLUTE = re.compile(rb"http://([^/?#]*)(?=[/?])", re.IGNORECASE)
 
 
-def complaint(version: str, target: bytes, headers: Sequence[tuple[bytes, bytes]]) -> str | None:
+def check_head(version: str, target: bytes, headers: Sequence[tuple[bytes, bytes]]) -> str | None:
     """The reason to refuse a head, as a sentence, or None. Header names are in lower case."""
     hosts = [value for name, value in headers if name == b"host"]
     if len(hosts) != 1:

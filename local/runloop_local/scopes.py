@@ -26,21 +26,21 @@ _RESOURCES: tuple[tuple[re.Pattern[str], Resource], ...] = (
 
 def is_open(key: Key, method: str, path: str) -> bool:
     """True if this key may send the request."""
-    return key.allows(*needed(method, path))
+    return key.allows(*required_access(method, path))
 
 
-def needed(method: str, path: str) -> tuple[Resource, Level]:
+def required_access(method: str, path: str) -> tuple[Resource, Level]:
     """The resource and the access level that a request needs."""
     found: Iterator[Resource] = (name for pattern, name in _RESOURCES if pattern.match(path))
-    level: Level = "ACCESS_LEVEL_READ" if is_reading(method, path) else "ACCESS_LEVEL_WRITE"
+    level: Level = "ACCESS_LEVEL_READ" if is_read_only(method, path) else "ACCESS_LEVEL_WRITE"
     return next(found, "RESOURCE_TYPE_ACCOUNT"), level
 
 
-def is_reading(method: str, path: str) -> bool:
+def is_read_only(method: str, path: str) -> bool:
     """True if requests to this path change nothing."""
     return method in ("GET", "HEAD") or (method == "POST" and _READING.fullmatch(path) is not None)
 
 
-def may_enter(key: Key) -> bool:
+def may_run_commands(key: Key) -> bool:
     """True if this key may run commands in devboxes, and may therefore see the credentials of their tunnels."""
     return key.allows("RESOURCE_TYPE_DEVBOXES", "ACCESS_LEVEL_WRITE")

@@ -13,14 +13,14 @@ from typing import TYPE_CHECKING
 import uvicorn
 
 from .activity import Activity
-from .app import Access, build_app, turn_away
+from .app import Access, build_app, refuse_connection
 from .engine import descriptors
 from .engine.devbox.pty import IDLE_TTL_S
 from .engine.engine import Engine
 from .engine.storage.retention_limits import DEFAULTS, Limit
-from .http2.preface import EitherHttp
-from .listening import base_url, listen_again
-from .proxy.upgrades import upgrades
+from .http2.preface import AutoHTTPProtocol
+from .listening import base_url, restore_backlog
+from .proxy.upgrades import upgrade_factory
 from .routes.event_stream import HEARTBEAT_S
 
 if TYPE_CHECKING:
@@ -30,7 +30,7 @@ if TYPE_CHECKING:
     from .sandbox import Requested
 
 _CLOSE_SECONDS = 3
-_STRANGERS = (
+_CLIENT_ERRORS = (
     "Invalid HTTP request received",
     "Unsupported upgrade request",
     "ASGI callable returned without completing handshake",  # the client of a WebSocket has gone meanwhile
@@ -58,9 +58,9 @@ class Settings:
 class _Server(uvicorn.Server):
     """Uvicorn's server, with our signal handling and a callback once it is listening."""
 
-    def __init__(self, config: uvicorn.Config, answers: Callable[[], None]) -> None:
+    def __init__(self, config: uvicorn.Config, on_listening: Callable[[], None]) -> None:
         super().__init__(config)
-        self._answers = answers
+        self._on_listening = on_listening
 
     @contextmanager
     def capture_signals(self) -> Iterator[None]:
@@ -70,17 +70,17 @@ class _Server(uvicorn.Server):
     async def startup(self, sockets: list[socket.socket] | None = None) -> None:
         """Start listening, then call back."""
         await super().startup(sockets)
-        self._answers()
+        self._on_listening()
 
 
-class _Http(EitherHttp):
+class _Http(AutoHTTPProtocol):
     """HTTP that refuses connections while there are too few free descriptors."""
 
     def connection_made(self, transport: asyncio.Transport) -> None:  # type: ignore[override] # as uvicorn has it
         """Accept a connection, or refuse it with a 503 if descriptors are short."""
         super().connection_made(transport)
         if descriptors.are_short(transport.get_extra_info("socket").fileno(), descriptors.FOR_FILES):
-            self.app = turn_away
+            self.app = refuse_connection
             self.loop.call_later(_LAST_SECONDS, transport.close)
 
 
@@ -104,12 +104,12 @@ async def _serve(
     app = build_app(engine, access, activity, settings.heartbeat)
     url = base_url(listeners[0])
 
-    def answers() -> None:
-        listen_again(listeners)
+    def on_listening() -> None:
+        restore_backlog(listeners)
         ready(url, engine)
 
-    logging.getLogger("uvicorn.error").addFilter(_is_ours)
-    server = _Server(_config(app, upgrades(engine.tunnels, access.own_keys)), answers)
+    logging.getLogger("uvicorn.error").addFilter(_is_service_record)
+    server = _Server(_config(app, upgrade_factory(engine.tunnels, access.key_filter)), on_listening)
     serving = asyncio.create_task(server.serve(listeners))
     stop = asyncio.create_task(stopping.wait())
     await asyncio.wait({serving, stop}, return_when=asyncio.FIRST_COMPLETED)
@@ -122,9 +122,9 @@ async def _serve(
     await serving
 
 
-def _is_ours(record: logging.LogRecord) -> bool:
+def _is_service_record(record: logging.LogRecord) -> bool:
     """True if a log record is about the service itself, not about an invalid request of a client."""
-    return not record.getMessage().startswith(_STRANGERS)
+    return not record.getMessage().startswith(_CLIENT_ERRORS)
 
 
 def _config(app: object, upgrade: Callable[..., asyncio.Protocol]) -> uvicorn.Config:

@@ -33,7 +33,7 @@ _LOG_CHARACTERS = 600
 _STOP_SECONDS = 15.0
 _FILES = ("service.lock", "service.json", "service.json.new", "service.log", "data", "data-*")
 """Patterns of all names in the folder."""
-_MOVE = "Set RUNLOOP_LOCAL_HOME to a folder of your own on a local disk."
+_MOVE_HINT = "Set RUNLOOP_LOCAL_HOME to a folder of your own on a local disk."
 
 
 class ServiceError(Exception):
@@ -57,10 +57,10 @@ def home() -> Path:
     """The folder of the user's service, with its state, its log and its devboxes' data. Raises `ServiceError`."""
     chosen = os.environ.get("RUNLOOP_LOCAL_HOME")
     try:
-        return _resolved(chosen) if chosen else _usual()
+        return _resolved(chosen) if chosen else _default_home()
     except (OSError, RuntimeError) as error:  # the working folder was removed; no such account; no home folder
         reason = str(error).rstrip(".")
-        raise ServiceError(f"There is no folder {chosen or '~'!r} for the service: {reason}. {_MOVE}") from error
+        raise ServiceError(f"There is no folder {chosen or '~'!r} for the service: {reason}. {_MOVE_HINT}") from error
 
 
 @cache  # so that a relative path keeps its meaning if this process changes its working folder
@@ -68,7 +68,7 @@ def _resolved(name: str) -> Path:
     return Path(name).expanduser().absolute()
 
 
-def _usual() -> Path:
+def _default_home() -> Path:
     from platformdirs import user_state_dir
 
     found = Path(user_state_dir("runloop-local"))
@@ -77,7 +77,7 @@ def _usual() -> Path:
     return found if found.is_absolute() else Path("~/.local/state/runloop-local").expanduser()
 
 
-def made_home() -> Path:
+def ensure_home() -> Path:
     """The folder of the user's service, created if it does not exist. Raises `ServiceError`."""
     folder = home()
     with _usable(folder):
@@ -87,16 +87,16 @@ def made_home() -> Path:
 
 def find() -> Endpoint | None:
     """The user's running service, or None. Raises `ServiceError` if its state cannot be read."""
-    return _look(home())[1]
+    return _probe(home())[1]
 
 
 def is_starting() -> bool:
     """True if there is a service that does not answer yet, or is about to end."""
-    exists, found = _look(home())
+    exists, found = _probe(home())
     return exists and found is None
 
 
-def _look(folder: Path) -> tuple[bool, Endpoint | None]:
+def _probe(folder: Path) -> tuple[bool, Endpoint | None]:
     """True if there is a service, and its endpoint if it has published one."""
     with _usable(folder):
         exists = _is_held(folder / "service.lock")
@@ -127,11 +127,11 @@ async def ensure_running(limit: float | None = None) -> Endpoint:
     folder, deadline = home(), time.monotonic() + limit
     pause, started = _FIRST_PAUSE, False
     while True:
-        exists, found = _look(folder)
+        exists, found = _probe(folder)
         if found is not None:
             return found
         if exists and time.monotonic() > deadline:
-            raise ServiceError(_late(folder, limit))
+            raise ServiceError(_timeout_message(folder, limit))
         if not exists and started:
             raise ServiceError(f"The service could not be started. {_end_of_log(folder)}")
         started = started or (not exists and _start(folder))
@@ -148,30 +148,30 @@ async def stop() -> bool:
     with _usable(folder):
         if not _is_held(lock):
             return False
-        told, deadline = 0, time.monotonic() + _STOP_SECONDS
+        signalled, deadline = 0, time.monotonic() + _STOP_SECONDS
         while _is_held(lock):
-            if (pid := _process_id(folder)) != told:  # in its first moments it has not written it yet
-                told = pid
+            if (pid := _process_id(folder)) != signalled:  # in its first moments it has not written it yet
+                signalled = pid
                 _terminate(pid)
             if time.monotonic() > deadline:
-                raise ServiceError(f"The service (pid {told}) did not stop within {_STOP_SECONDS:.0f} seconds.")
+                raise ServiceError(f"The service (pid {signalled}) did not stop within {_STOP_SECONDS:.0f} seconds.")
             await asyncio.sleep(_FIRST_PAUSE)
     return True
 
 
 @contextmanager
-def published(inherited: int | None = None) -> Iterator[int]:
+def service_lock(inherited: int | None = None) -> Iterator[int]:
     """Hold the lock of the user's service; called by the service itself. Raises `ServiceError` if another one runs.
 
     `inherited` is the descriptor of the lock if the starter has taken it.
     """
     folder = home()
-    lock = _opened(folder) if inherited is None else inherited
+    lock = _open_lock(folder) if inherited is None else inherited
     try:
         with _usable(folder):
             os.set_inheritable(lock, False)
             if inherited is None:
-                _hold(lock, folder)
+                _acquire(lock, folder)
                 (folder / "service.json").unlink(missing_ok=True)  # of one that was killed
             os.ftruncate(lock, 0)
             os.pwrite(lock, f"{os.getpid()}\n".encode(), 0)
@@ -208,11 +208,11 @@ def _usable(folder: Path) -> Iterator[None]:
         yield
     except OSError as error:
         raise ServiceError(
-            f"The folder {folder} of the service cannot be used: {told(error, folder)}. {_MOVE}"
+            f"The folder {folder} of the service cannot be used: {describe_error(error, folder)}. {_MOVE_HINT}"
         ) from error
 
 
-def told(error: OSError, folder: Path) -> str:
+def describe_error(error: OSError, folder: Path) -> str:
     """The message of an error, with its file unless that is the folder itself."""
     reason = error.strerror or str(error)
     return reason if error.filename in (None, str(folder)) else f"{reason}: {error.filename}"
@@ -232,14 +232,14 @@ def _endpoint(file: Path) -> Endpoint | None:
         ) from error
 
 
-def _opened(folder: Path) -> int:
+def _open_lock(folder: Path) -> int:
     """Open the lock file; creates the folder if it does not exist."""
     with _usable(folder):
         private_folder.make(folder, _FILES)
         return os.open(folder / "service.lock", os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
 
 
-def _hold(lock: int, folder: Path) -> None:
+def _acquire(lock: int, folder: Path) -> None:
     # A program that checks for the service holds the lock for an instant.
     for _ in range(50):
         if _try_lock(lock, fcntl.LOCK_EX):
@@ -288,7 +288,7 @@ def _terminate(pid: int) -> None:
 
 def _start(folder: Path) -> bool:
     """Start the service; False if another program is starting it already."""
-    lock = _opened(folder)
+    lock = _open_lock(folder)
     try:
         with _usable(folder):
             if not _try_lock(lock, fcntl.LOCK_EX):
@@ -327,7 +327,7 @@ def _spawn(folder: Path, lock: int) -> int:
     return process.pid
 
 
-def _late(folder: Path, limit: float) -> str:
+def _timeout_message(folder: Path, limit: float) -> str:
     pid = _process_id(folder)
     return (
         f"The service{f' (pid {pid})' if pid else ''} did not answer within {limit:g} s, but is still starting: try "

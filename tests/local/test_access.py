@@ -6,7 +6,7 @@ from collections.abc import AsyncIterator
 import httpx
 import pytest
 
-from runloop_local.app import error_answer
+from runloop_local.app import error_response
 from runloop_local.routes.wire import hold
 from tests.contract.schema import operations
 from tests.local.api import Api
@@ -111,7 +111,7 @@ RETRIED = {500: False, 501: False, 503: True, 507: False}
 
 @pytest.mark.parametrize("status", RETRIED)
 def test_the_head_of_an_error_says_as_its_body_whether_to_try_again(status: int) -> None:
-    answer = error_answer(status, "code", "Sentence.", "req_1")
+    answer = error_response(status, "code", "Sentence.", "req_1")
     said = answer.headers.get("x-should-retry")
     assert (said != "false", json.loads(bytes(answer.body))["retryable"]) == (RETRIED[status], RETRIED[status])
 

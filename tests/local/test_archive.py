@@ -16,7 +16,7 @@ from typing import Any
 
 import pytest
 
-from runloop_local.engine.storage.archive import Archive, ArchiveLimits, Parcel, Style, save
+from runloop_local.engine.storage.archive import Archive, ArchiveLimits, CopyRequest, FileAttributes, save
 
 LIMITS = ArchiveLimits(bytes=4 << 20, members=1000)
 MB = 1 << 20
@@ -103,7 +103,7 @@ def test_an_archive_within_is_bounded_too(tmp_path: Path, compress: Callable[[by
     with closing(opened(tmp_path, compress(file("a.tgz", bomb) + END))) as archive:
         assert archive.is_archive("a.tgz")
         with pytest.raises(ValueError, match="more than 4,194,304 bytes"):
-            archive.send(Parcel({"a.tgz": "a.tgz"}, style=Style(unpack=True)), io.BytesIO())
+            archive.send(CopyRequest({"a.tgz": "a.tgz"}, attributes=FileAttributes(unpack=True)), io.BytesIO())
 
 
 @pytest.mark.parametrize("way", ["its end", "somebody keeps it open", "too much", "too much without end"])
@@ -140,7 +140,7 @@ def test_what_a_program_prints_is_saved_as_far_as_it_may_go(tmp_path: Path, way:
 def sent(archive: Archive, **style: Any) -> dict[str, tuple[bytes, str, bytes | None]]:
     """All that an archive gives: by name the type, where a link leads, and the content."""
     sink = io.BytesIO()
-    archive.send(Parcel({name: name for name in archive.tree().names}, style=Style(**style)), sink)
+    archive.send(CopyRequest({name: name for name in archive.tree().names}, attributes=FileAttributes(**style)), sink)
     sink.seek(0)
     with tarfile.open(fileobj=sink) as tar:
         return {

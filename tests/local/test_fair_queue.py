@@ -140,15 +140,15 @@ async def test_devboxes_take_turns_however_much_one_of_them_moves(tmp_path: Path
 
 @KINDS
 @pytest.mark.parametrize(
-    ("owner", "moment_s", "rests"),
+    ("owner", "priority_s", "rests"),
     [("other", HOUR, True), ("flood", HOUR, False), ("other", 0, False)],
     ids=["of-another", "of-its-own", "that-takes-long"],
 )
 async def test_a_flood_rests_while_a_request_waits(
-    kind: Source, owner: str, moment_s: float, rests: bool, tmp_path: Path
+    kind: Source, owner: str, priority_s: float, rests: bool, tmp_path: Path
 ) -> None:
     """Once it has moved more than anybody needs at once; here it would rest for an hour."""
-    queue, sizes = FairQueue(HOUR, moment_s), []
+    queue, sizes = FairQueue(HOUR, priority_s), []
     sources = 2 * BURST_BYTES // PIECE_BYTES
     with queue.request(owner):
         flooding = asyncio.create_task(

@@ -32,9 +32,9 @@ from uvicorn.config import Config
 from uvicorn.server import ServerState
 
 from runloop_local.direct import cut
-from runloop_local.http2.connection import MOST_STREAMS, STREAM_WINDOW, Http2
+from runloop_local.http2.connection import MAX_STREAMS, STREAM_WINDOW, Http2
 from runloop_local.http2.frames import GOAWAY
-from runloop_local.http2.preface import PREFACE, EitherHttp
+from runloop_local.http2.preface import PREFACE, AutoHTTPProtocol
 from tests.local.http2_client import Http2Client
 from tests.waiting import PATIENCE, until, wait_until
 
@@ -94,7 +94,7 @@ def serving(app: App, keep_alive: int = 75) -> Iterator[Server]:
     config.load()
 
     async def start() -> asyncio.Server:
-        return await loop.create_server(lambda: EitherHttp(config, state, {}), "127.0.0.1", 0)
+        return await loop.create_server(lambda: AutoHTTPProtocol(config, state, {}), "127.0.0.1", 0)
 
     listening = asyncio.run_coroutine_threadsafe(start(), loop).result(PATIENCE)
     server = Server(loop, state, listening.sockets[0].getsockname()[1])
@@ -463,15 +463,15 @@ def test_a_connection_that_nobody_uses_ends_and_what_is_on_its_way_is_answered()
 def test_more_requests_at_once_than_are_taken_wait_for_nobody() -> None:
     with serving(held) as server, server.client() as client:
         settings = client.until(RemoteSettingsChanged).changed_settings
-        assert settings[SettingCodes.MAX_CONCURRENT_STREAMS].new_value == MOST_STREAMS
-        streams = [client.ask(client.head(b"POST"), b"%d" % number) for number in range(MOST_STREAMS)]
+        assert settings[SettingCodes.MAX_CONCURRENT_STREAMS].new_value == MAX_STREAMS
+        streams = [client.ask(client.head(b"POST"), b"%d" % number) for number in range(MAX_STREAMS)]
         server.hear("go")
-        assert [client.answer(stream) for stream in streams] == [(200, b"%d" % n) for n in range(MOST_STREAMS)]
+        assert [client.answer(stream) for stream in streams] == [(200, b"%d" % n) for n in range(MAX_STREAMS)]
 
 
 def test_requests_whose_clients_have_gone_count_until_they_have_ended() -> None:
     with serving(held) as server, server.client() as client:
-        for _ in range(2 * MOST_STREAMS):
+        for _ in range(2 * MAX_STREAMS):
             client.h2.reset_stream(client.ask(client.head()))
         refused = client.ask(client.head())
         assert client.until(StreamReset, refused).error_code == ErrorCodes.REFUSED_STREAM

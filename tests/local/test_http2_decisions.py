@@ -4,7 +4,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from runloop_local.http2.frames import Allowance, Frame, FrameSplitter, FrameTooLongError
+from runloop_local.http2.frames import Frame, FrameSplitter, FrameTooLongError, TokenBucket
 from runloop_local.http2.heads import HeadError, RequestHead, reply_head
 
 
@@ -47,12 +47,12 @@ def test_what_a_frame_costs(octets: bytes, cost: int) -> None:
 
 
 def test_an_allowance_is_spent_earned_and_grows_with_time_up_to_its_most() -> None:
-    allowance = Allowance(20, 10, now=0)
-    assert [allowance.spend(15, 0), allowance.spend(5, 0), allowance.spend(1, 0)] == [True, True, False]
-    assert [allowance.spend(9, 1), allowance.spend(1, 1)] == [True, False]
-    assert [allowance.spend(20, 100), allowance.spend(1, 100)] == [True, False]
-    allowance.earn(100)
-    assert [allowance.spend(20, 100), allowance.spend(1, 100)] == [True, False]
+    token_bucket = TokenBucket(20, 10, now=0)
+    assert [token_bucket.take(15, 0), token_bucket.take(5, 0), token_bucket.take(1, 0)] == [True, True, False]
+    assert [token_bucket.take(9, 1), token_bucket.take(1, 1)] == [True, False]
+    assert [token_bucket.take(20, 100), token_bucket.take(1, 100)] == [True, False]
+    token_bucket.refill(100)
+    assert [token_bucket.take(20, 100), token_bucket.take(1, 100)] == [True, False]
 
 
 FINE = [(b":method", b"GET"), (b":scheme", b"http"), (b":path", b"/a%20b?c=d"), (b":authority", b"localhost:1")]

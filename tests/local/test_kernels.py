@@ -259,9 +259,9 @@ async def test_a_lock_that_a_careless_close_lost_does_not_end_a_kernel_that_is_s
         monkeypatch.delattr(os, "pidfd_open")
         found = KernelProcess.find(lock)
         assert found is not None
-        assert found.lives()
+        assert found.is_alive()
         process.kill()
-        assert not found.lives()
+        assert not found.is_alive()
         found.close()
         assert KernelProcess.find(lock) is None
         assert await ended(seen, kernel)
@@ -293,7 +293,7 @@ async def test_a_kernel_outside_of_the_services_process_namespace_is_seen_by_its
         "import sys; from pathlib import Path\n"
         "from runloop_local.engine.kernel.kernel_lock import KernelLock, KernelProcess\n"
         f"found = KernelProcess.find(KernelLock(Path({str(lock.path)!r})))\n"
-        "print(found is not None and (found.lives(), found.identity, found._pidfd))"
+        "print(found is not None and (found.is_alive(), found.identity, found._pidfd))"
     )
     inside = ("unshare", "--pid", "--fork", "--mount-proc", sys.executable, "-c", look)
 

@@ -14,7 +14,7 @@ import pytest
 
 from runloop_local.engine.storage.keys import Key
 from runloop_local.routes import all_routes
-from runloop_local.scopes import is_open, needed
+from runloop_local.scopes import is_open, required_access
 from tests.contract.schema import operations
 from tests.local.api import Api, connect
 from tests.local.serving import Service, serving
@@ -108,7 +108,7 @@ async def test_a_key_without_scopes_may_do_nothing() -> None:
     ],
 )
 def test_what_an_operation_needs(method: str, path: str, kind: str, level: str) -> None:
-    assert needed(method, path) == (f"RESOURCE_TYPE_{kind}", level)
+    assert required_access(method, path) == (f"RESOURCE_TYPE_{kind}", level)
 
 
 async def test_secrets_of_keys_are_not_kept_and_keys_survive_a_kill(tmp_path: Path) -> None:
@@ -140,11 +140,11 @@ def routes() -> list[tuple[str, str]]:
 @pytest.mark.parametrize(("method", "path"), routes(), ids=map(" ".join, routes()))
 def test_only_what_changes_nothing_is_reading(method: str, path: str) -> None:
     reads = method in ("GET", "HEAD") or (method == "POST" and path in READING)
-    assert (needed(method, path)[1] == READ) == reads
+    assert (required_access(method, path)[1] == READ) == reads
     for named in ("preview", "wait_for_status", "download_file", "read_file_contents", "x/preview", "preview\n"):
         if method not in ("GET", "HEAD") and path not in READING and "{" in path:
             filled = re.sub(r"\{\w+\}", named, path)
-            assert needed(method, filled)[1] == WRITE
+            assert required_access(method, filled)[1] == WRITE
 
 
 async def test_a_key_that_may_read_changes_no_secret_whatever_it_is_called(api: Api, service: Service) -> None:

@@ -33,17 +33,17 @@ async def test_a_layer_goes_with_the_last_that_needs_it(isolation: Isolation) ->
     layers.hold("snapshot/a", ["one", "two"])
     layers.hold("snapshot/b", ["two", "three"])
     layers.start()
-    await layers.swept()
+    await layers.sweep()
     assert isolation.layers() == {"one", "two", "three"}
     layers.hold("snapshot/a", ["three"])
-    await layers.swept()
+    await layers.sweep()
     assert isolation.layers() == {"two", "three"}
     with layers.held(["three"]):
         layers.release("snapshot/a")
         layers.release("snapshot/b")
-        await layers.swept()
+        await layers.sweep()
         assert isolation.layers() == {"three"}
-    await layers.swept()
+    await layers.sweep()
     assert isolation.layers() == frozenset()
 
 
@@ -52,7 +52,7 @@ async def test_nothing_goes_before_all_have_said_what_they_need(isolation: Isola
     layers = Layers(isolation)
     layers.hold("snapshot/a", ["one"])
     layers.release("snapshot/a")
-    await layers.swept()
+    await layers.sweep()
     assert isolation.layers() == {"one"}
 
 
@@ -64,7 +64,7 @@ async def test_what_is_being_made_for_a_layer_stays_with_it(isolation: Isolation
     layers = Layers(isolation)
     layers.hold("snapshot/a", ["one"])
     layers.start()
-    await layers.swept()
+    await layers.sweep()
     assert isolation.layers() == {"one.new"}
 
 
@@ -83,14 +83,14 @@ async def test_one_that_cannot_be_removed_is_told_and_the_others_go(
     layers = Layers(isolation)
     layers.start()
     for _ in range(2):
-        await layers.swept()
+        await layers.sweep()
     assert isolation.layers() == {"stuck"}
     assert list(layers.problems.values()) == [
         "The unused layer stuck cannot be removed: rm failed: Read-only file system."
     ]
     assert caplog.text.count("Read-only") == 1
     monkeypatch.setattr(isolation, "remove_layer", remove)
-    await layers.swept()
+    await layers.sweep()
     assert (isolation.layers(), layers.problems) == (frozenset(), {})
 
 
@@ -107,10 +107,10 @@ async def test_a_sweep_that_fails_is_told_and_comes_again(
     layers.start()
     with monkeypatch.context() as patched:
         patched.setattr(isolation, "used_layers", fail)
-        await layers.swept()
+        await layers.sweep()
         (problem,) = layers.problems.values()
         assert problem.startswith("Unused layers cannot be found: ")
-    await layers.swept()
+    await layers.sweep()
     assert (isolation.layers(), layers.problems) == (frozenset(), {})
 
 
@@ -120,7 +120,7 @@ async def test_one_that_vanishes_does_not_end_the_sweep(isolation: Isolation, mo
     monkeypatch.setattr(isolation, "layers", lambda: seen | {"gone"})
     layers = Layers(isolation)
     layers.start()
-    await layers.swept()
+    await layers.sweep()
     monkeypatch.undo()
     assert isolation.layers() == frozenset()
 
@@ -150,5 +150,5 @@ async def test_sweeps_while_sandboxes_come_and_go(isolation: Isolation) -> None:
                 await sandbox.destroy()
 
     await asyncio.gather(*(come_and_go() for _ in range(4)))
-    await layers.swept()
+    await layers.sweep()
     assert (isolation.layers(), isolation.sandboxes(), layers.problems) == (frozenset(), frozenset(), {})

@@ -78,11 +78,11 @@ async def next_service(kept: Kept, *options: str) -> AsyncIterator[Api]:
     with serving(kept.data, *options) as service:
         async with connect(service) as api:
             yield api
-            await swept(api)
+            await sweep(api)
     assert "Traceback" not in kept.data.with_name("data.log").read_text()
 
 
-async def swept(api: Api) -> None:
+async def sweep(api: Api) -> None:
     """After this the service has removed what it took for unneeded: a layer more, which it was told to."""
     devbox = await api.create()
     snapshot = (await api.json(f"/v1/devboxes/{devbox}/snapshot_disk", {}))["id"]
@@ -172,7 +172,7 @@ async def test_a_database_from_before_leaves_alone_what_has_come_since(kept: Kep
     before = kept.files()
     for _ in range(2):
         async with next_service(kept) as api:
-            await swept(api)
+            await sweep(api)
             notes = await notes_of(api)
             assert f"One disk in sandboxes/ that service.db does not know is kept: {later}." in notes
             assert "One layer in sandboxes/ that service.db does not know is kept: l" in notes
@@ -339,7 +339,7 @@ async def test_any_kind_of_record_may_be_broken(kept: Kept, how: str) -> None:
         change(file, f"UPDATE documents SET body = {BREAKS[how]} WHERE kind = ?", kind)
         engine = await Engine.open(kept.data)
         await engine.devboxes.clear_away()
-        await engine.layers.swept()
+        await engine.layers.sweep()
         notes = " ".join(engine.notes)
         await engine.aclose()
         assert kept.files() >= before, kind

@@ -87,7 +87,7 @@ async def test_what_cannot_be_enforced_is_a_501_that_says_why(tmp_path_factory: 
             await api.create(launch_parameters={"network_policy_id": everything["id"]})
 
 
-def rule(**changes: Any) -> policies.Egress:
+def rule(**changes: Any) -> policies.EgressRules:
     egress = {"allow_all": False, "allowed_hostnames": [], "allowed_cidrs": [], **changes}
     return policies.loaded({"id": "npol_1", "egress": egress})
 
@@ -118,6 +118,6 @@ def rule(**changes: Any) -> policies.Egress:
         ),
     ],
 )
-def test_what_a_policy_allows(egress: policies.Egress, host: str, port: int, address: str, allowed: bool) -> None:
+def test_what_a_policy_allows(egress: policies.EgressRules, host: str, port: int, address: str, allowed: bool) -> None:
     assert egress.allows(host, port, ipaddress.ip_address(address)) is allowed
     assert egress.allows(host, port, None) or not allowed

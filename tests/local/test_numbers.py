@@ -6,7 +6,7 @@ from typing import Any
 import pytest
 
 from runloop_local.routes import all_routes  # every body is imported with its route
-from runloop_local.routes.wire import LARGEST, Body, whole_number
+from runloop_local.routes.wire import LARGEST, Body, parse_integer
 from tests.local.api import Api
 
 NUMBERS = ["2147483648", str(2**63 - 1), str(2**63), str(2**64), str(10**30), "9" * 5000, "-1", "1.5", "x", "²", "٣"]
@@ -31,7 +31,7 @@ NUMBERS = ["2147483648", str(2**63 - 1), str(2**63), str(2**64), str(10**30), "9
     ],
 )
 def test_what_is_a_whole_number(text: str, number: int | None) -> None:
-    assert whole_number(text) == number
+    assert parse_integer(text) == number
 
 
 def bodies(kind: type[Body] = Body) -> list[type[Body]]:

@@ -26,7 +26,7 @@ from runloop_local.engine.storage.snapshots import SnapshotRequest, Snapshots
 from runloop_local.engine.storage.store import Document, Store
 from runloop_local.engine.storage.vault import Vault
 from runloop_local.engine.tunnel.tunnels import new_tunnel
-from runloop_local.proxy.gate import TunnelRejected, enter
+from runloop_local.proxy.connection import TunnelRejected, enter
 from runloop_local.proxy.hosts import Target
 from runloop_local.sandbox import open_isolation
 from tests.local.api import Api, connect

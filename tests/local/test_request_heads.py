@@ -4,7 +4,7 @@ import socket
 
 import pytest
 
-from runloop_local.request_check import complaint
+from runloop_local.request_check import check_head
 from tests.local.serving import Service
 from tests.waiting import PATIENCE
 
@@ -93,4 +93,4 @@ def test_a_head_with_one_meaning_is_let_in(service: Service, head: str, host: st
 
 @pytest.mark.parametrize("host", [b"localhost", b"a.b-c_d:80", b"[::1]", b"[::1]:80", b"10.0.0.1:1", b""])
 def test_names_of_hosts(host: bytes) -> None:
-    assert complaint("1.1", b"/", [(b"host", host)]) is None
+    assert check_head("1.1", b"/", [(b"host", host)]) is None

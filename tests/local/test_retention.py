@@ -10,14 +10,14 @@ import pytest
 
 from runloop_local.engine.devbox.history import KEPT
 from runloop_local.engine.errors import InvalidError
-from runloop_local.engine.storage.retention import Item, Retention, excess, unneeded
+from runloop_local.engine.storage.retention import Item, Retention, choose_excess, choose_unused
 from runloop_local.engine.storage.retention_limits import (
     DEFAULTS,
     Limit,
+    format_age,
+    format_size,
     parse_age,
     parse_limits,
-    shown_age,
-    shown_size,
 )
 from tests.local.api import Api, connect
 from tests.local.serving import serving
@@ -74,13 +74,13 @@ EXCESS: dict[str, tuple[list[Item], Limit, dict[str, int]]] = {
 
 @pytest.mark.parametrize(("items", "limit", "gone"), EXCESS.values(), ids=EXCESS.keys())
 def test_what_is_to_go(items: list[Item], limit: Limit, gone: dict[str, int]) -> None:
-    assert {removal.item.id: removal.bytes for removal in excess(items, limit, NOW)} == gone
+    assert {removal.item.id: removal.bytes for removal in choose_excess(items, limit, NOW)} == gone
 
 
 def test_what_cannot_go_counts() -> None:
     items = [item("a", 2), item("b", 1)]
-    assert excess(items, Limit(100, 9 * DAY), NOW, fixed=80) == []
-    assert [removal.item.id for removal in excess(items, Limit(100, 9 * DAY), NOW, fixed=90)] == ["a"]
+    assert choose_excess(items, Limit(100, 9 * DAY), NOW, fixed=80) == []
+    assert [removal.item.id for removal in choose_excess(items, Limit(100, 9 * DAY), NOW, fixed=90)] == ["a"]
 
 
 UNNEEDED = [item("a", 3), item("b", 1), item("x", 0, live=True), step("top", 2, "t", "l"), step("low", 2, "l")]
@@ -97,7 +97,7 @@ UNNEEDED = [item("a", 3), item("b", 1), item("x", 0, live=True), step("top", 2, 
     ids=["all", "what lives too", "older", "none so old"],
 )
 def test_what_may_go_whatever_the_limits(age: int, live: bool, gone: dict[str, int]) -> None:
-    found = unneeded(UNNEEDED, NOW - age * DAY + 1, live=live)
+    found = choose_unused(UNNEEDED, NOW - age * DAY + 1, live=live)
     assert {removal.item.id: removal.bytes for removal in found} == gone
 
 
@@ -129,8 +129,8 @@ def test_what_is_no_limit_is_named(text: str) -> None:
 
 
 def test_sizes_and_ages_as_they_are_shown() -> None:
-    assert [shown_size(n) for n in (0, 999, 1000, 1_540_000, 2 * 10**9)] == ["0 B", "999 B", "1 KB", "1.5 MB", "2 GB"]
-    assert [shown_age(n) for n in (500, 90_000, 600_000, DAY, 3 * DAY)] == [
+    assert [format_size(n) for n in (0, 999, 1000, 1_540_000, 2 * 10**9)] == ["0 B", "999 B", "1 KB", "1.5 MB", "2 GB"]
+    assert [format_age(n) for n in (500, 90_000, 600_000, DAY, 3 * DAY)] == [
         "0.5 seconds", "90 seconds", "10 minutes", "24 hours", "3 days",
     ]  # fmt: skip
 

@@ -10,7 +10,7 @@ import pytest
 
 from runloop_local.engine.build.cache_mounts import CacheMounts
 from runloop_local.engine.errors import InvalidError
-from runloop_local.engine.storage.retention import unneeded
+from runloop_local.engine.storage.retention import choose_unused
 from runloop_local.sandbox import Isolation, open_isolation
 from tests.local.building import BuildOptions, Yard, tar, yard
 from tests.local.test_build import SMALL
@@ -124,7 +124,7 @@ async def test_what_a_step_sees(works: Yard) -> None:
 
 
 async def forget_all(works: Yard) -> None:
-    for removal in unneeded(works.cache.items(), 1 << 60, live=True):
+    for removal in choose_unused(works.cache.items(), 1 << 60, live=True):
         await works.cache.remove(removal)
 
 

@@ -31,7 +31,7 @@ from runloop_local.engine.errors import (
     of_machine,
 )
 from runloop_local.engine.storage import database, migrations, snapshots
-from runloop_local.engine.storage.database import Database, meaning
+from runloop_local.engine.storage.database import Database, engine_error
 from runloop_local.engine.storage.keys import OWNER
 from runloop_local.engine.storage.notes import Notes
 from runloop_local.engine.storage.records import Record, body_of, loader, shown
@@ -492,7 +492,7 @@ def test_a_file_in_which_there_is_no_more_room_is_full(file: Path) -> None:
     with pytest.raises(sqlite3.OperationalError) as caught:
         connection.execute("INSERT INTO t VALUES (zeroblob(100000))")
     connection.close()
-    error = meaning(caught.value, file)
+    error = engine_error(caught.value, file)
     assert type(error) is DiskFullError
     assert str(error).startswith(f"{file} cannot be used. The disk is full: shut devboxes down")
 
@@ -501,9 +501,9 @@ def test_an_error_that_the_disk_does_not_explain_has_no_made_up_cause(file: Path
     file.touch()
     error = sqlite3.OperationalError("disk I/O error")
     error.sqlite_errorcode = sqlite3.SQLITE_IOERR_READ
-    assert type(meaning(error, file)) is StorageError
-    assert "full" not in str(meaning(error, file))
-    assert "disk I/O error" in str(meaning(error, file))
+    assert type(engine_error(error, file)) is StorageError
+    assert "full" not in str(engine_error(error, file))
+    assert "disk I/O error" in str(engine_error(error, file))
 
 
 @pytest.mark.parametrize(
@@ -521,8 +521,8 @@ def test_an_error_that_the_disk_does_not_explain_has_no_made_up_cause(file: Path
 def test_what_sqlite_says_is_told_by_its_cause(file: Path, code: int, kind: type[EngineError], words: str) -> None:
     error = sqlite3.OperationalError("the words")
     error.sqlite_errorcode = code
-    assert type(meaning(error, file)) is kind
-    assert words in str(meaning(error, file))
+    assert type(engine_error(error, file)) is kind
+    assert words in str(engine_error(error, file))
 
 
 @pytest.mark.parametrize(
@@ -561,7 +561,7 @@ def test_what_the_system_says_of_this_machine(number: int, kind: type[object]) -
     ],
 )
 def test_whether_an_axons_statement_is_to_blame(code: int, size: int, free: int, of_machine: bool) -> None:
-    assert axon_sql.is_of_machine(code, size, free) is of_machine
+    assert axon_sql.is_machine_error(code, size, free) is of_machine
 
 
 # --- the reserve -----------------------------------------------------------------------------------------------------
@@ -595,7 +595,7 @@ async def test_what_is_urgent_is_done_once_more_with_the_room_that_was_set_aside
             raise DiskFullError("full")
         return work()
 
-    monkeypatch.setattr(database, "_told", lambda _file, work: full_until_some_is_released(work))
+    monkeypatch.setattr(database, "_converting_errors", lambda _file, work: full_until_some_is_released(work))
     with pytest.raises(DiskFullError):
         await store.put(thing(1))
     assert sizes == [BYTES, BYTES]  # once more after the log was restarted

@@ -7,7 +7,7 @@ import pytest
 from uvicorn.config import Config
 from uvicorn.server import ServerState
 
-from runloop_local.direct import DirectHttp
+from runloop_local.direct import DirectHTTPProtocol
 from runloop_local.proxy.upgrades import upgrades
 from tests.waiting import until
 
@@ -40,7 +40,9 @@ async def test_no_connection_is_kept(asked: str, leaves: str) -> None:
     )
     config.load()
     state = ServerState()
-    server = await asyncio.get_running_loop().create_server(lambda: DirectHttp(config, state, {}), "127.0.0.1", 0)
+    server = await asyncio.get_running_loop().create_server(
+        lambda: DirectHTTPProtocol(config, state, {}), "127.0.0.1", 0
+    )
     port = server.sockets[0].getsockname()[1]
     lines = ["GET / HTTP/1.1", f"host: 127.0.0.1:{port}", "connection: upgrade", "upgrade: websocket", *ASKED[asked]]
     for _ in range(5):

@@ -17,7 +17,7 @@ from pathlib import Path
 from typing import Any
 
 from .errors import ConflictError
-from .storage.database import code_of, meaning
+from .storage.database import engine_error, result_code
 from .storage.reserve import free_bytes
 
 MAX_ROWS = 10_000
@@ -38,7 +38,7 @@ _FORBIDDEN = {
     sqlite3.SQLITE_TRANSACTION: "BEGIN, COMMIT and ROLLBACK (a batch is one transaction)",
     sqlite3.SQLITE_SAVEPOINT: "SAVEPOINT",
 }
-_READING = frozenset(
+_READ_ACTIONS = frozenset(
     {
         sqlite3.SQLITE_READ,
         sqlite3.SQLITE_SELECT,
@@ -47,7 +47,7 @@ _READING = frozenset(
         sqlite3.SQLITE_PRAGMA,
     }
 )
-_OF_MACHINE = frozenset(
+_MACHINE_ERRORS = frozenset(
     {
         sqlite3.SQLITE_CANTOPEN,
         sqlite3.SQLITE_CORRUPT,
@@ -128,33 +128,33 @@ class AxonSql:
         try:
             return self._outcomes(file, statements, prepare)
         except sqlite3.Error as error:
-            if code_of(error) == sqlite3.SQLITE_BUSY:
+            if result_code(error) == sqlite3.SQLITE_BUSY:
                 raise ConflictError(f"The database of axon {file.stem} is in use: try again.") from error
-            raise meaning(error, file) from error
+            raise engine_error(error, file) from error
 
     def _outcomes(
         self, file: Path, statements: Sequence[Statement], prepare: Prepare | None
     ) -> list[Result | SqlError]:
         results: list[Result] = []
         before = (file.stat().st_size if file.exists() else 0), free_bytes(file.parent)
-        with _guarded(file, self._seconds) as (connection, watch):
+        with _open_limited(file, self._seconds) as (connection, guard):
             for statement in statements:
                 try:
                     results.append(_run(connection, statement))
                 except (sqlite3.Error, sqlite3.Warning, ValueError, OverflowError, TypeError) as error:
-                    watch.end()
-                    if is_of_machine(code_of(error), *before):
+                    guard.end()
+                    if is_machine_error(result_code(error), *before):
                         raise
                     if connection.in_transaction:
                         connection.execute("ROLLBACK")
-                    return [*results, SqlError(_sentence(error, watch.refused, self._seconds))]
-            watch.end()
-            if prepare is not None and watch.has_changed:
+                    return [*results, SqlError(_sentence(error, guard.refused, self._seconds))]
+            guard.end()
+            if prepare is not None and guard.has_changed:
                 _prepare(connection, prepare, results)
         return [*results]
 
 
-class _Watch:
+class _StatementGuard:
     """The authorizer and time limit of a connection: refuses some operations, and interrupts slow statements."""
 
     def __init__(self, connection: sqlite3.Connection, seconds: float) -> None:
@@ -179,7 +179,7 @@ class _Watch:
         if what is not None:
             self.refused.append(what)
             return sqlite3.SQLITE_DENY
-        self.has_changed = self.has_changed or action not in _READING
+        self.has_changed = self.has_changed or action not in _READ_ACTIONS
         return sqlite3.SQLITE_OK
 
 
@@ -196,11 +196,11 @@ def _mark(file: Path) -> int:
         with closing(sqlite3.connect(file)) as connection:
             return int(connection.execute("PRAGMA user_version").fetchone()[0])
     except sqlite3.Error as error:
-        raise meaning(error, file) from error
+        raise engine_error(error, file) from error
 
 
 @contextmanager
-def _guarded(file: Path, seconds: float) -> Iterator[tuple[sqlite3.Connection, _Watch]]:
+def _open_limited(file: Path, seconds: float) -> Iterator[tuple[sqlite3.Connection, _StatementGuard]]:
     """A connection with limits and an open transaction, which is committed at the end."""
     connection = sqlite3.connect(file, isolation_level=None, timeout=seconds)
     try:
@@ -209,9 +209,9 @@ def _guarded(file: Path, seconds: float) -> Iterator[tuple[sqlite3.Connection, _
         connection.execute(f"PRAGMA max_page_count = {MAX_DATABASE_BYTES // _PAGE_BYTES}")
         connection.execute("PRAGMA trusted_schema = OFF")
         connection.execute("BEGIN IMMEDIATE")
-        watch = _Watch(connection, seconds)
-        yield connection, watch
-        watch.end()
+        guard = _StatementGuard(connection, seconds)
+        yield connection, guard
+        guard.end()
         if connection.in_transaction:
             connection.execute("COMMIT")
     finally:
@@ -220,23 +220,23 @@ def _guarded(file: Path, seconds: float) -> Iterator[tuple[sqlite3.Connection, _
 
 def _run(connection: sqlite3.Connection, statement: Statement) -> Result:
     begin, before = time.perf_counter(), connection.total_changes
-    cursor = connection.execute(statement.sql, [_bound(value) for value in statement.params])
+    cursor = connection.execute(statement.sql, [_checked_parameter(value) for value in statement.params])
     names = [column[0] for column in cursor.description or ()]
     rows, cut = _rows(cursor)
     cursor.close()
     kinds = [next((_kind(row[n]) for row in rows if row[n] is not None), "") for n in range(len(names))]
-    shown = tuple(tuple(_shown(value) for value in row) for row in rows)
+    shown = tuple(tuple(_json_value(value) for value in row) for row in rows)
     duration = round((time.perf_counter() - begin) * 1000, 3)
     columns = tuple(zip(names, kinds, strict=True))
     return Result(columns, shown, connection.total_changes - before, duration, cut)
 
 
-def is_of_machine(code: int, size: int, free: int) -> bool:
+def is_machine_error(code: int, size: int, free: int) -> bool:
     """True if an error was caused by the file or the machine, not by the statement.
 
     As the transaction is rolled back, a full disk is told from a full database by the sizes before it.
     """
-    return code in _OF_MACHINE or (code == sqlite3.SQLITE_FULL and size + free < MAX_DATABASE_BYTES)
+    return code in _MACHINE_ERRORS or (code == sqlite3.SQLITE_FULL and size + free < MAX_DATABASE_BYTES)
 
 
 def _rows(cursor: sqlite3.Cursor) -> tuple[list[tuple[Any, ...]], bool]:
@@ -250,7 +250,7 @@ def _rows(cursor: sqlite3.Cursor) -> tuple[list[tuple[Any, ...]], bool]:
     return rows, False
 
 
-def _bound(value: Any) -> Any:
+def _checked_parameter(value: Any) -> Any:
     if value is None or isinstance(value, bool | int | float | str):
         return value
     raise TypeError(f"a parameter must be a string, a number, true, false or null, not {type(value).__name__}")
@@ -260,7 +260,7 @@ def _kind(value: Any) -> str:
     return {int: "INTEGER", float: "REAL", str: "TEXT", bytes: "BLOB"}[type(value)]
 
 
-def _shown(value: Any) -> Any:
+def _json_value(value: Any) -> Any:
     """A value for JSON: bytes in Base64, None for NaN and infinity."""
     if isinstance(value, bytes):
         return base64.b64encode(value).decode()
@@ -272,6 +272,6 @@ def _sentence(error: Exception, refused: list[str], seconds: float) -> str:
         return f"Not allowed in an axon's database: {refused[-1]}."
     if "interrupted" in str(error):
         return f"The statement took longer than {seconds:g} seconds and was ended."
-    if code_of(error) == sqlite3.SQLITE_FULL:
+    if result_code(error) == sqlite3.SQLITE_FULL:
         return f"The statement failed: the database would be over {MAX_DATABASE_BYTES >> 20} MB, or the disk is full."
     return f"The statement failed: {error}."

@@ -50,7 +50,7 @@ class _Channel:
         self.changed = ChangeNotifier()
         self.changes = 0
         self.users = 0
-        self.left = ChangeNotifier()
+        self.user_left = ChangeNotifier()
         """Notified when a user is done."""
 
     def notify(self) -> None:
@@ -105,15 +105,15 @@ class Axons:
     async def update(self, axon_id: str, metadata: Mapping[str, str] | None) -> AxonRecord:
         """Replace its metadata, unless that is None."""
         if metadata is None:
-            return await self._live(axon_id)
-        return await self._records.change(axon_id, lambda record: replace(_there(record), metadata=metadata))
+            return await self._get_live(axon_id)
+        return await self._records.change(axon_id, lambda record: replace(_require_live(record), metadata=metadata))
 
     async def delete(self, axon_id: str) -> AxonRecord:
         """Delete its events and its database, but keep its record. Repeating it is not an error."""
         record = await self._records.change(axon_id, _deleted, urgent=True)
         # Requests that began before the change may still write; dropping the data first would bring some back.
         channel = self._channel(axon_id)
-        await wait_until(channel.left, lambda: not channel.users)
+        await wait_until(channel.user_left, lambda: not channel.users)
         await self._events.drop(axon_id)
         await self._sql.drop(axon_id)
         channel.notify()
@@ -121,7 +121,7 @@ class Axons:
 
     async def publish(self, axon_id: str, event: Mapping[str, str], attempt: Attempt) -> tuple[int, int]:
         """Store an event and send it to subscribers; returns its number and time. A retry adds no second event."""
-        async with self._use(axon_id) as channel:
+        async with self._using(axon_id) as channel:
             now = now_ms()
             # ASCII only, as many clients split event streams at Unicode line separators, too.
             rest = json.dumps({"axon_id": axon_id, **event, "timestamp_ms": now})
@@ -131,13 +131,13 @@ class Axons:
 
     async def events(self, axon_id: str, limit: int, before: int | None, *, count: bool) -> Page:
         """One page of its events, newest first."""
-        await self._live(axon_id)
+        await self._get_live(axon_id)
         return await self._events.page(axon_id, limit, before, count=count)
 
     async def subscribe(self, axon_id: str, after: int) -> AsyncIterator[str]:
         """Iterate over the views of its events after a sequence number, including future ones."""
-        await self._live(axon_id)
-        return self._follow(axon_id, after)
+        await self._get_live(axon_id)
+        return self._iterate_events(axon_id, after)
 
     async def query(self, axon_id: str, statement: Statement, attempt: Attempt) -> Result:
         """Run one statement on its database; raises `InvalidError` if that fails."""
@@ -148,17 +148,17 @@ class Axons:
 
     async def batch(self, axon_id: str, statements: list[Statement], attempt: Attempt) -> list[Result | SqlError]:
         """Run statements on its database, all or none, or return the results of an earlier attempt."""
-        async with self._use(axon_id):
+        async with self._using(axon_id):
             if attempt.made is not None:
                 return [Result(**result) for result in json.loads(attempt.made)["results"]]
             try:
-                return await self._sql.batch(axon_id, statements, self._noting(axon_id, attempt))
+                return await self._sql.batch(axon_id, statements, self._prepare_hook(axon_id, attempt))
             except EngineError:
                 if attempt.noted is not None:  # prepared, but not committed
                     await self._store.delete(REQUEST, attempt.noted.id)
                 raise
 
-    def _noting(self, axon_id: str, attempt: Attempt) -> Prepare | None:
+    def _prepare_hook(self, axon_id: str, attempt: Attempt) -> Prepare | None:
         """A callback that stores a change's results before it is committed.
 
         If the service is killed in between, `restore` finds out by the mark that it was not committed.
@@ -186,7 +186,7 @@ class Axons:
         await self._sql.aclose()
         await self._events.aclose()
 
-    async def _follow(self, axon_id: str, after: int) -> AsyncIterator[str]:
+    async def _iterate_events(self, axon_id: str, after: int) -> AsyncIterator[str]:
         channel = self._channel(axon_id)
         while not self._closing:
             changes = channel.changes
@@ -202,25 +202,25 @@ class Axons:
                 await channel.changed.wait()
 
     @asynccontextmanager
-    async def _use(self, axon_id: str) -> AsyncIterator[_Channel]:
+    async def _using(self, axon_id: str) -> AsyncIterator[_Channel]:
         """Use a live axon; its deletion waits until the block is done."""
         channel = self._channel(axon_id)
         channel.users += 1
         try:
-            await self._live(axon_id)
+            await self._get_live(axon_id)
             yield channel
         finally:
             channel.users -= 1
-            channel.left.notify()
+            channel.user_left.notify()
 
-    async def _live(self, axon_id: str) -> AxonRecord:
-        return _there(await self.get(axon_id))
+    async def _get_live(self, axon_id: str) -> AxonRecord:
+        return _require_live(await self.get(axon_id))
 
     def _channel(self, axon_id: str) -> _Channel:
         return self._channels.setdefault(axon_id, _Channel())
 
 
-def _there(record: AxonRecord) -> AxonRecord:
+def _require_live(record: AxonRecord) -> AxonRecord:
     if record.deleted_at_ms is not None:
         raise NotFoundError(f"Axon {record.id} has been deleted.")
     return record

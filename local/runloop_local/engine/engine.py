@@ -38,7 +38,7 @@ from .storage.layer_register import LayerRegister
 from .storage.layers import Layers
 from .storage.objects import Objects
 from .storage.reserve import Reserve
-from .storage.retention import Retention, Together
+from .storage.retention import CombinedKeeper, Retention
 from .storage.retention_limits import DEFAULTS
 from .storage.secrets import Secrets
 from .storage.service_key import ServiceKey
@@ -106,7 +106,7 @@ class Engine:
         limits: Mapping[str, Limit],
         closing: AsyncExitStack,
     ) -> Engine:
-        closing.callback(os.close, _locked(data_dir))
+        closing.callback(os.close, _lock(data_dir))
         _raise_descriptor_limit()
         reserve = Reserve(data_dir / "reserve")
         reserve.prepare()
@@ -133,7 +133,7 @@ class Engine:
         retention.add("builds", build_logs)
         fair_queue = FairQueue()
         cache_mounts = CacheMounts(isolation.caches, partial(retention.notice, "cache"))
-        retention.add("cache", Together(cache, cache_mounts))
+        retention.add("cache", CombinedKeeper(cache, cache_mounts))
         kernels = Kernels(data_dir / "kernels")
         devboxes = Devboxes(
             DevboxServices(
@@ -164,7 +164,7 @@ class Engine:
         await axons.restore()
         await idempotency.restore()
         await kernels.restore(kernel_devboxes.release)
-        _start_removing(store, layers)
+        _start_layer_removal(store, layers)
         retention.start()
         return cls(
             isolation,
@@ -204,7 +204,7 @@ class Engine:
         """Delete data that is no longer needed, and retry failed deletions; returns the bytes freed, by kind."""
         freed = await self.retention.prune(kinds, older_than_ms, live=live)
         await self.devboxes.clear_away()
-        await self.layers.swept()
+        await self.layers.sweep()
         return freed
 
     def end_streams(self) -> None:
@@ -219,10 +219,10 @@ class Engine:
 
 def _store(data_dir: Path, reserve: Reserve) -> Store:
     file = data_dir / "service.db"
-    return Store.open(file, reserve, lambda: data_folder.require_nothing(data_dir, file))
+    return Store.open(file, reserve, lambda: data_folder.require_empty(data_dir, file))
 
 
-def _start_removing(store: Store, layers: Layers) -> None:
+def _start_layer_removal(store: Store, layers: Layers) -> None:
     """Start to remove layers without users, unless an unreadable record may use one."""
     if store.notes.about(UNREADABLE):
         store.notes.add("No layer is removed, as a record that cannot be read may need it.", "layers")
@@ -235,7 +235,7 @@ def login_shell() -> str:
     return next((shell for shell in ("/bin/bash", "/usr/bin/bash") if Path(shell).exists()), "/bin/sh")
 
 
-def _locked(data_dir: Path) -> int:
+def _lock(data_dir: Path) -> int:
     data_folder.make(data_dir)
     lock = os.open(data_dir / "lock", os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
     try:

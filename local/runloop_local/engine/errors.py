@@ -126,11 +126,11 @@ def no_descriptors() -> ExhaustedError:
     return ExhaustedError("The service has no descriptors left: end commands or connections, then try again.")
 
 
-_NO_PROCESSES = (ExhaustedError, "This machine cannot start more processes: end commands, then try again.")
-_MEANINGS: dict[int, tuple[type[EngineError], str]] = {
+_NO_MORE_PROCESSES = (ExhaustedError, "This machine cannot start more processes: end commands, then try again.")
+_BY_ERRNO: dict[int, tuple[type[EngineError], str]] = {
     errno.EMFILE: (ExhaustedError, str(no_descriptors())),
     errno.ENFILE: (ExhaustedError, "This machine has no descriptors left: end programs on it, then try again."),
-    errno.EAGAIN: _NO_PROCESSES,
+    errno.EAGAIN: _NO_MORE_PROCESSES,
     errno.ENOMEM: (ExhaustedError, "This machine has no memory left for the service: end commands, then try again."),
     errno.ENOSPC: (DiskFullError, "The disk is full: shut devboxes down or delete snapshots, blueprints or objects."),
     errno.EDQUOT: (DiskFullError, "The disk quota of the service's account is used up: delete some of its files."),
@@ -142,9 +142,9 @@ _MEANINGS: dict[int, tuple[type[EngineError], str]] = {
 def of_machine(error: BaseException) -> EngineError | None:
     """The engine's error for a system error that says what this machine lacks; None for any other."""
     number = error.errno if isinstance(error, OSError) else None
-    known = _MEANINGS.get(number) if number is not None else None
+    known = _BY_ERRNO.get(number) if number is not None else None
     if isinstance(error, RuntimeError) and "start new thread" in str(error):
-        known = _NO_PROCESSES
+        known = _NO_MORE_PROCESSES
     return None if known is None else known[0](known[1])
 
 

@@ -28,17 +28,17 @@ BURST_BYTES = 4 << 20
 """The size of a flow's token bucket, which is refilled by `_BYTES_PER_S`; an empty one makes it pause."""
 _BYTES_PER_S = 16 << 20
 _REST_S = 0.002
-_MOMENT_S = 0.25
+_PRIORITY_S = 0.25
 """Requests are given priority for this long; those for streams take longer."""
 
 
 class FairQueue:
     """The flows of one event loop."""
 
-    def __init__(self, rest_s: float = _REST_S, moment_s: float = _MOMENT_S) -> None:
-        """`rest_s` is the pause of a flow while others wait; `moment_s` how long one request can cause pauses."""
+    def __init__(self, rest_s: float = _REST_S, priority_s: float = _PRIORITY_S) -> None:
+        """`rest_s` is the pause of a flow while others wait; `priority_s` how long one request can cause pauses."""
         self.rest_s = rest_s
-        self._moment_s = moment_s
+        self._priority_s = priority_s
         self._waiting: deque[Flow] = deque()
         self._taken = False
         self._requests: dict[object, tuple[str, float]] = {}
@@ -51,7 +51,7 @@ class FairQueue:
     def request(self, owner: str) -> Iterator[None]:
         """Give a request to `owner` priority over other flows while it lasts."""
         key = object()
-        self._requests[key] = owner, asyncio.get_running_loop().time() + self._moment_s
+        self._requests[key] = owner, asyncio.get_running_loop().time() + self._priority_s
         try:
             yield
         finally:
@@ -69,7 +69,7 @@ class FairQueue:
         if self._taken:
             return False
         self._taken = True
-        self._come_round()
+        self._schedule_next()
         return True
 
     def wait(self, flow: Flow) -> None:
@@ -77,7 +77,7 @@ class FairQueue:
         self._waiting.append(flow)
         self.take()
 
-    def _come_round(self) -> None:
+    def _schedule_next(self) -> None:
         asyncio.get_running_loop().call_soon(self._next)
 
     def _next(self) -> None:
@@ -87,7 +87,7 @@ class FairQueue:
         try:
             self._waiting.popleft().serve()
         finally:
-            self._come_round()  # runs after a task that was given this turn
+            self._schedule_next()  # runs after a task that was given this turn
 
 
 class Flow:
@@ -133,12 +133,12 @@ class Flow:
         others_wait = self._queue.others_wait(self._owner)
         if others_wait and not self._left:
             self._rests = True
-            asyncio.get_running_loop().call_later(self._queue.rest_s, self._go_on)
+            asyncio.get_running_loop().call_later(self._queue.rest_s, self._resume)
         elif self._pieces:
             self._queue.wait(self)
         piece(SMALL_PIECE_BYTES if others_wait else PIECE_BYTES)
 
-    def _go_on(self) -> None:
+    def _resume(self) -> None:
         self._rests = False
         if self._pieces:
             self._queue.wait(self)

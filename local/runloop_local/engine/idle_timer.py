@@ -18,7 +18,7 @@ class IdleTimer:
         self._busy = busy
         self._loop = asyncio.get_running_loop()
         self._touched = self._loop.time()
-        self._timer = self._loop.call_later(seconds, self._look)
+        self._timer = self._loop.call_later(seconds, self._check)
 
     def touch(self) -> None:
         """Reset the timeout."""
@@ -28,11 +28,11 @@ class IdleTimer:
         """Cancel the timer."""
         self._timer.cancel()
 
-    def _look(self) -> None:
+    def _check(self) -> None:
         if self._busy():
             self.touch()
         left = self._touched + self._seconds - self._loop.time()
         if left > 0:
-            self._timer = self._loop.call_later(left, self._look)
+            self._timer = self._loop.call_later(left, self._check)
         else:
             self._act()

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any, Protocol
 
 from starlette.responses import PlainTextResponse
 
-from ..direct import CUT
+from ..direct import ABORT
 from .heads import length_of, reply_head
 
 if TYPE_CHECKING:
@@ -22,7 +22,7 @@ _BODILESS = frozenset({204, 304})
 logger = logging.getLogger("uvicorn.error")
 
 
-class Link(Protocol):
+class ResponseSender(Protocol):
     """The connection, as far as exchanges use it."""
 
     async def writable(self) -> None:
@@ -47,25 +47,25 @@ class Link(Protocol):
 class Exchange:
     """A request being answered; provides the application's `receive` and `send`."""
 
-    def __init__(self, link: Link, stream_id: int, scope: dict[str, Any], *, whole: bool) -> None:
+    def __init__(self, sender: ResponseSender, stream_id: int, scope: dict[str, Any], *, body_complete: bool) -> None:
         self.stream_id = stream_id
-        self.gone = False
+        self.disconnected = False
         """True once nobody reads the response any more."""
-        self.room = asyncio.Event()
+        self.window_open = asyncio.Event()
         """Set when the client's flow control windows may be open again."""
-        self._link = link
+        self._sender = sender
         self._scope = scope
-        scope["extensions"] = {CUT: self._cut}
+        scope["extensions"] = {ABORT: self._abort}
         self._body = bytearray()
         self._unacknowledged = 0
-        self._whole = whole
+        self._body_complete = body_complete
         self._changed = asyncio.Event()
-        if whole:
+        if body_complete:
             self._changed.set()
         self._expects = (b"expect", b"100-continue") in scope["headers"]
         self._started = self._complete = False
         self._bodiless = scope["method"] == "HEAD"
-        self._left: int | None = None
+        self._content_left: int | None = None
 
     async def run(self, app: ASGIApp) -> None:
         """Run the application on the request."""
@@ -74,37 +74,37 @@ class Exchange:
         except Exception:
             logger.exception("Exception in ASGI application\n")
         else:
-            if not self._complete and not self.gone:
+            if not self._complete and not self.disconnected:
                 logger.error("ASGI callable returned without completing response.")
         finally:
             await self._end()
 
     async def _end(self) -> None:
         """Answer 500 if the application has not answered, and reset the stream if its response is incomplete."""
-        if not self._started and not self.gone:
+        if not self._started and not self.disconnected:
             await PlainTextResponse("Internal Server Error", 500)(self._scope, self.receive, self.send)
         if not self._complete:
-            self._cut()
+            self._abort()
 
     async def receive(self) -> Message:
         """ASGI receive: the part of the body that has arrived, or the disconnect."""
-        if self._expects and not self._started and not self.gone:
+        if self._expects and not self._started and not self.disconnected:
             self._expects = False
-            self._link.send_head(self, [(b":status", b"100")], last=False)
-        if not self.gone and not self._complete:
+            self._sender.send_head(self, [(b":status", b"100")], last=False)
+        if not self.disconnected and not self._complete:
             await self._changed.wait()
             self._changed.clear()
-        if self.gone or self._complete:
+        if self.disconnected or self._complete:
             return {"type": "http.disconnect"}
         body = bytes(self._body)
         self._body.clear()
-        self._link.acknowledge(self, self.unused())
-        return {"type": "http.request", "body": body, "more_body": not self._whole}
+        self._sender.acknowledge(self, self.take_unacknowledged())
+        return {"type": "http.request", "body": body, "more_body": not self._body_complete}
 
     async def send(self, message: Message) -> None:
         """ASGI send: the head of the response, or a part of its body."""
-        await self._link.writable()
-        if self.gone:
+        await self._sender.writable()
+        if self.disconnected:
             return
         expected = "http.response.body" if self._started else "http.response.start"
         if self._complete or message["type"] != expected:
@@ -114,7 +114,7 @@ class Exchange:
         else:
             self._send_head(message["status"], message.get("headers", ()))
 
-    def body_came(self, data: bytes, counted: int) -> None:
+    def body_received(self, data: bytes, counted: int) -> None:
         """Buffer a part of the request's body; `counted` includes the padding that flow control counts."""
         self._unacknowledged += counted
         self._body += data
@@ -122,43 +122,43 @@ class Exchange:
 
     def body_ended(self) -> None:
         """Note that the request's body is complete."""
-        self._whole = True
+        self._body_complete = True
         self._changed.set()
 
-    def unused(self) -> int:
+    def take_unacknowledged(self) -> int:
         """Take the number of received bytes that have not been acknowledged yet."""
         count, self._unacknowledged = self._unacknowledged, 0
         return count
 
-    def leave(self) -> None:
+    def disconnect(self) -> None:
         """Disconnect: nobody reads the response any more."""
-        self.gone = True
+        self.disconnected = True
         self._changed.set()
-        self.room.set()
+        self.window_open.set()
 
     def _send_head(self, status: int, headers: Sequence[Header]) -> None:
         fields = reply_head(status, headers)
         self._started = True
         self._bodiless = self._bodiless or status in _BODILESS
-        self._left = None if self._bodiless else length_of(fields)
-        self._link.send_head(self, fields, last=self._bodiless)
+        self._content_left = None if self._bodiless else length_of(fields)
+        self._sender.send_head(self, fields, last=self._bodiless)
 
     async def _send_body(self, data: memoryview, *, last: bool) -> None:
-        if self._left is not None:
-            self._left -= len(data)
-            if self._left < 0 or (last and self._left):
+        if self._content_left is not None:
+            self._content_left -= len(data)
+            if self._content_left < 0 or (last and self._content_left):
                 raise RuntimeError("The reply's body is not as long as its head says.")
         if not self._bodiless:
-            await self._link.send_body(self, data, last=last)
-        if last and not self.gone:
+            await self._sender.send_body(self, data, last=last)
+        if last and not self.disconnected:
             self._complete = True
-            self._link.finished(self)
+            self._sender.finished(self)
 
-    def _cut(self) -> None:
-        if self.gone:
+    def _abort(self) -> None:
+        if self.disconnected:
             return
-        self.leave()
+        self.disconnect()
         if self._started and self._bodiless:  # the head ended the stream
-            self._link.finished(self)
+            self._sender.finished(self)
         else:
-            self._link.reset(self)
+            self._sender.reset(self)

@@ -58,7 +58,7 @@ class FrameSplitter:
             yield Frame(octets[3], octets[4], octets)
 
 
-class Allowance:
+class TokenBucket:
     """A token bucket for frames that carry no data: at most `most` tokens, refilled by `per_second`.
 
     Pings, settings, resets and empty data frames cost the sender nothing, but take the service's time.
@@ -70,13 +70,13 @@ class Allowance:
         self._left = most
         self._at = now
 
-    def spend(self, cost: int, now: float) -> bool:
+    def take(self, cost: int, now: float) -> bool:
         """Take tokens; False if there were too few."""
-        self.earn((now - self._at) * self._per_second)
+        self.refill((now - self._at) * self._per_second)
         self._at = now
         self._left -= cost
         return self._left >= 0
 
-    def earn(self, more: float) -> None:
+    def refill(self, more: float) -> None:
         """Add tokens, up to the maximum."""
         self._left = min(self._most, self._left + more)

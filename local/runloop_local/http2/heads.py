@@ -8,7 +8,7 @@ from urllib.parse import unquote
 
 import httptools
 
-from ..request_check import complaint
+from ..request_check import check_head
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Sequence
@@ -44,7 +44,7 @@ class RequestHead:
         self.headers = _with_host(pseudo.get(b":authority"), [field for field in fields if field[0] not in pseudo])
         method, target = pseudo.get(b":method", b""), pseudo.get(b":path", b"")
         self.method = method.decode("latin-1")
-        found = self._complaint(target, pseudo.get(b":scheme"))
+        found = self._head_error(target, pseudo.get(b":scheme"))
         if found is not None:
             raise HeadError(found, self.method)
         parsed = httptools.parse_url(target)  # as uvicorn does, so that both versions parse paths alike
@@ -72,14 +72,14 @@ class RequestHead:
             "query_string": self.query,
         }
 
-    def _complaint(self, target: bytes, scheme: bytes | None) -> str | None:
+    def _head_error(self, target: bytes, scheme: bytes | None) -> str | None:
         if self.method == "CONNECT" or not _METHOD.fullmatch(self.method):
             return "The service has no such method."
         if scheme != b"http":
             return "The scheme of a request must be http."
         if not _TARGET.fullmatch(target):
             return "The path must begin with / and consist of ASCII without spaces and control characters."
-        return _wrong_field(self.headers) or complaint("2", target, self.headers)
+        return _wrong_field(self.headers) or check_head("2", target, self.headers)
 
 
 def _with_host(authority: bytes | None, headers: list[Header]) -> list[Header]:

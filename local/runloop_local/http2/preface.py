@@ -5,27 +5,27 @@ from __future__ import annotations
 import asyncio
 from importlib import import_module
 
-from ..direct import DirectHttp
+from ..direct import DirectHTTPProtocol
 
 PREFACE = b"PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n"
 
 
-class EitherHttp(DirectHttp):
+class AutoHTTPProtocol(DirectHTTPProtocol):
     """HTTP/1.1, or HTTP/2 for a client that begins with its preface."""
 
-    _first: bytes | None = b""
+    _undecided: bytes | None = b""
     """Data received while the version is undecided; None afterwards."""
 
     def data_received(self, data: bytes) -> None:
         """Pass data to the protocol of the version, once that is decided."""
-        if self._first is None:
+        if self._undecided is None:
             super().data_received(data)
             return
-        first = self._first + data
+        first = self._undecided + data
         if len(first) < len(PREFACE) and PREFACE.startswith(first):
-            self._first = first
+            self._undecided = first
             return
-        self._first = None
+        self._undecided = None
         if first.startswith(PREFACE):
             self._become_http2(first[len(PREFACE) :])
         else:
@@ -33,11 +33,11 @@ class EitherHttp(DirectHttp):
 
     def _become_http2(self, more: bytes) -> None:
         self.transport.pause_reading()
-        task = self.loop.create_task(self._hand_over(more))
+        task = self.loop.create_task(self._switch_to_http2(more))
         self.tasks.add(task)
         task.add_done_callback(self.tasks.discard)
 
-    async def _hand_over(self, more: bytes) -> None:
+    async def _switch_to_http2(self, more: bytes) -> None:
         try:
             module = await asyncio.to_thread(import_module, f"{__package__}.connection")
         except (RuntimeError, OSError):  # out of threads or descriptors; the client may retry

@@ -16,23 +16,23 @@ if TYPE_CHECKING:
     from h2.connection import H2Connection
 
     from .exchange import Exchange
-    from .frames import Allowance
+    from .frames import TokenBucket
     from .heads import Header
 
 _BURST = 64 * 1024
 """Bytes of a response after which others get a turn."""
-_EARNED_BY_DATA = 10
+_TOKENS_FOR_DATA = 10
 
 
 class Sender:
-    """Sends what exchanges answer. It is the `Link` that they use."""
+    """Sends what exchanges answer. It is the `ResponseSender` that they use."""
 
     transport: asyncio.Transport
 
-    def __init__(self, connection: H2Connection, allowance: Allowance, finished: Callable[[int], None]) -> None:
+    def __init__(self, connection: H2Connection, token_bucket: TokenBucket, finished: Callable[[int], None]) -> None:
         """`finished` is called with the stream of each exchange that has ended."""
         self._h2 = connection
-        self._allowance = allowance
+        self._token_bucket = token_bucket
         self._finished = finished
         self._writable = asyncio.Event()
         self._writable.set()
@@ -59,17 +59,17 @@ class Sender:
         """Send a part of the body as flow control allows; returns early if the client has gone."""
         while True:
             await self.writable()
-            if exchange.gone:
+            if exchange.disconnected:
                 return
-            sent = self._put(exchange.stream_id, data, last=last)
+            sent = self._send_piece(exchange.stream_id, data, last=last)
             data = data[sent:]
             if not data:
                 return
             if sent:
                 await asyncio.sleep(0)
             else:
-                exchange.room.clear()
-                await exchange.room.wait()
+                exchange.window_open.clear()
+                await exchange.window_open.wait()
 
     def acknowledge(self, exchange: Exchange, count: int) -> None:
         """Open the windows again by the bytes of the request's body that were consumed."""
@@ -90,10 +90,10 @@ class Sender:
         if count and not self.transport.is_closing():
             self._h2.acknowledge_received_data(count, stream_id)
 
-    def send_goodbye(self, last: int) -> None:
-        """Send a GOAWAY that refuses requests on streams above `last`."""
+    def send_goaway(self, last_stream_id: int) -> None:
+        """Send a GOAWAY that refuses requests on streams above this one."""
         # Not through h2, which would consider the connection closed and send no more responses.
-        self.transport.write(struct.pack(">xHBBIII", 8, GOAWAY, 0, 0, last, ErrorCodes.NO_ERROR))
+        self.transport.write(struct.pack(">xHBBIII", 8, GOAWAY, 0, 0, last_stream_id, ErrorCodes.NO_ERROR))
 
     def flush(self) -> None:
         """Send what h2 has queued."""
@@ -101,14 +101,14 @@ class Sender:
         if data:
             self.transport.write(data)
 
-    def _put(self, stream_id: int, data: memoryview, *, last: bool) -> int:
+    def _send_piece(self, stream_id: int, data: memoryview, *, last: bool) -> int:
         """Send as much as the windows allow; returns the number of bytes."""
         room = max(0, min(self._h2.local_flow_control_window(stream_id), len(data), _BURST))
         step = self._h2.max_outbound_frame_size
         for start in range(0, room, step):
             end = min(start + step, room)
             self._h2.send_data(stream_id, data[start:end], end_stream=last and end == len(data))
-            self._allowance.earn(_EARNED_BY_DATA)
+            self._token_bucket.refill(_TOKENS_FOR_DATA)
         if last and not data:
             self._h2.end_stream(stream_id)
         self.flush()

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from .gate import AUTHORIZATION
+from .connection import AUTHORIZATION
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator
@@ -15,7 +15,7 @@ _HOP_BY_HOP = frozenset(
     {b"connection", b"keep-alive", b"proxy-authenticate", b"proxy-authorization", b"proxy-connection", b"te"}
     | {b"trailer", b"transfer-encoding", b"upgrade"}
 )
-_OURS = frozenset({AUTHORIZATION.encode(), b"x-forwarded-for", b"x-forwarded-host", b"x-forwarded-proto"})
+_REPLACED = frozenset({AUTHORIZATION.encode(), b"x-forwarded-for", b"x-forwarded-host", b"x-forwarded-proto"})
 
 
 def end_to_end(headers: Iterable[Header]) -> list[Header]:
@@ -28,7 +28,7 @@ def end_to_end(headers: Iterable[Header]) -> list[Header]:
 def forwarded(headers: Iterable[Header], client: str) -> Iterator[Header]:
     """The headers of a forwarded request: without the tunnel's token, with X-Forwarded-*."""
     headers = list(headers)
-    yield from ((name, value) for name, value in headers if name not in _OURS)
+    yield from ((name, value) for name, value in headers if name not in _REPLACED)
     earlier = [value for name, value in headers if name == b"x-forwarded-for"]
     yield b"x-forwarded-for", b", ".join([*earlier, client.encode()])
     yield b"x-forwarded-proto", b"http"

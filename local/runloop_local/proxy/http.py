@@ -9,26 +9,28 @@ from typing import TYPE_CHECKING
 import h11
 
 from ..engine.fair_queue import SMALL_PIECE_BYTES
-from .gate import TunnelRejected
+from .connection import TunnelRejected
 from .headers import end_to_end, forwarded
 
 if TYPE_CHECKING:
     from starlette.types import Receive, Scope, Send
 
-    from .gate import TunnelConnection
-    from .own_keys import OwnKeys
+    from .connection import TunnelConnection
+    from .key_filter import KeyFilter
 
 _HEADERS_BYTES = 256 * 1024
 
 
-async def forward(scope: Scope, receive: Receive, send: Send, connection: TunnelConnection, own_keys: OwnKeys) -> None:
+async def forward(
+    scope: Scope, receive: Receive, send: Send, connection: TunnelConnection, key_filter: KeyFilter
+) -> None:
     """Forward the request and relay the response. Raises `TunnelRejected` if that fails before the response starts."""
     with connection.sock, connection.devbox.processes.flow.request():
-        head = _head(scope, own_keys)
-        await _Exchange(head, receive, send, connection).run()
+        head = _head(scope, key_filter)
+        await _ForwardedRequest(head, receive, send, connection).run()
 
 
-class _Exchange:
+class _ForwardedRequest:
     def __init__(self, head: h11.Request, receive: Receive, send: Send, connection: TunnelConnection) -> None:
         self._head = head
         self._receive = receive
@@ -41,9 +43,9 @@ class _Exchange:
         self._client_left = False
 
     async def run(self) -> None:
-        asking = asyncio.create_task(self._ask())
+        asking = asyncio.create_task(self._send_request())
         try:
-            await self._answer()
+            await self._relay_response()
         except (h11.RemoteProtocolError, OSError) as error:
             # A response that has started can only be cut off: the server closes one that is left incomplete.
             if not self._started:
@@ -52,7 +54,7 @@ class _Exchange:
             asking.cancel()
             await asyncio.wait({asking})
 
-    async def _ask(self) -> None:
+    async def _send_request(self) -> None:
         """Send the request, then wait for the client to disconnect."""
         try:
             await self._write(self._head)
@@ -63,14 +65,14 @@ class _Exchange:
                 await self._write(h11.Data(data=message.get("body", b"")))
                 if not message.get("more_body"):
                     await self._write(h11.EndOfMessage())
-                    await self._left()
+                    await self._wait_for_disconnect()
                     break
             self._client_left = True
             self._connection.sock.shutdown(socket.SHUT_RDWR)  # wakes up the reader of the response
         except (OSError, h11.LocalProtocolError):
             return  # the reader of the response finds out by itself
 
-    async def _left(self) -> None:
+    async def _wait_for_disconnect(self) -> None:
         while (await self._receive())["type"] != "http.disconnect":
             pass
 
@@ -78,9 +80,9 @@ class _Exchange:
         data = self._peer.send(event)
         if data:
             await self._loop.sock_sendall(self._connection.sock, data)
-            self._connection.used()
+            self._connection.touch()
 
-    async def _answer(self) -> None:
+    async def _relay_response(self) -> None:
         while not self._client_left:  # a server that always has data would be read for ever
             event = self._peer.next_event()
             if event is h11.NEED_DATA:
@@ -88,7 +90,7 @@ class _Exchange:
                 await self._flow.turn()
                 self._flow.moved(len(data))
                 self._peer.receive_data(data)
-                self._connection.used()
+                self._connection.touch()
             elif isinstance(event, h11.Response):
                 self._started = True
                 headers = end_to_end(event.headers)
@@ -100,11 +102,11 @@ class _Exchange:
                 return
 
 
-def _head(scope: Scope, own_keys: OwnKeys) -> h11.Request:
-    sent = own_keys.without(end_to_end(scope["headers"]))
+def _head(scope: Scope, key_filter: KeyFilter) -> h11.Request:
+    sent = key_filter.strip_headers(end_to_end(scope["headers"]))
     headers = [*forwarded(sent, scope["client"][0]), (b"connection", b"close")]
     if any(name == b"transfer-encoding" for name, _ in scope["headers"]):
         headers.append((b"transfer-encoding", b"chunked"))
     query = scope["query_string"]
-    target = own_keys.target_without(scope["raw_path"] + (b"?" + query if query else b""))
+    target = key_filter.strip_target(scope["raw_path"] + (b"?" + query if query else b""))
     return h11.Request(method=scope["method"], target=target, headers=headers)

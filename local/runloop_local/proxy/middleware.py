@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 from starlette.datastructures import Headers
 from starlette.responses import PlainTextResponse
 
-from .gate import AUTHORIZATION, TunnelRejected, enter
+from .connection import AUTHORIZATION, TunnelRejected, open_connection
 from .hosts import Target, target_of
 from .http import forward
 
@@ -16,18 +16,18 @@ if TYPE_CHECKING:
 
     from ..activity import Activity
     from ..engine.tunnel.tunnels import Tunnels
-    from .own_keys import OwnKeys
+    from .key_filter import KeyFilter
 
 
 class TunnelMiddleware:
     """Forwards requests for a devbox's port; the rest goes to the API, which refuses host names of tunnels."""
 
     def __init__(
-        self, app: ASGIApp, tunnels: Tunnels, own_keys: OwnKeys, terminals: ASGIApp, activity: Activity
+        self, app: ASGIApp, tunnels: Tunnels, key_filter: KeyFilter, terminals: ASGIApp, activity: Activity
     ) -> None:
         self._app = app
         self._tunnels = tunnels
-        self._own_keys = own_keys
+        self._key_filter = key_filter
         self._terminals = terminals
         self._activity = activity
 
@@ -41,11 +41,11 @@ class TunnelMiddleware:
             if self._tunnels.find_pty(target.key) is not None:
                 await self._terminals(scope, receive, send)
             else:
-                await self._send_on(target, scope, receive, send)
+                await self._forward(target, scope, receive, send)
 
-    async def _send_on(self, target: Target, scope: Scope, receive: Receive, send: Send) -> None:
+    async def _forward(self, target: Target, scope: Scope, receive: Receive, send: Send) -> None:
         try:
-            connection = await enter(self._tunnels, target, Headers(scope=scope).get(AUTHORIZATION))
-            await forward(scope, receive, send, connection, self._own_keys)
+            connection = await open_connection(self._tunnels, target, Headers(scope=scope).get(AUTHORIZATION))
+            await forward(scope, receive, send, connection, self._key_filter)
         except TunnelRejected as refusal:
             await PlainTextResponse(f"{refusal}\n", refusal.status)(scope, receive, send)

@@ -9,7 +9,7 @@ import asyncio
 from http import HTTPStatus
 from typing import TYPE_CHECKING, Any, cast
 
-from .gate import AUTHORIZATION, TunnelConnection, TunnelRejected, enter
+from .connection import AUTHORIZATION, TunnelConnection, TunnelRejected, open_connection
 from .headers import Header, forwarded
 from .hosts import Target, parse
 
@@ -20,31 +20,31 @@ if TYPE_CHECKING:
     from uvicorn.server import ServerState
 
     from ..engine.tunnel.tunnels import Tunnels
-    from .own_keys import OwnKeys
+    from .key_filter import KeyFilter
 
 
-def upgrades(tunnels: Tunnels, own_keys: OwnKeys) -> Callable[..., asyncio.Protocol]:
+def upgrade_factory(tunnels: Tunnels, key_filter: KeyFilter) -> Callable[..., asyncio.Protocol]:
     """The factory of protocols that uvicorn uses for WebSocket upgrades."""
 
     def make(config: Config, server_state: ServerState, app_state: dict[str, Any]) -> asyncio.Protocol:
-        return Upgrade(tunnels, own_keys, config, server_state, app_state)
+        return UpgradeProtocol(tunnels, key_filter, config, server_state, app_state)
 
     return make
 
 
-class Upgrade(asyncio.Protocol):
+class UpgradeProtocol(asyncio.Protocol):
     """A connection that asks for a WebSocket: relayed to a devbox, or passed to the service's own WebSockets."""
 
     def __init__(
         self,
         tunnels: Tunnels,
-        own_keys: OwnKeys,
+        key_filter: KeyFilter,
         config: Config,
         server_state: ServerState,
         app_state: dict[str, Any],
     ) -> None:
         self._tunnels = tunnels
-        self._own_keys = own_keys
+        self._key_filter = key_filter
         self._config = config
         self._state = server_state
         self._connections: set[Any] = server_state.connections
@@ -97,15 +97,15 @@ class Upgrade(asyncio.Protocol):
     async def _open(self, target: Target, request: bytes, headers: list[Header]) -> None:
         try:
             method, asked, version = request.split(b" ")
-            line = b" ".join((method, self._own_keys.target_without(asked), version))
-            connection = await enter(self._tunnels, target, _value(headers, AUTHORIZATION.encode()))
+            line = b" ".join((method, self._key_filter.strip_target(asked), version))
+            connection = await open_connection(self._tunnels, target, _value(headers, AUTHORIZATION.encode()))
         except TunnelRejected as refusal:
             self._refuse(refusal)
             return
-        await self._relay(connection, line, self._own_keys.without(headers))
+        await self._relay(connection, line, self._key_filter.strip_headers(headers))
 
     async def _relay(self, connection: TunnelConnection, request: bytes, headers: list[Header]) -> None:
-        near, far = Side(connection), Side(connection)
+        near, far = RelayProtocol(connection), RelayProtocol(connection)
         near.transport, near.other, far.other = self._transport, far, near
         client = self._transport.get_extra_info("peername")[0]
         lines = [request, *(name + b": " + value for name, value in forwarded(headers, client)), b"\r\n"]
@@ -117,7 +117,7 @@ class Upgrade(asyncio.Protocol):
         far.transport.write(b"\r\n".join(lines))
         self._hand_over(near)
 
-    def _hand_over(self, near: Side) -> None:
+    def _hand_over(self, near: RelayProtocol) -> None:
         self._opening = None
         self._connections.discard(self)
         self._connections.add(near)
@@ -136,10 +136,10 @@ class Upgrade(asyncio.Protocol):
         self._transport.close()
 
 
-class Side(asyncio.Protocol):
+class RelayProtocol(asyncio.Protocol):
     """One of the two connections of a relay; pauses reading while the other cannot write."""
 
-    other: Side
+    other: RelayProtocol
     transport: asyncio.Transport
     connections: set[Any] | None = None
     """The connections that the server closes when it stops."""
@@ -153,7 +153,7 @@ class Side(asyncio.Protocol):
 
     def data_received(self, data: bytes) -> None:
         """Write the data to the other connection."""
-        self._connection.used()
+        self._connection.touch()
         self.other.transport.write(data)
 
     def pause_writing(self) -> None:

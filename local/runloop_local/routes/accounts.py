@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING
 
 from starlette.routing import Route
 
-from .wire import answer
+from .wire import json_response
 
 if TYPE_CHECKING:
     from starlette.requests import Request
@@ -15,7 +15,7 @@ if TYPE_CHECKING:
 
 async def me(request: Request) -> Response:
     """GET /v1/accounts/me."""
-    return answer(
+    return json_response(
         {
             "id": "acct_local",
             "name": "embedded service on this machine",

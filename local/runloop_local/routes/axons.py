@@ -13,7 +13,7 @@ from ..engine.storage.records import shown
 from ..engine.storage.store import Query
 from .event_stream import event_stream
 from .snapshots import metadata_filter
-from .wire import Body, answer, attempt_of, engine_of, flag, integer, page_answer, path_id, read_body
+from .wire import Body, attempt_of, engine_of, flag, integer, json_response, page_response, path_id, read_body
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator
@@ -70,7 +70,7 @@ async def create(request: Request) -> Response:
     """POST /v1/axons."""
     body = await read_body(request, Create)
     record = await engine_of(request).axons.create(body.name, body.metadata or {}, attempt_of(request))
-    return answer(shown(record))
+    return json_response(shown(record))
 
 
 async def list_all(request: Request) -> Response:
@@ -86,30 +86,30 @@ async def list_all(request: Request) -> Response:
         name_part=request.query_params.get("name") or None,
         metadata=metadata_filter(request.query_params.multi_items()),
     )
-    return page_answer("axons", await engine_of(request).axons.page(query))
+    return page_response("axons", await engine_of(request).axons.page(query))
 
 
 async def retrieve(request: Request) -> Response:
     """GET /v1/axons/{id}."""
-    return answer(shown(await engine_of(request).axons.get(path_id(request))))
+    return json_response(shown(await engine_of(request).axons.get(path_id(request))))
 
 
 async def update(request: Request) -> Response:
     """POST /v1/axons/{id}."""
     body = await read_body(request, Update)
-    return answer(shown(await engine_of(request).axons.update(path_id(request), body.metadata)))
+    return json_response(shown(await engine_of(request).axons.update(path_id(request), body.metadata)))
 
 
 async def delete(request: Request) -> Response:
     """DELETE /v1/axons/{id}."""
-    return answer(shown(await engine_of(request).axons.delete(path_id(request))))
+    return json_response(shown(await engine_of(request).axons.delete(path_id(request))))
 
 
 async def publish(request: Request) -> Response:
     """POST /v1/axons/{id}/publish."""
     body = await read_body(request, Publish)
     sequence, time_ms = await engine_of(request).axons.publish(path_id(request), body.model_dump(), attempt_of(request))
-    return answer({"sequence": sequence, "timestamp_ms": time_ms})
+    return json_response({"sequence": sequence, "timestamp_ms": time_ms})
 
 
 async def list_events(request: Request) -> Response:
@@ -120,7 +120,7 @@ async def list_events(request: Request) -> Response:
         integer(request, "starting_after", 0) or None,
         count=flag(request, "include_total_count", default=True),
     )
-    return page_answer("events", page)
+    return page_response("events", page)
 
 
 async def subscribe(request: Request) -> Response:
@@ -138,7 +138,7 @@ async def _frames(events: AsyncIterator[str]) -> AsyncIterator[bytes]:
 async def query(request: Request) -> Response:
     """POST /v1/axons/{id}/sql/query."""
     body = await read_body(request, Sql)
-    return answer(
+    return json_response(
         _result(await engine_of(request).axons.query(path_id(request), body.statement(), attempt_of(request)))
     )
 
@@ -150,7 +150,7 @@ async def batch(request: Request) -> Response:
         raise InvalidError("statements is empty.")
     statements = [sql.statement() for sql in body.statements]
     outcomes = await engine_of(request).axons.batch(path_id(request), statements, attempt_of(request))
-    return answer({"results": [_step(outcome) for outcome in outcomes]})
+    return json_response({"results": [_step(outcome) for outcome in outcomes]})
 
 
 def _step(outcome: Result | SqlError) -> dict[str, Any]:

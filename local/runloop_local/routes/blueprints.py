@@ -14,7 +14,18 @@ from ..engine.errors import InvalidError
 from ..engine.storage.store import Page, Query
 from .devboxes import LaunchParameters
 from .mounts import MAX_MOUNT_BYTES, CodeMountParameters
-from .wire import Body, answer, attempt_of, engine_of, flag, integer, page_answer, path_id, raw_answer, read_body
+from .wire import (
+    Body,
+    attempt_of,
+    engine_of,
+    flag,
+    integer,
+    json_response,
+    page_response,
+    path_id,
+    raw_json_response,
+    read_body,
+)
 
 if TYPE_CHECKING:
     from starlette.requests import Request
@@ -100,7 +111,7 @@ async def create(request: Request) -> Response:
     """POST /v1/blueprints."""
     body = await read_body(request, Create)
     record = await engine_of(request).blueprints.create(body.blueprint_request(), attempt_of(request))
-    return answer(blueprint_view(record))
+    return json_response(blueprint_view(record))
 
 
 async def show_preview(request: Request) -> Response:
@@ -108,7 +119,7 @@ async def show_preview(request: Request) -> Response:
     body = await read_body(request, Create)
     body.blueprint_request()
     base = body.base_blueprint_name or body.base_blueprint_id
-    return answer({"dockerfile": preview(body.dockerfile, base, body.setup())})
+    return json_response({"dockerfile": preview(body.dockerfile, base, body.setup())})
 
 
 async def list_all(request: Request) -> Response:
@@ -125,31 +136,31 @@ async def list_all(request: Request) -> Response:
         count=flag(request, "include_total_count", default=True),
         name=request.query_params.get("name") or None,
     )
-    return page_answer("blueprints", await engine_of(request).blueprints.page(query))
+    return page_response("blueprints", await engine_of(request).blueprints.page(query))
 
 
 async def list_public(request: Request) -> Response:
     """GET /v1/blueprints/list_public: always empty, as this machine has none."""
     count = 0 if flag(request, "include_total_count", default=True) else None
-    return page_answer("blueprints", Page((), has_more=False, total_count=count))
+    return page_response("blueprints", Page((), has_more=False, total_count=count))
 
 
 async def retrieve(request: Request) -> Response:
     """GET /v1/blueprints/{id}."""
-    return answer(blueprint_view(await engine_of(request).blueprints.get(path_id(request))))
+    return json_response(blueprint_view(await engine_of(request).blueprints.get(path_id(request))))
 
 
 async def logs(request: Request) -> Response:
     """GET /v1/blueprints/{id}/logs: the build's log so far."""
     lines = await engine_of(request).blueprints.logs(path_id(request))
     # The id was found, so the service has generated it, and it needs no escaping.
-    return raw_answer(f'{{"blueprint_id":"{path_id(request)}","logs":[{lines}]}}')
+    return raw_json_response(f'{{"blueprint_id":"{path_id(request)}","logs":[{lines}]}}')
 
 
 async def delete(request: Request) -> Response:
     """POST /v1/blueprints/{id}/delete."""
     await engine_of(request).blueprints.delete(path_id(request))
-    return answer({})
+    return json_response({})
 
 
 ROUTES = [

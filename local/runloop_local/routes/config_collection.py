@@ -12,7 +12,7 @@ from starlette.responses import Response
 from starlette.routing import Route
 
 from ..engine.storage.store import Query
-from .wire import Body, answer, attempt_of, engine_of, flag, integer, page_answer, path_id
+from .wire import Body, attempt_of, engine_of, flag, integer, json_response, page_response, path_id
 
 if TYPE_CHECKING:
     from ..engine.config_collection import ConfigCollection
@@ -22,7 +22,7 @@ _LIST_LIMIT = 5000
 Name = Annotated[str, Field(min_length=1, max_length=255)]
 
 
-class Naming(Body):
+class NamedBody(Body):
     """The fields that every entry may have."""
 
     name: Name | None = None
@@ -34,7 +34,7 @@ class Naming(Body):
 
 
 @dataclass(frozen=True, slots=True)
-class Entries:
+class CollectionRoutes:
     """The routes of one collection."""
 
     kind: str
@@ -61,12 +61,12 @@ class Entries:
             count=flag(request, "include_total_count", default=True),
             name_part=request.query_params.get("name") or None,
         )
-        return page_answer(self.key, await self.collection(engine_of(request)).page(query))
+        return page_response(self.key, await self.collection(engine_of(request)).page(query))
 
     async def retrieve(self, request: Request) -> Response:
         """GET: one entry."""
-        return answer(await self.collection(engine_of(request)).get(path_id(request)))
+        return json_response(await self.collection(engine_of(request)).get(path_id(request)))
 
     async def delete(self, request: Request) -> Response:
         """POST: delete an entry; answers what it was."""
-        return answer(await self.collection(engine_of(request)).delete(path_id(request), attempt_of(request)))
+        return json_response(await self.collection(engine_of(request)).delete(path_id(request), attempt_of(request)))

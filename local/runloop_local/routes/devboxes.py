@@ -15,7 +15,7 @@ from ..engine.errors import InvalidError, NotServedError
 from ..engine.ids import new_id, now_ms
 from ..engine.storage.store import Query
 from ..engine.views import devbox_view, usage_view
-from ..scopes import may_enter
+from ..scopes import may_run_commands
 from .kernels import owner_of
 from .mounts import CodeMountParameters, Mount, code_of, files_of, objects_of, refuse_agents
 from .tunnels import EnableTunnel
@@ -23,16 +23,16 @@ from .wire import (
     HOLD_S,
     Body,
     Int64,
-    answer,
     attempt_of,
     engine_of,
-    expired,
     flag,
-    hold,
+    hold_seconds,
     integer,
-    page_answer,
+    json_response,
+    page_response,
     path_id,
     read_body,
+    wait_expired,
 )
 
 if TYPE_CHECKING:
@@ -190,17 +190,17 @@ class Shutdown(Body):
 
 async def create(request: Request) -> Response:
     """POST /v1/devboxes."""
-    return _view(request, (await _created(request)).state)
+    return _view(request, (await _create(request)).state)
 
 
 async def create_and_await_running(request: Request) -> Response:
     """POST /v1/devboxes/create_and_await_running: answers the devbox as it is after `HOLD_S` at the latest."""
-    devbox = await _created(request)
+    devbox = await _create(request)
     await devbox.state.wait(frozenset({"running", "failure", "shutdown", "suspended"}), HOLD_S)
     return _view(request, devbox.state)
 
 
-async def _created(request: Request) -> Devbox:
+async def _create(request: Request) -> Devbox:
     body = await read_body(request, Create)
     engine, attempt = engine_of(request), attempt_of(request)
     if attempt.made is not None:
@@ -222,8 +222,8 @@ async def list_all(request: Request) -> Response:
         search=request.query_params.get("search"),
         count=flag(request, "include_total_count", default=True),
     )
-    page = await engine_of(request).devboxes.page(query, tunnels=may_enter(request.scope["key"]))
-    return page_answer("devboxes", page)
+    page = await engine_of(request).devboxes.page(query, tunnels=may_run_commands(request.scope["key"]))
+    return page_response("devboxes", page)
 
 
 async def retrieve(request: Request) -> Response:
@@ -236,32 +236,32 @@ async def retrieve(request: Request) -> Response:
 async def update(request: Request) -> Response:
     """POST /v1/devboxes/{id}."""
     body = await read_body(request, Update)
-    return await _changed(request, lambda devbox: devbox.state.change(**body.model_dump(exclude_none=True)))
+    return await _change(request, lambda devbox: devbox.state.change(**body.model_dump(exclude_none=True)))
 
 
 async def wait_for_status(request: Request) -> Response:
     """POST /v1/devboxes/{id}/wait_for_status."""
     body = await read_body(request, Wait)
     state = await _state(request)
-    if not await state.wait(frozenset(body.statuses), hold(body.timeout_seconds)):
-        raise expired(f"Devbox {state.record.id}", list(body.statuses))
+    if not await state.wait(frozenset(body.statuses), hold_seconds(body.timeout_seconds)):
+        raise wait_expired(f"Devbox {state.record.id}", list(body.statuses))
     return _view(request, state)
 
 
 async def suspend(request: Request) -> Response:
     """POST /v1/devboxes/{id}/suspend."""
-    return await _changed(request, lambda devbox: devbox.suspend(attempt_of(request)))
+    return await _change(request, lambda devbox: devbox.suspend(attempt_of(request)))
 
 
 async def resume(request: Request) -> Response:
     """POST /v1/devboxes/{id}/resume."""
-    return await _changed(request, lambda devbox: devbox.resume())
+    return await _change(request, lambda devbox: devbox.resume())
 
 
 async def keep_alive(request: Request) -> Response:
     """POST /v1/devboxes/{id}/keep_alive."""
     await (await _devbox(request)).keep_alive()
-    return answer({})
+    return json_response({})
 
 
 async def shutdown(request: Request) -> Response:
@@ -273,16 +273,16 @@ async def shutdown(request: Request) -> Response:
             engine_of(request).snapshots.require_none(devbox.record.id)
         await devbox.shutdown("api_shutdown")
 
-    return await _changed(request, end)
+    return await _change(request, end)
 
 
 async def usage(request: Request) -> Response:
     """GET /v1/devboxes/{id}/usage."""
     state = await _state(request)
-    return answer(usage_view(state.record, state.in_status_ms))
+    return json_response(usage_view(state.record, state.in_status_ms))
 
 
-async def _changed(request: Request, change: Callable[[Devbox], Awaitable[None]]) -> Response:
+async def _change(request: Request, change: Callable[[Devbox], Awaitable[None]]) -> Response:
     """Change a devbox once, and answer its view.
 
     The request is remembered with the devbox's id, not with the view, which may contain a tunnel's token.
@@ -304,7 +304,7 @@ async def _state(request: Request) -> DevboxState:
 
 def _view(request: Request, state: DevboxState) -> Response:
     view = devbox_view(state.record)
-    return answer(view if may_enter(request.scope["key"]) else {**view, "tunnel": None})
+    return json_response(view if may_run_commands(request.scope["key"]) else {**view, "tunnel": None})
 
 
 ROUTES = [

@@ -40,7 +40,7 @@ class EventStream(StreamingResponse):
         if not self._heartbeat:
             await super().stream_response(send)
             return
-        line = _Line(send, self._heartbeat)
+        line = _HeartbeatSender(send, self._heartbeat)
         beating = asyncio.create_task(line.beat())
         try:
             await super().stream_response(line.send)
@@ -49,7 +49,7 @@ class EventStream(StreamingResponse):
             await asyncio.gather(beating, return_exceptions=True)  # it can only have failed because the client has gone
 
 
-class _Line:
+class _HeartbeatSender:
     """Sends the messages of a response one at a time, and heartbeats when it was silent."""
 
     def __init__(self, send: Send, heartbeat: float) -> None:
@@ -61,19 +61,19 @@ class _Line:
 
     async def send(self, message: Message) -> None:
         async with self._turn:
-            await self._pass_on(message)
+            await self._send_now(message)
 
     async def beat(self) -> None:
         while True:
             await asyncio.sleep(self._left)
             async with self._turn:
                 if self._left <= 0:
-                    await self._pass_on({"type": "http.response.body", "body": PING, "more_body": True})
+                    await self._send_now({"type": "http.response.body", "body": PING, "more_body": True})
 
     @property
     def _left(self) -> float:
         return self._sent_at + self._heartbeat - self._now()
 
-    async def _pass_on(self, message: Message) -> None:
+    async def _send_now(self, message: Message) -> None:
         await self._send(message)
         self._sent_at = self._now()

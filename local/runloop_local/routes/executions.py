@@ -12,7 +12,18 @@ from ..engine.devbox.execution_manager import ExecutionRequest
 from ..engine.errors import InvalidError, NotFoundError
 from ..engine.ids import checked_id
 from ..engine.views import execution_view, whole_execution_view
-from .wire import HOLD_S, Body, answer, attempt_of, engine_of, expired, hold, integer, path_id, read_body
+from .wire import (
+    HOLD_S,
+    Body,
+    attempt_of,
+    engine_of,
+    hold_seconds,
+    integer,
+    json_response,
+    path_id,
+    read_body,
+    wait_expired,
+)
 
 if TYPE_CHECKING:
     from starlette.requests import Request
@@ -70,7 +81,7 @@ async def execute(request: Request) -> Response:
     body = await read_body(request, Execute)
     lines = _lines(request, body.last_n)
     execution = await engine_of(request).executions.start(path_id(request), body.execution_request(attempt_of(request)))
-    await execution.wait(_COMPLETED, hold(body.optimistic_timeout))
+    await execution.wait(_COMPLETED, hold_seconds(body.optimistic_timeout))
     return _view(execution, lines)
 
 
@@ -86,7 +97,7 @@ async def execute_sync(request: Request) -> Response:
     body = await read_body(request, Execute)
     execution = await engine_of(request).executions.start(path_id(request), body.execution_request(attempt_of(request)))
     await execution.completed()
-    return answer(whole_execution_view(execution.record, execution.log, SYNC_BYTES))
+    return json_response(whole_execution_view(execution.record, execution.log, SYNC_BYTES))
 
 
 async def retrieve(request: Request) -> Response:
@@ -99,8 +110,8 @@ async def wait_for_status(request: Request) -> Response:
     body = await read_body(request, Wait)
     lines = _lines(request, body.last_n)
     execution = await _execution(request)
-    if not await execution.wait(frozenset(body.statuses), hold(body.timeout_seconds)):
-        raise expired(f"Execution {execution.record.id}", list(body.statuses))
+    if not await execution.wait(frozenset(body.statuses), hold_seconds(body.timeout_seconds)):
+        raise wait_expired(f"Execution {execution.record.id}", list(body.statuses))
     return _view(execution, lines)
 
 
@@ -124,7 +135,7 @@ async def send_std_in(request: Request) -> Response:
     execution = await _execution(request)
     success = execution.record.status != "completed" and await _send(execution, body)
     record = execution.record
-    return answer({"devbox_id": record.devbox_id, "execution_id": record.id, "success": success})
+    return json_response({"devbox_id": record.devbox_id, "execution_id": record.id, "success": success})
 
 
 async def _send(execution: Execution, body: Send) -> bool:
@@ -148,7 +159,7 @@ def _lines(request: Request, given: str | None = None) -> int:
 
 
 def _view(execution: Execution, lines: int) -> Response:
-    return answer(execution_view(execution.record, execution.log, lines))
+    return json_response(execution_view(execution.record, execution.log, lines))
 
 
 _ONE = "/v1/devboxes/{devbox_id}/executions/{execution_id}"

@@ -11,7 +11,7 @@ from starlette.routing import Route
 
 from ..engine.devbox.files import whole
 from .upload import read_upload
-from .wire import MAX_WRITE_BYTES, Body, answer, engine_of, path_id, read_body
+from .wire import MAX_WRITE_BYTES, Body, engine_of, json_response, path_id, read_body
 
 if TYPE_CHECKING:
     from collections.abc import Coroutine
@@ -50,13 +50,13 @@ async def write_contents(request: Request) -> Response:
     """POST /v1/devboxes/{id}/write_file_contents."""
     body = await read_body(request, Write, MAX_WRITE_BYTES)
     await (await _files(request)).write(body.file_path, whole(body.contents.encode()))
-    return answer({"devbox_id": path_id(request), "exit_status": 0, "stdout": "", "stderr": ""})
+    return json_response({"devbox_id": path_id(request), "exit_status": 0, "stdout": "", "stderr": ""})
 
 
 async def read_contents(request: Request) -> Response:
     """POST /v1/devboxes/{id}/read_file_contents: up to 100 MB."""
     body = await read_body(request, Read)
-    source = await _while_somebody_waits(request, (await _files(request)).read(body.file_path, MAX_READ_BYTES))
+    source = await _cancel_on_disconnect(request, (await _files(request)).read(body.file_path, MAX_READ_BYTES))
     return StreamingResponse(source, media_type="text/plain")
 
 
@@ -65,19 +65,19 @@ async def upload(request: Request) -> Response:
     files = await _files(request)
     async with read_upload(request) as (path, source):
         await files.write(path, source)
-    return answer({})
+    return json_response({})
 
 
 async def download(request: Request) -> Response:
     """POST /v1/devboxes/{id}/download_file."""
     body = await read_body(request, Download)
-    source = await _while_somebody_waits(request, (await _files(request)).read(body.path))
+    source = await _cancel_on_disconnect(request, (await _files(request)).read(body.path))
     return StreamingResponse(source, media_type="application/octet-stream")
 
 
-async def _while_somebody_waits(request: Request, work: Coroutine[Any, Any, T]) -> T:
+async def _cancel_on_disconnect(request: Request, work: Coroutine[Any, Any, T]) -> T:
     """Await `work`, cancelling it if the client disconnects first."""
-    working, leaving = asyncio.create_task(work), asyncio.create_task(_left(request))
+    working, leaving = asyncio.create_task(work), asyncio.create_task(_wait_for_disconnect(request))
     try:
         await asyncio.wait({working, leaving}, return_when=asyncio.FIRST_COMPLETED)
         if not working.done():
@@ -89,7 +89,7 @@ async def _while_somebody_waits(request: Request, work: Coroutine[Any, Any, T]) 
         await asyncio.gather(working, leaving, return_exceptions=True)
 
 
-async def _left(request: Request) -> None:
+async def _wait_for_disconnect(request: Request) -> None:
     """Wait until the client has disconnected; its request must have been read completely."""
     while (await request.receive())["type"] != "http.disconnect":
         pass

@@ -17,8 +17,8 @@ from starlette.responses import Response
 from starlette.routing import Route
 
 from ..engine.storage.idempotency import IdempotentRequest
-from ..scopes import is_reading
-from .wire import ATTEMPT, BODY, MAX_JSON_BYTES, MAX_WRITE_BYTES, REQUEST_ID, engine_of, raw_answer, read_bytes
+from ..scopes import is_read_only
+from .wire import ATTEMPT, BODY, MAX_JSON_BYTES, MAX_WRITE_BYTES, REQUEST_ID, engine_of, raw_json_response, read_bytes
 
 if TYPE_CHECKING:
     from ..engine.storage.idempotency import Attempt
@@ -36,7 +36,7 @@ class Rule:
     """True if they are remembered after a restart of the service."""
     repeatable: bool = False
     """True if a large response is not remembered, because repeating the request is harmless and gives it again."""
-    most: int = MAX_JSON_BYTES
+    max_bytes: int = MAX_JSON_BYTES
     """The maximum size of a body."""
 
 
@@ -52,13 +52,13 @@ _RULES = (
     # Their effect ends with the service, so a retry after a restart has to be carried out again.
     (re.compile(r"/(resume|keep_alive|send_std_in|create_pty_tunnel|control)$"), Rule(outlives=False)),
     (re.compile(r"^/local/kernels(/|$)"), Rule(outlives=False)),
-    (re.compile(r"/write_file_contents$"), Rule(most=MAX_WRITE_BYTES)),
+    (re.compile(r"/write_file_contents$"), Rule(max_bytes=MAX_WRITE_BYTES)),
 )
 
 
 def rule_of(method: str, path: str) -> Rule | None:
     """The rule for a route, or None if its requests are not remembered."""
-    if method == "PUT" or is_reading(method, path) or _NEVER.search(path):
+    if method == "PUT" or is_read_only(method, path) or _NEVER.search(path):
         return None  # PUT is idempotent by HTTP's definition
     return next((rule for pattern, rule in _RULES if pattern.search(path)), Rule())
 
@@ -80,14 +80,14 @@ def _once(endpoint: Endpoint, rule: Rule) -> Endpoint:
             request.scope[ATTEMPT] = attempt
             return bytes((await endpoint(request)).body).decode()
 
-        identified = await _identified(request, request_id, rule)
-        return raw_answer(await engine_of(request).idempotency.once(identified, work))
+        identified = await _identify(request, request_id, rule)
+        return raw_json_response(await engine_of(request).idempotency.once(identified, work))
 
     return once
 
 
-async def _identified(request: Request, request_id: str, rule: Rule) -> IdempotentRequest:
-    scope, body = request.scope, await read_bytes(request, rule.most)
+async def _identify(request: Request, request_id: str, rule: Rule) -> IdempotentRequest:
+    scope, body = request.scope, await read_bytes(request, rule.max_bytes)
     scope[BODY] = body
     # A request to a PTY tunnel's host has no API key, but has been checked for the token of the tunnel that it names.
     asker = scope["key"].id if "key" in scope else request.headers["host"]

@@ -14,7 +14,7 @@ from starlette.routing import Route
 
 from ..engine.devbox.lifecycle import Owner
 from ..engine.errors import InvalidError
-from .wire import Body, answer, attempt_of, engine_of, path_id, read_body
+from .wire import Body, attempt_of, engine_of, json_response, path_id, read_body
 
 if TYPE_CHECKING:
     from starlette.requests import Request
@@ -37,19 +37,19 @@ async def register(request: Request) -> Response:
     body = await read_body(request, Register)
     kernel_id = attempt_of(request).new_id("krn")
     lock = engine_of(request).kernels.register(kernel_id, body.name)
-    return answer({"id": kernel_id, "lock": str(lock)})
+    return json_response({"id": kernel_id, "lock": str(lock)})
 
 
 async def attach(request: Request) -> Response:
     """POST /local/kernels/{id}/attach; 412 if the service cannot see the lock."""
     await engine_of(request).kernels.attach(path_id(request))
-    return answer({})
+    return json_response({})
 
 
 async def end(request: Request) -> Response:
     """POST /local/kernels/{id}/end: answers once its devboxes have ended; repeating it is not an error."""
     await engine_of(request).kernels.end(path_id(request))
-    return answer({})
+    return json_response({})
 
 
 async def list_all(request: Request) -> Response:
@@ -63,7 +63,7 @@ async def list_all(request: Request) -> Response:
         }
         for kernel_id, name in engine.kernels.names().items()
     ]
-    return answer({"kernels": kernels})
+    return json_response({"kernels": kernels})
 
 
 def owner_of(request: Request) -> Owner | None:

@@ -10,7 +10,7 @@ from starlette.routing import Route
 from ..engine.errors import InvalidError
 from ..engine.ids import now_ms
 from ..engine.storage.keys import Key, Level, Resource
-from .wire import Body, Int64, answer, attempt_of, engine_of, read_body
+from .wire import Body, Int64, attempt_of, engine_of, json_response, read_body
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -42,16 +42,16 @@ class Restricted(Create):
 async def create(request: Request) -> Response:
     """POST /v1/apikeys: a key with full access."""
     body = await read_body(request, Create)
-    return await _made(request, body, None)
+    return await _create_key(request, body, None)
 
 
 async def create_restricted(request: Request) -> Response:
     """POST /v1/restricted_keys: a key with the access that `scopes` lists; none by default."""
     body = await read_body(request, Restricted)
-    return await _made(request, body, {scope.resource_type: scope.access_level for scope in body.scopes or ()})
+    return await _create_key(request, body, {scope.resource_type: scope.access_level for scope in body.scopes or ()})
 
 
-async def _made(request: Request, body: Create, scopes: Mapping[Resource, Level] | None) -> Response:
+async def _create_key(request: Request, body: Create, scopes: Mapping[Resource, Level] | None) -> Response:
     if body.expires_at_ms is not None and body.expires_at_ms <= now_ms():
         raise InvalidError("expires_at_ms lies in the past.")
     by: Key = request.scope["key"]
@@ -59,7 +59,7 @@ async def _made(request: Request, body: Create, scopes: Mapping[Resource, Level]
     view: dict[str, Any] = {"id": key.id, "name": key.name, "expires_at_ms": key.expires_at_ms, "key_secret": secret}
     if key.scopes is not None:
         view["scopes"] = [{"resource_type": kind, "access_level": level} for kind, level in key.scopes.items()]
-    return answer(view)
+    return json_response(view)
 
 
 ROUTES = [

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 from starlette.routing import Route
 
 from ..engine.views import log_views
-from .wire import answer, engine_of, path_id
+from .wire import engine_of, json_response, path_id
 
 if TYPE_CHECKING:
     from starlette.requests import Request
@@ -16,7 +16,7 @@ if TYPE_CHECKING:
 
 EXECUTIONS = 200
 LINES = 100
-MOST_BYTES, LEAST_BYTES, TOTAL_BYTES = 1 << 20, 32 << 10, 4 << 20
+MAX_STREAM_BYTES, MIN_STREAM_BYTES, TOTAL_BYTES = 1 << 20, 32 << 10, 4 << 20
 """Limits of each stream of a command, and of the response, as lines can be of any length. The newest get most of it."""
 
 
@@ -31,12 +31,12 @@ async def list_logs(request: Request) -> Response:
     )
     parts, left = [], TOTAL_BYTES
     for record, log in reversed(found):
-        part = log_views(record, log, LINES, max(LEAST_BYTES, min(left, MOST_BYTES)))
+        part = log_views(record, log, LINES, max(MIN_STREAM_BYTES, min(left, MAX_STREAM_BYTES)))
         left -= sum(len(entry.get("message", "")) for entry in part)
         parts.append(part)
         await asyncio.sleep(0)  # there may be many: let other requests run
     logs = [entry for part in reversed(parts) for entry in part]
-    return answer({"logs": sorted(logs, key=lambda entry: int(entry["timestamp_ms"]))})
+    return json_response({"logs": sorted(logs, key=lambda entry: int(entry["timestamp_ms"]))})
 
 
 ROUTES = [Route("/v1/devboxes/{id}/logs", list_logs, methods=["GET"])]

@@ -10,8 +10,8 @@ from starlette.requests import Request
 from starlette.responses import Response
 from starlette.routing import Route
 
-from .config_collection import Entries, Naming
-from .wire import Body, answer, attempt_of, engine_of, path_id, read_body
+from .config_collection import CollectionRoutes, NamedBody
+from .wire import Body, attempt_of, engine_of, json_response, path_id, read_body
 
 _Port = Annotated[int, Field(ge=1, le=65535)]
 _Host = Annotated[str, Field(max_length=253, pattern=r"^(\*\.)?[A-Za-z0-9_-]+(\.[A-Za-z0-9_-]+)*\.?$")]
@@ -36,7 +36,7 @@ class AllowedCidr(Body):
     ports: list[PortRule] | None = None
 
 
-class Update(Naming):
+class Update(NamedBody):
     """POST /v1/network-policies/{id}."""
 
     allow_all: bool | None = None
@@ -70,21 +70,21 @@ _NOTHING: dict[str, Any] = {
     "allowed_cidrs": [],
     "allowed_hostnames": [],
 }
-_ENTRIES = Entries("network_policy", "network_policies", lambda engine: engine.network_policies)
+_ENTRIES = CollectionRoutes("network_policy", "network_policies", lambda engine: engine.network_policies)
 
 
 async def create(request: Request) -> Response:
     """POST /v1/network-policies."""
     body = await read_body(request, Create)
     fields = {"name": body.name, "description": body.description, "egress": body.egress(_NOTHING)}
-    return answer(await engine_of(request).network_policies.create(fields, attempt_of(request)))
+    return json_response(await engine_of(request).network_policies.create(fields, attempt_of(request)))
 
 
 async def update(request: Request) -> Response:
     """POST /v1/network-policies/{id}: applies to devboxes that start from then on."""
     body = await read_body(request, Update)
     policies = engine_of(request).network_policies
-    return answer(
+    return json_response(
         await policies.update(
             path_id(request),
             lambda policy: {**body.names(), "egress": body.egress(policy["egress"])},

@@ -10,7 +10,7 @@ from starlette.routing import Route
 from ..engine.errors import InvalidError
 from ..engine.storage.objects import UPLOAD_SECONDS, ContentType, ObjectRequest, State, object_view
 from ..engine.storage.store import Page, Query
-from .wire import Body, answer, attempt_of, engine_of, flag, integer, page_answer, path_id, read_body
+from .wire import Body, attempt_of, engine_of, flag, integer, json_response, page_response, path_id, read_body
 
 if TYPE_CHECKING:
     from starlette.requests import Request
@@ -43,18 +43,18 @@ async def create(request: Request) -> Response:
     object_request = ObjectRequest(body.name, body.content_type, body.metadata or {}, body.ttl_ms)
     record = await engine_of(request).objects.create(object_request, attempt_of(request))
     address = _address(request, "PUT", record.id, UPLOAD_SECONDS)
-    return answer({**object_view(record), "upload_url": address, "upload_headers": _UPLOAD_HEADERS})
+    return json_response({**object_view(record), "upload_url": address, "upload_headers": _UPLOAD_HEADERS})
 
 
 async def list_all(request: Request) -> Response:
     """GET /v1/objects: includes deleted ones if `state` asks for them."""
-    return page_answer("objects", await engine_of(request).objects.page(_query(request)))
+    return page_response("objects", await engine_of(request).objects.page(_query(request)))
 
 
 async def list_public(request: Request) -> Response:
     """GET /v1/objects/list_public: always empty, as this machine has none."""
     counted = _query(request).count
-    return page_answer("objects", Page((), has_more=False, total_count=0 if counted else None))
+    return page_response("objects", Page((), has_more=False, total_count=0 if counted else None))
 
 
 def _query(request: Request) -> Query:
@@ -98,7 +98,7 @@ async def download(request: Request) -> Response:
     """GET /v1/objects/{id}/download."""
     seconds = integer(request, "duration_seconds", UPLOAD_SECONDS, MAX_DURATION_S)
     content = await engine_of(request).objects.content(path_id(request))
-    return answer({"download_url": _address(request, "GET", content.record.id, max(1, seconds))})
+    return json_response({"download_url": _address(request, "GET", content.record.id, max(1, seconds))})
 
 
 def _address(request: Request, method: Method, object_id: str, seconds: int) -> str:
@@ -109,7 +109,7 @@ def _address(request: Request, method: Method, object_id: str, seconds: int) -> 
 
 def _view(record: ObjectRecord) -> Response:
     view: dict[str, Any] = object_view(record)
-    return answer(view)
+    return json_response(view)
 
 
 ROUTES = [

@@ -55,10 +55,10 @@ async def events(log: OutputLog, stream: Stream, offset: int, flow: Flow) -> Asy
         reader.close()
 
 
-def _batch(reader: Reader, most: int) -> bytes:
+def _batch(reader: Reader, max_bytes: int) -> bytes:
     """Events that are available now, about `most` bytes of them."""
     size, found = 0, []
-    while size < most and (frame := reader.read()) is not None:
+    while size < max_bytes and (frame := reader.read()) is not None:
         found.append(encoded(frame))
         size += len(found[-1])
     return b"".join(found)

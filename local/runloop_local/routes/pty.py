@@ -15,10 +15,10 @@ from starlette.websockets import WebSocketDisconnect
 
 from ..engine.devbox.pty import Size
 from ..engine.errors import EngineError, InvalidError, NotFoundError
-from ..proxy.gate import AUTHORIZATION, bearer
+from ..proxy.connection import AUTHORIZATION, bearer
 from ..proxy.hosts import target_of
 from .idempotency import idempotent
-from .wire import Body, Int64, answer, engine_of, integer, path_id, read_body, whole_number
+from .wire import Body, Int64, engine_of, integer, json_response, parse_integer, path_id, read_body
 
 if TYPE_CHECKING:
     from collections.abc import Awaitable, Callable, Mapping
@@ -53,10 +53,10 @@ async def create_tunnel(request: Request) -> Response:
     """POST /v1/devboxes/{id}/create_pty_tunnel."""
     engine = engine_of(request)
     tunnel = engine.tunnels.open_pty(await engine.devboxes.get(path_id(request)))
-    return answer({"tunnel_key": tunnel.tunnel_key, "auth_token": tunnel.auth_token})
+    return json_response({"tunnel_key": tunnel.tunnel_key, "auth_token": tunnel.auth_token})
 
 
-async def elsewhere(_request: Request) -> Response:
+async def wrong_host(_request: Request) -> Response:
     """Refuse these paths at the API's own host."""
     raise NotFoundError("Terminals are served at the host of a devbox's PTY tunnel: see create_pty_tunnel.")
 
@@ -66,7 +66,7 @@ async def connect(request: Request) -> Response:
     name = _name(request)
     terminals = await _terminals(request)
     session, created = await terminals.open(name, _size(request))
-    return answer(
+    return json_response(
         {
             "session_name": name,
             "status": "running",
@@ -94,7 +94,7 @@ async def control(request: Request) -> Response:
         session.signal(body.signal or "")
     else:
         session.close()
-    return answer({"session_name": name, "status": session.end or "running"})
+    return json_response({"session_name": name, "status": session.end or "running"})
 
 
 async def attach(websocket: WebSocket) -> None:
@@ -114,8 +114,8 @@ async def attach(websocket: WebSocket) -> None:
 
 
 async def _relay(websocket: WebSocket, client: Client) -> None:
-    typing = asyncio.create_task(_typed(websocket, client))
-    printing = asyncio.create_task(_printed(websocket, client))
+    typing = asyncio.create_task(_relay_input(websocket, client))
+    printing = asyncio.create_task(_relay_output(websocket, client))
     try:
         await asyncio.wait({typing, printing}, return_when=asyncio.FIRST_COMPLETED)
     finally:
@@ -126,21 +126,21 @@ async def _relay(websocket: WebSocket, client: Client) -> None:
         if not task.cancelled():
             task.result()
     if not printing.cancelled():  # the session has ended
-        await _sent(websocket.close(GOING_AWAY if client.session.end == "lost" else EXITED))
+        await _send_or_disconnect(websocket.close(GOING_AWAY if client.session.end == "lost" else EXITED))
 
 
-async def _typed(websocket: WebSocket, client: Client) -> None:
+async def _relay_input(websocket: WebSocket, client: Client) -> None:
     while (message := await websocket.receive())["type"] == "websocket.receive":
         data = message.get("bytes")
         await client.session.write(data if data is not None else message["text"].encode())
 
 
-async def _printed(websocket: WebSocket, client: Client) -> None:
+async def _relay_output(websocket: WebSocket, client: Client) -> None:
     while data := await client.read():
-        await _sent(websocket.send_bytes(data))
+        await _send_or_disconnect(websocket.send_bytes(data))
 
 
-async def _sent(sending: Awaitable[None]) -> None:
+async def _send_or_disconnect(sending: Awaitable[None]) -> None:
     """Await a send; raises `WebSocketDisconnect` also if the server closed the connection for an invalid frame."""
     try:
         await sending
@@ -172,7 +172,7 @@ def _size(request: Request) -> Size | None:
 
 
 def _offset(websocket: WebSocket) -> int | None:
-    return whole_number(websocket.query_params.get("offset", ""))
+    return parse_integer(websocket.query_params.get("offset", ""))
 
 
 def _subprotocol(websocket: WebSocket) -> str | None:
@@ -225,6 +225,6 @@ def build_terminals(engine: Engine, errors: Mapping[type[Exception], Callable[..
 
 ROUTES = [
     Route("/v1/devboxes/{id}/create_pty_tunnel", create_tunnel, methods=["POST"]),
-    Route("/pty/{session_name}", elsewhere, methods=["GET"]),
-    Route("/pty/{session_name}/control", elsewhere, methods=["POST"]),
+    Route("/pty/{session_name}", wrong_host, methods=["GET"]),
+    Route("/pty/{session_name}/control", wrong_host, methods=["POST"]),
 ]

@@ -9,7 +9,7 @@ from starlette.routing import Route
 
 from ..engine.storage.secrets import secret_view
 from ..engine.storage.store import Query
-from .wire import Body, answer, attempt_of, engine_of, flag, integer, page_answer, path_id, read_body
+from .wire import Body, attempt_of, engine_of, flag, integer, json_response, page_response, path_id, read_body
 
 if TYPE_CHECKING:
     from starlette.requests import Request
@@ -36,7 +36,7 @@ async def create(request: Request) -> Response:
     """POST /v1/secrets."""
     body = await read_body(request, Create)
     record = await engine_of(request).secrets.create(body.name, body.value, attempt_of(request))
-    return answer(secret_view(record))
+    return json_response(secret_view(record))
 
 
 async def list_all(request: Request) -> Response:
@@ -48,26 +48,26 @@ async def list_all(request: Request) -> Response:
         search=request.query_params.get("search"),
         count=flag(request, "include_total_count", default=True),
     )
-    return page_answer("secrets", await engine_of(request).secrets.page(query))
+    return page_response("secrets", await engine_of(request).secrets.page(query))
 
 
 async def retrieve(request: Request) -> Response:
     """GET /v1/secrets/{name} and /v1/secrets/id/{id}."""
-    return answer(secret_view(await _secret(request)))
+    return json_response(secret_view(await _secret(request)))
 
 
 async def update(request: Request) -> Response:
     """POST /v1/secrets/{name} and /v1/secrets/id/{id}/update."""
     body = await read_body(request, Update)
     record = await engine_of(request).secrets.update(await _secret(request), body.value)
-    return answer(secret_view(record))
+    return json_response(secret_view(record))
 
 
 async def delete(request: Request) -> Response:
     """POST /v1/secrets/{name}/delete and /v1/secrets/id/{id}/delete: answers the deleted secret, without its value."""
     record = await _secret(request)
     await engine_of(request).secrets.delete(record, attempt_of(request))
-    return answer(secret_view(record))
+    return json_response(secret_view(record))
 
 
 async def _secret(request: Request) -> SecretRecord:

@@ -12,7 +12,7 @@ from ..engine.errors import DiskFullError
 from ..engine.storage.snapshots import SnapshotRequest, snapshot_view, status_view
 from ..engine.storage.store import Query
 from ..sandbox import SandboxError
-from .wire import Body, answer, attempt_of, engine_of, flag, integer, page_answer, path_id, read_body
+from .wire import Body, attempt_of, engine_of, flag, integer, json_response, page_response, path_id, read_body
 
 if TYPE_CHECKING:
     from starlette.requests import Request
@@ -25,7 +25,7 @@ _LIST_LIMIT = 5000
 _METADATA = re.compile(r"metadata\[(.+?)\](\[in\])?")
 
 
-class Naming(Body):
+class SnapshotBody(Body):
     """The name, message and metadata of a snapshot, for creation and updates."""
 
     name: str | None = None
@@ -39,20 +39,20 @@ class Naming(Body):
 
 async def snapshot_disk(request: Request) -> Response:
     """POST /v1/devboxes/{id}/snapshot_disk: answers when the disk is saved."""
-    begun = await _taken(request)
+    begun = await _take_snapshot(request)
     record = await engine_of(request).snapshots.finished(begun.id)
     if record.status == "error":
         raise (DiskFullError if record.out_of_disk else SandboxError)(f"The snapshot failed: {record.error_message}")
-    return answer(snapshot_view(record))
+    return json_response(snapshot_view(record))
 
 
 async def snapshot_disk_async(request: Request) -> Response:
     """POST /v1/devboxes/{id}/snapshot_disk_async: answers at once."""
-    return answer(snapshot_view(await _taken(request)))
+    return json_response(snapshot_view(await _take_snapshot(request)))
 
 
-async def _taken(request: Request) -> SnapshotRecord:
-    body = await read_body(request, Naming)
+async def _take_snapshot(request: Request) -> SnapshotRecord:
+    body = await read_body(request, SnapshotBody)
     engine = engine_of(request)
     devbox = await engine.devboxes.get(path_id(request))
     return await engine.snapshots.take(devbox, body.snapshot_request(), attempt_of(request))
@@ -71,7 +71,7 @@ async def list_all(request: Request) -> Response:
         fields={"source_blueprint_id": blueprint} if blueprint else {},
         metadata=metadata_filter(request.query_params.multi_items()),
     )
-    return page_answer("snapshots", await engine_of(request).snapshots.page(query))
+    return page_response("snapshots", await engine_of(request).snapshots.page(query))
 
 
 def metadata_filter(query: list[tuple[str, str]]) -> dict[str, frozenset[str]]:
@@ -87,20 +87,20 @@ def metadata_filter(query: list[tuple[str, str]]) -> dict[str, frozenset[str]]:
 
 async def status(request: Request) -> Response:
     """GET /v1/devboxes/disk_snapshots/{id}/status."""
-    return answer(status_view(await engine_of(request).snapshots.get(path_id(request))))
+    return json_response(status_view(await engine_of(request).snapshots.get(path_id(request))))
 
 
 async def update(request: Request) -> Response:
     """POST /v1/devboxes/disk_snapshots/{id}."""
-    body = await read_body(request, Naming)
+    body = await read_body(request, SnapshotBody)
     changes = body.model_dump(exclude_none=True)
-    return answer(snapshot_view(await engine_of(request).snapshots.update(path_id(request), changes)))
+    return json_response(snapshot_view(await engine_of(request).snapshots.update(path_id(request), changes)))
 
 
 async def delete(request: Request) -> Response:
     """POST /v1/devboxes/disk_snapshots/{id}/delete."""
     await engine_of(request).snapshots.delete(path_id(request))
-    return answer({})
+    return json_response({})
 
 
 ROUTES = [

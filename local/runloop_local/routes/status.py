@@ -10,7 +10,7 @@ from pydantic import Field
 from starlette.routing import Route
 
 from .. import __version__
-from .wire import Body, Int64, answer, engine_of, read_body
+from .wire import Body, Int64, engine_of, json_response, read_body
 
 if TYPE_CHECKING:
     from starlette.requests import Request
@@ -28,7 +28,7 @@ class Prune(Body):
 async def status(request: Request) -> Response:
     """GET /local/status: from memory, without reading the disk."""
     engine = engine_of(request)
-    return answer(
+    return json_response(
         {
             "version": __version__,
             "pid": os.getpid(),
@@ -45,7 +45,7 @@ async def status(request: Request) -> Response:
 async def prune(request: Request) -> Response:
     """POST /local/prune: delete data that is no longer needed; answers the bytes freed, by kind."""
     body = await read_body(request, Prune)
-    return answer({"freed": await engine_of(request).prune(body.kinds, body.older_than_ms, live=body.live)})
+    return json_response({"freed": await engine_of(request).prune(body.kinds, body.older_than_ms, live=body.live)})
 
 
 ROUTES = [

@@ -10,9 +10,9 @@ from starlette.requests import ClientDisconnect
 from starlette.responses import Response, StreamingResponse
 from starlette.routing import Route
 
-from ..direct import direct_of
+from ..direct import direct_transfer
 from .objects import STORAGE
-from .wire import engine_of, path_id, whole_number
+from .wire import engine_of, parse_integer, path_id
 
 if TYPE_CHECKING:
     from collections.abc import Awaitable, Callable, Mapping
@@ -38,7 +38,7 @@ _RANGE = re.compile(r"bytes=(\d{0,18})-(\d{0,18})", re.ASCII)
 async def put(request: Request) -> Response:
     """PUT: receive the bytes of an object that is UPLOADING."""
     object_id = _checked(request, "PUT")
-    announced = whole_number(request.headers.get("content-length", ""))
+    announced = parse_integer(request.headers.get("content-length", ""))
     try:
         record = await engine_of(request).objects.receive(object_id, _source(request, announced), announced)
     except (ClientDisconnect, ConnectionError):
@@ -47,7 +47,7 @@ async def put(request: Request) -> Response:
 
 
 def _source(request: Request, announced: int | None) -> Source:
-    direct = direct_of(request.scope)
+    direct = direct_transfer(request.scope)
     if direct is None or announced is None or announced < DIRECT_BYTES:
         return engine_of(request).objects.files.stream(request.stream())
     return lambda file: direct.receive(file, announced)
@@ -69,13 +69,13 @@ async def get(request: Request) -> Response:
     headers["content-length"] = str(end - start)
     if request.method == "HEAD":
         return Response(status_code=status, headers=headers)
-    direct = direct_of(request.scope)
+    direct = direct_transfer(request.scope)
     if direct is None or end - start < DIRECT_BYTES:
         return StreamingResponse(objects.files.read(content.path, start, end), status, headers)
-    return _Straight(status, headers, lambda: direct.send(content.path, start, end))
+    return _DirectResponse(status, headers, lambda: direct.send(content.path, start, end))
 
 
-class _Straight(Response):
+class _DirectResponse(Response):
     """A response whose body is sent from the file to the socket directly."""
 
     def __init__(self, status: int, headers: Mapping[str, str], send_body: Callable[[], Awaitable[None]]) -> None:

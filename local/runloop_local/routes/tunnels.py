@@ -8,7 +8,7 @@ from starlette.routing import Route
 
 from ..engine.tunnel.tunnels import new_tunnel
 from ..engine.views import tunnel_view
-from .wire import Body, answer, attempt_of, engine_of, path_id, read_body
+from .wire import Body, attempt_of, engine_of, json_response, path_id, read_body
 
 if TYPE_CHECKING:
     from starlette.requests import Request
@@ -36,17 +36,17 @@ async def enable(request: Request) -> Response:
     engine, attempt = engine_of(request), attempt_of(request)
     devbox = await engine.devboxes.get(path_id(request))
     if attempt.made is not None:
-        return answer(tunnel_view(engine.tunnels.noted(devbox, attempt.made)))
+        return json_response(tunnel_view(engine.tunnels.noted(devbox, attempt.made)))
     tunnel = body.tunnel()
     await engine.tunnels.open(devbox, tunnel, attempt)
-    return answer(tunnel_view(tunnel))
+    return json_response(tunnel_view(tunnel))
 
 
 async def remove(request: Request) -> Response:
     """POST /v1/devboxes/{id}/remove_tunnel."""
     engine = engine_of(request)
     await engine.tunnels.close(await engine.devboxes.get(path_id(request)))
-    return answer({})
+    return json_response({})
 
 
 ROUTES = [

@@ -47,7 +47,7 @@ async def create_tunnel(_request: Request) -> NoReturn:
     )
 
 
-def _removed(name: str, instead: str) -> Callable[[Request], Awaitable[Response]]:
+def _refuse_removed(name: str, instead: str) -> Callable[[Request], Awaitable[Response]]:
     async def refuse(_request: Request) -> NoReturn:
         raise NotServedError(f"The API has no {name} any more. {instead}")
 
@@ -55,7 +55,7 @@ def _removed(name: str, instead: str) -> Callable[[Request], Awaitable[Response]
 
 
 def _route(address: str, path: str) -> Route:
-    refuse = _removed(path.replace("/", "."), REMOVED[path])
+    refuse = _refuse_removed(path.replace("/", "."), REMOVED[path])
     return Route(f"/v1/{address}", refuse, methods=["GET", "POST"])
 
 

@@ -43,11 +43,11 @@ class _Parts:
             "on_headers_finished": self._headers_end,
             "on_part_data": self._data,
         }
-        with _refusing():
+        with _converting_errors():
             self._parser = multipart.MultipartParser(boundary, callbacks)
 
     def feed(self, chunk: bytes) -> None:
-        with _refusing():
+        with _converting_errors():
             self._parser.write(chunk)
 
     def _begin(self) -> None:
@@ -79,7 +79,7 @@ class _Parts:
 
 
 @contextmanager
-def _refusing() -> Iterator[None]:
+def _converting_errors() -> Iterator[None]:
     try:
         yield
     except FormParserError as error:

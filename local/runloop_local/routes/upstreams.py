@@ -11,8 +11,8 @@ from starlette.responses import Response
 from starlette.routing import Route
 
 from ..engine.errors import NotServedError
-from .config_collection import Entries, Name, Naming
-from .wire import Body, answer, attempt_of, engine_of, path_id, read_body
+from .config_collection import CollectionRoutes, Name, NamedBody
+from .wire import Body, attempt_of, engine_of, json_response, path_id, read_body
 
 MAX_HEADERS = 8
 
@@ -51,7 +51,7 @@ class CustomHeader(Body):
 _Headers = Annotated[list[CustomHeader], Field(max_length=MAX_HEADERS)]
 
 
-class Update(Naming):
+class Update(NamedBody):
     """POST /v1/gateway-configs/{id} and /v1/mcp-configs/{id}."""
 
     endpoint: _Endpoint | None = None
@@ -85,7 +85,7 @@ class McpCreate(McpUpdate):
 async def create_gateway(request: Request) -> Response:
     """POST /v1/gateway-configs."""
     body = await read_body(request, GatewayCreate)
-    return answer(await engine_of(request).gateway_configs.create(body.model_dump(), attempt_of(request)))
+    return json_response(await engine_of(request).gateway_configs.create(body.model_dump(), attempt_of(request)))
 
 
 async def update_gateway(request: Request) -> Response:
@@ -93,13 +93,13 @@ async def update_gateway(request: Request) -> Response:
     body = await read_body(request, Update)
     changes = body.model_dump(exclude_none=True)
     update = engine_of(request).gateway_configs.update
-    return answer(await update(path_id(request), lambda _: changes, attempt_of(request)))
+    return json_response(await update(path_id(request), lambda _: changes, attempt_of(request)))
 
 
 async def create_mcp(request: Request) -> Response:
     """POST /v1/mcp-configs."""
     body = await read_body(request, McpCreate)
-    return answer(await engine_of(request).mcp_configs.create(body.model_dump(), attempt_of(request)))
+    return json_response(await engine_of(request).mcp_configs.create(body.model_dump(), attempt_of(request)))
 
 
 async def update_mcp(request: Request) -> Response:
@@ -107,7 +107,7 @@ async def update_mcp(request: Request) -> Response:
     body = await read_body(request, McpUpdate)
     changes = body.model_dump(exclude_none=True)
     update = engine_of(request).mcp_configs.update
-    return answer(await update(path_id(request), lambda _: changes, attempt_of(request)))
+    return json_response(await update(path_id(request), lambda _: changes, attempt_of(request)))
 
 
 async def create_gateway_token(request: Request) -> NoReturn:
@@ -129,10 +129,12 @@ def _cloud_only(operation: str, what: str) -> NotServedError:
 ROUTES = [
     Route("/v1/gateway-configs", create_gateway, methods=["POST"]),
     Route("/v1/gateway-configs/{id}", update_gateway, methods=["POST"]),
-    *Entries("gateway_config", "gateway_configs", lambda engine: engine.gateway_configs).routes("/v1/gateway-configs"),
+    *CollectionRoutes("gateway_config", "gateway_configs", lambda engine: engine.gateway_configs).routes(
+        "/v1/gateway-configs"
+    ),
     Route("/v1/mcp-configs", create_mcp, methods=["POST"]),
     Route("/v1/mcp-configs/{id}", update_mcp, methods=["POST"]),
-    *Entries("mcp_config", "mcp_configs", lambda engine: engine.mcp_configs).routes("/v1/mcp-configs"),
+    *CollectionRoutes("mcp_config", "mcp_configs", lambda engine: engine.mcp_configs).routes("/v1/mcp-configs"),
     Route("/v1/devboxes/{id}/create_gateway_token", create_gateway_token, methods=["POST"]),
     Route("/v1/devboxes/{id}/create_mcp_token", create_mcp_token, methods=["POST"]),
 ]

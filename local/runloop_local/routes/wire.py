@@ -71,7 +71,7 @@ async def read_bytes(request: Request, limit: int) -> bytes:
     known: bytes | None = request.scope.pop(BODY, None)
     if known is not None:
         return known
-    if (whole_number(request.headers.get("content-length", "")) or 0) > limit:
+    if (parse_integer(request.headers.get("content-length", "")) or 0) > limit:
         raise _too_large(limit)
     found = bytearray()
     async for chunk in request.stream():
@@ -85,18 +85,18 @@ def _too_large(limit: int) -> TooLargeError:
     return TooLargeError(f"The request's body is over {limit:,} bytes.")
 
 
-def integer(request: Request, name: str, default: int, most: int = LARGEST, *, given: str | None = None) -> int:
+def integer(request: Request, name: str, default: int, maximum: int = LARGEST, *, given: str | None = None) -> int:
     """An integer from 0 to `most` in the query, or else `given` in the body."""
     text = request.query_params.get(name) or given
     if not text:
         return default
-    found = whole_number(text)
-    if found is None or found > most:
-        raise InvalidError(f"{name} must be a whole number from 0 to {most}, not {text[:40]!r}.")
+    found = parse_integer(text)
+    if found is None or found > maximum:
+        raise InvalidError(f"{name} must be a whole number from 0 to {maximum}, not {text[:40]!r}.")
     return found
 
 
-def whole_number(text: str) -> int | None:
+def parse_integer(text: str) -> int | None:
     """Parse a decimal integer from 0 to `LARGEST`; None if it is not one."""
     if not (text.isascii() and text.isdigit()) or len(text) > len(str(LARGEST)):
         return None
@@ -109,29 +109,29 @@ def flag(request: Request, name: str, *, default: bool, given: str | None = None
     return default if not text else text in ("true", "1")
 
 
-def hold(asked: float | None) -> float:
+def hold_seconds(asked: float | None) -> float:
     """The time to hold a wait: the requested one, up to the service's limit."""
     return HOLD_S if asked is None else max(0.0, min(asked, HOLD_S))
 
 
-def expired(what: str, statuses: list[str]) -> WaitExpiredError:
+def wait_expired(what: str, statuses: list[str]) -> WaitExpiredError:
     """The error for a wait that timed out."""
     return WaitExpiredError(f"{what} is not yet {' or '.join(statuses)}; ask again.")
 
 
-def page_answer(key: str, page: Page) -> Response:
+def page_response(key: str, page: Page) -> Response:
     """The response for one page of a list, with the items in the field `key`."""
     total = "" if page.total_count is None else f',"total_count":{page.total_count}'
     more = "true" if page.has_more else "false"
-    return raw_answer(f'{{"{key}":[{",".join(page.views)}],"has_more":{more}{total}}}')
+    return raw_json_response(f'{{"{key}":[{",".join(page.views)}],"has_more":{more}{total}}}')
 
 
-def answer(content: Any, status: int = 200) -> Response:
+def json_response(content: Any, status: int = 200) -> Response:
     """A JSON response."""
-    return raw_answer(rendered(content), status)
+    return raw_json_response(rendered(content), status)
 
 
-def raw_answer(text: str, status: int = 200) -> Response:
+def raw_json_response(text: str, status: int = 200) -> Response:
     """A JSON response from encoded JSON."""
     # A lone surrogate, which UTF-8 cannot encode, can only come from a client that sent one.
     return Response(text.encode("utf-8", "replace"), status, media_type="application/json")

@@ -186,7 +186,7 @@ def _cover(layer: Path) -> None:
                     _cover_folder(layer, folder, name, is_mounted=path in mounted)
             for name in files:
                 if _is_private(f"{folder}/{name}", 0o004, mounted):
-                    _parents(layer, folder)
+                    _create_parents(layer, folder)
                     os.mknod(f"{layer}{folder}/{name}", stat.S_IFCHR, 0)
 
 
@@ -202,20 +202,20 @@ def _is_private(path: str, wanted: int, mounted: Mapping[str, HostMount]) -> boo
 
 def _cover_folder(layer: Path, folder: str, name: str, *, is_mounted: bool) -> None:
     if is_mounted:
-        _parents(layer, folder)
+        _create_parents(layer, folder)
         Path(f"{layer}{folder}/{name}").mkdir()
     else:
-        _parents(layer, f"{folder}/{name}")
+        _create_parents(layer, f"{folder}/{name}")
     os.setxattr(f"{layer}{folder}/{name}", "trusted.overlay.opaque", b"y")
 
 
-def _parents(layer: Path, folder: str) -> None:
+def _create_parents(layer: Path, folder: str) -> None:
     """Create a folder and its parents in the layer, with their modes and owners on this machine."""
     target = Path(f"{layer}{folder}")
     if target.exists():
         return
     if folder.count("/") > 1:
-        _parents(layer, os.path.dirname(folder))  # noqa: PTH120 - a string from os.walk
+        _create_parents(layer, os.path.dirname(folder))  # noqa: PTH120 - a string from os.walk
     target.mkdir(parents=True)
     found = Path(folder).stat()
     os.chown(target, found.st_uid, found.st_gid)

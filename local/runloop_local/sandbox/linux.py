@@ -127,7 +127,7 @@ def pivot_to_here() -> None:
 
 def mount_idmapped(source: str, target: str, users: int) -> None:
     """Bind-mount a folder with its owners mapped by a user namespace (Linux 5.12)."""
-    bound = tree(source)
+    bound = open_tree(source)
     try:
         set_attributes(bound, users=users)
         call("syscall", _MOVE_MOUNT, bound, "", _AT_FDCWD, target, _MOVE_MOUNT_F_EMPTY_PATH)
@@ -135,7 +135,7 @@ def mount_idmapped(source: str, target: str, users: int) -> None:
         os.close(bound)
 
 
-def tree(source: str | int, *, recursive: bool = False) -> int:
+def open_tree(source: str | int, *, recursive: bool = False) -> int:
     """A descriptor of a detached bind mount of a path, or of a descriptor, which is closed (Linux 5.2)."""
     flags = _OPEN_TREE_CLONE | os.O_CLOEXEC | (_AT_RECURSIVE if recursive else 0)
     if isinstance(source, str):

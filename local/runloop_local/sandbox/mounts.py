@@ -138,7 +138,7 @@ def _fresh_tmpfs(place: str, owner: Owner, options: str) -> str:
 
 def _detach(mount: Message, path: str, place: str, *, in_memory: bool) -> DetachedMount:
     """A detached mount of `path`, which is at or in the mount at `place`; that one is unmounted."""
-    tree = linux.tree(path)
+    tree = linux.open_tree(path)
     linux.detach(place)
     return _with_attributes(tree, mount, in_memory=in_memory)
 
@@ -150,7 +150,7 @@ def _cache(mount: Message, _number: int, context: MountContext) -> DetachedMount
         unfinished.mkdir(exist_ok=True)
         _set_ownership(unfinished, context.first_uid_on_disk, mount, context)
         unfinished.rename(content)
-    tree = linux.tree(str(content))
+    tree = linux.open_tree(str(content))
     if context.owner.mapped is not None:
         linux.set_attributes(tree, users=context.owner.mapped.disks)
     return _with_attributes(tree, mount)
@@ -174,7 +174,7 @@ def _disk(mount: Message, number: int, context: MountContext) -> DetachedMount:
         found = linux.open_in_root(".", mount["source"])
     except OSError as error:
         raise OSError(error.errno, f"{mount['source']}, which is to be mounted, does not exist") from error
-    return _with_attributes(linux.tree(found, recursive=True), mount)
+    return _with_attributes(linux.open_tree(found, recursive=True), mount)
 
 
 def _with_attributes(tree: int, mount: Message, *, in_memory: bool = False) -> DetachedMount:

@@ -13,6 +13,8 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Literal
 
 from runloop_local.sandbox import disks, egress, link, merge, mounts, rootfs
+from runloop_local.sandbox.agent_sandbox import AgentSandbox
+from runloop_local.sandbox.backend import SandboxBackend
 from runloop_local.sandbox.base import (
     CacheMount,
     Caches,
@@ -27,14 +29,14 @@ from runloop_local.sandbox.base import (
 from runloop_local.sandbox.cgroups import enforced
 from runloop_local.sandbox.egress import Egress
 from runloop_local.sandbox.link import Helper
-from runloop_local.sandbox.running import AgentSandbox, Run
 
 if TYPE_CHECKING:
-    import socket
     from collections.abc import Mapping, Sequence
 
+    from runloop_local.sandbox.base import EgressPredicate, Limits
     from runloop_local.sandbox.frames import Message
     from runloop_local.sandbox.link import Reply
+    from runloop_local.sandbox.running import Run
 
 DriverName = Literal["idmapped", "root", "unprivileged"]
 Network = Literal["none", "host"]
@@ -114,7 +116,7 @@ class NamespacesIsolation:
         self._making: dict[str, asyncio.Task[None]] = {}
         self._layers = [rootfs.BASE]
 
-    async def create(self, sandbox_id: str, *, layers: tuple[str, ...] = ()) -> NamespacesSandbox:
+    async def create(self, sandbox_id: str, *, layers: tuple[str, ...] = ()) -> AgentSandbox:
         """Create a sandbox without starting it; one with this id that is still on disk is reused."""
         check_folder(self._store.folder)
         self._store.check_kind(sandbox_id)
@@ -126,7 +128,7 @@ class NamespacesIsolation:
             (folder / "m").mkdir(parents=True)
             save_layers(folder, layers)
         finish_freeze(folder, self._store)
-        return NamespacesSandbox(sandbox_id, self._shared, preparing)
+        return AgentSandbox(sandbox_id, self._helper, NamespacesBackend(sandbox_id, self._shared, preparing))
 
     def prepare(self) -> None:
         """Start building the skeleton layer in the background, if this driver needs it and it does not exist yet."""
@@ -168,30 +170,32 @@ class NamespacesIsolation:
         await asyncio.gather(*self._making.values(), return_exceptions=True)
 
 
-class NamespacesSandbox(AgentSandbox):
-    """A sandbox with its own PID 1 and root file system."""
+class NamespacesBackend(SandboxBackend):
+    """The parts of a sandbox with its own PID 1 and root file system."""
 
     has_terminals = True
     own_processes = 2  # PID 1, and its parent, which waits for its end
 
     def __init__(self, sandbox_id: str, shared: SharedResources, preparing: tuple[asyncio.Task[None], ...]) -> None:
-        super().__init__(sandbox_id, shared.helper)
+        self._id = sandbox_id
         self._shared = shared
+        self._helper = shared.helper
         self._store = shared.store
         self._folder = shared.store.sandbox(sandbox_id)
         self._preparing = preparing
         self._mounts: list[Message] = []
         self._created_mount_points: list[str] = []
 
-    async def _prepare(self) -> Message:
+    async def prepare(self, limits: Limits | None) -> Message:
+        """Wait for the base layers, and describe the disk, its mounts and the network."""
         for task in self._preparing:
             await asyncio.shield(task)
         if not self._folder.is_dir():
-            raise SandboxError(f"The disk of sandbox {self.id} is gone.")
+            raise SandboxError(f"The disk of sandbox {self._id} is gone.")
         return {
             "folder": str(self._store.folder),
-            "sandbox": self.id,
-            "hostname": self.id[:63],
+            "sandbox": self._id,
+            "hostname": self._id[:63],
             "layers": load_layers(self._folder),
             "network": self._shared.network,
             "rlimits": self._shared.rlimits,
@@ -205,43 +209,45 @@ class NamespacesSandbox(AgentSandbox):
             raise SandboxError("That is too much to be mounted at once: mount less, or smaller files.")
         self._mounts = found
 
-    def _read_greeting(self, greeting: Reply) -> None:
+    def read_greeting(self, greeting: Reply) -> None:
+        """Note the mount points that the agent has created."""
         self._created_mount_points = greeting.strings("made")
 
     async def disk_bytes(self) -> int:
         """The size of its own disk and its mounts, without layers."""
         caches = [self._store.folder / mount["folder"] for mount in self._mounts if mount["kind"] == "cache"]
-        folders = [self._own_disk(), *caches, *(place / "upper" for place in self._disk_mount_folders())]
+        folders = [self._folder / "upper", *caches, *(place / "upper" for place in self._disk_mount_folders())]
         return sum([await disks.used_bytes(folder) for folder in folders if folder.exists()])
 
     def _disk_mount_folders(self) -> list[Path]:
         return [place for place in self._folder.glob("b*") if place.is_dir()]
 
-    async def _clean_up_mounts(self) -> None:
+    async def clean_up_mounts(self) -> None:
+        """Delete the mount points that were created, and the disks of mounts."""
         made, self._created_mount_points = self._created_mount_points, []
         await asyncio.to_thread(mounts.remove_mount_points, self._folder / "upper", made)
         for place in self._disk_mount_folders():
             await self._store.remove(self._helper, place)
 
-    async def _complete_start(self, run: Run) -> None:
+    async def complete_start(self, run: Run, is_allowed: EgressPredicate | None) -> None:
         """Serve the egress proxy of the run, and close it when the run ends."""
         if self._shared.network == "host":
             return
         listener = link.take_socket(await run.ask({"op": "listen", "port": egress.PORT}, max_descriptors=1))
-        proxy = await self._shared.egress.serve(listener, self._is_allowed)
+        proxy = await self._shared.egress.serve(listener, is_allowed)
         run.ending.add_done_callback(proxy.close)
 
-    async def dial(self, port: int) -> socket.socket:
-        """Connect to one of its ports, except the egress proxy's: a tunnel to that would open the network to anyone."""
+    def require_open(self, port: int) -> None:
+        """Refuse the egress proxy's port: a tunnel to that would open the network to anyone."""
         if port == egress.PORT and self._shared.network != "host":
             raise SandboxError(f"Port {port} is the devbox's own proxy, and closed to tunnels.")
-        return await super().dial(port)
 
-    async def _copy_disk(self, layer: str) -> tuple[str, ...]:
+    async def copy_disk(self, layer: str) -> tuple[str, ...]:
+        """Copy the upper folder as a layer."""
         await self._store.copy(self._helper, self._folder / "upper", self._store.new_layer(layer))
         return await self._merge_layers((layer, *load_layers(self._folder)))
 
-    async def _freeze_disk(self, layer: str) -> tuple[str, ...]:
+    async def freeze_disk(self, layer: str) -> tuple[str, ...]:
         """Rename the upper folder to a new layer; the next start begins an empty one.
 
         `freeze.json` is written before the rename, so that after a crash in between `finish_freeze` can tell whether
@@ -274,18 +280,18 @@ class NamespacesSandbox(AgentSandbox):
         merged = (f"{top}.{number}" for number in range(len(rest)))
         return (top, *(name for name in merged if self._store.layer(name).is_dir()))
 
-    async def _remove_work_folders(self) -> None:
+    async def remove_work_folders(self) -> None:
+        """Delete the work folders of frozen upper folders."""
         for work in self._folder.glob("work.*"):
             await self._store.remove(self._helper, work)
 
-    def _own_disk(self) -> Path:
-        return self._folder / "upper"
-
-    async def _remove_disk(self) -> None:
+    async def remove_disk(self) -> None:
+        """Delete the sandbox's folder."""
         if self._folder.exists():
             await self._store.remove(self._helper, self._folder)
 
-    def _environment(self, user: User) -> dict[str, str]:
+    def environment(self, user: User) -> dict[str, str]:
+        """The default environment of this user's programs, with the egress proxy."""
         home = _HOMES[user]
         return {
             "HOME": home,

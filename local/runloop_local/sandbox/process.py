@@ -10,14 +10,16 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from runloop_local.sandbox import disks, processes
+from runloop_local.sandbox.agent_sandbox import AgentSandbox
+from runloop_local.sandbox.backend import SandboxBackend
 from runloop_local.sandbox.base import Caches, IsolationName, Mount, SandboxError, User
 from runloop_local.sandbox.cgroups import enforced
 from runloop_local.sandbox.link import Helper
-from runloop_local.sandbox.running import AgentSandbox
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
 
+    from runloop_local.sandbox.base import Limits
     from runloop_local.sandbox.frames import Message
 
 _PATH = "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin"
@@ -39,13 +41,14 @@ class ProcessIsolation:
         self._helper = Helper(disks.PROCESS, self._store.folder)
         self.limits: Mapping[str, str] = enforced(self._helper.groups)
 
-    async def create(self, sandbox_id: str, *, layers: tuple[str, ...] = ()) -> ProcessSandbox:
+    async def create(self, sandbox_id: str, *, layers: tuple[str, ...] = ()) -> AgentSandbox:
         """Create a sandbox without starting it; one with this id that is still on disk is reused."""
         self._store.check_kind(sandbox_id)
         folder = self._store.sandbox(sandbox_id)
         if not folder.exists():
             await self._make(folder, [self._store.existing_layer(layer) for layer in layers[:1]])
-        return ProcessSandbox(sandbox_id, self._store, self._helper, landlock=self.name == "landlock")
+        backend = ProcessBackend(sandbox_id, self._store, self._helper, landlock=self.name == "landlock")
+        return AgentSandbox(sandbox_id, self._helper, backend)
 
     async def _make(self, folder: Path, layers: list[Path]) -> None:
         # Renamed into place once complete, so that a crash never leaves half a copy that looks like a disk.
@@ -84,54 +87,61 @@ class ProcessIsolation:
         await self._helper.aclose()
 
 
-class ProcessSandbox(AgentSandbox):
-    """A devbox of plain processes; /home/user of the file API is a folder of its own."""
+class ProcessBackend(SandboxBackend):
+    """The parts of a sandbox of plain processes; /home/user of the file API is a folder of its own."""
 
     has_terminals = False
     own_processes = 1
 
     def __init__(self, sandbox_id: str, store: disks.Store, helper: Helper, *, landlock: bool) -> None:
-        super().__init__(sandbox_id, helper)
+        self._id = sandbox_id
+        self._helper = helper
         self._store = store
         self._folder = store.sandbox(sandbox_id)
         self._disk = self._folder / "disk"
         self._landlock = landlock
 
-    async def _prepare(self) -> Message:
+    async def prepare(self, limits: Limits | None) -> Message:
+        """Describe the disk and the limits."""
         if not self._disk.is_dir():
-            raise SandboxError(f"The disk of sandbox {self.id} is gone.")
-        return {"disk": str(self._disk), "landlock": self._landlock, "rlimits": {**_LIMITS, **self._process_limit()}}
+            raise SandboxError(f"The disk of sandbox {self._id} is gone.")
+        return {
+            "disk": str(self._disk),
+            "landlock": self._landlock,
+            "rlimits": {**_LIMITS, **self._process_limit(limits)},
+        }
 
-    def _process_limit(self) -> dict[int, int]:
+    def _process_limit(self, limits: Limits | None) -> dict[int, int]:
         """RLIMIT_NPROC for its commands. The kernel counts by uid, shared or not, and does not limit root."""
-        if self._limits is None or self._helper.groups.has("pids") or sys.platform != "linux":
+        if limits is None or self._helper.groups.has("pids") or sys.platform != "linux":
             return {}
         if os.getuid() == 0:
-            return {resource.RLIMIT_NPROC: self._limits.processes + self.own_processes} if self._landlock else {}
-        return {resource.RLIMIT_NPROC: processes.count_of_account() + self._limits.processes + _PROCESSES_OF_OTHERS}
+            return {resource.RLIMIT_NPROC: limits.processes + self.own_processes} if self._landlock else {}
+        return {resource.RLIMIT_NPROC: processes.count_of_account() + limits.processes + _PROCESSES_OF_OTHERS}
 
-    async def _copy_disk(self, layer: str) -> tuple[str, ...]:
+    async def copy_disk(self, layer: str) -> tuple[str, ...]:
+        """Copy the disk as a layer."""
         await self._store.copy(self._helper, self._disk, self._store.new_layer(layer))
         return (layer,)
 
-    _freeze_disk = _copy_disk
+    freeze_disk = copy_disk
 
-    async def _remove_work_folders(self) -> None:
-        """Do nothing: a copied disk leaves no work folders."""
+    async def disk_bytes(self) -> int:
+        """The size of the disk."""
+        return await disks.used_bytes(self._disk)
 
     def mount(self, wanted: Sequence[Mount]) -> None:
         """Raise SandboxError for any mount: a plain process sees the folders of this machine."""
         if wanted:
             raise SandboxError("Devboxes are plain processes here, and nothing can be mounted for them.")
 
-    def _own_disk(self) -> Path:
-        return self._disk
-
-    async def _remove_disk(self) -> None:
+    async def remove_disk(self) -> None:
+        """Delete the sandbox's folder."""
         if self._folder.exists():
             await self._store.remove(self._helper, self._folder)
 
-    def _environment(self, user: User) -> dict[str, str]:
+    def environment(self, user: User) -> dict[str, str]:
+        """The default environment of this user's programs."""
         home = str(self._disk / "home")
         brew = "/opt/homebrew/bin:" if sys.platform == "darwin" else ""
         return {

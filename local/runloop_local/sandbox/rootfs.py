@@ -18,7 +18,7 @@ SKELETON = "skeleton"
 """The layer below it, used by the unprivileged driver only."""
 
 _LOWEST = "low"
-_NOTHING = ".nothing"
+_EMPTY = ".nothing"
 _FOLDERS = ("usr", "etc", "var", "opt", "srv", "bin", "sbin", "lib", "lib32", "lib64", "libx32")
 _OPTIONAL = ("opt", "srv")
 _NODES = ("null", "zero", "full", "random", "urandom", "tty")
@@ -70,7 +70,7 @@ def linked() -> dict[str, str]:
 
 def prepare_lowest(folder: str) -> None:
     """Create the mount points at which sandboxes mount this machine's folders, as lower layers of their overlays."""
-    for name in (_NOTHING, *overlaid()):
+    for name in (_EMPTY, *overlaid()):
         os.makedirs(f"{folder}/{_LOWEST}/{name}", exist_ok=True)  # noqa: PTH103 - beside the calls that take strings
 
 
@@ -106,7 +106,7 @@ def _mount_mapped(folder: str, sandbox_id: str, mapped: IdMapping) -> None:
         with linux.without_file_capabilities():
             # An overlay opens its lower files with the mounter's credentials. Without the file capabilities these
             # are any account's, so the sandbox's root cannot read private files of this machine.
-            linux.mount("overlay", name, "overlay", READ_ONLY | NO_DEV, f"lowerdir={name}:{_NOTHING}")
+            linux.mount("overlay", name, "overlay", READ_ONLY | NO_DEV, f"lowerdir={name}:{_EMPTY}")
 
 
 def _overlay(name: str, sandbox: str, layers: list[str], owner: Owner) -> None:

@@ -1,4 +1,4 @@
-"""A sandbox that is controlled through its agent; the common base of both kinds of isolation."""
+"""A run of a sandbox, and the requests to the agent that runs in it."""
 
 from __future__ import annotations
 
@@ -7,24 +7,18 @@ import contextlib
 import os
 import signal
 import socket
-from abc import ABC, abstractmethod
-from dataclasses import replace
-from typing import TYPE_CHECKING, ClassVar
+from typing import TYPE_CHECKING
 
-from runloop_local.sandbox import disks, link
-from runloop_local.sandbox.base import Command, EgressPredicate, Limits, Load, SandboxEnded, SandboxError, User
+from runloop_local.sandbox import link
+from runloop_local.sandbox.base import Load, SandboxEnded, SandboxError
 
 if TYPE_CHECKING:
-    from pathlib import Path
-
     from runloop_local.sandbox.frames import Message
-    from runloop_local.sandbox.link import Channel, Helper, Reply, SandboxExit
+    from runloop_local.sandbox.link import Channel, Reply, SandboxExit
 
-_ANSWER_SECONDS = 10.0
+ANSWER_SECONDS = 10.0
 SPAWNS_AT_ONCE = 16
 _KILLED = 128 + signal.SIGKILL
-_NICE = 5
-"""The nice level of commands where no control group weighs their CPU time."""
 
 
 class Run:
@@ -42,9 +36,9 @@ class Run:
         """Send a request and return its reply; raises SandboxError if the agent refuses or does not answer."""
         _, waiting = await self.channel.ask(message, max_descriptors=max_descriptors)
         try:
-            reply = await asyncio.wait_for(waiting, _ANSWER_SECONDS)
+            reply = await asyncio.wait_for(waiting, ANSWER_SECONDS)
         except TimeoutError:
-            raise SandboxError(f"The sandbox did not answer within {_ANSWER_SECONDS:.0f} seconds.") from None
+            raise SandboxError(f"The sandbox did not answer within {ANSWER_SECONDS:.0f} seconds.") from None
         if reply is None:
             raise SandboxEnded("The sandbox ended while it was asked.")
         reason = reply.error()
@@ -68,7 +62,7 @@ class Run:
         """End every process and wait until they are gone."""
         self.asked_to_end = True
         self.channel.close()
-        await self.ending.wait(_ANSWER_SECONDS)
+        await self.ending.wait(ANSWER_SECONDS)
 
 
 class AgentProcess:
@@ -100,144 +94,39 @@ class AgentProcess:
             return
 
 
-class AgentSandbox(ABC):
-    """A sandbox with an agent; subclasses provide the disk."""
+class AgentClient:
+    """The requests to the agent of a sandbox that start programs and open connections, one at a time."""
 
-    own_processes: ClassVar[int]
-    """The number of processes besides those of commands."""
-    has_terminals: ClassVar[bool]
-    """True if it has its own /dev/pts."""
-
-    def __init__(self, sandbox_id: str, helper: Helper) -> None:
-        self.id = sandbox_id
-        self._helper = helper
-        self._run: Run | None = None
-        self._state_lock = asyncio.Lock()
-        self._limits: Limits | None = None
-        self._is_allowed: EgressPredicate | None = None
-        self._ending_runs: set[asyncio.Task[None]] = set()
-        self._agent_lock = asyncio.Lock()
+    def __init__(self, sandbox_id: str, *, has_terminals: bool) -> None:
+        self.run: Run | None = None
+        self.lock = asyncio.Lock()
         """Held during a request to the agent, and throughout a snapshot, so that nothing is started meanwhile."""
+        self._sandbox_id = sandbox_id
+        self._has_terminals = has_terminals
 
-    @abstractmethod
-    async def _prepare(self) -> Message:
-        """Prepare the disk; returns the fields of the start request."""
-
-    @abstractmethod
-    async def _copy_disk(self, layer: str) -> tuple[str, ...]:
-        """Copy the disk as a layer, while its processes are stopped or paused."""
-
-    @abstractmethod
-    async def _freeze_disk(self, layer: str) -> tuple[str, ...]:
-        """Turn the disk into a layer; the sandbox has no processes that write to it."""
-
-    @abstractmethod
-    async def _remove_work_folders(self) -> None:
-        """Delete work folders left by freezing the disk, once no earlier run needs them."""
-
-    @abstractmethod
-    async def _remove_disk(self) -> None:
-        """Delete the sandbox's disk and everything stored with it."""
-
-    @abstractmethod
-    def _own_disk(self) -> Path:
-        """The folder that the sandbox writes to."""
-
-    @abstractmethod
-    def _environment(self, user: User) -> dict[str, str]:
-        """The default environment of this user's programs."""
-
-    @abstractmethod
-    def path(self, path: str) -> str:
-        """Translate a path of the file API to the one that processes inside use."""
-
-    async def start(self) -> None:
-        """Start the sandbox; does nothing if it is running."""
-        async with self._state_lock:
-            if self._run is not None and not self._run.ending.done():
-                return
-            await self._end()
-            await self._begin()
-
-    async def _begin(self) -> None:
-        channel, ending = await self._helper.launch({**await self._prepare(), **self._confinement()})
-        try:
-            greeting = await link.wait_until_ready(channel, "The sandbox")
-            self._read_greeting(greeting)
-        except BaseException:
-            channel.close()
-            await asyncio.shield(ending.wait(_ANSWER_SECONDS))
-            raise
-        self._run = Run(channel, ending)
-        await self._complete_start(self._run)
-
-    def limit(self, limits: Limits) -> None:
-        """Set its resource limits from its next start on."""
-        self._limits = limits
-
-    def restrict(self, is_allowed: EgressPredicate | None) -> None:
-        """Restrict its outgoing connections from its next start on."""
-        self._is_allowed = is_allowed
-
-    def _confinement(self) -> Message:
-        groups = self._helper.groups
-        nice = 0 if groups.has("cpu") else _NICE
-        if self._limits is None:
-            return {"nice": nice}
-        try:
-            return {"nice": nice, "groups": groups.make(self.id, self._limits)}
-        except OSError as error:
-            raise SandboxError(f"The limits of sandbox {self.id} cannot be set: {error.strerror}.") from error
+    def running(self) -> Run:
+        """The current run; raises SandboxEnded if there is none."""
+        if self.run is None or self.run.ending.done():
+            raise SandboxEnded(f"Sandbox {self._sandbox_id} is not running.")
+        return self.run
 
     async def load(self) -> Load:
-        """Its current use of resources; after its end, the last figures of its control group."""
-        counted = self._helper.groups.load(self.id) if self._limits is not None else None
-        if counted is not None:
-            return replace(counted, processes=max(0, counted.processes - self.own_processes))
-        async with self._agent_lock:
-            reply = await self._running().ask({"op": "load"})
+        """The sandbox's current use of resources, as its agent counts them."""
+        async with self.lock:
+            reply = await self.running().ask({"op": "load"})
         return Load(reply.number("memory"), reply.number("processes"))
 
-    async def disk_bytes(self) -> int:
-        """The size of its own disk, without the layers below it."""
-        return await disks.used_bytes(self._own_disk())
-
-    def _read_greeting(self, greeting: Reply) -> None:  # noqa: B027 - optional
-        """Read the agent's first message."""
-
-    async def _complete_start(self, run: Run) -> None:  # noqa: B027 - optional
-        """Complete a run whose agent has just started."""
-
-    def _running(self) -> Run:
-        if self._run is None or self._run.ending.done():
-            raise SandboxEnded(f"Sandbox {self.id} is not running.")
-        return self._run
-
-    async def spawn(self, command: Command, *, stdin: int, stdout: int, stderr: int) -> AgentProcess:
-        """Start a program on three descriptors. The caller keeps its own copies and closes them."""
-        return await self._spawn(self._spawn_request(command), [stdin, stdout, stderr])
-
-    def _spawn_request(self, command: Command) -> Message:
-        environment = self._environment(command.user)
-        return {
-            "op": "spawn",
-            "argv": command.argv,
-            "user": command.user,
-            "cwd": command.cwd or environment["HOME"],
-            "env": {**environment, **command.env},
-        }
-
-    async def _spawn(self, request: Message, standard: list[int]) -> AgentProcess:
-        async with self._agent_lock:
-            run = self._running()
+    async def spawn(self, request: Message, standard: list[int]) -> AgentProcess:
+        """Start a program on three descriptors."""
+        async with self.lock:
+            run = self.running()
             await run.throttle_spawns()
             number, exit_reply = await run.channel.ask(request, standard)
         return AgentProcess(run, number, exit_reply)
 
-    async def spawn_on_terminal(self, command: Command, *, rows: int, cols: int) -> tuple[AgentProcess, int]:
+    async def spawn_on_terminal(self, request: Message, *, rows: int, cols: int) -> tuple[AgentProcess, int]:
         """Start a program on a new pseudo-terminal; returns the process and the descriptor of the master."""
-        request = self._spawn_request(command)
-        if self.has_terminals:
+        if self._has_terminals:
             return await self._spawn_opening({**request, "terminal": {"open": True, "rows": rows, "cols": cols}})
         return await self._spawn_given({**request, "terminal": {"open": False, "rows": rows, "cols": cols}})
 
@@ -245,9 +134,9 @@ class AgentSandbox(ABC):
         ours, theirs = socket.socketpair()
         with ours:
             with theirs:
-                process = await self._spawn(request, [theirs.fileno()] * 3)
+                process = await self.spawn(request, [theirs.fileno()] * 3)
             try:
-                return process, await link.take_terminal(ours, _ANSWER_SECONDS)
+                return process, await link.take_terminal(ours, ANSWER_SECONDS)
             except BaseException:
                 await process.signal(signal.SIGKILL)
                 raise
@@ -255,7 +144,7 @@ class AgentSandbox(ABC):
     async def _spawn_given(self, request: Message) -> tuple[AgentProcess, int]:
         control, given = os.openpty()
         try:
-            return await self._spawn(request, [given] * 3), link.checked_terminal(control)
+            return await self.spawn(request, [given] * 3), link.checked_terminal(control)
         except BaseException:
             os.close(control)
             raise
@@ -274,102 +163,13 @@ class AgentSandbox(ABC):
             raise refusal from None
 
     async def _dial(self, port: int, host: str) -> socket.socket:
-        async with self._agent_lock:
+        async with self.lock:
             sock = link.take_socket(
-                await self._running().ask({"op": "dial", "port": port, "host": host}, max_descriptors=1)
+                await self.running().ask({"op": "dial", "port": port, "host": host}, max_descriptors=1)
             )
         try:
-            await link.connected(sock, _ANSWER_SECONDS)
+            await link.connected(sock, ANSWER_SECONDS)
         except BaseException:
             sock.close()
             raise
         return sock
-
-    async def ended(self) -> None:
-        """Wait until the sandbox has ended without having been asked to."""
-        run: Run | None = self._running()
-        while run is not None:
-            await run.ending.wait()
-            if not run.asked_to_end:
-                return
-            run = await asyncio.shield(run.next)
-
-    async def snapshot(self, layer: str) -> tuple[str, ...]:
-        """Freeze the disk as the new layer `layer`; returns the layers to create a sandbox from, top first.
-
-        If nothing runs in the sandbox, this takes the same time for any size of disk. Otherwise its open files could
-        still write into the frozen disk, so all processes are paused and the disk is copied.
-        """
-        try:
-            async with self._agent_lock, self._state_lock:
-                return await self._snapshot(layer)
-        except OSError as error:
-            raise SandboxError(f"The disk of sandbox {self.id} cannot be kept: {error.strerror}.") from error
-
-    async def _snapshot(self, layer: str) -> tuple[str, ...]:
-        run = self._run
-        if run is None or run.ending.done():
-            return await self._freeze_disk(layer)
-        if (await run.ask({"op": "idle"})).status() == 0:
-            return await self._freeze_between(run, layer)
-        await run.ask({"op": "all", "number": signal.SIGSTOP})
-        try:
-            return await self._copy_disk(layer)
-        finally:
-            await run.ask({"op": "all", "number": signal.SIGCONT})
-
-    async def _freeze_between(self, run: Run, layer: str) -> tuple[str, ...]:
-        """Freeze the disk between two runs of an idle sandbox, where nothing can notice the restart.
-
-        The end of the first run is not awaited: it can do nothing more, but the kernel may take a while to unmount it.
-        """
-        try:
-            layers = await self._freeze_disk(layer)
-        except BaseException:
-            await self._end()  # its upper layer may be frozen already
-            await self._restart(run)
-            raise
-        self._run = None
-        try:
-            await self._restart(run)
-        finally:
-            leaving = asyncio.create_task(self._end_run(run))
-            self._ending_runs.add(leaving)
-            leaving.add_done_callback(self._ending_runs.discard)
-        return layers
-
-    async def _restart(self, run: Run) -> None:
-        try:
-            await self._begin()
-        finally:
-            run.next.set_result(self._run)
-
-    async def _end_run(self, run: Run) -> None:
-        await run.end()
-        await self._remove_work_folders()
-
-    async def stop(self) -> None:
-        """End every process; keep the disk."""
-        async with self._state_lock:
-            await self._end()
-
-    async def _end(self) -> None:
-        # The group is killed before the agent is awaited, and removed last: a group with processes cannot be removed,
-        # and mount points stay busy until every run that uses them has ended.
-        if self._run is not None:
-            self._helper.groups.end(self.id)
-            await self._run.end()
-            self._run = None
-        if self._ending_runs:
-            await asyncio.wait(self._ending_runs)
-        self._helper.groups.remove(self.id)
-        await self._clean_up_mounts()
-
-    async def _clean_up_mounts(self) -> None:  # noqa: B027 - optional
-        """Delete what mounts have left on disk, once no run needs it."""
-
-    async def destroy(self) -> None:
-        """End every process and remove the disk."""
-        async with self._state_lock:
-            await self._end()
-            await self._remove_disk()

@@ -10,7 +10,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from runloop_local.sandbox import linux, syscalls
-from runloop_local.sandbox.syscalls import Answer, Check
+from runloop_local.sandbox.syscalls import Action, Check
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping
@@ -33,7 +33,7 @@ _MACHINES = {
 class Policy:
     """The rules of a filter; every other known call is allowed."""
 
-    refused: Mapping[Answer, tuple[syscalls.Numbers, ...]]
+    refused: Mapping[Action, tuple[syscalls.Numbers, ...]]
     checks: tuple[Check, ...]
 
 
@@ -43,31 +43,31 @@ def policy(*, one_account: bool = False) -> Policy:
     checks = (*syscalls.CHECKS, syscalls.ENTER_USER_NAMESPACE)
     if not one_account:
         return _policy(refused, checks)
-    refused[Answer.DONE] = [*syscalls.OWNERS.values(), *syscalls.ACCOUNTS.values()]
+    refused[Action.DONE] = [*syscalls.OWNERS.values(), *syscalls.ACCOUNTS.values()]
     return _policy(refused, (*checks, syscalls.USER_NAMESPACE))
 
 
 def policy_on_this_machine(*, own_account: bool) -> Policy:
     """The policy for devboxes without namespaces; stricter if their uid is the service's, not their own."""
     refused = _refused()
-    refused[Answer.ABSENT] += syscalls.SET_ID_UNSEEN.values()
+    refused[Action.ABSENT] += syscalls.SET_ID_UNSEEN.values()
     checks = (*syscalls.CHECKS, *syscalls.SET_ID)
     if own_account:
         return _policy(refused, checks)
-    refused[Answer.FORBIDDEN] += syscalls.OWNERS.values()
-    refused[Answer.NO_ATTRIBUTES] = [*syscalls.ATTRIBUTES.values()]
+    refused[Action.FORBIDDEN] += syscalls.OWNERS.values()
+    refused[Action.NO_ATTRIBUTES] = [*syscalls.ATTRIBUTES.values()]
     return _policy(refused, (*checks, *syscalls.OTHER_PROCESSES))
 
 
-def _refused() -> dict[Answer, list[syscalls.Numbers]]:
-    refused: dict[Answer, list[syscalls.Numbers]] = {}
+def _refused() -> dict[Action, list[syscalls.Numbers]]:
+    refused: dict[Action, list[syscalls.Numbers]] = {}
     for group in syscalls.REFUSED:
-        refused.setdefault(group.answer, []).extend(group.calls.values())
+        refused.setdefault(group.action, []).extend(group.calls.values())
     return refused
 
 
-def _policy(refused: Mapping[Answer, list[syscalls.Numbers]], checks: tuple[Check, ...]) -> Policy:
-    return Policy({answer: tuple(calls) for answer, calls in refused.items()}, checks)
+def _policy(refused: Mapping[Action, list[syscalls.Numbers]], checks: tuple[Check, ...]) -> Policy:
+    return Policy({action: tuple(calls) for action, calls in refused.items()}, checks)
 
 
 @dataclass(frozen=True, slots=True)
@@ -89,7 +89,7 @@ def program(wanted: Policy, machine: str) -> bytes:
         block = [*_block(wanted, column)]
         length = sum(not line.label for line in block)
         lines += [_Instruction(_IF_EQUAL, architecture, yes=1), _Instruction(_JUMP, length), *block]
-    return _assemble([*lines, _Instruction(_RETURN, Answer.ABSENT)])
+    return _assemble([*lines, _Instruction(_RETURN, Action.ABSENT)])
 
 
 def _block(wanted: Policy, column: int) -> Iterator[_Instruction]:
@@ -102,24 +102,24 @@ def _block(wanted: Policy, column: int) -> Iterator[_Instruction]:
             yield from _argument(check)
 
 
-def _decisions(wanted: Policy, column: int) -> list[tuple[int, Answer | Check]]:
+def _decisions(wanted: Policy, column: int) -> list[tuple[int, Action | Check]]:
     """The decisions as ranges, each given by its first call number; x32's numbers lie above all others."""
-    known: dict[int | None, Answer | Check] = {
-        numbers[column]: answer for answer, calls in wanted.refused.items() for numbers in calls
+    known: dict[int | None, Action | Check] = {
+        numbers[column]: action for action, calls in wanted.refused.items() for numbers in calls
     }
     known |= {check.numbers[column]: check for check in wanted.checks}
-    known |= dict.fromkeys(range(*syscalls.GAPS[column]), Answer.ABSENT)
-    every = [known.get(number, Answer.ALLOWED) for number in range(syscalls.HIGHEST + 1)] + [Answer.ABSENT]
+    known |= dict.fromkeys(range(*syscalls.GAPS[column]), Action.ABSENT)
+    every = [known.get(number, Action.ALLOWED) for number in range(syscalls.HIGHEST + 1)] + [Action.ABSENT]
     return [(number, made) for number, made in enumerate(every) if not number or every[number - 1] != made]
 
 
-def _search(decisions: list[tuple[int, Answer | Check]], column: int) -> Iterator[_Instruction]:
+def _search(decisions: list[tuple[int, Action | Check]], column: int) -> Iterator[_Instruction]:
     """A binary search over the ranges: on installation the kernel runs the filter once for every system call."""
     if len(decisions) == 1:
         [(_, made)] = decisions
         yield (
             _Instruction(_RETURN, made)
-            if isinstance(made, Answer)
+            if isinstance(made, Action)
             else _Instruction(_JUMP, yes=f"{column} {made.call}")
         )
         return
@@ -136,22 +136,22 @@ def _argument(check: Check) -> Iterator[_Instruction]:
         other, bits = check.only_with
         yield _Instruction(_LOAD, _FIRST_ARGUMENT + 8 * other)
         yield _Instruction(_IF_ANY_BIT, bits, yes=1)
-        yield _Instruction(_RETURN, Answer.ALLOWED)
+        yield _Instruction(_RETURN, Action.ALLOWED)
     if check.and_also is not None:
         other, value = check.and_also
         yield _Instruction(_LOAD, _FIRST_ARGUMENT + 8 * other)
         yield _Instruction(_IF_EQUAL, value, yes=1)
-        yield _Instruction(_RETURN, check.answer)
+        yield _Instruction(_RETURN, check.action)
     yield _Instruction(_LOAD, _FIRST_ARGUMENT + 8 * check.argument)
     if check.bits:
         yield _Instruction(_IF_ANY_BIT, check.bits, yes=1)
-        yield _Instruction(_RETURN, Answer.ALLOWED)
-        yield _Instruction(_RETURN, check.answer)
+        yield _Instruction(_RETURN, Action.ALLOWED)
+        yield _Instruction(_RETURN, check.action)
         return
     for left, value in enumerate(reversed(check.values)):
         yield _Instruction(_IF_EQUAL, value, yes=len(check.values) - left)
-    yield _Instruction(_RETURN, check.answer)
-    yield _Instruction(_RETURN, Answer.ALLOWED)
+    yield _Instruction(_RETURN, check.action)
+    yield _Instruction(_RETURN, Action.ALLOWED)
 
 
 def _assemble(lines: list[_Instruction]) -> bytes:

@@ -23,7 +23,7 @@ GAPS = ((336, 424), (387, 393), (295, 403))
 _RETURN_ERROR = 0x00050000
 
 
-class Answer(IntEnum):
+class Action(IntEnum):
     """The result of a call, as seccomp's return value."""
 
     ALLOWED = 0x7FFF0000
@@ -42,7 +42,7 @@ class Refused:
     """Calls that are refused whatever their arguments."""
 
     reason: str
-    answer: Answer
+    action: Action
     calls: Mapping[str, Numbers]
 
 
@@ -57,7 +57,7 @@ class Check:
     call: str
     numbers: Numbers
     argument: int
-    answer: Answer
+    action: Action
     values: tuple[int, ...] = ()
     bits: int = 0
     only_with: tuple[int, int] | None = None
@@ -77,7 +77,7 @@ class Difference:
 REFUSED = (
     Refused(
         "keyrings are not divided by namespaces as files are, and their errors have been ways to root",
-        Answer.FORBIDDEN,
+        Action.FORBIDDEN,
         {
             "add_key": (248, 286, 217),
             "request_key": (249, 287, 218),
@@ -86,7 +86,7 @@ REFUSED = (
     ),
     Refused(
         "much of the kernel by a way that no filter sees",
-        Answer.ABSENT,
+        Action.ABSENT,
         {
             "io_uring_setup": (425, 425, 425),
             "io_uring_enter": (426, 426, 426),
@@ -95,28 +95,28 @@ REFUSED = (
     ),
     Refused(
         "lets a program hold up the kernel in the middle of its work",
-        Answer.ABSENT,
+        Action.ABSENT,
         {
             "userfaultfd": (323, 374, 282),
         },
     ),
     Refused(
         "memory that no one else can look at, to measure it for instance",
-        Answer.ABSENT,
+        Action.ABSENT,
         {
             "memfd_secret": (447, 447, 447),
         },
     ),
     Refused(
         "its flags are in memory, where a filter cannot see them: libraries use clone instead",
-        Answer.ABSENT,
+        Action.ABSENT,
         {
             "clone3": (435, 435, 435),
         },
     ),
     Refused(
         "mounts are made before a devbox's first command, and none after",
-        Answer.FORBIDDEN,
+        Action.FORBIDDEN,
         {
             "mount": (165, 21, 40),
             "umount": (None, 22, None),
@@ -135,7 +135,7 @@ REFUSED = (
     ),
     Refused(
         "namespaces are made before a devbox's first command",
-        Answer.FORBIDDEN,
+        Action.FORBIDDEN,
         {
             "unshare": (272, 310, 97),
             "setns": (308, 346, 268),
@@ -145,7 +145,7 @@ REFUSED = (
     ),
     Refused(
         "programs and probes inside the kernel",
-        Answer.FORBIDDEN,
+        Action.FORBIDDEN,
         {
             "bpf": (321, 357, 280),
             "perf_event_open": (298, 336, 241),
@@ -158,14 +158,14 @@ REFUSED = (
     ),
     Refused(
         "reads files by number, past the folders above them",
-        Answer.FORBIDDEN,
+        Action.FORBIDDEN,
         {
             "open_by_handle_at": (304, 342, 265),
         },
     ),
     Refused(
         "looks into or takes from other programs beyond what a debugger needs",
-        Answer.FORBIDDEN,
+        Action.FORBIDDEN,
         {
             "kcmp": (312, 349, 272),
             "pidfd_getfd": (438, 438, 438),
@@ -174,7 +174,7 @@ REFUSED = (
     ),
     Refused(
         "belongs to the whole machine",
-        Answer.FORBIDDEN,
+        Action.FORBIDDEN,
         {
             "acct": (163, 51, 89),
             "reboot": (169, 88, 142),
@@ -196,7 +196,7 @@ REFUSED = (
     ),
     Refused(
         "where memory lies in a machine of several nodes",
-        Answer.FORBIDDEN,
+        Action.FORBIDDEN,
         {
             "mbind": (237, 274, 235),
             "get_mempolicy": (239, 275, 236),
@@ -208,7 +208,7 @@ REFUSED = (
     ),
     Refused(
         "nothing needs them any more",
-        Answer.FORBIDDEN,
+        Action.FORBIDDEN,
         {
             "uselib": (134, 86, None),
             "ustat": (136, 62, None),
@@ -242,22 +242,22 @@ REFUSED = (
 )
 
 _NAMESPACES = 0x7E020000
-CLONE = Check("clone", (56, 120, 220), 0, Answer.FORBIDDEN, bits=_NAMESPACES)
+CLONE = Check("clone", (56, 120, 220), 0, Action.FORBIDDEN, bits=_NAMESPACES)
 PERSONALITY = Check(
-    "personality", (135, 136, 92), 0, Answer.FORBIDDEN, values=(0, 8, 0x20000, 0x20008, 0x40000, 0xFFFFFFFF)
+    "personality", (135, 136, 92), 0, Action.FORBIDDEN, values=(0, 8, 0x20000, 0x20008, 0x40000, 0xFFFFFFFF)
 )
 _UNIX, _IPV4, _IPV6, _NETLINK, _PACKET = 1, 2, 10, 16, 17
 _FAMILIES = (_UNIX, _IPV4, _IPV6, _NETLINK, _PACKET)
-SOCKET = Check("socket", (41, 359, 198), 0, Answer.NO_FAMILY, values=_FAMILIES)
-SOCKET_PAIR = Check("socketpair", (53, 360, 199), 0, Answer.NO_FAMILY, values=_FAMILIES)
+SOCKET = Check("socket", (41, 359, 198), 0, Action.NO_FAMILY, values=_FAMILIES)
+SOCKET_PAIR = Check("socketpair", (53, 360, 199), 0, Action.NO_FAMILY, values=_FAMILIES)
 _WITHOUT_FAMILIES = tuple(number for number in range(1, 21) if number not in (1, 8))  # SYS_SOCKET, SYS_SOCKETPAIR
-SOCKET_CALL = Check("socketcall", (None, 102, None), 0, Answer.ABSENT, values=_WITHOUT_FAMILIES)
+SOCKET_CALL = Check("socketcall", (None, 102, None), 0, Action.ABSENT, values=_WITHOUT_FAMILIES)
 CHECKS = (CLONE, PERSONALITY, SOCKET, SOCKET_PAIR, SOCKET_CALL)
 
-ENTER_USER_NAMESPACE = Check("setns", (308, 346, 268), 1, Answer.FORBIDDEN, values=(0x10000000,))
+ENTER_USER_NAMESPACE = Check("setns", (308, 346, 268), 1, Action.FORBIDDEN, values=(0x10000000,))
 """The agent is under the filter too, which its children inherit, and has to enter their user namespace for them."""
 
-USER_NAMESPACE = Check("unshare", (272, 310, 97), 0, Answer.FORBIDDEN, values=(0x10000000,))
+USER_NAMESPACE = Check("unshare", (272, 310, 97), 0, Action.FORBIDDEN, values=(0x10000000,))
 """For `sudo` in devboxes with a single uid."""
 
 OWNERS: Mapping[str, Numbers] = {
@@ -294,28 +294,28 @@ ACCOUNTS: Mapping[str, Numbers] = {
 _SET_ID = 0o6000
 _CREATE = 0x400040  # O_CREAT, O_TMPFILE
 SET_ID = (
-    Check("chmod", (90, 15, None), 1, Answer.FORBIDDEN, bits=_SET_ID),
-    Check("fchmod", (91, 94, 52), 1, Answer.FORBIDDEN, bits=_SET_ID),
-    Check("fchmodat", (268, 306, 53), 2, Answer.FORBIDDEN, bits=_SET_ID),
-    Check("fchmodat2", (452, 452, 452), 2, Answer.FORBIDDEN, bits=_SET_ID),
-    Check("mknod", (133, 14, None), 1, Answer.FORBIDDEN, bits=_SET_ID),
-    Check("mknodat", (259, 297, 33), 2, Answer.FORBIDDEN, bits=_SET_ID),
-    Check("creat", (85, 8, None), 1, Answer.FORBIDDEN, bits=_SET_ID),
-    Check("open", (2, 5, None), 2, Answer.FORBIDDEN, bits=_SET_ID, only_with=(1, _CREATE)),
-    Check("openat", (257, 295, 56), 3, Answer.FORBIDDEN, bits=_SET_ID, only_with=(2, _CREATE)),
+    Check("chmod", (90, 15, None), 1, Action.FORBIDDEN, bits=_SET_ID),
+    Check("fchmod", (91, 94, 52), 1, Action.FORBIDDEN, bits=_SET_ID),
+    Check("fchmodat", (268, 306, 53), 2, Action.FORBIDDEN, bits=_SET_ID),
+    Check("fchmodat2", (452, 452, 452), 2, Action.FORBIDDEN, bits=_SET_ID),
+    Check("mknod", (133, 14, None), 1, Action.FORBIDDEN, bits=_SET_ID),
+    Check("mknodat", (259, 297, 33), 2, Action.FORBIDDEN, bits=_SET_ID),
+    Check("creat", (85, 8, None), 1, Action.FORBIDDEN, bits=_SET_ID),
+    Check("open", (2, 5, None), 2, Action.FORBIDDEN, bits=_SET_ID, only_with=(1, _CREATE)),
+    Check("openat", (257, 295, 56), 3, Action.FORBIDDEN, bits=_SET_ID, only_with=(2, _CREATE)),
 )
 """Set-uid and set-gid bits are refused where a devbox's files are on this machine: others could start them."""
 SET_ID_UNSEEN: Mapping[str, Numbers] = {"openat2": (437, 437, 437)}
 """Calls whose mode a filter cannot see, as it is in memory."""
 
 OTHER_PROCESSES = (
-    Check("prlimit64", (302, 340, 261), 0, Answer.FORBIDDEN, values=(0,)),
-    Check("setpriority", (141, 97, 140), 1, Answer.FORBIDDEN, values=(0,), and_also=(0, 0)),  # PRIO_PROCESS
-    Check("ioprio_set", (251, 289, 30), 1, Answer.FORBIDDEN, values=(0,), and_also=(0, 1)),  # IOPRIO_WHO_PROCESS
-    Check("sched_setparam", (142, 154, 118), 0, Answer.FORBIDDEN, values=(0,)),
-    Check("sched_setscheduler", (144, 156, 119), 0, Answer.FORBIDDEN, values=(0,)),
-    Check("sched_setaffinity", (203, 241, 122), 0, Answer.FORBIDDEN, values=(0,)),
-    Check("sched_setattr", (314, 351, 274), 0, Answer.FORBIDDEN, values=(0,)),
+    Check("prlimit64", (302, 340, 261), 0, Action.FORBIDDEN, values=(0,)),
+    Check("setpriority", (141, 97, 140), 1, Action.FORBIDDEN, values=(0,), and_also=(0, 0)),  # PRIO_PROCESS
+    Check("ioprio_set", (251, 289, 30), 1, Action.FORBIDDEN, values=(0,), and_also=(0, 1)),  # IOPRIO_WHO_PROCESS
+    Check("sched_setparam", (142, 154, 118), 0, Action.FORBIDDEN, values=(0,)),
+    Check("sched_setscheduler", (144, 156, 119), 0, Action.FORBIDDEN, values=(0,)),
+    Check("sched_setaffinity", (203, 241, 122), 0, Action.FORBIDDEN, values=(0,)),
+    Check("sched_setattr", (314, 351, 274), 0, Action.FORBIDDEN, values=(0,)),
 )
 """For devboxes that share the service's uid: a process may change itself (0), but no other."""
 ATTRIBUTES: Mapping[str, Numbers] = {

@@ -225,9 +225,9 @@ async def test_what_is_guarded_is_opened_by_a_network_of_a_policy_and_not_by_a_n
     async with web_server() as port:
         request = f"GET http://localhost:{port}/ HTTP/1.1\r\n\r\n".encode()
         guarded = Egress(nothing, lambda _address: True)
-        by_name = await through(guarded, request, policies.Egress(False, ("localhost",)).allows)
+        by_name = await through(guarded, request, policies.EgressRules(False, ("localhost",)).allows)
         network = policies.Network(ipaddress.IPv4Network("127.0.0.0/8"))
-        by_network = await through(guarded, request, policies.Egress(False, (), (network,)).allows)
+        by_network = await through(guarded, request, policies.EgressRules(False, (), (network,)).allows)
         without = await through(guarded, request)
     assert by_name.startswith(b"HTTP/1.1 403 ")
     assert without.startswith(b"HTTP/1.1 403 ")

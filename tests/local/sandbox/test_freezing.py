@@ -7,7 +7,7 @@ import sys
 import pytest
 
 from runloop_local.sandbox import Isolation, SandboxError, namespaces
-from runloop_local.sandbox.running import AgentSandbox
+from runloop_local.sandbox.agent_sandbox import AgentSandbox
 from tests.waiting import PATIENCE
 
 from .conftest import DATA_DIR, MakeSandbox, every_way, namespaces_only, output
@@ -76,8 +76,8 @@ async def test_the_end_is_noticed_after_a_snapshot_too(make: MakeSandbox, isolat
     await sandbox.snapshot(layer_name())
     await output(sandbox, "true")
     assert isinstance(sandbox, AgentSandbox)
-    assert sandbox._run
-    sandbox._run.channel.close()
+    assert sandbox._agent.run
+    sandbox._agent.run.channel.close()
     await asyncio.wait_for(ended, PATIENCE)
 
 

@@ -208,7 +208,9 @@ async def test_the_helper_killed_ends_sandboxes_and_the_next_start_brings_anothe
     assert helper
     helper.kill()
     assert await asyncio.wait_for(process.wait(), PATIENCE) == 137
-    await asyncio.wait_for(sandbox.ended(), PATIENCE) if sandbox._run and not sandbox._run.ending.done() else None
+    run = sandbox._agent.run
+    if run and not run.ending.done():
+        await asyncio.wait_for(sandbox.ended(), PATIENCE)
     await until(lambda: not processes_with(time))
     await sandbox.start()
     assert await output(sandbox, "echo back") == "back"

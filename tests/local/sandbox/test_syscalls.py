@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 
 from runloop_local.sandbox import seccomp, syscalls
-from runloop_local.sandbox.syscalls import Answer
+from runloop_local.sandbox.syscalls import Action
 
 KINDS = {  # a program's architecture, which column its numbers are in, and the machine that runs it
     "x86-64": (0xC000003E, 0, "x86_64"),
@@ -25,7 +25,7 @@ def _instruction(code: bytes, place: int) -> tuple[int, int, int, int]:
     return operation, yes, no, value
 
 
-def answer(code: bytes, architecture: int, number: int, *arguments: int) -> int:
+def action(code: bytes, architecture: int, number: int, *arguments: int) -> int:
     """What the kernel would do: its machine has an accumulator and jumps forward."""
     given = struct.pack("IIQ6Q", number, architecture, 0, *arguments, *[0] * (6 - len(arguments)))
     accumulator = place = 0
@@ -48,10 +48,10 @@ def answer(code: bytes, architecture: int, number: int, *arguments: int) -> int:
             place += yes if met[operation] else no
 
 
-def ask(kind: str, call: int, *arguments: int, one_account: bool = False) -> Answer:
+def ask(kind: str, call: int, *arguments: int, one_account: bool = False) -> Action:
     architecture, _, machine = KINDS[kind]
     code = seccomp.program(seccomp.policy(one_account=one_account), machine)
-    return Answer(answer(code, architecture, call, *arguments))
+    return Action(action(code, architecture, call, *arguments))
 
 
 @pytest.mark.parametrize("one_account", [False, True])
@@ -62,7 +62,7 @@ def test_each_refused_call_gets_its_answer(kind: str, one_account: bool) -> None
         for name, numbers in group.calls.items():
             number = numbers[column]
             if number is not None:
-                assert ask(kind, number, one_account=one_account) is group.answer, name
+                assert ask(kind, number, one_account=one_account) is group.action, name
 
 
 @pytest.mark.parametrize("kind", KINDS)
@@ -72,18 +72,18 @@ def test_all_other_known_calls_happen(kind: str) -> None:
     checked = {check.numbers[column] for check in syscalls.CHECKS}
     refused = {numbers[column] for numbers in NAMED.values()}
     for number in {*range(syscalls.HIGHEST + 1)} - {*range(first, end)} - checked - refused:
-        assert ask(kind, number) is Answer.ALLOWED, number
+        assert ask(kind, number) is Action.ALLOWED, number
 
 
 @pytest.mark.parametrize("kind", KINDS)
 def test_what_is_not_known_is_not_there(kind: str) -> None:
     for number in (*range(*syscalls.GAPS[KINDS[kind][1]]), 467, 500, 10_000, 0x40000000, 0x40000000 | 250, 0xFFFFFFFF):
-        assert ask(kind, number) is Answer.ABSENT, number
+        assert ask(kind, number) is Action.ABSENT, number
 
 
 @pytest.mark.parametrize(("machine", "architecture"), [("x86_64", 0xC00000B7), ("aarch64", 0x40000028)])
 def test_programs_of_another_kind_have_no_calls(machine: str, architecture: int) -> None:
-    assert answer(seccomp.program(seccomp.policy(), machine), architecture, 0) == Answer.ABSENT
+    assert action(seccomp.program(seccomp.policy(), machine), architecture, 0) == Action.ABSENT
 
 
 def test_a_machine_that_is_not_known_is_refused() -> None:
@@ -95,28 +95,28 @@ def test_a_machine_that_is_not_known_is_refused() -> None:
 @pytest.mark.parametrize(
     ("call", "argument", "expected"),
     [
-        ("clone", 0x11, Answer.ALLOWED),  # fork
-        ("clone", 0x7D0F00, Answer.ALLOWED),  # a thread
-        ("clone", 0x11 | NEW_USERS, Answer.FORBIDDEN),
-        ("clone", 0x11 | NEW_MOUNTS, Answer.FORBIDDEN),
-        ("clone", NEW_NETWORK, Answer.FORBIDDEN),
-        ("socket", 1, Answer.ALLOWED),
-        ("socket", 2, Answer.ALLOWED),
-        ("socket", 10, Answer.ALLOWED),
-        ("socket", 16, Answer.ALLOWED),
-        ("socket", 38, Answer.NO_FAMILY),  # AF_ALG
-        ("socket", 40, Answer.NO_FAMILY),  # AF_VSOCK
-        ("socket", 30, Answer.NO_FAMILY),  # AF_TIPC
-        ("socketpair", 1, Answer.ALLOWED),
-        ("socketpair", 30, Answer.NO_FAMILY),
-        ("socketpair", 40, Answer.NO_FAMILY),
-        ("personality", 0, Answer.ALLOWED),
-        ("personality", 0xFFFFFFFF, Answer.ALLOWED),
-        ("personality", 0x40000, Answer.ALLOWED),
-        ("personality", 0x400000, Answer.FORBIDDEN),  # READ_IMPLIES_EXEC
+        ("clone", 0x11, Action.ALLOWED),  # fork
+        ("clone", 0x7D0F00, Action.ALLOWED),  # a thread
+        ("clone", 0x11 | NEW_USERS, Action.FORBIDDEN),
+        ("clone", 0x11 | NEW_MOUNTS, Action.FORBIDDEN),
+        ("clone", NEW_NETWORK, Action.FORBIDDEN),
+        ("socket", 1, Action.ALLOWED),
+        ("socket", 2, Action.ALLOWED),
+        ("socket", 10, Action.ALLOWED),
+        ("socket", 16, Action.ALLOWED),
+        ("socket", 38, Action.NO_FAMILY),  # AF_ALG
+        ("socket", 40, Action.NO_FAMILY),  # AF_VSOCK
+        ("socket", 30, Action.NO_FAMILY),  # AF_TIPC
+        ("socketpair", 1, Action.ALLOWED),
+        ("socketpair", 30, Action.NO_FAMILY),
+        ("socketpair", 40, Action.NO_FAMILY),
+        ("personality", 0, Action.ALLOWED),
+        ("personality", 0xFFFFFFFF, Action.ALLOWED),
+        ("personality", 0x40000, Action.ALLOWED),
+        ("personality", 0x400000, Action.FORBIDDEN),  # READ_IMPLIES_EXEC
     ],
 )
-def test_an_argument_decides(kind: str, call: str, argument: int, expected: Answer) -> None:
+def test_an_argument_decides(kind: str, call: str, argument: int, expected: Action) -> None:
     [check] = [check for check in syscalls.CHECKS if check.call == call]
     number = check.numbers[KINDS[kind][1]]
     assert number is not None
@@ -128,7 +128,7 @@ def test_an_argument_decides(kind: str, call: str, argument: int, expected: Answ
 def test_no_socket_is_made_past_the_look_at_its_family(call: int) -> None:
     """32-bit x86 has a call for all that sockets do, whose own arguments are in memory."""
     makes_one = call in (1, 8)
-    assert ask("x86", 102, call, 0x1000) is (Answer.ABSENT if makes_one or not 0 < call < 21 else Answer.ALLOWED)
+    assert ask("x86", 102, call, 0x1000) is (Action.ABSENT if makes_one or not 0 < call < 21 else Action.ALLOWED)
     assert ask("x86", 102, 1 << 40 | call, 0x1000) is ask("x86", 102, call, 0x1000)
 
 
@@ -136,11 +136,11 @@ def test_no_socket_is_made_past_the_look_at_its_family(call: int) -> None:
 def test_only_a_devbox_with_one_account_makes_user_namespaces_and_nothing_else(kind: str) -> None:
     number = NAMED["unshare"][KINDS[kind][1]]
     assert number is not None
-    assert ask(kind, number, NEW_USERS) is Answer.FORBIDDEN
-    assert ask(kind, number, NEW_USERS, one_account=True) is Answer.ALLOWED
+    assert ask(kind, number, NEW_USERS) is Action.FORBIDDEN
+    assert ask(kind, number, NEW_USERS, one_account=True) is Action.ALLOWED
     for more in (NEW_MOUNTS, NEW_NETWORK, 0x80, 0x200):
-        assert ask(kind, number, NEW_USERS | more, one_account=True) is Answer.FORBIDDEN
-        assert ask(kind, number, more, one_account=True) is Answer.FORBIDDEN
+        assert ask(kind, number, NEW_USERS | more, one_account=True) is Action.FORBIDDEN
+        assert ask(kind, number, more, one_account=True) is Action.FORBIDDEN
 
 
 @pytest.mark.parametrize("kind", KINDS)
@@ -148,9 +148,9 @@ def test_only_a_devbox_with_one_account_makes_user_namespaces_and_nothing_else(k
 def test_user_namespaces_are_entered_and_no_others(kind: str, one_account: bool) -> None:
     number = NAMED["setns"][KINDS[kind][1]]
     assert number is not None
-    assert ask(kind, number, 3, NEW_USERS, one_account=one_account) is Answer.ALLOWED
+    assert ask(kind, number, 3, NEW_USERS, one_account=one_account) is Action.ALLOWED
     for others in (0, NEW_MOUNTS, NEW_NETWORK, NEW_USERS | NEW_MOUNTS):
-        assert ask(kind, number, 3, others, one_account=one_account) is Answer.FORBIDDEN
+        assert ask(kind, number, 3, others, one_account=one_account) is Action.FORBIDDEN
 
 
 @pytest.mark.parametrize("kind", KINDS)
@@ -158,11 +158,11 @@ def test_only_a_devbox_with_one_account_pretends_to_change_owners(kind: str) -> 
     for numbers in (*syscalls.OWNERS.values(), *syscalls.ACCOUNTS.values()):
         number = numbers[KINDS[kind][1]]
         if number is not None:
-            assert ask(kind, number, one_account=True) is Answer.DONE
-            assert ask(kind, number) is Answer.ALLOWED
+            assert ask(kind, number, one_account=True) is Action.DONE
+            assert ask(kind, number) is Action.ALLOWED
 
 
-def ask_on_this_machine(kind: str, name: str, *arguments: int, own_account: bool) -> Answer | None:
+def ask_on_this_machine(kind: str, name: str, *arguments: int, own_account: bool) -> Action | None:
     """None where the machine has no such call."""
     architecture, column, machine = KINDS[kind]
     checks = {check.call: check.numbers for check in (*syscalls.SET_ID, *syscalls.OTHER_PROCESSES)}
@@ -170,7 +170,7 @@ def ask_on_this_machine(kind: str, name: str, *arguments: int, own_account: bool
     if number is None:
         return None
     code = seccomp.program(seccomp.policy_on_this_machine(own_account=own_account), machine)
-    return Answer(answer(code, architecture, number, *arguments))
+    return Action(action(code, architecture, number, *arguments))
 
 
 CREATE, READ = 0o100 | 0o1, 0
@@ -182,31 +182,31 @@ PATH, DIRECTORY = 0x7FFF0000, 0xFFFFFF9C
 @pytest.mark.parametrize(
     ("call", "arguments", "expected"),
     [
-        ("chmod", (PATH, 0o755), Answer.ALLOWED),
-        ("chmod", (PATH, 0o1777), Answer.ALLOWED),
-        ("chmod", (PATH, 0o4755), Answer.FORBIDDEN),
-        ("chmod", (PATH, 0o2755), Answer.FORBIDDEN),
-        ("fchmod", (3, 0o644), Answer.ALLOWED),
-        ("fchmod", (3, 0o6000), Answer.FORBIDDEN),
-        ("fchmodat", (DIRECTORY, PATH, 0o755), Answer.ALLOWED),
-        ("fchmodat", (DIRECTORY, PATH, 0o4000), Answer.FORBIDDEN),
-        ("fchmodat2", (DIRECTORY, PATH, 0o4000, 0x1000), Answer.FORBIDDEN),
-        ("mknod", (PATH, 0o100644), Answer.ALLOWED),
-        ("mknod", (PATH, 0o104755), Answer.FORBIDDEN),
-        ("mknodat", (DIRECTORY, PATH, 0o104755), Answer.FORBIDDEN),
-        ("creat", (PATH, 0o4755), Answer.FORBIDDEN),
-        ("open", (PATH, CREATE, 0o644), Answer.ALLOWED),
-        ("open", (PATH, CREATE, 0o4755), Answer.FORBIDDEN),
-        ("open", (PATH, 0x410002, 0o4755), Answer.FORBIDDEN),  # O_TMPFILE
-        ("open", (PATH, READ, 0o4755), Answer.ALLOWED),  # what is there without a file to make means nothing
-        ("openat", (DIRECTORY, PATH, CREATE, 0o644), Answer.ALLOWED),
-        ("openat", (DIRECTORY, PATH, CREATE, 0o2755), Answer.FORBIDDEN),
-        ("openat", (DIRECTORY, PATH, READ, 0xFFFF), Answer.ALLOWED),
-        ("openat2", (DIRECTORY, PATH, PATH, 24), Answer.ABSENT),
+        ("chmod", (PATH, 0o755), Action.ALLOWED),
+        ("chmod", (PATH, 0o1777), Action.ALLOWED),
+        ("chmod", (PATH, 0o4755), Action.FORBIDDEN),
+        ("chmod", (PATH, 0o2755), Action.FORBIDDEN),
+        ("fchmod", (3, 0o644), Action.ALLOWED),
+        ("fchmod", (3, 0o6000), Action.FORBIDDEN),
+        ("fchmodat", (DIRECTORY, PATH, 0o755), Action.ALLOWED),
+        ("fchmodat", (DIRECTORY, PATH, 0o4000), Action.FORBIDDEN),
+        ("fchmodat2", (DIRECTORY, PATH, 0o4000, 0x1000), Action.FORBIDDEN),
+        ("mknod", (PATH, 0o100644), Action.ALLOWED),
+        ("mknod", (PATH, 0o104755), Action.FORBIDDEN),
+        ("mknodat", (DIRECTORY, PATH, 0o104755), Action.FORBIDDEN),
+        ("creat", (PATH, 0o4755), Action.FORBIDDEN),
+        ("open", (PATH, CREATE, 0o644), Action.ALLOWED),
+        ("open", (PATH, CREATE, 0o4755), Action.FORBIDDEN),
+        ("open", (PATH, 0x410002, 0o4755), Action.FORBIDDEN),  # O_TMPFILE
+        ("open", (PATH, READ, 0o4755), Action.ALLOWED),  # what is there without a file to make means nothing
+        ("openat", (DIRECTORY, PATH, CREATE, 0o644), Action.ALLOWED),
+        ("openat", (DIRECTORY, PATH, CREATE, 0o2755), Action.FORBIDDEN),
+        ("openat", (DIRECTORY, PATH, READ, 0xFFFF), Action.ALLOWED),
+        ("openat2", (DIRECTORY, PATH, PATH, 24), Action.ABSENT),
     ],
 )
 def test_no_file_of_this_machine_becomes_set_id(
-    kind: str, call: str, arguments: tuple[int, ...], expected: Answer, own_account: bool
+    kind: str, call: str, arguments: tuple[int, ...], expected: Action, own_account: bool
 ) -> None:
     assert ask_on_this_machine(kind, call, *arguments, own_account=own_account) in (expected, None)
 
@@ -215,32 +215,32 @@ def test_no_file_of_this_machine_becomes_set_id(
 @pytest.mark.parametrize(
     ("call", "arguments", "expected"),
     [
-        ("prlimit64", (0, 7), Answer.ALLOWED),
-        ("prlimit64", (4711, 7), Answer.FORBIDDEN),
-        ("setpriority", (0, 0, 5), Answer.ALLOWED),
-        ("setpriority", (0, 4711, 5), Answer.FORBIDDEN),
-        ("setpriority", (2, 1000, 5), Answer.FORBIDDEN),  # all of an account
-        ("setpriority", (2, 0, 5), Answer.FORBIDDEN),
-        ("ioprio_set", (3, 0, 0), Answer.FORBIDDEN),
-        ("ioprio_set", (1, 0, 0), Answer.ALLOWED),
-        ("ioprio_set", (1, 4711, 0), Answer.FORBIDDEN),
-        ("sched_setaffinity", (4711, 8), Answer.FORBIDDEN),
-        ("sched_setscheduler", (4711, 0), Answer.FORBIDDEN),
-        ("sched_setparam", (4711,), Answer.FORBIDDEN),
-        ("sched_setattr", (4711,), Answer.FORBIDDEN),
-        ("chown", (PATH, 0, 0), Answer.FORBIDDEN),
-        ("fchownat", (DIRECTORY, PATH, 0, 0), Answer.FORBIDDEN),
-        ("setxattr", (PATH,), Answer.NO_ATTRIBUTES),
-        ("fremovexattr", (3,), Answer.NO_ATTRIBUTES),
-        ("keyctl", (0,), Answer.FORBIDDEN),
+        ("prlimit64", (0, 7), Action.ALLOWED),
+        ("prlimit64", (4711, 7), Action.FORBIDDEN),
+        ("setpriority", (0, 0, 5), Action.ALLOWED),
+        ("setpriority", (0, 4711, 5), Action.FORBIDDEN),
+        ("setpriority", (2, 1000, 5), Action.FORBIDDEN),  # all of an account
+        ("setpriority", (2, 0, 5), Action.FORBIDDEN),
+        ("ioprio_set", (3, 0, 0), Action.FORBIDDEN),
+        ("ioprio_set", (1, 0, 0), Action.ALLOWED),
+        ("ioprio_set", (1, 4711, 0), Action.FORBIDDEN),
+        ("sched_setaffinity", (4711, 8), Action.FORBIDDEN),
+        ("sched_setscheduler", (4711, 0), Action.FORBIDDEN),
+        ("sched_setparam", (4711,), Action.FORBIDDEN),
+        ("sched_setattr", (4711,), Action.FORBIDDEN),
+        ("chown", (PATH, 0, 0), Action.FORBIDDEN),
+        ("fchownat", (DIRECTORY, PATH, 0, 0), Action.FORBIDDEN),
+        ("setxattr", (PATH,), Action.NO_ATTRIBUTES),
+        ("fremovexattr", (3,), Action.NO_ATTRIBUTES),
+        ("keyctl", (0,), Action.FORBIDDEN),
     ],
 )
 def test_the_services_own_account_is_held_by_the_filter_and_another_by_the_kernel(
-    kind: str, call: str, arguments: tuple[int, ...], expected: Answer
+    kind: str, call: str, arguments: tuple[int, ...], expected: Action
 ) -> None:
     assert ask_on_this_machine(kind, call, *arguments, own_account=False) in (expected, None)
     assert ask_on_this_machine(kind, call, *arguments, own_account=True) in (
-        Answer.FORBIDDEN if call in NAMED else Answer.ALLOWED,
+        Action.FORBIDDEN if call in NAMED else Action.ALLOWED,
         None,
     )
 

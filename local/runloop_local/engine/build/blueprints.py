@@ -19,7 +19,7 @@ from ..storage.record_set import RecordSet
 from ..storage.records import Record, body_of, loader
 from ..storage.store import Document, Query
 from .builder import SANDBOX_PREFIX, Base, Build, BuildError, BuildRequest
-from .dockerfile import bad
+from .dockerfile import error_at
 from .image import Image
 from .plan import Stage, outside_names, plan, secrets_of
 from .setup_script import setup_steps
@@ -43,7 +43,7 @@ if TYPE_CHECKING:
 BlueprintStatus = Literal["queued", "provisioning", "building", "failed", "build_complete"]
 UNDERWAY: tuple[BlueprintStatus, ...] = ("queued", "provisioning", "building")
 BUILDS_AT_ONCE = 2
-_SAID = ("out_of_memory", "out_of_disk")
+_BLUEPRINT_REASONS = ("out_of_memory", "out_of_disk")
 """The failure reasons of devboxes that the API also has for blueprints."""
 
 
@@ -104,13 +104,13 @@ class Blueprints:
         self._records = RecordSet(environment.store, "blueprint", loaded, document)
         self._preparation = _Preparation(self, environment, sources, login_shell)
         self._logs = logs
-        self._turns = asyncio.Semaphore(BUILDS_AT_ONCE)
+        self._semaphore = asyncio.Semaphore(BUILDS_AT_ONCE)
         self._tasks: dict[str, asyncio.Task[None]] = {}
         self._clearing = Clearing(environment.store.notes)
 
     async def restore(self) -> None:
         """Fail builds that the last run of the service did not finish, and clean up what they have left on disk."""
-        await asyncio.to_thread(_emptied, self._environment.folder)
+        await asyncio.to_thread(_empty, self._environment.folder)
         for record in await self._store.records("blueprint", loaded, status="build_complete"):
             self._environment.layers.hold(_holder(record.id), record.layers)
         for status in UNDERWAY:
@@ -136,7 +136,7 @@ class Blueprints:
             raise
         self._tasks[record.id] = task = asyncio.create_task(self._run(record, build_request))
         task.add_done_callback(lambda _task: held.__exit__(None, None, None))
-        task.add_done_callback(lambda _task: self._ended(record.id))
+        task.add_done_callback(lambda _task: self._forget_task(record.id))
         return record
 
     async def get(self, blueprint_id: str) -> BlueprintRecord:
@@ -211,11 +211,11 @@ class Blueprints:
             raise InvalidError(f"{count} snapshots depend on blueprint {record.id}: delete them first.")
 
     async def _run(self, record: BlueprintRecord, build_request: BuildRequest) -> None:
-        async with self._turns:
+        async with self._semaphore:
             with self._log(record.id, build_request) as log:
                 await self._build(record, build_request, log)
 
-    def _ended(self, blueprint_id: str) -> None:
+    def _forget_task(self, blueprint_id: str) -> None:
         del self._tasks[blueprint_id]
         self._logs.end(blueprint_id)
 
@@ -237,7 +237,7 @@ class Blueprints:
 
     async def _fail(self, blueprint_id: str, error: Exception, log: BuildLog) -> None:
         passed = error.reason if isinstance(error, BuildError) else None
-        reason = passed if passed in _SAID else "out_of_disk" if is_disk_full(error) else "build_failed"
+        reason = passed if passed in _BLUEPRINT_REASONS else "out_of_disk" if is_disk_full(error) else "build_failed"
         self._environment.layers.release(_holder(blueprint_id))
         # Both may fail on a full disk: `get` reports a build without a task as failed anyway.
         with suppress(EngineError):
@@ -276,7 +276,7 @@ class _Preparation:
             if request.instructions
             else set()
         )
-        others = {name: found for name in names if (found := await self._named(name)) is not None}
+        others = {name: found for name in names if (found := await self._blueprint_named(name)) is not None}
         image = base.image if base else None if request.instructions else Image()
         stages = plan(
             request.instructions, request.build_args, {name: other.image for name, other in others.items()}, image
@@ -311,10 +311,10 @@ class _Preparation:
             except NotFoundError as error:
                 if secret.required:
                     sentence = f"RUN: the secret {secret.id} is required: {error} Create one, or name it in secrets."
-                    raise bad(step.line, sentence) from error
+                    raise error_at(step.line, sentence) from error
         return found
 
-    async def _named(self, name: str) -> BlueprintRecord | None:
+    async def _blueprint_named(self, name: str) -> BlueprintRecord | None:
         """The blueprint that FROM names, or None; the tag `:latest` of Docker images is ignored."""
         try:
             return await self._blueprints.built(None, name.removesuffix(":latest"))
@@ -327,7 +327,7 @@ class _Preparation:
         return (*stages[:-1], replace(stages[-1], steps=(*stages[-1].steps, *added)))
 
 
-def _emptied(folder: Path) -> None:
+def _empty(folder: Path) -> None:
     shutil.rmtree(folder, ignore_errors=True)
     folder.mkdir(mode=0o700, parents=True, exist_ok=True)
 

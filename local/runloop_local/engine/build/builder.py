@@ -18,8 +18,8 @@ from ...sandbox.base import Command, SandboxError, failure
 from ..devbox.files import Files, whole
 from ..devbox.limits import BUILD, LimitMonitor, LimitViolation, Size, disk_violation
 from ..errors import EngineError
-from ..storage.archive import Archive, ArchiveLimits, Parcel, Style
-from .mounts import BuildMounts, Mounted, Part
+from ..storage.archive import Archive, ArchiveLimits, CopyRequest, FileAttributes
+from .mounts import BuildMounts, DiskPart, ResolvedMounts
 from .patterns import Selection, Source, Tree, ignore_rules, is_pattern, select
 from .patterns import clean as clean_path
 from .plan import HOME, Copy, Folder, Run, StageContext, Step, Write, needed
@@ -157,7 +157,7 @@ class Build:
                 for step in stage.steps:
                     done += 1
                     self._log.write(f"Step {done}/{total} : {step.title}")
-                    await self._guarded(disk, step)
+                    await self._run_step(disk, step)
             finally:
                 await disk.discard()
             self._built[number] = disk.base
@@ -185,16 +185,16 @@ class Build:
         )
         return Base(key=machine_key(self._environment.isolation))
 
-    async def _guarded(self, disk: _Disk, step: Step) -> None:
+    async def _run_step(self, disk: _Disk, step: Step) -> None:
         try:
-            await self._step(disk, step)
+            await self._apply_step(disk, step)
         except (StepError, SandboxError, EngineError, ValueError) as error:
             violation = await disk.violation()
             place = "" if step.line is None else f"Dockerfile line {step.line}: "
             sentence = f"{place}{step.title[:200]}: {error if violation is None else violation.sentence}".rstrip(".")
             raise BuildError(f"{sentence}.", None if violation is None else violation.reason) from error
 
-    async def _step(self, disk: _Disk, step: Step) -> None:
+    async def _apply_step(self, disk: _Disk, step: Step) -> None:
         if step.note is not None:
             self._log.write(step.note, "warn")
         if step.action is None:
@@ -254,19 +254,19 @@ class Build:
             await disk.run(run, stage_context, mounted, before)
         self._budget.disk_used += max(0, self._environment.cache_mounts.bytes_of(mounted.caches) - before)
 
-    async def _part(self, mount: Mount) -> Part | None:
+    async def _part(self, mount: Mount) -> DiskPart | None:
         """The part of a disk that a mount shows; None for a mount without a disk."""
         if not isinstance(mount, Bind | Cache) or (isinstance(mount, Cache) and mount.stage is None):
             return None
         if mount.stage is None:
             base = await self._context_disk(mount.source)
-            return Part(base.layers, f"{_CONTEXT}{mount.source}", base.key)
-        base = self._other(mount.stage)
-        return Part(base.layers, mount.source, base.key)
+            return DiskPart(base.layers, f"{_CONTEXT}{mount.source}", base.key)
+        base = self._base_of(mount.stage)
+        return DiskPart(base.layers, mount.source, base.key)
 
     async def _context_disk(self, source: str) -> Base:
         """A disk that contains this path of the build context."""
-        copy = _whole(source)
+        copy = _context_copy(source)
         disk = self._disk(Base(key="context"))
         try:
             await self._advance(disk, Step("build context", StageContext(), copy), copy)
@@ -279,9 +279,9 @@ class Build:
         keys = []
         for mount in mounts:
             if isinstance(mount, Bind) and mount.stage is None:
-                keys.append(await self._content_key(_whole(mount.source)))
+                keys.append(await self._content_key(_context_copy(mount.source)))
             elif isinstance(mount, Bind | Cache) and mount.stage is not None:
-                keys.append(self._other(mount.stage).key)
+                keys.append(self._base_of(mount.stage).key)
         return " ".join(keys)
 
     async def _content_key(self, action: Action) -> str:
@@ -291,14 +291,14 @@ class Build:
         if not isinstance(action, Copy):
             return ""
         if action.stage is not None:
-            return self._other(action.stage).key
+            return self._base_of(action.stage).key
         if not action.sources:
             return ""
         selection = await self._context.select(action)
         context = await self._context.archive()
         return await asyncio.to_thread(context.digest, selection.targets)
 
-    def _other(self, stage: int | str) -> Base:
+    def _base_of(self, stage: int | str) -> Base:
         if isinstance(stage, int):
             return self._built[stage]
         if stage not in self._request.bases:
@@ -319,7 +319,7 @@ class Build:
     @asynccontextmanager
     async def _exported(self, stage: int | str, copy: Copy) -> AsyncIterator[tuple[Archive, list[Source]]]:
         """The files that COPY --from takes, as an archive, and their names in it."""
-        other = self._disk(self._other(stage))
+        other = self._disk(self._base_of(stage))
         file = self._environment.folder / f"export-{secrets.token_hex(6)}"
         try:
             sources = await other.export(copy, file)
@@ -402,7 +402,7 @@ class _Disk:
         self._violation: LimitViolation | None = None
         self._stopping: asyncio.Task[None] | None = None
 
-    async def run(self, run: Run, stage_context: StageContext, mounted: Mounted, cache_bytes: int) -> None:
+    async def run(self, run: Run, stage_context: StageContext, mounted: ResolvedMounts, cache_bytes: int) -> None:
         """Run a program, with mounts that are unmounted afterwards; raises `StepError` with its exit status."""
         sandbox = await self._started(mounted.mounts, cache_bytes)
         try:
@@ -417,7 +417,7 @@ class _Disk:
 
     async def _unmount(self, sandbox: Sandbox) -> None:
         await self.violation()  # before the sandbox stops, while it can still tell
-        await self._unguard()
+        await self._stop_monitor()
         await sandbox.stop()
         sandbox.mount(())
 
@@ -436,19 +436,19 @@ class _Disk:
     async def put(self, copy: Copy, archive: Archive | None, selection: Selection) -> None:
         """Copy files into the target folder, or a single file as the target."""
         sandbox = await self._started()
-        style = replace(await self._style(sandbox, copy), unpack=copy.unpack)
+        attributes = replace(await self._attributes(sandbox, copy), unpack=copy.unpack)
         target = self._inside(sandbox, copy.target)
-        parcel = Parcel(selection.targets, copy.documents, style)
+        copy_request = CopyRequest(selection.targets, copy.documents, attributes)
         alone = selection.single_file != (len(copy.documents) == 1)
         unpacks = copy.unpack and archive is not None and await _is_archive(archive, selection.targets)
         if alone and not unpacks and not await self._is_folder(sandbox, copy.target, target):
             target, _, name = target.rstrip("/").rpartition("/")
-            parcel = replace(
-                parcel,
-                targets={name: member for member in parcel.targets.values()},  # noqa: B035 -- there is one at most
+            copy_request = replace(
+                copy_request,
+                targets={name: member for member in copy_request.targets.values()},  # noqa: B035 -- there is one at most
                 documents={name: text for text in copy.documents.values()},  # noqa: B035 -- as above
             )
-        await self._programs.unpack(sandbox, target or "/", archive, parcel)
+        await self._programs.unpack(sandbox, target or "/", archive, copy_request)
 
     async def export(self, copy: Copy, file: Path) -> list[Source]:
         """Export the sources of a copy to an archive on this machine; returns their names in it.
@@ -460,30 +460,30 @@ class _Disk:
         sandbox = await self._started()
         paths, sources = [], []
         for source in copy.sources:
-            place = _folder_of(source)
+            place = _export_path(source)
             real = place if copy.parents else await self._real(sandbox, place)
             paths.append(real)
             rest = source if copy.parents else f"{real}{clean_path(source)[len(place) :]}"
             sources.append(Source(rest, "" if is_pattern(source) else posixpath.basename(place)))
-        code, said = await self._programs.save(sandbox, ("tar", "-C", "/", "-cf", "-", "--", *paths), file)
+        code, output = await self._programs.run_to_file(sandbox, ("tar", "-C", "/", "-cf", "-", "--", *paths), file)
         if code:
-            raise failure(said or f"tar ended with exit status {code}", said)
+            raise failure(output or f"tar ended with exit status {code}", output)
         return sources
 
     async def _real(self, sandbox: Sandbox, path: str) -> str:
-        code, said = await self._programs.quiet(sandbox, ("readlink", "-e", "--", f"/{path}"))
+        code, output = await self._programs.run_trusted(sandbox, ("readlink", "-e", "--", f"/{path}"))
         if code:
             raise StepError(f"nothing in that stage is called '/{path}'")
-        return said.lstrip("/")
+        return output.lstrip("/")
 
     async def freeze(self, layer: str) -> tuple[str, ...]:
         """Stop the sandbox and freeze its disk as a layer."""
         sandbox = self._sandbox or await self._started()
-        await self._unguard()
+        await self._stop_monitor()
         await sandbox.stop()
         self._budget.disk_used += await sandbox.disk_bytes()
         self._violation = self._violation or disk_violation(self._budget.disk_used, self._budget.limits, _USER)
-        self._require_within()
+        self._require_within_limits()
         return await sandbox.snapshot(layer)
 
     async def violation(self) -> LimitViolation | None:
@@ -494,13 +494,13 @@ class _Disk:
 
     async def discard(self) -> None:
         """Destroy the sandbox; layers stay."""
-        await self._unguard()
+        await self._stop_monitor()
         sandbox, self._sandbox = self._sandbox, None
         if sandbox is not None:
             await sandbox.destroy()
 
     async def _started(self, mounts: tuple[SandboxMount, ...] = (), cache_bytes: int = 0) -> Sandbox:
-        self._require_within()
+        self._require_within_limits()
         limits, folder = self._budget.limits, str(self._environment.folder)
         if self._sandbox is None:
             name = f"{SANDBOX_PREFIX}{secrets.token_hex(6)}"
@@ -524,7 +524,7 @@ class _Disk:
         if self._sandbox is not None:
             self._stopping = asyncio.create_task(self._sandbox.stop())
 
-    async def _unguard(self) -> None:
+    async def _stop_monitor(self) -> None:
         limit_monitor, self._limit_monitor = self._limit_monitor, None
         if limit_monitor is not None:
             limit_monitor.end()
@@ -532,7 +532,7 @@ class _Disk:
         if stopping is not None:
             await stopping
 
-    def _require_within(self) -> None:
+    def _require_within_limits(self) -> None:
         if self._violation is not None:
             raise StepError(self._violation.sentence)
 
@@ -559,19 +559,19 @@ class _Disk:
             return Command(argv, "user", cwd, env)
         return Command(("/bin/sh", "-c", _AS_ACCOUNT, "sh", user, group, *argv), "root", cwd, env)
 
-    async def _style(self, sandbox: Sandbox, copy: Copy) -> Style:
+    async def _attributes(self, sandbox: Sandbox, copy: Copy) -> FileAttributes:
         if not copy.owner or not self._environment.has_root:
-            return Style(mode=copy.mode)
-        code, said = await self._programs.quiet(sandbox, ("/bin/sh", "-c", _OWNER, "sh", copy.owner))
+            return FileAttributes(mode=copy.mode)
+        code, output = await self._programs.run_trusted(sandbox, ("/bin/sh", "-c", _OWNER, "sh", copy.owner))
         if code:
-            raise StepError(f"--chown={copy.owner}: {said}")
-        uid, gid = said.split()
-        return Style(int(uid), int(gid), copy.mode)
+            raise StepError(f"--chown={copy.owner}: {output}")
+        uid, gid = output.split()
+        return FileAttributes(int(uid), int(gid), copy.mode)
 
     async def _is_folder(self, sandbox: Sandbox, wanted: str, target: str) -> bool:
         if wanted.endswith(("/", "/.")):
             return True
-        return (await self._programs.quiet(sandbox, ("test", "-d", target)))[0] == 0
+        return (await self._programs.run_trusted(sandbox, ("test", "-d", target)))[0] == 0
 
 
 async def _is_archive(archive: Archive, targets: Mapping[str, str]) -> bool:
@@ -581,12 +581,12 @@ async def _is_archive(archive: Archive, targets: Mapping[str, str]) -> bool:
     return False
 
 
-def _whole(source: str) -> Copy:
+def _context_copy(source: str) -> Copy:
     """A step that copies a path of the build context to a separate disk."""
     return Copy((source.lstrip("/") or ".",), f"{_CONTEXT}/", parents=True)
 
 
-def _folder_of(source: str) -> str:
+def _export_path(source: str) -> str:
     """The path to export for a source: itself, or the folder above its pattern."""
     path = clean_path(source)
     while is_pattern(path):

@@ -50,20 +50,20 @@ class BuildCache:
         self._counted: dict[str, int] = {}
         """The sizes of layers that only steps hold."""
         self._total = 0
-        layers.watch(self._recount)
+        layers.watch(self._update_total)
 
     async def load(self) -> None:
         """Load the steps of earlier builds, and hold their layers."""
         await self._store.delete_before("build_step", now_ms())  # of the first version, which did not store keys
         for step in await self._store.records(KIND, loader(CachedStep)):
-            self._know(step)
-        self._lose(self._layers.missing(self._owners))
+            self._add_step(step)
+        self._forget_sizes(self._layers.missing(self._owners))
 
     def find(self, key: str) -> CachedStep | None:
         """The step with this key, if its disk exists; its layers must be held before the next await."""
         step = self._steps.get(key)
         missing = self._layers.missing(() if step is None else step.layers)
-        self._lose(missing)
+        self._forget_sizes(missing)
         return None if missing else step
 
     async def touch(self, step: CachedStep) -> None:
@@ -74,13 +74,13 @@ class BuildCache:
     async def add(self, key: str, layers: tuple[str, ...]) -> None:
         """Add a step."""
         new = [layer for layer in layers if layer not in self._sizes]
-        await self._keep(CachedStep(key, layers, now_ms(), await self._measured(new)))
+        await self._keep(CachedStep(key, layers, now_ms(), await self._measure(new)))
 
     async def restore(self) -> None:
         """Measure layers whose sizes are unknown, because they were new with a step that was forgotten."""
         for step in list(self._steps.values()):
             unknown = {layer for layer in step.layers if layer not in self._sizes}
-            sizes = await self._measured(unknown - self._layers.missing(unknown))
+            sizes = await self._measure(unknown - self._layers.missing(unknown))
             if sizes and self._steps.get(step.key) is step:
                 await self._keep(replace(step, sizes={**step.sizes, **sizes}))
 
@@ -103,25 +103,25 @@ class BuildCache:
         return removal.bytes
 
     async def _keep(self, step: CachedStep) -> None:
-        self._know(step)
+        self._add_step(step)
         await self._store.put(Document(KIND, step.key, body_of(step), time_ms=step.used_ms))
 
-    async def _measured(self, layers: Iterable[str]) -> dict[str, int]:
+    async def _measure(self, layers: Iterable[str]) -> dict[str, int]:
         return {layer: await self._layers.bytes_of(layer) for layer in layers}
 
-    def _know(self, step: CachedStep) -> None:
+    def _add_step(self, step: CachedStep) -> None:
         before = self._steps.get(step.key)
         self._steps[step.key] = step
         self._owners.update(step.layers)
         self._sizes.update(step.sizes)
-        self._disown(() if before is None else before.layers)
+        self._remove_owner(() if before is None else before.layers)
         self._layers.hold(f"step/{step.key}", step.layers)
 
     def _forget(self, key: str) -> None:
-        self._disown(self._steps.pop(key).layers)
+        self._remove_owner(self._steps.pop(key).layers)
         self._layers.release(f"step/{key}")
 
-    def _disown(self, layers: Iterable[str]) -> None:
+    def _remove_owner(self, layers: Iterable[str]) -> None:
         """Decrement the owners of these layers."""
         for layer in layers:
             self._owners[layer] -= 1
@@ -129,13 +129,13 @@ class BuildCache:
                 del self._owners[layer]
                 self._sizes.pop(layer, None)
 
-    def _lose(self, layers: Iterable[str]) -> None:
+    def _forget_sizes(self, layers: Iterable[str]) -> None:
         """Forget the sizes of layers that are not on disk."""
         for layer in layers:
             self._sizes.pop(layer, None)
-        self._recount(layers)
+        self._update_total(layers)
 
-    def _recount(self, layers: Iterable[str]) -> None:
+    def _update_total(self, layers: Iterable[str]) -> None:
         """Update the total for layers whose holders have changed."""
         before = self._total
         for layer in layers:

@@ -31,7 +31,7 @@ class CacheMounts:
         self._grown = grown
         self._kept: dict[str, Item] = {}
         self._users: Counter[str] = Counter()
-        self._alone: set[str] = set()
+        self._exclusive: set[str] = set()
         """Folders that a step uses exclusively."""
         self._changed = asyncio.Condition()
 
@@ -55,19 +55,19 @@ class CacheMounts:
         name = removal.item.id
         if self.folders is None or self._users[name]:
             return 0
-        self._take(name, alone=True)
+        self._take(name, exclusive=True)
         try:
             freed = self._bytes(name)
             await self.folders.remove(name)
             self._kept.pop(name, None)
             return freed
         finally:
-            await self._let_go(name)
+            await self._release(name)
 
     @asynccontextmanager
     async def use(self, id_: str, sharing: Sharing, waits: Callable[[], None]) -> AsyncIterator[str]:
         """Use a folder of this id; yields its name. Calls `waits` if the step has to wait for another."""
-        name = await self._chosen(id_, sharing, waits)
+        name = await self._choose(id_, sharing, waits)
         try:
             if self.folders is not None:
                 self.folders.touch(name)
@@ -78,41 +78,41 @@ class CacheMounts:
                     self.folders.touch(name)
                 await self._count(name, now_ms())
             finally:
-                await self._let_go(name)
+                await self._release(name)
                 self._grown()
 
     def bytes_of(self, names: Iterable[str]) -> int:
         """The size of these folders after their last use."""
         return sum(map(self._bytes, names))
 
-    async def _chosen(self, id_: str, sharing: Sharing, waits: Callable[[], None]) -> str:
-        name = self._free(id_, sharing)
+    async def _choose(self, id_: str, sharing: Sharing, waits: Callable[[], None]) -> str:
+        name = self._first_available(id_, sharing)
         if name is None:
             waits()
         async with self._changed:
-            while (name := self._free(id_, sharing)) is None:
+            while (name := self._first_available(id_, sharing)) is None:
                 await self._changed.wait()
-            self._take(name, alone=sharing != "shared")
+            self._take(name, exclusive=sharing != "shared")
             return name
 
-    def _free(self, id_: str, sharing: Sharing) -> str | None:
+    def _first_available(self, id_: str, sharing: Sharing) -> str | None:
         """The first folder that a step may use; None if it has to wait."""
         base = hashlib.sha256(id_.encode()).hexdigest()[:32]
         names = (f"{base}-{number}" for number in itertools.count())
         if sharing == "shared":
-            return next(name for name in names if name not in self._alone)
+            return next(name for name in names if name not in self._exclusive)
         if sharing == "private":
             return next(name for name in names if not self._users[name])
         return None if self._users[f"{base}-0"] else f"{base}-0"
 
-    def _take(self, name: str, *, alone: bool) -> None:
+    def _take(self, name: str, *, exclusive: bool) -> None:
         self._users[name] += 1
-        if alone:
-            self._alone.add(name)
+        if exclusive:
+            self._exclusive.add(name)
 
-    async def _let_go(self, name: str) -> None:
+    async def _release(self, name: str) -> None:
         self._users[name] -= 1
-        self._alone.discard(name)
+        self._exclusive.discard(name)
         async with self._changed:
             self._changed.notify_all()
 

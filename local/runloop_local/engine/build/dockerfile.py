@@ -66,7 +66,7 @@ class Instruction:
         return self.flags.get(name, (default,))[0]
 
 
-def bad(line: int | None, sentence: str) -> InvalidError:
+def error_at(line: int | None, sentence: str) -> InvalidError:
     """An error with the line of the Dockerfile."""
     return InvalidError(sentence if line is None else f"Dockerfile line {line}: {sentence}")
 
@@ -79,11 +79,11 @@ def parse(text: str) -> tuple[Instruction, ...]:
     found: list[Instruction] = []
     place = 0
     while place < len(lines):
-        if _is_skipped(lines[place]):
+        if _is_blank_or_comment(lines[place]):
             place += 1
             continue
         start = place + 1
-        logical, place = _joined(lines, place, escape)
+        logical, place = _join_lines(lines, place, escape)
         bare = _instruction(logical.strip(), start, escape)
         heredocs, place = _heredocs(bare, lines, place)
         found.append(replace(bare, heredocs=tuple(heredocs)))
@@ -124,7 +124,7 @@ def _escape(lines: list[str]) -> str:
             break
         if directive[1].lower() == "escape":
             if directive[2] not in ("\\", "`"):
-                raise bad(number, f"escape must be \\ or `, not {directive[2]!r}.")
+                raise error_at(number, f"escape must be \\ or `, not {directive[2]!r}.")
             return directive[2]
     return "\\"
 
@@ -132,15 +132,15 @@ def _escape(lines: list[str]) -> str:
 def _refuse_nul(lines: list[str]) -> None:
     number = next((number for number, line in enumerate(lines, 1) if "\0" in line), None)
     if number is not None:
-        raise bad(number, "a Dockerfile must not contain a NUL character.")
+        raise error_at(number, "a Dockerfile must not contain a NUL character.")
 
 
-def _is_skipped(line: str) -> bool:
+def _is_blank_or_comment(line: str) -> bool:
     stripped = line.strip()
     return not stripped or stripped.startswith("#")
 
 
-def _joined(lines: list[str], place: int, escape: str) -> tuple[str, int]:
+def _join_lines(lines: list[str], place: int, escape: str) -> tuple[str, int]:
     """Join the lines of the instruction that begins here; returns it and the index of the line after it."""
     continued = re.compile(re.escape(escape) + r"[ \t]*$")
     logical = ""
@@ -148,7 +148,7 @@ def _joined(lines: list[str], place: int, escape: str) -> tuple[str, int]:
     while place < len(lines):
         line = lines[place]
         place += 1
-        if place - 1 > first and _is_skipped(line):
+        if place - 1 > first and _is_blank_or_comment(line):
             continue  # comments and blank lines within an instruction
         end = continued.search(line)
         logical += line if end is None else line[: end.start()]
@@ -161,16 +161,16 @@ def _instruction(logical: str, line: int, escape: str) -> Instruction:
     keyword, _, rest = logical.replace("\t", " ", 1).partition(" ")
     name = keyword.upper()
     if name not in KEYWORDS:
-        raise bad(line, f"unknown instruction {keyword[:40]!r}.")
+        raise error_at(line, f"unknown instruction {keyword[:40]!r}.")
     rest = rest.strip()
     flags: dict[str, tuple[str, ...]] = {}
     while name in _FLAGGED and (flag := _FLAG.match(rest)) is not None:
         if flag[1] in flags and flag[1] not in _REPEATED:
-            raise bad(line, f"{name}: --{flag[1]} is given twice.")
+            raise error_at(line, f"{name}: --{flag[1]} is given twice.")
         flags[flag[1]] = (*flags.get(flag[1], ()), _QUOTED.sub(_unquoted, flag[2] or ""))
         rest = rest[flag.end() :]
     if not rest:
-        raise bad(line, f"{name} needs an argument.")
+        raise error_at(line, f"{name} needs an argument.")
     return Instruction(name, rest, line, flags, escape=escape)
 
 
@@ -201,4 +201,4 @@ def _document(lines: list[str], place: int, name: str, *, tabs: bool, line: int)
         if text == name:
             return "".join(f"{text}\n" for text in found), place
         found.append(text)
-    raise bad(line, f"the document {name} has no end: a line with {name} alone is missing.")
+    raise error_at(line, f"the document {name} has no end: a line with {name} alone is missing.")

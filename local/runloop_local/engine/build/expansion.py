@@ -163,9 +163,9 @@ class _Expansion:
         if operator[0] in "#%":
             pattern, is_longest = self._until("}", pattern=True), len(operator) == 2
             return (
-                _without_begin(value, pattern, is_longest)
+                _remove_prefix(value, pattern, is_longest)
                 if operator[0] == "#"
-                else _without_end(value, pattern, is_longest)
+                else _remove_suffix(value, pattern, is_longest)
             )
         return self._chosen(name, operator, self._until("}"))
 
@@ -226,14 +226,14 @@ class _Pattern:
         return end
 
 
-def _without_begin(value: str, pattern: str, is_longest: bool) -> str:
+def _remove_prefix(value: str, pattern: str, is_longest: bool) -> str:
     return value[_Pattern(pattern).end(value, 0, is_longest=is_longest) or 0 :]
 
 
-def _without_end(value: str, pattern: str, is_longest: bool) -> str:
+def _remove_suffix(value: str, pattern: str, is_longest: bool) -> str:
     """Match on the reversed text, as a match is anchored at its start only."""
     backwards = "".join(reversed(_PATTERN_PIECE.findall(pattern)))
-    return _without_begin(value[::-1], backwards, is_longest)[::-1]
+    return _remove_prefix(value[::-1], backwards, is_longest)[::-1]
 
 
 def _replaced(value: str, pattern: str, replacement: str, *, everywhere: bool) -> str:

@@ -22,7 +22,7 @@ if TYPE_CHECKING:
 Level = Literal["info", "warn", "error"]
 MAX_BYTES = 16 << 20
 _MAX_LINE = 64 << 10
-_SHORTEST = 4
+_SHORTEST_REDACTED = 4
 """Shorter lines of a secret, such as a brace, are not redacted, as they reveal nothing."""
 
 
@@ -32,7 +32,7 @@ class BuildLog:
     def __init__(self, file: Path, secrets: Collection[str] = ()) -> None:
         file.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
         self._file = os.open(file, os.O_WRONLY | os.O_CREAT | os.O_APPEND | os.O_CLOEXEC, 0o600)
-        self._secrets = _words_of(secrets)
+        self._secrets = _redacted_words(secrets)
         self._words = [word.encode("utf-8", "surrogatepass") for word in self._secrets if "\n" not in word]
         self._longest = max(map(len, self._words), default=0)
         self._size = 0
@@ -48,7 +48,7 @@ class BuildLog:
             return
         *lines, self._partial = (self._partial + data).split(b"\n")
         if len(self._partial) > _MAX_LINE + self._longest:
-            lines += self._begun()
+            lines += self._cut_long_line()
         kept = []
         for line in lines:
             kept.append(self._line(line.decode("utf-8", "replace").rstrip("\r"), "info"))
@@ -58,7 +58,7 @@ class BuildLog:
                 break
         write_all(self._file, b"".join(kept))
 
-    def _begun(self) -> list[bytes]:
+    def _cut_long_line(self) -> list[bytes]:
         """The beginning of a line that is too long; its end stays buffered, as it may be the start of a secret."""
         for word in self._words:
             self._partial = self._partial.replace(word, b"***")
@@ -88,9 +88,9 @@ class BuildLog:
         self.close()
 
 
-def _words_of(secrets: Collection[str]) -> list[str]:
+def _redacted_words(secrets: Collection[str]) -> list[str]:
     """The words to redact, longest first: secrets, and the lines of secrets with several lines."""
-    lines = {line for secret in secrets for line in secret.split("\n") if len(line.strip()) >= _SHORTEST}
+    lines = {line for secret in secrets for line in secret.split("\n") if len(line.strip()) >= _SHORTEST_REDACTED}
     words = {*secrets, *map(str.strip, secrets), *map(str.strip, lines)} - {""}
     return sorted(words, key=len, reverse=True)
 

@@ -21,7 +21,7 @@ _SEEDS = "/run/.mount-"
 
 
 @dataclass(frozen=True, slots=True)
-class Part:
+class DiskPart:
     """A part of a disk."""
 
     layers: tuple[str, ...]
@@ -31,7 +31,7 @@ class Part:
 
 
 @dataclass(frozen=True, slots=True)
-class Mounted:
+class ResolvedMounts:
     """The resolved mounts of a step."""
 
     mounts: tuple[base.Mount, ...] = ()
@@ -50,20 +50,22 @@ class BuildMounts:
     secrets: Mapping[str, str] = field(repr=False)
     log: BuildLog
 
-    async def take(self, mounts: Sequence[Mount], parts: Mapping[Mount, Part], stack: AsyncExitStack) -> Mounted:
+    async def take(
+        self, mounts: Sequence[Mount], parts: Mapping[Mount, DiskPart], stack: AsyncExitStack
+    ) -> ResolvedMounts:
         """Resolve the mounts of a step, until the stack is closed. `parts` are the disks of mounts that have one."""
         files = [mount for mount in mounts if isinstance(mount, Secret)]
         env = {mount.variable: self.secrets[mount.id] for mount in files if mount.variable and mount.id in self.secrets}
         if self.caches.folders is None:
             if any(isinstance(mount, Cache | Tmpfs) for mount in mounts):
                 self.log.write("Devboxes are plain processes here: --mount has no effect.", "warn")
-            return Mounted(env=env)
+            return ResolvedMounts(env=env)
         names = await self._caches(mounts, parts, stack)
-        found = [made for mount in mounts if (made := self._made(mount, parts, names)) is not None]
+        found = [made for mount in mounts if (made := self._resolve(mount, parts, names)) is not None]
         seeded = [mount for mount in names if mount in parts and self.caches.folders.is_new(names[mount])]
         seeds = [(f"{_SEEDS}{number}", mount) for number, mount in enumerate(seeded)]
         disks = [base.DiskMount(place, parts[mount].layers, parts[mount].source) for place, mount in seeds]
-        return Mounted(
+        return ResolvedMounts(
             (*found, *disks), env, tuple(names.values()), tuple((place, mount.target) for place, mount in seeds)
         )
 
@@ -80,7 +82,7 @@ class BuildMounts:
             )
 
     async def _caches(
-        self, mounts: Sequence[Mount], parts: Mapping[Mount, Part], stack: AsyncExitStack
+        self, mounts: Sequence[Mount], parts: Mapping[Mount, DiskPart], stack: AsyncExitStack
     ) -> dict[Cache, str]:
         """Take the cache folders, by mount, in a global order, so that no two builds wait for each other."""
         by_id: dict[str, list[Cache]] = {}
@@ -96,7 +98,7 @@ class BuildMounts:
             found.update(dict.fromkeys(those, name))
         return found
 
-    def _made(self, mount: Mount, parts: Mapping[Mount, Part], caches: Mapping[Cache, str]) -> base.Mount | None:
+    def _resolve(self, mount: Mount, parts: Mapping[Mount, DiskPart], caches: Mapping[Cache, str]) -> base.Mount | None:
         match mount:
             case Cache():
                 return base.CacheMount(mount.target, caches[mount], mount.ownership, mount.read_only)

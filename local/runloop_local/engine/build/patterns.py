@@ -7,7 +7,7 @@ import re
 from collections.abc import Collection, Iterable, Mapping
 from dataclasses import dataclass, field
 
-_MOST_LINKS = 40
+_MAX_LINKS = 40
 _PIECES = re.compile(r"\*\*/?|\*|\?|\[\^?\]?[^]]*\]|\\.|.", re.DOTALL)
 
 
@@ -20,7 +20,7 @@ def clean(path: str) -> str:
 
 
 @dataclass(frozen=True, slots=True)
-class Ignore:
+class IgnoreRules:
     """The rules of a `.dockerignore`; the last one that matches decides."""
 
     rules: tuple[tuple[re.Pattern[str], bool], ...] = ()
@@ -34,7 +34,7 @@ class Ignore:
         return ignored
 
 
-def ignore_rules(text: str) -> Ignore:
+def ignore_rules(text: str) -> IgnoreRules:
     """Parse a `.dockerignore`."""
     rules = []
     for line in text.removeprefix("\ufeff").split("\n"):
@@ -45,7 +45,7 @@ def ignore_rules(text: str) -> Ignore:
         if path is not None:
             # Everything below a matching folder matches, too.
             rules.append((_compiled(path, "(?:/.*)?"), not rule.startswith("!")))
-    return Ignore(tuple(rules))
+    return IgnoreRules(tuple(rules))
 
 
 def _path_of(rule: str) -> str | None:
@@ -70,10 +70,10 @@ def _compiled(pattern: str, ending: str = "") -> re.Pattern[str]:
 
 def _expression(pattern: str) -> str:
     """Translate a pattern to a regular expression: `*` and `?` in one folder, `**` across folders, `[a-z]`, `\\x`."""
-    return "".join(map(_piece, _PIECES.findall(pattern)))
+    return "".join(map(_translate_piece, _PIECES.findall(pattern)))
 
 
-def _piece(piece: str) -> str:
+def _translate_piece(piece: str) -> str:
     known = {"**/": "(?:.*/)?", "**": ".*", "*": "[^/]*", "?": "[^/]"}
     if piece in known:
         return known[piece]
@@ -92,7 +92,7 @@ class Tree:
     links: Mapping[str, str] = field(default_factory=dict)
     """The targets of symbolic links by path."""
 
-    def without(self, ignore: Ignore) -> Tree:
+    def without(self, ignore: IgnoreRules) -> Tree:
         """The tree without ignored paths."""
         if not ignore.rules:
             return self
@@ -112,7 +112,7 @@ class Tree:
                 found.append(part)
                 continue
             followed += 1
-            if followed > _MOST_LINKS:
+            if followed > _MAX_LINKS:
                 raise ValueError(f"{path!r} is a link that leads nowhere")
             found = [] if target.startswith("/") else found
             left += target.split("/")[::-1]
@@ -147,12 +147,12 @@ def select(tree: Tree, sources: Iterable[Source], *, parents: bool = False) -> S
     targets: dict[str, str] = {}
     is_file = []
     for source in sources:
-        found = _picked(clean(source.path), tree, folders)
+        found = _match_source(clean(source.path), tree, folders)
         if not found:
             raise ValueError(f"nothing in the build context is called {source.path!r}")
         before = clean(source.path.partition("/./")[0]) if parents and "/./" in source.path else ""
         for path in found:
-            real = _existing(path, tree, folders)
+            real = _resolve_existing(path, tree, folders)
             is_file.append(real not in folders)
             if parents:
                 targets.update(_with_folders(path, real, before, tree, folders))
@@ -174,7 +174,7 @@ def _folders(names: Mapping[str, bool]) -> set[str]:
     return found
 
 
-def _picked(source: str, tree: Tree, folders: Collection[str]) -> list[str]:
+def _match_source(source: str, tree: Tree, folders: Collection[str]) -> list[str]:
     everything = {*tree.names, *folders}
     if source in everything:
         return [source]
@@ -184,7 +184,7 @@ def _picked(source: str, tree: Tree, folders: Collection[str]) -> list[str]:
     return sorted(name for name in everything if name and expression.match(name))
 
 
-def _existing(path: str, tree: Tree, folders: Collection[str]) -> str:
+def _resolve_existing(path: str, tree: Tree, folders: Collection[str]) -> str:
     real = tree.real(path)
     if real not in tree.names and real not in folders:
         raise ValueError(f"{path!r} is a link to {tree.links.get(path, real)!r}, which is not in the build context")

@@ -13,7 +13,7 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING
 
-from .dockerfile import bad, json_form, parse, trigger_text
+from .dockerfile import error_at, json_form, parse, trigger_text
 from .expansion import expand, expand_document, pairs, split_words
 from .image import Image
 from .run_mounts import Bind, Cache, Secret, mount_of
@@ -234,7 +234,7 @@ class _Stages:
     def change(self, **changes: object) -> None:
         self._last = replace(self.current, **changes)  # type: ignore[arg-type] # names and types are the callers'
 
-    def set(self, **changes: object) -> None:
+    def change_context(self, **changes: object) -> None:
         self.change(stage_context=replace(self.context, **changes))  # type: ignore[arg-type] # as above
 
     def step(self, instruction: Instruction, action: Action | None = None) -> Step:
@@ -268,7 +268,7 @@ class _Plan:
         self._images = images
         self._base = base
         self._global_args: dict[str, str] = {}
-        self._stages = _Stages(None if base is None else _begun(None, base))
+        self._stages = _Stages(None if base is None else _new_stage(None, base))
         self._handlers: dict[str, Callable[[Instruction], Step | None]] = {
             "ADD": self._copy,
             "ARG": self._arg,
@@ -286,33 +286,33 @@ class _Plan:
 
     def stages(self, instructions: Sequence[Instruction]) -> tuple[Stage, ...]:
         if self._base is not None:
-            self._trigger(self._base.on_build, None)
+            self._apply_triggers(self._base.on_build, None)
         for instruction in instructions:
             if not self._stages.has_begun and instruction.keyword not in ("ARG", "FROM"):
-                raise bad(instruction.line, f"{instruction.keyword} comes before FROM.")
-            self._take(instruction, instruction.line)
+                raise error_at(instruction.line, f"{instruction.keyword} comes before FROM.")
+            self._apply(instruction, instruction.line)
         if not self._stages.has_begun:
-            raise bad(None, "The Dockerfile has no FROM.")
+            raise error_at(None, "The Dockerfile has no FROM.")
         return (*self._stages.done, self._stages.current)
 
-    def _take(self, instruction: Instruction, line: int | None) -> None:
+    def _apply(self, instruction: Instruction, line: int | None) -> None:
         try:
             _check_flags(instruction)
             step = self._handlers.get(instruction.keyword, self._other)(instruction)
         except ValueError as error:
-            raise bad(line, f"{instruction.keyword}: {error}.") from error
+            raise error_at(line, f"{instruction.keyword}: {error}.") from error
         if step is not None:
             self._stages.change(steps=(*self._stages.current.steps, replace(step, line=line)))
 
-    def _trigger(self, on_build: Sequence[str], line: int | None) -> None:
+    def _apply_triggers(self, on_build: Sequence[str], line: int | None) -> None:
         """Plan the ONBUILD instructions of a base."""
         for text in on_build:
             for instruction in parse(text):
-                self._take(instruction, line)
+                self._apply(instruction, line)
 
     def _from(self, instruction: Instruction) -> None:
         if self._base is not None:
-            raise bad(instruction.line, "FROM and a base blueprint exclude each other: leave out one of them.")
+            raise error_at(instruction.line, "FROM and a base blueprint exclude each other: leave out one of them.")
         variables = {**_PREDEFINED, **self._global_args}
         words = [expand(word, variables, instruction.escape) for word in instruction.text.split()]
         if len(words) not in (1, 3) or (len(words) == 3 and words[1].upper() != "AS") or not words[0]:
@@ -330,11 +330,11 @@ class _Plan:
         else:
             image = self._images.get(base, Image())
             on_build = image.on_build
-            self._stages.begin(replace(_begun(base, image), name=name))
+            self._stages.begin(replace(_new_stage(base, image), name=name))
         self._stages.change(
             steps=(Step(instruction.title, self._stages.context, None, instruction.line, _platform_note(platform)),)
         )
-        self._trigger(on_build, instruction.line)
+        self._apply_triggers(on_build, instruction.line)
 
     def _arg(self, instruction: Instruction) -> Step | None:
         for word in split_words(instruction.text, instruction.escape):
@@ -346,7 +346,7 @@ class _Plan:
                 inherited = {**_PREDEFINED, **self._global_args}.get(name, "")
                 value = self._stages.expanded(instruction, default) if given else inherited
                 self._declare(args, name, value, given or name in {**_PREDEFINED, **self._global_args})
-                self._stages.set(args=args)
+                self._stages.change_context(args=args)
         return self._stages.step(instruction) if self._stages.has_begun else None
 
     def _declare(self, args: dict[str, str], name: str, default: str, has_default: object) -> None:
@@ -360,7 +360,7 @@ class _Plan:
         values = {
             self._stages.expanded(instruction, name): self._stages.expanded(instruction, value) for name, value in given
         }
-        self._stages.set(env={**self._stages.context.env, **values})
+        self._stages.change_context(env={**self._stages.context.env, **values})
         return self._stages.step(instruction)
 
     def _run(self, instruction: Instruction) -> Step:
@@ -396,19 +396,19 @@ class _Plan:
         words = json_form(instruction.text)
         if not words:
             raise ValueError('write it as ["program", "argument"]')
-        self._stages.set(shell=words)
+        self._stages.change_context(shell=words)
         return self._stages.step(instruction)
 
     def _user(self, instruction: Instruction) -> Step:
         user = self._stages.expanded(instruction, instruction.text)
         if not re.fullmatch(r"[\w.-]+(:[\w.-]+)?", user):
             raise ValueError(f"{user!r} is not an account")
-        self._stages.set(user=user)
+        self._stages.change_context(user=user)
         return self._stages.step(instruction)
 
     def _workdir(self, instruction: Instruction) -> Step:
         path = posixpath.normpath(self._stages.absolute(self._stages.expanded(instruction, instruction.text)))
-        self._stages.set(cwd=path)
+        self._stages.change_context(cwd=path)
         return self._stages.step(instruction, Folder(path))
 
     def _copy(self, instruction: Instruction) -> Step:
@@ -461,7 +461,7 @@ class _Plan:
         return self._stages.step(instruction)
 
 
-def _begun(base: str | None, image: Image) -> Stage:
+def _new_stage(base: str | None, image: Image) -> Stage:
     stage_context = StageContext(env=image.env, cwd=image.cwd, user=image.user)
     return Stage(base, stage_context=stage_context, entrypoint=image.entrypoint, command=image.command)
 

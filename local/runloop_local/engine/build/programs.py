@@ -9,7 +9,7 @@ from typing import IO, TYPE_CHECKING
 from ...sandbox.base import Command, failure
 from ..devbox.execution import settle
 from ..devbox.pipes import PipeReader, close_all, open_each, open_nothing, open_pipe, open_small_pipe
-from ..storage.archive import Archive, ArchiveLimits, Parcel, save, send_alone
+from ..storage.archive import Archive, ArchiveLimits, CopyRequest, save, send_documents_only
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -19,7 +19,7 @@ if TYPE_CHECKING:
     from .log import BuildLog
 
 _UNPACK = 'mkdir -p -- "$1" && exec tar -xp $2 -C "$1" -f -'
-_KEEPING = "--no-overwrite-dir --keep-directory-symlink"
+_KEEP_EXISTING = "--no-overwrite-dir --keep-directory-symlink"
 
 
 class Programs:
@@ -49,17 +49,17 @@ class Programs:
 
     async def script(self, sandbox: Sandbox, script: str, *arguments: str) -> None:
         """Run a trusted shell script as root; raises `SandboxError` with its output if it fails."""
-        code, said = await self.quiet(sandbox, ("/bin/sh", "-c", script, "sh", *arguments))
+        code, output = await self.run_trusted(sandbox, ("/bin/sh", "-c", script, "sh", *arguments))
         if code:
-            raise failure(said or f"exit status {code}", said)
+            raise failure(output or f"exit status {code}", output)
 
-    async def quiet(
+    async def run_trusted(
         self, sandbox: Sandbox, argv: tuple[str, ...], *, stdin: int = -1, stdout: int = -1
     ) -> tuple[int, str]:
         """Run a trusted program as root; returns its exit status and the beginning of its output. Closes `stdin`."""
-        said = bytearray()
+        output = bytearray()
         (read, write), (nothing, _) = open_each(open_pipe, open_nothing)
-        reader = PipeReader(read, lambda data: said.extend(data[: max(0, 4096 - len(said))]), self._flow)
+        reader = PipeReader(read, lambda data: output.extend(data[: max(0, 4096 - len(output))]), self._flow)
         try:
             try:
                 process = await sandbox.spawn(
@@ -74,9 +74,9 @@ class Programs:
             await settle([reader])
         finally:
             reader.close()
-        return code, said.decode("utf-8", "replace").strip()
+        return code, output.decode("utf-8", "replace").strip()
 
-    async def save(self, sandbox: Sandbox, argv: tuple[str, ...], file: Path) -> tuple[int, str]:
+    async def run_to_file(self, sandbox: Sandbox, argv: tuple[str, ...], file: Path) -> tuple[int, str]:
         """Run a trusted program with its output in a file on this machine.
 
         The size is limited here: a sparse file inside takes no disk space there, but its archive may be huge.
@@ -89,31 +89,31 @@ class Programs:
             close_all(read, write, over, ended)
             raise
         try:
-            found = await self.quiet(sandbox, argv, stdout=write)
+            found = await self.run_trusted(sandbox, argv, stdout=write)
         finally:
             close_all(write, ended)
             await saving
         return found
 
-    async def unpack(self, sandbox: Sandbox, target: str, archive: Archive | None, parcel: Parcel) -> None:
+    async def unpack(self, sandbox: Sandbox, target: str, archive: Archive | None, copy_request: CopyRequest) -> None:
         """Send files through a pipe to tar inside the sandbox, where links cannot lead out of it."""
         read, write = os.pipe()
-        argv = ("/bin/sh", "-c", _UNPACK, "sh", target, _KEEPING if self._has_root else "")
-        unpacking = asyncio.create_task(self.quiet(sandbox, argv, stdin=read))
+        argv = ("/bin/sh", "-c", _UNPACK, "sh", target, _KEEP_EXISTING if self._has_root else "")
+        unpacking = asyncio.create_task(self.run_trusted(sandbox, argv, stdin=read))
         try:
-            await asyncio.to_thread(_send, archive, parcel, os.fdopen(write, "wb"))
+            await asyncio.to_thread(_send, archive, copy_request, os.fdopen(write, "wb"))
         finally:
-            code, said = await unpacking
+            code, output = await unpacking
         if code:
-            raise failure(said or f"tar ended with exit status {code}", said)
+            raise failure(output or f"tar ended with exit status {code}", output)
 
 
-def _send(archive: Archive | None, parcel: Parcel, sink: IO[bytes]) -> None:
+def _send(archive: Archive | None, copy_request: CopyRequest, sink: IO[bytes]) -> None:
     try:
         with sink:
             if archive is None:
-                send_alone(parcel, sink)
+                send_documents_only(copy_request, sink)
             else:
-                archive.send(parcel, sink)
+                archive.send(copy_request, sink)
     except BrokenPipeError:
         return  # tar has ended, and its exit status and output tell why

@@ -34,7 +34,7 @@ _ONLY_OF = {
 }
 _TRUE, _FALSE = ("1", "t", "T", "TRUE", "true", "True"), ("0", "f", "F", "FALSE", "false", "False")
 _SIZE = re.compile(r"(\d{1,15}(?:\.\d{1,6})?) ?([kmgtp]?)i?b?", re.ASCII | re.IGNORECASE)
-_ROOTS, _PRIVATE = Ownership(), Ownership(mode=0o400)
+_ROOT_OWNED, _PRIVATE = Ownership(), Ownership(mode=0o400)
 _VARIABLE = re.compile(r"[A-Za-z_]\w*", re.ASCII)
 
 
@@ -45,7 +45,7 @@ class Cache:
     target: str
     id: str
     sharing: Sharing = "shared"
-    ownership: Ownership = _ROOTS
+    ownership: Ownership = _ROOT_OWNED
     read_only: bool = False
     stage: int | str | None = None
     """The stage or blueprint whose folder `source` fills a new cache; by default it is empty."""

@@ -104,18 +104,18 @@ def _preview_lines(setup: Setup) -> list[str]:
     lines = ["USER user", f"WORKDIR {HOME}"] if setup != Setup() else []
     lines += [f"RUN {command}" if "\n" not in command else _script(command) for command in setup.commands]
     for path, content in setup.files.items():
-        end = _free_name(content)
+        end = _unused_name(content)
         lines.append(f"COPY --chown=user <<'{end}' {path}\n{content.removesuffix(chr(10))}\n{end}")
     lines += [f"RUN {mount.script}" for mount in setup.code]
     return lines
 
 
 def _script(command: str) -> str:
-    end = _free_name(command)
+    end = _unused_name(command)
     return f"RUN <<'{end}'\n{command}\n{end}"
 
 
-def _free_name(text: str) -> str:
+def _unused_name(text: str) -> str:
     """A heredoc name that does not occur as a line of the text."""
     name = "EOF"
     while name in text.split("\n"):

@@ -80,7 +80,7 @@ class Devbox:
         self.processes.touch()
 
     async def shutdown(self, reason: ShutdownReason, sentence: str | None = None) -> None:
-        """End it for good, its processes and its disk. Once more is no error. `sentence` says why, for its history."""
+        """End its processes and remove its disk. Repeating it is not an error. `sentence` says why, for its history."""
         await self._supervisor.shutdown(reason, sentence)
 
     async def end_with_owner(self) -> None:

@@ -51,9 +51,9 @@ class Devboxes:
         self._since = now_ms()
 
     async def restore(self) -> None:
-        """Take up what the last service left: nothing runs, disks are kept. What has ended is cleared away meanwhile.
+        """Take up the devboxes of the last service: none runs, but their disks are there.
 
-        This takes longer the more there is that had not ended, not the more there is.
+        Ended ones are cleared away in the background, so the time does not grow with their number.
         """
         left = self._services.isolation.sandboxes()
         moved: list[Devbox] = []
@@ -94,14 +94,14 @@ class Devboxes:
         return devbox
 
     async def get(self, devbox_id: str) -> Devbox:
-        """One devbox, to do something with it; `NotFoundError` if there never was one."""
+        """One devbox, to do something with it; raises `NotFoundError` if there never was one."""
         state = await self.state(devbox_id)
         return self._known.get(devbox_id) or self._known.setdefault(devbox_id, Devbox(state, self._services))
 
     async def state(self, devbox_id: str) -> DevboxState:
         """The state of one devbox, to read it; that of one which has ended comes from the store.
 
-        `NotFoundError` if there never was one.
+        Raises `NotFoundError` if there never was one.
         """
         known = self._states.get(devbox_id)
         if known is not None and not known.is_gone:
@@ -131,7 +131,7 @@ class Devboxes:
         return replace(page, views=tuple(map(self._listed, page.views)))
 
     def _listed(self, view: str) -> str:
-        """A stored view, with the tunnel that such a view has none of."""
+        """A stored view with its tunnel, which the store does not keep in views."""
         listed = json.loads(view)
         known = self._live.get(listed["id"])
         if known is None or known.record.tunnel is None:
@@ -144,7 +144,7 @@ class Devboxes:
         return {status: statuses.count(status) for status in dict.fromkeys(statuses)}
 
     def live(self) -> Iterator[Devbox]:
-        """The devboxes that have not ended, and some that have."""
+        """The devboxes that have not ended, and some that have ended a moment ago."""
         return iter(self._live.values())
 
     @property
@@ -190,7 +190,7 @@ class Devboxes:
         return devbox
 
     async def clear_away(self) -> None:
-        """Remove disks that devboxes have left: a kill, or a refusal of this machine, may have come between."""
+        """Remove disks of ended devboxes that a kill of the service, or an error of this machine, has left."""
         for devbox in [devbox for devbox in self._live.values() if devbox.status in lifecycle.TERMINAL]:
             await self._clear(devbox.record.id, devbox.remove_disk)
         self._drop_ended()

@@ -23,7 +23,7 @@ class Disk:
         """Held while the disk is made or removed, so that it is not made anew behind its removal."""
 
     async def sandbox(self) -> Sandbox:
-        """The sandbox on this disk, made if there is none yet; `InvalidError` once the devbox has ended."""
+        """The sandbox on this disk, made if there is none yet; raises `InvalidError` once the devbox has ended."""
         async with self._lock:
             if self._state.has_ended:
                 raise InvalidError(f"Devbox {self._state.record.id} is {self._state.status}: it has no disk any more.")
@@ -56,7 +56,7 @@ class Disk:
         return await (await self.sandbox()).snapshot(layer)
 
     async def remove(self) -> None:
-        """Remove the disk of a devbox that has ended. Once more is no error."""
+        """Remove the disk of a devbox that has ended. Repeating it is not an error."""
         async with self._lock:
             # One that an earlier service has left suspended has a disk, and no sandbox was made for it yet.
             sandbox = await self._made() if self._state.record.has_disk else self._sandbox

@@ -48,14 +48,14 @@ class ExecutionRecord(Record):
     end_time_ms: int | None = None
     exit_status: int | None = None
     failure: str | None = None
-    """Why the service ended it, where it did: one sentence."""
+    """One sentence that says why the service ended it, if it did."""
     stdout_bytes: int | None = None
     stderr_bytes: int | None = None
     """The size of its output, once it has ended; None if an earlier version has not noted that."""
 
     @property
     def printed(self) -> tuple[int, int] | None:
-        """The bytes of both streams."""
+        """The bytes of stdout and of stderr."""
         if self.stdout_bytes is None or self.stderr_bytes is None:
             return None
         return self.stdout_bytes, self.stderr_bytes
@@ -81,14 +81,14 @@ class ExecutionRecord(Record):
 
 
 loaded = loader(ExecutionRecord)
-"""The record from its stored form; `ValueError` if it is none."""
+"""The record from its stored form; raises `ValueError` if it is none."""
 
 
 class Runner(Protocol):
     """A way to run an execution's command: a process of its own, or a turn in a named shell."""
 
     async def run(self, execution: Execution) -> int:
-        """Run it to its end; its exit status."""
+        """Run it to its end; returns its exit status."""
         ...
 
     async def signal(self, number: int, *, group: bool) -> None:
@@ -143,7 +143,7 @@ class Execution:
             self.record = replace(self.record, failure=failure)
 
     def output(self, stream: Stream, data: bytes) -> None:
-        """Keep what it printed; a disk that refuses ends the command, never the service."""
+        """Append to its output; if the disk refuses, the command is killed, and the service goes on."""
         if self.record.failure is not None or self.log.finished:
             return
         try:

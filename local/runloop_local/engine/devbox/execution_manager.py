@@ -23,7 +23,7 @@ if TYPE_CHECKING:
     from .history import History
 
 _STARTS_AT_ONCE = 16
-"""Further commands are queued: a thousand at once would leave nothing to whoever else asks something of a devbox."""
+"""The limit of commands that start at once; others are queued, so that a thousand do not hold up other requests."""
 
 
 _FORBIDDEN = 1000
@@ -107,7 +107,7 @@ class ExecutionManager:
             del self._forbidden[next(iter(self._forbidden))]
 
     async def run(self, request: ExecutionRequest) -> int:
-        """Run a command to its end; its exit status."""
+        """Run a command to its end; returns its exit status."""
         execution = await self.start(request)
         await execution.completed()
         return execution.record.exit_status or 0

@@ -32,7 +32,7 @@ class Executions:
         return _same(known or await devbox.processes.execute(request), request)
 
     async def get(self, devbox_id: str, execution_id: str) -> Execution:
-        """One execution, whatever became of it; `NotFoundError` if there never was one."""
+        """One execution, whatever became of it; raises `NotFoundError` if there never was one."""
         await self._devboxes.state(devbox_id)
         found = await self._find(devbox_id, execution_id)
         if found is None:

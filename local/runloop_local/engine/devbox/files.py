@@ -62,7 +62,7 @@ _LAST_CALL = 2.0  # seconds for a program to clear up after itself
 
 @dataclass(slots=True)
 class _Complaints:
-    """The beginning of what a program said on its standard error."""
+    """The beginning of a program's standard error."""
 
     text: bytes = b""
 
@@ -80,14 +80,14 @@ class _Program:
     readers: list[PipeReader] = field(default_factory=list)
 
     async def check(self) -> None:
-        """Wait for its end; raise what it ran into."""
+        """Wait for its end; raises the error that it ended with."""
         code = await self.process.wait()
         await settle(self.readers)
         if code:
             raise _problem(self.path, code, self.complaints.text.decode("utf-8", "replace").strip())
 
     async def kill(self) -> None:
-        """End it; what it had begun to write goes as well."""
+        """Kill it; an unfinished file goes as well."""
         await self.process.signal(signal.SIGTERM, group=True)
         try:
             async with asyncio.timeout(_LAST_CALL):
@@ -107,7 +107,7 @@ class Files:
         self._user: User = user
 
     async def claim(self, path: str, *, folder: bool) -> None:
-        """Make the folder `path`, or the one it is to lie in, wherever that is; a new one is the user's."""
+        """Make the folder `path`, or the one above the file `path`, as root; a new folder is given to the user."""
         if self._user != "root":
             place = path if folder else path.rpartition("/")[0] or "/"
             await (await self._start(_CLAIM, place, user="root")).check()

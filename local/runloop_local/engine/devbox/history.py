@@ -36,7 +36,7 @@ if TYPE_CHECKING:
 
 KIND = "ended_devbox"
 KEPT = 32
-"""So many commands of a devbox that lives keep their output, however much there is of it."""
+"""The number of commands of a devbox that lives whose output is always kept."""
 RECORD_BYTES = 1024
 """About what the record of a command takes, apart from the command itself."""
 _PAGE = 100
@@ -65,7 +65,7 @@ class _Live:
 
     @property
     def removable_bytes(self) -> int:
-        """Those of all but the last."""
+        """The bytes of all but the last."""
         if len(self.outputs) <= KEPT:
             return 0
         return self.output_bytes - sum(bytes_ for _, bytes_ in islice(reversed(self.outputs), KEPT))
@@ -157,7 +157,7 @@ class History:
         return record.ended(self.output(record), max(self._since, record.start_time_ms), KILLED)
 
     async def end_devbox(self, record: DevboxRecord) -> None:
-        """Note that a devbox has ended, and its commands with it. Once more is no error."""
+        """Note that a devbox has ended, and its commands with it. Repeating it is not an error."""
         live = self._live.pop(record.id, None) or _Live()
         self.output_bytes -= live.output_bytes
         if record.id in self._ended:
@@ -203,7 +203,10 @@ class History:
         return freed
 
     async def forget(self, devbox_id: str) -> int:
-        """Remove all that is kept of an ended devbox; the bytes of the records. `UnreadableError` keeps all of it."""
+        """Remove all that is kept of an ended devbox; returns the bytes of the records.
+
+        Raises `UnreadableError` if its record cannot be read, and then removes nothing.
+        """
         await self._store.record("devbox", devbox_id, _loaded)
         await asyncio.to_thread(_remove, self.folder / devbox_id)
         await self._store.delete_children("execution", devbox_id)
@@ -274,7 +277,7 @@ class Outputs:
         return self._history.output_bytes
 
     async def remove(self, removal: Removal) -> int:
-        """Remove output; the bytes of it."""
+        """Remove output; returns the bytes of it."""
         if removal.item.live:
             return await self._history.trim(removal.item.id, removal.bytes)
         return await self._history.remove_output(removal.item.id)
@@ -298,7 +301,7 @@ class EndedRecords:
         return self._history.record_bytes
 
     async def remove(self, removal: Removal) -> int:
-        """Forget a devbox; about the bytes of its records."""
+        """Forget a devbox; returns about the bytes of its records."""
         return await self._history.forget(removal.item.id)
 
 

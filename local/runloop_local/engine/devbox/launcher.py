@@ -71,7 +71,7 @@ class Launcher:
         self._state.require_live()
 
     async def run_launch_commands(self, runtime: Runtime) -> None:
-        """Run them one after the other; `InvalidError` if one fails."""
+        """Run them one after the other; raises `InvalidError` if one fails."""
         for command in self._state.record.launch_parameters.get("launch_commands") or ():
             code = await runtime.run(command, "setup_commands")
             self._state.require_live()

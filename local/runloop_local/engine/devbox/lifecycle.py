@@ -1,4 +1,4 @@
-"""The states of a devbox and the moves between them. Decides; does nothing."""
+"""The statuses of a devbox and the moves between them, without I/O."""
 
 from __future__ import annotations
 
@@ -40,7 +40,7 @@ BUSY: frozenset[Status] = frozenset({"queued", "provisioning", "initializing", "
 
 @dataclass(frozen=True, slots=True)
 class Transition(Record):
-    """One move, and when it happened."""
+    """One move to another status, with its time."""
 
     status: Status
     time_ms: int
@@ -63,7 +63,7 @@ class Owner(Record):
 
 @dataclass(frozen=True, slots=True)
 class DevboxRecord(Record):
-    """All that is known of a devbox, apart from its processes and its disk."""
+    """The stored fields of a devbox, without its processes and its disk."""
 
     id: str
     create_time_ms: int
@@ -125,7 +125,7 @@ class DevboxRecord(Record):
 def move(
     record: DevboxRecord, status: Status, time_ms: int, reason: str | None = None, lasted_ms: int | None = None
 ) -> DevboxRecord:
-    """The record after a move to `status`; `InvalidError` where that is not possible from where it is."""
+    """The record after a move to `status`; raises `InvalidError` where that is not possible from where it is."""
     if not record.transitions:
         return replace(record, transitions=(Transition(status, time_ms, reason),))
     if status not in MOVES[record.status]:
@@ -137,7 +137,7 @@ def move(
 
 
 def require(record: DevboxRecord, status: Status, action: str) -> None:
-    """`InvalidError` unless the devbox is in `status`, which `action` ("suspend", "run a command") needs."""
+    """Raise `InvalidError` unless the devbox is in `status`, which `action` ("suspend", "run a command") needs."""
     if record.status != status:
         raise InvalidError(f"Devbox {record.id} is {record.status}; to {action} it must be {status}.")
 

@@ -41,7 +41,7 @@ class Size:
     disk_gb: int
 
     def limits(self) -> Limits:
-        """The same, as the sandbox takes it."""
+        """The limits of a sandbox of this size."""
         return Limits(self.memory_gb * GIB, self.cores, self.disk_gb * GIB, PROCESSES)
 
     def at_least(self, other: Size) -> Size:
@@ -65,7 +65,7 @@ BUILD = SIZES["LARGE"]
 
 
 def size_of(parameters: Mapping[str, Any]) -> Size:
-    """The size that launch parameters ask for; `InvalidError` for one that there is not."""
+    """The size that launch parameters ask for; raises `InvalidError` if there is no such size."""
     asked = parameters.get("resource_size_request")
     if asked is None:
         return DEFAULT
@@ -125,7 +125,7 @@ def disk_violation(used: int, limits: Limits, user: str = DEVBOX, printed: int =
 
 
 class LimitMonitor:
-    """Looks after one started sandbox, as long as something runs in it or is done with it."""
+    """Watches the limits of one started sandbox, as long as something runs in it or is done with it."""
 
     def __init__(
         self,
@@ -154,7 +154,7 @@ class LimitMonitor:
             self._task = asyncio.create_task(self._look_after())
 
     def end(self) -> None:
-        """Look no more."""
+        """Stop watching."""
         self._has_ended = True
         if self._task is not None and self._task is not asyncio.current_task():
             self._task.cancel()
@@ -199,7 +199,7 @@ def _differs(load: Load, before: Load | None) -> bool:
 
 
 class _Disk:
-    """Counts a sandbox's disk, when it may have grown."""
+    """Counts the size of a sandbox's disk, whenever it may have grown."""
 
     def __init__(
         self, sandbox: Sandbox, limits: Limits, folder: str, user: str, before: int, printed: Callable[[], int]

@@ -83,7 +83,7 @@ class OutputLog:
         return sum(-(-size // _BLOCK) * _BLOCK for size in files) + _BLOCK if self.segments else 0
 
     def append(self, stream: Stream, data: bytes) -> None:
-        """Add what `stream` just printed and wake the subscribers. `OSError` if the disk refuses."""
+        """Add what `stream` just printed and wake the subscribers. Raises `OSError` if the disk refuses."""
         output, order = self._files or self._create()
         if self._last is None or self._last.stream != stream:
             self._open_segment(order, stream)
@@ -104,7 +104,7 @@ class OutputLog:
         return _entry(os.pread(order, _ENTRY.size, index * _ENTRY.size))
 
     def open_files(self) -> tuple[int, int]:
-        """Fresh descriptors of both files, for a reader to close. `PrunedError` if they are gone."""
+        """Fresh descriptors of both files, for a reader to close. Raises `PrunedError` if they are gone."""
         return _both(self._opened)
 
     def _opened(self, name: str) -> int:
@@ -116,12 +116,12 @@ class OutputLog:
             ) from None
 
     def require(self) -> None:
-        """`PrunedError` where something was printed and is no longer kept."""
+        """Raise `PrunedError` where something was printed and is no longer kept."""
         if self.total:
             close_all(*self.open_files())
 
     def tail(self, stream: Stream, lines: int, limit: int = TAIL_BYTES) -> tuple[str, bool]:
-        """The last `lines` lines of a stream (at most `limit` bytes), and whether something is missing."""
+        """The last `lines` lines of a stream (at most `limit` bytes), and True if something is missing."""
         size = self.sizes[stream]
         if not size or lines <= 0:
             return "", size > 0
@@ -161,7 +161,7 @@ class OutputLog:
         self._files = None
 
     def _recover(self) -> bool:
-        """Learn the sizes from the files, if they are there; what was announced and never written is dropped."""
+        """Read the sizes from the files, if there are any; drops a segment that was announced and never written."""
         try:
             total = (self.folder / "output").stat().st_size
             order = os.open(self.folder / "order", os.O_RDONLY | os.O_CLOEXEC)
@@ -217,7 +217,7 @@ class Reader:
         return found
 
     def close(self) -> None:
-        """Give the descriptors back."""
+        """Close the descriptors."""
         close_all(self._output, self._order)
         self._output = self._order = -1
 
@@ -277,14 +277,14 @@ class Reader:
         return self._log.finished or self._index < self._log.segments - 1
 
     def _last_word(self) -> Frame | None:
-        """Half a character at the very end of a stream whose last segment was followed by the other stream."""
+        """A replacement for half a character at the end of a stream whose last segment the other stream followed."""
         if not (self._carry and self._log.finished):
             return None
         self._carry = b""
         return Frame("\ufffd", self._offset, (self._end, self._end))
 
     def _partial_character(self) -> bytes:
-        """The beginning of a character that a resumed stream stopped inside of."""
+        """The first bytes of a character in which a resumed stream had stopped."""
         size = self._log.sizes[self._stream]
         if not self._offset or self._offset >= size:
             return b""

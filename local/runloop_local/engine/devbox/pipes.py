@@ -123,7 +123,7 @@ class PipeWriter:
         os.set_blocking(file, False)
 
     async def write(self, data: bytes) -> None:
-        """Write all of `data`. `BrokenPipeError` when nobody reads, or after `close`."""
+        """Write all of `data`. Raises `BrokenPipeError` when nobody reads, or after `close`."""
         async with self._turn:
             view = memoryview(data)
             while view:
@@ -198,7 +198,7 @@ def close_all(*files: int) -> None:
 
 
 def write_all(file: int, data: bytes) -> None:
-    """Write to a file of this machine, which may take a part at a time. `OSError` where it takes no more."""
+    """Write to a file of this machine, which may take a part at a time. Raises `OSError` where it takes no more."""
     view = memoryview(data)
     while view:
         view = view[os.write(file, view) :]

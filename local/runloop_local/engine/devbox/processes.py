@@ -47,7 +47,7 @@ class Processes:
         return self._runtime is not None and self._runtime.busy
 
     def require(self, action: str) -> Runtime:
-        """The runtime; `InvalidError` unless the devbox is running, which `action` needs."""
+        """The runtime; raises `InvalidError` unless the devbox is running, which `action` needs."""
         lifecycle.require(self._state.record, "running", action)
         if self._runtime is None:  # the service has ended it as it stops, which is no move
             raise StoppingError(f"Devbox {self._state.record.id} is being suspended, as the service stops.")
@@ -81,7 +81,7 @@ class Processes:
         return Files(self._used("use its files").sandbox, self._state.record.user, self.flow)
 
     async def dial(self, port: int) -> socket.socket:
-        """A non-blocking connection to a port of the devbox; `SandboxError` if nothing listens."""
+        """A non-blocking connection to a port of the devbox; raises `SandboxError` if nothing listens."""
         return await self.require("connect to it").sandbox.dial(port)
 
     def end_monitoring(self) -> None:

@@ -48,7 +48,7 @@ class Provisioner:
         self._vault = vault
 
     async def checked(self, record: DevboxRecord, code: tuple[CodeMount, ...]) -> DevboxRecord:
-        """The record with what it is to be given; `NotFoundError` or `InvalidError` if that cannot be."""
+        """The record with what it is to be given; raises `NotFoundError` or `InvalidError` if that cannot be."""
         for path, object_id in record.object_mounts.items():
             self._check_place(path)
             await self._objects.content(object_id)
@@ -61,7 +61,7 @@ class Provisioner:
         await self.reach(record)
 
     async def reach(self, record: DevboxRecord) -> EgressPredicate | None:
-        """The addresses its network policy lets it connect to; `NotServedError` if this machine cannot enforce that."""
+        """The addresses that its network policy allows; raises `NotServedError` if this machine cannot enforce it."""
         policy_id = record.launch_parameters.get("network_policy_id")
         if policy_id is None:
             return None
@@ -81,7 +81,7 @@ class Provisioner:
         return await self._secrets.values(record.secrets)
 
     async def furnish(self, record: DevboxRecord, files: Files, execution_manager: ExecutionManager) -> None:
-        """Put objects and repositories into a devbox that has started; `EngineError` if one fails."""
+        """Put objects and repositories into a devbox that has started; raises `EngineError` if one fails."""
         for path, object_id in record.object_mounts.items():
             await self._put_object(path, object_id, files)
         for kept in record.code_mounts:

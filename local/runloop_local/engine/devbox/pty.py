@@ -68,7 +68,7 @@ class Session:
         return self._client is not None
 
     def attach(self, offset: int | None) -> Client:
-        """The one client, which reads from `offset` on, or all that is kept. `ConflictError` if there is one."""
+        """The one client, which reads from `offset` on, or all that is kept. Raises `ConflictError` if there is one."""
         if self.end is not None:
             raise NotFoundError(f"The terminal {self.name!r} has ended: ask for it anew.")
         if self._client is not None:
@@ -213,7 +213,7 @@ class Terminals:
         return iter(tuple(self._sessions.values()))
 
     def get(self, name: str) -> Session:
-        """The session of this name; `NotFoundError` if there is none."""
+        """The session of this name; raises `NotFoundError` if there is none."""
         if name not in self._sessions:
             raise NotFoundError(f"There is no terminal {name!r}: it has ended, or never was.")
         return self._sessions[name]

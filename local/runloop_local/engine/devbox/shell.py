@@ -160,7 +160,7 @@ class ShellRunner:
 
 
 class _Bash:
-    """A live bash and the command it is at."""
+    """A live bash and the command that it runs."""
 
     def __init__(self, process: Process, control: PipeWriter, output: int, error: int, flow: Flow) -> None:
         self.process = process
@@ -180,7 +180,7 @@ class _Bash:
         self._exit = asyncio.ensure_future(process.wait())
 
     async def prepare(self, cwd: str | None) -> None:
-        """Teach it the mark, and go where the last shell of this name was."""
+        """Define the mark, and change to the folder where the last shell of this name was."""
         prologue = _PROLOGUE.format(word=self._word, cwd=shlex.quote(cwd) if cwd else ".")
         await self._tell(prologue)
 
@@ -201,7 +201,7 @@ class _Bash:
         return self._status
 
     def close(self) -> None:
-        """Give the pipes back, unless a command is at work, which ends by itself."""
+        """Close the pipes, unless a command runs, which closes them at its end."""
         if self._execution is None:
             self._control.close()
             self._exit.cancel()

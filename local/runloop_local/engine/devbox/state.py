@@ -81,7 +81,7 @@ class DevboxState:
     async def move(
         self, status: Status, reason: str | None = None, *, notes: Sequence[Document] = (), **changes: Any
     ) -> None:
-        """Move to `status` and store that together with `notes`; `InvalidError` if the status cannot follow."""
+        """Move to `status` and store that together with `notes`; raises `InvalidError` if the status cannot follow."""
         before, moved_at = self.record, self._moved_at
         lasted_ms = self.in_status_ms
         # In memory at once, before anything is awaited: whoever asks for a move meanwhile is decided on by this one.
@@ -102,7 +102,7 @@ class DevboxState:
             self._changed.notify()
 
     async def advance(self, status: Status) -> None:
-        """Take the next step of background work; `SupersededError` if the devbox has ended meanwhile."""
+        """Take the next step of background work; raises `SupersededError` if the devbox has ended meanwhile."""
         self.require_live()
         await self.move(status)
         self.require_live()
@@ -152,7 +152,7 @@ def document(record: DevboxRecord) -> Document:
 
 
 def loaded(body: Any) -> DevboxRecord:
-    """The record from its stored form; `ValueError` if it is none."""
+    """The record from its stored form; raises `ValueError` if it is none."""
     record = _loaded(body)
     if not record.transitions:
         raise ValueError("transitions: there are none")

@@ -72,7 +72,7 @@ class Supervisor:
             await self.fail(str(of_machine(error) or error), reason)
 
     async def shutdown(self, reason: ShutdownReason, sentence: str | None = None) -> None:
-        """Shut the devbox down. Once more is no error. `sentence` says why, for its history."""
+        """Shut the devbox down. Repeating it is not an error. `sentence` says why, for its history."""
         # The move comes first: from here on nothing can be started in the devbox, and work in the background stops at
         # its next step. What cannot be stored must not leave processes behind, and whoever asks again may find a disk
         # that could not be removed before.
@@ -92,7 +92,7 @@ class Supervisor:
             await self.destroy()
 
     async def destroy(self) -> None:
-        """Remove what an ended devbox still has. Once more is no error."""
+        """Remove what an ended devbox still has. Repeating it is not an error."""
         self.retire()
         # Work in the background may wait for a process, such as a launch command: so it is awaited after the processes
         # have been stopped. It may also be making the disk: so the disk is removed once the work is over. Work that

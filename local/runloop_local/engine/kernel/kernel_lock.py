@@ -20,7 +20,7 @@ from pathlib import Path
 
 _FLOCK = ("qqihh", 2, 3) if sys.platform == "darwin" else ("hhqqi", 4, 0)
 """The layout of `struct flock`, and the indexes of the process id and the lock type in it."""
-_LOOK = 2.0  # seconds between polls of a lock
+_POLL_SECONDS = 2.0  # seconds between polls of a lock
 _ENDED = frozenset({"Z", "X"})  # states of a process that has ended but is not reaped yet
 
 
@@ -84,19 +84,19 @@ class KernelProcess:
         except OSError:
             os.close(file)
             raise
-        if found.is_meant(noted):
+        if found.is_expected(noted):
             return found
         found.close()
         return None
 
-    def is_meant(self, noted: str | None) -> bool:
+    def is_expected(self, noted: str | None) -> bool:
         """True if the process found by its id is the one that holds the lock, or the one that was noted."""
         holder = _holder(self._file)
         if holder is None:
             return self.identity is not None and self.identity == noted
         return holder == self._pid
 
-    def lives(self) -> bool:
+    def is_alive(self) -> bool:
         """True if it has not ended."""
         if _holder(self._file) is not None:
             return True
@@ -107,12 +107,12 @@ class KernelProcess:
         if self._pidfd is not None:
             await _readable(self._pidfd)
         else:
-            while await asyncio.to_thread(self._may_live):  # noqa: ASYNC110 -- there is no event for it
-                await asyncio.sleep(_LOOK)
+            while await asyncio.to_thread(self._is_maybe_alive):  # noqa: ASYNC110 -- there is no event for it
+                await asyncio.sleep(_POLL_SECONDS)
 
-    def _may_live(self) -> bool:
+    def _is_maybe_alive(self) -> bool:
         try:
-            return self.lives()
+            return self.is_alive()
         except OSError:  # unknown
             return True
 
@@ -168,9 +168,9 @@ def _pidfd(pid: int) -> int | None:
 
 async def _readable(descriptor: int) -> None:
     loop = asyncio.get_running_loop()
-    told: asyncio.Future[None] = loop.create_future()
-    loop.add_reader(descriptor, lambda: None if told.done() else told.set_result(None))
+    ended: asyncio.Future[None] = loop.create_future()
+    loop.add_reader(descriptor, lambda: None if ended.done() else ended.set_result(None))
     try:
-        await told
+        await ended
     finally:
         loop.remove_reader(descriptor)

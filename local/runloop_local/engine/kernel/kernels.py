@@ -59,7 +59,7 @@ class Kernels:
         """Watch a kernel from now on. Raises `UnknownKernelError` if the service cannot see that it holds its lock."""
         lock = self._lock(kernel_id)
         try:
-            process = await asyncio.to_thread(_found, lock)
+            process = await asyncio.to_thread(_find_and_note, lock)
         except OSError as error:
             raise UnknownKernelError(f"The lock of kernel {kernel_id!r} cannot be read: {error}.") from error
         if process is None:
@@ -112,18 +112,18 @@ class Kernels:
             self._begin_release(kernel_id)
 
     def _begin_release(self, kernel_id: str) -> asyncio.Task[None]:
-        task = asyncio.create_task(self._released(kernel_id))
+        task = asyncio.create_task(self._release_kernel(kernel_id))
         self._releasing.add(task)
         task.add_done_callback(self._releasing.discard)
         return task
 
-    async def _released(self, kernel_id: str) -> None:
+    async def _release_kernel(self, kernel_id: str) -> None:
         if self._release is not None:
             await self._release(kernel_id)
         self._lock(kernel_id).remove()
 
 
-def _found(lock: KernelLock) -> KernelProcess | None:
+def _find_and_note(lock: KernelLock) -> KernelProcess | None:
     """Find the kernel's process, and note it for the next run of the service."""
     process = KernelProcess.find(lock)
     if process is not None:

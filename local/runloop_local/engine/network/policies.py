@@ -30,7 +30,7 @@ class Network:
 
 
 @dataclass(frozen=True, slots=True)
-class Egress:
+class EgressRules:
     """The egress rules of a policy."""
 
     allow_all: bool
@@ -39,19 +39,19 @@ class Egress:
 
     def allows(self, host: str, port: int, address: Address | None) -> bool:
         """True if a connection to `host` at `address` is allowed; with no address, if it is allowed at any."""
-        if self.allow_all or any(_fits(host, pattern) for pattern in self.hostnames):
+        if self.allow_all or any(_matches(host, pattern) for pattern in self.hostnames):
             return True
         if address is None:
             return any(_is_open(port, network.ports) for network in self.networks)
         return any(address in network.addresses and _is_open(port, network.ports) for network in self.networks)
 
 
-def loaded(policy: Mapping[str, Any]) -> Egress:
+def loaded(policy: Mapping[str, Any]) -> EgressRules:
     """Load the rules from a policy's view; raises `UnreadableError` if they are invalid, rather than allow anything."""
     try:
         egress = policy["egress"]
         networks = tuple(_network(entry) for entry in egress["allowed_cidrs"])
-        return Egress(egress["allow_all"], tuple(egress["allowed_hostnames"]), networks)
+        return EgressRules(egress["allow_all"], tuple(egress["allowed_hostnames"]), networks)
     except (KeyError, TypeError, ValueError, AttributeError) as error:
         raise UnreadableError(f"The network policy {policy.get('id')} cannot be read: {error!r}.") from error
 
@@ -64,7 +64,7 @@ def _network(entry: Mapping[str, Any]) -> Network:
     return Network(ipaddress.IPv4Network(entry["cidr"]), ports)
 
 
-def _fits(host: str, pattern: str) -> bool:
+def _matches(host: str, pattern: str) -> bool:
     host, pattern = host.lower().rstrip("."), pattern.lower().rstrip(".")
     if pattern.startswith("*."):
         return host.endswith(pattern[1:]) and len(host) > len(pattern) - 1

@@ -30,13 +30,13 @@ if TYPE_CHECKING:
 _CHUNK = 1 << 20
 _HEADER_BYTES = 64 << 10
 """The limit for the headers of one member, as `tarfile` would read extended headers of any size into memory."""
-_GENERAL = 100
+_MAX_GLOBAL_HEADERS = 100
 """The limit for the number of global headers, which `tarfile` keeps and copies for each member."""
 _TEXT_BYTES = 1 << 20
 _XZ = b"\xfd7zXZ\0"
 _XZ_MEMORY = 128 << 20
 """`xz -9` needs 65 MB; a file can ask for 4 GB."""
-_MALFORMED = (tarfile.TarError, EOFError, OSError, zlib.error, lzma.LZMAError, OverflowError, RecursionError)
+_INVALID_DATA_ERRORS = (tarfile.TarError, EOFError, OSError, zlib.error, lzma.LZMAError, OverflowError, RecursionError)
 """The exceptions of `tarfile` and the decompressors for invalid data."""
 Kind = Literal["file", "folder", "link", "other"]
 
@@ -50,7 +50,7 @@ class ArchiveLimits:
 
 
 @dataclass(frozen=True, slots=True)
-class Style:
+class FileAttributes:
     """The owner and mode of copied files; `unpack` extracts archives among them."""
 
     uid: int = 0
@@ -60,14 +60,14 @@ class Style:
 
 
 @dataclass(frozen=True, slots=True)
-class Parcel:
+class CopyRequest:
     """Files to copy into one folder."""
 
     targets: Mapping[str, str] = field(default_factory=dict)
     """Names of an archive's members by target path."""
     documents: Mapping[str, str] = field(default_factory=dict)
     """The contents of other files by target path."""
-    style: Style = field(default_factory=Style)
+    attributes: FileAttributes = field(default_factory=FileAttributes)
 
 
 @dataclass(frozen=True, slots=True)
@@ -106,7 +106,7 @@ class Archive:
         with path.open("rb") as source:
             content = _decompressed(source)
             if content is not None:
-                return cls(_copied(content, scratch, limits), scratch, limits)
+                return cls(_copy_to_temporary_file(content, scratch, limits), scratch, limits)
         return cls(path.open("rb"), scratch, limits)
 
     def close(self) -> None:
@@ -142,42 +142,42 @@ class Archive:
                 found.update(piece)
         return found.hexdigest()
 
-    def send(self, parcel: Parcel, sink: IO[bytes]) -> None:
+    def send(self, request: CopyRequest, sink: IO[bytes]) -> None:
         """Write the parcel as a tar stream."""
         with tarfile.open(fileobj=sink, mode="w|", format=tarfile.PAX_FORMAT) as out:
-            for member, target in self._chosen(parcel.targets):
-                if parcel.style.unpack and self._holds_tar(member):
-                    self._put_inner(out, member)
+            for member, target in self._chosen(request.targets):
+                if request.attributes.unpack and self._holds_tar(member):
+                    self._put_archive(out, member)
                 else:
-                    self._put(out, member, target, parcel.style)
-            send_documents(parcel, out)
+                    self._put(out, member, target, request.attributes)
+            send_documents(request, out)
 
     def _chosen(self, targets: Mapping[str, str]) -> Iterator[tuple[Member, str]]:
         for target, name in targets.items():
             yield self._members[name], target
 
-    def _put(self, out: tarfile.TarFile, member: Member, target: str, style: Style) -> None:
+    def _put(self, out: tarfile.TarFile, member: Member, target: str, attributes: FileAttributes) -> None:
         info = tarfile.TarInfo(target)
         info.mtime = member.mtime
         match member.kind:
             case "folder":
                 info.type = tarfile.DIRTYPE
-                out.addfile(_styled(info, style, 0, member.mode, reach=True))
+                out.addfile(_with_attributes(info, attributes, 0, member.mode, searchable=True))
             case "link":
                 info.type, info.linkname = tarfile.SYMTYPE, member.link
-                out.addfile(_styled(info, style, 0, 0o777))
+                out.addfile(_with_attributes(info, attributes, 0, 0o777))
             case "file":
-                out.addfile(_styled(info, style, member.size, member.mode), self._content(member))
+                out.addfile(_with_attributes(info, attributes, member.size, member.mode), self._content(member))
             case "other":
                 raise ValueError(f"{member.name!r} is a device or pipe")
 
-    def _put_inner(self, out: tarfile.TarFile, member: Member) -> None:
+    def _put_archive(self, out: tarfile.TarFile, member: Member) -> None:
         """Write the members of an archive inside the archive, with their own owners."""
         content = self._content(member)
-        tar = _copied(_decompressed(content) or content, self._scratch, self._limits)
+        tar = _copy_to_temporary_file(_decompressed(content) or content, self._scratch, self._limits)
         with closing(Archive(tar, self._scratch, self._limits)) as inner:
             for each in inner._members.values():
-                inner._put(out, each, each.name, Style(each.uid, each.gid))
+                inner._put(out, each, each.name, FileAttributes(each.uid, each.gid))
 
     def _holds_tar(self, member: Member) -> bool:
         if member.kind != "file":
@@ -186,7 +186,7 @@ class Archive:
         try:
             header = (_decompressed(content) or content).read(tarfile.BLOCKSIZE)
             tarfile.TarInfo.frombuf(header, "utf-8", "surrogateescape")
-        except _MALFORMED:
+        except _INVALID_DATA_ERRORS:
             return False
         return True
 
@@ -232,24 +232,26 @@ def _piece(source: int) -> bytes | None:
         return None
 
 
-def send_alone(parcel: Parcel, sink: IO[bytes]) -> None:
+def send_documents_only(request: CopyRequest, sink: IO[bytes]) -> None:
     """Write a parcel that contains documents only."""
     with tarfile.open(fileobj=sink, mode="w|", format=tarfile.PAX_FORMAT) as out:
-        send_documents(parcel, out)
+        send_documents(request, out)
 
 
-def send_documents(parcel: Parcel, out: tarfile.TarFile) -> None:
+def send_documents(request: CopyRequest, out: tarfile.TarFile) -> None:
     """Write the documents of a parcel."""
-    for name, text in parcel.documents.items():
+    for name, text in request.documents.items():
         data = text.encode()
-        out.addfile(_styled(tarfile.TarInfo(name), parcel.style, len(data), 0o644), io.BytesIO(data))
+        out.addfile(_with_attributes(tarfile.TarInfo(name), request.attributes, len(data), 0o644), io.BytesIO(data))
 
 
-def _styled(info: tarfile.TarInfo, style: Style, size: int, mode: int, *, reach: bool = False) -> tarfile.TarInfo:
-    info.uid, info.gid, info.size = style.uid, style.gid, size
-    info.mode = mode if style.mode is None else style.mode
-    if reach and style.mode is not None:
-        info.mode |= (style.mode & 0o444) >> 2  # a readable folder must be searchable, too
+def _with_attributes(
+    info: tarfile.TarInfo, attributes: FileAttributes, size: int, mode: int, *, searchable: bool = False
+) -> tarfile.TarInfo:
+    info.uid, info.gid, info.size = attributes.uid, attributes.gid, size
+    info.mode = mode if attributes.mode is None else attributes.mode
+    if searchable and attributes.mode is not None:
+        info.mode |= (attributes.mode & 0o444) >> 2  # a readable folder must be searchable, too
     return info
 
 
@@ -265,7 +267,7 @@ def _decompressed(source: IO[bytes]) -> IO[bytes] | None:
     return None
 
 
-def _copied(source: IO[bytes], scratch: Path, limits: ArchiveLimits) -> IO[bytes]:
+def _copy_to_temporary_file(source: IO[bytes], scratch: Path, limits: ArchiveLimits) -> IO[bytes]:
     """Copy `source` to an anonymous file."""
     with ExitStack() as stack:
         target = stack.enter_context(tempfile.TemporaryFile(dir=scratch))
@@ -279,7 +281,7 @@ def _copied(source: IO[bytes], scratch: Path, limits: ArchiveLimits) -> IO[bytes
 
 
 def _read(source: IO[bytes]) -> bytes:
-    with _readable():
+    with _converting_errors():
         return source.read(_CHUNK)
 
 
@@ -293,7 +295,7 @@ def _members(tar: IO[bytes], limits: ArchiveLimits) -> dict[str, Member]:
     total = 0
     for number, info in enumerate(_headers(tar), 1):
         _check(number, limits.members, "members")
-        member = _linked(info, by_name) if info.islnk() else _member(info)
+        member = _resolve_hard_link(info, by_name) if info.islnk() else _member(info)
         by_name[info.name] = member
         total += member.size
         _check(total, limits.bytes, "bytes")
@@ -302,7 +304,7 @@ def _members(tar: IO[bytes], limits: ArchiveLimits) -> dict[str, Member]:
     return found
 
 
-def _linked(info: tarfile.TarInfo, by_name: Mapping[str, Member]) -> Member:
+def _resolve_hard_link(info: tarfile.TarInfo, by_name: Mapping[str, Member]) -> Member:
     try:
         return replace(by_name[info.linkname], name=clean(info.name))
     except KeyError as error:
@@ -326,14 +328,14 @@ def _headers(tar: IO[bytes]) -> Iterator[tarfile.TarInfo]:
     parsed: tarfile.TarFile | None = None
     while True:
         source.left = _HEADER_BYTES
-        with _readable():
+        with _converting_errors():
             if parsed is None:
                 # Opening it parses the first member already.
                 parsed = tarfile.open(  # noqa: SIM115 -- has nothing to close but the source
                     fileobj=cast("IO[bytes]", source), mode="r:", encoding="utf-8", errors="surrogateescape"
                 )
             info = parsed.next()
-        if len(parsed.pax_headers) > _GENERAL:
+        if len(parsed.pax_headers) > _MAX_GLOBAL_HEADERS:
             raise ValueError("the archive cannot be read: it has too many general headers")
         if info is None:
             return
@@ -346,10 +348,10 @@ def _headers(tar: IO[bytes]) -> Iterator[tarfile.TarInfo]:
 
 
 @contextmanager
-def _readable() -> Iterator[None]:
+def _converting_errors() -> Iterator[None]:
     try:
         yield
-    except _MALFORMED as error:
+    except _INVALID_DATA_ERRORS as error:
         raise ValueError(f"the archive cannot be read: {error}") from error
 
 

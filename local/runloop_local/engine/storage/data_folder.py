@@ -11,7 +11,7 @@ if TYPE_CHECKING:
     from pathlib import Path
 
 _FILES = ("service.*", "lock", "reserve", "sandboxes", "objects", "logs", "build_logs", "builds", "axons", "kernels")
-_THINGS = {
+_DATA = {
     "disk": "sandboxes/*/sandboxes/dbx_*",
     "layer": "sandboxes/*/layers/l[0-9a-f]*",
     "object": "objects/obj_*",
@@ -24,9 +24,9 @@ def make(folder: Path) -> None:
     private_folder.make(folder, _FILES)
 
 
-def require_nothing(folder: Path, database: Path) -> None:
+def require_empty(folder: Path, database: Path) -> None:
     """Raise `StorageError` if there is data beside a missing or empty database, which alone describes it."""
-    found = {what: sum(1 for _ in folder.glob(pattern)) for what, pattern in _THINGS.items()}
+    found = {what: sum(1 for _ in folder.glob(pattern)) for what, pattern in _DATA.items()}
     counted = [f"{count} {what}{'' if count == 1 else 's'}" for what, count in found.items() if count]
     if counted:
         raise StorageError(

@@ -55,7 +55,7 @@ class Database:
             new()
         thread = ThreadPoolExecutor(1, file.name)
         try:
-            connection = thread.submit(_told, file, lambda: _connect(file, migrations, new)).result()
+            connection = thread.submit(_converting_errors, file, lambda: _connect(file, migrations, new)).result()
         except BaseException:
             thread.shutdown()
             raise
@@ -80,17 +80,17 @@ class Database:
 
     def _do(self, work: Callable[[sqlite3.Connection], T], urgent: bool) -> T:
         try:
-            return self._done(work, urgent)
+            return self._run_with_room(work, urgent)
         finally:
             if self._reserve is not None:
                 self._reserve.restore()
 
-    def _done(self, work: Callable[[sqlite3.Connection], T], urgent: bool) -> T:
+    def _run_with_room(self, work: Callable[[sqlite3.Connection], T], urgent: bool) -> T:
         released = [self._reserve.release] * RELEASES if urgent and self._reserve is not None else []
         ways = iter([self._restart_log, *released])
         while True:
             try:
-                return _told(self._file, lambda: work(self._connection))
+                return _converting_errors(self._file, lambda: work(self._connection))
             except DiskFullError:
                 if not any(make_room() for make_room in ways):
                     raise
@@ -159,18 +159,20 @@ def transaction(connection: sqlite3.Connection) -> Iterator[None]:
         raise
 
 
-def _told(file: Path, work: Callable[[], T]) -> T:
+def _converting_errors(file: Path, work: Callable[[], T]) -> T:
     try:
         return work()
     except sqlite3.Error as error:
-        raise meaning(error, file) from error
+        raise engine_error(error, file) from error
 
 
-def meaning(error: sqlite3.Error, file: Path) -> EngineError:
+def engine_error(error: sqlite3.Error, file: Path) -> EngineError:
     """The engine's error for an error of SQLite, with its cause."""
-    code = code_of(error)
+    code = result_code(error)
     if code in (sqlite3.SQLITE_IOERR, sqlite3.SQLITE_CANTOPEN, sqlite3.SQLITE_FULL):
-        return _refused(file, OSError(errno.ENOSPC, "") if code == sqlite3.SQLITE_FULL else _refusal(file), error)
+        return _with_cause(
+            file, OSError(errno.ENOSPC, "") if code == sqlite3.SQLITE_FULL else _find_system_error(file), error
+        )
     if code in (sqlite3.SQLITE_BUSY, sqlite3.SQLITE_LOCKED):
         return StorageError(f"{file} is locked by another program: end that, then try again.")
     if code in (sqlite3.SQLITE_READONLY, sqlite3.SQLITE_PERM, sqlite3.SQLITE_AUTH):
@@ -185,12 +187,12 @@ def meaning(error: sqlite3.Error, file: Path) -> EngineError:
     return EngineError(f"{file} cannot be used: {error}.")
 
 
-def code_of(error: Exception) -> int:
+def result_code(error: Exception) -> int:
     """SQLite's primary result code of an error; 0 for other errors."""
     return int(getattr(error, "sqlite_errorcode", 0)) & 0xFF
 
 
-def _refused(file: Path, refusal: OSError | None, error: sqlite3.Error) -> EngineError:
+def _with_cause(file: Path, refusal: OSError | None, error: sqlite3.Error) -> EngineError:
     cause = None if refusal is None else of_machine(refusal)
     if cause is None:
         reason = error if refusal is None else refusal.strerror
@@ -198,7 +200,7 @@ def _refused(file: Path, refusal: OSError | None, error: sqlite3.Error) -> Engin
     return type(cause)(f"{file} cannot be used. {cause}")
 
 
-def _refusal(file: Path) -> OSError | None:
+def _find_system_error(file: Path) -> OSError | None:
     """Find the system's error behind SQLite's, which does not report it, by writing a file in the same way."""
     largest, _ = resource.getrlimit(resource.RLIMIT_FSIZE)
     sizes = [each.stat().st_size for each in (file, file.with_name(f"{file.name}-wal")) if each.exists()]

@@ -132,10 +132,10 @@ class Idempotency:
 
     def __init__(self, store: Store, in_memory: Limits = IN_MEMORY, in_store: Limits = IN_STORE) -> None:
         self._store = store
-        self._underway: dict[str, _Underway] = {}
-        self._recent: _Remembered[tuple[str, str]] = _Remembered(in_memory)
+        self._in_progress: dict[str, _InProgress] = {}
+        self._recent: _LimitedCache[tuple[str, str]] = _LimitedCache(in_memory)
         self._forgotten: set[str] = set()
-        self._kept: _Remembered[None] = _Remembered(in_store, self._forgotten.add)
+        self._kept: _LimitedCache[None] = _LimitedCache(in_store, self._forgotten.add)
 
     async def restore(self) -> None:
         """Load the keys of requests that earlier runs of the service have carried out."""
@@ -145,13 +145,13 @@ class Idempotency:
 
     async def once(self, request: IdempotentRequest, work: Work) -> str:
         """The response to a request, which `work` carries out unless that was done; raises what `work` raises."""
-        # No await between these look-ups and the entry in `_underway` that `_first` makes: of two requests that arrive
-        # together, exactly one is the first.
-        while (first := self._underway.get(request.key)) is not None:
+        while (first := self._in_progress.get(request.key)) is not None:
             request.require_same(first.fingerprint)
-            await first.over.wait()
+            await first.done.wait()
             if first.error is not None:
                 raise first.error
+        # There is no await from here until `_first` has made its entry in `_in_progress`, so of requests that
+        # arrive together exactly one is the first.
         if (recent := self._recent.get(request.key)) is not None:
             fingerprint, reply = recent
             request.require_same(fingerprint)
@@ -159,29 +159,29 @@ class Idempotency:
         return await self._first(request, work)
 
     async def _first(self, request: IdempotentRequest, work: Work) -> str:
-        underway = self._underway[request.key] = _Underway(request.fingerprint)
+        in_progress = self._in_progress[request.key] = _InProgress(request.fingerprint)
         self._forgotten.discard(request.key)  # what is stored for it from here on must not be deleted
         try:
             return await self._reply(request, work)
         except Exception as error:
-            underway.error = error  # if this is cancelled instead, the next one that waits carries it out
+            in_progress.error = error  # if this is cancelled instead, the next one that waits carries it out
             raise
         finally:
-            del self._underway[request.key]
-            underway.over.set()
+            del self._in_progress[request.key]
+            in_progress.done.set()
 
     async def _reply(self, request: IdempotentRequest, work: Work) -> str:
         kept = await self._store.get(REQUEST, request.key) if request.key in self._kept else None
         if kept is None:
-            reply = await self._carried_out(Attempt(request), work)
+            reply = await self._carry_out(Attempt(request), work)
         else:
             request.require_same(kept["fingerprint"])
-            reply = kept.get("reply") or await self._carried_out(Attempt(request, kept["made"]), work)
+            reply = kept.get("reply") or await self._carry_out(Attempt(request, kept["made"]), work)
         if len(reply) <= SMALL or not request.repeatable:
             self._recent.add(request.key, (request.fingerprint, reply), len(reply))
         return reply
 
-    async def _carried_out(self, attempt: Attempt, work: Work) -> str:
+    async def _carry_out(self, attempt: Attempt, work: Work) -> str:
         try:
             reply = await work(attempt)
         finally:
@@ -209,16 +209,16 @@ class Idempotency:
             await self._store.delete_all(REQUEST, forgotten)
 
 
-class _Underway:
+class _InProgress:
     """A request in progress."""
 
     def __init__(self, fingerprint: str) -> None:
         self.fingerprint = fingerprint
-        self.over = asyncio.Event()
+        self.done = asyncio.Event()
         self.error: Exception | None = None
 
 
-class _Remembered(Generic[V]):
+class _LimitedCache(Generic[V]):
     """A cache of the newest values, within limits; calls `forgot` for those that are evicted."""
 
     def __init__(self, limits: Limits, forgot: Callable[[str], None] = lambda _: None) -> None:

@@ -83,7 +83,7 @@ class Keys:
         Raises `ForbiddenError` for a key with more rights than its creator.
         """
         if attempt.made is not None:
-            return await self._made(attempt.made)
+            return await self._earlier_key(attempt.made)
         wanted = {} if scopes is None else scopes
         if by.scopes is not None and (scopes is None or not all(by.allows(*scope) for scope in wanted.items())):
             raise ForbiddenError("A restricted key cannot create a key that may do more than itself.")
@@ -95,7 +95,7 @@ class Keys:
         self._known[key.digest] = key
         return key, secret
 
-    async def _made(self, sealed: str) -> tuple[Key, str]:
+    async def _earlier_key(self, sealed: str) -> tuple[Key, str]:
         secret = await self._vault.unseal(sealed, "The key that this request has made was")
         return self._known[_digest(secret)], secret
 

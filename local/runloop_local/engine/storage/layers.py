@@ -37,7 +37,7 @@ class Layers:
         self._holders: Counter[str] = Counter()
         self._numbers = itertools.count()
         self._sweeping: asyncio.Task[None] | None = None
-        self._again = False
+        self._sweep_again = False
         self._is_started = False
         self._watch: Callable[[Iterable[str]], None] = lambda _: None
         self.problems: dict[str, str] = {}
@@ -108,11 +108,11 @@ class Layers:
 
     def sweep_soon(self) -> None:
         """Remove unused layers in the background."""
-        self._again = self._is_started
+        self._sweep_again = self._is_started
         if self._is_started and (self._sweeping is None or self._sweeping.done()):
-            self._sweeping = asyncio.create_task(self._sweep_all())
+            self._sweeping = asyncio.create_task(self._sweep_until_clean())
 
-    async def swept(self) -> None:
+    async def sweep(self) -> None:
         """Remove unused layers, and wait until that is done."""
         self.sweep_soon()
         if self._sweeping is not None:
@@ -120,13 +120,13 @@ class Layers:
 
     async def aclose(self) -> None:
         """Stop removing layers; waits for one in progress."""
-        self._again = self._is_started = False
+        self._sweep_again = self._is_started = False
         if self._sweeping is not None:
             await asyncio.wait({self._sweeping})
 
-    async def _sweep_all(self) -> None:
-        while self._again:
-            self._again = False
+    async def _sweep_until_clean(self) -> None:
+        while self._sweep_again:
+            self._sweep_again = False
             try:
                 await self._sweep()
                 self.problems.pop(_SWEEP, None)
@@ -146,7 +146,7 @@ class Layers:
     async def _unused(self) -> list[str]:
         async with self.choosing:
             # In this order, a layer that is created or reused meanwhile is either not listed yet, or has a holder.
-            on_disk, used = await asyncio.to_thread(self._seen)
+            on_disk, used = await asyncio.to_thread(self._list_layers)
             # A layer that is being created for another has its name with a suffix.
             return [
                 name
@@ -154,7 +154,7 @@ class Layers:
                 if not self._holders[name] and not self._holders[name.partition(".")[0]]
             ]
 
-    def _seen(self) -> tuple[frozenset[str], frozenset[str]]:
+    def _list_layers(self) -> tuple[frozenset[str], frozenset[str]]:
         on_disk = self._isolation.layers()
         return on_disk, self._isolation.used_layers() if on_disk else frozenset()
 

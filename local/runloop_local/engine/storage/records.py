@@ -51,7 +51,7 @@ def loader(kind: type[T]) -> Callable[[Any], T]:
 
 def body_of(record: DataclassInstance) -> dict[str, Any]:
     """The stored form of a record, including unknown fields."""
-    return asdict(record, dict_factory=_whole)
+    return asdict(record, dict_factory=_with_unknown)
 
 
 def shown(record: DataclassInstance) -> dict[str, Any]:
@@ -59,7 +59,7 @@ def shown(record: DataclassInstance) -> dict[str, Any]:
     return asdict(record, dict_factory=_known)
 
 
-def _whole(items: list[tuple[str, Any]]) -> dict[str, Any]:
+def _with_unknown(items: list[tuple[str, Any]]) -> dict[str, Any]:
     values = dict(items)
     return {**values.pop("unknown", {}), **values}
 

@@ -14,7 +14,7 @@ STEP = 128 << 10
 """The amount to release at once: more than most changes of records need, as other programs may take some of it."""
 RELEASES = BYTES // STEP
 """The number of releases until the reserve is empty."""
-_FOR_A_START = 4
+_RELEASES_FOR_START = 4
 _MARGIN = 64 << 10
 """Space that is left to other programs when the reserve is filled."""
 
@@ -29,7 +29,7 @@ class Reserve:
     def prepare(self) -> None:
         """Fill the reserve at the start of the service, or on a full disk release some of it for the start."""
         if free_bytes(self._file.parent) < _MARGIN:
-            for _ in range(_FOR_A_START):
+            for _ in range(_RELEASES_FOR_START):
                 self.release()
         else:
             self.restore()
@@ -50,7 +50,7 @@ class Reserve:
         missing = min(missing, free_bytes(self._file.parent) - _MARGIN)
         if missing > 0:
             with suppress(OSError):  # less space than expected, by a quota for example: what was written stays
-                _lengthen(self._file, missing)
+                _append(self._file, missing)
             self._size = _size_of(self._file)
 
 
@@ -64,6 +64,6 @@ def _size_of(file: Path) -> int:
     return file.stat().st_size if file.exists() else 0
 
 
-def _lengthen(file: Path, count: int) -> None:
+def _append(file: Path, count: int) -> None:
     with file.open("ab") as lengthened:
         lengthened.write(os.urandom(count))  # some file systems do not store zeros

@@ -23,7 +23,7 @@ if TYPE_CHECKING:
 
     from .retention_limits import Limit
 
-_ROOM = 0.9
+_TARGET_SHARE = 0.9
 """The part of an exceeded limit down to which data is removed, so that not every new byte starts a removal."""
 _PAUSE_S = 1.0
 """The pause between two checks."""
@@ -60,14 +60,14 @@ def size_of(items: Iterable[Item]) -> int:
     return sum(parts.values())
 
 
-def excess(items: Collection[Item], limit: Limit, now: int, fixed: int = 0) -> list[Removal]:
+def choose_excess(items: Collection[Item], limit: Limit, now: int, fixed: int = 0) -> list[Removal]:
     """Choose what to remove: items that are too old, then the oldest ones beyond the size limit.
 
     The newest is never removed for its size. `fixed` bytes count, but cannot be removed. An item that would free
     nothing, as others share its parts, is removed only if it is too old.
     """
     found, left, total = [], _Parts(items), size_of(items) + fixed
-    most = limit.bytes if total <= limit.bytes else int(limit.bytes * _ROOM)
+    most = limit.bytes if total <= limit.bytes else int(limit.bytes * _TARGET_SHARE)
     ended = sorted((item for item in items if not item.live), key=_age)
     for item in ended:
         is_old = item.time_ms < now - limit.age_ms
@@ -84,7 +84,7 @@ def excess(items: Collection[Item], limit: Limit, now: int, fixed: int = 0) -> l
     return found
 
 
-def unneeded(items: Collection[Item], before: int, *, live: bool) -> list[Removal]:
+def choose_unused(items: Collection[Item], before: int, *, live: bool) -> list[Removal]:
     """Choose all items last used before a time, whatever the limits; those of live devboxes only if `live` is set."""
     found, left = [], _Parts(items)
     for item in sorted(items, key=_age):
@@ -129,7 +129,7 @@ class Keeper(Protocol):
         """Carry out a removal; returns the bytes freed."""
 
 
-class Together:
+class CombinedKeeper:
     """Several keepers that share one limit."""
 
     def __init__(self, *keepers: Keeper) -> None:
@@ -201,7 +201,7 @@ class Retention:
         before = now_ms() - older_than_ms + 1
         async with self._working:
             return {
-                kind: await self._remove(kind, unneeded(keeper.items(), before, live=live))
+                kind: await self._remove(kind, choose_unused(keeper.items(), before, live=live))
                 for kind, keeper in self._keepers.items()
                 if kind in kinds
             }
@@ -227,15 +227,15 @@ class Retention:
             self._grown.clear()
             async with self._working:
                 for kind in due:
-                    await self._remove(kind, self._excess(kind, self._keepers[kind]))
+                    await self._remove(kind, self._choose_excess(kind, self._keepers[kind]))
             await asyncio.sleep(_PAUSE_S)
-            await self._occasion()
+            await self._wait_until_due()
 
-    def _excess(self, kind: str, keeper: Keeper) -> list[Removal]:
+    def _choose_excess(self, kind: str, keeper: Keeper) -> list[Removal]:
         items = keeper.items()
-        return excess(items, self._limits[kind], now_ms(), keeper.total() - size_of(items))
+        return choose_excess(items, self._limits[kind], now_ms(), keeper.total() - size_of(items))
 
-    async def _occasion(self) -> None:
+    async def _wait_until_due(self) -> None:
         """Wait until a kind exceeds its limit, or items may have become too old."""
         shortest = min((limit.age_ms for limit in self._limits.values()), default=HOUR_MS)
         try:

@@ -65,13 +65,13 @@ def parse_age(text: str) -> int:
     return int(float(match[1]) * _SPANS[match[2]])
 
 
-def shown_size(count: int) -> str:
+def format_size(count: int) -> str:
     """Format a number of bytes: `1.5 GB`."""
     unit = next((name for name in ("TB", "GB", "MB", "KB") if count >= _UNITS[name]), "B")
     return f"{round(count / _UNITS[unit], 1):g} {unit}"
 
 
-def shown_age(ms: int) -> str:
+def format_age(ms: int) -> str:
     """Format milliseconds: `3 days`."""
     for word, span in (("days", _DAY_MS), ("hours", HOUR_MS), ("minutes", _SPANS["m"])):
         if ms >= 2 * span:

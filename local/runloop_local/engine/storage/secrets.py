@@ -14,7 +14,7 @@ from ..ids import new_id, now_ms
 from .record_set import RecordSet
 from .records import Record, body_of, loader
 from .store import Document, Query
-from .vault import sealed_with_another
+from .vault import encrypted_with_another_key
 
 if TYPE_CHECKING:
     from .idempotency import Attempt
@@ -50,7 +50,7 @@ class Secrets:
         self._records = RecordSet(store, "secret", loaded, document)
         self._vault = vault
         self._naming = asyncio.Lock()
-        self._sealed_away: dict[str, str] = {}
+        self._other_key_secrets: dict[str, str] = {}
 
     async def restore(self, *, key_is_new: bool) -> None:
         """Note the secrets that were encrypted with another key; they are kept, as that key may be put back."""
@@ -61,24 +61,24 @@ class Secrets:
         key_id = _LOST if key_is_new else self._vault.key_id
         marked = [replace(record, key_id=record.key_id or key_id) for record in records]
         await self._store.put(*map(document, marked))
-        self._sealed_away = {record.id: record.name for record in marked if record.key_id != self._vault.key_id}
+        self._other_key_secrets = {record.id: record.name for record in marked if record.key_id != self._vault.key_id}
         self._note()
 
     async def _count(self, status: str | None = None) -> int:
         return (await self._store.page(Query("secret", limit=0, status=status))).total_count or 0
 
     def _note(self) -> None:
-        names = sorted(self._sealed_away.values())
+        names = sorted(self._other_key_secrets.values())
         if names:
             shown = ", ".join(names[:_SHOWN]) + (", ..." if len(names) > _SHOWN else "")
             what = f"The secret {shown} was" if len(names) == 1 else f"{len(names)} secrets ({shown}) were"
-            self._store.notes.add(sealed_with_another(what), _SEALED)
+            self._store.notes.add(encrypted_with_another_key(what), _SEALED)
         else:
             self._store.notes.remove(_SEALED)
 
-    def _opened(self, record: SecretRecord) -> None:
+    def _note_reencrypted(self, record: SecretRecord) -> None:
         """Note that a secret is encrypted with the current key now, or deleted."""
-        if self._sealed_away.pop(record.id, None) is not None:
+        if self._other_key_secrets.pop(record.id, None) is not None:
             self._note()
 
     async def create(self, name: str, value: str, attempt: Attempt) -> SecretRecord:
@@ -91,7 +91,7 @@ class Secrets:
             if await self._store.records("secret", loaded, name=name):
                 raise InvalidError(f"A secret is already called {name!r}: update it, or choose another name.")
             now = now_ms()
-            sealed = await self._sealed(value)
+            sealed = await self._encrypt(value)
             record = SecretRecord(new_id("sec"), name, now, now, sealed, self._vault.key_id)
             await self._records.put(record, *attempt.note_reply(secret_view(record)))
         return record
@@ -113,18 +113,18 @@ class Secrets:
 
     async def update(self, record: SecretRecord, value: str) -> SecretRecord:
         """Replace its value; raises `NotFoundError` if it has been deleted meanwhile."""
-        sealed, key_id = await self._sealed(value), self._vault.key_id
+        sealed, key_id = await self._encrypt(value), self._vault.key_id
         updated = await self._records.change(
             record.id,
             lambda kept: replace(kept, sealed=sealed, key_id=key_id, update_time_ms=now_ms(kept.update_time_ms)),
         )
-        self._opened(record)
+        self._note_reencrypted(record)
         return updated
 
     async def delete(self, record: SecretRecord, attempt: Attempt) -> None:
         """Delete it with its value."""
         await self._records.delete(record.id, lambda deleted: attempt.note_reply(secret_view(deleted)))
-        self._opened(record)
+        self._note_reencrypted(record)
 
     async def require(self, wanted: Mapping[str, str]) -> None:
         """Check that these secrets exist and the variables are valid; raises `NotFoundError` or `InvalidError`."""
@@ -139,7 +139,7 @@ class Secrets:
     async def _value(self, name: str) -> str:
         return await self._vault.unseal((await self.named(name)).sealed, f"The secret {name} was")
 
-    async def _sealed(self, value: str) -> str:
+    async def _encrypt(self, value: str) -> str:
         if "\0" in value or len(value.encode("utf-8", "surrogatepass")) > MAX_VALUE_BYTES:
             raise InvalidError(f"A secret's value must have at most {MAX_VALUE_BYTES:,} bytes and no NUL character.")
         return await self._vault.seal(value)

@@ -67,7 +67,7 @@ class Snapshots:
         self._records = RecordSet(store, "snapshot", loaded, document)
         self._layers = layers
         self._underway: dict[str, str] = {}  # snapshot -> devbox
-        self._left = ChangeNotifier()
+        self._progress_changed = ChangeNotifier()
         """Notified when a snapshot is no longer in progress."""
         self._tasks: dict[str, asyncio.Task[SnapshotRecord]] = {}
         self._clearing = Clearing(store.notes)
@@ -93,7 +93,7 @@ class Snapshots:
             await self._layers.announce(record.layers[0])
             await self._records.put(record, *attempt.note(record.id))
         except BaseException:
-            self._leave(record.id)
+            self._remove_from_progress(record.id)
             self._layers.release(_holder(record.id))
             raise
         self._tasks[record.id] = asyncio.create_task(self._take(devbox, record))
@@ -108,7 +108,7 @@ class Snapshots:
 
     async def settled(self, devbox_id: str) -> None:
         """Wait until no snapshot of this devbox is in progress."""
-        await wait_until(self._left, lambda: devbox_id not in self._underway.values())
+        await wait_until(self._progress_changed, lambda: devbox_id not in self._underway.values())
 
     async def finished(self, snapshot_id: str) -> SnapshotRecord:
         """Wait until the snapshot is no longer in progress, and return it."""
@@ -125,7 +125,7 @@ class Snapshots:
 
     async def complete(self, snapshot_id: str) -> SnapshotRecord:
         """A snapshot from which devboxes can start; raises `NotFoundError` or `InvalidError`."""
-        record = _there(await self.get(snapshot_id))
+        record = _require_not_deleted(await self.get(snapshot_id))
         if record.status != "complete":
             raise InvalidError(f"Snapshot {snapshot_id} is {record.status}; only a complete one can be used.")
         return record
@@ -136,7 +136,7 @@ class Snapshots:
 
     async def update(self, snapshot_id: str, changes: Mapping[str, Any]) -> SnapshotRecord:
         """Update the name, the message or the metadata."""
-        return await self._records.change(snapshot_id, lambda record: replace(_there(record), **changes))
+        return await self._records.change(snapshot_id, lambda record: replace(_require_not_deleted(record), **changes))
 
     async def delete(self, snapshot_id: str) -> None:
         """Delete it; its layers are removed once nothing else uses them. Repeating it is not an error."""
@@ -175,11 +175,11 @@ class Snapshots:
             return await self._fail(record, str(of_machine(error) or error), out_of_disk=is_disk_full(error))
         finally:
             del self._tasks[record.id]
-            self._leave(record.id)
+            self._remove_from_progress(record.id)
 
-    def _leave(self, snapshot_id: str) -> None:
+    def _remove_from_progress(self, snapshot_id: str) -> None:
         del self._underway[snapshot_id]
-        self._left.notify()
+        self._progress_changed.notify()
 
     async def _fail(self, record: SnapshotRecord, sentence: str, *, out_of_disk: bool = False) -> SnapshotRecord:
         def failed(now: SnapshotRecord) -> SnapshotRecord:
@@ -197,7 +197,7 @@ def _holder(snapshot_id: str) -> str:
     return f"snapshot/{snapshot_id}"
 
 
-def _there(record: SnapshotRecord) -> SnapshotRecord:
+def _require_not_deleted(record: SnapshotRecord) -> SnapshotRecord:
     if record.status == "deleted":
         raise NotFoundError(f"Snapshot {record.id} has been deleted.")
     return record

@@ -34,7 +34,7 @@ ON CONFLICT (kind, id) DO UPDATE SET
     status = excluded.status, name = excluded.name, time_ms = excluded.time_ms,
     view = excluded.view, body = excluded.body, listed = excluded.listed, due_ms = excluded.due_ms
 """
-_NAMED = "name <> '' AND listed = 1"
+_HAS_NAME = "name <> '' AND listed = 1"
 """The condition of the partial index on names, which a query must repeat to use it."""
 _JSON = "CASE WHEN json_valid(body) THEN body ELSE '{}' END"
 _POSITION = """
@@ -119,7 +119,7 @@ class Store:
 
     async def get(self, kind: str, document_id: str) -> dict[str, Any] | None:
         """The body of one document, or None."""
-        return await self.record(kind, document_id, _as_it_is)
+        return await self.record(kind, document_id, _require_object)
 
     async def record(self, kind: str, document_id: str, load: Load[T]) -> T | None:
         """The record of one document, or None; raises `UnreadableError` if its body is invalid."""
@@ -303,7 +303,7 @@ def _get(connection: sqlite3.Connection, kind: str, document_id: str) -> str | N
     return None if found is None else str(found[0])
 
 
-def _as_it_is(body: Any) -> dict[str, Any]:
+def _require_object(body: Any) -> dict[str, Any]:
     if not isinstance(body, dict):
         raise ValueError("it is not a JSON object")  # noqa: TRY004 -- as all loaders
     return body
@@ -312,7 +312,7 @@ def _as_it_is(body: Any) -> dict[str, Any]:
 def _bodies(connection: sqlite3.Connection, kind: str, filters: Mapping[str, str], limit: int) -> list[tuple[str, str]]:
     where = ["kind = ?", *(f"{column} = ?" for column in filters)]
     if "name" in filters:
-        where.append(_NAMED)
+        where.append(_HAS_NAME)
     rows: list[tuple[str, str]] = connection.execute(
         f"SELECT id, body FROM documents {_index(filters)} WHERE {' AND '.join(where)} ORDER BY position DESC LIMIT ?",  # noqa: S608 -- constants
         (kind, *filters.values(), limit),
@@ -389,7 +389,7 @@ def _column_conditions(query: Query) -> list[tuple[str, tuple[object, ...]]]:
     asked = {
         "id = ?": query.id,
         "status = ?": query.status,
-        f"name = ? AND {_NAMED}": query.name,
+        f"name = ? AND {_HAS_NAME}": query.name,
         "parent = ? AND parent <> ''": query.parent,
     }
     found: list[tuple[str, tuple[object, ...]]] = [

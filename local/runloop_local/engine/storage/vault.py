@@ -24,26 +24,26 @@ class Vault:
 
     async def seal(self, text: str) -> str:
         """Encrypt a text."""
-        fernet = await self._opened()
+        fernet = await self._get_fernet()
         return fernet.encrypt(text.encode("utf-8", "surrogatepass")).decode("ascii")
 
     async def unseal(self, sealed: str, what: str) -> str:
         """Decrypt a text; raises `EngineError` about `what` if it has another key or was altered."""
         from cryptography.fernet import InvalidToken
 
-        fernet = await self._opened()
+        fernet = await self._get_fernet()
         try:
             return fernet.decrypt(sealed).decode("utf-8", "surrogatepass")
         except InvalidToken:
-            raise EngineError(sealed_with_another(what)) from None
+            raise EngineError(encrypted_with_another_key(what)) from None
 
-    async def _opened(self) -> Fernet:
+    async def _get_fernet(self) -> Fernet:
         if self._fernet is None:
             self._fernet = await asyncio.to_thread(_load, self._key)
         return self._fernet
 
 
-def sealed_with_another(what: str) -> str:
+def encrypted_with_another_key(what: str) -> str:
     """The sentence about something that was encrypted with another key."""
     return f"{what} encrypted with another service.key: put that key back, or set it again."
 

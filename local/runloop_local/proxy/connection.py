@@ -38,7 +38,7 @@ class TunnelConnection:
     devbox: Devbox
     tunnel: Tunnel
 
-    def used(self) -> None:
+    def touch(self) -> None:
         """Count transferred data as activity of the devbox, if the tunnel keeps it alive."""
         if self.tunnel.http_keep_alive:
             self.devbox.processes.touch()
@@ -50,7 +50,7 @@ def bearer(header: str | None) -> str | None:
     return token.strip() if kind.lower() == "bearer" else None
 
 
-async def enter(tunnels: Tunnels, target: Target, authorization: str | None) -> TunnelConnection:
+async def open_connection(tunnels: Tunnels, target: Target, authorization: str | None) -> TunnelConnection:
     """Connect a request with this authorization header to its target; raises `TunnelRejected`."""
     found = tunnels.find(target.key)
     if found is None:
@@ -62,7 +62,7 @@ async def enter(tunnels: Tunnels, target: Target, authorization: str | None) -> 
         raise TunnelRejected(401, "This tunnel asks for X-Runloop-Tunnel-Authorization: Bearer and its auth_token.")
     await _require_running(devbox, tunnel)
     connection = TunnelConnection(await _dial(devbox, target.port), devbox, tunnel)
-    connection.used()
+    connection.touch()
     return connection
 
 

@@ -9,13 +9,13 @@ from pathlib import Path
 from .service import ServiceError
 
 VARIABLE = "RUNLOOP_LOCAL_API_KEY"
-SHOWN = (
+EXPOSED_KEY_WARNING = (
     f"Every account can read --api-key while the service starts: use --api-key-file, or {VARIABLE} in the environment."
 )
-_MOST_BYTES = 4096
+_MAX_BYTES = 4096
 
 
-def given_key(option: str | None, file: Path | None) -> str | None:
+def read_api_key(option: str | None, file: Path | None) -> str | None:
     """The given key, or None; from here on the process list no longer shows it. Raises `ServiceError`.
 
     The command line takes precedence over the environment.
@@ -34,7 +34,7 @@ def given_key(option: str | None, file: Path | None) -> str | None:
 def _read(file: Path) -> str:
     try:
         with file.open("rb") as opened:
-            content = opened.read(_MOST_BYTES)
+            content = opened.read(_MAX_BYTES)
         return content.decode("ascii").strip()
     except OSError as error:
         raise ServiceError(f"The API key cannot be read from {file}: {error.strerror or error}.") from error
@@ -43,7 +43,7 @@ def _read(file: Path) -> str:
 
 
 def _checked(key: str, where: str) -> str:
-    if not (key.isascii() and key.isprintable() and key and " " not in key and len(key) < _MOST_BYTES):
+    if not (key.isascii() and key.isprintable() and key and " " not in key and len(key) < _MAX_BYTES):
         raise ServiceError(f"{where} is not an API key: it must be one line of letters, digits and signs, no spaces.")
     return key
 

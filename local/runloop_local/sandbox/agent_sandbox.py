@@ -1,0 +1,210 @@
+"""A sandbox that is controlled through its agent, in any kind of isolation."""
+
+from __future__ import annotations
+
+import asyncio
+import signal
+from dataclasses import replace
+from typing import TYPE_CHECKING
+
+from runloop_local.sandbox import link
+from runloop_local.sandbox.base import SandboxError
+from runloop_local.sandbox.running import ANSWER_SECONDS, AgentClient, Run
+
+if TYPE_CHECKING:
+    import socket
+    from collections.abc import Sequence
+
+    from runloop_local.sandbox.backend import SandboxBackend
+    from runloop_local.sandbox.base import Command, EgressPredicate, Limits, Load, Mount
+    from runloop_local.sandbox.cgroups import ControlGroups
+    from runloop_local.sandbox.frames import Message
+    from runloop_local.sandbox.link import Helper
+    from runloop_local.sandbox.running import AgentProcess
+
+_NICE = 5
+"""The nice level of commands where no control group weighs their CPU time."""
+
+
+class AgentSandbox:
+    """A sandbox: starts and stops its agent, and takes snapshots of its disk between or during runs."""
+
+    def __init__(self, sandbox_id: str, helper: Helper, backend: SandboxBackend) -> None:
+        self.id = sandbox_id
+        self._helper = helper
+        self._backend = backend
+        self._agent = AgentClient(sandbox_id, has_terminals=backend.has_terminals)
+        self._state_lock = asyncio.Lock()
+        self._limits: Limits | None = None
+        self._is_allowed: EgressPredicate | None = None
+        self._ending_runs: set[asyncio.Task[None]] = set()
+
+    def path(self, path: str) -> str:
+        """Translate a path of the file API to the one that processes inside use."""
+        return self._backend.path(path)
+
+    def mount(self, wanted: Sequence[Mount]) -> None:
+        """Set its mounts from its next start on; raises SandboxError where they are not supported."""
+        self._backend.mount(wanted)
+
+    async def start(self) -> None:
+        """Start the sandbox; does nothing if it is running."""
+        async with self._state_lock:
+            if self._agent.run is not None and not self._agent.run.ending.done():
+                return
+            await self._end()
+            await self._begin()
+
+    async def _begin(self) -> None:
+        prepared = await self._backend.prepare(self._limits)
+        confinement = _confinement(self._helper.groups, self.id, self._limits)
+        channel, ending = await self._helper.launch({**prepared, **confinement})
+        try:
+            greeting = await link.wait_until_ready(channel, "The sandbox")
+            self._backend.read_greeting(greeting)
+        except BaseException:
+            channel.close()
+            await asyncio.shield(ending.wait(ANSWER_SECONDS))
+            raise
+        self._agent.run = Run(channel, ending)
+        await self._backend.complete_start(self._agent.run, self._is_allowed)
+
+    def limit(self, limits: Limits) -> None:
+        """Set its resource limits from its next start on."""
+        self._limits = limits
+
+    def restrict(self, is_allowed: EgressPredicate | None) -> None:
+        """Restrict its outgoing connections from its next start on."""
+        self._is_allowed = is_allowed
+
+    async def load(self) -> Load:
+        """Its current use of resources; after its end, the last figures of its control group."""
+        counted = self._helper.groups.load(self.id) if self._limits is not None else None
+        if counted is not None:
+            return replace(counted, processes=max(0, counted.processes - self._backend.own_processes))
+        return await self._agent.load()
+
+    async def disk_bytes(self) -> int:
+        """The size of its own disk and its mounts, without the layers below it."""
+        return await self._backend.disk_bytes()
+
+    async def spawn(self, command: Command, *, stdin: int, stdout: int, stderr: int) -> AgentProcess:
+        """Start a program on three descriptors. The caller keeps its own copies and closes them."""
+        return await self._agent.spawn(_spawn_request(command, self._backend), [stdin, stdout, stderr])
+
+    async def spawn_on_terminal(self, command: Command, *, rows: int, cols: int) -> tuple[AgentProcess, int]:
+        """Start a program on a new pseudo-terminal; returns the process and the descriptor of the master."""
+        return await self._agent.spawn_on_terminal(_spawn_request(command, self._backend), rows=rows, cols=cols)
+
+    async def dial(self, port: int) -> socket.socket:
+        """Connect to `port` on the sandbox's localhost, by IPv4 or IPv6; returns a non-blocking TCP socket."""
+        self._backend.require_open(port)
+        return await self._agent.dial(port)
+
+    async def ended(self) -> None:
+        """Wait until the sandbox has ended without having been asked to."""
+        run: Run | None = self._agent.running()
+        while run is not None:
+            await run.ending.wait()
+            if not run.asked_to_end:
+                return
+            run = await asyncio.shield(run.next)
+
+    async def snapshot(self, layer: str) -> tuple[str, ...]:
+        """Freeze the disk as the new layer `layer`; returns the layers to create a sandbox from, top first.
+
+        If nothing runs in the sandbox, this takes the same time for any size of disk. Otherwise its open files could
+        still write into the frozen disk, so all processes are paused and the disk is copied.
+        """
+        try:
+            async with self._agent.lock, self._state_lock:
+                return await self._snapshot(layer)
+        except OSError as error:
+            raise SandboxError(f"The disk of sandbox {self.id} cannot be kept: {error.strerror}.") from error
+
+    async def _snapshot(self, layer: str) -> tuple[str, ...]:
+        run = self._agent.run
+        if run is None or run.ending.done():
+            return await self._backend.freeze_disk(layer)
+        if (await run.ask({"op": "idle"})).status() == 0:
+            return await self._freeze_between(run, layer)
+        await run.ask({"op": "all", "number": signal.SIGSTOP})
+        try:
+            return await self._backend.copy_disk(layer)
+        finally:
+            await run.ask({"op": "all", "number": signal.SIGCONT})
+
+    async def _freeze_between(self, run: Run, layer: str) -> tuple[str, ...]:
+        """Freeze the disk between two runs of an idle sandbox, where nothing can notice the restart.
+
+        The end of the first run is not awaited: it can do nothing more, but the kernel may take a while to unmount it.
+        """
+        try:
+            layers = await self._backend.freeze_disk(layer)
+        except BaseException:
+            await self._end()  # its upper layer may be frozen already
+            await self._restart(run)
+            raise
+        self._agent.run = None
+        try:
+            await self._restart(run)
+        finally:
+            leaving = asyncio.create_task(_end_run(run, self._backend))
+            self._ending_runs.add(leaving)
+            leaving.add_done_callback(self._ending_runs.discard)
+        return layers
+
+    async def _restart(self, run: Run) -> None:
+        try:
+            await self._begin()
+        finally:
+            run.next.set_result(self._agent.run)
+
+    async def stop(self) -> None:
+        """End every process; keep the disk."""
+        async with self._state_lock:
+            await self._end()
+
+    async def _end(self) -> None:
+        # The group is killed before the agent is awaited, and removed last: a group with processes cannot be removed,
+        # and mount points stay busy until every run that uses them has ended.
+        if self._agent.run is not None:
+            self._helper.groups.end(self.id)
+            await self._agent.run.end()
+            self._agent.run = None
+        if self._ending_runs:
+            await asyncio.wait(self._ending_runs)
+        self._helper.groups.remove(self.id)
+        await self._backend.clean_up_mounts()
+
+    async def destroy(self) -> None:
+        """End every process and remove the disk."""
+        async with self._state_lock:
+            await self._end()
+            await self._backend.remove_disk()
+
+
+async def _end_run(run: Run, backend: SandboxBackend) -> None:
+    await run.end()
+    await backend.remove_work_folders()
+
+
+def _confinement(groups: ControlGroups, sandbox_id: str, limits: Limits | None) -> Message:
+    nice = 0 if groups.has("cpu") else _NICE
+    if limits is None:
+        return {"nice": nice}
+    try:
+        return {"nice": nice, "groups": groups.make(sandbox_id, limits)}
+    except OSError as error:
+        raise SandboxError(f"The limits of sandbox {sandbox_id} cannot be set: {error.strerror}.") from error
+
+
+def _spawn_request(command: Command, backend: SandboxBackend) -> Message:
+    environment = backend.environment(command.user)
+    return {
+        "op": "spawn",
+        "argv": command.argv,
+        "user": command.user,
+        "cwd": command.cwd or environment["HOME"],
+        "env": {**environment, **command.env},
+    }
