@@ -67,7 +67,7 @@ class DirectTransfer:
     def _take_over(self) -> bytes:
         """Stop uvicorn from reading the socket; returns what it has read of the body so far."""
         self._protocol.flow.pause_reading()
-        if self._cycle.waiting_for_100_continue:
+        if self._cycle.waiting_for_100_continue:  # the client sends no body before it has this
             self._cycle.waiting_for_100_continue = False
             self._protocol.transport.write(b"HTTP/1.1 100 Continue\r\n\r\n")
         early, self._cycle.body = self._cycle.body, type(self._cycle.body)()

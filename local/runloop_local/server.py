@@ -114,7 +114,7 @@ async def _serve(
     stop = asyncio.create_task(stopping.wait())
     await asyncio.wait({serving, stop}, return_when=asyncio.FIRST_COMPLETED)
     stop.cancel()
-    server.should_exit = True
+    server.should_exit = True  # uvicorn accepts no more connections
     # Open connections have some seconds left: ending the commands now lets clients that follow their output see it.
     engine.end_streams()
     await engine.kernels.aclose()  # before the devboxes, so that none is closed by both

@@ -147,6 +147,7 @@ class Http2(asyncio.Protocol):
 
     def _begin(self, event: RequestReceived) -> None:
         stream_id = event.stream_id
+        # Requests of reset streams may still be running, so they are limited, too.
         if stream_id > self._last_stream_id or len(self._running) >= 2 * MAX_STREAMS:
             self._h2.reset_stream(stream_id, ErrorCodes.REFUSED_STREAM)
             return

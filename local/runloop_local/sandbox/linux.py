@@ -230,7 +230,7 @@ def _become_with_all_capabilities(uid: int) -> None:
     """Become this uid but keep all capabilities, without which some machines forbid creating user namespaces."""
     most = resource.getrlimit(resource.RLIMIT_NPROC)[1]
     resource.setrlimit(resource.RLIMIT_NPROC, (most, most))  # the limit of all that a namespace holds
-    call("prctl", _PR_SET_SECUREBITS, _NO_SETUID_FIXUP, 0, 0, 0)
+    call("prctl", _PR_SET_SECUREBITS, _NO_SETUID_FIXUP, 0, 0, 0)  # or setresuid would clear the capabilities
     become(uid)
     die_with_parent(signal.SIGKILL)  # which a change of account undoes
 
@@ -258,7 +258,7 @@ def enter_own_user_namespace() -> None:
     """Become root of a new user namespace that maps only this account, which needs no privileges."""
     uid, gid = os.getuid(), os.getgid()
     unshare(NEW_USERS)
-    write("/proc/self/setgroups", "deny")
+    write("/proc/self/setgroups", "deny")  # without privileges, the kernel requires it before a gid map is written
     write("/proc/self/uid_map", f"0 {uid} 1")
     write("/proc/self/gid_map", f"0 {gid} 1")
 

@@ -67,6 +67,7 @@ class Zygote:
         for pid, status in agent.ended_children():
             number = self._children.pop(pid, None)
             if number is not None:
+                # Before the reply, which tells the service that nothing of the sandbox runs any more.
                 self._end_strays()
                 self._release(self._claims.pop(pid, None))
                 frames.send(self._control, {"id": number, "status": status})
@@ -105,6 +106,7 @@ class Zygote:
         try:
             agent.reset_signals()
             _enter_groups(request)
+            # A sandbox must not inherit descriptors of the service, the helper or other sandboxes.
             self._mode.run(request, close_other_descriptors(sock, claim.descriptors), claim)
             status = 0
         except OSError as error:

@@ -124,10 +124,11 @@ class Blueprints:
         """Create a blueprint and start its build, or return the one that an earlier attempt has created."""
         if attempt.made is not None:
             return await self.get(attempt.made)
+        # The lock spans the look-up of base disks and the holding of their layers, so that none is removed in between.
         async with self._environment.layers.choosing:
             record, build_request = await self._preparation.prepare(request)
             held = self._environment.layers.held([layer for base in _bases(build_request) for layer in base.layers])
-            held.__enter__()
+            held.__enter__()  # by hand, as the layers are held until the task ends, not this call
         try:
             self._log(record.id).close()  # creates it, so that it can be read from now on
             await self._records.put(record, *attempt.note(record.id))

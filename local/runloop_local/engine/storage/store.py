@@ -291,7 +291,7 @@ def _row(document: Document) -> tuple[object, ...]:
 def _put_all(connection: sqlite3.Connection, rows: list[tuple[object, ...]]) -> None:
     if not rows:
         return
-    if len(rows) == 1:
+    if len(rows) == 1:  # a single statement is a transaction by itself
         connection.execute(_PUT, rows[0])
         return
     with transaction(connection):
