@@ -73,7 +73,7 @@ SPREAD = "d = sorted(each.duration for each in r.values()); print(d[-1] / d[len(
 SILENT = """
 from runloop_jupyter.connection import Connection
 from runloop_sdk import AsyncRunloopSDK  # as where a session is connected
-session().connection = Connection("{base_url}", "bench")
+session().client.connection = Connection("{base_url}", "bench")
 """
 IN_FLIGHT = """
 jobs = []

@@ -7,7 +7,8 @@ from contextlib import AbstractAsyncContextManager
 from typing import TYPE_CHECKING
 
 from ..operations.observer import Observer
-from ..output.progress import Progress, polling
+from ..output.progress import polling
+from ..text.progress import Progress
 
 if TYPE_CHECKING:
     from pydantic import BaseModel

@@ -39,7 +39,7 @@ def deleting_parser(
 ) -> Parser[D]:
     """The parser of a `delete`."""
     made = Parser(options, f"%runloop {kind.name} delete", description)
-    made.add_name(kind.name, "names", metavar="NAME|ID", nargs="+", help=f"a {kind.singular}'s name or id")
+    made.add_name(kind.name, "names", metavar="NAME|ID", nargs="+", help=f"name or id of the {kind.singular}")
     return made.explain(
         ("by name or by id", example),
         returns="A sentence about what was done; its `.item` is what was deleted, a tuple where that is several.",

@@ -7,12 +7,12 @@ from typing import TYPE_CHECKING
 
 from ..errors import UsageError
 from ..executions.command_spec import CommandSpec
-from ..operations.target import target
 from ..output.output_targets import ScreenSize, runs_one_magic
 from ..output.progress import waiting
 from ..results import DevboxCommandError, DevboxTimeoutError
 from ..text.durations import spell_duration
 from .run_options import FollowOptions, InputOptions, RunOptions
+from .target import target
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence

@@ -106,7 +106,7 @@ class CommandRun:
         """Start it; `DevboxUnavailableError` tells what the devbox is doing instead."""
         runner = self._runner(await self._handle())
         starting = runner.exec_async(self.order.prepared, attach_stdin=self._attach_stdin)
-        self._execution = await self._told(starting, starting=True)
+        self._execution = await self._diagnosed(starting, starting=True)
         self._note()
 
     def _note(self) -> None:
@@ -127,7 +127,7 @@ class CommandRun:
         deadline = asyncio.timeout(self.order.timeout)
         try:
             async with deadline:
-                return await self._told(self._to_its_end(sink))
+                return await self._diagnosed(self._to_its_end(sink))
         except TimeoutError:
             if not deadline.expired():
                 raise
@@ -159,9 +159,9 @@ class CommandRun:
     async def kill(self) -> None:
         """Kill it with all that it started."""
         self._killed = True
-        await self._told(self.execution.kill())
+        await self._diagnosed(self.execution.kill())
 
-    async def _told(self, work: Awaitable[T], *, starting: bool = False) -> T:
+    async def _diagnosed(self, work: Awaitable[T], *, starting: bool = False) -> T:
         """`work`'s result; where an answer is lost or refused, the error says what the devbox and the command do."""
         from runloop_sdk import (
             APIConnectionError,
@@ -211,7 +211,7 @@ class CommandRun:
     def _take(self, stream: Stream, text: str, sink: Sink) -> None:
         """Keep and show a piece of the output."""
         if stream == "stderr" and self.order.terminal:
-            text = self._heard(text)
+            text = self._without_concealment(text)
         try:
             self.transcript.append(stream, text)
         except OSError as error:
@@ -221,7 +221,7 @@ class CommandRun:
             ) from error
         sink.write(stream, text)
 
-    def _heard(self, text: str) -> str:
+    def _without_concealment(self, text: str) -> str:
         """Heed what the maker of the terminal tells: all that the command prints comes by stdout."""
         told = _CONCEALMENT.findall(text)
         self.hides_input = told[-1] == CONCEAL if told else self.hides_input

@@ -7,6 +7,7 @@ from collections.abc import Mapping
 from typing import TYPE_CHECKING
 
 from ..errors import RemoteError
+from ..resources.kinds.snapshot import SNAPSHOT
 from .lifecycle import handle_of
 from .observer import UNOBSERVED, Observer
 
@@ -50,7 +51,7 @@ async def take_snapshot(
         raise RemoteError(
             f"Snapshot {made.id} is complete, but the service does not show it yet. Look again: %runloop snapshot list"
         )
-    session.names.add("snapshot", view.name or view.id)
+    session.names.add(SNAPSHOT.name, view.name or view.id)
     observer.changed(view)
     return view
 

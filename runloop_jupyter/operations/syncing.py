@@ -13,7 +13,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from ..errors import UsageError
-from ..output.progress import Progress
+from ..text.progress import Progress
 from .comparing import Comparison, Ignored, Sides, check_content, check_way, compare, doomed, settled
 
 if TYPE_CHECKING:

@@ -13,7 +13,7 @@ from pathlib import Path, PurePosixPath
 from typing import TYPE_CHECKING, Any, BinaryIO, Protocol, cast
 
 from ..errors import UsageError, did_you_mean
-from ..output.progress import Progress
+from ..text.progress import Progress
 from ..text.quoting import printable
 
 if TYPE_CHECKING:

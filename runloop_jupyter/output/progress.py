@@ -9,12 +9,10 @@ from contextlib import asynccontextmanager, contextmanager
 from contextvars import ContextVar
 
 from ..text.durations import spell_duration
-from ..text.sizes import spell_size
+from ..text.progress import Progress
 
 _BAR_INTERVAL = 0.4  # seconds until a bar is shown, and between two updates of it
 _POLL_INTERVAL = 1.0  # seconds between two requests for the step that the service is at
-_WIDTH = 24  # characters
-_EIGHTHS = " ▏▎▍▌▋▊▉█"
 
 # The waits around the running code, outermost first: an inner one joins the outer one's line in the cell.
 _waits: ContextVar[list[str] | None] = ContextVar("waits", default=None)
@@ -67,48 +65,6 @@ def _status_line(text: str) -> Iterator[list[str]]:
 
 def _joined(waits: list[str]) -> str:
     return " · ".join(dict.fromkeys(waits))
-
-
-class Progress:
-    """The progress of an operation: set `step`, and `done` of `total` bytes (or `unit`s), as they change."""
-
-    def __init__(self, doing: str, *, unit: str = "") -> None:
-        self.doing = doing
-        self.step = ""
-        self.done = 0
-        self.total: int | None = None
-        self.waits = [doing]
-        """The current waits, outermost first."""
-        self._unit = unit
-        self._started = time.monotonic()
-
-    def line(self) -> str:
-        """The status line, with `done` and `total` as a bar."""
-        elapsed = time.monotonic() - self._started
-        parts = [self.step, *self.waits[1:], self._amount(), self._time_left(elapsed), spell_duration(elapsed)]
-        return " · ".join(filter(None, [f"{self.doing} {self._bar()}".rstrip(), *parts]))
-
-    def _bar(self) -> str:
-        return "" if not self.total else f"▕{bar(self.done / self.total)}▏ {min(self.done / self.total, 1):.0%}"
-
-    def _amount(self) -> str:
-        if not self.done and not self.total:
-            return ""
-        if self._unit:
-            return f"{self.done:,}{f' of {self.total:,}' if self.total else ''} {self._unit}"
-        return f"{spell_size(self.done)}{f' of {spell_size(self.total)}' if self.total else ''}"
-
-    def _time_left(self, elapsed: float) -> str:
-        if not self.total or elapsed < 1 or not 0 < self.done < self.total:
-            return ""
-        return f"{spell_duration(elapsed * (self.total - self.done) / self.done)} left"
-
-
-def bar(share: float, width: int = _WIDTH) -> str:
-    """A bar of `width` characters, drawn in eighths of a character."""
-    eighths = round(max(0.0, min(share, 1.0)) * width * 8)
-    full, rest = divmod(eighths, 8)
-    return f"{'█' * full}{_EIGHTHS[rest] if full < width else ''}".ljust(width)
 
 
 @asynccontextmanager

@@ -79,7 +79,7 @@ class Console(DevboxTool):
         """Says what closing it ends."""
         return f"Stopped {self._command.title!r} on {self.devbox.short}." if self._command else ""
 
-    async def greet(self, view: str, hello: dict[str, Any]) -> None:
+    async def send_state(self, view: str, hello: dict[str, Any]) -> None:
         """Send what is shown, what runs, and what was typed before."""
         self.post("snapshot", {"pieces": self._scroll.pieces, "history": self._history, **self._state()}, view=view)
 

@@ -17,7 +17,7 @@ from runloop_sdk.own_commands import own_command
 
 from ..errors import MagicError, UsageError
 from ..operations.transfers import download, free_path, is_folder, spelled_notes
-from ..output.progress import Progress
+from ..text.progress import Progress
 from .previews import Preview, preview
 from .tool import DevboxTool, script, style
 from .uploads import Upload
@@ -71,14 +71,14 @@ class FileBrowser(DevboxTool):
         self._asked = 0  # folders and files, of which the last that was asked for is shown
         self._transfers: dict[str, _Transfer] = {}
 
-    async def greet(self, view: str, hello: dict[str, Any]) -> None:
+    async def send_state(self, view: str, hello: dict[str, Any]) -> None:
         """Send the folder and what is open beside it; the first view opens the home folder."""
         self.post("snapshot", {**self._listing(), "transfers": self._transferring()}, view=view)
         self._post_preview(view)
         if not self.path:
             await self._show_folder("~")
 
-    async def forsaken(self, *, closed: bool) -> None:
+    async def abandoned(self, *, closed: bool) -> None:
         """The files that pages were sending do not come any more."""
         self._drop_uploads()
 

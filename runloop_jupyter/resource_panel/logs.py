@@ -56,7 +56,7 @@ class LogView(DevboxTool):
         self._following: Future[Any] | None = None
         self._wake = asyncio.Event()
 
-    async def greet(self, view: str, hello: dict[str, Any]) -> None:
+    async def send_state(self, view: str, hello: dict[str, Any]) -> None:
         """Send all lines that are kept; the first view begins to look."""
         self.post("snapshot", {"state": self.state, "most": MOST}, view=view)
         for rows in _messages(self._rows):
@@ -64,7 +64,7 @@ class LogView(DevboxTool):
         self._begin()
         self._wake.set()
 
-    async def forsaken(self, *, closed: bool) -> None:
+    async def abandoned(self, *, closed: bool) -> None:
         """Nobody looks: ask no more. A view that opens later gets what was missed."""
         if self._following is not None:
             self._following.cancel()

@@ -52,12 +52,12 @@ class Panel(ipywidgets.VBox):  # type: ignore[misc]  # ipywidgets has no types
         super().__init__(children=[self.view])
         self.add_class("runloop-panel-box")
         self.wanted: frozenset[str] = frozenset({DEVBOX.name, *DEVBOX.shows_names_of})
-        self.tool_tabs = ToolTabs(session, self._dock_changed)
+        self.tool_tabs = ToolTabs(session, self._tabs_changed)
         self._session = session
         self._feed = feed_of(session)
         self._followers: dict[str, Follower] = {}
         self._controller = PanelController(session, self._feed, mark=self._mark, say=self._say, post=self.view.post)
-        self._audience = ViewPresence()
+        self._presence = ViewPresence()
         self._marks: dict[tuple[str, str], dict[str, str]] = {}
         self._unsent: dict[tuple[str, str], dict[str, str]] = {}
         self._uploads: dict[str, Upload] = {}
@@ -95,19 +95,19 @@ class Panel(ipywidgets.VBox):  # type: ignore[misc]  # ipywidgets has no types
         await handler(**rest)
 
     async def _on_hello(self, view: str, visible: bool, kinds: list[str]) -> None:
-        self._audience.here(view, time.monotonic(), visible=visible)
+        self._presence.here(view, time.monotonic(), visible=visible)
         self._begin()
         self._want(kinds)
         self._welcome()
 
     async def _on_here(self, view: str, visible: bool) -> None:
-        self._audience.here(view, time.monotonic(), visible=visible)
+        self._presence.here(view, time.monotonic(), visible=visible)
         if not self.running:
             self._begin()
             self._welcome()
 
     async def _on_bye(self, view: str) -> None:
-        self._audience.gone(view)
+        self._presence.gone(view)
         self._unfollow(view)
         self._check_later(_GRACE)
 
@@ -194,8 +194,8 @@ class Panel(ipywidgets.VBox):  # type: ignore[misc]  # ipywidgets has no types
         self._check = asyncio.get_running_loop().call_later(seconds, self._end_unless_seen)
 
     def _end_unless_seen(self) -> None:
-        if self._audience.present(time.monotonic()):
-            for view in [view for view in self._followers if not self._audience.has(view)]:
+        if self._presence.present(time.monotonic()):
+            for view in [view for view in self._followers if not self._presence.has(view)]:
                 self._unfollow(view)
             self._check_later(_CHECK)
         else:
@@ -215,7 +215,7 @@ class Panel(ipywidgets.VBox):  # type: ignore[misc]  # ipywidgets has no types
             upload.close()
         self._uploads.clear()
         self.tool_tabs.close_all()
-        self._dock_changed()
+        self._tabs_changed()
 
     def _unfollow(self, view: str) -> None:
         follower = self._followers.pop(view, None)
@@ -227,7 +227,7 @@ class Panel(ipywidgets.VBox):  # type: ignore[misc]  # ipywidgets has no types
     @property
     def visible(self) -> bool:
         """True if somebody can see it."""
-        return self._audience.visible(time.monotonic())
+        return self._presence.visible(time.monotonic())
 
     def changed(self, kind: str, change: Change) -> None:
         """Rows changed."""
@@ -312,7 +312,7 @@ class Panel(ipywidgets.VBox):  # type: ignore[misc]  # ipywidgets has no types
         looking = isinstance(error, RunloopError | TimeoutError | EmbeddedServiceEnded)
         self._say(explain(error, self._session.client.connection) if looking else in_words(error), error=True)
 
-    def _dock_changed(self) -> None:
+    def _tabs_changed(self) -> None:
         self.children = [self.view, *(tool.widget for tool in self.tool_tabs.tools)]
         self.view.post("dock", tools=self.tool_tabs.spec(), tool=self.tool_tabs.active)
 

@@ -60,7 +60,7 @@ class Terminal(DevboxTool):
             return ""
         return f"The shell on {self.devbox.short} runs on for a while; the next terminal finds it again."
 
-    async def greet(self, view: str, hello: dict[str, Any]) -> None:
+    async def send_state(self, view: str, hello: dict[str, Any]) -> None:
         """Replay what the terminal shows to the new view; attach, if nobody looked so far."""
         self._size = _size(hello, self._size)
         self._taken = self._sent
@@ -71,7 +71,7 @@ class Terminal(DevboxTool):
         else:
             await self._resize()
 
-    async def forsaken(self, *, closed: bool) -> None:
+    async def abandoned(self, *, closed: bool) -> None:
         """Detach: the shell runs on for its idle time."""
         await self._detach()
 

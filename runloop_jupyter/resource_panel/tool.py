@@ -35,9 +35,9 @@ if TYPE_CHECKING:
 T = TypeVar("T")
 
 _STATIC = Path(__file__).parent / "static"
-_PULSE = 5.0  # seconds between looks at who is still there
+_VIEW_CHECK = 5.0  # seconds between looks at who is still there
 _GAP = 1.0  # seconds that a message waits for one that was sent before it
-_SILENCE = 150.0  # seconds after which a view that says nothing is gone: a hidden tab's timers run once a minute
+_VIEW_TIMEOUT = 150.0  # seconds after which a view that says nothing is gone: a hidden tab's timers run once a minute
 
 
 def static(name: str) -> str:
@@ -111,11 +111,11 @@ class Tool(anywidget.AnyWidget):
         loop.start(self.ended(), self._report)
         super().close()
 
-    async def greet(self, view: str, hello: dict[str, Any]) -> None:
+    async def send_state(self, view: str, hello: dict[str, Any]) -> None:
         """A view has opened, or missed something: send it all there is."""
         raise NotImplementedError
 
-    async def forsaken(self, *, closed: bool) -> None:
+    async def abandoned(self, *, closed: bool) -> None:
         """Nobody looks any more; `closed` when the last view was closed, not only lost sight of."""
 
     async def ended(self) -> None:
@@ -200,25 +200,25 @@ class Tool(anywidget.AnyWidget):
     async def _hello(self, view: str, content: dict[str, Any]) -> None:
         if self._watch is None or self._watch.done():
             self._watch = self.begin(self._watch_views())
-        await self.greet(view, content)
+        await self.send_state(view, content)
         self.post("problem", {"text": self.problem}, view=view)
 
     async def _bye(self, view: str) -> None:
         self._views.pop(view, None)
         self._arrived.pop(view, None)
-        await asyncio.sleep(_PULSE)  # a view that moves to another place closes and opens again
+        await asyncio.sleep(_VIEW_CHECK)  # a view that moves to another place closes and opens again
         if not self._views:
-            await self.forsaken(closed=True)
+            await self.abandoned(closed=True)
 
     async def _watch_views(self) -> None:
         while self._views:
-            await asyncio.sleep(_PULSE)
-            gone = [name for name, view in self._views.items() if time.monotonic() - view.heard > _SILENCE]
+            await asyncio.sleep(_VIEW_CHECK)
+            gone = [name for name, view in self._views.items() if time.monotonic() - view.heard > _VIEW_TIMEOUT]
             for name in gone:
                 del self._views[name]
                 self._arrived.pop(name, None)
             if gone and not self._views:
-                await self.forsaken(closed=False)
+                await self.abandoned(closed=False)
 
 
 class _View:

@@ -6,8 +6,8 @@ import asyncio
 import tempfile
 from typing import TYPE_CHECKING, BinaryIO, cast
 
-from ..output.progress import Progress
 from ..resources.kinds.storage_object import OBJECT
+from ..text.progress import Progress
 
 if TYPE_CHECKING:
     from ..session import Session

@@ -81,7 +81,7 @@ def test_a_directory_that_exists_may_fail_with_any_exit_code(kernel: Kernel) -> 
 def test_a_devbox_shut_down_between_cells_is_told_and_replaced(kernel: Kernel) -> None:
     kernel.run("%devbox create --name brief").check()
     kernel.run("sdk = get_ipython().magics_manager.registry['RunloopMagics'].session").check()
-    kernel.run("await (await sdk.sdk()).devbox.from_id(sdk.current.id).shutdown()").check()
+    kernel.run("await (await sdk.client.sdk()).devbox.from_id(sdk.current.id).shutdown()").check()
     fails(
         kernel, kernel.run("%devbox exec ls"), "DevboxUnavailableError", "brief", "has been shut down", "api_shutdown"
     )

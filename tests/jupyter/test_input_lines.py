@@ -148,7 +148,7 @@ def test_lines_that_end_in_crlf_run_as_others_do(kernel: Kernel, cell: str, show
 @pytest.mark.parametrize("options", ["", "--append "])
 def test_write_keeps_the_ends_of_lines_and_says_so(kernel: Kernel, text: str, said: str, options: str) -> None:
     ran = kernel.run(f"%%devbox write {options}ends.txt\n{text}").check()
-    assert kernel.run("written = %devbox exec --quiet cat ends.txt; rm ends.txt").check()
+    kernel.run("written = %devbox exec --quiet cat ends.txt; rm ends.txt").check()
     assert kernel.value("written.stdout") == text
     assert ("CRLF" in ran.results[0]) == bool(said)
     assert said in ran.results[0]

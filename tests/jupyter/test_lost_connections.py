@@ -6,7 +6,7 @@ import asyncio
 import json
 import re
 from collections.abc import AsyncIterator
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, cast
 
 import pytest
 
@@ -83,7 +83,7 @@ def in_cell(run: CommandRun) -> asyncio.Task[DevboxResult]:
 
 async def session_guarded(run: CommandRun) -> DevboxResult:
     """As a magic runs it."""
-    return await run._session.guard(run_in_cell(run, quiet(), show_status=False))
+    return await run._context.client.guard(run_in_cell(run, quiet(), show_status=False))
 
 
 async def say_stop(session: Session, box: DevboxInfo) -> None:
@@ -213,11 +213,11 @@ async def test_a_command_goes_on_when_the_notebook_turns_to_another_service(
     cell = in_cell(run)
     await until(lambda: run.transcript.stdout.count("\n") > 3)
     async with CuttingProxy(f"http://{proxy.headers['host']}").serve() as elsewhere:
-        here = session.environ["RUNLOOP_BASE_URL"]
-        session.environ["RUNLOOP_BASE_URL"] = elsewhere
+        environ = cast("dict[str, str]", session.environ)
+        here, environ["RUNLOOP_BASE_URL"] = environ["RUNLOOP_BASE_URL"], elsewhere
         await (await session.client.sdk()).devbox.from_id(box.id).cmd.exec("touch stop")
         result = await cell
-        session.environ["RUNLOOP_BASE_URL"] = here
+        environ["RUNLOOP_BASE_URL"] = here
     assert (result.exit_code, counted(result.stdout)) == (3, True)
 
 

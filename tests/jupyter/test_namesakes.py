@@ -146,15 +146,18 @@ def test_what_dead_kernels_left_is_this_notebooks_again(home: Home) -> None:
 
 
 def test_idle_times_are_told() -> None:
+    from runloop_jupyter.kernel.owned import OwnedDevboxes
     from runloop_jupyter.resources.devboxes import DevboxInfo
     from runloop_jupyter.resources.ownership import OwnershipIndex
-    from runloop_jupyter.session import Session
 
-    known = OwnershipIndex(Session({}), {})
+    known = OwnershipIndex(OwnedDevboxes(), {}, is_embedded=False)
     idle = DevboxInfo("dbx_1", "idle", "running", 0, keep_alive=60, idle=(600, "suspend"))
-    assert known.told(idle).ends == "suspends after 10 min without use"
-    assert known.told(idle).owner == "elsewhere"
-    assert known.told(DevboxInfo("dbx_1", "kept", "suspended", 0, keep_alive=60)).ends == "not by itself"
-    assert known.told(DevboxInfo("dbx_1", "old", "running", 1, keep_alive=60)).ends == "in 0.00 s"
-    assert known.told(DevboxInfo("dbx_1", "new", "provisioning", 1, keep_alive=60)).ends == ""
-    assert known.told(DevboxInfo("dbx_1", "gone", "failure", 1, why="it would not start")).ends == "it would not start"
+    assert known.described(idle).ends == "suspends after 10 min without use"
+    assert known.described(idle).owner == "elsewhere"
+    assert known.described(DevboxInfo("dbx_1", "kept", "suspended", 0, keep_alive=60)).ends == "not by itself"
+    assert known.described(DevboxInfo("dbx_1", "old", "running", 1, keep_alive=60)).ends == "in 0.00 s"
+    assert known.described(DevboxInfo("dbx_1", "new", "provisioning", 1, keep_alive=60)).ends == ""
+    assert (
+        known.described(DevboxInfo("dbx_1", "gone", "failure", 1, why="it would not start")).ends
+        == "it would not start"
+    )

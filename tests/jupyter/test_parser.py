@@ -143,7 +143,7 @@ def test_the_options_of_every_subcommand_are_what_its_parser_takes_no_more_and_n
 
 @EACH_VERB
 def test_the_options_of_every_subcommand_are_frozen_and_typed(noun: Noun, verb: str) -> None:
-    options = noun.load(verb).parser().options
+    options: Any = noun.load(verb).parser().options
     assert options.__dataclass_params__.frozen
     assert not any("__dict__" in vars(base) for base in options.__mro__)
     assert [field.name for field in dataclasses.fields(options) if re.search(r"\bAny\b", str(field.type))] == []

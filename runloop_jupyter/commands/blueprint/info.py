@@ -25,7 +25,7 @@ class Options:
 def parser() -> Parser[Options]:
     """The parser of `%runloop blueprint info`."""
     made = Parser(Options, "%runloop blueprint info", "Show one blueprint in detail: the latest build of its name.")
-    made.add_name("blueprint", "name", metavar="NAME|ID", help="a blueprint's name or id")
+    made.add_name(BLUEPRINT.name, "name", metavar="NAME|ID", help="a blueprint's name or id")
     return made.explain(
         ("by name: its latest build", "%runloop blueprint info science"),
         ("in Python", "science = %runloop blueprint info science\nscience.status"),

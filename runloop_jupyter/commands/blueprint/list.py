@@ -38,7 +38,7 @@ class Options(LimitOption, SearchOption):
 def parser() -> Parser[Options]:
     """The parser of `%runloop blueprint list`."""
     made = Parser(Options, "%runloop blueprint list", "Show the blueprints, newest first.")
-    made.add_name("blueprint", "--name", metavar="NAME", help="only builds of this name")
+    made.add_name(BLUEPRINT.name, "--name", metavar="NAME", help="only builds of this name")
     made.add_argument("--status", choices=STATES, metavar="STATE", help="only these: " + ", ".join(STATES))
     add_search_option(made)
     add_limit_option(made, "blueprints")
@@ -58,5 +58,5 @@ async def run(session: Session, options: Options) -> Listing[BlueprintView]:
     given = {key: value for key, value in filters.items() if value}
     found = await BLUEPRINT.all(await session.client.sdk(), limit=options.limit, **given)
     if not given:
-        session.names.keep("blueprint", map(short, found))
+        session.names.keep(BLUEPRINT.name, map(short, found))
     return Listing(found, _COLUMNS, none=_NO_SUCH if given else _NONE)

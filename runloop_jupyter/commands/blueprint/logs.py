@@ -27,7 +27,7 @@ def parser() -> Parser[Options]:
     """The parser of `%runloop blueprint logs`."""
     made = Parser(Options, "%runloop blueprint logs", "Show what the latest build of a name printed.")
     made.shows_output = True
-    made.add_name("blueprint", "name", metavar="NAME|ID", help="a blueprint's name or id")
+    made.add_name(BLUEPRINT.name, "name", metavar="NAME|ID", help="a blueprint's name or id")
     made.add_argument("--follow", "-f", action="store_true", help="go on until the build has ended; Stop stops looking")
     return made.explain(
         ("of the latest build of a name", "%runloop blueprint logs science"),

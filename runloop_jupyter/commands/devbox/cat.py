@@ -8,7 +8,6 @@ from typing import TYPE_CHECKING
 
 from ...errors import UsageError
 from ...operations.lifecycle import handle_of
-from ...operations.target import target
 from ...operations.transfers import there
 from ...text.quoting import as_word
 from ...text.sizes import spell_size
@@ -16,6 +15,7 @@ from ..argument_types import variable
 from ..invocation import InvocationOptions
 from ..option_groups import OnOption, add_on_option
 from ..parser import Parser
+from ..target import target
 
 if TYPE_CHECKING:
     from ...session import Session

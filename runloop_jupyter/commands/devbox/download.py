@@ -7,13 +7,13 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from ...operations.lifecycle import handle_of
-from ...operations.target import target
 from ...operations.transfers import download, place, spelled_notes
 from ...output.progress import progress
 from ...rendering import Done
 from ...text.sizes import spell_size
 from ..option_groups import OnOption, add_on_option
 from ..parser import Parser
+from ..target import target
 
 if TYPE_CHECKING:
     from ...session import Session

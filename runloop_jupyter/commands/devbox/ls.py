@@ -6,12 +6,12 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from ...operations.lifecycle import handle_of
-from ...operations.target import target
 from ...operations.transfers import there
 from ...rendering import Listing
 from ...text.sizes import spell_size
 from ..option_groups import OnOption, add_on_option
 from ..parser import Parser
+from ..target import target
 
 if TYPE_CHECKING:
     from runloop_sdk import FileInfo

@@ -13,10 +13,10 @@ from typing import TYPE_CHECKING
 from ...errors import UsageError
 from ...kernel.prompts import is_live
 from ...operations.lifecycle import handle_of
-from ...operations.target import target
 from ...resources.devboxes import unavailable
 from ..option_groups import DevboxArgument, add_devbox_argument
 from ..parser import Parser
+from ..target import target
 
 if TYPE_CHECKING:
     from collections.abc import Iterator

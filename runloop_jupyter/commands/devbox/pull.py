@@ -9,11 +9,11 @@ from typing import TYPE_CHECKING
 from ...errors import UsageError
 from ...operations.lifecycle import handle_of
 from ...operations.syncing import Synced, pull
-from ...operations.target import target
 from ...operations.transfers import own_name, place
 from ...output.progress import progress
 from ...rendering import Done
 from ..parser import Parser
+from ..target import target
 from .push import SyncOptions, add_sync_options, spelled, spelled_sync_notes
 
 if TYPE_CHECKING:

@@ -9,7 +9,6 @@ from typing import TYPE_CHECKING
 from ...errors import UsageError
 from ...operations.lifecycle import handle_of
 from ...operations.syncing import Synced, push
-from ...operations.target import target
 from ...operations.transfers import here, listed_paths, local_name, spelled_notes
 from ...output.progress import progress
 from ...rendering import Done
@@ -17,6 +16,7 @@ from ...text.quoting import as_word
 from ...text.sizes import spell_size
 from ..option_groups import OnOption, add_on_option
 from ..parser import Parser
+from ..target import target
 
 if TYPE_CHECKING:
     from ...session import Session

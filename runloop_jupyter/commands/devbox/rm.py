@@ -8,12 +8,12 @@ from typing import TYPE_CHECKING
 
 from ...errors import UsageError
 from ...operations.lifecycle import handle_of
-from ...operations.target import target
 from ...operations.transfers import there
 from ...rendering import Done
 from ...text.quoting import as_word
 from ..option_groups import OnOption, add_on_option
 from ..parser import Parser
+from ..target import target
 
 if TYPE_CHECKING:
     from ...session import Session

@@ -9,12 +9,12 @@ from shlex import quote
 from typing import TYPE_CHECKING
 
 from ...errors import RemoteError, UsageError
-from ...operations.target import target
 from ...rendering import Done
 from ...text.sizes import spell_size
 from ..invocation import InvocationOptions
 from ..option_groups import OnOption, TemplateOption, add_on_option, add_template_option
 from ..parser import Parser
+from ..target import target
 
 if TYPE_CHECKING:
     from runloop_sdk import AsyncDevbox

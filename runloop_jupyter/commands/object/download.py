@@ -31,7 +31,7 @@ def parser() -> Parser[Options]:
     """The parser of `%runloop object download`."""
     made = Parser(Options, "%runloop object download", "Download a storage object into a file.")
     made.shows_progress = True
-    made.add_name("object", "name", metavar="NAME|ID", help="an object's name or id")
+    made.add_name(OBJECT.name, "name", metavar="NAME|ID", help="an object's name or id")
     made.add_name("local path", "path", metavar="PATH", nargs="?", default=".", help="the file, or the folder for it")
     return made.explain(
         ("into the folder of the notebook", "%runloop object download data.csv"),

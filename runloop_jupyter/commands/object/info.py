@@ -25,7 +25,7 @@ class Options:
 def parser() -> Parser[Options]:
     """The parser of `%runloop object info`."""
     made = Parser(Options, "%runloop object info", "Show one storage object in detail.")
-    made.add_name("object", "name", metavar="NAME|ID", help="an object's name or id")
+    made.add_name(OBJECT.name, "name", metavar="NAME|ID", help="an object's name or id")
     return made.explain(
         ("by name or id", "%runloop object info data.csv"),
         returns=(

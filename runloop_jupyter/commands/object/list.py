@@ -62,5 +62,5 @@ async def run(session: Session, options: Options) -> Listing[ObjectView]:
     given = {key: value for key, value in filters.items() if value}
     found = await OBJECT.all(await session.client.sdk(), limit=options.limit, **given)
     if not given:
-        session.names.keep("object", map(short, found))
+        session.names.keep(OBJECT.name, map(short, found))
     return Listing(found, _COLUMNS, none=_NO_SUCH if given else _NONE)

@@ -25,7 +25,7 @@ class Options:
 def parser() -> Parser[Options]:
     """The parser of `%runloop policy info`."""
     made = Parser(Options, "%runloop policy info", "Show one network policy in detail.")
-    made.add_name("policy", "name", metavar="NAME|ID", help="a network policy's name or id")
+    made.add_name(POLICY.name, "name", metavar="NAME|ID", help="a network policy's name or id")
     return made.explain(
         ("by name or id", "%runloop policy info only-github"),
         returns="A card with the fields of the policy as attributes, such as `.name` and `.egress`.",

@@ -51,5 +51,5 @@ async def run(session: Session, options: Options) -> Listing[NetworkPolicyView]:
     given = {"search": options.search} if options.search else {}
     found = await POLICY.all(await session.client.sdk(), limit=options.limit, **given)
     if not given:
-        session.names.keep("policy", map(short, found))
+        session.names.keep(POLICY.name, map(short, found))
     return Listing(found, _COLUMNS, none=_NO_SUCH if given else _NONE)

@@ -45,5 +45,5 @@ def parser() -> Parser[Options]:
 async def run(session: Session, options: Options) -> Listing[SecretView]:
     """A table of the secrets."""
     found = await SECRET.all(await session.client.sdk(), limit=options.limit)
-    session.names.keep("secret", map(short, found))
+    session.names.keep(SECRET.name, map(short, found))
     return Listing(found, _COLUMNS, none="No secrets. Make one: %runloop secret set NAME")

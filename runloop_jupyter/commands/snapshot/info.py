@@ -25,7 +25,7 @@ class Options:
 def parser() -> Parser[Options]:
     """The parser of `%runloop snapshot info`."""
     made = Parser(Options, "%runloop snapshot info", "Show one snapshot in detail.")
-    made.add_name("snapshot", "name", metavar="NAME|ID", help="a snapshot's name or id")
+    made.add_name(SNAPSHOT.name, "name", metavar="NAME|ID", help="a snapshot's name or id")
     return made.explain(
         ("by name or id", "%runloop snapshot info ready"),
         returns=(

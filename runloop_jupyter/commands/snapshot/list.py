@@ -69,5 +69,5 @@ async def run(session: Session, options: Options) -> Listing[DevboxSnapshotView]
     given = {key: value for key, value in filters.items() if value}
     found = await SNAPSHOT.all(await session.client.sdk(), limit=options.limit, **given)
     if not given:
-        session.names.keep("snapshot", map(short, found))
+        session.names.keep(SNAPSHOT.name, map(short, found))
     return Listing(found, _COLUMNS, none=_NO_SUCH if given else _NONE)

@@ -30,7 +30,7 @@ def parser() -> Parser[Options]:
         "Create a devbox with a snapshot's disk, wait until it runs and make it the current one.",
     )
     made.shows_progress = True
-    made.add_name("snapshot", "snapshot", metavar="NAME|ID", help="a snapshot's name or id")
+    made.add_name(SNAPSHOT.name, "snapshot", metavar="NAME|ID", help="a snapshot's name or id")
     add_new_devbox_options(made)
     return made.explain(
         ("a devbox with the snapshot's disk", "%runloop snapshot restore ready"),

@@ -31,7 +31,7 @@ class Options(MetadataOption):
 def parser() -> Parser[Options]:
     """The parser of `%runloop snapshot update`."""
     made = Parser(Options, "%runloop snapshot update", "Change a snapshot's name, message or metadata.")
-    made.add_name("snapshot", "snapshot", metavar="NAME|ID", help="a snapshot's name or id")
+    made.add_name(SNAPSHOT.name, "snapshot", metavar="NAME|ID", help="a snapshot's name or id")
     made.add_argument("--name", help="its new name")
     made.add_argument("--message", help="its new message")
     add_metadata_option(made, "its new metadata, all of it")
@@ -59,6 +59,6 @@ async def run(session: Session, options: Options) -> Done[DevboxSnapshotView]:
     sdk = await session.client.sdk()
     before = await SNAPSHOT.find(sdk, options.snapshot)
     view = await sdk.snapshot.from_id(before.id).update(**changes)
-    session.names.drop("snapshot", before.name or before.id)
-    session.names.add("snapshot", view.name or view.id)
+    session.names.drop(SNAPSHOT.name, before.name or before.id)
+    session.names.add(SNAPSHOT.name, view.name or view.id)
     return Done(f"Changed snapshot {label(view)}.", view)

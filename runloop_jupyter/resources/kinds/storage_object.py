@@ -37,7 +37,7 @@ def _cells(entry: Entry, name: str, identity: str) -> list[list[str]]:
 
 async def _download(request: ActionRequest) -> str:
     from ...operations.transfers import download_object, free_path
-    from ...output.progress import Progress
+    from ...text.progress import Progress
 
     sdk = await request.session.client.sdk()
     view = await request.observer.confirmed(sdk.api.objects.retrieve(request.id))
@@ -48,7 +48,7 @@ async def _download(request: ActionRequest) -> str:
 
 OBJECT: ResourceKind[ObjectView] = ResourceKind(
     name="object",
-    singular="storage object",
+    singular="object",
     title="Storage objects",
     model="ObjectView",
     path="/v1/objects",

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+from functools import partial
 from itertools import groupby
 from operator import itemgetter
 from pathlib import Path
@@ -189,12 +190,20 @@ async def test_lines_are_drawn_anew_in_their_place(page: ToolPage) -> None:
     assert any("back" in (kind for kind, _ in content.get("pieces", [])) for content, _ in page.raw)
 
 
+def _asks(page: ToolPage, answer: str) -> bool:
+    return f"{answer}\n" in text(page)
+
+
+def _echoes(page: ToolPage, times: int) -> bool:
+    return text(page, "input").count("go") >= times
+
+
 async def test_what_was_told_between_lines_that_are_drawn_anew_stays(page: ToolPage) -> None:
     page.send("run", command=r"echo one; read x; printf '\033[Atwo\nthree\n'; read y; printf '\033[Afour\n'")
     for answer in ("one", "three"):
-        await page.until(lambda answer=answer: f"{answer}\n" in text(page), "the question")
+        await page.until(partial(_asks, page, answer), "the question")
         page.send("input", text="go")
-        await page.until(lambda answer=answer: text(page, "input").count("go") > (answer == "three"), "the echo")
+        await page.until(partial(_echoes, page, 1 + (answer == "three")), "the echo")
     await page.until(lambda: not state(page)["running"], "its end")
     shown = [piece for piece in pieces(page) if piece[0] in ("stdout", "input")]
     runs_of_one = groupby(shown, key=itemgetter(0))  # what comes in two parts is shown in two pieces

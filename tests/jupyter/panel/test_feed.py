@@ -262,7 +262,7 @@ ODD = {
 async def test_an_odd_entry_is_shown_beside_the_others(
     faulty: FaultyService, page: Page, entry: dict[str, Any]
 ) -> None:
-    faulty.devboxes = [devbox(1), entry, {"name": "without an id"}, 7]
+    faulty.devboxes = [devbox(1), entry, {"name": "without an id"}, 7]  # type: ignore[list-item]  # hostile
     await page.until(lambda: len(page.rows()) == 2, "both rows")
     assert page.rows().keys() == {"dbx_00001", "dbx_odd"}
     assert page.panel._repr_mimebundle_()["text/html"].count("<img") == 0

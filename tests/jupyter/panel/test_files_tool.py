@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import time
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -191,7 +192,7 @@ async def test_an_upload_that_is_cancelled_or_whose_page_leaves_puts_nothing_the
     await refuses(page, "changed on its way")
     page.send("upload", key="k", name="half", size=10)
     await page.until(lambda: len(page.told("begin")) == 3, "the beginning")
-    monkeypatch.setattr("runloop_jupyter.resource_panel.tool._PULSE", 0.01)
+    monkeypatch.setattr("runloop_jupyter.resource_panel.tool._VIEW_CHECK", 0.01)
     page.send("bye")
     await page.until(lambda: not page.tool._transfers, "its end")
     await page.open()
@@ -221,13 +222,17 @@ async def test_files_and_folders_come_down_beside_the_notebook(page: ToolPage, t
     assert (tmp_path / "with space" / "a.txt").read_text() == "hello ünï"
 
 
+def _is_gone(page: ToolPage, name: str) -> bool:
+    return name not in names(page)
+
+
 async def test_folders_are_made_and_things_deleted(page: ToolPage) -> None:
     page.send("make", name="new one")
     await page.until(lambda: "new one" in names(page), "the folder")
     assert page.told("made")[-1]["name"] == "new one"
     for name in ("new one", "with space", "link", "dangling"):
         page.send("remove", name=name)
-        await page.until(lambda name=name: name not in names(page), name)
+        await page.until(partial(_is_gone, page, name), name)
     assert page.problem == ""
 
 

@@ -137,7 +137,7 @@ async def test_lines_are_saved_beside_the_notebook(devbox: AsyncDevbox, page: To
 async def test_nobody_asks_when_nobody_looks(
     devbox: AsyncDevbox, page: ToolPage, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("runloop_jupyter.resource_panel.tool._PULSE", 0.01)
+    monkeypatch.setattr("runloop_jupyter.resource_panel.tool._VIEW_CHECK", 0.01)
     await page.until(lambda: state(page) == "live", "the first look")
     page.send("bye")
     await page.until(lambda: page.tool._following.done(), "the end of looking")
@@ -149,8 +149,8 @@ async def test_nobody_asks_when_nobody_looks(
 async def test_a_page_that_was_silent_for_long_goes_on(
     devbox: AsyncDevbox, page: ToolPage, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("runloop_jupyter.resource_panel.tool._PULSE", 0.01)
-    monkeypatch.setattr("runloop_jupyter.resource_panel.tool._SILENCE", 0.01)
+    monkeypatch.setattr("runloop_jupyter.resource_panel.tool._VIEW_CHECK", 0.01)
+    monkeypatch.setattr("runloop_jupyter.resource_panel.tool._VIEW_TIMEOUT", 0.01)
     again = await ToolPage(page.tool, "v2").open()  # whose hello begins the watch anew
     page.tool._watch.cancel()
     page.tool.begin(page.tool._watch_views())

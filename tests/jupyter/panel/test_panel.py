@@ -2,6 +2,7 @@
 
 import asyncio
 import json
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -51,12 +52,16 @@ async def test_a_page_gets_what_there_is_and_then_only_changes(session: Session,
     assert page.told("say")[-1]["text"] == "Suspended first."
 
 
+def _has_status(page: Page, status: str) -> bool:
+    return page.status("acted-on") == status
+
+
 async def test_each_action_does_what_it_says_and_its_row_follows(session: Session, pages: MakePage) -> None:
     page = await opened(session, pages)
     identity = await made(session, page, "acted-on")
     for action, status in (("suspend", "suspended"), ("resume", "running")):
         page.send("act", kind="devbox", action=action, ids=[identity])
-        await page.until(lambda wanted=status: page.status("acted-on") == wanted, action)
+        await page.until(partial(_has_status, page, status), action)
         await page.until(lambda: not page.panel._marks, "the end of its mark")
     page.send("act", kind="devbox", action="keep_alive", ids=[identity])
     await page.until(lambda: "starts again" in page.told("say")[-1]["text"], "keep-alive")

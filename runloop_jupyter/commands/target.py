@@ -5,8 +5,8 @@ from __future__ import annotations
 import os
 from typing import TYPE_CHECKING
 
+from ..operations.lifecycle import create
 from ..output.progress import waiting
-from .lifecycle import create
 
 if TYPE_CHECKING:
     from ..resources.devboxes import DevboxInfo

@@ -1,0 +1,47 @@
+"""Imports, those inside functions and those for types only included: no circles, and one direction between rooms."""
+
+from graphlib import TopologicalSorter
+
+import grimp
+import pytest
+
+FORBIDDEN = {
+    "text": ("client", "commands", "executions", "kernel", "operations", "output", "rendering", "resources", "session"),
+    "operations": ("commands", "completion", "executions", "magics", "output", "rendering", "resource_panel"),
+    "resources": ("commands", "completion", "executions", "magics", "output", "rendering", "resource_panel"),
+    "client": ("commands", "completion", "executions", "magics", "operations", "resource_panel", "session"),
+    "session": ("commands", "completion", "magics", "operations", "resource_panel"),
+    "executions": ("commands", "completion", "magics", "operations", "resource_panel"),
+    "rendering": ("commands", "completion", "executions", "magics", "operations", "resource_panel", "session"),
+    "resource_panel": ("commands", "completion", "magics"),
+    "commands": ("completion", "magics"),
+    "completion": ("magics",),
+}
+"""By room of the extension, the rooms that it must not import."""
+
+
+@pytest.mark.parametrize("package", ["runloop_jupyter", "runloop_sdk", "runloop_local"])
+def test_no_modules_import_each_other_in_a_circle(package: str) -> None:
+    graph = grimp.build_graph(package, cache_dir=None)
+    imported = {module: graph.find_modules_directly_imported_by(module) for module in graph.modules}
+    assert len(imported) > 50
+    TopologicalSorter(imported).prepare()  # its CycleError names the circle
+
+
+@pytest.mark.parametrize("room", FORBIDDEN)
+def test_a_room_imports_downwards_only(room: str) -> None:
+    graph = grimp.build_graph("runloop_jupyter", cache_dir=None)
+    modules = [module for module in graph.modules if room_of(module) == room]
+    assert modules
+    found = {
+        f"{module} imports {each}"
+        for module in modules
+        for each in graph.find_modules_directly_imported_by(module)
+        if room_of(each) in FORBIDDEN[room]
+    }
+    assert found == set()
+
+
+def room_of(module: str) -> str:
+    """The part of the package that a module is in."""
+    return [*module.split("."), ""][1]
