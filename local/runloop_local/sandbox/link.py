@@ -101,11 +101,12 @@ class Channel:
     ) -> tuple[int, asyncio.Future[Reply | None]]:
         """Send a request; returns its number and a future of its reply, which is None if the channel ends first.
 
-        The reply may carry up to `takes` descriptors.
+        The reply may carry up to `max_descriptors` descriptors.
         """
         if not self._open:
             raise SandboxEnded("The sandbox is not running.")
         number = next(self._numbers)
+        # Registered before the request is sent, as the reply may arrive before `_send` returns.
         self._waiting[number] = reply = self._loop.create_future()
         self._max_descriptors[number] = max_descriptors
         try:

@@ -220,6 +220,7 @@ class Build:
         step = self._environment.cache.find(key)
         if step is None:
             return None
+        # Held before the first await, so that no sweep removes the layers in between.
         self._stack.enter_context(self._environment.layers.held(step.layers))
         await self._environment.cache.touch(step)
         return Base(step.layers, key)

@@ -214,6 +214,7 @@ class Retention:
 
     async def _run(self) -> None:
         async with self._working:
+            # A kind that cannot be counted must not keep the others from being limited.
             for kind, keeper in self._keepers.items():
                 try:
                     await keeper.restore()
@@ -223,6 +224,7 @@ class Retention:
         self._due.update(self._keepers)
         while True:
             due = [kind for kind in self._keepers if kind in self._due]
+            # Cleared before the work, so that growth during it starts another round.
             self._due.clear()
             self._grown.clear()
             async with self._working:
