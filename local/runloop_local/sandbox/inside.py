@@ -54,7 +54,7 @@ class Root:
     def enter(self) -> list[str]:
         """Pivot into the root and attach the mounts; returns the mount points that had to be created."""
         # Pivot first: the paths of mount points are then resolved in the sandbox's root, whatever its symlinks say.
-        linux.pivot_to_here()
+        linux.pivot_root_to_cwd()
         return mounts.attach(self.trees, self.owner)
 
 

@@ -117,7 +117,7 @@ def mount(source: str | None, target: str, kind: str | None = None, flags: int =
     call("mount", source, target, kind, flags, options)
 
 
-def pivot_to_here() -> None:
+def pivot_root_to_cwd() -> None:
     """Make the working directory, which is a mount point, the root, and detach the old root."""
     # pivot_root(".", ".") stacks the old root on the new one, so it needs no folder to be put into.
     call("syscall", 155 if is_x86_64() else 41, ".", ".")

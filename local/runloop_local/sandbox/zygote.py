@@ -68,11 +68,11 @@ class Zygote:
             number = self._children.pop(pid, None)
             if number is not None:
                 # Before the reply, which tells the service that nothing of the sandbox runs any more.
-                self._end_strays()
+                self._kill_orphans()
                 self._release(self._claims.pop(pid, None))
                 frames.send(self._control, {"id": number, "status": status})
 
-    def _end_strays(self) -> None:
+    def _kill_orphans(self) -> None:
         """Kill the orphans of an agent that was killed: this process is their subreaper."""
         if sys.platform == "linux":
             processes.end_children(keep=self._children)
