@@ -26,7 +26,7 @@ ABORT = "runloop_local.abort"
 _BUFFER = 1 << 20
 _BURST = 16 << 20
 """Bytes to move before another connection gets the thread."""
-_PATIENCE_MS = 10
+_POLL_TIMEOUT_MS = 10
 """The time a thread waits for more data: the peer of a fast connection needs less."""
 _THREADS = ThreadPoolExecutor(4, "direct")
 
@@ -143,7 +143,7 @@ def _send(sock: socket.socket, handle: int, start: int, left: int) -> int:
 def _poll(sock: socket.socket, event: int) -> bool:
     poll = select.poll()
     poll.register(sock, event)
-    return bool(poll.poll(_PATIENCE_MS))
+    return bool(poll.poll(_POLL_TIMEOUT_MS))
 
 
 def _write_all(handle: int, data: memoryview) -> None:

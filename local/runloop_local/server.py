@@ -79,7 +79,7 @@ class _Http(AutoHTTPProtocol):
     def connection_made(self, transport: asyncio.Transport) -> None:  # type: ignore[override] # as uvicorn has it
         """Accept a connection, or refuse it with a 503 if descriptors are short."""
         super().connection_made(transport)
-        if descriptors.are_short(transport.get_extra_info("socket").fileno(), descriptors.FOR_FILES):
+        if descriptors.are_short(transport.get_extra_info("socket").fileno(), descriptors.RESERVED_FROM_CONNECTIONS):
             self.app = refuse_connection
             self.loop.call_later(_LAST_SECONDS, transport.close)
 

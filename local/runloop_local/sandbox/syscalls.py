@@ -250,8 +250,8 @@ _UNIX, _IPV4, _IPV6, _NETLINK, _PACKET = 1, 2, 10, 16, 17
 _FAMILIES = (_UNIX, _IPV4, _IPV6, _NETLINK, _PACKET)
 SOCKET = Check("socket", (41, 359, 198), 0, Action.NO_FAMILY, values=_FAMILIES)
 SOCKET_PAIR = Check("socketpair", (53, 360, 199), 0, Action.NO_FAMILY, values=_FAMILIES)
-_WITHOUT_FAMILIES = tuple(number for number in range(1, 21) if number not in (1, 8))  # SYS_SOCKET, SYS_SOCKETPAIR
-SOCKET_CALL = Check("socketcall", (None, 102, None), 0, Action.ABSENT, values=_WITHOUT_FAMILIES)
+_CALLS_WITHOUT_FAMILY = tuple(number for number in range(1, 21) if number not in (1, 8))  # SYS_SOCKET, SYS_SOCKETPAIR
+SOCKET_CALL = Check("socketcall", (None, 102, None), 0, Action.ABSENT, values=_CALLS_WITHOUT_FAMILY)
 CHECKS = (CLONE, PERSONALITY, SOCKET, SOCKET_PAIR, SOCKET_CALL)
 
 ENTER_USER_NAMESPACE = Check("setns", (308, 346, 268), 1, Action.FORBIDDEN, values=(0x10000000,))
