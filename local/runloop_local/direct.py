@@ -26,7 +26,7 @@ ABORT = "runloop_local.abort"
 _BUFFER = 1 << 20
 _BURST = 16 << 20
 """Bytes to move before another connection gets the thread."""
-_PATIENCE_MS = 10
+_POLL_TIMEOUT_MS = 10
 """The time a thread waits for more data: the peer of a fast connection needs less."""
 _THREADS = ThreadPoolExecutor(4, "direct")
 
@@ -67,7 +67,7 @@ class DirectTransfer:
     def _take_over(self) -> bytes:
         """Stop uvicorn from reading the socket; returns what it has read of the body so far."""
         self._protocol.flow.pause_reading()
-        if self._cycle.waiting_for_100_continue:
+        if self._cycle.waiting_for_100_continue:  # the client sends no body before it has this
             self._cycle.waiting_for_100_continue = False
             self._protocol.transport.write(b"HTTP/1.1 100 Continue\r\n\r\n")
         early, self._cycle.body = self._cycle.body, type(self._cycle.body)()
@@ -143,7 +143,7 @@ def _send(sock: socket.socket, handle: int, start: int, left: int) -> int:
 def _poll(sock: socket.socket, event: int) -> bool:
     poll = select.poll()
     poll.register(sock, event)
-    return bool(poll.poll(_PATIENCE_MS))
+    return bool(poll.poll(_POLL_TIMEOUT_MS))
 
 
 def _write_all(handle: int, data: memoryview) -> None:

@@ -19,7 +19,7 @@ if TYPE_CHECKING:
 _MAX_LINKS = 40
 _OTHERS = 0o077
 _OTHERS_WRITE = 0o022
-_ALSO_THERE = ("lost+found",)
+_IGNORED_NAMES = ("lost+found",)
 """Present in a folder that is the root of its own file system."""
 
 
@@ -53,7 +53,7 @@ def _require_private(folder: Path, descriptor: int, own: Collection[str]) -> Non
     if not found.st_mode & _OTHERS:
         return
     mode = f"mode {stat.S_IMODE(found.st_mode):03o}"
-    ours = (*own, *_ALSO_THERE)
+    ours = (*own, *_IGNORED_NAMES)
     for name in sorted(os.listdir(descriptor)):
         if not any(fnmatchcase(name, pattern) for pattern in ours):
             raise _refusal(folder, f"other accounts may look into it ({mode}), and {name!r} in it is not ours")
@@ -70,7 +70,7 @@ def _require_private(folder: Path, descriptor: int, own: Collection[str]) -> Non
 
 def _require_own_files(folder: Path, descriptor: int) -> None:
     """Raise PermissionError if another account owns a file in the folder, into which others could write."""
-    for name in set(os.listdir(descriptor)).difference(_ALSO_THERE):
+    for name in set(os.listdir(descriptor)).difference(_IGNORED_NAMES):
         owner = os.stat(name, dir_fd=descriptor, follow_symlinks=False).st_uid
         if owner != os.geteuid():
             raise _refusal(folder, f"another account (uid {owner}) has made {name!r} in it")

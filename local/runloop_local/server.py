@@ -79,7 +79,7 @@ class _Http(AutoHTTPProtocol):
     def connection_made(self, transport: asyncio.Transport) -> None:  # type: ignore[override] # as uvicorn has it
         """Accept a connection, or refuse it with a 503 if descriptors are short."""
         super().connection_made(transport)
-        if descriptors.are_short(transport.get_extra_info("socket").fileno(), descriptors.FOR_FILES):
+        if descriptors.are_short(transport.get_extra_info("socket").fileno(), descriptors.RESERVED_FROM_CONNECTIONS):
             self.app = refuse_connection
             self.loop.call_later(_LAST_SECONDS, transport.close)
 
@@ -114,7 +114,7 @@ async def _serve(
     stop = asyncio.create_task(stopping.wait())
     await asyncio.wait({serving, stop}, return_when=asyncio.FIRST_COMPLETED)
     stop.cancel()
-    server.should_exit = True
+    server.should_exit = True  # uvicorn accepts no more connections
     # Open connections have some seconds left: ending the commands now lets clients that follow their output see it.
     engine.end_streams()
     await engine.kernels.aclose()  # before the devboxes, so that none is closed by both

@@ -184,6 +184,7 @@ def publish(endpoint: Endpoint) -> None:
     """Write `service.json`, by which the user's programs find the service; called by the service itself."""
     folder = home()
     state = {each.name: getattr(endpoint, each.name) for each in fields(endpoint)}
+    # Replaced atomically, so that no reader sees half of it; for the user only, as it contains the API key.
     temporary = folder / "service.json.new"
     with _usable(folder):
         temporary.unlink(missing_ok=True)

@@ -13,7 +13,7 @@ MAX_BYTES = 4_000_000
 
 
 class BoundedHandler(logging.StreamHandler):  # type: ignore[type-arg] # generic in typeshed only
-    """Logs to stderr, which is redirected to `file`; drops the older half once that exceeds `most` bytes."""
+    """Logs to stderr, which is redirected to `file`; drops the older half once that exceeds `max_bytes`."""
 
     def __init__(self, file: Path, max_bytes: int = MAX_BYTES) -> None:
         super().__init__(sys.stderr)

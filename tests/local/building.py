@@ -21,7 +21,7 @@ from runloop_local.engine.errors import NotFoundError
 from runloop_local.engine.fair_queue import FairQueue
 from runloop_local.engine.storage.idempotency import NO_REQUEST
 from runloop_local.engine.storage.layers import Layers
-from runloop_local.engine.storage.retention import CombinedKeeper, Keeper
+from runloop_local.engine.storage.retention import CombinedData, RetainedData
 from runloop_local.engine.storage.store import Store
 from runloop_local.sandbox import Isolation, Requested, open_isolation
 from tests.waiting import until
@@ -64,7 +64,7 @@ class Yard:
     blueprints: Blueprints
     isolation: Isolation
     store: Store
-    cache: Keeper
+    cache: RetainedData
     """What steps have left."""
 
     async def build(
@@ -124,7 +124,7 @@ async def yard(folder: Path, requested: Requested = "auto") -> AsyncIterator[Yar
     blueprints = Blueprints(environment, Sources(context, secrets), "/bin/bash", BuildLogs(folder / "logs"))
     await blueprints.restore()
     try:
-        yield Yard(blueprints, isolation, store, CombinedKeeper(cache, mounts))
+        yield Yard(blueprints, isolation, store, CombinedData(cache, mounts))
     finally:
         await blueprints.aclose()
         await layers.aclose()

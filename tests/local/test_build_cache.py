@@ -172,7 +172,7 @@ async def test_a_step_more_costs_the_same_however_many_there_are(isolation: Isol
 
 
 class Unasked:
-    """A keeper of which nothing is known to have grown."""
+    """Data of which nothing is known to have grown."""
 
     async def restore(self) -> None: ...
 

@@ -136,7 +136,7 @@ def test_sizes_and_ages_as_they_are_shown() -> None:
 
 
 class Stubborn:
-    """A keeper of one item that cannot be removed at first."""
+    """Data of one item that cannot be removed at first."""
 
     def __init__(self, refusal: Exception) -> None:
         self.refusals = [refusal]

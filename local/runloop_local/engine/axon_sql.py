@@ -184,7 +184,7 @@ class _StatementGuard:
 
 
 def _prepare(connection: sqlite3.Connection, prepare: Prepare, results: Sequence[Result]) -> None:
-    mark = secrets.randbelow((1 << 31) - 1) + 1
+    mark = secrets.randbelow((1 << 31) - 1) + 1  # user_version has 32 bits with a sign, and 0 means no mark
     prepare(mark, results)
     connection.execute(f"PRAGMA user_version = {mark}")
 
@@ -207,7 +207,8 @@ def _open_limited(file: Path, seconds: float) -> Iterator[tuple[sqlite3.Connecti
         for limit, value in _LIMITS.items():
             connection.setlimit(limit, value)
         connection.execute(f"PRAGMA max_page_count = {MAX_DATABASE_BYTES // _PAGE_BYTES}")
-        connection.execute("PRAGMA trusted_schema = OFF")
+        connection.execute("PRAGMA trusted_schema = OFF")  # the schema is as untrusted as the statements
+        # Takes the write lock now, so that a batch waits here, and cannot fail half-way because another one writes.
         connection.execute("BEGIN IMMEDIATE")
         guard = _StatementGuard(connection, seconds)
         yield connection, guard

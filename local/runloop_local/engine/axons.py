@@ -189,6 +189,7 @@ class Axons:
     async def _iterate_events(self, axon_id: str, after: int) -> AsyncIterator[str]:
         channel = self._channel(axon_id)
         while not self._closing:
+            # Read before the query: an event added after it changes the counter, and is not waited for in vain.
             changes = channel.changes
             found = await self._events.after(axon_id, after, _BATCH)
             for _, view in found:

@@ -13,6 +13,7 @@ class ChangeNotifier:
 
     def notify(self) -> None:
         """Wake all waiting tasks."""
+        # Taken out first: a woken task may wait again at once, for the next change.
         waiters, self._waiters = self._waiters, []
         for waiter in waiters:
             _settle(waiter, notified=True)

@@ -4,9 +4,9 @@ from __future__ import annotations
 
 import resource
 
-FOR_ALL_BUT_WORK = 32
+RESERVED_FROM_COMMANDS = 32
 """Descriptors that commands must leave free for connections and files."""
-FOR_FILES = 16
+RESERVED_FROM_CONNECTIONS = 16
 """Descriptors that connections must leave free, too."""
 
 

@@ -38,7 +38,7 @@ from .storage.layer_register import LayerRegister
 from .storage.layers import Layers
 from .storage.objects import Objects
 from .storage.reserve import Reserve
-from .storage.retention import CombinedKeeper, Retention
+from .storage.retention import CombinedData, Retention
 from .storage.retention_limits import DEFAULTS
 from .storage.secrets import Secrets
 from .storage.service_key import ServiceKey
@@ -133,7 +133,7 @@ class Engine:
         retention.add("builds", build_logs)
         fair_queue = FairQueue()
         cache_mounts = CacheMounts(isolation.caches, partial(retention.notice, "cache"))
-        retention.add("cache", CombinedKeeper(cache, cache_mounts))
+        retention.add("cache", CombinedData(cache, cache_mounts))
         kernels = Kernels(data_dir / "kernels")
         devboxes = Devboxes(
             DevboxServices(

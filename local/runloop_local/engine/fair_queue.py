@@ -131,6 +131,7 @@ class Flow:
         """Use a turn: call the piece that has waited longest."""
         piece = self._pieces.popleft()
         others_wait = self._queue.others_wait(self._owner)
+        # Queued again before the piece is called, which may itself ask for the next turn.
         if others_wait and not self._left:
             self._rests = True
             asyncio.get_running_loop().call_later(self._queue.rest_s, self._resume)

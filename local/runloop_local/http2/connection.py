@@ -43,7 +43,7 @@ _FRAME_BYTES = 16 * 1024
 _TABLE_BYTES = 4096
 """The limit of the HPACK table for responses, even if a client allows more."""
 _MAX_TOKENS, _TOKENS_PER_SECOND = 4000, 1000
-_LATE_S = 0.25
+_GRACE_S = 0.25
 """The time after the first GOAWAY in which requests that were already in flight are still accepted."""
 _LAST_SECONDS = 1.0
 """The time that a client has to read the GOAWAY after a protocol error."""
@@ -147,6 +147,7 @@ class Http2(asyncio.Protocol):
 
     def _begin(self, event: RequestReceived) -> None:
         stream_id = event.stream_id
+        # Requests of reset streams may still be running, so they are limited, too.
         if stream_id > self._last_stream_id or len(self._running) >= 2 * MAX_STREAMS:
             self._h2.reset_stream(stream_id, ErrorCodes.REFUSED_STREAM)
             return
@@ -209,7 +210,7 @@ class Http2(asyncio.Protocol):
         """Close an idle connection; requests that are in flight to us are still answered."""
         # Two GOAWAYs, as RFC 9113 recommends: the first allows any stream, the second names the last one accepted.
         self._sender.send_goaway(self._last_stream_id)
-        self._loop.call_later(_LATE_S, self.shutdown)
+        self._loop.call_later(_GRACE_S, self.shutdown)
 
     def _close_with_error(self) -> None:
         """Send the GOAWAY that h2 has queued for a protocol error, and close."""

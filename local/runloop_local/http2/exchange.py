@@ -88,6 +88,7 @@ class Exchange:
 
     async def receive(self) -> Message:
         """ASGI receive: the part of the body that has arrived, or the disconnect."""
+        # The application reads only a request that it accepts, so this is the moment to ask the client for the body.
         if self._expects and not self._started and not self.disconnected:
             self._expects = False
             self._sender.send_head(self, [(b":status", b"100")], last=False)
@@ -98,6 +99,7 @@ class Exchange:
             return {"type": "http.disconnect"}
         body = bytes(self._body)
         self._body.clear()
+        # Only what the application has taken opens the window again, so a slow one slows the client down.
         self._sender.acknowledge(self, self.take_unacknowledged())
         return {"type": "http.request", "body": body, "more_body": not self._body_complete}
 
@@ -147,7 +149,7 @@ class Exchange:
         if self._content_left is not None:
             self._content_left -= len(data)
             if self._content_left < 0 or (last and self._content_left):
-                raise RuntimeError("The reply's body is not as long as its head says.")
+                raise RuntimeError("The response's body is not as long as its Content-Length says.")
         if not self._bodiless:
             await self._sender.send_body(self, data, last=last)
         if last and not self.disconnected:

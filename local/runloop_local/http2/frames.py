@@ -37,46 +37,46 @@ class FrameTooLongError(Exception):
 
 
 class FrameSplitter:
-    """Splits received data into frames of at most `most` bytes."""
+    """Splits received data into frames of at most `max_bytes` bytes."""
 
-    def __init__(self, most: int) -> None:
-        self._most = most
-        self._held = bytearray()
+    def __init__(self, max_bytes: int) -> None:
+        self._max_bytes = max_bytes
+        self._buffer = bytearray()
 
     def split(self, data: bytes) -> Iterator[Frame]:
         """The frames that are complete now; raises `FrameTooLongError`."""
-        self._held += data
-        while len(self._held) >= HEAD_BYTES:
-            length = int.from_bytes(self._held[:3])
-            if length > self._most:
+        self._buffer += data
+        while len(self._buffer) >= HEAD_BYTES:
+            length = int.from_bytes(self._buffer[:3])
+            if length > self._max_bytes:
                 raise FrameTooLongError
             end = HEAD_BYTES + length
-            if len(self._held) < end:
+            if len(self._buffer) < end:
                 return
-            octets = bytes(self._held[:end])
-            del self._held[:end]
+            octets = bytes(self._buffer[:end])
+            del self._buffer[:end]
             yield Frame(octets[3], octets[4], octets)
 
 
 class TokenBucket:
-    """A token bucket for frames that carry no data: at most `most` tokens, refilled by `per_second`.
+    """A token bucket for frames that carry no data: at most `capacity` tokens, refilled by `per_second`.
 
     Pings, settings, resets and empty data frames cost the sender nothing, but take the service's time.
     """
 
-    def __init__(self, most: float, per_second: float, now: float) -> None:
-        self._most = most
+    def __init__(self, capacity: float, per_second: float, now: float) -> None:
+        self._capacity = capacity
         self._per_second = per_second
-        self._left = most
-        self._at = now
+        self._tokens = capacity
+        self._updated = now
 
     def take(self, cost: int, now: float) -> bool:
         """Take tokens; False if there were too few."""
-        self.refill((now - self._at) * self._per_second)
-        self._at = now
-        self._left -= cost
-        return self._left >= 0
+        self.refill((now - self._updated) * self._per_second)
+        self._updated = now
+        self._tokens -= cost
+        return self._tokens >= 0
 
-    def refill(self, more: float) -> None:
-        """Add tokens, up to the maximum."""
-        self._left = min(self._most, self._left + more)
+    def refill(self, tokens: float) -> None:
+        """Add tokens, up to the capacity."""
+        self._tokens = min(self._capacity, self._tokens + tokens)

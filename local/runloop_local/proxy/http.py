@@ -104,6 +104,7 @@ class _ForwardedRequest:
 
 def _head(scope: Scope, key_filter: KeyFilter) -> h11.Request:
     sent = key_filter.strip_headers(end_to_end(scope["headers"]))
+    # One request per connection, so that nothing can follow its response.
     headers = [*forwarded(sent, scope["client"][0]), (b"connection", b"close")]
     if any(name == b"transfer-encoding" for name, _ in scope["headers"]):
         headers.append((b"transfer-encoding", b"chunked"))

@@ -105,6 +105,7 @@ class UpgradeProtocol(asyncio.Protocol):
         await self._relay(connection, line, self._key_filter.strip_headers(headers))
 
     async def _relay(self, connection: TunnelConnection, request: bytes, headers: list[Header]) -> None:
+        # Linked before either is connected: data may arrive as soon as it is.
         near, far = RelayProtocol(connection), RelayProtocol(connection)
         near.transport, near.other, far.other = self._transport, far, near
         client = self._transport.get_extra_info("peername")[0]

@@ -304,6 +304,7 @@ async def _state(request: Request) -> DevboxState:
 
 def _view(request: Request, state: DevboxState) -> Response:
     view = devbox_view(state.record)
+    # A key that may only read must not see the tunnel's credentials, which reach programs in the devbox.
     return json_response(view if may_run_commands(request.scope["key"]) else {**view, "tunnel": None})
 
 

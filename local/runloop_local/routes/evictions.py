@@ -20,10 +20,10 @@ if TYPE_CHECKING:
 
 async def watch(request: Request) -> Response:
     """GET /v1/devboxes/evictions/watch."""
-    return event_stream(request, _silence(engine_of(request).shutdown_signal))
+    return event_stream(request, _empty_stream(engine_of(request).shutdown_signal))
 
 
-async def _silence(shutdown_signal: ShutdownSignal) -> AsyncIterator[bytes]:
+async def _empty_stream(shutdown_signal: ShutdownSignal) -> AsyncIterator[bytes]:
     yield PING
     await shutdown_signal.wait()
 

@@ -56,7 +56,7 @@ async def events(log: OutputLog, stream: Stream, offset: int, flow: Flow) -> Asy
 
 
 def _batch(reader: Reader, max_bytes: int) -> bytes:
-    """Events that are available now, about `most` bytes of them."""
+    """Events that are available now, about `max_bytes` of them."""
     size, found = 0, []
     while size < max_bytes and (frame := reader.read()) is not None:
         found.append(encoded(frame))

@@ -207,6 +207,7 @@ class TokenCheck:
 
 def _tokens(scope: Scope) -> list[str]:
     headers = Headers(scope=scope)
+    # A browser's WebSocket cannot set headers: there, the token is a subprotocol.
     given = [bearer(headers.get("authorization")), bearer(headers.get(AUTHORIZATION))]
     return [token for token in (*given, *scope.get("subprotocols", ())) if token is not None]
 

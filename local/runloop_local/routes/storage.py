@@ -113,6 +113,7 @@ def _headers(content: Content) -> dict[str, str]:
 def _range(request: Request, content: Content, etag: str) -> tuple[int, int] | None:
     """Parse the Range header: start and end, exclusive. None for the whole object, also if the range is invalid."""
     match = _RANGE.fullmatch(request.headers.get("range", ""))
+    # If-Range with another etag: the client's part belongs to other bytes, so it gets all of the object.
     if match is None or not any(match.groups()) or request.headers.get("if-range", etag) != etag:
         return None
     first, last = match.groups()

@@ -99,7 +99,7 @@ async def read_upload(request: Request) -> AsyncIterator[tuple[str, AsyncIterato
         async for chunk in body:
             parts.feed(chunk)
             if parts.file_seen and parts.path is not None:
-                break
+                break  # from here on the file can be streamed to its path
             _keep(parts, spool)
         if not parts.path or not parts.file_seen:
             raise InvalidError("An upload needs the parts path and file.")

@@ -86,7 +86,7 @@ def _too_large(limit: int) -> TooLargeError:
 
 
 def integer(request: Request, name: str, default: int, maximum: int = LARGEST, *, given: str | None = None) -> int:
-    """An integer from 0 to `most` in the query, or else `given` in the body."""
+    """An integer from 0 to `maximum` in the query, or else `given` in the body."""
     text = request.query_params.get(name) or given
     if not text:
         return default

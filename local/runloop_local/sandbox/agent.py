@@ -111,7 +111,7 @@ class Agent:
     def _become_command(self, request: frames.Message, passed: list[int]) -> NoReturn:
         try:
             reset_signals()
-            os.setsid()
+            os.setsid()  # a process group of its own, which can be signalled as a whole
             for target in _STANDARD:
                 os.dup2(passed[target], target)
             self._sock.close()  # before another process of the sandbox can look into this one
@@ -184,7 +184,7 @@ def serve(
     greeting: Mapping[str, list[str]] = MappingProxyType({}),
 ) -> None:
     """Send the greeting, then answer requests and reap children; returns when the service is gone."""
-    wake = child_wakeups()
+    wake = child_wakeups()  # before the greeting, so that no child can end unseen
     try:
         frames.send(sock, {"id": 0, **greeting})
         while True:
@@ -203,6 +203,7 @@ def child_wakeups() -> int:
     reader, writer = os.pipe()
     os.set_blocking(reader, False)
     os.set_blocking(writer, False)
+    # The handler does nothing, but without one the signal would be ignored and never reach the wakeup descriptor.
     signal.signal(signal.SIGCHLD, lambda _number, _frame: None)
     signal.set_wakeup_fd(writer, warn_on_full_buffer=False)
     return reader

@@ -51,7 +51,7 @@ def build(layers: str, shift: int, *, real_accounts: bool) -> None:
     layer, unfinished = _start_layer(layers, rootfs.BASE)
     _make_rest(unfinished / rootfs.REST)
     if real_accounts:
-        _cover(unfinished)
+        _mask_private(unfinished)
     _make_accounts(unfinished / "etc")
     _make_python(unfinished)
     _make_chromium_setting(unfinished / "etc")
@@ -169,10 +169,10 @@ def _make_sudo(local: Path, *, real_accounts: bool) -> None:
         (local / "bin/sudo").chmod(0o4755)
 
 
-def _cover(layer: Path) -> None:
+def _mask_private(layer: Path) -> None:
     """Hide what other accounts of this machine may not read: whiteouts for files, opaque empty folders for folders.
 
-    Mount points are always covered, because an overlay shows what lies below a mount.
+    Mount points are always masked, because an overlay shows what lies below a mount.
     """
     mounted = host_mounts.by_folder()
     for top in rootfs.overlaid():
@@ -183,7 +183,7 @@ def _cover(layer: Path) -> None:
                 path = f"{folder}/{name}"
                 if path in mounted or _is_private(path, 0o005, mounted):
                     folders.remove(name)
-                    _cover_folder(layer, folder, name, is_mounted=path in mounted)
+                    _mask_folder(layer, folder, name, is_mounted=path in mounted)
             for name in files:
                 if _is_private(f"{folder}/{name}", 0o004, mounted):
                     _create_parents(layer, folder)
@@ -200,7 +200,7 @@ def _is_private(path: str, wanted: int, mounted: Mapping[str, HostMount]) -> boo
     return not stat.S_ISLNK(mode) and mode & wanted != wanted
 
 
-def _cover_folder(layer: Path, folder: str, name: str, *, is_mounted: bool) -> None:
+def _mask_folder(layer: Path, folder: str, name: str, *, is_mounted: bool) -> None:
     if is_mounted:
         _create_parents(layer, folder)
         Path(f"{layer}{folder}/{name}").mkdir()

@@ -33,6 +33,7 @@ Settings = list[tuple[str, str]]
 
 def settings(limits: Limits, version: int) -> dict[str, Settings]:
     """The values to write into a group's files, by controller. A `?` marks files that a kernel may lack."""
+    # Swap adds nothing to the limit: version 1 limits both together, version 2 forbids swap.
     memory, quota = str(limits.memory_bytes), int(limits.cpus * _PERIOD_US)
     if version == 1:
         return {

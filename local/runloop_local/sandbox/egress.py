@@ -36,7 +36,7 @@ _CONNECT_SECONDS = 20.0
 _RESOLVE_SECONDS = 20.0
 _HEAD_SECONDS = 30.0
 _HEAD_BYTES = 64 << 10
-_PIECE = 64 << 10
+_CHUNK_BYTES = 64 << 10
 _RESOLVERS = 64
 _FEWEST_CONNECTIONS, _MOST_CONNECTIONS, _SHARE_OF_DESCRIPTORS = 16, 512, 32
 
@@ -270,7 +270,7 @@ async def _relay(*directions: tuple[asyncio.StreamReader, asyncio.StreamWriter])
 
 
 async def _copy(source: asyncio.StreamReader, sink: asyncio.StreamWriter) -> None:
-    while piece := await source.read(_PIECE):
+    while piece := await source.read(_CHUNK_BYTES):
         sink.write(piece)
         await sink.drain()
     if sink.can_write_eof():

@@ -54,7 +54,7 @@ class Root:
     def enter(self) -> list[str]:
         """Pivot into the root and attach the mounts; returns the mount points that had to be created."""
         # Pivot first: the paths of mount points are then resolved in the sandbox's root, whatever its symlinks say.
-        linux.pivot_to_here()
+        linux.pivot_root_to_cwd()
         return mounts.attach(self.trees, self.owner)
 
 
@@ -147,6 +147,7 @@ class IdmappedDriver:
         root = mount_root(request, owner, FIRST_UID_ON_DISK)
         rootfs.mask_proc()
         made = root.enter()
+        # Last, as mounting with host root's rights ends here: the sandbox's root has none over these mounts.
         linux.enter(users, NEW_USERS)
         os.close(users)
         os.close(disks)
@@ -196,6 +197,7 @@ class RootDriver:
     def build(self, request: Message) -> tuple[list[DetachedMount], list[str]]:
         """Mount and enter the root; as root inside is the host's, lock the kernel's settings and drop capabilities."""
         root = mount_root(request, Owner(0, "redirect_dir=on,"))
+        # Through the new root's /proc, before that is locked.
         set_up_network(self._network, "proc")
         rootfs.mask_proc()
         rootfs.lock_proc()
@@ -293,7 +295,7 @@ def run(driver: IsolationDriver, request: Message, sock: socket.socket, claim: C
     """Fork PID 1 of a sandbox to serve it, and wait until it has ended."""
     os.umask(0o022)
     driver.leave(NEW_NETWORK if request["network"] == "none" else 0, claim)
-    pid = os.fork()
+    pid = os.fork()  # a new PID namespace holds the children of the process that created it, not the process itself
     if not pid:
         _run_pid1(driver, request, sock)
     sock.close()

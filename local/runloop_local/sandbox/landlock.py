@@ -49,7 +49,7 @@ def restrict(folder: str) -> None:
 
 
 def _all_rights() -> int:
-    newest = version()
+    newest = version()  # rights that a kernel does not know are an error, so only those of its version are asked for
     bits = 16 if newest >= 5 else 15 if newest >= 3 else 14 if newest == 2 else 13
     return (1 << bits) - 1
 

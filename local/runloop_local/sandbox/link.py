@@ -106,6 +106,7 @@ class Channel:
         if not self._open:
             raise SandboxEnded("The sandbox is not running.")
         number = next(self._numbers)
+        # Registered before the request is sent, as the reply may arrive before `_send` returns.
         self._waiting[number] = reply = self._loop.create_future()
         self._max_descriptors[number] = max_descriptors
         try:

@@ -117,7 +117,7 @@ def mount(source: str | None, target: str, kind: str | None = None, flags: int =
     call("mount", source, target, kind, flags, options)
 
 
-def pivot_to_here() -> None:
+def pivot_root_to_cwd() -> None:
     """Make the working directory, which is a mount point, the root, and detach the old root."""
     # pivot_root(".", ".") stacks the old root on the new one, so it needs no folder to be put into.
     call("syscall", 155 if is_x86_64() else 41, ".", ".")
@@ -230,7 +230,7 @@ def _become_with_all_capabilities(uid: int) -> None:
     """Become this uid but keep all capabilities, without which some machines forbid creating user namespaces."""
     most = resource.getrlimit(resource.RLIMIT_NPROC)[1]
     resource.setrlimit(resource.RLIMIT_NPROC, (most, most))  # the limit of all that a namespace holds
-    call("prctl", _PR_SET_SECUREBITS, _NO_SETUID_FIXUP, 0, 0, 0)
+    call("prctl", _PR_SET_SECUREBITS, _NO_SETUID_FIXUP, 0, 0, 0)  # or setresuid would clear the capabilities
     become(uid)
     die_with_parent(signal.SIGKILL)  # which a change of account undoes
 
@@ -258,7 +258,7 @@ def enter_own_user_namespace() -> None:
     """Become root of a new user namespace that maps only this account, which needs no privileges."""
     uid, gid = os.getuid(), os.getgid()
     unshare(NEW_USERS)
-    write("/proc/self/setgroups", "deny")
+    write("/proc/self/setgroups", "deny")  # without privileges, the kernel requires it before a gid map is written
     write("/proc/self/uid_map", f"0 {uid} 1")
     write("/proc/self/gid_map", f"0 {gid} 1")
 

@@ -23,7 +23,7 @@ def merge(layers: list[str], target: str, below: list[str]) -> None:
     would show up as names without a file.
     """
     Path(target).mkdir(0o755)
-    for layer in reversed(layers):
+    for layer in reversed(layers):  # bottom first, so that upper layers replace what they cover
         _add(layer, target)
     _prune(target, "", below)
 
@@ -159,7 +159,7 @@ def main(folder: str, target: str, names: list[str]) -> None:
     """Merge layers of a folder into `TARGET.0`, `TARGET.1` and so on in it, top first."""
     below = [f"{folder}/base", f"{folder}/skeleton", ""]  # and this machine's own folders
     runs = groups([f"{folder}/{name}" for name in names])
-    for number, run in reversed([*enumerate(runs)]):
+    for number, run in reversed([*enumerate(runs)]):  # bottom first, as pruning needs to know what lies below
         unfinished = f"{folder}/{target}.{number}.new"
         _remove(unfinished)
         merge(run, unfinished, below)

@@ -99,6 +99,7 @@ def _remove_empty(base: Path, below: str) -> None:
     *folders, name = below.split("/")
     if ".." in (*folders, name):
         raise OSError(errno.EINVAL, "not a mount point that was created")
+    # Each step is opened relative to the one before: a path as a whole could be redirected by a link in its middle.
     flags = os.O_RDONLY | os.O_DIRECTORY | os.O_NOFOLLOW | os.O_CLOEXEC
     folder = os.open(base, flags)
     try:
@@ -146,6 +147,7 @@ def _detach(mount: Message, path: str, place: str, *, in_memory: bool) -> Detach
 def _cache(mount: Message, _number: int, context: MountContext) -> DetachedMount:
     content = Path(f"{context.folder}/{mount['folder']}")
     if not content.exists():
+        # Renamed once it has its owner and mode, as a folder that exists is taken for complete.
         unfinished = content.with_suffix(".new")
         unfinished.mkdir(exist_ok=True)
         _set_ownership(unfinished, context.first_uid_on_disk, mount, context)

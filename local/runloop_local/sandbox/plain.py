@@ -48,7 +48,7 @@ class PlainProcesses:
         os.umask(0o022)
         disk = request["disk"]
         backend = AgentBackend(
-            become=_keep_account, signal_all=_signal_groups, end_all=_end_groups, rlimits=request_limits(request)
+            become=_keep_uid, signal_all=_signal_groups, end_all=_end_groups, rlimits=request_limits(request)
         )
         if sys.platform == "linux":
             linux.become_subreaper()
@@ -58,7 +58,7 @@ class PlainProcesses:
             linux.drop_capabilities()
             if request["landlock"]:
                 _confine(disk, claim.first_uid)
-            backend = AgentBackend(_keep_account, _signal_descendants, _end_descendants, backend.rlimits, load=_load)
+            backend = AgentBackend(_keep_uid, _signal_descendants, _end_descendants, backend.rlimits, load=_load)
         os.chdir(disk)
         Agent(sock, backend).serve()
 
@@ -88,34 +88,34 @@ def _chown_disk(disk: str, uid: int) -> None:
 def _hide_host_folders(disk: str) -> None:
     """Make the disk reachable for another uid, and hide the folders in which daemons keep their sockets.
 
-    The first parent that is closed to other accounts, and the daemons' folders, are covered by a read-only tmpfs that
-    holds nothing but the mount point of the disk.
+    The topmost parent that other accounts cannot traverse, and the daemons' folders, are masked by a read-only tmpfs
+    that contains nothing but the mount point of the disk.
     """
     try:
         linux.unshare(linux.NEW_MOUNTS)
     except OSError as error:
-        raise OSError(error.errno, "Landlock for root takes the right to mount, for an account per devbox") from error
+        raise OSError(error.errno, "Landlock for root needs the right to mount, for an account per devbox") from error
     linux.mount(None, "/", None, linux.RECURSIVE | linux.PRIVATE)
-    held = os.open(disk, os.O_PATH | os.O_DIRECTORY | os.O_CLOEXEC)  # before its parents are covered
-    covered = [folder for folder in _RUNTIME_FOLDERS if Path(folder).is_dir()]
-    covered += [folder for folder in _closed_above(disk) if not any(map(Path(folder).is_relative_to, covered))]
+    held = os.open(disk, os.O_PATH | os.O_DIRECTORY | os.O_CLOEXEC)  # before its parents are masked
+    masked = [folder for folder in _RUNTIME_FOLDERS if Path(folder).is_dir()]
+    masked += [folder for folder in _untraversable_parent(disk) if not any(map(Path(folder).is_relative_to, masked))]
     flags = linux.NO_SUID | linux.NO_DEV
-    for folder in covered:
+    for folder in masked:
         linux.mount("tmpfs", folder, "tmpfs", flags, "mode=755,size=64k")
     Path(disk).mkdir(parents=True, exist_ok=True)
     linux.mount(f"/proc/self/fd/{held}", disk, None, linux.BIND)
     os.close(held)
     linux.mount(None, disk, None, linux.BIND | linux.REMOUNT | flags)
-    for folder in covered:
+    for folder in masked:
         linux.mount(None, folder, None, linux.BIND | linux.REMOUNT | linux.READ_ONLY | flags)
 
 
-def _closed_above(disk: str) -> list[str]:
-    """The topmost parent that other accounts cannot traverse; covering it covers those below."""
+def _untraversable_parent(disk: str) -> list[str]:
+    """The topmost parent that other accounts cannot traverse; masking it masks those below."""
     return [str(above) for above in reversed(Path(disk).parents) if not above.stat().st_mode & 0o001][:1]
 
 
-def _keep_account(_user: str) -> None:
+def _keep_uid(_user: str) -> None:
     """Do nothing: commands run under the agent's own uid."""
 
 

@@ -127,11 +127,11 @@ def _stop_descendants(keep: Container[int]) -> set[int]:
 def end_with_home_in(folder: Path) -> None:
     """Kill processes whose HOME lies in `folder`: those of a service that was itself killed."""
     home = f"\0HOME={folder}/".encode()
-    strays: set[int] = set()
-    while more := {pid for pid in _all() if home in _environment(pid)} - strays:
+    killed: set[int] = set()
+    while more := {pid for pid in _all() if home in _environment(pid)} - killed:
         for pid in more:
             kill(pid)
-        strays |= more
+        killed |= more
 
 
 def _all() -> list[int]:

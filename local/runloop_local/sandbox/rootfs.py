@@ -110,6 +110,7 @@ def _mount_mapped(folder: str, sandbox_id: str, mapped: IdMapping) -> None:
 
 
 def _overlay(name: str, sandbox: str, layers: list[str], owner: Owner) -> None:
+    # A layer holds only the folders that were written to, and a lower folder that does not exist fails the mount.
     lower = [f"{layer}/{name}" for layer in layers if os.path.isdir(f"{layer}/{name}")]  # noqa: PTH112 - relative
     if name != REST:
         lower.append(f"../{_LOWEST}/{name}" if owner.mapped is not None else f"/{name}")
@@ -134,6 +135,7 @@ def _tmpfs(target: str, owner: Owner, options: str, flags: int = NO_SUID | NO_DE
 
 def _devices(owner: Owner) -> None:
     _tmpfs("dev", owner, "mode=755", NO_SUID)
+    # Bind mounts of the host's nodes, as mknod is not allowed in a user namespace.
     for node in _NODES:
         os.close(os.open(f"dev/{node}", os.O_CREAT | os.O_CLOEXEC))
         linux.mount(f"/dev/{node}", f"dev/{node}", None, BIND)

@@ -89,6 +89,7 @@ def program(wanted: Policy, machine: str) -> bytes:
         block = [*_block(wanted, column)]
         length = sum(not line.label for line in block)
         lines += [_Instruction(_IF_EQUAL, architecture, yes=1), _Instruction(_JUMP, length), *block]
+    # Programs of any other architecture have no calls at all: their numbers would mean other calls.
     return _assemble([*lines, _Instruction(_RETURN, Action.ABSENT)])
 
 

@@ -76,7 +76,7 @@ class Difference:
 
 REFUSED = (
     Refused(
-        "keyrings are not divided by namespaces as files are, and their errors have been ways to root",
+        "keyrings are not divided by namespaces as files are, and their bugs have given programs root",
         Action.FORBIDDEN,
         {
             "add_key": (248, 286, 217),
@@ -85,7 +85,7 @@ REFUSED = (
         },
     ),
     Refused(
-        "much of the kernel by a way that no filter sees",
+        "reaches much of the kernel past any filter",
         Action.ABSENT,
         {
             "io_uring_setup": (425, 425, 425),
@@ -94,21 +94,21 @@ REFUSED = (
         },
     ),
     Refused(
-        "lets a program hold up the kernel in the middle of its work",
+        "lets a program pause the kernel within a page fault, which makes other bugs exploitable",
         Action.ABSENT,
         {
             "userfaultfd": (323, 374, 282),
         },
     ),
     Refused(
-        "memory that no one else can look at, to measure it for instance",
+        "allocates memory that the service cannot inspect, to measure it for instance",
         Action.ABSENT,
         {
             "memfd_secret": (447, 447, 447),
         },
     ),
     Refused(
-        "its flags are in memory, where a filter cannot see them: libraries use clone instead",
+        "its flags are in memory, where a filter cannot see them: libraries fall back to clone",
         Action.ABSENT,
         {
             "clone3": (435, 435, 435),
@@ -144,7 +144,7 @@ REFUSED = (
         },
     ),
     Refused(
-        "programs and probes inside the kernel",
+        "loads code into the kernel",
         Action.FORBIDDEN,
         {
             "bpf": (321, 357, 280),
@@ -157,14 +157,14 @@ REFUSED = (
         },
     ),
     Refused(
-        "reads files by number, past the folders above them",
+        "opens files by handle, past the permissions of the folders above them",
         Action.FORBIDDEN,
         {
             "open_by_handle_at": (304, 342, 265),
         },
     ),
     Refused(
-        "looks into or takes from other programs beyond what a debugger needs",
+        "inspects or changes other processes beyond what a debugger needs",
         Action.FORBIDDEN,
         {
             "kcmp": (312, 349, 272),
@@ -173,7 +173,7 @@ REFUSED = (
         },
     ),
     Refused(
-        "belongs to the whole machine",
+        "affects the whole machine",
         Action.FORBIDDEN,
         {
             "acct": (163, 51, 89),
@@ -195,7 +195,7 @@ REFUSED = (
         },
     ),
     Refused(
-        "where memory lies in a machine of several nodes",
+        "places memory on the nodes of the machine",
         Action.FORBIDDEN,
         {
             "mbind": (237, 274, 235),
@@ -207,7 +207,7 @@ REFUSED = (
         },
     ),
     Refused(
-        "nothing needs them any more",
+        "obsolete",
         Action.FORBIDDEN,
         {
             "uselib": (134, 86, None),
@@ -250,8 +250,8 @@ _UNIX, _IPV4, _IPV6, _NETLINK, _PACKET = 1, 2, 10, 16, 17
 _FAMILIES = (_UNIX, _IPV4, _IPV6, _NETLINK, _PACKET)
 SOCKET = Check("socket", (41, 359, 198), 0, Action.NO_FAMILY, values=_FAMILIES)
 SOCKET_PAIR = Check("socketpair", (53, 360, 199), 0, Action.NO_FAMILY, values=_FAMILIES)
-_WITHOUT_FAMILIES = tuple(number for number in range(1, 21) if number not in (1, 8))  # SYS_SOCKET, SYS_SOCKETPAIR
-SOCKET_CALL = Check("socketcall", (None, 102, None), 0, Action.ABSENT, values=_WITHOUT_FAMILIES)
+_CALLS_WITHOUT_FAMILY = tuple(number for number in range(1, 21) if number not in (1, 8))  # SYS_SOCKET, SYS_SOCKETPAIR
+SOCKET_CALL = Check("socketcall", (None, 102, None), 0, Action.ABSENT, values=_CALLS_WITHOUT_FAMILY)
 CHECKS = (CLONE, PERSONALITY, SOCKET, SOCKET_PAIR, SOCKET_CALL)
 
 ENTER_USER_NAMESPACE = Check("setns", (308, 346, 268), 1, Action.FORBIDDEN, values=(0x10000000,))
@@ -334,29 +334,29 @@ DIFFERENCES = (
         "socket and socketpair of any family but unix, IPv4, IPv6, netlink and packet",
         "most families; not AF_VSOCK, AF_ALG",
         "EAFNOSUPPORT",
-        "the kernel loads a family's module at anyone's first use; the rare ones have had the most faults, AF_VSOCK "
-        "reaches the hypervisor",
+        "the kernel loads a family's module on first use; the rare ones have had the most vulnerabilities, and "
+        "AF_VSOCK reaches the hypervisor",
     ),
     Difference(
         "socketcall(SYS_SOCKET) and socketcall(SYS_SOCKETPAIR) of 32-bit x86",
         "allowed",
         "ENOSYS",
-        "the family is in memory, where a filter cannot see it; 32-bit programs that know no other way have no network",
+        "the family is in memory, where a filter cannot see it; 32-bit programs that use no other call have no network",
     ),
-    Difference("memfd_secret", "allowed", "ENOSYS", "nothing needs memory that cannot be looked at"),
+    Difference("memfd_secret", "allowed", "ENOSYS", "nothing needs memory that cannot be inspected"),
     Difference(
         "x32, calls above removexattrat (466), numbers without a call",
         "x32 is allowed; new calls are refused once the profile does not know them",
         "ENOSYS",
-        "a second set of all calls that nothing uses; what was not looked at is not open",
+        "x32 is a second set of all calls that nothing uses; calls that were not reviewed are not allowed",
     ),
     Difference(
         "io_uring_setup, io_uring_enter, io_uring_register, userfaultfd",
         "EPERM",
         "ENOSYS",
-        "programs that ask whether there is one take their other way",
+        "programs that probe for it use their fallback",
     ),
-    Difference("programs for 32-bit ARM on aarch64", "allowed", "ENOSYS", "their calls have numbers of their own"),
+    Difference("programs for 32-bit ARM on aarch64", "allowed", "ENOSYS", "their calls have different numbers"),
     Difference(
         "personality(ADDR_NO_RANDOMIZE)",
         "EPERM",
@@ -367,27 +367,28 @@ DIFFERENCES = (
         "setns(..., CLONE_NEWUSER)",
         "EPERM",
         "allowed",
-        "the filter is put on once, on the agent, and the agent takes each command into its user namespace; nobody "
-        "else has the descriptor of one in which it could do something",
+        "the filter is installed once, for the agent, which moves each command into its user namespace; no other "
+        "program has the descriptor of a user namespace in which it has privileges",
     ),
     Difference(
         "unshare(CLONE_NEWUSER) and nothing else, where the service has no privileges",
         "EPERM",
         "allowed",
-        "sudo there enters a user namespace that calls the account root; mounts, networks and other namespaces, which "
-        "make user namespaces dangerous, stay closed inside",
+        "sudo there enters a user namespace in which the account is root; mounts, networks and other namespaces, "
+        "which make user namespaces dangerous, stay forbidden inside",
     ),
     Difference(
         "chown, setuid, setgid and their kind, where the service has no privileges",
         "allowed",
         "succeed without effect",
-        "there is one account, and package managers give up when they cannot change owners",
+        "there is only one account, and package managers fail if they cannot change owners",
     ),
     Difference(
         "chmod, mknod, creat and open with set-uid or set-gid bits; openat2, behind Landlock",
         "allowed",
         "EPERM; ENOSYS",
-        "files lie on this machine itself, where others could start them; openat2 has its mode in memory",
+        "the files are on this machine, where other accounts could run them; the mode of openat2 is in memory, where a "
+        "filter cannot see it",
     ),
     Difference(
         "chown and setxattr and their kind, behind Landlock where the service is not root",
@@ -400,8 +401,8 @@ DIFFERENCES = (
         "not root",
         "allowed",
         "EPERM",
-        "the service and all else of the account could be stopped by them; programs that set a thread of theirs go "
-        "without",
+        "they could stop the service and other programs of the account; programs that use them on their own threads "
+        "get the error, too",
     ),
 )
 """Everything else is as in Docker's default profile with its default capabilities: ptrace and process_vm_readv for

@@ -67,11 +67,12 @@ class Zygote:
         for pid, status in agent.ended_children():
             number = self._children.pop(pid, None)
             if number is not None:
-                self._end_strays()
+                # Before the reply, which tells the service that nothing of the sandbox runs any more.
+                self._kill_orphans()
                 self._release(self._claims.pop(pid, None))
                 frames.send(self._control, {"id": number, "status": status})
 
-    def _end_strays(self) -> None:
+    def _kill_orphans(self) -> None:
         """Kill the orphans of an agent that was killed: this process is their subreaper."""
         if sys.platform == "linux":
             processes.end_children(keep=self._children)
@@ -105,6 +106,7 @@ class Zygote:
         try:
             agent.reset_signals()
             _enter_groups(request)
+            # A sandbox must not inherit descriptors of the service, the helper or other sandboxes.
             self._mode.run(request, close_other_descriptors(sock, claim.descriptors), claim)
             status = 0
         except OSError as error:

@@ -58,7 +58,7 @@ def test_root_without_the_right_to_mount_gets_no_landlock_and_is_told(tmp_path: 
     argv = ["setpriv", "--bounding-set", "-sys_admin", sys.executable, "-c", OPEN_AND_TELL, str(tmp_path), requested]
     name, *notes = subprocess.check_output(argv, text=True).splitlines()
     assert name == "none"
-    assert any("Landlock for root takes the right to mount" in note for note in notes)
+    assert any("Landlock for root needs the right to mount" in note for note in notes)
     assert any("Nothing keeps them from your files" in note for note in notes)
 
 

@@ -41,7 +41,7 @@ if TYPE_CHECKING:
     """Returns the values of secrets by environment variable."""
 
 BlueprintStatus = Literal["queued", "provisioning", "building", "failed", "build_complete"]
-UNDERWAY: tuple[BlueprintStatus, ...] = ("queued", "provisioning", "building")
+IN_PROGRESS: tuple[BlueprintStatus, ...] = ("queued", "provisioning", "building")
 BUILDS_AT_ONCE = 2
 _BLUEPRINT_REASONS = ("out_of_memory", "out_of_disk")
 """The failure reasons of devboxes that the API also has for blueprints."""
@@ -113,7 +113,7 @@ class Blueprints:
         await asyncio.to_thread(_empty, self._environment.folder)
         for record in await self._store.records("blueprint", loaded, status="build_complete"):
             self._environment.layers.hold(_holder(record.id), record.layers)
-        for status in UNDERWAY:
+        for status in IN_PROGRESS:
             for record in await self._store.records("blueprint", loaded, status=status):
                 await self._clearing.attempt(f"Blueprint {record.id}", self._end(record))
         await self._logs.load()
@@ -124,10 +124,11 @@ class Blueprints:
         """Create a blueprint and start its build, or return the one that an earlier attempt has created."""
         if attempt.made is not None:
             return await self.get(attempt.made)
+        # The lock spans the look-up of base disks and the holding of their layers, so that none is removed in between.
         async with self._environment.layers.choosing:
             record, build_request = await self._preparation.prepare(request)
             held = self._environment.layers.held([layer for base in _bases(build_request) for layer in base.layers])
-            held.__enter__()
+            held.__enter__()  # by hand, as the layers are held until the task ends, not this call
         try:
             self._log(record.id).close()  # creates it, so that it can be read from now on
             await self._records.put(record, *attempt.note(record.id))
@@ -141,9 +142,9 @@ class Blueprints:
 
     async def get(self, blueprint_id: str) -> BlueprintRecord:
         """The blueprint of this id, even if deleted; raises `NotFoundError` if it never existed."""
-        is_underway = blueprint_id in self._tasks  # first, as its outcome is stored before it is removed there
+        is_in_progress = blueprint_id in self._tasks  # first, as its outcome is stored before it is removed there
         record = await self._records.get(blueprint_id)
-        return record if is_underway or record.status not in UNDERWAY else _failed(record)
+        return record if is_in_progress or record.status not in IN_PROGRESS else _failed(record)
 
     async def built(self, blueprint_id: str | None, name: str | None) -> BlueprintRecord:
         """The built blueprint of this id, or the latest of this name; raises `NotFoundError` or `InvalidError`."""
@@ -357,7 +358,7 @@ def _failed(record: BlueprintRecord, reason: str = "build_failed") -> BlueprintR
 
 
 def _deleted(record: BlueprintRecord) -> BlueprintRecord:
-    ended = _failed(record) if record.status in UNDERWAY else record
+    ended = _failed(record) if record.status in IN_PROGRESS else record
     return replace(ended, deleted=True, layers=())
 
 

@@ -46,6 +46,7 @@ _CONTEXT = "/.build-context"
 """The folder of a build context in the disk made for it."""
 _USER = "The build"
 """The subject of sentences about exceeded limits."""
+# Accounts are those of the disk, not of this machine, so they are looked up inside the sandbox.
 _AS_ACCOUNT = """u=$1 g=$2; shift 2
 if entry=$(getent passwd "$u"); then
   HOME=$(echo "$entry" | cut -d: -f6) g=${g:-$(echo "$entry" | cut -d: -f4)} groups=--init-groups
@@ -220,6 +221,7 @@ class Build:
         step = self._environment.cache.find(key)
         if step is None:
             return None
+        # Held before the first await, so that no sweep removes the layers in between.
         self._stack.enter_context(self._environment.layers.held(step.layers))
         await self._environment.cache.touch(step)
         return Base(step.layers, key)
@@ -252,6 +254,7 @@ class Build:
             mounted = await self._mounts.take(run.mounts, parts, stack)
             before = self._environment.cache_mounts.bytes_of(mounted.caches)
             await disk.run(run, stage_context, mounted, before)
+        # Caches are shared and stay, but a build may not fill the disk with them past its limit.
         self._budget.disk_used += max(0, self._environment.cache_mounts.bytes_of(mounted.caches) - before)
 
     async def _part(self, mount: Mount) -> DiskPart | None:
@@ -267,6 +270,7 @@ class Build:
     async def _context_disk(self, source: str) -> Base:
         """A disk that contains this path of the build context."""
         copy = _context_copy(source)
+        # A step of its own, and so cached: steps that mount the same files share one disk.
         disk = self._disk(Base(key="context"))
         try:
             await self._advance(disk, Step("build context", StageContext(), copy), copy)
@@ -359,6 +363,7 @@ class _Context:
 
     async def _whole_tree(self) -> Tree:
         archive = await self.archive()
+        # Read once: the rules apply to all steps that copy from the context.
         if self._tree is None:
             rules = ignore_rules(await asyncio.to_thread(archive.text, ".dockerignore"))
             self._tree = archive.tree().without(rules)
@@ -439,6 +444,7 @@ class _Disk:
         attributes = replace(await self._attributes(sandbox, copy), unpack=copy.unpack)
         target = self._inside(sandbox, copy.target)
         copy_request = CopyRequest(selection.targets, copy.documents, attributes)
+        # One file or one heredoc alone may get the target's name; an archive is unpacked into the target.
         alone = selection.single_file != (len(copy.documents) == 1)
         unpacks = copy.unpack and archive is not None and await _is_archive(archive, selection.targets)
         if alone and not unpacks and not await self._is_folder(sandbox, copy.target, target):
@@ -507,6 +513,7 @@ class _Disk:
             self._sandbox = await self._environment.isolation.create(name, layers=self.base.layers)
             self._sandbox.limit(limits)
         if mounts:
+            # Mounts are made when a sandbox starts, in its new mount namespace.
             await self._sandbox.stop()
             self._sandbox.mount(mounts)
         await self._sandbox.start()

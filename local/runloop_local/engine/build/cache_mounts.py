@@ -55,7 +55,7 @@ class CacheMounts:
         name = removal.item.id
         if self.folders is None or self._users[name]:
             return 0
-        self._take(name, exclusive=True)
+        self._take(name, exclusive=True)  # so that no step takes it while it is being deleted
         try:
             freed = self._bytes(name)
             await self.folders.remove(name)

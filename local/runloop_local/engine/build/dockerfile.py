@@ -130,6 +130,7 @@ def _escape(lines: list[str]) -> str:
 
 
 def _refuse_nul(lines: list[str]) -> None:
+    # Neither paths nor arguments of programs can contain one.
     number = next((number for number, line in enumerate(lines, 1) if "\0" in line), None)
     if number is not None:
         raise error_at(number, "a Dockerfile must not contain a NUL character.")

@@ -124,6 +124,7 @@ class _Expansion:
             if character == '"':
                 self._place += 1
                 return found
+            # As in a shell, within double quotes any other escape is plain text.
             if character == self._escape and following in ('"', "$", self._escape):
                 found += self._escaped()
             else:

@@ -27,6 +27,7 @@ PATH = "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin"
 _SHELL = ("/bin/sh", "-c")
 _ARCHITECTURE = {"x86_64": "amd64", "aarch64": "arm64"}.get(os.uname().machine, os.uname().machine)
 PLATFORM = f"linux/{_ARCHITECTURE}"
+# As in BuildKit, they exist in FROM lines without a declaration, and in a stage once ARG names them.
 _PREDEFINED = {
     f"{side}{name}": value
     for side in ("TARGET", "BUILD")
@@ -64,6 +65,7 @@ class StageContext:
     @property
     def variables(self) -> dict[str, str]:
         """The variables for expansion."""
+        # As in Docker, ENV overrides ARG of the same name.
         return {"PATH": PATH, **self.args, **self.env}
 
 
@@ -161,6 +163,7 @@ class Stage:
 
 def needed(stages: Sequence[Stage]) -> frozenset[int]:
     """The numbers of the stages that the last one needs, itself included."""
+    # As with BuildKit, the others are not built at all, so an error in one of them does not fail the build.
     found, queue = set[int](), [len(stages) - 1]
     while queue:
         number = queue.pop()
@@ -324,6 +327,7 @@ class _Plan:
             raise ValueError(f"an earlier stage is called {name} already")
         platform = expand(instruction.flag("platform"), variables, instruction.escape)
         if isinstance(base, int):
+            # ONBUILD applies to the stage directly based on it, and is not inherited further.
             earlier = self._stages.done[base]
             on_build = earlier.on_build
             self._stages.begin(replace(earlier, base=base, steps=(), name=name, on_build=()))
@@ -350,6 +354,7 @@ class _Plan:
         return self._stages.step(instruction) if self._stages.has_begun else None
 
     def _declare(self, args: dict[str, str], name: str, default: str, has_default: object) -> None:
+        # As in BuildKit, without a build arg and a default it stays undefined instead of empty.
         if name in self._build_args:
             args[name] = self._build_args[name]
         elif has_default:

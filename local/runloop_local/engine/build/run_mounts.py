@@ -98,6 +98,7 @@ def mount_of(
     target = posixpath.normpath(absolute(given.get("target", "")))
     if target == "/" or (kind != "bind" and not given.get("target")):
         raise ValueError(f"a {kind} mount needs a target below /")
+    # Made absolute before it is normalized, so that no ".." leads out of the stage or context.
     source = posixpath.normpath(f"/{given.get('source', '').lstrip('/')}")
     origin = stage(given["from"]) if given.get("from") else None
     if kind == "bind":
@@ -128,6 +129,7 @@ def _kind(given: Mapping[str, str]) -> str:
 
 
 def _fields(text: str) -> dict[str, str]:
+    # BuildKit reads the flag as a line of CSV, too: a value with a comma is put in double quotes.
     try:
         (words,) = csv.reader([text], strict=True)
     except (csv.Error, ValueError) as error:

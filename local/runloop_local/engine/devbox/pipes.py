@@ -31,7 +31,7 @@ def open_pipe() -> tuple[int, int]:
 def open_small_pipe() -> tuple[int, int]:
     """A pipe (read end, write end) that programs may open again by its name, such as /dev/stdin."""
     ends = os.pipe()
-    if descriptors.are_short(ends[1], descriptors.FOR_ALL_BUT_WORK):
+    if descriptors.are_short(ends[1], descriptors.RESERVED_FROM_COMMANDS):
         close_all(*ends)
         raise OSError(errno.EMFILE, os.strerror(errno.EMFILE))
     if sys.platform == "linux":

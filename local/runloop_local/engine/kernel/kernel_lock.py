@@ -152,6 +152,7 @@ def _number(process: str | None) -> int:
 
 def _holder(file: int) -> int | None:
     """The id of the process that has locked the file: 0 if it is in another PID namespace, None if it is unlocked."""
+    # F_GETLK takes no lock; it reports the lock that would prevent a write lock, with its owner.
     layout, pid, kind = _FLOCK
     empty = struct.pack(layout, *(fcntl.F_WRLCK if at == kind else 0 for at in range(5)))
     found = struct.unpack(layout, fcntl.fcntl(file, fcntl.F_GETLK, empty))

@@ -134,6 +134,7 @@ class Archive:
 
     def digest(self, targets: Mapping[str, str]) -> str:
         """A hash of the files that would be copied."""
+        # Times and owners do not count, so that a fresh checkout of the same files hits the cache.
         found = hashlib.sha256()
         for member, target in self._chosen(targets):
             about = f"{target}\0{member.kind}{member.mode}{member.link}\0{member.size}\0"

@@ -30,7 +30,7 @@ class Bulk:
             size += await writing if writing is not None else 0
             writing = None
         finally:
-            if writing is not None:
+            if writing is not None:  # the descriptor must not be closed, and reused, under a thread that writes
                 await asyncio.wait({writing})
             os.close(handle)
         return size

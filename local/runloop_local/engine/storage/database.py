@@ -118,6 +118,7 @@ def _connect(file: Path, migrations: Sequence[str], new: Callable[[], None]) -> 
         if not connection.execute("SELECT count(*) FROM sqlite_schema").fetchone()[0]:
             new()
         connection.execute("PRAGMA journal_mode = WAL")
+        # With a WAL, NORMAL loses nothing when the service is killed; only a power failure may undo the last changes.
         connection.execute("PRAGMA synchronous = NORMAL")
         connection.execute("PRAGMA temp_store = MEMORY")  # not in the system's temporary folder, which may be full
         if version < len(migrations):  # migrations may delete secrets, of which nothing must stay in the file

@@ -37,6 +37,7 @@ class ExpiryScheduler:
         if self._timer is not None:
             self._timer.cancel()
             self._timer = None
+        # While one task ends what is due, no timer runs: it arms the next one when it is done.
         if self._queue and (self._ending is None or self._ending.done()):
             wait = min(max(0, self._queue[0][0] - now_ms()), _LONGEST_MS) / 1000
             self._timer = asyncio.get_running_loop().call_later(wait, self._begin)

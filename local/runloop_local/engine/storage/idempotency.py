@@ -185,6 +185,7 @@ class Idempotency:
         try:
             reply = await work(attempt)
         finally:
+            # Even if the work fails afterwards: the note may be stored, and then a retry has to find it.
             if attempt.noted is not None:
                 self._remember(attempt.noted)
         with suppress(DiskFullError):  # it was carried out, and is remembered in memory at least

@@ -40,6 +40,7 @@ class LayerRegister:
 
     async def forget(self, layers: Iterable[str], on_disk: Collection[str]) -> None:
         """Unregister removed layers, unless one with the same base name is on disk."""
+        # A merged layer with the same base name may still be there, and must stay known.
         for name in {base_of(layer) for layer in layers} - {base_of(layer) for layer in on_disk}:
             await self._store.delete(_KIND, name)
 

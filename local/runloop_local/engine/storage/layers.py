@@ -33,7 +33,7 @@ class Layers:
     def __init__(self, isolation: Isolation, register: LayerRegister | None = None) -> None:
         self._isolation = isolation
         self._register = register
-        self._needs: dict[str, tuple[str, ...]] = {}
+        self._layers_of: dict[str, tuple[str, ...]] = {}
         self._holders: Counter[str] = Counter()
         self._numbers = itertools.count()
         self._sweeping: asyncio.Task[None] | None = None
@@ -71,15 +71,15 @@ class Layers:
 
     def hold(self, holder: str, layers: Iterable[str]) -> None:
         """Set the layers that `holder` uses, replacing those that it used before."""
-        before, self._needs[holder] = self._needs.get(holder, ()), tuple(layers)
-        self._holders.update(self._needs[holder])
+        before, self._layers_of[holder] = self._layers_of.get(holder, ()), tuple(layers)
+        self._holders.update(self._layers_of[holder])
         self._holders.subtract(before)
-        self._watch({*before, *self._needs[holder]})
+        self._watch({*before, *self._layers_of[holder]})
 
     def release(self, holder: str) -> None:
         """Release all layers of `holder`."""
-        if holder in self._needs:
-            before = self._needs.pop(holder)
+        if holder in self._layers_of:
+            before = self._layers_of.pop(holder)
             self._holders.subtract(before)
             self._watch(before)
             self.sweep_soon()

@@ -117,6 +117,7 @@ class Objects:
                 )
             if not self.files.path(object_id).exists():
                 raise InvalidError(f"Object {object_id} has no bytes yet: PUT them to its upload_url, even if empty.")
+            # The bytes first: a power failure in between leaves it UPLOADING, never READ_ONLY with bytes missing.
             size = await self.files.sync(object_id)
             completed = replace(record, state="READ_ONLY", size_bytes=size)
             await self._store.put(document(completed), *attempt.note_reply(object_view(completed)))
@@ -148,6 +149,7 @@ class Objects:
             if announced is not None and size != announced:
                 raise InvalidError(f"{announced:,} bytes were announced for object {object_id}, {size:,} came.")
             async with self._lock(object_id):
+                # Checked again, as it may have been completed or deleted while the bytes came in.
                 record = _require_uploading(await self._load(object_id))
                 part.replace(self.files.path(object_id))
                 return await self._keep(replace(record, size_bytes=size))

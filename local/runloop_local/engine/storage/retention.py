@@ -113,7 +113,7 @@ class _Parts:
         self._owners.subtract(item.parts.keys())
 
 
-class Keeper(Protocol):
+class RetainedData(Protocol):
     """Provides and removes the data of one kind."""
 
     async def restore(self) -> None:
@@ -129,26 +129,26 @@ class Keeper(Protocol):
         """Carry out a removal; returns the bytes freed."""
 
 
-class CombinedKeeper:
-    """Several keepers that share one limit."""
+class CombinedData:
+    """The data of several owners, under one limit."""
 
-    def __init__(self, *keepers: Keeper) -> None:
-        self._keepers = keepers
-        self._of: dict[str, Keeper] = {}
+    def __init__(self, *retained: RetainedData) -> None:
+        self._retained = retained
+        self._of: dict[str, RetainedData] = {}
 
     async def restore(self) -> None:
         """Find the data of earlier runs of the service."""
-        for keeper in self._keepers:
-            await keeper.restore()
+        for data in self._retained:
+            await data.restore()
 
     def items(self) -> Collection[Item]:
         """The items of all; their ids must be distinct."""
-        self._of = {item.id: keeper for keeper in self._keepers for item in keeper.items()}
-        return [item for keeper in self._keepers for item in keeper.items()]
+        self._of = {item.id: data for data in self._retained for item in data.items()}
+        return [item for data in self._retained for item in data.items()]
 
     def total(self) -> int:
         """The size of all."""
-        return sum(keeper.total() for keeper in self._keepers)
+        return sum(data.total() for data in self._retained)
 
     async def remove(self, removal: Removal) -> int:
         """Carry out a removal from one of them; returns the bytes freed."""
@@ -168,7 +168,7 @@ class Retention:
 
     def __init__(self, limits: Mapping[str, Limit] = DEFAULTS) -> None:
         self._limits = limits
-        self._keepers: dict[str, Keeper] = {}
+        self._retained: dict[str, RetainedData] = {}
         self._grown = asyncio.Event()
         self._due: set[str] = set()
         """The kinds to check next."""
@@ -177,9 +177,9 @@ class Retention:
         self.problems: dict[str, str] = {}
         """Why items could not be removed, by kind."""
 
-    def add(self, kind: str, keeper: Keeper) -> None:
-        """Register the keeper of a kind."""
-        self._keepers[kind] = keeper
+    def add(self, kind: str, data: RetainedData) -> None:
+        """Register the data of a kind."""
+        self._retained[kind] = data
 
     def start(self) -> None:
         """Start in the background, beginning with the data of earlier runs of the service."""
@@ -187,22 +187,22 @@ class Retention:
 
     def notice(self, *kinds: str) -> None:
         """Note that these kinds have grown. It must be cheap, as it is called at the end of every command."""
-        over = [kind for kind in kinds if self._keepers[kind].total() > self._limits[kind].bytes]
+        over = [kind for kind in kinds if self._retained[kind].total() > self._limits[kind].bytes]
         if over:
             self._due.update(over)
             self._grown.set()
 
     def usage(self) -> dict[str, Usage]:
         """The size and limit of each kind."""
-        return {kind: Usage(keeper.total(), self._limits[kind]) for kind, keeper in self._keepers.items()}
+        return {kind: Usage(data.total(), self._limits[kind]) for kind, data in self._retained.items()}
 
     async def prune(self, kinds: Collection[str], older_than_ms: int, *, live: bool) -> dict[str, int]:
         """Remove items not used for this long, whatever the limits; returns the bytes freed by kind."""
         before = now_ms() - older_than_ms + 1
         async with self._working:
             return {
-                kind: await self._remove(kind, choose_unused(keeper.items(), before, live=live))
-                for kind, keeper in self._keepers.items()
+                kind: await self._remove(kind, choose_unused(data.items(), before, live=live))
+                for kind, data in self._retained.items()
                 if kind in kinds
             }
 
@@ -214,26 +214,28 @@ class Retention:
 
     async def _run(self) -> None:
         async with self._working:
-            for kind, keeper in self._keepers.items():
+            # A kind that cannot be counted must not keep the others from being limited.
+            for kind, data in self._retained.items():
                 try:
-                    await keeper.restore()
+                    await data.restore()
                 except _FAILURES as error:
                     reason = of_machine(error) or error
                     tell(self.problems, kind, f"The {kind} of earlier runs of the service cannot be counted: {reason}")
-        self._due.update(self._keepers)
+        self._due.update(self._retained)
         while True:
-            due = [kind for kind in self._keepers if kind in self._due]
+            due = [kind for kind in self._retained if kind in self._due]
+            # Cleared before the work, so that growth during it starts another round.
             self._due.clear()
             self._grown.clear()
             async with self._working:
                 for kind in due:
-                    await self._remove(kind, self._choose_excess(kind, self._keepers[kind]))
+                    await self._remove(kind, self._choose_excess(kind, self._retained[kind]))
             await asyncio.sleep(_PAUSE_S)
             await self._wait_until_due()
 
-    def _choose_excess(self, kind: str, keeper: Keeper) -> list[Removal]:
-        items = keeper.items()
-        return choose_excess(items, self._limits[kind], now_ms(), keeper.total() - size_of(items))
+    def _choose_excess(self, kind: str, data: RetainedData) -> list[Removal]:
+        items = data.items()
+        return choose_excess(items, self._limits[kind], now_ms(), data.total() - size_of(items))
 
     async def _wait_until_due(self) -> None:
         """Wait until a kind exceeds its limit, or items may have become too old."""
@@ -242,13 +244,13 @@ class Retention:
             async with asyncio.timeout(min(max(shortest / 10, 1000), HOUR_MS) / 1000):
                 await self._grown.wait()
         except TimeoutError:
-            self._due.update(self._keepers)
+            self._due.update(self._retained)
 
     async def _remove(self, kind: str, removals: Iterable[Removal]) -> int:
         freed, problem = 0, None
         for removal in removals:
             try:
-                freed += await self._keepers[kind].remove(removal)
+                freed += await self._retained[kind].remove(removal)
             except _FAILURES as error:
                 reason = of_machine(error) or error
                 problem = f"Of the {kind} that are no longer kept, {removal.item.id} cannot be removed: {reason}"

@@ -49,7 +49,7 @@ class Secrets:
         self._store = store
         self._records = RecordSet(store, "secret", loaded, document)
         self._vault = vault
-        self._naming = asyncio.Lock()
+        self._name_lock = asyncio.Lock()
         self._other_key_secrets: dict[str, str] = {}
 
     async def restore(self, *, key_is_new: bool) -> None:
@@ -87,7 +87,7 @@ class Secrets:
             raise InvalidError(
                 f"A secret's name is letters, digits, '_' and '-', and begins with a letter or '_', not {name[:80]!r}."
             )
-        async with self._naming:
+        async with self._name_lock:
             if await self._store.records("secret", loaded, name=name):
                 raise InvalidError(f"A secret is already called {name!r}: update it, or choose another name.")
             now = now_ms()

@@ -66,7 +66,7 @@ class Snapshots:
         self._store = store
         self._records = RecordSet(store, "snapshot", loaded, document)
         self._layers = layers
-        self._underway: dict[str, str] = {}  # snapshot -> devbox
+        self._in_progress: dict[str, str] = {}  # snapshot -> devbox
         self._progress_changed = ChangeNotifier()
         """Notified when a snapshot is no longer in progress."""
         self._tasks: dict[str, asyncio.Task[SnapshotRecord]] = {}
@@ -86,10 +86,10 @@ class Snapshots:
             return earlier
         devbox.disk.require_usable("take a snapshot of it")
         record = self._new(devbox, request)
-        self._underway[record.id] = devbox.record.id
+        self._in_progress[record.id] = devbox.record.id
         self._layers.hold(_holder(record.id), record.layers)
         try:
-            # The first await comes after the entry in `_underway`, so that a shutdown right now sees the snapshot.
+            # The first await comes after the entry in `_in_progress`, so that a shutdown right now sees the snapshot.
             await self._layers.announce(record.layers[0])
             await self._records.put(record, *attempt.note(record.id))
         except BaseException:
@@ -101,14 +101,14 @@ class Snapshots:
 
     def require_none(self, devbox_id: str) -> None:
         """Raise `ConflictError` while a snapshot of this devbox is in progress."""
-        if devbox_id in self._underway.values():
+        if devbox_id in self._in_progress.values():
             raise ConflictError(
                 f"A snapshot of devbox {devbox_id} is in progress: wait for it, or shut down with force=true."
             )
 
     async def settled(self, devbox_id: str) -> None:
         """Wait until no snapshot of this devbox is in progress."""
-        await wait_until(self._progress_changed, lambda: devbox_id not in self._underway.values())
+        await wait_until(self._progress_changed, lambda: devbox_id not in self._in_progress.values())
 
     async def finished(self, snapshot_id: str) -> SnapshotRecord:
         """Wait until the snapshot is no longer in progress, and return it."""
@@ -117,9 +117,9 @@ class Snapshots:
 
     async def get(self, snapshot_id: str) -> SnapshotRecord:
         """The snapshot of this id, even if deleted; raises `NotFoundError` if it never existed."""
-        is_underway = snapshot_id in self._underway  # first, as its outcome is stored before it is removed there
+        is_in_progress = snapshot_id in self._in_progress  # first, as its outcome is stored before it is removed there
         record = await self._records.get(snapshot_id)
-        if is_underway or record.status != "in_progress":
+        if is_in_progress or record.status != "in_progress":
             return record
         return replace(record, status="error", error_message="Its outcome could not be stored.", layers=())
 
@@ -140,7 +140,7 @@ class Snapshots:
 
     async def delete(self, snapshot_id: str) -> None:
         """Delete it; its layers are removed once nothing else uses them. Repeating it is not an error."""
-        if snapshot_id in self._underway:
+        if snapshot_id in self._in_progress:
             raise ConflictError(f"Snapshot {snapshot_id} is still in progress: delete it when it is complete.")
         await self._records.change(
             snapshot_id, lambda record: replace(record, status="deleted", layers=()), urgent=True
@@ -178,7 +178,7 @@ class Snapshots:
             self._remove_from_progress(record.id)
 
     def _remove_from_progress(self, snapshot_id: str) -> None:
-        del self._underway[snapshot_id]
+        del self._in_progress[snapshot_id]
         self._progress_changed.notify()
 
     async def _fail(self, record: SnapshotRecord, sentence: str, *, out_of_disk: bool = False) -> SnapshotRecord:

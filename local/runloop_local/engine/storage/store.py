@@ -36,6 +36,7 @@ ON CONFLICT (kind, id) DO UPDATE SET
 """
 _HAS_NAME = "name <> '' AND listed = 1"
 """The condition of the partial index on names, which a query must repeat to use it."""
+# json_extract fails the whole query at a malformed body: such a record just does not match.
 _JSON = "CASE WHEN json_valid(body) THEN body ELSE '{}' END"
 _POSITION = """
 SELECT position FROM documents WHERE kind = ?1 AND id = ?2
@@ -291,7 +292,7 @@ def _row(document: Document) -> tuple[object, ...]:
 def _put_all(connection: sqlite3.Connection, rows: list[tuple[object, ...]]) -> None:
     if not rows:
         return
-    if len(rows) == 1:
+    if len(rows) == 1:  # a single statement is a transaction by itself
         connection.execute(_PUT, rows[0])
         return
     with transaction(connection):
@@ -356,6 +357,7 @@ def _page(connection: sqlite3.Connection, query: Query, unreadable: Collection[s
         source += " AND position < ?"
         values = (*values, _position(connection, query.kind, query.starting_after))
     statement = f"SELECT view {source} ORDER BY position DESC LIMIT ?"
+    # One more than asked for tells whether there is a next page.
     rows = connection.execute(statement, (*values, query.limit + 1)).fetchall()
     return Page(tuple(view for (view,) in rows[: query.limit]), len(rows) > query.limit, total)
 
