@@ -110,6 +110,7 @@ async def investigate(
 
     if running is not None and (ended := _embedded_end(connection, running)):
         return Findings(ended)
+    # A client of its own: the connections of the session's client may be the ones that are dead.
     options: dict[str, Any] = {"timeout": PATIENCE, "max_retries": 0}
     async with AsyncRunloopSDK(bearer_token=connection.api_key, base_url=connection.base_url, **options) as sdk:
         service, devbox = await _first_answer(subject, sdk)
@@ -166,6 +167,7 @@ def _embedded_end(connection: Connection, running: Callable[[], Connection | Non
         return None
     if now is None:
         return "ended"
+    # After a restart on the same port the address is the same, but the key is new.
     is_same = (now.base_url, now.api_key) == (connection.base_url, connection.api_key)
     return None if is_same else "replaced"
 

@@ -127,6 +127,7 @@ class DevboxResult:
 
     def _repr_mimebundle_(self, **_: object) -> dict[str, str]:
         """The output; in the cell that streamed it already, only a line about how the command ended."""
+        # A result that is the last value of its own cell must not repeat the output that stands above it.
         if self._shown_in == running_cell() or not len(self._transcript):
             return {"text/plain": repr(self), "text/html": self._html(repr(self))}
         shown = excerpt(self.output)

@@ -123,7 +123,7 @@ def _default() -> Path:
 
 def replace(file: Path, text: str) -> None:
     """Replace a file atomically by one that only its owner may read. Raises OSError."""
-    new = file.with_name(f"{file.name}.{os.getpid()}.new")
+    new = file.with_name(f"{file.name}.{os.getpid()}.new")  # kernels of one user may write at the same time
     try:
         descriptor = os.open(new, os.O_WRONLY | os.O_CREAT | os.O_TRUNC | os.O_CLOEXEC, 0o600)
         with os.fdopen(descriptor, "w", encoding="utf-8") as opened:

@@ -85,6 +85,7 @@ class KeepAlive:
         self._changed = asyncio.Event()
         self._over = False
         self._loop = _InlineLoop()
+        # A daemon thread does not keep the process alive; `start_shutdown` gives it its last work before the exit.
         self._thread = threading.Thread(target=self._work, name="runloop_jupyter renewals", daemon=True)
         self._thread.start()
 
@@ -158,6 +159,8 @@ class KeepAlive:
             await self._sdk.api.devboxes.keep_alive(devbox_id, timeout=_TIMEOUT)
             renewal.renewed_at = time.time()
         except RunloopError as error:
+            # A lost renewal is tried again soon. A refusal would only be repeated: the devbox may be suspended, in
+            # which case renewals go on when it resumes, or it has ended.
             if not _is_refusal(error):
                 delay = min(_RETRY, renewal.interval)
             elif await self._has_ended(devbox_id):
@@ -172,7 +175,7 @@ class KeepAlive:
         return view.status in _ENDED
 
     async def _end(self, devbox_ids: tuple[str, ...]) -> None:
-        self._renewals.clear()
+        self._renewals.clear()  # first: a renewal must not keep alive what is being shut down
         await _run_limited(partial(self._shut_down_one, name) for name in devbox_ids)
         await self._sdk.aclose()
         self._over = True

@@ -146,7 +146,7 @@ class KernelRegistry:
         file = home / f"{os.getpid()}-{time.time_ns()}.json"
         self._lock = _locked(file.with_suffix(".lock"))
         self._file = file
-        os.register_at_fork(after_in_child=self._leave_to_parent)
+        os.register_at_fork(after_in_child=self._leave_to_parent)  # a flock belongs to all copies of its descriptor
         return file
 
     def _leave_to_parent(self) -> None:

@@ -1,4 +1,4 @@
-"""The SDK for a notebook's own code: what it creates belongs to the kernel, as what the magics create does."""
+"""The SDK for a notebook's own code: the devboxes that it creates belong to the kernel, like those of the magics."""
 
 from __future__ import annotations
 
@@ -36,9 +36,9 @@ class Own(Protocol):
 def kernel_sdk(
     connection: Connection, *, own: Own, ended: Callable[[DevboxInfo], None], keep: bool | None
 ) -> AsyncRunloopSDK:
-    """Return an SDK whose devboxes end with the kernel, unless `keep`; None for what the user has set.
+    """Return an SDK whose devboxes end with the kernel unless `keep` is true; None stands for the user's setting.
 
-    `ended` is told of each that is shut down.
+    `ended` is called with each devbox that is shut down.
     """
     sdk = sdk_for(connection)
     sdk.api.devboxes = _KernelDevboxesAPI(sdk.api.devboxes, connection, own, ended, keep)
@@ -46,7 +46,7 @@ def kernel_sdk(
 
 
 class _KernelDevboxesAPI(DevboxesAPI):
-    """Operations on devboxes, where a new one becomes the kernel's."""
+    """The API of devboxes, in which a new devbox becomes the kernel's."""
 
     def __init__(
         self,
@@ -60,11 +60,11 @@ class _KernelDevboxesAPI(DevboxesAPI):
         self._connection, self._own, self._ended, self._keep = connection, own, ended, keep
 
     async def create(self, **params: Unpack[DevboxCreateParams]) -> DevboxView:
-        """Create a devbox of this kernel, which starts (`POST /v1/devboxes`)."""
+        """Create a devbox of this kernel, without waiting until it runs (`POST /v1/devboxes`)."""
         return await self._own(super().create, params, self._connection, keep=self._keep)
 
     async def create_and_await_running(self, **params: Unpack[DevboxCreateParams]) -> DevboxView:
-        """Create a devbox of this kernel, which may run already (`POST /v1/devboxes/create_and_await_running`)."""
+        """Create a devbox of this kernel and wait until it runs (`POST /v1/devboxes/create_and_await_running`)."""
         return await self._own(super().create_and_await_running, params, self._connection, keep=self._keep)
 
     async def shutdown(self, id: str, **params: Unpack[DevboxShutdownParams]) -> DevboxView:  # noqa: A002 - the API's name

@@ -122,7 +122,7 @@ class _Run(Generic[T]):
             self._start()
             try:
                 run_until(self._ended)
-            except BaseException:
+            except BaseException:  # the third Stop, or an error of the loop itself
                 self._abandon()
                 raise
         return self._outcome()

@@ -170,6 +170,7 @@ class OwnedDevboxes:
 
     def _release(self) -> Mapping[Presence, list[str]]:
         """Disown all devboxes; returns, by presence, the ids of those that end with the kernel."""
+        # Taken over at once, so that a second call, from an exit handler for example, finds nothing left to end.
         owned, self._owned = self._owned, {}
         presences = {*self._presences.values(), *(each.presence for each in owned.values())}
         self._presences = {}

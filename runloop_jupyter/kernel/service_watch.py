@@ -42,6 +42,7 @@ async def refuses(connection: Connection) -> bool:
     """True if nothing listens at a service's address; False also if that cannot be told."""
     where = urlsplit(connection.base_url)
     try:
+        # A bare connection: it needs no key, costs the service nothing, and a busy service accepts it as well.
         async with asyncio.timeout(_INTERVAL):
             _, writer = await asyncio.open_connection(where.hostname, where.port)
     except ConnectionRefusedError:

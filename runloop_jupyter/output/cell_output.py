@@ -65,6 +65,7 @@ class CellOutput:
         size: ScreenSize = ScreenSize(),  # noqa: B008 - frozen
         fills_cell: Callable[[], bool] = lambda: False,
     ) -> None:
+        # The cell is found now, while it runs: later, a task in the background would find another one.
         screen, self._redirected = screen_of_cell()
         self._display = display_of_cell(screen)
         self._ids: dict[str, str] = {}
@@ -188,7 +189,7 @@ class _Composer:
     def add(self, stream: Stream, text: str) -> None:
         self._incoming.append((stream, text))
         self._waiting += len(text)
-        if self._waiting > _MAX_WAITING:
+        if self._waiting > _MAX_WAITING:  # also while the loop has no time for ticks
             self._take_in()
         if self._loop:
             self._last_added = self._loop.time()
@@ -238,6 +239,7 @@ class _Composer:
         while self._outgoing:
             self._send(unpaced=True)
         if isinstance(self._screen, KernelScreen) and self._screen.leaves_gaps(concluded=bool(self.final)):
+            # The notebook would save the emptied displays of status lines between the outputs.
             for target, text in self._head.redraw(_MAX_REDRAWN):
                 self._send_piece(target, text, unpaced=True)
         if self.final:
@@ -332,6 +334,8 @@ class _Composer:
 
     def _show_status(self) -> None:
         assert self._loop is not None
+        # The status is not output: it waits until the command is silent, and every output replaces it. Only while a
+        # tail is collected it is shown all the time, since nothing else moves then.
         self._status_handle = self._loop.call_later(min(_STATUS_INTERVAL, self._limits.silence), self._show_status)
         is_silent = self._loop.time() - self._last_added >= self._limits.silence
         if is_silent or self._tail:

@@ -25,7 +25,7 @@ _OTHER_RULES = frozenset({"math", "svg"})
 
 def nests_deeper(markup: str, most: int) -> bool:
     """True if elements may be nested deeper than `most`; also if that is unclear, as with tags in a comment."""
-    if markup.count("<") <= most:
+    if markup.count("<") <= most:  # too few tags to nest that deeply
         return False
     opened: list[str] = []
     for part in _PART.finditer(markup):

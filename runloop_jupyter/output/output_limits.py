@@ -48,6 +48,7 @@ class RateLimiter:
         cost = _cost(text)
         if cost > self._allowance:
             fitting = max(0, int(len(text) * self._allowance / cost))
+            # In the middle of a line only if it is long: many tiny messages cost more than a short wait.
             cut = text.rfind("\n", 0, fitting) + 1 or (fitting if fitting >= _WORTH_A_MESSAGE else 0)
             text, rest = text[:cut], text[cut:]
             cost = _cost(text)

@@ -88,10 +88,11 @@ class TerminalEmulator:
         self._height = rows
         self._rows: list[_Row] = []
         self._x = self._y = 0
-        self._last = ""
+        self._last = ""  # the character that CSI b repeats
         self._style = Style()
         self._saved = (0, 0, Style())
         self._top, self._bottom = 0, rows - 1
+        # The main screen while a program such as vim uses the alternate one, which has no scrollback.
         self._main: tuple[list[_Row], int, int, int] | None = None
         self._out: list[str] = []
 
@@ -107,6 +108,7 @@ class TerminalEmulator:
             elif final == "m":
                 self._style.change(parameters)
             else:
+                # Erasing to the right changes no line above: plain output of many tools ends its lines with it.
                 self.still = self.still if final == "K" else 0
                 _SHORT[short](self) if short else self._escape(parameters, final)
         return "".join(self._out)
@@ -166,6 +168,8 @@ class TerminalEmulator:
             self._combine(marks)
         start = 0
         while start < len(cells):
+            # The cursor stays behind the last column until there is more to print, as in xterm: a line that is exactly
+            # as wide as the screen is not followed by an empty one.
             if self._x >= self._columns:
                 self._row(self._y).wrapped = True
                 self._x = 0
@@ -181,7 +185,7 @@ class TerminalEmulator:
     def _combine(self, marks: str) -> None:
         """Add combining characters to the character before the cursor."""
         cells = self._row(self._y).cells[: self._x]
-        while cells and not cells[-1][1]:
+        while cells and not cells[-1][1]:  # the second half of a wide character
             cells.pop()
         if cells:
             style, character = cells[-1]
@@ -208,6 +212,8 @@ class TerminalEmulator:
         for _ in range(min(count, self._bottom - self._top + 1)):
             row = self._rows.pop(self._top)
             self._rows.insert(self._bottom, _Row())
+            # Lines leave the screen for good only at its very top; those of a scroll region, or of the alternate
+            # screen, are lost, as in a terminal.
             if self._top or self._main is not None:
                 self.known = min(self.known, self._top)
             elif self.known:
@@ -398,12 +404,13 @@ _SHORT: dict[str, Callable[[TerminalEmulator], None]] = {
 
 
 def _number(text: str, default: int) -> int:
+    # Limited, since `CSI 99999999 B` or a million blanks must cost no more than a screen.
     return min(int(text[:5]), _MAX_COUNT) if text[:5].isdecimal() else default
 
 
 def _cells(style: str, text: str) -> tuple[str, list[Cell]]:
     """The leading combining characters of a text, which belong to the cell before it, and the cells of the rest."""
-    if text.isascii():
+    if text.isascii():  # most text, for which wcwidth would take most of the time
         return "", list(zip(repeat(style), text, strict=False))
     marks, cells = "", list[Cell]()
     for character in text:
@@ -425,7 +432,7 @@ def _is_wide(cells: list[Cell]) -> bool:
 def _coloured(cells: list[Cell]) -> str:
     parts, before = [], ""
     for style, run in groupby(cells, itemgetter(0)):
-        if style != before:
+        if style != before:  # each style begins with a reset, so that it need not know the one before
             parts.append(f"\x1b[0;{style}m" if style else "\x1b[0m")
         parts.append("".join(character for _, character in run))
         before = style

@@ -77,6 +77,7 @@ class EscapeFilter:
         text = self._held + text
         if not _SUSPECT.search(text):
             return text
+        # Longer than that no real sequence is: what looks like one is shown instead of being held back for ever.
         held = _INCOMPLETE.search(text[-_LONGEST_ESCAPE:])
         self._held = held.group() if held else ""
         return _CONTROL.sub(self._kept, text[: len(text) - len(self._held)])
@@ -127,6 +128,7 @@ class LineFolder:
             return ""
         for part in _EDIT.split(text)[-_MAX_EDITS:]:
             self._apply(part)
+        # A shorter line is padded, because after \r the notebook overwrites only as many characters as it gets.
         shown = (self._before + self._after).ljust(len(self._shown))
         previous, self._shown = self._shown, shown
         return shown[len(previous) :] if shown.startswith(previous) else "\r" + shown

@@ -26,6 +26,8 @@ class Transcript:
     def __init__(self, *, in_memory: int = _IN_MEMORY) -> None:
         import tempfile
 
+        # One file for both streams, which keeps their order. A result may live as long as its notebook, and has no
+        # `close`: the file is closed when the last reference to the result goes.
         self._file = tempfile.SpooledTemporaryFile(max_size=in_memory)  # noqa: SIM115 - closed with this object
         weakref.finalize(self, self._file.close)
         # The byte offset at which each run of one stream begins. The runs alternate, beginning with `_first`.
