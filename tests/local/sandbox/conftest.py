@@ -16,7 +16,7 @@ import pytest
 import pytest_asyncio
 
 from runloop_local.sandbox import Command, Isolation, Sandbox, SandboxError, User
-from runloop_local.sandbox.namespaces import NamespacesIsolation, Way, ways
+from runloop_local.sandbox.namespaces import DriverName, NamespacesIsolation, available_drivers
 from runloop_local.sandbox.probe import has_landlock, try_out
 from runloop_local.sandbox.process import ProcessIsolation
 from tests.waiting import PATIENCE
@@ -30,11 +30,11 @@ def open_way(way: str, data_dir: Path) -> NamespacesIsolation | ProcessIsolation
     return NamespacesIsolation(data_dir, way_named(way))
 
 
-def way_named(name: str) -> Way:
-    return next(way for way in ways() if way == name)
+def way_named(name: str) -> DriverName:
+    return next(way for way in available_drivers() if way == name)
 
 
-async def _works(way: Way) -> bool:
+async def _works(way: DriverName) -> bool:
     isolation = NamespacesIsolation(DATA_DIR / "offered", way)
     try:
         await try_out(isolation)
@@ -45,7 +45,7 @@ async def _works(way: Way) -> bool:
     return True
 
 
-NAMESPACES = [way for way in ways() if sys.platform == "linux" and asyncio.run(_works(way))]
+NAMESPACES = [way for way in available_drivers() if sys.platform == "linux" and asyncio.run(_works(way))]
 LANDLOCK = ["landlock"] if has_landlock() else []
 EVERY_WAY = [*NAMESPACES, *LANDLOCK, "none"]
 

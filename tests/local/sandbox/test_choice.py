@@ -81,7 +81,7 @@ async def test_without_namespaces_auto_falls_back_and_keeps_the_reason(
     isolation = await open_isolation(tmp_path)
     assert isolation.name == ("landlock" if LANDLOCK else "none")
     assert len([note for note in isolation.notes if "unshare(): Operation not permitted" in note]) == len(
-        namespaces.ways()
+        namespaces.available_drivers()
     )
     await isolation.aclose()
 

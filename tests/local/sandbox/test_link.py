@@ -11,8 +11,8 @@ import struct
 import pytest
 
 from runloop_local.sandbox import SandboxEnded, SandboxError, frames
-from runloop_local.sandbox.link import Channel, Ending, Reply, take_socket
-from runloop_local.sandbox.running import Job, Run
+from runloop_local.sandbox.link import Channel, Reply, SandboxExit, take_socket
+from runloop_local.sandbox.running import AgentProcess, Run
 from tests.waiting import PATIENCE, until
 
 
@@ -140,7 +140,7 @@ async def test_descriptors_of_a_reply_that_nobody_waits_for_are_closed() -> None
         reader, writer = os.pipe()
         frames.send(theirs, {"id": 2}, [reader])
         frames.close_all([reader])
-        await until(lambda: not channel._takes.keys() & {2}, "the reply to be read")
+        await until(lambda: not channel._max_descriptors.keys() & {2}, "the reply to be read")
         with pytest.raises(BrokenPipeError):
             os.write(writer, b"x")
         os.close(writer)
@@ -156,7 +156,7 @@ async def test_an_exit_status_that_is_none_is_an_error(status: object) -> None:
         number, waiting = await channel.ask({"op": "spawn"})
         frames.send(theirs, {"id": number, "status": status})
         with pytest.raises(SandboxError, match="exit status"):
-            await Job(Run(channel, Ending(channel, number, waiting)), number, waiting).wait()
+            await AgentProcess(Run(channel, SandboxExit(channel, number, waiting)), number, waiting).wait()
         channel.close()
 
 
