@@ -75,8 +75,8 @@ async def first_ms(name: str, make_check: str) -> float:
 
 def each_call(name: str) -> Row:
     """The fastest of turns."""
-    method, *arguments = CALLS[name]
-    timers = [timeit.Timer(partial(make(method), *arguments)) for make in (our_check, pydantic_check)]
+    method, positional, keywords = CALLS[name]
+    timers = [timeit.Timer(partial(make(method), positional, keywords)) for make in (our_check, pydantic_check)]
     turns = [[timer.timeit(2000) / 2000 * 1e6 for timer in timers] for _ in range(15)]
     ours, peer = map(min, zip(*turns, strict=True))
     return Row(f"each {name}", ours, "us", peer, "pydantic")
@@ -97,7 +97,8 @@ def pydantic_check(method: Callable[..., Any]) -> Check:
 def as_typed_dict(name: str, fields: Mapping[str, Any], *, extra: Literal["forbid", "ignore"]) -> Any:
     """On Python 3.11 pydantic refuses a `TypedDict` that is not from `typing_extensions`."""
     types = {field: as_lenient(hint) for field, hint in fields.items()}
-    made = typing_extensions.TypedDict(name, types, total=False)  # type: ignore[operator]
+    make: Any = typing_extensions.TypedDict
+    made = make(name, types, total=False)
     made.__pydantic_config__ = ConfigDict(strict=True, extra=extra)
     return made
 

@@ -15,7 +15,7 @@ from runloop_local.routes import idempotency
 
 MADE, PREPARED = "die", "die before the commit"
 marks: dict[str, str] = {}
-identify, carry_out, prepare_change = idempotency._identified, Idempotency._carried_out, axon_sql._prepare
+identify, carry_out, prepare_change = idempotency._identify, Idempotency._carry_out, axon_sql._prepare
 
 
 def die() -> None:
@@ -46,7 +46,7 @@ def prepared(connection: sqlite3.Connection, prepare: Prepare, results: Sequence
         die()
 
 
-idempotency._identified = identified
-Idempotency._carried_out = carried_out  # type: ignore[method-assign]
+idempotency._identify = identified
+Idempotency._carry_out = carried_out  # type: ignore[method-assign]
 axon_sql._prepare = prepared
 main()

@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from runloop_local.routes.logs import MAX_BYTES
+from runloop_local.routes.logs import MAX_STREAM_BYTES
 from tests.local.api import Api, connect
 from tests.local.serving import serving
 
@@ -198,7 +198,7 @@ async def test_logs_have_the_end_of_a_line_that_is_too_long_for_them(api: Api, d
     await api.execute(devbox, "seq -f %0200g 150 >&2")
     logs = (await api.json(f"/v1/devboxes/{devbox}/logs"))["logs"]
     first, error, *lines = [log["message"] for log in logs if "message" in log]
-    assert (first, error) == ("x" * (MAX_BYTES - 3) + "end", "error")
+    assert (first, error) == ("x" * (MAX_STREAM_BYTES - 3) + "end", "error")
     assert lines == [f"{number:0200}" for number in range(51, 151)]
 
 

@@ -31,7 +31,7 @@ from hypothesis import strategies as st
 from uvicorn.config import Config
 from uvicorn.server import ServerState
 
-from runloop_local.direct import cut
+from runloop_local.direct import abort_response
 from runloop_local.http2.connection import MAX_STREAMS, STREAM_WINDOW, Http2
 from runloop_local.http2.frames import GOAWAY
 from runloop_local.http2.preface import PREFACE, AutoHTTPProtocol
@@ -329,7 +329,7 @@ async def is_too_long(server: Server, scope: Any, receive: Any, send: Any) -> No
 
 async def cuts(server: Server, scope: Any, receive: Any, send: Any) -> None:
     await send(START)
-    cut(scope)
+    abort_response(scope)
     await send({"type": "http.response.body", "body": b"unheard"})
 
 

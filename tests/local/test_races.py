@@ -26,7 +26,7 @@ from runloop_local.engine.storage.snapshots import SnapshotRequest, Snapshots
 from runloop_local.engine.storage.store import Document, Store
 from runloop_local.engine.storage.vault import Vault
 from runloop_local.engine.tunnel.tunnels import new_tunnel
-from runloop_local.proxy.connection import TunnelRejected, enter
+from runloop_local.proxy.connection import TunnelRejected, open_connection
 from runloop_local.proxy.hosts import Target
 from runloop_local.sandbox import open_isolation
 from tests.local.api import Api, connect
@@ -282,7 +282,7 @@ async def test_a_tunnel_of_a_devbox_that_is_being_closed_says_so(tmp_path: Path)
     assert devbox.record.tunnel is not None
     await devbox.close()
     with pytest.raises(TunnelRejected, match="as the service stops") as refused:
-        await enter(engine.tunnels, Target(8080, devbox.record.tunnel.tunnel_key), None)
+        await open_connection(engine.tunnels, Target(8080, devbox.record.tunnel.tunnel_key), None)
     assert refused.value.status == 503
     await engine.aclose()
 

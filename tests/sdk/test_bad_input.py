@@ -269,9 +269,12 @@ def test_the_keywords_of_every_method_are_known() -> None:
 def test_annotations_are_resolved_at_the_first_call(monkeypatch: pytest.MonkeyPatch) -> None:
     resolved: list[str] = []
     resolve = _arguments.resolve_signature
-    monkeypatch.setattr(
-        _arguments, "resolve_signature", lambda method: (resolved.append(method.__name__), resolve(method))[1]
-    )
+
+    def note_and_resolve(method: Callable[..., Any]) -> Any:
+        resolved.append(method.__name__)
+        return resolve(method)
+
+    monkeypatch.setattr(_arguments, "resolve_signature", note_and_resolve)
 
     @_arguments.check_arguments
     class Example:

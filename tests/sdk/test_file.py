@@ -16,7 +16,7 @@ from runloop_sdk import (
     StreamError,
     gitignored,
 )
-from runloop_sdk._downloads import after, resumed
+from runloop_sdk._downloads import resumed, skip_bytes
 
 
 async def test_text_written_is_read_again(devbox: AsyncDevbox) -> None:
@@ -162,7 +162,7 @@ async def test_a_file_that_is_read_again_after_a_cut_has_not_become_shorter(
 
     @asynccontextmanager
     async def open_at(offset: int) -> AsyncIterator[AsyncIterator[bytes]]:
-        yield after(pieces(next(answers)), offset)
+        yield skip_bytes(pieces(next(answers)), offset)
 
     reading = resumed(open_at, 1)
     if came is None:

@@ -138,6 +138,6 @@ def test_the_error_says_what_stood_in_the_way() -> None:
     with pytest.raises(StreamError, match=r"stderr stream .* could not be resumed: cut"):
         Resumption("stderr", 0).next(CUT, LOST)
     with pytest.raises(StreamError, match="it ends before the output does"):
-        Resumption("stderr", 0)._bear(SHORT, None)
+        Resumption("stderr", 0)._check_failures(SHORT, None)
     with pytest.raises(NotFoundError):
         Resumption("stderr", 0).next(CUT, GONE)
