@@ -7,7 +7,7 @@ import httpx
 import pytest
 
 from runloop_local.app import error_response
-from runloop_local.routes.wire import hold
+from runloop_local.routes.wire import hold_seconds
 from tests.contract.schema import operations
 from tests.local.api import Api
 from tests.local.serving import Service
@@ -118,7 +118,7 @@ def test_the_head_of_an_error_says_as_its_body_whether_to_try_again(status: int)
 
 @pytest.mark.parametrize(("asked", "held"), [(None, 25), (30.0, 25), (25.5, 25), (1.5, 1.5), (0.0, 0), (-1.0, 0)])
 def test_no_wait_is_held_longer_than_clients_wait(asked: float | None, held: float) -> None:
-    assert hold(asked) == held
+    assert hold_seconds(asked) == held
 
 
 async def test_every_operation_of_the_api_is_known(api: Api) -> None:

@@ -8,7 +8,7 @@ from uvicorn.config import Config
 from uvicorn.server import ServerState
 
 from runloop_local.direct import DirectHTTPProtocol
-from runloop_local.proxy.upgrades import upgrades
+from runloop_local.proxy.upgrades import upgrade_factory
 from tests.waiting import until
 
 KEY = "sec-websocket-key: dGhlIHNhbXBsZSBub25jZQ=="
@@ -36,7 +36,7 @@ async def app(scope: Any, receive: Any, send: Any) -> None:
 @pytest.mark.parametrize("leaves", ["at the end", "at once"])
 async def test_no_connection_is_kept(asked: str, leaves: str) -> None:
     config = Config(
-        app, ws=cast("Any", upgrades(cast("Any", None), cast("Any", None))), log_level="critical", lifespan="off"
+        app, ws=cast("Any", upgrade_factory(cast("Any", None), cast("Any", None))), log_level="critical", lifespan="off"
     )
     config.load()
     state = ServerState()
