@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Callable
+from functools import partial
 from typing import TYPE_CHECKING, Any
 
 from ..resources.kinds import KINDS
@@ -74,3 +75,37 @@ class Follower:
                 await self._wake.wait()
         except TimeoutError:
             return
+
+
+class Followers:
+    """A follower for each view that shows details. `post` sends to the page; it takes the view as `view`."""
+
+    def __init__(self, session: Session, post: Callable[..., None]) -> None:
+        self._session = session
+        self._post = post
+        self._followers: dict[str, Follower] = {}
+
+    def __len__(self) -> int:
+        return len(self._followers)
+
+    def follow(self, view: str, kind: str, id: str) -> None:  # noqa: A002 - the page's word
+        """Show this resource in a view from now on."""
+        if view not in self._followers:
+            self._followers[view] = Follower(self._session, partial(self._post, view=view))
+        self._followers[view].follow(kind, id)
+
+    def changed(self, kind: str, identities: set[str]) -> None:
+        """Look again at those of these resources that are shown."""
+        for follower in self._followers.values():
+            follower.changed(kind, identities)
+
+    def stop(self, view: str) -> None:
+        """Show no details in a view any more."""
+        follower = self._followers.pop(view, None)
+        if follower is not None:
+            follower.stop()
+
+    def stop_where(self, is_over: Callable[[str], bool]) -> None:
+        """Show no details any more in the views of which this is true."""
+        for view in tuple(filter(is_over, self._followers)):
+            self.stop(view)

@@ -8,9 +8,9 @@ from __future__ import annotations
 
 import asyncio
 import time
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import replace
-from functools import partial
+from inspect import isawaitable
 from typing import TYPE_CHECKING, Any
 
 import ipywidgets
@@ -26,9 +26,10 @@ from ..resources.kinds.devbox import DEVBOX, devbox_of
 from ..text.durations import spell_duration
 from .controller import PanelController, in_words
 from .feed import EmbeddedServiceEnded, explain, feed_of
-from .follow import Follower
+from .follow import Followers
+from .marks import Marks
 from .tool_tabs import TOOLS, ToolTabs
-from .uploads import Upload
+from .uploads import ObjectUploads
 from .view import ResourceView
 from .view_presence import ViewPresence
 
@@ -36,6 +37,8 @@ if TYPE_CHECKING:
     from ..session import Session
     from .feed import Feed, Health
     from .table import Change
+
+Handler = Callable[..., Any]
 
 _GRACE = 5.0  # seconds that a panel without a view goes on: a page that is reloaded is back by then
 _CHECK = 30.0  # seconds between looks at whether anybody is left
@@ -55,12 +58,35 @@ class Panel(ipywidgets.VBox):  # type: ignore[misc]  # ipywidgets has no types
         self.tool_tabs = ToolTabs(session, self._tabs_changed)
         self._session = session
         self._feed = feed_of(session)
-        self._followers: dict[str, Follower] = {}
-        self._controller = PanelController(session, self._feed, mark=self._mark, say=self._say, post=self.view.post)
+        self._followers = Followers(session, self.view.post)
         self._presence = ViewPresence()
-        self._marks: dict[tuple[str, str], dict[str, str]] = {}
-        self._unsent: dict[tuple[str, str], dict[str, str]] = {}
-        self._uploads: dict[str, Upload] = {}
+        self._marks = Marks(self.view.post, lambda kind, identity: self._feed.row(kind, identity) is not None)
+        self._uploads = ObjectUploads(session, self._feed, self._say, self.view.post)
+        self._controller = PanelController(
+            session, self._feed, mark=self._marks.set, say=self._say, post=self.view.post
+        )
+        self._handlers: dict[str, Handler] = {
+            "hello": self._on_hello,
+            "here": self._on_here,
+            "bye": self._on_bye,
+            "want": self._on_want,
+            "resync": self._on_resync,
+            "retry": self._on_retry,
+            "act": self._on_act,
+            "prune": self._on_prune,
+            "answer": self._controller.answer,
+            "form": self._controller.open_form,
+            "check": self._controller.check,
+            "submit": self._controller.submit,
+            "detail": self._followers.follow,
+            "close_detail": self._followers.stop,
+            "dismiss": self._marks.set,
+            "show_tool": self.tool_tabs.show,
+            "close_tool": self._on_close_tool,
+            "upload": self._uploads.begin,
+            "upload_part": self._uploads.take,
+            "upload_end": self._uploads.end,
+        }
         self._check: asyncio.TimerHandle | None = None
         self._over = False
         self.view.on_msg(self._received)
@@ -86,13 +112,15 @@ class Panel(ipywidgets.VBox):  # type: ignore[misc]  # ipywidgets has no types
             self.view.post("over", text=_UNLOADED)
             return
         op = content.get("op")
-        handler = getattr(self, f"_on_{op}", None)
+        handler = self._handlers.get(str(op))
         if handler is None:
             raise MagicError(f"The page asked for {op!r}, which this panel does not know: run its cell again.")
         rest = {key: value for key, value in content.items() if key not in ("op", "n")}
         if op == "upload_part":
             rest["piece"] = bytes(buffers[0])
-        await handler(**rest)
+        done = handler(**rest)
+        if isawaitable(done):
+            await done
 
     async def _on_hello(self, view: str, visible: bool, kinds: list[str]) -> None:
         self._presence.here(view, time.monotonic(), visible=visible)
@@ -108,7 +136,7 @@ class Panel(ipywidgets.VBox):  # type: ignore[misc]  # ipywidgets has no types
 
     async def _on_bye(self, view: str) -> None:
         self._presence.gone(view)
-        self._unfollow(view)
+        self._followers.stop(view)
         self._check_later(_GRACE)
 
     async def _on_want(self, kinds: list[str]) -> None:
@@ -130,57 +158,13 @@ class Panel(ipywidgets.VBox):  # type: ignore[misc]  # ipywidgets has no types
         else:
             await self._controller.act(KINDS[kind], chosen, ids)
 
-    async def _on_answer(self, token: str, yes: bool) -> None:
-        await self._controller.answer(token, yes=yes)
-
     async def _on_prune(self, kind: str) -> None:
         await self._feed.fetch_all(kind)
         self._controller.prune(KINDS[kind])
 
-    async def _on_form(self, name: str) -> None:
-        await self._controller.open_form(name)
-
-    async def _on_check(self, name: str, values: dict[str, str]) -> None:
-        self._controller.check(name, values)
-
-    async def _on_submit(self, name: str, values: dict[str, str]) -> None:
-        await self._controller.submit(name, values)
-
-    async def _on_detail(self, view: str, kind: str, id: str) -> None:  # noqa: A002 - the page's word
-        if view not in self._followers:
-            self._followers[view] = Follower(self._session, partial(self.view.post, view=view))
-        self._followers[view].follow(kind, id)
-
-    async def _on_close_detail(self, view: str) -> None:
-        self._unfollow(view)
-
-    async def _on_dismiss(self, kind: str, id: str) -> None:  # noqa: A002
-        self._mark(kind, id)
-
-    async def _on_show_tool(self, key: str) -> None:
-        self.tool_tabs.show(key)
-
     async def _on_close_tool(self, key: str) -> None:
         if close_message := self.tool_tabs.close(key):
             self._say(close_message)
-
-    async def _on_upload(self, key: str, name: str) -> None:
-        self._uploads[key] = Upload(name)
-        self.view.post("upload", key=key, received=0)
-
-    async def _on_upload_part(self, key: str, piece: bytes) -> None:
-        upload = self._uploads[key]
-        await upload.put(piece)
-        self.view.post("upload", key=key, received=upload.received)
-
-    async def _on_upload_end(self, key: str, whole: bool) -> None:
-        upload = self._uploads.pop(key)
-        try:
-            if whole:
-                self._say(await self._session.client.guard(upload.finish(self._session, self._feed)))
-        finally:
-            upload.close()
-            self.view.post("upload", key=key, done=True)
 
     # Beginning and end
 
@@ -195,8 +179,7 @@ class Panel(ipywidgets.VBox):  # type: ignore[misc]  # ipywidgets has no types
 
     def _end_unless_seen(self) -> None:
         if self._presence.present(time.monotonic()):
-            for view in [view for view in self._followers if not self._presence.has(view)]:
-                self._unfollow(view)
+            self._followers.stop_where(lambda view: not self._presence.has(view))
             self._check_later(_CHECK)
         else:
             self._stop()
@@ -209,18 +192,10 @@ class Panel(ipywidgets.VBox):  # type: ignore[misc]  # ipywidgets has no types
             self._check.cancel()
             self._check = None
         self._feed.leave(self)
-        for view in tuple(self._followers):
-            self._unfollow(view)
-        for upload in self._uploads.values():
-            upload.close()
-        self._uploads.clear()
+        self._followers.stop_where(lambda view: True)
+        self._uploads.close()
         self.tool_tabs.close_all()
         self._tabs_changed()
-
-    def _unfollow(self, view: str) -> None:
-        follower = self._followers.pop(view, None)
-        if follower is not None:
-            follower.stop()
 
     # What the feed tells
 
@@ -232,11 +207,8 @@ class Panel(ipywidgets.VBox):  # type: ignore[misc]  # ipywidgets has no types
     def changed(self, kind: str, change: Change) -> None:
         """Rows changed."""
         self.view.post_change(kind, change)
-        for identity in change.gone:
-            self._marks.pop((kind, identity), None)
-        changed = {row[0] for row in change.rows}.union(change.gone)
-        for follower in self._followers.values():
-            follower.changed(kind, changed)
+        self._marks.forget(kind, change.gone)
+        self._followers.changed(kind, {row[0] for row in change.rows}.union(change.gone))
 
     def replaced(self, kind: str) -> None:
         """All rows are different ones."""
@@ -274,7 +246,7 @@ class Panel(ipywidgets.VBox):  # type: ignore[misc]  # ipywidgets has no types
             served=list(self._feed.kinds),
             current=self._feed.current,
             health={kind: _health(health) for kind, health in self._feed.health.items()},
-            marks=[[kind, identity, mark] for (kind, identity), mark in self._marks.items()],
+            marks=self._marks.spec(),
             service=connection.label if connection else "",
             tools=self.tool_tabs.spec(),
             tool=self.tool_tabs.active,
@@ -285,22 +257,6 @@ class Panel(ipywidgets.VBox):  # type: ignore[misc]  # ipywidgets has no types
 
     def _want(self, kinds: Sequence[str]) -> None:
         self.wanted = frozenset(kinds) & KINDS.keys()
-
-    def _mark(self, kind: str, identity: str, *, doing: str = "", error: str = "") -> None:
-        mark = {key: text for key, text in (("doing", doing), ("error", error)) if text}
-        if not mark and (kind, identity) not in self._marks:
-            return
-        self._marks.pop((kind, identity), None)
-        if mark and self._feed.row(kind, identity) is not None:
-            self._marks[kind, identity] = mark
-        if not self._unsent:
-            asyncio.get_running_loop().call_soon(self._send_marks)
-        self._unsent[kind, identity] = mark
-
-    def _send_marks(self) -> None:
-        """Those of one moment in one message: a notebook server drops what comes in thousands."""
-        marks, self._unsent = self._unsent, {}
-        self.view.post("marks", marks=[[kind, identity, mark] for (kind, identity), mark in marks.items()])
 
     def _say(self, text: str, *, error: bool = False) -> None:
         self.view.post("say", text=text, error=error)
