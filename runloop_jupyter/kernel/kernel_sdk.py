@@ -6,6 +6,7 @@ from collections.abc import Awaitable, Callable, Mapping
 from typing import TYPE_CHECKING, Any, Protocol, Unpack
 
 from runloop_sdk.api.devboxes import DevboxesAPI
+from runloop_sdk.params.devboxes import DevboxCreateParams, DevboxShutdownParams  # arguments are checked by them
 
 from ..client import sdk_for
 from ..resources.devboxes import describe
@@ -13,7 +14,6 @@ from ..resources.devboxes import describe
 if TYPE_CHECKING:
     from runloop_sdk import AsyncRunloopSDK
     from runloop_sdk.models.devboxes import DevboxView
-    from runloop_sdk.params.devboxes import DevboxCreateParams, DevboxShutdownParams
 
     from ..connection import Connection
     from ..resources.devboxes import DevboxInfo

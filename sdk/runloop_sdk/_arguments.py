@@ -34,16 +34,21 @@ def check_arguments(cls: C) -> C:
 
 
 def _checked(method: Method) -> Method:
-    signature = cache(lambda: resolve_signature(method))
+    @cache
+    def check() -> Callable[[Sequence[Any], Mapping[str, Any]], None]:
+        try:
+            return resolve_signature(method).check
+        except NameError:  # a subclass elsewhere names what it imports for type checkers only: what it calls is checked
+            return lambda args, keywords: None
 
     @wraps(method)
     def call(*args: Any, **keywords: Any) -> Any:
-        signature().check(args, keywords)
+        check()(args, keywords)
         return method(*args, **keywords)
 
     @wraps(method)
     async def call_and_await(*args: Any, **keywords: Any) -> Any:
-        signature().check(args, keywords)
+        check()(args, keywords)
         return await method(*args, **keywords)
 
     return call_and_await if iscoroutinefunction(method) else call

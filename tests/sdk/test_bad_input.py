@@ -23,6 +23,7 @@ from runloop_sdk import (
     _arguments,
 )
 from runloop_sdk._transport import Request
+from runloop_sdk.api.devboxes import DevboxesAPI
 from tests.sdk.raw_server import RawServer, whole
 
 KEY = "ak_secret"
@@ -286,3 +287,14 @@ def test_annotations_are_resolved_at_the_first_call(monkeypatch: pytest.MonkeyPa
     assert resolved == []
     assert [Example().first(1), Example().first(number=2)] == [1, 2]
     assert resolved == ["first"]
+
+
+async def test_a_subclass_elsewhere_may_name_types_that_only_type_checkers_know() -> None:
+    class Mine(DevboxesAPI):
+        async def create(self, **params: "Unknown") -> Any:  # type: ignore[name-defined,override]  # noqa: F821
+            return await super().create(**params)
+
+    async with AsyncRunloopSDK(bearer_token="key", base_url="http://127.0.0.1:1", max_retries=0) as sdk:
+        mine = Mine(sdk.api.devboxes._transport)
+        with pytest.raises(ConfigurationError, match="name of create takes str"):
+            await mine.create(name=1)
