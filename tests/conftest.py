@@ -1,7 +1,7 @@
 """Fixtures for all tests: one embedded service for each worker, and a state folder for each test."""
 
 from collections.abc import Generator, Iterator
-from contextlib import nullcontext
+from contextlib import AbstractContextManager, nullcontext
 from itertools import count
 from pathlib import Path
 
@@ -31,10 +31,21 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
 
 
 @pytest.hookimpl(wrapper=True)
-def pytest_runtest_protocol(item: pytest.Item) -> Generator[None, object, object]:
-    """Hold a test to what it is marked with."""
-    with nullcontext() if NEEDS & {mark.name for mark in item.iter_markers()} else nothing_started():
+def pytest_runtest_setup(item: pytest.Item) -> Generator[None, object, object]:
+    """Hold the fixtures of a test to what it is marked with. The last one also ends those of its whole file."""
+    with _held(item):
         return (yield)
+
+
+@pytest.hookimpl(wrapper=True)
+def pytest_runtest_call(item: pytest.Item) -> Generator[None, object, object]:
+    """Hold a test to what it is marked with."""
+    with _held(item):
+        return (yield)
+
+
+def _held(item: pytest.Item) -> AbstractContextManager[None]:
+    return nullcontext() if NEEDS & {mark.name for mark in item.iter_markers()} else nothing_started()
 
 
 @pytest.fixture(scope="session", autouse=True)

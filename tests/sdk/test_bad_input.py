@@ -291,7 +291,7 @@ def test_annotations_are_resolved_at_the_first_call(monkeypatch: pytest.MonkeyPa
 
 async def test_a_subclass_elsewhere_may_name_types_that_only_type_checkers_know() -> None:
     class Mine(DevboxesAPI):
-        async def create(self, **params: "Unknown") -> Any:  # type: ignore[name-defined,override]  # noqa: F821
+        async def create(self, **params: "Unknown") -> Any:  # type: ignore[name-defined]  # noqa: F821
             return await super().create(**params)
 
     async with AsyncRunloopSDK(bearer_token="key", base_url="http://127.0.0.1:1", max_retries=0) as sdk:
