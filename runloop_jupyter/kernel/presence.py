@@ -95,6 +95,7 @@ def _locked(answer: Mapping[str, Any]) -> tuple[str, int]:
     # The path comes from the service, which may be any program: only a regular file of the expected name is locked.
     if path.name != f"{kernel_id}.lock":
         raise FileNotFoundError(path)
+    # No link is followed, and neither a FIFO nor a terminal can hold the kernel up.
     file = os.open(path, os.O_RDWR | os.O_CLOEXEC | os.O_NOFOLLOW | os.O_NONBLOCK | os.O_NOCTTY)
     try:
         if not stat.S_ISREG(os.fstat(file).st_mode):
