@@ -115,7 +115,9 @@ def nothing_started() -> Iterator[None]:
     def checked(process: subprocess.Popen[Any], args: Any, *rest: Any, **options: Any) -> None:
         words = [args] if isinstance(args, str) else [str(word) for word in args]
         if any(_STARTED.fullmatch(word) for word in words):
-            pytest.fail(f"A test that is marked as one that needs nothing starts {words}: see tests/needs.py.")
+            pytest.fail(
+                f"A test that is marked as one that needs nothing starts {words}: see tests/needs.py.", pytrace=False
+            )
         begin(process, args, *rest, **options)
 
     with pytest.MonkeyPatch.context() as patch:

@@ -509,8 +509,8 @@ def _watch(connection: socket.socket, over: int) -> None:
         return
     os.killpg(0, signal.SIGINT)
     ready, _, _ = select.select([over], [], [], _TIMEOUT)
-    if not ready:
-        os.killpg(0, signal.SIGKILL)
+    # A process that the cell was about to start has missed the first one; the session ignores the second.
+    os.killpg(0, signal.SIGINT if ready else signal.SIGKILL)
 
 
 def _summary(error: BaseException) -> str:
