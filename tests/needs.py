@@ -24,6 +24,7 @@ MARKS = {
     "runloop_local.sandbox.process.ProcessIsolation": "service",
     "tests.browser.lab.serve_lab": "browser",
     "tests.jupyter.embedded.embedded_home": "service",
+    "tests.jupyter.kernels": "kernel",
     "tests.local.serving.serving": "service",
 }
 """The mark of a test whose code names one of these. A file whose tests start something else has it in `pytestmark`."""
@@ -50,7 +51,7 @@ def marks_of_code(function: object) -> frozenset[str]:
         if id(value) in seen:
             continue
         seen.add(id(value))
-        name = f"{getattr(value, '__module__', '')}.{getattr(value, '__qualname__', '')}"
+        name = _name(value)
         if name in MARKS:
             found.add(MARKS[name])
         elif isinstance(value, Mapping):
@@ -62,6 +63,13 @@ def marks_of_code(function: object) -> frozenset[str]:
         elif name.startswith(_OWN):
             named += vars(value).values() if isinstance(value, type) else _globals_of(value)
     return frozenset(found)
+
+
+def _name(value: object) -> str:
+    """The full name of a module, a class or a function."""
+    if isinstance(value, ModuleType):
+        return value.__name__
+    return f"{getattr(value, '__module__', '')}.{getattr(value, '__qualname__', '')}"
 
 
 def _globals_of(function: Any) -> Iterator[object]:

@@ -9,9 +9,12 @@ import sys
 from pathlib import Path
 
 import nbformat
+import pytest
 from nbformat import NotebookNode
 
 from tests.jupyter.embedded import Home
+
+pytestmark = pytest.mark.kernel
 
 CREATE = "%load_ext runloop_jupyter\n%devbox create --name {}"
 PRINT = "%%devbox exec -o result\necho {{word}} >&2; echo 'in the devbox'"

@@ -12,6 +12,8 @@ import pytest
 
 from tests.waiting import PATIENCE
 
+pytestmark = pytest.mark.service
+
 KEY = "secret-key-of-the-test"
 SERVE = (sys.executable, "-m", "runloop_local", "serve", "--isolation", "process")
 

@@ -19,6 +19,8 @@ from runloop_local import service
 from tests.local.serving import isolation_of, serving
 from tests.waiting import PATIENCE, until
 
+pytestmark = pytest.mark.service
+
 
 def run(*arguments: str, **options: Any) -> subprocess.CompletedProcess[str]:
     command = [sys.executable, "-m", "runloop_local", *arguments]

@@ -14,6 +14,8 @@ from runloop_local import service
 from runloop_local.service_log import BoundedHandler
 from tests.waiting import PATIENCE
 
+pytestmark = pytest.mark.service
+
 
 def run(*arguments: str) -> subprocess.CompletedProcess[str]:
     command = [sys.executable, "-m", "runloop_local", *arguments]

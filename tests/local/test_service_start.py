@@ -17,6 +17,8 @@ from runloop_local import service
 from tests.local.slow_machine import SlowMachine
 from tests.waiting import until
 
+pytestmark = pytest.mark.service
+
 STARTER = "import asyncio; from runloop_local import service; print(asyncio.run(service.ensure_running()).pid)"
 
 
