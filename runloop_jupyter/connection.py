@@ -17,7 +17,7 @@ class Connection:
     """The address of a service, its key, and its isolation, which is None if the service does not tell it."""
 
     base_url: str
-    api_key: str = field(repr=False)
+    api_key: str = field(repr=False)  # never in a repr, a log or a traceback
     embedded: bool = False
     isolation: str | None = None
     notes: tuple[str, ...] = ()

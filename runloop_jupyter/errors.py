@@ -23,6 +23,7 @@ _RED, _PLAIN = "\x1b[31m", "\x1b[0m"
 class MagicError(Exception):
     """The base class of all errors of the magics. The message is one sentence for the user."""
 
+    # IPython calls this method, if an exception has it, instead of rendering a traceback.
     def _render_traceback_(self) -> list[str]:
         return error_lines(type(self).__name__, str(self))
 
@@ -45,7 +46,7 @@ class DevboxUnavailableError(MagicError):
 
 def error_lines(name: str, text: str) -> list[str]:
     """The lines that IPython shows instead of a traceback: the error's name in red, and its message."""
-    from .output.terminal_text import plain_message
+    from .output.terminal_text import plain_message  # only needed for an error, and errors are imported first
 
     return [f"{_RED}{name}{_PLAIN}: {plain_message(text)}"]
 

@@ -17,7 +17,7 @@ class Variables:
 
     def __getitem__(self, name: str) -> Any:
         """The value of a variable. Raises `UsageError` that suggests the most similar name."""
-        for names in (self._local, self._namespace):
+        for names in (self._local, self._namespace):  # a magic in a function sees the function's variables first
             if name in names:
                 return names[name]
         near = did_you_mean(name, (each for each in self._namespace if not each.startswith("_")))

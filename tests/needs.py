@@ -5,6 +5,7 @@ from __future__ import annotations
 import inspect
 import re
 import subprocess
+import sys
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from functools import cache, partial
@@ -73,16 +74,29 @@ def _name(value: object) -> str:
 
 
 def _globals_of(function: Any) -> Iterator[object]:
-    """The values of the global names in a function's code, and those that it takes from modules."""
+    """The values of the names in a function's code: its globals, what it takes from modules, and what it imports."""
     function = inspect.unwrap(function)
     if not isinstance(function, FunctionType):
         return
     names = {name for code in _codes(function.__code__) for name in code.co_names}
-    values = [function.__globals__[name] for name in names & function.__globals__.keys()]
-    yield from values
-    for module in values:
-        if isinstance(module, ModuleType):
-            yield from (vars(module)[name] for name in names & vars(module).keys())
+    imported = [sys.modules[name] for name in names & sys.modules.keys() if name.startswith(_OWN)]
+    for value in (*(function.__globals__[name] for name in names & function.__globals__.keys()), *imported):
+        yield from _values(value, names)
+
+
+def _values(value: object, names: set[str]) -> Iterator[object]:
+    """The value itself; of a module what is named of it, or all if it is handed on, as by a fixture that returns it."""
+    if not isinstance(value, ModuleType):
+        yield value
+        return
+    used = [vars(value)[name] for name in names & vars(value).keys()]
+    if not value.__name__.startswith(_OWN):
+        yield from used
+        return
+    if not used:
+        yield from vars(value).values()
+    for each in used:
+        yield from _values(each, names)
 
 
 def _codes(code: CodeType) -> Iterator[CodeType]:
@@ -101,7 +115,9 @@ def nothing_started() -> Iterator[None]:
     def checked(process: subprocess.Popen[Any], args: Any, *rest: Any, **options: Any) -> None:
         words = [args] if isinstance(args, str) else [str(word) for word in args]
         if any(_STARTED.fullmatch(word) for word in words):
-            pytest.fail(f"A test that is marked as one that needs nothing starts {words}: see tests/needs.py.")
+            pytest.fail(
+                f"A test that is marked as one that needs nothing starts {words}: see tests/needs.py.", pytrace=False
+            )
         begin(process, args, *rest, **options)
 
     with pytest.MonkeyPatch.context() as patch:

@@ -199,11 +199,11 @@ def _run(options: argparse.Namespace, data_dir: Path, *, own: bool) -> None:
 def _limits(given: str) -> dict[str, Limit]:
     """The retention limits; the command line takes precedence over the environment."""
     limits = dict(DEFAULTS)
-    for place, text in ((VARIABLE, os.environ.get(VARIABLE, "")), ("--keep", given)):
+    for source, text in ((VARIABLE, os.environ.get(VARIABLE, "")), ("--keep", given)):
         try:
             limits = parse_limits(text, limits)
         except InvalidError as error:
-            raise service.ServiceError(f"{place}: {error}") from None
+            raise service.ServiceError(f"{source}: {error}") from None
     return limits
 
 
@@ -255,8 +255,8 @@ def _request(found: service.Endpoint, path: str, body: object = None, timeout: f
     headers = {"Authorization": f"Bearer {found.api_key}"}
     request = Request(f"{found.base_url}{path}", data, headers)  # noqa: S310 -- our own http address
     try:
-        with build_opener(ProxyHandler({})).open(request, timeout=timeout) as answer:
-            state: dict[str, Any] = json.load(answer)
+        with build_opener(ProxyHandler({})).open(request, timeout=timeout) as response:
+            state: dict[str, Any] = json.load(response)
     except HTTPError as error:
         raise service.ServiceError(f"The service (pid {found.pid}) refuses: {json.load(error)['message']}") from error
     except OSError as error:

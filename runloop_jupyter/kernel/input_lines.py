@@ -39,6 +39,7 @@ def remove(shell: InteractiveShell) -> None:
 
 def line_of_empty_cell(lines: list[str]) -> list[str]:
     """Turn a cell magic that has no body, or that asks for help, into the line magic, which says what is missing."""
+    # IPython rejects a cell magic without a body itself ("cell body is empty"), before our parser could give advice.
     if not lines or not _CELL.match(lines[0]):
         return lines
     return lines if lines[1:] and _HELP not in call_of(lines[0][1:]) else [lines[0][1:]]
@@ -106,7 +107,7 @@ def _help(name: str, rest: str, end: str) -> tuple[str, str]:
     from ..commands import resolve
     from ..errors import UsageError
 
-    if _ends_in_command(name, rest):
+    if _ends_in_command(name, rest):  # as in `%devbox exec ls file?`
         return name, f"{rest}{end}"
     try:
         noun, verb, _ = resolve(rest, _noun(name))

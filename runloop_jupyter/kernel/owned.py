@@ -160,7 +160,7 @@ class OwnedDevboxes:
 
     def end(self) -> None:
         """Shut down all devboxes but the kept ones when the process exits. Takes three seconds at most."""
-        if os.getpid() != self._process:  # a forked child does not own its parent's devboxes
+        if os.getpid() != self._process:  # a forked child runs the exit handlers too, but does not own the devboxes
             return
         wait([presence.start_shutdown(ending) for presence, ending in self._release().items()], timeout=_EXIT_TIMEOUT)
 

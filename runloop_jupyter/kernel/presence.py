@@ -1,4 +1,4 @@
-"""How a service learns that this kernel is alive, and that it has ended.
+"""Lets a service know that this kernel is alive, and that it has ended.
 
 A service on this machine monitors the kernel: the kernel holds a lock on a file that the service made for it, which the
 operating system releases however the process ends. Any other service, above all the cloud, relies on short keep-alive
@@ -29,7 +29,7 @@ UNKNOWN_KERNEL = 412
 
 @dataclass(frozen=True, slots=True)
 class Lifetime:
-    """How long a devbox lives.
+    """The lifetime of a devbox.
 
     With `ends_with_kernel` it is shut down when the kernel ends. `keep_alive` is its keep-alive time in seconds, which
     the living kernel keeps from running out; None if it runs from the start, as the API defines it.
@@ -95,6 +95,7 @@ def _locked(answer: Mapping[str, Any]) -> tuple[str, int]:
     # The path comes from the service, which may be any program: only a regular file of the expected name is locked.
     if path.name != f"{kernel_id}.lock":
         raise FileNotFoundError(path)
+    # No link is followed, and neither a FIFO nor a terminal can hold the kernel up.
     file = os.open(path, os.O_RDWR | os.O_CLOEXEC | os.O_NOFOLLOW | os.O_NONBLOCK | os.O_NOCTTY)
     try:
         if not stat.S_ISREG(os.fstat(file).st_mode):

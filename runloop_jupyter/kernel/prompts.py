@@ -80,6 +80,7 @@ async def _ask_terminal(question: str) -> str:
     sys.stdout.write(question)
     sys.stdout.flush()
     loop, typed = asyncio.get_running_loop(), asyncio.Event()
+    # The terminal is in line mode: once it is readable, a whole line can be read without blocking.
     loop.add_reader(sys.stdin.fileno(), typed.set)
     try:
         await typed.wait()

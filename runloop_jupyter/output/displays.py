@@ -70,7 +70,7 @@ def _current_card(resource: Any) -> str | None:
 
     from ..kernel import loop
 
-    try:
+    try:  # IPython calls formatters synchronously, so the request runs on the notebook's loop, like a magic
         return _card(loop.run(_in_time(_state_of(resource))))
     except (RunloopError, TimeoutError):
         return None

@@ -140,6 +140,7 @@ class Head:
             return text, ""
         if self._region is not None:
             return self._region.split(text)
+        # Not less than that: cutting at exactly the limit could split text into tiny pieces.
         room = max(self._limit - self._size - self._folder.size, _LEAST_ROOM)
         if text.count("\n", 0, room) >= self._lines_left:
             cut = after_line(text, self._lines_left)
@@ -196,7 +197,7 @@ class Head:
 
     def _append(self, stream: Stream, text: str) -> Piece:
         item = self._item_for(stream)
-        if item != stream and stream == "stderr" and text:
+        if item != stream and stream == "stderr" and text:  # shown in stdout's item, it is still told apart by colour
             text = f"\x1b[31m{text}\x1b[39m"
         self._lines_left -= text.count("\n")
         return self._appended(item, text)
@@ -254,7 +255,7 @@ class Head:
 
     def _shown_without(self, count: int) -> list[Piece]:
         """The pieces that empty the cell and show it again without its last `count` characters."""
-        self._clears_left -= 1
+        self._clears_left -= 1  # a program that moves back and forth must not make the cell flicker for ever
         while count:
             item = self._items.pop()
             if count < len(item.text):
@@ -267,6 +268,7 @@ class Head:
         region.done += done
         self._size += len(done)
         self._lines_left -= done.count("\n")
+        # A screenful without cursor moves: the program has gone back to plain output.
         if region.emulator.still >= self._screen_size.lines and region.emulator.at_line_start:
             return self.end_region()
         # All of a region is sent with every change, so a long one is frozen and a new one goes on below it.

@@ -37,6 +37,7 @@ class LogLines:
         """
         from runloop_sdk.own_commands import is_own
 
+        # Remembered, because the line that begins a command may have left the window before its output does.
         self._own.update(line.cmd_id for line in lines if line.cmd and line.cmd_id and is_own(line.cmd))
         lines = [line for line in lines if line.cmd_id not in self._own]
         streams: dict[tuple[Any, ...], list[Log]] = defaultdict(list)

@@ -20,7 +20,7 @@ _MAX_BYTES = 6  # of one character in JSON
 
 @dataclass(frozen=True)
 class DisplayLimits:
-    """How much of a command's output a cell shows, and how often. Sizes are in characters, times in seconds."""
+    """The limits of a command's output in a cell, and the times between updates. In characters and seconds."""
 
     head: int = 400_000
     head_lines: int = 2_000

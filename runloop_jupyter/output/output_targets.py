@@ -72,7 +72,7 @@ class KernelScreen:
         self._streams = streams
         self._session = any_stream.session
         self._socket = any_stream.pub_thread
-        self._cell = dict(any_stream.parent_header)
+        self._cell = dict(any_stream.parent_header)  # a copy: the stream's own is that of whichever cell runs now
         self._status_id = ""
         self._statuses = 0
         self._status_is_last = False
@@ -102,7 +102,7 @@ class KernelScreen:
 
     def conclude(self, text: str) -> None:
         """Turn the status line into the last line, or add one below the output."""
-        if not self._status_is_last:
+        if not self._status_is_last:  # output came after it: updated, it would stand above that
             self.clear_status()
             self._status_id = os.urandom(16).hex()
         self._display(text, update=self._status_is_last)
@@ -111,6 +111,7 @@ class KernelScreen:
         """Show rich output below the output so far, or replace an earlier one."""
         if not display_id:
             display_id, update = self._next_place()
+        # Everything is shown with an id, even if it is never updated: a status line that is last can become it.
         content = {"data": dict(bundle), "metadata": {}, "transient": {"display_id": display_id}}
         self._send("update_display_data" if update else "display_data", content, "display_data")
         self._status_is_last = self._status_is_last and update
@@ -260,6 +261,7 @@ def display_of_cell(screen: Screen | None) -> Display | None:
     shell = get_ipython()
     if shell is None or isinstance(screen, TerminalScreen):
         return None
+    # `%%capture` replaces the publisher, as it replaces the streams: what we send past it would not be captured.
     captured = isinstance(shell.display_pub, CapturingDisplayPublisher)
     if isinstance(screen, KernelScreen) and not captured:
         return Display(screen)
@@ -267,4 +269,5 @@ def display_of_cell(screen: Screen | None) -> Display | None:
 
 
 def _is_kernel_stream(stream: Any) -> bool:
+    # Not by class, so that ipykernel need not be imported in a terminal.
     return all(hasattr(stream, name) for name in ("session", "pub_thread", "parent_header"))

@@ -41,6 +41,7 @@ def sanitize(bundle: Mapping[str, Any], *, frame_network: bool = False) -> dict[
     for mime in _PICTURES:
         if _is_picture(bundle.get(mime)):
             shown[mime] = bundle[mime]
+    # SVG is markup that can contain scripts, so it never goes into the page itself, only into an <img>.
     markup, svg = bundle.get("text/html"), bundle.get("image/svg+xml")
     if isinstance(markup, str) and len(markup) <= _LARGEST:
         shown["text/html"] = _safe_html(markup, frame_network=frame_network)
@@ -68,7 +69,7 @@ def _safe_html(markup: str, *, frame_network: bool) -> str:
     # A stylesheet needs a frame, too: nh3 would remove it. Only that of pandas, `<style scoped>`, is no loss.
     if _SCRIPTED.search(markup) or _STYLED.search(markup) or nests_deeper(markup, _MAX_DEPTH):
         return frame(markup, network=frame_network)
-    import nh3
+    import nh3  # an HTML sanitizer in Rust, imported only if there is HTML
 
     attributes = {tag: set(names) for tag, names in nh3.ALLOWED_ATTRIBUTES.items()}
     attributes["*"] = _ATTRIBUTES

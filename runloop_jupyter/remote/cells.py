@@ -38,17 +38,17 @@ def run_line(line: str) -> None:
     """Run a line in IPython's syntax: `!command`, `%pip ...` or `%matplotlib ...`."""
     if line.startswith("!"):
         subprocess.call(line[1:], shell=True)  # noqa: S602 - the user typed it
-        see_installed()
+        find_installed_packages()
         return
     name, _, rest = line[1:].partition(" ")
     if name == "pip":
         ended = subprocess.call([sys.executable, "-m", "pip", *shlex.split(rest)])
-        see_installed()
+        find_installed_packages()
         if ended:
             raise RuntimeError(f"pip ended with exit code {ended}")
 
 
-def see_installed() -> None:
+def find_installed_packages() -> None:
     """Make packages importable that were installed since, as in a new Python: the user's site folder may be new."""
     importlib.invalidate_caches()
     folder = site.getusersitepackages() if site.ENABLE_USER_SITE else ""

@@ -47,7 +47,7 @@ def sendable(data: Dict[str, Any]) -> Dict[str, Any]:
     return found if _is_json(found) else {mime: str(each) for mime, each in found.items()}
 
 
-def draws_itself(value: Any) -> bool:
+def is_figure_or_chart(value: Any) -> bool:
     """True for a figure or chart, for which `bundle` makes a MIME type that it has no method for."""
     return _is_figure(value) or (_is_a("altair", value) and _method(value, "to_html") is not None)
 

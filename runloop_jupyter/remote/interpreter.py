@@ -37,7 +37,7 @@ from contextlib import contextmanager, suppress
 from typing import Any, Callable, Iterator
 
 from .cells import NAME as CELL
-from .cells import parsed, see_installed
+from .cells import find_installed_packages, parsed
 from .displays import sendable, write_stderr
 from .figures import connect
 from .ipython_display import Displays, install, uninstalled
@@ -352,7 +352,7 @@ class Session:
     def _prepare(self, request: dict[str, Any]) -> None:
         if request["is_new"]:
             _frame(self._word, {"kind": "new", "python": ".".join(map(str, sys.version_info[:3]))})
-        see_installed()
+        find_installed_packages()
         if self._ipython is None and not self._is_ipython_broken and _has_ipython():
             self._start_ipython()
         if request["cwd"]:
@@ -509,8 +509,8 @@ def _watch(connection: socket.socket, over: int) -> None:
         return
     os.killpg(0, signal.SIGINT)
     ready, _, _ = select.select([over], [], [], _TIMEOUT)
-    if not ready:
-        os.killpg(0, signal.SIGKILL)
+    # A process that the cell was about to start has missed the first one; the session ignores the second.
+    os.killpg(0, signal.SIGINT if ready else signal.SIGKILL)
 
 
 def _summary(error: BaseException) -> str:

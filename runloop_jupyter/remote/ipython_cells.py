@@ -25,7 +25,7 @@ from traitlets.config import Config
 
 from .cells import NAME, run_line
 from .displays import bundle as own_bundle
-from .displays import draws_itself, plain, write_stderr
+from .displays import is_figure_or_chart, plain, write_stderr
 from .ipython_display import Displays
 
 _OLDEST = 8
@@ -105,7 +105,7 @@ class _Formatter(DisplayFormatter):  # type: ignore[misc, unused-ignore]
     """IPython's formatters, with figures that only a notebook's front end could draw, and a text for every object."""
 
     def format(self, obj: Any, include: Any = None, exclude: Any = None) -> Any:
-        if draws_itself(obj):
+        if is_figure_or_chart(obj):
             return own_bundle(obj) or {}, {}
         formats: Any = super().format
         data, metadata = formats(obj, include, exclude)

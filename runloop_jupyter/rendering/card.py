@@ -25,6 +25,7 @@ class _Wrapped(Generic[T]):
     item: T
 
     def __getattr__(self, name: str) -> Any:
+        # Not the private ones: IPython would find the item's own `_repr_*_` methods, and copying would recurse.
         if name.startswith("_"):
             raise AttributeError(name)
         return getattr(self.item, name)

@@ -59,7 +59,7 @@ def devbox_details(box: DevboxInfo, used: str = "") -> Details[DevboxInfo]:
         ("metadata", pairs(dict(box.metadata))),
         ("history", steps),
     )
-    return Details(box, rows, timeline(box.history, box.ended_ms))
+    return Details(box, rows, timeline(box.history, box.ended_ms))  # empty rows are not shown
 
 
 @dataclass(frozen=True, slots=True, repr=False)

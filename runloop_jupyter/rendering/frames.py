@@ -22,6 +22,7 @@ def row_of(item: object) -> dict[str, Any] | None:
     """The fields of an API view or a dataclass, without secret ones; None for anything else."""
     if dataclasses.is_dataclass(item):
         return {field.name: getattr(item, field.name) for field in dataclasses.fields(item) if field.repr}
+    # Views are recognised by a pydantic attribute, so that the SDK need not be imported for a table of anything else.
     return _plain_view(item) if hasattr(type(item), "model_fields") else None
 
 

@@ -25,7 +25,7 @@ def timeline(history: Sequence[tuple[str, int]], ended_ms: int | None = None) ->
 
 def _spans(history: Sequence[tuple[str, int]], ended_ms: int | None) -> list[tuple[str, int, int]]:
     """Each state with its beginning and end. The current state lasts until now."""
-    steps = sorted(history, key=lambda step: step[1])
+    steps = sorted(history, key=lambda step: step[1])  # the API does not promise an order
     if not steps:
         return []
     if steps[-1][0] not in _ENDED:

@@ -69,6 +69,7 @@ def bar(caption: str, parts: Iterable[tuple[str, str, float]]) -> str:
         f'<span class="{css}" title="{escaped(title)}" style="flex-grow: {size:g}"></span>'
         for css, title, size in parts
     )
+    # Screen readers get the caption instead of the colours.
     picture = f'<div class="runloop-bar" role="img" aria-label="{escaped(caption)}">{spans}</div>'
     return f'{picture}<p class="runloop-quiet">{escaped(caption)}</p>'
 

@@ -92,7 +92,7 @@ class Listing(Sequence[T], Generic[T]):
 
     def _html_row(self, item: T, head: list[str], row: list[str]) -> str:
         current = self._is_current(item)
-        if current:
+        if current:  # an arrow as well, because bold type alone is easy to miss, and is not read out
             row = [f"{_CURRENT} {row[0]}", *row[1:]]
         cells = "".join(map(_cell, head, row))
         return f'<tr class="runloop-current" aria-current="true">{cells}</tr>' if current else f"<tr>{cells}</tr>"

@@ -1,8 +1,8 @@
 """Checks the arguments of public methods before anything is sent, as a type checker would.
 
 The annotations of a method are resolved at its first call, as a program calls few of all methods. A `TypeAdapter` of
-pydantic saves microseconds at each call, but takes about ten times as long for the first one (`benchmarks/arguments.py`
-has both side by side), and refuses `typing.TypedDict` on Python 3.11.
+pydantic saves a microsecond or two of each call, but takes three to five times as long for the first one, ten times as
+long if it is built at import (`benchmarks/arguments.py`), and refuses `typing.TypedDict` on Python 3.11.
 """
 
 from __future__ import annotations

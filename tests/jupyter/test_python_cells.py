@@ -496,6 +496,19 @@ def test_stop_interrupts_the_cell_and_keeps_the_variables(kernel: Kernel, home: 
     assert ends(home, "[8]711")
 
 
+def test_a_process_that_is_started_as_the_cell_is_stopped_ends_too(kernel: Kernel, home: Home) -> None:
+    cell = kernel.send(
+        "%%devbox python\nimport os, signal, time\nsignal.pthread_sigmask(signal.SIG_BLOCK, [signal.SIGINT])\n"
+        "print('begun')\nwhile not signal.sigpending(): time.sleep(0.01)\n"
+        "_ = os.posix_spawn('/bin/sleep', ['sleep', '8717'], os.environ, setsigmask=[])\n"
+        "signal.pthread_sigmask(signal.SIG_UNBLOCK, [signal.SIGINT])"
+    )
+    kernel.shows(cell, "begun")
+    kernel.interrupt()
+    assert kernel.ended(cell).error == "KeyboardInterrupt"
+    assert ends(home, "[8]717")
+
+
 def test_a_cell_that_will_not_stop_costs_the_session(kernel: Kernel, home: Home) -> None:
     cell = kernel.send(
         "%%devbox python --session stubborn\nimport signal, time\nsignal.signal(signal.SIGINT, signal.SIG_IGN)\n"
@@ -508,9 +521,8 @@ def test_a_cell_that_will_not_stop_costs_the_session(kernel: Kernel, home: Home)
 
 
 def test_a_timeout_interrupts_as_well(kernel: Kernel) -> None:
-    fails(
-        kernel, kernel.run("%%devbox python --timeout 1\nkept = 2\nwhile True: pass"), "DevboxTimeoutError", "--timeout"
-    )
+    kernel.run("%%devbox python\nkept = 2").check()
+    fails(kernel, kernel.run("%%devbox python --timeout 1\nwhile True: pass"), "DevboxTimeoutError", "--timeout")
     assert bundles(kernel.run("%%devbox python\nkept").check()) == [{"text/plain": "2"}]
 
 

@@ -140,6 +140,7 @@ def test_reloading_after_a_bad_value_leaves_the_magics(kernel: Kernel) -> None:
     assert kernel.run("%reload_ext runloop_jupyter").check().stderr == ""
 
 
+@pytest.mark.kernel
 def test_a_bad_configuration_file_leaves_the_magics(tmp_path: Path) -> None:
     (tmp_path / "profile_default").mkdir()
     (tmp_path / "profile_default" / "ipython_config.py").write_text(

@@ -195,7 +195,7 @@ async def test_a_command_waits_that_prints_while_another_devbox_is_asked(engine:
     flood = await devbox.processes.execute(ExecutionRequest(f"head -c {size} /dev/zero", new_id("exec")))
     await flood.completed()
     assert flood.log.total == size
-    engine.fair_queue.rest_s = HOUR
+    engine.fair_queue.pause_s = HOUR
     with engine.fair_queue.request("dbx_other"):
         flood = await devbox.processes.execute(ExecutionRequest(f"head -c {size} /dev/zero", new_id("exec")))
         await until(lambda: flood.log.total > 0, "output")

@@ -27,7 +27,7 @@ SMALL_PIECE_BYTES = 64 * 1024
 BURST_BYTES = 4 << 20
 """The size of a flow's token bucket, which is refilled by `_BYTES_PER_S`; an empty one makes it pause."""
 _BYTES_PER_S = 16 << 20
-_REST_S = 0.002
+_PAUSE_S = 0.002
 _PRIORITY_S = 0.25
 """Requests are given priority for this long; those for streams take longer."""
 
@@ -35,9 +35,9 @@ _PRIORITY_S = 0.25
 class FairQueue:
     """The flows of one event loop."""
 
-    def __init__(self, rest_s: float = _REST_S, priority_s: float = _PRIORITY_S) -> None:
-        """`rest_s` is the pause of a flow while others wait; `priority_s` how long one request can cause pauses."""
-        self.rest_s = rest_s
+    def __init__(self, pause_s: float = _PAUSE_S, priority_s: float = _PRIORITY_S) -> None:
+        """`pause_s` is the pause of a flow while others wait; `priority_s` how long one request can cause pauses."""
+        self.pause_s = pause_s
         self._priority_s = priority_s
         self._waiting: deque[Flow] = deque()
         self._taken = False
@@ -97,14 +97,14 @@ class Flow:
         self._queue = queue
         self._owner = owner
         self._pieces: deque[Piece] = deque()
-        self._rests = False
-        self._left = float(BURST_BYTES)
-        self._counted_at = 0.0
+        self._is_paused = False
+        self._tokens = float(BURST_BYTES)
+        self._refilled_at = 0.0
 
     def ask(self, piece: Piece) -> None:
         """Call `piece` once, at the flow's next turn, which may be now."""
         self._pieces.append(piece)
-        if len(self._pieces) > 1 or self._rests:
+        if len(self._pieces) > 1 or self._is_paused:
             return
         if self._queue.take():
             self.serve()
@@ -114,14 +114,14 @@ class Flow:
     async def turn(self) -> int:
         """Wait for a turn; returns the number of bytes that may be moved before the next await."""
         granted: asyncio.Future[int] = asyncio.get_running_loop().create_future()
-        self.ask(lambda most: None if granted.done() else granted.set_result(most))
+        self.ask(lambda max_bytes: None if granted.done() else granted.set_result(max_bytes))
         return granted.result() if granted.done() else await granted
 
     def moved(self, count: int) -> None:
         """Charge the flow for bytes that were moved."""
         now = asyncio.get_running_loop().time()
-        left = min(self._left + (now - self._counted_at) * _BYTES_PER_S, BURST_BYTES)
-        self._left, self._counted_at = max(left - count, 0), now
+        tokens = min(self._tokens + (now - self._refilled_at) * _BYTES_PER_S, BURST_BYTES)
+        self._tokens, self._refilled_at = max(tokens - count, 0), now
 
     def request(self) -> AbstractContextManager[None]:
         """Give a request to the flow's owner priority over other flows while it lasts."""
@@ -132,14 +132,14 @@ class Flow:
         piece = self._pieces.popleft()
         others_wait = self._queue.others_wait(self._owner)
         # Queued again before the piece is called, which may itself ask for the next turn.
-        if others_wait and not self._left:
-            self._rests = True
-            asyncio.get_running_loop().call_later(self._queue.rest_s, self._resume)
+        if others_wait and not self._tokens:
+            self._is_paused = True
+            asyncio.get_running_loop().call_later(self._queue.pause_s, self._resume)
         elif self._pieces:
             self._queue.wait(self)
         piece(SMALL_PIECE_BYTES if others_wait else PIECE_BYTES)
 
     def _resume(self) -> None:
-        self._rests = False
+        self._is_paused = False
         if self._pieces:
             self._queue.wait(self)

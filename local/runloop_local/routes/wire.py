@@ -62,8 +62,8 @@ async def read_body(request: Request, model: type[B], limit: int = MAX_JSON_BYTE
         return model.model_validate_json(await read_bytes(request, limit) or b"{}")
     except ValidationError as error:
         first = error.errors(include_url=False, include_context=False, include_input=False)[0]
-        place = ".".join(str(part) for part in first["loc"]) or "the body"
-        raise InvalidError(f"{place}: {first['msg']}.") from error
+        location = ".".join(str(part) for part in first["loc"]) or "the body"
+        raise InvalidError(f"{location}: {first['msg']}.") from error
 
 
 async def read_bytes(request: Request, limit: int) -> bytes:

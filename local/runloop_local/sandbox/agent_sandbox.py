@@ -64,6 +64,7 @@ class AgentSandbox:
             self._backend.read_greeting(greeting)
         except BaseException:
             channel.close()
+            # Even if the start is cancelled: the next one must not find processes of this one on the disk.
             await asyncio.shield(ending.wait(ANSWER_SECONDS))
             raise
         self._agent.run = Run(channel, ending)

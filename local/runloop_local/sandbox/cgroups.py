@@ -254,10 +254,10 @@ def _sweep(folder: Path) -> None:
 
 def enforced(groups: ControlGroups, processes: str = "") -> dict[str, str]:
     """Describe the enforcement of each limit; `processes` is used if there is no control group for that."""
-    looked_at = "checked while a devbox is in use" if sys.platform == "linux" else "not limited"
+    monitored = "checked while a devbox is in use" if sys.platform == "linux" else "not limited"
     return {
-        "memory": "by control group" if groups.has("memory") else looked_at,
-        "processes": "by control group" if groups.has("pids") else processes or looked_at,
+        "memory": "by control group" if groups.has("memory") else monitored,
+        "processes": "by control group" if groups.has("pids") else processes or monitored,
         "disk": "checked while a devbox is in use",
         "cpu": "by control group" if groups.has("cpu") else "lower priority than other programs",
     }

@@ -268,15 +268,15 @@ class Helper:
     async def tool(self, *argv: str) -> None:
         """Run a trusted program on this machine's files; raises SandboxError with its stderr if it fails."""
         helper = await self._running()
-        with tempfile.TemporaryFile() as complaints:
-            _, reply = await helper.ask({"op": "tool", "argv": argv}, [complaints.fileno()])
-            answer = await reply
-            if answer is None:
+        with tempfile.TemporaryFile() as stderr:
+            _, waiting = await helper.ask({"op": "tool", "argv": argv}, [stderr.fileno()])
+            reply = await waiting
+            if reply is None:
                 raise SandboxEnded(f"The helper process ended while it ran {argv[0]}.")
-            if answer.status():
-                complaints.seek(0)
-                text = complaints.read(2000).decode(errors="replace").strip()
-                raise failure(f"{argv[0]} failed with status {answer.status()}: {text}.", text)
+            if reply.status():
+                stderr.seek(0)
+                text = stderr.read(2000).decode(errors="replace").strip()
+                raise failure(f"{argv[0]} failed with status {reply.status()}: {text}.", text)
 
     async def _running(self) -> Channel:
         async with self._starting:

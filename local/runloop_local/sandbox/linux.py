@@ -155,9 +155,9 @@ def set_attributes(tree: int, *, users: int | None = None, read_only: bool = Fal
         call("syscall", _MOUNT_SETATTR, tree, "", flags, attributes, len(attributes))
 
 
-def attach(tree: int, place: int) -> None:
+def attach(tree: int, mount_point: int) -> None:
     """Mount a detached mount on the file or folder that a descriptor refers to."""
-    call("syscall", _MOVE_MOUNT, tree, "", place, "", _MOVE_MOUNT_F_EMPTY_PATH | _MOVE_MOUNT_T_EMPTY_PATH)
+    call("syscall", _MOVE_MOUNT, tree, "", mount_point, "", _MOVE_MOUNT_F_EMPTY_PATH | _MOVE_MOUNT_T_EMPTY_PATH)
 
 
 def detach(target: str) -> None:

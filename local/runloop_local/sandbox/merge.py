@@ -59,7 +59,7 @@ def _exists(path: str, below: list[str]) -> bool:
     for layer in below:
         if os.path.isdir(f"{layer}{path}"):  # noqa: PTH112 - False also where nothing may be read
             return True
-        parents = [path[:place] for place, character in enumerate(path) if character == "/" and place]
+        parents = [path[:index] for index, character in enumerate(path) if character == "/" and index]
         if any(_is_redirected(f"{layer}{parent}") for parent in parents if os.path.isdir(f"{layer}{parent}")):  # noqa: PTH112 - as above
             return True
     return False

@@ -65,11 +65,11 @@ def attach(trees: list[DetachedMount], owner: Owner) -> list[str]:
     made: list[str] = []
     for tree in trees:
         try:
-            place = _open_mount_point(tree.target, owner, made, folder=tree.is_folder)
-            if stat.S_ISDIR(os.fstat(place).st_mode) != tree.is_folder:
+            mount_point = _open_mount_point(tree.target, owner, made, folder=tree.is_folder)
+            if stat.S_ISDIR(os.fstat(mount_point).st_mode) != tree.is_folder:
                 raise OSError(errno.ENOTDIR if tree.is_folder else errno.EISDIR, "")
-            linux.attach(tree.descriptor, place)
-            os.close(place)
+            linux.attach(tree.descriptor, mount_point)
+            os.close(mount_point)
         except OSError as error:
             what = os.strerror(error.errno or 0)
             raise OSError(error.errno, f"nothing can be mounted at {tree.target}: {what}") from error
@@ -118,29 +118,29 @@ def _remove_empty(base: Path, below: str) -> None:
 
 def _tmpfs(mount: Message, number: int, context: MountContext) -> DetachedMount:
     size = f"{mount['size']}" if mount["size"] else "50%"
-    place = _fresh_tmpfs(f"{context.own}/t{number}", context.owner, f"size={size},mode=1777")
-    return _detach(mount, place, place, in_memory=True)
+    folder = _mount_tmpfs(f"{context.own}/t{number}", context.owner, f"size={size},mode=1777")
+    return _detach(mount, folder, folder, in_memory=True)
 
 
 def _file(mount: Message, number: int, context: MountContext) -> DetachedMount:
-    place = _fresh_tmpfs(f"{context.own}/t{number}", context.owner, "size=1m,mode=755")
-    file = Path(place, "file")
+    folder = _mount_tmpfs(f"{context.own}/t{number}", context.owner, "size=1m,mode=755")
+    file = Path(folder, "file")
     file.write_bytes(mount["content"].encode("utf-8", "surrogatepass"))
     _set_ownership(file, context.owner.uid, mount, context)
-    return _detach(mount, str(file), place, in_memory=True)
+    return _detach(mount, str(file), folder, in_memory=True)
 
 
-def _fresh_tmpfs(place: str, owner: Owner, options: str) -> str:
-    Path(place).mkdir(exist_ok=True)
+def _mount_tmpfs(folder: str, owner: Owner, options: str) -> str:
+    Path(folder).mkdir(exist_ok=True)
     flags = linux.NO_SUID | linux.NO_DEV
-    linux.mount("tmpfs", place, "tmpfs", flags, f"uid={owner.uid},gid={owner.uid},{options}")
-    return place
+    linux.mount("tmpfs", folder, "tmpfs", flags, f"uid={owner.uid},gid={owner.uid},{options}")
+    return folder
 
 
-def _detach(mount: Message, path: str, place: str, *, in_memory: bool) -> DetachedMount:
-    """A detached mount of `path`, which is at or in the mount at `place`; that one is unmounted."""
+def _detach(mount: Message, path: str, mounted: str, *, in_memory: bool) -> DetachedMount:
+    """A detached mount of `path`, which is at or in the mount at `mounted`; that one is unmounted."""
     tree = linux.open_tree(path)
-    linux.detach(place)
+    linux.detach(mounted)
     return _with_attributes(tree, mount, in_memory=in_memory)
 
 

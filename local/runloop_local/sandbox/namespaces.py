@@ -216,18 +216,18 @@ class NamespacesBackend(SandboxBackend):
     async def disk_bytes(self) -> int:
         """The size of its own disk and its mounts, without layers."""
         caches = [self._store.folder / mount["folder"] for mount in self._mounts if mount["kind"] == "cache"]
-        folders = [self._folder / "upper", *caches, *(place / "upper" for place in self._disk_mount_folders())]
+        folders = [self._folder / "upper", *caches, *(folder / "upper" for folder in self._disk_mount_folders())]
         return sum([await disks.used_bytes(folder) for folder in folders if folder.exists()])
 
     def _disk_mount_folders(self) -> list[Path]:
-        return [place for place in self._folder.glob("b*") if place.is_dir()]
+        return [folder for folder in self._folder.glob("b*") if folder.is_dir()]
 
     async def clean_up_mounts(self) -> None:
         """Delete the mount points that were created, and the disks of mounts."""
         made, self._created_mount_points = self._created_mount_points, []
         await asyncio.to_thread(mounts.remove_mount_points, self._folder / "upper", made)
-        for place in self._disk_mount_folders():
-            await self._store.remove(self._helper, place)
+        for folder in self._disk_mount_folders():
+            await self._store.remove(self._helper, folder)
 
     async def complete_start(self, run: Run, is_allowed: EgressPredicate | None) -> None:
         """Serve the egress proxy of the run, and close it when the run ends."""

@@ -62,9 +62,9 @@ def _text(target: bytes) -> str:
 
 def _split(rest: str) -> tuple[str, str]:
     """Split a URL without its scheme into authority and path; a fragment is dropped."""
-    place = next((number for number, character in enumerate(rest) if character in "/?#"), len(rest))
-    path = rest[place:].partition("#")[0]
-    return rest[:place], path if path.startswith("/") else f"/{path}"
+    end = next((number for number, character in enumerate(rest) if character in "/?#"), len(rest))
+    path = rest[end:].partition("#")[0]
+    return rest[:end], path if path.startswith("/") else f"/{path}"
 
 
 def _host_and_port(authority: str, target: str, default: int) -> tuple[str, int]:

@@ -87,13 +87,13 @@ def build(folder: str, sandbox_id: str, layers: list[str], owner: Owner) -> None
     _devices(owner)
 
 
-def overlay_all(place: str, layers: list[str], owner: Owner) -> None:
+def overlay_all(root: str, layers: list[str], owner: Owner) -> None:
     """Mount the disk made of these layers at `m` in a folder that also takes the writes.
 
     The working directory must be the folder of layers.
     """
     for name in [REST, *overlaid()]:
-        _overlay(name, place, [*layers, BASE, SKELETON], owner)
+        _overlay(name, root, [*layers, BASE, SKELETON], owner)
 
 
 def _mount_mapped(folder: str, sandbox_id: str, mapped: IdMapping) -> None:

@@ -75,6 +75,7 @@ class AgentProcess:
 
     async def wait(self) -> int:
         """Its exit status, 0 to 255; 128 + N when signal N ended it."""
+        # Shielded, as several callers may wait, and one that gives up must not cancel the future for the others.
         reply = await asyncio.shield(self._exit)
         if reply is None:  # the sandbox has ended, and whatever was left of it was killed
             await self._run.ending.wait()
@@ -131,6 +132,7 @@ class AgentClient:
         return await self._spawn_given({**request, "terminal": {"open": False, "rows": rows, "cols": cols}})
 
     async def _spawn_opening(self, request: Message) -> tuple[AgentProcess, int]:
+        # The forked child opens the terminal itself, in the sandbox's /dev/pts, and sends the master over its stdin.
         ours, theirs = socket.socketpair()
         with ours:
             with theirs:

@@ -156,19 +156,19 @@ def _argument(check: Check) -> Iterator[_Instruction]:
 
 
 def _assemble(lines: list[_Instruction]) -> bytes:
-    places: dict[str, int] = {}
+    labels: dict[str, int] = {}
     instructions: list[_Instruction] = []
     for line in lines:
         if line.label:
-            places[line.label] = len(instructions)
+            labels[line.label] = len(instructions)
         else:
             instructions.append(line)
-    return b"".join(_instruction(line, place, places) for place, line in enumerate(instructions))
+    return b"".join(_instruction(line, index, labels) for index, line in enumerate(instructions))
 
 
-def _instruction(line: _Instruction, place: int, places: Mapping[str, int]) -> bytes:
+def _instruction(line: _Instruction, index: int, labels: Mapping[str, int]) -> bytes:
     if isinstance(line.yes, str):
-        return struct.pack("HBBI", line.code, 0, 0, places[line.yes] - place - 1)
+        return struct.pack("HBBI", line.code, 0, 0, labels[line.yes] - index - 1)
     return struct.pack("HBBI", line.code, line.yes, 0, line.value)
 
 

@@ -44,9 +44,9 @@ class DriverOperations:
 class Zygote:
     """Forks agents and tools, and reports their exit."""
 
-    def __init__(self, control: socket.socket, mode: DriverOperations) -> None:
+    def __init__(self, control: socket.socket, driver: DriverOperations) -> None:
         self._control = control
-        self._mode = mode
+        self._driver = driver
         self._children: dict[int, int] = {}  # pid -> the number of the request that started it
         self._claims: dict[int, Claim] = {}  # pid -> its sandbox's claim
         self._decoder = frames.Decoder(_MAX_REQUEST)
@@ -79,9 +79,10 @@ class Zygote:
 
     def _start(self, request: frames.Message, passed: list[int]) -> None:
         claim = None
+        # Duplicated, as `_receive` closes the descriptors of each request.
         with socket.socket(fileno=os.dup(passed[0])) as sock:
             try:
-                claim = self._mode.claim(request)
+                claim = self._driver.claim(request)
                 pid = os.fork()
             except OSError as error:
                 agent.refuse(sock, error)
@@ -95,7 +96,7 @@ class Zygote:
 
     def _release(self, claim: Claim | None) -> None:
         if claim is not None:
-            self._mode.release(claim)
+            self._driver.release(claim)
 
     def _report_failed_fork(self, request: frames.Message) -> None:
         """Report that the fork failed; running sandboxes go on."""
@@ -107,7 +108,7 @@ class Zygote:
             agent.reset_signals()
             _enter_groups(request)
             # A sandbox must not inherit descriptors of the service, the helper or other sandboxes.
-            self._mode.run(request, close_other_descriptors(sock, claim.descriptors), claim)
+            self._driver.run(request, close_other_descriptors(sock, claim.descriptors), claim)
             status = 0
         except OSError as error:
             agent.refuse(sock, error)
@@ -126,16 +127,16 @@ class Zygote:
             self._become_tool(request, passed[0])
         self._children[pid] = request["id"]
 
-    def _become_tool(self, request: frames.Message, complaints: int) -> NoReturn:
+    def _become_tool(self, request: frames.Message, stderr: int) -> NoReturn:
         status = 1
         try:
             agent.reset_signals()
-            os.dup2(complaints, 2)
-            if request["argv"][0] in self._mode.builders:
-                self._mode.builders[request["argv"][0]]()
+            os.dup2(stderr, 2)
+            if request["argv"][0] in self._driver.builders:
+                self._driver.builders[request["argv"][0]]()
                 status = 0
             else:
-                self._mode.as_owner()
+                self._driver.as_owner()
                 os.execvp(request["argv"][0], request["argv"])  # noqa: S606 - argv is ours
         except OSError as error:
             os.write(2, str(error).encode(errors="replace"))
@@ -164,14 +165,14 @@ def main(control: int, driver: str, folder: str) -> None:
         if sys.platform == "linux":
             linux.become_subreaper()
             linux.set_title("runloop-local sandboxes")
-        mode = _mode(driver, folder)
+        operations = _operations_of(driver, folder)
     except OSError as error:
         agent.refuse(sock, error)
         return
-    Zygote(sock, mode).serve()
+    Zygote(sock, operations).serve()
 
 
-def _mode(driver: str, folder: str) -> DriverOperations:
+def _operations_of(driver: str, folder: str) -> DriverOperations:
     if driver == "process":
         processes_here = plain.PlainProcesses()
         return DriverOperations(processes_here.run, processes_here.claim, processes_here.release, _no_op, {})

@@ -140,15 +140,15 @@ async def test_connect_relays_bytes_both_ways() -> None:
     [
         pytest.param(b"CONNECT 127.0.0.1:22 HTTP/1.1\r\n\r\n", b"403", b"closed to devboxes", id="this machine"),
         pytest.param(b"GET http://localhost/ HTTP/1.1\r\n\r\n", b"403", b"closed to devboxes", id="by name"),
-        pytest.param(b"GET http://0x7f000001/ HTTP/1.1\r\n\r\n", b"400", b"no address", id="in hexadecimal"),
+        pytest.param(b"GET http://0x7f000001/ HTTP/1.1\r\n\r\n", b"400", b"not an address", id="in hexadecimal"),
         pytest.param(
             b"CONNECT 169.254.169.254:80 HTTP/1.1\r\n\r\n", b"403", b"closed to devboxes", id="cloud metadata"
         ),
         pytest.param(b"GET http://none.invalid/ HTTP/1.1\r\n\r\n", b"502", b"no host named none.invalid", id="no host"),
-        pytest.param(b"GET / HTTP/1.1\r\n\r\n", b"400", b"no address", id="no proxy request"),
-        pytest.param(b"GET ftp://x/ HTTP/1.1\r\n\r\n", b"400", b"no address", id="another scheme"),
-        pytest.param(b"CONNECT x:99999999 HTTP/1.1\r\n\r\n", b"400", b"no address", id="no port"),
-        pytest.param(b"\x16\x03\x01\r\n\r\n", b"400", b"no HTTP request", id="not HTTP"),
+        pytest.param(b"GET / HTTP/1.1\r\n\r\n", b"400", b"not an address", id="no proxy request"),
+        pytest.param(b"GET ftp://x/ HTTP/1.1\r\n\r\n", b"400", b"not an address", id="another scheme"),
+        pytest.param(b"CONNECT x:99999999 HTTP/1.1\r\n\r\n", b"400", b"not an address", id="no port"),
+        pytest.param(b"\x16\x03\x01\r\n\r\n", b"400", b"not an HTTP request", id="not HTTP"),
         pytest.param(b"GET http://x/ HTTP/1.1\r\nA: " + b"x" * 100_000, b"431", b"too large", id="endless head"),
     ],
 )

@@ -191,8 +191,8 @@ class Build:
             await self._apply_step(disk, step)
         except (StepError, SandboxError, EngineError, ValueError) as error:
             violation = await disk.violation()
-            place = "" if step.line is None else f"Dockerfile line {step.line}: "
-            sentence = f"{place}{step.title[:200]}: {error if violation is None else violation.sentence}".rstrip(".")
+            location = "" if step.line is None else f"Dockerfile line {step.line}: "
+            sentence = f"{location}{step.title[:200]}: {error if violation is None else violation.sentence}".rstrip(".")
             raise BuildError(f"{sentence}.", None if violation is None else violation.reason) from error
 
     async def _apply_step(self, disk: _Disk, step: Step) -> None:
@@ -466,11 +466,11 @@ class _Disk:
         sandbox = await self._started()
         paths, sources = [], []
         for source in copy.sources:
-            place = _export_path(source)
-            real = place if copy.parents else await self._real(sandbox, place)
+            path = _export_path(source)
+            real = path if copy.parents else await self._real(sandbox, path)
             paths.append(real)
-            rest = source if copy.parents else f"{real}{clean_path(source)[len(place) :]}"
-            sources.append(Source(rest, "" if is_pattern(source) else posixpath.basename(place)))
+            rest = source if copy.parents else f"{real}{clean_path(source)[len(path) :]}"
+            sources.append(Source(rest, "" if is_pattern(source) else posixpath.basename(path)))
         code, output = await self._programs.run_to_file(sandbox, ("tar", "-C", "/", "-cf", "-", "--", *paths), file)
         if code:
             raise failure(output or f"tar ended with exit status {code}", output)

@@ -77,15 +77,15 @@ def parse(text: str) -> tuple[Instruction, ...]:
     escape = _escape(lines)
     _refuse_nul(lines)
     found: list[Instruction] = []
-    place = 0
-    while place < len(lines):
-        if _is_blank_or_comment(lines[place]):
-            place += 1
+    index = 0
+    while index < len(lines):
+        if _is_blank_or_comment(lines[index]):
+            index += 1
             continue
-        start = place + 1
-        logical, place = _join_lines(lines, place, escape)
+        start = index + 1
+        logical, index = _join_lines(lines, index, escape)
         bare = _instruction(logical.strip(), start, escape)
-        heredocs, place = _heredocs(bare, lines, place)
+        heredocs, index = _heredocs(bare, lines, index)
         found.append(replace(bare, heredocs=tuple(heredocs)))
     return tuple(found)
 
@@ -141,21 +141,21 @@ def _is_blank_or_comment(line: str) -> bool:
     return not stripped or stripped.startswith("#")
 
 
-def _join_lines(lines: list[str], place: int, escape: str) -> tuple[str, int]:
+def _join_lines(lines: list[str], index: int, escape: str) -> tuple[str, int]:
     """Join the lines of the instruction that begins here; returns it and the index of the line after it."""
     continued = re.compile(re.escape(escape) + r"[ \t]*$")
     logical = ""
-    first = place
-    while place < len(lines):
-        line = lines[place]
-        place += 1
-        if place - 1 > first and _is_blank_or_comment(line):
+    first = index
+    while index < len(lines):
+        line = lines[index]
+        index += 1
+        if index - 1 > first and _is_blank_or_comment(line):
             continue  # comments and blank lines within an instruction
         end = continued.search(line)
         logical += line if end is None else line[: end.start()]
         if end is None:
             break
-    return logical, place
+    return logical, index
 
 
 def _instruction(logical: str, line: int, escape: str) -> Instruction:
@@ -180,26 +180,26 @@ def _unquoted(quoted: re.Match[str]) -> str:
     return quoted[1] if quoted[1] is not None else re.sub(r"\\(.)", r"\1", quoted[2] or quoted[3] or "")
 
 
-def _heredocs(instruction: Instruction, lines: list[str], place: int) -> tuple[list[Heredoc], int]:
+def _heredocs(instruction: Instruction, lines: list[str], index: int) -> tuple[list[Heredoc], int]:
     """The heredocs that an instruction announces, and the index of the line after them."""
     found: list[Heredoc] = []
     keyword = instruction.text.split()[0].upper() if instruction.keyword == "ONBUILD" else instruction.keyword
     if keyword not in _WITH_HEREDOCS or "<<" not in instruction.text:
-        return found, place
+        return found, index
     for word in split_words(instruction.text, instruction.escape):
         announced = _HEREDOC.match(word)
         if announced is not None:
-            text, place = _document(lines, place, announced[3], tabs=announced[1] == "-", line=instruction.line)
+            text, index = _document(lines, index, announced[3], tabs=announced[1] == "-", line=instruction.line)
             found.append(Heredoc(announced[3], text, expand=not announced[2]))
-    return found, place
+    return found, index
 
 
-def _document(lines: list[str], place: int, name: str, *, tabs: bool, line: int) -> tuple[str, int]:
+def _document(lines: list[str], index: int, name: str, *, tabs: bool, line: int) -> tuple[str, int]:
     found: list[str] = []
-    while place < len(lines):
-        text = lines[place].lstrip("\t") if tabs else lines[place]
-        place += 1
+    while index < len(lines):
+        text = lines[index].lstrip("\t") if tabs else lines[index]
+        index += 1
         if text == name:
-            return "".join(f"{text}\n" for text in found), place
+            return "".join(f"{text}\n" for text in found), index
         found.append(text)
     raise error_at(line, f"the document {name} has no end: a line with {name} alone is missing.")

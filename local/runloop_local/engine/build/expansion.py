@@ -12,9 +12,9 @@ _OPERATOR = re.compile(r":?[-+?]|##?|%%?|//?")
 
 def split_words(text: str, escape: str = "\\") -> list[str]:
     """Split a line into words, which keep their quotes and escapes."""
-    words, word, quote, place = [], "", "", 0
-    while place < len(text):
-        character = text[place]
+    words, word, quote, position = [], "", "", 0
+    while position < len(text):
+        character = text[position]
         taken = 2 if character == escape and quote != "'" else 1
         if taken == 1 and character in "'\"":
             quote = "" if quote == character else quote or character
@@ -22,8 +22,8 @@ def split_words(text: str, escape: str = "\\") -> list[str]:
             words.append(word)
             word = ""
         else:
-            word += text[place : place + taken]
-        place += taken
+            word += text[position : position + taken]
+        position += taken
     return [word for word in (*words, word) if word]
 
 
@@ -58,23 +58,23 @@ class _Expansion:
         self._text = text
         self._variables = variables
         self._escape = escape
-        self._place = 0
+        self._position = 0
 
     def whole(self) -> str:
         return self._until("")
 
     def document(self) -> str:
         found = ""
-        while self._place < len(self._text):
-            character = self._text[self._place]
-            if self._text[self._place : self._place + 2] in ("\\$", "\\\\"):
-                found += self._text[self._place + 1]
-                self._place += 2
+        while self._position < len(self._text):
+            character = self._text[self._position]
+            if self._text[self._position : self._position + 2] in ("\\$", "\\\\"):
+                found += self._text[self._position + 1]
+                self._position += 2
             elif character == "$":
                 found += self._variable()
             else:
                 found += character
-                self._place += 1
+                self._position += 1
         return found
 
     def _until(self, end: str, *, pattern: bool = False) -> str:
@@ -86,10 +86,10 @@ class _Expansion:
             self._escape: self._escape_of_pattern if pattern else self._escaped,
         }
         found = ""
-        while self._place < len(self._text):
-            character = self._text[self._place]
+        while self._position < len(self._text):
+            character = self._text[self._position]
             if character == end:
-                self._place += 1
+                self._position += 1
                 return found
             found += readers.get(character, self._plain)()
         if end:
@@ -97,32 +97,32 @@ class _Expansion:
         return found
 
     def _plain(self) -> str:
-        self._place += 1
-        return self._text[self._place - 1]
+        self._position += 1
+        return self._text[self._position - 1]
 
     def _escaped(self) -> str:
-        self._place += 2
-        return self._text[self._place - 1 : self._place]
+        self._position += 2
+        return self._text[self._position - 1 : self._position]
 
     def _escape_of_pattern(self) -> str:
         return f"\\{self._escaped()}"
 
     def _single(self) -> str:
-        end = self._text.find("'", self._place + 1)
+        end = self._text.find("'", self._position + 1)
         if end < 0:
             raise ValueError("a ' is not closed")
-        found = self._text[self._place + 1 : end]
-        self._place = end + 1
+        found = self._text[self._position + 1 : end]
+        self._position = end + 1
         return found
 
     def _double(self) -> str:
-        self._place += 1
+        self._position += 1
         found = ""
-        while self._place < len(self._text):
-            character = self._text[self._place]
-            following = self._text[self._place + 1 : self._place + 2]
+        while self._position < len(self._text):
+            character = self._text[self._position]
+            following = self._text[self._position + 1 : self._position + 2]
             if character == '"':
-                self._place += 1
+                self._position += 1
                 return found
             # As in a shell, within double quotes any other escape is plain text.
             if character == self._escape and following in ('"', "$", self._escape):
@@ -132,28 +132,28 @@ class _Expansion:
         raise ValueError('a " is not closed')
 
     def _variable(self) -> str:
-        self._place += 1
-        if self._text[self._place : self._place + 1] == "{":
-            self._place += 1
+        self._position += 1
+        if self._text[self._position : self._position + 1] == "{":
+            self._position += 1
             return self._braced()
-        name = _NAME.match(self._text, self._place)
+        name = _NAME.match(self._text, self._position)
         if name is None:
             return "$"
-        self._place = name.end()
+        self._position = name.end()
         return self._variables.get(name[0], "")
 
     def _braced(self) -> str:
-        name = _NAME.match(self._text, self._place)
+        name = _NAME.match(self._text, self._position)
         if name is None:
             raise ValueError("${ needs the name of a variable")
-        self._place = name.end()
-        operator = _OPERATOR.match(self._text, self._place)
+        self._position = name.end()
+        operator = _OPERATOR.match(self._text, self._position)
         if operator is not None:
-            self._place = operator.end()
+            self._position = operator.end()
             return self._modified(name[0], operator[0])
-        if self._text[self._place : self._place + 1] != "}":
+        if self._text[self._position : self._position + 1] != "}":
             raise ValueError(f"${{{name[0]}...}} has no }}, or a modifier other than :- :+ :? - + ? # ## % %% / //")
-        self._place += 1
+        self._position += 1
         return self._variables.get(name[0], "")
 
     def _modified(self, name: str, operator: str) -> str:
@@ -238,12 +238,12 @@ def _remove_suffix(value: str, pattern: str, is_longest: bool) -> str:
 
 
 def _replaced(value: str, pattern: str, replacement: str, *, everywhere: bool) -> str:
-    sought, found, place = _Pattern(pattern), "", 0
+    sought, found, position = _Pattern(pattern), "", 0
     if pattern and not value and sought.end(value, 0, is_longest=True) is not None:
         return replacement
-    while (match := sought.find(value, place)) is not None:
-        found += value[place : match[0]] + replacement
-        place = match[1]
+    while (match := sought.find(value, position)) is not None:
+        found += value[position : match[0]] + replacement
+        position = match[1]
         if not everywhere:
             break
-    return found + value[place:]
+    return found + value[position:]

@@ -64,9 +64,9 @@ class BuildMounts:
         found = [made for mount in mounts if (made := self._resolve(mount, parts, names)) is not None]
         seeded = [mount for mount in names if mount in parts and self.caches.folders.is_new(names[mount])]
         seeds = [(f"{_SEEDS}{number}", mount) for number, mount in enumerate(seeded)]
-        disks = [base.DiskMount(place, parts[mount].layers, parts[mount].source) for place, mount in seeds]
+        disks = [base.DiskMount(source, parts[mount].layers, parts[mount].source) for source, mount in seeds]
         return ResolvedMounts(
-            (*found, *disks), env, tuple(names.values()), tuple((place, mount.target) for place, mount in seeds)
+            (*found, *disks), env, tuple(names.values()), tuple((source, mount.target) for source, mount in seeds)
         )
 
     def require(self, mounts: Sequence[Mount]) -> None:

@@ -199,12 +199,14 @@ def _below(folder: str, names: Mapping[str, bool]) -> dict[str, str]:
 def _with_folders(path: str, real: str, before: str, tree: Tree, folders: Collection[str]) -> dict[str, str]:
     """Select a path, everything below it, and the folders above it, so that these keep their modes."""
     start = f"{before}/" if before else ""
-    place = path.removeprefix(start)
-    parts = place.split("/")
+    relative = path.removeprefix(start)
+    parts = relative.split("/")
     above = ["/".join(parts[:count]) for count in range(1, len(parts))]
     found = {name: f"{start}{name}" for name in above if f"{start}{name}" in tree.names}
     if real in tree.names:
-        found[place] = real
+        found[relative] = real
     if real in folders:
-        found.update({f"{place}/{rest}" if place else rest: name for rest, name in _below(real, tree.names).items()})
+        found.update(
+            {f"{relative}/{rest}" if relative else rest: name for rest, name in _below(real, tree.names).items()}
+        )
     return found

@@ -43,8 +43,8 @@ def loader(kind: type[T]) -> Callable[[Any], T]:
             return adapter().validate_python(body)
         except ValidationError as error:
             first = error.errors(include_url=False, include_context=False, include_input=False)[0]
-            place = ".".join(map(str, first["loc"]))
-            raise ValueError(f"{place}: {first['msg']}" if place else first["msg"]) from None
+            location = ".".join(map(str, first["loc"]))
+            raise ValueError(f"{location}: {first['msg']}" if location else first["msg"]) from None
 
     return load
 
