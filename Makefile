@@ -14,9 +14,10 @@ demo: $(BIN)/.run ## run the quickstart notebook (or NOTEBOOK=...) on the embedd
 lab: $(BIN)/.lab ## open the quickstart notebook (or NOTEBOOK=...) in JupyterLab
 	@$(BIN)/jupyter lab $(NOTEBOOK)
 
-test: $(BIN)/.dev ## run every test, browser included, the files side by side: WORKERS=2
+test: $(BIN)/.dev ## run every test, browser included, the files side by side: WORKERS=2; COVERAGE=yes
 	@scripts/chromium.sh
-	@$(BIN)/pytest --numprocesses $(or $(WORKERS),auto) --dist loadfile --no-loadscope-reorder
+	@$(BIN)/pytest --numprocesses $(or $(WORKERS),auto) --dist loadfile --no-loadscope-reorder $(if $(COVERAGE),--cov --cov-report=)
+	@$(if $(COVERAGE),$(BIN)/python -m scripts.coverage_table)
 
 test-fast: $(BIN)/.dev ## run the tests that need no service, kernel or browser: under a minute
 	@$(BIN)/pytest --numprocesses $(or $(WORKERS),auto) --dist loadfile -m "not (service or kernel or browser or exhaustion)"
