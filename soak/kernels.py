@@ -65,14 +65,14 @@ async def run(limit: Limit, report: Report, *, load: int | None = None, at_once:
     With `load`, run all of them with that number of busy processes.
     """
     with tempfile.TemporaryDirectory(prefix="soak-kernels-") as folder, _home(Path(folder) / "home") as home:
-        desk = Kernels(home, Path(folder), report.seed, at_once)
+        kernels = Kernels(home, Path(folder), report.seed, at_once)
         cases = Cases(NAME, report, PATIENCE_S)
         quiet, loaded = limit.split(1 - LOADED_SHARE) if load is None else (Limit(count=0), limit)
-        await desk.run(cases, quiet, 0)
-        await desk.run(cases, loaded, LOAD if load is None else load)
-        ends = ", ".join(f"{count} {ending}" for ending, count in sorted(desk.ends.items()))
-        report.done(NAME, f"{cases.done} sequences ({ends}), devboxes gone after at most {desk.latest:.1f} s")
-        await asyncio.to_thread(check, home, report, desk.told)
+        await kernels.run(cases, quiet, 0)
+        await kernels.run(cases, loaded, LOAD if load is None else load)
+        ends = ", ".join(f"{count} {ending}" for ending, count in sorted(kernels.ends.items()))
+        report.done(NAME, f"{cases.done} sequences ({ends}), devboxes gone after at most {kernels.latest:.1f} s")
+        await asyncio.to_thread(check, home, report, kernels.told)
 
 
 @contextmanager
