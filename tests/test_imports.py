@@ -10,6 +10,8 @@ FORBIDDEN = {
     "operations": ("commands", "completion", "executions", "magics", "output", "rendering", "resource_panel"),
     "resources": ("commands", "completion", "executions", "magics", "output", "rendering", "resource_panel"),
     "client": ("commands", "completion", "executions", "magics", "operations", "resource_panel", "session"),
+    "output": ("client", "commands", "completion", "magics", "operations", "resource_panel", "resources", "session"),
+    "kernel": ("completion", "executions", "magics", "operations", "output", "rendering", "resource_panel", "session"),
     "session": ("commands", "completion", "magics", "operations", "resource_panel"),
     "executions": ("commands", "completion", "magics", "operations", "resource_panel"),
     "rendering": ("commands", "completion", "executions", "magics", "operations", "resource_panel", "session"),

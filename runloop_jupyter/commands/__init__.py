@@ -1,4 +1,4 @@
-"""One folder per kind of resource, one file per subcommand: `Options`, `parser()`, `run()`, imported at first use."""
+"""One folder per kind of resource, and one for `%runloop` itself; in each, one file per subcommand, imported at first use."""
 
 from __future__ import annotations
 

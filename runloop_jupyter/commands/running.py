@@ -11,8 +11,8 @@ from ..output.output_targets import ScreenSize, runs_one_magic
 from ..output.progress import waiting
 from ..results import DevboxCommandError, DevboxTimeoutError
 from ..text.durations import spell_duration
+from .devbox_to_use import current_or_new_devbox
 from .run_options import FollowOptions, InputOptions, RunOptions
-from .target import target
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
@@ -178,7 +178,7 @@ async def _target(session: Session, references: Sequence[str] | None) -> DevboxI
     if not references:
         async with waiting("connecting"):
             await session.client.sdk()
-        return await target(session, None)
+        return await current_or_new_devbox(session, None)
     async with waiting(f"looking for {references[0]}"):
         return await session.find(references[0])
 
@@ -205,8 +205,8 @@ async def watch(session: Session, run: CommandRun, options: FollowOptions) -> ob
 def _conclude(run: CommandRun, result: DevboxResult, options: FollowOptions) -> object:
     value = options.targets.deliver(result)
     if result.timed_out:
-        assert run.order.timeout is not None
-        limit = spell_duration(run.order.timeout)
+        assert run.spec.timeout is not None
+        limit = spell_duration(run.spec.timeout)
         raise DevboxTimeoutError(f"Stopped after --timeout {limit} on {run.devbox.label}; {run.fate}.", result)
     if not result.success and not options.no_raise_error:
         raise DevboxCommandError(f"{result.failure} on {run.devbox.label}.", result)

@@ -139,9 +139,9 @@ async def _devboxes(session: Session) -> list[str]:
 
 
 async def _executions(session: Session) -> list[str]:
-    from ..executions.known import running
+    from ..executions.reattach import running_commands
 
-    return [found.entry.execution_id for found in await running(session)]
+    return [found.entry.execution_id for found in await running_commands(session)]
 
 
 async def _resources(session: Session, kind: str) -> list[str]:

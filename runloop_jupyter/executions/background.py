@@ -141,7 +141,7 @@ class BackgroundExecution(Background["DevboxResult"]):
     @property
     def title(self) -> str:
         """Its first line, as it was typed."""
-        return self._run.order.title
+        return self._run.spec.title
 
     @property
     def devbox(self) -> str:

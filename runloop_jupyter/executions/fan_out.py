@@ -56,7 +56,7 @@ class Member:
     @property
     def title(self) -> str:
         """The command's first line, as it was typed."""
-        return self._run.order.title
+        return self._run.spec.title
 
     @property
     def state(self) -> str:
@@ -149,7 +149,7 @@ class FanOut:
                 context,
                 run,
                 PrefixedOutput(
-                    run.devbox.short, width, n, output, budget=budget, last=last, size=run.order.size or ScreenSize()
+                    run.devbox.short, width, n, output, budget=budget, last=last, size=run.spec.size or ScreenSize()
                 ),
             )
             for n, run in enumerate(runs)

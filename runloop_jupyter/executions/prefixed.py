@@ -44,7 +44,7 @@ class PrefixedOutput:
         self._left = budget
         self._size = size
         self._emulator: TerminalEmulator | None = None
-        """Return the screen that has the last lines, where a program moves the cursor."""
+        """The screen that has the last lines, where a program moves the cursor."""
         self._filters: dict[Stream, EscapeFilter] = {}
         self._rest: dict[Stream, str] = {}
         self._kept: deque[tuple[Stream, str]] = deque(maxlen=last)

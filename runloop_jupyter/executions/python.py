@@ -112,13 +112,13 @@ class Frames:
         return self._held
 
 
-class PythonOutput(CommandRun):
+class PythonCommandRun(CommandRun):
     """One Python cell that runs on one devbox: its output, its displays, its exception."""
 
     def __init__(
-        self, context: RunContext, devbox: DevboxInfo, order: CommandSpec, transcript: Transcript, word: str
+        self, context: RunContext, devbox: DevboxInfo, spec: CommandSpec, transcript: Transcript, word: str
     ) -> None:
-        super().__init__(context, devbox, order, transcript)
+        super().__init__(context, devbox, spec, transcript)
         self.word = word
         self._frames = Frames(word)
         self._displays: list[_Shown] = []
@@ -192,13 +192,13 @@ class PythonOutput(CommandRun):
         return result
 
 
-class PythonRun(PythonOutput):
+class PythonCellRun(PythonCommandRun):
     """One Python cell from its start to its end."""
 
     def __init__(
-        self, context: RunContext, devbox: DevboxInfo, order: CommandSpec, cell: PythonCell, transcript: Transcript
+        self, context: RunContext, devbox: DevboxInfo, spec: CommandSpec, cell: PythonCell, transcript: Transcript
     ) -> None:
-        super().__init__(context, devbox, order, transcript, os.urandom(8).hex())
+        super().__init__(context, devbox, spec, transcript, os.urandom(8).hex())
         self._cell = cell
 
     async def start(self) -> None:
@@ -216,7 +216,7 @@ class PythonRun(PythonOutput):
             argument = "@" + await self._park(data, "cell")
         interpreter = self._cell.interpreter
         command = f"exec {interpreter} -c {quote(program())} {quote(argument)}"
-        self.order = replace(self.order, command=command, cwd=None, env=())
+        self.spec = replace(self.spec, command=command, cwd=None, env=())
         await super().start()
 
     def _request(self, values: bytes) -> dict[str, Any]:
@@ -226,8 +226,8 @@ class PythonRun(PythonOutput):
             "word": self.word,
             "code": self._cell.code,
             "offset": self._cell.offset,
-            "cwd": self.order.cwd,
-            "env": dict(self.order.env),
+            "cwd": self.spec.cwd,
+            "env": dict(self.spec.env),
             "values": base64.b64encode(values).decode(),
             "values_path": "",
             "out": self._cell.out,
@@ -247,7 +247,7 @@ class PythonRun(PythonOutput):
         from runloop_sdk.own_commands import own_command
 
         program = self._cell.interpreter.partition(" ")[0]
-        look = CommandSpec(f"command -v {program}", user=self.order.user)
+        look = CommandSpec(f"command -v {program}", user=self.spec.user)
         return (await (await self._handle()).cmd.exec(own_command(look.prepared))).success
 
     async def _values(self) -> dict[str, Any]:

@@ -44,9 +44,9 @@ _LOST = 3.0  # seconds without a connection to the output that are worth telling
 class CommandRun:
     """One command on one devbox: `start`, then `finish`; `kill` at any time between."""
 
-    def __init__(self, context: RunContext, devbox: DevboxInfo, order: CommandSpec, transcript: Transcript) -> None:
+    def __init__(self, context: RunContext, devbox: DevboxInfo, spec: CommandSpec, transcript: Transcript) -> None:
         self.devbox = devbox
-        self.order = order
+        self.spec = spec
         self.transcript = transcript
         self.fate = "the command was killed"
         """The end that it came to when its time was up, in words."""
@@ -105,13 +105,13 @@ class CommandRun:
     async def start(self) -> None:
         """Start it; `DevboxUnavailableError` tells what the devbox is doing instead."""
         runner = self._runner(await self._handle())
-        starting = runner.exec_async(self.order.prepared, attach_stdin=self._attach_stdin)
+        starting = runner.exec_async(self.spec.prepared, attach_stdin=self._attach_stdin)
         self._execution = await self._diagnosed(starting, starting=True)
         self._note()
 
     def _note(self) -> None:
         assert self._connection is not None
-        execution_id, title = self.execution.execution_id, self.order.title
+        execution_id, title = self.execution.execution_id, self.spec.title
         self._context.execution_history.note(entry(self._connection, self.devbox, execution_id, title, self.word))
 
     async def attach(self, execution_id: str, *, since: float = 0.0) -> None:
@@ -124,7 +124,7 @@ class CommandRun:
 
         Nothing else ends it: `ConnectionLostError` says how to find it again.
         """
-        deadline = asyncio.timeout(self.order.timeout)
+        deadline = asyncio.timeout(self.spec.timeout)
         try:
             async with deadline:
                 return await self._diagnosed(self._to_its_end(sink))
@@ -185,9 +185,9 @@ class CommandRun:
 
     async def _follow(self, sink: Sink) -> None:
         """Stream its output and give it its input, until the output ends."""
-        if self.order.stdin is None and not self.order.interactive:
+        if self.spec.stdin is None and not self.spec.interactive:
             return await self._stream(sink)
-        dialogue = self._dialogue(sink) if self.order.interactive else None
+        dialogue = self._dialogue(sink) if self.spec.interactive else None
         streaming = asyncio.create_task(self._stream(dialogue or sink))
         giving = asyncio.create_task(dialogue.answer() if dialogue else self._feed())
         try:
@@ -210,7 +210,7 @@ class CommandRun:
 
     def _take(self, stream: Stream, text: str, sink: Sink) -> None:
         """Keep and show a piece of the output."""
-        if stream == "stderr" and self.order.terminal:
+        if stream == "stderr" and self.spec.terminal:
             text = self._without_concealment(text)
         try:
             self.transcript.append(stream, text)
@@ -228,7 +228,7 @@ class CommandRun:
         return _CONCEALMENT.sub("", text)
 
     async def _feed(self) -> None:
-        text = self.order.stdin or ""
+        text = self.spec.stdin or ""
         for start in range(0, len(text), _STDIN_PIECE):
             if not (await self.execution.send_stdin(text[start : start + _STDIN_PIECE])).success:
                 return  # the command ended, or closed its input
@@ -284,16 +284,16 @@ class CommandRun:
         """Raise `UsageError` where the command did not begin because its directory or user does not exist."""
         from runloop_sdk.own_commands import own_command
 
-        for command, problem in self.order.checks(exit_code):
+        for command, problem in self.spec.checks(exit_code):
             if not (await (await self._handle()).cmd.exec(own_command(command))).success:
                 raise UsageError(problem.format(self.devbox.label))
 
     @property
     def _attach_stdin(self) -> bool | None:
-        return True if self.order.attaches_stdin else None
+        return True if self.spec.attaches_stdin else None
 
     def _runner(self, devbox: AsyncDevbox) -> AsyncCommandInterface | AsyncNamedShell:
-        return devbox.shell(self.order.shell) if self.order.shell else devbox.cmd
+        return devbox.shell(self.spec.shell) if self.spec.shell else devbox.cmd
 
     async def _handle(self) -> AsyncDevbox:
         """The SDK's devbox, on the service that was used first: the notebook may use another one meanwhile."""

@@ -50,7 +50,7 @@ class _Command:
     @property
     def title(self) -> str:
         """Its first line."""
-        return self.run.order.title
+        return self.run.spec.title
 
 
 class Console(DevboxTool):
@@ -100,8 +100,8 @@ class Console(DevboxTool):
         self.say("")
         self._history = [*[line for line in self._history if line != text][1 - _REMEMBERED :], text]
         self._printed = Transcript()
-        order = CommandSpec(text, text.partition("\n")[0], shell=self._shell, open_input=True, size=self._size)
-        command = _Command(CommandRun(self._session, self.devbox, order, self._printed), asyncio.current_task())
+        spec = CommandSpec(text, text.partition("\n")[0], shell=self._shell, open_input=True, size=self._size)
+        command = _Command(CommandRun(self._session, self.devbox, spec, self._printed), asyncio.current_task())
         self._command = command
         self._tell("command", text)
         self._printer = self._new_printer()

@@ -14,7 +14,7 @@ from ..operations.observer import Observer
 from ..resources.forms import Form, Outcome, Submission
 from ..resources.kind import Action, ActionRequest, ResourceKind, Row
 from ..resources.kinds import KINDS, kind_of
-from ..resources.kinds.devbox import DEVBOX, devbox_of
+from ..resources.kinds.devbox import DEVBOX
 from ..text.quoting import reference
 
 if TYPE_CHECKING:
@@ -135,23 +135,26 @@ class PanelController:
 
     # Forms
 
-    async def open_form(self, name: str, about: str = "") -> None:
-        """Show a form: one of a kind's creation, or one about a devbox.
+    async def open_form(self, name: str, source: str = "") -> None:
+        """Show the form that makes a new resource of a kind, which starts from `source` at first ("blueprint:ID")."""
+        kind = KINDS[name]
+        self._open(_OpenForm(kind, await self._creation(kind, source)))
 
-        `about` is the id of that devbox, or what a new one shall start from ("blueprint:ID").
-        """
-        form = next((form for form in DEVBOX.forms if form.name == name), None)
-        kind = KINDS[name] if form is None else DEVBOX
-        form = form or await self._creation(kind, about)
-        self._forms[name] = _OpenForm(kind, form, about)
-        row = self._devbox_row(about)
-        self._post("form", about=DEVBOX.name_of(row) if row else "", **form.spec())
+    async def open_action_form(self, kind: ResourceKind[Any], name: str, identity: str) -> None:
+        """Show the form of an action on one resource."""
+        form = next(form for form in kind.forms if form.name == name)
+        self._open(_OpenForm(kind, form, identity))
+
+    def _open(self, opened: _OpenForm) -> None:
+        self._forms[opened.form.name] = opened
+        row = self._row_of(opened)
+        self._post("form", about=opened.kind.name_of(row) if row else "", **opened.form.spec())
 
     def check(self, name: str, values: Mapping[str, str]) -> dict[str, str]:
         """Say what is wrong with what was typed, and how the same is typed in a cell."""
         opened = self._forms[name]
         problems = opened.form.check(values)
-        row = self._devbox_row(opened.about)
+        row = self._row_of(opened)
         known = {"about": reference(str(row[1]), row[0])} if row else {}
         self._post("checked", name=name, problems=problems, magic=opened.form.magic({**values, **known}))
         return problems
@@ -162,9 +165,8 @@ class PanelController:
             self._post("refused", name=name, text="")
             return
         opened = self._forms[name]
-        row = self._devbox_row(opened.about)
         observer = _FormObserver(self._feed, opened.kind, lambda: self._accept(opened))
-        submission = Submission(self._session, values, observer, devbox_of(row) if row else None)
+        submission = Submission(self._session, values, observer, self._row_of(opened))
         try:
             outcome = await self._session.client.guard(opened.form.submit(submission))
         except Exception as error:  # noqa: BLE001 - whatever it is, the form, the row or the panel says so
@@ -173,45 +175,45 @@ class PanelController:
         self._accept(opened)
         await self._conclude(opened, outcome)
 
-    async def _creation(self, kind: ResourceKind[Any], about: str) -> Form:
+    async def _creation(self, kind: ResourceKind[Any], chosen: str) -> Form:
         assert kind.creation is not None
         if kind.sources:
             await self._feed.try_to_look(kind.sources, within=_GLANCE)
-        return kind.creation({source: self._choices(KINDS[source], about) for source in kind.sources}, about)
+        return kind.creation({source: self._choices(KINDS[source], chosen) for source in kind.sources}, chosen)
 
-    def _choices(self, kind: ResourceKind[Any], about: str) -> list[tuple[str, str]]:
-        """Return the newest, and the one that the form is about; those that share a name have their ids beside it."""
+    def _choices(self, kind: ResourceKind[Any], chosen: str) -> list[tuple[str, str]]:
+        """Return the newest, and the one that is chosen; those that share a name have their ids beside it."""
         rows = self._feed.tables[kind.name].rows.values()
         usable = [row for row in rows if kind.startable is None or kind.status(row) in kind.startable]
         newest = enumerate(kind.newest_first(usable))
-        shown = [row for at, row in newest if at < _SHOWN or f"{kind.name}:{row[0]}" == about]
+        shown = [row for at, row in newest if at < _SHOWN or f"{kind.name}:{row[0]}" == chosen]
         times = Counter(map(kind.name_of, shown))
         return [(row[0], name if times[name := kind.name_of(row)] == 1 else f"{name} ({row[0]})") for row in shown]
 
-    def _devbox_row(self, identity: str) -> Row | None:
-        return self._feed.row(DEVBOX.name, identity)
+    def _row_of(self, opened: _OpenForm) -> Row | None:
+        return self._feed.row(opened.kind.name, opened.row_id) if opened.row_id else None
 
     def _accept(self, opened: _OpenForm) -> None:
-        """Close a form; the row of the devbox that it is for says what is going on from then on."""
+        """Close a form; the row that it is for says what is going on from then on."""
         if opened.is_accepted:
             return
         opened.is_accepted = True
         self._post("form_done", name=opened.form.name)
         if opened.form.doing:
-            self._mark(DEVBOX.name, opened.about, doing=opened.form.doing)
+            self._mark(opened.kind.name, opened.row_id, doing=opened.form.doing)
         self._feed.poke()
 
     def _fail(self, opened: _OpenForm, problem: str) -> None:
         if not opened.is_accepted:
             self._post("refused", name=opened.form.name, text=problem)
         elif opened.form.doing:
-            self._mark(DEVBOX.name, opened.about, error=problem)
+            self._mark(opened.kind.name, opened.row_id, error=problem)
         else:
             self._say(problem, error=True)
 
     async def _conclude(self, opened: _OpenForm, outcome: Outcome) -> None:
         if opened.form.doing:
-            self._mark(DEVBOX.name, opened.about)
+            self._mark(opened.kind.name, opened.row_id)
         if outcome.details_of:
             self._post("look_at", kind=opened.kind.name, id=outcome.details_of)
         if outcome.link is not None:
@@ -231,11 +233,11 @@ class _Question:
 
 @dataclass(slots=True)
 class _OpenForm:
-    """A form in the page. `is_accepted` is True once the service has taken what it asks for."""
+    """A form in the page, for a row or for a new resource. `is_accepted` is True once the service has taken it."""
 
     kind: ResourceKind[Any]
     form: Form
-    about: str
+    row_id: str = ""
     is_accepted: bool = False
 
 

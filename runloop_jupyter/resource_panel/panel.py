@@ -280,7 +280,7 @@ class Panel(ipywidgets.VBox):  # type: ignore[misc]  # ipywidgets has no types
         elif action == "create_devbox":
             await self._controller.open_form(DEVBOX.name, f"{kind}:{identity}")
         else:
-            await self._controller.open_form(action, identity)
+            await self._controller.open_action_form(KINDS[kind], action, identity)
 
     async def _devbox(self, identity: str) -> DevboxInfo:
         sdk = await self._session.client.sdk()

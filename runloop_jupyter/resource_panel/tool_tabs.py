@@ -31,7 +31,7 @@ def load(action: str) -> Callable[..., Any]:
 
 
 @dataclass(frozen=True, slots=True)
-class Tool:
+class OpenTool:
     """One that is open. `key` names it."""
 
     key: str
@@ -45,7 +45,7 @@ class ToolTabs:
     def __init__(
         self, session: Session, changed: Callable[[], None], load: Callable[[str], Callable[..., Any]] = load
     ) -> None:
-        self.tools: list[Tool] = []
+        self.tools: list[OpenTool] = []
         self.active = ""
         self._session = session
         self._changed = changed
@@ -60,7 +60,7 @@ class ToolTabs:
         if all(tool.key != key for tool in self.tools):
             widget = self._load(action)(self._session, devbox)
             title = TOOLS[action][0] if number == 1 else f"{TOOLS[action][0]} {number}"
-            self.tools.append(Tool(key, f"{title} · {devbox.short}", widget))
+            self.tools.append(OpenTool(key, f"{title} · {devbox.short}", widget))
         self.show(key)
 
     def show(self, key: str) -> None:

@@ -1,8 +1,8 @@
 """The parts of a form in the panel: its fields, what is wrong with what was typed, and what is asked for.
 
 A form's values are text by field, as typed. `check` finds a sentence for each field that cannot stay so; `magic` is the
-line that does the same, where the value `about` names the devbox that the form is for, as it is typed in a cell. Values
-are never kept: they may be secrets.
+line that does the same, where the value `about` names the resource that the form is for, as a cell has it. Values are never
+kept: they may be secrets.
 """
 
 from __future__ import annotations
@@ -18,7 +18,6 @@ from .api_limits import HOST, LONGEST_KEEP_ALIVE, LONGEST_NAME, VARIABLE, reposi
 if TYPE_CHECKING:
     from ..operations.observer import Observer
     from ..session import Session
-    from .devboxes import DevboxInfo
 
 Values = Mapping[str, str]
 Check = Callable[[str], str]
@@ -48,12 +47,12 @@ class Field:
 
 @dataclass(frozen=True, slots=True)
 class Submission:
-    """A form that was sent, and the devbox that it is for, where it is for one."""
+    """A form that was sent, and the row that it is for, where it is for one."""
 
     session: Session
     values: Values
     observer: Observer
-    devbox: DevboxInfo | None = None
+    row: list[Any] | None = None
 
     def value(self, name: str) -> str:
         """Return what was typed into a field, without spaces around it."""
@@ -82,7 +81,7 @@ class Outcome:
 class Form:
     """One form. `request` makes of good values what the API is asked for; `submit` does it, and may take long.
 
-    `doing` is shown on the row of the devbox that the form is for meanwhile.
+    `doing` is shown meanwhile on the row that the form is for.
     """
 
     name: str
@@ -212,7 +211,7 @@ def repeated(option: str, text: str) -> list[tuple[str, str]]:
 
 
 def on_option(values: Values) -> str:
-    """Return the option that names the devbox that the form is for."""
+    """Return the option that names the resource that the form is for."""
     return f" --on {values['about']}" if values.get("about") else ""
 
 

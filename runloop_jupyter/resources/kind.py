@@ -45,7 +45,7 @@ Choices = Mapping[str, Sequence[tuple[str, str]]]
 
 @dataclass(frozen=True, slots=True)
 class Column:
-    """One column. `form` says how a value is shown: text, id, status, time, ending, span, bytes or until.
+    """One column. `form` says how a value is shown: text, id, source, status, time, ending, span, bytes or until.
 
     `width` is in pixels; where there is little room, those with the highest `rank` go first. A column without a label
     is not shown: it holds what others need.
@@ -84,7 +84,8 @@ class Action:
     """One thing to do with resources of a kind. `run` returns a sentence for the user.
 
     `states` are those in which it is allowed; None for all. `doing` is shown on the row meanwhile. `destructive` ones
-    are asked about first. One without `run` opens the tool or the form of its name, for one resource.
+    are asked about first. One without `run` opens the tool or the form of its name, for one resource; one with both
+    opens its form for one and runs for several.
     """
 
     name: str

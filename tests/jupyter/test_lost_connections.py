@@ -18,7 +18,7 @@ from runloop_jupyter.executions.background import start_in_background
 from runloop_jupyter.executions.command_spec import CommandSpec
 from runloop_jupyter.executions.fan_out import FanOut
 from runloop_jupyter.executions.foreground import run_in_cell, run_on_all
-from runloop_jupyter.executions.known import find_execution
+from runloop_jupyter.executions.reattach import find_execution
 from runloop_jupyter.executions.run import CommandRun
 from runloop_jupyter.operations.lifecycle import create
 from runloop_jupyter.output.cell_output import CellOutput
@@ -174,9 +174,9 @@ async def test_fail_fast_kills_for_a_failure_and_not_for_a_lost_connection(
     proxy: CuttingProxy, session: Session, box: DevboxInfo
 ) -> None:
     second = await create(session, {"name": "second"}, keep_alive=600)
-    order = CommandSpec(COUNT, title=COUNT)
+    spec = CommandSpec(COUNT, title=COUNT)
     fan_out = FanOut(
-        session, [box, second], lambda info, kept: CommandRun(session, info, order, kept), quiet(), tail=None
+        session, [box, second], lambda info, kept: CommandRun(session, info, spec, kept), quiet(), tail=None
     )
     cell = asyncio.create_task(run_on_all(fan_out, quiet(), fail_fast=True, keep=False))
     await until(lambda: all(member.output.count("\n") > 3 for member in fan_out.members))

@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-from ...executions.known import find_execution
+from ...executions.reattach import find_execution
 from ...output.progress import waiting
 from ..option_groups import OnOption, add_on_option
 from ..parser import Parser

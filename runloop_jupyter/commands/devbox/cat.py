@@ -12,10 +12,10 @@ from ...operations.transfers import there
 from ...text.quoting import as_word
 from ...text.sizes import spell_size
 from ..argument_types import variable
+from ..devbox_to_use import current_or_new_devbox
 from ..invocation import InvocationOptions
 from ..option_groups import OnOption, add_on_option
 from ..parser import Parser
-from ..target import target
 
 if TYPE_CHECKING:
     from ...session import Session
@@ -54,7 +54,7 @@ async def run(session: Session, options: Options) -> None:
     from ...output.cell_output import CellOutput
 
     decoder = _decoder(options.encoding)
-    devbox = await target(session, options.on)
+    devbox = await current_or_new_devbox(session, options.on)
     handle = await handle_of(session, devbox)
     found = await there(handle, options.path, devbox.label)
     if found.kind == "directory":

@@ -10,9 +10,9 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Literal
 
 from ...errors import UsageError
+from ...operations.devbox_names import check_free, reuse_by_name, same_named
 from ...operations.lifecycle import blueprint_key
 from ...operations.lifecycle import create as create_devbox
-from ...operations.namesakes import awake, check_free, namesakes
 from ...operations.transfers import here
 from ...output.progress import progress
 from ...rendering import Done
@@ -184,7 +184,7 @@ async def run(session: Session, options: Options) -> Done[DevboxInfo]:
     if options.reuse:
         if not name:
             raise UsageError("%devbox create --reuse takes the devbox of a name: %devbox create NAME --reuse")
-        found = await namesakes(session, name)
+        found = await same_named(session, name)
         if found:
             return await _reuse(session, options, name, found)
     disk = Disk(options.blueprint, options.snapshot)
@@ -217,7 +217,7 @@ async def create(
 async def _reuse(session: Session, options: Options, name: str, found: list[DevboxInfo]) -> Done[DevboxInfo]:
     """Take one of those that have the name, and say so."""
     async with progress(f"taking {name}") as made:
-        devbox, did = await awake(session, name, found, ProgressObserver(made))
+        devbox, did = await reuse_by_name(session, name, found, ProgressObserver(made))
     owner = next(box.owner for box in found if box.id == devbox.id)
     unused = " and ".join(f"--{option.replace('_', '-')}" for option, value in _of_new(options).items() if value)
     note = f" It is as it was made: of this cell, {unused} hold for a new one." if unused else ""

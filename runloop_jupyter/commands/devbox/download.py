@@ -11,9 +11,9 @@ from ...operations.transfers import download, place, spelled_notes
 from ...output.progress import progress
 from ...rendering import Done
 from ...text.sizes import spell_size
+from ..devbox_to_use import current_or_new_devbox
 from ..option_groups import OnOption, add_on_option
 from ..parser import Parser
-from ..target import target
 
 if TYPE_CHECKING:
     from ...session import Session
@@ -54,7 +54,7 @@ def parser() -> Parser[Options]:
 async def run(session: Session, options: Options) -> Done[Path]:
     """Download the file or folder; the local path is `.item`."""
     local = None if options.local is None else place(options.local)
-    devbox = await target(session, options.on)
+    devbox = await current_or_new_devbox(session, options.on)
     async with progress(f"downloading {options.remote} from {devbox.short}") as made:
         done = await download(await handle_of(session, devbox), options.remote, devbox.label, local, made)
     text = f"Downloaded {options.remote} from {devbox.short} into {done.path}, {spell_size(made.done)}."

@@ -7,7 +7,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-from ...executions.known import find_execution
+from ...executions.reattach import find_execution
 from ...text.quoting import printable
 from ..option_groups import OnOption, add_on_option
 from ..parser import Parser
@@ -61,5 +61,5 @@ async def run(session: Session, options: Options) -> Killed:
 
 
 def _line(run: CommandRun) -> str:
-    title = f": {run.order.title}" if run.order.title else ""
+    title = f": {run.spec.title}" if run.spec.title else ""
     return f"Killed {printable(run.execution.execution_id)} on {run.devbox.short}{title}"

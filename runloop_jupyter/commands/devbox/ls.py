@@ -9,9 +9,9 @@ from ...operations.lifecycle import handle_of
 from ...operations.transfers import there
 from ...rendering import Listing
 from ...text.sizes import spell_size
+from ..devbox_to_use import current_or_new_devbox
 from ..option_groups import OnOption, add_on_option
 from ..parser import Parser
-from ..target import target
 
 if TYPE_CHECKING:
     from runloop_sdk import FileInfo
@@ -57,7 +57,7 @@ def parser() -> Parser[Options]:
 
 async def run(session: Session, options: Options) -> Listing[FileInfo]:
     """A table of the folder's entries; a file shows as itself."""
-    devbox = await target(session, options.on)
+    devbox = await current_or_new_devbox(session, options.on)
     handle = await handle_of(session, devbox)
     found = await there(handle, options.path, devbox.label)
     entries = await handle.file.list(options.path) if found.kind == "directory" else [found]

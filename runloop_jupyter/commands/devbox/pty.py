@@ -14,9 +14,9 @@ from ...errors import UsageError
 from ...kernel.prompts import is_live
 from ...operations.lifecycle import handle_of
 from ...resources.devboxes import unavailable
+from ..devbox_to_use import current_or_new_devbox
 from ..option_groups import DevboxArgument, add_devbox_argument
 from ..parser import Parser
-from ..target import target
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -60,7 +60,7 @@ async def run(session: Session, options: Options) -> object:
     """Open a terminal in the devbox."""
     from IPython.core.getipython import get_ipython
 
-    devbox = await session.find(options.devbox) if options.devbox else await target(session, None)
+    devbox = await session.find(options.devbox) if options.devbox else await current_or_new_devbox(session, None)
     error = unavailable(devbox)
     if error is not None:
         raise error

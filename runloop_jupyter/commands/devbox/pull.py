@@ -12,8 +12,8 @@ from ...operations.syncing import Synced, pull
 from ...operations.transfers import own_name, place
 from ...output.progress import progress
 from ...rendering import Done
+from ..devbox_to_use import current_or_new_devbox
 from ..parser import Parser
-from ..target import target
 from .push import SyncOptions, add_sync_options, spelled, spelled_sync_notes
 
 if TYPE_CHECKING:
@@ -56,7 +56,7 @@ def parser() -> Parser[Options]:
 async def run(session: Session, options: Options) -> Done[Synced]:
     """Fetch what has changed in the folder; the changes are `.item`."""
     folder = _folder(options.local or own_name(options.remote))
-    devbox = await target(session, options.on)
+    devbox = await current_or_new_devbox(session, options.on)
     async with progress(f"pulling {options.remote} from {devbox.short}") as made:
         done = await pull(
             await handle_of(session, devbox),

@@ -14,9 +14,9 @@ from ...output.progress import progress
 from ...rendering import Done
 from ...text.quoting import as_word
 from ...text.sizes import spell_size
+from ..devbox_to_use import current_or_new_devbox
 from ..option_groups import OnOption, add_on_option
 from ..parser import Parser
-from ..target import target
 
 if TYPE_CHECKING:
     from ...session import Session
@@ -75,7 +75,7 @@ async def run(session: Session, options: Options) -> Done[Synced]:
     """Send what has changed in the folder; the changes are `.item`."""
     folder = _folder(options.local)
     remote = options.remote or local_name(folder)
-    devbox = await target(session, options.on)
+    devbox = await current_or_new_devbox(session, options.on)
     async with progress(f"pushing {options.local} to {devbox.short}") as made:
         done = await push(
             await handle_of(session, devbox), folder, remote, made, delete=options.delete, all_files=options.no_ignore

@@ -104,13 +104,13 @@ def _add_variables(made: Parser[Options], option: str, dest: str, description: s
 
 async def run(session: Session, options: Options) -> object:
     """Run the code, its output streaming into the cell. The variables get what --out names."""
-    from ...executions.python import PythonRun
+    from ...executions.python import PythonCellRun
 
     cell = _cell(options)
     spec = command_spec(session, options, "", command_input(options))
 
     def make(devbox: DevboxInfo, transcript: Transcript) -> CommandRun:
-        return PythonRun(session, devbox, spec, cell, transcript)
+        return PythonCellRun(session, devbox, spec, cell, transcript)
 
     def keep(result: DevboxResult | FanOutResult) -> None:
         for name in cell.out:

@@ -11,9 +11,9 @@ from ...operations.lifecycle import handle_of
 from ...operations.transfers import there
 from ...rendering import Done
 from ...text.quoting import as_word
+from ..devbox_to_use import current_or_new_devbox
 from ..option_groups import OnOption, add_on_option
 from ..parser import Parser
-from ..target import target
 
 if TYPE_CHECKING:
     from ...session import Session
@@ -48,7 +48,7 @@ async def run(session: Session, options: Options) -> Done[list[str]]:
     """Remove the files. All paths are looked up first, so that a mistyped one removes none."""
     from runloop_sdk import CommandError
 
-    devbox = await target(session, options.on)
+    devbox = await current_or_new_devbox(session, options.on)
     handle = await handle_of(session, devbox)
     found = [(path, await there(handle, path, devbox.label)) for path in options.paths]
     for path, info in found:

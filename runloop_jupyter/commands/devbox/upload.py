@@ -10,9 +10,9 @@ from ...operations.transfers import here, spelled_notes, upload
 from ...output.progress import progress
 from ...rendering import Done
 from ...text.sizes import spell_size
+from ..devbox_to_use import current_or_new_devbox
 from ..option_groups import OnOption, add_on_option
 from ..parser import Parser
-from ..target import target
 
 if TYPE_CHECKING:
     from ...session import Session
@@ -52,7 +52,7 @@ def parser() -> Parser[Options]:
 async def run(session: Session, options: Options) -> Done[str]:
     """Upload the file or folder; its path in the devbox is `.item`."""
     path = here(options.local)
-    devbox = await target(session, options.on)
+    devbox = await current_or_new_devbox(session, options.on)
     async with progress(f"uploading {options.local} to {devbox.short}") as made:
         done = await upload(await handle_of(session, devbox), path, options.remote, made)
     size = "" if made.total is None else f", {spell_size(made.total)}"

@@ -11,10 +11,10 @@ from typing import TYPE_CHECKING
 from ...errors import RemoteError, UsageError
 from ...rendering import Done
 from ...text.sizes import spell_size
+from ..devbox_to_use import current_or_new_devbox
 from ..invocation import InvocationOptions
 from ..option_groups import OnOption, TemplateOption, add_on_option, add_template_option
 from ..parser import Parser
-from ..target import target
 
 if TYPE_CHECKING:
     from runloop_sdk import AsyncDevbox
@@ -67,7 +67,7 @@ async def run(session: Session, options: Options) -> Done[DevboxInfo]:
     """Write the file. One that is there is replaced at once or, if that fails, stays as it was."""
     if options.path.endswith("/"):
         raise UsageError(f"{options.path!r} is a folder: name the file to write.")
-    devbox = await target(session, options.on)
+    devbox = await current_or_new_devbox(session, options.on)
     await session.check_usable(devbox.id)
     handle = (await session.client.sdk()).devbox.from_id(devbox.id)
     text = options.invocation.text

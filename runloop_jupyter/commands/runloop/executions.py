@@ -6,13 +6,13 @@ import time
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
-from ...executions.known import running
+from ...executions.reattach import running_commands
 from ...rendering import Listing, ago
 from ..parser import Parser
 
 if TYPE_CHECKING:
     from ...executions.background import Background, Part
-    from ...executions.known import Found
+    from ...executions.reattach import RunningCommand
     from ...session import Session
 
 
@@ -60,7 +60,7 @@ async def run(session: Session, options: Options) -> Listing[ExecutionInfo]:
     """A table of commands: those that this kernel started, newest first, then others that still run."""
     own = [_own(handle, part) for handle in reversed(session.executions) for part in handle.parts]
     known = {each.id for each in own}
-    others = [_other(found) for found in await running(session) if found.entry.execution_id not in known]
+    others = [_other(found) for found in await running_commands(session) if found.entry.execution_id not in known]
     columns = {
         "state": lambda each: each.state,
         "devbox": lambda each: each.devbox,
@@ -78,6 +78,6 @@ def _own(handle: Background[Any], part: Part) -> ExecutionInfo:
     return ExecutionInfo(part.execution_id, part.devbox, part.title, part.state, since, handle)
 
 
-def _other(found: Found) -> ExecutionInfo:
+def _other(found: RunningCommand) -> ExecutionInfo:
     entry = found.entry
     return ExecutionInfo(entry.execution_id, found.devbox.short, entry.title, "● running, not attached", entry.started)

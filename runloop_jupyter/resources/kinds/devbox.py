@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import AsyncIterator, Iterable, Mapping
 from typing import TYPE_CHECKING, Any
 
+from ...errors import UsageError
 from ...kernel.owned import DEFAULT_KEEP_ALIVE
 from ...text.durations import parse_duration
 from ...text.quoting import as_word
@@ -219,8 +220,8 @@ def _magic(values: Values) -> str:
 
 
 async def _create(submission: Submission) -> Outcome:
+    from ...operations.devbox_names import check_free
     from ...operations.lifecycle import create
-    from ...operations.namesakes import check_free
 
     values = submission.values
     await check_free(submission.session, submission.value("name"))
@@ -261,6 +262,12 @@ def creation_form(choices: Choices, source: str = "") -> Form:
     return Form("devbox", "New devbox", "Create devbox", fields, _request, _magic, _create)
 
 
+def _devbox_of(submission: Submission) -> DevboxInfo:
+    if submission.row is None:
+        raise UsageError("This devbox is gone.")
+    return devbox_of(submission.row)
+
+
 def _snapshot_request(values: Values) -> dict[str, Any]:
     return given({"name": values.get("name", "").strip(), "message": values.get("message", "").strip()})
 
@@ -273,9 +280,8 @@ def _snapshot_magic(values: Values) -> str:
 async def _take_snapshot(submission: Submission) -> Outcome:
     from ...operations.snapshots import take_snapshot
 
-    assert submission.devbox is not None
-    wanted = _snapshot_request(submission.values)
-    view = await take_snapshot(submission.session, submission.devbox, **wanted, observer=submission.observer)
+    devbox, wanted = _devbox_of(submission), _snapshot_request(submission.values)
+    view = await take_snapshot(submission.session, devbox, **wanted, observer=submission.observer)
     return Outcome(f"Took snapshot {view.id}.")
 
 
@@ -306,11 +312,9 @@ def _tunnel_magic(values: Values) -> str:
 async def _open_tunnel(submission: Submission) -> Outcome:
     from ...operations.tunnels import open_tunnel
 
-    assert submission.devbox is not None
+    devbox = _devbox_of(submission)
     port, private = int(submission.value("port")), submission.values.get("auth") == "authenticated"
-    tunnel = await open_tunnel(
-        submission.session, submission.devbox, port, private=private, observer=submission.observer
-    )
+    tunnel = await open_tunnel(submission.session, devbox, port, private=private, observer=submission.observer)
     return Outcome(link=Link(f"Port {port}", tunnel.url, tunnel.token or ""))
 
 

@@ -13,7 +13,7 @@ if TYPE_CHECKING:
     from ..session import Session
 
 
-async def target(session: Session, reference: str | None) -> DevboxInfo:
+async def current_or_new_devbox(session: Session, reference: str | None) -> DevboxInfo:
     """Return the devbox to run a command on; creates one, and says so, where none was named or chosen."""
     if reference is not None:
         return await session.find(reference)

@@ -18,7 +18,7 @@ if TYPE_CHECKING:
 _SHOWN = 4
 
 
-async def namesakes(session: Session, name: str) -> list[DevboxInfo]:
+async def same_named(session: Session, name: str) -> list[DevboxInfo]:
     """The devboxes with exactly this name that run or can run again, newest first."""
     found = [box for box in await live(await session.client.sdk(), name) if box.name == name] if name else []
     return await session.ownerships.described(found) if found else []
@@ -26,7 +26,7 @@ async def namesakes(session: Session, name: str) -> list[DevboxInfo]:
 
 async def check_free(session: Session, name: str, *, reuse: str = "") -> None:
     """Raise `UsageError` where a devbox has the name; `reuse` is what to type to take that one."""
-    if found := await namesakes(session, name):
+    if found := await same_named(session, name):
         raise UsageError(_taken(name, found, reuse))
 
 
@@ -38,8 +38,10 @@ def _taken(name: str, found: list[DevboxInfo], reuse: str) -> str:
     return f"The name {printable(name)!r} is taken by {shown}{more}. {use}{take}. Else give another name."
 
 
-async def awake(session: Session, name: str, found: list[DevboxInfo], observer: Observer) -> tuple[DevboxInfo, str]:
-    """The one to go on with, running and the current devbox, and what was done for that.
+async def reuse_by_name(
+    session: Session, name: str, found: list[DevboxInfo], observer: Observer
+) -> tuple[DevboxInfo, str]:
+    """Make the devbox of this name run and the current one; return it, and what was done in a word.
 
     This notebook's go before others. Raises `UsageError` where several are as good.
     """

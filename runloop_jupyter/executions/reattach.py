@@ -26,7 +26,7 @@ _AT_ONCE = 16
 
 
 @dataclass(frozen=True, slots=True)
-class Found:
+class RunningCommand:
     """A command that runs, on a devbox that runs. `handle` is there if this kernel holds it in the background."""
 
     entry: Entry
@@ -34,7 +34,7 @@ class Found:
     handle: Background[Any] | None = None
 
 
-async def running(session: Session) -> list[Found]:
+async def running_commands(session: Session) -> list[RunningCommand]:
     """The commands of this user's kernels that still run, newest first."""
     sdk, connection = await session.client.sdk(), await session.client.connected()
     boxes = {view.id: describe(view) async for view in sdk.api.devboxes.list(limit=1000, status="running")}
@@ -43,7 +43,7 @@ async def running(session: Session) -> list[Found]:
     alive = await asyncio.gather(*(_runs(sdk, entry, turn) for entry in entries))
     handles = {part.execution_id: each for each in session.executions for part in each.parts}
     return [
-        Found(entry, boxes[entry.devbox_id], handles.get(entry.execution_id))
+        RunningCommand(entry, boxes[entry.devbox_id], handles.get(entry.execution_id))
         for entry, runs in zip(entries, alive, strict=True)
         if runs
     ]
@@ -51,7 +51,7 @@ async def running(session: Session) -> list[Found]:
 
 async def find_execution(session: Session, reference: str, on: str | None) -> CommandRun:
     """The command that an id, or its beginning, means; on a named devbox also one that no kernel here started."""
-    matches = [found for found in await running(session) if found.entry.execution_id.startswith(reference)]
+    matches = [found for found in await running_commands(session) if found.entry.execution_id.startswith(reference)]
     if on is None and len(matches) > 1:
         shown = ", ".join(f"{printable(each.entry.execution_id)} ({each.devbox.short})" for each in matches[:8])
         raise UsageError(f"{reference!r} means {len(matches)} executions: {shown}. Type more of the id.")
@@ -74,12 +74,12 @@ async def _attached(session: Session, devbox: DevboxInfo, execution_id: str, ent
 
 
 def _run(session: Session, devbox: DevboxInfo, entry: Entry | None) -> CommandRun:
-    order = CommandSpec("", title=entry.title if entry is not None else "")
+    spec = CommandSpec("", title=entry.title if entry is not None else "")
     if entry is None or not entry.word:
-        return CommandRun(session, devbox, order, Transcript())
-    from .python import PythonOutput
+        return CommandRun(session, devbox, spec, Transcript())
+    from .python import PythonCommandRun
 
-    return PythonOutput(session, devbox, order, Transcript(), entry.word)
+    return PythonCommandRun(session, devbox, spec, Transcript(), entry.word)
 
 
 async def _runs(sdk: AsyncRunloopSDK, entry: Entry, turn: asyncio.Semaphore) -> bool:
