@@ -1,4 +1,4 @@
-"""One folder per kind of resource, and one for `%runloop` itself; in each, one file per subcommand, imported at first use."""
+"""A folder for each kind of resource and for `%runloop`, with a file for each subcommand, imported at first use."""
 
 from __future__ import annotations
 

@@ -1,8 +1,8 @@
 """The parts of a form in the panel: its fields, what is wrong with what was typed, and what is asked for.
 
 A form's values are text by field, as typed. `check` finds a sentence for each field that cannot stay so; `magic` is the
-line that does the same, where the value `about` names the resource that the form is for, as a cell has it. Values are never
-kept: they may be secrets.
+line that does the same, where the value `about` names the resource that the form is for, as a cell has it. Values are
+never kept: they may be secrets.
 """
 
 from __future__ import annotations
