@@ -176,7 +176,7 @@ MALFORMED: dict[str, tuple[str, str]] = {
     "a flag twice": ("FROM x\nCOPY --from=a --from=b c d", "line 2: COPY: --from is given twice"),
     "ssh": (
         "FROM x\nRUN --mount=type=ssh make",
-        "line 2: RUN: --mount=type=ssh is not served, as builds here reach no",
+        "line 2: RUN: --mount=type=ssh is not served, as builds have no ssh agent here",
     ),
     "mount of no kind": (
         "FROM x\nRUN --mount=type=npipe make",
@@ -230,7 +230,7 @@ MALFORMED: dict[str, tuple[str, str]] = {
         "FROM x\nRUN --mount=type=secret,id=a,from=b make",
         "line 2: RUN: a secret mount has no from",
     ),
-    "variable of a secret": ("FROM x\nRUN --mount=type=secret,id=a,env=1 make", "line 2: RUN: env=1 is no name"),
+    "variable of a secret": ("FROM x\nRUN --mount=type=secret,id=a,env=1 make", "line 2: RUN: env=1 is not a valid name"),
     "ENV without value": ("FROM x\nENV a", "line 2: ENV: 'a' has no value"),
     "ENV with a stray word": ("FROM x\nENV a=1 b", "line 2: ENV: 'b' must be name=value"),
     "quote": ("FROM x\nENV a='1", "line 2: ENV: a ' is not closed"),

@@ -310,7 +310,7 @@ async def test_a_folder_that_cannot_be_used_makes_no_kernels(seen: Released, tmp
     folder = tmp_path / "kernels"
     folder.rmdir()
     folder.touch()
-    with pytest.raises(UnknownKernelError, match="No lock"):
+    with pytest.raises(UnknownKernelError, match="lock file for the kernel cannot be created"):
         seen.kernels.register("krn_1", "")
     with pytest.raises(UnknownKernelError, match="cannot be read"):
         await seen.kernels.attach("krn_1")
