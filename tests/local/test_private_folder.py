@@ -70,6 +70,7 @@ REFUSED: dict[str, tuple[Callable[[Path], Path], str]] = {
 
 
 @needs_root
+@pytest.mark.service
 @pytest.mark.parametrize(("prepared", "reason"), REFUSED.values(), ids=REFUSED)
 def test_what_others_can_change_is_refused(
     prepared: Callable[[Path], Path], reason: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
