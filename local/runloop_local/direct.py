@@ -26,6 +26,8 @@ ABORT = "runloop_local.abort"
 _BUFFER = 1 << 20
 _BURST = 16 << 20
 """Bytes to move before another connection gets the thread."""
+_MAX_DISCARDED = 256 << 20
+"""Bytes of a body that cannot be kept, read before its connection is reset."""
 _POLL_TIMEOUT_MS = 10
 """The time a thread waits for more data: the peer of a fast connection needs less."""
 _THREADS = ThreadPoolExecutor(4, "direct")
@@ -37,19 +39,21 @@ class DirectTransfer:
     def __init__(self, protocol: HttpToolsProtocol, cycle: RequestResponseCycle) -> None:
         self._protocol = protocol
         self._cycle = cycle
-        self._moved = 0
 
     async def receive(self, file: Path, length: int) -> int:
         """Write the request's body of `length` bytes to a new file. Raises `ConnectionError` if it ends early."""
         early = self._take_over()
         handle = os.open(file, os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC, 0o600)
+        target = _Target(handle)
         try:
-            await _run(_write_all, handle, memoryview(early))
+            await _run(target.write, memoryview(early))
             buffer = memoryview(bytearray(_BUFFER))
-            await self._move(length - len(early), False, lambda sock, left: _receive(sock, handle, buffer, left))
+            await self._move(length - len(early), False, lambda sock, left: _receive(sock, target, buffer, left))
         finally:
             os.close(handle)
         self._cycle.more_body = False
+        if target.error is not None:
+            raise target.error
         return length
 
     async def send(self, file: Path, start: int, end: int) -> None:
@@ -109,7 +113,31 @@ async def _wait_ready(sock: socket.socket, writing: bool) -> None:
         remove(sock)
 
 
-def _receive(sock: socket.socket, handle: int, buffer: memoryview, left: int) -> int:
+class _Target:
+    """Writes a body to a file until that fails, as on a full disk; discards the rest.
+
+    A connection that is closed with data unread is reset, and its client may lose the response that says why.
+    """
+
+    def __init__(self, handle: int) -> None:
+        self._handle = handle
+        self._discarded = 0
+        self.error: OSError | None = None
+
+    def write(self, data: memoryview) -> None:
+        """Write or discard a piece. Raises `error` once too much has been discarded."""
+        if self.error is None:
+            try:
+                _write_all(self._handle, data)
+                return
+            except OSError as error:
+                self.error = error
+        self._discarded += len(data)
+        if self._discarded > _MAX_DISCARDED:
+            raise self.error
+
+
+def _receive(sock: socket.socket, target: _Target, buffer: memoryview, left: int) -> int:
     moved = 0
     while moved < min(left, _BURST):
         try:
@@ -120,7 +148,7 @@ def _receive(sock: socket.socket, handle: int, buffer: memoryview, left: int) ->
             continue
         if not count:
             raise ConnectionAbortedError("the connection has ended")
-        _write_all(handle, buffer[:count])
+        target.write(buffer[:count])
         moved += count
     return moved
 

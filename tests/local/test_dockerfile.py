@@ -230,7 +230,10 @@ MALFORMED: dict[str, tuple[str, str]] = {
         "FROM x\nRUN --mount=type=secret,id=a,from=b make",
         "line 2: RUN: a secret mount has no from",
     ),
-    "variable of a secret": ("FROM x\nRUN --mount=type=secret,id=a,env=1 make", "line 2: RUN: env=1 is not a valid name"),
+    "variable of a secret": (
+        "FROM x\nRUN --mount=type=secret,id=a,env=1 make",
+        "line 2: RUN: env=1 is not a valid name",
+    ),
     "ENV without value": ("FROM x\nENV a", "line 2: ENV: 'a' has no value"),
     "ENV with a stray word": ("FROM x\nENV a=1 b", "line 2: ENV: 'b' must be name=value"),
     "quote": ("FROM x\nENV a='1", "line 2: ENV: a ' is not closed"),

@@ -226,12 +226,13 @@ async def test_what_does_not_fit_on_the_disk_is_a_507_at_once(api: Api) -> None:
     await writer.wait_closed()
 
 
-async def test_a_full_disk_is_a_507_and_the_object_goes_on_uploading(tmp_path: Path) -> None:
+@pytest.mark.parametrize("size", [5_000_000, 100_000_000])
+async def test_a_full_disk_is_a_507_and_the_object_goes_on_uploading(tmp_path: Path, size: int) -> None:
     limit = ("prlimit", "--fsize=3000000")
     with serving(tmp_path / "data", "--isolation", "process", before=limit) as service:
         async with connect(service) as api:
             view = await create(api)
-            answer = await api.put(view["upload_url"], content=b"x" * 5_000_000)
+            answer = await api.put(view["upload_url"], content=b"x" * size)
             assert answer.status_code == 507
             assert (await api.put(view["upload_url"], content=b"x" * 5_000)).status_code == 200
             assert (await api.json(f"/v1/objects/{view['id']}/complete", {}))["size_bytes"] == 5000
