@@ -19,7 +19,7 @@ test: $(BIN)/.dev ## run every test, browser included, the files side by side: W
 	@$(BIN)/pytest --numprocesses $(or $(WORKERS),auto) --dist loadfile --no-loadscope-reorder $(if $(COVERAGE),--cov --cov-report=)
 	@$(if $(COVERAGE),$(BIN)/python -m scripts.coverage_table)
 
-test-fast: $(BIN)/.dev ## run the tests that need no service, kernel or browser: under a minute
+test-fast: $(BIN)/.dev ## run the tests that need no service, kernel or browser: a minute or so
 	@$(BIN)/pytest --numprocesses $(or $(WORKERS),auto) --dist loadfile -m "not (service or kernel or browser or exhaustion)"
 
 lint: $(BIN)/.dev ## ruff and mypy --strict

@@ -102,6 +102,7 @@ def test_a_data_folder_that_sandboxes_would_see_is_refused() -> None:
 if os.getuid() == 0:
 
     @pytest.mark.timeout(1800)  # it runs as long as all that it runs
+    @pytest.mark.service
     def test_the_same_holds_for_an_account_without_privileges() -> None:
         """All tests of this folder, run by an account that is nobody on this machine."""
         base = Path("/tmp", f"unprivileged-{os.getpid()}")
