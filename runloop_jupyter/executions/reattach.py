@@ -36,7 +36,8 @@ class RunningCommand:
 
 async def running_commands(session: Session) -> list[RunningCommand]:
     """The commands of this user's kernels that still run, newest first."""
-    sdk, connection = await session.client.sdk(), await session.client.connected()
+    sdk, connection = await session.client.sdk(), session.client.connection
+    assert connection is not None
     boxes = {view.id: describe(view) async for view in sdk.api.devboxes.list(limit=1000, status="running")}
     entries = [entry for entry in session.execution_history.entries(connection) if entry.devbox_id in boxes][:_MOST]
     turn = asyncio.Semaphore(_AT_ONCE)

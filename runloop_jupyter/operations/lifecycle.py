@@ -11,7 +11,7 @@ from ..settings import Settings
 from .observer import UNOBSERVED, Observer
 
 if TYPE_CHECKING:
-    from runloop_sdk import AsyncDevbox
+    from runloop_sdk import AsyncDevbox, AsyncRunloopSDK
     from runloop_sdk.models.devboxes import DevboxView
 
     from ..resources.devboxes import DevboxInfo
@@ -42,20 +42,21 @@ async def create(
 
     `keep_alive` is in seconds. What is not given is as the user has set it.
     """
-    sdk, connection = await session.client.sdk(), await session.client.connected()
+    sdk, connection = await session.client.sdk(), session.client.connection
+    assert connection is not None
     request = _with_settings(parameters, session.settings)
     creating = session.own(sdk.api.devboxes.create, request, connection, keep=keep, keep_alive=keep_alive)
-    created = await _until_running(session, creating, observer)
+    created = await _until_running(session, sdk, creating, observer)
     if use:
         session.choose(created)
     return created
 
 
-async def _until_running(session: Session, creating: Coroutine[Any, Any, DevboxView], observer: Observer) -> DevboxInfo:
+async def _until_running(
+    session: Session, sdk: AsyncRunloopSDK, creating: Coroutine[Any, Any, DevboxView], observer: Observer
+) -> DevboxInfo:
     """Return the devbox that `creating` makes once it runs; where the wait is cancelled, shut it down."""
     from runloop_sdk import UnexpectedStateError, complete_or_undo, run_undo
-
-    sdk = await session.client.sdk()
 
     async def shut_down(view: DevboxView) -> None:
         await sdk.devbox.from_id(view.id).shutdown()

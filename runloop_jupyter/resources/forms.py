@@ -79,7 +79,7 @@ class Outcome:
 
 @dataclass(frozen=True, slots=True)
 class Form:
-    """One form. `request` makes of good values what the API is asked for; `submit` does it, and may take long.
+    """One form. `submit` does what good values ask for, and may take long.
 
     `doing` is shown meanwhile on the row that the form is for.
     """
@@ -88,7 +88,6 @@ class Form:
     title: str
     button: str
     fields: tuple[Field, ...]
-    request: Callable[[Values], dict[str, Any]]
     magic: Callable[[Values], str]
     submit: Callable[[Submission], Awaitable[Outcome]]
     doing: str = ""

@@ -102,7 +102,6 @@ BUILD_FORM = Form(
         Field("commands", "Setup commands", "lines", "run after the Dockerfile, one a line", more=True),
         METADATA,
     ),
-    _request,
     _magic,
     _build,
 )

@@ -259,7 +259,7 @@ def creation_form(choices: Choices, source: str = "") -> Form:
         Field("tunnel", "Tunnel", "choice", options=tunnels, more=True),
         METADATA,
     )  # fmt: skip
-    return Form("devbox", "New devbox", "Create devbox", fields, _request, _magic, _create)
+    return Form("devbox", "New devbox", "Create devbox", fields, _magic, _create)
 
 
 def _devbox_of(submission: Submission) -> DevboxInfo:
@@ -293,15 +293,10 @@ SNAPSHOT_FORM = Form(
         Field("name", "Name", hint="optional", check=check_length),
         Field("message", "Message", hint="what is in it; optional"),
     ),
-    _snapshot_request,
     _snapshot_magic,
     _take_snapshot,
     doing="taking a snapshot",
 )
-
-
-def _tunnel_request(values: Values) -> dict[str, Any]:
-    return {"auth_mode": values.get("auth") or "open"}
 
 
 def _tunnel_magic(values: Values) -> str:
@@ -327,7 +322,6 @@ TUNNEL_FORM = Form(
         Field("port", "Port in the devbox", hint="such as 8000", check=check_port),
         Field("auth", "Who gets in", "choice", options=_OPENNESS, value="open"),
     ),
-    _tunnel_request,
     _tunnel_magic,
     _open_tunnel,
 )

@@ -81,7 +81,6 @@ FORM = Form(
         Field("allow_all", "Allow everything", "switch"),
         Field("description", "Description", more=True),
     ),
-    _request,
     _magic,
     _save,
 )

@@ -39,7 +39,6 @@ FORM = Form(
         Field("value", "Value", "hidden", "it is sent to the service and kept nowhere else",
               check=lambda value: "" if value else "A value is needed."),
     ),
-    _request,
     lambda values: f"%runloop secret set {as_word(values.get('name', '').strip() or 'NAME')}",
     _save,
 )  # fmt: skip
