@@ -1,9 +1,12 @@
 # Every target sets up what it needs: a virtual environment in .venv, and (for browser tests) a Chromium.
 PYTHON ?= python3
 BIN := .venv/bin
+# Node comes with the development packages, so that it is the same everywhere.
+NPM := PATH="$(CURDIR)/$(BIN):$$PATH" npm --prefix ui
+UI := ui/node_modules/.package-lock.json
 NOTEBOOK ?= notebooks/quickstart.ipynb
 .DEFAULT_GOAL := help
-.PHONY: help demo lab test test-fast lint bench soak docs clean
+.PHONY: help demo lab test test-fast lint ui bench soak docs clean
 
 help: ## show this list
 	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/^([a-z-]+):.*## (.*)/  make \1\t\2/' | expand -t 18
@@ -14,18 +17,27 @@ demo: $(BIN)/.run ## run the quickstart notebook (or NOTEBOOK=...) on the embedd
 lab: $(BIN)/.lab ## open the quickstart notebook (or NOTEBOOK=...) in JupyterLab
 	@$(BIN)/jupyter lab $(NOTEBOOK)
 
-test: $(BIN)/.dev ## run every test, browser included, the files side by side: WORKERS=2; COVERAGE=yes
+test: $(UI) ## run every test, browser included, the files side by side: WORKERS=2; COVERAGE=yes
 	@scripts/chromium.sh
+	@$(NPM) test --silent
 	@$(BIN)/pytest --numprocesses $(or $(WORKERS),auto) --dist loadfile --no-loadscope-reorder $(if $(COVERAGE),--cov --cov-report=)
 	@$(if $(COVERAGE),$(BIN)/python -m scripts.coverage_table)
 
-test-fast: $(BIN)/.dev ## run the tests that need no service, kernel or browser: a minute or so
+test-fast: $(UI) ## run the tests that need no service, kernel or browser: a minute or so
+	@$(NPM) test --silent
 	@$(BIN)/pytest --numprocesses $(or $(WORKERS),auto) --dist loadfile -m "not (service or kernel or browser or exhaustion)"
 
-lint: $(BIN)/.dev ## ruff and mypy --strict
+lint: $(UI) ## ruff and mypy --strict, Biome and tsc; and that what is made of the sources is up to date
 	@$(BIN)/ruff check .
 	@$(BIN)/ruff format --check .
 	@$(BIN)/mypy
+	@$(BIN)/python -m scripts.protocol_types --check
+	@$(NPM) run lint --silent
+	@$(NPM) run build --silent -- --check
+
+ui: $(UI) ## build the page's side (ui/) into runloop_jupyter/static, and write the page's types and docs of the protocol
+	@$(BIN)/python -m scripts.protocol_types
+	@$(NPM) run build --silent
 
 bench: $(BIN)/.dev ## the benchmarks, beside the official client in the same run
 	@$(BIN)/python -m benchmarks
@@ -37,7 +49,7 @@ docs: $(BIN)/.run ## write the pages of docs/magics from what the magics know of
 	@$(BIN)/python -m scripts.magics_pages
 
 clean: ## remove the virtual environment and caches
-	@rm -rf .venv .venv-1.29 .venv-1.32 .npm-clients .mypy_cache .pytest_cache .ruff_cache
+	@rm -rf .venv ui/node_modules .venv-1.29 .venv-1.32 .npm-clients .mypy_cache .pytest_cache .ruff_cache
 
 # One stamp per set of packages, so `make demo` does not wait for the test tools.
 $(BIN)/uv:
@@ -55,4 +67,8 @@ $(BIN)/.lab: $(BIN)/.run
 
 $(BIN)/.dev: $(BIN)/.run
 	@$(BIN)/uv pip install --quiet --python $(BIN)/python --group dev
+	@touch $@
+
+$(UI): ui/package.json ui/package-lock.json | $(BIN)/.dev
+	@$(NPM) ci --silent
 	@touch $@
