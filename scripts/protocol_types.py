@@ -15,6 +15,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any, Literal, Union, get_args, get_origin, get_type_hints
 
+from runloop_jupyter.resources import specs
 from runloop_jupyter.widgets.protocol import VERSION, common, console, files, logs, panel, terminal
 from runloop_jupyter.widgets.protocol.message import Message, Protocol, Request, binary_fields
 
@@ -22,6 +23,8 @@ ROOT = Path(__file__).parents[1]
 TYPES = ROOT / "ui" / "src" / "protocol"
 PAGE = ROOT / "docs" / "panel-protocol.md"
 MODULES = {"panel": panel, "console": console, "terminal": terminal, "logs": logs, "files": files}
+SHARED = {panel: specs}
+"""By module of messages, the module of those parts of them that others make."""
 
 _HEAD = (
     "// Made from runloop_jupyter/widgets/protocol by scripts/protocol_types.py: change the classes, then `make ui`.\n"
@@ -115,7 +118,9 @@ def _names(names: Sequence[str]) -> str:
 
 
 def _named(module: types.ModuleType) -> Iterator[tuple[str, Any]]:
-    """Yield the types of a module that messages are made of."""
+    """Yield the types that a module's messages are made of."""
+    if module in SHARED:
+        yield from _named(SHARED[module])
     for name, value in vars(module).items():
         is_own = getattr(value, "__module__", "") == module.__name__
         if name == "Row" or (is_own and (_is_named_tuple(value) or typing.is_typeddict(value))):

@@ -10,6 +10,10 @@ from . import common
 from .message import Event, Protocol, Request
 
 
+FollowingState = Literal["loading", "live", "waiting", "ended"]
+"""`waiting` after an error, until it is tried again."""
+
+
 class Line(NamedTuple):
     """One line; `time` is in milliseconds since 1970, `level` is empty where the service tells none."""
 
@@ -44,7 +48,7 @@ class Save(Request):
 class State(Event):
     """The state of following: `waiting` after an error, until it is tried again."""
 
-    state: Literal["loading", "live", "waiting", "ended"]
+    state: FollowingState
 
 
 @dataclass(frozen=True, slots=True)

@@ -9,6 +9,9 @@ from . import common
 from .message import Event, Protocol, Request
 
 
+ShellState = Literal["detached", "connecting", "attached", "ended", "lost"]
+
+
 @dataclass(frozen=True, slots=True)
 class Hello(common.Hello):
     """As every widget's, with the size of the view in characters; 0 where it is not known yet."""
@@ -56,7 +59,7 @@ class Open(Request):
 class State(Event):
     """The state of the shell; `found` is true if it is one that ran already."""
 
-    state: Literal["detached", "connecting", "attached", "ended", "lost"]
+    state: ShellState
     found: bool = False
 
 
