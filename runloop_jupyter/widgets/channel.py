@@ -230,8 +230,8 @@ def _incoming(content: object, buffers: Sequence[memoryview]) -> _Incoming:
     if not isinstance(content, dict):
         raise MagicError(_NO_MESSAGE)
     view, number = content.get("view"), content.get("n")
-    is_view = isinstance(view, str) and _VIEW.fullmatch(view)
-    is_number = isinstance(number, int) and not isinstance(number, bool) and number >= 0
-    if not is_view or not is_number:
+    if not isinstance(view, str) or not _VIEW.fullmatch(view):
         raise MagicError(_NO_MESSAGE)
-    return _Incoming(str(view), number, content, buffers)
+    if not isinstance(number, int) or isinstance(number, bool) or number < 0:
+        raise MagicError(_NO_MESSAGE)
+    return _Incoming(view, number, content, buffers)

@@ -31,6 +31,7 @@ _MERGED = 4_096  # characters: texts below that become one piece with what came 
 _LINE_OR_ESCAPE = re.compile("[\n\x1b]")
 _MOST_DRAWN = 65_536  # characters that are drawn at once, of lines that are drawn anew
 
+
 class ConsoleBuffer:
     """The last pieces, for a view that opens later."""
 

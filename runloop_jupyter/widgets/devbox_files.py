@@ -97,7 +97,9 @@ def checked_name(name: str) -> str:
     if not name or name in (".", "..") or "/" in name or "\0" in name:
         raise UsageError(f"{name!r} cannot be a name: it is empty, a dot or two, or has a slash.")
     if len(name.encode(errors="surrogatepass")) > _LONGEST:
-        raise UsageError(f"This name is too long: {len(name.encode(errors='surrogatepass'))} bytes of at most {_LONGEST}.")
+        raise UsageError(
+            f"This name is too long: {len(name.encode(errors='surrogatepass'))} bytes of at most {_LONGEST}."
+        )
     return name
 
 

@@ -100,21 +100,24 @@ class FileBrowser(DevboxTool):
         async with self._changing():
             await self._files.make_folder(posixpath.join(self.path, name))
         self.channel.post(messages.FolderMade(name))
+        await self._show_folder(".")
 
     async def _remove(self, view: str, wanted: messages.Remove) -> None:
         name = checked_name(wanted.name)
         async with self._changing():
             await self._files.remove(posixpath.join(self.path, name))
+        await self._show_folder(".")
         self.channel.post(messages.Told(f"Deleted {name}."))
 
     @contextlib.asynccontextmanager
     async def _changing(self) -> AsyncIterator[None]:
-        """Show the folder again after a change, and after one that failed in the middle."""
+        """Show the folder as it is after a change that failed: it may have failed in the middle."""
         self.say("")
         try:
             yield
-        finally:
+        except MagicError:
             await self._show_folder(".")
+            raise
 
     # What is shown
 

@@ -9,7 +9,6 @@ from typing import Literal, NamedTuple
 from . import common
 from .message import Event, Protocol, Request
 
-
 FollowingState = Literal["loading", "live", "waiting", "ended"]
 """`waiting` after an error, until it is tried again."""
 

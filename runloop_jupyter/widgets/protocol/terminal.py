@@ -8,7 +8,6 @@ from typing import Literal
 from . import common
 from .message import Event, Protocol, Request
 
-
 ShellState = Literal["detached", "connecting", "attached", "ended", "lost"]
 
 

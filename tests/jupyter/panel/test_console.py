@@ -10,11 +10,11 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from runloop_jupyter.resource_panel.console import Console
+from runloop_jupyter.resource_panel.console_buffer import CHARACTERS, LINES, ConsoleBuffer, Printer
 
 from runloop_jupyter.operations.lifecycle import create
 from runloop_jupyter.output.output_targets import ScreenSize
-from runloop_jupyter.resource_panel.console import Console
-from runloop_jupyter.resource_panel.console_buffer import CHARACTERS, LINES, ConsoleBuffer, Printer
 from runloop_jupyter.resources.devboxes import DevboxInfo, describe
 from runloop_jupyter.session import Session
 from tests.jupyter.panel.tool_page import MakeToolPage, ToolPage, tools

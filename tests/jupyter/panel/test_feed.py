@@ -9,13 +9,13 @@ from email.utils import formatdate
 from typing import Any
 
 import pytest
+from runloop_jupyter.resource_panel.poll_interval import delay, delay_after_failures
+from runloop_jupyter.resource_panel.view_presence import ViewPresence
 
 from runloop_jupyter.resource_panel import controller
 from runloop_jupyter.resource_panel import feed as feeds
 from runloop_jupyter.resource_panel.feed import feed_of
-from runloop_jupyter.resource_panel.poll_interval import delay, delay_after_failures
 from runloop_jupyter.resource_panel.table import Change, Table
-from runloop_jupyter.resource_panel.view_presence import ViewPresence
 from runloop_jupyter.resources.kinds import KINDS
 from runloop_jupyter.session import Session
 from tests.jupyter.panel.faulty_service import FaultyService, devbox, faulty_service

@@ -9,10 +9,10 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-
-from runloop_jupyter.operations.lifecycle import create
 from runloop_jupyter.resource_panel.files import FileBrowser
 from runloop_jupyter.resource_panel.uploads import Upload
+
+from runloop_jupyter.operations.lifecycle import create
 from runloop_jupyter.resources.devboxes import DevboxInfo
 from runloop_jupyter.session import Session
 from runloop_sdk import AsyncDevbox

@@ -7,11 +7,11 @@ from pathlib import Path
 from typing import NoReturn
 
 import pytest
+from runloop_jupyter.resource_panel.logs import LogView
 
 from runloop_jupyter.errors import RemoteError
 from runloop_jupyter.operations.lifecycle import create
 from runloop_jupyter.resource_panel import logs, poll_interval
-from runloop_jupyter.resource_panel.logs import LogView
 from runloop_jupyter.resources.devboxes import DevboxInfo
 from runloop_jupyter.session import Session
 from runloop_sdk import AsyncDevbox

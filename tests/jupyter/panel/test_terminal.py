@@ -4,9 +4,9 @@ import asyncio
 from collections.abc import Awaitable, Callable
 
 import pytest
+from runloop_jupyter.resource_panel.terminal import Terminal
 
 from runloop_jupyter.operations.lifecycle import create
-from runloop_jupyter.resource_panel.terminal import Terminal
 from runloop_jupyter.resources.devboxes import DevboxInfo
 from runloop_jupyter.session import Session
 from tests.jupyter.panel.tool_page import MakeToolPage, ToolPage, tools

@@ -3,7 +3,6 @@
 import random
 
 import pytest
-
 from runloop_jupyter.resource_panel.in_order import InOrder
 
 
