@@ -22,16 +22,18 @@ _ANSWER_WITHIN = 20.0  # seconds for an answer, with the tries after a refusal t
 
 
 class RowObserver(Observer):
-    """Shows each change in the table at once, and gives up on a service that does not answer: nobody can press Stop."""
+    """Shows what becomes of the resources of one kind: nobody can press Stop here."""
 
     def __init__(self, feed: Feed, kind: ResourceKind[Any]) -> None:
         self._feed = feed
         self._kind = kind
 
     def changed(self, view: BaseModel) -> None:
+        """Show a change in the table at once."""
         self._feed.put(kind_of(view).name, view.model_dump(exclude={"upload_url", "upload_headers"}))
 
     async def confirmed(self, request: Awaitable[T]) -> T:
+        """Return the request's result. Raises `MagicError` where the service does not answer for long."""
         try:
             async with asyncio.timeout(_ANSWER_WITHIN):
                 return await request
@@ -50,10 +52,12 @@ class FormObserver(RowObserver):
         self._accept = accept
 
     def changed(self, view: BaseModel) -> None:
+        """Show a change, and close the form."""
         super().changed(view)
         self._accept()
 
     async def confirmed(self, request: Awaitable[T]) -> T:
+        """Return the request's result, and close the form."""
         answer = await super().confirmed(request)
         self._accept()
         return answer

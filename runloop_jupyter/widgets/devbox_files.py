@@ -96,10 +96,9 @@ def checked_name(name: str) -> str:
     """Return a name of an entry. Raises `UsageError` for what cannot be one."""
     if not name or name in (".", "..") or "/" in name or "\0" in name:
         raise UsageError(f"{name!r} cannot be a name: it is empty, a dot or two, or has a slash.")
-    if len(name.encode(errors="surrogatepass")) > _LONGEST:
-        raise UsageError(
-            f"This name is too long: {len(name.encode(errors='surrogatepass'))} bytes of at most {_LONGEST}."
-        )
+    length = len(name.encode(errors="surrogatepass"))  # what a page sends may be no Unicode
+    if length > _LONGEST:
+        raise UsageError(f"This name is too long: {length} bytes of at most {_LONGEST}.")
     return name
 
 
