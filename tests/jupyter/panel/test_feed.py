@@ -10,6 +10,7 @@ from typing import Any
 
 import pytest
 
+from runloop_jupyter.resource_panel import forms, row_observer, service_reader
 from runloop_jupyter.resource_panel.feed import feed_of
 from runloop_jupyter.resource_panel.table import Change, Table
 from runloop_jupyter.resources.kinds import KINDS

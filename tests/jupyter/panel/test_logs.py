@@ -147,18 +147,18 @@ async def test_nobody_asks_when_nobody_looks(
 
 
 async def test_a_page_that_was_silent_for_long_goes_on(
-    devbox: AsyncDevbox, page: ToolPage, monkeypatch: pytest.MonkeyPatch
+    session: Session, box: DevboxInfo, devbox: AsyncDevbox, tools: MakeToolPage, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr("runloop_jupyter.widgets.channel.GRACE", 0.01)
-    monkeypatch.setattr("runloop_jupyter.widgets.views.SILENCE", 0.01)
-    again = await ToolPage(page.tool, "v2").open()  # whose hello begins the watch anew
-    page.tool._watch.cancel()
-    page.tool.begin(page.tool._watch_views())
-    await again.until(lambda: page.tool._following.done(), "the end of looking")
-    monkeypatch.undo()
+    page = await tools(LogView, session, box).open()
+    monkeypatch.setattr("runloop_jupyter.widgets.views.SILENCE", 0.0)
+    await page.until(lambda: page.tool._following.done(), "the end of looking")
+    monkeypatch.setattr("runloop_jupyter.widgets.views.SILENCE", 150.0)
     await devbox.cmd.exec("echo meanwhile")
     page.send("alive", visible=True)
-    await page.until(lambda: "meanwhile" in texts(page), "what was missed")
+    await page.until(lambda: page.told("hello_wanted"), "the wish for a hello")
+    again = await ToolPage(page.tool, "v1-awake").open()
+    await again.until(lambda: "meanwhile" in texts(again), "what was missed")
 
 
 async def test_many_and_long_lines_come_in_messages_of_some_size(
