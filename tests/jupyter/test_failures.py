@@ -5,8 +5,8 @@ from __future__ import annotations
 from typing import Any
 
 import pytest
-from runloop_jupyter.resource_panel.detail import _facts
 
+from runloop_jupyter.resource_panel.details import facts
 from runloop_jupyter.resources.devboxes import DevboxInfo, unavailable
 from runloop_jupyter.resources.kinds import KINDS
 from tests.jupyter.kernels import Kernel, fails
@@ -87,6 +87,6 @@ def test_the_panel_says_it_in_its_table_and_in_its_details() -> None:
     row = KINDS["devbox"].row(FAILED)
     assert row is not None
     assert KINDS["devbox"].value(row, "reason") == "It broke (execution_failed)"
-    assert ["Why it failed", "It broke (execution_failed)", "text"] in list(_facts(KINDS["devbox"], FAILED))
+    assert ["Why it failed", "It broke (execution_failed)", "text"] in list(facts(KINDS["devbox"], FAILED))
     odd = {**FAILED, "state_transitions": ["x"], "failure_reason": {"a": 1}}
     assert KINDS["devbox"].row(odd) is not None
