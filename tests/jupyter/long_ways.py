@@ -179,7 +179,7 @@ class Runner:
         from runloop_jupyter.widgets.protocol import VERSION
 
         console = Console(self._session, await self._session.find("main"))
-        hello = {"op": "hello", "protocol": VERSION, "visible": True}
+        hello: dict[str, object] = {"op": "hello", "protocol": VERSION, "visible": True}
         for number, message in enumerate((hello, {"op": "run", "command": pattern.shell})):
             console._handle_custom_msg({"view": "one", "n": number, **message}, [])
         while not (news := [text for kind, text in console._scroll.pieces if kind in ("good", "bad")]):  # noqa: ASYNC110
