@@ -179,8 +179,9 @@ class Runner:
         from runloop_jupyter.widgets.protocol import VERSION
 
         console = Console(self._session, await self._session.find("main"))
-        hello: dict[str, object] = {"op": "hello", "protocol": VERSION, "visible": True}
-        for number, message in enumerate((hello, {"op": "run", "command": pattern.shell})):
+        hello = {"op": "hello", "protocol": VERSION, "visible": True}
+        messages: list[dict[str, object]] = [hello, {"op": "run", "command": pattern.shell}]
+        for number, message in enumerate(messages):
             console._handle_custom_msg({"view": "one", "n": number, **message}, [])
         while not (news := [text for kind, text in console._scroll.pieces if kind in ("good", "bad")]):  # noqa: ASYNC110
             await asyncio.sleep(0.1)
