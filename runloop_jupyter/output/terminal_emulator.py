@@ -27,7 +27,7 @@ class TerminalEmulator:
         self._lines, self._cursor = screen.lines, screen.cursor
         self._moved_after = 0  # the lines that had scrolled when the cursor was last moved
         # The methods themselves, so that a character or sequence of a flood is one look and one call.
-        self._controls = {
+        self._controls: dict[str, Callable[[], None]] = {
             "\n": self._cursor.new_line,
             "\r": self._cursor.carriage_return,
             "\b": partial(self._cursor.back, 1),
