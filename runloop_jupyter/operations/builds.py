@@ -8,6 +8,7 @@ from collections.abc import AsyncIterator, Iterable, Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
 from ..errors import RemoteError
+from ..resources.kind_names import BLUEPRINT
 from .observer import UNOBSERVED, Observer
 
 if TYPE_CHECKING:
@@ -49,7 +50,7 @@ async def start_build(session: Session, request: Mapping[str, Any], observer: Ob
         return await observer.confirmed(sdk.api.blueprints.create(**request))
 
     view = await complete_or_undo(begin(), lambda made: delete(sdk.blueprint.from_id(made.id)))
-    session.names.add("blueprint", view.name)
+    session.names.add(BLUEPRINT, view.name)
     observer.changed(view)
     return view
 

@@ -7,6 +7,7 @@ from collections.abc import Coroutine, Iterable, Mapping
 from typing import TYPE_CHECKING, Any
 
 from ..resources.devboxes import describe, unavailable
+from ..resources.kinds.blueprint import BLUEPRINT
 from ..settings import Settings
 from .observer import UNOBSERVED, Observer
 
@@ -42,14 +43,30 @@ async def create(
 
     `keep_alive` is in seconds. What is not given is as the user has set it.
     """
+    from runloop_sdk import NotFoundError
+
     sdk, connection = await session.client.sdk(), session.client.connection
     assert connection is not None
     request = _with_settings(parameters, session.settings)
     creating = session.own(sdk.api.devboxes.create, request, connection, keep=keep, keep_alive=keep_alive)
-    created = await _until_running(session, sdk, creating, observer)
+    try:
+        created = await _until_running(session, sdk, creating, observer)
+    except NotFoundError:
+        await _check_blueprint(sdk, request)
+        raise
     if use:
         session.choose(created)
     return created
+
+
+async def _check_blueprint(sdk: AsyncRunloopSDK, request: Mapping[str, Any]) -> None:
+    """Raise `UsageError`, with a name that is near, if there is no blueprint that the request names."""
+    wanted = request.get("blueprint_name") or request.get("blueprint_id")
+    if wanted is None:
+        return
+    known = await BLUEPRINT.all(sdk)
+    if not any(wanted in (blueprint.id, blueprint.name) for blueprint in known):
+        raise BLUEPRINT.unknown(wanted, known)
 
 
 async def _until_running(

@@ -18,6 +18,7 @@ from runloop_sdk.models.objects import ObjectView
 from runloop_sdk.models.secrets import SecretView
 
 from ..resources.devboxes import describe
+from ..resources.kinds.network_policy import allowed
 from ..text.durations import spell_duration
 from ..text.quoting import as_word, reference
 from ..text.sizes import spell_size
@@ -25,7 +26,6 @@ from . import page
 from .card import Details
 from .devboxes import devbox_details
 from .frames import row_of
-from .policies import allowed
 from .states import state_text
 from .table import Columns, Listing
 from .text import ago, moment, pairs
@@ -153,7 +153,7 @@ def _(view: NetworkPolicyView) -> Details[NetworkPolicyView]:
         ("name", view.name),
         ("id", view.id),
         ("description", view.description or ""),
-        ("allows", allowed(view.egress)),
+        ("allows", allowed(view.egress.model_dump())),
         ("created", ago(view.create_time_ms)),
         ("changed", ago(view.update_time_ms)),
         ("use it", f"%devbox create --policy {reference(view.name, view.id)}"),

@@ -147,6 +147,8 @@ class ResourceKind(Generic[V]):
     """Makes the cells that do what the panel does, of an entry, its name and its id: a label and a text for each."""
     loses: str
     """Says what is lost with it."""
+    listed: tuple[str, ...] = ()
+    """The columns of the table that `list` prints, in its order, by key."""
     delete: Callable[[AsyncRunloopSDK, str], Awaitable[object]] | None = None
     """Deletes the one with this id."""
     pruning: Pruning | None = None
@@ -255,6 +257,10 @@ class ResourceKind(Generic[V]):
         """Return the row of one entry; None where it has no id to act on."""
         identity = entry.get("id")
         return [identity, *self.row_values(entry)] if isinstance(identity, str) and identity else None
+
+    def column(self, key: str) -> Column:
+        """Return the column with this key."""
+        return next(column for column in self.columns if column.key == key)
 
     def value(self, row: Row, key: str) -> Any:
         """Return the row's value in a column; None for a column that this kind does not have."""

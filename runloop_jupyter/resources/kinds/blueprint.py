@@ -6,6 +6,7 @@ from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any
 
 from ...text.quoting import as_word
+from .. import kind_names
 from ..forms import (
     METADATA,
     Field,
@@ -63,7 +64,7 @@ async def _build_log(sdk: AsyncRunloopSDK, identity: str) -> list[list[str]]:
 
 
 def _cells(entry: Entry, name: str, identity: str) -> list[list[str]]:
-    return [["New devbox from it", f"%devbox create --blueprint {name}"], *manage_cells("blueprint", name)]
+    return [["New devbox from it", f"%devbox create --blueprint {name}"], *manage_cells(kind_names.BLUEPRINT, name)]
 
 
 def _request(values: Values) -> dict[str, Any]:
@@ -93,7 +94,7 @@ async def _build(submission: Submission) -> Outcome:
 
 
 BUILD_FORM = Form(
-    "blueprint",
+    kind_names.BLUEPRINT,
     "Build a blueprint",
     "Build",
     (
@@ -107,7 +108,7 @@ BUILD_FORM = Form(
 )
 
 BLUEPRINT: ResourceKind[BlueprintView] = ResourceKind(
-    name="blueprint",
+    name=kind_names.BLUEPRINT,
     singular="blueprint",
     title="Blueprints",
     model="BlueprintView",
@@ -125,6 +126,7 @@ BLUEPRINT: ResourceKind[BlueprintView] = ResourceKind(
         Column("id", "ID", "id", 230, 3),
     ),
     row_values=_row,
+    listed=("name", "id", "status", "created"),
     fact=_fact,
     log=_build_log,
     empty="No blueprint yet. Build one from a Dockerfile: devboxes then start from it with everything installed.",

@@ -9,6 +9,7 @@ from ...errors import UsageError
 from ...kernel.owned import DEFAULT_KEEP_ALIVE
 from ...text.durations import parse_duration
 from ...text.quoting import as_word
+from .. import kind_names
 from ..api_limits import SIZES
 from ..devboxes import DevboxInfo, describe
 from ..forms import (
@@ -175,7 +176,7 @@ async def _shut_down(request: ActionRequest) -> str:
 
 
 def _source(values: Values) -> tuple[str, str]:
-    """Return "blueprint" or "snapshot" and its id; nothing for the standard image."""
+    """Return the kind and the id of what it starts from; nothing for the standard image."""
     kind, _, identity = values.get("source", "").partition(":")
     return kind, identity
 
@@ -286,7 +287,7 @@ async def _take_snapshot(submission: Submission) -> Outcome:
 
 
 SNAPSHOT_FORM = Form(
-    "snapshot",
+    kind_names.SNAPSHOT,
     "Take a snapshot",
     "Take snapshot",
     (
@@ -327,7 +328,7 @@ TUNNEL_FORM = Form(
 )
 
 DEVBOX: ResourceKind[DevboxView] = ResourceKind(
-    name="devbox",
+    name=kind_names.DEVBOX,
     singular="devbox",
     title="Devboxes",
     model="DevboxView",
@@ -350,7 +351,7 @@ DEVBOX: ResourceKind[DevboxView] = ResourceKind(
         Column("id", "ID", "id", 230, 7),
     ),
     row_values=_row,
-    shows_names_of=("blueprint",),
+    shows_names_of=(kind_names.BLUEPRINT,),
     belongs_to_kernels=True,
     fact=_fact,
     empty="No devbox yet. Create one here, or type %devbox create in a cell.",
@@ -364,7 +365,7 @@ DEVBOX: ResourceKind[DevboxView] = ResourceKind(
         Action("logs", "Logs", many=False),
         Action("tunnel", "Tunnel link…", _RUNNING, many=False),
         Action("keep_alive", "Keep alive", _RUNNING, _keep_alive, "renewing"),
-        Action("snapshot", "Snapshot", _RUNNING, _snapshot, "taking a snapshot"),
+        Action(kind_names.SNAPSHOT, "Snapshot", _RUNNING, _snapshot, "taking a snapshot"),
         Action("suspend", "Suspend", _RUNNING, _suspend, "suspending"),
         Action("resume", "Resume", ("suspended",), _resume, "resuming"),
         Action("shutdown", "Shut down…", _LIVE, _shut_down, "shutting down", destructive=True),
@@ -372,7 +373,7 @@ DEVBOX: ResourceKind[DevboxView] = ResourceKind(
     cells=_cells,
     create_label="New devbox",
     creation=creation_form,
-    sources=("blueprint", "snapshot"),
+    sources=(kind_names.BLUEPRINT, kind_names.SNAPSHOT),
     forms=(SNAPSHOT_FORM, TUNNEL_FORM),
     loses="Their processes end and their disks are lost. Snapshots of them stay.",
 )

@@ -6,6 +6,7 @@ from collections import Counter
 from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any
 
+from .. import kind_names
 from ..kind import NAME, Action, Column, Entry, Pruning, ResourceKind, Row, number, text
 from .deletion import deletion, manage_cells
 
@@ -36,17 +37,20 @@ def _older(newest_first: Sequence[Row], keep: int) -> list[Row]:
 
 
 def _cells(entry: Entry, name: str, identity: str) -> list[list[str]]:
-    return [["New devbox from it", f"%devbox create --snapshot {identity}"], *manage_cells("snapshot", identity)]
+    return [
+        ["New devbox from it", f"%devbox create --snapshot {identity}"],
+        *manage_cells(kind_names.SNAPSHOT, identity),
+    ]
 
 
 def _detail_entry(answer: Entry) -> Entry:
-    snapshot = answer.get("snapshot")
+    snapshot = answer.get(kind_names.SNAPSHOT)
     return snapshot if isinstance(snapshot, dict) and snapshot else answer
 
 
 SNAPSHOT: ResourceKind[DevboxSnapshotView] = ResourceKind(
-    name="snapshot",
-    singular="snapshot",
+    name=kind_names.SNAPSHOT,
+    singular=kind_names.SNAPSHOT,
     title="Snapshots",
     model="DevboxSnapshotView",
     path="/v1/devboxes/disk_snapshots",
@@ -63,6 +67,7 @@ SNAPSHOT: ResourceKind[DevboxSnapshotView] = ResourceKind(
         Column("id", "ID", "id", 230, 5),
     ),
     row_values=_row,
+    listed=("name", "id", "devbox", "size", "message", "created"),
     empty="No snapshot yet. Take one of a running devbox: it keeps the disk, and new devboxes can start from it.",
     actions=(Action("create_devbox", "New devbox from this", many=False), deletion()),
     cells=_cells,

@@ -7,6 +7,7 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from .. import kind_names
 from ..kind import NAME, Action, ActionRequest, Column, Entry, Pruning, ResourceKind, Row, number, text
 from .deletion import deletion, manage_cells
 
@@ -32,7 +33,7 @@ def _unfinished(newest_first: Sequence[Row], keep: int) -> list[Row]:
 
 
 def _cells(entry: Entry, name: str, identity: str) -> list[list[str]]:
-    return [["Download", f"%runloop object download {identity}"], *manage_cells("object", identity)]
+    return [["Download", f"%runloop object download {identity}"], *manage_cells(kind_names.OBJECT, identity)]
 
 
 async def _download(request: ActionRequest) -> str:
@@ -47,7 +48,7 @@ async def _download(request: ActionRequest) -> str:
 
 
 OBJECT: ResourceKind[ObjectView] = ResourceKind(
-    name="object",
+    name=kind_names.OBJECT,
     singular="object",
     title="Storage objects",
     model="ObjectView",
@@ -65,6 +66,7 @@ OBJECT: ResourceKind[ObjectView] = ResourceKind(
         Column("id", "ID", "id", 230, 5),
     ),
     row_values=_row,
+    listed=("name", "id", "type", "size", "state", "created"),
     empty="No storage object yet. Drop a file here to upload one; devboxes can mount it.",
     settled=frozenset({_COMPLETE, "deleted", _ERROR}),
     actions=(

@@ -29,7 +29,7 @@ class Devbox:
     def __init__(self, state: DevboxState, services: DevboxServices) -> None:
         flow = services.fair_queue.flow(state.record.id)
         self.state = state
-        self.disk = Disk(state, services.isolation)
+        self.disk = Disk(state, services.isolation, services.disk_problems)
         self._timer = ExpiryTimer(state, services.kernels)
         self.processes = Processes(state, self._timer, flow)
         self._provisioner = services.provisioner
