@@ -9,14 +9,16 @@ from __future__ import annotations
 import asyncio
 from collections.abc import Awaitable, Callable
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any, Literal
+from typing import TYPE_CHECKING, Any, Literal, TypeVar
 
 from .errors import ConnectionLostError, MagicError, RemoteError
 from .resources.devboxes import DevboxInfo, describe, unavailable
 from .text.quoting import reference
 
+T = TypeVar("T")
+
 if TYPE_CHECKING:
-    from runloop_sdk import AsyncRunloopSDK
+    from runloop_sdk import AsyncRunloopSDK, RunloopError
 
     from .connection import Connection
 
@@ -125,6 +127,7 @@ async def _first_answer(
     subject: Subject, sdk: AsyncRunloopSDK
 ) -> tuple[Service, DevboxInfo | Literal["unknown"] | None]:
     from runloop_sdk import APIConnectionError, APIStatusError, APITimeoutError
+    from runloop_sdk.models import DevboxView
 
     asked = sdk.api.devboxes.list(limit=1) if subject.devbox is None else sdk.api.devboxes.retrieve(subject.devbox.id)
     answer = await _answer(asked)
@@ -132,7 +135,7 @@ async def _first_answer(
         return "silent" if isinstance(answer, APITimeoutError) else "refuses", None
     if isinstance(answer, APIStatusError):
         return "answers", "unknown" if answer.status_code == 404 else None
-    return "answers", None if subject.devbox is None or isinstance(answer, Exception) else describe(answer)
+    return "answers", describe(answer) if isinstance(answer, DevboxView) else None
 
 
 async def _with_command(execution_id: str, devbox: DevboxInfo, sdk: AsyncRunloopSDK) -> Findings:
@@ -146,7 +149,7 @@ async def _with_command(execution_id: str, devbox: DevboxInfo, sdk: AsyncRunloop
     return Findings("answers", devbox, answer.status, answer.exit_status)
 
 
-async def _answer(asked: Awaitable[Any]) -> Any:
+async def _answer(asked: Awaitable[T]) -> T | RunloopError:
     """The answer, or the SDK's error instead."""
     from runloop_sdk import APITimeoutError, RunloopError
 

@@ -12,6 +12,8 @@ from .output.terminal_text import last_line, safe_text
 from .text.durations import spell_duration
 
 if TYPE_CHECKING:
+    from pandas import DataFrame
+
     from .executions.grid import Row
     from .output.transcript import Transcript
 
@@ -199,7 +201,7 @@ class FanOutResult(Mapping[str, DevboxResult]):
         """Parse the standard output of each command as JSON. Raises `UsageError` that says where it is wrong."""
         return {name: result.json() for name, result in self.items()}
 
-    def to_dataframe(self) -> Any:
+    def to_dataframe(self) -> DataFrame:
         """A pandas DataFrame with one row for each devbox."""
         from .rendering import data_frame
 

@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Callable, Mapping
-from typing import TYPE_CHECKING, Any
+from collections.abc import Callable
+from typing import TYPE_CHECKING
 
 from ..kernel.prompts import ask
 from ..output.terminal_text import plain
+from ..text.json_values import MimeBundle
 
 if TYPE_CHECKING:
     from runloop_sdk import AsyncExecution
@@ -41,7 +42,7 @@ class Dialogue:
         self._line = (self._line + text).rpartition("\n")[2][-_LONGEST:]
         self._came.set()
 
-    def display(self, bundle: Mapping[str, Any], *, display_id: str = "", update: bool = False) -> None:
+    def display(self, bundle: MimeBundle, *, display_id: str = "", update: bool = False) -> None:
         """Pass on what is shown by MIME types."""
         self._sink.display(bundle, display_id=display_id, update=update)
 

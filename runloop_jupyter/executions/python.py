@@ -10,7 +10,7 @@ import os
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field, replace
 from shlex import quote
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 from ..errors import RemoteError, UsageError
 from ..output.untrusted import sanitize
@@ -45,7 +45,7 @@ class PythonCell:
     offset: int = 0
     session: str = "main"
     interpreter: str = "python3"
-    values: Mapping[str, Any] = field(default_factory=dict)
+    values: Mapping[str, object] = field(default_factory=dict)
     out: tuple[str, ...] = ()
     restart: bool = False
 
@@ -281,7 +281,7 @@ class PythonCellRun(PythonCommandRun):
         look = CommandSpec(f"command -v {program}", user=self.spec.user)
         return (await (await self._command.box()).cmd.exec(own_command(look.prepared))).success
 
-    async def _values(self) -> dict[str, Any]:
+    async def _values(self) -> dict[str, object]:
         """The values that came back. What a devbox sends is never unpickled."""
         frame = self._printed.values
         if frame is None:

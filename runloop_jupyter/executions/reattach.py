@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 import time
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 from ..errors import UsageError
 from ..output.transcript import Transcript
@@ -31,7 +31,7 @@ class RunningCommand:
 
     entry: Entry
     devbox: DevboxInfo
-    handle: Background[Any] | None = None
+    handle: Background[object] | None = None
 
 
 async def running_commands(session: Session) -> list[RunningCommand]:

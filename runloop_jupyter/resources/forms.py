@@ -12,6 +12,7 @@ from dataclasses import asdict, dataclass
 from typing import TYPE_CHECKING, Any
 
 from ..text.durations import parse_duration
+from ..text.json_values import JsonObject
 from ..text.quoting import as_word
 from .api_limits import HOST, LONGEST_KEEP_ALIVE, LONGEST_NAME, VARIABLE, repository_mount
 
@@ -38,7 +39,7 @@ class Field:
     check: Check = lambda value: ""
     value: str = ""
 
-    def spec(self) -> dict[str, Any]:
+    def spec(self) -> JsonObject:
         """Return what the page needs to know of it."""
         facts = asdict(self)
         del facts["check"]
@@ -92,7 +93,7 @@ class Form:
     submit: Callable[[Submission], Awaitable[Outcome]]
     doing: str = ""
 
-    def spec(self) -> dict[str, Any]:
+    def spec(self) -> JsonObject:
         """Return what the page needs to know of it."""
         fields = [field.spec() for field in self.fields]
         return {"name": self.name, "title": self.title, "submit": self.button, "fields": fields}
@@ -175,7 +176,7 @@ def check_port(text: str) -> str:
 # The request: what the API is asked for
 
 
-def given(wanted: Mapping[str, Any]) -> dict[str, Any]:
+def given(wanted: Mapping[str, object]) -> dict[str, object]:
     """Return the parameters that have a value."""
     return {key: value for key, value in wanted.items() if value}
 

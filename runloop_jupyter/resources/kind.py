@@ -8,9 +8,10 @@ from __future__ import annotations
 
 from collections.abc import AsyncIterator, Awaitable, Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING, Any, Generic, Protocol, TypeVar
+from typing import TYPE_CHECKING, Any, Generic, Protocol, TypeAlias, TypeVar
 
 from ..errors import UsageError, did_you_mean
+from ..text.json_values import JsonObject
 from ..text.quoting import printable, reference
 
 if TYPE_CHECKING:
@@ -31,14 +32,19 @@ class Named(Protocol):
     """The fields of all resources. Snapshots may have no name."""
 
     id: str
-    name: Any
     create_time_ms: int
 
-    def model_dump(self) -> dict[str, Any]:
+    @property
+    def name(self) -> str | None:
+        """What it is called."""
+
+    def model_dump(self) -> dict[str, object]:
         """Return all fields, as the API names them."""
 
 
 V = TypeVar("V", bound=Named)
+AnyKind: TypeAlias = "ResourceKind[Any]"
+"""A kind of which nobody needs to know the SDK's view."""
 Choices = Mapping[str, Sequence[tuple[str, str]]]
 """By kind, the id and the name of each that can be chosen."""
 
@@ -63,7 +69,7 @@ class ActionRequest:
     """An action on one resource. `alone` is True unless it is done to several at once."""
 
     session: Session
-    kind: ResourceKind[Any]
+    kind: AnyKind
     row: Row
     observer: Observer
     alone: bool = True
@@ -101,7 +107,7 @@ class Action:
         """The label without the dots that announce a question or a form."""
         return self.label.rstrip("…")
 
-    def spec(self) -> dict[str, Any]:
+    def spec(self) -> JsonObject:
         """Return what the page needs to know of it."""
         states = None if self.states is None else list(self.states)
         facts = {"name": self.name, "label": self.label, "states": states}
@@ -138,7 +144,7 @@ class ResourceKind(Generic[V]):
     ask: Callable[[AsyncRunloopSDK, dict[str, Any]], AsyncIterator[V]]
     """Lists them, newest first, with these parameters."""
     columns: tuple[Column, ...]
-    row_values: Callable[[Entry], list[Any]]
+    row_values: Callable[[Entry], Row]
     """Makes an entry's values after the id."""
     empty: str
     """Says what to do where there is none."""
@@ -179,9 +185,9 @@ class ResourceKind(Generic[V]):
     """True if a kernel may own one, which its entries then say."""
     detail_entry: Callable[[Entry], Entry] = field(default=lambda answer: answer)
     """Finds the entry in the answer about one."""
-    fact: Callable[[Entry, str], Any] = field(default=lambda entry, key: entry.get(key))
+    fact: Callable[[Entry, str], object] = field(default=lambda entry, key: entry.get(key))
     """Returns an entry's value for the details; None hides it."""
-    more_facts: Callable[[Entry], Iterable[list[Any]]] = field(default=lambda entry: ())
+    more_facts: Callable[[Entry], Iterable[Row]] = field(default=lambda entry: ())
     """Returns label, value and form of what else the details show."""
     log: Callable[[AsyncRunloopSDK, str], Awaitable[list[list[str]]]] | None = None
     """Reads the log of its making: level and text of each line."""
@@ -204,7 +210,7 @@ class ResourceKind(Generic[V]):
 
     # Lookup
 
-    async def all(self, sdk: AsyncRunloopSDK, *, limit: int | None = None, **filters: Any) -> list[V]:
+    async def all(self, sdk: AsyncRunloopSDK, *, limit: int | None = None, **filters: object) -> list[V]:
         """Return those that there are, newest first, at most `limit`."""
         found: list[V] = []
         page = {"limit": min(limit or _PAGE, _PAGE), **filters}
@@ -298,7 +304,7 @@ class ResourceKind(Generic[V]):
         name, identity = str(entry.get("name") or ""), str(entry.get("id") or "")
         return self.cells(entry, reference(name, identity), reference("", identity))
 
-    def spec(self) -> dict[str, Any]:
+    def spec(self) -> JsonObject:
         """Return what the page needs to know of it."""
         columns = [[c.key, c.label, c.form, c.width, c.rank] for c in self.columns]
         facts = {"name": self.name, "title": self.title, "singular": self.singular, "empty": self.empty}

@@ -167,7 +167,8 @@ from runloop_jupyter.magics import session_of_this_shell
 from runloop_jupyter.operations.observer import UNOBSERVED
 from runloop_jupyter.resources.forms import Submission
 from runloop_jupyter.resources.kinds.secret import FORM
-print(loop.run(FORM.submit(Submission(session_of_this_shell(), {{"name": "{name}", "value": "typed"}}, UNOBSERVED))).text)
+typed = {{"name": "{name}", "value": "typed"}}
+print(loop.run(FORM.submit(Submission(session_of_this_shell(), typed, UNOBSERVED))).text)
 """
 
 

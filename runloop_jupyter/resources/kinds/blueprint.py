@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 from ...text.quoting import as_word
 from .. import kind_names
@@ -31,7 +31,7 @@ if TYPE_CHECKING:
 _COMPLETE, _FAILED = "build_complete", "failed"
 
 
-def _row(entry: Entry) -> list[Any]:
+def _row(entry: Entry) -> Row:
     status = "deleted" if entry.get("state") == "deleted" else text(entry.get("status"))
     return [
         text(entry.get("name")),
@@ -55,7 +55,7 @@ def _replaced(newest_first: Sequence[Row], keep: int) -> list[Row]:
     return found
 
 
-def _fact(entry: Entry, key: str) -> Any:
+def _fact(entry: Entry, key: str) -> object:
     return None if key == "state" else entry.get(key)
 
 
@@ -67,7 +67,7 @@ def _cells(entry: Entry, name: str, identity: str) -> list[list[str]]:
     return [["New devbox from it", f"%devbox create --blueprint {name}"], *manage_cells(kind_names.BLUEPRINT, name)]
 
 
-def _request(values: Values) -> dict[str, Any]:
+def _request(values: Values) -> dict[str, object]:
     return given(
         {
             "name": values.get("name", "").strip(),

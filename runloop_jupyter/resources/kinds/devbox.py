@@ -49,7 +49,7 @@ _LIVE = ("running", "suspended", *_CHANGING)
 # Rows
 
 
-def _row(entry: Entry) -> list[Any]:
+def _row(entry: Entry) -> Row:
     launch = part(entry, "launch_parameters")
     status = text(entry.get("status")) or "unknown"
     return [
@@ -108,7 +108,7 @@ def devbox_of(row: Row) -> DevboxInfo:
     )
 
 
-def _fact(entry: Entry, key: str) -> Any:
+def _fact(entry: Entry, key: str) -> object:
     return _reason(entry) if key in ("failure_reason", "shutdown_reason") and entry.get(key) else entry.get(key)
 
 
@@ -181,7 +181,7 @@ def _source(values: Values) -> tuple[str, str]:
     return kind, identity
 
 
-def _request(values: Values) -> dict[str, Any]:
+def _request(values: Values) -> dict[str, object]:
     kind, identity = _source(values)
     return given(
         {

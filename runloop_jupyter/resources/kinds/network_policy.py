@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 from ...text.quoting import as_word, printable
 from .. import kind_names
@@ -20,7 +20,7 @@ from ..forms import (
     lines,
     repeated,
 )
-from ..kind import NAME, Column, Entry, ResourceKind, number, part, text
+from ..kind import NAME, Column, Entry, ResourceKind, Row, number, part, text
 from .deletion import deletion
 
 if TYPE_CHECKING:
@@ -54,7 +54,7 @@ def _range(allowed: Entry) -> str:
     return f"{text(allowed.get('cidr'))} port {ports}" if ports else text(allowed.get("cidr"))
 
 
-def _row(entry: Entry) -> list[Any]:
+def _row(entry: Entry) -> Row:
     return [
         text(entry.get("name")),
         allowed(part(entry, "egress")),
@@ -63,7 +63,7 @@ def _row(entry: Entry) -> list[Any]:
     ]
 
 
-def _egress(entry: Entry) -> Iterator[list[Any]]:
+def _egress(entry: Entry) -> Iterator[Row]:
     for key, value in part(entry, "egress").items():
         label = str(key).replace("_", " ").capitalize()
         if isinstance(value, bool):

@@ -2,19 +2,19 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 from ...text.quoting import as_word, printable
 from .. import kind_names
 from ..forms import Field, Form, Outcome, Submission, check_variable
-from ..kind import NAME, Column, Entry, ResourceKind, number, text
+from ..kind import NAME, Column, Entry, ResourceKind, Row, number, text
 from .deletion import deletion
 
 if TYPE_CHECKING:
     from runloop_sdk.models.secrets import SecretView
 
 
-def _row(entry: Entry) -> list[Any]:
+def _row(entry: Entry) -> Row:
     return [text(entry.get("name")), number(entry.get("create_time_ms")), number(entry.get("update_time_ms"))]
 
 

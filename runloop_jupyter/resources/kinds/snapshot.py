@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Sequence
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 from .. import kind_names
 from ..kind import NAME, Action, Column, Entry, Pruning, ResourceKind, Row, number, text
@@ -14,7 +14,7 @@ if TYPE_CHECKING:
     from runloop_sdk.models.disk_snapshots import DevboxSnapshotView
 
 
-def _row(entry: Entry) -> list[Any]:
+def _row(entry: Entry) -> Row:
     return [
         text(entry.get("name")),
         text(entry.get("source_devbox_id")),

@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 from collections.abc import Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 from .. import kind_names
 from ..kind import NAME, Action, ActionRequest, Column, Entry, Pruning, ResourceKind, Row, number, text
@@ -17,7 +17,7 @@ if TYPE_CHECKING:
 _COMPLETE, _UPLOADING, _ERROR = "read_only", "uploading", "error"
 
 
-def _row(entry: Entry) -> list[Any]:
+def _row(entry: Entry) -> Row:
     return [
         text(entry.get("name")),
         text(entry.get("state")).lower() or "unknown",
