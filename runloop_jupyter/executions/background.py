@@ -92,6 +92,7 @@ class Background(Generic[R]):
                 self._error = error
                 raise
             finally:
+                # Before `done`: whoever waits may look at the cell, which has the last word by then.
                 self._conclude(output)
                 self._over.set()
 
@@ -265,6 +266,7 @@ async def fan_out_in_background(
     try:
         await execution.begun()
     except asyncio.CancelledError:
+        # A Stop during the start means all of it: what has started is killed as it is cancelled.
         following.cancel()
         raise
     _keep(context, execution)
@@ -272,6 +274,7 @@ async def fan_out_in_background(
 
 
 def _keep(context: RunContext, execution: Background[object]) -> None:
+    # Those that run are always kept: they are how a forgotten command is found and killed.
     ended = [each for each in context.executions if each.done]
     for old in ended[:-_KEPT]:
         context.executions.remove(old)

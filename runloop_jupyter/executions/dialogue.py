@@ -54,13 +54,16 @@ class Dialogue:
         """Ask whenever the command does, until it reads no more or is cancelled. Ctrl-D, or ^D, ends its input."""
         while True:
             await self._rest()
+            # Taken at once: what comes while the prompt is open belongs to the next question.
             printed, self._line = plain(self._line), ""
             question = printed or f"input for {self._name}: "
+            # Asked now, not before: the program may have turned its echo off just after the prompt.
             hidden = self._hides_input()
             reply = await ask(question, hidden=hidden, printed=bool(printed), instead="Give the input with --stdin.")
             if reply.strip() in (_END, "^D"):
                 await self._execution.close_std_in()
                 return
+            # It has ended, or reads no more: another prompt would wait for nobody.
             if not (await self._execution.send_stdin(reply + "\n")).success:
                 return
 

@@ -74,6 +74,8 @@ class Frames:
         if self._skips:
             _, newline, text = text.partition("\n")
             self._skips = not newline
+        # A picture of megabytes comes in many pieces: they are kept in a list, as joining each to the rest is
+        # quadratic.
         if self._line and "\n" not in text:
             yield from self._go_on(text)
             return
@@ -94,6 +96,7 @@ class Frames:
                 yield from self._go_on(text[start:])
                 return
             line = text[start + len(self._mark) : end]
+            # A cell can print the mark itself; what is no JSON of the session is shown as the text that it is.
             yield _content(line) or text[start : end + 1]
             text = text[end + 1 :]
 
@@ -183,6 +186,7 @@ class PythonOutput(CommandOutput):
         display_id, update = self._display_id(frame), bool(frame.get("update"))
         if update:
             for shown in self._displays:
+                # All of that id: a display may have been shown in several places.
                 if shown.display_id == display_id:
                     shown.bundle = bundle
         else:
@@ -244,9 +248,11 @@ class PythonCellRun(PythonCommandRun):
         data = json.dumps(request).encode()
         argument = base64.b64encode(data).decode()
         if len(argument) > _INLINE:
+            # A program's arguments have a limit, which differs from system to system.
             argument = "@" + await self._park(data, "cell")
         interpreter = self._cell.interpreter
         command = f"exec {interpreter} -c {quote(program())} {quote(argument)}"
+        # The session moves to the folder and sets the variables itself: they are to stay for the cells after this one.
         self.spec = replace(self.spec, command=command, cwd=None, env=())
         await super().start()
 
@@ -300,6 +306,7 @@ class PythonCellRun(PythonCommandRun):
         async with devbox.file.stream(path=path) as pieces:
             async for piece in pieces:
                 data += piece
+                # Counted as it comes: the size that the devbox told is only its word.
                 if len(data) > MOST_OF_VALUES:
                     raise UsageError(
                         f"--out: the values have over {MOST_OF_VALUES:,} bytes: %devbox download takes files."

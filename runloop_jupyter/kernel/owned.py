@@ -46,6 +46,7 @@ def terms(params: RequestParams, *, is_monitored: bool, keep: bool, keep_alive: 
     if _has_own_end(launch):
         return Terms(params, Lifetime(ends_with_kernel=not keep, keep_alive=None))
     seconds = keep_alive or (DEFAULT_KEEP_ALIVE if is_monitored or keep else UNMONITORED_KEEP_ALIVE)
+    # Also where the service watches the kernel: then this time begins when the kernel has ended.
     launch = {**launch, "keep_alive_time_seconds": round(seconds)}
     return Terms({**params, "launch_parameters": launch}, Lifetime(ends_with_kernel=not keep, keep_alive=seconds))
 
@@ -141,6 +142,7 @@ class OwnedDevboxes:
         made = terms(params, is_monitored=presence.is_monitored, keep=keep, keep_alive=keep_alive)
         headers = {**(params.get("extra_headers") or {}), **presence.headers(made.lifetime)}
         view = await make(**{**made.params, "extra_headers": headers})
+        # With nothing awaited since the answer: a Stop between the two would leave a devbox that nobody owns.
         self._owned[view.id] = _Owned(presence, made.lifetime)
         presence.add(view.id, made.lifetime)
         return view

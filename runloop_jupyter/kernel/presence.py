@@ -151,4 +151,5 @@ class LockPresence:
             async with sdk_for(self._connection) as sdk:
                 await sdk.api.post_json(f"/local/kernels/{self._kernel_id}/end", {})
         finally:
+            # Even if the service cannot be reached: the lock is how it would learn of this kernel's end by itself.
             os.close(self._lock)

@@ -210,6 +210,7 @@ class _Composer:
         if self._screen.knows_cursor:
             self.add("stdout", "\r\x1b[2K")  # IPython's clear_output does the same in a terminal
             return
+        # What has not been shown yet is gone with what has: a program that clears wants none of it to come later.
         self._incoming, self._waiting = [], 0
         self._head = self._new_head()
         self._tail = Tail(self._limits.tail, self._limits.tail_lines)

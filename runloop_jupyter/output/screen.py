@@ -25,6 +25,7 @@ class Screen:
 
     def put(self, text: str) -> None:
         """Write printable text."""
+        # Of what was written, not of what is on the screen: it may be overwritten or erased by then.
         self._last = text[-1]
         marks, cells = _cells(self.style.parameters, text)
         lines, cursor, columns = self.lines, self.cursor, self._columns
@@ -110,6 +111,7 @@ class Screen:
 
     def save(self) -> None:
         """Save the cursor and the style."""
+        # A copy, as colours are changed in place.
         self._saved = self.cursor.y, self.cursor.x, self.style.copy()
 
     def restore(self) -> None:

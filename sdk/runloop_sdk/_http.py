@@ -61,6 +61,7 @@ class DirectTransport:
         """The answer to `request`, its body still to be read."""
         url = urlsplit(request.url)
         head = _head(request, url)
+        # A connection belongs to this request alone until its answer has been read: requests are not pipelined.
         connection = await self._connect(url, request.connect_timeout)
         try:
             await connection.send(head, request)

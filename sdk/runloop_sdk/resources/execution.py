@@ -90,7 +90,11 @@ class AsyncExecution:
     async def kill(self, **options: Unpack[LongRequestOptions]) -> None:
         """Kill the command and the processes it has started (`POST .../kill`)."""
         await self._api.devboxes.executions.kill(
-            self._state.execution_id, devbox_id=self._state.devbox_id, kill_process_group=True, **options
+            # The whole group: a shell that is killed alone leaves behind what it started.
+            self._state.execution_id,
+            devbox_id=self._state.devbox_id,
+            kill_process_group=True,
+            **options,
         )
 
     async def send_stdin(

@@ -63,6 +63,7 @@ class Devboxes:
                 known, sealed = await self._with_tunnel(record), sealed or _was_plain(record)
                 devbox = self._take_up(lifecycle.after_restart(known, self._since), has_disk=record.id in left)
                 moved += [devbox] if devbox.status != status or _was_plain(record) else []
+        # Commands that were running died with the service, or with its machine: nobody else will ever tell their end.
         documents = [document(devbox.record) for devbox in moved]
         for unfinished in UNFINISHED:
             left_over = await self._services.store.records("execution", loaded_execution, status=unfinished)
@@ -78,6 +79,7 @@ class Devboxes:
 
     async def create(self, record: DevboxRecord, attempt: Attempt = NO_REQUEST) -> Devbox:
         """A new devbox, on its way to running."""
+        # Here, where memory grows anyway, so that no timer is needed for it.
         self._drop_ended()
         if record.tunnel is not None:
             record = replace(record, tunnel=await record.tunnel.sealed_by(self._services.vault))
@@ -86,6 +88,7 @@ class Devboxes:
         devbox = self._keep(replace(record, transitions=(Transition("queued", record.create_time_ms),)))
         try:
             await devbox.state.save(*attempt.note(record.id))
+        # Not stored is not created: the id was told to nobody, and its layers must not be held for ever.
         except BaseException:
             del self._live[record.id]
             self._services.layers.release(holder_of(record.id))
