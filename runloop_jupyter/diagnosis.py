@@ -9,7 +9,7 @@ from __future__ import annotations
 import asyncio
 from collections.abc import Awaitable, Callable
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any, Literal, TypeVar
+from typing import TYPE_CHECKING, Literal, TypeVar
 
 from .errors import ConnectionLostError, MagicError, RemoteError
 from .resources.devboxes import DevboxInfo, describe, unavailable
@@ -113,8 +113,9 @@ async def investigate(
     if running is not None and (ended := _embedded_end(connection, running)):
         return Findings(ended)
     # A client of its own: the connections of the session's client may be the ones that are dead.
-    options: dict[str, Any] = {"timeout": PATIENCE, "max_retries": 0}
-    async with AsyncRunloopSDK(bearer_token=connection.api_key, base_url=connection.base_url, **options) as sdk:
+    async with AsyncRunloopSDK(
+        bearer_token=connection.api_key, base_url=connection.base_url, timeout=PATIENCE, max_retries=0
+    ) as sdk:
         service, devbox = await _first_answer(subject, sdk)
         if service == "refuses" and running is not None:
             service = await _wait_for_end(connection, running)

@@ -5,13 +5,13 @@ from __future__ import annotations
 import asyncio
 import time
 from collections.abc import Callable
-from typing import TYPE_CHECKING, TypedDict
+from typing import TYPE_CHECKING
 
 from ..errors import MagicError
 from ..output.progress import waiting
 from ..output.transcript import Transcript
 from ..resources.devboxes import DevboxInfo
-from ..results import DevboxResult, running_cell
+from ..results import DevboxResult, ResultFacts, running_cell
 from ..text.durations import spell_duration
 from ..text.quoting import reference
 from .command_output import CommandOutput
@@ -27,17 +27,6 @@ if TYPE_CHECKING:
     from .sink import Sink
 
 _LOST = 3.0  # seconds without a connection to the output that are worth telling
-
-
-class ResultFacts(TypedDict):
-    """The fields of a `DevboxResult` beside the exit code, the output and the error."""
-
-    duration: float
-    execution_id: str
-    devbox_id: str
-    devbox: str
-    timed_out: bool
-    shown_in: int | None
 
 
 class CommandRun:

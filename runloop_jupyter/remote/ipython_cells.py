@@ -13,7 +13,7 @@ import sys
 import tempfile
 import warnings
 from types import ModuleType
-from typing import Any, Callable, Coroutine
+from typing import Any, Callable, Coroutine, Mapping
 
 from IPython import version_info
 from IPython.core.compilerop import CachingCompiler
@@ -101,7 +101,7 @@ class _SelfDisplay(IPythonDisplayFormatter):  # type: ignore[misc, unused-ignore
 
     has_shown = False
 
-    def __call__(self, obj: object) -> Any:
+    def __call__(self, obj: object) -> bool:
         self.has_shown = bool(super().__call__(obj))
         return self.has_shown
 
@@ -128,7 +128,7 @@ class _Hook(DisplayHook):  # type: ignore[misc, unused-ignore]
     def write_output_prompt(self) -> None:
         """Do nothing."""
 
-    def write_format_data(self, format_dict: Any, md_dict: object = None) -> None:
+    def write_format_data(self, format_dict: Mapping[str, object], md_dict: object = None) -> None:
         self.displays.show(format_dict)
 
     def finish_displayhook(self) -> None:
@@ -219,6 +219,6 @@ def _line_of(name: str) -> Callable[[str], None]:
     return lambda line: run_line(f"%{name} {line}")
 
 
-def _page(_shell: Any, data: object, start: int = 0, screen_lines: int = 0) -> None:
+def _page(_shell: object, data: object, start: int = 0, screen_lines: int = 0) -> None:
     """Print the text of `name?`, which IPython would show in a pager."""
     sys.stdout.write(f"{data.get('text/plain', '') if isinstance(data, dict) else data}\n")

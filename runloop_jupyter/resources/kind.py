@@ -11,7 +11,7 @@ from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any, Generic, Protocol, TypeAlias, TypeVar
 
 from ..errors import UsageError, did_you_mean
-from ..text.json_values import JsonObject
+from ..text.json_values import JsonObject, RequestParams
 from ..text.quoting import printable, reference
 
 if TYPE_CHECKING:
@@ -141,7 +141,7 @@ class ResourceKind(Generic[V]):
     path: str
     items: str
     detail_path: str
-    ask: Callable[[AsyncRunloopSDK, dict[str, Any]], AsyncIterator[V]]
+    ask: Callable[[AsyncRunloopSDK, RequestParams], AsyncIterator[V]]
     """Lists them, newest first, with these parameters."""
     columns: tuple[Column, ...]
     row_values: Callable[[Entry], Row]

@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import AsyncIterator, Iterable, Mapping
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 from ...errors import UsageError
 from ...kernel.owned import DEFAULT_KEEP_ALIVE
 from ...text.durations import parse_duration
+from ...text.json_values import RequestParams
 from ...text.quoting import as_word
 from .. import kind_names
 from ..api_limits import SIZES
@@ -122,7 +123,7 @@ def _cells(entry: Entry, name: str, identity: str) -> list[list[str]]:
     return [["Show it", f"%devbox info {name}"]]
 
 
-async def _listed(sdk: AsyncRunloopSDK, page: dict[str, Any]) -> AsyncIterator[DevboxView]:
+async def _listed(sdk: AsyncRunloopSDK, page: RequestParams) -> AsyncIterator[DevboxView]:
     async for view in sdk.api.devboxes.list(**page):
         yield view
 
@@ -269,7 +270,7 @@ def _devbox_of(submission: Submission) -> DevboxInfo:
     return devbox_of(submission.row)
 
 
-def _snapshot_request(values: Values) -> dict[str, Any]:
+def _snapshot_request(values: Values) -> RequestParams:
     return given({"name": values.get("name", "").strip(), "message": values.get("message", "").strip()})
 
 

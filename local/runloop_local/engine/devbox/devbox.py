@@ -61,7 +61,7 @@ class Devbox:
     async def resume(self) -> None:
         """Begin to resume it from the disk that was kept."""
         lifecycle.require(self.record, "suspended", "resume it")
-        # Before the move: from `resuming` there is no way back to `suspended`, only on to a failure.
+        # Before the move: what goes wrong after it makes a failed devbox, which nobody can resume any more.
         self.disk.require_there()
         await self._provisioner.require(self.record)  # rather not resumed than failed for a lost secret
         await self.state.move("resuming")
