@@ -9,14 +9,16 @@ from __future__ import annotations
 import asyncio
 from collections.abc import Awaitable, Callable
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any, Literal
+from typing import TYPE_CHECKING, Literal, TypeVar
 
 from .errors import ConnectionLostError, MagicError, RemoteError
 from .resources.devboxes import DevboxInfo, describe, unavailable
 from .text.quoting import reference
 
+T = TypeVar("T")
+
 if TYPE_CHECKING:
-    from runloop_sdk import AsyncRunloopSDK
+    from runloop_sdk import AsyncRunloopSDK, RunloopError
 
     from .connection import Connection
 
@@ -111,8 +113,9 @@ async def investigate(
     if running is not None and (ended := _embedded_end(connection, running)):
         return Findings(ended)
     # A client of its own: the connections of the session's client may be the ones that are dead.
-    options: dict[str, Any] = {"timeout": PATIENCE, "max_retries": 0}
-    async with AsyncRunloopSDK(bearer_token=connection.api_key, base_url=connection.base_url, **options) as sdk:
+    async with AsyncRunloopSDK(
+        bearer_token=connection.api_key, base_url=connection.base_url, timeout=PATIENCE, max_retries=0
+    ) as sdk:
         service, devbox = await _first_answer(subject, sdk)
         if service == "refuses" and running is not None:
             service = await _wait_for_end(connection, running)
@@ -125,6 +128,7 @@ async def _first_answer(
     subject: Subject, sdk: AsyncRunloopSDK
 ) -> tuple[Service, DevboxInfo | Literal["unknown"] | None]:
     from runloop_sdk import APIConnectionError, APIStatusError, APITimeoutError
+    from runloop_sdk.models import DevboxView
 
     asked = sdk.api.devboxes.list(limit=1) if subject.devbox is None else sdk.api.devboxes.retrieve(subject.devbox.id)
     answer = await _answer(asked)
@@ -132,7 +136,7 @@ async def _first_answer(
         return "silent" if isinstance(answer, APITimeoutError) else "refuses", None
     if isinstance(answer, APIStatusError):
         return "answers", "unknown" if answer.status_code == 404 else None
-    return "answers", None if subject.devbox is None or isinstance(answer, Exception) else describe(answer)
+    return "answers", describe(answer) if isinstance(answer, DevboxView) else None
 
 
 async def _with_command(execution_id: str, devbox: DevboxInfo, sdk: AsyncRunloopSDK) -> Findings:
@@ -146,7 +150,7 @@ async def _with_command(execution_id: str, devbox: DevboxInfo, sdk: AsyncRunloop
     return Findings("answers", devbox, answer.status, answer.exit_status)
 
 
-async def _answer(asked: Awaitable[Any]) -> Any:
+async def _answer(asked: Awaitable[T]) -> T | RunloopError:
     """The answer, or the SDK's error instead."""
     from runloop_sdk import APITimeoutError, RunloopError
 

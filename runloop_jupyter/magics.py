@@ -20,6 +20,7 @@ from .output import displays
 if TYPE_CHECKING:
     from IPython.core.completer import CompletionContext, SimpleMatcherResult
     from IPython.core.interactiveshell import InteractiveShell
+    from traitlets import Bunch
 
     from .commands.noun import Noun
     from .completion import Completer
@@ -113,7 +114,7 @@ class RunloopMagics(Magics):
     snippets = List(Unicode(), _SNIPPETS, help="Lines that Tab offers where a shell command begins.").tag(config=True)
 
     @validate("keep_alive", "start_timeout")
-    def _check_duration(self, proposal: Any) -> str:
+    def _check_duration(self, proposal: Bunch) -> str:
         text = str(proposal["value"])
         if not text:
             return text
@@ -129,14 +130,14 @@ class RunloopMagics(Magics):
         return text
 
     @validate("columns")
-    def _check_columns(self, proposal: Any) -> int:
+    def _check_columns(self, proposal: Bunch) -> int:
         columns = int(proposal["value"])
         if columns and not 20 <= columns <= 500:
             raise TraitError(f"{columns} is out of range: from 20 to 500 columns")
         return columns
 
     @validate("size")
-    def _check_size(self, proposal: Any) -> str:
+    def _check_size(self, proposal: Bunch) -> str:
         from .resources.api_limits import SIZES
 
         size = str(proposal["value"]).lower().replace("-", "_")
@@ -209,7 +210,7 @@ class RunloopMagics(Magics):
     @no_var_expand
     @needs_local_scope
     @line_cell_magic
-    def runloop(self, line: str, cell: str | None = None, local_ns: dict[str, Any] | None = None) -> object:
+    def runloop(self, line: str, cell: str | None = None, local_ns: dict[str, object] | None = None) -> object:
         """Runloop in this notebook; alone it shows the connection, the devboxes and what can be typed.
 
         %runloop devbox|blueprint|snapshot|object|secret|policy VERB   work with one kind of resource
@@ -233,7 +234,7 @@ class RunloopMagics(Magics):
     @no_var_expand
     @needs_local_scope
     @line_cell_magic
-    def devbox(self, line: str, cell: str | None = None, local_ns: dict[str, Any] | None = None) -> object:
+    def devbox(self, line: str, cell: str | None = None, local_ns: dict[str, object] | None = None) -> object:
         """Work with Runloop devboxes: isolated Linux machines that run a notebook's commands.
 
         %devbox create | use | list | info | exec | upload | download | snapshot | shutdown ...
@@ -250,7 +251,9 @@ class RunloopMagics(Magics):
             raise noun.verb_is_missing()
         return self.session.say(noun.usage())
 
-    def _command(self, noun: Noun, verb: str, line: str, cell: str | None, local_ns: dict[str, Any] | None) -> object:
+    def _command(
+        self, noun: Noun, verb: str, line: str, cell: str | None, local_ns: dict[str, object] | None
+    ) -> object:
         from .commands.parser import HelpRequested
         from .text.templates import evaluator
         from .variables import Variables
@@ -275,7 +278,7 @@ class RunloopMagics(Magics):
         atexit.unregister(self.session.end)
         loop.run(self.session.close())
 
-    def _run(self, work: Callable[[], Coroutine[Any, Any, T]], doing: str) -> T:
+    def _run(self, work: Callable[[], Coroutine[object, None, T]], doing: str) -> T:
         from .errors import error_lines
         from .kernel import loop
 

@@ -5,13 +5,15 @@ from __future__ import annotations
 import json
 import signal
 from collections.abc import Iterable, Iterator, Mapping
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, TypedDict, Unpack
 
 from .errors import MagicError, UsageError
 from .output.terminal_text import last_line, safe_text
 from .text.durations import spell_duration
 
 if TYPE_CHECKING:
+    from pandas import DataFrame
+
     from .executions.grid import Row
     from .output.transcript import Transcript
 
@@ -39,6 +41,17 @@ def excerpt(text: str) -> str:
     tail.append("stdout", text[len(head) :])
     end = "".join(part for _, part in tail.end())
     return f"{safe_text(head)}\x1b[0m\n... {tail.hidden} not shown; .output has all of it ...\n{safe_text(end)}"
+
+
+class ResultFacts(TypedDict):
+    """The fields of a `DevboxResult` beside the exit code, the output and the error."""
+
+    duration: float
+    execution_id: str
+    devbox_id: str
+    devbox: str
+    timed_out: bool
+    shown_in: int | None
 
 
 class DevboxResult:
@@ -143,8 +156,10 @@ class DevboxResult:
 class PythonResult(DevboxResult):
     """The result of a Python cell, with the values of `--out` and the displayed MIME bundles."""
 
-    def __init__(self, exit_code: int | None, transcript: Transcript, **facts: Any) -> None:
-        super().__init__(exit_code, transcript, **facts)
+    def __init__(
+        self, exit_code: int | None, transcript: Transcript, *, error: str = "", **facts: Unpack[ResultFacts]
+    ) -> None:
+        super().__init__(exit_code, transcript, error=error, **facts)
         self.values: dict[str, Any] = {}
         self.displays: list[dict[str, Any]] = []
         self.exception = ""
@@ -199,7 +214,7 @@ class FanOutResult(Mapping[str, DevboxResult]):
         """Parse the standard output of each command as JSON. Raises `UsageError` that says where it is wrong."""
         return {name: result.json() for name, result in self.items()}
 
-    def to_dataframe(self) -> Any:
+    def to_dataframe(self) -> DataFrame:
         """A pandas DataFrame with one row for each devbox."""
         from .rendering import data_frame
 

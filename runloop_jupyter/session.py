@@ -5,7 +5,7 @@ from __future__ import annotations
 import os
 import sys
 from collections.abc import Awaitable, Callable, Mapping, Sequence
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 from .client import Client
 from .connection import Connection
@@ -18,6 +18,7 @@ from .resources.name_cache import NameCache
 from .resources.ownership import Ownerships
 from .settings import Settings
 from .state import StateFolder
+from .text.json_values import RequestParams
 
 if TYPE_CHECKING:
     from runloop_sdk import AsyncRunloopSDK
@@ -60,7 +61,7 @@ class Session:
         self.names = NameCache()
         self.printed = NameCache()
         self.execution_history = ExecutionHistory(self.state)
-        self.executions: list[Background[Any]] = []
+        self.executions: list[Background[object]] = []
         """Commands in the background, those that have ended lately included."""
         self.on_close: list[Callable[[], None]] = []
         """Called when the session ends although the process lives on."""
@@ -133,7 +134,7 @@ class Session:
     async def own(
         self,
         make: Callable[..., Awaitable[DevboxView]],
-        params: Mapping[str, Any],
+        params: RequestParams,
         on: Connection,
         *,
         keep: bool | None = None,

@@ -11,7 +11,7 @@ from .errors import UsageError, did_you_mean
 class Variables:
     """Reads the variables that are visible to a magic, and sets those of the notebook."""
 
-    def __init__(self, namespace: dict[str, Any], local: Mapping[str, Any] | None = None) -> None:
+    def __init__(self, namespace: dict[str, object], local: Mapping[str, object] | None = None) -> None:
         self._namespace = namespace
         self._local = local or {}
 
@@ -23,5 +23,5 @@ class Variables:
         near = did_you_mean(name, (each for each in self._namespace if not each.startswith("_")))
         raise UsageError(f"There is no variable {name!r}.{near}")
 
-    def __setitem__(self, name: str, value: Any) -> None:
+    def __setitem__(self, name: str, value: object) -> None:
         self._namespace[name] = value

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from ..errors import UsageError, did_you_mean
+from ..resources import kind_names
 from .blueprint import NOUN as BLUEPRINT
 from .devbox import NOUN as DEVBOX
 from .noun import Noun
@@ -13,12 +14,12 @@ from .secret import NOUN as SECRET
 from .snapshot import NOUN as SNAPSHOT
 
 NOUNS = {
-    "devbox": DEVBOX,
-    "blueprint": BLUEPRINT,
-    "snapshot": SNAPSHOT,
-    "object": OBJECT,
-    "secret": SECRET,
-    "policy": POLICY,
+    kind_names.DEVBOX: DEVBOX,
+    kind_names.BLUEPRINT: BLUEPRINT,
+    kind_names.SNAPSHOT: SNAPSHOT,
+    kind_names.OBJECT: OBJECT,
+    kind_names.SECRET: SECRET,
+    kind_names.POLICY: POLICY,
 }
 """The kinds of resources, by the word that follows %runloop."""
 

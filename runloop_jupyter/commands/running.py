@@ -10,7 +10,7 @@ from ..executions.command_spec import CommandSpec
 from ..output.output_targets import ScreenSize, runs_one_magic
 from ..output.progress import waiting
 from ..results import DevboxCommandError, DevboxTimeoutError
-from ..text.durations import spell_duration
+from ..text.durations import spell_limit
 from .devbox_to_use import current_or_new_devbox
 from .run_options import FollowOptions, InputOptions, RunOptions
 
@@ -206,7 +206,7 @@ def _conclude(run: CommandRun, result: DevboxResult, options: FollowOptions) -> 
     value = options.targets.deliver(result)
     if result.timed_out:
         assert run.spec.timeout is not None
-        limit = spell_duration(run.spec.timeout)
+        limit = spell_limit(run.spec.timeout)
         raise DevboxTimeoutError(f"Stopped after --timeout {limit} on {run.devbox.label}; {run.fate}.", result)
     if not result.success and not options.no_raise_error:
         raise DevboxCommandError(f"{result.failure} on {run.devbox.label}.", result)

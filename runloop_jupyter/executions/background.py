@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Coroutine, Generator, Sequence
-from typing import TYPE_CHECKING, Any, Generic, Protocol, TypeVar
+from typing import TYPE_CHECKING, Generic, Protocol, TypeVar
 
 from ..errors import MagicError
 from ..kernel import loop
@@ -18,7 +18,7 @@ if TYPE_CHECKING:
     from .run import CommandRun
 
 T = TypeVar("T")
-R = TypeVar("R")
+R = TypeVar("R", covariant=True)
 
 _KEPT = 100  # ended ones that are still listed
 
@@ -78,7 +78,7 @@ class Background(Generic[R]):
         """Its result once it has ended; `TimeoutError` after `timeout` seconds. Stop ends the wait, not the command."""
         return self._do(self._wait(timeout))
 
-    def __await__(self) -> Generator[Any, None, R]:
+    def __await__(self) -> Generator[object, None, R]:
         return self._wait(None).__await__()
 
     async def follow(self) -> None:
@@ -92,6 +92,7 @@ class Background(Generic[R]):
                 self._error = error
                 raise
             finally:
+                # Before `done`: whoever waits may look at the cell, which has the last word by then.
                 self._conclude(output)
                 self._over.set()
 
@@ -109,7 +110,7 @@ class Background(Generic[R]):
         assert result is not None
         return result
 
-    def _do(self, work: Coroutine[Any, Any, T]) -> T:
+    def _do(self, work: Coroutine[object, None, T]) -> T:
         return loop.run(self._context.client.guard(work))
 
 
@@ -265,13 +266,15 @@ async def fan_out_in_background(
     try:
         await execution.begun()
     except asyncio.CancelledError:
+        # A Stop during the start means all of it: what has started is killed as it is cancelled.
         following.cancel()
         raise
     _keep(context, execution)
     return execution
 
 
-def _keep(context: RunContext, execution: Background[Any]) -> None:
+def _keep(context: RunContext, execution: Background[object]) -> None:
+    # Those that run are always kept: they are how a forgotten command is found and killed.
     ended = [each for each in context.executions if each.done]
     for old in ended[:-_KEPT]:
         context.executions.remove(old)

@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Callable, Mapping
-from typing import TYPE_CHECKING, Any
+from collections.abc import Callable
+from typing import TYPE_CHECKING
 
 from ..kernel.prompts import ask
 from ..output.terminal_text import plain
+from ..text.json_values import MimeBundle
 
 if TYPE_CHECKING:
     from runloop_sdk import AsyncExecution
@@ -41,7 +42,7 @@ class Dialogue:
         self._line = (self._line + text).rpartition("\n")[2][-_LONGEST:]
         self._came.set()
 
-    def display(self, bundle: Mapping[str, Any], *, display_id: str = "", update: bool = False) -> None:
+    def display(self, bundle: MimeBundle, *, display_id: str = "", update: bool = False) -> None:
         """Pass on what is shown by MIME types."""
         self._sink.display(bundle, display_id=display_id, update=update)
 
@@ -53,13 +54,16 @@ class Dialogue:
         """Ask whenever the command does, until it reads no more or is cancelled. Ctrl-D, or ^D, ends its input."""
         while True:
             await self._rest()
+            # Taken at once: what comes while the prompt is open belongs to the next question.
             printed, self._line = plain(self._line), ""
             question = printed or f"input for {self._name}: "
+            # Asked now, not before: the program may have turned its echo off just after the prompt.
             hidden = self._hides_input()
             reply = await ask(question, hidden=hidden, printed=bool(printed), instead="Give the input with --stdin.")
             if reply.strip() in (_END, "^D"):
                 await self._execution.close_std_in()
                 return
+            # It has ended, or reads no more: another prompt would wait for nobody.
             if not (await self._execution.send_stdin(reply + "\n")).success:
                 return
 

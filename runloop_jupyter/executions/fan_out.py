@@ -82,6 +82,7 @@ class Member:
             self.result = DevboxResult(None, self._run.transcript, **self._run.facts, error=str(error))
         finally:
             self._output.close()
+            # Also for one that could not be started: whoever waits for all to begin must not wait for that.
             self.begun.set()
         return self.result
 
@@ -140,6 +141,7 @@ class FanOut:
         tail: int | None,
     ) -> None:
         width = max(len(devbox.short) for devbox in devboxes)
+        # Shares, not a common pot: one that prints without end must not take the room of all others.
         budget = 0 if tail is not None else _HEAD // len(devboxes)
         last = tail or max(min(500 // len(devboxes), 10), 3)
         memory = max(_IN_MEMORY // len(devboxes), 64 * 1024)
@@ -199,6 +201,8 @@ class FanOut:
         showing = asyncio.create_task(self._show(show))
         try:
             runs = (self._run(member, fail_fast=fail_fast) for member in self.members)
+            # Exceptions are gathered, not raised: the first of them would leave the others running with nobody to wait
+            # for them.
             outcomes = await asyncio.gather(*runs, return_exceptions=True)
         finally:
             showing.cancel()
@@ -206,11 +210,13 @@ class FanOut:
 
     async def _run(self, member: Member, *, fail_fast: bool) -> DevboxResult:
         result = await member.run()
+        # A connection that is lost is no failure of the command, which may succeed yet.
         if fail_fast and not result.success and not member.is_lost:
             await self.kill()
         return result
 
     async def _show(self, show: Callable[[list[Row]], None]) -> None:
+        # A grid is sent whole each time: one of a thousand rows is sent less often.
         pause = min(_INTERVAL + len(self.members) / 500, _LONGEST_INTERVAL)
         while True:
             show(self.rows)

@@ -25,6 +25,7 @@ async def run_in_cell(run: CommandRun, output: CellOutput, *, show_status: bool)
         try:
             result = await run.finish(output)
         except asyncio.CancelledError:
+            # Said before the kill: a second Stop ends the cell in the middle of it, and then this is what is known.
             output.final(f"✗ stopped, perhaps not killed: %devbox kill {run.reference} · {where}")
             await run.kill()
             output.final(f"✗ stopped and killed · {run.elapsed} · {where}")

@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 from collections import deque
-from collections.abc import Mapping
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 from ..output.output_targets import ScreenSize
-from ..output.terminal_text import EscapeFilter, LineFolder, first_move, plain
+from ..output.terminal_text import EscapeFilter, LineFolder, first_move, last_line
+from ..text.json_values import MimeBundle
 
 if TYPE_CHECKING:
     from ..output.terminal_emulator import TerminalEmulator
@@ -54,9 +54,7 @@ class PrefixedOutput:
     @property
     def last_line(self) -> str:
         """The line that was printed last, finished or not."""
-        recent = self._recent if self._emulator is None else self._emulator.text
-        lines = recent.rstrip("\n").rpartition("\n")[2] or recent
-        return plain(lines).strip()
+        return last_line(self._recent if self._emulator is None else self._emulator.text)
 
     def write(self, stream: Stream, text: str) -> None:
         """Take a piece of the output."""
@@ -107,7 +105,7 @@ class PrefixedOutput:
         if lines:
             self._take("stdout", lines.removesuffix("\n"))
 
-    def display(self, bundle: Mapping[str, Any], *, display_id: str = "", update: bool = False) -> None:
+    def display(self, bundle: MimeBundle, *, display_id: str = "", update: bool = False) -> None:
         """Pass on what is shown by MIME types, below the devbox's name unless it stands there."""
         if self._left <= 0:
             return

@@ -10,13 +10,15 @@ import os
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field, replace
 from shlex import quote
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 from ..errors import RemoteError, UsageError
 from ..output.untrusted import sanitize
 from ..remote import program
 from ..remote.values import ValueProblem, pack, unpack
 from ..results import PythonResult
+from ..text.json_values import JsonObject
+from .command_output import CommandOutput
 from .command_spec import CommandSpec
 from .run import CommandRun
 
@@ -24,6 +26,7 @@ if TYPE_CHECKING:
     from ..output.transcript import Stream, Transcript
     from ..resources.devboxes import DevboxInfo
     from .context import RunContext
+    from .remote_command import RemoteCommand
     from .sink import Sink
 
 MARK = "\x1e"
@@ -42,7 +45,7 @@ class PythonCell:
     offset: int = 0
     session: str = "main"
     interpreter: str = "python3"
-    values: Mapping[str, Any] = field(default_factory=dict)
+    values: Mapping[str, object] = field(default_factory=dict)
     out: tuple[str, ...] = ()
     restart: bool = False
 
@@ -52,7 +55,7 @@ class _Shown:
     """One display of a cell, as it is now."""
 
     display_id: str
-    bundle: dict[str, Any]
+    bundle: JsonObject
 
 
 class Frames:
@@ -66,11 +69,13 @@ class Frames:
         self._length = 0
         self._skips = False
 
-    def feed(self, text: str) -> Iterator[str | dict[str, Any]]:
+    def feed(self, text: str) -> Iterator[str | JsonObject]:
         """The pieces, in their order; what may still become a structured line is kept."""
         if self._skips:
             _, newline, text = text.partition("\n")
             self._skips = not newline
+        # A picture of megabytes comes in many pieces: they are kept in a list, as joining each to the rest is
+        # quadratic.
         if self._line and "\n" not in text:
             yield from self._go_on(text)
             return
@@ -91,6 +96,7 @@ class Frames:
                 yield from self._go_on(text[start:])
                 return
             line = text[start + len(self._mark) : end]
+            # A cell can print the mark itself; what is no JSON of the session is shown as the text that it is.
             yield _content(line) or text[start : end + 1]
             text = text[end + 1 :]
 
@@ -112,55 +118,64 @@ class Frames:
         return self._held
 
 
-class PythonCommandRun(CommandRun):
-    """One Python cell that runs on one devbox: its output, its displays, its exception."""
+class PythonOutput(CommandOutput):
+    """The output of a Python cell: what it printed, and what its session tells between that in structured lines."""
 
-    def __init__(
-        self, context: RunContext, devbox: DevboxInfo, spec: CommandSpec, transcript: Transcript, word: str
-    ) -> None:
-        super().__init__(context, devbox, spec, transcript)
-        self.word = word
+    def __init__(self, context: RunContext, transcript: Transcript, command: RemoteCommand, word: str) -> None:
+        super().__init__(transcript, command, terminal=False)
+        self.note = ""
+        """More to say about the cell when it is over."""
+        self.exception = ""
+        """The exception that it ended with, in one line."""
+        self.session_died = False
+        """True if its session ended with it."""
+        self.values: JsonObject | None = None
+        """The structured line that has its values, or says where they are."""
+        self._context = context
         self._frames = Frames(word)
         self._displays: list[_Shown] = []
         self._displayed = 0
-        self._exception = ""
-        self._lost = False
-        self._packed: dict[str, Any] | None = None
 
-    async def _stream(self, sink: Sink) -> None:
-        await super()._stream(sink)
-        if rest := self._frames.end():
-            super()._take("stdout", rest, sink)
+    @property
+    def displays(self) -> list[JsonObject]:
+        """The MIME bundles that it displayed, as they are now."""
+        return [shown.bundle for shown in self._displays]
 
-    def _take(self, stream: Stream, text: str, sink: Sink) -> None:
+    def take(self, stream: Stream, text: str, sink: Sink) -> None:
+        """Keep and show what was printed of a piece, and heed the rest."""
         if stream == "stderr":
-            super()._take(stream, text, sink)
+            super().take(stream, text, sink)
             return
         for piece in self._frames.feed(text):
             if isinstance(piece, str):
-                super()._take(stream, piece, sink)
+                super().take(stream, piece, sink)
             else:
                 self._take_frame(piece, sink)
 
-    def _take_frame(self, frame: dict[str, Any], sink: Sink) -> None:
-        kind = frame.get("kind")
-        if kind == "display" and isinstance(frame.get("data"), dict):
-            self._take_display(frame, sink)
+    def end(self, sink: Sink) -> None:
+        """Keep and show what might have become a structured line."""
+        if rest := self._frames.end():
+            super().take("stdout", rest, sink)
+
+    def _take_frame(self, frame: JsonObject, sink: Sink) -> None:
+        kind, data = frame.get("kind"), frame.get("data")
+        if kind == "display" and isinstance(data, dict):
+            self._take_display(frame, data, sink)
         elif kind == "clear":
             sink.clear(wait=bool(frame.get("wait")))
         elif kind == "new":
             self.note = f"new session of Python {_short(frame.get('python'))}"
         elif kind == "lost":
-            self._lost = True
+            self.session_died = True
         elif kind == "values":
-            self._packed = frame
+            self.values = frame
         elif kind in ("error", "value"):
             line = frame.get("line")
             where = f" (line {line})" if isinstance(line, int) else ""
-            self._exception = _short(frame.get("text")) + where
+            self.exception = _short(frame.get("text")) + where
 
-    def _take_display(self, frame: dict[str, Any], sink: Sink) -> None:
-        bundle = sanitize(frame["data"], frame_network=self._context.settings.frame_network)
+    def _take_display(self, frame: JsonObject, data: JsonObject, sink: Sink) -> None:
+        bundle = sanitize(data, frame_network=self._context.settings.frame_network)
         size = sum(len(data) if isinstance(data, str) else len(json.dumps(data)) for data in bundle.values())
         if self._displayed + size > MOST_OF_DISPLAYS:
             if self._displayed <= MOST_OF_DISPLAYS:
@@ -171,23 +186,43 @@ class PythonCommandRun(CommandRun):
         display_id, update = self._display_id(frame), bool(frame.get("update"))
         if update:
             for shown in self._displays:
+                # All of that id: a display may have been shown in several places.
                 if shown.display_id == display_id:
                     shown.bundle = bundle
         else:
             self._displays.append(_Shown(display_id, bundle))
         sink.display(bundle, display_id=display_id, update=update)
 
-    def _display_id(self, frame: dict[str, Any]) -> str:
+    def _display_id(self, frame: JsonObject) -> str:
         """The id of a display, which the notebook's later cells know too; it can mean no display of anything else."""
-        given = str(frame.get("id") or "")
-        return hashlib.sha256(f"{self.devbox.id}\0{given}".encode("utf-8", "replace")).hexdigest()[:32] if given else ""
+        # Hashed with the devbox's id: an id that a devbox chose must never name a display of the notebook itself.
+        given, devbox = str(frame.get("id") or ""), self._command.devbox.id
+        return hashlib.sha256(f"{devbox}\0{given}".encode("utf-8", "replace")).hexdigest()[:32] if given else ""
+
+
+class PythonCommandRun(CommandRun):
+    """One Python cell that runs on one devbox: its output, its displays, its exception."""
+
+    def __init__(
+        self, context: RunContext, devbox: DevboxInfo, spec: CommandSpec, transcript: Transcript, word: str
+    ) -> None:
+        super().__init__(context, devbox, spec, transcript)
+        self.word = word
+        self._printed = PythonOutput(context, transcript, self._command, word)
+
+    @property
+    def note(self) -> str:
+        """Says that a session began with it."""
+        return self._printed.note
+
+    def _output(self) -> CommandOutput:
+        return self._printed
 
     async def _result(self, exit_code: int | None, error: str = "") -> PythonResult:
         result = PythonResult(exit_code, self.transcript, **self.facts, error=error)
-        result.displays = [shown.bundle for shown in self._displays]
-        result.exception = self._exception
-        if self._lost:
-            await self.check_ended()
+        result.displays, result.exception = self._printed.displays, self._printed.exception
+        if self._printed.session_died:
+            await self._command.check_ended()  # of a devbox that ended, the session is the least loss
             result.exception = "the Python session died with the cell, and its variables are gone; this was"
         return result
 
@@ -213,13 +248,15 @@ class PythonCellRun(PythonCommandRun):
         data = json.dumps(request).encode()
         argument = base64.b64encode(data).decode()
         if len(argument) > _INLINE:
+            # A program's arguments have a limit, which differs from system to system.
             argument = "@" + await self._park(data, "cell")
         interpreter = self._cell.interpreter
         command = f"exec {interpreter} -c {quote(program())} {quote(argument)}"
+        # The session moves to the folder and sets the variables itself: they are to stay for the cells after this one.
         self.spec = replace(self.spec, command=command, cwd=None, env=())
         await super().start()
 
-    def _request(self, values: bytes) -> dict[str, Any]:
+    def _request(self, values: bytes) -> JsonObject:
         return {
             "session": self._cell.session,
             "restart": self._cell.restart,
@@ -236,7 +273,7 @@ class PythonCellRun(PythonCommandRun):
 
     async def _result(self, exit_code: int | None, error: str = "") -> PythonResult:
         result = await super()._result(exit_code, error)
-        if exit_code == _MISSING and not self._lost and not await self._can_start():
+        if exit_code == _MISSING and not self._printed.session_died and not await self._can_start():
             result.exception = f"{self._cell.interpreter} cannot be started (--python)"
         if self._cell.out and exit_code == 0:
             result.values = await self._values()
@@ -248,11 +285,11 @@ class PythonCellRun(PythonCommandRun):
 
         program = self._cell.interpreter.partition(" ")[0]
         look = CommandSpec(f"command -v {program}", user=self.spec.user)
-        return (await (await self._handle()).cmd.exec(own_command(look.prepared))).success
+        return (await (await self._command.box()).cmd.exec(own_command(look.prepared))).success
 
-    async def _values(self) -> dict[str, Any]:
+    async def _values(self) -> dict[str, object]:
         """The values that came back. What a devbox sends is never unpickled."""
-        frame = self._packed
+        frame = self._printed.values
         if frame is None:
             raise RemoteError(f"No values came back from {self.devbox.label}.")
         try:
@@ -263,12 +300,13 @@ class PythonCellRun(PythonCommandRun):
         return {name: values[name] for name in self._cell.out if name in values}
 
     async def _fetch(self) -> bytes:
-        devbox = await self._handle()
+        devbox = await self._command.box()
         path = self._parked("out")
         data = bytearray()
         async with devbox.file.stream(path=path) as pieces:
             async for piece in pieces:
                 data += piece
+                # Counted as it comes: the size that the devbox told is only its word.
                 if len(data) > MOST_OF_VALUES:
                     raise UsageError(
                         f"--out: the values have over {MOST_OF_VALUES:,} bytes: %devbox download takes files."
@@ -278,14 +316,14 @@ class PythonCellRun(PythonCommandRun):
 
     async def _park(self, data: bytes, what: str) -> str:
         path = self._parked(what)
-        await (await self._handle()).file.upload(path=path, file=data)
+        await (await self._command.box()).file.upload(path=path, file=data)
         return path
 
     def _parked(self, what: str) -> str:
         return f"/tmp/runloop-{self.word}.{what}"  # noqa: S108 - in the devbox, which is its user's alone
 
 
-def _content(line: str) -> dict[str, Any] | None:
+def _content(line: str) -> JsonObject | None:
     try:
         found = json.loads(line)
     except (ValueError, RecursionError):

@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 import time
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 from ..errors import UsageError
 from ..output.transcript import Transcript
@@ -31,7 +31,7 @@ class RunningCommand:
 
     entry: Entry
     devbox: DevboxInfo
-    handle: Background[Any] | None = None
+    handle: Background[object] | None = None
 
 
 async def running_commands(session: Session) -> list[RunningCommand]:
@@ -39,6 +39,7 @@ async def running_commands(session: Session) -> list[RunningCommand]:
     sdk, connection = await session.client.sdk(), session.client.connection
     assert connection is not None
     boxes = {view.id: describe(view) async for view in sdk.api.devboxes.list(limit=1000, status="running")}
+    # Commands of devboxes that do not run have ended with them: no request is needed for that.
     entries = [entry for entry in session.execution_history.entries(connection) if entry.devbox_id in boxes][:_MOST]
     turn = asyncio.Semaphore(_AT_ONCE)
     alive = await asyncio.gather(*(_runs(sdk, entry, turn) for entry in entries))
@@ -55,6 +56,7 @@ async def find_execution(session: Session, reference: str, on: str | None) -> Co
     matches = [found for found in await running_commands(session) if found.entry.execution_id.startswith(reference)]
     if on is None and len(matches) > 1:
         shown = ", ".join(f"{printable(each.entry.execution_id)} ({each.devbox.short})" for each in matches[:8])
+        # Never guessed: the next thing to come may be a kill.
         raise UsageError(f"{reference!r} means {len(matches)} executions: {shown}. Type more of the id.")
     if len(matches) == 1:
         found = matches[0]

@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
-from typing import TYPE_CHECKING, Any, Protocol
+from typing import TYPE_CHECKING, Protocol
+
+from ..text.json_values import MimeBundle
 
 if TYPE_CHECKING:
     from ..output.transcript import Stream
@@ -15,7 +16,7 @@ class Sink(Protocol):
     def write(self, stream: Stream, text: str) -> None:
         """Take a piece of text."""
 
-    def display(self, bundle: Mapping[str, Any], *, display_id: str = "", update: bool = False) -> None:
+    def display(self, bundle: MimeBundle, *, display_id: str = "", update: bool = False) -> None:
         """Take something to show by MIME types, or with `update` in the place of what has this id."""
 
     def clear(self, *, wait: bool) -> None:

@@ -96,6 +96,7 @@ class KeepAlive:
     def add(self, devbox_id: str, lifetime: Lifetime) -> None:
         """Renew a devbox's keep-alive time from now on."""
         # At a third of the time two renewals in a row may fail before the devbox ends.
+        # A devbox that says itself when it ends, by an idle time for example, is not kept from that.
         if lifetime.keep_alive is not None:
             self._call_soon(self._renewals.__setitem__, devbox_id, _Renewal(lifetime.keep_alive / 3))
 
@@ -137,6 +138,7 @@ class KeepAlive:
 
     async def _renew_until_over(self) -> None:
         while not self._over:
+            # Before the round: what is added during it ends the pause after it at once.
             self._changed.clear()
             await self._renew_due(ClockReading())
             waits = (each.left(ClockReading()) for each in self._renewals.values())
@@ -177,6 +179,7 @@ class KeepAlive:
     async def _end(self, devbox_ids: tuple[str, ...]) -> None:
         self._renewals.clear()  # first: a renewal must not keep alive what is being shut down
         await _run_limited(partial(self._shut_down_one, name) for name in devbox_ids)
+        # The thread and its connections are for this only: with nothing left to renew, they go.
         await self._sdk.aclose()
         self._over = True
         self._changed.set()
@@ -186,6 +189,7 @@ class KeepAlive:
             await self._sdk.api.devboxes.shutdown(devbox_id)
 
     async def _reconnect(self, sdk: AsyncRunloopSDK) -> None:
+        # Exchanged before anything is awaited: a renewal that is due meanwhile goes to the new address.
         before, self._sdk = self._sdk, sdk
         await before.aclose()
 

@@ -2,14 +2,15 @@
 
 from __future__ import annotations
 
-from collections.abc import Awaitable, Callable, Mapping
-from typing import TYPE_CHECKING, Any, Protocol, Unpack
+from collections.abc import Awaitable, Callable
+from typing import TYPE_CHECKING, Protocol, Unpack
 
 from runloop_sdk.api.devboxes import DevboxesAPI
 from runloop_sdk.params.devboxes import DevboxCreateParams, DevboxShutdownParams  # arguments are checked by them
 
 from ..client import sdk_for
 from ..resources.devboxes import describe
+from ..text.json_values import RequestParams
 
 if TYPE_CHECKING:
     from runloop_sdk import AsyncRunloopSDK
@@ -25,7 +26,7 @@ class Own(Protocol):
     def __call__(
         self,
         make: Callable[..., Awaitable[DevboxView]],
-        params: Mapping[str, Any],
+        params: RequestParams,
         on: Connection,
         *,
         keep: bool | None = None,

@@ -37,11 +37,11 @@ _START_TIMEOUT = 30.0
 
 _POLL_INTERVAL = 0.1  # seconds between checks whether a loop in another thread has begun
 
-_background: set[asyncio.Task[Any]] = set()
+_background: set[asyncio.Task[object]] = set()
 _started: set[concurrent.futures.Future[Any]] = set()
 
 
-def run(coro: Coroutine[Any, Any, T]) -> T:
+def run(coro: Coroutine[object, None, T]) -> T:
     """Run a coroutine to its end on the notebook's loop and return its result.
 
     The first Stop (SIGINT) cancels it, waits for its clean-up and raises KeyboardInterrupt; the second abandons the
@@ -57,7 +57,7 @@ def run(coro: Coroutine[Any, Any, T]) -> T:
     return call.drive(loop.run_until_complete)
 
 
-def background(coro: Coroutine[Any, Any, T]) -> asyncio.Task[T]:
+def background(coro: Coroutine[object, None, T]) -> asyncio.Task[T]:
     """Start a coroutine on the notebook's loop that outlives the cell. If it fails, that cell shows the error.
 
     At the prompt of terminal IPython it goes on as well: IPython's asyncio integration is switched on for it.
@@ -72,7 +72,7 @@ def background(coro: Coroutine[Any, Any, T]) -> asyncio.Task[T]:
 
 
 def start(
-    coro: Coroutine[Any, Any, T], on_failure: Callable[[Exception], object]
+    coro: Coroutine[object, None, T], on_failure: Callable[[Exception], object]
 ) -> concurrent.futures.Future[T | None]:
     """Submit a coroutine to the notebook's loop, from any thread, and return at once: for callbacks of widgets.
 
@@ -92,13 +92,13 @@ def start(
     return future
 
 
-def _cancelled() -> concurrent.futures.Future[Any]:
-    future: concurrent.futures.Future[Any] = concurrent.futures.Future()
+def _cancelled() -> concurrent.futures.Future[T | None]:
+    future: concurrent.futures.Future[T | None] = concurrent.futures.Future()
     future.cancel()
     return future
 
 
-async def _reporting(coro: Coroutine[Any, Any, T], on_failure: Callable[[Exception], object]) -> T | None:
+async def _reporting(coro: Coroutine[object, None, T], on_failure: Callable[[Exception], object]) -> T | None:
     try:
         return await coro
     except Exception as error:  # noqa: BLE001 - the caller has gone on, so `on_failure` gets it
@@ -109,14 +109,14 @@ async def _reporting(coro: Coroutine[Any, Any, T], on_failure: Callable[[Excepti
 class _Run(Generic[T]):
     """One coroutine while it runs, and the Stops that reach it."""
 
-    def __init__(self, coro: Coroutine[Any, Any, T], loop: asyncio.AbstractEventLoop) -> None:
+    def __init__(self, coro: Coroutine[object, None, T], loop: asyncio.AbstractEventLoop) -> None:
         self._coro = coro
         self._loop = loop
         self._ended: asyncio.Future[None] = loop.create_future()
         self._task: asyncio.Task[T] | None = None
         self._stops = 0
 
-    def drive(self, run_until: Callable[[asyncio.Future[None]], Any]) -> T:
+    def drive(self, run_until: Callable[[asyncio.Future[None]], object]) -> T:
         """Start the coroutine and run its loop in this thread until it has ended."""
         with _handling_sigint(self.stop):
             self._start()
@@ -206,12 +206,12 @@ def _wait_for_start(started: threading.Event) -> str:
     return ""
 
 
-def _failure(task: asyncio.Task[Any]) -> BaseException | None:
+def _failure(task: asyncio.Task[object]) -> BaseException | None:
     """The exception that a clean-up raised, which the user who pressed Stop should still see."""
     return None if task.cancelled() else task.exception()
 
 
-def _close(coro: Coroutine[Any, Any, Any]) -> None:
+def _close(coro: Coroutine[object, None, object]) -> None:
     """Close a suspended coroutine without awaiting anything more, even if its clean-up would."""
     for _ in range(100):  # each round ends one await; a coroutine that catches everything for ever is left alone
         try:
@@ -277,18 +277,18 @@ def _in_main_thread() -> bool:
     return threading.current_thread() is threading.main_thread()
 
 
-async def _create_task_there(coro: Coroutine[Any, Any, T]) -> asyncio.Task[T]:
+async def _create_task_there(coro: Coroutine[object, None, T]) -> asyncio.Task[T]:
     return _create_task(asyncio.get_running_loop(), coro)
 
 
-def _create_task(loop: asyncio.AbstractEventLoop, coro: Coroutine[Any, Any, T]) -> asyncio.Task[T]:
+def _create_task(loop: asyncio.AbstractEventLoop, coro: Coroutine[object, None, T]) -> asyncio.Task[T]:
     task = loop.create_task(coro)
     _background.add(task)  # the loop itself holds tasks weakly
     task.add_done_callback(_report_failure)
     return task
 
 
-def _report_failure(task: asyncio.Task[Any]) -> None:
+def _report_failure(task: asyncio.Task[object]) -> None:
     _background.discard(task)
     failure = _failure(task)
     if failure is not None:

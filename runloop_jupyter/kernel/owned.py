@@ -8,8 +8,9 @@ import time
 from collections.abc import Awaitable, Callable, Iterator, Mapping
 from concurrent.futures import wait
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
+from ..text.json_values import RequestParams
 from .presence import UNKNOWN_KERNEL, Lifetime, Presence, lock_presence
 
 if TYPE_CHECKING:
@@ -32,24 +33,25 @@ DEFAULT_KEEP_ALIVE = 3600.0
 class Terms:
     """The parameters of a request for a new devbox, and the devbox's lifetime."""
 
-    params: Mapping[str, Any]
+    params: RequestParams
     lifetime: Lifetime
 
 
-def terms(params: Mapping[str, Any], *, is_monitored: bool, keep: bool, keep_alive: float | None) -> Terms:
+def terms(params: RequestParams, *, is_monitored: bool, keep: bool, keep_alive: float | None) -> Terms:
     """The terms for `params`. `keep_alive` is in seconds; None takes the default.
 
     Parameters that say when the devbox is to end are left as they are.
     """
-    launch: Mapping[str, Any] = params.get("launch_parameters") or {}
+    launch: RequestParams = params.get("launch_parameters") or {}
     if _has_own_end(launch):
         return Terms(params, Lifetime(ends_with_kernel=not keep, keep_alive=None))
     seconds = keep_alive or (DEFAULT_KEEP_ALIVE if is_monitored or keep else UNMONITORED_KEEP_ALIVE)
+    # Also where the service watches the kernel: then this time begins when the kernel has ended.
     launch = {**launch, "keep_alive_time_seconds": round(seconds)}
     return Terms({**params, "launch_parameters": launch}, Lifetime(ends_with_kernel=not keep, keep_alive=seconds))
 
 
-def _has_own_end(launch: Mapping[str, Any]) -> bool:
+def _has_own_end(launch: RequestParams) -> bool:
     newer = launch.get("lifecycle") or {}
     return bool(launch.get("keep_alive_time_seconds") or launch.get("after_idle") or newer.get("after_idle"))
 
@@ -104,7 +106,7 @@ class OwnedDevboxes:
         self,
         on: Connection,
         make: Callable[..., Awaitable[DevboxView]],
-        params: Mapping[str, Any],
+        params: RequestParams,
         *,
         keep: bool,
         keep_alive: float | None,
@@ -133,13 +135,14 @@ class OwnedDevboxes:
         self,
         presence: Presence,
         make: Callable[..., Awaitable[DevboxView]],
-        params: Mapping[str, Any],
+        params: RequestParams,
         keep: bool,
         keep_alive: float | None,
     ) -> DevboxView:
         made = terms(params, is_monitored=presence.is_monitored, keep=keep, keep_alive=keep_alive)
         headers = {**(params.get("extra_headers") or {}), **presence.headers(made.lifetime)}
         view = await make(**{**made.params, "extra_headers": headers})
+        # With nothing awaited since the answer: a Stop between the two would leave a devbox that nobody owns.
         self._owned[view.id] = _Owned(presence, made.lifetime)
         presence.add(view.id, made.lifetime)
         return view

@@ -14,7 +14,7 @@ from collections.abc import Iterable, Mapping
 from concurrent.futures import Future
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, Protocol
+from typing import TYPE_CHECKING, Protocol
 
 from ..client import sdk_for
 from .kernel_registry import notebook
@@ -89,7 +89,7 @@ async def lock_presence(on: Connection) -> LockPresence | None:
     return LockPresence(on, kernel_id, lock)
 
 
-def _locked(answer: Mapping[str, Any]) -> tuple[str, int]:
+def _locked(answer: Mapping[str, object]) -> tuple[str, int]:
     """The id that a service gave this kernel, and the descriptor of its file, locked. Raises OSError."""
     kernel_id, path = str(answer["id"]), Path(str(answer["lock"]))
     # The path comes from the service, which may be any program: only a regular file of the expected name is locked.
@@ -151,4 +151,5 @@ class LockPresence:
             async with sdk_for(self._connection) as sdk:
                 await sdk.api.post_json(f"/local/kernels/{self._kernel_id}/end", {})
         finally:
+            # Even if the service cannot be reached: the lock is how it would learn of this kernel's end by itself.
             os.close(self._lock)

@@ -9,6 +9,7 @@ Every private name of asyncio that the package uses is in this file; `can_pump` 
 from __future__ import annotations
 
 import asyncio
+import contextvars
 import heapq
 from typing import TYPE_CHECKING, Any
 
@@ -17,6 +18,9 @@ if TYPE_CHECKING:
 
 # The longest time of one select, in seconds. asyncio has such a limit too: some systems reject very long timeouts.
 _LONGEST_WAIT = 3600.0
+
+Internals = Any
+"""A loop, or a part of one, whose private names are used: asyncio has no types for them."""
 
 _LOOP_NAMES = (
     "_ready",
@@ -40,14 +44,14 @@ class Pump:
     When the loop is asked to stop, `on_stopping` is called, which should make the run end soon.
     """
 
-    def __init__(self, loop: Any, on_stopping: Callable[[], None]) -> None:
+    def __init__(self, loop: Internals, on_stopping: Callable[[], None]) -> None:
         self._loop = loop
         self._on_stopping = on_stopping
         # The loop's own `_run_once`, further up the stack, counted the ready callbacks before it called this one, and
         # will pop as many from the queue. The pump takes them first, so it has to leave others in their place.
         self._expected = len(loop._ready)
 
-    def run_until_complete(self, over: asyncio.Future[Any]) -> None:
+    def run_until_complete(self, over: asyncio.Future[None]) -> None:
         """Run callbacks until the future is done."""
         loop = self._loop
         # The cell's own task is suspended: asyncio raises if another task starts while it counts as the current one.
@@ -59,7 +63,7 @@ class Pump:
                 loop.call_soon(_nothing)
             _swap_current_task(loop, outer_task)
 
-    def _run_until(self, over: asyncio.Future[Any]) -> None:
+    def _run_until(self, over: asyncio.Future[None]) -> None:
         has_told = False
         while not over.done():
             _run_once(self._loop)
@@ -68,13 +72,13 @@ class Pump:
                 self._on_stopping()
 
 
-def forget(task: asyncio.Task[Any]) -> None:
+def forget(task: asyncio.Task[object]) -> None:
     """Keep asyncio from reporting a task that is dropped unfinished, or its exception."""
     task._log_destroy_pending = False  # type: ignore[attr-defined]
     task.add_done_callback(_retrieve)
 
 
-def _run_once(loop: Any) -> None:
+def _run_once(loop: Internals) -> None:
     """Run one iteration: wait for I/O or the next timer, then run the callbacks that were ready at that moment."""
     _drop_cancelled_timers(loop)
     loop._process_events(loop._selector.select(_timeout(loop)))
@@ -88,13 +92,13 @@ def _run_once(loop: Any) -> None:
             _run(handle)
 
 
-def _drop_cancelled_timers(loop: Any) -> None:
+def _drop_cancelled_timers(loop: Internals) -> None:
     while loop._scheduled and loop._scheduled[0]._cancelled:
         loop._timer_cancelled_count -= 1
         heapq.heappop(loop._scheduled)._scheduled = False
 
 
-def _timeout(loop: Any) -> float | None:
+def _timeout(loop: Internals) -> float | None:
     if loop._ready:
         return 0
     if not loop._scheduled:
@@ -102,7 +106,7 @@ def _timeout(loop: Any) -> float | None:
     return float(min(max(0, loop._scheduled[0]._when - loop.time()), _LONGEST_WAIT))
 
 
-def _move_due_timers(loop: Any) -> None:
+def _move_due_timers(loop: Internals) -> None:
     end = loop.time() + loop._clock_resolution
     while loop._scheduled and loop._scheduled[0]._when < end:
         handle = heapq.heappop(loop._scheduled)
@@ -110,7 +114,7 @@ def _move_due_timers(loop: Any) -> None:
         loop._ready.append(handle)
 
 
-def _run(handle: Any) -> None:
+def _run(handle: Internals) -> None:
     # ipykernel >= 7 runs all cells in one context. It is entered already, further up the stack, and a context cannot be
     # entered twice: other callbacks of that context run in a copy of it, with the same values.
     if _is_entered(handle._context):
@@ -118,7 +122,7 @@ def _run(handle: Any) -> None:
     handle._run()
 
 
-def _is_entered(context: Any) -> bool:
+def _is_entered(context: contextvars.Context) -> bool:
     try:
         context.run(_nothing)
     except RuntimeError:
@@ -126,10 +130,10 @@ def _is_entered(context: Any) -> bool:
     return False
 
 
-def _swap_current_task(loop: Any, task: asyncio.Task[Any] | None) -> asyncio.Task[Any] | None:
-    tasks: Any = asyncio.tasks
+def _swap_current_task(loop: Internals, task: asyncio.Task[object] | None) -> asyncio.Task[object] | None:
+    tasks: Internals = asyncio.tasks
     if hasattr(tasks, "_swap_current_task"):  # Python >= 3.12
-        previous: asyncio.Task[Any] | None = tasks._swap_current_task(loop, task)
+        previous: asyncio.Task[object] | None = tasks._swap_current_task(loop, task)
     else:
         previous = tasks._current_tasks.pop(loop, None)
         if task is not None:
@@ -137,7 +141,7 @@ def _swap_current_task(loop: Any, task: asyncio.Task[Any] | None) -> asyncio.Tas
     return previous
 
 
-def _retrieve(task: asyncio.Task[Any]) -> None:
+def _retrieve(task: asyncio.Task[object]) -> None:
     if not task.cancelled():
         task.exception()
 

@@ -4,10 +4,12 @@ from __future__ import annotations
 
 import asyncio
 import re
-from collections.abc import AsyncIterator, Iterable, Mapping, Sequence
-from typing import TYPE_CHECKING, Any
+from collections.abc import AsyncIterator, Iterable, Sequence
+from typing import TYPE_CHECKING
 
 from ..errors import RemoteError
+from ..resources.kind_names import BLUEPRINT
+from ..text.json_values import RequestParams
 from .observer import UNOBSERVED, Observer
 
 if TYPE_CHECKING:
@@ -39,7 +41,7 @@ async def follow(blueprint: AsyncBlueprint) -> AsyncIterator[BlueprintBuildLog]:
         await asyncio.sleep(pause)
 
 
-async def start_build(session: Session, request: Mapping[str, Any], observer: Observer = UNOBSERVED) -> BlueprintView:
+async def start_build(session: Session, request: RequestParams, observer: Observer = UNOBSERVED) -> BlueprintView:
     """Start the build of a blueprint (`POST /v1/blueprints`). Cancelled meanwhile, it is deleted again."""
     from runloop_sdk import complete_or_undo
 
@@ -49,7 +51,7 @@ async def start_build(session: Session, request: Mapping[str, Any], observer: Ob
         return await observer.confirmed(sdk.api.blueprints.create(**request))
 
     view = await complete_or_undo(begin(), lambda made: delete(sdk.blueprint.from_id(made.id)))
-    session.names.add("blueprint", view.name)
+    session.names.add(BLUEPRINT, view.name)
     observer.changed(view)
     return view
 

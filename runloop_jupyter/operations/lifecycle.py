@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Coroutine, Iterable, Mapping
-from typing import TYPE_CHECKING, Any
+from collections.abc import Coroutine, Iterable
+from typing import TYPE_CHECKING
 
 from ..resources.devboxes import describe, unavailable
+from ..resources.kinds.blueprint import BLUEPRINT
 from ..settings import Settings
+from ..text.json_values import RequestParams
 from .observer import UNOBSERVED, Observer
 
 if TYPE_CHECKING:
@@ -31,7 +33,7 @@ async def handle_of(session: Session, devbox: DevboxInfo) -> AsyncDevbox:
 
 async def create(
     session: Session,
-    parameters: Mapping[str, Any],
+    parameters: RequestParams,
     *,
     keep_alive: float | None = None,
     keep: bool | None = None,
@@ -42,18 +44,34 @@ async def create(
 
     `keep_alive` is in seconds. What is not given is as the user has set it.
     """
+    from runloop_sdk import NotFoundError
+
     sdk, connection = await session.client.sdk(), session.client.connection
     assert connection is not None
     request = _with_settings(parameters, session.settings)
     creating = session.own(sdk.api.devboxes.create, request, connection, keep=keep, keep_alive=keep_alive)
-    created = await _until_running(session, sdk, creating, observer)
+    try:
+        created = await _until_running(session, sdk, creating, observer)
+    except NotFoundError:
+        await _check_blueprint(sdk, request)
+        raise
     if use:
         session.choose(created)
     return created
 
 
+async def _check_blueprint(sdk: AsyncRunloopSDK, request: RequestParams) -> None:
+    """Raise `UsageError`, with a name that is near, if there is no blueprint that the request names."""
+    wanted = request.get("blueprint_name") or request.get("blueprint_id")
+    if wanted is None:
+        return
+    known = await BLUEPRINT.all(sdk)
+    if not any(wanted in (blueprint.id, blueprint.name) for blueprint in known):
+        raise BLUEPRINT.unknown(wanted, known)
+
+
 async def _until_running(
-    session: Session, sdk: AsyncRunloopSDK, creating: Coroutine[Any, Any, DevboxView], observer: Observer
+    session: Session, sdk: AsyncRunloopSDK, creating: Coroutine[object, None, DevboxView], observer: Observer
 ) -> DevboxInfo:
     """Return the devbox that `creating` makes once it runs; where the wait is cancelled, shut it down."""
     from runloop_sdk import UnexpectedStateError, complete_or_undo, run_undo
@@ -78,7 +96,7 @@ async def _until_running(
     return describe(view)
 
 
-def _with_settings(parameters: Mapping[str, Any], settings: Settings) -> dict[str, Any]:
+def _with_settings(parameters: RequestParams, settings: Settings) -> RequestParams:
     """Return the request for a devbox: `parameters`, and what the user has set for all devboxes."""
     launch = dict(parameters.get("launch_parameters", {}))
     if settings.size:

@@ -10,14 +10,15 @@ from contextlib import asynccontextmanager
 from dataclasses import dataclass
 from datetime import timedelta
 from pathlib import Path, PurePosixPath
-from typing import TYPE_CHECKING, Any, BinaryIO, Protocol, cast
+from typing import TYPE_CHECKING, BinaryIO, Protocol, cast
 
 from ..errors import UsageError, did_you_mean
+from ..text.json_values import RequestParams
 from ..text.progress import Progress
 from ..text.quoting import printable
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping, Sequence
+    from collections.abc import Callable, Mapping, Sequence
 
     from runloop_sdk import AsyncDevbox, AsyncRunloopSDK, FileInfo, Skipped
     from runloop_sdk.models.objects import ObjectView
@@ -206,9 +207,8 @@ async def upload_object(
     """Upload a file, or a folder as `tgz` without what its `.gitignore` names. Cancelled, it is deleted again."""
     from runloop_sdk import content_type_of
 
-    request: dict[str, Any] = {"name": name, "metadata": metadata or None}
-    if ttl is not None:
-        request["ttl_ms"] = int(ttl.total_seconds() * 1000)
+    ttl_ms = None if ttl is None else int(ttl.total_seconds() * 1000)
+    request = {"name": name, "metadata": metadata or None, "ttl_ms": ttl_ms}
     if isinstance(local, Path) and await asyncio.to_thread(local.is_dir):
         async with _packed(local) as archive:
             return await _upload_bytes(sdk, archive, {**request, "content_type": "tgz"}, progress)
@@ -217,7 +217,7 @@ async def upload_object(
 
 
 async def _upload_bytes(
-    sdk: AsyncRunloopSDK, content: Path | BinaryIO, request: dict[str, Any], progress: Progress
+    sdk: AsyncRunloopSDK, content: Path | BinaryIO, request: RequestParams, progress: Progress
 ) -> ObjectView:
     from runloop_sdk import complete_or_undo
 
@@ -271,7 +271,7 @@ def _size(content: Path | BinaryIO) -> int:
     return size
 
 
-def _into(progress: Progress) -> Any:
+def _into(progress: Progress) -> Callable[[int], None]:
     def moved(done: int) -> None:
         progress.done = done
 

@@ -8,15 +8,16 @@ import time
 from functools import partial
 from itertools import groupby
 from operator import itemgetter
-from typing import TYPE_CHECKING, Any, Self
+from typing import TYPE_CHECKING, Self
 
+from ..text.json_values import MimeBundle
 from ..text.quoting import printable
 from .head import Clear, Head, Region
 from .output_limits import DisplayLimits, RateLimiter, Tail
 from .output_targets import KernelScreen, ScreenSize, display_of_cell, screen_of_cell
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Collection, Mapping
+    from collections.abc import Callable, Collection
     from types import TracebackType
 
     from .head import Piece
@@ -113,7 +114,7 @@ class CellOutput:
         """True if rich output can be shown, and updated later."""
         return self._display is not None and not self._quiet
 
-    def display(self, bundle: Mapping[str, Any], *, display_id: str = "", update: bool = False) -> None:
+    def display(self, bundle: MimeBundle, *, display_id: str = "", update: bool = False) -> None:
         """Show a MIME bundle after the output so far, or with `update` replace the one with this id."""
         if self._quiet:
             return
@@ -125,7 +126,7 @@ class CellOutput:
             self._composer.flush()
         self._display.show(bundle, display_id, update=update)
 
-    def display_in_place(self, bundle: Mapping[str, Any], key: str) -> None:
+    def display_in_place(self, bundle: MimeBundle, key: str) -> None:
         """Show a MIME bundle in place of the last one with this key. Does nothing where displays cannot be updated."""
         if self.shows_displays:
             update, display_id = key in self._ids, self._ids.setdefault(key, os.urandom(16).hex())
@@ -209,6 +210,7 @@ class _Composer:
         if self._screen.knows_cursor:
             self.add("stdout", "\r\x1b[2K")  # IPython's clear_output does the same in a terminal
             return
+        # What has not been shown yet is gone with what has: a program that clears wants none of it to come later.
         self._incoming, self._waiting = [], 0
         self._head = self._new_head()
         self._tail = Tail(self._limits.tail, self._limits.tail_lines)

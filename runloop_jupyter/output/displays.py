@@ -6,10 +6,14 @@ They are registered by class name, so that the SDK need not be imported for it.
 from __future__ import annotations
 
 from collections.abc import Awaitable
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, TypeVar
 
 if TYPE_CHECKING:
     from IPython.core.interactiveshell import InteractiveShell
+
+    from runloop_sdk import Page
+
+T = TypeVar("T")
 
 _TIMEOUT = 1.0  # seconds that a card waits for the current state
 _LISTS = ("_pagination.Page",)
@@ -52,7 +56,7 @@ def _html_formatter(shell: InteractiveShell) -> Any:
     return shell.display_formatter.formatters["text/html"]
 
 
-def _table(page: Any) -> str:
+def _table(page: Page[Any]) -> str:
     from ..rendering.cards import table_of
 
     return table_of(page)._repr_html_()
@@ -64,7 +68,7 @@ def _card(thing: object) -> str:
     return card_of(thing)._repr_html_()
 
 
-def _current_card(resource: Any) -> str | None:
+def _current_card(resource: object) -> str | None:
     """The card with the resource's current state; None, for plain text, if the service does not tell it in time."""
     from runloop_sdk import RunloopError
 
@@ -76,13 +80,13 @@ def _current_card(resource: Any) -> str | None:
         return None
 
 
-async def _state_of(resource: Any) -> Any:
+async def _state_of(resource: object) -> object:
     """The resource's current state, by whichever method its class has for that."""
     names = ("get_info", "refresh", "get_state")
     return await next(getattr(resource, name) for name in names if hasattr(resource, name))()
 
 
-async def _in_time(view: Awaitable[Any]) -> Any:
+async def _in_time(view: Awaitable[T]) -> T:
     import asyncio
 
     async with asyncio.timeout(_TIMEOUT):

@@ -65,6 +65,7 @@ class Region:
 
     def split(self, text: str) -> tuple[str, str]:
         """Split off the text to draw next. Of a flood only the end is drawn."""
+        # To draw all of a flood would take longer than it takes to come; nobody sees what is overwritten at once.
         if len(text) > _MAX_DRAWN:
             start = text.rfind("\n", 0, len(text) - _MAX_DRAWN) + 1 or len(text) - _MAX_DRAWN
             self._skipped += start

@@ -11,7 +11,7 @@ import json
 import re
 from collections import defaultdict
 from collections.abc import Sequence
-from typing import TYPE_CHECKING, Any, Literal
+from typing import TYPE_CHECKING, Literal
 
 if TYPE_CHECKING:
     from runloop_sdk.models.logs import Log
@@ -26,7 +26,7 @@ class LogLines:
     """Compares each answer with the one before."""
 
     def __init__(self) -> None:
-        self._last: dict[tuple[Any, ...], list[Log]] = {}
+        self._last: dict[tuple[object, ...], list[Log]] = {}
         self._own: set[str | None] = set()
 
     def new(self, lines: Sequence[Log]) -> list[Log]:
@@ -40,7 +40,7 @@ class LogLines:
         # Remembered, because the line that begins a command may have left the window before its output does.
         self._own.update(line.cmd_id for line in lines if line.cmd and line.cmd_id and is_own(line.cmd))
         lines = [line for line in lines if line.cmd_id not in self._own]
-        streams: dict[tuple[Any, ...], list[Log]] = defaultdict(list)
+        streams: dict[tuple[object, ...], list[Log]] = defaultdict(list)
         for line in lines:
             streams[line.cmd_id, line.source, line.level, kind_of(line)].append(line)
         fresh: dict[int, list[Log]] = {}  # by the id() of a line: the lines to show for it
@@ -112,7 +112,7 @@ def _displayed(found: re.Match[str]) -> str:
         return ""
 
 
-def _overlap(before: Sequence[Any], after: Sequence[Any]) -> int:
+def _overlap(before: Sequence[object], after: Sequence[object]) -> int:
     """The length of the longest beginning of `after` that is an end of `before` (Knuth-Morris-Pratt).
 
     Linear in time, because a command may print megabytes of equal lines.
@@ -128,7 +128,7 @@ def _overlap(before: Sequence[Any], after: Sequence[Any]) -> int:
     return length
 
 
-def _longer(wanted: Sequence[Any], shorter: Sequence[int], length: int, item: Any) -> int:
+def _longer(wanted: Sequence[object], shorter: Sequence[int], length: int, item: object) -> int:
     while length and wanted[length] != item:
         length = shorter[length - 1]
     return length + 1 if wanted[length] == item else length

@@ -75,6 +75,7 @@ class RateLimiter:
 
     def _fill(self) -> None:
         now = time.monotonic()
+        # By the clock that never goes back: after a computer's sleep it is full, not negative.
         self._allowance = min(self._burst, self._allowance + (now - self._updated) * self._rate)
         self._updated = now
 

@@ -9,6 +9,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Protocol, TextIO
 
 from ..kernel.prompts import is_live
+from ..text.json_values import MimeBundle
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -107,7 +108,7 @@ class KernelScreen:
             self._status_id = os.urandom(16).hex()
         self._display(text, update=self._status_is_last)
 
-    def show_bundle(self, bundle: Mapping[str, Any], display_id: str = "", *, update: bool = False) -> None:
+    def show_bundle(self, bundle: MimeBundle, display_id: str = "", *, update: bool = False) -> None:
         """Show rich output below the output so far, or replace an earlier one."""
         if not display_id:
             display_id, update = self._next_place()
@@ -231,7 +232,7 @@ class Display:
     def __init__(self, screen: KernelScreen | None) -> None:
         self._screen = screen
 
-    def show(self, bundle: Mapping[str, Any], display_id: str = "", *, update: bool = False) -> None:
+    def show(self, bundle: MimeBundle, display_id: str = "", *, update: bool = False) -> None:
         """Show a MIME bundle, or with `update` replace the one that has this id."""
         if self._screen is not None:
             self._screen.show_bundle(bundle, display_id, update=update)

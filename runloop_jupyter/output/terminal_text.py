@@ -183,9 +183,10 @@ def plain(text: str) -> str:
 
 
 def last_line(text: str) -> str:
-    """The last line of a text that is not empty, in its final state."""
-    lines = text.rstrip().rpartition("\n")
-    return plain(lines[2]).strip()
+    """The last line of a text that shows anything, in its final state; empty if there is none."""
+    # A program often resets its colours after the last line: what has only escape sequences is blank too.
+    shown = (plain(line).strip() for line in reversed(text.split("\n")))
+    return next(filter(None, shown), "")
 
 
 def _kept(control: re.Match[str]) -> str:

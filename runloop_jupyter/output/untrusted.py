@@ -11,9 +11,9 @@ from __future__ import annotations
 import base64
 import binascii
 import re
-from collections.abc import Mapping
 from typing import Any
 
+from ..text.json_values import JsonObject, MimeBundle
 from .nesting import nests_deeper
 from .script_frame import frame
 from .terminal_text import safe_text
@@ -32,12 +32,12 @@ _ATTRIBUTES = {"align", "colspan", "rowspan", "span", "scope", "title", "class",
 _CLASSES = {"dataframe"}
 
 
-def sanitize(bundle: Mapping[str, Any], *, frame_network: bool = False) -> dict[str, Any]:
+def sanitize(bundle: MimeBundle, *, frame_network: bool = False) -> dict[str, Any]:
     """The MIME bundle to show in its place: without unknown types and values that are too large; long text is cut.
 
     Frames for scripts have no network unless `frame_network` is true.
     """
-    shown: dict[str, Any] = {"text/plain": safe_text(str(bundle.get("text/plain", "")))}
+    shown: JsonObject = {"text/plain": safe_text(str(bundle.get("text/plain", "")))}
     for mime in _PICTURES:
         if _is_picture(bundle.get(mime)):
             shown[mime] = bundle[mime]
@@ -54,7 +54,7 @@ def sanitize(bundle: Mapping[str, Any], *, frame_network: bool = False) -> dict[
     return shown
 
 
-def _add_source(shown: dict[str, Any], bundle: Mapping[str, Any], mime: str, *active: re.Pattern[str]) -> None:
+def _add_source(shown: JsonObject, bundle: MimeBundle, mime: str, *active: re.Pattern[str]) -> None:
     """Add LaTeX or Markdown; as plain text if one of the `active` patterns matches."""
     source = bundle.get(mime)
     if not isinstance(source, str) or len(source) > _LARGEST:

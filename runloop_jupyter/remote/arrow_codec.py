@@ -8,6 +8,9 @@ from typing import Any, Tuple
 
 from .codec import Codec, Unwritable
 
+Arrow = Any
+"""A module, a table or a column of pyarrow or polars, which are imported where a value needs them."""
+
 _SAFE = (14, 0, 1)  # earlier versions unpickle data that a hostile stream contains
 _EXTENSION = b"ARROW:extension:name"
 
@@ -24,7 +27,7 @@ def codec_tagged(tag: str) -> Codec | None:
     return _CODECS.get(tag)
 
 
-def _pyarrow() -> Any:
+def _pyarrow() -> Arrow:
     pyarrow = importlib.import_module("pyarrow")
     version: Tuple[int, ...] = tuple(int(part) for part in pyarrow.__version__.split(".")[:3] if part.isdigit())
     if version < _SAFE:
@@ -32,14 +35,14 @@ def _pyarrow() -> Any:
     return pyarrow
 
 
-def _write_table(table: Any) -> bytes:
+def _write_table(table: Arrow) -> bytes:
     target = io.BytesIO()
     with importlib.import_module("pyarrow.ipc").new_stream(target, table.schema) as writer:
         writer.write(table)
     return target.getvalue()
 
 
-def _stream(data: bytes) -> Any:
+def _stream(data: bytes) -> Arrow:
     """Open a stream. Raises ValueError for an extension type that is not installed: its storage type would be read."""
     _pyarrow()
     stream = importlib.import_module("pyarrow.ipc").open_stream(data)
@@ -49,27 +52,27 @@ def _stream(data: bytes) -> Any:
     return stream
 
 
-def _read_table(data: bytes) -> Any:
+def _read_table(data: bytes) -> Arrow:
     return _stream(data).read_all()
 
 
-def _read_batch(data: bytes) -> Any:
+def _read_batch(data: bytes) -> Arrow:
     return _stream(data).read_next_batch()
 
 
-def _write_chunks(column: Any) -> bytes:
+def _write_chunks(column: Arrow) -> bytes:
     return _write_table(_pyarrow().table({"": column}))
 
 
-def _write_array(array: Any) -> bytes:
+def _write_array(array: Arrow) -> bytes:
     return _write_table(_pyarrow().record_batch([array], names=[""]))
 
 
-def _polars() -> Any:
+def _polars() -> Arrow:
     return importlib.import_module("polars")
 
 
-def _write_frame(frame: Any) -> bytes:
+def _write_frame(frame: Arrow) -> bytes:
     if _polars().Object in frame.dtypes:
         raise Unwritable("a column of Python objects", type(frame))
     target = io.BytesIO()
@@ -77,11 +80,11 @@ def _write_frame(frame: Any) -> bytes:
     return target.getvalue()
 
 
-def _write_series(series: Any) -> bytes:
+def _write_series(series: Arrow) -> bytes:
     return _write_frame(series.to_frame())
 
 
-def _read_frame(data: bytes) -> Any:
+def _read_frame(data: bytes) -> Arrow:
     return _polars().read_ipc_stream(io.BytesIO(data))
 
 

@@ -11,7 +11,8 @@ import datetime
 import decimal
 import importlib
 import json
-from typing import Any, Callable, Dict, List, NamedTuple, Set, Tuple
+from types import ModuleType
+from typing import AbstractSet, Any, Callable, Dict, List, NamedTuple, Sequence, Set, Tuple
 
 _PACKAGES = {
     "numpy": "numpy_codec",
@@ -45,12 +46,12 @@ class Codec(NamedTuple):
     """
 
     tag: str
-    write: Callable[[Any], Any]
-    read: Callable[[Any], Any]
-    same: Callable[[Any, Any], bool] | None = None
+    write: Callable[..., object]
+    read: Callable[..., object]
+    same: Callable[..., bool] | None = None
 
 
-def encode(value: Any, *, keep_identity: bool) -> Tuple[bytes, bytes]:
+def encode(value: object, *, keep_identity: bool) -> Tuple[bytes, bytes]:
     """Encode a value as JSON and bytes. Raises `Unwritable` for a value that would not arrive unchanged.
 
     With `keep_identity`, that includes a value that holds the same list, dict or set twice.
@@ -76,7 +77,7 @@ def decode(tree: bytes, data: bytes) -> Any:
     return _Reader(data).value(json.loads(tree.decode("ascii")))
 
 
-def same(one: Any, other: Any) -> bool:
+def same(one: object, other: object) -> bool:
     """True if two values have one type and the same parts: -0.0 is not 0.0, and NaN is NaN."""
     kind = type(one)
     if kind is not type(other):
@@ -85,9 +86,9 @@ def same(one: Any, other: Any) -> bool:
         return repr(one) == repr(other)
     if kind in _ATOMS or kind is bytes:
         return bool(one == other)
-    if kind in (list, tuple):
+    if isinstance(one, (list, tuple)) and isinstance(other, (list, tuple)) and kind in (list, tuple):
         return _same_items(one, other)
-    if kind is dict:
+    if isinstance(one, dict) and isinstance(other, dict) and kind is dict:
         return _same_items(list(one), list(other)) and _same_items(list(one.values()), list(other.values()))
     found = _codec_for(kind)
     return (found.same or (lambda a, b: same(found.write(a), found.write(b))))(one, other)
@@ -98,7 +99,7 @@ def first_line(error: BaseException) -> str:
     return f"{type(error).__name__}: {str(error).strip()}".partition("\n")[0]
 
 
-def _same_items(one: Any, other: Any) -> bool:
+def _same_items(one: Sequence[object], other: Sequence[object]) -> bool:
     if len(one) != len(other):
         return False
     types = list(map(type, one))
@@ -108,7 +109,7 @@ def _same_items(one: Any, other: Any) -> bool:
     return all(map(same, one, other))
 
 
-def _same_sets(one: Any, other: Any) -> bool:
+def _same_sets(one: AbstractSet[object], other: AbstractSet[object]) -> bool:
     """True if each member has one of its own type in the other set: 1, 1.0 and True are equal, but not the same."""
     if len(one) != len(other):
         return False
@@ -144,7 +145,7 @@ def _codec_tagged(tag: str) -> Codec:
     return found
 
 
-def _module(package: str) -> Any:
+def _module(package: str) -> ModuleType:
     """The codecs of a package's types, imported only when they are needed."""
     return importlib.import_module(f"{__package__}.{_PACKAGES[package]}")
 
@@ -157,9 +158,9 @@ class _Writer:
     def __init__(self, keep_identity: bool) -> None:
         self.data: List[bytes] = []
         self._keep_identity = keep_identity
-        self._seen: Dict[int, Any] = {}  # by id(); keeping the objects keeps their ids from being used again
+        self._seen: Dict[int, object] = {}  # by id(); keeping the objects keeps their ids from being used again
 
-    def node(self, value: Any) -> Any:
+    def node(self, value: Any) -> object:
         """Reduce a value to JSON's own types."""
         kind = type(value)
         if kind in _ATOMS and (kind is not int or _fits(value)):
@@ -176,12 +177,12 @@ class _Writer:
         found = _codec_for(kind)
         return {"$": found.tag, "v": self.node(found.write(value))}
 
-    def _nodes(self, values: List[Any]) -> List[Any]:
+    def _nodes(self, values: List[object]) -> List[object]:
         if set(map(type, values)) <= _ATOMS and all(_fits(value) for value in values if type(value) is int):
             return values
         return [self.node(value) for value in values]
 
-    def _see(self, value: Any) -> None:
+    def _see(self, value: object) -> None:
         if self._keep_identity and id(value) in self._seen:
             raise Unwritable(f"one {type(value).__name__} in two places")
         self._seen[id(value)] = value
@@ -192,7 +193,7 @@ class _Reader:
         self._data = data
         self._read = 0
 
-    def value(self, node: Any) -> Any:
+    def value(self, node: object) -> object:
         """Rebuild the value of a node."""
         if isinstance(node, list):
             return node if set(map(type, node)) <= _ATOMS else [self.value(each) for each in node]
@@ -212,15 +213,15 @@ class _Reader:
         return self._data[start : self._read]
 
 
-def _write_moment(value: Any) -> List[Any]:
+def _write_moment(value: datetime.datetime | datetime.time) -> List[object]:
     return [value.hour, value.minute, value.second, value.microsecond, value.fold, value.tzinfo]
 
 
-def _read_time(made: Callable[..., Any]) -> Callable[[List[Any]], Any]:
+def _read_time(made: Callable[..., object]) -> Callable[[List[object]], object]:
     return lambda parts: made(*parts[:-2], fold=parts[-2], tzinfo=parts[-1])
 
 
-def _write_date(value: datetime.date) -> List[Any]:
+def _write_date(value: datetime.date) -> List[object]:
     return [value.year, value.month, value.day]
 
 

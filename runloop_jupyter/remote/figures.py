@@ -12,13 +12,16 @@ import sys
 import threading
 from contextlib import suppress
 from importlib.machinery import ModuleSpec
-from typing import Any, Callable, Dict
+from types import ModuleType
+from typing import Callable, Dict, Mapping
 from urllib.parse import unquote, urlsplit
 
 _TIMEOUT = 5.0  # seconds that a server in the devbox has to answer
 _HEIGHT = 450  # plotly's own, for figures that say none
-Show = Callable[[Dict[str, Any]], None]
+Show = Callable[[Mapping[str, object]], None]
 """Takes a MIME bundle."""
+Hook = Callable[[ModuleType], None]
+"""Configures a module that has just been imported."""
 
 
 def connect(show: Show) -> Callable[[], None]:
@@ -28,7 +31,7 @@ def connect(show: Show) -> Callable[[], None]:
     """
     browser = _Browser(show)
     os.environ.setdefault("BOKEH_RESOURCES", "inline")
-    hooks: Dict[str, Callable[[Any], None]] = {"bokeh.io": lambda module: _configure_bokeh(module, show)}
+    hooks: Dict[str, Hook] = {"bokeh.io": lambda module: _configure_bokeh(module, show)}
     if "PLOTLY_RENDERER" not in os.environ:
         hooks["plotly.io._renderers"] = lambda module: _configure_plotly(module, show)
     if "BROWSER" not in os.environ:
@@ -40,10 +43,10 @@ def connect(show: Show) -> Callable[[], None]:
 class _ImportHooks:
     """A module finder that leaves finding to the others, and calls a hook once a module has been imported."""
 
-    def __init__(self, hooks: Dict[str, Callable[[Any], None]]) -> None:
+    def __init__(self, hooks: Dict[str, Hook]) -> None:
         self._hooks = hooks
 
-    def find_spec(self, name: str, path: Any = None, target: Any = None) -> ModuleSpec | None:
+    def find_spec(self, name: str, path: object = None, target: object = None) -> ModuleSpec | None:
         hook = self._hooks.pop(name, None)  # removed, as the search below asks all finders, this one too
         if hook is None:
             return None
@@ -51,7 +54,7 @@ class _ImportHooks:
         if found is not None and found.loader is not None:
             load = found.loader.exec_module
 
-            def load_and_configure(module: Any) -> None:
+            def load_and_configure(module: ModuleType) -> None:
                 load(module)
                 hook(module)
 
@@ -59,11 +62,11 @@ class _ImportHooks:
         return found
 
 
-def _configure_plotly(module: Any, show: Show) -> None:
+def _configure_plotly(module: ModuleType, show: Show) -> None:
     from plotly.io.base_renderers import ExternalRenderer  # type: ignore[import-not-found, unused-ignore]
 
     class Notebook(ExternalRenderer):  # type: ignore[misc, unused-ignore]
-        def render(self, fig: Any) -> None:
+        def render(self, fig: object) -> None:
             from plotly.io import to_html  # type: ignore[import-not-found, unused-ignore]
 
             show({"text/html": to_html(fig, default_height=_HEIGHT, validate=False), "text/plain": "plotly figure"})
@@ -72,17 +75,17 @@ def _configure_plotly(module: Any, show: Show) -> None:
     module.renderers.default = "browser"
 
 
-def _configure_bokeh(module: Any, show: Show) -> None:
-    def load(*_arguments: Any) -> None:
+def _configure_bokeh(module: ModuleType, show: Show) -> None:
+    def load(*_arguments: object) -> None:
         """Load nothing: each figure contains its library."""
 
-    def show_document(obj: Any, state: Any, notebook_handle: Any = None) -> None:
+    def show_document(obj: object, state: object, notebook_handle: object = None) -> None:
         from bokeh.embed import file_html  # type: ignore[import-not-found, unused-ignore]
         from bokeh.resources import INLINE  # type: ignore[import-not-found, unused-ignore]
 
         show({"text/html": file_html(obj, INLINE, ""), "text/plain": "bokeh figure"})
 
-    def show_application(*_arguments: Any, **_options: Any) -> None:
+    def show_application(*_arguments: object, **_options: object) -> None:
         raise NotImplementedError("a bokeh application needs its server: run it in the devbox, with a tunnel to it")
 
     module.install_notebook_hook("jupyter", load, show_document, show_application, overwrite=True)

@@ -34,13 +34,16 @@ import traceback
 import types
 import warnings
 from contextlib import contextmanager, suppress
-from typing import Any, Callable, Iterator
+from typing import IO, TYPE_CHECKING, Any, Awaitable, Callable, Dict, Iterator, List, Mapping, TypedDict
 
 from .cells import NAME as CELL
 from .cells import find_installed_packages, parsed
 from .displays import sendable, write_stderr
 from .figures import connect
 from .ipython_display import Displays, install, uninstalled
+
+if TYPE_CHECKING:
+    from .ipython_cells import IPythonCells
 
 MARK = "\x1e"
 _INLINE = 256 * 1024  # bytes of values that are sent on stdout; larger ones in a file
@@ -51,6 +54,23 @@ _MAX_ERROR = 500
 _MAX_SESSIONS = 5  # that are started for one cell if each ends at once
 _ACCEPTED = b"!"
 _LOST = 120  # the exit code of a cell whose session died
+
+
+class Request(TypedDict):
+    """A cell to run: its code, its session, and the values that go in and come out."""
+
+    session: str
+    restart: bool
+    is_new: bool
+    word: str
+    code: str
+    offset: int
+    cwd: str | None
+    env: Dict[str, str]
+    values: str
+    values_path: str
+    out: List[str]
+    spill: str
 
 
 def main(arguments: list[str]) -> int:
@@ -68,7 +88,7 @@ def main(arguments: list[str]) -> int:
     return int(json.loads(answer)["exit_code"])
 
 
-def _submit(request: dict[str, Any], name: str) -> socket.socket:
+def _submit(request: Request, name: str) -> socket.socket:
     """Hand the cell over to its session; returns the connection. A session that dies before it accepts is replaced."""
     for _ in range(_MAX_SESSIONS):
         connection, request["is_new"] = _connect(name)
@@ -90,7 +110,7 @@ def _read_request(argument: str) -> bytes:
     return data
 
 
-def _session_name(request: dict[str, Any]) -> str:
+def _session_name(request: Request) -> str:
     """The name of a session's files: each interpreter has its own sessions."""
     key = f"{request['session']}\0{sys.executable}\0{sys.version}"
     return hashlib.sha256(key.encode()).hexdigest()[:16]
@@ -140,7 +160,7 @@ def _end_session(path: str) -> None:
     os.unlink(path)
 
 
-def _start_session(path: str, lock: Any) -> None:
+def _start_session(path: str, lock: IO[str]) -> None:
     if os.path.exists(path):
         os.unlink(path)
     listener = socket.socket(socket.AF_UNIX)
@@ -169,14 +189,14 @@ def _release_descriptors() -> None:
     os.close(nothing)
 
 
-def _send(connection: socket.socket, request: dict[str, Any]) -> None:
+def _send(connection: socket.socket, request: Request) -> None:
     data = json.dumps(request).encode()
     descriptors = array.array("i", [0, 1, 2])
     connection.sendmsg([struct.pack("!Q", len(data))], [(socket.SOL_SOCKET, socket.SCM_RIGHTS, descriptors.tobytes())])
     connection.sendall(data)
 
 
-def _receive(connection: socket.socket) -> tuple[dict[str, Any], list[int]]:
+def _receive(connection: socket.socket) -> tuple[Request, list[int]]:
     """Receive a request, and the descriptors that were sent with it."""
     descriptors = array.array("i")
     head, ancillary, _, _ = connection.recvmsg(8, socket.CMSG_LEN(3 * descriptors.itemsize))
@@ -204,8 +224,8 @@ def _receive_all(connection: socket.socket) -> bytes:
         pieces.append(piece)
 
 
-def _frame(word: str, content: dict[str, Any]) -> None:
-    flush: Any = getattr(sys.stdout, "flush", None)  # a cell may have put anything there
+def _frame(word: str, content: dict[str, object]) -> None:
+    flush = getattr(sys.stdout, "flush", None)  # a cell may have put anything there
     if flush is not None:
         flush()
     line = f"{MARK}{word}{json.dumps(content)}\n".encode("ascii")
@@ -255,7 +275,7 @@ class Session:
         self._word = ""
         self._show_fetched = connect(self.show)
         install(self._displays)
-        self._ipython: Any = None
+        self._ipython: IPythonCells | None = None
         """Runs the cells if IPython is installed."""
         self._is_ipython_broken = False
 
@@ -317,7 +337,7 @@ class Session:
         sys.stdout, sys.stderr = self._buffers["stdout"], self._buffers["stderr"]
         _release_descriptors()
 
-    def _run_watched(self, connection: socket.socket, request: dict[str, Any]) -> int:
+    def _run_watched(self, connection: socket.socket, request: Request) -> int:
         """Run the cell, and interrupt it if its client goes away; returns the exit code."""
         over, done = os.pipe()
         watching = threading.Thread(target=_watch, args=(connection, over), daemon=True)
@@ -331,7 +351,7 @@ class Session:
             watching.join()
             os.close(over)
 
-    def _run(self, request: dict[str, Any]) -> int:
+    def _run(self, request: Request) -> int:
         from .values import ValueProblem
 
         self._word = request["word"]
@@ -349,7 +369,7 @@ class Session:
             return _INTERRUPTED if isinstance(error, KeyboardInterrupt) else 1
         return 0
 
-    def _prepare(self, request: dict[str, Any]) -> None:
+    def _prepare(self, request: Request) -> None:
         if request["is_new"]:
             _frame(self._word, {"kind": "new", "python": ".".join(map(str, sys.version_info[:3]))})
         find_installed_packages()
@@ -390,25 +410,25 @@ class Session:
                 self._names["_"] = value
                 self._displays.display(value)
 
-    def _evaluate(self, tree: ast.Module | ast.Expression, filename: str, mode: str) -> Any:
+    def _evaluate(self, tree: ast.Module | ast.Expression, filename: str, mode: str) -> object:
         """Run code while the session's loop counts as running, so that `asyncio.create_task` works in any cell."""
-        code: Any = compile(tree, filename, mode, flags=ast.PyCF_ALLOW_TOP_LEVEL_AWAIT)
-        if code.co_flags & inspect.CO_COROUTINE:
-            return self._await(eval(code, self._names))  # noqa: S307 - to run code is what this is for
-        return self._call(lambda: eval(code, self._names))  # noqa: S307
+        compiled: types.CodeType = compile(tree, filename, mode, flags=ast.PyCF_ALLOW_TOP_LEVEL_AWAIT)
+        if compiled.co_flags & inspect.CO_COROUTINE:
+            return self._await(eval(compiled, self._names))  # noqa: S307 - to run code is what this is for
+        return self._call(lambda: eval(compiled, self._names))  # noqa: S307
 
-    def _call(self, function: Callable[[], Any]) -> Any:
+    def _call(self, function: Callable[[], object]) -> object:
         asyncio._set_running_loop(self._loop())
         try:
             return function()
         finally:
             asyncio._set_running_loop(None)
 
-    def _await(self, coroutine: Any) -> Any:
+    def _await(self, coroutine: Awaitable[object]) -> object:
         """The result of a coroutine. Context variables that it sets stay set, as for code without `await`."""
         context: list[contextvars.Context] = []
 
-        async def run() -> Any:
+        async def run() -> object:
             try:
                 return await coroutine
             finally:
@@ -436,9 +456,9 @@ class Session:
             asyncio.set_event_loop(self._event_loop)
         return self._event_loop
 
-    def show(self, data: dict[str, Any], display_id: str = "", update: bool = False) -> None:
+    def show(self, data: Mapping[str, object], display_id: str = "", update: bool = False) -> None:
         """Show a MIME bundle, or with `update` replace the one with this id."""
-        shown = {"kind": "display", "data": sendable(data)}
+        shown: dict[str, object] = {"kind": "display", "data": sendable(data)}
         _frame(self._word, {**shown, "id": display_id, "update": update} if display_id else shown)
 
     def clear(self, wait: bool) -> None:
@@ -454,7 +474,7 @@ class Session:
             self._displays.display(pyplot.figure(number))
         pyplot.close("all")
 
-    def _return(self, request: dict[str, Any]) -> None:
+    def _return(self, request: Request) -> None:
         if not request["out"]:
             return
         from .values import ValueProblem, pack
@@ -482,11 +502,10 @@ class Session:
 
 def _has_ipython() -> bool:
     """True if IPython is installed."""
-    finder: Any = importlib.machinery.PathFinder  # which does not find our stand-in
-    return finder.find_spec("IPython") is not None
+    return importlib.machinery.PathFinder.find_spec("IPython") is not None  # it does not find our stand-in
 
 
-def _values_of(request: dict[str, Any]) -> bytes:
+def _values_of(request: Request) -> bytes:
     if not request["values_path"]:
         return base64.b64decode(request["values"])
     with open(request["values_path"], "rb") as file:

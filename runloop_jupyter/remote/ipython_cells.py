@@ -12,7 +12,8 @@ import os
 import sys
 import tempfile
 import warnings
-from typing import Any, Callable
+from types import ModuleType
+from typing import Any, Callable, Coroutine, Mapping
 
 from IPython import version_info
 from IPython.core.compilerop import CachingCompiler
@@ -38,7 +39,11 @@ class IPythonCells:
     """
 
     def __init__(
-        self, module: Any, displays: Displays, await_: Callable[[Any], Any], call: Callable[[Any], Any]
+        self,
+        module: ModuleType,
+        displays: Displays,
+        await_: Callable[[Coroutine[object, None, object]], object],
+        call: Callable[[Callable[[], object]], object],
     ) -> None:
         if version_info[0] < _OLDEST:
             raise ImportError(f"IPython {version_info[0]} is older than {_OLDEST}")
@@ -80,7 +85,7 @@ class _Compiler(CachingCompiler):  # type: ignore[misc, unused-ignore]
     def get_code_name(self, raw_code: str, transformed_code: str, number: int) -> str:
         return f"{NAME}{self._number}>"
 
-    def cache(self, transformed_code: str, number: int = 0, raw_code: Any = None) -> str:
+    def cache(self, transformed_code: str, number: int = 0, raw_code: str | None = None) -> str:
         name: str = super().cache(transformed_code, number, raw_code)
         source = "\n" * self._offset + (raw_code or transformed_code)
         linecache.cache[name] = (len(source), None, source.splitlines(keepends=True), name)
@@ -96,7 +101,7 @@ class _SelfDisplay(IPythonDisplayFormatter):  # type: ignore[misc, unused-ignore
 
     has_shown = False
 
-    def __call__(self, obj: Any) -> Any:
+    def __call__(self, obj: object) -> bool:
         self.has_shown = bool(super().__call__(obj))
         return self.has_shown
 
@@ -104,7 +109,7 @@ class _SelfDisplay(IPythonDisplayFormatter):  # type: ignore[misc, unused-ignore
 class _Formatter(DisplayFormatter):  # type: ignore[misc, unused-ignore]
     """IPython's formatters, with figures that only a notebook's front end could draw, and a text for every object."""
 
-    def format(self, obj: Any, include: Any = None, exclude: Any = None) -> Any:
+    def format(self, obj: object, include: object = None, exclude: object = None) -> Any:
         if is_figure_or_chart(obj):
             return own_bundle(obj) or {}, {}
         formats: Any = super().format
@@ -115,7 +120,7 @@ class _Formatter(DisplayFormatter):  # type: ignore[misc, unused-ignore]
 
 
 class _Hook(DisplayHook):  # type: ignore[misc, unused-ignore]
-    displays: Any = None
+    displays: Displays
 
     def start_displayhook(self) -> None:
         """Do nothing: there is no prompt."""
@@ -123,7 +128,7 @@ class _Hook(DisplayHook):  # type: ignore[misc, unused-ignore]
     def write_output_prompt(self) -> None:
         """Do nothing."""
 
-    def write_format_data(self, format_dict: Any, md_dict: Any = None) -> None:
+    def write_format_data(self, format_dict: Mapping[str, object], md_dict: object = None) -> None:
         self.displays.show(format_dict)
 
     def finish_displayhook(self) -> None:
@@ -131,9 +136,9 @@ class _Hook(DisplayHook):  # type: ignore[misc, unused-ignore]
 
 
 class _Publisher(DisplayPublisher):  # type: ignore[misc, unused-ignore]
-    displays: Any = None
+    displays: Displays
 
-    def publish(self, data: Any, metadata: Any = None, *_arguments: Any, **options: Any) -> None:
+    def publish(self, data: Any, metadata: object = None, *_arguments: object, **options: Any) -> None:
         self.displays.publish(data, metadata, **options)
 
     def clear_output(self, wait: bool = False) -> None:
@@ -154,7 +159,7 @@ class _Shell(InteractiveShell):  # type: ignore[misc, unused-ignore]
     def init_virtualenv(self) -> None:
         """Do nothing: the interpreter is the one that the user chose."""
 
-    def showtraceback(self, exc_tuple: Any = None, *_arguments: Any, **_options: Any) -> None:
+    def showtraceback(self, exc_tuple: object = None, *_arguments: object, **_options: object) -> None:
         """Keep the error for `%debug`. Only an error of a formatter is reported here, all others by the session."""
         found: Any = self._get_exc_info
         kind, error, frames = found(exc_tuple)
@@ -164,14 +169,14 @@ class _Shell(InteractiveShell):  # type: ignore[misc, unused-ignore]
             reason = f"{kind.__name__}: {error}".strip().partition("\n")[0]
             write_stderr(f"{type(formats['args'][0]).__name__}.{name} failed: {reason}\n")
 
-    def showsyntaxerror(self, *_arguments: Any, **_options: Any) -> None:
+    def showsyntaxerror(self, *_arguments: object, **_options: object) -> None:
         """Do nothing: the session reports it."""
 
     def showindentationerror(self) -> None:
         """Do nothing."""
 
 
-def _started(module: Any) -> Any:
+def _started(module: ModuleType) -> Any:
     """Start the process's only shell."""
     leave = {name: getattr(builtins, name) for name in ("exit", "quit") if hasattr(builtins, name)}
     shell: Any = _Shell
@@ -199,7 +204,7 @@ def _folder() -> str:
     return os.path.join(tempfile.gettempdir(), f"runloop-python-{os.getuid()}", "ipython")
 
 
-def _driven(coroutine: Any) -> Any:
+def _driven(coroutine: Coroutine[object, None, object]) -> object:
     """The result of a coroutine that awaits nothing."""
     try:
         coroutine.send(None)
@@ -214,6 +219,6 @@ def _line_of(name: str) -> Callable[[str], None]:
     return lambda line: run_line(f"%{name} {line}")
 
 
-def _page(_shell: Any, data: Any, start: int = 0, screen_lines: int = 0) -> None:
+def _page(_shell: object, data: object, start: int = 0, screen_lines: int = 0) -> None:
     """Print the text of `name?`, which IPython would show in a pager."""
     sys.stdout.write(f"{data.get('text/plain', '') if isinstance(data, dict) else data}\n")

@@ -9,7 +9,7 @@ import sys
 import types
 from contextlib import contextmanager
 from importlib.machinery import ModuleSpec
-from typing import Any, Callable, Dict, Iterator
+from typing import Any, Callable, Dict, Iterator, Mapping
 
 from .displays import bundle
 
@@ -21,7 +21,9 @@ class DisplayObject:
 
     mime = "text/plain"
 
-    def __init__(self, data: Any = None, url: str | None = None, filename: str | None = None, **_options: Any) -> None:
+    def __init__(
+        self, data: Any = None, url: str | None = None, filename: str | None = None, **_options: object
+    ) -> None:
         self.data, self.url, self.filename = data, url, filename
         if filename is not None:
             with open(filename, "rb") as file:
@@ -30,7 +32,7 @@ class DisplayObject:
     def __repr__(self) -> str:
         return f"<{_MODULE}.{type(self).__name__} object>"
 
-    def _repr_mimebundle_(self, include: Any = None, exclude: Any = None) -> Dict[str, Any]:
+    def _repr_mimebundle_(self, include: object = None, exclude: object = None) -> Dict[str, object]:
         data = self.data
         if isinstance(data, bytes) and not self.mime.startswith("image/p"):
             data = data.decode("utf-8", "replace")
@@ -42,7 +44,7 @@ class HTML(DisplayObject):
 
     mime = "text/html"
 
-    def __html__(self) -> Any:
+    def __html__(self) -> object:
         return self.data
 
 
@@ -63,7 +65,7 @@ class Math(DisplayObject):
 
     mime = "text/latex"
 
-    def _repr_mimebundle_(self, include: Any = None, exclude: Any = None) -> Dict[str, Any]:
+    def _repr_mimebundle_(self, include: object = None, exclude: object = None) -> Dict[str, object]:
         return {self.mime: f"$\\displaystyle {str(self.data).strip('$')}$"}
 
 
@@ -78,7 +80,7 @@ class JSON(DisplayObject):
 
     mime = "application/json"
 
-    def _repr_mimebundle_(self, include: Any = None, exclude: Any = None) -> Dict[str, Any]:
+    def _repr_mimebundle_(self, include: object = None, exclude: object = None) -> Dict[str, object]:
         return {self.mime: json.loads(self.data) if isinstance(self.data, (str, bytes)) else self.data}
 
 
@@ -87,14 +89,14 @@ class Javascript(DisplayObject):
 
     mime = "text/html"
 
-    def _repr_mimebundle_(self, include: Any = None, exclude: Any = None) -> Dict[str, Any]:
+    def _repr_mimebundle_(self, include: object = None, exclude: object = None) -> Dict[str, object]:
         return {self.mime: f"<script>{self.data}</script>"}
 
 
 class Image(DisplayObject):
     """A PNG or JPEG image, from bytes or a file."""
 
-    def _repr_mimebundle_(self, include: Any = None, exclude: Any = None) -> Dict[str, Any]:
+    def _repr_mimebundle_(self, include: object = None, exclude: object = None) -> Dict[str, object]:
         data = self.data
         if isinstance(data, str):
             with open(data, "rb") as file:  # as in IPython, a string is a file name
@@ -103,24 +105,24 @@ class Image(DisplayObject):
         return {kind: base64.b64encode(data).decode()}
 
 
-Show = Callable[[Dict[str, Any], str, bool], None]
+Show = Callable[[Mapping[str, object], str, bool], None]
 
 
 class DisplayHandle:
     """A display with an id, which can be updated."""
 
-    def __init__(self, displays: Displays, display_id: str) -> None:
+    def __init__(self, displays: Displays, display_id: object) -> None:
         self._displays = displays
         self.display_id = display_id
 
     def __repr__(self) -> str:
         return f"<DisplayHandle display_id={self.display_id}>"
 
-    def display(self, obj: Any, **options: Any) -> None:
+    def display(self, obj: object, **options: Any) -> None:
         """Show an object below, with the same id."""
         self._displays.display(obj, display_id=self.display_id, **options)
 
-    def update(self, obj: Any, **options: Any) -> None:
+    def update(self, obj: object, **options: Any) -> None:
         """Replace the display by an object."""
         self._displays.update_display(obj, display_id=self.display_id, **options)
 
@@ -132,18 +134,18 @@ class Displays:
         self._show = show
         self._clear = clear
 
-    def show(self, data: Dict[str, Any]) -> None:
+    def show(self, data: Mapping[str, object]) -> None:
         """Show a MIME bundle."""
         self._show(data, "", False)
 
     def display(
         self,
-        *values: Any,
-        display_id: Any = None,
+        *values: object,
+        display_id: object = None,
         raw: bool = False,
         clear: bool = False,
         update: bool = False,
-        **_options: Any,
+        **_options: object,
     ) -> DisplayHandle | None:
         """Show values as a notebook does: tables, images, text."""
         if update and display_id is None:
@@ -152,23 +154,23 @@ class Displays:
             self.clear_output(wait=True)
         given = os.urandom(16).hex() if display_id is True else display_id
         for value in values:
-            data = value if raw else bundle(value)
+            data: Any = value if raw else bundle(value)
             if data is not None:
                 self._show(data, _spelled(given), update)
         return None if given is None else DisplayHandle(self, given)
 
-    def update_display(self, obj: Any, *, display_id: Any, **options: Any) -> None:
+    def update_display(self, obj: object, *, display_id: object, **options: Any) -> None:
         """Replace the display that has this id by an object."""
         self.display(obj, display_id=display_id, **{**options, "update": True})
 
     def publish(
         self,
-        data: Dict[str, Any],
-        metadata: Any = None,
+        data: Mapping[str, object],
+        metadata: object = None,
         *,
-        transient: Any = None,
+        transient: Mapping[str, object] | None = None,
         update: bool = False,
-        **_options: Any,
+        **_options: object,
     ) -> None:
         """Show a MIME bundle, as `publish_display_data`."""
         self._show(data, _spelled((transient or {}).get("display_id")), update)
@@ -177,9 +179,9 @@ class Displays:
         """Empty the cell, with `wait` when the next output comes."""
         self._clear(bool(wait))
 
-    def names(self, module: str) -> Dict[str, Any]:
+    def names(self, module: str) -> Dict[str, object]:
         """The contents of the module of that name."""
-        found: Dict[str, Any] = {"get_ipython": lambda: None, "display": self.display}
+        found: Dict[str, object] = {"get_ipython": lambda: None, "display": self.display}
         if module == _MODULE:
             shown = (DisplayObject, HTML, Markdown, Latex, Math, SVG, JSON, Javascript, Image)
             found.update({kind.__name__: kind for kind in (*shown, DisplayHandle)})
@@ -188,14 +190,14 @@ class Displays:
             found.update({f"display_{kind.__name__.lower()}": self._of(kind) for kind in shown[1:]})
         return found
 
-    def _of(self, kind: Callable[[Any], Any]) -> Callable[..., None]:
-        def display(*values: Any, raw: bool = False, **_options: Any) -> None:
+    def _of(self, kind: Callable[[object], object]) -> Callable[..., None]:
+        def display(*values: object, raw: bool = False, **_options: object) -> None:
             self.display(*(kind(value) if raw else value for value in values))
 
         return display
 
 
-def _spelled(display_id: Any) -> str:
+def _spelled(display_id: object) -> str:
     return "" if display_id is None else str(display_id)
 
 
@@ -228,7 +230,7 @@ class _Finder:
     def __init__(self, displays: Displays) -> None:
         self._displays = displays
 
-    def find_spec(self, name: str, path: Any = None, target: Any = None) -> ModuleSpec | None:
+    def find_spec(self, name: str, path: object = None, target: object = None) -> ModuleSpec | None:
         return ModuleSpec(name, self, is_package=name == _PACKAGE) if name in (_PACKAGE, _MODULE) else None  # type: ignore[arg-type]  # a loader needs no more
 
     def create_module(self, spec: ModuleSpec) -> None:

@@ -7,7 +7,12 @@ from typing import Any, List, Tuple
 
 from .codec import Codec, Unwritable
 
-numpy: Any = importlib.import_module("numpy")
+Numpy = Any
+"""An array or a dtype of numpy, which has no types here: it is imported where a value needs it."""
+Items = List[Numpy]
+"""What a value was reduced to."""
+
+numpy: Numpy = importlib.import_module("numpy")
 
 
 def codec_for(kind: type) -> Codec | None:
@@ -22,7 +27,7 @@ def codec_tagged(tag: str) -> Codec | None:
     return _TAGGED.get(tag)
 
 
-def _write_array(array: Any) -> List[Any]:
+def _write_array(array: Numpy) -> Items:
     order = "F" if array.flags.f_contiguous and not array.flags.c_contiguous else "C"
     if array.dtype == numpy.dtype(object) and array.dtype.metadata is None:
         return [None, list(array.shape), order, list(array.ravel(order=order))]
@@ -32,7 +37,7 @@ def _write_array(array: Any) -> List[Any]:
     return [dtype, list(array.shape), order, array.tobytes(order=order)]
 
 
-def _read_array(parts: List[Any]) -> Any:
+def _read_array(parts: Items) -> Numpy:
     dtype, shape, order, data = parts
     if dtype is None:
         return _objects(data).reshape(shape, order=order)
@@ -44,7 +49,7 @@ def _read_array(parts: List[Any]) -> Any:
     return numpy.ndarray(shape, dtype, buffer=data, order=order).copy(order="K")
 
 
-def _of_fields(dtype: Any, shape: Tuple[int, ...], order: str, fields: List[Any]) -> Any:
+def _of_fields(dtype: Numpy, shape: Tuple[int, ...], order: str, fields: Items) -> Numpy:
     if any(field.shape[: len(shape)] != shape for field in fields):
         raise ValueError("fields of other shapes")
     array = numpy.zeros(shape, dtype, order=order)
@@ -53,14 +58,14 @@ def _of_fields(dtype: Any, shape: Tuple[int, ...], order: str, fields: List[Any]
     return array
 
 
-def _objects(values: List[Any]) -> Any:
+def _objects(values: Items) -> Numpy:
     array = numpy.empty(len(values), dtype=object)
     for place, value in enumerate(values):  # all at once, lists would become further dimensions
         array[place] = value
     return array
 
 
-def _write_dtype(dtype: Any) -> Any:
+def _write_dtype(dtype: Numpy) -> Numpy:
     if dtype.metadata or dtype.hasobject or not dtype.itemsize:
         raise Unwritable(f"an array of the dtype {dtype}", numpy.ndarray)
     if dtype.subdtype is not None:
@@ -74,7 +79,7 @@ def _write_dtype(dtype: Any) -> Any:
     return [dtype.str, dtype.char, _precision(dtype)]
 
 
-def _write_fields(dtype: Any) -> Any:
+def _write_fields(dtype: Numpy) -> Numpy:
     if dtype.type is not numpy.void:
         raise Unwritable(f"an array of {dtype.type.__name__}", numpy.ndarray)
     fields = [dtype.fields[name] for name in dtype.names]
@@ -88,7 +93,7 @@ def _write_fields(dtype: Any) -> Any:
     }
 
 
-def _read_dtype(parts: Any) -> Any:
+def _read_dtype(parts: Numpy) -> Numpy:
     if isinstance(parts, dict):
         aligned = parts.pop("aligned")
         parts["formats"] = [_read_dtype(each) for each in parts["formats"]]
@@ -104,7 +109,7 @@ def _read_dtype(parts: Any) -> Any:
     return dtype
 
 
-def _precision(dtype: Any) -> int | None:
+def _precision(dtype: Numpy) -> int | None:
     """The bits of a long double's mantissa, which differ from machine to machine; None for other types."""
     return int(numpy.finfo(dtype).nmant) if dtype.kind in "fc" and dtype.char in "gG" else None
 

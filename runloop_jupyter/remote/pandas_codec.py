@@ -7,8 +7,14 @@ from typing import Any, Callable, Dict, List
 
 from .codec import Codec, Unwritable
 
-pandas: Any = importlib.import_module("pandas")  # first, so that an ImportError names pandas, not numpy
-numpy: Any = importlib.import_module("numpy")
+Pandas = Any
+"""An object of pandas or of numpy, which have no types here: they are imported where a value needs them."""
+Fields = Dict[str, Pandas]
+Items = List[Pandas]
+"""What a value was reduced to."""
+
+pandas: Pandas = importlib.import_module("pandas")  # first, so that an ImportError names pandas, not numpy
+numpy: Pandas = importlib.import_module("numpy")
 
 
 def codec_for(kind: type) -> Codec | None:
@@ -21,12 +27,12 @@ def codec_tagged(tag: str) -> Codec | None:
     return _CODECS.get(tag.partition(".")[2])
 
 
-def _write_frame(frame: Any) -> Dict[str, Any]:
+def _write_frame(frame: Pandas) -> Fields:
     columns = [_array_of(frame.iloc[:, place]) for place in range(frame.shape[1])]
     return {"index": frame.index, "labels": frame.columns, "columns": columns, **_write_notes(frame)}
 
 
-def _read_frame(parts: Dict[str, Any]) -> Any:
+def _read_frame(parts: Fields) -> Pandas:
     index = parts["index"]
     columns = {place: _series(array) for place, array in enumerate(parts["columns"])}
     frame = pandas.DataFrame(columns, index=pandas.RangeIndex(len(index)))
@@ -34,47 +40,47 @@ def _read_frame(parts: Dict[str, Any]) -> Any:
     return _with_notes(frame, parts)
 
 
-def _write_series(series: Any) -> Dict[str, Any]:
+def _write_series(series: Pandas) -> Fields:
     return {"index": series.index, "name": series.name, "values": _array_of(series), **_write_notes(series)}
 
 
-def _read_series(parts: Dict[str, Any]) -> Any:
+def _read_series(parts: Fields) -> Pandas:
     series = _series(parts["values"])
     series.index, series.name = parts["index"], parts["name"]
     return _with_notes(series, parts)
 
 
-def _write_notes(value: Any) -> Dict[str, Any]:
+def _write_notes(value: Pandas) -> Fields:
     return {"attrs": value.attrs, "duplicates": value.flags.allows_duplicate_labels}
 
 
-def _with_notes(value: Any, parts: Dict[str, Any]) -> Any:
+def _with_notes(value: Pandas, parts: Fields) -> Pandas:
     value.attrs = parts["attrs"]
     value.flags.allows_duplicate_labels = parts["duplicates"]
     return value
 
 
-def _array_of(column: Any) -> Any:
+def _array_of(column: Pandas) -> Pandas:
     """The array of a series or an index: a numpy array if it has a numpy dtype."""
     return numpy.asarray(column.array) if isinstance(column.dtype, numpy.dtype) else column.array
 
 
-def _series(array: Any) -> Any:
+def _series(array: Pandas) -> Pandas:
     return _of_dtype(pandas.Series(array, dtype=array.dtype), array)
 
 
-def _of_dtype(made: Any, array: Any) -> Any:
+def _of_dtype(made: Pandas, array: Pandas) -> Pandas:
     """Check that pandas kept an array's dtype: pandas 1 has only times in nanoseconds, and fewer kinds of index."""
     if made.dtype != array.dtype:
         raise ValueError(f"pandas {pandas.__version__} cannot hold {array.dtype}")
     return made
 
 
-def _write_index(index: Any) -> List[Any]:
+def _write_index(index: Pandas) -> Items:
     return [_array_of(index), index.name, getattr(index, "freqstr", None) if _is_timed(index) else None]
 
 
-def _read_index(parts: List[Any]) -> Any:
+def _read_index(parts: Items) -> Pandas:
     array, name, freq = parts
     made = _of_dtype(pandas.Index(array, dtype=array.dtype, name=name, tupleize_cols=False), array)
     if freq is None:
@@ -86,45 +92,45 @@ def _read_index(parts: List[Any]) -> Any:
     return made
 
 
-def _is_timed(index: Any) -> bool:
+def _is_timed(index: Pandas) -> bool:
     return isinstance(index, (pandas.DatetimeIndex, pandas.TimedeltaIndex))
 
 
-def _write_levels(index: Any) -> List[Any]:
+def _write_levels(index: Pandas) -> Items:
     return [list(index.levels), [numpy.asarray(codes) for codes in index.codes], list(index.names)]
 
 
-def _read_levels(parts: List[Any]) -> Any:
+def _read_levels(parts: Items) -> Pandas:
     levels, codes, names = parts
     return pandas.MultiIndex(levels=levels, codes=codes, names=names)
 
 
-def _read_range(parts: List[Any]) -> Any:
+def _read_range(parts: Items) -> Pandas:
     start, stop, step, name = parts
     return pandas.RangeIndex(start, stop, step, name=name)
 
 
-def _read_categorical(parts: List[Any]) -> Any:
+def _read_categorical(parts: Items) -> Pandas:
     codes, categories, ordered = parts
     return pandas.Categorical.from_codes(codes, dtype=pandas.CategoricalDtype(categories, ordered))
 
 
-def _write_masked(array: Any) -> List[Any]:
+def _write_masked(array: Pandas) -> Items:
     data = array._data.copy()
     data[array._mask] = 0  # the data of a missing value is arbitrary
     return [data, array._mask]
 
 
-def _read_masked(name: str) -> Callable[[List[Any]], Any]:
+def _read_masked(name: str) -> Callable[[Items], Pandas]:
     return lambda parts: getattr(pandas.arrays, name)(*parts)
 
 
-def _write_texts(array: Any) -> List[Any]:
+def _write_texts(array: Pandas) -> Items:
     missing = "NA" if getattr(array.dtype, "na_value", pandas.NA) is pandas.NA else "nan"
     return [array.dtype.storage, missing, list(array.to_numpy(dtype=object, na_value=None))]
 
 
-def _read_texts(parts: List[Any]) -> Any:
+def _read_texts(parts: Items) -> Pandas:
     storage, missing, texts = parts
     try:
         return pandas.array(texts, dtype=_text_dtype(storage, missing))
@@ -134,7 +140,7 @@ def _read_texts(parts: List[Any]) -> Any:
         return objects
 
 
-def _text_dtype(storage: str, missing: str) -> Any:
+def _text_dtype(storage: str, missing: str) -> Pandas:
     options = {} if missing == "NA" else {"na_value": numpy.nan}
     try:
         return pandas.StringDtype(storage, **options)
@@ -142,53 +148,53 @@ def _text_dtype(storage: str, missing: str) -> Any:
         return pandas.StringDtype("python", **options)
 
 
-def _write_times(array: Any) -> List[Any]:
+def _write_times(array: Pandas) -> Items:
     zone = getattr(array, "tz", None)
     return [numpy.asarray(array if zone is None else array.tz_convert(None)), zone]
 
 
-def _read_times(parts: List[Any]) -> Any:
+def _read_times(parts: Items) -> Pandas:
     times, zone = parts
     made = _of_dtype(pandas.Index(times, dtype=times.dtype), times)
     return made.array if zone is None else made.tz_localize("UTC").tz_convert(zone).array
 
 
-def _read_periods(parts: List[Any]) -> Any:
+def _read_periods(parts: Items) -> Pandas:
     ordinals, name = parts
     return pandas.arrays.PeriodArray(ordinals, dtype=pandas.api.types.pandas_dtype(name))
 
 
-def _read_period(parts: Dict[str, Any]) -> Any:
+def _read_period(parts: Fields) -> Pandas:
     return pandas.Period(**parts)
 
 
-def _read_intervals(parts: List[Any]) -> Any:
+def _read_intervals(parts: Items) -> Pandas:
     left, right, closed = parts
     return pandas.arrays.IntervalArray.from_arrays(left, right, closed=closed)
 
 
-def _write_arrow(array: Any) -> Any:
+def _write_arrow(array: Pandas) -> Pandas:
     pyarrow = importlib.import_module("pyarrow")
     column = array.__arrow_array__()
     return column if isinstance(column, pyarrow.ChunkedArray) else pyarrow.chunked_array([column])
 
 
-def _write_timestamp(stamp: Any) -> List[Any]:
+def _write_timestamp(stamp: Pandas) -> Items:
     return [stamp.asm8, stamp.tz, stamp.fold]
 
 
-def _read_timestamp(parts: List[Any]) -> Any:
+def _read_timestamp(parts: Items) -> Pandas:
     moment, zone, _ = parts
     stamp = pandas.Timestamp(moment)
     return stamp if zone is None else stamp.tz_localize("UTC").tz_convert(zone)
 
 
-def _write_missing(value: Any) -> None:
+def _write_missing(value: Pandas) -> None:
     if value is not pandas.NaT and value is not pandas.NA:
         raise Unwritable("a missing value of another kind", type(value))
 
 
-def _codec(name: str, write: Callable[[Any], Any], read: Callable[[Any], Any]) -> Codec:
+def _codec(name: str, write: Callable[[Pandas], Pandas], read: Callable[[Pandas], Pandas]) -> Codec:
     return Codec(f"pandas.{name}", write, read)
 
 

@@ -47,7 +47,7 @@ class ValueProblem(Exception):  # noqa: N818 - for one variable, with a sentence
     """A value cannot be packed or unpacked; the message says which one and why."""
 
 
-def pack(values: Dict[str, Any], *, pickles: bool) -> bytes:
+def pack(values: Dict[str, object], *, pickles: bool) -> bytes:
     """Pack values by name. Raises `ValueProblem`.
 
     A value is written as its exact type, or pickled if `pickles` is true, or refused: none arrives changed.
@@ -77,7 +77,7 @@ def unpack(data: bytes, *, pickles: bool) -> Dict[str, Any]:
     return found
 
 
-def _written(name: str, value: Any, *, pickles: bool) -> Dict[str, bytes]:
+def _written(name: str, value: object, *, pickles: bool) -> Dict[str, bytes]:
     try:
         tree, data = encode(value, keep_identity=pickles)
     except Unwritable as problem:
@@ -87,7 +87,7 @@ def _written(name: str, value: Any, *, pickles: bool) -> Dict[str, bytes]:
     return {"json": tree, "bytes": data} if data else {"json": tree}
 
 
-def _refusal(name: str, value: Any, problem: Unwritable) -> str:
+def _refusal(name: str, value: object, problem: Unwritable) -> str:
     kinds = problem.kind.__mro__ if problem.kind and problem.kind not in _PLAIN else ()
     fitting = [_INSTEAD[kind.__name__] for kind in kinds if kind.__name__ in _INSTEAD]
     text = fitting[0].format(name if problem.kind is type(value) else "it") if fitting else "its parts, or a file"
@@ -97,7 +97,7 @@ def _refusal(name: str, value: Any, problem: Unwritable) -> str:
     )
 
 
-def _read(name: str, suffix: str, content: bytes, data: bytes, *, pickles: bool) -> Any:
+def _read(name: str, suffix: str, content: bytes, data: bytes, *, pickles: bool) -> object:
     try:
         if suffix == "json":
             return decode(content, data)
@@ -114,7 +114,7 @@ def _read(name: str, suffix: str, content: bytes, data: bytes, *, pickles: bool)
     raise ValueProblem(f"{name!r} comes as {suffix!r}, which cannot be read here")
 
 
-def _pickled(name: str, value: Any) -> bytes:
+def _pickled(name: str, value: object) -> bytes:
     try:
         import cloudpickle as pickle  # which includes functions and classes of the notebook
     except ImportError:
@@ -127,7 +127,7 @@ def _pickled(name: str, value: Any) -> bytes:
         ) from error
 
 
-def _unpickled(data: bytes) -> Any:
+def _unpickled(data: bytes) -> object:
     import pickle
 
     return pickle.loads(data)  # noqa: S301 - only in the devbox, and only data from its owner

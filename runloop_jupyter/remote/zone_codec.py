@@ -19,17 +19,21 @@ def codec_tagged(tag: str) -> Codec | None:
     return {codec.tag: codec for codec in (_ZONEINFO, _PYTZ)}.get(tag)
 
 
-def _package(name: str) -> Any:
+Zone = Any
+"""A zone or a module of zoneinfo or pytz, which not every devbox has."""
+
+
+def _package(name: str) -> Zone:
     return importlib.import_module(name)
 
 
-def _write_zoneinfo(zone: Any) -> str:
+def _write_zoneinfo(zone: Zone) -> str:
     if not zone.key:
         raise Unwritable("a time zone without a name", type(zone))
     return str(zone.key)
 
 
-def _write_pytz(zone: Any) -> str:
+def _write_pytz(zone: Zone) -> str:
     """The zone's name. A localized datetime has one of the zone's offsets as its tzinfo, which is not the zone."""
     name = getattr(zone, "zone", None)
     if not name or _package("pytz").timezone(name) is not zone:

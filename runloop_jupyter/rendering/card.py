@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Any, Generic, TypeVar
+from typing import TYPE_CHECKING, Any, Generic, TypeVar
 
 from ..text.quoting import printable
 from . import page
@@ -12,7 +12,10 @@ from .frames import data_frame, row_of
 from .states import css_class
 from .text import aligned
 
-T = TypeVar("T")
+if TYPE_CHECKING:
+    from pandas import DataFrame
+
+T = TypeVar("T", covariant=True)
 
 _CODES = frozenset({"id", "use it", "see why"})
 _SIGNED = frozenset({"status", "state"})
@@ -33,7 +36,7 @@ class _Wrapped(Generic[T]):
     def __dir__(self) -> list[str]:
         return [*super().__dir__(), *(name for name in dir(self.item) if not name.startswith("_"))]
 
-    def to_dataframe(self) -> Any:
+    def to_dataframe(self) -> DataFrame:
         """A pandas DataFrame with a row for the item, or for each of several. Raises `UsageError` without pandas."""
         items = self.item if isinstance(self.item, tuple) else (self.item,)
         return data_frame(row_of(item) or {"value": item} for item in items)

@@ -18,6 +18,7 @@ from runloop_sdk.models.objects import ObjectView
 from runloop_sdk.models.secrets import SecretView
 
 from ..resources.devboxes import describe
+from ..resources.kinds.network_policy import allowed
 from ..text.durations import spell_duration
 from ..text.quoting import as_word, reference
 from ..text.sizes import spell_size
@@ -25,13 +26,12 @@ from . import page
 from .card import Details
 from .devboxes import devbox_details
 from .frames import row_of
-from .policies import allowed
 from .states import state_text
 from .table import Columns, Listing
 from .text import ago, moment, pairs
 
 _MAX_TEXT = 400  # characters of one field, which may hold megabytes of output
-_COLUMNS: dict[str, Any] = {
+_COLUMNS: Columns[object] = {
     "name": lambda view: str(getattr(view, "name", None) or ""),
     "id": lambda view: str(getattr(view, "id", "")),
     "status": lambda view: _state(view),
@@ -47,25 +47,25 @@ def card_of(thing: object) -> Details[Any]:
     return Details(thing, [("", repr(thing))])
 
 
-def table_of(found: Page[Any]) -> Listing[Any]:
+def table_of(found: Page[Any]) -> Listing[object]:
     """The table of one page of a list."""
-    columns: Columns[Any] = _COLUMNS
+    columns: Columns[object] = _COLUMNS
     note = "There are more: async for walks them all." if found.has_more else ""
     return Listing(found, columns, none="None.", note=note)
 
 
 @card_of.register
-def _(view: View) -> Details[Any]:
+def _(view: View) -> Details[object]:
     return Details(view, list(_rows(row_of(view) or {})))
 
 
 @card_of.register
-def _(view: DevboxView) -> Details[Any]:
+def _(view: DevboxView) -> Details[object]:
     return devbox_details(describe(view))
 
 
 @card_of.register
-def _(view: DevboxResourceUsageView) -> Details[Any]:
+def _(view: DevboxResourceUsageView) -> Details[object]:
     return Details(view, [("devbox", view.id), *usage_rows(view)], usage_bar(view))
 
 
@@ -97,7 +97,7 @@ def _(view: DevboxSnapshotView) -> Details[DevboxSnapshotView]:
 
 
 @card_of.register
-def _(view: DevboxSnapshotAsyncStatusView) -> Details[Any]:
+def _(view: DevboxSnapshotAsyncStatusView) -> Details[object]:
     state = state_text(view.status, view.error_message)
     return Details(view, [("status", state)]) if view.snapshot is None else snapshot_card(view.snapshot, state)
 
@@ -153,7 +153,7 @@ def _(view: NetworkPolicyView) -> Details[NetworkPolicyView]:
         ("name", view.name),
         ("id", view.id),
         ("description", view.description or ""),
-        ("allows", allowed(view.egress)),
+        ("allows", allowed(view.egress.model_dump())),
         ("created", ago(view.create_time_ms)),
         ("changed", ago(view.update_time_ms)),
         ("use it", f"%devbox create --policy {reference(view.name, view.id)}"),

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 from dataclasses import dataclass
-from typing import Any
+from typing import TYPE_CHECKING
 
 from ..connection import Connection
 from ..resources.devboxes import DevboxInfo
@@ -15,6 +15,9 @@ from .history import timeline
 from .states import state_text
 from .table import Columns, Listing
 from .text import aligned, clock, pairs
+
+if TYPE_CHECKING:
+    from pandas import DataFrame
 
 _COLUMNS: Columns[DevboxInfo] = {
     "name": lambda box: box.name,
@@ -70,7 +73,7 @@ class Overview:
     devboxes: Listing[DevboxInfo]
     lines: tuple[tuple[str, str], ...]
 
-    def to_dataframe(self) -> Any:
+    def to_dataframe(self) -> DataFrame:
         """The devboxes as a pandas DataFrame. Raises `UsageError` without pandas."""
         return self.devboxes.to_dataframe()
 

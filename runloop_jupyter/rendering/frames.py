@@ -4,12 +4,15 @@ from __future__ import annotations
 
 import dataclasses
 from collections.abc import Iterable, Mapping
-from typing import Any
+from typing import TYPE_CHECKING
 
 from ..errors import UsageError
 
+if TYPE_CHECKING:
+    from pandas import DataFrame
 
-def data_frame(rows: Iterable[Mapping[str, Any]]) -> Any:
+
+def data_frame(rows: Iterable[Mapping[str, object]]) -> DataFrame:
     """A pandas DataFrame. Raises `UsageError` if pandas is not installed."""
     try:
         import pandas as pd  # heavy and optional
@@ -18,7 +21,7 @@ def data_frame(rows: Iterable[Mapping[str, Any]]) -> Any:
     return pd.DataFrame(list(rows))
 
 
-def row_of(item: object) -> dict[str, Any] | None:
+def row_of(item: object) -> dict[str, object] | None:
     """The fields of an API view or a dataclass, without secret ones; None for anything else."""
     if dataclasses.is_dataclass(item):
         return {field.name: getattr(item, field.name) for field in dataclasses.fields(item) if field.repr}
@@ -26,13 +29,14 @@ def row_of(item: object) -> dict[str, Any] | None:
     return _plain_view(item) if hasattr(type(item), "model_fields") else None
 
 
-def _plain_view(view: Any) -> dict[str, Any]:
+def _plain_view(view: object) -> dict[str, object]:
     """The fields of a view, without those that its repr leaves out: signed URLs, tokens and keys."""
-    shown = (name for name, field in type(view).model_fields.items() if field.repr)
+    fields = getattr(type(view), "model_fields", {})
+    shown = (name for name, field in fields.items() if field.repr)
     return {name: _plain(getattr(view, name)) for name in shown}
 
 
-def _plain(value: Any) -> Any:
+def _plain(value: object) -> object:
     if hasattr(type(value), "model_fields"):
         return _plain_view(value)
     if isinstance(value, Mapping):

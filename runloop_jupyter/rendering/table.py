@@ -3,12 +3,15 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
-from typing import Any, Generic, TypeVar, overload
+from typing import TYPE_CHECKING, Generic, TypeVar, overload
 
 from . import page
 from .frames import data_frame, row_of
 from .states import css_class
 from .text import aligned
+
+if TYPE_CHECKING:
+    from pandas import DataFrame
 
 T = TypeVar("T")
 Columns = Mapping[str, Callable[[T], str]]
@@ -58,7 +61,7 @@ class Listing(Sequence[T], Generic[T]):
         """The texts of the table."""
         return [[show(item) for show in self._columns.values()] for item in self._items]
 
-    def to_dataframe(self) -> Any:
+    def to_dataframe(self) -> DataFrame:
         """A pandas DataFrame with a row for each item and all fields as columns. Raises `UsageError` without pandas."""
         texts = (dict(zip(self._columns, row, strict=True)) for row in self.rows())
         return data_frame(row_of(item) or text for item, text in zip(self._items, texts, strict=True))

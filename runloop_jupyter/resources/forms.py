@@ -177,7 +177,7 @@ def check_port(text: str) -> str:
 # The request: what the API is asked for
 
 
-def given(wanted: Mapping[str, Any]) -> dict[str, Any]:
+def given(wanted: Mapping[str, object]) -> dict[str, object]:
     """Return the parameters that have a value."""
     return {key: value for key, value in wanted.items() if value}
 

@@ -9,9 +9,10 @@ from __future__ import annotations
 from collections.abc import AsyncIterator, Awaitable, Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from math import isfinite
-from typing import TYPE_CHECKING, Any, Generic, Protocol, TypeVar
+from typing import TYPE_CHECKING, Any, Generic, Protocol, TypeAlias, TypeVar
 
 from ..errors import UsageError, did_you_mean
+from ..text.json_values import RequestParams
 from ..text.quoting import printable, reference
 from . import specs
 from .specs import Cell, Column, Fact, LogLine
@@ -34,14 +35,19 @@ class Named(Protocol):
     """The fields of all resources. Snapshots may have no name."""
 
     id: str
-    name: Any
     create_time_ms: int
 
-    def model_dump(self) -> dict[str, Any]:
+    @property
+    def name(self) -> str | None:
+        """What it is called."""
+
+    def model_dump(self) -> dict[str, object]:
         """Return all fields, as the API names them."""
 
 
 V = TypeVar("V", bound=Named)
+AnyKind: TypeAlias = "ResourceKind[Any]"
+"""A kind of which nobody needs to know the SDK's view."""
 Choices = Mapping[str, Sequence[tuple[str, str]]]
 """By kind, the id and the name of each that can be chosen."""
 
@@ -51,7 +57,7 @@ class ActionRequest:
     """An action on one resource. `alone` is True unless it is done to several at once."""
 
     session: Session
-    kind: ResourceKind[Any]
+    kind: AnyKind
     row: Row
     observer: Observer
     alone: bool = True
@@ -127,10 +133,10 @@ class ResourceKind(Generic[V]):
     path: str
     items: str
     detail_path: str
-    ask: Callable[[AsyncRunloopSDK, dict[str, Any]], AsyncIterator[V]]
+    ask: Callable[[AsyncRunloopSDK, RequestParams], AsyncIterator[V]]
     """Lists them, newest first, with these parameters."""
     columns: tuple[Column, ...]
-    row_values: Callable[[Entry], list[Any]]
+    row_values: Callable[[Entry], Row]
     """Makes an entry's values after the id."""
     empty: str
     """Says what to do where there is none."""
@@ -139,6 +145,8 @@ class ResourceKind(Generic[V]):
     """Makes the cells that do what the panel does, of an entry, its name and its id."""
     loses: str
     """Says what is lost with it."""
+    listed: tuple[str, ...] = ()
+    """The columns of the table that `list` prints, in its order, by key."""
     delete: Callable[[AsyncRunloopSDK, str], Awaitable[object]] | None = None
     """Deletes the one with this id."""
     pruning: Pruning | None = None
@@ -169,7 +177,7 @@ class ResourceKind(Generic[V]):
     """True if a kernel may own one, which its entries then say."""
     detail_entry: Callable[[Entry], Entry] = field(default=lambda answer: answer)
     """Finds the entry in the answer about one."""
-    fact: Callable[[Entry, str], Any] = field(default=lambda entry, key: entry.get(key))
+    fact: Callable[[Entry, str], object] = field(default=lambda entry, key: entry.get(key))
     """Returns an entry's value for the details; None hides it."""
     more_facts: Callable[[Entry], Iterable[Fact]] = field(default=lambda entry: ())
     """Returns what else the details show."""
@@ -194,7 +202,7 @@ class ResourceKind(Generic[V]):
 
     # Lookup
 
-    async def all(self, sdk: AsyncRunloopSDK, *, limit: int | None = None, **filters: Any) -> list[V]:
+    async def all(self, sdk: AsyncRunloopSDK, *, limit: int | None = None, **filters: object) -> list[V]:
         """Return those that there are, newest first, at most `limit`."""
         found: list[V] = []
         page = {"limit": min(limit or _PAGE, _PAGE), **filters}
@@ -247,6 +255,10 @@ class ResourceKind(Generic[V]):
         """Return the row of one entry; None where it has no id to act on."""
         identity = entry.get("id")
         return [identity, *self.row_values(entry)] if isinstance(identity, str) and identity else None
+
+    def column(self, key: str) -> Column:
+        """Return the column with this key."""
+        return next(column for column in self.columns if column.key == key)
 
     def value(self, row: Row, key: str) -> Any:
         """Return the row's value in a column; None for a column that this kind does not have."""

@@ -23,6 +23,11 @@ def parse_duration(text: str) -> float:
     return seconds
 
 
+def spell_limit(seconds: float) -> str:
+    """A duration that somebody chose, without the decimals of one that was measured: "1 s", "0.5 s", "2 min"."""
+    return f"{seconds:g} s" if seconds < 9.95 else spell_duration(seconds)
+
+
 def spell_duration(seconds: float) -> str:
     """A duration in short: "0.31 s", "12 s", "2 min 5 s", "3 h 12 min", "4 d"."""
     if seconds < 0.995:

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import re
 from collections.abc import Callable, Mapping
-from typing import Any
 
 from ..errors import UsageError
 
@@ -14,7 +13,9 @@ _MARK = re.compile("\ue000(\\d+)\ue001")  # private-use characters: they stand f
 Evaluate = Callable[[str], object]
 
 
-def evaluator(namespace: dict[str, Any], local: Mapping[str, Any] | None = None, *, hint: bool = False) -> Evaluate:
+def evaluator(
+    namespace: dict[str, object], local: Mapping[str, object] | None = None, *, hint: bool = False
+) -> Evaluate:
     """A function that evaluates an expression in the notebook's namespace. It raises `UsageError` if that fails."""
     advice = " To send {{ and }} as they are, add --template off." if hint else ""
 

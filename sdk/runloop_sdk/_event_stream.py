@@ -4,14 +4,14 @@ from __future__ import annotations
 
 import json
 import time
-from collections.abc import AsyncGenerator, AsyncIterator, Iterator
+from collections.abc import AsyncGenerator, AsyncIterator, Awaitable, Callable, Iterator
 from contextlib import aclosing
 from functools import cache
 from typing import Generic, Self, TypeVar
 
 from pydantic import TypeAdapter, ValidationError
 
-from ._errors import APIResponseError, APIStatusError, status_error
+from ._errors import APIResponseError, APIStatusError, APITimeoutError, status_error
 from ._sse import ServerSentEvent, SSEDecoder
 from ._transport import Request, Transport
 from .models._view import View
@@ -119,6 +119,29 @@ class EventResponse(EventStream[V]):
         except (ValueError, TypeError, KeyError, RecursionError):
             code = 500  # an error without a code: treated as one of the service, which may be retried
         return status_error(code, {}, data.encode(), method=self._request.method, path=self._request.path)
+
+
+class EventSubscription(EventStream[V]):
+    """The events that `subscribe` requests, for as long as the service sends any: silence is normal here.
+
+    After a silence, which a dead connection would look like, they are requested again.
+    """
+
+    def __init__(self, subscribe: Callable[[], Awaitable[EventResponse[V]]]) -> None:
+        super().__init__(self._renewed(subscribe))
+
+    async def _renewed(self, subscribe: Callable[[], Awaitable[EventResponse[V]]]) -> AsyncGenerator[list[V], None]:
+        is_silent = True
+        while is_silent:
+            is_silent, events = False, await subscribe()
+            try:
+                async with events:
+                    async for batch in events.batches():
+                        yield batch
+            except APITimeoutError:
+                if events.opened is None:  # no silence: the service cannot be reached, and has been retried
+                    raise
+                is_silent = True
 
 
 @cache

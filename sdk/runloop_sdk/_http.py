@@ -61,6 +61,7 @@ class DirectTransport:
         """The answer to `request`, its body still to be read."""
         url = urlsplit(request.url)
         head = _head(request, url)
+        # A connection belongs to this request alone until its answer has been read: requests are not pipelined.
         connection = await self._connect(url, request.connect_timeout)
         try:
             await connection.send(head, request)
@@ -121,6 +122,65 @@ class DirectTransport:
         return self._tls
 
 
+class _Response:
+    """The answer that a connection receives, as httptools parses it; `begin` awaits the next one."""
+
+    def __init__(self) -> None:
+        self._parser = httptools.HttpResponseParser(self)
+        self.begin()
+
+    def begin(self) -> None:
+        """Forget the answer before. The parser goes on: it has seen that one to its end."""
+        self.status = 0
+        self.headers: list[tuple[bytes, bytes]] = []
+        self.complete = False
+        self.has_head = False
+        self.keep_alive = False
+        self.buffered = 0
+        """Bytes of the body that were received and not taken."""
+        self._has_length = False
+        self._pieces: deque[bytes] = deque()
+
+    def feed(self, data: memoryview) -> None:
+        """Parse what was received; raises httptools' errors for what is no HTTP."""
+        self._parser.feed_data(data)
+
+    def end(self) -> None:
+        """Take note that no more comes: without a length, the body ends with the connection."""
+        if self.has_head and not self._has_length:
+            self.complete = True
+
+    def take(self) -> bytes:
+        """All of the body that was received and not taken yet."""
+        pieces = self._pieces
+        data = pieces[0] if len(pieces) == 1 else b"".join(pieces)
+        pieces.clear()
+        self.buffered = 0
+        return data
+
+    # What httptools calls
+
+    def on_header(self, name: bytes, value: bytes) -> None:
+        self.headers.append((name, value))
+        if len(name) in (14, 17):  # the lengths of both names: a cheap test for most headers
+            self._has_length = self._has_length or name.lower() in (b"content-length", b"transfer-encoding")
+
+    def on_headers_complete(self) -> None:
+        self.status = self._parser.get_status_code()
+        self.has_head = self.status >= 200
+
+    def on_body(self, body: bytes) -> None:
+        self._pieces.append(body)
+        self.buffered += len(body)
+
+    def on_message_complete(self) -> None:
+        if self.has_head:
+            self.complete = True
+            self.keep_alive = self._parser.should_keep_alive()
+        else:
+            self.headers.clear()  # an interim answer, such as 100 Continue
+
+
 class _Connection(asyncio.BufferedProtocol):
     """One connection, for one request and its answer at a time."""
 
@@ -130,29 +190,19 @@ class _Connection(asyncio.BufferedProtocol):
         self._registry = registry
         self._buffer = buffer
         self._loop = asyncio.get_running_loop()
-        self._parser = httptools.HttpResponseParser(self)
+        self.response = _Response()
         self._waiter: asyncio.Future[bool] | None = None
         self._lost = False
         self._failure: Exception | None = None
         self._writable = True
-        self._begin()
-
-    def _begin(self) -> None:
-        self.status = 0
-        self.headers: list[tuple[bytes, bytes]] = []
-        self.complete = False
-        self._has_head = False
-        self._has_length = False
-        self._keep_alive = False
         self._sent = False
-        self._pieces: deque[bytes] = deque()
-        self._buffered = 0
 
     # What a request does
 
     async def send(self, head: bytes, request: HTTPRequest) -> None:
         """Send the request; stops early if the answer comes before all of it was sent."""
-        self._begin()
+        self.response.begin()
+        self._sent = False
         if isinstance(request.body, bytes):
             self._transport.write(head + request.body)
             self._sent = True
@@ -165,9 +215,9 @@ class _Connection(asyncio.BufferedProtocol):
             if piece:
                 self._transport.write(b"%x\r\n%b\r\n" % (len(piece), piece) if chunked else piece)
             # Wait for the socket; an answer before the end of the body is a refusal, so the rest is not sent.
-            while not (self._writable or self._has_head or self._lost):
+            while not (self._writable or self.response.has_head or self._lost):
                 await self._wait_for_data(seconds)
-            if self._has_head or self._lost:
+            if self.response.has_head or self._lost:
                 return
         if chunked:
             self._transport.write(b"0\r\n\r\n")
@@ -175,30 +225,26 @@ class _Connection(asyncio.BufferedProtocol):
 
     async def head(self, seconds: float | None) -> None:
         """Wait for the head of the answer."""
-        while not self._has_head:
+        while not self.response.has_head:
             self._raise_failure()
             await self._wait_for_data(seconds)
 
     async def body(self, seconds: float | None) -> AsyncIterator[bytes]:
         """The body in pieces, each with all that was received since the one before."""
         while True:
-            if self._pieces:
+            if self.response.buffered:
                 yield self.take()
-            elif self.complete:
+            elif self.response.complete:
                 return
             else:
                 self._raise_failure()
                 await self._wait_for_data(seconds)
 
     def take(self) -> bytes:
-        """All of the body that was received and not taken yet."""
-        pieces = self._pieces
-        data = pieces[0] if len(pieces) == 1 else b"".join(pieces)
-        pieces.clear()
-        if self._buffered > _BUFFERED and not self._lost:
+        """All of the body that was received and not taken yet; there is room for more then."""
+        if self.response.buffered > _BUFFERED and not self._lost:
             self._transport.resume_reading()
-        self._buffered = 0
-        return data
+        return self.response.take()
 
     def abort(self) -> None:
         """Close it at once; does nothing if the loop is closed, and the socket with it."""
@@ -208,8 +254,10 @@ class _Connection(asyncio.BufferedProtocol):
     @property
     def reusable(self) -> bool:
         """True if another request can be sent on it."""
-        whole = self.complete and self._sent and self._buffered <= _BUFFERED  # otherwise reading is paused
-        return whole and self._keep_alive and not self._lost
+        whole = (
+            self.response.complete and self._sent and self.response.buffered <= _BUFFERED
+        )  # otherwise reading is paused
+        return whole and self.response.keep_alive and not self._lost
 
     @property
     def usable(self) -> bool:
@@ -252,24 +300,24 @@ class _Connection(asyncio.BufferedProtocol):
         return self._buffer
 
     def buffer_updated(self, nbytes: int) -> None:
-        if self.complete:
+        if self.response.complete:
             self._transport.abort()  # data that no request asked for
             return
         try:
-            self._parser.feed_data(self._buffer[:nbytes])
+            self.response.feed(self._buffer[:nbytes])
         except (httptools.HttpParserError, httptools.HttpParserUpgrade) as error:
             self._failure = ProtocolError(str(error))
             self._transport.abort()
-        if self._buffered > _BUFFERED:
+        if self.response.buffered > _BUFFERED:
             self._transport.pause_reading()  # until the reader has taken what is buffered
         self._wake()
 
     def connection_lost(self, exc: Exception | None) -> None:
         self._registry.discard(self)
         self._lost = True
-        if exc is None and self._has_head and not self._has_length:
-            self.complete = True  # without a length, the body ends with the connection
-        elif exc is not None and self._failure is None:
+        if exc is None:
+            self.response.end()
+        elif self._failure is None:
             self._failure = TransportError(str(exc))
         self._wake()
 
@@ -280,35 +328,15 @@ class _Connection(asyncio.BufferedProtocol):
         self._writable = True
         self._wake()
 
-    # What httptools calls
-
-    def on_header(self, name: bytes, value: bytes) -> None:
-        self.headers.append((name, value))
-        if len(name) in (14, 17):  # the lengths of both names: a cheap test for most headers
-            self._has_length = self._has_length or name.lower() in (b"content-length", b"transfer-encoding")
-
-    def on_headers_complete(self) -> None:
-        self.status = self._parser.get_status_code()
-        self._has_head = self.status >= 200
-
-    def on_body(self, body: bytes) -> None:
-        self._pieces.append(body)
-        self._buffered += len(body)
-
-    def on_message_complete(self) -> None:
-        if self._has_head:
-            self.complete = True
-            self._keep_alive = self._parser.should_keep_alive()
-        else:
-            self.headers.clear()  # an interim answer, such as 100 Continue
-
 
 class _Answer(HTTPAnswer):
     """An answer on a connection, which is closed if the body is not read to its end."""
 
     def __init__(self, transport: DirectTransport, connection: _Connection, seconds: float | None) -> None:
-        self.status = connection.status
-        self.headers = {name.lower().decode("latin-1"): value.decode("latin-1") for name, value in connection.headers}
+        self.status = connection.response.status
+        self.headers = {
+            name.lower().decode("latin-1"): value.decode("latin-1") for name, value in connection.response.headers
+        }
         self._transport = transport
         self._connection = connection
         self._seconds = seconds

@@ -99,5 +99,6 @@ async def decompressed(pieces: AsyncIterator[bytes], encoding: str) -> AsyncIter
             yield decoder.decompress(piece)
     except zlib.error as error:
         raise ProtocolError(f"the body is not compressed as it says: {error}") from error
+    # Without a single byte there was no body to compress, whatever the header says.
     if came and not decoder.eof:
         raise TransportError("the compressed body ends early")

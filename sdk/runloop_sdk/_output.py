@@ -21,7 +21,9 @@ _READY_LIMIT = 8
 """Chunks that may wait for the reader before the streams are no longer read."""
 _HELD_LIMIT = 256
 """Frames of one stream that may wait for an earlier one of the other."""
+# Seconds that the request which starts a command has ahead of those for its output.
 _START_GRACE = 0.005
+# Seconds until the output of a command that is not there yet is requested again.
 _NOT_FOUND_PAUSE = 0.05
 
 
@@ -70,6 +72,7 @@ class OutputReader:
                 self._changed.clear()
                 while self._ready:
                     yield self._ready.popleft()
+                # Only now: the reader has taken what was ready. Before, a slow reader would not slow down the streams.
                 self._room.set()
                 _raise_first_failure(pumps)
         finally:
@@ -84,6 +87,7 @@ class OutputReader:
                 self._enqueue(self._merger.push_all(stream, frames))
                 await self._wait_for_room(stream)
         connection.mark_finished()
+        # What the other stream holds back may have waited for this one only.
         self._enqueue(self._merger.close(stream))
 
     def _enqueue(self, chunks: list[OutputChunk]) -> None:
@@ -92,6 +96,7 @@ class OutputReader:
             self._changed.set()
 
     async def _wait_for_room(self, stream: StreamName) -> None:
+        # The second limit is for a stream that runs ahead of the other: else all of it would wait in memory.
         while len(self._ready) > _READY_LIMIT or self._merger.held(stream) > _HELD_LIMIT:
             self._room.clear()
             await self._room.wait()
@@ -159,6 +164,7 @@ class _StreamConnection:
 
     def mark_lost(self) -> None:
         """Note that it was lost, or could not be opened again."""
+        # Not anew for each attempt that fails: the time counts from the loss.
         if self._lost_at is None or self._is_open:
             self._lost_at = time.monotonic()
         self.events = None

@@ -107,6 +107,7 @@ class Wait(Generic[V]):
 
     async def joined(self, task: asyncio.Task[None]) -> None:
         """Wait for `task` and raise its exception, if any. At the deadline the task goes on."""
+        # `wait` leaves the task alone at the deadline; `wait_for` would cancel it, and with it the command's callbacks.
         done, _ = await asyncio.wait([task], timeout=self._deadline.left)
         if not done:
             raise await self._timeout_error()

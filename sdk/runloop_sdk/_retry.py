@@ -36,6 +36,7 @@ def retry_after(headers: Mapping[str, str], *, longest: float = LONGEST_RETRY_AF
             seconds = float(headers.get(name, "")) * unit
         except ValueError:
             seconds = _until(headers.get(name, ""))
+        # A NaN, which float() reads too, fails this as a date of the past or of next year does.
         if 0 <= seconds <= longest:
             return seconds
     return None

@@ -86,6 +86,7 @@ class SSEDecoder:
         return None
 
     def _dispatch(self) -> ServerSentEvent | None:
+        # Without data there is no event, as the specification says, but its type is forgotten all the same.
         event, data = self._event or "message", self._data
         self._event, self._data = "", []
         return ServerSentEvent(event, "\n".join(data)) if data else None

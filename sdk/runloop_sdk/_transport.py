@@ -108,11 +108,14 @@ class Transport:
         self._backend = _backend(config, http_client)
         self._loop: asyncio.AbstractEventLoop | None = None
         self._closing = asyncio.Event()
+        # Weak: a terminal that nobody holds any more needs no detaching.
         self._dependents: WeakSet[Dependent] = WeakSet()
+        # As it came, parsed only when somebody asks: hardly anybody does.
         self._last_date = ("", 0.0)
 
     async def aclose(self) -> None:
         """Close the connections, unless the caller passed the HTTP client; pending calls raise at once."""
+        # First: whoever waits for a retry must give up, not open a connection behind this.
         self._closing.set()
         await asyncio.gather(*(dependent.detach() for dependent in tuple(self._dependents)))
         await self._backend.aclose()
@@ -139,6 +142,7 @@ class Transport:
         """The answer to `request`, its body still to be read. Retries end once its head was received."""
         answer = await self._with_retries(request, self._send_once)
         try:
+            # However the body's reader ends, the connection is either whole again or closed: never left half read.
             yield answer
         finally:
             await answer.aclose()
@@ -185,6 +189,7 @@ class Transport:
             await answer.aclose()
 
     async def _send_once(self, request: Request, key: str) -> HTTPAnswer:
+        # On each attempt: the client may have been closed during the pause before it.
         self._check_usable()
         try:
             answer = await self._backend.send(self._built(request, key))
@@ -227,6 +232,7 @@ class Transport:
         defaults = _lower(self.config.headers) if own else {}
         # Overrides the client's headers: one that is the same for all requests would make each new one a retry.
         idempotency = {IDEMPOTENCY_HEADER: key} if own or request.bearer_token else {}
+        # The later ones win: what the caller gave for this request has the last word.
         return {**_DEFAULT_HEADERS, **authorization, **defaults, **idempotency, **_lower(request.headers)}
 
     def _check_usable(self) -> None:
@@ -282,6 +288,7 @@ def _backend(config: ClientConfig, http_client: httpx.AsyncClient | None) -> HTT
 
 
 def _behind_proxy(config: ClientConfig) -> bool:
+    # The environment's proxy is for the world outside, and could not reach this machine's own loopback address.
     if config.loopback:
         return False
     from urllib.request import getproxies
@@ -291,6 +298,7 @@ def _behind_proxy(config: ClientConfig) -> bool:
 
 def _json(request: Request) -> bytes:
     try:
+        # NaN and Infinity are no JSON: refused here, where the parameter can be named.
         return json.dumps(request.json, ensure_ascii=False, separators=(",", ":"), allow_nan=False).encode()
     except (TypeError, ValueError) as error:
         reason = "it is no Unicode text" if isinstance(error, UnicodeEncodeError) else error
@@ -313,5 +321,6 @@ def _may_retry(error: APIStatusError | APIConnectionError, request: Request) -> 
 
 
 def _delay(error: APIStatusError | APIConnectionError, attempt: int) -> float:
+    # A wait of minutes is the caller's decision, who finds it on the error: here the usual pauses are tried.
     requested = error.retry_after if isinstance(error, APIStatusError) else None
     return backoff(attempt) if requested is None or requested > LONGEST_RETRY_AFTER else requested

@@ -47,6 +47,7 @@ async def open_upload(source: UploadSource) -> Upload:
         with local_file():
             size = await asyncio.to_thread(_size_of_file, path)
         return Upload(lambda: _from_path(path, size), size, path.name)
+    # Before `AsyncIterable`, which every iterator is too: an iterator can be read once, so it cannot be retried.
     if isinstance(source, AsyncIterator):
         return Upload(source, None)
     if isinstance(source, AsyncIterable):
@@ -97,6 +98,7 @@ def _part(boundary: str, disposition: str, headers: str = "") -> str:
 
 
 def _quoted(text: str) -> str:
+    # As browsers do it: a file's name can neither end its header nor begin another.
     return text.replace('"', "%22").replace("\r", "%0D").replace("\n", "%0A")
 
 
@@ -116,6 +118,7 @@ def _of_file(file: BinaryIO) -> Upload:
     name = Path(str(getattr(file, "name", "file"))).name
     if not file.seekable():
         return Upload(_pieces(file, None), None, name)
+    # From where it stands, as its head may have been read already; a retry goes back to there.
     start = file.tell()
     size = file.seek(0, io.SEEK_END) - start
     file.seek(start)

@@ -21,6 +21,7 @@ async def complete_or_undo(make: Coroutine[Any, Any, T], undo: Callable[[T], Awa
     try:
         return await asyncio.shield(task)  # the request goes on when this is cancelled
     except asyncio.CancelledError as cancelled:
+        # Unless it was itself cancelled, as by a loop that ends: then there may be nothing to undo, and no id.
         if not task.cancelled():
             await run_undo(_then(task, undo), cancelled)
         raise
@@ -32,6 +33,7 @@ async def run_undo(undo: Coroutine[Any, Any, object], cause: BaseException) -> b
     A failure becomes a note on `cause`, the exception to be raised, instead of hiding it.
     """
     try:
+        # Not shielded: a second cancellation gives the clean-up up, as somebody who presses Stop twice wants it.
         async with asyncio.timeout(UNDO_SECONDS):
             await undo
     except (RunloopError, TimeoutError) as error:

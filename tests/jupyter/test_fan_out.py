@@ -11,6 +11,7 @@ import pytest
 from runloop_jupyter.commands.matching import is_pattern
 from runloop_jupyter.executions.grid import Row, grid_html, grid_text, summary
 from runloop_jupyter.executions.prefixed import PrefixedOutput
+from runloop_jupyter.output.terminal_text import last_line
 from tests.jupyter import kernels
 from tests.jupyter.embedded import Home
 from tests.jupyter.remote import ends
@@ -292,6 +293,14 @@ def test_beyond_the_budget_the_last_lines_are_left() -> None:
     assert shown[-2:] == ["x │ line 998", "x │ line 999"]
     hidden = int(re.findall(r"([\d,]+) lines not shown", sink.text)[0].replace(",", ""))
     assert hidden + len(shown) - 1 == 1000
+
+
+@pytest.mark.parametrize("end", ["\n", "\x1b[0m\n", "\n \x1b[K\n\n", "\r\n"])
+def test_the_last_line_is_the_last_that_shows_something(end: str) -> None:
+    text = f"before\n\x1b[32mdone{end}"
+    output = PrefixedOutput("x", 1, 0, Sink(), budget=1000)
+    output.write("stdout", text)
+    assert (output.last_line, last_line(text)) == ("done", "done")
 
 
 def test_what_is_no_pattern_is_a_name() -> None:

@@ -403,6 +403,15 @@ def test_what_has_no_name_of_its_own_is_pulled_into_no_folder_here(kernel: Kerne
     assert os.listdir(here / "in") == []
 
 
+def test_a_folder_is_pulled_into_the_current_one_where_that_is_typed(kernel: Kernel, home: Home, here: Path) -> None:
+    remote(home, "mkdir w/d && echo theirs > w/d/theirs.txt")
+    (here / "in").mkdir()
+    (here / "in/mine.txt").write_text("mine")
+    kernel.run(f"%cd -q {here / 'in'}").check()
+    kernel.run("%devbox pull w/d .").check()
+    assert sorted(os.listdir(here / "in")) == ["mine.txt", "theirs.txt"]
+
+
 @pytest.mark.parametrize("name", ["w/d/..", "w/d/.", "w/d/../../w"])
 def test_a_download_has_a_name_of_its_own_here(kernel: Kernel, home: Home, here: Path, name: str) -> None:
     remote(home, "mkdir w/d && echo theirs > w/theirs.txt && echo theirs > w/d/theirs.txt")

@@ -58,6 +58,8 @@ def test_a_blueprint_goes_through_its_life(kernel: Kernel, home: Home) -> None:
     built = kernel.run(TOOLS).check()
     assert "RUN echo 'made here'" in built.stdout
     assert "Use it: %devbox create --blueprint tools" in built.results[-1]
+    mistyped = kernel.run("%devbox create --blueprint tolos")
+    fails(kernel, mistyped, "UsageError", "No blueprint 'tolos'. Did you mean 'tools'? %runloop blueprint list")
     kernel.run("%devbox create --blueprint tools --name from-tools\n%devbox use main").check()
     assert remote(home, "cat /opt/made", "from-tools") == "made here\n"
     assert "✓ build complete" in told(kernel, "%runloop blueprint list")
@@ -159,6 +161,26 @@ def test_a_secret_is_asked_for_and_never_shown(kernel: Kernel, home: Home) -> No
     assert "hush-hush" not in shown
 
 
+SUBMITTED = """
+from runloop_jupyter.kernel import loop
+from runloop_jupyter.magics import session_of_this_shell
+from runloop_jupyter.operations.observer import UNOBSERVED
+from runloop_jupyter.resources.forms import Submission
+from runloop_jupyter.resources.kinds.secret import FORM
+typed = {{"name": "{name}", "value": "typed"}}
+print(loop.run(FORM.submit(Submission(session_of_this_shell(), typed, UNOBSERVED))).text)
+"""
+
+
+def test_the_form_for_a_secret_does_what_its_cell_does(kernel: Kernel) -> None:
+    told(kernel, "%runloop secret set FORMED --from-env TOKEN")
+    said = kernel.run(SUBMITTED.format(name="FORMED")).check().stdout
+    assert said == "Changed secret FORMED.\n"
+    assert kernel.run(SUBMITTED.format(name="FORMED_NEW")).check().stdout == "Saved secret FORMED_NEW.\n"
+    assert "Changed secret FORMED_NEW" in told(kernel, "%runloop secret set FORMED_NEW --from-env TOKEN")
+    told(kernel, "%runloop secret delete FORMED FORMED_NEW")
+
+
 def test_a_policy_closes_a_devbox(kernel: Kernel, home: Home) -> None:
     assert "%devbox create --policy closed" in told(kernel, "%runloop policy create closed --host example.com")
     assert "example.com" in told(kernel, "%runloop policy info closed")
@@ -177,6 +199,7 @@ def test_a_policy_closes_a_devbox(kernel: Kernel, home: Home) -> None:
         ("%%runloop blueprint build x\nFORM scratch", ("Line 2 of the cell", "FORM")),
         ("%%runloop blueprint build x\nFROM scratch\nCOPY absent /", ("absent", "line 3 of the cell")),
         ("%%runloop blueprint build x --context nowhere\nFROM scratch", ("'nowhere'",)),
+        ("%devbox create --blueprint bpt_absent", ("No blueprint 'bpt_absent'",)),
         ("%runloop blueprint delete absent", ("No blueprint 'absent'",)),
         ("%runloop snapshot delete absent", ("No snapshot 'absent'",)),
         ("%runloop snapshot update main", ("--name",)),

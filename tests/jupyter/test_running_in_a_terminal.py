@@ -45,6 +45,15 @@ def test_a_table_has_the_width_of_the_terminal(terminal: Terminal) -> None:
     assert "x" * 32 + "  dbx_" + "z" * 26 in terminal.shows("x{18} y\r\n")
 
 
+def test_the_panel_is_a_table(terminal: Terminal) -> None:
+    terminal.type("%runloop panel")
+    shown = terminal.shows("name +id +status.*term +dbx_.* running .*\\r\\n")
+    assert "Panel(" not in shown
+    assert "Error" not in shown
+    terminal.type("print('and', 'on')")
+    assert "Error" not in terminal.shows("and on")
+
+
 def test_questions_are_answered_and_ctrl_c_takes_them_back(terminal: Terminal) -> None:
     terminal.type("%devbox exec -i printf 'Who? '; read x; echo hello $x")
     terminal.shows(r"\x1b\[\?2004l")  # the line has been taken; what follows is output

@@ -12,7 +12,7 @@ from runloop_jupyter.executions.command_spec import CommandSpec
 from runloop_jupyter.output.transcript import Transcript
 from runloop_jupyter.resources.devboxes import DevboxInfo, choose, unavailable
 from runloop_jupyter.results import DevboxResult
-from runloop_jupyter.text.durations import parse_duration, spell_duration
+from runloop_jupyter.text.durations import parse_duration, spell_duration, spell_limit
 
 
 @pytest.mark.parametrize(
@@ -54,6 +54,11 @@ def test_what_is_no_duration_is_refused(text: str) -> None:
 )
 def test_durations_are_spelled_short(seconds: float, text: str) -> None:
     assert spell_duration(seconds) == text
+
+
+@pytest.mark.parametrize(("seconds", "text"), [(1.0, "1 s"), (0.5, "0.5 s"), (9.0, "9 s"), (90, "1 min 30 s")])
+def test_limits_are_spelled_as_they_were_chosen(seconds: float, text: str) -> None:
+    assert spell_limit(seconds) == text
 
 
 @pytest.mark.parametrize(

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import asyncio
+import errno
+import fcntl
 import os
 import signal
 import sys
@@ -282,6 +284,28 @@ async def test_the_next_process_of_the_same_number_is_not_the_kernel(tmp_path: P
     for torn in ("", "{", "[]", '{"process": 1}', '{"process": "x"}'):
         lock.path.write_text(torn)
         assert KernelProcess.find(lock) is None
+
+
+async def test_a_lock_that_cannot_be_read_any_more_leaves_no_descriptor_open(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    lock = KernelLock(tmp_path / "krn_1.lock")
+    lock.make("")
+    lock.note(identity(os.getpid()))
+    ask, asked = fcntl.fcntl, 0
+
+    def fails_the_second_time(file: int, command: int, argument: bytes) -> bytes:
+        nonlocal asked
+        asked += 1
+        if asked == 2:
+            raise OSError(errno.EIO, "Input/output error")
+        return ask(file, command, argument)
+
+    monkeypatch.setattr(fcntl, "fcntl", fails_the_second_time)
+    before = set(os.listdir("/proc/self/fd" if sys.platform == "linux" else "/dev/fd"))
+    with pytest.raises(OSError, match="Input/output error"):
+        KernelProcess.find(lock)
+    assert set(os.listdir("/proc/self/fd" if sys.platform == "linux" else "/dev/fd")) == before
 
 
 @pytest.mark.skipif(sys.platform != "linux" or os.getuid() != 0, reason="makes a process namespace")

@@ -88,6 +88,12 @@ async def test_a_change_that_is_refused_changes_nothing(things: RecordSet[Thing]
     assert await things.get("t") == Thing("t", {"a": 1})
 
 
+async def test_of_deletions_at_once_all_but_one_find_nothing(things: RecordSet[Thing]) -> None:
+    await things.put(Thing("t", {"a": 1}))
+    outcomes = await asyncio.gather(*(things.delete("t") for _ in range(5)), return_exceptions=True)
+    assert [outcome for outcome in outcomes if not isinstance(outcome, NotFoundError)] == [Thing("t", {"a": 1})]
+
+
 @pytest.mark.parametrize("seed", range(10))
 async def test_what_is_deleted_does_not_come_back_by_a_change(things: RecordSet[Thing], seed: int) -> None:
     order = random.Random(seed)

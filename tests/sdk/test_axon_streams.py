@@ -11,7 +11,7 @@ from typing import Any
 
 import pytest
 
-from runloop_sdk import AsyncAxon, AsyncRunloopSDK, NotFoundError, StreamError
+from runloop_sdk import APIConnectionError, AsyncAxon, AsyncRunloopSDK, NotFoundError, StreamError
 from tests.local.serving import Service, serving
 from tests.sdk.cutting_proxy import CuttingProxy
 from tests.sdk.raw_server import RawServer, whole
@@ -142,3 +142,15 @@ async def test_events_that_come_again_are_heard_once() -> None:
             assert await take(events, 4) == [1, 2, 5, 6]
     asked = [head.split(" ")[1].partition("?")[2] for head in server.heads if "subscribe" in head]
     assert asked == ["", "after_sequence=2", "after_sequence=2", "after_sequence=5"]
+
+
+async def test_evictions_are_watched_through_any_silence(service: Service) -> None:
+    proxy = CuttingProxy(service.base_url)
+    path = b"/evictions/watch"
+    async with behind(proxy, service) as sdk, await sdk.api.devboxes.watch_evictions() as events:
+        watching = asyncio.ensure_future(anext(events))
+        await until(lambda: proxy.asked(path) >= 3, "a stream that is asked for again")
+        assert not watching.done()
+        proxy.go_down()
+        with pytest.raises(APIConnectionError):
+            await watching

@@ -32,7 +32,7 @@ def completed(outcome: AsyncExecutionResult | RunloopError) -> AsyncExecutionRes
 
 
 async def test_results_come_in_the_order_of_the_devboxes(sdk: AsyncRunloopSDK, fleet: list[AsyncDevbox]) -> None:
-    results = [completed(each) for each in await sdk.devbox.map("hostname", fleet, concurrency=3)]
+    results = await sdk.devbox.map("hostname", fleet, concurrency=3)
     assert [result.devbox_id for result in results] == [devbox.id for devbox in fleet]
     assert [await result.stdout() for result in results] == [f"{devbox.id}\n" for devbox in fleet]
 
@@ -49,7 +49,7 @@ async def test_gone_devbox_raises_or_is_kept_in_its_place(sdk: AsyncRunloopSDK, 
 
 
 async def test_exit_code_counts_as_a_failure_only_when_checked(sdk: AsyncRunloopSDK, fleet: list[AsyncDevbox]) -> None:
-    assert [completed(each).exit_code for each in await sdk.devbox.map("exit 3", fleet)] == [3] * 6
+    assert [each.exit_code for each in await sdk.devbox.map("exit 3", fleet)] == [3] * 6
     with pytest.raises(CommandError, match="ended with 3") as caught:
         await sdk.devbox.map("exit 3", fleet, check=True)
     assert caught.value.exit_code == 3

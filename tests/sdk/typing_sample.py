@@ -1,8 +1,10 @@
 """Calls as a type checker sees them; `test_api_typing.py` checks this file, nothing runs it."""
 
+from collections.abc import Sequence
 from pathlib import Path
 from typing import assert_type
 
+from runloop_sdk import AsyncDevbox, AsyncExecutionResult, AsyncRunloopSDK, RunloopError
 from runloop_sdk._event_stream import EventResponse
 from runloop_sdk._pagination import Page
 from runloop_sdk.api._client import AsyncRunloopAPI
@@ -30,6 +32,14 @@ async def right(api: AsyncRunloopAPI) -> None:
             assert_type(piece, bytes)
     await api.devboxes.upload_file(box.id, path="a", file=Path("a"))
     await api.devboxes.create(mounts=[{"type": "object_mount", "object_id": "o", "object_path": "/o"}])
+
+
+async def mapped(sdk: AsyncRunloopSDK, devboxes: list[AsyncDevbox]) -> None:
+    """Failures are among the results only where they are kept."""
+    assert_type(await sdk.devbox.map("ls", devboxes), Sequence[AsyncExecutionResult])
+    assert_type(await sdk.devbox.map("ls", devboxes, on_failure="finish"), Sequence[AsyncExecutionResult])
+    kept = await sdk.devbox.map("ls", devboxes, on_failure="keep")
+    assert_type(kept, Sequence[AsyncExecutionResult | RunloopError])
 
 
 async def wrong(api: AsyncRunloopAPI) -> None:

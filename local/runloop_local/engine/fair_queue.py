@@ -60,6 +60,7 @@ class FairQueue:
     def others_wait(self, owner: str) -> bool:
         """True if a request to another owner is waiting."""
         now = asyncio.get_running_loop().time()
+        # A stream that somebody follows for hours is a request as well: it has priority only at its beginning.
         for key in [key for key, (_, end) in self._requests.items() if end <= now]:
             del self._requests[key]
         return any(other != owner for other, _ in self._requests.values())
@@ -68,6 +69,7 @@ class FairQueue:
         """Take this iteration's turn; False if it is taken."""
         if self._taken:
             return False
+        # The next flow comes by `call_soon`, that is after all that this iteration of the loop has ready: requests too.
         self._taken = True
         self._schedule_next()
         return True
@@ -104,6 +106,7 @@ class Flow:
     def ask(self, piece: Piece) -> None:
         """Call `piece` once, at the flow's next turn, which may be now."""
         self._pieces.append(piece)
+        # The flow waits for its turn already; its pieces are served in their order.
         if len(self._pieces) > 1 or self._is_paused:
             return
         if self._queue.take():
@@ -121,6 +124,7 @@ class Flow:
         """Charge the flow for bytes that were moved."""
         now = asyncio.get_running_loop().time()
         tokens = min(self._tokens + (now - self._refilled_at) * _BYTES_PER_S, BURST_BYTES)
+        # Never below zero: one large piece must not make the flow pause for seconds afterwards.
         self._tokens, self._refilled_at = max(tokens - count, 0), now
 
     def request(self) -> AbstractContextManager[None]:

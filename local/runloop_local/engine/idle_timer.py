@@ -29,6 +29,7 @@ class IdleTimer:
         self._timer.cancel()
 
     def _check(self) -> None:
+        # Looked at only when the time seems over: to note each beginning and end of what is busy would cost far more.
         if self._busy():
             self.touch()
         left = self._touched + self._seconds - self._loop.time()

@@ -77,6 +77,7 @@ class Agent:
 
     def _receive(self) -> bool:
         data, descriptors = frames.receive(self._sock)
+        # Whatever fails is answered: a request without a reply would leave the service waiting for ten seconds.
         for request, passed in self._decoder.feed(data, descriptors):
             try:
                 self._operations[request["op"]](request, passed)
@@ -90,6 +91,8 @@ class Agent:
         for pid, status in ended_children():
             number = self._commands.pop(pid, None)
             if number is not None:
+                # A group that its leader has left lives on with the leader's children: it stays known, so that a kill
+                # of all reaches them.
                 self._forget_empty_group(pid)
                 frames.send(self._sock, {"id": number, "status": status})
 
@@ -105,6 +108,7 @@ class Agent:
         pid = os.fork()
         if not pid:
             self._become_command(request, passed)
+        # Noted before the next look at SIGCHLD: a command that ends at once is reaped by that look, not before.
         self._commands[pid] = request["id"]
         self._groups.add(pid)
 
@@ -234,6 +238,7 @@ def reset_signals() -> None:
 def set_rlimits(limits: Mapping[int, int]) -> None:
     """Lower the resource limits to these; a limit that is already lower stays."""
     for kind, wanted in limits.items():
+        # Only root may raise a hard limit, and nobody should: the machine's administrator has set it.
         hard = resource.getrlimit(kind)[1]
         value = wanted if hard == resource.RLIM_INFINITY else min(wanted, hard)
         resource.setrlimit(kind, (value, value))

@@ -52,6 +52,7 @@ class AgentSandbox:
         async with self._state_lock:
             if self._agent.run is not None and not self._agent.run.ending.done():
                 return
+            # A run that ended by itself has left a channel, a control group and mount points.
             await self._end()
             await self._begin()
 
@@ -67,6 +68,7 @@ class AgentSandbox:
             # Even if the start is cancelled: the next one must not find processes of this one on the disk.
             await asyncio.shield(ending.wait(ANSWER_SECONDS))
             raise
+        # From here on requests reach it; the proxy, which needs one of them, is part of the start.
         self._agent.run = Run(channel, ending)
         await self._backend.complete_start(self._agent.run, self._is_allowed)
 
@@ -109,6 +111,7 @@ class AgentSandbox:
             await run.ending.wait()
             if not run.asked_to_end:
                 return
+            # A snapshot has ended it to begin another: shielded, as several may wait for that.
             run = await asyncio.shield(run.next)
 
     async def snapshot(self, layer: str) -> tuple[str, ...]:
@@ -129,6 +132,7 @@ class AgentSandbox:
             return await self._backend.freeze_disk(layer)
         if (await run.ask({"op": "idle"})).status() == 0:
             return await self._freeze_between(run, layer)
+        # Paused, not merely copied: a file that is written meanwhile would be half of before and half of after.
         await run.ask({"op": "all", "number": signal.SIGSTOP})
         try:
             return await self._backend.copy_disk(layer)
@@ -146,6 +150,7 @@ class AgentSandbox:
             await self._end()  # its upper layer may be frozen already
             await self._restart(run)
             raise
+        # Taken away first: if the restart fails, the sandbox counts as stopped, not as the run that has lost its disk.
         self._agent.run = None
         try:
             await self._restart(run)
@@ -159,6 +164,7 @@ class AgentSandbox:
         try:
             await self._begin()
         finally:
+            # However it went: whoever waits for the sandbox's end must hear that there is no next run.
             run.next.set_result(self._agent.run)
 
     async def stop(self) -> None:

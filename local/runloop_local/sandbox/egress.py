@@ -80,6 +80,7 @@ class EgressProxy:
             with suppress(AttributeError):  # raised by asyncio for a transport that has just been closed
                 writer.transport.abort()
         for task in self._usage.tasks:
+            # A task may wait for a name that never resolves, with no connection that could be aborted yet.
             task.cancel()
 
     async def __aenter__(self) -> Self:
@@ -158,6 +159,7 @@ class Egress:
     ) -> None:
         request = parse(await _head(reader))
         out_reader, out_writer = await self._connect(is_allowed, usage, request)
+        # The answer to the devbox comes after the connection: a refusal would else be taken for data of the other side.
         async with usage.open(out_writer):
             if request.head is None:
                 writer.write(b"HTTP/1.1 200 Connection established\r\n\r\n")
@@ -170,6 +172,7 @@ class Egress:
     ) -> tuple[asyncio.StreamReader, asyncio.StreamWriter]:
         host, port = request.host, request.port
         for address in await self._addresses(is_allowed, usage, host, port):
+            # A name may have several addresses, and the first of them may be down.
             with suppress(OSError, TimeoutError):
                 async with asyncio.timeout(_CONNECT_SECONDS):
                     return await asyncio.open_connection(address, port)
@@ -198,6 +201,7 @@ class Egress:
 
     async def _resolved(self, usage: _Usage, host: str, port: int) -> list[str]:
         """Look up the addresses of a host; a lookup that times out counts as running until its thread is done."""
+        # So many at once for each devbox: one that asks for names without end must leave threads to the others.
         await usage.names.acquire()
         try:
             looking = asyncio.get_running_loop().run_in_executor(self._resolvers, _lookup, host, port)
@@ -270,6 +274,7 @@ async def _relay(*directions: tuple[asyncio.StreamReader, asyncio.StreamWriter])
 
 
 async def _copy(source: asyncio.StreamReader, sink: asyncio.StreamWriter) -> None:
+    # One direction may end long before the other: a client that has sent its request still wants the answer.
     while piece := await source.read(_CHUNK_BYTES):
         sink.write(piece)
         await sink.drain()

@@ -203,6 +203,7 @@ class RootDriver:
         rootfs.lock_proc()
         rootfs.lock_devices()
         made = root.enter()
+        # Last, as mounting needs more of them than commands may have.
         linux.drop_capabilities(_CAPABILITIES)
         return root.trees, made
 
@@ -250,6 +251,7 @@ class UnprivilegedDriver:
 
         def enter(user: str) -> None:
             linux.enter(known[user], NEW_USERS)
+            # All accounts are one here: a set-uid file would only pretend to be a boundary.
             linux.no_new_privileges()
 
         return enter
@@ -298,6 +300,7 @@ def run(driver: IsolationDriver, request: Message, sock: socket.socket, claim: C
     pid = os.fork()  # a new PID namespace holds the children of the process that created it, not the process itself
     if not pid:
         _run_pid1(driver, request, sock)
+    # PID 1's alone from now on: the service sees its end by the end of the socket.
     sock.close()
     linux.die_with_parent(signal.SIGKILL)  # and PID 1 dies with this process
     while os.wait()[0] != pid:
@@ -307,9 +310,11 @@ def run(driver: IsolationDriver, request: Message, sock: socket.socket, claim: C
 def _run_pid1(driver: IsolationDriver, request: Message, sock: socket.socket) -> NoReturn:
     try:
         trees, made = driver.build(request)
+        # From here on the root is the sandbox's, and a module found there would be its code.
         disable_imports()
         become_command = driver.user_switcher()
         socket.sethostname(request["hostname"])
+        # It has the socket to the service, and in its memory what came by it: no program of the sandbox may look there.
         linux.make_undumpable()
         linux.die_with_parent(signal.SIGKILL)
         driver.calls.apply()  # inherited by all commands; last, as it forbids what the setup above needed

@@ -280,9 +280,11 @@ class Helper:
 
     async def _running(self) -> Channel:
         async with self._starting:
+            # Under the lock: a start that waited for it must not begin a helper that nobody would end.
             if self._closed:
                 raise SandboxEnded("The service is stopping.")
             if self._channel is None or self._has_ended(self._channel):
+                # The sandboxes of one that was killed have ended with it: their channels are closed.
                 await self._end()
                 self._process, self._channel = self._start()
                 await wait_until_ready(self._channel, "The helper process for sandboxes")
@@ -344,6 +346,7 @@ class SandboxExit:
         try:
             await asyncio.wait_for(asyncio.shield(self._reply), seconds)
         except TimeoutError:
+            # By the helper, its parent: only it knows that the number is still that process.
             await self._helper.ask({"op": "kill", "target": self._number})
             await asyncio.shield(self._reply)
 
@@ -385,6 +388,7 @@ def take_socket(reply: Reply) -> socket.socket:
     except OSError as error:
         os.close(reply.descriptors[0])
         raise SandboxError("The sandbox passed something that is no socket.") from error
+    # A hostile agent could pass any socket, such as a unix socket to somebody else's service: only TCP is carried on.
     if sock.family not in (socket.AF_INET, socket.AF_INET6) or sock.type != socket.SOCK_STREAM:
         sock.close()
         raise SandboxError("The sandbox passed a socket that is not TCP.")
@@ -407,6 +411,7 @@ async def take_terminal(sock: socket.socket, seconds: float) -> int:
 
 def checked_terminal(file: int) -> int:
     """Make a terminal's descriptor close-on-exec and non-blocking; anything else is closed and refused."""
+    # Again, the sender is the sandbox: a file or a pipe in its place would be written to as if it were a terminal.
     if not os.isatty(file):
         os.close(file)
         raise SandboxError("The sandbox passed something that is no terminal.")

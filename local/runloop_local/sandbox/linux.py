@@ -199,6 +199,7 @@ class UserNamespaces:
 
     def finish(self, ids: str) -> int:
         """A descriptor of that namespace, with this uid and gid map, which the caller must be allowed to write."""
+        # The process has ended, as it was not allowed to: the pipe ends with it.
         if not os.read(self._replies, 1):
             raise OSError(errno.EPERM, "user namespaces are not allowed on this machine")
         for name in ("uid_map", "gid_map"):
@@ -219,6 +220,7 @@ def _make_user_namespaces(maker: int | None, requests: int, replies: int) -> NoR
         if maker is not None:
             _become_with_all_capabilities(maker)
         while os.read(requests, 1) == b"n":
+            # Nested in the one before: a process cannot go back, so each namespace is made from within the last.
             unshare(NEW_USERS)
             make_dumpable()  # otherwise the parent namespace could not write the maps
             os.write(replies, b"x")
@@ -265,6 +267,7 @@ def enter_own_user_namespace() -> None:
 
 def write(path: str, text: str, folder: int | None = None) -> None:
     """Write a file of /proc in a single call; a relative path starts at the descriptor `folder`."""
+    # A single write, as the kernel takes a map of ids once and as a whole.
     fd = os.open(path, os.O_WRONLY | os.O_CLOEXEC, dir_fd=folder)
     try:
         os.write(fd, text.encode())

@@ -123,10 +123,14 @@ class NamespacesIsolation:
         preparing = tuple(self._make(layer) for layer in self._layers)
         folder = self._store.sandbox(sandbox_id)
         if not folder.exists():
+            # All of them before the folder is made: a disk on a missing layer could be started never, and removed only
+            # by hand.
             for layer in layers:
                 self._store.existing_layer(layer)
             (folder / "m").mkdir(parents=True)
             save_layers(folder, layers)
+        # Before the sandbox is used: a service that was killed in the middle may have left two answers about its
+        # layers.
         finish_freeze(folder, self._store)
         return AgentSandbox(sandbox_id, self._helper, NamespacesBackend(sandbox_id, self._shared, preparing))
 
@@ -189,6 +193,7 @@ class NamespacesBackend(SandboxBackend):
     async def prepare(self, limits: Limits | None) -> Message:
         """Wait for the base layers, and describe the disk, its mounts and the network."""
         for task in self._preparing:
+            # Shared by all sandboxes: one start that is cancelled must not cancel the layer that the others wait for.
             await asyncio.shield(task)
         if not self._folder.is_dir():
             raise SandboxError(f"The disk of sandbox {self._id} is gone.")
@@ -235,6 +240,7 @@ class NamespacesBackend(SandboxBackend):
             return
         listener = link.take_socket(await run.ask({"op": "listen", "port": egress.PORT}, max_descriptors=1))
         proxy = await self._shared.egress.serve(listener, is_allowed)
+        # With the run, not with the sandbox: the listening socket belongs to the network namespace that ends with it.
         run.ending.add_done_callback(proxy.close)
 
     def require_open(self, port: int) -> None:
@@ -335,6 +341,7 @@ def save_layers(folder: Path, layers: tuple[str, ...], name: str = "layers.json"
     """Store the layers of a sandbox's disk, top first."""
     unfinished = folder / f"{name}.new"
     unfinished.write_text(json.dumps(layers))
+    # Whole or not at all: half a list of layers would be another disk.
     unfinished.rename(folder / name)
 
 

@@ -60,6 +60,7 @@ class Run:
 
     async def end(self) -> None:
         """End every process and wait until they are gone."""
+        # Before the channel is closed, which ends the agent: who waits for its end must know that it was wanted.
         self.asked_to_end = True
         self.channel.close()
         await self.ending.wait(ANSWER_SECONDS)
@@ -135,6 +136,7 @@ class AgentClient:
         # The forked child opens the terminal itself, in the sandbox's /dev/pts, and sends the master over its stdin.
         ours, theirs = socket.socketpair()
         with ours:
+            # Closed here as soon as the child has it: else the end of a child that failed would never be read.
             with theirs:
                 process = await self.spawn(request, [theirs.fileno()] * 3)
             try:
@@ -162,6 +164,7 @@ class AgentClient:
         except SandboxError as refusal:
             with contextlib.suppress(SandboxError):
                 return await self._dial(port, "::1")
+            # That of IPv4: most programs listen there, and its reason is the one that helps.
             raise refusal from None
 
     async def _dial(self, port: int, host: str) -> socket.socket:

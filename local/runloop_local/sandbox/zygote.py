@@ -86,6 +86,7 @@ class Zygote:
                 pid = os.fork()
             except OSError as error:
                 agent.refuse(sock, error)
+                # The uid range goes back at once: there is no child whose end would release it.
                 self._release(claim)
                 self._report_failed_fork(request)
                 return
@@ -106,6 +107,7 @@ class Zygote:
         status = 1
         try:
             agent.reset_signals()
+            # Before anything else runs: what is forked from here on is counted, and ends with the group.
             _enter_groups(request)
             # A sandbox must not inherit descriptors of the service, the helper or other sandboxes.
             self._driver.run(request, close_other_descriptors(sock, claim.descriptors), claim)
@@ -145,11 +147,13 @@ class Zygote:
 
     def _kill(self, request: frames.Message, _passed: list[int]) -> None:
         for pid in [pid for pid, number in self._children.items() if number == request["target"]]:
+            # Not reaped yet, as `_reap` takes it out of the table: the number cannot be another process's.
             os.kill(pid, signal.SIGKILL)
 
 
 def close_other_descriptors(sock: socket.socket, keep: tuple[int, ...]) -> socket.socket:
     """Close all descriptors but the socket, the standard ones and those to keep; returns the socket."""
+    # In ranges between those to keep: there may be tens of thousands, most of which were never open.
     previous = 2
     for fd in (*sorted({sock.fileno(), *keep}), _HIGHEST):
         os.closerange(previous + 1, fd)

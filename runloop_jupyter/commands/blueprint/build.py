@@ -9,7 +9,7 @@ from contextlib import asynccontextmanager
 from dataclasses import dataclass
 from datetime import timedelta
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 from ...errors import UsageError
 from ...operations.builds import delete, excerpt, failing_line, failure, follow, renumbered, start_build, step_of
@@ -19,6 +19,7 @@ from ...resources.api_limits import SIZES
 from ...resources.kind import label
 from ...resources.kinds.network_policy import POLICY
 from ...text.durations import spell_duration
+from ...text.json_values import RequestParams
 from ...text.quoting import as_word, reference
 from ..argument_types import assignment, pair, size
 from ..invocation import InvocationOptions
@@ -139,7 +140,7 @@ def _read(name: str) -> str:
 
 
 @asynccontextmanager
-async def _request(session: Session, options: Options, dockerfile: str) -> AsyncIterator[dict[str, Any]]:
+async def _request(session: Session, options: Options, dockerfile: str) -> AsyncIterator[RequestParams]:
     """The request to the API; the context is a storage object that lives as long as the build, or for a day."""
     from runloop_sdk import APIConnectionError
 
@@ -188,7 +189,7 @@ async def _context(sdk: AsyncRunloopSDK, folder: Path, name: str) -> str:
         return (await upload_object(sdk, folder, f"context of {name}.tar.gz", ttl=_LONGEST_BUILD, progress=made)).id
 
 
-async def _build(session: Session, name: str, source: _Source, request: dict[str, Any]) -> BlueprintView:
+async def _build(session: Session, name: str, source: _Source, request: RequestParams) -> BlueprintView:
     from runloop_sdk import BadRequestError
 
     from ...output.cell_output import CellOutput

@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-from ...rendering import Listing, ago, state_text
+from ...rendering.kind_listing import kind_listing
 from ...resources.kind import short
 from ...resources.kinds.blueprint import BLUEPRINT
 from ..option_groups import LISTED, NONE_LISTED, LimitOption, SearchOption, add_limit_option, add_search_option
@@ -14,15 +14,10 @@ from ..parser import Parser
 if TYPE_CHECKING:
     from runloop_sdk.models.blueprints import BlueprintView
 
+    from ...rendering import Listing
     from ...session import Session
 
 STATES = ("queued", "provisioning", "building", "awaiting_upload", "failed", "build_complete")
-_COLUMNS = {
-    "name": lambda view: view.name,
-    "id": lambda view: view.id,
-    "status": lambda view: state_text(view.status, view.failure_reason),
-    "created": lambda view: ago(view.create_time_ms),
-}
 _NONE = "No blueprints. Build one: %%runloop blueprint build NAME"
 _NO_SUCH = "No blueprint matches. See them all: %runloop blueprint list"
 
@@ -59,4 +54,4 @@ async def run(session: Session, options: Options) -> Listing[BlueprintView]:
     found = await BLUEPRINT.all(await session.client.sdk(), limit=options.limit, **given)
     if not given:
         session.names.keep(BLUEPRINT.name, map(short, found))
-    return Listing(found, _COLUMNS, none=_NO_SUCH if given else _NONE)
+    return kind_listing(BLUEPRINT, found, none=_NO_SUCH if given else _NONE)

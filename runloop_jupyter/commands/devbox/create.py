@@ -76,7 +76,7 @@ def parser() -> Parser[Options]:
     made.shows_progress = True
     made.add_argument("word", metavar="NAME", nargs="?", help="what to call it; the same as --name NAME")
     made.add_name("blueprint", "--blueprint", metavar="NAME|ID", help="the blueprint to start from")
-    made.add_name("snapshot", "--snapshot", metavar="NAME|ID", help="the snapshot to start from")
+    made.add_name(SNAPSHOT.name, "--snapshot", metavar="NAME|ID", help="the snapshot to start from")
     add_new_devbox_options(made)
     made.add_argument(
         "--reuse",
@@ -157,7 +157,7 @@ def add_new_devbox_options(made: Parser[NewDevboxOptions]) -> None:
     _add_list(made, "--repo", "OWNER/NAME[@REF]", _repository, "a repository of GitHub, checked out")
     _add_list(made, "--run", "COMMAND", str, "a command to run at each start, before the devbox is ready")
     made.add_argument("--tunnel", nargs="?", const="open", choices=("open", "authenticated"), help="open its tunnel")
-    made.add_name("policy", "--policy", metavar="NAME|ID", help="the network policy that it is under")
+    made.add_name(POLICY.name, "--policy", metavar="NAME|ID", help="the network policy that it is under")
     add_metadata_option(made)
     made.add_argument(
         "--keep-alive",

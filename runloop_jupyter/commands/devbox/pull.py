@@ -55,7 +55,7 @@ def parser() -> Parser[Options]:
 
 async def run(session: Session, options: Options) -> Done[Synced]:
     """Fetch what has changed in the folder; the changes are `.item`."""
-    folder = _folder(options.local or own_name(options.remote))
+    folder = _folder(options)
     devbox = await current_or_new_devbox(session, options.on)
     async with progress(f"pulling {options.remote} from {devbox.short}") as made:
         done = await pull(
@@ -70,8 +70,10 @@ async def run(session: Session, options: Options) -> Done[Synced]:
     return Done(text + spelled_sync_notes(done), done)
 
 
-def _folder(name: str) -> Path:
-    if not name or name in (".", "~"):
+def _folder(options: Options) -> Path:
+    name = options.local or own_name(options.remote)
+    # The folder here is the current one only where that was typed: `pull ..` means no more than a folder there.
+    if not options.local and (not name or name in (".", "~")):
         raise UsageError("Say which folder here to pull into: %devbox pull DIR LOCAL")
     folder = place(name)
     if folder.is_file():

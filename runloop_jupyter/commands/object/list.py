@@ -5,28 +5,20 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-from ...rendering import Listing, ago, state_text
+from ...rendering.kind_listing import kind_listing
 from ...resources.kind import short
 from ...resources.kinds.storage_object import OBJECT
-from ...text.sizes import spell_size
 from ..option_groups import LISTED, NONE_LISTED, LimitOption, SearchOption, add_limit_option, add_search_option
 from ..parser import Parser
 
 if TYPE_CHECKING:
     from runloop_sdk.models.objects import ObjectView
 
+    from ...rendering import Listing
     from ...session import Session
 
 STATES = ("uploading", "read_only", "deleted", "error")
 TYPES = ("text", "binary", "gzip", "tar", "tgz", "unspecified")
-_COLUMNS = {
-    "name": lambda view: view.name,
-    "id": lambda view: view.id,
-    "type": lambda view: view.content_type,
-    "size": lambda view: "" if view.size_bytes is None else spell_size(view.size_bytes),
-    "state": lambda view: state_text(view.state),
-    "created": lambda view: ago(view.create_time_ms),
-}
 _NONE = "No storage objects. Upload one: %runloop object upload FILE"
 _NO_SUCH = "No storage object matches. See them all: %runloop object list"
 
@@ -63,4 +55,4 @@ async def run(session: Session, options: Options) -> Listing[ObjectView]:
     found = await OBJECT.all(await session.client.sdk(), limit=options.limit, **given)
     if not given:
         session.names.keep(OBJECT.name, map(short, found))
-    return Listing(found, _COLUMNS, none=_NO_SUCH if given else _NONE)
+    return kind_listing(OBJECT, found, none=_NO_SUCH if given else _NONE)

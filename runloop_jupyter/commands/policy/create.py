@@ -6,9 +6,10 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
+from ...operations.policies import create_policy
 from ...rendering import Done
-from ...rendering.policies import allowed
 from ...resources.kind import label
+from ...resources.kinds.network_policy import allowed
 from ...text.quoting import reference
 from ..parser import Parser
 
@@ -63,7 +64,8 @@ def parser() -> Parser[Options]:
 
 async def run(session: Session, options: Options) -> Done[NetworkPolicyView]:
     """Create the network policy."""
-    view = await (await session.client.sdk()).api.network_policies.create(
+    view = await create_policy(
+        session,
         name=options.name,
         description=options.description,
         allowed_hostnames=options.hosts,
@@ -72,6 +74,5 @@ async def run(session: Session, options: Options) -> Done[NetworkPolicyView]:
         allow_devbox_to_devbox=options.allow_devboxes,
         allow_runloop_mirrors=options.allow_mirrors,
     )
-    session.names.add("policy", view.name)
     use = f"Use it: %devbox create --policy {reference(view.name, view.id)}"
-    return Done(f"Made network policy {label(view)}: it allows {allowed(view.egress)}. {use}", view)
+    return Done(f"Made network policy {label(view)}: it allows {allowed(view.egress.model_dump())}. {use}", view)

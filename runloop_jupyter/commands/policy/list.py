@@ -5,8 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-from ...rendering import Listing, ago
-from ...rendering.policies import allowed
+from ...rendering.kind_listing import kind_listing
 from ...resources.kind import short
 from ...resources.kinds.network_policy import POLICY
 from ..option_groups import LISTED, NONE_LISTED, LimitOption, SearchOption, add_limit_option, add_search_option
@@ -15,14 +14,9 @@ from ..parser import Parser
 if TYPE_CHECKING:
     from runloop_sdk.models.network_policies import NetworkPolicyView
 
+    from ...rendering import Listing
     from ...session import Session
 
-_COLUMNS = {
-    "name": lambda view: view.name,
-    "id": lambda view: view.id,
-    "allows": lambda view: allowed(view.egress),
-    "created": lambda view: ago(view.create_time_ms),
-}
 _NONE = "No network policies. Make one: %runloop policy create NAME"
 _NO_SUCH = "No network policy matches. See them all: %runloop policy list"
 
@@ -52,4 +46,4 @@ async def run(session: Session, options: Options) -> Listing[NetworkPolicyView]:
     found = await POLICY.all(await session.client.sdk(), limit=options.limit, **given)
     if not given:
         session.names.keep(POLICY.name, map(short, found))
-    return Listing(found, _COLUMNS, none=_NO_SUCH if given else _NONE)
+    return kind_listing(POLICY, found, none=_NO_SUCH if given else _NONE)

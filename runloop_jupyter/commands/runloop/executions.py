@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import time
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 from ...executions.reattach import running_commands
 from ...rendering import Listing, ago
@@ -25,7 +25,7 @@ class ExecutionInfo:
     command: str
     state: str
     since: float
-    handle: Background[Any] | None = None
+    handle: Background[object] | None = None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -73,7 +73,7 @@ async def run(session: Session, options: Options) -> Listing[ExecutionInfo]:
     return Listing([*own, *others], columns, none=none, note=note)
 
 
-def _own(handle: Background[Any], part: Part) -> ExecutionInfo:
+def _own(handle: Background[object], part: Part) -> ExecutionInfo:
     since = time.time() - part.age
     return ExecutionInfo(part.execution_id, part.devbox, part.title, part.state, since, handle)
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-from ...rendering import Listing, ago
+from ...rendering.kind_listing import kind_listing
 from ...resources.kind import short
 from ...resources.kinds.secret import SECRET
 from ..option_groups import LISTED, NONE_LISTED, LimitOption, add_limit_option
@@ -14,14 +14,8 @@ from ..parser import Parser
 if TYPE_CHECKING:
     from runloop_sdk.models.secrets import SecretView
 
+    from ...rendering import Listing
     from ...session import Session
-
-_COLUMNS = {
-    "name": lambda view: view.name,
-    "id": lambda view: view.id,
-    "created": lambda view: ago(view.create_time_ms),
-    "changed": lambda view: ago(view.update_time_ms),
-}
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -46,4 +40,4 @@ async def run(session: Session, options: Options) -> Listing[SecretView]:
     """A table of the secrets."""
     found = await SECRET.all(await session.client.sdk(), limit=options.limit)
     session.names.keep(SECRET.name, map(short, found))
-    return Listing(found, _COLUMNS, none="No secrets. Make one: %runloop secret set NAME")
+    return kind_listing(SECRET, found, none="No secrets. Make one: %runloop secret set NAME")

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 
 from ...errors import UsageError
 from ...kernel.prompts import ask
+from ...operations.secrets import set_secret
 from ...rendering import Done
 from ...text.quoting import as_word
 from ..parser import Parser
@@ -51,16 +52,10 @@ def parser() -> Parser[Options]:
 
 async def run(session: Session, options: Options) -> Done[SecretView]:
     """Create the secret, or change its value."""
-    from runloop_sdk import NotFoundError
-
-    sdk = await session.client.sdk()
-    value = await _value(session, options)
-    try:
-        view, what = await sdk.api.secrets.update(options.name, value=value), "Changed"
-    except NotFoundError:
-        view, what = await sdk.api.secrets.create(name=options.name, value=value), "Made"
-    session.names.add("secret", view.name)
-    return Done(f"{what} secret {view.name}. Use it: %devbox create --secret VARIABLE={as_word(view.name)}", view)
+    await session.client.sdk()  # before the question: a service that cannot be reached needs no answer
+    view, is_new = await set_secret(session, options.name, await _value(session, options))
+    done = "Made" if is_new else "Changed"
+    return Done(f"{done} secret {view.name}. Use it: %devbox create --secret VARIABLE={as_word(view.name)}", view)
 
 
 async def _value(session: Session, options: Options) -> str:

@@ -5,10 +5,9 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-from ...rendering import Listing, ago
+from ...rendering.kind_listing import kind_listing
 from ...resources.kind import short
 from ...resources.kinds.snapshot import SNAPSHOT
-from ...text.sizes import spell_size
 from ..option_groups import (
     LISTED,
     NONE_LISTED,
@@ -24,16 +23,9 @@ from ..parser import Parser
 if TYPE_CHECKING:
     from runloop_sdk.models.disk_snapshots import DevboxSnapshotView
 
+    from ...rendering import Listing
     from ...session import Session
 
-_COLUMNS = {
-    "name": lambda view: view.name or "",
-    "id": lambda view: view.id,
-    "devbox": lambda view: view.source_devbox_id,
-    "size": lambda view: "" if view.size_bytes is None else spell_size(view.size_bytes),
-    "message": lambda view: view.commit_message or "",
-    "created": lambda view: ago(view.create_time_ms),
-}
 _NONE = "No snapshots. Take one: %devbox snapshot"
 _NO_SUCH = "No snapshot matches. See them all: %runloop snapshot list"
 
@@ -70,4 +62,4 @@ async def run(session: Session, options: Options) -> Listing[DevboxSnapshotView]
     found = await SNAPSHOT.all(await session.client.sdk(), limit=options.limit, **given)
     if not given:
         session.names.keep(SNAPSHOT.name, map(short, found))
-    return Listing(found, _COLUMNS, none=_NO_SUCH if given else _NONE)
+    return kind_listing(SNAPSHOT, found, none=_NO_SUCH if given else _NONE)

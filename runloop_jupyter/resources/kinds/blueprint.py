@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 from ...text.quoting import as_word
+from .. import kind_names
 from ..forms import (
     METADATA,
     Field,
@@ -31,7 +32,7 @@ if TYPE_CHECKING:
 _COMPLETE, _FAILED = "build_complete", "failed"
 
 
-def _row(entry: Entry) -> list[Any]:
+def _row(entry: Entry) -> Row:
     status = "deleted" if entry.get("state") == "deleted" else text(entry.get("status"))
     return [
         text(entry.get("name")),
@@ -55,7 +56,7 @@ def _replaced(newest_first: Sequence[Row], keep: int) -> list[Row]:
     return found
 
 
-def _fact(entry: Entry, key: str) -> Any:
+def _fact(entry: Entry, key: str) -> object:
     return None if key == "state" else entry.get(key)
 
 
@@ -64,10 +65,10 @@ async def _build_log(sdk: AsyncRunloopSDK, identity: str) -> list[LogLine]:
 
 
 def _cells(entry: Entry, name: str, identity: str) -> list[Cell]:
-    return [Cell("New devbox from it", f"%devbox create --blueprint {name}"), *manage_cells("blueprint", name)]
+    return [Cell("New devbox from it", f"%devbox create --blueprint {name}"), *manage_cells(kind_names.BLUEPRINT, name)]
 
 
-def _request(values: Values) -> dict[str, Any]:
+def _request(values: Values) -> dict[str, object]:
     return given(
         {
             "name": values.get("name", "").strip(),
@@ -94,7 +95,7 @@ async def _build(submission: Submission) -> Outcome:
 
 
 BUILD_FORM = Form(
-    "blueprint",
+    kind_names.BLUEPRINT,
     "Build a blueprint",
     "Build",
     (
@@ -108,7 +109,7 @@ BUILD_FORM = Form(
 )
 
 BLUEPRINT: ResourceKind[BlueprintView] = ResourceKind(
-    name="blueprint",
+    name=kind_names.BLUEPRINT,
     singular="blueprint",
     title="Blueprints",
     model="BlueprintView",
@@ -126,6 +127,7 @@ BLUEPRINT: ResourceKind[BlueprintView] = ResourceKind(
         Column("id", "ID", "id", 230, 3),
     ),
     row_values=_row,
+    listed=("name", "id", "status", "created"),
     fact=_fact,
     log=_build_log,
     empty="No blueprint yet. Build one from a Dockerfile: devboxes then start from it with everything installed.",

@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import AsyncIterator, Iterable, Mapping
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 from ...errors import UsageError
 from ...kernel.owned import DEFAULT_KEEP_ALIVE
 from ...text.durations import parse_duration
+from ...text.json_values import RequestParams
 from ...text.quoting import as_word
+from .. import kind_names
 from ..api_limits import SIZES
 from ..devboxes import DevboxInfo, describe
 from ..forms import (
@@ -49,7 +51,7 @@ _LIVE = ("running", "suspended", *_CHANGING)
 # Rows
 
 
-def _row(entry: Entry) -> list[Any]:
+def _row(entry: Entry) -> Row:
     launch = part(entry, "launch_parameters")
     status = text(entry.get("status")) or "unknown"
     return [
@@ -108,7 +110,7 @@ def devbox_of(row: Row) -> DevboxInfo:
     )
 
 
-def _fact(entry: Entry, key: str) -> Any:
+def _fact(entry: Entry, key: str) -> object:
     return _reason(entry) if key in ("failure_reason", "shutdown_reason") and entry.get(key) else entry.get(key)
 
 
@@ -122,7 +124,7 @@ def _cells(entry: Entry, name: str, identity: str) -> list[Cell]:
     return [Cell("Show it", f"%devbox info {name}")]
 
 
-async def _listed(sdk: AsyncRunloopSDK, page: dict[str, Any]) -> AsyncIterator[DevboxView]:
+async def _listed(sdk: AsyncRunloopSDK, page: RequestParams) -> AsyncIterator[DevboxView]:
     async for view in sdk.api.devboxes.list(**page):
         yield view
 
@@ -176,12 +178,12 @@ async def _shut_down(request: ActionRequest) -> str:
 
 
 def _source(values: Values) -> tuple[str, str]:
-    """Return "blueprint" or "snapshot" and its id; nothing for the standard image."""
+    """Return the kind and the id of what it starts from; nothing for the standard image."""
     kind, _, identity = values.get("source", "").partition(":")
     return kind, identity
 
 
-def _request(values: Values) -> dict[str, Any]:
+def _request(values: Values) -> dict[str, object]:
     kind, identity = _source(values)
     return given(
         {
@@ -269,7 +271,7 @@ def _devbox_of(submission: Submission) -> DevboxInfo:
     return devbox_of(submission.row)
 
 
-def _snapshot_request(values: Values) -> dict[str, Any]:
+def _snapshot_request(values: Values) -> RequestParams:
     return given({"name": values.get("name", "").strip(), "message": values.get("message", "").strip()})
 
 
@@ -287,7 +289,7 @@ async def _take_snapshot(submission: Submission) -> Outcome:
 
 
 SNAPSHOT_FORM = Form(
-    "snapshot",
+    kind_names.SNAPSHOT,
     "Take a snapshot",
     "Take snapshot",
     (
@@ -328,7 +330,7 @@ TUNNEL_FORM = Form(
 )
 
 DEVBOX: ResourceKind[DevboxView] = ResourceKind(
-    name="devbox",
+    name=kind_names.DEVBOX,
     singular="devbox",
     title="Devboxes",
     model="DevboxView",
@@ -351,7 +353,7 @@ DEVBOX: ResourceKind[DevboxView] = ResourceKind(
         Column("id", "ID", "id", 230, 7),
     ),
     row_values=_row,
-    shows_names_of=("blueprint",),
+    shows_names_of=(kind_names.BLUEPRINT,),
     belongs_to_kernels=True,
     fact=_fact,
     empty="No devbox yet. Create one here, or type %devbox create in a cell.",
@@ -365,7 +367,7 @@ DEVBOX: ResourceKind[DevboxView] = ResourceKind(
         Action("logs", "Logs", many=False),
         Action("tunnel", "Tunnel link…", _RUNNING, many=False),
         Action("keep_alive", "Keep alive", _RUNNING, _keep_alive, "renewing"),
-        Action("snapshot", "Snapshot", _RUNNING, _snapshot, "taking a snapshot"),
+        Action(kind_names.SNAPSHOT, "Snapshot", _RUNNING, _snapshot, "taking a snapshot"),
         Action("suspend", "Suspend", _RUNNING, _suspend, "suspending"),
         Action("resume", "Resume", ("suspended",), _resume, "resuming"),
         Action("shutdown", "Shut down…", _LIVE, _shut_down, "shutting down", destructive=True),
@@ -373,7 +375,7 @@ DEVBOX: ResourceKind[DevboxView] = ResourceKind(
     cells=_cells,
     create_label="New devbox",
     creation=creation_form,
-    sources=("blueprint", "snapshot"),
+    sources=(kind_names.BLUEPRINT, kind_names.SNAPSHOT),
     forms=(SNAPSHOT_FORM, TUNNEL_FORM),
     loses="Their processes end and their disks are lost. Snapshots of them stay.",
 )

@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 from ...text.quoting import as_word, printable
+from .. import kind_names
 from ..forms import (
     Field,
     Form,
@@ -16,24 +17,51 @@ from ..forms import (
     check_each,
     check_host,
     check_name,
-    given,
     lines,
     repeated,
 )
-from ..kind import NAME, Entry, ResourceKind, number, part, text
+from ..kind import NAME, Entry, ResourceKind, Row, number, part, text
 from ..specs import Cell, Column, Fact
 from .deletion import deletion
 
 if TYPE_CHECKING:
     from runloop_sdk.models.network_policies import NetworkPolicyView
+    from runloop_sdk.params.network_policies import NetworkPolicyCreateParams
 
 
-def _row(entry: Entry) -> list[Any]:
-    egress = part(entry, "egress")
+_SWITCHES = {
+    "allow_devbox_to_devbox": "other devboxes",
+    "allow_runloop_mirrors": "Runloop's package mirrors",
+    "allow_agent_gateway": "the agent gateway",
+    "allow_mcp_gateway": "the MCP gateway",
+}
+
+
+def allowed(egress: Entry) -> str:
+    """Return the destinations that devboxes may connect to, on one line."""
+    if egress.get("allow_all"):
+        return "everything"
     names = [text(name) for name in egress.get("allowed_hostnames") or ()]
-    ranges = [text(each.get("cidr")) for each in egress.get("allowed_cidrs") or () if isinstance(each, Mapping)]
-    allows = "everything" if egress.get("allow_all") else ", ".join([*names, *ranges]) or "nothing"
-    return [text(entry.get("name")), allows, number(entry.get("create_time_ms")), text(entry.get("description"))]
+    ranges = [_range(each) for each in egress.get("allowed_cidrs") or () if isinstance(each, Mapping)]
+    switches = [words for name, words in _SWITCHES.items() if egress.get(name)]
+    return ", ".join([*names, *ranges, *switches]) or "nothing"
+
+
+def _range(allowed: Entry) -> str:
+    rules = [rule for rule in allowed.get("ports") or () if isinstance(rule, Mapping)]
+    ports = "/".join(
+        f"{rule.get('port')}-{rule['end_port']}" if rule.get("end_port") else f"{rule.get('port')}" for rule in rules
+    )
+    return f"{text(allowed.get('cidr'))} port {ports}" if ports else text(allowed.get("cidr"))
+
+
+def _row(entry: Entry) -> Row:
+    return [
+        text(entry.get("name")),
+        allowed(part(entry, "egress")),
+        number(entry.get("create_time_ms")),
+        text(entry.get("description")),
+    ]
 
 
 def _egress(entry: Entry) -> Iterator[Fact]:
@@ -45,15 +73,15 @@ def _egress(entry: Entry) -> Iterator[Fact]:
             yield Fact(label, ", ".join(str(v.get("cidr") if isinstance(v, Mapping) else v) for v in value), "text")
 
 
-def _request(values: Values) -> dict[str, Any]:
-    return given(
-        {
-            "name": values.get("name", "").strip(),
-            "allow_all": values.get("allow_all") == "yes",
-            "allowed_hostnames": lines(values.get("hosts", "")),
-            "description": values.get("description", "").strip(),
-        }
-    )
+def _request(values: Values) -> NetworkPolicyCreateParams:
+    request: NetworkPolicyCreateParams = {"name": values.get("name", "").strip()}
+    if values.get("allow_all") == "yes":
+        request["allow_all"] = True
+    if hosts := lines(values.get("hosts", "")):
+        request["allowed_hostnames"] = hosts
+    if description := values.get("description", "").strip():
+        request["description"] = description
+    return request
 
 
 def _magic(values: Values) -> str:
@@ -63,17 +91,15 @@ def _magic(values: Values) -> str:
 
 
 async def _save(submission: Submission) -> Outcome:
-    session, observer = submission.session, submission.observer
-    sdk = await session.client.sdk()
-    view = await observer.confirmed(sdk.api.network_policies.create(**_request(submission.values)))
-    session.names.add(POLICY.name, view.name)
-    observer.changed(view)
+    from ...operations.policies import create_policy
+
+    view = await create_policy(submission.session, submission.observer, **_request(submission.values))
     return Outcome(f"Saved network policy {printable(view.name)}.")
 
 
 _HOSTS = "example.com or *.example.com, one a line"
 FORM = Form(
-    "policy",
+    kind_names.POLICY,
     "New network policy",
     "Save policy",
     (
@@ -87,7 +113,7 @@ FORM = Form(
 )
 
 POLICY: ResourceKind[NetworkPolicyView] = ResourceKind(
-    name="policy",
+    name=kind_names.POLICY,
     singular="network policy",
     title="Network policies",
     model="NetworkPolicyView",
@@ -104,6 +130,7 @@ POLICY: ResourceKind[NetworkPolicyView] = ResourceKind(
         Column("id", "ID", "id", 230, 4),
     ),
     row_values=_row,
+    listed=("name", "id", "allows", "created"),
     more_facts=_egress,
     empty="No network policy yet. A policy says which hosts devboxes may reach.",
     actions=(deletion(),),

@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 from ...text.quoting import as_word, printable
-from ..forms import Field, Form, Outcome, Submission, Values, check_variable
-from ..kind import NAME, Entry, ResourceKind, number, text
+from .. import kind_names
+from ..forms import Field, Form, Outcome, Submission, check_variable
+from ..kind import NAME, Entry, ResourceKind, Row, number, text
 from ..specs import Cell, Column
 from .deletion import deletion
 
@@ -14,29 +15,24 @@ if TYPE_CHECKING:
     from runloop_sdk.models.secrets import SecretView
 
 
-def _row(entry: Entry) -> list[Any]:
+def _row(entry: Entry) -> Row:
     return [text(entry.get("name")), number(entry.get("create_time_ms")), number(entry.get("update_time_ms"))]
 
 
-def _request(values: Values) -> dict[str, Any]:
-    return {"name": values.get("name", "").strip(), "value": values.get("value", "")}
-
-
 async def _save(submission: Submission) -> Outcome:
-    session, observer = submission.session, submission.observer
-    sdk = await session.client.sdk()
-    view = await observer.confirmed(sdk.api.secrets.create(**_request(submission.values)))
-    session.names.add(SECRET.name, view.name)
-    observer.changed(view)
-    return Outcome(f"Saved secret {printable(view.name)}.")
+    from ...operations.secrets import set_secret
+
+    name, value = submission.value("name"), submission.values.get("value", "")
+    view, is_new = await set_secret(submission.session, name, value, submission.observer)
+    return Outcome(f"{'Saved' if is_new else 'Changed'} secret {printable(view.name)}.")
 
 
 FORM = Form(
-    "secret",
+    kind_names.SECRET,
     "New secret",
     "Save secret",
     (
-        Field("name", "Name", hint="letters, digits and _", check=check_variable),
+        Field("name", "Name", hint="letters, digits and _; one that exists gets this value", check=check_variable),
         Field("value", "Value", "hidden", "it is sent to the service and kept nowhere else",
               check=lambda value: "" if value else "A value is needed."),
     ),
@@ -45,7 +41,7 @@ FORM = Form(
 )  # fmt: skip
 
 SECRET: ResourceKind[SecretView] = ResourceKind(
-    name="secret",
+    name=kind_names.SECRET,
     singular="secret",
     title="Secrets",
     model="SecretView",
@@ -62,6 +58,7 @@ SECRET: ResourceKind[SecretView] = ResourceKind(
         Column("id", "ID", "id", 230, 3),
     ),
     row_values=_row,
+    listed=("name", "id", "created", "updated"),
     empty="No secret yet. Devboxes get secrets as environment variables; nobody can read them back here.",
     actions=(deletion(),),
     cells=lambda entry, name, identity: [Cell("Delete", f"%runloop secret delete {name}")],

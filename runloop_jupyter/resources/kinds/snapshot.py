@@ -4,8 +4,9 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Sequence
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
+from .. import kind_names
 from ..kind import NAME, Action, Entry, Pruning, ResourceKind, Row, number, text
 from ..specs import Cell, Column
 from .deletion import deletion, manage_cells
@@ -14,7 +15,7 @@ if TYPE_CHECKING:
     from runloop_sdk.models.disk_snapshots import DevboxSnapshotView
 
 
-def _row(entry: Entry) -> list[Any]:
+def _row(entry: Entry) -> Row:
     return [
         text(entry.get("name")),
         text(entry.get("source_devbox_id")),
@@ -37,17 +38,20 @@ def _older(newest_first: Sequence[Row], keep: int) -> list[Row]:
 
 
 def _cells(entry: Entry, name: str, identity: str) -> list[Cell]:
-    return [Cell("New devbox from it", f"%devbox create --snapshot {identity}"), *manage_cells("snapshot", identity)]
+    return [
+        Cell("New devbox from it", f"%devbox create --snapshot {identity}"),
+        *manage_cells(kind_names.SNAPSHOT, identity),
+    ]
 
 
 def _detail_entry(answer: Entry) -> Entry:
-    snapshot = answer.get("snapshot")
+    snapshot = answer.get(kind_names.SNAPSHOT)
     return snapshot if isinstance(snapshot, dict) and snapshot else answer
 
 
 SNAPSHOT: ResourceKind[DevboxSnapshotView] = ResourceKind(
-    name="snapshot",
-    singular="snapshot",
+    name=kind_names.SNAPSHOT,
+    singular=kind_names.SNAPSHOT,
     title="Snapshots",
     model="DevboxSnapshotView",
     path="/v1/devboxes/disk_snapshots",
@@ -64,6 +68,7 @@ SNAPSHOT: ResourceKind[DevboxSnapshotView] = ResourceKind(
         Column("id", "ID", "id", 230, 5),
     ),
     row_values=_row,
+    listed=("name", "id", "devbox", "size", "message", "created"),
     empty="No snapshot yet. Take one of a running devbox: it keeps the disk, and new devboxes can start from it.",
     actions=(Action("create_devbox", "New devbox from this", many=False), deletion()),
     cells=_cells,

@@ -5,8 +5,9 @@ from __future__ import annotations
 import asyncio
 from collections.abc import Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
+from .. import kind_names
 from ..kind import NAME, Action, ActionRequest, Entry, Pruning, ResourceKind, Row, number, text
 from ..specs import Cell, Column
 from .deletion import deletion, manage_cells
@@ -17,7 +18,7 @@ if TYPE_CHECKING:
 _COMPLETE, _UPLOADING, _ERROR = "read_only", "uploading", "error"
 
 
-def _row(entry: Entry) -> list[Any]:
+def _row(entry: Entry) -> Row:
     return [
         text(entry.get("name")),
         text(entry.get("state")).lower() or "unknown",
@@ -33,7 +34,7 @@ def _unfinished(newest_first: Sequence[Row], keep: int) -> list[Row]:
 
 
 def _cells(entry: Entry, name: str, identity: str) -> list[Cell]:
-    return [Cell("Download", f"%runloop object download {identity}"), *manage_cells("object", identity)]
+    return [Cell("Download", f"%runloop object download {identity}"), *manage_cells(kind_names.OBJECT, identity)]
 
 
 async def _download(request: ActionRequest) -> str:
@@ -48,7 +49,7 @@ async def _download(request: ActionRequest) -> str:
 
 
 OBJECT: ResourceKind[ObjectView] = ResourceKind(
-    name="object",
+    name=kind_names.OBJECT,
     singular="object",
     title="Storage objects",
     model="ObjectView",
@@ -66,6 +67,7 @@ OBJECT: ResourceKind[ObjectView] = ResourceKind(
         Column("id", "ID", "id", 230, 5),
     ),
     row_values=_row,
+    listed=("name", "id", "type", "size", "state", "created"),
     empty="No storage object yet. Drop a file here to upload one; devboxes can mount it.",
     settled=frozenset({_COMPLETE, "deleted", _ERROR}),
     actions=(

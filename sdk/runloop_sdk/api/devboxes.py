@@ -51,7 +51,7 @@ from ..params.executions import ExecutionRetrieveParams
 from ._resource import APIResource, build_request, path_of, split_options
 
 if TYPE_CHECKING:
-    from .._event_stream import EventResponse
+    from .._event_stream import EventStream
     from .._pagination import Listing
     from .._transport import Request
     from .disk_snapshots import DiskSnapshotsAPI
@@ -141,9 +141,16 @@ class DevboxesAPI(APIResource):
         """The CPU, memory and disk that a devbox has used so far (`GET /v1/devboxes/{id}/usage`)."""
         return await self._get(path_of("/v1/devboxes/{}/usage", id), options, DevboxResourceUsageView)
 
-    async def watch_evictions(self, **options: Unpack[RequestOptions]) -> EventResponse[DevboxEvictionEventView]:
-        """Announcements of devboxes that will be evicted from their host (`GET /v1/devboxes/evictions/watch`)."""
-        return await self._events("/v1/devboxes/evictions/watch", options, DevboxEvictionEventView)
+    async def watch_evictions(self, **options: Unpack[RequestOptions]) -> EventStream[DevboxEvictionEventView]:
+        """Announcements of devboxes that will be evicted from their host (`GET /v1/devboxes/evictions/watch`).
+
+        They go on through any silence, and end when the service ends them.
+        """
+        from .._event_stream import EventSubscription
+
+        return EventSubscription(
+            lambda: self._events("/v1/devboxes/evictions/watch", options.copy(), DevboxEvictionEventView)
+        )
 
     # Commands
 

@@ -55,6 +55,7 @@ class AsyncCommandInterface:
 
     async def _abandon(self, execution: AsyncExecution, error: BaseException, *, kill: bool) -> None:
         """Stop waiting for a command, and kill it if asked to; if it may run on, a note on `error` has its id."""
+        # Before the kill: no callback is to be called any more, and what was never started needs no kill.
         if not await execution.leave():
             return  # it was never started
         if not (kill and await run_undo(execution.kill(), error)):
@@ -79,8 +80,10 @@ class AsyncCommandInterface:
     def _execute(self, command: str, given: dict[str, Any], options: LongPollingRequestOptions) -> AsyncExecution:
         """Start the command under an id of our own, so that its output can be requested at the same time."""
         callbacks = _callbacks(given)
+        # It is false here, and `execute` has no such parameter.
         given.pop("attach_stdin", None)
         execution = AsyncExecution(self._api, self._devbox_id, str(uuid7()))
+        # With callbacks a short hold: where output is sent only after the answer, a long one would hold it all back.
         hold = STREAMED_SECONDS if callbacks.streams else OPTIMISTIC_SECONDS
         request = partial(
             self._api.devboxes.execute,
@@ -110,4 +113,5 @@ def _without_polling(options: LongPollingRequestOptions) -> LongRequestOptions:
 def _optimistic_seconds(options: LongPollingRequestOptions, at_most: int) -> int:
     polling = options.get("polling_config")
     limit = polling.timeout_seconds if polling is not None else None
+    # No longer than the caller waits: an answer after the deadline would come too late to be read.
     return at_most if limit is None else max(0, min(at_most, int(limit)))

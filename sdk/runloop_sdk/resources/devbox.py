@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 from collections.abc import Iterable, Sequence
 from functools import cached_property
-from typing import TYPE_CHECKING, Self, Unpack
+from typing import TYPE_CHECKING, Literal, Self, Unpack, overload
 from uuid import uuid4
 
 from .._arguments import check_arguments
@@ -279,6 +279,30 @@ class AsyncDevboxOps:
     def list(self, **params: Unpack[DevboxListParams]) -> ResourceListing[DevboxView, AsyncDevbox]:
         """Devboxes, newest first: `await` gives a list of one page, `async for` walks all (`GET /v1/devboxes`)."""
         return ResourceListing(self._api.devboxes.list(**params), lambda view: AsyncDevbox(self._api, view.id))
+
+    @overload
+    async def map(
+        self,
+        command: str,
+        devboxes: Iterable[AsyncDevbox],
+        *,
+        concurrency: int = 64,
+        on_failure: Literal["stop", "finish"] = "stop",
+        check: bool = False,
+        **params: Unpack[ExecOptions],
+    ) -> Sequence[AsyncExecutionResult]: ...
+
+    @overload
+    async def map(
+        self,
+        command: str,
+        devboxes: Iterable[AsyncDevbox],
+        *,
+        concurrency: int = 64,
+        on_failure: OnFailure,
+        check: bool = False,
+        **params: Unpack[ExecOptions],
+    ) -> Sequence[AsyncExecutionResult | RunloopError]: ...
 
     async def map(
         self,

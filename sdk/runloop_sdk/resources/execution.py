@@ -9,13 +9,14 @@ from contextlib import aclosing
 from typing import TYPE_CHECKING, Literal, Unpack
 
 from .._arguments import check_arguments
-from .._errors import APIStatusError, ConfigurationError, PollingTimeoutError, WaitTimeoutError
+from .._errors import APIStatusError, ConfigurationError, PollingTimeoutError
 from .._output import OutputReader
 from .._polling import Wait
 from .._streams import BOTH, OutputChunk, StreamName, collect, require_size
 from ..models.executions import DevboxAsyncExecutionDetailView, DevboxSendStdInResult, ExecutionUpdateChunk
 from ..params._options import LongRequestOptions, PollingRequestOptions, RequestOptions
 from ..params.commands import OutputCallback
+from .execution_state import ExecutionState
 
 if TYPE_CHECKING:
     from .._event_stream import EventResponse
@@ -41,26 +42,23 @@ class AsyncExecution:
         view: DevboxAsyncExecutionDetailView | None = None,
     ) -> None:
         self._api = api
-        self._devbox_id = devbox_id
-        self._execution_id = execution_id
-        self._final = view if view is not None and view.status == "completed" else None
+        self._state = ExecutionState(api, devbox_id, execution_id, view)
         self._delivery: asyncio.Task[None] | None = None
-        self._starting: asyncio.Task[None] | None = None
         self._reader: OutputReader | None = None
         self._callback_failure: BaseException | None = None
 
     def __repr__(self) -> str:
-        return f"<AsyncExecution {self._execution_id} on {self._devbox_id}>"
+        return f"<AsyncExecution {self._state.execution_id} on {self._state.devbox_id}>"
 
     @property
     def execution_id(self) -> str:
         """The command's id; `devbox.execution(id)` finds it again."""
-        return self._execution_id
+        return self._state.execution_id
 
     @property
     def devbox_id(self) -> str:
         """The devbox it runs in."""
-        return self._devbox_id
+        return self._state.devbox_id
 
     @property
     def output_lost_for(self) -> float:
@@ -69,7 +67,9 @@ class AsyncExecution:
 
     async def get_state(self, **options: Unpack[RequestOptions]) -> DevboxAsyncExecutionDetailView:
         """The execution as it is now (`GET /v1/devboxes/{devbox_id}/executions/{execution_id}`)."""
-        return await self._api.devboxes.executions.retrieve(self._execution_id, devbox_id=self._devbox_id, **options)
+        return await self._api.devboxes.executions.retrieve(
+            self._state.execution_id, devbox_id=self._state.devbox_id, **options
+        )
 
     async def result(self, **options: Unpack[PollingRequestOptions]) -> AsyncExecutionResult:
         """Its result, once it has ended. Raises the exception of an output callback.
@@ -77,18 +77,24 @@ class AsyncExecution:
         Waits as long as the command runs, or until the deadline of `polling_config` (`PollingTimeoutError`).
         """
         wait: Wait[DevboxAsyncExecutionDetailView] = Wait(
-            f"command {self._execution_id} to end", options.get("polling_config"), peek=self.get_state
+            f"command {self._state.execution_id} to end", options.get("polling_config"), peek=self.get_state
         )
         # The callbacks first: the result comes after the last of them, and their errors are raised here.
-        for task in (self._delivery, self._starting):
+        for task in (self._delivery, self._state.starting):
             if task is not None:
                 await wait.joined(task)
-        return AsyncExecutionResult(self._api, self._final or await wait.held(self._look, hold=EXECUTION_HOLD))
+        return AsyncExecutionResult(
+            self._api, self._state.final or await wait.held(self._state.wait, hold=EXECUTION_HOLD)
+        )
 
     async def kill(self, **options: Unpack[LongRequestOptions]) -> None:
         """Kill the command and the processes it has started (`POST .../kill`)."""
         await self._api.devboxes.executions.kill(
-            self._execution_id, devbox_id=self._devbox_id, kill_process_group=True, **options
+            # The whole group: a shell that is killed alone leaves behind what it started.
+            self._state.execution_id,
+            devbox_id=self._state.devbox_id,
+            kill_process_group=True,
+            **options,
         )
 
     async def send_stdin(
@@ -100,7 +106,7 @@ class AsyncExecution:
     ) -> DevboxSendStdInResult:
         """Write `text` to the command, or end its input (`EOF`), or interrupt it; needs `attach_stdin=True`."""
         return await self._api.devboxes.executions.send_std_in(
-            self._execution_id, devbox_id=self._devbox_id, text=text, signal=signal, **options
+            self._state.execution_id, devbox_id=self._state.devbox_id, text=text, signal=signal, **options
         )
 
     async def send_std_in(self, text: str, **options: Unpack[LongRequestOptions]) -> None:
@@ -125,23 +131,16 @@ class AsyncExecution:
             raise ConfigurationError(f"streams of output takes a list of {' or '.join(BOTH)}, not {given!r}.")
         self._reader = OutputReader(
             self._open_stream,
-            self._ended,
+            self._state.ended_within,
             streams=streams,
             max_retries=self._api.config.max_retries,
-            starting=self._starting,
+            starting=self._state.starting,
         )
         return self._reader.chunks()
 
     def start(self, request: Callable[[], Awaitable[DevboxAsyncExecutionDetailView]]) -> None:
-        """Send the request that starts the command under this id, in the background: the answer may take its time."""
-        self._starting = asyncio.create_task(self._start(request))
-        # A failure reaches the caller through `result`; this keeps asyncio from reporting it a second time.
-        self._starting.add_done_callback(lambda task: task.cancelled() or task.exception())
-
-    async def _start(self, request: Callable[[], Awaitable[DevboxAsyncExecutionDetailView]]) -> None:
-        view = await request()
-        self._execution_id = view.execution_id  # a service may choose its own
-        self._final = view if view.status == "completed" else None
+        """Send the request that starts the command under this id, in the background."""
+        self._state.start(request)
 
     def deliver(self, callbacks: Callbacks) -> None:
         """Start to call `callbacks` with the output, in the background; `result` waits for the last call."""
@@ -151,7 +150,7 @@ class AsyncExecution:
 
     async def leave(self) -> bool:
         """Stop calling callbacks; False if the command certainly was not started."""
-        tasks = [task for task in (self._starting, self._delivery) if task is not None]
+        tasks = [task for task in (self._state.starting, self._delivery) if task is not None]
         for task in tasks:
             task.cancel()
         outcomes = await asyncio.gather(*tasks, return_exceptions=True)
@@ -173,35 +172,7 @@ class AsyncExecution:
     async def _open_stream(self, stream: StreamName, offset: int) -> EventResponse[ExecutionUpdateChunk]:
         executions = self._api.devboxes.executions
         ask = executions.stream_stdout_updates if stream == "stdout" else executions.stream_stderr_updates
-        return await ask(self._execution_id, devbox_id=self._devbox_id, offset=offset or None)
-
-    async def _ended(self, seconds: float) -> DevboxAsyncExecutionDetailView | None:
-        """Its view if it ends within this many seconds; 0 requests its current state."""
-        if not seconds:
-            return await self._ended_now()
-        if self._starting is not None:  # before its answer there is nothing to wait for
-            await asyncio.shield(self._starting)
-        try:
-            return await self._look(seconds)
-        except WaitTimeoutError:
-            return None
-
-    async def _ended_now(self) -> DevboxAsyncExecutionDetailView | None:
-        if self._starting is not None:
-            if not self._starting.done():
-                return None
-            self._starting.result()
-        if self._final is None:
-            view = await self.get_state()
-            self._final = view if view.status == "completed" else None
-        return self._final
-
-    async def _look(self, seconds: float) -> DevboxAsyncExecutionDetailView:
-        if self._final is None:
-            self._final = await self._api.devboxes.wait_for_command(
-                self._execution_id, devbox_id=self._devbox_id, statuses=["completed"], timeout_seconds=seconds
-            )
-        return self._final
+        return await ask(self._state.execution_id, devbox_id=self._state.devbox_id, offset=offset or None)
 
 
 def _never_started(outcome: object) -> bool:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Awaitable, Callable, Iterable, Iterator
-from typing import Literal, TypeVar, get_args
+from typing import Literal, TypeVar, get_args, overload
 
 from .._errors import ConfigurationError, RunloopError
 
@@ -15,9 +15,25 @@ OnFailure = Literal["stop", "finish", "keep"]
 an `ExceptionGroup`; `keep` returns failures in place of results."""
 
 
+@overload
+async def fan_out(
+    work: Callable[[T], Awaitable[R]],
+    items: Iterable[T],
+    *,
+    concurrency: int,
+    on_failure: Literal["stop", "finish"],
+) -> list[R]: ...
+
+
+@overload
 async def fan_out(
     work: Callable[[T], Awaitable[R]], items: Iterable[T], *, concurrency: int, on_failure: OnFailure
-) -> list[R | RunloopError]:
+) -> list[R | RunloopError]: ...
+
+
+async def fan_out(
+    work: Callable[[T], Awaitable[R]], items: Iterable[T], *, concurrency: int, on_failure: OnFailure
+) -> list[R] | list[R | RunloopError]:
     """Await `work(item)` for all items, at most `concurrency` at a time; the results in the order of the items."""
     if concurrency < 1:
         raise ConfigurationError(f"concurrency is {concurrency}; it must be 1 or more.")

@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import re
 from collections.abc import AsyncIterator
+from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Literal, Self, TypedDict, Unpack
 
 from .._arguments import check_arguments
@@ -20,7 +21,6 @@ if TYPE_CHECKING:
 
     from .._tunnels import TunnelAddress
     from ..api._client import AsyncRunloopAPI
-    from ..models.pty import PtyConnectView
 
 PORT = 13
 ENDED = 4000
@@ -66,8 +66,7 @@ class AsyncPty:
         self._session = f"pty-{uuid7().hex}" if session is None else session
         self._cols, self._rows = _checked_size(cols, rows)
         self._socket: ClientConnection | None = None
-        self._address: TunnelAddress | None = None
-        self._token = ""
+        self._tunnel: _Tunnel | None = None
         self._position: int | None = None
         self._ended = False
         self._created = False
@@ -157,20 +156,26 @@ class AsyncPty:
     async def reattach(self) -> None:
         """Connect again, to a new shell if the old one has ended. Resumes at the position of `read`, if possible."""
         await self.detach()
-        tunnel = await self._api.devboxes.create_pty_tunnel(self._devbox_id)
-        self._token = tunnel.auth_token
-        address = self._address = tunnel_address(self._api.config.base_url, tunnel.tunnel_key, PORT)
-        view = await self._api.pty.connect(self._session, cols=self._cols, rows=self._rows, **self._host())
-        self._created, self._ended = view.created, False
-        if view.created:  # a new shell has none of the output that was read before
+        view = await self._api.devboxes.create_pty_tunnel(self._devbox_id)
+        tunnel = _Tunnel(tunnel_address(self._api.config.base_url, view.tunnel_key, PORT), view.auth_token)
+        self._tunnel = tunnel
+        session = await self._api.pty.connect(self._session, cols=self._cols, rows=self._rows, **tunnel.host)
+        self._created, self._ended = session.created, False
+        if session.created:  # a new shell has none of the output that was read before
             self._position = None
-        self._socket = await self._connect(address, view)
+        if not session.connect_url:
+            raise StreamError(f"The server gave no address for the terminal {self._session!r}")
+        path = session.connect_url
+        if self._position is not None:
+            path += f"{'&' if '?' in path else '?'}offset={self._position}"
+        self._socket = await tunnel.connect(path, self._api.config.max_retries)
+        self._position = _position(self._socket)
         await self._api.adopt(self)
 
     async def close(self) -> None:
         """End the shell; does nothing if it has ended."""
         try:
-            if not self._ended and self._address is not None:
+            if not self._ended and self._tunnel is not None:
                 await self._control(action="close")
         except APIStatusError as error:
             if error.status_code != 404:  # it has ended by itself
@@ -193,49 +198,59 @@ class AsyncPty:
         self._ended = True
 
     async def _control(self, **action: Unpack[_Action]) -> None:
-        await self._api.pty.control(self._session, **action, **self._host())
-
-    def _host(self) -> _Host:
-        if self._address is None:
+        if self._tunnel is None:
             raise self._detached()
-        headers = {} if self._address.host is None else {"host": self._address.host}
-        return {"base_url": self._address.base_url, "auth_token": self._token, "extra_headers": headers}
+        await self._api.pty.control(self._session, **action, **self._tunnel.host)
 
-    async def _connect(self, address: TunnelAddress, view: PtyConnectView) -> ClientConnection:
+
+@dataclass(frozen=True, slots=True)
+class _Tunnel:
+    """The way to the terminals of a devbox."""
+
+    address: TunnelAddress
+    token: str = field(repr=False)
+
+    @property
+    def host(self) -> _Host:
+        """The options of a request that goes this way."""
+        headers = {} if self.address.host is None else {"host": self.address.host}
+        return {"base_url": self.address.base_url, "auth_token": self.token, "extra_headers": headers}
+
+    async def connect(self, path: str, max_retries: int) -> ClientConnection:
+        """A WebSocket to a terminal."""
         from websockets.exceptions import InvalidHandshake, InvalidStatus
 
-        if not view.connect_url:
-            raise StreamError(f"The server gave no address for the terminal {self._session!r}")
-        for attempt in range(self._api.config.max_retries + 1):
+        for attempt in range(max_retries + 1):
             try:
-                return await self._open(address, view.connect_url)
+                return await self._open(path)
             except InvalidStatus as error:
                 # The terminal server in the devbox may still be starting.
-                if error.response.status_code not in (502, 503) or attempt == self._api.config.max_retries:
-                    raise _refusal(error.response, view.connect_url) from error
+                if error.response.status_code not in (502, 503) or attempt == max_retries:
+                    raise _refusal(error.response, path) from error
             except (OSError, InvalidHandshake) as error:
                 raise APIConnectionError(
-                    f"The terminal cannot be reached ({error})", method="GET", path=view.connect_url
+                    f"The terminal cannot be reached ({error})", method="GET", path=path
                 ) from error
             await asyncio.sleep(backoff(attempt))
         raise AssertionError("unreachable")
 
-    async def _open(self, address: TunnelAddress, path: str) -> ClientConnection:
+    async def _open(self, path: str) -> ClientConnection:
         from websockets.asyncio.client import connect
         from websockets.typing import Subprotocol
 
-        if self._position is not None:
-            path += f"{'&' if '?' in path else '?'}offset={self._position}"
-        socket = await connect(
-            address.websocket_url + path,
-            subprotocols=[Subprotocol(self._token)],
+        return await connect(
+            self.address.websocket_url + path,
+            subprotocols=[Subprotocol(self.token)],
             compression=None,
             max_size=None,
-            **address.connect_options(),
+            **self.address.connect_options(),
         )
-        offset = socket.response.headers.get(_OFFSET) if socket.response is not None else None
-        self._position = int(offset) if offset is not None and offset.isdigit() else None
-        return socket
+
+
+def _position(socket: ClientConnection) -> int | None:
+    """The position in the shell's output at which the socket begins; None from a service that does not say."""
+    offset = socket.response.headers.get(_OFFSET) if socket.response is not None else None
+    return int(offset) if offset is not None and offset.isdigit() else None
 
 
 def _checked_size(cols: int | None, rows: int | None) -> tuple[int | None, int | None]:

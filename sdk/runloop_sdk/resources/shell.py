@@ -65,6 +65,7 @@ class AsyncNamedShell:
 
     async def exec_async(self, command: str, **params: Unpack[CommandOptions]) -> AsyncExecution:
         """Start `command` in the shell, like `devbox.cmd.exec_async`; the next command waits until it has ended."""
+        # Not `async with`: it is held until the command has ended, not until it has been started.
         await self._lock.acquire()
         try:
             execution = await self._commands.exec_async(self.wrapped(command), **params)

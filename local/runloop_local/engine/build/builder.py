@@ -160,6 +160,7 @@ class Build:
                     self._log.write(f"Step {done}/{total} : {step.title}")
                     await self._run_step(disk, step)
             finally:
+                # The layers stay: what goes is the sandbox that the last step ran in.
                 await disk.discard()
             self._built[number] = disk.base
         return self._built[len(self._request.stages) - 1]
@@ -190,6 +191,8 @@ class Build:
         try:
             await self._apply_step(disk, step)
         except (StepError, SandboxError, EngineError, ValueError) as error:
+            # Asked before the sentence is made: a program that was killed for a limit says no more than exit status
+            # 137.
             violation = await disk.violation()
             location = "" if step.line is None else f"Dockerfile line {step.line}: "
             sentence = f"{location}{step.title[:200]}: {error if violation is None else violation.sentence}".rstrip(".")
@@ -208,6 +211,7 @@ class Build:
         key = _key(disk.base.key, step, await self._content_key(action))
         cached = await self._cached(key, action)
         if cached is not None:
+            # A sandbox of the step before stands on another disk than the one that the cache has for this step.
             await disk.discard()
             disk.base = cached
             return False
@@ -424,6 +428,7 @@ class _Disk:
         await self.violation()  # before the sandbox stops, while it can still tell
         await self._stop_monitor()
         await sandbox.stop()
+        # The next step must not see them; they are made anew with the mount namespace, when it starts.
         sandbox.mount(())
 
     async def folder(self, folder: Folder, stage_context: StageContext) -> None:
@@ -449,6 +454,7 @@ class _Disk:
         unpacks = copy.unpack and archive is not None and await _is_archive(archive, selection.targets)
         if alone and not unpacks and not await self._is_folder(sandbox, copy.target, target):
             target, _, name = target.rstrip("/").rpartition("/")
+            # The target is then the name, not the folder: what is left of it is the folder above.
             copy_request = replace(
                 copy_request,
                 targets={name: member for member in copy_request.targets.values()},  # noqa: B035 -- there is one at most
@@ -487,6 +493,8 @@ class _Disk:
         sandbox = self._sandbox or await self._started()
         await self._stop_monitor()
         await sandbox.stop()
+        # Counted once more when nothing runs: the monitor looks now and then, and a fast step can write much in
+        # between.
         self._budget.disk_used += await sandbox.disk_bytes()
         self._violation = self._violation or disk_violation(self._budget.disk_used, self._budget.limits, _USER)
         self._require_within_limits()
@@ -529,6 +537,8 @@ class _Disk:
         """Stop the sandbox for an exceeded limit; the step that waits for its program then finds the violation."""
         self._violation = violation
         if self._sandbox is not None:
+            # Not awaited here, as the monitor calls this; `_stop_monitor` waits for it before the sandbox is used
+            # again.
             self._stopping = asyncio.create_task(self._sandbox.stop())
 
     async def _stop_monitor(self) -> None:
@@ -604,6 +614,7 @@ def _export_path(source: str) -> str:
 
 
 def _key(parent: str, step: Step, content: str) -> str:
+    # The step's title and line do not count: to move a step in its Dockerfile changes nothing of what it makes.
     made_of = json.dumps(
         [
             parent,
@@ -618,6 +629,7 @@ def _key(parent: str, step: Step, content: str) -> str:
 
 def machine_key(isolation: Isolation) -> str:
     """The cache key of this machine's userland, which changes with its packages."""
+    # Written by each installation: a step that used a newer package must not be found under the older one's key.
     packages = Path("/var/lib/dpkg/status")
     changed = packages.stat().st_mtime_ns if packages.exists() else 0
     return f"{isolation.name} {_system()} {changed}"

@@ -81,6 +81,7 @@ class BuildCache:
         for step in list(self._steps.values()):
             unknown = {layer for layer in step.layers if layer not in self._sizes}
             sizes = await self._measure(unknown - self._layers.missing(unknown))
+            # It may have been removed, or used and so replaced, while its layers were measured.
             if sizes and self._steps.get(step.key) is step:
                 await self._keep(replace(step, sizes={**step.sizes, **sizes}))
 
@@ -98,6 +99,7 @@ class BuildCache:
 
     async def remove(self, removal: Removal) -> int:
         """Delete a step; its layers are removed once nothing else holds them."""
+        # The record first: a kill in between leaves layers that nobody holds, which the next sweep removes.
         await self._store.delete(KIND, removal.item.id)
         self._forget(removal.item.id)
         return removal.bytes
@@ -112,6 +114,7 @@ class BuildCache:
     def _add_step(self, step: CachedStep) -> None:
         before = self._steps.get(step.key)
         self._steps[step.key] = step
+        # The new owners before the old ones go: a layer of both must not count as forgotten in between.
         self._owners.update(step.layers)
         self._sizes.update(step.sizes)
         self._remove_owner(() if before is None else before.layers)

@@ -29,7 +29,7 @@ class Devbox:
     def __init__(self, state: DevboxState, services: DevboxServices) -> None:
         flow = services.fair_queue.flow(state.record.id)
         self.state = state
-        self.disk = Disk(state, services.isolation)
+        self.disk = Disk(state, services.isolation, services.disk_problems)
         self._timer = ExpiryTimer(state, services.kernels)
         self.processes = Processes(state, self._timer, flow)
         self._provisioner = services.provisioner
@@ -61,6 +61,7 @@ class Devbox:
     async def resume(self) -> None:
         """Begin to resume it from the disk that was kept."""
         lifecycle.require(self.record, "suspended", "resume it")
+        # Before the move: what goes wrong after it makes a failed devbox, which nobody can resume any more.
         self.disk.require_there()
         await self._provisioner.require(self.record)  # rather not resumed than failed for a lost secret
         await self.state.move("resuming")
@@ -85,6 +86,7 @@ class Devbox:
 
     async def end_with_owner(self) -> None:
         """End it because the kernel that it belongs to has ended."""
+        # Guarded: nobody waits for this, so what goes wrong must become the devbox's own state.
         await self._supervisor.guard(self.shutdown("keep_alive_timeout", OWNER_ENDED))
 
     async def close(self) -> None:
@@ -109,16 +111,20 @@ class Devbox:
         await self._run(runtime)
 
     async def _start(self) -> Runtime:
+        # Limits are watched from here on: a launch command may use up the disk as any other does.
         runtime = await self._launcher.start(self._supervisor.end_for)
         self.processes.begin(runtime)
         self._supervisor.watch(runtime)
         return runtime
 
     async def _run(self, runtime: Runtime) -> None:
+        # The timer starts after the move: the time that a launch takes counts for nobody's idleness.
         await self.state.advance("running")
         self._timer.start(self.processes.is_busy, lambda: self._supervisor.react(self._expire()))
         if self.record.entrypoint is not None:
             await runtime.run(self.record.entrypoint, "entrypoint")
+            # Not if it was suspended meanwhile, or runs again: then this entrypoint was ended by that, and is not the
+            # present one.
             if self.status == "running" and self.processes.is_current(runtime):
                 await self.shutdown("entrypoint_exit")
 

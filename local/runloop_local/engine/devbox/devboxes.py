@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import json
+from contextlib import suppress
 from dataclasses import replace
 from functools import partial
 from typing import TYPE_CHECKING
@@ -13,7 +14,7 @@ from ...sandbox.base import SandboxError
 from ..build.builder import SANDBOX_PREFIX
 from ..errors import DiskFullError, EngineError, NotFoundError
 from ..ids import now_ms
-from ..problems import tell
+from ..problems import telling
 from ..storage.clearing import Clearing
 from ..storage.idempotency import NO_REQUEST, rendered
 from ..storage.store import Query
@@ -45,8 +46,7 @@ class Devboxes:
         """All that somebody holds, ended ones too: two of one devbox would remove its disk at the same time."""
         self._states: WeakValueDictionary[str, DevboxState] = WeakValueDictionary()
         """The same of states: two of one devbox would not know of each other's changes."""
-        self.problems: dict[str, str] = {}
-        """Disks of devboxes that have ended and could not be removed, and why."""
+        self.problems = services.disk_problems
         self._clearing = Clearing(services.store.notes)
         self._since = now_ms()
 
@@ -63,6 +63,7 @@ class Devboxes:
                 known, sealed = await self._with_tunnel(record), sealed or _was_plain(record)
                 devbox = self._take_up(lifecycle.after_restart(known, self._since), has_disk=record.id in left)
                 moved += [devbox] if devbox.status != status or _was_plain(record) else []
+        # Commands that were running died with the service, or with its machine: nobody else will ever tell their end.
         documents = [document(devbox.record) for devbox in moved]
         for unfinished in UNFINISHED:
             left_over = await self._services.store.records("execution", loaded_execution, status=unfinished)
@@ -78,6 +79,7 @@ class Devboxes:
 
     async def create(self, record: DevboxRecord, attempt: Attempt = NO_REQUEST) -> Devbox:
         """A new devbox, on its way to running."""
+        # Here, where memory grows anyway, so that no timer is needed for it.
         self._drop_ended()
         if record.tunnel is not None:
             record = replace(record, tunnel=await record.tunnel.sealed_by(self._services.vault))
@@ -86,6 +88,7 @@ class Devboxes:
         devbox = self._keep(replace(record, transitions=(Transition("queued", record.create_time_ms),)))
         try:
             await devbox.state.save(*attempt.note(record.id))
+        # Not stored is not created: the id was told to nobody, and its layers must not be held for ever.
         except BaseException:
             del self._live[record.id]
             self._services.layers.release(holder_of(record.id))
@@ -204,11 +207,11 @@ class Devboxes:
         await self._services.store.forget_positions()
 
     async def _clear(self, name: str, remove: Callable[[], Awaitable[None]]) -> None:
-        try:
+        with (
+            suppress(SandboxError, EngineError, OSError),
+            telling(self.problems, name, f"The disk of {name}, which has ended, cannot be removed"),
+        ):
             await remove()
-            self.problems.pop(name, None)
-        except (SandboxError, EngineError, OSError) as error:
-            tell(self.problems, name, f"The disk of {name}, which has ended, cannot be removed: {error}")
 
     async def _remove_left(self, name: str, status: str | None) -> None:
         """Remove a disk only if a readable record says that its devbox has ended."""

@@ -6,6 +6,7 @@ import asyncio
 from typing import TYPE_CHECKING
 
 from ..errors import InvalidError
+from ..problems import telling
 
 if TYPE_CHECKING:
     from ...sandbox.base import Isolation, Sandbox
@@ -15,9 +16,10 @@ if TYPE_CHECKING:
 class Disk:
     """The disk of one devbox: made when it is first needed, saved as a layer, removed at the end."""
 
-    def __init__(self, state: DevboxState, isolation: Isolation) -> None:
+    def __init__(self, state: DevboxState, isolation: Isolation, problems: dict[str, str]) -> None:
         self._state = state
         self._isolation = isolation
+        self._problems = problems
         self._sandbox: Sandbox | None = None
         self._lock = asyncio.Lock()
         """Held while the disk is made or removed, so that it is not made anew behind its removal."""
@@ -59,10 +61,13 @@ class Disk:
         """Remove the disk of a devbox that has ended. Repeating it is not an error."""
         async with self._lock:
             # One that an earlier service has left suspended has a disk, and no sandbox was made for it yet.
-            sandbox = await self._made() if self._state.record.has_disk else self._sandbox
-            self._sandbox = None
-            if sandbox is not None:
-                await sandbox.destroy()
+            # Told here, as it is not always raised to somebody: an expiry or a limit may have ended the devbox.
+            devbox_id = self._state.record.id
+            with telling(self._problems, devbox_id, f"The disk of {devbox_id}, which has ended, cannot be removed"):
+                sandbox = await self._made() if self._state.record.has_disk else self._sandbox
+                self._sandbox = None
+                if sandbox is not None:
+                    await sandbox.destroy()
             if self._state.record.has_disk or not self._state.is_stored:
                 self._state.note(has_disk=False)
                 await self._state.save()

@@ -123,6 +123,7 @@ class Execution:
     async def _outcome(self) -> int:
         try:
             return await self._runner.run(self)
+        # The devbox was stopped under it, which kills all there is: as good as a SIGKILL of its own.
         except SandboxEnded:
             return KILLED
         except (SandboxError, OSError) as error:
@@ -150,6 +151,7 @@ class Execution:
             self.log.append(stream, data)
         except OSError as error:
             self.note(f"The command was killed: its output cannot be kept ({error.strerror}).")
+            # In a task that is held: this is called by the loop, as a pipe became readable, and cannot wait.
             self._kill = asyncio.ensure_future(self.signal(signal.SIGKILL, group=True))
 
     async def signal(self, number: int, *, group: bool) -> None:
@@ -179,6 +181,7 @@ class Execution:
         await wait_until(self._changed, lambda: self.record.status == "completed")
 
     async def _input(self) -> PipeWriter:
+        # Input may come before the command has had its turn to start: it is for that command all the same.
         await wait_until(self._changed, lambda: self.record.status != "queued")
         if self.stdin is None:
             raise InvalidError(f"Execution {self.record.id} has no standard input: start it with attach_stdin.")
@@ -221,6 +224,7 @@ class ProcessRunner:
     async def run(self, execution: Execution) -> int:
         """Start the process, follow its output, return its exit status."""
         async with self._starts:
+            # A kill that came while it was queued: what was never started has no process to kill.
             if self._pending_signal is not None:
                 return 128 + self._pending_signal[0]
             process, readers = await self._start(execution)
@@ -252,6 +256,7 @@ class ProcessRunner:
             close_all(output[0], error[0], source[1])
             raise
         finally:
+            # The process has its own copies. Were one of ours open still, the pipes would never end.
             close_all(source[0], output[1], error[1])
         if source[1] >= 0:
             execution.stdin = PipeWriter(source[1])
@@ -273,6 +278,7 @@ async def settle(readers: list[PipeReader]) -> None:
         await asyncio.wait([reader.ended for reader in readers], timeout=SILENCE_S)
         if all(reader.ended.done() for reader in readers):
             return
+        # Silence: what is left belongs to a child that lives on.
         if before == [reader.reads for reader in readers]:
             break
     for reader in readers:

@@ -81,6 +81,7 @@ class ExecutionManager:
 
     async def start(self, request: ExecutionRequest) -> Execution:
         """Start a command; the id of one that runs or has just completed is that one."""
+        # A request that is sent again, as its answer was lost, starts nothing: the client chose the id.
         if (known := self.get(request.id)) is not None:
             return known
         if request.id in self._forbidden:
@@ -90,6 +91,7 @@ class ExecutionManager:
         )
         runner = self._runner(request)  # which may refuse the request: before anything is begun
         execution = Execution(record, self._history.begin(record), runner)
+        # Known before the store is awaited: the same request may come again meanwhile.
         self._executions[request.id] = execution
         try:
             await self._store.put(record.document())
@@ -97,6 +99,7 @@ class ExecutionManager:
             del self._executions[request.id]
             self._history.end(record, execution.log)
             raise
+        # Stored first: a kill of the service finds the record, and its next start tells the command's end.
         self._follow(execution)
         return execution
 
@@ -115,6 +118,7 @@ class ExecutionManager:
     async def end(self) -> None:
         """Wait until every command has ended; the sandbox must have been stopped."""
         for shell in self._shells.values():
+            # Their bash has gone with the sandbox, but the pipes are the service's own.
             shell.close()
         if self._tasks:
             await asyncio.wait(self._tasks)
@@ -133,6 +137,7 @@ class ExecutionManager:
         try:
             await execution.run(self._keep)
         finally:
+            # Not in both tables at once, and never in none: somebody may ask for it at any moment.
             self._remember(self._executions.pop(execution.record.id))
             self._history.end(execution.record, execution.log)
 

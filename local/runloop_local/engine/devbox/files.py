@@ -67,6 +67,7 @@ class _Complaints:
     text: bytes = b""
 
     def add(self, data: bytes) -> None:
+        # The rest is read and dropped: it may be a complaint about each of a million files.
         self.text = (self.text + data)[:4096]
 
 
@@ -129,6 +130,7 @@ class Files:
         writer = PipeWriter(write)
         try:
             async for data in source:
+                # The turn comes before the write: data is taken from the client no faster than the devbox may move it.
                 await self._flow.turn()
                 self._flow.moved(len(data))
                 await writer.write(data)
@@ -158,6 +160,7 @@ class Files:
             os.close(write)
         stream = chunks(read, self._flow)
         try:
+            # The first piece, before the answer's head is sent: with it a missing file is a 404, not a broken download.
             first = await anext(stream, b"")
             if not first:
                 await program.check()
@@ -183,6 +186,7 @@ class Files:
             raise
         finally:
             close_all(error[1], nothing)
+        # Read all the time: a program that has more to complain about than a pipe holds would else wait for ever.
         complaints = _Complaints()
         return _Program(path, process, complaints, [PipeReader(error[0], complaints.add, self._flow)])
 

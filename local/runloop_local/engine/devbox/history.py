@@ -128,6 +128,7 @@ class History:
     def begin(self, record: ExecutionRecord) -> OutputLog:
         """The log for the output of a new command."""
         log = OutputLog(self.folder / record.devbox_id / record.id)
+        # A command may begin while its devbox ends: its output goes with the devbox then, and is not counted twice.
         if record.devbox_id not in self._ended:
             self._live.setdefault(record.devbox_id, _Live()).running[record.id] = log
         return log

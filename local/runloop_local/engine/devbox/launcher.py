@@ -41,9 +41,12 @@ class Launcher:
         provisioner = self._services.provisioner
         sandbox = await self._disk.sandbox()
         limits = size_of(self._state.record.launch_parameters).limits()
+        # Limits and network rules before the start: no process may run for a moment without them.
         sandbox.limit(limits)
         sandbox.restrict(await provisioner.reach(self._state.record))
         context = self._context(sandbox, await provisioner.environment(self._state.record))
+        # The devbox may end in any of these waits. Its end removes the disk only after this work, so to raise is
+        # enough.
         await sandbox.start()
         self._state.require_live()
         history = self._services.history
@@ -92,6 +95,7 @@ class Launcher:
     def _context(self, sandbox: Sandbox, secrets: Mapping[str, str]) -> ExecutionContext:
         record = self._state.record
         image = record.image
+        # Each overrides those before it: the user's own variables those of the image, and secrets all.
         env = {**image.env, **record.environment_variables, **secrets}
         cwd = None if image.cwd is None else sandbox.path(image.cwd)
         return ExecutionContext(record.id, record.user, env, self._services.login_shell, self._flow, cwd)

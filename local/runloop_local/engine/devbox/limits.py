@@ -149,6 +149,7 @@ class LimitMonitor:
 
     def notice(self) -> None:
         """Look often from now on, as something happens in the sandbox."""
+        # Kept as an event: what happens while the watcher sleeps makes its next interval short.
         self._noticed.set()
         if not self._has_ended and (self._task is None or self._task.done()):
             self._task = asyncio.create_task(self._look_after())
@@ -185,6 +186,7 @@ class LimitMonitor:
             if violation is not None:
                 self._on_violation(violation)
                 return
+            # Nothing runs and nobody has come: until the next `notice` nothing can grow.
             if not load.processes and not noticed:
                 return
             interval = OFTEN_S if noticed or _differs(load, before) else min(interval * 2, SELDOM_S)
@@ -223,8 +225,10 @@ class _Disk:
         begin = loop.time()
         used = await self._sandbox.disk_bytes()
         end = loop.time()
+        # A disk of a million files takes seconds to count: it is then counted seldom, not all the time.
         self._not_before = end + (end - begin) * _DISK_PAUSE
         self._at_latest = end + _DISK_SECONDS
+        # That of before the count: what is written while it is counted starts the next one.
         self._free_then = free
         return disk_violation(self._before + used, self._limits, self._user, self._printed())
 

@@ -86,8 +86,11 @@ class OutputLog:
         """Add what `stream` just printed and wake the subscribers. Raises `OSError` if the disk refuses."""
         output, order = self._files or self._create()
         if self._last is None or self._last.stream != stream:
+            # The entry goes first: bytes without an entry would count to the other stream. One without bytes is dropped
+            # by `_recover`.
             self._open_segment(order, stream)
         write_all(output, data)
+        # Only once it is written, as readers read up to the sizes.
         self.sizes[stream] += len(data)
         self.changed.notify()
 
@@ -261,10 +264,12 @@ class Reader:
             return None
         data = self._carry + self._bytes(begin, end)
         after = self._offset + end - begin
+        # Half a character at the end may still be completed, unless nothing more can come.
         complete = self._log.finished and after == self._log.sizes[self._stream]
         text, used = codecs.utf_8_decode(data, "replace", complete)
         left = len(data) - used
         if end == segment_end and self._is_closed():
+            # The other stream has come in between: the rest of the character is in the stream's next segment.
             self._carry = data[used:]
         elif used:
             end, after, self._carry = end - left, after - left, b""
@@ -288,6 +293,7 @@ class Reader:
         size = self._log.sizes[self._stream]
         if not self._offset or self._offset >= size:
             return b""
+        # A character has up to four bytes: of those before the offset, three can be its beginning.
         back = Reader(self._log, self._stream, max(0, self._offset - 3))
         back._output, back._order = self._output, self._order
         back._index = back._find()

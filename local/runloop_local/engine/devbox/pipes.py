@@ -79,6 +79,7 @@ class PipeReader:
 
     def drain(self) -> None:
         """Read what is in the pipe now."""
+        # A child that lives on may print for ever: a few reads take all that the pipe had when the command ended.
         limit = self.reads + 8
         while not self.ended.done() and self.reads < limit and self._read(PIECE_BYTES):
             pass
@@ -88,6 +89,7 @@ class PipeReader:
 
     def _ready(self) -> None:
         self._loop.remove_reader(self._file)  # or it would be called until it has its turn
+        # Not read at once: one devbox that prints without end would keep the loop from all others.
         self._flow.ask(self._take_turn)
 
     def _take_turn(self, most: int) -> None:
@@ -95,6 +97,7 @@ class PipeReader:
             return
         count = self._read(most)
         self._flow.moved(count)
+        # There is probably more: it asks for the next turn at once, without another round of the selector.
         if count == most:
             self._flow.ask(self._take_turn)
         elif not self.ended.done():
@@ -125,6 +128,7 @@ class PipeWriter:
     async def write(self, data: bytes) -> None:
         """Write all of `data`. Raises `BrokenPipeError` when nobody reads, or after `close`."""
         async with self._turn:
+            # A lock for the whole text: pieces of two requests must not mix in what the command reads.
             view = memoryview(data)
             while view:
                 view = view[await self._some(view) :]
@@ -133,6 +137,7 @@ class PipeWriter:
         """End the input."""
         if self._open:
             self._open = False
+            # Before the close: the number may be another file's a moment later, and the loop would watch that.
             asyncio.get_running_loop().remove_writer(self._file)
             os.close(self._file)
 

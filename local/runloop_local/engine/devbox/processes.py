@@ -35,6 +35,7 @@ class Processes:
     def begin(self, runtime: Runtime) -> None:
         """Use this runtime, which has just been started."""
         self._runtime = runtime
+        # Commands that end with the devbox are still asked for their last output, when there is no runtime any more.
         self._latest = runtime.execution_manager
         runtime.limit_monitor.notice()
 
@@ -98,6 +99,7 @@ class Processes:
 
     def _used(self, action: str) -> Runtime:
         runtime = self.require(action)
+        # Before the work: an idle time that is over just now must not end what has been asked for.
         self._timer.used()
         runtime.limit_monitor.notice()
         return runtime

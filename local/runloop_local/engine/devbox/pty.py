@@ -57,6 +57,7 @@ class Session:
         self._on_end = on_end
         self._client: Client | None = None
         self._reader = TerminalReader(file, self._unread_from, self.changed.notify)
+        # A copy, as reader and writer each close their own: the numbers of both must not be closed twice.
         self._input = PipeWriter(os.dup(file))
         self._reader.resume()
         self._watch = asyncio.create_task(self._watch_exit(process))
@@ -82,6 +83,7 @@ class Session:
         """Let the client go; the session ends unless another comes within `ttl` seconds."""
         if self._client is client:
             self._client = None
+            # Reading stopped where the client was; without one, the oldest output makes room for the newest.
             self.consumed()
             self.expire_after(ttl)
 
@@ -146,6 +148,7 @@ class Session:
         except SandboxError:
             self._finish("lost")
             return
+        # The exit is seen before the last of the output has been read.
         await self._drain()
         self._finish("exited")
 
@@ -165,6 +168,7 @@ class Session:
         self._reader.pause()
         self._input.close()
         os.close(self._file)
+        # The watcher ends itself when the shell exits, and a task that cancels itself would not reach its end.
         if self._watch is not asyncio.current_task():
             self._watch.cancel()
         self.changed.notify()
@@ -220,6 +224,7 @@ class Terminals:
 
     async def open(self, name: str, size: Size | None) -> tuple[Session, bool]:
         """The session of this name, and True if it is new; a given size becomes its size."""
+        # Two requests for one name at once must not make two shells, of which one would be lost.
         async with self._opening:
             known = self._sessions.get(name)
             if known is None:
@@ -240,6 +245,7 @@ class Terminals:
     async def _open(self, name: str, size: Size) -> Session:
         process, file = await self._sandbox.spawn_on_terminal(self._command, rows=size.rows, cols=size.cols)
         session = Session(name, process, file, size, lambda: self._sessions.pop(name, None))
+        # A session that is made and never attached to would else last as long as the devbox.
         session.expire_after(self.idle_ttl)
         self._sessions[name] = session
         return session
@@ -257,6 +263,7 @@ def _foreground(file: int) -> int:
 def _signal_foreground(file: int, number: int) -> bool:
     """Send a signal to what runs in the foreground of a terminal; False if nothing does."""
     group = _foreground(file)
+    # A group that is not visible here reads as 0, and to signal that would be to signal the service itself.
     if group <= 1 or group == os.getpgrp():
         return False
     try:

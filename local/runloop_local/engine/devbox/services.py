@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
 from .pty import IDLE_TTL_S
@@ -33,3 +33,5 @@ class DevboxServices:
     fair_queue: FairQueue
     pty_idle_ttl: float = IDLE_TTL_S
     """Seconds that a terminal outlives its client."""
+    disk_problems: dict[str, str] = field(default_factory=dict)
+    """Disks of devboxes that have ended and could not be removed, and why."""

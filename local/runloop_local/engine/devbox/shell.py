@@ -58,6 +58,7 @@ class Marks:
             self._held = data[len(data) - keep :]
             return data[: len(data) - keep], None
         end = data.find(b"\x1e", begin + len(self._start))
+        # A command that prints the beginning of a mark must not make the service hold back its output without end.
         if end < 0 and len(data) - begin > _LONGEST:
             self._held = b""
             return data, None
@@ -88,6 +89,7 @@ class Shell:
 
     async def run(self, execution: Execution, dropped: asyncio.Future[int]) -> int:
         """Wait for the command's turn, run it, return its exit status; that of `dropped` if it ends before."""
+        # Killed before its turn, a command must end now: the one that holds the turn may run for hours.
         turn = asyncio.ensure_future(self._turn.acquire())
         either: list[asyncio.Future[Any]] = [turn, dropped]
         await asyncio.wait(either, return_when=asyncio.FIRST_COMPLETED)
@@ -105,6 +107,7 @@ class Shell:
             return dropped.result()
         execution.started()
         code = await bash.run(execution)
+        # Kept here, not in the bash: the next one begins where this one was when it ended.
         self._cwd = bash.cwd or self._cwd
         if bash.gone:
             self._bash = None
@@ -188,6 +191,7 @@ class _Bash:
         """Run one command to its mark, or to the end of the shell."""
         word = self._word.encode()
         self._marks = {"stdout": Marks(word), "stderr": Marks(word)}
+        # Both streams have a mark: the pipes are read apart, so one may be behind the other.
         self._missing = {"stdout", "stderr"}
         self._at_mark.clear()
         self._execution = execution
@@ -217,12 +221,14 @@ class _Bash:
     async def _ended(self) -> None:
         self.gone = True
         self._control.close()
+        # Before the exit is told: what it printed last is still in the pipes.
         await settle(self._readers)
         for stream, marks in self._marks.items():
             self._print(stream, marks.rest())
         self._status = await self._exit
 
     def _heard(self, stream: Stream, data: bytes) -> None:
+        # After the mark of this command and before the next one begins: of background jobs, which nobody asked for.
         if stream not in self._missing:
             return
         output, mark = self._marks[stream].feed(data)

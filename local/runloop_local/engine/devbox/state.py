@@ -94,16 +94,20 @@ class DevboxState:
             if status in _IRREVERSIBLE:
                 self.is_stored = False
                 return
+            # Only if nothing came on top of it: what did has been decided on by this move, and stands.
             if self.record is moved:
                 self.record, self._moved_at = before, moved_at
             raise
         finally:
+            # Told also where it failed: whoever waits for the status looks again, and sees the one before.
             self._moves_underway -= 1
             self._changed.notify()
 
     async def advance(self, status: Status) -> None:
         """Take the next step of background work; raises `SupersededError` if the devbox has ended meanwhile."""
         self.require_live()
+        # Looked at on both sides: an end that came before must not be moved away from, and one that came while the move
+        # was being stored has already begun to remove what the next step needs.
         await self.move(status)
         self.require_live()
 

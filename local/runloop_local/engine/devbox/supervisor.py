@@ -68,6 +68,7 @@ class Supervisor:
         except SupersededError:
             return
         except (SandboxError, EngineError, OSError, RuntimeError) as error:
+            # A full disk is the one reason that the user can do something about, and the API has a word for it.
             reason: FailureReason = "out_of_disk" if is_disk_full(error) else "execution_failed"
             await self.fail(str(of_machine(error) or error), reason)
 
@@ -93,6 +94,7 @@ class Supervisor:
 
     async def destroy(self) -> None:
         """Remove what an ended devbox still has. Repeating it is not an error."""
+        # First: a limit that is exceeded by the end itself must not begin a second end.
         self.retire()
         # Work in the background may wait for a process, such as a launch command: so it is awaited after the processes
         # have been stopped. It may also be making the disk: so the disk is removed once the work is over. Work that
@@ -101,6 +103,7 @@ class Supervisor:
         if self._work is not None and self._work is not asyncio.current_task():
             await asyncio.wait({self._work})
         await self._disk.remove()
+        # After the disk: what is left of the devbox from here on is its history, which may be removed by age.
         await self._history.end_devbox(self._state.record)
         # Last: while there was a disk, it stood on these layers.
         self._layers.release(holder_of(self._state.record.id))
@@ -126,6 +129,7 @@ class Supervisor:
     async def _watch_end(self, runtime: Runtime) -> None:
         await runtime.sandbox.ended()
         if self._state.status in ("initializing", "running", "resuming"):
+            # The kernel kills the first process where memory has run out: its own words for that are the better reason.
             end = await runtime.limit_monitor.memory() or _ENDED_ON_ITS_OWN
             await self.fail(end.sentence, end.reason)
 

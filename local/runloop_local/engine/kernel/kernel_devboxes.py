@@ -38,7 +38,9 @@ class KernelDevboxes:
     async def _release(self, devbox: Devbox) -> None:
         owner = devbox.record.owner
         if owner is not None and owner.ends:
+            # What somebody asked to keep is kept: a kernel often ends right after its last cell took a snapshot.
             await self._snapshots.settled(devbox.record.id)
             await devbox.end_with_owner()
         else:
+            # It was held by its kernel until now: without this, a time that is over already would end it at once.
             devbox.processes.touch()

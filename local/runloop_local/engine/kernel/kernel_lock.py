@@ -84,7 +84,12 @@ class KernelProcess:
         except OSError:
             os.close(file)
             raise
-        if found.is_expected(noted):
+        try:
+            is_expected = found.is_expected(noted)
+        except OSError:
+            found.close()
+            raise
+        if is_expected:
             return found
         found.close()
         return None

@@ -64,6 +64,7 @@ class Kernels:
             raise UnknownKernelError(f"The lock of kernel {kernel_id!r} cannot be read: {error}.") from error
         if process is None:
             raise UnknownKernelError(f"Kernel {kernel_id!r} does not hold its lock, as far as can be seen from here.")
+        # It may attach again, as after a lost answer: one watcher is enough.
         if kernel_id in self._watched:
             process.close()
             return
@@ -74,6 +75,7 @@ class Kernels:
         watched = self._watched.pop(kernel_id, None)
         if watched is not None:
             watched.task.cancel()
+            # A request that is cut must not leave half of the devboxes running with nobody to end them.
             await asyncio.shield(self._begin_release(kernel_id))
 
     def lives(self, kernel_id: str) -> bool:
@@ -103,6 +105,7 @@ class Kernels:
 
     def _watch(self, kernel_id: str, process: KernelProcess) -> None:
         task = asyncio.create_task(self._await_end(kernel_id, process))
+        # However the watching ends: an open descriptor of the lock file is one of the service's few.
         task.add_done_callback(lambda _: process.close())
         self._watched[kernel_id] = _Watched(self._lock(kernel_id).name(), task)
 
@@ -120,6 +123,7 @@ class Kernels:
     async def _release_kernel(self, kernel_id: str) -> None:
         if self._release is not None:
             await self._release(kernel_id)
+        # Last: a service that is killed before this finds the file at its next start, and releases the kernel then.
         self._lock(kernel_id).remove()
 
 

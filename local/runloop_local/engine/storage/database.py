@@ -53,6 +53,8 @@ class Database:
         """
         if not file.exists() or not file.stat().st_size:
             new()
+        # One thread: SQLite would make writers wait for each other, and in one thread work is done in the order it
+        # came.
         thread = ThreadPoolExecutor(1, file.name)
         try:
             connection = thread.submit(_converting_errors, file, lambda: _connect(file, migrations, new)).result()
@@ -82,11 +84,14 @@ class Database:
         try:
             return self._run_with_room(work, urgent)
         finally:
+            # After whatever was done: a deletion may have made the room that the reserve needs.
             if self._reserve is not None:
                 self._reserve.restore()
 
     def _run_with_room(self, work: Callable[[sqlite3.Connection], T], urgent: bool) -> T:
         released = [self._reserve.release] * RELEASES if urgent and self._reserve is not None else []
+        # The cheapest first. Each way is tried once; the reserve is only for what makes room, or nobody could delete
+        # anything.
         ways = iter([self._restart_log, *released])
         while True:
             try:
@@ -205,6 +210,7 @@ def _find_system_error(file: Path) -> OSError | None:
     """Find the system's error behind SQLite's, which does not report it, by writing a file in the same way."""
     largest, _ = resource.getrlimit(resource.RLIMIT_FSIZE)
     sizes = [each.stat().st_size for each in (file, file.with_name(f"{file.name}-wal")) if each.exists()]
+    # Asked first: the probe below is small, and would not meet a limit of the file's size.
     if largest != resource.RLIM_INFINITY and max(sizes, default=0) + _MARGIN > largest:
         return OSError(errno.EFBIG, os.strerror(errno.EFBIG))
     try:

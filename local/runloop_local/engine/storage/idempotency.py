@@ -147,6 +147,8 @@ class Idempotency:
         """The response to a request, which `work` carries out unless that was done; raises what `work` raises."""
         while (first := self._in_progress.get(request.key)) is not None:
             request.require_same(first.fingerprint)
+            # It may have been cancelled: then there is neither a response nor an error, and the loop looks who is first
+            # now.
             await first.done.wait()
             if first.error is not None:
                 raise first.error
@@ -177,6 +179,7 @@ class Idempotency:
         else:
             request.require_same(kept["fingerprint"])
             reply = kept.get("reply") or await self._carry_out(Attempt(request, kept["made"]), work)
+        # A large answer that can be had again costs more to keep than to make.
         if len(reply) <= SMALL or not request.repeatable:
             self._recent.add(request.key, (request.fingerprint, reply), len(reply))
         return reply
@@ -274,6 +277,7 @@ def _document(request: IdempotentRequest, outcome: Mapping[str, str], parent: st
 def _digest(parts: Iterable[bytes]) -> str:
     hashed = hashlib.sha256()
     for part in parts:
+        # With its length, or the end of one part could pass for the beginning of the next.
         hashed.update(b"%d\n" % len(part))
         hashed.update(part)
     return hashed.hexdigest()[:32]

@@ -72,6 +72,7 @@ class Layers:
     def hold(self, holder: str, layers: Iterable[str]) -> None:
         """Set the layers that `holder` uses, replacing those that it used before."""
         before, self._layers_of[holder] = self._layers_of.get(holder, ()), tuple(layers)
+        # Added before the former ones are taken away: what a holder keeps is never without a holder.
         self._holders.update(self._layers_of[holder])
         self._holders.subtract(before)
         self._watch({*before, *self._layers_of[holder]})
@@ -108,6 +109,7 @@ class Layers:
 
     def sweep_soon(self) -> None:
         """Remove unused layers in the background."""
+        # One at a time: a sweep that is under way looks once more, as it may have passed what was just released.
         self._sweep_again = self._is_started
         if self._is_started and (self._sweeping is None or self._sweeping.done()):
             self._sweeping = asyncio.create_task(self._sweep_until_clean())
@@ -138,9 +140,11 @@ class Layers:
         unused = await self._unused()
         unknown = set[str]() if self._register is None else await self._register.unknown(unused)
         removed = [layer for layer in unused if layer not in unknown]
+        # A failure of one is told, and leaves the others to go: a disk may be full of layers.
         for layer in removed:
             await self._remove(layer)
         if self._register is not None and removed:
+            # Last: a layer that could not be removed is on disk still, and must stay known for the next sweep.
             await self._register.forget(removed, self._isolation.layers())
 
     async def _unused(self) -> list[str]:

@@ -91,6 +91,7 @@ class Objects:
         record = ObjectRecord(new_id("obj"), request.name, request.content_type, now, request.metadata, ends)
         await self._store.put(document(record), *attempt.note(record.id))
         if ends is not None:
+            # After it was stored: what does not exist cannot expire. A restart finds it in the store.
             self._expiry_scheduler.add(record.id, ends)
         return record
 
@@ -145,6 +146,7 @@ class Objects:
         self.files.require_room(announced)
         part = self.files.part(object_id)
         try:
+            # To a file beside it: a cut upload leaves the bytes of the one before, or none.
             size = await write(part, source)
             if announced is not None and size != announced:
                 raise InvalidError(f"{announced:,} bytes were announced for object {object_id}, {size:,} came.")

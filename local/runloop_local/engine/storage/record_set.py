@@ -60,10 +60,19 @@ class RecordSet(Generic[R]):
         return outcome[0]
 
     async def delete(self, record_id: str, notes: Notes[R] = _no_notes) -> R:
-        """Delete a record, and store the notes on it; returns what it was."""
-        record = await self.get(record_id)
-        await self._store.delete(self._kind, record_id, *notes(record))
-        return record
+        """Delete a record, and store the notes on it; returns what it was.
+
+        It is read and deleted in one step, so that of two deletions one raises `NotFoundError`, and the notes say what
+        was deleted.
+        """
+        outcome: list[R] = []
+
+        def noted(found: R | None) -> Sequence[Document]:
+            outcome[:] = [self._found(record_id, found)]
+            return notes(outcome[0])
+
+        await self._store.modify(self._kind, record_id, self._loaded, noted, delete=True, urgent=True)
+        return outcome[0]
 
     def _found(self, record_id: str, found: R | None) -> R:
         if found is None:

@@ -67,6 +67,7 @@ def choose_excess(items: Collection[Item], limit: Limit, now: int, fixed: int = 
     nothing, as others share its parts, is removed only if it is too old.
     """
     found, left, total = [], _Parts(items), size_of(items) + fixed
+    # Below the limit, or the next command's output would be an excess again.
     most = limit.bytes if total <= limit.bytes else int(limit.bytes * _TARGET_SHARE)
     ended = sorted((item for item in items if not item.live), key=_age)
     for item in ended:
@@ -230,6 +231,7 @@ class Retention:
             async with self._working:
                 for kind in due:
                     await self._remove(kind, self._choose_excess(kind, self._retained[kind]))
+            # At most one round a second: a command that prints without end makes each new byte an excess.
             await asyncio.sleep(_PAUSE_S)
             await self._wait_until_due()
 

@@ -140,6 +140,7 @@ class Snapshots:
 
     async def delete(self, snapshot_id: str) -> None:
         """Delete it; its layers are removed once nothing else uses them. Repeating it is not an error."""
+        # Its layer is being made: to remove it now would be a race that either side can lose.
         if snapshot_id in self._in_progress:
             raise ConflictError(f"Snapshot {snapshot_id} is still in progress: delete it when it is complete.")
         await self._records.change(
@@ -169,6 +170,7 @@ class Snapshots:
     async def _take(self, devbox: Devbox, record: SnapshotRecord) -> SnapshotRecord:
         try:
             layers = await devbox.disk.save(record.layers[0])
+            # Held before the record says so: a sweep between the two would remove what was just made.
             self._layers.hold(_holder(record.id), layers)
             return await self._records.change(record.id, lambda now: replace(now, status="complete", layers=layers))
         except (SandboxError, EngineError, OSError, RuntimeError) as error:

@@ -138,9 +138,10 @@ class Store:
         load: Load[T],
         change: Callable[[T | None], Sequence[Document]],
         *,
+        delete: bool = False,
         urgent: bool = False,
     ) -> None:
-        """Read a record and store the documents that `change` returns, atomically.
+        """Read a record and store the documents that `change` returns, atomically; `delete` deletes what was read.
 
         `change` gets None if the document does not exist, and may raise. It may be called twice, if disk space had to
         be freed for the first attempt.
@@ -150,7 +151,9 @@ class Store:
             text = _get(connection, kind, document_id)
             record = None if text is None else self._loader.read(kind, document_id, text, load)
             rows = [_row(document) for document in change(record)]
-            if rows:
+            if delete:
+                _delete(connection, kind, document_id, rows)
+            else:
                 _put_all(connection, rows)
 
         await self._database.run(work, urgent=urgent)
@@ -211,10 +214,9 @@ class Store:
 
         return await self._database.run(work)
 
-    async def delete(self, kind: str, document_id: str, *notes: Document) -> None:
-        """Delete one document and store others, in one transaction."""
-        rows = [_row(note) for note in notes]
-        await self._database.run(lambda connection: _delete(connection, kind, document_id, rows), urgent=True)
+    async def delete(self, kind: str, document_id: str) -> None:
+        """Delete one document."""
+        await self._database.run(lambda connection: _delete(connection, kind, document_id, []), urgent=True)
         self.notes.remove(UNREADABLE, kind, document_id)
 
     async def delete_all(self, kind: str, document_ids: Sequence[str]) -> None:
