@@ -24,8 +24,9 @@ export function cutFor(text: string, start: number, lines: number): number {
 /** What is left of a text when so many ends of line are taken back, and all that follows the one before them. */
 export function takenBack(text: string, lines: number): { characters: number; lines: number; rest: number } {
   const parts = text.split("\n");
-  const left = parts.length - 1 - lines;
-  if (left <= 0) return { characters: 0, lines: 0, rest: -left };
+  const ends = parts.length - 1;
+  const left = ends - lines;
+  if (left <= 0) return { characters: 0, lines: 0, rest: lines - ends };
   return { characters: parts.slice(0, left).join("\n").length + 1, lines: left, rest: 0 };
 }
 
