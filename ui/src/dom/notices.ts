@@ -1,15 +1,27 @@
 import { type LineState, lineText } from "../channel";
 import { button, h, setText, text } from "./elements";
+import { icon } from "./icons";
 
 /** The sentences above a widget's content: the state of its line to the kernel, and what went wrong. */
 export class Notices {
   readonly element: HTMLElement;
-  private readonly line = h("div", { class: "rl-banner rl-wait", role: "status", hidden: true }, text());
+  private readonly line = h(
+    "div",
+    { class: "rl-banner rl-wait", role: "status", hidden: true },
+    icon("warn", "warn"),
+    text(),
+  );
   private readonly problem: HTMLElement;
 
   constructor() {
     const dismiss = button("", () => this.showProblem(""), { shape: "cross", kind: "rl-flat", title: "Dismiss" });
-    this.problem = h("div", { class: "rl-banner rl-problem", role: "alert", hidden: true }, text(), dismiss);
+    this.problem = h(
+      "div",
+      { class: "rl-banner rl-problem", role: "alert", hidden: true },
+      icon("warn", "bad"),
+      text(),
+      dismiss,
+    );
     this.element = h("div", { class: "rl-notices" }, this.line, this.problem);
   }
 
@@ -26,5 +38,6 @@ export class Notices {
 
 function show(banner: HTMLElement, sentence: string): void {
   banner.hidden = !sentence;
-  if (banner.firstElementChild) setText(banner.firstElementChild, sentence);
+  const words = banner.querySelector("span");
+  if (words) setText(words, sentence);
 }

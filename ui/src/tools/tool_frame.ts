@@ -24,9 +24,6 @@ export function widget(open: (options: RenderOptions) => Tool): { render: (optio
   };
 }
 
-/** The element that gets the keyboard when a tool has been opened is marked so. */
-export const FIRST_FOCUS = { "data-first-focus": "" };
-
 /** The frame of a tool: a bar, what has to be said, and the tool's own content below. */
 export class ToolFrame {
   readonly element: HTMLElement;

@@ -1,6 +1,6 @@
 import { describe, expect, it } from "vitest";
 import { applySgr, PLAIN, parseAnsi, type Style } from "../../src/tools/console/ansi";
-import { cssColors } from "../../src/tools/console/ansi_colors";
+import { contrast, cssColors } from "../../src/tools/console/ansi_colors";
 
 const style = (changes: Partial<Style>): Style => ({ ...PLAIN, ...changes });
 const flags = (...names: string[]) => style({ flags: new Set(names) as Style["flags"] });
@@ -46,16 +46,37 @@ describe("colours", () => {
     ["none", PLAIN, { color: "", background: "" }],
     ["the theme's", style({ foreground: 1 }), { color: "var(--rl-ansi-1)", background: "" }],
     ["an own one", style({ foreground: [1, 2, 3] }), { color: "rgb(1 2 3)", background: "" }],
-    ["on light", style({ background: 15 }), { color: "#000", background: "rgb(255 255 255)" }],
-    ["on dark", style({ background: 0 }), { color: "#fff", background: "rgb(0 0 0)" }],
-    ["both", style({ foreground: 1, background: 0 }), { color: "rgb(198 40 40)", background: "rgb(0 0 0)" }],
+    ["on light", style({ background: 15 }), { color: "rgb(0 0 0)", background: "rgb(255 255 255)" }],
+    ["on dark", style({ background: 0 }), { color: "rgb(255 255 255)", background: "rgb(0 0 0)" }],
+    ["both", style({ foreground: 9, background: 0 }), { color: "rgb(229 57 53)", background: "rgb(0 0 0)" }],
+    [
+      "one that cannot be read on the other",
+      style({ foreground: 7, background: 3 }),
+      { color: "rgb(0 0 0)", background: "rgb(217 217 16)" },
+    ],
     [
       "inverse",
       style({ foreground: 15, flags: new Set(["inverse"]) }),
-      { color: "#000", background: "rgb(255 255 255)" },
+      { color: "rgb(0 0 0)", background: "rgb(255 255 255)" },
     ],
     ["inverse of the own colours", flags("inverse"), { color: "", background: "" }],
   ])("%s", (_, before, after) => {
     expect(cssColors(before)).toEqual(after);
   });
+});
+
+it.each([
+  [[0, 0, 0], [255, 255, 255], 21],
+  [[255, 255, 255], [255, 255, 255], 1],
+  [[118, 118, 118], [255, 255, 255], 4.54],
+] as const)("the contrast of %o and %o is %d", (one, other, expected) => {
+  expect(contrast(one, other)).toBeCloseTo(expected, 2);
+});
+
+it("text can be read on each of the 16 backgrounds", () => {
+  for (let background = 0; background < 16; background++) {
+    const shown = cssColors(style({ background }));
+    const [text, ground] = [shown.color, shown.background].map((each) => (each.match(/\d+/g) ?? []).map(Number));
+    expect(contrast(text as never, ground as never)).toBeGreaterThan(4.5);
+  }
 });

@@ -1,5 +1,4 @@
 import { h, setText } from "../../dom/elements";
-import { FIRST_FOCUS } from "../tool_frame";
 import { type LineAction, lineAction } from "./keys";
 
 const HIGHEST = 160; // pixels
@@ -17,7 +16,6 @@ export class CommandLine {
     spellcheck: "false",
     autocapitalize: "off",
     autocomplete: "off",
-    ...FIRST_FOCUS,
   });
   private readonly prompt = h("span", { class: "rl-prompt", "aria-hidden": "true" });
   private running = false;

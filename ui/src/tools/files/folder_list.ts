@@ -2,7 +2,6 @@ import { h, setText } from "../../dom/elements";
 import { icon } from "../../dom/icons";
 import { VirtualList } from "../../dom/virtual_list";
 import type { Entry } from "../../protocol/files";
-import { FIRST_FOCUS } from "../tool_frame";
 import { entrySize, entryTime, spokenEntry } from "./entry_words";
 import { type FolderAction, folderAction } from "./keys";
 import { TypeAhead } from "./type_ahead";
@@ -28,7 +27,6 @@ export class FolderList {
       onActive: () => this.on.active(),
     });
     this.element = this.list.element;
-    for (const [name, value] of Object.entries(FIRST_FOCUS)) this.element.setAttribute(name, value);
     this.element.addEventListener("keydown", (event) => this.key(event));
     this.element.addEventListener("mousedown", (event) => this.press(event));
   }

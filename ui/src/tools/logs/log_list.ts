@@ -1,6 +1,5 @@
 import { h, setText } from "../../dom/elements";
 import { VirtualList } from "../../dom/virtual_list";
-import { FIRST_FOCUS } from "../tool_frame";
 import { badge, clock, isError, spokenLine } from "./log_line";
 import type { LogStore } from "./log_store";
 import type { Query } from "./query";
@@ -32,7 +31,6 @@ export class LogList {
       onActive: () => this.showWhole(),
     });
     this.element = this.list.element;
-    for (const [name, value] of Object.entries(FIRST_FOCUS)) this.element.setAttribute(name, value);
     this.element.addEventListener("scroll", () => this.onMove());
     this.element.addEventListener("click", (event) => {
       const row = (event.target as Element).closest<HTMLElement>(".rl-log-row");
