@@ -1,5 +1,5 @@
 import { h } from "../../dom/elements";
-import type { Action, Details, DetailsFailed, LogAdded, Row } from "../../protocol/panel";
+import type { Action, Details, DetailsFailed, Fact, LogAdded, Row } from "../../protocol/panel";
 import type { Context } from "../context";
 import type { ResourceKind } from "../kinds";
 import type { Pane } from "../side_pane";
@@ -10,7 +10,7 @@ import { History } from "./history";
 import { Section } from "./section";
 import { rawJson, snippet } from "./snippets";
 
-/** Everything about one resource. It asks the kernel to keep it up to date for as long as it is open. */
+/** Everything about one resource, which the kernel keeps up to date from `follow` to `close`. */
 export class DetailsPane implements Pane {
   readonly element = h("div", { class: "rl-pane-body", tabindex: "-1" });
   private readonly actions: DetailActions;
@@ -37,10 +37,9 @@ export class DetailsPane implements Pane {
     const sections = Object.values(this.sections).map(({ element }) => element);
     this.element.append(this.actions.element, this.log.element, this.notice, ...sections);
     this.refresh();
-    this.follow();
   }
 
-  /** Ask for what is shown, as after something was missed. */
+  /** Ask for what is shown: once it is open, and after something was missed. */
   follow(): void {
     this.context.send({ op: "follow", kind: this.kind.name, id: this.id });
   }
@@ -65,7 +64,7 @@ export class DetailsPane implements Pane {
     if (shown === this.shown) return;
     this.shown = shown;
     const { say } = this.context;
-    const metadata = details.metadata.map(([key, value]) => [key, value, "text"] as const);
+    const metadata = details.metadata.map(([key, value]): Fact => [key, value, "text"]);
     this.history.update(details.history);
     this.sections.details.update([factList(details.facts, say)]);
     this.sections.history.update(details.history.length ? [this.history.element] : []);
