@@ -6,6 +6,13 @@ import type { Change, Store } from "../store";
 export type Sort = readonly [key: string, direction: 1 | -1];
 type Value = string | number;
 
+/** A row with what it is sorted by, and what is searched in it, which is made by the first search. */
+interface Entry {
+  row: Row;
+  value: Value;
+  haystack: string | null;
+}
+
 const SIZES = ["x-small", "small", "medium", "large", "x-large", "xx-large"];
 const MANY = 200; // changes from which on it is cheaper to sort anew
 
@@ -16,10 +23,9 @@ export class Arrangement {
   /** Only rows with this status; null for all that have not ended, "" for all. */
   status: string | null;
   sort: Sort;
-  private sorted: Row[] = [];
+  private sorted: Entry[] = [];
   private words: readonly string[] = [];
   private searchText = "";
-  private haystacks = new WeakMap<Row, string>();
   private value: (row: Row) => Value;
 
   constructor(
@@ -43,79 +49,82 @@ export class Arrangement {
   /** Sort all rows, and choose those that are shown. */
   arrange(rows: Iterable<Row>): void {
     this.value = this.valueBy(this.sort[0]);
-    const valued = [...rows].map((row) => [this.value(row), row] as const);
-    valued.sort(([x, a], [y, b]) => this.order(x, a, y, b));
-    this.sorted = valued.map(([, row]) => row);
+    this.sorted = [...rows].map((row) => this.entry(row)).sort((a, b) => this.order(a, b));
     this.filter();
   }
 
-  /** The names of sources are others now: what is found in rows, and where they belong, may be different. */
-  sourcesChanged(rows: Iterable<Row>): void {
-    this.haystacks = new WeakMap();
-    this.arrange(rows);
+  /** Make what is searched in the rows, so that the first key of a search does not wait for it. */
+  prepareSearch(): void {
+    for (const entry of this.sorted) this.haystack(entry);
   }
 
   /** Choose those that are shown by the search and the status. */
   filter(): void {
-    this.shown = this.sorted.filter((row) => this.fits(row));
+    this.shown = this.sorted.filter((entry) => this.fits(entry)).map(({ row }) => row);
   }
 
   /** Take rows away, and put others where they belong. */
   apply({ added, removed }: Change): void {
     if (added.length + removed.length > MANY) {
       const lost = new Set(removed);
-      this.arrange([...this.sorted.filter((row) => !lost.has(row)), ...added]);
+      const kept = this.sorted.map(({ row }) => row).filter((row) => !lost.has(row));
+      this.arrange([...kept, ...added]);
       return;
     }
-    for (const row of removed) {
-      this.take(this.sorted, row);
-      if (this.fits(row)) this.take(this.shown, row);
-    }
-    for (const row of added) {
-      this.sorted.splice(this.place(this.sorted, row), 0, row);
-      if (this.fits(row)) this.shown.splice(this.place(this.shown, row), 0, row);
-    }
+    for (const row of removed) this.remove(row);
+    for (const row of added) this.add(this.entry(row));
   }
 
-  private fits(row: Row): boolean {
-    if (this.status === null ? this.kind.hasEnded(row) : this.status && this.kind.status(row) !== this.status)
-      return false;
-    return this.words.every((word) => this.haystack(row).includes(word));
+  private entry(row: Row): Entry {
+    return { row, value: this.value(row), haystack: null };
   }
 
-  private haystack(row: Row): string {
-    let text = this.haystacks.get(row);
-    if (text === undefined) {
-      const source = this.store.sourceName(this.kind.text(row, "source"));
-      text = [...row.filter((value) => typeof value === "string"), source].join("\n").toLowerCase();
-      this.haystacks.set(row, text);
-    }
-    return text;
+  private add(entry: Entry): void {
+    this.sorted.splice(this.place(entry), 0, entry);
+    if (!this.fits(entry)) return;
+    this.shown.splice(this.placeShown(entry), 0, entry.row);
   }
 
-  private take(rows: Row[], row: Row): void {
-    const expected = this.place(rows, row);
-    const at = rows[expected] === row ? expected : rows.indexOf(row);
-    if (at >= 0) rows.splice(at, 1);
+  private remove(row: Row): void {
+    const entry = this.entry(row);
+    const at = this.place(entry);
+    const found = this.sorted[at]?.row === row ? at : this.sorted.findIndex((each) => each.row === row);
+    if (found >= 0) this.sorted.splice(found, 1);
+    const shownAt = this.placeShown(entry);
+    const foundShown = this.shown[shownAt] === row ? shownAt : this.shown.indexOf(row);
+    if (foundShown >= 0) this.shown.splice(foundShown, 1);
+  }
+
+  private fits(entry: Entry): boolean {
+    const { row } = entry;
+    if (this.status === null && this.kind.hasEnded(row)) return false;
+    if (this.status && this.kind.status(row) !== this.status) return false;
+    return this.words.every((word) => this.haystack(entry).includes(word));
+  }
+
+  private haystack(entry: Entry): string {
+    entry.haystack ??= this.searchable(entry.row);
+    return entry.haystack;
+  }
+
+  private searchable(row: Row): string {
+    let text = this.store.sourceName(this.kind.text(row, "source"));
+    for (const value of row) if (typeof value === "string") text += `\n${value}`;
+    return text.toLowerCase();
   }
 
   /** The index of the first row that does not come before this one. */
-  private place(rows: readonly Row[], row: Row): number {
-    const value = this.value(row);
-    let low = 0;
-    let high = rows.length;
-    while (low < high) {
-      const middle = (low + high) >> 1;
-      const other = rows[middle] as Row;
-      if (this.order(this.value(other), other, value, row) < 0) low = middle + 1;
-      else high = middle;
-    }
-    return low;
+  private place(entry: Entry): number {
+    return firstIndex(this.sorted.length, (at) => this.order(this.sorted[at] as Entry, entry) >= 0);
   }
 
-  private order(x: Value, a: Row, y: Value, b: Row): number {
-    if (x !== y) return (x < y ? -1 : 1) * this.sort[1];
-    return idOf(a) < idOf(b) ? -1 : idOf(a) > idOf(b) ? 1 : 0;
+  private placeShown(entry: Entry): number {
+    return firstIndex(this.shown.length, (at) => this.order(this.entry(this.shown[at] as Row), entry) >= 0);
+  }
+
+  private order(a: Entry, b: Entry): number {
+    if (a.value !== b.value) return (a.value < b.value ? -1 : 1) * this.sort[1];
+    return idOf(a.row) < idOf(b.row) ? -1 : idOf(a.row) > idOf(b.row) ? 1 : 0;
   }
 
   /** What rows are sorted by: what the column shows, as a number or in small letters. */
@@ -141,6 +150,18 @@ export class Arrangement {
 
 function lasted(from: number | null, until: number): number {
   return from === null ? -1 : until - from;
+}
+
+/** The first index of `count` for which `reached` is true; once it is, it stays so. */
+function firstIndex(count: number, reached: (index: number) => boolean): number {
+  let low = 0;
+  let high = count;
+  while (low < high) {
+    const middle = (low + high) >> 1;
+    if (reached(middle)) high = middle;
+    else low = middle + 1;
+  }
+  return low;
 }
 
 function comparable(value: unknown): Value {

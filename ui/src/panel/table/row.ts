@@ -40,7 +40,7 @@ export class GridRow {
     });
     this.element = h(
       "div",
-      {},
+      { onpointerover: (event: PointerEvent) => this.showTitle(event.target as Element) },
       h("div", { class: "rl-cell rl-check", role: "gridcell" }, this.check),
       this.cells,
       h("div", { class: "rl-cell rl-last", role: "gridcell" }, this.more),
@@ -82,10 +82,14 @@ export class GridRow {
   }
 
   private fillText(column: Column, at: number): void {
-    const cell = this.cells[at] as HTMLElement;
-    setText(cell, this.texts.text(column, this.row));
-    const title = this.texts.title(column, this.row);
-    if (cell.title !== title) cell.title = title;
+    setText(this.cells[at] as HTMLElement, this.texts.text(column, this.row));
+  }
+
+  /** Titles are made for the cell that the mouse is on: to make them for all would cost more than all else. */
+  private showTitle(target: Element): void {
+    const at = this.cells.findIndex((cell) => cell.contains(target));
+    const column = this.context.columns[at];
+    if (column && !isRich(column)) (this.cells[at] as HTMLElement).title = this.texts.title(column, this.row);
   }
 
   private fillRich(column: Column, at: number): void {

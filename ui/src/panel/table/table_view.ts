@@ -57,6 +57,7 @@ export class TableView {
     const { events, context } = options;
     this.kind = options.kind;
     this.toolbar = new Toolbar({
+      onSearchFocus: () => this.arrangement.prepareSearch(),
       onSearch: (search) => this.search(search),
       onFilter: (status) => this.filter(status),
       onPrune: () => context.send({ op: "prune", kind: this.kind.name }),
@@ -85,11 +86,9 @@ export class TableView {
 
   /** Rows changed: of the kind that is shown, or of one whose names it shows. Without a change, all are others. */
   take(kind: string, change: Change | null): void {
-    const rows = this.table.rows.values();
-    if (kind !== this.kind.name) {
-      if (this.kind.spec.needs.includes(kind)) this.arrangement.sourcesChanged(rows);
-    } else if (change) this.arrangement.apply(change);
-    else this.arrangement.arrange(rows);
+    const isShown = kind === this.kind.name;
+    if (isShown && change) this.arrangement.apply(change);
+    else if (isShown || this.kind.spec.needs.includes(kind)) this.arrangement.arrange(this.table.rows.values());
   }
 
   /** Show the rows as they are now. What has ended is selected no longer where only those are shown that have not. */

@@ -6,6 +6,8 @@ import type { ResourceKind } from "../kinds";
 import type { Filter } from "./filters";
 
 export interface ToolbarEvents {
+  /** Somebody is about to search. */
+  onSearchFocus(): void;
   onSearch(text: string): void;
   onFilter(status: string | null): void;
   onPrune(): void;
@@ -22,8 +24,8 @@ export class Toolbar {
   private shown = "";
 
   constructor(private readonly events: ToolbarEvents) {
-    const oninput = () => events.onSearch(this.search.value);
-    this.search = h("input", { type: "search", class: "rl-search-input", "aria-label": "Search", oninput });
+    const listeners = { oninput: () => events.onSearch(this.search.value), onfocus: () => events.onSearchFocus() };
+    this.search = h("input", { type: "search", class: "rl-search-input", "aria-label": "Search", ...listeners });
     const why = "Delete what is of no more use, after a question";
     this.prune = button("Prune…", () => events.onPrune(), { kind: "rl-flat rl-prune", title: why });
     this.create = button("New", () => events.onCreate(), { shape: "plus", kind: "rl-primary rl-make" });
