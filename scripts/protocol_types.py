@@ -15,6 +15,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any, Literal, Union, get_args, get_origin, get_type_hints
 
+from runloop_jupyter.resources import specs
 from runloop_jupyter.widgets.protocol import VERSION, common, console, files, logs, panel, terminal
 from runloop_jupyter.widgets.protocol.message import Message, Protocol, Request, binary_fields
 
@@ -22,6 +23,8 @@ ROOT = Path(__file__).parents[1]
 TYPES = ROOT / "ui" / "src" / "protocol"
 PAGE = ROOT / "docs" / "panel-protocol.md"
 MODULES = {"panel": panel, "console": console, "terminal": terminal, "logs": logs, "files": files}
+SHARED = {panel: specs}
+"""By module of messages, the module of those parts of them that others make."""
 
 _HEAD = (
     "// Made from runloop_jupyter/widgets/protocol by scripts/protocol_types.py: change the classes, then `make ui`.\n"
@@ -50,10 +53,11 @@ Each place in a page where a widget is shown is a *view*, with an id of its own.
 
 A view says `hello` and gets a snapshot; what changes afterwards goes to all views. One that finds a gap in `seq` says
 `hello` again, and nothing counts until the next snapshot is there. It says `alive` every 15 seconds and whenever it
-comes into sight or leaves it, and `bye` when it closes. After 150 seconds of silence it is forgotten; one that comes
-back, as after a computer's sleep, is answered by `hello_wanted`, takes a new id and says `hello`. Each request is
-answered by `ack` at once, so that a page knows whether its kernel is busy. A page of another version is told to run its
-cell again.
+comes into sight or leaves it, and `bye` when it closes. Each request is answered by `ack` at once, so that a page knows
+whether its kernel is busy. After 150 seconds of silence a view is forgotten, with its open forms and questions, and its
+details. One that comes back, as after a computer's sleep, gets no `ack` but `hello_wanted`: nothing of what it sent was
+done. It takes a new id, says `hello` and sends what was not acknowledged again. A page of another version is told to
+run its cell again.
 """
 
 
@@ -115,7 +119,9 @@ def _names(names: Sequence[str]) -> str:
 
 
 def _named(module: types.ModuleType) -> Iterator[tuple[str, Any]]:
-    """Yield the types of a module that messages are made of."""
+    """Yield the types that a module's messages are made of."""
+    if module in SHARED:
+        yield from _named(SHARED[module])
     for name, value in vars(module).items():
         is_own = getattr(value, "__module__", "") == module.__name__
         if name == "Row" or (is_own and (_is_named_tuple(value) or typing.is_typeddict(value))):

@@ -33,4 +33,4 @@ async def connected_panel(session: Session) -> Panel | Listing[DevboxInfo]:
     made = Panel(session) if is_live() else None
     feed = feed_of(session)
     await feed.try_to_look([DEVBOX.name], within=_FIRST_LOOK)
-    return made or static_panel(feed)
+    return made or static_panel(feed.tables)

@@ -1,18 +1,22 @@
-"""Keeps the details of one resource up to date while a page shows them, and the log of a build while it runs."""
+"""Keeps the details of one resource up to date while a view shows them, and the log of a build while it runs."""
 
 from __future__ import annotations
 
 import asyncio
 from collections.abc import Callable
 from functools import partial
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
-from ..resources.kinds import KINDS
-from .detail import detail
-from .poll_interval import delay_after_failures
+from ..resources.kinds import kind_named
+from ..widgets.poll_interval import delay_after_failures
+from ..widgets.protocol import panel as messages
+from .details import look_at
 
 if TYPE_CHECKING:
     from ..session import Session
+    from ..widgets.channel import Channel
+    from ..widgets.protocol import Event
+    from .details import Look
 
 _BUILD_EVERY = 1.0  # seconds between looks at a build that runs
 
@@ -20,7 +24,7 @@ _BUILD_EVERY = 1.0  # seconds between looks at a build that runs
 class Follower:
     """One resource at a time. `post` gets what is to be shown: all of it at first, then what is different."""
 
-    def __init__(self, session: Session, post: Callable[..., None]) -> None:
+    def __init__(self, session: Session, post: Callable[[Event], None]) -> None:
         self._session = session
         self._post = post
         self._task: asyncio.Task[None] | None = None
@@ -46,28 +50,30 @@ class Follower:
             self._task = None
 
     async def _run(self, kind: str, identity: str) -> None:
-        last: dict[str, Any] = {}
+        shown: messages.Details | None = None
         lines = failures = 0
         while True:
             self._wake.clear()
             try:
-                sdk = await self._session.client.sdk()
-                seen = await self._session.client.guard(detail(sdk, KINDS[kind], identity))
+                seen = await self._look(kind, identity)
             except Exception as error:  # noqa: BLE001 - it stands where the details would
                 failures += 1
-                last = {}
-                self._post("detail", kind=kind, id=identity, error=str(error) or type(error).__name__)
+                shown = None
+                self._post(messages.DetailsFailed(kind, identity, str(error) or type(error).__name__))
                 await self._pause(delay_after_failures(failures, getattr(error, "retry_after", None)))
                 continue
             failures = 0
-            log = seen.pop("log", None)
-            if seen != last:
-                last = seen
-                self._post("detail", **seen)
-            if log is not None and (len(log) != lines or not lines):
-                self._post("log", id=identity, start=lines, lines=log[lines:])
-                lines = len(log)
-            await self._pause(_BUILD_EVERY if seen.get("building") else None)
+            if seen.details != shown:
+                shown = seen.details
+                self._post(shown)
+            if seen.log is not None and (len(seen.log) != lines or not lines):
+                self._post(messages.LogAdded(identity, lines, seen.log[lines:]))
+                lines = len(seen.log)
+            await self._pause(_BUILD_EVERY if seen.is_building else None)
+
+    async def _look(self, kind: str, identity: str) -> Look:
+        sdk = await self._session.client.sdk()
+        return await self._session.client.guard(look_at(sdk, kind_named(kind), identity))
 
     async def _pause(self, seconds: float | None) -> None:
         try:
@@ -78,21 +84,17 @@ class Follower:
 
 
 class Followers:
-    """A follower for each view that shows details. `post` sends to the page; it takes the view as `view`."""
+    """A follower for each view that shows details."""
 
-    def __init__(self, session: Session, post: Callable[..., None]) -> None:
+    def __init__(self, session: Session, channel: Channel) -> None:
         self._session = session
-        self._post = post
+        self._channel = channel
         self._followers: dict[str, Follower] = {}
+        channel.on(messages.Follow, self._follow)
+        channel.on(messages.Unfollow, lambda view, _: self.stop(view))
 
     def __len__(self) -> int:
         return len(self._followers)
-
-    def follow(self, view: str, kind: str, id: str) -> None:  # noqa: A002 - the page's word
-        """Show this resource in a view from now on."""
-        if view not in self._followers:
-            self._followers[view] = Follower(self._session, partial(self._post, view=view))
-        self._followers[view].follow(kind, id)
 
     def changed(self, kind: str, identities: set[str]) -> None:
         """Look again at those of these resources that are shown."""
@@ -105,7 +107,14 @@ class Followers:
         if follower is not None:
             follower.stop()
 
-    def stop_where(self, is_over: Callable[[str], bool]) -> None:
-        """Show no details any more in the views of which this is true."""
-        for view in tuple(filter(is_over, self._followers)):
+    def stop_all(self) -> None:
+        """Show no details any more."""
+        for view in tuple(self._followers):
             self.stop(view)
+
+    def _follow(self, view: str, wanted: messages.Follow) -> None:
+        """Show this resource in a view from now on."""
+        kind = kind_named(wanted.kind).name
+        if view not in self._followers:
+            self._followers[view] = Follower(self._session, partial(self._channel.post, view=view))
+        self._followers[view].follow(kind, wanted.id)

@@ -5,13 +5,13 @@ from __future__ import annotations
 import asyncio
 from collections.abc import Callable, Iterable
 
-Mark = dict[str, str]
+from ..widgets.protocol.panel import Mark
 
 
 class Marks:
     """One mark for each row that has one. `post` sends those that change; `exists` tells rows that are still there."""
 
-    def __init__(self, post: Callable[..., None], exists: Callable[[str, str], bool]) -> None:
+    def __init__(self, post: Callable[[list[Mark]], None], exists: Callable[[str, str], bool]) -> None:
         self._post = post
         self._exists = exists
         self._marks: dict[tuple[str, str], Mark] = {}
@@ -20,13 +20,19 @@ class Marks:
     def __len__(self) -> int:
         return len(self._marks)
 
-    def set(self, kind: str, id: str, *, doing: str = "", error: str = "") -> None:  # noqa: A002 - the page's word
+    @property
+    def all(self) -> list[Mark]:
+        """Those that there are."""
+        return list(self._marks.values())
+
+    def set(self, kind: str, identity: str, *, doing: str = "", error: str = "") -> None:
         """Put a mark on a row; without words take it away."""
-        key, mark = (kind, id), {name: text for name, text in (("doing", doing), ("error", error)) if text}
-        if not mark and key not in self._marks:
+        key, mark = (kind, identity), Mark(kind, identity, doing, error)
+        has_words = bool(doing or error)
+        if not has_words and key not in self._marks:
             return
         self._marks.pop(key, None)
-        if mark and self._exists(kind, id):
+        if has_words and self._exists(kind, identity):
             self._marks[key] = mark
         if not self._unsent:
             asyncio.get_running_loop().call_soon(self._send)
@@ -37,11 +43,7 @@ class Marks:
         for identity in ids:
             self._marks.pop((kind, identity), None)
 
-    def spec(self) -> list[tuple[str, str, Mark]]:
-        """Return kind, id and mark of each."""
-        return [(kind, identity, mark) for (kind, identity), mark in self._marks.items()]
-
     def _send(self) -> None:
         """Send the changes of one moment in one message: a notebook server drops what comes in thousands."""
         marks, self._unsent = self._unsent, {}
-        self._post("marks", marks=[(kind, identity, mark) for (kind, identity), mark in marks.items()])
+        self._post(list(marks.values()))

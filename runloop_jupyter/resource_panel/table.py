@@ -10,9 +10,8 @@ from ..resources.kind import Row
 
 @dataclass(frozen=True, slots=True)
 class Change:
-    """A change since `seq` - 1: rows that are new or different, and the ids of those that are gone."""
+    """Rows that are new or different, and the ids of those that are gone."""
 
-    seq: int
     rows: tuple[Row, ...] = ()
     gone: tuple[str, ...] = ()
 
@@ -25,7 +24,6 @@ class Table:
     """
 
     rows: dict[str, Row] = field(default_factory=dict)
-    seq: int = 0
     complete: bool = False
     """True once all pages were seen."""
     _seen: dict[str, float] = field(default_factory=dict)
@@ -48,11 +46,10 @@ class Table:
         return self._change([], [identity for identity in self.rows if self._seen[identity] < began_at], 0)
 
     def clear(self) -> None:
-        """Forget all; the sequence goes on."""
+        """Forget all."""
         self.rows.clear()
         self._seen.clear()
         self.complete = False
-        self.seq += 1
 
     def _change(self, rows: Iterable[Row], gone: Iterable[str], seen_at: float) -> Change | None:
         changed = []
@@ -66,5 +63,4 @@ class Table:
             del self.rows[identity], self._seen[identity]
         if not changed and not lost:
             return None
-        self.seq += 1
-        return Change(self.seq, tuple(changed), lost)
+        return Change(tuple(changed), lost)

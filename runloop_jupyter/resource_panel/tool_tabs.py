@@ -7,6 +7,8 @@ from dataclasses import dataclass
 from importlib import import_module
 from typing import TYPE_CHECKING, Any
 
+from ..widgets.protocol.panel import OpenTool
+
 if TYPE_CHECKING:
     from ..resources.devboxes import DevboxInfo
     from ..session import Session
@@ -26,13 +28,13 @@ _SEVERAL = frozenset({"terminal"})
 def load(action: str) -> Callable[..., Any]:
     """The class of a tool, imported when first opened."""
     _, module, name = TOOLS[action]
-    made: Callable[..., Any] = getattr(import_module(f".{module}", __package__), name)
+    made: Callable[..., Any] = getattr(import_module(f"..widgets.{module}", __package__), name)
     return made
 
 
 @dataclass(frozen=True, slots=True)
-class OpenTool:
-    """One that is open. `key` names it."""
+class Tab:
+    """A tool that is open. `key` names it."""
 
     key: str
     title: str
@@ -45,7 +47,7 @@ class ToolTabs:
     def __init__(
         self, session: Session, changed: Callable[[], None], load: Callable[[str], Callable[..., Any]] = load
     ) -> None:
-        self.tools: list[OpenTool] = []
+        self.tools: list[Tab] = []
         self.active = ""
         self._session = session
         self._changed = changed
@@ -60,7 +62,7 @@ class ToolTabs:
         if all(tool.key != key for tool in self.tools):
             widget = self._load(action)(self._session, devbox)
             title = TOOLS[action][0] if number == 1 else f"{TOOLS[action][0]} {number}"
-            self.tools.append(OpenTool(key, f"{title} · {devbox.short}", widget))
+            self.tools.append(Tab(key, f"{title} · {devbox.short}", widget))
         self.show(key)
 
     def show(self, key: str) -> None:
@@ -87,6 +89,7 @@ class ToolTabs:
         self.tools.clear()
         self.active = ""
 
-    def spec(self) -> list[list[str]]:
-        """Key and title of each."""
-        return [[tool.key, tool.title] for tool in self.tools]
+    @property
+    def open_tools(self) -> list[OpenTool]:
+        """Key and title of each, as the page gets them."""
+        return [OpenTool(tool.key, tool.title) for tool in self.tools]

@@ -8,11 +8,12 @@ never kept: they may be secrets.
 from __future__ import annotations
 
 from collections.abc import Awaitable, Callable, Iterable, Mapping
-from dataclasses import asdict, dataclass
-from typing import TYPE_CHECKING, Any
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any, Literal
 
 from ..text.durations import parse_duration
 from ..text.quoting import as_word
+from . import specs
 from .api_limits import HOST, LONGEST_KEEP_ALIVE, LONGEST_NAME, VARIABLE, repository_mount
 
 if TYPE_CHECKING:
@@ -26,11 +27,11 @@ Check = Callable[[str], str]
 
 @dataclass(frozen=True, slots=True)
 class Field:
-    """One field. `form` is text, lines, choice, switch or hidden; `options` are the choices, or suggestions."""
+    """One field; `options` are the choices, or suggestions."""
 
     name: str
     label: str
-    form: str = "text"
+    form: Literal["text", "lines", "choice", "switch", "hidden"] = "text"
     hint: str = ""
     options: tuple[tuple[str, str], ...] = ()
     more: bool = False
@@ -38,11 +39,17 @@ class Field:
     check: Check = lambda value: ""
     value: str = ""
 
-    def spec(self) -> dict[str, Any]:
-        """Return what the page needs to know of it."""
-        facts = asdict(self)
-        del facts["check"]
-        return facts
+    def spec(self) -> specs.Field:
+        """Return the part of it that the page gets."""
+        return {
+            "name": self.name,
+            "label": self.label,
+            "form": self.form,
+            "hint": self.hint,
+            "options": [specs.Option(*option) for option in self.options],
+            "more": self.more,
+            "value": self.value,
+        }
 
 
 @dataclass(frozen=True, slots=True)
@@ -91,11 +98,6 @@ class Form:
     magic: Callable[[Values], str]
     submit: Callable[[Submission], Awaitable[Outcome]]
     doing: str = ""
-
-    def spec(self) -> dict[str, Any]:
-        """Return what the page needs to know of it."""
-        fields = [field.spec() for field in self.fields]
-        return {"name": self.name, "title": self.title, "submit": self.button, "fields": fields}
 
     def check(self, values: Values) -> dict[str, str]:
         """Return a sentence for each field whose value cannot be sent."""

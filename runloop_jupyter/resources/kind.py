@@ -8,10 +8,13 @@ from __future__ import annotations
 
 from collections.abc import AsyncIterator, Awaitable, Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
+from math import isfinite
 from typing import TYPE_CHECKING, Any, Generic, Protocol, TypeVar
 
 from ..errors import UsageError, did_you_mean
 from ..text.quoting import printable, reference
+from . import specs
+from .specs import Cell, Column, Fact, LogLine
 
 if TYPE_CHECKING:
     from runloop_sdk import AsyncRunloopSDK
@@ -41,21 +44,6 @@ class Named(Protocol):
 V = TypeVar("V", bound=Named)
 Choices = Mapping[str, Sequence[tuple[str, str]]]
 """By kind, the id and the name of each that can be chosen."""
-
-
-@dataclass(frozen=True, slots=True)
-class Column:
-    """One column. `form` says how a value is shown: text, id, source, status, time, ending, span, bytes or until.
-
-    `width` is in pixels; where there is little room, those with the highest `rank` go first. A column without a label
-    is not shown: it holds what others need.
-    """
-
-    key: str
-    label: str = ""
-    form: str = "text"
-    width: int = 120
-    rank: int = 0
 
 
 @dataclass(frozen=True, slots=True)
@@ -101,11 +89,15 @@ class Action:
         """The label without the dots that announce a question or a form."""
         return self.label.rstrip("…")
 
-    def spec(self) -> dict[str, Any]:
-        """Return what the page needs to know of it."""
-        states = None if self.states is None else list(self.states)
-        facts = {"name": self.name, "label": self.label, "states": states}
-        return {**facts, "many": self.many, "destructive": self.destructive}
+    def spec(self) -> specs.Action:
+        """Return the part of it that the page gets."""
+        return {
+            "name": self.name,
+            "label": self.label,
+            "states": self.states,
+            "many": self.many,
+            "destructive": self.destructive,
+        }
 
 
 @dataclass(frozen=True, slots=True)
@@ -143,8 +135,8 @@ class ResourceKind(Generic[V]):
     empty: str
     """Says what to do where there is none."""
     actions: tuple[Action, ...]
-    cells: Callable[[Entry, str, str], list[list[str]]]
-    """Makes the cells that do what the panel does, of an entry, its name and its id: a label and a text for each."""
+    cells: Callable[[Entry, str, str], list[Cell]]
+    """Makes the cells that do what the panel does, of an entry, its name and its id."""
     loses: str
     """Says what is lost with it."""
     delete: Callable[[AsyncRunloopSDK, str], Awaitable[object]] | None = None
@@ -179,10 +171,10 @@ class ResourceKind(Generic[V]):
     """Finds the entry in the answer about one."""
     fact: Callable[[Entry, str], Any] = field(default=lambda entry, key: entry.get(key))
     """Returns an entry's value for the details; None hides it."""
-    more_facts: Callable[[Entry], Iterable[list[Any]]] = field(default=lambda entry: ())
-    """Returns label, value and form of what else the details show."""
-    log: Callable[[AsyncRunloopSDK, str], Awaitable[list[list[str]]]] | None = None
-    """Reads the log of its making: level and text of each line."""
+    more_facts: Callable[[Entry], Iterable[Fact]] = field(default=lambda entry: ())
+    """Returns what else the details show."""
+    log: Callable[[AsyncRunloopSDK, str], Awaitable[list[LogLine]]] | None = None
+    """Reads the log of its making."""
 
     # Names
 
@@ -287,19 +279,28 @@ class ResourceKind(Generic[V]):
             raise UsageError(f"There is no {name!r} for a {self.singular}.")
         return found
 
-    def cells_for(self, entry: Entry) -> list[list[str]]:
-        """Return a label and a text for each cell that does with one resource what the panel does."""
+    def cells_for(self, entry: Entry) -> list[Cell]:
+        """Return the cells that do with one resource what the panel does."""
         name, identity = str(entry.get("name") or ""), str(entry.get("id") or "")
         return self.cells(entry, reference(name, identity), reference("", identity))
 
-    def spec(self) -> dict[str, Any]:
-        """Return what the page needs to know of it."""
-        columns = [[c.key, c.label, c.form, c.width, c.rank] for c in self.columns]
-        facts = {"name": self.name, "title": self.title, "singular": self.singular, "empty": self.empty}
-        states = {"settled": sorted(self.settled), "ended": sorted(self.ended)}
-        offers = {"create": self.create_label, "uploads": self.uploads, "prunes": self.pruning is not None}
-        actions = [action.spec() for action in self.actions]
-        return {**facts, **states, **offers, "columns": columns, "actions": actions, "needs": list(self.shows_names_of)}
+    def spec(self) -> specs.Kind:
+        """Return the part of it that the page gets."""
+        return {
+            "name": self.name,
+            "title": self.title,
+            "singular": self.singular,
+            "plural": self.plural,
+            "empty": self.empty,
+            "settled": sorted(self.settled),
+            "ended": sorted(self.ended),
+            "create": self.create_label,
+            "uploads": self.uploads,
+            "prunes": self.pruning is not None,
+            "columns": self.columns,
+            "actions": [action.spec() for action in self.actions],
+            "needs": self.shows_names_of,
+        }
 
 
 def label(view: Named) -> str:
@@ -329,7 +330,9 @@ def text(value: object) -> str:
 
 def number(value: object) -> int | None:
     """Return a whole number, or None for anything else."""
-    return int(value) if isinstance(value, int | float) and not isinstance(value, bool) else None
+    if isinstance(value, bool) or not isinstance(value, int | float) or not isfinite(value):
+        return None
+    return int(value)
 
 
 def part(entry: Entry, key: str) -> Entry:

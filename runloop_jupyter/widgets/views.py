@@ -21,6 +21,11 @@ class InOrder(Generic[T]):
         self._next = 0
         self._early: dict[int, T] = {}
 
+    @property
+    def last(self) -> int:
+        """The number up to which all have come, or were given up; -1 before the first."""
+        return self._next - 1
+
     def holds(self, number: int) -> bool:
         """Return True if this message is held back for one that was sent before it."""
         return number in self._early
@@ -50,35 +55,39 @@ class InOrder(Generic[T]):
 
 @dataclass(slots=True)
 class View(Generic[T]):
-    """A place in a page where a widget is shown: when it was heard last (monotonic seconds), and whether it is seen."""
+    """A place in a page where a widget is shown: when it was heard last (monotonic seconds), and whether it is seen.
+
+    It is open once it has said hello.
+    """
 
     heard: float
-    visible: bool = True
+    is_open: bool = False
+    visible: bool = False
     arrived: InOrder[T] = field(default_factory=InOrder)
-    acknowledged: int = -1
 
 
 class Views(Generic[T]):
-    """All views of a widget, by their ids."""
+    """All views of a widget, by their ids; its length is the number of open ones."""
 
     def __init__(self) -> None:
         self._views: dict[str, View[T]] = {}
 
     def __len__(self) -> int:
-        return len(self._views)
+        return sum(view.is_open for view in self._views.values())
 
-    def __contains__(self, view: str) -> bool:
-        return view in self._views
+    def get(self, name: str) -> View[T] | None:
+        """Return a view; None for one that is not known, or not any more."""
+        return self._views.get(name)
 
-    def heard(self, view: str, now: float) -> View[T]:
+    def heard(self, name: str, now: float) -> View[T]:
         """Note that a view has said something, and return it."""
-        found = self._views.setdefault(view, View(now))
+        found = self._views.setdefault(name, View(now))
         found.heard = now
         return found
 
-    def forget(self, view: str) -> None:
+    def forget(self, name: str) -> None:
         """A view was closed."""
-        self._views.pop(view, None)
+        self._views.pop(name, None)
 
     def forget_silent(self, now: float) -> list[str]:
         """Forget the views that have been silent for too long, and return their ids."""
@@ -90,4 +99,4 @@ class Views(Generic[T]):
     @property
     def visible(self) -> bool:
         """True if somebody can see one of them."""
-        return any(view.visible for view in self._views.values())
+        return any(view.is_open and view.visible for view in self._views.values())

@@ -5,8 +5,8 @@ from __future__ import annotations
 from typing import Any
 
 import pytest
-
 from runloop_jupyter.resource_panel.detail import _facts
+
 from runloop_jupyter.resources.devboxes import DevboxInfo, unavailable
 from runloop_jupyter.resources.kinds import KINDS
 from tests.jupyter.kernels import Kernel, fails

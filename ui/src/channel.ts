@@ -35,7 +35,7 @@ export class Channel<Q extends Message, E extends Message> {
 
   private view = newId();
   private sent = 0;
-  private readonly unanswered = new Map<number, number>(); // the times of messages, by number
+  private readonly unanswered = new Map<number, { message: Message; since: number }>(); // by number
   private readonly order = new EventOrder();
   private readonly begun = performance.now();
   private readonly receive = (content: Received, buffers: readonly DataView[]) => this.take(content, buffers);
@@ -83,7 +83,7 @@ export class Channel<Q extends Message, E extends Message> {
   /** Milliseconds that the kernel has owed an answer for; 0 when it owes none. */
   get owed(): number {
     const [oldest] = this.unanswered.values();
-    return oldest === undefined ? 0 : performance.now() - oldest;
+    return oldest === undefined ? 0 : performance.now() - oldest.since;
   }
 
   private post(message: Message): void {
@@ -93,7 +93,7 @@ export class Channel<Q extends Message, E extends Message> {
     const buffers = binary.map((name) => fields[name] as Uint8Array);
     const content = Object.fromEntries(Object.entries(fields).filter(([name]) => !binary.includes(name)));
     const n = this.sent++;
-    this.unanswered.set(n, performance.now());
+    this.unanswered.set(n, { message, since: performance.now() });
     this.options.model.send({ ...content, view: this.view, n }, undefined, buffers);
   }
 
@@ -107,16 +107,23 @@ export class Channel<Q extends Message, E extends Message> {
     if (content.op === "ack") {
       this.acknowledge(content.n as number);
     } else if (content.op === "hello_wanted") {
-      this.view = newId();
-      this.sent = 0;
-      this.unanswered.clear();
-      this.greet();
+      this.beginAnew();
     } else {
       const found = this.order.accept(content as { seq?: number; at?: number });
       if (found === "gap") this.greet();
       else if (found === "take") this.handle(content, buffers);
     }
     this.updateState();
+  }
+
+  /** The kernel has forgotten this view, as after a computer's sleep, and so it has done nothing of what is unanswered. */
+  private beginAnew(): void {
+    const lost = [...this.unanswered.values()].map(({ message }) => message);
+    this.view = newId();
+    this.sent = 0;
+    this.unanswered.clear();
+    this.greet();
+    for (const message of lost) if (message.op !== "hello" && message.op !== "alive") this.post(message);
   }
 
   private handle(content: Received, buffers: readonly DataView[]): void {

@@ -97,6 +97,20 @@ test("one that was forgotten takes a new name and says hello from the start", ()
   expect(kernel.last.view).not.toBe(view);
 });
 
+test("what a kernel that has forgotten the view has not done is sent again after the hello", () => {
+  const { view } = kernel.last;
+  kernel.post({ op: "ack", view, n: 0 });
+  const data = new Uint8Array([7]);
+  channel.send({ op: "type", data });
+  vi.advanceTimersByTime(15_000); // it says that it is alive, which is of no use any more
+  kernel.post({ op: "hello_wanted", view, at: 9 });
+  expect(kernel.sent.slice(-2)).toMatchObject([
+    { op: "hello", n: 0 },
+    { op: "type", n: 1 },
+  ]);
+  expect(kernel.buffers.at(-1)).toEqual([data]);
+});
+
 test("it says that it is alive, and goodbye once", () => {
   vi.advanceTimersByTime(30_000);
   expect(kernel.sent.filter(({ op }) => op === "alive")).toHaveLength(2);

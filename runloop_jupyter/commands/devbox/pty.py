@@ -67,7 +67,7 @@ async def run(session: Session, options: Options) -> object:
     if getattr(get_ipython(), "kernel", None) is not None:
         if not is_live():
             raise UsageError("%devbox pty cannot be used here: nobody can type. %devbox exec runs single commands.")
-        from ...resource_panel.terminal import Terminal
+        from ...widgets.terminal import Terminal
 
         return Terminal(session, devbox, options.session)
     if not (sys.stdin.isatty() and sys.stdout.isatty()):

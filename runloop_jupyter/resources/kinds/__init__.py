@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any
 
+from ...errors import UsageError
 from ..kind import ResourceKind
 from .blueprint import BLUEPRINT
 from .devbox import DEVBOX
@@ -17,6 +18,13 @@ KINDS: Mapping[str, ResourceKind[Any]] = {
     kind.name: kind for kind in (DEVBOX, BLUEPRINT, SNAPSHOT, OBJECT, SECRET, POLICY)
 }
 """By name."""
+
+
+def kind_named(name: str) -> ResourceKind[Any]:
+    """Return the kind of this name. Raises `UsageError` where there is none."""
+    if name not in KINDS:
+        raise UsageError(f"There is no kind of resource {name!r}.")
+    return KINDS[name]
 
 
 def kind_of(view: object) -> ResourceKind[Any]:

@@ -20,7 +20,8 @@ from ..forms import (
     pairs,
     repeated,
 )
-from ..kind import NAME, Action, Column, Entry, Pruning, ResourceKind, Row, number, text
+from ..kind import NAME, Action, Entry, Pruning, ResourceKind, Row, number, text
+from ..specs import Cell, Column, LogLine
 from .deletion import deletion, manage_cells
 
 if TYPE_CHECKING:
@@ -58,12 +59,12 @@ def _fact(entry: Entry, key: str) -> Any:
     return None if key == "state" else entry.get(key)
 
 
-async def _build_log(sdk: AsyncRunloopSDK, identity: str) -> list[list[str]]:
-    return [[line.level, line.message] for line in (await sdk.api.blueprints.logs(identity)).logs]
+async def _build_log(sdk: AsyncRunloopSDK, identity: str) -> list[LogLine]:
+    return [LogLine(line.level, line.message) for line in (await sdk.api.blueprints.logs(identity)).logs]
 
 
-def _cells(entry: Entry, name: str, identity: str) -> list[list[str]]:
-    return [["New devbox from it", f"%devbox create --blueprint {name}"], *manage_cells("blueprint", name)]
+def _cells(entry: Entry, name: str, identity: str) -> list[Cell]:
+    return [Cell("New devbox from it", f"%devbox create --blueprint {name}"), *manage_cells("blueprint", name)]
 
 
 def _request(values: Values) -> dict[str, Any]:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from ...operations import removal
 from ..kind import Action, ActionRequest
+from ..specs import Cell
 
 
 async def _delete(request: ActionRequest) -> str:
@@ -17,6 +18,6 @@ def deletion(states: tuple[str, ...] | None = None) -> Action:
     return Action("delete", "Delete…", states, _delete, "deleting", destructive=True)
 
 
-def manage_cells(noun: str, reference: str) -> list[list[str]]:
+def manage_cells(noun: str, reference: str) -> list[Cell]:
     """Return the cells that show and delete a resource."""
-    return [["Show", f"%runloop {noun} info {reference}"], ["Delete", f"%runloop {noun} delete {reference}"]]
+    return [Cell("Show", f"%runloop {noun} info {reference}"), Cell("Delete", f"%runloop {noun} delete {reference}")]

@@ -33,7 +33,8 @@ from ..forms import (
     pairs,
     repeated,
 )
-from ..kind import NAME, Action, ActionRequest, Choices, Column, Entry, ResourceKind, Row, number, part, text
+from ..kind import NAME, Action, ActionRequest, Choices, Entry, ResourceKind, Row, number, part, text
+from ..specs import Cell, Column
 
 if TYPE_CHECKING:
     from runloop_sdk import AsyncRunloopSDK
@@ -111,14 +112,14 @@ def _fact(entry: Entry, key: str) -> Any:
     return _reason(entry) if key in ("failure_reason", "shutdown_reason") and entry.get(key) else entry.get(key)
 
 
-def _cells(entry: Entry, name: str, identity: str) -> list[list[str]]:
-    use = ["Use it", f"%devbox use {name}"]
+def _cells(entry: Entry, name: str, identity: str) -> list[Cell]:
+    use = Cell("Use it", f"%devbox use {name}")
     if entry.get("status") == "running":
-        run = ["Run a command", f"%%devbox exec --on {name}\necho hello"]
-        return [run, use, ["Suspend", f"%devbox suspend {name}"], ["Shut down", f"%devbox shutdown {name}"]]
+        run = Cell("Run a command", f"%%devbox exec --on {name}\necho hello")
+        return [run, use, Cell("Suspend", f"%devbox suspend {name}"), Cell("Shut down", f"%devbox shutdown {name}")]
     if entry.get("status") == "suspended":
-        return [["Resume", f"%devbox resume {name}"], use, ["Shut down", f"%devbox shutdown {name}"]]
-    return [["Show it", f"%devbox info {name}"]]
+        return [Cell("Resume", f"%devbox resume {name}"), use, Cell("Shut down", f"%devbox shutdown {name}")]
+    return [Cell("Show it", f"%devbox info {name}")]
 
 
 async def _listed(sdk: AsyncRunloopSDK, page: dict[str, Any]) -> AsyncIterator[DevboxView]:

@@ -20,7 +20,8 @@ from ..forms import (
     lines,
     repeated,
 )
-from ..kind import NAME, Column, Entry, ResourceKind, number, part, text
+from ..kind import NAME, Entry, ResourceKind, number, part, text
+from ..specs import Cell, Column, Fact
 from .deletion import deletion
 
 if TYPE_CHECKING:
@@ -35,13 +36,13 @@ def _row(entry: Entry) -> list[Any]:
     return [text(entry.get("name")), allows, number(entry.get("create_time_ms")), text(entry.get("description"))]
 
 
-def _egress(entry: Entry) -> Iterator[list[Any]]:
+def _egress(entry: Entry) -> Iterator[Fact]:
     for key, value in part(entry, "egress").items():
         label = str(key).replace("_", " ").capitalize()
         if isinstance(value, bool):
-            yield [label, "yes" if value else "no", "text"]
+            yield Fact(label, "yes" if value else "no", "text")
         elif value:
-            yield [label, ", ".join(str(v.get("cidr") if isinstance(v, Mapping) else v) for v in value), "text"]
+            yield Fact(label, ", ".join(str(v.get("cidr") if isinstance(v, Mapping) else v) for v in value), "text")
 
 
 def _request(values: Values) -> dict[str, Any]:
@@ -106,7 +107,7 @@ POLICY: ResourceKind[NetworkPolicyView] = ResourceKind(
     more_facts=_egress,
     empty="No network policy yet. A policy says which hosts devboxes may reach.",
     actions=(deletion(),),
-    cells=lambda entry, name, identity: [["Delete", f"%runloop policy delete {name}"]],
+    cells=lambda entry, name, identity: [Cell("Delete", f"%runloop policy delete {name}")],
     create_label="New policy",
     creation=lambda choices, source: FORM,
     delete=lambda sdk, identity: sdk.api.network_policies.delete(identity),

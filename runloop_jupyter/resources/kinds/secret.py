@@ -6,7 +6,8 @@ from typing import TYPE_CHECKING, Any
 
 from ...text.quoting import as_word, printable
 from ..forms import Field, Form, Outcome, Submission, Values, check_variable
-from ..kind import NAME, Column, Entry, ResourceKind, number, text
+from ..kind import NAME, Entry, ResourceKind, number, text
+from ..specs import Cell, Column
 from .deletion import deletion
 
 if TYPE_CHECKING:
@@ -63,7 +64,7 @@ SECRET: ResourceKind[SecretView] = ResourceKind(
     row_values=_row,
     empty="No secret yet. Devboxes get secrets as environment variables; nobody can read them back here.",
     actions=(deletion(),),
-    cells=lambda entry, name, identity: [["Delete", f"%runloop secret delete {name}"]],
+    cells=lambda entry, name, identity: [Cell("Delete", f"%runloop secret delete {name}")],
     create_label="New secret",
     creation=lambda choices, source: FORM,
     delete=lambda sdk, identity: sdk.api.secrets.delete_by_id(identity),

@@ -6,7 +6,8 @@ from collections import Counter
 from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any
 
-from ..kind import NAME, Action, Column, Entry, Pruning, ResourceKind, Row, number, text
+from ..kind import NAME, Action, Entry, Pruning, ResourceKind, Row, number, text
+from ..specs import Cell, Column
 from .deletion import deletion, manage_cells
 
 if TYPE_CHECKING:
@@ -35,8 +36,8 @@ def _older(newest_first: Sequence[Row], keep: int) -> list[Row]:
     return found
 
 
-def _cells(entry: Entry, name: str, identity: str) -> list[list[str]]:
-    return [["New devbox from it", f"%devbox create --snapshot {identity}"], *manage_cells("snapshot", identity)]
+def _cells(entry: Entry, name: str, identity: str) -> list[Cell]:
+    return [Cell("New devbox from it", f"%devbox create --snapshot {identity}"), *manage_cells("snapshot", identity)]
 
 
 def _detail_entry(answer: Entry) -> Entry:

@@ -7,7 +7,8 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from ..kind import NAME, Action, ActionRequest, Column, Entry, Pruning, ResourceKind, Row, number, text
+from ..kind import NAME, Action, ActionRequest, Entry, Pruning, ResourceKind, Row, number, text
+from ..specs import Cell, Column
 from .deletion import deletion, manage_cells
 
 if TYPE_CHECKING:
@@ -31,8 +32,8 @@ def _unfinished(newest_first: Sequence[Row], keep: int) -> list[Row]:
     return [row for row in newest_first if OBJECT.status(row) in (_ERROR, _UPLOADING)]
 
 
-def _cells(entry: Entry, name: str, identity: str) -> list[list[str]]:
-    return [["Download", f"%runloop object download {identity}"], *manage_cells("object", identity)]
+def _cells(entry: Entry, name: str, identity: str) -> list[Cell]:
+    return [Cell("Download", f"%runloop object download {identity}"), *manage_cells("object", identity)]
 
 
 async def _download(request: ActionRequest) -> str:

@@ -126,10 +126,10 @@ class Preview(Event):
     path: str
     size: int
     kind: Literal["text", "image", "none"]
-    text: str
-    mime: str
-    remark: str
-    image: bytes
+    text: str = ""
+    mime: str = ""
+    remark: str = ""
+    image: bytes = b""
 
 
 @dataclass(frozen=True, slots=True)

@@ -9,6 +9,9 @@ from typing import Literal, NamedTuple
 from . import common
 from .message import Event, Protocol, Request
 
+FollowingState = Literal["loading", "live", "waiting", "ended"]
+"""`waiting` after an error, until it is tried again."""
+
 
 class Line(NamedTuple):
     """One line; `time` is in milliseconds since 1970, `level` is empty where the service tells none."""
@@ -44,7 +47,7 @@ class Save(Request):
 class State(Event):
     """The state of following: `waiting` after an error, until it is tried again."""
 
-    state: Literal["loading", "live", "waiting", "ended"]
+    state: FollowingState
 
 
 @dataclass(frozen=True, slots=True)

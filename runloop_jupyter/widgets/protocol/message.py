@@ -19,6 +19,7 @@ if TYPE_CHECKING:
 VERSION = 1
 """Raised when a message changes its meaning: a page of another version asks for the cell to be run again."""
 
+_SHOWN = 60  # characters of what a page sent that nobody knows
 _WORD = re.compile(r"(?<!^)(?=[A-Z])")
 
 
@@ -61,10 +62,12 @@ class Protocol:
         """Return the page's message. Raises `MagicError` for one that is none of this protocol's."""
         kind = next((each for each in self.requests if each.op == content.get("op")), None)
         if kind is None:
-            raise MagicError(
-                f"The page sent {content.get('op')!r}, which this kernel does not know: run the cell again."
-            )
+            raise MagicError(f"The page sent {_short(content.get('op'))}, which is not known here: run the cell again.")
         return decode(kind, content, buffers)
+
+
+def _short(op: object) -> str:
+    return repr(op) if len(repr(op)) <= _SHOWN else f"{repr(op)[:_SHOWN]}…"
 
 
 def decode(kind: type[R], content: Mapping[str, Any], buffers: Sequence[bytes | memoryview]) -> R:

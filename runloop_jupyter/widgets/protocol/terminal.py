@@ -8,6 +8,8 @@ from typing import Literal
 from . import common
 from .message import Event, Protocol, Request
 
+ShellState = Literal["detached", "connecting", "attached", "ended", "lost"]
+
 
 @dataclass(frozen=True, slots=True)
 class Hello(common.Hello):
@@ -56,7 +58,7 @@ class Open(Request):
 class State(Event):
     """The state of the shell; `found` is true if it is one that ran already."""
 
-    state: Literal["detached", "connecting", "attached", "ended", "lost"]
+    state: ShellState
     found: bool = False
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from collections import Counter
 from collections.abc import Callable, Iterator
 from typing import Any
 
@@ -14,6 +15,7 @@ from runloop_jupyter.resource_panel.panel import Panel
 from runloop_jupyter.resources.kind import Row
 from runloop_jupyter.resources.kinds import KINDS
 from runloop_jupyter.session import Session
+from runloop_jupyter.widgets.protocol import VERSION
 from tests.waiting import until
 
 
@@ -25,18 +27,37 @@ class PageComm(BaseComm):
         sent.append((msg_type, data or {}, buffers or []))
 
 
+class Lines:
+    """The lines from the views of a widget to the kernel: each numbers what it sends."""
+
+    def __init__(self, widget: Any) -> None:
+        self._widget = widget
+        self._sent: Counter[str] = Counter()
+
+    def send(self, view: str, op: str, *buffers: bytes, **content: Any) -> None:
+        """Send a message of a view."""
+        message = {"op": op, "view": view, "n": self._sent[view], **content}
+        self._sent[view] += 1
+        self._widget._handle_custom_msg(message, [memoryview(each) for each in buffers])
+
+
+def sent_by(widget: Any) -> list[tuple[dict[str, Any], list[bytes]]]:
+    """All messages of a widget, in order, with their buffers."""
+    sent = vars(widget.comm).get("sent", [])
+    return [(data["content"], buffers) for _, data, buffers in sent if data.get("method") == "custom"]
+
+
 class Page:
-    """What a browser would do with one panel: it keeps its tables and notes what it is told."""
+    """What browsers would do with the views of one panel: it keeps the tables and notes what they are told."""
 
     def __init__(self, session: Session) -> None:
         self.panel = Panel(session)
-        self._count = 0
+        self._lines = Lines(self.panel.view)
 
     @property
     def raw(self) -> list[tuple[dict[str, Any], list[bytes]]]:
         """All messages, in order, with their buffers."""
-        sent = vars(self.panel.view.comm)["sent"]
-        return [(data["content"], buffers) for _, data, buffers in sent if data.get("method") == "custom"]
+        return sent_by(self.panel.view)
 
     def told(self, op: str) -> list[dict[str, Any]]:
         """All messages of one kind."""
@@ -45,7 +66,11 @@ class Page:
     @property
     def marks(self) -> list[tuple[str, dict[str, str]]]:
         """The id of each row that was marked, and what with, in order."""
-        return [(identity, mark) for told in self.told("marks") for _, identity, mark in told["marks"]]
+        marks = [mark for told in self.told("marks_changed") for mark in told["marks"]]
+        return [
+            (identity, {key: text for key, text in (("doing", doing), ("error", error)) if text})
+            for _, identity, doing, error in marks
+        ]
 
     @property
     def failures(self) -> list[tuple[str, str]]:
@@ -58,28 +83,28 @@ class Page:
         widgets = (self.panel, self.panel.view)
         return json.dumps([{k: v for k, v in w.get_state().items() if k not in ("_esm", "_css")} for w in widgets])
 
-    def send(self, op: str, _buffers: tuple[bytes, ...] = (), **content: Any) -> None:
-        """What the page's script sends."""
-        self._count += 1
-        buffers = [memoryview(each) for each in _buffers]
-        self.panel.view._handle_custom_msg({"op": op, "n": self._count, **content}, buffers)
+    def send(self, op: str, *buffers: bytes, view: str = "v1", **content: Any) -> None:
+        """What the page's script sends for a view."""
+        self._lines.send(view, op, *buffers, **content)
 
     def open(self, view: str = "v1", kinds: tuple[str, ...] = ("devbox", "blueprint")) -> None:
-        self.send("hello", view=view, visible=True, kinds=list(kinds))
+        self.send("hello", view=view, protocol=VERSION, visible=True, kinds=list(kinds))
 
     def rows(self, kind: str = "devbox") -> dict[str, Row]:
-        """The rows as the page has them, put together of snapshots and changes as its script does."""
+        """The rows as the page has them, put together of tables and changes as its script does."""
         rows: dict[str, Row] = {}
         seq = None
         for content, buffers in self.raw:
-            if content.get("kind") != kind:
+            if "at" in content:
+                seq = max(seq or 0, content["at"])
+            elif "seq" in content and seq is not None:
+                assert content["seq"] == seq + 1, "an event was lost"
+                seq = content["seq"]
+            if content.get("kind") != kind or seq is None:
                 continue
-            if content["op"] == "snapshot":
+            if content["op"] == "table":
                 rows = {row[0]: row for row in json.loads(bytes(buffers[0]))}
-                seq = content["seq"]
-            elif content["op"] == "patch" and seq is not None and content["seq"] > seq:
-                assert content["seq"] == seq + 1, "a change was lost"
-                seq = content["seq"]
+            elif content["op"] == "rows_changed":
                 rows.update({row[0]: list(row) for row in content["rows"]})
                 for identity in content["gone"]:
                     del rows[identity]

@@ -13,10 +13,11 @@ import pytest
 
 from runloop_jupyter.operations.lifecycle import create
 from runloop_jupyter.output.output_targets import ScreenSize
-from runloop_jupyter.resource_panel.console import Console
-from runloop_jupyter.resource_panel.console_buffer import CHARACTERS, LINES, ConsoleBuffer, Printer
 from runloop_jupyter.resources.devboxes import DevboxInfo, describe
 from runloop_jupyter.session import Session
+from runloop_jupyter.widgets.console import Console
+from runloop_jupyter.widgets.console_buffer import CHARACTERS, LINES, ConsoleBuffer, Printer
+from runloop_jupyter.widgets.protocol.console import Piece
 from tests.jupyter.panel.tool_page import MakeToolPage, ToolPage, tools
 
 __all__ = ["tools"]
@@ -26,7 +27,7 @@ def pieces(page: ToolPage) -> list[list[str]]:
     """What the page shows."""
     shown: list[list[str]] = []
     for content, _ in page.raw:
-        if content["op"] in ("snapshot", "clear"):
+        if content["op"] in ("snapshot", "cleared"):
             shown = []
         for piece in content.get("pieces", []):
             shown = taken_back(shown, int(piece[1])) if piece[0] == "back" else [*shown, piece]
@@ -52,7 +53,7 @@ def text(page: ToolPage, *kinds: str) -> str:
 
 def state(page: ToolPage) -> dict[str, Any]:
     """The last that the page was told of it."""
-    return [content for content, _ in page.raw if content["op"] in ("state", "snapshot")][-1]
+    return [content for content, _ in page.raw if content["op"] == "state"][-1]
 
 
 async def runs(page: ToolPage, command: str) -> str:
@@ -230,7 +231,7 @@ async def test_a_second_view_gets_what_is_shown_what_runs_and_the_history(page: 
     second = await ToolPage(page.tool, "v2").open()
     snapshot = second.told("snapshot")[-1]
     assert snapshot["history"] == ["echo two", "echo one", "echo three; sleep 60"]
-    assert snapshot["running"] is True
+    assert second.told("state")[-1]["running"] is True
     assert text(second) == text(page)
     page.send("clear")
     await second.until(lambda: pieces(second) == [], "the clearing")
@@ -276,22 +277,29 @@ async def test_empty_commands_and_nothing_to_save_or_stop(page: ToolPage) -> Non
 
 def test_a_scroll_keeps_the_last_lines_and_merges_small_pieces() -> None:
     scroll = ConsoleBuffer()
-    scroll.add(("stdout", f"{n}\n") for n in range(3 * LINES))
+    scroll.add(Piece("stdout", f"{n}\n") for n in range(3 * LINES))
     kept = "".join(text for _, text in scroll.pieces).splitlines()
     assert kept[-1] == str(3 * LINES - 1)
     assert LINES / 2 < len(kept) <= LINES
     assert len(scroll.pieces) < 100
-    scroll.add([("stdout", "x" * CHARACTERS), ("stdout", "y")])
+    scroll.add([Piece("stdout", "x" * CHARACTERS), Piece("stdout", "y")])
     assert scroll.pieces == [("stdout", "y")]
     scroll.clear()
     scroll.add(
-        [("stdout", "a\n10%"), ("stdout", "\r20%"), ("stderr", "!"), ("stdout", "b"), ("quiet", "q"), ("stdout", "c")]
+        [
+            Piece("stdout", "a\n10%"),
+            Piece("stdout", "\r20%"),
+            Piece("stderr", "!"),
+            Piece("stdout", "b"),
+            Piece("quiet", "q"),
+            Piece("stdout", "c"),
+        ]
     )
     assert scroll.pieces == [("stdout", "a\n\r20%"), ("stderr", "!"), ("stdout", "b"), ("quiet", "q"), ("stdout", "c")]
 
 
 async def test_a_line_without_an_end_costs_no_more_as_it_grows() -> None:
-    sent: list[tuple[str, str]] = []
+    sent: list[Piece] = []
     printer = Printer(sent.extend)
     for _ in range(200):
         printer.write("stdout", "y" * 4000)
@@ -301,7 +309,7 @@ async def test_a_line_without_an_end_costs_no_more_as_it_grows() -> None:
 
 
 async def test_a_printer_sends_little_after_a_burst_and_catches_its_breath(monkeypatch: pytest.MonkeyPatch) -> None:
-    sent: list[tuple[str, str]] = []
+    sent: list[Piece] = []
     printer = Printer(sent.extend)
     flood = "".join(f"{n}\n" for n in range(LINES * 2))
     printer.write("stdout", flood)
@@ -354,7 +362,8 @@ async def test_a_flood_of_drawings_is_left_out_but_for_its_end() -> None:
 
 def test_taking_back_ends_at_what_was_told() -> None:
     scroll = ConsoleBuffer()
-    scroll.add([("stdout", "a\n"), ("quiet", "q"), ("stdout", "b\nc\n"), ("stderr", "d\ne"), ("back", "1")])
+    scroll.add([Piece("stdout", "a\n"), Piece("quiet", "q"), Piece("stdout", "b\nc\n")])
+    scroll.add([Piece("stderr", "d\ne"), Piece("back", "1")])
     assert scroll.pieces == [("stdout", "a\n"), ("quiet", "q"), ("stdout", "b\nc\n")]
-    scroll.add([("back", "7")])
+    scroll.add([Piece("back", "7")])
     assert scroll.pieces == [("stdout", "a\n"), ("quiet", "q")]

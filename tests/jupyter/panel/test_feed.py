@@ -10,21 +10,19 @@ from typing import Any
 
 import pytest
 
-from runloop_jupyter.resource_panel import controller
-from runloop_jupyter.resource_panel import feed as feeds
+from runloop_jupyter.resource_panel import forms, row_observer, service_reader
 from runloop_jupyter.resource_panel.feed import feed_of
-from runloop_jupyter.resource_panel.poll_interval import delay, delay_after_failures
 from runloop_jupyter.resource_panel.table import Change, Table
-from runloop_jupyter.resource_panel.view_presence import ViewPresence
 from runloop_jupyter.resources.kinds import KINDS
 from runloop_jupyter.session import Session
+from runloop_jupyter.widgets.poll_interval import delay, delay_after_failures
 from tests.jupyter.panel.faulty_service import FaultyService, devbox, faulty_service
 from tests.jupyter.panel.page import MakePage, Page
 
 
 @pytest.fixture
 async def faulty(monkeypatch: pytest.MonkeyPatch) -> AsyncIterator[FaultyService]:
-    monkeypatch.setattr("runloop_jupyter.resource_panel.poll_interval.EVERY", 0.05)
+    monkeypatch.setattr("runloop_jupyter.widgets.poll_interval.EVERY", 0.05)
     async with faulty_service() as service:
         yield service
 
@@ -45,7 +43,7 @@ async def page(session: Session, pages: MakePage) -> Page:
 
 def health(page: Page, kind: str = "devbox") -> dict[str, Any]:
     """The latest word on how looking goes."""
-    return next((h for h in reversed(page.told("health")) if h["kind"] == kind), {})
+    return next((h["health"] for h in reversed(page.told("health_changed")) if h["kind"] == kind), {})
 
 
 async def lost(page: Page, text: str) -> None:
@@ -85,7 +83,7 @@ async def test_a_service_that_hangs_is_told_and_it_recovers(
 ) -> None:
     faulty.devboxes = [devbox(1)]
     await page.until(lambda: page.rows(), "the row")
-    monkeypatch.setattr(feeds, "_PATIENCE", 0.2)
+    monkeypatch.setattr(service_reader, "_PATIENCE", 0.2)
     faulty.hangs = True
     await lost(page, "does not answer")
     faulty.hangs = False
@@ -97,14 +95,14 @@ async def test_an_action_says_after_a_while_that_the_service_does_not_answer(
 ) -> None:
     faulty.devboxes = [devbox(1)]
     await page.until(lambda: page.rows(), "the row")
-    monkeypatch.setattr(controller, "_ANSWER_WITHIN", 0.3)
-    monkeypatch.setattr(controller, "_GLANCE", 0.1)
+    monkeypatch.setattr(row_observer, "_ANSWER_WITHIN", 0.3)
+    monkeypatch.setattr(forms, "_GLANCE", 0.1)
     faulty.hangs = True
     page.send("act", kind="devbox", action="keep_alive", ids=["dbx_00001"])
     _, error = (await page.until(lambda: page.failures, "the failure"))[-1]
     assert error.startswith("Not confirmed within 0 s: The service does not answer.")
-    page.send("form", name="devbox")
-    await page.until(lambda: page.told("form"), "the form, all the same")
+    page.send("open_form", kind="devbox")
+    await page.until(lambda: page.told("form_opened"), "the form, all the same")
     faulty.hangs = False
     page.send("dismiss", kind="devbox", id="dbx_00001")
 
@@ -125,9 +123,9 @@ async def test_hundreds_at_once_travel_in_few_messages(faulty: FaultyService, pa
     faulty.devboxes = [devbox(number) for number in range(300)]
     await page.until(lambda: len(page.rows()) == 300, "the rows")
     page.send("act", kind="devbox", action="keep_alive", ids=list(page.rows()))
-    await page.until(lambda: page.told("say"), "the end")
-    assert page.told("say")[-1]["text"] == "Keep alive: done for 300."
-    assert len(page.told("marks")[0]["marks"]) == 300
+    await page.until(lambda: page.told("notice"), "the end")
+    assert page.told("notice")[-1]["text"] == "Keep alive: done for 300."
+    assert len(page.told("marks_changed")[0]["marks"]) == 300
     assert [mark for _, mark in page.marks[300:]] == [{}] * 300
 
 
@@ -138,7 +136,7 @@ async def test_a_form_offers_the_snapshot_that_it_is_about_however_old_it_is(
     faulty.others["snapshots"] = taken[::-1]
     await page.until(lambda: len(feed_of(session).tables["snapshot"].rows) == 205, "all snapshots")
     page.send("act", kind="snapshot", action="create_devbox", ids=["snp_1"])
-    form = (await page.until(lambda: page.told("form"), "the form"))[-1]
+    form = (await page.until(lambda: page.told("form_opened"), "the form"))[-1]
     source = next(field for field in form["fields"] if field["name"] == "source")
     assert source["value"] == "snapshot:snp_1"
     assert len(source["options"]) == 202
@@ -147,8 +145,8 @@ async def test_a_form_offers_the_snapshot_that_it_is_about_however_old_it_is(
 async def test_choices_of_one_name_have_their_ids_beside_it(faulty: FaultyService, page: Page) -> None:
     ids = ("bpt_0", "bpt_1")
     faulty.others["blueprints"] = [{"id": each, "name": "tools", "status": "build_complete"} for each in ids]
-    page.send("form", name="devbox")
-    form = (await page.until(lambda: page.told("form"), "the form"))[-1]
+    page.send("open_form", kind="devbox")
+    form = (await page.until(lambda: page.told("form_opened"), "the form"))[-1]
     source = next(field for field in form["fields"] if field["name"] == "source")
     assert [label for _, label in source["options"][1:]] == ["Blueprint tools (bpt_0)", "Blueprint tools (bpt_1)"]
 
@@ -157,30 +155,32 @@ async def test_a_form_that_is_refused_stays_open_and_says_why(
     faulty: FaultyService, page: Page, session: Session
 ) -> None:
     await page.until(lambda: health(page).get("loading") is False, "the first look")
-    page.send("form", name="devbox")
-    await page.until(lambda: page.told("form"), "the form")
+    page.send("open_form", kind="devbox")
+    await page.until(lambda: page.told("form_opened"), "the form")
     faulty.status = 403
-    page.send("submit", name="devbox", values={"name": "x"})
-    refused = (await page.until(lambda: page.told("refused"), "the refusal"))[-1]
+    page.send("submit_form", name="devbox", values={"name": "x"})
+    refused = (await page.until(lambda: page.told("form_refused"), "the refusal"))[-1]
     assert "in a mood (403" in refused["text"]
-    assert page.told("form_done") == []
+    assert page.told("form_accepted") == []
 
 
 async def test_details_that_fail_are_tried_again(faulty: FaultyService, page: Page) -> None:
     faulty.devboxes = [devbox(1)]
     await page.until(lambda: page.rows(), "the row")
     faulty.status = 403
-    page.send("detail", view="v1", kind="devbox", id="dbx_00001")
-    await page.until(lambda: page.told("detail") and "in a mood" in page.told("detail")[-1]["error"], "the failure")
+    page.send("follow", kind="devbox", id="dbx_00001")
+    await page.until(
+        lambda: page.told("details_failed") and "in a mood" in page.told("details_failed")[-1]["error"], "the failure"
+    )
     faulty.status = 200
-    await page.until(lambda: page.told("detail")[-1].get("facts"), "the details")
+    await page.until(lambda: page.told("details") and page.told("details")[-1]["facts"], "the details")
 
 
 async def test_times_are_told_by_the_clock_of_the_service(faulty: FaultyService, page: Page) -> None:
     await page.until(lambda: health(page).get("loading") is False, "the first look")
-    assert abs(page.told("welcome")[-1]["now"] / 1000 - time.time()) < 60
+    assert abs(page.told("snapshot")[-1]["now"] / 1000 - time.time()) < 60
     faulty.headers = f"date: {formatdate(time.time() + 3600, usegmt=True)}\r\n"
-    clock = (await page.until(lambda: page.told("clock"), "the clock"))[-1]
+    clock = (await page.until(lambda: page.told("clock_changed"), "the clock"))[-1]
     assert abs(clock["now"] / 1000 - time.time() - 3600) < 60
     faulty.status = 500
     await lost(page, "answered 500")
@@ -211,8 +211,8 @@ async def test_marks_go_with_their_rows(faulty: FaultyService, page: Page) -> No
     faulty.devboxes = []
     await page.until(lambda: not page.rows(), "the end of the row")
     page.open("v2")
-    await page.until(lambda: len(page.told("welcome")) > 1, "another welcome")
-    assert page.told("welcome")[-1]["marks"] == []
+    await page.until(lambda: len(page.told("snapshot")) > 1, "another snapshot")
+    assert page.told("snapshot")[-1]["marks"] == []
 
 
 async def test_a_service_that_is_not_there_is_told(faulty: FaultyService, session: Session, pages: MakePage) -> None:
@@ -272,8 +272,8 @@ async def test_kinds_that_are_not_served_have_no_tab_and_trouble_no_other(
     faulty: FaultyService, page: Page, session: Session
 ) -> None:
     await page.until(lambda: health(page).get("loading") is False, "the first look")
-    assert page.told("welcome")[-1]["served"] == ["devbox", "blueprint", "snapshot", "object"]
-    assert feed_of(session).kinds == ("devbox", "blueprint", "snapshot", "object")
+    assert page.told("snapshot")[-1]["kinds"] == ("devbox", "blueprint", "snapshot", "object")
+    assert feed_of(session).tables.kinds == ("devbox", "blueprint", "snapshot", "object")
     await page.until(lambda: len([each for each in faulty.asked if each.startswith("/v1/objects")]) > 1, "a round")
     assert len([each for each in faulty.asked if each.startswith("/v1/secrets")]) == 1
     assert health(page)["error"] == ""
@@ -313,14 +313,14 @@ async def test_two_panels_ask_once(faulty: FaultyService, page: Page, session: S
 # What decides
 
 
-def test_a_table_numbers_its_changes_and_knows_what_is_newer() -> None:
+def test_a_table_tells_its_changes_and_knows_what_is_newer() -> None:
     table = Table()
-    assert table.take([["a", 1], ["b", 1]], asked_at=1) == Change(1, (["a", 1], ["b", 1]))
+    assert table.take([["a", 1], ["b", 1]], asked_at=1) == Change((["a", 1], ["b", 1]))
     assert table.take([["a", 1], ["b", 1]], asked_at=2) is None
-    assert table.put(["a", 2], now=5) == Change(2, (["a", 2],))
+    assert table.put(["a", 2], now=5) == Change((["a", 2],))
     assert table.take([["a", 1]], asked_at=4) is None, "an answer that was asked for before is older"
-    assert table.finish(began_at=4) == Change(3, (), ("b",))
-    assert table.drop("a") == Change(4, (), ("a",))
+    assert table.finish(began_at=4) == Change((), ("b",))
+    assert table.drop("a") == Change((), ("a",))
     assert table.drop("a") is None
 
 
@@ -345,15 +345,3 @@ def test_failures_make_it_patient_but_never_stop_it() -> None:
     assert delay_after_failures(1, told=30) == 30
     assert delay_after_failures(1, told=300) == 300
     assert delay_after_failures(1, told=3000) == 600
-
-
-def test_views_that_fall_silent_are_gone_after_a_while() -> None:
-    audience = ViewPresence()
-    audience.here("a", 0, visible=True)
-    audience.here("b", 0, visible=False)
-    assert audience.visible(50)
-    audience.here("b", 90, visible=False)
-    assert audience.present(120)
-    assert not audience.visible(120)
-    audience.gone("b")
-    assert not audience.present(121)

@@ -11,10 +11,10 @@ from typing import Any
 import pytest
 
 from runloop_jupyter.operations.lifecycle import create
-from runloop_jupyter.resource_panel.files import FileBrowser
-from runloop_jupyter.resource_panel.uploads import Upload
 from runloop_jupyter.resources.devboxes import DevboxInfo
 from runloop_jupyter.session import Session
+from runloop_jupyter.widgets.files import FileBrowser
+from runloop_jupyter.widgets.uploads import Upload
 from runloop_sdk import AsyncDevbox
 from tests.jupyter.panel.tool_page import MakeToolPage, ToolPage, tools
 
@@ -30,7 +30,7 @@ printf 'a\000b' > blob.bin && head -c 400000 /dev/zero | tr '\000' x > long.txt 
 
 def listing(page: ToolPage) -> dict[str, Any]:
     """The folder that the page shows."""
-    return [content for content, _ in page.raw if content["op"] in ("listing", "snapshot")][-1]
+    return [content for content, _ in page.raw if content["op"] == "listing"][-1]
 
 
 def names(page: ToolPage) -> list[str]:
@@ -40,16 +40,16 @@ def names(page: ToolPage) -> list[str]:
 
 def shown(page: ToolPage) -> dict[str, Any]:
     """The file that is open beside it."""
-    return page.told("preview")[-1]
+    return next(reversed(page.told("preview")), {})
 
 
 async def goes(page: ToolPage, path: str, to: str) -> None:
-    page.send("go", path=path)
+    page.send("open_folder", path=path)
     await page.until(lambda: listing(page)["path"] == to, to)
 
 
 async def opens(page: ToolPage, name: str) -> dict[str, Any]:
-    page.send("open", name=name)
+    page.send("open_entry", name=name)
     await page.until(lambda: shown(page).get("name") == name, name)
     return shown(page)
 
@@ -61,7 +61,7 @@ async def refuses(page: ToolPage, words: str) -> None:
 async def sends(page: ToolPage, name: str, *pieces: bytes, **more: Any) -> None:
     """Upload a file as the page does; a second time with an answer, where it is asked."""
     page.send("upload", key="k", name=name, size=sum(map(len, pieces)), **more)
-    await page.until(lambda: page.told("begin") and page.told("transfers")[-1]["transfers"], "the beginning")
+    await page.until(lambda: page.told("upload_wanted") and page.told("transfers")[-1]["transfers"], "the beginning")
     for piece in pieces:
         page.send("upload_part", piece, key="k")
     page.send("upload_end", key="k")
@@ -99,7 +99,7 @@ async def test_the_home_folder_opens_with_all_its_entries(page: ToolPage) -> Non
 
 
 async def test_one_walks_through_folders_links_and_typed_paths(page: ToolPage) -> None:
-    page.send("open", name="link")
+    page.send("open_entry", name="link")
     await page.until(lambda: names(page) == ["a.txt", "deeper"], "the link's folder")
     await goes(page, "..", "/home/user")
     await goes(page, "with space/deeper", "/home/user/with space/deeper")
@@ -121,7 +121,7 @@ async def test_one_walks_through_folders_links_and_typed_paths(page: ToolPage) -
 async def test_a_folder_that_cannot_be_shown_is_said_and_the_last_one_stays(
     page: ToolPage, path: str, words: str
 ) -> None:
-    page.send("go", path=path)
+    page.send("open_folder", path=path)
     await refuses(page, words)
     assert listing(page)["path"] == "/home/user"
     assert page.told("busy")[-1]["on"] is False
@@ -145,15 +145,16 @@ async def test_texts_images_and_other_files_are_looked_at(page: ToolPage, handle
     assert (await opens(page, "drawn.svg"))["mime"] == "image/svg+xml"
     vast = await opens(page, "vast.png")
     assert (vast["kind"], vast["remark"]) == ("none", "An image of 9.4 MB: download it to look at it.")
-    page.send("shut")
-    await page.until(lambda: shown(page)["kind"] == "", "nothing")
+    before = len(page.raw)
+    page.send("close_preview")
+    await page.until(lambda: any(content["op"] == "preview_closed" for content, _ in page.raw[before:]), "nothing")
 
 
 @pytest.mark.parametrize(
     ("name", "words"), [("pipe", "device, a pipe"), ("dangling", "leads nowhere"), ("gone.txt", "There is no file")]
 )
 async def test_what_cannot_be_looked_at_is_said(page: ToolPage, name: str, words: str) -> None:
-    page.send("open", name=name)
+    page.send("open_entry", name=name)
     await refuses(page, words)
 
 
@@ -170,7 +171,7 @@ async def test_a_file_goes_up_in_pieces_whose_order_is_kept(page: ToolPage, hand
 
 async def test_a_file_that_is_there_is_replaced_only_after_a_yes(page: ToolPage, handle: AsyncDevbox) -> None:
     page.send("upload", key="k", name="note.txt", size=3)
-    await page.until(lambda: page.told("exists"), "the question")
+    await page.until(lambda: page.told("upload_exists"), "the question")
     assert await handle.file.read(file_path="note.txt") == "first\nsecond\n"
     await sends(page, "note.txt", b"new", replace=True)
     assert await handle.file.read(file_path="note.txt") == "new"
@@ -182,21 +183,21 @@ async def test_an_upload_that_is_cancelled_or_whose_page_leaves_puts_nothing_the
     page: ToolPage, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     page.send("upload", key="k", name="half", size=10)
-    await page.until(lambda: page.told("begin"), "the beginning")
+    await page.until(lambda: page.told("upload_wanted"), "the beginning")
     page.send("upload_part", b"12345", key="k")
     page.send("cancel", key="k")
     await page.until(lambda: page.told("transfers")[-1]["transfers"] == [], "its end")
     page.send("upload", key="k", name="half", size=10)
-    await page.until(lambda: len(page.told("begin")) == 2, "the beginning")
+    await page.until(lambda: len(page.told("upload_wanted")) == 2, "the beginning")
     page.send("upload_end", key="k")
     await refuses(page, "changed on its way")
     page.send("upload", key="k", name="half", size=10)
-    await page.until(lambda: len(page.told("begin")) == 3, "the beginning")
-    monkeypatch.setattr("runloop_jupyter.resource_panel.tool._VIEW_CHECK", 0.01)
+    await page.until(lambda: len(page.told("upload_wanted")) == 3, "the beginning")
+    monkeypatch.setattr("runloop_jupyter.widgets.channel.GRACE", 0.01)
     page.send("bye")
     await page.until(lambda: not page.tool._transfers, "its end")
-    await page.open()
-    assert "half" not in names(page)
+    again = await ToolPage(page.tool, "v2").open()
+    assert "half" not in names(again)
 
 
 async def test_pieces_are_written_in_the_order_in_which_they_came(tmp_path: Path) -> None:
@@ -227,9 +228,9 @@ def _is_gone(page: ToolPage, name: str) -> bool:
 
 
 async def test_folders_are_made_and_things_deleted(page: ToolPage) -> None:
-    page.send("make", name="new one")
+    page.send("make_folder", name="new one")
     await page.until(lambda: "new one" in names(page), "the folder")
-    assert page.told("made")[-1]["name"] == "new one"
+    assert page.told("folder_made")[-1]["name"] == "new one"
     for name in ("new one", "with space", "link", "dangling"):
         page.send("remove", name=name)
         await page.until(partial(_is_gone, page, name), name)
@@ -239,10 +240,10 @@ async def test_folders_are_made_and_things_deleted(page: ToolPage) -> None:
 @pytest.mark.parametrize(
     ("op", "name", "words"),
     [
-        ("make", "note.txt", "There is already 'note.txt'"),
-        ("make", "a/b", "cannot be a name"),
-        ("make", "", "cannot be a name"),
-        ("make", "x" * 256, "256 bytes of at most 255"),
+        ("make_folder", "note.txt", "There is already 'note.txt'"),
+        ("make_folder", "a/b", "cannot be a name"),
+        ("make_folder", "", "cannot be a name"),
+        ("make_folder", "x" * 256, "256 bytes of at most 255"),
         ("remove", "..", "cannot be a name"),
         ("remove", "gone", "No such file"),
     ],
@@ -254,7 +255,7 @@ async def test_what_cannot_be_done_is_said(page: ToolPage, op: str, name: str, w
 
 async def test_where_the_user_may_not_write_it_is_said(page: ToolPage) -> None:
     await goes(page, "/usr", "/usr")
-    page.send("make", name="mine")
+    page.send("make_folder", name="mine")
     await refuses(page, "The folder 'mine' was not made: Permission denied.")
     page.send("remove", name="share")
     await refuses(page, "'share' was not deleted, or not all of it: Permission denied.")
@@ -277,6 +278,6 @@ async def test_a_devbox_that_is_suspended_or_gone_is_said(
     await getattr(handle, verb)()
     if verb == "suspend":
         await handle.await_suspended()
-    page.send("go", path=".")
+    page.send("open_folder", path=".")
     await refuses(page, words)
     assert "note.txt" in names(page)

@@ -10,10 +10,10 @@ import pytest
 
 from runloop_jupyter.errors import RemoteError
 from runloop_jupyter.operations.lifecycle import create
-from runloop_jupyter.resource_panel import logs, poll_interval
-from runloop_jupyter.resource_panel.logs import LogView
 from runloop_jupyter.resources.devboxes import DevboxInfo
 from runloop_jupyter.session import Session
+from runloop_jupyter.widgets import logs, poll_interval
+from runloop_jupyter.widgets.logs import LogView
 from runloop_sdk import AsyncDevbox
 from tests.jupyter.panel.tool_page import MakeToolPage, ToolPage, tools
 
@@ -24,9 +24,9 @@ def rows(page: ToolPage) -> list[list[object]]:
     """The lines that the page shows."""
     shown: list[list[object]] = []
     for content, _ in page.raw:
-        if content["op"] in ("snapshot", "clear"):
+        if content["op"] in ("snapshot", "cleared"):
             shown = []
-        shown += content.get("rows", [])
+        shown += content.get("lines", [])
     return shown
 
 
@@ -77,7 +77,7 @@ async def test_a_second_view_gets_all_and_only_what_is_new_travels(devbox: Async
     await page.until(lambda: "50" in texts(page) and "exit code 0" in texts(page), "the lines and the end")
     await devbox.cmd.exec("echo one more")
     await page.until(lambda: "one more" in texts(page), "the line")
-    assert len(page.told("lines")[-1]["rows"]) <= 3
+    assert len(page.told("lines")[-1]["lines"]) <= 3
     second = await ToolPage(page.tool, "v2").open()
     await page.until(lambda: texts(page).count("exit code 0") == 2, "the last line")
     await second.until(lambda: texts(second) == texts(page), "all lines")
@@ -137,7 +137,7 @@ async def test_lines_are_saved_beside_the_notebook(devbox: AsyncDevbox, page: To
 async def test_nobody_asks_when_nobody_looks(
     devbox: AsyncDevbox, page: ToolPage, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("runloop_jupyter.resource_panel.tool._VIEW_CHECK", 0.01)
+    monkeypatch.setattr("runloop_jupyter.widgets.channel.GRACE", 0.01)
     await page.until(lambda: state(page) == "live", "the first look")
     page.send("bye")
     await page.until(lambda: page.tool._following.done(), "the end of looking")
@@ -147,18 +147,18 @@ async def test_nobody_asks_when_nobody_looks(
 
 
 async def test_a_page_that_was_silent_for_long_goes_on(
-    devbox: AsyncDevbox, page: ToolPage, monkeypatch: pytest.MonkeyPatch
+    session: Session, box: DevboxInfo, devbox: AsyncDevbox, tools: MakeToolPage, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("runloop_jupyter.resource_panel.tool._VIEW_CHECK", 0.01)
-    monkeypatch.setattr("runloop_jupyter.resource_panel.tool._VIEW_TIMEOUT", 0.01)
-    again = await ToolPage(page.tool, "v2").open()  # whose hello begins the watch anew
-    page.tool._watch.cancel()
-    page.tool.begin(page.tool._watch_views())
-    await again.until(lambda: page.tool._following.done(), "the end of looking")
-    monkeypatch.undo()
+    monkeypatch.setattr("runloop_jupyter.widgets.channel.GRACE", 0.01)
+    page = await tools(LogView, session, box).open()
+    monkeypatch.setattr("runloop_jupyter.widgets.views.SILENCE", 0.0)
+    await page.until(lambda: page.tool._following.done(), "the end of looking")
+    monkeypatch.setattr("runloop_jupyter.widgets.views.SILENCE", 150.0)
     await devbox.cmd.exec("echo meanwhile")
     page.send("alive", visible=True)
-    await page.until(lambda: "meanwhile" in texts(page), "what was missed")
+    await page.until(lambda: page.told("hello_wanted"), "the wish for a hello")
+    again = await ToolPage(page.tool, "v1-awake").open()
+    await again.until(lambda: "meanwhile" in texts(again), "what was missed")
 
 
 async def test_many_and_long_lines_come_in_messages_of_some_size(
@@ -170,6 +170,6 @@ async def test_many_and_long_lines_come_in_messages_of_some_size(
         "head -c 300000 /dev/zero | tr '\\0' y"
     )
     await page.until(lambda: any("characters)" in text for text in texts(page)), "the longest")
-    assert max(sum(len(row[4]) for row in told["rows"]) for told in page.told("lines")) < 40_000
+    assert max(sum(len(row[4]) for row in told["lines"]) for told in page.told("lines")) < 40_000
     numbers = "".join(texts(page)[1:]).replace("…", "").replace("x", " ").split("y")[0].split()
     assert numbers == [str(n) for n in range(1, 61)]  # a line that was looked at too early came in two parts

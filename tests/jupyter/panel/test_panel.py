@@ -33,7 +33,7 @@ async def made(session: Session, page: Page, name: str, **parameters: Any) -> st
 async def opened(session: Session, pages: MakePage) -> Page:
     page = pages(session)
     page.open()
-    await page.until(lambda: page.told("welcome") and page.told("snapshot"), "the welcome")
+    await page.until(lambda: page.told("snapshot") and page.told("table"), "the welcome")
     return page
 
 
@@ -45,11 +45,11 @@ async def test_a_page_gets_what_there_is_and_then_only_changes(session: Session,
     page.send("act", kind="devbox", action="suspend", ids=[identity])
     await page.until(lambda: page.status("first") == "suspended", "the suspension")
     ops = {content["op"] for content, _ in page.raw[before:]}
-    assert "snapshot" not in ops
-    patches = [c for c, _ in page.raw[before:] if c["op"] == "patch" and c["kind"] == "devbox"]
+    assert "table" not in ops
+    patches = [c for c, _ in page.raw[before:] if c["op"] == "rows_changed" and c["kind"] == "devbox"]
     assert all(len(json.dumps(patch)) < 1000 for patch in patches)
-    await page.until(lambda: page.told("say"), "a word about it")
-    assert page.told("say")[-1]["text"] == "Suspended first."
+    await page.until(lambda: page.told("notice"), "a word about it")
+    assert page.told("notice")[-1]["text"] == "Suspended first."
 
 
 def _has_status(page: Page, status: str) -> bool:
@@ -64,13 +64,13 @@ async def test_each_action_does_what_it_says_and_its_row_follows(session: Sessio
         await page.until(partial(_has_status, page, status), action)
         await page.until(lambda: not page.panel._marks, "the end of its mark")
     page.send("act", kind="devbox", action="keep_alive", ids=[identity])
-    await page.until(lambda: "starts again" in page.told("say")[-1]["text"], "keep-alive")
+    await page.until(lambda: "starts again" in page.told("notice")[-1]["text"], "keep-alive")
     page.send("act", kind="devbox", action="snapshot", ids=[identity, identity])
     await page.until(lambda: page.rows("snapshot"), "the snapshot")
     session.current = None
     page.send("act", kind="devbox", action="use", ids=[identity])
     await page.until(lambda: session.current and session.current.id == identity, "use")
-    await page.until(lambda: page.told("current")[-1]["id"] == identity, "the page's word of it")
+    await page.until(lambda: page.told("current_changed")[-1]["id"] == identity, "the page's word of it")
 
 
 async def test_what_cannot_be_undone_is_asked_about_and_no_means_no(session: Session, pages: MakePage) -> None:
@@ -79,7 +79,7 @@ async def test_what_cannot_be_undone_is_asked_about_and_no_means_no(session: Ses
     page.send("act", kind="devbox", action="shutdown", ids=[one, two])
     question = (await page.until(lambda: page.told("confirm"), "the question"))[-1]
     assert question["title"] == "Shut down 2 devboxes?"
-    assert [item[:2] for item in question["items"]] == [["doomed-1", one], ["doomed-2", two]]
+    assert [item[:2] for item in question["items"]] == [("doomed-1", one), ("doomed-2", two)]
     page.send("answer", token=question["token"], yes=False)
     page.send("answer", token=question["token"], yes=True)  # answered before: it is no question any more
     await asyncio.sleep(0.3)
@@ -118,14 +118,14 @@ async def test_a_second_page_and_a_reload_start_with_what_is_shown(session: Sess
     assert other.panel._feed is page.panel._feed
     before = len(page.raw)
     page.open("v1-reloaded")
-    await page.until(lambda: any(c["op"] == "snapshot" for c, _ in page.raw[before:]), "the snapshot")
+    await page.until(lambda: any(c["op"] == "table" for c, _ in page.raw[before:]), "the snapshot")
     assert page.rows() == other.rows()
 
 
 async def test_closing_the_last_view_ends_the_tasks_and_a_view_that_comes_back_starts_them(
     session: Session, pages: MakePage, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("runloop_jupyter.resource_panel.panel._GRACE", 0.05)
+    monkeypatch.setattr("runloop_jupyter.widgets.channel.GRACE", 0.05)
     page = await opened(session, pages)
     assert feed_of(session).running
     page.send("bye", view="v1")
@@ -137,15 +137,15 @@ async def test_closing_the_last_view_ends_the_tasks_and_a_view_that_comes_back_s
 
 async def test_the_form_says_what_is_wrong_at_the_field_and_makes_a_devbox(session: Session, pages: MakePage) -> None:
     page = await opened(session, pages)
-    page.send("form", name="devbox")
-    form = (await page.until(lambda: page.told("form"), "the form"))[-1]
+    page.send("open_form", kind="devbox")
+    form = (await page.until(lambda: page.told("form_opened"), "the form"))[-1]
     assert {field["name"] for field in form["fields"]} >= {
         "name", "source", "size", "env", "secrets", "mounts", "keep_alive", "tunnel", "metadata",
     }  # fmt: skip
     wrong = {"name": "x" * 1001, "env": "A=1\n2B=2", "keep_alive": "99h", "mounts": "no", "metadata": "team"}
-    page.send("submit", name="devbox", values=wrong)
-    await page.until(lambda: page.told("refused"), "the refusal")
-    problems = page.told("checked")[-1]["problems"]
+    page.send("submit_form", name="devbox", values=wrong)
+    await page.until(lambda: page.told("form_refused"), "the refusal")
+    problems = page.told("form_checked")[-1]["problems"]
     assert problems.keys() == wrong.keys()
     assert "'2B=2'" in problems["env"]
     good = {
@@ -156,19 +156,19 @@ async def test_the_form_says_what_is_wrong_at_the_field_and_makes_a_devbox(sessi
         "use": "yes",
         "tunnel": "open",
     }
-    page.send("submit", name="devbox", values=good)
+    page.send("submit_form", name="devbox", values=good)
     await page.until(lambda: page.status("by-form") == "running", "the devbox")
-    await page.until(lambda: page.told("form_done"), "the form's end")
-    magic = page.told("checked")[-1]["magic"]
+    await page.until(lambda: page.told("form_accepted"), "the form's end")
+    magic = page.told("form_checked")[-1]["magic"]
     assert magic == "%devbox create --name by-form --env A=1 --tunnel open --metadata team=blue --keep-alive 10m"
     await page.until(lambda: page.panel._session.current, "the current devbox")
     sdk = await session.client.sdk()
     result = await sdk.devbox.from_id(only(page, "by-form")).cmd.exec("echo $A")
     assert await result.stdout() == "1\n"
     page.send("act", kind="devbox", action="tunnel", ids=[only(page, "by-form")])
-    await page.until(lambda: page.told("form")[-1]["name"] == "tunnel", "the tunnel's form")
-    page.send("submit", name="tunnel", values={"port": "8000", "auth": "open"})
-    link = (await page.until(lambda: page.told("link"), "the link"))[-1]
+    await page.until(lambda: page.told("form_opened")[-1]["name"] == "tunnel", "the tunnel's form")
+    page.send("submit_form", name="tunnel", values={"port": "8000", "auth": "open"})
+    link = (await page.until(lambda: page.told("link_ready"), "the link"))[-1]
     assert link["url"].startswith("http://8000-")
 
 
@@ -176,25 +176,25 @@ async def test_a_blueprint_is_built_with_its_log_and_starts_a_devbox_and_goes(
     session: Session, pages: MakePage
 ) -> None:
     page = await opened(session, pages)
-    page.send("form", name="blueprint")
-    await page.until(lambda: page.told("form"), "the form")
+    page.send("open_form", kind="blueprint")
+    await page.until(lambda: page.told("form_opened"), "the form")
     values = {"name": "by-panel", "commands": "echo a step of the build"}
-    page.send("submit", name="blueprint", values=values)
-    look = (await page.until(lambda: page.told("look_at"), "where to look"))[-1]
+    page.send("submit_form", name="blueprint", values=values)
+    look = (await page.until(lambda: page.told("details_wanted"), "where to look"))[-1]
     page.send("want", kinds=["blueprint"])
-    page.send("detail", view="v1", kind="blueprint", id=look["id"])
+    page.send("follow", kind="blueprint", id=look["id"])
     await page.until(lambda: page.status("by-panel", "blueprint") == "build_complete", "the build")
     lines = await page.until(
-        lambda: [line[1] for log in page.told("log") for line in log["lines"]], "the log of the build"
+        lambda: [line[1] for log in page.told("log_added") for line in log["lines"]], "the log of the build"
     )
     await page.until(
-        lambda: "a step of the build" in "".join(t for g in page.told("log") for _, t in g["lines"]), lines
+        lambda: "a step of the build" in "".join(t for g in page.told("log_added") for _, t in g["lines"]), lines
     )
     page.send("act", kind="blueprint", action="create_devbox", ids=[look["id"]])
-    await page.until(lambda: page.told("form")[-1]["name"] == "devbox", "the devbox's form")
-    source = next(field for field in page.told("form")[-1]["fields"] if field["name"] == "source")
+    await page.until(lambda: page.told("form_opened")[-1]["name"] == "devbox", "the devbox's form")
+    source = next(field for field in page.told("form_opened")[-1]["fields"] if field["name"] == "source")
     assert source["value"] == f"blueprint:{look['id']}"
-    page.send("submit", name="devbox", values={"name": "from-blueprint", "source": source["value"]})
+    page.send("submit_form", name="devbox", values={"name": "from-blueprint", "source": source["value"]})
     await page.until(lambda: page.status("from-blueprint") == "running", "the devbox")
     page.send("act", kind="blueprint", action="delete", ids=[look["id"]])
     question = (await page.until(lambda: page.told("confirm"), "the question"))[-1]
@@ -210,13 +210,15 @@ async def test_a_file_goes_up_in_pieces_and_comes_down_beside_the_notebook(
     page.send("upload", key="k", name="data.bin")
     pieces = [bytes([number]) * 300_000 for number in range(5)]
     for piece in pieces:
-        page.send("upload_part", (piece,), key="k")
+        page.send("upload_part", piece, key="k")
     page.send("upload_end", key="k", whole=True)
     await page.until(lambda: page.status("data.bin", "object") == "read_only", "the object")
     identity = only(page, "data.bin", "object")
     (tmp_path / "data.bin").write_text("somebody's own")
     page.send("act", kind="object", action="download", ids=[identity])
-    await page.until(lambda: (tmp_path / "data (1).bin").exists() and page.told("say")[-1]["text"].startswith("Saved"))
+    await page.until(
+        lambda: (tmp_path / "data (1).bin").exists() and page.told("notice")[-1]["text"].startswith("Saved")
+    )
     assert (tmp_path / "data (1).bin").read_bytes() == b"".join(pieces)
     assert (tmp_path / "data.bin").read_text() == "somebody's own"
 
@@ -225,12 +227,12 @@ async def test_secrets_are_saved_and_their_values_are_nowhere_in_what_a_notebook
     session: Session, pages: MakePage
 ) -> None:
     page = await opened(session, pages)
-    page.send("form", name="secret")
-    await page.until(lambda: page.told("form"), "the form")
-    page.send("submit", name="secret", values={"name": "PANEL_TOKEN", "value": "hunter2-hunter2"})
-    await page.until(lambda: page.told("say"), "the secret")
-    page.send("detail", view="v1", kind="secret", id=only(page, "PANEL_TOKEN", "secret"))
-    await page.until(lambda: page.told("detail"), "its details")
+    page.send("open_form", kind="secret")
+    await page.until(lambda: page.told("form_opened"), "the form")
+    page.send("submit_form", name="secret", values={"name": "PANEL_TOKEN", "value": "hunter2-hunter2"})
+    await page.until(lambda: page.told("notice"), "the secret")
+    page.send("follow", kind="secret", id=only(page, "PANEL_TOKEN", "secret"))
+    await page.until(lambda: page.told("details"), "its details")
     assert "hunter2" not in page.saved
     assert all("hunter2" not in json.dumps(content) for content, _ in page.raw)
     page.send("act", kind="secret", action="delete", ids=[only(page, "PANEL_TOKEN", "secret")])
@@ -241,12 +243,12 @@ async def test_secrets_are_saved_and_their_values_are_nowhere_in_what_a_notebook
 
 async def test_a_network_policy_is_made_and_deleted(session: Session, pages: MakePage) -> None:
     page = await opened(session, pages)
-    page.send("form", name="policy")
-    await page.until(lambda: page.told("form"), "the form")
-    page.send("submit", name="policy", values={"name": "some-hosts", "hosts": "example.com\nnot a host"})
-    await page.until(lambda: page.told("refused"), "the refusal")
-    assert "'not a host'" in page.told("checked")[-1]["problems"]["hosts"]
-    page.send("submit", name="policy", values={"name": "some-hosts", "hosts": "example.com\n*.example.org"})
+    page.send("open_form", kind="policy")
+    await page.until(lambda: page.told("form_opened"), "the form")
+    page.send("submit_form", name="policy", values={"name": "some-hosts", "hosts": "example.com\nnot a host"})
+    await page.until(lambda: page.told("form_refused"), "the refusal")
+    assert "'not a host'" in page.told("form_checked")[-1]["problems"]["hosts"]
+    page.send("submit_form", name="policy", values={"name": "some-hosts", "hosts": "example.com\n*.example.org"})
     await page.until(lambda: page.rows("policy"), "the policy")
     (row,) = page.rows("policy").values()
     assert KINDS["policy"].value(row, "allows") == "example.com, *.example.org"
@@ -277,7 +279,7 @@ async def test_tools_open_below_the_table_one_is_shown_and_they_end_with_the_pan
     tool_tabs.open("console", one)
     tool_tabs.open("logs", two)
     tool_tabs.open("console", one)
-    assert tool_tabs.spec() == [["console:dbx_1", "Console · one"], ["logs:dbx_2", "Logs · two"]]
+    assert tool_tabs.open_tools == [("console:dbx_1", "Console · one"), ("logs:dbx_2", "Logs · two")]
     console, logs = (tool.widget for tool in tool_tabs.tools)
     assert (console.layout.display, logs.layout.display) == ("", "none")
     assert tool_tabs.close("console:dbx_1") == "it runs on"
@@ -288,7 +290,7 @@ async def test_tools_open_below_the_table_one_is_shown_and_they_end_with_the_pan
     assert changes == ["console:dbx_1", "logs:dbx_2", "console:dbx_1", "logs:dbx_2"]
     tool_tabs.open("terminal", one)
     tool_tabs.open("terminal", one)
-    assert [title for _, title in tool_tabs.spec()] == ["Terminal · one", "Terminal 2 · one"]
+    assert [title for _, title in tool_tabs.open_tools] == ["Terminal · one", "Terminal 2 · one"]
 
 
 async def test_details_have_history_metadata_cells_and_raw_json_without_secrets(
@@ -296,29 +298,29 @@ async def test_details_have_history_metadata_cells_and_raw_json_without_secrets(
 ) -> None:
     page = await opened(session, pages)
     identity = await made(session, page, "detailed", metadata={"team": "blue"}, tunnel={"auth_mode": "authenticated"})
-    page.send("detail", view="v1", kind="devbox", id=identity)
-    shown = (await page.until(lambda: page.told("detail"), "the details"))[-1]
-    assert shown["metadata"] == [["team", "blue"]]
+    page.send("follow", kind="devbox", id=identity)
+    shown = (await page.until(lambda: page.told("details"), "the details"))[-1]
+    assert shown["metadata"] == [("team", "blue")]
     assert [step[0] for step in shown["history"]][-1] == "running"
-    assert ["Run a command", "%%devbox exec --on detailed\necho hello"] in shown["cells"]
+    assert ("Run a command", "%%devbox exec --on detailed\necho hello") in shown["cells"]
     raw = json.loads(shown["raw"])
     assert raw["tunnel"]["auth_token"] == raw["tunnel"]["tunnel_key"] == "(hidden)"
     assert raw["id"] == identity
     page.send("act", kind="devbox", action="suspend", ids=[identity])
-    await page.until(lambda: page.told("detail")[-1]["history"][-1][0] == "suspended", "the details to follow")
+    await page.until(lambda: page.told("details")[-1]["history"][-1][0] == "suspended", "the details to follow")
 
 
 async def test_each_page_follows_its_own_details(session: Session, pages: MakePage) -> None:
     page = await opened(session, pages)
     one, two = await made(session, page, "followed-1"), await made(session, page, "followed-2")
     page.open("v2")
-    page.send("detail", view="v1", kind="devbox", id=one)
-    page.send("detail", view="v2", kind="devbox", id=two)
-    await page.until(lambda: len(page.told("detail")) == 2, "both details")
+    page.send("follow", kind="devbox", id=one)
+    page.send("follow", view="v2", kind="devbox", id=two)
+    await page.until(lambda: len(page.told("details")) == 2, "both details")
     page.send("act", kind="devbox", action="suspend", ids=[one])
-    await page.until(lambda: page.told("detail")[-1]["history"][-1][0] == "suspended", "the first to follow")
-    assert (page.told("detail")[-1]["view"], page.told("detail")[-1]["id"]) == ("v1", one)
-    page.send("close_detail", view="v2")
+    await page.until(lambda: page.told("details")[-1]["history"][-1][0] == "suspended", "the first to follow")
+    assert (page.told("details")[-1]["view"], page.told("details")[-1]["id"]) == ("v1", one)
+    page.send("unfollow", view="v2")
     page.send("bye", view="v1")
     await page.until(lambda: not page.panel._followers, "the end of both")
 
@@ -341,7 +343,7 @@ async def test_pruning_lists_what_goes_and_keeps_the_newest(session: Session, pa
 async def test_what_a_page_of_another_version_asks_for_is_refused_in_words(session: Session, pages: MakePage) -> None:
     page = await opened(session, pages)
     page.send("levitate")
-    told = (await page.until(lambda: page.told("say"), "the refusal"))[-1]
+    told = (await page.until(lambda: page.told("notice"), "the refusal"))[-1]
     assert told["error"]
     assert "'levitate'" in told["text"]
 

@@ -6,9 +6,10 @@ from collections.abc import Awaitable, Callable
 import pytest
 
 from runloop_jupyter.operations.lifecycle import create
-from runloop_jupyter.resource_panel.terminal import Terminal
 from runloop_jupyter.resources.devboxes import DevboxInfo
 from runloop_jupyter.session import Session
+from runloop_jupyter.widgets import assets
+from runloop_jupyter.widgets.terminal import Terminal
 from tests.jupyter.panel.tool_page import MakeToolPage, ToolPage, tools
 
 __all__ = ["tools"]
@@ -16,7 +17,7 @@ __all__ = ["tools"]
 
 def state(page: ToolPage) -> str:
     """The last that the page was told."""
-    told = [content["state"] for content, _ in page.raw if content["op"] in ("state", "snapshot")]
+    told = [content["state"] for content, _ in page.raw if content["op"] == "state"]
     return told[-1] if told else ""
 
 
@@ -34,11 +35,11 @@ def screen(page: ToolPage) -> str:
 def read_all(page: ToolPage) -> None:
     """Tell it that the page has drawn everything so far."""
     offsets = page.told("data")
-    page.send("took", offset=offsets[-1]["offset"] if offsets else 0)
+    page.send("drawn", offset=offsets[-1]["offset"] if offsets else 0)
 
 
 async def types(page: ToolPage, text: str, shows: str) -> None:
-    page.send("input", text.encode())
+    page.send("type", text.encode())
 
     def is_shown() -> bool:
         read_all(page)
@@ -72,19 +73,19 @@ async def test_a_shell_answers_has_the_views_size_and_follows_it(opened: OpenTer
     page = await opened(cols=101, rows=33)
     await types(page, "stty size; echo $((6*7))\n", "33 101")
     await types(page, "", "42")
-    page.send("size", cols=77, rows=22)
+    page.send("resize", cols=77, rows=22)
     await types(page, "until stty size | grep $((11*2)).77; do sleep 0.1; done\n", "22 77")
     assert page.problem == ""
 
 
 async def test_ctrl_c_ends_a_flood_that_the_page_does_not_read(opened: OpenTerminal) -> None:
     page = await opened()
-    page.send("input", b"yes\n")
+    page.send("type", b"yes\n")
     await page.until(lambda: "y\r\ny\r\n" in screen(page), "the flood")
     await asyncio.sleep(0.5)
     sent = len(screen(page))
     assert sent < 400_000  # it waits for the page
-    page.send("input", b"\x03")
+    page.send("type", b"\x03")
     await types(page, "echo over-$((1+1))\n", "over-2")
 
 
@@ -159,7 +160,7 @@ async def test_nothing_of_it_is_saved_and_closing_ends_its_tasks(opened: OpenTer
     page = await opened()
     await types(page, "echo secret-$((1+1))\n", "secret-2")
     assert "secret-2" not in page.saved
-    works = set(page.tool._works)
+    works = set(page.tool.channel._works)
     page.tool.close()
     await page.until(lambda: all(work.done() for work in works), "the end of its tasks")
     await page.until(lambda: page.tool._pty._socket is None, "the end of its connection")
@@ -168,7 +169,8 @@ async def test_nothing_of_it_is_saved_and_closing_ends_its_tasks(opened: OpenTer
 async def test_the_drawing_library_comes_only_when_asked_for(opened: OpenTerminal) -> None:
     page = await opened()
     assert len(page.tool._esm) < 60_000
-    assert page.told("vendor") == []
-    page.send("vendor")
-    (told,) = await page.until(lambda: page.told("vendor"), "the library")
-    assert told["names"] == ["xterm", "fit", "css"]
+    assert page.told("emulator") == []
+    page.send("load_emulator")
+    await page.until(lambda: page.told("emulator"), "the library")
+    (parts,) = [buffers for content, buffers in page.raw if content["op"] == "emulator"]
+    assert parts == [assets.script("xterm").encode(), assets.style("xterm").encode()]

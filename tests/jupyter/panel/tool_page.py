@@ -9,7 +9,8 @@ from typing import Any
 import comm
 import pytest
 
-from tests.jupyter.panel.page import PageComm
+from runloop_jupyter.widgets.protocol import VERSION
+from tests.jupyter.panel.page import Lines, PageComm, sent_by
 from tests.waiting import until
 
 
@@ -19,13 +20,12 @@ class ToolPage:
     def __init__(self, tool: Any, view: str = "v1") -> None:
         self.tool = tool
         self.view = view
+        self._lines = Lines(tool)
 
     @property
     def raw(self) -> list[tuple[dict[str, Any], list[bytes]]]:
         """All messages that reached this view, in order, with their buffers."""
-        sent = vars(self.tool.comm).get("sent", [])
-        custom = [(data["content"], buffers) for _, data, buffers in sent if data.get("method") == "custom"]
-        return [message for message in custom if message[0].get("view", self.view) == self.view]
+        return [message for message in sent_by(self.tool) if message[0].get("view", self.view) == self.view]
 
     def told(self, op: str) -> list[dict[str, Any]]:
         """All messages of one kind."""
@@ -43,14 +43,17 @@ class ToolPage:
 
     def send(self, op: str, *buffers: bytes, **content: Any) -> None:
         """What the page's script sends."""
-        self.tool._handle_custom_msg({"op": op, "view": self.view, **content}, [memoryview(each) for each in buffers])
+        self._lines.send(self.view, op, *buffers, **content)
 
     async def open(self, **hello: Any) -> ToolPage:
-        """Say hello, and wait for the snapshot."""
-        before = len(self.told("snapshot"))
-        self.send("hello", visible=True, **hello)
-        await self.until(lambda: len(self.told("snapshot")) > before, "the snapshot")
+        """Say hello, and wait for all there is: a problem, or that there is none, comes at its end."""
+        before = len(self._own("problem"))
+        self.send("hello", protocol=VERSION, visible=True, **hello)
+        await self.until(lambda: len(self._own("problem")) > before, "the snapshot")
         return self
+
+    def _own(self, op: str) -> list[dict[str, Any]]:
+        return [content for content in self.told(op) if "view" in content]
 
     async def until(self, condition: Callable[[], Any], what: str = "it") -> Any:
         """Wait until something is true, and return it."""

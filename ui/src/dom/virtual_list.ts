@@ -37,7 +37,7 @@ export class VirtualList {
   /** The row that the keyboard is on; -1 for none. */
   active = -1;
   readonly element: HTMLDivElement;
-  private readonly rows = h("div", { class: "rl-rows", role: "presentation" });
+  private readonly rows = h("div", { class: "rl-rows" });
   private readonly space = h("div", { class: "rl-space", role: "presentation" }, this.rows);
   private shown = new Map<string, HTMLElement>();
   private spare: HTMLElement[] = [];
@@ -46,6 +46,7 @@ export class VirtualList {
 
   constructor(private readonly options: VirtualListOptions) {
     const { role = "listbox", label, head } = options;
+    this.rows.setAttribute("role", role === "grid" ? "rowgroup" : "presentation");
     this.element = h(
       "div",
       {
@@ -80,12 +81,11 @@ export class VirtualList {
     setAttribute(this.element, "aria-activedescendant", shown ? this.nameOf(this.active) : null);
   }
 
-  /** Make all rows anew, since they are of another shape. */
+  /** Throw all rows away, since those to come are of another shape; the next `setCount` makes them. */
   reset(): void {
     this.shown.clear();
     this.spare = [];
     this.rows.replaceChildren();
-    this.draw();
   }
 
   /** The element of an entry that is in sight. */

@@ -2,9 +2,7 @@
 
 import type { Ack, Alive, BinaryFields, Bye, Ended, HelloWanted, Problem } from "./common";
 
-export type Row = readonly unknown[];
-
-/** A column: how its values are shown (`form`), its width in pixels, and its rank: high ones are hidden first. */
+/** A column: how its values are shown (`form`), its width in pixels, and its rank: high ones are hidden first. One without a label is not shown: it holds what others need. */
 export type Column = [key: string, label: string, form: "text" | "id" | "source" | "status" | "time" | "ending" | "span" | "bytes" | "until", width: number, rank: number];
 
 /** An action on resources; `states` are those that allow it, null for all, `many` if it works on several. */
@@ -32,22 +30,6 @@ export interface Kind {
   actions: readonly Action[];
   needs: readonly string[];
 }
-
-/** The health of looking at a kind; `retry` is when it is tried again, in milliseconds since 1970. */
-export interface Health {
-  loading: boolean;
-  error: string;
-  retry: number | null;
-}
-
-/** The words on a row: what is being done to it, or what went wrong. Without either the mark is gone. */
-export type Mark = [kind: string, id: string, doing: string, error: string];
-
-/** A tool that is open below the table. */
-export type OpenTool = [key: string, title: string];
-
-/** A resource that a question is about. */
-export type Doomed = [name: string, id: string, status: string];
 
 /** A choice or a suggestion of a field. */
 export type Option = [value: string, label: string];
@@ -77,6 +59,24 @@ export type Cell = [label: string, code: string];
 
 /** A line of a build's log. */
 export type LogLine = [level: string, text: string];
+
+export type Row = readonly unknown[];
+
+/** The health of looking at a kind; `retry` is when it is tried again, in milliseconds since 1970. */
+export interface Health {
+  loading: boolean;
+  error: string;
+  retry: number | null;
+}
+
+/** The words on a row: what is being done to it, or what went wrong. Without either the mark is gone. */
+export type Mark = [kind: string, id: string, doing: string, error: string];
+
+/** A tool that is open below the table. */
+export type OpenTool = [key: string, title: string];
+
+/** A resource that a question is about. */
+export type Doomed = [name: string, id: string, status: string];
 
 /** As every widget's, with the kinds that the view shows now. */
 export interface Hello {

@@ -11,7 +11,7 @@ import re
 import time
 from collections import deque
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, ClassVar
+from typing import TYPE_CHECKING, Any
 
 from ..errors import MagicError
 from ..operations.transfers import free_path
@@ -19,8 +19,11 @@ from ..output.log_lines import LogLines, display_text, kind_of
 from ..output.terminal_text import plain
 from ..rendering.text import exact_clock
 from ..resources.devboxes import by_id
-from . import poll_interval
-from .tool import DevboxTool, script, style
+from . import assets, poll_interval
+from .protocol import logs as messages
+from .protocol.common import Alive
+from .protocol.logs import FollowingState, Line
+from .tool import DevboxTool
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator
@@ -30,75 +33,76 @@ if TYPE_CHECKING:
 
     from ..resources.devboxes import DevboxInfo
     from ..session import Session
-    from .tool import Handler
 
 MOST = 20_000
 """Lines that are kept."""
 _LONGEST = 10_000  # characters of a line that go to the page
 _MESSAGE = 400_000  # characters in one message
 
-Row = tuple[int, str, str, str, str]
-"""Time (ms since 1970), source, kind (`command`, `exit`, `line`, `gap`), level and text."""
-
 
 class LogView(DevboxTool):
     """The log of a devbox: what its commands printed, and goes on to print."""
 
-    _esm = script("logs")
-    _css = style("logs")
+    _esm = assets.script("logs")
+    _css = assets.style("logs")
+    protocol = messages.PROTOCOL
 
     def __init__(self, session: Session, devbox: DevboxInfo, **options: Any) -> None:
         super().__init__(session, devbox, "Logs", **options)
-        self.state = "loading"
-        """`loading`, `live`, `waiting` (after an error) or `ended`."""
-        self._rows: deque[Row] = deque(maxlen=MOST)
+        self.state: FollowingState = "loading"
+        self._lines: deque[Line] = deque(maxlen=MOST)
         self._seen = LogLines()
         self._following: Future[Any] | None = None
         self._wake = asyncio.Event()
+        self.channel.on(Alive, self._note_sight)
+        self.channel.on(messages.Refresh, self._refresh)
+        self.channel.on(messages.Clear, self._clear)
+        self.channel.on(messages.Save, self._save)
 
-    async def greet(self, view: str, hello: dict[str, Any]) -> None:
-        """Send all lines that are kept; the first view begins to look."""
-        self.post("snapshot", {"state": self.state, "most": MOST}, view=view)
-        for rows in _messages(self._rows):
-            self.post("lines", {"rows": rows}, view=view)
-        self._begin()
-        self._wake.set()
+    def post_snapshot(self, view: str) -> None:
+        """Send all lines that are kept."""
+        self.channel.post(messages.State(self.state), view=view)
+        self.channel.post(messages.Snapshot(MOST), view=view)
+        for lines in _parts(self._lines):
+            self.channel.post(messages.Lines(lines), view=view)
 
-    async def abandoned(self, *, closed: bool) -> None:
+    async def opened(self, hello: messages.Hello) -> None:
+        """Look now; the first view begins it."""
+        self._look()
+
+    async def abandoned(self) -> None:
         """Nobody looks: ask no more. A view that opens later gets what was missed."""
         if self._following is not None:
             self._following.cancel()
 
-    async def _alive(self, _: dict[str, Any], __: list[memoryview]) -> None:
+    def _note_sight(self, view: str, _: Alive) -> None:
         """A view is seen again, or not any more."""
-        if self.visible:
+        if self.channel.visible:
             self._wake.set()
 
-    async def _look(self, _: dict[str, Any], __: list[memoryview]) -> None:
-        self._begin()
-        self._wake.set()
+    def _refresh(self, view: str, _: messages.Refresh) -> None:
+        self._look()
 
-    async def _clear(self, _: dict[str, Any], __: list[memoryview]) -> None:
-        self._rows.clear()
-        self.post("clear")
+    def _clear(self, view: str, _: messages.Clear) -> None:
+        self._lines.clear()
+        self.channel.post(messages.Cleared())
 
-    async def _save(self, _: dict[str, Any], __: list[memoryview]) -> None:
-        if not self._rows:
+    async def _save(self, view: str, _: messages.Save) -> None:
+        if not self._lines:
             self.say("There are no lines to save yet.")
             return
-        text = "".join(f"{exact_clock(at)} {source:<14} {words}\n" for at, source, _, _, words in self._rows)
+        text = "".join(f"{exact_clock(at)} {source:<14} {words}\n" for at, source, _, _, words in self._lines)
         name = re.sub(r"[^\w.-]", "_", f"{self.devbox.short[:80]}-logs.txt")
         path = await asyncio.to_thread(free_path, name)
         await asyncio.to_thread(_write, path, text)
-        self.post("saved", {"text": f"Saved {path} beside the notebook."})
-
-    handlers: ClassVar[dict[str, Handler]] = {"alive": _alive, "look": _look, "clear": _clear, "save": _save}
+        self.channel.post(messages.Saved(f"Saved {path} beside the notebook."))
 
     # Looking
 
-    def _begin(self) -> None:
+    def _look(self) -> None:
         if self._following is None or self._following.done():
-            self._following = self.begin(self._follow())
+            self._following = self.channel.begin(self._follow())
+        self._wake.set()
 
     async def _follow(self) -> None:
         failures, changed = 0, time.monotonic()
@@ -122,7 +126,7 @@ class LogView(DevboxTool):
             if not lives:
                 return
             now = time.monotonic()
-            await self._pause(poll_interval.delay(visible=self.visible, idle=now - changed, spent=now - began))
+            await self._pause(poll_interval.delay(visible=self.channel.visible, idle=now - changed, spent=now - began))
 
     async def _ask(self) -> tuple[list[Log], bool]:
         """Return the new lines, and True if there may be more."""
@@ -139,30 +143,30 @@ class LogView(DevboxTool):
             return
 
     def _show(self, lines: Iterable[Log]) -> None:
-        rows = [_row(line) for line in lines]
-        self._rows.extend(rows)
-        for some in _messages(rows):
-            self.post("lines", {"rows": some})
+        shown = [_line(line) for line in lines]
+        self._lines.extend(shown)
+        for some in _parts(shown):
+            self.channel.post(messages.Lines(some))
 
-    def _become(self, state: str) -> None:
+    def _become(self, state: FollowingState) -> None:
         if state != self.state:
             self.state = state
-            self.post("state", {"state": state})
+            self.channel.post(messages.State(state))
 
 
-def _row(line: Log) -> Row:
+def _line(line: Log) -> Line:
     text = "\n".join(map(plain, display_text(line).split("\n")))
     cut = text if len(text) <= _LONGEST else f"{text[:_LONGEST]} … ({len(text):,} characters)"
-    return line.timestamp_ms, line.source, kind_of(line), line.level, cut
+    return Line(line.timestamp_ms, line.source, kind_of(line), line.level, cut)
 
 
-def _messages(rows: Iterable[Row]) -> Iterator[list[Row]]:
-    """The rows in parts that each fit into a message."""
-    part: list[Row] = []
+def _parts(lines: Iterable[Line]) -> Iterator[list[Line]]:
+    """The lines in parts that each fit into a message."""
+    part: list[Line] = []
     size = 0
-    for row in rows:
-        part.append(row)
-        size += len(row[4]) + 60
+    for line in lines:
+        part.append(line)
+        size += len(line.text) + 60
         if size > _MESSAGE:
             yield part
             part, size = [], 0

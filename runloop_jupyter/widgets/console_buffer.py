@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Any
 from ..output.output_limits import Tail
 from ..output.output_targets import ScreenSize
 from ..output.terminal_text import EscapeFilter, LineFolder, first_move
+from .protocol.console import Piece
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Iterator, Mapping
@@ -30,12 +31,6 @@ _MERGED = 4_096  # characters: texts below that become one piece with what came 
 _LINE_OR_ESCAPE = re.compile("[\n\x1b]")
 _MOST_DRAWN = 65_536  # characters that are drawn at once, of lines that are drawn anew
 
-Piece = tuple[str, str]
-"""A kind and a text. Kinds: `stdout` and `stderr`, `command`, `input`, and the news `good`, `bad` and `quiet`.
-
-`back` takes output back: so many ends of line, and all that follows the one before them.
-"""
-
 
 class ConsoleBuffer:
     """The last pieces, for a view that opens later."""
@@ -50,7 +45,7 @@ class ConsoleBuffer:
             if kind == "back":
                 self._take_back(int(text))
             else:
-                self._append(*self._joined(kind, text))
+                self._append(self._joined(Piece(kind, text)))
         while len(self._pieces) > 1 and (self._lines > LINES or self._characters > CHARACTERS):
             self._forget(self._pieces.popleft())
 
@@ -64,38 +59,39 @@ class ConsoleBuffer:
         """All that is kept."""
         return list(self._pieces)
 
-    def _joined(self, kind: str, text: str) -> Piece:
+    def _joined(self, piece: Piece) -> Piece:
         """A text with the one before it, where that is short: a progress bar stays one piece, and one line."""
+        kind, text = piece
         if kind in ("stdout", "stderr") and self._pieces:
             before_kind, before = self._pieces[-1]
             if before_kind == kind and len(before) < _MERGED:
                 self._forget(self._pieces.pop())
                 written_over = text.startswith("\r")
-                return kind, (before[: before.rfind("\n") + 1] + text if written_over else before + text)
-        return kind, text
+                return Piece(kind, before[: before.rfind("\n") + 1] + text if written_over else before + text)
+        return piece
 
     def _take_back(self, lines: int) -> None:
         while self._pieces and self._pieces[-1][0] in ("stdout", "stderr"):
-            kind, text = self._pieces.pop()
-            self._forget((kind, text))
-            begun = text.rsplit("\n", lines + 1)
+            piece = self._pieces.pop()
+            self._forget(piece)
+            begun = piece.text.rsplit("\n", lines + 1)
             if len(begun) > lines + 1:
-                self._append(kind, f"{begun[0]}\n")
+                self._append(Piece(piece.kind, f"{begun[0]}\n"))
                 return
             lines -= len(begun) - 1
 
-    def _append(self, kind: str, text: str) -> None:
-        self._pieces.append((kind, text))
-        self._lines += _lines(kind, text)
-        self._characters += len(text)
+    def _append(self, piece: Piece) -> None:
+        self._pieces.append(piece)
+        self._lines += _lines(piece)
+        self._characters += len(piece.text)
 
     def _forget(self, piece: Piece) -> None:
-        self._lines -= _lines(*piece)
-        self._characters -= len(piece[1])
+        self._lines -= _lines(piece)
+        self._characters -= len(piece.text)
 
 
-def _lines(kind: str, text: str) -> int:
-    return text.count("\n") + (kind not in ("stdout", "stderr"))
+def _lines(piece: Piece) -> int:
+    return piece.text.count("\n") + (piece.kind not in ("stdout", "stderr"))
 
 
 @dataclass(slots=True)
@@ -173,7 +169,7 @@ class Printer:
             pieces += self._composed(stream, self._filters.setdefault(stream, EscapeFilter(moves=True)).feed(text))
         for _, text in pieces:
             self._allowance.spend(text)
-        self._emit([piece for piece in pieces if piece[1]])
+        self._emit([piece for piece in pieces if piece.text])
 
     def end_lines(self) -> None:
         """Something else is shown below: what came before is not drawn anew any more."""
@@ -184,16 +180,16 @@ class Printer:
     def _told(self, text: str) -> Piece:
         self._redrawn = self._stream = None
         self._shown = ""
-        return "quiet", text
+        return Piece("quiet", text)
 
     def _composed(self, stream: Stream, text: str) -> Iterator[Piece]:
         """The pieces that show a text of one stream."""
         if self._redrawn is None:
             start = first_move(text)
             if start < 0:
-                yield stream, self._appended(stream, text)
+                yield Piece(stream, self._appended(stream, text))
                 return
-            yield stream, self._appended(stream, text[:start])
+            yield Piece(stream, self._appended(stream, text[:start]))
             self._redrawn = self._begun()
             text = text[start:]
         yield from self._drawn(self._redrawn, text)
@@ -222,8 +218,8 @@ class Printer:
             text = text[left_out:]
         back, text = redrawn.draw(text)
         if back is not None:
-            yield "back", str(back)
-        yield "stdout", text
+            yield Piece("back", str(back))
+        yield Piece("stdout", text)
         if redrawn.is_over:
             self._redrawn = self._stream = None
             self._shown = redrawn.shown

@@ -10,7 +10,7 @@ import asyncio
 import re
 import secrets
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any, ClassVar
+from typing import TYPE_CHECKING, Any
 
 from ..errors import MagicError
 from ..executions.command_spec import CommandSpec
@@ -18,15 +18,16 @@ from ..executions.run import CommandRun
 from ..operations.transfers import free_path
 from ..output.output_targets import ScreenSize
 from ..output.transcript import Transcript
+from . import assets
 from .console_buffer import ConsoleBuffer, Printer
-from .tool import DevboxTool, script, style
+from .protocol import console as messages
+from .protocol.console import Piece
+from .tool import DevboxTool
 
 if TYPE_CHECKING:
     from ..resources.devboxes import DevboxInfo
     from ..results import DevboxResult
     from ..session import Session
-    from .console_buffer import Piece
-    from .tool import Handler
 
 _REMEMBERED = 200  # commands
 _LOOK = 1.0  # seconds between two looks at whether the output of a command can be had
@@ -56,8 +57,9 @@ class _Command:
 class Console(DevboxTool):
     """Runs commands on the devbox, one at a time."""
 
-    _esm = script("console")
-    _css = style("console")
+    _esm = assets.script("console")
+    _css = assets.style("console")
+    protocol = messages.PROTOCOL
 
     def __init__(self, session: Session, devbox: DevboxInfo, **options: Any) -> None:
         super().__init__(session, devbox, "Console", **options)
@@ -68,6 +70,12 @@ class Console(DevboxTool):
         self._printed = Transcript()
         self._size = ScreenSize.of_cell(session.settings.columns)
         self._printer = self._new_printer()
+        self.channel.on(messages.Run, self._execute)
+        self.channel.on(messages.Input, self._input)
+        self.channel.on(messages.EndInput, self._end_input)
+        self.channel.on(messages.Stop, self._stop)
+        self.channel.on(messages.Clear, self._clear)
+        self.channel.on(messages.Save, self._save)
 
     @property
     def running(self) -> bool:
@@ -79,9 +87,10 @@ class Console(DevboxTool):
         """Says what closing it ends."""
         return f"Stopped {self._command.title!r} on {self.devbox.short}." if self._command else ""
 
-    async def greet(self, view: str, hello: dict[str, Any]) -> None:
+    def post_snapshot(self, view: str) -> None:
         """Send what is shown, what runs, and what was typed before."""
-        self.post("snapshot", {"pieces": self._scroll.pieces, "history": self._history, **self._state()}, view=view)
+        self.channel.post(messages.Snapshot(self._scroll.pieces, self._history), view=view)
+        self.channel.post(self._state(), view=view)
 
     async def ended(self) -> None:
         """A command that nobody can stop any more ends."""
@@ -90,8 +99,8 @@ class Console(DevboxTool):
 
     # What the page asks for
 
-    async def _execute(self, content: dict[str, Any], _: list[memoryview]) -> None:
-        text = str(content["command"]).strip()
+    async def _execute(self, view: str, run: messages.Run) -> None:
+        text = run.command.strip()
         if not text:
             return
         if self._command is not None:
@@ -103,31 +112,30 @@ class Console(DevboxTool):
         spec = CommandSpec(text, text.partition("\n")[0], shell=self._shell, open_input=True, size=self._size)
         command = _Command(CommandRun(self._session, self.devbox, spec, self._printed), asyncio.current_task())
         self._command = command
-        self._tell("command", text)
+        self._tell(Piece("command", text))
         self._printer = self._new_printer()
         self._post_state()
         try:
             await self._follow(command)
         finally:
-            if not self._closed:  # else `ended` wants to know what ran
+            if not self.channel.is_closed:  # else `ended` wants to know what ran
                 self._command = None
                 self._post_state()
 
-    async def _input(self, content: dict[str, Any], _: list[memoryview]) -> None:
+    async def _input(self, view: str, line: messages.Input) -> None:
         """Give the command a line. One that comes too late is never taken for a command."""
-        text = str(content["text"])
         if self._command is None or not self._command.run.started:
             self.say("No command waits for input now: nothing was sent.")
-        elif (await self.checked(self._command.run.execution.send_stdin(f"{text}\n"))).success:
-            self._tell("input", text)
+        elif (await self.checked(self._command.run.execution.send_stdin(f"{line.text}\n"))).success:
+            self._tell(Piece("input", line.text))
         else:
             self.say("The command takes no more input: nothing was sent.")
 
-    async def _end_input(self, _: dict[str, Any], __: list[memoryview]) -> None:
+    async def _end_input(self, view: str, _: messages.EndInput) -> None:
         if self._command is not None and self._command.run.started:
             await self.checked(self._command.run.execution.close_std_in())
 
-    async def _stop(self, _: dict[str, Any], __: list[memoryview]) -> None:
+    async def _stop(self, view: str, _: messages.Stop) -> None:
         """Kill the command with all it started; asked a second time, wait for it no more."""
         command = self._command
         if command is not None and command.stopping:
@@ -135,28 +143,19 @@ class Console(DevboxTool):
         elif command is not None:
             await self._kill(command)
 
-    async def _clear(self, _: dict[str, Any], __: list[memoryview]) -> None:
+    async def _clear(self, view: str, _: messages.Clear) -> None:
         self._printer.end_lines()
         self._scroll.clear()
-        self.post("clear")
+        self.channel.post(messages.Cleared())
 
-    async def _save(self, _: dict[str, Any], __: list[memoryview]) -> None:
+    async def _save(self, view: str, _: messages.Save) -> None:
         if not len(self._printed):
             self.say("There is no output to save: run a command first.")
             return
         name = re.sub(r"[^\w.-]", "_", f"{self.devbox.short[:80]}-output.txt")
         path = await asyncio.to_thread(free_path, name)
         await self._printed.save(path)
-        self._tell("quiet", f"Saved the whole output of the last command as {path} beside the notebook.")
-
-    handlers: ClassVar[dict[str, Handler]] = {
-        "run": _execute,
-        "input": _input,
-        "end_input": _end_input,
-        "stop": _stop,
-        "clear": _clear,
-        "save": _save,
-    }
+        self._tell(Piece("quiet", f"Saved the whole output of the last command as {path} beside the notebook."))
 
     # One command
 
@@ -165,12 +164,12 @@ class Console(DevboxTool):
         try:
             news = await self._outcome(command)
         except asyncio.CancelledError:
-            if self._closed or not command.stopping:
+            if self.channel.is_closed or not command.stopping:
                 raise
-            news = ("bad", self._left(command))
+            news = Piece("bad", self._left(command))
         except MagicError as error:
-            news = ("bad", str(error))
-        self._tell(*news)
+            news = Piece("bad", str(error))
+        self._tell(news)
 
     async def _outcome(self, command: _Command) -> Piece:
         # A start that was asked for happens, whether it is waited for or not: whoever stops it must be able to.
@@ -222,26 +221,26 @@ class Console(DevboxTool):
     def _new_printer(self) -> Printer:
         return Printer(lambda pieces: self._show(*pieces), self._size)
 
-    def _tell(self, kind: str, text: str) -> None:
+    def _tell(self, news: Piece) -> None:
         """Show something that the command did not print, below what it has printed so far."""
         self._printer.end_lines()
-        self._show((kind, text))
+        self._show(news)
 
     def _show(self, *pieces: Piece) -> None:
         self._scroll.add(pieces)
-        self.post("pieces", {"pieces": pieces})
+        self.channel.post(messages.Pieces(pieces))
 
-    def _state(self) -> dict[str, Any]:
+    def _state(self) -> messages.State:
         command = self._command
         if command is None:
-            return {"running": False}
-        return {"running": True, "stopping": command.stopping, "seconds": round(command.run.seconds, 1)}
+            return messages.State(running=False)
+        return messages.State(running=True, stopping=command.stopping, seconds=round(command.run.seconds, 1))
 
     def _post_state(self) -> None:
-        self.post("state", self._state())
+        self.channel.post(self._state())
 
 
 def _news(command: _Command, result: DevboxResult) -> Piece:
     if command.stopping:
-        return "bad", f"stopped after {command.run.elapsed}"
-    return "good" if result.success else "bad", f"exit code {result.exit_code} · {command.run.elapsed}"
+        return Piece("bad", f"stopped after {command.run.elapsed}")
+    return Piece("good" if result.success else "bad", f"exit code {result.exit_code} · {command.run.elapsed}")

@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 import codecs
-from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any, Literal
+from typing import TYPE_CHECKING
 
 from ..errors import UsageError
 from ..text.sizes import spell_size
+from .protocol.files import Preview
 
 if TYPE_CHECKING:
     from runloop_sdk import AsyncDevbox
@@ -15,25 +15,6 @@ if TYPE_CHECKING:
 _TEXT = 256 * 1024  # bytes of a text that are shown
 _IMAGE = 8 << 20  # bytes of the largest image that is shown
 _SIGNS = {b"\x89PNG\r\n\x1a\n": "image/png", b"\xff\xd8\xff": "image/jpeg", b"GIF8": "image/gif"}
-
-
-@dataclass(frozen=True, slots=True)
-class Preview:
-    """A file as the page shows it; `remark` says what is not shown."""
-
-    name: str
-    path: str
-    size: int
-    kind: Literal["text", "image", "none"]
-    text: str = ""
-    mime: str = ""
-    image: bytes = b""
-    remark: str = ""
-
-    def spec(self) -> dict[str, Any]:
-        """All but the image, which travels as bytes."""
-        names = ("name", "path", "size", "kind", "text", "mime", "remark")
-        return {name: getattr(self, name) for name in names}
 
 
 async def preview(devbox: AsyncDevbox, path: str, name: str) -> Preview:

@@ -1,12 +1,17 @@
-"""The details of one resource, without its secrets."""
+"""The details of one resource, without its secrets, as the page gets them."""
 
 from __future__ import annotations
 
 import json
 import re
 from collections.abc import Iterator, Mapping
-from typing import TYPE_CHECKING, Any
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any, Literal
 from urllib.parse import quote
+
+from ..resources.kind import number
+from ..resources.specs import Fact, LogLine, Pair, Step
+from ..widgets.protocol.panel import Details
 
 if TYPE_CHECKING:
     from runloop_sdk import AsyncRunloopSDK
@@ -18,22 +23,30 @@ _SECRET = re.compile(r"token|password|passwd|credential|private_key|api_?key|tun
 _NAMES_ONLY = re.compile(r"environment_variables|build_args|upload_headers|file_mounts")
 
 
-async def detail(sdk: AsyncRunloopSDK, kind: ResourceKind[Any], identity: str) -> dict[str, Any]:
-    """Return what the page shows of a resource, fresh from the service. Raises the SDK's errors."""
+@dataclass(frozen=True, slots=True)
+class Look:
+    """A look at one resource: its details, and the log of its making where it has one, which may go on."""
+
+    details: Details
+    log: list[LogLine] | None = None
+    is_building: bool = False
+
+
+async def look_at(sdk: AsyncRunloopSDK, kind: ResourceKind[Any], identity: str) -> Look:
+    """Look at a resource, fresh from the service. Raises the SDK's errors."""
     entry = await _entry(sdk, kind, identity)
-    shown: dict[str, Any] = {
-        "kind": kind.name,
-        "id": identity,
-        "facts": [*_facts(kind, entry), *kind.more_facts(entry)],
-        "metadata": _pairs(without_secrets(entry.get("metadata"))),
-        "history": _history(entry),
-        "cells": kind.cells_for(entry),
-        "raw": json.dumps(without_secrets(entry), indent=2, ensure_ascii=False, default=str),
-    }
-    if kind.log is not None:
-        shown["log"] = await kind.log(sdk, identity)
-        shown["building"] = entry.get("status") not in kind.settled
-    return shown
+    details = Details(
+        kind=kind.name,
+        id=identity,
+        facts=[*facts(kind, entry), *kind.more_facts(entry)],
+        metadata=_pairs(without_secrets(entry.get("metadata"))),
+        history=_history(entry),
+        cells=kind.cells_for(entry),
+        raw=json.dumps(without_secrets(entry), indent=2, ensure_ascii=False, default=str),
+    )
+    if kind.log is None:
+        return Look(details)
+    return Look(details, await kind.log(sdk, identity), entry.get("status") not in kind.settled)
 
 
 async def _entry(sdk: AsyncRunloopSDK, kind: ResourceKind[Any], identity: str) -> Entry:
@@ -58,15 +71,19 @@ def without_secrets(value: Any, name: str = "") -> Any:
     return value
 
 
-def _pairs(value: object) -> list[list[str]]:
-    return [[str(key), str(each)] for key, each in value.items()] if isinstance(value, Mapping) else []
+def _pairs(value: object) -> list[Pair]:
+    return [Pair(str(key), str(each)) for key, each in value.items()] if isinstance(value, Mapping) else []
 
 
-def _history(entry: Entry) -> list[list[Any]]:
-    """Status and time of each state that it entered."""
+def _history(entry: Entry) -> list[Step]:
+    """The states that it entered."""
     steps = entry.get("state_transitions")
     return [
-        [str(step.get("status") or "unknown"), step.get("transition_time_ms"), str(step.get("failure_reason") or "")]
+        Step(
+            str(step.get("status") or "unknown"),
+            number(step.get("transition_time_ms")),
+            str(step.get("failure_reason") or ""),
+        )
         for step in (steps if isinstance(steps, list) else ())
         if isinstance(step, Mapping)
     ]
@@ -87,24 +104,24 @@ _LAUNCH = {
 }  # fmt: skip
 
 
-def _facts(kind: ResourceKind[Any], entry: Entry) -> Iterator[list[Any]]:
-    """Yield label, value and form of each fact; forms are text, id, time, bytes and seconds."""
+def facts(kind: ResourceKind[Any], entry: Entry) -> Iterator[Fact]:
+    """Yield what the details say of every kind."""
     for key, label in _FACTS.items():
         value = kind.fact(entry, key)
         if value not in (None, "", []):
-            yield [label, value, _form(key)]
+            yield Fact(label, value, _form(key))
     launch = entry.get("launch_parameters")
     for key, label in _LAUNCH.items():
         value = launch.get(key) if isinstance(launch, Mapping) else None
         if value not in (None, "", []):
             text = ", ".join(map(str, value)) if isinstance(value, list) else value
-            yield [label, text, "seconds" if key.endswith("_seconds") else "text"]
+            yield Fact(label, text, "seconds" if key.endswith("_seconds") else "text")
     tunnel = entry.get("tunnel")
     if isinstance(tunnel, Mapping):
-        yield ["Tunnel", str(tunnel.get("auth_mode") or "open"), "text"]
+        yield Fact("Tunnel", str(tunnel.get("auth_mode") or "open"), "text")
 
 
-def _form(key: str) -> str:
+def _form(key: str) -> Literal["text", "id", "time", "bytes"]:
     if key.endswith("_time_ms"):
         return "time"
     if key.endswith("_bytes"):

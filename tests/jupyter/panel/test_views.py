@@ -1,10 +1,10 @@
-"""Messages of a view are taken in the order in which they were sent, whichever way each of them came."""
+"""Views come and go, and the messages of each are taken in the order in which they were sent."""
 
 import random
 
 import pytest
 
-from runloop_jupyter.resource_panel.in_order import InOrder
+from runloop_jupyter.widgets.views import SILENCE, InOrder, Views
 
 
 @pytest.mark.parametrize("seed", range(50))
@@ -39,3 +39,25 @@ def test_only_what_has_waited_is_released() -> None:
     assert order.holds(3)
     assert order.take(0, "late") == ["late"]
     assert order.take(2, "c") == ["c", "d"]
+
+
+def test_views_that_fall_silent_are_gone_after_a_while() -> None:
+    views = Views[str]()
+    for name, visible in (("a", True), ("b", False)):
+        view = views.heard(name, 0)
+        view.is_open, view.visible = True, visible
+    assert views.forget_silent(SILENCE) == []
+    assert views.visible
+    views.heard("b", SILENCE)
+    assert views.forget_silent(SILENCE + 1) == ["a"]
+    assert len(views) == 1
+    assert not views.visible
+    views.forget("b")
+    assert len(views) == 0
+
+
+def test_a_view_that_has_not_said_hello_is_not_open() -> None:
+    views = Views[str]()
+    views.heard("a", 0).visible = True
+    assert len(views) == 0
+    assert not views.visible

@@ -10,11 +10,14 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import hashlib
-from typing import TYPE_CHECKING, Any, ClassVar
+from typing import TYPE_CHECKING, Any
 
 from ..errors import MagicError
 from ..kernel import kernel_registry
-from .tool import DevboxTool, script, static, style
+from . import assets
+from .protocol import terminal as messages
+from .protocol.terminal import ShellState
+from .tool import DevboxTool
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -23,26 +26,24 @@ if TYPE_CHECKING:
 
     from ..resources.devboxes import DevboxInfo
     from ..session import Session
-    from .tool import Handler
 
 _WINDOW = 256 * 1024  # bytes
 _KEPT = 256 * 1024  # bytes that a second view, or a page that was loaded again, gets
 _LARGEST = 64 * 1024  # bytes in one message
 _TIE = 0.004  # seconds in which what follows closely becomes one message
 _MOST = 32  # terminals of one notebook on one devbox
-_VENDOR = {"xterm": "vendor/xterm.mjs", "fit": "vendor/addon-fit.mjs", "css": "vendor/xterm.css"}
 
 
 class Terminal(DevboxTool):
     """An interactive shell in the devbox."""
 
-    _esm = script("terminal")
-    _css = style("terminal")
+    _esm = assets.script("terminal")
+    _css = assets.style("terminal")
+    protocol = messages.PROTOCOL
 
     def __init__(self, session: Session, devbox: DevboxInfo, name: str | None = None, **options: Any) -> None:
         super().__init__(session, devbox, "Terminal", **options)
-        self.state = "detached"
-        """`detached`, `connecting`, `attached`, `ended` or `lost`."""
+        self.state: ShellState = "detached"
         self._name = name
         self._pty: AsyncPty | None = None
         self._serving = asyncio.Lock()
@@ -52,6 +53,11 @@ class Terminal(DevboxTool):
         self._kept = bytearray()
         self._typed = bytearray()
         self._typing = asyncio.Event()
+        self.channel.on(messages.LoadEmulator, self._send_emulator)
+        self.channel.on(messages.Type, self._take_typed)
+        self.channel.on(messages.Drawn, self._note_drawn)
+        self.channel.on(messages.Resize, self._change_size)
+        self.channel.on(messages.Open, self._reopen)
 
     @property
     def close_message(self) -> str:
@@ -60,18 +66,22 @@ class Terminal(DevboxTool):
             return ""
         return f"The shell on {self.devbox.short} runs on for a while; the next terminal finds it again."
 
-    async def greet(self, view: str, hello: dict[str, Any]) -> None:
-        """Replay what the terminal shows to the new view; attach, if nobody looked so far."""
-        self._size = _size(hello, self._size)
+    def post_snapshot(self, view: str) -> None:
+        """Replay what the terminal shows."""
+        self.channel.post(messages.State(self.state), view=view)
+        self.channel.post(messages.Snapshot(self._sent, bytes(self._kept)), view=view)
+
+    async def opened(self, hello: messages.Hello) -> None:
+        """Attach, if nobody looked so far."""
+        self._size = _size(hello.cols, hello.rows, self._size)
         self._taken = self._sent
         self._room.set()
-        self.post("snapshot", {"state": self.state, "offset": self._sent}, [bytes(self._kept)], view=view)
         if self.state == "detached":
             await self._open()
         else:
             await self._resize()
 
-    async def abandoned(self, *, closed: bool) -> None:
+    async def abandoned(self) -> None:
         """Detach: the shell runs on for its idle time."""
         await self._detach()
 
@@ -79,37 +89,28 @@ class Terminal(DevboxTool):
         """Detach, and leave the shell to the next terminal."""
         await self._detach()
 
-    async def _vendor(self, content: dict[str, Any], _: list[memoryview]) -> None:
+    def _send_emulator(self, view: str, _: messages.LoadEmulator) -> None:
         """Send xterm.js: once per page, only when there is a terminal, and never as state that a notebook saves."""
-        parts = {name: static(path).encode() for name, path in _VENDOR.items()}
-        self.post("vendor", {"names": list(parts)}, list(parts.values()), view=content["view"])
+        module, sheet = assets.script("xterm"), assets.style("xterm")
+        self.channel.post(messages.Emulator(module.encode(), sheet.encode()), view=view)
 
-    async def _input(self, _: dict[str, Any], buffers: list[memoryview]) -> None:
+    def _take_typed(self, view: str, typed: messages.Type) -> None:
         if self.state == "attached":
-            for data in buffers:
-                self._typed += data
+            self._typed += typed.data
             self._typing.set()
 
-    async def _took(self, content: dict[str, Any], _: list[memoryview]) -> None:
-        self._taken = max(self._taken, min(int(content["offset"]), self._sent))
+    def _note_drawn(self, view: str, drawn: messages.Drawn) -> None:
+        self._taken = max(self._taken, min(drawn.offset, self._sent))
         self._room.set()
 
-    async def _sized(self, content: dict[str, Any], _: list[memoryview]) -> None:
-        self._size = _size(content, self._size)
+    async def _change_size(self, view: str, size: messages.Resize) -> None:
+        self._size = _size(size.cols, size.rows, self._size)
         await self._resize()
 
-    async def _reopen(self, content: dict[str, Any], _: list[memoryview]) -> None:
+    async def _reopen(self, view: str, size: messages.Open) -> None:
         if self.state in ("ended", "lost", "detached"):
-            self._size = _size(content, self._size)
+            self._size = _size(size.cols, size.rows, self._size)
             await self._open()
-
-    handlers: ClassVar[dict[str, Handler]] = {
-        "vendor": _vendor,
-        "input": _input,
-        "took": _took,
-        "size": _sized,
-        "open": _reopen,
-    }
 
     async def _open(self) -> None:
         self._become("connecting")
@@ -122,11 +123,11 @@ class Terminal(DevboxTool):
         self.say("")
         if pty.created or pty is not self._pty:  # what another shell showed before is over
             self._kept.clear()
-            self.post("reset")
+            self.channel.post(messages.Reset())
         self._pty = pty
         self._typed.clear()
         self._become("attached", found=not pty.created)
-        self.begin(self._serve(pty))
+        self.channel.begin(self._serve(pty))
 
     async def _attach(self) -> AsyncPty:
         """The shell that this terminal had, else the first of this notebook's that no other terminal holds."""
@@ -171,7 +172,7 @@ class Terminal(DevboxTool):
                 with contextlib.suppress(asyncio.CancelledError, StreamError):
                     await typing
 
-    async def _over(self, state: str, error: Exception | None = None) -> None:
+    async def _over(self, state: ShellState, error: Exception | None = None) -> None:
         """Say that the shell ended or was lost, and why, as far as can be known."""
         self._become(state)
         if isinstance(error, MagicError):
@@ -202,7 +203,7 @@ class Terminal(DevboxTool):
         self._kept += data
         if len(self._kept) > 2 * _KEPT:
             del self._kept[: self._kept.find(b"\n", len(self._kept) - _KEPT) + 1 or len(self._kept) - _KEPT]
-        self.post("data", {"offset": self._sent}, [data])
+        self.channel.post(messages.Data(self._sent, data))
         while self._sent - self._taken > _WINDOW and self.state == "attached":
             self._room.clear()
             await self._room.wait()
@@ -230,14 +231,14 @@ class Terminal(DevboxTool):
         if self._pty is not None:
             await self._pty.detach()
 
-    def _become(self, state: str, *, found: bool = False) -> None:
+    def _become(self, state: ShellState, *, found: bool = False) -> None:
         self.state = state
-        self.post("state", {"state": state, "found": found})
+        self.channel.post(messages.State(state, found))
 
 
-def _size(content: dict[str, Any], otherwise: tuple[int, int]) -> tuple[int, int]:
-    cols, rows = content.get("cols"), content.get("rows")
-    if not isinstance(cols, int) or not isinstance(rows, int):
+def _size(cols: int, rows: int, otherwise: tuple[int, int]) -> tuple[int, int]:
+    """Return a size that a terminal can have; 0 stands for one that the page does not know."""
+    if not cols or not rows:
         return otherwise
     return min(max(cols, 2), 1000), min(max(rows, 1), 1000)
 

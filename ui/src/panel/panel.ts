@@ -1,0 +1,292 @@
+import { type LineState, lineText, newId } from "../channel";
+import { onDrop } from "../dom/drop";
+import { h } from "../dom/elements";
+import type { Model } from "../model";
+import type { Action, FormOpened, Kind, LinkReady, Mark, Request, Row } from "../protocol/panel";
+import type { Context } from "./context";
+import { DetailsPane } from "./details/details_pane";
+import { showLink } from "./dialogs/link";
+import { FormPane } from "./forms/form_pane";
+import { escapeTarget, isOurs } from "./keyboard";
+import { idOf } from "./kinds";
+import { LayoutState } from "./layout_state";
+import { HealthBanner, SentenceBanner } from "./messages/banners";
+import { Toasts } from "./messages/toasts";
+import { focusCell, insertOrCopy } from "./notebook";
+import { SidePane } from "./side_pane";
+import { type Change, Store } from "./store";
+import { TableView } from "./table/table_view";
+import { ToolFocus } from "./tool_focus";
+import { ToolStrip } from "./tool_strip";
+import { LiveBadge } from "./toolbar/live_badge";
+import { Tabs } from "./toolbar/tabs";
+import { ObjectUploads } from "./uploads";
+
+const NARROW = 640; // pixels
+const LOST: ReadonlySet<LineState> = new Set(["silent", "gone", "ended"]);
+
+/** One view of the panel. It is told what the kernel says and what the user does, and hands it on to its parts. */
+export class Panel {
+  readonly element = h("div", {
+    class: "rl-root rl-panel",
+    role: "group",
+    "aria-label": "Runloop resources",
+    "data-jp-suppress-context-menu": true,
+  });
+  readonly store: Store;
+  readonly context: Context;
+  readonly table: TableView;
+  readonly side: SidePane;
+  readonly uploads: ObjectUploads;
+  readonly problem = new SentenceBanner();
+  private readonly layout: LayoutState;
+  private readonly tabs: Tabs;
+  private readonly live = new LiveBadge();
+  private readonly line = new SentenceBanner();
+  private readonly health: HealthBanner;
+  private readonly toasts = new Toasts();
+  private readonly strip: ToolStrip;
+  private readonly toolFocus = new ToolFocus(this.element);
+  private readonly picker = h("input", { type: "file", multiple: true, hidden: true });
+  private readonly sizes = new ResizeObserver(() => this.fit());
+  private readonly ticker = setInterval(() => this.tick(), 1000);
+  private readonly changed = new Set<string>();
+  private frame: number | null = null;
+  private lost = false;
+  private visible = true;
+
+  constructor(
+    private readonly model: Model,
+    private readonly host: HTMLElement,
+    send: (request: Request) => void,
+  ) {
+    this.store = new Store(model.get("kinds") as Kind[]);
+    this.layout = new LayoutState(model);
+    const say = (sentence: string, error?: boolean) => this.toasts.show(sentence, error);
+    const insert = (code: string) => void insertOrCopy(this.model, this.store.model, code).then(say);
+    this.context = { store: this.store, root: this.element, send, say, insert };
+    this.uploads = new ObjectUploads(this.context, () => this.table.updateFooter());
+    this.table = this.newTable();
+    this.side = new SidePane(() => this.paneChanged(), this.table.grid.element);
+    this.strip = new ToolStrip(this.context, this.table.grid.element);
+    this.health = new HealthBanner(() => send({ op: "retry" }));
+    const body = `rl-${newId()}`;
+    this.tabs = new Tabs(this.store, body, (kind) => this.switchTo(kind));
+    this.build(body);
+    this.listen();
+    Object.assign(this.element, { runloop: this }); // for whoever looks into the page
+  }
+
+  /** The kinds that the view shows. */
+  get wanted(): readonly string[] {
+    return [this.table.kind.name, ...this.table.kind.spec.needs];
+  }
+
+  get details(): DetailsPane | null {
+    return this.side.pane instanceof DetailsPane ? this.side.pane : null;
+  }
+
+  detailsOf(resource: { kind: string; id: string }): DetailsPane | null {
+    return this.details?.isOf(resource) ? this.details : null;
+  }
+
+  formCalled(name: string): FormPane | null {
+    return this.side.pane instanceof FormPane && this.side.pane.name === name ? this.side.pane : null;
+  }
+
+  close(): void {
+    clearInterval(this.ticker);
+    if (this.frame !== null) cancelAnimationFrame(this.frame);
+    this.sizes.disconnect();
+    this.table.close();
+    this.uploads.close();
+    this.host.replaceChildren(); // a front end may keep its element: not with all that is in it
+  }
+
+  showAll(): void {
+    this.showTabs();
+    this.showHealth();
+    this.strip.update();
+    this.table.grid.redecorate();
+  }
+
+  showTabs(): void {
+    this.tabs.update(this.table.kind.name);
+  }
+
+  showHealth(): void {
+    const health = this.store.healthOf(this.table.kind.name);
+    this.live.update(health, this.lost, this.store.service);
+    this.health.update(health, this.lost, this.store.now());
+    this.table.update();
+  }
+
+  showLine(state: LineState, text: string): void {
+    this.lost = LOST.has(state);
+    this.line.update(lineText(state, text));
+    this.showHealth();
+  }
+
+  setVisible(visible: boolean): void {
+    this.visible = visible;
+    if (visible) this.table.grid.redecorate();
+  }
+
+  /** Rows changed; without a change, all of them are others. Several changes are painted at once. */
+  rowsChanged(kind: string, change: Change | null): void {
+    this.table.take(kind, change);
+    this.changed.add(kind);
+    this.frame ??= requestAnimationFrame(() => this.paint());
+  }
+
+  marksChanged(marks: readonly Mark[]): void {
+    this.table.grid.redecorate();
+    this.details?.refresh();
+    const [failed, ...others] = marks.filter(([, , , error]) => error);
+    if (!failed) return;
+    const [kind, id, , error] = failed;
+    const more = others.length ? ` And ${others.length.toLocaleString()} more failed: each row says why.` : "";
+    this.context.say(`${this.store.nameOf(kind, id)}: ${error}${more}`, true);
+  }
+
+  toolsChanged(): void {
+    this.strip.update();
+    this.toolFocus.opened(this.store.tool);
+  }
+
+  switchTo(kind: string): void {
+    if (kind === this.table.kind.name) return;
+    this.side.close();
+    this.table.show(this.store.kind(kind));
+    this.layout.tab = kind;
+    this.showTabs();
+    this.showHealth();
+    this.context.send({ op: "want", kinds: this.wanted });
+  }
+
+  openDetails(kind: string, id: string): void {
+    if (this.detailsOf({ kind, id })) return;
+    const act = (action: Action, row: Row) => this.act(action, [row]);
+    const pane = new DetailsPane(this.store.kind(kind), id, this.context, act);
+    this.side.open(pane, this.store.nameOf(kind, id));
+    pane.follow();
+  }
+
+  openForm(form: FormOpened): void {
+    const pane = new FormPane(form, this.context, () => this.side.close());
+    this.side.open(pane, form.title);
+    pane.focus();
+  }
+
+  showLink(link: LinkReady): void {
+    showLink(this.element, link, this.context.say);
+  }
+
+  private newTable(): TableView {
+    const { context, layout } = this;
+    const kind = this.store.kinds.get(layout.tab) ?? this.store.kind("devbox");
+    const isOpen = (id: string) => this.details?.id === id;
+    const progress = () => this.uploads.elements();
+    return new TableView({
+      ...{ context, layout, kind, isOpen, progress },
+      events: {
+        onAct: (action, rows) => this.act(action, rows),
+        onCreate: () => this.create(),
+        onOpen: (row) => this.openDetails(this.table.kind.name, idOf(row)),
+        onMove: (row) => this.details && this.openDetails(this.table.kind.name, idOf(row)),
+        onSpeak: (sentence) => this.toasts.speak(sentence),
+      },
+    });
+  }
+
+  private build(bodyId: string): void {
+    const { toolbar, footer, element } = this.table;
+    const notice = new SentenceBanner();
+    notice.update(this.model.get("notice") as string);
+    const body = h("div", { class: "rl-body", role: "tabpanel", id: bodyId }, element, this.side.element);
+    const top = h("div", { class: "rl-top" }, this.tabs.element, this.live.element);
+    const banners = [notice, this.health, this.line, this.problem].map((banner) => banner.element);
+    const messages = [this.toasts.element, this.toasts.spoken];
+    this.element.append(top, toolbar.element, ...banners, body, footer.element, this.strip.element, ...messages);
+    this.element.append(this.picker);
+    this.host.replaceChildren(this.element);
+    onDrop(body, {
+      accepts: () => this.table.kind.spec.uploads,
+      onFiles: (files) => this.uploads.begin(files),
+      onFolders: (names) => this.context.say(`Folders cannot be uploaded here: ${names.join(", ")}.`, true),
+    });
+    this.table.show(this.table.kind);
+    this.showAll();
+  }
+
+  private listen(): void {
+    this.element.addEventListener("keydown", (event) => this.key(event));
+    const keepToItself = (event: globalThis.Event) => event.stopPropagation();
+    for (const type of ["keypress", "keyup", "paste", "copy"]) this.element.addEventListener(type, keepToItself);
+    this.picker.onchange = () => {
+      this.uploads.begin([...(this.picker.files ?? [])]);
+      this.picker.value = "";
+    };
+    this.sizes.observe(this.element);
+  }
+
+  private paint(): void {
+    this.frame = null;
+    if (this.wanted.some((kind) => this.changed.has(kind))) {
+      this.table.refresh();
+      this.details?.refresh();
+    }
+    this.changed.clear();
+    this.showTabs();
+  }
+
+  private tick(): void {
+    this.store.fade();
+    if (!this.lost && this.visible) this.table.grid.tick();
+    if (!this.lost) this.details?.tick();
+    this.showHealth();
+  }
+
+  private fit(): void {
+    this.element.classList.toggle("rl-narrow", this.element.clientWidth < NARROW);
+    this.table.grid.fit();
+  }
+
+  /** At once: rows that were laid out anew a moment later would lose the next click. */
+  private paneChanged(): void {
+    this.element.classList.toggle("rl-with-side", this.side.pane !== null);
+    this.fit();
+    this.table.grid.redecorate();
+  }
+
+  private act(action: Action, rows: readonly Row[]): void {
+    const ids = rows.map(idOf);
+    if (!ids.length) return;
+    this.toolFocus.want(action.name, ids[0]);
+    this.context.send({ op: "act", kind: this.table.kind.name, action: action.name, ids });
+  }
+
+  private create(): void {
+    const { name, uploads } = this.table.kind.spec;
+    if (uploads) this.picker.click();
+    else this.context.send({ op: "open_form", kind: name });
+  }
+
+  private key(event: KeyboardEvent): void {
+    if (isOurs(event)) event.stopPropagation();
+    if (event.key !== "Escape") return;
+    const { search } = this.table.toolbar;
+    const target = escapeTarget({
+      menuOrDialog: this.element.querySelector(".rl-menu, dialog[open]") !== null,
+      searchText: event.target === search && search.value !== "",
+      pane: this.side.pane !== null,
+      selection: this.table.selection.size > 0,
+    });
+    if (target === "nothing") return;
+    event.preventDefault();
+    if (target === "search") this.table.clearSearch();
+    else if (target === "pane") this.side.close();
+    else if (target === "selection") this.table.selection.set([]);
+    else focusCell(this.element);
+  }
+}
