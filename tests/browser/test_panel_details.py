@@ -58,7 +58,10 @@ def test_each_row_says_whose_it_is_and_when_it_ends(shown: PanelPage) -> None:
 
 @pytest.mark.parametrize(
     ("entry", "typed", "shows"),
-    [("Run a command", "echo typed blindly", ".rl-console-output"), ("Open terminal", "echo typed blindly", ".xterm-rows")],
+    [
+        ("Run a command", "echo typed blindly", ".rl-console-output"),
+        ("Open terminal", "echo typed blindly", ".xterm-rows"),
+    ],
 )
 def test_what_is_typed_after_opening_a_tool_goes_there(shown: PanelPage, entry: str, typed: str, shows: str) -> None:
     shown.menu_of("analysis", entry)
