@@ -150,7 +150,10 @@ export class VirtualList {
       this.show(element, index);
       below = element;
     }
-    for (const element of this.spare) element.hidden = true;
+    for (const element of this.spare) {
+      element.hidden = true;
+      element.removeAttribute("id"); // another one may be called so now
+    }
   }
 
   private newRow(): HTMLElement {
