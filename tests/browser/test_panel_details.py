@@ -181,6 +181,28 @@ def test_in_a_narrow_place_the_first_row_is_near_the_top(shown: PanelPage) -> No
     expect(shown.panel).to_have_class("rl-root rl-panel")
 
 
+def test_the_keyboard_alone_leads_from_the_cell_to_a_devbox_and_back(shown: PanelPage) -> None:
+    keyboard = shown.page.keyboard
+    grid, cell = shown.panel.locator(".rl-grid"), shown.cell(1)
+    shown.panel.get_by_role("searchbox").fill("analysis")
+    cell.locator(".cm-content").click()
+    keyboard.press("Escape")
+    for _ in range(40):
+        if grid.evaluate("each => each === document.activeElement"):
+            break
+        keyboard.press("Tab")
+    keyboard.press("ArrowDown")
+    keyboard.press("Enter")
+    expect(shown.panel.locator(".rl-side")).to_contain_text("History")
+    keyboard.press("Escape")
+    expect(shown.panel.locator(".rl-side")).to_be_hidden()
+    keyboard.press("Escape")
+    assert not shown.panel.evaluate("each => each.contains(document.activeElement)")
+    keyboard.press("Enter")
+    expect(cell.locator(".cm-content")).to_be_focused()
+    shown.panel.get_by_role("searchbox").fill("")
+
+
 def test_ids_and_spans_stay_on_their_lines(shown: PanelPage) -> None:
     shown.row("analysis").locator(".rl-form-ending").click()
     side = shown.panel.locator(".rl-side")

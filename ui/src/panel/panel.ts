@@ -1,5 +1,4 @@
-import { type LineState, lineText, newId } from "../channel";
-import { onDrop } from "../dom/drop";
+import { type LineState, newId } from "../channel";
 import { h } from "../dom/elements";
 import type { Model } from "../model";
 import type { Action, FormOpened, Kind, LinkReady, Mark, Request, Row } from "../protocol/panel";
@@ -10,7 +9,7 @@ import { FormPane } from "./forms/form_pane";
 import { escapeTarget, isOurs } from "./keyboard";
 import { idOf } from "./kinds";
 import { LayoutState } from "./layout_state";
-import { HealthBanner, SentenceBanner } from "./messages/banners";
+import { Status } from "./messages/status";
 import { Toasts } from "./messages/toasts";
 import { focusCell, insertOrCopy } from "./notebook";
 import { SidePane } from "./side_pane";
@@ -18,12 +17,10 @@ import { type Change, Store } from "./store";
 import { TableView } from "./table/table_view";
 import { ToolFocus } from "./tool_focus";
 import { ToolStrip } from "./tool_strip";
-import { LiveBadge } from "./toolbar/live_badge";
 import { Tabs } from "./toolbar/tabs";
 import { ObjectUploads } from "./uploads";
 
 const NARROW = 640; // pixels
-const LOST: ReadonlySet<LineState> = new Set(["silent", "gone", "ended"]);
 
 /** One view of the panel. It is told what the kernel says and what the user does, and hands it on to its parts. */
 export class Panel {
@@ -38,21 +35,16 @@ export class Panel {
   readonly table: TableView;
   readonly side: SidePane;
   readonly uploads: ObjectUploads;
-  readonly problem = new SentenceBanner();
+  readonly status: Status;
   private readonly layout: LayoutState;
   private readonly tabs: Tabs;
-  private readonly live = new LiveBadge();
-  private readonly line = new SentenceBanner();
-  private readonly health: HealthBanner;
   private readonly toasts = new Toasts();
   private readonly strip: ToolStrip;
   private readonly toolFocus = new ToolFocus(this.element);
-  private readonly picker = h("input", { type: "file", multiple: true, hidden: true });
   private readonly sizes = new ResizeObserver(() => this.fit());
   private readonly ticker = setInterval(() => this.tick(), 1000);
   private readonly changed = new Set<string>();
   private frame: number | null = null;
-  private lost = false;
   private visible = true;
 
   constructor(
@@ -69,7 +61,7 @@ export class Panel {
     this.table = this.newTable();
     this.side = new SidePane(() => this.paneChanged(), this.table.grid.element);
     this.strip = new ToolStrip(this.context, this.table.grid.element);
-    this.health = new HealthBanner(() => send({ op: "retry" }));
+    this.status = new Status(this.store, model.get("notice") as string, () => send({ op: "retry" }));
     const body = `rl-${newId()}`;
     this.tabs = new Tabs(this.store, body, (kind) => this.switchTo(kind));
     this.build(body);
@@ -116,14 +108,12 @@ export class Panel {
 
   showHealth(): void {
     const health = this.store.healthOf(this.table.kind.name);
-    this.live.update(health, this.lost, this.store.service);
-    this.health.update(health, this.lost, this.store.now());
+    this.status.update(health);
     this.table.update();
   }
 
   showLine(state: LineState, text: string): void {
-    this.lost = LOST.has(state);
-    this.line.update(lineText(state, text));
+    this.status.showLine(state, text);
     this.showHealth();
   }
 
@@ -201,20 +191,12 @@ export class Panel {
 
   private build(bodyId: string): void {
     const { toolbar, footer, element } = this.table;
-    const notice = new SentenceBanner();
-    notice.update(this.model.get("notice") as string);
     const body = h("div", { class: "rl-body", role: "tabpanel", id: bodyId }, element, this.side.element);
-    const top = h("div", { class: "rl-top" }, this.tabs.element, this.live.element);
-    const banners = [notice, this.health, this.line, this.problem].map((banner) => banner.element);
-    const messages = [this.toasts.element, this.toasts.spoken];
-    this.element.append(top, toolbar.element, ...banners, body, footer.element, this.strip.element, ...messages);
-    this.element.append(this.picker);
+    const top = h("div", { class: "rl-top" }, this.tabs.element, this.status.live.element);
+    const below = [footer.element, this.strip.element, this.toasts.element, this.toasts.spoken, this.uploads.picker];
+    this.element.append(top, toolbar.element, ...this.status.banners, body, ...below);
     this.host.replaceChildren(this.element);
-    onDrop(body, {
-      accepts: () => this.table.kind.spec.uploads,
-      onFiles: (files) => this.uploads.begin(files),
-      onFolders: (names) => this.context.say(`Folders cannot be uploaded here: ${names.join(", ")}.`, true),
-    });
+    this.uploads.takeDrops(body, () => this.table.kind.spec.uploads);
     this.table.show(this.table.kind);
     this.showAll();
   }
@@ -223,10 +205,6 @@ export class Panel {
     this.element.addEventListener("keydown", (event) => this.key(event));
     const keepToItself = (event: globalThis.Event) => event.stopPropagation();
     for (const type of ["keypress", "keyup", "paste", "copy"]) this.element.addEventListener(type, keepToItself);
-    this.picker.onchange = () => {
-      this.uploads.begin([...(this.picker.files ?? [])]);
-      this.picker.value = "";
-    };
     this.sizes.observe(this.element);
   }
 
@@ -242,8 +220,8 @@ export class Panel {
 
   private tick(): void {
     this.store.fade();
-    if (!this.lost && this.visible) this.table.grid.tick();
-    if (!this.lost) this.details?.tick();
+    if (!this.status.isLost && this.visible) this.table.grid.tick();
+    if (!this.status.isLost) this.details?.tick();
     this.showHealth();
   }
 
@@ -268,7 +246,7 @@ export class Panel {
 
   private create(): void {
     const { name, uploads } = this.table.kind.spec;
-    if (uploads) this.picker.click();
+    if (uploads) this.uploads.choose();
     else this.context.send({ op: "open_form", kind: name });
   }
 
