@@ -1,11 +1,9 @@
 import { type LineState, newId } from "../channel";
 import { h } from "../dom/elements";
 import type { Model } from "../model";
-import type { Action, FormOpened, Kind, LinkReady, Mark, Request, Row } from "../protocol/panel";
+import type { Action, Kind, LinkReady, Mark, Request, Row } from "../protocol/panel";
 import type { Context } from "./context";
-import { DetailsPane } from "./details/details_pane";
 import { showLink } from "./dialogs/link";
-import { FormPane } from "./forms/form_pane";
 import { escapeTarget, isOurs } from "./keyboard";
 import { idOf } from "./kinds";
 import { LayoutState } from "./layout_state";
@@ -59,7 +57,8 @@ export class Panel {
     this.context = { store: this.store, root: this.element, send, say, insert };
     this.uploads = new ObjectUploads(this.context, () => this.table.updateFooter());
     this.table = this.newTable();
-    this.side = new SidePane(() => this.paneChanged(), this.table.grid.element);
+    const sideEvents = { onAct: this.act.bind(this), onChange: () => this.paneChanged() };
+    this.side = new SidePane(this.context, sideEvents, this.table.grid.element);
     this.strip = new ToolStrip(this.context, this.table.grid.element);
     this.status = new Status(this.store, model.get("notice") as string, () => send({ op: "retry" }));
     const body = `rl-${newId()}`;
@@ -72,18 +71,6 @@ export class Panel {
   /** The kinds that the view shows. */
   get wanted(): readonly string[] {
     return [this.table.kind.name, ...this.table.kind.spec.needs];
-  }
-
-  get details(): DetailsPane | null {
-    return this.side.pane instanceof DetailsPane ? this.side.pane : null;
-  }
-
-  detailsOf(resource: { kind: string; id: string }): DetailsPane | null {
-    return this.details?.isOf(resource) ? this.details : null;
-  }
-
-  formCalled(name: string): FormPane | null {
-    return this.side.pane instanceof FormPane && this.side.pane.name === name ? this.side.pane : null;
   }
 
   close(): void {
@@ -131,7 +118,7 @@ export class Panel {
 
   marksChanged(marks: readonly Mark[]): void {
     this.table.grid.redecorate();
-    this.details?.refresh();
+    this.side.details?.refresh();
     const [failed, ...others] = marks.filter(([, , , error]) => error);
     if (!failed) return;
     const [kind, id, , error] = failed;
@@ -154,20 +141,6 @@ export class Panel {
     this.context.send({ op: "want", kinds: this.wanted });
   }
 
-  openDetails(kind: string, id: string): void {
-    if (this.detailsOf({ kind, id })) return;
-    const act = (action: Action, row: Row) => this.act(action, [row]);
-    const pane = new DetailsPane(this.store.kind(kind), id, this.context, act);
-    this.side.open(pane, this.store.nameOf(kind, id));
-    pane.follow();
-  }
-
-  openForm(form: FormOpened): void {
-    const pane = new FormPane(form, this.context, () => this.side.close());
-    this.side.open(pane, form.title);
-    pane.focus();
-  }
-
   showLink(link: LinkReady): void {
     showLink(this.element, link, this.context.say);
   }
@@ -175,15 +148,15 @@ export class Panel {
   private newTable(): TableView {
     const { context, layout } = this;
     const kind = this.store.kinds.get(layout.tab) ?? this.store.kind("devbox");
-    const isOpen = (id: string) => this.details?.id === id;
+    const isOpen = (id: string) => this.side.details?.id === id;
     const progress = () => this.uploads.elements();
     return new TableView({
       ...{ context, layout, kind, isOpen, progress },
       events: {
         onAct: (action, rows) => this.act(action, rows),
         onCreate: () => this.create(),
-        onOpen: (row) => this.openDetails(this.table.kind.name, idOf(row)),
-        onMove: (row) => this.details && this.openDetails(this.table.kind.name, idOf(row)),
+        onOpen: (row) => this.side.openDetails(this.table.kind.name, idOf(row)),
+        onMove: (row) => this.side.details && this.side.openDetails(this.table.kind.name, idOf(row)),
         onSpeak: (sentence) => this.toasts.speak(sentence),
       },
     });
@@ -212,7 +185,7 @@ export class Panel {
     this.frame = null;
     if (this.wanted.some((kind) => this.changed.has(kind))) {
       this.table.refresh();
-      this.details?.refresh();
+      this.side.details?.refresh();
     }
     this.changed.clear();
     this.showTabs();
@@ -221,7 +194,7 @@ export class Panel {
   private tick(): void {
     this.store.fade();
     if (!this.status.isLost && this.visible) this.table.grid.tick();
-    if (!this.status.isLost) this.details?.tick();
+    if (!this.status.isLost) this.side.details?.tick();
     this.showHealth();
   }
 
@@ -232,7 +205,7 @@ export class Panel {
 
   /** At once: rows that were laid out anew a moment later would lose the next click. */
   private paneChanged(): void {
-    this.element.classList.toggle("rl-with-side", this.side.pane !== null);
+    this.element.classList.toggle("rl-with-side", this.side.isOpen);
     this.fit();
     this.table.grid.redecorate();
   }
@@ -257,7 +230,7 @@ export class Panel {
     const target = escapeTarget({
       menuOrDialog: this.element.querySelector(".rl-menu, dialog[open]") !== null,
       searchText: event.target === search && search.value !== "",
-      pane: this.side.pane !== null,
+      pane: this.side.isOpen,
       selection: this.table.selection.size > 0,
     });
     if (target === "nothing") return;

@@ -164,7 +164,7 @@ test("details have a button for what is done most, and a menu for the rest", () 
 
 test("folded parts of the details stay so while they change", () => {
   open([devbox("d1")]);
-  panel.openDetails("devbox", "d1");
+  panel.side.openDetails("devbox", "d1");
   const details = { op: "details", kind: "devbox", id: "d1", metadata: [], history: [], cells: [], raw: "{}" } as const;
   hear({ ...details, facts: [["Name", "one", "text"]] });
   const [section] = all(".rl-section") as HTMLDetailsElement[];
@@ -199,11 +199,11 @@ test("the keyboard selects, opens, leaves", () => {
   press("ArrowDown", grid, { shiftKey: true });
   expect(texts(".rl-foot b")).toEqual(["2 selected"]);
   press("Enter", grid);
-  expect(panel.details?.id).toBe("d2");
+  expect(panel.side.details?.id).toBe("d2");
   press("Delete", grid);
   expect(sent.at(-1)).toEqual({ op: "act", kind: "devbox", action: "shutdown", ids: ["d1", "d2"] });
   press("Escape", grid);
-  expect([panel.details, panel.table.selection.size]).toEqual([null, 2]);
+  expect([panel.side.details, panel.table.selection.size]).toEqual([null, 2]);
   press("Escape", grid);
   expect(panel.table.selection.size).toBe(0);
   press("Escape", grid);
