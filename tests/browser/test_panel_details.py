@@ -75,7 +75,7 @@ def test_what_is_typed_after_opening_a_tool_goes_there(shown: PanelPage, entry: 
 @pytest.mark.parametrize("entry", ["Files", "Logs"])
 def test_a_list_that_was_opened_has_the_keyboard(shown: PanelPage, entry: str) -> None:
     shown.menu_of("analysis", entry)
-    expect(shown.page.locator(".rl-list:focus")).to_have_count(1)
+    expect(shown.page.locator(".rl-tool .rl-list:focus")).to_have_count(1)
     picture(shown, f"{entry}-opened")
 
 
@@ -170,15 +170,37 @@ def test_a_press_is_not_lost_to_what_changes_meanwhile(shown: PanelPage, lab_fol
 
 def test_in_a_narrow_place_the_first_row_is_near_the_top(shown: PanelPage) -> None:
     shown.panel.evaluate("each => { each.closest('.runloop-panel-box').style.width = '353px'; }")
-    expect(shown.panel).to_have_class("rl-panel rl-narrow")
+    expect(shown.panel).to_have_class("rl-root rl-panel rl-narrow")
     first = shown.row("analysis")
     expect(first).to_be_visible()
     top = min(box(row)["y"] for row in shown.panel.locator(".rl-row:not([hidden])").all())
     picture(shown, "narrow")
-    assert top - box(shown.panel)["y"] < 135
+    assert top - box(shown.panel)["y"] < 110
     expect(shown.panel.get_by_role("button", name="New devbox")).to_be_visible()
     shown.panel.evaluate("each => { each.closest('.runloop-panel-box').style.width = ''; }")
-    expect(shown.panel).to_have_class("rl-panel")
+    expect(shown.panel).to_have_class("rl-root rl-panel")
+
+
+def test_the_keyboard_alone_leads_from_the_cell_to_a_devbox_and_back(shown: PanelPage) -> None:
+    keyboard = shown.page.keyboard
+    grid, cell = shown.panel.locator(".rl-grid"), shown.cell(1)
+    shown.panel.get_by_role("searchbox").fill("analysis")
+    cell.locator(".cm-content").click()
+    keyboard.press("Escape")
+    for _ in range(40):
+        if grid.evaluate("each => each === document.activeElement"):
+            break
+        keyboard.press("Tab")
+    keyboard.press("ArrowDown")
+    keyboard.press("Enter")
+    expect(shown.panel.locator(".rl-side")).to_contain_text("History")
+    keyboard.press("Escape")
+    expect(shown.panel.locator(".rl-side")).to_be_hidden()
+    keyboard.press("Escape")
+    assert not shown.panel.evaluate("each => each.contains(document.activeElement)")
+    keyboard.press("Enter")
+    expect(cell.locator(".cm-content")).to_be_focused()
+    shown.panel.get_by_role("searchbox").fill("")
 
 
 def test_ids_and_spans_stay_on_their_lines(shown: PanelPage) -> None:

@@ -64,7 +64,8 @@ SNAPSHOT: ResourceKind[DevboxSnapshotView] = ResourceKind(
         Column("id", "ID", "id", 230, 5),
     ),
     row_values=_row,
-    empty="No snapshot yet. Take one of a running devbox: it keeps the disk, and new devboxes can start from it.",
+    empty="No snapshot yet. Take one of a running devbox, in its menu or by `%devbox snapshot`: it keeps the disk, and "
+    "new devboxes can start from it.",
     actions=(Action("create_devbox", "New devbox from this", many=False), deletion()),
     cells=_cells,
     delete=lambda sdk, identity: sdk.api.devboxes.disk_snapshots.delete(identity),

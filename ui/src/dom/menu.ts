@@ -20,13 +20,16 @@ export function openMenu(root: HTMLElement, entries: readonly MenuEntry[], at: P
   const away = (event: Event) => {
     if (!menu.contains(event.target as Node)) close(false);
   };
-  const scrolled = ({ target }: Event) => {
-    if ((target as Node).contains(root)) close(false); // the menu stands still, and its place is elsewhere now
+  const frame = root.getBoundingClientRect();
+  const follow = () => {
+    const { left, top } = root.getBoundingClientRect(); // what scrolls takes the menu along
+    const [right, down] = [left - frame.left, top - frame.top];
+    moveTo(menu, { left: at.left + right, top: at.top + down, bottom: at.bottom + down });
   };
   const close = (back: boolean) => {
     menu.remove();
     document.removeEventListener("pointerdown", away, true);
-    document.removeEventListener("scroll", scrolled, true);
+    document.removeEventListener("scroll", follow, true);
     if (back) after();
   };
   menu.append(...entries.flatMap((entry) => item(entry, () => close(true))));
@@ -41,7 +44,7 @@ export function openMenu(root: HTMLElement, entries: readonly MenuEntry[], at: P
   menu.showPopover(); // above all there is: no ancestor cuts it off
   moveTo(menu, at);
   document.addEventListener("pointerdown", away, true);
-  document.addEventListener("scroll", scrolled, true);
+  document.addEventListener("scroll", follow, true);
   menu.querySelector<HTMLElement>(".rl-item:not([aria-disabled])")?.focus({ preventScroll: true });
 }
 

@@ -10,7 +10,7 @@ export function panelHandlers(panel: Panel): ChannelOptions<Event>["handlers"] {
     snapshot: (event) => {
       store.takeSnapshot(event);
       panel.showAll();
-      panel.details?.follow();
+      panel.side.details?.follow();
     },
     table: (event) => {
       store.takeTable(event);
@@ -39,26 +39,26 @@ export function panelHandlers(panel: Panel): ChannelOptions<Event>["handlers"] {
     },
     clock_changed: (event) => store.changeClock(event),
     notice: ({ text, error }) => context.say(text, error),
-    problem: ({ text }) => panel.problem.update(text),
+    problem: ({ text }) => panel.status.problem.update(text),
     confirm: async (question) => {
       const yes = await ask(panel.element, question);
       context.send({ op: "answer", token: question.token, yes });
     },
-    form_opened: (form) => panel.openForm(form),
-    form_checked: (event) => panel.formCalled(event.name)?.showChecked(event),
-    form_refused: (event) => panel.formCalled(event.name)?.showRefusal(event),
+    form_opened: (form) => panel.side.openForm(form),
+    form_checked: (event) => panel.side.formCalled(event.name)?.showChecked(event),
+    form_refused: (event) => panel.side.formCalled(event.name)?.showRefusal(event),
     form_accepted: ({ name }) => {
-      if (panel.formCalled(name)) panel.side.close();
+      if (panel.side.formCalled(name)) panel.side.close();
     },
     link_ready: (link) => panel.showLink(link),
     details_wanted: ({ kind, id }) => {
       panel.switchTo(kind);
-      panel.openDetails(kind, id);
+      panel.side.openDetails(kind, id);
     },
-    details: (event) => panel.detailsOf(event)?.show(event),
-    details_failed: (event) => panel.detailsOf(event)?.fail(event),
+    details: (event) => panel.side.detailsOf(event)?.show(event),
+    details_failed: (event) => panel.side.detailsOf(event)?.fail(event),
     log_added: (event) => {
-      if (panel.details?.id === event.id) panel.details.addLog(event);
+      if (panel.side.details?.id === event.id) panel.side.details.addLog(event);
     },
     upload_progress: (event) => panel.uploads.progress(event),
   };

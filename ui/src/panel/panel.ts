@@ -1,16 +1,13 @@
-import { type LineState, lineText, newId } from "../channel";
-import { onDrop } from "../dom/drop";
+import { type LineState, newId } from "../channel";
 import { h } from "../dom/elements";
 import type { Model } from "../model";
-import type { Action, FormOpened, Kind, LinkReady, Mark, Request, Row } from "../protocol/panel";
+import type { Action, Kind, LinkReady, Mark, Request, Row } from "../protocol/panel";
 import type { Context } from "./context";
-import { DetailsPane } from "./details/details_pane";
 import { showLink } from "./dialogs/link";
-import { FormPane } from "./forms/form_pane";
 import { escapeTarget, isOurs } from "./keyboard";
 import { idOf } from "./kinds";
 import { LayoutState } from "./layout_state";
-import { HealthBanner, SentenceBanner } from "./messages/banners";
+import { Status } from "./messages/status";
 import { Toasts } from "./messages/toasts";
 import { focusCell, insertOrCopy } from "./notebook";
 import { SidePane } from "./side_pane";
@@ -18,12 +15,10 @@ import { type Change, Store } from "./store";
 import { TableView } from "./table/table_view";
 import { ToolFocus } from "./tool_focus";
 import { ToolStrip } from "./tool_strip";
-import { LiveBadge } from "./toolbar/live_badge";
 import { Tabs } from "./toolbar/tabs";
 import { ObjectUploads } from "./uploads";
 
 const NARROW = 640; // pixels
-const LOST: ReadonlySet<LineState> = new Set(["silent", "gone", "ended"]);
 
 /** One view of the panel. It is told what the kernel says and what the user does, and hands it on to its parts. */
 export class Panel {
@@ -38,21 +33,16 @@ export class Panel {
   readonly table: TableView;
   readonly side: SidePane;
   readonly uploads: ObjectUploads;
-  readonly problem = new SentenceBanner();
+  readonly status: Status;
   private readonly layout: LayoutState;
   private readonly tabs: Tabs;
-  private readonly live = new LiveBadge();
-  private readonly line = new SentenceBanner();
-  private readonly health: HealthBanner;
   private readonly toasts = new Toasts();
   private readonly strip: ToolStrip;
   private readonly toolFocus = new ToolFocus(this.element);
-  private readonly picker = h("input", { type: "file", multiple: true, hidden: true });
   private readonly sizes = new ResizeObserver(() => this.fit());
   private readonly ticker = setInterval(() => this.tick(), 1000);
   private readonly changed = new Set<string>();
   private frame: number | null = null;
-  private lost = false;
   private visible = true;
 
   constructor(
@@ -67,9 +57,10 @@ export class Panel {
     this.context = { store: this.store, root: this.element, send, say, insert };
     this.uploads = new ObjectUploads(this.context, () => this.table.updateFooter());
     this.table = this.newTable();
-    this.side = new SidePane(() => this.paneChanged(), this.table.grid.element);
+    const sideEvents = { onAct: this.act.bind(this), onChange: () => this.paneChanged() };
+    this.side = new SidePane(this.context, sideEvents, this.table.grid.element);
     this.strip = new ToolStrip(this.context, this.table.grid.element);
-    this.health = new HealthBanner(() => send({ op: "retry" }));
+    this.status = new Status(this.store, model.get("notice") as string, () => send({ op: "retry" }));
     const body = `rl-${newId()}`;
     this.tabs = new Tabs(this.store, body, (kind) => this.switchTo(kind));
     this.build(body);
@@ -80,18 +71,6 @@ export class Panel {
   /** The kinds that the view shows. */
   get wanted(): readonly string[] {
     return [this.table.kind.name, ...this.table.kind.spec.needs];
-  }
-
-  get details(): DetailsPane | null {
-    return this.side.pane instanceof DetailsPane ? this.side.pane : null;
-  }
-
-  detailsOf(resource: { kind: string; id: string }): DetailsPane | null {
-    return this.details?.isOf(resource) ? this.details : null;
-  }
-
-  formCalled(name: string): FormPane | null {
-    return this.side.pane instanceof FormPane && this.side.pane.name === name ? this.side.pane : null;
   }
 
   close(): void {
@@ -116,14 +95,12 @@ export class Panel {
 
   showHealth(): void {
     const health = this.store.healthOf(this.table.kind.name);
-    this.live.update(health, this.lost, this.store.service);
-    this.health.update(health, this.lost, this.store.now());
+    this.status.update(health);
     this.table.update();
   }
 
   showLine(state: LineState, text: string): void {
-    this.lost = LOST.has(state);
-    this.line.update(lineText(state, text));
+    this.status.showLine(state, text);
     this.showHealth();
   }
 
@@ -141,7 +118,7 @@ export class Panel {
 
   marksChanged(marks: readonly Mark[]): void {
     this.table.grid.redecorate();
-    this.details?.refresh();
+    this.side.details?.refresh();
     const [failed, ...others] = marks.filter(([, , , error]) => error);
     if (!failed) return;
     const [kind, id, , error] = failed;
@@ -164,20 +141,6 @@ export class Panel {
     this.context.send({ op: "want", kinds: this.wanted });
   }
 
-  openDetails(kind: string, id: string): void {
-    if (this.detailsOf({ kind, id })) return;
-    const act = (action: Action, row: Row) => this.act(action, [row]);
-    const pane = new DetailsPane(this.store.kind(kind), id, this.context, act);
-    this.side.open(pane, this.store.nameOf(kind, id));
-    pane.follow();
-  }
-
-  openForm(form: FormOpened): void {
-    const pane = new FormPane(form, this.context, () => this.side.close());
-    this.side.open(pane, form.title);
-    pane.focus();
-  }
-
   showLink(link: LinkReady): void {
     showLink(this.element, link, this.context.say);
   }
@@ -185,15 +148,15 @@ export class Panel {
   private newTable(): TableView {
     const { context, layout } = this;
     const kind = this.store.kinds.get(layout.tab) ?? this.store.kind("devbox");
-    const isOpen = (id: string) => this.details?.id === id;
+    const isOpen = (id: string) => this.side.details?.id === id;
     const progress = () => this.uploads.elements();
     return new TableView({
       ...{ context, layout, kind, isOpen, progress },
       events: {
         onAct: (action, rows) => this.act(action, rows),
         onCreate: () => this.create(),
-        onOpen: (row) => this.openDetails(this.table.kind.name, idOf(row)),
-        onMove: (row) => this.details && this.openDetails(this.table.kind.name, idOf(row)),
+        onOpen: (row) => this.side.openDetails(this.table.kind.name, idOf(row)),
+        onMove: (row) => this.side.details && this.side.openDetails(this.table.kind.name, idOf(row)),
         onSpeak: (sentence) => this.toasts.speak(sentence),
       },
     });
@@ -201,20 +164,12 @@ export class Panel {
 
   private build(bodyId: string): void {
     const { toolbar, footer, element } = this.table;
-    const notice = new SentenceBanner();
-    notice.update(this.model.get("notice") as string);
     const body = h("div", { class: "rl-body", role: "tabpanel", id: bodyId }, element, this.side.element);
-    const top = h("div", { class: "rl-top" }, this.tabs.element, this.live.element);
-    const banners = [notice, this.health, this.line, this.problem].map((banner) => banner.element);
-    const messages = [this.toasts.element, this.toasts.spoken];
-    this.element.append(top, toolbar.element, ...banners, body, footer.element, this.strip.element, ...messages);
-    this.element.append(this.picker);
+    const top = h("div", { class: "rl-top" }, this.tabs.element, this.status.live.element);
+    const below = [footer.element, this.strip.element, this.toasts.element, this.toasts.spoken, this.uploads.picker];
+    this.element.append(top, toolbar.element, ...this.status.banners, body, ...below);
     this.host.replaceChildren(this.element);
-    onDrop(body, {
-      accepts: () => this.table.kind.spec.uploads,
-      onFiles: (files) => this.uploads.begin(files),
-      onFolders: (names) => this.context.say(`Folders cannot be uploaded here: ${names.join(", ")}.`, true),
-    });
+    this.uploads.takeDrops(body, () => this.table.kind.spec.uploads);
     this.table.show(this.table.kind);
     this.showAll();
   }
@@ -223,10 +178,6 @@ export class Panel {
     this.element.addEventListener("keydown", (event) => this.key(event));
     const keepToItself = (event: globalThis.Event) => event.stopPropagation();
     for (const type of ["keypress", "keyup", "paste", "copy"]) this.element.addEventListener(type, keepToItself);
-    this.picker.onchange = () => {
-      this.uploads.begin([...(this.picker.files ?? [])]);
-      this.picker.value = "";
-    };
     this.sizes.observe(this.element);
   }
 
@@ -234,7 +185,7 @@ export class Panel {
     this.frame = null;
     if (this.wanted.some((kind) => this.changed.has(kind))) {
       this.table.refresh();
-      this.details?.refresh();
+      this.side.details?.refresh();
     }
     this.changed.clear();
     this.showTabs();
@@ -242,8 +193,8 @@ export class Panel {
 
   private tick(): void {
     this.store.fade();
-    if (!this.lost && this.visible) this.table.grid.tick();
-    if (!this.lost) this.details?.tick();
+    if (!this.status.isLost && this.visible) this.table.grid.tick();
+    if (!this.status.isLost) this.side.details?.tick();
     this.showHealth();
   }
 
@@ -254,7 +205,7 @@ export class Panel {
 
   /** At once: rows that were laid out anew a moment later would lose the next click. */
   private paneChanged(): void {
-    this.element.classList.toggle("rl-with-side", this.side.pane !== null);
+    this.element.classList.toggle("rl-with-side", this.side.isOpen);
     this.fit();
     this.table.grid.redecorate();
   }
@@ -268,7 +219,7 @@ export class Panel {
 
   private create(): void {
     const { name, uploads } = this.table.kind.spec;
-    if (uploads) this.picker.click();
+    if (uploads) this.uploads.choose();
     else this.context.send({ op: "open_form", kind: name });
   }
 
@@ -279,7 +230,7 @@ export class Panel {
     const target = escapeTarget({
       menuOrDialog: this.element.querySelector(".rl-menu, dialog[open]") !== null,
       searchText: event.target === search && search.value !== "",
-      pane: this.side.pane !== null,
+      pane: this.side.isOpen,
       selection: this.table.selection.size > 0,
     });
     if (target === "nothing") return;

@@ -1,4 +1,5 @@
 import { newId } from "../channel";
+import { onDrop } from "../dom/drop";
 import { h, text } from "../dom/elements";
 import type { UploadProgress } from "../protocol/panel";
 import { Upload } from "../upload";
@@ -6,14 +7,34 @@ import type { Context } from "./context";
 
 /** Files on their way to become storage objects. */
 export class ObjectUploads {
+  readonly picker = h("input", { type: "file", multiple: true, hidden: true });
   private readonly uploads = new Map<string, Upload>();
 
   constructor(
     private readonly context: Context,
     private readonly changed: () => void,
-  ) {}
+  ) {
+    this.picker.onchange = () => {
+      this.begin([...(this.picker.files ?? [])]);
+      this.picker.value = "";
+    };
+  }
 
-  begin(files: readonly File[]): void {
+  /** Let the user choose files. */
+  choose(): void {
+    this.picker.click();
+  }
+
+  /** Take files that are dropped on an element, while they are wanted. */
+  takeDrops(element: HTMLElement, accepts: () => boolean): void {
+    onDrop(element, {
+      accepts,
+      onFiles: (files) => this.begin(files),
+      onFolders: (names) => this.context.say(`Folders cannot be uploaded here: ${names.join(", ")}.`, true),
+    });
+  }
+
+  private begin(files: readonly File[]): void {
     for (const file of files) void this.send(newId(), file);
     this.changed();
   }

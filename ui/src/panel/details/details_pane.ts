@@ -2,7 +2,7 @@ import { h } from "../../dom/elements";
 import type { Action, Details, DetailsFailed, Fact, LogAdded, Row } from "../../protocol/panel";
 import type { Context } from "../context";
 import type { ResourceKind } from "../kinds";
-import type { Pane } from "../side_pane";
+import type { Pane } from "../pane";
 import { DetailActions } from "./actions";
 import { BuildLog } from "./build_log";
 import { factList } from "./facts";

@@ -1,7 +1,7 @@
 import { button, h, setText, text } from "../../dom/elements";
 import type { FormChecked, FormOpened, FormRefused } from "../../protocol/panel";
 import type { Context } from "../context";
-import type { Pane } from "../side_pane";
+import type { Pane } from "../pane";
 import { FormField } from "./field";
 
 const PAUSE = 150; // milliseconds after a key until what was typed is checked
