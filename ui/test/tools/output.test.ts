@@ -5,9 +5,11 @@ import { Output } from "../../src/tools/console/output";
 import { CHUNK_LINES, MOST_CHARACTERS, MOST_LINES } from "../../src/tools/console/text_limits";
 
 let output: Output;
+let ends: boolean[];
 
 beforeEach(() => {
-  output = new Output("Output", () => undefined);
+  ends = [];
+  output = new Output("Output", (isAtEnd) => ends.push(isAtEnd));
   document.body.replaceChildren(output.element);
 });
 
@@ -49,4 +51,22 @@ it("lets the oldest go", async () => {
 it("bounds a line that never ends", async () => {
   const text = await shown(["stdout", "y".repeat(3 * MOST_CHARACTERS)]);
   expect(text.length).toBeLessThan(1.1 * MOST_CHARACTERS);
+});
+
+it("tells when its end goes out of sight, and when it is there again by whatever way", () => {
+  const { element } = output;
+  Object.defineProperties(element, { scrollHeight: { value: 1000 }, clientHeight: { value: 100 } });
+  const scrollTo = (top: number) => {
+    element.scrollTop = top;
+    element.dispatchEvent(new Event("scroll"));
+  };
+  scrollTo(200);
+  scrollTo(300);
+  expect(ends).toEqual([false]);
+  output.toEnd();
+  element.dispatchEvent(new Event("scroll"));
+  expect(ends).toEqual([false, true]);
+  scrollTo(200);
+  output.clear();
+  expect(ends).toEqual([false, true, false, true]);
 });

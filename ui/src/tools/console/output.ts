@@ -33,9 +33,8 @@ class Remark {
 /** What commands have printed, as text of the page. The oldest goes when there is too much of it. */
 export class Output {
   readonly element: HTMLElement;
-  /** True while its end is in sight, and kept there. */
-  isAtEnd = true;
   private readonly inner = h("div");
+  private isAtEnd = true; // its end is in sight, and kept there
   private blocks: (Chunk | Remark)[] = [];
   private chunk: Chunk | null = null; // the one that is printed into
   private waiting: Piece[] = [];
@@ -69,6 +68,7 @@ export class Output {
     this.blocks = [];
     this.chunk = null;
     this.inner.replaceChildren();
+    this.setAtEnd(true);
   }
 
   /** Drawn once a frame; a page in the background has no frames. */
@@ -82,7 +82,7 @@ export class Output {
   }
 
   toEnd(): void {
-    this.isAtEnd = true;
+    this.setAtEnd(true);
     this.element.scrollTop = this.element.scrollHeight;
   }
 
@@ -101,7 +101,10 @@ export class Output {
 
   private noteScroll(): void {
     const { scrollTop, clientHeight, scrollHeight } = this.element;
-    const isAtEnd = scrollTop + clientHeight >= scrollHeight - 24;
+    this.setAtEnd(scrollTop + clientHeight >= scrollHeight - 24);
+  }
+
+  private setAtEnd(isAtEnd: boolean): void {
     if (isAtEnd === this.isAtEnd) return;
     this.isAtEnd = isAtEnd;
     this.onEnd(isAtEnd);
