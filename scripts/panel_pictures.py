@@ -45,7 +45,7 @@ def take(target: Path) -> None:
             shown.row("analysis").locator(".rl-form-ending").click()
             expect(shown.panel.locator(".rl-side")).to_contain_text("team")
             shown.menu_of("analysis", "Run a command")
-            console = ConsolePage(page.locator(".rlt-console:visible"))
+            console = ConsolePage(page.locator(".rl-console:visible"))
             console.root.evaluate("root => { root.style.height = '262px'; }")
             console.run(COMMAND)
             console.run(FAILS, ends="exit code 1")

@@ -68,6 +68,7 @@ class Panel(ipywidgets.VBox):  # type: ignore[misc]  # ipywidgets has no types
             self._marks,
             self._followers,
             self.tool_tabs,
+            model=self.model_id,
             end=lambda: self._end(_UNLOADED),
         )
         channel.on(messages.Want, self._want)

@@ -21,7 +21,10 @@ if TYPE_CHECKING:
 
 
 class PanelUpdates:
-    """The viewer of a feed for one panel. `end` is called when there will be nothing to show any more."""
+    """The viewer of a feed for one panel, whose cell shows the widget with the id `model`.
+
+    `end` is called when there will be nothing to show any more.
+    """
 
     def __init__(
         self,
@@ -32,6 +35,7 @@ class PanelUpdates:
         followers: Followers,
         tool_tabs: ToolTabs,
         *,
+        model: str,
         end: Callable[[], None],
     ) -> None:
         self._client = client
@@ -40,6 +44,7 @@ class PanelUpdates:
         self._marks = marks
         self._followers = followers
         self._tool_tabs = tool_tabs
+        self._model = model
         self._end = end
         self._wanted: dict[str, frozenset[str]] = {}
 
@@ -73,6 +78,7 @@ class PanelUpdates:
             service=connection.label if connection else "",
             tools=self._tool_tabs.open_tools,
             tool=self._tool_tabs.active,
+            model=self._model,
         )
         self._channel.post(snapshot, view=view)
         for kind in KINDS:

@@ -58,11 +58,14 @@ def test_each_row_says_whose_it_is_and_when_it_ends(shown: PanelPage) -> None:
 
 @pytest.mark.parametrize(
     ("entry", "typed", "shows"),
-    [("Run a command", "echo typed blindly", ".rlc-screen"), ("Open terminal", "echo typed blindly", ".xterm-rows")],
+    [
+        ("Run a command", "echo typed blindly", ".rl-console-output"),
+        ("Open terminal", "echo typed blindly", ".xterm-rows"),
+    ],
 )
 def test_what_is_typed_after_opening_a_tool_goes_there(shown: PanelPage, entry: str, typed: str, shows: str) -> None:
     shown.menu_of("analysis", entry)
-    expect(shown.page.locator(".rlc-line:focus, .xterm-helper-textarea:focus")).to_have_count(1)
+    expect(shown.page.locator(".rl-command-line:focus, .xterm-helper-textarea:focus")).to_have_count(1)
     shown.page.keyboard.type(typed)
     shown.page.keyboard.press("Enter")
     expect(shown.page.locator(shows)).to_contain_text("typed blindly")
@@ -72,35 +75,35 @@ def test_what_is_typed_after_opening_a_tool_goes_there(shown: PanelPage, entry: 
 @pytest.mark.parametrize("entry", ["Files", "Logs"])
 def test_a_list_that_was_opened_has_the_keyboard(shown: PanelPage, entry: str) -> None:
     shown.menu_of("analysis", entry)
-    expect(shown.page.locator(".rlt-list:focus")).to_have_count(1)
+    expect(shown.page.locator(".rl-tool .rl-list:focus")).to_have_count(1)
     picture(shown, f"{entry}-opened")
 
 
 def test_the_keyboard_is_not_taken_from_where_the_user_went(shown: PanelPage) -> None:
     shown.menu_of("analysis", "Run a command")
     shown.cell(0).locator(".cm-content").click()
-    expect(shown.page.locator(".rlc-line")).to_be_visible()
+    expect(shown.page.locator(".rl-command-line")).to_be_visible()
     shown.page.wait_for_timeout(300)
     assert shown.cell(0).locator(".cm-content").evaluate("each => each.contains(document.activeElement)")
 
 
 def test_logs_leave_out_what_the_panel_ran_for_itself(shown: PanelPage) -> None:
     shown.menu_of("analysis", "Files")
-    expect(shown.page.locator(".rlt-files .rlt-entry, .rlt-files .rlt-empty").first).to_be_visible()
+    expect(shown.page.locator(".rl-files .rl-entry, .rl-files .rl-tool-empty").first).to_be_visible()
     shown.menu_of("analysis", "Run a command")
-    shown.page.locator(".rlc-line").fill("echo by hand")
-    shown.page.locator(".rlc-line").press("Enter")
-    expect(shown.page.locator(".rlc-screen")).to_contain_text("exit code 0")
+    shown.page.locator(".rl-command-line").fill("echo by hand")
+    shown.page.locator(".rl-command-line").press("Enter")
+    expect(shown.page.locator(".rl-console-output")).to_contain_text("exit code 0")
     shown.menu_of("analysis", "Logs")
-    expect(shown.page.locator(".rlt-logs .rll-row").filter(has_text="$ echo by hand")).to_have_count(1)
-    texts = shown.page.locator(".rlt-logs .rll-row").all_inner_texts()
+    expect(shown.page.locator(".rl-logs .rl-log-row:visible").filter(has_text="$ echo by hand")).to_have_count(1)
+    texts = shown.page.locator(".rl-logs .rl-log-row:visible").all_inner_texts()
     assert not [text for text in texts if "find " in text or "$HOME" in text or "runloop_sdk" in text]
     picture(shown, "logs")
 
 
 def test_a_tool_is_as_wide_as_the_panel(shown: PanelPage) -> None:
     shown.menu_of("analysis", "Run a command")
-    tool = shown.page.locator(".rlt-console")
+    tool = shown.page.locator(".rl-console")
     expect(tool).to_be_visible()
     panel, below = box(shown.panel), box(tool)
     assert (below["x"], below["width"]) == (panel["x"], panel["width"])
@@ -108,7 +111,7 @@ def test_a_tool_is_as_wide_as_the_panel(shown: PanelPage) -> None:
 
 def test_the_input_of_the_console_has_no_scrollbar_until_it_is_long(shown: PanelPage) -> None:
     shown.menu_of("analysis", "Run a command")
-    line = shown.page.locator(".rlc-line")
+    line = shown.page.locator(".rl-command-line")
     room = "each => [each.scrollHeight - each.clientHeight, getComputedStyle(each).overflowY]"
     assert line.evaluate(room) == [0, "hidden"]
     line.fill("one\ntwo\nthree")
@@ -167,15 +170,37 @@ def test_a_press_is_not_lost_to_what_changes_meanwhile(shown: PanelPage, lab_fol
 
 def test_in_a_narrow_place_the_first_row_is_near_the_top(shown: PanelPage) -> None:
     shown.panel.evaluate("each => { each.closest('.runloop-panel-box').style.width = '353px'; }")
-    expect(shown.panel).to_have_class("rl-panel rl-narrow")
+    expect(shown.panel).to_have_class("rl-root rl-panel rl-narrow")
     first = shown.row("analysis")
     expect(first).to_be_visible()
     top = min(box(row)["y"] for row in shown.panel.locator(".rl-row:not([hidden])").all())
     picture(shown, "narrow")
-    assert top - box(shown.panel)["y"] < 135
+    assert top - box(shown.panel)["y"] < 110
     expect(shown.panel.get_by_role("button", name="New devbox")).to_be_visible()
     shown.panel.evaluate("each => { each.closest('.runloop-panel-box').style.width = ''; }")
-    expect(shown.panel).to_have_class("rl-panel")
+    expect(shown.panel).to_have_class("rl-root rl-panel")
+
+
+def test_the_keyboard_alone_leads_from_the_cell_to_a_devbox_and_back(shown: PanelPage) -> None:
+    keyboard = shown.page.keyboard
+    grid, cell = shown.panel.locator(".rl-grid"), shown.cell(1)
+    shown.panel.get_by_role("searchbox").fill("analysis")
+    cell.locator(".cm-content").click()
+    keyboard.press("Escape")
+    for _ in range(40):
+        if grid.evaluate("each => each === document.activeElement"):
+            break
+        keyboard.press("Tab")
+    keyboard.press("ArrowDown")
+    keyboard.press("Enter")
+    expect(shown.panel.locator(".rl-side")).to_contain_text("History")
+    keyboard.press("Escape")
+    expect(shown.panel.locator(".rl-side")).to_be_hidden()
+    keyboard.press("Escape")
+    assert not shown.panel.evaluate("each => each.contains(document.activeElement)")
+    keyboard.press("Enter")
+    expect(cell.locator(".cm-content")).to_be_focused()
+    shown.panel.get_by_role("searchbox").fill("")
 
 
 def test_ids_and_spans_stay_on_their_lines(shown: PanelPage) -> None:
@@ -198,7 +223,7 @@ def test_ids_and_spans_stay_on_their_lines(shown: PanelPage) -> None:
 def test_a_placeholder_does_not_look_typed(shown: PanelPage, theme: str) -> None:
     choose_theme(shown, theme)
     shown.menu_of("analysis", "Run a command")
-    for field in (shown.panel.get_by_role("searchbox"), shown.page.locator(".rlc-line")):
+    for field in (shown.panel.get_by_role("searchbox"), shown.page.locator(".rl-command-line")):
         look = (
             "(each, part) => { const { color, fontStyle } = getComputedStyle(each, part); return [color, fontStyle]; }"
         )

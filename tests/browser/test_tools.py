@@ -13,7 +13,7 @@ from playwright.sync_api import Browser, expect
 
 from tests.browser.lab import momentary
 from tests.browser.panels import PanelPage, SharedPanel, axe, choose_theme, open_panel, write
-from tests.browser.tools import ConsolePage, FilesPage, LogsPage, TerminalPage, open_new_shell, open_terminal
+from tests.browser.tools import COMMAND, ConsolePage, FilesPage, LogsPage, TerminalPage, open_new_shell, open_terminal
 from tests.waiting import wait_until
 
 EVIL = "<img src=x onerror=window.pwned=1>"
@@ -151,7 +151,7 @@ def test_the_keyboard_leaves_it_and_axe_finds_nothing(shown: PanelPage, terminal
     shown.page.keyboard.press("Shift+Escape")
     reader = terminal.root.get_by_role("button", name="Screen reader mode")
     expect(reader).to_be_focused()
-    assert axe(shown.page, ".rlt-terminal") == []
+    assert axe(shown.page, ".rl-terminal") == []
     shown.page.keyboard.press("Space")
     expect(reader).to_have_attribute("aria-pressed", "true")
     terminal.run("echo read-$((40 + 2))")
@@ -201,7 +201,7 @@ def test_a_devbox_that_is_shut_down_is_said_in_its_terminal(shown: PanelPage) ->
     doomed = open_terminal(shown, "doomed")
     shown.menu_of("doomed", "Shut down…")
     shown.answer("Shut down")
-    expect(doomed.root.locator(".rlt-problem")).to_contain_text("shut down")
+    expect(doomed.root.locator(".rl-problem")).to_contain_text("shut down")
     expect(doomed.root.get_by_role("button", name="Connect again")).to_be_visible()
     shown.lacks("doomed")
 
@@ -210,7 +210,7 @@ def test_a_devbox_that_is_shut_down_is_said_in_its_terminal(shown: PanelPage) ->
 def console(shown: PanelPage) -> ConsolePage:
     """The console of a devbox."""
     shown.menu_of("analysis", "Run a command")
-    return ConsolePage(shown.page.locator(".rlt-console:visible"))
+    return ConsolePage(shown.page.locator(".rl-console:visible"))
 
 
 def test_commands_show_both_streams_in_colours_and_as_text(shown: PanelPage, console: ConsolePage) -> None:
@@ -218,19 +218,17 @@ def test_commands_show_both_streams_in_colours_and_as_text(shown: PanelPage, con
     colour = console.screen.locator("span", has_text="red").last
     assert colour.evaluate("span => getComputedStyle(span).color") == "rgb(198, 40, 40)"
     console.run(f"pwd; echo '{EVIL}' >&2; false", ends="exit code 1")
-    expect(console.screen.locator(".rlc-stdout").last).to_contain_text("/home/user/deep")
-    expect(console.screen.locator(".rlc-stderr")).to_have_text(f"{EVIL}\n")
+    expect(console.screen.locator(".rl-stdout").last).to_contain_text("/home/user/deep")
+    expect(console.screen.locator(".rl-stderr")).to_have_text(f"{EVIL}\n")
     assert shown.page.evaluate("window.pwned") is None
     console.run(r"for n in 1 2 3; do printf '\rpart %d' $n; sleep 0.1; done; echo")
-    expect(console.screen.locator(".rlc-stdout").last).to_have_text("part 3\n")
+    expect(console.screen.locator(".rl-stdout").last).to_have_text("part 3\n")
 
 
 def test_lines_that_a_program_draws_anew_stand_there_once(console: ConsolePage) -> None:
     frame = r"printf '\033[2Kone %s\n\033[31m\033[2Ktwo %s\033[0m\n' $n $n"
     console.run(f"seq 600; for n in 1 2 3 4; do [ $n = 1 ] || printf '\\033[2A'; {frame}; sleep 0.2; done; echo after")
-    printed = console.screen.locator(".rlc-command").last.locator(
-        "xpath=following-sibling::*[contains(@class, 'rlc-text')]"
-    )
+    printed = console.screen.locator(COMMAND).last.locator("xpath=following-sibling::*[contains(@class, 'rl-printed')]")
     lines = "".join(printed.all_inner_texts()).split("\n")
     assert lines[-6:] == ["599", "600", "one 4", "two 4", "after", ""]
     assert len(lines) == 604
@@ -239,7 +237,7 @@ def test_lines_that_a_program_draws_anew_stand_there_once(console: ConsolePage) 
     console.run(
         r"printf 'err\n' >&2; printf 'a\nb\n'; sleep 0.2; printf '\033[2A\033[Kc\n'; sleep 0.2; printf '\033[2A\033[Jd'"
     )
-    expect(console.screen.locator(".rlc-text").last).to_have_text("d\n")
+    expect(console.screen.locator(".rl-printed").last).to_have_text("d\n")
 
 
 def test_earlier_commands_come_back_and_many_lines_are_one_command(console: ConsolePage) -> None:
@@ -257,14 +255,14 @@ def test_earlier_commands_come_back_and_many_lines_are_one_command(console: Cons
     console.page.keyboard.press("Shift+Enter")
     console.page.keyboard.type("echo second")
     console.page.keyboard.press("Enter")
-    expect(console.screen.locator(".rlc-stdout").last).to_have_text("first\nsecond\n")
+    expect(console.screen.locator(".rl-stdout").last).to_have_text("first\nsecond\n")
 
 
 def test_ctrl_c_stops_a_flood_and_the_page_lives(shown: PanelPage, console: ConsolePage) -> None:
     console.type("yes many words")
     console.is_("running")
     console.shows("not shown: they came too fast")
-    assert shown.page.evaluate("document.querySelectorAll('.rlc-screen *').length") < 500
+    assert shown.page.evaluate("document.querySelectorAll('.rl-console-output *').length") < 500
     shown.page.keyboard.press("Control+c")
     console.ended("stopped after")
     console.is_("stopped after")
@@ -272,10 +270,10 @@ def test_ctrl_c_stops_a_flood_and_the_page_lives(shown: PanelPage, console: Cons
     expect(console.screen).to_have_text("")
     console.type("yes | tr -d '\\n'")  # a line without an end
     console.shows("not shown: they came too fast")
-    expect(console.screen.locator(".rlc-stdout").last).to_contain_text("yyy")
+    expect(console.screen.locator(".rl-stdout").last).to_contain_text("yyy")
     shown.page.keyboard.press("Control+c")
     console.ended("stopped after")
-    assert shown.page.evaluate("document.querySelector('.rlc-screen').textContent.length") < 1_100_000
+    assert shown.page.evaluate("document.querySelector('.rl-console-output').textContent.length") < 1_100_000
     expect(console.root.get_by_role("button", name="Stop")).to_be_hidden()
     expect(shown.page.locator(".jp-CodeCell")).to_have_count(len(CELLS))  # no key was the notebook's
     console.page.keyboard.press("Control+l")
@@ -288,7 +286,7 @@ def test_what_is_typed_while_it_runs_is_its_input_while_a_cell_streams(shown: Pa
         console.is_("running")
         console.type("Ada")
         console.shows("hello Ada")
-        assert axe(shown.page, ".rlt-console") == []
+        assert axe(shown.page, ".rl-console") == []
         console.line.focus()
         console.page.keyboard.press("Control+d")
         console.ended("exit code 0")
@@ -323,7 +321,7 @@ def test_closing_the_console_stops_what_runs(shown: PanelPage, console: ConsoleP
 def logs(shown: PanelPage) -> LogsPage:
     """The logs of a devbox, with what the third cell printed."""
     shown.menu_of("analysis", "Logs")
-    logs = LogsPage(shown.page.locator(".rlt-logs:visible"))
+    logs = LogsPage(shown.page.locator(".rl-logs:visible"))
     logs.search.fill("onerror")
     logs.counts(SOME)
     logs.search.fill("")
@@ -349,7 +347,7 @@ def test_lines_are_found_by_the_keyboard_alone(shown: PanelPage, logs: LogsPage)
         logs.counts(ONE)
         logs.press("Pause")
         logs.search.fill("line 1")
-        found = int(logs.root.locator(".rll-count").inner_text().split(" of ")[1])  # no more come: it is paused
+        found = int(logs.root.locator(".rl-log-count").inner_text().split(" of ")[1])  # no more come: it is paused
         assert found > 5
         logs.counts(f"{found} of {found}")
         shown.page.keyboard.press("Shift+Enter")
@@ -358,7 +356,7 @@ def test_lines_are_found_by_the_keyboard_alone(shown: PanelPage, logs: LogsPage)
         shown.page.keyboard.press("F3")
         logs.counts(f"1 of {found}")
         logs.press("Only lines with it")
-        expect(logs.root.locator(".rll-row").first).to_have_attribute("aria-setsize", str(found))
+        expect(logs.root.get_by_role("option").first).to_have_attribute("aria-setsize", str(found))
         logs.press("Only lines with it")
         shown.page.keyboard.press("Tab")
         logs.list.focus()
@@ -368,9 +366,9 @@ def test_lines_are_found_by_the_keyboard_alone(shown: PanelPage, logs: LogsPage)
         logs.counts("none")
         shown.page.keyboard.press("Escape")
         logs.root.get_by_label("Show", exact=True).select_option("Errors")
-        expect(logs.root.locator(".rll-row")).to_have_count(0)
+        expect(logs.root.get_by_role("option")).to_have_count(0)
         logs.root.get_by_label("Show", exact=True).select_option("All")
-        expect(logs.root.locator(".rll-row")).not_to_have_count(0)
+        expect(logs.root.get_by_role("option")).not_to_have_count(0)
     expect(shown.page.locator(".jp-CodeCell")).to_have_count(len(CELLS))  # no key was the notebook's
 
 
@@ -385,7 +383,7 @@ def test_paused_lines_wait_and_the_end_is_found_again(shown: PanelPage, logs: Lo
         logs.press("To the end")
         expect(logs.root.get_by_role("button", name="To the end")).to_be_hidden()
     logs.shows("exit code 137")
-    assert axe(shown.page, ".rlt-logs") == []
+    assert axe(shown.page, ".rl-logs") == []
 
 
 def test_logs_are_saved_beside_the_notebook(shown: PanelPage, logs: LogsPage, lab_folder: Path) -> None:
@@ -393,7 +391,7 @@ def test_logs_are_saved_beside_the_notebook(shown: PanelPage, logs: LogsPage, la
         logs.search.fill("line 3")
         logs.counts(SOME)
     logs.press("Save all lines")
-    expect(logs.root.locator(".rll-told")).to_have_text("Saved analysis-logs.txt beside the notebook.")
+    expect(logs.root.locator(".rl-log-saved")).to_have_text("Saved analysis-logs.txt beside the notebook.")
     assert " exec           line 3\n" in (lab_folder / "analysis-logs.txt").read_text()
     logs.press("Clear")
     logs.is_empty()
@@ -403,7 +401,7 @@ def test_logs_are_saved_beside_the_notebook(shown: PanelPage, logs: LogsPage, la
 def files(shown: PanelPage) -> FilesPage:
     """The files of a devbox."""
     shown.menu_of("analysis", "Files")
-    files = FilesPage(shown.page.locator(".rlt-files:visible"))
+    files = FilesPage(shown.page.locator(".rl-files:visible"))
     expect(files.row("note.txt")).to_be_visible()
     return files
 
@@ -430,9 +428,9 @@ def test_the_keyboard_alone_walks_through_folders_and_opens_a_file(shown: PanelP
     files.is_at("/home/user/data")
     keyboard.press("End")
     keyboard.press("Enter")
-    expect(files.root.locator(".rlt-text")).to_contain_text("299\n300")
+    expect(files.root.locator(".rl-preview-text")).to_contain_text("299\n300")
     keyboard.press("Escape")
-    expect(files.root.locator(".rlt-text")).to_have_count(0)
+    expect(files.root.locator(".rl-preview-text")).to_have_count(0)
     keyboard.press("Backspace")
     files.is_at("/home/user")
     expect(files.row("data")).to_have_attribute("aria-selected", "true")
@@ -446,14 +444,14 @@ def test_the_keyboard_stays_in_a_folder_that_is_empty_and_leaves_it(files: Files
     expect(files.row("empty")).to_have_attribute("aria-selected", "true")
     files.page.keyboard.press("Enter")
     files.is_at("/home/user/empty")
-    expect(files.root.locator(".rlt-empty")).to_contain_text("This folder is empty.")
-    expect(files.root.locator(".rlt-list:focus")).to_have_count(1)
+    expect(files.root.locator(".rl-tool-empty")).to_contain_text("This folder is empty.")
+    expect(files.root.locator(".rl-list:focus")).to_have_count(1)
     files.page.keyboard.press("Backspace")
     files.is_at("/home/user")
     files.press("Delete… (Delete)")
     files.press("Delete", exact=True)
     expect(files.row("empty")).to_have_count(0)
-    expect(files.root.locator(".rlt-list:focus")).to_have_count(1)
+    expect(files.root.locator(".rl-list:focus")).to_have_count(1)
 
 
 def test_the_mouse_opens_links_and_binary_files_are_said(files: FilesPage) -> None:
@@ -461,16 +459,16 @@ def test_the_mouse_opens_links_and_binary_files_are_said(files: FilesPage) -> No
     files.is_at("/home/user/latest")
     files.press("Up: ")
     files.row("blob.bin").dblclick()
-    expect(files.root.locator(".rlt-remark")).to_have_text("A binary file of 3 B: no text to show.")
+    expect(files.root.locator(".rl-preview-remark")).to_have_text("A binary file of 3 B: no text to show.")
 
 
 def test_what_cannot_be_shown_is_said_in_its_place(files: FilesPage) -> None:
     for path, words in (("/no/such", "no folder '/no/such'"), ("locked", "may not be read")):
         files.root.get_by_label("Path").fill(path)
         files.root.get_by_label("Path").press("Enter")
-        expect(files.root.locator(".rlt-problem")).to_contain_text(words)
+        expect(files.root.locator(".rl-problem")).to_contain_text(words)
     files.press("Refresh")
-    expect(files.root.locator(".rlt-problem")).to_be_hidden()
+    expect(files.root.locator(".rl-problem")).to_be_hidden()
     files.is_at("/home/user")
 
 
@@ -479,7 +477,7 @@ def test_files_go_up_by_a_button_and_by_drag_and_drop_and_existing_ones_ask(file
         files.press("Upload", exact=True)
     chooser.value.set_files({"name": "plot.png", "mimeType": "image/png", "buffer": png(48)})
     files.row("plot.png").dblclick()
-    image = files.root.locator(".rlt-image img")
+    image = files.root.locator(".rl-preview-image img")
     expect(image).to_be_visible()
     assert image.evaluate("image => image.decode().then(() => image.naturalWidth)") == 48
     files.root.evaluate(DROP, ["dropped.txt", "dropped"])
@@ -489,16 +487,16 @@ def test_files_go_up_by_a_button_and_by_drag_and_drop_and_existing_ones_ask(file
     files.page.keyboard.press("Enter")  # no is what is focused
     expect(files.root.get_by_role("dialog")).to_have_count(0)
     files.root.evaluate(DROP, ["dropped.txt", "dropped"])
-    with momentary(files.root.locator(".rlt-rest"), "Uploaded dropped.txt."):
+    with momentary(files.root.locator(".rl-files-told"), "Uploaded dropped.txt."):
         files.press("Replace")
 
 
 def test_a_large_file_shows_how_far_it_is_and_can_be_cancelled(files: FilesPage) -> None:
     files.root.evaluate(DROP, ["large.bin", None])  # made in the page: Playwright would take half a minute to send it
     expect(files.root.get_by_label("Uploading large.bin")).to_be_visible()
-    expect(files.root.locator(".rlt-transfer")).to_contain_text("% of 210 MB")
+    expect(files.root.locator(".rl-transfer")).to_contain_text("% of 210 MB")
     files.press("Cancel large.bin")
-    expect(files.root.locator(".rlt-transfer")).to_have_count(0)
+    expect(files.root.locator(".rl-transfer")).to_have_count(0)
     files.press("Refresh")
     files.is_at("/home/user")
     expect(files.row("large.bin")).to_have_count(0)
@@ -506,7 +504,7 @@ def test_a_large_file_shows_how_far_it_is_and_can_be_cancelled(files: FilesPage)
 
 def test_files_come_down_and_are_deleted_after_a_yes(files: FilesPage, lab_folder: Path) -> None:
     files.row("note.txt").click()
-    with momentary(files.root.locator(".rlt-rest"), "Saved note.txt beside the notebook."):
+    with momentary(files.root.locator(".rl-files-told"), "Saved note.txt beside the notebook."):
         files.press("Download beside the notebook")
     assert (lab_folder / "note.txt").read_text() == "shown\n"
     files.press("New folder")
@@ -526,16 +524,16 @@ def test_files_come_down_and_are_deleted_after_a_yes(files: FilesPage, lab_folde
 def test_axe_finds_nothing_in_the_files(shown: PanelPage, files: FilesPage, theme: str) -> None:
     choose_theme(shown, theme)
     files.row("note.txt").dblclick()
-    expect(files.root.locator(".rlt-text")).to_contain_text("shown")
+    expect(files.root.locator(".rl-preview-text")).to_contain_text("shown")
     files.press("New folder")
     expect(files.root.get_by_label("Name of the new folder")).to_be_focused()
-    assert axe(shown.page, ".rlt-files") == []
+    assert axe(shown.page, ".rl-files") == []
 
 
 def test_closing_the_panel_closes_its_tools(shown: PanelPage, files: FilesPage) -> None:
-    expect(shown.page.locator(".rlt-tool")).not_to_have_count(0)
+    expect(shown.page.locator(".rl-tool")).not_to_have_count(0)
     shown.run(4)
-    expect(shown.page.locator(".rlt-tool")).to_have_count(0)
+    expect(shown.page.locator(".rl-tool")).to_have_count(0)
     shown.wait_until_finished()
     shown.run(1)
     shown.shows("analysis", "running")
@@ -547,7 +545,7 @@ def test_a_restarted_kernel_is_told_in_its_tools(shown: PanelPage, terminal: Ter
     terminal.shows("typed")
     shown.menu("Kernel", "Restart Kernel…")
     shown.page.locator(".jp-Dialog-button.jp-mod-accept").click()
-    expect(terminal.root.locator(".rlt-note")).to_contain_text("Run this cell again")
+    expect(terminal.root.locator(".rl-notices")).to_contain_text("Run this cell again")
     terminal.is_("Not connected")
     terminal.page.keyboard.type("nobody reads this")
     terminal.lacks("nobody")

@@ -8,6 +8,9 @@ from playwright.sync_api import Locator, Page, expect
 
 from tests.browser.panels import PanelPage
 
+COMMAND = ".rl-remark[data-kind='command']"
+"""A command in a console, as it was typed."""
+
 
 class TerminalPage:
     """One terminal that is in sight."""
@@ -16,7 +19,7 @@ class TerminalPage:
         self.root = root
         self.page: Page = root.page
         self.rows = root.locator(".xterm-rows")
-        self.status = root.locator(".rlt-status")
+        self.status = root.locator(".rl-shell-status")
 
     def shows(self, text: str) -> None:
         """Wait until its screen has a text."""
@@ -44,7 +47,7 @@ class TerminalPage:
 def open_terminal(panel: PanelPage, name: str) -> TerminalPage:
     """Open a terminal from the menu of a devbox's row, and wait for the shell."""
     panel.menu_of(name, "Open terminal")
-    opened = TerminalPage(panel.page.locator(".rlt-terminal:visible"))
+    opened = TerminalPage(panel.page.locator(".rl-terminal:visible"))
     opened.is_("Connected")
     opened.prompts()
     return opened
@@ -101,12 +104,12 @@ class ConsolePage:
     def run(self, command: str, *, ends: str = "exit code 0") -> None:
         """Run a command, and wait until it has ended."""
         self.type(command)
-        expect(self.screen.locator(".rlc-command").last).to_contain_text(command)
+        expect(self.screen.locator(COMMAND).last).to_contain_text(command)
         self.ended(ends)
 
     def ended(self, words: str) -> None:
         """Wait until it says how the last command ended."""
-        expect(self.screen.locator(".rlc-told").last).to_contain_text(words)
+        expect(self.screen.locator(".rl-remark").last).to_contain_text(words)
 
     def shows(self, text: str) -> None:
         """Wait until it shows a text."""
@@ -114,7 +117,7 @@ class ConsolePage:
 
     def is_(self, status: str) -> None:
         """Wait until its bar says this."""
-        expect(self.root.get_by_role("status")).to_contain_text(status)
+        expect(self.root.locator(".rl-run-status")).to_contain_text(status)
 
 
 class LogsPage:
@@ -128,7 +131,7 @@ class LogsPage:
 
     def line(self, text: str) -> Locator:
         """The lines in sight whose text is this."""
-        return self.root.locator(".rll-text").get_by_text(text, exact=True)
+        return self.root.locator(".rl-log-text").get_by_text(text, exact=True)
 
     def shows(self, text: str) -> None:
         """Wait until a line with this text is in sight."""
@@ -140,8 +143,8 @@ class LogsPage:
 
     def is_empty(self) -> None:
         """Wait until it says that there are no lines."""
-        expect(self.root.locator(".rlt-empty")).to_contain_text("No lines yet")
+        expect(self.root.locator(".rl-tool-empty")).to_contain_text("No lines yet")
 
     def counts(self, words: str | re.Pattern[str]) -> None:
         """Wait until it says how many lines were found."""
-        expect(self.root.locator(".rll-count")).to_have_text(words)
+        expect(self.root.locator(".rl-log-count")).to_have_text(words)

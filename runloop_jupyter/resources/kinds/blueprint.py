@@ -130,7 +130,8 @@ BLUEPRINT: ResourceKind[BlueprintView] = ResourceKind(
     listed=("name", "id", "status", "created"),
     fact=_fact,
     log=_build_log,
-    empty="No blueprint yet. Build one from a Dockerfile: devboxes then start from it with everything installed.",
+    empty="No blueprint yet. Build one from a Dockerfile, here or by `%%runloop blueprint build NAME`: devboxes then "
+    "start from it with everything installed.",
     settled=frozenset({_COMPLETE, _FAILED, "deleted"}),
     startable=frozenset({_COMPLETE}),
     actions=(

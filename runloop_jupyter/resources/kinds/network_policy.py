@@ -132,7 +132,8 @@ POLICY: ResourceKind[NetworkPolicyView] = ResourceKind(
     row_values=_row,
     listed=("name", "id", "allows", "created"),
     more_facts=_egress,
-    empty="No network policy yet. A policy says which hosts devboxes may reach.",
+    empty="No network policy yet. A policy says which hosts devboxes may reach: make one here, or by "
+    "`%runloop policy create NAME --host github.com`.",
     actions=(deletion(),),
     cells=lambda entry, name, identity: [Cell("Delete", f"%runloop policy delete {name}")],
     create_label="New policy",

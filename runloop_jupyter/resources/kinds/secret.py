@@ -59,7 +59,8 @@ SECRET: ResourceKind[SecretView] = ResourceKind(
     ),
     row_values=_row,
     listed=("name", "id", "created", "updated"),
-    empty="No secret yet. Devboxes get secrets as environment variables; nobody can read them back here.",
+    empty="No secret yet. Set one here, or by `%runloop secret set NAME`, which asks for the value. Devboxes get "
+    "secrets as environment variables; nobody can read them back here.",
     actions=(deletion(),),
     cells=lambda entry, name, identity: [Cell("Delete", f"%runloop secret delete {name}")],
     create_label="New secret",

@@ -69,7 +69,8 @@ SNAPSHOT: ResourceKind[DevboxSnapshotView] = ResourceKind(
     ),
     row_values=_row,
     listed=("name", "id", "devbox", "size", "message", "created"),
-    empty="No snapshot yet. Take one of a running devbox: it keeps the disk, and new devboxes can start from it.",
+    empty="No snapshot yet. Take one of a running devbox, in its menu or by `%devbox snapshot`: it keeps the disk, and "
+    "new devboxes can start from it.",
     actions=(Action("create_devbox", "New devbox from this", many=False), deletion()),
     cells=_cells,
     delete=lambda sdk, identity: sdk.api.devboxes.disk_snapshots.delete(identity),

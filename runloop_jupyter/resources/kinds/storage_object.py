@@ -68,7 +68,8 @@ OBJECT: ResourceKind[ObjectView] = ResourceKind(
     ),
     row_values=_row,
     listed=("name", "id", "type", "size", "state", "created"),
-    empty="No storage object yet. Drop a file here to upload one; devboxes can mount it.",
+    empty="No storage object yet. Drop a file here, or upload it by `%runloop object upload FILE`; devboxes can "
+    "mount it.",
     settled=frozenset({_COMPLETE, "deleted", _ERROR}),
     actions=(
         Action("download", "Download", (_COMPLETE,), _download, "downloading"),

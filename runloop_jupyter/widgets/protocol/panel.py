@@ -182,7 +182,8 @@ class Snapshot(Event):
     """The state of the panel; a `Table` for each kind follows.
 
     `now` is the time of the service's clock in milliseconds since 1970, `current` the id of the notebook's devbox,
-    `service` the name of what it is connected to, `tool` the key of the tool that is shown.
+    `service` the name of what it is connected to, `tool` the key of the tool that is shown, `model` the id of the
+    widget that the panel's cell shows.
     """
 
     now: int
@@ -193,6 +194,7 @@ class Snapshot(Event):
     service: str
     tools: Sequence[OpenTool]
     tool: str
+    model: str
 
 
 @dataclass(frozen=True, slots=True)

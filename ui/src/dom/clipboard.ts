@@ -22,15 +22,12 @@ function copyBySelection(content: string): void {
 
 /** A button that copies what `content()` gives, shows for a moment that it did, and tells it by `say`. */
 export function copyButton(title: string, content: () => string, say: (sentence: string) => void): HTMLButtonElement {
-  const made = button(
-    "",
-    async () => {
-      await copyText(content());
-      made.replaceChildren(icon("tick", "ok"));
-      say("Copied.");
-      setTimeout(() => made.replaceChildren(icon("copy")), 1500);
-    },
-    { shape: "copy", kind: "rl-flat", title },
-  );
-  return made;
+  const copy = async ({ currentTarget }: MouseEvent) => {
+    const pressed = currentTarget as HTMLButtonElement; // `renew` may have given the handler to another one
+    await copyText(content());
+    pressed.replaceChildren(icon("tick", "ok"));
+    say("Copied.");
+    setTimeout(() => pressed.replaceChildren(icon("copy")), 1500);
+  };
+  return button("", copy, { shape: "copy", kind: "rl-flat", title });
 }

@@ -1,11 +1,15 @@
+export interface DropOptions {
+  onFiles: (files: File[]) => void;
+  onFolders: (names: string[]) => void;
+  /** False while files are not wanted: the front end may have its own use for them. */
+  accepts?: () => boolean;
+}
+
 /** Let files be dropped on an element. Folders cannot be read by a page: `onFolders` gets their names. */
-export function onDrop(
-  element: HTMLElement,
-  { onFiles, onFolders }: { onFiles: (files: File[]) => void; onFolders: (names: string[]) => void },
-): void {
+export function onDrop(element: HTMLElement, { onFiles, onFolders, accepts = () => true }: DropOptions): void {
   const mark = (on: boolean) => element.classList.toggle("rl-dropping", on);
   element.addEventListener("dragover", (event) => {
-    if (!carriesFiles(event)) return;
+    if (!carriesFiles(event) || !accepts()) return;
     event.preventDefault();
     event.stopPropagation();
     mark(true);
@@ -15,7 +19,7 @@ export function onDrop(
   });
   element.addEventListener("drop", (event) => {
     mark(false);
-    if (!carriesFiles(event)) return;
+    if (!carriesFiles(event) || !accepts()) return;
     event.preventDefault();
     event.stopPropagation();
     const items = [...(event.dataTransfer?.items ?? [])];

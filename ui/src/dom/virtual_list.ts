@@ -1,4 +1,4 @@
-import { h } from "./elements";
+import { h, setAttribute } from "./elements";
 
 /** Decides which rows are in the page: those in sight, and `spare` more on each side. Lengths are in pixels. */
 export function rowsInSight(view: { top: number; height: number; row: number; count: number; spare: number }): {
@@ -15,6 +15,12 @@ export interface VirtualListOptions {
   height: number;
   label: string;
   role?: "listbox" | "grid";
+  /** What stands above the rows, and stays in sight. */
+  head?: HTMLElement;
+  /** The height of the head in pixels. */
+  headHeight?: number;
+  /** The name of an entry, whose row keeps its element for as long as it is in sight; its place where it has none. */
+  key?: (index: number) => string;
   /** Makes an empty row, which is used again for others. */
   create: () => HTMLElement;
   /** Shows entry `index` in a row. */
@@ -22,20 +28,25 @@ export interface VirtualListOptions {
   onActive?: (index: number, event?: Event) => void;
 }
 
-/** Rows of one height, of which only those in sight are in the page; they are used again as one scrolls. */
+/**
+ * Rows of one height, of which only those in sight are in the page; they are used again as one scrolls. Entries above
+ * may come and go while somebody presses: what is pressed on one entry never ends on another.
+ */
 export class VirtualList {
   count = 0;
   /** The row that the keyboard is on; -1 for none. */
   active = -1;
   readonly element: HTMLDivElement;
   private readonly rows = h("div", { class: "rl-rows" });
-  private readonly space = h("div", { class: "rl-space" }, this.rows);
-  private readonly pool: HTMLElement[] = [];
+  private readonly space = h("div", { class: "rl-space", role: "presentation" }, this.rows);
+  private shown = new Map<string, HTMLElement>();
+  private spare: HTMLElement[] = [];
   private readonly resize = new ResizeObserver(() => this.draw());
   private readonly id = `rl-${crypto.getRandomValues(new Uint32Array(1))[0]}`;
 
   constructor(private readonly options: VirtualListOptions) {
-    const { role = "listbox", label } = options;
+    const { role = "listbox", label, head } = options;
+    this.rows.setAttribute("role", role === "grid" ? "rowgroup" : "presentation");
     this.element = h(
       "div",
       {
@@ -46,6 +57,7 @@ export class VirtualList {
         onscroll: () => this.draw(),
         onkeydown: (event: KeyboardEvent) => this.key(event),
       },
+      head,
       this.space,
     );
     this.resize.observe(this.element);
@@ -60,18 +72,25 @@ export class VirtualList {
 
   /** Show all rows in sight as they are now. */
   draw(): void {
-    const { scrollTop, clientHeight } = this.element;
-    const view = { top: scrollTop, height: clientHeight, row: this.options.height, count: this.count, spare: 5 };
+    const { height } = this.options;
+    const view = { top: this.element.scrollTop, height: this.room, row: height, count: this.count, spare: 5 };
     const { first, last } = rowsInSight(view);
-    this.rows.style.transform = `translateY(${first * this.options.height}px)`;
-    while (this.pool.length < last - first) this.pool.push(this.newRow());
-    for (const [at, row] of this.pool.entries()) {
-      row.hidden = at >= last - first;
-      if (!row.hidden) this.show(row, first + at);
-    }
+    this.rows.style.transform = `translateY(${first * height}px)`;
+    this.place(first, last);
     const shown = this.active >= first && this.active < last;
-    if (shown) this.element.setAttribute("aria-activedescendant", `${this.id}-${this.active}`);
-    else this.element.removeAttribute("aria-activedescendant");
+    setAttribute(this.element, "aria-activedescendant", shown ? this.nameOf(this.active) : null);
+  }
+
+  /** Throw all rows away, since those to come are of another shape; the next `setCount` makes them. */
+  reset(): void {
+    this.shown.clear();
+    this.spare = [];
+    this.rows.replaceChildren();
+  }
+
+  /** The element of an entry that is in sight. */
+  elementOf(index: number): HTMLElement | undefined {
+    return this.shown.get(this.keyOf(index));
   }
 
   get atEnd(): boolean {
@@ -89,7 +108,7 @@ export class VirtualList {
     if (!this.count) return;
     this.active = Math.max(0, Math.min(this.count - 1, index));
     const top = this.active * this.options.height;
-    const bottom = top + this.options.height - this.element.clientHeight;
+    const bottom = top + this.options.height - this.room;
     if (top < this.element.scrollTop) this.element.scrollTop = top;
     if (bottom > this.element.scrollTop) this.element.scrollTop = bottom;
     this.options.onActive?.(this.active, event);
@@ -100,30 +119,77 @@ export class VirtualList {
     this.resize.disconnect();
   }
 
+  /** The height that the rows have, in pixels. */
+  private get room(): number {
+    return this.element.clientHeight - (this.options.headHeight ?? 0);
+  }
+
+  private nameOf(index: number): string {
+    return `${this.id}-${index}`;
+  }
+
+  private keyOf(index: number): string {
+    return this.options.key?.(index) ?? String(index);
+  }
+
+  /** Elements are in the order of the rows. One that is in its place is not moved, which would lose a click. */
+  private place(first: number, last: number): void {
+    const kept = new Map<string, HTMLElement>();
+    for (let index = first; index < last; index++) {
+      const element = this.shown.get(this.keyOf(index));
+      if (element) kept.set(this.keyOf(index), element);
+    }
+    for (const [key, element] of this.shown) if (!kept.has(key)) this.spare.push(element);
+    this.shown = new Map();
+    let below: HTMLElement | null = null;
+    for (let index = last - 1; index >= first; index--) {
+      const key = this.keyOf(index);
+      const element: HTMLElement = kept.get(key) ?? this.spare.pop() ?? this.newRow();
+      if (!kept.has(key) || !precedes(element, below)) this.rows.insertBefore(element, below);
+      this.shown.set(key, element);
+      this.show(element, index);
+      below = element;
+    }
+    for (const element of this.spare) {
+      element.hidden = true;
+      element.removeAttribute("id"); // another one may be called so now
+    }
+  }
+
   private newRow(): HTMLElement {
     const row = this.options.create();
     row.classList.add("rl-row");
-    row.setAttribute("role", "option");
-    this.rows.append(row);
+    row.setAttribute("role", this.options.role === "grid" ? "row" : "option");
     return row;
   }
 
   private show(row: HTMLElement, index: number): void {
-    row.id = `${this.id}-${index}`;
-    row.setAttribute("aria-posinset", String(index + 1));
-    row.setAttribute("aria-setsize", String(this.count));
-    row.setAttribute("aria-selected", String(index === this.active));
+    const active = index === this.active;
+    row.hidden = false;
+    row.id = this.nameOf(index);
+    row.classList.toggle("rl-active", active);
+    if (this.options.role === "grid") {
+      setAttribute(row, "aria-rowindex", index + (this.options.head ? 2 : 1));
+    } else {
+      setAttribute(row, "aria-posinset", index + 1);
+      setAttribute(row, "aria-setsize", this.count);
+      setAttribute(row, "aria-selected", String(active));
+    }
     this.options.update(row, index);
   }
 
   private key(event: KeyboardEvent): void {
     if (event.target !== this.element || event.ctrlKey || event.metaKey || event.altKey) return;
-    const page = Math.max(1, Math.floor(this.element.clientHeight / this.options.height) - 1);
+    const page = Math.max(1, Math.floor(this.room / this.options.height) - 1);
     const to = target(event.key, { at: this.active, page, count: this.count });
     if (to === null) return;
     event.preventDefault();
     this.select(to, event);
   }
+}
+
+function precedes(element: Element, other: Element | null): boolean {
+  return !other || Boolean(element.compareDocumentPosition(other) & Node.DOCUMENT_POSITION_FOLLOWING);
 }
 
 /** The row that a key leads to; null for a key that leads to none. */

@@ -190,7 +190,7 @@ export interface UploadEnd {
   whole: boolean;
 }
 
-/** The state of the panel; a `Table` for each kind follows. `now` is the time of the service's clock in milliseconds since 1970, `current` the id of the notebook's devbox, `service` the name of what it is connected to, `tool` the key of the tool that is shown. */
+/** The state of the panel; a `Table` for each kind follows. `now` is the time of the service's clock in milliseconds since 1970, `current` the id of the notebook's devbox, `service` the name of what it is connected to, `tool` the key of the tool that is shown, `model` the id of the widget that the panel's cell shows. */
 export interface Snapshot {
   op: "snapshot";
   now: number;
@@ -201,6 +201,7 @@ export interface Snapshot {
   service: string;
   tools: readonly OpenTool[];
   tool: string;
+  model: string;
 }
 
 /** All rows of a kind: `rows` is the JSON of a list of them, as UTF-8. */

@@ -1,0 +1,29 @@
+import "../styles/base.css";
+import "../styles/panel.css";
+import "../styles/table.css";
+import "../styles/side_pane.css";
+import { Channel } from "../channel";
+import type { RenderOptions } from "../model";
+import { BINARY, type Event, type Request } from "../protocol/panel";
+import { panelHandlers } from "./events";
+import { Panel } from "./panel";
+
+function render({ model, el }: RenderOptions): () => void {
+  const panel = new Panel(model, el, (request) => channel.send(request));
+  const channel: Channel<Request, Event> = new Channel({
+    model,
+    element: panel.element,
+    binary: BINARY,
+    handlers: panelHandlers(panel),
+    hello: () => ({ kinds: panel.wanted }),
+    onState: (state, text) => panel.showLine(state, text),
+    onVisible: (visible) => panel.setVisible(visible),
+  });
+  channel.open();
+  return () => {
+    channel.close();
+    panel.close();
+  };
+}
+
+export default { render };

@@ -1,0 +1,7 @@
+import "../../styles/base.css";
+import "../../styles/tool.css";
+import "../../styles/console.css";
+import { widget } from "../tool_frame";
+import { ConsoleTool } from "./console_tool";
+
+export default widget((options) => new ConsoleTool(options));
