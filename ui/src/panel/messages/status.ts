@@ -25,7 +25,8 @@ export class Status {
     this.health = new HealthBanner(retry);
     const lasting = new SentenceBanner();
     lasting.update(notice);
-    this.banners = [lasting, this.health, this.line, this.problem].map(({ element }) => element);
+    const banners = [this.health, this.line, this.problem, lasting];
+    this.banners = banners.map(({ element }) => element);
   }
 
   showLine(state: LineState, text: string): void {
