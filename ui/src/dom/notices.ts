@@ -28,6 +28,7 @@ export class Notices {
   /** Tell of the line to the kernel, where nothing comes on it now; `ended` is the kernel's own sentence. */
   showLine(state: LineState, ended: string): void {
     show(this.line, lineText(state, ended));
+    this.line.classList.toggle("rl-passing", state === "waiting" || state === "silent");
   }
 
   /** Show a sentence until the next one; an empty one takes it away. */
