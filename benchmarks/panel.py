@@ -22,8 +22,11 @@ from pydantic_core import from_json, to_json
 
 from benchmarks.measure import Row
 from runloop_jupyter.resource_panel.table import Table
+from runloop_jupyter.resource_panel.updates import table_event
 from runloop_jupyter.resource_panel.view import ResourceView
 from runloop_jupyter.resources.kinds import KINDS
+from runloop_jupyter.widgets.protocol import encode
+from runloop_jupyter.widgets.protocol.panel import RowsChanged
 from tests.browser.lab import open_browser, serve_lab
 from tests.browser.panels import PanelPage, many_devboxes, write
 from tests.jupyter.panel.faulty_service import devbox
@@ -64,7 +67,7 @@ KEYSTROKE = """(text) => {
 }"""
 HOUR = """
 import asyncio, json, pathlib, re
-from runloop_jupyter.resource_panel import poll_interval
+from runloop_jupyter.widgets import poll_interval
 poll_interval.EVERY, poll_interval._SHARE = 0.0, 1.0
 panel = runloop_jupyter.panel()
 feed, publish, sent = panel._feed, panel.view.comm.publish_msg, 0
@@ -118,13 +121,13 @@ def python_side() -> list[Row]:
         table = Table()
         start = time.perf_counter()
         table.take([row for entry in from_json(answer) if (row := kind.row(entry))], 1)
-        view.post_table("devbox", table)
+        view.send(*encode(table_event("devbox", table)))
         all_ms = (time.perf_counter() - start) * 1000
         Wire.size = 0
         start = time.perf_counter()
         change = table.put(kind.row(devbox(7, status="suspended")) or [], 2)
         assert change is not None
-        view.post_change("devbox", change)
+        view.send(*encode(RowsChanged("devbox", change.rows, change.gone)))
         one_ms = (time.perf_counter() - start) * 1000
     finally:
         comm.create_comm = before

@@ -51,13 +51,13 @@ Each place in a page where a widget is shown is a *view*, with an id of its own.
 
 `op` is the name of the message, the other fields are its own. Fields of bytes are the buffers, in their order.
 
-A view says `hello` and gets a snapshot; what changes afterwards goes to all views. One that finds a gap in `seq` says
-`hello` again, and nothing counts until the next snapshot is there. It says `alive` every 15 seconds and whenever it
-comes into sight or leaves it, and `bye` when it closes. Each request is answered by `ack` at once, so that a page knows
-whether its kernel is busy. After 150 seconds of silence a view is forgotten, with its open forms and questions, and its
-details. One that comes back, as after a computer's sleep, gets no `ack` but `hello_wanted`: nothing of what it sent was
-done. It takes a new id, says `hello` and sends what was not acknowledged again. A page of another version is told to
-run its cell again.
+A view says `hello` and gets a snapshot; what changes afterwards goes to all views. One that finds a gap in `seq`, or an
+`at` that it has not come to, says `hello` again, and no event for all counts until the next snapshot is there. It says
+`alive` every 15 seconds and whenever it comes into sight or leaves it, and `bye` when it closes. Each request is
+answered by `ack` at once, so that a page knows whether its kernel is busy. After 150 seconds of silence a view is
+forgotten, with its open forms and questions, and its details. One that comes back, as after a computer's sleep, gets no
+`ack` but `hello_wanted`: nothing of what it sent was done. It takes a new id, says `hello` and sends what was not
+acknowledged again. A page of another version is told to run its cell again.
 """
 
 

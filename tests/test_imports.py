@@ -5,17 +5,19 @@ from graphlib import TopologicalSorter
 import grimp
 import pytest
 
+PAGE = ("resource_panel", "widgets")
 FORBIDDEN = {
     "text": ("client", "commands", "executions", "kernel", "operations", "output", "rendering", "resources", "session"),
-    "operations": ("commands", "completion", "executions", "magics", "output", "rendering", "resource_panel"),
-    "resources": ("commands", "completion", "executions", "magics", "output", "rendering", "resource_panel"),
-    "client": ("commands", "completion", "executions", "magics", "operations", "resource_panel", "session"),
-    "output": ("client", "commands", "completion", "magics", "operations", "resource_panel", "resources", "session"),
-    "kernel": ("completion", "executions", "magics", "operations", "output", "rendering", "resource_panel", "session"),
-    "session": ("commands", "completion", "magics", "operations", "resource_panel"),
-    "executions": ("commands", "completion", "magics", "operations", "resource_panel"),
-    "rendering": ("commands", "completion", "executions", "magics", "operations", "resource_panel", "session"),
+    "operations": ("commands", "completion", "executions", "magics", "output", "rendering", *PAGE),
+    "resources": ("commands", "completion", "executions", "magics", "output", "rendering", *PAGE),
+    "client": ("commands", "completion", "executions", "magics", "operations", *PAGE, "session"),
+    "output": ("client", "commands", "completion", "magics", "operations", *PAGE, "resources", "session"),
+    "kernel": ("completion", "executions", "magics", "operations", "output", "rendering", *PAGE, "session"),
+    "session": ("commands", "completion", "magics", "operations", *PAGE),
+    "executions": ("commands", "completion", "magics", "operations", *PAGE),
+    "rendering": ("commands", "completion", "executions", "magics", "operations", *PAGE, "session"),
     "resource_panel": ("commands", "completion", "magics"),
+    "widgets": ("commands", "completion", "magics", "resource_panel"),
     "commands": ("completion", "magics"),
     "completion": ("magics",),
 }

@@ -90,7 +90,7 @@ class Console(DevboxTool):
     def post_snapshot(self, view: str) -> None:
         """Send what is shown, what runs, and what was typed before."""
         self.channel.post(messages.Snapshot(self._scroll.pieces, self._history), view=view)
-        self.channel.post(self._state(), view=view)
+        self.channel.post(_state(self._command), view=view)
 
     async def ended(self) -> None:
         """A command that nobody can stop any more ends."""
@@ -166,7 +166,7 @@ class Console(DevboxTool):
         except asyncio.CancelledError:
             if self.channel.is_closed or not command.stopping:
                 raise
-            news = Piece("bad", self._left(command))
+            news = Piece("bad", _left(command, self.devbox.short))
         except MagicError as error:
             news = Piece("bad", str(error))
         self._tell(news)
@@ -213,11 +213,6 @@ class Console(DevboxTool):
         if command is self._command:
             command.leave()
 
-    def _left(self, command: _Command) -> str:
-        if command.killed:
-            return f"stopped after {command.run.elapsed}; the rest of what it had printed was not read"
-        return f"given up after {command.run.elapsed}: it may still run on {self.devbox.short}"
-
     def _new_printer(self) -> Printer:
         return Printer(lambda pieces: self._show(*pieces), self._size)
 
@@ -230,14 +225,20 @@ class Console(DevboxTool):
         self._scroll.add(pieces)
         self.channel.post(messages.Pieces(pieces))
 
-    def _state(self) -> messages.State:
-        command = self._command
-        if command is None:
-            return messages.State(running=False)
-        return messages.State(running=True, stopping=command.stopping, seconds=round(command.run.seconds, 1))
-
     def _post_state(self) -> None:
-        self.channel.post(self._state())
+        self.channel.post(_state(self._command))
+
+
+def _state(command: _Command | None) -> messages.State:
+    if command is None:
+        return messages.State(running=False)
+    return messages.State(running=True, stopping=command.stopping, seconds=round(command.run.seconds, 1))
+
+
+def _left(command: _Command, devbox: str) -> str:
+    if command.killed:
+        return f"stopped after {command.run.elapsed}; the rest of what it had printed was not read"
+    return f"given up after {command.run.elapsed}: it may still run on {devbox}"
 
 
 def _news(command: _Command, result: DevboxResult) -> Piece:

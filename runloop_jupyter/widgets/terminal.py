@@ -1,8 +1,7 @@
 """A terminal in the notebook: a login shell of the devbox, drawn by xterm.js.
 
 The shell outlives the widget: closing detaches, and the next terminal of this notebook on the same devbox finds the
-shell again, with what it printed meanwhile. At most `_WINDOW` bytes are on their way to the browser; while they are,
-the shell waits, so `yes` costs nothing that Ctrl-C could not end.
+shell again, with what it printed meanwhile.
 """
 
 from __future__ import annotations
@@ -17,6 +16,7 @@ from ..kernel import kernel_registry
 from . import assets
 from .protocol import terminal as messages
 from .protocol.terminal import ShellState
+from .terminal_output import TerminalOutput, bursts
 from .tool import DevboxTool
 
 if TYPE_CHECKING:
@@ -27,10 +27,6 @@ if TYPE_CHECKING:
     from ..resources.devboxes import DevboxInfo
     from ..session import Session
 
-_WINDOW = 256 * 1024  # bytes
-_KEPT = 256 * 1024  # bytes that a second view, or a page that was loaded again, gets
-_LARGEST = 64 * 1024  # bytes in one message
-_TIE = 0.004  # seconds in which what follows closely becomes one message
 _MOST = 32  # terminals of one notebook on one devbox
 
 
@@ -48,14 +44,12 @@ class Terminal(DevboxTool):
         self._pty: AsyncPty | None = None
         self._serving = asyncio.Lock()
         self._size = (80, 24)
-        self._sent = self._taken = 0  # bytes since the widget was made
-        self._room = asyncio.Event()
-        self._kept = bytearray()
+        self._output = TerminalOutput(self.channel)
         self._typed = bytearray()
         self._typing = asyncio.Event()
         self.channel.on(messages.LoadEmulator, self._send_emulator)
         self.channel.on(messages.Type, self._take_typed)
-        self.channel.on(messages.Drawn, self._note_drawn)
+        self.channel.on(messages.Drawn, lambda view, drawn: self._output.note_drawn(drawn.offset))
         self.channel.on(messages.Resize, self._change_size)
         self.channel.on(messages.Open, self._reopen)
 
@@ -69,13 +63,12 @@ class Terminal(DevboxTool):
     def post_snapshot(self, view: str) -> None:
         """Replay what the terminal shows."""
         self.channel.post(messages.State(self.state), view=view)
-        self.channel.post(messages.Snapshot(self._sent, bytes(self._kept)), view=view)
+        self.channel.post(self._output.snapshot(), view=view)
 
     async def opened(self, hello: messages.Hello) -> None:
         """Attach, if nobody looked so far."""
         self._size = _size(hello.cols, hello.rows, self._size)
-        self._taken = self._sent
-        self._room.set()
+        self._output.note_all_drawn()
         if self.state == "detached":
             await self._open()
         else:
@@ -99,10 +92,6 @@ class Terminal(DevboxTool):
             self._typed += typed.data
             self._typing.set()
 
-    def _note_drawn(self, view: str, drawn: messages.Drawn) -> None:
-        self._taken = max(self._taken, min(drawn.offset, self._sent))
-        self._room.set()
-
     async def _change_size(self, view: str, size: messages.Resize) -> None:
         self._size = _size(size.cols, size.rows, self._size)
         await self._resize()
@@ -122,8 +111,7 @@ class Terminal(DevboxTool):
             raise
         self.say("")
         if pty.created or pty is not self._pty:  # what another shell showed before is over
-            self._kept.clear()
-            self.channel.post(messages.Reset())
+            self._output.reset()
         self._pty = pty
         self._typed.clear()
         self._become("attached", found=not pty.created)
@@ -182,31 +170,9 @@ class Terminal(DevboxTool):
             raise MagicError("The connection to the terminal was lost; the shell may still run.") from error
 
     async def _show(self, pty: AsyncPty) -> None:
-        reading: asyncio.Task[bytes] | None = None
-        try:
-            while data := await (reading or pty.read()):
-                reading = asyncio.ensure_future(pty.read())
-                pieces = [data]
-                while sum(map(len, pieces)) < _LARGEST:
-                    await asyncio.wait((reading,), timeout=_TIE)
-                    if not reading.done() or reading.exception() is not None or not reading.result():
-                        break
-                    pieces.append(reading.result())
-                    reading = asyncio.ensure_future(pty.read())
-                await self._draw(b"".join(pieces))
-        finally:
-            if reading is not None:
-                reading.cancel()
-
-    async def _draw(self, data: bytes) -> None:
-        self._sent += len(data)
-        self._kept += data
-        if len(self._kept) > 2 * _KEPT:
-            del self._kept[: self._kept.find(b"\n", len(self._kept) - _KEPT) + 1 or len(self._kept) - _KEPT]
-        self.channel.post(messages.Data(self._sent, data))
-        while self._sent - self._taken > _WINDOW and self.state == "attached":
-            self._room.clear()
-            await self._room.wait()
+        async with contextlib.aclosing(bursts(pty)) as printed:
+            async for data in printed:
+                await self._output.print(data)
 
     async def _type(self, pty: AsyncPty) -> None:
         while True:
@@ -227,7 +193,7 @@ class Terminal(DevboxTool):
 
     async def _detach(self) -> None:
         self._become("detached")
-        self._room.set()
+        self._output.note_all_drawn()  # nobody is waited for any more
         if self._pty is not None:
             await self._pty.detach()
 

@@ -175,11 +175,14 @@ class Runner:
         return [judged("fan-out", pattern, _texts(result), result.duration) for pattern, result in found]
 
     async def _in_console(self, pattern: Pattern) -> Texts:
-        from runloop_jupyter.resource_panel.console import Console
+        from runloop_jupyter.widgets.console import Console
+        from runloop_jupyter.widgets.protocol import VERSION
 
         console = Console(self._session, await self._session.find("main"))
-        for message in ({"op": "hello"}, {"op": "run", "command": pattern.shell}):
-            console._handle_custom_msg({"view": "one", **message}, [])
+        hello = {"op": "hello", "protocol": VERSION, "visible": True}
+        messages: list[dict[str, object]] = [hello, {"op": "run", "command": pattern.shell}]
+        for number, message in enumerate(messages):
+            console._handle_custom_msg({"view": "one", "n": number, **message}, [])
         while not (news := [text for kind, text in console._scroll.pieces if kind in ("good", "bad")]):  # noqa: ASYNC110
             await asyncio.sleep(0.1)
         printed, code = console._printed, news[-1].removeprefix("exit code ").split(" ")[0]

@@ -31,15 +31,14 @@ panel = Panel(session)
 from runloop_jupyter.resource_panel.tool_tabs import TOOLS
 _ = [panel.tool_tabs.open(name, session.current) for name in TOOLS]
 tools = [tool.widget for tool in panel.tool_tabs.tools]
-hello = {"op": "hello", "view": "v", "visible": True, "cols": 80, "rows": 24}
-_ = [tool._handle_custom_msg(hello, []) for tool in tools]
-panel.view._handle_custom_msg({"op": "hello", "n": 1, "view": "v", "visible": True, "kinds": ["devbox"]}, [])
-detail = {"op": "detail", "n": 2, "view": "v", "kind": "devbox", "id": session.current.id}
-panel.view._handle_custom_msg(detail, [])
+hello = {"op": "hello", "view": "v", "n": 0, "protocol": 1, "visible": True}
+_ = [tool._handle_custom_msg({**hello, "cols": 80, "rows": 24}, []) for tool in tools]
+panel.view._handle_custom_msg({**hello, "kinds": ["devbox"]}, [])
+panel.view._handle_custom_msg({"op": "follow", "view": "v", "n": 1, "kind": "devbox", "id": session.current.id}, [])
 console = next(tool for tool in tools if type(tool).__name__ == "Console")
 terminal = next(tool for tool in tools if type(tool).__name__ == "Terminal")
 while terminal.state != "attached": await asyncio.sleep(0.05)
-console._handle_custom_msg({"op": "run", "view": "v", "command": "echo begun; sleep 9733"}, [])
+console._handle_custom_msg({"op": "run", "view": "v", "n": 1, "command": "echo begun; sleep 9733"}, [])
 while not len(console._printed): await asyncio.sleep(0.05)
 job = %devbox exec --bg echo begun; sleep 9734
 sdk = await runloop_jupyter.sdk()

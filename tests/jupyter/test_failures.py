@@ -5,10 +5,11 @@ from __future__ import annotations
 from typing import Any
 
 import pytest
-from runloop_jupyter.resource_panel.detail import _facts
 
+from runloop_jupyter.resource_panel.details import facts
 from runloop_jupyter.resources.devboxes import DevboxInfo, unavailable
 from runloop_jupyter.resources.kinds import KINDS
+from runloop_jupyter.resources.specs import Fact
 from tests.jupyter.kernels import Kernel, fails
 
 BOMB = "python3 -c 'a = [bytearray(16 << 20) for _ in range(1000)]'"
@@ -87,6 +88,6 @@ def test_the_panel_says_it_in_its_table_and_in_its_details() -> None:
     row = KINDS["devbox"].row(FAILED)
     assert row is not None
     assert KINDS["devbox"].value(row, "reason") == "It broke (execution_failed)"
-    assert ["Why it failed", "It broke (execution_failed)", "text"] in list(_facts(KINDS["devbox"], FAILED))
+    assert Fact("Why it failed", "It broke (execution_failed)", "text") in list(facts(KINDS["devbox"], FAILED))
     odd = {**FAILED, "state_transitions": ["x"], "failure_reason": {"a": 1}}
     assert KINDS["devbox"].row(odd) is not None

@@ -110,8 +110,9 @@ export class Channel<Q extends Message, E extends Message> {
       this.beginAnew();
     } else {
       const found = this.order.accept(content as { seq?: number; at?: number });
+      const isMine = content.view !== undefined; // it comes only once, whatever was lost before it
+      if (found === "take" || (found === "gap" && isMine)) this.handle(content, buffers);
       if (found === "gap") this.greet();
-      else if (found === "take") this.handle(content, buffers);
     }
     this.updateState();
   }

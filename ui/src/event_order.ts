@@ -15,8 +15,8 @@ export class EventOrder {
   /** `take` an event, `ignore` one that the snapshot holds already, or say that one was lost before it: a `gap`. */
   accept(event: { seq?: number; at?: number }): "take" | "ignore" | "gap" {
     if (event.at !== undefined) {
-      this.seen = Math.max(this.seen ?? -1, event.at);
-      return "take";
+      this.seen ??= event.at;
+      return event.at > this.seen ? "gap" : "take";
     }
     if (event.seq === undefined) return "take";
     if (this.seen === null || event.seq <= this.seen) return "ignore";

@@ -90,6 +90,14 @@ test("a gap is answered by hello, and nothing counts until the snapshot", () => 
   expect(taken).toEqual(["snapshot", "again", "next"]);
 });
 
+test("an event for this view counts though one for all was lost before it, which is asked for", () => {
+  const view = kernel.sent[0]?.view;
+  kernel.post({ op: "data", view, at: 0, text: "snapshot" });
+  kernel.post({ op: "data", view, at: 1, text: "an answer" });
+  expect(taken).toEqual(["snapshot", "an answer"]);
+  expect(kernel.last).toMatchObject({ op: "hello", view, n: 1 });
+});
+
 test("one that was forgotten takes a new name and says hello from the start", () => {
   const view = kernel.sent[0]?.view;
   kernel.post({ op: "hello_wanted", view, at: 9 });

@@ -10,7 +10,8 @@ describe("the order of events", () => {
     ["what the snapshot holds is ignored", [at(2), seq(1), seq(2), seq(3)], ["take", "ignore", "ignore", "take"]],
     ["one that was lost is a gap", [at(0), seq(1), seq(3)], ["take", "take", "gap"]],
     ["what comes twice counts once", [at(0), seq(1), seq(1)], ["take", "take", "ignore"]],
-    ["a second part of the snapshot moves on", [at(1), at(3), seq(4)], ["take", "take", "take"]],
+    ["one that was lost before an event for this view is a gap, too", [at(1), at(2)], ["take", "gap"]],
+    ["a second part of the snapshot counts", [at(1), at(1), seq(2), at(2)], ["take", "take", "take", "take"]],
     ["an older part does not move back", [at(3), at(1), seq(4)], ["take", "take", "take"]],
     ["messages without a number are taken", [{}, seq(1), {}], ["take", "ignore", "take"]],
   ])("%s", (_, events, wanted) => {

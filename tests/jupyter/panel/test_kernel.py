@@ -18,26 +18,29 @@ import asyncio, threading, runloop_jupyter
 %devbox create --name in-kernel
 panel = runloop_jupyter.panel()
 loops = set()
-post = panel.view.post
+post = panel._channel.post
 
-def posting(op, **content):
+def posting(event, **options):
     loops.add((asyncio.get_running_loop(), threading.current_thread() is threading.main_thread()))
-    post(op, **content)
+    post(event, **options)
 
-panel.view.post = posting
+panel._channel.post = posting
 
 def as_a_subshell_would(**content):
     async def main():
-        panel.view._handle_custom_msg({"n": 1, **content}, [])
+        panel.view._handle_custom_msg({"view": "v", **content}, [])
     return asyncio.run(main())
 """
 SNAP = """
 async def snap():
-    act = {"op": "act", "n": 2, "kind": "devbox", "action": "snapshot", "ids": [box, box]}
+    act = {"op": "act", "view": "v", "n": 2, "kind": "devbox", "action": "snapshot", "ids": [box, box]}
     panel.view._handle_custom_msg(act, [])
     while not panel._feed.tables["snapshot"].rows: await asyncio.sleep(0.05)
     print("one taken")
 """
+
+
+HELLO = "op='hello', protocol=1, visible=True, kinds=['devbox']"
 
 
 @pytest.fixture(scope="module")
@@ -54,11 +57,11 @@ def kernel(home: Home) -> Iterator[Kernel]:
 
 
 def test_a_callback_on_a_subshells_thread_works_on_the_notebooks_loop(kernel: Kernel, home: Home) -> None:
-    say = "await asyncio.to_thread(as_a_subshell_would, op='hello', view='v', visible=True, kinds=['devbox'])"
+    say = f"await asyncio.to_thread(as_a_subshell_would, n=0, {HELLO})"
     kernel.run(say).check()
     kernel.run("while not (rows := panel._feed.tables['devbox'].rows): await asyncio.sleep(0.05)").check()
     kernel.run("box = next(iter(rows))").check()
-    act = "op='act', kind='devbox', action='suspend', ids=[box]"
+    act = "n=1, op='act', kind='devbox', action='suspend', ids=[box]"
     kernel.run(f"await asyncio.to_thread(as_a_subshell_would, {act})").check()
     wait_until(lambda: home.statuses()["in-kernel"] == "suspended", "the suspended devbox")
     wait_until(lambda: kernel.value("not panel._marks"), "the end of its mark")
@@ -86,15 +89,13 @@ def test_closing_it_ends_its_tasks(kernel: Kernel) -> None:
 
 
 def test_unloading_the_extension_ends_its_tasks_and_the_panel_says_so(kernel: Kernel) -> None:
-    hello = "{'op': 'hello', 'n': 3, 'view': 'v', 'visible': True, 'kinds': ['devbox']}"
-    kernel.run(
-        "other, told = runloop_jupyter.panel(), []\nother.view.post = lambda op, **content: told.append(op)"
-    ).check()
+    kernel.run("other, told = runloop_jupyter.panel(), []").check()
+    kernel.run("other._channel._send = lambda message, _: told.append(message['op'])").check()
     tasks = "len([t for t in asyncio.all_tasks() if 'Feed' in repr(t)])"
-    kernel.run(f"other.view._handle_custom_msg({hello}, [])").check()
+    kernel.run(f"other.view._handle_custom_msg(dict(view='v', n=0, {HELLO}), [])").check()
     wait_until(lambda: kernel.value(tasks) == 1, "the looking")
     kernel.run("%unload_ext runloop_jupyter").check()
     wait_until(lambda: kernel.value(tasks) == 0, "its end")
-    kernel.run(f"told.clear(); other.view._handle_custom_msg({hello}, [])").check()
+    kernel.run(f"told.clear(); other.view._handle_custom_msg(dict(view='v', n=1, {HELLO}), [])").check()
     wait_until(lambda: len(kernel.value("told")) > 1, "the answers")
-    assert kernel.value("told") == ["ack", "over"]
+    assert kernel.value("told") == ["ack", "ended"]
