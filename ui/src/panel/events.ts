@@ -39,7 +39,7 @@ export function panelHandlers(panel: Panel): ChannelOptions<Event>["handlers"] {
     },
     clock_changed: (event) => store.changeClock(event),
     notice: ({ text, error }) => context.say(text, error),
-    problem: ({ text }) => panel.status.problem.update(text),
+    problem: ({ text }) => panel.status.showProblem(text),
     confirm: async (question) => {
       const yes = await ask(panel.element, question);
       context.send({ op: "answer", token: question.token, yes });

@@ -230,6 +230,19 @@ test("nothing looks live once the kernel is gone", () => {
   expect(texts(".rl-wait:not([hidden])")).toEqual(["The kernel was restarted or has ended. Run this cell again."]);
 });
 
+test("one sentence at a time says what is wrong: the line's before the kernel's", () => {
+  open([]);
+  const shown = () => texts(".rl-wait:not([hidden])");
+  hear({ op: "problem", text: "The disk is full." });
+  expect(shown()).toEqual(["The disk is full."]);
+  panel.showLine("waiting", "");
+  expect(shown()[0]).toContain("Waiting for the kernel");
+  panel.showLine("open", "");
+  expect(shown()).toEqual(["The disk is full."]);
+  hear({ op: "problem", text: "" });
+  expect(shown()).toEqual([]);
+});
+
 test("what failed is told, and stands on its row until it is dismissed", () => {
   open([devbox("d1"), devbox("d2")]);
   const marks = [

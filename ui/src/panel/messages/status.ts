@@ -9,13 +9,13 @@ const LOST: ReadonlySet<LineState> = new Set(["silent", "gone", "ended"]);
 /** All that says whether the panel is up to date, and why it is not. */
 export class Status {
   readonly live = new LiveBadge();
-  /** What the kernel says about itself. */
-  readonly problem = new SentenceBanner();
   /** True once nothing comes from the kernel: what is shown is as it was then. */
   isLost = false;
   readonly banners: readonly HTMLElement[];
-  private readonly line = new SentenceBanner();
+  private readonly sentence = new SentenceBanner();
   private readonly health: HealthBanner;
+  private line = "";
+  private problem = "";
 
   constructor(
     private readonly store: Store,
@@ -25,12 +25,20 @@ export class Status {
     this.health = new HealthBanner(retry);
     const lasting = new SentenceBanner();
     lasting.update(notice);
-    this.banners = [lasting, this.health, this.line, this.problem].map(({ element }) => element);
+    const banners = notice ? [this.health, this.sentence, lasting] : [this.health, this.sentence];
+    this.banners = banners.map(({ element }) => element);
   }
 
   showLine(state: LineState, text: string): void {
     this.isLost = LOST.has(state);
-    this.line.update(lineText(state, text));
+    this.line = lineText(state, text);
+    this.sentence.update(this.line || this.problem);
+  }
+
+  /** Show what the kernel says about itself; an empty sentence takes it away. */
+  showProblem(sentence: string): void {
+    this.problem = sentence;
+    this.sentence.update(this.line || this.problem);
   }
 
   update(health: Health): void {
