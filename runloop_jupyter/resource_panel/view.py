@@ -8,15 +8,15 @@ from __future__ import annotations
 
 from typing import Any
 
-import anywidget
 import traitlets
 
 from ..resources.kinds import KINDS
 from ..resources.specs import Kind
 from ..widgets import assets
+from ..widgets.page_widget import PageWidget
 
 
-class ResourceView(anywidget.AnyWidget):
+class ResourceView(PageWidget):
     """Tabs, table, forms and details. `layout_state` is how the user has arranged it: tab, sort, filters, widths."""
 
     _esm = assets.script("panel")

@@ -7,7 +7,6 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any, ClassVar, TypeVar
 
-import anywidget
 from traitlets import Unicode
 
 from ..errors import MagicError
@@ -15,6 +14,7 @@ from ..kernel import loop
 from ..kernel.prompts import is_live
 from ..rendering.page import paragraph
 from .channel import Channel
+from .page_widget import PageWidget
 from .protocol import common
 
 if TYPE_CHECKING:
@@ -35,7 +35,7 @@ def static_text(heading: str) -> dict[str, str]:
     return {"text/plain": text, "text/html": paragraph(text)}
 
 
-class Tool(anywidget.AnyWidget):
+class Tool(PageWidget):
     """A widget for one devbox, or another resource. `close` ends its tasks and connections."""
 
     heading = Unicode().tag(sync=True)

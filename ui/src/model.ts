@@ -7,7 +7,10 @@ export interface Model {
   on(event: "msg:custom", callback: (content: Received, buffers: readonly DataView[]) => void): void;
   off(event: "msg:custom", callback: (content: Received, buffers: readonly DataView[]) => void): void;
   /** The front end's own, where it is JupyterLab's or Notebook's. */
-  widget_manager?: { context?: { sessionContext?: { session?: { kernel?: Kernel | null } | null } } };
+  widget_manager?: {
+    get_model?(id: string): Promise<unknown>;
+    context?: { sessionContext?: { session?: { kernel?: Kernel | null } | null } };
+  };
 }
 
 export type Received = Readonly<Record<string, unknown>> & { op: string };

@@ -3,6 +3,7 @@ import "../styles/panel.css";
 import "../styles/table.css";
 import "../styles/side_pane.css";
 import { Channel } from "../channel";
+import { hearing } from "../hearing";
 import type { RenderOptions } from "../model";
 import { BINARY, type Event, type Request } from "../protocol/panel";
 import { panelHandlers } from "./events";
@@ -26,4 +27,4 @@ function render({ model, el }: RenderOptions): () => void {
   };
 }
 
-export default { render };
+export default { render: hearing(render) };

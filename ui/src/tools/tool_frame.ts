@@ -2,6 +2,7 @@ import { Channel, type ChannelOptions } from "../channel";
 import { Announcer } from "../dom/announcer";
 import { h } from "../dom/elements";
 import { Notices } from "../dom/notices";
+import { hearing } from "../hearing";
 import type { Model, RenderOptions } from "../model";
 import type { BinaryFields, Ended, Problem } from "../protocol/common";
 
@@ -15,12 +16,12 @@ export interface Tool {
 }
 
 /** What anywidget makes views of: `open` opens a tool in an element. */
-export function widget(open: (options: RenderOptions) => Tool): { render: (options: RenderOptions) => () => void } {
+export function widget(open: (options: RenderOptions) => Tool): { render: ReturnType<typeof hearing> } {
   return {
-    render: (options) => {
+    render: hearing((options) => {
       const tool = open(options);
       return () => tool.close();
-    },
+    }),
   };
 }
 

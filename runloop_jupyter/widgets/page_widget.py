@@ -1,0 +1,19 @@
+"""The base of all widgets that have a module in the page."""
+
+from __future__ import annotations
+
+import uuid
+from typing import Any
+
+import anywidget
+from traitlets import Unicode
+
+
+class PageWidget(anywidget.AnyWidget):
+    """A widget whose module knows the id of its model, to find it in the front end (`ui/src/hearing.ts`)."""
+
+    widget_id = Unicode().tag(sync=True)
+
+    def __init__(self, **traits: Any) -> None:
+        identity = uuid.uuid4().hex
+        super().__init__(model_id=identity, widget_id=identity, **traits)
