@@ -6,6 +6,8 @@ NPM := PATH="$(CURDIR)/$(BIN):$$PATH" npm --prefix ui
 UI := ui/node_modules/.package-lock.json
 NOTEBOOK ?= notebooks/quickstart.ipynb
 .DEFAULT_GOAL := help
+# Compiled code is kept, also where an image says not to: each kernel and service would compile all that it imports.
+export PYTHONDONTWRITEBYTECODE :=
 .PHONY: help demo lab test test-fast lint ui bench soak docs clean
 
 help: ## show this list

@@ -1,5 +1,7 @@
 """Fixtures for all tests: one embedded service for each worker, and a state folder for each test."""
 
+import os
+import sys
 from collections.abc import Generator, Iterator
 from contextlib import AbstractContextManager, nullcontext
 from itertools import count
@@ -11,6 +13,10 @@ from hypothesis import HealthCheck, settings
 from tests.local.serving import Service, serving
 from tests.needs import NEEDS, marks_of, nothing_started
 from tests.own_state import own_state
+
+# As in the Makefile, where pytest is called by itself.
+sys.dont_write_bytecode = False
+os.environ.pop("PYTHONDONTWRITEBYTECODE", None)
 
 _numbers = count(1)
 
