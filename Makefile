@@ -27,7 +27,7 @@ test: $(UI) ## run every test, browser included, the files side by side: WORKERS
 
 test-fast: $(UI) ## run the tests that need no service, kernel or browser: a minute or so
 	@$(NPM) test --silent
-	@$(BIN)/pytest --numprocesses $(or $(WORKERS),auto) --dist loadfile -m "not (service or kernel or browser or exhaustion)"
+	@$(BIN)/pytest --numprocesses $(or $(WORKERS),auto) --dist loadfile --ignore tests/browser -m "not (service or kernel or browser or exhaustion)"
 
 lint: $(UI) ## ruff and mypy --strict, Biome and tsc; and that what is made of the sources is up to date
 	@$(BIN)/ruff check .

@@ -32,8 +32,7 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
             for name in marks_of(item):
                 item.add_marker(name)
     rank = {name: number for number, name in enumerate(_LONGEST_FIRST)}
-    folder = Path(__file__).parent
-    items.sort(key=lambda item: rank.get(item.path.relative_to(folder).parts[0], len(rank)))
+    items.sort(key=lambda item: rank.get(item.nodeid.split("/")[1], len(rank)))
 
 
 @pytest.hookimpl(wrapper=True)
