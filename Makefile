@@ -6,6 +6,8 @@ NPM := PATH="$(CURDIR)/$(BIN):$$PATH" npm --prefix ui
 UI := ui/node_modules/.package-lock.json
 NOTEBOOK ?= notebooks/quickstart.ipynb
 .DEFAULT_GOAL := help
+# Compiled code is kept, also where an image says not to: each kernel and service would compile all that it imports.
+export PYTHONDONTWRITEBYTECODE :=
 .PHONY: help demo lab test test-fast lint ui bench soak docs clean
 
 help: ## show this list
@@ -25,7 +27,7 @@ test: $(UI) ## run every test, browser included, the files side by side: WORKERS
 
 test-fast: $(UI) ## run the tests that need no service, kernel or browser: a minute or so
 	@$(NPM) test --silent
-	@$(BIN)/pytest --numprocesses $(or $(WORKERS),auto) --dist loadfile -m "not (service or kernel or browser or exhaustion)"
+	@$(BIN)/pytest --numprocesses $(or $(WORKERS),auto) --dist loadfile --ignore tests/browser -m "not (service or kernel or browser or exhaustion)"
 
 lint: $(UI) ## ruff and mypy --strict, Biome and tsc; and that what is made of the sources is up to date
 	@$(BIN)/ruff check .

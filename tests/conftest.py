@@ -1,5 +1,7 @@
 """Fixtures for all tests: one embedded service for each worker, and a state folder for each test."""
 
+import os
+import sys
 from collections.abc import Generator, Iterator
 from contextlib import AbstractContextManager, nullcontext
 from itertools import count
@@ -11,6 +13,10 @@ from hypothesis import HealthCheck, settings
 from tests.local.serving import Service, serving
 from tests.needs import NEEDS, marks_of, nothing_started
 from tests.own_state import own_state
+
+# As in the Makefile, where pytest is called by itself.
+sys.dont_write_bytecode = False
+os.environ.pop("PYTHONDONTWRITEBYTECODE", None)
 
 _numbers = count(1)
 
@@ -26,8 +32,7 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
             for name in marks_of(item):
                 item.add_marker(name)
     rank = {name: number for number, name in enumerate(_LONGEST_FIRST)}
-    folder = Path(__file__).parent
-    items.sort(key=lambda item: rank.get(item.path.relative_to(folder).parts[0], len(rank)))
+    items.sort(key=lambda item: rank.get(item.nodeid.split("/")[1], len(rank)))
 
 
 @pytest.hookimpl(wrapper=True)

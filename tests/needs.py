@@ -46,7 +46,7 @@ def marks_of(item: pytest.Function) -> frozenset[str]:
 def marks_of_code(function: object) -> frozenset[str]:
     """The marks of what a function's code names, and the code that it names, and so on."""
     found: set[str] = set()
-    named, seen = [function], set()
+    named, seen = [*_parts(function)], set()
     while named:
         value = named.pop()
         if id(value) in seen:
@@ -55,15 +55,25 @@ def marks_of_code(function: object) -> frozenset[str]:
         name = _name(value)
         if name in MARKS:
             found.add(MARKS[name])
-        elif isinstance(value, Mapping):
-            named += value.values()
-        elif isinstance(value, list | tuple):
-            named += value
-        elif isinstance(value, partial):
-            named.append(value.func)
-        elif name.startswith(_OWN):
-            named += vars(value).values() if isinstance(value, type) else _globals_of(value)
+        elif isinstance(value, type):
+            named += [part for each in vars(value).values() for part in _parts(each)]
+        else:
+            named += _globals_of(value)
     return frozenset(found)
+
+
+def _parts(value: object) -> Iterator[object]:
+    """What may lead to a mark: the value itself, or all such that it holds."""
+    if isinstance(value, Mapping):
+        for each in value.values():
+            yield from _parts(each)
+    elif isinstance(value, list | tuple):
+        for each in value:
+            yield from _parts(each)
+    elif isinstance(value, partial):
+        yield from _parts(value.func)
+    elif (name := _name(value)) in MARKS or name.startswith(_OWN):
+        yield value
 
 
 def _name(value: object) -> str:
@@ -73,11 +83,18 @@ def _name(value: object) -> str:
     return f"{getattr(value, '__module__', '')}.{getattr(value, '__qualname__', '')}"
 
 
-def _globals_of(function: Any) -> Iterator[object]:
+def _globals_of(function: Any) -> tuple[object, ...]:
     """The values of the names in a function's code: its globals, what it takes from modules, and what it imports."""
     function = inspect.unwrap(function)
-    if not isinstance(function, FunctionType):
-        return
+    return _parts_of_globals(function) if isinstance(function, FunctionType) else ()
+
+
+@cache  # thousands of tests share their code
+def _parts_of_globals(function: FunctionType) -> tuple[object, ...]:
+    return tuple(part for value in _all_globals_of(function) for part in _parts(value))
+
+
+def _all_globals_of(function: FunctionType) -> Iterator[object]:
     names = {name for code in _codes(function.__code__) for name in code.co_names}
     imported = [sys.modules[name] for name in names & sys.modules.keys() if name.startswith(_OWN)]
     for value in (*(function.__globals__[name] for name in names & function.__globals__.keys()), *imported):

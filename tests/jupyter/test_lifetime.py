@@ -82,16 +82,17 @@ def _exit(kernel: Kernel) -> None:
 @pytest.mark.parametrize(
     "end", [_kill, _exit_at_once, _restart, _restart_by_force, _exit], ids=lambda end: end.__name__
 )
-def test_however_a_kernel_ends_the_service_ends_what_it_created(home: Home, end: Callable[[Kernel], None]) -> None:
+def test_however_a_kernel_ends_the_service_ends_what_it_created(
+    home: Home, kernel: Kernel, end: Callable[[Kernel], None]
+) -> None:
     name = end.__name__
-    with kernels.start(home.env) as kernel:
-        kernel.run(f"{LOAD}%devbox create --name one{name}\n%devbox create --name kept{name} --keep").check()
-        kernel.run(f"%devbox create --name two{name} --keep-alive 2h\n%devbox suspend").check()
-        end(kernel)
+    with kernels.start(home.env) as ending:
+        ending.run(f"{LOAD}%devbox create --name one{name}\n%devbox create --name kept{name} --keep").check()
+        ending.run(f"%devbox create --name two{name} --keep-alive 2h\n%devbox suspend").check()
+        end(ending)
         assert [home.ends(f"one{name}"), home.ends(f"two{name}")] == [ENDED, ENDED]
-    with kernels.start(home.env) as kernel:
-        kernel.run(f"{LOAD}%devbox use kept{name}\n%devbox exec echo found").check()
-        kernel.run("%devbox shutdown").check()
+    kernel.run(f"%devbox use kept{name}\n%devbox exec echo found").check()
+    kernel.run("%devbox shutdown").check()
 
 
 def test_a_restart_in_the_middle_of_a_cell_kills_its_command(home: Home) -> None:

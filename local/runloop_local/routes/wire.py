@@ -36,7 +36,7 @@ B = TypeVar("B", bound=BaseModel)
 class Body(BaseModel):
     """A request's JSON body. Unknown fields are ignored, as clients of other versions send them."""
 
-    model_config = ConfigDict(extra="ignore", frozen=True, allow_inf_nan=False)
+    model_config = ConfigDict(extra="ignore", frozen=True, allow_inf_nan=False, defer_build=True)
 
 
 def engine_of(request: Request) -> Engine:

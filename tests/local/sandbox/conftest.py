@@ -6,7 +6,7 @@ import secrets
 import signal
 import sys
 import tempfile
-from collections.abc import AsyncIterator, Awaitable, Callable, Iterator
+from collections.abc import AsyncIterator, Awaitable, Callable, Iterator, Sequence
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
 from pathlib import Path
@@ -34,6 +34,11 @@ def driver_named(name: str) -> DriverName:
     return next(driver for driver in available_drivers() if driver == name)
 
 
+async def _that_work(drivers: Sequence[DriverName]) -> list[DriverName]:
+    work = await asyncio.gather(*map(_works, drivers))
+    return [driver for driver, works in zip(drivers, work, strict=True) if works]
+
+
 async def _works(driver: DriverName) -> bool:
     isolation = NamespacesIsolation(DATA_DIR / "offered", driver)
     try:
@@ -45,7 +50,7 @@ async def _works(driver: DriverName) -> bool:
     return True
 
 
-NAMESPACES = [driver for driver in available_drivers() if sys.platform == "linux" and asyncio.run(_works(driver))]
+NAMESPACES = asyncio.run(_that_work(available_drivers())) if sys.platform == "linux" else []
 LANDLOCK = ["landlock"] if has_landlock() else []
 EVERY_WAY = [*NAMESPACES, *LANDLOCK, "none"]
 

@@ -9,7 +9,7 @@ import socket
 import stat
 import subprocess
 import sys
-from collections.abc import AsyncIterator, Callable, Iterator
+from collections.abc import AsyncIterator, Awaitable, Callable, Iterator
 from contextlib import ExitStack
 from pathlib import Path
 
@@ -243,22 +243,39 @@ def root_only_file() -> str | None:
     return None
 
 
+Pair = tuple[Sandbox, str]
+"""A sandbox to escape from, and a neighbour's file."""
+
+
 @pytest_asyncio.fixture(loop_scope="session", scope="module")
-async def pair(isolations: Callable[[str], Isolation], way: str) -> AsyncIterator[tuple[Sandbox, str]]:
-    """A sandbox to escape from, and a neighbour's file."""
-    isolation = isolations(way)
-    sandboxes = [await isolation.create(f"escape-{secrets.token_hex(4)}") for _ in range(2)]
-    for sandbox in sandboxes:
-        await sandbox.start()
-    await output(sandboxes[1], "echo private > file")
-    [folder] = DATA_DIR.glob(f"*/*/sandboxes/{sandboxes[1].id}")
-    [file] = folder.rglob("file")
-    yield sandboxes[0], str(file)
-    for sandbox in sandboxes:
+async def pairs(isolations: Callable[[str], Isolation]) -> AsyncIterator[Callable[[str], Awaitable[Pair]]]:
+    """One of each way for all attempts: pytest would end a fixture of the way itself with each attempt."""
+    made: dict[str, Pair] = {}
+    started: list[Sandbox] = []
+
+    async def of(way: str) -> Pair:
+        if way not in made:
+            sandboxes = [await isolations(way).create(f"escape-{secrets.token_hex(4)}") for _ in range(2)]
+            started.extend(sandboxes)
+            for sandbox in sandboxes:
+                await sandbox.start()
+            await output(sandboxes[1], "echo private > file")
+            [folder] = DATA_DIR.glob(f"*/*/sandboxes/{sandboxes[1].id}")
+            [file] = folder.rglob("file")
+            made[way] = sandboxes[0], str(file)
+        return made[way]
+
+    yield of
+    for sandbox in started:
         await sandbox.destroy()
 
 
-async def attempt(name: str, pair: tuple[Sandbox, str], outside: dict[str, object], user: User) -> str:
+@pytest_asyncio.fixture(loop_scope="session")
+async def pair(pairs: Callable[[str], Awaitable[Pair]], way: str) -> Pair:
+    return await pairs(way)
+
+
+async def attempt(name: str, pair: Pair, outside: dict[str, object], user: User) -> str:
     sandbox, other_file = pair
     facts = json.dumps({**outside, "other_file": other_file})
     result = await run(
@@ -269,19 +286,19 @@ async def attempt(name: str, pair: tuple[Sandbox, str], outside: dict[str, objec
 
 
 @pytest.mark.parametrize("user", ["user", "root"])
-@pytest.mark.parametrize(("way", "name"), CASES, scope="module")
+@pytest.mark.parametrize(("way", "name"), CASES)
 async def test_the_escape_is_held(
-    name: str, pair: tuple[Sandbox, str], outside: dict[str, object], user: User, victim: subprocess.Popen[bytes]
+    name: str, pair: Pair, outside: dict[str, object], user: User, victim: subprocess.Popen[bytes]
 ) -> None:
     assert (await attempt(name, pair, outside, user)).startswith("held"), name
     assert victim.poll() is None
     assert not os.path.exists("/usr/bin/planted-by-devbox")  # noqa: ASYNC240 - one look
 
 
-@pytest.mark.parametrize("way", ["none"], scope="module")
+@pytest.mark.parametrize("way", ["none"])
 @pytest.mark.parametrize("name", CONTROLS)
 async def test_without_isolation_the_same_attempt_succeeds(
-    name: str, pair: tuple[Sandbox, str], outside: dict[str, object], way: str
+    name: str, pair: Pair, outside: dict[str, object], way: str
 ) -> None:
     assert (await attempt(name, pair, outside, "user")).startswith("escaped"), name
 
