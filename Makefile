@@ -34,11 +34,13 @@ lint: $(UI) ## ruff and mypy --strict, Biome and tsc; and that what is made of t
 	@$(BIN)/ruff format --check .
 	@$(BIN)/mypy
 	@$(BIN)/python -m scripts.protocol_types --check
+	@$(BIN)/python -m scripts.cell_magics --check
 	@$(NPM) run lint --silent
 	@$(NPM) run build --silent -- --check
 
 ui: $(UI) ## build the page's side (ui/) into runloop_jupyter/static, and write the page's types and docs of the protocol
 	@$(BIN)/python -m scripts.protocol_types
+	@$(BIN)/python -m scripts.cell_magics
 	@$(NPM) run build --silent
 
 bench: $(BIN)/.dev ## the benchmarks, beside the official client in the same run

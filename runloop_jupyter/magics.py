@@ -15,6 +15,7 @@ from traitlets.config import Config
 
 from .kernel import input_lines
 from .kernel.preload import preload
+from .lab.notebook_comm import NotebookComm
 from .output import displays
 
 if TYPE_CHECKING:
@@ -50,6 +51,7 @@ def load(shell: InteractiveShell) -> None:
     shell.Completer.custom_matchers.append(magics.matcher)
     input_lines.add(shell)
     displays.register(shell)
+    magics.notebook_comm.open()
     preload()
 
 
@@ -59,6 +61,7 @@ def unload(shell: InteractiveShell) -> None:
     magics = manager.registry.pop(RunloopMagics.__name__, None)
     if not isinstance(magics, RunloopMagics):
         return
+    magics.notebook_comm.close()
     magics.close()
     shell.Completer.custom_matchers.remove(magics.matcher)
     input_lines.remove(shell)
@@ -162,6 +165,7 @@ class RunloopMagics(Magics):
         self._namespace = shell.user_ns
         self._hidden = shell.user_ns_hidden
         self.matcher = _matcher(self)
+        self.notebook_comm = NotebookComm(shell, lambda: self.session)
 
     def _load_config(self, cfg: Config, section_names: Any = None, traits: Any = None) -> None:
         """Take each value that fits by itself: one that does not must not keep the magics from being loaded."""
@@ -195,6 +199,7 @@ class RunloopMagics(Magics):
 
         session = Session(settings=self._settings)
         atexit.register(session.end)
+        self.notebook_comm.follow(session)
         return session
 
     @cached_property

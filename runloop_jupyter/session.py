@@ -57,7 +57,9 @@ class Session:
             on_restart=self.owned.reconnect,
         )
         self.ownerships = Ownerships(self.client, self.owned, self.kernel_registry)
-        self.current: DevboxInfo | None = None
+        self.on_choice: list[Callable[[], None]] = []
+        """Called when another devbox is the current one, or none is."""
+        self._current: DevboxInfo | None = None
         self.names = NameCache()
         self.printed = NameCache()
         self.execution_history = ExecutionHistory(self.state)
@@ -97,6 +99,17 @@ class Session:
         return made
 
     # The current devbox
+
+    @property
+    def current(self) -> DevboxInfo | None:
+        """The devbox that cells use which name none, as it was when it was chosen."""
+        return self._current
+
+    @current.setter
+    def current(self, devbox: DevboxInfo | None) -> None:
+        self._current = devbox
+        for notify in tuple(self.on_choice):
+            notify()
 
     async def find(self, reference: str | None) -> DevboxInfo:
         """Return the devbox that a name or id means, or the current one as it is now. Raises `UsageError`."""

@@ -16,13 +16,20 @@ from pathlib import Path
 from typing import Any, Literal, Union, get_args, get_origin, get_type_hints
 
 from runloop_jupyter.resources import specs
-from runloop_jupyter.widgets.protocol import VERSION, common, console, files, logs, panel, terminal
+from runloop_jupyter.widgets.protocol import VERSION, common, console, files, logs, notebook, panel, terminal
 from runloop_jupyter.widgets.protocol.message import Message, Protocol, Request, binary_fields
 
 ROOT = Path(__file__).parents[1]
 TYPES = ROOT / "ui" / "src" / "protocol"
 PAGE = ROOT / "docs" / "panel-protocol.md"
-MODULES = {"panel": panel, "console": console, "terminal": terminal, "logs": logs, "files": files}
+MODULES = {
+    "panel": panel,
+    "console": console,
+    "terminal": terminal,
+    "logs": logs,
+    "files": files,
+    "notebook": notebook,
+}
 SHARED = {panel: specs}
 """By module of messages, the module of those parts of them that others make."""
 

@@ -59,6 +59,10 @@ class Parser(argparse.ArgumentParser, Generic[OptionsT_co]):
     cell = ""
     """The name of the cell below the line, where one can be: "the command"."""
     needs_cell = False
+    cell_language = ""
+    """The language of the cell, by its name in JupyterLab. Empty for text of no language."""
+    cell_language_argument = ""
+    """The argument that says it instead, where given: an option that names a program, or one without dashes, a file."""
     keeps_line_ends = False
     """True if the ends of the cell's lines are kept as they are; else CRLF becomes LF, which all programs take."""
     shows_output = False

@@ -60,7 +60,7 @@ def parser() -> Parser[Options]:
         "The log of the build streams in. Stop ends the build and deletes what there is of it.",
     )
     made.shows_progress = True
-    made.cell = "the Dockerfile"
+    made.cell, made.cell_language = "the Dockerfile", "Dockerfile"
     made.add_name("blueprint", "name", metavar="NAME", help="what to call it; the latest of a name is what counts")
     made.add_name("local path", "--file", metavar="FILE", help="the Dockerfile, instead of the cell")
     made.add_name("local path", "--context", metavar="DIR", help="the folder that COPY and ADD take files from")

@@ -32,7 +32,7 @@ def parser() -> Parser[Options]:
         "An exit code other than 0 fails the cell.",
     )
     made.takes_command = made.shows_output = True
-    made.cell = "the command"
+    made.cell, made.cell_language = "the command", "shell"
     made.usage = "%%devbox exec [options] COMMAND\n       %%%%devbox exec [options]"  # argparse halves them
     add_capture_options(made)
     add_input_options(made)

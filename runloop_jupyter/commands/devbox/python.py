@@ -52,7 +52,7 @@ def parser() -> Parser[Options]:
         "HTML do not run in your page.",
     )
     made.shows_output = made.needs_cell = True
-    made.cell = "the code"
+    made.cell, made.cell_language = "the code", "ipython"
     _add_variables(made, "--in", "sent", "variables to send to the devbox")
     _add_variables(made, "--out", "wanted", "variables to bring back")
     add_result_option(made)

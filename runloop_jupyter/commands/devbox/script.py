@@ -30,7 +30,7 @@ def parser() -> Parser[Options]:
         "Run the cell below %%devbox script --proc PROGRAM by any interpreter: it gets the cell as its input.",
     )
     made.shows_output = made.needs_cell = True
-    made.cell = "the script"
+    made.cell, made.cell_language, made.cell_language_argument = "the script", "shell", "--proc"
     made.add_argument("--proc", metavar="PROGRAM", help="the interpreter, with its arguments: node, 'perl -w'")
     add_capture_options(made)
     add_template_option(made, "on")

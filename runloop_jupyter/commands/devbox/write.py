@@ -41,7 +41,7 @@ def parser() -> Parser[Options]:
         "A path is relative to the home directory; ~/ and absolute ones work too.",
     )
     made.needs_cell = made.keeps_line_ends = True
-    made.cell = "the text"
+    made.cell, made.cell_language_argument = "the text", "path"
     made.add_name("remote path", "path", metavar="PATH", help="the file")
     made.add_argument("--append", "-a", action="store_true", help="add the cell to the end of the file")
     made.add_argument("--mode", metavar="MODE", type=_mode, help="the file's permissions: 755")

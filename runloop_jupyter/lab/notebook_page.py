@@ -1,0 +1,117 @@
+"""What the page of a notebook is told: which devbox is the current one, and the panel when its sidebar wants it."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Callable, Mapping, Sequence
+from typing import TYPE_CHECKING, Any
+
+from ..errors import MagicError
+from ..resource_panel import connected_panel
+from ..widgets.channel import Channel
+from ..widgets.protocol.notebook import PROTOCOL, CurrentDevbox, PanelFailed, PanelReady, ShowPanel
+from .devbox_watch import NONE, DevboxWatch
+
+if TYPE_CHECKING:
+    from concurrent.futures import Future
+
+    from IPython.core.interactiveshell import InteractiveShell
+
+    from ..session import Session
+    from ..widgets.protocol import Request
+
+
+class NotebookPage:
+    """The kernel's end of the conversation with all pages that show the notebook."""
+
+    def __init__(
+        self,
+        shell: InteractiveShell,
+        send: Callable[[dict[str, Any], list[bytes]], None],
+        make_session: Callable[[], Session],
+    ) -> None:
+        self._shell = shell
+        self._make_session = make_session
+        self._channel = Channel(PROTOCOL, self, send)
+        self._channel.on(ShowPanel, self._show_panel)
+        self._watch: DevboxWatch | None = None
+        self._watching: Future[Any] | None = None
+        self._session: Session | None = None
+        self._panel: Any = None
+        self._one_at_a_time = asyncio.Lock()
+
+    def receive(self, content: object, buffers: Sequence[memoryview]) -> None:
+        """Take a message of a page, on any thread."""
+        self._channel.receive(content, buffers)
+
+    def follow(self, session: Session) -> None:
+        """Show this session's current devbox from now on."""
+        self._session = session
+        session.on_choice.append(self._chosen)
+
+    def close(self) -> None:
+        """End all that it does, and the panel."""
+        self._channel.close()
+        if self._session is not None:
+            self._session.on_choice.remove(self._chosen)
+        if self._panel is not None:
+            self._panel.close()
+
+    # What the channel tells
+
+    async def greeted(self, view: str, hello: Request) -> None:
+        """Tell a view that has opened what the current devbox is."""
+        self._channel.post(self._watch.shown if self._watch else NONE, view=view)
+        self._look()
+
+    async def abandoned(self) -> None:
+        """No page is left."""
+        if self._watching is not None:
+            self._watching.cancel()
+            self._watch = self._watching = None
+
+    def failed(self, error: Exception) -> None:
+        """Show an error that nothing else has handled where the panel would be."""
+        self._channel.post(PanelFailed(f"{type(error).__name__}: {error}"))
+
+    # The current devbox
+
+    def _chosen(self) -> None:
+        if self._channel.is_open:
+            self._channel.begin(self._look_now())
+
+    async def _look_now(self) -> None:
+        self._look()
+
+    def _look(self) -> None:
+        if self._session is None:
+            return
+        if self._watch is None:
+            self._watch = DevboxWatch(self._session, self._tell, lambda: self._channel.visible)
+            self._watching = self._channel.begin(self._watch.run())
+        self._watch.poke()
+
+    def _tell(self, devbox: CurrentDevbox) -> None:
+        self._channel.post(devbox)
+
+    # The panel
+
+    async def _show_panel(self, view: str, _: ShowPanel) -> None:
+        try:
+            async with self._one_at_a_time:
+                data = await self._panel_data()
+        except MagicError as error:
+            self._channel.post(PanelFailed(str(error)), view=view)
+        else:
+            self._channel.post(PanelReady(data), view=view)
+
+    async def _panel_data(self) -> Mapping[str, Any]:
+        """Return what shows the panel: one for all pages, and made anew once it was closed."""
+        shown = self._panel
+        if shown is None or shown.comm is None:
+            session = self._make_session()
+            shown = await session.client.guard(connected_panel(session))
+            self._panel = shown if hasattr(shown, "comm") else None
+        data, _ = self._shell.display_formatter.format(shown)
+        found: Mapping[str, Any] = data
+        return found

@@ -1,0 +1,52 @@
+// Made from runloop_jupyter/widgets/protocol by scripts/protocol_types.py: change the classes, then `make ui`.
+
+import type { Ack, Alive, BinaryFields, Bye, Ended, HelloWanted, Problem } from "./common";
+
+/** As every widget's. */
+export interface Hello {
+  op: "hello";
+  protocol: number;
+  visible: boolean;
+}
+
+/** The panel is wanted for the sidebar. */
+export interface ShowPanel {
+  op: "show_panel";
+}
+
+/** The notebook's current devbox and its status, which is empty while it cannot be told; empty `id`: none. */
+export interface CurrentDevbox {
+  op: "current_devbox";
+  id: string;
+  name: string;
+  status: string;
+}
+
+/** What shows the panel, by MIME type, as in the output of a cell. */
+export interface PanelReady {
+  op: "panel_ready";
+  data: Readonly<Record<string, unknown>>;
+}
+
+/** There is no panel; `text` says why, and what to do. */
+export interface PanelFailed {
+  op: "panel_failed";
+  text: string;
+}
+
+export type Request =
+  | Hello
+  | Alive
+  | Bye
+  | ShowPanel;
+
+export type Event =
+  | Ack
+  | HelloWanted
+  | Problem
+  | Ended
+  | CurrentDevbox
+  | PanelReady
+  | PanelFailed;
+
+export const BINARY: BinaryFields = {};
