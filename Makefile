@@ -61,8 +61,9 @@ $(BIN)/uv:
 	@$(PYTHON) -m venv .venv
 	@$(BIN)/python -m pip install --quiet --disable-pip-version-check uv
 
-$(BIN)/.run: pyproject.toml | $(BIN)/uv
-	@$(BIN)/uv pip install --quiet --python $(BIN)/python -e . ipykernel nbclient
+# An editable install has a copy of the JupyterLab extension: it is made again when that was built.
+$(BIN)/.run: pyproject.toml ui/labextension/package.json | $(BIN)/uv
+	@$(BIN)/uv pip install --quiet --python $(BIN)/python --reinstall-package runloop-jupyter -e . ipykernel nbclient
 	@touch $@
 
 $(BIN)/.lab: $(BIN)/.run

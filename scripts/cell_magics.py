@@ -28,7 +28,7 @@ export interface CellMagic {
   program: string;
   /** True if the first word that is no option is a file whose name says the language. */
   file: boolean;
-  /** The options that take a value. */
+  /** The options that take a value, where an argument says the language. */
   valued: readonly string[];
 }
 
@@ -70,7 +70,7 @@ def described(parser: Parser[object]) -> dict[str, Any]:
         "language": parser.cell_language,
         "program": argument if argument.startswith("-") else "",
         "file": bool(argument) and not argument.startswith("-"),
-        "valued": sorted(parser.value_options),
+        "valued": sorted(parser.value_options) if argument else [],
     }
 
 

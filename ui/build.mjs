@@ -1,13 +1,14 @@
 /**
- * Builds what the Python package carries: a module and a style sheet for each widget, and the terminal emulator.
+ * Builds what the Python package carries: a module and a style sheet for each widget, the terminal emulator, and the
+ * JupyterLab extension.
  * `--check` builds elsewhere, and fails where the package has something else.
  */
-import { mkdtempSync, readdirSync, readFileSync, rmSync } from "node:fs";
+import { existsSync, mkdtempSync, readdirSync, readFileSync, rmSync } from "node:fs";
 import { tmpdir } from "node:os";
-import { basename, join } from "node:path";
+import { basename, join, relative } from "node:path";
 import { build } from "esbuild";
+import { buildLabExtension } from "./labextension.mjs";
 
-const TARGET = new URL("../runloop_jupyter/static", import.meta.url).pathname;
 const SOURCE = new URL("src", import.meta.url).pathname;
 const ENTRIES = {
   panel: `${SOURCE}/panel/index.ts`,
@@ -18,7 +19,12 @@ const ENTRIES = {
   files: `${SOURCE}/tools/files/index.ts`,
 };
 
-async function buildInto(outdir) {
+const TARGETS = [
+  [new URL("../runloop_jupyter/static", import.meta.url).pathname, buildWidgets],
+  [new URL("labextension", import.meta.url).pathname, buildLabExtension],
+];
+
+async function buildWidgets(outdir) {
   await build({
     entryPoints: ENTRIES,
     outdir,
@@ -33,24 +39,36 @@ async function buildInto(outdir) {
 }
 
 function differences(built, there) {
-  const names = new Set([...readdirSync(built), ...readdirSync(there)]);
+  const names = new Set([...files(built), ...files(there)]);
   return [...names].filter((name) => read(built, name) !== read(there, name));
 }
 
+function files(folder) {
+  if (!existsSync(folder)) return [];
+  const entries = readdirSync(folder, { recursive: true, withFileTypes: true });
+  return entries.filter((entry) => entry.isFile()).map((entry) => relative(folder, join(entry.parentPath, entry.name)));
+}
+
 function read(folder, name) {
-  return readdirSync(folder).includes(name) ? readFileSync(join(folder, name), "utf8") : null;
+  const path = join(folder, name);
+  return existsSync(path) ? readFileSync(path, "utf8") : null;
+}
+
+async function check([target, buildTarget]) {
+  const outdir = mkdtempSync(join(tmpdir(), "runloop-ui-"));
+  await buildTarget(outdir);
+  const stale = differences(outdir, target);
+  rmSync(outdir, { recursive: true });
+  if (stale.length)
+    console.error(`${stale.join(", ")} in ${basename(target)}/ is not what ui/src builds: run \`make ui\`.`);
+  return stale.length;
 }
 
 if (process.argv.includes("--check")) {
-  const outdir = mkdtempSync(join(tmpdir(), "runloop-ui-"));
-  await buildInto(outdir);
-  const stale = differences(outdir, TARGET);
-  rmSync(outdir, { recursive: true });
-  if (stale.length) {
-    console.error(`${stale.join(", ")} in ${basename(TARGET)}/ is not what ui/src builds: run \`make ui\`.`);
-    process.exit(1);
-  }
-} else {
-  rmSync(TARGET, { recursive: true, force: true });
-  await buildInto(TARGET);
+  const stale = await Promise.all(TARGETS.map(check));
+  process.exit(stale.some(Boolean) ? 1 : 0);
+}
+for (const [target, buildTarget] of TARGETS) {
+  rmSync(target, { recursive: true, force: true });
+  await buildTarget(target);
 }

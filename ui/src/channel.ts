@@ -1,5 +1,5 @@
 import { EventOrder } from "./event_order";
-import { kernelIsGone, type Model, type Received } from "./model";
+import { kernelIsGone, type Line, type Received } from "./model";
 import { type BinaryFields, VERSION } from "./protocol/common";
 
 const ALIVE_EVERY = 15_000; // milliseconds
@@ -15,7 +15,7 @@ export type LineState = "connecting" | "open" | "waiting" | "silent" | "gone" | 
 type Handlers<E extends Message> = { [K in E["op"]]?: (event: Extract<E, { op: K }>) => void };
 
 export interface ChannelOptions<E extends Message> {
-  model: Model;
+  model: Line;
   element: HTMLElement;
   binary: BinaryFields;
   /** By the names of the messages. `ack` and `hello_wanted` are the channel's own. */

@@ -13,6 +13,9 @@ export interface Model {
   };
 }
 
+/** The part of it by which messages travel. */
+export type Line = Pick<Model, "send" | "on" | "off" | "widget_manager">;
+
 export type Received = Readonly<Record<string, unknown>> & { op: string };
 
 interface Kernel {
@@ -27,7 +30,7 @@ export interface RenderOptions {
 }
 
 /** True if the kernel behind a widget is gone, as far as the front end tells: what is shown is as it was then. */
-export function kernelIsGone(model: Model, element: Element): boolean {
+export function kernelIsGone(model: Line, element: Element): boolean {
   if (element.closest(".jupyter-widgets-disconnected, .jp-mod-disconnected")) return true;
   const context = model.widget_manager?.context?.sessionContext;
   if (!context) return false; // another front end

@@ -7,7 +7,7 @@ export interface CellMagic {
   program: string;
   /** True if the first word that is no option is a file whose name says the language. */
   file: boolean;
-  /** The options that take a value. */
+  /** The options that take a value, where an argument says the language. */
   valued: readonly string[];
 }
 
@@ -17,83 +17,25 @@ export const CELL_MAGICS: Readonly<Record<string, CellMagic>> = {
     "language": "shell",
     "program": "",
     "file": false,
-    "valued": [
-      "--cwd",
-      "--env",
-      "--err",
-      "--on",
-      "--out",
-      "--result",
-      "--shell",
-      "--stdin",
-      "--tail",
-      "--template",
-      "--timeout",
-      "--user",
-      "-o"
-    ]
+    "valued": []
   },
   "runloop devbox exec": {
     "language": "shell",
     "program": "",
     "file": false,
-    "valued": [
-      "--cwd",
-      "--env",
-      "--err",
-      "--on",
-      "--out",
-      "--result",
-      "--shell",
-      "--stdin",
-      "--tail",
-      "--template",
-      "--timeout",
-      "--user",
-      "-o"
-    ]
+    "valued": []
   },
   "devbox python": {
     "language": "ipython",
     "program": "",
     "file": false,
-    "valued": [
-      "--cwd",
-      "--env",
-      "--in",
-      "--on",
-      "--out",
-      "--python",
-      "--result",
-      "--session",
-      "--stdin",
-      "--tail",
-      "--template",
-      "--timeout",
-      "--user",
-      "-o"
-    ]
+    "valued": []
   },
   "runloop devbox python": {
     "language": "ipython",
     "program": "",
     "file": false,
-    "valued": [
-      "--cwd",
-      "--env",
-      "--in",
-      "--on",
-      "--out",
-      "--python",
-      "--result",
-      "--session",
-      "--stdin",
-      "--tail",
-      "--template",
-      "--timeout",
-      "--user",
-      "-o"
-    ]
+    "valued": []
   },
   "devbox script": {
     "language": "shell",
@@ -157,17 +99,6 @@ export const CELL_MAGICS: Readonly<Record<string, CellMagic>> = {
     "language": "Dockerfile",
     "program": "",
     "file": false,
-    "valued": [
-      "--base",
-      "--build-arg",
-      "--context",
-      "--file",
-      "--metadata",
-      "--policy",
-      "--run",
-      "--secret",
-      "--size",
-      "--template"
-    ]
+    "valued": []
   }
 };
