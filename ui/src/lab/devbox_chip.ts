@@ -17,7 +17,7 @@ export class DevboxChip extends Widget {
   ) {
     super();
     this.addClass("rl-root");
-    this.addClass("rl-chip");
+    this.addClass("rl-devbox-chip");
     this.button = h("button", { type: "button", class: "rl-button", onclick: openPanel }, this.name);
     this.node.append(this.button);
     link.changed.connect(this.renew, this);
