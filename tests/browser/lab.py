@@ -11,6 +11,7 @@ import urllib.error
 import urllib.request
 from collections.abc import Iterator
 from contextlib import contextmanager
+from dataclasses import dataclass
 from pathlib import Path
 
 from playwright.sync_api import Browser, Locator, Page, expect, sync_playwright
@@ -49,13 +50,30 @@ def open_browser() -> Iterator[Browser]:
         browser.close()
 
 
+@dataclass(frozen=True)
+class FrontEnd:
+    """What shows notebooks: a Python that has it, its module, and where it opens one."""
+
+    python: str = sys.executable
+    module: str = "jupyterlab"
+    path: str = "lab/tree"
+
+
+LAB = FrontEnd()
+
+
 @contextmanager
-def serve_lab(folder: Path, home: Path) -> Iterator[str]:
+def serve_lab(folder: Path, home: Path, front_end: FrontEnd = LAB) -> Iterator[str]:
     """JupyterLab on `folder` with a home of its own; gives its address."""
     port = free_port()
     address = f"http://127.0.0.1:{port}"
-    command = [sys.executable, "-m", "jupyterlab", "--no-browser", f"--port={port}", "--ServerApp.port_retries=0"]
-    options = ["--IdentityProvider.token=", f"--ServerApp.root_dir={folder}", "--allow-root"]
+    command = [front_end.python, "-m", front_end.module, "--no-browser", f"--port={port}"]
+    options = [
+        "--ServerApp.port_retries=0",
+        "--IdentityProvider.token=",
+        f"--ServerApp.root_dir={folder}",
+        "--allow-root",
+    ]
     settings = home / "settings"
     decline_news(settings)
     environ = {
@@ -140,11 +158,11 @@ def momentary(root: Locator, text: str) -> Iterator[None]:
 class Notebook:
     """One notebook open in JupyterLab."""
 
-    def __init__(self, page: Page, address: str, name: str) -> None:
+    def __init__(self, page: Page, address: str, name: str, front_end: FrontEnd = LAB) -> None:
         self.page = page
         self.address = address
         page.set_default_timeout(PATIENCE * 1000)
-        page.goto(f"{address}/lab/tree/{name}?reset")
+        page.goto(f"{address}/{front_end.path}/{name}?reset")
         page.wait_for_selector(".jp-Notebook .jp-Cell")
         expect(page.locator(".jp-NotebookPanel-toolbar")).to_contain_text("Python 3")
         self.wait_for_idle()

@@ -122,7 +122,7 @@ describe("Enter at the end indents", () => {
     ["%%devbox exec\nif true; then\n    ls\nfi", ""],
     ["%%devbox exec", ""],
     ["%%devbox python\nif True:", "    "],
-    ["%%devbox python\ndef f():\n    return 1", ""],
+    ["%%devbox python\ndef f():\n    return 1", "    "],
     ["if True:", "    "],
   ])("%j by %j", (cell, indentation) => {
     expect(afterEnter(cell)).toBe(`${cell}\n${indentation}`);
