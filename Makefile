@@ -38,7 +38,7 @@ lint: $(UI) ## ruff and mypy --strict, Biome and tsc; and that what is made of t
 	@$(NPM) run lint --silent
 	@$(NPM) run build --silent -- --check
 
-ui: $(UI) ## build the page's side (ui/) into runloop_jupyter/static, and write the page's types and docs of the protocol
+ui: $(UI) ## build the page's side (ui/), JupyterLab extension included, and write its types and docs of the protocol
 	@$(BIN)/python -m scripts.protocol_types
 	@$(BIN)/python -m scripts.cell_magics
 	@$(NPM) run build --silent
@@ -53,7 +53,7 @@ docs: $(BIN)/.run ## write the pages of docs/magics from what the magics know of
 	@$(BIN)/python -m scripts.magics_pages
 
 clean: ## remove the virtual environment and caches
-	@rm -rf .venv ui/node_modules .venv-1.29 .venv-1.32 .npm-clients .mypy_cache .pytest_cache .ruff_cache
+	@rm -rf .venv ui/node_modules .venv-1.29 .venv-1.32 .venv-lab-4.4 .npm-clients .mypy_cache .pytest_cache .ruff_cache
 
 # One stamp per set of packages, so `make demo` does not wait for the test tools.
 $(BIN)/uv:

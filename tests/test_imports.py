@@ -5,7 +5,7 @@ from graphlib import TopologicalSorter
 import grimp
 import pytest
 
-PAGE = ("resource_panel", "widgets")
+PAGE = ("lab", "resource_panel", "widgets")
 FORBIDDEN = {
     "text": ("client", "commands", "executions", "kernel", "operations", "output", "rendering", "resources", "session"),
     "operations": ("commands", "completion", "executions", "magics", "output", "rendering", *PAGE),
@@ -16,8 +16,9 @@ FORBIDDEN = {
     "session": ("commands", "completion", "magics", "operations", *PAGE),
     "executions": ("commands", "completion", "magics", "operations", *PAGE),
     "rendering": ("commands", "completion", "executions", "magics", "operations", *PAGE, "session"),
-    "resource_panel": ("commands", "completion", "magics"),
-    "widgets": ("commands", "completion", "magics", "resource_panel"),
+    "resource_panel": ("commands", "completion", "lab", "magics"),
+    "widgets": ("commands", "completion", "lab", "magics", "resource_panel"),
+    "lab": ("commands", "completion", "executions", "magics", "operations", "output", "rendering"),
     "commands": ("completion", "magics"),
     "completion": ("magics",),
 }

@@ -1,1 +1,1 @@
-"""The kernel's side of the JupyterLab extension: the notebook's current devbox in its toolbar, the panel in a sidebar."""
+"""The kernel's side of the JupyterLab extension: the devbox in a notebook's toolbar, the panel in the sidebar."""

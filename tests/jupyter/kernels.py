@@ -146,10 +146,10 @@ class Kernel:
         """Run a cell to its end."""
         return self.ended(self.send(code))
 
-    def send(self, code: str) -> Cell:
-        """Send a cell without waiting for it."""
+    def send(self, code: str, *, watched: bool = True) -> Cell:
+        """Send a cell without waiting for it. One that is not `watched` cannot ask anything."""
         cell = Cell()
-        self._cells[self.client.execute(code)] = cell
+        self._cells[self.client.execute(code, allow_stdin=watched)] = cell
         return cell
 
     def begun(self, code: str) -> Cell:
