@@ -66,7 +66,7 @@ class DevboxWatch:
         if devbox is None:
             self._show(NONE)
         elif devbox.id != self.shown.id:
-            self._show(CurrentDevbox(devbox.id, devbox.name, devbox.status))
+            self._show(CurrentDevbox(devbox.id, devbox.short, devbox.status))
 
     async def _look(self) -> float | None:
         """Look once; the result is the number of seconds until the next look, None where there is nothing to see."""
@@ -82,7 +82,7 @@ class DevboxWatch:
         except (RunloopError, TimeoutError):
             status = ""
         if self._session.current is not None and self._session.current.id == devbox.id:
-            self._show(CurrentDevbox(devbox.id, devbox.name, status))
+            self._show(CurrentDevbox(devbox.id, devbox.short, status))
         self._failures = 0 if status else self._failures + 1
         if self._failures:
             return delay_after_failures(self._failures)

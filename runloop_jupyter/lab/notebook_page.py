@@ -61,8 +61,8 @@ class NotebookPage:
 
     async def greeted(self, view: str, hello: Request) -> None:
         """Tell a view that has opened what the current devbox is."""
-        self._channel.post(self._watch.shown if self._watch else NONE, view=view)
         self._look()
+        self._channel.post(self._watch.shown if self._watch else NONE, view=view)
 
     async def abandoned(self) -> None:
         """No page is left."""

@@ -196,6 +196,7 @@ def test_chip_and_sidebar_follow_the_kernel(notebook: LabPage) -> None:
     expect(notebook.chip).to_be_hidden()
     expect(notebook.sidebar).to_contain_text("not loaded in this notebook")
     expect(notebook.sidebar.locator(".rl-panel")).to_have_count(0)
+    notebook.wait_for_idle()
 
 
 @pytest.mark.parametrize("front_end", ["newest", "oldest"], indirect=True)

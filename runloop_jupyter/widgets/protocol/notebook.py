@@ -22,7 +22,7 @@ class ShowPanel(Request):
 
 @dataclass(frozen=True, slots=True)
 class CurrentDevbox(Event):
-    """The notebook's current devbox and its status, which is empty while it cannot be told; empty `id`: none."""
+    """The current devbox: its id, empty for none, its name or else the id, and its status, empty while none is told."""
 
     id: str
     name: str

@@ -10,7 +10,6 @@ const TARGET = "runloop_jupyter";
 
 /** The conversation with the extension in a notebook's kernel, for as long as the notebook is open. */
 export class NotebookLink {
-  state: LinkState = "no kernel";
   devbox: CurrentDevbox | null = null;
   /** What shows the panel, by MIME type, once that was asked for. */
   panel: Readonly<Record<string, unknown>> | null = null;
@@ -20,6 +19,7 @@ export class NotebookLink {
   private kernel: Kernel.IKernelConnection | null = null;
   private comm: Kernel.IComm | null = null;
   private channel: Channel<Request, Event> | null = null;
+  private language = "";
   private isPanelWanted = false;
   private readonly signal = new Signal<NotebookLink, void>(this);
 
@@ -33,6 +33,12 @@ export class NotebookLink {
 
   get changed(): ISignal<NotebookLink, void> {
     return this.signal;
+  }
+
+  get state(): LinkState {
+    if (!this.kernel || this.kernel.status === "dead") return "no kernel";
+    if (this.comm) return "loaded";
+    return this.language && this.language !== "python" ? "other language" : "not loaded";
   }
 
   get isBusy(): boolean {
@@ -61,6 +67,7 @@ export class NotebookLink {
     const kernel = this.notebook.sessionContext.session?.kernel ?? null;
     if (kernel === this.kernel || this.notebook.isDisposed) return;
     this.kernel = kernel;
+    this.language = "";
     this.disconnect();
     if (!kernel?.handleComms) return; // of several documents with one kernel, one has its comms
     kernel.registerCommTarget(TARGET, (comm) => this.connect(comm, kernel));
@@ -69,14 +76,13 @@ export class NotebookLink {
 
   /** Meet a kernel that has had the extension since before this page was open. */
   private async find(kernel: Kernel.IKernelConnection): Promise<void> {
-    const [{ content }, { language_info }] = await Promise.all([
-      kernel.requestCommInfo({ target_name: TARGET }),
-      kernel.info,
-    ]);
-    if (kernel !== this.kernel || this.comm) return;
+    const known = await Promise.all([kernel.requestCommInfo({ target_name: TARGET }), kernel.info]).catch(() => null);
+    if (!known || kernel !== this.kernel || this.comm) return; // one that ends, or starts again, does not answer
+    const [{ content }, { language_info }] = known;
+    this.language = language_info.name;
     const [id] = content.status === "ok" ? Object.keys(content.comms) : [];
     if (id) this.connect(kernel.createComm(TARGET, id), kernel);
-    else this.setState(language_info.name === "python" ? "not loaded" : "other language");
+    else this.signal.emit();
   }
 
   private connect(comm: Kernel.IComm, kernel: Kernel.IKernelConnection): void {
@@ -97,7 +103,7 @@ export class NotebookLink {
       onVisible: (visible) => visible && this.channel?.greet(), // asks for how it is now
     });
     this.channel.open();
-    this.setState("loaded");
+    this.signal.emit();
   }
 
   private noteDevbox(devbox: CurrentDevbox): void {
@@ -126,17 +132,12 @@ export class NotebookLink {
     this.isPanelWanted = false;
     this.problem = "";
     channel?.close();
-    this.setState(this.kernel ? "not loaded" : "no kernel");
+    this.signal.emit();
   }
 
   private close(): void {
     this.kernel = null;
     this.disconnect();
     Signal.clearData(this);
-  }
-
-  private setState(state: LinkState): void {
-    this.state = state;
-    this.signal.emit();
   }
 }

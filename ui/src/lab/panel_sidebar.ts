@@ -45,7 +45,7 @@ export class PanelSidebar extends Panel {
       this.link?.changed.disconnect(this.render, this);
       this.link = link;
       link?.changed.connect(this.render, this);
-      link?.notebook.disposed.connect(() => this.drop(link));
+      link?.notebook.disposed.connect(this.forget, this);
     }
     this.render();
   }
@@ -70,6 +70,10 @@ export class PanelSidebar extends Panel {
     this.areas.set(link, { data: link.panel, area });
     this.addWidget(area);
     model.add({ output_type: "display_data", data: link.panel, metadata: {} });
+  }
+
+  private forget(notebook: Widget): void {
+    for (const link of this.areas.keys()) if (link.notebook === notebook) this.drop(link);
   }
 
   private drop(link: NotebookLink): void {

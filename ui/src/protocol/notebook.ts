@@ -14,7 +14,7 @@ export interface ShowPanel {
   op: "show_panel";
 }
 
-/** The notebook's current devbox and its status, which is empty while it cannot be told; empty `id`: none. */
+/** The current devbox: its id, empty for none, its name or else the id, and its status, empty while none is told. */
 export interface CurrentDevbox {
   op: "current_devbox";
   id: string;

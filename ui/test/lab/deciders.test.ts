@@ -48,7 +48,7 @@ describe("the chip", () => {
   test.each([
     [null, "No devbox", "", "No devbox is chosen."],
     [{ name: "web", status: "running" }, "web", "running", "Current devbox: web, running."],
-    [{ name: "", status: "shutdown" }, "dbx_1", "shutdown", "Current devbox: dbx_1, shut down."],
+    [{ name: "dbx_1", status: "shutdown" }, "dbx_1", "shutdown", "Current devbox: dbx_1, shut down."],
     [{ name: "web", status: "" }, "web", "unknown", "Current devbox: web, its status cannot be told now."],
   ])("%j", (devbox, name, status, title) => {
     const chip = chipOf(devbox && { op: "current_devbox", id: "dbx_1", ...devbox });
