@@ -8,8 +8,8 @@ from collections.abc import Callable
 from typing import TYPE_CHECKING
 
 from ..client import sdk_for
-from ..resource_panel.poll_interval import delay, delay_after_failures
 from ..resources.devboxes import by_id
+from ..widgets.poll_interval import delay, delay_after_failures
 from ..widgets.protocol.notebook import CurrentDevbox
 
 if TYPE_CHECKING:

@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Callable, Mapping, Sequence
-from typing import TYPE_CHECKING, Any
+from collections.abc import Callable, Coroutine, Mapping, Sequence
+from typing import TYPE_CHECKING, Any, TypeVar
 
 from ..errors import MagicError
 from ..resource_panel import connected_panel
@@ -19,6 +19,8 @@ if TYPE_CHECKING:
 
     from ..session import Session
     from ..widgets.protocol import Request
+
+T = TypeVar("T")
 
 
 class NotebookPage:
@@ -70,9 +72,17 @@ class NotebookPage:
             self._watching.cancel()
             self._watch = self._watching = None
 
+    def left(self, view: str) -> None:
+        """A view has asked for nothing that goes on."""
+
+    async def checked(self, work: Coroutine[Any, Any, T]) -> T:
+        """Return the work's result: `failed` can tell of every error."""
+        return await work
+
     def failed(self, error: Exception) -> None:
         """Show an error that nothing else has handled where the panel would be."""
-        self._channel.post(PanelFailed(f"{type(error).__name__}: {error}"))
+        text = str(error) if isinstance(error, MagicError) else f"{type(error).__name__}: {error}"
+        self._channel.post(PanelFailed(text))
 
     # The current devbox
 
