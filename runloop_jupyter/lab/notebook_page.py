@@ -122,6 +122,7 @@ class NotebookPage:
             session = self._make_session()
             shown = await session.client.guard(connected_panel(session))
             self._panel = shown if hasattr(shown, "comm") else None
-        data, _ = self._shell.display_formatter.format(shown)
-        found: Mapping[str, Any] = data
-        return found
+        formatter = self._shell.display_formatter
+        assert formatter is not None  # every shell has one
+        data: Mapping[str, Any] = formatter.format(shown)[0]
+        return data
