@@ -28,6 +28,7 @@ class NotebookComm:
         self._comm: Any = None
         self._page: NotebookPage | None = None
         self._waits = False
+        self._cell_runs = False
 
     def open(self) -> None:
         """Open it, or else before the first cell that somebody watches: programs that run notebooks warn about it."""
@@ -37,6 +38,7 @@ class NotebookComm:
         if getattr(kernel, "_allow_stdin", False):
             self._stop_waiting()
             self._open()
+            self._note_cells()
         elif not self._waits:
             self._shell.events.register("pre_run_cell", self._try_again)
             self._waits = True
@@ -46,6 +48,8 @@ class NotebookComm:
         self._stop_waiting()
         comm, self._comm = self._comm, None
         if comm is not None:
+            self._shell.events.unregister("pre_run_cell", self._cell_begins)
+            self._shell.events.unregister("post_run_cell", self._cell_ends)
             comm.close()
         self._end_page()
 
@@ -63,6 +67,17 @@ class NotebookComm:
             self._shell.events.unregister("pre_run_cell", self._try_again)
             self._waits = False
 
+    def _note_cells(self) -> None:
+        self._cell_runs = True  # the one that loads the magics, or the first that is watched
+        self._shell.events.register("pre_run_cell", self._cell_begins)
+        self._shell.events.register("post_run_cell", self._cell_ends)
+
+    def _cell_begins(self, _: object) -> None:
+        self._cell_runs = True
+
+    def _cell_ends(self, _: object) -> None:
+        self._cell_runs = False
+
     def _open(self) -> None:
         from comm import create_comm
 
@@ -77,7 +92,7 @@ class NotebookComm:
         if self._page is None:
             from .notebook_page import NotebookPage
 
-            self._page = NotebookPage(self._shell, self._send, self._make_session)
+            self._page = NotebookPage(self._shell, self._send, self._make_session, lambda: self._cell_runs)
             if self._session is not None:
                 self._page.follow(self._session)
         return self._page

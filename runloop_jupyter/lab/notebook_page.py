@@ -22,18 +22,25 @@ if TYPE_CHECKING:
 
 T = TypeVar("T")
 
+_POLL_INTERVAL = 0.05  # seconds between looks whether the running cell has connected, or ended
+
 
 class NotebookPage:
-    """The kernel's end of the conversation with all pages that show the notebook."""
+    """The kernel's end of the conversation with all pages that show the notebook.
+
+    `make_session` returns the notebook's session, made if need be; `cell_runs` tells whether a cell runs now.
+    """
 
     def __init__(
         self,
         shell: InteractiveShell,
         send: Callable[[dict[str, Any], list[bytes]], None],
         make_session: Callable[[], Session],
+        cell_runs: Callable[[], bool],
     ) -> None:
         self._shell = shell
         self._make_session = make_session
+        self._cell_runs = cell_runs
         self._channel = Channel(PROTOCOL, self, send)
         self._channel.on(ShowPanel, self._show_panel)
         self._watch: DevboxWatch | None = None
@@ -120,6 +127,9 @@ class NotebookPage:
         shown = self._panel
         if shown is None or shown.comm is None:
             session = self._make_session()
+            # The first to use a service is told which one it is: let that be the cell, not the sidebar.
+            while session.client.connection is None and self._cell_runs():  # noqa: ASYNC110 - IPython has no event for it
+                await asyncio.sleep(_POLL_INTERVAL)
             shown = await session.client.guard(connected_panel(session))
             self._panel = shown if hasattr(shown, "comm") else None
         formatter = self._shell.display_formatter

@@ -197,6 +197,9 @@ def test_chip_and_sidebar_follow_the_kernel(notebook: LabPage) -> None:
     expect(notebook.sidebar).to_contain_text("not loaded in this notebook")
     expect(notebook.sidebar.locator(".rl-panel")).to_have_count(0)
     notebook.wait_for_idle()
+    notebook.run(0)
+    notebook.wait_for_output(0, "Using the embedded service")  # told to the cell, though the sidebar asks at once
+    expect(notebook.row).to_have_count(1)
 
 
 @pytest.mark.parametrize("front_end", ["newest", "oldest"], indirect=True)

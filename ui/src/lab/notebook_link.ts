@@ -45,11 +45,6 @@ export class NotebookLink {
     return this.kernel?.status === "busy";
   }
 
-  /** False while a cell runs that may be the first to connect to a service: what is said then belongs to that cell. */
-  get mayShowPanel(): boolean {
-    return this.devbox !== null || !this.isBusy;
-  }
-
   /** Ask for the panel, once. */
   showPanel(): void {
     if (this.isPanelWanted || !this.channel) return;

@@ -52,7 +52,7 @@ export class PanelSidebar extends Panel {
 
   private render(): void {
     const { link } = this;
-    if (link?.mayShowPanel && this.isVisible && !link.problem) link.showPanel();
+    if (link && this.isVisible && !link.problem) link.showPanel();
     if (link) this.renewArea(link);
     const shown = link && this.areas.get(link)?.area;
     for (const { area } of this.areas.values()) area.setHidden(area !== shown);
