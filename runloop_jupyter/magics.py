@@ -15,7 +15,7 @@ from traitlets.config import Config
 
 from .kernel import input_lines
 from .kernel.preload import preload
-from .lab.notebook_comm import NotebookComm
+from .lab import NotebookComm
 from .output import displays
 
 if TYPE_CHECKING:

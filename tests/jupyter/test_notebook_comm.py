@@ -45,4 +45,4 @@ def test_programs_that_run_notebooks_do_not_see_it(kernel: Kernel) -> None:
 def test_it_imports_nothing_that_answers_the_page_before_that_speaks(kernel: Kernel) -> None:
     kernel.run(LOAD).check()
     loaded = "[name for name in __import__('sys').modules if name.startswith('runloop_jupyter.lab.')]"
-    assert kernel.value(loaded) == ["runloop_jupyter.lab.notebook_comm"]
+    assert kernel.value(loaded) == []
