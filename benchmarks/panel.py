@@ -5,12 +5,14 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import json
+import os
 import re
 import statistics
 import tempfile
 import time
 import urllib.error
 import urllib.request
+import zlib
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -20,11 +22,13 @@ from comm.base_comm import BaseComm
 from playwright.sync_api import Page
 from pydantic_core import from_json, to_json
 
+from benchmarks.imports import LOAD, median_of_processes
 from benchmarks.measure import Row
 from runloop_jupyter.resource_panel.table import Table
 from runloop_jupyter.resource_panel.updates import table_event
 from runloop_jupyter.resource_panel.view import ResourceView
 from runloop_jupyter.resources.kinds import KINDS
+from runloop_jupyter.widgets import assets
 from runloop_jupyter.widgets.protocol import encode
 from runloop_jupyter.widgets.protocol.panel import RowsChanged
 from tests.browser.lab import open_browser, serve_lab
@@ -32,14 +36,23 @@ from tests.browser.panels import PanelPage, many_devboxes, write
 from tests.jupyter.panel.faulty_service import devbox
 
 COUNT = 10_000
+TIMES = 9
 FLOOD = """%%devbox exec --on here
 for n in $(seq 300); do head -c 100000 /dev/zero | tr '\\0' x | fold -w 99; sleep 0.1; done"""
-FIRST_ROWS = """() => new Promise((resolve) => {
-    const start = performance.now();
-    const look = () => document.querySelector('.rl-row:not([hidden])')
-        ? requestAnimationFrame(() => resolve(performance.now() - start)) : requestAnimationFrame(look);
-    look();
-})"""
+# Resolves with the milliseconds from the key that runs a cell until something new is in the page, and painted.
+PAINTED = """(selector) => {
+    const old = new Set(document.querySelectorAll(selector));
+    window.painted = new Promise((resolve) => {
+        addEventListener('keydown', (event) => event.key === 'Enter' && look(performance.now()), { capture: true });
+        const look = (start) => [...document.querySelectorAll(selector)].some((each) => !old.has(each))
+            ? requestAnimationFrame(() => setTimeout(() => resolve(performance.now() - start)))
+            : requestAnimationFrame(() => look(start));
+    });
+}"""
+EMPTY = """import anywidget
+class Empty(anywidget.AnyWidget):
+    _esm = "export default { render({ el }) { el.className = 'empty-widget'; } }"
+Empty()"""
 SCROLL = """() => new Promise((resolve) => {
     const grid = document.querySelector('.rl-grid');
     const gaps = [], work = [];
@@ -99,7 +112,9 @@ CLICK = """(name) => new Promise((resolve) => {
 
 async def run() -> list[Row]:
     """The two sides."""
-    return [*python_side(), *await asyncio.to_thread(in_chromium)]
+    load = Row("load of the machine as this began: processes that run", os.getloadavg()[0], "")
+    extension = Row("%load_ext", await median_of_processes(LOAD), "ms", goal="< 10 ms")
+    return [load, extension, *python_side(), *sizes(), *await asyncio.to_thread(in_chromium)]
 
 
 class Wire(BaseComm):
@@ -112,31 +127,61 @@ class Wire(BaseComm):
 
 
 def python_side() -> list[Row]:
-    """From the service's answer to what goes to the page."""
-    kind = KINDS["devbox"]
+    """From the service's answer to what goes to the page: medians."""
     answer = to_json([devbox(number) for number in range(COUNT)])
     before, comm.create_comm = comm.create_comm, Wire
     try:
         view = ResourceView()
-        table = Table()
-        start = time.perf_counter()
-        table.take([row for entry in from_json(answer) if (row := kind.row(entry))], 1)
-        view.send(*encode(table_event("devbox", table)))
-        all_ms = (time.perf_counter() - start) * 1000
-        Wire.size = 0
-        start = time.perf_counter()
-        change = table.put(kind.row(devbox(7, status="suspended")) or [], 2)
-        assert change is not None
-        view.send(*encode(RowsChanged("devbox", change.rows, change.gone)))
-        one_ms = (time.perf_counter() - start) * 1000
+        took = [from_answer_to_message(view, answer) for _ in range(TIMES)]
+        table = table_of(answer)
+        changes = [change_one(view, table, status) for status in ("suspended", "running") * TIMES]
     finally:
         comm.create_comm = before
+    wall, cpu = (statistics.median(times) for times in zip(*took, strict=True))
+    one, size = (statistics.median(figures) for figures in zip(*changes, strict=True))
     return [
-        Row("10,000 devboxes, from the answer to the page's message", all_ms, "ms", goal="< 150 ms"),
-        Row("one changed row of 10,000: Python", one_ms, "ms", goal="< 5 ms"),
-        Row("  on the wire", Wire.size, "B", goal="< 1000 B"),
-        Row("the panel's script", len(ResourceView._esm) / 1000, "kB", goal="< 60 kB"),
+        Row("10,000 devboxes, from the answer to the page's message", wall, "ms", goal="< 150 ms"),
+        Row("  of it on the processor", cpu, "ms", goal="< 150 ms"),
+        Row("one changed row of 10,000: Python", one, "ms", goal="< 5 ms"),
+        Row("  on the wire", size, "B", goal="< 1000 B"),
     ]
+
+
+def from_answer_to_message(view: ResourceView, answer: bytes) -> tuple[float, float]:
+    """Milliseconds, of the clock and of the processor."""
+    start, busy = time.perf_counter(), time.process_time()
+    view.send(*encode(table_event("devbox", table_of(answer))))
+    return (time.perf_counter() - start) * 1000, (time.process_time() - busy) * 1000
+
+
+def table_of(answer: bytes) -> Table:
+    """The table of an answer."""
+    table = Table()
+    table.take([row for entry in from_json(answer) if (row := KINDS["devbox"].row(entry))], 1)
+    return table
+
+
+def change_one(view: ResourceView, table: Table, status: str) -> tuple[float, int]:
+    """Milliseconds and bytes to tell the page of one changed row."""
+    Wire.size = 0
+    start = time.perf_counter()
+    change = table.put(KINDS["devbox"].row(devbox(7, status=status)) or [], 2)
+    assert change is not None
+    view.send(*encode(RowsChanged("devbox", change.rows, change.gone)))
+    return (time.perf_counter() - start) * 1000, Wire.size
+
+
+def sizes() -> list[Row]:
+    """Kilobytes that travel to the page, compressed as a web server or a WebSocket does it, and as they are."""
+    goals = {"panel": "<= 45 kB"}
+    rows = []
+    for name in ("panel", "console", "terminal", "xterm", "logs", "files"):
+        parts = [assets.script(name).encode(), assets.style(name).encode()]
+        packed = sum(len(zlib.compress(part, 6)) for part in parts) / 1000
+        plain = sum(map(len, parts)) / 1000
+        label = f"{name}: script and style sheet, compressed"
+        rows.append(Row(label, packed, "kB", plain, "as they are", goals.get(name, "")))
+    return rows
 
 
 @contextlib.contextmanager
@@ -160,31 +205,46 @@ def many() -> list[Row]:
     with many_devboxes(COUNT) as url:
         connect = f"import os\nos.environ.update(RUNLOOP_BASE_URL={url!r}, RUNLOOP_API_KEY='key')"
         warm = "import runloop_jupyter\nfirst = runloop_jupyter.panel()\nawait first._feed.fetch_all('devbox')"
-        with notebook("many.ipynb", [f"{connect}\n{warm}", "runloop_jupyter.panel()"]) as shown:
+        with notebook("many.ipynb", [f"{connect}\n{warm}", EMPTY, "runloop_jupyter.panel()"]) as shown:
             page = shown.page
             shown.run(0)
             shown.wait_until_finished()
-            shown.cell(1).locator(".cm-content").click()
-            page.keyboard.press("Control+Enter")
-            painted = page.evaluate(FIRST_ROWS)
+            turns = [(painted(shown, 2, ".rl-row:not([hidden])"), painted(shown, 1, ".empty-widget")) for _ in range(6)]
+            rows, empty = (statistics.median(times[1:]) for times in zip(*turns, strict=True))
             shown.panel.locator(".rl-foot", has_text="10,000").wait_for(timeout=30_000)
             gaps, work = page.evaluate(SCROLL)
             page.evaluate("document.querySelector('.rl-grid').scrollTop = 0")
-            keys = [
-                page.evaluate(KEYSTROKE, text) for text in ("b", "bo", "box", "box-", "box-9", "box-98", "box-987", "")
-            ]
+            keys = keystrokes(page)
             patches = patch_costs(page)
             heap = heap_growth(page)
     return [
-        Row("10,000 devboxes in Chromium: cell run to first rows painted", painted, "ms", goal="< 1000 ms"),
+        Row("10,000 devboxes in Chromium: cell run to rows painted", rows, "ms", empty, "empty widget", "< 600 ms"),
         Row("scrolling: frames a second, median", 1000 / statistics.median(gaps), "/s", goal="60 /s"),
         Row(
             "  script and layout of a frame, 95th percentile", sorted(work)[len(work) * 95 // 100], "ms", goal="< 16 ms"
         ),
-        Row("search among 10,000: slowest keystroke", max(keys), "ms", goal="< 50 ms"),
-        Row("a changed row of 10,000 in the page", statistics.median(patches), "ms", goal="< 5 ms"),
+        Row("search among 10,000: a keystroke", statistics.median(keys), "ms", goal="< 16 ms"),
+        Row("  the slowest of 40", max(keys), "ms", goal="< 50 ms"),
+        Row("a changed row of 10,000 in the page", statistics.median(patches), "ms", goal="< 2 ms"),
         Row("heap after 2,000 changes and 240 frames of scrolling, growth", heap, "kB", goal="flat"),
     ]
+
+
+def painted(shown: PanelPage, index: int, selector: str) -> float:
+    """Milliseconds from the key that runs a cell until the page shows something new."""
+    shown.cell(index).locator(".cm-content").click()
+    shown.page.evaluate(PAINTED, selector)
+    shown.page.keyboard.press("Control+Enter")
+    took: float = shown.page.evaluate("painted")
+    shown.wait_until_finished()
+    return took
+
+
+def keystrokes(page: Page) -> list[float]:
+    """Milliseconds that the page works on each key of a search."""
+    page.locator(".rl-search-input").focus()
+    words = ("b", "bo", "box", "box-", "box-9", "box-98", "box-987", "")
+    return [page.evaluate(KEYSTROKE, text) for text in words * 5]
 
 
 def an_hour() -> list[Row]:
@@ -239,15 +299,16 @@ def page_memory(page: Page) -> tuple[float, int]:
 PATCHES = """(count) => {
     const panel = document.querySelector('.rl-panel').runloop;
     const { store } = panel;
-    const rows = [...store.tables.get('devbox').rows.values()];
+    const rows = [...store.table('devbox').rows.values()];
     const times = [];
     for (let n = 0; n < count; n++) {
         const row = [...rows[(n * 7919) % rows.length]];
         row[2] = n % 2 ? 'running' : 'suspended';
-        const seq = store.tables.get('devbox').seq + 1;
         const start = performance.now();
-        store.message({ op: 'patch', kind: 'devbox', seq, rows: [row], gone: [] });
-        panel.showRows();
+        panel.rowsChanged('devbox', store.changeRows({ op: 'rows_changed', kind: 'devbox', rows: [row], gone: [] }));
+        cancelAnimationFrame(panel.frame);
+        panel.paint(); // now, rather than in the next frame
+        void panel.element.offsetHeight;
         times.push(performance.now() - start);
     }
     return times;

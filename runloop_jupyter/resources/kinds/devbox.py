@@ -80,19 +80,22 @@ def _runs_until(entry: Entry, launch: Entry) -> int | None:
 
     None where there is none, or where its end hangs on a kernel's.
     """
-    seconds = number(launch.get("keep_alive_time_seconds")) or round(DEFAULT_KEEP_ALIVE)
-    idle = launch.get("after_idle") or part(launch, "lifecycle").get("after_idle")
-    if entry.get("status") != "running" or idle or entry.get("with_kernel"):
+    if entry.get("status") != "running" or entry.get("with_kernel"):
         return None
+    if launch.get("after_idle") or part(launch, "lifecycle").get("after_idle"):
+        return None
+    seconds = number(launch.get("keep_alive_time_seconds")) or round(DEFAULT_KEEP_ALIVE)
+    start = _running_since(entry) or number(entry.get("create_time_ms")) or 0
+    last = max(start, number(entry.get("renewed_time_ms")) or 0)
+    return last + seconds * 1000 if last else None
+
+
+def _running_since(entry: Entry) -> int | None:
     steps = entry.get("state_transitions")
-    began = [
-        number(step.get("transition_time_ms"))
-        for step in (steps if isinstance(steps, list) else ())
-        if isinstance(step, Mapping) and step.get("status") == "running"
-    ]
-    start = (began[-1] if began else None) or number(entry.get("create_time_ms"))
-    renewed = number(entry.get("renewed_time_ms"))
-    return max(start or 0, renewed or 0) + seconds * 1000 if start or renewed else None
+    for step in reversed(steps) if isinstance(steps, list) else ():
+        if isinstance(step, dict) and step.get("status") == "running":
+            return number(step.get("transition_time_ms"))
+    return None
 
 
 def devbox_of(row: Row) -> DevboxInfo:
