@@ -30,7 +30,7 @@ const NAMES = ["MagicCell", "MagicLine", "MagicName", "MagicOption", "MagicValue
 const NODES = new NodeSet(
   NAMES.map((name, id) => NodeType.define({ id, name, top: id === 0, props: id === 0 ? cellProps() : [] })),
 ).extend(
-  styleTags({ MagicName: tags.keyword, MagicOption: tags.attributeName, MagicValue: tags.string }), // all of AA contrast
+  styleTags({ MagicName: tags.keyword, MagicOption: tags.propertyName, MagicValue: tags.string }), // all of AA contrast
 );
 const KINDS = { magic: "MagicName", option: "MagicOption", value: "MagicValue" } as const;
 

@@ -51,7 +51,7 @@ class Languages implements IEditorLanguageRegistry {
 const support = withMagics(python(), new Languages());
 const highlighter = tagHighlighter([
   { tag: tags.keyword, class: "keyword" },
-  { tag: tags.attributeName, class: "option" },
+  { tag: tags.propertyName, class: "option" },
   { tag: tags.string, class: "string" },
   { tag: tags.comment, class: "comment" },
 ]);

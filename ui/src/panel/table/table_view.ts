@@ -1,6 +1,7 @@
 import { copyText } from "../../dom/clipboard";
 import { h } from "../../dom/elements";
 import { openMenu, type Place } from "../../dom/menu";
+import { PressGuard } from "../../dom/press";
 import { counted } from "../../format/words";
 import type { Action, Row } from "../../protocol/panel";
 import { allows } from "../actions";
@@ -46,6 +47,7 @@ export class TableView {
   readonly toolbar: Toolbar;
   readonly footer: Footer;
   readonly grid: Grid;
+  private readonly press: PressGuard;
   readonly selection = new Selection(() => this.selected());
   readonly element: HTMLElement;
   kind: ResourceKind;
@@ -63,6 +65,7 @@ export class TableView {
       onPrune: () => context.send({ op: "prune", kind: this.kind.name }),
       onCreate: () => events.onCreate(),
     });
+    this.press = new PressGuard(context.root);
     this.grid = this.newGrid();
     this.empty = new EmptyState({
       onShowAll: () => this.showAll(),
@@ -110,8 +113,10 @@ export class TableView {
     this.empty.update(kind, arrangement, table.rows.size, context.store.healthOf(kind.name));
     this.updateFooter();
     const count = arrangement.shown.length;
-    context.root.style.setProperty("--rl-need", `${(count + 1) * ROW + 4}px`); // the table is as high as its rows
-    context.root.classList.toggle("rl-blank", count === 0);
+    this.press.apply(() => {
+      context.root.style.setProperty("--rl-need", `${(count + 1) * ROW + 4}px`); // the table is as high as its rows
+      context.root.classList.toggle("rl-blank", count === 0);
+    });
   }
 
   updateFooter(): void {
@@ -135,6 +140,7 @@ export class TableView {
   close(): void {
     clearTimeout(this.speech);
     this.grid.close();
+    this.press.close();
   }
 
   private get arrangement(): Arrangement {
