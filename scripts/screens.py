@@ -174,12 +174,24 @@ def cells(studio: Studio) -> None:
     studio.take(shown, "cell-output", shown.cell(1))
 
 
+def lab(studio: Studio) -> None:
+    """The extension of JupyterLab: cells in their own language, the current devbox, and the panel at the side."""
+    shown = studio.open([DEVBOXES, COLOURS], width=1280, height=900)
+    shown.run(0)
+    shown.wait_until_finished()
+    shown.page.locator('.lm-TabBar-tab[data-id="runloop-panel"]').click()
+    expect(shown.page.locator(".rl-sidebar .rl-row", has_text="analysis").first).to_be_visible()
+    studio.take(shown, "lab")
+
+
 SCENES: dict[str, Callable[[Studio], None]] = {
     "quickstart": quickstart,
     "panel": panel,
     "tools": tools,
     "cells": cells,
 }
+if (ROOT / "ui" / "labextension" / "package.json").exists():
+    SCENES["lab"] = lab
 
 
 def main() -> None:
