@@ -8,7 +8,7 @@ NOTEBOOK ?= notebooks/quickstart.ipynb
 .DEFAULT_GOAL := help
 # Compiled code is kept, also where an image says not to: each kernel and service would compile all that it imports.
 export PYTHONDONTWRITEBYTECODE :=
-.PHONY: help demo lab test test-fast lint ui bench soak docs clean
+.PHONY: help demo lab test test-fast lint ui bench soak docs screens clean
 
 help: ## show this list
 	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/^([a-z-]+):.*## (.*)/  make \1\t\2/' | expand -t 18
@@ -51,6 +51,10 @@ soak: $(BIN)/.dev ## look for faults under load, kills, cuts and fuzz: MINUTES=1
 
 docs: $(BIN)/.run ## write the pages of docs/magics from what the magics know of themselves
 	@$(BIN)/python -m scripts.magics_pages
+
+screens: $(BIN)/.dev ## take the pictures of the docs in JupyterLab: SCENE=panel for some of them
+	@scripts/chromium.sh
+	@$(BIN)/python -m scripts.screens $(SCENE)
 
 clean: ## remove the virtual environment and caches
 	@rm -rf .venv ui/node_modules .venv-1.29 .venv-1.32 .venv-lab-4.4 .npm-clients .mypy_cache .pytest_cache .ruff_cache

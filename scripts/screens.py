@@ -22,7 +22,7 @@ from tests.waiting import wait_until
 ROOT = Path(__file__).parents[1]
 THEMES = {"light": "JupyterLab Light", "dark": "JupyterLab Dark"}
 SCALE = 1.5
-COLORS = 128  # of a picture: pages have few, and the file is a third as large
+COLORS = 256  # of a picture: pages have few more, and the file is a third as large
 
 DEVBOXES = """%load_ext runloop_jupyter
 %runloop blueprint build python-tools --run "echo installed"
@@ -46,8 +46,8 @@ print(f"{sum(int(row['visitors']) for row in rows):,} visitors in {len(rows)} ci
 END"""
 COLOURS = r"""%%devbox exec --on analysis
 for name in reading sorting counting; do printf '\033[32m✔\033[0m %s passed\n' "$name"; done
-printf '\033[31m✘ plotting failed\033[0m: \033[1mno display\033[0m\n' >&2
-for n in 25 50 75 100; do printf '\r\033[36m%3d%%\033[0m of the tests have run' $n; sleep 0.2; done; echo"""
+for n in 25 50 75 100; do printf '\r\033[36m%3d%%\033[0m of the tests have run' $n; sleep 0.2; done; echo; sleep 0.5
+printf '\033[31m✘ plotting failed\033[0m: \033[1mno display\033[0m\n' >&2"""
 PROGRESS = r"for n in 25 50 75 100; do printf '\r\033[32m%d%%\033[0m of the tests have run' $n; sleep 0.2; done; echo"
 FAILS = "python3 -c 'import numpy'"
 
@@ -94,7 +94,7 @@ class Studio:
 def reduce(path: Path) -> None:
     """Save a picture with fewer colours."""
     with Image.open(path) as picture:
-        small = picture.convert("RGB").quantize(COLORS, dither=Image.Dither.NONE)
+        small = picture.convert("RGB").quantize(COLORS, Image.Quantize.MAXCOVERAGE, dither=Image.Dither.NONE)
     small.save(path, optimize=True)
 
 
@@ -174,12 +174,24 @@ def cells(studio: Studio) -> None:
     studio.take(shown, "cell-output", shown.cell(1))
 
 
+def lab(studio: Studio) -> None:
+    """The extension of JupyterLab: cells in their own language, the current devbox, and the panel at the side."""
+    shown = studio.open([DEVBOXES, COLOURS], width=1280, height=900)
+    shown.run(0)
+    shown.wait_until_finished()
+    shown.page.locator('.lm-TabBar-tab[data-id="runloop-panel"]').click()
+    expect(shown.page.locator(".rl-sidebar .rl-row", has_text="analysis").first).to_be_visible()
+    studio.take(shown, "lab")
+
+
 SCENES: dict[str, Callable[[Studio], None]] = {
     "quickstart": quickstart,
     "panel": panel,
     "tools": tools,
     "cells": cells,
 }
+if (ROOT / "ui" / "labextension" / "package.json").exists():
+    SCENES["lab"] = lab
 
 
 def main() -> None:

@@ -110,7 +110,7 @@ class ServiceReader:
         if not kind.belongs_to_kernels:
             return kind.row(entry)
         identity = str(entry.get("id"))
-        belonging = self._ownership_index.of(identity)
+        belonging = self._ownership_index.of(identity, ended=entry.get("status") in kind.ended)
         renewed = self._ownerships.owned.renewed_at(identity)
         launch = entry.get("launch_parameters")
         seconds = launch.get("keep_alive_time_seconds") if isinstance(launch, Mapping) else None

@@ -49,13 +49,15 @@ class OwnershipIndex:
         self._is_embedded = is_embedded
         self._notebook = notebook()
 
-    def of(self, devbox_id: str) -> Ownership:
-        """Return the ownership of one devbox."""
+    def of(self, devbox_id: str, *, ended: bool = False) -> Ownership:
+        """Return the ownership of one devbox. Kernels forget what has ended: then it may have been anybody's."""
         if devbox_id in self._owned:
             keeps = self._owned.outlives_kernel(devbox_id)
             waits = not keeps or self._owned.is_held_alive(devbox_id)
             return Ownership(HERE, "this kernel" if waits else "", keeps)
         made = self._made.get(devbox_id)
+        if made is None and ended:
+            return Ownership("")
         if made is None:
             return Ownership(SDK if self._is_embedded else ELSEWHERE)
         is_here = self._notebook != "" and made.entry.notebook == self._notebook
@@ -64,7 +66,7 @@ class OwnershipIndex:
 
     def described(self, box: DevboxInfo) -> DevboxInfo:
         """Return the devbox with its owner and its end in words."""
-        belonging = self.of(box.id)
+        belonging = self.of(box.id, ended=not box.alive)
         end = belonging.end(box.keep_alive)
         silence = self._owned.grace_period(box.id) if end and not belonging.keeps else None
         late = "" if silence is None else f", at the latest {spell_duration(silence)} after its last sign of life"

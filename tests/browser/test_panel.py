@@ -293,6 +293,11 @@ def test_axe_finds_nothing(shown: PanelPage, theme: str) -> None:
     shown.panel.get_by_role("button", name="New devbox").click()
     shown.panel.locator(".rl-form summary").click()
     assert axe(shown.page) == []
+    shown.row("analysis").locator(".rl-more").click()
+    assert axe(shown.page, ".rl-menu") == []
+    shown.panel.get_by_role("menuitem", name="Shut down").click()
+    assert axe(shown.page, ".rl-dialog") == []
+    shown.answer("Cancel")
     shown.panel.locator(".rl-side").get_by_role("button", name="Close").click()
     shown.panel.locator(".rl-foot").get_by_role("button", name="Clear").click()
 

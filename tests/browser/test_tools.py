@@ -12,7 +12,7 @@ import pytest
 from playwright.sync_api import Browser, expect
 
 from tests.browser.lab import momentary
-from tests.browser.panels import PanelPage, SharedPanel, axe, choose_theme, open_panel, write
+from tests.browser.panels import MOVES, PanelPage, SharedPanel, axe, choose_theme, open_panel, write
 from tests.browser.tools import COMMAND, ConsolePage, FilesPage, LogsPage, TerminalPage, open_new_shell, open_terminal
 from tests.waiting import wait_until
 
@@ -38,6 +38,23 @@ PASTE = """(area) => {
     const data = new DataTransfer();
     data.setData('text/plain', 'echo "pasted $((20 + 3)) ünï"');
     area.dispatchEvent(new ClipboardEvent('paste', { clipboardData: data, bubbles: true, cancelable: true }));
+}"""
+ALL_COLOURS = (
+    r"for n in $(seq 30 37) $(seq 90 97); do printf '\033[%dmcolour\033[0m \033[1;%dmbold\033[0m\n' $n $n; done"
+)
+# The style sheet of each widget in turn becomes the last one: which of them was opened last is not to be seen.
+OTHER_LOOKS = """() => {
+    const KEYS = ['padding', 'margin', 'font', 'color', 'background-color', 'border', 'display', 'width', 'height'];
+    const looks = () => [...document.querySelectorAll('.rl-root, .rl-root :not(.xterm *)')].map((each) => {
+        const style = getComputedStyle(each);
+        return `${each.tagName} ${each.getAttribute('class')}: ` + KEYS.map((key) => style.getPropertyValue(key));
+    });
+    const before = looks();
+    const sheets = [...document.querySelectorAll('style')].filter((each) => each.textContent.includes('.rl-root'));
+    return sheets.flatMap((sheet) => {
+        sheet.parentNode.append(sheet);
+        return looks().filter((look, at) => look !== before[at]);
+    });
 }"""
 DROP = """(root, [name, content]) => {
     const files = new DataTransfer();
@@ -528,6 +545,34 @@ def test_axe_finds_nothing_in_the_files(shown: PanelPage, files: FilesPage, them
     files.press("New folder")
     expect(files.root.get_by_label("Name of the new folder")).to_be_focused()
     assert axe(shown.page, ".rl-files") == []
+
+
+@pytest.mark.parametrize("theme", ["JupyterLab Dark High Contrast", "JupyterLab Dark", "JupyterLab Light"])
+def test_axe_finds_nothing_in_what_prints(shown: PanelPage, console: ConsolePage, theme: str) -> None:
+    choose_theme(shown, theme)
+    console.run(ALL_COLOURS + "; echo wrong >&2; false", ends="exit code 1")
+    assert axe(shown.page, ".rl-console") == []
+    shown.menu_of("analysis", "Logs")
+    logs = LogsPage(shown.page.locator(".rl-logs:visible"))
+    logs.shows("wrong")
+    logs.search.fill("wrong")
+    logs.counts(SOME)
+    assert axe(shown.page, ".rl-logs") == []
+    open_terminal(shown, "analysis")
+    assert axe(shown.page, ".rl-terminal") == []
+
+
+def test_a_widget_looks_the_same_whichever_was_opened_last(shown: PanelPage, files: FilesPage) -> None:
+    shown.panel.get_by_role("button", name="New devbox").click()
+    shown.panel.locator(".rl-form summary").click()
+    files.row("note.txt").dblclick()
+    expect(files.root.locator(".rl-preview-text")).to_contain_text("shown")
+    for tool in ("Run a command", "Logs"):
+        shown.menu_of("analysis", tool)
+    expect(shown.page.locator(".rl-logs:visible")).to_be_visible()
+    wait_until(lambda: not shown.page.locator("body").evaluate(MOVES), "the page to come to rest")
+    assert shown.page.evaluate(OTHER_LOOKS) == []
+    shown.panel.locator(".rl-side").get_by_role("button", name="Close").click()
 
 
 def test_closing_the_panel_closes_its_tools(shown: PanelPage, files: FilesPage) -> None:

@@ -2,6 +2,7 @@
 
 import asyncio
 import json
+import re
 from functools import partial
 from pathlib import Path
 from typing import Any
@@ -15,6 +16,7 @@ from runloop_jupyter.resource_panel.tool_tabs import ToolTabs
 from runloop_jupyter.resources.devboxes import DevboxInfo
 from runloop_jupyter.resources.kinds import KINDS
 from runloop_jupyter.session import Session
+from tests.jupyter.panel.faulty_service import devbox
 from tests.jupyter.panel.page import MakePage, Page
 
 
@@ -354,6 +356,17 @@ async def test_where_there_are_no_widgets_the_panel_is_a_table(session: Session,
     bundle = page.panel._repr_mimebundle_()
     assert "<b>plain</b>" in bundle["text/plain"]
     assert "&lt;b&gt;plain&lt;/b&gt;" in bundle["text/html"]
+
+
+async def test_where_there_are_no_widgets_the_newest_of_many_are_shown(session: Session, pages: MakePage) -> None:
+    page = await opened(session, pages)
+    for number in range(1000):
+        page.panel._feed.put("devbox", devbox(number, create_time_ms=1_700_000_000_000 + number))
+    text = page.panel._repr_mimebundle_()["text/plain"]
+    assert "box-999 " in text
+    assert "box-0 " not in text
+    assert re.search(r"And \d+ older ones: %devbox list shows them all\.", text)
+    assert len(text) < 20_000
 
 
 def test_columns_fit_rows() -> None:
