@@ -53,7 +53,7 @@ FAILS = "python3 -c 'import numpy'"
 
 
 @dataclass
-class Studio:
+class Screenshots:
     """A browser and a JupyterLab, and where the pictures go."""
 
     browser: Browser
@@ -98,62 +98,62 @@ def reduce(path: Path) -> None:
     small.save(path, optimize=True)
 
 
-def quickstart(studio: Studio) -> None:
+def quickstart(screens: Screenshots) -> None:
     """The quickstart notebook, from its first command to the progress bar."""
-    (studio.folder / "quickstart.ipynb").write_bytes((ROOT / "notebooks" / "quickstart.ipynb").read_bytes())
-    page = studio.browser.new_page(viewport={"width": 1180, "height": 1490}, device_scale_factor=SCALE)
-    notebook = Notebook(page, studio.address, "quickstart.ipynb")
+    (screens.folder / "quickstart.ipynb").write_bytes((ROOT / "notebooks" / "quickstart.ipynb").read_bytes())
+    page = screens.browser.new_page(viewport={"width": 1180, "height": 1490}, device_scale_factor=SCALE)
+    notebook = Notebook(page, screens.address, "quickstart.ipynb")
     page.keyboard.press("Control+b")
     notebook.run_all()
     page.evaluate("document.querySelector('.jp-WindowedPanel-outer').scrollTop = 0")
-    studio.take(notebook, "quickstart")
+    screens.take(notebook, "quickstart")
 
 
-def panel(studio: Studio) -> None:
+def panel(screens: Screenshots) -> None:
     """The panel: its table, details, a form, and in a narrow place."""
-    shown = studio.open_panel()
+    shown = screens.open_panel()
     output = shown.page.locator(".runloop-panel-box")
     shown.panel.locator(".rl-chip", has_text="All").click()
     shown.shows("scratch", "shutdown")
-    studio.take(shown, "table", output)
+    screens.take(shown, "table", output)
     output.evaluate("box => { box.style.width = '360px'; }")
-    studio.take(shown, "narrow", output)
+    screens.take(shown, "narrow", output)
     shown.row("analysis").locator(".rl-name").click()
     expect(shown.panel.locator(".rl-side")).to_contain_text("team")
-    studio.take(shown, "narrow-details", output)
+    screens.take(shown, "narrow-details", output)
     output.evaluate("box => { box.style.width = ''; }")
-    studio.take(shown, "details", output)
+    screens.take(shown, "details", output)
     shown.panel.get_by_role("button", name="New devbox").click()
     shown.fill(name="report")
-    studio.take(shown, "form", output)
+    screens.take(shown, "form", output)
 
 
-def tools(studio: Studio) -> None:
+def tools(screens: Screenshots) -> None:
     """The tools below the table."""
-    shown = studio.open_panel(FOLDER, "%%devbox exec --on analysis\npython3 src/count.py")
+    shown = screens.open_panel(FOLDER, "%%devbox exec --on analysis\npython3 src/count.py")
     for index in (2, 3):
         shown.run(index)
         shown.wait_until_finished()
     output = shown.page.locator(".runloop-panel-box")
-    console_with_details(studio, shown, output)
+    console_with_details(screens, shown, output)
     shown.panel.locator(".rl-side").get_by_role("button", name="Close").click()
     shown.menu_of("analysis", "Logs")
     LogsPage(shown.page.locator(".rl-logs:visible")).shows("2,802 visitors in 3 cities")
-    studio.take(shown, "logs", shown.page.locator(".rl-logs"))
+    screens.take(shown, "logs", shown.page.locator(".rl-logs"))
     shown.menu_of("analysis", "Files")
     folder = FilesPage(shown.page.locator(".rl-files:visible"))
     folder.row("README.md").dblclick()
     expect(folder.root.locator(".rl-preview-text")).to_contain_text("Visitors")
-    studio.take(shown, "files", folder.root)
+    screens.take(shown, "files", folder.root)
     shown.menu_of("analysis", "Open terminal")
     terminal = TerminalPage(shown.page.locator(".rl-terminal:visible"))
     terminal.prompts()
     terminal.run("clear; ls --color=always; python3 src/count.py")
     terminal.shows("2,802 visitors in 3 cities")
-    studio.take(shown, "terminal", output)
+    screens.take(shown, "terminal", output)
 
 
-def console_with_details(studio: Studio, shown: PanelPage, output: Locator) -> None:
+def console_with_details(screens: Screenshots, shown: PanelPage, output: Locator) -> None:
     """The picture of the whole panel: a table, details and a console."""
     shown.row("analysis").locator(".rl-form-ending").click()
     expect(shown.panel.locator(".rl-side")).to_contain_text("team")
@@ -162,29 +162,29 @@ def console_with_details(studio: Studio, shown: PanelPage, output: Locator) -> N
     console.root.evaluate("root => { root.style.height = '262px'; }")
     console.run(PROGRESS)
     console.run(FAILS, ends="exit code 1")
-    studio.take(shown, "panel", output)
+    screens.take(shown, "panel", output)
 
 
-def cells(studio: Studio) -> None:
+def cells(screens: Screenshots) -> None:
     """A cell whose command prints in colour."""
-    shown = studio.open([DEVBOXES, COLOURS], height=1000)
+    shown = screens.open([DEVBOXES, COLOURS], height=1000)
     for index in (0, 1):
         shown.run(index)
         shown.wait_until_finished()
-    studio.take(shown, "cell-output", shown.cell(1))
+    screens.take(shown, "cell-output", shown.cell(1))
 
 
-def lab(studio: Studio) -> None:
+def lab(screens: Screenshots) -> None:
     """The extension of JupyterLab: cells in their own language, the current devbox, and the panel at the side."""
-    shown = studio.open([DEVBOXES, COLOURS], width=1280, height=900)
+    shown = screens.open([DEVBOXES, COLOURS], width=1280, height=900)
     shown.run(0)
     shown.wait_until_finished()
     shown.page.locator('.lm-TabBar-tab[data-id="runloop-panel"]').click()
     expect(shown.page.locator(".rl-sidebar .rl-row", has_text="analysis").first).to_be_visible()
-    studio.take(shown, "lab")
+    screens.take(shown, "lab")
 
 
-SCENES: dict[str, Callable[[Studio], None]] = {
+SCENES: dict[str, Callable[[Screenshots], None]] = {
     "quickstart": quickstart,
     "panel": panel,
     "tools": tools,
@@ -206,7 +206,7 @@ def main() -> None:
             folder = Path(home) / "notebooks"
             folder.mkdir()
             with open_browser() as browser, serve_lab(folder, Path(home)) as address:
-                SCENES[name](Studio(browser, address, folder, chosen.to))
+                SCENES[name](Screenshots(browser, address, folder, chosen.to))
 
 
 if __name__ == "__main__":
