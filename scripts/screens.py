@@ -48,6 +48,16 @@ COLOURS = r"""%%devbox exec --on analysis
 for name in reading sorting counting; do printf '\033[32m✔\033[0m %s passed\n' "$name"; done
 for n in 25 50 75 100; do printf '\r\033[36m%3d%%\033[0m of the tests have run' $n; sleep 0.2; done; echo; sleep 0.5
 printf '\033[31m✘ plotting failed\033[0m: \033[1mno display\033[0m\n' >&2"""
+COUNTING = """%%devbox python --out total
+import csv
+
+with open('data.csv') as table:
+    total = sum(int(row['visitors']) for row in csv.DictReader(table))"""
+SCIENCE = """%%runloop blueprint build science --size small
+FROM ubuntu:24.04
+RUN pip install pandas matplotlib"""
+CONFIG = """%%devbox write app/config.json
+{"sizes": [1, 2, 3], "cached": true}"""
 PROGRESS = r"for n in 25 50 75 100; do printf '\r\033[32m%d%%\033[0m of the tests have run' $n; sleep 0.2; done; echo"
 FAILS = "python3 -c 'import numpy'"
 
@@ -80,14 +90,17 @@ class Screenshots:
 
     def take(self, shown: Notebook, name: str, part: Locator | None = None) -> None:
         """Take a picture of a part of the page, else of the window, in each theme."""
-        part = part or shown.page.locator("body")
         for theme, label in THEMES.items():
             choose_theme(shown, label)
-            part.scroll_into_view_if_needed()
             shown.page.mouse.move(5, 5)
-            wait_until(lambda: not part.evaluate(MOVES), f"{name} to come to rest")
             path = self.target / f"{name}-{theme}.png"
-            part.screenshot(path=path, caret="hide")
+            if part is None:
+                wait_until(lambda: not shown.page.locator("body").evaluate(MOVES), f"{name} to come to rest")
+                shown.page.screenshot(path=path, caret="hide")
+            else:
+                part.scroll_into_view_if_needed()
+                wait_until(lambda: not part.evaluate(MOVES), f"{name} to come to rest")
+                part.screenshot(path=path, caret="hide")
             reduce(path)
 
 
@@ -176,7 +189,7 @@ def cells(screens: Screenshots) -> None:
 
 def lab(screens: Screenshots) -> None:
     """The extension of JupyterLab: cells in their own language, the current devbox, and the panel at the side."""
-    shown = screens.open([DEVBOXES, COLOURS], width=1280, height=900)
+    shown = screens.open([DEVBOXES, COLOURS, COUNTING, SCIENCE, CONFIG], width=1320, height=980)
     shown.run(0)
     shown.wait_until_finished()
     shown.page.locator('.lm-TabBar-tab[data-id="runloop-panel"]').click()
