@@ -273,7 +273,8 @@ async def test_the_retry_of_a_snapshot_that_a_kill_cut_off_takes_one(tmp_path: P
     with serving(tmp_path / "data") as first:
         async with connect(first) as api:
             devbox = await api.create()
-            await api.execute(devbox, "echo one > file; head -c 200M /dev/zero > big")
+            # Something lives in it, so that the snapshot is a copy, which takes its time.
+            await api.execute(devbox, f"echo one > file; head -c 200M /dev/zero > big; {BUSY}")
             path = f"/v1/devboxes/{devbox}/{route}"
             asked = asyncio.create_task(api.post(path, json={}, **once))
             await until(lambda: ids(api, ""), "the snapshot under way")

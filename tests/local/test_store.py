@@ -1,5 +1,6 @@
 """The store: lists by an index, cursors of what was deleted, records of other versions, and true causes."""
 
+import asyncio
 import errno
 import json
 import os
@@ -181,6 +182,78 @@ async def test_a_page_costs_the_same_however_long_the_list_and_however_much_was_
     steps.count = 0
     assert names(await store.page(query)) == few
     assert steps.count <= cost_of_few * 1.2 + 10
+    await store.aclose()
+
+
+@pytest.mark.parametrize(
+    "query",
+    [
+        Query("thing"),
+        Query("thing", status="running"),
+        Query("thing", starting_after="t15", limit=10),
+        Query("thing", status="running", starting_after="t15", limit=10),
+    ],
+)
+async def test_how_many_there_are_costs_the_same_however_many_there_are(file: Path, steps: Steps, query: Query) -> None:
+    store = Store.open(file)
+    await store.put(*[thing(number, status="running") for number in range(30)])
+    steps.count = 0
+    assert (await store.page(query)).total_count == 30
+    cost_of_few = steps.count
+    await store.put(*[thing(number, status="running") for number in range(30, 5000)])
+    steps.count = 0
+    assert (await store.page(query)).total_count == 5000
+    assert steps.count <= cost_of_few * 1.2 + 10
+    await store.aclose()
+
+
+async def test_how_many_there_are_follows_every_change_and_the_step_to_this_version(file: Path) -> None:
+    old = await asyncio.to_thread(Database.open, file, migrations.STORE[:3])
+    await old.run(
+        lambda connection: connection.executemany(
+            "INSERT INTO documents (kind, id, status, view, body) VALUES ('thing', ?, ?, 'x', '{}')",
+            [(f"old{number}", ("running", "shutdown")[number % 2]) for number in range(9)],
+        )
+    )
+    await old.aclose()
+    store = Store.open(file)
+    await store.put(*[thing(number, status=("running", "shutdown")[number % 3 == 0]) for number in range(20)])
+    await store.put(thing(1, status="shutdown"), thing(2, status="deleted", listed=False), thing(4, status="running"))
+    await store.delete("thing", "t5")
+    await store.delete("thing", "missing")
+    await store.delete_all("thing", ["t6", "t7", "t2", "old1"])
+    with pytest.raises(ZeroDivisionError):
+        await store.modify("thing", "t8", lambda body: body, lambda _: [thing(8, status="failed"), thing(1 // 0)])
+    await store.put(Document("other", "t1", {}, status="running", view="x"))
+    for status in (None, "running", "shutdown", "deleted", "failed"):
+        # One by one, the last page tells how many there are without looking at a count.
+        page = await store.page(Query("thing", status=status, limit=0))
+        walked = await store.page(Query("thing", status=status, limit=100))
+        assert page.total_count == walked.total_count == len(walked.views)
+    await store.aclose()
+
+
+async def test_a_search_reads_only_the_documents_that_it_finds(file: Path) -> None:
+    await Store.open(file).aclose()
+    with opened(file) as connection:
+        for query in (Query("devbox", search="x"), Query("devbox", status="running", search="x")):
+            source, values = selection(query)
+            # SQLite's program for it: where the function has the text, nothing was read of the table itself yet.
+            program = connection.execute(f"EXPLAIN SELECT view {source} ORDER BY position DESC", values).fetchall()
+            operations = [(name, first) for _, name, first, *_ in program]
+            (index,) = {first for name, first in operations if name.startswith("Seek")}
+            columns = [first for name, first in operations[: operations.index(("Function", 2))] if name == "Column"]
+            assert columns == [index]
+
+
+async def test_a_search_looks_at_ids_and_names_in_any_case(file: Path) -> None:
+    store = Store.open(file)
+    await store.put(*[thing(number) for number in range(12)])
+    for text, found in (("THING-1", 3), ("T11", 1), ("g-", 12), ("missing", 0), ("%", 0)):
+        page = await store.page(Query("thing", search=text, limit=2))
+        assert (page.total_count, len(page.views), page.has_more) == (found, min(found, 2), found > 2)
+    assert (await store.page(Query("thing", name_part="T11"))).total_count == 0  # which is in its id only
+    assert names(await store.page(Query("thing", name_part="ING-11"))) == ["thing-11"]
     await store.aclose()
 
 

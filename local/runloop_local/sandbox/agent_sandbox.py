@@ -4,16 +4,18 @@ from __future__ import annotations
 
 import asyncio
 import signal
+from contextlib import AsyncExitStack, suppress
 from dataclasses import replace
 from typing import TYPE_CHECKING
 
 from runloop_local.sandbox import link
-from runloop_local.sandbox.base import SandboxError
+from runloop_local.sandbox.base import SandboxEnded, SandboxError
 from runloop_local.sandbox.running import ANSWER_SECONDS, AgentClient, Run
 
 if TYPE_CHECKING:
     import socket
-    from collections.abc import Sequence
+    from collections.abc import Coroutine, Sequence
+    from typing import Any
 
     from runloop_local.sandbox.backend import SandboxBackend
     from runloop_local.sandbox.base import Command, EgressPredicate, Limits, Load, Mount
@@ -37,7 +39,8 @@ class AgentSandbox:
         self._state_lock = asyncio.Lock()
         self._limits: Limits | None = None
         self._is_allowed: EgressPredicate | None = None
-        self._ending_runs: set[asyncio.Task[None]] = set()
+        self._after_snapshots: set[asyncio.Task[None]] = set()
+        """Runs that a snapshot has ended or begun, on their way."""
 
     def path(self, path: str) -> str:
         """Translate a path of the file API to the one that processes inside use."""
@@ -105,8 +108,9 @@ class AgentSandbox:
         return await self._agent.dial(port)
 
     async def ended(self) -> None:
-        """Wait until the sandbox has ended without having been asked to."""
-        run: Run | None = self._agent.running()
+        """Wait until the sandbox has ended without having been asked to; raises what kept it from going on."""
+        async with self._agent.lock:  # a snapshot may be about to begin another run
+            run: Run | None = self._agent.running()
         while run is not None:
             await run.ending.wait()
             if not run.asked_to_end:
@@ -117,21 +121,24 @@ class AgentSandbox:
     async def snapshot(self, layer: str) -> tuple[str, ...]:
         """Freeze the disk as the new layer `layer`; returns the layers to create a sandbox from, top first.
 
-        If nothing runs in the sandbox, this takes the same time for any size of disk. Otherwise its open files could
-        still write into the frozen disk, so all processes are paused and the disk is copied.
+        If nothing runs in the sandbox, this takes the same time for any size of disk, and its next run begins while the
+        caller goes on. Otherwise its open files could still write into the frozen disk, so all processes are paused and
+        the disk is copied.
         """
         try:
-            async with self._agent.lock, self._state_lock:
-                return await self._snapshot(layer)
+            async with AsyncExitStack() as locks:
+                for lock in (self._agent.lock, self._state_lock):
+                    await locks.enter_async_context(lock)
+                return await self._snapshot(layer, locks)
         except OSError as error:
             raise SandboxError(f"The disk of sandbox {self.id} cannot be kept: {error.strerror}.") from error
 
-    async def _snapshot(self, layer: str) -> tuple[str, ...]:
+    async def _snapshot(self, layer: str, locks: AsyncExitStack) -> tuple[str, ...]:
         run = self._agent.run
         if run is None or run.ending.done():
             return await self._backend.freeze_disk(layer)
         if (await run.ask({"op": "idle"})).status() == 0:
-            return await self._freeze_between(run, layer)
+            return await self._freeze_between(run, layer, locks)
         # Paused, not merely copied: a file that is written meanwhile would be half of before and half of after.
         await run.ask({"op": "all", "number": signal.SIGSTOP})
         try:
@@ -139,10 +146,11 @@ class AgentSandbox:
         finally:
             await run.ask({"op": "all", "number": signal.SIGCONT})
 
-    async def _freeze_between(self, run: Run, layer: str) -> tuple[str, ...]:
+    async def _freeze_between(self, run: Run, layer: str, locks: AsyncExitStack) -> tuple[str, ...]:
         """Freeze the disk between two runs of an idle sandbox, where nothing can notice the restart.
 
-        The end of the first run is not awaited: it can do nothing more, but the kernel may take a while to unmount it.
+        The next run begins in the background, and takes over the locks: what is asked of the sandbox waits for it. The
+        end of the first run is not awaited: it can do nothing more, but the kernel may take a while to unmount it.
         """
         try:
             layers = await self._backend.freeze_disk(layer)
@@ -152,20 +160,32 @@ class AgentSandbox:
             raise
         # Taken away first: if the restart fails, the sandbox counts as stopped, not as the run that has lost its disk.
         self._agent.run = None
-        try:
-            await self._restart(run)
-        finally:
-            leaving = asyncio.create_task(_end_run(run, self._backend))
-            self._ending_runs.add(leaving)
-            leaving.add_done_callback(self._ending_runs.discard)
+        self._go_on(self._restart_under(locks.pop_all(), run))
+        self._go_on(_end_run(run, self._backend))
         return layers
 
+    def _go_on(self, work: Coroutine[Any, Any, None]) -> None:
+        """Do work of a snapshot beside its caller; the end of the sandbox waits for it."""
+        task = asyncio.create_task(work)
+        self._after_snapshots.add(task)
+        task.add_done_callback(self._after_snapshots.discard)
+
+    async def _restart_under(self, locks: AsyncExitStack, run: Run) -> None:
+        async with locks:
+            # Whoever waits for the end of the sandbox gets the reason.
+            with suppress(SandboxError, OSError):
+                await self._restart(run)
+
     async def _restart(self, run: Run) -> None:
+        # However it goes: whoever waits for the sandbox's end must hear that there is no next run, and why.
         try:
             await self._begin()
-        finally:
-            # However it went: whoever waits for the sandbox's end must hear that there is no next run.
-            run.next.set_result(self._agent.run)
+        except BaseException as error:
+            is_told = isinstance(error, SandboxError | OSError)
+            run.next.set_exception(error if is_told else SandboxEnded("The sandbox did not go on after a snapshot."))
+            run.next.exception()  # nobody may be waiting
+            raise
+        run.next.set_result(self._agent.run)
 
     async def stop(self) -> None:
         """End every process; keep the disk."""
@@ -179,8 +199,8 @@ class AgentSandbox:
             self._helper.groups.end(self.id)
             await self._agent.run.end()
             self._agent.run = None
-        if self._ending_runs:
-            await asyncio.wait(self._ending_runs)
+        if self._after_snapshots:
+            await asyncio.wait(self._after_snapshots)
         self._helper.groups.remove(self.id)
         await self._backend.clean_up_mounts()
 

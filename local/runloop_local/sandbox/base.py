@@ -189,7 +189,7 @@ class Sandbox(Protocol):
         ...
 
     async def ended(self) -> None:
-        """Wait until the sandbox has ended without having been asked to."""
+        """Wait until the sandbox has ended without having been asked to; raises what kept it from going on."""
         ...
 
     async def snapshot(self, layer: str) -> tuple[str, ...]:

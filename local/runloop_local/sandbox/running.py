@@ -30,7 +30,7 @@ class Run:
         self.asked_to_end = False
         self._spawned = 0
         self.next: asyncio.Future[Run | None] = asyncio.get_running_loop().create_future()
-        """The run that followed after a snapshot; None if it could not be started."""
+        """The run that followed after a snapshot, or why it could not be started."""
 
     async def ask(self, message: Message, *, max_descriptors: int = 0) -> Reply:
         """Send a request and return its reply; raises SandboxError if the agent refuses or does not answer."""

@@ -3,11 +3,15 @@
 import asyncio
 import secrets
 import sys
+from collections.abc import Coroutine
+from typing import Any
 
 import pytest
 
-from runloop_local.sandbox import Isolation, SandboxError, namespaces
+from runloop_local.sandbox import Isolation, Sandbox, SandboxError, namespaces
 from runloop_local.sandbox.agent_sandbox import AgentSandbox
+from runloop_local.sandbox.base import SandboxEnded
+from runloop_local.sandbox.namespaces import NamespacesBackend
 from tests.waiting import PATIENCE
 
 from .conftest import DATA_DIR, MakeSandbox, every_way, namespaces_only, output
@@ -79,6 +83,51 @@ async def test_the_end_is_noticed_after_a_snapshot_too(make: MakeSandbox, isolat
     assert sandbox._agent.run
     sandbox._agent.run.channel.close()
     await asyncio.wait_for(ended, PATIENCE)
+
+
+def hold_up(sandbox: Sandbox, start: Coroutine[Any, Any, None]) -> None:
+    """Let the next run of a sandbox begin after this."""
+    assert isinstance(sandbox, AgentSandbox)
+    assert isinstance(sandbox._backend, NamespacesBackend)
+    sandbox._backend._preparing = (asyncio.create_task(start),)
+
+
+@namespaces_only
+async def test_a_snapshot_does_not_wait_for_the_next_run(make: MakeSandbox, isolation: Isolation) -> None:
+    sandbox = await make()
+    await output(sandbox, "echo kept > file")
+    may_begin = asyncio.Event()
+
+    async def start() -> None:
+        await may_begin.wait()
+
+    hold_up(sandbox, start())
+    layers = await sandbox.snapshot(layer_name())
+    told = asyncio.create_task(output(sandbox, "cat file"))
+    assert await output(await make(layers=layers), "cat file") == "kept"
+    assert not told.done()
+    may_begin.set()
+    assert await told == "kept"
+
+
+@namespaces_only
+async def test_who_waits_for_the_end_is_told_why_a_sandbox_does_not_go_on(
+    make: MakeSandbox, isolation: Isolation
+) -> None:
+    sandbox = await make()
+    ended = asyncio.create_task(sandbox.ended())
+    await output(sandbox, "echo kept > file")
+
+    async def start() -> None:
+        raise SandboxError("There is no room for a run.")
+
+    hold_up(sandbox, start())
+    layers = await sandbox.snapshot(layer_name())
+    with pytest.raises(SandboxError, match="no room for a run"):
+        await asyncio.wait_for(ended, PATIENCE)
+    with pytest.raises(SandboxEnded):
+        await output(sandbox, "true")
+    assert await output(await make(layers=layers), "cat file") == "kept"
 
 
 @every_way

@@ -54,8 +54,8 @@ class Supervisor:
         self._reaction = asyncio.create_task(self.guard(work))
 
     def watch(self, runtime: Runtime) -> None:
-        """Let the devbox fail when this runtime ends on its own."""
-        self._watch = asyncio.create_task(self._watch_end(runtime))
+        """Let the devbox fail when this runtime ends on its own, or cannot go on after a snapshot."""
+        self._watch = asyncio.create_task(self.guard(self._watch_end(runtime)))
 
     def end_for(self, violation: LimitViolation) -> None:
         """Let the devbox fail, as it has exceeded a limit."""

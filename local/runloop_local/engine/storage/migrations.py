@@ -72,7 +72,36 @@ DELETE FROM documents WHERE kind = 'request' AND json_valid(body)
     AND length(json_extract(body, '$.made')) = 32 AND json_extract(body, '$.made') NOT GLOB '*[^0-9a-f]*';
 """
 
-STORE = (_DOCUMENTS, _LISTS, _TUNNELS)
+# The number of documents of each kind and status, as counting them takes longer the more there are. The indexes of
+# lists also hold the text that a search looks at, so that it reads only the documents that it finds.
+_COUNTS = """
+CREATE TABLE counts (
+    kind TEXT NOT NULL, listed INTEGER NOT NULL, status TEXT NOT NULL, documents INTEGER NOT NULL,
+    PRIMARY KEY (kind, listed, status)
+) WITHOUT ROWID;
+INSERT INTO counts SELECT kind, listed, status, count(*) FROM documents GROUP BY kind, listed, status;
+CREATE TRIGGER count_inserted AFTER INSERT ON documents BEGIN
+    INSERT INTO counts VALUES (NEW.kind, NEW.listed, NEW.status, 1)
+        ON CONFLICT (kind, listed, status) DO UPDATE SET documents = documents + 1;
+END;
+CREATE TRIGGER count_deleted AFTER DELETE ON documents BEGIN
+    UPDATE counts SET documents = documents - 1
+        WHERE kind = OLD.kind AND listed = OLD.listed AND status = OLD.status;
+END;
+CREATE TRIGGER count_changed AFTER UPDATE OF listed, status ON documents
+WHEN NEW.listed <> OLD.listed OR NEW.status <> OLD.status BEGIN
+    UPDATE counts SET documents = documents - 1
+        WHERE kind = OLD.kind AND listed = OLD.listed AND status = OLD.status;
+    INSERT INTO counts VALUES (NEW.kind, NEW.listed, NEW.status, 1)
+        ON CONFLICT (kind, listed, status) DO UPDATE SET documents = documents + 1;
+END;
+DROP INDEX listed;
+CREATE INDEX listed ON documents (kind, listed, position, lower(id || char(10) || name)) WHERE listed = 1;
+DROP INDEX by_status;
+CREATE INDEX by_status ON documents (kind, status, position, lower(id || char(10) || name));
+"""
+
+STORE = (_DOCUMENTS, _LISTS, _TUNNELS, _COUNTS)
 """The steps of `service.db`."""
 EVENTS = (_EVENTS, _PUBLISHED)
 """The steps of `axons/events`."""

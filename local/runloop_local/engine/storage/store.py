@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING, Any, TypeVar
 
 from ..errors import NotFoundError, UnreadableError
@@ -36,6 +36,10 @@ ON CONFLICT (kind, id) DO UPDATE SET
 """
 _HAS_NAME = "name <> '' AND listed = 1"
 """The condition of the partial index on names, which a query must repeat to use it."""
+_SEARCHED = "lower(id || char(10) || name)"
+"""The text that the indexes of lists hold, in the words of their migration, as SQLite finds it there by these only."""
+_COUNTED = frozenset({"kind = ?", "listed = 1", "status = ?"})
+"""The conditions for which the table of counts has the number of documents."""
 # json_extract fails the whole query at a malformed body: such a record just does not match.
 _JSON = "CASE WHEN json_valid(body) THEN body ELSE '{}' END"
 _POSITION = """
@@ -354,28 +358,46 @@ def _statuses(connection: sqlite3.Connection, kind: str, ids: list[str]) -> dict
 
 def _page(connection: sqlite3.Connection, query: Query, unreadable: Collection[str]) -> Page:
     source, values = selection(query, unreadable)
-    total = int(connection.execute(f"SELECT count(*) {source}", values).fetchone()[0]) if query.count else None
+    wanted, more = source, values
     if query.starting_after is not None:
-        source += " AND position < ?"
-        values = (*values, _position(connection, query.kind, query.starting_after))
-    statement = f"SELECT view {source} ORDER BY position DESC LIMIT ?"
+        wanted += " AND position < ?"
+        more = (*values, _position(connection, query.kind, query.starting_after))
     # One more than asked for tells whether there is a next page.
-    rows = connection.execute(statement, (*values, query.limit + 1)).fetchall()
-    return Page(tuple(view for (view,) in rows[: query.limit]), len(rows) > query.limit, total)
+    statement = f"SELECT view {wanted} ORDER BY position DESC LIMIT ?"
+    rows = connection.execute(statement, (*more, query.limit + 1)).fetchall()
+    page = Page(tuple(view for (view,) in rows[: query.limit]), len(rows) > query.limit, None)
+    if not query.count:
+        return page
+    if query.starting_after is None and not page.has_more:
+        return replace(page, total_count=len(rows))  # a search that finds little has looked at everything by now
+    statement, values = counting(query, unreadable)
+    return replace(page, total_count=int(connection.execute(statement, values).fetchone()[0]))
+
+
+def counting(query: Query, unreadable: Collection[str] = ()) -> tuple[str, tuple[object, ...]]:
+    """The statement that counts what a query finds, and its values."""
+    source, values = selection(query, unreadable)
+    conditions = [condition for condition, _ in _conditions(query, unreadable)]
+    if not _COUNTED.issuperset(conditions):
+        return f"SELECT count(*) {source}", values
+    return f"SELECT coalesce(sum(documents), 0) FROM counts WHERE {' AND '.join(conditions)}", values  # noqa: S608 -- constants
 
 
 def selection(query: Query, unreadable: Collection[str] = ()) -> tuple[str, tuple[object, ...]]:
     """The FROM and WHERE clauses of a query, and their values."""
-    conditions = [
-        ("kind = ?", (query.kind,)),
-        *_column_conditions(query),
-        *_content_conditions(query),
-        *([(f"id NOT IN ({_marks(unreadable)})", tuple(unreadable))] if unreadable else ()),
-    ]
+    conditions = list(_conditions(query, unreadable))
     where = " AND ".join(condition for condition, _ in conditions)
     return f"FROM documents {_list_index(query)} WHERE {where}", tuple(
         value for _, values in conditions for value in values
     )
+
+
+def _conditions(query: Query, unreadable: Collection[str]) -> Iterator[tuple[str, tuple[object, ...]]]:
+    yield "kind = ?", (query.kind,)
+    yield from _column_conditions(query)
+    yield from _content_conditions(query)
+    if unreadable:
+        yield f"id NOT IN ({_marks(unreadable)})", tuple(unreadable)
 
 
 def _list_index(query: Query) -> str:
@@ -403,11 +425,11 @@ def _column_conditions(query: Query) -> list[tuple[str, tuple[object, ...]]]:
 
 
 def _content_conditions(query: Query) -> Iterator[tuple[str, tuple[object, ...]]]:
-    """The conditions without an index, which are checked for each document."""
+    """The conditions that are checked for each document, or for its text in the index."""
     if query.search:
-        yield "(instr(lower(id), ?) OR instr(lower(name), ?))", (query.search.lower(),) * 2
+        yield f"instr({_SEARCHED}, ?)", (query.search.lower(),)
     if query.name_part:
-        yield "instr(lower(name), ?)", (query.name_part.lower(),)
+        yield f"instr({_SEARCHED}, ?) AND instr(lower(name), ?)", (query.name_part.lower(),) * 2
     for name, wanted in query.fields.items():
         yield f"json_extract({_JSON}, ?) = ?", (f"$.{name}", wanted)
     for key, choice in query.metadata.items():
