@@ -43,8 +43,8 @@ ui: $(UI) ## build the page's side (ui/), JupyterLab extension included, and wri
 	@$(BIN)/python -m scripts.cell_magics
 	@$(NPM) run build --silent
 
-bench: $(BIN)/.dev ## the benchmarks, beside the official client in the same run
-	@$(BIN)/python -m benchmarks
+bench: $(BIN)/.dev ## the benchmarks, beside what limits them: ROWS=exec,snapshot; RUNS=5; COMPARE=<commit> for pairs
+	@$(BIN)/python -m benchmarks $(if $(ROWS),--rows $(ROWS)) $(if $(RUNS),--runs $(RUNS)) $(if $(COMPARE),--compare $(COMPARE))
 
 soak: $(BIN)/.dev ## look for faults under load, kills, cuts and fuzz: MINUTES=10, SEED=..., SOAK='kills --kills 100'
 	@$(BIN)/python -m soak --minutes $(or $(MINUTES),10) $(if $(SEED),--seed $(SEED)) $(SOAK)

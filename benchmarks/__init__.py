@@ -1,1 +1,1 @@
-"""Benchmarks beside the official client, in one run: `python -m benchmarks [name ...]`."""
+"""Benchmarks beside what limits them and beside the official client: `python -m benchmarks --help`."""

@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import os
 import statistics
+import sys
 import tempfile
 import time
 from collections.abc import AsyncIterator, Awaitable, Callable
@@ -15,9 +16,12 @@ from typing import Any
 from jupyter_client.asynchronous.client import AsyncKernelClient
 from jupyter_client.manager import AsyncKernelManager
 
-from benchmarks.measure import Row
-from benchmarks.running import running_service
+from benchmarks.bare import RawClient, first_command
+from benchmarks.imports import median_of_processes
+from benchmarks.measure import Row, took_ms
+from benchmarks.running import client_of, running_service
 from tests.browser.panels import many_devboxes
+from tests.own_state import kept_in
 
 LOAD = "%load_ext runloop_jupyter"
 FLOOD = "%%devbox exec -o flood\nhead -c 100000000 /dev/zero | tr '\\0' 'x' | fold -w 99"
@@ -42,6 +46,8 @@ watcher = asyncio.get_running_loop().create_task(watch())
 """
 
 
+HELLO = "%%devbox exec\necho hello"
+BARE = "a bare interpreter"
 SLEEP = "%%devbox exec\necho begun; sleep 1000"
 MACHINERY = """
 import time
@@ -82,18 +88,76 @@ for number in range(1000):
 """
 
 
-async def run() -> list[Row]:
-    """What one command costs, and what many do."""
+async def first() -> list[Row]:
+    """A fresh kernel, its service already running, beside a bare interpreter that imports, creates and runs alone."""
+    async with running_service() as service:
+        async with kernel(service.base_url, service.api_key) as client:  # compiles what is new
+            await execute(client, f"{LOAD}\n%devbox exec true")
+        bare = await median_of_processes(first_command(service))
+        async with kernel(service.base_url, service.api_key) as client:
+            await execute(client, LOAD)
+            at_once = await first_byte_ms(client, HELLO)
+        async with kernel(service.base_url, service.api_key) as client:
+            await execute(client, LOAD)
+            await asyncio.sleep(2)  # somebody types the next cell meanwhile
+            typed = await first_byte_ms(client, HELLO)
     return [
-        *await _one_command(),
-        *await _many_commands(),
-        *await _stop_and_restart(),
-        *await _in_the_kernel(),
-        *await _lists_and_completion(),
+        Row("first %%devbox exec, at once (Run All): first byte", at_once, "ms", bare, BARE, "<= x1.3"),
+        Row("first %%devbox exec, typed after %load_ext: first byte", typed, "ms", goal="< 150 ms"),
     ]
 
 
-async def _many_commands() -> list[Row]:
+async def first_with_service() -> list[Row]:
+    """A fresh kernel without a service, beside the same bare interpreter and the bare start of a service."""
+    async with running_service() as service:
+        bare = await median_of_processes(first_command(service)) + service.ready_ms
+    async with kernel() as client:
+        await execute(client, LOAD)
+        cold = await first_byte_ms(client, HELLO)
+    return [Row("first %%devbox exec, its service not running", cold, "ms", bare, f"{BARE} + service", "<= x1.2")]
+
+
+async def following() -> list[Row]:
+    """A cell like the last one, beside its command on a bare socket and a cell that only prints."""
+    async with running_service() as service, client_of(service) as sdk, await sdk.devbox.create() as devbox:
+        async with kernel(service.base_url, service.api_key) as client, RawClient(service) as raw:
+            await execute(client, f"{LOAD}\n%devbox use {devbox.id}")
+            await first_byte_ms(client, HELLO)
+            turns = [
+                (
+                    await first_byte_ms(client, HELLO),
+                    await first_byte_ms(client, "print('hello')"),
+                    await took_ms(lambda: raw.execute(devbox.id, "echo hello")),
+                )
+                for _ in range(15)
+            ]
+    ours, printed, executed = [statistics.median(times) for times in zip(*turns, strict=True)]
+    name = "%%devbox exec, next cell: first byte"
+    return [Row(name, ours, "ms", executed + printed, "exec + a cell that prints", "<= x1.5")]
+
+
+async def flood() -> list[Row]:
+    """A hundred megabytes of one command."""
+    async with running_service() as service, kernel(service.base_url, service.api_key) as client:
+        await execute(client, LOAD)
+        await execute(client, "%devbox create --name bench")
+        await execute(client, STALL)
+        before = int(await execute(client, PEAK))
+        start = time.perf_counter()
+        await execute(client, FLOOD)
+        seconds = time.perf_counter() - start
+        grown = int(await execute(client, PEAK)) - before
+        stall = float(await execute(client, "print(longest * 1000)"))
+        assert int(await execute(client, CHECK)) == 100_000_000, "the result does not have the whole output"
+    return [
+        Row("100 MB through a cell: took", seconds, "s"),
+        Row("  the kernel's memory grew by", grown, "MB", goal="< 150 MB"),
+        Row("  longest stall of its event loop", stall, "ms"),
+    ]
+
+
+async def fan_out() -> list[Row]:
+    """A hundred megabytes of twenty commands."""
     async with running_service() as service, kernel(service.base_url, service.api_key) as client:
         await execute(client, LOAD)
         for number in range(20):
@@ -108,6 +172,16 @@ async def _many_commands() -> list[Row]:
         grown = int(await execute(client, PEAK)) - before
         spread = float(await execute(client, SPREAD))
         assert int(await execute(client, FAN_CHECK)) == 100_000_000, "the results do not have the whole output"
+    return [
+        Row("100 MB from 20 devboxes through one cell: took", seconds, "s"),
+        Row("  the kernel's memory grew by", grown, "MB", goal="< 150 MB"),
+        Row("  longest stall of its event loop", stall, "ms", goal="<= 50 ms"),
+        Row("  the last devbox to end took, times the median", spread, "", goal="< 2"),
+    ]
+
+
+async def in_flight() -> list[Row]:
+    """A thousand commands at once."""
     async with running_service() as service, kernel(service.base_url, service.api_key) as client:
         await execute(client, LOAD)
         for number in range(20):
@@ -119,16 +193,12 @@ async def _many_commands() -> list[Row]:
         peak = int(await execute(client, PEAK))
         assert await execute(client, "print(sum(not job.done for job in jobs))") == "1000\n", "some have ended"
     return [
-        Row("100 MB from 20 devboxes through one cell: took", seconds, "s"),
-        Row("  the kernel's memory grew by", grown, "MB", goal="< 150 MB"),
-        Row("  longest stall of its event loop", stall, "ms"),
-        Row("  the last devbox to end took, times the median", spread, "", goal="< 2"),
         Row("1,000 executions in flight: the whole kernel's memory", peak, "MB", goal="< 200 MB"),
         Row("  to start one", started, "ms"),
     ]
 
 
-async def _stop_and_restart() -> list[Row]:
+async def stop_and_restart() -> list[Row]:
     """How soon Stop gives the prompt back, and what a kernel's devboxes cost its restart."""
     async with running_service() as service, kernel(service.base_url, service.api_key) as client:
         await execute(client, LOAD)
@@ -166,7 +236,7 @@ async def _stopped_ms(client: AsyncKernelClient) -> float:
     return (time.perf_counter() - start) * 1000
 
 
-async def _in_the_kernel() -> list[Row]:
+async def machinery() -> list[Row]:
     """What the magics' own machinery costs."""
     async with running_service() as service, kernel(service.base_url, service.api_key) as client:
         each, write, flood = [float(part) for part in (await execute(client, MACHINERY)).split()[-3:]]
@@ -177,7 +247,7 @@ async def _in_the_kernel() -> list[Row]:
     ]
 
 
-async def _lists_and_completion() -> list[Row]:
+async def lists_and_completion() -> list[Row]:
     """A service with 1,000 devboxes, which answers at once, and then not at all."""
     with many_devboxes(1000) as base_url:
         async with kernel(base_url, "bench") as client:
@@ -217,44 +287,13 @@ async def _silent_service() -> AsyncIterator[str]:
         yield f"http://127.0.0.1:{server.sockets[0].getsockname()[1]}"
 
 
-async def _one_command() -> list[Row]:
-    """A fresh kernel, its service already running."""
-    async with running_service() as service, kernel(service.base_url, service.api_key) as client:
-        await execute(client, LOAD)
-        await execute(client, "%devbox create --name bench")
-        first = await first_byte_ms(client, "%%devbox exec\necho hello")
-        again = await first_byte_ms(client, "%%devbox exec\necho hello")
-        await execute(client, STALL)
-        before = int(await execute(client, PEAK))
-        start = time.perf_counter()
-        await execute(client, FLOOD)
-        seconds = time.perf_counter() - start
-        grown = int(await execute(client, PEAK)) - before
-        stall = float(await execute(client, "print(longest * 1000)"))
-        assert int(await execute(client, CHECK)) == 100_000_000, "the result does not have the whole output"
-    async with running_service() as service, kernel(service.base_url, service.api_key) as client:
-        await execute(client, LOAD)
-        cold = await first_byte_ms(client, "%%devbox exec\necho hello", "hello")
-    async with running_service() as service, kernel(service.base_url, service.api_key) as client:
-        await execute(client, LOAD)
-        await asyncio.sleep(2)  # somebody types the next cell meanwhile
-        typed = await first_byte_ms(client, "%%devbox exec\necho hello", "hello")
-    return [
-        Row("first %%devbox exec, typed after %load_ext: first byte", typed, "ms", goal="< 150 ms"),
-        Row("first %%devbox exec, at once (Run All): first byte", cold, "ms", goal="< 150 ms"),
-        Row("%%devbox exec on a devbox, first cell: first byte", first, "ms", goal="< 150 ms"),
-        Row("%%devbox exec, next cell: first byte", again, "ms"),
-        Row("100 MB through a cell: took", seconds, "s"),
-        Row("  the kernel's memory grew by", grown, "MB", goal="< 150 MB"),
-        Row("  longest stall of its event loop", stall, "ms"),
-    ]
-
-
 @asynccontextmanager
-async def kernel(base_url: str, api_key: str) -> AsyncIterator[AsyncKernelClient]:
-    """An IPython kernel with a home of its own."""
+async def kernel(base_url: str | None = None, api_key: str = "") -> AsyncIterator[AsyncKernelClient]:
+    """An IPython kernel with a home of its own, on that service or on one that it starts."""
     with tempfile.TemporaryDirectory(prefix="runloop-bench-", ignore_cleanup_errors=True) as home:
-        environ = {**os.environ, "HOME": home, "RUNLOOP_BASE_URL": base_url, "RUNLOOP_API_KEY": api_key}
+        environ = {**os.environ, "HOME": home, **kept_in(Path(home))}
+        if base_url is not None:
+            environ |= {"RUNLOOP_BASE_URL": base_url, "RUNLOOP_API_KEY": api_key}
         manager = AsyncKernelManager(kernel_name="python3")
         await manager.start_kernel(env=environ, cwd=Path(home), extra_arguments=["--log-level=ERROR"])
         client = manager.client()
@@ -265,6 +304,9 @@ async def kernel(base_url: str, api_key: str) -> AsyncIterator[AsyncKernelClient
         finally:
             client.stop_channels()
             await manager.shutdown_kernel()
+            if base_url is None:
+                stop = [sys.executable, "-m", "runloop_local", "stop"]
+                await (await asyncio.create_subprocess_exec(*stop, env=environ)).wait()
 
 
 async def execute(client: AsyncKernelClient, code: str) -> str:

@@ -1,21 +1,27 @@
-"""Commands through the SDK and the embedded service, beside the official client and a bare subprocess."""
+"""Commands through the SDK and the embedded service, beside the official client and bare shells and sockets."""
 
 from __future__ import annotations
 
 import asyncio
 import statistics
 import time
-from collections.abc import Callable
+from collections.abc import AsyncIterator, Callable
+from contextlib import asynccontextmanager
 from typing import Protocol
 
 from runloop_api_client import AsyncRunloopSDK as Official
 
+from benchmarks.bare import RawClient, framed_megabytes_per_second
 from benchmarks.measure import Row, median_ms, paired_ms
-from benchmarks.running import running_service
-from runloop_sdk import AsyncDevbox, AsyncRunloopSDK
+from benchmarks.running import Running, client_of, running_service
+from runloop_sdk import AsyncDevbox
 
 MEGABYTES = 64
 CLIENTS, EACH_MEGABYTES = 50, 2
+BARE_SHELLS = """exec python3 -c '
+import statistics, subprocess, timeit
+start = lambda: subprocess.run(["/bin/bash", "-lc", "true"])
+print(statistics.median(timeit.repeat(start, number=1, repeat=20)) * 1000)'"""
 FLOOD = f"head -c {MEGABYTES * 1024 * 1024} /dev/zero | tr '\\0' 'x' | fold -w 99"
 
 
@@ -29,7 +35,7 @@ class Execution(Protocol):
 class Commands(Protocol):
     """The commands of a devbox of either client."""
 
-    async def exec(self, command: str, *, stdout: Callable[[str], None]) -> object:
+    async def exec(self, command: str, *, stdout: Callable[[str], None] = ...) -> object:
         """Run a command and wait for its end."""
 
     async def exec_async(self, command: str, *, stdout: Callable[[str], None]) -> Execution:
@@ -44,28 +50,72 @@ class Devbox(Protocol):
         """Its commands."""
 
 
-async def run() -> list[Row]:
-    """One service, one devbox, both clients in turn."""
-    async with running_service() as service:
-        key, url = service.api_key, service.base_url
-        async with (
-            AsyncRunloopSDK(bearer_token=key, base_url=url) as sdk,
-            await sdk.devbox.create(name="bench") as devbox,
-        ):
-            async with Official(bearer_token=key, base_url=url) as official:
-                peer = official.devbox.from_id(devbox.id)
-                short = await paired_ms(lambda: devbox.cmd.exec("true"), lambda: peer.cmd.exec("true"), 50)
-                first = await paired_ms(lambda: first_byte(devbox), lambda: first_byte(peer), 30)
-                bare = await median_ms(bare_subprocess, 50)
-                echo = await echoed_ms(devbox)
-                return [
-                    Row('cmd.exec("true")', short[0], "ms", short[1], "official"),
-                    Row("  more than the same in a bare subprocess", short[0] - bare, "ms", goal="< 15 ms"),
-                    Row("exec_async to the first byte of stdout", first[0], "ms", first[1], "official"),
-                    Row("a line of input to the line that answers it", echo, "ms", goal="< 20 ms"),
-                    *await many_clients(devbox),
-                    Row(f"stdout, {MEGABYTES} MB streamed", *await throughput(devbox, peer), goal=">= 80 MB/s"),
-                ]
+async def short() -> list[Row]:
+    """The shortest command: by both clients, by a bare connection, and as one more shell in the same devbox."""
+    async with both() as (service, devbox, peer), RawClient(service) as raw:
+        bare = await bare_shell_ms(devbox)
+        ours, official = await paired_ms(lambda: devbox.cmd.exec("true"), lambda: peer.cmd.exec("true"), 30)
+        _, by_socket = await paired_ms(lambda: devbox.cmd.exec("true"), lambda: raw.execute(devbox.id, "true"), 30)
+        bare = statistics.median([bare, await bare_shell_ms(devbox)])
+        first = await paired_ms(lambda: first_byte(devbox), lambda: first_byte(peer), 15)
+    return [
+        Row('cmd.exec("true")', ours, "ms", 2 * bare + 1, "2 bare shells there + 1 ms", "<= x1"),
+        Row("  beside one bare shell in the same devbox", ours, "ms", bare, "bash -lc true"),
+        Row("  the service's part, asked on a bare socket", by_socket, "ms", bare, "bash -lc true"),
+        Row("  beside the official client", ours, "ms", official, "official"),
+        Row("exec_async to the first byte of stdout", first[0], "ms", first[1], "official"),
+    ]
+
+
+async def echo() -> list[Row]:
+    """Over the live stream of one command."""
+    async with both() as (_, devbox, _peer):
+        took = await echoed_ms(devbox)
+    return [Row("a line of input to the line that answers it", took, "ms", goal="< 20 ms")]
+
+
+async def throughput() -> list[Row]:
+    """One after the other."""
+    async with both() as (_, devbox, peer):
+        ours, official = await megabytes_per_second(devbox), await megabytes_per_second(peer)
+        bare = await asyncio.to_thread(framed_megabytes_per_second, FLOOD)
+    name = f"stdout, {MEGABYTES} MB streamed"
+    return [
+        Row(name, ours, "MB/s", bare, "the same frames by a bare relay", ">= x0.7"),
+        Row("  beside the official client", ours, "MB/s", official, "official"),
+    ]
+
+
+async def many_clients() -> list[Row]:
+    """Clients that stream at once: all together, and how unevenly they are served."""
+    command = f"head -c {EACH_MEGABYTES * 1024 * 1024} /dev/zero | tr '\\0' 'x' | fold -w 99"
+    async with both() as (_, devbox, _peer):
+
+        async def one() -> float:
+            await devbox.cmd.exec(command, stdout=lambda _: None)
+            return time.perf_counter() - start
+
+        start = time.perf_counter()
+        seconds = await asyncio.gather(*(one() for _ in range(CLIENTS)))
+    total = CLIENTS * EACH_MEGABYTES * 1024 * 1024 / max(seconds) / 1e6
+    unevenness = max(seconds) / statistics.median(seconds)
+    return [
+        Row(f"{CLIENTS} clients that stream {EACH_MEGABYTES} MB each at once", total, "MB/s"),
+        Row("  the last one's time over the median one's", unevenness, "x", goal="< 2 x"),
+    ]
+
+
+@asynccontextmanager
+async def both() -> AsyncIterator[tuple[Running, AsyncDevbox, Devbox]]:
+    """One service and one devbox of it, by both clients."""
+    async with running_service() as service, client_of(service) as sdk, await sdk.devbox.create(name="bench") as devbox:
+        async with Official(bearer_token=service.api_key, base_url=service.base_url) as official:
+            yield service, devbox, official.devbox.from_id(devbox.id)
+
+
+async def bare_shell_ms(devbox: AsyncDevbox) -> float:
+    """A login shell that a program in the devbox starts, beside all that surrounds commands there."""
+    return float(await (await devbox.cmd.exec(BARE_SHELLS)).stdout())
 
 
 async def first_byte(devbox: Devbox) -> None:
@@ -89,36 +139,6 @@ async def echoed_ms(devbox: AsyncDevbox) -> float:
     await execution.close_std_in()
     await execution.result()
     return found
-
-
-async def bare_subprocess() -> None:
-    """The same login shell, without a devbox around it."""
-    environ = {"HOME": "/nonexistent", "PATH": "/usr/local/bin:/usr/bin:/bin"}  # no profile of this user's, as there
-    process = await asyncio.create_subprocess_exec("/bin/bash", "-lc", "true", env=environ)
-    await process.wait()
-
-
-async def throughput(ours: Devbox, peer: Devbox) -> tuple[float, str, float, str]:
-    """MB/s of both, one after the other."""
-    return await megabytes_per_second(ours), "MB/s", await megabytes_per_second(peer), "official"
-
-
-async def many_clients(devbox: AsyncDevbox) -> list[Row]:
-    """Clients that stream at once: all together, and how unevenly they are served."""
-    command = f"head -c {EACH_MEGABYTES * 1024 * 1024} /dev/zero | tr '\\0' 'x' | fold -w 99"
-
-    async def one() -> float:
-        await devbox.cmd.exec(command, stdout=lambda _: None)
-        return time.perf_counter() - start
-
-    start = time.perf_counter()
-    seconds = await asyncio.gather(*(one() for _ in range(CLIENTS)))
-    total = CLIENTS * EACH_MEGABYTES * 1024 * 1024 / max(seconds) / 1e6
-    unevenness = max(seconds) / statistics.median(seconds)
-    return [
-        Row(f"{CLIENTS} clients that stream {EACH_MEGABYTES} MB each at once", total, "MB/s"),
-        Row("  the last one's time over the median one's", unevenness, "x", goal="< 2 x"),
-    ]
 
 
 async def megabytes_per_second(devbox: Devbox) -> float:

@@ -11,6 +11,8 @@ from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
 
+from runloop_sdk import AsyncRunloopSDK
+
 
 @dataclass(frozen=True, slots=True)
 class Running:
@@ -42,3 +44,8 @@ async def running_service(data: str | None = None) -> AsyncIterator[Running]:
         finally:
             process.terminate()
             await process.wait()
+
+
+def client_of(service: Running) -> AsyncRunloopSDK:
+    """A client of that service."""
+    return AsyncRunloopSDK(bearer_token=service.api_key, base_url=service.base_url)

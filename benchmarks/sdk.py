@@ -15,7 +15,7 @@ from typing import Any
 from runloop_api_client import AsyncRunloopSDK as Official
 
 from benchmarks.canned_server import EVENTS
-from benchmarks.imports import median_of_processes, printed
+from benchmarks.imports import printed
 from benchmarks.measure import Row, paired_ms
 from runloop_sdk import AsyncRunloopSDK
 
@@ -24,13 +24,6 @@ MB = 1_000_000
 GIB = 1024**3
 KEY = "key"
 Client = Any  # either package's; they share no base class
-IMPORT = """
-import time
-start = time.perf_counter()
-from {package} import AsyncRunloopSDK
-AsyncRunloopSDK(bearer_token="key", base_url="http://127.0.0.1:9")
-print((time.perf_counter() - start) * 1000)
-"""
 # Runs in a process of its own, so that its peak of memory is that of the transfer.
 TRANSFER = """
 import asyncio, re, resource
@@ -66,14 +59,6 @@ asyncio.run(main())
 """
 
 
-async def run() -> list[Row]:
-    """One server without delay, one with."""
-    async with canned_server() as url, clients(url) as (ours, peer):
-        rows = [await imports(), *await calls(ours, peer), *await bulk(ours, peer), *await memory(url)]
-    async with canned_server(DELAY_MS) as url, clients(url) as (ours, peer):
-        return rows + await delayed(ours, peer)
-
-
 @asynccontextmanager
 async def canned_server(delay_ms: float = 0) -> AsyncIterator[str]:
     """The URL of a server in a process of its own."""
@@ -97,19 +82,13 @@ async def clients(url: str) -> AsyncIterator[tuple[AsyncRunloopSDK, Official]]:
         yield ours, await stack.enter_async_context(Official(bearer_token=KEY, base_url=url))
 
 
-async def imports() -> Row:
-    """Fresh processes in turn."""
-    codes = [IMPORT.format(package=package) for package in ("runloop_sdk", "runloop_api_client")]
-    ours, peer = [await median_of_processes(code) for code in codes]
-    return Row("import and make a client", ours, "ms", peer, "official", "<= x0.66")
-
-
-async def calls(ours: AsyncRunloopSDK, peer: Official) -> list[Row]:
+async def calls() -> list[Row]:
     """Short calls, in turn."""
-    info = await paired_ms(lambda: get_info(ours), lambda: get_info(peer), 300)
-    many = await paired_ms(lambda: at_once(ours), lambda: at_once(peer), 15)
-    run = await paired_ms(lambda: execute(ours), lambda: execute(peer), 200)
-    page = await paired_ms(lambda: list_page(ours), lambda: list_page(peer), 15)
+    async with canned_server() as url, clients(url) as (ours, peer):
+        info = await paired_ms(lambda: get_info(ours), lambda: get_info(peer), 300)
+        many = await paired_ms(lambda: at_once(ours), lambda: at_once(peer), 15)
+        run = await paired_ms(lambda: execute(ours), lambda: execute(peer), 200)
+        page = await paired_ms(lambda: list_page(ours), lambda: list_page(peer), 15)
     return [
         Row("devbox.get_info()", info[0] * 1000, "us", info[1] * 1000, "official", "<= x0.50"),
         Row("  64 at once", many[0], "ms", many[1], "official", "<= x0.33"),
@@ -135,11 +114,12 @@ async def list_page(sdk: Client) -> None:
     assert len(page.items if isinstance(sdk, AsyncRunloopSDK) else page.devboxes) == 1000
 
 
-async def bulk(ours: AsyncRunloopSDK, peer: Official) -> list[Row]:
+async def bulk() -> list[Row]:
     """Long answers, in turn."""
-    events = await paired_rate(lambda: read_events(ours), lambda: read_events(peer), EVENTS / 1000)
-    output = await paired_rate(lambda: read_output(ours), lambda: read_output(peer), EVENTS / 1000)
-    down = await paired_rate(lambda: download(ours), lambda: download(peer), GIB / 4 / MB)
+    async with canned_server() as url, clients(url) as (ours, peer):
+        events = await paired_rate(lambda: read_events(ours), lambda: read_events(peer), EVENTS / 1000)
+        output = await paired_rate(lambda: read_output(ours), lambda: read_output(peer), EVENTS / 1000)
+        down = await paired_rate(lambda: download(ours), lambda: download(peer), GIB / 4 / MB)
     return [
         Row("server-sent events, in thousands", events[0], "k/s", events[1], "official", ">= x15"),
         Row("  the same through a callback", output[0], "k/s", output[1], "official"),
@@ -178,11 +158,12 @@ async def download(sdk: Client) -> None:
     assert len(await sdk.devbox.from_id("dbx_1").file.download(path=str(GIB // 4))) == GIB // 4
 
 
-async def memory(url: str) -> list[Row]:
+async def memory() -> list[Row]:
     """A process for each way."""
     with tempfile.TemporaryDirectory(prefix="runloop-bench-") as folder:
         file = Path(folder) / "sparse"
-        grown = {way: await _transfer(url, file, way) for way in ("up", "down")}
+        async with canned_server() as url:
+            grown = {way: await _transfer(url, file, way) for way in ("up", "down")}
     return [Row(f"2 GiB {way}load: memory grows by", mb, "MB", goal="< 32 MB") for way, mb in grown.items()]
 
 
@@ -190,11 +171,12 @@ async def _transfer(url: str, file: Path, way: str) -> float:
     return await printed(TRANSFER.format(url=url, file=file, way=way, size=2 * GIB))
 
 
-async def delayed(ours: AsyncRunloopSDK, peer: Official) -> list[Row]:
+async def delayed() -> list[Row]:
     """What round trips cost."""
-    run = await paired_ms(lambda: execute(ours), lambda: execute(peer), 7)
-    first = statistics.median([await first_output_ms(ours) for _ in range(7)])
-    theirs = statistics.median([await first_output_ms(peer) for _ in range(7)])
+    async with canned_server(DELAY_MS) as url, clients(url) as (ours, peer):
+        run = await paired_ms(lambda: execute(ours), lambda: execute(peer), 7)
+        first = statistics.median([await first_output_ms(ours) for _ in range(7)])
+        theirs = statistics.median([await first_output_ms(peer) for _ in range(7)])
     return [
         Row(f"exec over a line of {DELAY_MS} ms", run[0], "ms", run[1], "official", "1 round trip"),
         Row("  first byte of its output", first, "ms", theirs, "official", f"<= {1.2 * DELAY_MS:.0f} ms"),

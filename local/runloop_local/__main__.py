@@ -24,10 +24,12 @@ from .engine.storage.retention_limits import (
 )
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator, Sequence
+    import socket
+    from collections.abc import Awaitable, Callable, Iterator, Sequence
 
     from .engine.engine import Engine
     from .engine.storage.retention_limits import Limit
+    from .settings import Settings
 
 _DESCRIPTION = "The Runloop REST API on this machine."
 _SERVE = """Serve until stopped. Without --data-dir and --port this is your own service, which notebooks find and which
@@ -162,7 +164,7 @@ def _run(options: argparse.Namespace, data_dir: Path, *, own: bool) -> None:
     from .engine.errors import EngineError
     from .listening import listen
     from .sandbox import SandboxError
-    from .server import Settings, serve
+    from .settings import Settings
 
     key = options.api_key or f"local_{secrets.token_urlsafe(24)}"
     settings = Settings(
@@ -188,12 +190,31 @@ def _run(options: argparse.Namespace, data_dir: Path, *, own: bool) -> None:
         _print(f"ready {url}")
 
     try:
-        asyncio.run(serve(settings, listeners, ready))
+        asyncio.run(_serve_when_imported(settings, listeners, ready))
     except (EngineError, SandboxError) as error:
         raise service.ServiceError(str(error)) from error
     except OSError as error:
         reason = service.describe_error(error, data_dir)
         raise service.ServiceError(f"The data folder {data_dir} cannot be used: {reason}. {_MOVE_HINT}") from error
+
+
+async def _serve_when_imported(
+    settings: Settings, listeners: list[socket.socket], ready: Callable[[str, Engine], None]
+) -> None:
+    """Import most of the service while its isolation opens, which is work of another process."""
+    import asyncio
+
+    from .engine.prerequisites import Prerequisites
+
+    opening = asyncio.create_task(Prerequisites.open(settings.data_dir, settings.isolation))
+    serve = await asyncio.to_thread(_import_server)
+    await serve(settings, listeners, await opening, ready)
+
+
+def _import_server() -> Callable[..., Awaitable[None]]:
+    from .server import serve
+
+    return serve
 
 
 def _limits(given: str) -> dict[str, Limit]:

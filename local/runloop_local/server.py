@@ -7,7 +7,6 @@ import logging
 import signal
 import socket
 from contextlib import contextmanager
-from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
 import uvicorn
@@ -15,19 +14,16 @@ import uvicorn
 from .activity import Activity
 from .app import Access, build_app, refuse_connection
 from .engine import descriptors
-from .engine.devbox.pty import IDLE_TTL_S
 from .engine.engine import Engine
-from .engine.storage.retention_limits import DEFAULTS, Limit
 from .http2.preface import AutoHTTPProtocol
 from .listening import base_url, restore_backlog
 from .proxy.upgrades import upgrade_factory
-from .routes.event_stream import HEARTBEAT_S
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator, Mapping
-    from pathlib import Path
+    from collections.abc import Callable, Iterator
 
-    from .sandbox import Requested
+    from .engine.prerequisites import Prerequisites
+    from .settings import Settings
 
 _CLOSE_SECONDS = 3
 _CLIENT_ERRORS = (
@@ -37,22 +33,6 @@ _CLIENT_ERRORS = (
 )
 _LAST_SECONDS = 0.5
 """The time that a connection beyond the limit has to send its request and get the refusal."""
-
-
-@dataclass(frozen=True, slots=True)
-class Settings:
-    """The options of `runloop-local serve`."""
-
-    host: str
-    port: int
-    data_dir: Path
-    api_key: str
-    isolation: Requested = "auto"
-    idle_timeout: float = 1800.0
-    pty_idle_ttl: float = IDLE_TTL_S
-    limits: Mapping[str, Limit] = field(default_factory=lambda: DEFAULTS)
-    """The retention limits, by kind."""
-    heartbeat: float = HEARTBEAT_S
 
 
 class _Server(uvicorn.Server):
@@ -84,9 +64,11 @@ class _Http(AutoHTTPProtocol):
             self.loop.call_later(_LAST_SECONDS, transport.close)
 
 
-async def serve(settings: Settings, listeners: list[socket.socket], ready: Callable[[str, Engine], None]) -> None:
+async def serve(
+    settings: Settings, listeners: list[socket.socket], opened: Prerequisites, ready: Callable[[str, Engine], None]
+) -> None:
     """Serve until a signal or the idle timeout; calls `ready` with the base URL once requests are accepted."""
-    engine = await Engine.open(settings.data_dir, settings.isolation, settings.pty_idle_ttl, settings.limits)
+    engine = await Engine.compose(opened, settings.pty_idle_ttl, settings.limits)
     try:
         await _serve(settings, listeners, engine, ready)
     finally:

@@ -2,16 +2,12 @@
 
 from __future__ import annotations
 
-import fcntl
-import os
-import resource
-from contextlib import AsyncExitStack, suppress
+from contextlib import AsyncExitStack
 from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from ..sandbox import open_isolation
 from .axons import Axons
 from .build.blueprints import Blueprints, Sources
 from .build.builder import BuildEnvironment
@@ -26,25 +22,23 @@ from .devbox.history import EndedRecords, History, Outputs
 from .devbox.provisioner import Provisioner
 from .devbox.pty import IDLE_TTL_S
 from .devbox.services import DevboxServices
-from .errors import ConflictError
 from .fair_queue import FairQueue
 from .kernel.kernel_devboxes import KernelDevboxes
 from .kernel.kernels import Kernels
+from .prerequisites import Prerequisites
 from .shutdown_signal import ShutdownSignal
-from .storage import data_folder
 from .storage.idempotency import Idempotency
 from .storage.keys import Keys
 from .storage.layer_register import LayerRegister
 from .storage.layers import Layers
 from .storage.objects import Objects
-from .storage.reserve import Reserve
 from .storage.retention import CombinedData, Retention
 from .storage.retention_limits import DEFAULTS
 from .storage.secrets import Secrets
 from .storage.service_key import ServiceKey
 from .storage.signatures import Signer
 from .storage.snapshots import Snapshots
-from .storage.store import UNREADABLE, Store
+from .storage.store import UNREADABLE
 from .storage.vault import Vault
 from .tunnel.tunnels import Tunnels
 
@@ -53,6 +47,7 @@ if TYPE_CHECKING:
 
     from ..sandbox import Isolation, Requested
     from .storage.retention_limits import Limit
+    from .storage.store import Store
 
 
 @dataclass(frozen=True, slots=True)
@@ -94,28 +89,19 @@ class Engine:
         limits: Mapping[str, Limit] = DEFAULTS,
     ) -> Engine:
         """Open the engine on `data_dir`, which it locks. Raises `OSError`, `SandboxError` or `EngineError`."""
-        async with AsyncExitStack() as closing:
-            return await cls._open(data_dir, requested, pty_idle_ttl, limits, closing)
+        return await cls.compose(await Prerequisites.open(data_dir, requested), pty_idle_ttl, limits)
 
     @classmethod
-    async def _open(
-        cls,
-        data_dir: Path,
-        requested: Requested,
-        pty_idle_ttl: float,
-        limits: Mapping[str, Limit],
-        closing: AsyncExitStack,
+    async def compose(cls, opened: Prerequisites, pty_idle_ttl: float, limits: Mapping[str, Limit]) -> Engine:
+        """Compose the engine of what was opened, which it closes. Raises `OSError`, `SandboxError` or `EngineError`."""
+        async with opened.closing as closing:
+            return await cls._compose(opened, pty_idle_ttl, limits, closing)
+
+    @classmethod
+    async def _compose(
+        cls, opened: Prerequisites, pty_idle_ttl: float, limits: Mapping[str, Limit], closing: AsyncExitStack
     ) -> Engine:
-        closing.callback(os.close, _lock(data_dir))
-        _raise_descriptor_limit()
-        reserve = Reserve(data_dir / "reserve")
-        reserve.prepare()
-        # Before anything is created or deleted: this fails for a database of a newer version, or one that is missing
-        # although there are disks.
-        store = _store(data_dir, reserve)
-        closing.push_async_callback(store.aclose)
-        isolation = await open_isolation(data_dir / "sandboxes", requested)
-        closing.push_async_callback(isolation.aclose)
+        data_dir, reserve, store, isolation = opened.data_dir, opened.reserve, opened.store, opened.isolation
         axons = Axons.open(store, data_dir / "axons", reserve)
         key = ServiceKey.open(data_dir / "service.key")
         objects = Objects(store, data_dir / "objects", Signer(key.derived("addresses")))
@@ -217,11 +203,6 @@ class Engine:
         await self.closing.aclose()
 
 
-def _store(data_dir: Path, reserve: Reserve) -> Store:
-    file = data_dir / "service.db"
-    return Store.open(file, reserve, lambda: data_folder.require_empty(data_dir, file))
-
-
 def _start_layer_removal(store: Store, layers: Layers) -> None:
     """Start to remove layers without users, unless an unreadable record may use one."""
     if store.notes.about(UNREADABLE):
@@ -233,21 +214,3 @@ def _start_layer_removal(store: Store, layers: Layers) -> None:
 def login_shell() -> str:
     """The shell that commands run in."""
     return next((shell for shell in ("/bin/bash", "/usr/bin/bash") if Path(shell).exists()), "/bin/sh")
-
-
-def _lock(data_dir: Path) -> int:
-    data_folder.make(data_dir)
-    lock = os.open(data_dir / "lock", os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
-    try:
-        fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
-    except BlockingIOError:
-        os.close(lock)
-        raise ConflictError(f"Another runloop-local service already uses {data_dir}.") from None
-    return lock
-
-
-def _raise_descriptor_limit() -> None:
-    """Raise the soft limit to the hard one: a running command takes several, and the usual limit is 1024."""
-    _, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
-    with suppress(ValueError, OSError):
-        resource.setrlimit(resource.RLIMIT_NOFILE, (hard, hard))
