@@ -30,6 +30,7 @@ VERSIONS = {
     "failed-for-room": "ac1b118",  # the same tables; snapshots say whether they failed for want of room
     "listed": "30e61f3",  # version 2: lists lie ready; devboxes have owners, requests and layers are remembered
     "sealed": "97a95e6",  # version 3: what lets in by a tunnel is sealed; requests note a tunnel by a digest
+    "counted": "5602316",  # version 4: lists are counted, and their indexes hold what a search looks at
 }
 KEY = "made-for-tests"
 
