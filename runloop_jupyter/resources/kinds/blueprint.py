@@ -142,7 +142,7 @@ BLUEPRINT: ResourceKind[BlueprintView] = ResourceKind(
     create_label="Build blueprint",
     creation=lambda choices, source: BUILD_FORM,
     delete=lambda sdk, identity: sdk.api.blueprints.delete(identity),
-    loses="Devboxes that were made from them go on. No new ones can be made.",
+    loses="Devboxes that were made from it go on. No new ones can be made.",
     pruning=Pruning(
         _replaced,
         why="These failed to build, or a newer build of the same name replaced them.",

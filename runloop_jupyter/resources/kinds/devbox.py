@@ -380,5 +380,5 @@ DEVBOX: ResourceKind[DevboxView] = ResourceKind(
     creation=creation_form,
     sources=(kind_names.BLUEPRINT, kind_names.SNAPSHOT),
     forms=(SNAPSHOT_FORM, TUNNEL_FORM),
-    loses="Their processes end and their disks are lost. Snapshots of them stay.",
+    loses="All processes end and the disk is lost. Snapshots stay.",
 )

@@ -139,5 +139,5 @@ POLICY: ResourceKind[NetworkPolicyView] = ResourceKind(
     create_label="New policy",
     creation=lambda choices, source: FORM,
     delete=lambda sdk, identity: sdk.api.network_policies.delete(identity),
-    loses="Devboxes that are made from now on cannot be put under them.",
+    loses="New devboxes cannot be put under it any more.",
 )

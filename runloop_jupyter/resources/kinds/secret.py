@@ -66,5 +66,5 @@ SECRET: ResourceKind[SecretView] = ResourceKind(
     create_label="New secret",
     creation=lambda choices, source: FORM,
     delete=lambda sdk, identity: sdk.api.secrets.delete_by_id(identity),
-    loses="Devboxes that get them from now on will not have them.",
+    loses="New devboxes will not have it any more.",
 )

@@ -74,7 +74,7 @@ SNAPSHOT: ResourceKind[DevboxSnapshotView] = ResourceKind(
     actions=(Action("create_devbox", "New devbox from this", many=False), deletion()),
     cells=_cells,
     delete=lambda sdk, identity: sdk.api.devboxes.disk_snapshots.delete(identity),
-    loses="The disks that they keep are lost. Devboxes that were made from them go on.",
+    loses="The saved disk is lost. Devboxes that were made from it go on.",
     pruning=Pruning(
         _older,
         why="These are not the newest of their devbox.",

@@ -79,7 +79,7 @@ OBJECT: ResourceKind[ObjectView] = ResourceKind(
     create_label="Upload file",
     uploads=True,
     delete=lambda sdk, identity: sdk.api.objects.delete(identity),
-    loses="Their contents are lost. Devboxes that have them mounted keep their copies.",
+    loses="The content is lost. Devboxes that have mounted it keep their copies.",
     pruning=Pruning(
         _unfinished,
         why="The uploads of these failed or were given up.",
