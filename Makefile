@@ -4,6 +4,7 @@ BIN := .venv/bin
 # Node comes with the development packages, so that it is the same everywhere.
 NPM := PATH="$(CURDIR)/$(BIN):$$PATH" npm --prefix ui
 UI := ui/node_modules/.package-lock.json
+COVERED = $(if $(COVERAGE),--cov --cov-report=)
 NOTEBOOK ?= notebooks/quickstart.ipynb
 .DEFAULT_GOAL := help
 # Compiled code is kept, also where an image says not to: each kernel and service would compile all that it imports.
@@ -22,12 +23,13 @@ lab: $(BIN)/.lab ## open the quickstart notebook (or NOTEBOOK=...) in JupyterLab
 test: $(UI) ## run every test, browser included, the files side by side: WORKERS=2; COVERAGE=yes
 	@scripts/chromium.sh
 	@$(NPM) test --silent
-	@$(BIN)/pytest --numprocesses $(or $(WORKERS),auto) --dist loadfile --no-loadscope-reorder $(if $(COVERAGE),--cov --cov-report=)
+	@$(BIN)/pytest --numprocesses $(or $(WORKERS),auto) --dist loadfile --no-loadscope-reorder $(COVERED)
 	@$(if $(COVERAGE),$(BIN)/python -m scripts.coverage_table)
 
-test-fast: $(UI) ## run the tests that need no service, kernel or browser: a minute or so
+test-fast: $(UI) ## run the tests that need no service, kernel or browser: a minute or so; COVERAGE=yes
 	@$(NPM) test --silent
-	@$(BIN)/pytest --numprocesses $(or $(WORKERS),auto) --dist loadfile --ignore tests/browser -m "not (service or kernel or browser or exhaustion)"
+	@$(BIN)/pytest --numprocesses $(or $(WORKERS),auto) --dist loadfile --ignore tests/browser -m "not (service or kernel or browser or exhaustion)" $(COVERED)
+	@$(if $(COVERAGE),$(BIN)/python -m scripts.coverage_table)
 
 lint: $(UI) ## ruff and mypy --strict, Biome and tsc; and that what is made of the sources is up to date
 	@$(BIN)/ruff check .

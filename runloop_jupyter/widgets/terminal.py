@@ -62,7 +62,8 @@ class Terminal(DevboxTool):
 
     def post_snapshot(self, view: str) -> None:
         """Replay what the terminal shows."""
-        self.channel.post(messages.State(self.state), view=view)
+        state: ShellState = "connecting" if self.state == "detached" else self.state  # `opened` attaches it
+        self.channel.post(messages.State(state), view=view)
         self.channel.post(self._output.snapshot(), view=view)
 
     async def opened(self, hello: messages.Hello) -> None:
@@ -88,7 +89,7 @@ class Terminal(DevboxTool):
         self.channel.post(messages.Emulator(module.encode(), sheet.encode()), view=view)
 
     def _take_typed(self, view: str, typed: messages.Type) -> None:
-        if self.state == "attached":
+        if self.state in ("connecting", "attached"):  # what is typed while it connects is meant for the shell, too
             self._typed += typed.data
             self._typing.set()
 
@@ -103,6 +104,7 @@ class Terminal(DevboxTool):
 
     async def _open(self) -> None:
         self._become("connecting")
+        self._typed.clear()
         try:
             async with self._serving:
                 pty = await self.checked(self._attach())
@@ -113,7 +115,6 @@ class Terminal(DevboxTool):
         if pty.created or pty is not self._pty:  # what another shell showed before is over
             self._output.reset()
         self._pty = pty
-        self._typed.clear()
         self._become("attached", found=not pty.created)
         self.channel.begin(self._serve(pty))
 

@@ -146,8 +146,8 @@ class Kernel:
         """Run a cell to its end."""
         return self.ended(self.send(code))
 
-    def send(self, code: str, *, watched: bool = True) -> Cell:
-        """Send a cell without waiting for it. One that is not `watched` cannot ask anything."""
+    def send(self, code: str, *, watched: bool | None = None) -> Cell:
+        """Send a cell without waiting for it. One that is not `watched` cannot ask anything; None is as the client."""
         cell = Cell()
         self._cells[self.client.execute(code, allow_stdin=watched)] = cell
         return cell

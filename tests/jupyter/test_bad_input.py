@@ -60,7 +60,7 @@ def kernel(loaded: Kernel) -> Kernel:
         pytest.param("%devbox exec --on gone ls", "DevboxUnavailableError", ("has been shut down",), id="run on ended"),
         pytest.param("%devbox exec --cwd /no/dir ls", "UsageError", ("'/no/dir'", "--cwd"), id="no directory"),
         pytest.param("%devbox create --snapshot snp_none", "UsageError", ("snp_none",), id="no such snapshot"),
-        pytest.param("%devbox create --blueprint none", "RemoteError", ("none",), id="no such blueprint"),
+        pytest.param("%devbox create --blueprint none", "UsageError", ("none",), id="no such blueprint"),
     ],
 )
 def test_a_mistake_says_what_is_wrong(kernel: Kernel, code: str, error: str, words: tuple[str, ...]) -> None:

@@ -139,6 +139,6 @@ export class TerminalTool implements Tool {
     this.over.hidden = !sentence;
     setText(this.sentence, sentence);
     if (this.again.lastElementChild) setText(this.again.lastElementChild, offer);
-    this.screen.setTakesInput(state === "attached");
+    this.screen.setTakesInput(state === "attached" || state === "connecting"); // the kernel keeps it until it is connected
   }
 }
