@@ -140,7 +140,12 @@ async def test_a_cut_upload_leaves_what_was_there(api: Api, devbox: str, before:
     with pytest.raises(ConnectionError):
         await api.post(f"/v1/devboxes/{devbox}/upload_file", content=cut(), headers=kind)
     await until_no_cat(api, devbox)
-    after = await api.execute(devbox, f"{before}; ls -A | grep part")
+
+    async def nothing_is_left() -> bool:
+        return bool((await api.execute(devbox, "ls -A | grep part")).get("exit_status") == 1)
+
+    await until(nothing_is_left, "the part that came to be removed")
+    after = await api.execute(devbox, before)
     assert after["stdout"] == ("as it was" if before == "cat whole" else "")
 
 

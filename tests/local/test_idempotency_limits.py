@@ -201,6 +201,6 @@ async def test_notes_are_kept_with_what_they_are_about_or_not_at_all(store: Stor
         await store.put(*attempt.note("thing_1"), broken)
     assert await store.index(REQUEST) == []
     await store.put(Document("thing", "thing_1", {}))
-    await store.delete("thing", "thing_1", *attempt.note_reply({}))
+    await store.modify("thing", "thing_1", lambda text: text, lambda _: attempt.note_reply({}), delete=True)
     assert await store.get("thing", "thing_1") is None
     assert [name for name, _, _ in await store.index(REQUEST)] == ["1"]
