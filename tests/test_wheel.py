@@ -8,6 +8,9 @@ import sys
 import zipfile
 from pathlib import Path
 
+import pytest
+
+pytestmark = pytest.mark.kernel  # JupyterLab's own command is started
 ROOT = Path(__file__).parents[1]
 EXTENSION = "share/jupyter/labextensions/runloop-jupyter"
 
