@@ -229,6 +229,22 @@ class Caches(Protocol):
         ...
 
 
+IMAGE_LAYER = "img-"
+"""How names of layers begin that images brought. Each holds only the folder `@`, the whole root."""
+
+
+class ImageLayers(Protocol):
+    """The layers of images, which stand in a disk's list of layers below those of snapshots."""
+
+    def names(self) -> frozenset[str]:
+        """The layers on disk, without unfinished ones."""
+        ...
+
+    async def remove(self, name: str) -> None:
+        """Delete a layer that no sandbox uses."""
+        ...
+
+
 class Isolation(Protocol):
     """Creates sandboxes on this machine; has been tried out and works."""
 
