@@ -33,8 +33,8 @@ status = Path("/proc/self/status")  # on Linux getrusage begins with what the pa
 print(int(re.search(r"VmHWM:\\s+(\\d+)", status.read_text())[1]) // 1024 if status.exists()
       else resource.getrusage(resource.RUSAGE_SELF).ru_maxrss // 1024**2)
 """
-STALL = """
-import asyncio, time
+WATCH = """
+import asyncio, sys, time
 longest = 0.0
 async def watch():
     global longest
@@ -42,7 +42,14 @@ async def watch():
         start = time.perf_counter()
         await asyncio.sleep(0.01)
         longest = max(longest, time.perf_counter() - start - 0.01)
-watcher = asyncio.get_running_loop().create_task(watch())
+"""
+STALL = f"{WATCH}\nwatcher = asyncio.get_running_loop().create_task(watch())"
+IDLE = f"""{WATCH}
+async def main():
+    watcher = asyncio.create_task(watch())
+    await asyncio.to_thread(sys.stdin.read)
+    print(longest * 1000)
+asyncio.run(main())
 """
 
 
@@ -165,9 +172,10 @@ async def fan_out() -> list[Row]:
         await execute(client, "%devbox exec true")
         await execute(client, STALL)
         before = int(await execute(client, PEAK))
-        start = time.perf_counter()
-        await execute(client, FAN_OUT)
-        seconds = time.perf_counter() - start
+        async with _idle_loop() as idle:
+            start = time.perf_counter()
+            await execute(client, FAN_OUT)
+            seconds = time.perf_counter() - start
         stall = float(await execute(client, "print(longest * 1000)"))
         grown = int(await execute(client, PEAK)) - before
         spread = float(await execute(client, SPREAD))
@@ -175,9 +183,22 @@ async def fan_out() -> list[Row]:
     return [
         Row("100 MB from 20 devboxes through one cell: took", seconds, "s"),
         Row("  the kernel's memory grew by", grown, "MB", goal="< 150 MB"),
-        Row("  longest stall of its event loop", stall, "ms", goal="<= 50 ms"),
+        Row("  longest stall of its event loop", stall, "ms", idle[0], "a loop with nothing to do", "<= 50 ms"),
         Row("  the last devbox to end took, times the median", spread, "", goal="< 2"),
     ]
+
+
+@asynccontextmanager
+async def _idle_loop() -> AsyncIterator[list[float]]:
+    """A loop of its own beside what runs; the list gets its longest stall, in milliseconds, at the end."""
+    longest: list[float] = []
+    pipe = asyncio.subprocess.PIPE
+    process = await asyncio.create_subprocess_exec(sys.executable, "-c", IDLE, stdin=pipe, stdout=pipe)
+    try:
+        yield longest
+    finally:
+        out, _ = await process.communicate(b"")  # which ends its input
+        longest.append(float(out))
 
 
 async def in_flight() -> list[Row]:

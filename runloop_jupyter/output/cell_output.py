@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import os
 import time
+from collections import deque
 from functools import partial
 from itertools import groupby
 from operator import itemgetter
@@ -17,7 +18,7 @@ from .output_limits import DisplayLimits, RateLimiter, Tail
 from .output_targets import KernelScreen, ScreenSize, display_of_cell, screen_of_cell
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Collection
+    from collections.abc import Callable, Collection, Sequence
     from types import TracebackType
 
     from .head import Piece
@@ -31,6 +32,11 @@ _KERNEL_LIMITER = RateLimiter()
 
 # The number of characters that wait for the next tick. More are composed at once, which drops what will not be shown.
 _MAX_WAITING = 1_000_000
+
+# Composing takes a millisecond for some 30,000 characters, many times that where a program redraws its lines, and the
+# kernel's loop waits meanwhile: so what has arrived is composed in pieces, as many as fit into a tick's time.
+_PIECE = 16_384  # characters
+_TICK_SECONDS = 0.005
 
 # The number of characters up to which finished output is sent again, to be rid of emptied status lines in it.
 _MAX_REDRAWN = 20_000
@@ -168,7 +174,7 @@ class _Composer:
         self._limits = limits
         self._limiter = limiter
         self._whole = whole
-        self._incoming: list[tuple[Stream, str]] = []
+        self._incoming: deque[tuple[Stream, str]] = deque()
         self._waiting = 0
         self._new_head = partial(Head, limits, size, in_notebook=not screen.knows_cursor, may_clear=fills_cell)
         self._head = self._new_head()
@@ -190,8 +196,8 @@ class _Composer:
     def add(self, stream: Stream, text: str) -> None:
         self._incoming.append((stream, text))
         self._waiting += len(text)
-        if self._waiting > _MAX_WAITING:  # also while the loop has no time for ticks
-            self._take_in()
+        while self._waiting > _MAX_WAITING:  # also while the loop has no time for ticks
+            self._take_in(_PIECE)
         if self._loop:
             self._last_added = self._loop.time()
             if self._tick_handle is None:
@@ -199,7 +205,9 @@ class _Composer:
 
     async def drain(self) -> None:
         """Show everything that is left, no faster than the server allows."""
-        self._take_in()
+        while self._incoming:
+            self._take_in_some()
+            await asyncio.sleep(0)
         self._take_tail()
         while self._outgoing:
             self._send()
@@ -211,7 +219,8 @@ class _Composer:
             self.add("stdout", "\r\x1b[2K")  # IPython's clear_output does the same in a terminal
             return
         # What has not been shown yet is gone with what has: a program that clears wants none of it to come later.
-        self._incoming, self._waiting = [], 0
+        self._incoming.clear()
+        self._waiting = 0
         self._head = self._new_head()
         self._tail = Tail(self._limits.tail, self._limits.tail_lines)
         self._outgoing = [(Clear(wait=wait), "")]
@@ -262,19 +271,42 @@ class _Composer:
         self._last_tick = self._loop.time()
         if not self._screen.is_watched:
             self._interval = min(2 * self._interval, _LONGEST_INTERVAL)
-        self._take_in()
+        self._take_in_some()
         self._send()
         self._tick_soon()
 
-    def _take_in(self) -> None:
-        incoming, self._incoming, self._waiting = self._incoming, [], 0
-        for stream, runs in groupby(incoming, key=itemgetter(0)):
+    def _take_in_some(self) -> None:
+        """Compose as much of what has arrived as there is time for."""
+        end = time.monotonic() + _TICK_SECONDS
+        while self._incoming:
+            self._take_in(_PIECE)
+            if time.monotonic() >= end:
+                return
+
+    def _take_in(self, most: int | None = None) -> None:
+        """Compose what has arrived, or the first `most` characters of it."""
+        for stream, runs in groupby(self._arrived(most), key=itemgetter(0)):
             text = "".join(text for _, text in runs)
             while text and not self._head.is_full:
                 part, text = self._head.split(text)
                 self._outgoing += self._head.compose(stream, part)
             if text:
                 self._tail.append(stream, text)
+
+    def _arrived(self, most: int | None) -> Sequence[tuple[Stream, str]]:
+        """What has arrived, or the first `most` characters of it: all, once they are only kept, which costs nothing."""
+        if most is None or self._head.is_full:
+            taken, self._incoming, self._waiting = self._incoming, deque(), 0
+            return taken
+        parts: list[tuple[Stream, str]] = []
+        while self._incoming and most > 0:
+            stream, text = self._incoming.popleft()
+            if len(text) > most:
+                self._incoming.appendleft((stream, text[most:]))
+            parts.append((stream, text[:most]))
+            most -= len(parts[-1][1])
+            self._waiting -= len(parts[-1][1])
+        return parts
 
     def _take_tail(self) -> None:
         tail = self._tail.end()

@@ -3,13 +3,16 @@
 from __future__ import annotations
 
 import asyncio
+import threading
 import weakref
 from array import array
+from io import BytesIO
 from itertools import pairwise
 from typing import TYPE_CHECKING, Literal
 
 if TYPE_CHECKING:
     from pathlib import Path
+    from tempfile import SpooledTemporaryFile
 
 Stream = Literal["stdout", "stderr"]
 
@@ -29,7 +32,7 @@ class Transcript:
         # One file for both streams, which keeps their order. A result may live as long as its notebook, and has no
         # `close`: the file is closed when the last reference to the result goes.
         self._file = tempfile.SpooledTemporaryFile(max_size=in_memory)  # noqa: SIM115 - closed with this object
-        weakref.finalize(self, self._file.close)
+        weakref.finalize(self, _close, self._file)
         # The byte offset at which each run of one stream begins. The runs alternate, beginning with `_first`.
         self._starts = array("Q")
         self._first: Stream = "stdout"
@@ -101,6 +104,17 @@ class Transcript:
     def _slice(self, start: int, end: int) -> bytes:
         self._file.seek(start)
         return self._file.read(end - start)
+
+
+def _close(file: SpooledTemporaryFile[bytes]) -> None:
+    """Close the file; in a thread, if it is on a disk, which takes its time to free the room of twenty of them."""
+    if isinstance(getattr(file, "_file", None), BytesIO):  # not asked for `fileno`: that would put it on the disk
+        file.close()
+        return
+    try:
+        threading.Thread(target=file.close).start()
+    except RuntimeError:  # the interpreter ends, and starts none any more
+        file.close()
 
 
 def _text(data: bytes) -> str:

@@ -38,7 +38,7 @@ _DIALS_AT_ONCE = 32
 _BUSY = 1.0
 """Seconds by which a timer is only late if the loop was blocked."""
 _READ_SIZE = 1 << 18
-_BUFFERED = 1 << 20
+_BUFFERED = 1 << 18
 """Bytes of a body that are received ahead of its reader."""
 _PRINTABLE = "".join(map(chr, range(0x21, 0x7F)))
 Origin = tuple[str, str, int]

@@ -37,6 +37,7 @@ from ._messages import (
     UnreachableError,
 )
 from ._retry import LONGEST_RETRY_AFTER, backoff, is_retryable, parse_http_date, retry_after
+from ._turns import Turns
 
 if TYPE_CHECKING:
     import httpx
@@ -105,6 +106,8 @@ class Transport:
 
     def __init__(self, config: ClientConfig, http_client: httpx.AsyncClient | None = None) -> None:
         self.config = config
+        self.turns = Turns()
+        """In which what was received is parsed, where many streams share the loop."""
         self._backend = _backend(config, http_client)
         self._loop: asyncio.AbstractEventLoop | None = None
         self._closing = asyncio.Event()

@@ -9,6 +9,7 @@ from typing import Literal
 import pytest
 
 from runloop_jupyter.output.transcript import Transcript
+from tests.waiting import wait_until
 
 RUNS: list[tuple[Literal["stdout", "stderr"], str]] = [
     ("stderr", "a\n"),
@@ -48,6 +49,15 @@ def test_what_was_printed_is_not_in_its_repr() -> None:
     transcript = Transcript()
     transcript.append("stdout", "secret")
     assert repr(transcript) == "<Transcript of 6 characters>"
+
+
+@pytest.mark.parametrize("in_memory", [4, 1_000_000], ids=["in a file", "in memory"])
+def test_it_is_closed_once_nobody_has_it_any_more(in_memory: int) -> None:
+    transcript = Transcript(in_memory=in_memory)
+    transcript.append("stdout", "12345")
+    file = transcript._file
+    del transcript
+    wait_until(lambda: file.closed, "the file is closed")
 
 
 def test_a_hundred_megabytes_stay_out_of_memory_and_leave_no_file(tmp_path: Path) -> None:

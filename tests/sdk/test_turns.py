@@ -1,0 +1,67 @@
+"""The turns in which the streams of one event loop work."""
+
+import asyncio
+from collections import Counter
+
+import pytest
+
+from runloop_sdk._turns import Turns
+
+
+class Rounds:
+    """Counts the rounds of the running loop."""
+
+    def __init__(self) -> None:
+        self.number = 0
+        self._loop = asyncio.get_running_loop()
+        self._count()
+
+    def _count(self) -> None:
+        self.number += 1
+        self._handle = self._loop.call_soon(self._count)
+
+    def stop(self) -> None:
+        self._handle.cancel()
+
+
+@pytest.mark.parametrize(("seconds", "most"), [(0.0, 1), (60.0, 8)], ids=["no time is left", "there is time for all"])
+async def test_a_round_of_the_loop_has_as_much_work_as_there_is_time_for(seconds: float, most: int) -> None:
+    turns, rounds, worked = Turns(seconds), Rounds(), Counter[int]()
+
+    async def work() -> None:
+        for _ in range(5):
+            await turns.next()
+            worked[rounds.number] += 1
+            await asyncio.sleep(0)
+
+    await asyncio.gather(*(work() for _ in range(8)))
+    rounds.stop()
+    assert worked.total() == 40
+    assert max(worked.values()) == most
+
+
+async def test_those_who_wait_have_their_turns_in_the_order_they_came() -> None:
+    turns, order = Turns(0.0), list[int]()
+
+    async def work(number: int) -> None:
+        for _ in range(3):
+            await turns.next()
+            order.append(number)
+
+    await asyncio.gather(*map(work, range(4)))
+    assert order == [0, *(0, 1, 2, 3), *(0, 1, 2, 3), *(1, 2, 3)]  # the first came again before the others had begun
+
+
+async def test_one_who_waits_no_longer_holds_up_nobody() -> None:
+    turns, done = Turns(0.0), list[int]()
+
+    async def work(number: int) -> None:
+        await turns.next()
+        done.append(number)
+
+    tasks = [asyncio.create_task(work(number)) for number in range(4)]
+    await asyncio.sleep(0)
+    tasks[1].cancel()
+    tasks[2].cancel()
+    await asyncio.wait_for(tasks[3], 10)
+    assert done == [0, 3]
