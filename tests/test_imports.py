@@ -47,6 +47,14 @@ def test_a_room_imports_downwards_only(room: str) -> None:
     assert found == set()
 
 
+@pytest.mark.parametrize("above", ["engine", "routes"])
+def test_images_know_nothing_of_what_uses_them(above: str) -> None:
+    graph = grimp.build_graph("runloop_local", cache_dir=None)
+    images = graph.find_descendants("runloop_local.images")
+    assert images
+    assert not {each for module in images for each in graph.find_upstream_modules(module) if room_of(each) == above}
+
+
 def room_of(module: str) -> str:
     """The part of the package that a module is in."""
     return [*module.split("."), ""][1]

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import ipaddress
 import socket
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Awaitable, Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Literal, Protocol
 
@@ -27,6 +27,10 @@ class SandboxEnded(SandboxError):  # noqa: N818 - named for the event
 
 class SandboxFull(SandboxError):  # noqa: N818 - named for the event
     """The request failed because the disk is full."""
+
+
+class LayerRefused(SandboxError):  # noqa: N818 - named for the event
+    """A layer of an image is wrong or hostile; the text completes a sentence about it: `has ...`."""
 
 
 def failure(sentence: str, stderr: str) -> SandboxError:
@@ -229,6 +233,57 @@ class Caches(Protocol):
         ...
 
 
+IMAGE_LAYER = "img-"
+"""How names of layers begin that images brought. Each holds only the folder `@`, the whole root."""
+
+
+@dataclass(frozen=True, slots=True)
+class Unpacked:
+    """A layer of an image that is unpacked, but not kept yet."""
+
+    folder: str
+    bytes: int
+    """Of its files."""
+    members: int
+    implied: tuple[str, ...] = ()
+    """The folders that it has files in, but does not describe."""
+    left_out: Mapping[str, int] = field(default_factory=dict)
+    """How many devices, foreign owners and extended attributes it has that a devbox cannot have."""
+
+
+class ImageLayers(Protocol):
+    """The layers of images, which stand in a disk's list of layers below those of snapshots."""
+
+    def names(self) -> frozenset[str]:
+        """The layers on disk, without unfinished ones."""
+        ...
+
+    def unfinished(self) -> frozenset[str]:
+        """The folders of layers that are being unpacked, or were when a service ended."""
+        ...
+
+    async def unpack(
+        self, name: str, feed: Callable[[int], Awaitable[None]], *, max_bytes: int, max_members: int
+    ) -> Unpacked:
+        """Unpack an uncompressed archive, which `feed` writes to a descriptor; `keep` makes it the layer `name`.
+
+        Raises what `feed` raises, which it does if the archive is not the right one; LayerRefused; and SandboxError.
+        """
+        ...
+
+    async def keep(self, unpacked: Unpacked, name: str, below: Sequence[str]) -> None:
+        """Make it the layer `name` on these layers (top first), which must be there. Raises SandboxError."""
+        ...
+
+    async def discard(self, unfinished: str) -> None:
+        """Delete an unfinished layer, if it is there."""
+        ...
+
+    async def remove(self, name: str) -> None:
+        """Delete a layer that no sandbox uses."""
+        ...
+
+
 class Isolation(Protocol):
     """Creates sandboxes on this machine; has been tried out and works."""
 
@@ -237,6 +292,8 @@ class Isolation(Protocol):
     """The ways in which memory, processes, disk and CPU are limited here, for `runloop-local status`."""
     caches: Caches | None
     """The folders that `CacheMount` names; None where nothing can be mounted."""
+    image_layers: ImageLayers | None
+    """The layers of images; None where devboxes have no root of their own."""
     restricts: bool
     """True if outgoing connections of sandboxes can be restricted."""
     notes: tuple[str, ...]

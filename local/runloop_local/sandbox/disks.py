@@ -55,11 +55,11 @@ class Store:
 
     def sandboxes(self) -> frozenset[str]:
         """The ids of the sandboxes on disk."""
-        return _names(self.folder / "sandboxes")
+        return names_in(self.folder / "sandboxes")
 
     def snapshot_layers(self) -> frozenset[str]:
         """The layers that snapshots made, unfinished ones included."""
-        return frozenset(name for name in _names(self.layers) if name.removesuffix(".new") not in _LOWEST)
+        return frozenset(name for name in names_in(self.layers) if name.removesuffix(".new") not in _LOWEST)
 
     def check_kind(self, sandbox_id: str) -> None:
         """Raise SandboxError for a sandbox that was created with another kind of isolation."""
@@ -105,7 +105,7 @@ class Caches:
 
     def used(self) -> Mapping[str, int]:
         """The time of last use, in ms, of each cache on disk."""
-        return {name: (self._folder / name).stat().st_mtime_ns // 10**6 for name in _names(self._folder)}
+        return {name: (self._folder / name).stat().st_mtime_ns // 10**6 for name in names_in(self._folder)}
 
     def touch(self, name: str) -> None:
         """Mark a cache as used now, creating it if it does not exist."""
@@ -135,7 +135,8 @@ async def used_bytes(folder: Path) -> int:
     return int(found.split(b"\t")[0] or 0) * 1024
 
 
-def _names(folder: Path) -> frozenset[str]:
+def names_in(folder: Path) -> frozenset[str]:
+    """The names in a folder; none if it does not exist."""
     return frozenset(entry.name for entry in folder.iterdir()) if folder.is_dir() else frozenset()
 
 

@@ -63,6 +63,8 @@ class IsolationDriver(Protocol):
 
     calls: seccomp.Filter
     """The system calls that commands may make."""
+    has_accounts: bool
+    """True if files of disks can belong to other accounts than root."""
 
     def prepare(self, folder: str) -> None:
         """Set up what all sandboxes share, once."""
@@ -98,6 +100,8 @@ class IsolationDriver(Protocol):
 
 class IdmappedDriver:
     """For root, on kernels and file systems that have idmapped mounts."""
+
+    has_accounts = True
 
     def __init__(self) -> None:
         self.calls = seccomp.Filter(seccomp.policy())
@@ -176,6 +180,8 @@ class IdmappedDriver:
 class RootDriver:
     """For root on kernels and file systems without idmapped mounts."""
 
+    has_accounts = True
+
     def __init__(self) -> None:
         self.calls = seccomp.Filter(seccomp.policy())
 
@@ -217,6 +223,8 @@ class RootDriver:
 
 class UnprivilegedDriver:
     """For a service without privileges."""
+
+    has_accounts = False
 
     def __init__(self) -> None:
         self.calls = seccomp.Filter(seccomp.policy(one_account=True))

@@ -265,11 +265,19 @@ class Helper:
         ending.add_done_callback(forget)
         return channel, ending
 
-    async def tool(self, *argv: str) -> None:
-        """Run a trusted program on this machine's files; raises SandboxError with its stderr if it fails."""
-        helper = await self._running()
+    async def tool(self, *argv: str, stdin: int | None = None, stdout: int | None = None) -> None:
+        """Run a trusted program on this machine's files; raises SandboxError with its stderr if it fails.
+
+        `stdin` is closed here, so that only the program has it; `stdout` needs a stdin.
+        """
         with tempfile.TemporaryFile() as stderr:
-            _, waiting = await helper.ask({"op": "tool", "argv": argv}, [stderr.fileno()])
+            try:
+                helper = await self._running()
+                passed = [fd for fd in (stderr.fileno(), stdin, stdout) if fd is not None]
+                _, waiting = await helper.ask({"op": "tool", "argv": argv}, passed)
+            finally:
+                if stdin is not None:
+                    os.close(stdin)
             reply = await waiting
             if reply is None:
                 raise SandboxEnded(f"The helper process ended while it ran {argv[0]}.")

@@ -20,6 +20,7 @@ from runloop_local.sandbox.base import (
     Caches,
     DiskMount,
     FileMount,
+    ImageLayers,
     IsolationName,
     MemoryMount,
     Mount,
@@ -28,6 +29,7 @@ from runloop_local.sandbox.base import (
 )
 from runloop_local.sandbox.cgroups import enforced
 from runloop_local.sandbox.egress import Egress
+from runloop_local.sandbox.image_layers import ImageLayerStore
 from runloop_local.sandbox.link import Helper
 
 if TYPE_CHECKING:
@@ -112,6 +114,7 @@ class NamespacesIsolation:
         self.limits: Mapping[str, str] = enforced(self._helper.groups, _process_limit(driver, processes))
         limits = _LIMITS_OF_ONE_ACCOUNT if driver == "unprivileged" else _LIMITS
         rlimits = {**limits, resource.RLIMIT_NPROC: processes}
+        self.image_layers: ImageLayers | None = ImageLayerStore(self._store, self._helper)
         self._shared = SharedResources(self._store, self._helper, network, rlimits, egress or Egress())
         self._making: dict[str, asyncio.Task[None]] = {}
         self._layers = [rootfs.BASE]

@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING
 from runloop_local.sandbox import disks, processes
 from runloop_local.sandbox.agent_sandbox import AgentSandbox
 from runloop_local.sandbox.backend import SandboxBackend
-from runloop_local.sandbox.base import Caches, IsolationName, Mount, SandboxError, User
+from runloop_local.sandbox.base import Caches, ImageLayers, IsolationName, Mount, SandboxError, User
 from runloop_local.sandbox.cgroups import enforced
 from runloop_local.sandbox.link import Helper
 
@@ -35,6 +35,7 @@ class ProcessIsolation:
     def __init__(self, data_dir: Path, *, landlock: bool, notes: tuple[str, ...] = ()) -> None:
         self.name: IsolationName = "landlock" if landlock else "none"
         self.caches: Caches | None = None
+        self.image_layers: ImageLayers | None = None
         self.restricts = False
         self.notes = self.weaknesses = (*notes, *_notes(landlock=landlock))
         self._store = disks.Store(data_dir, disks.PROCESS)

@@ -19,6 +19,7 @@ from runloop_local.sandbox import agent, frames, linux, plain, processes
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
 
+    from runloop_local.sandbox.inside import IsolationDriver
     from runloop_local.sandbox.uid_ranges import Claim
 
 _MAX_REQUEST = 1 << 20
@@ -37,8 +38,8 @@ class DriverOperations:
     """Release a claim."""
     as_owner: Callable[[], None]
     """Gain full access to the files of sandboxes, in a forked process."""
-    builders: Mapping[str, Callable[[], None]]
-    """Builders of the base layers, by layer name, each run in a forked process."""
+    builders: Mapping[str, Callable[..., None]]
+    """Builders of layers, by the name by which a tool is asked for, each run in a forked process."""
 
 
 class Zygote:
@@ -118,7 +119,7 @@ class Zygote:
             os._exit(status)
 
     def _tool(self, request: frames.Message, passed: list[int]) -> None:
-        """Run a trusted program, or build a layer; `passed` holds the descriptor for its stderr."""
+        """Run a trusted program, or build a layer; `passed` are its stderr, stdin and stdout, or the first of these."""
         try:
             pid = os.fork()
         except OSError as error:
@@ -126,16 +127,18 @@ class Zygote:
             self._report_failed_fork(request)
             return
         if not pid:
-            self._become_tool(request, passed[0])
+            self._become_tool(request, passed)
         self._children[pid] = request["id"]
 
-    def _become_tool(self, request: frames.Message, stderr: int) -> NoReturn:
+    def _become_tool(self, request: frames.Message, passed: list[int]) -> NoReturn:
         status = 1
         try:
             agent.reset_signals()
-            os.dup2(stderr, 2)
-            if request["argv"][0] in self._driver.builders:
-                self._driver.builders[request["argv"][0]]()
+            for standard, fd in zip((2, 0, 1), passed, strict=False):
+                os.dup2(fd, standard)
+            name, *arguments = request["argv"]
+            if name in self._driver.builders:
+                self._driver.builders[name](*arguments)
                 status = 0
             else:
                 self._driver.as_owner()
@@ -191,8 +194,22 @@ def _operations_of(driver: str, folder: str) -> DriverOperations:
     builders = {
         rootfs.BASE: partial(base_layer.build, layers, shift, real_accounts=driver != "unprivileged"),
         rootfs.SKELETON: partial(base_layer.build_skeleton, layers),
+        "unpack": partial(_unpack, layers, shift, chosen),
+        "adopt": partial(_adopt, layers, chosen),
     }
     return DriverOperations(partial(inside.run, chosen), chosen.claim, chosen.release, chosen.as_owner, builders)
+
+
+def _unpack(layers: str, shift: int, driver: IsolationDriver, *arguments: str) -> None:
+    from runloop_local.sandbox import unpack  # in the forked process: no other start of this one waits for it
+
+    unpack.main(layers, unpack.Owners(shift, real=driver.has_accounts), driver.as_owner, *arguments)
+
+
+def _adopt(layers: str, driver: IsolationDriver, *arguments: str) -> None:
+    from runloop_local.sandbox import unpack
+
+    unpack.adopt(layers, driver.as_owner, *arguments)
 
 
 def _enter_groups(request: frames.Message) -> None:

@@ -1,0 +1,9 @@
+"""Images: named as Docker names them, pulled from registries, engines, folders and archives, and kept as layers."""
+
+from runloop_local.images.errors import ImageError
+from runloop_local.images.image import Image, ImageConfig
+from runloop_local.images.reference import Reference
+from runloop_local.images.settings import RegistrySettings
+from runloop_local.images.store import ImageStore
+
+__all__ = ["Image", "ImageConfig", "ImageError", "ImageStore", "Reference", "RegistrySettings"]
