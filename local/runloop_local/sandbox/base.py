@@ -279,6 +279,10 @@ class ImageLayers(Protocol):
         """Delete an unfinished layer, if it is there."""
         ...
 
+    async def bytes_of(self, name: str) -> int:
+        """The size of a layer on disk. The time grows with the number of files."""
+        ...
+
     async def remove(self, name: str) -> None:
         """Delete a layer that no sandbox uses."""
         ...

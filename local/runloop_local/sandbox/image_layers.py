@@ -12,7 +12,7 @@ from contextlib import suppress
 from typing import TYPE_CHECKING, Any
 
 from runloop_local.sandbox.base import IMAGE_LAYER, LayerRefused, Unpacked
-from runloop_local.sandbox.disks import names_in
+from runloop_local.sandbox.disks import names_in, used_bytes
 
 if TYPE_CHECKING:
     from collections.abc import Awaitable, Callable, Mapping, Sequence
@@ -110,6 +110,10 @@ class ImageLayerStore:
         folder = self._store.layer(unfinished)
         if folder.exists():
             await self._store.remove(self._helper, folder)
+
+    async def bytes_of(self, name: str) -> int:
+        """The size of a layer on disk. The time grows with the number of files."""
+        return await used_bytes(self._store.layer(name))
 
     async def remove(self, name: str) -> None:
         """Delete a layer that no sandbox uses. A service that is killed meanwhile leaves it unfinished."""

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import asyncio
-import io
 import os
 import secrets
 import stat
@@ -17,46 +16,13 @@ import pytest
 
 from runloop_local.sandbox import Isolation
 from runloop_local.sandbox.base import ImageLayers, LayerRefused, Unpacked
+from tests.local.sandbox.archives import Member, archive, device, folder, hard_link, link, member, write_all
 from tests.local.sandbox.conftest import DATA_DIR, MakeSandbox, namespaces_only, output
 
 pytestmark = [namespaces_only, pytest.mark.asyncio(loop_scope="session")]
 
 CAPABILITY = struct.pack("<IIIII", 0x02000001, 1 << 10, 0, 0, 0)
 """cap_net_bind_service, effective, as an archive has it."""
-
-
-def member(name: str, data: bytes = b"", /, **attributes: object) -> tuple[tarfile.TarInfo, bytes]:
-    info = tarfile.TarInfo(name)
-    info.size = len(data)
-    info.mtime = 1_000_000_000
-    info.mode = 0o644
-    for key, value in attributes.items():
-        setattr(info, key, value)
-    return info, data
-
-
-def folder(name: str, mode: int = 0o755, **attributes: object) -> tuple[tarfile.TarInfo, bytes]:
-    return member(name, type=tarfile.DIRTYPE, mode=mode, **attributes)
-
-
-def link(name: str, target: str) -> tuple[tarfile.TarInfo, bytes]:
-    return member(name, type=tarfile.SYMTYPE, linkname=target)
-
-
-def hard_link(name: str, target: str) -> tuple[tarfile.TarInfo, bytes]:
-    return member(name, type=tarfile.LNKTYPE, linkname=target)
-
-
-def device(name: str, major: int = 1, minor: int = 3) -> tuple[tarfile.TarInfo, bytes]:
-    return member(name, type=tarfile.CHRTYPE, devmajor=major, devminor=minor)
-
-
-def archive(*members: tuple[tarfile.TarInfo, bytes]) -> bytes:
-    file = io.BytesIO()
-    with tarfile.open(fileobj=file, mode="w", format=tarfile.PAX_FORMAT) as out:
-        for info, data in members:
-            out.addfile(info, io.BytesIO(data))
-    return file.getvalue()
 
 
 def layers_of(isolation: Isolation) -> ImageLayers:
@@ -73,13 +39,7 @@ async def unpack(isolation: Isolation, data: bytes, *, max_bytes: int = 1 << 30,
     return await layers_of(isolation).unpack(name, feed, max_bytes=max_bytes, max_members=max_members)
 
 
-def write_all(target: int, data: bytes) -> None:
-    rest = memoryview(data)
-    while rest:
-        rest = rest[os.write(target, rest) :]
-
-
-async def layer(isolation: Isolation, *members: tuple[tarfile.TarInfo, bytes], below: tuple[str, ...] = ()) -> str:
+async def layer(isolation: Isolation, *members: Member, below: tuple[str, ...] = ()) -> str:
     """Unpack and keep a layer; returns its name."""
     unpacked = await unpack(isolation, archive(*members))
     name = unpacked.folder.partition(".")[0]
@@ -228,7 +188,7 @@ def sparse_archive(scratch: Path, form: str) -> bytes:
     return subprocess.run(argv, check=True, stdout=subprocess.PIPE).stdout
 
 
-REPLACED: Mapping[str, tuple[tuple[tarfile.TarInfo, bytes], ...]] = {
+REPLACED: Mapping[str, tuple[Member, ...]] = {
     "file by file": (member("a", b"1"), member("a", b"22")),
     "folder by file": (folder("a"), member("a/x"), folder("a/y"), member("a/y/z"), member("a", b"22")),
     "link by file": (link("a", "/b"), member("b", b"keep"), member("a", b"22")),
@@ -242,9 +202,7 @@ REPLACED: Mapping[str, tuple[tuple[tarfile.TarInfo, bytes], ...]] = {
 
 
 @pytest.mark.parametrize("members", REPLACED.values(), ids=REPLACED)
-async def test_the_last_of_one_name_counts(
-    isolation: Isolation, way: str, members: tuple[tuple[tarfile.TarInfo, bytes], ...]
-) -> None:
+async def test_the_last_of_one_name_counts(isolation: Isolation, way: str, members: tuple[Member, ...]) -> None:
     name = await layer(isolation, *members)
     assert (on_disk(way, name) / "a").read_bytes() == b"22"
 
@@ -265,7 +223,7 @@ async def test_a_symbolic_link_leads_within_the_layer_only(isolation: Isolation,
     assert {"etc-of-layer", "absolute"} <= {path.name for path in root.iterdir()}
 
 
-HOSTILE: Mapping[str, tuple[tuple[tuple[tarfile.TarInfo, bytes], ...], str]] = {
+HOSTILE: Mapping[str, tuple[tuple[Member, ...], str]] = {
     "leads out": ((member("../x"),), "'../x', which leads out of it"),
     "leads out in the middle": ((member("a/../../x"),), "which leads out of it"),
     "hard link out": ((hard_link("a", "../../etc/passwd"),), "which leads out of it"),
@@ -291,7 +249,7 @@ HOSTILE: Mapping[str, tuple[tuple[tuple[tarfile.TarInfo, bytes], ...], str]] = {
 
 @pytest.mark.parametrize(("members", "reason"), HOSTILE.values(), ids=HOSTILE)
 async def test_a_hostile_layer_is_refused_and_leaves_nothing(
-    isolation: Isolation, members: tuple[tuple[tarfile.TarInfo, bytes], ...], reason: str
+    isolation: Isolation, members: tuple[Member, ...], reason: str
 ) -> None:
     before = layers_of(isolation).unfinished()
     with pytest.raises(LayerRefused) as told:
