@@ -4,6 +4,8 @@ BIN := .venv/bin
 # Node comes with the development packages, so that it is the same everywhere.
 NPM := PATH="$(CURDIR)/$(BIN):$$PATH" npm --prefix ui
 UI := ui/node_modules/.package-lock.json
+# What users of Windows import; `remote` runs in devboxes.
+AS_ON_WINDOWS := --cache-dir .mypy_cache/win32 --follow-imports silent --exclude runloop_jupyter/remote
 COVERED = $(if $(COVERAGE),--cov --cov-report=)
 NOTEBOOK ?= notebooks/quickstart.ipynb
 .DEFAULT_GOAL := help
@@ -35,6 +37,7 @@ lint: $(UI) ## ruff and mypy --strict, Biome and tsc; and that what is made of t
 	@$(BIN)/ruff check .
 	@$(BIN)/ruff format --check .
 	@$(BIN)/mypy
+	@$(BIN)/mypy --platform win32 $(AS_ON_WINDOWS) runloop_jupyter sdk/runloop_sdk
 	@$(BIN)/python -m scripts.protocol_types --check
 	@$(BIN)/python -m scripts.cell_magics --check
 	@$(NPM) run lint --silent

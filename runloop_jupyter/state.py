@@ -6,7 +6,6 @@ A problem with it never fails a cell: the user is told once, and the data is kep
 from __future__ import annotations
 
 import errno
-import fcntl
 import os
 import tempfile
 from collections.abc import Callable, Iterable, Iterator, Mapping
@@ -16,7 +15,7 @@ from functools import cache
 from pathlib import Path
 from typing import TypeVar, get_type_hints
 
-from runloop_local import private_folder
+from runloop_local import file_lock, private_folder
 
 from .errors import UsageError
 
@@ -87,7 +86,7 @@ class StateFolder:
     def check_usable(self) -> None:
         """Raise OSError if files cannot be written or locked."""
         with tempfile.TemporaryFile(dir=self.ensure()) as file:
-            fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+            file_lock.lock(file.fileno())
             file.write(bytes(_PROBE_SIZE))
             file.flush()
 
@@ -125,7 +124,7 @@ def replace(file: Path, text: str) -> None:
     """Replace a file atomically by one that only its owner may read. Raises OSError."""
     new = file.with_name(f"{file.name}.{os.getpid()}.new")  # kernels of one user may write at the same time
     try:
-        descriptor = os.open(new, os.O_WRONLY | os.O_CREAT | os.O_TRUNC | os.O_CLOEXEC, 0o600)
+        descriptor = os.open(new, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o600)
         with os.fdopen(descriptor, "w", encoding="utf-8") as opened:
             opened.write(text)
         new.replace(file)

@@ -129,6 +129,7 @@ def _add(
 
 
 def _serve(options: argparse.Namespace) -> None:
+    service.require_posix()
     from .api_key import EXPOSED_KEY_WARNING, read_api_key
 
     options.api_key, was_exposed = read_api_key(options.api_key, options.api_key_file), options.api_key is not None

@@ -8,6 +8,7 @@ from __future__ import annotations
 import errno
 import os
 import stat
+import sys
 from contextlib import suppress
 from fnmatch import fnmatchcase
 from pathlib import Path
@@ -34,10 +35,13 @@ def require(folder: Path, own: Collection[str] = ()) -> None:
     """Raise `PermissionError` unless only this account and root can read, change or replace the folder.
 
     A folder of this account that is open to others is closed (chmod 700) if all names in it match the patterns `own`,
-    so that it is clearly ours. A folder that does not exist passes. Other OSErrors are raised as they are.
+    so that it is clearly ours. A folder that does not exist passes. Other OSErrors are raised as they are. On Windows
+    nothing is checked: a folder of a profile has an access list that keeps others out.
     """
+    if sys.platform == "win32":
+        return
     try:
-        descriptor = os.open(_resolve_safely(folder), os.O_RDONLY | os.O_DIRECTORY | os.O_NOFOLLOW | os.O_CLOEXEC)
+        descriptor = os.open(_resolve_safely(folder), os.O_RDONLY | os.O_DIRECTORY | os.O_NOFOLLOW)
     except FileNotFoundError:
         return
     try:

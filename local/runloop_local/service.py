@@ -9,7 +9,6 @@ first instruction, and it goes on starting if its starter stops waiting or is ki
 
 from __future__ import annotations
 
-import fcntl
 import json
 import os
 import signal
@@ -21,7 +20,7 @@ from functools import cache
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from . import private_folder
+from . import file_lock, private_folder
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -132,11 +131,21 @@ async def ensure_running(limit: float | None = None) -> Endpoint:
             return found
         if exists and time.monotonic() > deadline:
             raise ServiceError(_timeout_message(folder, limit))
+        require_posix()
         if not exists and started:
             raise ServiceError(f"The service could not be started. {_end_of_log(folder)}")
         started = started or (not exists and _start(folder))
         await asyncio.sleep(pause)
         pause = min(pause * 1.1, _LONGEST_PAUSE)
+
+
+def require_posix() -> None:
+    """Raise `ServiceError` on a system that cannot run the service."""
+    if sys.platform == "win32":
+        raise ServiceError(
+            "Devboxes on this machine need Linux, or macOS without isolation. On Windows, run Jupyter in WSL 2, or "
+            "use Runloop's cloud: %runloop connect cloud, with a key in RUNLOOP_API_KEY."
+        )
 
 
 async def stop() -> bool:
@@ -237,36 +246,24 @@ def _open_lock(folder: Path) -> int:
     """Open the lock file; creates the folder if it does not exist."""
     with _usable(folder):
         private_folder.make(folder, _FILES)
-        return os.open(folder / "service.lock", os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
+        return os.open(folder / "service.lock", os.O_RDWR | os.O_CREAT, 0o600)
 
 
 def _acquire(lock: int, folder: Path) -> None:
-    # A program that checks for the service holds the lock for an instant.
-    for _ in range(50):
-        if _try_lock(lock, fcntl.LOCK_EX):
-            return
-        time.sleep(_FIRST_PAUSE)
-    raise ServiceError(f"The service of {folder} is already running: see runloop-local status, runloop-local stop.")
-
-
-def _try_lock(lock: int, kind: int) -> bool:
     try:
-        fcntl.flock(lock, kind | fcntl.LOCK_NB)
-    except BlockingIOError:
-        return False
-    return True
+        file_lock.lock(lock)
+    except TimeoutError as error:
+        message = f"The service of {folder} is already running: see runloop-local status, runloop-local stop."
+        raise ServiceError(message) from error
 
 
 def _is_held(path: Path) -> bool:
     try:
-        lock = os.open(path, os.O_RDONLY | os.O_CLOEXEC)
+        lock = os.open(path, os.O_RDONLY)
     except (FileNotFoundError, NotADirectoryError):
         return False
     try:
-        if not _try_lock(lock, fcntl.LOCK_SH):
-            return True
-        fcntl.flock(lock, fcntl.LOCK_UN)  # closing is not enough if another thread forks at this moment
-        return False
+        return file_lock.is_locked(lock)
     finally:
         os.close(lock)
 
@@ -292,7 +289,7 @@ def _start(folder: Path) -> bool:
     lock = _open_lock(folder)
     try:
         with _usable(folder):
-            if not _try_lock(lock, fcntl.LOCK_EX):
+            if not file_lock.try_lock(lock):
                 return False
             (folder / "service.json").unlink(missing_ok=True)  # of one that was killed
             os.ftruncate(lock, 0)
@@ -310,7 +307,7 @@ def _spawn(folder: Path, lock: int) -> int:
 
     # -P, because a notebook's folder may hold a secrets.py or a json.py of its own.
     command = [sys.executable, "-P", "-m", "runloop_local", "serve", "--detach", "--lock", str(lock)]
-    log = os.open(_log(folder), os.O_WRONLY | os.O_CREAT | os.O_TRUNC | os.O_CLOEXEC, 0o600)
+    log = os.open(_log(folder), os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o600)
     try:
         process = subprocess.Popen(
             command,

@@ -6,7 +6,6 @@ import re
 from typing import TYPE_CHECKING
 
 from ..errors import RemoteError
-from ..remote import terminal
 from ..text.quoting import reference
 
 if TYPE_CHECKING:
@@ -14,7 +13,7 @@ if TYPE_CHECKING:
     from .remote_command import RemoteCommand
     from .sink import Sink
 
-CONCEAL, REVEAL = terminal.CONCEAL.decode(), terminal.REVEAL.decode()
+CONCEAL, REVEAL = "\x1b[8m", "\x1b[28m"  # as `remote.terminal` writes them, which only a devbox can import
 _CONCEALMENT = re.compile("|".join(map(re.escape, (CONCEAL, REVEAL))))
 
 

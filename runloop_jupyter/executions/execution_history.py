@@ -70,7 +70,7 @@ class ExecutionHistory:
     def _add(self, path: Path, entries: Iterable[Entry]) -> None:
         # Each line begins with its newline, so that one that a full disk cut short does not spoil the next.
         lines = "".join("\n" + json.dumps(asdict(entry)) for entry in entries)
-        file = os.open(path, os.O_WRONLY | os.O_APPEND | os.O_CREAT | os.O_CLOEXEC, 0o600)
+        file = os.open(path, os.O_WRONLY | os.O_APPEND | os.O_CREAT, 0o600)
         with os.fdopen(file, "w", encoding="utf-8") as execution_history:
             execution_history.write(lines)
             size = execution_history.tell()

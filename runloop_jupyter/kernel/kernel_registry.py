@@ -6,14 +6,16 @@ A kernel holds a lock on its file while it lives. A file without a lock belongs 
 
 from __future__ import annotations
 
-import fcntl
 import json
 import os
+import sys
 import time
 from collections.abc import Iterable
 from contextlib import suppress
 from dataclasses import asdict, dataclass, replace
 from pathlib import Path
+
+from runloop_local import file_lock
 
 from .. import state
 from ..state import StateFolder
@@ -146,7 +148,8 @@ class KernelRegistry:
         file = home / f"{os.getpid()}-{time.time_ns()}.json"
         self._lock = _locked(file.with_suffix(".lock"))
         self._file = file
-        os.register_at_fork(after_in_child=self._leave_to_parent)  # a flock belongs to all copies of its descriptor
+        if sys.platform != "win32":  # a flock belongs to all copies of its descriptor
+            os.register_at_fork(after_in_child=self._leave_to_parent)
         return file
 
     def _leave_to_parent(self) -> None:
@@ -196,9 +199,9 @@ def _forget(file: Path, devbox_id: str) -> None:
 
 def _locked(path: Path) -> int:
     """Create a file and lock it. Raises OSError, also where the file system has no locks."""
-    lock = os.open(path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
+    lock = os.open(path, os.O_RDWR | os.O_CREAT, 0o600)
     try:
-        fcntl.flock(lock, fcntl.LOCK_EX)
+        file_lock.lock(lock)
     except OSError:
         os.close(lock)
         path.unlink(missing_ok=True)
@@ -209,20 +212,15 @@ def _locked(path: Path) -> int:
 def _is_dead(file: Path) -> bool:
     """True if the kernel of a file has ended; another account's kernel counts as alive."""
     try:
-        lock = os.open(file.with_suffix(".lock"), os.O_RDONLY | os.O_CLOEXEC)
+        lock = os.open(file.with_suffix(".lock"), os.O_RDONLY)
     except FileNotFoundError:
         return True
     except PermissionError:
         return False
     try:
-        fcntl.flock(lock, fcntl.LOCK_SH | fcntl.LOCK_NB)
-        # A child that another thread forks at this moment would keep the lock open: unlock it, do not just close it.
-        fcntl.flock(lock, fcntl.LOCK_UN)
-    except BlockingIOError:
-        return False
+        return not file_lock.is_locked(lock)
     finally:
         os.close(lock)
-    return True
 
 
 def _remove_old(home: Path) -> None:

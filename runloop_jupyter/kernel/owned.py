@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import os
+import sys
 import time
 from collections.abc import Awaitable, Callable, Iterator, Mapping
 from concurrent.futures import wait
@@ -11,7 +12,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from ..text.json_values import RequestParams
-from .presence import UNKNOWN_KERNEL, Lifetime, Presence, lock_presence
+from .presence import UNKNOWN_KERNEL, Lifetime, Presence
 
 if TYPE_CHECKING:
     from runloop_sdk.models.devboxes import DevboxView
@@ -191,4 +192,9 @@ async def _presence_on(connection: Connection) -> Presence:
     """Make this kernel known to a service, in the best way that the service offers."""
     from .keep_alive import KeepAlive
 
-    return await lock_presence(connection) or KeepAlive(connection)
+    monitored: Presence | None = None
+    if sys.platform != "win32":
+        from .lock_presence import lock_presence
+
+        monitored = await lock_presence(connection)
+    return monitored or KeepAlive(connection)

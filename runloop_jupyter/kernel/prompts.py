@@ -9,6 +9,8 @@ import asyncio
 import os
 import signal
 import sys
+from collections.abc import Iterator
+from contextlib import contextmanager
 from typing import Any
 
 from ..errors import UsageError
@@ -79,6 +81,9 @@ def _reply(kernel: Any) -> str | None:
 async def _ask_terminal(question: str) -> str:
     sys.stdout.write(question)
     sys.stdout.flush()
+    if sys.platform == "win32":  # no loop can wait for a console there
+        with _interruptible():
+            return sys.stdin.readline().removesuffix("\n")
     loop, typed = asyncio.get_running_loop(), asyncio.Event()
     # The terminal is in line mode: once it is readable, a whole line can be read without blocking.
     loop.add_reader(sys.stdin.fileno(), typed.set)
@@ -92,10 +97,16 @@ async def _ask_terminal(question: str) -> str:
 def _ask_hidden(question: str) -> str:
     import getpass
 
-    # getpass blocks the loop, which could not cancel it: Ctrl-C has to raise KeyboardInterrupt here.
+    with _interruptible():
+        return getpass.getpass(question)
+
+
+@contextmanager
+def _interruptible() -> Iterator[None]:
+    """Have Ctrl-C raise KeyboardInterrupt in a body that blocks the loop, which could not cancel it."""
     before = signal.signal(signal.SIGINT, signal.default_int_handler)
     try:
-        return getpass.getpass(question)
+        yield
     finally:
         signal.signal(signal.SIGINT, before)
 

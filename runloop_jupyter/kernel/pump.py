@@ -11,13 +11,15 @@ from __future__ import annotations
 import asyncio
 import contextvars
 import heapq
+import sys
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
     from collections.abc import Callable
 
-# The longest time of one select, in seconds. asyncio has such a limit too: some systems reject very long timeouts.
-_LONGEST_WAIT = 3600.0
+# The longest time of one select, in seconds. asyncio has such a limit too: some systems reject very long timeouts, and
+# on Windows neither Ctrl+C nor a kernel's Stop ends one.
+_LONGEST_WAIT = 0.1 if sys.platform == "win32" else 3600.0
 
 Internals = Any
 """A loop, or a part of one, whose private names are used: asyncio has no types for them."""
@@ -34,8 +36,9 @@ _LOOP_NAMES = (
 
 
 def can_pump(loop: asyncio.AbstractEventLoop) -> bool:
-    """True if `Pump` can run this loop: asyncio's own selector loop, not uvloop."""
-    return isinstance(loop, asyncio.SelectorEventLoop) and all(hasattr(loop, name) for name in _LOOP_NAMES)
+    """True if `Pump` can run this loop: one of asyncio's own, not uvloop."""
+    # The one for Windows calls its proactor `_selector`, too, which has a `select` for this purpose.
+    return isinstance(loop, asyncio.BaseEventLoop) and all(hasattr(loop, name) for name in _LOOP_NAMES)
 
 
 class Pump:

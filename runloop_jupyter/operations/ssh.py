@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING
 from urllib.parse import urlsplit
 
 from ..errors import RemoteError
+from ..state import replace
 from .lifecycle import handle_of
 
 if TYPE_CHECKING:
@@ -74,14 +75,11 @@ async def ssh_login(session: Session, devbox: DevboxInfo) -> SSHLogin:
     with session.state.required():
         key_file = await asyncio.to_thread(_write_key, session.state, devbox.id, made.ssh_private_key)
     domain = (urlsplit(session.client.connection.base_url).hostname or "").removeprefix("api.")
-    proxy = f"openssl s_client -quiet -verify_quiet -servername %h -connect ssh.{domain}:443 2>/dev/null"
+    proxy = f"openssl s_client -quiet -verify_quiet -servername %h -connect ssh.{domain}:443 2>{os.devnull}"
     return SSHLogin(devbox, made.url, made.ssh_user, key_file, proxy)
 
 
 def _write_key(state: StateFolder, devbox_id: str, key: str) -> Path:
     file = state.ensure("ssh") / f"{devbox_id}.pem"
-    descriptor = os.open(file, os.O_WRONLY | os.O_CREAT | os.O_TRUNC | os.O_CLOEXEC, 0o600)
-    with os.fdopen(descriptor, "w") as opened:
-        os.fchmod(descriptor, 0o600)  # also where it was there before
-        opened.write(key if key.endswith("\n") else key + "\n")
+    replace(file, key if key.endswith("\n") else key + "\n")
     return file

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import os
+import sys
 import tempfile
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
@@ -61,8 +62,16 @@ def _here() -> str:
 
 
 def own_name(path: str) -> str:
-    """The name that a path elsewhere ends in, as one to have here; nothing where it ends in none, as `~` or `..`."""
+    """The name that a path elsewhere ends in, as one to have here; nothing where it ends in none, as `~` or `..`.
+
+    Raises `UsageError` for one that this system cannot have.
+    """
     name = PurePosixPath(path).name
+    if sys.platform == "win32":
+        from runloop_sdk.windows_names import windows_problem
+
+        if problem := windows_problem(name):
+            raise UsageError(f"{name!r} cannot be a file's name here: {problem}. Say by which name it is to be kept.")
     return "" if name in ("..", "~") else name
 
 
@@ -162,7 +171,7 @@ async def download(devbox: AsyncDevbox, remote: str, label: str, local: Path | N
     if found.kind == "other":
         raise UsageError(f"{remote!r} on {label} is a device, a pipe or a socket, which has no content to download.")
     if await asyncio.to_thread(target.is_dir):
-        target = target / PurePosixPath(remote).name
+        target = target / own_name(remote)
     progress.total = found.size
     async with _replacing(target) as part:
         await devbox.file.download_to(part, path=remote, progress=_into(progress))

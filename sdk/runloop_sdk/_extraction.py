@@ -1,36 +1,26 @@
 """Extracts an untrusted archive into one folder, and nowhere else. Blocking.
 
-Every path is walked from the folder's own descriptor, one name at a time, without following links. So neither the
-archive nor the content of the folder can lead out of it: not by `..`, not by links within the archive, not by links
-that existed before. A file is written under a temporary name and renamed; links are made last, and only those that
-stay inside. Set-id bits, owners and devices are dropped.
+Neither the archive nor the content of the folder can lead out of it: not by `..`, not by links within the archive, not
+by links that existed before (`_tree.py`). Links are made last, and only those that stay inside. Set-id bits, owners and
+devices are dropped.
 """
 
 from __future__ import annotations
 
-import errno
 import os
-import secrets
-import stat
 import tarfile
-from collections.abc import Callable, Collection, Iterator
-from contextlib import contextmanager, suppress
+from collections.abc import Callable, Collection
 from dataclasses import dataclass
 from pathlib import Path
 from typing import BinaryIO, ParamSpec
 
-from ._errors import LocalFileError
 from ._file_times import member_time
 from ._hostile_tar import ExtractionLimits, HostileTar
+from ._tree import SkipError, Tree, open_tree
 
 P = ParamSpec("P")
 
-_FOLDER = os.O_RDONLY | os.O_DIRECTORY | os.O_NOFOLLOW | os.O_CLOEXEC
-_NEW_FILE = os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_NOFOLLOW | os.O_CLOEXEC
 _NAME_BYTES = 255
-_IN_THE_WAY = frozenset({errno.EISDIR, errno.ENOTDIR, errno.ELOOP, errno.EEXIST, errno.ENOTEMPTY})
-_FORBIDDEN = frozenset({errno.EACCES, errno.EPERM})
-_UNNAMEABLE = frozenset({errno.ENAMETOOLONG, errno.EILSEQ, errno.EINVAL})
 
 
 @dataclass(frozen=True, slots=True)
@@ -47,10 +37,6 @@ class Extracted:
 
     placed: frozenset[str]
     left_out: tuple[Skipped, ...]
-
-
-class SkipError(Exception):
-    """A member cannot be extracted; the others can."""
 
 
 Refusal = Callable[[str, int, int], str | None]
@@ -73,18 +59,15 @@ def extract(
     """
     limits = limits or ExtractionLimits()
     tar = HostileTar(archive, limits)
-    root = os.open(folder, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
-    try:
-        return _Extraction(_Tree(root, folder), tar, limits.depth, wanted, refusal).run()
-    finally:
-        os.close(root)
+    with open_tree(folder) as tree:
+        return _Extraction(tree, tar, limits.depth, wanted, refusal).run()
 
 
 class _Extraction:
     """The extraction of one archive into one folder."""
 
     def __init__(
-        self, tree: _Tree, tar: HostileTar, depth: int, wanted: Collection[str] | None, refusal: Refusal | None
+        self, tree: Tree, tar: HostileTar, depth: int, wanted: Collection[str] | None, refusal: Refusal | None
     ) -> None:
         self._tree = tree
         self._tar = tar
@@ -177,105 +160,3 @@ def checked_target(name: str, target: str) -> str:
     if not target or target.startswith("/") or "\0" in target or up > name.count("/") or ".." in parts[up:]:
         raise SkipError(f"it is a link to {target!r}, outside of the folder")
     return target
-
-
-class _Tree:
-    """A folder in which everything is written relative to its descriptor."""
-
-    def __init__(self, root: int, folder: Path) -> None:
-        self._root = root
-        self._folder = folder
-
-    def make_folder(self, name: str) -> None:
-        """Create a folder and its parents, as far as they do not exist."""
-        with self._parent(f"{name}/."):
-            pass
-
-    def write(self, name: str, pieces: Iterator[bytes], mode: int, modified: int) -> None:
-        """Write a file; replaces a file or a link of this name, but never a folder."""
-        with self._parent(name) as (parent, last), self._temporary_name(parent, name) as part:
-            with os.fdopen(os.open(part, _NEW_FILE, 0o600, dir_fd=parent), "wb", buffering=0) as file:
-                for piece in pieces:
-                    _write_all(file.fileno(), piece)
-                os.fchmod(file.fileno(), file_mode(mode))
-                os.utime(file.fileno(), ns=(modified, modified))
-            os.replace(part, last, src_dir_fd=parent, dst_dir_fd=parent)
-
-    def link(self, name: str, target: str) -> None:
-        """Create a symbolic link; replaces a file or a link."""
-        with self._parent(name) as (parent, last), self._temporary_name(parent, name) as part:
-            os.symlink(target, part, dir_fd=parent)
-            os.replace(part, last, src_dir_fd=parent, dst_dir_fd=parent)
-
-    def hard_link(self, source: str, name: str) -> None:
-        """Create a hard link to a file that was written before."""
-        with self._parent(source) as (source_parent, file), self._parent(name) as (parent, last):
-            with self._temporary_name(parent, name) as part:
-                os.link(file, part, src_dir_fd=source_parent, dst_dir_fd=parent, follow_symlinks=False)
-                os.replace(part, last, src_dir_fd=parent, dst_dir_fd=parent)
-
-    def set_mode(self, name: str, mode: int) -> None:
-        """Set the permissions of a folder; its owner always has access."""
-        with self._translate_errors(name), self._parent(f"{name}/.") as (handle, _):
-            os.fchmod(handle, file_mode(mode) | 0o700)
-
-    @contextmanager
-    def _parent(self, name: str) -> Iterator[tuple[int, str]]:
-        """The descriptor of a member's folder, created if necessary, and the member's name in it."""
-        *above, last = name.split("/")
-        handle = os.dup(self._root)
-        try:
-            with self._translate_errors(name):
-                for part in above:
-                    inner = _opened(part, handle)
-                    os.close(handle)
-                    handle = inner
-                yield handle, last
-        finally:
-            os.close(handle)
-
-    @contextmanager
-    def _temporary_name(self, parent: int, name: str) -> Iterator[str]:
-        """A temporary name in the folder; whatever still has it in the end is removed."""
-        part = f".runloop-{secrets.token_hex(8)}.part"
-        try:
-            with self._translate_errors(name):
-                yield part
-        finally:
-            with suppress(FileNotFoundError):  # it was put in place
-                os.unlink(part, dir_fd=parent)
-
-    @contextmanager
-    def _translate_errors(self, name: str) -> Iterator[None]:
-        """Raise `SkipError` for errors that concern this member only, `LocalFileError` for others, like a full disk."""
-        try:
-            yield
-        except LocalFileError:
-            raise
-        except OSError as error:
-            if error.errno in _IN_THE_WAY:
-                raise SkipError("a folder, a file or a link of this name is in the way here") from error
-            if error.errno in _FORBIDDEN:
-                raise SkipError("this account may not write it here") from error
-            if error.errno in _UNNAMEABLE:
-                raise SkipError("this machine cannot have such a name") from error
-            raise LocalFileError(error.errno, error.strerror or str(error), str(self._folder / name)) from error
-
-
-def file_mode(mode: int) -> int:
-    """A file's permissions without set-id bits; its owner may read and write it, and nobody else may write."""
-    return (stat.S_IMODE(mode) & 0o755) | 0o600
-
-
-def _opened(name: str, parent: int) -> int:
-    try:
-        return os.open(name, _FOLDER, dir_fd=parent)
-    except FileNotFoundError:
-        os.mkdir(name, 0o755, dir_fd=parent)
-        return os.open(name, _FOLDER, dir_fd=parent)
-
-
-def _write_all(handle: int, data: bytes) -> None:
-    view = memoryview(data)
-    while view:
-        view = view[os.write(handle, view) :]

@@ -10,6 +10,7 @@ import asyncio
 import os
 import select
 import ssl
+import sys
 import time
 from collections import deque
 from collections.abc import AsyncIterator, Coroutine, Iterator, Mapping
@@ -265,9 +266,7 @@ class _Connection(asyncio.BufferedProtocol):
         if self._lost or self._transport.is_closing() or time.monotonic() - self.idle_since > KEEP_ALIVE:
             return False
         # Asks the socket: if the loop was blocked, `connection_lost` has not been called yet. Data would be no better.
-        poll = select.poll()
-        poll.register(self._transport.get_extra_info("socket").fileno(), select.POLLIN)
-        return not poll.poll(0)
+        return not _is_readable(self._transport.get_extra_info("socket").fileno())
 
     async def _wait_for_data(self, seconds: float | None) -> None:
         self._waiter = waiter = self._loop.create_future()
@@ -369,6 +368,15 @@ async def _in_time(connecting: Coroutine[Any, Any, _Connection], seconds: float)
         if not task.cancelled() and task.exception() is None:
             task.result().abort()  # it was opened at the moment of the cancellation
         raise
+
+
+def _is_readable(descriptor: int) -> bool:
+    """True if a socket has data, or was closed by the other side."""
+    if sys.platform == "win32":
+        return bool(select.select([descriptor], [], [], 0)[0])
+    poll = select.poll()  # elsewhere `select` refuses descriptors from 1,024 on
+    poll.register(descriptor, select.POLLIN)
+    return bool(poll.poll(0))
 
 
 def _is_address(host: str) -> bool:

@@ -14,8 +14,9 @@ from pathlib import Path
 from typing import Literal
 
 from ._errors import ArchiveError
-from ._extraction import SkipError, Skipped, checked_name, checked_target
+from ._extraction import Skipped, checked_name, checked_target
 from ._file_times import bounded_time, nanoseconds
+from ._tree import SkipError
 
 Kind = Literal["file", "folder", "link", "other"]
 _KINDS: dict[bytes, Kind] = {b"f": "file", b"d": "folder", b"l": "link"}
@@ -141,7 +142,7 @@ def local_entry(path: Path) -> Entry:
     """The entry at a local path, links not followed; raises `FileNotFoundError` or `NotADirectoryError`."""
     found = path.lstat()
     kind = _kind_of(found.st_mode)
-    target = str(path.readlink()) if kind == "link" else ""
+    target = path.readlink().as_posix() if kind == "link" else ""
     readable = _is_listed(path) if kind == "folder" else kind != "file" or os.access(path, os.R_OK)
     return Entry(kind, found.st_size, bounded_time(found.st_mtime_ns), stat.S_IMODE(found.st_mode), target, readable)
 

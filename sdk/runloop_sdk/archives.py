@@ -6,6 +6,7 @@ import errno
 import io
 import os
 import stat
+import sys
 import tarfile
 import time
 from collections.abc import Callable, Collection, Iterable, Mapping
@@ -27,7 +28,13 @@ _COMPRESSION = 3
 _READ_BYTES = 1 << 20
 _ATTEMPTS = 3  # to read a file that becomes shorter meanwhile
 _TICK = 20_000_000  # nanoseconds; two changes of a file within one may get the same modification time
-_OPEN = os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK | os.O_CLOEXEC
+if sys.platform == "win32":
+    _OPEN = os.O_RDONLY
+    _MODES = 0o755  # every file is writable for everybody in what Windows says of it
+else:
+    # A name that became a link meanwhile is not followed, and a pipe does not hold up its reader.
+    _OPEN = os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK
+    _MODES = 0o777
 _GONE = (FileNotFoundError, NotADirectoryError)
 
 
@@ -239,12 +246,12 @@ def _member(path: Path, name: str) -> tarfile.TarInfo:
     """The header of a member, without owners; raises `OSError`."""
     found = path.lstat()
     member = tarfile.TarInfo(name)
-    member.mode = stat.S_IMODE(found.st_mode) & 0o777
+    member.mode = stat.S_IMODE(found.st_mode) & _MODES
     _set_time(member, time_of(path))
     if stat.S_ISDIR(found.st_mode):
         member.type, member.mode = tarfile.DIRTYPE, member.mode | 0o700
     elif stat.S_ISLNK(found.st_mode):
-        member.type, member.linkname = tarfile.SYMTYPE, str(path.readlink())
+        member.type, member.linkname = tarfile.SYMTYPE, path.readlink().as_posix()
     else:
         member.size = found.st_size
     return member

@@ -11,8 +11,9 @@ import pytest
 
 from runloop_jupyter.connection import Connection
 from runloop_jupyter.kernel.keep_alive import ClockReading, KeepAlive
+from runloop_jupyter.kernel.lock_presence import LockPresence
 from runloop_jupyter.kernel.owned import DEFAULT_KEEP_ALIVE, UNMONITORED_KEEP_ALIVE, OwnedDevboxes, _Owned, terms
-from runloop_jupyter.kernel.presence import Lifetime, LockPresence
+from runloop_jupyter.kernel.presence import Lifetime
 from runloop_jupyter.session import Session
 from runloop_sdk import APIStatusError, AsyncRunloopSDK
 from tests.local.serving import Service, serving

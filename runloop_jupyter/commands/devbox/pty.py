@@ -2,11 +2,8 @@
 
 from __future__ import annotations
 
-import asyncio
 import os
-import signal
 import sys
-from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
@@ -19,13 +16,7 @@ from ..option_groups import DevboxArgument, add_devbox_argument
 from ..parser import Parser
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
-
-    from runloop_sdk import AsyncPty
-
     from ...session import Session
-
-_DETACH = b"\x1d"  # Ctrl-]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -70,76 +61,17 @@ async def run(session: Session, options: Options) -> object:
         from ...widgets.terminal import Terminal
 
         return Terminal(session, devbox, options.session)
-    if not (sys.stdin.isatty() and sys.stdout.isatty()):
-        raise UsageError("%devbox pty needs a terminal or a notebook; %devbox exec runs single commands.")
-    size = os.get_terminal_size()
-    handle = await handle_of(session, devbox)
-    async with handle.pty(options.session, cols=size.columns, rows=size.lines) as pty:
-        session.say(f"Terminal on {devbox.label}; Ctrl-] leaves it.")
-        await _pass_through(pty)
-    session.say(f"\r\nLeft the terminal on {devbox.short}.")
-    return None
+    if sys.platform == "win32":
+        raise UsageError("%devbox pty needs a notebook on Windows; in a terminal, %devbox exec runs single commands.")
+    else:  # noqa: RET506 - mypy leaves out a block, but not what comes after `raise`
+        if not (sys.stdin.isatty() and sys.stdout.isatty()):
+            raise UsageError("%devbox pty needs a terminal or a notebook; %devbox exec runs single commands.")
+        from .posix_terminal import pass_through
 
-
-async def _pass_through(pty: AsyncPty) -> None:
-    """Keys go to the devbox as they are typed, what it prints comes as it is, until its shell ends or Ctrl-]."""
-    loop = asyncio.get_running_loop()
-    keys: asyncio.Queue[bytes] = asyncio.Queue()
-    stdin = sys.stdin.fileno()
-    resized = asyncio.Event()
-    with _raw(stdin):
-        loop.add_reader(stdin, lambda: keys.put_nowait(os.read(stdin, 65536)))
-        loop.add_signal_handler(signal.SIGWINCH, resized.set)
-        tasks = [asyncio.create_task(each) for each in (_print(pty), _type(pty, keys), _resize(pty, resized))]
-        try:
-            done, _ = await asyncio.wait(tasks, return_when=asyncio.FIRST_COMPLETED)
-        finally:
-            loop.remove_reader(stdin)
-            loop.remove_signal_handler(signal.SIGWINCH)
-            for task in tasks:
-                task.cancel()
-            await asyncio.gather(*tasks, return_exceptions=True)
-    for task in done:
-        task.result()
-
-
-@contextmanager
-def _raw(descriptor: int) -> Iterator[None]:
-    import termios
-    import tty
-
-    before = termios.tcgetattr(descriptor)
-    tty.setraw(descriptor, termios.TCSADRAIN)  # what was typed ahead is not thrown away
-    try:
-        yield
-    finally:
-        termios.tcsetattr(descriptor, termios.TCSADRAIN, before)
-
-
-async def _print(pty: AsyncPty) -> None:
-    while data := await pty.read():
-        await asyncio.to_thread(_write_all, data)
-
-
-def _write_all(data: bytes) -> None:
-    sys.stdout.flush()
-    while data:
-        data = data[os.write(sys.stdout.fileno(), data) :]
-
-
-async def _type(pty: AsyncPty, keys: asyncio.Queue[bytes]) -> None:
-    while True:
-        data = await keys.get()
-        before, detach, _ = data.partition(_DETACH)
-        if before:
-            await pty.write(before)
-        if detach or not data:
-            return
-
-
-async def _resize(pty: AsyncPty, resized: asyncio.Event) -> None:
-    while True:
-        await resized.wait()
-        resized.clear()
         size = os.get_terminal_size()
-        await pty.resize(size.columns, size.lines)
+        handle = await handle_of(session, devbox)
+        async with handle.pty(options.session, cols=size.columns, rows=size.lines) as pty:
+            session.say(f"Terminal on {devbox.label}; Ctrl-] leaves it.")
+            await pass_through(pty)
+        session.say(f"\r\nLeft the terminal on {devbox.short}.")
+        return None
