@@ -8,15 +8,17 @@ devices are dropped.
 from __future__ import annotations
 
 import os
+import sys
 import tarfile
 from collections.abc import Callable, Collection
+from contextlib import AbstractContextManager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import BinaryIO, ParamSpec
 
 from ._file_times import member_time
 from ._hostile_tar import ExtractionLimits, HostileTar
-from ._tree import SkipError, Tree, open_tree
+from ._tree import SkipError, Tree
 
 P = ParamSpec("P")
 
@@ -61,6 +63,18 @@ def extract(
     tar = HostileTar(archive, limits)
     with open_tree(folder) as tree:
         return _Extraction(tree, tar, limits.depth, wanted, refusal).run()
+
+
+def open_tree(folder: Path) -> AbstractContextManager[Tree]:
+    """Open an existing folder, in the way that this system has."""
+    if sys.platform == "win32":
+        from ._path_tree import PathTree
+
+        return PathTree.opened(folder)
+    else:  # noqa: RET505 - mypy leaves out a block, but not what comes after `return`
+        from ._descriptor_tree import DescriptorTree
+
+        return DescriptorTree.opened(folder)
 
 
 class _Extraction:

@@ -10,9 +10,8 @@ from __future__ import annotations
 import errno
 import secrets
 import stat
-import sys
 from collections.abc import Iterator
-from contextlib import AbstractContextManager, contextmanager
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Protocol
 
@@ -44,18 +43,6 @@ class Tree(Protocol):
 
     def set_mode(self, name: str, mode: int) -> None:
         """Set the permissions of a folder; its owner always has access."""
-
-
-def open_tree(folder: Path) -> AbstractContextManager[Tree]:
-    """Open an existing folder, in the way that this system has."""
-    if sys.platform == "win32":
-        from ._path_tree import PathTree
-
-        return PathTree.opened(folder)
-    else:  # noqa: RET505 - mypy leaves out a block, but not what comes after `return`
-        from ._descriptor_tree import DescriptorTree
-
-        return DescriptorTree.opened(folder)
 
 
 @contextmanager
