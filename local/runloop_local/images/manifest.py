@@ -25,7 +25,8 @@ MANIFESTS = (f"{_DOCKER}.v2+json", f"{_OCI}.manifest.v1+json")
 CONFIGS = ("application/vnd.docker.container.image.v1+json", f"{_OCI}.config.v1+json")
 ACCEPTED = ", ".join((*MANIFESTS, *INDEXES))
 _MACHINES = {"x86_64": "amd64", "aarch64": "arm64", "armv7l": "arm", "armv6l": "arm", "i686": "386"}
-_VARIANTS = {"aarch64": ("v8", ""), "armv7l": ("v7", "v6", "v5", ""), "armv6l": ("v6", "v5", "")}
+_VARIANTS = {"x86_64": ("", "v1"), "aarch64": ("v8",), "armv7l": ("v7", "v6", "v5"), "armv6l": ("v6", "v5")}
+"""The variants of an architecture that a machine runs, best first; also those that an image does not name."""
 _MOST_SHOWN = 12
 
 
@@ -212,7 +213,7 @@ def fits(found: Platform, wanted: Platform) -> bool:
     """True if an image for `found` runs where `wanted` is; one that says nothing does."""
     if found.os not in ("", wanted.os) or found.architecture not in ("", wanted.architecture):
         return False
-    return not found.variant or not wanted.variant or found.variant == wanted.variant
+    return not found.variant or found.variant == wanted.variant
 
 
 def check(content: bytes, digest: str, what: str) -> bytes:
