@@ -9,13 +9,14 @@ DIFFERENCES: dict[str, str] = {
     "accounts.me": "One account, the owner of this machine's service.",
     "blueprints.create": (
         "Without a Docker engine: `FROM` is this machine's userland, or another blueprint by name. "
-        "`ENTRYPOINT` and `CMD` are recorded, not run."
+        "`ENTRYPOINT` and `CMD` are recorded, not run. `services` and `network_policy_id` answer 501."
     ),
     "blueprints.list_public": PUBLIC,
     "blueprints.preview": "The Dockerfile that this service would build.",
     "devboxes.create": (
-        "An isolated process tree on this machine: the architecture is this machine's, and sizes are enforced as "
-        "`runloop-local status` says. Running in milliseconds. Gateways and MCP hubs answer 501."
+        "An isolated process tree on this machine, whose architecture it has. Sizes are enforced as `runloop-local "
+        "status` says, and no larger than this machine. Running in milliseconds. Gateways, MCP hubs, "
+        "`required_services`, `axon_event` and another architecture answer 501."
     ),
     "devboxes.create_and_await_running": "As `devboxes.create`.",
     "devboxes.create_gateway_token": CLOUD,

@@ -119,7 +119,6 @@ async def test_views_hold_what_was_asked_for_and_no_tokens(api: Api) -> None:
     asked = {
         "dockerfile": "FROM x\nRUN true",
         "metadata": {"k": "v"},
-        "services": [{"name": "db", "image": "postgres", "credentials": {"username": "u", "password": "hunter2"}}],
         "code_mounts": [{"repo_owner": "o", "repo_name": "r", "token": "hunter2"}],
     }
     made = await api.json("/v1/blueprints", {"name": "shown", **asked})
@@ -127,7 +126,6 @@ async def test_views_hold_what_was_asked_for_and_no_tokens(api: Api) -> None:
     view = await api.json(f"/v1/blueprints/{made['id']}")
     assert (view["name"], view["state"], view["metadata"]) == ("shown", "created", {"k": "v"})
     assert view["parameters"]["dockerfile"] == asked["dockerfile"]
-    assert view["containerized_services"] == [{"name": "db", "image": "postgres"}]
     assert "hunter2" not in str(view) + await log(api, made["id"])
 
 

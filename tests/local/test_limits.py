@@ -12,6 +12,7 @@ from runloop_local.engine.devbox.limits import (
     PROCESSES,
     SIZES,
     LimitViolation,
+    Machine,
     Size,
     disk_violation,
     memory_violation,
@@ -74,8 +75,22 @@ async def test_a_devbox_that_takes_too_much_ends_and_its_neighbour_does_not(
     view = await ended(api, greedy)
     assert view["failure_reason"] == reason
     assert sentence in view["state_transitions"][-1]["failure_reason"]
-    assert (await api.finish(execution))["exit_status"] == 137
+    result = await api.finish(execution)
+    assert result["exit_status"] == 137
+    assert sentence in result["stderr"]
     assert await answers(api, devbox)
+
+
+async def test_a_program_that_the_kernel_ends_for_its_memory_says_so(api: Api) -> None:
+    greedy = await api.create(launch_parameters=SMALLEST)
+    result = await api.execute(greedy, MEMORY_BOMB)
+    assert result["exit_status"] == 137
+    assert result["stderr"].endswith("The devbox needed more than its 1 GB of memory.\n")
+
+
+async def test_a_program_that_is_killed_otherwise_is_not_told_to_have_exceeded_a_limit(api: Api, devbox: str) -> None:
+    result = await api.execute(devbox, "kill -9 $$")
+    assert (result["exit_status"], result["stderr"]) == (137, "")
 
 
 async def test_a_background_process_is_looked_after_as_well(api: Api) -> None:
@@ -241,6 +256,34 @@ async def test_sizes_that_there_are_not(api: Api, change: dict[str, Any], compla
 def test_when_memory_is_too_much(load: Load, reason: str | None) -> None:
     violation = memory_violation(load, SIZES["X_SMALL"].limits())
     assert (violation and violation.reason) == reason
+
+
+@pytest.mark.parametrize(
+    ("machine", "size", "limits"),
+    [
+        (Machine(8, 64 * GIB, 500 * GIB), SIZES["X_LARGE"], (16 * GIB, 4, 16 * GIB)),
+        (Machine(2, 64 * GIB, 500 * GIB), SIZES["X_LARGE"], (16 * GIB, 2, 16 * GIB)),
+        (Machine(8, 3 * GIB // 2, 500 * GIB), SIZES["SMALL"], (3 * GIB // 2, 1, 4 * GIB)),
+        (Machine(1, 64 * GIB, 3 * GIB), SIZES["X_SMALL"], (GIB, 0.5, 3 * GIB)),
+    ],
+    ids=["enough", "few CPUs", "little memory", "small disk"],
+)
+def test_a_devbox_has_no_more_than_the_machine(machine: Machine, size: Size, limits: tuple[int, float, int]) -> None:
+    found = machine.limits(size)
+    assert (found.memory_bytes, found.cpus, found.disk_bytes) == limits
+    assert (machine.shortage(size) is None) == (found == size.limits())
+
+
+async def test_what_the_machine_is_too_small_for_is_said_once(api: Api) -> None:
+    huge = {**CUSTOM, "custom_cpu_cores": 16, "custom_gb_memory": 64}
+    for _ in range(2):
+        devbox = await api.create(launch_parameters=huge)
+        await api.json(f"/v1/devboxes/{devbox}/shutdown", {})
+    notes = (await api.get("/local/status")).json()["notes"]
+    machine = Machine.here("/")
+    said = [note for note in notes if "devboxes of a larger size" in note]
+    assert len(said) == (machine.cpus < 16 or machine.memory_bytes < 64 * GIB)
+    assert all(f"This machine has {machine.cpus} CPUs" in note for note in said)
 
 
 def test_when_there_are_too_many_processes() -> None:

@@ -76,7 +76,7 @@ QUERIES = [
 BODIES: list[tuple[str, dict[str, Any]]] = [
     ("/v1/devboxes", {"launch_parameters": {"keep_alive_time_seconds": "N"}}),
     ("/v1/devboxes", {"launch_parameters": {"after_idle": {"idle_time_seconds": "N", "on_idle": "shutdown"}}}),
-    ("/v1/devboxes", {"launch_parameters": {"user_parameters": {"username": "u", "uid": "N"}}}),
+    ("/v1/devboxes", {"launch_parameters": {"user_parameters": {"username": "user", "uid": "N"}}}),
     ("/v1/devboxes", {"launch_parameters": {"resource_size_request": "CUSTOM_SIZE", "custom_gb_memory": "N"}}),
     ("/v1/devboxes", {"launch_parameters": {"resource_size_request": "CUSTOM_SIZE", "custom_cpu_cores": "N"}}),
     ("/v1/devboxes", {"launch_parameters": {"available_ports": ["N"]}}),

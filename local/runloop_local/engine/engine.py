@@ -19,6 +19,7 @@ from .devbox.devbox_factory import DevboxFactory
 from .devbox.devboxes import Devboxes
 from .devbox.executions import Executions
 from .devbox.history import EndedRecords, History, Outputs
+from .devbox.limits import Machine
 from .devbox.provisioner import Provisioner
 from .devbox.pty import IDLE_TTL_S
 from .devbox.services import DevboxServices
@@ -123,7 +124,17 @@ class Engine:
         kernels = Kernels(data_dir / "kernels")
         devboxes = Devboxes(
             DevboxServices(
-                isolation, store, history, login_shell(), layers, provisioner, kernels, vault, fair_queue, pty_idle_ttl
+                isolation,
+                store,
+                history,
+                login_shell(),
+                layers,
+                provisioner,
+                kernels,
+                vault,
+                fair_queue,
+                Machine.here(str(data_dir)),
+                pty_idle_ttl,
             )
         )
         snapshots = Snapshots(store, layers)
@@ -184,7 +195,8 @@ class Engine:
         """Sentences for the user about the isolation, the stored data, and problems in the background."""
         parts = (self.layers, self.devboxes, self.retention)
         problems = (problem for part in parts for problem in part.problems.values())
-        return (*self.isolation.notes, *self.store.notes.sentences(), *problems)
+        sizes = self.devboxes.size_notes.values()
+        return (*self.isolation.notes, *self.store.notes.sentences(), *sizes, *problems)
 
     async def prune(self, kinds: Collection[str], older_than_ms: int, *, live: bool) -> dict[str, int]:
         """Delete data that is no longer needed, and retry failed deletions; returns the bytes freed, by kind."""

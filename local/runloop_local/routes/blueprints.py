@@ -10,9 +10,9 @@ from starlette.routing import Route
 from ..engine.build.blueprints import BlueprintRequest, BlueprintStatus, blueprint_view
 from ..engine.build.dockerfile import parse
 from ..engine.build.setup_script import Setup, preview
-from ..engine.errors import InvalidError
+from ..engine.errors import InvalidError, NotServedError
 from ..engine.storage.store import Page, Query
-from .devboxes import LaunchParameters
+from .launch_parameters import LaunchParameters
 from .mounts import MAX_MOUNT_BYTES, CodeMountParameters
 from .wire import (
     Body,
@@ -50,7 +50,7 @@ class Credentials(Body):
 
 
 class Service(Body):
-    """A container to run beside a devbox: only recorded, as there is no Docker engine."""
+    """A container to run beside a devbox, which is refused: there is no Docker engine."""
 
     name: str
     image: str
@@ -80,8 +80,7 @@ class Create(Body):
 
     def blueprint_request(self) -> BlueprintRequest:
         """The engine's form of the request."""
-        if self.base_blueprint_id and self.base_blueprint_name:
-            raise InvalidError("Give one of base_blueprint_id and base_blueprint_name, not both.")
+        self._check()
         return BlueprintRequest(
             name=self.name,
             parameters=self._shown(),
@@ -94,6 +93,21 @@ class Create(Body):
             secrets=self.secrets or {},
         )
 
+    def _check(self) -> None:
+        if self.base_blueprint_id and self.base_blueprint_name:
+            raise InvalidError("Give one of base_blueprint_id and base_blueprint_name, not both.")
+        (self.launch_parameters or LaunchParameters()).check()
+        if self.services:
+            raise NotServedError(
+                f"services names {', '.join(service.name for service in self.services)}: the embedded service runs no "
+                "containers beside a devbox. Leave it out, and install what they serve in the blueprint."
+            )
+        if self.network_policy_id:
+            raise NotServedError(
+                "network_policy_id cannot restrict a build of the embedded service: leave it out, or give it in the "
+                "launch_parameters, for the devboxes."
+            )
+
     def setup(self) -> Setup:
         """The setup steps after the Dockerfile."""
         for path, content in (self.file_mounts or {}).items():
@@ -103,8 +117,7 @@ class Create(Body):
         return Setup(tuple(self.system_setup_commands or ()), self.file_mounts or {}, code)
 
     def _shown(self) -> dict[str, Any]:
-        hidden = {"code_mounts": {"__all__": {"token"}}, "services": {"__all__": {"credentials"}}}
-        return self.model_dump(exclude_none=True, exclude=hidden)
+        return self.model_dump(exclude_none=True, exclude={"code_mounts": {"__all__": {"token"}}, "services": True})
 
 
 async def create(request: Request) -> Response:

@@ -3,26 +3,24 @@
 from __future__ import annotations
 
 from dataclasses import replace
-from typing import TYPE_CHECKING, Annotated, Any, Literal, get_args
+from typing import TYPE_CHECKING, Annotated, Any, get_args
 
 from pydantic import Field
 from starlette.routing import Route
 
-from ..engine.devbox.expiry_timer import MAX_KEEP_ALIVE_S
 from ..engine.devbox.lifecycle import DevboxRecord, Status
-from ..engine.devbox.limits import size_of
 from ..engine.errors import InvalidError, NotServedError
 from ..engine.ids import new_id, now_ms
 from ..engine.storage.store import Query
 from ..engine.views import devbox_view, usage_view
 from ..scopes import may_run_commands
 from .kernels import owner_of
+from .launch_parameters import LaunchParameters
 from .mounts import CodeMountParameters, Mount, code_of, files_of, objects_of, refuse_agents
 from .tunnels import EnableTunnel
 from .wire import (
     HOLD_S,
     Body,
-    Int64,
     attempt_of,
     engine_of,
     flag,
@@ -45,73 +43,8 @@ if TYPE_CHECKING:
     from ..engine.devbox.devbox import Devbox
     from ..engine.devbox.state import DevboxState
 
-MAX_SUSPEND_DEADLINE_MS = 60_000
 _LIST_LIMIT = 5000
 _CLOUD_ONLY = ("gateways", "mcp")
-
-
-class AfterIdle(Body):
-    """The action for an idle devbox."""
-
-    idle_time_seconds: Annotated[Int64, Field(gt=0)]
-    on_idle: Literal["shutdown", "suspend"]
-
-
-class ResumeTriggers(Body):
-    """The events that resume a suspended devbox."""
-
-    http: bool | None = None
-    axon_event: bool | None = None
-
-
-class LifecycleHooks(Body):
-    """The commands to run before a devbox is suspended, and their time limit."""
-
-    suspend_commands: list[str] | None = None
-    suspend_deadline_ms: Annotated[int, Field(gt=0, le=MAX_SUSPEND_DEADLINE_MS)] | None = None
-
-
-class Lifecycle(Body):
-    """The lifecycle settings, which replace the older `after_idle`."""
-
-    after_idle: AfterIdle | None = None
-    lifecycle_hooks: LifecycleHooks | None = None
-    resume_triggers: ResumeTriggers | None = None
-
-
-class UserParameters(Body):
-    """The account that commands run under."""
-
-    username: str
-    uid: Int64
-
-
-class LaunchParameters(Body):
-    """The launch parameters: resources, launch commands and idle behaviour."""
-
-    keep_alive_time_seconds: Annotated[int, Field(gt=0, le=MAX_KEEP_ALIVE_S)] | None = None
-    after_idle: AfterIdle | None = None
-    lifecycle: Lifecycle | None = None
-    launch_commands: list[str] | None = None
-    user_parameters: UserParameters | None = None
-    resource_size_request: (
-        Literal["X_SMALL", "SMALL", "MEDIUM", "LARGE", "X_LARGE", "XX_LARGE", "CUSTOM_SIZE"] | None
-    ) = None
-    custom_cpu_cores: float | None = None
-    custom_gb_memory: Int64 | None = None
-    custom_disk_size: Int64 | None = None
-    architecture: Literal["x86_64", "arm64"] | None = None
-    available_ports: list[Int64] | None = None
-    network_policy_id: str | None = None
-    provisioning_tier: Literal["standard", "flex"] | None = None
-    required_services: list[str] | None = None
-
-    def check(self) -> None:
-        """Raise `InvalidError` for contradictory parameters."""
-        size_of(self.model_dump())
-        newer = self.lifecycle and self.lifecycle.after_idle
-        if self.after_idle and newer and self.after_idle != newer:
-            raise InvalidError("after_idle and lifecycle.after_idle differ: give the second only.")
 
 
 class Create(Body):

@@ -23,6 +23,8 @@ from runloop_local.sandbox import frames, terminal
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
 
+    from runloop_local.sandbox.size_files import Refresh
+
 _MAX_REQUEST = 4 << 20
 _STANDARD = (0, 1, 2)
 _IGNORED = [number for number in signal.valid_signals() if signal.getsignal(number) == signal.SIG_IGN]
@@ -44,6 +46,8 @@ class AgentBackend:
     """True if the sandbox could be restarted without anything in it noticing."""
     load: Callable[[], tuple[int, int]] = lambda: (0, 0)
     """The sandbox's memory in bytes and its number of processes, without the agent."""
+    refresh: Refresh | None = None
+    """Brings files up to date that show what the sandbox uses."""
     greeting: Mapping[str, list[str]] = field(default_factory=dict)
     """Fields of the agent's first message to the service."""
 
@@ -71,9 +75,15 @@ class Agent:
     def serve(self) -> None:
         """Answer requests and reap children until the service is gone, then end every process."""
         try:
-            serve(self._sock, self._receive, self._reap, self._backend.greeting)
+            serve(self._sock, self._receive, self._reap, self._backend.greeting, self._refresh)
         finally:
             self._backend.end_all(self._groups)
+
+    def _refresh(self) -> float | None:
+        """Bring files up to date while commands may read them; the seconds until that is due again."""
+        if self._backend.refresh is None or not self._commands:
+            return None
+        return self._backend.refresh()
 
     def _receive(self) -> bool:
         data, descriptors = frames.receive(self._sock)
@@ -105,6 +115,8 @@ class Agent:
             pass  # not empty
 
     def _spawn(self, request: frames.Message, passed: list[int]) -> None:
+        if self._backend.refresh is not None:
+            self._backend.refresh(soon=True)
         pid = os.fork()
         if not pid:
             self._become_command(request, passed)
@@ -186,13 +198,17 @@ def serve(
     receive: Callable[[], bool],
     reap: Callable[[], None],
     greeting: Mapping[str, list[str]] = MappingProxyType({}),
+    pause: Callable[[], float | None] = lambda: None,
 ) -> None:
-    """Send the greeting, then answer requests and reap children; returns when the service is gone."""
+    """Send the greeting, then answer requests and reap children; returns when the service is gone.
+
+    `pause` is called before each wait, and says how many seconds that may take at most.
+    """
     wake = child_wakeups()  # before the greeting, so that no child can end unseen
     try:
         frames.send(sock, {"id": 0, **greeting})
         while True:
-            ready = select.select([sock.fileno(), wake], [], [])[0]
+            ready = select.select([sock.fileno(), wake], [], [], pause())[0]
             if wake in ready:
                 os.read(wake, 4096)
                 reap()

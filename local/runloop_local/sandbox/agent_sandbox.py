@@ -221,7 +221,8 @@ def _confinement(groups: ControlGroups, sandbox_id: str, limits: Limits | None) 
     if limits is None:
         return {"nice": nice}
     try:
-        return {"nice": nice, "groups": groups.make(sandbox_id, limits)}
+        size = {"cpus": limits.cpus, "memory": limits.memory_bytes}
+        return {"nice": nice, "size": size, "groups": groups.make(sandbox_id, limits)}
     except OSError as error:
         raise SandboxError(f"The limits of sandbox {sandbox_id} cannot be set: {error.strerror}.") from error
 

@@ -258,6 +258,6 @@ def enforced(groups: ControlGroups, processes: str = "") -> dict[str, str]:
     return {
         "memory": "by control group" if groups.has("memory") else monitored,
         "processes": "by control group" if groups.has("pids") else processes or monitored,
-        "disk": "checked while a devbox is in use",
+        "disk": "checked while a devbox is in use; df shows this machine's disk",
         "cpu": "by control group" if groups.has("cpu") else "lower priority than other programs",
     }

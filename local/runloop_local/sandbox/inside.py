@@ -19,11 +19,12 @@ from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, NoReturn, Protocol
 
-from runloop_local.sandbox import linux, mounts, processes, rootfs, seccomp, uid_ranges
+from runloop_local.sandbox import linux, mounts, processes, rootfs, seccomp, size_files, uid_ranges
 from runloop_local.sandbox.agent import Agent, AgentBackend, refuse, request_limits
 from runloop_local.sandbox.linux import NEW_HOSTNAME, NEW_IPC, NEW_MOUNTS, NEW_NETWORK, NEW_PIDS, NEW_USERS
 from runloop_local.sandbox.mounts import DetachedMount, MountContext
 from runloop_local.sandbox.rootfs import IdMapping, Owner
+from runloop_local.sandbox.size_files import GroupMemory, MemoryUse, SizeFiles
 from runloop_local.sandbox.uid_ranges import Claim, UidRanges
 
 if TYPE_CHECKING:
@@ -50,6 +51,8 @@ class Root:
 
     owner: Owner
     trees: list[DetachedMount] = field(default_factory=list)
+    sizes: SizeFiles | None = None
+    """The files that show its size; None if that is not limited."""
 
     def enter(self) -> list[str]:
         """Pivot into the root and attach the mounts; returns the mount points that had to be created."""
@@ -82,10 +85,10 @@ class IsolationDriver(Protocol):
         """Leave this machine's namespaces, before the fork that makes PID 1."""
         ...
 
-    def build(self, request: Message) -> tuple[list[DetachedMount], list[str]]:
+    def build(self, request: Message) -> tuple[Root, list[str]]:
         """In PID 1: mount the root, enter it and the remaining namespaces.
 
-        Returns the mounts beside the disk, and the mount points that were created for them.
+        Returns the root, and the mount points that were created for mounts beside the disk.
         """
         ...
 
@@ -143,7 +146,7 @@ class IdmappedDriver:
         self._namespaces.begin()
         linux.unshare(NEW_MOUNTS | NEW_PIDS)
 
-    def build(self, request: Message) -> tuple[list[DetachedMount], list[str]]:
+    def build(self, request: Message) -> tuple[Root, list[str]]:
         """Mount as host root, then become the sandbox's root, which has no rights outside."""
         users, disks = self._namespaces.finish(f"0 {self._first} {uid_ranges.SIZE}"), self._disks[self._first]
         self._namespaces.begin()
@@ -160,7 +163,7 @@ class IdmappedDriver:
         # Unshared inside the user namespace, which therefore owns them: the sandbox's root configures its network.
         linux.unshare(NEW_HOSTNAME | NEW_IPC | self._network)
         set_up_network(self._network)
-        return root.trees, made
+        return root, made
 
     def user_switcher(self) -> Callable[[str], None]:
         """Commands enter a child user namespace with the same accounts, so that they have no rights over PID 1."""
@@ -200,7 +203,7 @@ class RootDriver:
         self._network = network
         linux.unshare(NEW_MOUNTS | NEW_PIDS | NEW_HOSTNAME | NEW_IPC | network)
 
-    def build(self, request: Message) -> tuple[list[DetachedMount], list[str]]:
+    def build(self, request: Message) -> tuple[Root, list[str]]:
         """Mount and enter the root; as root inside is the host's, lock the kernel's settings and drop capabilities."""
         root = mount_root(request, Owner(0, "redirect_dir=on,"))
         # Through the new root's /proc, before that is locked.
@@ -211,7 +214,7 @@ class RootDriver:
         made = root.enter()
         # Last, as mounting needs more of them than commands may have.
         linux.drop_capabilities(_CAPABILITIES)
-        return root.trees, made
+        return root, made
 
     def user_switcher(self) -> Callable[[str], None]:
         """Commands switch to the host's uid of the same number."""
@@ -245,13 +248,13 @@ class UnprivilegedDriver:
         linux.enter_own_user_namespace()
         linux.unshare(NEW_MOUNTS | NEW_PIDS | NEW_HOSTNAME | NEW_IPC | network)
 
-    def build(self, request: Message) -> tuple[list[DetachedMount], list[str]]:
+    def build(self, request: Message) -> tuple[Root, list[str]]:
         """Mount and enter the root, as root of the user namespace."""
         root = mount_root(request, Owner(0, "userxattr,", has_accounts=False))
         set_up_network(self._network, "proc")
         rootfs.mask_proc()
         made = root.enter()
-        return root.trees, made
+        return root, made
 
     def user_switcher(self) -> Callable[[str], None]:
         """Commands enter a child user namespace that maps the one uid to the account's, without rights over PID 1."""
@@ -288,7 +291,14 @@ def mount_root(request: Message, owner: Owner, first_uid_on_disk: int = 0) -> Ro
     rootfs.build(context.folder, context.sandbox, request["layers"], owner)
     trees = mounts.prepare(request.get("mounts", []), context)
     os.chdir(f"{context.own}/m")
-    return Root(owner, trees)
+    return Root(owner, trees, _mount_sizes(request, owner, trees) if "size" in request else None)
+
+
+def _mount_sizes(request: Message, owner: Owner, trees: list[DetachedMount]) -> SizeFiles:
+    counted = GroupMemory.of(request.get("groups", ()))
+    return size_files.mount(
+        request["size"]["memory"], request["cpus"], counted or (lambda: MemoryUse(load(trees)[0])), owner.uid
+    )
 
 
 def set_up_network(network: int, proc: str = "/proc") -> None:
@@ -317,7 +327,7 @@ def run(driver: IsolationDriver, request: Message, sock: socket.socket, claim: C
 
 def _run_pid1(driver: IsolationDriver, request: Message, sock: socket.socket) -> NoReturn:
     try:
-        trees, made = driver.build(request)
+        root, made = driver.build(request)
         # From here on the root is the sandbox's, and a module found there would be its code.
         disable_imports()
         become_command = driver.user_switcher()
@@ -327,7 +337,9 @@ def _run_pid1(driver: IsolationDriver, request: Message, sock: socket.socket) ->
         linux.die_with_parent(signal.SIGKILL)
         driver.calls.apply()  # inherited by all commands; last, as it forbids what the setup above needed
         limits, greeting = request_limits(request), {"made": made}
-        backend = AgentBackend(become_command, signal_all, end_all, limits, is_idle, partial(load, trees), greeting)
+        refresh = None if root.sizes is None else root.sizes.refresh
+        used = partial(load, root.trees)
+        backend = AgentBackend(become_command, signal_all, end_all, limits, is_idle, used, refresh, greeting)
         Agent(sock, backend).serve()
     except OSError as error:
         refuse(sock, error)

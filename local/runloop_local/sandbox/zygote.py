@@ -10,11 +10,13 @@ import os
 import signal
 import socket
 import sys
+from contextlib import suppress
 from dataclasses import dataclass
 from functools import partial
 from typing import TYPE_CHECKING, NoReturn
 
 from runloop_local.sandbox import agent, frames, linux, plain, processes
+from runloop_local.sandbox.cpus import CpuAllocator
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
@@ -42,6 +44,15 @@ class DriverOperations:
     """Builders of layers, by the name by which a tool is asked for, each run in a forked process."""
 
 
+@dataclass(frozen=True, slots=True)
+class _Held:
+    """What a running sandbox holds of this machine."""
+
+    claim: Claim
+    cpus: tuple[int, ...] = ()
+    """The processors that it may use; empty if that is not limited."""
+
+
 class Zygote:
     """Forks agents and tools, and reports their exit."""
 
@@ -49,7 +60,8 @@ class Zygote:
         self._control = control
         self._driver = driver
         self._children: dict[int, int] = {}  # pid -> the number of the request that started it
-        self._claims: dict[int, Claim] = {}  # pid -> its sandbox's claim
+        self._held: dict[int, _Held] = {}  # pid -> what its sandbox holds
+        self._cpus = CpuAllocator(os.sched_getaffinity(0)) if sys.platform == "linux" else None
         self._decoder = frames.Decoder(_MAX_REQUEST)
         self._operations = {"start": self._start, "tool": self._tool, "kill": self._kill}
 
@@ -70,7 +82,7 @@ class Zygote:
             if number is not None:
                 # Before the reply, which tells the service that nothing of the sandbox runs any more.
                 self._kill_orphans()
-                self._release(self._claims.pop(pid, None))
+                self._release(self._held.pop(pid, None))
                 frames.send(self._control, {"id": number, "status": status})
 
     def _kill_orphans(self) -> None:
@@ -79,39 +91,50 @@ class Zygote:
             processes.end_children(keep=self._children)
 
     def _start(self, request: frames.Message, passed: list[int]) -> None:
-        claim = None
+        held = None
         # Duplicated, as `_receive` closes the descriptors of each request.
         with socket.socket(fileno=os.dup(passed[0])) as sock:
             try:
-                claim = self._driver.claim(request)
+                held = self._take(request)
                 pid = os.fork()
             except OSError as error:
                 agent.refuse(sock, error)
                 # The uid range goes back at once: there is no child whose end would release it.
-                self._release(claim)
+                self._release(held)
                 self._report_failed_fork(request)
                 return
             if not pid:
-                self._become_agent(request, sock, claim)
+                self._become_agent(request, sock, held)
         self._children[pid] = request["id"]
-        self._claims[pid] = claim
+        self._held[pid] = held
 
-    def _release(self, claim: Claim | None) -> None:
-        if claim is not None:
-            self._driver.release(claim)
+    def _take(self, request: frames.Message) -> _Held:
+        claim = self._driver.claim(request)
+        if self._cpus is None or "size" not in request:
+            return _Held(claim)
+        return _Held(claim, self._cpus.take(request["size"]["cpus"]))
+
+    def _release(self, held: _Held | None) -> None:
+        if held is None:
+            return
+        self._driver.release(held.claim)
+        if self._cpus is not None:
+            self._cpus.release(held.cpus)
 
     def _report_failed_fork(self, request: frames.Message) -> None:
         """Report that the fork failed; running sandboxes go on."""
         frames.send(self._control, {"id": request["id"], "status": 1})
 
-    def _become_agent(self, request: frames.Message, sock: socket.socket, claim: Claim) -> NoReturn:
+    def _become_agent(self, request: frames.Message, sock: socket.socket, held: _Held) -> NoReturn:
         status = 1
         try:
             agent.reset_signals()
             # Before anything else runs: what is forked from here on is counted, and ends with the group.
             _enter_groups(request)
+            _use_cpus(held.cpus)
             # A sandbox must not inherit descriptors of the service, the helper or other sandboxes.
-            self._driver.run(request, close_other_descriptors(sock, claim.descriptors), claim)
+            own = close_other_descriptors(sock, held.claim.descriptors)
+            self._driver.run({**request, "cpus": held.cpus}, own, held.claim)
             status = 0
         except OSError as error:
             agent.refuse(sock, error)
@@ -220,6 +243,13 @@ def _enter_groups(request: frames.Message) -> None:
         linux.write(file, "0")
     if request.get("groups") and os.getuid() == 0:
         linux.unshare(linux.NEW_CGROUP)  # so that no path of this machine shows in the sandbox's /proc
+
+
+def _use_cpus(cpus: tuple[int, ...]) -> None:
+    """Run on these processors only, with all future children of this process."""
+    if cpus and sys.platform == "linux":
+        with suppress(OSError):  # they have been taken from this machine since
+            os.sched_setaffinity(0, cpus)
 
 
 def _no_op() -> None:

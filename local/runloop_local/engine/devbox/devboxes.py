@@ -47,6 +47,7 @@ class Devboxes:
         self._states: WeakValueDictionary[str, DevboxState] = WeakValueDictionary()
         """The same of states: two of one devbox would not know of each other's changes."""
         self.problems = services.disk_problems
+        self.size_notes = services.size_notes
         self._clearing = Clearing(services.store.notes)
         self._since = now_ms()
 

@@ -96,16 +96,29 @@ class Runner(Protocol):
         ...
 
 
+async def reason_unknown() -> str | None:
+    """No reason why a command was killed."""
+    return None
+
+
 class Execution:
     """A command that is queued or runs, and its growing output."""
 
     stdin: PipeWriter | None = None
 
-    def __init__(self, record: ExecutionRecord, log: OutputLog, runner: Runner) -> None:
+    def __init__(
+        self,
+        record: ExecutionRecord,
+        log: OutputLog,
+        runner: Runner,
+        why_killed: Callable[[], Awaitable[str | None]] = reason_unknown,
+    ) -> None:
+        """`why_killed` answers with the limit that was exceeded, if that is why a program was killed."""
         self.record = record
         self.log = log
         self._changed = ChangeNotifier()
         self._runner = runner
+        self._why_killed = why_killed
         self._kill: asyncio.Task[None] | None = None
 
     async def run(self, finished: Callable[[ExecutionRecord], Awaitable[None]]) -> None:
@@ -113,6 +126,8 @@ class Execution:
         code = CANNOT_START
         try:
             code = await self._outcome()
+            if code == KILLED and (reason := await self._why_killed()) is not None:
+                self.output("stderr", f"{reason}\n".encode())  # where a shell says that a program was killed
             await finished(self._ended(code))
         except DiskFullError as error:
             self.note(str(error))

@@ -11,11 +11,13 @@ from typing import TYPE_CHECKING
 from ...sandbox.base import Command
 from ..errors import InvalidError
 from ..ids import now_ms
-from .execution import Execution, ExecutionRecord, ProcessRunner
+from .execution import Execution, ExecutionRecord, ProcessRunner, reason_unknown
 from .history import KEPT
 from .shell import Shell
 
 if TYPE_CHECKING:
+    from collections.abc import Awaitable, Callable
+
     from ...sandbox.base import Sandbox, User
     from ..fair_queue import Flow
     from ..storage.store import Store
@@ -58,11 +60,19 @@ class ExecutionContext:
 class ExecutionManager:
     """The commands of one started sandbox, until `end`."""
 
-    def __init__(self, sandbox: Sandbox, context: ExecutionContext, store: Store, history: History) -> None:
+    def __init__(
+        self,
+        sandbox: Sandbox,
+        context: ExecutionContext,
+        store: Store,
+        history: History,
+        why_killed: Callable[[], Awaitable[str | None]] = reason_unknown,
+    ) -> None:
         self._sandbox = sandbox
         self._context = context
         self._store = store
         self._history = history
+        self._why_killed = why_killed
         self._executions: dict[str, Execution] = {}
         self._recent: dict[str, Execution] = {}
         self._forbidden: dict[str, None] = {}
@@ -90,7 +100,7 @@ class ExecutionManager:
             request.id, self._context.devbox_id, request.command, request.source, request.shell, start_time_ms=now_ms()
         )
         runner = self._runner(request)  # which may refuse the request: before anything is begun
-        execution = Execution(record, self._history.begin(record), runner)
+        execution = Execution(record, self._history.begin(record), runner, self._why_killed)
         # Known before the store is awaited: the same request may come again meanwhile.
         self._executions[request.id] = execution
         try:

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 
 from ...sandbox.base import Command
 from ..errors import InvalidError
+from ..problems import tell
 from .execution_manager import ExecutionContext, ExecutionManager
 from .files import Files, whole
 from .limits import LimitMonitor, size_of
@@ -17,7 +18,7 @@ from .runtime import Runtime
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
 
-    from ...sandbox.base import Sandbox
+    from ...sandbox.base import Limits, Sandbox
     from ..fair_queue import Flow
     from .disk import Disk
     from .limits import LimitViolation
@@ -40,7 +41,7 @@ class Launcher:
         """Make the sandbox, or take the disk up again, and start it."""
         provisioner = self._services.provisioner
         sandbox = await self._disk.sandbox()
-        limits = size_of(self._state.record.launch_parameters).limits()
+        limits = self._limits()
         # Limits and network rules before the start: no process may run for a moment without them.
         sandbox.limit(limits)
         sandbox.restrict(await provisioner.reach(self._state.record))
@@ -50,18 +51,25 @@ class Launcher:
         await sandbox.start()
         self._state.require_live()
         history = self._services.history
+        limit_monitor = LimitMonitor(
+            sandbox,
+            limits,
+            str(history.folder.parent),
+            on_violation,
+            printed=partial(history.output_bytes_of, self._state.record.id),
+        )
         return Runtime(
             sandbox,
-            ExecutionManager(sandbox, context, self._services.store, history),
+            ExecutionManager(sandbox, context, self._services.store, history, limit_monitor.why_killed),
             Terminals(sandbox, _login(context), self._services.pty_idle_ttl),
-            LimitMonitor(
-                sandbox,
-                limits,
-                str(history.folder.parent),
-                on_violation,
-                printed=partial(history.output_bytes_of, self._state.record.id),
-            ),
+            limit_monitor,
         )
+
+    def _limits(self) -> Limits:
+        size, machine = size_of(self._state.record.launch_parameters), self._services.machine
+        if (shortage := machine.shortage(size)) is not None:
+            tell(self._services.size_notes, "sizes", shortage)
+        return machine.limits(size)
 
     async def provision(self, runtime: Runtime) -> None:
         """Put files, objects and repositories into a new devbox."""

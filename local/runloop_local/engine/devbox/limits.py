@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import asyncio
 import os
+import sys
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
@@ -48,6 +49,43 @@ class Size:
         """The larger of both in each respect."""
         return Size(
             max(self.cores, other.cores), max(self.memory_gb, other.memory_gb), max(self.disk_gb, other.disk_gb)
+        )
+
+
+@dataclass(frozen=True, slots=True)
+class Machine:
+    """The resources of this machine that devboxes share."""
+
+    cpus: int
+    memory_bytes: int
+    disk_bytes: int
+
+    @classmethod
+    def here(cls, folder: str) -> Machine:
+        """Those that this service may use, with the disk of this folder."""
+        cpus = len(os.sched_getaffinity(0)) if sys.platform == "linux" else os.cpu_count() or 1
+        found = os.statvfs(folder)
+        memory = os.sysconf("SC_PHYS_PAGES") * os.sysconf("SC_PAGE_SIZE")
+        return cls(cpus, memory, found.f_blocks * found.f_frsize)
+
+    def limits(self, size: Size) -> Limits:
+        """The limits of a sandbox of this size: no more than there is."""
+        asked = size.limits()
+        return Limits(
+            min(asked.memory_bytes, self.memory_bytes),
+            min(asked.cpus, self.cpus),
+            min(asked.disk_bytes, self.disk_bytes),
+            asked.processes,
+        )
+
+    def shortage(self, size: Size) -> str | None:
+        """A sentence for the user if this size is more than there is."""
+        if self.limits(size) == size.limits():
+            return None
+        memory, disk = self.memory_bytes / GIB, self.disk_bytes / GIB
+        return (
+            f"This machine has {self.cpus} CPUs, {memory:.1f} GB of memory and {disk:.1f} GB of disk: devboxes of a "
+            "larger size have no more than that."
         )
 
 
@@ -104,7 +142,7 @@ def memory_violation(load: Load, limits: Limits, user: str = DEVBOX) -> LimitVio
     """The violation if `user` uses too much memory."""
     if load.killed_for_memory or load.memory_bytes > limits.memory_bytes:
         return LimitViolation(
-            "out_of_memory", f"{user} needed more than its {limits.memory_bytes // GIB} GB of memory."
+            "out_of_memory", f"{user} needed more than its {_gigabytes(limits.memory_bytes)} GB of memory."
         )
     return None
 
@@ -121,7 +159,14 @@ def disk_violation(used: int, limits: Limits, user: str = DEVBOX, printed: int =
     if used + printed <= limits.disk_bytes:
         return None
     share = f", {printed / GIB:.1f} GB of it by what its commands printed" if printed > limits.disk_bytes // 10 else ""
-    return LimitViolation("out_of_disk", f"{user} wrote more than its {limits.disk_bytes // GIB} GB of disk{share}.")
+    return LimitViolation(
+        "out_of_disk", f"{user} wrote more than its {_gigabytes(limits.disk_bytes)} GB of disk{share}."
+    )
+
+
+def _gigabytes(size: int) -> str:
+    # Sizes are whole, but those of a machine are not.
+    return f"{size / GIB:.1f}".removesuffix(".0")
 
 
 class LimitMonitor:
@@ -146,6 +191,7 @@ class LimitMonitor:
         self._noticed = asyncio.Event()
         self._task: asyncio.Task[None] | None = None
         self._has_ended = False
+        self._violation: LimitViolation | None = None
 
     def notice(self) -> None:
         """Look often from now on, as something happens in the sandbox."""
@@ -167,6 +213,11 @@ class LimitMonitor:
         except SandboxError:
             return None  # nobody has counted
 
+    async def why_killed(self) -> str | None:
+        """The limit that was exceeded, by this monitor's finding or the kernel's; None if none was."""
+        violation = self._violation or await self.memory()
+        return None if violation is None else violation.sentence
+
     async def _look_after(self) -> None:
         interval, before = OFTEN_S, None
         while True:
@@ -184,6 +235,7 @@ class LimitMonitor:
             except OSError:
                 continue  # neither files nor programs can be opened for now
             if violation is not None:
+                self._violation = violation
                 self._on_violation(violation)
                 return
             # Nothing runs and nobody has come: until the next `notice` nothing can grow.

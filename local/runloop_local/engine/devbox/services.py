@@ -15,6 +15,7 @@ if TYPE_CHECKING:
     from ..storage.store import Store
     from ..storage.vault import Vault
     from .history import History
+    from .limits import Machine
     from .provisioner import Provisioner
 
 
@@ -31,7 +32,10 @@ class DevboxServices:
     kernels: Kernels
     vault: Vault
     fair_queue: FairQueue
+    machine: Machine
     pty_idle_ttl: float = IDLE_TTL_S
     """Seconds that a terminal outlives its client."""
+    size_notes: dict[str, str] = field(default_factory=dict)
+    """What this machine is too small for, once a devbox has asked for it."""
     disk_problems: dict[str, str] = field(default_factory=dict)
     """Disks of devboxes that have ended and could not be removed, and why."""
