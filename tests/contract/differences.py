@@ -31,8 +31,9 @@ DIFFERENCES: dict[str, str] = {
     "gateway_configs.create": UPSTREAM,
     "mcp_configs.create": UPSTREAM,
     "network_policies.create": (
-        "Enforced by an HTTP proxy where devboxes have namespaces. Elsewhere a devbox that asks for one that "
-        "restricts it is refused (501)."
+        "Enforced where devboxes have namespaces: by an HTTP proxy, and for other TCP connections by address, or by "
+        "the names that were looked up. Devboxes do not reach each other, with `allow_devbox_to_devbox` neither. "
+        "Elsewhere a devbox that asks for one that restricts it is refused (501)."
     ),
     "objects.list_public": PUBLIC,
     "objects.create": "The upload URL leads to this service, and ends after its time.",

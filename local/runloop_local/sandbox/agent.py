@@ -175,10 +175,22 @@ class Agent:
             frames.send(self._sock, {"id": request["id"]}, [outgoing.fileno()])
 
     def _listen(self, request: frames.Message, _passed: list[int]) -> None:
-        with socket.socket(socket.AF_INET, socket.SOCK_STREAM) as listening:
-            listening.bind(("127.0.0.1", request["port"]))
+        with contextlib.ExitStack() as opened:
+            sockets = [opened.enter_context(_listening(port, socket.SOCK_STREAM)) for port in request["ports"]]
+            sockets += [opened.enter_context(_listening(port, socket.SOCK_DGRAM)) for port in request["datagrams"]]
+            frames.send(self._sock, {"id": request["id"]}, [each.fileno() for each in sockets])
+
+
+def _listening(port: int, kind: socket.SocketKind) -> socket.socket:
+    listening = socket.socket(socket.AF_INET, kind)
+    try:
+        listening.bind(("127.0.0.1", port))
+        if kind == socket.SOCK_STREAM:
             listening.listen(128)
-            frames.send(self._sock, {"id": request["id"]}, [listening.fileno()])
+    except OSError:
+        listening.close()
+        raise
+    return listening
 
 
 def run_program(argv: list[str], cwd: str, environment: dict[str, str]) -> NoReturn:

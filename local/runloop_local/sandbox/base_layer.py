@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import os
 import platform
+import re
 import shutil
 import stat
 from configparser import ConfigParser
@@ -30,6 +31,8 @@ _MOUNT_POINTS = ("proc", "sys", "dev", "run")
 _COPIED = ("etc", "var")
 _NOT_COPIED = "/var/cache/apt"
 _COPY_LIMIT = 8 << 20
+_RESOLVER = "192.0.0.1"
+"""An address at which no server is: the queries of a devbox to any are answered by the service."""
 _LOCKED_ACCOUNT = "*:19000:0:99999:7:::"
 _APT = r"""APT::Sandbox::User "root";
 DPkg::Pre-Install-Pkgs {"while read d; do dpkg -L $(dpkg-deb -f $d Package) 2>/dev/null; done | while read f; do [ -f $f ] && [ ! -L $f ] && [ ! -O $f ] && cp -p $f $f.own && mv -f $f.own $f; done; true";};
@@ -111,8 +114,15 @@ def _make_accounts(etc: Path) -> None:
     _write_lines(etc / "shadow", [f"{name}:{_LOCKED_ACCOUNT}" for name in _names(accounts)], 0o600)
     _write_lines(etc / "gshadow", [f"{name}:!::" for name in _names(groups)], 0o600)
     _write_lines(etc / "hosts", ["127.0.0.1 localhost", "::1 localhost"])
-    resolver = Path("/etc/resolv.conf")
-    _write_lines(etc / "resolv.conf", resolver.read_text().splitlines() if resolver.is_file() else [])
+    _write_lines(etc / "resolv.conf", _resolver(Path("/etc/resolv.conf")))
+
+
+def _resolver(machine: Path) -> list[str]:
+    """The lines of a resolv.conf like this machine's: whatever server it names, queries are captured on their way."""
+    lines = machine.read_text(errors="replace").splitlines() if machine.is_file() else []
+    # A server on this machine's loopback would be one on the devbox's own, to which nothing is captured.
+    kept = [line for line in lines if not re.match(r"\s*nameserver\s+(127\.|.*:)", line)]
+    return kept if any(line.split()[:1] == ["nameserver"] for line in kept) else [*kept, f"nameserver {_RESOLVER}"]
 
 
 def _make_python(layer: Path) -> None:

@@ -21,7 +21,8 @@ from runloop_local.sandbox.local_addresses import is_local_network, is_this_mach
 from runloop_local.sandbox.proxy_request import ProxyRequest, RefusedError, parse
 
 if TYPE_CHECKING:
-    from collections.abc import AsyncIterator, Iterator
+    from collections.abc import AsyncIterator, Coroutine, Iterator
+    from typing import Any
 
 PORT = 13128
 ADDRESS = f"http://127.0.0.1:{PORT}"
@@ -32,7 +33,7 @@ ENVIRONMENT = {
 }
 NAMES_AT_ONCE = 8
 """The number of concurrent DNS lookups of one devbox; others wait."""
-_CONNECT_SECONDS = 20.0
+CONNECT_SECONDS = 20.0
 _RESOLVE_SECONDS = 20.0
 _HEAD_SECONDS = 30.0
 _HEAD_BYTES = 64 << 10
@@ -42,7 +43,7 @@ _FEWEST_CONNECTIONS, _MOST_CONNECTIONS, _SHARE_OF_DESCRIPTORS = 16, 512, 32
 
 
 @dataclass(slots=True)
-class _Usage:
+class Usage:
     """The open connections and lookups of one devbox."""
 
     connections: int = 0
@@ -50,6 +51,22 @@ class _Usage:
     tasks: set[asyncio.Task[None]] = field(default_factory=set)
     writers: set[asyncio.StreamWriter] = field(default_factory=set)
     """Both ends of each connection."""
+
+    def begin(self, work: Coroutine[Any, Any, None]) -> None:
+        """Do this work for the devbox in a task, which ends with the devbox."""
+        # asyncio drops its reference to a handler's task when the connection is lost, maybe before it is done.
+        task = asyncio.create_task(work)
+        self.tasks.add(task)
+        task.add_done_callback(self.tasks.discard)
+
+    def end(self) -> None:
+        """Abort all connections: nothing inside is left to end them, and the peers may never."""
+        for writer in self.writers:
+            with suppress(AttributeError):  # raised by asyncio for a transport that has just been closed
+                writer.transport.abort()
+        for task in self.tasks:
+            # A task may wait for a name that never resolves, with no connection that could be aborted yet.
+            task.cancel()
 
     @asynccontextmanager
     async def open(self, writer: asyncio.StreamWriter) -> AsyncIterator[None]:
@@ -69,19 +86,14 @@ class _Usage:
 class EgressProxy:
     """The proxy of one devbox."""
 
-    def __init__(self, server: asyncio.Server, usage: _Usage) -> None:
+    def __init__(self, server: asyncio.Server, usage: Usage) -> None:
         self._server = server
-        self._usage = usage
+        self.usage = usage
 
     def close(self) -> None:
-        """Stop listening and abort all connections: nothing inside is left to end them, and the peers may never."""
+        """Stop listening and abort all connections."""
         self._server.close()
-        for writer in self._usage.writers:
-            with suppress(AttributeError):  # raised by asyncio for a transport that has just been closed
-                writer.transport.abort()
-        for task in self._usage.tasks:
-            # A task may wait for a name that never resolves, with no connection that could be aborted yet.
-            task.cancel()
+        self.usage.end()
 
     async def __aenter__(self) -> Self:
         return self
@@ -111,25 +123,22 @@ class Egress:
 
     async def serve(self, listener: socket.socket, is_allowed: EgressPredicate | None = None) -> EgressProxy:
         """Start the proxy of one devbox on a socket that listens inside it."""
-        usage = _Usage()
+        usage = Usage()
 
         def begin(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
-            # asyncio drops its reference to a handler's task when the connection is lost, maybe before it is done.
-            task = asyncio.create_task(self._serve_one(is_allowed, usage, reader, writer))
-            usage.tasks.add(task)
-            task.add_done_callback(usage.tasks.discard)
+            usage.begin(self._serve_one(is_allowed, usage, reader, writer))
 
         return EgressProxy(await asyncio.start_server(begin, sock=listener, limit=_HEAD_BYTES), usage)
 
     async def _serve_one(
         self,
         is_allowed: EgressPredicate | None,
-        usage: _Usage,
+        usage: Usage,
         reader: asyncio.StreamReader,
         writer: asyncio.StreamWriter,
     ) -> None:
         try:
-            with _counted(usage):
+            with counted(usage):
                 async with usage.open(writer):
                     await self._answer(is_allowed, usage, reader, writer)
         except (OSError, asyncio.IncompleteReadError, TimeoutError):
@@ -138,12 +147,12 @@ class Egress:
     async def _answer(
         self,
         is_allowed: EgressPredicate | None,
-        usage: _Usage,
+        usage: Usage,
         reader: asyncio.StreamReader,
         writer: asyncio.StreamWriter,
     ) -> None:
         try:
-            _check_connection_limit(usage)
+            check_connection_limit(usage)
             await self._forward(is_allowed, usage, reader, writer)
         except RefusedError as refused:
             body = f"{refused}\n".encode()
@@ -153,7 +162,7 @@ class Egress:
     async def _forward(
         self,
         is_allowed: EgressPredicate | None,
-        usage: _Usage,
+        usage: Usage,
         reader: asyncio.StreamReader,
         writer: asyncio.StreamWriter,
     ) -> None:
@@ -165,25 +174,25 @@ class Egress:
                 writer.write(b"HTTP/1.1 200 Connection established\r\n\r\n")
             else:
                 out_writer.write(request.head)
-            await _relay((reader, out_writer), (out_reader, writer))
+            await relay((reader, out_writer), (out_reader, writer))
 
     async def _connect(
-        self, is_allowed: EgressPredicate | None, usage: _Usage, request: ProxyRequest
+        self, is_allowed: EgressPredicate | None, usage: Usage, request: ProxyRequest
     ) -> tuple[asyncio.StreamReader, asyncio.StreamWriter]:
         host, port = request.host, request.port
         for address in await self._addresses(is_allowed, usage, host, port):
             # A name may have several addresses, and the first of them may be down.
             with suppress(OSError, TimeoutError):
-                async with asyncio.timeout(_CONNECT_SECONDS):
+                async with asyncio.timeout(CONNECT_SECONDS):
                     return await asyncio.open_connection(address, port)
         raise RefusedError("502 Bad Gateway", f"{host}:{port} does not answer.")
 
-    async def _addresses(self, is_allowed: EgressPredicate | None, usage: _Usage, host: str, port: int) -> list[str]:
+    async def _addresses(self, is_allowed: EgressPredicate | None, usage: Usage, host: str, port: int) -> list[str]:
         policy = is_allowed or _allow_all
         if not policy(host, port, None):  # before the lookup: a forbidden name must not even reach a DNS server
             raise _not_allowed(host, port)
-        found = [ipaddress.ip_address(each) for each in await self._resolved(usage, host, port)]
-        open_ones = [address for address in found if self._is_open(is_allowed, address, port)]
+        found = [ipaddress.ip_address(each) for each in await self.resolved(usage, host, port)]
+        open_ones = [address for address in found if self.is_open(is_allowed, address, port)]
         if not open_ones:
             raise RefusedError(
                 "403 Forbidden", f"{host} is this machine or in its local network, which is closed to devboxes."
@@ -193,13 +202,14 @@ class Egress:
             raise _not_allowed(host, port)
         return within
 
-    def _is_open(self, is_allowed: EgressPredicate | None, address: Address, port: int) -> bool:
+    def is_open(self, is_allowed: EgressPredicate | None, address: Address, port: int) -> bool:
+        """True if an address may be reached, whatever the policy says of the name that led to it."""
         if self._is_closed(address):
             return False
         # A rule for a name does not open guarded addresses: the owner of the name decides what it resolves to.
         return not self._is_guarded(address) or (is_allowed is not None and is_allowed("", port, address))
 
-    async def _resolved(self, usage: _Usage, host: str, port: int) -> list[str]:
+    async def resolved(self, usage: Usage, host: str, port: int) -> list[str]:
         """Look up the addresses of a host; a lookup that times out counts as running until its thread is done."""
         # So many at once for each devbox: one that asks for names without end must leave threads to the others.
         await usage.names.acquire()
@@ -226,7 +236,7 @@ def _lookup(host: str, port: int) -> list[str]:
 
 
 @contextmanager
-def _counted(usage: _Usage) -> Iterator[None]:
+def counted(usage: Usage) -> Iterator[None]:
     """Count a connection until both its ends are closed."""
     usage.connections += 1
     try:
@@ -235,7 +245,8 @@ def _counted(usage: _Usage) -> Iterator[None]:
         usage.connections -= 1
 
 
-def _check_connection_limit(usage: _Usage) -> None:
+def check_connection_limit(usage: Usage) -> None:
+    """Raise `RefusedError` if the devbox has more connections than one may have."""
     if usage.connections > _most_connections():
         raise RefusedError("503 Service Unavailable", "The devbox has too many connections to this proxy: end some.")
 
@@ -263,7 +274,7 @@ async def _head(reader: asyncio.StreamReader) -> bytes:
         raise RefusedError("431 Request Header Fields Too Large", "The request's head is too large.") from None
 
 
-async def _relay(*directions: tuple[asyncio.StreamReader, asyncio.StreamWriter]) -> None:
+async def relay(*directions: tuple[asyncio.StreamReader, asyncio.StreamWriter]) -> None:
     """Copy in both directions until both have ended."""
     copies = [asyncio.create_task(_copy(source, sink)) for source, sink in directions]
     try:

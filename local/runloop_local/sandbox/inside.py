@@ -19,7 +19,7 @@ from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, NoReturn, Protocol
 
-from runloop_local.sandbox import linux, mounts, processes, rootfs, seccomp, size_files, uid_ranges
+from runloop_local.sandbox import capture, linux, mounts, processes, rootfs, seccomp, size_files, uid_ranges
 from runloop_local.sandbox.agent import Agent, AgentBackend, refuse, request_limits
 from runloop_local.sandbox.linux import NEW_HOSTNAME, NEW_IPC, NEW_MOUNTS, NEW_NETWORK, NEW_PIDS, NEW_USERS
 from runloop_local.sandbox.mounts import DetachedMount, MountContext
@@ -296,9 +296,8 @@ def mount_root(request: Message, owner: Owner, first_uid_on_disk: int = 0) -> Ro
 
 def _mount_sizes(request: Message, owner: Owner, trees: list[DetachedMount]) -> SizeFiles:
     counted = GroupMemory.of(request.get("groups", ()))
-    return size_files.mount(
-        request["size"]["memory"], request["cpus"], counted or (lambda: MemoryUse(load(trees)[0])), owner.uid
-    )
+    memory = min(request["size"]["memory"], os.sysconf("SC_PHYS_PAGES") * os.sysconf("SC_PAGE_SIZE"))
+    return size_files.mount(memory, request["cpus"], counted or (lambda: MemoryUse(load(trees)[0])), owner.uid)
 
 
 def set_up_network(network: int, proc: str = "/proc") -> None:
@@ -330,13 +329,15 @@ def _run_pid1(driver: IsolationDriver, request: Message, sock: socket.socket) ->
         root, made = driver.build(request)
         # From here on the root is the sandbox's, and a module found there would be its code.
         disable_imports()
+        problem = capture.start() if request["network"] == "none" else None
+        uncaptured = [] if problem is None else [problem]
         become_command = driver.user_switcher()
         socket.sethostname(request["hostname"])
         # It has the socket to the service, and in its memory what came by it: no program of the sandbox may look there.
         linux.make_undumpable()
         linux.die_with_parent(signal.SIGKILL)
         driver.calls.apply()  # inherited by all commands; last, as it forbids what the setup above needed
-        limits, greeting = request_limits(request), {"made": made}
+        limits, greeting = request_limits(request), {"made": made, "uncaptured": uncaptured}
         refresh = None if root.sizes is None else root.sizes.refresh
         used = partial(load, root.trees)
         backend = AgentBackend(become_command, signal_all, end_all, limits, is_idle, used, refresh, greeting)

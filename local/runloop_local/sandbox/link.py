@@ -388,18 +388,37 @@ async def connected(sock: socket.socket, seconds: float) -> None:
 
 def take_socket(reply: Reply) -> socket.socket:
     """Take over the TCP socket that came with a reply, checking that it is one."""
-    if len(reply.descriptors) != 1:
+    return take_sockets(reply, socket.SOCK_STREAM)[0]
+
+
+def take_sockets(reply: Reply, *kinds: socket.SocketKind) -> list[socket.socket]:
+    """Take over the TCP and UDP sockets that came with a reply, checking that they are those."""
+    if len(reply.descriptors) != len(kinds):
         frames.close_all(reply.descriptors)
         raise SandboxError("The sandbox did not pass a socket.")
+    taken: list[socket.socket] = []
     try:
-        sock = socket.socket(fileno=reply.descriptors[0])
+        for descriptor, kind in zip(reply.descriptors, kinds, strict=True):
+            taken.append(_socket(descriptor, kind))
+    except SandboxError:
+        for sock in taken:
+            sock.close()
+        frames.close_all(reply.descriptors[len(taken) + 1 :])
+        raise
+    return taken
+
+
+def _socket(descriptor: int, kind: socket.SocketKind) -> socket.socket:
+    try:
+        sock = socket.socket(fileno=descriptor)
     except OSError as error:
-        os.close(reply.descriptors[0])
+        os.close(descriptor)
         raise SandboxError("The sandbox passed something that is no socket.") from error
-    # A hostile agent could pass any socket, such as a unix socket to somebody else's service: only TCP is carried on.
-    if sock.family not in (socket.AF_INET, socket.AF_INET6) or sock.type != socket.SOCK_STREAM:
+    # A hostile agent could pass any socket, such as a unix socket to somebody else's service.
+    if sock.family not in (socket.AF_INET, socket.AF_INET6) or sock.type != kind:
         sock.close()
-        raise SandboxError("The sandbox passed a socket that is not TCP.")
+        what = "TCP" if kind == socket.SOCK_STREAM else "UDP"
+        raise SandboxError(f"The sandbox passed a socket that is not {what}.")
     sock.setblocking(False)
     return sock
 

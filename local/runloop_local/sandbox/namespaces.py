@@ -6,13 +6,14 @@ import asyncio
 import json
 import os
 import resource
+import socket
 import sys
 from contextlib import suppress
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Literal
 
-from runloop_local.sandbox import disks, egress, link, merge, mounts, rootfs
+from runloop_local.sandbox import capture, disks, egress, link, merge, mounts, rootfs
 from runloop_local.sandbox.agent_sandbox import AgentSandbox
 from runloop_local.sandbox.backend import SandboxBackend
 from runloop_local.sandbox.base import (
@@ -27,6 +28,7 @@ from runloop_local.sandbox.base import (
     SandboxError,
     User,
 )
+from runloop_local.sandbox.captured import CapturedEgress
 from runloop_local.sandbox.cgroups import enforced
 from runloop_local.sandbox.egress import Egress
 from runloop_local.sandbox.image_layers import ImageLayerStore
@@ -78,6 +80,14 @@ def available_drivers() -> tuple[DriverName, ...]:
     return ("idmapped", "root") if os.getuid() == 0 else ("unprivileged",)
 
 
+@dataclass(slots=True)
+class CaptureStatus:
+    """Whether programs that use no proxy have a network, as the last sandbox found."""
+
+    problem: str | None = None
+    """Why they have none."""
+
+
 @dataclass(frozen=True, slots=True)
 class SharedResources:
     """The resources that all sandboxes of one isolation share."""
@@ -87,6 +97,7 @@ class SharedResources:
     network: Network
     rlimits: Mapping[int, int]
     egress: Egress
+    capture: CaptureStatus
 
 
 class NamespacesIsolation:
@@ -106,7 +117,7 @@ class NamespacesIsolation:
     ) -> None:
         self.restricts = network == "none"
         self.weaknesses = (*notes, *_NOTES[driver])
-        self.notes = (*self.weaknesses, *_network_notes(network))
+        self.notes = (*self.weaknesses, *_network_notes(network, None))
         self._store = disks.Store(data_dir, driver)
         self._driver = driver
         self._helper = Helper(driver, self._store.folder)
@@ -115,7 +126,7 @@ class NamespacesIsolation:
         limits = _LIMITS_OF_ONE_ACCOUNT if driver == "unprivileged" else _LIMITS
         rlimits = {**limits, resource.RLIMIT_NPROC: processes}
         self.image_layers: ImageLayers | None = ImageLayerStore(self._store, self._helper)
-        self._shared = SharedResources(self._store, self._helper, network, rlimits, egress or Egress())
+        self._shared = SharedResources(self._store, self._helper, network, rlimits, egress or Egress(), CaptureStatus())
         self._making: dict[str, asyncio.Task[None]] = {}
         self._layers = [rootfs.BASE]
 
@@ -138,7 +149,11 @@ class NamespacesIsolation:
         return AgentSandbox(sandbox_id, self._helper, NamespacesBackend(sandbox_id, self._shared, preparing))
 
     def prepare(self) -> None:
-        """Start building the skeleton layer in the background, if this driver needs it and it does not exist yet."""
+        """Say what the first sandbox has found, and start building the skeleton layer in the background.
+
+        Only one driver needs that layer, and it may exist already.
+        """
+        self.notes = (*self.weaknesses, *_network_notes(self._shared.network, self._shared.capture.problem))
         if self._driver == "unprivileged" and not (self._store.layers / rootfs.SKELETON).exists():
             self._layers.append(rootfs.SKELETON)
             self._make(rootfs.SKELETON)
@@ -192,6 +207,7 @@ class NamespacesBackend(SandboxBackend):
         self._preparing = preparing
         self._mounts: list[Message] = []
         self._created_mount_points: list[str] = []
+        self._is_captured = False
 
     async def prepare(self, limits: Limits | None) -> Message:
         """Wait for the base layers, and describe the disk, its mounts and the network."""
@@ -218,8 +234,11 @@ class NamespacesBackend(SandboxBackend):
         self._mounts = found
 
     def read_greeting(self, greeting: Reply) -> None:
-        """Note the mount points that the agent has created."""
+        """Note the mount points that the agent has created, and whether it captures connections."""
         self._created_mount_points = greeting.strings("made")
+        problem = greeting.strings("uncaptured")
+        self._is_captured = not problem
+        self._shared.capture.problem = problem[0][:200] if problem else None
 
     async def disk_bytes(self) -> int:
         """The size of its own disk and its mounts, without layers."""
@@ -241,15 +260,25 @@ class NamespacesBackend(SandboxBackend):
         """Serve the egress proxy of the run, and close it when the run ends."""
         if self._shared.network == "host":
             return
-        listener = link.take_socket(await run.ask({"op": "listen", "port": egress.PORT}, max_descriptors=1))
-        proxy = await self._shared.egress.serve(listener, is_allowed)
-        # With the run, not with the sandbox: the listening socket belongs to the network namespace that ends with it.
+        # With the run, not with the sandbox: the sockets belong to the network namespace that ends with it.
+        if not self._is_captured:
+            reply = await run.ask({"op": "listen", "ports": [egress.PORT], "datagrams": []}, max_descriptors=1)
+            proxy = await self._shared.egress.serve(link.take_socket(reply), is_allowed)
+            run.ending.add_done_callback(proxy.close)
+            return
+        request = {"op": "listen", "ports": [egress.PORT, capture.TCP_PORT], "datagrams": [capture.DNS_PORT]}
+        kinds = (socket.SOCK_STREAM, socket.SOCK_STREAM, socket.SOCK_DGRAM)
+        requests, connections, names = link.take_sockets(await run.ask(request, max_descriptors=3), *kinds)
+        proxy = await self._shared.egress.serve(requests, is_allowed)
         run.ending.add_done_callback(proxy.close)
+        captured = CapturedEgress(self._shared.egress, is_allowed, proxy.usage)
+        await captured.serve(connections, names)
+        run.ending.add_done_callback(captured.close)
 
     def require_open(self, port: int) -> None:
         """Refuse the egress proxy's port: a tunnel to that would open the network to anyone."""
-        if port == egress.PORT and self._shared.network != "host":
-            raise SandboxError(f"Port {port} is the devbox's own proxy, and closed to tunnels.")
+        if port in (egress.PORT, *capture.PORTS) and self._shared.network != "host":
+            raise SandboxError(f"Port {port} is the devbox's own way out, and closed to tunnels.")
 
     async def copy_disk(self, layer: str) -> tuple[str, ...]:
         """Copy the upper folder as a layer."""
@@ -379,7 +408,12 @@ def _process_limit(driver: DriverName, processes: int) -> str:
     return f"{processes} for each account of a devbox, by rlimit"
 
 
-def _network_notes(network: Network) -> tuple[str, ...]:
+def _network_notes(network: Network, problem: str | None) -> tuple[str, ...]:
     if network == "host":
         return ("Devboxes share this machine's network.",)
-    return ("Devboxes have their own network; they reach others through the proxy in http_proxy and https_proxy.",)
+    if problem is None:
+        return ("Devboxes have their own network; they reach others by TCP over IPv4.",)
+    return (
+        "Devboxes have their own network; they reach others through the proxy in http_proxy and https_proxy only, as "
+        f"{problem}. Programs that use no proxy (psql, git over ssh) have no network.",
+    )
