@@ -29,6 +29,7 @@ MEASUREMENTS = {
     "snapshot": "storage:snapshots",
     "blueprint": "storage:blueprint",
     "objects": "storage:objects",
+    "images": "images:run",
     "exec": "commands:short",
     "input": "commands:echo",
     "stdout": "commands:throughput",
