@@ -18,15 +18,17 @@ export function h<K extends keyof HTMLElementTagNameMap>(
     if (typeof value === "function") (element as unknown as Record<string, unknown>)[name] = value;
     else element.setAttribute(name, value === true ? "" : String(value));
   }
-  append(element, children);
+  element.append(...nodes(children));
   return element;
 }
 
-function append(element: Element, children: readonly Child[]): void {
-  for (const child of children) {
-    if (Array.isArray(child)) append(element, child);
-    else if (child || child === 0) element.append(child instanceof Node ? child : String(child));
-  }
+/** The nodes of an element's children. */
+export function nodes(children: readonly Child[]): Node[] {
+  return children.flatMap((child) => {
+    if (Array.isArray(child)) return nodes(child);
+    if (child instanceof Node) return [child];
+    return child || child === 0 ? [document.createTextNode(String(child))] : [];
+  });
 }
 
 export function text(...parts: Child[]): HTMLSpanElement {
@@ -50,8 +52,12 @@ export function button(
   return h("button", { ...named, ...properties }, shape && icon(shape), label && text(label));
 }
 
+/** Make a text all that an element holds. A text that is there already is changed, which is cheaper than another. */
 export function setText(element: Element, content: string): void {
-  if (element.textContent !== content) element.textContent = content;
+  const { firstChild } = element;
+  if (firstChild instanceof Text && firstChild === element.lastChild) {
+    if (firstChild.data !== content) firstChild.data = content;
+  } else if (firstChild || content) element.textContent = content;
 }
 
 export function setAttribute(element: Element, name: string, value: string | number | boolean | null): void {

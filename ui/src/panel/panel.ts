@@ -28,6 +28,7 @@ export class Panel {
     "aria-label": "Runloop resources",
     "data-jp-suppress-context-menu": true,
   });
+  private readonly body = h("div", { class: "rl-body", role: "tabpanel" });
   readonly store: Store;
   readonly context: Context;
   readonly table: TableView;
@@ -158,13 +159,16 @@ export class Panel {
         onOpen: (row) => this.side.openDetails(this.table.kind.name, idOf(row)),
         onMove: (row) => this.side.details && this.side.openDetails(this.table.kind.name, idOf(row)),
         onSpeak: (sentence) => this.toasts.speak(sentence),
+        onHeight: (height) => this.setHeight(height),
       },
     });
   }
 
   private build(bodyId: string): void {
     const { toolbar, footer, element } = this.table;
-    const body = h("div", { class: "rl-body", role: "tabpanel", id: bodyId }, element, this.side.element);
+    const { body } = this;
+    body.id = bodyId;
+    body.append(element, this.side.element);
     const top = h("div", { class: "rl-top" }, this.tabs.element, this.status.live.element);
     const below = [footer.element, this.strip.element, this.toasts.element, this.toasts.spoken, this.uploads.picker];
     this.element.append(top, toolbar.element, ...this.status.banners, body, ...below);
@@ -201,6 +205,12 @@ export class Panel {
   private fit(): void {
     this.element.classList.toggle("rl-narrow", this.element.clientWidth < NARROW);
     this.table.grid.fit();
+  }
+
+  /** The table is as high as its rows. */
+  private setHeight(height: number): void {
+    this.body.style.setProperty("--rl-need", `${height}px`);
+    this.body.classList.toggle("rl-blank", height === 0);
   }
 
   /** At once: rows that were laid out anew a moment later would lose the next click. */

@@ -132,3 +132,24 @@ test("many changes at once", () => {
   expect(made.shown.length).toBe(303);
   expect(ids(made).startsWith("d2 d3 d4 e100 e101")).toBe(true);
 });
+
+test("whatever is typed letter by letter, deleted, filtered and changed, the rows are those of a search anew", () => {
+  const texts = ["b", "be", "bet", "beta", "beta ", "beta l", "beta", "be", "", "d3", "a", "al", "l", "lp"];
+  const made = arranged(ROWS, ["created", 1]);
+  const rows = new Map(ROWS.map((row) => [idOf(row), row]));
+  for (let turn = 0; turn < 200; turn++) {
+    made.search = texts[(turn * 5 + (turn >> 3)) % texts.length] as string;
+    made.status = ["", "", "", null, "running"][(turn >> 2) % 5] as string | null;
+    made.filter();
+    if (turn % 3 === 0) {
+      const id = `d${1 + (turn % 6)}`;
+      const row = devbox(id, { name: texts[turn % texts.length] as string, created: turn % 7 });
+      made.apply({ added: [row], removed: rows.has(id) ? [rows.get(id) as Row] : [] });
+      rows.set(id, row);
+    }
+    const anew = new Arrangement(new ResourceKind(DEVBOX), STORE);
+    Object.assign(anew, { sort: ["created", 1], status: made.status, search: made.search });
+    anew.arrange(rows.values());
+    expect([turn, ids(made)]).toEqual([turn, ids(anew)]);
+  }
+});

@@ -24,6 +24,8 @@ export class Arrangement {
   status: string | null;
   sort: Sort;
   private sorted: Entry[] = [];
+  /** What was looked for last, and what fitted; null once there are other rows. */
+  private found: { search: string; status: string | null; entries: readonly Entry[] } | null = null;
   private words: readonly string[] = [];
   private searchText = "";
   private value: (row: Row) => Value;
@@ -49,6 +51,7 @@ export class Arrangement {
   /** Sort all rows, and choose those that are shown. */
   arrange(rows: Iterable<Row>): void {
     this.value = this.valueBy(this.sort[0]);
+    this.found = null;
     this.sorted = [...rows].map((row) => this.entry(row)).sort((a, b) => this.order(a, b));
     this.filter();
   }
@@ -60,7 +63,10 @@ export class Arrangement {
 
   /** Choose those that are shown by the search and the status. */
   filter(): void {
-    this.shown = this.sorted.filter((entry) => this.fits(entry)).map(({ row }) => row);
+    const { status, searchText: search } = this;
+    const entries = this.candidates.filter((entry) => this.fits(entry));
+    this.found = { search, status, entries };
+    this.shown = entries.map(({ row }) => row);
   }
 
   /** Take rows away, and put others where they belong. */
@@ -71,8 +77,15 @@ export class Arrangement {
       this.arrange([...kept, ...added]);
       return;
     }
+    this.found = null;
     for (const row of removed) this.remove(row);
     for (const row of added) this.add(this.entry(row));
+  }
+
+  /** What can fit: one more letter finds nothing that was not found without it. */
+  private get candidates(): readonly Entry[] {
+    const { found, sorted, status, searchText } = this;
+    return found && found.status === status && searchText.startsWith(found.search) ? found.entries : sorted;
   }
 
   private entry(row: Row): Entry {

@@ -1,4 +1,4 @@
-import { button, type Child, h, text } from "../../dom/elements";
+import { button, type Child, h, nodes, text } from "../../dom/elements";
 import { icon } from "../../dom/icons";
 import { counted } from "../../format/words";
 import type { Health } from "../../protocol/panel";
@@ -34,7 +34,7 @@ export class EmptyState {
     const shown = [kind.name, why, count].join(" ");
     if (shown === this.shown) return;
     this.shown = shown;
-    this.element.replaceChildren(...h("div", {}, this.content(kind, why, count)).childNodes);
+    this.element.replaceChildren(...nodes(this.content(kind, why, count)));
   }
 
   private content({ spec }: ResourceKind, why: Emptiness, count: number): Child[] {

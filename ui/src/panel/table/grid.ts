@@ -125,7 +125,7 @@ export class Grid {
   }
 
   toTop(): void {
-    this.element.scrollTop = 0;
+    this.list.scrollTo(0);
   }
 
   focus(): void {
@@ -146,7 +146,8 @@ export class Grid {
   }
 
   private get activeIndex(): number {
-    return this.activeId === null ? -1 : this.ids.indexOf(this.activeId);
+    const { activeId } = this;
+    return activeId === null ? -1 : this.content.arrangement.shown.findIndex((row) => idOf(row) === activeId);
   }
 
   private rowAt(index: number): Row {

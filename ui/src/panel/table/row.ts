@@ -1,5 +1,6 @@
-import { h, setAttribute, setText } from "../../dom/elements";
+import { h, nodes, setAttribute, setText } from "../../dom/elements";
 import { icon } from "../../dom/icons";
+import { renew } from "../../dom/renew";
 import type { Row } from "../../protocol/panel";
 import { type Column, idOf, type ResourceKind } from "../kinds";
 import type { Store } from "../store";
@@ -100,13 +101,12 @@ export class GridRow {
     const isStatus = column.form === "status";
     const mark = isStatus || !kind.hasStatus ? store.mark(kind.name, id) : null;
     const reason = kind.text(row, "reason");
-    const content = JSON.stringify([value, id, current, mark, reason]);
+    const content = JSON.stringify(isStatus ? [value, mark, reason] : [value || id, !value, current, mark]);
     if (this.contents[at] === content) return;
     this.contents[at] = content;
     const cell = this.cells[at] as HTMLElement;
-    const shown = isStatus ? statusContent(value, mark, reason) : nameContent(value, id, current, mark);
-    cell.replaceChildren(...h("div", {}, shown).childNodes);
-    cell.title = mark?.error || (isStatus ? reason : value || id);
+    renew(cell, nodes(isStatus ? statusContent(value, mark, reason) : nameContent(value, id, current, mark)));
+    setAttribute(cell, "title", mark?.error || (isStatus ? reason : value || id) || null);
   }
 }
 

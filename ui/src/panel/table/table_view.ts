@@ -28,6 +28,8 @@ export interface TableEvents {
   onMove(row: Row): void;
   /** A sentence for those who do not see the table. */
   onSpeak(sentence: string): void;
+  /** Rows and head need another height, in pixels; 0 if there are no rows. Never while somebody presses. */
+  onHeight(height: number): void;
 }
 
 export interface TableOptions {
@@ -113,10 +115,7 @@ export class TableView {
     this.empty.update(kind, arrangement, table.rows.size, context.store.healthOf(kind.name));
     this.updateFooter();
     const count = arrangement.shown.length;
-    this.press.apply(() => {
-      context.root.style.setProperty("--rl-need", `${(count + 1) * ROW + 4}px`); // the table is as high as its rows
-      context.root.classList.toggle("rl-blank", count === 0);
-    });
+    this.press.apply(() => this.options.events.onHeight(count && (count + 1) * ROW + 4));
   }
 
   updateFooter(): void {

@@ -50,7 +50,7 @@ export class FolderList {
   }
 
   toTop(): void {
-    this.element.scrollTop = 0;
+    this.list.scrollTo(0);
   }
 
   close(): void {

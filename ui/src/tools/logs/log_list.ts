@@ -67,9 +67,9 @@ export class LogList {
     const top = this.element.scrollTop - dropped * ROW;
     const follows = this.list.atEnd && this.list.active < 0;
     this.leave();
+    if (!follows) this.list.scrollTo(Math.max(0, top));
     this.list.setCount(this.store.count);
     if (follows) this.list.toEnd();
-    else this.element.scrollTop = Math.max(0, top);
   }
 
   /** Other lines are shown: none is chosen. */
