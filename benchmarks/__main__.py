@@ -44,6 +44,7 @@ MEASUREMENTS = {
     "machinery": "cells:machinery",
     "lists": "cells:lists_and_completion",
     "panel": "panel:run",
+    "lab-start": "lab:start",
     "neighbours": "neighbours:run",
 }
 """Each measurement's name, and the function that makes its rows; the module's name stands for all of its own."""

@@ -47,6 +47,7 @@ class NotebookPage:
         self._watching: Future[Any] | None = None
         self._session: Session | None = None
         self._panel: Any = None
+        self._greeting = ""
         self._one_at_a_time = asyncio.Lock()
 
     def receive(self, content: object, buffers: Sequence[memoryview]) -> None:
@@ -120,7 +121,7 @@ class NotebookPage:
         except MagicError as error:
             self._channel.post(PanelFailed(str(error)), view=view)
         else:
-            self._channel.post(PanelReady(data), view=view)
+            self._channel.post(PanelReady(data, self._greeting), view=view)
 
     async def _panel_data(self) -> Mapping[str, Any]:
         """Return what shows the panel: one for all pages, and made anew once it was closed."""
@@ -130,7 +131,10 @@ class NotebookPage:
             # The first to use a service is told which one it is: let that be the cell, not the sidebar.
             while session.client.connection is None and self._cell_runs():  # noqa: ASYNC110 - IPython has no event for it
                 await asyncio.sleep(_POLL_INTERVAL)
+            is_first = session.client.connection is None
             shown = await session.client.guard(connected_panel(session))
+            if is_first and (connection := session.client.connection) is not None:
+                self._greeting = "\n".join(connection.greeting)
             self._panel = shown if hasattr(shown, "comm") else None
         formatter = self._shell.display_formatter
         assert formatter is not None  # every shell has one

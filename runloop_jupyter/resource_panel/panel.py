@@ -39,7 +39,9 @@ if TYPE_CHECKING:
 
 T = TypeVar("T")
 
-_NEWEST = 100  # devboxes of the table that stands where no widgets are: all of 10,000 would take seconds, and 3 MB
+_NEWEST = 20
+"""Devboxes of the table that stands where no widgets are. JupyterLab parses it, too, twice for each change of the
+notebook, to look for headings: 100 of them took longer than all else that there is between a cell and its panel."""
 _WAITS = "This kernel (ipykernel {}) answers clicks only between cells; ipykernel 7 answers while a cell runs."
 _UNLOADED = "The extension was unloaded. Load it and run this cell again for a live panel."
 _CLOSED = "This panel was closed. Run its cell again for a live one."
@@ -175,7 +177,7 @@ class Panel(ipywidgets.VBox):  # type: ignore[misc]  # ipywidgets has no types
 def static_panel(tables: Tables) -> Listing[DevboxInfo]:
     """Return the panel as a table that does not change, of the newest devboxes: a notebook saves it as text."""
     rows = [row for row in tables[DEVBOX.name].rows.values() if DEVBOX.status(row) not in DEVBOX.ended]
-    shown = [_with_end(row) for row in DEVBOX.newest_first(rows)[:_NEWEST]]
+    shown = [_with_end(row) for row in DEVBOX.newest(rows, _NEWEST)]
     more = len(rows) - len(shown)
     note = f"And {more:,} older ones: %devbox list shows them all." if more else ""
     return devbox_listing(shown, current=tables.current or None, note=note)

@@ -6,6 +6,7 @@ thousand entries cost a tenth of the time. A row is a list, with the id first an
 
 from __future__ import annotations
 
+import heapq
 from collections.abc import AsyncIterator, Awaitable, Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from math import isfinite
@@ -277,6 +278,10 @@ class ResourceKind(Generic[V]):
     def newest_first(self, rows: Iterable[Row]) -> list[Row]:
         """Return the rows by the time at which each was created."""
         return sorted(rows, key=lambda row: self.value(row, "created") or 0, reverse=True)
+
+    def newest(self, rows: Iterable[Row], count: int) -> list[Row]:
+        """Return the first so many of these."""
+        return heapq.nlargest(count, rows, key=lambda row: self.value(row, "created") or 0)
 
     def prunable(self, rows: Iterable[Row], keep: int = 1) -> list[Row]:
         """Return the rows of those that are of no more use; `keep` is how many stay of each group that has one."""

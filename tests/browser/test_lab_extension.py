@@ -176,6 +176,7 @@ def test_chip_and_sidebar_follow_the_kernel(notebook: LabPage) -> None:
     notebook.sidebar.get_by_role("button", name="Load it").click()
     expect(notebook.chip).to_have_text("No devbox")
     expect(notebook.sidebar.locator(".rl-panel")).to_be_visible()
+    expect(notebook.sidebar).to_contain_text("Using the embedded service")  # no cell could say so
 
     notebook.run(0)
     expect(notebook.chip).to_have_text("analysis")

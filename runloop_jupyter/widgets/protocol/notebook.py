@@ -31,9 +31,10 @@ class CurrentDevbox(Event):
 
 @dataclass(frozen=True, slots=True)
 class PanelReady(Event):
-    """What shows the panel, by MIME type, as in the output of a cell."""
+    """What shows the panel, by MIME type, as in the output of a cell; and `greeting`, where no cell has said it."""
 
     data: Mapping[str, Any]
+    greeting: str
 
 
 @dataclass(frozen=True, slots=True)

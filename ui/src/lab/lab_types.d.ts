@@ -110,9 +110,15 @@ declare module "@jupyterlab/outputarea" {
     readonly mimeTypes: readonly string[];
   }
 
+  interface Stream {
+    output_type: "stream";
+    name: "stdout";
+    text: string;
+  }
+
   export class OutputAreaModel {
     constructor(options: { trusted: boolean });
-    add(output: { output_type: "display_data"; data: unknown; metadata: object }): number;
+    add(output: { output_type: "display_data"; data: unknown; metadata: object } | Stream): number;
   }
 
   export const SimplifiedOutputArea: new (options: {

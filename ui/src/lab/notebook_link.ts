@@ -13,6 +13,8 @@ export class NotebookLink {
   devbox: CurrentDevbox | null = null;
   /** What shows the panel, by MIME type, once that was asked for. */
   panel: Readonly<Record<string, unknown>> | null = null;
+  /** Which service the panel uses, where no cell has said so. */
+  greeting = "";
   /** Why there is no panel. */
   problem = "";
 
@@ -96,7 +98,10 @@ export class NotebookLink {
       binary: BINARY,
       handlers: {
         current_devbox: (event) => this.noteDevbox(event),
-        panel_ready: ({ data }) => this.notePanel(data, ""),
+        panel_ready: ({ data, greeting }) => {
+          this.greeting = greeting;
+          this.notePanel(data, "");
+        },
         panel_failed: ({ text }) => this.notePanel(null, text),
         ended: () => this.disconnect(),
       },

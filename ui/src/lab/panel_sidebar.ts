@@ -70,6 +70,7 @@ export class PanelSidebar extends Panel {
     this.areas.set(link, { data: link.panel, area });
     this.addWidget(area);
     model.add({ output_type: "display_data", data: link.panel, metadata: {} });
+    if (link.greeting) model.add({ output_type: "stream", name: "stdout", text: link.greeting });
   }
 
   private forget(notebook: Widget): void {

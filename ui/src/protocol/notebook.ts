@@ -22,10 +22,11 @@ export interface CurrentDevbox {
   status: string;
 }
 
-/** What shows the panel, by MIME type, as in the output of a cell. */
+/** What shows the panel, by MIME type, as in the output of a cell; and `greeting`, where no cell has said it. */
 export interface PanelReady {
   op: "panel_ready";
   data: Readonly<Record<string, unknown>>;
+  greeting: string;
 }
 
 /** There is no panel; `text` says why, and what to do. */

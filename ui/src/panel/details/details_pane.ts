@@ -63,21 +63,13 @@ export class DetailsPane implements Pane {
     this.notice.hidden = true;
     if (shown === this.shown) return;
     this.shown = shown;
-    const { say } = this.context;
+    const { say, store } = this.context;
+    const context = { say, nameOf: (id: string) => store.sourceName(id) };
     const metadata = details.metadata.map(([key, value]): Fact => [key, value, "text"]);
     this.history.update(details.history);
-    this.sections.details.update([factList(details.facts, say)]);
+    this.sections.details.update([factList(details.facts, context)]);
     this.sections.history.update(details.history.length ? [this.history.element] : []);
-    this.sections.metadata.update(
-      metadata.length
-        ? [
-            factList(
-              metadata.map(([...fact]) => fact),
-              say,
-            ),
-          ]
-        : [],
-    );
+    this.sections.metadata.update(metadata.length ? [factList(metadata, context)] : []);
     this.sections.cells.update(details.cells.map((cell) => snippet(cell, this.context)));
     this.sections.raw.update([rawJson(details.raw, say)]);
     this.tick();

@@ -27,9 +27,8 @@ export class LogBar {
   private readonly sources = new Set<string>();
 
   constructor(private readonly options: LogBarOptions) {
-    this.only = button("Only", () => this.toggleOnly(), {
-      title: "Only lines with it",
-      "aria-label": "Only lines with it",
+    this.only = button("Only matches", () => this.toggleOnly(), {
+      title: "Show only the lines in which the search is found",
       "aria-pressed": "false",
     });
     this.pause = button("Pause", () => options.onPause(), { "aria-pressed": "false" });
