@@ -91,9 +91,22 @@ declare module "@jupyterlab/notebook" {
   import type { ISignal } from "@lumino/signaling";
   import type { Widget } from "@lumino/widgets";
 
+  /** An output's widget, as ipywidgets makes it: of all that renders, those with its MIME type. */
+  export interface WidgetRenderer extends Widget {
+    readonly mimeType: string;
+    renderModel(model: unknown): Promise<void>;
+  }
+
+  interface Cell {
+    readonly outputArea?: {
+      readonly model: { get(at: number): { readonly data: Readonly<Record<string, unknown>> } | undefined };
+      readonly widgets: readonly Widget[];
+    };
+  }
+
   export interface NotebookPanel extends Widget {
     readonly sessionContext: ISessionContext;
-    readonly content: { readonly rendermime: IRenderMimeRegistry };
+    readonly content: { readonly rendermime: IRenderMimeRegistry; readonly widgets: readonly Cell[] };
   }
 
   export interface INotebookTracker {
@@ -149,7 +162,7 @@ declare module "@jupyterlab/services" {
       registerCommTarget(target: string, callback: (comm: IComm) => void): void;
       createComm(target: string, id: string): IComm;
       requestCommInfo(content: {
-        target_name: string;
+        target_name?: string;
       }): Promise<{ content: { status: "ok"; comms: Record<string, unknown> } | { status: "error" | "aborted" } }>;
       requestExecute(content: { code: string; silent: boolean; store_history: boolean }): {
         readonly done: Promise<IExecuteReply>;

@@ -1,4 +1,5 @@
 import type { INotebookTracker, NotebookPanel } from "@jupyterlab/notebook";
+import { LostViews } from "./lost_views";
 import { NotebookLink } from "./notebook_link";
 
 /** The links of all notebooks that are open. */
@@ -11,6 +12,7 @@ export class NotebookLinks {
     const known = this.links.get(notebook);
     if (known) return known;
     const made = new NotebookLink(notebook);
+    new LostViews(notebook);
     this.links.set(notebook, made);
     return made;
   }
