@@ -5,23 +5,23 @@ import { ILauncher } from "@jupyterlab/launcher";
 import { INotebookTracker, type NotebookPanel } from "@jupyterlab/notebook";
 import { addCommands, OPEN_PANEL } from "./commands";
 import { DevboxChip } from "./devbox_chip";
-import { withMagics } from "./mixed_language";
+import { addMagics } from "./mixed_language";
 import { NotebookLinks } from "./notebook_links";
 import { PanelSidebar } from "./panel_sidebar";
 
 /**
  * Cells in their own language. The language that is registered for IPython is replaced in place, before an editor asks
- * for it: all that JupyterLab does with languages works as before, and no notebook is changed.
+ * for it: all that JupyterLab does with languages works as before, and no notebook is changed. A start without a notebook
+ * loads nothing for it.
  */
 const cells: JupyterFrontEndPlugin<void> = {
   id: "runloop-jupyter:cells",
   description: "Colours and indents the cells of %%devbox and %%runloop by what is in them.",
   autoStart: true,
   requires: [IEditorLanguageRegistry],
-  activate: async (app: JupyterFrontEnd, languages: IEditorLanguageRegistry) => {
-    const ipython = await languages.getLanguage("text/x-ipython"); // notebooks are restored after this
-    if (ipython?.support) ipython.support = withMagics(ipython.support, languages);
-    void app.restored.then(() => languages.getLanguage("shell")); // the first cell has its colours at once
+  activate: (_: JupyterFrontEnd, languages: IEditorLanguageRegistry) => {
+    const ipython = languages.findByMIME("text/x-ipython"); // notebooks are restored after this
+    if (ipython) addMagics(ipython, languages);
   },
 };
 

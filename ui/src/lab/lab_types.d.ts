@@ -65,9 +65,11 @@ declare module "@jupyterlab/codemirror" {
   export interface IEditorLanguage {
     readonly name: string;
     support?: LanguageSupport;
+    load?(): Promise<LanguageSupport>;
   }
 
   export interface IEditorLanguageRegistry {
+    findByMIME(mime: string): IEditorLanguage | null;
     findByName(name: string): IEditorLanguage | null;
     findByFileName(name: string): IEditorLanguage | null;
     getLanguage(language: IEditorLanguage | string): Promise<IEditorLanguage | null>;

@@ -34,6 +34,17 @@ const NODES = new NodeSet(
 );
 const KINDS = { magic: "MagicName", option: "MagicOption", value: "MagicValue" } as const;
 
+/** Have IPython's language know the magics, from when it is loaded: nothing is loaded for that. */
+export function addMagics(ipython: IEditorLanguage, languages: IEditorLanguageRegistry): void {
+  const { load, support } = ipython;
+  if (support) ipython.support = withMagics(support, languages);
+  if (!load) return;
+  ipython.load = async () => {
+    void languages.getLanguage("shell"); // most cells are of it: the first one has its colours at once
+    return withMagics(await load.call(ipython), languages);
+  };
+}
+
 /**
  * IPython's language, but for cells that begin with a magic of ours: the tree of those is a line and a body, which its
  * own language parses, as Markdown does with code.

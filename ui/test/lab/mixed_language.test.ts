@@ -13,8 +13,8 @@ import { shell } from "@codemirror/legacy-modes/mode/shell";
 import { EditorState } from "@codemirror/state";
 import type { IEditorLanguage, IEditorLanguageRegistry } from "@jupyterlab/codemirror";
 import { highlightTree, tagHighlighter, tags } from "@lezer/highlight";
-import { describe, expect, test } from "vitest";
-import { withMagics } from "../../src/lab/mixed_language";
+import { describe, expect, test, vi } from "vitest";
+import { addMagics, withMagics } from "../../src/lab/mixed_language";
 
 const plain: StreamParser<null> = {
   token(stream) {
@@ -37,6 +37,10 @@ class Languages implements IEditorLanguageRegistry {
 
   findByName(name: string): IEditorLanguage | null {
     return this.known.find((each) => each.name === name.toLowerCase()) ?? null;
+  }
+
+  findByMIME(): null {
+    return null;
   }
 
   findByFileName(name: string): IEditorLanguage | null {
@@ -135,3 +139,19 @@ function afterEnter(cell: string): string {
   insertNewlineAndIndent({ state, dispatch: (transaction) => void (state = transaction.state) });
   return state.doc.toString();
 }
+
+describe("IPython's language gets the magics", () => {
+  test("without being loaded, once somebody loads it", async () => {
+    const load = vi.fn(async () => python());
+    const ipython: IEditorLanguage = { name: "ipython", load };
+    addMagics(ipython, new Languages());
+    expect(load).not.toHaveBeenCalled();
+    expect((await ipython.load?.())?.language.name).toBe("ipython");
+  });
+
+  test("where it is loaded already", () => {
+    const ipython: IEditorLanguage = { name: "ipython", support: python() };
+    addMagics(ipython, new Languages());
+    expect(ipython.support?.language.name).toBe("ipython");
+  });
+});
