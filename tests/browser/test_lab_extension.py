@@ -182,6 +182,7 @@ def test_chip_and_sidebar_follow_the_kernel(notebook: LabPage) -> None:
     expect(notebook.chip).to_have_text("analysis")
     expect(notebook.row).to_have_count(1)
     expect(notebook.chip.get_by_role("button", name="analysis, running")).to_be_visible()
+    assert notebook.row.locator(".rl-name").evaluate("name => name.scrollWidth <= name.clientWidth"), "it is cut"
     assert axe(notebook.page, ".rl-devbox-chip") == []
     notebook.run(1)
     expect(notebook.chip.get_by_role("button", name="analysis, suspended")).to_be_visible()
