@@ -14,6 +14,7 @@ import resource
 import select
 import signal
 import socket
+import sys
 from dataclasses import dataclass, field
 from types import MappingProxyType
 from typing import TYPE_CHECKING, NoReturn
@@ -46,6 +47,8 @@ class AgentBackend:
     """True if the sandbox could be restarted without anything in it noticing."""
     load: Callable[[], tuple[int, int]] = lambda: (0, 0)
     """The sandbox's memory in bytes and its number of processes, without the agent."""
+    cpus: tuple[int, ...] = ()
+    """The processors that commands run on; empty for all."""
     refresh: Refresh | None = None
     """Brings files up to date that show what the sandbox uses."""
     greeting: Mapping[str, list[str]] = field(default_factory=dict)
@@ -133,6 +136,7 @@ class Agent:
             self._sock.close()  # before another process of the sandbox can look into this one
             self._backend.become(request["user"])
             set_rlimits(self._backend.rlimits)
+            use_cpus(self._backend.cpus)
             if "terminal" in request:
                 terminal.take(request)
             run_program(request["argv"], request["cwd"], request["env"])
@@ -270,6 +274,13 @@ def set_rlimits(limits: Mapping[int, int]) -> None:
         hard = resource.getrlimit(kind)[1]
         value = wanted if hard == resource.RLIM_INFINITY else min(wanted, hard)
         resource.setrlimit(kind, (value, value))
+
+
+def use_cpus(cpus: tuple[int, ...]) -> None:
+    """Run on these processors only."""
+    if cpus and sys.platform == "linux":
+        with contextlib.suppress(OSError):  # they have been taken from this machine since
+            os.sched_setaffinity(0, cpus)
 
 
 def request_limits(request: frames.Message) -> dict[int, int]:

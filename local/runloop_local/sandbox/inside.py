@@ -24,7 +24,7 @@ from runloop_local.sandbox.agent import Agent, AgentBackend, refuse, request_lim
 from runloop_local.sandbox.linux import NEW_HOSTNAME, NEW_IPC, NEW_MOUNTS, NEW_NETWORK, NEW_PIDS, NEW_USERS
 from runloop_local.sandbox.mounts import DetachedMount, MountContext
 from runloop_local.sandbox.rootfs import IdMapping, Owner
-from runloop_local.sandbox.size_files import GroupMemory, MemoryUse, SizeFiles
+from runloop_local.sandbox.size_files import GroupMemory, MemoryUse, ShownSize, SizeFiles
 from runloop_local.sandbox.uid_ranges import Claim, UidRanges
 
 if TYPE_CHECKING:
@@ -297,7 +297,8 @@ def mount_root(request: Message, owner: Owner, first_uid_on_disk: int = 0) -> Ro
 def _mount_sizes(request: Message, owner: Owner, trees: list[DetachedMount]) -> SizeFiles:
     counted = GroupMemory.of(request.get("groups", ()))
     memory = min(request["size"]["memory"], os.sysconf("SC_PHYS_PAGES") * os.sysconf("SC_PAGE_SIZE"))
-    return size_files.mount(memory, request["cpus"], counted or (lambda: MemoryUse(load(trees)[0])), owner.uid)
+    size = ShownSize(memory, tuple(request["cpus"]))
+    return size_files.mount(size, counted or (lambda: MemoryUse(load(trees)[0])), owner.uid)
 
 
 def set_up_network(network: int, proc: str = "/proc") -> None:
@@ -340,7 +341,9 @@ def _run_pid1(driver: IsolationDriver, request: Message, sock: socket.socket) ->
         limits, greeting = request_limits(request), {"made": made, "uncaptured": uncaptured}
         refresh = None if root.sizes is None else root.sizes.refresh
         used = partial(load, root.trees)
-        backend = AgentBackend(become_command, signal_all, end_all, limits, is_idle, used, refresh, greeting)
+        backend = AgentBackend(
+            become_command, signal_all, end_all, limits, is_idle, used, request["cpus"], refresh, greeting
+        )
         Agent(sock, backend).serve()
     except OSError as error:
         refuse(sock, error)

@@ -58,7 +58,9 @@ class PlainProcesses:
             linux.drop_capabilities()
             if request["landlock"]:
                 _confine(disk, claim.first_uid)
-            backend = AgentBackend(_keep_uid, _signal_descendants, _end_descendants, backend.rlimits, load=_load)
+            backend = AgentBackend(
+                _keep_uid, _signal_descendants, _end_descendants, backend.rlimits, load=_load, cpus=request["cpus"]
+            )
         os.chdir(disk)
         Agent(sock, backend).serve()
 

@@ -1,7 +1,7 @@
 """Files over /proc and /sys by which programs see the size of their sandbox, not that of this machine.
 
-The files in /proc lie in a tmpfs that nobody can reach but through read-only mounts. PID 1 keeps them open and writes
-them again while commands run; those that do not change are written once.
+The files lie in a tmpfs that the sandbox's programs reach through read-only mounts only. PID 1 writes those that change
+before a command starts, and again while commands run.
 """
 
 from __future__ import annotations
@@ -10,6 +10,7 @@ import os
 import re
 import time
 from dataclasses import dataclass
+from functools import cache
 from pathlib import Path
 from typing import TYPE_CHECKING, Protocol
 
@@ -20,10 +21,20 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
 
 _FLAGS = NO_SUID | NO_DEV | NO_EXEC
-_CPUS = "sys/devices/system/cpu"
+_CPUS, _FILES = "devices/system/cpu", "devices/system/devbox"
+"""Folders in /sys; the second has the files that are mounted in /proc."""
 _SOONEST_S, _OFTEN_S, _SELDOM_S = 0.1, 0.5, 8.0
 _STAT_BYTES, _FILE_BYTES = 1 << 20, 1 << 16
 _NUMBER = re.compile(r"^(processor\s*:\s*)\d+$", re.MULTILINE)
+
+
+@dataclass(frozen=True, slots=True)
+class ShownSize:
+    """The size that programs are to see."""
+
+    memory_bytes: int
+    cpus: tuple[int, ...]
+    """The processors of this machine that are the sandbox's."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -104,16 +115,14 @@ class Refresh(Protocol):
 class SizeFiles:
     """The files of one sandbox that change as it runs; written by its PID 1."""
 
-    def __init__(self, memory_bytes: int, cpus: Sequence[int], memory_use: Callable[[], MemoryUse]) -> None:
-        """Open this machine's /proc/stat, and make the files in the tmpfs at `sys`; see `mount`."""
-        self._memory_bytes = memory_bytes
-        self._cpus = tuple(cpus)
+    def __init__(self, size: ShownSize, memory_use: Callable[[], MemoryUse], folder: int) -> None:
+        """Make the files, which are empty until a command is about to start, in a folder (a descriptor of it)."""
+        self._size = size
         self._memory_use = memory_use
         self._machine_stat = os.open("proc/stat", os.O_RDONLY | os.O_CLOEXEC)
-        self._meminfo, self._stat = (_create(f"sys/{name}") for name in ("meminfo", "stat"))
-        self._written = 0.0
+        self._meminfo, self._stat = (_create(f"{_FILES}/{name}", folder) for name in ("meminfo", "stat"))
+        self._written = -_SELDOM_S
         self._interval = _OFTEN_S
-        self._write(MemoryUse(0))  # nothing runs yet, and /proc is still this machine's
 
     def refresh(self, *, soon: bool = False) -> float:
         """Bring the files up to date, as `Refresh` says: often after a command was started, seldom later."""
@@ -127,46 +136,51 @@ class SizeFiles:
         return self._interval - age
 
     def _write(self, use: MemoryUse) -> None:
-        _rewrite(self._meminfo, meminfo(self._memory_bytes, use))
-        _rewrite(self._stat, stat(os.pread(self._machine_stat, _STAT_BYTES, 0).decode(), self._cpus))
+        _rewrite(self._meminfo, meminfo(self._size.memory_bytes, use))
+        _rewrite(self._stat, stat(os.pread(self._machine_stat, _STAT_BYTES, 0).decode(), self._size.cpus))
         self._written = time.monotonic()
 
 
-def mount(memory_bytes: int, cpus: Sequence[int], memory_use: Callable[[], MemoryUse], uid: int) -> SizeFiles:
+@cache  # by the helper process, before it forks: it takes longer than the rest of a mount
+def machine_cpuinfo() -> str:
+    """The text of this machine's /proc/cpuinfo."""
+    return Path("/proc/cpuinfo").read_text(errors="replace")
+
+
+def mount(size: ShownSize, memory_use: Callable[[], MemoryUse], uid: int) -> SizeFiles:
     """Mount the files over those of `proc` and `sys` in the working directory, which is the sandbox's root."""
-    _tmpfs(uid)
-    files = SizeFiles(memory_bytes, cpus, memory_use)
-    os.close(_create("sys/cpuinfo", cpuinfo(Path("proc/cpuinfo").read_text(errors="replace"), cpus)))
+    linux.mount("tmpfs", "sys", "tmpfs", _FLAGS, f"uid={uid},gid={uid},mode=755,size=1m")
+    # PID 1 writes through a mount of its own: a mount that files are open on for writing cannot become read-only. It
+    # is never unmounted, which would wait for all processors.
+    folder = linux.open_tree("sys")
+    _make_folders(len(size.cpus), folder)
+    files = SizeFiles(size, memory_use, folder)
+    os.close(_create(f"{_FILES}/cpuinfo", folder, cpuinfo(machine_cpuinfo(), size.cpus)))
     for name in ("meminfo", "stat", "cpuinfo"):
-        linux.mount(f"sys/{name}", f"proc/{name}", None, BIND)
-        # The mount is read-only, not the file system: PID 1 writes through the one at `sys`, which goes now.
+        linux.mount(f"sys/{_FILES}/{name}", f"proc/{name}", None, BIND)
         linux.mount(None, f"proc/{name}", None, BIND | REMOUNT | READ_ONLY | _FLAGS)
-    linux.detach("sys")
-    _tmpfs(uid)
-    _make_sys(len(cpus))
     linux.mount(None, "sys", None, BIND | REMOUNT | READ_ONLY | _FLAGS)
     return files
 
 
-def _tmpfs(uid: int) -> None:
-    linux.mount("tmpfs", "sys", "tmpfs", _FLAGS, f"uid={uid},gid={uid},mode=755,size=1m")
-
-
-def _make_sys(count: int) -> None:
-    for number in range(count):
-        topology = Path(f"{_CPUS}/cpu{number}/topology")
-        topology.mkdir(parents=True)
-        (topology / "core_id").write_text(f"{number}\n")
-        (topology / "physical_package_id").write_text("0\n")
+def _make_folders(count: int, folder: int) -> None:
+    above = ["devices", "devices/system", _FILES, _CPUS]
+    topologies = [f"{_CPUS}/cpu{number}/topology" for number in range(count)]
+    for path in (*above, *(part for each in topologies for part in (os.path.dirname(each), each))):  # noqa: PTH120
+        os.mkdir(path, 0o755, dir_fd=folder)
+    texts = {f"{_CPUS}/{name}": cpu_list(count) for name in ("online", "possible", "present")}
+    for number, topology in enumerate(topologies):
+        texts[f"{topology}/core_id"] = f"{number}\n"
+        texts[f"{topology}/physical_package_id"] = "0\n"
         # Masks: a core has one thread, and the one package has all cores.
-        (topology / "thread_siblings").write_text(f"{1 << number:x}\n")
-        (topology / "core_siblings").write_text(f"{(1 << count) - 1:x}\n")
-    for name in ("online", "possible", "present"):
-        Path(_CPUS, name).write_text(cpu_list(count))
+        texts[f"{topology}/thread_siblings"] = f"{1 << number:x}\n"
+        texts[f"{topology}/core_siblings"] = f"{(1 << count) - 1:x}\n"
+    for path, text in texts.items():
+        os.close(_create(path, folder, text))
 
 
-def _create(path: str, text: str = "") -> int:
-    file = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC, 0o444)
+def _create(path: str, folder: int, text: str = "") -> int:
+    file = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC, 0o444, dir_fd=folder)
     os.write(file, text.encode())
     return file
 

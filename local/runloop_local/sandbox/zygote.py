@@ -10,7 +10,6 @@ import os
 import signal
 import socket
 import sys
-from contextlib import suppress
 from dataclasses import dataclass
 from functools import partial
 from typing import TYPE_CHECKING, NoReturn
@@ -131,7 +130,6 @@ class Zygote:
             agent.reset_signals()
             # Before anything else runs: what is forked from here on is counted, and ends with the group.
             _enter_groups(request)
-            _use_cpus(held.cpus)
             # A sandbox must not inherit descriptors of the service, the helper or other sandboxes.
             own = close_other_descriptors(sock, held.claim.descriptors)
             self._driver.run({**request, "cpus": held.cpus}, own, held.claim)
@@ -208,10 +206,11 @@ def _operations_of(driver: str, folder: str) -> DriverOperations:
         return DriverOperations(processes_here.run, processes_here.claim, processes_here.release, _no_op, {})
     if sys.platform != "linux":
         raise OSError(errno.ENOSYS, "namespaces need Linux")
-    from runloop_local.sandbox import base_layer, inside, rootfs
+    from runloop_local.sandbox import base_layer, inside, rootfs, size_files
 
     chosen = inside.DRIVERS[driver]()
     chosen.prepare(folder)
+    size_files.machine_cpuinfo()
     shift = inside.FIRST_UID_ON_DISK if driver == "idmapped" else 0
     layers = f"{folder}/layers"
     builders = {
@@ -243,13 +242,6 @@ def _enter_groups(request: frames.Message) -> None:
         linux.write(file, "0")
     if request.get("groups") and os.getuid() == 0:
         linux.unshare(linux.NEW_CGROUP)  # so that no path of this machine shows in the sandbox's /proc
-
-
-def _use_cpus(cpus: tuple[int, ...]) -> None:
-    """Run on these processors only, with all future children of this process."""
-    if cpus and sys.platform == "linux":
-        with suppress(OSError):  # they have been taken from this machine since
-            os.sched_setaffinity(0, cpus)
 
 
 def _no_op() -> None:

@@ -86,7 +86,16 @@ if NAMESPACES:
         assert (await run(sandbox, waits)).status == 0
 
     @namespaces_only
-    @pytest.mark.parametrize("file", ["/proc/meminfo", "/proc/stat", "/proc/cpuinfo", "/sys/devices/system/cpu/online"])
+    @pytest.mark.parametrize(
+        "file",
+        [
+            "/proc/meminfo",
+            "/proc/stat",
+            "/proc/cpuinfo",
+            "/sys/devices/system/cpu/online",
+            "/sys/devices/system/devbox/stat",
+        ],
+    )
     async def test_its_root_cannot_change_them(sized: Sized, file: str) -> None:
         sandbox = await sized(1)
         before = await output(sandbox, ("wc", "-l", file))
