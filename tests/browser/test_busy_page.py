@@ -27,8 +27,8 @@ URL.createObjectURL = (blob) => {
 # What the kernel says of a new widget comes after all that it says later, as where the page was busy for long.
 LATE = """
 const Socket = WebSocket;
-const isOpening = (data) => /"msg_type": ?"comm_open"/.test(
-    typeof data === "string" ? data : new TextDecoder().decode(new Uint8Array(data, 0, Math.min(4000, data.byteLength))));
+const beginning = (data) => new TextDecoder().decode(new Uint8Array(data, 0, Math.min(4000, data.byteLength)));
+const isOpening = (data) => /"msg_type": ?"comm_open"/.test(typeof data === "string" ? data : beginning(data));
 window.WebSocket = class extends Socket {
     get onmessage() { return super.onmessage; }
     set onmessage(handler) {
