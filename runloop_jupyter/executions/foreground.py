@@ -5,8 +5,6 @@ from __future__ import annotations
 import asyncio
 from typing import TYPE_CHECKING
 
-from .grid import grid_html, grid_text
-
 if TYPE_CHECKING:
     from ..output.cell_output import CellOutput
     from ..results import DevboxResult, FanOutResult
@@ -67,6 +65,8 @@ async def watch_fan_out(
     fan_out: FanOut, output: CellOutput, *, fail_fast: bool, note: str, stopped: str, keep: bool
 ) -> FanOutResult:
     """The result of each devbox; the grid says `note` while they run, and `stopped` when that is cancelled."""
+    from .grid import grid_html, grid_text  # a single command needs neither these nor the tables they stand on
+
     if not output.shows_displays:
         output.status(lambda: f"{fan_out.summary} — {note}")
     said = note

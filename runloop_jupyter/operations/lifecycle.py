@@ -7,7 +7,6 @@ from collections.abc import Coroutine, Iterable
 from typing import TYPE_CHECKING
 
 from ..resources.devboxes import describe, unavailable
-from ..resources.kinds.blueprint import BLUEPRINT
 from ..settings import Settings
 from ..text.json_values import RequestParams
 from .observer import UNOBSERVED, Observer
@@ -65,6 +64,8 @@ async def _check_blueprint(sdk: AsyncRunloopSDK, request: RequestParams) -> None
     wanted = request.get("blueprint_name") or request.get("blueprint_id")
     if wanted is None:
         return
+    from ..resources.kinds.blueprint import BLUEPRINT  # all kinds and their forms: not for a first command
+
     known = await BLUEPRINT.all(sdk)
     if not any(wanted in (blueprint.id, blueprint.name) for blueprint in known):
         raise BLUEPRINT.unknown(wanted, known)

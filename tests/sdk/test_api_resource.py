@@ -1,5 +1,6 @@
 """What all operations share: paths, options, lists, answers that break their promise, hosts that are not the API."""
 
+import asyncio
 import json
 from collections.abc import Callable
 from typing import Any
@@ -11,6 +12,10 @@ from runloop_sdk import APIResponseError, BadRequestError, ConfigurationError, N
 from runloop_sdk._config import resolve_config
 from runloop_sdk._transport import Transport
 from runloop_sdk.api._client import AsyncRunloopAPI
+from runloop_sdk.api._resource import APIResource
+from runloop_sdk.models._view import View
+from tests.sdk.raw_server import serving, whole
+from tests.waiting import until
 
 EXECUTION = {"devbox_id": "box", "execution_id": "e", "status": "running"}
 SECRET = {"id": "s", "name": "n", "create_time_ms": 1, "update_time_ms": 1}
@@ -280,3 +285,18 @@ async def test_no_page_is_asked_for_that_nobody_comes_near() -> None:
         if secret.id == "0":
             break
     assert asked == [None]
+
+
+async def test_a_view_is_built_while_the_service_works_on_the_answer() -> None:
+    class Fresh(View):
+        number: int
+
+    async def handle(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        await reader.readuntil(b"\r\n\r\n")
+        await until(lambda: Fresh.__pydantic_complete__, "the view is built")  # the answer is not sent before
+        writer.write(whole(b'{"number": 3}'))
+
+    async with serving(handle) as url:
+        transport = Transport(resolve_config(bearer_token="the-key", base_url=url, environ={}))
+        assert (await APIResource(transport)._get("/v1/any", {}, Fresh)).number == 3
+        await transport.aclose()
