@@ -11,8 +11,15 @@ from typing import TYPE_CHECKING
 if TYPE_CHECKING:
     from asyncio import AbstractEventLoop
 
+# In steps that each hold up the loop for a moment only: a module after those that it imports.
 _MODULES = (
     "pydantic",
+    "pydantic.types",
+    "pydantic.main",
+    "runloop_sdk",
+    "runloop_sdk.models.launch",
+    "runloop_sdk.models.devboxes",
+    "runloop_sdk.params.devboxes",
     "runloop_sdk.api.devboxes",
     "runloop_sdk.api.executions",
     "runloop_sdk.resources.devbox",
