@@ -53,6 +53,8 @@ class AgentBackend:
     """Brings files up to date that show what the sandbox uses."""
     greeting: Mapping[str, list[str]] = field(default_factory=dict)
     """Fields of the agent's first message to the service."""
+    fork: Callable[[], int] = os.fork
+    """Fork the process that becomes a command."""
 
 
 class Agent:
@@ -120,7 +122,7 @@ class Agent:
     def _spawn(self, request: frames.Message, passed: list[int]) -> None:
         if self._backend.refresh is not None:
             self._backend.refresh(soon=True)
-        pid = os.fork()
+        pid = self._backend.fork()
         if not pid:
             self._become_command(request, passed)
         # Noted before the next look at SIGCHLD: a command that ends at once is reaped by that look, not before.
@@ -129,7 +131,7 @@ class Agent:
 
     def _become_command(self, request: frames.Message, passed: list[int]) -> NoReturn:
         try:
-            reset_signals()
+            # The agent ignores no signals, and an exec resets those that it handles.
             os.setsid()  # a process group of its own, which can be signalled as a whole
             for target in _STANDARD:
                 os.dup2(passed[target], target)

@@ -68,6 +68,8 @@ class IsolationDriver(Protocol):
     """The system calls that commands may make."""
     has_accounts: bool
     """True if files of disks can belong to other accounts than root."""
+    forked_into: int
+    """The namespaces that PID 1 is forked into, of which its own PID namespace is one."""
 
     def prepare(self, folder: str) -> None:
         """Set up what all sandboxes share, once."""
@@ -82,18 +84,18 @@ class IsolationDriver(Protocol):
         ...
 
     def leave(self, network: int, claim: Claim) -> None:
-        """Leave this machine's namespaces, before the fork that makes PID 1."""
+        """In PID 1: leave this machine's other namespaces."""
         ...
 
     def build(self, request: Message) -> tuple[Root, list[str]]:
-        """In PID 1: mount the root, enter it and the remaining namespaces.
+        """Mount the root, enter it and the remaining namespaces.
 
         Returns the root, and the mount points that were created for mounts beside the disk.
         """
         ...
 
     def user_switcher(self) -> Callable[[str], None]:
-        """In PID 1: return the function by which a forked child switches to an account of the sandbox."""
+        """Return the function by which a forked child switches to an account of the sandbox."""
         ...
 
     def as_owner(self) -> None:
@@ -105,6 +107,7 @@ class IdmappedDriver:
     """For root, on kernels and file systems that have idmapped mounts."""
 
     has_accounts = True
+    forked_into = NEW_PIDS
 
     def __init__(self) -> None:
         self.calls = seccomp.Filter(seccomp.policy())
@@ -138,13 +141,13 @@ class IdmappedDriver:
         self._ranges.release(claim.first_uid)
 
     def leave(self, network: int, claim: Claim) -> None:
-        """Unshare mounts and PIDs as host root; the other namespaces are created later, by the sandbox's root."""
+        """Unshare mounts as host root; the other namespaces are created later, by the sandbox's root."""
         self._network = network
         self._first = claim.first_uid
         # A separate process creates the user namespaces while this one goes on.
         self._namespaces = linux.UserNamespaces(self._first)
         self._namespaces.begin()
-        linux.unshare(NEW_MOUNTS | NEW_PIDS)
+        linux.unshare(NEW_MOUNTS)
 
     def build(self, request: Message) -> tuple[Root, list[str]]:
         """Mount as host root, then become the sandbox's root, which has no rights outside."""
@@ -169,6 +172,7 @@ class IdmappedDriver:
         """Commands enter a child user namespace with the same accounts, so that they have no rights over PID 1."""
         users = self._namespaces.finish(f"0 0 {uid_ranges.SIZE}")
         self._namespaces.end()
+        self._namespaces.reap()  # or the sandbox would have a process that is not one of its commands
 
         def enter(user: str) -> None:
             linux.enter(users, NEW_USERS)
@@ -184,6 +188,7 @@ class RootDriver:
     """For root on kernels and file systems without idmapped mounts."""
 
     has_accounts = True
+    forked_into = NEW_PIDS
 
     def __init__(self) -> None:
         self.calls = seccomp.Filter(seccomp.policy())
@@ -201,7 +206,7 @@ class RootDriver:
     def leave(self, network: int, claim: Claim) -> None:
         """Unshare all namespaces at once; there is no user namespace."""
         self._network = network
-        linux.unshare(NEW_MOUNTS | NEW_PIDS | NEW_HOSTNAME | NEW_IPC | network)
+        linux.unshare(NEW_MOUNTS | NEW_HOSTNAME | NEW_IPC | network)
 
     def build(self, request: Message) -> tuple[Root, list[str]]:
         """Mount and enter the root; as root inside is the host's, lock the kernel's settings and drop capabilities."""
@@ -228,9 +233,11 @@ class UnprivilegedDriver:
     """For a service without privileges."""
 
     has_accounts = False
+    forked_into = NEW_PIDS | NEW_USERS  # the new user namespace grants the right to create the others
 
     def __init__(self) -> None:
         self.calls = seccomp.Filter(seccomp.policy(one_account=True))
+        self._account = os.getuid(), os.getgid()
 
     def prepare(self, folder: str) -> None:
         """Do nothing: sandboxes share nothing."""
@@ -243,10 +250,10 @@ class UnprivilegedDriver:
         """Do nothing: claims are empty."""
 
     def leave(self, network: int, claim: Claim) -> None:
-        """Enter a new user namespace first, because it grants the right to create the others."""
+        """Become root of its user namespace, and unshare all others."""
         self._network = network
-        linux.enter_own_user_namespace()
-        linux.unshare(NEW_MOUNTS | NEW_PIDS | NEW_HOSTNAME | NEW_IPC | network)
+        linux.map_account(*self._account)
+        linux.unshare(NEW_MOUNTS | NEW_HOSTNAME | NEW_IPC | network)
 
     def build(self, request: Message) -> tuple[Root, list[str]]:
         """Mount and enter the root, as root of the user namespace."""
@@ -311,22 +318,11 @@ def set_up_network(network: int, proc: str = "/proc") -> None:
         linux.write(f"{proc}/sys/net/ipv4/{name}", value)
 
 
-def run(driver: IsolationDriver, request: Message, sock: socket.socket, claim: Claim) -> None:
-    """Fork PID 1 of a sandbox to serve it, and wait until it has ended."""
+def run(driver: IsolationDriver, request: Message, sock: socket.socket, claim: Claim) -> NoReturn:
+    """Serve as PID 1 of a sandbox, forked into the driver's namespaces."""
     os.umask(0o022)
-    driver.leave(NEW_NETWORK if request["network"] == "none" else 0, claim)
-    pid = os.fork()  # a new PID namespace holds the children of the process that created it, not the process itself
-    if not pid:
-        _run_pid1(driver, request, sock)
-    # PID 1's alone from now on: the service sees its end by the end of the socket.
-    sock.close()
-    linux.die_with_parent(signal.SIGKILL)  # and PID 1 dies with this process
-    while os.wait()[0] != pid:
-        pass  # children of the driver
-
-
-def _run_pid1(driver: IsolationDriver, request: Message, sock: socket.socket) -> NoReturn:
     try:
+        driver.leave(NEW_NETWORK if request["network"] == "none" else 0, claim)
         root, made = driver.build(request)
         # From here on the root is the sandbox's, and a module found there would be its code.
         disable_imports()
@@ -342,7 +338,16 @@ def _run_pid1(driver: IsolationDriver, request: Message, sock: socket.socket) ->
         refresh = None if root.sizes is None else root.sizes.refresh
         used = partial(load, root.trees)
         backend = AgentBackend(
-            become_command, signal_all, end_all, limits, is_idle, used, request["cpus"], refresh, greeting
+            become_command,
+            signal_all,
+            end_all,
+            limits,
+            is_idle,
+            used,
+            request["cpus"],
+            refresh,
+            greeting,
+            linux.fork_to_execute,
         )
         Agent(sock, backend).serve()
     except OSError as error:

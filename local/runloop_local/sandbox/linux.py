@@ -9,8 +9,9 @@ import platform
 import re
 import resource
 import signal
+import socket
 import struct
-from contextlib import contextmanager, suppress
+from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING, NoReturn
 
@@ -18,6 +19,8 @@ if TYPE_CHECKING:
     from collections.abc import Iterator
 
 _libc = ctypes.CDLL(None, use_errno=True)
+_libc_with_lock = ctypes.PyDLL(None, use_errno=True)
+"""The same, but Python's lock is held meanwhile, as `fork_into` needs it."""
 
 _PR_SET_PDEATHSIG = 1
 _PR_CAPBSET_DROP = 24
@@ -93,6 +96,8 @@ NEW_USERS, NEW_PIDS, NEW_NETWORK = 0x10000000, 0x20000000, 0x40000000
 READ_ONLY, NO_SUID, NO_DEV, NO_EXEC, REMOUNT, BIND = 1, 2, 4, 8, 32, 4096
 RECURSIVE, PRIVATE, SLAVE = 16384, 1 << 18, 1 << 19
 
+_CLONE = 56 if platform.machine() == "x86_64" else 220
+_ZEROS = [ctypes.c_long(0)] * 4
 _DETACH = 2
 _PR_SET_DUMPABLE = 4
 _OPEN_TREE, _MOVE_MOUNT, _OPENAT2, _MOUNT_SETATTR = 428, 429, 437, 442
@@ -100,6 +105,37 @@ _AT_FDCWD, _AT_EMPTY_PATH, _AT_RECURSIVE = -100, 0x1000, 0x8000
 _OPEN_TREE_CLONE, _MOUNT_ATTR_IDMAP = 1, 0x100000
 _MOVE_MOUNT_F_EMPTY_PATH, _MOVE_MOUNT_T_EMPTY_PATH = 0x4, 0x40
 _RESOLVE_NO_MAGIC_LINKS, _RESOLVE_IN_ROOT = 0x2, 0x10
+
+
+def fork_into(namespaces: int) -> int:
+    """Fork, with the child in new namespaces of these kinds; returns its pid, and 0 in the child.
+
+    A process that unshares its PID namespace stays outside itself, and would have to wait for a child that is inside.
+    """
+    python = ctypes.pythonapi  # what `os.fork` does around the system call
+    python.PyOS_BeforeFork()
+    pid = _clone(namespaces)
+    (python.PyOS_AfterFork_Parent if pid else python.PyOS_AfterFork_Child)()
+    return _checked(pid)
+
+
+def fork_to_execute() -> int:
+    """Fork a child of a single-threaded process that only executes a program; returns its pid, and 0 in the child.
+
+    The interpreter is not made fit for a life in the child, as `os.fork` does it: for what lives so short, that takes
+    longer than all the rest, as each page that is touched is copied.
+    """
+    return _checked(_clone(0))
+
+
+def _clone(namespaces: int) -> int:
+    return int(_libc_with_lock.syscall(_CLONE, ctypes.c_long(namespaces | signal.SIGCHLD), *_ZEROS))
+
+
+def _checked(pid: int) -> int:
+    if pid < 0:
+        raise OSError(ctypes.get_errno(), os.strerror(ctypes.get_errno()))
+    return pid
 
 
 def unshare(flags: int) -> None:
@@ -182,48 +218,51 @@ class UserNamespaces:
     """
 
     def __init__(self, maker: int | None = None) -> None:
-        requests, self._requests = os.pipe()
-        self._replies, replies = os.pipe()
-        self.pid = os.fork()
-        if not self.pid:
-            os.close(self._requests)
-            os.close(self._replies)
-            _make_user_namespaces(maker, requests, replies)
-        os.close(requests)
-        os.close(replies)
-        self._process = os.open(f"/proc/{self.pid}", os.O_PATH | os.O_DIRECTORY | os.O_CLOEXEC)
+        self._socket, theirs = socket.socketpair()
+        self._pid = os.fork()
+        if not self._pid:
+            self._socket.close()
+            _make_user_namespaces(maker, theirs)
+        theirs.close()
 
     def begin(self) -> None:
         """Start creating the next namespace; the caller can go on meanwhile."""
-        os.write(self._requests, b"n")
+        self._socket.send(b"n")
 
     def finish(self, ids: str) -> int:
         """A descriptor of that namespace, with this uid and gid map, which the caller must be allowed to write."""
-        # The process has ended, as it was not allowed to: the pipe ends with it.
-        if not os.read(self._replies, 1):
+        # The process has ended, as it was not allowed to: the socket ends with it.
+        _, descriptors, _, _ = socket.recv_fds(self._socket, 1, 1)
+        if not descriptors:
             raise OSError(errno.EPERM, "user namespaces are not allowed on this machine")
-        for name in ("uid_map", "gid_map"):
-            write(name, ids, self._process)
-        return os.open("ns/user", os.O_RDONLY | os.O_CLOEXEC, dir_fd=self._process)
+        try:
+            for name in ("uid_map", "gid_map"):
+                write(name, ids, descriptors[0])
+            return os.open("ns/user", os.O_RDONLY | os.O_CLOEXEC, dir_fd=descriptors[0])
+        finally:
+            os.close(descriptors[0])
 
     def end(self) -> None:
-        """End the process; whoever forked it reaps it."""
-        with suppress(BrokenPipeError):  # it has failed
-            os.write(self._requests, b"e")
-        for fd in (self._requests, self._replies, self._process):
-            os.close(fd)
+        """Tell the process to end; it has to be reaped then."""
+        self._socket.close()
+
+    def reap(self) -> None:
+        """Wait for its end."""
+        os.waitpid(self._pid, 0)
 
 
-def _make_user_namespaces(maker: int | None, requests: int, replies: int) -> NoReturn:
+def _make_user_namespaces(maker: int | None, requests: socket.socket) -> NoReturn:
     try:
         die_with_parent(signal.SIGKILL)
         if maker is not None:
             _become_with_all_capabilities(maker)
-        while os.read(requests, 1) == b"n":
+        # By no number, which may be another one in the PID namespace that /proc shows.
+        process = os.open("/proc/self", os.O_PATH | os.O_DIRECTORY | os.O_CLOEXEC)
+        while requests.recv(1):
             # Nested in the one before: a process cannot go back, so each namespace is made from within the last.
             unshare(NEW_USERS)
             make_dumpable()  # otherwise the parent namespace could not write the maps
-            os.write(replies, b"x")
+            socket.send_fds(requests, [b"x"], [process])
     finally:
         os._exit(0)
 
@@ -253,13 +292,18 @@ def user_namespace(ids: str) -> int:
         return namespaces.finish(ids)
     finally:
         namespaces.end()
-        os.waitpid(namespaces.pid, 0)
+        namespaces.reap()
 
 
 def enter_own_user_namespace() -> None:
     """Become root of a new user namespace that maps only this account, which needs no privileges."""
-    uid, gid = os.getuid(), os.getgid()
+    account = os.getuid(), os.getgid()
     unshare(NEW_USERS)
+    map_account(*account)
+
+
+def map_account(uid: int, gid: int) -> None:
+    """Map this account, which was the caller's before it entered its user namespace, to root there."""
     write("/proc/self/setgroups", "deny")  # without privileges, the kernel requires it before a gid map is written
     write("/proc/self/uid_map", f"0 {uid} 1")
     write("/proc/self/gid_map", f"0 {gid} 1")

@@ -196,7 +196,7 @@ class NamespacesBackend(SandboxBackend):
     """The parts of a sandbox with its own PID 1 and root file system."""
 
     has_terminals = True
-    own_processes = 2  # PID 1, and its parent, which waits for its end
+    own_processes = 1  # PID 1
 
     def __init__(self, sandbox_id: str, shared: SharedResources, preparing: tuple[asyncio.Task[None], ...]) -> None:
         self._id = sandbox_id

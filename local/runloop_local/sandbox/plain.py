@@ -59,7 +59,13 @@ class PlainProcesses:
             if request["landlock"]:
                 _confine(disk, claim.first_uid)
             backend = AgentBackend(
-                _keep_uid, _signal_descendants, _end_descendants, backend.rlimits, load=_load, cpus=request["cpus"]
+                _keep_uid,
+                _signal_descendants,
+                _end_descendants,
+                backend.rlimits,
+                load=_load,
+                cpus=request["cpus"],
+                fork=linux.fork_to_execute,
             )
         os.chdir(disk)
         Agent(sock, backend).serve()

@@ -41,6 +41,8 @@ class DriverOperations:
     """Gain full access to the files of sandboxes, in a forked process."""
     builders: Mapping[str, Callable[..., None]]
     """Builders of layers, by the name by which a tool is asked for, each run in a forked process."""
+    fork: Callable[[], int] = os.fork
+    """Fork the process that serves as a sandbox's agent."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -95,7 +97,7 @@ class Zygote:
         with socket.socket(fileno=os.dup(passed[0])) as sock:
             try:
                 held = self._take(request)
-                pid = os.fork()
+                pid = self._driver.fork()
             except OSError as error:
                 agent.refuse(sock, error)
                 # The uid range goes back at once: there is no child whose end would release it.
@@ -219,7 +221,8 @@ def _operations_of(driver: str, folder: str) -> DriverOperations:
         "unpack": partial(_unpack, layers, shift, chosen),
         "adopt": partial(_adopt, layers, chosen),
     }
-    return DriverOperations(partial(inside.run, chosen), chosen.claim, chosen.release, chosen.as_owner, builders)
+    fork = partial(linux.fork_into, chosen.forked_into)
+    return DriverOperations(partial(inside.run, chosen), chosen.claim, chosen.release, chosen.as_owner, builders, fork)
 
 
 def _unpack(layers: str, shift: int, driver: IsolationDriver, *arguments: str) -> None:

@@ -57,6 +57,10 @@ class ExecutionContext:
     """The folder in which commands start; the home directory by default."""
 
 
+class RanBeforeError(Exception):
+    """The id of a command is that of one that has ended before."""
+
+
 class ExecutionManager:
     """The commands of one started sandbox, until `end`."""
 
@@ -90,7 +94,10 @@ class ExecutionManager:
         return self._executions.get(execution_id) or self._recent.get(execution_id)
 
     async def start(self, request: ExecutionRequest) -> Execution:
-        """Start a command; the id of one that runs or has just completed is that one."""
+        """Start a command; the id of one that runs or has just completed is that one.
+
+        Raises `RanBeforeError` if the store knows the id of one that has ended before.
+        """
         # A request that is sent again, as its answer was lost, starts nothing: the client chose the id.
         if (known := self.get(request.id)) is not None:
             return known
@@ -103,12 +110,16 @@ class ExecutionManager:
         execution = Execution(record, self._history.begin(record), runner, self._why_killed)
         # Known before the store is awaited: the same request may come again meanwhile.
         self._executions[request.id] = execution
+        is_new = False
         try:
-            await self._store.put(record.document())
-        except BaseException:
-            del self._executions[request.id]
-            self._history.end(record, execution.log)
-            raise
+            # In one step with the question if the id is known: each visit to the store is two changes of threads.
+            is_new = await self._store.add(record.document())
+        finally:
+            if not is_new:
+                del self._executions[request.id]
+                self._history.drop(record)
+        if not is_new:
+            raise RanBeforeError(f"Execution {request.id} has run already: choose a fresh command_id.")
         # Stored first: a kill of the service finds the record, and its next start tells the command's end.
         self._follow(execution)
         return execution

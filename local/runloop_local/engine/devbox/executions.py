@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING
 
 from ..errors import InvalidError, NotFoundError
 from .execution import Ended, Execution, ExecutionRecord, loaded
+from .execution_manager import RanBeforeError
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -28,8 +29,11 @@ class Executions:
     async def start(self, devbox_id: str, request: ExecutionRequest) -> Execution:
         """Start a command; the same id once more is the same execution."""
         devbox = await self._devboxes.get(devbox_id)
-        known = await self._find(devbox_id, request.id)
-        return _same(known or await devbox.processes.execute(request), request)
+        known = None if devbox.status == "running" else await self._find(devbox_id, request.id)
+        try:
+            return _same(known or await devbox.processes.execute(request), request)
+        except RanBeforeError:
+            return _same(await self.get(devbox_id, request.id), request)
 
     async def get(self, devbox_id: str, execution_id: str) -> Execution:
         """One execution, whatever became of it; raises `NotFoundError` if there never was one."""

@@ -138,6 +138,11 @@ class History:
         live = self._live.get(devbox_id)
         return 0 if live is None else live.output_bytes + sum(log.disk_bytes for log in live.running.values())
 
+    def drop(self, record: ExecutionRecord) -> None:
+        """Forget a command that was not started after all."""
+        if (live := self._live.get(record.devbox_id)) is not None:
+            live.running.pop(record.id, None)
+
     def end(self, record: ExecutionRecord, log: OutputLog) -> None:
         """Count the output of a command that has ended."""
         live = self._live.get(record.devbox_id)

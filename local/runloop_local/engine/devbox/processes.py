@@ -61,7 +61,7 @@ class Processes:
         self._timer.restart()
 
     async def execute(self, request: ExecutionRequest) -> Execution:
-        """Start a command; the id of one that runs is that one."""
+        """Start a command; the id of one that runs is that one. Raises `RanBeforeError` for that of an older one."""
         return await self._used("run a command").execution_manager.start(request)
 
     def forbid(self, execution_id: str) -> None:

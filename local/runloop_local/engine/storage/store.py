@@ -27,10 +27,12 @@ UNREADABLE = "unreadable"
 _STEP = 500
 """The number of rows to look up or delete at once, so that other work on the thread is not blocked for long."""
 _REMEMBER_S = 7 * 24 * 3600
-_PUT = """
+_INSERT = """
 INSERT INTO documents (kind, id, parent, status, name, time_ms, view, body, listed, due_ms)
 VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?)
-ON CONFLICT (kind, id) DO UPDATE SET
+ON CONFLICT (kind, id) DO """
+_ADD = f"{_INSERT} NOTHING"
+_PUT = f"""{_INSERT} UPDATE SET
     status = excluded.status, name = excluded.name, time_ms = excluded.time_ms,
     view = excluded.view, body = excluded.body, listed = excluded.listed, due_ms = excluded.due_ms
 """
@@ -121,6 +123,11 @@ class Store:
         """
         rows = [_row(document) for document in documents]
         await self._database.run(lambda connection: _put_all(connection, rows), urgent=urgent)
+
+    async def add(self, document: Document) -> bool:
+        """Insert a document; False, and nothing is changed, if there is one with its id."""
+        row = _row(document)
+        return await self._database.run(lambda connection: connection.execute(_ADD, row).rowcount > 0)
 
     async def get(self, kind: str, document_id: str) -> dict[str, Any] | None:
         """The body of one document, or None."""
