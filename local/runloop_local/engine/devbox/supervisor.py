@@ -6,7 +6,7 @@ import asyncio
 from typing import TYPE_CHECKING
 
 from ...sandbox.base import SandboxError
-from ..errors import EngineError, is_disk_full, of_machine
+from ..errors import EngineError, StoppingError, is_disk_full, of_machine
 from .limits import LimitViolation
 from .state import SupersededError
 
@@ -22,6 +22,8 @@ if TYPE_CHECKING:
     from .services import DevboxServices
     from .state import DevboxState
 
+_REMOVAL_S = 2.0
+"""The time that the removal of a disk may take when the service stops: less than open requests have."""
 _ENDED_ON_ITS_OWN = LimitViolation("execution_failed", "The devbox ended on its own: its first process is gone.")
 
 
@@ -39,6 +41,8 @@ class Supervisor:
         self._layers = services.layers
         self._work: asyncio.Task[None] | None = None
         """The launch, suspend or resume under way."""
+        self._ending: asyncio.Task[None] | None = None
+        """The removal of what it still has, under way or over."""
         self._reaction: asyncio.Task[None] | None = None
         self._watch: asyncio.Task[None] | None = None
 
@@ -93,14 +97,34 @@ class Supervisor:
             await self.destroy()
 
     async def destroy(self) -> None:
-        """Remove what an ended devbox still has. Repeating it is not an error."""
+        """Remove what an ended devbox still has. Repeating it is not an error.
+
+        It goes on if the caller is cancelled. Raises `StoppingError` if the service stops before it is over; the next
+        one does the rest.
+        """
         # First: a limit that is exceeded by the end itself must not begin a second end.
         self.retire()
+        is_work = asyncio.current_task() is self._work
+        if self._ending is None or self._ending.done():
+            self._ending = asyncio.create_task(self._remove(wait_for_work=not is_work))
+        elif is_work:
+            return  # which the removal waits for
+        try:
+            await asyncio.shield(self._ending)
+        except asyncio.CancelledError:
+            if self._ending.cancelled():
+                raise StoppingError(
+                    f"Devbox {self._state.record.id} has ended; the next start of the service removes its disk, as "
+                    "this one stops."
+                ) from None
+            raise
+
+    async def _remove(self, *, wait_for_work: bool) -> None:
         # Work in the background may wait for a process, such as a launch command: so it is awaited after the processes
         # have been stopped. It may also be making the disk: so the disk is removed once the work is over. Work that
         # ends its own devbox, as a launch that fails does, cannot wait for itself.
         await self._processes.stop()
-        if self._work is not None and self._work is not asyncio.current_task():
+        if self._work is not None and wait_for_work:
             await asyncio.wait({self._work})
         await self._disk.remove()
         # After the disk: what is left of the devbox from here on is its history, which may be removed by age.
@@ -118,6 +142,11 @@ class Supervisor:
         if self._work is not None:
             self._work.cancel()
             await asyncio.wait({self._work})
+        if self._ending is not None:
+            # Before the sandboxes' helper is gone, which removes disks: the service must not be told of a failure then.
+            await asyncio.wait({self._ending}, timeout=_REMOVAL_S)
+            self._ending.cancel()
+            await asyncio.wait({self._ending})
 
     def retire(self) -> None:
         """Let no timer, limit or watcher act from here on: the end of the processes is wanted now."""
