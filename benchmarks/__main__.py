@@ -46,6 +46,7 @@ MEASUREMENTS = {
     "panel": "panel:run",
     "lab-start": "lab:start",
     "neighbours": "neighbours:run",
+    "curves": "curves:run",
 }
 """Each measurement's name, and the function that makes its rows; the module's name stands for all of its own."""
 

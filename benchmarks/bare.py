@@ -69,16 +69,20 @@ class RawClient:
         self._writer.close()
         await self._writer.wait_closed()
 
-    async def execute(self, devbox_id: str, command: str) -> None:
-        """Run a short command to its end: one request."""
-        body = json.dumps({"command": command, "optimistic_timeout": 25}).encode()
-        head = f"POST /v1/devboxes/{devbox_id}/execute HTTP/1.1\r\nHost: {self._where.netloc}\r\n"
-        head += f"Authorization: Bearer {self._key}\r\nContent-Type: application/json\r\nContent-Length: {len(body)}"
-        self._writer.write(head.encode() + b"\r\n\r\n" + body)
+    async def ask(self, method: str, path: str, **fields: object) -> bytes:
+        """One request with these fields as its JSON; the body of the answer, which must be a good one."""
+        body = json.dumps(fields).encode() if fields else b""
+        head = f"{method} {path} HTTP/1.1\r\nHost: {self._where.netloc}\r\nAuthorization: Bearer {self._key}\r\n"
+        head += f"Content-Type: application/json\r\nContent-Length: {len(body)}\r\n\r\n"
+        self._writer.write(head.encode() + body)
         lines = (await self._reader.readuntil(b"\r\n\r\n")).lower().split(b"\r\n")
         assert lines[0].startswith(b"http/1.1 200"), lines
         length = next(int(line.split(b":")[1]) for line in lines if line.startswith(b"content-length:"))
-        await self._reader.readexactly(length)
+        return await self._reader.readexactly(length)
+
+    async def execute(self, devbox_id: str, command: str) -> None:
+        """Run a short command to its end: one request."""
+        await self.ask("POST", f"/v1/devboxes/{devbox_id}/execute", command=command, optimistic_timeout=25)
 
 
 def framed_megabytes_per_second(command: str) -> float:

@@ -13,8 +13,7 @@ from contextlib import asynccontextmanager, closing
 from functools import partial
 from pathlib import Path
 
-import httpx
-
+from benchmarks.bare import RawClient
 from benchmarks.measure import Row, took_ms
 from benchmarks.running import Running, running_service
 from runloop_local.engine.devbox.execution import ExecutionRecord
@@ -44,7 +43,7 @@ async def start() -> list[Row]:
 
 
 async def pages() -> list[Row]:
-    """By a client that is kept, beside an answer without records, and beside the reads that it takes of SQLite."""
+    """By a connection that is kept, beside an answer without records, and beside the reads that it takes of SQLite."""
     async with filled() as folder:
         async with running_service(folder) as service:
             asked = await pages_ms(service, ("accounts/me", "secrets", "devboxes"))
@@ -73,14 +72,7 @@ async def fill(file: Path) -> None:
     """Devboxes that have ended, with executions, and secrets."""
     store = Store.open(file)
     now = now_ms()
-    for number in range(DEVBOXES):
-        moves = tuple(Transition(status, now) for status in _MOVES)
-        record = DevboxRecord(new_id("dbx"), now, name=f"devbox-{number}", transitions=moves)
-        executions = [
-            ExecutionRecord(new_id("exec"), record.id, "make", status="completed", start_time_ms=now)
-            for _ in range(EXECUTIONS)
-        ]
-        await store.put(document(record), *(execution.document() for execution in executions))
+    await fill_devboxes(store, DEVBOXES, EXECUTIONS)
     for number in range(SECRETS):
         view = {"id": new_id("sec"), "name": f"S{number}", "create_time_ms": now, "update_time_ms": now}
         body = {**view, "sealed": "", "key_id": ""}
@@ -88,14 +80,26 @@ async def fill(file: Path) -> None:
     await store.aclose()
 
 
+async def fill_devboxes(store: Store, count: int, executions_of_each: int) -> None:
+    """Devboxes that have ended, with executions."""
+    now = now_ms()
+    for number in range(count):
+        moves = tuple(Transition(status, now) for status in _MOVES)
+        record = DevboxRecord(new_id("dbx"), now, name=f"devbox-{number}", transitions=moves)
+        executions = [
+            ExecutionRecord(new_id("exec"), record.id, "make", status="completed", start_time_ms=now)
+            for _ in range(executions_of_each)
+        ]
+        await store.put(document(record), *(execution.document() for execution in executions))
+
+
 async def pages_ms(service: Running, paths: Sequence[str]) -> dict[str, float]:
-    """The median of each, all of them taking turns."""
-    headers = {"Authorization": f"Bearer {service.api_key}"}
+    """The median of each, all of them taking turns, on a raw socket: a client takes longer than the service."""
     found: dict[str, list[float]] = {path: [] for path in paths}
-    async with httpx.AsyncClient(base_url=f"{service.base_url}/v1/", headers=headers) as client:
+    async with RawClient(service) as client:
         for _ in range(50):
             for path in paths:
-                found[path].append(await took_ms(partial(client.get, path)))
+                found[path].append(await took_ms(partial(client.ask, "GET", f"/v1/{path}")))
     return {path: statistics.median(times) for path, times in found.items()}
 
 

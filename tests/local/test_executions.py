@@ -6,6 +6,7 @@ from pathlib import Path
 
 import pytest
 
+from runloop_local.engine.devbox.history import KEPT
 from runloop_local.routes.logs import MAX_STREAM_BYTES
 from tests.local.api import Api, connect
 from tests.local.serving import serving
@@ -161,6 +162,18 @@ async def test_killing_the_group_ends_the_children(api: Api, devbox: str) -> Non
     await api.json(f"{execution}/kill", {"kill_process_group": True})
     await api.finish(execution)
     assert (await api.execute(devbox, "pgrep -xf 'sleep 4321'"))["stdout"] == ""
+
+
+async def test_one_command_id_runs_once_even_after_many_others(api: Api, devbox: str) -> None:
+    body = {"command": "echo x >> ran-long-ago; cat ran-long-ago", "command_id": str(uuid.uuid4())}
+    first = await api.post(f"/v1/devboxes/{devbox}/execute", json=body)
+    for _ in range(KEPT + 1):  # those that are still in memory
+        await api.post(f"/v1/devboxes/{devbox}/execute", json={"command": "true"})
+    again = await api.post(f"/v1/devboxes/{devbox}/execute", json=body)
+    assert (again.json()["stdout"], again.json()["exit_status"]) == ("x\n", 0)
+    assert again.json()["execution_id"] == first.json()["execution_id"]
+    other = await api.post(f"/v1/devboxes/{devbox}/execute", json={**body, "command": "echo another"})
+    assert other.status_code == 400
 
 
 @pytest.mark.parametrize("command_id", ["", "../x", "a/b", "x" * 129])

@@ -678,3 +678,11 @@ async def test_what_is_urgent_is_done_once_more_with_the_room_that_was_set_aside
     monkeypatch.undo()
     assert names(await store.page(Query("thing"))) == ["thing-2"]
     await store.aclose()
+
+
+async def test_a_document_is_added_once_and_what_is_there_stays(file: Path) -> None:
+    store = Store.open(file)
+    first, second = (Document("execution", "a", {"n": number}, parent="p") for number in (1, 2))
+    assert [await store.add(first), await store.add(second)] == [True, False]
+    assert await store.get("execution", "a") == {"n": 1}
+    await store.aclose()

@@ -30,6 +30,8 @@ _MAX_REQUEST = 4 << 20
 _STANDARD = (0, 1, 2)
 _IGNORED = [number for number in signal.valid_signals() if signal.getsignal(number) == signal.SIG_IGN]
 """Signals that were ignored when this process started, or that Python ignores."""
+ALTERED_SIGNALS = frozenset({signal.SIGPIPE, signal.SIGXFSZ, signal.SIGCHLD, signal.SIGINT, *_IGNORED})
+"""Signals that the helper processes ignore or handle."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -264,7 +266,7 @@ def ended_children() -> list[tuple[int, int]]:
 def reset_signals() -> None:
     """Reset signals to their defaults, so that commands inherit neither Python's settings nor the service's (nohup)."""
     signal.set_wakeup_fd(-1)
-    for number in {signal.SIGPIPE, signal.SIGXFSZ, signal.SIGCHLD, signal.SIGINT, *_IGNORED}:
+    for number in ALTERED_SIGNALS:
         signal.signal(number, signal.SIG_DFL)
     signal.pthread_sigmask(signal.SIG_SETMASK, ())
 

@@ -9,6 +9,7 @@ from pathlib import Path
 import pytest
 
 from runloop_local.sandbox import Isolation, Sandbox, SandboxError
+from runloop_local.sandbox.processes import descendants
 from tests.waiting import PATIENCE, until
 
 from .conftest import DATA_DIR, MakeSandbox, every_way, marker, open_way, output, processes_with
@@ -43,6 +44,14 @@ async def test_start_and_stop_may_be_asked_twice(sandbox: Sandbox) -> None:
     await sandbox.stop()
     await sandbox.start()
     assert await output(sandbox, "echo yes") == "yes"
+
+
+@every_way
+async def test_one_that_runs_nothing_is_a_single_process(sandbox: Sandbox) -> None:
+    await sandbox.stop()
+    before = {*descendants(os.getpid())}
+    await sandbox.start()
+    assert len({*descendants(os.getpid())} - before) == 1
 
 
 @every_way
