@@ -13,6 +13,7 @@ from urllib.parse import urlsplit
 
 from benchmarks.measure import Row, median_ms, paired_ms, took_ms
 from benchmarks.running import client_of, running_service
+from runloop_local.engine.build.origins import STARTER
 
 FILES, GIGABYTE = 50_000, 1 << 30
 FILL = f"""
@@ -24,7 +25,7 @@ for n in range({FILES}):
 END
 """
 STEPS = 17
-DOCKERFILE = "FROM runloop:base\n" + "".join(f"RUN echo {n} > /step-{n}\n" for n in range(STEPS))
+DOCKERFILE = f"FROM {STARTER}\n" + "".join(f"RUN echo {n} > /step-{n}\n" for n in range(STEPS))
 
 
 async def snapshots() -> list[Row]:

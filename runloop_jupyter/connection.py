@@ -23,6 +23,8 @@ class Connection:
     notes: tuple[str, ...] = ()
     requested: str = "auto"
     """The isolation that was requested from the embedded service."""
+    image: str = ""
+    """The image of the embedded service's devboxes that name no disk; empty for this machine's own userland."""
     home: str = ""
     """The folder of the embedded service, whose address changes with every start."""
 
@@ -55,8 +57,9 @@ class Connection:
         """The lines to show when the service is used for the first time."""
         if not self.embedded:
             return ()
+        disk = f"the image {self.image}" if self.image else "this machine's own userland"
         first = (
-            f"Using the embedded service on this machine (isolation: {self.isolation}). "
+            f"Using the embedded service on this machine (isolation: {self.isolation}). Its devboxes have {disk}. "
             "Set RUNLOOP_API_KEY to use Runloop's cloud."
         )
         return (first, *self.warnings)

@@ -43,5 +43,6 @@ def _connection(endpoint: Endpoint) -> Connection:
         isolation=endpoint.isolation,
         notes=tuple(endpoint.notes),
         requested=endpoint.requested,
+        image=endpoint.image,
         home=str(service.home()),
     )

@@ -19,6 +19,7 @@ from urllib.parse import urlsplit
 
 import h11
 
+from runloop_local.engine.build.origins import STARTER
 from runloop_sdk import NotFoundError
 
 from .cases import Cases, Limit, chance
@@ -205,7 +206,7 @@ async def new_target(sdk: AsyncRunloopSDK, service: Service) -> Target:
     devbox = await sdk.devbox.create(name="target")
     running_one = await devbox.cmd.exec_async("echo one; echo two >&2; sleep 3")
     snapshot = await devbox.snapshot_disk()
-    blueprint = await sdk.blueprint.create(name="target", dockerfile="FROM runloop:base\nRUN true\n")
+    blueprint = await sdk.blueprint.create(name="target", dockerfile=f"FROM {STARTER}\nRUN true\n")
     stored = await sdk.storage_object.create(name="target", content_type="text")
     axon = await sdk.axon.create(name="target")
     name = f"TARGET_{time.monotonic_ns()}"

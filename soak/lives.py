@@ -9,6 +9,8 @@ from typing import TYPE_CHECKING, Any
 
 import httpx
 
+from runloop_local.engine.build.origins import STARTER
+
 from .findings import expect
 from .ledger import Change, Ledger, Sender
 from .scenarios.context import PRINTER, Printing
@@ -16,7 +18,7 @@ from .scenarios.context import PRINTER, Printing
 if TYPE_CHECKING:
     from tests.local.api import Api
 
-DOCKERFILE = "FROM x\nUSER user\nRUN echo {0} > ~/step\nCOPY <<EOF /home/user/copied\n{0}\nEOF\n"
+DOCKERFILE = f"FROM {STARTER}\nUSER user\nRUN echo {{0}} > ~/step\nCOPY <<EOF /home/user/copied\n{{0}}\nEOF\n"
 
 
 class Life:

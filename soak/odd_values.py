@@ -6,6 +6,8 @@ import json
 import random
 from typing import Any
 
+from runloop_local.engine.build.origins import STARTER
+
 DEPTH = 60_000
 ODD: tuple[str, ...] = (
     "null", "true", "false", "0", "-0", "-1", "1", "1.5", "0.1", "1e3", "1e308", "-1e308", "1e309", "1e-400",
@@ -24,7 +26,17 @@ ODD: tuple[str, ...] = (
 """Unusual values, as JSON text or almost JSON."""
 LEFT_OUT = frozenset({"code_mounts", "services"})
 """Fields that would make the service or a devbox contact other machines."""
-_STRINGS = ("", "x", "name", "a b", "grün", "2026-01-01", "/home/user/f", "echo $HOME", "FROM runloop:base\nRUN true\n")
+_STRINGS = (
+    "",
+    "x",
+    "name",
+    "a b",
+    "grün",
+    "2026-01-01",
+    "/home/user/f",
+    "echo $HOME",
+    f"FROM {STARTER}\nRUN true\n",
+)
 _DEEP = 5
 
 

@@ -1,8 +1,9 @@
-"""`runloop-local serve | status | prune | env | stop`."""
+"""`runloop-local serve | status | pull | images | prune | env | stop`."""
 
 from __future__ import annotations
 
 import argparse
+import json
 import os
 import signal
 import sys
@@ -26,6 +27,7 @@ from .engine.storage.retention_limits import (
 if TYPE_CHECKING:
     import socket
     from collections.abc import Awaitable, Callable, Iterator, Sequence
+    from http.client import HTTPResponse
 
     from .engine.engine import Engine
     from .engine.storage.retention_limits import Limit
@@ -33,7 +35,7 @@ if TYPE_CHECKING:
 
 _DESCRIPTION = "The Runloop REST API on this machine."
 _SERVE = """Serve until stopped. Without --data-dir and --port this is your own service, which notebooks find and which
-`status`, `prune`, `env` and `stop` act on; with either of them it is independent of that one."""
+`status`, `pull`, `images`, `prune`, `env` and `stop` act on; with either of them it is independent of that one."""
 _KEEP = """How much is kept of data that is no longer needed, and for how long, is set by the environment variable
 RUNLOOP_LOCAL_KEEP when the service starts (also from a notebook), or by serve --keep. An example is
 logs=2GB/3d cache=20GB: for each kind a size (KB, MB, GB), an age (m, h, d) or both. What exceeds a limit is deleted
@@ -42,6 +44,12 @@ _STATUS = f"""Show your service: its address, the isolation and number of its de
 data it keeps. {_KEEP}"""
 _PRUNE = f"""Free disk space now, whatever the limits: logs, builds and cache unless other kinds are named. Nothing in
 use is deleted: no devbox that has not ended, no snapshot, no blueprint, no object. {_KEEP}"""
+_PULL = """Bring an image here, or up to date, so that builds, and devboxes of serve --image, find it without a network.
+IMAGE is a reference as Docker reads it (python:3.12-slim, ghcr.io/org/name@sha256:...), or names another source:
+docker-daemon:NAME, podman:NAME, oci:FOLDER, oci-archive:FILE, docker-archive:FILE."""
+_IMAGES = "List the images on this machine. runloop-local prune images removes those that nothing uses."
+_USERLAND = "this machine's own userland"
+_IMAGE_VARIABLE = "RUNLOOP_LOCAL_IMAGE"
 _MOVE_HINT = "Choose a folder of your own with --data-dir, or make this one private: chmod 700."
 
 
@@ -88,6 +96,12 @@ def _parser() -> argparse.ArgumentParser:
     )
     keys.add_argument("--api-key", metavar="KEY", help="the API key itself; other accounts may see it")
     serve.add_argument("--isolation", choices=["auto", "namespaces", "process"], default="auto")
+    serve.add_argument(
+        "--image",
+        default=os.environ.get(_IMAGE_VARIABLE, ""),
+        metavar="IMAGE",
+        help=f"the image of devboxes without a blueprint (default: {_IMAGE_VARIABLE}, else this machine's userland)",
+    )
     serve.add_argument("--idle-timeout", type=float, default=1800.0, metavar="SECONDS", help="stop when idle so long")
     serve.add_argument("--pty-idle-ttl", type=float, default=900.0, metavar="SECONDS", help="end unused terminals")
     serve.add_argument("--keep", default="", metavar="LIMITS", help="see status --help (default: RUNLOOP_LOCAL_KEEP)")
@@ -102,6 +116,9 @@ def _parser() -> argparse.ArgumentParser:
     serve.add_argument("--lock", type=int, help=argparse.SUPPRESS)  # the descriptor of `service.lock`
     kinds = "kinds:\n" + "\n".join(f"  {kind:9}{text}" for kind, text in MEANINGS.items())
     _add(commands, "status", _status, "show your service: address, isolation, devboxes, disk use", _STATUS, kinds)
+    pull = _add(commands, "pull", _pull, "bring an image here", _PULL)
+    pull.add_argument("image", metavar="IMAGE")
+    _add(commands, "images", _images, "list the images on this machine", _IMAGES)
     prune = _add(commands, "prune", _prune, "free disk space: logs, cached build steps", _PRUNE, kinds)
     prune.add_argument("kinds", nargs="*", metavar="KIND", help="see below (default: logs builds cache)")
     prune.add_argument("--older-than", default="0s", metavar="TIME", help="only what was last used so long ago: 12h")
@@ -178,6 +195,7 @@ def _run(options: argparse.Namespace, data_dir: Path, *, own: bool) -> None:
         options.pty_idle_ttl,
         _limits(options.keep),
         max(options.heartbeat, 0.0),
+        options.image.strip(),
     )
     try:
         listeners = listen(settings.host, settings.port)
@@ -187,7 +205,9 @@ def _run(options: argparse.Namespace, data_dir: Path, *, own: bool) -> None:
     def ready(url: str, engine: Engine) -> None:
         if own:
             isolation, notes = engine.isolation.name, tuple(engine.notes)
-            service.publish(service.Endpoint(url, key, os.getpid(), isolation, notes, options.isolation))
+            standard = engine.standard_image
+            image = "" if standard is None else standard.name
+            service.publish(service.Endpoint(url, key, os.getpid(), isolation, notes, options.isolation, image))
         _print(f"ready {url}")
 
     try:
@@ -245,12 +265,38 @@ def _status(_options: argparse.Namespace) -> None:
         _print(f"  {what:11}{limit}")
     for note in state["notes"]:
         _print(f"  {note}")
+    _print(f"image      {state['image'] or _USERLAND}")
+    _print(f"images     {state['images']}")
     devboxes = ", ".join(f"{count} {status}" for status, count in state["devboxes"].items())
     _print(f"devboxes   {devboxes or 'none'}")
     _print("kept")
     for kind, usage in state["kept"].items():
         limit = f"{format_size(usage['limit']['bytes'])}, {format_age(usage['limit']['age_ms'])}"
         _print(f"  {kind:9}{format_size(usage['bytes'])} (at most {limit})")
+
+
+def _pull(options: argparse.Namespace) -> None:
+    found = _running_service()
+    with _opened(found, "/local/images/pull", {"image": options.image}, timeout=None) as response:
+        for line in response:
+            told = json.loads(line)
+            if "error" in told:
+                raise service.ServiceError(told["error"])
+            if "step" in told:
+                _print(told["step"])
+            else:
+                _print(_image_line(told["image"]))
+                return
+    raise service.ServiceError(f"The service (pid {found.pid}) ended before {options.image} was here: pull it again.")
+
+
+def _images(_options: argparse.Namespace) -> None:
+    for image in _request(_running_service(), "/local/images")["images"]:
+        _print(_image_line(image))
+
+
+def _image_line(image: dict[str, Any]) -> str:
+    return f"{image['reference']}  {image['digest'][:19]}  {format_size(image['bytes'])}"
 
 
 def _prune(options: argparse.Namespace) -> None:
@@ -269,7 +315,16 @@ def _prune(options: argparse.Namespace) -> None:
 
 
 def _request(found: service.Endpoint, path: str, body: object = None, timeout: float = 10) -> dict[str, Any]:
-    import json
+    with _opened(found, path, body, timeout) as response:
+        state: dict[str, Any] = json.load(response)
+        return state
+
+
+@contextmanager
+def _opened(
+    found: service.Endpoint, path: str, body: object = None, timeout: float | None = 10
+) -> Iterator[HTTPResponse]:
+    """The service's answer; a refusal, or the end of the connection, becomes a `ServiceError`."""
     from urllib.error import HTTPError
     from urllib.request import ProxyHandler, Request, build_opener
 
@@ -278,12 +333,11 @@ def _request(found: service.Endpoint, path: str, body: object = None, timeout: f
     request = Request(f"{found.base_url}{path}", data, headers)  # noqa: S310 -- our own http address
     try:
         with build_opener(ProxyHandler({})).open(request, timeout=timeout) as response:
-            state: dict[str, Any] = json.load(response)
+            yield response
     except HTTPError as error:
         raise service.ServiceError(f"The service (pid {found.pid}) refuses: {json.load(error)['message']}") from error
     except OSError as error:
         raise service.ServiceError(f"The service (pid {found.pid}) does not answer: {error}.") from error
-    return state
 
 
 def _env(_options: argparse.Namespace) -> None:

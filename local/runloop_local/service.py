@@ -50,6 +50,8 @@ class Endpoint:
     notes: tuple[str, ...] = ()
     requested: str = "auto"
     """The isolation that was asked for."""
+    image: str = ""
+    """The image of devboxes that name no disk; empty for this machine's own userland."""
 
 
 def home() -> Path:

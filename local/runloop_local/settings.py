@@ -27,3 +27,5 @@ class Settings:
     limits: Mapping[str, Limit]
     """The retention limits, by kind."""
     heartbeat: float
+    image: str = ""
+    """The image of devboxes that name none; by default this machine's own userland."""

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 
 import httpx
 
+from runloop_local.engine.build.origins import STARTER
 from runloop_sdk import AsyncDevbox, StreamError
 from soak.findings import expect
 
@@ -68,7 +69,7 @@ async def is_restored(ctx: Context, devbox: AsyncDevbox, value: str) -> None:
 async def is_built(ctx: Context) -> None:
     """Build a blueprint, read its log, and create a devbox from it."""
     value = f"{ctx.chance.getrandbits(64):x}"
-    dockerfile = f"FROM runloop:base\nRUN echo said {value} && echo {value} > /home/user/built\n"
+    dockerfile = f"FROM {STARTER}\nRUN echo said {value} && echo {value} > /home/user/built\n"
     built = await ctx.sdk.blueprint.create(name=ctx.new_name("blueprint"), dockerfile=dockerfile)
     logs = [line.message for line in (await built.logs()).logs]
     expect(any(f"said {value}" in line for line in logs), "losses", f"the log of a build lacks what it said: {logs}")

@@ -8,7 +8,7 @@ DIFFERENCES: dict[str, str] = {
     "pty.connect": "On the service's own port, by the host name `13-{tunnel_key}.tunnel.localhost`.",
     "accounts.me": "One account, the owner of this machine's service.",
     "blueprints.create": (
-        "Without a Docker engine: `FROM` is this machine's userland, or another blueprint by name. "
+        "`FROM` is an image, a blueprint by name, or this machine's userland as `runloop:runloop/starter-x86_64`. "
         "`ENTRYPOINT` and `CMD` are recorded, not run. `services` and `network_policy_id` answer 501."
     ),
     "blueprints.list_public": PUBLIC,

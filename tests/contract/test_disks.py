@@ -12,6 +12,7 @@ import runloop_api_client.sdk
 import runloop_sdk
 from tests.local.building import tar
 from tests.local.serving import Service
+from tests.starter import FROM
 
 OFFICIAL = (runloop_api_client.sdk.AsyncRunloopSDK, runloop_api_client.lib.polling.PollingConfig(interval_seconds=0.02))
 OURS = (runloop_sdk.AsyncRunloopSDK, runloop_sdk.PollingConfig(interval_seconds=0.02))
@@ -62,7 +63,7 @@ async def test_blueprints(kit: tuple[Any, Any]) -> None:
     name = f"contract-{type(sdk).__module__.partition('.')[0]}"
     blueprint = await sdk.blueprint.create(
         name=name,
-        dockerfile="FROM python:3.12\nENV WHO=me\nRUN echo built > /built",
+        dockerfile=f"{FROM}\nENV WHO=me\nRUN echo built > /built",
         system_setup_commands=["sudo touch /set-up"],
         file_mounts={"notes": "n"},
         launch_parameters={"keep_alive_time_seconds": 600},
@@ -87,9 +88,9 @@ async def test_blueprints(kit: tuple[Any, Any]) -> None:
 async def test_failed_builds_raise(kit: tuple[Any, Any]) -> None:
     sdk, polling = kit
     with pytest.raises(FAILURES, match="fail"):
-        await sdk.blueprint.create(name="contract-broken", dockerfile="FROM x\nRUN false", polling_config=polling)
+        await sdk.blueprint.create(name="contract-broken", dockerfile=f"{FROM}\nRUN false", polling_config=polling)
     with pytest.raises(FAILURES, match="line 2"):
-        await sdk.blueprint.create(name="contract-broken", dockerfile="FROM x\nNONSENSE y", polling_config=polling)
+        await sdk.blueprint.create(name="contract-broken", dockerfile=f"{FROM}\nNONSENSE y", polling_config=polling)
 
 
 async def test_an_object_as_build_context(kit: tuple[Any, Any], tmp_path: Path) -> None:
@@ -100,7 +101,7 @@ async def test_an_object_as_build_context(kit: tuple[Any, Any], tmp_path: Path) 
     context = await sdk.storage_object.upload_from_bytes(data, name="context.tgz", content_type="tgz")
     blueprint = await sdk.blueprint.create(
         name="contract-context",
-        dockerfile="FROM x\nWORKDIR /srv\nCOPY . .\nRUN python3 app/main.py && ls -a",
+        dockerfile=f"{FROM}\nWORKDIR /srv\nCOPY . .\nRUN python3 app/main.py && ls -a",
         build_context=context.as_build_context(),
         polling_config=polling,
     )

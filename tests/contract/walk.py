@@ -15,6 +15,8 @@ import httpx
 import runloop_api_client._base_client as base_client
 from runloop_api_client import APIStatusError, AsyncRunloop, NotFoundError
 
+from tests.starter import FROM
+
 BASE_URL, KEY, *MANNER = sys.argv[1:]
 RETRIES = 2 if MANNER == ["retrying"] else 0
 PORT = BASE_URL.rpartition(":")[2]
@@ -163,7 +165,7 @@ async def upstream(c: AsyncRunloop, kind: str) -> tuple[str, dict[str, str]]:
 
 
 async def blueprints(c: AsyncRunloop) -> None:
-    dockerfile = "FROM runloop:base\nRUN echo built > /built\n"
+    dockerfile = f"{FROM}\nRUN echo built > /built\n"
     await c.blueprints.preview(name="walk", dockerfile=dockerfile)
     made = await c.blueprints.create(name="walk", dockerfile=dockerfile)
     await c.blueprints.await_build_complete(made.id)

@@ -9,6 +9,7 @@ import pytest
 from runloop_jupyter.commands import NOUNS, RUNLOOP
 from runloop_jupyter.completion.lines import split_words
 from tests.own_state import kept_in
+from tests.starter import FROM
 from tests.waiting import PATIENCE
 
 if TYPE_CHECKING:
@@ -37,7 +38,7 @@ def furnished(kernel: Kernel, tmp_path_factory: pytest.TempPathFactory) -> Kerne
     kernel.run("import os; os.environ['TOKEN'] = 'x'; mine = 'text'").check()
     kernel.run("%runloop secret set GH_TOKEN --from-env TOKEN").check()
     kernel.run("%runloop policy create closed").check()
-    kernel.run("%%runloop blueprint build tools\nFROM scratch\nRUN true").check()
+    kernel.run(f"%%runloop blueprint build tools\n{FROM}\nRUN true").check()
     kernel.run("open('thing.txt', 'w').write('x'); os.makedirs('folder', exist_ok=True)").check()
     kernel.run("%runloop object upload thing.txt").check()
     kernel.run("from runloop_jupyter.completion import lookups").check()

@@ -18,6 +18,7 @@ from tests.jupyter import kernels
 from tests.jupyter.embedded import Home
 from tests.jupyter.remote import remote
 from tests.jupyter.test_completion import completed, wait_for_names
+from tests.starter import FROM
 from tests.waiting import PATIENCE
 
 if TYPE_CHECKING:
@@ -128,7 +129,9 @@ async def _make(home: Home) -> Made:
                 made["snapshot"].append(snap.id)
                 policy = await sdk.network_policy.create(name=f"{name}{again}", description=name, allow_all=True)
                 made["policy"].append(policy.id)
-        failing = await sdk.api.blueprints.create(name=NAMES["an expression"], dockerfile="FROM x\nRUN false # {{1}}")
+        failing = await sdk.api.blueprints.create(
+            name=NAMES["an expression"], dockerfile=f"{FROM}\nRUN false # {{{{1}}}}"
+        )
         made["blueprint"].append(failing.id)
         made["secret"].append((await sdk.api.secrets.create(name="SECRET", value="v")).name)
     return made

@@ -32,6 +32,7 @@ from tests.jupyter import kernels
 from tests.long_commands import started as started_service
 from tests.sdk.cutting_proxy import CuttingProxy
 from tests.sdk.raw_server import serving, whole
+from tests.starter import FROM
 from tests.waiting import until
 
 if TYPE_CHECKING:
@@ -248,7 +249,7 @@ async def test_the_context_of_a_build_that_goes_on_stays(session: Session, tmp_p
     sdk, made = await session.client.sdk(), []
 
     async def fails(error: Exception) -> None:
-        async with build._request(session, options, "FROM x") as request:
+        async with build._request(session, options, FROM) as request:
             made.append(request["build_context"]["object_id"])
             raise error
 

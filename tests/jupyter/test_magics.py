@@ -286,7 +286,7 @@ def test_without_a_devbox_one_is_created(kernel: Kernel, home: Home) -> None:
         first, created, output = cell.stdout.splitlines()
         assert first == (
             f"Using the embedded service on this machine (isolation: {home.endpoint['isolation']}). "
-            "Set RUNLOOP_API_KEY to use Runloop's cloud."
+            "Its devboxes have this machine's own userland. Set RUNLOOP_API_KEY to use Runloop's cloud."
         )
         assert re.fullmatch(
             r"No devbox was chosen: created notebook-\w+ \(dbx_\w+\). It ends with this kernel.", created

@@ -13,6 +13,7 @@ import pytest
 from tests.jupyter import kernels
 from tests.jupyter.kernels import fails
 from tests.jupyter.remote import ends, remote
+from tests.starter import FROM
 from tests.waiting import wait_until
 
 if TYPE_CHECKING:
@@ -21,8 +22,8 @@ if TYPE_CHECKING:
     from tests.jupyter.embedded import Home
     from tests.jupyter.kernels import Cell, Kernel
 
-TOOLS = "%%runloop blueprint build tools --metadata team=a\nFROM scratch\nRUN echo 'made here' > /opt/made\n"
-BROKEN = "%%runloop blueprint build broken\nFROM scratch\n\nRUN echo before; exit 3\nRUN echo never"
+TOOLS = f"%%runloop blueprint build tools --metadata team=a\n{FROM}\nRUN echo 'made here' > /opt/made\n"
+BROKEN = f"%%runloop blueprint build broken\n{FROM}\n\nRUN echo before; exit 3\nRUN echo never"
 
 
 @pytest.fixture(scope="module")
@@ -81,8 +82,8 @@ def test_a_failing_step_is_marked_in_the_cell(kernel: Kernel) -> None:
 
 
 def test_what_a_newer_build_replaced_is_pruned_after_a_yes(kernel: Kernel) -> None:
-    kernel.run("%%runloop blueprint build pruned\nFROM scratch\nRUN true").check()
-    kernel.run("%%runloop blueprint build pruned\nFROM scratch\nRUN true\nRUN true").check()
+    kernel.run(f"%%runloop blueprint build pruned\n{FROM}\nRUN true").check()
+    kernel.run(f"%%runloop blueprint build pruned\n{FROM}\nRUN true\nRUN true").check()
     assert "pruned" in kernel.run("%runloop blueprint prune --dry-run").check().stdout
     assert "Nothing was deleted" in answered(kernel, "%runloop blueprint prune", "")
     assert "Deleted" in answered(kernel, "%runloop blueprint prune", "yes")
@@ -197,8 +198,11 @@ def test_a_policy_closes_a_devbox(kernel: Kernel, home: Home) -> None:
     [
         ("%runloop blueprint build x", ("%%runloop blueprint build",)),
         ("%%runloop blueprint build x\nFORM scratch", ("Line 2 of the cell", "FORM")),
-        ("%%runloop blueprint build x\nFROM scratch\nCOPY absent /", ("absent", "line 3 of the cell")),
-        ("%%runloop blueprint build x --context nowhere\nFROM scratch", ("'nowhere'",)),
+        (
+            f"%%runloop blueprint build x\n{FROM}\nCOPY absent /",
+            ("absent", "line 3 of the cell"),
+        ),
+        (f"%%runloop blueprint build x --context nowhere\n{FROM}", ("'nowhere'",)),
         ("%devbox create --blueprint bpt_absent", ("No blueprint 'bpt_absent'",)),
         ("%runloop blueprint delete absent", ("No blueprint 'absent'",)),
         ("%runloop snapshot delete absent", ("No snapshot 'absent'",)),
@@ -231,7 +235,7 @@ def test_two_of_one_name_are_told_apart(kernel: Kernel) -> None:
 
 
 def test_stop_ends_a_build_and_leaves_nothing_of_it(kernel: Kernel, home: Home) -> None:
-    cell = kernel.send("%%runloop blueprint build stopped\nFROM scratch\nRUN echo begun; sleep 9713")
+    cell = kernel.send(f"%%runloop blueprint build stopped\n{FROM}\nRUN echo begun; sleep 9713")
     kernel.shows(cell, "begun")
     stopped(kernel, cell)
     assert ends(home, "[s]leep 9713")
@@ -305,7 +309,7 @@ def leftovers(kernel: Kernel, home: Home) -> tuple[list[str], list[str], str]:
         "%devbox logs",
         "%devbox push .",
         "%runloop blueprint list",
-        "%%runloop blueprint build late\nFROM scratch",
+        f"%%runloop blueprint build late\n{FROM}",
         "%runloop snapshot list",
         "%runloop object list",
         "%runloop secret set LATE --from-env TOKEN",

@@ -171,7 +171,13 @@ def test_a_half_set_environment_says_what_is_missing(environ: dict[str, str], wo
 def test_weak_isolation_is_said_openly(isolation: str, notes: tuple[str, ...], lines: int) -> None:
     greeting = Connection("http://127.0.0.1:1", "k", True, isolation, notes).greeting
     assert f"(isolation: {isolation})" in greeting[0]
+    assert "Its devboxes have this machine's own userland." in greeting[0]
     assert len(greeting) == lines
+
+
+def test_the_greeting_names_the_image_of_devboxes() -> None:
+    greeting = Connection("http://127.0.0.1:1", "k", True, "namespaces", image="python:3.12").greeting
+    assert "Its devboxes have the image python:3.12." in greeting[0]
 
 
 @pytest.mark.parametrize(

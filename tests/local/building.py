@@ -2,6 +2,7 @@
 
 import io
 import json
+import re
 import tarfile
 from collections.abc import AsyncIterator, Mapping
 from contextlib import asynccontextmanager
@@ -9,12 +10,15 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TypedDict, Unpack
 
-from runloop_local.engine.build.blueprints import BlueprintRecord, BlueprintRequest, Blueprints, Sources
-from runloop_local.engine.build.builder import BuildEnvironment
+from runloop_local.engine.build.blueprint import BlueprintRecord, BlueprintRequest
+from runloop_local.engine.build.blueprints import Blueprints
 from runloop_local.engine.build.cache import BuildCache
 from runloop_local.engine.build.cache_mounts import CacheMounts
+from runloop_local.engine.build.disk import BuildEnvironment
 from runloop_local.engine.build.dockerfile import parse
 from runloop_local.engine.build.log import BuildLogs
+from runloop_local.engine.build.origins import STARTER
+from runloop_local.engine.build.preparation import Sources
 from runloop_local.engine.build.setup_script import Setup
 from runloop_local.engine.devbox.files import Files
 from runloop_local.engine.errors import NotFoundError
@@ -23,9 +27,11 @@ from runloop_local.engine.storage.idempotency import NO_REQUEST
 from runloop_local.engine.storage.layers import Layers
 from runloop_local.engine.storage.retention import CombinedData, RetainedData
 from runloop_local.engine.storage.store import Store
+from runloop_local.images import ImageStore
 from runloop_local.sandbox import Isolation, Requested, open_isolation
 from tests.waiting import until
 
+_ON_STARTER = re.compile(r"^(FROM )(x|y|machine-\d+)\b", re.MULTILINE)
 TERMINAL = ("failed", "build_complete")
 Member = str | bytes | tarfile.TarInfo
 
@@ -70,9 +76,10 @@ class Yard:
     async def build(
         self, dockerfile: str, context: str | None = None, **options: Unpack[BuildOptions]
     ) -> BlueprintRecord:
-        """A blueprint, built or failed."""
+        """A blueprint, built or failed. In FROM, x, y and machine-1 stand for this machine's userland."""
         given: BuildOptions = {"setup": Setup(), **options}
-        order = BlueprintRequest("test", {}, parse(dockerfile), context_id=context, **given)
+        instructions = parse(_ON_STARTER.sub(rf"\1{STARTER}", dockerfile))
+        order = BlueprintRequest("test", {}, instructions, context_id=context, **given)
         record = await self.blueprints.create(order, NO_REQUEST)
 
         async def ended() -> BlueprintRecord | None:
@@ -121,7 +128,9 @@ async def yard(folder: Path, requested: Requested = "auto") -> AsyncIterator[Yar
     cache = BuildCache(store, layers, lambda: None)
     mounts = CacheMounts(isolation.caches, lambda: None)
     environment = BuildEnvironment(isolation, store, layers, cache, FairQueue(), mounts, folder / "builds")
-    blueprints = Blueprints(environment, Sources(context, secrets), "/bin/bash", BuildLogs(folder / "logs"))
+    image_layers = isolation.image_layers
+    images = None if image_layers is None else ImageStore(folder / "images", image_layers)
+    blueprints = Blueprints(environment, Sources(context, secrets, images), BuildLogs(folder / "logs"))
     await blueprints.restore()
     try:
         yield Yard(blueprints, isolation, store, CombinedData(cache, mounts))

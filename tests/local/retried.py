@@ -11,6 +11,7 @@ import httpx
 
 from tests.local.api import Api
 from tests.local.kernel import registered
+from tests.starter import FROM
 
 Count = Callable[[Api], Awaitable[int]]
 
@@ -230,13 +231,13 @@ async def delete_snapshot(api: Api) -> Retried:
 @case("/v1/blueprints")
 async def create_blueprint(api: Api) -> Retried:
     name = fresh("b")
-    body = {"name": name, "dockerfile": "FROM x\nRUN true\n"}
+    body = {"name": name, "dockerfile": f"{FROM}\nRUN true\n"}
     return Retried("/v1/blueprints", body, count=listed(f"/v1/blueprints?name={name}"))
 
 
 @case("/v1/blueprints/{id}/delete")
 async def delete_blueprint(api: Api) -> Retried:
-    made = await api.json("/v1/blueprints", {"name": fresh("b"), "dockerfile": "FROM x\nRUN true\n"})
+    made = await api.json("/v1/blueprints", {"name": fresh("b"), "dockerfile": f"{FROM}\nRUN true\n"})
     return Retried(f"/v1/blueprints/{made['id']}/delete")
 
 

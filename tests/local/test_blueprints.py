@@ -8,6 +8,7 @@ import pytest
 from tests.local.api import Api, connect
 from tests.local.serving import Service, serving
 from tests.local.test_snapshots import layers_on_disk, shut_down, snapshot, until_layers
+from tests.starter import FROM
 from tests.waiting import until
 
 
@@ -56,7 +57,7 @@ def _namespaces(service: Service) -> None:
     assert service.isolation == "namespaces", "start the tests where namespaces work"
 
 
-FULL = """FROM python:3.12-slim
+FULL = f"""{FROM}
 ARG WHO=nobody
 ENV GREETING="hello there" PATH=/opt/tool/bin:$PATH
 RUN mkdir -p /opt/tool/bin && cd /opt/tool/bin && \\
@@ -117,7 +118,7 @@ async def test_a_devbox_from_a_blueprint_has_its_disk_and_settings(api: Api) -> 
 
 async def test_views_hold_what_was_asked_for_and_no_tokens(api: Api) -> None:
     asked = {
-        "dockerfile": "FROM x\nRUN true",
+        "dockerfile": f"{FROM}\nRUN true",
         "metadata": {"k": "v"},
         "code_mounts": [{"repo_owner": "o", "repo_name": "r", "token": "hunter2"}],
     }
@@ -130,7 +131,10 @@ async def test_views_hold_what_was_asked_for_and_no_tokens(api: Api) -> None:
 
 
 async def test_logs_grow_while_it_builds(api: Api) -> None:
-    made = await api.json("/v1/blueprints", {"name": "live", "dockerfile": "FROM x\nRUN echo early; sleep 1000"})
+    made = await api.json(
+        "/v1/blueprints",
+        {"name": "live", "dockerfile": f"{FROM}\nRUN echo early; sleep 1000"},
+    )
 
     async def early() -> str:
         text = await log(api, made["id"])
@@ -148,7 +152,12 @@ async def test_logs_grow_while_it_builds(api: Api) -> None:
 
 
 async def test_a_failed_build_says_where(api: Api) -> None:
-    failed = await build(api, "broken", fails=True, dockerfile="FROM x\n\nRUN echo partly; exit 3\nRUN echo never")
+    failed = await build(
+        api,
+        "broken",
+        fails=True,
+        dockerfile=f"{FROM}\n\nRUN echo partly; exit 3\nRUN echo never",
+    )
     view = await api.json(f"/v1/blueprints/{failed}")
     assert view["failure_reason"] == "build_failed"
     assert view["build_finish_time_ms"] >= view["create_time_ms"]
@@ -162,10 +171,10 @@ async def test_a_failed_build_says_where(api: Api) -> None:
 
 
 async def test_a_name_means_the_latest_that_built(api: Api) -> None:
-    first = await build(api, "named", dockerfile="FROM x\nRUN echo 1 > /which")
+    first = await build(api, "named", dockerfile=f"{FROM}\nRUN echo 1 > /which")
     assert await prints(api, "cat /which", blueprint_name="named") == "1\n"
-    second = await build(api, "named", dockerfile="FROM x\nRUN echo 2 > /which")
-    await build(api, "named", fails=True, dockerfile="FROM x\nRUN false")
+    second = await build(api, "named", dockerfile=f"{FROM}\nRUN echo 2 > /which")
+    await build(api, "named", fails=True, dockerfile=f"{FROM}\nRUN false")
     assert await prints(api, "cat /which", blueprint_name="named") == "2\n"
     assert await prints(api, "cat /which", blueprint_id=first) == "1\n"
     await api.json(f"/v1/blueprints/{second}/delete", {})
@@ -175,7 +184,7 @@ async def test_a_name_means_the_latest_that_built(api: Api) -> None:
 
 
 async def test_blueprints_on_blueprints(api: Api) -> None:
-    below = await build(api, "below", dockerfile="FROM x\nENV A=1\nWORKDIR /below\nRUN echo below > file")
+    below = await build(api, "below", dockerfile=f"{FROM}\nENV A=1\nWORKDIR /below\nRUN echo below > file")
     by_from = await build(api, "by-from", dockerfile="FROM below:latest\nRUN cat file; echo $A > second")
     assert "instead of" not in await log(api, by_from)
     assert await prints(api, "cat file second", blueprint_id=by_from) == "below\n1\n"
@@ -183,7 +192,7 @@ async def test_blueprints_on_blueprints(api: Api) -> None:
     assert (await api.json(f"/v1/blueprints/{by_id}"))["base_blueprint_id"] == below
     by_name = await build(api, "by-name", base_blueprint_name="by-id", dockerfile="RUN cat file /home/user/third")
     assert "third" in (await log(api, by_name)).split("\n")
-    copied = await build(api, "copied", dockerfile="FROM x\nCOPY --from=below /below/file /copy")
+    copied = await build(api, "copied", dockerfile=f"{FROM}\nCOPY --from=below /below/file /copy")
     assert await prints(api, "cat /copy", blueprint_id=copied) == "below\n"
     for blueprint in (below, by_id):
         await api.json(f"/v1/blueprints/{blueprint}/delete", {})
@@ -191,8 +200,8 @@ async def test_blueprints_on_blueprints(api: Api) -> None:
 
 
 async def test_user_of_a_blueprint(api: Api) -> None:
-    await build(api, "rooted", dockerfile="FROM x\nUSER root")
-    await build(api, "plain", dockerfile="FROM x\nRUN id -un")
+    await build(api, "rooted", dockerfile=f"{FROM}\nUSER root")
+    await build(api, "plain", dockerfile=f"{FROM}\nRUN id -un")
     assert await prints(api, "id -un", blueprint_name="rooted") == "root\n"
     assert await prints(api, "id -un", blueprint_name="plain") == "user\n"
     devbox = await api.create(
@@ -204,7 +213,7 @@ async def test_user_of_a_blueprint(api: Api) -> None:
 
 async def test_repositories_are_cloned_with_their_install_command(api: Api) -> None:
     mirror = (
-        "FROM x\n"
+        f"{FROM}\n"
         "RUN git init -q --bare /srv/o/r.git && git init -q /tmp/w && cd /tmp/w && git checkout -q -b main && "
         "echo code > file && git add . && git -c user.name=n -c user.email=e commit -q -m m && git tag v1 && "
         "git push -q /srv/o/r.git main v1 && git --git-dir /srv/o/r.git symbolic-ref HEAD refs/heads/main && "
@@ -224,9 +233,9 @@ async def test_repositories_are_cloned_with_their_install_command(api: Api) -> N
 
 
 async def test_lists(api: Api) -> None:
-    first = await build(api, "list-a", dockerfile="FROM x")
-    second = await build(api, "list-a", fails=True, dockerfile="FROM x\nRUN false")
-    third = await build(api, "list-b", dockerfile="FROM x")
+    first = await build(api, "list-a", dockerfile=FROM)
+    second = await build(api, "list-a", fails=True, dockerfile=f"{FROM}\nRUN false")
+    third = await build(api, "list-b", dockerfile=FROM)
     assert await ids(api, "name=list-a") == [second, first]
     assert await ids(api, "name=list-a&status=build_complete") == [first]
     assert await ids(api, "search=LIST-") == [third, second, first]
@@ -241,24 +250,26 @@ async def test_lists(api: Api) -> None:
 async def test_the_same_request_builds_once(api: Api) -> None:
     headers = {"x-request-id": "build-once"}
     made = [
-        (await api.json("/v1/blueprints", {"name": "once", "dockerfile": "FROM x"}, headers=headers))["id"]
-        for _ in "ab"
+        (await api.json("/v1/blueprints", {"name": "once", "dockerfile": FROM}, headers=headers))["id"] for _ in "ab"
     ]
     assert made[0] == made[1]
     assert await ids(api, "name=once") == made[:1]
 
 
 PREVIEWS: dict[str, tuple[dict[str, Any], str]] = {
-    "a Dockerfile": ({"dockerfile": "FROM x\nRUN y"}, "FROM x\nRUN y\n"),
+    "a Dockerfile": (
+        {"dockerfile": f"{FROM}\nRUN y"},
+        f"{FROM}\nRUN y\n",
+    ),
     "commands": (
-        {"dockerfile": "FROM x", "system_setup_commands": ["a", "b\nc"]},
-        "FROM x\nUSER user\nWORKDIR /home/user\nRUN a\nRUN <<'EOF'\nb\nc\nEOF\n",
+        {"dockerfile": FROM, "system_setup_commands": ["a", "b\nc"]},
+        f"{FROM}\nUSER user\nWORKDIR /home/user\nRUN a\nRUN <<'EOF'\nb\nc\nEOF\n",
     ),
     "files": (
         {"base_blueprint_name": "n", "file_mounts": {"/f": "EOF\n"}},
         "FROM n\nUSER user\nWORKDIR /home/user\nCOPY --chown=user <<'EOF_' /f\nEOF\nEOF_\n",
     ),
-    "nothing": ({}, "FROM scratch\n"),
+    "nothing": ({}, f"{FROM}\n"),
 }
 
 
@@ -271,10 +282,18 @@ BAD: dict[str, tuple[dict[str, Any], int, str]] = {
     "no name": ({}, 400, "name"),
     "empty name": ({"name": ""}, 400, "name"),
     "name too long": ({"name": "x" * 256}, 400, "name"),
-    "malformed Dockerfile": ({"name": "b", "dockerfile": "FROM x\nFETCH y"}, 400, "line 2"),
+    "malformed Dockerfile": (
+        {"name": "b", "dockerfile": f"{FROM}\nFETCH y"},
+        400,
+        "line 2",
+    ),
     "Dockerfile without FROM": ({"name": "b", "dockerfile": "RUN x"}, 400, "line 1"),
     "Dockerfile of comments": ({"name": "b", "dockerfile": "# x"}, 200, ""),
-    "FROM and base": ({"name": "b", "dockerfile": "FROM x", "base_blueprint_name": "bad-base"}, 400, "line 1"),
+    "FROM and base": (
+        {"name": "b", "dockerfile": FROM, "base_blueprint_name": "bad-base"},
+        400,
+        "line 1",
+    ),
     "two bases": ({"name": "b", "base_blueprint_name": "a", "base_blueprint_id": "b"}, 400, "one of"),
     "unknown base": ({"name": "b", "base_blueprint_name": "nowhere"}, 404, "nowhere"),
     "unknown base id": ({"name": "b", "base_blueprint_id": "bpt_none"}, 404, "bpt_none"),
@@ -290,7 +309,7 @@ BAD: dict[str, tuple[dict[str, Any], int, str]] = {
 @pytest.mark.parametrize(("body", "status", "message"), BAD.values(), ids=BAD.keys())
 async def test_bad_input(api: Api, body: dict[str, Any], status: int, message: str) -> None:
     if body.get("base_blueprint_name") == "bad-base":
-        await build(api, "bad-base", dockerfile="FROM x")
+        await build(api, "bad-base", dockerfile=FROM)
     answer = await api.json("/v1/blueprints", body, status=status)
     assert message in answer.get("message", "")
 
@@ -303,9 +322,14 @@ async def test_unknown_blueprints_are_404(api: Api, path: str) -> None:
 async def test_a_kill_loses_no_blueprint_and_leaves_no_half_built_one(tmp_path: Path) -> None:
     with serving(tmp_path / "data") as first:
         async with connect(first) as api:
-            done = await build(api, "done", dockerfile="FROM x\nENV A=kept\nRUN echo one > /file")
+            done = await build(api, "done", dockerfile=f"{FROM}\nENV A=kept\nRUN echo one > /file")
             kept = layers_on_disk(first)
-            half = (await api.json("/v1/blueprints", {"name": "half", "dockerfile": "FROM x\nRUN sleep 1000"}))["id"]
+            half = (
+                await api.json(
+                    "/v1/blueprints",
+                    {"name": "half", "dockerfile": f"{FROM}\nRUN sleep 1000"},
+                )
+            )["id"]
             await until(lambda: list(first.data_dir.glob("sandboxes/*/sandboxes/build-*")), "the beginning on disk")
         first.kill()
     with serving(tmp_path / "data") as second:
@@ -316,7 +340,7 @@ async def test_a_kill_loses_no_blueprint_and_leaves_no_half_built_one(tmp_path: 
             await until(lambda: not list(second.data_dir.glob("sandboxes/*/sandboxes/build-*")), "its disk to go")
             assert await prints(api, "cat /file; echo $A", blueprint_name="done") == "one\nkept\n"
             await until_layers(second, kept)
-            again = await build(api, "done", dockerfile="FROM x\nENV A=kept\nRUN echo one > /file")
+            again = await build(api, "done", dockerfile=f"{FROM}\nENV A=kept\nRUN echo one > /file")
             assert "cached" in await log(api, again)
             assert done != again
 
@@ -324,9 +348,9 @@ async def test_a_kill_loses_no_blueprint_and_leaves_no_half_built_one(tmp_path: 
 async def test_plain_processes_build_what_a_home_folder_can_hold(tmp_path: Path) -> None:
     with serving(tmp_path / "data", "--isolation", "process") as service:
         async with connect(service) as api:
-            text = "FROM x\nENV A=1\nWORKDIR /home/user/app\nRUN echo $A > file; pwd\nCOPY <<EOF copied\n$A\nEOF\n"
+            text = f"{FROM}\nENV A=1\nWORKDIR /home/user/app\nRUN echo $A > file; pwd\nCOPY <<EOF copied\n$A\nEOF\n"
             blueprint = await build(api, "home", dockerfile=text, file_mounts={"notes": "n"})
             assert "has no root" in await log(api, blueprint)
             assert await prints(api, "cat file copied ../notes", blueprint_id=blueprint) == "1\n1\nn"
-            failed = await build(api, "away", fails=True, dockerfile="FROM x\nWORKDIR /srv/app")
+            failed = await build(api, "away", fails=True, dockerfile=f"{FROM}\nWORKDIR /srv/app")
             assert "Dockerfile line 2: WORKDIR /srv/app: devboxes are plain processes" in await log(api, failed)

@@ -128,9 +128,9 @@ async def test_owners_and_modes(works: Yard) -> None:
 FAILURES = {
     "nothing of that name": ("COPY c.txt /w", "Dockerfile line 2: COPY c.txt /w: nothing in the build context"),
     "ignored": ("COPY secret/key /w", "nothing in the build context is called 'secret/key'"),
-    "no account": ("COPY --chown=nobody-here a.txt /w", "--chown=nobody-here: id: .nobody-here.: no such user"),
+    "no account": ("COPY --chown=nobody-here a.txt /w", "--chown=nobody-here: there is no account nobody-here"),
     "no group": ("COPY --chown=root:none a.txt /w", "there is no group none"),
-    "no stage": ("COPY --from=nowhere a /w", "no stage or blueprint is called 'nowhere'"),
+    "no stage": ("COPY --from=127.0.0.1:1/x a /w", "Dockerfile line 2: COPY .*127.0.0.1:1/x"),
     "nothing in the stage": (
         "FROM y\nCOPY --from=0 /nothing /w",
         "line 3: .*: nothing in that stage is called '/nothing'",
@@ -352,7 +352,7 @@ EXCESSES = {
 async def test_a_build_that_uses_too_much_is_ended_and_says_so(
     works: Yard, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, case: str
 ) -> None:
-    monkeypatch.setattr("runloop_local.engine.build.blueprints.BUILD", SMALL)
+    monkeypatch.setattr("runloop_local.engine.build.preparation.BUILD", SMALL)
     monkeypatch.setattr("runloop_local.engine.devbox.limits.DEFAULT", SMALL)
     if case == "a context":
         with gzip.open(tmp_path / "context", "wb") as bomb:

@@ -2,6 +2,7 @@
 
 import random
 import subprocess
+from dataclasses import replace
 
 import pytest
 
@@ -16,7 +17,9 @@ from runloop_local.engine.build.plan import (
     Run,
     Stage,
     StageContext,
+    UnknownNameError,
     needed,
+    origin_name,
     outside_names,
     plan,
 )
@@ -117,19 +120,19 @@ MOUNTS: dict[str, tuple[str, Mount]] = {
 @pytest.mark.parametrize(("text", "expected"), MOUNTS.values(), ids=MOUNTS.keys())
 def test_mounts(text: str, expected: Mount) -> None:
     dockerfile = f"FROM x AS one\nFROM y\nARG S=one\nWORKDIR /w\nRUN --mount={text} make"
-    action = plan(parse(dockerfile), {}, {})[-1].steps[-1].action
+    action = planned(dockerfile)[-1].steps[-1].action
     assert isinstance(action, Run)
     assert action.mounts == (expected,)
 
 
 def test_what_a_step_mounts_is_built_before_it_and_a_folder_is_mounted_before_those_in_it() -> None:
     text = "FROM x AS one\nFROM y\nFROM z\nRUN --mount=target=/a/b,from=one --mount=type=tmpfs,target=/a make"
-    stages = plan(parse(text), {}, {})
+    stages = planned(text)
     assert needed(stages) == {0, 2}
     action = stages[-1].steps[-1].action
     assert isinstance(action, Run)
     assert [mount.target for mount in action.mounts] == ["/a", "/a/b"]
-    assert outside_names(parse("FROM x\nRUN --mount=target=/a,from=other make"), {}) == {"x", "other"}
+    assert outside_names(planned("FROM x\nRUN --mount=target=/a,from=other make")) == ["x", "other"]
 
 
 DOCUMENTS: dict[str, tuple[str, list[tuple[str, str, bool]]]] = {
@@ -248,7 +251,7 @@ MALFORMED: dict[str, tuple[str, str]] = {
 @pytest.mark.parametrize(("text", "message"), MALFORMED.values(), ids=MALFORMED.keys())
 def test_mistakes_are_named_with_their_line(text: str, message: str) -> None:
     with pytest.raises(InvalidError, match=message):
-        plan(parse(text), {}, {})
+        planned(text)
 
 
 @pytest.mark.parametrize(
@@ -496,8 +499,12 @@ def test_sources_that_take_nothing_are_errors(source: str) -> None:
         select(TREE, [Source(source)])
 
 
+NAMED = {name: Image() for name in ("x", "y", "z", "other", "other:1")}
+"""What the Dockerfiles of these tests stand on."""
+
+
 def planned(text: str, **args: str) -> tuple[Stage, ...]:
-    return plan(parse(text), args, {"base": Image({"B": "base"}, "/w", "app")})
+    return plan(parse(text), args, {**NAMED, "base": Image({"B": "base"}, "/w", "app")})
 
 
 def runs(stage: Stage) -> list[tuple[str, ...]]:
@@ -513,7 +520,9 @@ def test_settings_accumulate() -> None:
     env = {"a": "2", "b": "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin:x", "c": "1"}
     assert step.stage_context == StageContext(env, {}, "/w/e", "me:us", ("/bin/bash", "-c"))
     assert (step.line, step.title) == (8, "RUN go")
-    assert stage.image() == Image(env, "/w/e", "me:us", ("/bin/bash", "-c", "run it"), ("s", "t"))
+    assert stage.image() == Image(
+        env, "/w/e", "me:us", ("/bin/bash", "-c", "run it"), ("s", "t"), shell=("/bin/bash", "-c")
+    )
     assert [step.action for step in stage.steps if isinstance(step.action, Folder)] == [Folder("/w"), Folder("/w/e")]
 
 
@@ -577,17 +586,39 @@ def test_stages_and_bases() -> None:
     assert stages[2].stage_context == StageContext()
     copies = [step.action.stage for step in stages[2].steps if isinstance(step.action, Copy)]
     assert copies == [0, "far"]
-    assert outside_names(parse(text), {}) == {"base", "other:1", "far"}
+    assert outside_names(stages) == ["base", "other:1", "far"]
+
+
+@pytest.mark.parametrize("platform", ["$BUILDPLATFORM", PLATFORM, f"{PLATFORM}/v8"])
+def test_this_machine_s_platform_may_be_named(platform: str) -> None:
+    assert len(planned(f"FROM --platform={platform} x")) == 1
+
+
+def test_another_platform_is_refused() -> None:
+    with pytest.raises(InvalidError, match=f"line 1: FROM: --platform=linux/s390x cannot .* which is {PLATFORM}"):
+        planned("FROM --platform=linux/s390x x")
+
+
+def test_a_name_that_the_plan_was_not_given_is_asked_for() -> None:
+    with pytest.raises(UnknownNameError) as caught:
+        plan(parse("ARG V=python:3\nFROM x AS a\nFROM $V"), {}, NAMED)
+    assert caught.value.name == "python:3"
 
 
 @pytest.mark.parametrize(
-    ("platform", "noted"),
-    [("$BUILDPLATFORM", False), (PLATFORM, False), ("linux/s390x", True)],
-    ids=["variable", "this machine's", "another"],
+    ("text", "name"),
+    [("FROM x\nFROM y AS a\nFROM a AS b\nFROM b", "y"), ("FROM x AS a\nFROM y", "y"), ("FROM x", "x")],
+    ids=["through stages", "the last stage alone", "one stage"],
 )
-def test_another_platform_is_noted(platform: str, noted: bool) -> None:
-    (stage,) = planned(f"FROM --platform={platform} x")
-    assert ("has no effect" in (stage.steps[0].note or "")) == noted
+def test_the_name_that_the_last_stage_stands_on(text: str, name: str) -> None:
+    assert origin_name(planned(text)) == name
+
+
+def test_the_settings_of_an_image_go_into_the_build_and_out_of_it_again() -> None:
+    image = Image({"A": "1"}, "/w", "app", ("e",), ("c",), shell=("bash", "-c"))
+    (stage,) = plan(parse("FROM x\nENV B=$A\nRUN y"), {}, {"x": image})
+    assert runs(stage) == [("bash", "-c", "y")]
+    assert stage.image() == replace(image, env={"A": "1", "B": "1"})
 
 
 ON_BUILD: dict[str, tuple[str, list[tuple[str, ...]]]] = {
@@ -612,12 +643,12 @@ ON_BUILD: dict[str, tuple[str, list[tuple[str, ...]]]] = {
 
 @pytest.mark.parametrize(("text", "argvs"), ON_BUILD.values(), ids=ON_BUILD.keys())
 def test_on_build(text: str, argvs: list[tuple[str, ...]]) -> None:
-    first = plan(parse("FROM x\nONBUILD RUN a"), {}, {})[-1].image()
-    assert runs(plan(parse(text), {}, {"built": first})[-1]) == argvs
+    first = planned("FROM x\nONBUILD RUN a")[-1].image()
+    assert runs(plan(parse(text), {}, {**NAMED, "built": first})[-1]) == argvs
 
 
 def test_a_base_blueprint_has_its_say_first() -> None:
-    base = plan(parse("FROM x\nONBUILD ENV A=1\nONBUILD RUN a"), {}, {})[-1].image()
+    base = planned("FROM x\nONBUILD ENV A=1\nONBUILD RUN a")[-1].image()
     (stage,) = plan(parse("RUN b"), {}, {}, base)
     assert (runs(stage), stage.stage_context.env) == ([("/bin/sh", "-c", "a"), ("/bin/sh", "-c", "b")], {"A": "1"})
     assert stage.image().on_build == ()

@@ -17,6 +17,7 @@ from runloop_local.sandbox import SandboxError
 from runloop_local.sandbox.base import failure
 from tests.local.api import Api, connect
 from tests.local.serving import COUNTS_PROCESSES, Service, counted_processes, serving
+from tests.starter import FROM
 from tests.waiting import PATIENCE
 
 pytestmark = pytest.mark.exhaustion
@@ -155,7 +156,7 @@ if COUNTS_PROCESSES:
             refused = await soon(api, path, body)
             assert refused.status_code == 503
             assert "no more processes" in refused.json()["message"]
-        blueprint = (await soon(api, "/v1/blueprints", {"name": "b", "dockerfile": "FROM x\nRUN echo"})).json()["id"]
+        blueprint = (await soon(api, "/v1/blueprints", {"name": "b", "dockerfile": f"{FROM}\nRUN echo"})).json()["id"]
         while (view := (await soon(api, f"/v1/blueprints/{blueprint}")).json())["status"] != "failed":
             assert view["status"] in ("queued", "provisioning", "building")
             await asyncio.sleep(0.02)
@@ -187,7 +188,7 @@ if COUNTS_PROCESSES:
             (f"/v1/devboxes/{devbox}/suspend", {}),
             (f"/v1/devboxes/{devbox}/snapshot_disk", {}),
             (f"/v1/devboxes/{devbox}/write_file_contents", {"file_path": "x", "contents": "y" * 100_000}),
-            ("/v1/blueprints", {"name": "b", "dockerfile": "FROM x\nRUN echo"}),
+            ("/v1/blueprints", {"name": "b", "dockerfile": f"{FROM}\nRUN echo"}),
             ("/v1/objects", {"name": "o", "content_type": "text"}),
             ("/v1/secrets", {"name": "S", "value": "v"}),
         ]

@@ -9,6 +9,7 @@ import pytest
 from runloop_local.sandbox import base_layer
 from tests.local.api import Api
 from tests.local.serving import Service
+from tests.starter import FROM
 from tests.waiting import until
 from tests.wheels import wheel
 
@@ -38,7 +39,7 @@ async def test_what_pip_installs_runs(namespaces: Api, by: str) -> None:
 
 
 async def test_what_pip_installs_in_a_build_runs(namespaces: Api) -> None:
-    dockerfile = f"FROM x\nRUN {install('built')} && built"
+    dockerfile = f"{FROM}\nRUN {install('built')} && built"
     blueprint = await namespaces.json("/v1/blueprints", {"name": "built", "dockerfile": dockerfile})
 
     async def ended() -> dict[str, Any] | None:

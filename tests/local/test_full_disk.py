@@ -15,6 +15,7 @@ import pytest
 
 from tests.local.api import Api, connect
 from tests.local.serving import COUNTS_PROCESSES, Service, serving
+from tests.starter import FROM
 from tests.waiting import PATIENCE, until
 
 pytestmark = pytest.mark.exhaustion
@@ -95,7 +96,7 @@ async def made(api: Api) -> Things:
     snapshot = (await api.json(f"/v1/devboxes/{devbox}/snapshot_disk", {}))["id"]
     ended = await api.create()
     await api.json(f"/v1/devboxes/{ended}/shutdown", {})
-    dockerfile = f"FROM x\nUSER user\nRUN head -c {2 * MB} /dev/urandom > ~/big"
+    dockerfile = f"{FROM}\nUSER user\nRUN head -c {2 * MB} /dev/urandom > ~/big"
     blueprint = (await api.json("/v1/blueprints", {"name": "b", "dockerfile": dockerfile}))["id"]
     while (view := await api.json(f"/v1/blueprints/{blueprint}"))["status"] != "build_complete":
         assert view["status"] != "failed", await api.json(f"/v1/blueprints/{blueprint}/logs")

@@ -17,6 +17,7 @@ from runloop_local.routes.unserved import LITERAL_ROUTES, REMOVED_ROUTES
 from tests.local.api import Api, connect
 from tests.local.retried import CASES, Count, Retried
 from tests.local.serving import Service, serving
+from tests.starter import FROM
 from tests.waiting import until
 
 AT_ONCE = 8
@@ -100,7 +101,7 @@ async def clear(api: Api) -> None:
 
 
 CREATE = [
-    ("/v1/blueprints", {"dockerfile": "FROM x\n"}),
+    ("/v1/blueprints", {"dockerfile": f"{FROM}\n"}),
     ("/v1/axons", {}),
     ("/v1/network-policies", {}),
     ("/v1/gateway-configs", {"endpoint": "https://example.com", "auth_mechanism": {"type": "bearer"}}),

@@ -8,6 +8,7 @@ import pytest
 from runloop_sdk import AsyncRunloopSDK
 from tests.local.api import Api, connect
 from tests.local.serving import Service, serving
+from tests.starter import FROM
 
 COUNT, LIMIT = 7, 3
 _ENDPOINT = {"endpoint": "https://example.com", "auth_mechanism": {"type": "bearer"}}
@@ -18,7 +19,7 @@ KINDS: dict[str, dict[str, Any]] = {
     "mcp-configs": {**_ENDPOINT, "allowed_tools": ["*"]},
     "objects": {"content_type": "text"},
     "axons": {},
-    "blueprints": {"dockerfile": "FROM x"},
+    "blueprints": {"dockerfile": FROM},
     "devboxes/disk_snapshots": {},
 }
 

@@ -14,6 +14,7 @@ from runloop_local.engine.engine import Engine
 from runloop_local.engine.errors import StorageError
 from tests.local.api import Api, connect
 from tests.local.serving import serving
+from tests.starter import FROM
 
 
 @dataclass
@@ -45,7 +46,7 @@ async def stored(api: Api, text: str) -> str:
 
 
 async def built(api: Api) -> str:
-    dockerfile = "FROM x\nRUN echo built > /home/user/built"
+    dockerfile = f"{FROM}\nRUN echo built > /home/user/built"
     blueprint = (await api.json("/v1/blueprints", {"name": "b", "dockerfile": dockerfile}))["id"]
     async for status in statuses(api, blueprint):
         assert status != "failed"

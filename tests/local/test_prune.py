@@ -54,14 +54,14 @@ async def test_status_shows_room_and_prune_frees_it(home: Path, monkeypatch: pyt
     assert not any((home / "data" / "logs").iterdir())
     assert run("prune", "records").stdout.startswith("records  ")
     assert [line.split()[0] for line in run("prune", "--all").stdout.splitlines()] == [
-        "logs", "records", "builds", "cache",
+        "logs", "records", "builds", "cache", "images",
     ]  # fmt: skip
 
 
 @pytest.mark.parametrize(
     ("arguments", "said"),
     [
-        (("prune", "log"), "'log' is not a kind of kept data: there are logs, records, builds, cache."),
+        (("prune", "log"), "'log' is not a kind of kept data: there are logs, records, builds, cache, images."),
         (("prune", "--older-than", "1y"), "--older-than: '1y' is neither a size like 500MB"),
         (("serve", "--keep", "logs"), "--keep: 'logs' is not a limit: write it like logs=2GB/3d"),
     ],

@@ -384,7 +384,7 @@ async def test_what_is_said_of_a_devbox_while_it_moves_is_kept(tmp_path: Path) -
 
 async def test_a_blueprint_deleted_while_it_is_built_is_deleted(own: Api, tmp_path: Path) -> None:
     for pause in (0.0, 0.01, 0.1, 0.3):
-        one = f"/v1/blueprints/{(await own.json('/v1/blueprints', {'name': 'b', 'dockerfile': 'FROM x'}))['id']}"
+        one = f"/v1/blueprints/{(await own.json('/v1/blueprints', {'name': 'b', 'dockerfile': '{FROM}'}))['id']}"
         await asyncio.sleep(pause)
         assert await together(*(own.post(f"{one}/delete", json={}) for _ in range(2))) == [200, 200]
         view = await own.json(one)

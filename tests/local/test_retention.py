@@ -21,6 +21,7 @@ from runloop_local.engine.storage.retention_limits import (
 )
 from tests.local.api import Api, connect
 from tests.local.serving import serving
+from tests.starter import FROM
 from tests.waiting import until
 
 DAY = 24 * 3600 * 1000
@@ -295,7 +296,7 @@ async def built(api: Api, dockerfile: str) -> dict[str, Any]:
     return found
 
 
-DOCKERFILE = "FROM x\nRUN echo > ~/one\nRUN head -c 300000 /dev/urandom > ~/two"
+DOCKERFILE = f"{FROM}\nRUN echo > ~/one\nRUN head -c 300000 /dev/urandom > ~/two"
 
 
 async def test_steps_that_a_blueprint_needs_are_no_cache_and_the_others_can_be_freed(tmp_path: Path) -> None:
@@ -322,7 +323,7 @@ async def test_the_cache_holds_to_its_limit(tmp_path: Path) -> None:
     with serving(tmp_path / "data", "--keep", "cache=700KB") as service:
         async with connect(service) as api:
             for number in range(4):
-                blueprint = await built(api, f"FROM x\nRUN echo {number}; head -c 300000 /dev/urandom > ~/data")
+                blueprint = await built(api, f"{FROM}\nRUN echo {number}; head -c 300000 /dev/urandom > ~/data")
                 await api.json(f"/v1/blueprints/{blueprint['id']}/delete", {})
 
             async def is_within() -> bool:

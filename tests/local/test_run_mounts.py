@@ -158,7 +158,7 @@ MISTAKES = {
         "RUN --mount=type=secret,id=missing,required true",
         "line 2: RUN: the secret missing is required: No secret",
     ),
-    "no stage": ("RUN --mount=target=/c,from=nowhere true", "line 2: .*no stage or blueprint is called 'nowhere'"),
+    "no stage": ("RUN --mount=target=/c,from=127.0.0.1:1/x true", "line 2: .*127.0.0.1:1/x"),
     "nothing in the stage": (
         "FROM y\nRUN --mount=target=/c,from=0,source=/none true",
         "line 3: .*/none, which is to be mounted",
@@ -181,8 +181,8 @@ MISTAKES = {
         "line 3: .*nothing can be mounted at /c: File",
     ),
     "a file of the cache": (
-        "RUN --mount=type=cache,target=/c,from=other true",
-        "no stage or blueprint is called 'other'",
+        "RUN --mount=type=cache,target=/c,from=127.0.0.1:1/x true",
+        "127.0.0.1:1/x",
     ),
 }
 
@@ -222,7 +222,7 @@ async def test_each_line_of_a_secret_is_hidden(works: Yard, monkeypatch: pytest.
     async def lines(wanted: Mapping[str, str]) -> dict[str, str]:
         return dict.fromkeys(wanted, "-----BEGIN\n  first line\n{\nlast-line\n")
 
-    preparation = works.blueprints._preparation
+    preparation = works.blueprints.preparation
     monkeypatch.setattr(preparation, "_sources", replace(preparation._sources, secrets=lines))
     log = await works.log(await works.build("FROM x\nRUN --mount=type=secret,id=s cat /run/secrets/s; echo {"))
     assert log.split("\n")[3:] == ["***", "  ***", "{", "***", "{", "Blueprint test is built."]
@@ -268,7 +268,7 @@ async def test_caches_outlive_the_service_and_go_when_they_are_pruned(tmp_path: 
 
 
 async def test_what_a_cache_grows_by_is_the_builds_disk(works: Yard, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("runloop_local.engine.build.blueprints.BUILD", SMALL)
+    monkeypatch.setattr("runloop_local.engine.build.preparation.BUILD", SMALL)
     monkeypatch.setattr("runloop_local.engine.devbox.limits.DEFAULT", SMALL)
     write = "RUN --mount=type=cache,target=/c head -c {}M /dev/zero > /c/{}"
     record = await works.build(f"FROM x\n{write.format(700, 'a')}\n{write.format(700, 'b')}\nRUN true")

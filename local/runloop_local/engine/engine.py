@@ -8,12 +8,16 @@ from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from ..images import ImageError, ImageStore, Reference
 from .axons import Axons
-from .build.blueprints import Blueprints, Sources
-from .build.builder import BuildEnvironment
+from .build.blueprints import Blueprints
 from .build.cache import BuildCache
 from .build.cache_mounts import CacheMounts
+from .build.disk import BuildEnvironment
 from .build.log import BuildLogs
+from .build.origins import STARTER
+from .build.preparation import Sources
+from .build.standard_image import StandardImage
 from .config_collection import ConfigCollection
 from .devbox.devbox_factory import DevboxFactory
 from .devbox.devboxes import Devboxes
@@ -23,7 +27,9 @@ from .devbox.limits import Machine
 from .devbox.provisioner import Provisioner
 from .devbox.pty import IDLE_TTL_S
 from .devbox.services import DevboxServices
+from .errors import InvalidError
 from .fair_queue import FairQueue
+from .images import Images
 from .kernel.kernel_devboxes import KernelDevboxes
 from .kernel.kernels import Kernels
 from .prerequisites import Prerequisites
@@ -71,6 +77,8 @@ class Engine:
     secrets: Secrets
     provisioner: Provisioner
     axons: Axons
+    images: Images
+    standard_image: StandardImage | None
     keys: Keys
     idempotency: Idempotency
     fair_queue: FairQueue
@@ -88,19 +96,27 @@ class Engine:
         requested: Requested = "auto",
         pty_idle_ttl: float = IDLE_TTL_S,
         limits: Mapping[str, Limit] = DEFAULTS,
+        image: str = "",
     ) -> Engine:
         """Open the engine on `data_dir`, which it locks. Raises `OSError`, `SandboxError` or `EngineError`."""
-        return await cls.compose(await Prerequisites.open(data_dir, requested), pty_idle_ttl, limits)
+        return await cls.compose(await Prerequisites.open(data_dir, requested), pty_idle_ttl, limits, image)
 
     @classmethod
-    async def compose(cls, opened: Prerequisites, pty_idle_ttl: float, limits: Mapping[str, Limit]) -> Engine:
+    async def compose(
+        cls, opened: Prerequisites, pty_idle_ttl: float, limits: Mapping[str, Limit], image: str
+    ) -> Engine:
         """Compose the engine of what was opened, which it closes. Raises `OSError`, `SandboxError` or `EngineError`."""
         async with opened.closing as closing:
-            return await cls._compose(opened, pty_idle_ttl, limits, closing)
+            return await cls._compose(opened, pty_idle_ttl, limits, image, closing)
 
     @classmethod
     async def _compose(
-        cls, opened: Prerequisites, pty_idle_ttl: float, limits: Mapping[str, Limit], closing: AsyncExitStack
+        cls,
+        opened: Prerequisites,
+        pty_idle_ttl: float,
+        limits: Mapping[str, Limit],
+        image: str,
+        closing: AsyncExitStack,
     ) -> Engine:
         data_dir, reserve, store, isolation = opened.data_dir, opened.reserve, opened.store, opened.isolation
         axons = Axons.open(store, data_dir / "axons", reserve)
@@ -121,26 +137,32 @@ class Engine:
         fair_queue = FairQueue()
         cache_mounts = CacheMounts(isolation.caches, partial(retention.notice, "cache"))
         retention.add("cache", CombinedData(cache, cache_mounts))
+        image_store = (
+            None if isolation.image_layers is None else ImageStore(data_dir / "images", isolation.image_layers)
+        )
+        standard = standard_reference(image, image_store)
+        sources = Sources(objects.path, secrets.values, image_store)
+        environment = BuildEnvironment(isolation, store, layers, cache, fair_queue, cache_mounts, data_dir / "builds")
+        blueprints = Blueprints(environment, sources, build_logs, standard or STARTER)
+        standard_image = StandardImage(standard, environment, blueprints.preparation, build_logs) if standard else None
         kernels = Kernels(data_dir / "kernels")
         devboxes = Devboxes(
             DevboxServices(
                 isolation,
                 store,
                 history,
-                login_shell(),
                 layers,
                 provisioner,
                 kernels,
                 vault,
                 fair_queue,
                 Machine.here(str(data_dir)),
+                standard_image,
                 pty_idle_ttl,
             )
         )
         snapshots = Snapshots(store, layers)
         kernel_devboxes = KernelDevboxes(devboxes, snapshots)
-        environment = BuildEnvironment(isolation, store, layers, cache, fair_queue, cache_mounts, data_dir / "builds")
-        blueprints = Blueprints(environment, Sources(objects.path, secrets.values), login_shell(), build_logs)
         devbox_factory = DevboxFactory(devboxes, snapshots, blueprints, layers)
         keys = Keys(store, vault)
         idempotency = Idempotency(store)
@@ -148,6 +170,8 @@ class Engine:
         # the store and the isolation, which all others use, last.
         for part in (axons, objects, layers, devboxes, snapshots, blueprints, retention, kernels):
             closing.push_async_callback(part.aclose)
+        if standard_image is not None:
+            closing.push_async_callback(standard_image.aclose)
         # Everything that holds layers is restored before unused ones are removed, and kernels come last: those that
         # have ended meanwhile release their devboxes.
         await layers.restore()
@@ -180,6 +204,8 @@ class Engine:
             secrets,
             provisioner,
             axons,
+            Images(image_store, layers),
+            standard_image,
             keys,
             idempotency,
             fair_queue,
@@ -201,6 +227,8 @@ class Engine:
     async def prune(self, kinds: Collection[str], older_than_ms: int, *, live: bool) -> dict[str, int]:
         """Delete data that is no longer needed, and retry failed deletions; returns the bytes freed, by kind."""
         freed = await self.retention.prune(kinds, older_than_ms, live=live)
+        if "images" in kinds:
+            freed["images"] = await self.images.prune()
         await self.devboxes.clear_away()
         await self.layers.sweep()
         return freed
@@ -223,6 +251,13 @@ def _start_layer_removal(store: Store, layers: Layers) -> None:
         layers.start()
 
 
-def login_shell() -> str:
-    """The shell that commands run in."""
-    return next((shell for shell in ("/bin/bash", "/usr/bin/bash") if Path(shell).exists()), "/bin/sh")
+def standard_reference(image: str, store: ImageStore | None) -> str:
+    """The image of devboxes that name none, or "" for this machine's own userland; raises `InvalidError`."""
+    if image in ("", STARTER):
+        return ""
+    if store is None:
+        raise InvalidError(f"Devboxes are plain processes here, so they cannot have the image {image}: leave it out.")
+    try:
+        return str(Reference.parse(image))
+    except ImageError as error:
+        raise InvalidError(str(error)) from error

@@ -12,6 +12,7 @@ from . import (
     evictions,
     executions,
     files,
+    images,
     kernels,
     keys,
     logs,
@@ -37,6 +38,7 @@ def all_routes() -> list[Route]:
     """Every route, literal paths before those with an id, made idempotent."""
     served = (
         status,
+        images,
         kernels,
         accounts,
         snapshots,

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Annotated, Any, Literal, get_args
 from pydantic import Field
 from starlette.routing import Route
 
-from ..engine.build.blueprints import BlueprintRequest, BlueprintStatus, blueprint_view
+from ..engine.build.blueprint import BlueprintRequest, BlueprintStatus, blueprint_view
 from ..engine.build.dockerfile import parse
 from ..engine.build.setup_script import Setup, preview
 from ..engine.errors import InvalidError, NotServedError

@@ -41,8 +41,9 @@ class Rule:
 
 
 # An upload replaces the whole file, so repeating it is harmless. Remembering it would not work: its body is a stream,
-# and only after reading all of it could one tell if it is the same.
-_NEVER = re.compile(r"/upload_file$")
+# and only after reading all of it could one tell if it is the same. To pull an image again is harmless, too, and its
+# response is a stream.
+_NEVER = re.compile(r"/upload_file$|^/local/images/pull$")
 _RULES = (
     # Deduplicated by the execution's id, or by a note kept with the event. The output of a command may be large.
     (re.compile(r"/(execute|execute_async|execute_sync|kill)$"), Rule(outlives=False, repeatable=True)),

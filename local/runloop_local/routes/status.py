@@ -20,7 +20,7 @@ if TYPE_CHECKING:
 class Prune(Body):
     """POST /local/prune."""
 
-    kinds: list[Literal["logs", "records", "builds", "cache"]]
+    kinds: list[Literal["logs", "records", "builds", "cache", "images"]]
     older_than_ms: Annotated[Int64, Field(ge=0)] = 0
     live: bool = False
 
@@ -37,6 +37,8 @@ async def status(request: Request) -> Response:
             "notes": list(engine.notes),
             "weaknesses": list(engine.isolation.weaknesses),
             "devboxes": engine.devboxes.counts(),
+            "image": engine.standard_image.name if engine.standard_image is not None else None,
+            "images": len(engine.images.list()),
             "kept": {kind: asdict(usage) for kind, usage in engine.retention.usage().items()},
         }
     )

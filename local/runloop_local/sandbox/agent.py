@@ -19,7 +19,7 @@ from dataclasses import dataclass, field
 from types import MappingProxyType
 from typing import TYPE_CHECKING, NoReturn
 
-from runloop_local.sandbox import frames, terminal
+from runloop_local.sandbox import accounts, frames, shells, terminal, tools
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
@@ -28,6 +28,8 @@ if TYPE_CHECKING:
 
 _MAX_REQUEST = 4 << 20
 _STANDARD = (0, 1, 2)
+_OWN_ACCOUNTS = ("root", "user")
+"""The accounts that every sandbox has; others are looked up on its disk."""
 _IGNORED = [number for number in signal.valid_signals() if signal.getsignal(number) == signal.SIG_IGN]
 """Signals that were ignored when this process started, or that Python ignores."""
 ALTERED_SIGNALS = frozenset({signal.SIGPIPE, signal.SIGXFSZ, signal.SIGCHLD, signal.SIGINT, *_IGNORED})
@@ -138,16 +140,28 @@ class Agent:
             for target in _STANDARD:
                 os.dup2(passed[target], target)
             self._sock.close()  # before another process of the sandbox can look into this one
-            self._backend.become(request["user"])
+            environment = self._become(request["user"], request["env"])
             set_rlimits(self._backend.rlimits)
             use_cpus(self._backend.cpus)
             if "terminal" in request:
                 terminal.take(request)
-            run_program(request["argv"], request["cwd"], request["env"])
+            if request.get("tool"):
+                os._exit(tools.run(request["argv"]))
+            run_program(request["argv"], request["cwd"], environment)
         except BaseException as error:  # noqa: BLE001 - a forked child must not return into the agent's loop
             os.write(2, f"{error}\n".encode(errors="replace"))
         finally:
             os._exit(126)
+
+    def _become(self, user: str, environment: dict[str, str]) -> dict[str, str]:
+        """Switch to an account, by name or number; returns the environment of its program."""
+        if user in _OWN_ACCOUNTS:
+            self._backend.become(user)
+            return environment
+        self._backend.become("root")
+        account = accounts.account_of(user)
+        accounts.switch(account)
+        return {"HOME": account.home, **environment}
 
     def _ping(self, request: frames.Message, _passed: list[int]) -> None:
         frames.send(self._sock, {"id": request["id"]})
@@ -203,14 +217,22 @@ def _listening(port: int, kind: socket.SocketKind) -> socket.socket:
 
 def run_program(argv: list[str], cwd: str, environment: dict[str, str]) -> NoReturn:
     """Execute this program; on failure write the reason to stderr and exit with 127 or 126, as a shell does."""
+    program, *arguments = argv
+    if shells.is_one(program) and not (program := shells.find(program)):
+        os.write(2, f"{shells.missing(argv[0])}\n".encode())
+        os._exit(127)
     what = cwd
     try:
         os.chdir(cwd)
-        what = argv[0]
-        os.execvpe(argv[0], argv, environment)  # noqa: S606 - that is its purpose
+        what = program
+        os.execvpe(program, [program, *arguments], _with_shell(environment))  # noqa: S606 - that is its purpose
     except OSError as error:
         os.write(2, f"{what}: {os.strerror(error.errno or 0)}\n".encode(errors="replace"))
         os._exit(127 if isinstance(error, FileNotFoundError) else 126)
+
+
+def _with_shell(environment: dict[str, str]) -> dict[str, str]:
+    return environment if "SHELL" in environment else {**environment, "SHELL": shells.find(shells.LOGIN)}
 
 
 def serve(

@@ -6,15 +6,15 @@ import asyncio
 import signal
 from contextlib import AsyncExitStack, suppress
 from dataclasses import replace
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, get_args
 
 from runloop_local.sandbox import link
-from runloop_local.sandbox.base import SandboxEnded, SandboxError
+from runloop_local.sandbox.base import SandboxEnded, SandboxError, User
 from runloop_local.sandbox.running import ANSWER_SECONDS, AgentClient, Run
 
 if TYPE_CHECKING:
     import socket
-    from collections.abc import Coroutine, Sequence
+    from collections.abc import Coroutine, Mapping, Sequence
     from typing import Any
 
     from runloop_local.sandbox.backend import SandboxBackend
@@ -24,6 +24,7 @@ if TYPE_CHECKING:
     from runloop_local.sandbox.link import Helper
     from runloop_local.sandbox.running import AgentProcess
 
+_OF_ACCOUNT = ("HOME", "USER", "LOGNAME")
 _NICE = 5
 """The nice level of commands where no control group weighs their CPU time."""
 
@@ -228,11 +229,22 @@ def _confinement(groups: ControlGroups, sandbox_id: str, limits: Limits | None) 
 
 
 def _spawn_request(command: Command, backend: SandboxBackend) -> Message:
-    environment = backend.environment(command.user)
+    environment, home = _environment(command, backend)
     return {
         "op": "spawn",
         "argv": command.argv,
         "user": command.user,
-        "cwd": command.cwd or environment["HOME"],
+        "cwd": command.cwd or home,
         "env": {**environment, **command.env},
+        "tool": command.is_tool,
     }
+
+
+def _environment(command: Command, backend: SandboxBackend) -> tuple[Mapping[str, str], str]:
+    """The default environment and folder of a command. The home of a disk's own account is known only inside."""
+    for own in get_args(User):
+        if command.user == own:
+            environment = backend.environment(own)
+            return environment, environment["HOME"]
+    environment = backend.environment("root")
+    return {name: value for name, value in environment.items() if name not in _OF_ACCOUNT}, "/"

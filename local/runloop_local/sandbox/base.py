@@ -44,11 +44,14 @@ class Command:
     """One program to start inside a sandbox."""
 
     argv: tuple[str, ...]
-    user: User = "user"
+    user: User | str = "user"
+    """Any account of the disk, by name or number, optionally with `:group`."""
     cwd: str | None = None
     """Absolute path inside the sandbox; the user's home by default."""
     env: Mapping[str, str] = field(default_factory=dict)
     """Added to the sandbox's own clean environment."""
+    is_tool: bool = False
+    """True if `argv` names a program of `tools`, which runs whatever the disk has."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -237,6 +240,15 @@ IMAGE_LAYER = "img-"
 """How names of layers begin that images brought. Each holds only the folder `@`, the whole root."""
 
 
+SCRATCH = "scratch"
+"""The empty layer at the bottom of disks that have neither an image nor this machine's userland."""
+
+
+def is_image(layers: Sequence[str]) -> bool:
+    """True if a disk of these layers, top first, stands on an image, or on nothing, not on this machine's userland."""
+    return bool(layers) and (layers[-1].startswith(IMAGE_LAYER) or layers[-1] == SCRATCH)
+
+
 @dataclass(frozen=True, slots=True)
 class Unpacked:
     """A layer of an image that is unpacked, but not kept yet."""
@@ -319,6 +331,10 @@ class Isolation(Protocol):
 
     def layers(self) -> frozenset[str]:
         """The layers on disk that snapshots made, unfinished ones included."""
+        ...
+
+    def lowest_layers(self) -> frozenset[str]:
+        """The layers on disk that images brought, and `SCRATCH`, where disks can stand on them."""
         ...
 
     def used_layers(self) -> frozenset[str]:

@@ -9,7 +9,6 @@ from __future__ import annotations
 
 import os
 import platform
-import re
 import shutil
 import stat
 from configparser import ConfigParser
@@ -18,7 +17,7 @@ from contextlib import suppress
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from runloop_local.sandbox import host_mounts, rootfs, sudo
+from runloop_local.sandbox import furnishing, host_mounts, rootfs, sudo
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping
@@ -31,22 +30,13 @@ _MOUNT_POINTS = ("proc", "sys", "dev", "run")
 _COPIED = ("etc", "var")
 _NOT_COPIED = "/var/cache/apt"
 _COPY_LIMIT = 8 << 20
-_RESOLVER = "192.0.0.1"
-"""An address at which no server is: the queries of a devbox to any are answered by the service."""
 _LOCKED_ACCOUNT = "*:19000:0:99999:7:::"
-_APT = r"""APT::Sandbox::User "root";
-DPkg::Pre-Install-Pkgs {"while read d; do dpkg -L $(dpkg-deb -f $d Package) 2>/dev/null; done | while read f; do [ -f $f ] && [ ! -L $f ] && [ ! -O $f ] && cp -p $f $f.own && mv -f $f.own $f; done; true";};
+_APT = r"""DPkg::Pre-Install-Pkgs {"while read d; do dpkg -L $(dpkg-deb -f $d Package) 2>/dev/null; done | while read f; do [ -f $f ] && [ ! -L $f ] && [ ! -O $f ] && cp -p $f $f.own && mv -f $f.own $f; done; true";};
 """  # noqa: E501 - dpkg hard-links the old files on an upgrade, which fails for files of other uids: copy them first
 
 
 _PIP = Path("/etc/pip.conf")
 _PROGRAMS = "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin"
-_PROFILE = r"""for each in /usr/local/sbin /usr/sbin /sbin; do
-    case ":$PATH:" in *":$each:"*) ;; *) PATH="$PATH:$each" ;; esac
-done
-case ":$PATH:" in *":$HOME/.local/bin:"*) ;; *) PATH="$HOME/.local/bin:$PATH" ;; esac
-export PATH
-unset each"""
 
 
 def build(layers: str, shift: int, *, real_accounts: bool) -> None:
@@ -77,7 +67,7 @@ def build_skeleton(layers: str) -> None:
                     _copy_file(f"{folder}/{name}", f"{unfinished}{folder}/{name}", mounted)
     apt = unfinished / "etc/apt/apt.conf.d"
     if apt.is_dir():
-        _write_lines(apt / "99devbox", _APT.splitlines())
+        _write_lines(apt / "99devbox", [*furnishing.APT_AS_ROOT.splitlines(), *_APT.splitlines()])
     unfinished.rename(layer)
 
 
@@ -120,9 +110,8 @@ def _make_accounts(etc: Path) -> None:
 def _resolver(machine: Path) -> list[str]:
     """The lines of a resolv.conf like this machine's: whatever server it names, queries are captured on their way."""
     lines = machine.read_text(errors="replace").splitlines() if machine.is_file() else []
-    # A server on this machine's loopback would be one on the devbox's own, to which nothing is captured.
-    kept = [line for line in lines if not re.match(r"\s*nameserver\s+(127\.|.*:)", line)]
-    return kept if any(line.split()[:1] == ["nameserver"] for line in kept) else [*kept, f"nameserver {_RESOLVER}"]
+    usable = [line for line in lines if line.split()[:1] != ["nameserver"] or furnishing.USABLE_SERVER.match(line)]
+    return usable if any(map(furnishing.USABLE_SERVER.match, usable)) else [*usable, furnishing.SERVER]
 
 
 def _make_python(layer: Path) -> None:
@@ -138,7 +127,7 @@ def _make_python(layer: Path) -> None:
     with (layer / "etc/pip.conf").open("w") as file:
         pip.write(file)
     (layer / "etc/profile.d").mkdir(exist_ok=True)
-    _write_lines(layer / "etc/profile.d/devbox.sh", _PROFILE.splitlines())
+    _write_lines(layer / "etc/profile.d/devbox.sh", furnishing.PROFILE.splitlines())
     programs = layer / "usr/local/bin"
     programs.mkdir(parents=True, exist_ok=True)
     if shutil.which("python", path=_PROGRAMS) is None and shutil.which("python3", path="/usr/bin") is not None:
@@ -148,7 +137,7 @@ def _make_python(layer: Path) -> None:
 def _make_chromium_setting(etc: Path) -> None:
     """Turn off Chromium's own sandbox: it needs user namespaces, which devboxes cannot create."""
     (etc / "chromium.d").mkdir()
-    _write_lines(etc / "chromium.d/devbox", ['export CHROMIUM_FLAGS="$CHROMIUM_FLAGS --no-sandbox"'])
+    _write_lines(etc / "chromium.d/devbox", furnishing.CHROMIUM.splitlines())
 
 
 def _lines(path: str, *, but: str) -> list[str]:

@@ -8,7 +8,7 @@ import re
 import sys
 from typing import TYPE_CHECKING
 
-from runloop_local.sandbox.base import SandboxError
+from runloop_local.sandbox.base import IMAGE_LAYER, SCRATCH, SandboxError
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -19,7 +19,7 @@ if TYPE_CHECKING:
 _NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,99}")
 PROCESS = "process"
 _CACHES, _CONTENT = "caches", "content"
-_LOWEST = ("base", "skeleton")
+_LOWEST = ("base", "skeleton", SCRATCH)
 _COPY = ("cp", "-pPR") if sys.platform == "darwin" else ("cp", "-a", "--reflink=auto")
 
 
@@ -59,7 +59,15 @@ class Store:
 
     def snapshot_layers(self) -> frozenset[str]:
         """The layers that snapshots made, unfinished ones included."""
-        return frozenset(name for name in names_in(self.layers) if name.removesuffix(".new") not in _LOWEST)
+        names = names_in(self.layers)
+        return frozenset(
+            name for name in names if not (name.startswith(IMAGE_LAYER) or name.removesuffix(".new") in _LOWEST)
+        )
+
+    def lowest_layers(self) -> frozenset[str]:
+        """The layers that images brought, and the empty one that disks without an image stand on."""
+        whole = (name for name in names_in(self.layers) if not name.endswith(".new"))
+        return frozenset(name for name in whole if name.startswith(IMAGE_LAYER) or name == SCRATCH)
 
     def check_kind(self, sandbox_id: str) -> None:
         """Raise SandboxError for a sandbox that was created with another kind of isolation."""

@@ -21,6 +21,7 @@ from typing import TYPE_CHECKING, NoReturn, Protocol
 
 from runloop_local.sandbox import capture, linux, mounts, processes, rootfs, seccomp, size_files, uid_ranges
 from runloop_local.sandbox.agent import Agent, AgentBackend, refuse, request_limits
+from runloop_local.sandbox.base import is_image
 from runloop_local.sandbox.linux import NEW_HOSTNAME, NEW_IPC, NEW_MOUNTS, NEW_NETWORK, NEW_PIDS, NEW_USERS
 from runloop_local.sandbox.mounts import DetachedMount, MountContext
 from runloop_local.sandbox.rootfs import IdMapping, Owner
@@ -295,6 +296,9 @@ def mount_root(request: Message, owner: Owner, first_uid_on_disk: int = 0) -> Ro
     # A new mount namespace shares propagation with the old one until it is made private.
     linux.mount(None, "/", None, linux.RECURSIVE | linux.PRIVATE)
     context = MountContext(request["folder"], request["sandbox"], owner, first_uid_on_disk)
+    mounted = [mount["layers"] for mount in request.get("mounts", []) if "layers" in mount]
+    if owner.mapped is not None and not all(map(is_image, [request["layers"], *mounted])):
+        rootfs.mount_lowest(context.folder, owner.mapped)
     rootfs.build(context.folder, context.sandbox, request["layers"], owner)
     trees = mounts.prepare(request.get("mounts", []), context)
     os.chdir(f"{context.own}/m")

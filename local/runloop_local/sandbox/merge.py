@@ -1,4 +1,4 @@
-"""Merges overlay layers, run as a separate program: `python merge.py FOLDER TARGET TOP ... BOTTOM`.
+"""Merges overlay layers, run as a separate program: `merge.py FOLDER TARGET TOP ... BOTTOM -- BELOW ...`.
 
 The number of layers in a mount is limited. Layers never change, so a merged one hard-links their files and takes no
 space for data. Prints nothing; an error is a traceback on stderr and the exit status.
@@ -155,9 +155,12 @@ def _overlay_attribute(path: str, name: str) -> bytes | None:
     return None
 
 
-def main(folder: str, target: str, names: list[str]) -> None:
-    """Merge layers of a folder into `TARGET.0`, `TARGET.1` and so on in it, top first."""
-    below = [f"{folder}/base", f"{folder}/skeleton", ""]  # and this machine's own folders
+def main(folder: str, target: str, names: list[str], lowest: list[str]) -> None:
+    """Merge layers of a folder into `TARGET.0`, `TARGET.1` and so on in it, top first.
+
+    `lowest` are the layers below them, of which "." is this machine's own folders.
+    """
+    below = [name.removeprefix(".") and f"{folder}/{name}" for name in lowest]
     runs = groups([f"{folder}/{name}" for name in names])
     for number, run in reversed([*enumerate(runs)]):  # bottom first, as pruning needs to know what lies below
         unfinished = f"{folder}/{target}.{number}.new"
@@ -168,4 +171,5 @@ def main(folder: str, target: str, names: list[str]) -> None:
 
 
 if __name__ == "__main__":
-    main(sys.argv[1], sys.argv[2], sys.argv[3:])
+    dashes = sys.argv.index("--")
+    main(sys.argv[1], sys.argv[2], sys.argv[3:dashes], sys.argv[dashes + 1 :])

@@ -27,6 +27,7 @@ from runloop_local.sandbox.base import (
     Mount,
     SandboxError,
     User,
+    is_image,
 )
 from runloop_local.sandbox.captured import CapturedEgress
 from runloop_local.sandbox.cgroups import enforced
@@ -134,7 +135,6 @@ class NamespacesIsolation:
         """Create a sandbox without starting it; one with this id that is still on disk is reused."""
         check_folder(self._store.folder)
         self._store.check_kind(sandbox_id)
-        preparing = tuple(self._make(layer) for layer in self._layers)
         folder = self._store.sandbox(sandbox_id)
         if not folder.exists():
             # All of them before the folder is made: a disk on a missing layer could be started never, and removed only
@@ -146,6 +146,8 @@ class NamespacesIsolation:
         # Before the sandbox is used: a service that was killed in the middle may have left two answers about its
         # layers.
         finish_freeze(folder, self._store)
+        machines = () if is_image(referenced_layers(folder)) else self._layers
+        preparing = tuple(self._make(layer) for layer in machines)
         return AgentSandbox(sandbox_id, self._helper, NamespacesBackend(sandbox_id, self._shared, preparing))
 
     def prepare(self) -> None:
@@ -176,6 +178,10 @@ class NamespacesIsolation:
     def layers(self) -> frozenset[str]:
         """The layers on disk that snapshots made, unfinished ones included."""
         return self._store.snapshot_layers()
+
+    def lowest_layers(self) -> frozenset[str]:
+        """The layers on disk that images brought, and `SCRATCH`."""
+        return self._store.lowest_layers()
 
     def used_layers(self) -> frozenset[str]:
         """The layers that the disks of sandboxes are built on."""
@@ -292,7 +298,7 @@ class NamespacesBackend(SandboxBackend):
         the layer belongs to the sandbox.
         """
         layers = (layer, *load_layers(self._folder))
-        if len(layers) > _MAX_LAYERS:
+        if len(layers) > _MAX_LAYERS or rootfs.is_too_long(layers):
             raise SandboxError(f"The disk stands on {len(layers)} layers already: start from a smaller snapshot.")
         (self._folder / "upper").mkdir(exist_ok=True)
         target = self._store.new_layer(layer)
@@ -307,16 +313,17 @@ class NamespacesBackend(SandboxBackend):
 
     async def _merge_layers(self, layers: tuple[str, ...]) -> tuple[str, ...]:
         """Merge the layers below the top whenever their number reaches a multiple of 64: a mount takes only so many."""
-        if len(layers) % _LAYERS_PER_MERGE:
+        own, below = _split(layers)
+        if not own or len(own) % _LAYERS_PER_MERGE:
             return layers
-        top, *rest = layers
+        top, *rest = own
         program = (sys.executable, "-IS", str(Path(merge.__file__)))
         try:
-            await self._helper.tool(*program, str(self._store.layers), top, *rest)
+            await self._helper.tool(*program, str(self._store.layers), top, *rest, "--", *(below or rootfs.MACHINE))
         except SandboxError:  # a full disk, for example; a later snapshot tries again
             return layers
         merged = (f"{top}.{number}" for number in range(len(rest)))
-        return (top, *(name for name in merged if self._store.layer(name).is_dir()))
+        return (top, *(name for name in merged if self._store.layer(name).is_dir()), *below)
 
     async def remove_work_folders(self) -> None:
         """Delete the work folders of frozen upper folders."""
@@ -337,13 +344,18 @@ class NamespacesBackend(SandboxBackend):
             "LOGNAME": user,
             "PATH": f"{home}/.local/bin:{_PATH}",
             "LANG": "C.UTF-8",
-            "SHELL": "/bin/bash",
             **({} if self._shared.network == "host" else egress.ENVIRONMENT),
         }
 
     def path(self, path: str) -> str:
         """The same path, as processes inside have their own root."""
         return path
+
+
+def _split(layers: tuple[str, ...]) -> tuple[tuple[str, ...], tuple[str, ...]]:
+    """The layers of snapshots, and those of an image below them, which are shared with others and never merged."""
+    number = sum(not is_image((layer,)) for layer in layers)
+    return layers[:number], layers[number:]
 
 
 def _message(mount: Mount) -> Message:

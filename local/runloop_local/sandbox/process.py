@@ -75,6 +75,10 @@ class ProcessIsolation:
         """The layers on disk that snapshots made, unfinished ones included."""
         return self._store.snapshot_layers()
 
+    def lowest_layers(self) -> frozenset[str]:
+        """None: plain processes have this machine's root."""
+        return frozenset()
+
     def used_layers(self) -> frozenset[str]:
         """No layers: the disk of each sandbox is a full copy."""
         return frozenset()

@@ -1,22 +1,39 @@
-"""Builds a sandbox's root: overlays over this machine's folders, and a separate /proc, /dev and /run."""
+"""Builds a sandbox's root: overlays, and a separate /proc, /dev and /run.
+
+The root is this machine's userland, with an overlay over each of its folders, or an image, with a single overlay.
+"""
 
 from __future__ import annotations
 
+import errno
 import os
+import stat
 from dataclasses import dataclass
 from functools import cache
+from typing import TYPE_CHECKING
 
 from runloop_local.sandbox import host_mounts, linux
+from runloop_local.sandbox.base import SCRATCH, is_image
 from runloop_local.sandbox.linux import BIND, NO_DEV, NO_EXEC, NO_SUID, READ_ONLY, REMOUNT
 
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
 REST = "@"
-"""The overlay of everything outside this machine's overlaid folders: /home, /root, /tmp and new entries in /."""
+"""The overlay of everything outside this machine's overlaid folders: /home, /root, /tmp and new entries in /.
+
+For an image it is all of the root.
+"""
 BASE = "base"
 """The lowest layer, built from this machine by `base_layer`."""
 
 SKELETON = "skeleton"
 """The layer below it, used by the unprivileged driver only."""
 
+MACHINE = (BASE, SKELETON, ".")
+"""The layers below those of snapshots on this machine's userland; the last stands for its own folders."""
+
+_PAGE, _OTHER_OPTIONS = 4096, 256
 _LOWEST = "low"
 _EMPTY = ".nothing"
 _FOLDERS = ("usr", "etc", "var", "opt", "srv", "bin", "sbin", "lib", "lib32", "lib64", "libx32")
@@ -31,6 +48,7 @@ _LINKS = {
 }
 _MASKED = ("keys", "key-users", "kcore", "timer_list", "sysrq-trigger")
 _LOCKED = ("sys", "irq", "bus", "fs")
+_MOUNT_POINTS = ("proc", "sys", "dev", "run")
 
 
 @dataclass(frozen=True, slots=True)
@@ -74,32 +92,17 @@ def prepare_lowest(folder: str) -> None:
         os.makedirs(f"{folder}/{_LOWEST}/{name}", exist_ok=True)  # noqa: PTH103 - beside the calls that take strings
 
 
-def build(folder: str, sandbox_id: str, layers: list[str], owner: Owner) -> None:
-    """Mount a sandbox's root and make it the working directory. The caller must be in its own mount namespace."""
-    if owner.mapped is not None:
-        _mount_mapped(folder, sandbox_id, owner.mapped)
-    # Relative names are short, and the sandbox's mount table then shows no path of this machine.
-    os.chdir(f"{folder}/layers")
-    overlay_all(f"../sandboxes/{sandbox_id}", layers, owner)
-    os.chdir(f"../sandboxes/{sandbox_id}/m")
-    linux.mount("proc", "proc", "proc", NO_SUID | NO_DEV | NO_EXEC)
-    _tmpfs("run", owner, "mode=755")
-    _devices(owner)
+def prepare_scratch(folder: str, owner: int) -> None:
+    """Create the empty layer that disks without an image stand on."""
+    layer = f"{folder}/layers/{SCRATCH}"
+    if not os.path.isdir(layer):  # noqa: PTH112 - as above
+        os.makedirs(f"{layer}.new/{REST}", 0o755, exist_ok=True)  # noqa: PTH103 - as above
+        os.chown(f"{layer}.new/{REST}", owner, owner)
+        os.rename(f"{layer}.new", layer)  # noqa: PTH104 - as above
 
 
-def overlay_all(root: str, layers: list[str], owner: Owner) -> None:
-    """Mount the disk made of these layers at `m` in a folder that also takes the writes.
-
-    The working directory must be the folder of layers.
-    """
-    for name in [REST, *overlaid()]:
-        _overlay(name, root, [*layers, BASE, SKELETON], owner)
-
-
-def _mount_mapped(folder: str, sandbox_id: str, mapped: IdMapping) -> None:
-    """Mount the disk, the layers and this machine's folders with their owners mapped to the sandbox's ids."""
-    for own in (f"{folder}/layers", f"{folder}/sandboxes/{sandbox_id}"):
-        linux.mount_idmapped(own, own, mapped.disks)
+def mount_lowest(folder: str, mapped: IdMapping) -> None:
+    """Mount this machine's folders with their owners mapped to the sandbox's ids."""
     os.chdir(f"{folder}/{_LOWEST}")
     for name in overlaid():
         linux.mount_idmapped(f"/{name}", name, mapped.machine)
@@ -107,6 +110,54 @@ def _mount_mapped(folder: str, sandbox_id: str, mapped: IdMapping) -> None:
             # An overlay opens its lower files with the mounter's credentials. Without the file capabilities these
             # are any account's, so the sandbox's root cannot read private files of this machine.
             linux.mount("overlay", name, "overlay", READ_ONLY | NO_DEV, f"lowerdir={name}:{_EMPTY}")
+
+
+def build(folder: str, sandbox_id: str, layers: list[str], owner: Owner) -> None:
+    """Mount a sandbox's root and make it the working directory. The caller must be in its own mount namespace."""
+    if owner.mapped is not None:
+        for own in (f"{folder}/layers", f"{folder}/sandboxes/{sandbox_id}"):
+            linux.mount_idmapped(own, own, owner.mapped.disks)
+    # Relative names are short, and the sandbox's mount table then shows no path of this machine.
+    os.chdir(f"{folder}/layers")
+    overlay_all(f"../sandboxes/{sandbox_id}", layers, owner)
+    os.chdir(f"../sandboxes/{sandbox_id}/m")
+    if is_image(layers):
+        _make_mount_points(owner)
+    linux.mount("proc", "proc", "proc", NO_SUID | NO_DEV | NO_EXEC)
+    _tmpfs("run", owner, "mode=755")
+    _devices(owner)
+
+
+def is_too_long(layers: Sequence[str]) -> bool:
+    """True for a disk on more layers of an image than one mount takes: their names must fit into a page."""
+    return is_image(layers) and sum(len(f"{layer}/{REST}:") for layer in layers) > _PAGE - _OTHER_OPTIONS
+
+
+def overlay_all(root: str, layers: list[str], owner: Owner) -> None:
+    """Mount the disk made of these layers at `m` in a folder that also takes the writes.
+
+    The working directory must be the folder of layers.
+    """
+    if is_too_long(layers):
+        raise OSError(errno.E2BIG, f"its image has {len(layers)} layers, more than one mount takes here")
+    if is_image(layers):
+        _overlay(REST, root, layers, owner)
+        return
+    for name in [REST, *overlaid()]:
+        _overlay(name, root, [*layers, BASE, SKELETON], owner)
+
+
+def _make_mount_points(owner: Owner) -> None:
+    """Create what an image lacks of them, and replace what is no folder: a link would lead the mount elsewhere."""
+    for name in _MOUNT_POINTS:
+        try:
+            mode = os.lstat(name).st_mode
+        except FileNotFoundError:
+            mode = 0
+        if not stat.S_ISDIR(mode):
+            if mode:
+                os.unlink(name)  # noqa: PTH108 - relative
+            _make_folder(name, owner.uid)
 
 
 def _overlay(name: str, sandbox: str, layers: list[str], owner: Owner) -> None:

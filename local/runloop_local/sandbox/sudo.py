@@ -31,21 +31,28 @@ while [ $# -gt 0 ]; do
   esac
   shift
 done
-entry=$(getent passwd "$user" 2>/dev/null || grep "^$user:" /etc/passwd) || {
+entry=$(getent passwd "$user" 2>/dev/null) || while IFS= read -r line; do
+  case $line in "$user":*) entry=$line; break ;; esac
+done </etc/passwd
+[ -n "$entry" ] || {
   echo "sudo: unknown user $user" >&2
   exit 1
 }
-home=$(echo "$entry" | cut -d: -f6)
+IFS=: read -r _ _ _ _ _ home program <<END
+$entry
+END
 [ -n "$keep" ] || export HOME="$home"
 export USER="$user" LOGNAME="$user" SUDO_USER=user SUDO_UID=1000 SUDO_GID=1000
 if [ -n "$login$shell" ]; then
-  program=$(echo "$entry" | cut -d: -f7)
   [ -z "$login" ] || cd "$home" || exit 1
   if [ $# -gt 0 ]; then set -- "$program" ${login:+-l} -c "$*"; else set -- "$program" ${login:+-l}; fi
 fi
 [ $# -gt 0 ] || exit 0
 [ "$user" = root ] && exec "$@"
-exec setpriv --reuid "$user" --regid "$(id -g "$user")" --init-groups -- "$@"
+case $(setpriv --help 2>&1) in
+  *--reuid*) exec setpriv --reuid "$user" --regid "$(id -g "$user")" --init-groups -- "$@" ;;
+esac
+exec su -s /bin/sh "$user" -c 'exec "$0" "$@"' "$@"
 """
 
 _BASE = 0x400000

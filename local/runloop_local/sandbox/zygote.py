@@ -224,6 +224,7 @@ def _operations_of(driver: str, folder: str) -> DriverOperations:
     chosen.prepare(folder)
     size_files.machine_cpuinfo()
     shift = inside.FIRST_UID_ON_DISK if driver == "idmapped" else 0
+    rootfs.prepare_scratch(folder, shift or os.getuid())
     layers = f"{folder}/layers"
     builders = {
         rootfs.BASE: partial(base_layer.build, layers, shift, real_accounts=driver != "unprivileged"),

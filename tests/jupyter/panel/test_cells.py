@@ -15,6 +15,7 @@ from runloop_jupyter.resources.kinds.network_policy import FORM as POLICY_FORM
 from runloop_jupyter.resources.kinds.secret import FORM as SECRET_FORM
 from runloop_jupyter.text.quoting import reference
 from runloop_jupyter.variables import Variables
+from tests.starter import FROM
 
 NAMES = {
     "plain": "web-1",
@@ -43,7 +44,15 @@ DEVBOX_VALUES = {
 FORMS = {
     "devbox": (creation_form({"blueprint": [("bpt_1", "b")], "snapshot": []}), DEVBOX_VALUES),
     "empty devbox": (creation_form({"blueprint": [], "snapshot": []}), {}),
-    "blueprint": (BUILD_FORM, {"name": "b", "dockerfile": "FROM x\nRUN y", "commands": "a\nb", "metadata": "k=v"}),
+    "blueprint": (
+        BUILD_FORM,
+        {
+            "name": "b",
+            "dockerfile": f"{FROM}\nRUN y",
+            "commands": "a\nb",
+            "metadata": "k=v",
+        },
+    ),
     "blueprint without a Dockerfile": (BUILD_FORM, {"name": "b", "commands": "echo 'a b'"}),
     "secret": (SECRET_FORM, {"name": "TOKEN", "value": "hunter2"}),
     "policy": (POLICY_FORM, {"name": "p", "hosts": "a.org\n*.b.org", "description": "only these", "allow_all": "yes"}),

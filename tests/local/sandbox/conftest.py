@@ -128,7 +128,7 @@ async def run(
     sandbox: Sandbox,
     command: str | tuple[str, ...],
     *,
-    user: User = "user",
+    user: User | str = "user",
     stdin: str = "",
     cwd: str | None = None,
     env: dict[str, str] | None = None,
@@ -163,7 +163,7 @@ async def spawned(sandbox: Sandbox, argv: tuple[str, ...], *, user: User = "user
             await process.wait()
 
 
-async def output(sandbox: Sandbox, command: str | tuple[str, ...], *, user: User = "user") -> str:
+async def output(sandbox: Sandbox, command: str | tuple[str, ...], *, user: User | str = "user") -> str:
     """What a command that must succeed prints."""
     result = await run(sandbox, command, user=user)
     assert result.status == 0, result

@@ -7,6 +7,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING
 
+from ...sandbox.base import is_image
 from ..ids import now_ms
 from ..storage.records import Record, body_of, loader
 from ..storage.retention import Item
@@ -20,6 +21,8 @@ if TYPE_CHECKING:
     from ..storage.store import Store
 
 KIND = "cached_step"
+HOLDER = "step/"
+"""How the names begin by which steps hold layers."""
 _TOUCH_MS = 3600 * 1000
 """The minimum interval between updates of a step's time of last use."""
 
@@ -73,13 +76,13 @@ class BuildCache:
 
     async def add(self, key: str, layers: tuple[str, ...]) -> None:
         """Add a step."""
-        new = [layer for layer in layers if layer not in self._sizes]
+        new = [layer for layer in _own(layers) if layer not in self._sizes]
         await self._keep(CachedStep(key, layers, now_ms(), await self._measure(new)))
 
     async def restore(self) -> None:
         """Measure layers whose sizes are unknown, because they were new with a step that was forgotten."""
         for step in list(self._steps.values()):
-            unknown = {layer for layer in step.layers if layer not in self._sizes}
+            unknown = {layer for layer in _own(step.layers) if layer not in self._sizes}
             sizes = await self._measure(unknown - self._layers.missing(unknown))
             # It may have been removed, or used and so replaced, while its layers were measured.
             if sizes and self._steps.get(step.key) is step:
@@ -118,11 +121,11 @@ class BuildCache:
         self._owners.update(step.layers)
         self._sizes.update(step.sizes)
         self._remove_owner(() if before is None else before.layers)
-        self._layers.hold(f"step/{step.key}", step.layers)
+        self._layers.hold(f"{HOLDER}{step.key}", step.layers)
 
     def _forget(self, key: str) -> None:
         self._remove_owner(self._steps.pop(key).layers)
-        self._layers.release(f"step/{key}")
+        self._layers.release(f"{HOLDER}{key}")
 
     def _remove_owner(self, layers: Iterable[str]) -> None:
         """Decrement the owners of these layers."""
@@ -151,3 +154,8 @@ class BuildCache:
 
     def _parts(self, step: CachedStep) -> dict[str, int]:
         return {layer: self._counted.get(layer, 0) for layer in step.layers}
+
+
+def _own(layers: Iterable[str]) -> list[str]:
+    """Those that steps have made: layers of images count as images."""
+    return [layer for layer in layers if not is_image((layer,))]

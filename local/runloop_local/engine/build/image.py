@@ -25,6 +25,8 @@ class Image(Record):
     command: tuple[str, ...] = ()
     on_build: tuple[str, ...] = ()
     """The ONBUILD instructions for builds on it."""
+    shell: tuple[str, ...] = ()
+    """The program of SHELL for builds on it; by default `/bin/sh -c`."""
     blueprint_id: str | None = None
     """The blueprint that it comes from, possibly through snapshots."""
 

@@ -112,7 +112,24 @@ class Write:
     content: str
 
 
-Action = Run | Copy | Folder | Write
+@dataclass(frozen=True, slots=True)
+class Furnish:
+    """Add what devboxes have to the disk of an image: the account `user`, sudo and this PATH, where it lacks them."""
+
+    path: str
+    folder: str
+    """The working folder, which an image may name without having it."""
+
+
+Action = Run | Copy | Folder | Write | Furnish
+
+
+class UnknownNameError(Exception):
+    """A FROM names something outside of its Dockerfile that the plan was not given."""
+
+    def __init__(self, name: str) -> None:
+        super().__init__(name)
+        self.name = name
 
 
 @dataclass(frozen=True, slots=True)
@@ -144,7 +161,13 @@ class Stage:
         """The settings for devboxes from it."""
         stage_context = self.stage_context
         return Image(
-            stage_context.env, stage_context.cwd, stage_context.user, self.entrypoint, self.command, self.on_build
+            stage_context.env,
+            stage_context.cwd,
+            stage_context.user,
+            self.entrypoint,
+            self.command,
+            self.on_build,
+            shell=() if stage_context.shell == _SHELL else stage_context.shell,
         )
 
     @property
@@ -184,10 +207,18 @@ def secrets_of(stages: Sequence[Stage]) -> list[tuple[Step, Secret]]:
     ]
 
 
-def outside_names(instructions: Sequence[Instruction], build_args: Mapping[str, str]) -> set[str]:
-    """The names in FROM, COPY --from and RUN --mount that are not stages, and may be blueprints."""
-    stages = _Plan(build_args, {}, None).stages(instructions)
-    return {name for stage in stages for name in stage.named if isinstance(name, str)}
+def outside_names(stages: Sequence[Stage]) -> list[str]:
+    """The names in FROM, COPY --from and RUN --mount that are not stages, of all stages that the last one needs."""
+    names = [name for number in sorted(needed(stages)) for name in stages[number].named if isinstance(name, str)]
+    return list(dict.fromkeys(names))
+
+
+def origin_name(stages: Sequence[Stage]) -> str | None:
+    """The name in FROM that the last stage stands on, if need be through others."""
+    base: int | str | None = len(stages) - 1
+    while isinstance(base, int):
+        base = stages[base].base
+    return base
 
 
 def plan(
@@ -196,9 +227,10 @@ def plan(
     images: Mapping[str, Image],
     base: Image | None = None,
 ) -> tuple[Stage, ...]:
-    """Plan the stages of a build. `images` are the blueprints among the outside names; `base` replaces FROM.
+    """Plan the stages of a build. `images` are the settings of the outside names; `base` replaces FROM.
 
-    Raises `InvalidError` with the line of an instruction that cannot be carried out.
+    Raises `InvalidError` with the line of an instruction that cannot be carried out, and `UnknownNameError` for a name
+    in FROM that is not among the images.
     """
     return _Plan(build_args, images, base).stages(instructions)
 
@@ -325,19 +357,19 @@ class _Plan:
         name = words[2].lower() if len(words) == 3 else None
         if name is not None and name in [stage.name for stage in self._stages.done]:
             raise ValueError(f"an earlier stage is called {name} already")
-        platform = expand(instruction.flag("platform"), variables, instruction.escape)
+        _require_platform(expand(instruction.flag("platform"), variables, instruction.escape))
         if isinstance(base, int):
             # ONBUILD applies to the stage directly based on it, and is not inherited further.
             earlier = self._stages.done[base]
             on_build = earlier.on_build
             self._stages.begin(replace(earlier, base=base, steps=(), name=name, on_build=()))
         else:
-            image = self._images.get(base, Image())
+            if base not in self._images:
+                raise UnknownNameError(base)
+            image = self._images[base]
             on_build = image.on_build
             self._stages.begin(replace(_new_stage(base, image), name=name))
-        self._stages.change(
-            steps=(Step(instruction.title, self._stages.context, None, instruction.line, _platform_note(platform)),)
-        )
+        self._stages.change(steps=(Step(instruction.title, self._stages.context, None, instruction.line),))
         self._apply_triggers(on_build, instruction.line)
 
     def _arg(self, instruction: Instruction) -> Step | None:
@@ -467,7 +499,7 @@ class _Plan:
 
 
 def _new_stage(base: str | None, image: Image) -> Stage:
-    stage_context = StageContext(env=image.env, cwd=image.cwd, user=image.user)
+    stage_context = StageContext(env=image.env, cwd=image.cwd, user=image.user, shell=image.shell or _SHELL)
     return Stage(base, stage_context=stage_context, entrypoint=image.entrypoint, command=image.command)
 
 
@@ -477,7 +509,6 @@ def _check_flags(instruction: Instruction) -> None:
         raise ValueError(f"--{min(unknown)} is not served")
 
 
-def _platform_note(platform: str) -> str | None:
-    if platform in ("", PLATFORM) or platform.startswith(f"{PLATFORM}/"):
-        return None
-    return f"This machine is {PLATFORM}, and so are its builds: --platform={platform} has no effect."
+def _require_platform(platform: str) -> None:
+    if platform not in ("", PLATFORM) and not platform.startswith(f"{PLATFORM}/"):
+        raise ValueError(f"--platform={platform} cannot be built or run on this machine, which is {PLATFORM}")

@@ -18,18 +18,14 @@ if TYPE_CHECKING:
     from ..fair_queue import Flow
     from .log import BuildLog
 
-_UNPACK = 'mkdir -p -- "$1" && exec tar -xp $2 -C "$1" -f -'
-_KEEP_EXISTING = "--no-overwrite-dir --keep-directory-symlink"
-
 
 class Programs:
     """Runs programs in the sandboxes of one build."""
 
-    def __init__(self, log: BuildLog, flow: Flow, disk_bytes: int, *, has_root: bool) -> None:
+    def __init__(self, log: BuildLog, flow: Flow, disk_bytes: int) -> None:
         self._log = log
         self._flow = flow
         self._disk_bytes = disk_bytes
-        self._has_root = has_root
 
     async def run(self, sandbox: Sandbox, command: Command) -> int:
         """Run a program, with its output in the log; returns its exit status."""
@@ -49,21 +45,31 @@ class Programs:
 
     async def script(self, sandbox: Sandbox, script: str, *arguments: str) -> None:
         """Run a trusted shell script as root; raises `SandboxError` with its output if it fails."""
-        code, output = await self.run_trusted(sandbox, ("/bin/sh", "-c", script, "sh", *arguments))
+        code, output = await self._run_as_root(sandbox, Command(("/bin/sh", "-c", script, "sh", *arguments), "root"))
         if code:
             raise failure(output or f"exit status {code}", output)
 
-    async def run_trusted(
-        self, sandbox: Sandbox, argv: tuple[str, ...], *, stdin: int = -1, stdout: int = -1
+    async def tool(self, sandbox: Sandbox, *argv: str) -> str:
+        """Run a tool of the sandbox as root; returns its answer, or raises `SandboxError` with it if it fails."""
+        code, output = await self.try_tool(sandbox, *argv)
+        if code:
+            raise failure(output or f"exit status {code}", output)
+        return output
+
+    async def try_tool(self, sandbox: Sandbox, *argv: str, stdin: int = -1, stdout: int = -1) -> tuple[int, str]:
+        """Run a tool as root; returns its exit status and the beginning of its answer. Closes `stdin`."""
+        return await self._run_as_root(sandbox, Command(argv, "root", is_tool=True), stdin=stdin, stdout=stdout)
+
+    async def _run_as_root(
+        self, sandbox: Sandbox, command: Command, *, stdin: int = -1, stdout: int = -1
     ) -> tuple[int, str]:
-        """Run a trusted program as root; returns its exit status and the beginning of its output. Closes `stdin`."""
         output = bytearray()
         (read, write), (nothing, _) = open_each(open_pipe, open_nothing)
         reader = PipeReader(read, lambda data: output.extend(data[: max(0, 4096 - len(output))]), self._flow)
         try:
             try:
                 process = await sandbox.spawn(
-                    Command(argv, "root"),
+                    command,
                     stdin=stdin if stdin >= 0 else nothing,
                     stdout=stdout if stdout >= 0 else write,
                     stderr=write,
@@ -76,8 +82,8 @@ class Programs:
             reader.close()
         return code, output.decode("utf-8", "replace").strip()
 
-    async def run_to_file(self, sandbox: Sandbox, argv: tuple[str, ...], file: Path) -> tuple[int, str]:
-        """Run a trusted program with its output in a file on this machine.
+    async def pack(self, sandbox: Sandbox, paths: list[str], file: Path) -> None:
+        """Pack these paths, relative to the root, into an archive on this machine.
 
         The size is limited here: a sparse file inside takes no disk space there, but its archive may be huge.
         """
@@ -89,23 +95,23 @@ class Programs:
             close_all(read, write, over, ended)
             raise
         try:
-            found = await self.run_trusted(sandbox, argv, stdout=write)
+            code, output = await self.try_tool(sandbox, "pack", *paths, stdout=write)
         finally:
             close_all(write, ended)
             await saving
-        return found
+        if code:
+            raise failure(output or f"exit status {code}", output)
 
     async def unpack(self, sandbox: Sandbox, target: str, archive: Archive | None, copy_request: CopyRequest) -> None:
-        """Send files through a pipe to tar inside the sandbox, where links cannot lead out of it."""
+        """Send files through a pipe into the sandbox, where links cannot lead out of it."""
         read, write = os.pipe()
-        argv = ("/bin/sh", "-c", _UNPACK, "sh", target, _KEEP_EXISTING if self._has_root else "")
-        unpacking = asyncio.create_task(self.run_trusted(sandbox, argv, stdin=read))
+        unpacking = asyncio.create_task(self.try_tool(sandbox, "unpack", target, stdin=read))
         try:
             await asyncio.to_thread(_send, archive, copy_request, os.fdopen(write, "wb"))
         finally:
             code, output = await unpacking
         if code:
-            raise failure(output or f"tar ended with exit status {code}", output)
+            raise failure(output or f"exit status {code}", output)
 
 
 def _send(archive: Archive | None, copy_request: CopyRequest, sink: IO[bytes]) -> None:
@@ -116,4 +122,4 @@ def _send(archive: Archive | None, copy_request: CopyRequest, sink: IO[bytes]) -
             else:
                 archive.send(copy_request, sink)
     except BrokenPipeError:
-        return  # tar has ended, and its exit status and output tell why
+        return  # it has ended, and its exit status and output tell why

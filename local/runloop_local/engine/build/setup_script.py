@@ -7,9 +7,12 @@ import shlex
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 
-from .plan import HOME, Run, StageContext, Step, Write
+from ...sandbox import shells
+from .origins import STARTER
+from .plan import HOME, PATH, Furnish, Run, StageContext, Step, Write
 
 _PROFILE = "/etc/profile.d/zz-blueprint.sh"
+_FURNISH = "what devboxes have: the account user, sudo, PATH"
 _HOST = "https://github.com/"
 
 
@@ -63,23 +66,28 @@ class Setup:
 
 
 def setup_steps(
-    setup: Setup | None, stage_context: StageContext, login_shell: str, *, has_root: bool
+    setup: Setup | None, stage_context: StageContext, *, has_root: bool, is_bare: bool = False
 ) -> tuple[Step, ...]:
-    """The steps of the setup; `stage_context` is the final context of the Dockerfile."""
+    """The steps after a Dockerfile, whose final context is `stage_context`; `is_bare` is true on an image's disk."""
     wanted = setup or Setup()
     user = StageContext(env=stage_context.env, cwd=HOME, user="user")
-    steps = [
-        Step(f"system_setup_commands: {' '.join(command.split())}", user, Run((login_shell, "-lc", command)))
+    path = stage_context.env.get("PATH")
+    # Before all others, which run as `user`; and after the Dockerfile, which may have made the same account.
+    steps = (
+        [Step(_FURNISH, StageContext(user="root"), Furnish(path or PATH, stage_context.cwd or "/"))] if is_bare else []
+    )
+    steps += [
+        Step(f"system_setup_commands: {' '.join(command.split())}", user, Run((shells.LOGIN, "-lc", command)))
         for command in wanted.commands
     ]
     steps += [_file(path, content) for path, content in wanted.files.items()]
     for mount in wanted.code:
         inner = StageContext(env={**stage_context.env, **mount.env}, cwd=HOME, user="user")
-        run = Run((login_shell, "-lc", mount.script), cached=False)
+        run = Run((shells.LOGIN, "-lc", mount.script), cached=False)
         steps.append(Step(f"code_mounts: {mount.owner}/{mount.name}", inner, run))
-    if "PATH" in stage_context.env and has_root:
+    if path is not None and has_root and not is_bare:
         # Login shells reset PATH; they read this file after that.
-        profile = f"export PATH={shlex.quote(stage_context.env['PATH'])}\n"
+        profile = f"export PATH={shlex.quote(path)}\n"
         steps.append(Step("PATH of login shells", StageContext(user="root"), Write(_PROFILE, profile)))
     return tuple(steps)
 
@@ -96,7 +104,7 @@ def preview(dockerfile: str | None, base: str | None, setup: Setup) -> str:
     begin = (dockerfile or "").rstrip("\n")
     if base is not None:
         begin = f"FROM {base}\n{begin}".rstrip("\n")
-    lines = [begin or "FROM scratch", *_preview_lines(setup)]
+    lines = [begin or f"FROM {STARTER}", *_preview_lines(setup)]
     return "".join(f"{line}\n" for line in lines)
 
 

@@ -99,6 +99,7 @@ class Devbox:
 
     async def _launch(self) -> None:
         await self.state.advance("provisioning")
+        await self._launcher.choose_disk()
         runtime = await self._start()
         await self.state.advance("initializing")
         await self._launcher.provision(runtime)

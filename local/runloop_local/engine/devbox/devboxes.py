@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING
 from weakref import WeakValueDictionary
 
 from ...sandbox.base import SandboxError
-from ..build.builder import SANDBOX_PREFIX
+from ..build.disk import SANDBOX_PREFIX
 from ..errors import DiskFullError, EngineError, NotFoundError
 from ..ids import now_ms
 from ..problems import telling

@@ -8,6 +8,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
+from ...sandbox import shells
 from ...sandbox.base import Command
 from ..errors import InvalidError
 from ..ids import now_ms
@@ -51,7 +52,6 @@ class ExecutionContext:
     devbox_id: str
     user: User
     env: Mapping[str, str]
-    login_shell: str
     flow: Flow
     cwd: str | None = None
     """The folder in which commands start; the home directory by default."""
@@ -173,7 +173,7 @@ class ExecutionManager:
     def _runner(self, request: ExecutionRequest) -> Runner:
         if request.shell is not None:
             return self._shell(request, request.shell).runner()
-        argv = (self._context.login_shell, "-lc", request.command)
+        argv = (shells.LOGIN, "-lc", request.command)
         env = {**self._context.env, **request.env}
         command = Command(argv, self._context.user, self._context.cwd, env)
         return ProcessRunner(self._sandbox, command, self._starts, self._context.flow, stdin=request.stdin)
@@ -181,10 +181,8 @@ class ExecutionManager:
     def _shell(self, request: ExecutionRequest, name: str) -> Shell:
         if request.stdin:
             raise InvalidError("A command in a named shell cannot have attach_stdin: leave out one of the two.")
-        if not self._context.login_shell.endswith("bash"):
-            raise InvalidError("Named shells need bash, which this machine does not have: leave out shell_name.")
         if name not in self._shells:
-            argv = (self._context.login_shell, "-l")
+            argv = (shells.BASH, "-l")
             command = Command(argv, self._context.user, self._context.cwd, self._context.env)
             self._shells[name] = Shell(self._sandbox, command, self._context.flow)
         return self._shells[name]

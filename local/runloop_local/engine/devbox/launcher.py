@@ -6,6 +6,7 @@ import asyncio
 from functools import partial
 from typing import TYPE_CHECKING
 
+from ...sandbox import shells
 from ...sandbox.base import Command
 from ..errors import InvalidError
 from ..problems import tell
@@ -14,6 +15,7 @@ from .files import Files, whole
 from .limits import LimitMonitor, size_of
 from .pty import Terminals
 from .runtime import Runtime
+from .supervisor import holder_of
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
@@ -36,6 +38,16 @@ class Launcher:
         self._disk = disk
         self._flow = flow
         self._services = services
+
+    async def choose_disk(self) -> None:
+        """Give the standard image to a new devbox that names no disk; raises `InvalidError` if it cannot be had."""
+        record, standard = self._state.record, self._services.standard_image
+        if standard is None or record.snapshot_id is not None or record.blueprint_id is not None:
+            return
+        disk = await standard.disk()
+        self._state.require_live()
+        self._services.layers.hold(holder_of(record.id), disk.layers)
+        self._state.note(layers=disk.layers, image=disk.image)
 
     async def start(self, on_violation: Callable[[LimitViolation], None]) -> Runtime:
         """Make the sandbox, or take the disk up again, and start it."""
@@ -106,10 +118,10 @@ class Launcher:
         # Each overrides those before it: the user's own variables those of the image, and secrets all.
         env = {**image.env, **record.environment_variables, **secrets}
         cwd = None if image.cwd is None else sandbox.path(image.cwd)
-        return ExecutionContext(record.id, record.user, env, self._services.login_shell, self._flow, cwd)
+        return ExecutionContext(record.id, record.user, env, self._flow, cwd)
 
 
 def _login(context: ExecutionContext) -> Command:
     """The shell of a terminal."""
     env = {"TERM": "xterm-256color", **context.env}
-    return Command((context.login_shell, "-l"), context.user, context.cwd, env)
+    return Command((shells.LOGIN, "-l"), context.user, context.cwd, env)

@@ -9,6 +9,7 @@ from .pty import IDLE_TTL_S
 
 if TYPE_CHECKING:
     from ...sandbox.base import Isolation
+    from ..build.standard_image import StandardImage
     from ..fair_queue import FairQueue
     from ..kernel.kernels import Kernels
     from ..storage.layers import Layers
@@ -26,13 +27,14 @@ class DevboxServices:
     isolation: Isolation
     store: Store
     history: History
-    login_shell: str
     layers: Layers
     provisioner: Provisioner
     kernels: Kernels
     vault: Vault
     fair_queue: FairQueue
     machine: Machine
+    standard_image: StandardImage | None = None
+    """The disk of devboxes that name none; None for this machine's own userland."""
     pty_idle_ttl: float = IDLE_TTL_S
     """Seconds that a terminal outlives its client."""
     size_notes: dict[str, str] = field(default_factory=dict)

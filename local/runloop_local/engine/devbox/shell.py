@@ -10,16 +10,19 @@ is dropped.
 from __future__ import annotations
 
 import asyncio
+import os
 import re
 import secrets
 import shlex
 from typing import TYPE_CHECKING, Any
 
+from ...sandbox import shells
+from ...sandbox.base import Command, SandboxError
 from .execution import CANNOT_START, settle
-from .pipes import PipeReader, PipeWriter, close_all, open_each, open_pipe, open_small_pipe
+from .pipes import PipeReader, PipeWriter, close_all, open_each, open_nothing, open_pipe, open_small_pipe
 
 if TYPE_CHECKING:
-    from ...sandbox.base import Command, Process, Sandbox
+    from ...sandbox.base import Process, Sandbox
     from ..fair_queue import Flow
     from .execution import Execution
     from .output_log import Stream
@@ -113,6 +116,16 @@ class Shell:
             self._bash = None
         return code
 
+    async def _require_bash(self) -> None:
+        (nothing, _) = open_nothing()
+        try:
+            looking = Command(("find-shell", shells.BASH), is_tool=True)
+            process = await self._sandbox.spawn(looking, stdin=nothing, stdout=nothing, stderr=nothing)
+            if await process.wait():
+                raise SandboxError(shells.missing(shells.BASH))
+        finally:
+            os.close(nothing)
+
     def runner(self) -> ShellRunner:
         """A runner by which one execution uses this shell."""
         return ShellRunner(self)
@@ -128,6 +141,7 @@ class Shell:
             await self._bash.process.signal(number, group=True)
 
     async def _start(self) -> _Bash:
+        await self._require_bash()
         source, output, error = open_each(open_small_pipe, open_pipe, open_pipe)
         try:
             process = await self._sandbox.spawn(self._command, stdin=source[0], stdout=output[1], stderr=error[1])

@@ -101,7 +101,13 @@ class Layers:
 
     def missing(self, layers: Iterable[str]) -> frozenset[str]:
         """The layers that are not on disk."""
-        return frozenset(layers) - self._isolation.layers()
+        return frozenset(layers) - self._isolation.layers() - self._isolation.lowest_layers()
+
+    async def in_use(self, *, besides: str) -> frozenset[str]:
+        """The layers that disks stand on, or that have a holder whose name does not begin with `besides`."""
+        on_disk = await asyncio.to_thread(self._isolation.used_layers)
+        holders = [layers for holder, layers in self._layers_of.items() if not holder.startswith(besides)]
+        return on_disk.union(*holders)
 
     async def bytes_of(self, layer: str) -> int:
         """The size of a layer on disk. The time grows with the number of files."""
