@@ -95,19 +95,25 @@ def chosen() -> list[Path]:
 
 
 def packed(files: Sequence[Path], extra: bytes = b"") -> bytes:
+    """An archive as Docker writes it: with times in whole seconds, so that a header stands for a file."""
     content = io.BytesIO()
-    with tarfile.open(fileobj=content, mode="w") as archive:
+    with tarfile.open(fileobj=content, mode="w", format=tarfile.GNU_FORMAT) as archive:
         folders: set[Path] = set()
         for path in files:
             for folder in [each for each in reversed(path.parents) if each not in folders and each != Path("/")]:
                 folders.add(folder)
-                archive.add(folder, recursive=False)
-            archive.add(path)
+                archive.add(folder, recursive=False, filter=in_whole_seconds)
+            archive.add(path, filter=in_whole_seconds)
         if extra:
             info = tarfile.TarInfo("extra")
             info.size = len(extra)
             archive.addfile(info, io.BytesIO(extra))
     return content.getvalue()
+
+
+def in_whole_seconds(info: tarfile.TarInfo) -> tarfile.TarInfo:
+    info.mtime = int(info.mtime)
+    return info
 
 
 @contextmanager

@@ -15,40 +15,32 @@ import signal
 import stat
 import struct
 import sys
-import tarfile
 from collections import Counter
 from contextlib import suppress
 from dataclasses import dataclass
-from typing import IO, TYPE_CHECKING, cast
+from typing import TYPE_CHECKING
 
 from runloop_local.sandbox import linux
+from runloop_local.sandbox.layer_archive import LayerError, Source, clean, members, shown
 from runloop_local.sandbox.linux import BIND, NO_DEV, NO_EXEC, NO_SUID, REMOUNT
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator
+    from collections.abc import Callable, Mapping, Sequence
+
+    from runloop_local.sandbox.layer_archive import Kind, Member
 
 ROOT = "@"
 _CHUNK = 1 << 20
 _ZEROS = bytes(_CHUNK)
-_HEADER_BYTES = 1 << 20
-"""The limit for all headers of one member, as they are read into memory."""
-_MAX_PATH = 4095
-_MAX_GLOBAL_HEADERS = 100
 _MAX_IMPLIED = 100_000
-_LATEST = 1 << 33
 _HIGHEST = 1 << 16
 _WHITEOUT, _AUFS, _OPAQUE = b".wh.", b".wh..wh.", b".wh..wh..opq"
-_XATTR = "SCHILY.xattr."
 _UID_COUNT = 1 << 16
 _NOBODY = 65534
 _CAPABILITY_V2, _CAPABILITY_V3 = 0x02000000, 0x03000000
 _VERSION_MASK = 0xFF000000
 _LEFT_OUT = (errno.ENOTSUP, errno.ENOSPC, errno.E2BIG, errno.ERANGE, errno.EPERM, errno.EINVAL)
 _TYPES = "files, folders, links and pipes"
-
-
-class LayerError(Exception):
-    """A layer cannot be unpacked; the text completes a sentence about it."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -79,43 +71,6 @@ class Owners:
         return struct.pack("<I", flags | _CAPABILITY_V3) + value[4:] + struct.pack("<I", self.shift)
 
 
-class Source(io.RawIOBase):
-    """The uncompressed archive, which can only be read forwards; limits what is read as headers."""
-
-    def __init__(self, stream: IO[bytes]) -> None:
-        self._stream = stream
-        self._position = 0
-        self.left = _HEADER_BYTES
-        self.latest = b""
-        """The last block that was read as a header."""
-
-    def read(self, size: int = -1) -> bytes:
-        """Read a part of a header."""
-        if not 0 <= size <= self.left:
-            raise LayerError("has a header that is too long")
-        self.left -= size
-        self.latest = self.content(size)
-        return self.latest
-
-    def content(self, size: int) -> bytes:
-        """Read up to `size` bytes; fewer only at the end."""
-        found = self._stream.read(size)
-        self._position += len(found)
-        return found
-
-    def seek(self, offset: int, whence: int = io.SEEK_SET) -> int:
-        """Skip to an offset."""
-        if whence != io.SEEK_SET or offset < self._position:
-            raise LayerError("is packed in a way that needs reading backwards")
-        while self._position < offset and self.content(min(_CHUNK, offset - self._position)):
-            pass
-        return self._position
-
-    def tell(self) -> int:
-        """The position."""
-        return self._position
-
-
 class Unpacker:
     """Unpacks one archive into the working directory, which must be the process's root or trusted."""
 
@@ -130,56 +85,25 @@ class Unpacker:
         self._times: dict[bytes, int] = {}
         self._implied: dict[bytes, None] = {}
         self._left_out: Counter[str] = Counter()
-        self._by_kind: tuple[tuple[Callable[[tarfile.TarInfo], bool], Callable[[tarfile.TarInfo, bytes], None]], ...]
-        self._by_kind = (
-            (tarfile.TarInfo.isfile, self._file),
-            (tarfile.TarInfo.isdir, self._folder),
-            (tarfile.TarInfo.issym, self._symbolic_link),
-            (tarfile.TarInfo.islnk, self._hard_link),
-            (tarfile.TarInfo.isfifo, self._pipe),
-            (tarfile.TarInfo.isdev, self._device),
-        )
+        self._by_kind: Mapping[Kind, Callable[[Member], None]] = {
+            "file": self._file,
+            "folder": self._folder,
+            "symbolic link": self._symbolic_link,
+            "hard link": self._hard_link,
+            "pipe": self._pipe,
+            "device": self._device,
+        }
 
     def run(self) -> dict[str, object]:
         """Unpack all members; returns what there is to tell. Raises LayerError or OSError."""
-        for member in self._headers():
-            if member.size < 0:
-                raise LayerError(f"has {shown(clean(member.name))} with a size below zero")
-            self._count(1, member.size if member.isfile() else 0)
+        for member in members(self._source):
+            self._count(1, member.size if member.kind == "file" else 0)
             self._unpack(member)
         for folder, time in self._times.items():
             with suppress(FileNotFoundError, NotADirectoryError):  # replaced by a later member
                 os.utime(folder, ns=(time, time), follow_symlinks=False)
         implied = [name.decode("utf-8", "surrogateescape") for name in self._implied]
         return {"bytes": self._bytes, "members": self._members, "implied": implied, "left_out": dict(self._left_out)}
-
-    def _headers(self) -> Iterator[tarfile.TarInfo]:
-        parsed: tarfile.TarFile | None = None
-        while True:
-            self._source.left = _HEADER_BYTES
-            try:
-                if parsed is None:
-                    # Opening it parses the first member already.
-                    parsed = tarfile.open(  # noqa: SIM115 - has nothing to close but the source
-                        fileobj=cast("IO[bytes]", self._source), mode="r:", encoding="utf-8", errors="surrogateescape"
-                    )
-                member = parsed.next()
-            except (tarfile.TarError, ValueError, OverflowError, RecursionError, EOFError) as error:
-                raise LayerError(f"is no tar archive that can be read: {error}") from error
-            if len(parsed.pax_headers) > _MAX_GLOBAL_HEADERS:
-                raise LayerError("has too many general headers")
-            if member is None:
-                self._check_end()
-                return
-            parsed.members.clear()  # type: ignore[attr-defined]  # otherwise it keeps all
-            yield member
-
-    def _check_end(self) -> None:
-        """Raise LayerError if the last header is no end: `tarfile` takes any wrong one for it."""
-        if self._source.latest.strip(b"\0"):
-            raise LayerError("is no tar archive that can be read: a header is wrong or cut")
-        while self._source.content(_CHUNK):
-            pass
 
     def _count(self, members: int, size: int) -> None:
         self._members += members
@@ -189,40 +113,38 @@ class Unpacker:
         if self._bytes > self._max_bytes:
             raise LayerError(f"has more than {self._max_bytes:,} bytes of files, the limit for an image")
 
-    def _unpack(self, member: tarfile.TarInfo) -> None:
-        path = clean(member.name)
+    def _unpack(self, member: Member) -> None:
+        path = member.path
         try:
             folder, _, name = path.rpartition(b"/")
             if name.startswith(_WHITEOUT):
                 self._hide(folder, name)
                 return
-            unpack = next((unpack for fits, unpack in self._by_kind if fits(member)), None)
+            unpack = self._by_kind.get(member.kind)
             if unpack is None:
-                raise LayerError(f"has {shown(path)} of the unknown type {member.type!r}, not {_TYPES}")
-            if not path and not member.isdir():
+                raise LayerError(f"has {shown(path)} of an unknown type, not {_TYPES}")
+            if not path and member.kind != "folder":
                 raise LayerError("has a root that is no folder")
             self._make_parents(folder)
-            unpack(member, path)
+            unpack(member)
         except (OSError, ValueError) as error:
             raise _failure(path, error) from error
 
-    def _file(self, member: tarfile.TarInfo, path: bytes) -> None:
+    def _file(self, member: Member) -> None:
         mode = member.mode & 0o7777
-        target = self._create(path, mode & 0o777)
+        target = self._create(member.path, mode & 0o777)
         try:
-            if member.sparse:
-                self._write_sparse(target, member)
+            if member.pieces is None:
+                self._write(target, member.size, member.path)
             else:
-                self._write(target, member.size, path)
+                self._write_sparse(target, member, member.pieces)
             self._set_owner(target, member)
             if mode & 0o7000:
                 os.fchmod(target, mode)  # after the owner, as a change of that takes set-uid away
             self._set_attributes(target, member)
-            time = _time(member)
-            os.utime(target, ns=(time, time))
+            os.utime(target, ns=(member.mtime, member.mtime))
         finally:
             os.close(target)
-        self._source.seek(-(-self._source.tell() // tarfile.BLOCKSIZE) * tarfile.BLOCKSIZE)
 
     def _create(self, path: bytes, mode: int) -> int:
         flags = os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_NOFOLLOW | os.O_CLOEXEC
@@ -244,23 +166,23 @@ class Unpacker:
             else:
                 write(target, piece)
 
-    def _write_sparse(self, target: int, member: tarfile.TarInfo) -> None:
-        self._source.seek(member.offset_data)
-        for offset, size in cast("list[tuple[int, int]]", member.sparse):
-            if offset + size > member.size:
-                raise LayerError(f"has {shown(clean(member.name))}, a sparse file that is larger than it says")
+    def _write_sparse(self, target: int, member: Member, pieces: Sequence[tuple[int, int]]) -> None:
+        for offset, size in pieces:
+            if offset < 0 or size < 0 or offset + size > member.size:
+                raise LayerError(f"has {shown(member.path)}, a sparse file that is larger than it says")
             os.lseek(target, offset, os.SEEK_SET)
-            self._write(target, size, clean(member.name))
+            self._write(target, size, member.path)
         os.ftruncate(target, member.size)
 
-    def _folder(self, member: tarfile.TarInfo, path: bytes) -> None:
+    def _folder(self, member: Member) -> None:
+        path = member.path
         if path:
             self._make_folder(path)
         here = path or b"."
         self._set_owner(here, member)
         os.chmod(here, member.mode & 0o7777)
         self._set_attributes(here, member)
-        self._times[here] = _time(member)
+        self._times[here] = member.mtime
         self._implied.pop(path, None)
 
     def _make_folder(self, path: bytes, mode: int = 0o700) -> None:
@@ -276,19 +198,18 @@ class Unpacker:
                 os.setxattr(path, self._owners.opaque, b"y")  # what it has hidden stays hidden
         self._folders.add(path)
 
-    def _symbolic_link(self, member: tarfile.TarInfo, path: bytes) -> None:
-        target = _encoded(member.linkname)
+    def _symbolic_link(self, member: Member) -> None:
+        path = member.path
         try:
-            os.symlink(target, path)
+            os.symlink(member.link, path)
         except FileExistsError:
             self._remove(path)
-            os.symlink(target, path)
+            os.symlink(member.link, path)
         self._set_owner(path, member)
-        time = _time(member)
-        os.utime(path, ns=(time, time), follow_symlinks=False)
+        os.utime(path, ns=(member.mtime, member.mtime), follow_symlinks=False)
 
-    def _hard_link(self, member: tarfile.TarInfo, path: bytes) -> None:
-        target = clean(member.linkname)
+    def _hard_link(self, member: Member) -> None:
+        path, target = member.path, clean(member.link)
         if target == path:
             return
         try:
@@ -302,12 +223,12 @@ class Unpacker:
             self._remove(path)
             os.link(target, path, follow_symlinks=False)
 
-    def _pipe(self, member: tarfile.TarInfo, path: bytes) -> None:
-        self._remove(path)
-        os.mkfifo(path, member.mode & 0o777)
-        self._set_owner(path, member)
+    def _pipe(self, member: Member) -> None:
+        self._remove(member.path)
+        os.mkfifo(member.path, member.mode & 0o777)
+        self._set_owner(member.path, member)
 
-    def _device(self, member: tarfile.TarInfo, path: bytes) -> None:
+    def _device(self, member: Member) -> None:
         """Leave it out: a devbox has its own /dev, and no other devices."""
         self._left_out["devices"] += 1
 
@@ -319,7 +240,7 @@ class Unpacker:
             self._make_parents(folder)
             os.setxattr(folder, self._owners.opaque, b"y")
         elif not name.startswith(_AUFS):
-            hidden = clean(os.fsdecode(name.removeprefix(_WHITEOUT)))
+            hidden = clean(name.removeprefix(_WHITEOUT))
             if not hidden:
                 raise LayerError(f"has {shown(name)}, which hides no name")
             self._make_parents(folder)
@@ -377,7 +298,7 @@ class Unpacker:
             shutil.rmtree(path)
             self._folders = {b""}  # looked up again: it may have had many
 
-    def _set_owner(self, target: int | bytes, member: tarfile.TarInfo) -> None:
+    def _set_owner(self, target: int | bytes, member: Member) -> None:
         if not self._owners.real:
             return
         uid, gid = (self._owners.on_disk(number) for number in (member.uid, member.gid))
@@ -390,11 +311,9 @@ class Unpacker:
         else:
             os.lchown(target, uid, gid)
 
-    def _set_attributes(self, target: int | bytes, member: tarfile.TarInfo) -> None:
-        for header, text in member.pax_headers.items():
-            if not header.startswith(_XATTR):
-                continue
-            name, value = header.removeprefix(_XATTR), self._attribute(header.removeprefix(_XATTR), _encoded(text))
+    def _set_attributes(self, target: int | bytes, member: Member) -> None:
+        for name, archived in member.attributes.items():
+            value = self._attribute(name, archived)
             try:
                 if value is None:
                     self._left_out["attributes"] += 1
@@ -413,23 +332,6 @@ class Unpacker:
         return value if name.startswith("user.") and not name.startswith("user.overlay.") else None
 
 
-def clean(name: str) -> bytes:
-    """The path of a member, relative to the root; b"" is the root itself. Raises LayerError if it leads out."""
-    parts = [part for part in _encoded(name).split(b"/") if part not in (b"", b".")]
-    if b".." in parts:
-        raise LayerError(f"has {shown(_encoded(name))}, which leads out of it")
-    path = b"/".join(parts)
-    if b"\0" in path or len(path) > _MAX_PATH:
-        raise LayerError(f"has a name that no file can have: {shown(path)}")
-    return path
-
-
-def shown(path: bytes) -> str:
-    """A name in an error."""
-    text = repr(path.decode("utf-8", "backslashreplace"))
-    return text if len(text) <= 100 else f"{text[:100]}...'"
-
-
 def is_whiteout(found: os.stat_result) -> bool:
     """True for what overlayfs takes for a deleted file."""
     return stat.S_ISCHR(found.st_mode) and found.st_rdev == 0
@@ -440,14 +342,6 @@ def write(target: int, piece: bytes) -> None:
     rest = memoryview(piece)
     while rest:
         rest = rest[os.write(target, rest) :]
-
-
-def _encoded(text: str) -> bytes:
-    return text.encode("utf-8", "surrogateescape")
-
-
-def _time(member: tarfile.TarInfo) -> int:
-    return int(member.mtime * 10**9) if 0 <= member.mtime < _LATEST else 0
 
 
 def _failure(path: bytes, error: OSError | ValueError) -> Exception:
@@ -493,43 +387,3 @@ def main(
     except RecursionError:
         report = {"refused": "has folders too deep in each other"}
     write(1, json.dumps(report).encode())
-
-
-def adopt(layers: str, as_owner: Callable[[], None], name: str, *below: str) -> None:
-    """Give folders of a layer, whose names are on stdin as JSON, the owner and mode that they have in those below.
-
-    `below` are names of layers, top first. A folder that none of them has is left as it is.
-    """
-    as_owner()
-    for folder in json.loads(sys.stdin.buffer.read()):
-        target = _open_folder(f"{layers}/{name}/{ROOT}", _encoded(folder))
-        for lower in below:
-            source = _open_folder(f"{layers}/{lower}/{ROOT}", _encoded(folder))
-            if source is not None:
-                if target is not None:
-                    _copy_access(source, target)
-                os.close(source)
-                break
-        if target is not None:
-            os.close(target)
-
-
-def _open_folder(root: str, path: bytes) -> int | None:
-    """A descriptor of a folder in a layer; None if there is none, or a link on the way to it."""
-    found = os.open(root, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
-    for part in path.split(b"/"):
-        folder = found
-        try:
-            found = os.open(part, os.O_RDONLY | os.O_DIRECTORY | os.O_NOFOLLOW | os.O_CLOEXEC, dir_fd=folder)
-        except (FileNotFoundError, NotADirectoryError):
-            return None
-        finally:
-            os.close(folder)
-    return found
-
-
-def _copy_access(source: int, target: int) -> None:
-    found = os.fstat(source)
-    with suppress(PermissionError):  # without privileges there is one owner only
-        os.fchown(target, found.st_uid, found.st_gid)
-    os.fchmod(target, stat.S_IMODE(found.st_mode))

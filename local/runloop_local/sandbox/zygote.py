@@ -244,9 +244,9 @@ def _unpack(layers: str, shift: int, driver: IsolationDriver, *arguments: str) -
 
 
 def _adopt(layers: str, driver: IsolationDriver, *arguments: str) -> None:
-    from runloop_local.sandbox import unpack
+    from runloop_local.sandbox import adopt
 
-    unpack.adopt(layers, driver.as_owner, *arguments)
+    adopt.main(layers, driver.as_owner, *arguments)
 
 
 def _enter_groups(request: frames.Message) -> None:
