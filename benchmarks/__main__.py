@@ -47,6 +47,7 @@ MEASUREMENTS = {
     "lab-start": "lab:start",
     "neighbours": "neighbours:run",
     "curves": "curves:run",
+    "cell-curves": "cell_curves:run",
 }
 """Each measurement's name, and the function that makes its rows; the module's name stands for all of its own."""
 

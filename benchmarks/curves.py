@@ -208,8 +208,13 @@ SUBJECTS = {
 
 
 async def run() -> list[Row]:
+    """The exponent of each of the service's costs."""
+    return await exponents(SUBJECTS)
+
+
+async def exponents(subjects: Mapping[str, Subject]) -> list[Row]:
     """The exponent of each cost: 0 where it does not grow, 1 where it grows with the size."""
-    return [_row(subject, curve) for subject in SUBJECTS.values() for curve in await curves_of(subject)]
+    return [_row(subject, curve) for subject in subjects.values() for curve in await curves_of(subject)]
 
 
 async def curves_of(subject: Subject) -> list[Curve]:
@@ -236,11 +241,11 @@ def _row(subject: Subject, curve: Curve) -> Row:
     return Row(name, curve.exponent, "exponent", goal=f"<= {limit}: {_ROW_NAMES[limit]}")
 
 
-async def draw(folder: Path, names: Sequence[str]) -> None:
+async def draw(folder: Path, names: Sequence[str], subjects: Mapping[str, Subject]) -> None:
     """Measure subjects, print their rows and write their pictures."""
     print(f"on a machine with {load()}")
-    for name in names:
-        subject = SUBJECTS[name]
+    for name in names or subjects:
+        subject = subjects[name]
         curves = await curves_of(subject)
         (folder / f"curve-{name}.svg").write_text(svg(subject.name, subject.sizes, curves))
         for curve in curves:
@@ -250,4 +255,4 @@ async def draw(folder: Path, names: Sequence[str]) -> None:
 
 
 if __name__ == "__main__":
-    asyncio.run(draw(Path(sys.argv[1]), sys.argv[2:] or list(SUBJECTS)))
+    asyncio.run(draw(Path(sys.argv[1]), sys.argv[2:], SUBJECTS))
