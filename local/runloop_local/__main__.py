@@ -31,6 +31,7 @@ if TYPE_CHECKING:
 
     from .engine.engine import Engine
     from .engine.storage.retention_limits import Limit
+    from .images import RegistrySettings
     from .settings import Settings
 
 _DESCRIPTION = "The Runloop REST API on this machine."
@@ -50,6 +51,7 @@ docker-daemon:NAME, podman:NAME, oci:FOLDER, oci-archive:FILE, docker-archive:FI
 _IMAGES = "List the images on this machine. runloop-local prune images removes those that nothing uses."
 _USERLAND = "this machine's own userland"
 _IMAGE_VARIABLE = "RUNLOOP_LOCAL_IMAGE"
+_MIRRORS_VARIABLE, _INSECURE_VARIABLE = "RUNLOOP_LOCAL_MIRRORS", "RUNLOOP_LOCAL_INSECURE_REGISTRIES"
 _MOVE_HINT = "Choose a folder of your own with --data-dir, or make this one private: chmod 700."
 
 
@@ -101,6 +103,18 @@ def _parser() -> argparse.ArgumentParser:
         default=os.environ.get(_IMAGE_VARIABLE, ""),
         metavar="IMAGE",
         help=f"the image of devboxes without a blueprint (default: {_IMAGE_VARIABLE}, else this machine's userland)",
+    )
+    serve.add_argument(
+        "--mirrors",
+        default=os.environ.get(_MIRRORS_VARIABLE, ""),
+        metavar="LIST",
+        help=f"mirrors of registries: 'docker.io=mirror.example.com' (default: {_MIRRORS_VARIABLE})",
+    )
+    serve.add_argument(
+        "--insecure-registries",
+        default=os.environ.get(_INSECURE_VARIABLE, ""),
+        metavar="LIST",
+        help=f"registries without TLS, or with any certificate: 'host:5000' (default: {_INSECURE_VARIABLE})",
     )
     serve.add_argument("--idle-timeout", type=float, default=1800.0, metavar="SECONDS", help="stop when idle so long")
     serve.add_argument("--pty-idle-ttl", type=float, default=900.0, metavar="SECONDS", help="end unused terminals")
@@ -196,6 +210,7 @@ def _run(options: argparse.Namespace, data_dir: Path, *, own: bool) -> None:
         _limits(options.keep),
         max(options.heartbeat, 0.0),
         options.image.strip(),
+        _registries(options),
     )
     try:
         listeners = listen(settings.host, settings.port)
@@ -236,6 +251,15 @@ def _import_server() -> Callable[..., Awaitable[None]]:
     from .server import serve
 
     return serve
+
+
+def _registries(options: argparse.Namespace) -> RegistrySettings:
+    from .images import parse_registries
+
+    try:
+        return parse_registries(options.mirrors, options.insecure_registries)
+    except ValueError as error:
+        raise service.ServiceError(f"--mirrors: {error}") from None
 
 
 def _limits(given: str) -> dict[str, Limit]:

@@ -68,7 +68,7 @@ async def serve(
     settings: Settings, listeners: list[socket.socket], opened: Prerequisites, ready: Callable[[str, Engine], None]
 ) -> None:
     """Serve until a signal or the idle timeout; calls `ready` with the base URL once requests are accepted."""
-    engine = await Engine.compose(opened, settings.pty_idle_ttl, settings.limits, settings.image)
+    engine = await Engine.compose(opened, settings.pty_idle_ttl, settings.limits, settings.image, settings.registries)
     try:
         await _serve(settings, listeners, engine, ready)
     finally:

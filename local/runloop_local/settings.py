@@ -10,6 +10,7 @@ if TYPE_CHECKING:
     from pathlib import Path
 
     from .engine.storage.retention_limits import Limit
+    from .images import RegistrySettings
     from .sandbox import Requested
 
 
@@ -29,3 +30,5 @@ class Settings:
     heartbeat: float
     image: str = ""
     """The image of devboxes that name none; by default this machine's own userland."""
+    registries: RegistrySettings | None = None
+    """How registries of images are reached."""

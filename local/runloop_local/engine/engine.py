@@ -52,6 +52,7 @@ from .tunnel.tunnels import Tunnels
 if TYPE_CHECKING:
     from collections.abc import Collection, Mapping
 
+    from ..images import RegistrySettings
     from ..sandbox import Isolation, Requested
     from .storage.retention_limits import Limit
     from .storage.store import Store
@@ -103,11 +104,16 @@ class Engine:
 
     @classmethod
     async def compose(
-        cls, opened: Prerequisites, pty_idle_ttl: float, limits: Mapping[str, Limit], image: str
+        cls,
+        opened: Prerequisites,
+        pty_idle_ttl: float,
+        limits: Mapping[str, Limit],
+        image: str = "",
+        registries: RegistrySettings | None = None,
     ) -> Engine:
         """Compose the engine of what was opened, which it closes. Raises `OSError`, `SandboxError` or `EngineError`."""
         async with opened.closing as closing:
-            return await cls._compose(opened, pty_idle_ttl, limits, image, closing)
+            return await cls._compose(opened, pty_idle_ttl, limits, image, registries, closing)
 
     @classmethod
     async def _compose(
@@ -116,6 +122,7 @@ class Engine:
         pty_idle_ttl: float,
         limits: Mapping[str, Limit],
         image: str,
+        registries: RegistrySettings | None,
         closing: AsyncExitStack,
     ) -> Engine:
         data_dir, reserve, store, isolation = opened.data_dir, opened.reserve, opened.store, opened.isolation
@@ -138,7 +145,9 @@ class Engine:
         cache_mounts = CacheMounts(isolation.caches, partial(retention.notice, "cache"))
         retention.add("cache", CombinedData(cache, cache_mounts))
         image_store = (
-            None if isolation.image_layers is None else ImageStore(data_dir / "images", isolation.image_layers)
+            None
+            if isolation.image_layers is None
+            else ImageStore(data_dir / "images", isolation.image_layers, registries)
         )
         standard = standard_reference(image, image_store)
         sources = Sources(objects.path, secrets.values, image_store)

@@ -21,3 +21,14 @@ class RegistrySettings:
     """The limit for the unpacked files of one image."""
     max_members: int = 5_000_000
     """The limit for their number."""
+
+
+def parse_registries(mirrors: str, insecure: str) -> RegistrySettings:
+    """Read `docker.io=mirror.example.com ...` and `registry:5000 ...`; raises `ValueError` with a sentence."""
+    found: dict[str, tuple[str, ...]] = {}
+    for word in mirrors.split():
+        registry, _, address = word.partition("=")
+        if not registry or not address:
+            raise ValueError(f"{word!r} is no mirror: write it like docker.io=mirror.example.com.")
+        found[registry] = (*found.get(registry, ()), address)
+    return RegistrySettings(found, frozenset(insecure.split()))
