@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import asyncio
 import os
 import secrets
 import subprocess
@@ -16,7 +15,7 @@ import pytest_asyncio
 
 from runloop_local.engine.network.policies import EgressRules, Network, Ports
 from runloop_local.sandbox import Isolation, Sandbox, capture
-from tests.local.sandbox.conftest import NAMESPACES, namespaces_only, output, run
+from tests.local.sandbox.conftest import NAMESPACES, namespaces_only, output, run, spawned
 from tests.local.sandbox.own_internet import (
     CHECKOUT,
     MACHINE,
@@ -26,6 +25,7 @@ from tests.local.sandbox.own_internet import (
     ROUTER,
     SERVER,
     SILENT,
+    UNANSWERED,
     VARIABLE,
 )
 
@@ -73,6 +73,10 @@ if ASKED is not None:
     async def connect(sandbox: Sandbox, *hosts: str, port: int = PORT) -> list[str]:
         """What the server at each host says, or the name of the error."""
         return (await output(sandbox, ("python3", "-c", CONNECT, str(port), *hosts))).splitlines()
+
+    def _encoded(name: str) -> bytes:
+        """The labels of a name, as a query has them."""
+        return b"".join(bytes([len(label)]) + label.encode() for label in name.strip(".").split("."))
 
     def asked() -> list[str]:
         return Path(ASKED or "").read_text().split()
@@ -164,11 +168,17 @@ END"""
     @namespaces_only
     async def test_sandboxes_do_not_reach_each_other(restricted: Restricted) -> None:
         one, other = await restricted(), await restricted()
-        listening = "import socket; s = socket.create_server(('0.0.0.0', 8080)); s.settimeout(5); s.accept()"
-        waiting = asyncio.create_task(run(one, ("python3", "-c", listening)))
-        found = await connect(other, "127.0.0.1", capture.OWN_ADDRESS, "192.0.0.1", port=8080)
-        assert set(found) <= FAILURES
-        assert "timed out" in (await waiting).err
+        program = """
+import socket
+server = socket.create_server(("0.0.0.0", 8080))
+print("listening", flush=True)
+while True: server.accept()[0].sendall(b"here")
+"""
+        own = ("127.0.0.1", capture.OWN_ADDRESS)
+        async with spawned(one, ("python3", "-c", program)) as said:
+            assert said == "listening"
+            assert await connect(one, *own, port=8080) == ["here", "here"]
+            assert set(await connect(other, *own, port=8080)) <= FAILURES
 
     @namespaces_only
     async def test_names_are_answered_by_tcp_and_whatever_server_is_asked(restricted: Restricted) -> None:
@@ -194,6 +204,24 @@ print(names.recv(512)[-4:] == socket.inet_aton("{SERVER}"))
         for port in capture.PORTS:
             with pytest.raises(Exception, match="closed to tunnels"):
                 await sandbox.dial(port)
+
+    @namespaces_only
+    async def test_names_that_nobody_answers_do_not_hold_up_those_of_others(restricted: Restricted) -> None:
+        program = f"""
+import socket, struct
+sock = socket.socket(socket.AF_INET, socket.SOCK_DGRAM)
+sock.connect(("192.0.2.9", 53))
+for number in range(5000):
+    name = bytes([6]) + b"n%05d" % number + {_encoded(UNANSWERED)!r}
+    sock.send(struct.pack("!6H", 7, 256, 1, 0, 0, 0) + name + b"\\0\\0\\1\\0\\1")
+print("sent", flush=True)
+sock.recv(512)
+"""
+        slow, other = await restricted(), await restricted()
+        async with spawned(slow, ("python3", "-c", program)) as said:
+            assert said == "sent"
+            assert await connect(other, "db.example.test") == [SERVER]
+            assert await connect(slow, SERVER) == [SERVER]
 
     @namespaces_only
     async def test_a_program_that_connects_without_end_has_a_limit(restricted: Restricted) -> None:
