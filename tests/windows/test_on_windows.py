@@ -112,6 +112,15 @@ def test_without_a_service_it_says_what_to_do(tmp_path: Path) -> None:
         fails(alone, alone.run("%devbox create"), "RemoteError", "WSL 2", "RUNLOOP_API_KEY")
 
 
+def test_the_service_says_what_to_do() -> None:
+    program = "from tests.windows.as_windows import pretend; pretend()\nfrom runloop_local.__main__ import main; main()"
+    ended = subprocess.run(
+        [sys.executable, "-c", program, "serve"], cwd=ROOT, capture_output=True, text=True, timeout=PATIENCE
+    )
+    assert (ended.returncode, ended.stdout, ended.stderr.count("\n")) == (1, "", 1)
+    assert "WSL 2" in ended.stderr
+
+
 @pytest.mark.parametrize("mode", ["running", "standing-still"])
 def test_ipython_works_on_the_loop_of_windows(mode: str, elsewhere: Service, tmp_path: Path) -> None:
     (tmp_path / "sent").mkdir()
