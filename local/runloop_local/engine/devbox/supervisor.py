@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import logging
 from typing import TYPE_CHECKING
 
 from ...sandbox.base import SandboxError
@@ -22,6 +23,7 @@ if TYPE_CHECKING:
     from .services import DevboxServices
     from .state import DevboxState
 
+_log = logging.getLogger("runloop_local")
 _REMOVAL_S = 2.0
 """The time that the removal of a disk may take when the service stops: less than open requests have."""
 _ENDED_ON_ITS_OWN = LimitViolation("execution_failed", "The devbox ended on its own: its first process is gone.")
@@ -75,6 +77,9 @@ class Supervisor:
             # A full disk is the one reason that the user can do something about, and the API has a word for it.
             reason: FailureReason = "out_of_disk" if is_disk_full(error) else "execution_failed"
             await self.fail(str(of_machine(error) or error), reason)
+        except Exception as error:  # noqa: BLE001 - a fault of the service itself: the devbox must not wait for ever
+            _log.exception("Devbox %s failed by a fault of the service", self._state.record.id)
+            await self.fail(f"A fault of the service: {type(error).__name__}: {error}", "execution_failed")
 
     async def shutdown(self, reason: ShutdownReason, sentence: str | None = None) -> None:
         """Shut the devbox down. Repeating it is not an error. `sentence` says why, for its history."""
