@@ -57,6 +57,7 @@ class Report:
 
     def found(self, instrument: str, kind: Kind, text: str, case: int | None = None) -> None:
         """Record a finding and print it."""
+        text = text.encode("utf-8", "backslashreplace").decode()  # what is found may hold bytes that are no text
         self.findings.append(Finding(instrument, kind, text, self.seed, case))
         say(str(self.findings[-1]))
 

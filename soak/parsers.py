@@ -23,8 +23,10 @@ from contextlib import closing
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from runloop_local.engine.build.dockerfile import Instruction
 from runloop_local.engine.build.dockerfile import parse as parse_dockerfile
-from runloop_local.engine.build.plan import needed, plan
+from runloop_local.engine.build.image import Image
+from runloop_local.engine.build.plan import Stage, UnknownNameError, needed, plan
 from runloop_local.engine.errors import InvalidError
 from runloop_local.engine.storage.archive import Archive, ArchiveLimits
 from runloop_local.sandbox import frames, proxy_request
@@ -203,13 +205,25 @@ def dockerfile(order: random.Random) -> bytes:
 
 def read_dockerfile(data: bytes, _order: random.Random) -> bool:
     """Check that a Dockerfile is planned, or refused with a message."""
+    images: dict[str, Image] = {}
     try:
-        stages = plan(parse_dockerfile(data.decode("utf-8", "surrogateescape")), {}, {})
+        instructions = parse_dockerfile(data.decode("utf-8", "surrogateescape"))
+        while (stages := _planned(instructions, images)) is None:
+            pass
     except InvalidError as error:
         expect(bool(str(error)), "other", f"nothing is said of {data!r}")
         return True
     needed(stages)
     return False
+
+
+def _planned(instructions: Sequence[Instruction], images: dict[str, Image]) -> Sequence[Stage] | None:
+    """The stages; None if a name outside of the Dockerfile had to be found first, as all are here."""
+    try:
+        return plan(instructions, {}, images)
+    except UnknownNameError as error:
+        images[error.name] = Image()
+        return None
 
 
 def tar(order: random.Random) -> bytes:

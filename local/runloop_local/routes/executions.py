@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import signal
 from typing import TYPE_CHECKING, Annotated, Literal
 
@@ -97,7 +98,8 @@ async def execute_sync(request: Request) -> Response:
     body = await read_body(request, Execute)
     execution = await engine_of(request).executions.start(path_id(request), body.execution_request(attempt_of(request)))
     await execution.completed()
-    return json_response(whole_execution_view(execution.record, execution.log, SYNC_BYTES))
+    # In a thread, as it may be 16 MB. Nothing changes a completed execution, and its log is read by own descriptors.
+    return await asyncio.to_thread(_whole, execution)
 
 
 async def retrieve(request: Request) -> Response:
@@ -156,6 +158,10 @@ async def _execution(request: Request) -> Execution:
 
 def _lines(request: Request, given: str | None = None) -> int:
     return integer(request, "last_n", DEFAULT_LINES, given=given)
+
+
+def _whole(execution: Execution) -> Response:
+    return json_response(whole_execution_view(execution.record, execution.log, SYNC_BYTES))
 
 
 def _view(execution: Execution, lines: int) -> Response:
