@@ -280,7 +280,7 @@ async def lists_and_completion() -> list[Row]:
             await asyncio.sleep(10.5)  # by then the names are no longer fresh
             asked = await _took_ms(client.complete("%devbox use box-99", reply=True))
     async with _silent_service() as base_url, kernel(base_url, "bench") as client:
-        await execute(client, f"{LOAD}\nfrom runloop_jupyter.magics import session_of_this_shell as session")
+        await execute(client, f"{LOAD}\nfrom runloop_jupyter.magics import current_session as session")
         await execute(client, SILENT.format(base_url=base_url))
         waited = await _took_ms(client.complete("%devbox use box-99", reply=True))
     return [

@@ -8,6 +8,8 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
+    from collections.abc import Mapping
+
     from IPython.core.interactiveshell import InteractiveShell
 
     from runloop_sdk import AsyncRunloopSDK
@@ -15,8 +17,39 @@ if TYPE_CHECKING:
     from .rendering import Listing
     from .resource_panel.panel import Panel
     from .resources.devboxes import DevboxInfo
+    from .results import DevboxResult
 
-__all__ = ["load_ipython_extension", "panel", "sdk", "unload_ipython_extension"]
+__all__ = ["exec", "load_ipython_extension", "panel", "sdk", "unload_ipython_extension"]
+
+
+async def exec(  # noqa: A001 - what it is called everywhere else, too
+    command: str,
+    *,
+    devbox: str | None = None,
+    cwd: str | None = None,
+    env: Mapping[str, str] | None = None,
+    user: str | None = None,
+    stdin: str | None = None,
+    timeout: float | None = None,
+    check: bool = True,
+) -> DevboxResult:
+    """The result of a shell command in a devbox, whose output is shown as it comes: `%devbox exec` from Python.
+
+    It works in any Python: `await runloop_jupyter.exec("uname -a")` in a notebook, in marimo or in a program's own
+    coroutine, `asyncio.run(runloop_jupyter.exec("uname -a"))` in a script. `devbox` is a name or an id; without it the
+    current devbox is used, and one is created where there is none, which ends with this process. The command gets
+    `stdin` as its input, and is killed after `timeout` seconds, or when the call is cancelled.
+
+    Raises `DevboxCommandError`, which has the `.result`, for another exit code than 0 unless `check` is False, and
+    `DevboxTimeoutError`.
+    """
+    from .commands.calls import call
+    from .magics import current_session
+
+    session = current_session()
+    return await session.client.guard(
+        call(session, command, devbox=devbox, cwd=cwd, env=env, user=user, stdin=stdin, timeout=timeout, check=check)
+    )
 
 
 def panel() -> Panel | Listing[DevboxInfo]:
@@ -24,10 +57,10 @@ def panel() -> Panel | Listing[DevboxInfo]:
 
     Where nobody watches, as when papermill runs the notebook, it is a table of the devboxes.
     """
-    from .magics import session_of_this_shell
+    from .magics import current_session
     from .resource_panel import open_panel
 
-    return open_panel(session_of_this_shell())
+    return open_panel(current_session())
 
 
 async def sdk(*, keep: bool | None = None) -> AsyncRunloopSDK:
@@ -36,11 +69,11 @@ async def sdk(*, keep: bool | None = None) -> AsyncRunloopSDK:
     Devboxes that it creates end with the kernel, as those of `%devbox create` do. With `keep=True` they stay; None
     for what is set by `%config RunloopMagics.keep`. A keep-alive time that a request gives is left as it is.
 
-    Raises `UsageError` outside of IPython, `RemoteError` where the service is out of reach.
+    Raises `RemoteError` where the service is out of reach.
     """
-    from .magics import session_of_this_shell
+    from .magics import current_session
 
-    return await session_of_this_shell().user_sdk(keep=keep)
+    return await current_session().user_sdk(keep=keep)
 
 
 def load_ipython_extension(shell: InteractiveShell) -> None:

@@ -65,6 +65,8 @@ class Client:
         self._service_watch = ServiceWatch()
         self._is_doubted = False  # an answer was lost: see that the service can be reached, before many tries
         self._sdk: AsyncRunloopSDK | None = None
+        self._loop: asyncio.AbstractEventLoop | None = None
+        """The loop that the SDK belongs to: a script may run one after another."""
         self._retired: list[AsyncRunloopSDK] = []
         self._embedded: Connection | None = None
 
@@ -73,10 +75,11 @@ class Client:
     async def sdk(self) -> AsyncRunloopSDK:
         """Return the SDK, connected. The embedded service is started if need be."""
         wanted = self._named() or await self.embedded()
-        if self._sdk is None or wanted != self.connection:
+        if self._sdk is None or wanted != self.connection or self._loop is not asyncio.get_running_loop():
             self.retire()
             await reach(wanted)
             self._sdk = await self._connect(wanted)
+            self._loop = asyncio.get_running_loop()
         elif self._is_doubted:
             await reach(wanted)
         self._is_doubted = False

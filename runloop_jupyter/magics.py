@@ -72,15 +72,15 @@ def unload(shell: InteractiveShell) -> None:
         manager.magics[kind].update({name: before}) if before else manager.magics[kind].pop(name, None)
 
 
-def session_of_this_shell() -> Session:
-    """The session of the magics in the running shell, which are loaded if need be. Raises `UsageError` in no shell."""
+def current_session() -> Session:
+    """The session of the magics in the running shell, which are loaded if need be; outside of IPython the process's."""
     from IPython.core.getipython import get_ipython
-
-    from .errors import UsageError
 
     shell: Any = get_ipython()
     if shell is None:
-        raise UsageError("This works in a notebook or in IPython only.")
+        from .session import session_of_this_process
+
+        return session_of_this_process()
     if RunloopMagics.__name__ not in shell.magics_manager.registry:
         shell.extension_manager.load_extension("runloop_jupyter")
     magics: RunloopMagics = shell.magics_manager.registry[RunloopMagics.__name__]

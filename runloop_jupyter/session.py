@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import atexit
 import os
 import sys
 from collections.abc import Awaitable, Callable, Mapping, Sequence
+from functools import cache
 from typing import TYPE_CHECKING
 
 from .client import Client
@@ -33,6 +35,14 @@ def say(text: str) -> None:
     sys.stdout.flush()
 
 
+@cache
+def session_of_this_process() -> Session:
+    """The session of a process without IPython, such as a script or marimo. What it creates ends with the process."""
+    session = Session(host="program")
+    atexit.register(session.end)
+    return session
+
+
 class Session:
     """The composition root: makes the parts that a notebook needs, and knows the current devbox."""
 
@@ -41,7 +51,10 @@ class Session:
         environ: Mapping[str, str] = os.environ,
         say: Callable[[str], None] = say,
         settings: Callable[[], Settings] = Settings,
+        host: str = "kernel",
     ) -> None:
+        """`host` is what the session lives in, in a word, and what it creates ends with."""
+        self.host = host
         self.said = 0
         """The number of lines written to cells."""
         self.say = self._counted(say)

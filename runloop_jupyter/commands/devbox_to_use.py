@@ -21,6 +21,6 @@ async def current_or_new_devbox(session: Session, reference: str | None) -> Devb
     if session.current is None:
         async with waiting("creating a devbox"):
             created = await create(session, {"name": f"notebook-{os.urandom(2).hex()}"})
-        session.say(f"No devbox was chosen: created {created.label}. It ends with this kernel.")
+        session.say(f"No devbox was chosen: created {created.label}. It ends with this {session.host}.")
     assert session.current is not None
     return session.current

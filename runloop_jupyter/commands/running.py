@@ -204,13 +204,18 @@ async def watch(session: Session, run: CommandRun, options: FollowOptions) -> ob
 
 def _conclude(run: CommandRun, result: DevboxResult, options: FollowOptions) -> object:
     value = options.targets.deliver(result)
+    raise_failure(run, result, check=not options.no_raise_error)
+    return value
+
+
+def raise_failure(run: CommandRun, result: DevboxResult, *, check: bool) -> None:
+    """Raise `DevboxTimeoutError`, or with `check` `DevboxCommandError`, for a command that has not succeeded."""
     if result.timed_out:
         assert run.spec.timeout is not None
         limit = spell_limit(run.spec.timeout)
         raise DevboxTimeoutError(f"Stopped after --timeout {limit} on {run.devbox.label}; {run.fate}.", result)
-    if not result.success and not options.no_raise_error:
+    if check and not result.success:
         raise DevboxCommandError(f"{result.failure} on {run.devbox.label}.", result)
-    return value
 
 
 def in_background(session: Session, run: CommandRun, options: FollowOptions) -> BackgroundExecution | None:

@@ -30,8 +30,8 @@ def page_of(cell: Cell) -> str:
 @pytest.fixture(scope="module")
 def sdk(kernel: Kernel) -> Kernel:
     """A kernel whose `sdk` is the session's own."""
-    kernel.run("from runloop_jupyter.magics import session_of_this_shell").check()
-    kernel.run("sdk = await session_of_this_shell().client.sdk()\nbox = await sdk.devbox.create(name='shown')").check()
+    kernel.run("from runloop_jupyter.magics import current_session").check()
+    kernel.run("sdk = await current_session().client.sdk()\nbox = await sdk.devbox.create(name='shown')").check()
     kernel.run(f"from runloop_jupyter.output import displays; displays._TIMEOUT = {PATIENCE}").check()
     return kernel
 

@@ -164,12 +164,12 @@ def test_a_secret_is_asked_for_and_never_shown(kernel: Kernel, home: Home) -> No
 
 SUBMITTED = """
 from runloop_jupyter.kernel import loop
-from runloop_jupyter.magics import session_of_this_shell
+from runloop_jupyter.magics import current_session
 from runloop_jupyter.operations.observer import UNOBSERVED
 from runloop_jupyter.resources.forms import Submission
 from runloop_jupyter.resources.kinds.secret import FORM
 typed = {{"name": "{name}", "value": "typed"}}
-print(loop.run(FORM.submit(Submission(session_of_this_shell(), typed, UNOBSERVED))).text)
+print(loop.run(FORM.submit(Submission(current_session(), typed, UNOBSERVED))).text)
 """
 
 
