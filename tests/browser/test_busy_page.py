@@ -24,7 +24,7 @@ URL.createObjectURL = (blob) => {
     return make.call(URL, blob);
 };
 """
-# What the kernel says of a new widget comes after all that it says later, as where the page was busy for long.
+# What the kernel says of a new widget comes only once the page has given it up, as where the page was busy for long.
 LATE = """
 const Socket = WebSocket;
 const beginning = (data) => new TextDecoder().decode(new Uint8Array(data, 0, Math.min(4000, data.byteLength)));
@@ -32,8 +32,14 @@ const isOpening = (data) => /"msg_type": ?"comm_open"/.test(typeof data === "str
 window.WebSocket = class extends Socket {
     get onmessage() { return super.onmessage; }
     set onmessage(handler) {
-        super.onmessage = (event) => isOpening(event.data)
-            ? setTimeout(() => handler.call(this, event), 4000) : handler.call(this, event);
+        super.onmessage = (event) => {
+            if (!isOpening(event.data)) return handler.call(this, event);
+            const wait = setInterval(() => {
+                if (!document.body?.textContent.includes("model not found")) return;
+                clearInterval(wait);
+                handler.call(this, event);
+            }, 100);
+        };
     }
 };
 """

@@ -5,6 +5,7 @@ import { randomBytes } from 'node:crypto';
 const [name, version] = process.argv.slice(2);
 const { RunloopSDK, Runloop, toFile } = await import(name);
 const secret = `npm-token-${version.replaceAll('.', '-')}`;
+const starter = `runloop:runloop/starter-${process.arch === 'arm64' ? 'arm64' : 'x86_64'}`;
 const did = (what) => console.log(what);
 const sdk = new RunloopSDK(); // RUNLOOP_BASE_URL and RUNLOOP_API_KEY, as for everybody
 
@@ -86,7 +87,7 @@ async function disks(devbox) {
   await restored.shutdown();
   await snapshot.delete();
   did('snapshots');
-  const blueprint = await sdk.blueprint.create({ name: `ts-${version}`, dockerfile: 'FROM runloop:base\nRUN echo built > /built\n' });
+  const blueprint = await sdk.blueprint.create({ name: `ts-${version}`, dockerfile: `FROM ${starter}\nRUN echo built > /built\n` });
   const built = await blueprint.createDevbox();
   assert.equal(await built.file.read({ file_path: '/built' }), 'built\n');
   assert.ok((await blueprint.logs()).logs.length > 0);

@@ -7,6 +7,7 @@ is on a network that loses answers, and the client may ask again.
 
 import asyncio
 import json
+import platform
 import sys
 import uuid
 from typing import Any
@@ -15,12 +16,11 @@ import httpx
 import runloop_api_client._base_client as base_client
 from runloop_api_client import APIStatusError, AsyncRunloop, NotFoundError
 
-from tests.starter import FROM
-
 BASE_URL, KEY, *MANNER = sys.argv[1:]
 RETRIES = 2 if MANNER == ["retrying"] else 0
 PORT = BASE_URL.rpartition(":")[2]
 BEARER = {"type": "bearer"}
+STARTER = f"runloop:runloop/starter-{'arm64' if platform.machine() == 'aarch64' else 'x86_64'}"
 base_client.INITIAL_RETRY_DELAY = 0.0  # type: ignore[attr-defined] # a name that it has imported
 
 
@@ -165,7 +165,7 @@ async def upstream(c: AsyncRunloop, kind: str) -> tuple[str, dict[str, str]]:
 
 
 async def blueprints(c: AsyncRunloop) -> None:
-    dockerfile = f"{FROM}\nRUN echo built > /built\n"
+    dockerfile = f"FROM {STARTER}\nRUN echo built > /built\n"
     await c.blueprints.preview(name="walk", dockerfile=dockerfile)
     made = await c.blueprints.create(name="walk", dockerfile=dockerfile)
     await c.blueprints.await_build_complete(made.id)
