@@ -16,8 +16,10 @@ import pytest
 
 from runloop_local.sandbox import Isolation
 from runloop_local.sandbox.base import ImageLayers, LayerRefused, Unpacked
+from runloop_local.sandbox.inside import FIRST_UID_ON_DISK
 from tests.local.sandbox.archives import Member, archive, device, folder, hard_link, link, member, write_all
 from tests.local.sandbox.conftest import DATA_DIR, MakeSandbox, namespaces_only, output
+from tests.local.small_images import make_root, place
 
 pytestmark = [namespaces_only, pytest.mark.asyncio(loop_scope="session")]
 
@@ -47,12 +49,21 @@ async def layer(isolation: Isolation, *members: Member, below: tuple[str, ...] =
     return name
 
 
+@pytest.fixture
+def programs(way: str, tmp_path: Path) -> str:
+    """A layer with a shell and what lists files, and the folder that root's commands begin in."""
+    layers, shift = DATA_DIR / way / way / "layers", FIRST_UID_ON_DISK if way == "idmapped" else 0
+    root = make_root(tmp_path / "root")
+    (root / "root").mkdir()
+    return place(root, layers, f"img-{secrets.token_hex(8)}", shift)
+
+
 def on_disk(way: str, name: str) -> Path:
     return DATA_DIR / way / way / "layers" / name / "@"
 
 
 async def test_a_devbox_sees_the_files_of_layers_but_not_what_a_higher_one_hides(
-    isolation: Isolation, make: MakeSandbox
+    isolation: Isolation, make: MakeSandbox, programs: str
 ) -> None:
     lower = await layer(
         isolation,
@@ -82,8 +93,8 @@ async def test_a_devbox_sees_the_files_of_layers_but_not_what_a_higher_one_hides
         member("data/file/inner"),
         below=(lower,),
     )
-    sandbox = await make(layers=(upper, lower))
-    found = await output(sandbox, "cd /data && find . | sort")
+    sandbox = await make(layers=(upper, lower, programs))
+    found = await output(sandbox, "cd /data && find . | sort", user="root")
     assert found.split() == [
         ".",
         "./file",
@@ -97,7 +108,7 @@ async def test_a_devbox_sees_the_files_of_layers_but_not_what_a_higher_one_hides
 
 
 async def test_owners_modes_links_times_and_attributes_are_those_of_the_archive(
-    isolation: Isolation, make: MakeSandbox, way: str
+    isolation: Isolation, make: MakeSandbox, way: str, programs: str
 ) -> None:
     xattr = {"SCHILY.xattr.user.note": "hello", "SCHILY.xattr.user.overlay.opaque": "y"}
     name = await layer(
@@ -111,7 +122,7 @@ async def test_owners_modes_links_times_and_attributes_are_those_of_the_archive(
         member("data/pipe", type=tarfile.FIFOTYPE, mode=0o600),
         member("data/ümlaut-\udcff", b"x"),
     )
-    sandbox = await make(layers=(name,))
+    sandbox = await make(layers=(name, programs))
     listed = await output(sandbox, "cd /data && stat -c '%n %a %h %Y' . mine tool same noted pipe", user="root")
     assert listed.splitlines() == [
         ". 1777 2 1000000000",
@@ -119,7 +130,7 @@ async def test_owners_modes_links_times_and_attributes_are_those_of_the_archive(
         "tool 4755 2 1000000000",
         "same 4755 2 1000000000",
         "noted 644 1 1000000000",
-        f"pipe 600 1 {(await output(sandbox, 'stat -c %Y /data/pipe'))}",
+        f"pipe 600 1 {(await output(sandbox, 'stat -c %Y /data/pipe', user='root'))}",
     ]
     assert await output(sandbox, "cat /data/absolute", user="root") == "x"
     if way != "unprivileged":  # all files belong to one account there

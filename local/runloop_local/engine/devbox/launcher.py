@@ -9,7 +9,6 @@ from typing import TYPE_CHECKING
 from ...sandbox import shells
 from ...sandbox.base import Command
 from ..errors import InvalidError
-from ..problems import tell
 from .execution_manager import ExecutionContext, ExecutionManager
 from .files import Files, whole
 from .limits import LimitMonitor, size_of
@@ -80,7 +79,7 @@ class Launcher:
     def _limits(self) -> Limits:
         size, machine = size_of(self._state.record.launch_parameters), self._services.machine
         if (shortage := machine.shortage(size)) is not None:
-            tell(self._services.size_notes, "sizes", shortage)
+            self._services.size_notes["sizes"] = shortage
         return machine.limits(size)
 
     async def provision(self, runtime: Runtime) -> None:

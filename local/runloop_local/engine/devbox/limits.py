@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING, Any
 
 from ...sandbox.base import Limits, SandboxError
 from ..errors import InvalidError
+from ..storage.retention_limits import format_size
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
@@ -82,10 +83,10 @@ class Machine:
         """A sentence for the user if this size is more than there is."""
         if self.limits(size) == size.limits():
             return None
-        memory, disk = self.memory_bytes / GIB, self.disk_bytes / GIB
+        memory, disk = format_size(self.memory_bytes), format_size(self.disk_bytes)
         return (
-            f"This machine has {self.cpus} CPUs, {memory:.1f} GB of memory and {disk:.1f} GB of disk: devboxes of a "
-            "larger size have no more than that."
+            f"This machine has {self.cpus} CPUs, {memory} of memory and {disk} of disk: devboxes of a larger size have "
+            "no more than that."
         )
 
 
