@@ -31,6 +31,7 @@ from runloop_local.proxy.hosts import Target
 from runloop_local.sandbox import open_isolation
 from tests.local.api import Api, connect
 from tests.local.serving import serving
+from tests.starter import FROM
 from tests.waiting import PATIENCE
 
 
@@ -384,7 +385,8 @@ async def test_what_is_said_of_a_devbox_while_it_moves_is_kept(tmp_path: Path) -
 
 async def test_a_blueprint_deleted_while_it_is_built_is_deleted(own: Api, tmp_path: Path) -> None:
     for pause in (0.0, 0.01, 0.1, 0.3):
-        one = f"/v1/blueprints/{(await own.json('/v1/blueprints', {'name': 'b', 'dockerfile': '{FROM}'}))['id']}"
+        made = await own.json("/v1/blueprints", {"name": "b", "dockerfile": FROM})
+        one = f"/v1/blueprints/{made['id']}"
         await asyncio.sleep(pause)
         assert await together(*(own.post(f"{one}/delete", json={}) for _ in range(2))) == [200, 200]
         view = await own.json(one)
