@@ -68,9 +68,8 @@ def _build_views() -> None:
     With the first one, pydantic looks for plugins in all packages that are installed: half of the time until the first
     byte, where there are 160 of them.
     """
-    from runloop_sdk.models._view import build
     from runloop_sdk.models.devboxes import DevboxView
     from runloop_sdk.models.executions import DevboxAsyncExecutionDetailView, ExecutionUpdateChunk
 
     for view in (DevboxView, DevboxAsyncExecutionDetailView, ExecutionUpdateChunk):
-        build(view)
+        view.build_now()

@@ -334,7 +334,7 @@ async def test_the_cache_holds_to_its_limit(tmp_path: Path) -> None:
 
 
 def layers(data_dir: Path) -> set[str]:
-    return {path.name for path in data_dir.glob("sandboxes/*/layers/*")} - {"base", "skeleton"}
+    return {path.name for path in data_dir.glob("sandboxes/*/layers/*")} - {"base", "scratch", "skeleton"}
 
 
 async def test_the_next_service_knows_what_there_is(tmp_path: Path) -> None:

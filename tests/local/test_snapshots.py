@@ -38,7 +38,7 @@ async def shut_down(api: Api, *devboxes: str) -> None:
 
 
 def layers_on_disk(service: Service) -> set[str]:
-    return {path.name for path in service.data_dir.glob("sandboxes/*/layers/*")} - {"base", "skeleton"}
+    return {path.name for path in service.data_dir.glob("sandboxes/*/layers/*")} - {"base", "scratch", "skeleton"}
 
 
 async def until_layers(service: Service, expected: set[str]) -> None:

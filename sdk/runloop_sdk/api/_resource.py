@@ -18,7 +18,7 @@ from .._errors import APIResponseError, ConfigurationError, RunloopError
 from .._event_stream import EventResponse
 from .._pagination import Listing, Page
 from .._transport import Request, Transport
-from ..models._view import View, build
+from ..models._view import View
 from ..params._options import OPTION_NAMES, LongPollingRequestOptions
 
 V = TypeVar("V", bound=View)
@@ -75,7 +75,7 @@ class APIResource:
     async def _view(self, request: Request, view: type[V]) -> V:
         # A view is built at its first use, for ten milliseconds and more: done while the service works on the answer.
         if not view.__pydantic_complete__:
-            asyncio.get_running_loop().call_soon(build, view)
+            asyncio.get_running_loop().call_soon(view.build_now)
         response = await self._transport.send(request)
         with _validating(request, view.__name__):
             return view.model_validate_json(response.content or b"{}")

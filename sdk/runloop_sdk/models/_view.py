@@ -15,7 +15,7 @@ class View(BaseModel):
     # Built at first use: a notebook that only runs commands does not pay for a hundred schemas at import.
     model_config = ConfigDict(extra="allow", frozen=True, defer_build=True, protected_namespaces=())
 
-
-def build(view: type[View]) -> None:
-    """Build the schema of a view now, unless it is there: what its first use would do."""
-    view.model_rebuild(_types_namespace={})
+    @classmethod
+    def build_now(cls) -> None:
+        """Build the view's schema, unless it is there: what its first use would do."""
+        cls.model_rebuild(_types_namespace={})
