@@ -11,7 +11,6 @@ from pathlib import Path
 import pytest
 from playwright.sync_api import Browser
 
-from tests.browser.lab import momentary
 from tests.browser.panels import PanelPage, SharedPanel, write
 from tests.browser.tools import ConsolePage, TerminalPage
 
@@ -22,25 +21,6 @@ URL.createObjectURL = (blob) => {
         for (const end = performance.now() + 2600; performance.now() < end;);
     }
     return make.call(URL, blob);
-};
-"""
-# What the kernel says of a new widget comes only once the page has given it up, as where the page was busy for long.
-LATE = """
-const Socket = WebSocket;
-const beginning = (data) => new TextDecoder().decode(new Uint8Array(data, 0, Math.min(4000, data.byteLength)));
-const isOpening = (data) => /"msg_type": ?"comm_open"/.test(typeof data === "string" ? data : beginning(data));
-window.WebSocket = class extends Socket {
-    get onmessage() { return super.onmessage; }
-    set onmessage(handler) {
-        super.onmessage = (event) => {
-            if (!isOpening(event.data)) return handler.call(this, event);
-            const wait = setInterval(() => {
-                if (!document.body?.textContent.includes("model not found")) return;
-                clearInterval(wait);
-                handler.call(this, event);
-            }, 100);
-        };
-    }
 };
 """
 PLAIN = """import anywidget
@@ -119,18 +99,3 @@ def test_tools_of_the_panel_connect(shown: PanelPage) -> None:
     console = ConsolePage(shown.cell(1).locator(".rl-console:visible"))
     console.run("echo $((20 + 3))")
     console.shows("23")
-
-
-def test_a_view_that_was_given_up_for_lost_is_shown_once_its_model_is_there(
-    browser: Browser, lab: str, lab_folder: Path
-) -> None:
-    page = browser.new_page(viewport={"width": 1280, "height": 900})
-    page.add_init_script(LATE)
-    notebook = PanelPage(page, lab, write(lab_folder, "late.ipynb", CELLS[:2]))
-    notebook.run(0)
-    notebook.wait_until_finished()
-    with momentary(notebook.cell(1), "model not found"):
-        notebook.run(1)
-    notebook.shows("analysis", "running")
-    notebook.end_kernels()
-    page.close()
