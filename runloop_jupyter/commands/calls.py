@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 from ..errors import UsageError
 from ..executions.command_spec import CommandSpec
 from ..output.output_targets import ScreenSize
+from ..resources.api_limits import VARIABLE
 from .devbox_to_use import current_or_new_devbox
 from .running import raise_failure
 
@@ -41,10 +42,19 @@ async def call(
         raise UsageError(f"The timeout {timeout!r} is no time: give a number of seconds above 0.")
     size = ScreenSize.of_cell(session.settings.columns)
     title = command.strip().partition("\n")[0]
-    spec = CommandSpec(command, title, cwd, tuple((env or {}).items()), user, timeout=timeout, stdin=stdin, size=size)
+    variables = tuple(_variable(name, value) for name, value in (env or {}).items())
+    spec = CommandSpec(command, title, cwd, variables, user, timeout=timeout, stdin=stdin, size=size)
     run = CommandRun(session, await current_or_new_devbox(session, devbox), spec, Transcript())
     await start_in_cell(run)
     output = CellOutput(whole="the result's .output has all of it", size=size)
     result = await run_in_cell(run, output, show_status=False)
     raise_failure(run, result, check=check)
     return result
+
+
+def _variable(name: object, value: object) -> tuple[str, str]:
+    if not isinstance(name, str) or not VARIABLE.fullmatch(name):
+        raise UsageError(f"{name!r} cannot be the name of an environment variable: write it like MODE.")
+    if not isinstance(value, str):
+        raise UsageError(f"The environment variable {name} is {type(value).__name__}, but a value must be str.")
+    return name, value

@@ -17,6 +17,7 @@ if TYPE_CHECKING:
     from tests.jupyter.embedded import Home
     from tests.jupyter.kernels import Kernel
 
+NO_NAMES = ("A B", "", "1A", "A=B", "A;touch x", "ä", None)
 BEGIN = "import asyncio\nfrom runloop_jupyter import exec, panel, sdk\nrun = asyncio.run\n"
 TWO_LOOPS = """
 run(exec('echo first; echo second >&2; echo kept > file'))
@@ -100,6 +101,11 @@ def test_in_a_script_it_does_as_a_cell_does(home: Home, tmp_path: Path, code: st
         ("exec('true', timeout=0)", "The timeout 0 is no time"),
         ("exec('true', timeout=float('nan'))", "The timeout nan is no time"),
         ("exec('true', devbox='nowhere')", "nowhere"),
+        *(
+            (f"exec('true', env={{{name!r}: 'x'}})", repr(name))
+            for name in ("A B", "", "1A", "A=B", "A;touch x", "ä", None)
+        ),
+        ("exec('true', env={'A': 1})", "A is int"),
         ("exec('true', cwd='/nowhere')", "/nowhere"),
         ("exec('true', user='nobody-here')", "nobody-here"),
     ],

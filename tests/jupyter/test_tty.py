@@ -11,8 +11,10 @@ from typing import TYPE_CHECKING
 import nbformat
 import pytest
 
+from runloop_jupyter.executions import command_output
 from runloop_jupyter.executions.command_spec import NO_PYTHON, CommandSpec
 from runloop_jupyter.output.output_targets import ScreenSize
+from runloop_jupyter.remote import terminal
 from tests.jupyter.embedded import Home
 from tests.jupyter.kernels import Cell, Message, fails
 from tests.jupyter.remote import ends, remote
@@ -277,3 +279,7 @@ def test_a_terminal_changes_nothing_else(command: str, output: str, code: int, t
         check=False,
     )
     assert (ran.stdout.decode(errors="surrogateescape"), ran.stderr, ran.returncode) == (output, b"", code)
+
+
+def test_what_hides_input_is_written_as_it_is_read() -> None:
+    assert (command_output.CONCEAL.encode(), command_output.REVEAL.encode()) == (terminal.CONCEAL, terminal.REVEAL)
