@@ -213,6 +213,7 @@ async def test_images_are_pulled_listed_and_pruned_by_the_command_line(
         assert await asyncio.to_thread(run, "images") == pulled.split("\n")[-2] + "\n"
         assert "cannot be pulled" in await asyncio.to_thread(run, "pull", f"{registry.host}/small:none")
         assert (await asyncio.to_thread(run, "pull", "Upper")).startswith("runloop-local: 'Upper' is no image")
+        assert await asyncio.to_thread(run, "prune", "images", "--older-than", "1h") == "images   0 B freed\n"
         freed = await asyncio.to_thread(run, "prune", "images")
         assert freed.startswith("images"), freed
         assert await asyncio.to_thread(run, "images") == ""

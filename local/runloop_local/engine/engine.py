@@ -237,7 +237,7 @@ class Engine:
         """Delete data that is no longer needed, and retry failed deletions; returns the bytes freed, by kind."""
         freed = await self.retention.prune(kinds, older_than_ms, live=live)
         if "images" in kinds:
-            freed["images"] = await self.images.prune()
+            freed["images"] = await self.images.prune(older_than_ms)
         await self.devboxes.clear_away()
         await self.layers.sweep()
         return freed

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, NoReturn
 from ..images import ImageError, ImageStore, Reference
 from .build.cache import HOLDER
 from .errors import InvalidError, NotServedError
+from .ids import now_ms
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -33,15 +34,16 @@ class Images:
         """All images that are here, by name."""
         return [] if self._store is None else self._store.images()
 
-    async def prune(self) -> int:
-        """Remove the images that no devbox, snapshot or blueprint uses; returns the freed bytes.
+    async def prune(self, older_than_ms: int) -> int:
+        """Remove the images that no devbox, snapshot or blueprint uses, last used so long ago; returns the freed bytes.
 
         Steps of builds that stand on one are built again when they are needed.
         """
         if self._store is None:
             return 0
         async with self._layers.choosing:
-            return await self._store.prune(await self._layers.in_use(besides=HOLDER))
+            in_use = await self._layers.in_use(besides=HOLDER)
+            return await self._store.prune(in_use, now_ms() - older_than_ms + 1)
 
     def _required(self) -> ImageStore:
         return self._store if self._store is not None else _refuse()

@@ -45,10 +45,12 @@ class Puller:
             known = self._known(reference)
             if known is not None and reference.digest is not None:
                 log(f"{reference} is here.")
+                self._records.touch(known)
                 return known
             async with opened(reference, known.top if known else None, self._around, log) as source:
                 if source.top is None and known is not None:
                     log(f"{reference} is here, and has not changed.")
+                    self._records.touch(known)
                     return known
                 return await self._pull(reference, source, log)
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import os
+from contextlib import suppress
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
@@ -77,6 +78,15 @@ class ImageRecords:
             target.flush()
             os.fsync(target.fileno())
         unfinished.rename(file)
+
+    def touch(self, record: ImageRecord) -> None:
+        """Note that the image is used now."""
+        with suppress(FileNotFoundError):  # removed meanwhile
+            os.utime(self._file(Reference.parse(record.reference)))
+
+    def is_used_since(self, record: ImageRecord, time_ms: int) -> bool:
+        """True if the image was pulled or used at this time or later."""
+        return int(self._file(Reference.parse(record.reference)).stat().st_mtime * 1000) >= time_ms
 
     def remove(self, record: ImageRecord) -> None:
         """Delete a record."""

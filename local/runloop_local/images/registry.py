@@ -28,7 +28,7 @@ if TYPE_CHECKING:
     from runloop_local.images.retry import Backoff
 
 _PIECE = 1 << 20
-_TIMEOUT = httpx.Timeout(60, connect=15)
+_TIMEOUT = httpx.Timeout(60, connect=10)
 _REDIRECTS = 5
 _MAX_SAID = 200
 _RANGE = re.compile(r"bytes (\d+)-")
@@ -93,7 +93,7 @@ class RegistryConnection:
 
     async def pause(self, attempt: int, error: Exception | None) -> None:
         """Wait before another attempt; raises SourceError after the last."""
-        wait = self._backoff.wait(attempt)
+        wait = self._backoff.wait(attempt, attempts=retry.attempts_after(error))
         if wait is None:
             reason = "it ended the connection too early, again and again" if error is None else _reason(error)
             raise SourceError(
@@ -241,8 +241,7 @@ def refusal(host: str, status: int, said: str, after: float | None) -> SourceErr
 
 
 def _reason(error: Exception) -> str:
-    text = "".join(character for character in str(error)[:_MAX_SAID] if character.isprintable())
-    return text or type(error).__name__
+    return "".join(character for character in retry.reason(error)[:_MAX_SAID] if character.isprintable())
 
 
 @asynccontextmanager

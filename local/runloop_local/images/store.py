@@ -84,21 +84,26 @@ class ImageStore:
     def find(self, reference: Reference) -> Image | None:
         """The image that this reference was pulled as, if all its layers are here."""
         record = self._records.get(reference)
-        return record.image if record is not None and record.is_whole(self._layers.names()) else None
+        if record is None or not record.is_whole(self._layers.names()):
+            return None
+        self._records.touch(record)
+        return record.image
 
     def images(self) -> list[Image]:
         """All images that are here as a whole, by name."""
         on_disk = self._layers.names()
         return [record.image for record in self._records.all() if record.is_whole(on_disk)]
 
-    async def prune(self, in_use: Collection[str]) -> int:
+    async def prune(self, in_use: Collection[str], before_ms: int | None = None) -> int:
         """Remove the images whose top layer is not in use, and all layers that are then needed by none.
 
-        `in_use` are names of layers. Returns the freed bytes. Also removes what a service that was killed has left.
+        `in_use` are names of layers; images that were used since `before_ms` stay. Returns the freed bytes.
+        Also removes what a service that was killed has left.
         """
         kept = set(in_use) | self._needed
         for record in [*self._records.all()]:
-            if _is_used(record, kept):
+            is_recent = before_ms is not None and self._records.is_used_since(record, before_ms)
+            if is_recent or _is_used(record, kept):
                 kept.update(layer.name for layer in record.layers)
             else:
                 self._records.remove(record)

@@ -5,19 +5,15 @@ The root is this machine's userland, with an overlay over each of its folders, o
 
 from __future__ import annotations
 
-import errno
 import os
+import shutil
 import stat
 from dataclasses import dataclass
 from functools import cache
-from typing import TYPE_CHECKING
 
 from runloop_local.sandbox import host_mounts, linux
 from runloop_local.sandbox.base import SCRATCH, is_image
 from runloop_local.sandbox.linux import BIND, NO_DEV, NO_EXEC, NO_SUID, READ_ONLY, REMOUNT
-
-if TYPE_CHECKING:
-    from collections.abc import Sequence
 
 REST = "@"
 """The overlay of everything outside this machine's overlaid folders: /home, /root, /tmp and new entries in /.
@@ -33,7 +29,8 @@ SKELETON = "skeleton"
 MACHINE = (BASE, SKELETON, ".")
 """The layers below those of snapshots on this machine's userland; the last stands for its own folders."""
 
-_PAGE, _OTHER_OPTIONS = 4096, 256
+_MOST_OPTIONS = 4000
+"""The length up to which the options of a mount fit into a page."""
 _LOWEST = "low"
 _EMPTY = ".nothing"
 _FOLDERS = ("usr", "etc", "var", "opt", "srv", "bin", "sbin", "lib", "lib32", "lib64", "libx32")
@@ -128,18 +125,11 @@ def build(folder: str, sandbox_id: str, layers: list[str], owner: Owner) -> None
     _devices(owner)
 
 
-def is_too_long(layers: Sequence[str]) -> bool:
-    """True for a disk on more layers of an image than one mount takes: their names must fit into a page."""
-    return is_image(layers) and sum(len(f"{layer}/{REST}:") for layer in layers) > _PAGE - _OTHER_OPTIONS
-
-
 def overlay_all(root: str, layers: list[str], owner: Owner) -> None:
     """Mount the disk made of these layers at `m` in a folder that also takes the writes.
 
     The working directory must be the folder of layers.
     """
-    if is_too_long(layers):
-        raise OSError(errno.E2BIG, f"its image has {len(layers)} layers, more than one mount takes here")
     if is_image(layers):
         _overlay(REST, root, layers, owner)
         return
@@ -169,9 +159,32 @@ def _overlay(name: str, sandbox: str, layers: list[str], owner: Owner) -> None:
     _make_folder(upper, owner.uid)
     _make_folder(work, owner.uid)
     target = f"{sandbox}/m" if name == REST else f"{sandbox}/m/{name}"
+    if len(_options(lower, upper, work, owner)) <= _MOST_OPTIONS:
+        linux.mount("overlay", target, "overlay", NO_DEV, _options(lower, upper, work, owner))
+        return
+    layers_folder = os.getcwd()  # noqa: PTH109 - a string
+    lower = _linked(f"{sandbox}/lower/{name}", lower)
+    upper, work = f"../../upper/{name}", f"../../work/{name}"
+    target = "../../m" if name == REST else f"../../m/{name}"
+    linux.mount("overlay", target, "overlay", NO_DEV, _options(lower, upper, work, owner))
+    os.chdir(layers_folder)
+
+
+def _options(lower: list[str], upper: str, work: str, owner: Owner) -> str:
     # With an index, a frozen disk could not be mounted again while its earlier mount is still going away.
-    options = f"index=off,{owner.overlay_options}lowerdir={':'.join(lower)},upperdir={upper},workdir={work}"
-    linux.mount("overlay", target, "overlay", NO_DEV, options)
+    return f"index=off,{owner.overlay_options}lowerdir={':'.join(lower)},upperdir={upper},workdir={work}"
+
+
+def _linked(folder: str, paths: list[str]) -> list[str]:
+    """Enter a new folder of links to these paths; returns their names, which are as short as can be."""
+    targets = [os.path.abspath(path) for path in paths]  # noqa: PTH100 - strings
+    if os.path.isdir(folder):  # noqa: PTH112 - relative
+        shutil.rmtree(folder)  # of an earlier start
+    os.makedirs(folder)  # noqa: PTH103 - relative
+    os.chdir(folder)
+    for number, target in enumerate(targets):
+        os.symlink(target, str(number))  # noqa: PTH211 - relative
+    return [str(number) for number in range(len(targets))]
 
 
 def _make_folder(path: str, uid: int) -> None:

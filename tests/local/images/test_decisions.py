@@ -2,10 +2,15 @@
 
 from __future__ import annotations
 
+import errno
 import json
+import socket
+import ssl
 from collections.abc import Mapping
 from datetime import UTC, datetime
+from itertools import pairwise
 
+import httpx
 import pytest
 
 from runloop_local.images import Reference, RegistrySettings, manifest, retry
@@ -104,6 +109,61 @@ def test_when_a_request_is_sent_again(
     attempt: int, status: int | None, after: float | None, wait: float | None
 ) -> None:
     assert retry.Backoff(0.5).wait(attempt, status, after) == wait
+
+
+def raised(error: Exception, *causes: BaseException) -> Exception:
+    """An error as it comes from below, each raised from the next."""
+    for upper, lower in pairwise((error, *causes)):
+        upper.__cause__ = lower
+    return error
+
+
+def refused() -> OSError:
+    return OSError(errno.ECONNREFUSED, "Connect call failed ('127.0.0.1', 1)")
+
+
+def unverified() -> ssl.SSLCertVerificationError:
+    error = ssl.SSLCertVerificationError(1, "certificate verify failed")
+    error.verify_message = "self-signed certificate"
+    return error
+
+
+FAILURES = {
+    "an answer that ends too early": (None, 5, ""),
+    "a cut": (httpx.ReadError("cut"), 5, "cut"),
+    "no answer": (httpx.ReadTimeout(""), 5, "ReadTimeout"),
+    "refused": (raised(httpx.ConnectError("all"), OSError("all"), refused()), 3, "Connection refused"),
+    "refused at two addresses": (
+        raised(httpx.ConnectError("all"), OSError("all"), ExceptionGroup("", [refused(), refused()])),
+        3,
+        "Connection refused",
+    ),
+    "nobody there": (httpx.ConnectTimeout(""), 3, "nobody answers"),
+    "a proxy that cannot": (httpx.ProxyError("502 Bad Gateway"), 3, "502 Bad Gateway"),
+    "an unknown name": (
+        raised(httpx.ConnectError("x"), socket.gaierror(socket.EAI_NONAME, "Name or service not known")),
+        1,
+        "Name or service not known",
+    ),
+    "no resolver for a moment": (
+        raised(httpx.ConnectError("x"), socket.gaierror(socket.EAI_AGAIN, "Temporary failure in name resolution")),
+        3,
+        "Temporary failure in name resolution",
+    ),
+    "a certificate of nobody": (
+        raised(httpx.ConnectError("x"), unverified()),
+        1,
+        "its certificate is not accepted (self-signed certificate)",
+    ),
+    "redirected in a circle": (httpx.TooManyRedirects("Exceeded maximum"), 1, "Exceeded maximum"),
+}
+
+
+@pytest.mark.parametrize(("error", "attempts", "reason"), FAILURES.values(), ids=FAILURES.keys())
+def test_how_often_a_request_is_sent_that_fails(error: Exception | None, attempts: int, reason: str) -> None:
+    assert retry.attempts_after(error) == attempts
+    if error is not None:
+        assert retry.reason(error) == reason
 
 
 @pytest.mark.parametrize(

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import json
+import os
 import secrets
 from collections.abc import Mapping
 from pathlib import Path
@@ -340,7 +341,7 @@ async def test_an_unknown_image_is_told_with_the_registry_s_answer(registry: Reg
 async def test_a_registry_that_is_not_there_is_told(store: ImageStore) -> None:
     async with serving(Registry()) as gone:
         host = gone.host
-    assert f"{host} cannot be reached: " in await refusal(store, f"{host}/x")
+    assert f"{host} cannot be reached: Connection refused; check the network" in await refusal(store, f"{host}/x")
 
 
 async def test_ten_gigabytes_of_zeros_are_refused_before_they_are_written(
@@ -410,6 +411,23 @@ async def test_prune_removes_what_nothing_uses(isolation: object, registry: Regi
     assert await pull(store, f"{registry.host}/gone:1") == gone
     assert await store.prune(()) >= 500_000
     assert store.images() == []
+
+
+@pytest.mark.parametrize("how", ["found", "pulled"])
+async def test_prune_leaves_images_that_were_used_since(
+    registry: Registry, store: ImageStore, tmp_path: Path, how: str
+) -> None:
+    texts = [registry.add(f"{name}:1", make_image([content()])) for name in ("one", "two")]
+    for text in texts:
+        await pull(store, text)
+    for file in (tmp_path / "records").glob("*.json"):
+        os.utime(file, (1000, 1000))
+    await store.prune((), before_ms=1_000_000)
+    assert len(store.images()) == 2
+    used = Reference.parse(texts[1])
+    assert store.find(used) if how == "found" else await store.pull(used, print)
+    await store.prune((), before_ms=1_000_001)
+    assert [image.reference for image in store.images()] == [used]
 
 
 async def test_what_is_pulled_is_not_pruned_meanwhile(

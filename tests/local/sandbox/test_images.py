@@ -9,7 +9,8 @@ from pathlib import Path
 
 import pytest
 
-from runloop_local.sandbox import Command, Isolation, Sandbox, SandboxError, shells
+from runloop_local.images import manifest
+from runloop_local.sandbox import Command, Isolation, Sandbox, shells
 from runloop_local.sandbox.base import DiskMount
 from runloop_local.sandbox.inside import FIRST_UID_ON_DISK
 from tests.local.sandbox.conftest import DATA_DIR, MakeSandbox, Result, namespaces_only, output, run
@@ -153,14 +154,29 @@ async def test_an_empty_disk_stands_on_nothing(make: MakeSandbox) -> None:
     assert (await tool(sandbox, "resolve", "/bin")).out == "/bin: No such file or directory"
 
 
-async def test_an_image_of_too_many_layers_is_one_clear_sentence(
-    make: MakeSandbox, way: str, isolation: Isolation
+@pytest.mark.parametrize("of", ["image", "snapshots"])
+async def test_a_disk_may_have_as_many_layers_as_a_manifest(
+    make: MakeSandbox, image: MakeImage, way: str, isolation: Isolation, of: str
 ) -> None:
-    names = [f"img-many{'0' * 27}{number}" for number in range(150)]
+    names = [f"{'img-' if of == 'image' else 'l'}{number:032}" for number in range(manifest.MAX_LAYERS)]
     for name in names:
-        (DATA_DIR / way / way / "layers" / name / "@").mkdir(parents=True, exist_ok=True)
-    with pytest.raises(SandboxError, match="its image has 150 layers, more than one mount takes here"):
-        await make(layers=tuple(names))
+        folder = DATA_DIR / way / way / "layers" / name / "@"
+        folder.mkdir(parents=True, exist_ok=True)
+        (folder / name).touch()
+    layers = (*names, *image()) if of == "image" else tuple(names)
+    sandbox = await furnished(make, layers) if of == "image" else await make(layers=layers)
+    seen = "ls / | grep -c 0000; ls /bin/bash"
+    assert await output(sandbox, seen) == f"{len(names)}\n/bin/bash"
+    await output(sandbox, f"rm /{names[0]} /{names[-1]}", user="root")
+    await sandbox.stop()
+    snapshot = await sandbox.snapshot(f"l{secrets.token_hex(4)}")
+    await sandbox.start()
+    for each in (sandbox, await make(layers=snapshot)):
+        assert await output(each, seen) == f"{len(names) - 2}\n/bin/bash"
+    await sandbox.stop()
+    sandbox.mount([DiskMount("/other", layers, "/bin")])
+    await sandbox.start()
+    assert await output(sandbox, "ls /other/bash") == "/other/bash"
 
 
 HOSTILE = {

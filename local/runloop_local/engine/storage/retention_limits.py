@@ -35,7 +35,7 @@ MEANINGS: Mapping[str, str] = {
     "records": "devboxes that have ended, and their commands",
     "builds": "logs of builds",
     "cache": "cached build steps, the layers that only they use, and cache mounts",
-    "images": "images that no devbox, snapshot or blueprint uses, at whatever age",
+    "images": "images that no devbox, snapshot or blueprint uses",
 }
 
 
