@@ -88,7 +88,7 @@ def _kernel(stack: ExitStack, trial: Trial, home: Home) -> kernels.Kernel:
 def _ended(kernel: kernels.Kernel, cell: kernels.Cell, trial: Trial) -> kernels.Cell:
     """Wait for the end of a cell that takes as long as the trial."""
     end = monotonic() + trial.seconds
-    while not (cell.reply and cell.is_idle) and monotonic() < end:
+    while not cell.is_over and monotonic() < end:
         kernel.listen(0.2)
     return kernel.ended(cell)
 

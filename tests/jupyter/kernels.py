@@ -52,8 +52,13 @@ class Cell:
     is_idle: bool = False
 
     @property
+    def is_over(self) -> bool:
+        """Whether it is replied to, and its output here."""
+        return bool(self.reply) and self.is_idle
+
+    @property
     def status(self) -> str:
-        """`ok` or `error`; empty while it runs."""
+        """`ok`, `error` or `aborted`; empty while it runs."""
         return str(self.reply.get("status", ""))
 
     @property
@@ -161,7 +166,7 @@ class Kernel:
 
     def ended(self, cell: Cell) -> Cell:
         """Wait until a cell is over: replied to, and its output here."""
-        self.until(lambda: cell.reply and cell.is_idle, "the cell's end")
+        self.until(lambda: cell.is_over, "the cell's end")
         return cell
 
     def shows(self, cell: Cell, text: str) -> None:
