@@ -6,7 +6,7 @@ from ..errors import UsageError, did_you_mean
 from ..resources import kind_names
 from .blueprint import NOUN as BLUEPRINT
 from .devbox import NOUN as DEVBOX
-from .noun import Noun
+from .noun import Noun, usual_verb
 from .object import NOUN as OBJECT
 from .policy import NOUN as POLICY
 from .runloop import NOUN as RUNLOOP
@@ -65,7 +65,8 @@ def first_word(line: str) -> tuple[str, str]:
 def _check(word: str) -> None:
     if not word or word in _HELP or word in RUNLOOP.verbs:
         return
-    if word in DEVBOX.verbs:
-        raise UsageError(f"%runloop has no subcommand {word!r}, but a devbox has: %devbox {word}")
+    usual = word if word in DEVBOX.verbs else usual_verb(word, DEVBOX.verbs)
+    if usual:
+        raise UsageError(f"%runloop has no subcommand {word!r}, but a devbox has: %devbox {usual}")
     suggestion = did_you_mean(word, [*NOUNS, *RUNLOOP.verbs])
     raise UsageError(f"%runloop has no subcommand {word!r}.{suggestion} %runloop --help lists them.")

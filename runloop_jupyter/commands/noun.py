@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Container, Mapping, Sequence
 from dataclasses import dataclass
 from importlib import import_module
 from typing import TYPE_CHECKING, Protocol, TypeVar, cast
@@ -15,6 +15,21 @@ if TYPE_CHECKING:
 
 
 OptionsT = TypeVar("OptionsT")
+
+_SAME_MEANING = (
+    ("create", "set", "build", "upload", "new", "make", "add", "start", "launch"),
+    ("shutdown", "delete", "remove", "rm", "stop", "end", "terminate", "destroy", "kill"),
+    ("exec", "run", "bash", "sh", "command"),
+    ("pty", "terminal", "shell", "console", "tty"),
+    ("list", "ls", "ps", "all"),
+    ("info", "show", "get", "describe", "inspect", "status", "details"),
+    ("pull", "download", "fetch", "get"),
+    ("push", "upload", "copy", "cp", "put"),
+    ("suspend", "pause", "sleep", "hibernate"),
+    ("resume", "wake", "unpause", "continue"),
+    ("prune", "clean", "gc"),
+)
+"""What other tools call a subcommand, after what ours are called."""
 
 
 class Command(Protocol[OptionsT]):
@@ -46,7 +61,8 @@ class Noun:
     def load(self, verb: str) -> Command[object]:
         """The subcommand of this name. Raises `UsageError` that suggests the nearest one."""
         if verb not in self.verbs:
-            suggestion = did_you_mean(verb, self.verbs)
+            usual = usual_verb(verb, self.verbs)
+            suggestion = f" Did you mean {usual!r}?" if usual else did_you_mean(verb, self.verbs)
             raise UsageError(f"{self.typed} has no subcommand {verb!r}.{suggestion} {self.typed} --help lists them.")
         return cast("Command[object]", import_module(f"{self.folder}.{verb.replace('-', '_')}"))
 
@@ -64,3 +80,9 @@ class Noun:
         lines = [f"  {self.typed} {verb:<{width}}  {summary}" for verb, summary in self.verbs.items()]
         explains = f"{self.typed} VERB --help explains one of them."
         return "\n".join([f"usage: {self.typed} VERB [options]", "", *lines, "", explains])
+
+
+def usual_verb(word: str, verbs: Container[str]) -> str:
+    """What a subcommand that other tools call `word` is called among these; empty if there is none."""
+    alike = (name for names in _SAME_MEANING if word in names for name in names if name in verbs)
+    return next(alike, "")

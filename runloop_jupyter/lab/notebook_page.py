@@ -80,6 +80,9 @@ class NotebookPage:
             self._watching.cancel()
             self._watch = self._watching = None
 
+    def seen(self) -> None:
+        """Nothing: the current devbox is watched all the time."""
+
     def left(self, view: str) -> None:
         """A view has asked for nothing that goes on."""
 

@@ -100,6 +100,10 @@ class Panel(ipywidgets.VBox):  # type: ignore[misc]  # ipywidgets has no types
         self._is_running = True
         self._updates.post_snapshot(view)
 
+    def seen(self) -> None:
+        """Look now: while nobody could see the panel, it was seldom brought up to date."""
+        self._feed.poke()
+
     def left(self, view: str) -> None:
         """Forget what this view has asked for: it was closed, or has been silent for long."""
         self._updates.forget(view)

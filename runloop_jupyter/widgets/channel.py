@@ -55,6 +55,9 @@ class Listener(Protocol):
     async def greeted(self, view: str, hello: Any) -> None:
         """Send all there is to a view that has opened, or has missed something."""
 
+    def seen(self) -> None:
+        """Bring what is shown up to date: nobody could see the widget, and now somebody can."""
+
     def left(self, view: str) -> None:
         """Forget what this view has asked for: it was closed, or has been silent for long."""
 
@@ -192,7 +195,9 @@ class Channel:
         if known is None or not known.is_open:
             return  # closed, or of another version
         if isinstance(message, common.Alive):
-            known.visible = message.visible
+            was_visible, known.visible = self.visible, message.visible
+            if self.visible and not was_visible:
+                self._listener.seen()
         handler = self._handlers.get(type(message))
         done = handler(view, message) if handler else None
         if isawaitable(done):

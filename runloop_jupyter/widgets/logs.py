@@ -21,7 +21,6 @@ from ..rendering.text import exact_clock
 from ..resources.devboxes import by_id
 from . import assets, poll_interval
 from .protocol import logs as messages
-from .protocol.common import Alive
 from .protocol.logs import FollowingState, Line
 from .tool import DevboxTool
 
@@ -54,7 +53,6 @@ class LogView(DevboxTool):
         self._seen = LogLines()
         self._following: Future[Any] | None = None
         self._wake = asyncio.Event()
-        self.channel.on(Alive, self._note_sight)
         self.channel.on(messages.Refresh, self._refresh)
         self.channel.on(messages.Clear, self._clear)
         self.channel.on(messages.Save, self._save)
@@ -75,10 +73,9 @@ class LogView(DevboxTool):
         if self._following is not None:
             self._following.cancel()
 
-    def _note_sight(self, view: str, _: Alive) -> None:
-        """A view is seen again, or not any more."""
-        if self.channel.visible:
-            self._wake.set()
+    def seen(self) -> None:
+        """Look now."""
+        self._wake.set()
 
     def _refresh(self, view: str, _: messages.Refresh) -> None:
         self._look()

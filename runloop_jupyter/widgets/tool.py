@@ -86,6 +86,9 @@ class Tool(PageWidget):
     async def opened(self, hello: Any) -> None:
         """Begin what is done only while anybody looks: a view has opened."""
 
+    def seen(self) -> None:
+        """Bring what is shown up to date: nobody could see the tool, and now somebody can."""
+
     def left(self, view: str) -> None:
         """Nothing: views of a tool ask for nothing that others do not see."""
 

@@ -104,6 +104,7 @@ def test_the_first_words_name_the_subcommand(line: str, found: tuple[str, str, s
     ("line", "words"),
     [
         pytest.param("list", "%devbox list", id="a devbox's"),
+        pytest.param("terminal", "%devbox pty", id="a devbox's, as others call it"),
         pytest.param("devbx list", "Did you mean 'devbox'", id="a mistyped kind"),
         pytest.param("zzz", "%runloop --help lists them", id="nothing like it"),
     ],
@@ -113,9 +114,26 @@ def test_a_wrong_first_word_says_what_to_type(line: str, words: str) -> None:
         resolve(line)
 
 
-def test_an_unknown_subcommand_suggests_the_nearest() -> None:
-    with pytest.raises(UsageError, match=r"'craete'\. Did you mean 'create'"):
-        DEVBOX.load("craete")
+@pytest.mark.parametrize(
+    ("noun", "verb", "suggested"),
+    [
+        (DEVBOX, "craete", "create"),
+        (DEVBOX, "terminal", "pty"),
+        (DEVBOX, "run", "exec"),
+        (DEVBOX, "stop", "shutdown"),
+        (DEVBOX, "ps", "list"),
+        (DEVBOX, "start", "create"),
+        (DEVBOX, "get", "info"),
+        (NOUNS["snapshot"], "rm", "delete"),
+        (NOUNS["blueprint"], "create", "build"),
+        (NOUNS["secret"], "create", "set"),
+        (NOUNS["object"], "put", "upload"),
+        (NOUNS["policy"], "show", "info"),
+    ],
+)
+def test_an_unknown_subcommand_suggests_the_nearest(noun: Noun, verb: str, suggested: str) -> None:
+    with pytest.raises(UsageError, match=rf"'{verb}'\. Did you mean '{suggested}'"):
+        noun.load(verb)
 
 
 ALL = [(noun, verb) for noun in (RUNLOOP, *NOUNS.values()) for verb in noun.verbs]

@@ -46,6 +46,9 @@ class Widget:
         self.happened.append(f"{view} opened")
         self.channel.post(messages.State(running=False), view=view)
 
+    def seen(self) -> None:
+        self.happened.append("seen")
+
     def left(self, view: str) -> None:
         self.happened.append(f"{view} left")
 
@@ -65,6 +68,10 @@ class Widget:
 
     def told(self, op: str) -> list[dict[str, Any]]:
         return [content for content in self.sent if content["op"] == op]
+
+    async def last(self, what: str) -> None:
+        """Wait until this was the last thing that happened."""
+        await self.until(lambda: self.happened[-1:] == [what])
 
     async def until(self, condition: Callable[[], Any]) -> Any:
         return await until(condition, lambda: f"it; it happened: {self.happened}; sent: {self.sent}")
@@ -127,6 +134,21 @@ async def test_a_view_that_is_not_known_is_asked_for_a_hello_and_nothing_of_it_i
     widget.receive("hello", 0, view="w")
     widget.receive("run", 1, view="w", command="as if nothing had been")
     await widget.until(lambda: widget.happened == ["w opened", "w runs as if nothing had been"])
+
+
+async def test_a_widget_is_told_when_it_comes_into_sight_again(widget: Widget) -> None:
+    sight = (("v", False), ("w", False), ("w", True), ("v", True), ("w", False), ("v", False), ("v", True))
+    widget.receive("hello", 0)
+    widget.receive("hello", 0, view="w")
+    numbers = {"v": 0, "w": 0}
+    for view, visible in sight:
+        numbers[view] += 1
+        widget.receive("alive", numbers[view], view=view, visible=visible)
+        widget.receive("run", numbers[view] + 1, view=view, command=str(visible))
+        numbers[view] += 1
+        await widget.last(f"{view} runs {visible}")
+    seen = [widget.happened[at + 1] for at, what in enumerate(widget.happened) if what == "seen"]
+    assert seen == ["w runs True", "v runs True"]
 
 
 async def test_a_view_that_is_silent_for_long_is_forgotten(widget: Widget, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -301,6 +301,23 @@ async def test_another_service_empties_the_tables(faulty: FaultyService, page: P
         await page.until(lambda: page.rows().keys() == {"dbx_00002"}, "the other service's row")
 
 
+async def test_a_panel_that_comes_into_sight_again_is_brought_up_to_date_at_once(
+    faulty: FaultyService, page: Page, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("runloop_jupyter.widgets.poll_interval._HIDDEN_EVERY", 3600.0)
+    faulty.devboxes = [devbox(1)]
+    await page.until(lambda: page.rows(), "the row")
+    page.send("alive", visible=False)
+    looks = page.panel._feed._looks
+    await page.until(lambda: page.panel._feed._looks > looks, "the last look before the long pause")
+    await asyncio.sleep(0.1)
+    faulty.devboxes = [devbox(1), devbox(2)]
+    await asyncio.sleep(0.3)
+    assert len(page.rows()) == 1
+    page.send("alive", visible=True)
+    await page.until(lambda: len(page.rows()) == 2, "the row that came meanwhile")
+
+
 async def test_two_panels_ask_once(faulty: FaultyService, page: Page, session: Session, pages: MakePage) -> None:
     second = pages(session)
     second.open("v2")
