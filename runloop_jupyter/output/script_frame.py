@@ -43,7 +43,7 @@ this.fitting = new AbortController();
 const {signal} = this.fitting;
 const colour = () => {
   const {jpThemeLight, vscodeThemeKind} = document.body.dataset;
-  const isDark = jpThemeLight === "false" || /dark/.test(vscodeThemeKind);
+  const isDark = jpThemeLight === "false" || /dark|contrast$/.test(vscodeThemeKind);
   this.style.colorScheme = isDark ? "dark" : "light";
 };
 const themes = new MutationObserver(colour);

@@ -175,6 +175,62 @@ def choose_theme(notebook: Notebook, theme: str) -> None:
     expect(notebook.page.locator(".jp-LabShell")).to_be_visible()
 
 
+VSCODE = {
+    "vscode-dark": """--vscode-editor-background: #1f1f1f; --vscode-foreground: #ccc;
+        --vscode-input-background: #313131;
+        --vscode-editorWidget-background: #202020; --vscode-focusBorder: #0078d4; --vscode-button-background: #0078d4;
+        --vscode-button-foreground: #fff; --vscode-textLink-foreground: #4daafc; --vscode-errorForeground: #f85149;
+        --vscode-testing-iconPassed: #73c991; --vscode-editorWarning-foreground: #cca700;
+        --vscode-list-hoverBackground: #2a2d2e""",
+    "vscode-light": """--vscode-editor-background: #fff; --vscode-foreground: #3b3b3b; --vscode-input-background: #fff;
+        --vscode-editorWidget-background: #f8f8f8; --vscode-focusBorder: #005fb8; --vscode-button-background: #005fb8;
+        --vscode-button-foreground: #fff; --vscode-textLink-foreground: #005fb8; --vscode-errorForeground: #f85149;
+        --vscode-testing-iconPassed: #73c991; --vscode-editorWarning-foreground: #bf8803;
+        --vscode-list-hoverBackground: #f2f2f2""",
+    "vscode-high-contrast": """--vscode-editor-background: #000; --vscode-foreground: #fff;
+        --vscode-input-background: #000; --vscode-editorWidget-background: #0c141f; --vscode-focusBorder: #f38518;
+        --vscode-button-foreground: #fff; --vscode-textLink-foreground: #21a6ff; --vscode-contrastBorder: #6fc3df;
+        --vscode-errorForeground: #f48771; --vscode-testing-iconPassed: #73c991;
+        --vscode-editorWarning-foreground: #ffd370""",
+}
+"""The colours that VS Code gives to its page, by kind of theme: of Dark Modern, Light Modern and High Contrast."""
+
+
+@contextmanager
+def in_another_front_end(page: Page, kind: str) -> Iterator[None]:
+    """JupyterLab's page told as VS Code's with this kind of theme, or as one that is plainly `dark` or `light`.
+
+    JupyterLab's variables stay, as in every page with ipywidgets' own style sheets.
+    """
+    before = page.evaluate(
+        """([kind, style]) => {
+            const [html, body] = [document.documentElement, document.body];
+            const before = [html.style.cssText, body.style.cssText, body.dataset.jpThemeLight];
+            delete body.dataset.jpThemeLight;
+            if (style) {
+                body.dataset.vscodeThemeKind = kind;
+                html.style.cssText = style;
+            }
+            if (kind === "dark") body.style.color = "oklch(0.9 0 0)";
+            return before;
+        }""",
+        [kind, VSCODE.get(kind, "")],
+    )
+    palette = "vscode" if kind in VSCODE else kind
+    expect(page.locator(f'[data-rl-palette="{palette}"] > .rl-panel').first).to_be_visible()
+    yield
+    page.evaluate(
+        """([html, body, light]) => {
+            document.documentElement.style.cssText = html;
+            document.body.style.cssText = body;
+            delete document.body.dataset.vscodeThemeKind;
+            document.body.dataset.jpThemeLight = light;
+        }""",
+        before,
+    )
+    expect(page.locator('[data-rl-palette="jupyter"] > .rl-panel').first).to_be_visible()
+
+
 def axe(page: Page, within: str = ".rl-panel") -> list[str]:
     """What is wrong with a part of the page for people who cannot see or use a mouse, by the rules of axe-core.
 

@@ -11,7 +11,17 @@ import pytest
 from playwright.sync_api import Browser, Page, expect
 
 from tests.browser.lab import box
-from tests.browser.panels import PanelPage, SharedPanel, axe, choose_theme, many_devboxes, open_panel, write
+from tests.browser.panels import (
+    VSCODE,
+    PanelPage,
+    SharedPanel,
+    axe,
+    choose_theme,
+    in_another_front_end,
+    many_devboxes,
+    open_panel,
+    write,
+)
 from tests.waiting import PATIENCE, wait_until
 
 EVIL = "<img src=x onerror=window.pwned=1>"
@@ -285,6 +295,19 @@ def test_two_views_and_a_reload_show_the_same(shown: PanelPage) -> None:
 @pytest.mark.parametrize("theme", ["JupyterLab Light", "JupyterLab Dark", "JupyterLab Dark High Contrast"])
 def test_axe_finds_nothing(shown: PanelPage, theme: str) -> None:
     choose_theme(shown, theme)
+    nothing_is_found(shown)
+
+
+@pytest.mark.parametrize("kind", [*VSCODE, "dark", "light"])
+def test_it_looks_as_its_page_does_in_other_front_ends(shown: PanelPage, kind: str, tmp_path: Path) -> None:
+    with in_another_front_end(shown.page, kind):
+        expect(shown.panel).to_have_css("color-scheme", "light" if "light" in kind else "dark")
+        nothing_is_found(shown)
+        shown.panel.screenshot(path=tmp_path / "panel.png")
+
+
+def nothing_is_found(shown: PanelPage) -> None:
+    """The rules of axe-core find nothing wrong in the panel, its details, a form, a menu and a question."""
     shown.row("analysis").locator(".rl-form-ending").click()
     expect(shown.panel.locator(".rl-side")).to_contain_text("History")
     shown.row("crawler").locator("input").click()
@@ -324,7 +347,8 @@ def test_a_restarted_kernel_is_told_and_the_cell_gives_a_new_panel(shown: PanelP
     shown.spent = True
     shown.menu("Kernel", "Restart Kernel…")
     shown.page.locator(".jp-Dialog-button.jp-mod-accept").click()
-    expect(shown.panel.locator(".rl-wait")).to_contain_text("run this cell again", ignore_case=True)
+    expect(shown.panel.locator(".rl-wait")).to_contain_text("Run %load_ext runloop_jupyter, then this cell again")
+    expect(shown.panel.get_by_role("button", name="New devbox")).to_be_hidden()
     shown.wait_for_idle()
     shown.page.evaluate("document.querySelectorAll('.jp-CodeCell')[0].scrollIntoView()")
     shown.run(5)

@@ -590,7 +590,7 @@ def test_a_restarted_kernel_is_told_in_its_tools(shown: PanelPage, terminal: Ter
     terminal.shows("typed")
     shown.menu("Kernel", "Restart Kernel…")
     shown.page.locator(".jp-Dialog-button.jp-mod-accept").click()
-    expect(terminal.root.locator(".rl-notices")).to_contain_text("Run this cell again")
+    expect(terminal.root.locator(".rl-notices")).to_contain_text("then this cell again")
     terminal.is_("Not connected")
     terminal.page.keyboard.type("nobody reads this")
     terminal.lacks("nobody")

@@ -181,11 +181,11 @@ export function lineState(known: { gone: boolean; ended: boolean; started: boole
 export function lineText(state: LineState, ended: string): string {
   switch (state) {
     case "gone":
-      return "The kernel was restarted or has ended. Run this cell again.";
+      return "The kernel was restarted or has ended. Run %load_ext runloop_jupyter, then this cell again.";
     case "ended":
       return ended;
     case "silent":
-      return "No answer from the kernel for a while. If it was restarted, run this cell again.";
+      return "No answer from the kernel for a while. If it was restarted, run %load_ext runloop_jupyter, then this cell again.";
     case "waiting":
       return "Waiting for the kernel: a running cell may block it. Your click is not lost.";
     default:

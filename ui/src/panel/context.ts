@@ -7,6 +7,8 @@ export interface Context {
   /** The panel's element: questions and menus open over it. */
   readonly root: HTMLElement;
   send(request: Request): void;
+  /** Why the kernel will never do anything again; empty as long as it may. */
+  over(): string;
   /** Tell a sentence to the user. */
   say(sentence: string, error?: boolean): void;
   /** Put a cell below the panel's own. */

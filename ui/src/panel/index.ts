@@ -3,6 +3,7 @@ import "../styles/panel.css";
 import "../styles/table.css";
 import "../styles/side_pane.css";
 import { Channel } from "../channel";
+import { followTheme } from "../dom/theme";
 import { hearing } from "../hearing";
 import type { RenderOptions } from "../model";
 import { BINARY, type Event, type Request } from "../protocol/panel";
@@ -10,6 +11,7 @@ import { panelHandlers } from "./events";
 import { Panel } from "./panel";
 
 function render({ model, el }: RenderOptions): () => void {
+  const unfollow = followTheme(el);
   const panel = new Panel(model, el, (request) => channel.send(request));
   const channel: Channel<Request, Event> = new Channel({
     model,
@@ -24,6 +26,7 @@ function render({ model, el }: RenderOptions): () => void {
   return () => {
     channel.close();
     panel.close();
+    unfollow();
   };
 }
 

@@ -19,6 +19,8 @@ import { Tabs } from "./toolbar/tabs";
 import { ObjectUploads } from "./uploads";
 
 const NARROW = 640; // pixels
+/** What is asked for while somebody only looks around. */
+const BY_ITSELF: ReadonlySet<Request["op"]> = new Set(["want", "follow", "unfollow", "check_form"]);
 
 /** One view of the panel. It is told what the kernel says and what the user does, and hands it on to its parts. */
 export class Panel {
@@ -55,13 +57,18 @@ export class Panel {
     this.layout = new LayoutState(model);
     const say = (sentence: string, error?: boolean) => this.toasts.show(sentence, error);
     const insert = (code: string) => void insertOrCopy(this.model, this.store.model, code).then(say);
-    this.context = { store: this.store, root: this.element, send, say, insert };
+    const over = () => this.status.over;
+    const sendOrSay = (request: Request) => {
+      if (!over()) send(request);
+      else if (!BY_ITSELF.has(request.op)) say(over(), true);
+    };
+    this.context = { store: this.store, root: this.element, send: sendOrSay, over, say, insert };
     this.uploads = new ObjectUploads(this.context, () => this.table.updateFooter());
     this.table = this.newTable();
     const sideEvents = { onAct: this.act.bind(this), onChange: () => this.paneChanged() };
     this.side = new SidePane(this.context, sideEvents, this.table.grid.element);
     this.strip = new ToolStrip(this.context, this.table.grid.element);
-    this.status = new Status(this.store, model.get("notice") as string, () => send({ op: "retry" }));
+    this.status = new Status(this.store, model.get("notice") as string, () => sendOrSay({ op: "retry" }));
     const body = `rl-${newId()}`;
     this.tabs = new Tabs(this.store, body, (kind) => this.switchTo(kind));
     this.build(body);
@@ -102,6 +109,7 @@ export class Panel {
 
   showLine(state: LineState, text: string): void {
     this.status.showLine(state, text);
+    this.element.classList.toggle("rl-over", this.status.over !== "");
     this.showHealth();
   }
 
@@ -173,7 +181,7 @@ export class Panel {
     const below = [footer.element, this.strip.element, this.toasts.element, this.toasts.spoken, this.uploads.picker];
     this.element.append(top, toolbar.element, ...this.status.banners, body, ...below);
     this.host.replaceChildren(this.element);
-    this.uploads.takeDrops(body, () => this.table.kind.spec.uploads);
+    this.uploads.takeDrops(body, () => this.table.kind.spec.uploads && !this.status.over);
     this.table.show(this.table.kind);
     this.showAll();
   }

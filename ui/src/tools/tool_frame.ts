@@ -2,6 +2,7 @@ import { Channel, type ChannelOptions } from "../channel";
 import { Announcer } from "../dom/announcer";
 import { h } from "../dom/elements";
 import { Notices } from "../dom/notices";
+import { followTheme } from "../dom/theme";
 import { hearing } from "../hearing";
 import type { Model, RenderOptions } from "../model";
 import type { BinaryFields, Ended, Problem } from "../protocol/common";
@@ -19,8 +20,12 @@ export interface Tool {
 export function widget(open: (options: RenderOptions) => Tool): { render: ReturnType<typeof hearing> } {
   return {
     render: hearing((options) => {
+      const unfollow = followTheme(options.el);
       const tool = open(options);
-      return () => tool.close();
+      return () => {
+        tool.close();
+        unfollow();
+      };
     }),
   };
 }

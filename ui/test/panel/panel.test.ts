@@ -12,6 +12,7 @@ let sent: Request[];
 let kept: Record<string, unknown>;
 let inserted: unknown[];
 
+const OVER = "The kernel was restarted or has ended. Run %load_ext runloop_jupyter, then this cell again.";
 const FORM: FormOpened = {
   op: "form_opened",
   name: "devbox",
@@ -227,7 +228,27 @@ test("nothing looks live once the kernel is gone", () => {
   const [before] = texts(".rl-row .rl-form-time");
   vi.advanceTimersByTime(120_000);
   expect(texts(".rl-row .rl-form-time")[0]).toBe(before);
-  expect(texts(".rl-wait:not([hidden])")).toEqual(["The kernel was restarted or has ended. Run this cell again."]);
+  expect(texts(".rl-wait:not([hidden])")).toEqual([OVER]);
+});
+
+test("what the kernel did is not offered once it is gone, and what is tried all the same says why", () => {
+  open([devbox("d1")]);
+  panel.showLine("gone", "");
+  expect(panel.element.classList).toContain("rl-over"); // by which the style sheet hides the buttons
+  sent = [];
+  all(".rl-more")[0]?.click();
+  const barred = all('.rl-menu [aria-disabled="true"]').map((each) => each.textContent);
+  expect(barred).toEqual(KINDS[0]?.actions.map(({ label }) => label));
+  buttonCalled("New devbox").click();
+  expect(sent).toEqual([]);
+  expect(texts(".rl-toast").at(-1)).toContain(OVER);
+});
+
+test("what comes back is offered again", () => {
+  open([devbox("d1")]);
+  panel.showLine("silent", "");
+  panel.showLine("open", "");
+  expect(panel.element.classList).not.toContain("rl-over");
 });
 
 test("one sentence at a time says what is wrong: the line's before the kernel's", () => {

@@ -12,7 +12,7 @@ describe("the state of the line", () => {
     ["open", /^$/, false],
     ["waiting", /^Waiting for the kernel/, true],
     ["silent", /^No answer from the kernel/, true],
-    ["gone", /Run this cell again/, false],
+    ["gone", /then this cell again/, false],
     ["ended", /^It was closed\.$/, false],
   ])("%s", (state, sentence, passes) => {
     const notices = new Notices();

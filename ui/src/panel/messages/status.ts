@@ -5,12 +5,15 @@ import { LiveBadge } from "../toolbar/live_badge";
 import { HealthBanner, SentenceBanner } from "./banners";
 
 const LOST: ReadonlySet<LineState> = new Set(["silent", "gone", "ended"]);
+const OVER: ReadonlySet<LineState> = new Set(["gone", "ended"]);
 
 /** All that says whether the panel is up to date, and why it is not. */
 export class Status {
   readonly live = new LiveBadge();
   /** True once nothing comes from the kernel: what is shown is as it was then. */
   isLost = false;
+  /** Why the kernel will never do anything again; empty as long as it may. */
+  over = "";
   readonly banners: readonly HTMLElement[];
   private readonly sentence = new SentenceBanner();
   private readonly health: HealthBanner;
@@ -32,6 +35,7 @@ export class Status {
   showLine(state: LineState, text: string): void {
     this.isLost = LOST.has(state);
     this.line = lineText(state, text);
+    this.over = OVER.has(state) ? this.line : "";
     this.sentence.update(this.line || this.problem);
   }
 

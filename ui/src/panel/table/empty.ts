@@ -40,7 +40,7 @@ export class EmptyState {
   private content({ spec }: ResourceKind, why: Emptiness, count: number): Child[] {
     const showAll = () => button("Show all", () => this.events.onShowAll());
     const create = () =>
-      spec.create && button(spec.create, () => this.events.onCreate(), { shape: "plus", kind: "rl-primary" });
+      spec.create && button(spec.create, () => this.events.onCreate(), { shape: "plus", kind: "rl-primary rl-make" });
     const things = spec.title.toLowerCase();
     switch (why) {
       case "ended": {

@@ -11,11 +11,16 @@ export interface RowMenuEvents {
 }
 
 /** The menu of a row: what can be done to its resource, and why something cannot be done now. */
-export function rowMenu(kind: ResourceKind, row: Row, isMarked: boolean, events: RowMenuEvents): MenuEntry[] {
+export function rowMenu(
+  kind: ResourceKind,
+  row: Row,
+  { isMarked, over }: { isMarked: boolean; over: string },
+  events: RowMenuEvents,
+): MenuEntry[] {
   const actions = kind.spec.actions.map((action, at): MenuEntry => {
     const { label, destructive } = action;
     const act = () => events.onAct(action, [row]);
-    return { label, act, destructive, barred: barrier(action, kind, row), apart: destructive && at > 0 };
+    return { label, act, destructive, barred: over || barrier(action, kind, row), apart: destructive && at > 0 };
   });
   const dismiss = { label: "Dismiss the message", act: () => events.onDismiss(row) };
   return [

@@ -229,12 +229,17 @@ export class TableView {
   private openMenu(row: Row, at: Place): void {
     const { context, events } = this.options;
     const isMarked = Boolean(context.store.mark(this.kind.name, idOf(row))?.error);
-    const entries = rowMenu(this.kind, row, isMarked, {
-      onAct: events.onAct,
-      onDismiss: () => this.dismiss(row),
-      onCopy: () => void copyText(idOf(row)).then(() => context.say("Copied.")),
-      onOpen: () => events.onOpen(row),
-    });
+    const entries = rowMenu(
+      this.kind,
+      row,
+      { isMarked, over: context.over() },
+      {
+        onAct: events.onAct,
+        onDismiss: () => this.dismiss(row),
+        onCopy: () => void copyText(idOf(row)).then(() => context.say("Copied.")),
+        onOpen: () => events.onOpen(row),
+      },
+    );
     openMenu(context.root, entries, at, () => this.grid.focus());
   }
 
