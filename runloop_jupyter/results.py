@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import signal
+from collections import Counter
 from collections.abc import Iterable, Iterator, Mapping
 from typing import TYPE_CHECKING, Any, TypedDict, Unpack
 
@@ -175,11 +176,8 @@ class FanOutResult(Mapping[str, DevboxResult]):
 
     def __init__(self, results: Iterable[DevboxResult]) -> None:
         results = list(results)
-        names = [result.devbox for result in results]
-        self._results = {
-            name if names.count(name) == 1 else result.devbox_id: result
-            for name, result in zip(names, results, strict=True)
-        }
+        names = Counter(result.devbox for result in results)
+        self._results = {result.devbox if names[result.devbox] == 1 else result.devbox_id: result for result in results}
 
     def __getitem__(self, name: str) -> DevboxResult:
         return self._results[name]

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+from collections import Counter
 from typing import TYPE_CHECKING
 
 from ..errors import ConnectionLostError, MagicError
@@ -38,6 +39,7 @@ class Member:
         self._output = output
         self._run = run
         self._is_started = False
+        self._last_row: Row | None = None
         self.is_lost = False
         """True if nobody knows how it ended, or whether it did."""
         self.begun = asyncio.Event()
@@ -110,7 +112,8 @@ class Member:
     def row(self) -> Row:
         """Its row, as it is now."""
         if self.result is not None:
-            return row_of(self.devbox, self.result)
+            self._last_row = self._last_row or row_of(self.devbox, self.result)
+            return self._last_row
         last = self._output.last_line
         if self._is_started:
             text = "running, no connection" if self._run.trouble else "running"
@@ -177,10 +180,9 @@ class FanOut:
     @property
     def outputs(self) -> dict[str, str]:
         """The output of each so far, by the devbox's name, or its id where two share a name."""
-        names = [member.devbox for member in self.members]
+        names = Counter(member.devbox for member in self.members)
         return {
-            member.devbox if names.count(member.devbox) == 1 else member.info.id: member.output
-            for member in self.members
+            member.devbox if names[member.devbox] == 1 else member.info.id: member.output for member in self.members
         }
 
     @property

@@ -107,7 +107,7 @@ class Transport:
     def __init__(self, config: ClientConfig, http_client: httpx.AsyncClient | None = None) -> None:
         self.config = config
         self.turns = Turns()
-        """In which what was received is parsed, where many streams share the loop."""
+        """In which requests are made and what was received is parsed, where many share the loop."""
         self._backend = _backend(config, http_client)
         self._loop: asyncio.AbstractEventLoop | None = None
         self._closing = asyncio.Event()
@@ -182,7 +182,9 @@ class Transport:
     async def _send_whole(self, request: Request, key: str) -> Response:
         answer = await self._send_once(request, key)
         try:
-            return Response(answer.status, await answer.read(request.max_bytes))
+            content = await answer.read(request.max_bytes)
+            await self.turns.next()
+            return Response(answer.status, content)
         except BodyTooLargeError as error:
             sentence = f"The answer to {request.method} {request.path} is {error}, more than an answer may have."
             raise APIResponseError(sentence, method=request.method, path=request.path) from error
@@ -192,6 +194,7 @@ class Transport:
             await answer.aclose()
 
     async def _send_once(self, request: Request, key: str) -> HTTPAnswer:
+        await self.turns.next()
         # On each attempt: the client may have been closed during the pause before it.
         self._check_usable()
         try:

@@ -1,4 +1,4 @@
-"""Turns in which the streams of one event loop work, so that all of them together do not hold it up."""
+"""Turns in which the requests and streams of one event loop work, so that all together do not hold it up."""
 
 from __future__ import annotations
 
@@ -6,14 +6,14 @@ import asyncio
 from collections import deque
 
 _SECONDS = 0.005
-"""Time that all streams together may work in one round of the loop: a timer or a click waits no longer for them."""
+"""Time that all together may work in one round of the loop: a timer or a click waits no longer for them."""
 
 
 class Turns:
     """Gives each round of the event loop as much work as fits into a few milliseconds; the rest waits its turn.
 
     A loop runs all callbacks that are ready before it looks at its timers and sockets again. Forty streams with a
-    piece each, of a millisecond or two, would hold it up for all of them together.
+    piece each, of a millisecond or two, would hold it up for all of them together; so would two hundred requests.
     """
 
     def __init__(self, seconds: float = _SECONDS) -> None:
@@ -39,7 +39,7 @@ class Turns:
         self._round_ends = None
         while self._waiting:
             waiter = self._waiting.popleft()
-            if not waiter.done():  # else its stream was closed meanwhile
+            if not waiter.done():  # else it was given up meanwhile
                 # One in each round, as nobody knows how long it will work.
                 self._begin_round(loop)
                 waiter.set_result(None)

@@ -1,11 +1,15 @@
-"""The turns in which the streams of one event loop work."""
+"""The turns in which the requests and streams of one event loop work."""
 
 import asyncio
 from collections import Counter
+from collections.abc import AsyncIterator
 
 import pytest
 
+from runloop_sdk._config import resolve_config
+from runloop_sdk._transport import Request, Transport
 from runloop_sdk._turns import Turns
+from tests.sdk.raw_server import RawServer, whole
 
 
 class Rounds:
@@ -65,3 +69,25 @@ async def test_one_who_waits_no_longer_holds_up_nobody() -> None:
     tasks[2].cancel()
     await asyncio.wait_for(tasks[3], 10)
     assert done == [0, 3]
+
+
+async def pieces() -> AsyncIterator[bytes]:
+    yield b"made now"
+
+
+async def test_requests_that_are_made_at_once_take_turns() -> None:
+    worked = Counter[int]()
+    async with RawServer(whole(b"{}")).serve() as url:
+        transport = Transport(resolve_config(bearer_token="key", base_url=url, environ={}))
+        transport.turns, rounds = Turns(0.0), Rounds()
+
+        def content() -> AsyncIterator[bytes]:
+            worked[rounds.number] += 1
+            return pieces()
+
+        request = Request("POST", "/v1/x", content=content)
+        await asyncio.gather(*(transport.send(request) for _ in range(20)))
+        rounds.stop()
+        await transport.aclose()
+    assert worked.total() == 20
+    assert max(worked.values()) == 1
