@@ -93,7 +93,7 @@ class _ArgumentCompleter:
                 Texts("command", lookups.commands(on) if word else ()),
             ]
         if kind in ("remote path", "command", "command's word"):
-            return [Texts("path", lookups.remote_paths(word, on, option_value(self._before, "--cwd") or ""))]
+            return [Texts("path", lookups.remote_paths(word, on, option_value(self._before, "--cwd") or "~"))]
         if kind == "local path":
             return [Texts("path", lookups.local_paths(word))]
         return [Texts(kind, lookups.names(kind))]

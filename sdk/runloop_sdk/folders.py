@@ -40,7 +40,7 @@ from ._placing import Placing, placing_script
 from .archives import SMALL, ArchiveWriter, Packed
 from .cancellation import run_undo
 from .gitignore import GITIGNORE, RULES_BYTES, IgnoreRules
-from .own_commands import own_command, quoted_path
+from .own_commands import file_command, quoted_path
 
 if TYPE_CHECKING:
     from .params.devboxes import DevboxDownloadFileParams, DevboxUploadFileParams
@@ -67,6 +67,12 @@ _GROWTH_BYTES = 64 << 20  # bytes by which files may grow between the listing an
 _TAR_BYTES = 4 << 10  # of a member's headers, at most with most names
 _PACKED = "gzip -1 | base64"
 _TAR = "tar --format=posix --null --verbatim-files-from --no-recursion --ignore-failed-read"
+
+_REQUIRE_GNU = (
+    "{ find / -maxdepth 0 -printf '' && tar --version | grep -q GNU; } 2>/dev/null || "
+    "{ echo 'its image has no GNU find and tar, which folders need (Alpine: apk add findutils tar coreutils)' >&2; "
+    "exit 3; }"
+)
 
 _RULES_COMMAND = rf"""
 top=$(pwd -P); while [ ! -e "$top/.git" ] && [ "$top" != / ]; do top=$(dirname "$top"); done
@@ -128,7 +134,7 @@ class RemoteFolder:
 
     async def list(self) -> Listing | None:
         """List the folder; None if it does not exist. Raises `CommandError` if the path is not a folder."""
-        printed = await self._run(f"""export LC_ALL=C
+        printed = await self._run(f"""export LC_ALL=C; {_REQUIRE_GNU}
 if [ -d {self._quoted} ]; then cd {self._quoted} && {{ {LIST_COMMAND}; printf 'end\\0%s\\0' $?; }} | {_PACKED}
 elif [ -e {self._quoted} ] || [ -L {self._quoted} ]; then echo no folder
 else ls -d -- {self._quoted} 2>&1; true; fi""")
@@ -231,7 +237,7 @@ else ls -d -- {self._quoted} 2>&1; true; fi""")
     @asynccontextmanager
     async def _temporary_file(self, *others: str) -> AsyncIterator[str]:
         """The path of a temporary file in the devbox; it, its archive and `others` are removed in the end."""
-        temporary = (await self._run("mktemp /tmp/runloop-XXXXXXXX")).strip()
+        temporary = (await self._run(f"{_REQUIRE_GNU}; mktemp /tmp/runloop-XXXXXXXX")).strip()
         if not re.fullmatch(r"/tmp/runloop-[A-Za-z0-9]{8}", temporary):  # noqa: S108 -- of the devbox
             raise ArchiveError(f"The devbox says {temporary[:80]!r} when asked for a temporary file.")
         removing = f"rm -f -- {temporary} {temporary}.tar.gz"
@@ -245,7 +251,7 @@ else ls -d -- {self._quoted} 2>&1; true; fi""")
         await self._run(removing)
 
     async def _run(self, command: str) -> str:
-        result = await self._commands.exec(own_command(command))
+        result = await self._commands.exec(file_command(command))
         if not result.success:
             lines = [
                 line

@@ -15,6 +15,14 @@ def own_command(command: str) -> str:
     return _MARK + command
 
 
+def file_command(command: str) -> str:
+    """An internal command on files: relative paths begin in the home directory, as in the file calls of the API.
+
+    Commands begin elsewhere where an image names another folder.
+    """
+    return own_command(f"cd || exit; {command}")
+
+
 def is_own(command: str) -> bool:
     """True if a command has the mark of internal ones."""
     return command.startswith(_MARK)

@@ -1,5 +1,6 @@
 """Builds on real images, which a registry on loopback serves."""
 
+import re
 from collections.abc import AsyncIterator
 
 import pytest
@@ -104,6 +105,28 @@ async def test_files_go_in_and_out_of_images_without_any_program_of_theirs(works
         f"COPY --from={registry.host}/static:1 /hello /usr/bin/hello\nRUN hello"
     )
     assert "\nhi\n" in await works.log(shown)
+
+
+async def test_steps_look_names_up_as_with_container_engines(works: Yard, registry: Registry) -> None:
+    record = await works.build(f"FROM {registry.host}/small:1\nRUN getent hosts localhost; cat /etc/resolv.conf")
+    assert re.search(r"localhost\n.*nameserver \d", await works.log(record))
+
+
+NOT_STARTED = {
+    "no shell": ("RUN true", "This disk has no shell to run commands with, neither bash nor /bin/sh; use an image"),
+    "no program": ('RUN ["/none"]', "/none: No such file or directory"),
+    "no interpreter": (
+        'COPY --chmod=755 <<EOF /script\n#!/bin/none\nEOF\nRUN ["/script"]',
+        "/script: the loader or interpreter that it names is not on this disk",
+    ),
+}
+
+
+@pytest.mark.parametrize(("steps", "said"), NOT_STARTED.values(), ids=NOT_STARTED.keys())
+async def test_a_program_that_cannot_be_started_is_told(works: Yard, registry: Registry, steps: str, said: str) -> None:
+    record = await works.build(f"FROM {registry.host}/static:1\n{steps}")
+    assert record.status == "failed"
+    assert f"\n{said}" in await works.log(record)
 
 
 async def test_scratch_is_empty_and_becomes_what_is_copied_into_it(

@@ -153,9 +153,12 @@ async def test_a_blueprint_may_have_another_image_or_this_machine(api: Api, regi
     named = await api.execute(without_bash, "true", shell_name="s")
     assert named["exit_status"] == 126
     assert "named shells need bash" in json.dumps(named)
-    without_any = await api.execute(await api.create(blueprint_id=static), "true")
+    bare = await api.create(blueprint_id=static)
+    without_any = await api.execute(bare, "true")
     assert without_any["exit_status"] == 127
     assert "has no shell" in without_any["stderr"]
+    refused = await api.post(f"/v1/devboxes/{bare}/write_file_contents", json={"file_path": "a", "contents": ""})
+    assert (refused.status_code, "'a' cannot be used: This disk has no shell" in refused.text) == (400, True)
 
 
 async def test_the_image_is_shared_by_all_devboxes_of_it(api: Api, service: Service, devbox: str) -> None:

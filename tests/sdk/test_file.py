@@ -77,6 +77,58 @@ async def test_folder_can_be_made_listed_moved_and_removed(devbox: AsyncDevbox) 
         await devbox.file.stat("work")
 
 
+async def with_first_in_path(devbox: AsyncDevbox, program: str, script: str) -> None:
+    await devbox.file.write(file_path=f"bin/{program}", contents=script)
+    profile = "echo 'PATH=$HOME/bin:$PATH' >> .profile; cp .profile .bash_profile"
+    assert (await devbox.cmd.exec(f"chmod +x bin/{program}; {profile}")).success
+
+
+AS_BUSYBOX = """#!/bin/sh
+case "$*" in *-printf*) echo "find: unrecognized: -printf" >&2; exit 1;; esac
+exec /usr/bin/find "$@"
+"""
+
+
+async def test_a_find_that_cannot_print_lists_the_same(devbox: AsyncDevbox) -> None:
+    made = "mkdir -p d/sub && cd d && touch -- 'two words' \"$(printf 'a\\nb')\" && mkfifo p"
+    links = "ln -s sub to && ln -s -- nowhere -l && printf 12345 > -dash && chmod 640 -- -dash"
+    assert (await devbox.cmd.exec(f"{made} && {links}")).success
+    listed, found = await devbox.file.list("d"), await devbox.file.stat("d/-dash")
+    assert {"two words", "a\nb", "-dash", "sub", "to", "-l", "p"} == {each.name for each in listed}
+    await with_first_in_path(devbox, "find", AS_BUSYBOX)
+    again = await devbox.file.list("d")
+    assert [(each.path, each.kind, each.size, each.mode, each.target) for each in again] == [
+        (each.path, each.kind, each.size, each.mode, each.target) for each in listed
+    ]
+    assert [each.modified for each in again] == [each.modified.replace(microsecond=0) for each in listed]
+    assert (await devbox.file.stat("d/-dash")).size == found.size == 5
+    with pytest.raises(CommandError, match=r"find failed: .*No such file or directory"):
+        await devbox.file.stat("nothing")
+
+
+async def test_folders_name_the_programs_that_they_need(devbox: AsyncDevbox, tmp_path: Path) -> None:
+    await with_first_in_path(devbox, "find", AS_BUSYBOX)
+    (tmp_path / "a").write_text("a")
+    with pytest.raises(CommandError, match=r"in 'd': its image has no GNU find and tar.*apk add findutils tar"):
+        await devbox.file.upload_dir(tmp_path, "d")
+    with pytest.raises(CommandError, match=r"in 'd': its image has no GNU find and tar"):
+        await devbox.file.download_dir("d", tmp_path)
+
+
+async def test_paths_begin_in_the_home_directory_wherever_commands_do(devbox: AsyncDevbox, tmp_path: Path) -> None:
+    assert (await devbox.cmd.exec("echo 'cd /tmp' >> .profile; cp .profile .bash_profile")).success
+    assert await (await devbox.cmd.exec("pwd")).stdout() == "/tmp\n"
+    await devbox.file.write(file_path="d/a", contents="a")
+    (tmp_path / "b").write_text("b")
+    await devbox.file.upload_dir(tmp_path, "d")
+    await devbox.file.move("d/a", "d/c")
+    assert [each.path for each in await devbox.file.list("d")] == ["d/b", "d/c"]
+    await devbox.file.remove("d/c")
+    await devbox.file.mkdir("d/e")
+    await devbox.file.remove("d/e")
+    assert await (await devbox.cmd.exec("ls ~/d")).stdout() == "b\n"
+
+
 async def test_file_that_is_no_folder_is_not_listed(devbox: AsyncDevbox) -> None:
     await devbox.file.write(file_path="plain", contents="")
     with pytest.raises(CommandError):

@@ -221,14 +221,19 @@ def run_program(argv: list[str], cwd: str, environment: dict[str, str]) -> NoRet
     if shells.is_one(program) and not (program := shells.find(program)):
         os.write(2, f"{shells.missing(argv[0])}\n".encode())
         os._exit(127)
-    what = cwd
     try:
         os.chdir(cwd)
-        what = program
+    except OSError as error:
+        _give_up(f"{cwd}: {os.strerror(error.errno or 0)}", error)
+    try:
         os.execvpe(program, [program, *arguments], _with_shell(environment))  # noqa: S606 - that is its purpose
     except OSError as error:
-        os.write(2, f"{what}: {os.strerror(error.errno or 0)}\n".encode(errors="replace"))
-        os._exit(127 if isinstance(error, FileNotFoundError) else 126)
+        _give_up(shells.not_started(program, error), error)
+
+
+def _give_up(said: str, error: OSError) -> NoReturn:
+    os.write(2, f"{said}\n".encode(errors="replace"))
+    os._exit(127 if isinstance(error, FileNotFoundError) else 126)
 
 
 def _with_shell(environment: dict[str, str]) -> dict[str, str]:

@@ -50,11 +50,16 @@ def furnish(path: str) -> list[str]:
     _write("/etc/chromium.d/devbox", CHROMIUM)
     if _is_one_account() and os.path.isdir("/etc/apt/apt.conf.d"):  # noqa: PTH112 - a Path would import more
         _write("/etc/apt/apt.conf.d/99devbox", APT_AS_ROOT)
+    furnish_names()
+    return added
+
+
+def furnish_names() -> None:
+    """Add what programs look names up by; container engines mount it for each step of a build."""
     if not accounts.lines_of("/etc/hosts")[1:]:
         _write("/etc/hosts", _HOSTS)
     if not any(map(USABLE_SERVER.match, accounts.lines_of("/etc/resolv.conf"))):
         _write("/etc/resolv.conf", f"{SERVER}\n")
-    return added
 
 
 def passwd_with_user(lines: list[str], shell: str) -> list[str]:

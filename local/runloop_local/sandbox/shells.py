@@ -8,10 +8,13 @@ LOGIN = "\0login"
 """Stands in a command for the best shell of the disk. No program has this name: an argument cannot hold a NUL."""
 BASH = "\0bash"
 """Stands for its bash."""
+_SH = "/bin/sh"
 _BASH = ("/bin/bash", "/usr/bin/bash", "/usr/local/bin/bash")
-_CANDIDATES = {LOGIN: (*_BASH, "/bin/sh", "/usr/bin/sh"), BASH: _BASH}
+_CANDIDATES = {LOGIN: (*_BASH, _SH, "/usr/bin/sh"), BASH: _BASH}
+_NONE = "This disk has no shell to run commands with, neither bash nor /bin/sh; use an image that has one"
 _MISSING = {
-    LOGIN: "This disk has no shell, neither bash nor /bin/sh, to run commands with: use an image that has one.",
+    LOGIN: _NONE,
+    _SH: _NONE,
     BASH: "named shells need bash, which this disk does not have: leave out shell_name, or install bash",
 }
 
@@ -29,3 +32,13 @@ def find(name: str) -> str:
 def missing(name: str) -> str:
     """The sentence for a disk without this shell."""
     return _MISSING[name]
+
+
+def not_started(program: str, error: OSError) -> str:
+    """Why a program of the current root could not be started."""
+    if isinstance(error, FileNotFoundError):
+        if program == _SH and not os.path.lexists(_SH):
+            return _NONE
+        if "/" in program and os.path.exists(program):  # noqa: PTH110 - a Path would import more
+            return f"{program}: the loader or interpreter that it names is not on this disk"
+    return f"{program}: {os.strerror(error.errno or 0)}"

@@ -215,6 +215,12 @@ def furnish(path: str, folder: str) -> str:
     return "\n".join(furnishing.furnish(path))
 
 
+def furnish_names() -> str:
+    """Add to an image's disk what programs look names up by."""
+    furnishing.furnish_names()
+    return ""
+
+
 def find_shell(name: str) -> str:
     """The path of a shell; fails if the disk has none."""
     found = shells.find(name)
@@ -232,4 +238,5 @@ _TOOLS: dict[str, Callable[..., str]] = {
     "unpack": unpack,
     "pack": pack,
     "furnish": furnish,
+    "furnish-names": furnish_names,
 }

@@ -17,7 +17,7 @@ from .._hostile_tar import ExtractionLimits
 from .._local_files import open_local
 from .._upload import open_upload, with_progress
 from ..archives import TarFilter
-from ..own_commands import own_command, quoted_path
+from ..own_commands import file_command, quoted_path
 from ..params.devboxes import (
     DevboxDownloadFileParams,
     DevboxReadFileContentsParams,
@@ -36,6 +36,13 @@ FileKind = Literal["file", "directory", "symlink", "other"]
 _KINDS: dict[str, FileKind] = {"f": "file", "d": "directory", "l": "symlink"}
 _FORMAT = r"%y\0%s\0%T@\0%m\0%p\0%l\0"
 _FIELDS = 6
+# For a find that cannot print it, as that of BusyBox in Alpine's images.
+_ONE_BY_ONE = r"""for f do
+t=; if [ -L "$f" ]; then k=l t=$(readlink -- "$f"; echo .) t=${t%??}
+elif [ -d "$f" ]; then k=d; elif [ -f "$f" ]; then k=f; else k=o; fi
+s=$(stat -c "%s %Y %a" -- "$f") || exit
+printf "%s\0" "$k" $s "$f" "$t"
+done"""
 LISTING_LIMIT = 64_000_000
 """Most characters that are read of a listing: some hundred thousand names."""
 _LONGEST_REASON = 2000
@@ -149,15 +156,17 @@ class AsyncFileInterface:
 
     async def mkdir(self, path: str) -> None:
         """Create a folder and its parents; does nothing if it exists."""
-        await self._run(f"mkdir -p -- {quoted_path(path)}")
+        await self._run(f"mkdir -p -- {quoted_path(path)}", "mkdir")
 
     async def move(self, source: str, destination: str) -> None:
         """Move or rename a file or folder."""
-        await self._run(f"mv -- {quoted_path(source)} {quoted_path(destination)}")
+        await self._run(f"mv -- {quoted_path(source)} {quoted_path(destination)}", "mv")
 
     async def remove(self, path: str, *, recursive: bool = False) -> None:
         """Remove a file or an empty folder; with `recursive`, also a folder with its content."""
-        await self._run(f"rm {'-r' if recursive else '-d'} -- {quoted_path(path)}")
+        target = quoted_path(path)
+        one = f"if [ -d {target} ] && [ ! -L {target} ]; then rmdir -- {target}; else rm -- {target}; fi"
+        await self._run(f"rm -r -- {target}" if recursive else one, "rm")
 
     def _folder(self, path: str) -> RemoteFolder:
         from ..folders import RemoteFolder
@@ -169,15 +178,20 @@ class AsyncFileInterface:
             await write_to(file, pieces, progress)
 
     async def _find(self, path: str, depth: str, guard: str) -> Sequence[FileInfo]:
-        output = await self._run(f"{guard}find {quoted_path(path)} {depth} -printf {shlex.quote(_FORMAT)}")
+        finding = f"find {quoted_path(path)} {depth}"
+        output = await self._run(
+            f"{guard}if find / -maxdepth 0 -printf '' 2>/dev/null; then {finding} -printf {shlex.quote(_FORMAT)}; "
+            f"else {finding} -exec sh -c {shlex.quote(_ONE_BY_ONE)} sh {{}} +; fi",
+            "find",
+        )
         fields = output.split("\0")[:-1]
         return [_file_info(*fields[i : i + _FIELDS]) for i in range(0, len(fields), _FIELDS)]
 
-    async def _run(self, command: str) -> str:
-        result = await self._commands.exec(own_command(command))
+    async def _run(self, command: str, program: str) -> str:
+        result = await self._commands.exec(file_command(command))
         if not result.success:
             reason = (result.result.stderr or "").strip()[-_LONGEST_REASON:] or f"it ended with {result.exit_code}"
-            raise CommandError(f"{command.split()[0]} failed: {reason}", exit_code=result.exit_code)
+            raise CommandError(f"{program} failed: {reason}", exit_code=result.exit_code)
         return await result.stdout(limit=LISTING_LIMIT)
 
 

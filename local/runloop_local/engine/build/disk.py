@@ -8,7 +8,7 @@ import secrets
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
-from ...sandbox.base import Command
+from ...sandbox.base import Command, is_image
 from ..devbox.files import Files, whole
 from ..devbox.limits import LimitMonitor, LimitViolation, disk_violation
 from ..storage.archive import Archive, CopyRequest, FileAttributes
@@ -89,11 +89,13 @@ class BuildDisk:
         self._stopping: asyncio.Task[None] | None = None
         self._working_folder = ""
         """One that exists."""
+        self._has_names = False
 
     async def run(self, run: Run, stage_context: StageContext, mounted: ResolvedMounts, cache_bytes: int) -> None:
         """Run a program, with mounts that are unmounted afterwards; raises `StepError` with its exit status."""
         sandbox = await self._started(mounted.mounts, cache_bytes)
         try:
+            await self._furnish_names(sandbox)
             await self._make_working_folder(sandbox, stage_context.cwd)
             for source, target in mounted.seeds:
                 await self._programs.script(sandbox, _SEED, source, target)
@@ -103,6 +105,12 @@ class BuildDisk:
         finally:
             if mounted.mounts:
                 await self._unmount(sandbox)
+
+    async def _furnish_names(self, sandbox: Sandbox) -> None:
+        """Let programs of an image look names up before its disk has all that devboxes have."""
+        if not self._has_names and is_image(self.base.layers):
+            await self._programs.tool(sandbox, "furnish-names")
+            self._has_names = True
 
     async def _make_working_folder(self, sandbox: Sandbox, path: str | None) -> None:
         """Create the folder that an image names as its own, as a container engine does."""
