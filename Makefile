@@ -24,6 +24,7 @@ lab: $(BIN)/.lab ## open the quickstart notebook (or NOTEBOOK=...) in JupyterLab
 
 test: $(UI) ## run every test, browser included, the files side by side: WORKERS=2; COVERAGE=yes
 	@scripts/chromium.sh
+	@scripts/podman.sh
 	@$(NPM) test --silent
 	@$(BIN)/pytest --numprocesses $(or $(WORKERS),auto) --dist loadfile --no-loadscope-reorder $(COVERED)
 	@$(if $(COVERAGE),$(BIN)/python -m scripts.coverage_table)
@@ -62,7 +63,7 @@ screens: $(BIN)/.dev ## take the pictures of the docs in JupyterLab: SCENE=panel
 	@$(BIN)/python -m scripts.screens $(SCENE)
 
 clean: ## remove the virtual environment and caches
-	@rm -rf .venv ui/node_modules .venv-1.29 .venv-1.32 .venv-lab-4.4 .npm-clients .mypy_cache .pytest_cache .ruff_cache
+	@rm -rf .venv ui/node_modules .venv-1.29 .venv-1.32 .venv-lab-4.4 .npm-clients .podman .mypy_cache .pytest_cache .ruff_cache
 
 # One stamp per set of packages, so `make demo` does not wait for the test tools.
 $(BIN)/uv:

@@ -6,6 +6,7 @@ import sys
 from typing import TYPE_CHECKING
 
 from . import service
+from .command_line import run
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -14,9 +15,6 @@ if TYPE_CHECKING:
 def main(arguments: Sequence[str] | None = None) -> None:
     """Run the command line; exits with status 1 and one sentence on failure."""
     try:
-        service.require_posix()
-        from .command_line import run  # imports what only such a system has
-
         run(arguments)
     except service.ServiceError as error:
         sys.exit(f"runloop-local: {error}")

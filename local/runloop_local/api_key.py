@@ -6,7 +6,7 @@ import os
 import sys
 from pathlib import Path
 
-from .service import ServiceError
+from .service_error import ServiceError
 
 VARIABLE = "RUNLOOP_LOCAL_API_KEY"
 EXPOSED_KEY_WARNING = (

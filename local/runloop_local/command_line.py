@@ -5,38 +5,27 @@ from __future__ import annotations
 import argparse
 import json
 import os
-import signal
 import sys
 from contextlib import contextmanager
-from pathlib import Path
 from textwrap import fill
 from typing import TYPE_CHECKING, Any
 
 from . import service
 from .engine.errors import InvalidError
 from .engine.storage.retention_limits import (
-    DEFAULTS,
     MEANINGS,
-    VARIABLE,
     format_age,
     format_size,
     parse_age,
-    parse_limits,
 )
+from .serve_command import add_serve
 
 if TYPE_CHECKING:
-    import socket
-    from collections.abc import Awaitable, Callable, Iterator, Sequence
+    from collections.abc import Callable, Iterator, Sequence
     from http.client import HTTPResponse
 
-    from .engine.engine import Engine
-    from .engine.storage.retention_limits import Limit
-    from .images import RegistrySettings
-    from .settings import Settings
 
 _DESCRIPTION = "The Runloop REST API on this machine."
-_SERVE = """Serve until stopped. Without --data-dir and --port this is your own service, which notebooks find and which
-`status`, `pull`, `images`, `prune`, `env` and `stop` act on; with either of them it is independent of that one."""
 _KEEP = """How much is kept of data that is no longer needed, and for how long, is set by the environment variable
 RUNLOOP_LOCAL_KEEP when the service starts (also from a notebook), or by serve --keep. An example is
 logs=2GB/3d cache=20GB: for each kind a size (KB, MB, GB), an age (m, h, d) or both. What exceeds a limit is deleted
@@ -49,10 +38,8 @@ _PULL = """Bring an image here, or up to date, so that builds, and devboxes of s
 IMAGE is a reference as Docker reads it (python:3.12-slim, ghcr.io/org/name@sha256:...), or names another source:
 docker-daemon:NAME, podman:NAME, oci:FOLDER, oci-archive:FILE, docker-archive:FILE."""
 _IMAGES = "List the images on this machine. runloop-local prune images removes those that nothing uses."
+_SIGPIPE = 13
 _USERLAND = "this machine's own userland"
-_IMAGE_VARIABLE = "RUNLOOP_LOCAL_IMAGE"
-_MIRRORS_VARIABLE, _INSECURE_VARIABLE = "RUNLOOP_LOCAL_MIRRORS", "RUNLOOP_LOCAL_INSECURE_REGISTRIES"
-_MOVE_HINT = "Choose a folder of your own with --data-dir, or make this one private: chmod 700."
 
 
 def run(arguments: Sequence[str] | None = None) -> None:
@@ -73,58 +60,13 @@ def _exit_on_broken_pipe() -> Iterator[None]:
                 sys.stdout.flush()
     except BrokenPipeError:
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())  # or flushing the rest at exit fails again
-        sys.exit(128 + signal.SIGPIPE)
+        sys.exit(128 + _SIGPIPE)
 
 
 def _parser() -> argparse.ArgumentParser:
     parser = argparse.ArgumentParser("runloop-local", description=_DESCRIPTION)
     commands = parser.add_subparsers(required=True, metavar="COMMAND")
-    serve = commands.add_parser("serve", help="serve the API", description=_SERVE)
-    serve.set_defaults(run=_serve)
-    serve.add_argument(
-        "--host", default="127.0.0.1", help="address to listen on, besides 127.0.0.1 and [::1] (default: these)"
-    )
-    serve.add_argument("--port", type=int, help="port to listen on (default: a free one)")
-    serve.add_argument("--data-dir", type=Path, metavar="DIR", help="where devboxes are kept")
-    keys = serve.add_mutually_exclusive_group()
-    keys.add_argument(
-        "--api-key-file",
-        type=Path,
-        metavar="FILE",
-        help="a file that holds the API key (default: RUNLOOP_LOCAL_API_KEY, else a random key)",
-    )
-    keys.add_argument("--api-key", metavar="KEY", help="the API key itself; other accounts may see it")
-    serve.add_argument("--isolation", choices=["auto", "namespaces", "process"], default="auto")
-    serve.add_argument(
-        "--image",
-        default=os.environ.get(_IMAGE_VARIABLE, ""),
-        metavar="IMAGE",
-        help=f"the image of devboxes without a blueprint (default: {_IMAGE_VARIABLE}, else this machine's userland)",
-    )
-    serve.add_argument(
-        "--mirrors",
-        default=os.environ.get(_MIRRORS_VARIABLE, ""),
-        metavar="LIST",
-        help=f"mirrors of registries: 'docker.io=mirror.example.com' (default: {_MIRRORS_VARIABLE})",
-    )
-    serve.add_argument(
-        "--insecure-registries",
-        default=os.environ.get(_INSECURE_VARIABLE, ""),
-        metavar="LIST",
-        help=f"registries without TLS, or with any certificate: 'host:5000' (default: {_INSECURE_VARIABLE})",
-    )
-    serve.add_argument("--idle-timeout", type=float, default=1800.0, metavar="SECONDS", help="stop when idle so long")
-    serve.add_argument("--pty-idle-ttl", type=float, default=900.0, metavar="SECONDS", help="end unused terminals")
-    serve.add_argument("--keep", default="", metavar="LIMITS", help="see status --help (default: RUNLOOP_LOCAL_KEEP)")
-    serve.add_argument(
-        "--heartbeat",
-        type=float,
-        default=15.0,
-        metavar="SECONDS",
-        help="send a comment on event streams after this long without an event; 0 for never (default: 15)",
-    )
-    serve.add_argument("--detach", action="store_true", help=argparse.SUPPRESS)
-    serve.add_argument("--lock", type=int, help=argparse.SUPPRESS)  # the descriptor of `service.lock`
+    add_serve(commands)
     kinds = "kinds:\n" + "\n".join(f"  {kind:9}{text}" for kind, text in MEANINGS.items())
     _add(commands, "status", _status, "show your service: address, isolation, devboxes, disk use", _STATUS, kinds)
     pull = _add(commands, "pull", _pull, "bring an image here", _PULL)
@@ -156,129 +98,13 @@ def _add(
     return command
 
 
-def _serve(options: argparse.Namespace) -> None:
-    from .api_key import EXPOSED_KEY_WARNING, read_api_key
-
-    options.api_key, was_exposed = read_api_key(options.api_key, options.api_key_file), options.api_key is not None
-    if was_exposed:
-        print(f"runloop-local: {EXPOSED_KEY_WARNING}", file=sys.stderr)  # noqa: T201 -- the command line's own output
-    if options.detach:
-        _detach()
-    if options.data_dir is not None or options.port is not None:
-        _run(options, options.data_dir or service.ensure_home() / f"data-{options.port}", own=False)
-        return
-    with service.service_lock(options.lock):
-        if options.detach:
-            from .service_log import keep_bounded
-
-            keep_bounded(service.home() / "service.log")
-        try:
-            _run(options, service.home() / "data", own=True)
-        finally:
-            service.withdraw()
-
-
-def _detach() -> None:
-    """Detach: continue as a child of init, so that the starter need not reap the service and may exit before it."""
-    if os.fork():
-        os._exit(0)
-    os.chdir("/")
-
-
-def _run(options: argparse.Namespace, data_dir: Path, *, own: bool) -> None:
-    import asyncio
-    import secrets
-
-    from .engine.errors import EngineError
-    from .listening import listen
-    from .sandbox import SandboxError
-    from .settings import Settings
-
-    key = options.api_key or f"local_{secrets.token_urlsafe(24)}"
-    settings = Settings(
-        options.host,
-        options.port or 0,
-        data_dir,
-        key,
-        options.isolation,
-        options.idle_timeout,
-        options.pty_idle_ttl,
-        _limits(options.keep),
-        max(options.heartbeat, 0.0),
-        options.image.strip(),
-        _registries(options),
-    )
-    try:
-        listeners = listen(settings.host, settings.port)
-    except (OSError, OverflowError) as error:
-        raise service.ServiceError(_unusable_address(settings.host, settings.port, error)) from error
-
-    def ready(url: str, engine: Engine) -> None:
-        if own:
-            isolation, notes = engine.isolation.name, tuple(engine.notes)
-            standard = engine.standard_image
-            image = "" if standard is None else standard.name
-            service.publish(service.Endpoint(url, key, os.getpid(), isolation, notes, options.isolation, image))
-        _print(f"ready {url}")
-
-    try:
-        asyncio.run(_serve_when_imported(settings, listeners, ready))
-    except (EngineError, SandboxError) as error:
-        raise service.ServiceError(str(error)) from error
-    except OSError as error:
-        reason = service.describe_error(error, data_dir)
-        raise service.ServiceError(f"The data folder {data_dir} cannot be used: {reason}. {_MOVE_HINT}") from error
-
-
-async def _serve_when_imported(
-    settings: Settings, listeners: list[socket.socket], ready: Callable[[str, Engine], None]
-) -> None:
-    """Import most of the service while its isolation opens, which is work of another process."""
-    import asyncio
-
-    from .engine.prerequisites import Prerequisites
-
-    opening = asyncio.create_task(Prerequisites.open(settings.data_dir, settings.isolation))
-    serve = await asyncio.to_thread(_import_server)
-    await serve(settings, listeners, await opening, ready)
-
-
-def _import_server() -> Callable[..., Awaitable[None]]:
-    from .server import serve
-
-    return serve
-
-
-def _registries(options: argparse.Namespace) -> RegistrySettings:
-    from .images import parse_registries
-
-    try:
-        return parse_registries(options.mirrors, options.insecure_registries)
-    except ValueError as error:
-        raise service.ServiceError(f"--mirrors: {error}") from None
-
-
-def _limits(given: str) -> dict[str, Limit]:
-    """The retention limits; the command line takes precedence over the environment."""
-    limits = dict(DEFAULTS)
-    for source, text in ((VARIABLE, os.environ.get(VARIABLE, "")), ("--keep", given)):
-        try:
-            limits = parse_limits(text, limits)
-        except InvalidError as error:
-            raise service.ServiceError(f"{source}: {error}") from None
-    return limits
-
-
-def _unusable_address(host: str, port: int, error: Exception) -> str:
-    reason = getattr(error, "strerror", None) or error
-    return f"Cannot listen on {host}:{port}: {reason}. Choose another --port, or leave it out for a free one."
-
-
 def _status(_options: argparse.Namespace) -> None:
     found = _running_service()
     state = _request(found, "/local/status")
     _print(f"address    {found.base_url}")
     _print(f"pid        {found.pid}")
+    if found.engine:
+        _print(f"engine     {found.engine}, in the container {found.container}: what follows is about that")
     _print(f"version    {state['version']}")
     _print(f"isolation  {state['isolation']}")
     for what, limit in state["limits"].items():

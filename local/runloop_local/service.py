@@ -18,11 +18,13 @@ from contextlib import contextmanager, suppress
 from dataclasses import dataclass, field, fields
 from functools import cache
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from . import file_lock, private_folder
+from .service_error import ServiceError as ServiceError
 
 if TYPE_CHECKING:
+    import subprocess
     from collections.abc import Iterator
 
 DEFAULT_START_SECONDS = 60.0
@@ -33,10 +35,6 @@ _STOP_SECONDS = 15.0
 _FILES = ("service.lock", "service.json", "service.json.new", "service.log", "data", "data-*")
 """Patterns of all names in the folder."""
 _MOVE_HINT = "Set RUNLOOP_LOCAL_HOME to a folder of your own on a local disk."
-
-
-class ServiceError(Exception):
-    """The user's service cannot be used; the text is a sentence, with the end of its log where that helps."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -52,6 +50,10 @@ class Endpoint:
     """The isolation that was asked for."""
     image: str = ""
     """The image of devboxes that name no disk; empty for this machine's own userland."""
+    engine: str = ""
+    """The container engine, `docker` or `podman`, that it runs in; empty if it runs on this machine itself."""
+    container: str = ""
+    """The name of its container there."""
 
 
 def home() -> Path:
@@ -126,28 +128,19 @@ async def ensure_running(limit: float | None = None) -> Endpoint:
 
     limit = start_limit() if limit is None else limit
     folder, deadline = home(), time.monotonic() + limit
-    pause, started = _FIRST_PAUSE, False
+    pause, started = _FIRST_PAUSE, None
     while True:
         exists, found = _probe(folder)
         if found is not None:
             return found
         if exists and time.monotonic() > deadline:
             raise ServiceError(_timeout_message(folder, limit))
-        require_posix()
-        if not exists and started:
+        if not exists and started is None:
+            started = _start(folder)
+        elif not exists and started is not None and started.poll() is not None:
             raise ServiceError(f"The service could not be started. {_end_of_log(folder)}")
-        started = started or (not exists and _start(folder))
         await asyncio.sleep(pause)
         pause = min(pause * 1.1, _LONGEST_PAUSE)
-
-
-def require_posix() -> None:
-    """Raise `ServiceError` on a system that cannot run the service."""
-    if sys.platform == "win32":
-        raise ServiceError(
-            "Devboxes on this machine need Linux, or macOS without isolation. On Windows, run Jupyter in WSL 2, or "
-            "use Runloop's cloud: %runloop connect cloud, with a key in RUNLOOP_API_KEY."
-        )
 
 
 async def stop() -> bool:
@@ -159,6 +152,7 @@ async def stop() -> bool:
     with _usable(folder):
         if not _is_held(lock):
             return False
+        await asyncio.to_thread(_stop_container, folder)
         signalled, deadline = 0, time.monotonic() + _STOP_SECONDS
         while _is_held(lock):
             if (pid := _process_id(folder)) != signalled:  # in its first moments it has not written it yet
@@ -168,6 +162,18 @@ async def stop() -> bool:
                 raise ServiceError(f"The service (pid {signalled}) did not stop within {_STOP_SECONDS:.0f} seconds.")
             await asyncio.sleep(_FIRST_PAUSE)
     return True
+
+
+def _stop_container(folder: Path) -> None:
+    """Stop the container of a service that runs in one; the process that follows it ends with it."""
+    from .container.container import Container
+    from .container.engine_client import find
+
+    with suppress(ServiceError):  # what cannot be read names no container
+        found = _endpoint(folder / "service.json")
+        engine = None if found is None else find(found.engine, os.environ)
+        if found is not None and engine is not None:
+            Container(engine, found.container).stop()
 
 
 @contextmanager
@@ -185,7 +191,7 @@ def service_lock(inherited: int | None = None) -> Iterator[int]:
                 _acquire(lock, folder)
                 (folder / "service.json").unlink(missing_ok=True)  # of one that was killed
             os.ftruncate(lock, 0)
-            os.pwrite(lock, f"{os.getpid()}\n".encode(), 0)
+            _write_process_id(lock, os.getpid())
         yield lock
     finally:
         os.close(lock)
@@ -286,29 +292,37 @@ def _terminate(pid: int) -> None:
             os.kill(pid, signal.SIGTERM)
 
 
-def _start(folder: Path) -> bool:
-    """Start the service; False if another program is starting it already."""
+def _start(folder: Path) -> subprocess.Popen[bytes] | None:
+    """Start the service; None if another program is starting it already."""
+    if sys.platform == "win32":  # where a lock cannot be handed over: the service takes it, and only one of two gets it
+        ensure_home()
+        return _spawn(folder)
     lock = _open_lock(folder)
     try:
         with _usable(folder):
             if not file_lock.try_lock(lock):
-                return False
+                return None
             (folder / "service.json").unlink(missing_ok=True)  # of one that was killed
             os.ftruncate(lock, 0)
-            pid = _spawn(folder, lock)
+            process = _spawn(folder, lock)
             if not os.fstat(lock).st_size:  # until the service writes its own, which it gets when it detaches
-                os.pwrite(lock, f"{pid}\n".encode(), 0)
+                _write_process_id(lock, process.pid)
     finally:
         os.close(lock)
-    return True
+    return process
 
 
-def _spawn(folder: Path, lock: int) -> int:
+def _spawn(folder: Path, *locks: int) -> subprocess.Popen[bytes]:
     import subprocess
     import threading
 
     # -P, because a notebook's folder may hold a secrets.py or a json.py of its own.
-    command = [sys.executable, "-P", "-m", "runloop_local", "serve", "--detach", "--lock", str(lock)]
+    command = [sys.executable, "-P", "-m", "runloop_local", "serve", "--detach"]
+    for lock in locks:
+        command += ["--lock", str(lock)]
+    alone: dict[str, Any] = {"start_new_session": True, "pass_fds": locks}
+    if sys.platform == "win32":
+        alone = {"creationflags": subprocess.CREATE_NEW_PROCESS_GROUP | subprocess.CREATE_NO_WINDOW}
     log = os.open(_log(folder), os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o600)
     try:
         process = subprocess.Popen(
@@ -317,14 +331,22 @@ def _spawn(folder: Path, lock: int) -> int:
             stdin=subprocess.DEVNULL,
             stdout=subprocess.DEVNULL,
             stderr=log,
-            start_new_session=True,
-            pass_fds=(lock,),
+            **alone,
         )
     finally:
         os.close(log)
-    # The child exits once the service has detached, which takes a moment on a busy machine: reap it then.
+    # On POSIX the child exits once the service has detached, which takes a moment on a busy machine: reap it then.
     threading.Thread(target=process.wait, name="start of runloop-local", daemon=True).start()
-    return process.pid
+    return process
+
+
+def _write_process_id(lock: int, pid: int) -> None:
+    text = f"{pid}\n".encode()
+    if sys.platform == "win32":
+        os.lseek(lock, 0, os.SEEK_SET)
+        os.write(lock, text)
+    else:
+        os.pwrite(lock, text, 0)  # the service and its starter share the position
 
 
 def _timeout_message(folder: Path, limit: float) -> str:

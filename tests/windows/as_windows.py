@@ -1,7 +1,7 @@
 """Shows the product's own modules a Python as on Windows: names and modules that only POSIX has are gone.
 
 Everything else, the interpreter, IPython and ipykernel included, goes on as on this system. Run as a program it starts
-a kernel: `python -m tests.windows.as_windows -f CONNECTION_FILE`.
+a kernel: `python -m tests.windows.as_windows -f CONNECTION_FILE`; with `serve` and the like it is `runloop-local`.
 """
 
 from __future__ import annotations
@@ -9,11 +9,13 @@ from __future__ import annotations
 import builtins
 import errno
 import os
+import subprocess
 import sys
 from collections.abc import Callable, Mapping, Sequence
 from types import ModuleType
 from typing import Any
 
+MODULE = "tests.windows.as_windows"
 OWN = ("runloop_jupyter", "runloop_sdk", "runloop_local")
 NO_MODULES = frozenset({"fcntl", "grp", "pty", "pwd", "readline", "resource", "syslog", "termios", "tty"})
 NO_NAMES = {
@@ -109,6 +111,7 @@ def _modules() -> dict[str, ModuleType]:
         "os": Pretended(os, NO_NAMES["os"], devnull="nul", O_BINARY=0, **refusing),
         "sys": Pretended(sys, platform="win32"),
         "msvcrt": _msvcrt(),
+        "subprocess": Pretended(subprocess, CREATE_NEW_PROCESS_GROUP=0x200, CREATE_NO_WINDOW=0x8000000, Popen=_popen),
     }
 
 
@@ -121,6 +124,14 @@ def _without_descriptors(function: Callable[..., Any]) -> Callable[..., Any]:
         return function(*given, **named)
 
     return called
+
+
+def _popen(command: list[str], *, creationflags: int = 0, **options: Any) -> subprocess.Popen[Any]:
+    """Start a program, which sees Windows, too, if it is the service."""
+    assert not {"pass_fds", "preexec_fn", "start_new_session"} & options.keys()
+    if command[1:4] == ["-P", "-m", "runloop_local"]:
+        command = [sys.executable, "-P", "-m", MODULE, *command[4:]]
+    return subprocess.Popen(command, start_new_session=bool(creationflags), **options)
 
 
 def _msvcrt() -> ModuleType:
@@ -143,6 +154,11 @@ def _msvcrt() -> ModuleType:
 
 if __name__ == "__main__":
     pretend()
-    from ipykernel import kernelapp
+    if sys.argv[1] == "-f":
+        from ipykernel import kernelapp
 
-    kernelapp.launch_new_instance()
+        kernelapp.launch_new_instance()
+    else:
+        from runloop_local.__main__ import main
+
+        main()

@@ -107,17 +107,18 @@ def test_another_kernel_that_lives_is_not_taken_for_dead(kernel: Kernel, elsewhe
 
 
 def test_without_a_service_it_says_what_to_do(tmp_path: Path) -> None:
-    with kernels.start(environment(tmp_path), cwd=str(tmp_path), command=KERNEL) as alone:
+    env = {**environment(tmp_path), "PATH": str(tmp_path)}
+    with kernels.start(env, cwd=str(tmp_path), command=KERNEL) as alone:
         alone.run("%load_ext runloop_jupyter").check()
         fails(alone, alone.run("%devbox create"), "RemoteError", "WSL 2", "RUNLOOP_API_KEY")
 
 
-def test_the_service_says_what_to_do() -> None:
-    program = "from tests.windows.as_windows import pretend; pretend()\nfrom runloop_local.__main__ import main; main()"
-    ended = subprocess.run(
-        [sys.executable, "-c", program, "serve"], cwd=ROOT, capture_output=True, text=True, timeout=PATIENCE
-    )
+def test_the_service_says_what_to_do(tmp_path: Path) -> None:
+    command = [sys.executable, "-m", "tests.windows.as_windows", "serve"]
+    env = {**os.environ, **environment(tmp_path), "PATH": str(tmp_path)}
+    ended = subprocess.run(command, cwd=ROOT, env=env, capture_output=True, text=True, timeout=PATIENCE)
     assert (ended.returncode, ended.stdout, ended.stderr.count("\n")) == (1, "", 1)
+    assert "Docker Desktop" in ended.stderr
     assert "WSL 2" in ended.stderr
 
 

@@ -22,8 +22,6 @@ from __future__ import annotations
 
 import errno
 
-from ..sandbox.base import SandboxFull
-
 
 class EngineError(Exception):
     """Base of the engine's errors; the text is one sentence for the user."""
@@ -150,6 +148,8 @@ def of_machine(error: BaseException) -> EngineError | None:
 
 def is_disk_full(error: BaseException | None) -> bool:
     """True if an error, or one of its causes, says that the disk is full."""
+    from ..sandbox.base import SandboxFull  # not with the module, which the command line imports on Windows
+
     while error is not None:
         if isinstance(error, DiskFullError | SandboxFull) or isinstance(of_machine(error), DiskFullError):
             return True

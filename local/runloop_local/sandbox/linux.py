@@ -99,6 +99,7 @@ RECURSIVE, PRIVATE, SLAVE = 16384, 1 << 18, 1 << 19
 _CLONE = 56 if platform.machine() == "x86_64" else 220
 _ZEROS = [ctypes.c_long(0)] * 4
 _DETACH = 2
+_MOVE = 8192
 _PR_SET_DUMPABLE = 4
 _OPEN_TREE, _MOVE_MOUNT, _OPENAT2, _MOUNT_SETATTR = 428, 429, 437, 442
 _AT_FDCWD, _AT_EMPTY_PATH, _AT_RECURSIVE = -100, 0x1000, 0x8000
@@ -156,9 +157,23 @@ def mount(source: str | None, target: str, kind: str | None = None, flags: int =
 def pivot_root_to_cwd() -> None:
     """Make the working directory, which is a mount point, the root, and detach the old root."""
     # pivot_root(".", ".") stacks the old root on the new one, so it needs no folder to be put into.
-    call("syscall", 155 if is_x86_64() else 41, ".", ".")
-    call("umount2", ".", _DETACH)
+    try:
+        call("syscall", 155 if is_x86_64() else 41, ".", ".")
+    except PermissionError:
+        _move_root_to_cwd()
+    else:
+        call("umount2", ".", _DETACH)
     os.chdir("/")
+
+
+def _move_root_to_cwd() -> None:
+    """The same where Docker's filter of system calls refuses pivot_root.
+
+    The old root stays below the new one in the mount namespace, out of reach: nothing has a descriptor of it, and the
+    root of a mount namespace cannot be left by `..`.
+    """
+    mount(".", "/", None, _MOVE)
+    os.chroot(".")
 
 
 def mount_idmapped(source: str, target: str, users: int) -> None:
