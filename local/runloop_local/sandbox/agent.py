@@ -22,7 +22,7 @@ from typing import TYPE_CHECKING, NoReturn
 from runloop_local.sandbox import accounts, frames, shells, terminal, tools
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Mapping
+    from collections.abc import Callable, Mapping, Sequence
 
     from runloop_local.sandbox.size_files import Refresh
 
@@ -59,6 +59,8 @@ class AgentBackend:
     """Fields of the agent's first message to the service."""
     fork: Callable[[], int] = os.fork
     """Fork the process that becomes a command."""
+    holding: Sequence[socket.socket] = ()
+    """Sockets for connections that begin, which are handed out with those that listen."""
 
 
 class Agent:
@@ -200,6 +202,7 @@ class Agent:
         with contextlib.ExitStack() as opened:
             sockets = [opened.enter_context(_listening(port, socket.SOCK_STREAM)) for port in request["ports"]]
             sockets += [opened.enter_context(_listening(port, socket.SOCK_DGRAM)) for port in request["datagrams"]]
+            sockets += [opened.enter_context(each) for each in self._backend.holding]
             frames.send(self._sock, {"id": request["id"]}, [each.fileno() for each in sockets])
 
 

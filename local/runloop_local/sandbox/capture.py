@@ -3,13 +3,14 @@
 There is no interface but the loopback. Whatever has no other route is sent there, and rules redirect TCP connections
 and DNS queries to two ports of it, where the service listens: it knows where each was meant to go. The rest is refused.
 The rules belong to the sandbox's PID 1; commands run in a child user namespace, or without the capability, and cannot
-change them. IPv6 has no route, so programs use IPv4.
+change them. A connection begins once its server has answered, see `held`. IPv6 has no route, so programs use IPv4.
 """
 
 from __future__ import annotations
 
 import errno
 import socket
+from dataclasses import dataclass, field
 
 from runloop_local.sandbox import netlink
 
@@ -20,11 +21,25 @@ OWN_ADDRESS = "192.0.0.2"
 _TABLE = "devbox"
 _LOOPBACK = bytes([127])
 _DNS = 53
-_NAT_PRIORITY = -100
+_HOLD_PRIORITY, _NAT_PRIORITY = -150, -100
+_LOG_GROUP = 1
+_ADMITTED = 1
+"""The mark of packets that begin a connection whose server has answered."""
+_SYN, _ACK = 0x02, 0x10
 
 
-def start() -> str | None:
-    """Capture the connections of this network namespace; returns why that is not possible here, if it is not."""
+@dataclass(frozen=True, slots=True)
+class Capture:
+    """What is captured in a network namespace."""
+
+    problem: str = ""
+    """Why nothing is."""
+    holding: list[socket.socket] = field(default_factory=list)
+    """The sockets of `HeldConnections`, for packets and answers; none where this kernel cannot log packets."""
+
+
+def start() -> Capture:
+    """Capture the connections of this network namespace."""
     try:
         loopback = socket.if_nametoindex("lo")
         netlink.send(
@@ -33,8 +48,37 @@ def start() -> str | None:
         netlink.send(netlink.NETFILTER, _rules())
     except OSError as error:
         what = "this kernel has no nf_tables with NAT" if error.errno == errno.ENOENT else error.strerror
-        return f"packets cannot be redirected ({what})"
-    return None
+        return Capture(f"packets cannot be redirected ({what})")
+    return Capture(holding=_hold())
+
+
+def _hold() -> list[socket.socket]:
+    """Hold connections that begin until the service admits them."""
+    held: list[socket.socket] = []
+    try:
+        held.append(netlink.open_log(_LOG_GROUP))
+        held.append(socket.socket(socket.AF_INET, socket.SOCK_RAW, socket.IPPROTO_RAW))
+        held[1].setsockopt(socket.SOL_SOCKET, socket.SO_MARK, _ADMITTED)
+        netlink.send(netlink.NETFILTER, _holding_rules())
+    except OSError:  # connections then begin before their server has answered, and are reset if it does not
+        for sock in held:
+            sock.close()
+        return []
+    return held
+
+
+def _holding_rules() -> list[bytes]:
+    passing = [
+        *((*netlink.to(prefix), netlink.accept()) for prefix in (_LOOPBACK, socket.inet_aton(OWN_ADDRESS))),
+        (*netlink.marked(_ADMITTED), netlink.accept()),
+        (*netlink.protocol(socket.IPPROTO_TCP), *netlink.to_port(_DNS), netlink.accept()),
+    ]
+    begins = netlink.tcp_flags(_SYN | _ACK, _SYN)
+    return netlink.batch(
+        netlink.chain(_TABLE, "hold", "filter", _HOLD_PRIORITY),
+        *(netlink.rule(_TABLE, "hold", *each) for each in passing),
+        netlink.rule(_TABLE, "hold", *begins, netlink.log(_LOG_GROUP), netlink.drop()),
+    )
 
 
 def _rules() -> list[bytes]:

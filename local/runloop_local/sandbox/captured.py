@@ -16,14 +16,16 @@ from typing import TYPE_CHECKING
 
 from runloop_local.sandbox import dns_message
 from runloop_local.sandbox.egress import CONNECT_SECONDS, Usage, check_connection_limit, counted, relay
+from runloop_local.sandbox.held import HeldConnections
 from runloop_local.sandbox.proxy_request import RefusedError, checked_host
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Callable, Sequence
 
     from runloop_local.sandbox.base import EgressPredicate
     from runloop_local.sandbox.dns_message import Query
     from runloop_local.sandbox.egress import Egress
+    from runloop_local.sandbox.held import Key, Opening, Refusal
 
 _DNS = 53
 _ORIGINAL_DESTINATION = 80
@@ -37,7 +39,10 @@ _NAME_SECONDS = 3600.0
 """The time that an answer counts for a policy: programs keep addresses longer than they may."""
 _QUERY_SECONDS = 30.0
 _NOWHERE = IPv4Address(0)
+_ACCEPT_SECONDS = 10.0
+"""The time within which a connection is accepted whose server has answered: at once, unless the program has gone."""
 _Sender = tuple[str, int]
+Server = tuple[asyncio.StreamReader, asyncio.StreamWriter]
 
 
 class ResolvedNames:
@@ -69,15 +74,26 @@ class CapturedEgress:
         self._queries = 0
         self._server: asyncio.Server | None = None
         self._socket: _QuerySocket | None = None
+        self._held: HeldConnections | None = None
+        self._servers: dict[Key, Server | None] = {}
+        """The servers of connections that begin: None while one is asked, until its connection is accepted."""
 
-    async def serve(self, connections: socket.socket, names: socket.socket) -> None:
-        """Serve the sockets that the kernel redirects connections and queries to, until `close`."""
+    async def serve(
+        self, connections: socket.socket, names: socket.socket, holding: Sequence[socket.socket] = ()
+    ) -> None:
+        """Serve the sockets that the kernel redirects connections and queries to, until `close`.
+
+        `holding` are those of `HeldConnections`: a connection then begins only once its server has answered.
+        """
 
         def begin(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
             self._usage.begin(self._serve_connection(reader, writer))
 
         self._server = await asyncio.start_server(begin, sock=connections)
         self._socket = _QuerySocket(names, self._take_query)
+        if holding:
+            packets, answers = holding
+            self._held = HeldConnections(packets, answers, self._take_opening)
 
     def close(self) -> None:
         """Stop listening; the connections end with the devbox's others."""
@@ -85,6 +101,36 @@ class CapturedEgress:
             self._server.close()
         if self._socket is not None:
             self._socket.close()
+        if self._held is not None:
+            self._held.close()
+        for waiting in self._servers.values():
+            if waiting is not None:
+                waiting[1].close()
+
+    def _take_opening(self, held: HeldConnections, opening: Opening) -> None:
+        if opening.key not in self._servers:  # else the program sends it again while the server is asked
+            self._servers[opening.key] = None
+            self._usage.begin(self._open(held, opening))
+
+    async def _open(self, held: HeldConnections, opening: Opening) -> None:
+        """Connect to the server, then let the connection begin, and be accepted."""
+        with counted(self._usage):
+            try:
+                check_connection_limit(self._usage)
+                server = await self._connect(opening.address, opening.port)
+            except (OSError, RefusedError) as error:
+                del self._servers[opening.key]
+                held.refuse(opening, refusal_for(error))
+                return
+        self._servers[opening.key] = server
+        held.admit(opening)
+        asyncio.get_running_loop().call_later(_ACCEPT_SECONDS, self._let_go, opening.key, server)
+
+    def _let_go(self, key: Key, server: Server) -> None:
+        """Close the connection to a server if the program has not waited for it."""
+        if self._servers.get(key) is server:
+            del self._servers[key]
+            server[1].close()
 
     async def _serve_connection(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
         with suppress(OSError), counted(self._usage):
@@ -101,16 +147,21 @@ class CapturedEgress:
         if port == _DNS:
             await self._serve_queries(reader, writer)
             return
-        if not self.permits(address, port):
-            raise RefusedError("403 Forbidden", f"The devbox may not reach {address}:{port}.")
-        async with asyncio.timeout(CONNECT_SECONDS):
-            out_reader, out_writer = await asyncio.open_connection(str(address), port)
+        source = writer.get_extra_info("peername")
+        server = self._servers.pop((*source[:2], str(address), port), None)
+        out_reader, out_writer = server or await self._connect(address, port)
         async with self._usage.open(out_writer):
             try:
                 await relay((reader, out_writer), (out_reader, writer))
             except OSError:
                 _reset(out_writer)
                 raise
+
+    async def _connect(self, address: IPv4Address, port: int) -> Server:
+        if not self.permits(address, port):
+            raise RefusedError("403 Forbidden", f"The devbox may not reach {address}:{port}.")
+        async with asyncio.timeout(CONNECT_SECONDS):
+            return await asyncio.open_connection(str(address), port)
 
     def permits(self, address: IPv4Address, port: int) -> bool:
         """True if a connection to this address is allowed, by the address or by a name that led to it."""
@@ -219,6 +270,13 @@ def _destination(sock: socket.socket) -> tuple[IPv4Address, int]:
     found = sock.getsockopt(socket.IPPROTO_IP, _ORIGINAL_DESTINATION, 16)
     port, address = struct.unpack_from("!2xH4s", found)
     return IPv4Address(address), port
+
+
+def refusal_for(error: Exception) -> Refusal:
+    """What a program is told whose server could not be reached."""
+    if isinstance(error, RefusedError):
+        return "prohibited"
+    return "refused" if isinstance(error, ConnectionRefusedError | ConnectionResetError) else "unreachable"
 
 
 def _reset(writer: asyncio.StreamWriter) -> None:

@@ -330,15 +330,21 @@ def run(driver: IsolationDriver, request: Message, sock: socket.socket, claim: C
         root, made = driver.build(request)
         # From here on the root is the sandbox's, and a module found there would be its code.
         disable_imports()
-        problem = capture.start() if request["network"] == "none" else None
-        uncaptured = [] if problem is None else [problem]
+        captured = capture.start() if request["network"] == "none" else capture.Capture()
         become_command = driver.user_switcher()
         socket.sethostname(request["hostname"])
         # It has the socket to the service, and in its memory what came by it: no program of the sandbox may look there.
         linux.make_undumpable()
         linux.die_with_parent(signal.SIGKILL)
         driver.calls.apply()  # inherited by all commands; last, as it forbids what the setup above needed
-        limits, greeting = request_limits(request), {"made": made, "uncaptured": uncaptured}
+        limits, greeting = (
+            request_limits(request),
+            {
+                "made": made,
+                "uncaptured": [captured.problem] if captured.problem else [],
+                "holding": [""] * len(captured.holding),
+            },
+        )
         refresh = None if root.sizes is None else root.sizes.refresh
         used = partial(load, root.trees)
         backend = AgentBackend(
@@ -352,6 +358,7 @@ def run(driver: IsolationDriver, request: Message, sock: socket.socket, claim: C
             refresh,
             greeting,
             linux.fork_to_execute,
+            captured.holding,
         )
         Agent(sock, backend).serve()
     except OSError as error:

@@ -11,7 +11,7 @@ import sys
 import tempfile
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, NamedTuple
 
 from runloop_local.sandbox import frames
 from runloop_local.sandbox.base import SandboxEnded, SandboxError, failure
@@ -386,20 +386,34 @@ async def connected(sock: socket.socket, seconds: float) -> None:
         raise SandboxError(f"The port could not be reached: {os.strerror(number)}.")
 
 
+class SocketForm(NamedTuple):
+    """A form of sockets that a sandbox may pass."""
+
+    name: str
+    kind: socket.SocketKind
+    families: tuple[socket.AddressFamily, ...] = (socket.AF_INET, socket.AF_INET6)
+
+
+TCP = SocketForm("TCP", socket.SOCK_STREAM)
+UDP = SocketForm("UDP", socket.SOCK_DGRAM)
+RAW = SocketForm("raw", socket.SOCK_RAW, (socket.AF_INET,))
+NETLINK = SocketForm("netlink", socket.SOCK_RAW, (socket.AF_NETLINK,) if sys.platform == "linux" else ())
+
+
 def take_socket(reply: Reply) -> socket.socket:
     """Take over the TCP socket that came with a reply, checking that it is one."""
-    return take_sockets(reply, socket.SOCK_STREAM)[0]
+    return take_sockets(reply, TCP)[0]
 
 
-def take_sockets(reply: Reply, *kinds: socket.SocketKind) -> list[socket.socket]:
-    """Take over the TCP and UDP sockets that came with a reply, checking that they are those."""
-    if len(reply.descriptors) != len(kinds):
+def take_sockets(reply: Reply, *forms: SocketForm) -> list[socket.socket]:
+    """Take over the sockets that came with a reply, checking that they are of these forms."""
+    if len(reply.descriptors) != len(forms):
         frames.close_all(reply.descriptors)
         raise SandboxError("The sandbox did not pass a socket.")
     taken: list[socket.socket] = []
     try:
-        for descriptor, kind in zip(reply.descriptors, kinds, strict=True):
-            taken.append(_socket(descriptor, kind))
+        for descriptor, form in zip(reply.descriptors, forms, strict=True):
+            taken.append(_socket(descriptor, form))
     except SandboxError:
         for sock in taken:
             sock.close()
@@ -408,17 +422,16 @@ def take_sockets(reply: Reply, *kinds: socket.SocketKind) -> list[socket.socket]
     return taken
 
 
-def _socket(descriptor: int, kind: socket.SocketKind) -> socket.socket:
+def _socket(descriptor: int, form: SocketForm) -> socket.socket:
     try:
         sock = socket.socket(fileno=descriptor)
     except OSError as error:
         os.close(descriptor)
         raise SandboxError("The sandbox passed something that is no socket.") from error
     # A hostile agent could pass any socket, such as a unix socket to somebody else's service.
-    if sock.family not in (socket.AF_INET, socket.AF_INET6) or sock.type != kind:
+    if sock.family not in form.families or sock.type != form.kind:
         sock.close()
-        what = "TCP" if kind == socket.SOCK_STREAM else "UDP"
-        raise SandboxError(f"The sandbox passed a socket that is not {what}.")
+        raise SandboxError(f"The sandbox passed a socket that is not {form.name}.")
     sock.setblocking(False)
     return sock
 

@@ -6,7 +6,6 @@ import asyncio
 import json
 import os
 import resource
-import socket
 import sys
 from contextlib import suppress
 from dataclasses import asdict, dataclass
@@ -214,6 +213,7 @@ class NamespacesBackend(SandboxBackend):
         self._mounts: list[Message] = []
         self._created_mount_points: list[str] = []
         self._is_captured = False
+        self._is_holding = False
 
     async def prepare(self, limits: Limits | None) -> Message:
         """Wait for the base layers, and describe the disk, its mounts and the network."""
@@ -244,6 +244,7 @@ class NamespacesBackend(SandboxBackend):
         self._created_mount_points = greeting.strings("made")
         problem = greeting.strings("uncaptured")
         self._is_captured = not problem
+        self._is_holding = bool(greeting.strings("holding"))
         self._shared.capture.problem = problem[0][:200] if problem else None
 
     async def disk_bytes(self) -> int:
@@ -273,12 +274,14 @@ class NamespacesBackend(SandboxBackend):
             run.ending.add_done_callback(proxy.close)
             return
         request = {"op": "listen", "ports": [egress.PORT, capture.TCP_PORT], "datagrams": [capture.DNS_PORT]}
-        kinds = (socket.SOCK_STREAM, socket.SOCK_STREAM, socket.SOCK_DGRAM)
-        requests, connections, names = link.take_sockets(await run.ask(request, max_descriptors=3), *kinds)
+        forms = (link.TCP, link.TCP, link.UDP, *((link.NETLINK, link.RAW) if self._is_holding else ()))
+        requests, connections, names, *holding = link.take_sockets(
+            await run.ask(request, max_descriptors=len(forms)), *forms
+        )
         proxy = await self._shared.egress.serve(requests, is_allowed)
         run.ending.add_done_callback(proxy.close)
         captured = CapturedEgress(self._shared.egress, is_allowed, proxy.usage)
-        await captured.serve(connections, names)
+        await captured.serve(connections, names, holding)
         run.ending.add_done_callback(captured.close)
 
     def require_open(self, port: int) -> None:

@@ -5,12 +5,18 @@ from __future__ import annotations
 import os
 import socket
 import struct
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
 
 ROUTE, NETFILTER = 0, 12
 """The netlink protocols."""
 _REQUEST, _ACKNOWLEDGE, _CREATE, _APPEND = 0x1, 0x4, 0x400, 0x800
 _ERROR = 2
 _NESTED = 0x8000
+_LOGS, _CONFIGURE = 4, 1
+_ATTRIBUTE = struct.Struct("=HH")
 _NEW_ADDRESS, _NEW_ROUTE = 20, 24
 _BATCH_BEGIN, _BATCH_END = 16, 17
 _TABLES = 10
@@ -117,6 +123,32 @@ def accept() -> bytes:
     return _expression("immediate", attribute(1, 0), nested(2, verdict))
 
 
+def marked(number: int) -> tuple[bytes, ...]:
+    """Match packets of sockets with this mark."""
+    mark = 3
+    return _expression("meta", attribute(1, 1), attribute(2, mark)), _equal(struct.pack("=I", number))
+
+
+def tcp_flags(mask: int, value: int) -> tuple[bytes, ...]:
+    """Match TCP packets that have this value in these bits of their flags."""
+    transport, position = 2, 13
+    fields = (attribute(1, 1), attribute(2, transport), attribute(3, position), attribute(4, 1))
+    bits = (nested(4, attribute(1, bytes([mask]))), nested(5, attribute(1, bytes(1))))
+    masked = _expression("bitwise", attribute(1, 1), attribute(2, 1), attribute(3, 1), *bits)
+    return *protocol(socket.IPPROTO_TCP), _expression("payload", *fields), masked, _equal(bytes([value]))
+
+
+def log(group: int) -> bytes:
+    """Pass a copy of the packet to the socket of this group, see `open_log`."""
+    return _expression("log", attribute(1, struct.pack("!H", group)))
+
+
+def drop() -> bytes:
+    """Let the packet vanish."""
+    verdict = nested(2, attribute(1, 0))
+    return _expression("immediate", attribute(1, 0), nested(2, verdict))
+
+
 def redirect(port: int) -> tuple[bytes, ...]:
     """Send the packet to this port of the own loopback address."""
     value = nested(2, attribute(1, struct.pack("!H", port)))
@@ -142,11 +174,53 @@ def batch(*changes: bytes) -> list[bytes]:
 def send(netlink_protocol: int, messages: list[bytes]) -> None:
     """Make these changes in this process's network namespace; raises OSError for the first that is refused."""
     with socket.socket(socket.AF_NETLINK, socket.SOCK_RAW, netlink_protocol) as sock:
-        sock.bind((0, 0))
-        sock.send(b"".join(messages))
-        left = sum(bool(_HEADER.unpack_from(message)[2] & _ACKNOWLEDGE) for message in messages)
-        while left > 0:
-            left -= _acknowledged(sock.recv(_REPLY_BYTES))
+        _send(sock, messages)
+
+
+def _send(sock: socket.socket, messages: list[bytes]) -> None:
+    sock.bind((0, 0))
+    sock.send(b"".join(messages))
+    left = sum(bool(_HEADER.unpack_from(message)[2] & _ACKNOWLEDGE) for message in messages)
+    while left > 0:
+        left -= _acknowledged(sock.recv(_REPLY_BYTES))
+
+
+def open_log(group: int) -> socket.socket:
+    """A socket that gets a copy of each packet that the rules `log` for this group; raises OSError."""
+    bind, whole = 1, 2
+    wanted = (
+        attribute(1, bytes([bind])),
+        attribute(2, struct.pack("!IBx", _REPLY_BYTES, whole)),
+        attribute(5, 1),  # not after a second, or a hundred of them
+    )
+    sock = socket.socket(socket.AF_NETLINK, socket.SOCK_RAW, NETFILTER)
+    try:
+        body = _of_family(socket.AF_UNSPEC, group)
+        _send(sock, [_message(_LOGS << 8 | _CONFIGURE, _ACKNOWLEDGE, body + each) for each in wanted])
+    except OSError:
+        sock.close()
+        raise
+    return sock
+
+
+def logged(data: bytes) -> Iterator[bytes]:
+    """The packets in what such a socket has received."""
+    family, payload = 4, 9
+    for kind, begin, end in _parts(data, 0, len(data), _HEADER):
+        if kind == _LOGS << 8:
+            for number, first, last in _parts(data, begin + family, end, _ATTRIBUTE):
+                if number == payload:
+                    yield data[first:last]
+
+
+def _parts(data: bytes, position: int, end: int, head: struct.Struct) -> Iterator[tuple[int, int, int]]:
+    """The messages, or the attributes, in a part of the data: the kind of each, and where its content is."""
+    while position + head.size <= end:
+        length, kind = head.unpack_from(data, position)[:2]
+        if length < head.size or position + length > end:
+            return
+        yield kind, position + head.size, position + length
+        position += length + -length % 4
 
 
 def _acknowledged(reply: bytes) -> int:

@@ -41,6 +41,25 @@ for host in sys.argv[2:]:
         print(type(error).__name__)
 """
 FAILURES = {"ConnectionRefusedError", "ConnectionResetError", "OSError", "gaierror", "PermissionError"}
+TELL = """
+import errno, socket, sys
+for each in sys.argv[1:]:
+    host, _, port = each.rpartition(":")
+    try:
+        socket.create_connection((host, int(port)), 30)
+        print("connected")
+    except OSError as error:
+        print(errno.errorcode.get(error.errno, error.errno))
+"""
+TOLD = {
+    (SILENT, PORT): "ECONNREFUSED",
+    (SERVER, PORT + 1): "ECONNREFUSED",
+    (METADATA, PORT): "EHOSTUNREACH",
+    (MACHINE, PORT): "EHOSTUNREACH",
+    ("::1", PORT): "ECONNREFUSED",
+    ("2001:db8::5", PORT): "ENETUNREACH",
+    ("127.0.0.1", PORT): "ECONNREFUSED",
+}
 ECHO = f"""
 import socket
 sock = socket.create_connection(("{SERVER}", {PORT}))
@@ -100,6 +119,27 @@ if ASKED is not None:
         assert set(found) <= FAILURES, dict(zip(closed, found, strict=True))
         assert set(await connect(sandbox, "127.0.0.1", port=capture.TCP_PORT)) <= FAILURES
         assert set(await connect(sandbox, SERVER, port=PORT + 1)) <= FAILURES
+
+    @namespaces_only
+    async def test_a_connection_that_cannot_be_had_is_told_as_on_any_network(restricted: Restricted) -> None:
+        """And at once, so that a program which tries IPv6 first loses no time."""
+        sandbox = await restricted()
+        program = (*("python3", "-c", TELL), *(f"{host}:{port}" for host, port in TOLD))
+        assert dict(zip(TOLD, (await output(sandbox, program)).splitlines(), strict=True)) == TOLD
+
+    @namespaces_only
+    async def test_programs_that_do_not_wait_leave_no_connection(restricted: Restricted) -> None:
+        program = f"""
+import socket, struct, time
+for _ in range(200):
+    sock = socket.socket()
+    sock.setblocking(False)
+    sock.connect_ex(("{SERVER}", {PORT}))
+    sock.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, struct.pack("ii", 1, 0))
+    sock.close()
+print(socket.create_connection(("{SERVER}", {PORT}), 20).recv(100).decode().strip())
+"""
+        assert await output(await restricted(), ("python3", "-c", program)) == SERVER
 
     @namespaces_only
     async def test_of_a_name_only_open_addresses_are_told(restricted: Restricted) -> None:

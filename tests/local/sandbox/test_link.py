@@ -7,11 +7,12 @@ import os
 import select
 import socket
 import struct
+import sys
 
 import pytest
 
 from runloop_local.sandbox import SandboxEnded, SandboxError, frames
-from runloop_local.sandbox.link import Channel, Reply, SandboxExit, take_socket
+from runloop_local.sandbox.link import NETLINK, RAW, Channel, Reply, SandboxExit, take_socket, take_sockets
 from runloop_local.sandbox.running import AgentProcess, Run
 from tests.waiting import PATIENCE, until
 
@@ -178,6 +179,10 @@ def test_only_a_tcp_socket_is_taken_for_a_connection() -> None:
     for kind in (socket.socket(socket.AF_UNIX), socket.socket(socket.AF_INET, socket.SOCK_DGRAM)):
         with pytest.raises(SandboxError, match="not TCP"):
             take_socket(Reply({}, (kind.detach(),)))
+    if sys.platform == "linux":
+        for form in (RAW, NETLINK):
+            with pytest.raises(SandboxError, match=f"not {form.name}"):
+                take_sockets(Reply({}, (socket.socket().detach(),)), form)
     with pytest.raises(SandboxError, match="no socket"):
         take_socket(Reply({}, (os.open(os.devnull, os.O_RDONLY),)))
     with pytest.raises(SandboxError, match="did not pass"):
