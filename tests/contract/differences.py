@@ -9,7 +9,7 @@ DIFFERENCES: dict[str, str] = {
     "accounts.me": "One account, the owner of this machine's service.",
     "blueprints.create": (
         "`FROM` is an image, a blueprint by name, or this machine's userland as `runloop:runloop/starter-x86_64`. "
-        "`ENTRYPOINT` and `CMD` are recorded, not run. `services` and `network_policy_id` answer 501."
+        "`ENTRYPOINT` and `CMD` are recorded, not run. `services` answers 501."
     ),
     "blueprints.list_public": PUBLIC,
     "blueprints.preview": "The Dockerfile that this service would build.",
@@ -32,8 +32,8 @@ DIFFERENCES: dict[str, str] = {
     "mcp_configs.create": UPSTREAM,
     "network_policies.create": (
         "Enforced where devboxes have namespaces: by an HTTP proxy, and for other TCP connections by address, or by "
-        "the names that were looked up. Devboxes do not reach each other, with `allow_devbox_to_devbox` neither. "
-        "Elsewhere a devbox that asks for one that restricts it is refused (501)."
+        "the names that were looked up. Devboxes do not reach each other: `allow_devbox_to_devbox` without "
+        "`allow_all` is refused (501). So is, elsewhere, a devbox or a build that asks for a policy that restricts it."
     ),
     "objects.list_public": PUBLIC,
     "objects.create": "The upload URL leads to this service, and ends after its time.",

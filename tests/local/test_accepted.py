@@ -90,7 +90,7 @@ BLUEPRINT: dict[str, list[tuple[dict[str, Any], str]]] = {
     ],
     "metadata": [({"metadata": {"a": "b"}}, DONE)],
     "name": [({"name": "named"}, DONE)],
-    "network_policy_id": [({"network_policy_id": "npol_1"}, "network_policy_id cannot restrict a build")],
+    "network_policy_id": [({"network_policy_id": "npol_nope"}, "npol_nope")],
     "secrets": [({"secrets": {}}, DONE)],
     "services": [
         ({"services": []}, DONE),

@@ -9,6 +9,8 @@ import pytest
 from runloop_local.engine.network import policies
 from tests.local.api import Api, connect
 from tests.local.serving import Service, serving
+from tests.starter import FROM
+from tests.waiting import until
 
 Make = Callable[..., Awaitable[str]]
 
@@ -71,6 +73,35 @@ async def test_a_policy_holds_for_each_start(api: Api, service: Service, policy:
     await api.json(f"/v1/devboxes/{devbox}/shutdown", {})
 
 
+async def test_a_build_is_under_the_policy_that_it_names(api: Api, service: Service, policy: Make) -> None:
+    if service.isolation != "namespaces":
+        return  # refused, as tested below
+    step = "RUN curl -sS -m 10 --noproxy '' http://localhost:9/ || true"
+    said = {}
+    for rules in ({"allow_all": True}, {}, {"allowed_hostnames": ["localhost"]}):
+        body = {"name": "reaching", "dockerfile": f"{FROM}\n{step}", "network_policy_id": await policy(**rules)}
+        made = await api.json("/v1/blueprints", body)
+
+        async def ended(made: str = made["id"]) -> bool:
+            view = await api.json(f"/v1/blueprints/{made}")
+            return str(view["status"]) == "build_complete"
+
+        await until(ended, "the blueprint")
+        log = await api.json(f"/v1/blueprints/{made['id']}/logs")
+        said[str(rules)] = "network policy" in "\n".join(line["message"] for line in log["logs"])
+    assert list(said.values()) == [False, True, False]
+
+
+async def test_what_no_policy_can_open_is_refused_by_name(api: Api, policy: Make) -> None:
+    opened = {"name": "among us", "allow_devbox_to_devbox": True}
+    said = await api.json("/v1/network-policies", opened, status=501)
+    assert said["message"].startswith(
+        "allow_devbox_to_devbox: devboxes of the embedded service do not reach each other"
+    )
+    await api.json(f"/v1/network-policies/{await policy()}", opened, status=501)
+    await policy(allow_devbox_to_devbox=True, allow_all=True)
+
+
 async def test_an_unknown_policy_is_a_404(api: Api) -> None:
     error = await api.json("/v1/devboxes", {"launch_parameters": {"network_policy_id": "npol_nope"}}, status=404)
     assert "npol_nope" in error["message"]
@@ -85,6 +116,8 @@ async def test_what_cannot_be_enforced_is_a_501_that_says_why(tmp_path_factory: 
             error = await api.json("/v1/devboxes", {"launch_parameters": parameters}, status=501)
             assert "plain processes" in error["message"]
             await api.create(launch_parameters={"network_policy_id": everything["id"]})
+            body = {"name": "closed", "dockerfile": FROM, "network_policy_id": closed["id"]}
+            assert "plain processes" in (await api.json("/v1/blueprints", body, status=501))["message"]
 
 
 def rule(**changes: Any) -> policies.EgressRules:

@@ -32,6 +32,7 @@ from .fair_queue import FairQueue
 from .images import Images
 from .kernel.kernel_devboxes import KernelDevboxes
 from .kernel.kernels import Kernels
+from .network.enforcement import PolicyEnforcement
 from .prerequisites import Prerequisites
 from .shutdown_signal import ShutdownSignal
 from .storage.idempotency import Idempotency
@@ -132,7 +133,8 @@ class Engine:
         vault = Vault(key.derived("secrets"))
         secrets = Secrets(store, vault)
         network_policies = ConfigCollection(store, "network_policy", "npol")
-        provisioner = Provisioner(isolation, objects, secrets, vault, network_policies)
+        enforcement = PolicyEnforcement(isolation, network_policies)
+        provisioner = Provisioner(isolation, objects, secrets, vault, enforcement)
         layers = Layers(isolation, LayerRegister(store))
         retention = Retention(limits)
         history = History(store, data_dir / "logs", partial(retention.notice, "logs", "records"))
@@ -150,7 +152,7 @@ class Engine:
             else ImageStore(data_dir / "images", isolation.image_layers, registries)
         )
         standard = standard_reference(image, image_store)
-        sources = Sources(objects.path, secrets.values, image_store)
+        sources = Sources(objects.path, secrets.values, image_store, enforcement.rules)
         environment = BuildEnvironment(isolation, store, layers, cache, fair_queue, cache_mounts, data_dir / "builds")
         blueprints = Blueprints(environment, sources, build_logs, standard or STARTER)
         standard_image = StandardImage(standard, environment, blueprints.preparation, build_logs) if standard else None

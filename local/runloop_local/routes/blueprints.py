@@ -91,6 +91,7 @@ class Create(Body):
             build_args=self.build_args or {},
             context_id=self.build_context.object_id if self.build_context else None,
             secrets=self.secrets or {},
+            network_policy_id=self.network_policy_id or None,
         )
 
     def _check(self) -> None:
@@ -101,11 +102,6 @@ class Create(Body):
             raise NotServedError(
                 f"services names {', '.join(service.name for service in self.services)}: the embedded service runs no "
                 "containers beside a devbox. Leave it out, and install what they serve in the blueprint."
-            )
-        if self.network_policy_id:
-            raise NotServedError(
-                "network_policy_id cannot restrict a build of the embedded service: leave it out, or give it in the "
-                "launch_parameters, for the devboxes."
             )
 
     def setup(self) -> Setup:

@@ -10,6 +10,7 @@ from starlette.requests import Request
 from starlette.responses import Response
 from starlette.routing import Route
 
+from ..engine.errors import NotServedError
 from .config_collection import CollectionRoutes, NamedBody
 from .wire import Body, attempt_of, engine_of, json_response, path_id, read_body
 
@@ -48,9 +49,14 @@ class Update(NamedBody):
     allowed_hostnames: list[_Host] | None = None
 
     def egress(self, before: dict[str, Any]) -> dict[str, Any]:
-        """The egress rules: the earlier ones, updated with the given ones."""
+        """The egress rules: the earlier ones, updated with the given ones; raises `NotServedError`."""
         given = self.model_dump(exclude_none=True, exclude={"name", "description"})
         merged = {**before, **given}
+        if self.allow_devbox_to_devbox and not merged["allow_all"]:
+            raise NotServedError(
+                "allow_devbox_to_devbox: devboxes of the embedded service do not reach each other. Leave it out, and "
+                "open a tunnel to the devbox that serves."
+            )
         implied = ("allow_devbox_to_devbox", "allow_runloop_mirrors") if merged["allow_all"] else ()
         return {**merged, **dict.fromkeys(implied, True)}
 

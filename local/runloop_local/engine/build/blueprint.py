@@ -36,6 +36,8 @@ class BlueprintRequest:
     context_id: str | None = None
     secrets: Mapping[str, str] = field(default_factory=dict)
     """The names of secrets by environment variable of the build."""
+    network_policy_id: str | None = None
+    """The policy that its steps are under."""
 
 
 @dataclass(frozen=True, slots=True)

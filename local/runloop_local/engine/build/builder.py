@@ -27,6 +27,7 @@ if TYPE_CHECKING:
     from pathlib import Path
 
     from ..devbox.lifecycle import FailureReason
+    from ..network.policies import EgressRules
     from .disk import BuildEnvironment
     from .log import BuildLog
     from .origins import Origin
@@ -65,6 +66,8 @@ class BuildRequest:
     """The values of secrets that its steps mount, by id."""
     hidden: tuple[str, ...] = field(default=(), repr=False)
     """Other words that the log must not show."""
+    rules: EgressRules | None = None
+    """The connections that its steps may make; None for all."""
 
 
 class Build:
@@ -108,7 +111,9 @@ class Build:
         self._stack.close()
 
     def _disk(self, base: Base) -> BuildDisk:
-        return BuildDisk(self._environment, self._request.secrets, self._log, base, self._budget)
+        disk = BuildDisk(self._environment, self._request.secrets, self._log, base, self._budget)
+        disk.restrict(self._request.rules)
+        return disk
 
     def _start(self, stage: Stage) -> Base:
         if stage.base is None:
@@ -231,7 +236,9 @@ class Build:
     async def _content_key(self, action: Action) -> str:
         """The cache key of a step's inputs besides its text."""
         if isinstance(action, Run):
-            return await self._mounts_key(action.mounts)
+            # What a step has made that could reach more, or less, is not what it makes now.
+            reach = "" if self._request.rules is None else repr(self._request.rules)
+            return f"{await self._mounts_key(action.mounts)}{reach}"
         if not isinstance(action, Copy):
             return ""
         if action.stage is not None:

@@ -24,6 +24,7 @@ if TYPE_CHECKING:
     from ...sandbox.base import Isolation, Limits, Sandbox
     from ...sandbox.base import Mount as SandboxMount
     from ..fair_queue import FairQueue
+    from ..network.policies import EgressRules
     from ..storage.layers import Layers
     from ..storage.store import Store
     from .base import Base
@@ -90,6 +91,11 @@ class BuildDisk:
         self._working_folder = ""
         """One that exists."""
         self._has_names = False
+        self._rules: EgressRules | None = None
+
+    def restrict(self, rules: EgressRules | None) -> None:
+        """Restrict the connections of programs that it runs; None allows all."""
+        self._rules = rules
 
     async def run(self, run: Run, stage_context: StageContext, mounted: ResolvedMounts, cache_bytes: int) -> None:
         """Run a program, with mounts that are unmounted afterwards; raises `StepError` with its exit status."""
@@ -216,6 +222,7 @@ class BuildDisk:
             name = f"{SANDBOX_PREFIX}{secrets.token_hex(6)}"
             self._sandbox = await self._environment.isolation.create(name, layers=self.base.layers)
             self._sandbox.limit(limits)
+            self._sandbox.restrict(None if self._rules is None else self._rules.allows)
         if mounts:
             # Mounts are made when a sandbox starts, in its new mount namespace.
             await self._sandbox.stop()

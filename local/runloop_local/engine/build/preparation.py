@@ -23,6 +23,7 @@ if TYPE_CHECKING:
     from pathlib import Path
 
     from ...images import ImageStore
+    from ..network.policies import EgressRules
     from .blueprint import BlueprintRequest
     from .disk import BuildEnvironment
     from .dockerfile import Instruction
@@ -34,7 +35,13 @@ if TYPE_CHECKING:
     """Returns the values of secrets by environment variable."""
     Built = Callable[[str | None, str | None], Awaitable[BlueprintRecord]]
     """Finds a built blueprint by its id or its name; raises `NotFoundError` or `InvalidError`."""
+    FindRules = Callable[[str | None], Awaitable[EgressRules | None]]
+    """Finds the rules of a network policy by its id; raises `NotFoundError` or `NotServedError`."""
     FindOrigin = Callable[[str], Awaitable[Origin]]
+
+
+async def _unrestricted(_policy_id: str | None) -> EgressRules | None:
+    return None
 
 
 @dataclass(frozen=True, slots=True)
@@ -45,6 +52,7 @@ class Sources:
     secrets: SecretValues
     images: ImageStore | None = None
     """The images on this machine; None where devboxes cannot have one."""
+    rules: FindRules = _unrestricted
 
 
 class _NotHereError(Exception):
@@ -118,6 +126,7 @@ class Preparation:
     async def _build_request(
         self, request: BlueprintRequest, base: BlueprintRecord | None, find: FindOrigin
     ) -> BuildRequest:
+        rules = await self._sources.rules(request.network_policy_id)
         instructions = request.instructions or (() if base else parse(f"FROM {self._default_image}"))
         stages, origins = await self._planned(instructions, request, base, find)
         return BuildRequest(
@@ -129,6 +138,7 @@ class Preparation:
             await self._sources.secrets(request.secrets),
             await self._mounted_secrets(stages, request),
             tuple(word for mount in (request.setup.code if request.setup else ()) for word in mount.hidden),
+            rules,
         )
 
     async def _planned(

@@ -11,9 +11,8 @@ from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
 from ..build.setup_script import CodeMount
-from ..errors import InvalidError, NotServedError, UnreadableError
+from ..errors import InvalidError, UnreadableError
 from ..ids import new_id
-from ..network import policies
 from ..storage.records import loader
 from .execution_manager import ExecutionRequest
 
@@ -21,7 +20,7 @@ if TYPE_CHECKING:
     from pathlib import Path
 
     from ...sandbox.base import EgressPredicate, Isolation
-    from ..config_collection import ConfigCollection
+    from ..network.enforcement import PolicyEnforcement
     from ..storage.objects import Content, Objects
     from ..storage.secrets import Secrets
     from ..storage.vault import Vault
@@ -38,10 +37,9 @@ class Provisioner:
     """Checks what a devbox is to be given, and gives it."""
 
     def __init__(
-        self, isolation: Isolation, objects: Objects, secrets: Secrets, vault: Vault, network_policies: ConfigCollection
+        self, isolation: Isolation, objects: Objects, secrets: Secrets, vault: Vault, enforcement: PolicyEnforcement
     ) -> None:
-        self._restricts = isolation.restricts
-        self._network_policies = network_policies
+        self._enforcement = enforcement
         self._has_root = isolation.name == "namespaces"
         self._objects = objects
         self._secrets = secrets
@@ -62,19 +60,8 @@ class Provisioner:
 
     async def reach(self, record: DevboxRecord) -> EgressPredicate | None:
         """The addresses that its network policy allows; raises `NotServedError` if this machine cannot enforce it."""
-        policy_id = record.launch_parameters.get("network_policy_id")
-        if policy_id is None:
-            return None
-        policy = await self._network_policies.get(policy_id)
-        egress = policies.loaded(policy)
-        if egress.allow_all:
-            return None
-        if not self._restricts:
-            raise NotServedError(
-                f"The network policy {policy_id} cannot be enforced: devboxes are plain processes here and share this "
-                "machine's network. Leave it out, or use a machine where `runloop-local status` shows namespaces."
-            )
-        return egress.allows
+        rules = await self._enforcement.rules(record.launch_parameters.get("network_policy_id"))
+        return None if rules is None else rules.allows
 
     async def environment(self, record: DevboxRecord) -> Mapping[str, str]:
         """The variables that hold secrets, with the values that these have now."""
