@@ -25,6 +25,8 @@ class Connection:
     """The isolation that was requested from the embedded service."""
     image: str = ""
     """The image of the embedded service's devboxes that name no disk; empty for this machine's own userland."""
+    engine: str = ""
+    """The container engine that the embedded service runs in; empty if it runs on this machine itself."""
     home: str = ""
     """The folder of the embedded service, whose address changes with every start."""
 

@@ -44,5 +44,6 @@ def _connection(endpoint: Endpoint) -> Connection:
         notes=tuple(endpoint.notes),
         requested=endpoint.requested,
         image=endpoint.image,
+        engine=endpoint.engine,
         home=str(service.home()),
     )

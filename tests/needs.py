@@ -24,6 +24,7 @@ MARKS = {
     "runloop_local.sandbox.probe.open_isolation": "service",
     "runloop_local.sandbox.process.ProcessIsolation": "service",
     "tests.browser.lab.serve_lab": "browser",
+    "tests.container.podman.engine_home": "service",
     "tests.container.podman.serving_in_container": "service",
     "tests.jupyter.embedded.embedded_home": "service",
     "tests.jupyter.kernels": "kernel",

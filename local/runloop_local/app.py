@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import hmac
 import secrets
+from contextlib import nullcontext
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Any
@@ -23,6 +24,7 @@ from .proxy.key_filter import KeyFilter
 from .proxy.middleware import TunnelMiddleware
 from .routes import all_routes
 from .routes.event_stream import HEARTBEAT_S
+from .routes.kernels import is_connection
 from .routes.objects import STORAGE
 from .routes.pty import build_terminals
 from .routes.wire import REQUEST_ID, json_response
@@ -128,7 +130,8 @@ class AuthMiddleware:
         if refusal is not None:
             await error_response(*refusal, scope["request_id"])(scope, receive, marked)
             return
-        with self._activity.request(), self._fair_queue.request(devbox_of(scope["path"])):
+        counted = nullcontext() if is_connection(scope["path"]) else self._activity.request()
+        with counted, self._fair_queue.request(devbox_of(scope["path"])):
             try:
                 await self._app(scope, receive, marked)
             except RuntimeError as error:  # Starlette's: the response had already started

@@ -17,14 +17,13 @@ from typing import TYPE_CHECKING
 
 from ..client import sdk_for
 from .kernel_registry import notebook
+from .presence import headers_of
 
 if TYPE_CHECKING:
     from ..connection import Connection
     from .presence import Lifetime
 
 assert sys.platform != "win32"
-
-KERNEL = "x-runloop-kernel"
 
 
 async def lock_presence(on: Connection) -> LockPresence | None:
@@ -80,10 +79,7 @@ class LockPresence:
 
     def headers(self, lifetime: Lifetime) -> Mapping[str, str]:
         """The header that names this kernel, and how the devbox differs from one that ends with it."""
-        if not lifetime.ends_with_kernel and lifetime.keep_alive is None:
-            return {}
-        flags = [*(() if lifetime.ends_with_kernel else ("ends=no",)), *(() if lifetime.keep_alive else ("holds=no",))]
-        return {KERNEL: "; ".join((self._kernel_id, *flags))}
+        return headers_of(self._kernel_id, lifetime)
 
     def add(self, devbox_id: str, lifetime: Lifetime) -> None:
         """Do nothing: the service keeps its own list."""

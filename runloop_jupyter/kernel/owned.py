@@ -193,7 +193,11 @@ async def _presence_on(connection: Connection) -> Presence:
     from .keep_alive import KeepAlive
 
     monitored: Presence | None = None
-    if sys.platform != "win32":
+    if connection.engine:
+        from .connection_presence import connection_presence
+
+        monitored = await connection_presence(connection)
+    elif sys.platform != "win32":
         from .lock_presence import lock_presence
 
         monitored = await lock_presence(connection)

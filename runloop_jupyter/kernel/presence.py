@@ -1,7 +1,8 @@
 """Lets a service know that this kernel is alive, and that it has ended.
 
-A service on this machine monitors the kernel by a lock that it holds (`lock_presence.py`). Any other service, above
-all the cloud, relies on short keep-alive times, which `keep_alive.py` renews.
+A service on this machine monitors the kernel by a lock that it holds (`lock_presence.py`), or, in a container, by a
+connection (`connection_presence.py`). Any other service, above all the cloud, relies on short keep-alive times, which
+`keep_alive.py` renews.
 """
 
 from __future__ import annotations
@@ -14,6 +15,7 @@ from typing import TYPE_CHECKING, Protocol
 if TYPE_CHECKING:
     from ..connection import Connection
 
+KERNEL = "x-runloop-kernel"
 UNKNOWN_KERNEL = 412
 """The status of a request that names a kernel which the service does not know."""
 
@@ -28,6 +30,14 @@ class Lifetime:
 
     ends_with_kernel: bool
     keep_alive: float | None
+
+
+def headers_of(kernel_id: str, lifetime: Lifetime) -> Mapping[str, str]:
+    """The header that names a kernel to a service that monitors it, and how the devbox differs from its others."""
+    if not lifetime.ends_with_kernel and lifetime.keep_alive is None:
+        return {}
+    flags = [*(() if lifetime.ends_with_kernel else ("ends=no",)), *(() if lifetime.keep_alive else ("holds=no",))]
+    return {KERNEL: "; ".join((kernel_id, *flags))}
 
 
 class Presence(Protocol):

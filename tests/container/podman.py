@@ -15,6 +15,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from runloop_local.container import image
+from tests.jupyter.embedded import Home
 from tests.local.serving import Service, isolation_of
 from tests.own_state import kept_in
 from tests.waiting import PATIENCE
@@ -130,6 +131,28 @@ def _run(*command: str) -> str:
     ended = subprocess.run(command, check=False, capture_output=True, text=True)
     assert ended.returncode == 0, ended.stderr
     return ended.stdout.strip()
+
+
+@dataclass(frozen=True)
+class EngineHome(Home):
+    """The folder of an embedded service that runs in a container."""
+
+    engine: Podman
+
+    @property
+    def env(self) -> dict[str, str]:
+        """The environment of a kernel that uses it."""
+        return {**super().env, **self.engine.env}
+
+
+@contextmanager
+def engine_home(engine: Podman, folder: Path) -> Iterator[EngineHome]:
+    """The folder; a service that was started there is stopped in the end."""
+    home = EngineHome(folder, engine)
+    try:
+        yield home
+    finally:
+        home.stop()
 
 
 @contextmanager

@@ -15,6 +15,7 @@ import pytest
 
 from runloop_local.engine.devbox.lifecycle import Owner
 from runloop_local.engine.errors import InvalidError, UnknownKernelError
+from runloop_local.engine.kernel.kernel_connection import KernelConnection
 from runloop_local.engine.kernel.kernel_lock import KernelLock, KernelProcess, identity
 from runloop_local.engine.kernel.kernels import Kernels
 from runloop_local.routes.kernels import KERNEL, parsed_owner
@@ -131,6 +132,58 @@ async def test_a_kernel_may_leave_while_its_process_lives_on(api: Api) -> None:
         await api.json(f"/local/kernels/{kernel}/end", {})
         refused = await api.json("/v1/devboxes", {}, headers={KERNEL: kernel}, status=412)
         assert refused["error"] == "unknown_kernel"
+
+
+async def test_a_kernel_that_shares_no_files_holds_a_connection(api: Api) -> None:
+    told = await registered(api, "elsewhere.ipynb")
+    path = f"/local/kernels/{told['id']}/connection"
+    async with api.stream("GET", path) as answer, api.stream("GET", path):  # the second comes before the first has gone
+        assert answer.status_code == 200
+        devbox, kept = await created(api, told["id"]), await created(api, f"{told['id']}; ends=no")
+        assert {"id": told["id"], "name": "elsewhere.ipynb", "devboxes": [devbox, kept]} in (
+            await api.json("/local/kernels")
+        )["kernels"]
+    assert (await api.json(f"/v1/devboxes/{devbox}"))["status"] == "running"  # it may connect again
+    assert await reason(api, devbox) == ENDED
+    assert (await api.json(f"/v1/devboxes/{kept}"))["status"] == "running"
+    await api.json(f"/v1/devboxes/{kept}/shutdown", {})
+    await api.json(path, status=412)
+
+
+async def test_only_a_registered_kernel_without_a_lock_holds_a_connection(api: Api) -> None:
+    await api.json("/local/kernels/krn_none/connection", status=412)
+    async with kernel_of(api) as (kernel, _):
+        await api.json(f"/local/kernels/{kernel}/connection", status=412)
+
+
+async def test_a_kernel_connects_again_to_the_next_run_of_the_service(tmp_path: Path) -> None:
+    with serving(tmp_path / "data") as service:
+        async with connect(service) as api:
+            kernel = (await registered(api))["id"]
+            async with api.stream("GET", f"/local/kernels/{kernel}/connection"):
+                devbox = await created(api, kernel)
+    with serving(tmp_path / "data") as service:
+        async with connect(service) as api, api.stream("GET", f"/local/kernels/{kernel}/connection") as answer:
+            assert answer.status_code == 200
+            assert (await api.json(f"/v1/devboxes/{devbox}"))["status"] == "suspended"
+            await api.json(f"/local/kernels/{kernel}/end", {})
+            assert (await api.json(f"/v1/devboxes/{devbox}"))["status"] == "shutdown"
+
+
+async def test_a_kernel_has_ended_once_it_has_had_no_connection_for_a_while() -> None:
+    connection = KernelConnection(grace=0.05)
+    ended = asyncio.create_task(connection.ended())
+    with connection.opened():
+        with connection.opened():
+            await asyncio.sleep(0.1)
+        await asyncio.sleep(0.1)
+        assert not ended.done()
+    with connection.opened():  # in time
+        await asyncio.sleep(0.1)
+        assert not ended.done()
+    await ended
+    connection.close()
+    await connection.closed()
 
 
 async def test_a_kernel_that_does_not_hold_its_lock_is_not_attached(api: Api) -> None:

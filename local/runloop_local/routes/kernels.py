@@ -2,7 +2,8 @@
 
 A kernel registers, locks the file that it is given (fcntl, whole file, for writing) and attaches. From then on it names
 itself in the header `x-runloop-kernel` when it creates devboxes, and the service detects by itself when it has ended.
-If it cannot attach (412), it has to renew keep-alive times instead.
+If it cannot attach (412), it has to renew keep-alive times instead. A kernel that shares no files with the service,
+which runs in a container of its machine, holds a connection instead of the lock.
 """
 
 from __future__ import annotations
@@ -14,9 +15,12 @@ from starlette.routing import Route
 
 from ..engine.devbox.lifecycle import Owner
 from ..engine.errors import InvalidError
+from .event_stream import PING, event_stream
 from .wire import Body, attempt_of, engine_of, json_response, path_id, read_body
 
 if TYPE_CHECKING:
+    from collections.abc import AsyncIterator
+
     from starlette.requests import Request
     from starlette.responses import Response
 
@@ -24,6 +28,11 @@ KERNEL = "x-runloop-kernel"
 """`krn_1`; with `; ends=no` the devbox survives the kernel; with `; holds=no` its keep-alive time also runs while the
 kernel is alive.
 """
+
+
+def is_connection(path: str) -> bool:
+    """True for requests that last as long as a kernel, and are no activity of it."""
+    return path.startswith("/local/kernels/") and path.endswith("/connection")
 
 
 class Register(Body):
@@ -44,6 +53,18 @@ async def attach(request: Request) -> Response:
     """POST /local/kernels/{id}/attach; 412 if the service cannot see the lock."""
     await engine_of(request).kernels.attach(path_id(request))
     return json_response({})
+
+
+async def connection(request: Request) -> Response:
+    """GET /local/kernels/{id}/connection: an endless response; a kernel that has had none for a while has ended."""
+    held = await engine_of(request).kernels.connect(path_id(request))
+
+    async def frames() -> AsyncIterator[bytes]:
+        with held.opened():
+            yield PING
+            await held.closed()
+
+    return event_stream(request, frames())
 
 
 async def end(request: Request) -> Response:
@@ -86,5 +107,6 @@ ROUTES = [
     Route("/local/kernels", register, methods=["POST"]),
     Route("/local/kernels", list_all, methods=["GET"]),
     Route("/local/kernels/{id}/attach", attach, methods=["POST"]),
+    Route("/local/kernels/{id}/connection", connection, methods=["GET"]),
     Route("/local/kernels/{id}/end", end, methods=["POST"]),
 ]

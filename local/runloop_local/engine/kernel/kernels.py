@@ -7,17 +7,28 @@ from collections.abc import Awaitable, Callable
 from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Protocol
 
 from ..errors import UnknownKernelError
 from ..ids import checked_id
+from .kernel_connection import IDENTITY, KernelConnection
 from .kernel_lock import KernelLock, KernelProcess
 
 Release = Callable[[str], Awaitable[None]]
 
 
+class _Sign(Protocol):
+    """A sign of life of a kernel."""
+
+    async def ended(self) -> None: ...
+
+    def close(self) -> None: ...
+
+
 @dataclass(frozen=True, slots=True)
 class _Watched:
     name: str
+    sign: _Sign
     task: asyncio.Task[None]
 
 
@@ -40,11 +51,11 @@ class Kernels:
             self._folder.mkdir(mode=0o700, parents=True, exist_ok=True)
         for path in self._folder.glob("*.lock"):
             with suppress(OSError):  # if the lock cannot be read, the kernel counts neither as live nor as ended
-                process = await asyncio.to_thread(KernelProcess.find, KernelLock(path))
-                if process is None:
+                sign = await asyncio.to_thread(_find, KernelLock(path))
+                if sign is None:
                     self._begin_release(path.stem)
                 else:
-                    self._watch(path.stem, process)
+                    self._watch(path.stem, sign)
 
     def register(self, kernel_id: str, name: str) -> Path:
         """Create the file that a new kernel must lock before it attaches. Raises `UnknownKernelError`."""
@@ -69,6 +80,19 @@ class Kernels:
             process.close()
             return
         self._watch(kernel_id, process)
+
+    async def connect(self, kernel_id: str) -> KernelConnection:
+        """Watch a kernel by its connections from now on, if it is not watched yet. Raises `UnknownKernelError`."""
+        watched = self._watched.get(kernel_id)
+        if watched is not None and isinstance(watched.sign, KernelConnection):
+            return watched.sign
+        lock = self._lock(kernel_id)
+        if watched is not None or not await asyncio.to_thread(lock.path.exists):
+            raise UnknownKernelError(f"No kernel {kernel_id!r} is registered here that is watched by its connection.")
+        await asyncio.to_thread(lock.note, IDENTITY)
+        connection = KernelConnection()
+        self._watch(kernel_id, connection)
+        return connection
 
     async def end(self, kernel_id: str) -> None:
         """Release a kernel that gives up its devboxes while its process lives on."""
@@ -103,14 +127,14 @@ class Kernels:
     def _lock(self, kernel_id: str) -> KernelLock:
         return KernelLock(self._folder / f"{checked_id(kernel_id, 'The kernel')}.lock")
 
-    def _watch(self, kernel_id: str, process: KernelProcess) -> None:
-        task = asyncio.create_task(self._await_end(kernel_id, process))
+    def _watch(self, kernel_id: str, sign: _Sign) -> None:
+        task = asyncio.create_task(self._await_end(kernel_id, sign))
         # However the watching ends: an open descriptor of the lock file is one of the service's few.
-        task.add_done_callback(lambda _: process.close())
-        self._watched[kernel_id] = _Watched(self._lock(kernel_id).name(), task)
+        task.add_done_callback(lambda _: sign.close())
+        self._watched[kernel_id] = _Watched(self._lock(kernel_id).name(), sign, task)
 
-    async def _await_end(self, kernel_id: str, process: KernelProcess) -> None:
-        await process.ended()
+    async def _await_end(self, kernel_id: str, sign: _Sign) -> None:
+        await sign.ended()
         if self._watched.pop(kernel_id, None) is not None:
             self._begin_release(kernel_id)
 
@@ -125,6 +149,11 @@ class Kernels:
             await self._release(kernel_id)
         # Last: a service that is killed before this finds the file at its next start, and releases the kernel then.
         self._lock(kernel_id).remove()
+
+
+def _find(lock: KernelLock) -> _Sign | None:
+    """The sign of life of a kernel of an earlier run; None if it has ended."""
+    return KernelConnection() if lock.process() == IDENTITY else KernelProcess.find(lock)
 
 
 def _find_and_note(lock: KernelLock) -> KernelProcess | None:
