@@ -54,6 +54,20 @@ def test_a_command_streams_fails_and_is_root_by_sudo(kernel: Kernel) -> None:
     fails(kernel, kernel.run("%devbox exec exit 3"), "DevboxCommandError", "exit code 3")
 
 
+def test_the_way_out_of_a_chroot_leads_nowhere(kernel: Kernel) -> None:
+    """The service's own files are in the container beside the devbox's root, which was entered without pivot_root."""
+    escape = (
+        "import os\n"
+        "top = os.open('/', os.O_RDONLY); os.makedirs('/tmp/below', exist_ok=True); os.chroot('/tmp/below')\n"
+        "os.fchdir(top)\n"
+        "for _ in range(64): os.chdir('..')\n"
+        "os.chroot('.')\n"
+        "print('out' if {'runloop-local', 'data'} & {*os.listdir('/')} else 'in')"
+    )
+    cell = kernel.run(f"%%devbox exec\nsudo python3 - <<'END'\n{escape}\nEND\ngrep -c /data /proc/mounts || true")
+    assert cell.check().stdout.split() == ["in", "0"]
+
+
 def test_stop_ends_the_command(kernel: Kernel) -> None:
     cell = kernel.begun("%%devbox exec\nsleep 600 & echo $!; wait")
     kernel.shows(cell, "\n")

@@ -8,7 +8,7 @@ from contextlib import suppress
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
-from .engine_client import EngineError
+from .engine_client import EngineError, NoContainerError
 from .image import LABEL
 
 if TYPE_CHECKING:
@@ -63,10 +63,10 @@ class Container:
         self.engine.call(*self.run_arguments(image, port, options), environment={**os.environ, KEY_VARIABLE: api_key})
 
     def find(self) -> Found | None:
-        """The container if it runs."""
+        """The container if it runs. Raises `EngineError` if the engine does not say."""
         try:
             told = json.loads(self.engine.call("container", "inspect", self.name))[0]
-        except EngineError:
+        except NoContainerError:
             return None
         if not told["State"]["Running"]:
             return None

@@ -54,6 +54,10 @@ class NameTakenError(EngineError):
     """There is a container of that name already."""
 
 
+class NoContainerError(EngineError):
+    """There is no container of that name."""
+
+
 @dataclass(frozen=True, slots=True)
 class EngineClient:
     """The command line of an engine, which knows the way to it: by a context, DOCKER_HOST, a machine or a socket."""
@@ -97,6 +101,8 @@ def error_for(name: EngineName, command: str, status: int, said: str) -> EngineE
         return PortTakenError(f"{name} cannot publish the port: it is taken. Choose another --port, or leave it out.")
     if "already in use" in known and "name" in known:
         return NameTakenError(f"{name} has a container of that name already: {_end(text)}")
+    if "no such container" in known or "no such object" in known:
+        return NoContainerError(f"{name} has no such container: {_end(text)}.")
     if "permission denied" in known and ".sock" in known:
         return EngineError(
             f"This account may not use {name}: {_end(text)}. On Linux, membership in the group docker allows it."

@@ -15,6 +15,7 @@ from .supervisor import Wanted, supervise
 
 if TYPE_CHECKING:
     import argparse
+    from pathlib import Path
 
     from .container import Found
     from .engine_client import EngineClient
@@ -28,7 +29,7 @@ _PASSED = ("image", "mirrors", "insecure_registries", "idle_timeout", "pty_idle_
 def serve_in_container(engine: EngineClient, options: argparse.Namespace, *, own: bool) -> None:
     """Serve until stopped; `own` if it is the account's own service. Raises `ServiceError`."""
     _check(options)
-    container = Container(engine, container_name(None if own else options.port))
+    container = Container(engine, container_name(service.home(), None if own else options.port))
     wanted = Wanted(options.engine_image, passed_options(options), options.port, options.api_key)
 
     def ready(found: Found, status: dict[str, Any]) -> None:
@@ -49,10 +50,10 @@ def _check(options: argparse.Namespace) -> None:
         raise ServiceError("--isolation process has no meaning with --engine: leave one of them out.")
 
 
-def container_name(port: int | None) -> str:
-    """The name of the container and the volume of a service of this account, the same each time."""
-    home = hashlib.sha256(os.fsencode(service.home())).hexdigest()[:8]
-    return f"runloop-local-{home}" if port is None else f"runloop-local-{home}-{port}"
+def container_name(home: Path, port: int | None = None) -> str:
+    """The name of the container and the volume of the service of a folder, or of one beside it: always the same."""
+    name = f"runloop-local-{hashlib.sha256(os.fsencode(home)).hexdigest()[:8]}"
+    return name if port is None else f"{name}-{port}"
 
 
 def passed_options(options: argparse.Namespace) -> tuple[str, ...]:

@@ -20,7 +20,7 @@ from urllib.request import ProxyHandler, Request, build_opener
 from ..service_error import ServiceError
 from . import image
 from .container import Container, Found
-from .engine_client import NameTakenError, PortTakenError
+from .engine_client import EngineError, NameTakenError, PortTakenError
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Sequence
@@ -29,6 +29,7 @@ _READY_SECONDS = 120.0
 _POLL_SECONDS = 0.1
 _ANSWER_SECONDS = 5.0
 _PORTS_TRIED = 8
+_FINDS, _FIND_SECONDS = 10, 2.0
 
 
 @dataclass(frozen=True, slots=True)
@@ -159,11 +160,20 @@ class _Log:
         since = None
         while True:
             self._copy_since(since)
-            if self._container.find() is None:
+            if not self._runs():
                 return
             # The connection to the engine was lost, as when a machine sleeps, or its client was killed.
             since = datetime.now(UTC).isoformat()
             time.sleep(_POLL_SECONDS)
+
+    def _runs(self) -> bool:
+        """True if the container goes on; an engine that is about to come back has some time to say so."""
+        for _ in range(_FINDS):
+            try:
+                return self._container.find() is not None
+            except EngineError:
+                time.sleep(_FIND_SECONDS)
+        return False
 
     def _copy_since(self, since: str | None) -> None:
         with subprocess.Popen(
