@@ -112,7 +112,9 @@ class LabPage(Notebook):
         wait_until(lambda: self.word(cell, text) == colour, lambda: f"{text} of {cell}: {self.word(cell, text)}")
 
 
-def test_cells_are_read_in_their_own_language(page: Page, lab: str, front_end: FrontEnd, folder: Path) -> None:
+def test_cells_are_read_in_their_own_language_in_colours_of_contrast(
+    page: Page, lab: str, front_end: FrontEnd, folder: Path
+) -> None:
     before = (folder / "cells.ipynb").read_bytes()
     opened = LabPage(page, lab, "cells.ipynb", front_end)
     keyword, comment, plain = (opened.word("notebook", word) for word in ("for", "# each", "no such word"))
@@ -132,6 +134,8 @@ def test_cells_are_read_in_their_own_language(page: Page, lab: str, front_end: F
     assert opened.word("exec", "%%devbox") == keyword
     assert opened.word("exec", "--timeout") not in (keyword, comment, plain)
     assert (folder / "cells.ipynb").read_bytes() == before
+    for theme in ("JupyterLab Light", "JupyterLab Dark"):
+        the_line_of_a_magic_has_contrast(opened, theme)
     opened.end_kernels()
 
 
@@ -152,20 +156,17 @@ CONTRASTS = """cell => {
 }"""
 
 
-@pytest.mark.parametrize("theme", ["JupyterLab Light", "JupyterLab Dark"])
-def test_the_line_of_a_magic_has_contrast(page: Page, lab: str, front_end: FrontEnd, theme: str) -> None:
-    opened = LabPage(page, lab, "cells.ipynb", front_end)
+def the_line_of_a_magic_has_contrast(opened: LabPage, theme: str) -> None:
     opened.menu("Settings", "Theme", theme)
-    expect(page.locator("body")).to_have_attribute("data-jp-theme-name", theme)
+    expect(opened.page.locator("body")).to_have_attribute("data-jp-theme-name", theme)
     expect(opened.cell(0)).to_be_visible()
 
     def contrasts() -> list[float]:
         found: list[float] = opened.cell(0).evaluate(CONTRASTS)
         return found
 
-    assert len(contrasts()) == 6
+    assert len(contrasts()) == 6, theme
     wait_until(lambda: min(contrasts()) >= 4.5, lambda: f"contrast in {theme}: {contrasts()}")
-    opened.end_kernels()
 
 
 def test_chip_and_sidebar_follow_the_kernel(notebook: LabPage) -> None:
