@@ -1,5 +1,6 @@
 """Builds on real images, which a registry on loopback serves."""
 
+import os
 import re
 from collections.abc import AsyncIterator
 
@@ -138,8 +139,13 @@ async def test_scratch_is_empty_and_becomes_what_is_copied_into_it(
         "COPY --from=root /usr /usr\nCOPY <<EOF /etc/passwd\napp:x:1000:1000::/srv:/bin/sh\nEOF\nRUN ls /"
     )
     found = await works.disk(record, "/etc/passwd", "/etc/group")
-    assert found["/etc/passwd"] == "user:x:1000:1000::/home/user:/bin/sh\napp:x:1000:1000::/srv:/bin/sh\n"
-    assert found["/etc/group"] == "user:x:1000:\n"
+    accounts = [
+        "user:x:1000:1000::/home/user:/bin/sh",
+        "app:x:1000:1000::/srv:/bin/sh",
+        "root:x:0:0:root:/root:/bin/sh",
+    ]
+    assert found["/etc/passwd"].splitlines() == accounts
+    assert found["/etc/group"].splitlines() == ["user:x:1000:", "root:x:0:"]
 
 
 async def test_a_blueprint_of_an_image_is_built_on_by_its_name(works: Yard, registry: Registry) -> None:
@@ -189,6 +195,29 @@ async def test_what_is_not_a_name_is_refused_at_once(works: Yard) -> None:
         await works.build("FROM Upper/Case")
     with pytest.raises(InvalidError, match="only Runloop's cloud has"):
         await works.build("FROM runloop:runloop/universal-ubuntu-24.04-x86_64")
+
+
+OWN_USER = """RUN echo user:x:2000:2000::/opt/own:/bin/sh >> /etc/passwd && echo user:x:2000: >> /etc/group
+RUN echo other:x:1000:1001::/opt/other:/bin/sh >> /etc/passwd
+USER user
+RUN id -u; id -g; echo $HOME
+USER 1000
+RUN id -u; id -g; echo $HOME"""
+
+
+async def test_steps_run_by_the_image_s_own_accounts_until_it_has_those_of_devboxes(
+    works: Yard, registry: Registry
+) -> None:
+    record = await works.build(f"FROM {registry.host}/small:1\n{OWN_USER}")
+    log = await works.log(record)
+    if os.getuid() == 0:
+        assert "\n2000\n2000\n/opt/own\n" in log
+        assert "\n1000\n1001\n/opt/other\n" in log
+    assert "Added: the account user (uid 1000), instead of the image's with uid 2000." in log
+    above = await works.build("FROM test\nUSER user\nRUN id -u; echo $HOME")
+    assert "\n1000\n/home/user\n" in await works.log(above)
+    missing = await works.build(f"FROM {registry.host}/plain:1\nUSER user\nRUN true")
+    assert "\nDockerfile line 3: RUN true: there is no account user" in await works.log(missing)
 
 
 SETTINGS = {

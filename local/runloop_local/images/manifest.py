@@ -149,8 +149,12 @@ def read_configuration(content: bytes, layers: int) -> Configuration:
     if len(found.rootfs.diff_ids) != layers:
         raise SourceError(f"its manifest has {layers} layers, and its configuration {len(found.rootfs.diff_ids)}")
     said = found.config or _Settings()
+    _refuse_nul(said)
     image = ImageConfig(
-        env=dict(_variable(text) for text in said.env or ()),
+        # What is no variable is left out, as container engines do.
+        env={
+            name: value for name, is_set, value in (text.partition("=") for text in said.env or ()) if name and is_set
+        },
         user=said.user or "",
         working_dir=said.working_dir or "",
         shell=tuple(said.shell or ()),
@@ -165,9 +169,12 @@ def read_configuration(content: bytes, layers: int) -> Configuration:
     return Configuration(image, on, tuple(found.rootfs.diff_ids))
 
 
-def _variable(text: str) -> tuple[str, str]:
-    name, _, value = text.partition("=")
-    return name, value
+def _refuse_nul(said: _Settings) -> None:
+    """Raise SourceError for a text that no program can be given."""
+    lists = (said.env, said.shell, said.entrypoint, said.cmd, said.on_build)
+    texts = [text for each in lists for text in each or ()]
+    if any("\0" in text for text in (said.user or "", said.working_dir or "", *texts)):
+        raise SourceError("its configuration is wrong: it has a text with a NUL character")
 
 
 def _read(model: type[_Model], content: bytes, what: str) -> _Model:

@@ -18,6 +18,7 @@ if TYPE_CHECKING:
 _USER = 1000
 _HOME = "/home/user"
 _FOLDERS = {"/tmp": 0o1777, "/etc": 0o755, "/root": 0o700, "/home": 0o755}  # noqa: S108 - the disk's own
+_SH = "/bin/sh"
 _SUDO = "/usr/local/bin/sudo"
 USABLE_SERVER = re.compile(r"\s*nameserver\s+(?!127\.|.*:)\S")
 """A server on the loopback interface would be one on the devbox's own, to which nothing is captured."""
@@ -84,16 +85,24 @@ def _without_user(lines: list[str]) -> list[str]:
     return [line for line in lines if line and not line.startswith("user:")]
 
 
+def _with_root(lines: list[str], entry: str) -> list[str]:
+    """The entries of /etc/passwd or /etc/group, with root's, which sudo needs."""
+    return lines if any(line.startswith("root:") for line in lines) else [*lines, entry]
+
+
 def _account() -> Iterator[str]:
     lines = accounts.lines_of("/etc/passwd")
     if is_user(lines):
         return
-    _write("/etc/passwd", _text(passwd_with_user(lines, shells.find(shells.LOGIN) or "/bin/sh")))
-    _write("/etc/group", _text(group_with_user(accounts.lines_of("/etc/group"))))
+    shell = shells.find(shells.LOGIN) or _SH
+    _write("/etc/passwd", _text(_with_root(passwd_with_user(lines, shell), f"root:x:0:0:root:/root:{shell}")))
+    _write("/etc/group", _text(_with_root(group_with_user(accounts.lines_of("/etc/group")), "root:x:0:")))
     shadow = accounts.lines_of("/etc/shadow")
     if shadow:
         _write("/etc/shadow", _text([*_without_user(shadow), _LOCKED]), stat.S_IMODE(os.stat("/etc/shadow").st_mode))  # noqa: PTH116
-    yield f"the account user (uid {_USER})"
+    others = [line.split(":")[2] for line in lines if line.startswith("user:") and line.count(":") > 2]
+    instead = f", instead of the image's with uid {others[0][:10]}" if others and others[0] != f"{_USER}" else ""
+    yield f"the account user (uid {_USER}){instead}"
 
 
 def _home() -> Iterator[str]:
@@ -118,7 +127,7 @@ def _sudo() -> Iterator[str]:
         return
     program = sudo.program(os.uname().machine)
     if _is_one_account():
-        os.makedirs(os.path.dirname(_SUDO), 0o755, exist_ok=True)  # noqa: PTH103, PTH120 - as above
+        _make_folder(os.path.dirname(_SUDO))  # noqa: PTH120 - as above
         os.symlink(sudo.SCRIPT_PATH, _SUDO)  # noqa: PTH211 - as above
     elif program is None:
         return
@@ -134,15 +143,16 @@ def _is_one_account() -> bool:
         return file.read(4096).split()[2:3] == [b"1"]
 
 
-def _make_folder(path: str, mode: int) -> None:
+def _make_folder(path: str, mode: int = 0o755) -> None:
+    """Make a folder, and what its links lead to: images have /home or /usr/local elsewhere, in a folder yet to come."""
     if not os.path.isdir(path):  # noqa: PTH112 - as above
-        os.makedirs(path)  # noqa: PTH103 - as above
+        os.makedirs(os.path.realpath(path))  # noqa: PTH103 - as above
         os.chmod(path, mode)  # noqa: PTH101 - as above
 
 
 def _write(path: str, content: str | bytes, mode: int = 0o644) -> None:
     """Write a file anew: a link in its place is replaced, not followed."""
-    os.makedirs(os.path.dirname(path), 0o755, exist_ok=True)  # noqa: PTH103, PTH120 - as above
+    _make_folder(os.path.dirname(path))  # noqa: PTH120 - as above
     part = f"{path}.new"
     file = os.open(part, os.O_WRONLY | os.O_CREAT | os.O_TRUNC | os.O_NOFOLLOW | os.O_CLOEXEC, 0o600)
     try:

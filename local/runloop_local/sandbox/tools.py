@@ -221,6 +221,13 @@ def furnish_names() -> str:
     return ""
 
 
+def has_user() -> str:
+    """Fails unless the disk has the account `user` that devboxes have; an image may have one of its own."""
+    if not furnishing.is_user(accounts.lines_of("/etc/passwd")):
+        raise accounts.UnknownAccountError("there is no account user")
+    return ""
+
+
 def find_shell(name: str) -> str:
     """The path of a shell; fails if the disk has none."""
     found = shells.find(name)
@@ -239,4 +246,5 @@ _TOOLS: dict[str, Callable[..., str]] = {
     "pack": pack,
     "furnish": furnish,
     "furnish-names": furnish_names,
+    "has-user": has_user,
 }

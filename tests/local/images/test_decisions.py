@@ -227,6 +227,12 @@ def test_a_layer_is_named_by_all_below_it() -> None:
     assert len({*manifest.chain_names([one, two]), *manifest.chain_names([two, one])}) == 4
 
 
+def test_variables_that_are_none_are_left_out() -> None:
+    said = {"config": {"Env": ["A=1", "B", "=2", "C=", "D=x=y"]}, "rootfs": {"diff_ids": []}}
+    found = manifest.read_configuration(json.dumps(said).encode(), 0)
+    assert found.image.env == {"A": "1", "C": "", "D": "x=y"}
+
+
 WRONG_MANIFESTS: Mapping[str, tuple[object, str]] = {
     "no document": ("x", "its manifest is wrong"),
     "a number": (1, "its manifest is wrong"),
@@ -272,6 +278,8 @@ def test_a_document_that_is_nested_without_end_is_wrong() -> None:
         ({"rootfs": {"diff_ids": [SHA, SHA]}}, "its manifest has 1 layers, and its configuration 2"),
         ({"rootfs": {"diff_ids": ["x"]}}, "is no sha256 digest"),
         ({"rootfs": {"diff_ids": [SHA]}, "config": {"Env": "A=1"}}, "its configuration is wrong: config.Env"),
+        ({"rootfs": {"diff_ids": [SHA]}, "config": {"Cmd": ["a", "b\0"]}}, "it has a text with a NUL character"),
+        ({"rootfs": {"diff_ids": [SHA]}, "config": {"Env": ["A=\0"]}}, "it has a text with a NUL character"),
     ],
 )
 def test_a_wrong_configuration_is_told(document: object, reason: str) -> None:

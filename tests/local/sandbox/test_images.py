@@ -3,6 +3,7 @@
 import asyncio
 import os
 import secrets
+import shutil
 import tempfile
 from collections.abc import Callable
 from pathlib import Path
@@ -177,6 +178,37 @@ async def test_a_disk_may_have_as_many_layers_as_a_manifest(
     sandbox.mount([DiskMount("/other", layers, "/bin")])
     await sandbox.start()
     assert await output(sandbox, "ls /other/bash") == "/other/bash"
+
+
+def merge_bin(root: Path) -> None:
+    (root / "usr/bin").rmdir()
+    (root / "bin").rename(root / "usr/bin")
+    (root / "bin").symlink_to("usr/bin")
+
+
+def move_accounts(root: Path) -> None:
+    (root / "etc/passwd").rename(root / "etc/passwd.real")
+    (root / "etc/passwd").symlink_to("passwd.real")
+
+
+ODD_ROOTS: dict[str, tuple[Callable[[Path], None], str]] = {
+    "no accounts": (lambda root: shutil.rmtree(root / "etc"), "/home/user"),
+    "no /tmp": (lambda root: (root / "tmp").rmdir(), "/home/user"),
+    "/home elsewhere": (lambda root: (root / "home").symlink_to("var/home"), "/var/home/user"),
+    "/usr/local elsewhere": (lambda root: (root / "usr/local").symlink_to("../var/local"), "/home/user"),
+    "/bin in /usr": (merge_bin, "/home/user"),
+    "accounts by a link": (move_accounts, "/home/user"),
+}
+
+
+@pytest.mark.parametrize(("change", "home"), ODD_ROOTS.values(), ids=ODD_ROOTS.keys())
+async def test_an_odd_root_is_furnished_as_any_other(
+    make: MakeSandbox, image: MakeImage, tmp_path: Path, change: Callable[[Path], None], home: str
+) -> None:
+    change(make_root(tmp_path / "root"))
+    sandbox = await furnished(make, image(root=tmp_path / "root"))
+    said = await output(sandbox, "id -un; pwd; touch ~/x /tmp/y && stat -c %U ~/x; sudo id -u; sudo id -un")
+    assert said == f"user\n{home}\nuser\n0\nroot"
 
 
 HOSTILE = {

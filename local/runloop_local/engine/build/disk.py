@@ -105,7 +105,10 @@ class BuildDisk:
             await self._make_working_folder(sandbox, stage_context.cwd)
             for source, target in mounted.seeds:
                 await self._programs.script(sandbox, _SEED, source, target)
-            code = await self._programs.run(sandbox, self._command(sandbox, run.argv, stage_context, mounted.env))
+            account = await self._account(sandbox, stage_context.user or "root")
+            code = await self._programs.run(
+                sandbox, self._command(sandbox, run.argv, stage_context, mounted.env, account)
+            )
             if code:
                 raise StepError(f"exit status {code}")
         finally:
@@ -123,6 +126,19 @@ class BuildDisk:
         if path is not None and path != self._working_folder and self._environment.has_root:
             await self._programs.tool(sandbox, "make-folder", path, "")
             self._working_folder = path
+
+    async def _account(self, sandbox: Sandbox, name: str) -> str:
+        """The account of a step: the one that every devbox has, or an image's own of the same name or number."""
+        account = _ACCOUNTS.get(name, name)
+        if account != "user" or not is_image(self.base.layers):
+            return account
+        code, _ = await self._programs.try_tool(sandbox, "has-user")
+        if not code or name != account:
+            return name if code else account
+        code, output = await self._programs.try_tool(sandbox, "owner", name)
+        if code:
+            raise StepError(output)
+        return output.split()[0]
 
     async def _unmount(self, sandbox: Sandbox) -> None:
         await self.violation()  # before the sandbox stops, while it can still tell
@@ -262,7 +278,12 @@ class BuildDisk:
         raise StepError(f"devboxes are plain processes here and have {HOME} only, not {path}")
 
     def _command(
-        self, sandbox: Sandbox, argv: tuple[str, ...], stage_context: StageContext, mounted: Mapping[str, str]
+        self,
+        sandbox: Sandbox,
+        argv: tuple[str, ...],
+        stage_context: StageContext,
+        mounted: Mapping[str, str],
+        account: str,
     ) -> Command:
         env = {**stage_context.args, **stage_context.env, **self._secrets, **mounted}
         cwd = (
@@ -272,7 +293,7 @@ class BuildDisk:
             if self._environment.has_root
             else None
         )
-        return Command(argv, _ACCOUNTS.get(stage_context.user or "root", stage_context.user or "root"), cwd, env)
+        return Command(argv, account, cwd, env)
 
     async def _attributes(self, sandbox: Sandbox, copy: Copy) -> FileAttributes:
         if not copy.owner or not self._environment.has_root:
