@@ -1,7 +1,7 @@
 """Reads the members of a layer of an image from a tar archive that comes as a stream, by anyone.
 
-Nearly all headers are plain, and read here in a tenth of the time that `tarfile` takes; that reads all others. What a
-header can make this process allocate is limited.
+Nearly all headers are plain, or follow an extended one that is; they are read here in a tenth and a third of the time
+that `tarfile` takes, which reads all others. What a header can make this process allocate is limited.
 """
 
 from __future__ import annotations
@@ -22,6 +22,8 @@ _MAX_GLOBAL_HEADERS = 100
 _MAX_PATH = 4095
 _LATEST = 1 << 33
 _XATTR = "SCHILY.xattr."
+_RECORDS = frozenset({b"path", b"linkpath", b"size", b"uid", b"gid", b"uname", b"gname", b"mtime", b"atime", b"ctime"})
+_LENGTH_DIGITS, _NUMBER_DIGITS = 10, 18
 _END = bytes(BLOCKSIZE)
 _ADLER_BASE = 65521
 _BLANK_CHECKSUM = b" " * 8
@@ -85,14 +87,17 @@ class Source(io.RawIOBase):
 
     def content(self, size: int) -> bytes:
         """Read up to `size` bytes; fewer only at the end."""
-        unread, self._unread = self._unread, b""
-        found = unread + self._stream.read(size - len(unread)) if unread else self._stream.read(size)
+        if self._unread:
+            found, self._unread = self._unread[:size], self._unread[size:]
+            found += self._stream.read(size - len(found))
+        else:
+            found = self._stream.read(size)
         self._position += len(found)
         return found
 
     def unread(self, block: bytes) -> None:
-        """Take back a block that was read last."""
-        self._unread = block
+        """Take back what was read last."""
+        self._unread = block + self._unread
         self._position -= len(block)
 
     def seek(self, offset: int, whence: int = io.SEEK_SET) -> int:
@@ -116,8 +121,9 @@ def members(source: Source) -> Iterator[Member]:
         if block in (b"", _END):
             _skip_rest(source)
             return
-        # General headers hold for all members that follow, which `tarfile` sees to.
-        found = _plain(block) if reader is None or not reader.pax_headers else None
+        found = None
+        if reader is None or not reader.pax_headers:  # those hold for all members that follow, which `tarfile` sees to
+            found, block = _extended(source, block) if block[156:157] == tarfile.XHDTYPE else (_plain(block), block)
         if found is not None:
             after = source.tell() + (_padded(found.size) if found.kind == "file" else 0)
         else:
@@ -132,17 +138,12 @@ def members(source: Source) -> Iterator[Member]:
 def _plain(block: bytes) -> Member | None:
     """The member of a header that stands alone, which most do; None for any other, or a wrong one."""
     kind = _KINDS.get(block[156:157])
-    if kind is None or block[156:157] == tarfile.GNUTYPE_SPARSE or block[257:262] != b"ustar":
+    if kind is None or block[156:157] == tarfile.GNUTYPE_SPARSE:
         return None
-    try:
-        mode, uid, gid = (_octal(block[start : start + 8]) for start in (100, 108, 116))
-        size, mtime, checksum = _octal(block[124:136]), _octal(block[136:148]), _octal(block[148:156])
-    except ValueError:  # numbers beyond octal ones
+    numbers = _numbers(block)
+    if numbers is None:
         return None
-    # Adler-32 has the sum of all bytes in it, and is computed in C.
-    summed = zlib.adler32(block[:148] + _BLANK_CHECKSUM + block[156:]) & 0xFFFF
-    if summed != (checksum + 1) % _ADLER_BASE or size < 0:
-        return None
+    mode, uid, gid, size, mtime = numbers
     name = block[:100].partition(b"\0")[0]
     if block[345]:
         if block[262]:  # GNU tar has other fields there
@@ -152,6 +153,82 @@ def _plain(block: bytes) -> Member | None:
         kind = "folder"
     link = block[157:257].partition(b"\0")[0]
     return Member(clean(name), kind, mode, uid, gid, size, max(mtime, 0) * 10**9, link)
+
+
+def _numbers(block: bytes) -> tuple[int, int, int, int, int] | None:
+    """Mode, owner, group, size and time of a header; None for one that is wrong, or has numbers beyond octal ones."""
+    if block[257:262] != b"ustar":
+        return None
+    try:
+        mode, uid, gid = (_octal(block[start : start + 8]) for start in (100, 108, 116))
+        size, mtime, checksum = _octal(block[124:136]), _octal(block[136:148]), _octal(block[148:156])
+    except ValueError:
+        return None
+    # Adler-32 has the sum of all bytes in it, and is computed in C.
+    summed = zlib.adler32(block[:148] + _BLANK_CHECKSUM + block[156:]) & 0xFFFF
+    return (mode, uid, gid, size, mtime) if summed == (checksum + 1) % _ADLER_BASE and size >= 0 else None
+
+
+def _extended(source: Source, block: bytes) -> tuple[Member | None, bytes]:
+    """The member of a plain header after this extended one (PAX); None for an unusual one. Also all that was read."""
+    numbers = _numbers(block)
+    if numbers is None or numbers[3] > _HEADER_BYTES:
+        return None, block
+    text = source.content(_padded(numbers[3]))
+    records = _records(text[: numbers[3]])
+    plain = source.content(BLOCKSIZE)
+    member = None if records is None or len(plain) < BLOCKSIZE else _plain(plain)
+    return None if member is None or records is None else _with(member, records), block + text + plain
+
+
+def _records(text: bytes) -> dict[str, bytes] | None:
+    """The records of an extended header; None if there are others than usual ones."""
+    found: dict[str, bytes] = {}
+    position = 0
+    while position < len(text):
+        length, space, _ = text[position : position + _LENGTH_DIGITS].partition(b" ")
+        if not space or not length.isdigit():
+            return None
+        end = position + int(length)
+        name, is_set, value = text[position + len(length) + 1 : end - 1].partition(b"=")
+        if not is_set or not value or text[end - 1 : end] != b"\n":
+            return None
+        if name not in _RECORDS and not name.startswith(_XATTR.encode()):
+            return None
+        found[name.decode("utf-8", "surrogateescape")] = value
+        position = end
+    return found
+
+
+def _with(member: Member, records: Mapping[str, bytes]) -> Member | None:
+    """The member as these records describe it; None if they are wrong."""
+    numbers = {name: records[name] for name in ("uid", "gid", "size") if name in records}
+    if any(not text.isdigit() or len(text) > _NUMBER_DIGITS for text in numbers.values()):
+        return None
+    mtime = _time(records["mtime"]) if "mtime" in records else member.mtime
+    if mtime is None:
+        return None
+    attributes = {name.removeprefix(_XATTR): value for name, value in records.items() if name.startswith(_XATTR)}
+    return Member(
+        clean(records["path"]) if "path" in records else member.path,
+        member.kind,
+        member.mode,
+        int(numbers.get("uid", member.uid)),
+        int(numbers.get("gid", member.gid)),
+        int(numbers.get("size", member.size)),
+        mtime,
+        records.get("linkpath", member.link),
+        attributes or _NO_ATTRIBUTES,
+    )
+
+
+def _time(text: bytes) -> int | None:
+    """The time of a record in ns, 0 if it is too late; None if it is wrong, or before 1970."""
+    seconds, _, fraction = text.partition(b".")
+    if not (seconds + fraction).isdigit() or len(seconds) > _NUMBER_DIGITS:
+        return None
+    time = int(seconds or b"0") * 10**9 + int(fraction[:9].ljust(9, b"0"))
+    return time if time < _LATEST * 10**9 else 0
 
 
 def _octal(field: bytes) -> int:
