@@ -117,8 +117,12 @@ def test_cells_are_read_in_their_own_language_in_colours_of_contrast(
 ) -> None:
     before = (folder / "cells.ipynb").read_bytes()
     opened = LabPage(page, lab, "cells.ipynb", front_end)
-    keyword, comment, plain = (opened.word("notebook", word) for word in ("for", "# each", "no such word"))
-    assert len({keyword, comment, plain}) == 3
+
+    def colours() -> list[str]:
+        return [opened.word("notebook", word) for word in ("for", "# each", "no such word")]
+
+    wait_until(lambda: len({*colours()}) == 3, lambda: f"keyword, comment and plain text: {colours()}")
+    keyword, comment, plain = colours()
     for cell, word, colour in [
         ("exec", "done", keyword),
         ("exec", "# each", comment),
