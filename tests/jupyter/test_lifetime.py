@@ -257,9 +257,11 @@ def test_a_killed_kernel_that_is_not_seen_leaves_its_devbox_to_the_keep_alive(cl
 
 
 def test_a_cell_that_blocks_the_kernel_does_not_cost_the_devbox(home: Home, cloud: Home) -> None:
-    for service in (home, cloud):
-        with kernels.start(service.env) as kernel:
-            kernel.run(LOAD + "%devbox create --name patient --keep-alive 5s\nimport time; time.sleep(6)").check()
+    with kernels.start(home.env) as seen, kernels.start(cloud.env) as unseen:
+        blocks = LOAD + "%devbox create --name patient --keep-alive 5s\nimport time; time.sleep(6)"
+        cells = [(home, seen, seen.send(blocks)), (cloud, unseen, unseen.send(blocks))]
+        for service, kernel, cell in cells:
+            kernel.ended(cell).check()
             assert service.statuses()["patient"] == "running"
 
 
