@@ -21,7 +21,13 @@ os.environ.pop("PYTHONDONTWRITEBYTECODE", None)
 _numbers = count(1)
 
 
-_LONGEST_FIRST = ("soak", "browser", "contract", "jupyter", "local", "sdk")
+_LONGEST_FIRST = ("test_distributions.py", "soak", "browser", "contract", "jupyter", "local", "sdk")
+
+
+@pytest.hookimpl(optionalhook=True)
+def pytest_xdist_auto_num_workers() -> int:
+    """Twice as many as processors: half of the time of a test it waits for a service, a kernel or a page."""
+    return 2 * (os.cpu_count() or 1)
 
 
 @pytest.hookimpl(wrapper=True)
