@@ -6,6 +6,8 @@ NPM := PATH="$(CURDIR)/$(BIN):$$PATH" npm --prefix ui
 UI := ui/node_modules/.package-lock.json
 # What users of Windows import; `remote` runs in devboxes.
 AS_ON_WINDOWS := --cache-dir .mypy_cache/win32 --follow-imports silent --exclude runloop_jupyter/remote
+# What finds the service and starts it in a container there.
+SERVICE_ON_WINDOWS := local/runloop_local/container $(addprefix local/runloop_local/,__main__.py command_line.py serve_command.py service.py)
 COVERED = $(if $(COVERAGE),--cov --cov-report=)
 NOTEBOOK ?= notebooks/quickstart.ipynb
 .DEFAULT_GOAL := help
@@ -38,7 +40,7 @@ lint: $(UI) ## ruff and mypy --strict, Biome and tsc; and that what is made of t
 	@$(BIN)/ruff check .
 	@$(BIN)/ruff format --check .
 	@$(BIN)/mypy
-	@$(BIN)/mypy --platform win32 $(AS_ON_WINDOWS) runloop_jupyter sdk/runloop_sdk
+	@$(BIN)/mypy --platform win32 $(AS_ON_WINDOWS) runloop_jupyter sdk/runloop_sdk $(SERVICE_ON_WINDOWS)
 	@$(BIN)/python -m scripts.protocol_types --check
 	@$(BIN)/python -m scripts.cell_magics --check
 	@$(NPM) run lint --silent

@@ -96,7 +96,7 @@ class Client:
         running = embedded_service.running()
         if running is not None:
             return running
-        async with waiting("starting the embedded service"):
+        async with waiting(embedded_service.starting()):
             return await embedded_service.start(self._start_timeout())
 
     async def connect(self, to: Connection | None) -> Connection:

@@ -59,10 +59,13 @@ class Connection:
         """The lines to show when the service is used for the first time."""
         if not self.embedded:
             return ()
-        disk = f"the image {self.image}" if self.image else "this machine's own userland"
+        where, userland = "", "this machine's own userland"
+        if self.engine:
+            where, userland = f", in a container of {self.engine}", "the container's userland"
+        disk = f"the image {self.image}" if self.image else userland
         first = (
-            f"Using the embedded service on this machine (isolation: {self.isolation}). Its devboxes have {disk}. "
-            "Set RUNLOOP_API_KEY to use Runloop's cloud."
+            f"Using the embedded service on this machine{where} (isolation: {self.isolation}). "
+            f"Its devboxes have {disk}. Set RUNLOOP_API_KEY to use Runloop's cloud."
         )
         return (first, *self.warnings)
 

@@ -22,6 +22,15 @@ async def start(limit: float | None) -> Connection:
     return _connection(endpoint)
 
 
+def starting() -> str:
+    """What a cell says while it waits for the service to start."""
+    from runloop_local import service
+
+    if service.may_use_engine():
+        return "starting the embedded service in a container, whose image is built the first time"
+    return "starting the embedded service"
+
+
 def running() -> Connection | None:
     """Return the service if it runs. Raises `RemoteError` when its state cannot be read."""
     from runloop_local import service

@@ -39,7 +39,6 @@ IMAGE is a reference as Docker reads it (python:3.12-slim, ghcr.io/org/name@sha2
 docker-daemon:NAME, podman:NAME, oci:FOLDER, oci-archive:FILE, docker-archive:FILE."""
 _IMAGES = "List the images on this machine. runloop-local prune images removes those that nothing uses."
 _SIGPIPE = 13
-_USERLAND = "this machine's own userland"
 
 
 def run(arguments: Sequence[str] | None = None) -> None:
@@ -104,14 +103,15 @@ def _status(_options: argparse.Namespace) -> None:
     _print(f"address    {found.base_url}")
     _print(f"pid        {found.pid}")
     if found.engine:
-        _print(f"engine     {found.engine}, in the container {found.container}: what follows is about that")
+        _print(f"engine     {found.engine}, in the container {found.container}, which this machine is in what follows")
     _print(f"version    {state['version']}")
     _print(f"isolation  {state['isolation']}")
     for what, limit in state["limits"].items():
         _print(f"  {what:11}{limit}")
     for note in state["notes"]:
         _print(f"  {note}")
-    _print(f"image      {state['image'] or _USERLAND}")
+    userland = "the container's userland" if found.engine else "this machine's own userland"
+    _print(f"image      {state['image'] or userland}")
     _print(f"images     {state['images']}")
     devboxes = ", ".join(f"{count} {status}" for status, count in state["devboxes"].items())
     _print(f"devboxes   {devboxes or 'none'}")

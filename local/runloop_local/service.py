@@ -28,6 +28,8 @@ if TYPE_CHECKING:
     from collections.abc import Iterator
 
 DEFAULT_START_SECONDS = 60.0
+_BUILD_SECONDS = 600.0
+"""The time that a service in a container has, whose image may have to be built first."""
 _START_VARIABLE = "RUNLOOP_LOCAL_START_TIMEOUT"
 _FIRST_PAUSE, _LONGEST_PAUSE = 0.01, 0.1  # seconds between polls of a service that is starting
 _LOG_CHARACTERS = 600
@@ -110,19 +112,27 @@ def start_limit() -> float:
     """The number of seconds to wait for a start, from the environment. Raises `ServiceError`."""
     text = os.environ.get(_START_VARIABLE, "").strip()
     if not text:
-        return DEFAULT_START_SECONDS
+        return _BUILD_SECONDS if may_use_engine() else DEFAULT_START_SECONDS
     with suppress(ValueError):
         if (seconds := float(text)) > 0:  # which NaN is not
             return seconds
     raise ServiceError(f"{_START_VARIABLE} is {text!r}, which is not a number of seconds: write it like 120.")
 
 
+def may_use_engine() -> bool:
+    """True if a service that is started now runs in a container, where there is an engine."""
+    from .container.engine_client import VARIABLE
+
+    requested = os.environ.get(VARIABLE, "").strip() or "auto"
+    return requested != "none" and (requested != "auto" or sys.platform != "linux")
+
+
 async def ensure_running(limit: float | None = None) -> Endpoint:
     """Find the user's service, or start it; it outlives this process.
 
     Raises `ServiceError` if it cannot be started, or does not answer within `limit` seconds (default:
-    RUNLOOP_LOCAL_START_TIMEOUT in the environment, else 60). In that case, and if the wait is cancelled, it goes on
-    starting, and the next call finds it.
+    RUNLOOP_LOCAL_START_TIMEOUT in the environment, else 60, or 600 if it may run in a container). In that case, and if
+    the wait is cancelled, it goes on starting, and the next call finds it.
     """
     import asyncio
 

@@ -11,7 +11,7 @@ from typing import Any
 
 _PROGRAM = """\
 #!{python} -I
-import json, os, sys
+import json, os, sys, time
 from pathlib import Path
 folder, arguments = Path({folder!r}), sys.argv[1:]
 asked = {{"arguments": arguments, "env": dict(os.environ), "context": {{}}}}
@@ -24,6 +24,8 @@ with open(folder / "asked", "a") as file:
 answers = json.loads((folder / "answers").read_text())
 for begin, (status, stdout, stderr) in answers.items():
     if " ".join(arguments).startswith(begin):
+        while status < 0:
+            time.sleep(1)
         print(stdout, end="")
         print(stderr, end="", file=sys.stderr)
         sys.exit(status)
@@ -49,7 +51,10 @@ class FakeEngine:
         return made
 
     def answers(self, answers: dict[str, tuple[int, str, str]]) -> None:
-        """From now on the first entry that the arguments begin with says the status, stdout and stderr."""
+        """From now on the first entry that the arguments begin with says the status, stdout and stderr.
+
+        With a status below zero it does not end.
+        """
         (self.folder / "answers").write_text(json.dumps(answers))
 
     @property

@@ -57,6 +57,7 @@ def test_the_engine_that_is_used(
     [
         ("auto", "win32", {}, ("Docker Desktop", "Podman", "WSL 2", "RUNLOOP_API_KEY")),
         ("docker", "linux", {"podman": True}, ("no docker in PATH",)),
+        ("containerd", "linux", {}, ("RUNLOOP_LOCAL_ENGINE is 'containerd'", "auto, docker, podman, none")),
         ("auto", "darwin", {"docker": False}, ("docker is installed, but", "Docker Desktop", "colima", "=none")),
         ("auto", "win32", {"podman": False}, ("podman is installed, but", "podman machine start")),
         ("podman", "darwin", {"docker": True, "podman": False}, ("podman machine start",)),
@@ -168,8 +169,9 @@ def test_the_image_is_built_once_from_the_code_that_is_installed(
     client = EngineClient("docker", str(fake.folder / "docker"))
     monkeypatch.setenv("PIP_INDEX_URL", "https://me:a-token@example.com/simple")
     monkeypatch.setenv("no_proxy", "")
-    older = f"{image.NAME}:0.0.1-1"
-    fake.answers({"image ls --filter": (0, f"{older}\npython:3.13-slim\n{image.reference('base')}\n", "")})
+    last, older = f"{image.NAME}:0.0.2-1", f"{image.NAME}:0.0.1-1"
+    listed = f"{image.reference('base')}\n{last}\npython:3.13-slim\n{older}\n"
+    fake.answers({"image ls --filter": (0, listed, "")})
     name = image.ensure(client, "base")
     build = next(each for each in fake.asked if each["arguments"][0] == "build")
     assert build["arguments"][:5] == ["build", "--tag", name, "--build-arg", "BASE=base"]

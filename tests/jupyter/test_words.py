@@ -175,6 +175,12 @@ def test_weak_isolation_is_said_openly(isolation: str, notes: tuple[str, ...], l
     assert len(greeting) == lines
 
 
+def test_the_greeting_names_the_engine() -> None:
+    greeting = Connection("http://127.0.0.1:1", "k", True, "namespaces", engine="podman").greeting
+    assert "on this machine, in a container of podman (isolation: namespaces)." in greeting[0]
+    assert "Its devboxes have the container's userland." in greeting[0]
+
+
 def test_the_greeting_names_the_image_of_devboxes() -> None:
     greeting = Connection("http://127.0.0.1:1", "k", True, "namespaces", image="python:3.12").greeting
     assert "Its devboxes have the image python:3.12." in greeting[0]

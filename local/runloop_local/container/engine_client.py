@@ -121,6 +121,8 @@ def choose(requested: Requested, environment: Mapping[str, str], platform: str =
 
     With `auto`, that is so on Linux, and on macOS where no engine is installed. Raises `ServiceError`.
     """
+    if requested not in REQUESTS:  # argparse checks the option, but not the variable
+        raise ServiceError(f"{VARIABLE} is {requested!r}, which is none of {', '.join(REQUESTS)}.")
     if requested == "none" or (requested == "auto" and platform == "linux"):
         return None
     wanted = NAMES if requested == "auto" else (requested,)

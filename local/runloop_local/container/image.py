@@ -75,17 +75,17 @@ def ensure(engine: EngineClient, base: str) -> str:
     if engine.call("image", "ls", "--quiet", name).strip():
         return name
     _build(engine, name, base)
-    remove_others(engine, name)
+    _remove_older(engine, name)
     return name
 
 
-def remove_others(engine: EngineClient, name: str) -> None:
-    """Remove the images of other versions; the engine keeps those that a container uses."""
+def _remove_older(engine: EngineClient, name: str) -> None:
+    """Remove the images of other versions but the last, which another environment may use; and but those in use."""
     listed = engine.call("image", "ls", "--filter", f"label={LABEL}=image", "--format", "{{.Repository}}:{{.Tag}}")
-    for other in {*listed.split()} - {name}:
-        if other.startswith(f"{NAME}:"):
-            with suppress(EngineError):
-                engine.call("image", "rm", other)
+    others = [each for each in dict.fromkeys(listed.split()) if each.startswith(f"{NAME}:") and each != name]
+    for other in others[1:]:  # the newest is the first
+        with suppress(EngineError):
+            engine.call("image", "rm", other)
 
 
 def _build(engine: EngineClient, name: str, base: str) -> None:

@@ -55,7 +55,7 @@ def supervise(container: Container, wanted: Wanted, ready: Callable[[Found, dict
         try:
             found = _running(container, wanted, name)
             log = _Log(container)
-            ready(found, _wait_until_ready(found, log))
+            ready(found, _wait_until_ready(found, log, container.engine.name))
             log.follow()
         except BaseException:
             container.stop()
@@ -108,20 +108,30 @@ def _free_port() -> int:
         return port
 
 
-def _wait_until_ready(found: Found, log: _Log) -> dict[str, Any]:
+def _wait_until_ready(found: Found, log: _Log, engine: str) -> dict[str, Any]:
     """The status of the service, once it answers."""
     deadline = time.monotonic() + _READY_SECONDS
     while True:
         with suppress(OSError):
             return _status(found)
         if log.has_ended:
-            raise ServiceError(f"The service in the container ended at once. {log.end}")
+            raise _ended(log, engine)
         if time.monotonic() > deadline:
             raise ServiceError(
                 f"The service in the container does not answer at 127.0.0.1:{found.port} here. If the engine is on "
                 f"another machine (DOCKER_HOST, a context), run runloop-local there. {log.end}"
             )
         time.sleep(_POLL_SECONDS)
+
+
+def _ended(log: _Log, engine: str) -> ServiceError:
+    if "Namespaces" not in log.end:
+        return ServiceError(f"The service in the container ended at once. {log.end}")
+    reason = log.end.partition("Namespaces")[2].partition("Start with")[0].strip()
+    return ServiceError(
+        f"{engine} gives the container too few rights for devboxes: it must run as root (podman machine set --rootful, "
+        f"no rootless Docker) and may not forbid mounts. Namespaces {reason}"
+    )
 
 
 def _status(found: Found) -> dict[str, Any]:

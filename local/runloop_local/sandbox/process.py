@@ -170,10 +170,14 @@ def _notes(*, landlock: bool) -> tuple[str, ...]:
     return (
         *(_behind_landlock() if landlock else _NO_ISOLATION),
         "There is no root: sudo does not work, and /home/user is a folder that only the file calls translate.",
-        *(() if sys.platform == "linux" else ("A program that leaves its process group outlives its devbox.",)),
+        *(() if sys.platform == "linux" else _ELSEWHERE),
     )
 
 
+_ELSEWHERE = (
+    "A program that leaves its process group outlives its devbox.",
+    "With Docker Desktop, OrbStack, colima or Podman on this machine, devboxes are isolated, and Linux: install one.",
+)
 _NO_ISOLATION = (
     "Devboxes are plain processes of your own account that share its network. Nothing keeps them from your files.",
 )

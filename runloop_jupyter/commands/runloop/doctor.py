@@ -169,6 +169,8 @@ def isolation(connection: Connection, weaknesses: Iterable[str]) -> Check:
     if connection.isolation == "namespaces" and not sentences:
         return Check("isolation", "ok", f"{found}. Nothing on this machine can be reached from devboxes")
     advice = "Run only what you trust; on Linux, allow user namespaces for full isolation; or use the cloud."
+    if connection.engine:
+        advice = "What it calls this machine is the container: only the container's own files and accounts are meant."
     return Check("isolation", "weak", f"{found}. {sentences}".strip(), advice)
 
 
