@@ -54,7 +54,7 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
             for name in marks_of(item):
                 item.add_marker(name)
     rank = {name: number for number, name in enumerate(_LONGEST_FIRST)}
-    items.sort(key=lambda item: rank.get(item.nodeid.split("/")[1], len(rank)))
+    items.sort(key=lambda item: rank.get(item.nodeid.partition("::")[0].split("/")[1], len(rank)))
 
 
 @pytest.hookimpl(wrapper=True)
