@@ -4,7 +4,7 @@ from collections.abc import Iterator
 
 import pytest
 
-from tests.container.podman import IS_HERE, Podman, podman, serving_in_container
+from tests.container.podman import Podman, needs_podman, podman, serving_in_container
 from tests.local.serving import Service
 
 
@@ -12,7 +12,7 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
     """Leave out what needs Podman where there is none."""
     for item in items:
         if isinstance(item, pytest.Function) and "engine" in item.fixturenames:
-            item.add_marker(pytest.mark.skipif(not IS_HERE, reason="needs Podman, as root: see scripts/podman.sh"))
+            item.add_marker(needs_podman)
 
 
 @pytest.fixture(scope="session")

@@ -16,6 +16,8 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 
+import pytest
+
 from runloop_local.container import image
 from runloop_local.container.serving import container_name
 from tests.jupyter.embedded import Home
@@ -25,8 +27,8 @@ from tests.waiting import PATIENCE
 
 ROOT = Path(__file__).parents[2]
 FOLDER = ROOT / ".podman"
-IS_HERE = os.getuid() == 0 and all(map(shutil.which, ("podman", "runc", "slirp4netns", "mmdebstrap")))
-"""Whether these tests can run: see scripts/podman.sh."""
+_IS_HERE = os.getuid() == 0 and all(map(shutil.which, ("podman", "runc", "slirp4netns", "mmdebstrap")))
+needs_podman = pytest.mark.skipif(not _IS_HERE, reason="needs Podman, as root: see scripts/podman.sh")
 _PACKAGES = "python3,python3-pip,ca-certificates"
 # Everything below the folder, and no network but a user-space one: nothing of this machine is changed.
 _CONTAINERS = """\
