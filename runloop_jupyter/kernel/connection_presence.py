@@ -13,8 +13,6 @@ import socket
 import sys
 import threading
 import time
-from collections.abc import Iterable, Mapping
-from concurrent.futures import Future
 from contextlib import suppress
 from typing import TYPE_CHECKING
 from urllib.parse import urlsplit
@@ -24,11 +22,10 @@ from .. import embedded
 from ..client import sdk_for
 from ..errors import RemoteError
 from .kernel_registry import notebook
-from .presence import headers_of
+from .monitored_presence import MonitoredPresence
 
 if TYPE_CHECKING:
     from ..connection import Connection
-    from .presence import Lifetime
 
 _SILENCE = 45.0  # seconds: three heartbeats of the service
 _PAUSE = 1.0  # seconds between two attempts to connect
@@ -38,7 +35,6 @@ _presences: WeakSet[ConnectionPresence] = WeakSet()
 
 async def connection_presence(on: Connection) -> ConnectionPresence | None:
     """Make this kernel known to a service in a container; None if the service does not monitor connections."""
-
     from runloop_sdk import APIResponseError, APIStatusError
 
     async with sdk_for(on) as sdk:
@@ -50,14 +46,11 @@ async def connection_presence(on: Connection) -> ConnectionPresence | None:
     return presence if await asyncio.to_thread(presence.start) else None
 
 
-class ConnectionPresence:
+class ConnectionPresence(MonitoredPresence):
     """The presence of this kernel on a service that monitors it by a connection."""
 
-    is_monitored = True
-
     def __init__(self, connection: Connection, kernel_id: str) -> None:
-        self._connection = connection
-        self._kernel_id = kernel_id
+        super().__init__(connection, kernel_id)
         self._socket: socket.socket | None = None
         self._is_over = False
         self._connected = threading.Event()
@@ -70,42 +63,13 @@ class ConnectionPresence:
         self._connected.wait(_FIRST)
         return self._thread.is_alive()
 
-    def headers(self, lifetime: Lifetime) -> Mapping[str, str]:
-        """The header that names this kernel, and how the devbox differs from one that ends with it."""
-        return headers_of(self._kernel_id, lifetime)
-
-    def add(self, devbox_id: str, lifetime: Lifetime) -> None:
-        """Do nothing: the service keeps its own list."""
-
-    def drop(self, devbox_id: str) -> None:
-        """Do nothing: the service keeps its own list."""
-
-    def renewed_at(self, devbox_id: str) -> float:
-        """0: the kernel renews nothing."""
-        return 0.0
-
-    def reconnect(self, connection: Connection) -> None:
-        """Follow a service that was started again at another address."""
-        self._connection = connection
-
-    def start_shutdown(self, devbox_ids: Iterable[str]) -> Future[None]:
-        """Do nothing: the service notices the end of the process."""
-        done: Future[None] = Future()
-        done.set_result(None)
-        return done
-
-    async def shut_down(self, devbox_ids: Iterable[str]) -> None:
-        """Have the service shut down the devboxes that end with this kernel."""
-        try:
-            async with sdk_for(self._connection) as sdk:
-                await sdk.api.post_json(f"/local/kernels/{self._kernel_id}/end", {})
-        finally:
-            # Even if the service cannot be reached: the connection is how it would learn of this kernel's end.
-            self._is_over = True
-            held = self._socket
-            if held is not None:
-                with suppress(OSError):  # it has just ended
-                    held.shutdown(socket.SHUT_RDWR)
+    def release(self) -> None:
+        """End the connection, and connect no more."""
+        self._is_over = True
+        held = self._socket
+        if held is not None:
+            with suppress(OSError):  # it has just ended
+                held.shutdown(socket.SHUT_RDWR)
 
     def forget(self) -> None:
         """In a forked child: close its copy, which would keep the connection open when the kernel has ended."""

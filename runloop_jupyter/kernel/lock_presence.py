@@ -10,18 +10,16 @@ import fcntl
 import os
 import stat
 import sys
-from collections.abc import Iterable, Mapping
-from concurrent.futures import Future
+from collections.abc import Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 from ..client import sdk_for
 from .kernel_registry import notebook
-from .presence import headers_of
+from .monitored_presence import MonitoredPresence
 
 if TYPE_CHECKING:
     from ..connection import Connection
-    from .presence import Lifetime
 
 assert sys.platform != "win32"
 
@@ -66,46 +64,14 @@ def _locked(answer: Mapping[str, object]) -> tuple[str, int]:
     return kernel_id, file
 
 
-class LockPresence:
+class LockPresence(MonitoredPresence):
     """The presence of this kernel on a service that monitors it by a lock on a file."""
 
-    is_monitored = True
-
     def __init__(self, connection: Connection, kernel_id: str, lock: int) -> None:
-        self._connection = connection
-        self._kernel_id = kernel_id
+        super().__init__(connection, kernel_id)
         # A POSIX lock is lost when the process closes any descriptor of the file: nothing else here may open it.
         self._lock = lock
 
-    def headers(self, lifetime: Lifetime) -> Mapping[str, str]:
-        """The header that names this kernel, and how the devbox differs from one that ends with it."""
-        return headers_of(self._kernel_id, lifetime)
-
-    def add(self, devbox_id: str, lifetime: Lifetime) -> None:
-        """Do nothing: the service keeps its own list."""
-
-    def drop(self, devbox_id: str) -> None:
-        """Do nothing: the service keeps its own list."""
-
-    def renewed_at(self, devbox_id: str) -> float:
-        """0: the kernel renews nothing."""
-        return 0.0
-
-    def reconnect(self, connection: Connection) -> None:
-        """Follow a service that was started again at another address. The lock still holds: the file is the same."""
-        self._connection = connection
-
-    def start_shutdown(self, devbox_ids: Iterable[str]) -> Future[None]:
-        """Do nothing: the service notices the end of the process."""
-        done: Future[None] = Future()
-        done.set_result(None)
-        return done
-
-    async def shut_down(self, devbox_ids: Iterable[str]) -> None:
-        """Have the service shut down the devboxes that end with this kernel."""
-        try:
-            async with sdk_for(self._connection) as sdk:
-                await sdk.api.post_json(f"/local/kernels/{self._kernel_id}/end", {})
-        finally:
-            # Even if the service cannot be reached: the lock is how it would learn of this kernel's end by itself.
-            os.close(self._lock)
+    def release(self) -> None:
+        """Release the lock."""
+        os.close(self._lock)
