@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import os
+import shlex
 import stat
 import threading
 from typing import TYPE_CHECKING
@@ -83,7 +84,9 @@ def test_nothing_is_deleted_when_the_listing_fails_without_a_reason(kernel: Kern
     remote(home, "mkdir w/d && echo a > w/d/a")
     run(kernel, "%devbox pull w/d d")
     (here / "d/mine").write_text("mine")
-    remote(home, "mkdir -p .local/bin && printf '#!/bin/sh\\n/usr/bin/find \"$@\"\\nexit 1\\n' > .local/bin/find")
+    # It fails wherever it is asked to list, and not where it is asked whether it is GNU find.
+    find = """#!/bin/sh\n/usr/bin/find "$@"\n[ "$1" = / ]\n"""
+    remote(home, f"mkdir -p .local/bin && printf %s {shlex.quote(find)} > .local/bin/find")
     remote(home, "chmod +x .local/bin/find")
     try:
         told = run(kernel, "%devbox pull w/d d --delete")
