@@ -8,6 +8,8 @@ UI := ui/node_modules/.package-lock.json
 AS_ON_WINDOWS := --cache-dir .mypy_cache/win32 --follow-imports silent --exclude runloop_jupyter/remote
 # What finds the service and starts it in a container there.
 SERVICE_ON_WINDOWS := local/runloop_local/container $(addprefix local/runloop_local/,__main__.py command_line.py serve_command.py service.py)
+# Two for each processor: half of the time of a test it waits for a service, a kernel or a page.
+TEST_WORKERS = $(shell expr 2 \* $$(getconf _NPROCESSORS_ONLN))
 COVERED = $(if $(COVERAGE),--cov --cov-report=)
 NOTEBOOK ?= notebooks/quickstart.ipynb
 .DEFAULT_GOAL := help
@@ -28,7 +30,7 @@ test: $(UI) ## run every test, browser included, the files side by side: WORKERS
 	@scripts/chromium.sh
 	@scripts/podman.sh
 	@$(NPM) test --silent
-	@$(BIN)/pytest --numprocesses $(or $(WORKERS),auto) --dist loadfile --no-loadscope-reorder $(COVERED)
+	@$(BIN)/pytest --numprocesses $(or $(WORKERS),$(TEST_WORKERS)) --dist loadfile --no-loadscope-reorder $(COVERED)
 	@$(if $(COVERAGE),$(BIN)/python -m scripts.coverage_table)
 
 test-fast: $(UI) ## run the tests that need no service, kernel or browser: a minute or so; COVERAGE=yes

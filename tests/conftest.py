@@ -24,12 +24,6 @@ _numbers = count(1)
 _LONGEST_FIRST = ("test_distributions.py", "soak", "browser", "contract", "jupyter", "local", "sdk")
 
 
-@pytest.hookimpl(optionalhook=True)
-def pytest_xdist_auto_num_workers() -> int:
-    """Twice as many as processors: half of the time of a test it waits for a service, a kernel or a page."""
-    return 2 * (os.cpu_count() or 1)
-
-
 @pytest.hookimpl(wrapper=True)
 def pytest_report_to_serializable() -> Generator[None, dict[str, object] | None, object]:
     """What a test printed may hold bytes that are no text: sent as they are, they would end all workers."""
