@@ -8,15 +8,17 @@ from __future__ import annotations
 
 import errno
 import os
-import shutil
 import stat
 import tarfile
-from typing import IO, TYPE_CHECKING
+from typing import TYPE_CHECKING
 
 from runloop_local.sandbox import accounts, furnishing, shells
+from runloop_local.sandbox.layer_archive import LayerError, Source, members, shown
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
+
+    from runloop_local.sandbox.layer_archive import Member
 
 _CHUNK = 1 << 20
 _RECORD = 1 << 18
@@ -28,6 +30,8 @@ def run(argv: Sequence[str]) -> int:
     os.umask(0o022)
     try:
         answer = _TOOLS[argv[0]](*argv[1:])
+    except LayerError as error:
+        answer, status = f"what is to be unpacked {error}", 1
     except (OSError, tarfile.TarError) as error:
         answer = _reason(error)
         status = 1
@@ -75,16 +79,11 @@ def unpack(target: str) -> str:
     Folders that exist, also by a link, stay as they are; all else is replaced.
     """
     os.makedirs(target, 0o755, exist_ok=True)  # noqa: PTH103 - as above
-    unpacker = _Unpacker(target)
-    with (
-        os.fdopen(os.dup(0), "rb", _RECORD) as source,
-        tarfile.open(fileobj=source, mode="r|", bufsize=_RECORD, encoding="utf-8", errors="surrogateescape") as tar,
-    ):
-        for member in tar:
-            unpacker.put(tar, member)
-            tar.members.clear()  # type: ignore[attr-defined] # or it would keep all
-        while source.read(_RECORD):
-            pass  # padding: who writes it must not see a broken pipe
+    with os.fdopen(os.dup(0), "rb", _RECORD) as stream:
+        source = Source(stream)
+        unpacker = _Unpacker(os.fsencode(target), source)
+        for member in members(source):  # to its end, padding included: who writes it must not see a broken pipe
+            unpacker.put(member)
     unpacker.finish()
     return ""
 
@@ -92,63 +91,85 @@ def unpack(target: str) -> str:
 class _Unpacker:
     """Puts members of an archive into a folder."""
 
-    def __init__(self, target: str) -> None:
-        self._target = target
+    def __init__(self, target: bytes, source: Source) -> None:
+        self._target = target.rstrip(b"/")
+        self._source = source
         self._is_root = os.geteuid() == 0
-        self._known: set[str] = {target}
+        self._known: set[bytes] = {self._target}
         """Folders that exist."""
-        self._times: list[tuple[str, float]] = []
+        self._times: list[tuple[bytes, int]] = []
 
-    def put(self, tar: tarfile.TarFile, member: tarfile.TarInfo) -> None:
+    def put(self, member: Member) -> None:
         """Put one member in place."""
-        path = f"{self._target.rstrip('/')}/{member.name}"
-        self._make_above(os.path.dirname(path))  # noqa: PTH120 - as above
-        if member.isdir():
-            self._folder(path, member)
+        path = self._target + b"/" + member.path
+        if member.kind == "folder":
+            if member.path:
+                self._folder(path, member)
             return
-        _remove(path)
-        if member.issym():
-            os.symlink(member.linkname, path)  # noqa: PTH211 - as above
+        self._make_above(path.rpartition(b"/")[0])
+        if member.kind == "file":
+            self._file(path, member)
+        elif member.kind == "symbolic link":
+            _remove(path)
+            os.symlink(member.link, path)  # noqa: PTH211 - as above
             self._own(path, member)
-        elif member.isreg():
-            self._file(path, tar.extractfile(member), member)
+            os.utime(path, ns=(member.mtime, member.mtime), follow_symlinks=False)
         else:
-            raise OSError(errno.EOPNOTSUPP, "only files, folders and symbolic links can be copied", path)
-        os.utime(path, (member.mtime, member.mtime), follow_symlinks=False)
+            raise OSError(errno.EOPNOTSUPP, "only files, folders and symbolic links can be copied", os.fsdecode(path))
 
     def finish(self) -> None:
         """Set the times of new folders, which their contents have changed."""
         for path, time in reversed(self._times):
-            os.utime(path, (time, time))
+            os.utime(path, ns=(time, time))
 
-    def _make_above(self, folder: str) -> None:
+    def _make_above(self, folder: bytes) -> None:
         if folder not in self._known:
             os.makedirs(folder, 0o755, exist_ok=True)  # noqa: PTH103 - as above
             self._known.add(folder)
 
-    def _folder(self, path: str, member: tarfile.TarInfo) -> None:
+    def _folder(self, path: bytes, member: Member) -> None:
+        path = path.rstrip(b"/")
+        self._make_above(path.rpartition(b"/")[0])
         if not os.path.isdir(path):  # noqa: PTH112 - as above
             _remove(path)
             os.mkdir(path, 0o700)  # noqa: PTH102 - as above
             self._own(path, member)
             os.chmod(path, stat.S_IMODE(member.mode))  # noqa: PTH101 - as above
             self._times.append((path, member.mtime))
-        self._known.add(path.rstrip("/"))
+        self._known.add(path)
 
-    def _file(self, path: str, content: IO[bytes] | None, member: tarfile.TarInfo) -> None:
-        file = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_NOFOLLOW | os.O_CLOEXEC, 0o600)
-        with os.fdopen(file, "wb", 0) as sink:
-            if content is not None:
-                shutil.copyfileobj(content, sink, _CHUNK)
-            self._own(path, member)
-            os.fchmod(file, stat.S_IMODE(member.mode))  # last: a change of owner clears set-uid
+    def _file(self, path: bytes, member: Member) -> None:
+        flags = os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_NOFOLLOW | os.O_CLOEXEC
+        try:
+            file = os.open(path, flags, 0o600)
+        except FileExistsError:
+            _remove(path)
+            file = os.open(path, flags, 0o600)
+        try:
+            self._write(file, member)
+            if self._is_root:
+                os.fchown(file, member.uid, member.gid)
+            os.fchmod(file, stat.S_IMODE(member.mode))  # after the owner: a change of that clears set-uid
+            os.utime(file, ns=(member.mtime, member.mtime))
+        finally:
+            os.close(file)
 
-    def _own(self, path: str, member: tarfile.TarInfo) -> None:
+    def _write(self, file: int, member: Member) -> None:
+        left = member.size
+        while left:
+            piece = self._source.content(min(left, _CHUNK))
+            if not piece:
+                raise LayerError(f"ends within {shown(member.path)}")
+            left -= len(piece)
+            while piece:
+                piece = piece[os.write(file, piece) :]
+
+    def _own(self, path: bytes, member: Member) -> None:
         if self._is_root:
             os.chown(path, member.uid, member.gid, follow_symlinks=False)
 
 
-def _remove(path: str) -> None:
+def _remove(path: bytes) -> None:
     try:
         os.unlink(path)  # noqa: PTH108 - as above
     except FileNotFoundError:
