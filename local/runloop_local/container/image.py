@@ -32,10 +32,10 @@ LABEL = "ai.runloop.local"
 PACKAGES = frozenset(
     {
         *("cryptography", "h11", "h2", "httptools", "httpx", "isal", "platformdirs", "pydantic"),
-        *("python-multipart", "starlette", "uvicorn", "zstandard"),
+        *("python-multipart", "starlette", "uvicorn", "websockets", "zstandard"),
     }
 )
-"""The dependencies of this distribution that the service imports."""
+"""The dependencies of this distribution that the service imports, or uvicorn for it."""
 _DISTRIBUTION = "runloop-jupyter"
 # Their values reach the build from the environment, so that neither a list of processes nor the image shows them.
 _PIP = ("PIP_INDEX_URL", "PIP_EXTRA_INDEX_URL", "PIP_TRUSTED_HOST", "PIP_FIND_LINKS", "PIP_NO_INDEX")
