@@ -28,7 +28,7 @@ if TYPE_CHECKING:
     from ..connection import Connection
 
 _SILENCE = 45.0  # seconds: three heartbeats of the service
-_PAUSE = 1.0  # seconds between two attempts to connect
+_FIRST_PAUSE, _LONGEST_PAUSE = 0.5, 4.0  # seconds between two attempts to connect, of the ten that the service waits
 _FIRST = 10.0  # seconds that the first connection may take
 _presences: WeakSet[ConnectionPresence] = WeakSet()
 
@@ -80,13 +80,14 @@ class ConnectionPresence(MonitoredPresence):
     # What follows runs in the thread.
 
     def _hold(self) -> None:
+        pause = _FIRST_PAUSE
         while not self._is_over:
             with suppress(OSError, http.client.HTTPException):
                 if not self._hold_one():
                     break
-            if self._is_over:
-                break
-            time.sleep(_PAUSE)
+                pause = _FIRST_PAUSE
+            time.sleep(pause)
+            pause = min(2 * pause, _LONGEST_PAUSE)
             with suppress(RemoteError):
                 self._connection = embedded.running() or self._connection
         self._connected.set()

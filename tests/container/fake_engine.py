@@ -22,6 +22,8 @@ if arguments[0] == "build":
 with open(folder / "asked", "a") as file:
     file.write(json.dumps(asked) + "\\n")
 answers = json.loads((folder / "answers").read_text())
+if arguments[0] == "build" and (folder / "built").exists():
+    (folder / "built").rename(folder / "answers")
 for begin, (status, stdout, stderr) in answers.items():
     if " ".join(arguments).startswith(begin):
         while status < 0:
@@ -50,12 +52,16 @@ class FakeEngine:
         made.answers({})
         return made
 
-    def answers(self, answers: dict[str, tuple[int, str, str]]) -> None:
+    def answers(
+        self, answers: dict[str, tuple[int, str, str]], built: dict[str, tuple[int, str, str]] | None = None
+    ) -> None:
         """From now on the first entry that the arguments begin with says the status, stdout and stderr.
 
-        With a status below zero it does not end.
+        With a status below zero it does not end. Once it has built an image, those of `built` count.
         """
         (self.folder / "answers").write_text(json.dumps(answers))
+        if built is not None:
+            (self.folder / "built").write_text(json.dumps(built))
 
     @property
     def asked(self) -> list[dict[str, Any]]:

@@ -37,6 +37,7 @@ netns = "slirp4netns"
 seccomp_profile = "{folder}/seccomp.json"
 default_ulimits = ["nofile=1024:1024", "nproc=4000:4000"]
 [engine]
+network_cmd_options = ["allow_host_loopback=true"]
 runtime = "runc"
 cgroup_manager = "cgroupfs"
 events_logger = "file"
@@ -51,6 +52,8 @@ runroot = "{folder}/run"
 [storage.options.overlay]
 skip_mount_home = "true"
 """
+HOST = "10.0.2.2"
+"""This machine's loopback, from a container."""
 _FILTER = Path("/usr/share/containers/seccomp.json")
 _REFUSED = ("keyctl", "pivot_root")
 """What Docker's filter of system calls refuses to a container with SYS_ADMIN, and Podman's does not."""

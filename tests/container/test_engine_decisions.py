@@ -171,7 +171,7 @@ def test_the_image_is_built_once_from_the_code_that_is_installed(
     monkeypatch.setenv("no_proxy", "")
     last, older = f"{image.NAME}:0.0.2-1", f"{image.NAME}:0.0.1-1"
     listed = f"{image.reference('base')}\n{last}\npython:3.13-slim\n{older}\n"
-    fake.answers({"image ls --filter": (0, listed, "")})
+    fake.answers({}, built={"image ls --filter": (0, listed, ""), "image ls --quiet": (0, "1234\n", "")})
     name = image.ensure(client, "base")
     build = next(each for each in fake.asked if each["arguments"][0] == "build")
     assert build["arguments"][:5] == ["build", "--tag", name, "--build-arg", "BASE=base"]
@@ -187,9 +187,14 @@ def test_the_image_is_built_once_from_the_code_that_is_installed(
     removed = [each["arguments"][2] for each in fake.asked if each["arguments"][:2] == ["image", "rm"]]
     assert removed == [older]
     count = len(fake.asked)
-    fake.answers({"image ls --quiet": (0, "1234\n", "")})
     assert image.ensure(client, "base") == name
     assert len(fake.asked) == count + 1
+
+
+def test_an_image_that_a_builder_keeps_elsewhere_is_named(tmp_path: Path) -> None:
+    fake = FakeEngine.make(tmp_path / "bin", "docker")
+    with pytest.raises(ServiceError, match=r"but elsewhere.*docker buildx use"):
+        image.ensure(EngineClient("docker", str(fake.folder / "docker")), "base")
 
 
 def test_another_base_is_another_image() -> None:

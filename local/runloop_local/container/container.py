@@ -82,6 +82,6 @@ class Container:
     def stop(self) -> None:
         """Stop it, so that its devboxes are suspended, and remove it."""
         with suppress(EngineError):  # there is none
-            self.engine.call("stop", "--time", f"{_STOP_SECONDS}", self.name)
+            self.engine.call("stop", "-t", f"{_STOP_SECONDS}", self.name)
         with suppress(EngineError):
             self.engine.call("rm", "--force", self.name)

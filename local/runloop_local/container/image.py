@@ -72,11 +72,17 @@ def reference(base: str) -> str:
 def ensure(engine: EngineClient, base: str) -> str:
     """The name of the image, which is built if it is not there. Raises `ServiceError`."""
     name = reference(base)
-    if engine.call("image", "ls", "--quiet", name).strip():
+    if _is_there(engine, name):
         return name
     _build(engine, name, base)
+    if not _is_there(engine, name):  # a builder in a container of its own keeps what it builds
+        raise ServiceError(f"{engine.name} has built {name}, but elsewhere: choose its own builder, docker buildx use.")
     _remove_older(engine, name)
     return name
+
+
+def _is_there(engine: EngineClient, name: str) -> bool:
+    return bool(engine.call("image", "ls", "--quiet", name).strip())
 
 
 def _remove_older(engine: EngineClient, name: str) -> None:

@@ -6,10 +6,11 @@ import os
 import subprocess
 import sys
 from pathlib import Path
+from types import SimpleNamespace
 
 import pytest
 
-from runloop_local.sandbox import SandboxError, namespaces, open_isolation
+from runloop_local.sandbox import SandboxError, namespaces, open_isolation, process
 from runloop_local.sandbox.link import Helper
 
 from .conftest import LANDLOCK, NAMESPACES
@@ -92,6 +93,11 @@ async def test_without_namespaces_asking_for_them_is_an_error_that_says_what_to_
     forbid_namespaces(monkeypatch)
     with pytest.raises(SandboxError, match=r"Operation not permitted.*--isolation process"):
         await open_isolation(tmp_path, "namespaces")
+
+
+def test_on_a_mac_without_an_engine_the_notes_name_what_to_install(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(process, "sys", SimpleNamespace(platform="darwin"))
+    assert any("Docker Desktop" in note and "Podman" in note for note in process._notes(landlock=False))
 
 
 def test_a_data_folder_that_sandboxes_would_see_is_refused() -> None:
