@@ -83,13 +83,18 @@ def local_name(path: Path) -> str:
 _NOT_THERE = ("No such file or directory", "Not a directory")
 
 
-async def there(devbox: AsyncDevbox, path: str, label: str) -> FileInfo:
-    """The file or folder of a devbox at `path`, links followed. Raises `UsageError` if there is none."""
+async def there(devbox: AsyncDevbox, path: str, label: str, *, follow: bool = True) -> FileInfo:
+    """The file or folder of a devbox, by default with links followed. Raises `UsageError` if there is none."""
     from runloop_sdk import CommandError
 
     try:
         found = await devbox.file.stat(path)
-        return await devbox.file.stat(path.rstrip("/") + "/.") if found.kind == "symlink" else found
+        if found.kind != "symlink" or not follow:
+            return found
+        found = await devbox.file.stat(path, follow_symlinks=True)
+        if found.kind != "symlink":
+            return found
+        raise UsageError(f"{path!r} on {label} is a link to {found.target!r}, which does not exist.")
     except CommandError as error:
         reason = str(error).rpartition(": ")[2]
         if reason in _NOT_THERE:

@@ -67,6 +67,14 @@ def test_cat_shows_text_and_keeps_it(kernel: Kernel, home: Home) -> None:
     assert kernel.value("word") == "café\n"
 
 
+def test_links_lead_to_their_files_and_are_removed_themselves(kernel: Kernel, home: Home) -> None:
+    remote(home, "mkdir linked && cd linked && echo in it > file && ln -s file to && ln -s . folder && ln -s none gone")
+    assert kernel.run("%devbox cat linked/to").check().stdout == "in it\n"
+    kernels.fails(kernel, kernel.run("%devbox cat linked/gone"), "UsageError", "'linked/gone'", "link to 'none'")
+    kernel.run("%devbox rm linked/to linked/folder linked/gone").check()
+    assert remote(home, "ls linked") == "file\n"
+
+
 @pytest.mark.parametrize(
     ("line", "words"),
     [

@@ -94,6 +94,8 @@ async def test_a_find_that_cannot_print_lists_the_same(devbox: AsyncDevbox) -> N
     links = "ln -s sub to && ln -s -- nowhere -l && printf 12345 > -dash && chmod 640 -- -dash"
     assert (await devbox.cmd.exec(f"{made} && {links}")).success
     listed, found = await devbox.file.list("d"), await devbox.file.stat("d/-dash")
+    followed = [await devbox.file.stat(f"d/{name}", follow_symlinks=True) for name in ("to", "-l", "-dash")]
+    assert [each.kind for each in followed] == ["directory", "symlink", "file"]
     assert {"two words", "a\nb", "-dash", "sub", "to", "-l", "p"} == {each.name for each in listed}
     await with_first_in_path(devbox, "find", AS_BUSYBOX)
     again = await devbox.file.list("d")
@@ -102,6 +104,8 @@ async def test_a_find_that_cannot_print_lists_the_same(devbox: AsyncDevbox) -> N
     ]
     assert [each.modified for each in again] == [each.modified.replace(microsecond=0) for each in listed]
     assert (await devbox.file.stat("d/-dash")).size == found.size == 5
+    followed = [await devbox.file.stat(f"d/{name}", follow_symlinks=True) for name in ("to", "-l", "-dash")]
+    assert [each.kind for each in followed] == ["directory", "symlink", "file"]
     with pytest.raises(CommandError, match=r"find failed: .*No such file or directory"):
         await devbox.file.stat("nothing")
 

@@ -50,7 +50,7 @@ async def run(session: Session, options: Options) -> Done[list[str]]:
 
     devbox = await current_or_new_devbox(session, options.on)
     handle = await handle_of(session, devbox)
-    found = [(path, await there(handle, path, devbox.label)) for path in options.paths]
+    found = [(path, await there(handle, path, devbox.label, follow=False)) for path in options.paths]
     for path, info in found:
         try:
             await handle.file.remove(path, recursive=options.recursive)

@@ -38,9 +38,9 @@ _FORMAT = r"%y\0%s\0%T@\0%m\0%p\0%l\0"
 _FIELDS = 6
 # For a find that cannot print it, as that of BusyBox in Alpine's images.
 _ONE_BY_ONE = r"""for f do
-t=; if [ -L "$f" ]; then k=l t=$(readlink -- "$f"; echo .) t=${t%??}
+t=; if [ -L "$f" ] && { [ -z "$L" ] || [ ! -e "$f" ]; }; then k=l t=$(readlink -- "$f"; echo .) t=${t%??}
 elif [ -d "$f" ]; then k=d; elif [ -f "$f" ]; then k=f; else k=o; fi
-s=$(stat -c "%s %Y %a" -- "$f") || exit
+s=$(stat $L -c "%s %Y %a" -- "$f" 2>/dev/null || stat -c "%s %Y %a" -- "$f") || exit
 printf "%s\0" "$k" $s "$f" "$t"
 done"""
 LISTING_LIMIT = 64_000_000
@@ -150,9 +150,12 @@ class AsyncFileInterface:
         found = await self._find(path, "-mindepth 1 -maxdepth 1", f"test -d {quoted_path(path)}/ && ")
         return sorted(found, key=lambda info: info.path)
 
-    async def stat(self, path: str) -> FileInfo:
-        """The file, folder or link at `path`; raises `CommandError` if nothing exists there."""
-        return (await self._find(path, "-maxdepth 0", ""))[0]
+    async def stat(self, path: str, *, follow_symlinks: bool = False) -> FileInfo:
+        """The file, folder or link at `path`, or what a link leads to; raises `CommandError` if nothing exists there.
+
+        A link that leads nowhere is one also with `follow_symlinks`.
+        """
+        return (await self._find(path, "-maxdepth 0", "", "-L" if follow_symlinks else ""))[0]
 
     async def mkdir(self, path: str) -> None:
         """Create a folder and its parents; does nothing if it exists."""
@@ -177,11 +180,11 @@ class AsyncFileInterface:
         async with self.stream(**params) as pieces:
             await write_to(file, pieces, progress)
 
-    async def _find(self, path: str, depth: str, guard: str) -> Sequence[FileInfo]:
-        finding = f"find {quoted_path(path)} {depth}"
+    async def _find(self, path: str, depth: str, guard: str, links: str = "") -> Sequence[FileInfo]:
+        finding = f"find {links} {quoted_path(path)} {depth}"
         output = await self._run(
             f"{guard}if find / -maxdepth 0 -printf '' 2>/dev/null; then {finding} -printf {shlex.quote(_FORMAT)}; "
-            f"else {finding} -exec sh -c {shlex.quote(_ONE_BY_ONE)} sh {{}} +; fi",
+            f"else L={links} {finding} -exec sh -c {shlex.quote(_ONE_BY_ONE)} sh {{}} +; fi",
             "find",
         )
         fields = output.split("\0")[:-1]
