@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import re
 import shutil
 import subprocess
 import sys
@@ -70,6 +71,16 @@ def test_the_package_index_would_show_the_descriptions(built: dict[str, dict[str
     assert checked.stdout.count("PASSED") == 4
 
 
+def test_the_descriptions_lead_nowhere_outside_of_the_index(built: dict[str, dict[str, Path]]) -> None:
+    for name in NAMES:
+        with zipfile.ZipFile(built[name]["whl"]) as wheel:
+            (metadata,) = (each for each in wheel.namelist() if each.endswith(".dist-info/METADATA"))
+            _, _, shown = wheel.read(metadata).decode().partition("\n\n")
+        assert shown.startswith(f"# {name}\n")
+        targets = re.findall(r"\]\(([^)]*)\)|(?:src|srcset|href)=\"([^\"]*)\"", shown)
+        assert [each for each in targets if not "".join(each).startswith("https://")] == []
+
+
 @pytest.mark.parametrize("version", pythons())
 def test_everything_runs_in_an_environment_of_its_own(
     version: str, built: dict[str, dict[str, Path]], tmp_path: Path
@@ -92,8 +103,19 @@ def test_everything_runs_in_an_environment_of_its_own(
     assert stopped.stdout == "stopped\n"
 
 
-def test_the_sdk_alone_needs_little(built: dict[str, dict[str, Path]], tmp_path: Path) -> None:
-    python = installed(tmp_path / "env", sys.executable, built["runloop-jupyter-sdk"]["gz"])
+def test_the_source_installs_as_the_wheel_does(built: dict[str, dict[str, Path]], tmp_path: Path) -> None:
+    python = installed(tmp_path / "env", sys.executable, built["runloop-jupyter"]["gz"])
+    with zipfile.ZipFile(built["runloop-jupyter"]["whl"]) as wheel:
+        names = [each for each in wheel.namelist() if each.startswith("runloop_") and ".d" not in each]
+    (packages,) = (tmp_path / "env" / "lib").glob("python*/site-packages")
+    assert [each for each in names if not (packages / each).exists()] == []
+    assert (tmp_path / "env" / EXTENSION / "package.json").exists()
+    subprocess.run([python, "-W", "error", "-c", "import runloop_jupyter.magics"], check=True, cwd=tmp_path)
+
+
+@pytest.mark.parametrize("version", pythons())
+def test_the_sdk_alone_needs_little(version: str, built: dict[str, dict[str, Path]], tmp_path: Path) -> None:
+    python = installed(tmp_path / "env", pythons()[version], built["runloop-jupyter-sdk"]["gz"])
     listed = subprocess.run(
         [BIN / "uv", "pip", "list", "--python", python, "--format", "json"], check=True, capture_output=True, text=True
     )
