@@ -15,7 +15,7 @@ NOTEBOOK ?= notebooks/quickstart.ipynb
 .DEFAULT_GOAL := help
 # Compiled code is kept, also where an image says not to: each kernel and service would compile all that it imports.
 export PYTHONDONTWRITEBYTECODE :=
-.PHONY: help demo lab test test-fast lint ui bench soak docs screens clean
+.PHONY: help demo lab test test-fast lint ui bench soak docs screens matrix clean
 
 help: ## show this list
 	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/^([a-z-]+):.*## (.*)/  make \1\t\2/' | expand -t 18
@@ -66,8 +66,12 @@ screens: $(BIN)/.dev ## take the pictures of the docs in JupyterLab: SCENE=panel
 	@scripts/chromium.sh
 	@$(BIN)/python -m scripts.screens $(SCENE)
 
+matrix: $(BIN)/.dev ## try each place where notebooks are used, and write docs/where-it-works.md: PLACE=lab-4.4 for some
+	@scripts/chromium.sh
+	@$(BIN)/python -m scripts.matrix $(PLACE)
+
 clean: ## remove the virtual environment and caches
-	@rm -rf .venv ui/node_modules .venv-1.29 .venv-1.32 .venv-lab-4.4 .npm-clients .podman .mypy_cache .pytest_cache .ruff_cache
+	@rm -rf .venv ui/node_modules .venv-1.29 .venv-1.32 .venv-lab-4.4 .venv-marimo .matrix .npm-clients .podman .mypy_cache .pytest_cache .ruff_cache
 
 # One stamp per set of packages, so `make demo` does not wait for the test tools.
 $(BIN)/uv:

@@ -69,7 +69,7 @@ class Session:
             on_switch=self._forget_service,
             on_restart=self.owned.reconnect,
         )
-        self.ownerships = Ownerships(self.client, self.owned, self.kernel_registry)
+        self.ownerships = Ownerships(self.client, self.owned, self.kernel_registry, host)
         self.on_choice: list[Callable[[], None]] = []
         """Called when another devbox is the current one, or none is."""
         self._current: DevboxInfo | None = None

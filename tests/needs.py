@@ -34,7 +34,9 @@ MARKS = {
 
 NEEDS = frozenset({*MARKS.values(), "exhaustion"})
 _OWN = ("tests.", "soak.")
-_STARTED = re.compile(r"runloop_local|ipykernel\w*|IPython|jupyter\w*|papermill|nbconvert|.*/(runloop_local|chrom\w+)")
+_STARTED = re.compile(
+    r"runloop_local|ipykernel\w*|IPython|jupyter\w*|marimo|papermill|nbconvert|.*/(runloop_local|chrom\w+)"
+)
 
 
 def marks_of(item: pytest.Function) -> frozenset[str]:

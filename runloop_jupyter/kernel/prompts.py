@@ -51,6 +51,12 @@ def is_live() -> bool:
     return can_ask() or os.environ.get("SERVER_SOFTWARE", "").startswith("voila/")
 
 
+def in_marimo() -> bool:
+    """True in a cell of marimo, where there are widgets, but neither magics nor a prompt."""
+    marimo = sys.modules.get("marimo")
+    return marimo is not None and bool(marimo.running_in_notebook())
+
+
 async def confirm(question: str, *, instead: str) -> bool:
     """Ask a yes-or-no question. True if the answer is yes; anything else means no."""
     answer = await ask(f"{question} [y/N] ", instead=instead)

@@ -45,7 +45,7 @@ async def reuse_by_name(
 
     This notebook's go before others. Raises `UsageError` where several are as good.
     """
-    box = choose(name, [each for each in found if each.owner == HERE] or found)
+    box = choose(name, [each for each in found if each.owner in HERE.values()] or found)
     if box.status == "running":
         session.choose(box)
         return box, "Using"

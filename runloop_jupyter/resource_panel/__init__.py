@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from ..kernel import loop
-from ..kernel.prompts import is_live
+from ..kernel.prompts import in_marimo, is_live
 
 if TYPE_CHECKING:
     from ..rendering import Listing
@@ -20,6 +20,11 @@ __all__ = ["connected_panel", "open_panel"]
 
 def open_panel(session: Session) -> Panel | Listing[DevboxInfo]:
     """A panel on what `session` is connected to. Raises the magics' errors, such as `RemoteError`."""
+    if in_marimo():
+        from .marimo_panel import MarimoPanel
+
+        loop.run(session.client.guard(session.client.sdk()))
+        return MarimoPanel(session)
     return loop.run(session.client.guard(connected_panel(session)))
 
 

@@ -6,7 +6,7 @@ The page sends requests; all state is here. Who handles which of them is said by
 from __future__ import annotations
 
 import time
-from collections.abc import Coroutine, Sequence
+from collections.abc import Callable, Coroutine, Sequence
 from dataclasses import replace
 from typing import TYPE_CHECKING, Any, TypeVar
 
@@ -29,7 +29,7 @@ from .marks import Marks
 from .object_uploads import ObjectUploads
 from .row_observer import in_words
 from .service_reader import EmbeddedServiceEnded, explain
-from .tool_tabs import ToolTabs
+from .tool_tabs import ToolTabs, load
 from .updates import PanelUpdates
 from .view import ResourceView
 
@@ -58,7 +58,7 @@ class Panel(ipywidgets.VBox):  # type: ignore[misc]  # ipywidgets has no types
         self._feed = feed_of(session)
         self._is_running = False
         channel = self._channel = Channel(messages.PROTOCOL, self, self.view.send)
-        self.tool_tabs = ToolTabs(session, self._tabs_changed)
+        self.tool_tabs = ToolTabs(session, self._tabs_changed, self.load_tool)
         self._marks = Marks(lambda marks: channel.post(messages.MarksChanged(marks)), self._has_row)
         self._followers = Followers(session, channel)
         self._uploads = ObjectUploads(session, self._feed, channel)
@@ -80,6 +80,11 @@ class Panel(ipywidgets.VBox):  # type: ignore[misc]  # ipywidgets has no types
         channel.on(messages.ShowTool, lambda view, tool: self.tool_tabs.show(tool.key))
         channel.on(messages.CloseTool, self._close_tool)
         self.view.on_msg(self._receive)
+
+    @staticmethod
+    def load_tool(action: str) -> Callable[..., Any]:
+        """The class of the tool that an action opens."""
+        return load(action)
 
     def close(self) -> None:
         """End everything that it does, and take it off the page."""

@@ -18,8 +18,10 @@ if TYPE_CHECKING:
     from ..kernel.owned import OwnedDevboxes
     from .devboxes import DevboxInfo
 
-HERE, ANOTHER, SDK, ELSEWHERE = "this notebook", "another notebook", "the SDK", "elsewhere"
-"""The owners of devboxes. What no kernel of this account made, a service on this machine has from an SDK; another
+HERE = {"kernel": "this notebook", "program": "this program"}
+"""The owner of what a session has created, by what it lives in."""
+ANOTHER, SDK, ELSEWHERE = "another notebook", "the SDK", "elsewhere"
+"""The other owners of devboxes. What no kernel of this account made, a service on this machine has from an SDK; another
 service may have it from anywhere."""
 
 
@@ -43,10 +45,13 @@ class Ownership:
 class OwnershipIndex:
     """The ownership of all devboxes of a service, at one moment."""
 
-    def __init__(self, owned: OwnedDevboxes, made: Mapping[str, CreatedDevbox], *, is_embedded: bool) -> None:
+    def __init__(
+        self, owned: OwnedDevboxes, made: Mapping[str, CreatedDevbox], *, is_embedded: bool, host: str
+    ) -> None:
         self._owned = owned
         self._made = made
         self._is_embedded = is_embedded
+        self._host = host
         self._notebook = notebook()
 
     def of(self, devbox_id: str, *, ended: bool = False) -> Ownership:
@@ -54,7 +59,7 @@ class OwnershipIndex:
         if devbox_id in self._owned:
             keeps = self._owned.outlives_kernel(devbox_id)
             waits = not keeps or self._owned.is_held_alive(devbox_id)
-            return Ownership(HERE, "this kernel" if waits else "", keeps)
+            return Ownership(HERE[self._host], f"this {self._host}" if waits else "", keeps)
         made = self._made.get(devbox_id)
         if made is None and ended:
             return Ownership("")
@@ -62,7 +67,7 @@ class OwnershipIndex:
             return Ownership(SDK if self._is_embedded else ELSEWHERE)
         is_here = self._notebook != "" and made.entry.notebook == self._notebook
         waits = made.lives and (self._is_embedded or not made.entry.keep)
-        return Ownership(HERE if is_here else ANOTHER, "its kernel" if waits else "", made.entry.keep)
+        return Ownership(HERE[self._host] if is_here else ANOTHER, "its kernel" if waits else "", made.entry.keep)
 
     def described(self, box: DevboxInfo) -> DevboxInfo:
         """Return the devbox with its owner and its end in words."""
@@ -76,10 +81,11 @@ class OwnershipIndex:
 class Ownerships:
     """Finds out which devboxes belong to which kernels."""
 
-    def __init__(self, client: Client, owned: OwnedDevboxes, registry: KernelRegistry) -> None:
+    def __init__(self, client: Client, owned: OwnedDevboxes, registry: KernelRegistry, host: str) -> None:
         self.owned = owned
         self._client = client
         self._registry = registry
+        self._host = host
 
     def none(self) -> OwnershipIndex:
         """Return an index that knows of no other kernels."""
@@ -97,7 +103,8 @@ class Ownerships:
 
     def _index(self, made: Mapping[str, CreatedDevbox]) -> OwnershipIndex:
         connection = self._client.connection
-        return OwnershipIndex(self.owned, made, is_embedded=connection is not None and connection.embedded)
+        is_embedded = connection is not None and connection.embedded
+        return OwnershipIndex(self.owned, made, is_embedded=is_embedded, host=self._host)
 
 
 def _end(box: DevboxInfo, with_kernel: str, renewed: float) -> str:

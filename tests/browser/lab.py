@@ -57,6 +57,9 @@ class FrontEnd:
     python: str = sys.executable
     module: str = "jupyterlab"
     path: str = "lab/tree"
+    options: tuple[str, ...] = ()
+    base: str = ""
+    """The prefix of all its addresses, as behind JupyterHub: /user/ada."""
 
 
 LAB = FrontEnd()
@@ -66,9 +69,11 @@ LAB = FrontEnd()
 def serve_lab(folder: Path, home: Path, front_end: FrontEnd = LAB) -> Iterator[str]:
     """JupyterLab on `folder` with a home of its own; gives its address."""
     port = free_port()
-    address = f"http://127.0.0.1:{port}"
+    address = f"http://127.0.0.1:{port}{front_end.base}"
     command = [front_end.python, "-m", front_end.module, "--no-browser", f"--port={port}"]
     options = [
+        *front_end.options,
+        f"--ServerApp.base_url={front_end.base}/",
         "--ServerApp.port_retries=0",
         "--IdentityProvider.token=",
         f"--ServerApp.root_dir={folder}",

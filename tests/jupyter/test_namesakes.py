@@ -150,7 +150,7 @@ def test_idle_times_are_told() -> None:
     from runloop_jupyter.resources.devboxes import DevboxInfo
     from runloop_jupyter.resources.ownership import OwnershipIndex
 
-    known = OwnershipIndex(OwnedDevboxes(), {}, is_embedded=False)
+    known = OwnershipIndex(OwnedDevboxes(), {}, is_embedded=False, host="kernel")
     idle = DevboxInfo("dbx_1", "idle", "running", 0, keep_alive=60, idle=(600, "suspend"))
     assert known.described(idle).ends == "suspends after 10 min without use"
     assert known.described(idle).owner == "elsewhere"

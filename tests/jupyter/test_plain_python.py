@@ -120,7 +120,9 @@ def test_what_cannot_be_is_said_in_a_sentence(home: Home, tmp_path: Path, call: 
 def test_the_sdk_and_the_panel_need_no_notebook(home: Home, tmp_path: Path) -> None:
     ended = script(home, tmp_path, SDK_AND_PANEL)
     assert ended.returncode == 0, ended.stderr
-    assert "by-script" in ended.stdout
+    (row,) = (line for line in ended.stdout.splitlines() if "by-script" in line)
+    assert "this program" in row
+    assert "with this program" in row
     assert home.ends("by-script")
 
 

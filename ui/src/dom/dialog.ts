@@ -1,4 +1,5 @@
 import { button, type Child, h } from "./elements";
+import { focusedNear } from "./focus";
 
 export interface Question {
   title: string;
@@ -28,7 +29,7 @@ export function showDialog(
   content: Child,
   onClose: (value: string) => void,
 ): HTMLDialogElement {
-  const before = document.activeElement as HTMLElement | null;
+  const before = focusedNear(root) as HTMLElement | null;
   const dialog = h("dialog", { class: "rl-dialog", "aria-label": title }, h("h2", {}, title), content);
   dialog.addEventListener("keydown", (event) => event.stopPropagation()); // keys are not the notebook's
   dialog.addEventListener("close", () => {

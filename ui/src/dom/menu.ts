@@ -18,7 +18,7 @@ export type Place = Pick<DOMRect, "left" | "top" | "bottom">;
 export function openMenu(root: HTMLElement, entries: readonly MenuEntry[], at: Place, after: () => void): void {
   const menu = h("div", { class: "rl-menu", role: "menu", "aria-label": "Actions", popover: "manual" });
   const away = (event: Event) => {
-    if (!menu.contains(event.target as Node)) close(false);
+    if (!event.composedPath().includes(menu)) close(false); // the target alone is that of the document's own tree
   };
   const frame = root.getBoundingClientRect();
   const follow = () => {

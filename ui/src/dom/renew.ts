@@ -1,4 +1,5 @@
 import { setAttribute } from "./elements";
+import { focusedNear } from "./focus";
 
 type Renewable = HTMLElement | SVGElement | Text;
 
@@ -8,7 +9,7 @@ type Renewable = HTMLElement | SVGElement | Text;
  * more, `otherwise` gets the focus.
  */
 export function renew(parent: Element, children: readonly Node[], otherwise: HTMLElement | null = null): void {
-  const focused = otherwise !== null && parent.contains(document.activeElement);
+  const focused = otherwise !== null && parent.contains(focusedNear(parent));
   const keys = new Set(children.map(key));
   for (const child of [...parent.children]) if (key(child) && !keys.has(key(child))) child.remove();
   const kept = new Map([...parent.children].map((child) => [key(child), child]));
@@ -24,7 +25,7 @@ export function renew(parent: Element, children: readonly Node[], otherwise: HTM
     at.remove();
     at = after;
   }
-  if (focused && !parent.contains(document.activeElement)) otherwise.focus({ preventScroll: true });
+  if (focused && !parent.contains(focusedNear(parent))) otherwise.focus({ preventScroll: true });
 }
 
 function key(node: Node): string | undefined {

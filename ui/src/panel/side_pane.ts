@@ -1,4 +1,5 @@
 import { button, h } from "../dom/elements";
+import { focusedNear } from "../dom/focus";
 import type { Action, FormOpened, Row } from "../protocol/panel";
 import type { Context } from "./context";
 import { DetailsPane } from "./details/details_pane";
@@ -59,7 +60,7 @@ export class SidePane {
 
   close(): void {
     if (!this.pane) return;
-    const inside = this.element.contains(document.activeElement);
+    const inside = this.element.contains(focusedNear(this.element));
     this.pane.close();
     this.pane = null;
     this.element.hidden = true;
@@ -70,7 +71,7 @@ export class SidePane {
 
   private open(pane: Pane, title: string): void {
     if (this.pane) this.pane.close();
-    else this.before = document.activeElement as HTMLElement | null;
+    else this.before = focusedNear(this.element) as HTMLElement | null;
     this.pane = pane;
     const close = button("", () => this.close(), { shape: "cross", kind: "rl-flat", title: "Close" });
     const head = h("div", { class: "rl-pane-head" }, h("h2", { title }, title), close);

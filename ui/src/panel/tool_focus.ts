@@ -1,3 +1,5 @@
+import { focusedNear } from "../dom/focus";
+
 /** By action, the class of the tool that it opens and, in it, what is to have the keyboard. */
 const TOOLS: Record<string, readonly [tool: string, field: string]> = {
   console: ["rl-console", "textarea, input[type=text]"],
@@ -29,11 +31,11 @@ export class ToolFocus {
 
   /** Unless the user has gone elsewhere meanwhile. */
   private enter(action: string, id: string, until: number): void {
-    const isHere = document.activeElement === document.body || this.panel.contains(document.activeElement);
+    const isHere = document.activeElement === document.body || this.panel.contains(focusedNear(this.panel));
     if (!isHere || performance.now() > until) return;
     const field = this.fieldOf(action, id);
     field?.focus();
-    if (!field || document.activeElement !== field) setTimeout(() => this.enter(action, id, until), LOOK_EVERY);
+    if (!field || focusedNear(this.panel) !== field) setTimeout(() => this.enter(action, id, until), LOOK_EVERY);
   }
 
   private fieldOf(action: string, id: string): HTMLElement | null | undefined {

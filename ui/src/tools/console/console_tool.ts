@@ -1,6 +1,7 @@
 import type { Channel } from "../../channel";
 import { copyButton } from "../../dom/clipboard";
 import { button, h } from "../../dom/elements";
+import { focusedNear } from "../../dom/focus";
 import { background, isDark, onTheme } from "../../dom/theme";
 import type { RenderOptions } from "../../model";
 import { BINARY, type Event, type Piece, type Request, type State } from "../../protocol/console";
@@ -112,7 +113,7 @@ export class ConsoleTool implements Tool {
     const hasEnded = this.status.running && !state.running;
     this.status.update(state);
     this.line.updateRunning(state.running);
-    if (hasEnded && this.hadFocus && this.frame.element.contains(document.activeElement)) this.line.focus();
+    if (hasEnded && this.hadFocus && this.frame.element.contains(focusedNear(this.frame.element))) this.line.focus();
   }
 
   private over(): void {

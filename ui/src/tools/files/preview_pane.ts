@@ -1,5 +1,6 @@
 import { copyButton } from "../../dom/clipboard";
 import { button, h } from "../../dom/elements";
+import { focusedNear } from "../../dom/focus";
 import { bytes } from "../../format/bytes";
 import type { Preview } from "../../protocol/files";
 
@@ -35,7 +36,7 @@ export class PreviewPane {
 
   /** Show nothing; true if it had the keyboard, which somebody else gets then. */
   clear(): boolean {
-    const hadFocus = this.element.contains(document.activeElement);
+    const hadFocus = this.element.contains(focusedNear(this.element));
     this.forgetImage();
     this.element.hidden = true;
     this.element.replaceChildren();

@@ -1,6 +1,7 @@
 import type { Channel } from "../../channel";
 import { copyText } from "../../dom/clipboard";
 import { button, h, setText } from "../../dom/elements";
+import { focusedNear } from "../../dom/focus";
 import { icon } from "../../dom/icons";
 import type { RenderOptions } from "../../model";
 import { BINARY, type Event, type Request } from "../../protocol/terminal";
@@ -110,7 +111,7 @@ export class TerminalTool implements Tool {
 
   /** Where there are two views, the one that has the keyboard answers. */
   private type(data: Uint8Array): void {
-    if (this.replay.isReplaying || !this.screen.element.contains(document.activeElement)) return;
+    if (this.replay.isReplaying || !this.screen.element.contains(focusedNear(this.screen.element))) return;
     this.channel.send({ op: "type", data });
   }
 
