@@ -6,16 +6,19 @@ import ast
 import json
 import os
 import re
+import socket
 import sys
 from importlib import metadata
 from pathlib import Path
+from types import SimpleNamespace
+from typing import Any
 
 import pytest
 
 import runloop_local
 from runloop_local.__main__ import main
-from runloop_local.container import image
-from runloop_local.container.container import Container
+from runloop_local.container import image, supervisor
+from runloop_local.container.container import Container, Found
 from runloop_local.container.engine_client import EngineClient, EngineError, Requested, choose, error_for
 from runloop_local.service_error import ServiceError
 from tests.container.fake_engine import FakeEngine
@@ -231,11 +234,20 @@ def test_the_image_has_the_packages_that_the_service_imports() -> None:
         if isinstance(each, ast.ImportFrom) and not each.level
     }
     modules = {name.partition(".")[0] for name in imports} - sys.stdlib_module_names - {"runloop_local", "_typeshed"}
-    known = metadata.packages_distributions()
-    needed = {name.lower().replace("_", "-") for module in modules for name in known[module]}
+    needed = {module.replace("_", "-") for module in modules}
     declared = {re.split(r"[^\w.-]", each)[0] for each in metadata.requires("runloop-jupyter") or ()}
     assert (needed & declared) | {"websockets"} == image.PACKAGES
     assert {line.split(">")[0] for line in image.requirements().splitlines()} == image.PACKAGES
+
+
+def test_an_engine_on_another_machine_is_named(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(supervisor, "_READY_SECONDS", 0.2)
+    log: Any = SimpleNamespace(has_ended=False, end="Its log is empty.")
+    with socket.socket() as silent:
+        silent.bind(("127.0.0.1", 0))
+        port = silent.getsockname()[1]
+        with pytest.raises(ServiceError, match=rf"not answer at 127\.0\.0\.1:{port} here.*DOCKER_HOST"):
+            supervisor._wait_until_ready(Found("image", port, "key"), log, "docker")
 
 
 @pytest.mark.parametrize(

@@ -25,7 +25,7 @@ from .engine_client import EngineError, NameTakenError, PortTakenError
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Sequence
 
-_READY_SECONDS = 120.0
+_READY_SECONDS = 60.0
 _POLL_SECONDS = 0.1
 _ANSWER_SECONDS = 5.0
 _PORTS_TRIED = 8
