@@ -13,7 +13,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 from ...sandbox.base import Limits, SandboxError
-from ..errors import InvalidError
+from ..errors import InvalidError, of_machine
 from ..storage.retention_limits import format_size
 
 if TYPE_CHECKING:
@@ -233,8 +233,10 @@ class LimitMonitor:
                 )
             except SandboxError:
                 return  # it has ended, or is too busy to answer: the next use looks again
-            except OSError:
-                continue  # neither files nor programs can be opened for now
+            except (OSError, RuntimeError) as error:
+                if isinstance(error, RuntimeError) and of_machine(error) is None:
+                    raise
+                continue  # neither files, programs nor threads can be had for now
             if violation is not None:
                 self._violation = violation
                 self._on_violation(violation)
