@@ -1,8 +1,10 @@
 """What devboxes may use: sizes, and what happens to one that takes more."""
 
 import asyncio
+import errno
 from collections.abc import AsyncIterator, Iterator
-from typing import Any
+from pathlib import Path
+from typing import Any, cast
 
 import pytest
 
@@ -11,6 +13,7 @@ from runloop_local.engine.devbox.limits import (
     GIB,
     PROCESSES,
     SIZES,
+    LimitMonitor,
     LimitViolation,
     Machine,
     Size,
@@ -20,9 +23,10 @@ from runloop_local.engine.devbox.limits import (
     size_of,
 )
 from runloop_local.engine.errors import InvalidError
-from runloop_local.sandbox.base import Load
+from runloop_local.sandbox.base import Limits, Load, Sandbox
 from tests.local.api import Api, connect
 from tests.local.serving import COUNTS_PROCESSES, Service, counted_processes, serving
+from tests.waiting import PATIENCE
 
 SMALLEST = {"resource_size_request": "X_SMALL"}
 CUSTOM = {"resource_size_request": "CUSTOM_SIZE", "custom_cpu_cores": 1, "custom_gb_memory": 4, "custom_disk_size": 2}
@@ -305,3 +309,29 @@ def test_when_there_are_too_many_processes() -> None:
 def test_when_a_disk_is_too_much(used: int, printed: int, sentence: str | None) -> None:
     violation = disk_violation(used, SIZES["X_SMALL"].limits(), printed=printed)
     assert violation == (sentence and LimitViolation("out_of_disk", sentence))
+
+
+class Counted:
+    """A sandbox of which this is counted, one after the other."""
+
+    def __init__(self, *loads: Load | Exception) -> None:
+        self._loads = [*loads]
+
+    async def load(self) -> Load:
+        found = self._loads.pop(0)
+        if isinstance(found, Exception):
+            raise found
+        return found
+
+    async def disk_bytes(self) -> int:
+        return 0
+
+
+@pytest.mark.parametrize("lacks", [OSError(errno.EMFILE, "x"), RuntimeError("can't start new thread")], ids=str)
+async def test_what_this_machine_lacks_for_a_moment_ends_no_watch(lacks: Exception, tmp_path: Path) -> None:
+    found: asyncio.Future[LimitViolation] = asyncio.get_running_loop().create_future()
+    sandbox = cast(Sandbox, Counted(lacks, Load(0, 2)))
+    monitor = LimitMonitor(sandbox, Limits(GIB, 1, GIB, processes=1), str(tmp_path), found.set_result)
+    monitor.notice()
+    assert "more than 1 processes" in (await asyncio.wait_for(found, PATIENCE)).sentence
+    monitor.end()
