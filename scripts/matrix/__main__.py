@@ -30,7 +30,7 @@ BUILT = ("runloop_jupyter", "sdk", "local", "ui/labextension", "pyproject.toml")
 
 
 def main() -> int:
-    """Exit status 0 unless something that must work does not, or a place is not known."""
+    """Exit status 0 where each place could be tried, whatever came of it."""
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("places", nargs="*", metavar="PLACE", help=f"one of {', '.join(PLACES)}; all unless told")
     parser.add_argument("--page", action="store_true", help="try nothing: only write the page")
@@ -38,13 +38,19 @@ def main() -> int:
     unknown = [name for name in chosen.places if name not in PLACES]
     if unknown:
         parser.error(f"There is no place {unknown[0]!r}: {', '.join(PLACES)}.")
+    undone: list[str] = []
     signal.signal(signal.SIGINT, signal.default_int_handler)  # a shell's background jobs would not hear Ctrl+C
     for name in () if chosen.page else chosen.places or PLACES:
-        row = attempt(name, PLACES[name])
+        try:
+            row = attempt(name, PLACES[name])
+        except Exception as error:  # noqa: BLE001 - the other places are tried all the same
+            print(f"{name} could not be tried: {type(error).__name__}: {error}", file=sys.stderr, flush=True)
+            undone.append(name)
+            continue
         print(f"{name}: {dict(row.answers) or UNTRIED}", flush=True)
         save(RESULTS, merge(load(RESULTS), {name: row}, PLACES))
     page.write(ROOT / "docs" / "where-it-works.md", load(RESULTS))
-    return 0
+    return 1 if undone else 0
 
 
 def attempt(name: str, place: Place) -> Row:
