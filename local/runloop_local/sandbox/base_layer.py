@@ -27,7 +27,6 @@ if TYPE_CHECKING:
 _PRIVATE_TREES = ("etc", "var", "opt", "srv")
 _OWN_FOLDERS = {"home": 0o755, "root": 0o700, "tmp": 0o1777, "mnt": 0o755, "media": 0o755}
 _MOUNT_POINTS = ("proc", "sys", "dev", "run")
-_COPIED = ("etc", "var")
 _NOT_COPIED = "/var/cache/apt"
 _COPY_LIMIT = 8 << 20
 _LOCKED_ACCOUNT = "*:19000:0:99999:7:::"
@@ -62,7 +61,7 @@ def build_skeleton(layers: str) -> None:
         for folder, folders, files in os.walk(f"/{top}"):
             _copy_folder(unfinished, folder, folders, mounted)
             folders[:] = [name for name in folders if f"{folder}/{name}" not in mounted]
-            if top in _COPIED and not folder.startswith(_NOT_COPIED):
+            if top in rootfs.COPIED and not folder.startswith(_NOT_COPIED):
                 for name in files:
                     _copy_file(f"{folder}/{name}", f"{unfinished}{folder}/{name}", mounted)
     apt = unfinished / "etc/apt/apt.conf.d"

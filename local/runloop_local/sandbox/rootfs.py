@@ -5,6 +5,7 @@ The root is this machine's userland, with an overlay over each of its folders, o
 
 from __future__ import annotations
 
+import errno
 import os
 import shutil
 import stat
@@ -26,6 +27,8 @@ BASE = "base"
 SKELETON = "skeleton"
 """The layer below it, used by the unprivileged driver only."""
 
+COPIED = ("etc", "var")
+"""The folders of this machine of which the skeleton has the files, not only the folders."""
 MACHINE = (BASE, SKELETON, ".")
 """The layers below those of snapshots on this machine's userland; the last stands for its own folders."""
 
@@ -155,9 +158,20 @@ def _overlay(name: str, sandbox: str, layers: list[str], owner: Owner) -> None:
     lower = [f"{layer}/{name}" for layer in layers if os.path.isdir(f"{layer}/{name}")]  # noqa: PTH112 - relative
     if name != REST:
         lower.append(f"../{_LOWEST}/{name}" if owner.mapped is not None else f"/{name}")
+    _make_folder(f"{sandbox}/upper/{name}", owner.uid)
+    _make_folder(f"{sandbox}/work/{name}", owner.uid)
+    try:
+        _mount_overlay(name, sandbox, lower, owner)
+    except OSError as error:
+        # Without privileges, a folder that has mounts below it cannot be a lower one: /var where an engine runs
+        # containers, /etc within one. Those that are copied are not needed.
+        if error.errno != errno.EINVAL or owner.has_accounts or name not in COPIED:
+            raise
+        _mount_overlay(name, sandbox, [*lower[:-1], f"{SCRATCH}/{REST}"], owner)
+
+
+def _mount_overlay(name: str, sandbox: str, lower: list[str], owner: Owner) -> None:
     upper, work = f"{sandbox}/upper/{name}", f"{sandbox}/work/{name}"
-    _make_folder(upper, owner.uid)
-    _make_folder(work, owner.uid)
     target = f"{sandbox}/m" if name == REST else f"{sandbox}/m/{name}"
     if len(_options(lower, upper, work, owner)) <= _MOST_OPTIONS:
         linux.mount("overlay", target, "overlay", NO_DEV, _options(lower, upper, work, owner))

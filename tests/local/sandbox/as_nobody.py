@@ -1,5 +1,8 @@
 """Run this folder's tests as an account without privileges: `as_nobody.py CHECKOUT SCRATCH`.
 
+With `below` as a third argument, only those of `_BELOW`, on a machine with mounts below /etc and /var: as where an
+engine runs containers, and in one.
+
 The interpreter may lie in a folder that is closed to other accounts (root's home), so a mount namespace opens the way:
 each closed folder is covered by an empty one, with only what is needed bound into it.
 """
@@ -15,6 +18,7 @@ from runloop_local.sandbox import linux
 
 NOBODY = 64_999
 _CHOICE = "not none or without_isolation"  # plain processes were tested by the caller's account
+_BELOW = ("test_choice.py", "test_private_files.py", "test_users.py")
 
 
 def closed_above(path: Path) -> Path | None:
@@ -33,15 +37,24 @@ def open_the_way(needed: list[Path]) -> None:
         linux.mount(f"/proc/self/fd/{fd}", str(path), None, linux.BIND | linux.RECURSIVE)
 
 
-def main(checkout: Path, scratch: Path) -> None:
+def mount_below() -> None:
+    linux.mount("odd", "/var/lib", "tmpfs", 0, "mode=755")
+    linux.mount("/etc/hosts", "/etc/hosts", None, linux.BIND)
+
+
+def main(checkout: Path, scratch: Path, *, below: bool) -> None:
     linux.unshare(linux.NEW_MOUNTS)
     linux.mount(None, "/", None, linux.RECURSIVE | linux.PRIVATE)
     open_the_way([Path(sys.base_prefix).resolve(), Path(sys.prefix).resolve(), checkout])
+    if below:
+        mount_below()
     scratch.mkdir()
     os.chown(scratch, NOBODY, NOBODY)
     pid = os.fork()
     if not pid:
         become_nobody(scratch)
+        folder = Path(__file__).parent
+        tests = [str(folder / name) for name in _BELOW] if below else [str(folder)]
         argv = [
             "-m",
             "pytest",
@@ -49,7 +62,7 @@ def main(checkout: Path, scratch: Path) -> None:
             "-p",
             "no:cacheprovider",
             f"--basetemp={scratch}/pytest",
-            str(Path(__file__).parent),
+            *tests,
         ]
         os.chdir(checkout)
         os.execv(sys.executable, [sys.executable, *argv, "-rA", "-k", _CHOICE])
@@ -67,4 +80,4 @@ def become_nobody(scratch: Path) -> None:
 
 
 if __name__ == "__main__":
-    main(Path(sys.argv[1]), Path(sys.argv[2]))
+    main(Path(sys.argv[1]), Path(sys.argv[2]), below="below" in sys.argv[3:])

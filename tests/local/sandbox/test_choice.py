@@ -107,12 +107,21 @@ def test_a_data_folder_that_sandboxes_would_see_is_refused() -> None:
 
 if os.getuid() == 0:
 
+    def as_nobody(*arguments: str) -> str:
+        """What the tests print that an account runs which is nobody on this machine."""
+        base = Path("/tmp", f"unprivileged-{os.getpid()}")
+        argv = [sys.executable, str(Path(__file__).with_name("as_nobody.py")), str(CHECKOUT), str(base), *arguments]
+        result = subprocess.run(argv, capture_output=True, text=True, timeout=1700)
+        assert result.returncode == 0, result.stdout[:20_000] + result.stdout[-5000:] + result.stderr[-5000:]
+        return result.stdout
+
     @pytest.mark.timeout(1800)  # it runs as long as all that it runs
     @pytest.mark.service
     def test_the_same_holds_for_an_account_without_privileges() -> None:
-        """All tests of this folder, run by an account that is nobody on this machine."""
-        base = Path("/tmp", f"unprivileged-{os.getpid()}")
-        argv = [sys.executable, str(Path(__file__).with_name("as_nobody.py")), str(CHECKOUT), str(base)]
-        result = subprocess.run(argv, capture_output=True, text=True, timeout=1700)
-        assert result.returncode == 0, result.stdout[:20_000] + result.stdout[-5000:] + result.stderr[-5000:]
-        assert "unprivileged" in result.stdout or not NAMESPACES
+        """All tests of this folder."""
+        assert "unprivileged" in as_nobody() or not NAMESPACES
+
+    @pytest.mark.timeout(1800)
+    @pytest.mark.service
+    def test_it_has_namespaces_also_where_something_is_mounted_below_etc_and_var() -> None:
+        assert "unprivileged" in as_nobody("below") or not NAMESPACES
