@@ -49,6 +49,10 @@ def _batch(python: str, home: Path, *, command: tuple[str, ...], output: str) ->
 _NOTEBOOK = partial(_jupyter, module="notebook", path="notebooks")
 VERSIONS = ("3.11", "3.12", "3.13", "3.14")
 _NO_MAGICS = "There are no magics: `runloop_jupyter.exec`, `sdk` and `panel` do what they do."
+_FOR_OTHERS = (
+    "In the page that ran the cell. In others a widget is text, as ipywidgets' own are, and a status line may stay "
+    "above the output; the saved notebook has it right."
+)
 _NO_TOOLS = "The panel has no tools, as the terminal, in marimo: it shows no widget that is made after a cell has run."
 _SAVED = "It runs a notebook that nobody watches: what is live elsewhere is saved as text or as a table."
 
@@ -81,6 +85,7 @@ PLACES: dict[str, Place] = {
         _jupyter,
         ("jupyterlab", "jupyter-collaboration"),
         ("jupyterlab", "jupyter-collaboration"),
+        notes=(_FOR_OTHERS,),
     ),
     "vscode": Place(
         "VS Code's widget manager",

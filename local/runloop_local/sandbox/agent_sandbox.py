@@ -232,7 +232,7 @@ def _spawn_request(command: Command, backend: SandboxBackend) -> Message:
     environment, home = _environment(command, backend)
     return {
         "op": "spawn",
-        "argv": command.argv,
+        "argv": backend.argv(command.argv),
         "user": command.user,
         "cwd": command.cwd or home,
         "env": {**environment, **command.env},

@@ -30,6 +30,10 @@ class SandboxBackend(ABC):
     def environment(self, user: User) -> Mapping[str, str]:
         """The default environment of this user's programs."""
 
+    def argv(self, argv: tuple[str, ...]) -> tuple[str, ...]:
+        """The arguments with which a program is executed."""
+        return argv
+
     @abstractmethod
     def path(self, path: str) -> str:
         """Translate a path of the file API to the one that processes inside use."""

@@ -8,7 +8,7 @@ from collections.abc import Awaitable, Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Literal, Protocol
 
-IsolationName = Literal["namespaces", "landlock", "none"]
+IsolationName = Literal["namespaces", "landlock", "seatbelt", "none"]
 User = Literal["user", "root"]
 Address = ipaddress.IPv4Address | ipaddress.IPv6Address
 EgressPredicate = Callable[[str, int, Address | None], bool]

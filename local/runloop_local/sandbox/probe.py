@@ -8,13 +8,15 @@ import secrets
 import sys
 from typing import TYPE_CHECKING, Literal
 
-from runloop_local.sandbox import processes
+from runloop_local.sandbox import processes, seatbelt
 from runloop_local.sandbox.base import Command, Isolation, SandboxError
 from runloop_local.sandbox.namespaces import NamespacesIsolation, available_drivers
 from runloop_local.sandbox.process import ProcessIsolation
 
 if TYPE_CHECKING:
     from pathlib import Path
+
+    from runloop_local.sandbox.process import Confinement
 
 Requested = Literal["auto", "namespaces", "process"]
 
@@ -46,18 +48,25 @@ async def open_isolation(data_dir: Path, requested: Requested = "auto") -> Isola
 async def _open_process(data_dir: Path, notes: tuple[str, ...]) -> Isolation:
     if sys.platform == "linux":
         await asyncio.to_thread(processes.end_with_home_in, data_dir)
-    if has_landlock():
-        isolation = ProcessIsolation(data_dir, landlock=True, notes=notes)
+    for confinement in _confinements():
+        isolation = ProcessIsolation(data_dir, confinement, notes=notes)
         try:
             await try_out(isolation)
         except SandboxError as error:
             await isolation.aclose()
-            notes = (*notes, f"Landlock does not work here: {error}")
+            notes = (*notes, f"{confinement.capitalize()} does not work here: {error}")
         else:
             return isolation
-    isolation = ProcessIsolation(data_dir, landlock=False, notes=notes)
+    isolation = ProcessIsolation(data_dir, "none", notes=notes)
     await try_out(isolation)
     return isolation
+
+
+def _confinements() -> tuple[Confinement, ...]:
+    """What this machine may have to confine plain processes with."""
+    if has_landlock():
+        return ("landlock",)
+    return ("seatbelt",) if has_seatbelt() else ()
 
 
 async def try_out(isolation: Isolation) -> None:
@@ -82,3 +91,8 @@ def has_landlock() -> bool:
     from runloop_local.sandbox import landlock
 
     return landlock.version() > 0
+
+
+def has_seatbelt() -> bool:
+    """True on a Mac."""
+    return sys.platform == "darwin" and os.access(seatbelt.PROGRAM, os.X_OK)

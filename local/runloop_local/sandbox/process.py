@@ -7,9 +7,9 @@ import resource
 import shutil
 import sys
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Literal
 
-from runloop_local.sandbox import disks, processes
+from runloop_local.sandbox import disks, processes, seatbelt
 from runloop_local.sandbox.agent_sandbox import AgentSandbox
 from runloop_local.sandbox.backend import SandboxBackend
 from runloop_local.sandbox.base import Caches, ImageLayers, IsolationName, Mount, SandboxError, User
@@ -22,6 +22,8 @@ if TYPE_CHECKING:
     from runloop_local.sandbox.base import Limits
     from runloop_local.sandbox.frames import Message
 
+Confinement = Literal["landlock", "seatbelt", "none"]
+
 _PATH = "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin"
 _HOME = "/home/user"
 _LIMITS = {resource.RLIMIT_NOFILE: 65536, resource.RLIMIT_CORE: 0}
@@ -30,14 +32,15 @@ _PROCESSES_OF_OTHERS = 1024
 
 
 class ProcessIsolation:
-    """Creates sandboxes of plain processes, restricted by Landlock if `landlock` is set."""
+    """Creates sandboxes of plain processes, confined by Landlock, by Seatbelt, or not at all."""
 
-    def __init__(self, data_dir: Path, *, landlock: bool, notes: tuple[str, ...] = ()) -> None:
-        self.name: IsolationName = "landlock" if landlock else "none"
+    def __init__(self, data_dir: Path, confinement: Confinement, *, notes: tuple[str, ...] = ()) -> None:
+        self.name: IsolationName = confinement
         self.caches: Caches | None = None
         self.image_layers: ImageLayers | None = None
         self.restricts = False
-        self.notes = self.weaknesses = (*notes, *_notes(landlock=landlock))
+        self.notes = self.weaknesses = (*notes, *_notes(confinement))
+        self._confinement = confinement
         self._store = disks.Store(data_dir, disks.PROCESS)
         self._helper = Helper(disks.PROCESS, self._store.folder)
         self.limits: Mapping[str, str] = enforced(self._helper.groups)
@@ -48,7 +51,7 @@ class ProcessIsolation:
         folder = self._store.sandbox(sandbox_id)
         if not folder.exists():
             await self._make(folder, [self._store.existing_layer(layer) for layer in layers[:1]])
-        backend = ProcessBackend(sandbox_id, self._store, self._helper, landlock=self.name == "landlock")
+        backend = ProcessBackend(sandbox_id, self._store, self._helper, self._confinement)
         return AgentSandbox(sandbox_id, self._helper, backend)
 
     async def _make(self, folder: Path, layers: list[Path]) -> None:
@@ -98,13 +101,13 @@ class ProcessBackend(SandboxBackend):
     has_terminals = False
     own_processes = 1
 
-    def __init__(self, sandbox_id: str, store: disks.Store, helper: Helper, *, landlock: bool) -> None:
+    def __init__(self, sandbox_id: str, store: disks.Store, helper: Helper, confinement: Confinement) -> None:
         self._id = sandbox_id
         self._helper = helper
         self._store = store
         self._folder = store.sandbox(sandbox_id)
         self._disk = self._folder / "disk"
-        self._landlock = landlock
+        self._confinement = confinement
 
     async def prepare(self, limits: Limits | None) -> Message:
         """Describe the disk and the limits."""
@@ -112,7 +115,7 @@ class ProcessBackend(SandboxBackend):
             raise SandboxError(f"The disk of sandbox {self._id} is gone.")
         return {
             "disk": str(self._disk),
-            "landlock": self._landlock,
+            "landlock": self._confinement == "landlock",
             "rlimits": {**_LIMITS, **self._process_limit(limits)},
         }
 
@@ -121,7 +124,8 @@ class ProcessBackend(SandboxBackend):
         if limits is None or self._helper.groups.has("pids") or sys.platform != "linux":
             return {}
         if os.getuid() == 0:
-            return {resource.RLIMIT_NPROC: limits.processes + self.own_processes} if self._landlock else {}
+            own_account = self._confinement == "landlock"
+            return {resource.RLIMIT_NPROC: limits.processes + self.own_processes} if own_account else {}
         return {resource.RLIMIT_NPROC: processes.count_of_account() + limits.processes + _PROCESSES_OF_OTHERS}
 
     async def copy_disk(self, layer: str) -> tuple[str, ...]:
@@ -159,6 +163,12 @@ class ProcessBackend(SandboxBackend):
             "SHELL": shutil.which("bash", path=_PATH) or "/bin/sh",
         }
 
+    def argv(self, argv: tuple[str, ...]) -> tuple[str, ...]:
+        """The arguments of `sandbox-exec` where Seatbelt confines programs; elsewhere as they are."""
+        if self._confinement != "seatbelt":
+            return argv
+        return seatbelt.confined(argv, str(self._disk), str(self._store.folder))
+
     def path(self, path: str) -> str:
         """Translate a path of the file API: /home/user is the sandbox's own home folder."""
         if path == _HOME or path.startswith(f"{_HOME}/"):
@@ -166,9 +176,9 @@ class ProcessBackend(SandboxBackend):
         return path
 
 
-def _notes(*, landlock: bool) -> tuple[str, ...]:
+def _notes(confinement: Confinement) -> tuple[str, ...]:
     return (
-        *(_behind_landlock() if landlock else _NO_ISOLATION),
+        *(_behind_landlock() if confinement == "landlock" else _WEAKNESSES[confinement]),
         "There is no root: sudo does not work, and /home/user is a folder that only the file calls translate.",
         *(() if sys.platform == "linux" else _ELSEWHERE),
     )
@@ -178,9 +188,17 @@ _ELSEWHERE = (
     "A program that leaves its process group outlives its devbox.",
     "With Docker Desktop, OrbStack, colima or Podman on this machine, devboxes are isolated, and Linux: install one.",
 )
-_NO_ISOLATION = (
-    "Devboxes are plain processes of your own account that share its network. Nothing keeps them from your files.",
-)
+_WEAKNESSES: Mapping[Confinement, tuple[str, ...]] = {
+    "none": (
+        "Devboxes are plain processes of your own account that share its network. Nothing keeps them from your files.",
+    ),
+    "seatbelt": (
+        "Devboxes are plain processes of your own account that share its network. Seatbelt keeps them from writing "
+        "outside their folder, and from reading your files.",
+        "That is against mistakes: a hostile program can have others act for it, which run without that (open, "
+        "osascript, launchctl, the sockets of an engine).",
+    ),
+}
 
 
 def _behind_landlock() -> tuple[str, ...]:

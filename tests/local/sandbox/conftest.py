@@ -18,15 +18,16 @@ import pytest_asyncio
 from runloop_local.sandbox import Command, Isolation, Sandbox, SandboxError, User
 from runloop_local.sandbox.namespaces import DriverName, NamespacesIsolation, available_drivers
 from runloop_local.sandbox.probe import has_landlock, try_out
-from runloop_local.sandbox.process import ProcessIsolation
+from runloop_local.sandbox.process import Confinement, ProcessIsolation
 from tests.waiting import PATIENCE
 
+CONFINEMENTS: dict[str, Confinement] = {"landlock": "landlock", "none": "none"}
 DATA_DIR = Path(tempfile.mkdtemp(prefix="sandbox-tests-"))
 
 
 def open_way(way: str, data_dir: Path) -> NamespacesIsolation | ProcessIsolation:
-    if way in ("landlock", "none"):
-        return ProcessIsolation(data_dir, landlock=way == "landlock")
+    if way in CONFINEMENTS:
+        return ProcessIsolation(data_dir, CONFINEMENTS[way])
     return NamespacesIsolation(data_dir, driver_named(way))
 
 

@@ -95,9 +95,12 @@ async def test_without_namespaces_asking_for_them_is_an_error_that_says_what_to_
         await open_isolation(tmp_path, "namespaces")
 
 
-def test_on_a_mac_without_an_engine_the_notes_name_what_to_install(monkeypatch: pytest.MonkeyPatch) -> None:
+@pytest.mark.parametrize("confinement", ["seatbelt", "none"])
+def test_on_a_mac_without_an_engine_the_notes_name_what_to_install(
+    monkeypatch: pytest.MonkeyPatch, confinement: process.Confinement
+) -> None:
     monkeypatch.setattr(process, "sys", SimpleNamespace(platform="darwin"))
-    assert any("Docker Desktop" in note and "Podman" in note for note in process._notes(landlock=False))
+    assert any("Docker Desktop" in note and "Podman" in note for note in process._notes(confinement))
 
 
 def test_a_data_folder_that_sandboxes_would_see_is_refused() -> None:

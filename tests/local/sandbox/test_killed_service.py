@@ -25,7 +25,7 @@ from runloop_local.sandbox.process import ProcessIsolation
 
 async def main(way, data, time):
     process = way in ("landlock", "none")
-    isolation = ProcessIsolation(data, landlock=way == "landlock") if process else NamespacesIsolation(data, way)
+    isolation = ProcessIsolation(data, way) if process else NamespacesIsolation(data, way)
     null = os.open(os.devnull, os.O_RDWR)
 
     async def one(number):
