@@ -27,8 +27,9 @@ from tests.waiting import PATIENCE
 
 ROOT = Path(__file__).parents[2]
 FOLDER = ROOT / ".podman"
-_IS_HERE = os.getuid() == 0 and all(map(shutil.which, ("podman", "runc", "slirp4netns", "mmdebstrap")))
-needs_podman = pytest.mark.skipif(not _IS_HERE, reason="needs Podman, as root: see scripts/podman.sh")
+_PROGRAMS = ("podman", "runc", "slirp4netns", "mmdebstrap")
+_IS_HERE = os.getuid() == 0 and all(map(shutil.which, _PROGRAMS)) and Path("/dev/net/tun").exists()
+needs_podman = pytest.mark.skipif(not _IS_HERE, reason="needs /dev/net/tun and Podman, as root: see scripts/podman.sh")
 _PACKAGES = "python3,python3-pip,ca-certificates,curl,git"
 # Everything below the folder, and no network but a user-space one: nothing of this machine is changed.
 _CONTAINERS = """\

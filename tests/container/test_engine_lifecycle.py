@@ -118,6 +118,14 @@ def test_a_service_beside_the_accounts_own_ends_with_its_command(engine: Podman,
     assert name not in engine.call("ps", "--all", "--format", "{{.Names}}")
 
 
+def test_an_unused_service_ends_by_itself_with_its_container(engine: Podman, tmp_path: Path) -> None:
+    ended = serve(engine, tmp_path / "home", "--idle-timeout", "1")
+    assert (ended.returncode, ended.stdout.count("ready http://127.0.0.1:")) == (0, 1), ended.stderr
+    assert container_name(tmp_path / "home") not in engine.call("ps", "--all", "--format", "{{.Names}}")
+    assert not (tmp_path / "home" / "service.json").exists()
+    engine.remove_volume(tmp_path / "home")
+
+
 def test_an_engine_that_gives_too_few_rights_is_one_sentence(engine: Podman, tmp_path: Path) -> None:
     narrow = json.loads((FOLDER / "seccomp.json").read_text())
     for rule in narrow["syscalls"]:

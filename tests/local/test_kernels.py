@@ -14,11 +14,11 @@ from typing import TYPE_CHECKING, Any
 import pytest
 
 from runloop_local.engine.devbox.lifecycle import Owner
-from runloop_local.engine.errors import InvalidError, UnknownKernelError
+from runloop_local.engine.errors import InvalidError, StoppingError, UnknownKernelError
 from runloop_local.engine.kernel.kernel_connection import KernelConnection
 from runloop_local.engine.kernel.kernel_lock import KernelLock, KernelProcess, identity
 from runloop_local.engine.kernel.kernels import Kernels
-from runloop_local.routes.kernels import KERNEL, parsed_owner
+from runloop_local.routes.kernels import KERNEL, is_connection, parsed_owner
 from tests.local.api import Api, connect
 from tests.local.kernel import LockHolder, holding, registered
 from tests.local.serving import serving
@@ -168,6 +168,24 @@ async def test_a_kernel_connects_again_to_the_next_run_of_the_service(tmp_path: 
             assert (await api.json(f"/v1/devboxes/{devbox}"))["status"] == "suspended"
             await api.json(f"/local/kernels/{kernel}/end", {})
             assert (await api.json(f"/v1/devboxes/{devbox}"))["status"] == "shutdown"
+
+
+@pytest.mark.parametrize(
+    ("path", "expected"),
+    [("/local/kernels/krn_1/connection", True), ("/local/kernels/krn_1/end", False), ("/v1/x/connection", False)],
+)
+def test_a_connection_that_is_held_is_no_activity(path: str, expected: bool) -> None:
+    assert is_connection(path) == expected
+
+
+async def test_a_service_that_is_stopping_takes_no_connection(tmp_path: Path) -> None:
+    kernels = Kernels(tmp_path)
+    kernels.register("krn_1", "")
+    held = await kernels.connect("krn_1")
+    await kernels.aclose()
+    await held.closed()
+    with pytest.raises(StoppingError):
+        await kernels.connect("krn_1")
 
 
 async def test_a_kernel_has_ended_once_it_has_had_no_connection_for_a_while() -> None:

@@ -7,7 +7,7 @@ proxy is restarted: so a kernel has ended only once it has had none for a while.
 from __future__ import annotations
 
 import asyncio
-from contextlib import contextmanager, suppress
+from contextlib import contextmanager
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
@@ -52,10 +52,12 @@ class KernelConnection:
         if self._open:
             await self._changed.wait()
             return False
-        with suppress(TimeoutError):
+        try:
             async with asyncio.timeout(self._grace):
                 await self._changed.wait()
-        return not self._open
+        except TimeoutError:
+            return not self._open
+        return False
 
     async def closed(self) -> None:
         """Wait until nobody watches the kernel any more: its connections are of no use then."""

@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Protocol
 
-from ..errors import UnknownKernelError
+from ..errors import StoppingError, UnknownKernelError
 from ..ids import checked_id
 from .kernel_connection import IDENTITY, KernelConnection
 from .kernel_lock import KernelLock, KernelProcess
@@ -40,6 +40,7 @@ class Kernels:
         self._watched: dict[str, _Watched] = {}
         self._releasing: set[asyncio.Task[None]] = set()
         self._release: Release | None = None
+        self._is_closed = False
 
     async def restore(self, release: Release) -> None:
         """Watch the kernels of earlier runs of the service; `release` is awaited with the id of each that has ended.
@@ -90,6 +91,8 @@ class Kernels:
         if watched is not None or not await asyncio.to_thread(lock.path.exists):
             raise UnknownKernelError(f"No kernel {kernel_id!r} is registered here that is watched by its connection.")
         await asyncio.to_thread(lock.note, IDENTITY)
+        if self._is_closed:  # nobody would end the connection
+            raise StoppingError("The service is stopping.")
         connection = KernelConnection()
         self._watch(kernel_id, connection)
         return connection
@@ -117,6 +120,7 @@ class Kernels:
 
     async def aclose(self) -> None:
         """Stop watching; kernels that were not released are released by the next run of the service."""
+        self._is_closed = True
         tasks = {*self._releasing, *(watched.task for watched in self._watched.values())}
         self._watched.clear()
         for task in tasks:
