@@ -57,7 +57,7 @@ _SCRIPTS: dict[Packing | None, str] = {
     "tar": _UNPACK % "",
     "tar.gz": _UNPACK % "z",
 }
-_LAST_CALL = 2.0  # seconds for a program to clear up after itself
+_LAST_CALL = 10.0  # seconds for a program to clear up after itself, also on a machine that is busy
 
 
 @dataclass(slots=True)
