@@ -128,7 +128,7 @@ def test_the_container_has_these_rights_and_no_others(name: str, tmp_path: Path)
     Container(client, "runloop-local-1").start("localhost/runloop-local:1", 4321, "a-key", ("--heartbeat", "15.0"))
     (asked,) = fake.asked
     assert asked["arguments"] == [
-        *("run", "--detach", "--rm", "--pull", "never", "--name", "runloop-local-1"),
+        *("run", "--detach", "--pull", "never", "--name", "runloop-local-1"),
         *("--label", "ai.runloop.local=container", "--label", "ai.runloop.local.port=4321"),
         *("--publish", "127.0.0.1:4321:4321", "--volume", "runloop-local-1:/data"),
         *("--cap-add", "SYS_ADMIN", "--cap-add", "NET_ADMIN"),

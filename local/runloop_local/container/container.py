@@ -49,7 +49,7 @@ class Container:
     def run_arguments(self, image: str, port: int, options: Sequence[str]) -> list[str]:
         """The engine's arguments that start it; its API key is in the environment."""
         return [
-            *("run", "--detach", "--rm", "--pull", "never", "--name", self.name),
+            *("run", "--detach", "--pull", "never", "--name", self.name),
             *("--label", f"{LABEL}=container", "--label", f"{_PORT_LABEL}={port}"),
             *("--publish", f"127.0.0.1:{port}:{port}", "--volume", f"{self.name}:{DATA}"),
             *_RIGHTS,
@@ -83,5 +83,9 @@ class Container:
         """Stop it, so that its devboxes are suspended, and remove it."""
         with suppress(EngineError):  # there is none
             self.engine.call("stop", "-t", f"{_STOP_SECONDS}", self.name)
+        self.remove()
+
+    def remove(self) -> None:
+        """Remove it once it has ended: the engine does not do so by itself, as its log says why it ended."""
         with suppress(EngineError):
             self.engine.call("rm", "--force", self.name)

@@ -57,6 +57,7 @@ def supervise(container: Container, wanted: Wanted, ready: Callable[[Found, dict
             log = _Log(container)
             ready(found, _wait_until_ready(found, log, container.engine.name))
             log.follow()
+            container.remove()
         except BaseException:
             container.stop()
             raise
