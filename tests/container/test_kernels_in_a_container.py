@@ -92,9 +92,11 @@ def test_a_tunnel_leads_to_its_port(kernel: Kernel) -> None:
     kernel.run("link = %devbox tunnel 8000").check()
     kernel.run(
         "import asyncio\n"
-        "for attempt in range(100):\n"
-        "    try:\n        page = (await link.get('/')).text; break\n"
-        "    except Exception:\n        await asyncio.sleep(0.1)"
+        "for attempt in range(600):\n"
+        "    page = await link.get('/')\n"
+        "    if page.status_code == 200: break\n"
+        "    await asyncio.sleep(0.1)\n"
+        "page = page.text"
     ).check()
     assert "Directory listing" in str(kernel.value("page"))
 
