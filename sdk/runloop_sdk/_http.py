@@ -54,6 +54,7 @@ class DirectTransport:
     def __init__(self) -> None:
         self._idle: dict[Origin, deque[_Connection]] = {}
         self._open: set[_Connection] = set()
+        self._is_closing = False
         self._tls: ssl.SSLContext | None = None
         self._dialing = asyncio.Semaphore(_DIALS_AT_ONCE)
         self._buffer = memoryview(bytearray(_READ_SIZE))  # one for all connections: received data is parsed at once
@@ -73,7 +74,8 @@ class DirectTransport:
         return _Answer(self, connection, request.timeout)
 
     async def aclose(self) -> None:
-        """Close all connections, also those in use."""
+        """Close all connections, also those in use and those that are being opened."""
+        self._is_closing = True
         for connection in tuple(self._open):
             connection.abort()
         self._idle.clear()
@@ -99,7 +101,11 @@ class DirectTransport:
 
     async def _dial(self, origin: Origin, seconds: float) -> _Connection:
         async with self._dialing:
-            return await _in_time(self._connected(origin), seconds)
+            connection = await _in_time(self._connected(origin), seconds)
+        if self._is_closing:  # meanwhile: nobody would close this one
+            connection.abort()
+            raise TransportError("the client was closed")
+        return connection
 
     async def _connected(self, origin: Origin) -> _Connection:
         scheme, host, port = origin

@@ -113,6 +113,26 @@ async def test_a_call_that_pauses_before_a_retry_raises_at_once(
         await asyncio.wait_for(waiting, PATIENCE)
 
 
+async def test_a_call_whose_connection_is_being_opened_raises_once_it_is(
+    own: AsyncRunloopSDK, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    loop, dialing, go_on = asyncio.get_running_loop(), asyncio.Event(), asyncio.Event()
+    connect: Any = loop.create_connection
+
+    async def slowly(*arguments: Any, **options: Any) -> Any:
+        dialing.set()
+        await go_on.wait()
+        return await connect(*arguments, **options)
+
+    monkeypatch.setattr(loop, "create_connection", slowly)
+    waiting = asyncio.create_task(own.devbox.from_id("dbx_1").get_info())
+    await dialing.wait()
+    await own.aclose()
+    go_on.set()
+    with pytest.raises(APIConnectionError, match="was closed before"):
+        await asyncio.wait_for(waiting, PATIENCE)
+
+
 async def test_a_terminal_ends_with_its_client(sdk: AsyncRunloopSDK, devbox: AsyncDevbox, own: AsyncRunloopSDK) -> None:
     async def read() -> None:
         async with own.devbox.from_id(devbox.id).pty("kept") as terminal:
