@@ -7,4 +7,4 @@ needed >/dev/null && exit 0
 [ "$(id -u)" = 0 ] && command -v apt-get >/dev/null || exit 0
 echo "Installing Podman for the tests of the service in a container ..."
 apt-get update -qq
-DEBIAN_FRONTEND=noninteractive apt-get install -y -qq --no-install-recommends podman runc slirp4netns mmdebstrap >/dev/null
+DEBIAN_FRONTEND=noninteractive apt-get install -y -qq --no-install-recommends podman netavark runc slirp4netns mmdebstrap >/dev/null
