@@ -1,6 +1,8 @@
 """Files in and out of a devbox."""
 
+import asyncio
 import hashlib
+import signal
 from collections.abc import AsyncIterator
 from pathlib import Path
 from typing import Any
@@ -8,6 +10,7 @@ from typing import Any
 import httpx
 import pytest
 
+from runloop_local.engine.devbox import files
 from tests.local.api import Api, connect
 from tests.local.serving import Service, serving
 from tests.waiting import until
@@ -147,6 +150,36 @@ async def test_a_cut_upload_leaves_what_was_there(api: Api, devbox: str, before:
     await until(nothing_is_left, "the part that came to be removed")
     after = await api.execute(devbox, before)
     assert after["stdout"] == ("as it was" if before == "cat whole" else "")
+
+
+class Deaf:
+    """A program that hears only after some signals, or never."""
+
+    def __init__(self, hears: int) -> None:
+        self.signals: list[int] = []
+        self._hears = hears
+        self._ended = asyncio.Event()
+
+    async def signal(self, number: int, *, group: bool) -> None:
+        self.signals.append(number)
+        if group and len(self.signals) >= self._hears:
+            self._ended.set()
+
+    async def wait(self) -> int:
+        await self._ended.wait()
+        return 143
+
+
+@pytest.mark.parametrize(
+    ("hears", "more"), [(1, []), (2, [signal.SIGTERM]), (99, [*[signal.SIGTERM] * 9, signal.SIGKILL])]
+)
+async def test_a_program_that_did_not_hear_is_told_to_end_again(
+    hears: int, more: list[int], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(files, "_BETWEEN", 0.01)
+    deaf: Any = Deaf(hears)
+    await files._Program("whole", deaf, files._Complaints()).kill()
+    assert deaf.signals == [signal.SIGTERM, *more]
 
 
 async def test_a_file_that_is_written_again_keeps_its_mode_and_its_links(api: Api, devbox: str) -> None:

@@ -6,6 +6,7 @@ import asyncio
 import os
 import signal
 from collections.abc import AsyncIterator
+from contextlib import suppress
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Literal
 
@@ -42,7 +43,7 @@ if [ ! -w "$folder" ] || {{ [ -e "$to" ] && {{ [ ! -f "$to" ] || [ ! -O "$to" ] 
     exec COPY >"$to"
 fi
 part=$folder/.${{to##*/}}.$$.part
-trap 'rm -f -- "$part"' EXIT
+trap 'trap "" TERM; rm -f -- "$part"' EXIT
 trap 'exit 143' TERM
 COPY >"$part" || exit
 if [ -e "$to" ]; then
@@ -57,7 +58,7 @@ _SCRIPTS: dict[Packing | None, str] = {
     "tar": _UNPACK % "",
     "tar.gz": _UNPACK % "z",
 }
-_LAST_CALL = 10.0  # seconds for a program to clear up after itself, also on a machine that is busy
+_LAST_CALLS, _BETWEEN = 10, 1.0  # how often a program is told to end, and the seconds that it has each time
 
 
 @dataclass(slots=True)
@@ -89,11 +90,14 @@ class _Program:
 
     async def kill(self) -> None:
         """Kill it; an unfinished file goes as well."""
-        await self.process.signal(signal.SIGTERM, group=True)
-        try:
-            async with asyncio.timeout(_LAST_CALL):
-                await self.process.wait()
-        except TimeoutError:
+        # More than once: what a shell has forked and not executed yet hears nothing, and the shell waits for it.
+        for _ in range(_LAST_CALLS):
+            await self.process.signal(signal.SIGTERM, group=True)
+            with suppress(TimeoutError):
+                async with asyncio.timeout(_BETWEEN):
+                    await self.process.wait()
+                break
+        else:
             await self.process.signal(signal.SIGKILL, group=True)
         for reader in self.readers:
             reader.close()
