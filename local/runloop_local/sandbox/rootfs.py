@@ -180,8 +180,10 @@ def _mount_overlay(name: str, sandbox: str, lower: list[str], owner: Owner) -> N
     lower = _linked(f"{sandbox}/lower/{name}", lower)
     upper, work = f"../../upper/{name}", f"../../work/{name}"
     target = "../../m" if name == REST else f"../../m/{name}"
-    linux.mount("overlay", target, "overlay", NO_DEV, _options(lower, upper, work, owner))
-    os.chdir(layers_folder)
+    try:
+        linux.mount("overlay", target, "overlay", NO_DEV, _options(lower, upper, work, owner))
+    finally:
+        os.chdir(layers_folder)
 
 
 def _options(lower: list[str], upper: str, work: str, owner: Owner) -> str:
