@@ -69,11 +69,7 @@ def test_the_way_out_of_a_chroot_leads_nowhere(kernel: Kernel) -> None:
 
 
 def test_stop_ends_the_command(kernel: Kernel) -> None:
-    cell = kernel.begun("%%devbox exec\nsleep 600 & echo $!; wait")
-    kernel.shows(cell, "\n")
-    kernel.interrupt()
-    assert kernel.ended(cell).error == "KeyboardInterrupt"
-    assert kernel.run(f"%devbox exec kill -0 {int(cell.stdout)} 2>&1 || true").check().stdout.strip()
+    kernels.assert_stop_ends_its_command(kernel)
 
 
 def test_values_files_snapshots_and_terminals(kernel: Kernel) -> None:

@@ -285,3 +285,12 @@ def _started(
             manager.shutdown_kernel()
         manager.cleanup_resources()
         manager.context.destroy()
+
+
+def assert_stop_ends_its_command(kernel: Kernel) -> None:
+    """Stop a cell in the middle: it ends, and its command in the devbox is gone."""
+    cell = kernel.begun("%%devbox exec\nsleep 600 & echo $!; wait")
+    kernel.shows(cell, "\n")
+    kernel.interrupt()
+    assert kernel.ended(cell).error == "KeyboardInterrupt"
+    assert kernel.run(f"%devbox exec kill -0 {int(cell.stdout)} 2>&1 || true").check().stdout.strip()

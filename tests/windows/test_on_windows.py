@@ -60,11 +60,7 @@ def test_a_python_cell_returns_its_value(kernel: Kernel) -> None:
 
 
 def test_stop_ends_the_command(kernel: Kernel) -> None:
-    cell = kernel.begun("%%devbox exec\nsleep 600 & echo $!; wait")
-    kernel.shows(cell, "\n")
-    kernel.interrupt()
-    assert kernel.ended(cell).error == "KeyboardInterrupt"
-    assert kernel.run(f"%devbox exec kill -0 {int(cell.stdout)} 2>&1 || true").check().stdout.strip()
+    kernels.assert_stop_ends_its_command(kernel)
 
 
 def test_files_and_folders_come_and_go(kernel: Kernel) -> None:
