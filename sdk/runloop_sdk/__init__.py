@@ -34,14 +34,14 @@ from ._errors import (
     UnexpectedStateError,
     WaitTimeoutError,
 )
-from ._pagination import Listing, Page, ResourceListing
-from ._polling import PollingConfig
 from ._sdk import AsyncRunloopSDK
-from ._streams import OutputChunk
 
 if TYPE_CHECKING:
     from ._extraction import Skipped
     from ._hostile_tar import ExtractionLimits
+    from ._pagination import Listing, Page, ResourceListing
+    from ._polling import PollingConfig
+    from ._streams import OutputChunk
     from .archives import gitignored
     from .cancellation import complete_or_undo, run_undo
     from .resources.axon import AsyncAxon, AsyncAxonOps, AsyncAxonSqlOps
@@ -60,7 +60,7 @@ if TYPE_CHECKING:
     from .resources.snapshot import AsyncSnapshotOps
     from .resources.storage_object import AsyncStorageObject, AsyncStorageObjectOps, content_type_of
 
-# Resources are imported when first named: a notebook that runs a command does not pay for blueprints.
+# Imported when first named: a notebook that runs a command does not pay for blueprints.
 _FILES = {
     "AsyncAxon": "resources.axon",
     "AsyncAxonOps": "resources.axon",
@@ -91,6 +91,11 @@ _FILES = {
     "AsyncStorageObjectOps": "resources.storage_object",
     "ExtractionLimits": "_hostile_tar",
     "FileInfo": "resources.file",
+    "Listing": "_pagination",
+    "OutputChunk": "_streams",
+    "Page": "_pagination",
+    "PollingConfig": "_polling",
+    "ResourceListing": "_pagination",
     "Skipped": "_extraction",
     "complete_or_undo": "cancellation",
     "content_type_of": "resources.storage_object",

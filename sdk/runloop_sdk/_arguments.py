@@ -8,13 +8,24 @@ long if it is built at import (`benchmarks/arguments.py`), and refuses `typing.T
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
 from datetime import timedelta
 from functools import cache, wraps
 from inspect import iscoroutinefunction, isfunction, unwrap
 from pathlib import Path
 from types import NoneType, SimpleNamespace, UnionType
-from typing import Any, Literal, Required, TypeVar, Union, Unpack, get_args, get_origin, get_type_hints, is_typeddict
+from typing import (
+    Any,
+    Literal,
+    NamedTuple,
+    Required,
+    TypeVar,
+    Union,
+    Unpack,
+    get_args,
+    get_origin,
+    get_type_hints,
+    is_typeddict,
+)
 
 from ._errors import ConfigurationError
 from .params._options import OPTION_NAMES
@@ -54,8 +65,7 @@ def _checked(method: Method) -> Method:
     return call_and_await if iscoroutinefunction(method) else call
 
 
-@dataclass(frozen=True, slots=True)
-class Signature:
+class Signature(NamedTuple):
     """The parameters of a method: those it names itself, and the fields of the TypedDict that its `**params` unpack."""
 
     method: str

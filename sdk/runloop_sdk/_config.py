@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import os
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from types import MappingProxyType
+from typing import Any, NamedTuple
 from urllib.parse import urlsplit
 
 from ._errors import ConfigurationError
@@ -18,19 +19,23 @@ LONG_TIMEOUT = 600.0
 CONNECT_TIMEOUT = 5.0
 STREAM_TIMEOUT = 60.0
 """Seconds of silence after which a stream of events is requested again, or raises where it is not resumed."""
+NOTHING: Mapping[str, Any] = MappingProxyType({})
+"""The default of parameters that are mappings."""
 
 
-@dataclass(frozen=True, slots=True)
-class ClientConfig:
+class ClientConfig(NamedTuple):
     """The complete and validated settings of one client."""
 
     base_url: str
-    bearer_token: str = field(repr=False)
+    bearer_token: str
     timeout: float | None = DEFAULT_TIMEOUT
     max_retries: int = DEFAULT_MAX_RETRIES
-    headers: Mapping[str, str] = field(default_factory=dict, repr=False)
-    query: Mapping[str, str] = field(default_factory=dict, repr=False)
-    stream_timeout: float = field(default_factory=lambda: STREAM_TIMEOUT)
+    headers: Mapping[str, str] = NOTHING
+    query: Mapping[str, str] = NOTHING
+    stream_timeout: float = STREAM_TIMEOUT
+
+    def __repr__(self) -> str:
+        return f"<ClientConfig of {self.base_url}>"  # not the key, which headers and query may have, too
 
     @property
     def loopback(self) -> bool:
@@ -62,6 +67,7 @@ def resolve_config(
         max_retries=max_retries,
         headers={**_custom_headers(environ.get("RUNLOOP_CUSTOM_HEADERS", "")), **(default_headers or {})},
         query=dict(default_query or {}),
+        stream_timeout=STREAM_TIMEOUT,
     )
 
 

@@ -3,25 +3,25 @@
 from __future__ import annotations
 
 import io
-import zlib
 from abc import ABC, abstractmethod
 from collections.abc import AsyncIterator, Mapping
-from dataclasses import dataclass, field
-from typing import Any, Protocol
+from typing import Any, NamedTuple, Protocol
 
 
-@dataclass(frozen=True, slots=True)
-class HTTPRequest:
+class HTTPRequest(NamedTuple):
     """A request. `url` has no query, header names are lower case, and a body in pieces is read while it is sent."""
 
     method: str
     url: str
     query: Mapping[str, Any]
-    headers: Mapping[str, str] = field(repr=False)
+    headers: Mapping[str, str]
     body: bytes | AsyncIterator[bytes]
     connect_timeout: float
     timeout: float | None
     """Seconds between two pieces of the request or of the answer."""
+
+    def __repr__(self) -> str:
+        return f"<HTTPRequest {self.method} {self.url}>"  # not the headers, which have the key
 
 
 class TransportError(Exception):
@@ -92,6 +92,8 @@ async def decompressed(pieces: AsyncIterator[bytes], encoding: str) -> AsyncIter
         async for piece in pieces:
             yield piece
         return
+    import zlib  # few services compress
+
     decoder, came = zlib.decompressobj(wbits=zlib.MAX_WBITS | 32), False  # 32: detect gzip or zlib by the header
     try:
         async for piece in pieces:

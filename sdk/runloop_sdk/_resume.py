@@ -6,8 +6,7 @@ or the axon is called the source here.
 
 from __future__ import annotations
 
-from dataclasses import dataclass
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, NamedTuple
 
 from ._errors import APITimeoutError, StreamError, WaitTimeoutError
 from ._retry import backoff, is_retryable
@@ -19,8 +18,7 @@ _END_LAG = 1.0
 """Seconds by which the source may be reported as ended later than its stream ended."""
 
 
-@dataclass(frozen=True, slots=True)
-class Reading:
+class Reading(NamedTuple):
     """The outcome of one response of a stream."""
 
     error: RunloopError | None = None
@@ -36,8 +34,7 @@ class Reading:
         return isinstance(self.error, APITimeoutError)
 
 
-@dataclass(frozen=True, slots=True)
-class SourceState:
+class SourceState(NamedTuple):
     """The state of the source after a response; all None where it was not requested."""
 
     ended: bool | None = None

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import math
-import random
 import time
 from collections.abc import Mapping
 
@@ -21,6 +20,8 @@ def is_retryable(error: Exception) -> bool:
 
 def backoff(attempt: int) -> float:
     """Seconds to wait before attempt number `attempt` + 1 (the first try is number 0), with jitter."""
+    import random  # only what fails needs it
+
     # The jitter keeps many clients that one outage has cut off from all coming back at the same moment.
     delay = min(FIRST_DELAY * 2.0**attempt, LONGEST_DELAY)
     return delay * random.uniform(0.75, 1.0)  # noqa: S311 - not a secret

@@ -4,8 +4,7 @@ from __future__ import annotations
 
 from collections import deque
 from collections.abc import AsyncIterator, Sequence
-from dataclasses import dataclass
-from typing import Literal
+from typing import Literal, NamedTuple
 
 from ._errors import OutputTooLargeError
 
@@ -17,8 +16,7 @@ Frame = tuple[str, Span | None]
 _REPLACEMENT = "\ufffd"
 
 
-@dataclass(frozen=True, slots=True)
-class OutputChunk:
+class OutputChunk(NamedTuple):
     """A piece of a command's output."""
 
     stream: StreamName

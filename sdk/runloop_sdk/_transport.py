@@ -5,16 +5,14 @@ from __future__ import annotations
 import asyncio
 import json
 import time
-import uuid
 from collections.abc import AsyncGenerator, AsyncIterator, Awaitable, Callable, Mapping
 from contextlib import asynccontextmanager
-from dataclasses import dataclass, field
 from itertools import count
-from typing import TYPE_CHECKING, Any, Protocol, TypeVar
+from typing import TYPE_CHECKING, Any, NamedTuple, Protocol, TypeVar
 from urllib.parse import urlsplit
 from weakref import WeakSet
 
-from ._config import CONNECT_TIMEOUT, ClientConfig
+from ._config import CONNECT_TIMEOUT, NOTHING, ClientConfig
 from ._errors import (
     APIConnectionError,
     APIResponseError,
@@ -25,6 +23,7 @@ from ._errors import (
     status_error,
 )
 from ._http import DirectTransport
+from ._ids import uuid4
 from ._messages import (
     BodyTooLargeError,
     HTTPAnswer,
@@ -60,27 +59,29 @@ _DEFAULT_HEADERS = {"user-agent": "runloop-jupyter", "accept": "*/*", "accept-en
 _UNSENDABLE = "The API key, a header or the path has characters that cannot be sent over HTTP."
 
 
-@dataclass(frozen=True, slots=True)
-class Request:
+class Request(NamedTuple):
     """One call of the API. `timeout` is in seconds between two pieces of the answer; None is the client's own."""
 
     method: str
     path: str
-    query: Mapping[str, Any] = field(default_factory=dict)
+    query: Mapping[str, Any] = NOTHING
     json: Any = None
     content: bytes | AsyncIterator[bytes] | Callable[[], AsyncIterator[bytes]] | None = None
     """A body that is not JSON; a function is called for each attempt."""
-    headers: Mapping[str, str] = field(default_factory=dict, repr=False)
+    headers: Mapping[str, str] = NOTHING
     timeout: float | None = None
     idempotency_key: str | None = None
     surface: tuple[type[RunloopError], ...] = ()
     """Errors that the caller handles: raised at once instead of retried."""
     base_url: str | None = None
     """Another host than that of the API; the API key is never sent there."""
-    bearer_token: str | None = field(default=None, repr=False)
+    bearer_token: str | None = None
     """A token to send instead of the API key."""
     max_bytes: int | None = RESPONSE_BYTES
     """The most bytes of an answer that is read whole; None for no limit."""
+
+    def __repr__(self) -> str:
+        return f"<Request {self.method} {self.path}>"  # not the token and the headers, nor a body with secrets
 
     @property
     def replayable(self) -> bool:
@@ -88,8 +89,7 @@ class Request:
         return not isinstance(self.content, AsyncIterator)
 
 
-@dataclass(frozen=True, slots=True)
-class Response:
+class Response(NamedTuple):
     """An answer with its whole body."""
 
     status: int
@@ -160,7 +160,7 @@ class Transport:
 
     async def _with_retries(self, request: Request, ask: Callable[[Request, str], Awaitable[R]]) -> R:
         # The same on every attempt: a service that has carried out one whose answer was lost does not do it again.
-        key = request.idempotency_key or str(uuid.uuid4())
+        key = request.idempotency_key or uuid4()
         for attempt in count():
             try:
                 return await ask(request, key)

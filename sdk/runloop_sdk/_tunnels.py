@@ -2,8 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
-from typing import TypedDict
+from typing import NamedTuple, TypedDict
 from urllib.parse import urlsplit
 
 from ._config import is_loopback
@@ -17,8 +16,7 @@ class ConnectOptions(TypedDict, total=False):
     proxy: None
 
 
-@dataclass(frozen=True, slots=True)
-class TunnelAddress:
+class TunnelAddress(NamedTuple):
     """The URL of a tunnel, and how to connect to it from this machine."""
 
     url: str

@@ -182,7 +182,7 @@ async def test_many_commands_at_once_keep_their_output_apart(devbox: AsyncDevbox
 
 
 def test_command_ids_are_uuids_of_version_7_in_order() -> None:
-    ids = [uuid7() for _ in range(100)]
+    ids = [uuid.UUID(uuid7()) for _ in range(100)]
     assert {(u.version, u.variant) for u in ids} == {(7, uuid.RFC_4122)}
     assert [u.int >> 80 for u in ids] == sorted(u.int >> 80 for u in ids)
 

@@ -5,7 +5,6 @@ from __future__ import annotations
 import asyncio
 from collections.abc import AsyncIterator, Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager, suppress
-from dataclasses import replace
 from functools import partial
 from typing import Any, TypeVar, cast
 from urllib.parse import quote
@@ -89,7 +88,7 @@ class APIResource:
 
     async def _page(self, request: Request, view: type[V], items: str, key: str, starting_after: str | None) -> Page[V]:
         if starting_after:
-            request = replace(request, query={**request.query, "starting_after": starting_after})
+            request = request._replace(query={**request.query, "starting_after": starting_after})
         response = await self._transport.send(request)
         with _validating(request, f"list of {items}"):
             answer = from_json(response.content)

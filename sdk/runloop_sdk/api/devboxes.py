@@ -4,15 +4,13 @@ from __future__ import annotations
 
 from collections.abc import AsyncIterator
 from contextlib import aclosing, asynccontextmanager
-from dataclasses import replace
 from functools import cached_property
 from itertools import count
 from typing import TYPE_CHECKING, Unpack
-from uuid import uuid4
 
 from .._config import LONG_TIMEOUT
 from .._errors import APITimeoutError, NotFoundError, WaitTimeoutError
-from .._ids import uuid7
+from .._ids import uuid4, uuid7
 from ..models.devboxes import (
     DevboxCreateSSHKeyResponse,
     DevboxEvictionEventView,
@@ -160,9 +158,9 @@ class DevboxesAPI(APIResource):
         If there is no answer a minute after it is due, the connection may be dead. Then the command is looked up by its
         id, and started again only if the service does not know it.
         """
-        command_id = params["command_id"] = params.get("command_id") or str(uuid7())
+        command_id = params["command_id"] = params.get("command_id") or uuid7()
         # Both stay the same on each attempt, so that the service recognizes a command that it has started already.
-        params["idempotency_key"] = params.get("idempotency_key") or str(uuid4())
+        params["idempotency_key"] = params.get("idempotency_key") or uuid4()
         for attempt in count():
             try:
                 return await self._execute(id, params)
@@ -239,7 +237,7 @@ class DevboxesAPI(APIResource):
     async def download_file(self, id: str, **params: Unpack[DevboxDownloadFileParams]) -> bytes:
         """The bytes of a file, all in memory (`POST /v1/devboxes/{id}/download_file`)."""
         request = _file_request(path_of("/v1/devboxes/{}/download_file", id), params)
-        return (await self._transport.send(replace(request, max_bytes=None))).content
+        return (await self._transport.send(request._replace(max_bytes=None))).content
 
     @asynccontextmanager
     async def download_file_stream(

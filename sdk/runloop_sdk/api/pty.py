@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from dataclasses import replace
 from typing import Any, Unpack
 
 from ..models.pty import PtyConnectView, PtyControlResultView
@@ -21,14 +20,14 @@ class PtyAPI(APIResource):
         given, options = split_options(params)
         base_url, token = _pop_host(given)
         request = build_request("GET", path_of("/pty/{}", session_name), options, query=given)
-        return await self._view(replace(request, base_url=base_url, bearer_token=token), PtyConnectView)
+        return await self._view(request._replace(base_url=base_url, bearer_token=token), PtyConnectView)
 
     async def control(self, session_name: str, **params: Unpack[PtyControlParams]) -> PtyControlResultView:
         """Resize, signal or close a session (`POST /pty/{session_name}/control`)."""
         given, options = split_options(params)
         base_url, token = _pop_host(given)
         request = build_request("POST", path_of("/pty/{}/control", session_name), options, json=given)
-        return await self._view(replace(request, base_url=base_url, bearer_token=token), PtyControlResultView)
+        return await self._view(request._replace(base_url=base_url, bearer_token=token), PtyControlResultView)
 
 
 def _pop_host(given: dict[str, Any]) -> tuple[str | None, str | None]:

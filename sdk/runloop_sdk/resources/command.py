@@ -82,7 +82,7 @@ class AsyncCommandInterface:
         callbacks = _callbacks(given)
         # It is false here, and `execute` has no such parameter.
         given.pop("attach_stdin", None)
-        execution = AsyncExecution(self._api, self._devbox_id, str(uuid7()))
+        execution = AsyncExecution(self._api, self._devbox_id, uuid7())
         # With callbacks a short hold: where output is sent only after the answer, a long one would hold it all back.
         hold = STREAMED_SECONDS if callbacks.streams else OPTIMISTIC_SECONDS
         request = partial(

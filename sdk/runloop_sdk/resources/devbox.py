@@ -6,10 +6,10 @@ import asyncio
 from collections.abc import Iterable, Sequence
 from functools import cached_property
 from typing import TYPE_CHECKING, Literal, Self, Unpack, overload
-from uuid import uuid4
 
 from .._arguments import check_arguments
 from .._errors import CommandError, ConfigurationError, RunloopError, UnexpectedStateError
+from .._ids import uuid4
 from .._pagination import ResourceListing
 from .._polling import PollingConfig, Wait
 from .._tunnels import tunnel_url
@@ -92,7 +92,7 @@ class AsyncDevbox:
 
         Sends no request; the shell is created at its first command.
         """
-        name = str(uuid4()) if shell_name is None else shell_name
+        name = uuid4() if shell_name is None else shell_name
         return self._shells.setdefault(name, AsyncNamedShell(self.cmd, name))
 
     def pty(self, session: str | None = None, *, cols: int | None = None, rows: int | None = None) -> AsyncPty:

@@ -63,7 +63,7 @@ class AsyncPty:
         self._api = api
         self._devbox_id = devbox_id
         self._anonymous = session is None
-        self._session = f"pty-{uuid7().hex}" if session is None else session
+        self._session = f"pty-{uuid7()}" if session is None else session
         self._cols, self._rows = _checked_size(cols, rows)
         self._socket: ClientConnection | None = None
         self._tunnel: _Tunnel | None = None
