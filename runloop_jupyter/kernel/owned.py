@@ -190,8 +190,6 @@ class OwnedDevboxes:
 
 async def _presence_on(connection: Connection) -> Presence:
     """Make this kernel known to a service, in the best way that the service offers."""
-    from .keep_alive import KeepAlive
-
     monitored: Presence | None = None
     if connection.engine:
         from .connection_presence import connection_presence
@@ -201,4 +199,8 @@ async def _presence_on(connection: Connection) -> Presence:
         from .lock_presence import lock_presence
 
         monitored = await lock_presence(connection)
-    return monitored or KeepAlive(connection)
+    if monitored is not None:
+        return monitored
+    from .keep_alive import KeepAlive
+
+    return KeepAlive(connection)

@@ -67,6 +67,8 @@ class DirectTransport:
         connection = await self._connect(url, request.connect_timeout)
         try:
             await connection.send(head, request)
+            if request.meanwhile is not None:
+                request.meanwhile()
             await connection.head(request.timeout)
         except BaseException:
             connection.abort()  # also when cancelled, so that the server sees at once that nobody waits

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import io
 from abc import ABC, abstractmethod
-from collections.abc import AsyncIterator, Mapping
+from collections.abc import AsyncIterator, Callable, Mapping
 from typing import Any, NamedTuple, Protocol
 
 
@@ -19,6 +19,8 @@ class HTTPRequest(NamedTuple):
     connect_timeout: float
     timeout: float | None
     """Seconds between two pieces of the request or of the answer."""
+    meanwhile: Callable[[], object] | None = None
+    """Work for the time until the answer comes; a backend that does not know when it has sent may leave it out."""
 
     def __repr__(self) -> str:
         return f"<HTTPRequest {self.method} {self.url}>"  # not the headers, which have the key

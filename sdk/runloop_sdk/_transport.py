@@ -79,6 +79,8 @@ class Request(NamedTuple):
     """A token to send instead of the API key."""
     max_bytes: int | None = RESPONSE_BYTES
     """The most bytes of an answer that is read whole; None for no limit."""
+    meanwhile: Callable[[], object] | None = None
+    """Called once it has been sent: work that is done while the service works, too."""
 
     def __repr__(self) -> str:
         return f"<Request {self.method} {self.path}>"  # not the token and the headers, nor a body with secrets
@@ -228,6 +230,7 @@ class Transport:
             body=body if content is None else content,
             connect_timeout=CONNECT_TIMEOUT,
             timeout=self.config.timeout if request.timeout is None else request.timeout,
+            meanwhile=request.meanwhile,
         )
 
     def _headers_of(self, request: Request, key: str) -> dict[str, str]:

@@ -2,6 +2,7 @@
 
 import asyncio
 import json
+import sys
 from collections.abc import Callable
 from typing import Any
 
@@ -298,5 +299,40 @@ async def test_a_view_is_built_while_the_service_works_on_the_answer() -> None:
 
     async with serving(handle) as url:
         transport = Transport(resolve_config(bearer_token="the-key", base_url=url, environ={}))
-        assert (await APIResource(transport)._get("/v1/any", {}, Fresh)).number == 3
+        assert (await APIResource(transport)._get("/v1/any", {}, lambda: Fresh)).number == 3
         await transport.aclose()
+
+
+FIRST_DEVBOX = """
+import asyncio, sys
+from importlib.abc import MetaPathFinder
+from runloop_sdk import AsyncRunloopSDK
+
+class HoldsUpPydantic(MetaPathFinder):
+    def find_spec(self, name, path, target=None):
+        if name == "pydantic":
+            sys.stdin.readline()
+
+async def main():
+    sys.meta_path.insert(0, HoldsUpPydantic())
+    async with AsyncRunloopSDK(bearer_token="key", base_url=sys.argv[1]) as sdk:
+        print((await sdk.api.devboxes.create(name="one")).name)
+
+asyncio.run(main())
+"""
+
+
+async def test_the_first_request_does_not_wait_for_the_models_to_be_imported() -> None:
+    async def handle(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        await reader.readuntil(b"\r\n\r\n")
+        assert program.stdin is not None
+        program.stdin.write(b"\n")  # from now on pydantic may be imported
+        writer.write(whole(b'{"id": "dbx_1", "name": "one", "create_time_ms": 1, "status": "provisioning"}'))
+
+    pipe = asyncio.subprocess.PIPE
+    async with serving(handle) as url:
+        command = [sys.executable, "-c", FIRST_DEVBOX, url]
+        program = await asyncio.create_subprocess_exec(*command, stdin=pipe, stdout=pipe)
+        assert program.stdout is not None
+        assert await program.stdout.read() == b"one\n"
+        assert await program.wait() == 0

@@ -1,26 +1,29 @@
-"""The base of all REST resources: turns parameters into a request, and its answer into a view."""
+"""The base of all REST resources: turns parameters into a request, and its answer into a view.
+
+An operation names its view by a function, as `lambda: models.DevboxView`: pydantic and the models are imported, and the
+schema is built, while the service works on the first answer that needs them. That takes longer than most answers.
+"""
 
 from __future__ import annotations
 
-import asyncio
+import json
 from collections.abc import AsyncIterator, Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager, suppress
 from functools import partial
-from typing import Any, TypeVar, cast
+from typing import TYPE_CHECKING, Any, TypeVar, cast
 from urllib.parse import quote
-
-from pydantic import ValidationError
-from pydantic_core import from_json
 
 from .._arguments import check_arguments
 from .._errors import APIResponseError, ConfigurationError, RunloopError
-from .._event_stream import EventResponse
-from .._pagination import Listing, Page
 from .._transport import Request, Transport
-from ..models._view import View
 from ..params._options import OPTION_NAMES, LongPollingRequestOptions
 
-V = TypeVar("V", bound=View)
+if TYPE_CHECKING:
+    from .._event_stream import EventResponse
+    from .._pagination import Listing, Page
+    from ..models import View
+
+V = TypeVar("V", bound="View")
 
 
 class APIResource:
@@ -32,10 +35,10 @@ class APIResource:
     def __init__(self, transport: Transport) -> None:
         self._transport = transport
 
-    async def _get(self, path: str, params: Mapping[str, Any], view: type[V]) -> V:
+    async def _get(self, path: str, params: Mapping[str, Any], view: Callable[[], type[V]]) -> V:
         return await self._view(_without_body("GET", path, params), view)
 
-    async def _post_empty(self, path: str, params: Mapping[str, Any], view: type[V]) -> V:
+    async def _post_empty(self, path: str, params: Mapping[str, Any], view: Callable[[], type[V]]) -> V:
         """Send a POST without a body."""
         return await self._view(_without_body("POST", path, params), view)
 
@@ -45,15 +48,15 @@ class APIResource:
     async def _send_untyped(self, request: Request) -> object:
         """The answer of an operation that specifies none: any JSON, in most cases `{}`, or text."""
         response = await self._transport.send(request)
-        with suppress(ValueError):
-            return cast("object", from_json(response.content))
+        with suppress(ValueError, RecursionError):
+            return cast("object", json.loads(response.content))
         return response.text
 
     async def _post(
         self,
         path: str,
         params: Mapping[str, Any],
-        view: type[V],
+        view: Callable[[], type[V]],
         *,
         in_query: Iterable[str] = (),
         timeout: float | None = None,
@@ -64,35 +67,44 @@ class APIResource:
         request = build_request("POST", path, options, query=query, json=body, timeout=timeout, surface=surface)
         return await self._view(request, view)
 
-    async def _events(self, path: str, params: Mapping[str, Any], view: type[V]) -> EventResponse[V]:
+    async def _events(self, path: str, params: Mapping[str, Any], view: Callable[[], type[V]]) -> EventResponse[V]:
+        from .._event_stream import EventResponse  # with pydantic
+
         query, options = split_options(params)
         timeout = self._transport.config.stream_timeout
         headers = {"accept": "text/event-stream"}
         request = build_request("GET", path, options, query=query, headers=headers, timeout=timeout)
-        return EventResponse(self._transport, request, view)
+        return EventResponse(self._transport, request, view())
 
-    async def _view(self, request: Request, view: type[V]) -> V:
-        # A view is built at its first use, for ten milliseconds and more: done while the service works on the answer.
-        if not view.__pydantic_complete__:
-            asyncio.get_running_loop().call_soon(view.build_now)
-        response = await self._transport.send(request)
-        with _validating(request, view.__name__):
-            return view.model_validate_json(response.content or b"{}")
+    async def _view(self, request: Request, view: Callable[[], type[V]]) -> V:
+        response = await self._transport.send(request._replace(meanwhile=lambda: view().build_now()))
+        kind = view()
+        with _validating(request, kind.__name__):
+            return kind.model_validate_json(response.content or b"{}")
 
-    def _list(self, path: str, params: Mapping[str, Any], view: type[V], *, items: str, key: str = "id") -> Listing[V]:
+    def _list(
+        self, path: str, params: Mapping[str, Any], view: Callable[[], type[V]], *, items: str, key: str = "id"
+    ) -> Listing[V]:
+        from .._pagination import Listing
+
         query, options = split_options(params)
         starting_after = query.pop("starting_after", None)
         request = build_request("GET", path, options, query=query)
         fetch = partial(self._page, request, view, items, key)
         return Listing(fetch, key=lambda item: str(getattr(item, key)), starting_after=starting_after)
 
-    async def _page(self, request: Request, view: type[V], items: str, key: str, starting_after: str | None) -> Page[V]:
+    async def _page(
+        self, request: Request, view: Callable[[], type[V]], items: str, key: str, starting_after: str | None
+    ) -> Page[V]:
+        from .._pagination import Page
+
         if starting_after:
             request = request._replace(query={**request.query, "starting_after": starting_after})
-        response = await self._transport.send(request)
+        response = await self._transport.send(request._replace(meanwhile=lambda: view().build_now()))
+        kind = view()
         with _validating(request, f"list of {items}"):
-            answer = from_json(response.content)
-            found = tuple(view.model_validate(item) for item in answer.get(items) or ())
+            answer = _from_json(response.content)
+            found = tuple(kind.model_validate(item) for item in answer.get(items) or ())
             if starting_after and found and str(getattr(found[-1], key)) == starting_after:
                 return Page(())  # the service ignores `starting_after`: without this, its pages would never end
             return Page(found, bool(answer.get("has_more")), answer.get("total_count"))
@@ -103,30 +115,42 @@ def _validating(request: Request, what: str) -> Iterator[None]:
     """Raise `APIResponseError` for invalid answers, which names the fields, but never their values: some are secret."""
     try:
         yield
-    except ValidationError as error:
-        problems = "; ".join(f"{'.'.join(map(str, e['loc']))}: {e['msg']}" for e in error.errors()[:3])
-    except (ValueError, AttributeError, TypeError):
-        problems = "not the JSON that was expected"
+    except (ValueError, AttributeError, TypeError, RecursionError) as error:
+        problems = _problems(error)
     else:
         return
     message = f"The answer to {request.method} {request.path} is no {what} ({problems})"
     raise APIResponseError(message, method=request.method, path=request.path) from None
 
 
+def _problems(error: Exception) -> str:
+    from pydantic import ValidationError
+
+    if isinstance(error, ValidationError):
+        return "; ".join(f"{'.'.join(map(str, e['loc']))}: {e['msg']}" for e in error.errors()[:3])
+    return "not the JSON that was expected"
+
+
 async def get_json(transport: Transport, path: str, query: Mapping[str, Any], timeout: float | None) -> Any:
     """The JSON answer of a route to a GET; raises `APIResponseError` if it is not JSON."""
-    return await _json(transport, Request("GET", path, query=_query(query), timeout=timeout))
+    request = Request("GET", path, query=_query(query), timeout=timeout)
+    response = await transport.send(request)
+    with _validating(request, "JSON"):
+        return _from_json(response.content)
 
 
 async def post_json(transport: Transport, path: str, body: Mapping[str, Any]) -> Any:
     """The JSON answer of a route to a POST; raises `APIResponseError` if it is not JSON."""
-    return await _json(transport, Request("POST", path, json=body))
-
-
-async def _json(transport: Transport, request: Request) -> Any:
+    request = Request("POST", path, json=body)
     response = await transport.send(request)
     with _validating(request, "JSON"):
-        return from_json(response.content)
+        return json.loads(response.content)  # pydantic's parser would be imported before the first command's devbox
+
+
+def _from_json(content: bytes) -> Any:
+    from pydantic_core import from_json  # refuses text that is no Unicode, as names may be
+
+    return from_json(content)
 
 
 def path_of(template: str, *parts: str) -> str:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Unpack
 
-from ..models.accounts import AccountView
+from .. import models
 from ..params._options import RequestOptions
 from ._resource import APIResource
 
@@ -12,6 +12,6 @@ from ._resource import APIResource
 class AccountsAPI(APIResource):
     """Operations on accounts."""
 
-    async def me(self, **options: Unpack[RequestOptions]) -> AccountView:
+    async def me(self, **options: Unpack[RequestOptions]) -> models.AccountView:
         """The account of the API key (`GET /v1/accounts/me`)."""
-        return await self._get("/v1/accounts/me", options, AccountView)
+        return await self._get("/v1/accounts/me", options, lambda: models.AccountView)

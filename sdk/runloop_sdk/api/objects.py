@@ -7,11 +7,11 @@ from contextlib import aclosing, asynccontextmanager
 from typing import TYPE_CHECKING, Any, Unpack
 from urllib.parse import parse_qsl, urlsplit
 
+from .. import models
 from .._config import LONG_TIMEOUT
 from .._downloads import skip_bytes
 from .._transport import Request
 from .._upload import Upload
-from ..models.objects import ObjectDownloadURLView, ObjectView
 from ..params._options import LongRequestOptions, RequestOptions
 from ..params.objects import ObjectCreateParams, ObjectDownloadParams, ObjectListParams, ObjectListPublicParams
 from ._resource import APIResource, path_of
@@ -23,33 +23,33 @@ if TYPE_CHECKING:
 class ObjectsAPI(APIResource):
     """Operations on storage objects."""
 
-    async def create(self, **params: Unpack[ObjectCreateParams]) -> ObjectView:
+    async def create(self, **params: Unpack[ObjectCreateParams]) -> models.ObjectView:
         """A new object: PUT its bytes to `upload_url`, without the API key, then `complete` it (`POST /v1/objects`)."""
-        return await self._post("/v1/objects", params, ObjectView)
+        return await self._post("/v1/objects", params, lambda: models.ObjectView)
 
-    async def retrieve(self, id: str, **options: Unpack[RequestOptions]) -> ObjectView:
+    async def retrieve(self, id: str, **options: Unpack[RequestOptions]) -> models.ObjectView:
         """An object, deleted ones too (`GET /v1/objects/{id}`)."""
-        return await self._get(path_of("/v1/objects/{}", id), options, ObjectView)
+        return await self._get(path_of("/v1/objects/{}", id), options, lambda: models.ObjectView)
 
-    def list(self, **params: Unpack[ObjectListParams]) -> Listing[ObjectView]:
+    def list(self, **params: Unpack[ObjectListParams]) -> Listing[models.ObjectView]:
         """Objects, newest first (`GET /v1/objects`)."""
-        return self._list("/v1/objects", params, ObjectView, items="objects")
+        return self._list("/v1/objects", params, lambda: models.ObjectView, items="objects")
 
-    def list_public(self, **params: Unpack[ObjectListPublicParams]) -> Listing[ObjectView]:
+    def list_public(self, **params: Unpack[ObjectListPublicParams]) -> Listing[models.ObjectView]:
         """Objects that everybody may use (`GET /v1/objects/list_public`)."""
-        return self._list("/v1/objects/list_public", params, ObjectView, items="objects")
+        return self._list("/v1/objects/list_public", params, lambda: models.ObjectView, items="objects")
 
-    async def complete(self, id: str, **options: Unpack[LongRequestOptions]) -> ObjectView:
+    async def complete(self, id: str, **options: Unpack[LongRequestOptions]) -> models.ObjectView:
         """The object, now that its bytes are uploaded (`POST /v1/objects/{id}/complete`)."""
-        return await self._post_empty(path_of("/v1/objects/{}/complete", id), options, ObjectView)
+        return await self._post_empty(path_of("/v1/objects/{}/complete", id), options, lambda: models.ObjectView)
 
-    async def download(self, id: str, **params: Unpack[ObjectDownloadParams]) -> ObjectDownloadURLView:
+    async def download(self, id: str, **params: Unpack[ObjectDownloadParams]) -> models.ObjectDownloadURLView:
         """A URL to get its bytes from, without the API key (`GET /v1/objects/{id}/download`)."""
-        return await self._get(path_of("/v1/objects/{}/download", id), params, ObjectDownloadURLView)
+        return await self._get(path_of("/v1/objects/{}/download", id), params, lambda: models.ObjectDownloadURLView)
 
-    async def delete(self, id: str, **options: Unpack[LongRequestOptions]) -> ObjectView:
+    async def delete(self, id: str, **options: Unpack[LongRequestOptions]) -> models.ObjectView:
         """Delete the object (`POST /v1/objects/{id}/delete`)."""
-        return await self._post_empty(path_of("/v1/objects/{}/delete", id), options, ObjectView)
+        return await self._post_empty(path_of("/v1/objects/{}/delete", id), options, lambda: models.ObjectView)
 
     # Bytes travel by presigned URLs, which name another host and carry their own permission
 

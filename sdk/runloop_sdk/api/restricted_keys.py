@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Unpack
 
-from ..models.restricted_keys import RestrictedKeyCreatedView
+from .. import models
 from ..params.restricted_keys import RestrictedKeyCreateParams
 from ._resource import APIResource
 
@@ -12,6 +12,6 @@ from ._resource import APIResource
 class RestrictedKeysAPI(APIResource):
     """Operations on restricted keys."""
 
-    async def create(self, **params: Unpack[RestrictedKeyCreateParams]) -> RestrictedKeyCreatedView:
+    async def create(self, **params: Unpack[RestrictedKeyCreateParams]) -> models.RestrictedKeyCreatedView:
         """A new restricted key, whose secret is only returned here (`POST /v1/restricted_keys`)."""
-        return await self._post("/v1/restricted_keys", params, RestrictedKeyCreatedView)
+        return await self._post("/v1/restricted_keys", params, lambda: models.RestrictedKeyCreatedView)

@@ -174,7 +174,8 @@ __all__ = [
 def __getattr__(name: str) -> object:
     if name not in _FILE_OF:
         raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
-    return getattr(import_module(f".{_FILE_OF[name]}", __name__), name)
+    found = globals()[name] = getattr(import_module(f".{_FILE_OF[name]}", __name__), name)
+    return found
 
 
 def __dir__() -> list[str]:

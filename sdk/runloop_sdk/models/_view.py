@@ -18,4 +18,5 @@ class View(BaseModel):
     @classmethod
     def build_now(cls) -> None:
         """Build the view's schema, unless it is there: what its first use would do."""
-        cls.model_rebuild(_types_namespace={})
+        if not cls.__pydantic_complete__:
+            cls.model_rebuild(_types_namespace={})

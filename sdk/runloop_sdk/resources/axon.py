@@ -9,7 +9,6 @@ from .._arguments import check_arguments
 from .._axon_events import AxonEventStream
 from .._errors import NotFoundError
 from .._pagination import ResourceListing
-from ..models.axons import AxonEventView, AxonView, PublishResultView, SqlBatchResultView, SqlQueryResultView
 from ..params._options import RequestOptions
 from ..params.axons import (
     AxonCreateParams,
@@ -23,6 +22,7 @@ from ..params.axons import (
 if TYPE_CHECKING:
     from .._event_stream import EventResponse, EventStream
     from ..api._client import AsyncRunloopAPI
+    from ..models.axons import AxonEventView, AxonView, PublishResultView, SqlBatchResultView, SqlQueryResultView
 
 
 @check_arguments

@@ -8,13 +8,13 @@ from .._arguments import check_arguments
 from .._errors import UnexpectedStateError
 from .._pagination import ResourceListing
 from .._polling import PollingConfig, Wait
-from ..models.blueprints import BlueprintBuildLogsListView, BlueprintView
 from ..params._options import LongRequestOptions, RequestOptions
 from ..params._waiting import SDKBlueprintCreateParams, SDKDevboxCreateFromImageParams
 from ..params.blueprints import BlueprintCreateParams, BlueprintListParams
 
 if TYPE_CHECKING:
     from ..api._client import AsyncRunloopAPI
+    from ..models.blueprints import BlueprintBuildLogsListView, BlueprintView
     from .devbox import AsyncDevbox
 
 BUILT = "build_complete"

@@ -14,9 +14,6 @@ from .._pagination import ResourceListing
 from .._polling import PollingConfig, Wait
 from .._tunnels import tunnel_url
 from ..cancellation import complete_or_undo, run_undo
-from ..models.devboxes import DevboxView, TunnelView
-from ..models.disk_snapshots import DevboxSnapshotAsyncStatusView, DevboxSnapshotView
-from ..models.logs import DevboxLogsListView
 from ..params._options import LongRequestOptions, PollingRequestOptions, RequestOptions
 from ..params._waiting import (
     SDKDevboxCreateFromImageParams,
@@ -33,13 +30,16 @@ from ..params.disk_snapshots import DiskSnapshotUpdateParams
 from .command import AsyncCommandInterface
 from .execution import AsyncExecution, AsyncExecutionResult
 from .fan_out import OnFailure, fan_out
-from .file import AsyncFileInterface
-from .network import AsyncNetworkInterface
-from .pty import AsyncPty
-from .shell import AsyncNamedShell
 
 if TYPE_CHECKING:
     from ..api._client import AsyncRunloopAPI
+    from ..models.devboxes import DevboxView, TunnelView
+    from ..models.disk_snapshots import DevboxSnapshotAsyncStatusView, DevboxSnapshotView
+    from ..models.logs import DevboxLogsListView
+    from .file import AsyncFileInterface
+    from .network import AsyncNetworkInterface
+    from .pty import AsyncPty
+    from .shell import AsyncNamedShell
 
 DEVBOX_HOLD = 25.0
 """Seconds for which the API holds a request that waits for a devbox."""
@@ -80,11 +80,15 @@ class AsyncDevbox:
     @cached_property
     def file(self) -> AsyncFileInterface:
         """Files: read and write them."""
+        from .file import AsyncFileInterface  # archives, and what guards against hostile ones
+
         return AsyncFileInterface(self._api, self._id, self.cmd)
 
     @cached_property
     def net(self) -> AsyncNetworkInterface:
         """Access from outside: SSH and tunnels."""
+        from .network import AsyncNetworkInterface
+
         return AsyncNetworkInterface(self._api, self._id)
 
     def shell(self, shell_name: str | None = None) -> AsyncNamedShell:
@@ -92,6 +96,8 @@ class AsyncDevbox:
 
         Sends no request; the shell is created at its first command.
         """
+        from .shell import AsyncNamedShell
+
         name = uuid4() if shell_name is None else shell_name
         return self._shells.setdefault(name, AsyncNamedShell(self.cmd, name))
 
@@ -100,6 +106,8 @@ class AsyncDevbox:
 
         `cols` and `rows` are its size in characters, 1 to 1000, both or none.
         """
+        from .pty import AsyncPty
+
         return AsyncPty(self._api, self._id, session, cols=cols, rows=rows)
 
     def execution(self, execution_id: str) -> AsyncExecution:

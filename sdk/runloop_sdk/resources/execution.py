@@ -13,7 +13,6 @@ from .._errors import APIStatusError, ConfigurationError, PollingTimeoutError
 from .._output import OutputReader
 from .._polling import Wait
 from .._streams import BOTH, OutputChunk, StreamName, collect, require_size
-from ..models.executions import DevboxAsyncExecutionDetailView, DevboxSendStdInResult, ExecutionUpdateChunk
 from ..params._options import LongRequestOptions, PollingRequestOptions, RequestOptions
 from ..params.commands import OutputCallback
 from .execution_state import ExecutionState
@@ -21,6 +20,7 @@ from .execution_state import ExecutionState
 if TYPE_CHECKING:
     from .._event_stream import EventResponse
     from ..api._client import AsyncRunloopAPI
+    from ..models.executions import DevboxAsyncExecutionDetailView, DevboxSendStdInResult, ExecutionUpdateChunk
 
 EXECUTION_HOLD = 25.0
 """Seconds that the API holds a wait for a command."""

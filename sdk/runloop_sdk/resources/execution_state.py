@@ -7,10 +7,10 @@ from collections.abc import Awaitable, Callable
 from typing import TYPE_CHECKING
 
 from .._errors import WaitTimeoutError
-from ..models.executions import DevboxAsyncExecutionDetailView
 
 if TYPE_CHECKING:
     from ..api._client import AsyncRunloopAPI
+    from ..models.executions import DevboxAsyncExecutionDetailView
 
 
 class ExecutionState:

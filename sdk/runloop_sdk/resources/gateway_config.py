@@ -6,12 +6,12 @@ from typing import TYPE_CHECKING, Unpack
 
 from .._arguments import check_arguments
 from .._pagination import ResourceListing
-from ..models.gateway_configs import GatewayConfigView
 from ..params._options import LongRequestOptions, RequestOptions
 from ..params.gateway_configs import GatewayConfigCreateParams, GatewayConfigListParams, GatewayConfigUpdateParams
 
 if TYPE_CHECKING:
     from ..api._client import AsyncRunloopAPI
+    from ..models.gateway_configs import GatewayConfigView
 
 
 @check_arguments

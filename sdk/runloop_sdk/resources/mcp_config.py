@@ -6,12 +6,12 @@ from typing import TYPE_CHECKING, Unpack
 
 from .._arguments import check_arguments
 from .._pagination import ResourceListing
-from ..models.mcp_configs import McpConfigView
 from ..params._options import LongRequestOptions, RequestOptions
 from ..params.mcp_configs import McpConfigCreateParams, McpConfigListParams, McpConfigUpdateParams
 
 if TYPE_CHECKING:
     from ..api._client import AsyncRunloopAPI
+    from ..models.mcp_configs import McpConfigView
 
 
 @check_arguments

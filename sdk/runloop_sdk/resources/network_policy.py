@@ -6,12 +6,12 @@ from typing import TYPE_CHECKING, Unpack
 
 from .._arguments import check_arguments
 from .._pagination import ResourceListing
-from ..models.network_policies import NetworkPolicyView
 from ..params._options import LongRequestOptions, RequestOptions
 from ..params.network_policies import NetworkPolicyCreateParams, NetworkPolicyListParams, NetworkPolicyUpdateParams
 
 if TYPE_CHECKING:
     from ..api._client import AsyncRunloopAPI
+    from ..models.network_policies import NetworkPolicyView
 
 
 @check_arguments

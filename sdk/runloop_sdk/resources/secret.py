@@ -6,12 +6,12 @@ from typing import TYPE_CHECKING, Unpack
 
 from .._arguments import check_arguments
 from .._pagination import ResourceListing
-from ..models.secrets import SecretView
 from ..params._options import LongRequestOptions, RequestOptions
 from ..params.secrets import SecretListParams
 
 if TYPE_CHECKING:
     from ..api._client import AsyncRunloopAPI
+    from ..models.secrets import SecretView
 
 
 @check_arguments

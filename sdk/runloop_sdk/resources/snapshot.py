@@ -6,12 +6,12 @@ from typing import TYPE_CHECKING, Unpack
 
 from .._arguments import check_arguments
 from .._pagination import ResourceListing
-from ..models.disk_snapshots import DevboxSnapshotView
 from ..params.disk_snapshots import DiskSnapshotListParams
 from .devbox import AsyncSnapshot
 
 if TYPE_CHECKING:
     from ..api._client import AsyncRunloopAPI
+    from ..models.disk_snapshots import DevboxSnapshotView
 
 
 @check_arguments

@@ -18,13 +18,13 @@ from .._pagination import ResourceListing
 from .._upload import UploadSource, open_upload, with_progress
 from ..archives import SMALL, TarFilter, pack
 from ..cancellation import run_undo
-from ..models.objects import ObjectDownloadURLView, ObjectView
 from ..params._options import LongRequestOptions, RequestOptions
 from ..params.blueprints import BuildContext
 from ..params.objects import ObjectContentType, ObjectCreateParams, ObjectDownloadParams, ObjectListParams
 
 if TYPE_CHECKING:
     from ..api._client import AsyncRunloopAPI
+    from ..models.objects import ObjectDownloadURLView, ObjectView
 
 _BY_SUFFIX: dict[str, ObjectContentType] = {
     ".txt": "text", ".md": "text", ".csv": "text", ".json": "text", ".html": "text", ".py": "text", ".yaml": "text",
