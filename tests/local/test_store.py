@@ -358,7 +358,7 @@ def test_a_record_is_the_same_when_it_is_read_again() -> None:
 @pytest.mark.parametrize(
     ("body", "sentence"),
     [
-        ([], "dictionary"),
+        ([], "object"),
         ({**DEVBOX, "id": 5}, "id: "),
         ({"id": "dbx_1", "transitions": TRANSITIONS}, "create_time_ms: Field required"),
         ({**DEVBOX, "transitions": []}, "transitions: there are none"),

@@ -8,7 +8,7 @@ from contextlib import suppress
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-from pydantic import TypeAdapter, ValidationError
+import msgspec
 
 from runloop_local.images.errors import ImageError
 from runloop_local.images.image import Image, ImageConfig
@@ -51,9 +51,6 @@ class ImageRecord:
         return Image(Reference.parse(self.reference), self.digest, names, self.config, size)
 
 
-_ADAPTER = TypeAdapter(ImageRecord)
-
-
 class ImageRecords:
     """The records in a folder."""
 
@@ -74,7 +71,7 @@ class ImageRecords:
         file = self._file(Reference.parse(record.reference))
         unfinished = file.with_suffix(".new")
         with unfinished.open("wb") as target:
-            target.write(_ADAPTER.dump_json(record))
+            target.write(msgspec.json.encode(record))
             target.flush()
             os.fsync(target.fileno())
         unfinished.rename(file)
@@ -98,8 +95,8 @@ class ImageRecords:
 
 def _load(file: Path) -> ImageRecord | None:
     try:
-        record = _ADAPTER.validate_json(file.read_bytes())
+        record = msgspec.json.decode(file.read_bytes(), type=ImageRecord)
         Reference.parse(record.reference)
-    except (FileNotFoundError, ValidationError, ImageError):
+    except (FileNotFoundError, msgspec.DecodeError, ImageError):
         return None  # an image that cannot be read is pulled again, and its layers are still there
     return record

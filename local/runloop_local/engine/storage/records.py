@@ -4,10 +4,11 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping
 from dataclasses import asdict, dataclass, field
-from functools import cache
 from typing import TYPE_CHECKING, Any, TypeVar
 
-from pydantic import TypeAdapter, ValidationError, model_validator
+import msgspec
+
+from ...validation import sentence
 
 if TYPE_CHECKING:
     from _typeshed import DataclassInstance
@@ -22,31 +23,32 @@ class Record:
     unknown: Mapping[str, Any] = field(default_factory=dict, repr=False, compare=False)
     """Fields stored by another version, which are written back unchanged."""
 
-    @model_validator(mode="before")
-    @classmethod
-    def _set_unknown_apart(cls, body: Any) -> Any:
-        if not isinstance(body, dict) or body.keys() <= cls.__dataclass_fields__.keys():
-            return body
-        known = {name: value for name, value in body.items() if name in cls.__dataclass_fields__}
-        return {**known, "unknown": {name: value for name, value in body.items() if name not in known}}
-
 
 def loader(kind: type[T]) -> Callable[[Any], T]:
     """A function that parses stored bodies to records of this kind; it raises `ValueError` for invalid ones."""
 
-    @cache  # created at the first use, as that takes milliseconds
-    def adapter() -> TypeAdapter[T]:
-        return TypeAdapter(kind)
-
     def load(body: Any) -> T:
         try:
-            return adapter().validate_python(body)
-        except ValidationError as error:
-            first = error.errors(include_url=False, include_context=False, include_input=False)[0]
-            location = ".".join(map(str, first["loc"]))
-            raise ValueError(f"{location}: {first['msg']}" if location else first["msg"]) from None
+            found = msgspec.convert(body, kind)
+        except msgspec.ValidationError as error:
+            raise ValueError(sentence(error)) from None
+        _keep_unknown(found, body)
+        return found
 
     return load
+
+
+def _keep_unknown(value: Any, body: Any) -> None:
+    """Keep in each record of a converted value those fields of its body that it does not have."""
+    if isinstance(value, tuple):
+        for each, part in zip(value, body, strict=True):
+            _keep_unknown(each, part)
+    elif isinstance(value, Record):
+        known = value.__dataclass_fields__
+        if unknown := {name: part for name, part in body.items() if name not in known}:
+            object.__setattr__(value, "unknown", unknown)  # nobody else has seen this record yet
+        for name in body.keys() & known:
+            _keep_unknown(getattr(value, name), body[name])
 
 
 def body_of(record: DataclassInstance) -> dict[str, Any]:
