@@ -1,5 +1,7 @@
 """Imports, those inside functions and those for types only included: no circles, and one direction between rooms."""
 
+import subprocess
+import sys
 from graphlib import TopologicalSorter
 
 import grimp
@@ -58,3 +60,17 @@ def test_images_know_nothing_of_what_uses_them(above: str) -> None:
 def room_of(module: str) -> str:
     """The part of the package that a module is in."""
     return [*module.split("."), ""][1]
+
+
+NOT_FOR_THE_START = {
+    *("pydantic", "httpx", "cryptography", "h2", "websockets", "zstandard"),
+    *("runloop_local.routes.table", "runloop_local.images.puller", "runloop_local.container"),
+}
+
+
+def test_the_service_starts_without_what_only_requests_need() -> None:
+    code = "import sys, runloop_local.serve_here, runloop_local.server; print(*sys.modules)"
+    run = subprocess.run([sys.executable, "-P", "-c", code], capture_output=True, text=True, check=True)
+    loaded = set(run.stdout.split())
+    assert "runloop_local.engine.engine" in loaded
+    assert NOT_FOR_THE_START & loaded == set()

@@ -1,4 +1,4 @@
-"""Where JSON does not fit its type, and why: msgspec's errors as the services' sentences tell them."""
+"""Where JSON does not fit its type, and why: msgspec's errors as sentences of the service tell them."""
 
 from __future__ import annotations
 
@@ -16,7 +16,8 @@ def located(error: msgspec.MsgspecError) -> tuple[str, str]:
     """The place of an error, such as `mounts.0.type`, and the reason; the place is empty for the document itself."""
     found = _MESSAGE.fullmatch(str(error))
     reason, path = (str(error), "") if found is None else (found["reason"], found["path"] or "")
-    place = path.removeprefix("key in ").removeprefix("$").replace("[", ".").replace("]", "").removeprefix(".")
+    steps = path.removeprefix("key in ").removeprefix("$").replace("[...]", ".*")
+    place = steps.replace("[", ".").replace("]", "").removeprefix(".")
     missing = _MISSING.fullmatch(reason)
     if missing is None:
         return place, reason

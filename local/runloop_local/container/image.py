@@ -31,7 +31,7 @@ LABEL = "ai.runloop.local"
 """The label of all images and containers of the service."""
 PACKAGES = frozenset(
     {
-        *("cryptography", "h11", "h2", "httptools", "httpx", "isal", "platformdirs", "pydantic"),
+        *("cryptography", "h11", "h2", "httptools", "httpx", "isal", "msgspec", "platformdirs"),
         *("python-multipart", "starlette", "uvicorn", "websockets", "zstandard"),
     }
 )

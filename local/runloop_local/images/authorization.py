@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 from urllib.parse import urlsplit
 
 import httpx
-from pydantic import BaseModel, ValidationError
+import msgspec
 
 from runloop_local.images.errors import SourceError
 
@@ -48,7 +48,7 @@ def challenges(header: str) -> list[Challenge]:
     return found
 
 
-class _Answer(BaseModel):
+class _Answer(msgspec.Struct):
     token: str | None = None
     access_token: str | None = None
 
@@ -115,8 +115,8 @@ def _refused(host: str, status: int, *, has_credentials: bool) -> str:
 
 def _read_token(realm: str, answer: httpx.Response) -> str:
     try:
-        said = _Answer.model_validate_json(answer.content[:_MAX_TOKEN])
-    except ValidationError:  # not chained: the answer may hold a token
+        said = msgspec.json.decode(answer.content[:_MAX_TOKEN], type=_Answer)
+    except (msgspec.DecodeError, RecursionError):  # not chained: the answer may hold a token
         said = _Answer()
     token = said.token or said.access_token
     if not token or not token.isascii() or not token.isprintable():

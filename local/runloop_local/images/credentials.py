@@ -11,7 +11,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from pydantic import BaseModel, Field, ValidationError
+import msgspec
 
 from runloop_local.images.errors import SourceError
 
@@ -36,17 +36,17 @@ class Credentials:
     """A refresh token, which is exchanged for others."""
 
 
-class _Auth(BaseModel):
+class _Auth(msgspec.Struct):
     auth: str | None = None
     username: str | None = None
     password: str | None = None
     identitytoken: str | None = None
 
 
-class _File(BaseModel):
+class _File(msgspec.Struct, rename="camel"):
     auths: dict[str, _Auth | None] | None = None
-    cred_helpers: dict[str, str] | None = Field(None, alias="credHelpers")
-    creds_store: str | None = Field(None, alias="credsStore")
+    cred_helpers: dict[str, str] | None = None
+    creds_store: str | None = None
 
 
 class CredentialFiles:
@@ -163,10 +163,10 @@ def _decoded(auth: _Auth, key: str) -> Credentials | None:
 
 def _load(path: Path) -> _File | None:
     try:
-        return _File.model_validate_json(path.read_bytes())
+        return msgspec.json.decode(path.read_bytes(), type=_File)
     except (FileNotFoundError, NotADirectoryError):
         return None
     except OSError as error:
         raise SourceError(f"{path} cannot be read: {error.strerror}") from error
-    except ValidationError:  # not chained, as it quotes the file
+    except (msgspec.DecodeError, RecursionError):  # not chained, as it quotes the file
         raise SourceError(f"{path} is no file of credentials: log in again, or move it away") from None

@@ -11,7 +11,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Protocol
 
-from pydantic import BaseModel, TypeAdapter, ValidationError
+import msgspec
 
 from runloop_local.images import manifest
 from runloop_local.images.errors import NotThereError, SourceError
@@ -137,7 +137,7 @@ def _blob_name(wanted: Descriptor) -> str:
     return f"blobs/{wanted.digest.replace(':', '/')}"
 
 
-class _Saved(BaseModel):
+class _Saved(msgspec.Struct, kw_only=True):
     Config: str
     RepoTags: list[str] | None = None
     Layers: list[str]
@@ -192,8 +192,8 @@ def _read_saved(files: Files, where: str) -> list[_Saved]:
     if found is None:
         raise SourceError(f"{where} is neither an OCI layout nor what docker save writes")
     try:
-        return TypeAdapter(list[_Saved]).validate_json(read(found, "its list of images"))
-    except ValidationError:
+        return msgspec.json.decode(read(found, "its list of images"), type=list[_Saved])
+    except (msgspec.DecodeError, RecursionError):
         raise SourceError(f"{where} has a manifest.json that is wrong") from None
 
 

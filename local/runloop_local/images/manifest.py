@@ -8,11 +8,12 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Annotated, TypeVar
 
-from pydantic import AfterValidator, BaseModel, Field, ValidationError
-from pydantic.alias_generators import to_camel, to_pascal
+import msgspec
+from msgspec import Meta
 
 from runloop_local.images.errors import NotThereError, SourceError, WrongDigestError
 from runloop_local.images.image import ImageConfig
+from runloop_local.validation import located
 
 MAX_DOCUMENT = 8 << 20
 """The limit for a manifest, an index or a configuration."""
@@ -30,21 +31,14 @@ _VARIANTS = {"x86_64": ("", "v1"), "aarch64": ("v8",), "armv7l": ("v7", "v6", "v
 _MOST_SHOWN = 12
 
 
-def _checked_digest(text: str) -> str:
-    algorithm, _, digits = text.partition(":")
-    if algorithm != "sha256" or len(digits) != 64 or not set(digits) <= set("0123456789abcdef"):
-        raise ValueError("is no sha256 digest")
-    return text
+Digest = Annotated[str, Meta(pattern=r"^sha256:[0-9a-f]{64}\Z")]
 
 
-Digest = Annotated[str, AfterValidator(_checked_digest)]
+class _Document(msgspec.Struct, frozen=True, rename="camel"):
+    """What Docker and OCI name by camel case."""
 
 
-class _Document(BaseModel):
-    model_config = {"alias_generator": to_camel, "frozen": True}
-
-
-class Platform(_Document):
+class Platform(_Document, frozen=True):
     """What an image runs on."""
 
     architecture: str = ""
@@ -56,39 +50,37 @@ class Platform(_Document):
         return "/".join(part for part in (self.os, self.architecture, self.variant) if part)
 
 
-class Descriptor(_Document):
+class Descriptor(_Document, frozen=True, kw_only=True):
     """Names a blob or a manifest by its digest."""
 
     digest: Digest
     media_type: str = ""
-    size: Annotated[int, Field(ge=0)]
+    size: Annotated[int, Meta(ge=0)]
     platform: Platform | None = None
     annotations: dict[str, str] | None = None
 
 
-class Manifest(_Document):
+class Manifest(_Document, frozen=True, kw_only=True):
     """One image: its configuration and its layers, lowest first."""
 
     media_type: str = ""
     config: Descriptor
-    layers: Annotated[Sequence[Descriptor], Field(max_length=MAX_LAYERS)]
+    layers: Annotated[Sequence[Descriptor], Meta(max_length=MAX_LAYERS)]
 
 
-class Index(_Document):
+class Index(_Document, frozen=True, kw_only=True):
     """Several manifests, of an image for several platforms or of several images."""
 
     media_type: str = ""
-    manifests: Annotated[Sequence[Descriptor], Field(max_length=10_000)]
+    manifests: Annotated[Sequence[Descriptor], Meta(max_length=10_000)]
 
 
-class _RootFS(BaseModel):
-    diff_ids: Annotated[Sequence[Digest], Field(max_length=MAX_LAYERS)] = ()
+class _RootFS(msgspec.Struct, frozen=True):
+    diff_ids: Annotated[Sequence[Digest], Meta(max_length=MAX_LAYERS)] = ()
 
 
-class _Settings(BaseModel):
+class _Settings(msgspec.Struct, frozen=True, rename="pascal"):
     """The `config` of a configuration; each field may be null."""
-
-    model_config = {"alias_generator": to_pascal}
 
     env: Sequence[str] | None = None
     user: str | None = None
@@ -100,7 +92,7 @@ class _Settings(BaseModel):
     on_build: Sequence[str] | None = None
 
 
-class _Configuration(BaseModel):
+class _Configuration(msgspec.Struct, frozen=True, kw_only=True):
     architecture: str = ""
     os: str = ""
     variant: str | None = None
@@ -117,7 +109,7 @@ class Configuration:
     diff_ids: tuple[str, ...]
 
 
-_Model = TypeVar("_Model", bound=BaseModel)
+_Model = TypeVar("_Model", bound=msgspec.Struct)
 
 
 def read_manifest(content: bytes) -> Manifest | Index:
@@ -138,7 +130,7 @@ def read_manifest(content: bytes) -> Manifest | Index:
     return manifest
 
 
-class _Head(_Document):
+class _Head(_Document, frozen=True):
     schema_version: int | None = None
     manifests: Sequence[object] | None = None
 
@@ -179,11 +171,14 @@ def _refuse_nul(said: _Settings) -> None:
 
 def _read(model: type[_Model], content: bytes, what: str) -> _Model:
     try:
-        return model.model_validate_json(content)
-    except ValidationError as error:
-        first = error.errors(include_url=False, include_input=False)[0]
-        where = ".".join(map(str, first["loc"]))
-        raise SourceError(f"{what} is wrong: {f'{_short(where)}: ' if where else ''}{first['msg']}") from None
+        return msgspec.json.decode(content, type=model, strict=False)
+    except RecursionError:
+        raise SourceError(f"{what} is wrong: it is nested too deeply") from None
+    except msgspec.DecodeError as error:
+        where, reason = located(error)
+        if "matching regex" in reason:
+            reason = "is no sha256 digest"  # as no other text has a pattern
+        raise SourceError(f"{what} is wrong: {f'{_short(where)}: ' if where else ''}{reason}") from None
 
 
 def _short(text: str) -> str:

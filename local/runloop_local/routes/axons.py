@@ -4,16 +4,17 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Annotated, Any, Literal
 
-from pydantic import Field
+from msgspec import Meta
 from starlette.routing import Route
 
 from ..engine.axon_sql import Result, SqlError, Statement
 from ..engine.errors import InvalidError
 from ..engine.storage.records import shown
 from ..engine.storage.store import Query
+from .body import Body, read_body
 from .event_stream import event_stream
 from .snapshots import metadata_filter
-from .wire import Body, attempt_of, engine_of, flag, integer, json_response, page_response, path_id, read_body
+from .wire import attempt_of, engine_of, flag, integer, json_response, page_response, path_id
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator
@@ -23,24 +24,24 @@ if TYPE_CHECKING:
 
 MAX_STATEMENTS = 1000
 _LIST_LIMIT = 5000
-_Name = Annotated[str, Field(min_length=1, max_length=255)]
-_Word = Annotated[str, Field(min_length=1, max_length=1024)]
+_Name = Annotated[str, Meta(min_length=1, max_length=255)]
+_Word = Annotated[str, Meta(min_length=1, max_length=1024)]
 
 
-class Create(Body):
+class Create(Body, frozen=True):
     """POST /v1/axons."""
 
     name: _Name | None = None
     metadata: dict[str, str] | None = None
 
 
-class Update(Body):
+class Update(Body, frozen=True):
     """POST /v1/axons/{id}."""
 
     metadata: dict[str, str] | None = None
 
 
-class Publish(Body):
+class Publish(Body, frozen=True):
     """POST /v1/axons/{id}/publish."""
 
     event_type: _Word
@@ -49,7 +50,7 @@ class Publish(Body):
     source: _Word
 
 
-class Sql(Body):
+class Sql(Body, frozen=True):
     """POST /v1/axons/{id}/sql/query."""
 
     sql: str
@@ -60,10 +61,10 @@ class Sql(Body):
         return Statement(self.sql, tuple(self.params or ()))
 
 
-class Batch(Body):
+class Batch(Body, frozen=True):
     """POST /v1/axons/{id}/sql/batch."""
 
-    statements: Annotated[list[Sql], Field(max_length=MAX_STATEMENTS)]
+    statements: Annotated[list[Sql], Meta(max_length=MAX_STATEMENTS)]
 
 
 async def create(request: Request) -> Response:
@@ -108,7 +109,7 @@ async def delete(request: Request) -> Response:
 async def publish(request: Request) -> Response:
     """POST /v1/axons/{id}/publish."""
     body = await read_body(request, Publish)
-    sequence, time_ms = await engine_of(request).axons.publish(path_id(request), body.model_dump(), attempt_of(request))
+    sequence, time_ms = await engine_of(request).axons.publish(path_id(request), body.given(), attempt_of(request))
     return json_response({"sequence": sequence, "timestamp_ms": time_ms})
 
 

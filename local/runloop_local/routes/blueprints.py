@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Annotated, Any, Literal, get_args
 
-from pydantic import Field
+from msgspec import Meta
 from starlette.routing import Route
 
 from ..engine.build.blueprint import BlueprintRequest, BlueprintStatus, blueprint_view
@@ -12,44 +12,34 @@ from ..engine.build.dockerfile import parse
 from ..engine.build.setup_script import Setup, preview
 from ..engine.errors import InvalidError, NotServedError
 from ..engine.storage.store import Page, Query
+from .body import Body, read_body
 from .launch_parameters import LaunchParameters
 from .mounts import MAX_MOUNT_BYTES, CodeMountParameters
-from .wire import (
-    Body,
-    attempt_of,
-    engine_of,
-    flag,
-    integer,
-    json_response,
-    page_response,
-    path_id,
-    raw_json_response,
-    read_body,
-)
+from .wire import attempt_of, engine_of, flag, integer, json_response, page_response, path_id, raw_json_response
 
 if TYPE_CHECKING:
     from starlette.requests import Request
     from starlette.responses import Response
 
 _LIST_LIMIT = 5000
-_Name = Annotated[str, Field(pattern=r"^[A-Za-z0-9][^\s/\\]{0,254}$")]
+_Name = Annotated[str, Meta(pattern=r"^[A-Za-z0-9][^\s/\\]{0,254}\Z")]
 
 
-class BuildContext(Body):
+class BuildContext(Body, frozen=True):
     """The build context, from which COPY and ADD take files."""
 
     type: Literal["object"]
     object_id: str
 
 
-class Credentials(Body):
+class Credentials(Body, frozen=True):
     """Credentials of a registry."""
 
     username: str
-    password: str = Field(repr=False)
+    password: str
 
 
-class Service(Body):
+class Service(Body, frozen=True):
     """A container to run beside a devbox, which is refused: there is no Docker engine."""
 
     name: str
@@ -60,7 +50,7 @@ class Service(Body):
     port_mappings: list[str] | None = None
 
 
-class Create(Body):
+class Create(Body, frozen=True):
     """POST /v1/blueprints and /v1/blueprints/preview."""
 
     name: _Name
@@ -113,7 +103,12 @@ class Create(Body):
         return Setup(tuple(self.system_setup_commands or ()), self.file_mounts or {}, code)
 
     def _shown(self) -> dict[str, Any]:
-        return self.model_dump(exclude_none=True, exclude={"code_mounts": {"__all__": {"token"}}, "services": True})
+        """The request without the secrets in it."""
+        found = self.given()
+        found.pop("services", None)
+        for mount in found.get("code_mounts", ()):
+            mount.pop("token", None)
+        return found
 
 
 async def create(request: Request) -> Response:

@@ -6,31 +6,32 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Annotated, Any
 
-from pydantic import Field
+from msgspec import Meta
 from starlette.requests import Request
 from starlette.responses import Response
 from starlette.routing import Route
 
 from ..engine.storage.store import Query
-from .wire import Body, attempt_of, engine_of, flag, integer, json_response, page_response, path_id
+from .body import Body
+from .wire import attempt_of, engine_of, flag, integer, json_response, page_response, path_id
 
 if TYPE_CHECKING:
     from ..engine.config_collection import ConfigCollection
     from ..engine.engine import Engine
 
 _LIST_LIMIT = 5000
-Name = Annotated[str, Field(min_length=1, max_length=255)]
+Name = Annotated[str, Meta(min_length=1, max_length=255)]
 
 
-class NamedBody(Body):
+class NamedBody(Body, frozen=True):
     """The fields that every entry may have."""
 
     name: Name | None = None
-    description: Annotated[str, Field(max_length=4096)] | None = None
+    description: Annotated[str, Meta(max_length=4096)] | None = None
 
     def names(self) -> dict[str, Any]:
         """The name and description, if given."""
-        return self.model_dump(include={"name", "description"}, exclude_none=True)
+        return {name: text for name, text in self.given().items() if name in ("name", "description")}
 
 
 @dataclass(frozen=True, slots=True)

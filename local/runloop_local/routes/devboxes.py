@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import replace
 from typing import TYPE_CHECKING, Annotated, Any, get_args
 
-from pydantic import Field
+from msgspec import Meta
 from starlette.routing import Route
 
 from ..engine.devbox.lifecycle import DevboxRecord, Status
@@ -14,13 +14,13 @@ from ..engine.ids import new_id, now_ms
 from ..engine.storage.store import Query
 from ..engine.views import devbox_view, usage_view
 from ..scopes import may_run_commands
+from .body import Body, read_body
 from .kernels import owner_of
 from .launch_parameters import LaunchParameters
 from .mounts import CodeMountParameters, Mount, code_of, files_of, objects_of, refuse_agents
 from .tunnels import EnableTunnel
 from .wire import (
     HOLD_S,
-    Body,
     attempt_of,
     engine_of,
     flag,
@@ -29,7 +29,6 @@ from .wire import (
     json_response,
     page_response,
     path_id,
-    read_body,
     wait_expired,
 )
 
@@ -47,7 +46,7 @@ _LIST_LIMIT = 5000
 _CLOUD_ONLY = ("gateways", "mcp")
 
 
-class Create(Body):
+class Create(Body, frozen=True):
     """POST /v1/devboxes."""
 
     name: str | None = None
@@ -76,7 +75,7 @@ class Create(Body):
             create_time_ms=now_ms(),
             name=self.name,
             metadata=self.metadata or {},
-            launch_parameters=parameters.model_dump(exclude_none=True),
+            launch_parameters=parameters.given(),
             environment_variables=self.environment_variables or {},
             file_mounts=files_of(self.mounts or (), self.file_mounts or {}),
             object_mounts=objects_of(self.mounts or ()),
@@ -101,21 +100,21 @@ class Create(Body):
                 )
 
 
-class Update(Body):
+class Update(Body, frozen=True):
     """POST /v1/devboxes/{id}."""
 
     name: str | None = None
     metadata: dict[str, str] | None = None
 
 
-class Wait(Body):
+class Wait(Body, frozen=True):
     """POST .../wait_for_status."""
 
-    statuses: Annotated[list[Status], Field(min_length=1)]
+    statuses: Annotated[list[Status], Meta(min_length=1)]
     timeout_seconds: float | None = None
 
 
-class Shutdown(Body):
+class Shutdown(Body, frozen=True):
     """POST .../shutdown; clients usually give `force` in the query."""
 
     force: str | None = None
@@ -169,7 +168,7 @@ async def retrieve(request: Request) -> Response:
 async def update(request: Request) -> Response:
     """POST /v1/devboxes/{id}."""
     body = await read_body(request, Update)
-    return await _change(request, lambda devbox: devbox.state.change(**body.model_dump(exclude_none=True)))
+    return await _change(request, lambda devbox: devbox.state.change(**body.given()))
 
 
 async def wait_for_status(request: Request) -> Response:

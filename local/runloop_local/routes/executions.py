@@ -6,25 +6,15 @@ import asyncio
 import signal
 from typing import TYPE_CHECKING, Annotated, Literal
 
-from pydantic import Field
+from msgspec import Meta
 from starlette.routing import Route
 
 from ..engine.devbox.execution_manager import ExecutionRequest
 from ..engine.errors import InvalidError, NotFoundError
 from ..engine.ids import checked_id
 from ..engine.views import execution_view, whole_execution_view
-from .wire import (
-    HOLD_S,
-    Body,
-    attempt_of,
-    engine_of,
-    hold_seconds,
-    integer,
-    json_response,
-    path_id,
-    read_body,
-    wait_expired,
-)
+from .body import Body, read_body
+from .wire import HOLD_S, attempt_of, engine_of, hold_seconds, integer, json_response, path_id, wait_expired
 
 if TYPE_CHECKING:
     from starlette.requests import Request
@@ -38,12 +28,12 @@ SYNC_BYTES = 16 * 1024 * 1024
 _COMPLETED = frozenset({"completed"})
 
 
-class Execute(Body):
+class Execute(Body, frozen=True):
     """POST .../execute, execute_async and execute_sync."""
 
     command: str
     command_id: str | None = None
-    optimistic_timeout: Annotated[float, Field(ge=0, le=HOLD_S)] | None = None
+    optimistic_timeout: Annotated[float, Meta(ge=0, le=HOLD_S)] | None = None
     last_n: str | None = None
     attach_stdin: bool | None = None
     shell_name: str | None = None
@@ -56,21 +46,21 @@ class Execute(Body):
         return ExecutionRequest(self.command, chosen, stdin=bool(self.attach_stdin), shell=self.shell_name or None)
 
 
-class Wait(Body):
+class Wait(Body, frozen=True):
     """POST .../executions/{id}/wait_for_status."""
 
-    statuses: Annotated[list[Literal["queued", "running", "completed"]], Field(min_length=1)]
+    statuses: Annotated[list[Literal["queued", "running", "completed"]], Meta(min_length=1)]
     timeout_seconds: float | None = None
     last_n: str | None = None
 
 
-class Kill(Body):
+class Kill(Body, frozen=True):
     """POST .../executions/{id}/kill."""
 
     kill_process_group: bool | None = None
 
 
-class Send(Body):
+class Send(Body, frozen=True):
     """POST .../executions/{id}/send_std_in."""
 
     text: str | None = None

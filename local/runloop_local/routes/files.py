@@ -10,8 +10,9 @@ from starlette.responses import StreamingResponse
 from starlette.routing import Route
 
 from ..engine.devbox.files import whole
+from .body import Body, read_body
 from .upload import read_upload
-from .wire import MAX_WRITE_BYTES, Body, engine_of, json_response, path_id, read_body
+from .wire import MAX_WRITE_BYTES, engine_of, json_response, path_id
 
 if TYPE_CHECKING:
     from collections.abc import Coroutine
@@ -24,7 +25,7 @@ if TYPE_CHECKING:
 T = TypeVar("T")
 
 
-class Write(Body):
+class Write(Body, frozen=True):
     """POST .../write_file_contents."""
 
     file_path: str
@@ -34,13 +35,13 @@ class Write(Body):
 MAX_READ_BYTES = 100 * 1024 * 1024
 
 
-class Read(Body):
+class Read(Body, frozen=True):
     """POST .../read_file_contents."""
 
     file_path: str
 
 
-class Download(Body):
+class Download(Body, frozen=True):
     """POST .../download_file."""
 
     path: str

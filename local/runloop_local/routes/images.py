@@ -11,7 +11,8 @@ from starlette.routing import Route
 
 from ..engine.errors import EngineError
 from ..sandbox import SandboxError
-from .wire import Body, engine_of, json_response, read_body
+from .body import Body, read_body
+from .wire import engine_of, json_response
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator
@@ -23,7 +24,7 @@ if TYPE_CHECKING:
     from ..images import Image
 
 
-class Pull(Body):
+class Pull(Body, frozen=True):
     """POST /local/images/pull."""
 
     image: str

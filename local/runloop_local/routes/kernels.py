@@ -10,13 +10,14 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Annotated
 
-from pydantic import Field
+from msgspec import Meta
 from starlette.routing import Route
 
 from ..engine.devbox.lifecycle import Owner
 from ..engine.errors import InvalidError
+from .body import Body, read_body
 from .event_stream import PING, event_stream
-from .wire import Body, attempt_of, engine_of, json_response, path_id, read_body
+from .wire import attempt_of, engine_of, json_response, path_id
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator
@@ -30,15 +31,10 @@ kernel is alive.
 """
 
 
-def is_connection(path: str) -> bool:
-    """True for requests that last as long as a kernel, and are no activity of it."""
-    return path.startswith("/local/kernels/") and path.endswith("/connection")
-
-
-class Register(Body):
+class Register(Body, frozen=True):
     """POST /local/kernels."""
 
-    name: Annotated[str, Field(max_length=4096)] = ""
+    name: Annotated[str, Meta(max_length=4096)] = ""
 
 
 async def register(request: Request) -> Response:

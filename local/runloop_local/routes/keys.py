@@ -4,13 +4,14 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Annotated, Any
 
-from pydantic import Field
+from msgspec import Meta
 from starlette.routing import Route
 
 from ..engine.errors import InvalidError
 from ..engine.ids import now_ms
 from ..engine.storage.keys import Key, Level, Resource
-from .wire import Body, Int64, attempt_of, engine_of, json_response, read_body
+from .body import Body, Int64, read_body
+from .wire import attempt_of, engine_of, json_response
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -19,21 +20,21 @@ if TYPE_CHECKING:
     from starlette.responses import Response
 
 
-class Scope(Body):
+class Scope(Body, frozen=True):
     """The access level to one kind of resource."""
 
     resource_type: Resource
     access_level: Level
 
 
-class Create(Body):
+class Create(Body, frozen=True):
     """POST /v1/apikeys."""
 
-    name: Annotated[str, Field(min_length=1, max_length=255)] | None = None
+    name: Annotated[str, Meta(min_length=1, max_length=255)] | None = None
     expires_at_ms: Int64 | None = None
 
 
-class Restricted(Create):
+class Restricted(Create, frozen=True):
     """POST /v1/restricted_keys."""
 
     scopes: list[Scope] | None = None

@@ -5,12 +5,13 @@ from __future__ import annotations
 import platform
 from typing import Annotated, Literal
 
-from pydantic import Field
+from msgspec import Meta
 
 from ..engine.devbox.expiry_timer import MAX_KEEP_ALIVE_S
 from ..engine.devbox.limits import size_of
 from ..engine.errors import InvalidError, NotServedError
-from .wire import Body, Int64
+from .body import Body, Int64
+from .wire import LARGEST
 
 MAX_SUSPEND_DEADLINE_MS = 60_000
 _ARCHITECTURES = {"x86_64": "x86_64", "amd64": "x86_64", "aarch64": "arm64", "arm64": "arm64"}
@@ -18,28 +19,28 @@ _CUSTOM = ("custom_cpu_cores", "custom_gb_memory", "custom_disk_size")
 _ACCOUNTS = (("user", 1000), ("root", 0))
 
 
-class AfterIdle(Body):
+class AfterIdle(Body, frozen=True):
     """The action for an idle devbox."""
 
-    idle_time_seconds: Annotated[Int64, Field(gt=0)]
+    idle_time_seconds: Annotated[int, Meta(ge=1, le=LARGEST)]
     on_idle: Literal["shutdown", "suspend"]
 
 
-class ResumeTriggers(Body):
+class ResumeTriggers(Body, frozen=True):
     """The events that resume a suspended devbox."""
 
     http: bool | None = None
     axon_event: bool | None = None
 
 
-class LifecycleHooks(Body):
+class LifecycleHooks(Body, frozen=True):
     """The commands to run before a devbox is suspended, and their time limit."""
 
     suspend_commands: list[str] | None = None
-    suspend_deadline_ms: Annotated[int, Field(gt=0, le=MAX_SUSPEND_DEADLINE_MS)] | None = None
+    suspend_deadline_ms: Annotated[int, Meta(gt=0, le=MAX_SUSPEND_DEADLINE_MS)] | None = None
 
 
-class Lifecycle(Body):
+class Lifecycle(Body, frozen=True):
     """The lifecycle settings, which replace the older `after_idle`."""
 
     after_idle: AfterIdle | None = None
@@ -47,17 +48,17 @@ class Lifecycle(Body):
     resume_triggers: ResumeTriggers | None = None
 
 
-class UserParameters(Body):
+class UserParameters(Body, frozen=True):
     """The account that commands run under."""
 
     username: str
     uid: Int64
 
 
-class LaunchParameters(Body):
+class LaunchParameters(Body, frozen=True):
     """The launch parameters: resources, launch commands and idle behaviour."""
 
-    keep_alive_time_seconds: Annotated[int, Field(gt=0, le=MAX_KEEP_ALIVE_S)] | None = None
+    keep_alive_time_seconds: Annotated[int, Meta(gt=0, le=MAX_KEEP_ALIVE_S)] | None = None
     after_idle: AfterIdle | None = None
     lifecycle: Lifecycle | None = None
     launch_commands: list[str] | None = None
@@ -79,7 +80,7 @@ class LaunchParameters(Body):
 
         `provisioning_tier` needs no check: either tier is provisioned at once. All ports are available.
         """
-        size_of(self.model_dump())
+        size_of(self.given())
         self._check_custom_size()
         newer = self.lifecycle and self.lifecycle.after_idle
         if self.after_idle and newer and self.after_idle != newer:

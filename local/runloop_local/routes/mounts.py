@@ -3,25 +3,25 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from typing import Annotated, Literal
+from typing import Annotated
 
-from pydantic import Field
+from msgspec import Meta
 
 from ..engine.build.setup_script import CodeMount
 from ..engine.errors import InvalidError, NotServedError
-from .wire import Body
+from .body import Body
 
 MAX_MOUNT_BYTES = 98_250
-_Part = Annotated[str, Field(pattern=r"^[A-Za-z0-9_][A-Za-z0-9_.-]*$")]
+_Part = Annotated[str, Meta(pattern=r"^[A-Za-z0-9_][A-Za-z0-9_.-]*\Z")]
 
 
-class CodeMountParameters(Body):
+class CodeMountParameters(Body, frozen=True):
     """A repository to clone."""
 
     repo_owner: _Part
     repo_name: _Part
     git_ref: str | None = None
-    token: str | None = Field(default=None, repr=False)
+    token: str | None = None
     install_command: str | None = None
 
     def mount(self) -> CodeMount:
@@ -29,42 +29,36 @@ class CodeMountParameters(Body):
         return CodeMount(self.repo_owner, self.repo_name, self.git_ref, self.token, self.install_command)
 
 
-class TypedCodeMount(CodeMountParameters):
+class TypedCodeMount(CodeMountParameters, frozen=True, tag_field="type", tag="code_mount"):
     """A code mount in the list `mounts`."""
 
-    type: Literal["code_mount"]
 
-
-class FileMount(Body):
+class FileMount(Body, frozen=True, tag_field="type", tag="file_mount"):
     """A file to write."""
 
-    type: Literal["file_mount"]
     target: str
     content: str
 
 
-class ObjectMount(Body):
+class ObjectMount(Body, frozen=True, tag_field="type", tag="object_mount"):
     """An object to write; archives are unpacked."""
 
-    type: Literal["object_mount"]
     object_id: str
     object_path: str
 
 
-class BrokerMount(Body):
+class BrokerMount(Body, frozen=True, tag_field="type", tag="broker_mount"):
     """An agent at an axon, which only Runloop's cloud has."""
 
-    type: Literal["broker_mount"]
     axon_id: str
 
 
-class AgentMount(Body):
+class AgentMount(Body, frozen=True, tag_field="type", tag="agent_mount"):
     """An agent, sent by older clients only."""
 
-    type: Literal["agent_mount"]
 
-
-Mount = Annotated[TypedCodeMount | FileMount | ObjectMount | BrokerMount | AgentMount, Field(discriminator="type")]
+Mount = TypedCodeMount | FileMount | ObjectMount | BrokerMount | AgentMount
+"""Told apart by `type`."""
 
 
 def files_of(mounts: Sequence[Mount], more: Mapping[str, str]) -> dict[str, str]:

@@ -5,24 +5,21 @@ from __future__ import annotations
 import ipaddress
 from typing import Annotated, Any, Literal
 
-from pydantic import AfterValidator, Field
+from msgspec import Meta, structs
 from starlette.requests import Request
 from starlette.responses import Response
 from starlette.routing import Route
 
 from ..engine.errors import NotServedError
+from .body import Body, read_body
 from .config_collection import CollectionRoutes, NamedBody
-from .wire import Body, attempt_of, engine_of, json_response, path_id, read_body
+from .wire import attempt_of, engine_of, json_response, path_id
 
-_Port = Annotated[int, Field(ge=1, le=65535)]
-_Host = Annotated[str, Field(max_length=253, pattern=r"^(\*\.)?[A-Za-z0-9_-]+(\.[A-Za-z0-9_-]+)*\.?$")]
-
-
-def _network(text: str) -> str:
-    return str(ipaddress.IPv4Network(text))
+_Port = Annotated[int, Meta(ge=1, le=65535)]
+_Host = Annotated[str, Meta(max_length=253, pattern=r"^(\*\.)?[A-Za-z0-9_-]+(\.[A-Za-z0-9_-]+)*\.?\Z")]
 
 
-class PortRule(Body):
+class PortRule(Body, frozen=True):
     """A port, or the range from `port` to `end_port`."""
 
     port: _Port
@@ -30,14 +27,18 @@ class PortRule(Body):
     protocol: Literal["TCP", "UDP"] | None = None
 
 
-class AllowedCidr(Body):
+class AllowedCidr(Body, frozen=True):
     """A network that may be reached."""
 
-    cidr: Annotated[str, AfterValidator(_network)]
+    cidr: str
     ports: list[PortRule] | None = None
 
+    def __post_init__(self) -> None:
+        """Write the network as the API does; raises ValueError for what is none."""
+        structs.force_setattr(self, "cidr", str(ipaddress.IPv4Network(self.cidr)))
 
-class Update(NamedBody):
+
+class Update(NamedBody, frozen=True):
     """POST /v1/network-policies/{id}."""
 
     allow_all: bool | None = None
@@ -50,7 +51,7 @@ class Update(NamedBody):
 
     def egress(self, before: dict[str, Any]) -> dict[str, Any]:
         """The egress rules: the earlier ones, updated with the given ones; raises `NotServedError`."""
-        given = self.model_dump(exclude_none=True, exclude={"name", "description"})
+        given = {name: value for name, value in self.given().items() if name in _NOTHING}
         merged = {**before, **given}
         if self.allow_devbox_to_devbox and not merged["allow_all"]:
             raise NotServedError(
@@ -61,10 +62,10 @@ class Update(NamedBody):
         return {**merged, **dict.fromkeys(implied, True)}
 
 
-class Create(Update):
+class Create(Update, frozen=True, kw_only=True):
     """POST /v1/network-policies."""
 
-    name: Annotated[str, Field(min_length=1, max_length=255)]
+    name: Annotated[str, Meta(min_length=1, max_length=255)]
 
 
 _NOTHING: dict[str, Any] = {

@@ -4,13 +4,15 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Annotated, Any, get_args
 
-from pydantic import Field
+from msgspec import Meta
 from starlette.routing import Route
 
 from ..engine.errors import InvalidError
 from ..engine.storage.objects import UPLOAD_SECONDS, ContentType, ObjectRequest, State, object_view
 from ..engine.storage.store import Page, Query
-from .wire import Body, attempt_of, engine_of, flag, integer, json_response, page_response, path_id, read_body
+from .body import Body, read_body
+from .paths import STORAGE
+from .wire import attempt_of, engine_of, flag, integer, json_response, page_response, path_id
 
 if TYPE_CHECKING:
     from starlette.requests import Request
@@ -22,19 +24,17 @@ if TYPE_CHECKING:
 MAX_NAME = 1024
 MAX_TTL_MS = 10 * 365 * 24 * 3600 * 1000
 MAX_DURATION_S = 7 * 24 * 3600
-STORAGE = "/storage"
-"""The path prefix of signed URLs for the bytes of objects."""
 _LIST_LIMIT = 5000
 _UPLOAD_HEADERS = {"content-type": "application/octet-stream"}
 
 
-class Create(Body):
+class Create(Body, frozen=True):
     """POST /v1/objects."""
 
-    name: Annotated[str, Field(min_length=1, max_length=MAX_NAME)]
+    name: Annotated[str, Meta(min_length=1, max_length=MAX_NAME)]
     content_type: ContentType
     metadata: dict[str, str] | None = None
-    ttl_ms: Annotated[int, Field(gt=0, le=MAX_TTL_MS)] | None = None
+    ttl_ms: Annotated[int, Meta(gt=0, le=MAX_TTL_MS)] | None = None
 
 
 async def create(request: Request) -> Response:

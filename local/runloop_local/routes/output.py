@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from pydantic_core import to_json
+from msgspec.json import encode
 from starlette.routing import Route
 
 from ..engine.devbox.output_log import Reader
@@ -67,7 +67,7 @@ def _batch(reader: Reader, max_bytes: int) -> bytes:
 def encoded(frame: Frame) -> bytes:
     """Encode a frame as one event."""
     begin, end = frame.span
-    return b'data: {"output":%b,"offset":%d,"span":[%d,%d]}\n\n' % (to_json(frame.text), frame.offset, begin, end)
+    return b'data: {"output":%b,"offset":%d,"span":[%d,%d]}\n\n' % (encode(frame.text), frame.offset, begin, end)
 
 
 _ONE = "/v1/devboxes/{devbox_id}/executions/{execution_id}"

@@ -17,8 +17,9 @@ from ..engine.devbox.pty import Size
 from ..engine.errors import EngineError, InvalidError, NotFoundError
 from ..proxy.connection import AUTHORIZATION, bearer
 from ..proxy.hosts import target_of
+from .body import Body, Int64, read_body
 from .idempotency import idempotent
-from .wire import Body, Int64, engine_of, integer, json_response, parse_integer, path_id, read_body
+from .wire import engine_of, integer, json_response, parse_integer, path_id
 
 if TYPE_CHECKING:
     from collections.abc import Awaitable, Callable, Mapping
@@ -40,7 +41,7 @@ _DENIALS = {"conflict": 409, "not_found": 404}
 _NAME = re.compile(r"[A-Za-z0-9_-]{1,256}")
 
 
-class Control(Body):
+class Control(Body, frozen=True):
     """POST /pty/{session_name}/control."""
 
     action: Literal["resize", "signal", "close"]

@@ -4,12 +4,12 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from pydantic import Field
 from starlette.routing import Route
 
 from ..engine.storage.secrets import secret_view
 from ..engine.storage.store import Query
-from .wire import Body, attempt_of, engine_of, flag, integer, json_response, page_response, path_id, read_body
+from .body import Body, read_body
+from .wire import attempt_of, engine_of, flag, integer, json_response, page_response, path_id
 
 if TYPE_CHECKING:
     from starlette.requests import Request
@@ -20,13 +20,13 @@ if TYPE_CHECKING:
 _LIST_LIMIT = 5000
 
 
-class Update(Body):
+class Update(Body, frozen=True):
     """POST /v1/secrets/{name}."""
 
-    value: str = Field(repr=False)
+    value: str
 
 
-class Create(Update):
+class Create(Update, frozen=True):
     """POST /v1/secrets."""
 
     name: str

@@ -5,14 +5,15 @@ from __future__ import annotations
 import re
 from typing import TYPE_CHECKING, Annotated
 
-from pydantic import Field
+from msgspec import Meta
 from starlette.routing import Route
 
 from ..engine.errors import DiskFullError
 from ..engine.storage.snapshots import SnapshotRequest, snapshot_view, status_view
 from ..engine.storage.store import Query
 from ..sandbox import SandboxError
-from .wire import Body, attempt_of, engine_of, flag, integer, json_response, page_response, path_id, read_body
+from .body import Body, read_body
+from .wire import attempt_of, engine_of, flag, integer, json_response, page_response, path_id
 
 if TYPE_CHECKING:
     from starlette.requests import Request
@@ -25,11 +26,11 @@ _LIST_LIMIT = 5000
 _METADATA = re.compile(r"metadata\[(.+?)\](\[in\])?")
 
 
-class SnapshotBody(Body):
+class SnapshotBody(Body, frozen=True):
     """The name, message and metadata of a snapshot, for creation and updates."""
 
     name: str | None = None
-    commit_message: Annotated[str, Field(max_length=MAX_MESSAGE)] | None = None
+    commit_message: Annotated[str, Meta(max_length=MAX_MESSAGE)] | None = None
     metadata: dict[str, str] | None = None
 
     def snapshot_request(self) -> SnapshotRequest:
@@ -93,7 +94,7 @@ async def status(request: Request) -> Response:
 async def update(request: Request) -> Response:
     """POST /v1/devboxes/disk_snapshots/{id}."""
     body = await read_body(request, SnapshotBody)
-    changes = body.model_dump(exclude_none=True)
+    changes = body.given()
     return json_response(snapshot_view(await engine_of(request).snapshots.update(path_id(request), changes)))
 
 

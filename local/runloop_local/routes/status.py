@@ -6,22 +6,23 @@ import os
 from dataclasses import asdict
 from typing import TYPE_CHECKING, Annotated, Literal
 
-from pydantic import Field
+from msgspec import Meta
 from starlette.routing import Route
 
 from .. import __version__
-from .wire import Body, Int64, engine_of, json_response, read_body
+from .body import Body, read_body
+from .wire import LARGEST, engine_of, json_response
 
 if TYPE_CHECKING:
     from starlette.requests import Request
     from starlette.responses import Response
 
 
-class Prune(Body):
+class Prune(Body, frozen=True):
     """POST /local/prune."""
 
     kinds: list[Literal["logs", "records", "builds", "cache", "images"]]
-    older_than_ms: Annotated[Int64, Field(ge=0)] = 0
+    older_than_ms: Annotated[int, Meta(ge=0, le=LARGEST)] = 0
     live: bool = False
 
 

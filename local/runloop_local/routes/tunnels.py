@@ -8,7 +8,8 @@ from starlette.routing import Route
 
 from ..engine.tunnel.tunnels import new_tunnel
 from ..engine.views import tunnel_view
-from .wire import Body, attempt_of, engine_of, json_response, path_id, read_body
+from .body import Body, read_body
+from .wire import attempt_of, engine_of, json_response, path_id
 
 if TYPE_CHECKING:
     from starlette.requests import Request
@@ -17,7 +18,7 @@ if TYPE_CHECKING:
     from ..engine.tunnel.tunnel import Tunnel
 
 
-class EnableTunnel(Body):
+class EnableTunnel(Body, frozen=True):
     """POST .../enable_tunnel, and `tunnel` of a new devbox."""
 
     auth_mode: Literal["open", "authenticated"] | None = None

@@ -5,42 +5,35 @@ from __future__ import annotations
 from typing import Annotated, Literal, NoReturn
 from urllib.parse import urlsplit
 
-from pydantic import AfterValidator, Field, model_validator
+from msgspec import Meta
 from starlette.requests import Request
 from starlette.responses import Response
 from starlette.routing import Route
 
 from ..engine.errors import NotServedError
+from .body import Body, read_body
 from .config_collection import CollectionRoutes, Name, NamedBody
-from .wire import Body, attempt_of, engine_of, json_response, path_id, read_body
+from .wire import attempt_of, engine_of, json_response, path_id
 
 MAX_HEADERS = 8
 
 
-def _endpoint(text: str) -> str:
-    parts = urlsplit(text)
-    if parts.scheme not in ("http", "https") or not parts.hostname:
-        raise ValueError("must be an http or https URL")
-    return text
+_Endpoint = Annotated[str, Meta(max_length=2048)]
 
 
-_Endpoint = Annotated[str, Field(max_length=2048), AfterValidator(_endpoint)]
-
-
-class AuthMechanism(Body):
+class AuthMechanism(Body, frozen=True):
     """The way in which a secret is added to requests."""
 
     type: Literal["header", "bearer"]
     key: str | None = None
 
-    @model_validator(mode="after")
-    def _has_key(self) -> AuthMechanism:
+    def __post_init__(self) -> None:
+        """Raise ValueError for a header without a name."""
         if self.type == "header" and not self.key:
             raise ValueError("a header mechanism needs key, the header's name")
-        return self
 
 
-class CustomHeader(Body):
+class CustomHeader(Body, frozen=True):
     """A header that is added."""
 
     name: str
@@ -48,24 +41,32 @@ class CustomHeader(Body):
     value: str | None = None
 
 
-_Headers = Annotated[list[CustomHeader], Field(max_length=MAX_HEADERS)]
+_Headers = Annotated[list[CustomHeader], Meta(max_length=MAX_HEADERS)]
 
 
-class Update(NamedBody):
+class Update(NamedBody, frozen=True):
     """POST /v1/gateway-configs/{id} and /v1/mcp-configs/{id}."""
 
     endpoint: _Endpoint | None = None
     auth_mechanism: AuthMechanism | None = None
     custom_headers: _Headers | None = None
 
+    def __post_init__(self) -> None:
+        """Raise ValueError for an endpoint that cannot be one."""
+        if self.endpoint is None:
+            return
+        parts = urlsplit(self.endpoint)
+        if parts.scheme not in ("http", "https") or not parts.hostname:
+            raise ValueError("endpoint must be an http or https URL")
 
-class McpUpdate(Update):
+
+class McpUpdate(Update, frozen=True):
     """POST /v1/mcp-configs/{id}."""
 
     allowed_tools: list[str] | None = None
 
 
-class GatewayCreate(Update):
+class GatewayCreate(Update, frozen=True, kw_only=True):
     """POST /v1/gateway-configs."""
 
     name: Name
@@ -73,7 +74,7 @@ class GatewayCreate(Update):
     auth_mechanism: AuthMechanism
 
 
-class McpCreate(McpUpdate):
+class McpCreate(McpUpdate, frozen=True, kw_only=True):
     """POST /v1/mcp-configs."""
 
     name: Name
@@ -85,13 +86,13 @@ class McpCreate(McpUpdate):
 async def create_gateway(request: Request) -> Response:
     """POST /v1/gateway-configs."""
     body = await read_body(request, GatewayCreate)
-    return json_response(await engine_of(request).gateway_configs.create(body.model_dump(), attempt_of(request)))
+    return json_response(await engine_of(request).gateway_configs.create(body.complete(), attempt_of(request)))
 
 
 async def update_gateway(request: Request) -> Response:
     """POST /v1/gateway-configs/{id}."""
     body = await read_body(request, Update)
-    changes = body.model_dump(exclude_none=True)
+    changes = body.given()
     update = engine_of(request).gateway_configs.update
     return json_response(await update(path_id(request), lambda _: changes, attempt_of(request)))
 
@@ -99,13 +100,13 @@ async def update_gateway(request: Request) -> Response:
 async def create_mcp(request: Request) -> Response:
     """POST /v1/mcp-configs."""
     body = await read_body(request, McpCreate)
-    return json_response(await engine_of(request).mcp_configs.create(body.model_dump(), attempt_of(request)))
+    return json_response(await engine_of(request).mcp_configs.create(body.complete(), attempt_of(request)))
 
 
 async def update_mcp(request: Request) -> Response:
     """POST /v1/mcp-configs/{id}."""
     body = await read_body(request, McpUpdate)
-    changes = body.model_dump(exclude_none=True)
+    changes = body.given()
     update = engine_of(request).mcp_configs.update
     return json_response(await update(path_id(request), lambda _: changes, attempt_of(request)))
 

@@ -2,9 +2,8 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Annotated, Any, TypeVar
+from typing import TYPE_CHECKING, Any
 
-from pydantic import BaseModel, ConfigDict, Field, ValidationError
 from starlette.responses import Response
 
 from ..engine.errors import InvalidError, TooLargeError, WaitExpiredError
@@ -29,14 +28,6 @@ ATTEMPT, BODY = "runloop_local.attempt", "runloop_local.body"
 
 LARGEST = 2**63 - 1
 """The largest integer that SQLite can store."""
-Int64 = Annotated[int, Field(ge=-LARGEST, le=LARGEST)]
-B = TypeVar("B", bound=BaseModel)
-
-
-class Body(BaseModel):
-    """A request's JSON body. Unknown fields are ignored, as clients of other versions send them."""
-
-    model_config = ConfigDict(extra="ignore", frozen=True, allow_inf_nan=False, defer_build=True)
 
 
 def engine_of(request: Request) -> Engine:
@@ -54,16 +45,6 @@ def attempt_of(request: Request) -> Attempt:
     """The attempt to carry the request out; one without a request id if it has none."""
     attempt: Attempt = request.scope.get(ATTEMPT, NO_REQUEST)
     return attempt
-
-
-async def read_body(request: Request, model: type[B], limit: int = MAX_JSON_BYTES) -> B:
-    """Parse the request's JSON as `model`; an empty body is an empty object."""
-    try:
-        return model.model_validate_json(await read_bytes(request, limit) or b"{}")
-    except ValidationError as error:
-        first = error.errors(include_url=False, include_context=False, include_input=False)[0]
-        location = ".".join(str(part) for part in first["loc"]) or "the body"
-        raise InvalidError(f"{location}: {first['msg']}.") from error
 
 
 async def read_bytes(request: Request, limit: int) -> bytes:

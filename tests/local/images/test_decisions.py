@@ -11,6 +11,7 @@ from datetime import UTC, datetime
 from itertools import pairwise
 
 import httpx
+import msgspec
 import pytest
 
 from runloop_local.images import Reference, RegistrySettings, manifest, retry
@@ -200,7 +201,7 @@ def test_what_retry_after_says(header: str | None, expected: float | None) -> No
     ],
 )
 def test_the_image_for_a_machine_is_chosen(machine: str, has: list[str], chosen: str | None) -> None:
-    index = Index.model_validate({"manifests": [described(name) for name in has]})
+    index = msgspec.convert({"manifests": [described(name) for name in has]}, Index)
     if chosen is None:
         with pytest.raises(NotThereError):
             manifest.choose(index, manifest.this_platform(machine))

@@ -1,0 +1,64 @@
+"""All routes of the REST API. Importing this imports every module of a resource."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from . import (
+    accounts,
+    axons,
+    blueprints,
+    devboxes,
+    evictions,
+    executions,
+    files,
+    images,
+    kernels,
+    keys,
+    logs,
+    network_policies,
+    objects,
+    output,
+    pty,
+    secrets,
+    snapshots,
+    status,
+    storage,
+    tunnels,
+    unserved,
+    upstreams,
+)
+from .idempotency import idempotent
+from .pty import build_terminals as build_terminals
+
+if TYPE_CHECKING:
+    from starlette.routing import Route
+
+
+def all_routes() -> list[Route]:
+    """Every route, literal paths before those with an id, made idempotent."""
+    served = (
+        status,
+        images,
+        kernels,
+        accounts,
+        snapshots,
+        blueprints,
+        evictions,
+        devboxes,
+        executions,
+        output,
+        files,
+        logs,
+        tunnels,
+        pty,
+        objects,
+        storage,
+        secrets,
+        network_policies,
+        upstreams,
+        axons,
+        keys,
+    )
+    routes = [idempotent(route) for concept in (*served, unserved) for route in concept.ROUTES]
+    return [*unserved.LITERAL_ROUTES, *routes, *unserved.REMOVED_ROUTES]
