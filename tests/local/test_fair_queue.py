@@ -181,6 +181,18 @@ async def test_a_command_that_ends_while_its_devbox_rests_loses_nothing() -> Non
     os.close(write)
 
 
+async def test_the_end_of_a_pipe_needs_no_turn() -> None:
+    queue = FairQueue(HOUR, HOUR)
+    flow = queue.flow("flood")
+    with queue.request("other"):
+        flow.moved(BURST_BYTES)
+        await flow.turn()  # rests from here on
+        read, write = open_pipe()
+        reader = PipeReader(read, lambda data: pytest.fail(f"nothing was printed, not {data!r}"), flow)
+        os.close(write)
+        await asyncio.wait_for(reader.ended, PATIENCE)
+
+
 @pytest.fixture
 async def engine(tmp_path: Path) -> AsyncIterator[Engine]:
     opened = await Engine.open(tmp_path / "data", "process")

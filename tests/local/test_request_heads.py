@@ -91,6 +91,15 @@ def test_a_head_with_one_meaning_is_let_in(service: Service, head: str, host: st
     assert status(service, head, host) == answered
 
 
+def test_a_short_answer_wakes_its_reader_once(service: Service) -> None:
+    port = int(service.base_url.rpartition(":")[2])
+    with socket.create_connection(("127.0.0.1", port), timeout=PATIENCE) as connection:
+        for _ in range(20):
+            connection.sendall(FINE["a plain request"].replace("{host}", f"127.0.0.1:{port}").encode())
+            head, _, body = connection.recv(1 << 16).partition(b"\r\n\r\n")
+            assert f"content-length: {len(body)}\r\n".encode() in head
+
+
 @pytest.mark.parametrize("host", [b"localhost", b"a.b-c_d:80", b"[::1]", b"[::1]:80", b"10.0.0.1:1", b""])
 def test_names_of_hosts(host: bytes) -> None:
     assert check_head("1.1", b"/", [(b"host", host)]) is None

@@ -38,6 +38,7 @@ if TYPE_CHECKING:
 def all_routes() -> list[Route]:
     """Every route, literal paths before those with an id, made idempotent."""
     served = (
+        executions,  # first, as routes are tried in order, and commands are what is asked for most
         status,
         images,
         kernels,
@@ -46,7 +47,6 @@ def all_routes() -> list[Route]:
         blueprints,
         evictions,
         devboxes,
-        executions,
         output,
         files,
         logs,

@@ -286,6 +286,8 @@ class ProcessRunner:
 
 async def settle(readers: list[PipeReader]) -> None:
     """Wait until all that an ended process printed has been read."""
+    if all(reader.ended.done() for reader in readers):
+        return
     loop = asyncio.get_running_loop()
     deadline = loop.time() + GRACE_S
     while loop.time() < deadline:

@@ -8,6 +8,7 @@ import errno
 import fcntl
 import os
 import sys
+import termios
 from collections.abc import AsyncIterator, Callable
 from typing import TYPE_CHECKING
 
@@ -88,6 +89,9 @@ class PipeReader:
         self._loop.add_reader(self._file, self._ready)
 
     def _ready(self) -> None:
+        if _is_empty(self._file):
+            self._read(PIECE_BYTES)  # its end, which moves nothing and so needs no turn
+            return
         self._loop.remove_reader(self._file)  # or it would be called until it has its turn
         # Not read at once: one devbox that prints without end would keep the loop from all others.
         self._flow.ask(self._take_turn)
@@ -193,6 +197,11 @@ async def _readable(loop: asyncio.AbstractEventLoop, file: int) -> None:
         await ready
     finally:
         loop.remove_reader(file)
+
+
+def _is_empty(file: int) -> bool:
+    """True if a pipe has nothing to read but, perhaps, its end."""
+    return not any(fcntl.ioctl(file, termios.FIONREAD, bytes(4)))
 
 
 def close_all(*files: int) -> None:
