@@ -18,7 +18,8 @@ from contextlib import contextmanager
 from pathlib import Path
 
 from benchmarks.measure import Row
-from runloop_local.images import ImageStore, Reference
+from runloop_local.images import Reference
+from runloop_local.images.store import ImageStore
 from runloop_local.sandbox.namespaces import NamespacesIsolation, available_drivers
 from tests.local.images.registry import HandMade, Registry, make_image, serving
 

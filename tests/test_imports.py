@@ -64,7 +64,7 @@ def room_of(module: str) -> str:
 
 NOT_FOR_THE_START = {
     *("pydantic", "httpx", "cryptography", "h2", "websockets", "zstandard"),
-    *("runloop_local.routes.table", "runloop_local.images.puller", "runloop_local.container"),
+    *("runloop_local.routes.table", "runloop_local.images.puller", "importlib.metadata"),
 }
 
 

@@ -5,13 +5,14 @@ from __future__ import annotations
 import asyncio
 import os
 import secrets
+import sys
+from contextlib import contextmanager
 from typing import TYPE_CHECKING
 
 from . import service
 from .engine.errors import EngineError, InvalidError
 from .engine.prerequisites import Prerequisites
 from .engine.storage.retention_limits import DEFAULTS, VARIABLE, parse_limits
-from .images import parse_registries
 from .listening import listen
 from .sandbox import SandboxError
 from .settings import Settings
@@ -19,13 +20,14 @@ from .settings import Settings
 if TYPE_CHECKING:
     import argparse
     import socket
-    from collections.abc import Awaitable, Callable
+    from collections.abc import Awaitable, Callable, Iterator
     from pathlib import Path
 
     from .engine.engine import Engine
     from .engine.storage.retention_limits import Limit
     from .images import RegistrySettings
 
+_TURN_S = 0.0005
 _MOVE_HINT = "Choose a folder of your own with --data-dir, or make this one private: chmod 700."
 
 
@@ -72,8 +74,21 @@ async def _serve_when_imported(
 ) -> None:
     """Import most of the service while its isolation opens, which is work of another process."""
     opening = asyncio.create_task(Prerequisites.open(settings.data_dir, settings.isolation))
-    serve = await asyncio.to_thread(_import_server)
-    await serve(settings, listeners, await opening, ready)
+    with _short_turns():
+        serve = await asyncio.to_thread(_import_server)
+        opened = await opening
+    await serve(settings, listeners, opened, ready)
+
+
+@contextmanager
+def _short_turns() -> Iterator[None]:
+    """Let the event loop interrupt a thread that imports soon after it has something to do."""
+    usual = sys.getswitchinterval()
+    sys.setswitchinterval(_TURN_S)
+    try:
+        yield
+    finally:
+        sys.setswitchinterval(usual)
 
 
 def _import_server() -> Callable[..., Awaitable[None]]:
@@ -83,6 +98,8 @@ def _import_server() -> Callable[..., Awaitable[None]]:
 
 
 def _registries(options: argparse.Namespace) -> RegistrySettings:
+    from .images.settings import parse_registries
+
     try:
         return parse_registries(options.mirrors, options.insecure_registries)
     except ValueError as error:

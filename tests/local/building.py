@@ -27,7 +27,7 @@ from runloop_local.engine.storage.idempotency import NO_REQUEST
 from runloop_local.engine.storage.layers import Layers
 from runloop_local.engine.storage.retention import CombinedData, RetainedData
 from runloop_local.engine.storage.store import Store
-from runloop_local.images import ImageStore
+from runloop_local.images.store import ImageStore
 from runloop_local.sandbox import Isolation, Requested, open_isolation
 from tests.waiting import until
 

@@ -149,7 +149,6 @@ def test_a_database_of_a_newer_version_is_left_alone(tmp_path: Path) -> None:
         "axons",
         "lock",
         "objects",
-        "reserve",
         "service.db",
         "service.key",
     ]

@@ -642,7 +642,7 @@ def test_whether_an_axons_statement_is_to_blame(code: int, size: int, free: int,
 
 def test_room_is_set_aside_given_back_and_set_aside_again(tmp_path: Path) -> None:
     file = tmp_path / "reserve"
-    Reserve(file).prepare()
+    Reserve(file).restore()
     assert file.stat().st_size == BYTES
     reserve = Reserve(file)
     for released in range(1, BYTES // STEP + 1):
@@ -658,7 +658,7 @@ async def test_what_is_urgent_is_done_once_more_with_the_room_that_was_set_aside
 ) -> None:
     reserved = file.with_name("reserve")
     reserve = Reserve(reserved)
-    reserve.prepare()
+    reserve.restore()
     store = Store.open(file, reserve)
     sizes: list[int] = []
 

@@ -10,7 +10,6 @@ import subprocess
 import sys
 import tempfile
 from contextlib import suppress
-from importlib import metadata
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -150,6 +149,8 @@ def write_context(folder: Path, given: Sequence[str] = ()) -> None:
 
 def requirements() -> str:
     """What pip installs for the service, from this distribution's own list."""
+    from importlib import metadata  # here, as every start imports this module for its constants
+
     found = (each for each in metadata.requires(_DISTRIBUTION) or () if _project(each) in PACKAGES)
     return "".join(f"{each}\n" for each in sorted(found))
 

@@ -8,7 +8,8 @@ from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from ..images import ImageError, ImageStore, Reference
+from ..images import ImageError, Reference
+from ..images.store import ImageStore
 from .axons import Axons
 from .build.blueprints import Blueprints
 from .build.cache import BuildCache

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, NoReturn
 
-from ..images import ImageError, ImageStore, Reference
+from ..images import ImageError, Reference
+from ..images.store import ImageStore
 from .build.cache import HOLDER
 from .errors import InvalidError, NotServedError
 from .ids import now_ms

@@ -6,6 +6,7 @@ rest of itself meanwhile.
 
 from __future__ import annotations
 
+import asyncio
 import fcntl
 import os
 import resource
@@ -43,12 +44,15 @@ class Prerequisites:
             closing.callback(os.close, _lock(data_dir))
             _raise_descriptor_limit()
             reserve = Reserve(data_dir / "reserve")
-            reserve.prepare()
+            reserve.make_room()
             # Before anything is created or deleted: this fails for a database of a newer version, or one that is
             # missing although there are disks.
             store = _store(data_dir, reserve)
             closing.push_async_callback(store.aclose)
-            isolation = await open_isolation(data_dir / "sandboxes", requested)
+            # Together, as both are waiting: for another process, and for the disk.
+            isolation, _ = await asyncio.gather(
+                open_isolation(data_dir / "sandboxes", requested), asyncio.to_thread(reserve.restore)
+            )
             closing.push_async_callback(isolation.aclose)
             return cls(data_dir, reserve, store, isolation, closing.pop_all())
 

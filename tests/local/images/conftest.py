@@ -8,7 +8,8 @@ from pathlib import Path
 import pytest
 import pytest_asyncio
 
-from runloop_local.images import ImageStore, RegistrySettings
+from runloop_local.images import RegistrySettings
+from runloop_local.images.store import ImageStore
 from runloop_local.sandbox.base import ImageLayers
 from runloop_local.sandbox.namespaces import NamespacesIsolation
 from tests.local.images.registry import Registry, serving

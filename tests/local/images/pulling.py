@@ -11,7 +11,8 @@ import sys
 from functools import partial
 from pathlib import Path
 
-from runloop_local.images import ImageError, ImageStore, Reference
+from runloop_local.images import ImageError, Reference
+from runloop_local.images.store import ImageStore
 from runloop_local.sandbox.base import ImageLayers
 from runloop_local.sandbox.namespaces import NamespacesIsolation, available_drivers
 from tests.local.sandbox.archives import archive, member

@@ -11,7 +11,8 @@ from pathlib import Path
 
 import pytest
 
-from runloop_local.images import ImageStore, Reference
+from runloop_local.images import Reference
+from runloop_local.images.store import ImageStore
 from runloop_local.sandbox.namespaces import NamespacesIsolation
 from tests.local.images.registry import Fault, Registry, make_image
 from tests.local.sandbox.archives import archive, folder, member

@@ -12,7 +12,8 @@ from pathlib import Path
 import pytest
 import uvicorn
 
-from runloop_local.images import ImageError, ImageStore, Reference
+from runloop_local.images import ImageError, Reference
+from runloop_local.images.store import ImageStore
 from tests.local.images.conftest import MakeStore
 from tests.local.images.registry import HandMade, Scope, answer, digest, make_image, make_index
 from tests.local.sandbox.archives import archive, folder, link, member

@@ -11,7 +11,8 @@ from pathlib import Path
 
 import pytest
 
-from runloop_local.images import ImageConfig, ImageError, ImageStore, Reference, RegistrySettings
+from runloop_local.images import ImageConfig, ImageError, Reference, RegistrySettings
+from runloop_local.images.store import ImageStore
 from runloop_local.sandbox.base import ImageLayers
 from runloop_local.sandbox.disks import used_bytes
 from tests.local.images.conftest import MakeStore

@@ -20,7 +20,8 @@ from .image import Image
 
 if TYPE_CHECKING:
     from ...images import Image as PulledImage
-    from ...images import ImageConfig, ImageStore
+    from ...images import ImageConfig
+    from ...images.store import ImageStore
     from ...sandbox.base import Isolation
 
 _OF_CLOUD = "runloop:runloop/"

@@ -22,7 +22,7 @@ if TYPE_CHECKING:
     from collections.abc import Awaitable, Callable
     from pathlib import Path
 
-    from ...images import ImageStore
+    from ...images.store import ImageStore
     from ..network.policies import EgressRules
     from .blueprint import BlueprintRequest
     from .disk import BuildEnvironment

@@ -26,13 +26,11 @@ class Reserve:
         self._file = file
         self._size = _size_of(file)
 
-    def prepare(self) -> None:
-        """Fill the reserve at the start of the service, or on a full disk release some of it for the start."""
+    def make_room(self) -> None:
+        """Release some of the reserve for the start of the service, if the disk is full."""
         if free_bytes(self._file.parent) < _MARGIN:
             for _ in range(_RELEASES_FOR_START):
                 self.release()
-        else:
-            self.restore()
 
     def release(self) -> bool:
         """Release some of the space; False if there is none left."""
