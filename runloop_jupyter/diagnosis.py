@@ -8,8 +8,7 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Awaitable, Callable
-from dataclasses import dataclass
-from typing import TYPE_CHECKING, Literal, TypeVar
+from typing import TYPE_CHECKING, Literal, NamedTuple, TypeVar
 
 from .errors import ConnectionLostError, MagicError, RemoteError
 from .resources.devboxes import DevboxInfo, describe, unavailable
@@ -32,8 +31,7 @@ Service = Literal["answers", "silent", "refuses", "ended", "replaced"]
 ended and was started again."""
 
 
-@dataclass(frozen=True, slots=True)
-class Subject:
+class Subject(NamedTuple):
     """The subject of the lost answer: a command, or only a devbox, or neither."""
 
     devbox: DevboxInfo | None = None
@@ -42,8 +40,7 @@ class Subject:
     """True if it was the answer to the request that starts the command."""
 
 
-@dataclass(frozen=True, slots=True)
-class Findings:
+class Findings(NamedTuple):
     """The answers. None means that nobody asked, or nobody answered."""
 
     service: Service

@@ -10,10 +10,9 @@ import os
 import tempfile
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from contextlib import contextmanager, suppress
-from dataclasses import MISSING, fields
 from functools import cache
 from pathlib import Path
-from typing import TypeVar, get_type_hints
+from typing import NamedTuple, TypeVar, get_type_hints
 
 from runloop_local import file_lock, private_folder
 
@@ -27,7 +26,7 @@ _PROBE_SIZE = 4096  # bytes
 _NAME = "runloop-jupyter"
 _MAX_TIME = 1e12  # seconds since 1970 that a clock may show
 
-E = TypeVar("E")
+E = TypeVar("E", bound=NamedTuple)
 
 
 class StateFolder:
@@ -142,12 +141,8 @@ def read(file: Path) -> str:
 def entries_of(kind: type[E], kept: Iterable[object]) -> list[E]:
     """The valid entries of a file: without those that another version wrote differently or a full disk cut off."""
     wanted = get_type_hints(kind)
-    found = [{**_defaults(kind), **data} for data in kept if isinstance(data, dict)]
-    return [kind(**{name: data[name] for name in wanted}) for data in found if _fits(data, wanted)]
-
-
-def _defaults(kind: type) -> dict[str, object]:
-    return {field.name: field.default for field in fields(kind) if field.default is not MISSING}
+    found = [{**kind._field_defaults, **data} for data in kept if isinstance(data, dict)]
+    return [kind._make(data[name] for name in kind._fields) for data in found if _fits(data, wanted)]
 
 
 def _fits(data: Mapping[str, object], wanted: Mapping[str, type]) -> bool:

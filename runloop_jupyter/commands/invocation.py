@@ -2,15 +2,15 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, NamedTuple
+
+from .options import OptionGroup
 
 if TYPE_CHECKING:
     from ..variables import Variables
 
 
-@dataclass(frozen=True, slots=True)
-class Invocation:
+class Invocation(NamedTuple):
     """The text that a magic works on, and the notebook's variables, which it reads and sets."""
 
     text: str
@@ -21,9 +21,7 @@ class Invocation:
     variables: Variables
 
 
-@dataclass(frozen=True, kw_only=True)
-class InvocationOptions:
+class InvocationOptions(OptionGroup):
     """The options of a subcommand that takes a command or a cell, or sets variables."""
 
-    __slots__ = ()
     invocation: Invocation

@@ -3,9 +3,8 @@
 from __future__ import annotations
 
 from collections.abc import Container, Mapping, Sequence
-from dataclasses import dataclass
 from importlib import import_module
-from typing import TYPE_CHECKING, Protocol, TypeVar, cast
+from typing import TYPE_CHECKING, NamedTuple, Protocol, TypeVar, cast
 
 from ..errors import UsageError, did_you_mean
 
@@ -33,7 +32,7 @@ _SAME_MEANING = (
 
 
 class Command(Protocol[OptionsT]):
-    """The module of a subcommand. Its `Options` are a frozen dataclass with a field for each argument."""
+    """The module of a subcommand. Its `Options` are an `OptionGroup` with a field for each argument."""
 
     def parser(self) -> Parser[OptionsT]:
         """The parser that makes the options of a line."""
@@ -44,8 +43,7 @@ class Command(Protocol[OptionsT]):
         ...
 
 
-@dataclass(frozen=True, slots=True)
-class Noun:
+class Noun(NamedTuple):
     """A kind of resource, or `%runloop` itself: how it is typed, and its subcommands with what each does.
 
     The module of a subcommand is in the package `folder`: `keep_alive.py` is `keep-alive`. `cells` are those that can

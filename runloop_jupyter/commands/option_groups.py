@@ -1,17 +1,16 @@
 """Options that several subcommands have: each group of fields, and the function that adds its options to a parser.
 
-A group is a base class of the `Options` of a subcommand. Its `__slots__` are empty, so that groups can be combined:
-the fields get their slots in the class that combines them.
+A group is a base class of the `Options` of a subcommand; several of them can be combined.
 """
 
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
 from typing import Literal
 
 from ..errors import UsageError
 from .argument_types import number_of, pair
+from .options import OptionGroup
 from .parser import Parser
 
 LISTED = "A sequence, newest first, that shows as a table; `.to_dataframe()` makes it a pandas DataFrame."
@@ -19,11 +18,9 @@ LISTED = "A sequence, newest first, that shows as a table; `.to_dataframe()` mak
 NONE_LISTED = "A list that has none says what to type; it is not an error."
 
 
-@dataclass(frozen=True, kw_only=True)
-class OnOption:
+class OnOption(OptionGroup):
     """--on: another devbox than the current one."""
 
-    __slots__ = ()
     on: str | None
 
 
@@ -34,11 +31,9 @@ def add_on_option(
     parser.add_name("devbox", "--on", metavar="NAME|ID", help=description)
 
 
-@dataclass(frozen=True, kw_only=True)
-class DevboxArgument:
+class DevboxArgument(OptionGroup):
     """A devbox by name or id; None is the current one."""
 
-    __slots__ = ()
     devbox: str | None
 
 
@@ -47,11 +42,9 @@ def add_devbox_argument(parser: Parser[DevboxArgument]) -> None:
     parser.add_name("devbox", "devbox", metavar="NAME|ID", nargs="?", help="a devbox's name or id, or its beginning")
 
 
-@dataclass(frozen=True, kw_only=True)
-class LimitOption:
+class LimitOption(OptionGroup):
     """--limit: the greatest length of a list."""
 
-    __slots__ = ()
     limit: int
 
 
@@ -62,11 +55,9 @@ def add_limit_option(parser: Parser[LimitOption], things: str, default: int = 10
     )
 
 
-@dataclass(frozen=True, kw_only=True)
-class SearchOption:
+class SearchOption(OptionGroup):
     """--search: a part of a name or an id."""
 
-    __slots__ = ()
     search: str | None
 
 
@@ -75,11 +66,9 @@ def add_search_option(parser: Parser[SearchOption]) -> None:
     parser.add_argument("--search", metavar="TEXT", help="only those whose name or id has this text")
 
 
-@dataclass(frozen=True, kw_only=True)
-class MetadataOption:
+class MetadataOption(OptionGroup):
     """--metadata: keys with values."""
 
-    __slots__ = ()
     metadata: Sequence[tuple[str, str]]
 
 
@@ -88,11 +77,9 @@ def add_metadata_option(parser: Parser[MetadataOption], description: str = "a ke
     parser.add_argument("--metadata", metavar="K=V", action="append", default=[], type=pair, help=description)
 
 
-@dataclass(frozen=True, kw_only=True)
-class TemplateOption:
+class TemplateOption(OptionGroup):
     """--template: on if {{expr}} in the cell is replaced by the value of a Python expression."""
 
-    __slots__ = ()
     template: Literal["on", "off"]
 
 
@@ -102,11 +89,9 @@ def add_template_option(parser: Parser[TemplateOption], default: Literal["on", "
     parser.add_argument("--template", choices=("on", "off"), default=default, help=other[default])
 
 
-@dataclass(frozen=True, kw_only=True)
-class YesOption:
+class YesOption(OptionGroup):
     """--yes: do it without asking."""
 
-    __slots__ = ()
     yes: bool
 
 

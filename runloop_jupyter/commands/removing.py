@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Sequence
-from dataclasses import dataclass
 from typing import TYPE_CHECKING, TypeVar
 
 from ..errors import RemoteError
@@ -13,6 +12,7 @@ from ..operations import removal
 from ..rendering import Done
 from ..resources.kind import Named, ResourceKind, label, short
 from .option_groups import YesOption, add_yes_option
+from .options import OptionGroup
 from .parser import Parser
 
 if TYPE_CHECKING:
@@ -23,11 +23,9 @@ _AT_ONCE = 16
 _SHOWN = 20
 
 
-@dataclass(frozen=True, kw_only=True)
-class DeleteOptions:
+class DeleteOptions(OptionGroup):
     """Options of a `delete`: the resources to delete, by name or id."""
 
-    __slots__ = ()
     names: Sequence[str]
 
 
@@ -47,11 +45,9 @@ def deleting_parser(
     )
 
 
-@dataclass(frozen=True, kw_only=True)
 class PruneOptions(YesOption):
     """Options of a `prune`: --dry-run only says what would be deleted."""
 
-    __slots__ = ()
     dry_run: bool
 
 

@@ -2,8 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
-from typing import TYPE_CHECKING, TypeVar
+from typing import TYPE_CHECKING, NamedTuple, TypeVar
 
 if TYPE_CHECKING:
     from ..results import DevboxResult, FanOutResult
@@ -12,8 +11,7 @@ if TYPE_CHECKING:
 T = TypeVar("T")
 
 
-@dataclass(frozen=True, slots=True)
-class ResultTargets:
+class ResultTargets(NamedTuple):
     """The variables for the result itself, its stdout and its stderr; with `json` stdout is read as JSON."""
 
     invocation: Invocation

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
 
 from .argument_types import assignment, duration, number_of, variable
 from .invocation import InvocationOptions
@@ -12,11 +11,9 @@ from .parser import Parser
 from .result_targets import ResultTargets
 
 
-@dataclass(frozen=True, kw_only=True)
 class FollowOptions(InvocationOptions):
     """Options of a subcommand that shows a command's output: how much of it, and where the result goes."""
 
-    __slots__ = ()
     result: str | None
     bg: bool
     quiet: bool
@@ -29,11 +26,9 @@ class FollowOptions(InvocationOptions):
         return ResultTargets(self.invocation, self.result)
 
 
-@dataclass(frozen=True, kw_only=True)
 class RunOptions(FollowOptions):
     """Options of a subcommand that runs a command: on which devboxes, and in what surroundings."""
 
-    __slots__ = ()
     on: Sequence[str] | None
     fail_fast: bool
     timeout: float | None
@@ -49,11 +44,9 @@ class RunOptions(FollowOptions):
         return len(on) > 1 or any(map(is_pattern, on))
 
 
-@dataclass(frozen=True, kw_only=True)
 class CaptureOptions(RunOptions):
     """Options of a subcommand that puts a command's streams into variables, or reads them as JSON."""
 
-    __slots__ = ()
     out: str | None
     err: str | None
     json: bool
@@ -64,11 +57,9 @@ class CaptureOptions(RunOptions):
         return ResultTargets(self.invocation, self.result, self.out, self.err, self.json)
 
 
-@dataclass(frozen=True, kw_only=True)
 class InputOptions(RunOptions):
     """Options of a subcommand that gives a command its input."""
 
-    __slots__ = ()
     stdin: str | None
     interactive: bool
 

@@ -2,8 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, NamedTuple
 
 from ..errors import UsageError
 from ..executions.command_spec import CommandSpec
@@ -59,8 +58,7 @@ _HANDLE_HAS_IT = "its .output has all of it"
 _NAMED = 5  # devboxes that failed
 
 
-@dataclass(frozen=True, slots=True)
-class CommandInput:
+class CommandInput(NamedTuple):
     """The input of a command: a text, what is sent while it runs, or what is typed at a prompt. By default none."""
 
     text: str | None = None

@@ -4,8 +4,7 @@ from __future__ import annotations
 
 import shlex
 from collections.abc import Iterator
-from dataclasses import dataclass
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, NamedTuple
 
 from ..remote import terminal_program
 
@@ -23,8 +22,7 @@ _BEGINS = ": runloop_jupyter; "
 _SHOWN = '[ "${TERM:-dumb}" = dumb ] && TERM=xterm-256color; export TERM; '  # of itself bash says dumb
 
 
-@dataclass(frozen=True, slots=True)
-class CommandSpec:
+class CommandSpec(NamedTuple):
     """A shell command with what surrounds it. `timeout` is in seconds; `title` is its first line as it was typed."""
 
     command: str

@@ -11,9 +11,8 @@ import os
 import time
 from collections.abc import Iterable
 from contextlib import suppress
-from dataclasses import asdict, dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, NamedTuple
 
 from .. import state
 
@@ -28,8 +27,7 @@ _MOST_ENTRIES = _MOST_BYTES // 1024  # of a file that became too long, and of wh
 _TITLE = 120  # characters
 
 
-@dataclass(frozen=True, slots=True)
-class Entry:
+class Entry(NamedTuple):
     """One command. `started` is in seconds since 1970; `service` tells whose ids these are (`Connection.service`)."""
 
     service: str
@@ -69,7 +67,7 @@ class ExecutionHistory:
 
     def _add(self, path: Path, entries: Iterable[Entry]) -> None:
         # Each line begins with its newline, so that one that a full disk cut short does not spoil the next.
-        lines = "".join("\n" + json.dumps(asdict(entry)) for entry in entries)
+        lines = "".join("\n" + json.dumps(entry._asdict()) for entry in entries)
         file = os.open(path, os.O_WRONLY | os.O_APPEND | os.O_CREAT, 0o600)
         with os.fdopen(file, "w", encoding="utf-8") as execution_history:
             execution_history.write(lines)
@@ -85,7 +83,7 @@ class ExecutionHistory:
 
     def _shorten(self, path: Path) -> None:
         newest = self._read()[-_MOST_ENTRIES:]
-        state.replace(path, "".join("\n" + json.dumps(asdict(entry)) for entry in newest))
+        state.replace(path, "".join("\n" + json.dumps(entry._asdict()) for entry in newest))
 
 
 def _parsed(line: str) -> object:

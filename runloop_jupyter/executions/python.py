@@ -8,7 +8,7 @@ import hashlib
 import json
 import os
 from collections.abc import Iterator, Mapping
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field
 from shlex import quote
 from typing import TYPE_CHECKING
 
@@ -253,7 +253,7 @@ class PythonCellRun(PythonCommandRun):
         interpreter = self._cell.interpreter
         command = f"exec {interpreter} -c {quote(program())} {quote(argument)}"
         # The session moves to the folder and sets the variables itself: they are to stay for the cells after this one.
-        self.spec = replace(self.spec, command=command, cwd=None, env=())
+        self.spec = self.spec._replace(command=command, cwd=None, env=())
         await super().start()
 
     def _request(self, values: bytes) -> JsonObject:

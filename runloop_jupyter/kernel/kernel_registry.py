@@ -12,8 +12,8 @@ import sys
 import time
 from collections.abc import Iterable
 from contextlib import suppress
-from dataclasses import asdict, dataclass, replace
 from pathlib import Path
+from typing import NamedTuple
 
 from runloop_local import file_lock
 
@@ -23,8 +23,7 @@ from ..state import StateFolder
 _MAX_AGE = 14 * 86400  # seconds after which a dead kernel's file is removed: no devbox lives so long unused
 
 
-@dataclass(frozen=True, slots=True)
-class Entry:
+class Entry(NamedTuple):
     """One devbox as a kernel knew it. `made` is true if that kernel created it; `used_at` is in seconds since 1970.
 
     `service` identifies the service that the id belongs to, as `Connection.service` does.
@@ -39,8 +38,7 @@ class Entry:
     used_at: float
 
 
-@dataclass(frozen=True, slots=True)
-class CreatedDevbox:
+class CreatedDevbox(NamedTuple):
     """The entry of a devbox that a kernel created, and whether that kernel is alive."""
 
     entry: Entry
@@ -82,7 +80,7 @@ class KernelRegistry:
         """Record that a devbox was created or chosen just now."""
         known = self._entries.get(devbox_id)
         if known is not None:
-            entry = replace(known, name=name, used_at=time.time())
+            entry = known._replace(name=name, used_at=time.time())
         else:
             entry = Entry(devbox_id, name, service, notebook(), made, keep, time.time())
         self._entries[devbox_id] = entry
@@ -179,7 +177,7 @@ def read(file: Path) -> list[Entry]:
 
 
 def _write(file: Path, entries: Iterable[Entry]) -> None:
-    state.replace(file, json.dumps([asdict(entry) for entry in entries]))
+    state.replace(file, json.dumps([entry._asdict() for entry in entries]))
 
 
 def _files(home: Path) -> list[Path]:

@@ -8,8 +8,7 @@ import sys
 import time
 from collections.abc import Awaitable, Callable, Iterator, Mapping
 from concurrent.futures import wait
-from dataclasses import dataclass
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, NamedTuple
 
 from ..text.json_values import RequestParams
 from .presence import UNKNOWN_KERNEL, Lifetime, Presence
@@ -30,8 +29,7 @@ DEFAULT_KEEP_ALIVE = 3600.0
 """The keep-alive time of any other devbox, in seconds: the API's own default."""
 
 
-@dataclass(frozen=True, slots=True)
-class Terms:
+class Terms(NamedTuple):
     """The parameters of a request for a new devbox, and the devbox's lifetime."""
 
     params: RequestParams
@@ -57,8 +55,7 @@ def _has_own_end(launch: RequestParams) -> bool:
     return bool(launch.get("keep_alive_time_seconds") or launch.get("after_idle") or newer.get("after_idle"))
 
 
-@dataclass(frozen=True, slots=True)
-class _Owned:
+class _Owned(NamedTuple):
     presence: Presence
     lifetime: Lifetime
 

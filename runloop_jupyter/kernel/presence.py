@@ -9,8 +9,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
 from concurrent.futures import Future
-from dataclasses import dataclass
-from typing import TYPE_CHECKING, Protocol
+from typing import TYPE_CHECKING, NamedTuple, Protocol
 
 if TYPE_CHECKING:
     from ..connection import Connection
@@ -20,8 +19,7 @@ UNKNOWN_KERNEL = 412
 """The status of a request that names a kernel which the service does not know."""
 
 
-@dataclass(frozen=True, slots=True)
-class Lifetime:
+class Lifetime(NamedTuple):
     """The lifetime of a devbox.
 
     With `ends_with_kernel` it is shut down when the kernel ends. `keep_alive` is its keep-alive time in seconds, which

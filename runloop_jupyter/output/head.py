@@ -9,8 +9,7 @@ from __future__ import annotations
 
 import os
 from collections.abc import Callable
-from dataclasses import dataclass
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, NamedTuple
 
 from ..text.sizes import spell_size
 from .output_limits import after_line
@@ -32,8 +31,7 @@ _LONGEST_REGION = 8_192  # characters above the screen that are sent again with 
 _MAX_CLEARS = 8  # how often the cell is emptied: each time all that it shows is sent again
 
 
-@dataclass(frozen=True, slots=True)
-class Clear:
+class Clear(NamedTuple):
     """A piece that empties the cell, with `wait` only when something follows; the pieces after it fill it again."""
 
     wait: bool = True

@@ -5,8 +5,7 @@ from __future__ import annotations
 import json
 import time
 from collections import deque
-from dataclasses import dataclass
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, NamedTuple
 
 from .terminal_text import without_colours
 
@@ -18,8 +17,7 @@ _WORTH_A_MESSAGE = 4096
 _MAX_BYTES = 6  # of one character in JSON
 
 
-@dataclass(frozen=True)
-class DisplayLimits:
+class DisplayLimits(NamedTuple):
     """The limits of a command's output in a cell, and the times between updates. In characters and seconds."""
 
     head: int = 400_000

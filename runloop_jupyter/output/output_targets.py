@@ -5,8 +5,7 @@ from __future__ import annotations
 import os
 import re
 import sys
-from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any, Protocol, TextIO
+from typing import TYPE_CHECKING, Any, NamedTuple, Protocol, TextIO
 
 from ..kernel.prompts import is_live
 from ..text.json_values import MimeBundle
@@ -17,8 +16,7 @@ if TYPE_CHECKING:
     from .transcript import Stream
 
 
-@dataclass(frozen=True, slots=True)
-class ScreenSize:
+class ScreenSize(NamedTuple):
     """The number of characters in a line, and the number of lines that a program can redraw."""
 
     columns: int = 100

@@ -5,8 +5,8 @@ from __future__ import annotations
 import asyncio
 import time
 from collections.abc import Iterable, Mapping
-from dataclasses import dataclass, replace
-from typing import TYPE_CHECKING
+from dataclasses import replace
+from typing import TYPE_CHECKING, NamedTuple
 
 from ..kernel.kernel_registry import notebook
 from ..kernel.owned import DEFAULT_KEEP_ALIVE
@@ -25,8 +25,7 @@ ANOTHER, SDK, ELSEWHERE = "another notebook", "the SDK", "elsewhere"
 service may have it from anywhere."""
 
 
-@dataclass(frozen=True, slots=True)
-class Ownership:
+class Ownership(NamedTuple):
     """The owner of a devbox, which waits for the end of `kernel`: to end with it or, if `keeps`, to begin its time."""
 
     owner: str

@@ -6,7 +6,7 @@ import json
 import os
 import re
 import signal
-from dataclasses import asdict, replace
+from dataclasses import replace
 from typing import TYPE_CHECKING
 
 import pytest
@@ -182,7 +182,7 @@ def test_the_history_keeps_services_apart_and_survives_a_torn_line(execution_his
     execution_history.note(entry(first, BOX, "two", "ls"))
     with execution_history.path.open("a") as file:
         file.write('\n{"torn": ')
-    older = {name: value for name, value in asdict(entry(CLOUD, BOX, "older", "ls")).items() if name != "word"}
+    older = {name: value for name, value in entry(CLOUD, BOX, "older", "ls")._asdict().items() if name != "word"}
     with execution_history.path.open("a") as file:
         file.write("\n" + json.dumps(older))
     execution_history.note(entry(CLOUD, BOX, "three", "x" * 500))

@@ -10,7 +10,6 @@ import shutil
 import traceback
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
-from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
@@ -37,10 +36,12 @@ GARBAGE = {
     "another thing": b"5",
     "things": b'[1, null, "x", [], {}]',
     "a part": b'[{"devbox_id": "dbx_9"}]',
-    "other kinds": json.dumps([{**asdict(Entry("dbx_9", "n", "u", "b", True, False, 1.0)), "used_at": "now"}]).encode(),
-    "no time": json.dumps([{**asdict(Entry("dbx_9", "n", "u", "b", True, False, 1.0)), "used_at": 1e999}]).encode(),
+    "other kinds": json.dumps(
+        [{**Entry("dbx_9", "n", "u", "b", True, False, 1.0)._asdict(), "used_at": "now"}]
+    ).encode(),
+    "no time": json.dumps([{**Entry("dbx_9", "n", "u", "b", True, False, 1.0)._asdict(), "used_at": 1e999}]).encode(),
     "a huge number": json.dumps(
-        [{**asdict(Entry("dbx_9", "n", "u", "b", True, False, 1.0)), "used_at": 10**400}]
+        [{**Entry("dbx_9", "n", "u", "b", True, False, 1.0)._asdict(), "used_at": 10**400}]
     ).encode(),
     "deep": b"[" * 100_000,
 }
@@ -223,7 +224,7 @@ def dead(home: Path, name: str, content: bytes | None = None) -> Path:
     for folder in (home, file.parent):
         folder.chmod(0o700)
     file.touch(0o600)
-    known = [asdict(Entry("dbx_0", "old", CLOUD.base_url, "nb", True, False, 1.0))]
+    known = [Entry("dbx_0", "old", CLOUD.base_url, "nb", True, False, 1.0)._asdict()]
     file.write_bytes(json.dumps(known).encode() if content is None else content)
     return file
 
@@ -293,7 +294,7 @@ def test_what_is_no_entry_is_left_out(home: Path, content: bytes) -> None:
 
 
 def test_a_later_versions_entries_are_understood(home: Path) -> None:
-    known = asdict(Entry("dbx_0", "old", CLOUD.base_url, "nb", True, False, 1.0))
+    known = Entry("dbx_0", "old", CLOUD.base_url, "nb", True, False, 1.0)._asdict()
     dead(home, "1-1", json.dumps([{**known, "new_field": 1}]).encode())
     assert [each.devbox_id for each in Kernel().kernel_registry.of_dead_kernels()] == ["dbx_0"]
 

@@ -6,7 +6,6 @@ import asyncio
 import time
 from collections.abc import AsyncIterator, Sequence
 from contextlib import asynccontextmanager
-from dataclasses import dataclass
 from datetime import timedelta
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -36,7 +35,6 @@ if TYPE_CHECKING:
 _LONGEST_BUILD = timedelta(days=1)
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
 class Options(InvocationOptions, MetadataOption, TemplateOption):
     """The options of `%runloop blueprint build`."""
 

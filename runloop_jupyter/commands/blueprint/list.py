@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from ...rendering.kind_listing import kind_listing
@@ -22,7 +21,6 @@ _NONE = "No blueprints. Build one: %%runloop blueprint build NAME"
 _NO_SUCH = "No blueprint matches. See them all: %runloop blueprint list"
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
 class Options(LimitOption, SearchOption):
     """The options of `%runloop blueprint list`."""
 

@@ -2,21 +2,20 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from ...operations.builds import follow
 from ...output.progress import elapsed_status
 from ...resources.kinds.blueprint import BLUEPRINT
 from ...text.quoting import printable
+from ..options import OptionGroup
 from ..parser import Parser
 
 if TYPE_CHECKING:
     from ...session import Session
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Options:
+class Options(OptionGroup):
     """The options of `%runloop blueprint logs`."""
 
     name: str

@@ -34,11 +34,9 @@ if TYPE_CHECKING:
     from ...session import Session
 
 
-@dataclass(frozen=True, kw_only=True)
 class NewDevboxOptions(MetadataOption):
     """Options of a new devbox, whatever disk it starts from."""
 
-    __slots__ = ()
     name: str | None
     size: str | None
     env: Sequence[tuple[str, str]]
@@ -53,7 +51,6 @@ class NewDevboxOptions(MetadataOption):
     keep: bool | None
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
 class Options(NewDevboxOptions):
     """The options of `%devbox create`."""
 

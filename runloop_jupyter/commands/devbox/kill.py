@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Sequence
-from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from ...executions.reattach import find_execution
@@ -28,7 +27,6 @@ class Killed:
         return "\n".join(self._lines)
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
 class Options(OnOption):
     """The options of `%devbox kill`."""
 

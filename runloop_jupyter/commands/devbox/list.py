@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from ...rendering import Listing, devbox_listing
@@ -27,7 +26,6 @@ if TYPE_CHECKING:
 _STATES = (*LIVE, "shutdown", "failure")
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
 class Options(LimitOption, MetadataOption, SearchOption):
     """The options of `%devbox list`."""
 

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Sequence
-from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from ...output.log_lines import LogLines, display_text
@@ -25,7 +24,6 @@ SOURCES = ("setup_commands", "entrypoint", "exec", "files", "stats", "kmsg")
 _LOOK = 1.0  # seconds between two looks; the API has no stream of a devbox's logs
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
 class Options(DevboxArgument):
     """The options of `%devbox logs`."""
 

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from ...operations.lifecycle import handle_of
@@ -27,7 +26,6 @@ _COLUMNS = {
 }
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
 class Options(OnOption):
     """The options of `%devbox ls`."""
 

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -22,16 +21,13 @@ if TYPE_CHECKING:
     from ...session import Session
 
 
-@dataclass(frozen=True, kw_only=True)
 class SyncOptions(OnOption):
     """Options of push and pull."""
 
-    __slots__ = ()
     delete: bool
     no_ignore: bool
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
 class Options(SyncOptions):
     """The options of `%devbox push`."""
 

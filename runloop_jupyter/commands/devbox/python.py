@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import re
 from collections.abc import Sequence
-from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from ...errors import UsageError
@@ -25,7 +24,6 @@ if TYPE_CHECKING:
 _SESSION = re.compile(r"[\w.-]{1,64}", re.ASCII)
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
 class Options(InputOptions, TemplateOption):
     """The options of `%%devbox python`."""
 

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import time
-from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from ...operations.snapshots import take_snapshot
@@ -21,7 +20,6 @@ if TYPE_CHECKING:
     from ...session import Session
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
 class Options(MetadataOption, OnOption):
     """The options of `%devbox snapshot`."""
 

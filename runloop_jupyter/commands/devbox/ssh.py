@@ -15,7 +15,6 @@ if TYPE_CHECKING:
     from ...session import Session
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
 class Options(DevboxArgument):
     """The options of `%devbox ssh`."""
 

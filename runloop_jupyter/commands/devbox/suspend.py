@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from ...operations.lifecycle import suspend
@@ -17,7 +16,6 @@ if TYPE_CHECKING:
     from ...session import Session
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
 class Options(DevboxArgument):
     """The options of `%devbox suspend`."""
 

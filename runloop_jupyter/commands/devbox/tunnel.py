@@ -22,7 +22,6 @@ if TYPE_CHECKING:
 _HEIGHT = 400  # pixels of the frame
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
 class Options(OnOption):
     """The options of `%devbox tunnel`."""
 

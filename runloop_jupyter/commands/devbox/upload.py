@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from ...operations.lifecycle import handle_of
@@ -18,7 +17,6 @@ if TYPE_CHECKING:
     from ...session import Session
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
 class Options(OnOption):
     """The options of `%devbox upload`."""
 

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import os
 from argparse import ArgumentTypeError
-from dataclasses import dataclass
 from shlex import quote
 from typing import TYPE_CHECKING
 
@@ -23,7 +22,6 @@ if TYPE_CHECKING:
     from ...session import Session
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
 class Options(InvocationOptions, OnOption, TemplateOption):
     """The options of `%%devbox write`."""
 

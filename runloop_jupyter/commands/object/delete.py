@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from ...rendering import Done
@@ -14,7 +13,6 @@ if TYPE_CHECKING:
     from ...session import Session
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
 class Options(removing.DeleteOptions):
     """The options of `%runloop object delete`."""
 

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -13,14 +12,14 @@ from ...resources.kind import label
 from ...resources.kinds.storage_object import OBJECT
 from ...text.quoting import printable
 from ...text.sizes import spell_size
+from ..options import OptionGroup
 from ..parser import Parser
 
 if TYPE_CHECKING:
     from ...session import Session
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Options:
+class Options(OptionGroup):
     """The options of `%runloop object download`."""
 
     name: str

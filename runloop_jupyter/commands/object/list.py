@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from ...rendering.kind_listing import kind_listing
@@ -23,7 +22,6 @@ _NONE = "No storage objects. Upload one: %runloop object upload FILE"
 _NO_SUCH = "No storage object matches. See them all: %runloop object list"
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
 class Options(LimitOption, SearchOption):
     """The options of `%runloop object list`."""
 

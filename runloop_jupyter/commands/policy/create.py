@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from ...operations.policies import create_policy
@@ -11,6 +10,7 @@ from ...rendering import Done
 from ...resources.kind import label
 from ...resources.kinds.network_policy import allowed
 from ...text.quoting import reference
+from ..options import OptionGroup
 from ..parser import Parser
 
 if TYPE_CHECKING:
@@ -19,8 +19,7 @@ if TYPE_CHECKING:
     from ...session import Session
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Options:
+class Options(OptionGroup):
     """The options of `%runloop policy create`."""
 
     name: str

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from ...rendering.kind_listing import kind_listing
@@ -21,7 +20,6 @@ _NONE = "No network policies. Make one: %runloop policy create NAME"
 _NO_SUCH = "No network policy matches. See them all: %runloop policy list"
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
 class Options(LimitOption, SearchOption):
     """The options of `%runloop policy list`."""
 

@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 import dataclasses
-from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from ...rendering import Listing
 from ...settings import Settings, format_setting
+from ..options import OptionGroup
 from ..parser import Parser
 
 if TYPE_CHECKING:
@@ -20,8 +20,7 @@ _COLUMNS = {
 }
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Options:
+class Options(OptionGroup):
     """The options of `%runloop config`."""
 
 

@@ -2,20 +2,19 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from ...connection import CLOUD_URL, Connection, checked_url, from_environment
 from ...kernel.prompts import ask
 from ...rendering import Connected
+from ..options import OptionGroup
 from ..parser import Parser
 
 if TYPE_CHECKING:
     from ...session import Session
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Options:
+class Options(OptionGroup):
     """The options of `%runloop connect`."""
 
     to: str | None

@@ -13,6 +13,7 @@ from ...connection import Connection, from_environment
 from ...errors import MagicError, UsageError
 from ...rendering import Listing
 from ...text.durations import spell_duration
+from ..options import OptionGroup
 from ..parser import Parser
 
 if TYPE_CHECKING:
@@ -51,8 +52,7 @@ _COLUMNS = {
 }
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Options:
+class Options(OptionGroup):
     """The options of `%runloop doctor`."""
 
 

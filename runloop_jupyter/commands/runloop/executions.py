@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 
 from ...executions.reattach import running_commands
 from ...rendering import Listing, ago
+from ..options import OptionGroup
 from ..parser import Parser
 
 if TYPE_CHECKING:
@@ -28,8 +29,7 @@ class ExecutionInfo:
     handle: Background[object] | None = None
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Options:
+class Options(OptionGroup):
     """The options of `%runloop executions`."""
 
 

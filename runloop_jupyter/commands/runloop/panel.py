@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
+from ..options import OptionGroup
 from ..parser import Parser
 
 if TYPE_CHECKING:
@@ -14,8 +14,7 @@ if TYPE_CHECKING:
     from ...session import Session
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Options:
+class Options(OptionGroup):
     """The options of `%runloop panel`."""
 
 

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from ...errors import UsageError
@@ -10,6 +9,7 @@ from ...kernel.prompts import ask
 from ...operations.secrets import set_secret
 from ...rendering import Done
 from ...text.quoting import as_word
+from ..options import OptionGroup
 from ..parser import Parser
 
 if TYPE_CHECKING:
@@ -18,8 +18,7 @@ if TYPE_CHECKING:
     from ...session import Session
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Options:
+class Options(OptionGroup):
     """The options of `%runloop secret set`."""
 
     name: str

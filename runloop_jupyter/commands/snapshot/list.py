@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from ...rendering.kind_listing import kind_listing
@@ -30,7 +29,6 @@ _NONE = "No snapshots. Take one: %devbox snapshot"
 _NO_SUCH = "No snapshot matches. See them all: %runloop snapshot list"
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
 class Options(LimitOption, MetadataOption, SearchOption):
     """The options of `%runloop snapshot list`."""
 

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from argparse import ArgumentTypeError
-from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from ...rendering import Done
@@ -15,7 +14,6 @@ if TYPE_CHECKING:
     from ...session import Session
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
 class Options(removing.PruneOptions):
     """The options of `%runloop snapshot prune`."""
 
