@@ -7,7 +7,6 @@ from collections.abc import Awaitable, Callable, Coroutine, Mapping
 from contextlib import nullcontext
 from typing import TYPE_CHECKING, TypeVar
 from urllib.parse import urlsplit
-from urllib.request import getproxies
 
 from . import embedded as embedded_service
 from .connection import Connection, from_environment
@@ -248,7 +247,7 @@ class Client:
 
 async def reach(connection: Connection) -> None:
     """Raise `RemoteError` at once, not after many tries, where nothing answers at the address of a first use."""
-    if connection.embedded or getproxies():
+    if connection.embedded or (not connection.loopback and _has_proxy()):
         return
     where = urlsplit(connection.base_url)
     port = where.port or (443 if where.scheme == "https" else 80)
@@ -258,6 +257,12 @@ async def reach(connection: Connection) -> None:
     except OSError as error:
         raise _unreachable(connection, error) from error
     writer.close()
+
+
+def _has_proxy() -> bool:
+    from urllib.request import getproxies  # with an HTTP client that nobody needs
+
+    return bool(getproxies())
 
 
 def _unreachable(connection: Connection, error: Exception) -> RemoteError:

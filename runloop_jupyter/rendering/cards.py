@@ -10,12 +10,13 @@ from typing import Any
 from runloop_sdk import AsyncExecutionResult, Page
 from runloop_sdk.models import View
 from runloop_sdk.models.blueprints import BlueprintView
-from runloop_sdk.models.devboxes import DevboxResourceUsageView, DevboxView
+from runloop_sdk.models.devboxes import DevboxView
 from runloop_sdk.models.disk_snapshots import DevboxSnapshotAsyncStatusView, DevboxSnapshotView
 from runloop_sdk.models.executions import DevboxAsyncExecutionDetailView
 from runloop_sdk.models.network_policies import NetworkPolicyView
 from runloop_sdk.models.objects import ObjectView
 from runloop_sdk.models.secrets import SecretView
+from runloop_sdk.models.usage import DevboxResourceUsageView
 
 from ..resources.devboxes import describe
 from ..resources.kinds.network_policy import allowed

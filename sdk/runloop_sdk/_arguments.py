@@ -45,24 +45,39 @@ def check_arguments(cls: C) -> C:
 
 
 def _checked(method: Method) -> Method:
-    @cache
-    def check() -> Callable[[Sequence[Any], Mapping[str, Any]], None]:
-        try:
-            return resolve_signature(method).check
-        except NameError:  # a subclass elsewhere names what it imports for type checkers only: what it calls is checked
-            return lambda args, keywords: None
+    return _checked_coroutine(method) if iscoroutinefunction(method) else _checked_function(method)
 
+
+def _checked_function(method: Method) -> Method:
     @wraps(method)
     def call(*args: Any, **keywords: Any) -> Any:
-        check()(args, keywords)
+        _check(method, args, keywords)
         return method(*args, **keywords)
 
+    return call
+
+
+def _checked_coroutine(method: Method) -> Method:
     @wraps(method)
-    async def call_and_await(*args: Any, **keywords: Any) -> Any:
-        check()(args, keywords)
+    async def call(*args: Any, **keywords: Any) -> Any:
+        _check(method, args, keywords)
         return await method(*args, **keywords)
 
-    return call_and_await if iscoroutinefunction(method) else call
+    return call
+
+
+def _check(method: Method, args: Sequence[Any], keywords: Mapping[str, Any]) -> None:
+    signature = _signature(method)
+    if signature is not None:
+        signature.check(args, keywords)
+
+
+@cache
+def _signature(method: Method) -> Signature | None:
+    try:
+        return resolve_signature(method)
+    except NameError:  # a subclass elsewhere names what it imports for type checkers only: what it calls is checked
+        return None
 
 
 class Signature(NamedTuple):

@@ -9,9 +9,10 @@ import pytest
 from runloop_jupyter.rendering.cards import card_of, table_of
 from runloop_sdk import Page
 from runloop_sdk.models.axons import AxonView
-from runloop_sdk.models.devboxes import DevboxResourceUsageView, DevboxView
+from runloop_sdk.models.devboxes import DevboxView
 from runloop_sdk.models.executions import DevboxAsyncExecutionDetailView
 from runloop_sdk.models.objects import ObjectView
+from runloop_sdk.models.usage import DevboxResourceUsageView
 from tests.waiting import PATIENCE
 
 if TYPE_CHECKING:

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
     from ._view import View
+    from .access import DevboxCreateSSHKeyResponse, GatewayTokenView, McpTokenView, PtyTunnelView
     from .accounts import AccountView, Billing, BillingAws, BillingStripe
     from .apikeys import APIKeyCreatedView
     from .auth import AuthMechanism, CustomHeader
@@ -28,19 +29,14 @@ if TYPE_CHECKING:
         BlueprintPreviewView,
         BlueprintView,
         BuildContext,
+        CodeMountParameters,
         Service,
         ServiceCredentials,
     )
     from .devboxes import (
-        DevboxCreateSSHKeyResponse,
-        DevboxEvictionEventView,
-        DevboxResourceUsageView,
         DevboxView,
         GatewaySpecs,
-        GatewayTokenView,
         McpSpecs,
-        McpTokenView,
-        PtyTunnelView,
         StateTransition,
         TunnelView,
     )
@@ -54,7 +50,6 @@ if TYPE_CHECKING:
     from .gateway_configs import GatewayConfigView
     from .launch import (
         AfterIdle,
-        CodeMountParameters,
         LaunchParameters,
         LifecycleConfiguration,
         LifecycleHooks,
@@ -68,9 +63,11 @@ if TYPE_CHECKING:
     from .pty import PtyConnectView, PtyControlResultView
     from .restricted_keys import RestrictedKeyCreatedView, ScopeEntryView
     from .secrets import SecretView
+    from .usage import DevboxEvictionEventView, DevboxResourceUsageView
 
 _NAMES_OF = {
     "_view": "View",
+    "access": "DevboxCreateSSHKeyResponse GatewayTokenView McpTokenView PtyTunnelView",
     "accounts": "AccountView Billing BillingAws BillingStripe",
     "apikeys": "APIKeyCreatedView",
     "auth": "AuthMechanism CustomHeader",
@@ -80,19 +77,13 @@ _NAMES_OF = {
     ),
     "blueprints": (
         "BlueprintBuildLog BlueprintBuildLogsListView BlueprintBuildParameters BlueprintPreviewView "
-        "BlueprintView BuildContext Service ServiceCredentials"
+        "BlueprintView BuildContext CodeMountParameters Service ServiceCredentials"
     ),
-    "devboxes": (
-        "DevboxCreateSSHKeyResponse DevboxEvictionEventView DevboxResourceUsageView DevboxView GatewaySpecs "
-        "GatewayTokenView McpSpecs McpTokenView PtyTunnelView StateTransition TunnelView"
-    ),
+    "devboxes": "DevboxView GatewaySpecs McpSpecs StateTransition TunnelView",
     "disk_snapshots": "DevboxSnapshotAsyncStatusView DevboxSnapshotView",
     "executions": "DevboxAsyncExecutionDetailView DevboxExecutionDetailView DevboxSendStdInResult ExecutionUpdateChunk",
     "gateway_configs": "GatewayConfigView",
-    "launch": (
-        "AfterIdle CodeMountParameters LaunchParameters LifecycleConfiguration LifecycleHooks ResumeTriggers "
-        "UserParameters"
-    ),
+    "launch": "AfterIdle LaunchParameters LifecycleConfiguration LifecycleHooks ResumeTriggers UserParameters",
     "logs": "DevboxLogsListView Log",
     "mcp_configs": "McpConfigView",
     "network_policies": "AllowedCidr Egress NetworkPolicyView PortRule",
@@ -100,6 +91,7 @@ _NAMES_OF = {
     "pty": "PtyConnectView PtyControlResultView",
     "restricted_keys": "RestrictedKeyCreatedView ScopeEntryView",
     "secrets": "SecretView",
+    "usage": "DevboxEvictionEventView DevboxResourceUsageView",
 }
 _FILE_OF = {name: file for file, names in _NAMES_OF.items() for name in names.split()}
 

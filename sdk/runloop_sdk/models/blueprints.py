@@ -8,11 +8,21 @@ from pydantic import Field
 
 from ._view import View
 from .devboxes import DevboxCapability
-from .launch import CodeMountParameters, LaunchParameters
+from .launch import LaunchParameters
 
 BlueprintStatus = Literal["queued", "provisioning", "building", "awaiting_upload", "failed", "build_complete"] | str
 BlueprintState = Literal["created", "deleted"] | str
 BlueprintFailureReason = Literal["out_of_memory", "out_of_disk", "build_failed"] | str
+
+
+class CodeMountParameters(View):
+    """A git repository that is checked out into a devbox."""
+
+    repo_name: str
+    repo_owner: str
+    token: str | None = Field(default=None, repr=False)
+    git_ref: str | None = None
+    install_command: str | None = None
 
 
 class BuildContext(View):

@@ -1,4 +1,4 @@
-"""Devboxes, and the access to them. All times are in milliseconds since 1970, UTC."""
+"""Devboxes. All times are in milliseconds since 1970, UTC."""
 
 from __future__ import annotations
 
@@ -8,7 +8,6 @@ from typing import Any, Literal
 from pydantic import Field
 
 from ._view import View
-from .auth import AuthMechanism
 from .launch import LaunchParameters
 
 DevboxStatus = (
@@ -134,62 +133,3 @@ class DevboxView(View):
     def reason(self) -> str:
         """The reason why it failed, ended or was suspended: one line; empty if unknown."""
         return reason_of(self.model_dump(include={"failure_reason", "shutdown_reason", "state_transitions"}))
-
-
-class DevboxResourceUsageView(View):
-    """The resources that a devbox has used so far."""
-
-    id: str
-    disk_gb_seconds: int
-    memory_gb_seconds: int
-    start_time_ms: int
-    status: str
-    total_active_seconds: int
-    total_elapsed_seconds: int
-    vcpu_seconds: int
-    end_time_ms: int | None = None
-
-
-class DevboxEvictionEventView(View):
-    """A devbox that will be evicted from its host, and when."""
-
-    devbox_id: str
-    eviction_deadline_ms: int
-
-
-class GatewayTokenView(View):
-    """A token with which a devbox reaches `endpoint` through the gateway at `url`."""
-
-    token: str = Field(repr=False)
-    auth_mechanism: AuthMechanism
-    devbox_id: str
-    endpoint: str
-    gateway_config_id: str
-    url: str
-
-
-class McpTokenView(View):
-    """A token with which a devbox reaches an MCP server through the hub at `url`."""
-
-    token: str = Field(repr=False)
-    devbox_id: str
-    endpoint: str
-    mcp_config_id: str
-    url: str
-    allowed_tools: list[str] = []
-
-
-class PtyTunnelView(View):
-    """The tunnel to a devbox's terminals, and the token for it."""
-
-    auth_token: str = Field(repr=False)
-    tunnel_key: str
-
-
-class DevboxCreateSSHKeyResponse(View):
-    """The key, user and host to log in with over SSH; the private key is PEM."""
-
-    id: str
-    ssh_private_key: str = Field(repr=False)
-    ssh_user: str
-    url: str

@@ -4,8 +4,6 @@ from __future__ import annotations
 
 from typing import Literal
 
-from pydantic import Field
-
 from ._view import View
 
 IdleAction = Literal["shutdown", "suspend"] | str
@@ -67,13 +65,3 @@ class LaunchParameters(View):
     required_services: list[str] | None = None
     resource_size_request: ResourceSize | None = None
     user_parameters: UserParameters | None = None
-
-
-class CodeMountParameters(View):
-    """A git repository that is checked out into a devbox."""
-
-    repo_name: str
-    repo_owner: str
-    token: str | None = Field(default=None, repr=False)
-    git_ref: str | None = None
-    install_command: str | None = None

@@ -10,7 +10,6 @@ from typing import TYPE_CHECKING, Literal, Self, Unpack, overload
 from .._arguments import check_arguments
 from .._errors import CommandError, ConfigurationError, RunloopError, UnexpectedStateError
 from .._ids import uuid4
-from .._pagination import ResourceListing
 from .._polling import PollingConfig, Wait
 from .._tunnels import tunnel_url
 from ..cancellation import complete_or_undo, run_undo
@@ -32,6 +31,7 @@ from .execution import AsyncExecution, AsyncExecutionResult
 from .fan_out import OnFailure, fan_out
 
 if TYPE_CHECKING:
+    from .._pagination import ResourceListing
     from ..api._client import AsyncRunloopAPI
     from ..models.devboxes import DevboxView, TunnelView
     from ..models.disk_snapshots import DevboxSnapshotAsyncStatusView, DevboxSnapshotView
@@ -286,6 +286,8 @@ class AsyncDevboxOps:
 
     def list(self, **params: Unpack[DevboxListParams]) -> ResourceListing[DevboxView, AsyncDevbox]:
         """Devboxes, newest first: `await` gives a list of one page, `async for` walks all (`GET /v1/devboxes`)."""
+        from .._pagination import ResourceListing
+
         return ResourceListing(self._api.devboxes.list(**params), lambda view: AsyncDevbox(self._api, view.id))
 
     @overload

@@ -10,7 +10,8 @@ from ..params.devboxes import DevboxEnableTunnelParams
 
 if TYPE_CHECKING:
     from ..api._client import AsyncRunloopAPI
-    from ..models.devboxes import DevboxCreateSSHKeyResponse, TunnelView
+    from ..models.access import DevboxCreateSSHKeyResponse
+    from ..models.devboxes import TunnelView
 
 
 @check_arguments
