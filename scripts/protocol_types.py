@@ -55,6 +55,7 @@ Each place in a page where a widget is shown is a *view*, with an id of its own.
 | request, page to kernel | `{{"op": ..., "view": ID, "n": NUMBER, ...}}`; in the order of its numbers, from 0 |
 | event for all views | `{{"op": ..., "seq": NUMBER, ...}}`, numbered by the widget |
 | event for one view | `{{"op": ..., "view": ID, "at": NUMBER, ...}}`; `at` is the number of the last event for all |
+| event for a view that is about to open | `{{"op": ..., "at": NUMBER, ...}}` |
 
 `op` is the name of the message, the other fields are its own. Fields of bytes are the buffers, in their order.
 
@@ -65,6 +66,9 @@ answered by `ack` at once, so that a page knows whether its kernel is busy. Afte
 forgotten, with its open forms and questions, and its details. One that comes back, as after a computer's sleep, gets no
 `ack` but `hello_wanted`: nothing of what it sent was done. It takes a new id, says `hello` and sends what was not
 acknowledged again. A page of another version is told to run its cell again.
+
+A widget that is displayed may send a snapshot ahead. Its model keeps that for five seconds, for the first view, which
+shows it while its `hello` is on the way.
 """
 
 

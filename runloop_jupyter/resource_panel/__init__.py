@@ -32,10 +32,10 @@ async def connected_panel(session: Session) -> Panel | Listing[DevboxInfo]:
     """The same, awaited on the notebook's loop. Where nobody watches it is a table: widgets would only be saved."""
     from ..resources.kinds.devbox import DEVBOX
     from .feed import feed_of
-    from .panel import Panel, static_panel
+    from .panel import NEWEST, Panel, static_panel
 
     await session.client.sdk()
     made = Panel(session) if is_live() else None
     feed = feed_of(session)
-    await feed.try_to_look([DEVBOX.name], within=_FIRST_LOOK)
+    await feed.try_to_look_at_newest(DEVBOX.name, NEWEST, within=_FIRST_LOOK)
     return made or static_panel(feed.tables)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import time
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Coroutine, Iterable, Mapping
 from typing import TYPE_CHECKING, Any, Protocol
 
 from ..resources.kinds import KINDS
@@ -13,8 +13,11 @@ from .service_reader import EmbeddedServiceEnded, ServiceReader, explain
 from .tables import Listener, Tables
 
 if TYPE_CHECKING:
+    from runloop_sdk import AsyncRunloopSDK
+
     from ..client import Client
     from ..resources.devboxes import DevboxInfo
+    from ..resources.kind import ResourceKind
     from ..resources.ownership import Ownerships
     from ..session import Session
 
@@ -103,16 +106,30 @@ class Feed:
         """Bring these kinds up to date; raises what stands in the way."""
         sdk = await self._reader.sdk()
         await asyncio.gather(*(self._reader.read(sdk, KINDS[name]) for name in kinds))
-        self.tables.set_clock(sdk.api.clock_ahead)
-        self.note_current()
+        self._note_answers(sdk)
 
     async def try_to_look(self, kinds: Iterable[str], *, within: float) -> None:
         """The same, as far as that goes in so many seconds: what stands in the way the task finds, and tells."""
+        await self._as_far_as_it_goes(self.look(kinds), within)
+
+    async def try_to_look_at_newest(self, kind: str, count: int, *, within: float) -> None:
+        """Know the newest of a kind that have not ended, in the same way: with two requests at most."""
+        await self._as_far_as_it_goes(self._look_at_newest(KINDS[kind], count), within)
+
+    async def _look_at_newest(self, kind: ResourceKind[Any], count: int) -> None:
+        sdk = await self._reader.sdk()
+        await self._reader.read_newest(sdk, kind)
+        if self._reader.is_amid(kind.name) and len(kind.live(self.tables[kind.name].rows.values())) < count:
+            await self._reader.read_on(sdk, kind)
+        self._note_answers(sdk)
+        self._note_outcome(kind.name, None, 0)
+
+    async def _as_far_as_it_goes(self, look: Coroutine[Any, Any, None], within: float) -> None:
         from runloop_sdk import RunloopError
 
         try:
             async with asyncio.timeout(within):
-                await self.look(kinds)
+                await look
         except (TimeoutError, RunloopError, EmbeddedServiceEnded):
             self.poke()
 
@@ -157,8 +174,7 @@ class Feed:
             return dict.fromkeys(kinds, error)
         looks = (self._reader.read(sdk, KINDS[name]) for name in kinds)
         outcomes = await asyncio.gather(*looks, return_exceptions=True)
-        self.tables.set_clock(sdk.api.clock_ahead)
-        self.note_current()
+        self._note_answers(sdk)
         return {kind: error for kind, error in zip(kinds, outcomes, strict=True) if isinstance(error, Exception)}
 
     def _pause(self, wanted: tuple[str, ...], failed: Mapping[str, Exception], began: float) -> float:
@@ -173,10 +189,14 @@ class Feed:
         idle = now - max(self._poked_at, self.tables.changed_at)
         return delay(visible=visible, idle=idle, spent=now - began)
 
+    def _note_answers(self, sdk: AsyncRunloopSDK) -> None:
+        self.tables.set_clock(sdk.api.clock_ahead)
+        self.note_current()
+
     def _note_outcome(self, kind: str, error: Exception | None, pause: float) -> None:
         if error is None:
             self.tables.set_served(kind, True)
-            self.tables.set_health(kind, {"loading": False, "error": "", "retry": None})
+            self.tables.set_health(kind, {"loading": not self.tables[kind].complete, "error": "", "retry": None})
             return
         self._reader.begin_anew(kind)
         if KINDS[kind].optional and getattr(error, "status_code", None) in _NOT_SERVED:

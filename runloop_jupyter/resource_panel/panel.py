@@ -39,9 +39,12 @@ if TYPE_CHECKING:
 
 T = TypeVar("T")
 
-_NEWEST = 20
+NEWEST = 20
 """Devboxes of the table that stands where no widgets are. JupyterLab parses it, too, twice for each change of the
 notebook, to look for headings: 100 of them took longer than all else that there is between a cell and its panel."""
+_BOX_CLASS = "runloop-panel-box"
+_PERHAPS_MORE = "There may be older ones: %devbox list shows them all."
+_NOT_ALL_READ = "No devbox was found so far: %devbox list looks at all of them."
 _WAITS = "This kernel (ipykernel {}) answers clicks only between cells; ipykernel 7 answers while a cell runs."
 _UNLOADED = "The extension was unloaded. Load it and run this cell again for a live panel."
 _CLOSED = "This panel was closed. Run its cell again for a live one."
@@ -52,8 +55,7 @@ class Panel(ipywidgets.VBox):  # type: ignore[misc]  # ipywidgets has no types
 
     def __init__(self, session: Session) -> None:
         self.view = ResourceView(notice=_notice())
-        super().__init__(children=[self.view])
-        self.add_class("runloop-panel-box")
+        super().__init__(children=[self.view], layout=self.view.layout, _dom_classes=[_BOX_CLASS])
         self._session = session
         self._feed = feed_of(session)
         self._is_running = False
@@ -180,16 +182,22 @@ class Panel(ipywidgets.VBox):  # type: ignore[misc]  # ipywidgets has no types
         texts = {"text/plain": repr(table), "text/html": table._repr_html_()}
         if not is_live():  # the page that nbconvert makes would show an empty widget
             return texts
+        if not self._channel.is_open:
+            self._updates.post_first_rows(DEVBOX.name)
         return {**(super()._repr_mimebundle_(**options) or {}), **texts}
 
 
 def static_panel(tables: Tables) -> Listing[DevboxInfo]:
     """Return the panel as a table that does not change, of the newest devboxes: a notebook saves it as text."""
-    rows = [row for row in tables[DEVBOX.name].rows.values() if DEVBOX.status(row) not in DEVBOX.ended]
-    shown = [_with_end(row) for row in DEVBOX.newest(rows, _NEWEST)]
+    table = tables[DEVBOX.name]
+    rows = DEVBOX.live(table.rows.values())
+    shown = [_with_end(row) for row in DEVBOX.newest(rows, NEWEST)]
+    current = tables.current or None
+    if not table.complete:
+        return devbox_listing(shown, current=current, note=_PERHAPS_MORE, none=_NOT_ALL_READ)
     more = len(rows) - len(shown)
     note = f"And {more:,} older ones: %devbox list shows them all." if more else ""
-    return devbox_listing(shown, current=tables.current or None, note=note)
+    return devbox_listing(shown, current=current, note=note)
 
 
 def _with_end(row: Row) -> DevboxInfo:

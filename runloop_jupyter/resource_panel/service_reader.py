@@ -79,23 +79,34 @@ class ServiceReader:
 
     async def read(self, sdk: AsyncRunloopSDK, kind: ResourceKind[Any]) -> None:
         """Read the newest of a kind, and a page of the rest. Raises what stands in the way."""
+        await self.read_newest(sdk, kind)
+        if self.is_amid(kind.name):
+            await self.read_on(sdk, kind)
+
+    async def read_newest(self, sdk: AsyncRunloopSDK, kind: ResourceKind[Any]) -> None:
+        """Read the newest page of a kind. Raises what stands in the way."""
         if kind.belongs_to_kernels:
             self._ownership_index = await self._ownerships.index()
-        tables, sweep, asked_at = self._tables, self._sweeps[kind.name], time.monotonic()
-        head, more = await self._page(sdk, kind, _HEAD, None)
-        tables.take(kind.name, self._rows(kind, head), asked_at)
+        sweep, asked_at = self._sweeps[kind.name], time.monotonic()
+        page, more = await self._page(sdk, kind, _HEAD, None)
+        self._tables.take(kind.name, self._rows(kind, page), asked_at)
         if not more:
             sweep.cursor = None
-            tables.finish(kind.name, asked_at)
-            return
-        if sweep.cursor is None:
-            sweep.cursor, sweep.began_at = head[-1].get("id"), asked_at
-        asked_at = time.monotonic()
-        page, more = await self._page(sdk, kind, _PAGE, sweep.cursor)
-        tables.take(kind.name, self._rows(kind, page), asked_at)
+            self._tables.finish(kind.name, asked_at)
+        elif sweep.cursor is None:
+            sweep.cursor, sweep.began_at = page[-1].get("id"), asked_at
+
+    async def read_on(self, sdk: AsyncRunloopSDK, kind: ResourceKind[Any]) -> None:
+        """Read the next page of the rest."""
+        sweep, asked_at = self._sweeps[kind.name], time.monotonic()
+        cursor = sweep.cursor
+        page, more = await self._page(sdk, kind, _PAGE, cursor)
+        self._tables.take(kind.name, self._rows(kind, page), asked_at)
+        if sweep.cursor != cursor:
+            return  # another look has gone on from here meanwhile
         sweep.cursor = page[-1].get("id") if more else None
         if sweep.cursor is None:
-            tables.finish(kind.name, sweep.began_at)
+            self._tables.finish(kind.name, sweep.began_at)
 
     def is_amid(self, kind: str) -> bool:
         """Return True while there are pages of a kind that were not read yet since the last that was."""

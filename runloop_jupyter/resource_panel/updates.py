@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from typing import TYPE_CHECKING
 
 from pydantic_core import to_json
@@ -12,12 +12,17 @@ from ..widgets.protocol import panel as messages
 
 if TYPE_CHECKING:
     from ..client import Client
+    from ..resources.kind import Row
     from ..widgets.channel import Channel
     from .follow import Followers
     from .marks import Marks
     from .table import Change, Table
     from .tables import Tables
     from .tool_tabs import ToolTabs
+
+
+_PART = 1000  # rows of one message
+_SCREENFUL = 100  # rows, which no window shows more of at once
 
 
 class PanelUpdates:
@@ -67,22 +72,17 @@ class PanelUpdates:
         self._wanted.pop(view, None)
 
     def post_snapshot(self, view: str) -> None:
-        """Send all that there is to one view."""
-        connection = self._client.connection
-        snapshot = messages.Snapshot(
-            now=self._tables.now_ms(),
-            kinds=self._tables.kinds,
-            current=self._tables.current,
-            health=self._tables.health,
-            marks=self._marks.all,
-            service=connection.label if connection else "",
-            tools=self._tool_tabs.open_tools,
-            tool=self._tool_tabs.active,
-            model=self._model,
-        )
-        self._channel.post(snapshot, view=view)
-        for kind in KINDS:
-            self._channel.post(table_event(kind, self._tables[kind]), view=view)
+        """Send all that there is to one view, at first what it shows."""
+        self._channel.post(self._snapshot(), view=view)
+        shown = self._wanted.get(view, frozenset())
+        for kind in sorted(KINDS, key=lambda kind: kind not in shown):
+            for part in parts(kind, self._tables[kind]):
+                self._channel.post(part, view=view)
+
+    def post_first_rows(self, kind: str) -> None:
+        """Send what a view that is about to open shows first: it need not wait until it has said hello."""
+        self._channel.post_ahead(self._snapshot())
+        self._channel.post_ahead(first_part(kind, self._tables[kind]))
 
     def changed(self, kind: str, change: Change) -> None:
         """Rows changed."""
@@ -92,7 +92,8 @@ class PanelUpdates:
 
     def replaced(self, kind: str) -> None:
         """All rows are different ones."""
-        self._channel.post(table_event(kind, self._tables[kind]))
+        for part in parts(kind, self._tables[kind]):
+            self._channel.post(part)
 
     def health_changed(self, kind: str, health: messages.Health) -> None:
         """Looking at a kind goes better or worse."""
@@ -114,7 +115,36 @@ class PanelUpdates:
         """There will be nothing to show any more."""
         self._end()
 
+    def _snapshot(self) -> messages.Snapshot:
+        connection = self._client.connection
+        return messages.Snapshot(
+            now=self._tables.now_ms(),
+            kinds=self._tables.kinds,
+            current=self._tables.current,
+            health=self._tables.health,
+            marks=self._marks.all,
+            service=connection.label if connection else "",
+            tools=self._tool_tabs.open_tools,
+            tool=self._tool_tabs.active,
+            model=self._model,
+        )
 
-def table_event(kind: str, table: Table) -> messages.Table:
-    """Return all rows of a table as bytes: as JSON of a message ten thousand of them would cost some milliseconds."""
-    return messages.Table(kind, to_json(list(table.rows.values())))
+
+def parts(kind: str, table: Table) -> Iterator[messages.Table]:
+    """Return all rows of a table, in parts of which none holds a page up for long."""
+    rows = KINDS[kind].newest_first(table.rows.values())
+    for start in range(0, max(len(rows), 1), _PART):
+        yield _part(kind, rows[start : start + _PART], first=start == 0, last=start + _PART >= len(rows))
+
+
+def first_part(kind: str, table: Table) -> messages.Table:
+    """Return the newest rows that have not ended, which a new panel shows first; all rows where there are few."""
+    if table.complete and len(table.rows) <= _SCREENFUL:
+        return next(parts(kind, table))
+    live = KINDS[kind].live(table.rows.values())
+    return _part(kind, KINDS[kind].newest(live, _SCREENFUL), first=True, last=False)
+
+
+def _part(kind: str, rows: Sequence[Row], *, first: bool, last: bool) -> messages.Table:
+    """As bytes: as JSON of a message, ten thousand rows would cost some milliseconds."""
+    return messages.Table(kind, to_json(rows), first, last)

@@ -10,6 +10,7 @@ import heapq
 from collections.abc import AsyncIterator, Awaitable, Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from math import isfinite
+from operator import itemgetter
 from typing import TYPE_CHECKING, Any, Generic, Protocol, TypeAlias, TypeVar
 
 from ..errors import UsageError, did_you_mean
@@ -263,9 +264,12 @@ class ResourceKind(Generic[V]):
 
     def value(self, row: Row, key: str) -> Any:
         """Return the row's value in a column; None for a column that this kind does not have."""
-        if key == "id":
-            return row[0]
-        return next((row[1 + at] for at, column in enumerate(self.columns) if column.key == key), None)
+        return row[0] if key == "id" else self.getter(key)(row)
+
+    def getter(self, key: str) -> Callable[[Row], Any]:
+        """Return what returns a row's value in a column: for many rows, the column is looked for once."""
+        at = next((1 + at for at, column in enumerate(self.columns) if column.key == key), None)
+        return (lambda row: None) if at is None else itemgetter(at)
 
     def status(self, row: Row) -> str:
         """Return the resource's state; empty for kinds that have none."""
@@ -277,11 +281,20 @@ class ResourceKind(Generic[V]):
 
     def newest_first(self, rows: Iterable[Row]) -> list[Row]:
         """Return the rows by the time at which each was created."""
-        return sorted(rows, key=lambda row: self.value(row, "created") or 0, reverse=True)
+        created = self.getter("created")
+        return sorted(rows, key=lambda row: created(row) or 0, reverse=True)
 
     def newest(self, rows: Iterable[Row], count: int) -> list[Row]:
         """Return the first so many of these."""
-        return heapq.nlargest(count, rows, key=lambda row: self.value(row, "created") or 0)
+        created = self.getter("created")
+        return heapq.nlargest(count, rows, key=lambda row: created(row) or 0)
+
+    def live(self, rows: Iterable[Row]) -> list[Row]:
+        """Return those that have not ended."""
+        if not self.ended:
+            return list(rows)
+        status = self.getter("status")
+        return [row for row in rows if status(row) not in self.ended]
 
     def prunable(self, rows: Iterable[Row], keep: int = 1) -> list[Row]:
         """Return the rows of those that are of no more use; `keep` is how many stay of each group that has one."""

@@ -123,6 +123,13 @@ class Channel:
             content.update(view=view, at=self._number)
         self._send(content, buffers)
 
+    def post_ahead(self, event: Event) -> None:
+        """Send an event to the views that are about to open, as if they had said hello already."""
+        if self._is_closed:
+            return
+        content, buffers = encode(event)
+        self._send({**content, "at": self._number}, buffers)
+
     def begin(self, work: Coroutine[Any, Any, Any]) -> Future[Any]:
         """Start work on the notebook's loop, from any thread; it ends with the channel, and failures are told."""
         future = loop.start(self._listener.checked(work), self._listener.failed)

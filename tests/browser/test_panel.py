@@ -357,6 +357,23 @@ def test_a_restarted_kernel_is_told_and_the_cell_gives_a_new_panel(shown: PanelP
     expect(shown.panel.locator(".rl-live")).to_have_text("Live")
 
 
+def test_the_first_rows_need_no_answer_from_the_kernel(page: Page, lab: str, lab_folder: Path) -> None:
+    page.set_viewport_size({"width": 1280, "height": 900})
+    wait = "import pathlib, time\nwhile not pathlib.Path('go').exists():\n    time.sleep(0.05)"
+    with many_devboxes(1_500) as url:
+        connect = f"import os, runloop_jupyter\nos.environ.update(RUNLOOP_BASE_URL={url!r}, RUNLOOP_API_KEY='key')"
+        cells = [connect, f"display(runloop_jupyter.panel())\n{wait}"]
+        notebook = PanelPage(page, lab, write(lab_folder, "first.ipynb", cells))
+        notebook.run(0)
+        notebook.run(1)
+        notebook.shows("box-0 ", "running")
+        expect(notebook.panel.locator(".rl-foot")).to_have_text("100 devboxes so far")
+        expect(notebook.panel.locator(".rl-live")).to_have_text("Loading")
+        (lab_folder / "go").touch()
+        expect(notebook.panel.locator(".rl-foot")).to_have_text("1,500 devboxes")
+        expect(notebook.panel.locator(".rl-live")).to_have_text("Live")
+
+
 def test_ten_thousand_devboxes(page: Page, lab: str, lab_folder: Path) -> None:
     page.set_viewport_size({"width": 1280, "height": 900})
     with many_devboxes(10_000) as url:

@@ -1,3 +1,4 @@
+import type { EarlyMessage } from "./early";
 import { EventOrder } from "./event_order";
 import { kernelIsGone, type Line, type Received } from "./model";
 import { type BinaryFields, VERSION } from "./protocol/common";
@@ -24,6 +25,8 @@ export interface ChannelOptions<E extends Message> {
   hello?: () => Record<string, unknown>;
   /** Called when the state of the line changes; `text` is the kernel's, where it has ended. */
   onState?: (state: LineState, text: string) => void;
+  /** What the kernel has sent already. */
+  early?: readonly EarlyMessage[];
   onVisible?: (visible: boolean) => void;
 }
 
@@ -59,6 +62,7 @@ export class Channel<Q extends Message, E extends Message> {
     this.timers.push(setInterval(() => this.beat(), ALIVE_EVERY));
     this.timers.push(setInterval(() => this.updateState(), LOOK_EVERY));
     this.greet();
+    for (const [content, buffers] of this.options.early ?? []) this.take(content, buffers);
   }
 
   close(): void {

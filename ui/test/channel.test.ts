@@ -1,6 +1,6 @@
 // @vitest-environment happy-dom
 import { beforeEach, expect, test, vi } from "vitest";
-import { Channel, type LineState, lineState } from "../src/channel";
+import { Channel, type ChannelOptions, type LineState, lineState } from "../src/channel";
 import type { Model, Received } from "../src/model";
 
 type Sent = Record<string, unknown>;
@@ -38,6 +38,7 @@ class Kernel {
 let kernel: Kernel;
 let taken: unknown[];
 let states: [LineState, string][];
+let options: ChannelOptions<Event>;
 let channel: Channel<{ op: "type"; data: Uint8Array }, Event>;
 
 beforeEach(() => {
@@ -52,14 +53,15 @@ beforeEach(() => {
   kernel = new Kernel();
   taken = [];
   states = [];
-  channel = new Channel({
+  options = {
     model: kernel.model,
     element: document.body,
     binary: { type: ["data"], data: ["data"] },
     handlers: { data: ({ text }) => taken.push(text), ended: ({ text }) => taken.push(text) },
     hello: () => ({ kinds: ["devbox"] }),
     onState: (state, text) => states.push([state, text]),
-  });
+  };
+  channel = new Channel(options);
   channel.open();
 });
 
@@ -138,6 +140,23 @@ test("the line tells what it owes, and is open again once that was answered", ()
   vi.advanceTimersByTime(20_000);
   kernel.post({ op: "ack", view, n: 5 });
   expect(states.map(([state]) => state)).toEqual(["waiting", "open", "waiting", "silent", "open"]);
+});
+
+test("what came before the view counts as an answer to its hello, and so does what follows", () => {
+  const early = [[{ op: "data", at: 1, text: "early" }, []]] as const;
+  new Channel({ ...options, early }).open();
+  kernel.post({ op: "data", seq: 2, text: "next" });
+  kernel.post({ op: "data", view: kernel.last.view, at: 2, text: "snapshot" });
+  expect(taken).toEqual(["early", "next", "snapshot"]);
+  expect(kernel.sent.map(({ op }) => op)).toEqual(["hello", "hello"]); // one of each view
+});
+
+test("one that was lost after what came early is asked for", () => {
+  const early = [[{ op: "data", at: 1, text: "early" }, []]] as const;
+  new Channel({ ...options, early }).open();
+  kernel.post({ op: "data", seq: 3, text: "lost one before" });
+  expect(taken).toEqual(["early"]);
+  expect(kernel.sent.map(({ op }) => op)).toEqual(["hello", "hello", "hello"]);
 });
 
 test("what has ended says why", () => {

@@ -179,7 +179,7 @@ class UploadEnd(Request):
 
 @dataclass(frozen=True, slots=True)
 class Snapshot(Event):
-    """The state of the panel; a `Table` for each kind follows.
+    """The state of the panel; the parts of a `Table` for each kind follow.
 
     `now` is the time of the service's clock in milliseconds since 1970, `current` the id of the notebook's devbox,
     `service` the name of what it is connected to, `tool` the key of the tool that is shown, `model` the id of the
@@ -199,10 +199,15 @@ class Snapshot(Event):
 
 @dataclass(frozen=True, slots=True)
 class Table(Event):
-    """All rows of a kind: `rows` is the JSON of a list of them, as UTF-8."""
+    """A part of the rows of a kind, newest first: `rows` is the JSON of a list of them, as UTF-8.
+
+    With the `last` part it is whole: a row that was in none of them since the `first` one is gone.
+    """
 
     kind: str
     rows: bytes
+    first: bool
+    last: bool
 
 
 @dataclass(frozen=True, slots=True)

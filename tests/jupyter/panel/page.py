@@ -103,7 +103,8 @@ class Page:
             if content.get("kind") != kind or seq is None:
                 continue
             if content["op"] == "table":
-                rows = {row[0]: row for row in json.loads(bytes(buffers[0]))}
+                rows = {} if content["first"] else rows
+                rows.update({row[0]: row for row in json.loads(bytes(buffers[0]))})
             elif content["op"] == "rows_changed":
                 rows.update({row[0]: list(row) for row in content["rows"]})
                 for identity in content["gone"]:

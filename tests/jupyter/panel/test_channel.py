@@ -115,10 +115,12 @@ async def test_events_for_all_are_numbered_and_those_for_one_say_after_which_the
     widget.channel.post(messages.Cleared())
     widget.channel.post(messages.Cleared())
     widget.channel.post(messages.State(running=True), view="v")
+    widget.channel.post_ahead(messages.Cleared())
     assert widget.sent == [
         {"op": "cleared", "seq": 1},
         {"op": "cleared", "seq": 2},
         {"op": "state", "running": True, "stopping": False, "seconds": 0.0, "view": "v", "at": 2},
+        {"op": "cleared", "at": 2},
     ]
 
 

@@ -12,12 +12,14 @@ import pytest
 
 from runloop_jupyter.resource_panel import forms, row_observer, service_reader
 from runloop_jupyter.resource_panel.feed import feed_of
+from runloop_jupyter.resource_panel.panel import NEWEST, static_panel
 from runloop_jupyter.resource_panel.table import Change, Table
 from runloop_jupyter.resources.kinds import KINDS
 from runloop_jupyter.session import Session
 from runloop_jupyter.widgets.poll_interval import delay, delay_after_failures
 from tests.jupyter.panel.faulty_service import FaultyService, devbox, faulty_service
 from tests.jupyter.panel.page import MakePage, Page
+from tests.waiting import PATIENCE
 
 
 @pytest.fixture
@@ -245,6 +247,64 @@ async def test_thousands_are_seen_page_by_page_and_each_look_stays_small(faulty:
     asked = len(faulty.asked)
     await page.until(lambda: len(faulty.asked) > asked + 8, "more looks")
     assert max(int(each.split("limit=")[1].split("&")[0]) for each in faulty.asked) <= 1000
+
+
+async def test_it_loads_until_all_were_seen(faulty: FaultyService, page: Page) -> None:
+    faulty.devboxes = [devbox(number) for number in range(3500)]
+    await page.until(lambda: health(page).get("loading") is False, "the end of loading")
+    assert len(page.rows()) == 3500
+
+
+async def first_look(page: Page) -> None:
+    """What a cell does before it shows the panel."""
+    await page.panel._feed.try_to_look_at_newest("devbox", NEWEST, within=PATIENCE)
+
+
+async def test_a_cell_asks_for_the_newest_alone_and_a_view_has_them_before_it_says_hello(
+    faulty: FaultyService, session: Session, pages: MakePage, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("runloop_jupyter.resource_panel.panel.is_live", lambda: True)
+    faulty.devboxes = [devbox(number, create_time_ms=5_000_000 - number) for number in range(3000)]
+    page = pages(session)
+    await first_look(page)
+    assert len(faulty.asked) == 1
+    assert page.raw == []
+    text = page.panel._repr_mimebundle_()["text/plain"]
+    assert text.endswith("There may be older ones: %devbox list shows them all.")
+    assert list(page.rows()) == [f"dbx_{number:05}" for number in range(100)]
+    assert (page.told("table")[-1]["first"], page.told("table")[-1]["last"]) == (True, False)
+    assert "box-" not in page.saved
+    page.open()
+    await page.until(lambda: len(page.rows()) == 3000, "the others")
+    told = len(page.told("snapshot"))
+    page.panel._repr_mimebundle_()
+    assert len(page.told("snapshot")) == told, "the view that is open knows all"
+
+
+async def test_of_a_short_list_a_view_has_all_before_it_says_hello(
+    faulty: FaultyService, session: Session, pages: MakePage, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("runloop_jupyter.resource_panel.panel.is_live", lambda: True)
+    faulty.devboxes = [devbox(1), devbox(2, status="shutdown")]
+    page = pages(session)
+    await first_look(page)
+    assert "older" not in page.panel._repr_mimebundle_()["text/plain"]
+    assert (len(page.rows()), page.told("table")[-1]["last"]) == (2, True)
+    assert page.told("snapshot")[-1]["health"]["devbox"] == {"loading": False, "error": "", "retry": None}
+
+
+@pytest.mark.parametrize(
+    ("place", "says"), [(300, "box-300 "), (1400, "No devbox was found so far: %devbox list looks at all of them.")]
+)
+async def test_a_cell_looks_on_where_the_newest_have_ended_but_not_for_long(
+    faulty: FaultyService, session: Session, pages: MakePage, place: int, says: str
+) -> None:
+    faulty.devboxes = [devbox(number, status="shutdown") for number in range(1500)]
+    faulty.devboxes[place] = devbox(place)
+    page = pages(session)
+    await first_look(page)
+    assert says in repr(static_panel(page.panel._feed.tables))
+    assert len(faulty.asked) == 2
 
 
 ODD = {

@@ -360,6 +360,7 @@ async def test_where_there_are_no_widgets_the_panel_is_a_table(session: Session,
 
 async def test_where_there_are_no_widgets_the_newest_of_many_are_shown(session: Session, pages: MakePage) -> None:
     page = await opened(session, pages)
+    await page.until(lambda: page.panel._feed.tables["devbox"].complete, "the whole list")
     for number in range(1000):
         page.panel._feed.put("devbox", devbox(number, create_time_ms=1_700_000_000_000 + number))
     text = page.panel._repr_mimebundle_()["text/plain"]

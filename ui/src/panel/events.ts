@@ -12,10 +12,7 @@ export function panelHandlers(panel: Panel): ChannelOptions<Event>["handlers"] {
       panel.showAll();
       panel.side.details?.follow();
     },
-    table: (event) => {
-      store.takeTable(event);
-      panel.rowsChanged(event.kind, null);
-    },
+    table: (event) => panel.rowsChanged(event.kind, store.takeTable(event)),
     rows_changed: (event) => panel.rowsChanged(event.kind, store.changeRows(event)),
     health_changed: (event) => {
       store.changeHealth(event);

@@ -4,6 +4,7 @@ import "../styles/table.css";
 import "../styles/side_pane.css";
 import { Channel } from "../channel";
 import { followTheme } from "../dom/theme";
+import { listenEarly, takeEarly } from "../early";
 import { hearing } from "../hearing";
 import type { RenderOptions } from "../model";
 import { BINARY, type Event, type Request } from "../protocol/panel";
@@ -19,10 +20,12 @@ function render({ model, el }: RenderOptions): () => void {
     binary: BINARY,
     handlers: panelHandlers(panel),
     hello: () => ({ kinds: panel.wanted }),
+    early: takeEarly(model),
     onState: (state, text) => panel.showLine(state, text),
     onVisible: (visible) => panel.setVisible(visible),
   });
   channel.open();
+  panel.showChanges();
   return () => {
     channel.close();
     panel.close();
@@ -30,4 +33,4 @@ function render({ model, el }: RenderOptions): () => void {
   };
 }
 
-export default { render: hearing(render) };
+export default { initialize: listenEarly, render: hearing(render) };

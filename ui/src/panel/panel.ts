@@ -118,11 +118,18 @@ export class Panel {
     if (visible) this.table.grid.redecorate();
   }
 
-  /** Rows changed; without a change, all of them are others. Several changes are painted at once. */
-  rowsChanged(kind: string, change: Change | null): void {
+  /** Rows changed. Several changes are painted at once. */
+  rowsChanged(kind: string, change: Change): void {
     this.table.take(kind, change);
     this.changed.add(kind);
     this.frame ??= requestAnimationFrame(() => this.paint());
+  }
+
+  /** Show what has come without waiting for the next frame. */
+  showChanges(): void {
+    if (this.frame === null) return;
+    cancelAnimationFrame(this.frame);
+    this.paint();
   }
 
   marksChanged(marks: readonly Mark[]): void {
@@ -201,6 +208,7 @@ export class Panel {
     }
     this.changed.clear();
     this.showTabs();
+    this.status.update(this.store.healthOf(this.table.kind.name));
   }
 
   private tick(): void {

@@ -12,6 +12,9 @@ const UNKNOWN: protocol.Health = { loading: true, error: "", retry: null };
 export class Table {
   readonly rows = new Map<string, Row>();
   readonly counts = new Map<string, number>();
+  /** True while parts of it are still to come. */
+  isPartial = false;
+  private unseen = new Set<string>(); // rows that were in no part yet
 
   constructor(private readonly kind: ResourceKind) {}
 
@@ -26,6 +29,25 @@ export class Table {
     if (!row) return;
     this.rows.delete(id);
     this.count(row, -1);
+  }
+
+  /** Take a part of the whole table: what was there before stays until the last part tells that it is gone. */
+  takePart(rows: readonly Row[], { first, last }: { first: boolean; last: boolean }): Change {
+    if (first) this.unseen = new Set(this.rows.keys());
+    const removed: Row[] = [];
+    const remove = (id: string) => {
+      const row = this.rows.get(id);
+      if (row) removed.push(row);
+      this.remove(id);
+    };
+    for (const row of rows) {
+      this.unseen.delete(idOf(row));
+      remove(idOf(row));
+      this.put(row);
+    }
+    if (last) for (const id of this.unseen) remove(id);
+    this.isPartial = !last;
+    return { added: rows, removed };
   }
 
   private count(row: Row, by: number): void {
@@ -52,7 +74,7 @@ export class Store {
   model = "";
   tools: readonly protocol.OpenTool[] = [];
   tool = "";
-  private readonly tables: Map<string, Table>;
+  private readonly tables: ReadonlyMap<string, Table>;
   private readonly health = new Map<string, protocol.Health>();
   private readonly marks = new Map<string, protocol.Mark>();
   private readonly flashes = new Map<string, number>();
@@ -100,7 +122,8 @@ export class Store {
   }
 
   healthOf(kind: string): protocol.Health {
-    return this.health.get(kind) ?? UNKNOWN;
+    const health = this.health.get(kind) ?? UNKNOWN;
+    return this.table(kind).isPartial ? { ...health, loading: true } : health;
   }
 
   /** What is being done to a resource, or went wrong with it. */
@@ -140,10 +163,8 @@ export class Store {
     for (const mark of event.marks) this.marks.set(key(mark[0], mark[1]), mark);
   }
 
-  takeTable({ kind, rows }: protocol.Table): void {
-    const table = new Table(this.kind(kind));
-    for (const row of JSON.parse(new TextDecoder().decode(rows)) as Row[]) table.put(row);
-    this.tables.set(kind, table);
+  takeTable({ kind, rows, ...place }: protocol.Table): Change {
+    return this.table(kind).takePart(JSON.parse(new TextDecoder().decode(rows)) as Row[], place);
   }
 
   changeRows({ kind, rows, gone }: protocol.RowsChanged): Change {

@@ -190,7 +190,7 @@ export interface UploadEnd {
   whole: boolean;
 }
 
-/** The state of the panel; a `Table` for each kind follows. `now` is the time of the service's clock in milliseconds since 1970, `current` the id of the notebook's devbox, `service` the name of what it is connected to, `tool` the key of the tool that is shown, `model` the id of the widget that the panel's cell shows. */
+/** The state of the panel; the parts of a `Table` for each kind follow. `now` is the time of the service's clock in milliseconds since 1970, `current` the id of the notebook's devbox, `service` the name of what it is connected to, `tool` the key of the tool that is shown, `model` the id of the widget that the panel's cell shows. */
 export interface Snapshot {
   op: "snapshot";
   now: number;
@@ -204,11 +204,13 @@ export interface Snapshot {
   model: string;
 }
 
-/** All rows of a kind: `rows` is the JSON of a list of them, as UTF-8. */
+/** A part of the rows of a kind, newest first: `rows` is the JSON of a list of them, as UTF-8. With the `last` part it is whole: a row that was in none of them since the `first` one is gone. */
 export interface Table {
   op: "table";
   kind: string;
   rows: Uint8Array;
+  first: boolean;
+  last: boolean;
 }
 
 /** Rows that are new or different, and the ids of those that are gone. */

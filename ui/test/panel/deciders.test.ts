@@ -13,7 +13,7 @@ import { Selection } from "../../src/panel/table/selection";
 import { filtersOf, liveCount } from "../../src/panel/toolbar/filters";
 import { liveLook } from "../../src/panel/toolbar/live_badge";
 import type { Action, Row } from "../../src/protocol/panel";
-import { BLUEPRINT, bytesOf, DEVBOX, devbox, KINDS } from "./kinds";
+import { BLUEPRINT, DEVBOX, devbox, KINDS, wholeTable } from "./kinds";
 
 const devboxes = new ResourceKind(DEVBOX);
 const blueprints = new ResourceKind(BLUEPRINT);
@@ -176,9 +176,9 @@ describe("selection", () => {
 describe("filters", () => {
   const store = new Store(KINDS);
   const rows = [devbox("1"), devbox("2"), devbox("3", { status: "shutdown" })];
-  store.takeTable({ op: "table", kind: "devbox", rows: bytesOf(rows) });
+  store.takeTable(wholeTable("devbox", rows));
   const said = (chosen: string | null, kind = devboxes) =>
-    filtersOf(kind, store.table(kind.name), chosen).map(({ label, count }) => `${label} ${count}`);
+    filtersOf(kind, store.table(kind.name), chosen, false).map(({ label, count }) => `${label} ${count}`);
 
   test("live, all and each status", () => {
     expect(said(null)).toEqual(["Live 2", "All 3", "running 2", "shut down 1"]);

@@ -1,4 +1,4 @@
-import type { Kind, Row } from "../../src/protocol/panel";
+import type { Kind, Row, Table } from "../../src/protocol/panel";
 
 /** Kinds as the kernel describes them, shortened. */
 export const DEVBOX: Kind = {
@@ -90,6 +90,12 @@ export function devbox(id: string, values: Values = {}): Row {
   return [id, name, status, created, ended, source, size, reason, until, withKernel];
 }
 
-export function bytesOf(rows: readonly Row[]): Uint8Array {
-  return new TextEncoder().encode(JSON.stringify(rows));
+/** A part of a table. */
+export function part(kind: string, rows: readonly Row[], place: { first: boolean; last: boolean }): Table {
+  return { op: "table", kind, rows: new TextEncoder().encode(JSON.stringify(rows)), ...place };
+}
+
+/** A table that comes in one part. */
+export function wholeTable(kind: string, rows: readonly Row[]): Table {
+  return part(kind, rows, { first: true, last: true });
 }

@@ -4,7 +4,7 @@ import type { Model, Received } from "../../src/model";
 import { panelHandlers } from "../../src/panel/events";
 import { Panel } from "../../src/panel/panel";
 import type { Event, FormOpened, Request, Row } from "../../src/protocol/panel";
-import { bytesOf, devbox, KINDS } from "./kinds";
+import { devbox, KINDS, part, wholeTable } from "./kinds";
 
 let panel: Panel;
 let host: HTMLElement;
@@ -68,7 +68,7 @@ function open(rows: readonly Row[], layout: Record<string, unknown> = {}): void 
     tool: "",
     model: "m1",
   });
-  hear({ op: "table", kind: "devbox", rows: bytesOf(rows) });
+  hear(wholeTable("devbox", rows));
 }
 
 function all(selector: string): HTMLElement[] {
@@ -112,6 +112,30 @@ test("rows, the numbers on the tabs and the filters follow the kernel", () => {
   expect(texts(".rl-foot")).toEqual(["2 of 3 devboxes"]);
 });
 
+test("while rows still come, what is shown says so, and the selection stays", () => {
+  open([]);
+  hear(part("devbox", [devbox("d1"), devbox("d2", { status: "shutdown" })], { first: true, last: false }));
+  expect(texts(".rl-live")).toEqual(["Loading"]);
+  expect(texts(".rl-chip")).toEqual(["Live1+", "All2+", "running1+", "shut down1+"]);
+  expect(texts(".rl-tab").at(0)).toBe("Devboxes1+");
+  expect(texts(".rl-foot")).toEqual(["1 of 2 devboxes so far"]);
+  all(".rl-check input")[1]?.closest<HTMLElement>(".rl-check")?.click();
+  hear(part("devbox", [devbox("d3")], { first: false, last: true }));
+  expect(texts(".rl-foot b")).toEqual(["1 selected"]);
+  buttonCalled("Clear").click();
+  expect(texts(".rl-live")).toEqual(["Live"]);
+  expect(texts(".rl-tab").at(0)).toBe("Devboxes2");
+  expect(texts(".rl-foot")).toEqual(["2 of 3 devboxes"]);
+});
+
+test("a table without a row to show is not called empty while rows still come", () => {
+  open([]);
+  hear(part("devbox", [devbox("d1", { status: "shutdown" })], { first: true, last: false }));
+  expect(texts(".rl-empty")).toEqual(["Loading devboxes…"]);
+  hear(part("devbox", [], { first: false, last: true }));
+  expect(texts(".rl-empty p")).toEqual(["No live devbox. 1 devbox ended."]);
+});
+
 test("a row keeps its element while others come and go", () => {
   open([devbox("d1", { created: 5 }), devbox("d2", { created: 1 })]);
   const row = all(".rl-row:not([hidden])").at(-1);
@@ -138,7 +162,7 @@ test("what was typed into a form, and what is wrong with it, survives what comes
   hear({ op: "form_checked", name: "devbox", problems: { name: "taken", keep: "untouched" }, magic: "%devbox create" });
   name.focus();
   hearRows([devbox("d1", { status: "suspended" })]);
-  hear({ op: "table", kind: "devbox", rows: bytesOf([devbox("d9")]) });
+  hear(wholeTable("devbox", [devbox("d9")]));
   vi.advanceTimersByTime(3000);
   expect([name.isConnected, name.value, keep.checked]).toEqual([true, "typed", false]);
   expect(document.activeElement).toBe(name);

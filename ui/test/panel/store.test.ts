@@ -1,7 +1,7 @@
 import { beforeEach, expect, test } from "vitest";
 import { FLASH, Store } from "../../src/panel/store";
 import type { Snapshot } from "../../src/protocol/panel";
-import { bytesOf, devbox, KINDS } from "./kinds";
+import { devbox, KINDS, part, wholeTable } from "./kinds";
 
 let clock: number;
 let store: Store;
@@ -23,7 +23,7 @@ beforeEach(() => {
   clock = 1000;
   store = new Store(KINDS, () => clock);
   store.takeSnapshot(SNAPSHOT);
-  store.takeTable({ op: "table", kind: "devbox", rows: bytesOf([devbox("d1"), devbox("d2", { status: "shutdown" })]) });
+  store.takeTable(wholeTable("devbox", [devbox("d1"), devbox("d2", { status: "shutdown" })]));
 });
 
 test("a snapshot says what there is, and what time it is", () => {
@@ -46,8 +46,23 @@ test("a table counts its rows by status", () => {
   const rows = [devbox("d1", { status: "suspended" }), devbox("d3", { status: "suspended" })];
   store.changeRows({ op: "rows_changed", kind: "devbox", rows, gone: ["d2"] });
   expect(Object.fromEntries(store.table("devbox").counts)).toEqual({ suspended: 2 });
-  store.takeTable({ op: "table", kind: "devbox", rows: bytesOf([]) });
+  store.takeTable(wholeTable("devbox", []));
   expect(store.table("devbox").counts.size).toBe(0);
+});
+
+test("a table in parts keeps what was there until its last part, and says that it is loading", () => {
+  const [first, second] = [store.row("devbox", "d1"), store.row("devbox", "d2")];
+  const renewed = devbox("d2", { status: "suspended" });
+  const change = store.takeTable(part("devbox", [renewed, devbox("d3")], { first: true, last: false }));
+  expect(change).toEqual({ added: [renewed, devbox("d3")], removed: [second] });
+  expect([...store.table("devbox").rows.keys()]).toEqual(["d1", "d2", "d3"]);
+  expect(store.healthOf("devbox").loading).toBe(true);
+  store.changeRows({ op: "rows_changed", kind: "devbox", rows: [devbox("d4")], gone: ["d3"] });
+  const last = store.takeTable(part("devbox", [devbox("d5")], { first: false, last: true }));
+  expect(last).toEqual({ added: [devbox("d5")], removed: [first] });
+  expect([...store.table("devbox").rows.keys()]).toEqual(["d2", "d4", "d5"]);
+  expect(store.healthOf("devbox").loading).toBe(false);
+  expect(Object.fromEntries(store.table("devbox").counts)).toEqual({ suspended: 1, running: 2 });
 });
 
 test("a change names the rows that it replaces or takes away", () => {
@@ -83,7 +98,7 @@ test("marks come, change and go; also with their rows", () => {
 });
 
 test("names come from the tables, ids stand in for them", () => {
-  store.takeTable({ op: "table", kind: "blueprint", rows: bytesOf([["b1", "science", "build_complete", 0, null]]) });
+  store.takeTable(wholeTable("blueprint", [["b1", "science", "build_complete", 0, null]]));
   expect(["b1", "b2", ""].map((id) => store.sourceName(id))).toEqual(["science", "b2", ""]);
   store.changeRows({ op: "rows_changed", kind: "devbox", rows: [devbox("d1", { name: null })], gone: [] });
   expect(["d1", "d2", "d3"].map((id) => store.nameOf("devbox", id))).toEqual(["d1", "d2", "d3"]);

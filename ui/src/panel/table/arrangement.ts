@@ -14,7 +14,7 @@ interface Entry {
 }
 
 const SIZES = ["x-small", "small", "medium", "large", "x-large", "xx-large"];
-const MANY = 200; // changes from which on it is cheaper to sort anew
+const MANY = 200; // changes from which on it is cheaper to sort all, of which most are in order
 
 /** Decides which rows of a kind are shown, and in which order. All rows stay sorted, so that a change costs little. */
 export class Arrangement {
@@ -71,13 +71,14 @@ export class Arrangement {
 
   /** Take rows away, and put others where they belong. */
   apply({ added, removed }: Change): void {
+    this.found = null;
     if (added.length + removed.length > MANY) {
       const lost = new Set(removed);
-      const kept = this.sorted.map(({ row }) => row).filter((row) => !lost.has(row));
-      this.arrange([...kept, ...added]);
+      const kept = lost.size ? this.sorted.filter(({ row }) => !lost.has(row)) : this.sorted;
+      this.sorted = [...kept, ...added.map((row) => this.entry(row))].sort((a, b) => this.order(a, b));
+      this.filter();
       return;
     }
-    this.found = null;
     for (const row of removed) this.remove(row);
     for (const row of added) this.add(this.entry(row));
   }

@@ -15,9 +15,9 @@ export interface EmptyEvents {
 }
 
 export function emptiness(arrangement: Arrangement, count: number, health: Health): Emptiness {
+  if (health.loading) return "loading";
   if (count) return arrangement.status === null && !arrangement.search ? "ended" : "filtered";
-  if (health.error) return "failed";
-  return health.loading ? "loading" : "none";
+  return health.error ? "failed" : "none";
 }
 
 /** What stands in place of rows: why there are none, and the first step. */

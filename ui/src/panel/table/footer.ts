@@ -7,6 +7,8 @@ import type { ResourceKind } from "../kinds";
 
 export interface FooterContent {
   kind: ResourceKind;
+  /** True while more rows are still to come. */
+  loading: boolean;
   /** The number of rows that there are, and of those that are shown. */
   count: number;
   shown: number;
@@ -36,8 +38,8 @@ export class Footer {
     renew(this.element, shown, this.otherwise);
   }
 
-  private summary({ kind: { spec }, count, shown, progress }: FooterContent): HTMLElement[] {
-    const all = counted(count, spec.singular, spec.plural);
+  private summary({ kind: { spec }, loading, count, shown, progress }: FooterContent): HTMLElement[] {
+    const all = counted(count, spec.singular, spec.plural) + (loading ? " so far" : "");
     const sentence = shown === count ? all : `${shown.toLocaleString()} of ${all}`;
     return [h("span", { class: "rl-quiet" }, sentence), ...progress];
   }

@@ -14,6 +14,9 @@ import type { Selection } from "./selection";
 /** The height of a row, and of the head, in pixels. */
 export const ROW = 28;
 
+/** The width that a table is believed to have until it is in the page, in pixels. */
+const USUAL_ROOM = 900;
+
 export interface GridEvents {
   onSort(key: string): void;
   onWidths(widths: Widths): void;
@@ -88,9 +91,9 @@ export class Grid {
 
   /** Lay the columns out anew, for another width or order. */
   layout(): void {
-    const { kind, widths, arrangement } = this.content;
+    const { widths, arrangement } = this.content;
     this.room = this.element.clientWidth;
-    this.columns = fittingColumns(kind.columns, widths, this.room || 900);
+    this.columns = this.fitting();
     this.element.style.setProperty("--rl-tracks", tracks(this.columns, widths));
     setAttribute(this.element, "aria-colcount", this.columns.length + 2);
     this.header.show(this.columns, arrangement.sort);
@@ -99,9 +102,13 @@ export class Grid {
     this.refresh();
   }
 
-  /** Lay it out anew where its width is another one. */
+  /** Lay it out anew where its width is another one, and more or fewer columns have room in it. */
   fit(): void {
-    if (this.element.clientWidth && this.element.clientWidth !== this.room) this.layout();
+    const room = this.element.clientWidth;
+    if (!room || room === this.room) return;
+    this.room = room;
+    const columns = this.fitting();
+    if (columns.length !== this.columns.length) this.layout();
   }
 
   /** The rows, or which are shown, are different. */
@@ -139,6 +146,12 @@ export class Grid {
   close(): void {
     this.sizes.disconnect();
     this.list.close();
+  }
+
+  /** The columns that have room. */
+  private fitting(): readonly Column[] {
+    const { kind, widths } = this.content;
+    return fittingColumns(kind.columns, widths, this.room || USUAL_ROOM);
   }
 
   private get ids(): string[] {

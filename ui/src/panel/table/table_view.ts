@@ -89,11 +89,11 @@ export class TableView {
     this.update();
   }
 
-  /** Rows changed: of the kind that is shown, or of one whose names it shows. Without a change, all are others. */
-  take(kind: string, change: Change | null): void {
-    const isShown = kind === this.kind.name;
-    if (isShown && change) this.arrangement.apply(change);
-    else if (isShown || this.kind.spec.needs.includes(kind)) this.arrangement.arrange(this.table.rows.values());
+  /** Rows changed: of the kind that is shown, or of one whose names it shows. */
+  take(kind: string, change: Change): void {
+    if (!change.added.length && !change.removed.length) return;
+    if (kind === this.kind.name) this.arrangement.apply(change);
+    else if (this.kind.spec.needs.includes(kind)) this.arrangement.arrange(this.table.rows.values());
   }
 
   /** Show the rows as they are now. What has ended is selected no longer where only those are shown that have not. */
@@ -111,8 +111,9 @@ export class TableView {
   update(): void {
     const { context } = this.options;
     const { arrangement, kind, table } = this;
-    this.toolbar.showFilters(filtersOf(kind, table, arrangement.status), arrangement.status);
-    this.empty.update(kind, arrangement, table.rows.size, context.store.healthOf(kind.name));
+    const health = context.store.healthOf(kind.name);
+    this.toolbar.showFilters(filtersOf(kind, table, arrangement.status, health.loading), arrangement.status);
+    this.empty.update(kind, arrangement, table.rows.size, health);
     this.updateFooter();
     const count = arrangement.shown.length;
     this.press.apply(() => this.options.events.onHeight(count && (count + 1) * ROW + 4));
@@ -123,6 +124,7 @@ export class TableView {
     const { shown } = this.arrangement;
     this.footer.update({
       kind: this.kind,
+      loading: this.options.context.store.healthOf(this.kind.name).loading,
       count: rows.size,
       shown: shown.length,
       selected: this.selectedRows,

@@ -1,6 +1,7 @@
 import { h, text } from "../../dom/elements";
 import { renew } from "../../dom/renew";
 import { roving } from "../../dom/roving";
+import { numbered } from "../../format/words";
 import type { Store } from "../store";
 import { liveCount } from "./filters";
 
@@ -41,7 +42,8 @@ export class Tabs {
       "data-key": name,
       onclick: () => this.choose(name),
     };
-    const count = live > 0 && h("span", { class: "rl-count" }, live.toLocaleString());
+    const { loading } = this.store.healthOf(name);
+    const count = live > 0 && h("span", { class: "rl-count" }, numbered(live, loading));
     return h("button", properties, text(kind.spec.title), count);
   }
 }

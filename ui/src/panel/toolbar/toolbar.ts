@@ -68,7 +68,7 @@ export class Toolbar {
       "aria-pressed": String(chosen),
       onclick: () => this.events.onFilter(status),
     };
-    const number = h("span", { class: "rl-count" }, count.toLocaleString());
+    const number = h("span", { class: "rl-count" }, count);
     return h("button", properties, look && icon(look.shape, look.tone), text(label), number);
   }
 }
