@@ -7,15 +7,16 @@ import re
 import socket
 import tempfile
 import threading
-import time
+from collections.abc import Awaitable, Callable
 from pathlib import Path
 from urllib.parse import urlsplit
 
 from benchmarks.measure import Row, median_ms, paired_ms, took_ms
 from benchmarks.running import client_of, running_service
 from runloop_local.engine.build.origins import STARTER
+from runloop_sdk import AsyncRunloopSDK
 
-FILES, GIGABYTE = 50_000, 1 << 30
+FILES, OBJECT = 50_000, 256 << 20
 FILL = f"""
 python3 - <<'END'
 import os
@@ -24,6 +25,8 @@ for n in range({FILES}):
     with open(f"d{{n // 500}}/f{{n}}", "wb") as file: file.write(os.urandom(20_000))
 END
 """
+ROUNDS = 8
+GOALS = {"up": ">= x0.6", "up by the SDK": ">= x0.6", "down": ">= x0.9", "down by the SDK": ">= x0.9"}
 STEPS = 17
 DOCKERFILE = f"FROM {STARTER}\n" + "".join(f"RUN echo {n} > /step-{n}\n" for n in range(STEPS))
 
@@ -65,35 +68,61 @@ async def blueprint() -> list[Row]:
 
 
 async def objects() -> list[Row]:
-    """1 GiB up and down with a plain socket, beside a plain copy from file to file over loopback, in turn."""
+    """256 MiB up and down by a plain socket and by the SDK, in turn with a plain copy from file to file over loopback.
+
+    Each is the fastest of some rounds, in memory that the copy before it has just freed: a virtual machine that has to
+    get it from its host first, to which it gives back what is free for two seconds, takes up to five times as long.
+    """
     async with running_service() as service, client_of(service) as sdk:
         with tempfile.TemporaryDirectory(prefix="runloop-bench-") as folder:
             source, target = Path(folder, "source"), Path(folder, "target")
             await asyncio.to_thread(fill, source)
             before = peak_mb(service.pid)
-            copy = await asyncio.to_thread(plain_copy, source, target)
-            made = await sdk.api.objects.create(name="bench", content_type="binary")
-            up = await asyncio.to_thread(upload, str(made.upload_url), source)
-            await sdk.api.objects.complete(made.id)
-            url = (await sdk.api.objects.download(made.id)).download_url
-            down = await asyncio.to_thread(download, url, target)
+            rounds = [await transfer_rates(sdk, source, target) for _ in range(ROUNDS)]
         grown = peak_mb(service.pid) - before
+    best = {name: max(rates[name] for rates in rounds) for name in rounds[0]}
+    copy = best.pop("copy")
     return [
-        Row("an object of 1 GiB, up", up, "MB/s", copy, "plain copy", ">= x0.6"),
-        Row("an object of 1 GiB, down", down, "MB/s", copy, "plain copy", ">= x0.9"),
+        *(
+            Row(f"an object of 256 MiB, {name}", rate, "MB/s", copy, "plain copy", GOALS[name])
+            for name, rate in best.items()
+        ),
         Row("  the service's memory grew at most by", grown, "MB", goal="< 100 MB"),
     ]
 
 
+async def transfer_rates(sdk: AsyncRunloopSDK, source: Path, target: Path) -> dict[str, float]:
+    """MB/s of each transfer, and the best of the copies before them."""
+    rates = {"copy": 0.0}
+
+    async def measure(name: str, transfer: Callable[[], Awaitable[object]]) -> None:
+        copied = await took_ms(lambda: asyncio.to_thread(plain_copy, source, target))
+        await asyncio.to_thread(target.unlink)
+        rates["copy"] = max(rates["copy"], OBJECT / copied / 1e3)
+        rates[name] = OBJECT / await took_ms(transfer) / 1e3
+        await asyncio.to_thread(target.unlink, missing_ok=True)
+
+    one, other = [await sdk.storage_object.create(name="bench", content_type="binary") for _ in range(2)]
+    await measure("up", lambda: asyncio.to_thread(upload, str(one.upload_url), source))
+    await one.delete()
+    await measure("up by the SDK", lambda: other.upload_content(source))
+    await other.complete()
+    url = (await other.get_download_url()).download_url
+    await measure("down", lambda: asyncio.to_thread(download, url, target))
+    await measure("down by the SDK", lambda: other.download_to(target))
+    await other.delete()
+    return rates
+
+
 def fill(file: Path) -> None:
-    """Write a gigabyte."""
+    """Write a file of that size."""
     with file.open("wb") as opened:
-        for _ in range(GIGABYTE >> 20):
+        for _ in range(OBJECT >> 20):
             opened.write(bytes(1 << 20))
 
 
-def plain_copy(source: Path, target: Path) -> float:
-    """A file through a socket into another file, in MB/s."""
+def plain_copy(source: Path, target: Path) -> None:
+    """A file through a socket into another file."""
     with socket.create_server(("127.0.0.1", 0)) as server:
 
         def give() -> None:
@@ -102,35 +131,29 @@ def plain_copy(source: Path, target: Path) -> float:
                 connection.sendfile(file)
 
         giver = threading.Thread(target=give)
-        start = time.perf_counter()
         giver.start()
         with socket.create_connection(server.getsockname()) as sock:
-            receive(sock, target, b"", GIGABYTE)
+            receive(sock, target, b"", OBJECT)
         giver.join()
-        return GIGABYTE / (time.perf_counter() - start) / 1e6
 
 
-def upload(url: str, source: Path) -> float:
-    """PUT a file, in MB/s."""
-    start = time.perf_counter()
+def upload(url: str, source: Path) -> None:
+    """PUT a file."""
     with ask(url, "PUT", f"Content-Length: {source.stat().st_size}\r\n") as sock:
         with source.open("rb") as file:
             sock.sendfile(file)
         assert b" 200 " in sock.recv(4096)
-    return GIGABYTE / (time.perf_counter() - start) / 1e6
 
 
-def download(url: str, target: Path) -> float:
-    """GET a file, in MB/s."""
-    start = time.perf_counter()
+def download(url: str, target: Path) -> None:
+    """GET a file."""
     with ask(url, "GET", "") as sock:
         head = b""
         while b"\r\n\r\n" not in head:
             head += sock.recv(4096)
         head, _, early = head.partition(b"\r\n\r\n")
         assert b" 200 " in head
-        receive(sock, target, early, GIGABYTE)
-    return GIGABYTE / (time.perf_counter() - start) / 1e6
+        receive(sock, target, early, OBJECT)
 
 
 def ask(url: str, method: str, headers: str) -> socket.socket:
