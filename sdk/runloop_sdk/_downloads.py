@@ -5,20 +5,20 @@ from __future__ import annotations
 import asyncio
 from collections.abc import AsyncGenerator, AsyncIterator, Callable
 from contextlib import AbstractAsyncContextManager
-from typing import BinaryIO
+from typing import TypeVar
 
 from ._errors import APIConnectionError, StreamError
-from ._local_files import local_file
 from ._retry import backoff
 
+T = TypeVar("T")
 Progress = Callable[[int], None]
 """Called with the number of bytes that were transferred so far."""
 
 
 async def resumed(
-    open_at: Callable[[int], AbstractAsyncContextManager[AsyncIterator[bytes]]], max_retries: int
-) -> AsyncGenerator[bytes, None]:
-    """The bytes that `open_at(offset)` yields, reopened after each cut at the offset of it.
+    open_at: Callable[[int], AbstractAsyncContextManager[AsyncIterator[T]]], max_retries: int, size: Callable[[T], int]
+) -> AsyncGenerator[T, None]:
+    """The pieces that `open_at(offset)` yields, reopened after each cut at the offset of it; `size` is that of a piece.
 
     Raises `APIConnectionError` after `max_retries` cuts in a row without a byte between them.
     """
@@ -27,7 +27,7 @@ async def resumed(
         try:
             async with open_at(position) as pieces:
                 async for piece in pieces:
-                    position, failures = position + len(piece), 0  # progress: earlier cuts do not count
+                    position, failures = position + size(piece), 0  # progress: earlier cuts do not count
                     yield piece
             return
         except APIConnectionError:
@@ -49,11 +49,10 @@ async def skip_bytes(pieces: AsyncIterator[bytes], skip: int) -> AsyncGenerator[
         raise StreamError(f"The file became shorter while it was read: {again}.")
 
 
-async def write_to(file: BinaryIO, pieces: AsyncIterator[bytes], progress: Progress | None) -> None:
-    """Write the pieces to a file as they arrive."""
-    written = 0
-    async for piece in pieces:
-        with local_file():
-            written += await asyncio.to_thread(file.write, piece)
+async def reported(sizes: AsyncIterator[int], progress: Progress | None) -> None:
+    """Wait for the end of a transfer that yields the sizes of its pieces."""
+    total = 0
+    async for size in sizes:
+        total += size
         if progress is not None:
-            progress(written)
+            progress(total)

@@ -8,27 +8,30 @@ from __future__ import annotations
 
 import asyncio
 import os
-import select
 import ssl
 import sys
 import time
 from collections import deque
-from collections.abc import AsyncIterator, Coroutine, Iterator, Mapping
-from typing import Any, cast
-from urllib.parse import SplitResult, quote, urlencode, urlsplit
+from collections.abc import AsyncIterator, Coroutine
+from typing import TYPE_CHECKING, Any, BinaryIO, cast
+from urllib.parse import SplitResult, urlsplit
 
 import httptools
 
 from ._messages import (
     HTTPAnswer,
     HTTPRequest,
-    InvalidRequestError,
     ProtocolError,
     TransportError,
     TransportTimeoutError,
     UnreachableError,
     decompressed,
 )
+from ._request_head import head_of
+from ._sockets import is_readable
+
+if TYPE_CHECKING:
+    from ._receiving import Receiver
 
 KEEP_ALIVE = 30.0
 """Seconds after which an idle connection is not used any more."""
@@ -41,7 +44,6 @@ _BUSY = 1.0
 _READ_SIZE = 1 << 18
 _BUFFERED = 1 << 18
 """Bytes of a body that are received ahead of its reader."""
-_PRINTABLE = "".join(map(chr, range(0x21, 0x7F)))
 Origin = tuple[str, str, int]
 _PORTS = {"http": 80, "https": 443}
 
@@ -62,7 +64,7 @@ class DirectTransport:
     async def send(self, request: HTTPRequest) -> HTTPAnswer:
         """The answer to `request`, its body still to be read."""
         url = urlsplit(request.url)
-        head = _head(request, url)
+        head = head_of(request, url)
         # A connection belongs to this request alone until its answer has been read: requests are not pipelined.
         connection = await self._connect(url, request.connect_timeout)
         try:
@@ -148,7 +150,13 @@ class _Response:
         self.buffered = 0
         """Bytes of the body that were received and not taken."""
         self._has_length = False
+        self._left: int | None = None
         self._pieces: deque[bytes] = deque()
+
+    @property
+    def left(self) -> int:
+        """Bytes of the body that are still to be received; 0 where its length is not known, too."""
+        return self._left or 0
 
     def feed(self, data: memoryview) -> None:
         """Parse what was received; raises httptools' errors for what is no HTTP."""
@@ -158,6 +166,11 @@ class _Response:
         """Take note that no more comes: without a length, the body ends with the connection."""
         if self.has_head and not self._has_length:
             self.complete = True
+
+    def skip(self) -> None:
+        """Take note that the rest of the body was received past the parser, which a new one replaces."""
+        self.complete, self.keep_alive = True, self._parser.should_keep_alive()
+        self._parser = httptools.HttpResponseParser(self)
 
     def take(self) -> bytes:
         """All of the body that was received and not taken yet."""
@@ -173,6 +186,8 @@ class _Response:
         self.headers.append((name, value))
         if len(name) in (14, 17):  # the lengths of both names: a cheap test for most headers
             self._has_length = self._has_length or name.lower() in (b"content-length", b"transfer-encoding")
+            if name.lower() == b"content-length":
+                self._left = int(value)
 
     def on_headers_complete(self) -> None:
         self.status = self._parser.get_status_code()
@@ -181,6 +196,8 @@ class _Response:
     def on_body(self, body: bytes) -> None:
         self._pieces.append(body)
         self.buffered += len(body)
+        if self._left is not None:
+            self._left -= len(body)
 
     def on_message_complete(self) -> None:
         if self.has_head:
@@ -255,6 +272,34 @@ class _Connection(asyncio.BufferedProtocol):
             self._transport.resume_reading()
         return self.response.take()
 
+    @property
+    def can_save(self) -> bool:
+        """True if `save` can be used: the length is known, and the socket has the bytes as they are."""
+        is_plain = sys.platform != "win32" and self._transport.get_extra_info("sslcontext") is None
+        return is_plain and self.response.left > 0 and not self._lost
+
+    async def save(self, file: BinaryIO, seconds: float | None) -> AsyncIterator[int]:
+        """Write the body to a file; yields the numbers of bytes."""
+        from ._receiving import Receiver
+
+        self._transport.pause_reading()
+        receiver = Receiver(self._transport.get_extra_info("socket").fileno(), file)
+        try:
+            if early := self.response.take():
+                yield await receiver.write(early)
+            left = self.response.left
+            while left:
+                self._raise_failure()
+                if moved := await receiver.receive(left):
+                    left -= moved
+                    yield moved
+                else:
+                    await self._wait_for_socket(receiver, seconds)
+        finally:
+            receiver.close()
+        self.response.skip()
+        self._transport.resume_reading()
+
     def abort(self) -> None:
         """Close it at once; does nothing if the loop is closed, and the socket with it."""
         if not (self._lost or self._loop.is_closed()):
@@ -274,7 +319,7 @@ class _Connection(asyncio.BufferedProtocol):
         if self._lost or self._transport.is_closing() or time.monotonic() - self.idle_since > KEEP_ALIVE:
             return False
         # Asks the socket: if the loop was blocked, `connection_lost` has not been called yet. Data would be no better.
-        return not _is_readable(self._transport.get_extra_info("socket").fileno())
+        return not is_readable(self._transport.get_extra_info("socket").fileno())
 
     async def _wait_for_data(self, seconds: float | None) -> None:
         self._waiter = waiter = self._loop.create_future()
@@ -286,6 +331,13 @@ class _Connection(asyncio.BufferedProtocol):
             self._waiter = None
             if timer is not None:
                 timer.cancel()
+
+    async def _wait_for_socket(self, receiver: Receiver, seconds: float | None) -> None:
+        receiver.watch(self._wake)
+        try:
+            await self._wait_for_data(seconds)
+        finally:
+            receiver.unwatch()
 
     def _raise_failure(self) -> None:
         if self._failure is not None:
@@ -353,6 +405,11 @@ class _Answer(HTTPAnswer):
         body, encoding = self._connection.body(self._seconds), self.headers.get("content-encoding")
         return body if encoding is None else decompressed(body, encoding)
 
+    def saved(self, file: BinaryIO) -> AsyncIterator[int]:
+        if self._connection.can_save and "content-encoding" not in self.headers:
+            return self._connection.save(file, self._seconds)
+        return super().saved(file)
+
     async def aclose(self) -> None:
         if not self._closed:
             self._closed = True
@@ -378,15 +435,6 @@ async def _in_time(connecting: Coroutine[Any, Any, _Connection], seconds: float)
         raise
 
 
-def _is_readable(descriptor: int) -> bool:
-    """True if a socket has data, or was closed by the other side."""
-    if sys.platform == "win32":
-        return bool(select.select([descriptor], [], [], 0)[0])
-    poll = select.poll()  # elsewhere `select` refuses descriptors from 1,024 on
-    poll.register(descriptor, select.POLLIN)
-    return bool(poll.poll(0))
-
-
 def _is_address(host: str) -> bool:
     return ":" in host or host.replace(".", "").isdigit()
 
@@ -399,37 +447,3 @@ def _tls_context() -> ssl.SSLContext:
     context = ssl.create_default_context(cafile=file or (None if folder else certifi.where()), capath=folder)
     context.set_alpn_protocols(["http/1.1"])
     return context
-
-
-def _head(request: HTTPRequest, url: SplitResult) -> bytes:
-    """The request line and the headers; raises `InvalidRequestError` for characters that would break them."""
-    target = quote(url.path or "/", safe=_PRINTABLE) + ("?" + query_string(request.query) if request.query else "")
-    fields = {"host": url.netloc.rpartition("@")[2], **_body_headers(request), **request.headers}
-    lines = [f"{request.method} {target} HTTP/1.1", *[f"{name}: {value}" for name, value in fields.items()], "", ""]
-    try:
-        head = "\r\n".join(lines).encode("ascii")
-    except UnicodeEncodeError as error:
-        raise InvalidRequestError("a header is no ASCII") from error
-    if not head.count(b"\n") == head.count(b"\r") == len(fields) + 2 or b"\0" in head:
-        raise InvalidRequestError("a header has a line break or a NUL")
-    return head
-
-
-def _body_headers(request: HTTPRequest) -> dict[str, str]:
-    """The header that frames the body, unless the request has its own."""
-    if not isinstance(request.body, bytes):
-        return {} if "content-length" in request.headers else {"transfer-encoding": "chunked"}
-    return {"content-length": str(len(request.body))} if request.body or request.method != "GET" else {}
-
-
-def query_string(query: Mapping[str, Any]) -> str:
-    """Encode a query for a URL; the name of a list is repeated for each value."""
-    return urlencode([(name, _query_text(each)) for name, value in query.items() for each in _each(value)])
-
-
-def _each(value: object) -> Iterator[object]:
-    yield from value if isinstance(value, list | tuple) else (value,)
-
-
-def _query_text(value: object) -> str:
-    return str(value).lower() if isinstance(value, bool) else str(value)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Iterator
+from collections.abc import AsyncGenerator, AsyncIterator, Iterator
 from contextlib import contextmanager
 from pathlib import Path
 from typing import BinaryIO, Literal, cast
@@ -26,3 +26,11 @@ async def open_local(path: Path, mode: Literal["rb", "wb"]) -> BinaryIO:
     """Open a file without blocking the event loop; raises `LocalFileError`."""
     with local_file():
         return cast("BinaryIO", await asyncio.to_thread(path.open, mode))
+
+
+async def written(file: BinaryIO, pieces: AsyncIterator[bytes]) -> AsyncGenerator[int, None]:
+    """Write the pieces to a file as they arrive; yields the number of bytes of each."""
+    async for piece in pieces:
+        with local_file():
+            count = await asyncio.to_thread(file.write, piece)
+        yield count

@@ -5,7 +5,7 @@ from __future__ import annotations
 import io
 from abc import ABC, abstractmethod
 from collections.abc import AsyncIterator, Callable, Mapping
-from typing import Any, NamedTuple, Protocol
+from typing import Any, BinaryIO, NamedTuple, Protocol
 
 
 class HTTPRequest(NamedTuple):
@@ -59,6 +59,12 @@ class HTTPAnswer(ABC):
     @abstractmethod
     def pieces(self) -> AsyncIterator[bytes]:
         """The body as it arrives, decompressed."""
+
+    def saved(self, file: BinaryIO) -> AsyncIterator[int]:
+        """Write the body to a file as it arrives; yields the numbers of bytes. Raises `LocalFileError`, too."""
+        from ._local_files import written
+
+        return written(file, self.pieces())
 
     @abstractmethod
     async def aclose(self) -> None:

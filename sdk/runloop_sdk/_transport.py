@@ -8,7 +8,7 @@ import time
 from collections.abc import AsyncGenerator, AsyncIterator, Awaitable, Callable, Mapping
 from contextlib import asynccontextmanager
 from itertools import count
-from typing import TYPE_CHECKING, Any, NamedTuple, Protocol, TypeVar
+from typing import TYPE_CHECKING, Any, BinaryIO, NamedTuple, Protocol, TypeVar
 from urllib.parse import urlsplit
 from weakref import WeakSet
 
@@ -157,6 +157,14 @@ class Transport:
         try:
             async for piece in answer.pieces():
                 yield piece
+        except TransportError as error:
+            raise self._connection_error(error, request) from error
+
+    async def saved(self, answer: HTTPAnswer, request: Request, file: BinaryIO) -> AsyncGenerator[int, None]:
+        """Write an answer's body to a file as it arrives; yields the numbers of bytes. Raises as `body` does."""
+        try:
+            async for size in answer.saved(file):
+                yield size
         except TransportError as error:
             raise self._connection_error(error, request) from error
 

@@ -390,6 +390,20 @@ async def test_tls_with_a_certificate_of_the_environment(
     assert server.connections == 1
 
 
+async def test_tls_is_decrypted_in_what_is_saved(
+    certificate: tuple[Path, Path], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    data = bytes(range(256)) * 10_000
+    monkeypatch.setenv("SSL_CERT_FILE", str(certificate[0]))
+    async with tls_server(certificate, RawServer(whole(data))._handle) as url:
+        transport = connect(url)
+        with (tmp_path / "x").open("wb") as file:
+            async with transport.open(GET) as answer:
+                assert sum([size async for size in transport.saved(answer, GET, file)]) == len(data)
+        await transport.aclose()
+    assert (tmp_path / "x").read_bytes() == data
+
+
 @pytest.mark.parametrize("own", [True, False], ids=["its own connections", "the caller's client"])
 async def test_certificate_that_is_not_trusted_is_named_at_once(
     certificate: tuple[Path, Path], own: bool, monkeypatch: pytest.MonkeyPatch

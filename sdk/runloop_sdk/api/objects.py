@@ -4,12 +4,13 @@ from __future__ import annotations
 
 from collections.abc import AsyncIterator, Mapping
 from contextlib import aclosing, asynccontextmanager
-from typing import TYPE_CHECKING, Any, Unpack
+from typing import TYPE_CHECKING, Any, BinaryIO, Unpack
 from urllib.parse import parse_qsl, urlsplit
 
 from .. import models
 from .._config import LONG_TIMEOUT
 from .._downloads import skip_bytes
+from .._local_files import written
 from .._transport import Request
 from .._upload import Upload
 from ..params._options import LongRequestOptions, RequestOptions
@@ -17,6 +18,7 @@ from ..params.objects import ObjectCreateParams, ObjectDownloadParams, ObjectLis
 from ._resource import APIResource, path_of
 
 if TYPE_CHECKING:
+    from .._messages import HTTPAnswer
     from .._pagination import Listing
 
 
@@ -61,11 +63,27 @@ class ObjectsAPI(APIResource):
     @asynccontextmanager
     async def get_presigned(self, url: str, *, offset: int = 0) -> AsyncIterator[AsyncIterator[bytes]]:
         """The bytes of an object from `offset` on, as they arrive, by its `download_url` and without the API key."""
+        async with self._opened(url, offset) as (answer, request, skip):
+            async with aclosing(self._transport.body(answer, request)) as pieces:
+                yield skip_bytes(pieces, skip)
+
+    @asynccontextmanager
+    async def save_presigned(self, url: str, file: BinaryIO, *, offset: int = 0) -> AsyncIterator[AsyncIterator[int]]:
+        """The same bytes, written to a file as they arrive; yields the number of each piece."""
+        async with self._opened(url, offset) as (answer, request, skip):
+            if skip:
+                async with aclosing(self._transport.body(answer, request)) as pieces:
+                    yield written(file, skip_bytes(pieces, skip))
+            else:
+                async with aclosing(self._transport.saved(answer, request, file)) as sizes:
+                    yield sizes
+
+    @asynccontextmanager
+    async def _opened(self, url: str, offset: int) -> AsyncIterator[tuple[HTTPAnswer, Request, int]]:
+        """The answer with the bytes from `offset` on, its request, and the bytes to skip in it."""
         request = _presigned("GET", url, headers={"range": f"bytes={offset}-"} if offset else {})
         async with self._transport.open(request) as answer:
-            async with aclosing(self._transport.body(answer, request)) as pieces:
-                skip = offset if answer.status == 200 else 0  # a host without ranges sends it from the start
-                yield skip_bytes(pieces, skip)
+            yield answer, request, offset if answer.status == 200 else 0  # a host without ranges sends all of it
 
 
 def _presigned(method: str, url: str, **more: Any) -> Request:

@@ -11,10 +11,10 @@ from pathlib import Path, PurePosixPath
 from typing import TYPE_CHECKING, BinaryIO, Literal, Unpack
 
 from .._arguments import check_arguments
-from .._downloads import Progress, resumed, skip_bytes, write_to
+from .._downloads import Progress, reported, resumed, skip_bytes
 from .._errors import CommandError
 from .._hostile_tar import ExtractionLimits
-from .._local_files import open_local
+from .._local_files import open_local, written
 from .._upload import open_upload, with_progress
 from ..archives import TarFilter
 from ..own_commands import file_command, quoted_path
@@ -108,7 +108,7 @@ class AsyncFileInterface:
             async with self._api.devboxes.download_file_stream(self._devbox_id, **params) as pieces:
                 yield skip_bytes(pieces, offset)
 
-        async with aclosing(resumed(open_at, self._api.config.max_retries)) as pieces:
+        async with aclosing(resumed(open_at, self._api.config.max_retries, len)) as pieces:
             yield pieces
 
     async def download_to(
@@ -178,7 +178,7 @@ class AsyncFileInterface:
 
     async def _download_into(self, file: BinaryIO, progress: Progress | None, params: DevboxDownloadFileParams) -> None:
         async with self.stream(**params) as pieces:
-            await write_to(file, pieces, progress)
+            await reported(written(file, pieces), progress)
 
     async def _find(self, path: str, depth: str, guard: str, links: str = "") -> Sequence[FileInfo]:
         finding = f"find {links} {quoted_path(path)} {depth}"

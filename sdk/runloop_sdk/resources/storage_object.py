@@ -11,7 +11,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, BinaryIO, Unpack, cast
 
 from .._arguments import check_arguments
-from .._downloads import Progress, resumed, write_to
+from .._downloads import Progress, reported, resumed
 from .._errors import APIStatusError, ConfigurationError, RunloopError
 from .._local_files import open_local
 from .._pagination import ResourceListing
@@ -140,8 +140,15 @@ class AsyncStorageObject:
     ) -> None:
         """Download its bytes to a local file; `progress` gets the number of bytes written so far."""
         with await open_local(path, "wb") as file:
-            async with self.stream(**params) as pieces:
-                await write_to(file, pieces, progress)
+
+            @asynccontextmanager
+            async def save_from(offset: int) -> AsyncIterator[AsyncIterator[int]]:
+                url = (await self.get_download_url(**params)).download_url
+                async with self._api.objects.save_presigned(url, file, offset=offset) as sizes:
+                    yield sizes
+
+            async with aclosing(resumed(save_from, self._api.config.max_retries, int)) as sizes:
+                await reported(sizes, progress)
 
     @asynccontextmanager
     async def stream(self, **params: Unpack[ObjectDownloadParams]) -> AsyncIterator[AsyncIterator[bytes]]:
@@ -153,7 +160,7 @@ class AsyncStorageObject:
             async with self._api.objects.get_presigned(url, offset=offset) as pieces:
                 yield pieces
 
-        async with aclosing(resumed(open_at, self._api.config.max_retries)) as pieces:
+        async with aclosing(resumed(open_at, self._api.config.max_retries, len)) as pieces:
             yield pieces
 
     def as_build_context(self) -> BuildContext:
