@@ -74,6 +74,7 @@ async def _serve_when_imported(
 ) -> None:
     """Import most of the service while its isolation opens, which is work of another process."""
     opening = asyncio.create_task(Prerequisites.open(settings.data_dir, settings.isolation))
+    await asyncio.sleep(0)  # so that it is waiting before a thread begins to compete with it
     with _short_turns():
         serve = await asyncio.to_thread(_import_server)
         opened = await opening
