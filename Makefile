@@ -7,7 +7,7 @@ UI := ui/node_modules/.package-lock.json
 # What users of Windows import; `remote` runs in devboxes.
 AS_ON_WINDOWS := --cache-dir .mypy_cache/win32 --follow-imports silent --exclude runloop_jupyter/remote
 # What finds the service and starts it in a container there.
-SERVICE_ON_WINDOWS := local/runloop_local/container $(addprefix local/runloop_local/,__main__.py command_line.py serve_command.py service.py)
+SERVICE_ON_WINDOWS := local/runloop_local/container $(addprefix local/runloop_local/,__main__.py command_line.py serve_command.py service.py service_folder.py)
 # Two for each processor: half of the time of a test it waits for a service, a kernel or a page.
 TEST_WORKERS = $(shell expr 2 \* $$(getconf _NPROCESSORS_ONLN))
 COVERED = $(if $(COVERAGE),--cov --cov-report=)

@@ -8,7 +8,7 @@ from .connection import Connection
 from .errors import RemoteError
 
 if TYPE_CHECKING:
-    from runloop_local.service import Endpoint
+    from runloop_local.service_folder import Endpoint
 
 
 async def start(limit: float | None) -> Connection:
@@ -43,7 +43,7 @@ def running() -> Connection | None:
 
 
 def _connection(endpoint: Endpoint) -> Connection:
-    from runloop_local import service
+    from runloop_local import service_folder
 
     return Connection(
         endpoint.base_url,
@@ -54,5 +54,5 @@ def _connection(endpoint: Endpoint) -> Connection:
         requested=endpoint.requested,
         image=endpoint.image,
         engine=endpoint.engine,
-        home=str(service.home()),
+        home=str(service_folder.home()),
     )

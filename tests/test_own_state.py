@@ -9,16 +9,16 @@ from pathlib import Path
 import pytest
 
 from runloop_jupyter import state
-from runloop_local import service
+from runloop_local import service_folder
 from tests.jupyter import kernels
 
-PLACES = "from runloop_jupyter import state\nfrom runloop_local import service\n"
+PLACES = "from runloop_jupyter import state\nfrom runloop_local import service_folder\n"
 ACCOUNT = Path(pwd.getpwuid(os.getuid()).pw_dir)
 seen: set[Path] = set()
 
 
 def places() -> list[Path]:
-    return [state.home(), service.home()]
+    return [state.home(), service_folder.home()]
 
 
 @pytest.mark.parametrize("time", [1, 2])
@@ -33,8 +33,8 @@ def test_each_test_has_folders_of_its_own(tmp_path_factory: pytest.TempPathFacto
 def test_a_kernel_and_a_program_have_those_of_the_test_that_starts_them() -> None:
     with kernels.start() as kernel:
         kernel.run(PLACES).check()
-        assert kernel.value("[str(state.home()), str(service.home())]") == [str(place) for place in places()]
-    program = f"{PLACES}print(state.home(), service.home(), sep='\\n', end='')"
+        assert kernel.value("[str(state.home()), str(service_folder.home())]") == [str(place) for place in places()]
+    program = f"{PLACES}print(state.home(), service_folder.home(), sep='\\n', end='')"
     printed = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True, check=True).stdout
     assert printed.split("\n") == [str(place) for place in places()]
 

@@ -24,6 +24,8 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Sequence
     from http.client import HTTPResponse
 
+    from . import service_folder
+
 
 _DESCRIPTION = "The Runloop REST API on this machine."
 _KEEP = """How much is kept of data that is no longer needed, and for how long, is set by the environment variable
@@ -160,7 +162,7 @@ def _prune(options: argparse.Namespace) -> None:
         _print(f"{kind:9}{format_size(count)} freed")
 
 
-def _request(found: service.Endpoint, path: str, body: object = None, timeout: float = 10) -> dict[str, Any]:
+def _request(found: service_folder.Endpoint, path: str, body: object = None, timeout: float = 10) -> dict[str, Any]:
     with _opened(found, path, body, timeout) as response:
         state: dict[str, Any] = json.load(response)
         return state
@@ -168,7 +170,7 @@ def _request(found: service.Endpoint, path: str, body: object = None, timeout: f
 
 @contextmanager
 def _opened(
-    found: service.Endpoint, path: str, body: object = None, timeout: float | None = 10
+    found: service_folder.Endpoint, path: str, body: object = None, timeout: float | None = 10
 ) -> Iterator[HTTPResponse]:
     """The service's answer; a refusal, or the end of the connection, becomes a `ServiceError`."""
     from urllib.error import HTTPError
@@ -200,7 +202,7 @@ def _stop(_options: argparse.Namespace) -> None:
     _print("stopped" if asyncio.run(service.stop()) else "not running")
 
 
-def _running_service() -> service.Endpoint:
+def _running_service() -> service_folder.Endpoint:
     found = service.find()
     if found is None and service.is_starting():
         raise service.ServiceError("Your service does not answer: it is starting, or about to end.")

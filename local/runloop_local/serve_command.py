@@ -7,7 +7,7 @@ import os
 import sys
 from pathlib import Path
 
-from . import service
+from . import service_folder
 from .container import engine_client, image
 
 _SERVE = """Serve until stopped. Without --data-dir and --port this is your own service, which notebooks find and which
@@ -92,15 +92,15 @@ def _serve(options: argparse.Namespace) -> None:
     if options.data_dir is not None or options.port is not None:
         _run(options, own=False)
         return
-    with service.service_lock(options.lock):
+    with service_folder.service_lock(options.lock):
         if options.detach and sys.platform != "win32":
             from .service_log import keep_bounded
 
-            keep_bounded(service.home() / "service.log")
+            keep_bounded(service_folder.home() / "service.log")
         try:
             _run(options, own=True)
         finally:
-            service.withdraw()
+            service_folder.withdraw()
 
 
 def _detach() -> None:
@@ -119,5 +119,9 @@ def _run(options: argparse.Namespace, *, own: bool) -> None:
         return
     from .serve_here import serve_here
 
-    folder = service.home() / "data" if own else options.data_dir or service.ensure_home() / f"data-{options.port}"
+    folder = (
+        service_folder.home() / "data"
+        if own
+        else options.data_dir or service_folder.ensure_home() / f"data-{options.port}"
+    )
     serve_here(options, folder, own=own)

@@ -9,12 +9,13 @@ import sys
 from contextlib import contextmanager
 from typing import TYPE_CHECKING
 
-from . import service
 from .engine.errors import EngineError, InvalidError
 from .engine.prerequisites import Prerequisites
 from .engine.storage.retention_limits import DEFAULTS, VARIABLE, parse_limits
 from .listening import listen
 from .sandbox import SandboxError
+from .service_error import ServiceError
+from .service_folder import Endpoint, describe_error, publish
 from .settings import Settings
 
 if TYPE_CHECKING:
@@ -50,23 +51,23 @@ def serve_here(options: argparse.Namespace, data_dir: Path, *, own: bool) -> Non
     try:
         listeners = listen(settings.host, settings.port)
     except (OSError, OverflowError) as error:
-        raise service.ServiceError(_unusable_address(settings.host, settings.port, error)) from error
+        raise ServiceError(_unusable_address(settings.host, settings.port, error)) from error
 
     def ready(url: str, engine: Engine) -> None:
         if own:
             isolation, notes = engine.isolation.name, tuple(engine.notes)
             standard = engine.standard_image
             image = "" if standard is None else standard.name
-            service.publish(service.Endpoint(url, key, os.getpid(), isolation, notes, options.isolation, image))
+            publish(Endpoint(url, key, os.getpid(), isolation, notes, options.isolation, image))
         print(f"ready {url}", flush=True)  # noqa: T201 - the command line's own output
 
     try:
         asyncio.run(_serve_when_imported(settings, listeners, ready))
     except (EngineError, SandboxError) as error:
-        raise service.ServiceError(str(error)) from error
+        raise ServiceError(str(error)) from error
     except OSError as error:
-        reason = service.describe_error(error, data_dir)
-        raise service.ServiceError(f"The data folder {data_dir} cannot be used: {reason}. {_MOVE_HINT}") from error
+        reason = describe_error(error, data_dir)
+        raise ServiceError(f"The data folder {data_dir} cannot be used: {reason}. {_MOVE_HINT}") from error
 
 
 async def _serve_when_imported(
@@ -104,7 +105,7 @@ def _registries(options: argparse.Namespace) -> RegistrySettings:
     try:
         return parse_registries(options.mirrors, options.insecure_registries)
     except ValueError as error:
-        raise service.ServiceError(f"--mirrors: {error}") from None
+        raise ServiceError(f"--mirrors: {error}") from None
 
 
 def _limits(given: str) -> dict[str, Limit]:
@@ -114,7 +115,7 @@ def _limits(given: str) -> dict[str, Limit]:
         try:
             limits = parse_limits(text, limits)
         except InvalidError as error:
-            raise service.ServiceError(f"{source}: {error}") from None
+            raise ServiceError(f"{source}: {error}") from None
     return limits
 
 

@@ -13,7 +13,7 @@ from pathlib import Path
 
 import pytest
 
-from runloop_local import service
+from runloop_local import service, service_folder
 from tests.local.slow_machine import SlowMachine
 from tests.waiting import until
 
@@ -121,8 +121,8 @@ async def test_a_service_that_is_killed_while_it_starts_is_started_again_by_who_
     await until(lambda: len(slow.starts) == 2)
     slow.open()
     found = await asyncio.gather(*waits, return_exceptions=True)
-    assert len({each.pid for each in found if isinstance(each, service.Endpoint)}) == 1
-    errors = [str(each) for each in found if not isinstance(each, service.Endpoint)]
+    assert len({each.pid for each in found if isinstance(each, service_folder.Endpoint)}) == 1
+    errors = [str(each) for each in found if not isinstance(each, service_folder.Endpoint)]
     assert all("could not be started" in each for each in errors)  # of whoever had started the first
     assert len(errors) <= 1
 
@@ -156,7 +156,7 @@ async def test_a_service_that_was_killed_is_never_taken_for_the_one_that_is_star
 async def test_a_service_that_ends_is_waited_for_and_started_anew(home: Path) -> None:
     first = await service.ensure_running()
     os.kill(first.pid, signal.SIGSTOP)
-    service.withdraw()  # as it does while it ends its devboxes
+    service_folder.withdraw()  # as it does while it ends its devboxes
     waiting = asyncio.create_task(service.ensure_running())
     await asyncio.sleep(0.05)
     assert not waiting.done()
@@ -167,7 +167,7 @@ async def test_a_service_that_ends_is_waited_for_and_started_anew(home: Path) ->
 async def test_a_relative_home_is_the_same_folder_for_the_service(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    service._resolved.cache_clear()
+    service_folder._resolved.cache_clear()
     monkeypatch.chdir(tmp_path)
     monkeypatch.setenv("RUNLOOP_LOCAL_HOME", "state")
     (tmp_path / "elsewhere").mkdir()
@@ -178,7 +178,7 @@ async def test_a_relative_home_is_the_same_folder_for_the_service(
         assert (tmp_path / "state" / "service.json").exists()
     finally:
         await service.stop()
-        service._resolved.cache_clear()
+        service_folder._resolved.cache_clear()
 
 
 @pytest.mark.parametrize(("text", "seconds"), [("", 60), (" 120 ", 120), ("0.5", 0.5), ("1e3", 1000), ("inf", None)])

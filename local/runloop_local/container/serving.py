@@ -7,9 +7,9 @@ import os
 import sys
 from typing import TYPE_CHECKING, Any
 
-from .. import service
-from ..service import Endpoint
+from .. import service_folder
 from ..service_error import ServiceError
+from ..service_folder import Endpoint
 from .container import Container
 from .supervisor import Wanted, supervise
 
@@ -29,12 +29,12 @@ _PASSED = ("image", "mirrors", "insecure_registries", "idle_timeout", "pty_idle_
 def serve_in_container(engine: EngineClient, options: argparse.Namespace, *, own: bool) -> None:
     """Serve until stopped; `own` if it is the account's own service. Raises `ServiceError`."""
     _check(options)
-    container = Container(engine, container_name(service.home(), None if own else options.port))
+    container = Container(engine, container_name(service_folder.home(), None if own else options.port))
     wanted = Wanted(options.engine_image, passed_options(options), options.port, options.api_key)
 
     def ready(found: Found, status: dict[str, Any]) -> None:
         if own:
-            service.publish(_endpoint(container, found, status, options.isolation))
+            service_folder.publish(_endpoint(container, found, status, options.isolation))
         print(f"ready {base_url(found.port)}", flush=True)  # noqa: T201 - the command line's own output
 
     print(f"Serving in {engine.name}'s container {container.name}.", file=sys.stderr, flush=True)  # noqa: T201
