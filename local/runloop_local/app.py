@@ -6,10 +6,10 @@ import asyncio
 import hmac
 import secrets
 from contextlib import nullcontext
-from dataclasses import dataclass
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Any
 
+import msgspec
 from starlette.applications import Starlette
 from starlette.datastructures import Headers, MutableHeaders
 from starlette.exceptions import HTTPException
@@ -60,8 +60,7 @@ _STATUS: dict[type[errors.EngineError], int] = {
 _RETRYABLE = frozenset({408, 409, 503})
 
 
-@dataclass(frozen=True, slots=True)
-class Access:
+class Access(msgspec.Struct, frozen=True):
     """Decides who may use the service: clients with a valid API key, but no web page of another origin."""
 
     api_key: str

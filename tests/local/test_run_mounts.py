@@ -3,10 +3,10 @@
 import asyncio
 import re
 from collections.abc import AsyncIterator, Mapping
-from dataclasses import replace
 from pathlib import Path
 
 import pytest
+from msgspec.structs import replace
 
 from runloop_local.engine.build.cache_mounts import CacheMounts
 from runloop_local.engine.errors import InvalidError

@@ -16,6 +16,8 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+import msgspec
+
 from .errors import ConflictError
 from .storage.database import engine_error, result_code
 from .storage.reserve import free_bytes
@@ -62,8 +64,7 @@ _PRAGMAS = frozenset(
 )
 
 
-@dataclass(frozen=True, slots=True)
-class Statement:
+class Statement(msgspec.Struct, frozen=True):
     """One statement and the values of its placeholders."""
 
     sql: str

@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 from contextlib import AsyncExitStack
-from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING
+
+import msgspec
 
 from ..images import ImageError, Reference
 from ..images.store import ImageStore
@@ -60,8 +61,7 @@ if TYPE_CHECKING:
     from .storage.store import Store
 
 
-@dataclass(frozen=True, slots=True)
-class Engine:
+class Engine(msgspec.Struct, frozen=True):
     """The composition root of the service, used by the routes."""
 
     isolation: Isolation

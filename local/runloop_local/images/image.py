@@ -3,18 +3,18 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
+
+import msgspec
 
 if TYPE_CHECKING:
     from runloop_local.images.reference import Reference
 
 
-@dataclass(frozen=True, slots=True)
-class ImageConfig:
+class ImageConfig(msgspec.Struct, frozen=True):
     """What an image says about the programs that run in it."""
 
-    env: Mapping[str, str] = field(default_factory=dict)
+    env: Mapping[str, str] = msgspec.field(default_factory=dict)
     user: str = ""
     """An account and perhaps a group, by name or number, as in `USER`; empty for root."""
     working_dir: str = ""
@@ -22,14 +22,13 @@ class ImageConfig:
     """The program of `SHELL`; empty for `/bin/sh -c`."""
     entrypoint: tuple[str, ...] = ()
     cmd: tuple[str, ...] = ()
-    labels: Mapping[str, str] = field(default_factory=dict)
+    labels: Mapping[str, str] = msgspec.field(default_factory=dict)
     architecture: str = ""
     os: str = ""
     onbuild: tuple[str, ...] = ()
 
 
-@dataclass(frozen=True, slots=True)
-class Image:
+class Image(msgspec.Struct, frozen=True):
     """An image whose layers are all on this machine."""
 
     reference: Reference

@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import re
-from dataclasses import dataclass
 from typing import Literal, cast, get_args
+
+import msgspec
 
 from runloop_local.images.errors import ImageError
 
@@ -24,8 +25,7 @@ _DIGEST = re.compile(r"sha256:[0-9a-f]{64}")
 _MAX_NAME = 255
 
 
-@dataclass(frozen=True, slots=True)
-class Reference:
+class Reference(msgspec.Struct, frozen=True):
     """The full name of an image; equal for texts of the same meaning, as `python` and `docker.io/library/python`."""
 
     transport: Transport

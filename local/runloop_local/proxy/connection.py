@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from typing import TYPE_CHECKING
+
+import msgspec
 
 from ..engine.errors import EngineError
 from ..engine.tunnel.tunnels import wakes
@@ -29,8 +30,7 @@ class TunnelRejected(Exception):  # noqa: N818 -- becomes a response
         self.status = status
 
 
-@dataclass(frozen=True, slots=True)
-class TunnelConnection:
+class TunnelConnection(msgspec.Struct, frozen=True):
     """A connection through a tunnel to a port of a devbox."""
 
     sock: socket.socket

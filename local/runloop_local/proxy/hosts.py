@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 import re
-from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
+import msgspec
 from starlette.datastructures import Headers
 
 if TYPE_CHECKING:
@@ -15,8 +15,7 @@ DOMAIN = "tunnel.localhost"
 _NAME = re.compile(rf"(?P<port>\d{{1,5}})-(?P<key>[0-9a-z]+)\.{re.escape(DOMAIN)}:(?P<own>\d{{1,5}})", re.ASCII)
 
 
-@dataclass(frozen=True, slots=True)
-class Target:
+class Target(msgspec.Struct, frozen=True):
     """A tunnel's key, and the port of its devbox."""
 
     port: int

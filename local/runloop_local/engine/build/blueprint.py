@@ -7,6 +7,8 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING, Any, Literal
 
+import msgspec
+
 from ..ids import now_ms
 from ..storage.records import Record, body_of, loader
 from ..storage.store import Document
@@ -21,8 +23,7 @@ BlueprintStatus = Literal["queued", "provisioning", "building", "failed", "build
 IN_PROGRESS: tuple[BlueprintStatus, ...] = ("queued", "provisioning", "building")
 
 
-@dataclass(frozen=True, slots=True)
-class BlueprintRequest:
+class BlueprintRequest(msgspec.Struct, frozen=True):
     """A request to build a blueprint."""
 
     name: str
@@ -32,9 +33,9 @@ class BlueprintRequest:
     setup: Setup | None = None
     base_id: str | None = None
     base_name: str | None = None
-    build_args: Mapping[str, str] = field(default_factory=dict)
+    build_args: Mapping[str, str] = msgspec.field(default_factory=dict)
     context_id: str | None = None
-    secrets: Mapping[str, str] = field(default_factory=dict)
+    secrets: Mapping[str, str] = msgspec.field(default_factory=dict)
     """The names of secrets by environment variable of the build."""
     network_policy_id: str | None = None
     """The policy that its steps are under."""

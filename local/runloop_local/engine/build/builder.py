@@ -11,6 +11,8 @@ from contextlib import AsyncExitStack, ExitStack, asynccontextmanager, closing
 from dataclasses import asdict, dataclass, field
 from typing import TYPE_CHECKING
 
+import msgspec
+
 from ...sandbox.base import SandboxError
 from ..devbox.limits import BUILD, Size
 from ..errors import EngineError
@@ -318,8 +320,7 @@ class _Context:
         return self._tree
 
 
-@dataclass(frozen=True, slots=True)
-class _Workspace:
+class _Workspace(msgspec.Struct, frozen=True):
     """The folder for the temporary files of a build, and the size that they may have."""
 
     folder: Path

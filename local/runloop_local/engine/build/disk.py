@@ -5,8 +5,10 @@ from __future__ import annotations
 import asyncio
 import posixpath
 import secrets
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from typing import TYPE_CHECKING
+
+import msgspec
 
 from ...sandbox.base import Command, is_image
 from ..devbox.files import Files, whole
@@ -45,8 +47,7 @@ class StepError(Exception):
     """A step failed; the text is part of a sentence."""
 
 
-@dataclass(frozen=True, slots=True)
-class BuildEnvironment:
+class BuildEnvironment(msgspec.Struct, frozen=True):
     """The services that all builds use."""
 
     isolation: Isolation
@@ -64,8 +65,7 @@ class BuildEnvironment:
         return self.isolation.name == "namespaces"
 
 
-@dataclass(slots=True)
-class Budget:
+class Budget(msgspec.Struct):
     """The limits of a build, and the disk space that its steps have used so far."""
 
     limits: Limits

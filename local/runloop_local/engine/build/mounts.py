@@ -7,6 +7,8 @@ from dataclasses import dataclass, field
 from functools import partial
 from typing import TYPE_CHECKING, get_args
 
+import msgspec
+
 from ...sandbox import base
 from .run_mounts import Bind, Cache, Secret, Sharing, Tmpfs
 
@@ -20,8 +22,7 @@ if TYPE_CHECKING:
 _SEEDS = "/run/.mount-"
 
 
-@dataclass(frozen=True, slots=True)
-class DiskPart:
+class DiskPart(msgspec.Struct, frozen=True):
     """A part of a disk."""
 
     layers: tuple[str, ...]

@@ -8,9 +8,10 @@ from __future__ import annotations
 
 import os
 from collections.abc import Awaitable, Callable
-from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING
+
+import msgspec
 
 from ...images import ImageError, Reference
 from ...sandbox.base import SCRATCH
@@ -29,12 +30,11 @@ STARTER = f"{_OF_CLOUD}starter-{'arm64' if os.uname().machine == 'aarch64' else 
 """This machine's own userland; in Runloop's cloud, its default image."""
 
 
-@dataclass(frozen=True, slots=True)
-class Origin:
+class Origin(msgspec.Struct, frozen=True):
     """A disk that a Dockerfile names, and the settings that come with it."""
 
-    base: Base = field(default_factory=Base)
-    settings: Image = field(default_factory=Image)
+    base: Base = msgspec.field(default_factory=Base)
+    settings: Image = msgspec.field(default_factory=Image)
     meaning: str = ""
     """What the name stands for, in words for the build's log."""
     is_bare: bool = False

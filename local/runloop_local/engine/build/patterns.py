@@ -5,7 +5,9 @@ from __future__ import annotations
 import posixpath
 import re
 from collections.abc import Collection, Iterable, Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass
+
+import msgspec
 
 _MAX_LINKS = 40
 _PIECES = re.compile(r"\*\*/?|\*|\?|\[\^?\]?[^]]*\]|\\.|.", re.DOTALL)
@@ -19,8 +21,7 @@ def clean(path: str) -> str:
     return "" if found == "." else found
 
 
-@dataclass(frozen=True, slots=True)
-class IgnoreRules:
+class IgnoreRules(msgspec.Struct, frozen=True):
     """The rules of a `.dockerignore`; the last one that matches decides."""
 
     rules: tuple[tuple[re.Pattern[str], bool], ...] = ()
@@ -83,13 +84,12 @@ def _translate_piece(piece: str) -> str:
     return re.escape(piece[-1])
 
 
-@dataclass(frozen=True, slots=True)
-class Tree:
+class Tree(msgspec.Struct, frozen=True):
     """The files of a build context or a stage."""
 
     names: Mapping[str, bool]
     """All paths; True for folders."""
-    links: Mapping[str, str] = field(default_factory=dict)
+    links: Mapping[str, str] = msgspec.field(default_factory=dict)
     """The targets of symbolic links by path."""
 
     def without(self, ignore: IgnoreRules) -> Tree:
@@ -128,8 +128,7 @@ class Source:
     """The target name of a single path; its own name by default."""
 
 
-@dataclass(frozen=True, slots=True)
-class Selection:
+class Selection(msgspec.Struct, frozen=True):
     """The files that `COPY` takes: members of the context by path below the target folder."""
 
     targets: Mapping[str, str]

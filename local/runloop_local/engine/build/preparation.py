@@ -4,8 +4,10 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from contextlib import ExitStack
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from typing import TYPE_CHECKING
+
+import msgspec
 
 from ..devbox.limits import BUILD, size_of
 from ..errors import InvalidError, NotFoundError
@@ -44,8 +46,7 @@ async def _unrestricted(_policy_id: str | None) -> EgressRules | None:
     return None
 
 
-@dataclass(frozen=True, slots=True)
-class Sources:
+class Sources(msgspec.Struct, frozen=True):
     """The data that builds get from other parts of the service."""
 
     context: ContextFile

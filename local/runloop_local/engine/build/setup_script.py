@@ -7,6 +7,8 @@ import shlex
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 
+import msgspec
+
 from ...sandbox import shells
 from .origins import STARTER
 from .plan import HOME, PATH, Furnish, Run, StageContext, Step, Write
@@ -56,12 +58,11 @@ class CodeMount:
         return base64.b64encode(f"x-access-token:{self.token}".encode()).decode()
 
 
-@dataclass(frozen=True, slots=True)
-class Setup:
+class Setup(msgspec.Struct, frozen=True):
     """The setup after the Dockerfile."""
 
     commands: tuple[str, ...] = ()
-    files: Mapping[str, str] = field(default_factory=dict)
+    files: Mapping[str, str] = msgspec.field(default_factory=dict)
     code: tuple[CodeMount, ...] = ()
 
 

@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import asyncio
-from dataclasses import dataclass
 from typing import TYPE_CHECKING
+
+import msgspec
 
 from ..errors import InvalidError
 from .blueprint import BlueprintRequest
@@ -20,8 +21,7 @@ if TYPE_CHECKING:
 _NAME = "standard-image"
 
 
-@dataclass(frozen=True, slots=True)
-class StandardDisk:
+class StandardDisk(msgspec.Struct, frozen=True):
     """A disk to start devboxes from, and its settings."""
 
     layers: tuple[str, ...]

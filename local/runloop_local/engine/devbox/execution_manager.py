@@ -8,6 +8,8 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
+import msgspec
+
 from ...sandbox import shells
 from ...sandbox.base import Command
 from ..errors import InvalidError
@@ -45,8 +47,7 @@ class ExecutionRequest:
     """Variables besides those that all commands have."""
 
 
-@dataclass(frozen=True, slots=True)
-class ExecutionContext:
+class ExecutionContext(msgspec.Struct, frozen=True):
     """The environment that all commands of a devbox have in common."""
 
     devbox_id: str

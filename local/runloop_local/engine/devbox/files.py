@@ -7,8 +7,9 @@ import os
 import signal
 from collections.abc import AsyncIterator
 from contextlib import suppress
-from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Literal
+
+import msgspec
 
 from ...sandbox.base import NO_ROOM, Command
 from ..errors import DiskFullError, InvalidError, NotFoundError, TooLargeError
@@ -61,8 +62,7 @@ _SCRIPTS: dict[Packing | None, str] = {
 _LAST_CALLS, _BETWEEN = 10, 1.0  # how often a program is told to end, and the seconds that it has each time
 
 
-@dataclass(slots=True)
-class _Complaints:
+class _Complaints(msgspec.Struct):
     """The beginning of a program's standard error."""
 
     text: bytes = b""
@@ -72,14 +72,13 @@ class _Complaints:
         self.text = (self.text + data)[:4096]
 
 
-@dataclass(slots=True)
-class _Program:
+class _Program(msgspec.Struct):
     """A program at work on a file of a devbox."""
 
     path: str
     process: Process
     complaints: _Complaints
-    readers: list[PipeReader] = field(default_factory=list)
+    readers: list[PipeReader] = msgspec.field(default_factory=list)
 
     async def check(self) -> None:
         """Wait for its end; raises the error that it ended with."""

@@ -13,9 +13,11 @@ import os
 import shutil
 from collections import deque
 from contextlib import suppress
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, replace
 from itertools import islice
 from typing import TYPE_CHECKING
+
+import msgspec
 
 from ..errors import DiskFullError
 from ..ids import now_ms
@@ -54,14 +56,13 @@ class Ended(Record):
     """True once the output of its commands has been removed."""
 
 
-@dataclass(slots=True)
-class _Live:
+class _Live(msgspec.Struct):
     """The commands that have ended in a devbox that lives, oldest first, with the bytes of their output."""
 
-    outputs: deque[tuple[str, int]] = field(default_factory=deque)
+    outputs: deque[tuple[str, int]] = msgspec.field(default_factory=deque)
     output_bytes: int = 0
     record_bytes: int = RECORD_BYTES
-    running: dict[str, OutputLog] = field(default_factory=dict)
+    running: dict[str, OutputLog] = msgspec.field(default_factory=dict)
 
     @property
     def removable_bytes(self) -> int:

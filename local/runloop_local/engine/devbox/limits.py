@@ -9,8 +9,9 @@ from __future__ import annotations
 import asyncio
 import os
 import sys
-from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
+
+import msgspec
 
 from ...sandbox.base import Limits, SandboxError
 from ..errors import InvalidError, of_machine
@@ -34,8 +35,7 @@ DEVBOX = "The devbox"
 _MOST_CORES, _MOST_MEMORY_GB, _MOST_DISK_GB = 16, 64, 64
 
 
-@dataclass(frozen=True, slots=True)
-class Size:
+class Size(msgspec.Struct, frozen=True):
     """The resources of a devbox."""
 
     cores: float
@@ -53,8 +53,7 @@ class Size:
         )
 
 
-@dataclass(frozen=True, slots=True)
-class Machine:
+class Machine(msgspec.Struct, frozen=True):
     """The resources of this machine that devboxes share."""
 
     cpus: int
@@ -131,8 +130,7 @@ def _is_even(number: float, most: int) -> bool:
     return 2 <= number <= most and number % 2 == 0
 
 
-@dataclass(frozen=True, slots=True)
-class LimitViolation:
+class LimitViolation(msgspec.Struct, frozen=True):
     """The reason why a devbox or a build is ended."""
 
     reason: FailureReason

@@ -9,8 +9,9 @@ from __future__ import annotations
 import codecs
 import os
 import struct
-from dataclasses import dataclass
 from typing import TYPE_CHECKING, Literal
+
+import msgspec
 
 from ..change_notifier import ChangeNotifier
 from ..errors import PrunedError
@@ -28,8 +29,7 @@ _BLOCK = 4096
 _NUMBERS: dict[Stream, int] = {"stdout": 0, "stderr": 1}
 
 
-@dataclass(frozen=True, slots=True)
-class Segment:
+class Segment(msgspec.Struct, frozen=True):
     """A run of one stream's bytes within the merged output."""
 
     stream: Stream
@@ -45,8 +45,7 @@ class Segment:
         return self.start if stream == self.stream else self.other
 
 
-@dataclass(frozen=True, slots=True)
-class Frame:
+class Frame(msgspec.Struct, frozen=True):
     """A piece of one stream, as a subscriber gets it."""
 
     text: str

@@ -12,8 +12,9 @@ import os
 import signal
 import struct
 import termios
-from dataclasses import dataclass
 from typing import TYPE_CHECKING, Literal
+
+import msgspec
 
 from ...sandbox.base import Command, SandboxError
 from ...sandbox.terminal import resize
@@ -32,8 +33,7 @@ _LARGEST = 1000
 End = Literal["exited", "closed", "lost"]
 
 
-@dataclass(frozen=True, slots=True)
-class Size:
+class Size(msgspec.Struct, frozen=True):
     """A terminal's size in characters."""
 
     cols: int = 80

@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from typing import TYPE_CHECKING
+
+import msgspec
 
 from ..ids import new_id
 from .execution_manager import ExecutionRequest
@@ -16,8 +17,7 @@ if TYPE_CHECKING:
     from .pty import Terminals
 
 
-@dataclass(frozen=True, slots=True)
-class Runtime:
+class Runtime(msgspec.Struct, frozen=True):
     """A started sandbox with all that runs in it. Each start of a devbox makes a new one."""
 
     sandbox: Sandbox

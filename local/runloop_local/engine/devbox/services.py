@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
+
+import msgspec
 
 from .pty import IDLE_TTL_S
 
@@ -20,8 +21,7 @@ if TYPE_CHECKING:
     from .provisioner import Provisioner
 
 
-@dataclass(frozen=True, slots=True)
-class DevboxServices:
+class DevboxServices(msgspec.Struct, frozen=True):
     """The parts of the service that every devbox uses."""
 
     isolation: Isolation
@@ -37,7 +37,7 @@ class DevboxServices:
     """The disk of devboxes that name none; None for this machine's own userland."""
     pty_idle_ttl: float = IDLE_TTL_S
     """Seconds that a terminal outlives its client."""
-    size_notes: dict[str, str] = field(default_factory=dict)
+    size_notes: dict[str, str] = msgspec.field(default_factory=dict)
     """What this machine is too small for, once a devbox has asked for it."""
-    disk_problems: dict[str, str] = field(default_factory=dict)
+    disk_problems: dict[str, str] = msgspec.field(default_factory=dict)
     """Disks of devboxes that have ended and could not be removed, and why."""

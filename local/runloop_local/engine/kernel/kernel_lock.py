@@ -15,8 +15,9 @@ import os
 import struct
 import sys
 from contextlib import suppress
-from dataclasses import dataclass
 from pathlib import Path
+
+import msgspec
 
 _FLOCK = ("qqihh", 2, 3) if sys.platform == "darwin" else ("hhqqi", 4, 0)
 """The layout of `struct flock`, and the indexes of the process id and the lock type in it."""
@@ -24,8 +25,7 @@ _POLL_SECONDS = 2.0  # seconds between polls of a lock
 _ENDED = frozenset({"Z", "X"})  # states of a process that has ended but is not reaped yet
 
 
-@dataclass(frozen=True, slots=True)
-class KernelLock:
+class KernelLock(msgspec.Struct, frozen=True):
     """The lock file of one kernel, which contains its name and, once known, the identity of its process."""
 
     path: Path

@@ -4,8 +4,9 @@ from __future__ import annotations
 
 import ipaddress
 from collections.abc import Mapping
-from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
+
+import msgspec
 
 from ..errors import UnreadableError
 
@@ -13,24 +14,21 @@ if TYPE_CHECKING:
     from ...sandbox.base import Address
 
 
-@dataclass(frozen=True, slots=True)
-class Ports:
+class Ports(msgspec.Struct, frozen=True):
     """A range of TCP ports."""
 
     first: int
     last: int
 
 
-@dataclass(frozen=True, slots=True)
-class Network:
+class Network(msgspec.Struct, frozen=True):
     """A range of addresses and the ports allowed there; no ports means all."""
 
     addresses: ipaddress.IPv4Network
     ports: tuple[Ports, ...] = ()
 
 
-@dataclass(frozen=True, slots=True)
-class EgressRules:
+class EgressRules(msgspec.Struct, frozen=True):
     """The egress rules of a policy."""
 
     allow_all: bool

@@ -17,8 +17,10 @@ import tempfile
 import zlib
 from collections.abc import Iterator, Mapping
 from contextlib import ExitStack, closing, contextmanager
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field
 from typing import IO, TYPE_CHECKING, Literal, cast
+
+import msgspec
 
 from ..build.patterns import Tree, clean
 
@@ -41,8 +43,7 @@ _INVALID_DATA_ERRORS = (tarfile.TarError, EOFError, OSError, zlib.error, lzma.LZ
 Kind = Literal["file", "folder", "link", "other"]
 
 
-@dataclass(frozen=True, slots=True)
-class ArchiveLimits:
+class ArchiveLimits(msgspec.Struct, frozen=True):
     """The limits of an archive: bytes of its unpacked files, and number of members."""
 
     bytes: int
@@ -70,8 +71,7 @@ class CopyRequest:
     attributes: FileAttributes = field(default_factory=FileAttributes)
 
 
-@dataclass(frozen=True, slots=True)
-class Member:
+class Member(msgspec.Struct, frozen=True):
     """One file, folder or link of an archive."""
 
     name: str
@@ -307,7 +307,7 @@ def _members(tar: IO[bytes], limits: ArchiveLimits) -> dict[str, Member]:
 
 def _resolve_hard_link(info: tarfile.TarInfo, by_name: Mapping[str, Member]) -> Member:
     try:
-        return replace(by_name[info.linkname], name=clean(info.name))
+        return msgspec.structs.replace(by_name[info.linkname], name=clean(info.name))
     except KeyError as error:
         raise ValueError(f"{info.name!r} is a link to nothing") from error
 

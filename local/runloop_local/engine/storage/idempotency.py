@@ -17,8 +17,9 @@ import json
 from collections import OrderedDict
 from collections.abc import Awaitable, Callable, Iterable, Mapping
 from contextlib import suppress
-from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Generic, TypeVar
+
+import msgspec
 
 from ..errors import DiskFullError, ReusedRequestIdError
 from ..ids import derived_id, new_id, now_ms
@@ -34,8 +35,7 @@ REQUEST = "request"
 """The document kind of remembered requests."""
 
 
-@dataclass(frozen=True, slots=True)
-class Limits:
+class Limits(msgspec.Struct, frozen=True):
     """The limits of what is remembered: number, total bytes and age."""
 
     count: int = 10_000
@@ -50,8 +50,7 @@ SMALL = 16 << 10
 _PRUNED_AT_ONCE = 500
 
 
-@dataclass(frozen=True, slots=True)
-class IdempotentRequest:
+class IdempotentRequest(msgspec.Struct, frozen=True):
     """The identity of a request."""
 
     key: str

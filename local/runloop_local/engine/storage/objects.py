@@ -9,6 +9,8 @@ from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING, Any, Literal
 from weakref import WeakValueDictionary
 
+import msgspec
+
 from ..errors import ConflictError, EngineError, ForbiddenError, InvalidError, NotFoundError
 from ..ids import new_id, now_ms
 from .clearing import Clearing
@@ -30,13 +32,12 @@ State = Literal["UPLOADING", "READ_ONLY", "DELETED", "ERROR"]
 UPLOAD_SECONDS = 3600
 
 
-@dataclass(frozen=True, slots=True)
-class ObjectRequest:
+class ObjectRequest(msgspec.Struct, frozen=True):
     """The properties of a new object."""
 
     name: str
     content_type: ContentType
-    metadata: Mapping[str, str] = field(default_factory=dict)
+    metadata: Mapping[str, str] = msgspec.field(default_factory=dict)
     ttl_ms: int | None = None
 
 
@@ -54,8 +55,7 @@ class ObjectRecord(Record):
     size_bytes: int | None = None
 
 
-@dataclass(frozen=True, slots=True)
-class Content:
+class Content(msgspec.Struct, frozen=True):
     """The file of a complete object."""
 
     record: ObjectRecord

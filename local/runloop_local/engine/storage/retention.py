@@ -12,6 +12,8 @@ from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Protocol
 
+import msgspec
+
 from ...sandbox.base import SandboxError
 from ..errors import EngineError, of_machine
 from ..ids import now_ms
@@ -31,8 +33,7 @@ _FAILURES = (OSError, SandboxError, EngineError, RuntimeError)
 """Failures for one item, after which the others go on; Python raises RuntimeError if it cannot start a thread."""
 
 
-@dataclass(frozen=True, slots=True)
-class Item:
+class Item(msgspec.Struct, frozen=True):
     """Something that may be removed."""
 
     id: str
@@ -44,8 +45,7 @@ class Item:
     """True if it belongs to a live devbox: then only as much as necessary is removed, and after all else."""
 
 
-@dataclass(frozen=True, slots=True)
-class Removal:
+class Removal(msgspec.Struct, frozen=True):
     """An item to remove, or the number of bytes to remove at least from a live one."""
 
     item: Item

@@ -8,6 +8,8 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING, Any, Literal
 
+import msgspec
+
 from ...sandbox.base import SandboxError
 from ..build.image import Image
 from ..change_notifier import ChangeNotifier
@@ -30,13 +32,12 @@ HIDDEN = ("deleted", "error")
 """Statuses that lists omit."""
 
 
-@dataclass(frozen=True, slots=True)
-class SnapshotRequest:
+class SnapshotRequest(msgspec.Struct, frozen=True):
     """The name, message and metadata of a new snapshot."""
 
     name: str | None = None
     commit_message: str | None = None
-    metadata: Mapping[str, str] = field(default_factory=dict)
+    metadata: Mapping[str, str] = msgspec.field(default_factory=dict)
 
 
 @dataclass(frozen=True, slots=True)
