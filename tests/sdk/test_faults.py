@@ -69,3 +69,14 @@ async def test_stream_that_fails_for_good_raises(seed: int) -> None:
     async with server.serve() as url, AsyncRunloopSDK(bearer_token="key", base_url=url, max_retries=1) as sdk:
         (outcome,) = await asyncio.gather(check(sdk, server.command(seed)), return_exceptions=True)
     assert outcome is None or isinstance(outcome, StreamError) or getattr(outcome, "retryable", None), outcome
+
+
+async def test_the_two_streams_of_a_command_ask_once_whether_it_has_ended() -> None:
+    server = FaultServer(faults=0)
+    commands = [server.command(seed) for seed in range(0, 40, 2)]
+    async with server.serve() as url, AsyncRunloopSDK(bearer_token="key", base_url=url) as sdk:
+        for command in commands:
+            command.looks = 0
+            await check(sdk, command)
+    waits = [sum(each.endswith("/wait_for_status") for each in command.requests) for command in commands]
+    assert set(waits) == {0, 1}  # none where the first answer tells already

@@ -26,6 +26,7 @@ class ExecutionState:
         self.starting: asyncio.Task[None] | None = None
         """The request that starts it."""
         self._api = api
+        self._asking = asyncio.Lock()
         self._take(view)
 
     def start(self, request: Callable[[], Awaitable[DevboxAsyncExecutionDetailView]]) -> None:
@@ -40,10 +41,11 @@ class ExecutionState:
             return await self._ended_now()
         if self.starting is not None:  # before its answer there is nothing to wait for
             await asyncio.shield(self.starting)
-        try:
-            return await self.wait(seconds)
-        except WaitTimeoutError:
-            return None
+        async with self._asking:  # stdout and stderr end together: the second is told what the first has heard
+            try:
+                return await self.wait(seconds)
+            except WaitTimeoutError:
+                return None
 
     async def wait(self, seconds: float) -> DevboxAsyncExecutionDetailView:
         """Its last view, from one request that the API holds until the command ends, or for this many seconds."""
