@@ -23,6 +23,7 @@ _MODULES = (
     "runloop_sdk.api.devboxes",
     "runloop_sdk.api.executions",
     "runloop_sdk.resources.devbox",
+    "runloop_sdk._event_stream",
     "runloop_jupyter.session",
     "runloop_jupyter.commands.devbox.exec",
     "runloop_jupyter.kernel.keep_alive",
