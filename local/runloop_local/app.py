@@ -266,6 +266,7 @@ def build_app(engine: Engine, access: Access, activity: Activity, heartbeat: flo
                 tunnels=engine.tunnels,
                 key_filter=access.key_filter,
                 terminals=marked_terminals,
+                forward=router.forward,
                 activity=activity,
             ),
             Middleware(AuthMiddleware, access=access, activity=activity, fair_queue=engine.fair_queue),

@@ -6,9 +6,11 @@ import asyncio
 import json
 from collections.abc import AsyncIterator, Mapping, Sequence
 from contextlib import asynccontextmanager
-from dataclasses import asdict, dataclass, field, replace
+from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING, Any
 from weakref import WeakValueDictionary
+
+import msgspec
 
 from .axon_events import AxonEvents
 from .axon_sql import AxonSql, Result, SqlError
@@ -168,7 +170,7 @@ class Axons:
         loop = asyncio.get_running_loop()
 
         def prepare(mark: int, results: Sequence[Result]) -> None:
-            change = json.dumps({"mark": mark, "results": [asdict(result) for result in results]})
+            change = json.dumps({"mark": mark, "results": msgspec.to_builtins(results)})
             keeping = self._store.put(*attempt.note(change, parent=axon_id))
             asyncio.run_coroutine_threadsafe(keeping, loop).result()
 

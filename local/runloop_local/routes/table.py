@@ -1,9 +1,10 @@
-"""All routes of the REST API. Importing this imports every module of a resource."""
+"""All that answers requests. Importing this imports every module of a resource, and what only these need."""
 
 from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
+from ..proxy.http import forward as forward
 from . import (
     accounts,
     axons,

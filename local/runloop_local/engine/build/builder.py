@@ -8,7 +8,7 @@ import json
 import secrets
 from collections.abc import Mapping
 from contextlib import AsyncExitStack, ExitStack, asynccontextmanager, closing
-from dataclasses import asdict, dataclass, field
+from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
 import msgspec
@@ -342,8 +342,8 @@ def _key(parent: str, step: Step, content: str) -> str:
         [
             parent,
             type(step.action).__name__,
-            asdict(step.action) if step.action else None,
-            asdict(step.stage_context),
+            msgspec.to_builtins(step.action),
+            msgspec.to_builtins(step.stage_context),
             content,
         ]
     )

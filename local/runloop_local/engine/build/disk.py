@@ -5,7 +5,6 @@ from __future__ import annotations
 import asyncio
 import posixpath
 import secrets
-from dataclasses import replace
 from typing import TYPE_CHECKING
 
 import msgspec
@@ -166,7 +165,7 @@ class BuildDisk:
     async def put(self, copy: Copy, archive: Archive | None, selection: Selection) -> None:
         """Copy files into the target folder, or a single file as the target."""
         sandbox = await self._started()
-        attributes = replace(await self._attributes(sandbox, copy), unpack=copy.unpack)
+        attributes = msgspec.structs.replace(await self._attributes(sandbox, copy), unpack=copy.unpack)
         target = self._inside(sandbox, copy.target)
         copy_request = CopyRequest(selection.targets, copy.documents, attributes)
         # One file or one heredoc alone may get the target's name; an archive is unpacked into the target.
@@ -175,7 +174,7 @@ class BuildDisk:
         if alone and not unpacks and not await self._is_folder(sandbox, copy.target, target):
             target, _, name = target.rstrip("/").rpartition("/")
             # The target is then the name, not the folder: what is left of it is the folder above.
-            copy_request = replace(
+            copy_request = msgspec.structs.replace(
                 copy_request,
                 targets={name: member for member in copy_request.targets.values()},  # noqa: B035 -- there is one at most
                 documents={name: text for text in copy.documents.values()},  # noqa: B035 -- as above

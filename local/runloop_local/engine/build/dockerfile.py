@@ -9,7 +9,8 @@ from __future__ import annotations
 import json
 import re
 from collections.abc import Mapping
-from dataclasses import dataclass, field, replace
+
+import msgspec
 
 from ..errors import InvalidError
 from .expansion import split_words
@@ -30,8 +31,7 @@ _REPEATED = frozenset({"exclude", "mount"})
 _HEREDOC = re.compile(r"\d*<<(-?)(['\"]?)([A-Za-z_][\w.-]*)\2(?=[>|;&)]|$)")
 
 
-@dataclass(frozen=True, slots=True)
-class Heredoc:
+class Heredoc(msgspec.Struct, frozen=True):
     """A heredoc."""
 
     name: str
@@ -40,8 +40,7 @@ class Heredoc:
     """True if variables in it are expanded: not if its name was quoted."""
 
 
-@dataclass(frozen=True, slots=True)
-class Instruction:
+class Instruction(msgspec.Struct, frozen=True):
     """One instruction, with its lines joined."""
 
     keyword: str
@@ -49,7 +48,7 @@ class Instruction:
     """The rest after the keyword and the flags."""
     line: int
     """The number of its first line, from 1."""
-    flags: Mapping[str, tuple[str, ...]] = field(default_factory=dict)
+    flags: Mapping[str, tuple[str, ...]] = msgspec.field(default_factory=dict)
     """The values of each flag, which may be given several times."""
     heredocs: tuple[Heredoc, ...] = ()
     escape: str = "\\"
@@ -86,7 +85,7 @@ def parse(text: str) -> tuple[Instruction, ...]:
         logical, index = _join_lines(lines, index, escape)
         bare = _instruction(logical.strip(), start, escape)
         heredocs, index = _heredocs(bare, lines, index)
-        found.append(replace(bare, heredocs=tuple(heredocs)))
+        found.append(msgspec.structs.replace(bare, heredocs=tuple(heredocs)))
     return tuple(found)
 
 

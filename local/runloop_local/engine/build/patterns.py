@@ -5,7 +5,6 @@ from __future__ import annotations
 import posixpath
 import re
 from collections.abc import Collection, Iterable, Mapping
-from dataclasses import dataclass
 
 import msgspec
 
@@ -119,8 +118,7 @@ class Tree(msgspec.Struct, frozen=True):
         return "/".join(found)
 
 
-@dataclass(frozen=True, slots=True)
-class Source:
+class Source(msgspec.Struct, frozen=True):
     """A source of `COPY`: a path or a pattern."""
 
     path: str

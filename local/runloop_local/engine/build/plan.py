@@ -10,8 +10,9 @@ import os
 import posixpath
 import re
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING
+
+import msgspec
 
 from .dockerfile import error_at, json_form, parse, trigger_text
 from .expansion import expand, expand_document, pairs, split_words
@@ -51,12 +52,11 @@ _NOTES = {
 }
 
 
-@dataclass(frozen=True, slots=True)
-class StageContext:
+class StageContext(msgspec.Struct, frozen=True):
     """The environment, arguments, working directory, account and shell of a step."""
 
-    env: Mapping[str, str] = field(default_factory=dict)
-    args: Mapping[str, str] = field(default_factory=dict)
+    env: Mapping[str, str] = msgspec.field(default_factory=dict)
+    args: Mapping[str, str] = msgspec.field(default_factory=dict)
     cwd: str | None = None
     user: str | None = None
     """An account, optionally with `:group`; by default root for steps, and `user` for devboxes."""
@@ -69,8 +69,7 @@ class StageContext:
         return {"PATH": PATH, **self.args, **self.env}
 
 
-@dataclass(frozen=True, slots=True)
-class Run:
+class Run(msgspec.Struct, frozen=True):
     """Run a program."""
 
     argv: tuple[str, ...]
@@ -79,8 +78,7 @@ class Run:
     """Sorted, so that a mount on a folder comes before those below it."""
 
 
-@dataclass(frozen=True, slots=True)
-class Copy:
+class Copy(msgspec.Struct, frozen=True):
     """Copy files of the build context, of another stage or of heredocs to the disk."""
 
     sources: tuple[str, ...]
@@ -91,29 +89,26 @@ class Copy:
     mode: int | None = None
     unpack: bool = False
     """True if archives are extracted."""
-    documents: Mapping[str, str] = field(default_factory=dict)
+    documents: Mapping[str, str] = msgspec.field(default_factory=dict)
     exclude: tuple[str, ...] = ()
     parents: bool = False
     """True if the sources keep their folders."""
 
 
-@dataclass(frozen=True, slots=True)
-class Folder:
+class Folder(msgspec.Struct, frozen=True):
     """Create a folder."""
 
     path: str
 
 
-@dataclass(frozen=True, slots=True)
-class Write:
+class Write(msgspec.Struct, frozen=True):
     """Write a file."""
 
     path: str
     content: str
 
 
-@dataclass(frozen=True, slots=True)
-class Furnish:
+class Furnish(msgspec.Struct, frozen=True):
     """Add what devboxes have to the disk of an image: the account `user`, sudo and this PATH, where it lacks them."""
 
     path: str
@@ -132,8 +127,7 @@ class UnknownNameError(Exception):
         self.name = name
 
 
-@dataclass(frozen=True, slots=True)
-class Step:
+class Step(msgspec.Struct, frozen=True):
     """One step of a build."""
 
     title: str
@@ -143,14 +137,13 @@ class Step:
     note: str | None = None
 
 
-@dataclass(frozen=True, slots=True)
-class Stage:
+class Stage(msgspec.Struct, frozen=True):
     """The steps from one FROM to the next."""
 
     base: int | str | None
     """An earlier stage, the name in FROM, or None for the base blueprint of the build."""
     steps: tuple[Step, ...] = ()
-    stage_context: StageContext = field(default_factory=StageContext)
+    stage_context: StageContext = msgspec.field(default_factory=StageContext)
     entrypoint: tuple[str, ...] = ()
     command: tuple[str, ...] = ()
     name: str | None = None
@@ -267,10 +260,10 @@ class _Stages:
             self.done.append(self._last)
 
     def change(self, **changes: object) -> None:
-        self._last = replace(self.current, **changes)  # type: ignore[arg-type] # names and types are the callers'
+        self._last = msgspec.structs.replace(self.current, **changes)  # names and types are the callers'
 
     def change_context(self, **changes: object) -> None:
-        self.change(stage_context=replace(self.context, **changes))  # type: ignore[arg-type] # as above
+        self.change(stage_context=msgspec.structs.replace(self.context, **changes))
 
     def step(self, instruction: Instruction, action: Action | None = None) -> Step:
         note = _NOTES.get(instruction.keyword)
@@ -337,7 +330,7 @@ class _Plan:
         except ValueError as error:
             raise error_at(line, f"{instruction.keyword}: {error}.") from error
         if step is not None:
-            self._stages.change(steps=(*self._stages.current.steps, replace(step, line=line)))
+            self._stages.change(steps=(*self._stages.current.steps, msgspec.structs.replace(step, line=line)))
 
     def _apply_triggers(self, on_build: Sequence[str], line: int | None) -> None:
         """Plan the ONBUILD instructions of a base."""
@@ -362,13 +355,13 @@ class _Plan:
             # ONBUILD applies to the stage directly based on it, and is not inherited further.
             earlier = self._stages.done[base]
             on_build = earlier.on_build
-            self._stages.begin(replace(earlier, base=base, steps=(), name=name, on_build=()))
+            self._stages.begin(msgspec.structs.replace(earlier, base=base, steps=(), name=name, on_build=()))
         else:
             if base not in self._images:
                 raise UnknownNameError(base)
             image = self._images[base]
             on_build = image.on_build
-            self._stages.begin(replace(_new_stage(base, image), name=name))
+            self._stages.begin(msgspec.structs.replace(_new_stage(base, image), name=name))
         self._stages.change(steps=(Step(instruction.title, self._stages.context, None, instruction.line),))
         self._apply_triggers(on_build, instruction.line)
 

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from contextlib import ExitStack
-from dataclasses import replace
 from typing import TYPE_CHECKING
 
 import msgspec
@@ -201,4 +200,4 @@ class Preparation:
             has_root=self._environment.has_root,
             is_bare=name is not None and origins[name].is_bare,
         )
-        return (*stages[:-1], replace(stages[-1], steps=(*stages[-1].steps, *added)))
+        return (*stages[:-1], msgspec.structs.replace(stages[-1], steps=(*stages[-1].steps, *added)))

@@ -5,8 +5,9 @@ from __future__ import annotations
 import csv
 import posixpath
 import re
-from dataclasses import dataclass
 from typing import TYPE_CHECKING, Literal, get_args
+
+import msgspec
 
 from ...sandbox.base import Ownership
 
@@ -38,8 +39,7 @@ _ROOT_OWNED, _PRIVATE = Ownership(), Ownership(mode=0o400)
 _VARIABLE = re.compile(r"[A-Za-z_]\w*", re.ASCII)
 
 
-@dataclass(frozen=True, slots=True)
-class Cache:
+class Cache(msgspec.Struct, frozen=True):
     """A folder that persists between builds, shared by its id."""
 
     target: str
@@ -52,8 +52,7 @@ class Cache:
     source: str = "/"
 
 
-@dataclass(frozen=True, slots=True)
-class Secret:
+class Secret(msgspec.Struct, frozen=True):
     """A secret as a file, as an environment variable, or as both."""
 
     id: str
@@ -63,8 +62,7 @@ class Secret:
     required: bool = False
 
 
-@dataclass(frozen=True, slots=True)
-class Bind:
+class Bind(msgspec.Struct, frozen=True):
     """A folder or file of an earlier stage, of a blueprint, or of the build context."""
 
     target: str
@@ -74,8 +72,7 @@ class Bind:
     """If False, it is writable, and writes are discarded."""
 
 
-@dataclass(frozen=True, slots=True)
-class Tmpfs:
+class Tmpfs(msgspec.Struct, frozen=True):
     """A folder in memory."""
 
     target: str

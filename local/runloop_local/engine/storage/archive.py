@@ -17,7 +17,6 @@ import tempfile
 import zlib
 from collections.abc import Iterator, Mapping
 from contextlib import ExitStack, closing, contextmanager
-from dataclasses import dataclass, field
 from typing import IO, TYPE_CHECKING, Literal, cast
 
 import msgspec
@@ -50,8 +49,7 @@ class ArchiveLimits(msgspec.Struct, frozen=True):
     members: int = 500_000
 
 
-@dataclass(frozen=True, slots=True)
-class FileAttributes:
+class FileAttributes(msgspec.Struct, frozen=True):
     """The owner and mode of copied files; `unpack` extracts archives among them."""
 
     uid: int = 0
@@ -60,15 +58,14 @@ class FileAttributes:
     unpack: bool = False
 
 
-@dataclass(frozen=True, slots=True)
-class CopyRequest:
+class CopyRequest(msgspec.Struct, frozen=True):
     """Files to copy into one folder."""
 
-    targets: Mapping[str, str] = field(default_factory=dict)
+    targets: Mapping[str, str] = msgspec.field(default_factory=dict)
     """Names of an archive's members by target path."""
-    documents: Mapping[str, str] = field(default_factory=dict)
+    documents: Mapping[str, str] = msgspec.field(default_factory=dict)
     """The contents of other files by target path."""
-    attributes: FileAttributes = field(default_factory=FileAttributes)
+    attributes: FileAttributes = msgspec.field(default_factory=FileAttributes)
 
 
 class Member(msgspec.Struct, frozen=True):
