@@ -71,9 +71,9 @@ class Store:
 
     def check_kind(self, sandbox_id: str) -> None:
         """Raise SandboxError for a sandbox that was created with another kind of isolation."""
-        for other in self.folder.parent.glob(f"*/sandboxes/{checked(sandbox_id)}"):
-            kind = other.parts[-3]
-            if kind != self._kind:
+        name = checked(sandbox_id)
+        for kind in names_in(self.folder.parent) - {self._kind}:
+            if (self.folder.parent / kind / "sandboxes" / name).exists():
                 raise SandboxError(f"Devbox {sandbox_id} was made with {kind} isolation, this is {self._kind}.")
 
     async def copy(self, helper: Helper, source: Path, target: Path) -> None:

@@ -35,6 +35,9 @@ if TYPE_CHECKING:
     from ..storage.store import Page
     from .services import DevboxServices
 
+_FEW = 64
+"""The number of devboxes among which it costs nothing to keep those that are gone."""
+
 
 class Devboxes:
     """Devboxes by id: live ones in memory, ended ones in the store."""
@@ -50,6 +53,8 @@ class Devboxes:
         self.size_notes = services.size_notes
         self._clearing = Clearing(services.store.notes)
         self._since = now_ms()
+        self._look_at = _FEW
+        """The number of devboxes at which those that are gone are dropped again."""
 
     async def restore(self) -> None:
         """Take up the devboxes of the last service: none runs, but their disks are there.
@@ -80,8 +85,9 @@ class Devboxes:
 
     async def create(self, record: DevboxRecord, attempt: Attempt = NO_REQUEST) -> Devbox:
         """A new devbox, on its way to running."""
-        # Here, where memory grows anyway, so that no timer is needed for it.
-        self._drop_ended()
+        # Here, where memory grows anyway, so that no timer is needed for it. Not each time, as all are looked at.
+        if len(self._live) >= self._look_at:
+            self._drop_ended()
         if record.tunnel is not None:
             record = replace(record, tunnel=await record.tunnel.sealed_by(self._services.vault))
         if record.owner is not None:
@@ -167,6 +173,7 @@ class Devboxes:
     def _drop_ended(self) -> None:
         for devbox in [devbox for devbox in self._live.values() if devbox.state.is_gone]:
             del self._live[devbox.record.id]
+        self._look_at = max(_FEW, 2 * len(self._live))
 
     def _take_up(self, record: DevboxRecord, *, has_disk: bool) -> Devbox:
         if record.status in lifecycle.TERMINAL:
