@@ -264,7 +264,7 @@ class RunloopMagics(Magics):
         from .variables import Variables
 
         command = noun.load(verb)
-        parser = command.parser()
+        parser = noun.parser(verb)
         evaluate = evaluator(self._namespace, local_ns, hint="--template" in parser.options_by_name)
         try:
             options = parser.parse(line, cell, evaluate, Variables(self._namespace, local_ns))

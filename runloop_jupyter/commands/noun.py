@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Container, Mapping, Sequence
+from functools import cache
 from importlib import import_module
 from typing import TYPE_CHECKING, NamedTuple, Protocol, TypeVar, cast
 
@@ -58,11 +59,18 @@ class Noun(NamedTuple):
 
     def load(self, verb: str) -> Command[object]:
         """The subcommand of this name. Raises `UsageError` that suggests the nearest one."""
+        return _command(self._module(verb))
+
+    def parser(self, verb: str) -> Parser[object]:
+        """Its parser, which is made once: to make it takes as long as to parse a line."""
+        return _parser(self._module(verb))
+
+    def _module(self, verb: str) -> str:
         if verb not in self.verbs:
             usual = usual_verb(verb, self.verbs)
             suggestion = f" Did you mean {usual!r}?" if usual else did_you_mean(verb, self.verbs)
             raise UsageError(f"{self.typed} has no subcommand {verb!r}.{suggestion} {self.typed} --help lists them.")
-        return cast("Command[object]", import_module(f"{self.folder}.{verb.replace('-', '_')}"))
+        return f"{self.folder}.{verb.replace('-', '_')}"
 
     def verb_is_missing(self) -> UsageError:
         """The error about a cell without a subcommand that says what to do with it."""
@@ -78,6 +86,15 @@ class Noun(NamedTuple):
         lines = [f"  {self.typed} {verb:<{width}}  {summary}" for verb, summary in self.verbs.items()]
         explains = f"{self.typed} VERB --help explains one of them."
         return "\n".join([f"usage: {self.typed} VERB [options]", "", *lines, "", explains])
+
+
+def _command(module: str) -> Command[object]:
+    return cast("Command[object]", import_module(module))
+
+
+@cache
+def _parser(module: str) -> Parser[object]:
+    return _command(module).parser()
 
 
 def usual_verb(word: str, verbs: Container[str]) -> str:

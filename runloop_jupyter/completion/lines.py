@@ -33,7 +33,7 @@ def complete_line(lookups: Lookups, text: str) -> Offer | None:
         return Offer(word, Texts("magic", _first_words(noun, has_cell=has_cell), quoted=False))
     if before[0] not in noun.verbs:
         return Offer(word)
-    return _ArgumentCompleter(lookups, noun.load(before[0]).parser(), before[1:]).offer(word)
+    return _ArgumentCompleter(lookups, noun.parser(before[0]), before[1:]).offer(word)
 
 
 def split_words(text: str) -> tuple[list[str], str]:

@@ -124,7 +124,7 @@ def _ends_in_command(name: str, rest: str) -> bool:
 
     try:
         noun, verb, command = resolve(rest, _noun(name))
-        return bool(command) and noun.load(verb).parser().takes_command
+        return bool(command) and noun.parser(verb).takes_command
     except UsageError:
         return False
 
