@@ -20,7 +20,7 @@ class ResourceView(PageWidget):
     """Tabs, table, forms and details. `layout_state` is how the user has arranged it: tab, sort, filters, widths."""
 
     _esm = assets.script("panel")
-    _css = assets.style("panel")
+    _sheet = assets.style("panel")
     kinds: traitlets.List[Kind] = traitlets.List().tag(sync=True)
     layout_state: traitlets.Dict[str, Any] = traitlets.Dict().tag(sync=True)
     notice = traitlets.Unicode().tag(sync=True)

@@ -58,7 +58,7 @@ class Console(DevboxTool):
     """Runs commands on the devbox, one at a time."""
 
     _esm = assets.script("console")
-    _css = assets.style("console")
+    _sheet = assets.style("console")
     protocol = messages.PROTOCOL
 
     def __init__(self, session: Session, devbox: DevboxInfo, **options: Any) -> None:

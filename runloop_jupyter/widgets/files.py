@@ -31,7 +31,7 @@ class FileBrowser(DevboxTool):
     """The files of the devbox, as a folder at a time."""
 
     _esm = assets.script("files")
-    _css = assets.style("files")
+    _sheet = assets.style("files")
     protocol = messages.PROTOCOL
 
     def __init__(self, session: Session, devbox: DevboxInfo, **options: Any) -> None:

@@ -43,7 +43,7 @@ class LogView(DevboxTool):
     """The log of a devbox: what its commands printed, and goes on to print."""
 
     _esm = assets.script("logs")
-    _css = assets.style("logs")
+    _sheet = assets.style("logs")
     protocol = messages.PROTOCOL
 
     def __init__(self, session: Session, devbox: DevboxInfo, **options: Any) -> None:

@@ -34,7 +34,7 @@ class Terminal(DevboxTool):
     """An interactive shell in the devbox."""
 
     _esm = assets.script("terminal")
-    _css = assets.style("terminal")
+    _sheet = assets.style("terminal")
     protocol = messages.PROTOCOL
 
     def __init__(self, session: Session, devbox: DevboxInfo, name: str | None = None, **options: Any) -> None:

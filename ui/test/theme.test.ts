@@ -17,5 +17,5 @@ test.each([
   ["a page with light text is dark", {}, WHITE, "dark"],
   ["a page with dark text is light", {}, BLACK, "light"],
 ])("%s", (_, body, text, palette) => {
-  expect(paletteOf(body, text)).toBe(palette);
+  expect(paletteOf(body, () => text)).toBe(palette);
 });

@@ -39,7 +39,7 @@ class ToolPage:
     @property
     def saved(self) -> str:
         """What a notebook file may keep of the widget."""
-        return json.dumps({k: v for k, v in self.tool.get_state().items() if k not in ("_esm", "_css")})
+        return json.dumps({k: v for k, v in self.tool.get_state().items() if k not in ("_esm", "style_sheet")})
 
     def send(self, op: str, *buffers: bytes, **content: Any) -> None:
         """What the page's script sends."""

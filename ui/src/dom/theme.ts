@@ -15,20 +15,20 @@ export function isDark([red, green, blue]: Color): boolean {
 }
 
 /**
- * The palette for a page of which this is known. `--jp-*` variables alone tell nothing: every widget manager but
+ * The palette for a page of which this is known; `text` tells the colour of its texts. `--jp-*` variables alone tell nothing: every widget manager but
  * JupyterLab's brings those of a light theme, whatever the page looks like.
  */
-export function paletteOf(body: { jpThemeLight?: string; vscodeThemeKind?: string }, text: Color): Palette {
+export function paletteOf(body: { jpThemeLight?: string; vscodeThemeKind?: string }, text: () => Color): Palette {
   if (body.vscodeThemeKind) return "vscode";
   if (body.jpThemeLight) return "jupyter";
-  return isDark(text) ? "light" : "dark";
+  return isDark(text()) ? "light" : "dark";
 }
 
 /** Give the widgets in `host` the palette of their page, and follow it; the result ends that. */
 export function followTheme(host: HTMLElement): () => void {
   const update = () => {
     // Of the page, since ipywidgets gives its own elements the colours of a light theme.
-    host.dataset.rlPalette = paletteOf(document.body.dataset, toRgb(getComputedStyle(document.body).color));
+    host.dataset.rlPalette = paletteOf(document.body.dataset, () => toRgb(getComputedStyle(document.body).color));
   };
   update();
   return onTheme(update);

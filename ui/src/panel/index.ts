@@ -3,6 +3,7 @@ import "../styles/panel.css";
 import "../styles/table.css";
 import "../styles/side_pane.css";
 import { Channel } from "../channel";
+import { addStyleSheet } from "../dom/style_sheet";
 import { followTheme } from "../dom/theme";
 import { listenEarly, takeEarly } from "../early";
 import { hearing } from "../hearing";
@@ -12,6 +13,7 @@ import { panelHandlers } from "./events";
 import { Panel } from "./panel";
 
 function render({ model, el }: RenderOptions): () => void {
+  addStyleSheet(el, "panel", model.get("style_sheet") as string);
   const unfollow = followTheme(el);
   const panel = new Panel(model, el, (request) => channel.send(request));
   const channel: Channel<Request, Event> = new Channel({

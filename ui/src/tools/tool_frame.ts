@@ -2,6 +2,7 @@ import { Channel, type ChannelOptions } from "../channel";
 import { Announcer } from "../dom/announcer";
 import { h } from "../dom/elements";
 import { Notices } from "../dom/notices";
+import { addStyleSheet } from "../dom/style_sheet";
 import { followTheme } from "../dom/theme";
 import { hearing } from "../hearing";
 import type { Model, RenderOptions } from "../model";
@@ -16,10 +17,11 @@ export interface Tool {
   close(): void;
 }
 
-/** What anywidget makes views of: `open` opens a tool in an element. */
-export function widget(open: (options: RenderOptions) => Tool): { render: ReturnType<typeof hearing> } {
+/** What anywidget makes views of: `open` opens the tool of this name in an element. */
+export function widget(name: string, open: (options: RenderOptions) => Tool): { render: ReturnType<typeof hearing> } {
   return {
     render: hearing((options) => {
+      addStyleSheet(options.el, name, options.model.get("style_sheet") as string);
       const unfollow = followTheme(options.el);
       const tool = open(options);
       return () => {

@@ -4,4 +4,4 @@ import "../../styles/console.css";
 import { widget } from "../tool_frame";
 import { ConsoleTool } from "./console_tool";
 
-export default widget((options) => new ConsoleTool(options));
+export default widget("console", (options) => new ConsoleTool(options));

@@ -4,4 +4,4 @@ import "../../styles/files.css";
 import { widget } from "../tool_frame";
 import { FilesTool } from "./files_tool";
 
-export default widget((options) => new FilesTool(options));
+export default widget("files", (options) => new FilesTool(options));

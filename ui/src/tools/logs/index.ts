@@ -4,4 +4,4 @@ import "../../styles/logs.css";
 import { widget } from "../tool_frame";
 import { LogsTool } from "./logs_tool";
 
-export default widget((options) => new LogsTool(options));
+export default widget("logs", (options) => new LogsTool(options));

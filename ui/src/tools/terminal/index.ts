@@ -4,4 +4,4 @@ import "../../styles/terminal.css";
 import { widget } from "../tool_frame";
 import { TerminalTool } from "./terminal_tool";
 
-export default widget((options) => new TerminalTool(options));
+export default widget("terminal", (options) => new TerminalTool(options));
