@@ -13,6 +13,7 @@ from .engine.errors import EngineError, InvalidError
 from .engine.prerequisites import Prerequisites
 from .engine.storage.retention_limits import DEFAULTS, VARIABLE, parse_limits
 from .listening import listen
+from .registry_settings import parse_registries
 from .sandbox import SandboxError
 from .service_error import ServiceError
 from .service_folder import Endpoint, describe_error, publish
@@ -26,7 +27,7 @@ if TYPE_CHECKING:
 
     from .engine.engine import Engine
     from .engine.storage.retention_limits import Limit
-    from .images import RegistrySettings
+    from .registry_settings import RegistrySettings
 
 _TURN_S = 0.0005
 _MOVE_HINT = "Choose a folder of your own with --data-dir, or make this one private: chmod 700."
@@ -100,8 +101,6 @@ def _import_server() -> Callable[..., Awaitable[None]]:
 
 
 def _registries(options: argparse.Namespace) -> RegistrySettings:
-    from .images.settings import parse_registries
-
     try:
         return parse_registries(options.mirrors, options.insecure_registries)
     except ValueError as error:

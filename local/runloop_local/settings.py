@@ -10,7 +10,7 @@ if TYPE_CHECKING:
     from pathlib import Path
 
     from .engine.storage.retention_limits import Limit
-    from .images import RegistrySettings
+    from .registry_settings import RegistrySettings
     from .sandbox import Requested
 
 

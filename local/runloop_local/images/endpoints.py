@@ -13,7 +13,7 @@ from runloop_local.images.reference import DOCKER_HUB
 
 if TYPE_CHECKING:
     from runloop_local.images.reference import Reference
-    from runloop_local.images.settings import RegistrySettings
+    from runloop_local.registry_settings import RegistrySettings
 
 _HUB_HOST = "registry-1.docker.io"
 _PREFIX = re.compile(r"(?:/[A-Za-z0-9._~-]+)*")

@@ -17,8 +17,8 @@ if TYPE_CHECKING:
     from collections.abc import Sequence
 
     from runloop_local.images.manifest import Descriptor
-    from runloop_local.images.settings import RegistrySettings
     from runloop_local.images.source import Blob, Source
+    from runloop_local.registry_settings import RegistrySettings
     from runloop_local.sandbox.base import ImageLayers, Unpacked
 
 Log = Callable[[str], None]

@@ -22,8 +22,8 @@ if TYPE_CHECKING:
 
     from runloop_local.images.endpoints import Endpoint
     from runloop_local.images.reference import Reference
-    from runloop_local.images.settings import RegistrySettings
     from runloop_local.images.source import Source
+    from runloop_local.registry_settings import RegistrySettings
 
 
 @dataclass(frozen=True, slots=True)

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING
 
 from runloop_local.images.errors import ImageError, SourceError
 from runloop_local.images.records import ImageRecords
-from runloop_local.images.settings import RegistrySettings
+from runloop_local.registry_settings import RegistrySettings
 from runloop_local.sandbox.base import SandboxError, SandboxFull
 
 if TYPE_CHECKING:

@@ -1,4 +1,4 @@
-"""The settings for registries."""
+"""The settings for registries of images. Apart from `images/`, as the start reads them before it imports that."""
 
 from __future__ import annotations
 
