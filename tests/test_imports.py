@@ -63,8 +63,8 @@ def room_of(module: str) -> str:
 
 
 NOT_FOR_THE_START = {
-    *("pydantic", "httpx", "cryptography", "h2", "h11", "websockets", "zstandard"),
-    *("runloop_local.routes.table", "runloop_local.images.puller", "importlib.metadata"),
+    *("pydantic", "httpx", "cryptography", "h2", "websockets", "zstandard"),
+    *("runloop_local.images.puller", "runloop_local.http2.connection"),
 }
 
 

@@ -20,11 +20,13 @@ from starlette.responses import Response
 from .direct import abort_response
 from .engine import errors
 from .engine.storage.keys import OWNER
-from .late_routes import LateRouter
 from .proxy.key_filter import KeyFilter
 from .proxy.middleware import TunnelMiddleware
+from .routes import all_routes
 from .routes.event_stream import HEARTBEAT_S
-from .routes.paths import STORAGE, devbox_of, is_connection
+from .routes.kernels import is_connection
+from .routes.objects import STORAGE
+from .routes.pty import build_terminals
 from .routes.wire import REQUEST_ID, json_response
 from .sandbox import SandboxEnded, SandboxError, SandboxFull
 from .scopes import is_open
@@ -166,6 +168,12 @@ class YieldMiddleware:
         await self._app(scope, receive, take_turns)
 
 
+def devbox_of(path: str) -> str:
+    """The id of the devbox in a path of the API, or an empty string."""
+    _, _, found = path.partition("/v1/devboxes/")
+    return found.partition("/")[0]
+
+
 def _with_request_id(scope: Scope, send: Send) -> Send:
     given = Headers(scope=scope).get(REQUEST_ID) or f"req_{secrets.token_hex(12)}"
     scope["request_id"] = given
@@ -253,12 +261,13 @@ _EXCEPTION_HANDLERS: dict[type[Exception], Any] = {
 
 def build_app(engine: Engine, access: Access, activity: Activity, heartbeat: float = HEARTBEAT_S) -> Starlette:
     """Build the application on one engine; `heartbeat` is in seconds, 0 for none."""
-    router = LateRouter(engine, _EXCEPTION_HANDLERS)
+    terminals = build_terminals(engine, _EXCEPTION_HANDLERS)
 
     async def marked_terminals(scope: Scope, receive: Receive, send: Send) -> None:
-        await router.terminals(scope, receive, _with_request_id(scope, send))
+        await terminals(scope, receive, _with_request_id(scope, send))
 
     app = Starlette(
+        routes=all_routes(),
         middleware=[
             Middleware(YieldMiddleware),
             Middleware(
@@ -266,15 +275,12 @@ def build_app(engine: Engine, access: Access, activity: Activity, heartbeat: flo
                 tunnels=engine.tunnels,
                 key_filter=access.key_filter,
                 terminals=marked_terminals,
-                forward=router.forward,
                 activity=activity,
             ),
             Middleware(AuthMiddleware, access=access, activity=activity, fair_queue=engine.fair_queue),
         ],
         exception_handlers=_EXCEPTION_HANDLERS,
     )
-    app.router = router
-    app.state.load_routes = router.load
     app.state.engine = engine
     app.state.heartbeat = heartbeat
     app.state.started_at = datetime.now(UTC).isoformat()

@@ -86,12 +86,9 @@ async def _serve(
     app = build_app(engine, access, activity, settings.heartbeat)
     url = base_url(listeners[0])
 
-    loading: set[asyncio.Task[object]] = set()
-
     def on_listening() -> None:
         restore_backlog(listeners)
         ready(url, engine)
-        loading.add(asyncio.create_task(app.state.load_routes()))
 
     logging.getLogger("uvicorn.error").addFilter(_is_service_record)
     server = _Server(_config(app, upgrade_factory(engine.tunnels, access.key_filter)), on_listening)

@@ -11,8 +11,8 @@ from typing import Any
 import httpx
 import pytest
 
+from runloop_local.routes import all_routes
 from runloop_local.routes.idempotency import rule_of
-from runloop_local.routes.table import all_routes
 from runloop_local.routes.unserved import LITERAL_ROUTES, REMOVED_ROUTES
 from tests.local.api import Api, connect
 from tests.local.retried import CASES, Count, Retried

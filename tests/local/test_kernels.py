@@ -18,8 +18,7 @@ from runloop_local.engine.errors import InvalidError, StoppingError, UnknownKern
 from runloop_local.engine.kernel.kernel_connection import KernelConnection
 from runloop_local.engine.kernel.kernel_lock import KernelLock, KernelProcess, identity
 from runloop_local.engine.kernel.kernels import Kernels
-from runloop_local.routes.kernels import KERNEL, parsed_owner
-from runloop_local.routes.paths import is_connection
+from runloop_local.routes.kernels import KERNEL, is_connection, parsed_owner
 from tests.local.api import Api, connect
 from tests.local.kernel import LockHolder, holding, registered
 from tests.local.serving import serving

@@ -13,7 +13,7 @@ from typing import Any
 import pytest
 
 from runloop_local.engine.storage.keys import Key
-from runloop_local.routes.table import all_routes
+from runloop_local.routes import all_routes
 from runloop_local.scopes import is_open, required_access
 from tests.contract.schema import operations
 from tests.local.api import Api, connect

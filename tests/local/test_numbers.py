@@ -6,8 +6,8 @@ from typing import Any
 import msgspec
 import pytest
 
+from runloop_local.routes import all_routes  # every body is imported with its route
 from runloop_local.routes.body import Body
-from runloop_local.routes.table import all_routes  # every body is imported with its route
 from runloop_local.routes.wire import LARGEST, parse_integer
 from tests.local.api import Api
 

@@ -40,7 +40,7 @@ from runloop_local.engine.storage.reserve import BYTES, STEP, Reserve
 from runloop_local.engine.storage.snapshots import SnapshotRecord
 from runloop_local.engine.storage.store import Document, Page, Query, Store, selection
 from runloop_local.engine.tunnel.tunnel import Tunnel
-from runloop_local.routes.table import all_routes
+from runloop_local.routes import all_routes
 
 
 @contextmanager

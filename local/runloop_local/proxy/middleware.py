@@ -9,15 +9,13 @@ from starlette.responses import PlainTextResponse
 
 from .connection import AUTHORIZATION, TunnelRejected, open_connection
 from .hosts import Target, target_of
+from .http import forward
 
 if TYPE_CHECKING:
-    from collections.abc import Awaitable, Callable
-
     from starlette.types import ASGIApp, Receive, Scope, Send
 
     from ..activity import Activity
     from ..engine.tunnel.tunnels import Tunnels
-    from .connection import TunnelConnection
     from .key_filter import KeyFilter
 
 
@@ -25,19 +23,12 @@ class TunnelMiddleware:
     """Forwards requests for a devbox's port; the rest goes to the API, which refuses host names of tunnels."""
 
     def __init__(
-        self,
-        app: ASGIApp,
-        tunnels: Tunnels,
-        key_filter: KeyFilter,
-        terminals: ASGIApp,
-        forward: Callable[[Scope, Receive, Send, TunnelConnection, KeyFilter], Awaitable[None]],
-        activity: Activity,
+        self, app: ASGIApp, tunnels: Tunnels, key_filter: KeyFilter, terminals: ASGIApp, activity: Activity
     ) -> None:
         self._app = app
         self._tunnels = tunnels
         self._key_filter = key_filter
         self._terminals = terminals
-        self._forward_request = forward
         self._activity = activity
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
@@ -55,6 +46,6 @@ class TunnelMiddleware:
     async def _forward(self, target: Target, scope: Scope, receive: Receive, send: Send) -> None:
         try:
             connection = await open_connection(self._tunnels, target, Headers(scope=scope).get(AUTHORIZATION))
-            await self._forward_request(scope, receive, send, connection, self._key_filter)
+            await forward(scope, receive, send, connection, self._key_filter)
         except TunnelRejected as refusal:
             await PlainTextResponse(f"{refusal}\n", refusal.status)(scope, receive, send)

@@ -31,6 +31,11 @@ kernel is alive.
 """
 
 
+def is_connection(path: str) -> bool:
+    """True for requests that last as long as a kernel, and are no activity of it."""
+    return path.startswith("/local/kernels/") and path.endswith("/connection")
+
+
 class Register(Body, frozen=True):
     """POST /local/kernels."""
 

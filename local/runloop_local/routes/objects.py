@@ -11,7 +11,6 @@ from ..engine.errors import InvalidError
 from ..engine.storage.objects import UPLOAD_SECONDS, ContentType, ObjectRequest, State, object_view
 from ..engine.storage.store import Page, Query
 from .body import Body, read_body
-from .paths import STORAGE
 from .wire import attempt_of, engine_of, flag, integer, json_response, page_response, path_id
 
 if TYPE_CHECKING:
@@ -24,6 +23,8 @@ if TYPE_CHECKING:
 MAX_NAME = 1024
 MAX_TTL_MS = 10 * 365 * 24 * 3600 * 1000
 MAX_DURATION_S = 7 * 24 * 3600
+STORAGE = "/storage"
+"""The path prefix of signed URLs for the bytes of objects."""
 _LIST_LIMIT = 5000
 _UPLOAD_HEADERS = {"content-type": "application/octet-stream"}
 

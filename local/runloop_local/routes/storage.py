@@ -11,7 +11,7 @@ from starlette.responses import Response, StreamingResponse
 from starlette.routing import Route
 
 from ..direct import direct_transfer
-from .paths import STORAGE
+from .objects import STORAGE
 from .wire import engine_of, parse_integer, path_id
 
 if TYPE_CHECKING:
