@@ -2,18 +2,17 @@
 
 from __future__ import annotations
 
-import asyncio
 import errno
 import os
 import resource
 import sqlite3
 import tempfile
-from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
 from typing import TYPE_CHECKING, TypeVar
 
 from ..errors import DiskFullError, EngineError, ExhaustedError, StorageError, of_machine
 from .reserve import RELEASES
+from .serial_thread import SerialThread
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Sequence
@@ -32,7 +31,7 @@ class Database:
     """An open database. What `run` has written when it returns survives a kill of the service."""
 
     def __init__(
-        self, file: Path, connection: sqlite3.Connection, thread: ThreadPoolExecutor, reserve: Reserve | None
+        self, file: Path, connection: sqlite3.Connection, thread: SerialThread, reserve: Reserve | None
     ) -> None:
         self._file = file
         self._connection = connection
@@ -55,17 +54,17 @@ class Database:
             new()
         # One thread: SQLite would make writers wait for each other, and in one thread work is done in the order it
         # came.
-        thread = ThreadPoolExecutor(1, file.name)
+        connection = _converting_errors(file, lambda: _connect(file, migrations, new))
         try:
-            connection = thread.submit(_converting_errors, file, lambda: _connect(file, migrations, new)).result()
+            thread = SerialThread(file.name)
         except BaseException:
-            thread.shutdown()
+            connection.close()
             raise
         return cls(file, connection, thread, reserve)
 
     async def run(self, work: Callable[[sqlite3.Connection], T], *, urgent: bool = False) -> T:
         """Run `work` on the thread, in order. `urgent` work may use the reserve of a full disk."""
-        return await asyncio.get_running_loop().run_in_executor(self._thread, self._do, work, urgent)
+        return await self._thread.run(lambda: self._do(work, urgent))
 
     async def delete(self, statement: str, *values: object) -> int:
         """Run a DELETE, which may use the reserve of a full disk; returns the number of rows."""
@@ -78,7 +77,7 @@ class Database:
     async def aclose(self) -> None:
         """Close the database."""
         await self.run(sqlite3.Connection.close)
-        self._thread.shutdown()
+        self._thread.close()
 
     def _do(self, work: Callable[[sqlite3.Connection], T], urgent: bool) -> T:
         try:
