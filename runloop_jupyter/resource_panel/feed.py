@@ -73,6 +73,7 @@ class Feed:
         if not self._viewers and self._task is not None:
             self._task.cancel()
             self._task = None
+            self._grow_old()
 
     def end(self) -> None:
         """The session is over: all panels end."""
@@ -117,6 +118,9 @@ class Feed:
         await self._as_far_as_it_goes(self._look_at_newest(KINDS[kind], count), within)
 
     async def _look_at_newest(self, kind: ResourceKind[Any], count: int) -> None:
+        if not self.running:  # what was seen when somebody looked last may be true no more
+            self._reader.begin_anew(kind.name)
+            self.tables.clear(kind.name)
         sdk = await self._reader.sdk()
         await self._reader.read_newest(sdk, kind)
         if self._reader.is_amid(kind.name) and len(kind.live(self.tables[kind.name].rows.values())) < count:
@@ -208,6 +212,13 @@ class Feed:
     def _wanted(self) -> tuple[str, ...]:
         wanted = frozenset[str]().union(*(viewer.wanted for viewer in self._viewers))
         return tuple(kind for kind in KINDS if kind in wanted)
+
+    def _grow_old(self) -> None:
+        """Say of all tables that they load, until all has been seen again after nobody has looked."""
+        for kind in KINDS:
+            self._reader.begin_anew(kind)
+            self.tables.set_incomplete(kind)
+        self._begin_round()
 
     def _begin_round(self) -> None:
         self._looks = 0

@@ -94,6 +94,11 @@ class Tables:
         for listener in tuple(self.listeners):
             listener.replaced(kind)
 
+    def set_incomplete(self, kind: str) -> None:
+        """Not all of a list has been seen of late."""
+        self._tables[kind].complete = False
+        self.set_health(kind, _LOADING)
+
     def set_health(self, kind: str, health: Health) -> None:
         """Looking at a kind goes so."""
         if health == self.health[kind]:

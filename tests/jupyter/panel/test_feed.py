@@ -293,6 +293,27 @@ async def test_of_a_short_list_a_view_has_all_before_it_says_hello(
     assert page.told("snapshot")[-1]["health"]["devbox"] == {"loading": False, "error": "", "retry": None}
 
 
+async def test_what_was_seen_when_somebody_looked_last_is_not_told_as_true(
+    faulty: FaultyService, session: Session, pages: MakePage, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("runloop_jupyter.widgets.channel.GRACE", 0.05)
+    faulty.devboxes = [devbox(number) for number in range(1500)]
+    page = pages(session)
+    page.open()
+    await page.until(lambda: page.panel._feed.tables["devbox"].complete, "the whole list")
+    page.send("bye")
+    await page.until(lambda: not feed_of(session).running, "the end of the feed")
+    faulty.devboxes = [devbox(2000)]
+    page.open("v2")
+    assert (await page.until(lambda: page.told("snapshot")[1:], "the answer"))[0]["health"]["devbox"]["loading"]
+    await page.until(lambda: len(page.rows()) == 1, "what is there now")
+    page.send("bye", view="v2")
+    await page.until(lambda: not feed_of(session).running, "the end of the feed")
+    faulty.devboxes = [devbox(3000)]
+    await first_look(page)
+    assert [box.name for box in static_panel(page.panel._feed.tables)] == ["box-3000"]
+
+
 @pytest.mark.parametrize(
     ("place", "says"), [(300, "box-300 "), (1400, "No devbox was found so far: %devbox list looks at all of them.")]
 )
