@@ -14,7 +14,7 @@ from traitlets import Bool, Int, List, TraitError, Unicode, validate
 from traitlets.config import Config
 
 from .kernel import input_lines
-from .kernel.preload import preload
+from .kernel.preload import Preload
 from .lab import NotebookComm
 from .output import displays
 
@@ -52,7 +52,7 @@ def load(shell: InteractiveShell) -> None:
     input_lines.add(shell)
     displays.register(shell)
     magics.notebook_comm.open()
-    preload()
+    magics.preload.start()
 
 
 def unload(shell: InteractiveShell) -> None:
@@ -166,6 +166,7 @@ class RunloopMagics(Magics):
         self._hidden = shell.user_ns_hidden
         self.matcher = _matcher(self)
         self.notebook_comm = NotebookComm(shell, lambda: self.session)
+        self.preload = Preload()
 
     def _load_config(self, cfg: Config, section_names: Any = None, traits: Any = None) -> None:
         """Take each value that fits by itself: one that does not must not keep the magics from being loaded."""
@@ -292,7 +293,8 @@ class RunloopMagics(Magics):
             return await self.session.client.guard(work(), doing)
 
         try:
-            return loop.run(guarded())
+            with self.preload.paused():
+                return loop.run(guarded())
         except KeyboardInterrupt as stop:
             lines = error_lines("KeyboardInterrupt", _stopped(stop))
             vars(stop)["_render_traceback_"] = lambda: lines  # IPython asks the exception itself how to show it

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import sys
 from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from functools import partial
 from importlib import import_module
 from typing import TYPE_CHECKING
@@ -36,31 +37,49 @@ _MODULES = (
 )
 _DELAY = 0.1  # seconds before the first import: a cell that waits already runs first
 _INTERVAL = 0.01  # seconds between two imports, in which the loop handles messages
+_PAUSE = 1.0  # seconds between two looks whether a command has ended
 
 
-def preload() -> None:
-    """Import the modules one by one on the kernel's loop.
+class Preload:
+    """Imports the modules one by one on the kernel's loop, and stands back while a command runs.
 
-    Not in a thread: a cell that imports the same packages meanwhile could see them half initialised. Without a running
-    loop, as in a terminal, nothing is done, and the first command imports them.
+    Not in a thread: a cell that imports the same packages meanwhile could see them half initialised.
     """
-    if "asyncio" not in sys.modules:  # so no loop runs, and importing asyncio would cost more than it tells
-        return
-    import asyncio
 
-    try:
-        loop = asyncio.get_running_loop()
-    except RuntimeError:
-        return
-    steps: list[Callable[[], object]] = [*(partial(import_module, name) for name in _MODULES), _build_views]
-    loop.call_later(_DELAY, _do_next, loop, iter(steps))
+    def __init__(self) -> None:
+        self._commands = 0
+        steps: list[Callable[[], object]] = [*(partial(import_module, name) for name in _MODULES), _build_views]
+        self._steps = iter(steps)
 
+    def start(self) -> None:
+        """Begin soon. Without a running loop, as in a terminal, nothing is done: the first command imports it all."""
+        if "asyncio" not in sys.modules:  # so no loop runs, and importing asyncio would cost more than it tells
+            return
+        import asyncio
 
-def _do_next(loop: AbstractEventLoop, steps: Iterator[Callable[[], object]]) -> None:
-    for step in steps:
-        step()
-        loop.call_later(_INTERVAL, _do_next, loop, steps)
-        return
+        try:
+            loop = asyncio.get_running_loop()
+        except RuntimeError:
+            return
+        loop.call_later(_DELAY, self._do_next, loop)
+
+    @contextmanager
+    def paused(self) -> Iterator[None]:
+        """Stand back: a command imports what it needs itself, and pydantic only once its devbox has been asked for."""
+        self._commands += 1
+        try:
+            yield
+        finally:
+            self._commands -= 1
+
+    def _do_next(self, loop: AbstractEventLoop) -> None:
+        if self._commands:
+            loop.call_later(_PAUSE, self._do_next, loop)
+            return
+        for step in self._steps:
+            step()
+            loop.call_later(_INTERVAL, self._do_next, loop)
+            return
 
 
 def _build_views() -> None:

@@ -300,6 +300,16 @@ def test_loading_imports_nothing_but_a_few_modules_of_its_own(home: Home) -> Non
     assert len(loaded) < 10, loaded
 
 
+def test_while_a_command_runs_nothing_is_imported_for_the_next_one(home: Home) -> None:
+    loaded = "'runloop_jupyter.kernel.keep_alive' in __import__('sys').modules"  # which no command here needs
+    with kernels.start(home.env) as kernel:
+        cells = [kernel.send(code) for code in (LOAD, f"%devbox exec sleep 0.5\nwhile_it_ran = {loaded}")]
+        for cell in cells:  # both were there before the first of them ran, so nothing was idle between them
+            kernel.ended(cell).check()
+        assert kernel.value("while_it_ran") is False
+        wait_until(lambda: kernel.value(loaded), "the import")
+
+
 def test_a_kernel_that_waits_imports_what_the_first_command_needs(home: Home) -> None:
     needed = set(preload._MODULES)
     with kernels.start(home.env) as kernel:
