@@ -51,11 +51,12 @@ async def read_body(request: Request, model: type[B], limit: int = MAX_JSON_BYTE
 def parse_body(content: bytes, model: type[B]) -> B:
     """Parse JSON as `model`; raises `InvalidError`."""
     try:
-        text = content.decode()
+        if not content.isascii():
+            content.decode()  # as msgspec does not look at what is ignored
         try:
-            return msgspec.json.decode(text, type=model)
+            return msgspec.json.decode(content, type=model)
         except msgspec.ValidationError:
-            return msgspec.convert(lenient(msgspec.json.decode(text), _type_of(model)), model)
+            return msgspec.convert(lenient(msgspec.json.decode(content), _type_of(model)), model)
     except msgspec.DecodeError as error:
         raise InvalidError(_sentence(error, model)) from error
     except UnicodeDecodeError as error:
