@@ -20,6 +20,7 @@ from typing import Any, cast
 from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol, RequestResponseCycle
 
 from .request_check import check_head
+from .response_transport import ResponseTransport
 
 KEY = "runloop_local.direct"
 ABORT = "runloop_local.abort"
@@ -28,8 +29,6 @@ _BURST = 16 << 20
 """Bytes to move before another connection gets the thread."""
 _MAX_DISCARDED = 256 << 20
 """Bytes of a body that cannot be kept, read before its connection is reset."""
-_COALESCED = 64 << 10
-"""Bytes of a body that are copied to be sent with their head."""
 _POLL_TIMEOUT_MS = 10
 """The time a thread waits for more data: the peer of a fast connection needs less."""
 _THREADS = ThreadPoolExecutor(4, "direct")
@@ -38,7 +37,7 @@ _THREADS = ThreadPoolExecutor(4, "direct")
 class DirectTransfer:
     """Direct access to the socket of one request."""
 
-    def __init__(self, protocol: HttpToolsProtocol, cycle: RequestResponseCycle, response: _ResponseTransport) -> None:
+    def __init__(self, protocol: HttpToolsProtocol, cycle: RequestResponseCycle, response: ResponseTransport) -> None:
         self._protocol = protocol
         self._cycle = cycle
         self._response = response
@@ -183,47 +182,6 @@ def _write_all(handle: int, data: memoryview) -> None:
         data = data[os.write(handle, data) :]
 
 
-class _ResponseTransport:
-    """A connection's transport, as a response writes to it: the head leaves together with a short body.
-
-    Uvicorn writes them one after the other, and the client would be woken for each. A head whose body comes later, as
-    that of a stream does, is sent in the next round of the event loop.
-    """
-
-    def __init__(self, transport: asyncio.Transport, loop: asyncio.AbstractEventLoop) -> None:
-        self._transport = transport
-        self._loop = loop
-        self._head: bytes | None = None
-        self._sending: asyncio.Handle | None = None
-
-    def write(self, data: bytes) -> None:
-        """Send `data`, or hold it if it is the first."""
-        if self._sending is None:
-            self._head, self._sending = data, self._loop.call_soon(self.flush)
-        elif self._head is None or len(data) > _COALESCED:
-            self.flush()
-            self._transport.write(data)
-        else:
-            head, self._head = self._head, None
-            self._sending.cancel()
-            self._transport.write(head + data)
-
-    def flush(self) -> None:
-        """Send the head if it is held."""
-        if self._head is not None:
-            head, self._head = self._head, None
-            self._transport.write(head)
-
-    def close(self) -> None:
-        """Close the connection once all was sent."""
-        self.flush()
-        self._transport.close()
-
-    def is_closing(self) -> bool:
-        """True if it is closed, or about to be."""
-        return self._transport.is_closing()
-
-
 class DirectHTTPProtocol(HttpToolsProtocol):
     """Uvicorn's HTTP protocol, with `DirectTransfer` for requests below `path`; refuses ambiguous request heads."""
 
@@ -238,7 +196,7 @@ class DirectHTTPProtocol(HttpToolsProtocol):
         scope = cast("dict[str, Any]", self.scope)
         super().on_headers_complete()
         if self.cycle is not None:
-            response = _ResponseTransport(self.transport, self.loop)
+            response = ResponseTransport(self.transport, self.loop)
             self.cycle.transport = cast("asyncio.Transport", response)  # it has all that a cycle uses
             scope["extensions"] = {ABORT: partial(self._abort, self.cycle)}
             if self.url.startswith(self.path):
