@@ -81,7 +81,8 @@ class Page:
     def saved(self) -> str:
         """What a notebook file may keep of the panel's widgets."""
         widgets = (self.panel, self.panel.view)
-        return json.dumps([{k: v for k, v in w.get_state().items() if k not in ("_esm", "style_sheet")} for w in widgets])
+        left_out = ("_esm", "style_sheet")
+        return json.dumps([{k: v for k, v in w.get_state().items() if k not in left_out} for w in widgets])
 
     def send(self, op: str, *buffers: bytes, view: str = "v1", **content: Any) -> None:
         """What the page's script sends for a view."""
