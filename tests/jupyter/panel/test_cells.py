@@ -100,7 +100,7 @@ def test_the_line_below_a_form_is_taken(form: Form, values: dict[str, str]) -> N
 def test_the_line_below_a_form_says_all_that_the_form_asks_for() -> None:
     box = taken(FORMS["devbox"][0].magic(DEVBOX_VALUES))
     assert (box.name, box.size, box.keep_alive, box.keep) == ("-x", "x_large", 7200, True)
-    assert "main" in repr(box)
+    assert "main" in repr(vars(box))
     tunnel = taken(FORMS["tunnel"][0].magic(FORMS["tunnel"][1]))
     assert (tunnel.on, tunnel.private) == ("web-1", True)
     policy = taken(FORMS["policy"][0].magic(FORMS["policy"][1]))
