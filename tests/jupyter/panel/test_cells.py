@@ -105,4 +105,4 @@ def test_the_line_below_a_form_says_all_that_the_form_asks_for() -> None:
     assert (tunnel.on, tunnel.private) == ("web-1", True)
     policy = taken(FORMS["policy"][0].magic(FORMS["policy"][1]))
     assert policy.allow_all
-    assert "only these" in repr(policy)
+    assert "only these" in repr(vars(policy))
