@@ -3,6 +3,7 @@
  * JupyterLab extension.
  * `--check` builds elsewhere, and fails where the package has something else.
  */
+import { createHash } from "node:crypto";
 import { existsSync, mkdtempSync, readdirSync, readFileSync, rmSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { basename, join, relative } from "node:path";
@@ -33,9 +34,17 @@ async function buildWidgets(outdir) {
     format: "esm",
     target: "es2022",
     charset: "utf8",
+    define: { BUILD: JSON.stringify(hashOf(SOURCE)) },
     legalComments: "inline", // the licence of the emulator stays in it
     logLevel: "warning",
   });
+}
+
+/** A hash of all files in a folder. */
+function hashOf(folder) {
+  const hash = createHash("sha256");
+  for (const name of files(folder).sort()) hash.update(`${name}\n${read(folder, name)}`);
+  return hash.digest("hex").slice(0, 20);
 }
 
 function differences(built, there) {

@@ -8,6 +8,7 @@ import { followTheme } from "../dom/theme";
 import { listenEarly, takeEarly } from "../early";
 import { hearing } from "../hearing";
 import type { RenderOptions } from "../model";
+import { onlyCopy } from "../only_copy";
 import { BINARY, type Event, type Request } from "../protocol/panel";
 import { panelHandlers } from "./events";
 import { Panel } from "./panel";
@@ -35,4 +36,4 @@ function render({ model, el }: RenderOptions): () => void {
   };
 }
 
-export default { initialize: listenEarly, render: hearing(render) };
+export default onlyCopy("panel", { initialize: listenEarly, render: hearing(render) });
