@@ -1,8 +1,10 @@
-"""The agent starts a sandbox's commands: PID 1 inside namespaces, or the root of a process tree without them.
+"""The agent starts a sandbox's commands: in namespaces that others hold, or as the root of a process tree without them.
 
 The service controls it over one inherited socket, and passes the commands' descriptors over it, so the agent relays no
-data. When the service is gone the socket closes and the agent exits. It imports everything before it enters the
-sandbox's root; after that it loads no code, because the sandbox could have written it.
+data. When the service is gone the socket closes and the agent exits. Where others hold the sandbox, it also exits when
+it has had nothing to do for a while: the socket outlives it, and the next agent reads on where it has stopped. It
+imports everything before it enters the sandbox's root; after that it loads no code, because the sandbox could have
+written it.
 """
 
 from __future__ import annotations
@@ -15,17 +17,21 @@ import select
 import signal
 import socket
 import sys
+import time
 from dataclasses import dataclass, field
-from types import MappingProxyType
 from typing import TYPE_CHECKING, NoReturn
 
 from runloop_local.sandbox import accounts, frames, shells, terminal, tools
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Mapping, Sequence
+    from collections.abc import Callable, Mapping
 
     from runloop_local.sandbox.size_files import Refresh
 
+ENDS, RESTS = 0, 3
+"""The exit statuses of an agent: the service is gone, or there was nothing to do for a while."""
+HIGHEST_DESCRIPTOR = 1 << 16
+"""More than any helper process ever has."""
 _MAX_REQUEST = 4 << 20
 _STANDARD = (0, 1, 2)
 _OWN_ACCOUNTS = ("root", "user")
@@ -55,12 +61,10 @@ class AgentBackend:
     """The processors that commands run on; empty for all."""
     refresh: Refresh | None = None
     """Brings files up to date that show what the sandbox uses."""
-    greeting: Mapping[str, list[str]] = field(default_factory=dict)
-    """Fields of the agent's first message to the service."""
     fork: Callable[[], int] = os.fork
     """Fork the process that becomes a command."""
-    holding: Sequence[socket.socket] = ()
-    """Sockets for connections that begin, which are handed out with those that listen."""
+    rest_seconds: float | None = None
+    """The time without requests and commands after which the agent leaves; None if the sandbox would end with it."""
 
 
 class Agent:
@@ -80,24 +84,54 @@ class Agent:
             "idle": self._idle,
             "load": self._load,
             "dial": self._dial,
-            "listen": self._listen,
         }
+        self._used = time.monotonic()
 
-    def serve(self) -> None:
-        """Answer requests and reap children until the service is gone, then end every process."""
+    def serve(self) -> int:
+        """Answer requests and reap children until the service is gone, or there is a rest; returns the exit status."""
+        wake = child_wakeups()  # before the greeting, so that no child can end unseen
+        status: int | None = None
         try:
-            serve(self._sock, self._receive, self._reap, self._backend.greeting, self._refresh)
+            frames.send(self._sock, {"id": 0, "agents": 1})
+            while status is None:
+                status = self._serve_once(wake)
+        except ConnectionError:
+            status = ENDS  # the service went away while it was being answered
         finally:
-            self._backend.end_all(self._groups)
+            if status != RESTS:
+                self._backend.end_all(self._groups)
+        return status
 
-    def _refresh(self) -> float | None:
-        """Bring files up to date while commands may read them; the seconds until that is due again."""
-        if self._backend.refresh is None or not self._commands:
+    def _serve_once(self, wake: int) -> int | None:
+        """Serve what there is, or wait for it; returns the exit status if that was the last time."""
+        ready = select.select([self._sock.fileno(), wake], [], [], self._longest_wait())[0]
+        if wake in ready:
+            os.read(wake, 4096)
+            self._reap()
+        if self._sock.fileno() in ready:
+            return None if self._receive() else ENDS
+        if not self._is_due_to_rest():
             return None
-        return self._backend.refresh()
+        frames.send(self._sock, {"id": 0, "agents": 0})
+        return RESTS
+
+    def _is_due_to_rest(self) -> bool:
+        rest = self._backend.rest_seconds
+        is_busy = self._commands or not self._decoder.is_empty
+        return rest is not None and not is_busy and time.monotonic() - self._used >= rest
+
+    def _longest_wait(self) -> float | None:
+        """Seconds until something is due: to bring files up to date while commands may read them, or to leave."""
+        if self._commands:
+            return None if self._backend.refresh is None else self._backend.refresh()
+        rest = self._backend.rest_seconds
+        if rest is None or not self._decoder.is_empty:
+            return None
+        return max(0.0, self._used + rest - time.monotonic())
 
     def _receive(self) -> bool:
         data, descriptors = frames.receive(self._sock)
+        self._used = time.monotonic()
         # Whatever fails is answered: a request without a reply would leave the service waiting for ten seconds.
         for request, passed in self._decoder.feed(data, descriptors):
             try:
@@ -109,6 +143,7 @@ class Agent:
         return bool(data)
 
     def _reap(self) -> None:
+        self._used = time.monotonic()
         for pid, status in ended_children():
             number = self._commands.pop(pid, None)
             if number is not None:
@@ -198,25 +233,6 @@ class Agent:
                 outgoing.connect((request["host"], request["port"]))
             frames.send(self._sock, {"id": request["id"]}, [outgoing.fileno()])
 
-    def _listen(self, request: frames.Message, _passed: list[int]) -> None:
-        with contextlib.ExitStack() as opened:
-            sockets = [opened.enter_context(_listening(port, socket.SOCK_STREAM)) for port in request["ports"]]
-            sockets += [opened.enter_context(_listening(port, socket.SOCK_DGRAM)) for port in request["datagrams"]]
-            sockets += [opened.enter_context(each) for each in self._backend.holding]
-            frames.send(self._sock, {"id": request["id"]}, [each.fileno() for each in sockets])
-
-
-def _listening(port: int, kind: socket.SocketKind) -> socket.socket:
-    listening = socket.socket(socket.AF_INET, kind)
-    try:
-        listening.bind(("127.0.0.1", port))
-        if kind == socket.SOCK_STREAM:
-            listening.listen(128)
-    except OSError:
-        listening.close()
-        raise
-    return listening
-
 
 def run_program(argv: list[str], cwd: str, environment: dict[str, str]) -> NoReturn:
     """Execute this program; on failure write the reason to stderr and exit with 127 or 126, as a shell does."""
@@ -243,31 +259,6 @@ def _with_shell(environment: dict[str, str]) -> dict[str, str]:
     return environment if "SHELL" in environment else {**environment, "SHELL": shells.find(shells.LOGIN)}
 
 
-def serve(
-    sock: socket.socket,
-    receive: Callable[[], bool],
-    reap: Callable[[], None],
-    greeting: Mapping[str, list[str]] = MappingProxyType({}),
-    pause: Callable[[], float | None] = lambda: None,
-) -> None:
-    """Send the greeting, then answer requests and reap children; returns when the service is gone.
-
-    `pause` is called before each wait, and says how many seconds that may take at most.
-    """
-    wake = child_wakeups()  # before the greeting, so that no child can end unseen
-    try:
-        frames.send(sock, {"id": 0, **greeting})
-        while True:
-            ready = select.select([sock.fileno(), wake], [], [], pause())[0]
-            if wake in ready:
-                os.read(wake, 4096)
-                reap()
-            if sock.fileno() in ready and not receive():
-                return
-    except ConnectionError:
-        return  # the service went away while it was being answered
-
-
 def child_wakeups() -> int:
     """A descriptor that becomes readable on SIGCHLD."""
     reader, writer = os.pipe()
@@ -291,6 +282,15 @@ def ended_children() -> list[tuple[int, int]]:
             return found
         code = os.waitstatus_to_exitcode(status)
         found.append((pid, code if code >= 0 else 128 - code))
+
+
+def close_other_descriptors(*keep: int) -> None:
+    """Close all descriptors but these and the standard ones."""
+    # In ranges between those to keep: there may be tens of thousands, most of which were never open.
+    previous = 2
+    for fd in (*sorted(keep), HIGHEST_DESCRIPTOR):
+        os.closerange(previous + 1, fd)
+        previous = fd
 
 
 def reset_signals() -> None:

@@ -88,7 +88,8 @@ class AgentSandbox:
         """Its current use of resources; after its end, the last figures of its control group."""
         counted = self._helper.groups.load(self.id) if self._limits is not None else None
         if counted is not None:
-            return replace(counted, processes=max(0, counted.processes - self._backend.own_processes))
+            own = self._backend.own_processes + (0 if self._agent.run is None else self._agent.run.channel.agents)
+            return replace(counted, processes=max(0, counted.processes - own))
         return await self._agent.load()
 
     async def disk_bytes(self) -> int:

@@ -18,7 +18,7 @@ class SandboxBackend(ABC):
     """The disk, the mounts, the accounts and the network of one sandbox."""
 
     own_processes: ClassVar[int]
-    """The number of processes besides those of commands."""
+    """The number of processes besides the agent and those of commands."""
     has_terminals: ClassVar[bool]
     """True if the sandbox has its own /dev/pts."""
 
@@ -62,7 +62,7 @@ class SandboxBackend(ABC):
         """Delete work folders left by freezing the disk, once no earlier run needs them."""
 
     def read_greeting(self, greeting: Reply) -> None:  # noqa: B027 - optional
-        """Read the agent's first message."""
+        """Read the first message from the sandbox."""
 
     async def complete_start(self, run: Run, is_allowed: EgressPredicate | None) -> None:  # noqa: B027 - optional
         """Complete a run whose agent has just started."""

@@ -11,11 +11,13 @@ from __future__ import annotations
 import errno
 import socket
 from dataclasses import dataclass, field
+from functools import cache
 
 from runloop_local.sandbox import netlink
 
 TCP_PORT, DNS_PORT = 13129, 13130
 PORTS = (TCP_PORT, DNS_PORT)
+LISTENING = [(socket.SOCK_STREAM, TCP_PORT), (socket.SOCK_DGRAM, DNS_PORT)]
 OWN_ADDRESS = "192.0.0.2"
 """The sandbox's address, of a network for such uses (RFC 7335)."""
 _TABLE = "devbox"
@@ -36,6 +38,12 @@ class Capture:
     """Why nothing is."""
     holding: list[socket.socket] = field(default_factory=list)
     """The sockets of `HeldConnections`, for packets and answers; none where this kernel cannot log packets."""
+
+
+def prepare() -> None:
+    """Make the messages that set it up, once for all sandboxes: that takes as long as to send them."""
+    _rules()
+    _holding_rules()
 
 
 def start() -> Capture:
@@ -67,6 +75,7 @@ def _hold() -> list[socket.socket]:
     return held
 
 
+@cache
 def _holding_rules() -> list[bytes]:
     passing = [
         *((*netlink.to(prefix), netlink.accept()) for prefix in (_LOOPBACK, socket.inet_aton(OWN_ADDRESS))),
@@ -81,6 +90,7 @@ def _holding_rules() -> list[bytes]:
     )
 
 
+@cache
 def _rules() -> list[bytes]:
     own = [(*netlink.to(prefix), netlink.accept()) for prefix in (_LOOPBACK, socket.inet_aton(OWN_ADDRESS))]
     connections = (*netlink.protocol(socket.IPPROTO_TCP), *netlink.redirect(TCP_PORT))

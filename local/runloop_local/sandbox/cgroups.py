@@ -132,7 +132,9 @@ class ControlGroups:
         for controller, folder in self._folders.items():
             (folder / sandbox_id).mkdir(parents=True, exist_ok=True)
             _apply(folder / sandbox_id, wanted[controller])
-        return sorted({str(folder / sandbox_id / "cgroup.procs") for folder in self._folders.values()})
+        # A thread that enters by itself does not wait for all processors, as a process does: some 12 ms.
+        name = "tasks" if self._version == 1 else "cgroup.procs"
+        return sorted({str(folder / sandbox_id / name) for folder in self._folders.values()})
 
     def load(self, sandbox_id: str) -> Load | None:
         """The current resource use of a sandbox; None if its group does not count both memory and processes."""

@@ -12,12 +12,13 @@ import struct
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator, Sequence
+    from collections.abc import Iterator, Mapping, Sequence
 
 Message = dict[str, Any]
 
 _HEADER = struct.Struct("!IB")
 MAX_DESCRIPTORS = 8
+_MOST_NAMED = 16
 CHUNK = 1 << 16
 
 
@@ -44,6 +45,23 @@ def send(sock: socket.socket, message: Message, descriptors: Sequence[int] = ())
     data = encode(message, len(descriptors))
     sent = socket.send_fds(sock, [data], list(descriptors))
     sock.sendall(data[sent:])
+
+
+def send_named(sock: socket.socket, descriptors: Mapping[str, int]) -> None:
+    """Send descriptors, each with its name, as the only message of a socket."""
+    socket.send_fds(sock, [",".join(descriptors).encode()], [*descriptors.values()])
+
+
+def receive_named(sock: socket.socket) -> dict[str, int]:
+    """Receive what `send_named` has sent, close-on-exec; empty if it has ended, or if not all came."""
+    names, descriptors, _flags, _address = socket.recv_fds(sock, CHUNK, _MOST_NAMED)
+    for fd in descriptors:
+        os.set_inheritable(fd, False)
+    found = dict(zip(names.decode().split(","), descriptors, strict=False))
+    if names and len(found) < names.count(b",") + 1:
+        close_all(descriptors)
+        return {}
+    return found
 
 
 class Decoder:
@@ -83,6 +101,11 @@ class Decoder:
             raise FrameError(f"{count} descriptors were announced and {len(self._descriptors)} came")
         taken, self._descriptors = self._descriptors[:count], self._descriptors[count:]
         return taken
+
+    @property
+    def is_empty(self) -> bool:
+        """True if no message has been received in part."""
+        return not self._data
 
     def close(self) -> None:
         """Close the descriptors that no message has claimed."""

@@ -85,7 +85,9 @@ class Channel:
         """Resolved when a sender may go on whose message did not fit into the socket's buffer."""
         self._open = True
         self._waiting: dict[int, asyncio.Future[Reply | None]] = {0: self._loop.create_future()}
-        self._max_descriptors: dict[int, int] = {}
+        self._max_descriptors: dict[int, int] = {0: frames.MAX_DESCRIPTORS}
+        self.agents = 0
+        """The number of agents at the other end, 0 or 1: one that has nothing to do leaves, and another one comes."""
         self.hello = self._waiting[0]
         """The helper's first message: that it is ready, or why it cannot start."""
         self.closed: asyncio.Future[None] = self._loop.create_future()
@@ -174,6 +176,8 @@ class Channel:
         number = reply.message.get("id")
         waiting = self._waiting.pop(number, None) if isinstance(number, int) else None
         wanted = self._max_descriptors.pop(number, 0) if isinstance(number, int) else 0
+        if number == 0:
+            self.agents = int(reply.message.get("agents") == 1)
         if waiting is None or waiting.done():
             frames.close_all(reply.descriptors)  # nobody waits any more
         elif len(reply.descriptors) > wanted:

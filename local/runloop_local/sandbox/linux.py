@@ -16,11 +16,15 @@ from pathlib import Path
 from typing import TYPE_CHECKING, NoReturn
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Iterator, Mapping
+    from typing import Any
 
 _libc = ctypes.CDLL(None, use_errno=True)
 _libc_with_lock = ctypes.PyDLL(None, use_errno=True)
-"""The same, but Python's lock is held meanwhile, as `fork_into` needs it."""
+"""The same, but Python's lock is held meanwhile, as `fork` needs it."""
+
+for _name in ("syscall", "signal", "setns", "prctl"):
+    getattr(_libc, _name)  # looked up once, before any fork
 
 _PR_SET_PDEATHSIG = 1
 _PR_CAPBSET_DROP = 24
@@ -92,12 +96,15 @@ def without_file_capabilities() -> Iterator[None]:
 NEW_MOUNTS, NEW_HOSTNAME, NEW_IPC = 0x20000, 0x4000000, 0x8000000
 NEW_CGROUP = 0x2000000
 NEW_USERS, NEW_PIDS, NEW_NETWORK = 0x10000000, 0x20000000, 0x40000000
+FOR_PARENT = 0x8000
+"""A flag of `fork`: the child is one of this process's parent."""
 
 READ_ONLY, NO_SUID, NO_DEV, NO_EXEC, REMOUNT, BIND = 1, 2, 4, 8, 32, 4096
 RECURSIVE, PRIVATE, SLAVE = 16384, 1 << 18, 1 << 19
 
 _CLONE = 56 if platform.machine() == "x86_64" else 220
 _ZEROS = [ctypes.c_long(0)] * 4
+_DEFAULT, _IGNORE = ctypes.c_void_p(0), ctypes.c_void_p(1)
 _DETACH = 2
 _MOVE = 8192
 _PR_SET_DUMPABLE = 4
@@ -108,35 +115,22 @@ _MOVE_MOUNT_F_EMPTY_PATH, _MOVE_MOUNT_T_EMPTY_PATH = 0x4, 0x40
 _RESOLVE_NO_MAGIC_LINKS, _RESOLVE_IN_ROOT = 0x2, 0x10
 
 
-def fork_into(namespaces: int) -> int:
-    """Fork, with the child in new namespaces of these kinds; returns its pid, and 0 in the child.
+def fork(namespaces: int = 0) -> int:
+    """Fork a single-threaded process, the child in new namespaces of these kinds; returns its pid, and 0 in the child.
 
-    A process that unshares its PID namespace stays outside itself, and would have to wait for a child that is inside.
+    The interpreter is not made fit for threads in the child, as `os.fork` does it: each page that a child touches is
+    copied, which takes longer than all the rest. With a new PID namespace the child is its first process; a process
+    that unshares it would stay outside itself.
     """
-    python = ctypes.pythonapi  # what `os.fork` does around the system call
-    python.PyOS_BeforeFork()
-    pid = _clone(namespaces)
-    (python.PyOS_AfterFork_Parent if pid else python.PyOS_AfterFork_Child)()
-    return _checked(pid)
-
-
-def fork_to_execute() -> int:
-    """Fork a child of a single-threaded process that only executes a program; returns its pid, and 0 in the child.
-
-    The interpreter is not made fit for a life in the child, as `os.fork` does it: for what lives so short, that takes
-    longer than all the rest, as each page that is touched is copied.
-    """
-    return _checked(_clone(0))
-
-
-def _clone(namespaces: int) -> int:
-    return int(_libc_with_lock.syscall(_CLONE, ctypes.c_long(namespaces | signal.SIGCHLD), *_ZEROS))
-
-
-def _checked(pid: int) -> int:
+    pid = int(_libc_with_lock.syscall(_CLONE, ctypes.c_long(namespaces | signal.SIGCHLD), *_ZEROS))
     if pid < 0:
         raise OSError(ctypes.get_errno(), os.strerror(ctypes.get_errno()))
     return pid
+
+
+def set_signal(number: int, *, ignored: bool = False) -> None:
+    """Ignore a signal, or leave it to the kernel, which reaps the children of a process that ignores SIGCHLD."""
+    _libc.signal(number, _IGNORE if ignored else _DEFAULT)  # not by Python's own, which touches a lot more memory
 
 
 def unshare(flags: int) -> None:
@@ -234,7 +228,9 @@ class UserNamespaces:
 
     def __init__(self, maker: int | None = None) -> None:
         self._socket, theirs = socket.socketpair()
-        self._pid = os.fork()
+        self._made: int | None = None
+        """The folder in /proc of the process that has made one."""
+        self._pid = fork()
         if not self._pid:
             self._socket.close()
             _make_user_namespaces(maker, theirs)
@@ -244,18 +240,26 @@ class UserNamespaces:
         """Start creating the next namespace; the caller can go on meanwhile."""
         self._socket.send(b"n")
 
+    def wait(self) -> None:
+        """Wait until that namespace has been made."""
+        if self._made is None:
+            # The process has ended, as it was not allowed to: the socket ends with it.
+            _, descriptors, _, _ = socket.recv_fds(self._socket, 1, 1)
+            if not descriptors:
+                raise OSError(errno.EPERM, "user namespaces are not allowed on this machine")
+            self._made = descriptors[0]
+
     def finish(self, ids: str) -> int:
         """A descriptor of that namespace, with this uid and gid map, which the caller must be allowed to write."""
-        # The process has ended, as it was not allowed to: the socket ends with it.
-        _, descriptors, _, _ = socket.recv_fds(self._socket, 1, 1)
-        if not descriptors:
-            raise OSError(errno.EPERM, "user namespaces are not allowed on this machine")
+        self.wait()
+        process, self._made = self._made, None
         try:
             for name in ("uid_map", "gid_map"):
-                write(name, ids, descriptors[0])
-            return os.open("ns/user", os.O_RDONLY | os.O_CLOEXEC, dir_fd=descriptors[0])
+                write(name, ids, process)
+            return os.open("ns/user", os.O_RDONLY | os.O_CLOEXEC, dir_fd=process)
         finally:
-            os.close(descriptors[0])
+            if process is not None:
+                os.close(process)
 
     def end(self) -> None:
         """Tell the process to end; it has to be reaped then."""
@@ -332,6 +336,16 @@ def write(path: str, text: str, folder: int | None = None) -> None:
         os.write(fd, text.encode())
     finally:
         os.close(fd)
+
+
+def confine(request: Mapping[str, Any]) -> None:
+    """Enter the control groups and the nice level of a request, with all future children of this process."""
+    if request.get("nice"):
+        os.nice(request["nice"])
+    for file in request.get("groups", ()):
+        write(file, "0")
+    if request.get("groups") and os.getuid() == 0:
+        unshare(NEW_CGROUP)  # so that no path of this machine shows in the sandbox's /proc
 
 
 def make_undumpable() -> None:

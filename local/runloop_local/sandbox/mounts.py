@@ -15,7 +15,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from runloop_local.sandbox import linux, rootfs
+from runloop_local.sandbox import host_mounts, linux, rootfs
 
 if TYPE_CHECKING:
     from runloop_local.sandbox.frames import Message
@@ -28,8 +28,6 @@ class DetachedMount:
 
     descriptor: int
     target: str
-    in_memory: bool
-    """True for a tmpfs."""
 
     @property
     def is_folder(self) -> bool:
@@ -73,15 +71,20 @@ def attach(trees: list[DetachedMount], owner: Owner) -> list[str]:
         except OSError as error:
             what = os.strerror(error.errno or 0)
             raise OSError(error.errno, f"nothing can be mounted at {tree.target}: {what}") from error
-        if not tree.in_memory:
-            os.close(tree.descriptor)
+        os.close(tree.descriptor)
     return made
 
 
-def used_memory(trees: list[DetachedMount]) -> int:
-    """The memory that the tmpfs among these mounts use, in bytes."""
-    found = [os.fstatvfs(tree.descriptor) for tree in trees if tree.in_memory]
-    return sum((system.f_blocks - system.f_bfree) * system.f_frsize for system in found)
+def used_memory(table: bytes) -> int:
+    """The memory that the tmpfs in a mount table use, in bytes; those of device nodes are this machine's."""
+    folders: dict[int, str] = {}
+    for mount in host_mounts.parsed(table):
+        with suppress(OSError):  # renamed meanwhile
+            found = Path(mount.folder).stat()
+            if mount.kind == "tmpfs" and not stat.S_ISCHR(found.st_mode):
+                folders[found.st_dev] = mount.folder
+    used = [os.statvfs(folder) for folder in folders.values()]
+    return sum((system.f_blocks - system.f_bfree) * system.f_frsize for system in used)
 
 
 def remove_mount_points(upper: Path, made: list[str]) -> None:
@@ -119,7 +122,7 @@ def _remove_empty(base: Path, below: str) -> None:
 def _tmpfs(mount: Message, number: int, context: MountContext) -> DetachedMount:
     size = f"{mount['size']}" if mount["size"] else "50%"
     folder = _mount_tmpfs(f"{context.own}/t{number}", context.owner, f"size={size},mode=1777")
-    return _detach(mount, folder, folder, in_memory=True)
+    return _detach(mount, folder, folder)
 
 
 def _file(mount: Message, number: int, context: MountContext) -> DetachedMount:
@@ -127,7 +130,7 @@ def _file(mount: Message, number: int, context: MountContext) -> DetachedMount:
     file = Path(folder, "file")
     file.write_bytes(mount["content"].encode("utf-8", "surrogatepass"))
     _set_ownership(file, context.owner.uid, mount, context)
-    return _detach(mount, str(file), folder, in_memory=True)
+    return _detach(mount, str(file), folder)
 
 
 def _mount_tmpfs(folder: str, owner: Owner, options: str) -> str:
@@ -137,11 +140,11 @@ def _mount_tmpfs(folder: str, owner: Owner, options: str) -> str:
     return folder
 
 
-def _detach(mount: Message, path: str, mounted: str, *, in_memory: bool) -> DetachedMount:
+def _detach(mount: Message, path: str, mounted: str) -> DetachedMount:
     """A detached mount of `path`, which is at or in the mount at `mounted`; that one is unmounted."""
     tree = linux.open_tree(path)
     linux.detach(mounted)
-    return _with_attributes(tree, mount, in_memory=in_memory)
+    return _with_attributes(tree, mount)
 
 
 def _cache(mount: Message, _number: int, context: MountContext) -> DetachedMount:
@@ -179,9 +182,9 @@ def _disk(mount: Message, number: int, context: MountContext) -> DetachedMount:
     return _with_attributes(linux.open_tree(found, recursive=True), mount)
 
 
-def _with_attributes(tree: int, mount: Message, *, in_memory: bool = False) -> DetachedMount:
+def _with_attributes(tree: int, mount: Message) -> DetachedMount:
     linux.set_attributes(tree, read_only=mount["read_only"])
-    return DetachedMount(tree, mount["target"], in_memory)
+    return DetachedMount(tree, mount["target"])
 
 
 def _open_mount_point(path: str, owner: Owner, made: list[str], *, folder: bool) -> int:

@@ -35,6 +35,7 @@ from runloop_local.sandbox.image_layers import ImageLayerStore
 from runloop_local.sandbox.link import Helper
 
 if TYPE_CHECKING:
+    import socket
     from collections.abc import Mapping, Sequence
 
     from runloop_local.sandbox.base import EgressPredicate, Limits
@@ -45,6 +46,10 @@ if TYPE_CHECKING:
 DriverName = Literal["idmapped", "root", "unprivileged"]
 Network = Literal["none", "host"]
 
+REST_SECONDS = 30.0
+"""After that an agent leaves, as most of a sandbox's memory is its own; the next one takes some 10 ms to come."""
+_FORMS = (link.TCP, link.TCP, link.UDP, link.NETLINK, link.RAW)
+"""The sockets on which the service listens inside: for the proxy, and for what is captured."""
 _LAYERS_PER_MERGE = 64
 _MAX_LAYERS = 480  # an overlay takes 500, and those of this machine are among them
 _PATH = "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin"
@@ -98,6 +103,8 @@ class SharedResources:
     rlimits: Mapping[int, int]
     egress: Egress
     capture: CaptureStatus
+    rest_seconds: float
+    """The time without anything to do after which the agent of a sandbox leaves."""
 
 
 class NamespacesIsolation:
@@ -114,6 +121,7 @@ class NamespacesIsolation:
         egress: Egress | None = None,
         processes: int = 8192,
         notes: tuple[str, ...] = (),
+        rest_seconds: float = REST_SECONDS,
     ) -> None:
         self.restricts = network == "none"
         self.weaknesses = (*notes, *_NOTES[driver])
@@ -126,7 +134,9 @@ class NamespacesIsolation:
         limits = _LIMITS_OF_ONE_ACCOUNT if driver == "unprivileged" else _LIMITS
         rlimits = {**limits, resource.RLIMIT_NPROC: processes}
         self.image_layers: ImageLayers | None = ImageLayerStore(self._store, self._helper)
-        self._shared = SharedResources(self._store, self._helper, network, rlimits, egress or Egress(), CaptureStatus())
+        self._shared = SharedResources(
+            self._store, self._helper, network, rlimits, egress or Egress(), CaptureStatus(), rest_seconds
+        )
         self._making: dict[str, asyncio.Task[None]] = {}
         self._layers = [rootfs.BASE]
 
@@ -212,8 +222,7 @@ class NamespacesBackend(SandboxBackend):
         self._preparing = preparing
         self._mounts: list[Message] = []
         self._created_mount_points: list[str] = []
-        self._is_captured = False
-        self._is_holding = False
+        self._listening: list[socket.socket] = []
 
     async def prepare(self, limits: Limits | None) -> Message:
         """Wait for the base layers, and describe the disk, its mounts and the network."""
@@ -228,6 +237,8 @@ class NamespacesBackend(SandboxBackend):
             "hostname": self._id[:63],
             "layers": load_layers(self._folder),
             "network": self._shared.network,
+            "proxy_port": egress.PORT,
+            "rest_seconds": self._shared.rest_seconds,
             "rlimits": self._shared.rlimits,
             "mounts": self._mounts,
         }
@@ -240,12 +251,14 @@ class NamespacesBackend(SandboxBackend):
         self._mounts = found
 
     def read_greeting(self, greeting: Reply) -> None:
-        """Note the mount points that the agent has created, and whether it captures connections."""
+        """Note the mount points that were created, and take over the sockets on which the service listens inside."""
         self._created_mount_points = greeting.strings("made")
         problem = greeting.strings("uncaptured")
-        self._is_captured = not problem
-        self._is_holding = bool(greeting.strings("holding"))
         self._shared.capture.problem = problem[0][:200] if problem else None
+        # For the proxy alone where nothing is captured; the last two only where this kernel can hold connections.
+        count = 1 if problem else max(3, len(greeting.descriptors))
+        forms = _FORMS[: 0 if self._shared.network == "host" else count]
+        self._listening = link.take_sockets(greeting, *forms)
 
     async def disk_bytes(self) -> int:
         """The size of its own disk and its mounts, without layers."""
@@ -265,24 +278,17 @@ class NamespacesBackend(SandboxBackend):
 
     async def complete_start(self, run: Run, is_allowed: EgressPredicate | None) -> None:
         """Serve the egress proxy of the run, and close it when the run ends."""
-        if self._shared.network == "host":
+        if not self._listening:
             return
         # With the run, not with the sandbox: the sockets belong to the network namespace that ends with it.
-        if not self._is_captured:
-            reply = await run.ask({"op": "listen", "ports": [egress.PORT], "datagrams": []}, max_descriptors=1)
-            proxy = await self._shared.egress.serve(link.take_socket(reply), is_allowed)
-            run.ending.add_done_callback(proxy.close)
-            return
-        request = {"op": "listen", "ports": [egress.PORT, capture.TCP_PORT], "datagrams": [capture.DNS_PORT]}
-        forms = (link.TCP, link.TCP, link.UDP, *((link.NETLINK, link.RAW) if self._is_holding else ()))
-        requests, connections, names, *holding = link.take_sockets(
-            await run.ask(request, max_descriptors=len(forms)), *forms
-        )
+        requests, *others = self._listening
         proxy = await self._shared.egress.serve(requests, is_allowed)
         run.ending.add_done_callback(proxy.close)
-        captured = CapturedEgress(self._shared.egress, is_allowed, proxy.usage)
-        await captured.serve(connections, names, holding)
-        run.ending.add_done_callback(captured.close)
+        if others:
+            connections, names, *holding = others
+            captured = CapturedEgress(self._shared.egress, is_allowed, proxy.usage)
+            await captured.serve(connections, names, holding)
+            run.ending.add_done_callback(captured.close)
 
     def require_open(self, port: int) -> None:
         """Refuse the egress proxy's port: a tunnel to that would open the network to anyone."""

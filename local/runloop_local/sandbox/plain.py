@@ -11,7 +11,14 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from runloop_local.sandbox import landlock, linux, processes, seccomp
-from runloop_local.sandbox.agent import Agent, AgentBackend, request_limits
+from runloop_local.sandbox.agent import (
+    Agent,
+    AgentBackend,
+    close_other_descriptors,
+    refuse,
+    request_limits,
+    reset_signals,
+)
 from runloop_local.sandbox.uid_ranges import Claim, UidRanges
 
 if TYPE_CHECKING:
@@ -43,9 +50,28 @@ class PlainProcesses:
         if claim.first_uid:
             self._ranges.release(claim.first_uid)
 
-    def run(self, request: Message, sock: socket.socket, claim: Claim) -> None:
+    def start(self, request: Message, claim: Claim, service: socket.socket, _helper: socket.socket) -> int:
+        """Fork the agent of a sandbox; returns its pid."""
+        pid = os.fork()
+        if not pid:
+            try:
+                self._run(request, claim, service)
+            except OSError as error:
+                refuse(service, error)
+            finally:
+                os._exit(0)
+        return pid
+
+    def _run(self, request: Message, claim: Claim, sock: socket.socket) -> None:
         """Serve one sandbox whose files are in the request's `disk`."""
+        reset_signals()
         os.umask(0o022)
+        # A sandbox must not inherit descriptors of the service, the helper or other sandboxes.
+        close_other_descriptors(sock.fileno())
+        if sys.platform == "linux":
+            linux.confine(request)
+        elif request["nice"]:
+            os.nice(request["nice"])
         disk = request["disk"]
         backend = AgentBackend(
             become=_keep_uid, signal_all=_signal_groups, end_all=_end_groups, rlimits=request_limits(request)
@@ -65,7 +91,7 @@ class PlainProcesses:
                 backend.rlimits,
                 load=_load,
                 cpus=request["cpus"],
-                fork=linux.fork_to_execute,
+                fork=linux.fork,
             )
         os.chdir(disk)
         Agent(sock, backend).serve()

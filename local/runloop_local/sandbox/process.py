@@ -27,6 +27,7 @@ Confinement = Literal["landlock", "seatbelt", "none"]
 _PATH = "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin"
 _HOME = "/home/user"
 _LIMITS = {resource.RLIMIT_NOFILE: 65536, resource.RLIMIT_CORE: 0}
+_AGENT = 1
 _PROCESSES_OF_OTHERS = 1024
 """Added to the limit, as the kernel counts all processes of the account, not the devbox's alone."""
 
@@ -99,7 +100,7 @@ class ProcessBackend(SandboxBackend):
     """The parts of a sandbox of plain processes; /home/user of the file API is a folder of its own."""
 
     has_terminals = False
-    own_processes = 1
+    own_processes = 0  # its agent is the first
 
     def __init__(self, sandbox_id: str, store: disks.Store, helper: Helper, confinement: Confinement) -> None:
         self._id = sandbox_id
@@ -125,7 +126,7 @@ class ProcessBackend(SandboxBackend):
             return {}
         if os.getuid() == 0:
             own_account = self._confinement == "landlock"
-            return {resource.RLIMIT_NPROC: limits.processes + self.own_processes} if own_account else {}
+            return {resource.RLIMIT_NPROC: limits.processes + _AGENT} if own_account else {}
         return {resource.RLIMIT_NPROC: processes.count_of_account() + limits.processes + _PROCESSES_OF_OTHERS}
 
     async def copy_disk(self, layer: str) -> tuple[str, ...]:

@@ -1,7 +1,7 @@
 """Files over /proc and /sys by which programs see the size of their sandbox, not that of this machine.
 
-The files lie in a tmpfs that the sandbox's programs reach through read-only mounts only. PID 1 writes those that change
-before a command starts, and again while commands run.
+The files lie in a tmpfs that the sandbox's programs reach through read-only mounts only. The agent writes those that
+change before a command starts, and again while commands run.
 """
 
 from __future__ import annotations
@@ -9,6 +9,7 @@ from __future__ import annotations
 import os
 import re
 import time
+from collections.abc import Mapping
 from dataclasses import dataclass
 from functools import cache
 from pathlib import Path
@@ -101,6 +102,10 @@ def cpu_list(count: int) -> str:
     return "0\n" if count == 1 else f"0-{count - 1}\n"
 
 
+Files = Mapping[str, int]
+"""Descriptors of `meminfo` and `stat`."""
+
+
 class Refresh(Protocol):
     """Brings the files up to date."""
 
@@ -113,14 +118,14 @@ class Refresh(Protocol):
 
 
 class SizeFiles:
-    """The files of one sandbox that change as it runs; written by its PID 1."""
+    """The files of one sandbox that change as it runs; written by its agent."""
 
-    def __init__(self, size: ShownSize, memory_use: Callable[[], MemoryUse], folder: int) -> None:
-        """Make the files, which are empty until a command is about to start, in a folder (a descriptor of it)."""
+    def __init__(self, size: ShownSize, memory_use: Callable[[], MemoryUse], files: Files, machine_stat: int) -> None:
+        """Write to the files that `mount` has opened; `machine_stat` is a descriptor of this machine's /proc/stat."""
         self._size = size
         self._memory_use = memory_use
-        self._machine_stat = os.open("proc/stat", os.O_RDONLY | os.O_CLOEXEC)
-        self._meminfo, self._stat = (_create(f"{_FILES}/{name}", folder) for name in ("meminfo", "stat"))
+        self._files = files
+        self._machine_stat = machine_stat
         self._written = -_SELDOM_S
         self._interval = _OFTEN_S
 
@@ -136,8 +141,8 @@ class SizeFiles:
         return self._interval - age
 
     def _write(self, use: MemoryUse) -> None:
-        _rewrite(self._meminfo, meminfo(self._size.memory_bytes, use))
-        _rewrite(self._stat, stat(os.pread(self._machine_stat, _STAT_BYTES, 0).decode(), self._size.cpus))
+        _rewrite(self._files["meminfo"], meminfo(self._size.memory_bytes, use))
+        _rewrite(self._files["stat"], stat(os.pread(self._machine_stat, _STAT_BYTES, 0).decode(), self._size.cpus))
         self._written = time.monotonic()
 
 
@@ -147,16 +152,18 @@ def machine_cpuinfo() -> str:
     return Path("/proc/cpuinfo").read_text(errors="replace")
 
 
-def mount(size: ShownSize, memory_use: Callable[[], MemoryUse], uid: int) -> SizeFiles:
-    """Mount the files over those of `proc` and `sys` in the working directory, which is the sandbox's root."""
+def mount(size: ShownSize, uid: int) -> Files:
+    """Mount the files over those of `proc` and `sys` in the working directory, which is the sandbox's root.
+
+    Those that change are empty until a command is about to start, and returned, for `SizeFiles`.
+    """
     linux.mount("tmpfs", "sys", "tmpfs", _FLAGS, f"uid={uid},gid={uid},mode=755,size=1m")
-    # PID 1 writes through a mount of its own: a mount that files are open on for writing cannot become read-only. It
-    # is never unmounted, which would wait for all processors.
+    # They are written through a mount of its own: a mount that files are open on for writing cannot become read-only.
     folder = linux.open_tree("sys")
     _make_folders(len(size.cpus), folder)
-    files = SizeFiles(size, memory_use, folder)
+    files = {name: _create(f"{_FILES}/{name}", folder) for name in ("meminfo", "stat")}
     os.close(_create(f"{_FILES}/cpuinfo", folder, cpuinfo(machine_cpuinfo(), size.cpus)))
-    for name in ("meminfo", "stat", "cpuinfo"):
+    for name in (*files, "cpuinfo"):
         linux.mount(f"sys/{_FILES}/{name}", f"proc/{name}", None, BIND)
         linux.mount(None, f"proc/{name}", None, BIND | REMOUNT | READ_ONLY | _FLAGS)
     linux.mount(None, "sys", None, BIND | REMOUNT | READ_ONLY | _FLAGS)

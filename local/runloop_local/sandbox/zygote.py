@@ -1,16 +1,19 @@
 """The fork server of the service: it has everything imported, so forking a sandbox's agent takes a few milliseconds.
 
-There is one per service, single-threaded. It is controlled over an inherited socket and exits when that closes.
+There is one per service, single-threaded. It is controlled over an inherited socket and exits when that closes. It
+keeps each sandbox's socket to the service, and forks an agent when there is something to read and nobody to read it.
 """
 
 from __future__ import annotations
 
 import errno
 import os
+import selectors
 import signal
 import socket
 import sys
-from dataclasses import dataclass
+from contextlib import suppress
+from dataclasses import dataclass, field
 from functools import partial
 from typing import TYPE_CHECKING, NoReturn
 
@@ -20,19 +23,25 @@ from runloop_local.sandbox.cpus import CpuAllocator
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
 
-    from runloop_local.sandbox.inside import IsolationDriver
+    from runloop_local.sandbox.drivers import IsolationDriver
+    from runloop_local.sandbox.first_process import FirstProcesses
     from runloop_local.sandbox.uid_ranges import Claim
 
 _MAX_REQUEST = 1 << 20
-_HIGHEST = 1 << 16  # more descriptors than this process ever has
+_RETRY_SECONDS = 0.1
 
 
 @dataclass(frozen=True, slots=True)
 class DriverOperations:
     """The operations of one isolation driver that the fork server runs."""
 
-    run: Callable[[frames.Message, socket.socket, Claim], None]
-    """Serve as a sandbox's agent, in a forked process."""
+    start: Callable[[frames.Message, Claim, socket.socket, socket.socket], int]
+    """Start a sandbox in new processes; returns the pid of the first. It ends with that one.
+
+    The sockets are for the process that talks to the service, and for the one that brings the namespaces.
+    """
+    serve: Callable[[frames.Message, socket.socket, dict[str, int]], int] | None
+    """Serve as an agent that enters those, in a forked process; None if the first process is the only agent."""
     claim: Callable[[frames.Message], Claim]
     """Allocate what a sandbox has for itself."""
     release: Callable[[Claim], None]
@@ -41,8 +50,8 @@ class DriverOperations:
     """Gain full access to the files of sandboxes, in a forked process; None if this process has it."""
     builders: Mapping[str, Callable[..., None]]
     """Builders of layers, by the name by which a tool is asked for, each run in a forked process."""
-    fork: Callable[[], int] = os.fork
-    """Fork the process that serves as a sandbox's agent."""
+    keeps: frozenset[int] = frozenset()
+    """The pids of other children of this process."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -54,21 +63,85 @@ class _Held:
     """The processors that it may use; empty if that is not limited."""
 
 
+@dataclass(slots=True, eq=False)
+class _Sandbox:
+    """A sandbox that has not ended."""
+
+    request: frames.Message
+    """The request that started it."""
+    held: _Held
+    first: int
+    """The pid of its first process; 0 once that has ended, and all in its PID namespace with it."""
+    sock: socket.socket
+    """Its end of the socket to the service, which whoever is its agent reads."""
+    handed: socket.socket
+    """Brings the namespaces, once they are set up."""
+    namespaces: dict[str, int] = field(default_factory=dict)
+    agent: int = 0
+    """The pid of its agent; 0 if it has none."""
+
+    @property
+    def number(self) -> int:
+        """The number of that request."""
+        return int(self.request["id"])
+
+    def forget(self, pid: int) -> None:
+        """Forget one of its processes, which was reaped."""
+        if pid == self.agent:
+            self.agent = 0
+        else:
+            self.first = 0
+
+    def kill(self) -> None:
+        """Kill its processes; they have not been reaped, so the numbers are still theirs."""
+        for pid in filter(None, (self.first, self.agent)):
+            os.kill(pid, signal.SIGKILL)
+
+    def close(self) -> None:
+        """Close all descriptors."""
+        self.sock.close()
+        self.handed.close()
+        frames.close_all([*self.namespaces.values()])
+
+
 class Zygote:
-    """Forks agents and tools, and reports their exit."""
+    """Forks the processes of sandboxes, and tools, and reports their exit."""
 
     def __init__(self, control: socket.socket, driver: DriverOperations) -> None:
         self._control = control
         self._driver = driver
-        self._children: dict[int, int] = {}  # pid -> the number of the request that started it
-        self._held: dict[int, _Held] = {}  # pid -> what its sandbox holds
+        self._tools: dict[int, int] = {}  # pid -> the number of the request that started it
+        self._sandboxes: dict[int, _Sandbox] = {}  # pid of each of its processes -> the sandbox
         self._cpus = CpuAllocator(os.sched_getaffinity(0)) if sys.platform == "linux" else None
         self._decoder = frames.Decoder(_MAX_REQUEST)
+        self._selector = selectors.DefaultSelector()
+        self._without_agent: list[_Sandbox] = []
+        """Those that are asked for something, but whose agent could not be forked yet."""
         self._operations = {"start": self._start, "tool": self._tool, "kill": self._kill}
 
     def serve(self) -> None:
         """Answer requests; returns when the service is gone."""
-        agent.serve(self._control, self._receive, self._reap)
+        wake = agent.child_wakeups()
+        self._selector.register(self._control, selectors.EVENT_READ)
+        self._selector.register(wake, selectors.EVENT_READ)
+        with suppress(ConnectionError):  # the service went away while it was being answered
+            frames.send(self._control, {"id": 0})
+            while self._serve_once(wake):
+                pass
+
+    def _serve_once(self, wake: int) -> bool:
+        ready = [key for key, _ in self._selector.select(_RETRY_SECONDS if self._without_agent else None)]
+        for sandbox in self._without_agent:
+            self._selector.register(sandbox.sock, selectors.EVENT_READ, partial(self._wake, sandbox))
+        self._without_agent.clear()
+        for key in ready:
+            if key.data is not None and self._selector.get_map().get(key.fd) is key:  # no other has ended it meanwhile
+                key.data()
+        files = [key.fd for key in ready]
+        if wake in files:
+            os.read(wake, 4096)
+            self._reap()
+        return self._control.fileno() not in files or self._receive()
 
     def _receive(self) -> bool:
         data, descriptors = frames.receive(self._control)
@@ -78,36 +151,73 @@ class Zygote:
         return bool(data)
 
     def _reap(self) -> None:
+        changed: dict[_Sandbox, int] = {}
         for pid, status in agent.ended_children():
-            number = self._children.pop(pid, None)
-            if number is not None:
-                # Before the reply, which tells the service that nothing of the sandbox runs any more.
-                self._kill_orphans()
-                self._release(self._held.pop(pid, None))
-                frames.send(self._control, {"id": number, "status": status})
+            if pid in self._tools:
+                frames.send(self._control, {"id": self._tools.pop(pid), "status": status})
+            elif pid in self._sandboxes:
+                sandbox = self._sandboxes.pop(pid)
+                sandbox.forget(pid)
+                changed[sandbox] = status
+        # Only once all that were reaped are forgotten: their numbers may be those of other processes by now.
+        for sandbox, status in changed.items():
+            self._go_on(sandbox, status)
+
+    def _go_on(self, sandbox: _Sandbox, status: int) -> None:
+        """Go on after the end of a process of a sandbox."""
+        if not sandbox.first and not sandbox.agent:
+            self._end(sandbox, status)
+        elif sandbox.first and status == agent.RESTS:
+            self._selector.register(sandbox.sock, selectors.EVENT_READ, partial(self._wake, sandbox))
+        else:
+            sandbox.kill()  # neither goes on without the other
+
+    def _end(self, sandbox: _Sandbox, status: int) -> None:
+        # Before the reply, which tells the service that nothing of the sandbox runs any more.
+        self._kill_orphans()
+        for sock in (sandbox.sock, sandbox.handed):
+            with suppress(KeyError, ValueError):  # not watched, or closed
+                self._selector.unregister(sock)
+        if sandbox in self._without_agent:
+            self._without_agent.remove(sandbox)
+        sandbox.close()
+        self._release(sandbox.held)
+        frames.send(self._control, {"id": sandbox.number, "status": status})
 
     def _kill_orphans(self) -> None:
         """Kill the orphans of an agent that was killed: this process is their subreaper."""
         if sys.platform == "linux":
-            processes.end_children(keep=self._children)
+            processes.end_children(keep={*self._tools, *self._sandboxes, *self._driver.keeps})
 
     def _start(self, request: frames.Message, passed: list[int]) -> None:
         held = None
         # Duplicated, as `_receive` closes the descriptors of each request.
-        with socket.socket(fileno=os.dup(passed[0])) as sock:
-            try:
-                held = self._take(request)
-                pid = self._driver.fork()
-            except OSError as error:
-                agent.refuse(sock, error)
-                # The uid range goes back at once: there is no child whose end would release it.
+        sock, (handed, theirs) = socket.socket(fileno=os.dup(passed[0])), socket.socketpair()
+        try:
+            held = self._take(request)
+            request["cpus"] = held.cpus
+            pid = self._driver.start(request, held.claim, sock, theirs)
+        except OSError as error:
+            agent.refuse(sock, error)
+            # The uid range goes back at once: there is no child whose end would release it.
+            if held is not None:
                 self._release(held)
-                self._report_failed_fork(request)
-                return
-            if not pid:
-                self._become_agent(request, sock, held)
-        self._children[pid] = request["id"]
-        self._held[pid] = held
+            for each in (sock, handed):
+                each.close()
+            self._report_failed_fork(request)
+        else:
+            self._sandboxes[pid] = sandbox = _Sandbox(request, held, pid, sock, handed)
+            self._begin(sandbox)
+        finally:
+            theirs.close()
+
+    def _begin(self, sandbox: _Sandbox) -> None:
+        if self._driver.serve is None:
+            sandbox.sock.close()  # the first process is the agent
+            return
+        self._selector.register(sandbox.handed, selectors.EVENT_READ, partial(self._take_namespaces, sandbox))
+        with suppress(ConnectionError):  # it has failed, and told the service
+            frames.send(sandbox.handed, {**sandbox.request, "first_uid": sandbox.held.claim.first_uid})
 
     def _take(self, request: frames.Message) -> _Held:
         claim = self._driver.claim(request)
@@ -115,9 +225,7 @@ class Zygote:
             return _Held(claim)
         return _Held(claim, self._cpus.take(request["size"]["cpus"]))
 
-    def _release(self, held: _Held | None) -> None:
-        if held is None:
-            return
+    def _release(self, held: _Held) -> None:
         self._driver.release(held.claim)
         if self._cpus is not None:
             self._cpus.release(held.cpus)
@@ -126,18 +234,38 @@ class Zygote:
         """Report that the fork failed; running sandboxes go on."""
         frames.send(self._control, {"id": request["id"], "status": 1})
 
-    def _become_agent(self, request: frames.Message, sock: socket.socket, held: _Held) -> NoReturn:
+    def _take_namespaces(self, sandbox: _Sandbox) -> None:
+        self._selector.unregister(sandbox.handed)
+        sandbox.namespaces = frames.receive_named(sandbox.handed)
+        sandbox.handed.close()
+        if sandbox.namespaces:
+            self._selector.register(sandbox.sock, selectors.EVENT_READ, partial(self._wake, sandbox))
+        else:  # it could not be set up, or nobody could enter it
+            sandbox.kill()
+
+    def _wake(self, sandbox: _Sandbox) -> None:
+        """Fork an agent for a sandbox without one, as there is something to read for it."""
+        self._selector.unregister(sandbox.sock)
+        if _is_at_end(sandbox.sock):
+            sandbox.kill()  # the service has let go of it
+            return
+        try:
+            pid = linux.fork()
+        except OSError:  # no more processes for now: what was asked waits, as it is read by the agent
+            self._without_agent.append(sandbox)
+            return
+        if not pid:
+            self._become_agent(sandbox)
+        sandbox.agent = pid
+        self._sandboxes[pid] = sandbox
+
+    def _become_agent(self, sandbox: _Sandbox) -> NoReturn:
         status = 1
         try:
-            agent.reset_signals()
-            # Before anything else runs: what is forked from here on is counted, and ends with the group.
-            _enter_groups(request)
-            # A sandbox must not inherit descriptors of the service, the helper or other sandboxes.
-            own = close_other_descriptors(sock, held.claim.descriptors)
-            self._driver.run({**request, "cpus": held.cpus}, own, held.claim)
-            status = 0
+            if self._driver.serve is not None:
+                status = self._driver.serve(sandbox.request, sandbox.sock, sandbox.namespaces)
         except OSError as error:
-            agent.refuse(sock, error)
+            os.write(2, f"The agent of a sandbox ended: {agent.reason(error)}\n".encode(errors="replace"))
         finally:
             os._exit(status)
 
@@ -151,7 +279,7 @@ class Zygote:
             return
         if not pid:
             self._become_tool(request, passed)
-        self._children[pid] = request["id"]
+        self._tools[pid] = request["id"]
 
     def _fork_tool(self, argv: list[str], passed: list[int]) -> int:
         if self._driver.as_owner is not None or argv[0] in self._driver.builders:
@@ -182,19 +310,19 @@ class Zygote:
             os._exit(status)
 
     def _kill(self, request: frames.Message, _passed: list[int]) -> None:
-        for pid in [pid for pid, number in self._children.items() if number == request["target"]]:
-            # Not reaped yet, as `_reap` takes it out of the table: the number cannot be another process's.
-            os.kill(pid, signal.SIGKILL)
+        for sandbox in {*self._sandboxes.values()}:
+            if sandbox.number == request["target"]:
+                sandbox.kill()
 
 
-def close_other_descriptors(sock: socket.socket, keep: tuple[int, ...]) -> socket.socket:
-    """Close all descriptors but the socket, the standard ones and those to keep; returns the socket."""
-    # In ranges between those to keep: there may be tens of thousands, most of which were never open.
-    previous = 2
-    for fd in (*sorted({sock.fileno(), *keep}), _HIGHEST):
-        os.closerange(previous + 1, fd)
-        previous = fd
-    return sock
+def _is_at_end(sock: socket.socket) -> bool:
+    """True if a socket that is ready to be read has nothing more."""
+    try:
+        return not sock.recv(1, socket.MSG_PEEK | socket.MSG_DONTWAIT)
+    except BlockingIOError:
+        return False
+    except OSError:
+        return True
 
 
 def main(control: int, driver: str, folder: str) -> None:
@@ -214,16 +342,18 @@ def main(control: int, driver: str, folder: str) -> None:
 
 def _operations_of(driver: str, folder: str) -> DriverOperations:
     if driver == "process":
-        processes_here = plain.PlainProcesses()
-        return DriverOperations(processes_here.run, processes_here.claim, processes_here.release, None, {})
+        here = plain.PlainProcesses()
+        return DriverOperations(here.start, None, here.claim, here.release, None, {})
     if sys.platform != "linux":
         raise OSError(errno.ENOSYS, "namespaces need Linux")
-    from runloop_local.sandbox import base_layer, inside, rootfs, size_files
+    from runloop_local.sandbox import base_layer, capture, drivers, first_process, inside, rootfs, size_files
 
-    chosen = inside.DRIVERS[driver]()
+    chosen = drivers.DRIVERS[driver]()
     chosen.prepare(folder)
+    # Before the first fork, so that no process needs to do it again.
     size_files.machine_cpuinfo()
-    shift = inside.FIRST_UID_ON_DISK if driver == "idmapped" else 0
+    capture.prepare()
+    shift = drivers.FIRST_UID_ON_DISK if driver == "idmapped" else 0
     rootfs.prepare_scratch(folder, shift or os.getuid())
     layers = f"{folder}/layers"
     builders = {
@@ -233,8 +363,27 @@ def _operations_of(driver: str, folder: str) -> DriverOperations:
         "adopt": partial(_adopt, layers, chosen),
     }
     as_owner = None if chosen.has_accounts else chosen.as_owner  # root has all rights
-    fork = partial(linux.fork_into, chosen.forked_into)
-    return DriverOperations(partial(inside.run, chosen), chosen.claim, chosen.release, as_owner, builders, fork)
+    firsts = first_process.FirstProcesses(partial(inside.build, chosen))
+    start = partial(_start_in_namespaces, chosen, firsts)
+    serve = partial(inside.serve, chosen)
+    keeps = frozenset({firsts.pid})
+    return DriverOperations(start, serve, chosen.claim, chosen.release, as_owner, builders, keeps)
+
+
+def _start_in_namespaces(
+    driver: IsolationDriver,
+    firsts: FirstProcesses,
+    request: frames.Message,
+    claim: Claim,
+    service: socket.socket,
+    helper: socket.socket,
+) -> int:
+    network = linux.NEW_NETWORK if request["network"] == "none" else 0
+    groups = [os.open(file, os.O_WRONLY | os.O_CLOEXEC) for file in request.get("groups", ())]
+    try:
+        return firsts.fork(driver.born_in(network), groups, [helper.fileno(), service.fileno(), *claim.descriptors])
+    finally:
+        frames.close_all(groups)
 
 
 def _unpack(layers: str, shift: int, driver: IsolationDriver, *arguments: str) -> None:
@@ -247,13 +396,3 @@ def _adopt(layers: str, driver: IsolationDriver, *arguments: str) -> None:
     from runloop_local.sandbox import adopt
 
     adopt.main(layers, driver.as_owner, *arguments)
-
-
-def _enter_groups(request: frames.Message) -> None:
-    """Enter the request's control groups and nice level, with all future children of this process."""
-    if request.get("nice"):
-        os.nice(request["nice"])
-    for file in request.get("groups", ()):
-        linux.write(file, "0")
-    if request.get("groups") and os.getuid() == 0:
-        linux.unshare(linux.NEW_CGROUP)  # so that no path of this machine shows in the sandbox's /proc

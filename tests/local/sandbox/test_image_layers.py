@@ -16,7 +16,7 @@ import pytest
 
 from runloop_local.sandbox import Isolation
 from runloop_local.sandbox.base import ImageLayers, LayerRefused, Unpacked
-from runloop_local.sandbox.inside import FIRST_UID_ON_DISK
+from runloop_local.sandbox.drivers import FIRST_UID_ON_DISK
 from tests.local.sandbox.archives import Member, archive, device, folder, hard_link, link, member, write_all
 from tests.local.sandbox.conftest import DATA_DIR, MakeSandbox, namespaces_only, output
 from tests.local.small_images import make_root, place

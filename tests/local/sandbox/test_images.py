@@ -13,7 +13,7 @@ import pytest
 from runloop_local.images import manifest
 from runloop_local.sandbox import Command, Isolation, Sandbox, shells
 from runloop_local.sandbox.base import DiskMount
-from runloop_local.sandbox.inside import FIRST_UID_ON_DISK
+from runloop_local.sandbox.drivers import FIRST_UID_ON_DISK
 from tests.local.sandbox.conftest import DATA_DIR, MakeSandbox, Result, namespaces_only, output, run
 from tests.local.small_images import COREUTILS, PROGRAMS, SHELL, hello, make_root, place
 from tests.waiting import PATIENCE

@@ -42,6 +42,20 @@ def test_descriptors_arrive_with_their_message() -> None:
     frames.close_all([reader, writer, *found[1][1]])
 
 
+@pytest.mark.parametrize(("names", "came"), [(b"user,net", 2), (b"user,net,mnt", 0), (b"", 0)])
+def test_descriptors_with_names_come_all_or_not_at_all(names: bytes, came: int) -> None:
+    """An agent that entered some of a sandbox's namespaces would have rights in the others."""
+    ours, theirs = socket.socketpair()
+    reader, writer = os.pipe()
+    with theirs:
+        with ours:
+            if names:
+                socket.send_fds(ours, [names], [reader, writer])
+        found = frames.receive_named(theirs)
+    assert [*found] == names.decode().split(",")[:came]
+    frames.close_all([reader, writer, *found.values()])
+
+
 @pytest.mark.parametrize(
     "data",
     [
