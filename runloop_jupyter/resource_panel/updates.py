@@ -121,7 +121,7 @@ class PanelUpdates:
             now=self._tables.now_ms(),
             kinds=self._tables.kinds,
             current=self._tables.current,
-            health=self._tables.health,
+            health=dict(self._tables.health),
             marks=self._marks.all,
             service=connection.label if connection else "",
             tools=self._tool_tabs.open_tools,
