@@ -73,6 +73,7 @@ class Feed:
         if not self._viewers and self._task is not None:
             self._task.cancel()
             self._task = None
+            self._reader.release()
             self._grow_old()
 
     def end(self) -> None:
@@ -156,7 +157,7 @@ class Feed:
                 except TimeoutError:
                     continue
         finally:
-            await self._reader.disconnect()
+            await self._reader.close_released()
 
     async def _try_to_look(self) -> float:
         """Look once; the result is the number of seconds until the next look. What goes wrong is told, not raised."""

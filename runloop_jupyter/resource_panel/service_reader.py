@@ -57,6 +57,7 @@ class ServiceReader:
         self._on_switch = on_switch
         self._sweeps = {name: _Sweep() for name in KINDS}
         self._sdk: AsyncRunloopSDK | None = None
+        self._released: list[AsyncRunloopSDK] = []
 
     async def sdk(self) -> AsyncRunloopSDK:
         """Return the connection. Raises `EmbeddedServiceEnded`: reading starts no service."""
@@ -66,16 +67,22 @@ class ServiceReader:
         if now is None:
             raise EmbeddedServiceEnded
         if self._sdk is None or now != self.connection:
-            await self.disconnect()
+            self.release()
+            await self.close_released()
             self._switch(now)
             self._sdk = AsyncRunloopSDK(bearer_token=now.api_key, base_url=now.base_url, max_retries=0)
         return self._sdk
 
-    async def disconnect(self) -> None:
-        """Close the connection."""
-        sdk, self._sdk = self._sdk, None
-        if sdk is not None:
-            await sdk.aclose()
+    def release(self) -> None:
+        """Use another connection from now on: the next look may begin before this one is closed."""
+        if self._sdk is not None:
+            self._released.append(self._sdk)
+            self._sdk = None
+
+    async def close_released(self) -> None:
+        """Close the connections that are not used any more."""
+        while self._released:
+            await self._released.pop().aclose()
 
     async def read(self, sdk: AsyncRunloopSDK, kind: ResourceKind[Any]) -> None:
         """Read the newest of a kind, and a page of the rest. Raises what stands in the way."""
