@@ -7,7 +7,6 @@ import shutil
 import socket
 import subprocess
 import sys
-import urllib.error
 import urllib.request
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -130,7 +129,7 @@ def wait_until_served(address: str, lab: subprocess.Popen[bytes], log: Path) -> 
         try:
             with urllib.request.urlopen(f"{address}/api/status", timeout=PATIENCE):
                 return True
-        except (urllib.error.URLError, TimeoutError):
+        except OSError:  # refused, reset or too late
             return lab.poll() is not None
 
     wait_until(answers_or_ended, lambda: f"JupyterLab:\n{log.read_text()[-3000:]}")

@@ -79,6 +79,7 @@ def test_they_are_taken_wherever_they_are() -> None:
     [
         (Create, b"[]", "the body: Expected `object`, got `array`."),
         (Create, b"{", "the body: Input data was truncated."),
+        (Create, b'{"name": "\\ud800"}', "the body: a string has half of a surrogate pair."),
         (Create, b'{"x": "\xff"}', "the body: byte 7 is not UTF-8."),
         (Create, b'{"gateways": {"a":' + b"[" * 100_000, "the body: it is nested too deeply."),
         (Create, b'{"name": 5}', "name: Expected `str | null`, got `int`."),

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from functools import cache
 from typing import TYPE_CHECKING, Annotated, Any, TypeVar
 
@@ -18,6 +19,8 @@ if TYPE_CHECKING:
 
 Int64 = Annotated[int, msgspec.Meta(ge=-LARGEST, le=LARGEST)]
 B = TypeVar("B", bound="Body")
+_TRUNCATED = "Input data was truncated"
+"""What msgspec says of JSON that ends too early, and of the first half of a surrogate pair near the end."""
 
 
 class Body(msgspec.Struct, frozen=True, omit_defaults=True):
@@ -58,7 +61,7 @@ def parse_body(content: bytes, model: type[B]) -> B:
         except msgspec.ValidationError:
             return msgspec.convert(lenient(msgspec.json.decode(content), _type_of(model)), model)
     except msgspec.DecodeError as error:
-        raise InvalidError(_sentence(error, model)) from error
+        raise InvalidError(_sentence(error, model, content)) from error
     except UnicodeDecodeError as error:
         raise InvalidError(f"the body: byte {error.start} is not UTF-8.") from error
     except RecursionError as error:
@@ -70,11 +73,22 @@ def _type_of(model: type[Body]) -> types.Type:
     return types.type_info(model)
 
 
-def _sentence(error: msgspec.DecodeError, model: type[Body]) -> str:
+def _sentence(error: msgspec.DecodeError, model: type[Body], content: bytes) -> str:
     place, reason = located(error)
+    if reason == _TRUNCATED and _is_whole(content):
+        reason = "a string has half of a surrogate pair"
     choices = _choices(_type_of(model), place.split(".")) if reason.startswith("Invalid ") else []
     known = f"; it is one of {', '.join(map(repr, choices))}" if choices else ""
     return f"{place or 'the body'}: {reason}{known}."
+
+
+def _is_whole(content: bytes) -> bool:
+    """True if it is JSON, which may have halves of surrogate pairs."""
+    try:
+        json.loads(content)
+    except ValueError:
+        return False
+    return True
 
 
 def _choices(kind: types.Type, place: list[str]) -> list[Any]:
