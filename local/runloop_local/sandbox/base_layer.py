@@ -173,19 +173,32 @@ def _mask_private(layer: Path) -> None:
     Mount points are always masked, because an overlay shows what lies below a mount.
     """
     mounted = host_mounts.by_folder()
-    for top in rootfs.overlaid():
-        if top not in _PRIVATE_TREES:
-            continue
-        for folder, folders, files in os.walk(f"/{top}"):
-            for name in folders.copy():
-                path = f"{folder}/{name}"
-                if path in mounted or _is_private(path, 0o005, mounted):
-                    folders.remove(name)
-                    _mask_folder(layer, folder, name, is_mounted=path in mounted)
-            for name in files:
-                if _is_private(f"{folder}/{name}", 0o004, mounted):
-                    _create_parents(layer, folder)
-                    os.mknod(f"{layer}{folder}/{name}", stat.S_IFCHR, 0)
+    visible = [f"/{top}" for top in rootfs.overlaid() if top in _PRIVATE_TREES]
+    while visible:
+        folder = visible.pop()
+        for entry in _entries(folder):
+            if entry.is_symlink():
+                continue  # what it leads to is looked at where that is
+            is_folder = entry.is_dir(follow_symlinks=False)
+            if is_folder and entry.path in mounted:
+                _mask_folder(layer, folder, entry.name, is_mounted=True)
+            elif not _is_private(entry.path, 0o005 if is_folder else 0o004, mounted):
+                if is_folder:
+                    visible.append(entry.path)
+            elif is_folder:
+                _mask_folder(layer, folder, entry.name, is_mounted=False)
+            else:
+                _create_parents(layer, folder)
+                os.mknod(f"{layer}{folder}/{entry.name}", stat.S_IFCHR, 0)
+
+
+def _entries(folder: str) -> list[os.DirEntry[str]]:
+    """The entries of a folder, with their kinds; none if it cannot be listed."""
+    try:
+        with os.scandir(folder) as entries:
+            return list(entries)
+    except OSError:  # deleted meanwhile, or not accessible
+        return []
 
 
 def _is_private(path: str, wanted: int, mounted: Mapping[str, HostMount]) -> bool:

@@ -5,12 +5,14 @@ from __future__ import annotations
 import os
 import secrets
 import shutil
+import stat
+import subprocess
 from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import pytest
 
-from runloop_local.sandbox import Sandbox
+from runloop_local.sandbox import Sandbox, base_layer, host_mounts
 
 from .conftest import NAMESPACES, run
 
@@ -97,3 +99,36 @@ if os.getuid() == 0:  # any other account may not make such files, nor read them
         replaced = await run(sandbox, f"rm {path} && echo inside > {path} && cat {path}", user="root")
         assert replaced.out == "inside\n"
         assert path.read_text() == "canary\n"
+
+    PRIVATE = (
+        *("find", "/etc", "/var", "/opt", "/srv"),
+        *("(", "-type", "d", "!", "-perm", "-005", "-prune", "-print0", ")", "-o"),
+        *("(", "!", "-type", "d", "!", "-type", "l", "!", "-perm", "-004", "-print0", ")"),
+    )
+
+    @pytest.mark.skipif(not IDMAPPED, reason="its layers need rights that this account has not")
+    async def test_all_that_others_may_not_read_is_masked_and_nothing_else(
+        tmp_path: Path, private: MakePrivate
+    ) -> None:
+        key, inner = private("/etc", "file"), private("/var/lib", "folder")
+        (key.parent / "link").symlink_to(key)
+        (key.parent / "nowhere").symlink_to("missing")
+        os.mkfifo(key.parent / "pipe", 0o600)
+        (key.parent / "open").mkdir()
+        (key.parent / "open/key").touch(0o600)
+        base_layer._mask_private(tmp_path)
+        found = subprocess.run(PRIVATE, capture_output=True, text=True, check=True).stdout.split("\0")
+        mounted = {Path(folder) for folder in host_mounts.by_folder()}
+        below = mounted - {Path("/")}
+        expected = {path for path in map(Path, found[:-1]) if not any(map(path.is_relative_to, below))}
+        assert {key, inner.parent, key.parent / "pipe", key.parent / "open/key"} <= expected
+        assert masked(tmp_path) - mounted == expected
+
+    def masked(layer: Path) -> set[Path]:
+        """What a layer hides: by whiteouts, and by folders that are opaque."""
+        found = set()
+        for path in layer.rglob("*"):
+            is_whiteout = stat.S_ISCHR(path.lstat().st_mode)
+            if is_whiteout or "trusted.overlay.opaque" in os.listxattr(path):
+                found.add(Path("/", path.relative_to(layer)))
+        return found
