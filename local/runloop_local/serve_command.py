@@ -9,6 +9,7 @@ from pathlib import Path
 
 from . import service_folder
 from .container import engine_client, image
+from .service_error import ServiceError
 
 _SERVE = """Serve until stopped. Without --data-dir and --port this is your own service, which notebooks find and which
 `status`, `pull`, `images`, `prune`, `env` and `stop` act on; with either of them it is independent of that one."""
@@ -117,11 +118,18 @@ def _run(options: argparse.Namespace, *, own: bool) -> None:
 
         serve_in_container(engine, options, own=own)
         return
-    from .serve_here import serve_here
+    from .fork_server import ForkServer
 
     folder = (
         service_folder.home() / "data"
         if own
         else options.data_dir or service_folder.ensure_home() / f"data-{options.port}"
     )
-    serve_here(options, folder, own=own)
+    try:
+        starting = ForkServer()  # before the rest is imported, as it has imports of its own
+    except OSError as error:
+        raise ServiceError(f"The process that starts devboxes cannot be started: {error.strerror}.") from error
+    with starting as fork_server:
+        from .serve_here import serve_here
+
+        serve_here(options, folder, fork_server, own=own)

@@ -27,14 +27,15 @@ if TYPE_CHECKING:
 
     from .engine.engine import Engine
     from .engine.storage.retention_limits import Limit
+    from .fork_server import ForkServer
     from .registry_settings import RegistrySettings
 
 _TURN_S = 0.0005
 _MOVE_HINT = "Choose a folder of your own with --data-dir, or make this one private: chmod 700."
 
 
-def serve_here(options: argparse.Namespace, data_dir: Path, *, own: bool) -> None:
-    """Serve until stopped; `own` if it is the account's own service. Raises `ServiceError`."""
+def serve_here(options: argparse.Namespace, data_dir: Path, fork_server: ForkServer, *, own: bool) -> None:
+    """Serve until stopped, with this fork server; `own` if it is the account's own service. Raises `ServiceError`."""
     key = options.api_key or f"local_{secrets.token_urlsafe(24)}"
     settings = Settings(
         options.host,
@@ -63,7 +64,7 @@ def serve_here(options: argparse.Namespace, data_dir: Path, *, own: bool) -> Non
         print(f"ready {url}", flush=True)  # noqa: T201 - the command line's own output
 
     try:
-        asyncio.run(_serve_when_imported(settings, listeners, ready))
+        asyncio.run(_serve_when_imported(settings, listeners, fork_server, ready))
     except (EngineError, SandboxError) as error:
         raise ServiceError(str(error)) from error
     except OSError as error:
@@ -72,10 +73,13 @@ def serve_here(options: argparse.Namespace, data_dir: Path, *, own: bool) -> Non
 
 
 async def _serve_when_imported(
-    settings: Settings, listeners: list[socket.socket], ready: Callable[[str, Engine], None]
+    settings: Settings,
+    listeners: list[socket.socket],
+    fork_server: ForkServer,
+    ready: Callable[[str, Engine], None],
 ) -> None:
     """Import most of the service while its isolation opens, which is work of another process."""
-    opening = asyncio.create_task(Prerequisites.open(settings.data_dir, settings.isolation))
+    opening = asyncio.create_task(Prerequisites.open(settings.data_dir, settings.isolation, fork_server))
     await asyncio.sleep(0)  # so that it is waiting before a thread begins to compete with it
     with _short_turns():
         serve = await asyncio.to_thread(_import_server)

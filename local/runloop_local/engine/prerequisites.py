@@ -9,12 +9,12 @@ from __future__ import annotations
 import asyncio
 import fcntl
 import os
-import resource
-from contextlib import AsyncExitStack, suppress
+from contextlib import AsyncExitStack
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from ..sandbox import open_isolation
+from ..sandbox.processes import raise_descriptor_limit
 from .errors import ConflictError
 from .storage import data_folder
 from .storage.reserve import Reserve
@@ -23,6 +23,7 @@ from .storage.store import Store
 if TYPE_CHECKING:
     from pathlib import Path
 
+    from ..fork_server import ForkServer
     from ..sandbox import Isolation, Requested
 
 
@@ -38,11 +39,14 @@ class Prerequisites:
     """Closes them in reverse order."""
 
     @classmethod
-    async def open(cls, data_dir: Path, requested: Requested) -> Prerequisites:
-        """Open them, and lock the folder. Raises `OSError`, `SandboxError` or `EngineError`."""
+    async def open(cls, data_dir: Path, requested: Requested, fork_server: ForkServer | None = None) -> Prerequisites:
+        """Open them, and lock the folder, with a fork server that may have been started before.
+
+        Raises `OSError`, `SandboxError` or `EngineError`.
+        """
         async with AsyncExitStack() as closing:
             closing.callback(os.close, _lock(data_dir))
-            _raise_descriptor_limit()
+            raise_descriptor_limit()
             reserve = Reserve(data_dir / "reserve")
             reserve.make_room()
             # Before anything is created or deleted: this fails for a database of a newer version, or one that is
@@ -51,7 +55,7 @@ class Prerequisites:
             closing.push_async_callback(store.aclose)
             # Together, as both are waiting: for another process, and for the disk.
             isolation, _ = await asyncio.gather(
-                open_isolation(data_dir / "sandboxes", requested), asyncio.to_thread(reserve.restore)
+                open_isolation(data_dir / "sandboxes", requested, fork_server), asyncio.to_thread(reserve.restore)
             )
             closing.push_async_callback(isolation.aclose)
             return cls(data_dir, reserve, store, isolation, closing.pop_all())
@@ -71,10 +75,3 @@ def _lock(data_dir: Path) -> int:
         os.close(lock)
         raise ConflictError(f"Another runloop-local service already uses {data_dir}.") from None
     return lock
-
-
-def _raise_descriptor_limit() -> None:
-    """Raise the soft limit to the hard one: a running command takes several, and the usual limit is 1024."""
-    _, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
-    with suppress(ValueError, OSError):
-        resource.setrlimit(resource.RLIMIT_NOFILE, (hard, hard))

@@ -6,35 +6,25 @@ import asyncio
 import itertools
 import os
 import socket
-import subprocess
 import sys
 import tempfile
+from contextlib import suppress
 from dataclasses import dataclass
-from pathlib import Path
 from typing import TYPE_CHECKING, NamedTuple
 
+from runloop_local.fork_server import ForkServer
 from runloop_local.sandbox import frames
 from runloop_local.sandbox.base import SandboxEnded, SandboxError, failure
 from runloop_local.sandbox.cgroups import ControlGroups
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
+    from pathlib import Path
 
 _MAX_REPLY = 1 << 16
 _MAX_REASON = 500
 _START_SECONDS = 30.0
 _END_SECONDS = 10.0
-_PACKAGE = Path(__file__).resolve().parents[1]
-
-# The helper loads these files only: no package's __init__, no site-packages, nothing named by the environment.
-_BOOTSTRAP = """
-import sys, types
-for name, folder in (("runloop_local", sys.argv[1]), ("runloop_local.sandbox", sys.argv[1] + "/sandbox")):
-    sys.modules[name] = types.ModuleType(name)
-    sys.modules[name].__path__ = [folder]
-from runloop_local.sandbox import zygote
-zygote.main(int(sys.argv[2]), *sys.argv[3:])
-"""
 
 
 @dataclass(frozen=True, slots=True)
@@ -235,9 +225,11 @@ def _resolve(future: asyncio.Future[None]) -> None:
 class Helper:
     """The process that forks the agents of sandboxes; started when first needed, and again if it was killed."""
 
-    def __init__(self, driver: str, folder: Path) -> None:
+    def __init__(self, driver: str, folder: Path, given: ForkServer | None = None) -> None:
         self._arguments = (driver, str(folder))
-        self._process: subprocess.Popen[bytes] | None = None
+        self._given = given
+        """One that was started before."""
+        self._server: ForkServer | None = None
         self._channel: Channel | None = None
         self._starting = asyncio.Lock()
         self._closed = False
@@ -298,24 +290,21 @@ class Helper:
             if self._channel is None or self._has_ended(self._channel):
                 # The sandboxes of one that was killed have ended with it: their channels are closed.
                 await self._end()
-                self._process, self._channel = self._start()
+                self._server, self._channel = self._start()
                 await wait_until_ready(self._channel, "The helper process for sandboxes")
             return self._channel
 
     def _has_ended(self, channel: Channel) -> bool:
         """True if the helper was killed; its socket and its exit status may show it in either order."""
-        return not channel.is_open or self._process is None or self._process.poll() is not None
+        return not channel.is_open or self._server is None or self._server.has_ended()
 
-    def _start(self) -> tuple[subprocess.Popen[bytes], Channel]:
-        ours, theirs = socket.socketpair()
-        with theirs:
-            fd = theirs.fileno()
-            argv = [sys.executable, "-IS", "-c", _BOOTSTRAP, str(_PACKAGE), str(fd), *self._arguments]
-            quiet = subprocess.DEVNULL
-            process = subprocess.Popen(
-                argv, pass_fds=[fd], env={}, stdin=quiet, stdout=quiet, start_new_session=True, cwd="/"
-            )
-        return process, Channel(ours)
+    def _start(self) -> tuple[ForkServer, Channel]:
+        given, self._given = self._given, None
+        server = ForkServer() if given is None or given.has_ended() else given
+        driver, folder = self._arguments
+        with suppress(BrokenPipeError):  # killed meanwhile, which its channel tells
+            frames.send(server.sock, {"driver": driver, "folder": folder})
+        return server, Channel(server.sock)
 
     async def aclose(self) -> None:
         """End every sandbox's processes, then the helper."""
@@ -332,9 +321,9 @@ class Helper:
         if self._channel is not None:
             self._channel.close()
             self._channel = None
-        if self._process is not None:
-            await asyncio.to_thread(self._process.wait)
-            self._process = None
+        if self._server is not None:
+            await asyncio.to_thread(self._server.process.wait)
+            self._server = None
 
 
 @dataclass(frozen=True, slots=True)

@@ -38,6 +38,7 @@ if TYPE_CHECKING:
     import socket
     from collections.abc import Mapping, Sequence
 
+    from runloop_local.fork_server import ForkServer
     from runloop_local.sandbox.base import EgressPredicate, Limits
     from runloop_local.sandbox.frames import Message
     from runloop_local.sandbox.link import Reply
@@ -122,13 +123,14 @@ class NamespacesIsolation:
         processes: int = 8192,
         notes: tuple[str, ...] = (),
         rest_seconds: float = REST_SECONDS,
+        fork_server: ForkServer | None = None,
     ) -> None:
         self.restricts = network == "none"
         self.weaknesses = (*notes, *_NOTES[driver])
         self.notes = (*self.weaknesses, *_network_notes(network, None))
         self._store = disks.Store(data_dir, driver)
         self._driver = driver
-        self._helper = Helper(driver, self._store.folder)
+        self._helper = Helper(driver, self._store.folder, fork_server)
         self.caches: Caches | None = disks.Caches(self._store, self._helper)
         self.limits: Mapping[str, str] = enforced(self._helper.groups, _process_limit(driver, processes))
         limits = _LIMITS_OF_ONE_ACCOUNT if driver == "unprivileged" else _LIMITS

@@ -16,22 +16,25 @@ from runloop_local.sandbox.process import ProcessIsolation
 if TYPE_CHECKING:
     from pathlib import Path
 
+    from runloop_local.fork_server import ForkServer
     from runloop_local.sandbox.process import Confinement
 
 Requested = Literal["auto", "namespaces", "process"]
 
 
-async def open_isolation(data_dir: Path, requested: Requested = "auto") -> Isolation:
-    """Open the requested isolation, or with `auto` the best one that works here.
+async def open_isolation(
+    data_dir: Path, requested: Requested = "auto", fork_server: ForkServer | None = None
+) -> Isolation:
+    """Open the requested isolation, or with `auto` the best one that works here; the first to be tried has the server.
 
     Raises SandboxError if the requested one does not work on this machine.
     """
     await asyncio.to_thread(data_dir.mkdir, 0o700, parents=True, exist_ok=True)
     if requested == "process":
-        return await _open_process(data_dir, ())
+        return await _open_process(data_dir, (), fork_server)
     failures: list[str] = []
     for driver in available_drivers():
-        isolation = NamespacesIsolation(data_dir, driver, notes=tuple(failures))
+        isolation = NamespacesIsolation(data_dir, driver, notes=tuple(failures), fork_server=fork_server)
         try:
             await try_out(isolation)
         except SandboxError as error:
@@ -42,14 +45,14 @@ async def open_isolation(data_dir: Path, requested: Requested = "auto") -> Isola
             return isolation
     if requested == "namespaces":
         raise SandboxError(" ".join([*failures, "Start with --isolation process to run devboxes as plain processes."]))
-    return await _open_process(data_dir, tuple(failures))
+    return await _open_process(data_dir, tuple(failures), fork_server)
 
 
-async def _open_process(data_dir: Path, notes: tuple[str, ...]) -> Isolation:
+async def _open_process(data_dir: Path, notes: tuple[str, ...], fork_server: ForkServer | None) -> Isolation:
     if sys.platform == "linux":
         await asyncio.to_thread(processes.end_with_home_in, data_dir)
     for confinement in _confinements():
-        isolation = ProcessIsolation(data_dir, confinement, notes=notes)
+        isolation = ProcessIsolation(data_dir, confinement, notes=notes, fork_server=fork_server)
         try:
             await try_out(isolation)
         except SandboxError as error:
@@ -57,7 +60,7 @@ async def _open_process(data_dir: Path, notes: tuple[str, ...]) -> Isolation:
             notes = (*notes, f"{confinement.capitalize()} does not work here: {error}")
         else:
             return isolation
-    isolation = ProcessIsolation(data_dir, "none", notes=notes)
+    isolation = ProcessIsolation(data_dir, "none", notes=notes, fork_server=fork_server)
     await try_out(isolation)
     return isolation
 

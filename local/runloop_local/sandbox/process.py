@@ -19,6 +19,7 @@ from runloop_local.sandbox.link import Helper
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
 
+    from runloop_local.fork_server import ForkServer
     from runloop_local.sandbox.base import Limits
     from runloop_local.sandbox.frames import Message
 
@@ -35,7 +36,14 @@ _PROCESSES_OF_OTHERS = 1024
 class ProcessIsolation:
     """Creates sandboxes of plain processes, confined by Landlock, by Seatbelt, or not at all."""
 
-    def __init__(self, data_dir: Path, confinement: Confinement, *, notes: tuple[str, ...] = ()) -> None:
+    def __init__(
+        self,
+        data_dir: Path,
+        confinement: Confinement,
+        *,
+        notes: tuple[str, ...] = (),
+        fork_server: ForkServer | None = None,
+    ) -> None:
         self.name: IsolationName = confinement
         self.caches: Caches | None = None
         self.image_layers: ImageLayers | None = None
@@ -43,7 +51,7 @@ class ProcessIsolation:
         self.notes = self.weaknesses = (*notes, *_notes(confinement))
         self._confinement = confinement
         self._store = disks.Store(data_dir, disks.PROCESS)
-        self._helper = Helper(disks.PROCESS, self._store.folder)
+        self._helper = Helper(disks.PROCESS, self._store.folder, fork_server)
         self.limits: Mapping[str, str] = enforced(self._helper.groups)
 
     async def create(self, sandbox_id: str, *, layers: tuple[str, ...] = ()) -> AgentSandbox:

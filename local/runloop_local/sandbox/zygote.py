@@ -20,6 +20,10 @@ from typing import TYPE_CHECKING, NoReturn
 from runloop_local.sandbox import agent, frames, linux, plain, processes
 from runloop_local.sandbox.cpus import CpuAllocator
 
+if sys.platform == "linux":
+    # Now, not once it knows its driver: the service locks the folder meanwhile.
+    from runloop_local.sandbox import base_layer, capture, drivers, first_process, inside, rootfs, size_files
+
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
 
@@ -325,19 +329,32 @@ def _is_at_end(sock: socket.socket) -> bool:
         return True
 
 
-def main(control: int, driver: str, folder: str) -> None:
-    """Serve on an inherited descriptor, with this driver for the sandboxes in `folder`."""
+def main(control: int) -> None:
+    """Serve on an inherited descriptor, whose first message has the driver, and the folder of the sandboxes."""
     sock = socket.socket(fileno=control)
     sock.set_inheritable(False)
     try:
+        processes.raise_descriptor_limit()
         if sys.platform == "linux":
             linux.become_subreaper()
             linux.set_title("runloop-local sandboxes")
-        operations = _operations_of(driver, folder)
+        assigned = _first_message(sock)
+        if assigned is None:
+            return
+        operations = _operations_of(assigned["driver"], assigned["folder"])
     except OSError as error:
         agent.refuse(sock, error)
         return
     Zygote(sock, operations).serve()
+
+
+def _first_message(sock: socket.socket) -> frames.Message | None:
+    """The first message; None if the service has ended before."""
+    decoder = frames.Decoder(_MAX_REQUEST)
+    while data := frames.receive(sock)[0]:
+        for message, _ in decoder.feed(data, ()):
+            return message
+    return None
 
 
 def _operations_of(driver: str, folder: str) -> DriverOperations:
@@ -346,8 +363,6 @@ def _operations_of(driver: str, folder: str) -> DriverOperations:
         return DriverOperations(here.start, None, here.claim, here.release, None, {})
     if sys.platform != "linux":
         raise OSError(errno.ENOSYS, "namespaces need Linux")
-    from runloop_local.sandbox import base_layer, capture, drivers, first_process, inside, rootfs, size_files
-
     chosen = drivers.DRIVERS[driver]()
     chosen.prepare(folder)
     # Before the first fork, so that no process needs to do it again.

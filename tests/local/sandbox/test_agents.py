@@ -41,15 +41,15 @@ async def opened(way: str, folder: Path, rest_seconds: float) -> AsyncIterator[N
 
 
 def helper_of(isolation: NamespacesIsolation) -> int:
-    helper = isolation._helper._process
-    assert helper
-    return helper.pid
+    server = isolation._helper._server
+    assert server
+    return server.process.pid
 
 
 async def started(isolation: NamespacesIsolation, name: str = "box") -> tuple[Sandbox, int, Agents]:
     """A sandbox, its PID 1, and its agents."""
     sandbox = await isolation.create(name)
-    before = {*children(helper_of(isolation))} if isolation._helper._process else set()
+    before = {*children(helper_of(isolation))} if isolation._helper._server else set()
     await sandbox.start()
     found = {pid for pid in {*children(helper_of(isolation))} - before if first_of_namespace(pid)}
     [first] = found

@@ -213,9 +213,9 @@ async def test_the_helper_killed_ends_sandboxes_and_the_next_start_brings_anothe
     time = marker()
     process = await start(sandbox, f"sleep {time}")
     await until(lambda: processes_with(f"sleep\0{time}"))
-    helper = isolation._helper._process
-    assert helper
-    helper.kill()
+    server = isolation._helper._server
+    assert server
+    server.process.kill()
     assert await asyncio.wait_for(process.wait(), PATIENCE) == 137
     run = sandbox._agent.run
     if run and not run.ending.done():
