@@ -8,6 +8,7 @@ from pathlib import Path
 
 import pytest
 
+from runloop_local import fork_server
 from runloop_local.fork_server import ForkServer
 from tests.local.processes import alive
 from tests.waiting import until
@@ -32,6 +33,14 @@ UNUSABLE = {
     "limit": ["--keep", "logs=much"],
     "address": ["--host", "192.0.2.1"],
 }
+
+
+def test_it_imports_little_as_each_devbox_has_a_copy_of_it() -> None:
+    imports = fork_server._BOOTSTRAP.replace("zygote.main(int(sys.argv[2]))", "print(*sys.modules)")
+    argv = [sys.executable, "-IS", "-c", imports, str(fork_server._PACKAGE)]
+    loaded = {*subprocess.check_output(argv, text=True).split()}
+    assert "runloop_local.sandbox.zygote" in loaded
+    assert loaded & {"asyncio", "dataclasses", "inspect", "msgspec", "subprocess"} == set()
 
 
 def test_one_that_is_told_nothing_ends_with_its_block() -> None:

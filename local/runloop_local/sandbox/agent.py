@@ -18,8 +18,8 @@ import signal
 import socket
 import sys
 import time
-from dataclasses import dataclass, field
-from typing import TYPE_CHECKING, NoReturn
+from types import MappingProxyType
+from typing import TYPE_CHECKING, NamedTuple, NoReturn
 
 from runloop_local.sandbox import accounts, frames, shells, terminal, tools
 
@@ -42,8 +42,7 @@ ALTERED_SIGNALS = frozenset({signal.SIGPIPE, signal.SIGXFSZ, signal.SIGCHLD, sig
 """Signals that the helper processes ignore or handle."""
 
 
-@dataclass(frozen=True, slots=True)
-class AgentBackend:
+class AgentBackend(NamedTuple):
     """The operations of the agent that depend on the kind of isolation."""
 
     become: Callable[[str], None]
@@ -52,7 +51,7 @@ class AgentBackend:
     """Send a signal to every process of the sandbox but the agent; gets the process groups that commands led."""
     end_all: Callable[[set[int]], None]
     """Kill every process of the sandbox but the agent; gets the same process groups."""
-    rlimits: Mapping[int, int] = field(default_factory=dict)
+    rlimits: Mapping[int, int] = MappingProxyType({})
     is_idle: Callable[[], bool] = lambda: False
     """True if the sandbox could be restarted without anything in it noticing."""
     load: Callable[[], tuple[int, int]] = lambda: (0, 0)

@@ -5,7 +5,6 @@ from __future__ import annotations
 import asyncio
 import signal
 from contextlib import AsyncExitStack, suppress
-from dataclasses import replace
 from typing import TYPE_CHECKING, get_args
 
 from runloop_local.sandbox import link
@@ -89,7 +88,7 @@ class AgentSandbox:
         counted = self._helper.groups.load(self.id) if self._limits is not None else None
         if counted is not None:
             own = self._backend.own_processes + (0 if self._agent.run is None else self._agent.run.channel.agents)
-            return replace(counted, processes=max(0, counted.processes - own))
+            return counted._replace(processes=max(0, counted.processes - own))
         return await self._agent.load()
 
     async def disk_bytes(self) -> int:

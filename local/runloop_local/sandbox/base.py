@@ -5,8 +5,8 @@ from __future__ import annotations
 import ipaddress
 import socket
 from collections.abc import Awaitable, Callable, Mapping, Sequence
-from dataclasses import dataclass, field
-from typing import Literal, Protocol
+from types import MappingProxyType
+from typing import Literal, NamedTuple, Protocol
 
 IsolationName = Literal["namespaces", "landlock", "seatbelt", "none"]
 User = Literal["user", "root"]
@@ -39,8 +39,7 @@ def failure(sentence: str, stderr: str) -> SandboxError:
     return (SandboxFull if NO_ROOM in stderr else SandboxError)(sentence)
 
 
-@dataclass(frozen=True, slots=True)
-class Command:
+class Command(NamedTuple):
     """One program to start inside a sandbox."""
 
     argv: tuple[str, ...]
@@ -48,14 +47,13 @@ class Command:
     """Any account of the disk, by name or number, optionally with `:group`."""
     cwd: str | None = None
     """Absolute path inside the sandbox; the user's home by default."""
-    env: Mapping[str, str] = field(default_factory=dict)
+    env: Mapping[str, str] = MappingProxyType({})
     """Added to the sandbox's own clean environment."""
     is_tool: bool = False
     """True if `argv` names a program of `tools`, which runs whatever the disk has."""
 
 
-@dataclass(frozen=True, slots=True)
-class Ownership:
+class Ownership(NamedTuple):
     """Owner, group and mode of a file, by the sandbox's own user ids."""
 
     uid: int = 0
@@ -63,8 +61,7 @@ class Ownership:
     mode: int = 0o755
 
 
-@dataclass(frozen=True, slots=True)
-class MemoryMount:
+class MemoryMount(NamedTuple):
     """A folder in memory."""
 
     target: str
@@ -73,18 +70,20 @@ class MemoryMount:
     read_only: bool = False
 
 
-@dataclass(frozen=True, slots=True)
-class FileMount:
+class FileMount(NamedTuple):
     """A file in memory that is never written to a disk, for secrets."""
 
     target: str
-    content: str = field(repr=False)
+    content: str
     ownership: Ownership = Ownership(mode=0o400)
     read_only: bool = True
 
+    def __repr__(self) -> str:
+        """Without the content, which may be a secret."""
+        return f"FileMount(target={self.target!r}, ownership={self.ownership!r}, read_only={self.read_only!r})"
 
-@dataclass(frozen=True, slots=True)
-class CacheMount:
+
+class CacheMount(NamedTuple):
     """A folder that outlives the sandboxes that mount it."""
 
     target: str
@@ -94,8 +93,7 @@ class CacheMount:
     read_only: bool = False
 
 
-@dataclass(frozen=True, slots=True)
-class DiskMount:
+class DiskMount(NamedTuple):
     """A folder or file of another disk; what is written to it is discarded when the run ends."""
 
     target: str
@@ -107,8 +105,7 @@ class DiskMount:
 Mount = MemoryMount | FileMount | CacheMount | DiskMount
 
 
-@dataclass(frozen=True, slots=True)
-class Limits:
+class Limits(NamedTuple):
     """The resources that a sandbox may use."""
 
     memory_bytes: int
@@ -117,8 +114,7 @@ class Limits:
     processes: int
 
 
-@dataclass(frozen=True, slots=True)
-class Load:
+class Load(NamedTuple):
     """The resources that a sandbox is using."""
 
     memory_bytes: int
@@ -249,8 +245,7 @@ def is_image(layers: Sequence[str]) -> bool:
     return bool(layers) and (layers[-1].startswith(IMAGE_LAYER) or layers[-1] == SCRATCH)
 
 
-@dataclass(frozen=True, slots=True)
-class Unpacked:
+class Unpacked(NamedTuple):
     """A layer of an image that is unpacked, but not kept yet."""
 
     folder: str
@@ -259,7 +254,7 @@ class Unpacked:
     members: int
     implied: tuple[str, ...] = ()
     """The folders that it has files in, but does not describe."""
-    left_out: Mapping[str, int] = field(default_factory=dict)
+    left_out: Mapping[str, int] = MappingProxyType({})
     """How many devices, foreign owners and extended attributes it has that a devbox cannot have."""
 
 

@@ -10,10 +10,13 @@ from __future__ import annotations
 
 import errno
 import socket
-from dataclasses import dataclass, field
 from functools import cache
+from typing import TYPE_CHECKING, NamedTuple
 
 from runloop_local.sandbox import netlink
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
 
 TCP_PORT, DNS_PORT = 13129, 13130
 PORTS = (TCP_PORT, DNS_PORT)
@@ -30,13 +33,12 @@ _ADMITTED = 1
 _SYN, _ACK = 0x02, 0x10
 
 
-@dataclass(frozen=True, slots=True)
-class Capture:
+class Capture(NamedTuple):
     """What is captured in a network namespace."""
 
     problem: str = ""
     """Why nothing is."""
-    holding: list[socket.socket] = field(default_factory=list)
+    holding: Sequence[socket.socket] = ()
     """The sockets of `HeldConnections`, for packets and answers; none where this kernel cannot log packets."""
 
 

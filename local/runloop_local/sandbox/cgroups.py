@@ -11,9 +11,8 @@ import os
 import signal
 import sys
 from contextlib import suppress
-from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, NamedTuple
 
 from runloop_local.sandbox import host_mounts
 from runloop_local.sandbox.base import Limits, Load
@@ -53,8 +52,7 @@ def settings(limits: Limits, version: int) -> dict[str, Settings]:
     }
 
 
-@dataclass(frozen=True, slots=True)
-class Mount:
+class Mount(NamedTuple):
     """One mount of a cgroup hierarchy."""
 
     root: str

@@ -12,8 +12,8 @@ import fcntl
 import os
 import socket
 import struct
-from dataclasses import dataclass, field
-from typing import TYPE_CHECKING, Protocol
+from types import MappingProxyType
+from typing import TYPE_CHECKING, NamedTuple, Protocol
 
 from runloop_local.sandbox import linux, mounts, rootfs, seccomp, size_files, uid_ranges
 from runloop_local.sandbox.base import is_image
@@ -24,7 +24,7 @@ from runloop_local.sandbox.size_files import ShownSize
 from runloop_local.sandbox.uid_ranges import Claim, UidRanges
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
+    from collections.abc import Mapping, Sequence
 
     from runloop_local.sandbox.frames import Message
 
@@ -51,13 +51,12 @@ Namespaces = dict[str, int]
 """Descriptors of a sandbox's namespaces, by those names, and of others that the driver needs for commands."""
 
 
-@dataclass(frozen=True, slots=True)
-class Root:
+class Root(NamedTuple):
     """A sandbox's root file system that is mounted but not entered yet, and the mounts to attach in it."""
 
     owner: Owner
-    trees: list[DetachedMount] = field(default_factory=list)
-    sizes: size_files.Files = field(default_factory=dict)
+    trees: Sequence[DetachedMount] = ()
+    sizes: size_files.Files = MappingProxyType({})
     """The files that show its size; none if that is not limited."""
 
     def enter(self) -> list[str]:

@@ -13,8 +13,9 @@ import socket
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import asynccontextmanager, contextmanager, suppress
-from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Self
+
+import msgspec
 
 from runloop_local.sandbox.base import Address, EgressPredicate
 from runloop_local.sandbox.local_addresses import is_local_network, is_this_machine, own_networks
@@ -42,14 +43,13 @@ _RESOLVERS = 64
 _FEWEST_CONNECTIONS, _MOST_CONNECTIONS, _SHARE_OF_DESCRIPTORS = 16, 512, 32
 
 
-@dataclass(slots=True)
-class Usage:
+class Usage(msgspec.Struct):
     """The open connections and lookups of one devbox."""
 
     connections: int = 0
-    names: asyncio.Semaphore = field(default_factory=lambda: asyncio.Semaphore(NAMES_AT_ONCE))
-    tasks: set[asyncio.Task[None]] = field(default_factory=set)
-    writers: set[asyncio.StreamWriter] = field(default_factory=set)
+    names: asyncio.Semaphore = msgspec.field(default_factory=lambda: asyncio.Semaphore(NAMES_AT_ONCE))
+    tasks: set[asyncio.Task[None]] = msgspec.field(default_factory=set)
+    writers: set[asyncio.StreamWriter] = msgspec.field(default_factory=set)
     """Both ends of each connection."""
 
     def begin(self, work: Coroutine[Any, Any, None]) -> None:

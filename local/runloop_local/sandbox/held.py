@@ -11,9 +11,8 @@ import asyncio
 import socket
 import struct
 from contextlib import suppress
-from dataclasses import dataclass
 from ipaddress import IPv4Address
-from typing import TYPE_CHECKING, Literal
+from typing import TYPE_CHECKING, Literal, NamedTuple
 
 from runloop_local.sandbox import netlink
 
@@ -32,8 +31,7 @@ _READ_AT_ONCE = 32
 Refusal = Literal["refused", "unreachable", "prohibited"]
 
 
-@dataclass(frozen=True, slots=True)
-class Opening:
+class Opening(NamedTuple):
     """A packet that begins a TCP connection."""
 
     source: tuple[str, int]

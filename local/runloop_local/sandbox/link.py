@@ -9,8 +9,9 @@ import socket
 import sys
 import tempfile
 from contextlib import suppress
-from dataclasses import dataclass
 from typing import TYPE_CHECKING, NamedTuple
+
+import msgspec
 
 from runloop_local.fork_server import ForkServer
 from runloop_local.sandbox import frames
@@ -27,8 +28,7 @@ _START_SECONDS = 30.0
 _END_SECONDS = 10.0
 
 
-@dataclass(frozen=True, slots=True)
-class Reply:
+class Reply(NamedTuple):
     """The reply to one request. Its sender is not trusted, so every field is checked when it is read."""
 
     message: frames.Message
@@ -326,8 +326,7 @@ class Helper:
             self._server = None
 
 
-@dataclass(frozen=True, slots=True)
-class SandboxExit:
+class SandboxExit(msgspec.Struct, frozen=True):
     """The end of all processes of a sandbox, as reported by the helper."""
 
     _helper: Channel

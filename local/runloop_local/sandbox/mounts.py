@@ -11,19 +11,19 @@ import errno
 import os
 import stat
 from contextlib import suppress
-from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, NamedTuple
 
 from runloop_local.sandbox import host_mounts, linux, rootfs
 
 if TYPE_CHECKING:
+    from collections.abc import Sequence
+
     from runloop_local.sandbox.frames import Message
     from runloop_local.sandbox.rootfs import Owner
 
 
-@dataclass(frozen=True, slots=True)
-class DetachedMount:
+class DetachedMount(NamedTuple):
     """A detached mount and its mount point."""
 
     descriptor: int
@@ -35,8 +35,7 @@ class DetachedMount:
         return stat.S_ISDIR(os.fstat(self.descriptor).st_mode)
 
 
-@dataclass(frozen=True, slots=True)
-class MountContext:
+class MountContext(NamedTuple):
     """The sandbox that mounts are prepared for."""
 
     folder: str
@@ -58,7 +57,7 @@ def prepare(mounts: list[Message], context: MountContext) -> list[DetachedMount]
     return [makers[mount["kind"]](mount, number, context) for number, mount in enumerate(mounts)]
 
 
-def attach(trees: list[DetachedMount], owner: Owner) -> list[str]:
+def attach(trees: Sequence[DetachedMount], owner: Owner) -> list[str]:
     """Attach the mounts, with the sandbox's root as working directory; returns the mount points that were created."""
     made: list[str] = []
     for tree in trees:

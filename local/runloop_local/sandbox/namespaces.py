@@ -8,9 +8,10 @@ import os
 import resource
 import sys
 from contextlib import suppress
-from dataclasses import asdict, dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING, Literal
+from typing import TYPE_CHECKING, Literal, NamedTuple
+
+import msgspec
 
 from runloop_local.sandbox import capture, disks, egress, link, merge, mounts, rootfs
 from runloop_local.sandbox.agent_sandbox import AgentSandbox
@@ -86,16 +87,14 @@ def available_drivers() -> tuple[DriverName, ...]:
     return ("idmapped", "root") if os.getuid() == 0 else ("unprivileged",)
 
 
-@dataclass(slots=True)
-class CaptureStatus:
+class CaptureStatus(msgspec.Struct):
     """Whether programs that use no proxy have a network, as the last sandbox found."""
 
     problem: str | None = None
     """Why they have none."""
 
 
-@dataclass(frozen=True, slots=True)
-class SharedResources:
+class SharedResources(NamedTuple):
     """The resources that all sandboxes of one isolation share."""
 
     store: disks.Store
@@ -376,9 +375,9 @@ def _message(mount: Mount) -> Message:
         case MemoryMount():
             return {**found, "size": mount.size}
         case FileMount():
-            return {**found, "content": mount.content, **asdict(mount.ownership)}
+            return {**found, "content": mount.content, **mount.ownership._asdict()}
         case CacheMount():
-            return {**found, "folder": disks.Caches.content(mount.name), **asdict(mount.ownership)}
+            return {**found, "folder": disks.Caches.content(mount.name), **mount.ownership._asdict()}
         case DiskMount():
             return {**found, "layers": mount.layers, "source": mount.source}
 

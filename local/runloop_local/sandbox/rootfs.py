@@ -9,8 +9,8 @@ import errno
 import os
 import shutil
 import stat
-from dataclasses import dataclass
 from functools import cache
+from typing import NamedTuple
 
 from runloop_local.sandbox import host_mounts, linux
 from runloop_local.sandbox.base import SCRATCH, is_image
@@ -51,8 +51,7 @@ _LOCKED = ("sys", "irq", "bus", "fs")
 _MOUNT_POINTS = ("proc", "sys", "dev", "run")
 
 
-@dataclass(frozen=True, slots=True)
-class IdMapping:
+class IdMapping(NamedTuple):
     """The user namespaces of idmapped mounts."""
 
     machine: int
@@ -61,8 +60,7 @@ class IdMapping:
     """For the disks and layers of sandboxes."""
 
 
-@dataclass(frozen=True, slots=True)
-class Owner:
+class Owner(NamedTuple):
     """The ownership of a sandbox's files, as the file system sees it."""
 
     uid: int = 0

@@ -6,8 +6,7 @@ import ctypes
 import errno
 import platform
 import struct
-from dataclasses import dataclass
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, NamedTuple
 
 from runloop_local.sandbox import linux, syscalls
 from runloop_local.sandbox.syscalls import Action, Check
@@ -29,8 +28,7 @@ _MACHINES = {
 """The audit architectures of the programs that a machine runs, and the column of their system call numbers."""
 
 
-@dataclass(frozen=True, slots=True)
-class Policy:
+class Policy(NamedTuple):
     """The rules of a filter; every other known call is allowed."""
 
     refused: Mapping[Action, tuple[syscalls.Numbers, ...]]
@@ -70,8 +68,7 @@ def _policy(refused: Mapping[Action, list[syscalls.Numbers]], checks: tuple[Chec
     return Policy({action: tuple(calls) for action, calls in refused.items()}, checks)
 
 
-@dataclass(frozen=True, slots=True)
-class _Instruction:
+class _Instruction(NamedTuple):
     """An instruction or a label. The target of a jump is a label, or the number of instructions to skip."""
 
     code: int = 0

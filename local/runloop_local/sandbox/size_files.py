@@ -10,10 +10,9 @@ import os
 import re
 import time
 from collections.abc import Mapping
-from dataclasses import dataclass
 from functools import cache
 from pathlib import Path
-from typing import TYPE_CHECKING, Protocol
+from typing import TYPE_CHECKING, NamedTuple, Protocol
 
 from runloop_local.sandbox import linux
 from runloop_local.sandbox.linux import BIND, NO_DEV, NO_EXEC, NO_SUID, READ_ONLY, REMOUNT
@@ -29,8 +28,7 @@ _STAT_BYTES, _FILE_BYTES = 1 << 20, 1 << 16
 _NUMBER = re.compile(r"^(processor\s*:\s*)\d+$", re.MULTILINE)
 
 
-@dataclass(frozen=True, slots=True)
-class ShownSize:
+class ShownSize(NamedTuple):
     """The size that programs are to see."""
 
     memory_bytes: int
@@ -38,8 +36,7 @@ class ShownSize:
     """The processors of this machine that are the sandbox's."""
 
 
-@dataclass(frozen=True, slots=True)
-class MemoryUse:
+class MemoryUse(NamedTuple):
     """The memory that a sandbox uses, in bytes."""
 
     used: int

@@ -7,9 +7,8 @@ are those of x86-64, 32-bit x86 and the generic table (aarch64 and later machine
 from __future__ import annotations
 
 import errno
-from dataclasses import dataclass
 from enum import IntEnum
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, NamedTuple
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -37,8 +36,7 @@ class Action(IntEnum):
     """As on a file system without extended attributes."""
 
 
-@dataclass(frozen=True, slots=True)
-class Refused:
+class Refused(NamedTuple):
     """Calls that are refused whatever their arguments."""
 
     reason: str
@@ -46,8 +44,7 @@ class Refused:
     calls: Mapping[str, Numbers]
 
 
-@dataclass(frozen=True, slots=True)
-class Check:
+class Check(NamedTuple):
     """A call that is allowed if one argument is among `values`, or has none of `bits` set.
 
     `only_with` is another argument and bits: if it has none of them set, the call is allowed without this check.
@@ -64,8 +61,7 @@ class Check:
     and_also: tuple[int, int] | None = None
 
 
-@dataclass(frozen=True, slots=True)
-class Difference:
+class Difference(NamedTuple):
     """A deviation from Docker's default profile."""
 
     calls: str

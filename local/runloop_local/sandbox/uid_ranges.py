@@ -8,10 +8,9 @@ from __future__ import annotations
 import errno
 import fcntl
 import os
-from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, NamedTuple
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -23,8 +22,7 @@ _ACCOUNTS = ("passwd", "group")
 _SUBORDINATE = ("subuid", "subgid")
 
 
-@dataclass(frozen=True, slots=True)
-class Claim:
+class Claim(NamedTuple):
     """The resources that a sandbox holds exclusively while its processes run."""
 
     first_uid: int = 0

@@ -17,8 +17,7 @@ import struct
 import sys
 from collections import Counter
 from contextlib import suppress
-from dataclasses import dataclass
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, NamedTuple
 
 from runloop_local.sandbox import linux
 from runloop_local.sandbox.layer_archive import LayerError, Source, clean, members, shown
@@ -43,8 +42,7 @@ _LEFT_OUT = (errno.ENOTSUP, errno.ENOSPC, errno.E2BIG, errno.ERANGE, errno.EPERM
 _TYPES = "files, folders, links and pipes"
 
 
-@dataclass(frozen=True, slots=True)
-class Owners:
+class Owners(NamedTuple):
     """How a layer's owners, and what only the mounter's root may set, are kept on disk."""
 
     shift: int = 0

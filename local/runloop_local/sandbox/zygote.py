@@ -13,9 +13,8 @@ import signal
 import socket
 import sys
 from contextlib import suppress
-from dataclasses import dataclass, field
 from functools import partial
-from typing import TYPE_CHECKING, NoReturn
+from typing import TYPE_CHECKING, NamedTuple, NoReturn
 
 from runloop_local.sandbox import agent, frames, linux, plain, processes
 from runloop_local.sandbox.cpus import CpuAllocator
@@ -35,8 +34,7 @@ _MAX_REQUEST = 1 << 20
 _RETRY_SECONDS = 0.1
 
 
-@dataclass(frozen=True, slots=True)
-class DriverOperations:
+class DriverOperations(NamedTuple):
     """The operations of one isolation driver that the fork server runs."""
 
     start: Callable[[frames.Message, Claim, socket.socket, socket.socket], int]
@@ -58,8 +56,7 @@ class DriverOperations:
     """The pids of other children of this process."""
 
 
-@dataclass(frozen=True, slots=True)
-class _Held:
+class _Held(NamedTuple):
     """What a running sandbox holds of this machine."""
 
     claim: Claim
@@ -67,22 +64,24 @@ class _Held:
     """The processors that it may use; empty if that is not limited."""
 
 
-@dataclass(slots=True, eq=False)
 class _Sandbox:
     """A sandbox that has not ended."""
 
-    request: frames.Message
-    """The request that started it."""
-    held: _Held
-    first: int
-    """The pid of its first process; 0 once that has ended, and all in its PID namespace with it."""
-    sock: socket.socket
-    """Its end of the socket to the service, which whoever is its agent reads."""
-    handed: socket.socket
-    """Brings the namespaces, once they are set up."""
-    namespaces: dict[str, int] = field(default_factory=dict)
-    agent: int = 0
-    """The pid of its agent; 0 if it has none."""
+    def __init__(
+        self, request: frames.Message, held: _Held, first: int, sock: socket.socket, handed: socket.socket
+    ) -> None:
+        self.request = request
+        """The request that started it."""
+        self.held = held
+        self.first = first
+        """The pid of its first process; 0 once that has ended, and all in its PID namespace with it."""
+        self.sock = sock
+        """Its end of the socket to the service, which whoever is its agent reads."""
+        self.handed = handed
+        """Brings the namespaces, once they are set up."""
+        self.namespaces: dict[str, int] = {}
+        self.agent = 0
+        """The pid of its agent; 0 if it has none."""
 
     @property
     def number(self) -> int:

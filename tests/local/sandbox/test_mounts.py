@@ -141,3 +141,7 @@ async def test_only_empty_places_of_the_sandbox_itself_are_removed(tmp_path: Pat
     }
     assert left == {"@", "usr", "@/full", "@/full/file", "@/file", "@/a", "@/link", "@/dangling"}
     assert (outside / "empty").is_dir()
+
+
+def test_the_content_of_a_file_in_memory_is_in_no_message() -> None:
+    assert "canary" not in f"{FileMount('/run/key', 'canary')} {[FileMount('/run/key', 'canary')]}"
