@@ -143,5 +143,5 @@ async def test_only_empty_places_of_the_sandbox_itself_are_removed(tmp_path: Pat
     assert (outside / "empty").is_dir()
 
 
-def test_the_content_of_a_file_in_memory_is_in_no_message() -> None:
+async def test_the_content_of_a_file_in_memory_is_in_no_message() -> None:
     assert "canary" not in f"{FileMount('/run/key', 'canary')} {[FileMount('/run/key', 'canary')]}"
