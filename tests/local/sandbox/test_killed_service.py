@@ -6,7 +6,7 @@ import signal
 import subprocess
 import sys
 from collections.abc import Iterable, Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import Path
 
 import pytest
@@ -79,7 +79,8 @@ def kill_at_once(pids: Iterable[int]) -> None:
     """So that none of them sees another one's end."""
     for number in (signal.SIGSTOP, signal.SIGKILL):
         for pid in pids:
-            os.kill(pid, number)
+            with suppress(ProcessLookupError):  # a shell that has just ended by itself
+                os.kill(pid, number)
 
 
 async def open_and_close(folder: Path) -> None:
