@@ -16,7 +16,7 @@ import sys
 from typing import TYPE_CHECKING, NoReturn
 
 from runloop_local.sandbox import linux
-from runloop_local.sandbox.agent import HIGHEST_DESCRIPTOR, close_other_descriptors
+from runloop_local.sandbox.agent import close_other_descriptors
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Sequence
@@ -32,10 +32,13 @@ class FirstProcesses:
     def __init__(self, build: Callable[..., NoReturn]) -> None:
         """`build` sets a sandbox up, in a process beside the first one: it gets a socket to that, and descriptors."""
         self._socket, theirs = socket.socketpair()
+        # Its parent's signal alone would miss a parent that ends before a first process asks for that.
+        until_end, self._lives = os.pipe()
         self.pid = linux.fork()
         if not self.pid:
-            _serve(theirs, build)
+            _serve(theirs, until_end, build)
         theirs.close()
+        os.close(until_end)
 
     def fork(self, namespaces: int, groups: Sequence[int], descriptors: Sequence[int]) -> int:
         """Fork one into new namespaces of these kinds; returns its pid.
@@ -56,9 +59,9 @@ class FirstProcesses:
         return pid
 
 
-def _serve(requests: socket.socket, build: Callable[..., NoReturn]) -> NoReturn:
+def _serve(requests: socket.socket, until_end: int, build: Callable[..., NoReturn]) -> NoReturn:
     try:
-        close_other_descriptors(requests.fileno())
+        close_other_descriptors(requests.fileno(), until_end)
         linux.die_with_parent(signal.SIGKILL)
         signal.set_wakeup_fd(-1)
         linux.set_signal(signal.SIGINT)
@@ -77,7 +80,7 @@ def _serve(requests: socket.socket, build: Callable[..., NoReturn]) -> NoReturn:
             except OSError as error:
                 pid = -(error.errno or 1)
             if not pid:
-                _become_first(build, passed[:groups], passed[groups:])
+                _become_first(build, until_end, passed[:groups], passed[groups:])
             requests.send(_NUMBER.pack(pid))
             for fd in passed:
                 os.close(fd)
@@ -85,7 +88,9 @@ def _serve(requests: socket.socket, build: Callable[..., NoReturn]) -> NoReturn:
         os._exit(0)
 
 
-def _become_first(build: Callable[..., NoReturn], groups: Iterable[int], passed: Iterable[int]) -> NoReturn:
+def _become_first(
+    build: Callable[..., NoReturn], until_end: int, groups: Iterable[int], passed: Iterable[int]
+) -> NoReturn:
     try:
         for file in groups:  # before the first fork: what is forked from here on is counted, and ends with the group
             os.write(file, b"0")
@@ -105,9 +110,8 @@ def _become_first(build: Callable[..., NoReturn], groups: Iterable[int], passed:
             linux.make_undumpable()
             linux.die_with_parent(signal.SIGKILL)
             ours.send(_ENTERED)
-            os.closerange(3, HIGHEST_DESCRIPTOR)
-            while True:
-                signal.pause()
+            close_other_descriptors(until_end)
+            os.read(until_end, 1)  # it ends when the helper does, and nobody writes to it
     finally:
         os._exit(1)
 

@@ -12,6 +12,7 @@ import os
 import signal
 import socket
 import sys
+from contextlib import suppress
 from pathlib import Path
 from typing import TYPE_CHECKING, NoReturn
 
@@ -34,6 +35,8 @@ if TYPE_CHECKING:
 
 MAX_REQUEST = 1 << 20
 """The size in bytes of a request to start a sandbox."""
+_PASSES = 100
+"""The most passes over all processes until none is found that another one has forked meanwhile."""
 _TMPFS_FOLDERS = ("/run", "/dev/shm")  # noqa: S108 - a sandbox's own
 _SHARED_MEMORY = ("/proc/sysvipc/shm", "/proc/sysvipc/sem", "/proc/sysvipc/msg")
 """Tables of System V IPC objects, each with one header line."""
@@ -162,28 +165,21 @@ def _has_ended() -> bool:
 
 
 def _signal_all(number: int, _groups: set[int]) -> None:
-    """Send a signal to every process but PID 1, by a child: this process would reach those of the machine."""
-    pid = _fork()
-    if not pid:
-        _signal_and_exit(number)
-    status = os.waitstatus_to_exitcode(os.waitpid(pid, 0)[1])
-    if status > 0:
-        raise OSError(status, os.strerror(status))
+    """Send a signal to every process but PID 1.
 
-
-def _signal_and_exit(number: int) -> NoReturn:
-    status = errno.EPERM
-    try:
-        # A process whose parent is in the PID namespace above has none by its own.
-        if not os.getppid():
-            os.kill(-1, number)
-            status = 0
-    except ProcessLookupError:
-        status = 0  # there is nothing but PID 1
-    except OSError as error:
-        status = error.errno or status
-    finally:
-        os._exit(status)
+    By their folders in /proc, as their numbers are others outside of the PID namespace. A child inside could be stopped
+    before it is done, and there may be no room for one more process.
+    """
+    signalled: set[int] = set()
+    for _ in range(_PASSES):
+        found = {*_pids()} - signalled
+        for pid in sorted(found):  # parents first, which would notice that a child has stopped
+            with suppress(FileNotFoundError, ProcessLookupError):
+                linux.send_signal(f"/proc/{pid}", number)
+        if not found or number != signal.SIGSTOP:
+            return
+        signalled |= found
+    raise OSError(errno.EBUSY, "its processes fork faster than they can be stopped")
 
 
 def _is_idle() -> bool:

@@ -8,6 +8,7 @@ import re
 import secrets
 import signal
 import subprocess
+import sys
 from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import asynccontextmanager
 from pathlib import Path
@@ -275,3 +276,59 @@ async def test_the_process_that_forks_pid_1s_is_replaced_with_the_helper(way: st
         await sandbox.start()
         assert [await output(each, "echo back") for each in (sandbox, other)] == ["back", "back"]
         assert helper_of(isolation) != helper
+
+
+_ENDS_TOO_EARLY = """
+import os, signal, socket
+from runloop_local.sandbox import first_process, linux
+
+def build(first, helper):
+    socket.socket(fileno=helper).recv(1)  # until the helper has ended
+    first_process.settle(first, [])
+    os._exit(0)
+
+firsts = first_process.FirstProcesses(build)
+ours, theirs = socket.socketpair()
+print(firsts.fork(linux.NEW_PIDS, [], [theirs.fileno()]), flush=True)
+os.kill(os.getpid(), signal.SIGKILL)
+"""
+
+
+@pytest.mark.skipif(os.getuid() != 0, reason="needs a PID namespace without a user namespace")
+async def test_pid_1_ends_with_a_helper_that_was_killed_before_pid_1_was_ready() -> None:
+    argv = (sys.executable, "-c", _ENDS_TOO_EARLY)
+    helper = await asyncio.create_subprocess_exec(*argv, stdout=asyncio.subprocess.PIPE)
+    assert helper.stdout
+    first = int(await helper.stdout.readline())
+    await until(lambda: not first_of_namespace(first), "PID 1 to have ended")
+
+
+@namespaces_only
+async def test_all_processes_are_paused_where_no_more_can_be_started(way: str, tmp_path: Path) -> None:
+    if way == "none":
+        return
+    async with opened(way, tmp_path, 0.05) as isolation:
+        if not isolation._helper.groups.has("pids"):
+            return
+        sandbox = await isolation.create("box")
+        sandbox.limit(LIMITS._replace(processes=20))
+        await sandbox.start()
+        time = marker()
+        await run(sandbox, f"while :; do setsid sleep {time} & done >/dev/null 2>&1")
+        await start(sandbox, f"exec sleep {time}")  # in place of the shell
+        with pytest.raises(SandboxError, match="no more processes"):
+            await run(sandbox, "true")
+
+        def sleeping() -> list[int]:
+            return [pid for pid in processes_with(f"sleep\0{time}") if state_of(pid) == "S"]
+
+        await until(lambda: len(sleeping()) > 10)
+        paused = sleeping()
+        copying = asyncio.create_task(sandbox.snapshot("one"))
+        seen = set()
+        while not copying.done():
+            seen.add("".join({state_of(pid) for pid in paused}))
+            await asyncio.sleep(0)
+        await copying
+        assert "T" in seen
+        await until(lambda: {*paused} <= {*sleeping()})
