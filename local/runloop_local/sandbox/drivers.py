@@ -151,8 +151,9 @@ class IdmappedDriver:
         return NEW_PIDS | NEW_MOUNTS
 
     def prepare(self, folder: str) -> None:
-        """Create the mount points of the host's folders."""
+        """Create the mount points of the host's folders, and prepare to create user namespaces."""
         rootfs.prepare_lowest(folder)
+        linux.raise_process_limit()
 
     def claim(self, request: Message) -> Claim:
         """Take a range of uids, and the user namespace that maps the owners of the disk's files to it."""
@@ -178,16 +179,11 @@ class IdmappedDriver:
 
     def build(self, request: Message, claim: Claim, network: int) -> tuple[Root, list[str], Namespaces]:
         """Mount as host root, then become the sandbox's root, which has no rights outside."""
-        # A separate process creates the user namespaces while this one goes on.
-        makes = linux.UserNamespaces(claim.first_uid)
-        makes.begin()
-        users, (disks,) = makes.finish(f"0 {claim.first_uid} {uid_ranges.SIZE}"), claim.descriptors
-        makes.begin()
+        (disks,) = claim.descriptors
+        users = linux.user_namespace(f"0 {claim.first_uid} {uid_ranges.SIZE}", claim.first_uid)
         owner = Owner(claim.first_uid, "redirect_dir=on,", IdMapping(users, disks))
         root = mount_root(request, owner, FIRST_UID_ON_DISK)
         rootfs.mask_proc()
-        # Its maker has the same mounts, and the kernel would refuse it while the root changes.
-        makes.wait()
         made = root.enter()
         # Last, as mounting with host root's rights ends here: the sandbox's root has none over these mounts.
         linux.enter(users, NEW_USERS)
@@ -197,8 +193,7 @@ class IdmappedDriver:
         linux.unshare(NEW_HOSTNAME | NEW_IPC | network)
         set_up_network(network)
         # For commands, so that they have no rights over PID 1 and the agents.
-        commands = makes.finish(f"0 0 {uid_ranges.SIZE}")
-        makes.end()
+        commands = linux.user_namespace(f"0 0 {uid_ranges.SIZE}")
         return root, made, {"user": users, "commands": commands}
 
     def enter(self, namespaces: Namespaces) -> None:

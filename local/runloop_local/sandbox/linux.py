@@ -9,11 +9,10 @@ import platform
 import re
 import resource
 import signal
-import socket
 import struct
-from contextlib import contextmanager
+from contextlib import contextmanager, nullcontext
 from pathlib import Path
-from typing import TYPE_CHECKING, NoReturn
+from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping
@@ -23,7 +22,7 @@ _libc = ctypes.CDLL(None, use_errno=True)
 _libc_with_lock = ctypes.PyDLL(None, use_errno=True)
 """The same, but Python's lock is held meanwhile, as `fork` needs it."""
 
-for _name in ("syscall", "signal", "setns", "prctl"):
+for _name in ("syscall", "signal", "setns", "prctl", "clone"):
     getattr(_libc, _name)  # looked up once, before any fork
 
 _PR_SET_PDEATHSIG = 1
@@ -104,6 +103,14 @@ RECURSIVE, PRIVATE, SLAVE = 16384, 1 << 18, 1 << 19
 
 _CLONE = 56 if platform.machine() == "x86_64" else 220
 _ZEROS = [ctypes.c_long(0)] * 4
+_SHARED_MEMORY, _DESCRIPTOR = 0x100, 0x1000
+_ANY_CHILD = 0x40000000
+"""An option of waiting: also for a child that sends no signal when it ends."""
+_SLEEPER_SECONDS = 60
+"""After that the process that holds a new user namespace ends by itself, if this one was killed meanwhile."""
+_sleep = ctypes.cast(_libc.sleep, ctypes.c_void_p)
+_stack = ctypes.create_string_buffer(1 << 14)
+_stack_top = ctypes.c_void_p(ctypes.addressof(_stack) + len(_stack) & ~15)
 _DEFAULT, _IGNORE = ctypes.c_void_p(0), ctypes.c_void_p(1)
 _DETACH = 2
 _MOVE = 8192
@@ -230,79 +237,66 @@ def open_in_root(root: str, path: str) -> int:
         os.close(folder)
 
 
-class UserNamespaces:
-    """A process that creates user namespaces, each nested in the one before.
+def user_namespace(ids: str, creator: int | None = None) -> int:
+    """A descriptor of a new user namespace with this uid and gid map, which the caller must be allowed to write.
 
-    The kernel also charges what is used in a namespace to the uid that created it: `maker`, by default the caller's.
+    The kernel also charges what is used in it to the uid that created it, by default the caller's.
     """
-
-    def __init__(self, maker: int | None = None) -> None:
-        self._socket, theirs = socket.socketpair()
-        self._made: int | None = None
-        """The folder in /proc of the process that has made one."""
-        self._pid = fork()
-        if not self._pid:
-            self._socket.close()
-            _make_user_namespaces(maker, theirs)
-        theirs.close()
-
-    def begin(self) -> None:
-        """Start creating the next namespace; the caller can go on meanwhile."""
-        self._socket.send(b"n")
-
-    def wait(self) -> None:
-        """Wait until that namespace has been made."""
-        if self._made is None:
-            # The process has ended, as it was not allowed to: the socket ends with it.
-            _, descriptors, _, _ = socket.recv_fds(self._socket, 1, 1)
-            if not descriptors:
-                raise OSError(errno.EPERM, "user namespaces are not allowed on this machine")
-            self._made = descriptors[0]
-
-    def finish(self, ids: str) -> int:
-        """A descriptor of that namespace, with this uid and gid map, which the caller must be allowed to write."""
-        self.wait()
-        process, self._made = self._made, None
-        try:
-            for name in ("uid_map", "gid_map"):
-                write(name, ids, process)
-            return os.open("ns/user", os.O_RDONLY | os.O_CLOEXEC, dir_fd=process)
-        finally:
-            if process is not None:
-                os.close(process)
-
-    def end(self) -> None:
-        """Tell the process to end; it has to be reaped then."""
-        self._socket.close()
-
-    def reap(self) -> None:
-        """Wait for its end."""
-        os.waitpid(self._pid, 0)
-
-
-def _make_user_namespaces(maker: int | None, requests: socket.socket) -> NoReturn:
+    process = _sleeper(creator)
     try:
-        die_with_parent(signal.SIGKILL)
-        if maker is not None:
-            _become_with_all_capabilities(maker)
-        # By no number, which may be another one in the PID namespace that /proc shows.
-        process = os.open("/proc/self", os.O_PATH | os.O_DIRECTORY | os.O_CLOEXEC)
-        while requests.recv(1):
-            # Nested in the one before: a process cannot go back, so each namespace is made from within the last.
-            unshare(NEW_USERS)
-            make_dumpable()  # otherwise the parent namespace could not write the maps
-            socket.send_fds(requests, [b"x"], [process])
+        number = _number_in_proc(process)
+        for name in ("uid_map", "gid_map"):
+            write(f"/proc/{number}/{name}", ids)
+        return os.open(f"/proc/{number}/ns/user", os.O_RDONLY | os.O_CLOEXEC)
     finally:
-        os._exit(0)
+        signal.pidfd_send_signal(process, signal.SIGKILL)
+        os.waitid(os.P_PIDFD, process, os.WEXITED | _ANY_CHILD)
+        os.close(process)
 
 
-def _become_with_all_capabilities(uid: int) -> None:
-    """Become this uid but keep all capabilities, without which some machines forbid creating user namespaces."""
+def _sleeper(creator: int | None) -> int:
+    """A descriptor of a new process that sleeps in a new user namespace.
+
+    It shares this one's memory, as to copy that would take ten times as long as to make the namespace; a function of
+    the C library is all that it runs.
+    """
+    descriptor = ctypes.c_int()
+    made = ctypes.c_void_p(_SLEEPER_SECONDS), ctypes.byref(descriptor)
+    with nullcontext() if creator is None else _with_effective_uid(creator):
+        pid = _libc.clone(_sleep, _stack_top, NEW_USERS | _SHARED_MEMORY | _DESCRIPTOR, *made)
+        number = ctypes.get_errno()
+    if pid < 0:
+        if number in (errno.EPERM, errno.ENOSPC):  # the second is that of their greatest number, 0 perhaps
+            raise OSError(errno.EPERM, "user namespaces are not allowed on this machine")
+        raise OSError(number, os.strerror(number))
+    return descriptor.value
+
+
+def _number_in_proc(process: int) -> int:
+    """The number of a process in /proc, which may be of another PID namespace than this process is in."""
+    file = os.open(f"/proc/self/fdinfo/{process}", os.O_RDONLY | os.O_CLOEXEC)
+    try:
+        return int(os.read(file, 1 << 12).partition(b"\nPid:")[2].split(b"\n", 1)[0])
+    finally:
+        os.close(file)
+
+
+@contextmanager
+def _with_effective_uid(uid: int) -> Iterator[None]:
+    """Have this uid but all capabilities, without which some machines forbid creating user namespaces."""
+    call("prctl", _PR_SET_SECUREBITS, _NO_SETUID_FIXUP, 0, 0, 0)  # or seteuid would clear the effective ones
+    os.seteuid(uid)
+    try:
+        yield
+    finally:
+        os.seteuid(0)
+        call("prctl", _PR_SET_SECUREBITS, 0, 0, 0, 0)
+
+
+def raise_process_limit() -> None:
+    """Allow this process and its forks as many processes as it may: that is the limit of user namespaces they make."""
     most = resource.getrlimit(resource.RLIMIT_NPROC)[1]
-    resource.setrlimit(resource.RLIMIT_NPROC, (most, most))  # the limit of all that a namespace holds
-    call("prctl", _PR_SET_SECUREBITS, _NO_SETUID_FIXUP, 0, 0, 0)  # or setresuid would clear the capabilities
-    become(uid)
-    die_with_parent(signal.SIGKILL)  # which a change of account undoes
+    resource.setrlimit(resource.RLIMIT_NPROC, (most, most))
 
 
 def become(uid: int) -> None:
@@ -311,17 +305,6 @@ def become(uid: int) -> None:
     os.setgroups([])
     os.setresgid(uid, uid, uid)
     os.setresuid(uid, uid, uid)
-
-
-def user_namespace(ids: str) -> int:
-    """A descriptor of a new user namespace with this uid and gid map."""
-    namespaces = UserNamespaces()
-    try:
-        namespaces.begin()
-        return namespaces.finish(ids)
-    finally:
-        namespaces.end()
-        namespaces.reap()
 
 
 def enter_own_user_namespace() -> None:
