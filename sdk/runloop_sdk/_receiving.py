@@ -9,7 +9,9 @@ from __future__ import annotations
 import asyncio
 import os
 import socket
+import time
 from collections.abc import Callable
+from contextlib import suppress
 from typing import BinaryIO
 
 from ._local_files import local_file
@@ -17,8 +19,8 @@ from ._messages import TransportError
 from ._sockets import is_readable
 
 _BUFFER = 1 << 20
-_BURST = 16 << 20
-"""Bytes to move before it is looked whether the caller was cancelled."""
+_BURST_SECONDS = 0.05
+"""The time to move data before it is looked whether the caller was cancelled."""
 _POLL_TIMEOUT_MS = 10
 """The time for which the thread waits for more: the server of a fast connection needs less."""
 
@@ -37,7 +39,7 @@ class Receiver:
 
     async def receive(self, most: int) -> int:
         """Write up to `most` bytes to the file as long as they come; returns their number, 0 if none is there."""
-        return await _in_thread(lambda: self._burst(min(most, _BURST)))
+        return await _in_thread(lambda: self._burst(most))
 
     def watch(self, readable: Callable[[], object]) -> None:
         """Call this whenever there is something to receive, until `unwatch`."""
@@ -52,8 +54,8 @@ class Receiver:
         self._socket.close()
 
     def _burst(self, most: int) -> int:
-        moved = 0
-        while moved < most:
+        moved, end = 0, time.monotonic() + _BURST_SECONDS
+        while moved < most and time.monotonic() < end:
             try:
                 count = self._socket.recv_into(self._buffer, min(len(self._buffer), most - moved))
             except BlockingIOError:
@@ -82,5 +84,6 @@ async def _in_thread(work: Callable[[], int]) -> int:
     try:
         return await asyncio.shield(running)
     finally:
-        if not running.done():
-            await asyncio.wait({running})
+        while not running.done():
+            with suppress(asyncio.CancelledError):  # once more: the first one is raised already
+                await asyncio.wait({running})

@@ -3,10 +3,12 @@
 import asyncio
 import os
 import sys
+import time
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
+from io import FileIO
 from pathlib import Path
-from typing import BinaryIO
+from typing import TYPE_CHECKING, BinaryIO
 
 import pytest
 
@@ -14,7 +16,10 @@ from runloop_sdk import APIConnectionError, APITimeoutError, AsyncRunloopSDK, Lo
 from runloop_sdk._transport import Transport
 from tests.sdk.raw_server import RawServer, serving, whole
 from tests.sdk.test_transport import BODIES, GET, connect
-from tests.waiting import PATIENCE
+from tests.waiting import PATIENCE, until
+
+if TYPE_CHECKING:
+    from typing_extensions import Buffer
 
 LARGE = os.urandom(20_000_001)
 STALLED = whole(LARGE)[:-1]
@@ -126,6 +131,57 @@ async def test_cancelled_download_closes_its_connection_at_once(tmp_path: Path) 
         with pytest.raises(asyncio.CancelledError):
             await task
         await asyncio.wait_for(server.closed.wait(), PATIENCE)
+
+
+async def test_steady_trickle_is_told_and_cancelled_as_soon_as_silence(tmp_path: Path) -> None:
+    async def trickle(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        await reader.readuntil(b"\r\n\r\n")
+        writer.write(b"HTTP/1.1 200 OK\r\ncontent-length: 30000000\r\n\r\n")
+        while not writer.is_closing():
+            writer.write(b"x")
+            await asyncio.sleep(0.001)
+
+    sizes: list[int] = []
+    async with serving(trickle) as url:
+        transport = connect(url)
+        with (tmp_path / "x").open("wb", buffering=0) as file:
+            task = asyncio.create_task(save(transport, file, sizes))
+            await until(lambda: len(sizes) > 3, "pieces of the body")
+            began = time.monotonic()
+            task.cancel()
+            with pytest.raises(asyncio.CancelledError):
+                await task
+            assert time.monotonic() - began < 2
+        await transport.aclose()
+
+
+async def test_download_that_is_cancelled_twice_leaves_its_file_to_nobody(tmp_path: Path) -> None:
+    server = RawServer(STALLED, stays=True)
+    async with server.serve() as url:
+        transport = connect(url)
+        with SlowFile(tmp_path / "x", "wb") as file:
+            task = asyncio.create_task(saved(transport, file))
+            await until(lambda: file.writing, "the thread to write")
+            task.cancel()
+            await asyncio.sleep(0)
+            await asyncio.sleep(0)
+            task.cancel()
+            with pytest.raises(asyncio.CancelledError):
+                await task
+            assert not file.writing
+        await transport.aclose()
+
+
+class SlowFile(FileIO):
+    writing = False
+
+    def write(self, data: "Buffer", /) -> int:
+        self.writing = True
+        time.sleep(0.2)
+        try:
+            return super().write(data)
+        finally:
+            self.writing = False
 
 
 async def test_download_ends_with_its_client(tmp_path: Path) -> None:
