@@ -242,20 +242,20 @@ def user_namespace(ids: str, creator: int | None = None) -> int:
 
     The kernel also charges what is used in it to the uid that created it, by default the caller's.
     """
-    process = _sleeper(creator)
+    pid, process = _sleeper(creator)
     try:
         number = _number_in_proc(process)
         for name in ("uid_map", "gid_map"):
             write(f"/proc/{number}/{name}", ids)
         return os.open(f"/proc/{number}/ns/user", os.O_RDONLY | os.O_CLOEXEC)
     finally:
-        signal.pidfd_send_signal(process, signal.SIGKILL)
-        os.waitid(os.P_PIDFD, process, os.WEXITED | _ANY_CHILD)
+        os.kill(pid, signal.SIGKILL)
+        os.waitpid(pid, _ANY_CHILD)
         os.close(process)
 
 
-def _sleeper(creator: int | None) -> int:
-    """A descriptor of a new process that sleeps in a new user namespace.
+def _sleeper(creator: int | None) -> tuple[int, int]:
+    """The number of a new process that sleeps in a new user namespace, and a descriptor of it.
 
     It shares this one's memory, as to copy that would take ten times as long as to make the namespace; a function of
     the C library is all that it runs.
@@ -269,7 +269,7 @@ def _sleeper(creator: int | None) -> int:
         if number in (errno.EPERM, errno.ENOSPC):  # the second is that of their greatest number, 0 perhaps
             raise OSError(errno.EPERM, "user namespaces are not allowed on this machine")
         raise OSError(number, os.strerror(number))
-    return descriptor.value
+    return pid, descriptor.value
 
 
 def _number_in_proc(process: int) -> int:
