@@ -21,10 +21,11 @@ import time
 from types import MappingProxyType
 from typing import TYPE_CHECKING, NamedTuple, NoReturn
 
-from runloop_local.sandbox import accounts, frames, shells, terminal, tools
+from runloop_local.sandbox import accounts, frames, program, terminal, tools
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
+    from contextlib import AbstractContextManager
 
     from runloop_local.sandbox.size_files import Refresh
 
@@ -62,6 +63,8 @@ class AgentBackend(NamedTuple):
     """Brings files up to date that show what the sandbox uses."""
     fork: Callable[[], int] = os.fork
     """Fork the process that becomes a command."""
+    acting_as: Callable[[str], AbstractContextManager[None]] | None = None
+    """Act as the account `user` or `root` for a while, under the limits of commands; None if only children can."""
     rest_seconds: float | None = None
     """The time without requests and commands after which the agent leaves; None if the sandbox would end with it."""
 
@@ -162,12 +165,29 @@ class Agent:
     def _spawn(self, request: frames.Message, passed: list[int]) -> None:
         if self._backend.refresh is not None:
             self._backend.refresh(soon=True)
-        pid = self._backend.fork()
-        if not pid:
-            self._become_command(request, passed)
+        pid = self._start_program(request, passed) or self._fork(request, passed)
         # Noted before the next look at SIGCHLD: a command that ends at once is reaped by that look, not before.
         self._commands[pid] = request["id"]
         self._groups.add(pid)
+
+    def _start_program(self, request: frames.Message, passed: list[int]) -> int:
+        """Start a command without a copy of this process; returns its pid, or 0 if it has to be forked."""
+        acting_as, user = self._backend.acting_as, request["user"]
+        if acting_as is None or user not in _OWN_ACCOUNTS or request.get("tool") or "terminal" in request:
+            return 0
+        try:
+            with acting_as(user):
+                return program.start(request["argv"], request["cwd"], request["env"], passed)
+        except BlockingIOError:  # no more processes
+            raise
+        except (OSError, ValueError):
+            return 0  # a forked child fails in the same way, and says why on the command's stderr
+
+    def _fork(self, request: frames.Message, passed: list[int]) -> int:
+        pid = self._backend.fork()
+        if not pid:
+            self._become_command(request, passed)
+        return pid
 
     def _become_command(self, request: frames.Message, passed: list[int]) -> NoReturn:
         try:
@@ -183,7 +203,7 @@ class Agent:
                 terminal.take(request)
             if request.get("tool"):
                 os._exit(tools.run(request["argv"]))
-            run_program(request["argv"], request["cwd"], environment)
+            program.become(request["argv"], request["cwd"], environment)
         except BaseException as error:  # noqa: BLE001 - a forked child must not return into the agent's loop
             os.write(2, f"{error}\n".encode(errors="replace"))
         finally:
@@ -231,31 +251,6 @@ class Agent:
             with contextlib.suppress(BlockingIOError):  # the service waits until it is connected
                 outgoing.connect((request["host"], request["port"]))
             frames.send(self._sock, {"id": request["id"]}, [outgoing.fileno()])
-
-
-def run_program(argv: list[str], cwd: str, environment: dict[str, str]) -> NoReturn:
-    """Execute this program; on failure write the reason to stderr and exit with 127 or 126, as a shell does."""
-    program, *arguments = argv
-    if shells.is_one(program) and not (program := shells.find(program)):
-        os.write(2, f"{shells.missing(argv[0])}\n".encode())
-        os._exit(127)
-    try:
-        os.chdir(cwd)
-    except OSError as error:
-        _give_up(f"{cwd}: {os.strerror(error.errno or 0)}", error)
-    try:
-        os.execvpe(program, [program, *arguments], _with_shell(environment))  # noqa: S606 - that is its purpose
-    except OSError as error:
-        _give_up(shells.not_started(program, error), error)
-
-
-def _give_up(said: str, error: OSError) -> NoReturn:
-    os.write(2, f"{said}\n".encode(errors="replace"))
-    os._exit(127 if isinstance(error, FileNotFoundError) else 126)
-
-
-def _with_shell(environment: dict[str, str]) -> dict[str, str]:
-    return environment if "SHELL" in environment else {**environment, "SHELL": shells.find(shells.LOGIN)}
 
 
 def child_wakeups() -> int:

@@ -43,8 +43,9 @@ _KINDS = {
     "ipc": NEW_IPC,
     "net": NEW_NETWORK,
     "user": NEW_USERS,
+    "commands": NEW_USERS,
 }
-"""The namespaces of a sandbox, by their names in /proc/self/ns."""
+"""The namespaces of a sandbox, by their names in /proc/self/ns, and the user namespace of its commands."""
 _UNSHARED = ("uts", "ipc", "net")
 
 Namespaces = dict[str, int]
@@ -76,7 +77,7 @@ class IsolationDriver(Protocol):
     calls: seccomp.Filter
     """The system calls that commands may make."""
     has_accounts: bool
-    """True if files of disks can belong to other accounts than root."""
+    """True if a sandbox has several accounts: files can belong to each, and an agent can act as each."""
     held_by_first: tuple[str, ...]
     """The namespaces that PID 1 enters once they are made, in this order."""
 
@@ -126,6 +127,11 @@ def _enter(namespaces: Namespaces, *names: str) -> None:
     for name in names:
         if name in namespaces:
             linux.enter(namespaces[name], _KINDS[name])
+
+
+def uid_of(user: str) -> int:
+    """The uid of `user` or `root`, where a sandbox has several accounts."""
+    return 0 if user == "root" else _USER
 
 
 def for_commands(namespaces: Namespaces) -> Namespaces:
@@ -192,19 +198,18 @@ class IdmappedDriver:
         # Unshared inside the user namespace, which therefore owns them: the sandbox's root configures its network.
         linux.unshare(NEW_HOSTNAME | NEW_IPC | network)
         set_up_network(network)
-        # For commands, so that they have no rights over PID 1 and the agents.
+        # For commands and agents: who is in it has no rights over PID 1.
         commands = linux.user_namespace(f"0 0 {uid_ranges.SIZE}")
         return root, made, {"user": users, "commands": commands}
 
     def enter(self, namespaces: Namespaces) -> None:
-        """Enter them as host root, and become the sandbox's root."""
+        """Enter them as host root, and become the root of commands."""
         _enter(namespaces, *_KINDS)
         linux.become(0)
 
     def become(self, user: str, namespaces: Namespaces) -> None:
-        """Enter a child user namespace with the same accounts."""
-        linux.enter(namespaces["commands"], NEW_USERS)
-        linux.become(0 if user == "root" else _USER)
+        """Switch to the account; the agent has entered the user namespace of commands."""
+        linux.become(uid_of(user))
 
     def as_owner(self) -> None:
         """Do nothing: the helper is root."""
@@ -244,13 +249,14 @@ class RootDriver:
         return root, root.enter(), {}
 
     def enter(self, namespaces: Namespaces) -> None:
-        """Enter them, and drop the capabilities that commands may not have."""
+        """Enter them, without the groups and capabilities that commands may not have."""
         _enter(namespaces, *_KINDS)
+        linux.become(0)
         linux.drop_capabilities(_CAPABILITIES)
 
     def become(self, user: str, namespaces: Namespaces) -> None:
         """Switch to the host's uid of the same number."""
-        linux.become(0 if user == "root" else _USER)
+        linux.become(uid_of(user))
 
     def as_owner(self) -> None:
         """Do nothing: the helper is root."""

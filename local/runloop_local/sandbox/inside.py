@@ -24,12 +24,16 @@ from runloop_local.sandbox.agent import (
     refuse,
     request_limits,
     reset_signals,
+    set_rlimits,
+    use_cpus,
 )
 from runloop_local.sandbox.linux import NEW_NETWORK
 from runloop_local.sandbox.size_files import GroupMemory, MemoryUse, SizeFiles
 from runloop_local.sandbox.uid_ranges import Claim
 
 if TYPE_CHECKING:
+    from contextlib import AbstractContextManager
+
     from runloop_local.sandbox.drivers import IsolationDriver, Namespaces
     from runloop_local.sandbox.frames import Message
 
@@ -120,7 +124,12 @@ def serve(driver: IsolationDriver, request: Message, sock: socket.socket, namesp
     linux.make_undumpable()
     linux.die_with_parent(signal.SIGKILL)
     driver.calls.apply()  # inherited by all commands; last, as it forbids what was needed to enter
-    refresh = None
+    rlimits, cpus, acting_as, refresh = request_limits(request), tuple(request["cpus"]), None, None
+    if driver.has_accounts:
+        # Once for all: nothing is left to do in a child of which no code of this process runs.
+        set_rlimits(rlimits)
+        use_cpus(cpus)
+        rlimits, cpus, acting_as = {}, (), _acting_as
     if "size" in request:
         memory_use = counted or (lambda: MemoryUse(_load()[0]))
         refresh = SizeFiles(drivers.shown_size(request), memory_use, namespaces, machine_stat).refresh
@@ -128,12 +137,13 @@ def serve(driver: IsolationDriver, request: Message, sock: socket.socket, namesp
         become=lambda user: driver.become(user, namespaces),
         signal_all=_signal_all,
         end_all=_end_all,
-        rlimits=request_limits(request),
+        rlimits=rlimits,
         is_idle=_is_idle,
         load=_load,
-        cpus=request["cpus"],
+        cpus=cpus,
         refresh=refresh,
         fork=_fork,
+        acting_as=acting_as,
         rest_seconds=request["rest_seconds"],
     )
     return Agent(sock, backend).serve()
@@ -144,6 +154,10 @@ def disable_imports() -> None:
     sys.path.clear()
     sys.meta_path.clear()
     sys.path_hooks.clear()
+
+
+def _acting_as(user: str) -> AbstractContextManager[None]:
+    return linux.acting_as(drivers.uid_of(user))
 
 
 def _fork() -> int:

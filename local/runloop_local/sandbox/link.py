@@ -350,6 +350,10 @@ class SandboxExit(msgspec.Struct, frozen=True):
             await self._helper.ask({"op": "kill", "target": self._number})
             await asyncio.shield(self._reply)
 
+    async def resume_start(self) -> None:
+        """Continue a program that was stopped while the agent was starting it, for which the agent waits."""
+        await self._helper.ask({"op": "resume", "target": self._number})
+
 
 async def wait_until_ready(channel: Channel, who: str) -> Reply:
     """Wait for a helper's first message; raises SandboxError with its reason if it cannot start."""

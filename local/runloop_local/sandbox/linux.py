@@ -30,6 +30,7 @@ _PR_CAPBSET_DROP = 24
 _PR_SET_SECUREBITS, _NO_SETUID_FIXUP = 28, 4
 _PR_SET_CHILD_SUBREAPER = 36
 _PR_SET_NO_NEW_PRIVS = 38
+_PR_CAP_AMBIENT, _CLEAR_ALL = 47, 4
 
 _CAPABILITIES_VERSION = 0x20080522
 _FILE_CAPABILITIES = 1 << 1 | 1 << 2  # DAC_OVERRIDE, DAC_READ_SEARCH
@@ -75,6 +76,7 @@ def no_new_privileges() -> None:
 
 def drop_capabilities(keep: frozenset[int] = frozenset()) -> None:
     """Drop all capabilities but these from the bounding set, so that programs started later cannot have them."""
+    _libc.prctl(_PR_CAP_AMBIENT, _CLEAR_ALL, 0, 0, 0)  # which outlive that; EINVAL where the kernel has none
     for capability in set(range(64)) - keep:
         _libc.prctl(_PR_CAPBSET_DROP, capability, 0, 0, 0)  # EINVAL above the last one this kernel knows
 
@@ -305,6 +307,27 @@ def become(uid: int) -> None:
     os.setgroups([])
     os.setresgid(uid, uid, uid)
     os.setresuid(uid, uid, uid)
+
+
+@contextmanager
+def acting_as(uid: int) -> Iterator[None]:
+    """Be this uid and the gid of the same number inside the `with` block, in an agent that is root without groups.
+
+    What is executed meanwhile keeps nothing of root: the saved ids become the effective ones.
+    """
+    if not uid:
+        yield
+        return
+    os.setresgid(uid, uid, 0)
+    os.setresuid(uid, uid, 0)
+    make_undumpable()  # which a change of account may undo, as this machine is set up
+    try:
+        yield
+    finally:
+        os.setresuid(0, 0, 0)
+        os.setresgid(0, 0, 0)
+        make_undumpable()
+        die_with_parent(signal.SIGKILL)  # which a change of account undoes
 
 
 def enter_own_user_namespace() -> None:

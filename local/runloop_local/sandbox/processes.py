@@ -42,6 +42,14 @@ def descendants(pid: int) -> list[int]:
     return found
 
 
+def command_line(pid: int) -> bytes:
+    """The command line of a process; empty if it has ended."""
+    try:
+        return Path(f"/proc/{pid}/cmdline").read_bytes()
+    except OSError:
+        return b""
+
+
 def load(pids: list[int], in_memory: int = 0) -> tuple[int, int]:
     """The memory that these processes use, in bytes, and how many of them are alive.
 

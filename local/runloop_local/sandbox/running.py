@@ -18,6 +18,7 @@ if TYPE_CHECKING:
 
 ANSWER_SECONDS = 10.0
 SPAWNS_AT_ONCE = 16
+_STALLED_SECONDS = 1.0
 _KILLED = 128 + signal.SIGKILL
 
 
@@ -36,15 +37,24 @@ class Run:
         """Send a request and return its reply; raises SandboxError if the agent refuses or does not answer."""
         _, waiting = await self.channel.ask(message, max_descriptors=max_descriptors)
         try:
-            reply = await asyncio.wait_for(waiting, ANSWER_SECONDS)
+            async with asyncio.timeout(ANSWER_SECONDS):
+                reply = await self._answer(waiting)
         except TimeoutError:
             raise SandboxError(f"The sandbox did not answer within {ANSWER_SECONDS:.0f} seconds.") from None
+        finally:
+            waiting.cancel()
         if reply is None:
             raise SandboxEnded("The sandbox ended while it was asked.")
         reason = reply.error()
         if reason is not None:
             raise SandboxError(f"{message['op']} failed in the sandbox: {reason}.")
         return reply
+
+    async def _answer(self, waiting: asyncio.Future[Reply | None]) -> Reply | None:
+        """Wait for a reply. A program of the sandbox may have stopped one that the agent is starting."""
+        while not (await asyncio.wait([waiting], timeout=_STALLED_SECONDS))[0]:
+            await self.ending.resume_start()
+        return waiting.result()
 
     async def throttle_spawns(self) -> None:
         """Wait, every few spawns, until the agent has caught up.
@@ -54,9 +64,13 @@ class Run:
         """
         self._spawned += 1
         if self._spawned % SPAWNS_AT_ONCE == 0:
-            _, pong = await self.channel.ask({"op": "ping"})
-            if await pong is None:
-                raise SandboxEnded("The sandbox ended while it was asked.")
+            await self.catch_up()
+
+    async def catch_up(self) -> None:
+        """Wait until the agent has done what it was asked for before, however long that takes."""
+        _, pong = await self.channel.ask({"op": "ping"})
+        if await self._answer(pong) is None:
+            raise SandboxEnded("The sandbox ended while it was asked.")
 
     async def end(self) -> None:
         """End every process and wait until they are gone."""
@@ -76,6 +90,9 @@ class AgentProcess:
 
     async def wait(self) -> int:
         """Its exit status, 0 to 255; 128 + N when signal N ended it."""
+        if not (await asyncio.wait([self._exit], timeout=_STALLED_SECONDS))[0]:
+            with contextlib.suppress(SandboxEnded):
+                await self._run.catch_up()  # in case that it has not begun, which would keep the agent from all else
         # Shielded, as several callers may wait, and one that gives up must not cancel the future for the others.
         reply = await asyncio.shield(self._exit)
         if reply is None:  # the sandbox has ended, and whatever was left of it was killed

@@ -38,11 +38,10 @@ class Policy(NamedTuple):
 def policy(*, one_account: bool = False) -> Policy:
     """The policy for devboxes in namespaces; with a single uid, changes of owners pretend to succeed."""
     refused = _refused()
-    checks = (*syscalls.CHECKS, syscalls.ENTER_USER_NAMESPACE)
     if not one_account:
-        return _policy(refused, checks)
+        return _policy(refused, syscalls.CHECKS)
     refused[Action.DONE] = [*syscalls.OWNERS.values(), *syscalls.ACCOUNTS.values()]
-    return _policy(refused, (*checks, syscalls.USER_NAMESPACE))
+    return _policy(refused, (*syscalls.CHECKS, syscalls.ENTER_USER_NAMESPACE, syscalls.USER_NAMESPACE))
 
 
 def policy_on_this_machine(*, own_account: bool) -> Policy:

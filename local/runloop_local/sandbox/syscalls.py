@@ -251,7 +251,7 @@ SOCKET_CALL = Check("socketcall", (None, 102, None), 0, Action.ABSENT, values=_C
 CHECKS = (CLONE, PERSONALITY, SOCKET, SOCKET_PAIR, SOCKET_CALL)
 
 ENTER_USER_NAMESPACE = Check("setns", (308, 346, 268), 1, Action.FORBIDDEN, values=(0x10000000,))
-"""The agent is under the filter too, which its children inherit, and has to enter their user namespace for them."""
+"""With a single uid the agent, which is under the filter too, enters another user namespace for each account."""
 
 USER_NAMESPACE = Check("unshare", (272, 310, 97), 0, Action.FORBIDDEN, values=(0x10000000,))
 """For `sudo` in devboxes with a single uid."""
@@ -360,7 +360,7 @@ DIFFERENCES = (
         "gdb and ThreadSanitizer turn address randomisation off for what they start; set-uid programs turn it on again",
     ),
     Difference(
-        "setns(..., CLONE_NEWUSER)",
+        "setns(..., CLONE_NEWUSER), where the service has no privileges",
         "EPERM",
         "allowed",
         "the filter is installed once, for the agent, which moves each command into its user namespace; no other "

@@ -120,7 +120,7 @@ class Zygote:
         self._selector = selectors.DefaultSelector()
         self._without_agent: list[_Sandbox] = []
         """Those that are asked for something, but whose agent could not be forked yet."""
-        self._operations = {"start": self._start, "tool": self._tool, "kill": self._kill}
+        self._operations = {"start": self._start, "tool": self._tool, "kill": self._kill, "resume": self._resume}
 
     def serve(self) -> None:
         """Answer requests; returns when the service is gone."""
@@ -313,9 +313,19 @@ class Zygote:
             os._exit(status)
 
     def _kill(self, request: frames.Message, _passed: list[int]) -> None:
-        for sandbox in {*self._sandboxes.values()}:
-            if sandbox.number == request["target"]:
-                sandbox.kill()
+        for sandbox in self._named(request):
+            sandbox.kill()
+
+    def _resume(self, request: frames.Message, _passed: list[int]) -> None:
+        """Continue what was stopped before it executed its program: the agent that starts it waits for that."""
+        for agent_pid in [sandbox.agent for sandbox in self._named(request) if sandbox.agent]:
+            for pid in processes.children(agent_pid):
+                if processes.command_line(pid) == processes.command_line(os.getpid()):
+                    processes.kill(pid, signal.SIGCONT)
+
+    def _named(self, request: frames.Message) -> list[_Sandbox]:
+        """The sandbox that a request is for, if it has not ended."""
+        return [sandbox for sandbox in {*self._sandboxes.values()} if sandbox.number == request["target"]]
 
 
 def _is_at_end(sock: socket.socket) -> bool:

@@ -332,3 +332,62 @@ async def test_all_processes_are_paused_where_no_more_can_be_started(way: str, t
         await copying
         assert "T" in seen
         await until(lambda: {*paused} <= {*sleeping()})
+
+
+STOP_ALL = """exec python3 -c '
+import os, signal, time
+end = time.time() + 2
+while time.time() < end:
+    try:
+        os.kill(-1, signal.SIGSTOP)
+    except ProcessLookupError:
+        pass
+'"""
+
+
+@namespaces_only
+async def test_a_program_that_stops_all_others_does_not_stop_the_agent(way: str, tmp_path: Path) -> None:
+    """Not even as one of them is being started, for which the agent waits."""
+    if way == "none":
+        return
+    async with opened(way, tmp_path, 30) as isolation:
+        sandbox, _, agents = await started(isolation)
+        stopping = await start(sandbox, STOP_ALL)
+        done, commands = asyncio.ensure_future(stopping.wait()), []
+        while not done.done():
+            commands.append(await start(sandbox, "true"))
+            await asyncio.sleep(0.01)
+        assert await asyncio.wait_for(done, PATIENCE) == 0
+        await asyncio.wait_for(run(sandbox, "kill -CONT -1", user="root"), PATIENCE)
+        assert {await asyncio.wait_for(command.wait(), PATIENCE) for command in commands} == {0}
+        assert len(agents()) == 1
+
+
+@namespaces_only
+@pytest.mark.parametrize(("user", "uid"), [("user", 1000), ("root", 0)])
+async def test_a_command_has_no_more_rights_than_its_account(way: str, tmp_path: Path, user: User, uid: int) -> None:
+    if way == "none":
+        return
+    async with opened(way, tmp_path, 30) as isolation:
+        sandbox, *_ = await started(isolation)
+        for _ in range(2):  # the agent is as it was before
+            status = await output(sandbox, "cat /proc/self/status /proc/self/limits", user=user)
+            assert re.search(rf"^Uid:\t{uid}\t{uid}\t{uid}\t{uid}$", status, re.MULTILINE)
+            assert re.search(rf"^Gid:\t{uid}\t{uid}\t{uid}\t{uid}$", status, re.MULTILINE)
+            assert re.search(r"^Max core file size\s+0\s+0 ", status, re.MULTILINE)
+            assert re.search(r"^Max processes\s+8192\s+8192 ", status, re.MULTILINE)
+            for kind in ("Inh", "Amb") if user == "root" else ("Inh", "Prm", "Eff", "Amb"):
+                assert re.search(rf"^Cap{kind}:\t0+$", status, re.MULTILINE)
+            assert re.search(r"^SigBlk:\t0+$", status, re.MULTILINE)
+
+
+@namespaces_only
+async def test_an_agent_that_has_acted_as_an_account_ends_with_the_helper(way: str, tmp_path: Path) -> None:
+    if way == "none":
+        return
+    async with opened(way, tmp_path, 30) as isolation:
+        sandbox, _, agents = await started(isolation)
+        assert await output(sandbox, "echo one") == "one"
+        [agent] = agents()
+        os.kill(helper_of(isolation), signal.SIGKILL)
+        await until(lambda: not numbers_of(agent), "the agent to have ended")
