@@ -21,7 +21,7 @@ import time
 from types import MappingProxyType
 from typing import TYPE_CHECKING, NamedTuple, NoReturn
 
-from runloop_local.sandbox import accounts, frames, program, terminal, tools
+from runloop_local.sandbox import accounts, frames, linux, program, terminal, tools
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
@@ -274,6 +274,10 @@ def ended_children() -> list[tuple[int, int]]:
             return found
         if not pid:
             return found
+        if os.WIFSTOPPED(status):  # it has asked to be traced by its parent, as programs do that want no debugger
+            with contextlib.suppress(OSError):  # killed meanwhile
+                linux.let_go(pid, os.WSTOPSIG(status))
+            continue
         code = os.waitstatus_to_exitcode(status)
         found.append((pid, code if code >= 0 else 128 - code))
 

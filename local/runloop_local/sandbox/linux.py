@@ -30,6 +30,7 @@ _PR_CAPBSET_DROP = 24
 _PR_SET_SECUREBITS, _NO_SETUID_FIXUP = 28, 4
 _PR_SET_CHILD_SUBREAPER = 36
 _PR_SET_NO_NEW_PRIVS = 38
+_PTRACE_DETACH = 17
 _PR_CAP_AMBIENT, _CLEAR_ALL = 47, 4
 
 _CAPABILITIES_VERSION = 0x20080522
@@ -67,6 +68,11 @@ def become_subreaper() -> None:
 def die_with_parent(number: int) -> None:
     """Have the kernel send this signal to the process when its parent ends."""
     call("prctl", _PR_SET_PDEATHSIG, number, 0, 0, 0)
+
+
+def let_go(pid: int, number: int) -> None:
+    """Stop tracing a child that has stopped for this signal, which it then gets, unless it was for its tracer alone."""
+    call("ptrace", _PTRACE_DETACH, pid, 0, 0 if number == signal.SIGTRAP else number)
 
 
 def no_new_privileges() -> None:

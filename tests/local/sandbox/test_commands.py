@@ -238,3 +238,18 @@ async def test_each_sandbox_has_all_ports_to_itself(make: MakeSandbox, way: str)
         for s in sandboxes
     ]
     assert [result.status for result in await asyncio.gather(*commands)] == [0] * len(sandboxes)
+
+
+TRACED = """
+import ctypes, os, signal
+signal.signal(signal.SIGUSR1, lambda *_: print("signalled", flush=True))
+assert ctypes.CDLL(None).ptrace(0, 0, 0, 0) == 0  # PTRACE_TRACEME
+os.kill(os.getpid(), signal.SIGUSR1)
+os.execvp("sh", ("sh", "-c", "echo executed"))
+"""
+
+
+@every_way
+async def test_a_program_that_asks_to_be_traced_is_let_go(sandbox: Sandbox) -> None:
+    assert await output(sandbox, f"exec python3 -c '{TRACED}'") == "signalled\nexecuted"
+    assert await output(sandbox, "echo more") == "more"
