@@ -95,7 +95,9 @@ def _become_first(
         for file in groups:  # before the first fork: what is forked from here on is counted, and ends with the group
             os.write(file, b"0")
         ours, theirs = socket.socketpair()
-        if not linux.fork():
+        linux.set_signal(signal.SIGCHLD)  # this child is waited for
+        builder = linux.fork()
+        if not builder:
             ours.close()
             build(theirs, *passed)
         theirs.close()
@@ -110,6 +112,9 @@ def _become_first(
             linux.make_undumpable()
             linux.die_with_parent(signal.SIGKILL)
             ours.send(_ENTERED)
+            os.waitpid(builder, 0)
+            linux.set_signal(signal.SIGCHLD, ignored=True)
+            # Also the handover's socket, by which the helper hears that nothing else runs here.
             close_other_descriptors(until_end)
             os.read(until_end, 1)  # it ends when the helper does, and nobody writes to it
     finally:

@@ -54,7 +54,10 @@ def send_named(sock: socket.socket, descriptors: Mapping[str, int]) -> None:
 
 def receive_named(sock: socket.socket) -> dict[str, int]:
     """Receive what `send_named` has sent, close-on-exec; empty if it has ended, or if not all came."""
-    names, descriptors, _flags, _address = socket.recv_fds(sock, CHUNK, _MOST_NAMED)
+    try:
+        names, descriptors, _flags, _address = socket.recv_fds(sock, CHUNK, _MOST_NAMED)
+    except ConnectionResetError:  # it was killed before it had read everything
+        return {}
     for fd in descriptors:
         os.set_inheritable(fd, False)
     found = dict(zip(names.decode().split(","), descriptors, strict=False))

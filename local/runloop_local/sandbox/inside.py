@@ -50,7 +50,6 @@ def build(driver: IsolationDriver, first: socket.socket, helper: int, *descripto
     """Build a sandbox as `helper` asks for it, hand its namespaces to PID 1 and to the helper, and tell the service."""
     status = 1
     try:
-        linux.set_signal(signal.SIGCHLD)  # which PID 1 ignores
         os.umask(0o022)
         # A sandbox must not inherit descriptors of the service, the helper or other sandboxes.
         close_other_descriptors(first.fileno(), helper, *descriptors)

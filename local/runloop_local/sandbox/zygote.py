@@ -78,7 +78,7 @@ class _Sandbox:
         self.sock = sock
         """Its end of the socket to the service, which whoever is its agent reads."""
         self.handed = handed
-        """Brings the namespaces, once they are set up."""
+        """Brings the namespaces once they are set up, and ends with the process that does so."""
         self.namespaces: dict[str, int] = {}
         self.agent = 0
         """The pid of its agent; 0 if it has none."""
@@ -218,7 +218,7 @@ class Zygote:
         if self._driver.serve is None:
             sandbox.sock.close()  # the first process is the agent
             return
-        self._selector.register(sandbox.handed, selectors.EVENT_READ, partial(self._take_namespaces, sandbox))
+        self._selector.register(sandbox.handed, selectors.EVENT_READ, partial(self._hear_of_setup, sandbox))
         with suppress(ConnectionError):  # it has failed, and told the service
             frames.send(sandbox.handed, {**sandbox.request, "first_uid": sandbox.held.claim.first_uid})
 
@@ -237,9 +237,12 @@ class Zygote:
         """Report that the fork failed; running sandboxes go on."""
         frames.send(self._control, {"id": request["id"], "status": 1})
 
-    def _take_namespaces(self, sandbox: _Sandbox) -> None:
+    def _hear_of_setup(self, sandbox: _Sandbox) -> None:
+        """Take the namespaces of a sandbox; agents may come once the process that has set them up is gone."""
+        if namespaces := frames.receive_named(sandbox.handed):
+            sandbox.namespaces = namespaces
+            return
         self._selector.unregister(sandbox.handed)
-        sandbox.namespaces = frames.receive_named(sandbox.handed)
         sandbox.handed.close()
         if sandbox.namespaces:
             self._selector.register(sandbox.sock, selectors.EVENT_READ, partial(self._wake, sandbox))

@@ -209,6 +209,20 @@ async def test_a_disk_on_too_many_layers_is_not_frozen_and_goes_on(
 
 
 @namespaces_only
+async def test_a_disk_is_frozen_right_after_each_start(make: MakeSandbox, monkeypatch: pytest.MonkeyPatch) -> None:
+    async def copied(*_: object) -> tuple[str, ...]:
+        raise SandboxError("something runs in it")
+
+    monkeypatch.setattr(NamespacesBackend, "copy_disk", copied)
+
+    async def start_and_freeze() -> int:
+        sandbox = await make()
+        return [len(await sandbox.snapshot(layer_name())) for _ in range(4)][-1]
+
+    assert await asyncio.gather(*(start_and_freeze() for _ in range(20))) == [4] * 20
+
+
+@namespaces_only
 async def test_a_merge_that_fails_is_left_for_later(
     make: MakeSandbox, isolation: Isolation, monkeypatch: pytest.MonkeyPatch
 ) -> None:
