@@ -35,10 +35,18 @@ _LAST_SECONDS = 0.5
 """The time that a connection beyond the limit has to send its request and get the refusal."""
 
 
+class _Config(uvicorn.Config):
+    """Uvicorn's configuration, by which its connections know whether the server is being stopped."""
+
+    is_stopping = False
+
+
 class _Server(uvicorn.Server):
     """Uvicorn's server, with our signal handling and a callback once it is listening."""
 
-    def __init__(self, config: uvicorn.Config, on_listening: Callable[[], None]) -> None:
+    config: _Config
+
+    def __init__(self, config: _Config, on_listening: Callable[[], None]) -> None:
         super().__init__(config)
         self._on_listening = on_listening
 
@@ -52,14 +60,23 @@ class _Server(uvicorn.Server):
         await super().startup(sockets)
         self._on_listening()
 
+    async def shutdown(self, sockets: list[socket.socket] | None = None) -> None:
+        """Close connections as they have been answered, those included that are being accepted meanwhile."""
+        self.config.is_stopping = True
+        await super().shutdown(sockets)
+
 
 class _Http(AutoHTTPProtocol):
-    """HTTP that refuses connections while there are too few free descriptors."""
+    """HTTP that refuses connections while there are too few free descriptors, or the server is being stopped."""
+
+    config: _Config
 
     def connection_made(self, transport: asyncio.Transport) -> None:  # type: ignore[override] # as uvicorn has it
         """Accept a connection, or refuse it with a 503 if descriptors are short."""
         super().connection_made(transport)
-        if descriptors.are_short(transport.get_extra_info("socket").fileno(), descriptors.RESERVED_FROM_CONNECTIONS):
+        if self.config.is_stopping:
+            self.shutdown()  # uvicorn has told its connections to, and waits for all
+        elif descriptors.are_short(transport.get_extra_info("socket").fileno(), descriptors.RESERVED_FROM_CONNECTIONS):
             self.app = refuse_connection
             self.loop.call_later(_LAST_SECONDS, transport.close)
 
@@ -109,8 +126,8 @@ def _is_service_record(record: logging.LogRecord) -> bool:
     return not record.getMessage().startswith(_CLIENT_ERRORS)
 
 
-def _config(app: object, upgrade: Callable[..., asyncio.Protocol]) -> uvicorn.Config:
-    return uvicorn.Config(
+def _config(app: object, upgrade: Callable[..., asyncio.Protocol]) -> _Config:
+    return _Config(
         app,  # type: ignore[arg-type] # an ASGI application; Starlette's type is a narrower callable
         http=_Http,
         backlog=1,  # without free descriptors, asyncio tries accept() this many times in a row

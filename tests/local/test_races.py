@@ -3,7 +3,9 @@
 import asyncio
 import random
 import sqlite3
+import urllib.parse
 from collections.abc import AsyncIterator, Awaitable, Callable, Coroutine
+from contextlib import suppress
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
@@ -32,7 +34,7 @@ from runloop_local.sandbox import open_isolation
 from tests.local.api import Api, connect
 from tests.local.serving import serving
 from tests.starter import FROM
-from tests.waiting import PATIENCE
+from tests.waiting import PATIENCE, until
 
 
 @dataclass(frozen=True)
@@ -409,4 +411,23 @@ async def test_a_request_while_the_service_stops_is_told_so(tmp_path: Path) -> N
                     break
                 assert answer.status_code in (200, 400, 503), answer.text
             await stream.aclose()
+    assert (tmp_path / "data.log").read_text() == ""
+
+
+async def test_connections_that_are_opened_while_the_service_stops_are_closed(tmp_path: Path) -> None:
+    with serving(tmp_path / "data") as service:
+        port = urllib.parse.urlsplit(service.base_url).port
+        opened: list[asyncio.StreamWriter] = []
+
+        async def connect_until_refused() -> None:
+            with suppress(OSError):
+                while True:
+                    opened.append((await asyncio.open_connection("127.0.0.1", port))[1])
+
+        connecting = [asyncio.create_task(connect_until_refused()) for _ in range(4)]
+        await until(lambda: len(opened) > 20, "connections")
+        service.process.terminate()
+        await asyncio.gather(*connecting)
+        for writer in opened:
+            writer.close()
     assert (tmp_path / "data.log").read_text() == ""
