@@ -170,7 +170,7 @@ def test_the_image_is_built_once_from_the_code_that_is_installed(
 ) -> None:
     fake = FakeEngine.make(tmp_path / "bin", "docker")
     client = EngineClient("docker", str(fake.folder / "docker"))
-    monkeypatch.setenv("PIP_INDEX_URL", "http://me:a-token@localhost/simple")
+    monkeypatch.setenv("PIP_INDEX_URL", "an address with a-token")
     monkeypatch.setenv("no_proxy", "")
     last, older = f"{image.NAME}:0.0.2-1", f"{image.NAME}:0.0.1-1"
     listed = f"{image.reference('base')}\n{last}\npython:3.13-slim\n{older}\n"
