@@ -21,10 +21,13 @@ from runloop_local.sandbox.namespaces import NamespacesIsolation
 from runloop_local.sandbox.processes import children
 from tests.waiting import PATIENCE, until
 
-from .conftest import driver_named, marker, namespaces_only, output, processes_with, run
+from .conftest import NAMESPACES, driver_named, marker, namespaces_only, output, processes_with, run
 from .test_commands import start
 
-pytestmark = pytest.mark.asyncio(loop_scope="session")
+pytestmark = [
+    pytest.mark.asyncio(loop_scope="session"),
+    pytest.mark.skipif(not NAMESPACES, reason="this machine allows no namespaces"),
+]
 
 LIMITS = Limits(memory_bytes=1 << 30, cpus=1, disk_bytes=1 << 30, processes=100)
 Agents = Callable[[], set[int]]
@@ -83,8 +86,6 @@ async def none_of(agents: Agents) -> None:
 @namespaces_only
 @pytest.mark.parametrize("user", ["user", "root"])
 async def test_nothing_in_a_sandbox_sees_or_ends_the_agent(way: str, tmp_path: Path, user: User) -> None:
-    if way == "none":
-        return
     async with opened(way, tmp_path, 30) as isolation:
         sandbox, first, agents = await started(isolation)
         time = marker()
@@ -107,8 +108,6 @@ async def test_nothing_in_a_sandbox_sees_or_ends_the_agent(way: str, tmp_path: P
 
 @namespaces_only
 async def test_a_sandbox_that_does_nothing_has_one_small_process(way: str, tmp_path: Path) -> None:
-    if way == "none":
-        return
     async with opened(way, tmp_path, 0.05) as isolation:
         all_of_them = [await started(isolation, f"box-{number}") for number in range(12)]
         for sandbox, _, agents in all_of_them:
@@ -149,8 +148,6 @@ def pss_kb(pid: int) -> int:
 @namespaces_only
 @pytest.mark.parametrize("rest_seconds", [0.0, 0.001, 0.01])
 async def test_what_is_asked_while_an_agent_leaves_is_answered(way: str, tmp_path: Path, rest_seconds: float) -> None:
-    if way == "none":
-        return
     async with opened(way, tmp_path, rest_seconds) as isolation:
         sandbox, _, agents = await started(isolation)
         seen = set()
@@ -166,8 +163,6 @@ async def test_what_is_asked_while_an_agent_leaves_is_answered(way: str, tmp_pat
 
 @namespaces_only
 async def test_what_runs_on_is_counted_paused_and_kept_without_an_agent(way: str, tmp_path: Path) -> None:
-    if way == "none":
-        return
     async with opened(way, tmp_path, 0.05) as isolation:
         sandbox, first, agents = await started(isolation)
         time = marker()
@@ -188,8 +183,6 @@ async def test_what_runs_on_is_counted_paused_and_kept_without_an_agent(way: str
 
 @namespaces_only
 async def test_the_processes_of_commands_are_counted_with_and_without_an_agent(way: str, tmp_path: Path) -> None:
-    if way == "none":
-        return
     async with opened(way, tmp_path, 0.5) as isolation:
         sandbox = await isolation.create("box")
         sandbox.limit(LIMITS)
@@ -219,8 +212,6 @@ def state_of(pid: int) -> str:
 
 @namespaces_only
 async def test_a_sandbox_is_frozen_stopped_and_started_again_without_an_agent(way: str, tmp_path: Path) -> None:
-    if way == "none":
-        return
     async with opened(way, tmp_path, 0.05) as isolation:
         sandbox, _, agents = await started(isolation)
         ended = asyncio.create_task(sandbox.ended())
@@ -240,8 +231,6 @@ async def test_a_sandbox_is_frozen_stopped_and_started_again_without_an_agent(wa
 @namespaces_only
 @pytest.mark.parametrize("has_agent", [True, False])
 async def test_a_sandbox_ends_with_its_pid_1(way: str, tmp_path: Path, has_agent: bool) -> None:
-    if way == "none":
-        return
     async with opened(way, tmp_path, 30 if has_agent else 0.05) as isolation:
         sandbox, first, agents = await started(isolation)
         ended = asyncio.create_task(sandbox.ended())
@@ -262,8 +251,6 @@ async def test_a_sandbox_ends_with_its_pid_1(way: str, tmp_path: Path, has_agent
 
 @namespaces_only
 async def test_the_process_that_forks_pid_1s_is_replaced_with_the_helper(way: str, tmp_path: Path) -> None:
-    if way == "none":
-        return
     async with opened(way, tmp_path, 30) as isolation:
         sandbox, first, _ = await started(isolation)
         helper = helper_of(isolation)
@@ -305,11 +292,9 @@ async def test_pid_1_ends_with_a_helper_that_was_killed_before_pid_1_was_ready()
 
 @namespaces_only
 async def test_all_processes_are_paused_where_no_more_can_be_started(way: str, tmp_path: Path) -> None:
-    if way == "none":
-        return
     async with opened(way, tmp_path, 0.05) as isolation:
         if not isolation._helper.groups.has("pids"):
-            return
+            pytest.skip("an rlimit counts the processes of an account, not of a sandbox")
         sandbox = await isolation.create("box")
         sandbox.limit(LIMITS._replace(processes=20))
         await sandbox.start()
@@ -348,8 +333,6 @@ while time.time() < end:
 @namespaces_only
 async def test_a_program_that_stops_all_others_does_not_stop_the_agent(way: str, tmp_path: Path) -> None:
     """Not even as one of them is being started, for which the agent waits."""
-    if way == "none":
-        return
     async with opened(way, tmp_path, 30) as isolation:
         sandbox, _, agents = await started(isolation)
         stopping = await start(sandbox, STOP_ALL)
@@ -366,8 +349,6 @@ async def test_a_program_that_stops_all_others_does_not_stop_the_agent(way: str,
 @namespaces_only
 @pytest.mark.parametrize(("user", "uid"), [("user", 1000), ("root", 0)])
 async def test_a_command_has_no_more_rights_than_its_account(way: str, tmp_path: Path, user: User, uid: int) -> None:
-    if way == "none":
-        return
     async with opened(way, tmp_path, 30) as isolation:
         sandbox, *_ = await started(isolation)
         for _ in range(2):  # the agent is as it was before
@@ -383,8 +364,6 @@ async def test_a_command_has_no_more_rights_than_its_account(way: str, tmp_path:
 
 @namespaces_only
 async def test_an_agent_that_has_acted_as_an_account_ends_with_the_helper(way: str, tmp_path: Path) -> None:
-    if way == "none":
-        return
     async with opened(way, tmp_path, 30) as isolation:
         sandbox, _, agents = await started(isolation)
         assert await output(sandbox, "echo one") == "one"
