@@ -89,6 +89,15 @@ class RawServer:
             self.bodies.append(await reader.readexactly(int(fields.get("content-length", "0"))))
 
 
+async def drip(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+    """Answer with thirty bytes in 1.5 seconds."""
+    await reader.readuntil(b"\r\n\r\n")
+    writer.write(b"HTTP/1.1 200 OK\r\ncontent-length: 30\r\n\r\n")
+    for _ in range(30):
+        await asyncio.sleep(0.05)
+        writer.write(b"x")
+
+
 async def _chunks(reader: asyncio.StreamReader) -> AsyncIterator[bytes]:
     while size := int((await reader.readline()).strip(), 16):
         yield await reader.readexactly(size)

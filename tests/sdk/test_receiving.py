@@ -14,7 +14,7 @@ import pytest
 
 from runloop_sdk import APIConnectionError, APITimeoutError, AsyncRunloopSDK, LocalFileError
 from runloop_sdk._transport import Transport
-from tests.sdk.raw_server import RawServer, serving, whole
+from tests.sdk.raw_server import RawServer, drip, serving, whole
 from tests.sdk.test_transport import BODIES, GET, connect
 from tests.waiting import PATIENCE, until
 
@@ -109,14 +109,7 @@ async def test_silence_is_a_timeout(tmp_path: Path) -> None:
 
 
 async def test_time_limit_is_for_each_piece(tmp_path: Path) -> None:
-    async def slowly(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
-        await reader.readuntil(b"\r\n\r\n")
-        writer.write(b"HTTP/1.1 200 OK\r\ncontent-length: 30\r\n\r\n")
-        for _ in range(30):
-            await asyncio.sleep(0.05)
-            writer.write(b"x")
-
-    async with serving(slowly) as url:
+    async with serving(drip) as url:
         transport = connect(url, timeout=1.2)
         with (tmp_path / "x").open("wb") as file:
             assert await saved(transport, file) == 30

@@ -20,7 +20,7 @@ import pytest
 from runloop_sdk import APIConnectionError, APITimeoutError, NotFoundError
 from runloop_sdk._config import resolve_config
 from runloop_sdk._transport import Request, Response, Transport
-from tests.sdk.raw_server import Handler, RawServer, serving, whole
+from tests.sdk.raw_server import Handler, RawServer, drip, serving, whole
 from tests.waiting import PATIENCE
 
 GET, POST = Request("GET", "/v1/x"), Request("POST", "/v1/x", json={"a": "ü"})
@@ -245,14 +245,7 @@ async def test_silence_between_two_pieces_is_a_timeout(answer: bytes) -> None:
 
 
 async def test_time_limit_is_for_each_piece_not_for_the_whole() -> None:
-    async def slowly(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
-        await reader.readuntil(b"\r\n\r\n")
-        writer.write(b"HTTP/1.1 200 OK\r\ncontent-length: 30\r\n\r\n")
-        for _ in range(30):
-            await asyncio.sleep(0.05)
-            writer.write(b"x")
-
-    async with serving(slowly) as url:
+    async with serving(drip) as url:
         transport = connect(url, timeout=1.2, max_retries=0)
         assert (await transport.send(GET)).content == b"x" * 30
         await transport.aclose()
